@@ -1,0 +1,352 @@
+"""What the rooms hand each other: frozen, plain data. Knows no room but ``errors``.
+
+Dtypes are PyTorch's names without the prefix ("float16"), sizes are in elements or bytes as named, times in seconds.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal
+
+SCHEMA = 1
+"""Version of the JSON report."""
+
+
+class VerdictKind(StrEnum):
+    """How an item ended."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    INCONCLUSIVE = "inconclusive"
+    INFRASTRUCTURE_ERROR = "infrastructure-error"
+    BUDGET_STOPPED = "budget-stopped"
+
+
+class ItemKind(StrEnum):
+    """What an item is about."""
+
+    KERNEL = "kernel"
+    TEXT = "text"
+    SPEC = "spec"
+    MUTANTS = "mutants"
+    BROKEN_CASE = "broken-case"
+
+
+# --------------------------------------------------------------------------------------------- asking
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What a student is sent: a system text and a user text."""
+
+    system: str
+    user: str
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One prompt, and what it is asked for. ``arm`` is already slugged for file names."""
+
+    skill: str
+    case: str
+    arm: str
+    trial: int
+    prompt: Prompt
+
+    @property
+    def file_name(self) -> str:
+        """``rms_norm.skill.md``, ``rms_norm.skill-2.md`` for the second trial: the layout of the files student."""
+        return reply_file_name(self.case, self.arm, self.trial)
+
+
+def reply_file_name(case: str, arm: str, trial: int) -> str:
+    """The name of the file that holds a reply (or a prompt) in a folder of replies."""
+    return f"{case}.{arm}.md" if trial == 1 else f"{case}.{arm}-{trial}.md"
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Counted by the server: ``input`` includes ``cached``."""
+
+    input: int = 0
+    output: int = 0
+    cached: int = 0
+
+    def __add__(self, other: Tokens) -> Tokens:
+        return Tokens(self.input + other.input, self.output + other.output, self.cached + other.cached)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A student's answer. ``text`` is without what the server set apart as reasoning."""
+
+    text: str
+    reasoning: str = ""
+    finish: str = "stop"
+    tokens: Tokens = Tokens()
+    cost_usd: float | None = None
+    seconds: float = 0.0
+    model: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+# --------------------------------------------------------------------------------------------- kernel and build
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """The source that a reply holds, exactly as written; ``line`` is where it starts in the reply (1-based)."""
+
+    source: str
+    line: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """A compiled kernel, or the compiler's word on why there is none (``library`` is None then)."""
+
+    library: Path | None
+    message: str = ""
+    compilers: tuple[str, ...] = ()
+    seconds: float = 0.0
+    cached: bool = False
+
+    @property
+    def ok(self) -> bool:
+        return self.library is not None
+
+
+# --------------------------------------------------------------------------------------------- running
+
+
+Role = Literal["input", "output", "inplace"]
+
+
+@dataclass(frozen=True, slots=True)
+class TensorArgument:
+    """A contiguous tensor for a call. ``data`` is its bytes (any buffer), None for an output."""
+
+    name: str
+    role: Role
+    dtype: str
+    shape: tuple[int, ...]
+    data: Any = None
+
+    @property
+    def elements(self) -> int:
+        count = 1
+        for size in self.shape:
+            count *= size
+        return count
+
+    @property
+    def nbytes(self) -> int:
+        return self.elements * ITEM_SIZE[self.dtype]
+
+
+@dataclass(frozen=True, slots=True)
+class ScalarArgument:
+    """A scalar or a dim for a call; ``ctype`` is ``float``, ``int64_t`` or ``bool``."""
+
+    name: str
+    ctype: str
+    value: float | int | bool
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of a kernel: which instantiation (index into the signature's dtypes), and the arguments in order."""
+
+    instantiation: int
+    arguments: tuple[TensorArgument | ScalarArgument, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that the device or the driver saw, whatever the values: it fails ``assertion``.
+
+    ``line`` is the line of the student's kernel (1-based), where it is known.
+    """
+
+    assertion: Literal["runs", "memory", "inputs", "deterministic"]
+    kind: str
+    message: str
+    line: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back from one call. Any finding for ``runs`` means that ``outputs`` cannot be trusted, or are absent.
+
+    ``outputs`` maps the name of each output and in-place tensor to its bytes.
+    """
+
+    outputs: Mapping[str, bytes | bytearray | memoryview]
+    findings: tuple[Finding, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def ran(self) -> bool:
+        return not any(finding.assertion == "runs" for finding in self.findings)
+
+
+# --------------------------------------------------------------------------------------------- judgement
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """Names one set of inputs completely: the same example always draws the same values.
+
+    ``scalars`` holds integer and bool scalars that were drawn on their own; those that are missing come from the seed.
+    ``values`` is the family of values; empty means that the seed chooses it.
+    """
+
+    dims: Mapping[str, int]
+    dtype: str
+    seed: int
+    values: str = ""
+    scalars: Mapping[str, int] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        """``rows=1 cols=33 dtype=float16 seed=7``: can be pasted back into ``--upskill-example``."""
+        parts = [f"{name}={int(value)}" for name, value in (*self.dims.items(), *self.scalars.items())]
+        parts += [f"dtype={self.dtype}", f"seed={self.seed}"]
+        if self.values:
+            parts.append(f"values={self.values}")
+        return " ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Assertion:
+    """One named check of an item. ``message`` says why it failed; of a passed one it may hold a note."""
+
+    name: str
+    passed: bool
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Counterexample:
+    """The smallest example known to fail ``assertion``, with what a person needs to see.
+
+    ``worst`` describes the element that is furthest off: output, index, expected, got, error, bound (as texts and
+    numbers, ready to print). ``line`` is a line of the kernel, where one is to blame.
+    """
+
+    assertion: str
+    example: Example
+    message: str
+    worst: Mapping[str, Any] | None = None
+    line: int | None = None
+    reproducible: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How an item ended, and why; ``assertions`` in the order in which they are tried."""
+
+    kind: VerdictKind
+    reason: str | None = None
+    assertions: tuple[Assertion, ...] = ()
+    counterexample: Counterexample | None = None
+
+    @property
+    def first_failed(self) -> Assertion | None:
+        return next((assertion for assertion in self.assertions if not assertion.passed), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Seconds:
+    """Where an item's time went."""
+
+    reply: float = 0.0
+    build: float = 0.0
+    run: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Everything that is kept of one item: the row of the report."""
+
+    id: str
+    kind: ItemKind
+    skill: str
+    case: str | None
+    verdict: Verdict
+    student: str | None = None
+    arm: str | None = None
+    trial: int | None = None
+    tokens: Tokens = Tokens()
+    cost_usd: float | None = None
+    seconds: Seconds = Seconds()
+    source: str | None = None
+    """The kernel that was judged, for the report of a failure."""
+    replay: str | None = None
+    """The command that runs this item's counterexample, or this item, again."""
+    notes: tuple[str, ...] = ()
+    """What the summary marks: an overridden tolerance, a reply that was cut off."""
+
+    def to_plain(self) -> dict[str, Any]:
+        """Plain data, for another process."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_plain(cls, data: Mapping[str, Any]) -> Outcome:
+        """The inverse of ``to_plain``; raises KeyError or TypeError on data of another shape."""
+        verdict = dict(data["verdict"])
+        counterexample = verdict["counterexample"]
+        if counterexample is not None:
+            counterexample = Counterexample(**{**counterexample, "example": Example(**counterexample["example"])})
+        rebuilt = Verdict(
+            kind=VerdictKind(verdict["kind"]),
+            reason=verdict["reason"],
+            assertions=tuple(Assertion(**assertion) for assertion in verdict["assertions"]),
+            counterexample=counterexample,
+        )
+        return cls(
+            **{
+                **data,
+                "kind": ItemKind(data["kind"]),
+                "verdict": rebuilt,
+                "tokens": Tokens(**data["tokens"]),
+                "seconds": Seconds(**data["seconds"]),
+                "notes": tuple(data["notes"]),
+            }
+        )
+
+
+# --------------------------------------------------------------------------------------------- dtypes
+
+ITEM_SIZE: Mapping[str, int] = {
+    "float64": 8,
+    "float32": 4,
+    "float16": 2,
+    "bfloat16": 2,
+    "int8": 1,
+    "uint8": 1,
+    "int16": 2,
+    "int32": 4,
+    "int64": 8,
+    "bool": 1,
+}
+"""Bytes of one element."""
+
+C_TYPE: Mapping[str, str] = {
+    "float64": "double",
+    "float32": "float",
+    "float16": "__half",
+    "bfloat16": "__nv_bfloat16",
+    "int8": "int8_t",
+    "uint8": "uint8_t",
+    "int16": "int16_t",
+    "int32": "int32_t",
+    "int64": "int64_t",
+    "bool": "bool",
+}
+"""The C type that a kernel gets for each dtype."""
+
+FLOATING = ("float64", "float32", "float16", "bfloat16")
