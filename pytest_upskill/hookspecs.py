@@ -1,0 +1,45 @@
+"""The hooks by which others extend pytest-upskill; implement them in a ``conftest.py`` or a plugin.
+
+Example, a report of your own for ``--upskill-report=out.json`` and the summary alike::
+
+    def pytest_upskill_report(view):
+        print(f"{len(view.items)} items on the {view.run.device} device")
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_upskill.case import Case
+    from pytest_upskill.records import Assertion, Kernel, Reply
+    from pytest_upskill.reporting.view import View
+    from pytest_upskill.students.base import Student, StudentConfig
+
+
+@pytest.hookspec(firstresult=True)
+def pytest_upskill_student(config: StudentConfig) -> Student | None:
+    """Called once for each student of a run: return a student for ``config.provider``, or None if it is not yours.
+
+    Example: ``return Echo(config) if config.provider == "echo" else None``.
+    """
+
+
+@pytest.hookspec
+def pytest_upskill_assertions(case: Case, reply: Reply, kernel: Kernel | None) -> Sequence[Assertion]:
+    """Called for each kernel item after it was judged: return further assertions; an item passes when all do.
+
+    Example: ``return [Assertion("short", len(reply.text) < 8000, "the reply is long")]``.
+    """
+
+
+@pytest.hookspec
+def pytest_upskill_report(view: View) -> None:
+    """Called once, by the controller, when everything is judged: ``view`` is what every report is made from.
+
+    Example: ``Path("rate.txt").write_text(str(view.summary[0].pass_rate))``.
+    """
