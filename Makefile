@@ -1,0 +1,45 @@
+# Every target sets up what it needs by itself: a virtual environment in .venv, from pinned versions, with the CPU build
+# of PyTorch. PYTHON chooses the interpreter (3.11 to 3.13).
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+WORKERS ?= 2
+
+.PHONY: help demo test lint format bench clean
+
+help:
+	@echo "make demo     judge every case's own solution on the cpu device, and show the summary"
+	@echo "make test     lint, types and all tests"
+	@echo "make lint     ruff, mypy and clang-format, changing nothing"
+	@echo "make format   format Python and C++"
+	@echo "make bench    the benchmarks, as ratios where that can be"
+	@echo "make clean    remove the virtual environment and caches"
+
+$(STAMP): pyproject.toml constraints.txt tools/setup.sh
+	sh tools/setup.sh "$(PYTHON)" "$(VENV)"
+	touch $(STAMP)
+
+demo: $(STAMP)
+	$(BIN)/pytest skills --upskill
+
+test: $(STAMP) lint
+	$(BIN)/pytest -n $(WORKERS)
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	git ls-files '*.cpp' '*.h' | grep -v '^tests/' | xargs $(BIN)/clang-format --dry-run -Werror
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+	git ls-files '*.cpp' '*.h' | grep -v '^tests/' | xargs $(BIN)/clang-format -i
+
+bench: $(STAMP)
+	for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache

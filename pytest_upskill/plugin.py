@@ -1,0 +1,28 @@
+"""The entry point that pytest loads. Thin on purpose: who does not ask for skills pays for options alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_upskill import settings
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    settings.add_options(parser)
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    from pytest_upskill import hookspecs
+
+    pluginmanager.add_hookspecs(hookspecs)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers",
+        "upskill(skill, case, student, arm, trial): set on every item of a skill; select with -m \"upskill(arm='skill')\"",
+    )
+    if settings.requested(config) and not config.option.help:
+        from pytest_upskill import session
+
+        session.start(config)

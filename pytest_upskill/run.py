@@ -1,0 +1,117 @@
+"""One run of pytest with skills in it: settings, seed, students, machine and pipeline, made when first needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from os.path import relpath
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_upskill.errors import UsageError
+from pytest_upskill.settings import PROMPTS_STUDENT, Settings
+from pytest_upskill.students import registry
+from pytest_upskill.students.base import Student, StudentConfig
+from pytest_upskill.students.layout import prepare_home
+
+if TYPE_CHECKING:
+    from pytest_upskill.case import Case
+    from pytest_upskill.machine import Machine
+    from pytest_upskill.pipeline import Pipeline
+    from pytest_upskill.records import Assertion, Kernel, Reply
+
+GOLDEN = "golden"
+
+
+class Run:
+    """What collection, items and the controller share. ``seed`` is the session's, from the header."""
+
+    def __init__(self, settings: Settings, seed: int, hook: pytest.HookRelay) -> None:
+        self.settings = settings
+        self.seed = seed
+        self._hook = hook
+        self._configs: dict[str, StudentConfig] = {}
+        self._students: dict[str, Student] = {}
+        self._resolve()
+
+    def _resolve(self) -> None:
+        settings = self.settings
+        specs = settings.students or (GOLDEN,)
+        if specs == (PROMPTS_STUDENT,) and settings.prompts:
+            self._configs = {PROMPTS_STUDENT: registry.nobody(PROMPTS_STUDENT)}
+            return
+        configs = registry.resolve(specs, settings.students_tables, settings.invocation_dir, settings.base_url)
+        self._configs = {config.name: config for config in configs}
+
+    @property
+    def student_names(self) -> tuple[str, ...]:
+        return tuple(self._configs)
+
+    def student(self, name: str) -> Student:
+        """The student of that name, created on first use, by a plugin's hook or by the registry."""
+        if name not in self._students:
+            config = self._configs[name]
+            made = self._hook.pytest_upskill_student(config=config)
+            self._students[name] = made if made is not None else registry.create(config)
+        return self._students[name]
+
+    @cached_property
+    def machine(self) -> Machine:
+        from pytest_upskill.machine import Machine
+
+        return Machine.choose(self.settings.device)
+
+    @cached_property
+    def pipeline(self) -> Pipeline:
+        from pytest_upskill.pipeline import Limits, Pipeline
+
+        return Pipeline(
+            machine=self.machine,
+            student=self.student,
+            limits=Limits(self.settings.timeout),
+            replies=prepare_home(self.settings.rootdir) / "replies",
+            prompts=self.settings.prompts,
+            more_assertions=self._more_assertions,
+        )
+
+    def _more_assertions(self, case: Case, reply: Reply, kernel: Kernel | None) -> Iterable[Assertion]:
+        for assertions in self._hook.pytest_upskill_assertions(case=case, reply=reply, kernel=kernel):
+            yield from assertions
+
+    def replay_options(self, student: str | None) -> list[str]:
+        """Options with which an item is judged again on the reply that was kept, without asking anyone."""
+        config = self._configs.get(student or "")
+        options = []
+        if config is None or config.provider == GOLDEN:
+            options.append("--upskill")
+        else:
+            kept = self.settings.rootdir / ".upskill" / "replies" / config.name
+            folder = config.folder if config.provider == "files" and config.folder else kept
+            options.append(f"--upskill-student=files:{config.name}={relpath(folder, self.settings.invocation_dir)}")
+        if self.settings.device != "auto":
+            options.append(f"--upskill-device={self.settings.device}")
+        return options
+
+    def close(self) -> None:
+        """Closes students first, so that replies under way end, then the pipeline."""
+        for student in self._students.values():
+            student.close()
+        if "pipeline" in self.__dict__:
+            self.pipeline.close()
+
+    def describe(self) -> Mapping[str, str]:
+        """What the header says of this run."""
+        if self.settings.prompts:
+            return {"prompts": str(self.settings.prompts)}
+        return {"device": self.machine.describe(), "cell": self.machine.confinement, "seed": str(self.seed)}
+
+
+def draw_seed() -> int:
+    """A seed from the operating system, short enough to be typed."""
+    import secrets
+
+    return secrets.randbelow(2**32)
+
+
+__all__ = ["Run", "UsageError", "draw_seed"]

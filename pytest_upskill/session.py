@@ -1,0 +1,209 @@
+"""The hooks of a run that was asked for: ``ItemSide`` where items run, ``Controller`` where they are reported.
+
+Under xdist every worker is an item side, and the controller alone reports; without it, one process is both.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Generator, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_upskill import settings as settings_room
+from pytest_upskill.collect import UpskillItem, collect_file
+from pytest_upskill.errors import UsageError
+from pytest_upskill.records import ItemKind, Outcome, VerdictKind
+from pytest_upskill.run import Run, draw_seed
+
+if TYPE_CHECKING:
+    from pytest_upskill.reporting.view import View
+
+LOOK_AHEAD = 3
+"""So many later items have their replies and builds on the way. Items that ``-x`` then leaves out were asked in vain."""
+
+NOTHING_DECIDED = 7
+"""Exit status where skill items ran and none was decided."""
+
+_SEED = "upskill_seed"
+_WORD = {VerdictKind.INCONCLUSIVE: "?", VerdictKind.BUDGET_STOPPED: "$"}
+
+
+def start(config: pytest.Config) -> None:
+    """Reads the settings and registers this process's side. Raises pytest.UsageError on what cannot be meant so."""
+    worker_input = getattr(config, "workerinput", None)
+    try:
+        settings = settings_room.read(config)
+        seed = worker_input[_SEED] if worker_input else settings.seed
+        run = Run(settings, draw_seed() if seed is None else seed, config.hook)
+        if worker_input is None:
+            for path in settings.reports:
+                settings_room.check_writable(path)
+            if not settings.prompts:
+                _ = run.machine
+            config.pluginmanager.register(Controller(run, config), "upskill-controller")
+        config.pluginmanager.register(ItemSide(run, is_worker=worker_input is not None), "upskill-items")
+    except UsageError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+class ItemSide:
+    """Collects items and runs them."""
+
+    def __init__(self, run: Run, is_worker: bool) -> None:
+        self.run = run
+        self.is_worker = is_worker
+        self._later: dict[str, list[UpskillItem]] = {}
+
+    def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+        return collect_file(self.run, file_path, parent)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Drops items that two arguments named, and notes what comes after each."""
+        seen: set[str] = set()
+        kept = [item for item in items if not isinstance(item, UpskillItem) or not (item.nodeid in seen or seen.add(item.nodeid))]
+        items[:] = kept
+        ours = [item for item in kept if isinstance(item, UpskillItem)]
+        for index, item in enumerate(ours):
+            self._later[item.nodeid] = ours[index + 1 : index + 1 + LOOK_AHEAD]
+
+    def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
+        """A worker only knows its next item; alone, we look further ahead."""
+        if not isinstance(item, UpskillItem) or item.problem:
+            return
+        later = [nextitem] if self.is_worker else self._later.get(item.nodeid, [])
+        ahead = [other for other in later if isinstance(other, UpskillItem) and other.problem is None]
+        self.run.pipeline.prefetch(other.task for other in (item, *ahead))
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """The outcome travels with the report that ends an item, as text, since xdist carries plain data alone."""
+        report = yield
+        if isinstance(item, UpskillItem) and item.outcome is not None:
+            if call.when == "call" or (call.when == "setup" and report.failed):
+                report.upskill = json.dumps(item.outcome.to_plain())
+            if call.when == "setup" and report.failed and item.outcome.verdict.kind is VerdictKind.INFRASTRUCTURE_ERROR:
+                report.longrepr = f"{item.outcome.verdict.reason}\n\nagain: {item.outcome.replay}"
+        return report
+
+    def pytest_sessionfinish(self) -> None:
+        self.run.close()
+
+
+class Controller:
+    """Draws the seed, gathers outcomes, prints the summary and writes reports."""
+
+    def __init__(self, run: Run, config: pytest.Config) -> None:
+        self.run = run
+        self.config = config
+        self.outcomes: dict[str, Outcome] = {}
+        self.started = datetime.now(UTC)
+        self._view: View | None = None
+        self._written: list[Path] = []
+
+    def pytest_report_header(self) -> list[str]:
+        from pytest_upskill.reporting.terminal import header_lines
+
+        return list(header_lines(self.run.describe()))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """An xdist hook: workers draw from the controller's seed."""
+        node.workerinput[_SEED] = self.run.seed
+
+    def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
+        outcome = _outcome_of(report)
+        if outcome is None or report.failed:
+            return None
+        verdict = outcome.verdict.kind
+        if report.skipped and verdict in _WORD:
+            return "skipped", _WORD[verdict], (verdict.upper(), {"yellow": True})
+        if _is_control(outcome):
+            passed = verdict is VerdictKind.PASSED
+            word = f"{str(outcome.arm).upper()} {'PASSED' if passed else 'FAILED'}"
+            return "passed", "+" if passed else "-", (word, {"green" if passed else "cyan": True})
+        return None
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        outcome = _outcome_of(report)
+        if outcome is None:
+            return
+        self.outcomes[outcome.id] = outcome
+        if report.failed and report.when == "call" and isinstance(report.longrepr, str):
+            from pytest_upskill.failure_repr import FailureRepr
+
+            report.longrepr = FailureRepr(outcome)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if not self.outcomes:
+            return
+        self._view = self._build_view()
+        for path in self.run.settings.reports:
+            self._write(path, self._view)
+        self.config.hook.pytest_upskill_report(view=self._view)
+        if session.exitstatus == pytest.ExitCode.OK and self._nothing_decided():
+            session.exitstatus = NOTHING_DECIDED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self._view is None:
+            return
+        from pytest_upskill.reporting.terminal import summary_lines
+
+        writer = terminalreporter._tw
+        for line in summary_lines(self._view, writer.fullwidth, writer.hasmarkup):
+            terminalreporter.write_line(line)
+        for path in self._written:
+            terminalreporter.write_line(f"report: {path}")
+
+    def _build_view(self) -> View:
+        from pytest_upskill.reporting.view import RunInfo, build_view
+
+        ordered = [self.outcomes[key] for key in sorted(self.outcomes)]
+        machine = {} if self.run.settings.prompts else self.run.machine.facts()
+        info = RunInfo(
+            machine={"python": platform.python_version(), "platform": platform.platform(), **machine},
+            device="" if self.run.settings.prompts else self.run.machine.device,
+            seed=self.run.seed,
+            started=self.started.isoformat(timespec="seconds"),
+            seconds=round((datetime.now(UTC) - self.started).total_seconds(), 3),
+            self_check=self.run.settings.self_check,
+        )
+        return build_view(ordered, info)
+
+    def _write(self, path: Path, view: View) -> None:
+        from pytest_upskill.reporting import render
+
+        try:
+            path.write_text(render(view, path.suffix), encoding="utf-8")
+        except OSError as error:
+            raise pytest.UsageError(f"--upskill-report: {path} cannot be written: {error.strerror}") from None
+        self._written.append(path)
+
+    def _nothing_decided(self) -> bool:
+        asked = [o for o in self.outcomes.values() if o.kind in (ItemKind.KERNEL, ItemKind.TEXT) and not _is_control(o)]
+        decided = (VerdictKind.PASSED, VerdictKind.FAILED)
+        return bool(asked) and not any(outcome.verdict.kind in decided for outcome in asked)
+
+
+def _outcome_of(report: Any) -> Outcome | None:
+    text = getattr(report, "upskill", None)
+    return Outcome.from_plain(json.loads(text)) if text else None
+
+
+def _is_control(outcome: Outcome) -> bool:
+    from pytest_upskill.arms import is_control
+
+    return outcome.arm is not None and is_control(outcome.arm)
+
+
+def _lines(view: View) -> Iterator[str]:
+    yield from ()

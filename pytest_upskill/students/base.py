@@ -1,0 +1,88 @@
+"""What a student is: a configuration, and something that answers questions. Knows no provider.
+
+StudentConfig   who to ask, where, and under which limits: plain data
+Student         what every provider implements
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from pytest_upskill.case import Case
+from pytest_upskill.records import Question, Reply, Tokens
+
+DEFAULT_MAX_TOKENS = 8192
+DEFAULT_TIMEOUT = 600.0
+TOKENS_PER_PRICE = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """USD per million tokens. ``cached`` is what an input token costs that the server had in its cache."""
+
+    input: float
+    output: float
+    cached: float
+
+    def cost(self, tokens: Tokens) -> float:
+        """USD for these tokens; ``tokens.input`` includes the cached ones."""
+        fresh = max(tokens.input - tokens.cached, 0)
+        total = fresh * self.input + tokens.cached * self.cached + tokens.output * self.output
+        return total / TOKENS_PER_PRICE
+
+
+@dataclass(frozen=True, slots=True)
+class StudentConfig:
+    """One student, completely. Holds the name of the variable with the key, never the key.
+
+    ``timeout`` (s) is the longest that one reply may take, and the longest that we go on trying for one.
+    ``temperature`` None leaves it to the server. ``concurrency`` is how many questions may be open at once.
+    ``serve`` is the command that starts its server. ``options`` go to the provider as they are.
+    """
+
+    name: str
+    provider: str
+    model: str = ""
+    base_url: str | None = None
+    api_key_env: str | None = None
+    temperature: float | None = None
+    max_tokens: int = DEFAULT_MAX_TOKENS
+    timeout: float = DEFAULT_TIMEOUT
+    concurrency: int = 1
+    price: Price | None = None
+    serve: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Student(Protocol):
+    """Answers questions. ``ask`` may be called from several threads at once, up to ``config.concurrency``."""
+
+    config: StudentConfig
+
+    @property
+    def name(self) -> str:
+        """What ids and reports call it."""
+        return self.config.name
+
+    @property
+    def model(self) -> str:
+        """The model that it is asked to be; a reply says which one answered."""
+        return self.config.model
+
+    def arms_for(self, skill: str, arms: Sequence[str], cases: Sequence[str]) -> tuple[str, ...]:
+        """Which of ``arms`` can be asked for this skill and its cases, in the order given."""
+        return tuple(arms)
+
+    def can_answer(self, case: Case) -> bool:
+        """False where asking would be pointless, so that no item is collected."""
+        return True
+
+    def ask(self, question: Question, case: Case) -> Reply:
+        """The answer. Raises StudentError, with one clear message, where there is none."""
+        ...
+
+    def close(self) -> None:
+        """Ends what is open, and every wait. Questions that are still open fail with StudentError."""
+        return

@@ -1,0 +1,52 @@
+"""The students that exist without any configuration, in the form of the tables of ``pyproject.toml``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+DEFAULT_LLAMA_URL = "http://127.0.0.1:8080/v1"
+"""Where ``llama-server`` answers unless it is told otherwise."""
+
+BUILTIN: Mapping[str, Mapping[str, Any]] = {
+    "golden": {"provider": "golden", "concurrency": 8},
+    "glm-4.7": {
+        "provider": "llama.cpp",
+        "model": "unsloth/GLM-4.7-Flash-GGUF:Q4_0",
+        "temperature": 0.7,
+        # Thinking aloud on a laptop takes minutes a question, and often uses up all of max_tokens.
+        "options": {"chat_template_kwargs": {"enable_thinking": False}},
+        "concurrency": 2,
+    },
+    "llama3-8b": {
+        "provider": "llama.cpp",
+        "model": "bartowski/Meta-Llama-3.1-8B-Instruct-GGUF:Q4_K_M",
+        "temperature": 0.7,
+        "concurrency": 2,
+    },
+    "haiku": {
+        "provider": "anthropic",
+        "model": "claude-haiku-4-5",
+        "api_key_env": "ANTHROPIC_API_KEY",
+        "concurrency": 4,
+    },
+    "sonnet": {
+        "provider": "anthropic",
+        "model": "claude-sonnet-4-6",
+        "api_key_env": "ANTHROPIC_API_KEY",
+        "concurrency": 4,
+    },
+    "opus": {
+        "provider": "anthropic",
+        "model": "claude-opus-4-8",
+        "api_key_env": "ANTHROPIC_API_KEY",
+        "concurrency": 4,
+    },
+    "kimi": {
+        "provider": "openai",
+        "model": "kimi-k2.5",
+        "base_url": "https://api.moonshot.ai/v1",
+        "api_key_env": "MOONSHOT_API_KEY",
+        "concurrency": 4,
+    },
+}

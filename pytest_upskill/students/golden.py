@@ -1,0 +1,39 @@
+"""The student that knows the answer: it replies with the case's own solution, in the skill arm alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from pytest_upskill.case import Case
+from pytest_upskill.errors import StudentError
+from pytest_upskill.records import Question, Reply
+from pytest_upskill.students.base import Student, StudentConfig
+
+
+class GoldenStudent(Student):
+    """Needs no model, no key and no network; a case without ``## Solution`` is not for it."""
+
+    def __init__(self, config: StudentConfig) -> None:
+        self.config = config
+
+    def arms_for(self, skill: str, arms: Sequence[str], cases: Sequence[str]) -> tuple[str, ...]:
+        return tuple(arm for arm in arms if arm == "skill")
+
+    def can_answer(self, case: Case) -> bool:
+        return case.solution is not None
+
+    def ask(self, question: Question, case: Case) -> Reply:
+        if case.solution is None:
+            raise StudentError(
+                f"student 'golden': case '{case.name}' has no solution ({case.path}); add one under '## Solution'"
+            )
+        return Reply(text=_fenced(case.solution.source), cost_usd=0.0, model="golden")
+
+
+def _fenced(source: str) -> str:
+    """A ``cuda`` block whose fence is longer than any run of backticks in the source."""
+    longest = max((len(run) for run in re.findall(r"`+", source)), default=0)
+    fence = "`" * max(3, longest + 1)
+    newline = "" if source.endswith("\n") else "\n"
+    return f"{fence}cuda\n{source}{newline}{fence}\n"

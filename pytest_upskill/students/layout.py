@@ -1,0 +1,88 @@
+"""Where replies and prompts lie on disk: ``<folder>/<skill>/<case>.<arm>.md``. Knows no provider.
+
+The files student reads this layout, every run keeps its replies in it, and ``--upskill-prompts`` writes prompts in it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from pathlib import Path
+
+from pytest_upskill.records import Question, Reply
+
+HOME = ".upskill"
+"""The folder in pytest's rootdir that holds what runs leave behind."""
+
+LAYOUT = "<skill>/<case>.<arm>.md, <case>.<arm>-2.md for the second trial"
+"""The layout in words, for messages."""
+
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f/\\:]")
+
+
+def component(name: str) -> str:
+    """``name`` as the name of one file or folder: no separators, no leading dot, never empty.
+
+    Names that are file names already come back unchanged, so that people find their files.
+    """
+    safe = _UNSAFE.sub("-", name)
+    return re.sub(r"^\.+", lambda dots: "_" * len(dots.group()), safe) or "_"
+
+
+def path_of(folder: Path, question: Question) -> Path:
+    """Where the reply (or prompt) of a question lies in ``folder``."""
+    return folder / component(question.skill) / component(question.file_name)
+
+
+def replies_folder(root: Path, student: str) -> Path:
+    """``.upskill/replies/<student>`` below pytest's rootdir."""
+    return root / HOME / "replies" / component(student)
+
+
+def keep_reply(root: Path, student: str, question: Question, reply: Reply) -> Path:
+    """Writes the reply's text below pytest's rootdir and returns its path. Raises OSError where that is not possible."""
+    home = root / HOME
+    home.mkdir(parents=True, exist_ok=True)
+    ignore = home / ".gitignore"
+    if not ignore.exists():
+        write_atomically(ignore, "*\n")
+    path = path_of(replies_folder(root, student), question)
+    write_atomically(path, reply.text)
+    return path
+
+
+def write_prompt(folder: Path, question: Question) -> Path:
+    """Writes the prompt of a question under the headings ``# System`` and ``# User`` and returns its path."""
+    path = path_of(folder, question)
+    prompt = question.prompt
+    write_atomically(path, f"# System\n\n{prompt.system.strip()}\n\n# User\n\n{prompt.user.strip()}\n")
+    return path
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Whoever reads ``path`` meanwhile sees all of the old text or all of the new. Line ends stay as they are."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Half of a surrogate pair has no UTF-8: a server may send one all the same.
+    data = text.encode("utf-8", errors="replace")
+    descriptor, temporary = tempfile.mkstemp(prefix=".writing-", dir=path.parent)
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(data)
+        Path(temporary).chmod(0o666 & ~_umask())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def read_text(path: Path) -> str:
+    """A file's text whatever its bytes: what is no UTF-8 becomes U+FFFD, NULs and line ends stay."""
+    return path.read_bytes().decode("utf-8-sig", errors="replace")
+
+
+def _umask() -> int:
+    # There is no other way to ask; mkstemp's files are private, and replies are not.
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,116 @@
+"""Finds students by name, and makes them. The only room that knows every provider; each is imported on first use."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+from pytest_upskill.errors import UsageError
+from pytest_upskill.students.base import Student, StudentConfig
+from pytest_upskill.students.builtin import BUILTIN, DEFAULT_LLAMA_URL
+from pytest_upskill.students.layout import LAYOUT
+from pytest_upskill.students.table import config_from_table, nearest, valid_name
+
+_PROVIDERS: Mapping[str, tuple[str, str]] = {
+    "golden": ("pytest_upskill.students.golden", "GoldenStudent"),
+    "files": ("pytest_upskill.students.files", "FilesStudent"),
+    "openai": ("pytest_upskill.students.openai", "OpenAIStudent"),
+    "llama.cpp": ("pytest_upskill.students.llama_server", "LlamaServerStudent"),
+    "anthropic": ("pytest_upskill.students.anthropic", "AnthropicStudent"),
+}
+"""Where each provider is."""
+
+_RESERVED = ("golden",)
+"""Names whose items are collected in a way of their own, so that no table and no folder may take them."""
+
+
+def resolve(
+    specs: Sequence[str],
+    tables: Mapping[str, Mapping[str, Any]],
+    invocation_dir: Path,
+    base_url: str | None = None,
+) -> list[StudentConfig]:
+    """The students that ``specs`` name, in order; naming the same one twice asks it once.
+
+    ``specs``: names (several in one text are separated by commas), ``files:DIR``, ``files:LABEL=DIR`` with DIR
+    relative to ``invocation_dir``. ``base_url`` replaces that of llama.cpp students. Raises UsageError.
+    """
+    for name in tables:
+        if name in _RESERVED:
+            raise UsageError(
+                f"[tool.upskill.students.{name}]: '{name}' is built in and takes no fields; rename the table"
+            )
+    found: dict[str, StudentConfig] = {}
+    for spec in _split(specs):
+        config = _resolve_one(spec, tables, invocation_dir, base_url)
+        if found.setdefault(config.name, config) != config:
+            raise UsageError(
+                f"--upskill-student: two different students are called '{config.name}' (the second is {spec!r}); "
+                f"give one of them another name with files:LABEL=DIR"
+            )
+    return list(found.values())
+
+
+def create(config: StudentConfig) -> Student:
+    """The student itself. Raises UsageError where its provider's package is not installed."""
+    module_name, class_name = _PROVIDERS[config.provider]
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name and error.name.startswith("pytest_upskill"):
+            raise
+        raise UsageError(
+            f"student '{config.name}' needs the package '{error.name}', which is not installed; "
+            f"install it with: pip install 'pytest-upskill[all]'"
+        ) from None
+    return cast(Student, getattr(module, class_name)(config))
+
+
+def _split(specs: Sequence[str]) -> list[str]:
+    pieces = (piece.strip() for spec in specs for piece in re.split(r"[,\n]", spec))
+    return [piece for piece in pieces if piece]
+
+
+def _resolve_one(
+    spec: str, tables: Mapping[str, Mapping[str, Any]], invocation_dir: Path, base_url: str | None
+) -> StudentConfig:
+    if spec == "files" or spec.startswith("files:"):
+        return _files(spec, invocation_dir)
+    if spec not in tables and spec not in BUILTIN:
+        known = sorted({*tables, *BUILTIN})
+        raise UsageError(
+            f"--upskill-student: unknown student '{spec}'{nearest(spec, known)} (known: {', '.join(known)}; "
+            f"or files:DIR for a folder of replies, or a table [tool.upskill.students.{spec}] in pyproject.toml)"
+        )
+    config = config_from_table(spec, tables.get(spec, {}), BUILTIN.get(spec))
+    return _with_base_url(config, base_url)
+
+
+def _with_base_url(config: StudentConfig, base_url: str | None) -> StudentConfig:
+    if config.provider != "llama.cpp":
+        return config
+    return replace(config, base_url=(base_url or config.base_url or DEFAULT_LLAMA_URL).rstrip("/"))
+
+
+def _files(spec: str, invocation_dir: Path) -> StudentConfig:
+    label, directory = _label_and_folder(spec.removeprefix("files").removeprefix(":"))
+    if not directory:
+        raise UsageError(f"--upskill-student: {spec!r} names no folder; write files:DIR or files:LABEL=DIR")
+    if label in _RESERVED:
+        raise UsageError(f"--upskill-student: {spec!r}: '{label}' is built in; choose another label")
+    folder = (invocation_dir / Path(directory).expanduser()).resolve()
+    if not folder.is_dir():
+        reason = "is no folder" if folder.exists() else "does not exist"
+        raise UsageError(f"--upskill-student: {spec!r}: {folder} {reason}; expected a folder with {LAYOUT}")
+    return StudentConfig(name=label, provider="files", concurrency=8, options={"folder": str(folder)})
+
+
+def _label_and_folder(text: str) -> tuple[str, str]:
+    label, equals, directory = text.partition("=")
+    if equals and valid_name(label.strip()):
+        return label.strip(), directory.strip()
+    return "files", text.strip()
