@@ -80,16 +80,19 @@ class SkillFile(pytest.File):
             except CaseError as error:
                 task = self._task(ItemKind.BROKEN_CASE, None, None, None, 1, path.stem)
                 yield self._item(path.stem, task, problem=str(error))
-        wanted = [
-            (student, self.run.student(student).arms_for(self.skill, self.run.settings.arms, cases))
-            for student in self.run.student_names
-        ]
+        wanted = {student: self._arms_of(student, cases) for student in self.run.student_names}
         for case in cases:
-            for student, student_arms in wanted:
+            for student, student_arms in wanted.items():
                 if self.run.student(student).can_answer(case):
                     yield from self._items_of(case, student, student_arms)
 
-    def _items_of(self, case: Case, student: str, student_arms: tuple[str, ...]) -> Iterator[pytest.Item]:
+    def _arms_of(self, student: str, cases: list[Case]) -> list[str]:
+        """The arms that this student can be asked in; students know an arm by its slug."""
+        slugs = {arms.slug(arm): arm for arm in self.run.settings.arms}
+        possible = self.run.student(student).arms_for(self.skill, tuple(slugs), [case.name for case in cases])
+        return [slugs[slug] for slug in possible]
+
+    def _items_of(self, case: Case, student: str, student_arms: list[str]) -> Iterator[pytest.Item]:
         kind = ItemKind.KERNEL if case.kind == "kernel" else ItemKind.TEXT
         if student == "golden":
             name = f"{case.name}[golden]"

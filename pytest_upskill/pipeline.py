@@ -8,7 +8,7 @@ PyTorch's default dtype belongs to the process.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +23,6 @@ from pytest_upskill.records import (
     Assertion,
     Build,
     Counterexample,
-    Example,
     ItemKind,
     Kernel,
     Outcome,
@@ -82,21 +81,21 @@ class Prepared:
 
 
 class Pipeline:
-    """Runs tasks. ``replies`` is where replies are kept; ``prompts``, if given, is written to instead of asking."""
+    """Runs tasks. Replies are kept below ``rootdir``; ``prompts``, if given, is written to instead of asking."""
 
     def __init__(
         self,
         machine: Machine,
         student: Callable[[str], Student],
         limits: Limits,
-        replies: Path,
+        rootdir: Path,
         prompts: Path | None = None,
         more_assertions: MoreAssertions | None = None,
     ) -> None:
         self._machine = machine
         self._student = student
         self._limits = limits
-        self._kept = replies
+        self._rootdir = rootdir
         self._prompts = prompts
         self._more_assertions = more_assertions
         self._signatures: dict[Path, Signature | CaseError] = {}
@@ -193,7 +192,7 @@ class Pipeline:
         student = self._student(task.student)
         question = Question(task.skill, task.case.name, arms.slug(task.arm), task.trial, prompt)
         reply = student.ask(question, task.case)
-        layout.keep_reply(self._kept, student, question, reply)
+        layout.keep_reply(self._rootdir, student.name, question, reply)
         if signature is None:
             return Prepared(reply, None, None)
         extraction = extract_kernel(reply.text, signature)
@@ -335,5 +334,3 @@ def _cut_off(student: Student, reply: Reply) -> str:
 def _since(started: float) -> float:
     return time.perf_counter() - started
 
-
-__all__ = ["Example", "Limits", "Mapping", "Pipeline", "Prepared", "Task"]

@@ -9,19 +9,29 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_upskill.errors import UsageError
+from pytest_upskill.errors import StudentError
 from pytest_upskill.settings import PROMPTS_STUDENT, Settings
 from pytest_upskill.students import registry
 from pytest_upskill.students.base import Student, StudentConfig
-from pytest_upskill.students.layout import prepare_home
+from pytest_upskill.students.layout import replies_folder
 
 if TYPE_CHECKING:
     from pytest_upskill.case import Case
     from pytest_upskill.machine import Machine
     from pytest_upskill.pipeline import Pipeline
-    from pytest_upskill.records import Assertion, Kernel, Reply
+    from pytest_upskill.records import Assertion, Kernel, Question, Reply
 
 GOLDEN = "golden"
+
+
+class Nobody(Student):
+    """Is only collected for: its prompts are written, and it is never asked."""
+
+    def __init__(self, config: StudentConfig) -> None:
+        self.config = config
+
+    def ask(self, question: Question, case: Case) -> Reply:
+        raise StudentError(f"student {self.name!r} cannot be asked; name one with --upskill-student")
 
 
 class Run:
@@ -39,7 +49,8 @@ class Run:
         settings = self.settings
         specs = settings.students or (GOLDEN,)
         if specs == (PROMPTS_STUDENT,) and settings.prompts:
-            self._configs = {PROMPTS_STUDENT: registry.nobody(PROMPTS_STUDENT)}
+            self._students = {PROMPTS_STUDENT: Nobody(StudentConfig(PROMPTS_STUDENT, PROMPTS_STUDENT))}
+            self._configs = {name: student.config for name, student in self._students.items()}
             return
         configs = registry.resolve(specs, settings.students_tables, settings.invocation_dir, settings.base_url)
         self._configs = {config.name: config for config in configs}
@@ -70,7 +81,7 @@ class Run:
             machine=self.machine,
             student=self.student,
             limits=Limits(self.settings.timeout),
-            replies=prepare_home(self.settings.rootdir) / "replies",
+            rootdir=self.settings.rootdir,
             prompts=self.settings.prompts,
             more_assertions=self._more_assertions,
         )
@@ -86,8 +97,7 @@ class Run:
         if config is None or config.provider == GOLDEN:
             options.append("--upskill")
         else:
-            kept = self.settings.rootdir / ".upskill" / "replies" / config.name
-            folder = config.folder if config.provider == "files" and config.folder else kept
+            folder = config.options.get("folder") or replies_folder(self.settings.rootdir, config.name)
             options.append(f"--upskill-student=files:{config.name}={relpath(folder, self.settings.invocation_dir)}")
         if self.settings.device != "auto":
             options.append(f"--upskill-device={self.settings.device}")
@@ -113,5 +123,3 @@ def draw_seed() -> int:
 
     return secrets.randbelow(2**32)
 
-
-__all__ = ["Run", "UsageError", "draw_seed"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -203,7 +203,3 @@ def _is_control(outcome: Outcome) -> bool:
     from pytest_upskill.arms import is_control
 
     return outcome.arm is not None and is_control(outcome.arm)
-
-
-def _lines(view: View) -> Iterator[str]:
-    yield from ()

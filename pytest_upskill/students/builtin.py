@@ -14,8 +14,8 @@ BUILTIN: Mapping[str, Mapping[str, Any]] = {
         "provider": "llama.cpp",
         "model": "unsloth/GLM-4.7-Flash-GGUF:Q4_0",
         "temperature": 0.7,
-        # Thinking aloud on a laptop takes minutes a question, and often uses up all of max_tokens.
-        "options": {"chat_template_kwargs": {"enable_thinking": False}},
+        # Sampling as its makers advise for code. Thinking aloud on a laptop takes minutes a question, and often uses up all of max_tokens.
+        "options": {"top_p": 1.0, "min_p": 0.01, "chat_template_kwargs": {"enable_thinking": False}},
         "concurrency": 2,
     },
     "llama3-8b": {
@@ -26,27 +26,28 @@ BUILTIN: Mapping[str, Mapping[str, Any]] = {
     },
     "haiku": {
         "provider": "anthropic",
-        "model": "claude-haiku-4-5",
+        "model": "claude-haiku-5-5",
         "api_key_env": "ANTHROPIC_API_KEY",
         "concurrency": 4,
     },
     "sonnet": {
         "provider": "anthropic",
-        "model": "claude-sonnet-4-6",
+        "model": "claude-sonnet-5-5",
         "api_key_env": "ANTHROPIC_API_KEY",
         "concurrency": 4,
     },
     "opus": {
         "provider": "anthropic",
-        "model": "claude-opus-4-8",
+        "model": "claude-opus-5-5",
         "api_key_env": "ANTHROPIC_API_KEY",
         "concurrency": 4,
     },
     "kimi": {
         "provider": "openai",
-        "model": "kimi-k2.5",
+        "model": "kimi-k2.6",
         "base_url": "https://api.moonshot.ai/v1",
         "api_key_env": "MOONSHOT_API_KEY",
+        "max_tokens": 32768,  # it always thinks first, and its endpoint fixes the temperature
         "concurrency": 4,
     },
 }

@@ -5,9 +5,8 @@ The files student reads this layout, every run keeps its replies in it, and ``--
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
+import secrets
 from pathlib import Path
 
 from pytest_upskill.records import Question, Reply
@@ -41,7 +40,7 @@ def replies_folder(root: Path, student: str) -> Path:
 
 
 def keep_reply(root: Path, student: str, question: Question, reply: Reply) -> Path:
-    """Writes the reply's text below pytest's rootdir and returns its path. Raises OSError where that is not possible."""
+    """Writes the reply's text below pytest's rootdir and returns its path. Raises OSError where it cannot."""
     home = root / HOME
     home.mkdir(parents=True, exist_ok=True)
     ignore = home / ".gitignore"
@@ -65,24 +64,15 @@ def write_atomically(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     # Half of a surrogate pair has no UTF-8: a server may send one all the same.
     data = text.encode("utf-8", errors="replace")
-    descriptor, temporary = tempfile.mkstemp(prefix=".writing-", dir=path.parent)
+    temporary = path.with_name(f".writing-{secrets.token_hex(8)}")
     try:
-        with open(descriptor, "wb") as file:
-            file.write(data)
-        Path(temporary).chmod(0o666 & ~_umask())
-        Path(temporary).replace(path)
+        temporary.write_bytes(data)
+        temporary.replace(path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 
 def read_text(path: Path) -> str:
     """A file's text whatever its bytes: what is no UTF-8 becomes U+FFFD, NULs and line ends stay."""
     return path.read_bytes().decode("utf-8-sig", errors="replace")
-
-
-def _umask() -> int:
-    # There is no other way to ask; mkstemp's files are private, and replies are not.
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask

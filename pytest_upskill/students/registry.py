@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from pytest_upskill.errors import UsageError
 from pytest_upskill.students.base import Student, StudentConfig
@@ -67,7 +67,8 @@ def create(config: StudentConfig) -> Student:
             f"student '{config.name}' needs the package '{error.name}', which is not installed; "
             f"install it with: pip install 'pytest-upskill[all]'"
         ) from None
-    return cast(Student, getattr(module, class_name)(config))
+    student: Student = getattr(module, class_name)(config)
+    return student
 
 
 def _split(specs: Sequence[str]) -> list[str]:

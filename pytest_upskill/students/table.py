@@ -6,7 +6,6 @@ import difflib
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
 from typing import Any
 
 from pytest_upskill.errors import UsageError
@@ -120,7 +119,7 @@ def _price(what: str, value: Any) -> Price:
 def _options(what: str, value: Any) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise _wrong(what, value, "a table of what each request shall hold besides")
-    return MappingProxyType(dict(value))
+    return dict(value)
 
 
 _READERS: Mapping[str, Callable[[str, Any], Any]] = {

@@ -1,0 +1,192 @@
+"""Small integer expressions in cases: sizes, bounds, conditions. Knows no case; never calls ``eval``.
+
+An expression is made of names, numbers, ``+ - * // %``, comparisons (which may be chained), ``and or not``,
+``min(...)`` and ``max(...)``. Python's parser reads it, and every node that is not on this list is refused.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+import operator
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+Number = int | float | bool
+Evaluate = Callable[[Mapping[str, Number]], Number]
+
+MAX_LENGTH = 300
+"""Longer texts are nobody's shape; the limit also bounds the parser's recursion."""
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
+_KEYWORDS = frozenset(("and", "or", "not", "True", "False", "None", "if", "else", "in", "is", "lambda"))
+_INTEGER = re.compile(r"-?[0-9]+\Z")
+_FUNCTIONS: Mapping[str, Callable[..., Number]] = {"min": min, "max": max}
+_OPERATORS: Mapping[type[ast.operator], Callable[[Number, Number], Number]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.FloorDiv: operator.floordiv,
+    ast.Mod: operator.mod,
+}
+_COMPARISONS: Mapping[type[ast.cmpop], Callable[[Number, Number], bool]] = {
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+}
+_KNOWN = "an expression knows names, numbers, + - * // %, comparisons, 'and', 'or', 'not', min() and max()"
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """A checked expression: its text, and the names that it needs. Make one with ``parse``."""
+
+    text: str
+    names: frozenset[str]
+
+    def evaluate(self, values: Mapping[str, Number]) -> Number:
+        """The value for these ``values``; raises ValueError on a missing name and on a division by zero."""
+        try:
+            return _compiled(self.text)(values)
+        except ZeroDivisionError:
+            raise ValueError(f"'{self.text}' divides by zero for {_shown(self.names, values)}") from None
+        except KeyError as error:
+            raise ValueError(f"'{self.text}' names '{error.args[0]}', which has no value here") from None
+
+    @property
+    def constant(self) -> Number | None:
+        """The value of an expression without names, None for any other."""
+        return None if self.names else self.evaluate({})
+
+    @property
+    def condition(self) -> bool:
+        """Whether it says yes or no: a comparison, ``and``, ``or`` or ``not``."""
+        root = _tree(self.text)
+        return isinstance(root, ast.Compare | ast.BoolOp) or (
+            isinstance(root, ast.UnaryOp) and isinstance(root.op, ast.Not)
+        )
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def parse(text: str | int | float) -> Expression:
+    """Check a text (or a number); raises ValueError, which names the piece that does not belong and the rule."""
+    return _parse(text.strip() if isinstance(text, str) else _number_text(text))
+
+
+def _number_text(number: float) -> str:
+    if isinstance(number, bool):
+        raise ValueError(f"'{str(number).lower()}' is not a number; write 0 or 1")
+    if not math.isfinite(number):
+        raise ValueError(f"'{number}' is not finite; {_KNOWN}")
+    return repr(number)
+
+
+@lru_cache(maxsize=4096)
+def _parse(text: str) -> Expression:
+    if _INTEGER.match(text) and len(text) <= MAX_LENGTH:
+        return Expression(text, frozenset())
+    if _NAME.match(text) and text not in _KEYWORDS:
+        return Expression(text, frozenset((text,)))
+    names: set[str] = set()
+    _build(_tree(text), text, names)
+    return Expression(text, frozenset(names))
+
+
+@lru_cache(maxsize=4096)
+def _compiled(text: str) -> Evaluate:
+    return _build(_tree(text), text, set())
+
+
+@lru_cache(maxsize=4096)
+def _tree(text: str) -> ast.expr:
+    if not text:
+        raise ValueError(f"an empty text is no expression; {_KNOWN}")
+    if len(text) > MAX_LENGTH:
+        raise ValueError(f"'{text[:40]}...' has {len(text)} characters; an expression has at most {MAX_LENGTH}")
+    if "\n" in text or "#" in text:
+        raise ValueError(f"'{text}' is not one line of expression; {_KNOWN}")
+    try:
+        return ast.parse(text, mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise ValueError(f"'{text}' cannot be read; {_KNOWN}") from None
+
+
+def _build(node: ast.expr, text: str, names: set[str]) -> Evaluate:
+    """Closures for a checked tree; ``names`` collects what it needs."""
+    match node:
+        case ast.Constant(value=value) if type(value) is int or (type(value) is float and math.isfinite(value)):
+            return lambda _values: value
+        case ast.Name(id=name) if name not in _FUNCTIONS and _NAME.match(name):
+            names.add(name)
+            return lambda values: values[name]
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
+            return _binary(_OPERATORS[type(op)], _build(left, text, names), _build(right, text, names))
+        case ast.UnaryOp(op=ast.USub() | ast.UAdd() | ast.Not() as op, operand=operand):
+            return _unary(op, _build(operand, text, names))
+        case ast.Compare() if all(type(op) in _COMPARISONS for op in node.ops):
+            return _comparison(node, [_build(part, text, names) for part in (node.left, *node.comparators)])
+        case ast.BoolOp(op=op, values=parts):
+            return _boolean(op, [_build(part, text, names) for part in parts])
+        case ast.Call(func=ast.Name(id=name), args=parts, keywords=[]) if name in _FUNCTIONS and len(parts) >= 2:
+            return _call(_FUNCTIONS[name], [_build(part, text, names) for part in parts])
+    piece = ast.get_source_segment(text, node) or text
+    raise ValueError(f"'{piece}'{'' if piece == text else f' in {text!r}'} does not belong; {_advice(node)}")
+
+
+def _advice(node: ast.expr) -> str:
+    match node:
+        case ast.BinOp(op=ast.Div()):
+            return "sizes are integers: divide with //"
+        case ast.BinOp(op=ast.Pow()):
+            return "write a power as a product"
+        case ast.Call(func=ast.Name(id=name)) if name in _FUNCTIONS:
+            return f"{name}() takes two or more numbers"
+    return _KNOWN
+
+
+def _binary(function: Callable[[Number, Number], Number], left: Evaluate, right: Evaluate) -> Evaluate:
+    return lambda values: function(left(values), right(values))
+
+
+def _unary(op: ast.unaryop, operand: Evaluate) -> Evaluate:
+    if isinstance(op, ast.Not):
+        return lambda values: not operand(values)
+    if isinstance(op, ast.USub):
+        return lambda values: -operand(values)
+    return operand
+
+
+def _comparison(node: ast.Compare, parts: list[Evaluate]) -> Evaluate:
+    functions = [_COMPARISONS[type(op)] for op in node.ops]
+
+    def evaluate(values: Mapping[str, Number]) -> bool:
+        left = parts[0](values)
+        for function, part in zip(functions, parts[1:], strict=True):
+            right = part(values)
+            if not function(left, right):
+                return False
+            left = right
+        return True
+
+    return evaluate
+
+
+def _boolean(op: ast.boolop, parts: list[Evaluate]) -> Evaluate:
+    if isinstance(op, ast.And):
+        return lambda values: all(part(values) for part in parts)
+    return lambda values: any(part(values) for part in parts)
+
+
+def _call(function: Callable[..., Number], parts: list[Evaluate]) -> Evaluate:
+    return lambda values: function(*(part(values) for part in parts))
+
+
+def _shown(names: frozenset[str], values: Mapping[str, Number]) -> str:
+    return " ".join(f"{name}={values[name]}" for name in sorted(names) if name in values) or "these values"

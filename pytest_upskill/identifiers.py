@@ -1,0 +1,66 @@
+"""Which names a case may give to its operator, arguments, results and dims: they become C++ and Python names at once.
+
+Knows languages only.
+"""
+
+from __future__ import annotations
+
+import keyword
+import re
+
+_IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
+
+_CPP_KEYWORDS = frozenset(
+    """
+    alignas alignof and and_eq asm atomic_cancel atomic_commit atomic_noexcept auto bitand bitor bool break case catch
+    char char8_t char16_t char32_t class compl concept const consteval constexpr constinit const_cast continue
+    co_await co_return co_yield decltype default delete do double dynamic_cast else enum explicit export extern false
+    float for friend goto if inline int long mutable namespace new noexcept not not_eq nullptr operator or or_eq private
+    protected public reflexpr register reinterpret_cast requires restrict return short signed sizeof static
+    static_assert static_cast struct switch synchronized template this thread_local throw true try typedef typeid
+    typename typeof union unsigned using virtual void volatile wchar_t while xor xor_eq
+    """.split()
+)
+
+_PYTHON_KEYWORDS = frozenset(keyword.kwlist)
+
+_TAKEN = {
+    "stream": "the contract's last parameter is called so",
+    "scalar_t": "the contract's template parameter is called so",
+    "torch": "the reference uses PyTorch by that name",
+    "main": "a program's first function is called so",
+    "std": "the C++ standard library is called so",
+}
+
+_CUDA_AND_C = frozenset(
+    """
+    threadIdx blockIdx blockDim gridDim warpSize dim3 uint3 half half2 cudaStream_t nv_bfloat16 cooperative_groups
+    int8_t int16_t int32_t int64_t uint8_t uint16_t uint32_t uint64_t size_t ssize_t ptrdiff_t intptr_t uintptr_t
+    ushort uint ulong time_t clock_t div_t ldiv_t FILE
+    NULL EOF BUFSIZ RAND_MAX CHAR_BIT SCHAR_MAX SCHAR_MIN SHRT_MAX SHRT_MIN INT_MAX INT_MIN LONG_MAX LONG_MIN UCHAR_MAX
+    FLT_MAX FLT_MIN FLT_EPSILON DBL_MAX DBL_MIN DBL_EPSILON INFINITY NAN HUGE_VAL M_PI M_E
+    errno stdin stdout stderr assert offsetof setjmp isnan isinf isfinite isnormal signbit fpclassify
+    linux unix I
+    """.split()
+)
+
+_PREFIXES = ("upskill", "cuda")
+
+
+def refusal(name: str) -> str | None:
+    """Why ``name`` cannot be used, as the end of a sentence; None where it can."""
+    if not _IDENTIFIER.match(name):
+        return "is not a name: write an ASCII letter, then letters, digits and underscores"
+    if name.endswith("_") or "__" in name:
+        return "ends in an underscore or doubles one, which C++ and PyTorch reserve"
+    if name in _CPP_KEYWORDS:
+        return "is a C++ keyword"
+    if name in _PYTHON_KEYWORDS:
+        return "is a Python keyword"
+    if name in _TAKEN:
+        return f"is taken: {_TAKEN[name]}"
+    if name in _CUDA_AND_C:
+        return "is taken: the headers of CUDA or C define it"
+    if any(re.match(prefix + r"(_|[A-Z]|\Z)", name) for prefix in _PREFIXES):
+        return "is taken: names that begin so belong to CUDA or to the harness"
+    return None

@@ -1,0 +1,162 @@
+"""Reads the two things that we need of Markdown: fenced blocks and level-2 headings. Knows no case and no reply.
+
+Fences follow CommonMark 0.31, section 4.5: three or more backticks or tildes, indented by at most three columns (counted
+from the content of a list item), closed by a line with at least as many of the same character and nothing else. One
+licence: a line that leaves the list item does not end a block that was opened in it, since models indent carelessly.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+_LIST_ITEM = re.compile(r"([-+*]|[0-9]{1,9}[.)])( {1,4})(?=\S)")
+_HEADING = re.compile(r" {0,3}##(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*\Z")
+_MARKERS = frozenset("`~-+*0123456789")
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """A fenced block: ``opening`` is the 1-based line of its fence, ``line`` that of its first source line."""
+
+    info: str
+    source: str
+    opening: int
+    closed: bool
+
+    @property
+    def line(self) -> int:
+        return self.opening + 1
+
+    @property
+    def language(self) -> str:
+        """The first word of the info string, in lower case."""
+        return self.info.split(maxsplit=1)[0].lower() if self.info else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """What stands under a ``## `` heading. ``line`` is the heading's; the text above the first has title None."""
+
+    title: str | None
+    line: int
+    text: str
+    fences: tuple[Fence, ...]
+
+
+def lines_of(text: str) -> list[str]:
+    """Split at line ends of any platform, and nowhere else (``str.splitlines`` knows ten more)."""
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return text.split("\n")
+
+
+class FenceReader:
+    """Is fed a document line by line, and gives each block when it ends."""
+
+    def __init__(self) -> None:
+        self.inside = False
+        self._items: list[int] = []
+        self._reset()
+
+    def _reset(self) -> None:
+        self.inside = False
+        self._info = ""
+        self._character = ""
+        self._length = 0
+        self._indent = 0
+        self._opening = 0
+        self._source: list[str] = []
+
+    def feed(self, number: int, line: str) -> Fence | None:
+        """Take line ``number``; the block that it closes, if it closes one."""
+        if self.inside:
+            return self._continue(line)
+        stripped = line.lstrip(" \t")
+        if stripped and (stripped[0] in _MARKERS or self._items):
+            self._open(number, line, stripped)
+        return None
+
+    def end(self) -> Fence | None:
+        """The block that is still open, as an unclosed one."""
+        return self._finish(closed=False) if self.inside else None
+
+    def _open(self, number: int, line: str, stripped: str) -> None:
+        indent = _columns(line, stripped)
+        while self._items and indent < self._items[-1]:
+            self._items.pop()
+        while (item := _LIST_ITEM.match(stripped)) and indent - self._content <= 3:
+            indent += item.end()
+            self._items.append(indent)
+            stripped = stripped[item.end() :]
+        character = stripped[:1]
+        if character not in ("`", "~") or indent - self._content > 3:
+            return
+        info = stripped.lstrip(character)
+        length = len(stripped) - len(info)
+        if length < 3 or (character == "`" and "`" in info):
+            return
+        self.inside, self._info, self._opening = True, info.strip(), number
+        self._character, self._length, self._indent = character, length, indent
+
+    @property
+    def _content(self) -> int:
+        return self._items[-1] if self._items else 0
+
+    def _continue(self, line: str) -> Fence | None:
+        stripped = line.strip(" \t")
+        if len(stripped) >= self._length and stripped[0] == self._character and not stripped.strip(self._character):
+            margin = _columns(line, line.lstrip(" \t"))
+            if margin <= self._content + 3:
+                return self._finish(closed=True)
+        self._source.append(_dedented(line, self._indent) if self._indent else line)
+        return None
+
+    def _finish(self, closed: bool) -> Fence:
+        source = "\n".join(self._source) + "\n" if self._source else ""
+        fence = Fence(self._info, source, self._opening, closed)
+        self._reset()
+        return fence
+
+
+def fences(lines: Sequence[str], first: int = 1) -> Iterator[Fence]:
+    """The fenced blocks of a document whose first line has number ``first``, in order."""
+    reader = FenceReader()
+    for number, line in enumerate(lines, first):
+        fence = reader.feed(number, line)
+        if fence is not None:
+            yield fence
+    last = reader.end()
+    if last is not None:
+        yield last
+
+
+def sections(lines: Sequence[str], first: int = 1) -> list[Section]:
+    """Cut at ``## `` headings that stand outside fences; the text above the first is a section without a title."""
+    reader = FenceReader()
+    found: list[Section] = []
+    title: str | None = None
+    start, begin = first, 0
+    blocks: list[Fence] = []
+    for index, line in enumerate(lines):
+        heading = None if reader.inside or "##" not in line else _HEADING.match(line)
+        if heading:
+            found.append(Section(title, start, "\n".join(lines[begin:index]), tuple(blocks)))
+            title, start, begin, blocks = (heading[1] or "").strip(), first + index, index + 1, []
+            continue
+        fence = reader.feed(first + index, line)
+        if fence is not None:
+            blocks.append(fence)
+    last = reader.end()
+    found.append(Section(title, start, "\n".join(lines[begin:]), (*blocks, last) if last else tuple(blocks)))
+    return found
+
+
+def _columns(line: str, stripped: str) -> int:
+    return len(line[: len(line) - len(stripped)].expandtabs(4))
+
+
+def _dedented(line: str, columns: int) -> str:
+    margin = len(line) - len(line.lstrip(" "))
+    return line[min(margin, columns) :]

@@ -1,0 +1,208 @@
+"""One failing item on one screen: what failed, on which input, by how much, where, and how to see it again.
+
+Knows records, never the run they belong to.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pytest_upskill.records import Assertion, Counterexample, Outcome, VerdictKind
+from pytest_upskill.reporting import excerpt
+from pytest_upskill.reporting.ink import Ink, measure, pad, value
+
+SCREEN = 24
+"""Lines that a failure may take, on 80 columns."""
+NOT_TRIED = "not tried"
+"""How the message of an assertion begins that could not be tried; without any message it is read as such, too."""
+
+_LABEL = 10
+_ERROR_LINE = re.compile(r"\b(?:fatal )?error\b|undefined reference", re.IGNORECASE)
+_WORST_KNOWN = ("output", "index", "expected", "got", "error", "bound")
+
+
+def failure_lines(outcome: Outcome, width: int = 80, color: bool = False, unicode: bool = True) -> Iterator[str]:
+    """Why an item did not pass; no more than a screen. Only a replay command that cannot be broken may be wider."""
+    ink = Ink(max(width, 40), color, unicode)
+    if outcome.verdict.kind is not VerdictKind.FAILED:
+        yield from _undecided(outcome, ink)
+        return
+    first = outcome.verdict.first_failed
+    above = [_title(outcome, ink), *_claim(outcome, first, ink), *_evidence(outcome.verdict.counterexample, ink)]
+    below = [*_others(outcome, first, ink), *_replay(outcome.replay, ink)]
+    room = SCREEN - len(above) - len(below) - 2
+    yield from above
+    yield from _source(outcome, first, room, ink)
+    if below:
+        yield ""
+        yield from below
+
+
+def _undecided(outcome: Outcome, ink: Ink) -> Iterator[str]:
+    word = outcome.verdict.kind.value.replace("-", " ")
+    yield from ink.wrap(f"{word}: {outcome.verdict.reason or 'no reason was given'}", ink.width, 2)
+
+
+def _title(outcome: Outcome, ink: Ink) -> str:
+    parts = [outcome.case or outcome.kind.value]
+    if outcome.student is not None:
+        parts.append(outcome.student)
+    if outcome.arm is not None:
+        parts.append("with skill" if outcome.arm == "skill" else outcome.arm)
+    if (outcome.trial or 1) > 1:
+        parts.append(f"trial {outcome.trial}")
+    skill = ink.elide_middle(outcome.skill, ink.width // 3)
+    left = ink.elide(f" {ink.sign('dot')} ".join(parts), ink.width - measure(skill) - 2)
+    gap = " " * (ink.width - measure(left) - measure(skill))
+    return ink.paint(left, "bold") + gap + ink.paint(skill, "dim")
+
+
+# --------------------------------------------------------------------------------------------- what failed
+
+
+def _claim(outcome: Outcome, first: Assertion | None, ink: Ink) -> Iterator[str]:
+    found = outcome.verdict.counterexample
+    name = first.name if first else "failed"
+    message = (first.message if first else outcome.verdict.reason) or (found.message if found else "")
+    if found and not found.reproducible and "reproducible" not in message:
+        message += "\nnot reproducible: a second run of the same input passed; the kernel keeps state, or races"
+    head = f"{ink.sign('cross')} {name}"
+    lines = _message(name, message, ink)
+    if len(lines) == 1 and len(head) + 2 + measure(lines[0]) <= ink.width:
+        yield ink.paint(head, "red", "bold") + "  " + lines[0].lstrip()
+        return
+    yield ink.paint(head, "red", "bold")
+    yield from lines
+
+
+def _message(name: str, message: str, ink: Ink) -> list[str]:
+    if name == "compiles":
+        return _compiler(message, ink)
+    limit = 10 if name in ("reply", "contract", "failed") else 5
+    return [f"  {line}" for line in ink.wrap(message, ink.width - 2, limit)]
+
+
+def _compiler(message: str, ink: Ink) -> list[str]:
+    """The compiler's first errors; what it shows of the source is left out, as we show it ourselves."""
+    rows = [row for row in message.splitlines() if row.strip()]
+    errors = [row for row in rows if _ERROR_LINE.search(row)]
+    shown = errors[:3] or rows[:4]
+    lines = [f"  {line}" for row in shown for line in ink.wrap(row, ink.width - 2, 3)]
+    if len(errors) > len(shown):
+        lines.append(ink.paint(f"  {ink.sign('more')} and {len(errors) - len(shown)} more errors", "dim"))
+    return lines
+
+
+# --------------------------------------------------------------------------------------------- on which input
+
+
+def _evidence(found: Counterexample | None, ink: Ink) -> Iterator[str]:
+    if found is None:
+        return
+    yield ""
+    for line_number, line in enumerate(ink.wrap(str(found.example), ink.width - _LABEL - 2, 2)):
+        yield _field("" if line_number else "example", ink.paint(line, "bold"), ink)
+    if found.worst:
+        yield from _worst(found.worst, ink)
+
+
+def _worst(worst: Mapping[str, Any], ink: Ink) -> Iterator[str]:
+    room = ink.width - _LABEL - 2
+    if "output" in worst or "index" in worst:
+        yield _field("worst", ink.elide(_element(worst), room), ink)
+    for label, style in (("expected", "green"), ("got", "red")):
+        if label in worst:
+            yield _field(label, ink.paint(ink.elide(value(worst[label]), room), style), ink)
+    if "error" in worst or "bound" in worst:
+        yield _field("error", ink.elide(_error(worst), room), ink)
+    rest = [f"{name} {value(worst[name])}" for name in worst if name not in _WORST_KNOWN]
+    if rest:
+        yield _field("also", ink.elide(", ".join(rest), room), ink)
+
+
+def _element(worst: Mapping[str, Any]) -> str:
+    index = worst.get("index")
+    if index is None:
+        return str(worst.get("output"))
+    inside = ", ".join(map(str, index)) if isinstance(index, tuple | list) else str(index).strip("[]()")
+    return f"{worst.get('output', 'out')}[{inside.rstrip(',')}]"
+
+
+def _error(worst: Mapping[str, Any]) -> str:
+    error, bound = worst.get("error"), worst.get("bound")
+    if bound is None:
+        return value(error)
+    text = f"{value(error)}, where {value(bound)} is allowed"
+    if isinstance(error, int | float) and isinstance(bound, int | float) and bound > 0 and error / bound < 1e9:
+        times = error / bound
+        return f"{text}: {times:.3g} times the bound" if times > 1 else text
+    return text
+
+
+def _field(label: str, text: str, ink: Ink) -> str:
+    return f"  {ink.paint(pad(label, _LABEL), 'dim')}{text}"
+
+
+# --------------------------------------------------------------------------------------------- where
+
+
+def _source(outcome: Outcome, first: Assertion | None, room: int, ink: Ink) -> Iterator[str]:
+    found = _excerpt(outcome, first)
+    if found is None or outcome.source is None or room < 3:
+        return
+    yield ""
+    place = f"kernel.cu:{found.line}" + (f", {found.why}" if found.why else "")
+    yield "  " + ink.paint(ink.elide(place, ink.width - 2), "dim")
+    rows = excerpt.window(outcome.source, found.line, min(7, room - 2))
+    digits = len(str(rows[-1][0]))
+    for number, text in rows:
+        marked = number == found.line
+        sign = ink.sign("here") if marked else " "
+        shown = ink.elide(text, ink.width - digits - 8)
+        line = f"  {sign} {number:>{digits}} {ink.sign('wall')} {shown}".rstrip()
+        yield ink.paint(line, "bold") if marked else line
+
+
+def _excerpt(outcome: Outcome, first: Assertion | None) -> excerpt.Excerpt | None:
+    if outcome.source is None or first is None or first.name == "reply":
+        return None
+    found = outcome.verdict.counterexample
+    line = found.line if found else None
+    if first.name in ("contract", "compiles") and line is None and excerpt.place_in(first.message) is None:
+        return None
+    output = str(found.worst["output"]) if found and found.worst and "output" in found.worst else None
+    return excerpt.choose(outcome.source, line, first.message, output)
+
+
+# --------------------------------------------------------------------------------------------- what else
+
+
+def _others(outcome: Outcome, first: Assertion | None, ink: Ink) -> Iterator[str]:
+    rest = [one for one in outcome.verdict.assertions if not one.passed and one is not first]
+    untried = [one.name for one in rest if not one.message or one.message.lower().startswith(NOT_TRIED)]
+    failed = [one.name for one in rest if one.name not in untried]
+    for label, names in (("also failed", failed), (NOT_TRIED, untried)):
+        if names:
+            yield "  " + ink.paint(ink.elide(f"{label}: {', '.join(names)}", ink.width - 2), "dim")
+    if outcome.notes:
+        yield "  " + ink.paint(ink.elide(f"note: {'; '.join(outcome.notes)}", ink.width - 2), "dim")
+
+
+def _replay(command: str | None, ink: Ink) -> Iterator[str]:
+    """The command, broken between its words so that a shell still reads it as one."""
+    if not command:
+        return
+    words = re.findall(r"(?:[^\s'\"\\]|\\.|'[^']*'|\"[^\"]*\"|['\"])+", ink.clean(command))
+    lines, start = [""], "  replay: "
+    for word in words:
+        joined = f"{lines[-1]} {word}".strip()
+        if lines[-1] and len(start) + len(joined) + 2 > ink.width:
+            lines.append(word)
+        else:
+            lines[-1] = joined
+    for number, line in enumerate(lines):
+        last = number == len(lines) - 1
+        margin = ink.paint(start, "dim") if number == 0 else " " * len(start)
+        yield f"{margin}{ink.paint(line, 'cyan')}{'' if last else ' ' + chr(92)}"

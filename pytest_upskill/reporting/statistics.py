@@ -1,0 +1,95 @@
+"""Rates, differences and how sure they are. Knows numbers only; scipy loads on first use.
+
+Degenerate input never warns: what cannot be said is None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+CONFIDENCE = 0.95
+RESAMPLES = 9999
+SEED = 20240229
+"""Of the bootstrap: the same outcomes always give the same interval."""
+
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Mean difference over ``pairs`` cases, its interval, and the p value of "there is none"."""
+
+    pairs: int
+    mean: float | None = None
+    interval: Interval | None = None
+    p: float | None = None
+
+
+def wilson(passed: int, total: int) -> Interval | None:
+    """Wilson's score interval of a rate (Wilson 1927), None where nothing was counted."""
+    if total == 0:
+        return None
+    from scipy.stats import binomtest
+
+    interval = binomtest(passed, total).proportion_ci(confidence_level=CONFIDENCE, method="wilson")
+    return (float(interval.low), float(interval.high))
+
+
+def paired_difference(treated: Mapping[str, Sequence[bool]], control: Mapping[str, Sequence[bool]]) -> Difference:
+    """Pass rate of ``treated`` minus that of ``control``, over the cases (keys) in which both have a trial.
+
+    A case counts once, whatever its trials: its rate is their mean. The interval is the percentile bootstrap's over
+    cases; one case alone has none. The p value is two-sided and comes from flipping the signs of the cases'
+    differences, which is exact up to 13 cases.
+    """
+    cases = [case for case in treated if treated[case] and control.get(case)]
+    if not cases:
+        return Difference(0)
+    differences = [_rate(treated[case]) - _rate(control[case]) for case in cases]
+    mean = sum(differences) / len(differences)
+    if len(cases) == 1:
+        return Difference(1, mean, None, 1.0)
+    return Difference(len(cases), mean, _bootstrap(differences), _sign_flip(differences))
+
+
+def _rate(trials: Sequence[bool]) -> float:
+    return sum(trials) / len(trials)
+
+
+def _bootstrap(differences: Sequence[float]) -> Interval:
+    if len(set(differences)) == 1:
+        return (differences[0], differences[0])
+    import numpy
+    from scipy.stats import bootstrap
+
+    found = bootstrap(
+        (numpy.asarray(differences),),
+        numpy.mean,
+        confidence_level=CONFIDENCE,
+        n_resamples=RESAMPLES,
+        batch=1000,
+        method="percentile",
+        rng=numpy.random.default_rng(SEED),
+    ).confidence_interval
+    return (float(found.low), float(found.high))
+
+
+def _sign_flip(differences: Sequence[float]) -> float:
+    # A difference of zero is the same flipped: leaving it out changes no p value and keeps the test exact for longer.
+    moved = [difference for difference in differences if difference != 0.0]
+    if len(moved) < 2:
+        return 1.0
+    import numpy
+    from scipy.stats import permutation_test
+
+    tested = permutation_test(
+        (numpy.asarray(moved),),
+        lambda sample, axis: numpy.sum(sample, axis=axis),
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=RESAMPLES,
+        batch=1000,
+        rng=numpy.random.default_rng(SEED),
+    )
+    return float(min(1.0, tested.pvalue))

@@ -1,0 +1,246 @@
+"""The one model of a finished run, from which every report is made. Knows records and statistics, no form of output."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pytest_upskill.records import ItemKind, Outcome, Tokens, VerdictKind
+from pytest_upskill.reporting import statistics
+from pytest_upskill.reporting.statistics import Interval
+
+SKILL_ARM = "skill"
+BASELINE_ARM = "baseline"
+_DECIDED = (VerdictKind.PASSED, VerdictKind.FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """What is known of a run as a whole.
+
+    ``started`` is ISO 8601 text, ``seconds`` the run's length, ``cell`` the confinement in force, ``replies`` the
+    folder that keeps the replies, as the user would type it. ``gates`` is None: no gate was asked for.
+    """
+
+    machine: Mapping[str, Any]
+    device: str
+    seed: int
+    started: str
+    seconds: float
+    gates: None = None
+    self_check: bool = False
+    cell: str = ""
+    notes: tuple[str, ...] = ()
+    replies: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryRow:
+    """One skill, student and arm. Averages are over the items that were decided, None where none was.
+
+    ``cost_usd`` is None where a reply that used tokens has no price.
+    """
+
+    skill: str
+    student: str
+    arm: str
+    passed: int = 0
+    failed: int = 0
+    inconclusive: int = 0
+    errors: int = 0
+    stopped: int = 0
+    assertions_passed: float | None = None
+    assertions_total: float | None = None
+    tokens: Tokens = field(default_factory=Tokens)
+    cost_usd: float | None = None
+    seconds: float = 0.0
+    first_failed: Mapping[str, int] = field(default_factory=dict)
+    """How many failed items failed first at each assertion."""
+
+    @property
+    def total(self) -> int:
+        """How many were decided."""
+        return self.passed + self.failed
+
+    @property
+    def pass_rate(self) -> float | None:
+        return self.passed / self.total if self.total else None
+
+    @property
+    def interval(self) -> Interval | None:
+        """Wilson's 95% interval of the pass rate."""
+        return statistics.wilson(self.passed, self.total)
+
+
+@dataclass(frozen=True, slots=True)
+class LiftRow:
+    """Pass rate of ``arm`` minus that of ``against``, paired by case. ``verdict`` is a gate's, None without one."""
+
+    skill: str
+    student: str
+    arm: str
+    against: str
+    pairs: int
+    lift: float | None
+    interval: Interval | None
+    p: float | None
+    verdict: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StudentView:
+    """A student's rows under one skill: the arms in the order skill, baseline, others."""
+
+    name: str
+    arms: tuple[SummaryRow, ...]
+    lifts: tuple[LiftRow, ...]
+
+    def arm(self, name: str) -> SummaryRow | None:
+        return next((row for row in self.arms if row.arm == name), None)
+
+    def lift(self, against: str) -> LiftRow | None:
+        return next((row for row in self.lifts if row.against == against), None)
+
+    @property
+    def controls(self) -> tuple[SummaryRow, ...]:
+        """The arms that are neither ``skill`` nor ``baseline``."""
+        return tuple(row for row in self.arms if row.arm not in (SKILL_ARM, BASELINE_ARM))
+
+
+@dataclass(frozen=True, slots=True)
+class SkillView:
+    """Everything of one skill."""
+
+    name: str
+    items: tuple[Outcome, ...]
+    students: tuple[StudentView, ...]
+
+    def of_kind(self, *kinds: ItemKind) -> tuple[Outcome, ...]:
+        return tuple(item for item in self.items if item.kind in kinds)
+
+    @property
+    def judged(self) -> tuple[Outcome, ...]:
+        """The items that some student answered, or should have."""
+        return tuple(item for item in self.items if _has_student(item))
+
+    @property
+    def cases(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(item.case for item in self.judged if item.case is not None))
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A finished run. Items are sorted, so that reports do not depend on who ran what."""
+
+    run: RunInfo
+    items: tuple[Outcome, ...]
+    summary: tuple[SummaryRow, ...]
+    lift: tuple[LiftRow, ...]
+    skills: tuple[SkillView, ...]
+
+
+def build_view(outcomes: Sequence[Outcome], run: RunInfo) -> View:
+    """The view of a run. An id that occurs twice (a rerun) counts with its last outcome."""
+    items = tuple(sorted({outcome.id: outcome for outcome in outcomes}.values(), key=_order))
+    skills = tuple(_skill(name, group) for name, group in _grouped(items, lambda item: item.skill))
+    students = [student for skill in skills for student in skill.students]
+    return View(
+        run=run,
+        items=items,
+        summary=tuple(row for student in students for row in student.arms),
+        lift=tuple(row for student in students for row in student.lifts),
+        skills=skills,
+    )
+
+
+def _order(item: Outcome) -> tuple[Any, ...]:
+    first = 0 if item.kind is ItemKind.SPEC else 1
+    return (item.skill, first, item.case or "", item.student or "", _arm_order(item.arm), item.trial or 0, item.id)
+
+
+def _arm_order(arm: str | None) -> tuple[int, str]:
+    return ({SKILL_ARM: 0, BASELINE_ARM: 1}.get(arm or "", 2), arm or "")
+
+
+def _grouped(items: Iterable[Outcome], key: Any) -> list[tuple[Any, tuple[Outcome, ...]]]:
+    groups: dict[Any, list[Outcome]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return [(name, tuple(group)) for name, group in groups.items()]
+
+
+def _has_student(item: Outcome) -> bool:
+    return item.kind in (ItemKind.KERNEL, ItemKind.TEXT) and item.student is not None
+
+
+def _skill(name: str, items: tuple[Outcome, ...]) -> SkillView:
+    judged = filter(_has_student, items)
+    students = tuple(_student(name, group) for _, group in sorted(_grouped(judged, lambda item: item.student)))
+    return SkillView(name, items, students)
+
+
+def _student(skill: str, items: tuple[Outcome, ...]) -> StudentView:
+    name = items[0].student or ""
+    arms = dict(sorted(_grouped(items, lambda item: item.arm or ""), key=lambda pair: _arm_order(pair[0])))
+    rows = tuple(_summary(skill, name, arm, group) for arm, group in arms.items())
+    return StudentView(name, rows, tuple(_lifts(skill, name, arms)))
+
+
+def _summary(skill: str, student: str, arm: str, items: Sequence[Outcome]) -> SummaryRow:
+    kinds = [item.verdict.kind for item in items]
+    decided = [item.verdict.assertions for item in items if item.verdict.kind in _DECIDED]
+    return SummaryRow(
+        skill=skill,
+        student=student,
+        arm=arm,
+        passed=kinds.count(VerdictKind.PASSED),
+        failed=kinds.count(VerdictKind.FAILED),
+        inconclusive=kinds.count(VerdictKind.INCONCLUSIVE),
+        errors=kinds.count(VerdictKind.INFRASTRUCTURE_ERROR),
+        stopped=kinds.count(VerdictKind.BUDGET_STOPPED),
+        assertions_passed=_mean([sum(one.passed for one in assertions) for assertions in decided]),
+        assertions_total=_mean([len(assertions) for assertions in decided]),
+        tokens=sum((item.tokens for item in items), Tokens()),
+        cost_usd=_cost(items),
+        seconds=sum(item.seconds.reply + item.seconds.build + item.seconds.run for item in items),
+        first_failed=_first_failed(items),
+    )
+
+
+def _mean(counts: Sequence[int]) -> float | None:
+    return sum(counts) / len(counts) if counts else None
+
+
+def _cost(items: Sequence[Outcome]) -> float | None:
+    if any(item.cost_usd is None and (item.tokens.input or item.tokens.output) for item in items):
+        return None
+    known = [item.cost_usd for item in items if item.cost_usd is not None]
+    return sum(known) if known else None
+
+
+def _first_failed(items: Sequence[Outcome]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for item in items:
+        first = item.verdict.first_failed
+        if item.verdict.kind is VerdictKind.FAILED and first is not None:
+            counts[first.name] = counts.get(first.name, 0) + 1
+    return counts
+
+
+def _lifts(skill: str, student: str, arms: Mapping[str, Sequence[Outcome]]) -> Iterable[LiftRow]:
+    if SKILL_ARM not in arms:
+        return
+    treated = _trials(arms[SKILL_ARM])
+    for arm, items in arms.items():
+        if arm != SKILL_ARM:
+            found = statistics.paired_difference(treated, _trials(items))
+            yield LiftRow(skill, student, SKILL_ARM, arm, found.pairs, found.mean, found.interval, found.p)
+
+
+def _trials(items: Sequence[Outcome]) -> dict[str, list[bool]]:
+    trials: dict[str, list[bool]] = {}
+    for item in items:
+        if item.verdict.kind in _DECIDED:
+            trials.setdefault(item.case or "", []).append(item.verdict.kind is VerdictKind.PASSED)
+    return trials

@@ -1,0 +1,73 @@
+"""Students behind a llama.cpp server: what its HTTP server adds to, and how it departs from, an OpenAI endpoint."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import openai
+
+from pytest_upskill.records import Question
+from pytest_upskill.students.builtin import DEFAULT_LLAMA_URL
+from pytest_upskill.students.openai import OpenAIStudent
+from pytest_upskill.students.remote import CONNECT_TIMEOUT
+
+DEFAULT_PORT = 8080
+
+
+class LlamaServerStudent(OpenAIStudent):
+    """A model that ``llama-server`` serves. It answers whatever model it is asked for, so we look at what it lists."""
+
+    @property
+    def _address(self) -> str:
+        return self.config.base_url or DEFAULT_LLAMA_URL
+
+    def _request(self, question: Question) -> dict[str, Any]:
+        # Said outright, so that it is recorded: the cache can change a reply, and it saves reading the skill again.
+        return {"cache_prompt": True, **super()._request(question)}
+
+    def _server_facts(self, client: openai.OpenAI) -> Mapping[str, Any]:
+        """Slots, context (tokens of one slot) and build, from ``/props``; nothing where it is switched off."""
+        try:
+            url = f"{self._address.removesuffix('/v1')}/props"
+            props = client.get(url, cast_to=object, options={"timeout": CONNECT_TIMEOUT})
+        except (openai.OpenAIError, ValueError, RuntimeError):
+            return {}
+        if not isinstance(props, Mapping):
+            return {}
+        settings = props.get("default_generation_settings")
+        context = settings.get("n_ctx") if isinstance(settings, Mapping) else None
+        facts = {"slots": props.get("total_slots"), "context": context, "build": props.get("build_info")}
+        return {name: value for name, value in facts.items() if value is not None}
+
+    def _serves(self, model: str, served: tuple[str, ...]) -> bool:
+        """Servers list a model by its repository, its file or an alias: the name without tag and ending must be in it."""
+        wanted = _plain(_family(model))
+        return any(wanted in _plain(name) for name in served)
+
+    def _start_command(self) -> str:
+        if self.config.serve:
+            return self.config.serve
+        port = urlsplit(self._address).port or DEFAULT_PORT
+        return f"llama-server -hf {self.model} --port {port}"
+
+    def _how_to_start(self) -> str:
+        return f"start one with: {self._start_command()}   or name another with --upskill-base-url=URL"
+
+    def _how_to_fit(self) -> str:
+        return (
+            "start the server with a larger -c (it is shared out among the -np slots: each has -c / -np tokens), "
+            "or shorten the skill"
+        )
+
+
+def _family(model: str) -> str:
+    """``unsloth/GLM-4.7-Flash-GGUF:Q4_0`` -> ``GLM-4.7-Flash``."""
+    name = model.rpartition("/")[2].partition(":")[0]
+    return re.sub(r"([-_.]gguf)$", "", name, flags=re.IGNORECASE)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())

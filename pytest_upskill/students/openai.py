@@ -1,0 +1,225 @@
+"""Students behind an OpenAI-compatible chat endpoint. Streams always: closing a stream is what frees a server's slot."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import openai
+
+from pytest_upskill.case import Case
+from pytest_upskill.errors import StudentError
+from pytest_upskill.records import Question, Reply, Tokens
+from pytest_upskill.students.base import StudentConfig
+from pytest_upskill.students.remote import CONNECT_TIMEOUT, RemoteStudent
+from pytest_upskill.students.retries import Setback, persist
+
+DEFAULT_URL = "https://api.openai.com/v1"
+NO_KEY = "none"
+"""Sent to servers that want no key: the SDK insists on one."""
+SURVEY_ATTEMPTS = 3
+"""Few: a server that was never started is the likeliest reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What a server says of itself, asked once: the models it serves, and facts to keep with each reply."""
+
+    models: tuple[str, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+class OpenAIStudent(RemoteStudent):
+    """Any endpoint that speaks ``/chat/completions``."""
+
+    def __init__(self, config: StudentConfig, *, sleep: Callable[[float], object] | None = None) -> None:
+        super().__init__(config, sleep=sleep)
+        self._survey_lock = threading.Lock()
+        self._surveyed: Survey | Setback | None = None
+
+    def ask(self, question: Question, case: Case) -> Reply:
+        self._require_key()
+        survey = self._survey()
+        if isinstance(survey, Setback):
+            raise StudentError(f"student '{self.name}': {self._scrub(survey.message)}")
+        return super().ask(question, case)
+
+    @property
+    def _address(self) -> str:
+        return self.config.base_url or DEFAULT_URL
+
+    def _make_client(self) -> openai.OpenAI:
+        host = urlsplit(self._address).hostname
+        proxied = host not in ("127.0.0.1", "localhost", "::1")
+        timeout = openai.Timeout(self.config.timeout, connect=min(CONNECT_TIMEOUT, self.config.timeout))
+        return openai.OpenAI(
+            base_url=self._address,
+            api_key=self._key() or NO_KEY,
+            max_retries=0,
+            timeout=timeout,
+            http_client=openai.DefaultHttpxClient(timeout=timeout, trust_env=proxied),
+        )
+
+    # ------------------------------------------------------------------------------------------- who answers there
+
+    def _survey(self) -> Survey | Setback:
+        """Asked once: a server that is not there is not waited for again at each question."""
+        client = self._connected()
+        with self._survey_lock:
+            if self._surveyed is None:
+                self._surveyed = persist(
+                    lambda: self._survey_once(client),
+                    patience=self.config.timeout,
+                    sleep=self._sleep,
+                    attempts=SURVEY_ATTEMPTS,
+                )
+            return self._surveyed
+
+    def _survey_once(self, client: openai.OpenAI) -> Survey | Setback:
+        try:
+            listed = client.get("/models", cast_to=object, options={"timeout": CONNECT_TIMEOUT})
+        except (openai.OpenAIError, ValueError, RuntimeError) as error:
+            setback = self._explain(openai, error)
+            # Anything else will show, and be worded, when the question itself is asked.
+            return setback if setback.unreachable or setback.loading else Survey()
+        return Survey(models=_model_names(listed), facts=self._server_facts(client))
+
+    def _server_facts(self, client: openai.OpenAI) -> Mapping[str, Any]:
+        return {}
+
+    def _serves(self, model: str, served: tuple[str, ...]) -> bool:
+        """True where ``model`` is among those that the server lists."""
+        return model in served
+
+    # ------------------------------------------------------------------------------------------- one question
+
+    def _request(self, question: Question) -> dict[str, Any]:
+        """The body of the request; ``options`` of the configuration come last and win."""
+        body: dict[str, Any] = {
+            "model": self.model,
+            "messages": _messages(question),
+            "max_tokens": self.config.max_tokens,
+            "seed": question.trial,
+        }
+        if self.config.temperature is not None:
+            body["temperature"] = self.config.temperature
+        if "max_completion_tokens" in self.config.options:
+            del body["max_tokens"]
+        return {**body, **self.config.options, "stream": True, "stream_options": {"include_usage": True}}
+
+    def _attempt(self, question: Question) -> Reply | Setback:
+        started = time.monotonic()
+        body = self._request(question)
+        try:
+            # As ``extra_body``: options that the SDK does not know pass like those that it does.
+            with self._connected().chat.completions.create(
+                model=self.model, messages=body["messages"], stream=True, extra_body=body
+            ) as stream:
+                transcript = self._collect(stream, started)
+        except (openai.OpenAIError, ValueError, RuntimeError) as error:
+            return self._explain(openai, error)
+        if isinstance(transcript, Setback):
+            return transcript
+        return self._finished(transcript, body, time.monotonic() - started)
+
+    def _collect(self, stream: Iterable[Any], started: float) -> _Transcript | Setback:
+        transcript = _Transcript()
+        for chunk in stream:
+            if (overdue := self._overdue(started)) is not None:
+                return overdue
+            transcript.add(chunk)
+        return transcript
+
+    def _finished(self, transcript: _Transcript, body: Mapping[str, Any], seconds: float) -> Reply | Setback:
+        text, reasoning = "".join(transcript.text), "".join(transcript.reasoning)
+        if transcript.chunks == 0:
+            return Setback(
+                f"{self._address} answered with no chat stream at all; check base_url (it usually ends in /v1)"
+            )
+        if transcript.finish is None:
+            return Setback(
+                f"{self._address} dropped the stream after {len(text) + len(reasoning)} characters, before the reply "
+                f"was complete; see the server's own log for the cause",
+                transient=True,
+            )
+        if transcript.finish == "stop" and not text.strip() and not reasoning.strip():
+            return Setback(
+                f"{self._address} ended the reply without a word; check that the model '{self.model}' is one that "
+                f"chats, and that its chat template is right"
+            )
+        return self._reply(
+            text=text,
+            reasoning=reasoning,
+            finish=transcript.finish,
+            tokens=transcript.tokens,
+            seconds=seconds,
+            model=transcript.model or self.model,
+            details=self._details(transcript, body),
+        )
+
+    def _details(self, transcript: _Transcript, body: Mapping[str, Any]) -> dict[str, Any]:
+        survey = self._surveyed if isinstance(self._surveyed, Survey) else Survey()
+        asked = {key: value for key, value in body.items() if key not in ("messages", "stream", "stream_options")}
+        details: dict[str, Any] = {"request": asked, **survey.facts}
+        if transcript.timings:
+            details["timings"] = dict(transcript.timings)
+        if survey.models and not self._serves(self.model, survey.models):
+            details["note"] = (
+                f"the server at {self._address} does not list '{self.model}'; it lists {', '.join(survey.models[:5])}"
+            )
+        return details
+
+
+@dataclass(slots=True)
+class _Transcript:
+    """What has come so far. Servers add fields of their own; nothing but the types that we expect is believed."""
+
+    chunks: int = 0
+    text: list[str] = field(default_factory=list)
+    reasoning: list[str] = field(default_factory=list)
+    finish: str | None = None
+    tokens: Tokens = Tokens()
+    model: str = ""
+    timings: Mapping[str, Any] = field(default_factory=dict)
+
+    def add(self, chunk: Any) -> None:
+        self.chunks += 1
+        for choice in getattr(chunk, "choices", None) or ():
+            delta = getattr(choice, "delta", None)
+            _append(self.text, getattr(delta, "content", None))
+            _append(self.reasoning, getattr(delta, "reasoning_content", None) or getattr(delta, "reasoning", None))
+            self.finish = getattr(choice, "finish_reason", None) or self.finish
+        self.model = getattr(chunk, "model", None) or self.model
+        if (usage := getattr(chunk, "usage", None)) is not None:
+            self.tokens = _tokens(usage)
+        if isinstance(timings := getattr(chunk, "timings", None), Mapping):
+            self.timings = timings
+
+
+def _append(parts: list[str], piece: object) -> None:
+    if isinstance(piece, str):
+        parts.append(piece)
+
+
+def _tokens(usage: Any) -> Tokens:
+    cached = getattr(getattr(usage, "prompt_tokens_details", None), "cached_tokens", None)
+    return Tokens(
+        input=int(getattr(usage, "prompt_tokens", None) or 0),
+        output=int(getattr(usage, "completion_tokens", None) or 0),
+        cached=int(cached or 0),
+    )
+
+
+def _messages(question: Question) -> list[dict[str, str]]:
+    user = {"role": "user", "content": question.prompt.user}
+    return [{"role": "system", "content": question.prompt.system}, user] if question.prompt.system else [user]
+
+
+def _model_names(listed: object) -> tuple[str, ...]:
+    entries = listed.get("data") if isinstance(listed, Mapping) else None
+    names = (entry.get("id") for entry in entries or () if isinstance(entry, Mapping))
+    return tuple(name for name in names if isinstance(name, str))

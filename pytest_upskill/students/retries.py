@@ -1,0 +1,110 @@
+"""Trying again: how often, and how long we wait between. Knows no provider, and no network.
+
+An attempt gives an answer or a ``Setback``: a value, not an exception, so that nothing of a provider's own exceptions
+(their requests hold keys) is carried along.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from tenacity import RetryCallState, Retrying, retry_if_result, wait_exponential_jitter
+
+ATTEMPTS = 5
+FIRST_WAIT = 0.5
+"""Seconds; each further wait is twice the last, up to LONGEST_WAIT, plus up to FIRST_WAIT at random."""
+LONGEST_WAIT = 8.0
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Setback:
+    """Why an attempt gave no answer. ``transient``: another may. ``wait`` (s) is what the server asked for.
+
+    ``loading``: the server is still reading its model, which may take longer than the usual attempts.
+    ``unreachable``: nothing listens there.
+    """
+
+    message: str
+    transient: bool = False
+    wait: float | None = None
+    loading: bool = False
+    unreachable: bool = False
+
+
+def persist(
+    attempt: Callable[[], T | Setback],
+    *,
+    patience: float,
+    sleep: Callable[[float], object],
+    attempts: int = ATTEMPTS,
+) -> T | Setback:
+    """The first answer, or the last setback: after ``attempts``, or once another wait would end after ``patience`` (s)."""
+    counted = 0
+
+    def stop(state: RetryCallState) -> bool:
+        nonlocal counted
+        setback = _setback(state)
+        counted += not setback.loading
+        spent = max(state.seconds_since_start or 0.0, state.idle_for)
+        return counted >= attempts or spent + state.upcoming_sleep > patience
+
+    def give_up(state: RetryCallState) -> Setback:
+        return _told(_setback(state), state.attempt_number, patience)
+
+    retrying = Retrying(
+        retry=retry_if_result(lambda result: isinstance(result, Setback) and result.transient),
+        stop=stop,
+        wait=_wait,
+        sleep=sleep,
+        retry_error_callback=give_up,
+    )
+    return retrying(attempt)
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds to wait by ``Retry-After`` (seconds, or an HTTP date: RFC 9110, 10.2.3), None without a usable one."""
+    text = headers.get("retry-after", "").strip()
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = _until(text)
+    return max(seconds, 0.0) if math.isfinite(seconds) else None
+
+
+def _until(date: str) -> float:
+    try:
+        return email.utils.parsedate_to_datetime(date).timestamp() - time.time()
+    except (TypeError, ValueError):
+        return math.nan
+
+
+_backoff = wait_exponential_jitter(initial=FIRST_WAIT, max=LONGEST_WAIT, jitter=FIRST_WAIT)
+
+
+def _wait(state: RetryCallState) -> float:
+    asked = _setback(state).wait
+    return asked if asked is not None else _backoff(state)
+
+
+def _setback(state: RetryCallState) -> Setback:
+    setback = state.outcome.result() if state.outcome is not None else None
+    assert isinstance(setback, Setback), "only setbacks are tried again"
+    return setback
+
+
+def _told(setback: Setback, attempts: int, patience: float) -> Setback:
+    """The setback with the number of attempts, where there was more than one."""
+    if setback.wait is not None and setback.wait > patience:
+        note = f" (it asks to wait {setback.wait:.0f} s, longer than this student's timeout of {patience:.0f} s)"
+    elif attempts > 1:
+        note = f" (tried {attempts} times)"
+    else:
+        note = ""
+    return replace(setback, message=setback.message + note)

@@ -1,0 +1,112 @@
+"""A small skill with two cases, and replies to them, for tests that run pytest inside pytest."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+import pytest
+
+SKILL = """
+    ---
+    name: tiny
+    description: Writes very small kernels. Use when a test needs a skill.
+    ---
+    # Tiny kernels
+
+    Guard every access with the size. SKILL-MARKER
+    """
+
+CASE = """
+    ---
+    op: {name}(Tensor x, float factor) -> Tensor
+    dims: {{n: 1..3000}}
+    args:
+      x: [n]
+      factor: {{values: 0.5..2.0}}
+    dtypes: [float32, float16]
+    ---
+    Multiply each element of `x` by `factor`{more}.
+
+    ## Reference
+
+    ```python
+    def {name}(x, factor):
+        return x * factor{plus}
+    ```
+
+    ## Solution
+
+    ```cuda
+    {kernel}
+    ```
+    """
+
+KERNEL = """
+    template <typename scalar_t>
+    __global__ void {name}_kernel(scalar_t* out, const scalar_t* x, float factor, int64_t n) {{
+      const int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+      if (i < {limit}) out[i] = static_cast<scalar_t>(static_cast<float>(x[i]) * factor{plus});
+    }}
+
+    template <typename scalar_t>
+    void {name}(scalar_t* out, const scalar_t* x, float factor, int64_t n, cudaStream_t stream) {{
+      {name}_kernel<scalar_t><<<static_cast<unsigned>((n + 255) / 256), 256, 0, stream>>>(out, x, factor, n);
+    }}
+    """
+
+
+def dedented(text: str) -> str:
+    return textwrap.dedent(text).lstrip("\n")
+
+
+def kernel(name: str, *, limit: str = "n", plus: str = "") -> str:
+    return dedented(KERNEL).format(name=name, limit=limit, plus=plus)
+
+
+def case(name: str, *, plus: str = "", more: str = "") -> str:
+    body = textwrap.indent(kernel(name, plus=f" + {plus}f" if plus else ""), "    ").strip()
+    return dedented(CASE.format(name=name, plus=f" + {plus}" if plus else "", more=more, kernel=body))
+
+
+def fenced(source: str) -> str:
+    return f"Here it is.\n\n```cuda\n{source}```\n"
+
+
+class Workbench:
+    """A folder with ``skills/tiny`` and its cases ``scale`` and ``shift``, and with replies in ``answers/``."""
+
+    def __init__(self, pytester: pytest.Pytester) -> None:
+        self.pytester = pytester
+        self.root = pytester.path
+        self.skill = self.root / "skills" / "tiny"
+        self.answers = self.root / "answers"
+        self.write("skills/tiny/SKILL.md", dedented(SKILL))
+        self.write("skills/tiny/evals/scale.md", case("scale"))
+        self.write("skills/tiny/evals/shift.md", case("shift", plus="1.0", more=", and add 1"))
+        self.pytester.makeini("[pytest]\n")
+
+    def write(self, name: str, text: str) -> Path:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def answer(self, case_name: str, arm: str, source: str, trial: str = "") -> Path:
+        """A student's reply, as a file."""
+        return self.write(f"answers/tiny/{case_name}.{arm}{trial}.md", fenced(source))
+
+    def right_with_the_skill(self) -> None:
+        """A student that drops the last element without the skill, and is right with it."""
+        for name, plus in (("scale", ""), ("shift", " + 1.0f")):
+            self.answer(name, "skill", kernel(name, plus=plus))
+            self.answer(name, "baseline", kernel(name, plus=plus, limit="n - 1"))
+
+    def run(self, *arguments: str, plugins: bool = True) -> pytest.RunResult:
+        """pytest in a process of its own, as a user calls it."""
+        return self.pytester.runpytest_subprocess("--upskill-examples=4", *arguments)
+
+
+@pytest.fixture
+def bench(pytester: pytest.Pytester) -> Workbench:
+    return Workbench(pytester)
