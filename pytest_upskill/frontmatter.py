@@ -5,6 +5,7 @@ YAML 1.2: ``1e-3`` is a number and ``no`` a word. Knows neither cases nor skills
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -90,94 +91,119 @@ def _unclosed(lines: list[str]) -> str:
 
 
 @lru_cache(maxsize=1)
-def _compose() -> Callable[[str], Any]:
-    """ruamel's composer on top of libyaml's parser; the round-trip loader takes five times as long."""
+def _parser() -> Callable[[str], Any]:
+    """libyaml's event parser. Composing nodes with ruamel takes ten times as long, and recurses in C."""
     from ruamel.yaml import YAML
 
-    return lambda source: YAML(typ="safe").compose(source)
+    return YAML(typ="safe").Parser  # type: ignore[no-any-return]
 
 
 class _Reader:
-    """Turns nodes into values, once; an alias would let a few lines grow without end, and hides where a value stands."""
+    """Builds values from events; the schema is YAML 1.2's core schema (section 10.3)."""
 
     def __init__(self, path: Path, error: type[LocatedError]) -> None:
         self._path = path
         self._error = error
-        self._seen: set[int] = set()
 
     def read(self, source: str) -> Value:
         if len(source) > MAX_CHARACTERS:
             raise self._fail(f"the frontmatter has {len(source)} characters; at most {MAX_CHARACTERS} are read", 0)
-        self._refuse_depth(source)
-        node = self._composed(source)
-        if node is None:
+        value = self._document(source)
+        if value is None or (value.data is None and not value.text):
             raise self._fail("the frontmatter is empty; it must be a mapping of keys to values", 0)
-        value = self._value(node, None)
         if not isinstance(value.data, dict):
             raise self._fail(f"the frontmatter must be a mapping of keys to values, not '{value.shown[:40]}'", 0)
         return value
 
-    def _composed(self, source: str) -> Any:
+    def _document(self, source: str) -> Value | None:
         from ruamel.yaml.error import YAMLError
 
         try:
-            return _compose()(source)
+            events = _Events(_parser()(source))
+            if events.next("StreamStart", "DocumentStart") is None:
+                return None
+            value = self._value(events, events.take(), None, 0)
+            events.next("DocumentEnd", "StreamEnd")
+            return value
         except YAMLError as problem:
-            mark = getattr(problem, "problem_mark", None) or getattr(problem, "context_mark", None)
-            reason = getattr(problem, "problem", None) or str(problem).partition("\n")[0]
-            line = mark.line if mark is not None else 0
-            raise self._fail(f"the frontmatter is not YAML: {reason}{_excerpt(source, line)}", line) from None
-        except ValueError as problem:
+            raise self._not_yaml(problem, source) from None
+        except ValueError as problem:  # half of a surrogate pair
             raise self._fail(f"the frontmatter is not YAML: {problem}", 0) from None
 
-    def _refuse_depth(self, source: str) -> None:
-        """libyaml's composer recurses in C, so that deep nesting would end the process."""
-        if source.count("[") + source.count("{") <= MAX_DEPTH and source.count("- ") <= MAX_DEPTH:
-            return
-        depth = 0
-        for number, line in enumerate(source.split("\n")):
-            depth += line.count("[") + line.count("{") - line.count("]") - line.count("}")
-            if max(depth, line.count("[") + line.count("{"), _leading_dashes(line)) > MAX_DEPTH:
-                raise self._fail(f"the frontmatter is nested more than {MAX_DEPTH} deep", number)
-            depth = max(depth, 0)
+    def _not_yaml(self, problem: Any, source: str) -> LocatedError:
+        reason = getattr(problem, "problem", None) or getattr(problem, "reason", None) or str(problem)
+        mark, context = getattr(problem, "problem_mark", None), getattr(problem, "context_mark", None)
+        if mark is None:
+            line = source.count("\n", 0, getattr(problem, "position", 0))
+        else:
+            line = mark.line
+        begun = f", begun in line {context.line + 2}" if context is not None and context.line != line else ""
+        return self._fail(f"the frontmatter is not YAML: {reason}{begun}{_excerpt(source, line)}", line)
 
-    def _value(self, node: Any, line: int | None) -> Value:
-        place = node.start_mark.line if line is None else line
-        if id(node) in self._seen:
-            raise self._fail("YAML aliases (*name) are not used here: write the value out", place)
-        self._seen.add(id(node))
-        if isinstance(node.value, str):
-            return self._scalar(node, place)
-        if not node.tag.startswith(_PREFIX):
-            raise self._fail(f"YAML tag '{node.tag}' is not used here: remove it", place)
-        if node.tag == _PREFIX + "seq":
-            return Value([self._value(child, None) for child in node.value], place + 2)
-        return Value(self._mapping(node), place + 2)
+    def _value(self, events: _Events, event: Any, line: int | None, depth: int) -> Value:
+        """The value that begins with ``event``; ``line`` is its key's, where it has one."""
+        kind = type(event).__name__
+        place = event.start_mark.line if line is None else line
+        if kind == "AliasEvent":
+            raise self._fail(f"the YAML alias '*{event.anchor}' is not used here: write the value out", place)
+        tag = str(event.ctag) if event.ctag is not None else ""
+        if tag and (not tag.startswith(_PREFIX) or tag[len(_PREFIX) :] not in _TAGS[kind]):
+            raise self._fail(f"the YAML tag '{tag.replace(_PREFIX, '!!')}' is not used here: remove it", place)
+        if kind == "ScalarEvent":
+            return self._scalar(event, tag, place)
+        if depth >= MAX_DEPTH:
+            raise self._fail(f"the frontmatter is nested more than {MAX_DEPTH} deep: flatten it", place)
+        if kind == "SequenceStartEvent":
+            return Value(self._sequence(events, depth), place + 2)
+        return Value(self._mapping(events, depth), place + 2)
 
-    def _mapping(self, node: Any) -> dict[str, Value]:
+    def _sequence(self, events: _Events, depth: int) -> list[Value]:
+        found = []
+        while type(event := events.take()).__name__ != "SequenceEndEvent":
+            found.append(self._value(events, event, None, depth + 1))
+        return found
+
+    def _mapping(self, events: _Events, depth: int) -> dict[str, Value]:
         mapping: dict[str, Value] = {}
-        for key, child in node.value:
-            line = key.start_mark.line
-            if not isinstance(key.value, str) or key.tag == _PREFIX + "merge":
-                shown = key.value if isinstance(key.value, str) else "a list or mapping"
-                raise self._fail(f"'{shown}' cannot be a key here: keys are words", line)
-            if key.value in mapping:
-                first = mapping[key.value].line
-                raise self._fail(f"key '{key.value}' is given twice, first in line {first}: keep one", line)
-            mapping[key.value] = self._value(child, line)
+        while type(event := events.take()).__name__ != "MappingEndEvent":
+            line = event.start_mark.line
+            key = self._value(events, event, None, depth + 1)
+            if isinstance(key.data, list | dict) or key.text == "<<":
+                raise self._fail(f"'{key.shown}' cannot be a key here: keys are words", line)
+            if key.text in mapping:
+                first = mapping[key.text].line
+                raise self._fail(f"key '{key.text}' is given twice, first in line {first}: keep one", line)
+            mapping[key.text] = self._value(events, events.take(), line, depth + 1)
         return mapping
 
-    def _scalar(self, node: Any, place: int) -> Value:
-        tag, text = node.tag, node.value
-        if not tag.startswith(_PREFIX):
-            raise self._fail(f"YAML tag '{tag}' is not used here: remove it", place)
-        try:
-            return Value(_SCALARS.get(tag[len(_PREFIX) :], str)(text), place + 2, text)
-        except ValueError:
-            raise self._fail(f"'{text}' is not what its YAML tag '{tag}' says", place) from None
+    def _scalar(self, event: Any, tag: str, place: int) -> Value:
+        text = event.value
+        if tag:
+            try:
+                return Value(_TAGGED[tag[len(_PREFIX) :]](text), place + 2, text)
+            except ValueError:
+                shown = tag.replace(_PREFIX, "!!")
+                raise self._fail(f"'{text}' is not what its YAML tag '{shown}' says: remove the tag", place) from None
+        return Value(_resolved(text) if event.implicit[0] else text, place + 2, text)
 
     def _fail(self, message: str, line: int) -> LocatedError:
         return self._error(message, self._path, line + 2)
+
+
+class _Events:
+    """One event after another, from a parser that holds no more than one document."""
+
+    def __init__(self, parser: Any) -> None:
+        self.take: Callable[[], Any] = parser.get_event
+
+    def next(self, *kinds: str) -> Any:
+        """Take events of these kinds in turn; the last one, or None where the stream ends before."""
+        event = None
+        for kind in kinds:
+            event = self.take()
+            if type(event).__name__ == "StreamEndEvent" and kind != "StreamEnd":
+                return None
+        return event
 
 
 def _excerpt(source: str, line: int) -> str:
@@ -186,19 +212,45 @@ def _excerpt(source: str, line: int) -> str:
     return f", near '{text[:60]}'" if text else ""
 
 
-def _leading_dashes(line: str) -> int:
-    return len(re.match(r"(?:[-?] +)*", line.lstrip())[0].split())  # type: ignore[index]
+_DECIMAL = re.compile(r"[-+]?[0-9]+\Z")
+_BASED = re.compile(r"0o[0-7]+\Z|0x[0-9a-fA-F]+\Z")
+_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z")
+_SPECIAL = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+    **dict.fromkeys((".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF"), math.inf),
+    **dict.fromkeys(("-.inf", "-.Inf", "-.INF"), -math.inf),
+    **dict.fromkeys((".nan", ".NaN", ".NAN"), math.nan),
+}
+_MAX_DIGITS = 400
+"""Python refuses to convert some thousand digits, and nobody means such a number."""
+
+
+def _resolved(text: str) -> Any:
+    """A plain scalar by the core schema."""
+    if text in _SPECIAL:
+        return _SPECIAL[text]
+    if text[0] not in "+-.0123456789" or len(text) > _MAX_DIGITS:
+        return text
+    if _DECIMAL.match(text):
+        return int(text)
+    if _BASED.match(text):
+        return int(text, 0)
+    return float(text) if _FLOAT.match(text) else text
 
 
 def _integer(text: str) -> int:
-    return int(text.replace("_", ""), 0 if re.match(r"[-+]?0[xob]", text) else 10)
+    return int(text, 0) if _BASED.match(text) else int(text)
 
 
 def _real(text: str) -> float:
-    return float(text.lower().replace("_", "").replace(".inf", "inf").replace(".nan", "nan"))
+    return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
 
 
 def _boolean(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise ValueError(text)
     return text.lower() == "true"
 
 
@@ -206,4 +258,11 @@ def _null(_text: str) -> None:
     return None
 
 
-_SCALARS: dict[str, Callable[[str], Any]] = {"int": _integer, "float": _real, "bool": _boolean, "null": _null}
+_TAGGED: dict[str, Callable[[str], Any]] = {
+    "str": str,
+    "int": _integer,
+    "float": _real,
+    "bool": _boolean,
+    "null": _null,
+}
+_TAGS = {"ScalarEvent": tuple(_TAGGED), "SequenceStartEvent": ("seq",), "MappingStartEvent": ("map",)}

@@ -13,7 +13,7 @@ from pytest_upskill.errors import StudentError
 from pytest_upskill.settings import PROMPTS_STUDENT, Settings
 from pytest_upskill.students import registry
 from pytest_upskill.students.base import Student, StudentConfig
-from pytest_upskill.students.layout import replies_folder
+from pytest_upskill.students.layout import HOME, replies_folder
 
 if TYPE_CHECKING:
     from pytest_upskill.case import Case
@@ -103,6 +103,10 @@ class Run:
             options.append(f"--upskill-device={self.settings.device}")
         return options
 
+    def kept_replies(self) -> str:
+        """The folder that holds this run's replies, as the user would type it."""
+        return relpath(self.settings.rootdir / HOME / "replies", self.settings.invocation_dir)
+
     def close(self) -> None:
         """Closes students first, so that replies under way end, then the pipeline."""
         for student in self._students.values():
@@ -114,7 +118,7 @@ class Run:
         """What the header says of this run."""
         if self.settings.prompts:
             return {"prompts": str(self.settings.prompts)}
-        return {"device": self.machine.describe(), "cell": self.machine.confinement, "seed": str(self.seed)}
+        return {"device": self.machine.describe(), "cells": self.machine.confinement.describe(), "seed": str(self.seed)}
 
 
 def draw_seed() -> int:

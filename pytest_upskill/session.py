@@ -150,16 +150,18 @@ class Controller:
         for path in self.run.settings.reports:
             self._write(path, self._view)
         self.config.hook.pytest_upskill_report(view=self._view)
-        if session.exitstatus == pytest.ExitCode.OK and self._nothing_decided():
+        if session.exitstatus == pytest.ExitCode.OK and not self.run.settings.prompts and self._nothing_decided():
             session.exitstatus = NOTHING_DECIDED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self._view is None:
             return
+        from pytest_upskill.reporting.ink import can_show
         from pytest_upskill.reporting.terminal import summary_lines
 
         writer = terminalreporter._tw
-        for line in summary_lines(self._view, writer.fullwidth, writer.hasmarkup):
+        unicode = can_show(getattr(writer._file, "encoding", None))
+        for line in summary_lines(self._view, writer.fullwidth, writer.hasmarkup, unicode):
             terminalreporter.write_line(line)
         for path in self._written:
             terminalreporter.write_line(f"report: {path}")
@@ -167,17 +169,22 @@ class Controller:
     def _build_view(self) -> View:
         from pytest_upskill.reporting.view import RunInfo, build_view
 
-        ordered = [self.outcomes[key] for key in sorted(self.outcomes)]
-        machine = {} if self.run.settings.prompts else self.run.machine.facts()
+        run, machine = self.run, self.run.machine if not self.run.settings.prompts else None
         info = RunInfo(
-            machine={"python": platform.python_version(), "platform": platform.platform(), **machine},
-            device="" if self.run.settings.prompts else self.run.machine.device,
-            seed=self.run.seed,
+            machine={
+                "python": platform.python_version(),
+                "platform": platform.platform(),
+                **(machine.facts() if machine else {}),
+            },
+            device=machine.device if machine else "",
+            seed=run.seed,
             started=self.started.isoformat(timespec="seconds"),
             seconds=round((datetime.now(UTC) - self.started).total_seconds(), 3),
-            self_check=self.run.settings.self_check,
+            self_check=run.settings.self_check,
+            cell=machine.confinement.describe() if machine else "",
+            replies=run.kept_replies(),
         )
-        return build_view(ordered, info)
+        return build_view(list(self.outcomes.values()), info)
 
     def _write(self, path: Path, view: View) -> None:
         from pytest_upskill.reporting import render

@@ -108,7 +108,7 @@ def entry_source(signature: Signature) -> str:
         f"    case {index}: {_call(signature, dtype)}; break;" for index, dtype in enumerate(signature.dtypes)
     )
     return (
-        f"{_includes(signature)}"
+        f"\n{_includes(signature)}"
         f'extern "C" __attribute__((visibility("default"), used))\n'
         f"void {ENTRY}(int upskill_i, void* const* upskill_a, cudaStream_t upskill_s) {{\n"
         f"  switch (upskill_i) {{\n{cases}\n  }}\n}}\n"

@@ -120,7 +120,7 @@ ALLOW, REFUSE, MISSING, KILL = 0x7FFF0000, 0x00050001, 0x00050026, 0x80000000
 ARCHITECTURE = 0xC000003E
 X32_BIT = 0x40000000
 CLONE_THREAD = 0x00010000
-CLONE, CLONE3 = 56, 435
+CLONE, CLONE3, PRLIMIT = 56, 435, 302
 SIGNALS = (62, 129, 234, 297)  # kill, rt_sigqueueinfo, tgkill, rt_tgsigqueueinfo
 REFUSED = (
     *(41, 42, 49, 53),  # socket, connect, bind, socketpair
@@ -128,7 +128,7 @@ REFUSED = (
     *(101, 310, 311, 438),  # ptrace, process_vm_readv, process_vm_writev, pidfd_getfd
     *(109, 112, 200, 424),  # setpgid, setsid, tkill, pidfd_send_signal
     *(165, 166, 272, 308),  # mount, umount2, unshare, setns
-    *(155, 161, 302, 160),  # pivot_root, chroot, prlimit64, setrlimit
+    *(155, 161, 160),  # pivot_root, chroot, setrlimit
     *(298, 321, 323, 425),  # perf_event_open, bpf, userfaultfd, io_uring_setup
     *(246, 248, 250, 169, 175, 313),  # kexec_load, add_key, keyctl, reboot, init_module, finit_module
 )
@@ -149,6 +149,9 @@ def filter_instructions(own: int) -> "list[bytes]":
     for signal in SIGNALS:
         steps += [step(EQUAL, signal, 0, 4), step(LOAD, argument), step(EQUAL, own, 1), step(RETURN, REFUSE)]
         steps += [step(RETURN, ALLOW)]
+    # Reading limits is fine (libc does, for the size of stacks), setting them is not: the third argument must be NULL.
+    steps += [step(EQUAL, PRLIMIT, 0, 6), step(LOAD, argument + 16), step(EQUAL, 0, 0, 2), step(LOAD, argument + 20)]
+    steps += [step(EQUAL, 0, 1), step(RETURN, REFUSE), step(RETURN, ALLOW)]
     steps += [step(EQUAL, CLONE, 0, 3), step(LOAD, argument), step(MASKED, CLONE_THREAD, 1), step(RETURN, REFUSE)]
     return [*steps, step(RETURN, ALLOW)]
 

@@ -1,1 +1,18 @@
 """Reports: one model of a finished run (``view``), and the forms it is shown in. Knows records, never pytest."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pytest_upskill.reporting.view import View
+
+
+def render(view: View, suffix: str) -> str:
+    """The text of a report file; ``suffix`` is ``.json``, ``.md`` or ``.csv``. Raises ValueError on any other."""
+    from pytest_upskill.reporting import csv_report, json_report, markdown_report
+
+    forms = {".json": json_report.render, ".md": markdown_report.render, ".csv": csv_report.render}
+    if suffix not in forms:
+        raise ValueError(f"no report is called {suffix!r}; accepted: {', '.join(forms)}")
+    return forms[suffix](view)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from pytest_upskill.records import Assertion, Counterexample, Outcome, VerdictKind
@@ -20,6 +21,8 @@ NOT_TRIED = "not tried"
 
 _LABEL = 10
 _ERROR_LINE = re.compile(r"\b(?:fatal )?error\b|undefined reference", re.IGNORECASE)
+_WORDS = re.compile(r"(?:[^\s'\"\\]|\\.|'[^']*'|\"[^\"]*\"|['\"])+")
+"""The words of a shell command, with their quotes."""
 _WORST_KNOWN = ("output", "index", "expected", "got", "error", "bound")
 
 
@@ -86,7 +89,7 @@ def _message(name: str, message: str, ink: Ink) -> list[str]:
 
 def _compiler(message: str, ink: Ink) -> list[str]:
     """The compiler's first errors; what it shows of the source is left out, as we show it ourselves."""
-    rows = [row for row in message.splitlines() if row.strip()]
+    rows = list(dict.fromkeys(row for row in message.splitlines() if row.strip()))
     errors = [row for row in rows if _ERROR_LINE.search(row)]
     shown = errors[:3] or rows[:4]
     lines = [f"  {line}" for row in shown for line in ink.wrap(row, ink.width - 2, 3)]
@@ -150,19 +153,22 @@ def _field(label: str, text: str, ink: Ink) -> str:
 
 def _source(outcome: Outcome, first: Assertion | None, room: int, ink: Ink) -> Iterator[str]:
     found = _excerpt(outcome, first)
-    if found is None or outcome.source is None or room < 3:
+    if found is None or outcome.source is None or room < 4:
         return
     yield ""
     place = f"kernel.cu:{found.line}" + (f", {found.why}" if found.why else "")
     yield "  " + ink.paint(ink.elide(place, ink.width - 2), "dim")
-    rows = excerpt.window(outcome.source, found.line, min(7, room - 2))
+    rows = excerpt.window(outcome.source, found.line, min(7, room - 3))
     digits = len(str(rows[-1][0]))
     for number, text in rows:
         marked = number == found.line
         sign = ink.sign("here") if marked else " "
-        shown = ink.elide(text, ink.width - digits - 8)
-        line = f"  {sign} {number:>{digits}} {ink.sign('wall')} {shown}".rstrip()
-        yield ink.paint(line, "bold") if marked else line
+        room = ink.width - digits - 8
+        pieces = ink.wrap(text, room, 2) if marked else [ink.elide(text, room)]
+        for piece_number, piece in enumerate(pieces or [""]):
+            margin = f"  {sign} {number:>{digits}}" if piece_number == 0 else " " * (digits + 4)
+            line = f"{margin} {ink.sign('wall')} {piece}".rstrip()
+            yield ink.paint(line, "bold") if marked else line
 
 
 def _excerpt(outcome: Outcome, first: Assertion | None) -> excerpt.Excerpt | None:
@@ -185,7 +191,8 @@ def _others(outcome: Outcome, first: Assertion | None, ink: Ink) -> Iterator[str
     failed = [one.name for one in rest if one.name not in untried]
     for label, names in (("also failed", failed), (NOT_TRIED, untried)):
         if names:
-            yield "  " + ink.paint(ink.elide(f"{label}: {', '.join(names)}", ink.width - 2), "dim")
+            shown = ink.elide(", ".join(names), ink.width - len(label) - 4)
+            yield f"  {ink.paint(label + ':', 'dim')} {shown}"
     if outcome.notes:
         yield "  " + ink.paint(ink.elide(f"note: {'; '.join(outcome.notes)}", ink.width - 2), "dim")
 
@@ -194,7 +201,8 @@ def _replay(command: str | None, ink: Ink) -> Iterator[str]:
     """The command, broken between its words so that a shell still reads it as one."""
     if not command:
         return
-    words = re.findall(r"(?:[^\s'\"\\]|\\.|'[^']*'|\"[^\"]*\"|['\"])+", ink.clean(command))
+    # Its letters are kept even where the terminal lacks them: another path would be another command.
+    words = _WORDS.findall(replace(ink, unicode=True).clean(command))
     lines, start = [""], "  replay: "
     for word in words:
         joined = f"{lines[-1]} {word}".strip()

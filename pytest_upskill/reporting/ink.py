@@ -32,8 +32,8 @@ _UNICODE: Mapping[str, str] = {
     "rule": "─",
     "wall": "│",
     "here": "▶",
-    "times": "×",
-    "minus": "−",
+    "times": "\u00d7",
+    "minus": "\u2212",
     "arrow": "→",
     "track": "─",
     "span": "━",
@@ -189,7 +189,7 @@ def percent(rate: float) -> str:
 
 
 def points(difference: float, ink: Ink) -> str:
-    """A difference of rates in percentage points, with its sign: ``+56``, ``−6``, ``0``."""
+    """A difference of rates in percentage points, with its sign: ``+56``, ``-6``, ``0``."""
     shown = round(100 * difference)
     if shown == 0:
         return "0"

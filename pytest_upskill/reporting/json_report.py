@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from pytest_upskill.records import SCHEMA, Counterexample, Outcome
+from pytest_upskill.records import SCHEMA, Counterexample, ItemKind, Outcome
 from pytest_upskill.reporting.view import LiftRow, SummaryRow, View
 
 
@@ -33,14 +33,15 @@ def render(view: View) -> str:
 
 def _item(item: Outcome) -> dict[str, Any]:
     verdict = item.verdict
+    asked = item.kind in (ItemKind.KERNEL, ItemKind.TEXT)
     return {
         "id": item.id,
         "kind": item.kind.value,
         "skill": item.skill,
         "case": item.case,
-        "student": item.student,
-        "arm": item.arm,
-        "trial": item.trial,
+        "student": item.student if asked else None,
+        "arm": item.arm if asked else None,
+        "trial": item.trial if asked else None,
         "verdict": verdict.kind.value,
         "reason": verdict.reason,
         "assertions": [{"name": one.name, "passed": one.passed, "message": one.message} for one in verdict.assertions],

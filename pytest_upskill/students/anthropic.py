@@ -1,16 +1,17 @@
-"""Students behind Anthropic's Messages API. Streams always."""
+"""Students behind Anthropic's Messages API. Streams always. The SDK is imported when a question is asked."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any
-
-import anthropic
+from typing import TYPE_CHECKING, Any
 
 from pytest_upskill.records import Question, Reply, Tokens
 from pytest_upskill.students.remote import CONNECT_TIMEOUT, RemoteStudent
 from pytest_upskill.students.retries import Setback
+
+if TYPE_CHECKING:
+    import anthropic
 
 DEFAULT_URL = "https://api.anthropic.com"
 
@@ -31,6 +32,8 @@ class AnthropicStudent(RemoteStudent):
         return self.config.base_url or DEFAULT_URL
 
     def _make_client(self) -> anthropic.Anthropic:
+        import anthropic
+
         timeout = anthropic.Timeout(self.config.timeout, connect=min(CONNECT_TIMEOUT, self.config.timeout))
         return anthropic.Anthropic(api_key=self._key(), base_url=self._address, max_retries=0, timeout=timeout)
 
@@ -41,6 +44,8 @@ class AnthropicStudent(RemoteStudent):
         return {**body, **self.config.options}
 
     def _attempt(self, question: Question) -> Reply | Setback:
+        import anthropic
+
         started = time.monotonic()
         body = self._request(question)
         try:

@@ -14,7 +14,8 @@ BUILTIN: Mapping[str, Mapping[str, Any]] = {
         "provider": "llama.cpp",
         "model": "unsloth/GLM-4.7-Flash-GGUF:Q4_0",
         "temperature": 0.7,
-        # Sampling as its makers advise for code. Thinking aloud on a laptop takes minutes a question, and often uses up all of max_tokens.
+        # Sampling as its makers advise for code. Thinking aloud takes minutes a question on a laptop, and often
+        # uses up all of max_tokens.
         "options": {"top_p": 1.0, "min_p": 0.01, "chat_template_kwargs": {"enable_thinking": False}},
         "concurrency": 2,
     },

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-
-import openai
 
 from pytest_upskill.records import Question
 from pytest_upskill.students.builtin import DEFAULT_LLAMA_URL
 from pytest_upskill.students.openai import OpenAIStudent
 from pytest_upskill.students.remote import CONNECT_TIMEOUT
+
+if TYPE_CHECKING:
+    import openai
 
 DEFAULT_PORT = 8080
 
@@ -30,6 +31,8 @@ class LlamaServerStudent(OpenAIStudent):
 
     def _server_facts(self, client: openai.OpenAI) -> Mapping[str, Any]:
         """Slots, context (tokens of one slot) and build, from ``/props``; nothing where it is switched off."""
+        import openai
+
         try:
             url = f"{self._address.removesuffix('/v1')}/props"
             props = client.get(url, cast_to=object, options={"timeout": CONNECT_TIMEOUT})
@@ -43,7 +46,7 @@ class LlamaServerStudent(OpenAIStudent):
         return {name: value for name, value in facts.items() if value is not None}
 
     def _serves(self, model: str, served: tuple[str, ...]) -> bool:
-        """Servers list a model by its repository, its file or an alias: the name without tag and ending must be in it."""
+        """Servers list a model by its repository, its file or an alias: the name without tag and ending is in each."""
         wanted = _plain(_family(model))
         return any(wanted in _plain(name) for name in served)
 

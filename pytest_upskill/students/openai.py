@@ -1,4 +1,7 @@
-"""Students behind an OpenAI-compatible chat endpoint. Streams always: closing a stream is what frees a server's slot."""
+"""Students behind an OpenAI-compatible chat endpoint.
+
+Streams always, because closing a stream is what frees a server's slot. The SDK is imported when a question is asked.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +9,17 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import openai
-
 from pytest_upskill.case import Case
-from pytest_upskill.errors import StudentError
 from pytest_upskill.records import Question, Reply, Tokens
 from pytest_upskill.students.base import StudentConfig
 from pytest_upskill.students.remote import CONNECT_TIMEOUT, RemoteStudent
-from pytest_upskill.students.retries import Setback, persist
+from pytest_upskill.students.retries import Setback
+
+if TYPE_CHECKING:
+    import openai
 
 DEFAULT_URL = "https://api.openai.com/v1"
 NO_KEY = "none"
@@ -45,7 +48,7 @@ class OpenAIStudent(RemoteStudent):
         self._require_key()
         survey = self._survey()
         if isinstance(survey, Setback):
-            raise StudentError(f"student '{self.name}': {self._scrub(survey.message)}")
+            raise self._failure(survey)
         return super().ask(question, case)
 
     @property
@@ -53,6 +56,8 @@ class OpenAIStudent(RemoteStudent):
         return self.config.base_url or DEFAULT_URL
 
     def _make_client(self) -> openai.OpenAI:
+        import openai
+
         host = urlsplit(self._address).hostname
         proxied = host not in ("127.0.0.1", "localhost", "::1")
         timeout = openai.Timeout(self.config.timeout, connect=min(CONNECT_TIMEOUT, self.config.timeout))
@@ -71,15 +76,12 @@ class OpenAIStudent(RemoteStudent):
         client = self._connected()
         with self._survey_lock:
             if self._surveyed is None:
-                self._surveyed = persist(
-                    lambda: self._survey_once(client),
-                    patience=self.config.timeout,
-                    sleep=self._sleep,
-                    attempts=SURVEY_ATTEMPTS,
-                )
+                self._surveyed = self._tried(lambda: self._survey_once(client), SURVEY_ATTEMPTS)
             return self._surveyed
 
     def _survey_once(self, client: openai.OpenAI) -> Survey | Setback:
+        import openai
+
         try:
             listed = client.get("/models", cast_to=object, options={"timeout": CONNECT_TIMEOUT})
         except (openai.OpenAIError, ValueError, RuntimeError) as error:
@@ -112,6 +114,8 @@ class OpenAIStudent(RemoteStudent):
         return {**body, **self.config.options, "stream": True, "stream_options": {"include_usage": True}}
 
     def _attempt(self, question: Question) -> Reply | Setback:
+        import openai
+
         started = time.monotonic()
         body = self._request(question)
         try:
@@ -182,7 +186,7 @@ class _Transcript:
     text: list[str] = field(default_factory=list)
     reasoning: list[str] = field(default_factory=list)
     finish: str | None = None
-    tokens: Tokens = Tokens()
+    tokens: Tokens = field(default_factory=Tokens)
     model: str = ""
     timings: Mapping[str, Any] = field(default_factory=dict)
 

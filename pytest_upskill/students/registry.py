@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,16 +14,16 @@ from pytest_upskill.errors import UsageError
 from pytest_upskill.students.base import Student, StudentConfig
 from pytest_upskill.students.builtin import BUILTIN, DEFAULT_LLAMA_URL
 from pytest_upskill.students.layout import LAYOUT
-from pytest_upskill.students.table import config_from_table, nearest, valid_name
+from pytest_upskill.students.table import PROVIDERS, config_from_table, did_you_mean, valid_name
 
-_PROVIDERS: Mapping[str, tuple[str, str]] = {
-    "golden": ("pytest_upskill.students.golden", "GoldenStudent"),
-    "files": ("pytest_upskill.students.files", "FilesStudent"),
-    "openai": ("pytest_upskill.students.openai", "OpenAIStudent"),
-    "llama.cpp": ("pytest_upskill.students.llama_server", "LlamaServerStudent"),
-    "anthropic": ("pytest_upskill.students.anthropic", "AnthropicStudent"),
+_PROVIDERS: Mapping[str, tuple[str, str, str | None]] = {
+    "golden": ("golden", "GoldenStudent", None),
+    "files": ("files", "FilesStudent", None),
+    "openai": ("openai", "OpenAIStudent", "openai"),
+    "llama.cpp": ("llama_server", "LlamaServerStudent", "openai"),
+    "anthropic": ("anthropic", "AnthropicStudent", "anthropic"),
 }
-"""Where each provider is."""
+"""Where each provider is: the module in this package, the class, and the SDK that it needs."""
 
 _RESERVED = ("golden",)
 """Names whose items are collected in a way of their own, so that no table and no folder may take them."""
@@ -56,17 +57,19 @@ def resolve(
 
 
 def create(config: StudentConfig) -> Student:
-    """The student itself. Raises UsageError where its provider's package is not installed."""
-    module_name, class_name = _PROVIDERS[config.provider]
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name and error.name.startswith("pytest_upskill"):
-            raise
+    """The student itself. Raises UsageError where nobody knows its provider, or the provider's SDK is not installed."""
+    if config.provider not in _PROVIDERS:
         raise UsageError(
-            f"student '{config.name}' needs the package '{error.name}', which is not installed; "
-            f"install it with: pip install 'pytest-upskill[all]'"
-        ) from None
+            f"student '{config.name}': unknown provider '{config.provider}'{did_you_mean(config.provider, PROVIDERS)} "
+            f"(providers: {', '.join(PROVIDERS)}; a plugin that brings another must be installed)"
+        )
+    module_name, class_name, sdk = _PROVIDERS[config.provider]
+    if sdk is not None and importlib.util.find_spec(sdk) is None:
+        raise UsageError(
+            f"student '{config.name}' needs the package '{sdk}', which is not installed; "
+            f"install it with: pip install {sdk}"
+        )
+    module = importlib.import_module(f"pytest_upskill.students.{module_name}")
     student: Student = getattr(module, class_name)(config)
     return student
 
@@ -84,7 +87,7 @@ def _resolve_one(
     if spec not in tables and spec not in BUILTIN:
         known = sorted({*tables, *BUILTIN})
         raise UsageError(
-            f"--upskill-student: unknown student '{spec}'{nearest(spec, known)} (known: {', '.join(known)}; "
+            f"--upskill-student: unknown student '{spec}'{did_you_mean(spec, known)} (known: {', '.join(known)}; "
             f"or files:DIR for a folder of replies, or a table [tool.upskill.students.{spec}] in pyproject.toml)"
         )
     config = config_from_table(spec, tables.get(spec, {}), BUILTIN.get(spec))

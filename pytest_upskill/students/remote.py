@@ -11,18 +11,21 @@ import threading
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, TypeVar
 
 from pytest_upskill.case import Case
 from pytest_upskill.errors import StudentError
 from pytest_upskill.records import Question, Reply, Tokens
 from pytest_upskill.students.base import Student, StudentConfig
-from pytest_upskill.students.retries import Setback, persist, retry_after
+from pytest_upskill.students.retries import ATTEMPTS, Setback, persist, retry_after
 
 CONNECT_TIMEOUT = 10.0
 """Seconds until a server that says nothing at all counts as not there."""
 LONGEST_QUOTE = 300
 """Characters of a server's own message that we repeat."""
+
+T = TypeVar("T")
 
 
 class RemoteStudent(Student):
@@ -40,10 +43,7 @@ class RemoteStudent(Student):
 
     def ask(self, question: Question, case: Case) -> Reply:
         self._require_key()
-        outcome = persist(lambda: self._guarded(question), patience=self.config.timeout, sleep=self._sleep)
-        if isinstance(outcome, Setback):
-            raise StudentError(f"student '{self.name}': {self._scrub(outcome.message)}")
-        return outcome
+        return self._persevere(lambda: self._attempt(question))
 
     def close(self) -> None:
         self._closed.set()
@@ -70,7 +70,7 @@ class RemoteStudent(Student):
     def _how_to_start(self) -> str:
         """What to do when nothing answers."""
         start = f"start it with: {self.config.serve}" if self.config.serve else "check base_url and the network"
-        return f"{start} (base_url in [tool.upskill.students.{self.name}])"
+        return f"{start} (base_url in {self._table})"
 
     def _how_to_fit(self) -> str:
         """What to do when the prompt is longer than the context."""
@@ -94,6 +94,10 @@ class RemoteStudent(Student):
         if time.monotonic() - started > self.config.timeout:
             return self._timed_out()
         return None
+
+    @property
+    def _table(self) -> str:
+        return f"[tool.upskill.students.{self.name}]"
 
     # ------------------------------------------------------------------------------------------- key
 
@@ -123,15 +127,30 @@ class RemoteStudent(Student):
 
     # ------------------------------------------------------------------------------------------- failures
 
-    def _guarded(self, question: Question) -> Reply | Setback:
-        if self._closed.is_set():
-            return Setback("the run was ended before the question was asked")
-        return self._attempt(question)
+    def _persevere(self, attempt: Callable[[], T | Setback]) -> T:
+        """The answer of an attempt, tried again where that may help. Raises StudentError."""
+        outcome = self._tried(attempt, ATTEMPTS)
+        if isinstance(outcome, Setback):
+            raise self._failure(outcome)
+        return outcome
+
+    def _tried(self, attempt: Callable[[], T | Setback], attempts: int) -> T | Setback:
+        def once() -> T | Setback:
+            if self._closed.is_set():
+                return Setback("the run was ended before the question was asked")
+            outcome = attempt()
+            # Some servers quote the key that they refuse; from here on nobody sees it, not even in a frame's locals.
+            return replace(outcome, message=self._scrub(outcome.message)) if isinstance(outcome, Setback) else outcome
+
+        return persist(once, patience=self.config.timeout, sleep=self._sleep, attempts=attempts)
+
+    def _failure(self, setback: Setback) -> StudentError:
+        return StudentError(f"student '{self.name}': {setback.message}")
 
     def _timed_out(self) -> Setback:
         return Setback(
             f"{self._address} gave no complete reply within {self.config.timeout:g} s; raise 'timeout', or lower "
-            f"'concurrency' or 'max_tokens', in [tool.upskill.students.{self.name}]",
+            f"'concurrency' or 'max_tokens', in {self._table}",
             transient=True,
         )
 
@@ -161,34 +180,35 @@ class RemoteStudent(Student):
 
     def _refused(self, status: int, body: object, headers: Mapping[str, str], fallback: str = "") -> Setback:
         said = quoted(_message_in(body) or fallback or "no message")
-        table = f"[tool.upskill.students.{self.name}]"
+        if status in (408, 409, 429) or status >= 500:
+            return self._postponed(status, said, retry_after(headers))
         if status in (401, 403):
             return Setback(self._unauthorised(status, said))
-        if status == 404 or (status == 400 and re.search(r"model .*not found", said)):
-            return Setback(
-                f"{self._address} answered {status} ({said}); check base_url (it usually ends in /v1) and the model "
-                f"'{self.model}' in {table}"
-            )
         if (sizes := context_overflow(body)) is not None:
             return Setback(self._too_long(*sizes, said))
-        if status == 429:
-            wait = retry_after(headers)
-            message = f"{self._address} answered 429, too many requests ({said}); lower 'concurrency' in {table}"
-            return Setback(message, transient=True, wait=wait)
-        if status == 503 and "loading" in said.lower():
-            message = f"{self._address} is still loading its model; wait until it has, or raise 'timeout' in {table}"
-            return Setback(message, transient=True, wait=retry_after(headers), loading=True)
-        if status >= 500 or status in (408, 409):
+        if status == 404 or re.search(r"model .*not found", said):
+            remedy = f"check base_url (it usually ends in /v1) and the model '{self.model}' in {self._table}"
+        else:
+            remedy = f"check the fields and 'options' of {self._table}"
+        return Setback(f"{self._address} answered {status} ({said}); {remedy}")
+
+    def _postponed(self, status: int, said: str, wait: float | None) -> Setback:
+        """What may pass by itself."""
+        loading = status == 503 and "loading" in said.lower()
+        if loading:
+            message = (
+                f"{self._address} is still loading its model; try again later, or raise 'timeout' in {self._table}"
+            )
+        elif status == 429:
+            message = f"{self._address} answered 429, too many requests ({said}); lower 'concurrency' in {self._table}"
+        else:
             message = f"{self._address} answered {status} ({said}); see the server's own log for the cause"
-            return Setback(message, transient=True, wait=retry_after(headers))
-        return Setback(f"{self._address} answered {status} ({said}); check the fields and 'options' of {table}")
+        return Setback(message, transient=True, wait=wait, loading=loading)
 
     def _unauthorised(self, status: int, said: str) -> str:
         variable = self.config.api_key_env
         if variable is None:
-            remedy = (
-                f"name the environment variable that holds its key: api_key_env in [tool.upskill.students.{self.name}]"
-            )
+            remedy = f"name the environment variable that holds its key: api_key_env in {self._table}"
         else:
             remedy = f"check the key in the environment variable {variable}"
         return f"{self._address} answered {status}, not authorised ({said}); {remedy}"
@@ -203,8 +223,7 @@ class RemoteStudent(Student):
 
 def context_overflow(body: object) -> tuple[int | None, int | None] | None:
     """(tokens of the prompt, tokens of the context) where the error says that the prompt is too long, else None."""
-    error = body if isinstance(body, Mapping) else {}
-    said = _message_in(body)
+    error, said = _error_in(body), _message_in(body)
     if error.get("type") == "exceed_context_size_error":  # llama.cpp
         return _int_or_none(error.get("n_prompt_tokens")), _int_or_none(error.get("n_ctx"))
     if numbers := re.search(r"prompt is too long: (\d+) tokens > (\d+)", said):  # Anthropic
@@ -224,20 +243,23 @@ def quoted(text: str) -> str:
     return line if len(line) <= LONGEST_QUOTE else f"{line[:LONGEST_QUOTE]}..."
 
 
+def _error_in(body: object) -> Mapping[str, Any]:
+    """The object that describes the error: some servers wrap it in ``{"error": ...}``, and some SDKs unwrap it."""
+    if not isinstance(body, Mapping):
+        return {}
+    inner = body.get("error")
+    return inner if isinstance(inner, Mapping) else body
+
+
 def _message_in(body: object) -> str:
-    if isinstance(body, Mapping):
-        inner = body.get("error")
-        if isinstance(inner, Mapping):
-            return _message_in(inner)
-        message = body.get("message", inner)
-        return message if isinstance(message, str) else ""
-    return body if isinstance(body, str) else ""
+    error = _error_in(body)
+    message = error.get("message", error.get("error")) if error else body
+    return message if isinstance(message, str) else ""
 
 
 def _status_in(body: object) -> int:
     """The HTTP status that an error event inside a stream stands for; 500 where it does not say."""
-    code = body.get("code") if isinstance(body, Mapping) else None
-    return _int_or_none(code) or 500
+    return _int_or_none(_error_in(body).get("code")) or 500
 
 
 def _int_or_none(value: object) -> int | None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from tenacity import RetryCallState, Retrying, retry_if_result, wait_exponential_jitter
+from tenacity import RetryCallState, Retrying, retry_if_result, wait_exponential, wait_random
 
 ATTEMPTS = 5
 FIRST_WAIT = 0.5
@@ -45,7 +45,7 @@ def persist(
     sleep: Callable[[float], object],
     attempts: int = ATTEMPTS,
 ) -> T | Setback:
-    """The first answer, or the last setback: after ``attempts``, or once another wait would end after ``patience`` (s)."""
+    """The first answer, or the last setback: after ``attempts``, or where a wait would end after ``patience`` (s)."""
     counted = 0
 
     def stop(state: RetryCallState) -> bool:
@@ -62,7 +62,7 @@ def persist(
         retry=retry_if_result(lambda result: isinstance(result, Setback) and result.transient),
         stop=stop,
         wait=_wait,
-        sleep=sleep,
+        sleep=lambda seconds: (sleep(seconds), None)[1],
         retry_error_callback=give_up,
     )
     return retrying(attempt)
@@ -85,7 +85,7 @@ def _until(date: str) -> float:
         return math.nan
 
 
-_backoff = wait_exponential_jitter(initial=FIRST_WAIT, max=LONGEST_WAIT, jitter=FIRST_WAIT)
+_backoff = wait_exponential(multiplier=FIRST_WAIT, max=LONGEST_WAIT) + wait_random(0, FIRST_WAIT)
 
 
 def _wait(state: RetryCallState) -> float:

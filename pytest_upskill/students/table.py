@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from pytest_upskill.errors import UsageError
+from pytest_upskill.spelling import nearest
 from pytest_upskill.students.base import Price, StudentConfig
 
 PROVIDERS = ("openai", "llama.cpp", "anthropic")
-"""What ``provider`` in a table may be."""
+"""What ``provider`` in a table may be, besides those that plugins bring."""
 
 _NAME = re.compile(r"\w[\w.\-]*")
 
@@ -32,17 +32,18 @@ def config_from_table(name: str, table: Mapping[str, Any], builtin: Mapping[str,
     return _checked(where, StudentConfig(name=name, **{"provider": "", **fields}))
 
 
-def nearest(word: str, known: Sequence[str]) -> str:
+def did_you_mean(word: str, known: Iterable[str]) -> str:
     """``; did you mean 'x'?`` where something known is spelled like ``word``, else nothing."""
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"; did you mean '{close[0]}'?" if close else ""
+    match = nearest(word, known)
+    return "" if match is None else f"; did you mean '{match}'?"
 
 
 def _check_fields(where: str, table: Mapping[str, Any]) -> None:
     for field in table:
         if field not in _READERS:
-            hint = nearest(field, tuple(_READERS))
-            raise UsageError(f"{where}: unknown field '{field}'{hint} (accepted: {', '.join(_READERS)})")
+            raise UsageError(
+                f"{where}: unknown field '{field}'{did_you_mean(field, _READERS)} (fields: {', '.join(_READERS)})"
+            )
 
 
 def _checked(where: str, config: StudentConfig) -> StudentConfig:
@@ -67,10 +68,10 @@ def _text(what: str, value: Any) -> str:
 
 
 def _provider(what: str, value: Any) -> str:
-    if value not in (*PROVIDERS, "golden"):
-        hint = nearest(value, PROVIDERS) if isinstance(value, str) else ""
-        raise _wrong(what, value, f"one of {', '.join(PROVIDERS)}{hint}")
-    return str(value)
+    # Plugins bring providers of their own, so an unknown one is only refused when nobody makes the student.
+    if not isinstance(value, str) or not valid_name(value) or value == "files":
+        raise _wrong(what, value, f"one of {', '.join(PROVIDERS)}, or that of a plugin")
+    return value
 
 
 def _url(what: str, value: Any) -> str:

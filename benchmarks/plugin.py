@@ -1,0 +1,79 @@
+"""What the plugin costs: installed and unused, and collecting 1,000 cases. Run: python benchmarks/plugin.py
+
+Whole processes, in turn (A B A B ...), medians; the first pair is a warm-up.
+"""
+
+from __future__ import annotations
+
+import re
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROUNDS = 11
+CASES = 1000
+CASE = (Path(__file__).parents[1] / "skills/cuda-kernels/evals/rms_norm.md").read_text(encoding="utf-8")
+SKILL = "---\nname: many\ndescription: A skill with many cases. Use for measuring.\n---\nBody.\n"
+
+
+def timed(folder: Path, *arguments: str) -> float:
+    started = time.perf_counter()
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    seconds = time.perf_counter() - started
+    if done.returncode not in (0, 5):
+        raise SystemExit(done.stdout + done.stderr)
+    return seconds
+
+
+def compare(folder: Path, a: list[str], b: list[str], rounds: int) -> tuple[float, float]:
+    """Median seconds of both, measured in turn."""
+    pairs = [(timed(folder, *a), timed(folder, *b)) for _ in range(rounds + 1)][1:]
+    return statistics.median(pair[0] for pair in pairs), statistics.median(pair[1] for pair in pairs)
+
+
+def unused() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "pytest.ini").write_text("[pytest]\n")
+        (folder / "test_one.py").write_text("def test_one():\n    assert True\n")
+        without, installed = compare(folder, ["-p", "no:upskill"], [], ROUNDS)
+    print(f"bare pytest              {without * 1e3:7.1f} ms")
+    print(f"plugin installed, unused {installed * 1e3:7.1f} ms   +{(installed - without) * 1e3:.1f} ms (goal: under 30 ms)")
+
+
+def many_cases() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        evals = folder / "skills" / "many" / "evals"
+        evals.mkdir(parents=True)
+        (folder / "pytest.ini").write_text("[pytest]\n")
+        (evals.parent / "SKILL.md").write_text(SKILL)
+        for number in range(CASES):
+            text = re.sub(r"\brms_norm\b", f"rms_norm_{number}", CASE)
+            (evals / f"rms_norm_{number}.md").write_text(text)
+        nothing, collecting = compare(
+            folder, ["--collect-only", "skills"], ["--collect-only", "--upskill-student=glm-4.7", "skills"], 5
+        )
+    print(f"collecting {CASES} cases    {(collecting - nothing) * 1e3:7.1f} ms beyond an empty run (goal: under 1000 ms)")
+
+
+def memory() -> None:
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    print(f"largest pytest process   {peak:7.0f} MB (goal: under 600 MB)")
+
+
+def whole_suite() -> None:
+    seconds = timed(Path(__file__).parents[1], "skills", "--upskill")
+    print(f"self-check of skills/    {seconds:7.1f} s")
+
+
+if __name__ == "__main__":
+    unused()
+    many_cases()
+    whole_suite()
+    memory()

@@ -1,0 +1,201 @@
+"""A content-addressed cache of builds, shared by all processes of a user. Knows keys and files, no compiler.
+
+An entry is a folder that appears in one rename, with a manifest of what it must hold; one that does not match its
+manifest is made again. Whoever makes an entry holds a lock. Oldest entries go first when the cache outgrows its limit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_upskill.errors import ToolchainError
+
+VERSION = "1"
+LIMIT_BYTES = 2 << 30
+_MANIFEST = "manifest.json"
+_LOCK_SECONDS = 600.0
+_LOCKS = 256
+_HASHED_BYTES = 8 << 20
+_SPARED_SECONDS = 600.0
+_STORES_BETWEEN_EVICTIONS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What was kept under a key: a folder with files, and facts (plain JSON) about them."""
+
+    folder: Path
+    facts: Mapping[str, str]
+    fresh: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What making an entry came to; with ``keep`` False it is handed back but not kept for next time."""
+
+    facts: Mapping[str, str]
+    keep: bool = True
+
+
+def key_of(*parts: str | bytes) -> str:
+    """One name for all of the parts, in order."""
+    digest = hashlib.blake2b(digest_size=20)
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        digest.update(len(data).to_bytes(8, "little"))
+        digest.update(data)
+    return digest.hexdigest()
+
+
+def default_folder() -> Path:
+    """``UPSKILL_CACHE_DIR``, else the user's cache folder."""
+    chosen = os.environ.get("UPSKILL_CACHE_DIR")
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("pytest-upskill"))
+
+
+class Cache:
+    """Entries under one folder; safe among threads and processes. Raises ToolchainError where it cannot write."""
+
+    def __init__(self, folder: Path | None = None, limit_bytes: int = LIMIT_BYTES) -> None:
+        self.folder = folder or default_folder()
+        self._entries = self.folder / f"v{VERSION}"
+        self._limit = limit_bytes
+        self._stores = 0
+
+    def get(self, key: str, make: Callable[[Path], Made]) -> Entry:
+        """The entry of a key; ``make`` fills an empty folder where there is none yet, or none that is whole.
+
+        ``make`` runs in at most one thread or process at a time for each key, and its errors pass through.
+        """
+        entry = self._find(key)
+        if entry is not None:
+            return entry
+        with self._writing(), self._locked(key):
+            return self._find(key) or self._make(key, make)
+
+    @contextlib.contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """An empty folder on the cache's file system, gone afterwards."""
+        with self._writing():
+            path = self._entries / "scratch" / f"{os.getpid()}-{secrets.token_hex(8)}"
+            path.mkdir(parents=True)
+        try:
+            yield path
+        finally:
+            shutil.rmtree(path, ignore_errors=True)
+
+    def evict(self, spared_seconds: float = _SPARED_SECONDS) -> int:
+        """Removes the entries that were not used for longest until the limit holds; returns how many.
+
+        Those used within ``spared_seconds`` stay: somebody may be about to open them.
+        """
+        known = sorted(self._sizes(), reverse=True)
+        total, removed = 0, 0
+        for used, size, folder in known:
+            total += size
+            if total > self._limit and time.time() - used >= spared_seconds:
+                self._discard(folder)
+                removed += 1
+        return removed
+
+    def _make(self, key: str, make: Callable[[Path], Made]) -> Entry:
+        with self.scratch() as made_in:
+            made = make(made_in)
+            if not made.keep:
+                return Entry(made_in, made.facts, fresh=True)
+            _write_manifest(made_in, made.facts)
+            final = self._place(key)
+            final.parent.mkdir(parents=True, exist_ok=True)
+            self._discard(final)
+            made_in.rename(final)
+        self._stores += 1
+        if self._stores % _STORES_BETWEEN_EVICTIONS == 1:
+            self.evict()
+        return Entry(final, made.facts, fresh=True)
+
+    def _find(self, key: str) -> Entry | None:
+        folder = self._place(key)
+        facts = _read_manifest(folder)
+        if facts is None:
+            return None
+        with contextlib.suppress(OSError):
+            os.utime(folder / _MANIFEST)
+        return Entry(folder, facts)
+
+    def _place(self, key: str) -> Path:
+        return self._entries / "entries" / key[:2] / key
+
+    def _discard(self, folder: Path) -> None:
+        """Out of sight in one step, then away: nobody ever sees half an entry."""
+        grave = self._entries / "scratch" / f"gone-{secrets.token_hex(8)}"
+        with contextlib.suppress(FileNotFoundError):
+            folder.rename(grave)
+            shutil.rmtree(grave, ignore_errors=True)
+
+    def _sizes(self) -> Iterator[tuple[float, int, Path]]:
+        for manifest in self._entries.glob(f"entries/*/*/{_MANIFEST}"):
+            with contextlib.suppress(OSError):
+                size = sum(file.stat().st_size for file in manifest.parent.iterdir())
+                yield manifest.stat().st_mtime, size, manifest.parent
+
+    @contextlib.contextmanager
+    def _locked(self, key: str) -> Iterator[None]:
+        import filelock
+
+        # A fixed number of lock files: removing one that somebody may wait for is not safe, so there must not be many.
+        path = self._entries / "locks" / f"{int(key[:8], 16) % _LOCKS:02x}.lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with filelock.FileLock(path, timeout=_LOCK_SECONDS).acquire(poll_interval=0.02):
+                yield
+        except filelock.Timeout as error:
+            raise ToolchainError(
+                f"another process has held the build lock {path} for {_LOCK_SECONDS:g} s; end it, or remove the file"
+            ) from error
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise ToolchainError(
+                f"cannot write to the build cache {self.folder}: {error.strerror or error}; "
+                "free some space, or name another folder in UPSKILL_CACHE_DIR"
+            ) from error
+
+
+def _write_manifest(folder: Path, facts: Mapping[str, str]) -> None:
+    files = {file.name: _fingerprint(file) for file in sorted(folder.iterdir())}
+    (folder / _MANIFEST).write_text(json.dumps({"facts": dict(facts), "files": files}), encoding="utf-8")
+
+
+def _read_manifest(folder: Path) -> Mapping[str, str] | None:
+    """The facts of an entry; None where it is absent, or not what its manifest says."""
+    try:
+        manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
+        files, facts = manifest["files"], manifest["facts"]
+        whole = all(_fingerprint(folder / name) == fingerprint for name, fingerprint in files.items())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return facts if whole and isinstance(facts, dict) else None
+
+
+def _fingerprint(file: Path) -> str:
+    """Size and, of files that are quickly read, contents: a full disk cuts files off."""
+    size = file.stat().st_size
+    if size > _HASHED_BYTES:
+        return f"{size}"
+    return f"{size}:{hashlib.blake2b(file.read_bytes(), digest_size=16).hexdigest()}"

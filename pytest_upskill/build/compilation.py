@@ -1,0 +1,109 @@
+"""Runs a compiler over untrusted sources, in a cell, and tells the student's mistakes from the machine's.
+
+Knows neither of the compilers: ``host`` and ``nvcc`` bring their command lines.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_upskill.build import messages
+from pytest_upskill.cell import process
+from pytest_upskill.cell.confine import ENVIRONMENT, Confinement, Resources
+from pytest_upskill.errors import CellError, ToolchainError
+
+
+@dataclass(frozen=True, slots=True)
+class CompileLimits:
+    """What the compilation of one kernel may use: seconds (elapsed, and of the processor), and bytes."""
+
+    seconds: float = 60.0
+    memory: int = 4 << 30
+    file_size: int = 256 << 20
+    output_bytes: int = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """``message`` is empty for a success; ``lasting`` says that the same source would come to the same end."""
+
+    ok: bool
+    message: str = ""
+    lasting: bool = True
+
+
+_MACHINE_FAULTS = re.compile(
+    r"No space left on device|Read-only file system|Input/output error|cannot execute|posix_spawn|"
+    r"error while loading shared libraries|cannot find -l|Disk quota exceeded|Resource temporarily unavailable"
+)
+_MEMORY_FAULTS = re.compile(
+    r"out of memory|virtual memory exhausted|[Cc]annot allocate memory|std::bad_alloc|memory exhausted|"
+    r"Killed signal terminated|internal compiler error: Killed"
+)
+
+
+def compile_confined(
+    script: str,
+    sources: Mapping[str, str],
+    *,
+    entry: str,
+    scratch: Path,
+    readable: Sequence[Path],
+    path: Sequence[Path],
+    confinement: Confinement,
+    limits: CompileLimits,
+    internal: Sequence[str] = (),
+) -> Compiled:
+    """Writes the sources into ``scratch`` and runs a shell script there. Its exit status decides.
+
+    ``path`` are folders for PATH ahead of the system's. Raises ToolchainError or CellError for what is not the source's fault.
+    """
+    _write(scratch, sources)
+    resources = Resources(int(limits.seconds) + 1, limits.memory, limits.file_size)
+    command = confinement.command(["/bin/sh", "-c", script], scratch=scratch, readable=readable, resources=resources)
+    search = os.pathsep.join([*map(str, path), ENVIRONMENT["PATH"]])
+    ran = process.run(
+        command,
+        cwd=scratch,
+        environment={**ENVIRONMENT, "PATH": search, "TMPDIR": str(scratch)},
+        seconds=limits.seconds,
+        output_bytes=limits.output_bytes,
+    )
+    return _judge(ran, entry, limits, internal)
+
+
+def _write(folder: Path, sources: Mapping[str, str]) -> None:
+    try:
+        for name, text in sources.items():
+            (folder / name).write_text(text, encoding="utf-8", errors="surrogateescape", newline="")
+    except OSError as error:
+        raise ToolchainError(f"cannot write a source to {folder}: {error.strerror}; free some space") from error
+
+
+def _judge(ran: process.Ran, entry: str, limits: CompileLimits, internal: Sequence[str]) -> Compiled:
+    if ran.timed_out:
+        return Compiled(False, f"the compiler did not finish within the limit of {limits.seconds:g} s", lasting=False)
+    if ran.flooded:
+        return Compiled(
+            False, f"the compiler printed more than the limit of {limits.output_bytes} bytes", lasting=False
+        )
+    if ran.status == 0:
+        return Compiled(True)
+    _raise_for_machine(ran)
+    if _MEMORY_FAULTS.search(ran.output) or ran.status in (128 + 9, 128 + 24):
+        text = f"the compiler ran out of its memory (limit {limits.memory >> 20} MiB) or of processor time"
+        return Compiled(False, text, lasting=False)
+    return Compiled(False, messages.shorten(ran.output, entry, internal) or f"exit status {ran.status}, no message")
+
+
+def _raise_for_machine(ran: process.Ran) -> None:
+    for line in ran.output.splitlines():
+        if line.startswith("bwrap: "):
+            raise CellError(f"bubblewrap could not confine the compiler: {line}; run it by hand to see why")
+        # A message about a place in a source can quote anything; the machine's faults come without one.
+        if _MACHINE_FAULTS.search(line) and not re.match(r"\S+[:(]\d+", line):
+            raise ToolchainError(f"the compiler failed by itself: {line.strip()}; repair the machine and run again")

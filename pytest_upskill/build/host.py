@@ -1,0 +1,228 @@
+"""Builds kernels for the cpu device with the machine's C++ compiler. Knows no signature and no cell client.
+
+Once per machine and compiler: the device's runtime with the driver, and a precompiled header. Then, for each kernel: the
+rewritten source with the generated entry at its end, compiled in a cell and linked against the runtime.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import shlex
+import shutil
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_upskill.build import messages, toolchain
+from pytest_upskill.build.cache import Cache, Entry, Made, key_of
+from pytest_upskill.build.compilation import CompileLimits, compile_confined
+from pytest_upskill.cell import process
+from pytest_upskill.cell.client import RUNTIME
+from pytest_upskill.cell.confine import ENVIRONMENT, Confinement
+from pytest_upskill.errors import ToolchainError
+from pytest_upskill.native.cpu import flags
+from pytest_upskill.native.cpu.rewrite import rewrite
+from pytest_upskill.records import Build
+from pytest_upskill.signature import ENTRY
+
+NATIVE = Path(flags.__file__).resolve().parents[1]
+LIBRARY = "kernel.so"
+
+_RUNTIME_SECONDS = 300.0
+_SOURCES = ("*.h", "*.hpp", "*.cuh", "*.cpp", "*.cc", "*.S", "flags.py", "rewrite.py")
+
+
+@dataclass(frozen=True, slots=True)
+class Toolkit:
+    """What every kernel's build needs: folders in the cache."""
+
+    runtime: Path
+    header: Path
+    readable: tuple[Path, ...]
+
+
+class HostCompiler:
+    """Builds kernels; one for all threads. Nothing is looked for or built before it is needed."""
+
+    def __init__(self, cache: Cache | None = None, limits: CompileLimits = CompileLimits()) -> None:
+        self._cache = cache or Cache()
+        self._limits = limits
+        self._lock = threading.Lock()
+        self._kept: Toolkit | None = None
+
+    def available(self) -> bool:
+        """Whether there is a compiler to build with."""
+        try:
+            self.compiler()
+        except ToolchainError:
+            return False
+        return True
+
+    def compiler(self) -> toolchain.Compiler:
+        """The compiler in use. Raises ToolchainError that names what to install."""
+        return toolchain.find_compiler()
+
+    def describe(self) -> str:
+        """The compiler with its version, as in "g++ 12.2.0"; or why there is none."""
+        try:
+            return self.compiler().describe()
+        except ToolchainError as error:
+            return f"none ({error})"
+
+    def build(self, source: str, entry: str, *, confinement: Confinement) -> Build:
+        """The library of a kernel, or the compiler's message on why there is none.
+
+        Raises ToolchainError or CellError for what is not the kernel's fault.
+        """
+        began = time.monotonic()
+        compiler = self.compiler()
+        toolkit = self.prepare()
+        key = key_of("kernel", source, entry, *self._identity(compiler), confinement.level)
+        made = self._cache.get(key, lambda folder: self._make(folder, source, entry, compiler, toolkit, confinement))
+        return Build(
+            library=made.folder / LIBRARY if made.facts["ok"] == "yes" else None,
+            message=made.facts["message"],
+            compilers=(compiler.describe(),),
+            seconds=time.monotonic() - began,
+            cached=not made.fresh,
+        )
+
+    def prepare(self) -> Toolkit:
+        """Builds the runtime and the precompiled header where the cache lacks them: seconds, once per machine."""
+        with self._lock:
+            if self._kept is None or not self._kept.runtime.exists():
+                self._kept = self._prepare(self.compiler())
+            return self._kept
+
+    def _prepare(self, compiler: toolchain.Compiler) -> Toolkit:
+        identity = self._identity(compiler)
+        with ThreadPoolExecutor(2) as pool:
+            header = pool.submit(self._cache.get, key_of("header", *identity), functools.partial(_header, compiler))
+            runtime = pool.submit(self._cache.get, key_of("runtime", *identity), functools.partial(_runtime, compiler))
+            entries = [self._sound(runtime.result()), self._sound(header.result())]
+        prefix = compiler.program.resolve().parents[1]
+        return Toolkit(
+            runtime=entries[0].folder / RUNTIME,
+            header=entries[1].folder,
+            readable=(NATIVE, entries[0].folder, entries[1].folder, prefix, compiler.program.parent),
+        )
+
+    @staticmethod
+    def _sound(entry: Entry) -> Entry:
+        if entry.facts["ok"] != "yes":
+            raise ToolchainError(f"the cpu device's runtime does not compile here: {entry.facts['message']}")
+        return entry
+
+    @staticmethod
+    def _identity(compiler: toolchain.Compiler) -> tuple[str, ...]:
+        return (compiler.identity, native_hash())
+
+    def _make(
+        self,
+        folder: Path,
+        source: str,
+        entry: str,
+        compiler: toolchain.Compiler,
+        toolkit: Toolkit,
+        confinement: Confinement,
+    ) -> Made:
+        with self._cache.scratch() as scratch:
+            compiled = compile_confined(
+                _script(compiler, toolkit),
+                {"kernel.cpp": translation_unit(source, entry)},
+                entry=entry,
+                scratch=scratch,
+                readable=toolkit.readable,
+                path=[compiler.program.parent],
+                confinement=confinement,
+                limits=self._limits,
+                internal=flags.INTERNAL_PREFIXES,
+            )
+            if compiled.ok:
+                (scratch / LIBRARY).rename(folder / LIBRARY)
+                _link(toolkit.runtime, folder / RUNTIME)
+        return Made({"ok": "yes" if compiled.ok else "no", "message": compiled.message}, keep=compiled.lasting)
+
+
+def translation_unit(source: str, entry: str) -> str:
+    """What the compiler reads: the student's source, rewritten, and the generated entry under a name of its own."""
+    return f'{rewrite(source, messages.SOURCE_NAME)}\n#line 1 "{messages.ENTRY_NAME}"\n{entry}\n'
+
+
+@functools.cache
+def native_hash() -> str:
+    """Changes whenever a file that takes part in every build does."""
+    files = sorted({file for pattern in _SOURCES for file in NATIVE.rglob(pattern)} | _extensionless())
+    return key_of(*(part for file in files for part in (str(file.relative_to(NATIVE)), file.read_bytes())))
+
+
+def _extensionless() -> set[Path]:
+    return {file for file in NATIVE.rglob("*") if file.is_file() and not file.suffix}
+
+
+def _script(compiler: toolchain.Compiler, toolkit: Toolkit) -> str:
+    program = str(compiler.program)
+    precompiled = toolkit.header / flags.PCH_HEADER.name
+    include = ["-include", str(precompiled)] if compiler.family == "gcc" else ["-include-pch", f"{precompiled}.pch"]
+    compile_line = [program, *flags.student_flags(compiler.family), *include, *_folders(), "-c", "kernel.cpp"]
+    required = f"-Wl,--require-defined={ENTRY}"
+    link_line = [program, *flags.LINK_FLAGS, required, "-o", LIBRARY, "kernel.o", str(toolkit.runtime)]
+    return f"{shlex.join(compile_line)} -o kernel.o && {shlex.join(link_line)}"
+
+
+def _folders() -> list[str]:
+    return [f"-I{folder}" for folder in flags.INCLUDE_FOLDERS]
+
+
+def _header(compiler: toolchain.Compiler, folder: Path) -> Made:
+    header = folder / flags.PCH_HEADER.name
+    shutil.copyfile(flags.PCH_HEADER, header)
+    suffix = ".gch" if compiler.family == "gcc" else ".pch"
+    line = [str(compiler.program), *flags.student_flags(compiler.family), *_folders(), "-x", "c++-header"]
+    return _trusted([*line, str(header), "-o", f"{header}{suffix}"], compiler)
+
+
+def _runtime(compiler: toolchain.Compiler, folder: Path) -> Made:
+    """One object for each source, side by side, then the library. Our own code: it needs no cell."""
+    sources = [*flags.RUNTIME_SOURCES, NATIVE / "driver.cpp"]
+    objects = [folder / f"{number}.o" for number in range(len(sources))]
+    common = [str(compiler.program), *flags.RUNTIME_FLAGS, *_folders(), f"-I{NATIVE}", "-c"]
+
+    def compile_one(source: Path, target: Path) -> Made:
+        return _trusted([*common, str(source), "-o", str(target)], compiler)
+
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        for made in pool.map(compile_one, sources, objects):
+            if made.facts["ok"] != "yes":
+                return made
+    made = _trusted(
+        [
+            *(str(compiler.program), "-shared", f"-Wl,-soname,{RUNTIME}", "-Wl,-z,defs"),
+            *(*map(str, objects), *flags.RUNTIME_LINK_FLAGS, "-o", str(folder / RUNTIME)),
+        ],
+        compiler,
+    )
+    for unneeded in objects:
+        unneeded.unlink(missing_ok=True)
+    return made
+
+
+def _trusted(argv: Sequence[str], compiler: toolchain.Compiler) -> Made:
+    environment = {**ENVIRONMENT, "PATH": f"{compiler.program.parent}{os.pathsep}{ENVIRONMENT['PATH']}"}
+    ran = process.run(argv, environment=environment, seconds=_RUNTIME_SECONDS)
+    if ran.status == 0:
+        return Made({"ok": "yes", "message": ""})
+    return Made({"ok": "no", "message": messages.shorten(ran.output, "")}, keep=False)
+
+
+def _link(existing: Path, new: Path) -> None:
+    """The same file under a second name, so that an entry stays whole when the other one is evicted."""
+    with contextlib.suppress(OSError):
+        os.link(existing, new)
+        return
+    shutil.copyfile(existing, new)

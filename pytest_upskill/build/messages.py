@@ -1,0 +1,101 @@
+"""Compilers' messages, cut down to what helps: errors first, the student's lines, no prefixes of ours. Knows only text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+SOURCE_NAME = "kernel.cu"
+"""What the student's source is called in messages."""
+ENTRY_NAME = "upskill_entry.cu"
+"""What the generated end of the translation unit is called, until ``shorten`` names the call instead."""
+
+MOST_LINES = 40
+MOST_WIDTH = 300
+
+_GNU = re.compile(r"^(?P<file>[^\s:][^:]*):(?P<line>\d+):(?:(?P<column>\d+):)?\s*(?P<text>.*)$")
+_NVCC = re.compile(r"^(?P<file>[^\s()][^()]*)\((?P<line>\d+)\):\s*(?P<text>.*)$")
+_SEVERITY = re.compile(r"(?:fatal )?error\b|error:|warning\b|note:|remark\b|Error:")
+_CONTEXT = re.compile(r"^(In file included from|\s+from |In member |In function |At global scope)|^.*: (In (static )?(member )?(function|instantiation|substitution|lambda)|At global scope)")
+_LINKER = re.compile(r"undefined reference|multiple definition|undefined symbol")
+_CALL = re.compile(r"(?:::)?([A-Za-z_]\w*(?:<[^()]*?>)?)\(.*upskill_s\)")
+
+
+@dataclass(slots=True)
+class _Block:
+    """A message with the lines that lead to it and follow it."""
+
+    severity: int
+    lines: list[str] = field(default_factory=list)
+
+
+def shorten(output: str, entry: str, internal: Sequence[str] = ()) -> str:
+    """At most about 40 lines, errors first, without warnings when there are errors.
+
+    ``entry`` is the generated source, to name its lines; ``internal`` are texts (prefixes of ours) to leave out.
+    """
+    blocks = list(_blocks(output.replace("\r", "").splitlines()))
+    errors = [block for block in blocks if block.severity == 0]
+    chosen = errors or blocks
+    lines = [_readable(line, entry, internal) for block in chosen for line in block.lines]
+    lines = list(dict.fromkeys(line for line in lines if line.strip()))
+    if len(lines) > MOST_LINES:
+        lines = [*lines[:MOST_LINES], f"... and {len(lines) - MOST_LINES} more lines"]
+    return "\n".join(lines)
+
+
+def _blocks(lines: Sequence[str]) -> Iterator[_Block]:
+    """Each message with its context: what precedes an error ("In instantiation of") belongs to it, notes follow it."""
+    waiting: list[str] = []
+    block: _Block | None = None
+    for line in lines:
+        severity = _severity(line)
+        if severity is None and (_CONTEXT.search(line) or "required from" in line or "instantiated from" in line):
+            waiting.append(line)
+        elif severity in (0, 1):
+            if block is not None:
+                yield block
+            block = _Block(severity, [*waiting, line])
+            waiting = []
+        elif block is not None:
+            block.lines += [*waiting, line]
+            waiting = []
+        else:
+            waiting.append(line)
+    if block is not None:
+        yield block
+    if waiting:
+        yield _Block(2, waiting)
+
+
+def _severity(line: str) -> int | None:
+    """0 error, 1 warning, 2 note, None for any other line."""
+    if _LINKER.search(line) or re.search(r"\berror\b\s*[:#(]|\bfatal error\b|\bError:|error\s+:|Assembler messages", line):
+        return 0
+    if re.search(r"\bwarning\b\s*[:#]", line):
+        return 1
+    return 2 if re.search(r"\bnote:", line) else None
+
+
+def _readable(line: str, entry: str, internal: Sequence[str]) -> str:
+    for text in internal:
+        line = line.replace(text, "")
+    for form in (_GNU, _NVCC):
+        found = form.match(line)
+        if found:
+            line = f"{_place(found, entry)}: {found['text']}"
+            break
+    line = re.sub(rf"\S*/({re.escape(SOURCE_NAME)})", r"\1", line)
+    return line if len(line) <= MOST_WIDTH else line[:MOST_WIDTH] + "..."
+
+
+def _place(found: re.Match[str], entry: str) -> str:
+    name = found["file"].rsplit("/", 1)[-1]
+    if name != ENTRY_NAME:
+        return f"{name}:{found['line']}"
+    lines = entry.splitlines()
+    number = int(found["line"])
+    text = lines[number - 1] if 0 < number <= len(lines) else ""
+    call = _CALL.search(text)
+    return f"the generated call `{call.group(1)}(...)`" if call else "the generated code after the kernel"

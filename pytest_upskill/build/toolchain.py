@@ -1,0 +1,104 @@
+"""Which C++ compiler this machine has. Runs it once per process to learn its version; builds nothing."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import shlex
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pytest_upskill.errors import ToolchainError
+
+CANDIDATES = ("g++", "clang++", *(f"g++-{n}" for n in range(16, 10, -1)), *(f"clang++-{n}" for n in range(22, 13, -1)))
+LEAST = {"gcc": 11, "clang": 14}
+_ADVICE = "install g++ 11 or later (Debian, Ubuntu: apt-get install g++), or name a compiler in CXX"
+_PROBE_SECONDS = 20.0
+_PROBE = "upskill __clang_major__ __GNUC__"
+
+
+@dataclass(frozen=True, slots=True)
+class Compiler:
+    """A C++ compiler: its program, its family, its full version."""
+
+    program: Path
+    family: Literal["gcc", "clang"]
+    version: str
+    identity: str
+    """Changes whenever the program does."""
+
+    def describe(self) -> str:
+        """As in "g++ 12.2.0"."""
+        return f"{'g++' if self.family == 'gcc' else 'clang++'} {self.version}"
+
+
+def find_compiler(environment: dict[str, str] | None = None) -> Compiler:
+    """The compiler that ``CXX`` names, else the first of g++ and clang++. Raises ToolchainError."""
+    environment = dict(os.environ) if environment is None else environment
+    return _find(environment.get("CXX", "").strip(), environment.get("PATH", os.defpath))
+
+
+@functools.cache
+def _find(chosen: str, path: str) -> Compiler:
+    if chosen:
+        # CXX may hold launchers and options ("ccache g++ -m64"); only the compiler itself is used, so flags stay ours.
+        words = [word for word in shlex.split(chosen) if not word.startswith("-")]
+        program = shutil.which(words[-1], path=path) if words else None
+        if program is None:
+            raise ToolchainError(f"CXX is {chosen!r}, which is not a program that can be run; correct or unset it")
+        return _probe(program)
+    problems = []
+    for name in CANDIDATES:
+        program = shutil.which(name, path=path)
+        if program is not None:
+            try:
+                return _probe(program)
+            except ToolchainError as error:
+                problems.append(str(error))
+    if problems:
+        raise ToolchainError(problems[0])
+    raise ToolchainError(f"no C++ compiler was found: the cpu device compiles kernels with one; {_ADVICE}")
+
+
+def _probe(program: str) -> Compiler:
+    output = _run([program, "-E", "-P", "-x", "c++", "-"], _PROBE)
+    words = next((line.split() for line in output.splitlines() if line.startswith("upskill ")), None)
+    if words is None:
+        raise ToolchainError(f"{program!r} does not behave like a C++ compiler (g++ or clang++); {_ADVICE}")
+    family: Literal["gcc", "clang"] = "clang" if words[1].isdigit() else "gcc"
+    banner = _run([program, "--version"]).splitlines()[0]
+    version = _version(banner, _run([program, "-dumpfullversion", "-dumpversion"]) if family == "gcc" else banner)
+    if int(version.split(".")[0]) < LEAST[family]:
+        raise ToolchainError(f"{program!r} is {family} {version}, older than the least version {LEAST[family]}; {_ADVICE}")
+    path = Path(program).resolve()
+    return Compiler(Path(program).absolute(), family, version, f"{path} {path.stat().st_size} {banner}")
+
+
+def _version(banner: str, text: str) -> str:
+    found = re.search(r"\d+(\.\d+)*", text) or re.search(r"\d+(\.\d+)+", banner)
+    if found is None:
+        raise ToolchainError(f"cannot read a version from {banner!r}; {_ADVICE}")
+    return found.group(0)
+
+
+def _run(argv: list[str], text: str = "") -> str:
+    try:
+        done = subprocess.run(
+            argv,
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=_PROBE_SECONDS,
+            env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ToolchainError(f"the compiler {argv[0]!r} cannot be run: {error}; {_ADVICE}") from error
+    if done.returncode != 0:
+        said = done.stderr.strip().splitlines()
+        raise ToolchainError(f"the compiler {argv[0]!r} does not work: {said[0] if said else 'no message'}; {_ADVICE}")
+    return done.stdout

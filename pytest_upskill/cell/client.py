@@ -1,0 +1,203 @@
+"""The parent's side of a cell: sends calls to the process in which a kernel lives, and says how each one ended.
+
+Knows the driver's request format (native/driver.h) and nothing of values: outputs are bytes, judged elsewhere.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from pytest_upskill.cell import findings
+from pytest_upskill.cell.confine import Confinement
+from pytest_upskill.cell.symbols import Symbols
+from pytest_upskill.cell.worker_process import Limits, WorkerProcess
+from pytest_upskill.errors import CellError
+from pytest_upskill.records import ITEM_SIZE, Answer, Call, Finding, ScalarArgument, TensorArgument
+from pytest_upskill.signature import Signature
+
+RUNTIME = "libupskill_cpu.so"
+"""The device's runtime, which lies beside every kernel's library."""
+
+__all__ = ["RUNTIME", "Cell", "Limits"]
+
+_ROLE = {"input": 0, "output": 1, "inplace": 2}
+_SCALAR = 3
+_SCALAR_FORMAT = {"float": "<f", "int64_t": "<q", "bool": "<?"}
+_HEADER = struct.Struct("<IIIIQII")
+_ARGUMENT = struct.Struct("<IIQQ128s")
+_ALIGNMENT = 64
+_POISONS = (0xFFFF, 0x7FFF)
+"""Patterns of two bytes: both make a NaN of every floating dtype, and different integers. They take turns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """In which order a device that has the choice (cpu) runs the threads: ``kind`` forward, reverse or random."""
+
+    kind: int = 0
+    seed: int = 1
+    checks: int = 0x7FFFFFFF
+
+
+class Cell:
+    """A kernel's library in a confined process, which is started when needed, and again after each death.
+
+    For one thread at a time. The library is opened here and now, so that it may vanish from the cache afterwards.
+    """
+
+    def __init__(
+        self,
+        library: Path,
+        signature: Signature,
+        confinement: Confinement,
+        limits: Limits = Limits(),
+        *,
+        worker: WorkerProcess | None = None,
+    ) -> None:
+        """``worker`` is one that was started in advance, with the same confinement and limits; the cell owns it.
+
+        Raises CellError when the library cannot be opened.
+        """
+        self._signature = signature
+        self._confinement = confinement
+        self._limits = limits
+        self._worker = worker
+        self._loaded = False
+        self._calls = 0
+        self._symbols = Symbols(library, confinement)
+        self._libraries = _open_all(library.with_name(RUNTIME), library)
+
+    def start(self) -> None:
+        """Starts the process now, if there is none; returns at once. Raises CellError."""
+        if self._worker is None:
+            self._worker = WorkerProcess(self._confinement, self._limits)
+            self._loaded = False
+
+    def call(self, call: Call) -> Answer:
+        """Does one call. Whatever the kernel does is in the answer; raises CellError only if no process can be had."""
+        layout = _Layout(call, _POISONS[self._calls % len(_POISONS)])
+        self._calls += 1
+        try:
+            worker = self._ready(layout.size)
+            layout.write_to(worker.memory)
+            nonce = secrets.token_bytes(8)
+            exchange = worker.exchange(nonce + layout.size.to_bytes(8, "little") + layout.request)
+            if isinstance(exchange.reply, Finding):
+                self.stop()
+                return Answer({}, (exchange.reply,), exchange.seconds)
+            return self._answer(worker, layout, nonce, exchange.reply, exchange.seconds)
+        except BaseException:
+            self.stop()
+            raise
+
+    def _ready(self, size: int) -> WorkerProcess:
+        self.start()
+        worker = self._worker
+        assert worker is not None
+        if not self._loaded:
+            worker.await_ready()
+            worker.send_libraries(self._libraries)
+            self._loaded = True
+        worker.map(size)
+        return worker
+
+    def _answer(self, worker: WorkerProcess, layout: _Layout, nonce: bytes, reply: bytes, seconds: float) -> Answer:
+        status, *lines = reply[len(nonce) :].decode("utf-8", "replace").split("\n")
+        if reply[: len(nonce)] != nonce or status not in ("ok", "restart"):
+            self.stop()
+            return Answer({}, (findings.protocol("its answer does not carry the number of the call"),), seconds)
+        reported = findings.parse(lines)
+        found = findings.located(reported, self._symbols.lines)
+        outputs = layout.outputs(worker.memory) if status == "ok" else {}
+        if status == "restart":
+            self.stop()
+        return Answer(outputs, found, seconds)
+
+    def stop(self) -> None:
+        """Ends the process, whatever it is doing; the next call starts another."""
+        worker, self._worker = self._worker, None
+        self._loaded = False
+        if worker is not None:
+            worker.end()
+
+    def close(self) -> None:
+        """Ends the process and lets go of the library. The cell cannot be used any more."""
+        self.stop()
+        libraries, self._libraries = self._libraries, ()
+        for descriptor in libraries:
+            os.close(descriptor)
+
+    def __enter__(self) -> Cell:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class _Layout:
+    """Where each argument of a call lies in the shared memory, and the request that says so."""
+
+    def __init__(self, call: Call, poison: int, order: Order = Order()) -> None:
+        self._places: list[tuple[TensorArgument | ScalarArgument, int]] = []
+        self.size = 0
+        records = [self._place(argument) for argument in call.arguments]
+        header = _HEADER.pack(
+            call.instantiation, len(records), order.kind, order.checks, order.seed, poison, 0
+        )
+        self.request = header + b"".join(records)
+        self.size = max(self.size, _ALIGNMENT)
+
+    def _place(self, argument: TensorArgument | ScalarArgument) -> bytes:
+        offset = self.size
+        self._places.append((argument, offset))
+        if isinstance(argument, ScalarArgument):
+            role, element, size = _SCALAR, 0, struct.calcsize(_SCALAR_FORMAT[argument.ctype])
+        else:
+            role, element, size = _ROLE[argument.role], ITEM_SIZE[argument.dtype], argument.nbytes
+        self.size += -(-size // _ALIGNMENT) * _ALIGNMENT
+        return _ARGUMENT.pack(role, element, offset, size, argument.name.encode()[:127])
+
+    def write_to(self, memory: memoryview) -> None:
+        """Copies inputs and scalars into the shared memory. Raises CellError for data of another size."""
+        for argument, offset in self._places:
+            if isinstance(argument, ScalarArgument):
+                struct.pack_into(_SCALAR_FORMAT[argument.ctype], memory, offset, argument.value)
+            elif argument.role != "output":
+                memory[offset : offset + argument.nbytes] = _bytes_of(argument)
+
+    def outputs(self, memory: memoryview) -> dict[str, bytes]:
+        """Copies of the outputs: the process could still write to its own."""
+        return {
+            argument.name: bytes(memory[offset : offset + argument.nbytes])
+            for argument, offset in self._places
+            if isinstance(argument, TensorArgument) and argument.role != "input"
+        }
+
+
+def _bytes_of(argument: TensorArgument) -> memoryview:
+    view = memoryview(argument.data if argument.data is not None else b"")
+    if view.nbytes != argument.nbytes:
+        raise CellError(
+            f"tensor {argument.name!r} brings {view.nbytes} bytes, but shape {argument.shape} of {argument.dtype} "
+            f"has {argument.nbytes}; pass its contiguous data"
+        )
+    return view.cast("B") if view.nbytes else memoryview(b"")
+
+
+def _open_all(*paths: Path) -> tuple[int, ...]:
+    opened: list[int] = []
+    try:
+        for path in paths:
+            opened.append(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+    except OSError as error:
+        for descriptor in opened:
+            os.close(descriptor)
+        raise CellError(f"cannot open {path}: {error.strerror}; build the kernel again") from error
+    return tuple(opened)

@@ -1,0 +1,112 @@
+"""From the driver's lines, and from the way in which a process ended, to findings. Knows no process and no file.
+
+Everything here was written by a process that a kernel could have taken over: it is checked, cleaned and cut to size.
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
+
+from pytest_upskill.records import Finding
+
+_Assertion = Literal["runs", "memory", "inputs", "deterministic"]
+_ASSERTIONS: Mapping[str, _Assertion] = {name: name for name in get_args(_Assertion)}
+_KIND = re.compile(r"[a-z0-9-]{1,40}")
+_PC = re.compile(r"(0x)?[0-9a-f]{1,16}")
+_MESSAGE_LENGTH = 1000
+_TAIL_LINES = 3
+_TAIL_WIDTH = 200
+_GUARDED = re.compile(r"(?:start|end) of ('[^']*')")
+
+_SIGNAL_KINDS = {signal.SIGXCPU: "timeout", signal.SIGKILL: "memory-limit"}
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """One line of the driver: a finding, and where in the kernel's library it arose (hexadecimal, None: unknown)."""
+
+    finding: Finding
+    pc: str | None
+
+
+def parse(lines: Sequence[str]) -> tuple[Reported, ...]:
+    """Reads the driver's lines; a line of another form becomes a finding for ``runs`` itself."""
+    return tuple(_without_echoes([_parse_line(line) for line in lines if line]))
+
+
+def located(reported: Sequence[Reported], line_of: Callable[[Sequence[str]], Mapping[str, int]]) -> tuple[Finding, ...]:
+    """The findings with the kernel's lines, which ``line_of`` looks up for all places at once."""
+    places = sorted({entry.pc for entry in reported if entry.pc is not None})
+    lines = line_of(places) if places else {}
+    return tuple(
+        entry.finding if entry.pc is None else replace(entry.finding, line=lines.get(entry.pc)) for entry in reported
+    )
+
+
+def protocol(problem: str) -> Finding:
+    """The process answered in a way in which only a tampered one does."""
+    return Finding("runs", "protocol", f"the kernel's process broke the protocol: {problem}")
+
+
+def timeout(seconds: float) -> Finding:
+    """The call had no answer in time."""
+    return Finding("runs", "timeout", f"no answer within the limit of {seconds:g} s; the kernel hangs or is too slow")
+
+
+def flood(limit: int) -> Finding:
+    """The kernel printed without end."""
+    return Finding("runs", "output-limit", f"the kernel printed more than the limit of {limit} bytes in one call")
+
+
+def death(status: int, output: str, memory: int) -> Finding:
+    """A process that ended before it answered. ``status`` as a shell sees it; ``output`` is what it had printed."""
+    number = status - 128
+    if number not in set(signal.Signals):
+        text = f"the kernel ended its process with exit status {status} before the call had returned"
+        return Finding("runs", "exit", text + _tail(output))
+    name = f"{signal.strsignal(number)} ({signal.Signals(number).name})"
+    if "std::bad_alloc" in output or "MemoryError" in output:
+        return Finding("runs", "memory-limit", f"the kernel's process ran out of memory (limit {memory >> 20} MiB)")
+    kind = _SIGNAL_KINDS.get(signal.Signals(number), "crash")
+    if kind == "memory-limit":
+        name += ", which we did not send: the system was short of memory"
+    if kind == "timeout":
+        name += ": the limit on processor time"
+    return Finding("runs", kind, f"the kernel's process was killed: {name}{_tail(output)}")
+
+
+def clean(text: str) -> str:
+    """Text that can be printed: no control characters, bounded."""
+    printable = "".join(c if c.isprintable() else " " for c in text)
+    return printable if len(printable) <= _MESSAGE_LENGTH else printable[:_MESSAGE_LENGTH] + "..."
+
+
+def _tail(output: str) -> str:
+    lines = [clean(line)[:_TAIL_WIDTH] for line in output.splitlines() if line.strip()]
+    return "; it printed: " + " | ".join(lines[-_TAIL_LINES:]) if lines else ""
+
+
+def _parse_line(line: str) -> Reported:
+    parts = line.split("\t", 3)
+    if len(parts) != 4:
+        return Reported(protocol(f"a report without four fields: {clean(line)[:80]!r}"), None)
+    assertion, kind, pc, message = parts
+    if assertion not in _ASSERTIONS or not _KIND.fullmatch(kind) or not _PC.fullmatch(pc):
+        return Reported(protocol(f"a report that names no known assertion, kind or place: {clean(line)[:80]!r}"), None)
+    place = None if int(pc, 16) == 0 else hex(int(pc, 16))
+    return Reported(Finding(_ASSERTIONS[assertion], kind, clean(message)), place)
+
+
+def _without_echoes(reported: list[Reported]) -> list[Reported]:
+    """A broken guard says less than the report of the access that broke it: keep the report alone."""
+    exact = [entry.finding.message for entry in reported if entry.finding.kind.startswith("out-of-bounds")]
+
+    def echoed(finding: Finding) -> bool:
+        name = _GUARDED.search(finding.message)
+        return finding.kind == "guard" and name is not None and any(name.group(1) in message for message in exact)
+
+    return [entry for entry in reported if not echoed(entry.finding)]

@@ -1,0 +1,89 @@
+"""The machine that kernels are compiled and run on: its device, its compilers, and how cells are confined on it."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pytest_upskill.build.host import HostCompiler
+from pytest_upskill.build.nvcc import NvccCheck
+from pytest_upskill.cell.client import Cell, Limits
+from pytest_upskill.cell.confine import Confinement, strongest
+from pytest_upskill.errors import UsageError
+from pytest_upskill.records import Build
+from pytest_upskill.signature import Signature, entry_source
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What the ``cpu`` device needs. ``nvcc`` is None where there is none: kernels are then compiled for the host alone."""
+
+    device: str
+    compiler: HostCompiler
+    nvcc: NvccCheck | None
+    confinement: Confinement
+
+    @classmethod
+    def choose(cls, device: str) -> Machine:
+        """The machine for ``auto``, ``cuda`` or ``cpu``. Raises UsageError or ToolchainError with what is missing."""
+        if device == "cuda":
+            raise UsageError(f"--upskill-device=cuda: {_missing_for_cuda()}; use --upskill-device=cpu")
+        confinement = strongest()
+        return cls("cpu", HostCompiler.find(confinement), NvccCheck.find(confinement), confinement)
+
+    def describe(self) -> str:
+        """One line for the header: the device, and who compiles for it."""
+        check = self.nvcc.describe() if self.nvcc else "no nvcc: kernels are not compiled for a GPU"
+        return f"{self.device} ({self.compiler.describe()}; {check})"
+
+    def facts(self) -> Mapping[str, str | int | None]:
+        """For reports: what a result may depend on."""
+        return {
+            "processor": _processor(),
+            "cores": os.cpu_count(),
+            "compiler": self.compiler.describe(),
+            "nvcc": self.nvcc.describe() if self.nvcc else None,
+            "cell": self.confinement.level,
+        }
+
+    def build(self, source: str, signature: Signature) -> Build:
+        """Compiles a kernel for the host and, beside it, checks that nvcc takes it. Seconds are those of the slower."""
+        entry = entry_source(signature)
+        if self.nvcc is None:
+            return self.compiler.build(source, entry)
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            checking = pool.submit(self.nvcc.check, source, entry)
+            build = self.compiler.build(source, entry)
+            check = checking.result()
+        return _both(build, check)
+
+    def cell(self, library: Path, signature: Signature, timeout: float) -> Cell:
+        """A cell for a built kernel; ``timeout`` in seconds for each call."""
+        return Cell(library, signature, self.confinement, Limits(seconds=timeout))
+
+
+def _both(host: Build, check: Build) -> Build:
+    """One build of two: it is good when both compilers take the kernel."""
+    compilers = (*host.compilers, *check.compilers)
+    seconds = max(host.seconds, check.seconds)
+    if not check.ok and host.ok:
+        return replace(check, compilers=compilers, seconds=seconds)
+    return replace(host, compilers=compilers, seconds=seconds)
+
+
+def _missing_for_cuda() -> str:
+    if not any(Path("/dev").glob("nvidia[0-9]*")):
+        return "no NVIDIA GPU is visible (there is no /dev/nvidia0)"
+    return "this version runs kernels on the cpu device alone, although a GPU is visible"
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return platform.machine()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())

@@ -1,0 +1,27 @@
+// threadIdx and its kin: objects that the runtime sets before each thread runs.
+//
+// They are const for a kernel, as in CUDA. That also keeps the compiler from instrumenting reads of them, and lets it
+// keep them in registers; this is sound because within one run of a thread they never change.
+#ifndef UPSKILL_CPU_BUILTINS_H
+#define UPSKILL_CPU_BUILTINS_H
+
+#include "../vector_types.h"
+
+#ifdef UPSKILL_CPU_RUNTIME
+#define UPSKILL_CPU_BUILTIN extern
+#else
+#define UPSKILL_CPU_BUILTIN extern const
+#endif
+
+UPSKILL_CPU_BUILTIN uint3 threadIdx;
+UPSKILL_CPU_BUILTIN uint3 blockIdx;
+UPSKILL_CPU_BUILTIN dim3 blockDim;
+UPSKILL_CPU_BUILTIN dim3 gridDim;
+#undef UPSKILL_CPU_BUILTIN
+
+constexpr int warpSize = 32;
+
+// Where `extern __shared__` arrays begin: aligned to 1024 bytes.
+extern "C" char upskill_cpu_dynamic_shared[];
+
+#endif  // UPSKILL_CPU_BUILTINS_H

@@ -1,0 +1,39 @@
+// CUDA's keywords as the host compiler is to read them. Included after the standard headers.
+#ifndef UPSKILL_CPU_KEYWORDS_H
+#define UPSKILL_CPU_KEYWORDS_H
+
+#define __CUDACC__ 1
+#define __NVCC__ 1
+#define __CUDACC_VER_MAJOR__ 13
+#define __CUDACC_VER_MINOR__ 0
+#define __CUDA_ARCH__ 900
+#define __CUDACC_EXTENDED_LAMBDA__ 1
+#define __CUDACC_RELAXED_CONSTEXPR__ 1
+#define CUDART_VERSION 13000
+#define CUDA_VERSION 13000
+
+#define __global__
+#define __device__
+#define __host__
+#define __constant__
+#define __managed__
+#define __grid_constant__
+#define __launch_bounds__(...)
+#define __maxnreg__(...)
+#define __cluster_dims__(...)
+#define __forceinline__ inline __attribute__((always_inline))
+#define __align__(bytes) __attribute__((aligned(bytes)))
+#define __builtin_align__(bytes) __attribute__((aligned(bytes)))
+
+// Thread-local storage gives every module one contiguous block for all of its __shared__ variables, those in templates
+// too, and symbols (STT_TLS) with their exact sizes. All CUDA threads run on one OS thread, so they do share it.
+// `__noinline__` is no macro here, because libstdc++ spells an attribute so; the source rewrite replaces it.
+#define __shared__ static thread_local
+
+// For code of ours that is compiled into a kernel's library, and must not be seen as the kernel's own accesses.
+#define UPSKILL_CPU_UNCHECKED __attribute__((no_sanitize("thread", "alignment", "bounds")))
+
+// Intrinsics are inlined always, so that the runtime's return address is the line of the kernel that called them.
+#define UPSKILL_CPU_INLINE inline __attribute__((always_inline))
+
+#endif  // UPSKILL_CPU_KEYWORDS_H

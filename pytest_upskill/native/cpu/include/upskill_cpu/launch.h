@@ -1,0 +1,46 @@
+// What `kernel<<<grid, block, shared, stream>>>(arguments)` is rewritten to.
+#ifndef UPSKILL_CPU_LAUNCH_H
+#define UPSKILL_CPU_LAUNCH_H
+
+#include <cstddef>
+
+#include "../driver_types.h"
+#include "../vector_types.h"
+#include "keywords.h"
+
+// Runs `thread(arguments)` once for each thread of the grid, or records the error that a GPU would.
+extern "C" cudaError_t upskill_cpu_launch(const char* kernel, const dim3* grid, const dim3* block, size_t shared,
+                                          cudaStream_t stream, void (*thread)(void*), void* arguments);
+
+namespace upskill::cpu {
+
+template <class Body>
+UPSKILL_CPU_UNCHECKED void run_thread(void* body) {
+  (*static_cast<Body*>(body))();
+}
+
+template <class Kernel>
+struct Launch {
+  Kernel kernel;
+  const char* name;
+  dim3 grid, block;
+  size_t shared;
+  cudaStream_t stream;
+
+  // The arguments are evaluated once; each thread then gets copies, as kernel parameters are.
+  template <class... Arguments>
+  UPSKILL_CPU_UNCHECKED void operator()(Arguments&&... arguments) {
+    auto body = [&]() UPSKILL_CPU_UNCHECKED { kernel(arguments...); };
+    upskill_cpu_launch(name, &grid, &block, shared, stream, &run_thread<decltype(body)>, &body);
+  }
+};
+
+template <class Kernel>
+UPSKILL_CPU_UNCHECKED Launch<Kernel> launch(Kernel kernel, const char* name, dim3 grid, dim3 block, size_t shared = 0,
+                                            cudaStream_t stream = nullptr) {
+  return {kernel, name, grid, block, shared, stream};
+}
+
+}  // namespace upskill::cpu
+
+#endif  // UPSKILL_CPU_LAUNCH_H

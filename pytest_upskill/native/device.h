@@ -1,0 +1,42 @@
+// What a driver tells the device, and asks of it, beyond the CUDA runtime API.
+//
+// The cpu device implements this in native/cpu/src/device.cpp. Nothing here may be called while a kernel runs.
+#ifndef UPSKILL_DEVICE_H
+#define UPSKILL_DEVICE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { UPSKILL_READ_ONLY = 0, UPSKILL_READ_WRITE = 1 };
+
+// Names the exact extent of a tensor, which usually lies inside a larger allocation of cudaMalloc. From then on only
+// the watched extents of that allocation may be touched: the rest of it is a guard band, where a stray access is
+// reported and goes through. `name` is copied. `initialised` says whether the contents may be read before a write.
+void upskill_watch(const void* base, size_t bytes, const char* name, int access, int initialised);
+
+// Forgets all extents; the allocations stay.
+void upskill_unwatch_all(void);
+
+// What the device saw since the last upskill_clear_reports: "assertion\tkind\tpc\tmessage". `assertion` is one of
+// runs, memory, inputs, deterministic. `pc` is hexadecimal ("0x1a2b"), an offset into the student's library for
+// addr2line -i, or "0" where no line is to blame. The text lives until the next launch or clear.
+size_t upskill_report_count(void);
+const char* upskill_report(size_t index);
+
+// Forgets the reports, and the error that a faulting kernel left behind, so that the next call starts afresh.
+void upskill_clear_reports(void);
+
+// `order` of blocks, warps and lanes: 0 forward, 1 reverse, 2 random (from `seed`). `checks` is a bit mask.
+enum { UPSKILL_ORDER_FORWARD = 0, UPSKILL_ORDER_REVERSE = 1, UPSKILL_ORDER_RANDOM = 2 };
+enum { UPSKILL_CHECK_MEMORY = 1, UPSKILL_POISON_SHARED = 2, UPSKILL_CHECK_ALL = 3 };
+void upskill_configure(int order, uint64_t seed, int checks);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif  // UPSKILL_DEVICE_H

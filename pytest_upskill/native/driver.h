@@ -1,0 +1,44 @@
+// What the worker and the driver agree on: the layout of a request, and the one function that does a call.
+//
+// A request is a RequestHeader followed by `count` RequestArguments, in the order of the signature (without the stream).
+// Offsets are relative to the shared memory that the parent filled: an input's or in-place tensor's bytes, an output's
+// place, a scalar's value. Little-endian, no padding that is not written out.
+#ifndef UPSKILL_DRIVER_H
+#define UPSKILL_DRIVER_H
+
+#include <cstddef>
+#include <cstdint>
+
+#include <cuda_runtime.h>
+
+namespace upskill {
+
+enum Role : std::uint32_t { kInput = 0, kOutput = 1, kInplace = 2, kScalar = 3 };
+
+struct RequestHeader {
+  std::uint32_t instantiation;
+  std::uint32_t count;
+  std::uint32_t order;   // of threads: 0 forward, 1 reverse, 2 random; only the cpu device has a choice
+  std::uint32_t checks;  // bit mask, as in device.h
+  std::uint64_t seed;    // of the random order; never that of the inputs
+  std::uint32_t poison;  // a pattern of two bytes, repeated
+  std::uint32_t unused;
+};
+
+struct RequestArgument {
+  std::uint32_t role;
+  std::uint32_t element_bytes;
+  std::uint64_t offset;
+  std::uint64_t bytes;
+  char name[128];
+};
+
+using Entry = void (*)(int instantiation, void *const *arguments, cudaStream_t stream);
+
+}  // namespace upskill
+
+// Does one call. Returns "ok\n" or "restart\n" (the process must not be used again), followed by one line for each
+// finding: "assertion\tkind\tpc\tmessage". The text lives until the next call.
+extern "C" const char *upskill_call(upskill::Entry entry, void *shared, const void *request, std::size_t bytes);
+
+#endif

@@ -1,0 +1,40 @@
+"""Keeps torch's process-wide state as the user left it while references run. Knows torch alone."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+
+@contextmanager
+def isolated() -> Iterator[None]:
+    """Run with one thread, without warnings, and put back random state, default dtype and thread count afterwards.
+
+    One thread, because the order of PyTorch's own sums depends on the number of threads, and bounds must not.
+    """
+    dtype, threads = torch.get_default_dtype(), torch.get_num_threads()
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_default_dtype(dtype)
+            torch.set_num_threads(threads)
+
+
+def stable_hash(*parts: object) -> int:
+    """63 bits that depend on the parts' texts alone: the same in every process, on every machine."""
+    digest = hashlib.sha256("\x1f".join(str(part) for part in parts).encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def generator(*parts: object) -> torch.Generator:
+    """A random generator that is named by the parts."""
+    made = torch.Generator()
+    made.manual_seed(stable_hash(*parts))
+    return made

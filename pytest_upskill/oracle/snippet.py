@@ -1,0 +1,121 @@
+"""Turns the Python blocks of a case into functions whose tracebacks point into the case's own file. Knows no values."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from types import FunctionType
+from typing import Any
+
+import torch
+
+from pytest_upskill.case import Snippet
+from pytest_upskill.errors import CaseError
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function that a case defines. ``parameters`` are its named ones; ``open`` says that it also takes ``**kwargs``."""
+
+    title: str
+    call: Callable[..., Any]
+    parameters: tuple[str, ...]
+    required: tuple[str, ...]
+    open: bool
+    path: Path
+    line: int
+
+    def __call__(self, arguments: Mapping[str, Any], circumstances: str) -> Any:
+        """Call it by name; whatever it raises becomes a CaseError at the line where it was raised."""
+        try:
+            return self.call(**arguments)
+        except Exception as error:
+            message = (
+                f"{self.title} raised {type(error).__name__}: {_first_line(error)} ({circumstances}); "
+                "make it work for every size and dtype that the case allows, or allow fewer"
+            )
+            raise CaseError(message, self.path, _line_of(error, self.path) or self.line) from error
+
+
+def load_function(snippet: Snippet, name: str, title: str) -> Function:
+    """Compile a block and return the function called ``name``, else the only one that it defines.
+
+    Raises CaseError where the block does not compile, does not run, or defines no such function.
+    """
+    scope: dict[str, Any] = {"__name__": f"upskill_case.{name}", "torch": torch}
+    _execute(snippet, scope, title)
+    functions = {
+        key: value
+        for key, value in scope.items()
+        if isinstance(value, FunctionType) and value.__code__.co_filename == str(snippet.path)
+    }
+    chosen = functions.get(name)
+    if chosen is None:
+        if len(functions) != 1:
+            found = ", ".join(sorted(functions)) or "none"
+            message = f"{title} must define a function '{name}', or exactly one function; it defines {found}"
+            raise CaseError(message, snippet.path, snippet.line)
+        chosen = next(iter(functions.values()))
+    return _describe(chosen, title, snippet)
+
+
+def check_parameters(function: Function, offered: Mapping[str, str], needed: tuple[str, ...]) -> None:
+    """Raise CaseError where the function asks for a name that nobody offers, or does not take a needed one.
+
+    ``offered`` maps each name to what it is ("argument of op", "dim").
+    """
+    for name in function.required:
+        if name not in offered:
+            near = get_close_matches(name, offered, 1)
+            hint = f"; did you mean '{near[0]}'?" if near else f"; it may ask for {', '.join(offered)}"
+            message = f"{function.title} has a parameter '{name}', which is no argument of 'op' and no dim{hint}"
+            raise CaseError(message, function.path, function.line)
+    missing = [name for name in needed if name not in function.parameters]
+    if missing and not function.open:
+        message = f"{function.title} takes no '{missing[0]}'; it is called with every argument of 'op', by name"
+        raise CaseError(message, function.path, function.line)
+
+
+def _execute(snippet: Snippet, scope: dict[str, Any], title: str) -> None:
+    # Blank lines in front make the block's line numbers those of the file, where linecache then finds the source.
+    text = "\n" * (snippet.line - 1) + snippet.source
+    try:
+        exec(compile(text, str(snippet.path), "exec"), scope)
+    except SyntaxError as error:
+        message = f"{title} is not Python: {error.msg}; correct this line"
+        raise CaseError(message, snippet.path, error.lineno or snippet.line) from error
+    except Exception as error:
+        message = f"{title} raised {type(error).__name__} while it was loaded: {_first_line(error)}"
+        raise CaseError(message, snippet.path, _line_of(error, snippet.path) or snippet.line) from error
+
+
+def _describe(function: FunctionType, title: str, snippet: Snippet) -> Function:
+    parameters = inspect.signature(function).parameters.values()
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    named = tuple(parameter.name for parameter in parameters if parameter.kind in kinds)
+    return Function(
+        title=title,
+        call=function,
+        parameters=named,
+        required=tuple(p.name for p in parameters if p.name in named and p.default is inspect.Parameter.empty),
+        open=any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters),
+        path=snippet.path,
+        line=function.__code__.co_firstlineno,
+    )
+
+
+def _line_of(error: BaseException, path: Path) -> int | None:
+    line, trace = None, error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == str(path):
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0] if text else "(no message)"

@@ -1,0 +1,199 @@
+"""How far off an honest kernel may be: floor + 2 * natural + K * spread, per element. Knows references, not kernels.
+
+*floor* is four units in the last place of the output's dtype and one smallest subnormal. *natural* is the worst error that
+the reference itself makes in the case's dtype and in float32, on these inputs and on eight that are perturbed by one unit
+in the last place, over the elements that share a reduction. *spread* is how far the exact result moves under such
+perturbations, and *K* how many input elements reach one result: the worst case of serial summation.
+
+Where inputs are float64, float32 runs stand in for float64 ones: their errors are scaled by the ratio of the units, since
+nothing at hand computes more exactly than float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+
+from pytest_upskill.case import Case, Choices, Range
+from pytest_upskill.oracle.golden import Reference, cast
+from pytest_upskill.oracle.isolation import generator
+from pytest_upskill.oracle.reach import Reach, measure
+from pytest_upskill.oracle.values import DTYPE, Value
+from pytest_upskill.records import Example
+
+DRAWS = 8
+"""Perturbed inputs per example; the signs of all of them are the bits of one random byte per element."""
+
+_UNITS = 4.0
+_SINGLE, _DOUBLE = 2.0**-23, 2.0**-52
+
+Outputs = Mapping[str, torch.Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """What was run on the inputs as they are. ``dtypes`` are those of the floating outputs that need a bound."""
+
+    example: Example
+    arguments: Mapping[str, Value]
+    exact: Mapping[str, Value]
+    gold: Outputs
+    eager: Outputs
+    single: Outputs
+    dtypes: Mapping[str, str]
+
+
+class Unstable(Exception):
+    """The reference, run in float32 on inputs moved by one unit, leaves the numbers: no bound can be given here."""
+
+
+def floor(gold: torch.Tensor, dtype: str) -> torch.Tensor:
+    """Four units in the last place of ``dtype`` at each element, and its smallest subnormal."""
+    info = torch.finfo(DTYPE[dtype])
+    return _UNITS * info.eps * gold.abs() + info.tiny * info.eps
+
+
+def declared(case: Case, example: Example, gold: torch.Tensor) -> torch.Tensor | None:
+    """The case's own tolerance, where it has one for the dtype that is tried."""
+    own = case.tolerance.get(example.dtype, case.tolerance.get("*"))
+    return None if own is None else own.atol + own.rtol * gold.abs()
+
+
+def bounds(reference: Reference, runs: Runs) -> dict[str, torch.Tensor]:
+    """The bound of every element of every floating output, in float64. Raises CaseError, Unstable."""
+    own = {name: declared(reference.case, runs.example, runs.gold[name]) for name in runs.dtypes}
+    if all(bound is not None for bound in own.values()):
+        return {name: bound for name, bound in own.items() if bound is not None}
+    circumstances = f"on {runs.example}"
+    reach = measure(reference, runs.exact, runs.example.dims, circumstances)
+    measured = _Measured(reference, runs)
+    return {name: _bound(measured, name, dtype, reach[name]) for name, dtype in runs.dtypes.items()}
+
+
+def _bound(measured: _Measured, name: str, dtype: str, reach: Reach) -> torch.Tensor:
+    natural = measured.natural[name]
+    axes = tuple(axis for axis in reach.axes if axis < natural.dim())
+    if natural.dim() and natural.numel() and axes:
+        natural = natural.amax(dim=axes, keepdim=True)
+    return floor(measured.gold[name], dtype) + 2 * natural + reach.terms * measured.spread[name]
+
+
+class _Measured:
+    """Natural error and spread of each floating output, from runs on perturbed inputs."""
+
+    def __init__(self, reference: Reference, runs: Runs) -> None:
+        self.reference, self.runs = reference, runs
+        self.names = tuple(runs.dtypes)
+        self.gold = {name: _settled(runs.gold[name]) for name in self.names}
+        tensors = [v for v in runs.arguments.values() if isinstance(v, torch.Tensor) and v.is_floating_point()]
+        self.double = bool(tensors) and all(tensor.dtype == torch.float64 for tensor in tensors)
+        self.natural = {name: self._first_natural(name) for name in self.names}
+        self.spread = {name: torch.zeros_like(self.gold[name]) for name in self.names}
+        self._limits = {name: limits for name in runs.arguments if (limits := _limits(reference.case, name, runs.example))}
+        self._randomly()
+        self._upwards()
+
+    def _first_natural(self, name: str) -> torch.Tensor:
+        gold, runs = self.gold[name], self.runs
+        single = _distance(_settled(runs.single[name]), gold) * self._scale
+        return torch.maximum(_distance(_settled(runs.eager[name]), gold), single)
+
+    @property
+    def _scale(self) -> float:
+        return _DOUBLE / _SINGLE if self.double else 1.0
+
+    def _randomly(self) -> None:
+        random = generator("perturb", self.runs.example)
+        bits = {
+            name: torch.randint(256, value.shape, dtype=torch.uint8, generator=random)
+            for name, value in self.runs.exact.items()
+            if isinstance(value, torch.Tensor) and value.is_floating_point()
+        }
+        squares = {name: torch.zeros_like(self.gold[name]) for name in self.names}
+        for draw in range(DRAWS):
+            gold = self._perturbed(lambda name, draw=draw: (bits[name] >> draw) & 1)  # type: ignore[misc]
+            for name in self.names:
+                squares[name] += _distance(gold[name], self.gold[name]).square()
+        for name in self.names:
+            self.spread[name] = (squares[name] / DRAWS).sqrt()
+
+    def _perturbed(self, signs: Callable[[str], torch.Tensor]) -> Outputs:
+        """Run one perturbed draw; add its float32 error to the natural one, and return its gold."""
+        moved = {name: self._moved(name, value, signs) for name, value in self.runs.exact.items()}
+        gold = self._run(moved, torch.float64)
+        single = self._run(moved, torch.float32)
+        own = self._run(cast(moved, torch.float32), torch.float64) if self.double else gold
+        for name in self.names:
+            error = _distance(single[name], own[name])
+            if bool(torch.isinf(error).any()):
+                raise Unstable
+            self.natural[name] = torch.maximum(self.natural[name], error * self._scale)
+        return gold
+
+    def _upwards(self) -> None:
+        """Everything by one unit upwards, floating scalars too: equal values make serial sums err in one direction."""
+        up = 1 + (_DOUBLE if self.double else _SINGLE)
+        moved = {
+            name: self._clamped(name, value * up) if _moves(value) else value for name, value in self.runs.exact.items()
+        }
+        gold = self._run(moved, torch.float64)
+        for name in self.names:
+            self.spread[name] = torch.maximum(self.spread[name], _distance(gold[name], self.gold[name]))
+
+    def _moved(self, name: str, value: Value, signs: Callable[[str], torch.Tensor]) -> Value:
+        if not isinstance(value, torch.Tensor) or not value.is_floating_point():
+            return value
+        if self.double:
+            return self._clamped(name, value * torch.where(signs(name) == 1, 1 + _DOUBLE, 1 - _DOUBLE))
+        # float32 neighbours: then gold and the float32 run see the very same perturbed numbers.
+        factor = signs(name).to(torch.float32).mul_(2 * _SINGLE).add_(1 - _SINGLE)
+        return self._clamped(name, value.to(torch.float32) * factor)
+
+    def _clamped(self, name: str, value: Value) -> Value:
+        """Keep declared limits: a probability that is moved beyond 1 is outside of what the case allows."""
+        if name not in self._limits:
+            return value
+        low, high = self._limits[name]
+        return value.clamp(low, high) if isinstance(value, torch.Tensor) else min(max(value, low), high)
+
+    def _run(self, arguments: Mapping[str, Value], dtype: torch.dtype) -> Outputs:
+        circumstances = f"on {self.runs.example}, with inputs moved by one unit in the last place, in {str(dtype)[6:]}"
+        outputs = self.reference.run(cast(arguments, dtype), self.runs.example.dims, dtype, circumstances)
+        return {name: self._same_shape(name, outputs[name]) for name in self.names}
+
+    def _same_shape(self, name: str, output: torch.Tensor) -> torch.Tensor:
+        if output.shape != self.gold[name].shape:
+            raise self.reference.error(
+                f"returned '{name}' with shape {list(output.shape)}, and with {list(self.gold[name].shape)} before, "
+                f"on inputs that differ by one unit in the last place ({self.runs.example}); shapes must hang on dims alone"
+            )
+        return _settled(output)
+
+
+def _moves(value: Value) -> bool:
+    return value.is_floating_point() if isinstance(value, torch.Tensor) else isinstance(value, float)
+
+
+def _settled(output: torch.Tensor) -> torch.Tensor:
+    return output.detach().to(torch.float64)
+
+
+def _distance(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    """``|one - other|``; 0 where ``other`` is no finite number (masks judge there), inf where only ``one`` is none."""
+    distance = (one - other).abs()
+    if bool(torch.isfinite(distance).all()):
+        return distance
+    distance = torch.where(torch.isfinite(one), distance, torch.inf)
+    return torch.where(torch.isfinite(other), distance, 0.0)
+
+
+def _limits(case: Case, name: str, example: Example) -> tuple[float, float] | None:
+    argument = next(one for one in case.arguments if one.name == name)
+    values = argument.values
+    if isinstance(values, Range):
+        return float(values.low.evaluate(example.dims)), float(values.high.evaluate(example.dims))
+    if isinstance(values, Choices) and len(set(values.options)) > 1:
+        return float(min(values.options)), float(max(values.options))
+    return None

@@ -1,0 +1,393 @@
+"""Makes the values of a call from an example: the same example, the same bits. Knows cases and torch, not references.
+
+Each argument has a generator of its own, named by seed, dims, dtype, family, argument and attempt; so contents never repeat
+between calls, and adding an argument to a case leaves the values of the others as they were.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+
+from pytest_upskill.case import Case, Choices, Named, Range, ScalarSpec, TensorSpec
+from pytest_upskill.errors import CaseError
+from pytest_upskill.oracle import ladder
+from pytest_upskill.oracle.isolation import generator, stable_hash
+from pytest_upskill.oracle.shapes import integer_scalars, scalar_options, violated
+from pytest_upskill.oracle.snippet import Function
+from pytest_upskill.records import FLOATING, Example
+
+Value = torch.Tensor | float | int | bool
+Size = tuple[int, ...]
+
+DTYPE: Mapping[str, torch.dtype] = {
+    name: getattr(torch, name)
+    for name in ("float64", "float32", "float16", "bfloat16", "int8", "uint8", "int16", "int32", "int64", "bool")
+}
+
+
+def dtype_name(dtype: torch.dtype) -> str:
+    """PyTorch's name without the prefix."""
+    return str(dtype).removeprefix("torch.")
+
+
+# ------------------------------------------------------------------------------------------- families
+
+
+def _normal(size: Size, random: torch.Generator) -> torch.Tensor:
+    return torch.randn(size, generator=random, dtype=torch.float64 if math.prod(size) < 1 << 12 else torch.float32)
+
+
+def _uniform(size: Size, random: torch.Generator) -> torch.Tensor:
+    low, high = ((-1.0, 1.0), (0.0, 1.0), (-4.0, 4.0))[_integer(3, random)]
+    return torch.rand(size, generator=random) * (high - low) + low
+
+
+def _shifted(size: Size, random: torch.Generator) -> torch.Tensor:
+    mean = 1 + 3 * _share(random)
+    return _normal(size, random) + (mean if _share(random) < 0.7 else -mean)
+
+
+def _scaled(size: Size, random: torch.Generator) -> torch.Tensor:
+    """Normal times up to 8: one factor for all, or one for each row."""
+    if len(size) > 1 and _share(random) < 0.5:
+        return _normal(size, random) * 8.0 ** torch.rand((*size[:-1], 1), generator=random)
+    return _normal(size, random) * 8.0 ** _share(random)
+
+
+def _equal(size: Size, random: torch.Generator) -> torch.Tensor:
+    """Equal elements in each row, equal rows, or one value everywhere."""
+    kind = _integer(3, random)
+    if kind == 0 and size:
+        return (_normal((*size[:-1], 1), random) * 2).expand(size)
+    if kind == 1 and len(size) > 1:
+        return _normal(size[-1:], random).expand(size)
+    return (_normal((1,), random) * 2).expand(size)
+
+
+def _zeros(size: Size, random: torch.Generator) -> torch.Tensor:
+    values, share = _normal(size, random), torch.rand(size, generator=random)
+    values[share < 0.05] = 0.0
+    values[share > 0.95] = -0.0
+    return values
+
+
+def _outliers(size: Size, random: torch.Generator) -> torch.Tensor:
+    """Normal, with about one element in 256, and at least one, of a size of 16 to 64."""
+    values = _normal(size, random).reshape(-1)
+    if values.numel() == 0:
+        return values.reshape(size)
+    count = max(1, values.numel() // 256)
+    places = torch.randint(values.numel(), (count,), generator=random)
+    large = 16 + 48 * torch.rand(count, generator=random)
+    signs = torch.randint(2, (count,), generator=random) * 2 - 1
+    values[places] = (large * signs).to(values.dtype)
+    return values.reshape(size)
+
+
+_PURE: Mapping[str, Callable[[Size, torch.Generator], torch.Tensor]] = {
+    "normal": _normal,
+    "uniform": _uniform,
+    "shifted": _shifted,
+    "scaled": _scaled,
+    "equal": _equal,
+    "zeros": _zeros,
+    "outliers": _outliers,
+}
+
+
+def _mixed(size: Size, random: torch.Generator) -> torch.Tensor:
+    """Two or three families, row by row; a vector has one."""
+    names = list(_PURE)
+    order = torch.randperm(len(names), generator=random)
+    if len(size) < 2 or math.prod(size[:-1]) < 2:
+        return _PURE[names[int(order[0])]](size, random)
+    count = 2 + _integer(2, random)
+    which = torch.randint(count, (*size[:-1], 1), generator=random)
+    values = _PURE[names[int(order[0])]](size, random)
+    for index in range(1, count):
+        values = torch.where(which == index, _PURE[names[int(order[index])]](size, random), values)
+    return values
+
+
+FAMILIES: Mapping[str, Callable[[Size, torch.Generator], torch.Tensor]] = {**_PURE, "mixed": _mixed}
+"""Moderate values, simplest first."""
+
+WEIGHTED = (*_PURE, "mixed", "mixed", "mixed", "mixed")
+"""What an example's family is drawn from: in about a third of the examples families meet in one tensor."""
+
+
+def _share(random: torch.Generator) -> float:
+    return float(torch.rand((), generator=random))
+
+
+def _integer(below: int, random: torch.Generator) -> int:
+    return int(torch.randint(below, (), generator=random))
+
+
+# ------------------------------------------------------------------------------------------- arguments
+
+
+def uses_family(case: Case) -> bool:
+    """Whether any tensor takes its values from the example's family."""
+    return any(_floating(tensor) and tensor.values is None for tensor in case.tensors)
+
+
+def wild(case: Case) -> bool:
+    """Whether the case asks for values outside the moderate."""
+    return any(isinstance(tensor.values, Named) and tensor.values.name == "wild" for tensor in case.tensors)
+
+
+def complete(case: Case, example: Example) -> Example:
+    """Fill in the family and the integer scalars that the text of an example may leave to its seed."""
+    family = ""
+    if uses_family(case):
+        family = example.values or WEIGHTED[stable_hash("family", example.seed) % len(WEIGHTED)]
+    scalars: dict[str, int] = {}
+    for scalar in integer_scalars(case):
+        given = example.scalars.get(scalar.name)
+        scalars[scalar.name] = _from_seed(case, scalar, example, scalars) if given is None else int(given)
+    return Example(dict(example.dims), example.dtype, example.seed, family, scalars)
+
+
+def _from_seed(case: Case, scalar: ScalarSpec, example: Example, earlier: Mapping[str, int]) -> int:
+    options = scalar_options(scalar, example.dims)
+    known = {**example.dims, **example.scalars, **earlier}
+    for attempt in range(256):
+        step = stable_hash("scalar", scalar.name, example.seed, attempt) % ladder.STEPS
+        if isinstance(scalar.values, Range):
+            value = options[0] + (options[1] - options[0] + 1) * step // ladder.STEPS
+        else:
+            value = options[len(options) * step // ladder.STEPS]
+        if violated(case, {**known, scalar.name: value}) is None:
+            return value
+    return options[0]
+
+
+def shape_of(tensor: TensorSpec, dims: Mapping[str, int]) -> Size:
+    """The tensor's shape for these sizes."""
+    return tuple(int(size.evaluate(dims)) for size in tensor.shape)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where values come from: a case, and its own function for inputs where it has one."""
+
+    case: Case
+    inputs: Function | None = None
+
+    def arguments(self, example: Example, attempt: int = 0) -> dict[str, Value]:
+        """Every argument of the operator by name, in schema order, for an attempt at an example.
+
+        Tensors are contiguous and in their own dtype; floating scalars are float32 values.
+        """
+        drawn: dict[str, Value] = {}
+        given = self._given(example, attempt)
+        for argument in self.case.arguments:
+            if argument.name in given:
+                drawn[argument.name] = given[argument.name]
+                continue
+            random = self._generator(example, attempt, argument.name)
+            if isinstance(argument, TensorSpec):
+                drawn[argument.name] = self._tensor(argument, example, attempt, random)
+            else:
+                drawn[argument.name] = self._scalar(argument, example, random)
+        return drawn
+
+    def _generator(self, example: Example, attempt: int, name: str) -> torch.Generator:
+        dims = ",".join(f"{key}={size}" for key, size in example.dims.items())
+        return generator("values", example.seed, dims, example.dtype, example.values, name, attempt)
+
+    def _tensor(self, tensor: TensorSpec, example: Example, attempt: int, random: torch.Generator) -> torch.Tensor:
+        size, dtype = shape_of(tensor, example.dims), tensor.dtype or example.dtype
+        if min(size, default=0) < 0:
+            message = f"case '{self.case.name}': '{tensor.name}' has the shape {list(size)} for {example}; narrow 'dims'"
+            raise CaseError(message, self.case.path)
+        values = tensor.values
+        if isinstance(values, Range):
+            return _ranged(self.case, tensor, values, size, dtype, example.dims, random)
+        if isinstance(values, Choices):
+            return _chosen(values, size, dtype, random)
+        if isinstance(values, Named):
+            return _named(values.name, size, dtype, attempt, random)
+        return _unsaid(size, dtype, example.values or "normal", random)
+
+    def _scalar(self, scalar: ScalarSpec, example: Example, random: torch.Generator) -> Value:
+        if scalar.kind == "int":
+            return int(example.scalars[scalar.name])
+        if scalar.kind == "bool":
+            return bool(example.scalars[scalar.name])
+        if isinstance(scalar.values, Choices):
+            return single(float(scalar.values.options[_integer(len(scalar.values.options), random)]))
+        low, high = float(scalar.values.low.evaluate(example.dims)), float(scalar.values.high.evaluate(example.dims))
+        share = _share(random)
+        # Ranges over orders of magnitude (an epsilon's) are drawn evenly over the orders.
+        wide = low > 0 and high / low >= 100
+        value = low * (high / low) ** share if wide else low + (high - low) * share
+        return single(value, low, high)
+
+    def _given(self, example: Example, attempt: int) -> dict[str, Value]:
+        if self.inputs is None:
+            return {}
+        offered: dict[str, Value | torch.dtype | torch.Generator] = {
+            "generator": self._generator(example, attempt, "inputs()"),
+            "dtype": DTYPE[example.dtype],
+            **example.dims,
+        }
+        taken = offered if self.inputs.open else {k: v for k, v in offered.items() if k in self.inputs.parameters}
+        torch.manual_seed(stable_hash("inputs", example, attempt))
+        made = self.inputs(taken, f"on {example}")
+        if not isinstance(made, dict):
+            raise self._bad(f"returned {type(made).__name__}; it must return a dict of argument name to tensor or number")
+        return {str(name): self._checked(str(name), value, example) for name, value in made.items()}
+
+    def _checked(self, name: str, value: object, example: Example) -> Value:
+        argument = next((one for one in self.case.arguments if one.name == name), None)
+        if argument is None:
+            known = ", ".join(one.name for one in self.case.arguments)
+            raise self._bad(f"returned '{name}', which is no argument of 'op'; the arguments are {known}")
+        if isinstance(argument, ScalarSpec):
+            return self._checked_scalar(argument, value)
+        wanted, dtype = shape_of(argument, example.dims), argument.dtype or example.dtype
+        if not isinstance(value, torch.Tensor):
+            raise self._bad(f"returned {type(value).__name__} for '{name}'; it must be a tensor of shape {list(wanted)}")
+        if tuple(value.shape) != wanted or value.dtype != DTYPE[dtype]:
+            found = f"shape {list(value.shape)} and dtype {dtype_name(value.dtype)}"
+            raise self._bad(f"returned '{name}' with {found}; 'args' says {list(wanted)} and {dtype} (on {example})")
+        return value.detach().contiguous()
+
+    def _checked_scalar(self, argument: ScalarSpec, value: object) -> Value:
+        if isinstance(value, torch.Tensor) and value.numel() == 1:
+            value = value.item()
+        if not isinstance(value, bool | int | float):
+            raise self._bad(f"returned {type(value).__name__} for '{argument.name}'; it must be a {argument.kind}")
+        if argument.kind == "float":
+            return single(float(value))
+        return bool(value) if argument.kind == "bool" else int(value)
+
+    def _bad(self, what: str) -> CaseError:
+        assert self.inputs is not None
+        return CaseError(f"{self.inputs.title} {what}", self.inputs.path, self.inputs.line)
+
+
+def single(value: float, low: float = -math.inf, high: float = math.inf) -> float:
+    """The nearest float32 value; within the bounds where one is."""
+    rounded = torch.tensor(value, dtype=torch.float32)
+    if float(rounded) > high:
+        rounded = torch.nextafter(rounded, torch.tensor(-math.inf))
+    if float(rounded) < low:
+        rounded = torch.nextafter(rounded, torch.tensor(math.inf))
+    return float(rounded)
+
+
+def _floating(tensor: TensorSpec) -> bool:
+    return tensor.dtype is None or tensor.dtype in FLOATING
+
+
+# ------------------------------------------------------------------------------------------- declared values
+
+
+def _unsaid(size: Size, dtype: str, family: str, random: torch.Generator) -> torch.Tensor:
+    if dtype == "bool":
+        return _bools(size, random)
+    if dtype not in FLOATING:
+        low = 0 if dtype == "uint8" else -16
+        return torch.randint(low, 17, size, generator=random).to(DTYPE[dtype])
+    return FAMILIES[family](size, random).to(DTYPE[dtype]).contiguous()
+
+
+def _bools(size: Size, random: torch.Generator) -> torch.Tensor:
+    """True with a density of its own, from rare to nearly always."""
+    density = (0.02, 0.1, 0.3, 0.5, 0.7, 0.9, 0.98)[_integer(7, random)]
+    return torch.rand(size, generator=random) < density
+
+
+def _ranged(
+    case: Case,
+    tensor: TensorSpec,
+    values: Range,
+    size: Size,
+    dtype: str,
+    dims: Mapping[str, int],
+    random: torch.Generator,
+) -> torch.Tensor:
+    low, high = values.low.evaluate(dims), values.high.evaluate(dims)
+    if math.prod(size) == 0:
+        return torch.empty(size, dtype=DTYPE[dtype])
+    if low > high:
+        where = " ".join(f"{name}={number}" for name, number in dims.items())
+        message = f"case '{case.name}': values of '{tensor.name}' run from {low} to {high} for {where}; narrow 'dims'"
+        raise CaseError(message, case.path)
+    if dtype == "bool" or dtype not in FLOATING:
+        return torch.randint(int(low), int(high) + 1, size, generator=random).to(DTYPE[dtype])
+    drawn = torch.rand(size, generator=random, dtype=torch.float64) * (float(high) - float(low)) + float(low)
+    return drawn.to(DTYPE[dtype]).clamp(_inside(float(low), dtype, up=True), _inside(float(high), dtype, up=False))
+
+
+def _inside(value: float, dtype: str, *, up: bool) -> float:
+    """The value, or its neighbour in the dtype that is on the inner side of the bound."""
+    rounded = torch.tensor(value, dtype=torch.float64).to(DTYPE[dtype])
+    outside = float(rounded) < value if up else float(rounded) > value
+    if not outside:
+        return float(rounded)
+    step = torch.finfo(DTYPE[dtype]).eps * max(abs(value), torch.finfo(DTYPE[dtype]).tiny)
+    return float(torch.tensor(value + step if up else value - step, dtype=torch.float64).to(DTYPE[dtype]))
+
+
+def _chosen(values: Choices, size: Size, dtype: str, random: torch.Generator) -> torch.Tensor:
+    options = torch.tensor([float(option) for option in values.options], dtype=torch.float64)
+    if dtype not in FLOATING:
+        options = torch.tensor([int(option) for option in values.options])
+    return options[torch.randint(len(values.options), size, generator=random)].to(DTYPE[dtype])
+
+
+def _named(name: str, size: Size, dtype: str, attempt: int, random: torch.Generator) -> torch.Tensor:
+    if name == "bool":
+        return _bools(size, random).to(DTYPE[dtype])
+    if name == "permutation":
+        return _permutations(size, random).to(DTYPE[dtype])
+    if name == "sorted":
+        drawn = _unsaid(size, dtype, "normal", random)
+        return drawn.sort(-1).values if size else drawn
+    if dtype not in FLOATING:
+        low = 1 if name == "positive" else (0 if dtype == "uint8" or name == "uniform" else -16)
+        return torch.randint(low, 17, size, generator=random).to(DTYPE[dtype])
+    if name == "wild":
+        return _wild(size, DTYPE[dtype], attempt, random)
+    if name == "positive":
+        return torch.exp(_normal(size, random).clamp(-4, 4)).to(DTYPE[dtype])
+    if name == "uniform":
+        return torch.rand(size, generator=random).to(DTYPE[dtype])
+    return _normal(size, random).to(DTYPE[dtype])
+
+
+def _permutations(size: Size, random: torch.Generator) -> torch.Tensor:
+    """A permutation of 0 to n - 1 along the last dim, another one in each row."""
+    if not size:
+        return torch.zeros(size, dtype=torch.int64)
+    return torch.rand(size, generator=random).argsort(-1)
+
+
+def _wild(size: Size, dtype: torch.dtype, attempt: int, random: torch.Generator) -> torch.Tensor:
+    """Mixed moderate values, among them large, tiny, denormal and infinite ones; fewer with each further attempt."""
+    values = _mixed(size, random).to(torch.float64)
+    info = torch.finfo(dtype)
+    tiny = float(info.tiny)
+    share = torch.rand(size, generator=random) * (4.0**attempt)
+    signs = (torch.randint(2, size, generator=random) * 2 - 1).to(torch.float64)
+    spread = torch.rand(size, generator=random, dtype=torch.float64)
+    kinds = (
+        (0.02, signs * info.max * 0.5**attempt * spread),
+        (0.04, signs * tiny * (1 + spread)),
+        (0.06, signs * tiny * spread),
+        (0.07, signs * math.inf),
+        (0.09, signs * 0.0),
+    )
+    low = 0.0
+    for high, replacement in kinds:
+        values = torch.where((share >= low) & (share < high), replacement, values)
+        low = high
+    return values.to(dtype)

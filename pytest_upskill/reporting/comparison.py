@@ -1,0 +1,254 @@
+"""The table of a run with students: who passed how much, with the skill and without. Knows the view and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from pytest_upskill.records import ItemKind, Tokens, VerdictKind
+from pytest_upskill.reporting import ink as ink_room
+from pytest_upskill.reporting.ink import Ink
+from pytest_upskill.reporting.statistics import Interval
+from pytest_upskill.reporting.table import Cell, Column, Row, Table
+from pytest_upskill.reporting.view import BASELINE_ARM, SKILL_ARM, LiftRow, SkillView, StudentView, SummaryRow, View
+
+VALID = "SKILL.md is valid"
+_CHART = 20
+_MIN_NAME = 12
+_UNDER = "    "
+"""What is said of a student below its row."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """What a row shows, from rich to poor; the first one that fits is used for the whole run."""
+
+    chart: bool
+    both: bool
+    tail: bool
+    name: int
+
+
+_LAYOUTS = (
+    _Layout(chart=True, both=True, tail=True, name=40),
+    _Layout(chart=True, both=False, tail=True, name=40),
+    _Layout(chart=False, both=True, tail=True, name=40),
+    _Layout(chart=False, both=False, tail=True, name=40),
+    _Layout(chart=False, both=False, tail=True, name=_MIN_NAME + 4),
+    _Layout(chart=False, both=False, tail=True, name=_MIN_NAME),
+    _Layout(chart=False, both=False, tail=False, name=_MIN_NAME + 4),
+    _Layout(chart=False, both=False, tail=False, name=_MIN_NAME),
+)
+
+
+def comparison_lines(view: View, ink: Ink, problems: Callable[[SkillView, Ink], Iterator[str]]) -> Iterator[str]:
+    """One table for all skills, so that its columns line up; ``problems`` are said under a skill's name."""
+    students = [student for skill in view.skills for student in skill.students]
+    layout, table = _fitting(students, ink)
+    if table is not None:
+        yield table.heading(ink)
+    for number, skill in enumerate(view.skills):
+        if number:
+            yield ""
+        yield _title(skill, ink)
+        yield from problems(skill, ink)
+        for student in skill.students:
+            if table is not None:
+                yield from _student_lines(student, table, layout, ink)
+    yield ""
+    if table is not None:
+        yield from _legend(view, ink)
+
+
+def _fitting(students: Sequence[StudentView], ink: Ink) -> tuple[_Layout, Table | None]:
+    if not students:
+        return _LAYOUTS[-1], None
+    for layout in _LAYOUTS:
+        rows = [row for student in students for row in _rows(student, layout, ink)]
+        table = Table(_columns(students), rows)
+        if table.width <= ink.width:
+            break
+    return layout, table
+
+
+def _columns(students: Sequence[StudentView]) -> list[Column]:
+    compared = any(student.lifts for student in students)
+    has_baseline = any(student.arm(BASELINE_ARM) for student in students)
+    # A rate's own interval is shown where there is no lift, which says more: both would not fit on 80 columns.
+    spread = Column("lift", "lift, points") if compared else Column("interval", "95% interval")
+    return [
+        Column("name", ""),
+        Column("control", "baseline" if has_baseline else "control", ">"),
+        Column("skill", "with skill", ">"),
+        spread,
+        Column("chart", "0%" + " " * (_CHART - 6) + "100%"),
+        Column("assertions", "assertions", ">"),
+        Column("tokens", "tokens", ">"),
+        Column("cost", "cost", ">"),
+        Column("time", "time", ">"),
+    ]
+
+
+def _title(skill: SkillView, ink: Ink) -> str:
+    facts = ink_room.plural(len(skill.cases), "case") + (f", {VALID}" if has_valid_spec(skill) else "")
+    name = ink.elide_middle(skill.name, ink.width - len(facts) - 2)
+    return f"{ink.paint(name, 'bold')}  {ink.paint(facts, 'dim')}"
+
+
+def has_valid_spec(skill: SkillView) -> bool:
+    """True if the skill itself was validated, and found good."""
+    specs = skill.of_kind(ItemKind.SPEC)
+    return bool(specs) and all(item.verdict.kind is VerdictKind.PASSED for item in specs)
+
+
+def _student_lines(student: StudentView, table: Table, layout: _Layout, ink: Ink) -> Iterator[str]:
+    for cells in _rows(student, layout, ink):
+        yield table.line(cells, ink)
+    if not layout.tail:
+        spent = [f"{_tokens(_all_tokens(student))} tokens", _cost(student), _time(student)]
+        yield _UNDER + ink.paint(", ".join(text for text in spent if text), "dim")
+    yield from _first_failed(student, ink)
+    for row in student.arms:
+        yield from _undecided(row, ink)
+
+
+def _first_failed(student: StudentView, ink: Ink) -> Iterator[str]:
+    row = student.arm(SKILL_ARM)
+    if row is None or not row.first_failed:
+        return
+    counts = sorted(row.first_failed.items(), key=lambda pair: -pair[1])
+    text = ", ".join(f"{name} {ink.sign('times')}{number}" for name, number in counts)
+    yield _UNDER + ink.paint(ink.elide(f"first fails at {text}", ink.width - len(_UNDER)), "dim")
+
+
+def _undecided(row: SummaryRow, ink: Ink) -> Iterator[str]:
+    counts = [
+        f"{row.inconclusive} inconclusive" if row.inconclusive else "",
+        ink_room.plural(row.errors, "infrastructure error") if row.errors else "",
+        f"{row.stopped} stopped by the budget" if row.stopped else "",
+    ]
+    text = ", ".join(part for part in counts if part)
+    if text:
+        where = "with skill" if row.arm == SKILL_ARM else row.arm
+        yield _UNDER + ink.paint(ink.elide(f"{where}: {text} (not counted)", ink.width - len(_UNDER)), "yellow")
+
+
+# --------------------------------------------------------------------------------------------- the rows
+
+
+def _rows(student: StudentView, layout: _Layout, ink: Ink) -> Iterator[Row]:
+    skill, baseline = student.arm(SKILL_ARM), student.arm(BASELINE_ARM)
+    row = {
+        "name": Cell(" " + ink.elide_middle(student.name, layout.name)),
+        "control": _rate(baseline),
+        "skill": _rate(skill, bold=True),
+        "assertions": Cell(_assertions(skill or baseline, baseline if layout.both and skill else None, ink)),
+    }
+    if baseline is not None:
+        row |= _lift_cells(student.lift(BASELINE_ARM), skill, baseline, layout, ink)
+    if skill is not None:
+        row["interval"] = Cell(_rate_interval(skill.interval))
+    if layout.tail:
+        row |= {
+            "tokens": Cell(_tokens(_all_tokens(student))),
+            "cost": Cell(_cost(student)),
+            "time": Cell(_time(student)),
+        }
+    yield row
+    for control in student.controls:
+        label = ink.elide_middle(f"{control.arm}", layout.name - 2)
+        cells = {"name": Cell("   " + label, ("dim",)), "control": _rate(control)}
+        yield {**cells, **_lift_cells(student.lift(control.arm), skill, control, layout, ink),
+               "assertions": Cell(_assertions(control, None, ink), ("dim",))}  # fmt: skip
+
+
+def _rate(row: SummaryRow | None, bold: bool = False) -> Cell:
+    if row is None:
+        return Cell()
+    if row.pass_rate is None:
+        return Cell("none", ("dim",))
+    return Cell(f"{row.passed}/{row.total} {ink_room.percent(row.pass_rate):>4}", ("bold",) if bold else ())
+
+
+def _rate_interval(interval: Interval | None) -> str:
+    return "" if interval is None else f"{ink_room.percent(interval[0])} to {ink_room.percent(interval[1])}"
+
+
+def _lift_cells(
+    lift: LiftRow | None, skill: SummaryRow | None, control: SummaryRow, layout: _Layout, ink: Ink
+) -> dict[str, Cell]:
+    if lift is None:
+        return {}
+    if lift.lift is None:
+        return {"lift": Cell("no pairs", ("dim",))}
+    style = _lift_style(lift)
+    sign = "up" if lift.lift > 0 else "down" if lift.lift < 0 else "level"
+    text = f"{ink.sign(sign)} {ink_room.points(lift.lift, ink):>3}"
+    spread = ""
+    if lift.interval is not None:
+        low, high = (ink_room.points(end, ink) for end in lift.interval)
+        spread = f" [{low}, {high}]"
+    cells = {"lift": Cell.of((text, (style, "bold")), (spread, (style,)))}
+    if layout.chart and skill and skill.pass_rate is not None and control.pass_rate is not None:
+        cells["chart"] = _chart(control.pass_rate, skill.pass_rate, style, ink)
+    return cells
+
+
+def _lift_style(lift: LiftRow) -> str:
+    """Green or red where the whole interval is on one side of zero."""
+    if lift.interval is None:
+        return ""
+    low, high = lift.interval
+    return "green" if low > 0 else "red" if high < 0 else ""
+
+
+def _chart(control: float, skill: float, style: str, ink: Ink) -> Cell:
+    """Two points on the scale from 0 to 100%: hollow without the skill, full with it."""
+    start, end = (round(rate * (_CHART - 1)) for rate in (control, skill))
+    low, high = min(start, end), max(start, end)
+    span = [ink.sign("span")] * (high - low + 1)
+    span[start - low] = ink.sign("from")
+    span[end - low] = ink.sign("to")
+    track = ink.sign("track")
+    return Cell.of((track * low, ("dim",)), ("".join(span), (style,)), (track * (_CHART - 1 - high), ("dim",)))
+
+
+def _assertions(row: SummaryRow | None, before: SummaryRow | None, ink: Ink) -> str:
+    if row is None or row.assertions_passed is None or row.assertions_total is None:
+        return ""
+    text = f"{row.assertions_passed:.1f}/{_trimmed(row.assertions_total)}"
+    if before is not None and before.assertions_passed is not None:
+        return f"{before.assertions_passed:.1f} {ink.sign('arrow')} {text}"
+    return text
+
+
+def _trimmed(number: float) -> str:
+    return f"{number:.1f}".removesuffix(".0")
+
+
+def _all_tokens(student: StudentView) -> Tokens:
+    return sum((row.tokens for row in student.arms), Tokens())
+
+
+def _tokens(tokens: Tokens) -> str:
+    if not (tokens.input or tokens.output):
+        return ""
+    return f"{ink_room.count(tokens.input)}+{ink_room.count(tokens.output)}"
+
+
+def _cost(student: StudentView) -> str:
+    costs = [row.cost_usd for row in student.arms]
+    known = [cost for cost in costs if cost is not None]
+    return ink_room.money(sum(known)) if known and len(known) == len(costs) else ""
+
+
+def _time(student: StudentView) -> str:
+    return ink_room.duration(sum(row.seconds for row in student.arms))
+
+
+def _legend(view: View, ink: Ink) -> Iterator[str]:
+    text = "Tokens are in+out; they and the time are of all arms together. Assertions are averages."
+    if view.lift:
+        text = f"Lift is paired by case, with its 95% interval. {text}"
+    for line in ink.wrap(text, ink.width, 3):
+        yield ink.paint(line, "dim")

@@ -1,0 +1,110 @@
+"""The Markdown report, as a pull request or a job summary on GitHub shows it. Knows the view only."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from pytest_upskill.records import ItemKind, Outcome, VerdictKind
+from pytest_upskill.reporting.ink import Ink, count, duration, money, percent, plural, points
+from pytest_upskill.reporting.view import BASELINE_ARM, SKILL_ARM, LiftRow, SkillView, StudentView, SummaryRow, View
+
+_FAILURES = 30
+_INK = Ink(width=200, color=False, unicode=True)
+
+
+def render(view: View) -> str:
+    """The whole file."""
+    return "\n".join(_lines(view)) + "\n"
+
+
+def _lines(view: View) -> Iterator[str]:
+    yield "# Skills"
+    for skill in view.skills:
+        yield from ("", f"## {_safe(skill.name)}", "")
+        yield from _rates(skill, view.run.self_check)
+    yield from _failures([item for item in view.items if _is_loss(item)])
+    run = view.run
+    device = "cpu; not a proof of the tolerance on a GPU" if run.device == "cpu" else run.device
+    yield from ("", f"Device: {device}. Seed: {run.seed}. Started: {run.started}. Took {duration(run.seconds)}.")
+
+
+def _rates(skill: SkillView, self_check: bool) -> Iterator[str]:
+    if self_check:
+        passed = sum(item.verdict.kind is VerdictKind.PASSED for item in skill.judged)
+        yield f"{passed} of {plural(len(skill.judged), 'case')} pass their own solution."
+        return
+    if not skill.students:
+        yield "No student was judged."
+        return
+    yield "| student | arm | passed | rate | 95% interval | lift of the skill | assertions | tokens | cost | time |"
+    yield "|---|---|---:|---:|---|---|---:|---:|---:|---:|"
+    for student in skill.students:
+        for row in student.arms:
+            yield _row(student, row)
+
+
+def _row(student: StudentView, row: SummaryRow) -> str:
+    interval = row.interval
+    cells = [
+        _safe(student.name),
+        "with skill" if row.arm == SKILL_ARM else _safe(row.arm),
+        _passed(row),
+        "" if row.pass_rate is None else percent(row.pass_rate),
+        "" if interval is None else f"{percent(interval[0])} to {percent(interval[1])}",
+        _lift(student.lift(BASELINE_ARM if row.arm == SKILL_ARM else row.arm), row.arm),
+        "" if row.assertions_passed is None else f"{row.assertions_passed:.1f}/{row.assertions_total:.1f}",
+        f"{count(row.tokens.input)}+{count(row.tokens.output)}",
+        "" if row.cost_usd is None else money(row.cost_usd),
+        duration(row.seconds),
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _passed(row: SummaryRow) -> str:
+    extra = [
+        text
+        for number, text in (
+            (row.inconclusive, f"{row.inconclusive} inconclusive"),
+            (row.errors, plural(row.errors, "error")),
+            (row.stopped, f"{row.stopped} stopped"),
+        )
+        if number
+    ]
+    return f"{row.passed}/{row.total}" + (f" ({', '.join(extra)})" if extra else "")
+
+
+def _lift(lift: LiftRow | None, arm: str) -> str:
+    if lift is None or lift.lift is None or arm == BASELINE_ARM:
+        return ""
+    text = f"{points(lift.lift, _INK)} points"
+    if arm != SKILL_ARM:
+        text += " over this"
+    if lift.interval is None:
+        return text
+    low, high = (points(end, _INK) for end in lift.interval)
+    return f"{text} [{low}, {high}]"
+
+
+def _is_loss(item: Outcome) -> bool:
+    control = item.kind in (ItemKind.KERNEL, ItemKind.TEXT) and item.arm != SKILL_ARM
+    return item.verdict.kind is not VerdictKind.PASSED and not control
+
+
+def _failures(items: Sequence[Outcome]) -> Iterator[str]:
+    if not items:
+        return
+    yield from ("", "## Not passed", "", "| item | verdict | why | smallest counterexample |", "|---|---|---|---|")
+    for item in items[:_FAILURES]:
+        first, found = item.verdict.first_failed, item.verdict.counterexample
+        why = f"{first.name}: {first.message}" if first else item.verdict.reason or ""
+        example = f"`{found.example}`" if found else ""
+        yield f"| {_safe(item.id)} | {item.verdict.kind.value} | {_safe(why, 200)} | {example} |"
+    if len(items) > _FAILURES:
+        yield from ("", f"and {len(items) - _FAILURES} more.")
+
+
+def _safe(text: str, width: int = 300) -> str:
+    """One line in which nothing is markup: a reply must not write our report."""
+    line = _INK.elide(" ".join(text.split()), width)
+    return re.sub(r"([\\`*_{}\[\]<>()#|~!])", r"\\\1", line)

@@ -1,0 +1,81 @@
+"""Columns of styled text that keep their alignment. Knows widths, nothing of what is in the cells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from pytest_upskill.reporting.ink import Ink, measure, pad
+
+GAP = "  "
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A text, and how it is painted. ``spans`` paints pieces of it: (text, styles) that together are ``text``."""
+
+    text: str = ""
+    styles: tuple[str, ...] = ()
+    spans: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    @classmethod
+    def of(cls, *spans: tuple[str, tuple[str, ...]]) -> Cell:
+        """A cell made of pieces, each painted in its own way."""
+        return cls("".join(text for text, _ in spans), (), spans)
+
+    def painted(self, ink: Ink, width: int, align: str) -> str:
+        bare = pad(self.text, width, align)
+        if not self.spans:
+            return bare.replace(self.text, ink.paint(self.text, *self.styles), 1) if self.text else bare
+        return bare.replace(self.text, "".join(ink.paint(text, *styles) for text, styles in self.spans), 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column by name. ``title`` is its heading; ``align`` is ``<`` or ``>``."""
+
+    key: str
+    title: str
+    align: str = "<"
+
+
+Row = Mapping[str, Cell]
+
+
+class Table:
+    """Rows under columns that nobody uses are left out; widths are those of the widest cell."""
+
+    def __init__(self, columns: Sequence[Column], rows: Sequence[Row], indent: int = 1) -> None:
+        self._columns = [column for column in columns if any(row.get(column.key, Cell()).text for row in rows)]
+        self._indent = " " * indent
+        self._widths = {
+            column.key: max(measure(column.title), *(measure(row.get(column.key, Cell()).text) for row in rows))
+            for column in self._columns
+        }
+
+    @property
+    def width(self) -> int:
+        """Columns of the terminal that a row takes."""
+        return len(self._indent) + sum(self._widths.values()) + len(GAP) * (len(self._columns) - 1)
+
+    def heading(self, ink: Ink) -> str:
+        titles = (pad(column.title, self._widths[column.key], column.align) for column in self._columns)
+        return ink.paint((self._indent + GAP.join(titles)).rstrip(), "dim")
+
+    def line(self, row: Row, ink: Ink) -> str:
+        cells = (
+            row.get(column.key, Cell()).painted(ink, self._widths[column.key], column.align) for column in self._columns
+        )
+        return (self._indent + GAP.join(cells)).rstrip()
+
+
+def flow(cells: Sequence[Cell], ink: Ink, indent: int) -> Iterator[str]:
+    """Equal cells in as many columns as fit, read downwards."""
+    if not cells:
+        return
+    wide = max(measure(cell.text) for cell in cells)
+    across = max(1, (ink.width - indent + 3) // (wide + 3))
+    down = -(-len(cells) // across)
+    for row in range(down):
+        found = [cell.painted(ink, wide, "<") for cell in cells[row::down]]
+        yield (" " * indent + "   ".join(found)).rstrip()

@@ -1,0 +1,24 @@
+// fails: correct
+// copies eight columns per thread and rounds the number of groups down
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+#include <cuda_runtime.h>
+
+#include <algorithm>
+#include <cstdint>
+
+template <typename T>
+__global__ void gather_rows(T* out, const T* weight, const int64_t* indices, int64_t width) {
+  const T* from = weight + indices[blockIdx.x] * width;
+  T* to = out + blockIdx.x * width;
+  for (int c = 8 * threadIdx.x; c < width / 8 * 8; c += 8 * blockDim.x) {
+    for (int k = 0; k < 8; ++k) to[c + k] = from[c + k];
+  }
+}
+
+template <typename scalar_t>
+void embedding(scalar_t* out, const scalar_t* weight, const int64_t* indices, int64_t vocab, int64_t width, int64_t n,
+               cudaStream_t stream) {
+  if (n == 0 || width == 0) return;
+  gather_rows<<<n, 64, 0, stream>>>(out, weight, indices, width);
+}

@@ -1,0 +1,121 @@
+"""The fixture ``llama_server``: import it into a test module, or a ``conftest.py``, to have it there."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import select
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+START_LIMIT = 60.0
+"""Seconds until a server that does not listen is given up."""
+STOP_LIMIT = 5.0
+
+
+class LlamaServers:
+    """Calling it starts one more server; all are stopped when the test ends."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def __call__(
+        self,
+        answer: str,
+        answer_with_marker: str = "",
+        marker: str = "",
+        *,
+        alias: str = "unsloth/GLM-4.7-Flash-GGUF",
+        context: int = 32768,
+        slots: int = 2,
+        api_key: str | None = None,
+    ) -> str:
+        """The base URL (``http://127.0.0.1:PORT/v1``) of a server whose model answers ``answer`` to everything, and
+        ``answer_with_marker`` to prompts that hold ``marker``. ``context`` is in tokens, for each of the slots.
+        """
+        from .tiny_gguf import Script, write_model
+
+        number = len(self._processes)
+        model = write_model(self._folder / f"model-{number}.gguf", Script(answer, answer_with_marker, marker), context)
+        log = self._folder / f"server-{number}.log"
+        command = [sys.executable, str(Path(__file__).with_name("server.py")), f"--model={model}", f"--alias={alias}"]
+        command += [f"--context={context}", f"--slots={slots}"]
+        command += [f"--api-key={api_key}"] if api_key else []
+        process, address = _listening(command, log)
+        base_url = f"{address}/v1"
+        self._processes[base_url] = process
+        _wait_until_healthy(address, process, log)
+        return base_url
+
+    def kill(self, base_url: str) -> None:
+        """Ends a server at once, as a crash would."""
+        self._processes[base_url].kill()
+        self._processes[base_url].wait()
+
+    def stop(self) -> None:
+        for process in self._processes.values():
+            process.terminate()
+        for process in self._processes.values():
+            try:
+                process.wait(STOP_LIMIT)
+            except subprocess.TimeoutExpired:  # it waits for clients that have not left
+                process.kill()
+                process.wait()
+
+
+def _listening(command: list[str], log: Path) -> tuple[subprocess.Popen[bytes], str]:
+    """Starts the server, and waits for the address that it writes into a pipe."""
+    reading, writing = os.pipe()
+    try:
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [*command, f"--ready={writing}"], stdout=output, stderr=output, stdin=subprocess.DEVNULL,
+                pass_fds=[writing], start_new_session=True,
+            )  # fmt: skip
+        os.close(writing)
+        written, _, _ = select.select([reading], [], [], START_LIMIT)
+        address = os.read(reading, 200).decode() if written else ""
+    finally:
+        os.close(reading)
+    if not address:
+        process.kill()
+        process.wait()
+        pytest.fail(f"the llama.cpp server did not start:\n{_tail(log)}")
+    return process, address
+
+
+def _wait_until_healthy(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + START_LIMIT
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with direct.open(f"{address}/health", timeout=START_LIMIT):
+                return
+        except urllib.error.URLError:  # 503 while the model is loading
+            time.sleep(0.02)
+    pytest.fail(f"the llama.cpp server at {address} did not become healthy:\n{_tail(log)}")
+
+
+def _tail(log: Path) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-20:])
+
+
+@pytest.fixture
+def llama_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LlamaServers]:
+    """A function that starts real llama.cpp servers with made models; see ``LlamaServers.__call__``."""
+    for package in ("xllamacpp", "gguf"):
+        if importlib.util.find_spec(package) is None:
+            pytest.skip(f"needs the package '{package}': pip install 'pytest-upskill[llama]'")
+    servers = LlamaServers(tmp_path_factory.mktemp("llama"))
+    try:
+        yield servers
+    finally:
+        servers.stop()

@@ -1,0 +1,144 @@
+"""The reports that are written to files: JSON with its exact keys, Markdown, CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from typing import Any
+
+import numpy
+import pytest
+from reporting_outcomes import counterexample, outcome, run, spec
+
+from pytest_upskill.records import Outcome, VerdictKind
+from pytest_upskill.reporting import render
+from pytest_upskill.reporting.view import build_view
+
+
+def report(outcomes: list[Outcome], **more: Any) -> dict[str, Any]:
+    def refuse(name: str) -> None:
+        raise AssertionError(f"{name} is no JSON")
+
+    return json.loads(render(build_view(outcomes, run(**more)), ".json"), parse_constant=refuse)
+
+
+def both_arms() -> list[Outcome]:
+    return [
+        spec(),
+        outcome(failed={"correct[float16]": "1 of 33 elements is off"}, counterexample=counterexample()),
+        outcome("softmax"),
+        outcome(arm="baseline", failed={"reply": "no block"}),
+        outcome("softmax", arm="baseline", kind=VerdictKind.INFRASTRUCTURE_ERROR, reason="the server is down"),
+    ]
+
+
+def test_json_has_exactly_the_keys_of_the_schema() -> None:
+    data = report(both_arms(), machine={"cpus": 2, "compiler": "g++ 12.2.0"})
+    assert list(data) == ["schema", "machine", "device", "seed", "started", "seconds", "items", "summary", "lift"]
+    assert (data["schema"], data["device"], data["seed"]) == (1, "cpu", 7)
+    assert data["machine"] == {"cpus": 2, "compiler": "g++ 12.2.0"}
+    for item in data["items"]:
+        assert list(item) == ["id", "kind", "skill", "case", "student", "arm", "trial", "verdict", "reason",
+                              "assertions", "counterexample", "tokens", "cost_usd", "seconds"]  # fmt: skip
+        assert list(item["tokens"]) == ["input", "output", "cached"]
+        assert list(item["seconds"]) == ["reply", "build", "run"]
+        assert all(list(one) == ["name", "passed", "message"] for one in item["assertions"])
+    for row in data["summary"]:
+        assert list(row) == ["skill", "student", "arm", "passed", "total", "inconclusive", "errors", "pass_rate",
+                             "interval", "assertions_passed", "assertions_total", "tokens", "cost_usd"]  # fmt: skip
+    for row in data["lift"]:
+        assert list(row) == ["skill", "student", "arm", "against", "lift", "interval", "p", "verdict"]
+
+
+def test_json_leaves_the_student_of_a_spec_null() -> None:
+    item = report([spec()])["items"][0]
+    assert (item["kind"], item["case"], item["student"], item["arm"], item["trial"]) == ("spec", None, None, None, None)
+    assert (item["verdict"], item["reason"], item["counterexample"], item["cost_usd"]) == ("passed", None, None, None)
+
+
+def test_json_summary_counts_errors_apart_and_sums_tokens() -> None:
+    skill, baseline = report(both_arms())["summary"]
+    assert (skill["arm"], skill["passed"], skill["total"], skill["pass_rate"], skill["tokens"]) == (
+        "skill",
+        1,
+        2,
+        0.5,
+        3000,
+    )
+    assert (baseline["passed"], baseline["total"], baseline["errors"], baseline["pass_rate"]) == (0, 1, 1, 0.0)
+    assert len(skill["interval"]) == 2
+
+
+def test_json_summary_of_nothing_decided_is_null_not_zero() -> None:
+    row = report([outcome(kind=VerdictKind.INCONCLUSIVE, reason="unsure")])["summary"][0]
+    assert (row["total"], row["inconclusive"]) == (0, 1)
+    assert (row["pass_rate"], row["interval"], row["assertions_passed"]) == (None, None, None)
+
+
+def test_json_lift_of_one_pair_has_no_interval_and_no_verdict() -> None:
+    (row,) = report(both_arms())["lift"]
+    assert row == {"skill": "cuda-kernels", "student": "glm-4.7", "arm": "skill", "against": "baseline", "lift": 0.0,
+                   "interval": None, "p": 1.0, "verdict": None}  # fmt: skip
+
+
+def test_json_counterexample_can_be_pasted_back() -> None:
+    found = next(item["counterexample"] for item in report(both_arms())["items"] if item["counterexample"])
+    assert found["assertion"] == "correct[float16]"
+    assert (found["dims"], found["dtype"], found["seed"]) == ({"rows": 1, "cols": 33}, "float16", 7)
+    assert found["example"] == "rows=1 cols=33 dtype=float16 seed=7"
+    assert found["worst"]["index"] == [0, 32]
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(math.nan, "NaN"), (math.inf, "Infinity"), (-math.inf, "-Infinity"), (numpy.float32("inf"), "Infinity")],
+)
+def test_json_spells_what_it_has_no_number_for(number: Any, text: str) -> None:
+    found = counterexample(worst={"got": number})
+    item = report([outcome(failed={"memory": "m"}, counterexample=found)])["items"][0]
+    assert item["counterexample"]["worst"]["got"] == text
+
+
+def test_json_keeps_text_that_no_encoding_can_hold() -> None:
+    text = render(build_view([outcome(failed={"reply": "\ud800 \x00 \u202e"})], run()), ".json")
+    assert text.isascii()
+    assert json.loads(text)["items"][0]["assertions"][0]["message"] == "\ud800 \x00 \u202e"
+
+
+def test_csv_has_one_row_for_each_item() -> None:
+    rows = list(csv.DictReader(io.StringIO(render(build_view(both_arms(), run()), ".csv"))))
+    assert len(rows) == 5
+    failed = next(row for row in rows if row["first_failed"] == "correct[float16]")
+    assert failed["counterexample"] == "rows=1 cols=33 dtype=float16 seed=7"
+    assert (failed["assertions_passed"], failed["assertions_total"], failed["trial"]) == ("8", "9", "1")
+
+
+def test_csv_defuses_what_a_spreadsheet_would_run() -> None:
+    rows = list(csv.DictReader(io.StringIO(render(build_view([outcome(failed={"reply": "=cmd()"})], run()), ".csv"))))
+    assert rows[0]["message"] == "'=cmd()"
+
+
+def test_markdown_has_a_row_for_each_arm_and_each_loss() -> None:
+    text = render(build_view(both_arms(), run()), ".md")
+    assert "| glm-4.7 | with skill | 1/2 | 50% | 9% to 91% | 0 points | 8.5/9.0 | 2.0k+1.0k |  | 3.5s |" in text
+    assert "| glm-4.7 | baseline | 0/1 (1 error) | 0% |" in text
+    assert "`rows=1 cols=33 dtype=float16 seed=7`" in text
+    assert "not a proof of the tolerance on a GPU" in text
+    assert text.count("| failed |") == 1, "control arms are data, not losses"
+
+
+def test_markdown_is_not_written_by_a_reply() -> None:
+    text = render(build_view([outcome(failed={"reply": "a | b <img src=x>\n# head `code`"})], run()), ".md")
+    assert "a \\| b \\<img src=x\\> \\# head \\`code\\`" in text
+
+
+def test_an_unknown_ending_names_the_accepted_ones() -> None:
+    with pytest.raises(ValueError, match=r"no report is called '\.xml'; accepted: \.json, \.md, \.csv"):
+        render(build_view([], run()), ".xml")
+
+
+@pytest.mark.parametrize("suffix", [".json", ".md", ".csv"])
+def test_an_empty_run_can_be_written(suffix: str) -> None:
+    assert render(build_view([], run()), suffix)

@@ -1,0 +1,230 @@
+"""The summary, as whole texts: what people see at the end of a run."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from reporting_outcomes import golden, outcome, run, spec
+
+from pytest_upskill.records import Outcome, Tokens, VerdictKind
+from pytest_upskill.reporting.ink import measure
+from pytest_upskill.reporting.terminal import header_lines, summary_lines
+from pytest_upskill.reporting.view import build_view
+
+CASES = ("add", "softmax", "rms_norm", "gelu", "matmul", "scan", "argmax", "rotary")
+
+
+def summary(outcomes: list[Outcome], width: int = 80, color: bool = False, unicode: bool = True, **more: Any) -> str:
+    return "\n".join(summary_lines(build_view(outcomes, run(**more)), width, color, unicode)) + "\n"
+
+
+def self_check() -> list[Outcome]:
+    return [spec(), *(golden(case) for case in CASES)]
+
+
+def passing(student: str, arm: str, number: int, **more: Any) -> list[Outcome]:
+    """Items of one arm, the first ``number`` of which pass; the others fail in turn at two assertions."""
+    ways: tuple[dict[str, str], ...] = ({"compiles": "error", "runs": "not tried"}, {"correct[float16]": "off"})
+    return [outcome(case, student, arm, failed=None if place < number else ways[place % 2], **more)
+            for place, case in enumerate(CASES)]  # fmt: skip
+
+
+def two_students() -> list[Outcome]:
+    return [
+        spec(),
+        *passing("glm-4.7", "skill", 7, tokens=Tokens(13250, 3000)),
+        *passing("glm-4.7", "baseline", 2, tokens=Tokens(812, 2500)),
+        *passing("llama3-8b", "skill", 1, tokens=Tokens(13250, 1200)),
+        *passing("llama3-8b", "baseline", 1, tokens=Tokens(812, 900)),
+    ]
+
+
+def troubled() -> list[Outcome]:
+    server, unsure = VerdictKind.INFRASTRUCTURE_ERROR, VerdictKind.INCONCLUSIVE
+    name = "a-student-with-a-very-long-name-4.5"
+    return [
+        spec(reason="name 'CUDA' has capital letters; a name holds lower-case letters, digits and hyphens"),
+        *(outcome(case, name, kind=server, reason="down", cost_usd=0.01) for case in CASES[:2]),
+        outcome(CASES[2], name, kind=unsure, reason="unsure", cost_usd=0.01),
+        *(outcome(case, name, cost_usd=0.01, notes=("the case sets its own tolerance",)) for case in CASES[3:]),
+        *passing(name, "baseline", 3, cost_usd=0.002),
+        *passing(name, "placebo", 4, cost_usd=0.002),
+    ]
+
+
+SELF_CHECK = """\
+==================================== skills ====================================
+cuda-kernels  8 of 8 cases pass their own solution  SKILL.md is valid
+  ✓ reply                8/8   ✓ correct[float16]     8/8
+  ✓ contract             8/8   ✓ memory               8/8
+  ✓ compiles             8/8   ✓ deterministic        8/8
+  ✓ runs                 8/8   ✓ inputs               8/8
+  ✓ correct[float32]     8/8
+
+device   judged on the cpu device: the same CUDA C++, executed by this machine;
+         not a proof of the tolerance on a GPU
+seed     7; --upskill-seed=7 repeats this run's examples exactly
+replies  kept in .upskill/replies
+"""
+
+TWO_STUDENTS = """\
+==================================== skills ====================================
+             baseline  with skill  lift, points       assertions    tokens  time
+cuda-kernels  8 cases, SKILL.md is valid
+  glm-4.7    2/8  25%    7/8  88%  ▲ +62 [+25, +88]  7.9 → 8.9/9  112k+44k   28s
+    first fails at correct[float16] ×1
+  llama3-8b  1/8  12%    1/8  12%  ·   0 [0, 0]      7.8 → 7.8/9  112k+17k   28s
+    first fails at correct[float16] ×4, compiles ×3
+
+Lift is paired by case, with its 95% interval. Tokens are in+out; they and the
+time are of all arms together. Assertions are averages.
+device   judged on the cpu device: the same CUDA C++, executed by this machine;
+         not a proof of the tolerance on a GPU
+seed     7; --upskill-seed=7 repeats this run's examples exactly
+replies  kept in .upskill/replies
+"""
+
+TWO_STUDENTS_WIDE = """\
+======================================================== skills ========================================================
+             baseline  with skill  lift, points      0%              100%   assertions    tokens  time
+cuda-kernels  8 cases, SKILL.md is valid
+  glm-4.7    2/8  25%    7/8  88%  ▲ +62 [+25, +88]  ─────○━━━━━━━━━━━●──  7.9 → 8.9/9  112k+44k   28s
+    first fails at correct[float16] ×1
+  llama3-8b  1/8  12%    1/8  12%  ·   0 [0, 0]      ──●─────────────────  7.8 → 7.8/9  112k+17k   28s
+    first fails at correct[float16] ×4, compiles ×3
+
+Lift is paired by case, with its 95% interval. Tokens are in+out; they and the time are of all arms together.
+Assertions are averages.
+device   judged on the cpu device: the same CUDA C++, executed by this machine; not a proof of the tolerance on a GPU
+seed     7; --upskill-seed=7 repeats this run's examples exactly
+replies  kept in .upskill/replies
+"""
+
+TROUBLED = """\
+==================================== skills ====================================
+                    baseline  with skill  lift, points         assertions
+cuda-kernels  8 cases
+  ✗ SKILL.md: name 'CUDA' has capital letters; a name holds lower-case letters,
+    digits and hyphens
+  a-studen…ame-4.5  3/8  38%    5/5 100%  ▲ +100 [+100, +100]       9.0/9
+    placebo         4/8  50%              ▲ +80 [+40, +100]         8.2/9
+    24k+12k tokens, $0.11, 42s
+    with skill: 1 inconclusive, 2 infrastructure errors (not counted)
+
+Lift is paired by case, with its 95% interval. Tokens are in+out; they and the
+time are of all arms together. Assertions are averages.
+note     the case sets its own tolerance: argmax, gelu, matmul, rotary, scan
+device   judged on the cpu device: the same CUDA C++, executed by this machine;
+         not a proof of the tolerance on a GPU
+seed     7; --upskill-seed=7 repeats this run's examples exactly
+"""
+
+
+def test_the_self_check_shows_each_assertion() -> None:
+    assert summary(self_check(), self_check=True, replies=".upskill/replies") == SELF_CHECK
+
+
+def test_two_students_are_rows_with_their_lift() -> None:
+    assert summary(two_students(), replies=".upskill/replies") == TWO_STUDENTS
+
+
+def test_a_wide_terminal_draws_the_lift() -> None:
+    assert summary(two_students(), width=120, replies=".upskill/replies") == TWO_STUDENTS_WIDE
+
+
+def test_errors_and_inconclusive_items_are_named_and_not_counted() -> None:
+    assert summary(troubled()) == TROUBLED
+
+
+def test_a_case_that_fails_its_own_solution_is_named() -> None:
+    lost = golden("adamw", failed={"memory": "out of bounds"})
+    unsure = golden("conv", kind=VerdictKind.INCONCLUSIVE, reason="too many examples were redrawn")
+    text = summary([*self_check(), lost, unsure], self_check=True)
+    assert "cuda-kernels  8 of 10 cases pass their own solution" in text
+    assert re.search(r"✗ memory +8/9\b", text)
+    assert "✗ adamw failed: memory\n" in text
+    assert "✗ conv inconclusive: too many examples were redrawn\n" in text
+
+
+def test_one_case_alone_is_singular() -> None:
+    assert "1 of 1 case passes its own solution" in summary([golden("add")], self_check=True)
+
+
+def test_the_interval_of_a_rate_stands_in_where_nothing_is_compared() -> None:
+    text = summary(passing("glm-4.7", "skill", 7))
+    assert "95% interval" in text
+    assert "7/8 88%  53% to 98%" in text
+    assert "lift" not in text.lower()
+
+
+def test_arms_without_the_skill_have_no_lift() -> None:
+    text = summary(passing("glm-4.7", "baseline", 7))
+    assert "7/8 88%" in text
+    assert "with skill" not in text
+
+
+def test_one_pair_shows_its_lift_without_an_interval() -> None:
+    text = summary([outcome(), outcome(arm="baseline", failed={"reply": "none"})])
+    assert re.search(r"▲ \+100 +9\.0/9", text)
+
+
+def test_a_loss_points_down() -> None:
+    text = summary([*passing("glm-4.7", "skill", 0), *passing("glm-4.7", "baseline", 8)])
+    assert "▼ \u2212100 [\u2212100, \u2212100]" in text
+
+
+@pytest.mark.parametrize("outcomes", [self_check(), two_students(), troubled()], ids=["self", "two", "troubled"])
+@pytest.mark.parametrize("width", [60, 72, 80, 100, 120, 200])
+@pytest.mark.parametrize("unicode", [True, False])
+def test_no_line_is_wider_than_the_terminal(outcomes: list[Outcome], width: int, unicode: bool) -> None:
+    for check in (True, False):
+        text = summary(outcomes, width=width, unicode=unicode, self_check=check)
+        assert max(measure(line) for line in text.splitlines()) == width
+        assert unicode or text.isascii()
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_colour_changes_no_letter(check: bool) -> None:
+    plain, coloured = (summary(two_students(), color=color, self_check=check) for color in (False, True))
+    assert "\x1b[" in coloured
+    assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == plain
+
+
+def test_colour_says_which_lift_is_certain() -> None:
+    lines = summary(two_students(), color=True).splitlines()
+    assert "\x1b[32;1m▲ +62" in next(line for line in lines if "glm-4.7" in line)
+    assert "\x1b[32" not in next(line for line in lines if "llama3-8b" in line)
+
+
+def test_another_device_needs_no_caveat() -> None:
+    text = summary(self_check(), device="cuda", self_check=True)
+    assert "device   judged on the cuda device\n" in text
+    assert "not a proof" not in text
+
+
+def test_a_run_that_wrote_prompts_says_that_nothing_was_judged() -> None:
+    text = summary([outcome(kind=VerdictKind.INCONCLUSIVE, reason="written")], device="")
+    assert text.endswith("1 prompt written; nobody was asked, nothing was judged\n")
+
+
+def test_notes_name_their_cases_and_are_few() -> None:
+    many = [outcome(case, notes=("cut off", f"note of {case}")) for case in CASES]
+    text = summary(many)
+    assert "note     cut off: add, argmax, gelu, matmul, rms_norm and 3 more\n" in text
+    assert "note     and 3 other notes, in the reports\n" in text
+
+
+def test_a_name_cannot_steer_the_terminal() -> None:
+    text = summary([outcome(student="x\x1b[31m\x07y", notes=("a\x1b]0;title\x07b",))])
+    assert "\x1b" not in text and "\x07" not in text
+    assert " x?y " in text
+
+
+def test_an_empty_run_still_says_its_seed() -> None:
+    assert "seed     7" in summary([])
+
+
+def test_header_says_one_fact_on_a_line() -> None:
+    assert list(header_lines({"device": "cpu", "seed": "7"})) == ["upskill device: cpu", "upskill seed: 7"]
