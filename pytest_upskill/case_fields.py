@@ -120,7 +120,9 @@ def dtype(scope: Scope, value: Value, what: str) -> str:
     if value.text.startswith("torch."):
         raise scope.fail(f"{what} '{value.shown}' is written without 'torch.'", value)
     if value.data not in C_TYPE:
-        raise scope.fail(f"{what} '{value.shown}' is no dtype that a case may have{suggest(value.shown, C_TYPE)}", value)
+        raise scope.fail(
+            f"{what} '{value.shown}' is no dtype that a case may have{suggest(value.shown, C_TYPE)}", value
+        )
     return str(value.data)
 
 
@@ -134,9 +136,7 @@ def expression(scope: Scope, value: Value, what: str, known: Iterable[str], *, r
     return _expression(scope, value, value.text, what, known, reals)
 
 
-def _expression(
-    scope: Scope, value: Value, text: str, what: str, known: Iterable[str], reals: bool
-) -> Expression:
+def _expression(scope: Scope, value: Value, text: str, what: str, known: Iterable[str], reals: bool) -> Expression:
     try:
         found = parse(text)
     except ValueError as error:
@@ -304,7 +304,7 @@ def scalar(scope: Scope, argument: Argument, value: Value) -> ScalarSpec:
     parts = mapping(scope, value, what, "{values: 1..8}", ("values",))
     if "values" not in parts:
         raise scope.fail(f"{what} has no 'values'; a scalar needs a range, a list or one value", value)
-    return ScalarSpec(argument.name, argument.kind, _scalar_values(scope, argument, parts["values"]))  # type: ignore[arg-type]
+    return ScalarSpec(argument.name, argument.kind, _scalar_values(scope, argument, parts["values"]))
 
 
 def _scalar_values(scope: Scope, argument: Argument, value: Value) -> Range | Choices:

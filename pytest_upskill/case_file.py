@@ -8,8 +8,8 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, cast
 
 from pytest_upskill import case_fields as fields
 from pytest_upskill.case import Case, Choices, Dim, Expectation, Range, ScalarSpec, TensorSpec, Tolerance
@@ -47,16 +47,16 @@ def load_case(path: Path, skill: str) -> Case:
     top = document.frontmatter.data
     _refuse_keys(scope, top)
     sections = read_sections(path, document.body, document.body_line)
-    common = {
-        "name": path.stem,
-        "skill": skill,
-        "path": path,
-        "task": sections.task,
-        "tags": fields.texts(scope, top["tags"], "'tags'", "[reduction]") if "tags" in top else (),
-        "text_hash": hashlib.sha256(text.encode()).hexdigest(),
-    }
-    rest = _kernel_fields(scope, top, sections) if "op" in top else _text_fields(scope, top, sections)
-    return Case(**common, **rest)
+    case = Case(
+        name=path.stem,
+        skill=skill,
+        path=path,
+        task=sections.task,
+        op=None,
+        tags=fields.texts(scope, top["tags"], "'tags'", "[reduction]") if "tags" in top else (),
+        text_hash=hashlib.sha256(text.encode()).hexdigest(),
+    )
+    return _kernel_case(case, scope, top, sections) if "op" in top else _text_case(case, scope, top, sections)
 
 
 def _refuse_keys(scope: Scope, top: Mapping[str, Value]) -> None:
@@ -76,10 +76,10 @@ def _refuse_keys(scope: Scope, top: Mapping[str, Value]) -> None:
 # -------------------------------------------------------------------------------------------------------- text cases
 
 
-def _text_fields(scope: Scope, top: Mapping[str, Value], sections: Sections) -> dict[str, Any]:
+def _text_case(case: Case, scope: Scope, top: Mapping[str, Value], sections: Sections) -> Case:
     sections.refuse("Reference", "a case without 'op' has no reference: it is judged by 'expect'")
     sections.refuse("Inputs", "a case without 'op' draws no inputs")
-    return {"op": None, "expect": _expectation(scope, top["expect"]), "solution": sections.whole("Solution")}
+    return replace(case, expect=_expectation(scope, top["expect"]), solution=sections.whole("Solution"))
 
 
 def _expectation(scope: Scope, value: Value) -> Expectation:
@@ -99,7 +99,7 @@ def _expectation(scope: Scope, value: Value) -> Expectation:
 # ------------------------------------------------------------------------------------------------------ kernel cases
 
 
-def _kernel_fields(scope: Scope, top: Mapping[str, Value], sections: Sections) -> dict[str, Any]:
+def _kernel_case(case: Case, scope: Scope, top: Mapping[str, Value], sections: Sections) -> Case:
     _read_dims(scope, top)
     operator = _operator(scope, top["op"])
     dtypes = _dtypes(scope, top)
@@ -107,25 +107,26 @@ def _kernel_fields(scope: Scope, top: Mapping[str, Value], sections: Sections) -
     where = _where(scope, top, arguments)
     contract = _word(scope, top, "contract", CONTRACTS)
     speed = _speed(scope, top, where)
-    return {
-        "op": operator,
-        "dims": tuple(scope.dims.values()),
-        "where": where,
-        "arguments": arguments,
-        "dtypes": dtypes,
-        "returns": _returns(scope, top, operator),
-        "reference": sections.reference(operator, tuple(scope.dims)),
-        "solution": sections.whole("Solution") if contract == "kernel-builder" else sections.solution(),
-        "inputs": sections.inputs(tuple(scope.dims)),
-        "tolerance": _tolerance(scope, top),
-        "examples": fields.integer(scope, top["examples"], "'examples'", 1) if "examples" in top else None,
-        "contract": cast(Literal["launcher", "kernel-builder"], contract),
-        "language": _word(scope, top, "language", LANGUAGES),
-        "speed": speed,
-        "at_least": _at_least(scope, top),
-        "atomics": "atomics" in top and fields.boolean(scope, top["atomics"], "'atomics'"),
-        "zero": "zero" in top and fields.boolean(scope, top["zero"], "'zero'"),
-    }
+    return replace(
+        case,
+        op=operator,
+        dims=tuple(scope.dims.values()),
+        where=where,
+        arguments=arguments,
+        dtypes=dtypes,
+        returns=_returns(scope, top, operator),
+        reference=sections.reference(operator, tuple(scope.dims)),
+        solution=sections.whole("Solution") if contract == "kernel-builder" else sections.solution(),
+        inputs=sections.inputs(tuple(scope.dims)),
+        tolerance=_tolerance(scope, top),
+        examples=fields.integer(scope, top["examples"], "'examples'", 1) if "examples" in top else None,
+        contract="launcher" if contract == "launcher" else "kernel-builder",
+        language=_word(scope, top, "language", LANGUAGES),
+        speed=speed,
+        at_least=_at_least(scope, top),
+        atomics="atomics" in top and fields.boolean(scope, top["atomics"], "'atomics'"),
+        zero="zero" in top and fields.boolean(scope, top["zero"], "'zero'"),
+    )
 
 
 def _read_dims(scope: Scope, top: Mapping[str, Value]) -> None:
@@ -142,7 +143,9 @@ def _read_dims(scope: Scope, top: Mapping[str, Value]) -> None:
 
 def _operator(scope: Scope, value: Value) -> Operator:
     if not isinstance(value.data, str):
-        raise scope.fail(f"'op' is '{value.shown}'; it must be an operator schema such as 'f(Tensor x) -> Tensor'", value)
+        raise scope.fail(
+            f"'op' is '{value.shown}'; it must be an operator schema such as 'f(Tensor x) -> Tensor'", value
+        )
     try:
         return parse_operator(value.data, scope.dims)
     except ValueError as error:
@@ -178,7 +181,9 @@ def _arguments(
         if argument.name not in described:
             form = "[rows, cols]" if argument.kind == "Tensor" else "{values: 1..8}"
             place = top.get("args", top["op"])
-            raise scope.fail(f"'args' does not describe '{argument.name}' of 'op': add '{argument.name}: {form}'", place)
+            raise scope.fail(
+                f"'args' does not describe '{argument.name}' of 'op': add '{argument.name}: {form}'", place
+            )
         value = described[argument.name]
         if argument.kind == "Tensor":
             found.append(fields.tensor(scope, argument, value, dtypes))
@@ -202,7 +207,9 @@ def _where(
                 raise scope.fail(f"'where' names '{spec.name}', which is {kind}; {rule}", item)
         condition = fields.expression(scope, item, "'where'", known)
         if not condition.condition:
-            raise scope.fail(f"'{condition}' in 'where' is a number; a condition compares, as in '{condition} == 0'", item)
+            raise scope.fail(
+                f"'{condition}' in 'where' is a number; a condition compares, as in '{condition} == 0'", item
+            )
         if condition.constant is not None:
             raise scope.fail(f"'{condition}' in 'where' names no dim and no scalar; leave it out", item)
         conditions.append(condition)

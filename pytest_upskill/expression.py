@@ -74,7 +74,9 @@ class Expression:
     @property
     def fractional(self) -> bool:
         """Whether a number in it is written with a point or an exponent."""
-        return any(isinstance(node, ast.Constant) and isinstance(node.value, float) for node in ast.walk(_tree(self.text)))
+        return any(
+            isinstance(node, ast.Constant) and isinstance(node.value, float) for node in ast.walk(_tree(self.text))
+        )
 
     def __str__(self) -> str:
         return self.text

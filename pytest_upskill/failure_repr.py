@@ -9,6 +9,7 @@ from _pytest._io import TerminalWriter
 
 from pytest_upskill.records import Outcome
 from pytest_upskill.reporting.failure import failure_lines
+from pytest_upskill.reporting.ink import can_show
 
 
 class FailureRepr(TerminalRepr):
@@ -23,5 +24,6 @@ class FailureRepr(TerminalRepr):
         return "\n".join(failure_lines(self._outcome, width=100, color=False))
 
     def toterminal(self, tw: TerminalWriter) -> None:
-        for line in failure_lines(self._outcome, width=tw.fullwidth, color=tw.hasmarkup):
+        unicode = can_show(getattr(tw._file, "encoding", None))
+        for line in failure_lines(self._outcome, width=tw.fullwidth, color=tw.hasmarkup, unicode=unicode):
             tw.line(line)

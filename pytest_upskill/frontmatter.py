@@ -95,7 +95,7 @@ def _parser() -> Callable[[str], Any]:
     """libyaml's event parser. Composing nodes with ruamel takes ten times as long, and recurses in C."""
     from ruamel.yaml import YAML
 
-    return YAML(typ="safe").Parser  # type: ignore[no-any-return]
+    return YAML(typ="safe").Parser
 
 
 class _Reader:

@@ -30,7 +30,7 @@ def pytest_upskill_student(config: StudentConfig) -> Student | None:
 
 
 @pytest.hookspec
-def pytest_upskill_assertions(case: Case, reply: Reply, kernel: Kernel | None) -> Sequence[Assertion]:
+def pytest_upskill_assertions(case: Case, reply: Reply, kernel: Kernel | None) -> Sequence[Assertion]:  # type: ignore[empty-body]
     """Called for each kernel item after it was judged: return further assertions; an item passes when all do.
 
     Example: ``return [Assertion("short", len(reply.text) < 8000, "the reply is long")]``.

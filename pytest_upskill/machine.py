@@ -20,25 +20,23 @@ from pytest_upskill.signature import Signature, entry_source
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What the ``cpu`` device needs. ``nvcc`` is None where there is none: kernels are then compiled for the host alone."""
+    """What the ``cpu`` device needs. Without nvcc, kernels are compiled for the host alone."""
 
     device: str
     compiler: HostCompiler
-    nvcc: NvccCheck | None
+    nvcc: NvccCheck
     confinement: Confinement
 
     @classmethod
     def choose(cls, device: str) -> Machine:
-        """The machine for ``auto``, ``cuda`` or ``cpu``. Raises UsageError or ToolchainError with what is missing."""
+        """The machine for ``auto``, ``cuda`` or ``cpu``. Raises UsageError that says what is missing."""
         if device == "cuda":
             raise UsageError(f"--upskill-device=cuda: {_missing_for_cuda()}; use --upskill-device=cpu")
-        confinement = strongest()
-        return cls("cpu", HostCompiler.find(confinement), NvccCheck.find(confinement), confinement)
+        return cls("cpu", HostCompiler(), NvccCheck(), strongest())
 
     def describe(self) -> str:
         """One line for the header: the device, and who compiles for it."""
-        check = self.nvcc.describe() if self.nvcc else "no nvcc: kernels are not compiled for a GPU"
-        return f"{self.device} ({self.compiler.describe()}; {check})"
+        return f"{self.device} (compiler {self.compiler.describe()}; GPU compiler {self.nvcc.describe()})"
 
     def facts(self) -> Mapping[str, str | int | None]:
         """For reports: what a result may depend on."""
@@ -46,20 +44,18 @@ class Machine:
             "processor": _processor(),
             "cores": os.cpu_count(),
             "compiler": self.compiler.describe(),
-            "nvcc": self.nvcc.describe() if self.nvcc else None,
+            "nvcc": self.nvcc.describe() if self.nvcc.available() else None,
             "cell": self.confinement.level,
         }
 
     def build(self, source: str, signature: Signature) -> Build:
         """Compiles a kernel for the host and, beside it, checks that nvcc takes it. Seconds are those of the slower."""
         entry = entry_source(signature)
-        if self.nvcc is None:
-            return self.compiler.build(source, entry)
         with ThreadPoolExecutor(max_workers=1) as pool:
-            checking = pool.submit(self.nvcc.check, source, entry)
-            build = self.compiler.build(source, entry)
+            checking = pool.submit(self.nvcc.check, source, entry, confinement=self.confinement)
+            build = self.compiler.build(source, entry, confinement=self.confinement)
             check = checking.result()
-        return _both(build, check)
+        return build if check is None else _both(build, check)
 
     def cell(self, library: Path, signature: Signature, timeout: float) -> Cell:
         """A cell for a built kernel; ``timeout`` in seconds for each call."""
@@ -67,12 +63,11 @@ class Machine:
 
 
 def _both(host: Build, check: Build) -> Build:
-    """One build of two: it is good when both compilers take the kernel."""
-    compilers = (*host.compilers, *check.compilers)
-    seconds = max(host.seconds, check.seconds)
-    if not check.ok and host.ok:
+    """One build of two: it is good when both compilers take the kernel; the host's message comes first."""
+    compilers, seconds = (*host.compilers, *check.compilers), max(host.seconds, check.seconds)
+    if host.ok and check.message:
         return replace(check, compilers=compilers, seconds=seconds)
-    return replace(host, compilers=compilers, seconds=seconds)
+    return replace(host, compilers=compilers, seconds=seconds, cached=host.cached and check.cached)
 
 
 def _missing_for_cuda() -> str:

@@ -48,7 +48,7 @@ MoreAssertions = Callable[[Case, Reply, Kernel | None], Iterable[Assertion]]
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One item, as plain data. ``replay`` is the command that runs it again; ``example`` restricts it to one example."""
+    """One item, as plain data. ``replay`` is the command that runs it again; ``example`` names the only one to try."""
 
     id: str
     kind: ItemKind
@@ -245,10 +245,10 @@ def _outcome(task: Task, verdict: Verdict, prepared: Prepared | None = None) -> 
 
 def _spec_outcome(task: Task) -> Outcome:
     problems = validate(task.skill_path)
-    errors = [str(problem) for problem in problems if problem.fatal]
+    errors = [str(problem) for problem in problems if problem.severity == "error"]
     kind = VerdictKind.FAILED if errors else VerdictKind.PASSED
     outcome = _outcome(task, Verdict(kind, reason="\n".join(errors) or None))
-    return replace(outcome, notes=tuple(str(problem) for problem in problems if not problem.fatal))
+    return replace(outcome, notes=tuple(str(problem) for problem in problems if problem.severity == "warning"))
 
 
 def _kernel_outcome(
@@ -333,4 +333,3 @@ def _cut_off(student: Student, reply: Reply) -> str:
 
 def _since(started: float) -> float:
     return time.perf_counter() - started
-

@@ -20,7 +20,7 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
-        "upskill(skill, case, student, arm, trial): set on every item of a skill; select with -m \"upskill(arm='skill')\"",
+        "upskill(skill, case, student, arm, trial): on every item of a skill; select with -m \"upskill(arm='skill')\"",
     )
     if settings.requested(config) and not config.option.help:
         from pytest_upskill import session

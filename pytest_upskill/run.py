@@ -7,7 +7,7 @@ from functools import cached_property
 from os.path import relpath
 from typing import TYPE_CHECKING
 
-import pytest
+import pluggy
 
 from pytest_upskill.errors import StudentError
 from pytest_upskill.settings import PROMPTS_STUDENT, Settings
@@ -37,7 +37,7 @@ class Nobody(Student):
 class Run:
     """What collection, items and the controller share. ``seed`` is the session's, from the header."""
 
-    def __init__(self, settings: Settings, seed: int, hook: pytest.HookRelay) -> None:
+    def __init__(self, settings: Settings, seed: int, hook: pluggy.HookRelay) -> None:
         self.settings = settings
         self.seed = seed
         self._hook = hook
@@ -126,4 +126,3 @@ def draw_seed() -> int:
     import secrets
 
     return secrets.randbelow(2**32)
-

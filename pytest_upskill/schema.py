@@ -99,14 +99,18 @@ def _translated(text: str, complaint: str) -> str:
     if "mutable positional args" in complaint:
         return "an argument that is updated in place is not a result as well: write '-> ()'"
     if "alias annotation" in complaint:
-        return f"'{complaint.rpartition(' ')[2]}' is no mark of an argument: one that is updated in place is 'Tensor(a!)'"
+        return (
+            f"'{complaint.rpartition(' ')[2]}' is no mark of an argument: one that is updated in place is 'Tensor(a!)'"
+        )
     return f"'{text}' is not an operator schema such as '{_EXAMPLE}'"
 
 
 def _refuse_name(schema: FunctionSchema, text: str) -> None:
     name = text.partition("(")[0]
     if schema.name.overload_name or schema.name.name.namespace:
-        raise ValueError(f"the operator's name '{name}' has an overload or a namespace; write '{schema.name.name.base}'")
+        raise ValueError(
+            f"the operator's name '{name}' has an overload or a namespace; write '{schema.name.name.base}'"
+        )
 
 
 def _listed(schema: FunctionSchema, text: str) -> list[Any]:
@@ -126,7 +130,9 @@ def _argument(argument: Any) -> Argument:
         raise ValueError(f"argument '{name}' is of type '{kind}', which no kernel here takes; {_USED}")
     mutable = argument.annotation is not None and argument.annotation.is_write
     if argument.annotation is not None and (not mutable or kind != "Tensor"):
-        raise ValueError(f"argument '{name}' is marked '({argument.annotation})'; only 'Tensor(a!)' means something here")
+        raise ValueError(
+            f"argument '{name}' is marked '({argument.annotation})'; only 'Tensor(a!)' means something here"
+        )
     return Argument(name, kind, mutable)  # type: ignore[arg-type]
 
 
@@ -134,7 +140,9 @@ def _results(schema: FunctionSchema) -> tuple[str, ...]:
     names = []
     for index, result in enumerate(schema.returns):
         if str(result.type) != "Tensor" or result.annotation is not None:
-            raise ValueError(f"result '{result}' is not possible here: an operator gives 'Tensor', '(Tensor, Tensor)' or '()'")
+            raise ValueError(
+                f"result '{result}' is not possible here: an operator gives 'Tensor', '(Tensor, Tensor)' or '()'"
+            )
         names.append(result.name or ("out" if len(schema.returns) == 1 else f"out{index}"))
         why = refusal(names[-1])
         if why:

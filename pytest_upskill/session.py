@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pytest_upskill.reporting.view import View
 
 LOOK_AHEAD = 3
-"""So many later items have their replies and builds on the way. Items that ``-x`` then leaves out were asked in vain."""
+"""So many later items have replies and builds on the way. Those that ``-x`` then leaves out were asked in vain."""
 
 NOTHING_DECIDED = 7
 """Exit status where skill items ran and none was decided."""
@@ -65,8 +65,8 @@ class ItemSide:
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Drops items that two arguments named, and notes what comes after each."""
-        seen: set[str] = set()
-        kept = [item for item in items if not isinstance(item, UpskillItem) or not (item.nodeid in seen or seen.add(item.nodeid))]
+        unique = {item.nodeid: item for item in reversed(items) if isinstance(item, UpskillItem)}
+        kept = [item for item in items if not isinstance(item, UpskillItem) or unique[item.nodeid] is item]
         items[:] = kept
         ours = [item for item in kept if isinstance(item, UpskillItem)]
         for index, item in enumerate(ours):
@@ -88,7 +88,7 @@ class ItemSide:
         report = yield
         if isinstance(item, UpskillItem) and item.outcome is not None:
             if call.when == "call" or (call.when == "setup" and report.failed):
-                report.upskill = json.dumps(item.outcome.to_plain())
+                report.__dict__["upskill"] = json.dumps(item.outcome.to_plain())
             if call.when == "setup" and report.failed and item.outcome.verdict.kind is VerdictKind.INFRASTRUCTURE_ERROR:
                 report.longrepr = f"{item.outcome.verdict.reason}\n\nagain: {item.outcome.replay}"
         return report
@@ -118,7 +118,9 @@ class Controller:
         """An xdist hook: workers draw from the controller's seed."""
         node.workerinput[_SEED] = self.run.seed
 
-    def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
+    def pytest_report_teststatus(
+        self, report: pytest.TestReport
+    ) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
         outcome = _outcome_of(report)
         if outcome is None or report.failed:
             return None

@@ -253,7 +253,7 @@ def check_writable(path: Path) -> None:
             path.unlink()
     except OSError as error:
         raise UsageError(
-            f"--upskill-report: {path} cannot be written ({error.strerror}); name a file in a folder that you may write to"
+            f"--upskill-report: {path} cannot be written ({error.strerror}); name a file where you may write"
         ) from None
 
 

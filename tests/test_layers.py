@@ -13,8 +13,8 @@ PACKAGE = Path(__file__).parents[1] / "pytest_upskill"
 
 LAYERS = (
     ("errors", "records"),
-    ("expression", "markdown", "frontmatter", "case", "case_file", "case_fields", "case_sections", "schema", "signature",
-     "skill", "prompt", "extract", "arms", "prompts", "text_case"),
+    ("expression", "markdown", "frontmatter", "identifiers", "spelling", "case", "case_file", "case_fields",
+     "case_sections", "schema", "signature", "skill", "skill_advice", "prompt", "extract", "arms", "prompts", "text_case"),
     ("students",),
     ("native", "build", "cell", "machine"),
     ("oracle",),
@@ -65,7 +65,9 @@ def test_every_module_says_what_it_is_for(path: Path) -> None:
 
 def test_the_process_in_the_cell_imports_nothing_of_ours_and_only_the_standard_library() -> None:
     tree = ast.parse((PACKAGE / "cell" / "worker.py").read_text(encoding="utf-8"))
-    names = {alias.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    names = {
+        alias.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names
+    }
     names |= {(node.module or ".").split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     assert names <= set(sys.stdlib_module_names)
 

@@ -27,6 +27,9 @@ class CompileLimits:
     output_bytes: int = 1 << 20
 
 
+DEFAULT_LIMITS = CompileLimits()
+
+
 @dataclass(frozen=True, slots=True)
 class Compiled:
     """``message`` is empty for a success; ``lasting`` says that the same source would come to the same end."""
@@ -60,7 +63,8 @@ def compile_confined(
 ) -> Compiled:
     """Writes the sources into ``scratch`` and runs a shell script there. Its exit status decides.
 
-    ``path`` are folders for PATH ahead of the system's. Raises ToolchainError or CellError for what is not the source's fault.
+    ``path`` are folders for PATH ahead of the system's. Raises ToolchainError or CellError for what is not the
+    source's fault.
     """
     _write(scratch, sources)
     resources = Resources(int(limits.seconds) + 1, limits.memory, limits.file_size)

@@ -1,7 +1,7 @@
 """Builds kernels for the cpu device with the machine's C++ compiler. Knows no signature and no cell client.
 
-Once per machine and compiler: the device's runtime with the driver, and a precompiled header. Then, for each kernel: the
-rewritten source with the generated entry at its end, compiled in a cell and linked against the runtime.
+Once per machine and compiler: the device's runtime with the driver, and a precompiled header. Then, for each kernel:
+the rewritten source with the generated entry at its end, compiled in a cell and linked against the runtime.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import functools
 import os
 import shlex
 import shutil
-import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +19,7 @@ from pathlib import Path
 
 from pytest_upskill.build import messages, toolchain
 from pytest_upskill.build.cache import Cache, Entry, Made, key_of
-from pytest_upskill.build.compilation import CompileLimits, compile_confined
+from pytest_upskill.build.compilation import DEFAULT_LIMITS, CompileLimits, compile_confined
 from pytest_upskill.cell import process
 from pytest_upskill.cell.client import RUNTIME
 from pytest_upskill.cell.confine import ENVIRONMENT, Confinement
@@ -49,11 +48,9 @@ class Toolkit:
 class HostCompiler:
     """Builds kernels; one for all threads. Nothing is looked for or built before it is needed."""
 
-    def __init__(self, cache: Cache | None = None, limits: CompileLimits = CompileLimits()) -> None:
+    def __init__(self, cache: Cache | None = None, limits: CompileLimits = DEFAULT_LIMITS) -> None:
         self._cache = cache or Cache()
         self._limits = limits
-        self._lock = threading.Lock()
-        self._kept: Toolkit | None = None
 
     def available(self) -> bool:
         """Whether there is a compiler to build with."""
@@ -93,23 +90,17 @@ class HostCompiler:
         )
 
     def prepare(self) -> Toolkit:
-        """Builds the runtime and the precompiled header where the cache lacks them: seconds, once per machine."""
-        with self._lock:
-            if self._kept is None or not self._kept.runtime.exists():
-                self._kept = self._prepare(self.compiler())
-            return self._kept
-
-    def _prepare(self, compiler: toolchain.Compiler) -> Toolkit:
+        """The runtime and the precompiled header, built where the cache lacks them: seconds, once per machine."""
+        compiler = self.compiler()
         identity = self._identity(compiler)
         with ThreadPoolExecutor(2) as pool:
             header = pool.submit(self._cache.get, key_of("header", *identity), functools.partial(_header, compiler))
             runtime = pool.submit(self._cache.get, key_of("runtime", *identity), functools.partial(_runtime, compiler))
-            entries = [self._sound(runtime.result()), self._sound(header.result())]
-        prefix = compiler.program.resolve().parents[1]
+            folders = [self._sound(runtime.result()).folder, self._sound(header.result()).folder]
         return Toolkit(
-            runtime=entries[0].folder / RUNTIME,
-            header=entries[1].folder,
-            readable=(NATIVE, entries[0].folder, entries[1].folder, prefix, compiler.program.parent),
+            runtime=folders[0] / RUNTIME,
+            header=folders[1],
+            readable=(NATIVE, *folders, *compiler.folders),
         )
 
     @staticmethod

@@ -1,4 +1,7 @@
-"""Compilers' messages, cut down to what helps: errors first, the student's lines, no prefixes of ours. Knows only text."""
+"""Compilers' messages, cut down to what helps: errors first, the student's lines, no prefixes of ours.
+
+Knows only text.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +19,16 @@ MOST_WIDTH = 300
 
 _GNU = re.compile(r"^(?P<file>[^\s:][^:]*):(?P<line>\d+):(?:(?P<column>\d+):)?\s*(?P<text>.*)$")
 _NVCC = re.compile(r"^(?P<file>[^\s()][^()]*)\((?P<line>\d+)\):\s*(?P<text>.*)$")
-_SEVERITY = re.compile(r"(?:fatal )?error\b|error:|warning\b|note:|remark\b|Error:")
-_CONTEXT = re.compile(r"^(In file included from|\s+from |In member |In function |At global scope)|^.*: (In (static )?(member )?(function|instantiation|substitution|lambda)|At global scope)")
-_LINKER = re.compile(r"undefined reference|multiple definition|undefined symbol")
+_CONTEXT = re.compile(
+    r"^In file included from|^\s+from |^(?:.*: )?(?:In (?:static |member |copy )*"
+    r"(?:function|constructor|destructor|instantiation|substitution|lambda)|At global scope)|"
+    r"required (?:from|by)|instantiated from"
+)
+_ERROR = re.compile(
+    r"\berror\s*[:#(]|\bfatal error\b|\bError:|Assembler messages|"
+    r"undefined reference|multiple definition|undefined symbol|hidden symbol"
+)
+_WARNING = re.compile(r"\bwarning\s*[:#]")
 _CALL = re.compile(r"(?:::)?([A-Za-z_]\w*(?:<[^()]*?>)?)\(.*upskill_s\)")
 
 
@@ -51,7 +61,7 @@ def _blocks(lines: Sequence[str]) -> Iterator[_Block]:
     block: _Block | None = None
     for line in lines:
         severity = _severity(line)
-        if severity is None and (_CONTEXT.search(line) or "required from" in line or "instantiated from" in line):
+        if severity is None and _CONTEXT.search(line):
             waiting.append(line)
         elif severity in (0, 1):
             if block is not None:
@@ -71,11 +81,11 @@ def _blocks(lines: Sequence[str]) -> Iterator[_Block]:
 
 def _severity(line: str) -> int | None:
     """0 error, 1 warning, 2 note, None for any other line."""
-    if _LINKER.search(line) or re.search(r"\berror\b\s*[:#(]|\bfatal error\b|\bError:|error\s+:|Assembler messages", line):
+    if _ERROR.search(line):
         return 0
-    if re.search(r"\bwarning\b\s*[:#]", line):
+    if _WARNING.search(line):
         return 1
-    return 2 if re.search(r"\bnote:", line) else None
+    return 2 if "note:" in line else None
 
 
 def _readable(line: str, entry: str, internal: Sequence[str]) -> str:

@@ -31,6 +31,12 @@ class Compiler:
     identity: str
     """Changes whenever the program does."""
 
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Where its files lie, should that not be the system's own folders."""
+        real = self.program.resolve().parent
+        return (self.program.parent, real.parent if real.name == "bin" else real)
+
     def describe(self) -> str:
         """As in "g++ 12.2.0"."""
         return f"{'g++' if self.family == 'gcc' else 'clang++'} {self.version}"
@@ -52,6 +58,8 @@ def _find(chosen: str, path: str) -> Compiler:
             raise ToolchainError(f"CXX is {chosen!r}, which is not a program that can be run; correct or unset it")
         return _probe(program)
     problems = []
+    # ccache's links are passed over: it wants a home directory, and we have a cache of our own.
+    path = os.pathsep.join(folder for folder in path.split(os.pathsep) if "ccache" not in folder)
     for name in CANDIDATES:
         program = shutil.which(name, path=path)
         if program is not None:
@@ -73,7 +81,9 @@ def _probe(program: str) -> Compiler:
     banner = _run([program, "--version"]).splitlines()[0]
     version = _version(banner, _run([program, "-dumpfullversion", "-dumpversion"]) if family == "gcc" else banner)
     if int(version.split(".")[0]) < LEAST[family]:
-        raise ToolchainError(f"{program!r} is {family} {version}, older than the least version {LEAST[family]}; {_ADVICE}")
+        raise ToolchainError(
+            f"{program!r} is {family} {version}, older than the least version {LEAST[family]}; {_ADVICE}"
+        )
     path = Path(program).resolve()
     return Compiler(Path(program).absolute(), family, version, f"{path} {path.stat().st_size} {banner}")
 

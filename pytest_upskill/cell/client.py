@@ -15,7 +15,7 @@ from types import TracebackType
 from pytest_upskill.cell import findings
 from pytest_upskill.cell.confine import Confinement
 from pytest_upskill.cell.symbols import Symbols
-from pytest_upskill.cell.worker_process import Limits, WorkerProcess
+from pytest_upskill.cell.worker_process import DEFAULT_LIMITS, Limits, WorkerProcess
 from pytest_upskill.errors import CellError
 from pytest_upskill.records import ITEM_SIZE, Answer, Call, Finding, ScalarArgument, TensorArgument
 from pytest_upskill.signature import Signature
@@ -55,7 +55,7 @@ class Cell:
         library: Path,
         signature: Signature,
         confinement: Confinement,
-        limits: Limits = Limits(),
+        limits: Limits = DEFAULT_LIMITS,
         *,
         worker: WorkerProcess | None = None,
     ) -> None:
@@ -148,9 +148,7 @@ class _Layout:
         self._places: list[tuple[TensorArgument | ScalarArgument, int]] = []
         self.size = 0
         records = [self._place(argument) for argument in call.arguments]
-        header = _HEADER.pack(
-            call.instantiation, len(records), order.kind, order.checks, order.seed, poison, 0
-        )
+        header = _HEADER.pack(call.instantiation, len(records), order.kind, order.checks, order.seed, poison, 0)
         self.request = header + b"".join(records)
         self.size = max(self.size, _ALIGNMENT)
 

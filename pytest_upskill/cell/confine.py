@@ -2,8 +2,8 @@
 
 Knows nothing of what is run. Two levels:
 
-- ``bubblewrap``: namespaces of its own (no network, no other process in sight), a read-only view of the few folders that
-  a compiler or an interpreter needs, no home directory, a small private /tmp, one writable scratch folder;
+- ``bubblewrap``: namespaces of its own (no network, no other process in sight), a read-only view of the few folders
+  that a compiler or an interpreter needs, no home directory, a small private /tmp, one writable scratch folder;
 - ``process``: a process of its own with limits, and nothing hidden from it.
 """
 
@@ -35,6 +35,8 @@ _SYSTEM = (
 )
 _TMP_BYTES = 64 << 20
 _PROBE_SECONDS = 10.0
+_NEWER = ("--unshare-user", "--disable-userns")
+"""Options of bubblewrap 0.8; with them, a process inside cannot make namespaces of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +115,6 @@ def find(program: str | None) -> Confinement:
     return Confinement("process", reason=f"bubblewrap is installed but does not work here: {error}")
 
 
-_NEWER = ("--unshare-user", "--disable-userns")
-
-
 def _options(extra: Sequence[str]) -> tuple[str, ...]:
     # With root's identity and without a read-only /proc/sys, a process could set the host's sysctls from inside.
     private_tmp = ("--size", str(_TMP_BYTES), "--tmpfs", "/tmp") if extra else ("--tmpfs", "/tmp")
@@ -132,7 +131,7 @@ def _system_binds() -> list[str]:
     for name in _SYSTEM:
         path = Path(name)
         if path.is_symlink():
-            words += ["--symlink", os.readlink(path), name]
+            words += ["--symlink", str(path.readlink()), name]
         elif path.exists():
             words += ["--ro-bind", name, name]
     return words

@@ -1,5 +1,7 @@
-"""From a place in a kernel's library to the line of the student's source. The library is untrusted, so binutils reads it
-in a cell as well."""
+"""From a place in a kernel's library to the line of the student's source.
+
+The library is untrusted, so binutils reads it in a cell as well.
+"""
 
 from __future__ import annotations
 

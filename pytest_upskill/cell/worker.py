@@ -1,4 +1,4 @@
-"""The process in which kernels run. Stands alone: it imports the fewest modules of the standard library and nothing else.
+"""The process in which kernels run. Stands alone: it imports the fewest modules of the standard library, nothing else.
 
 Started as ``python -I -S worker.py CONTROL SHARED MEMORY CPU FILE``: two inherited descriptors (a socket that keeps the
 bounds of messages, and the shared memory that tensors travel through) and limits (bytes, seconds, bytes). The

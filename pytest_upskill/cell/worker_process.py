@@ -39,6 +39,9 @@ class Limits:
     file_size: int = 16 << 20
 
 
+DEFAULT_LIMITS = Limits()
+
+
 @dataclass(frozen=True, slots=True)
 class Exchange:
     """What came of one message: the process's reply, or the finding that explains why there is none."""
@@ -50,7 +53,7 @@ class Exchange:
 class WorkerProcess:
     """A worker, started without waiting for it. Raises CellError where it cannot be started."""
 
-    def __init__(self, confinement: Confinement, limits: Limits = Limits()) -> None:
+    def __init__(self, confinement: Confinement, limits: Limits = DEFAULT_LIMITS) -> None:
         self._limits = limits
         self._kept = bytearray()
         self._printed = 0

@@ -64,7 +64,9 @@ class Reference:
     def _check_unchanged(self, passed: Mapping[str, Value], versions: Mapping[str, int]) -> None:
         for name, version in versions.items():
             if passed[name]._version != version:  # type: ignore[union-attr]
-                raise self.error(f"changes its argument '{name}' in place; write 'Tensor(a!) {name}' in 'op', or change a copy")
+                raise self.error(
+                    f"changes its argument '{name}' in place; write 'Tensor(a!) {name}' in 'op', or change a copy"
+                )
 
     def _results(self, returned: object, circumstances: str) -> tuple[torch.Tensor, ...]:
         wanted = len(self.op.results)
@@ -75,7 +77,9 @@ class Reference:
             raise self.error(f"returned {len(results)} results where 'op' has {wanted} ({', '.join(self.op.results)})")
         for name, result in zip(self.op.results, results, strict=True):
             if not isinstance(result, torch.Tensor):
-                raise self.error(f"returned {type(result).__name__} for '{name}', which must be a tensor ({circumstances})")
+                raise self.error(
+                    f"returned {type(result).__name__} for '{name}', which must be a tensor ({circumstances})"
+                )
             if dtype_name(result.dtype) not in DTYPE:
                 raise self.error(
                     f"returned dtype {dtype_name(result.dtype)} for '{name}'; a kernel can return {', '.join(DTYPE)}"
@@ -105,9 +109,7 @@ def cast(arguments: Mapping[str, Value], dtype: torch.dtype) -> dict[str, Value]
     }
 
 
-def run_eager(
-    reference: Reference, arguments: Mapping[str, Value], example: Example
-) -> dict[str, torch.Tensor] | None:
+def run_eager(reference: Reference, arguments: Mapping[str, Value], example: Example) -> dict[str, torch.Tensor] | None:
     """The reference in the example's own dtype; None where an operator lacks that dtype."""
     try:
         return reference.run(arguments, example.dims, DTYPE[example.dtype], f"on {example}")
@@ -136,9 +138,7 @@ def _dtypes(reference: Reference, source: Source, dtype: str) -> dict[str, str]:
     if eager is not None:
         return {name: dtype_name(value.dtype) for name, value in eager.items()}
     single = reference.run(cast(arguments, torch.float32), example.dims, torch.float32, f"on {example}, in float32")
-    return {
-        name: dtype if value.dtype == torch.float32 else dtype_name(value.dtype) for name, value in single.items()
-    }
+    return {name: dtype if value.dtype == torch.float32 else dtype_name(value.dtype) for name, value in single.items()}
 
 
 def _settled(reference: Reference, result: str, found: list[tuple[str, dict[str, str]]]) -> str | None:
@@ -191,4 +191,3 @@ def _output_elements(reference: Reference, source: Source, example: Example) -> 
     arguments = cast(source.arguments(example), torch.float64)
     outputs = reference.run(arguments, example.dims, torch.float64, f"on {example}")
     return sum(outputs[name].numel() for name in reference.op.results)
-

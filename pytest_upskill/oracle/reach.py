@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import prod
 
 import torch
 
@@ -112,8 +111,3 @@ def _share(support: Support, size: int, other: Support) -> bool:
         return False
     both = sum(int(torch.count_nonzero(a & b)) for a, b in zip(support, other, strict=True))
     return both >= 2 and 2 * both > min(size, _size(other))
-
-
-def elements(shape: Index) -> int:
-    """Elements of a shape."""
-    return prod(shape)

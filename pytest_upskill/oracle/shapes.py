@@ -199,7 +199,9 @@ class _Chooser:
             options = scalar_options(scalar, dims)
             if isinstance(scalar.values, Range):
                 low, high = options
-                wanted = ladder.of_range(low, high).pick(step) if low >= 0 else low + (high - low + 1) * step // ladder.STEPS
+                wanted = (
+                    ladder.of_range(low, high).pick(step) if low >= 0 else low + (high - low + 1) * step // ladder.STEPS
+                )
                 value = self._repaired(scalar.name, wanted, low, high, known)
             else:
                 rotated = options[len(options) * step // ladder.STEPS :] + options
@@ -248,7 +250,10 @@ class _Chooser:
         relevant = [c for c in self.case.where if name in c.names and c.names <= {*known, name}]
         if not relevant:
             return wanted
-        below, above = range(wanted, max(low, wanted - _PROBES) - 1, -1), range(wanted + 1, min(high, wanted + _PROBES) + 1)
+        below, above = (
+            range(wanted, max(low, wanted - _PROBES) - 1, -1),
+            range(wanted + 1, min(high, wanted + _PROBES) + 1),
+        )
         related = [value for value in known.values() if low <= value <= high]
         for value in (*below, *above, *related, low, high):
             if all(condition.evaluate({**known, name: value}) for condition in relevant):

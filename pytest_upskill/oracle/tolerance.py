@@ -61,23 +61,33 @@ def declared(case: Case, example: Example, gold: torch.Tensor) -> torch.Tensor |
     return None if own is None else own.atol + own.rtol * gold.abs()
 
 
-def bounds(reference: Reference, runs: Runs) -> dict[str, torch.Tensor]:
-    """The bound of every element of every floating output, in float64. Raises CaseError, Unstable."""
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """``allowed`` is the largest error that passes, per element; ``explained`` is its part that the inputs' own
+    conditioning makes (floor and K * spread), in float64."""
+
+    allowed: torch.Tensor
+    explained: torch.Tensor
+
+
+def bounds(reference: Reference, runs: Runs) -> dict[str, Bound]:
+    """The bound of every element of every floating output. Raises CaseError, Unstable."""
     own = {name: declared(reference.case, runs.example, runs.gold[name]) for name in runs.dtypes}
     if all(bound is not None for bound in own.values()):
-        return {name: bound for name, bound in own.items() if bound is not None}
+        return {name: Bound(bound, bound) for name, bound in own.items() if bound is not None}
     circumstances = f"on {runs.example}"
     reach = measure(reference, runs.exact, runs.example.dims, circumstances)
     measured = _Measured(reference, runs)
     return {name: _bound(measured, name, dtype, reach[name]) for name, dtype in runs.dtypes.items()}
 
 
-def _bound(measured: _Measured, name: str, dtype: str, reach: Reach) -> torch.Tensor:
+def _bound(measured: _Measured, name: str, dtype: str, reach: Reach) -> Bound:
     natural = measured.natural[name]
     axes = tuple(axis for axis in reach.axes if axis < natural.dim())
     if natural.dim() and natural.numel() and axes:
         natural = natural.amax(dim=axes, keepdim=True)
-    return floor(measured.gold[name], dtype) + 2 * natural + reach.terms * measured.spread[name]
+    explained = floor(measured.gold[name], dtype) + reach.terms * measured.spread[name]
+    return Bound(explained + 2 * natural, explained)
 
 
 class _Measured:
@@ -91,7 +101,9 @@ class _Measured:
         self.double = bool(tensors) and all(tensor.dtype == torch.float64 for tensor in tensors)
         self.natural = {name: self._first_natural(name) for name in self.names}
         self.spread = {name: torch.zeros_like(self.gold[name]) for name in self.names}
-        self._limits = {name: limits for name in runs.arguments if (limits := _limits(reference.case, name, runs.example))}
+        self._limits = {
+            name: limits for name in runs.arguments if (limits := _limits(reference.case, name, runs.example))
+        }
         self._randomly()
         self._upwards()
 
@@ -115,7 +127,7 @@ class _Measured:
         for draw in range(DRAWS):
             gold = self._perturbed(lambda name, draw=draw: (bits[name] >> draw) & 1)  # type: ignore[misc]
             for name in self.names:
-                squares[name] += _distance(gold[name], self.gold[name]).square()
+                squares[name] += _movement(gold[name], self.gold[name]).square()
         for name in self.names:
             self.spread[name] = (squares[name] / DRAWS).sqrt()
 
@@ -140,7 +152,7 @@ class _Measured:
         }
         gold = self._run(moved, torch.float64)
         for name in self.names:
-            self.spread[name] = torch.maximum(self.spread[name], _distance(gold[name], self.gold[name]))
+            self.spread[name] = torch.maximum(self.spread[name], _movement(gold[name], self.gold[name]))
 
     def _moved(self, name: str, value: Value, signs: Callable[[str], torch.Tensor]) -> Value:
         if not isinstance(value, torch.Tensor) or not value.is_floating_point():
@@ -187,6 +199,12 @@ def _distance(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
         return distance
     distance = torch.where(torch.isfinite(one), distance, torch.inf)
     return torch.where(torch.isfinite(other), distance, 0.0)
+
+
+def _movement(moved: torch.Tensor, gold: torch.Tensor) -> torch.Tensor:
+    """How far gold moved; 0 where a number was left for something else, as at the edge of a square root's domain."""
+    distance = (moved - gold).abs()
+    return distance if bool(torch.isfinite(distance).all()) else distance.nan_to_num(0.0, 0.0, 0.0)
 
 
 def _limits(case: Case, name: str, example: Example) -> tuple[float, float] | None:

@@ -204,7 +204,9 @@ class Source:
     def _tensor(self, tensor: TensorSpec, example: Example, attempt: int, random: torch.Generator) -> torch.Tensor:
         size, dtype = shape_of(tensor, example.dims), tensor.dtype or example.dtype
         if min(size, default=0) < 0:
-            message = f"case '{self.case.name}': '{tensor.name}' has the shape {list(size)} for {example}; narrow 'dims'"
+            message = (
+                f"case '{self.case.name}': '{tensor.name}' has the shape {list(size)} for {example}; narrow 'dims'"
+            )
             raise CaseError(message, self.case.path)
         values = tensor.values
         if isinstance(values, Range):
@@ -241,7 +243,9 @@ class Source:
         torch.manual_seed(stable_hash("inputs", example, attempt))
         made = self.inputs(taken, f"on {example}")
         if not isinstance(made, dict):
-            raise self._bad(f"returned {type(made).__name__}; it must return a dict of argument name to tensor or number")
+            raise self._bad(
+                f"returned {type(made).__name__}; it must return a dict of argument name to tensor or number"
+            )
         return {str(name): self._checked(str(name), value, example) for name, value in made.items()}
 
     def _checked(self, name: str, value: object, example: Example) -> Value:
@@ -253,7 +257,9 @@ class Source:
             return self._checked_scalar(argument, value)
         wanted, dtype = shape_of(argument, example.dims), argument.dtype or example.dtype
         if not isinstance(value, torch.Tensor):
-            raise self._bad(f"returned {type(value).__name__} for '{name}'; it must be a tensor of shape {list(wanted)}")
+            raise self._bad(
+                f"returned {type(value).__name__} for '{name}'; it must be a tensor of shape {list(wanted)}"
+            )
         if tuple(value.shape) != wanted or value.dtype != DTYPE[dtype]:
             found = f"shape {list(value.shape)} and dtype {dtype_name(value.dtype)}"
             raise self._bad(f"returned '{name}' with {found}; 'args' says {list(wanted)} and {dtype} (on {example})")

@@ -21,24 +21,29 @@ _UNDER = "    "
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """What a row shows, from rich to poor; the first one that fits is used for the whole run."""
+    """How much a row holds; what it does not is said below it. ``name`` is the columns that a name may take."""
 
-    chart: bool
-    both: bool
-    tail: bool
-    name: int
+    name: int = 40
+    chart: bool = False
+    both: bool = False
+    """Average assertions of the baseline, too."""
+    spent: bool = True
+    assertions: bool = True
 
 
 _LAYOUTS = (
-    _Layout(chart=True, both=True, tail=True, name=40),
-    _Layout(chart=True, both=False, tail=True, name=40),
-    _Layout(chart=False, both=True, tail=True, name=40),
-    _Layout(chart=False, both=False, tail=True, name=40),
-    _Layout(chart=False, both=False, tail=True, name=_MIN_NAME + 4),
-    _Layout(chart=False, both=False, tail=True, name=_MIN_NAME),
-    _Layout(chart=False, both=False, tail=False, name=_MIN_NAME + 4),
-    _Layout(chart=False, both=False, tail=False, name=_MIN_NAME),
+    _Layout(chart=True, both=True),
+    _Layout(chart=True),
+    _Layout(both=True),
+    _Layout(),
+    _Layout(name=_MIN_NAME + 4),
+    _Layout(name=_MIN_NAME),
+    _Layout(name=_MIN_NAME + 4, spent=False),
+    _Layout(name=_MIN_NAME, spent=False),
+    _Layout(name=_MIN_NAME, spent=False, assertions=False),
+    _Layout(name=8, spent=False, assertions=False),
 )
+"""From rich to poor; the first one that fits is used for the whole run."""
 
 
 def comparison_lines(view: View, ink: Ink, problems: Callable[[SkillView, Ink], Iterator[str]]) -> Iterator[str]:
@@ -104,12 +109,23 @@ def has_valid_spec(skill: SkillView) -> bool:
 def _student_lines(student: StudentView, table: Table, layout: _Layout, ink: Ink) -> Iterator[str]:
     for cells in _rows(student, layout, ink):
         yield table.line(cells, ink)
-    if not layout.tail:
-        spent = [f"{_tokens(_all_tokens(student))} tokens", _cost(student), _time(student)]
-        yield _UNDER + ink.paint(", ".join(text for text in spent if text), "dim")
+    below = ", ".join(_below(student, layout, ink))
+    if below:
+        yield _UNDER + ink.paint(ink.elide(below, ink.width - len(_UNDER)), "dim")
     yield from _first_failed(student, ink)
     for row in student.arms:
         yield from _undecided(row, ink)
+
+
+def _below(student: StudentView, layout: _Layout, ink: Ink) -> Iterator[str]:
+    """What the columns had no room for."""
+    if not layout.assertions:
+        assertions = _assertions(student.arm(SKILL_ARM), student.arm(BASELINE_ARM), ink)
+        yield from [f"{assertions} assertions"] if assertions else []
+    if not layout.spent:
+        tokens = _tokens(_all_tokens(student))
+        yield from [f"{tokens} tokens"] if tokens else []
+        yield from (text for text in (_cost(student), _time(student)) if text)
 
 
 def _first_failed(student: StudentView, ink: Ink) -> Iterator[str]:
@@ -142,13 +158,14 @@ def _rows(student: StudentView, layout: _Layout, ink: Ink) -> Iterator[Row]:
         "name": Cell(" " + ink.elide_middle(student.name, layout.name)),
         "control": _rate(baseline),
         "skill": _rate(skill, bold=True),
-        "assertions": Cell(_assertions(skill or baseline, baseline if layout.both and skill else None, ink)),
     }
+    if layout.assertions:
+        row["assertions"] = Cell(_assertions(skill or baseline, baseline if layout.both and skill else None, ink))
     if baseline is not None:
         row |= _lift_cells(student.lift(BASELINE_ARM), skill, baseline, layout, ink)
     if skill is not None:
         row["interval"] = Cell(_rate_interval(skill.interval))
-    if layout.tail:
+    if layout.spent:
         row |= {
             "tokens": Cell(_tokens(_all_tokens(student))),
             "cost": Cell(_cost(student)),
@@ -156,10 +173,12 @@ def _rows(student: StudentView, layout: _Layout, ink: Ink) -> Iterator[Row]:
         }
     yield row
     for control in student.controls:
-        label = ink.elide_middle(f"{control.arm}", layout.name - 2)
+        label = ink.elide_middle(control.arm, layout.name - 2)
         cells = {"name": Cell("   " + label, ("dim",)), "control": _rate(control)}
-        yield {**cells, **_lift_cells(student.lift(control.arm), skill, control, layout, ink),
-               "assertions": Cell(_assertions(control, None, ink), ("dim",))}  # fmt: skip
+        cells |= _lift_cells(student.lift(control.arm), skill, control, layout, ink)
+        if layout.assertions:
+            cells["assertions"] = Cell(_assertions(control, None, ink), ("dim",))
+        yield cells
 
 
 def _rate(row: SummaryRow | None, bold: bool = False) -> Cell:

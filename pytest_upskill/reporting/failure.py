@@ -23,6 +23,8 @@ _LABEL = 10
 _ERROR_LINE = re.compile(r"\b(?:fatal )?error\b|undefined reference", re.IGNORECASE)
 _WORDS = re.compile(r"(?:[^\s'\"\\]|\\.|'[^']*'|\"[^\"]*\"|['\"])+")
 """The words of a shell command, with their quotes."""
+_TOLD_BELOW = "; the worst is "
+"""From here on a message repeats what the view shows in lines of its own."""
 _WORST_KNOWN = ("output", "index", "expected", "got", "error", "bound")
 
 
@@ -69,8 +71,8 @@ def _claim(outcome: Outcome, first: Assertion | None, ink: Ink) -> Iterator[str]
     found = outcome.verdict.counterexample
     name = first.name if first else "failed"
     message = (first.message if first else outcome.verdict.reason) or (found.message if found else "")
-    if found and not found.reproducible and "reproducible" not in message:
-        message += "\nnot reproducible: a second run of the same input passed; the kernel keeps state, or races"
+    if found and found.worst:
+        message = message.partition(_TOLD_BELOW)[0]
     head = f"{ink.sign('cross')} {name}"
     lines = _message(name, message, ink)
     if len(lines) == 1 and len(head) + 2 + measure(lines[0]) <= ink.width:
@@ -83,7 +85,7 @@ def _claim(outcome: Outcome, first: Assertion | None, ink: Ink) -> Iterator[str]
 def _message(name: str, message: str, ink: Ink) -> list[str]:
     if name == "compiles":
         return _compiler(message, ink)
-    limit = 10 if name in ("reply", "contract", "failed") else 5
+    limit = 10 if name in ("reply", "contract", "failed") else 4
     return [f"  {line}" for line in ink.wrap(message, ink.width - 2, limit)]
 
 
@@ -108,7 +110,11 @@ def _evidence(found: Counterexample | None, ink: Ink) -> Iterator[str]:
     for line_number, line in enumerate(ink.wrap(str(found.example), ink.width - _LABEL - 2, 2)):
         yield _field("" if line_number else "example", ink.paint(line, "bold"), ink)
     if found.worst:
-        yield from _worst(found.worst, ink)
+        yield from _worst({name: entry for name, entry in found.worst.items() if entry not in (None, "None")}, ink)
+    if not found.reproducible:
+        again = "not reproducible: the same input passed when run again; the kernel keeps state, or races"
+        for line_number, line in enumerate(ink.wrap(again, ink.width - _LABEL - 2, 2)):
+            yield _field("" if line_number else "again", ink.paint(line, "yellow"), ink)
 
 
 def _worst(worst: Mapping[str, Any], ink: Ink) -> Iterator[str]:
@@ -126,22 +132,27 @@ def _worst(worst: Mapping[str, Any], ink: Ink) -> Iterator[str]:
 
 
 def _element(worst: Mapping[str, Any]) -> str:
-    index = worst.get("index")
-    if index is None:
-        return str(worst.get("output"))
-    inside = ", ".join(map(str, index)) if isinstance(index, tuple | list) else str(index).strip("[]()")
-    return f"{worst.get('output', 'out')}[{inside.rstrip(',')}]"
+    output, index = str(worst.get("output", "out")), worst.get("index")
+    inside = ", ".join(map(str, index)) if isinstance(index, tuple | list) else str(index or "").strip("[](), ")
+    return f"{output}[{inside}]" if inside else output
 
 
 def _error(worst: Mapping[str, Any]) -> str:
     error, bound = worst.get("error"), worst.get("bound")
-    if bound is None:
-        return value(error)
+    if bound is None or error is None:
+        return value(error) if bound is None else f"{value(bound)} is allowed"
     text = f"{value(error)}, where {value(bound)} is allowed"
-    if isinstance(error, int | float) and isinstance(bound, int | float) and bound > 0 and error / bound < 1e9:
-        times = error / bound
-        return f"{text}: {times:.3g} times the bound" if times > 1 else text
-    return text
+    times = _ratio(error, bound)
+    return text if times is None else f"{text}: {times:.3g} times the bound"
+
+
+def _ratio(error: Any, bound: Any) -> float | None:
+    """How often the bound goes into the error; None where that says nothing."""
+    try:
+        times = float(error) / float(bound)
+    except (ValueError, TypeError, ZeroDivisionError):
+        return None
+    return times if 1 < times < 1e9 else None
 
 
 def _field(label: str, text: str, ink: Ink) -> str:

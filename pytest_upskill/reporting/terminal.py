@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pytest_upskill.records import ItemKind, Outcome, VerdictKind
 from pytest_upskill.reporting.comparison import VALID, comparison_lines, has_valid_spec
 from pytest_upskill.reporting.failure import failure_lines
-from pytest_upskill.reporting.ink import Ink, pad, plural
+from pytest_upskill.reporting.ink import Ink, measure, pad, plural
 from pytest_upskill.reporting.table import Cell, flow
 from pytest_upskill.reporting.view import SkillView, View
 
@@ -53,11 +53,12 @@ def _rule(title: str, ink: Ink) -> str:
 def _self_check(skill: SkillView, ink: Ink) -> Iterator[str]:
     judged = skill.judged
     passed = sum(item.verdict.kind is VerdictKind.PASSED for item in judged)
-    name = ink.paint(ink.elide_middle(skill.name, ink.width // 2), "bold")
+    name = ink.paint(ink.elide_middle(skill.name, ink.width - 46), "bold")
     good = "green" if passed == len(judged) else "red"
     verb = "passes its" if len(judged) == 1 else "pass their"
     claim = f"{passed} of {plural(len(judged), 'case')} {verb} own solution" if judged else "no case"
-    valid = "  " + ink.paint(VALID, "dim") if has_valid_spec(skill) else ""
+    fits = measure(skill.name) + len(claim) + len(VALID) + 4 <= ink.width
+    valid = "  " + ink.paint(VALID, "dim") if fits and has_valid_spec(skill) else ""
     yield f"{name}  {ink.paint(claim, good, 'bold')}{valid}"
     yield from _problems(skill, ink)
     yield from flow([_assertion(one, counts, ink) for one, counts in _by_assertion(judged)], ink, 2)

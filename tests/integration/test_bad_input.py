@@ -25,9 +25,7 @@ def broken(bench: Workbench, old: str, new: str) -> pytest.RunResult:
     ],
     ids=["broken-yaml", "unknown-key", "unknown-dim", "reserved-name", "syntax-error"],
 )
-def test_a_broken_case_is_one_red_item_and_the_others_go_on(
-    bench: Workbench, old: str, new: str, message: str
-) -> None:
+def test_a_broken_case_is_one_red_item_and_the_others_go_on(bench: Workbench, old: str, new: str, message: str) -> None:
     result = broken(bench, old, new)
     result.assert_outcomes(passed=2, failed=1)
     result.stdout.fnmatch_lines([message])
@@ -67,7 +65,10 @@ def test_advice_on_a_skill_is_a_warning_and_not_a_failure(bench: Workbench) -> N
     [
         ("I would rather not.", "reply:"),
         ("```cuda\n__global__ void other() {}\n```\n", "contract:"),
-        ("```cuda\n" + kernel("scale").replace("float factor, int64_t n, cuda", "int64_t n, cuda") + "```\n", "contract:"),
+        (
+            "```cuda\n" + kernel("scale").replace("float factor, int64_t n, c", "int64_t n, c") + "```\n",
+            "contract:",
+        ),
         ("```cuda\n" + kernel("scale").replace("const int64_t i =", "const int64_t j =") + "```\n", "compiles:"),
     ],
     ids=["no-block", "another-function", "another-signature", "does-not-compile"],
@@ -81,9 +82,7 @@ def test_what_a_reply_lacks_is_named_by_its_first_failed_assertion(
     result.stdout.fnmatch_lines([f"FAILED *scale?files-skill? - {assertion}*"])
 
 
-def test_no_compiler_is_an_error_that_says_what_to_install(
-    bench: Workbench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_compiler_is_an_error_that_says_what_to_install(bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     monkeypatch.setenv("UPSKILL_CACHE_DIR", str(bench.root / "cache"))
     monkeypatch.delenv("CXX", raising=False)

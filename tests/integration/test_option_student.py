@@ -8,7 +8,7 @@ from .conftest import Workbench, kernel
 
 
 @pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["alone", "two-workers"])
-def test_the_skill_arm_passes_and_the_baseline_is_reported_but_does_not_fail(bench: Workbench, workers: list[str]) -> None:
+def test_the_skill_arm_decides_and_the_baseline_is_reported(bench: Workbench, workers: list[str]) -> None:
     bench.right_with_the_skill()
     result = bench.run("skills", "--upskill-student=files:answers", "-v", *workers)
     assert result.ret == 0

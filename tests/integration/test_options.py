@@ -75,7 +75,10 @@ def test_the_header_prints_the_seed_and_the_seed_repeats_the_run(bench: Workbenc
 def test_an_example_is_judged_alone(bench: Workbench) -> None:
     bench.answer("scale", "skill", kernel("scale", limit="n - 1"))
     result = bench.run(
-        "skills/tiny/evals/scale.md", STUDENT, "--upskill-example=n=12 dtype=float16 seed=3", "--upskill-report=out.json"
+        "skills/tiny/evals/scale.md",
+        STUDENT,
+        "--upskill-example=n=12 dtype=float16 seed=3",
+        "--upskill-report=out.json",
     )
     result.assert_outcomes(failed=1)
     item = json.loads((bench.root / "out.json").read_text(encoding="utf-8"))["items"][0]

@@ -10,7 +10,7 @@ import os
 import signal
 import threading
 
-import xllamacpp
+import xllamacpp  # type: ignore[import-untyped]
 
 
 def main() -> None:

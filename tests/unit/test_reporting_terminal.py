@@ -1,5 +1,6 @@
 """The summary, as whole texts: what people see at the end of a run."""
 
+# ruff: noqa: RUF001 - the texts hold the signs that people see
 from __future__ import annotations
 
 import re
@@ -155,19 +156,19 @@ def test_one_case_alone_is_singular() -> None:
 def test_the_interval_of_a_rate_stands_in_where_nothing_is_compared() -> None:
     text = summary(passing("glm-4.7", "skill", 7))
     assert "95% interval" in text
-    assert "7/8 88%  53% to 98%" in text
+    assert "7/8  88%  53% to 98%" in text
     assert "lift" not in text.lower()
 
 
 def test_arms_without_the_skill_have_no_lift() -> None:
     text = summary(passing("glm-4.7", "baseline", 7))
-    assert "7/8 88%" in text
+    assert "7/8  88%" in text
     assert "with skill" not in text
 
 
 def test_one_pair_shows_its_lift_without_an_interval() -> None:
     text = summary([outcome(), outcome(arm="baseline", failed={"reply": "none"})])
-    assert re.search(r"▲ \+100 +9\.0/9", text)
+    assert re.search(r"▲ \+100 +8\.0", text), text
 
 
 def test_a_loss_points_down() -> None:

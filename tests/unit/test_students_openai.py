@@ -404,9 +404,10 @@ def test_a_reply_that_trickles_on_past_the_timeout_is_left(pupil: Any, monkeypat
 def test_closing_ends_a_wait_that_is_under_way() -> None:
     with endpoint(Refusal(429, headers={"Retry-After": "500"})) as server, ThreadPoolExecutor(1) as pool:
         student = OpenAIStudent(StudentConfig(name="pupil", provider="openai", model="m", base_url=server.url))
+        waiting, really_wait = threading.Event(), student._sleep
+        student._sleep = lambda seconds: (waiting.set(), really_wait(seconds))
         open_question = pool.submit(student.ask, question(), CASE)
-        while not server.questions:
-            time.sleep(0.005)
+        assert waiting.wait(10)
         student.close()
         with pytest.raises(StudentError, match="the run was ended before the question was asked"):
             open_question.result(timeout=10)

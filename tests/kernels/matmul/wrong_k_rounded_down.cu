@@ -17,7 +17,7 @@ __global__ void matmul_kernel(scalar_t* out, const scalar_t* a, const scalar_t* 
   const int tx = threadIdx.x, ty = threadIdx.y;
   const int64_t row = static_cast<int64_t>(blockIdx.y) * kTile + ty, col = static_cast<int64_t>(blockIdx.x) * kTile + tx;
   float sum = 0.0f;
-  for (int64_t start = 0; start + kTile <= std::max<int64_t>(k, kTile) && start < k; start += kTile) {
+  for (int64_t start = 0; start < k && start + kTile <= (k < kTile ? kTile : k); start += kTile) {
     // Elements outside the matrices count as zero; every thread stays for the barriers.
     as[ty][tx] = row < m && start + tx < k ? static_cast<float>(a[row * k + start + tx]) : 0.0f;
     bs[ty][tx] = start + ty < k && col < n ? static_cast<float>(b[(start + ty) * n + col]) : 0.0f;

@@ -19,10 +19,10 @@ using if_loadable = std::enable_if_t<std::is_trivially_copyable_v<T> && !std::is
   UPSKILL_CPU_INLINE ::upskill::cpu::if_loadable<T> name(const T* p) { \
     return *p;                                                         \
   }
-#define UPSKILL_CPU_STORE(name)                                                        \
-  template <class T>                                                                   \
-  UPSKILL_CPU_INLINE void name(T* p, ::upskill::cpu::if_loadable<T> value) {           \
-    *p = value;                                                                        \
+#define UPSKILL_CPU_STORE(name)                                              \
+  template <class T>                                                         \
+  UPSKILL_CPU_INLINE void name(T* p, ::upskill::cpu::if_loadable<T> value) { \
+    *p = value;                                                              \
   }
 
 UPSKILL_CPU_LOAD(__ldg)

@@ -7,9 +7,13 @@
 
 #include "keywords.h"
 
-#define UPSKILL_CPU_MINMAX(A, B, R)                                                                                 \
-  UPSKILL_CPU_INLINE R min(A a, B b) { return static_cast<R>(a) < static_cast<R>(b) ? static_cast<R>(a) : static_cast<R>(b); } \
-  UPSKILL_CPU_INLINE R max(A a, B b) { return static_cast<R>(a) > static_cast<R>(b) ? static_cast<R>(a) : static_cast<R>(b); }
+#define UPSKILL_CPU_MINMAX(A, B, R)                                                       \
+  UPSKILL_CPU_INLINE R min(A a, B b) {                                                    \
+    return static_cast<R>(a) < static_cast<R>(b) ? static_cast<R>(a) : static_cast<R>(b); \
+  }                                                                                       \
+  UPSKILL_CPU_INLINE R max(A a, B b) {                                                    \
+    return static_cast<R>(a) > static_cast<R>(b) ? static_cast<R>(a) : static_cast<R>(b); \
+  }
 
 UPSKILL_CPU_MINMAX(int, int, int)
 UPSKILL_CPU_MINMAX(unsigned int, unsigned int, unsigned int)

@@ -1,0 +1,84 @@
+// The threads of one block: who runs, who waits for what. One block exists at a time.
+//
+// A block starts as a plain loop over its threads, on one stack. The first thread that needs another (a barrier, a warp
+// operation) turns the rest into fibers. Most kernels without barriers never get there.
+#pragma once
+
+#include <cstdint>
+
+#include "launch.h"
+#include "vector_types.h"
+
+namespace upskill::cpu {
+
+enum class State : uint8_t { fresh, runnable, at_barrier, in_warp_call, converging, finished };
+
+struct WarpCall {
+  int operation;
+  uint32_t mask;
+  uint64_t value;
+  int source;
+  int line;
+};
+
+struct Thread {
+  void* stack_pointer;
+  WarpCall call;
+  uint64_t result;
+  uintptr_t pc;  // where it waits, and the line of that
+  int line;
+  State state;
+};
+
+struct Warp {
+  uint32_t alive;    // lanes that exist and have not returned
+  uint32_t waiting;  // lanes in a warp call
+};
+
+struct Barrier {
+  int line;
+  uintptr_t pc;
+  int arrived;
+  int holding;     // arrivals with a true predicate
+  int attendance;  // how many met at the barrier before
+  bool mixed;      // arrivals at different lines
+  int generation;
+  struct {
+    int holding;
+    bool all;
+  } results[2];  // of the last two generations: a slow thread may still read the older one
+};
+
+struct Block {
+  Thread threads[max_threads];
+  Warp warps[max_threads / warp_size];
+  uint3 indices[max_threads];         // threadIdx of each thread
+  uint16_t thread_at[max_threads];    // the order in which threads get their turn, and its inverse
+  uint16_t position_of[max_threads];
+  uint32_t runnable[max_threads / warp_size];  // bits by position
+  Barrier barrier;
+  int size, alive, current;
+  bool fibers;
+};
+
+extern Block block;
+
+// Called once for each launch, and once for each block; run_block returns when all threads have, or on an abort.
+void shape_block(dim3 shape);
+void run_block();
+
+// From within a thread.
+void need_fibers();
+void make_runnable(int thread);
+void suspend(State why);
+void yield();
+[[noreturn]] void leave_block();
+
+// In warp.cpp: lets calls go on that waited for a lane which has returned; and __activemask, once nothing else can run.
+void settle_warp_calls(int warp);
+bool converge();
+
+inline int lane_of(int thread) { return thread % warp_size; }
+inline int warp_of(int thread) { return thread / warp_size; }
+
+}  // namespace upskill::cpu

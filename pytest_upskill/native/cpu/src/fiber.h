@@ -1,0 +1,24 @@
+// Stacks for the threads of a block, and the switch between them. Knows nothing of CUDA.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace upskill::cpu {
+
+// Memory of all stacks together, so that accesses to them are recognised.
+struct StackArea {
+  uintptr_t begin;
+  size_t bytes;
+};
+
+// Makes sure that the stacks 0 to count - 1 exist.
+StackArea reserve_stacks(int count);
+
+// A fresh stack, on which `entry` starts at the first switch to the returned stack pointer. `entry` never returns.
+void* prepare_stack(int index, void (*entry)());
+
+}  // namespace upskill::cpu
+
+// Saves the callee-saved registers, stores the stack pointer in *save, and goes on where `to` was saved.
+extern "C" void upskill_cpu_switch(void** save, void* to);

@@ -1,0 +1,125 @@
+#include "launch.h"
+
+#include <algorithm>
+
+#include "block.h"
+#include "memory.h"
+#include "module.h"
+#include "upskill_cpu/builtins.h"
+#include "upskill_cpu/launch.h"
+
+uint3 threadIdx, blockIdx;
+dim3 blockDim, gridDim;
+alignas(1024) char upskill_cpu_dynamic_shared[upskill::cpu::max_dynamic_shared + 4096];
+
+namespace upskill::cpu {
+
+Launch launch;
+Configuration configuration;
+
+namespace {
+
+size_t allowed_dynamic_shared = default_dynamic_shared;
+
+std::string describe(const dim3& grid, const dim3& block, size_t shared) {
+  return format("<<<(%u,%u,%u), (%u,%u,%u), %zu>>>", grid.x, grid.y, grid.z, block.x, block.y, block.z, shared);
+}
+
+// The rule that a configuration breaks, or nullptr.
+const char* broken_rule(const dim3& grid, const dim3& block) {
+  if (grid.x == 0 || grid.y == 0 || grid.z == 0) return "a grid has at least one block in each dimension";
+  if (grid.x > 0x7fffffffu || grid.y > 65535 || grid.z > 65535)
+    return "a grid has at most 2147483647 x 65535 x 65535 blocks";
+  if (block.x == 0 || block.y == 0 || block.z == 0) return "a block has at least one thread in each dimension";
+  if (block.x > 1024 || block.y > 1024 || block.z > 64) return "a block has at most 1024 x 1024 x 64 threads";
+  if (uint64_t{block.x} * block.y * block.z > max_threads) return "a block has at most 1024 threads";
+  return nullptr;
+}
+
+cudaError_t refuse(cudaError_t error, const char* kernel, const std::string& shape, const std::string& rule) {
+  set_error(error);
+  report(Assertion::runs, "launch-error", 0, format("launch of %s%s failed: %s", kernel, shape.c_str(), rule.c_str()));
+  return error;
+}
+
+cudaError_t check(const char* kernel, const dim3& grid, const dim3& block, size_t shared) {
+  const std::string shape = describe(grid, block, shared);
+  if (launch.running) return refuse(cudaErrorNotSupported, kernel, shape, "a kernel cannot launch another one here");
+  if (const char* rule = broken_rule(grid, block))
+    return refuse(cudaErrorInvalidConfiguration, kernel, shape, std::string("invalid configuration argument: ") + rule);
+  if (shared > allowed_dynamic_shared)
+    return refuse(cudaErrorInvalidValue, kernel, shape,
+                  format("invalid argument: %zu bytes of dynamic shared memory; without cudaFuncSetAttribute("
+                         "cudaFuncAttributeMaxDynamicSharedMemorySize) a kernel gets 49152, with it up to %zu",
+                         shared, max_dynamic_shared));
+  return cudaSuccess;
+}
+
+uint64_t greatest_common_divisor(uint64_t a, uint64_t b) {
+  while (b != 0) std::swap(a %= b, b);
+  return a;
+}
+
+// Which block comes at a turn. The random order is a walk with a step that meets every block once.
+struct BlockOrder {
+  uint64_t count, step = 1, start = 0;
+
+  explicit BlockOrder(uint64_t blocks) : count(blocks) {
+    if (configuration.order != Order::random) return;
+    start = configuration.seed % count;
+    step = configuration.seed / count % count;
+    while (step == 0 || greatest_common_divisor(step, count) != 1) ++step;
+  }
+
+  uint64_t at(uint64_t turn) const {
+    if (configuration.order == Order::reverse) return count - 1 - turn;
+    return static_cast<uint64_t>((static_cast<unsigned __int128>(turn) * step + start) % count);
+  }
+};
+
+void run_grid() {
+  const uint64_t row = gridDim.x, plane = row * gridDim.y;
+  const BlockOrder order(plane * gridDim.z);
+  for (uint64_t turn = 0; turn < order.count && !launch.aborted; ++turn) {
+    const uint64_t index = order.at(turn);
+    blockIdx = {static_cast<unsigned>(index % row), static_cast<unsigned>(index % plane / row),
+                static_cast<unsigned>(index / plane)};
+    if (configuration.poison_shared) poison_shared_memory();
+    run_block();
+  }
+}
+
+}  // namespace
+
+std::string where() {
+  return format(" in kernel %s, block (%u,%u,%u), thread (%u,%u,%u)", launch.kernel, blockIdx.x, blockIdx.y, blockIdx.z,
+                threadIdx.x, threadIdx.y, threadIdx.z);
+}
+
+void abort_launch(cudaError_t error, Assertion assertion, const char* kind, uintptr_t pc, const std::string& message) {
+  report(assertion, kind, pc, message);
+  set_sticky_error(error);
+  launch.aborted = true;
+  leave_block();
+}
+
+void allow_dynamic_shared(size_t bytes) { allowed_dynamic_shared = std::max(allowed_dynamic_shared, bytes); }
+
+}  // namespace upskill::cpu
+
+using namespace upskill::cpu;
+
+extern "C" cudaError_t upskill_cpu_launch(const char* kernel, const dim3* grid, const dim3* block, size_t shared,
+                                          cudaStream_t, void (*thread)(void*), void* arguments) {
+  if (sticky_error() != cudaSuccess) return sticky_error();
+  if (const cudaError_t error = check(kernel, *grid, *block, shared); error != cudaSuccess) return error;
+  gridDim = *grid;
+  blockDim = *block;
+  launch = {kernel, thread, arguments, shared, false, false};
+  shape_block(*block);
+  prepare_memory(module_of(reinterpret_cast<const void*>(thread)), shared);
+  launch.running = true;
+  run_grid();
+  launch.running = false;
+  return last_error();
+}

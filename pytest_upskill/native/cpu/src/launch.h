@@ -1,0 +1,50 @@
+// The launch that is running: which kernel, and how it ends.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "report.h"
+#include "vector_types.h"
+
+namespace upskill::cpu {
+
+struct Launch {
+  const char* kernel = "";
+  void (*thread)(void*) = nullptr;
+  void* arguments = nullptr;
+  size_t dynamic_shared = 0;
+  bool running = false;
+  bool aborted = false;
+};
+
+extern Launch launch;
+
+enum class Order { forward, reverse, random };
+
+struct Configuration {
+  Order order = Order::forward;
+  uint64_t seed = 1;
+  bool check_memory = true;
+  bool poison_shared = true;
+};
+
+extern Configuration configuration;
+
+// " in kernel k, block (0,0,0), thread (3,0,0)", for the current thread.
+std::string where();
+
+// Ends the launch from within a kernel's thread, as a fault does on a GPU: with a report and a sticky error.
+[[noreturn]] void abort_launch(cudaError_t error, Assertion assertion, const char* kind, uintptr_t pc,
+                               const std::string& message);
+
+// The most dynamic shared memory that cudaFuncSetAttribute has allowed to any kernel, in bytes.
+void allow_dynamic_shared(size_t bytes);
+
+constexpr size_t default_dynamic_shared = 48 << 10;
+constexpr size_t max_dynamic_shared = 227 << 10;
+constexpr int max_threads = 1024;
+constexpr int warp_size = 32;
+
+}  // namespace upskill::cpu

@@ -1,0 +1,129 @@
+#include "module.h"
+
+#include <cxxabi.h>
+#include <elf.h>
+#include <fcntl.h>
+#include <link.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+// The loader's own entry: the address of a thread-local variable from its module and offset.
+struct TlsIndex {
+  unsigned long module, offset;
+};
+extern "C" void* __tls_get_addr(TlsIndex*);
+
+namespace upskill::cpu {
+
+namespace {
+
+Module current;
+unsigned long long unloads_seen = 0;
+
+struct Search {
+  uintptr_t address;
+  Module found;
+  std::string path;
+  unsigned long tls_module = 0;
+};
+
+int visit(dl_phdr_info* info, size_t, void* data) {
+  auto& search = *static_cast<Search*>(data);
+  Module module;
+  module.base = info->dlpi_addr;
+  bool holds = false;
+  for (int i = 0; i < info->dlpi_phnum; ++i) {
+    const ElfW(Phdr)& header = info->dlpi_phdr[i];
+    const uintptr_t begin = info->dlpi_addr + header.p_vaddr;
+    if (header.p_type == PT_TLS) module.shared_bytes = header.p_memsz;
+    if (header.p_type != PT_LOAD) continue;
+    module.segments.push_back({begin, header.p_memsz, (header.p_flags & PF_W) != 0});
+    module.end = std::max(module.end, begin + header.p_memsz);
+    holds |= search.address - begin < header.p_memsz;
+  }
+  if (!holds) return 0;
+  search.found = std::move(module);
+  search.path = info->dlpi_name;
+  search.tls_module = info->dlpi_tls_modid;
+  return 1;
+}
+
+int first_counts(dl_phdr_info* info, size_t, void* data) {
+  *static_cast<unsigned long long*>(data) = info->dlpi_subs;
+  return 1;
+}
+
+// "void softmax<float>(float*)::row" -> "row"
+std::string variable_name(const char* symbol) {
+  int status = 0;
+  char* demangled = abi::__cxa_demangle(symbol, nullptr, nullptr, &status);
+  std::string name = status == 0 ? demangled : symbol;
+  std::free(demangled);
+  const size_t scope = name.rfind("::");
+  return scope == std::string::npos ? name : name.substr(scope + 2);
+}
+
+void read_symbols(const char* file, size_t bytes, Module& module) {
+  const auto* header = reinterpret_cast<const ElfW(Ehdr)*>(file);
+  if (bytes < sizeof *header || header->e_shoff + header->e_shnum * sizeof(ElfW(Shdr)) > bytes) return;
+  const auto* sections = reinterpret_cast<const ElfW(Shdr)*>(file + header->e_shoff);
+  for (int i = 0; i < header->e_shnum; ++i) {
+    if (sections[i].sh_type != SHT_SYMTAB) continue;
+    const auto* symbols = reinterpret_cast<const ElfW(Sym)*>(file + sections[i].sh_offset);
+    const char* names = file + sections[sections[i].sh_link].sh_offset;
+    for (size_t k = 0; k < sections[i].sh_size / sizeof *symbols; ++k) {
+      const ElfW(Sym)& symbol = symbols[k];
+      const char* name = names + symbol.st_name;
+      const bool guard = name[0] == '_' && name[1] == 'Z' && name[2] == 'G';
+      if (ELF64_ST_TYPE(symbol.st_info) != STT_TLS || symbol.st_shndx == SHN_UNDEF || guard) continue;
+      module.shared.push_back({variable_name(name), module.shared_begin + symbol.st_value, symbol.st_size});
+    }
+  }
+}
+
+void find_shared_variables(const std::string& path, Module& module) {
+  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  struct stat status;
+  if (file >= 0 && fstat(file, &status) == 0) {
+    const auto bytes = static_cast<size_t>(status.st_size);
+    void* contents = mmap(nullptr, bytes, PROT_READ, MAP_PRIVATE, file, 0);
+    if (contents != MAP_FAILED) {
+      read_symbols(static_cast<const char*>(contents), bytes, module);
+      munmap(contents, bytes);
+    }
+  }
+  if (file >= 0) close(file);
+  // Without symbols (a stripped library) the whole block counts as one variable.
+  if (module.shared.empty()) module.shared.push_back({"__shared__", module.shared_begin, module.shared_bytes});
+  std::sort(module.shared.begin(), module.shared.end(),
+            [](const Variable& a, const Variable& b) { return a.begin < b.begin; });
+}
+
+}  // namespace
+
+const Module& module_of(const void* address) {
+  unsigned long long unloads = 0;
+  dl_iterate_phdr(first_counts, &unloads);
+  const auto wanted = reinterpret_cast<uintptr_t>(address);
+  if (unloads == unloads_seen && wanted >= current.base && wanted < current.end) return current;
+  Search search{wanted, {}, {}};
+  dl_iterate_phdr(visit, &search);
+  current = std::move(search.found);
+  unloads_seen = unloads;
+  if (current.shared_bytes != 0) {
+    TlsIndex index{search.tls_module, 0};
+    current.shared_begin = reinterpret_cast<uintptr_t>(__tls_get_addr(&index));
+    find_shared_variables(search.path, current);
+  }
+  return current;
+}
+
+uintptr_t offset_in_module(uintptr_t pc) {
+  return pc > current.base && pc < current.end ? pc - current.base - 1 : 0;
+}
+
+}  // namespace upskill::cpu

@@ -1,0 +1,37 @@
+// The shared library that a kernel lives in: where its data and its __shared__ variables are.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace upskill::cpu {
+
+struct Variable {
+  std::string name;
+  uintptr_t begin;
+  size_t bytes;
+};
+
+struct Segment {
+  uintptr_t begin;
+  size_t bytes;
+  bool writable;
+};
+
+struct Module {
+  uintptr_t base = 0, end = 0;     // load address, and one past the last byte
+  std::vector<Segment> segments;   // code, constants, __device__ and __constant__ variables
+  uintptr_t shared_begin = 0;      // the thread-local block, which holds the __shared__ variables
+  size_t shared_bytes = 0;
+  std::vector<Variable> shared;    // sorted by address
+};
+
+// The module that holds the code at `address`; it is remembered until a library is unloaded.
+const Module& module_of(const void* address);
+
+// `pc` relative to the module of the last launch, as addr2line wants it for a return address; 0 if it is elsewhere.
+uintptr_t offset_in_module(uintptr_t pc);
+
+}  // namespace upskill::cpu

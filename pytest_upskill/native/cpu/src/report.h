@@ -1,0 +1,30 @@
+// What the device saw, for upskill_report; and the device's error, for cudaGetLastError.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "driver_types.h"
+
+namespace upskill::cpu {
+
+enum class Assertion { runs, memory, inputs, deterministic };
+
+// Keeps the first report of each kind for each place in the code. `pc` is a return address, or 0.
+void report(Assertion assertion, const char* kind, uintptr_t pc, const std::string& message);
+
+size_t report_count();
+const char* report_text(size_t index);
+void clear_reports();
+
+// A sticky error is what a faulting kernel leaves: every later call of the API fails with it.
+void set_error(cudaError_t error);
+void set_sticky_error(cudaError_t error);
+cudaError_t sticky_error();
+cudaError_t last_error();
+cudaError_t take_last_error();
+void clear_errors();
+
+std::string format(const char* pattern, ...) __attribute__((format(printf, 1, 2)));
+
+}  // namespace upskill::cpu

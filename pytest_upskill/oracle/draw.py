@@ -1,0 +1,146 @@
+"""Draws examples with Hypothesis, and reads them back from their text. Knows sizes and families, not values.
+
+Hypothesis draws every number from far away (``_BASE`` on): in a range that holds none of its favourite constants, and none of
+those that it collects from the user's modules, it draws evenly, and the same in every process.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from difflib import get_close_matches
+from functools import lru_cache
+
+from hypothesis import assume
+from hypothesis import strategies as st
+
+from pytest_upskill.case import Case
+from pytest_upskill.errors import UsageError
+from pytest_upskill.oracle.ladder import STEPS
+from pytest_upskill.oracle.shapes import SMALL_LIMIT, OutputSize, choose, integer_scalars, problem
+from pytest_upskill.oracle.values import FAMILIES, WEIGHTED, complete, uses_family
+from pytest_upskill.records import Example
+
+SEEDS = 10_000_000
+"""Seeds have up to seven digits: enough never to repeat, short enough to read out."""
+
+_BASE = 7 * 10**30
+_LEVELS = 96
+"""Steps of a large example's limit, from 2^14 to 2^20 elements."""
+
+
+def examples(case: Case, outputs: OutputSize, dtype: str, *, large: bool) -> st.SearchStrategy[Example]:
+    """Examples of one dtype: of up to 2^14 elements, or large ones of up to 2^20. They shrink to few and simple elements."""
+
+    @st.composite
+    def build(draw: Callable[[st.SearchStrategy[int]], int]) -> Example:
+        level = draw(_below(_LEVELS + 1)) if large else 0
+        focus = draw(_below(max(len(case.dims), 1)))
+        steps = [draw(_below(STEPS)) for _ in (*case.dims, *integer_scalars(case))]
+        family = WEIGHTED[draw(_below(len(WEIGHTED)))] if uses_family(case) else ""
+        seed = draw(_below(SEEDS))
+        limit = SMALL_LIMIT * 2 ** (6 * level / _LEVELS)
+        chosen = choose(case, outputs, limit, focus, steps, full=level > 0)
+        assume(chosen is not None)
+        assert chosen is not None
+        return Example(chosen[0], dtype, seed, family, chosen[1])
+
+    return build()
+
+
+@lru_cache(maxsize=256)
+def _below(count: int) -> st.SearchStrategy[int]:
+    return st.integers(_BASE, _BASE + count - 1).map(lambda number: number - _BASE)
+
+
+# ------------------------------------------------------------------------------------------- from text
+
+
+def parse_example(text: str, case: Case) -> Example:
+    """The example that a text such as ``rows=1 cols=33 dtype=float16 seed=7`` names, complete.
+
+    Dims of one size, the dtype of a case that has one, ``values`` and integer scalars may be left out. Raises UsageError.
+    """
+    given = _pieces(text, case)
+    dims = {dim.name: _dim(case, dim.name, given) for dim in case.dims}
+    dtype = _dtype(case, given)
+    seed = _whole(case, "seed", given.get("seed"))
+    family = given.get("values", "")
+    if family and family not in FAMILIES:
+        raise _bad(case, f"values={family}", f"'values' must be one of {', '.join(FAMILIES)}")
+    scalars = {s.name: _scalar(case, s.name, given[s.name]) for s in integer_scalars(case) if s.name in given}
+    _check_dims(case, dims)
+    example = complete(case, Example(dims, dtype, seed, family, scalars))
+    broken = problem(case, example.dims, example.scalars)
+    if broken:
+        raise _bad(case, text, broken)
+    return example
+
+
+def _pieces(text: str, case: Case) -> dict[str, str]:
+    known = [*(dim.name for dim in case.dims), *(s.name for s in integer_scalars(case)), "dtype", "seed", "values"]
+    found: dict[str, str] = {}
+    for piece in text.split():
+        name, equals, value = piece.partition("=")
+        if not equals or not value:
+            raise _bad(case, piece, "each piece must be name=value, without spaces")
+        if name not in known:
+            near = get_close_matches(name, known, 1)
+            raise _bad(
+                case,
+                piece,
+                f"'{name}' must be one of {', '.join(known)}" + (f"; did you mean '{near[0]}'?" if near else ""),
+            )
+        if name in found:
+            raise _bad(case, piece, f"'{name}' is given twice")
+        found[name] = value
+    return found
+
+
+def _dim(case: Case, name: str, given: dict[str, str]) -> int:
+    dim = next(one for one in case.dims if one.name == name)
+    if name not in given and dim.fixed:
+        return int(dim.sizes.options[0])  # type: ignore[union-attr]
+    return _whole(case, name, given.get(name))
+
+
+def _dtype(case: Case, given: dict[str, str]) -> str:
+    dtype = given.get("dtype", case.dtypes[0] if len(case.dtypes) == 1 else None)
+    if dtype is None:
+        raise _bad(case, "dtype", f"it is missing; the case has {', '.join(case.dtypes)}")
+    if dtype not in case.dtypes:
+        raise _bad(case, f"dtype={dtype}", f"the case has {', '.join(case.dtypes)}")
+    return dtype
+
+
+def _whole(case: Case, name: str, value: str | None) -> int:
+    if value is None:
+        raise _bad(case, name, "it is missing")
+    if not re.fullmatch(r"[0-9]{1,18}", value):
+        raise _bad(case, f"{name}={value}", f"'{name}' must be a whole number, not negative")
+    return int(value)
+
+
+def _scalar(case: Case, name: str, value: str) -> int:
+    words = {"true": 1, "false": 0}
+    if value.lower() in words:
+        return words[value.lower()]
+    if not re.fullmatch(r"-?[0-9]{1,18}", value):
+        raise _bad(case, f"{name}={value}", f"'{name}' must be a whole number (0 or 1 for a bool)")
+    return int(value)
+
+
+def _check_dims(case: Case, dims: dict[str, int]) -> None:
+    try:
+        broken = problem(case, dims, {})
+    except ValueError as error:
+        broken = str(error)
+    # Conditions on scalars are checked once the scalars are complete.
+    if broken and not broken.startswith("the case says"):
+        raise _bad(case, " ".join(f"{name}={size}" for name, size in dims.items()), broken)
+
+
+def _bad(case: Case, piece: str, rule: str) -> UsageError:
+    dims = " ".join(f"{dim.name}=33" for dim in case.dims)
+    form = f"{dims} dtype={case.dtypes[0]} seed=7".strip()
+    return UsageError(f"example '{piece}' of case '{case.name}': {rule}. Write it as '{form}'")

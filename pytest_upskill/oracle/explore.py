@@ -1,0 +1,377 @@
+"""Explores a kernel: asks it on drawn examples, judges each answer, and shrinks the first failure to a counterexample.
+
+Knows a kernel only as a function from a call to an answer. The first failing call fixes the verdict of its assertion,
+whatever later calls give.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import hypothesis
+
+from pytest_upskill.case import Case
+from pytest_upskill.oracle import search
+from pytest_upskill.oracle.draw import examples as example_strategy
+from pytest_upskill.oracle.isolation import isolated
+from pytest_upskill.oracle.judge import first_difference, judge, number
+from pytest_upskill.oracle.prepare import GivenUp, Preparation, Prepared
+from pytest_upskill.oracle.search import Lot, Stop
+from pytest_upskill.records import Answer, Assertion, Call, Counterexample, Example
+from pytest_upskill.signature import Signature
+
+EXAMPLES = 25
+"""Examples of each dtype, where neither the user nor the case says otherwise."""
+
+SHRINK_RUNS = 100
+SHRINK_SECONDS = 5.0
+_REPEAT_EVERY = 5
+_UNSURE_SHARE = 0.2
+
+Run = Callable[[Call], Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the oracle found. ``inconclusive`` says why it cannot tell, where it cannot."""
+
+    assertions: tuple[Assertion, ...]
+    counterexample: Counterexample | None
+    inconclusive: str | None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why an example fails an assertion."""
+
+    message: str
+    kind: str = "values"
+    worst: Mapping[str, Any] | None = None
+    line: int | None = None
+
+
+@dataclass(slots=True)
+class Tried:
+    """An example that was run, by what it failed; ``order`` counts the examples of the exploration."""
+
+    example: Example
+    lot: Lot | None
+    order: int
+    elements: int
+    faults: dict[str, Fault] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A call that will be repeated, with the bytes that it gave."""
+
+    prepared: Prepared
+    outputs: Mapping[str, bytes]
+
+
+def explore(
+    case: Case, signature: Signature, run: Run, *, seed: int, examples: int | None, only: Example | None
+) -> Judgement:
+    """Judge the kernel behind ``run``: assertions ``runs``, ``correct[...]``, ``memory``, ``deterministic``, ``inputs``.
+
+    ``examples`` of each dtype (the case's own number, or 25); with ``only``, that one example and its repeat. The same seed
+    asks the same examples. Raises CaseError where the case is at fault, and whatever ``run`` raises.
+    """
+    with isolated():
+        exploration = _Exploration(case, signature, run, seed)
+        if only is not None:
+            exploration.try_only(only)
+            return exploration.judgement((only.dtype,), shrink=False)
+        exploration.try_all(examples or case.examples or EXAMPLES)
+        return exploration.judgement(case.dtypes, shrink=True)
+
+
+class _Exploration:
+    def __init__(self, case: Case, signature: Signature, run: Run, seed: int) -> None:
+        self.case, self.run, self.seed = case, run, seed
+        self.preparation = Preparation(case, signature)
+        self.tried: dict[str, Tried] = {}
+        self.given_up: dict[str, str] = {}
+        self.unsure = 0
+        self.finished: set[str] = set()
+        self._kept: list[_Kept] = []
+        self._error: BaseException | None = None
+        self._earlier: frozenset[str] = frozenset()
+
+    # ------------------------------------------------------------------------------------- phase 1: trying
+
+    def try_only(self, example: Example) -> None:
+        """Run one example, and once more."""
+        try:
+            self._try(example, None)
+            self._repeat_all()
+            self.finished.add(example.dtype)
+        except Stop:
+            pass
+
+    def try_all(self, count: int) -> None:
+        """Run the examples of every dtype; ends at the first that does not run."""
+        try:
+            for dtype in self.case.dtypes:
+                for lot in search.plan(dtype, count):
+                    self._try_lot(lot)
+                self._repeat_all()
+                self.finished.add(dtype)
+        except Stop:
+            if self._error is not None:
+                raise self._error from None
+
+    def _try_lot(self, lot: Lot) -> None:
+        self._earlier = frozenset((*self.tried, *self.given_up))
+        search.generate(lot, self._strategy(lot), self.seed, lambda example: self._visit(example, lot))
+
+    def _strategy(self, lot: Lot) -> Any:
+        return example_strategy(self.case, self.preparation.outputs, lot.dtype, large=lot.large)
+
+    def _visit(self, example: Example, lot: Lot) -> None:
+        if str(example) in self._earlier:
+            hypothesis.reject()
+        if str(example) in self.tried or str(example) in self.given_up:
+            return
+        try:
+            self._try(example, lot)
+            self._repeat_due()
+        except Exception as error:
+            # Hypothesis would take it for a failing example.
+            self._error = error
+            raise Stop from error
+
+    def _try(self, example: Example, lot: Lot | None) -> None:
+        prepared = self.preparation.prepare(example)
+        if isinstance(prepared, GivenUp):
+            self.given_up[str(example)] = prepared.reason
+            return
+        self.unsure += prepared.unsure
+        answer = self.run(prepared.call)
+        tried = self._record(prepared, lot, self._faults(prepared, answer))
+        if answer.ran and (lot is None or lot.large or tried.order % _REPEAT_EVERY == 1):
+            self._kept.append(_Kept(prepared, {name: bytes(data) for name, data in answer.outputs.items()}))
+        self._stop_if_broken(tried)
+
+    def _record(self, prepared: Prepared, lot: Lot | None, faults: dict[str, Fault]) -> Tried:
+        key = str(prepared.example)
+        tried = Tried(prepared.example, lot, len(self.tried), _elements(prepared.call), faults)
+        self.tried[key] = tried
+        return tried
+
+    def _faults(self, prepared: Prepared, answer: Answer) -> dict[str, Fault]:
+        faults: dict[str, Fault] = {}
+        for finding in answer.findings:
+            faults.setdefault(finding.assertion, Fault(finding.message, finding.kind, line=finding.line))
+        if answer.ran:
+            mismatch = judge(prepared.expected, answer.outputs)
+            if mismatch is not None:
+                name = f"correct[{prepared.example.dtype}]"
+                faults[name] = Fault(mismatch.message, worst=mismatch.worst if mismatch.expected is not None else None)
+        return faults
+
+    def _stop_if_broken(self, tried: Tried) -> None:
+        if "runs" in tried.faults:
+            raise Stop
+
+    def _repeat_due(self) -> None:
+        """Repeat the oldest call that was kept, once two others have been asked since."""
+        if self._kept and len(self.tried) % _REPEAT_EVERY == 4:
+            self._repeat(self._kept.pop(0))
+
+    def _repeat_all(self) -> None:
+        while self._kept:
+            try:
+                self._repeat(self._kept.pop(0))
+            except Stop:
+                raise
+            except Exception as error:
+                self._error = error
+                raise Stop from error
+
+    def _repeat(self, kept: _Kept) -> None:
+        tried = self.tried[str(kept.prepared.example)]
+        answer = self.run(kept.prepared.call)
+        for name, fault in self._faults(kept.prepared, answer).items():
+            if name != f"correct[{tried.example.dtype}]" or self.case.atomics:
+                tried.faults.setdefault(name, fault)
+        if answer.ran and not self.case.atomics:
+            fault = _difference(kept.prepared, kept.outputs, answer.outputs)
+            if fault is not None:
+                tried.faults.setdefault("deterministic", fault)
+        self._stop_if_broken(tried)
+
+    # ------------------------------------------------------------------------------------- judgement
+
+    def judgement(self, dtypes: tuple[str, ...], *, shrink: bool) -> Judgement:
+        """Put together what was found; shrinks the first failed assertion's example."""
+        if self._error is not None:
+            raise self._error
+        names = ["runs", *(f"correct[{dtype}]" for dtype in dtypes), "memory", "deterministic", "inputs"]
+        broken = any("runs" in tried.faults for tried in self.tried.values())
+        assertions = tuple(self._assertion(name, broken) for name in names)
+        counterexample = None
+        for assertion in assertions:
+            failing = self._failing(assertion.name)
+            if not assertion.passed and failing:
+                counterexample = self._counterexample(assertion.name, failing[0], shrink)
+                break
+        return Judgement(assertions, counterexample, self._inconclusive(broken), self._notes())
+
+    def _failing(self, name: str) -> list[Tried]:
+        return [tried for tried in self.tried.values() if name in tried.faults]
+
+    def _assertion(self, name: str, broken: bool) -> Assertion:
+        failing = self._failing(name)
+        if failing:
+            return Assertion(name, False, self._message(name, failing))
+        if broken and name != "runs" and not (name.startswith("correct") and name[8:-1] in self.finished):
+            return Assertion(name, False, "not tried to the end: the kernel did not run")
+        return Assertion(name, True)
+
+    def _message(self, name: str, failing: list[Tried]) -> str:
+        message = failing[0].faults[name].message
+        if name == "runs" or not name.startswith("correct"):
+            return message
+        asked = sum(tried.example.dtype == failing[0].example.dtype for tried in self.tried.values())
+        return f"{message} ({len(failing)} of {asked} examples fail)" if asked > 1 else message
+
+    def _inconclusive(self, broken: bool) -> str | None:
+        asked = len(self.tried) + len(self.given_up)
+        doubtful = self.unsure + len(self.given_up)
+        if broken or doubtful <= _UNSURE_SHARE * asked:
+            return None
+        reason = next(iter(self.given_up.values()), "PyTorch's own result is off by more than a tenth of its scale")
+        return f"{doubtful} of {asked} examples cannot be judged: {reason}; give 'args' values for which the reference is stable"
+
+    def _notes(self) -> tuple[str, ...]:
+        return ("judged with the case's own tolerance",) if self.case.tolerance else ()
+
+    # ------------------------------------------------------------------------------------- phase 2: shrinking
+
+    def _counterexample(self, name: str, first: Tried, shrink: bool) -> Counterexample:
+        if not shrink or first.lot is None or first.faults[name].kind == "timeout":
+            return _described(name, first, reproducible=True)
+        shrinking = _Shrinking(self, name, first)
+        smallest = shrinking.smallest()
+        for candidate in (smallest, first) if smallest is not first else (first,):
+            again = shrinking.replay(candidate.example)
+            if again is not None:
+                return _described(name, again, reproducible=True)
+        return _described(name, first, reproducible=False)
+
+    def try_again(self, example: Example, name: str) -> Tried | None:
+        """Run an example afresh, for one assertion: twice where bits are compared. None where it cannot be judged."""
+        prepared = self.preparation.prepare(example)
+        if isinstance(prepared, GivenUp):
+            return None
+        answer = self.run(prepared.call)
+        faults = self._faults(prepared, answer)
+        if name == "deterministic" and name not in faults and answer.ran:
+            kept = {key: bytes(data) for key, data in answer.outputs.items()}
+            second = self.run(prepared.call)
+            fault = _difference(prepared, kept, second.outputs) if second.ran else None
+            faults.update({name: fault} if fault is not None else {})
+        return Tried(prepared.example, None, -1, _elements(prepared.call), faults)
+
+
+class _Shrinking:
+    """Looks for the smallest example that fails one assertion, within 100 runs and 5 s."""
+
+    def __init__(self, exploration: _Exploration, name: str, first: Tried) -> None:
+        self._exploration, self._name, self._first = exploration, name, first
+        self._known: dict[str, Tried | None] = dict(exploration.tried)
+        self._best = first
+        self._runs = 0
+        self._deadline = time.monotonic() + SHRINK_SECONDS
+        self._error: Exception | None = None
+
+    def smallest(self) -> Tried:
+        """The smallest failing example that was met."""
+        lot = self._first.lot
+        assert lot is not None
+        earlier = {key for key, tried in self._known.items() if tried is not None and _before(tried, lot)}
+        earlier |= set(self._exploration.given_up)
+
+        def fails(example: Example) -> bool:
+            if str(example) in earlier:
+                hypothesis.reject()
+            return self._fails(example)
+
+        search.shrink(lot, self._exploration._strategy(lot), self._exploration.seed, fails)
+        if self._error is not None:
+            raise self._error
+        return self._best
+
+    def replay(self, example: Example) -> Tried | None:
+        """Run an example once more; None where it does not fail this time."""
+        tried = self._exploration.try_again(example, self._name)
+        return tried if tried is not None and self._name in tried.faults else None
+
+    def _fails(self, example: Example) -> bool:
+        key = str(example)
+        if key not in self._known:
+            self._known[key] = self._run(example)
+        tried = self._known[key]
+        if tried is None or self._name not in tried.faults:
+            return False
+        if _size(tried) < _size(self._best):
+            self._best = tried
+        return True
+
+    def _run(self, example: Example) -> Tried | None:
+        if self._runs >= SHRINK_RUNS or time.monotonic() > self._deadline:
+            raise Stop
+        self._runs += 1
+        try:
+            tried = self._exploration.try_again(example, self._name)
+        except Exception as error:
+            self._error = error
+            raise Stop from error
+        if tried is not None and tried.faults.get("runs", _NO_FAULT).kind == "timeout":
+            raise Stop
+        return tried
+
+
+_NO_FAULT = Fault("")
+
+
+def _before(tried: Tried, lot: Lot) -> bool:
+    return tried.lot is not None and tried.lot != lot
+
+
+def _size(tried: Tried) -> tuple[int, int, str]:
+    return (tried.elements, len(str(tried.example)), str(tried.example))
+
+
+def _elements(call: Call) -> int:
+    return sum(argument.elements for argument in call.arguments if hasattr(argument, "elements"))
+
+
+def _described(name: str, tried: Tried, *, reproducible: bool) -> Counterexample:
+    fault = tried.faults[name]
+    message = fault.message
+    if not reproducible:
+        message += (
+            " (not reproducible: the same call passed when it was tried again, so the kernel keeps state or races)"
+        )
+    return Counterexample(name, tried.example, message, fault.worst, fault.line, reproducible)
+
+
+def _difference(prepared: Prepared, first: Mapping[str, Any], second: Mapping[str, Any]) -> Fault | None:
+    """How two answers to the same call differ in bits."""
+    for one in prepared.expected:
+        if one.name not in first or one.name not in second:
+            continue
+        found = first_difference(first[one.name], second[one.name], one.dtype, one.shape)
+        if found is not None:
+            index, before, after = found
+            place = f"{one.name}[{', '.join(map(str, index))}]" if index else one.name
+            message = f"the same input gave other bits: {place} was {number(before)}, then {number(after)}"
+            worst = {"output": one.name, "index": list(index), "expected": number(before), "got": number(after)}
+            return Fault(message, "difference", {**worst, "error": None, "bound": None})
+    return None

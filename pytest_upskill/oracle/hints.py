@@ -1,0 +1,76 @@
+"""Says in a few words what wrong elements have in common, where it may help a person. Knows masks and values only."""
+
+from __future__ import annotations
+
+import torch
+
+
+def hint(wrong: torch.Tensor, got: torch.Tensor) -> str:
+    """A short remark on the wrong elements, or an empty text. ``got`` is in the output's own dtype."""
+    parts = [part for part in (_value(wrong, got), _place(wrong)) if part]
+    return ", ".join(parts)
+
+
+def _value(wrong: torch.Tensor, got: torch.Tensor) -> str:
+    values = got[wrong]
+    if values.is_floating_point() and bool(values.isnan().all()):
+        return "NaN, as if never written: outputs hold NaN before the call" if _same_bits(values) else "NaN"
+    if values.is_floating_point() and bool(values.isnan().any()):
+        return "some are NaN"
+    if values.numel() > 1 and bool((values == 0).all()):
+        return "all of those are 0"
+    if values.numel() > 2 and _same_bits(values):
+        return f"all of those hold {values.reshape(-1)[0].item():.6g}"
+    return ""
+
+
+def _same_bits(values: torch.Tensor) -> bool:
+    rows = values.contiguous().reshape(-1, 1).view(torch.uint8)
+    return bool((rows == rows[:1]).all())
+
+
+def _place(wrong: torch.Tensor) -> str:
+    count, total = int(torch.count_nonzero(wrong)), wrong.numel()
+    if total == 1:
+        return ""
+    if count == total:
+        return "every element"
+    for axis in range(wrong.dim() - 1, -1, -1):
+        found = _along(wrong, axis, count)
+        if found:
+            return found
+    return _beyond(wrong.reshape(-1), count)
+
+
+def _along(wrong: torch.Tensor, axis: int, count: int) -> str:
+    """Whether all wrong elements have the same index along an axis, and it is an end of it."""
+    size = wrong.shape[axis]
+    if size < 2:
+        return ""
+    others = [other for other in range(wrong.dim()) if other != axis]
+    hit = wrong.any(dim=others) if others else wrong
+    if int(torch.count_nonzero(hit)) != 1:
+        return ""
+    index = int(hit.to(torch.uint8).argmax())
+    if index not in (0, size - 1) or count == 1 and wrong.dim() > 1 and wrong.numel() > size:
+        return ""
+    which = "first" if index == 0 else "last"
+    return f"only {which} in {_axis(axis, wrong.dim())}"
+
+
+def _axis(axis: int, dims: int) -> str:
+    if dims == 2:
+        return "its row" if axis == 1 else "its column"
+    return "the vector" if dims == 1 else f"dim {axis}"
+
+
+def _beyond(wrong: torch.Tensor, count: int) -> str:
+    """Whether everything up to some element is right and most of what follows is wrong."""
+    first = int(wrong.to(torch.uint8).argmax())
+    rest = wrong.numel() - first
+    if first >= 16 and rest > 1 and count >= 0.5 * rest:
+        return f"from element {first} on; all before it are right"
+    last = wrong.numel() - 1 - int(wrong.flip(0).to(torch.uint8).argmax())
+    if last + 1 <= wrong.numel() // 2 and count >= 0.5 * (last + 1) and count > 1:
+        return f"up to element {last}; all after it are right"
+    return ""

@@ -1,0 +1,171 @@
+"""Compares what came back with what must come back. Knows bytes and expectations; tolerates no wrong element.
+
+The masks of NaN, +Inf and -Inf must be those of gold rounded to the output's dtype, finite elements must be within their
+bound, integers and bools must be equal. Bounds are compared as ``not (error <= bound)``, so that NaN fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from pytest_upskill.oracle.hints import hint
+from pytest_upskill.oracle.prepare import Expected
+from pytest_upskill.oracle.values import DTYPE
+from pytest_upskill.records import ITEM_SIZE
+
+Buffer = bytes | bytearray | memoryview
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """What is wrong with one output: how many elements, which is furthest off, and what a person may see in them."""
+
+    output: str
+    wrong: int
+    total: int
+    index: tuple[int, ...] = ()
+    expected: Any = None
+    got: Any = None
+    error: float | None = None
+    bound: float | None = None
+    hint: str = ""
+
+    @property
+    def message(self) -> str:
+        """One or two lines for a person."""
+        if self.expected is None:
+            return f"'{self.output}' {self.hint}"
+        count = "the only element" if self.total == 1 else f"{self.wrong} of {self.total} elements"
+        place = f"{self.output}[{', '.join(map(str, self.index))}]" if self.index else self.output
+        text = f"{count} of '{self.output}' {'is' if self.wrong == 1 else 'are'} wrong"
+        text += f" ({self.hint})" if self.hint else ""
+        text += f"; the worst is {place}: expected {number(self.expected)}, got {number(self.got)}"
+        if self.error is not None and self.bound is not None:
+            text += f", off by {self.error:.3g} where {self.bound:.3g} is allowed"
+        return text
+
+    @property
+    def worst(self) -> Mapping[str, Any]:
+        """The worst element, ready to print."""
+        return {
+            "output": self.output,
+            "index": list(self.index),
+            "expected": number(self.expected),
+            "got": number(self.got),
+            "error": None if self.error is None else f"{self.error:.3g}",
+            "bound": None if self.bound is None else f"{self.bound:.3g}",
+        }
+
+
+def number(value: Any) -> str:
+    """A number as short as it stays telling."""
+    return f"{value:.9g}" if isinstance(value, float) else str(value)
+
+
+def judge(expected: tuple[Expected, ...], outputs: Mapping[str, Buffer]) -> Mismatch | None:
+    """The first output that is wrong, None where all are right."""
+    for one in expected:
+        mismatch = _judge_one(one, outputs.get(one.name))
+        if mismatch is not None:
+            return mismatch
+    return None
+
+
+def read(data: Buffer, dtype: str, shape: tuple[int, ...]) -> torch.Tensor:
+    """A tensor over bytes; bools as uint8, since a kernel may leave any bits in them."""
+    kind = torch.uint8 if dtype == "bool" else DTYPE[dtype]
+    view = memoryview(data)
+    if view.nbytes == 0:
+        return torch.empty(shape, dtype=kind)
+    # PyTorch warns of buffers that it may not write to; we never write, but must not warn either.
+    return torch.frombuffer(bytearray(view) if view.readonly else view, dtype=kind).reshape(shape)
+
+
+def _judge_one(expected: Expected, data: Buffer | None) -> Mismatch | None:
+    total = expected.gold.numel()
+    if data is None:
+        return Mismatch(expected.name, total, total, hint="did not come back")
+    size = total * ITEM_SIZE[expected.dtype]
+    if memoryview(data).nbytes != size:
+        return Mismatch(
+            expected.name, total, total, hint=f"came back with {memoryview(data).nbytes} bytes instead of {size}"
+        )
+    got = read(data, expected.dtype, expected.shape)
+    if expected.bound is None:
+        return _judge_discrete(expected, got)
+    return _judge_floating(expected, expected.bound, got)
+
+
+def _judge_discrete(expected: Expected, got: torch.Tensor) -> Mismatch | None:
+    gold = expected.gold.to(torch.uint8) if expected.dtype == "bool" else expected.gold
+    wrong = got != gold
+    if not bool(wrong.any()):
+        return None
+    flat = int(wrong.reshape(-1).to(torch.uint8).argmax())
+    value, want = got.reshape(-1)[flat].item(), gold.reshape(-1)[flat].item()
+    if expected.dtype == "bool":
+        value, want = {0: False, 1: True}.get(int(value), f"a byte of {value}"), bool(want)
+    return Mismatch(
+        output=expected.name,
+        wrong=int(torch.count_nonzero(wrong)),
+        total=wrong.numel(),
+        index=_index(flat, expected.shape),
+        expected=want,
+        got=value,
+        hint=hint(wrong, got),
+    )
+
+
+def _judge_floating(expected: Expected, bound: torch.Tensor, raw: torch.Tensor) -> Mismatch | None:
+    gold, got = expected.gold, raw.to(torch.float64)
+    error = (got - gold).abs()
+    right = error <= bound
+    special = ~torch.isfinite(gold)
+    if bool(special.any()):
+        right = torch.where(special, (got == gold) | (got.isnan() & gold.isnan()), right)
+    right &= special | torch.isfinite(got)
+    if bool(right.all()):
+        return None
+    wrong = ~right
+    # The worst is furthest beyond its bound; what is no number where one was expected, or the reverse, comes first.
+    beyond = torch.where(wrong, (error / bound).nan_to_num(nan=torch.inf, posinf=torch.inf), -1.0)
+    flat = int(beyond.reshape(-1).argmax())
+    off = float(error.reshape(-1)[flat])
+    finite = off == off and off != float("inf")
+    return Mismatch(
+        output=expected.name,
+        wrong=int(torch.count_nonzero(wrong)),
+        total=wrong.numel(),
+        index=_index(flat, expected.shape),
+        expected=float(gold.reshape(-1)[flat].to(DTYPE[expected.dtype])),
+        got=float(got.reshape(-1)[flat]),
+        error=off if finite else None,
+        bound=float(bound.reshape(-1)[flat]) if finite else None,
+        hint=hint(wrong, raw),
+    )
+
+
+def _index(flat: int, shape: tuple[int, ...]) -> tuple[int, ...]:
+    index: list[int] = []
+    for size in reversed(shape):
+        index.append(flat % size)
+        flat //= size
+    return tuple(reversed(index))
+
+
+def first_difference(
+    one: Buffer, other: Buffer, dtype: str, shape: tuple[int, ...]
+) -> tuple[tuple[int, ...], Any, Any] | None:
+    """Where two answers differ in bits, and the two values; None where they are the same."""
+    if memoryview(one) == memoryview(other):
+        return None
+    width = ITEM_SIZE[dtype]
+    left = torch.frombuffer(bytearray(one), dtype=torch.uint8).reshape(-1, width)
+    right = torch.frombuffer(bytearray(other), dtype=torch.uint8).reshape(-1, width)
+    flat = int((left != right).any(-1).to(torch.uint8).argmax())
+    values = (read(buffer, dtype, shape).reshape(-1)[flat].item() for buffer in (one, other))
+    return (_index(flat, shape), *values)

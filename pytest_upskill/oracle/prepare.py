@@ -1,0 +1,259 @@
+"""From an example to a call, and to what must come back from it. Knows references and bounds, not kernels' answers.
+
+An example whose values no honest kernel could be held to is drawn again, by the next attempt of the same example, so that
+it still replays from its text: where gold leaves half of the dtype's range, where eager is off by more than a tenth of the
+tensor's scale, where a discrete result hangs on a near-tie. The later attempts use the simplest values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import torch
+
+from pytest_upskill.case import Case
+from pytest_upskill.oracle.golden import Reference, cast, load_inputs, measure_outputs, run_eager
+from pytest_upskill.oracle.shapes import OutputSize
+from pytest_upskill.oracle.tolerance import Bound, Runs, Unstable, bounds
+from pytest_upskill.oracle.values import DTYPE, Value, complete, wild
+from pytest_upskill.records import C_TYPE, FLOATING, Call, Example, ScalarArgument, TensorArgument
+from pytest_upskill.signature import Parameter, Signature
+
+ATTEMPTS = 8
+"""How often an example is drawn before it is given up."""
+
+OFF = "PyTorch's own result is off by more than a tenth of the output's scale"
+"""Why an example is drawn again: the reason that counts towards an inconclusive item."""
+
+_SIMPLE = 3
+"""Attempts from this one on use the normal family."""
+
+_DTYPE_OF = {ctype: dtype for dtype, ctype in C_TYPE.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What one output must hold. ``gold`` is float64 for a floating output, and of the output's dtype for any other.
+
+    ``bound`` (float64) is the largest error that passes; None asks for equality.
+    """
+
+    name: str
+    dtype: str
+    gold: torch.Tensor
+    bound: torch.Tensor | None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.gold.shape)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A call and what it must give. ``unsure`` says that the first draw was one on which eager itself was off."""
+
+    example: Example
+    call: Call
+    expected: tuple[Expected, ...]
+    unsure: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """An example on which no draw could be judged, and why."""
+
+    example: Example
+    reason: str
+
+
+class Preparation:
+    """Prepares the examples of one case. Raises CaseError where the reference or the inputs are at fault."""
+
+    def __init__(self, case: Case, signature: Signature) -> None:
+        self.case, self.signature = case, signature
+        self.reference, self.source = Reference(case), load_inputs(case)
+        self._wild = wild(case)
+        self._outputs: OutputSize | None = None
+
+    @property
+    def outputs(self) -> OutputSize:
+        """How large the outputs are, roughly, for any sizes."""
+        if self._outputs is None:
+            self._outputs = measure_outputs(self.reference, self.source)
+        return self._outputs
+
+    def prepare(self, example: Example) -> Prepared | GivenUp:
+        """The first attempt at an example that can be judged."""
+        example = complete(self.case, example)
+        reasons: list[str] = []
+        for attempt in range(ATTEMPTS):
+            drawn = replace(example, values="normal") if attempt >= _SIMPLE and example.values else example
+            arguments = self.source.arguments(drawn, attempt)
+            found = self._expected(example, arguments)
+            if not isinstance(found, str):
+                unsure = bool(reasons) and reasons[0] == OFF and not self._wild
+                return Prepared(example, self._call(example, arguments, found), found, unsure)
+            reasons.append(found)
+        return GivenUp(example, reasons[-1])
+
+    # ------------------------------------------------------------------------------------- expectations
+
+    def _expected(self, example: Example, arguments: Mapping[str, Value]) -> tuple[Expected, ...] | str:
+        """What must come back for these values, or why they must be drawn again."""
+        exact = cast(arguments, torch.float64)
+        gold = self.reference.run(exact, example.dims, torch.float64, f"on {example}, in float64")
+        dtypes = self._dtypes(example)
+        if not self._wild and any(_too_large(gold[name], dtype) for name, dtype in dtypes.items()):
+            return "the exact result leaves half of the dtype's range"
+        single = self.reference.run(
+            cast(arguments, torch.float32), example.dims, torch.float32, f"on {example}, in float32"
+        )
+        eager = self._eager(example, arguments, gold, single, dtypes)
+        self._check_shapes(example, gold, single, eager)
+        gold = {name: _overflowed(value, dtypes[name]) for name, value in gold.items()}
+        floats = {name: dtype for name, dtype in dtypes.items() if dtype in FLOATING}
+        for name in dtypes.keys() - floats.keys():
+            if not (
+                torch.equal(gold[name], eager[name]) and torch.equal(gold[name], single[name].to(gold[name].dtype))
+            ):
+                return f"'{name}' hangs on a near-tie"
+        if any(
+            not same_numbers(gold[name], run[name].to(DTYPE[dtype]))
+            for name, dtype in floats.items()
+            for run in (eager, single)
+        ):
+            return OFF
+        try:
+            found = bounds(self.reference, Runs(example, arguments, exact, gold, eager, single, floats))
+        except Unstable:
+            return OFF
+        if any(_off(gold[name], run[name], found[name]) for name in floats for run in (eager, single)):
+            return OFF
+        return tuple(
+            Expected(name, dtype, gold[name].contiguous(), found[name].allowed if name in found else None)
+            for name, dtype in dtypes.items()
+        )
+
+    def _dtypes(self, example: Example) -> dict[str, str]:
+        """The dtype of each output, by the signature, in the reference's order."""
+        pointers = {p.name: p for p in self.signature.parameters if p.pointer}
+        return {name: self._dtype(pointers[name], example) for name in self.reference.outputs}
+
+    def _dtype(self, parameter: Parameter, example: Example) -> str:
+        return example.dtype if parameter.ctype == "scalar_t" else _DTYPE_OF[parameter.ctype]
+
+    def _eager(
+        self,
+        example: Example,
+        arguments: Mapping[str, Value],
+        gold: Mapping[str, torch.Tensor],
+        single: Mapping[str, torch.Tensor],
+        dtypes: Mapping[str, str],
+    ) -> dict[str, torch.Tensor]:
+        """Each output in its own dtype: from a run in the example's dtype where that gives it, else float32, rounded."""
+        tensors = [
+            value for value in arguments.values() if isinstance(value, torch.Tensor) and value.is_floating_point()
+        ]
+        tried = {DTYPE[example.dtype], *(tensor.dtype for tensor in tensors)}
+        eager: Mapping[str, torch.Tensor] | None
+        if tried == {torch.float32}:
+            eager = single
+        elif tried == {torch.float64}:
+            eager = gold
+        else:
+            eager = run_eager(self.reference, arguments, example)
+        rounded: dict[str, torch.Tensor] = {}
+        for name, dtype in dtypes.items():
+            source = single if eager is None or name in self.case.returns else eager
+            if source[name].is_floating_point() != (dtype in FLOATING):
+                raise self.reference.error(
+                    f"returned {str(source[name].dtype)[6:]} for '{name}', which is {dtype} in the signature ({example})"
+                )
+            rounded[name] = source[name].to(DTYPE[dtype])
+        return rounded
+
+    def _check_shapes(
+        self, example: Example, gold: Mapping[str, torch.Tensor], *runs: Mapping[str, torch.Tensor]
+    ) -> None:
+        for run in runs:
+            for name, value in run.items():
+                if value.shape != gold[name].shape:
+                    raise self.reference.error(
+                        f"returned '{name}' with shape {list(gold[name].shape)} in float64 and {list(value.shape)} in "
+                        f"{str(value.dtype)[6:]}, on the same inputs ({example}); shapes must hang on dims alone"
+                    )
+
+    # ------------------------------------------------------------------------------------- calls
+
+    def _call(self, example: Example, arguments: Mapping[str, Value], expected: tuple[Expected, ...]) -> Call:
+        shapes = {one.name: one.shape for one in expected}
+        parts: list[TensorArgument | ScalarArgument] = []
+        for parameter in self.signature.parameters:
+            if parameter.role == "stream":
+                continue
+            if parameter.role == "dim":
+                parts.append(ScalarArgument(parameter.name, parameter.ctype, int(example.dims[parameter.name])))
+            elif parameter.role == "scalar":
+                value = arguments[parameter.name]
+                assert not isinstance(value, torch.Tensor)
+                parts.append(ScalarArgument(parameter.name, parameter.ctype, value))
+            else:
+                parts.append(self._tensor(parameter, example, arguments, shapes))
+        instantiation = self.signature.dtypes.index(example.dtype) if self.signature.template else 0
+        return Call(instantiation, tuple(parts))
+
+    def _tensor(
+        self,
+        parameter: Parameter,
+        example: Example,
+        arguments: Mapping[str, Value],
+        shapes: Mapping[str, tuple[int, ...]],
+    ) -> TensorArgument:
+        dtype = self._dtype(parameter, example)
+        if parameter.role == "output":
+            return TensorArgument(parameter.name, "output", dtype, shapes[parameter.name])
+        value = arguments[parameter.name]
+        assert isinstance(value, torch.Tensor)
+        role = "inplace" if parameter.role == "inplace" else "input"
+        return TensorArgument(parameter.name, role, dtype, tuple(value.shape), as_bytes(value))
+
+
+def as_bytes(tensor: torch.Tensor) -> memoryview:
+    """The bytes of a tensor, row-major."""
+    flat = tensor.detach().contiguous().reshape(-1)
+    return memoryview(flat.view(torch.uint8).numpy())
+
+
+def _too_large(gold: torch.Tensor, dtype: str) -> bool:
+    """Whether a finite element is beyond half of the dtype's largest number."""
+    if dtype not in FLOATING or gold.numel() == 0:
+        return False
+    magnitude = gold.abs()
+    return bool(((magnitude > torch.finfo(DTYPE[dtype]).max / 2) & torch.isfinite(magnitude)).any())
+
+
+def _overflowed(gold: torch.Tensor, dtype: str) -> torch.Tensor:
+    """Gold in float64, with infinities where it rounds to them in ``dtype``; other dtypes are converted."""
+    if dtype not in FLOATING:
+        return gold.to(DTYPE[dtype])
+    rounded = gold.to(DTYPE[dtype])
+    return torch.where(torch.isfinite(rounded), gold, rounded.to(torch.float64)).to(torch.float64)
+
+
+def same_numbers(gold: torch.Tensor, got: torch.Tensor) -> bool:
+    """Whether both are finite numbers at the same places."""
+    return torch.equal(torch.isfinite(gold), torch.isfinite(got))
+
+
+def _off(gold: torch.Tensor, got: torch.Tensor, bound: Bound) -> bool:
+    """Whether PyTorch is off by more than a tenth of the scale, and by more than these inputs' conditioning explains.
+
+    The latter matters where the exact result is zero up to rounding, as that of a layer norm over equal values is.
+    """
+    numbers = torch.isfinite(gold)
+    if not bool(numbers.any()):
+        return False
+    error = torch.where(numbers, (gold - got.to(torch.float64)).abs(), 0.0)
+    scale = float(gold[numbers].abs().max())
+    return bool((error > bound.explained.clamp(min=0.1 * scale)).any())

@@ -1,0 +1,122 @@
+"""Drives Hypothesis: generates examples in small lots, and shrinks a failing one. Knows examples, not kernels.
+
+Nothing of the user's is touched: no profile, no database, no ``.hypothesis`` folder. A lot has at most nine examples, because
+after ten Hypothesis begins to mutate earlier examples, and we want unseen ones.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import hypothesis
+from hypothesis import HealthCheck, Phase, Verbosity, configuration, settings
+from hypothesis import strategies as st
+from hypothesis.errors import Unsatisfiable
+
+from pytest_upskill.oracle.isolation import stable_hash
+from pytest_upskill.records import Example
+
+LOT = 9
+LARGE = 2
+"""Large examples of each dtype."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lot:
+    """A few examples that are drawn together: ``index`` counts the lots of a dtype."""
+
+    dtype: str
+    index: int
+    count: int
+    large: bool
+
+
+class Stop(BaseException):
+    """Ends a search from inside; passes through Hypothesis, which treats an Exception as a failing example."""
+
+
+class Fails(AssertionError):
+    """Tells Hypothesis that an example fails."""
+
+
+def plan(dtype: str, examples: int) -> list[Lot]:
+    """The lots for so many examples of a dtype: two large ones among them, at the end (one of three or four; none of fewer)."""
+    large = LARGE if examples >= 5 else examples // 3
+    sizes = [min(LOT, examples - large - start) for start in range(0, examples - large, LOT)]
+    lots = [Lot(dtype, index, size, large=False) for index, size in enumerate(sizes)]
+    return [*lots, *([Lot(dtype, len(sizes), large, large=True)] if large else [])]
+
+
+def generate(lot: Lot, strategy: st.SearchStrategy[Example], seed: int, visit: Callable[[Example], None]) -> int:
+    """Call ``visit`` with each example of a lot; it may reject one (``hypothesis.reject``). Returns how many it took.
+
+    ``visit`` must not raise an Exception of its own; ``Stop`` ends the search and passes through.
+    """
+    taken = [0]
+
+    def test(example: Example) -> None:
+        visit(example)
+        taken[0] += 1
+
+    with _own_folder():
+        try:
+            _run(test, lot, strategy, seed, (Phase.generate,))
+        except Unsatisfiable:
+            pass
+    return taken[0]
+
+
+def shrink(lot: Lot, strategy: st.SearchStrategy[Example], seed: int, fails: Callable[[Example], bool]) -> None:
+    """Draw a lot again and let Hypothesis simplify the first example that fails. ``fails`` keeps its own record.
+
+    What Hypothesis makes of it is not used: a stateful kernel confuses it, and ``fails`` may raise ``Stop``.
+    """
+
+    def test(example: Example) -> None:
+        if fails(example):
+            raise Fails
+
+    with _own_folder():
+        try:
+            _run(test, lot, strategy, seed, (Phase.generate, Phase.shrink))
+        except (Exception, Stop):
+            # Fails as expected, or Flaky, or whatever a kernel without reason made of the search.
+            return
+
+
+def _run(
+    test: Callable[[Example], None],
+    lot: Lot,
+    strategy: st.SearchStrategy[Example],
+    seed: int,
+    phases: tuple[Phase, ...],
+) -> None:
+    wanted = settings(
+        max_examples=lot.count,
+        phases=phases,
+        database=None,
+        deadline=None,
+        derandomize=False,
+        print_blob=False,
+        report_multiple_bugs=False,
+        backend="hypothesis",
+        verbosity=Verbosity.quiet,
+        suppress_health_check=list(HealthCheck),
+    )
+    given = hypothesis.given(strategy)(test)
+    hypothesis.seed(stable_hash("lot", seed, lot.dtype, lot.index))(wanted(given))()
+
+
+@contextmanager
+def _own_folder() -> Iterator[None]:
+    """Lets Hypothesis write what it caches into a folder that is gone afterwards."""
+    before = vars(configuration).get("__hypothesis_home_directory")
+    with tempfile.TemporaryDirectory(prefix="upskill-hypothesis-") as folder:
+        configuration.set_hypothesis_home_dir(folder)
+        try:
+            yield
+        finally:
+            configuration.set_hypothesis_home_dir(before)

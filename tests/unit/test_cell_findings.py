@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from pytest_upskill.cell import findings
+from pytest_upskill.records import Finding
+
+
+def test_line_of_the_driver_becomes_a_finding_with_its_place() -> None:
+    (reported,) = findings.parse(["memory\tout-of-bounds-write\t0x1a2B\tkernel k wrote past 'out'".replace("B", "b")])
+    assert reported.finding == Finding("memory", "out-of-bounds-write", "kernel k wrote past 'out'")
+    assert reported.pc == "0x1a2b"
+
+
+def test_place_is_looked_up_once_for_all() -> None:
+    asked = []
+
+    def line_of(places):
+        asked.append(list(places))
+        return {"0x10": 7}
+
+    reported = findings.parse(["memory\ta\t0x10\tm", "memory\tb\t0x20\tn", "inputs\tc\t0\to", "memory\td\t10\tp"])
+    assert [finding.line for finding in findings.located(reported, line_of)] == [7, None, None, 7]
+    assert asked == [["0x10", "0x20"]]
+
+
+@pytest.mark.parametrize(
+    "line", ["no tabs", "correct\tx\t0\tm", "memory\tKind!\t0\tm", "memory\tx\tzz\tm", "memory\tx\t\tm"]
+)
+def test_tampered_line_is_a_finding_for_runs(line: str) -> None:
+    (reported,) = findings.parse([line])
+    assert (reported.finding.assertion, reported.finding.kind) == ("runs", "protocol")
+
+
+def test_control_characters_and_length_are_tamed() -> None:
+    (reported,) = findings.parse(["runs\tcrash\t0\t\x1b[2Jgone" + "x" * 5000])
+    assert "\x1b" not in reported.finding.message
+    assert len(reported.finding.message) < 1100
+
+
+def test_guard_gives_way_to_the_report_of_the_access() -> None:
+    guard = "memory\tguard\t0\t4 bytes after the end of 'out' were overwritten, the nearest 1 element(s) after it"
+    exact = "memory\tout-of-bounds-write\t0x10\tkernel k wrote 4 bytes past the end of 'out'"
+    assert [entry.finding.kind for entry in findings.parse([exact, guard])] == ["out-of-bounds-write"]
+    assert [entry.finding.kind for entry in findings.parse([guard])] == ["guard"]
+
+
+@pytest.mark.parametrize(
+    ("status", "output", "kind", "words"),
+    [
+        (0, "", "exit", "exit status 0"),
+        (7, "bye\n", "exit", "exit status 7 before the call had returned; it printed: bye"),
+        (128 + signal.SIGSEGV, "", "crash", "Segmentation fault (SIGSEGV)"),
+        (128 + signal.SIGABRT, "terminate called: std::bad_alloc", "memory-limit", "limit 4096 MiB"),
+        (128 + signal.SIGABRT, "assertion `x' failed", "crash", "Aborted (SIGABRT); it printed: assertion `x' failed"),
+        (128 + signal.SIGKILL, "", "memory-limit", "the system was short of memory"),
+        (128 + signal.SIGXCPU, "", "timeout", "limit on processor time"),
+    ],
+)
+def test_death_is_named_with_its_cause(status: int, output: str, kind: str, words: str) -> None:
+    finding = findings.death(status, output, 4 << 30)
+    assert (finding.assertion, finding.kind) == ("runs", kind)
+    assert words in finding.message

@@ -1,0 +1,243 @@
+"""A failing item on one screen, as whole texts."""
+
+from __future__ import annotations
+
+import math
+import re
+import shlex
+from typing import Any
+
+import pytest
+from reporting_outcomes import SOURCE, counterexample, outcome, spec
+
+from pytest_upskill.records import Outcome, VerdictKind
+from pytest_upskill.reporting.failure import SCREEN, failure_lines
+from pytest_upskill.reporting.ink import measure
+
+REPLAY = (
+    "pytest 'skills/cuda-kernels/SKILL.md::rms_norm[glm-4.7-skill]'"
+    " --upskill-student=files:glm-4.7=.upskill/replies/glm-4.7"
+    " --upskill-seed=7 --upskill-example='rows=1 cols=33 dtype=float16 seed=7'"
+)
+UNTRIED = {"runs": "not tried: it does not compile", "memory": "not tried: it does not compile"}
+
+
+def shown(item: Outcome, **more: Any) -> str:
+    return "\n".join(failure_lines(item, **more)) + "\n"
+
+
+def wrong_tail(**more: Any) -> Outcome:
+    failed = {"correct[float16]": "1 of 33 elements is off", "memory": "reads x[33]", "inputs": "not tried: x"}
+    return outcome(failed=failed, counterexample=counterexample(), source=SOURCE, replay=REPLAY, **more)
+
+
+def not_compiled() -> Outcome:
+    message = """kernel.cu: In function 'void rms_norm(scalar_t*, const scalar_t*)':
+kernel.cu:12:25: error: 'rsqrtff' was not declared in this scope; did you mean 'rsqrtf'?
+   12 |     const float scale = rsqrtff(sum / cols + eps);
+      |                         ^~~~~~~
+      |                         rsqrtf
+kernel.cu:12:25: error: 'rsqrtff' was not declared in this scope; did you mean 'rsqrtf'?
+""" + "\n".join(f"kernel.cu:{line}:5: error: expected ';'" for line in range(13, 18))
+    return outcome(failed={"compiles": message, **UNTRIED}, source=SOURCE, replay=REPLAY)
+
+
+def no_contract() -> Outcome:
+    message = """no block defines the function asked for
+expected:
+  template <typename scalar_t>
+  void rms_norm(scalar_t* out, const scalar_t* x, const scalar_t* weight,
+                float eps, int64_t rows, int64_t cols, cudaStream_t stream);
+found:
+  void rmsnorm(float* out)"""
+    return outcome(failed={"contract": message, "compiles": "not tried: no kernel"})
+
+
+WRONG_TAIL = """\
+rms_norm · glm-4.7 · with skill                                     cuda-kernels
+✗ correct[float16]  1 of 33 elements is off
+
+  example   rows=1 cols=33 dtype=float16 seed=7
+  worst     out[0, 32]
+  expected  0.53125
+  got       nan
+  error     nan, where 0.0011 is allowed
+
+  kernel.cu:14, where y is written
+    12 │     const float scale = rsqrtf(sum / cols + eps);
+    13 │     for (int i = threadIdx.x; i < cols / 32 * 32; i += 32) {
+  ▶ 14 │         y[row * cols + i] = static_cast<scalar_t>(static_cast<float>(x
+       │         [row * cols + i]) * scale * float(w[i]));
+    15 │     }
+    16 │ }
+
+  also failed: memory
+  not tried: inputs
+  replay: pytest 'skills/cuda-kernels/SKILL.md::rms_norm[glm-4.7-skill]' \\
+          --upskill-student=files:glm-4.7=.upskill/replies/glm-4.7 \\
+          --upskill-seed=7 \\
+          --upskill-example='rows=1 cols=33 dtype=float16 seed=7'
+"""
+
+NOT_COMPILED = """\
+rms_norm · glm-4.7 · with skill                                     cuda-kernels
+✗ compiles
+  kernel.cu:12:25: error: 'rsqrtff' was not declared in this scope; did you
+  mean 'rsqrtf'?
+  kernel.cu:13:5: error: expected ';'
+  kernel.cu:14:5: error: expected ';'
+  … and 3 more errors
+
+  kernel.cu:12
+     9 │     sum += v * v;
+    10 │ }
+    11 │ for (int offset = 16; offset > 0; offset /= 2) sum += __shfl_xor_sync…
+  ▶ 12 │ const float scale = rsqrtf(sum / cols + eps);
+    13 │ for (int i = threadIdx.x; i < cols / 32 * 32; i += 32) {
+    14 │     y[row * cols + i] = static_cast<scalar_t>(static_cast<float>(x[ro…
+    15 │ }
+
+  not tried: runs, memory
+  replay: pytest 'skills/cuda-kernels/SKILL.md::rms_norm[glm-4.7-skill]' \\
+          --upskill-student=files:glm-4.7=.upskill/replies/glm-4.7 \\
+          --upskill-seed=7 \\
+          --upskill-example='rows=1 cols=33 dtype=float16 seed=7'
+"""
+
+NO_CONTRACT = """\
+rms_norm · glm-4.7 · with skill                                     cuda-kernels
+✗ contract
+  no block defines the function asked for
+  expected:
+    template <typename scalar_t>
+    void rms_norm(scalar_t* out, const scalar_t* x, const scalar_t* weight,
+                  float eps, int64_t rows, int64_t cols, cudaStream_t stream);
+  found:
+    void rmsnorm(float* out)
+
+  not tried: compiles
+"""
+
+
+def test_a_wrong_element_is_shown_with_its_input_and_its_line() -> None:
+    assert shown(wrong_tail()) == WRONG_TAIL
+
+
+def test_a_compiler_is_quoted_with_its_first_errors_and_our_own_view_of_the_line() -> None:
+    assert shown(not_compiled()) == NOT_COMPILED
+
+
+def test_a_broken_contract_shows_what_was_asked_and_what_was_found() -> None:
+    assert shown(no_contract()) == NO_CONTRACT
+
+
+def test_a_missing_reply_shows_no_source() -> None:
+    text = shown(outcome(failed={"reply": "the reply holds no fenced block"}, source=SOURCE))
+    assert "✗ reply  the reply holds no fenced block\n" in text
+    assert "kernel.cu" not in text
+
+
+def test_a_known_line_is_the_one_that_is_marked() -> None:
+    found = counterexample("memory", line=8, worst=None)
+    text = shown(outcome(failed={"memory": "reads x[33]"}, counterexample=found, source=SOURCE))
+    assert "kernel.cu:8\n" in text
+    assert re.search(r"▶ +8 │ +const float v", text)
+
+
+def test_a_line_in_the_message_is_found() -> None:
+    text = shown(outcome(failed={"memory": "reads x[33] (kernel.cu:9)"}, source=SOURCE))
+    assert re.search(r"▶ +9 │ +sum \+= v \* v;", text)
+
+
+def test_a_line_that_the_kernel_does_not_have_is_not_believed() -> None:
+    text = shown(outcome(failed={"runs": "crashed at kernel.cu:900"}, source=SOURCE))
+    assert "kernel.cu:14, where y is written" in text
+
+
+def test_the_ratio_to_the_bound_is_said() -> None:
+    worst = {"output": "out", "index": [3], "expected": 1.0, "got": 1.5, "error": 0.5, "bound": 0.001, "step": "mean"}
+    text = shown(outcome(failed={"correct[float16]": "off"}, counterexample=counterexample(worst=worst)))
+    assert "  worst     out[3]\n  expected  1\n  got       1.5\n" in text
+    assert "  error     0.5, where 0.001 is allowed: 500 times the bound\n  also      step mean\n" in text
+
+
+@pytest.mark.parametrize("bound", [0.0, math.nan, "exact"])
+def test_a_bound_that_cannot_divide_is_shown_alone(bound: object) -> None:
+    worst = {"index": "(2, 1)", "error": math.inf, "bound": bound}
+    text = shown(outcome(failed={"correct[float16]": "off"}, counterexample=counterexample(worst=worst)))
+    assert "out[2, 1]" in text
+    assert f"error     inf, where {0 if bound == 0.0 else bound} is allowed\n" in text
+
+
+def test_what_is_shown_below_is_not_said_twice() -> None:
+    message = "1 of 33 elements of 'out' is wrong (the last column); the worst is out[0, 32]: expected 0.53, got nan"
+    text = shown(outcome(failed={"correct[float16]": message}, counterexample=counterexample()))
+    assert "1 of 33 elements of 'out' is wrong (the last column)\n" in text
+    assert "the worst is" not in text
+
+
+def test_numbers_that_are_texts_have_a_ratio_and_what_is_missing_is_left_out() -> None:
+    worst = {"output": "loss", "index": [], "expected": "1.5", "got": "None", "error": "0.5", "bound": "0.25"}
+    text = shown(outcome(failed={"correct[float16]": "off"}, counterexample=counterexample(worst=worst)))
+    assert "  worst     loss\n  expected  1.5\n  error     0.5, where 0.25 is allowed: 2 times the bound\n" in text
+    assert "got" not in text and "None" not in text
+
+
+def test_what_did_not_come_back_is_said() -> None:
+    found = counterexample(reproducible=False)
+    text = shown(outcome(failed={"correct[float16]": "1 element is off"}, counterexample=found))
+    assert "  again     not reproducible: the same input passed when run again; the kernel\n" in text
+
+
+def test_an_invalid_skill_shows_its_reason() -> None:
+    text = shown(spec(reason="SKILL.md:3: name 'CUDA' has capital letters"))
+    assert "✗ failed  SKILL.md:3: name 'CUDA' has capital letters\n" in text
+    assert text.startswith("spec ")
+
+
+UNDECIDED = [VerdictKind.INCONCLUSIVE, VerdictKind.INFRASTRUCTURE_ERROR, VerdictKind.BUDGET_STOPPED]
+
+
+@pytest.mark.parametrize("kind", UNDECIDED)
+def test_what_was_not_decided_takes_two_lines_at_most(kind: VerdictKind) -> None:
+    lines = list(failure_lines(outcome(kind=kind, reason="the server is down; " * 20)))
+    assert lines[0].startswith(f"{kind.value.replace('-', ' ')}: the server is down")
+    assert len(lines) == 2
+
+
+def test_the_replay_command_is_one_command_for_a_shell() -> None:
+    text = shown(wrong_tail())
+    command = text[text.index("replay:") + len("replay:") :]
+    assert shlex.split(command.replace(chr(92) + "\n", "")) == shlex.split(REPLAY)
+
+
+def crowded() -> Outcome:
+    """Everything at once, and all of it long."""
+    failed = {"correct[float16]": "word " * 200, "memory": "m " * 90, "deterministic": "d", "inputs": "not tried"}
+    found = counterexample(reproducible=False, worst={**(counterexample().worst or {}), "k": "v " * 90})
+    source = "\n".join("\t" * 9 + f"line_{number}(" + "x, " * 60 for number in range(2000))
+    return outcome("c" * 90, "s" * 90, failed=failed, counterexample=found, source=f"{source}\n{SOURCE}",
+                   replay=REPLAY, notes=("cut off " * 30,), trial=3)  # fmt: skip
+
+
+@pytest.mark.parametrize("make", [wrong_tail, not_compiled, no_contract, crowded])
+@pytest.mark.parametrize("width", [72, 80, 120])
+@pytest.mark.parametrize("unicode", [True, False])
+def test_a_failure_fits_on_a_screen(make: Any, width: int, unicode: bool) -> None:
+    lines = list(failure_lines(make(), width=width, unicode=unicode))
+    assert max(map(measure, lines)) <= width
+    assert unicode or all(map(str.isascii, lines))
+    assert len(lines) <= SCREEN
+
+
+@pytest.mark.parametrize("make", [wrong_tail, not_compiled, no_contract])
+def test_colour_changes_no_letter(make: Any) -> None:
+    coloured = shown(make(), color=True)
+    assert "\x1b[31;1m✗ " in coloured
+    assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == shown(make())
+
+
+def test_what_a_model_wrote_cannot_steer_the_terminal() -> None:
+    evil = "__global__ void k(float* y) { y[0] = 1; /* \x1b[2J\x1b]0;owned\x07 \u202e */ }"
+    text = shown(outcome(failed={"memory": "bad \x1b[1A\r\x9b2J"}, source=evil, replay="pytest \x1b[2J"))
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", text)

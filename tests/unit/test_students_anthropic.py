@@ -1,0 +1,132 @@
+"""Students behind Anthropic's Messages API."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_upskill.case import Case
+from pytest_upskill.errors import StudentError
+from pytest_upskill.records import Prompt, Question, Reply, Tokens
+from pytest_upskill.students.anthropic import AnthropicStudent
+from pytest_upskill.students.base import StudentConfig
+from tests.llama.scripted import Endpoint, Refusal, Stream, endpoint
+
+pytest.importorskip("anthropic", reason="needs the package 'anthropic': pip install 'pytest-upskill[anthropic]'")
+
+CASE = Case(name="scale", skill="tiny", path=Path("scale.md"), task="Scale it.", op=None)
+KEY = "sk-ant-secret"
+
+
+class EventStream(Stream):
+    """Anthropic's streams name each event before its data, and do not end with a word of their own."""
+
+    def send(self, handler: Any) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Type", "text/event-stream")
+        handler.send_header("Transfer-Encoding", "chunked")
+        handler.end_headers()
+        for event in self.events:
+            handler.send_chunk(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n")
+        handler.wfile.write(b"0\r\n\r\n")
+
+
+def message(text: str, stop: str | None = "end_turn", thinking: str = "") -> EventStream:
+    usage = {"input_tokens": 3, "output_tokens": 1, "cache_read_input_tokens": 5, "cache_creation_input_tokens": 2}
+    start = {"id": "m", "type": "message", "role": "assistant", "model": "claude-served", "content": [], "usage": usage}
+    events: list[Any] = [{"type": "message_start", "message": {**start, "stop_reason": None, "stop_sequence": None}}]
+    blocks = [("thinking", thinking)] * bool(thinking) + [("text", text)]
+    for index, (kind, content) in enumerate(blocks):
+        events.append({"type": "content_block_start", "index": index, "content_block": {"type": kind, kind: ""}})
+        delta = {"type": f"{kind}_delta", kind: content}
+        events.append({"type": "content_block_delta", "index": index, "delta": delta})
+        events.append({"type": "content_block_stop", "index": index})
+    if stop is not None:
+        ending = {"stop_reason": stop, "stop_sequence": None}
+        events.append({"type": "message_delta", "delta": ending, "usage": {"output_tokens": 9}})
+        events.append({"type": "message_stop"})
+    return EventStream(tuple(events))
+
+
+@pytest.fixture
+def ask(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Asks a student at an endpoint with a script once."""
+    monkeypatch.setenv("PUPIL_KEY", KEY)
+    opened: list[Any] = []
+
+    def once(*actions: Refusal | Stream, **fields: Any) -> tuple[Reply, Endpoint]:
+        context = endpoint(*actions)
+        server = context.__enter__()
+        opened.append(context)
+        base_url = server.url.removesuffix("/v1")
+        fields = {"model": "claude-asked", "base_url": base_url, "api_key_env": "PUPIL_KEY", **fields}
+        student = AnthropicStudent(StudentConfig("pupil", "anthropic", **fields), sleep=lambda seconds: None)
+        try:
+            question = Question("tiny", "scale", "skill", 1, Prompt("You write kernels.", "Write it."))
+            return student.ask(question, CASE), server
+        finally:
+            student.close()
+
+    yield once
+    for context in opened:
+        context.__exit__(None, None, None)
+
+
+def test_a_reply_keeps_text_thinking_finish_and_counts_cached_tokens_as_input(ask: Any) -> None:
+    reply, _ = ask(message("```cuda\nπ\n```\n", thinking="hm"))
+    assert (reply.text, reply.reasoning, reply.finish) == ("```cuda\nπ\n```\n", "hm", "stop")
+    assert reply.tokens == Tokens(input=10, output=9, cached=5)
+    assert reply.model == "claude-served"
+
+
+def test_a_request_streams_with_system_max_tokens_and_options(ask: Any) -> None:
+    _, server = ask(message("a"), max_tokens=77, options={"top_k": 3})
+    assert server.questions == [
+        {
+            "model": "claude-asked", "max_tokens": 77, "top_k": 3, "stream": True, "system": "You write kernels.",
+            "messages": [{"role": "user", "content": "Write it."}],
+        }
+    ]  # fmt: skip
+
+
+def test_a_temperature_is_sent_where_there_is_one(ask: Any) -> None:
+    _, server = ask(message("a"), temperature=0.5)
+    assert server.questions[0]["temperature"] == 0.5
+
+
+@pytest.mark.parametrize("stop", ["max_tokens", "model_context_window_exceeded"])
+def test_a_reply_that_was_cut_off_is_a_reply_that_says_so(ask: Any, stop: str) -> None:
+    assert ask(message("half", stop))[0].finish == "length"
+
+
+def test_an_overloaded_service_is_tried_again(ask: Any) -> None:
+    overloaded = Refusal(529, {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}})
+    reply, server = ask(overloaded, message("a"))
+    assert reply.text == "a"
+    assert len(server.questions) == 2
+
+
+def test_a_stream_that_ends_before_the_message_does_is_an_error(ask: Any) -> None:
+    with pytest.raises(StudentError, match="dropped the stream before the reply was complete"):
+        ask(message("half", stop=None))
+
+
+def test_a_refused_key_names_its_variable_and_not_the_key(ask: Any) -> None:
+    refusal = Refusal(401, {"type": "error", "error": {"type": "authentication_error", "message": f"invalid {KEY}"}})
+    with pytest.raises(StudentError) as caught:
+        ask(refusal)
+    assert "answered 401, not authorised (invalid [key]); check the key in the environment variable PUPIL_KEY" in str(
+        caught.value
+    )
+
+
+def test_a_prompt_that_does_not_fit_names_both_sizes(ask: Any) -> None:
+    body = {"type": "invalid_request_error", "message": "prompt is too long: 210000 tokens > 200000 maximum"}
+    with pytest.raises(StudentError) as caught:
+        ask(Refusal(400, {"type": "error", "error": body}))
+    assert "the prompt has 210000 tokens" in str(caught.value)
+    assert "holds 200000; shorten the skill, or choose a model with a longer context" in str(caught.value)

@@ -1,0 +1,194 @@
+"""Students without a model: folders of replies, the case's own solution, and the layout in which replies are kept."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from pytest_upskill.case import Case, Snippet
+from pytest_upskill.errors import StudentError
+from pytest_upskill.records import Prompt, Question, Reply
+from pytest_upskill.students import layout
+from pytest_upskill.students.base import Student, StudentConfig
+from pytest_upskill.students.registry import create, resolve
+
+ARMS = ("skill", "baseline", "previous-v1")
+HERE = Path("/")
+
+
+def case(solution: str | None = None, name: str = "scale") -> Case:
+    path = Path(f"/skills/tiny/evals/{name}.md")
+    snippet = Snippet(solution, 20, path) if solution is not None else None
+    return Case(name=name, skill="tiny", path=path, task="Scale it.", op=None, solution=snippet)
+
+
+def question(arm: str = "skill", trial: int = 1, name: str = "scale", skill: str = "tiny") -> Question:
+    return Question(skill, name, arm, trial, Prompt("Be exact.\n", "\nScale `x`.\n"))
+
+
+def files(folder: Path) -> Student:
+    (config,) = resolve([f"files:{folder}"], {}, HERE)
+    return create(config)
+
+
+def golden() -> Student:
+    return create(StudentConfig(name="golden", provider="golden"))
+
+
+def write(folder: Path, name: str, data: bytes = b"text") -> Path:
+    path = folder / "tiny" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(data)
+    return path
+
+
+# --------------------------------------------------------------------------------------------- files
+
+
+def test_each_arm_and_trial_has_a_file_of_its_own(tmp_path: Path) -> None:
+    for name in ("scale.skill.md", "scale.skill-2.md", "scale.baseline.md", "shift.skill.md"):
+        write(tmp_path, name, name.encode())
+    student = files(tmp_path)
+    assert student.ask(question(), case()).text == "scale.skill.md"
+    assert student.ask(question(trial=2), case()).text == "scale.skill-2.md"
+    assert student.ask(question("baseline"), case()).text == "scale.baseline.md"
+    assert student.ask(question(name="shift"), case()).text == "shift.skill.md"
+
+
+@pytest.mark.parametrize(
+    ("present", "arms"),
+    [
+        (["scale.skill.md"], ("skill",)),
+        (["shift.previous-v1.md", "scale.baseline.md"], ("baseline", "previous-v1")),
+        (["scale.skill-3.md"], ("skill",)),
+        (["scale.skill-x.md", "scale.skills.md", "other.skill.md", "scale.md"], ()),
+        ([], ()),
+    ],
+)
+def test_an_arm_is_asked_where_any_case_has_a_file_for_it(tmp_path: Path, present: list[str], arms: tuple[str]) -> None:
+    for name in present:
+        write(tmp_path, name)
+    assert files(tmp_path).arms_for("tiny", ARMS, ["scale", "shift"]) == arms
+
+
+def test_a_missing_reply_names_its_path(tmp_path: Path) -> None:
+    with pytest.raises(StudentError) as caught:
+        files(tmp_path).ask(question(trial=2), case())
+    assert str(caught.value) == (
+        f"student 'files': there is no reply at {tmp_path / 'tiny' / 'scale.skill-2.md'}; write one there, or leave "
+        f"the case out with -k"
+    )
+
+
+def test_a_reply_that_is_no_file_names_its_path(tmp_path: Path) -> None:
+    (tmp_path / "tiny" / "scale.skill.md").mkdir(parents=True)
+    with pytest.raises(
+        StudentError, match=r"scale\.skill\.md cannot be read \(Is a directory\); it must be a text file"
+    ):
+        files(tmp_path).ask(question(), case())
+
+
+def test_bytes_that_are_no_text_are_replaced_and_everything_else_stays(tmp_path: Path) -> None:
+    write(tmp_path, "scale.skill.md", b"\xef\xbb\xbfa\x00b\r\nc\xff\xc3\xa4\n")
+    assert files(tmp_path).ask(question(), case()).text == "a\x00b\r\nc\ufffd\u00e4\n"
+
+
+# --------------------------------------------------------------------------------------------- golden
+
+
+def test_golden_answers_with_the_solution_in_a_fence() -> None:
+    reply = golden().ask(question(), case("void f() {}\n"))
+    assert reply.text == "```cuda\nvoid f() {}\n```\n"
+    assert reply.cost_usd == 0.0
+
+
+def test_golden_closes_its_fence_on_a_line_of_its_own_whatever_the_solution_holds() -> None:
+    assert golden().ask(question(), case("int a;")).text == "```cuda\nint a;\n```\n"
+    assert golden().ask(question(), case("// ```\nint a;\n")).text == "````cuda\n// ```\nint a;\n````\n"
+
+
+def test_golden_is_asked_in_the_skill_arm_alone() -> None:
+    assert golden().arms_for("tiny", ARMS, ["scale"]) == ("skill",)
+    assert golden().arms_for("tiny", ("baseline",), ["scale"]) == ()
+
+
+def test_golden_cannot_answer_a_case_without_a_solution() -> None:
+    assert golden().can_answer(case("x"))
+    assert not golden().can_answer(case())
+    with pytest.raises(
+        StudentError, match=r"case 'scale' has no solution \(.*scale\.md\); add one under '## Solution'"
+    ):
+        golden().ask(question(), case())
+
+
+# --------------------------------------------------------------------------------------------- layout
+
+
+def test_a_reply_is_kept_where_the_files_student_reads_it(tmp_path: Path) -> None:
+    text = "a\r\nb\x00 π"
+    path = layout.keep_reply(tmp_path, "glm-4.7", question(trial=2), Reply(text))
+    assert path == tmp_path / ".upskill/replies/glm-4.7/tiny/scale.skill-2.md"
+    assert files(layout.replies_folder(tmp_path, "glm-4.7")).ask(question(trial=2), case()).text == text
+
+
+def test_what_runs_leave_behind_is_ignored_by_git(tmp_path: Path) -> None:
+    layout.keep_reply(tmp_path, "x", question(), Reply("a"))
+    assert (tmp_path / ".upskill/.gitignore").read_text() == "*\n"
+
+
+def test_a_gitignore_of_the_users_own_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / ".upskill").mkdir()
+    (tmp_path / ".upskill/.gitignore").write_text("!replies\n")
+    layout.keep_reply(tmp_path, "x", question(), Reply("a"))
+    assert (tmp_path / ".upskill/.gitignore").read_text() == "!replies\n"
+
+
+def test_no_name_leads_out_of_the_folder(tmp_path: Path) -> None:
+    odd = question(arm="../../a", name="../../../etc/passwd", skill="..")
+    path = layout.keep_reply(tmp_path / "root", "../../evil", odd, Reply("a"))
+    assert path.resolve().is_relative_to((tmp_path / "root/.upskill/replies").resolve())
+    assert [entry.name for entry in tmp_path.iterdir()] == ["root"]
+
+
+@pytest.mark.parametrize(
+    ("name", "safe"),
+    [
+        ("rms_norm", "rms_norm"), ("größe 2", "größe 2"), ("a/b", "a-b"), ("a\\b\x00c", "a-b-c"), ("..", "__"),
+        (".hidden", "_hidden"), ("", "_"),
+    ],
+)  # fmt: skip
+def test_names_that_are_file_names_stay_as_they_are(name: str, safe: str) -> None:
+    assert layout.component(name) == safe
+
+
+def test_a_text_that_has_no_utf8_is_kept_all_the_same(tmp_path: Path) -> None:
+    assert layout.keep_reply(tmp_path, "x", question(), Reply("a\ud800b")).read_text() == "a?b"
+
+
+def test_writers_of_the_same_file_never_mix(tmp_path: Path) -> None:
+    texts = [letter * 200_000 for letter in "abcdefgh"]
+    with ThreadPoolExecutor(8) as pool:
+        paths = set(pool.map(lambda text: layout.keep_reply(tmp_path, "x", question(), Reply(text)), texts))
+    (path,) = paths
+    assert path.read_text() in texts
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+
+
+def test_a_writer_that_fails_leaves_neither_the_file_nor_a_remainder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: Path, target: Path) -> Path:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OSError, match="No space left"):
+        layout.write_atomically(tmp_path / "reply.md", "a")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_prompt_is_written_under_two_headings(tmp_path: Path) -> None:
+    path = layout.write_prompt(tmp_path, question("baseline", trial=2))
+    assert path == tmp_path / "tiny/scale.baseline-2.md"
+    assert path.read_text() == "# System\n\nBe exact.\n\n# User\n\nScale `x`.\n"
