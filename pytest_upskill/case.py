@@ -62,7 +62,7 @@ class Dim:
 
 @dataclass(frozen=True, slots=True)
 class TensorSpec:
-    """The shape of a tensor argument, its own dtype (None: the dtype that is tried), and its values (None: moderate)."""
+    """A tensor argument: its shape, its own dtype (None: the dtype that is tried), its values (None: moderate)."""
 
     name: str
     shape: tuple[Expression, ...]

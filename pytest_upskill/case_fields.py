@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pytest_upskill.case import NAMED_VALUES, Choices, Dim, Named, Range, ScalarSpec, TensorSpec
 from pytest_upskill.errors import CaseError
@@ -286,7 +286,7 @@ def _option(scope: Scope, what: str, item: Value, dtypes: tuple[str, ...]) -> fl
 
 
 def _number(data: Any, dtypes: tuple[str, ...]) -> float | int | bool:
-    return float(data) if all(tried in FLOATING for tried in dtypes) else data  # type: ignore[no-any-return]
+    return float(data) if all(tried in FLOATING for tried in dtypes) else data
 
 
 _KIND_DTYPE = {"float": ("float32",), "int": ("int64",), "bool": ("bool",)}
@@ -304,7 +304,12 @@ def scalar(scope: Scope, argument: Argument, value: Value) -> ScalarSpec:
     parts = mapping(scope, value, what, "{values: 1..8}", ("values",))
     if "values" not in parts:
         raise scope.fail(f"{what} has no 'values'; a scalar needs a range, a list or one value", value)
-    return ScalarSpec(argument.name, argument.kind, _scalar_values(scope, argument, parts["values"]))
+    return ScalarSpec(argument.name, _kind(argument), _scalar_values(scope, argument, parts["values"]))
+
+
+def _kind(argument: Argument) -> Literal["float", "int", "bool"]:
+    assert argument.kind != "Tensor"
+    return argument.kind
 
 
 def _scalar_values(scope: Scope, argument: Argument, value: Value) -> Range | Choices:

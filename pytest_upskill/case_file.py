@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pytest_upskill import case_fields as fields
-from pytest_upskill.case import Case, Choices, Dim, Expectation, Range, ScalarSpec, TensorSpec, Tolerance
+from pytest_upskill.case import Case, Choices, Expectation, ScalarSpec, TensorSpec, Tolerance
 from pytest_upskill.case_fields import Scope
 from pytest_upskill.case_sections import Sections, read_sections
 from pytest_upskill.errors import CaseError

@@ -49,7 +49,7 @@ class Sections:
         return None if section is None else self._snippet(section, _CUDA, "cuda")
 
     def reference(self, operator: Operator, dims: Sequence[str]) -> Snippet:
-        """The oracle: Python that defines a function with the operator's name, called by the names of its parameters."""
+        """The oracle: Python that defines a function with the operator's name, which is called with names."""
         if "Reference" not in self.titled:
             message = "the case has no '## Reference': add one with a python block that defines"
             raise CaseError(f"{message} '{operator.name}', the result in PyTorch", self.path, self.last_line)

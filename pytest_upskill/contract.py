@@ -132,8 +132,8 @@ def _template_complaint(template: tuple[str, ...] | None, signature: Signature) 
 
 
 def _result_complaint(head: str) -> str | None:
-    words = [word for word in re.findall(r"[A-Za-z_]\w*|\*", _NOISE.sub(" ", head))]
-    if "void" in words and "*" not in words or "auto" in words:
+    words: list[str] = re.findall(r"[A-Za-z_]\w*|\*", _NOISE.sub(" ", head))
+    if ("void" in words and "*" not in words) or "auto" in words:
         return None
     given = [word for word in words if word not in ("static", "inline", "extern", "constexpr", "__forceinline__")]
     if given and all(word in _CANONICAL or word in _TYPE_WORDS or word == "*" for word in given):

@@ -1,7 +1,7 @@
 """Finds the definitions of a function in CUDA C++ that may not compile. Knows C++ a little, and no contract.
 
-tree-sitter reads the source; where it finds nothing, a conservative search in the text without comments and strings does,
-for sources with syntax errors, with macros that write definitions, or too large to parse.
+tree-sitter reads the source. Where it finds nothing, a conservative search in the text without comments and literals
+does: for sources with syntax errors, with macros that write definitions, or too large to parse.
 """
 
 from __future__ import annotations

@@ -125,7 +125,7 @@ def _tree(text: str) -> ast.expr:
         raise ValueError(f"'{text}' cannot be read; {_KNOWN}") from None
 
 
-def _build(node: ast.expr, text: str, names: set[str]) -> Evaluate:
+def _build(node: ast.expr, text: str, names: set[str]) -> Evaluate:  # noqa: PLR0911 - one line for each kind of node
     """Closures for a checked tree; ``names`` collects what it needs."""
     match node:
         case ast.Constant(value=value) if type(value) is int or (type(value) is float and math.isfinite(value)):

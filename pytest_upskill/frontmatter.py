@@ -45,7 +45,7 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A file in two: the frontmatter (always a mapping), and the lines of the body, the first of which is ``body_line``."""
+    """A file in two: the frontmatter, which is a mapping, and the body, whose first line has number ``body_line``."""
 
     frontmatter: Value
     body: list[str]
@@ -133,10 +133,9 @@ class _Reader:
     def _not_yaml(self, problem: Any, source: str) -> LocatedError:
         reason = getattr(problem, "problem", None) or getattr(problem, "reason", None) or str(problem)
         mark, context = getattr(problem, "problem_mark", None), getattr(problem, "context_mark", None)
-        if mark is None:
-            line = source.count("\n", 0, getattr(problem, "position", 0))
-        else:
-            line = mark.line
+        line = source.count("\n", 0, getattr(problem, "position", 0)) if mark is None else mark.line
+        if context is not None and line > source.count("\n"):
+            line = context.line  # what is not closed is found out at the end, and is wrong where it begins
         begun = f", begun in line {context.line + 2}" if context is not None and context.line != line else ""
         return self._fail(f"the frontmatter is not YAML: {reason}{begun}{_excerpt(source, line)}", line)
 

@@ -19,7 +19,7 @@ _CPP_KEYWORDS = frozenset(
     protected public reflexpr register reinterpret_cast requires restrict return short signed sizeof static
     static_assert static_cast struct switch synchronized template this thread_local throw true try typedef typeid
     typename typeof union unsigned using virtual void volatile wchar_t while xor xor_eq
-    """.split()
+    """.split()  # noqa: SIM905 - a table
 )
 
 _PYTHON_KEYWORDS = frozenset(keyword.kwlist)
@@ -41,13 +41,13 @@ _CUDA_AND_C = frozenset(
     FLT_MAX FLT_MIN FLT_EPSILON DBL_MAX DBL_MIN DBL_EPSILON INFINITY NAN HUGE_VAL M_PI M_E
     errno stdin stdout stderr assert offsetof setjmp isnan isinf isfinite isnormal signbit fpclassify
     linux unix I
-    """.split()
+    """.split()  # noqa: SIM905 - a table
 )
 
 _PREFIXES = ("upskill", "cuda")
 
 
-def refusal(name: str) -> str | None:
+def refusal(name: str) -> str | None:  # noqa: PLR0911 - one line for each reason
     """Why ``name`` cannot be used, as the end of a sentence; None where it can."""
     if not _IDENTIFIER.match(name):
         return "is not a name: write an ASCII letter, then letters, digits and underscores"

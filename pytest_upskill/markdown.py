@@ -1,8 +1,8 @@
 """Reads the two things that we need of Markdown: fenced blocks and level-2 headings. Knows no case and no reply.
 
-Fences follow CommonMark 0.31, section 4.5: three or more backticks or tildes, indented by at most three columns (counted
-from the content of a list item), closed by a line with at least as many of the same character and nothing else. One
-licence: a line that leaves the list item does not end a block that was opened in it, since models indent carelessly.
+Fences follow CommonMark 0.31, section 4.5: three or more backticks or tildes, indented by at most three columns
+(counted from the content of a list item), closed by a line with at least as many of the same character and nothing
+else. One licence: a line that leaves a list item does not end a block that was opened in it, as models indent carelessly.
 """
 
 from __future__ import annotations

@@ -321,6 +321,8 @@ def _notes(case: Case, prepared: Prepared, judgement: Judgement | None) -> tuple
         notes.append("the case sets its own tolerance")
     if prepared.reply.finish == "length":
         notes.append("the reply was cut off")
+    if prepared.reply.details.get("note"):
+        notes.append(str(prepared.reply.details["note"]))
     return tuple(notes)
 
 

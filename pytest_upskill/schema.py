@@ -178,5 +178,5 @@ def _refuse_clashes(operator: Operator, dims: set[str]) -> None:
 def _clash(name: str, first: str, second: str, operator: Operator) -> str:
     unnamed = second == "a result" and not re.search(rf"\b{name}\b", operator.text.rpartition("->")[2])
     advice = f"the result has no name and is called '{name}': name it, '-> Tensor y'" if unnamed else "rename one"
-    pair = f"{first} and {second}" if first != second else f"two {first.split()[-1]}s"
+    pair = f"{first} and {second}" if first != second else f"two {first.rpartition(' ')[2]}s"
     return f"'{name}' names {pair}; {advice}"

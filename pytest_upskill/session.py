@@ -41,6 +41,8 @@ def start(config: pytest.Config) -> None:
         seed = worker_input[_SEED] if worker_input else settings.seed
         run = Run(settings, draw_seed() if seed is None else seed, config.hook)
         if worker_input is None:
+            for name in run.student_names:
+                run.student(name)
             for path in settings.reports:
                 settings_room.check_writable(path)
             if not settings.prompts:

@@ -1,6 +1,6 @@
 """What a skill is: a folder with a ``SKILL.md``, read and held against the specification of agentskills.io.
 
-Errors are what the reference validator refuses too; warnings are advice of the specification, and what agents add to it.
+Errors are what the reference validator refuses too; warnings are advice of the specification, and agents' own keys.
 Knows text and files, never cases.
 """
 

@@ -1,7 +1,7 @@
 """Draws examples with Hypothesis, and reads them back from their text. Knows sizes and families, not values.
 
-Hypothesis draws every number from far away (``_BASE`` on): in a range that holds none of its favourite constants, and none of
-those that it collects from the user's modules, it draws evenly, and the same in every process.
+Hypothesis draws every number from far away (``_BASE`` on): in a range that holds none of its favourite constants, and
+none of those that it collects from the user's modules, it draws evenly, and the same in every process.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ _LEVELS = 96
 
 
 def examples(case: Case, outputs: OutputSize, dtype: str, *, large: bool) -> st.SearchStrategy[Example]:
-    """Examples of one dtype: of up to 2^14 elements, or large ones of up to 2^20. They shrink to few and simple elements."""
+    """Examples of one dtype: of up to 2^14 elements, or large ones of up to 2^20. They shrink to few and simple
+    elements.
+    """
 
     @st.composite
     def build(draw: Callable[[st.SearchStrategy[int]], int]) -> Example:
@@ -59,7 +61,8 @@ def _below(count: int) -> st.SearchStrategy[int]:
 def parse_example(text: str, case: Case) -> Example:
     """The example that a text such as ``rows=1 cols=33 dtype=float16 seed=7`` names, complete.
 
-    Dims of one size, the dtype of a case that has one, ``values`` and integer scalars may be left out. Raises UsageError.
+    Dims of one size, the dtype of a case that has one, ``values`` and integer scalars may be left out. Raises
+    UsageError.
     """
     given = _pieces(text, case)
     dims = {dim.name: _dim(case, dim.name, given) for dim in case.dims}

@@ -6,9 +6,8 @@ whatever later calls give.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import hypothesis
@@ -20,14 +19,13 @@ from pytest_upskill.oracle.isolation import isolated
 from pytest_upskill.oracle.judge import first_difference, judge, number
 from pytest_upskill.oracle.prepare import GivenUp, Preparation, Prepared
 from pytest_upskill.oracle.search import Lot, Stop
+from pytest_upskill.oracle.shrink import Fault, Shrinking, Tried, elements_of
 from pytest_upskill.records import Answer, Assertion, Call, Counterexample, Example
 from pytest_upskill.signature import Signature
 
 EXAMPLES = 25
 """Examples of each dtype, where neither the user nor the case says otherwise."""
 
-SHRINK_RUNS = 100
-SHRINK_SECONDS = 5.0
 _REPEAT_EVERY = 5
 _UNSURE_SHARE = 0.2
 
@@ -45,27 +43,6 @@ class Judgement:
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
-    """Why an example fails an assertion."""
-
-    message: str
-    kind: str = "values"
-    worst: Mapping[str, Any] | None = None
-    line: int | None = None
-
-
-@dataclass(slots=True)
-class Tried:
-    """An example that was run, by what it failed; ``order`` counts the examples of the exploration."""
-
-    example: Example
-    lot: Lot | None
-    order: int
-    elements: int
-    faults: dict[str, Fault] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class _Kept:
     """A call that will be repeated, with the bytes that it gave."""
 
@@ -76,10 +53,11 @@ class _Kept:
 def explore(
     case: Case, signature: Signature, run: Run, *, seed: int, examples: int | None, only: Example | None
 ) -> Judgement:
-    """Judge the kernel behind ``run``: assertions ``runs``, ``correct[...]``, ``memory``, ``deterministic``, ``inputs``.
+    """Judge the kernel behind ``run``: assertions ``runs``, ``correct[...]``, ``memory``, ``deterministic``,
+    ``inputs``.
 
-    ``examples`` of each dtype (the case's own number, or 25); with ``only``, that one example and its repeat. The same seed
-    asks the same examples. Raises CaseError where the case is at fault, and whatever ``run`` raises.
+    ``examples`` of each dtype (the case's own number, or 25); with ``only``, that one example and its repeat. The
+    same seed asks the same examples. Raises CaseError where the case is at fault, and whatever ``run`` raises.
     """
     with isolated():
         exploration = _Exploration(case, signature, run, seed)
@@ -127,9 +105,9 @@ class _Exploration:
 
     def _try_lot(self, lot: Lot) -> None:
         self._earlier = frozenset((*self.tried, *self.given_up))
-        search.generate(lot, self._strategy(lot), self.seed, lambda example: self._visit(example, lot))
+        search.generate(lot, self.strategy(lot), self.seed, lambda example: self._visit(example, lot))
 
-    def _strategy(self, lot: Lot) -> Any:
+    def strategy(self, lot: Lot) -> Any:
         return example_strategy(self.case, self.preparation.outputs, lot.dtype, large=lot.large)
 
     def _visit(self, example: Example, lot: Lot) -> None:
@@ -159,7 +137,7 @@ class _Exploration:
 
     def _record(self, prepared: Prepared, lot: Lot | None, faults: dict[str, Fault]) -> Tried:
         key = str(prepared.example)
-        tried = Tried(prepared.example, lot, len(self.tried), _elements(prepared.call), faults)
+        tried = Tried(prepared.example, lot, len(self.tried), elements_of(prepared.call), faults)
         self.tried[key] = tried
         return tried
 
@@ -200,9 +178,9 @@ class _Exploration:
             if name != f"correct[{tried.example.dtype}]" or self.case.atomics:
                 tried.faults.setdefault(name, fault)
         if answer.ran and not self.case.atomics:
-            fault = _difference(kept.prepared, kept.outputs, answer.outputs)
-            if fault is not None:
-                tried.faults.setdefault("deterministic", fault)
+            changed = _difference(kept.prepared, kept.outputs, answer.outputs)
+            if changed is not None:
+                tried.faults.setdefault("deterministic", changed)
         self._stop_if_broken(tried)
 
     # ------------------------------------------------------------------------------------- judgement
@@ -246,7 +224,8 @@ class _Exploration:
         if broken or doubtful <= _UNSURE_SHARE * asked:
             return None
         reason = next(iter(self.given_up.values()), "PyTorch's own result is off by more than a tenth of its scale")
-        return f"{doubtful} of {asked} examples cannot be judged: {reason}; give 'args' values for which the reference is stable"
+        advice = "give 'args' values for which the reference is stable"
+        return f"{doubtful} of {asked} examples cannot be judged: {reason}; {advice}"
 
     def _notes(self) -> tuple[str, ...]:
         return ("judged with the case's own tolerance",) if self.case.tolerance else ()
@@ -256,11 +235,10 @@ class _Exploration:
     def _counterexample(self, name: str, first: Tried, shrink: bool) -> Counterexample:
         if not shrink or first.lot is None or first.faults[name].kind == "timeout":
             return _described(name, first, reproducible=True)
-        shrinking = _Shrinking(self, name, first)
-        smallest = shrinking.smallest()
+        smallest = Shrinking(self, name, first).smallest(self.strategy(first.lot))
         for candidate in (smallest, first) if smallest is not first else (first,):
-            again = shrinking.replay(candidate.example)
-            if again is not None:
+            again = self.try_again(candidate.example, name)
+            if again is not None and name in again.faults:
                 return _described(name, again, reproducible=True)
         return _described(name, first, reproducible=False)
 
@@ -276,80 +254,7 @@ class _Exploration:
             second = self.run(prepared.call)
             fault = _difference(prepared, kept, second.outputs) if second.ran else None
             faults.update({name: fault} if fault is not None else {})
-        return Tried(prepared.example, None, -1, _elements(prepared.call), faults)
-
-
-class _Shrinking:
-    """Looks for the smallest example that fails one assertion, within 100 runs and 5 s."""
-
-    def __init__(self, exploration: _Exploration, name: str, first: Tried) -> None:
-        self._exploration, self._name, self._first = exploration, name, first
-        self._known: dict[str, Tried | None] = dict(exploration.tried)
-        self._best = first
-        self._runs = 0
-        self._deadline = time.monotonic() + SHRINK_SECONDS
-        self._error: Exception | None = None
-
-    def smallest(self) -> Tried:
-        """The smallest failing example that was met."""
-        lot = self._first.lot
-        assert lot is not None
-        earlier = {key for key, tried in self._known.items() if tried is not None and _before(tried, lot)}
-        earlier |= set(self._exploration.given_up)
-
-        def fails(example: Example) -> bool:
-            if str(example) in earlier:
-                hypothesis.reject()
-            return self._fails(example)
-
-        search.shrink(lot, self._exploration._strategy(lot), self._exploration.seed, fails)
-        if self._error is not None:
-            raise self._error
-        return self._best
-
-    def replay(self, example: Example) -> Tried | None:
-        """Run an example once more; None where it does not fail this time."""
-        tried = self._exploration.try_again(example, self._name)
-        return tried if tried is not None and self._name in tried.faults else None
-
-    def _fails(self, example: Example) -> bool:
-        key = str(example)
-        if key not in self._known:
-            self._known[key] = self._run(example)
-        tried = self._known[key]
-        if tried is None or self._name not in tried.faults:
-            return False
-        if _size(tried) < _size(self._best):
-            self._best = tried
-        return True
-
-    def _run(self, example: Example) -> Tried | None:
-        if self._runs >= SHRINK_RUNS or time.monotonic() > self._deadline:
-            raise Stop
-        self._runs += 1
-        try:
-            tried = self._exploration.try_again(example, self._name)
-        except Exception as error:
-            self._error = error
-            raise Stop from error
-        if tried is not None and tried.faults.get("runs", _NO_FAULT).kind == "timeout":
-            raise Stop
-        return tried
-
-
-_NO_FAULT = Fault("")
-
-
-def _before(tried: Tried, lot: Lot) -> bool:
-    return tried.lot is not None and tried.lot != lot
-
-
-def _size(tried: Tried) -> tuple[int, int, str]:
-    return (tried.elements, len(str(tried.example)), str(tried.example))
-
-
-def _elements(call: Call) -> int:
-    return sum(argument.elements for argument in call.arguments if hasattr(argument, "elements"))
+        return Tried(prepared.example, None, -1, elements_of(prepared.call), faults)
 
 
 def _described(name: str, tried: Tried, *, reproducible: bool) -> Counterexample:

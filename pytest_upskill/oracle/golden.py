@@ -19,7 +19,9 @@ from pytest_upskill.records import Example
 
 
 class Reference:
-    """A compiled reference. ``outputs`` names what it yields: the results, and the arguments that it updates in place."""
+    """A compiled reference. ``outputs`` names what it yields: the results, and the arguments that it updates in
+    place.
+    """
 
     def __init__(self, case: Case) -> None:
         if case.op is None or case.reference is None:
@@ -29,7 +31,7 @@ class Reference:
         self._mutable = tuple(argument.name for argument in case.op.arguments if argument.mutable)
         self.outputs = (*case.op.results, *self._mutable)
         names = tuple(argument.name for argument in case.op.arguments)
-        offered = {name: "argument" for name in names} | {dim.name: "dim" for dim in case.dims}
+        offered = dict.fromkeys(names, "argument") | {dim.name: "dim" for dim in case.dims}
         check_parameters(self.function, offered, names)
         self._dims = tuple(dim.name for dim in case.dims if dim.name in self.function.parameters)
 
@@ -46,8 +48,8 @@ class Reference:
 
         Arguments that are updated in place are cloned first, and the clones are outputs. Raises CaseError.
         """
-        passed = {name: value.clone() if name in self._mutable else value for name, value in arguments.items()}  # type: ignore[union-attr]
-        versions = {n: v._version for n, v in passed.items() if isinstance(v, torch.Tensor) and n not in self._mutable}
+        passed = {name: self._own(name, value) for name, value in arguments.items()}
+        versions = {name: value._version for name, value in passed.items() if isinstance(value, torch.Tensor)}
         before = torch.get_default_dtype()
         torch.set_default_dtype(dtype)
         try:
@@ -57,13 +59,15 @@ class Reference:
             torch.set_default_dtype(before)
         self._check_unchanged(passed, versions)
         outputs = dict(zip(self.op.results, self._results(returned, circumstances), strict=True))
-        for name in self._mutable:
-            outputs[name] = passed[name]  # type: ignore[assignment]
-        return outputs
+        updated = {name: value for name in self._mutable if isinstance(value := passed[name], torch.Tensor)}
+        return {**outputs, **updated}
+
+    def _own(self, name: str, value: Value) -> Value:
+        return value.clone() if name in self._mutable and isinstance(value, torch.Tensor) else value
 
     def _check_unchanged(self, passed: Mapping[str, Value], versions: Mapping[str, int]) -> None:
-        for name, version in versions.items():
-            if passed[name]._version != version:  # type: ignore[union-attr]
+        for name, value in passed.items():
+            if isinstance(value, torch.Tensor) and name not in self._mutable and value._version != versions[name]:
                 raise self.error(
                     f"changes its argument '{name}' in place; write 'Tensor(a!) {name}' in 'op', or change a copy"
                 )

@@ -52,7 +52,7 @@ def _along(wrong: torch.Tensor, axis: int, count: int) -> str:
     if int(torch.count_nonzero(hit)) != 1:
         return ""
     index = int(hit.to(torch.uint8).argmax())
-    if index not in (0, size - 1) or count == 1 and wrong.dim() > 1 and wrong.numel() > size:
+    if index not in (0, size - 1) or (count == 1 and wrong.dim() > 1 and wrong.numel() > size):
         return ""
     which = "first" if index == 0 else "last"
     return f"only {which} in {_axis(axis, wrong.dim())}"

@@ -1,11 +1,12 @@
 """Compares what came back with what must come back. Knows bytes and expectations; tolerates no wrong element.
 
-The masks of NaN, +Inf and -Inf must be those of gold rounded to the output's dtype, finite elements must be within their
-bound, integers and bools must be equal. Bounds are compared as ``not (error <= bound)``, so that NaN fails.
+The masks of NaN, +Inf and -Inf must be those of gold rounded to the output's dtype, finite elements must be within
+their bound, integers and bools must be equal. Bounds are compared as ``not (error <= bound)``, so that NaN fails.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -39,11 +40,14 @@ class Mismatch:
         """One or two lines for a person."""
         if self.expected is None:
             return f"'{self.output}' {self.hint}"
-        count = "the only element" if self.total == 1 else f"{self.wrong} of {self.total} elements"
         place = f"{self.output}[{', '.join(map(str, self.index))}]" if self.index else self.output
-        text = f"{count} of '{self.output}' {'is' if self.wrong == 1 else 'are'} wrong"
+        if self.total == 1:
+            text = f"{place} is wrong"
+        else:
+            text = f"{self.wrong} of {self.total} elements of '{self.output}' {'is' if self.wrong == 1 else 'are'} wrong"
         text += f" ({self.hint})" if self.hint else ""
-        text += f"; the worst is {place}: expected {number(self.expected)}, got {number(self.got)}"
+        text += ": " if self.total == 1 else f"; the worst is {place}: "
+        text += f"expected {number(self.expected)}, got {number(self.got)}"
         if self.error is not None and self.bound is not None:
             text += f", off by {self.error:.3g} where {self.bound:.3g} is allowed"
         return text
@@ -106,18 +110,20 @@ def _judge_discrete(expected: Expected, got: torch.Tensor) -> Mismatch | None:
     if not bool(wrong.any()):
         return None
     flat = int(wrong.reshape(-1).to(torch.uint8).argmax())
-    value, want = got.reshape(-1)[flat].item(), gold.reshape(-1)[flat].item()
-    if expected.dtype == "bool":
-        value, want = {0: False, 1: True}.get(int(value), f"a byte of {value}"), bool(want)
+    value, want = int(got.reshape(-1)[flat].item()), int(gold.reshape(-1)[flat].item())
     return Mismatch(
         output=expected.name,
         wrong=int(torch.count_nonzero(wrong)),
         total=wrong.numel(),
         index=_index(flat, expected.shape),
-        expected=want,
-        got=value,
+        expected=_word(want) if expected.dtype == "bool" else want,
+        got=_word(value) if expected.dtype == "bool" else value,
         hint=hint(wrong, got),
     )
+
+
+def _word(byte: int) -> str:
+    return ("false", "true")[byte] if byte < 2 else f"a byte of {byte}"
 
 
 def _judge_floating(expected: Expected, bound: torch.Tensor, raw: torch.Tensor) -> Mismatch | None:
@@ -135,7 +141,7 @@ def _judge_floating(expected: Expected, bound: torch.Tensor, raw: torch.Tensor) 
     beyond = torch.where(wrong, (error / bound).nan_to_num(nan=torch.inf, posinf=torch.inf), -1.0)
     flat = int(beyond.reshape(-1).argmax())
     off = float(error.reshape(-1)[flat])
-    finite = off == off and off != float("inf")
+    finite = math.isfinite(off)
     return Mismatch(
         output=expected.name,
         wrong=int(torch.count_nonzero(wrong)),
@@ -167,5 +173,5 @@ def first_difference(
     left = torch.frombuffer(bytearray(one), dtype=torch.uint8).reshape(-1, width)
     right = torch.frombuffer(bytearray(other), dtype=torch.uint8).reshape(-1, width)
     flat = int((left != right).any(-1).to(torch.uint8).argmax())
-    values = (read(buffer, dtype, shape).reshape(-1)[flat].item() for buffer in (one, other))
-    return (_index(flat, shape), *values)
+    before, after = (read(buffer, dtype, shape).reshape(-1)[flat].item() for buffer in (one, other))
+    return _index(flat, shape), before, after

@@ -1,7 +1,7 @@
 """Orders the sizes that a dim may have, with weight on those where kernels break. Knows numbers only.
 
-A ladder maps a step (an integer below ``STEPS``) to a size, and never maps a higher step to a smaller size: so the smallest
-failing step is the smallest failing size, and a shrinker that knows nothing of sizes finds it.
+A ladder maps a step (an integer below ``STEPS``) to a size, and never maps a higher step to a smaller size: so the
+smallest failing step is the smallest failing size, and a shrinker that knows nothing of sizes finds it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 STEPS = 1 << 24
 """Steps of every ladder."""
@@ -70,7 +70,7 @@ def _weight(size: int) -> float:
 
 def _gaps(inside: list[int]) -> list[tuple[int, int, float]]:
     found = []
-    for left, right in zip(inside, inside[1:], strict=False):
+    for left, right in pairwise(inside):
         if right - left > 1:
             found.append((left + 1, right - 1, right / max(left, 1)))
     if not found:

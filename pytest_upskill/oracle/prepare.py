@@ -1,14 +1,15 @@
 """From an example to a call, and to what must come back from it. Knows references and bounds, not kernels' answers.
 
-An example whose values no honest kernel could be held to is drawn again, by the next attempt of the same example, so that
-it still replays from its text: where gold leaves half of the dtype's range, where eager is off by more than a tenth of the
-tensor's scale, where a discrete result hangs on a near-tie. The later attempts use the simplest values.
+An example whose values no honest kernel could be held to is drawn again, by the next attempt of the same example, so
+that it still replays from its text: where gold leaves half of the dtype's range, where eager is off by more than a
+tenth of the tensor's scale, where a discrete result hangs on a near-tie. The later attempts use the simplest values.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 
@@ -16,8 +17,8 @@ from pytest_upskill.case import Case
 from pytest_upskill.oracle.golden import Reference, cast, load_inputs, measure_outputs, run_eager
 from pytest_upskill.oracle.shapes import OutputSize
 from pytest_upskill.oracle.tolerance import Bound, Runs, Unstable, bounds
-from pytest_upskill.oracle.values import DTYPE, Value, complete, wild
-from pytest_upskill.records import C_TYPE, FLOATING, Call, Example, ScalarArgument, TensorArgument
+from pytest_upskill.oracle.values import DTYPE, Value, complete, dtype_name, wild
+from pytest_upskill.records import C_TYPE, FLOATING, Call, Example, Role, ScalarArgument, TensorArgument
 from pytest_upskill.signature import Parameter, Signature
 
 ATTEMPTS = 8
@@ -151,7 +152,7 @@ class Preparation:
         single: Mapping[str, torch.Tensor],
         dtypes: Mapping[str, str],
     ) -> dict[str, torch.Tensor]:
-        """Each output in its own dtype: from a run in the example's dtype where that gives it, else float32, rounded."""
+        """Each output in its own dtype: from a run in the example's dtype where that gives it, else from float32."""
         tensors = [
             value for value in arguments.values() if isinstance(value, torch.Tensor) and value.is_floating_point()
         ]
@@ -168,7 +169,8 @@ class Preparation:
             source = single if eager is None or name in self.case.returns else eager
             if source[name].is_floating_point() != (dtype in FLOATING):
                 raise self.reference.error(
-                    f"returned {str(source[name].dtype)[6:]} for '{name}', which is {dtype} in the signature ({example})"
+                    f"returned {dtype_name(source[name].dtype)} for '{name}', which the signature has as {dtype} "
+                    f"({example})"
                 )
             rounded[name] = source[name].to(DTYPE[dtype])
         return rounded
@@ -181,7 +183,7 @@ class Preparation:
                 if value.shape != gold[name].shape:
                     raise self.reference.error(
                         f"returned '{name}' with shape {list(gold[name].shape)} in float64 and {list(value.shape)} in "
-                        f"{str(value.dtype)[6:]}, on the same inputs ({example}); shapes must hang on dims alone"
+                        f"{dtype_name(value.dtype)}, on the same inputs ({example}); shapes must hang on dims alone"
                     )
 
     # ------------------------------------------------------------------------------------- calls
@@ -215,14 +217,15 @@ class Preparation:
             return TensorArgument(parameter.name, "output", dtype, shapes[parameter.name])
         value = arguments[parameter.name]
         assert isinstance(value, torch.Tensor)
-        role = "inplace" if parameter.role == "inplace" else "input"
+        role: Role = "inplace" if parameter.role == "inplace" else "input"
         return TensorArgument(parameter.name, role, dtype, tuple(value.shape), as_bytes(value))
 
 
 def as_bytes(tensor: torch.Tensor) -> memoryview:
     """The bytes of a tensor, row-major."""
     flat = tensor.detach().contiguous().reshape(-1)
-    return memoryview(flat.view(torch.uint8).numpy())
+    data: Any = flat.view(torch.uint8).numpy()
+    return memoryview(data)
 
 
 def _too_large(gold: torch.Tensor, dtype: str) -> bool:

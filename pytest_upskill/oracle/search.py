@@ -1,14 +1,14 @@
 """Drives Hypothesis: generates examples in small lots, and shrinks a failing one. Knows examples, not kernels.
 
-Nothing of the user's is touched: no profile, no database, no ``.hypothesis`` folder. A lot has at most nine examples, because
-after ten Hypothesis begins to mutate earlier examples, and we want unseen ones.
+Nothing of the user's is touched: no profile, no database, no ``.hypothesis`` folder. A lot has at most nine examples,
+because after ten Hypothesis begins to mutate earlier examples, and we want unseen ones.
 """
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import hypothesis
@@ -43,7 +43,9 @@ class Fails(AssertionError):
 
 
 def plan(dtype: str, examples: int) -> list[Lot]:
-    """The lots for so many examples of a dtype: two large ones among them, at the end (one of three or four; none of fewer)."""
+    """The lots for so many examples of a dtype: two large ones among them, at the end (one of three or four; none of
+    fewer).
+    """
     large = LARGE if examples >= 5 else examples // 3
     sizes = [min(LOT, examples - large - start) for start in range(0, examples - large, LOT)]
     lots = [Lot(dtype, index, size, large=False) for index, size in enumerate(sizes)]
@@ -61,11 +63,8 @@ def generate(lot: Lot, strategy: st.SearchStrategy[Example], seed: int, visit: C
         visit(example)
         taken[0] += 1
 
-    with _own_folder():
-        try:
-            _run(test, lot, strategy, seed, (Phase.generate,))
-        except Unsatisfiable:
-            pass
+    with _own_folder(), suppress(Unsatisfiable):
+        _run(test, lot, strategy, seed, (Phase.generate,))
     return taken[0]
 
 

@@ -48,6 +48,16 @@ def candidates(dim: Dim, known: Mapping[str, int], zero: bool) -> tuple[int, int
     return (0 if zero else low), high
 
 
+def least(case: Case, name: str, dims: Mapping[str, int]) -> int:
+    """The smallest size that a dim may have beside the others."""
+    known: dict[str, int] = {}
+    for dim in case.dims:
+        if dim.name == name:
+            return candidates(dim, known, case.zero)[0]
+        known[dim.name] = dims[dim.name]
+    raise KeyError(name)
+
+
 def elements(case: Case, dims: Mapping[str, int], outputs: OutputSize) -> float:
     """Elements of all tensors of a call, roughly."""
     inputs = sum(prod(max(int(size.evaluate(dims)), 0) for size in tensor.shape) for tensor in case.tensors)
@@ -255,7 +265,8 @@ class _Chooser:
             range(wanted + 1, min(high, wanted + _PROBES) + 1),
         )
         related = [value for value in known.values() if low <= value <= high]
-        for value in (*below, *above, *related, low, high):
+        nearest: tuple[int, ...] = (*below, *above, *related, low, high)
+        for value in nearest:
             if all(condition.evaluate({**known, name: value}) for condition in relevant):
                 return value
         return None

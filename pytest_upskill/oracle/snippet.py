@@ -18,7 +18,9 @@ from pytest_upskill.errors import CaseError
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function that a case defines. ``parameters`` are its named ones; ``open`` says that it also takes ``**kwargs``."""
+    """A function that a case defines. ``parameters`` are its named ones; ``open`` says that it also takes
+    ``**kwargs``.
+    """
 
     title: str
     call: Callable[..., Any]

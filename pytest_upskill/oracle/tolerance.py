@@ -1,12 +1,12 @@
 """How far off an honest kernel may be: floor + 2 * natural + K * spread, per element. Knows references, not kernels.
 
-*floor* is four units in the last place of the output's dtype and one smallest subnormal. *natural* is the worst error that
-the reference itself makes in the case's dtype and in float32, on these inputs and on eight that are perturbed by one unit
-in the last place, over the elements that share a reduction. *spread* is how far the exact result moves under such
-perturbations, and *K* how many input elements reach one result: the worst case of serial summation.
+*floor* is four units in the last place of the output's dtype and one smallest subnormal. *natural* is the worst error
+that the reference itself makes in the case's dtype and in float32, on these inputs and on eight that are perturbed by
+one unit in the last place, over the elements that share a reduction. *spread* is how far the exact result moves under
+such perturbations, and *K* how many input elements reach one result: the worst case of serial summation.
 
-Where inputs are float64, float32 runs stand in for float64 ones: their errors are scaled by the ratio of the units, since
-nothing at hand computes more exactly than float64.
+Where inputs are float64, float32 runs stand in for float64 ones: their errors are scaled by the ratio of the units,
+since nothing at hand computes more exactly than float64.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pytest_upskill.case import Case, Choices, Range
 from pytest_upskill.oracle.golden import Reference, cast
 from pytest_upskill.oracle.isolation import generator
 from pytest_upskill.oracle.reach import Reach, measure
-from pytest_upskill.oracle.values import DTYPE, Value
+from pytest_upskill.oracle.values import DTYPE, Value, dtype_name
 from pytest_upskill.records import Example
 
 DRAWS = 8
@@ -171,7 +171,9 @@ class _Measured:
         return value.clamp(low, high) if isinstance(value, torch.Tensor) else min(max(value, low), high)
 
     def _run(self, arguments: Mapping[str, Value], dtype: torch.dtype) -> Outputs:
-        circumstances = f"on {self.runs.example}, with inputs moved by one unit in the last place, in {str(dtype)[6:]}"
+        circumstances = (
+            f"on {self.runs.example}, with inputs moved by one unit in the last place, in {dtype_name(dtype)}"
+        )
         outputs = self.reference.run(cast(arguments, dtype), self.runs.example.dims, dtype, circumstances)
         return {name: self._same_shape(name, outputs[name]) for name in self.names}
 
@@ -179,7 +181,8 @@ class _Measured:
         if output.shape != self.gold[name].shape:
             raise self.reference.error(
                 f"returned '{name}' with shape {list(output.shape)}, and with {list(self.gold[name].shape)} before, "
-                f"on inputs that differ by one unit in the last place ({self.runs.example}); shapes must hang on dims alone"
+                f"on inputs that differ by one unit in the last place ({self.runs.example}); "
+                "shapes must hang on dims alone"
             )
         return _settled(output)
 

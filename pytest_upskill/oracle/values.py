@@ -1,7 +1,7 @@
 """Makes the values of a call from an example: the same example, the same bits. Knows cases and torch, not references.
 
-Each argument has a generator of its own, named by seed, dims, dtype, family, argument and attempt; so contents never repeat
-between calls, and adding an argument to a case leaves the values of the others as they were.
+Each argument has a generator of its own, named by seed, dims, dtype, family, argument and attempt; so contents never
+repeat between calls, and adding an argument to a case leaves the values of the others as they were.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ def dtype_name(dtype: torch.dtype) -> str:
 
 
 def _normal(size: Size, random: torch.Generator) -> torch.Tensor:
-    return torch.randn(size, generator=random, dtype=torch.float64 if math.prod(size) < 1 << 12 else torch.float32)
+    dtype = torch.float64 if math.prod(size) < 1 << 12 else torch.float32
+    return torch.randn(size, generator=random, dtype=dtype)
 
 
 def _uniform(size: Size, random: torch.Generator) -> torch.Tensor:
@@ -358,16 +359,20 @@ def _named(name: str, size: Size, dtype: str, attempt: int, random: torch.Genera
     if name == "sorted":
         drawn = _unsaid(size, dtype, "normal", random)
         return drawn.sort(-1).values if size else drawn
-    if dtype not in FLOATING:
-        low = 1 if name == "positive" else (0 if dtype == "uint8" or name == "uniform" else -16)
-        return torch.randint(low, 17, size, generator=random).to(DTYPE[dtype])
+    if dtype in FLOATING:
+        return _named_reals(name, size, attempt, DTYPE[dtype], random).to(DTYPE[dtype])
+    low = 1 if name == "positive" else (0 if dtype == "uint8" or name == "uniform" else -16)
+    return torch.randint(low, 17, size, generator=random).to(DTYPE[dtype])
+
+
+def _named_reals(name: str, size: Size, attempt: int, dtype: torch.dtype, random: torch.Generator) -> torch.Tensor:
     if name == "wild":
-        return _wild(size, DTYPE[dtype], attempt, random)
+        return _wild(size, dtype, attempt, random)
     if name == "positive":
-        return torch.exp(_normal(size, random).clamp(-4, 4)).to(DTYPE[dtype])
+        return torch.exp(_normal(size, random).clamp(-4, 4))
     if name == "uniform":
-        return torch.rand(size, generator=random).to(DTYPE[dtype])
-    return _normal(size, random).to(DTYPE[dtype])
+        return torch.rand(size, generator=random)
+    return _normal(size, random)
 
 
 def _permutations(size: Size, random: torch.Generator) -> torch.Tensor:

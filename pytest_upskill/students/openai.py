@@ -61,13 +61,18 @@ class OpenAIStudent(RemoteStudent):
         host = urlsplit(self._address).hostname
         proxied = host not in ("127.0.0.1", "localhost", "::1")
         timeout = openai.Timeout(self.config.timeout, connect=min(CONNECT_TIMEOUT, self.config.timeout))
-        return openai.OpenAI(
+        client = openai.OpenAI(
             base_url=self._address,
             api_key=self._key() or NO_KEY,
             max_retries=0,
             timeout=timeout,
             http_client=openai.DefaultHttpxClient(timeout=timeout, trust_env=proxied),
         )
+        if (
+            self.config.base_url is not None
+        ):  # the SDK takes these from the environment; they are OpenAI's business alone
+            client.organization = client.project = None
+        return client
 
     # ------------------------------------------------------------------------------------------- who answers there
 

@@ -14,7 +14,7 @@ from pytest_upskill.errors import UsageError
 from pytest_upskill.students.base import Student, StudentConfig
 from pytest_upskill.students.builtin import BUILTIN, DEFAULT_LLAMA_URL
 from pytest_upskill.students.layout import LAYOUT
-from pytest_upskill.students.table import PROVIDERS, config_from_table, did_you_mean, valid_name
+from pytest_upskill.students.table import PROVIDERS, config_from_table, did_you_mean, endpoint_url, valid_name
 
 _PROVIDERS: Mapping[str, tuple[str, str, str | None]] = {
     "golden": ("golden", "GoldenStudent", None),
@@ -97,7 +97,9 @@ def _resolve_one(
 def _with_base_url(config: StudentConfig, base_url: str | None) -> StudentConfig:
     if config.provider != "llama.cpp":
         return config
-    return replace(config, base_url=(base_url or config.base_url or DEFAULT_LLAMA_URL).rstrip("/"))
+    if base_url is not None:
+        return replace(config, base_url=endpoint_url("--upskill-base-url", base_url))
+    return replace(config, base_url=config.base_url or DEFAULT_LLAMA_URL)
 
 
 def _files(spec: str, invocation_dir: Path) -> StudentConfig:

@@ -11,7 +11,6 @@ import threading
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any, TypeVar
 
 from pytest_upskill.case import Case
@@ -121,9 +120,11 @@ class RemoteStudent(Student):
                 f"(a space, a line end or a character beyond ASCII is in it); set it again"
             )
 
-    def _scrub(self, message: str) -> str:
+    def _quoted(self, said: str) -> str:
+        """A server's own words, on one line of bearable length. Some servers quote the key that they refuse."""
         key = self._key()
-        return message.replace(key, "[key]") if key else message
+        line = " ".join((said.replace(key, "[key]") if key else said).split())
+        return line if len(line) <= LONGEST_QUOTE else f"{line[:LONGEST_QUOTE]}..."
 
     # ------------------------------------------------------------------------------------------- failures
 
@@ -138,9 +139,7 @@ class RemoteStudent(Student):
         def once() -> T | Setback:
             if self._closed.is_set():
                 return Setback("the run was ended before the question was asked")
-            outcome = attempt()
-            # Some servers quote the key that they refuse; from here on nobody sees it, not even in a frame's locals.
-            return replace(outcome, message=self._scrub(outcome.message)) if isinstance(outcome, Setback) else outcome
+            return attempt()
 
         return persist(once, patience=self.config.timeout, sleep=self._sleep, attempts=attempts)
 
@@ -159,27 +158,35 @@ class RemoteStudent(Student):
         if self._closed.is_set():
             return Setback("the run was ended before the reply was complete")
         if isinstance(error, sdk.APITimeoutError):
-            return self._timed_out()
+            connecting = type(error.__cause__).__name__ == "ConnectTimeout"
+            return self._not_there(f"no connection in {CONNECT_TIMEOUT:g} s") if connecting else self._timed_out()
         if isinstance(error, sdk.APIConnectionError):
             return self._disconnected(error)
         if isinstance(error, sdk.APIStatusError):
             return self._refused(error.status_code, error.body, error.response.headers)
         if isinstance(error, sdk.APIError):  # an error event inside a stream
             return self._refused(_status_in(error.body), error.body, {}, fallback=str(error))
-        return Setback(f"{self._address} sent something that is no answer of a chat endpoint ({quoted(str(error))})")
+        said = self._quoted(str(error))
+        return Setback(
+            f"{self._address} sent something that is no answer of a chat endpoint ({said}); "
+            f"check base_url in {self._table}"
+        )
 
     def _disconnected(self, error: Exception) -> Setback:
-        cause = str(error.__cause__ or error)
-        if re.search(r"refused|resol|not known|unreachable|no route", cause, re.IGNORECASE):
-            message = f"no server answers at {self._address} ({quoted(cause)}); {self._how_to_start()}"
-            return Setback(message, transient=True, unreachable=True)
+        said = self._quoted(str(error.__cause__ or error))
+        if type(error.__cause__).__name__ == "ConnectError":
+            return self._not_there(said)
         return Setback(
-            f"{self._address} broke off the connection ({quoted(cause)}); see the server's own log for the cause",
+            f"{self._address} broke off the connection ({said}); see the server's own log for the cause",
             transient=True,
         )
 
+    def _not_there(self, said: str) -> Setback:
+        message = f"no server answers at {self._address} ({said}); {self._how_to_start()}"
+        return Setback(message, transient=True, unreachable=True)
+
     def _refused(self, status: int, body: object, headers: Mapping[str, str], fallback: str = "") -> Setback:
-        said = quoted(_message_in(body) or fallback or "no message")
+        said = self._quoted(_message_in(body) or fallback or "no message")
         if status in (408, 409, 429) or status >= 500:
             return self._postponed(status, said, retry_after(headers))
         if status in (401, 403):
@@ -235,12 +242,6 @@ def context_overflow(body: object) -> tuple[int | None, int | None] | None:
         )
         return (int(prompt[1] or prompt[2]) if prompt else None), (int(context[1]) if context else None)
     return None
-
-
-def quoted(text: str) -> str:
-    """A server's words on one line, cut to a bearable length."""
-    line = " ".join(text.split())
-    return line if len(line) <= LONGEST_QUOTE else f"{line[:LONGEST_QUOTE]}..."
 
 
 def _error_in(body: object) -> Mapping[str, Any]:

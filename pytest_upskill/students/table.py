@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from pytest_upskill.errors import UsageError
 from pytest_upskill.spelling import nearest
@@ -36,6 +37,20 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """``; did you mean 'x'?`` where something known is spelled like ``word``, else nothing."""
     match = nearest(word, known)
     return "" if match is None else f"; did you mean '{match}'?"
+
+
+def endpoint_url(what: str, value: Any) -> str:
+    """The URL of an endpoint, without a slash at its end. ``what`` is the field or option that gives it."""
+    try:
+        parts = urlsplit(value if isinstance(value, str) else "")
+        usable = (
+            parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and not re.search(r"\s", value)
+        )
+    except ValueError:  # a port that is none, half an IPv6 address
+        usable = False
+    if not usable:
+        raise _wrong(what, value, "a URL such as http://127.0.0.1:8080/v1")
+    return str(value).rstrip("/")
 
 
 def _check_fields(where: str, table: Mapping[str, Any]) -> None:
@@ -72,12 +87,6 @@ def _provider(what: str, value: Any) -> str:
     if not isinstance(value, str) or not valid_name(value) or value == "files":
         raise _wrong(what, value, f"one of {', '.join(PROVIDERS)}, or that of a plugin")
     return value
-
-
-def _url(what: str, value: Any) -> str:
-    if not isinstance(value, str) or not re.fullmatch(r"https?://[^\s/]+(/\S*)?", value):
-        raise _wrong(what, value, "a URL such as http://127.0.0.1:8080/v1")
-    return value.rstrip("/")
 
 
 def _variable(what: str, value: Any) -> str:
@@ -126,7 +135,7 @@ def _options(what: str, value: Any) -> Mapping[str, Any]:
 _READERS: Mapping[str, Callable[[str, Any], Any]] = {
     "provider": _provider,
     "model": _text,
-    "base_url": _url,
+    "base_url": endpoint_url,
     "api_key_env": _variable,
     "temperature": _number(0, 2, "a number from 0 to 2"),
     "max_tokens": _count(10_000_000),

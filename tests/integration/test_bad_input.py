@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .conftest import Workbench, case, kernel
+from tests.integration.conftest import Workbench, case, kernel
 
 
 def broken(bench: Workbench, old: str, new: str) -> pytest.RunResult:

@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from .conftest import Workbench, kernel
+from tests.integration.conftest import Workbench, kernel
 
 STUDENT = "--upskill-student=files:answers"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .conftest import Workbench, kernel
+from tests.integration.conftest import Workbench, kernel
 
 
 @pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["alone", "two-workers"])
@@ -40,8 +40,8 @@ def test_the_printed_command_replays_the_counterexample(bench: Workbench) -> Non
     bench.answer("scale", "skill", kernel("scale", limit="n - 1"))
     bench.answer("shift", "skill", kernel("shift", plus=" + 1.0f"))
     first = bench.run("skills", "--upskill-student=files:answers")
-    command = next(line.strip() for line in first.stdout.lines if "--upskill-example=" in line)
-    command = command[command.index("pytest ") :]
+    command = "\n".join(first.stdout.lines).replace("\\\n", " ")
+    command = command[command.index("pytest 'skills/tiny/SKILL.md::scale[files-skill]'") :].splitlines()[0]
     again = bench.pytester.run("sh", "-c", command)
     assert again.ret == 1
     again.stdout.fnmatch_lines(["*n=1 dtype=float32*"])

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from .conftest import Workbench, kernel
+from tests.integration.conftest import Workbench, kernel
 
 STUDENT = "--upskill-student=files:answers"
 BOTH = pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["alone", "two-workers"])

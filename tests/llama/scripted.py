@@ -92,7 +92,7 @@ class Endpoint(ThreadingHTTPServer):
         self.models = models
         self.model_listings = 0
         self.questions: list[dict[str, Any]] = []
-        self.keys: list[str] = []
+        self.headers: list[Mapping[str, str]] = []
         self.left = threading.Event()
         """Set when a client went away before a stream was over."""
         self._lock = threading.Lock()
@@ -108,10 +108,14 @@ class Endpoint(ThreadingHTTPServer):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}/v1"
 
-    def next_action(self, question: dict[str, Any], key: str) -> Refusal | Stream:
+    @property
+    def keys(self) -> list[str]:
+        return [headers.get("authorization", "") for headers in self.headers]
+
+    def next_action(self, question: dict[str, Any], headers: Mapping[str, str]) -> Refusal | Stream:
         with self._lock:
             self.questions.append(question)
-            self.keys.append(key)
+            self.headers.append(headers)
             return self.actions.pop(0) if len(self.actions) > 1 else self.actions[0]
 
 
@@ -129,7 +133,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         question = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        action = self.server.next_action(question, self.headers.get("Authorization", ""))
+        action = self.server.next_action(question, {name.lower(): value for name, value in self.headers.items()})
         try:
             action.send(self)
         except (BrokenPipeError, ConnectionResetError):

@@ -8,7 +8,7 @@ import shlex
 from typing import Any
 
 import pytest
-from reporting_outcomes import SOURCE, counterexample, outcome, spec
+from tests.unit.reporting_outcomes import SOURCE, counterexample, outcome, spec
 
 from pytest_upskill.records import Outcome, VerdictKind
 from pytest_upskill.reporting.failure import SCREEN, failure_lines

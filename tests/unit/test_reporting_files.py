@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy
 import pytest
-from reporting_outcomes import counterexample, outcome, run, spec
+from tests.unit.reporting_outcomes import counterexample, outcome, run, spec
 
 from pytest_upskill.records import Outcome, VerdictKind
 from pytest_upskill.reporting import render

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from reporting_outcomes import SOURCE
+from tests.unit.reporting_outcomes import SOURCE
 
 from pytest_upskill.reporting import excerpt
 from pytest_upskill.reporting.ink import Ink, can_show, count, duration, measure, money, pad, percent, points, value

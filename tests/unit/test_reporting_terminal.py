@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import pytest
-from reporting_outcomes import golden, outcome, run, spec
+from tests.unit.reporting_outcomes import golden, outcome, run, spec
 
 from pytest_upskill.records import Outcome, Tokens, VerdictKind
 from pytest_upskill.reporting.ink import measure

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from reporting_outcomes import golden, outcome, run, spec
+from tests.unit.reporting_outcomes import golden, outcome, run, spec
 
 from pytest_upskill.records import Tokens, VerdictKind
 from pytest_upskill.reporting.view import build_view

@@ -274,6 +274,23 @@ def test_no_server_says_the_command_that_the_table_names() -> None:
         assert f"check base_url and the network (base_url in {TABLE})" in student.refused()
 
 
+def test_a_connection_that_is_never_made_is_no_server_at_all_and_not_a_slow_one() -> None:
+    import httpx2
+    import openai
+
+    error = openai.APITimeoutError(request=httpx2.Request("POST", "http://10.0.0.1/v1"))
+    error.__cause__ = httpx2.ConnectTimeout("timed out")
+    with Asking("http://10.0.0.1/v1") as student:
+        setback = student.student._explain(openai, error)
+    assert setback.unreachable
+    assert setback.message.startswith("no server answers at http://10.0.0.1/v1 (no connection in 10 s); check base_url")
+
+
+def test_a_name_that_resolves_to_nothing_is_no_server() -> None:
+    with Asking("http://no-such-host.invalid/v1") as student:
+        assert student.refused().startswith("student 'pupil': no server answers at http://no-such-host.invalid/v1 (")
+
+
 def test_an_unauthorised_question_names_the_variable_with_the_key(pupil: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PUPIL_KEY", KEY)
     student, server = pupil(Refusal(401, {"error": {"message": "Invalid API Key"}}), api_key_env="PUPIL_KEY")
@@ -405,7 +422,12 @@ def test_closing_ends_a_wait_that_is_under_way() -> None:
     with endpoint(Refusal(429, headers={"Retry-After": "500"})) as server, ThreadPoolExecutor(1) as pool:
         student = OpenAIStudent(StudentConfig(name="pupil", provider="openai", model="m", base_url=server.url))
         waiting, really_wait = threading.Event(), student._sleep
-        student._sleep = lambda seconds: (waiting.set(), really_wait(seconds))
+
+        def wait(seconds: float) -> None:
+            waiting.set()
+            really_wait(seconds)
+
+        student._sleep = wait
         open_question = pool.submit(student.ask, question(), CASE)
         assert waiting.wait(10)
         student.close()
@@ -479,6 +501,11 @@ def test_a_key_that_cannot_be_one_is_told_without_being_shown(pupil: Any, monkey
 
 def test_a_key_of_another_service_is_never_sent(pupil: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("OPENAI_ADMIN_KEY", KEY)
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-mine")
     student, server = pupil()
     student.ask()
     assert server.keys == ["Bearer none"]
+    sent = str(server.headers)
+    assert KEY not in sent
+    assert "org-mine" not in sent

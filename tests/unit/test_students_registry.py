@@ -68,6 +68,16 @@ def test_the_base_url_option_moves_llama_students_and_no_others() -> None:
     assert only("kimi", base_url=url).base_url == "https://api.moonshot.ai/v1"
 
 
+@pytest.mark.parametrize(
+    "url",
+    ["127.0.0.1:8080", "http://127.0.0.1:99999/v1", "http://[::1/v1", "http://a b/v1", "http://:80/v1", "http://h:x/"],
+)
+def test_a_base_url_that_is_none_is_refused(url: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        only("glm-4.7", base_url=url)
+    assert str(caught.value) == f"--upskill-base-url = {url!r}: expected a URL such as http://127.0.0.1:8080/v1"
+
+
 def test_making_students_imports_no_sdk() -> None:
     program = (
         "import sys; from pathlib import Path; from pytest_upskill.students.registry import create, resolve\n"

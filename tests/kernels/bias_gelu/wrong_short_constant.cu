@@ -1,5 +1,5 @@
 // fails: correct
-// rounds x + bias to the input type before the GELU
+// one over the root of two with four digits
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 #include <cuda_runtime.h>
@@ -12,8 +12,8 @@ template <typename scalar_t>
 __global__ void bias_gelu_kernel(scalar_t* out, const scalar_t* x, const scalar_t* bias, int64_t total, int64_t cols) {
   const int64_t step = static_cast<int64_t>(gridDim.x) * blockDim.x;
   for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < total; i += step) {
-    const float v = static_cast<float>(static_cast<scalar_t>(static_cast<float>(x[i]) + static_cast<float>(bias[i % cols])));
-    out[i] = static_cast<scalar_t>(0.5f * v * erfcf(-v * 0.70710678f));
+    const float v = static_cast<float>(x[i]) + static_cast<float>(bias[i % cols]);
+    out[i] = static_cast<scalar_t>(0.5f * v * erfcf(-v * 0.7071f));
   }
 }
 

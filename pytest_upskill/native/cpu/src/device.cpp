@@ -1,0 +1,53 @@
+// device.h, as the cpu device implements it; and what a kernel's assert and __trap do.
+#include "../../device.h"
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "launch.h"
+#include "memory.h"
+#include "report.h"
+#include "upskill_cpu/device_assert.h"
+
+using namespace upskill::cpu;
+
+extern "C" {
+
+void upskill_watch(const void* base, size_t bytes, const char* name, int access, int initialised) {
+  watch(base, bytes, name, access == UPSKILL_READ_WRITE, initialised != 0);
+}
+
+void upskill_unwatch_all() { unwatch_all(); }
+
+size_t upskill_report_count() { return report_count(); }
+const char* upskill_report(size_t index) { return report_text(index); }
+
+void upskill_clear_reports() {
+  clear_reports();
+  clear_errors();
+}
+
+void upskill_configure(int order, uint64_t seed, int checks) {
+  configuration.order = static_cast<Order>(order);
+  configuration.seed = seed != 0 ? seed : 1;  // xorshift stays at 0 for ever
+  configuration.check_memory = (checks & UPSKILL_CHECK_MEMORY) != 0;
+  configuration.poison_shared = (checks & UPSKILL_POISON_SHARED) != 0;
+}
+
+void upskill_cpu_assert_fail(const char* expression, const char* file, unsigned int line, const char* function) {
+  if (launch.running)
+    abort_launch(cudaErrorAssert, Assertion::runs, "device-assert",
+                 reinterpret_cast<uintptr_t>(__builtin_return_address(0)),
+                 format("assertion `%s` failed at %s:%u,%s", expression, file, line, where().c_str()));
+  std::fprintf(stderr, "%s:%u: %s: Assertion `%s' failed.\n", file, line, function, expression);
+  std::abort();
+}
+
+void upskill_cpu_trap() {
+  if (launch.running)
+    abort_launch(cudaErrorLaunchFailure, Assertion::runs, "trap",
+                 reinterpret_cast<uintptr_t>(__builtin_return_address(0)), format("__trap() was called,%s", where().c_str()));
+  std::abort();
+}
+
+}  // extern "C"

@@ -1,0 +1,185 @@
+#include "hooks.h"
+
+#include <cstring>
+
+#include "block.h"
+#include "launch.h"
+#include "memory.h"
+#include "report.h"
+
+namespace upskill::cpu {
+
+namespace {
+
+// One place in the code nearly always touches one span, so the span last hit is remembered by place.
+constexpr size_t hit_slots = 512;
+Span nowhere;
+Span* hits[hit_slots];
+
+size_t slot_of(uintptr_t pc) { return pc / 4 % hit_slots; }
+
+const char* verb(Access access) {
+  return access == Access::read ? "read" : access == Access::write ? "write" : "atomic operation";
+}
+
+void host_access(uintptr_t address, size_t size, Access access, uintptr_t pc) {
+  const Allocation* allocation = allocation_at(address);
+  if (allocation == nullptr || allocation->kind != AllocationKind::device) return;
+  report(Assertion::runs, "host-access", pc,
+         format("host code makes a %s of %zu bytes of device memory through its pointer; a GPU's memory is not the host's, "
+                "use cudaMemcpy, or a kernel",
+                verb(access), size));
+}
+
+void stray_access(uintptr_t address, size_t size, Access access, uintptr_t pc) {
+  const bool guarded = is_guarded(address, size);
+  const char* kind = guarded ? "out-of-bounds" : "illegal-address";
+  const std::string message = format("%s %s of %zu bytes: %s,%s", guarded ? "out-of-bounds" : "illegal", verb(access),
+                                     size, describe_stray(address, size).c_str(), where().c_str());
+  if (guarded) return report(Assertion::memory, kind, pc, message);
+  abort_launch(cudaErrorIllegalAddress, Assertion::memory, kind, pc, message);
+}
+
+void forbidden_write(const Span& span, size_t size, Access access, uintptr_t pc) {
+  const std::string message = format("%s of %zu bytes to %s, which is an input,%s", verb(access), size, span.name.c_str(),
+                                     where().c_str());
+  if (span.space == Space::global) return report(Assertion::inputs, "write-to-input", pc, message);
+  abort_launch(cudaErrorIllegalAddress, Assertion::memory, "illegal-address", pc,
+               format("%s of %zu bytes to constant memory,%s", verb(access), size, where().c_str()));
+}
+
+__attribute__((noinline)) void look_up(uintptr_t address, size_t size, Access access, uintptr_t pc) {
+  if (!launch.running) return host_access(address, size, access, pc);
+  if (!configuration.check_memory) return;
+  Span* span = find_span(address, size);
+  if (span == nullptr) return stray_access(address, size, access, pc);
+  if (access != Access::read && !span->writable) return forbidden_write(*span, size, access, pc);
+  hits[slot_of(pc)] = span;
+}
+
+inline __attribute__((always_inline)) void check(uintptr_t address, size_t size, Access access, uintptr_t pc) {
+  const Span& span = *hits[slot_of(pc)];
+  if (!span.holds(address, size) || (access != Access::read && !span.writable)) look_up(address, size, access, pc);
+}
+
+// A thread that reads one volatile place over and over waits for another thread, which must get its turn.
+void count_volatile_read(uintptr_t address) {
+  static uintptr_t last_address;
+  static int last_thread, repeats;
+  constexpr int patience = 64;
+  if (address != last_address || block.current != last_thread) repeats = 0;
+  last_address = address;
+  last_thread = block.current;
+  if (++repeats < patience || !launch.running) return;
+  repeats = 0;
+  yield();
+}
+
+struct FillHits {
+  FillHits() { forget_hits(); }
+} fill_hits;
+
+}  // namespace
+
+void check_access(uintptr_t address, size_t size, Access access, uintptr_t pc) { check(address, size, access, pc); }
+
+void forget_hits() {
+  for (Span*& hit : hits) hit = &nowhere;
+}
+
+}  // namespace upskill::cpu
+
+using namespace upskill::cpu;
+
+#define PC reinterpret_cast<uintptr_t>(__builtin_return_address(0))
+#define ADDRESS(pointer) reinterpret_cast<uintptr_t>(pointer)
+
+#define HOOKS(size)                                                                                           \
+  extern "C" void __tsan_read##size(void* p) { check(ADDRESS(p), size, Access::read, PC); }                   \
+  extern "C" void __tsan_write##size(void* p) { check(ADDRESS(p), size, Access::write, PC); }                 \
+  extern "C" void __tsan_unaligned_read##size(void* p) { check(ADDRESS(p), size, Access::read, PC); }         \
+  extern "C" void __tsan_unaligned_write##size(void* p) { check(ADDRESS(p), size, Access::write, PC); }       \
+  extern "C" void __tsan_volatile_write##size(void* p) { check(ADDRESS(p), size, Access::write, PC); }        \
+  extern "C" void __tsan_volatile_read##size(void* p) {                                                       \
+    check(ADDRESS(p), size, Access::read, PC);                                                                \
+    count_volatile_read(ADDRESS(p));                                                                          \
+  }                                                                                                           \
+  extern "C" void __tsan_unaligned_volatile_read##size(void* p) { check(ADDRESS(p), size, Access::read, PC); } \
+  extern "C" void __tsan_unaligned_volatile_write##size(void* p) { check(ADDRESS(p), size, Access::write, PC); }
+
+HOOKS(1)
+HOOKS(2)
+HOOKS(4)
+HOOKS(8)
+HOOKS(16)
+
+extern "C" {
+
+void __tsan_read_range(void* p, size_t size) {
+  if (size != 0) check(ADDRESS(p), size, Access::read, PC);
+}
+void __tsan_write_range(void* p, size_t size) {
+  if (size != 0) check(ADDRESS(p), size, Access::write, PC);
+}
+
+void __tsan_init() {}
+void __tsan_func_entry(void*) {}
+void __tsan_func_exit() {}
+void __tsan_vptr_update(void**, void*) {}
+void __tsan_vptr_read(void**) {}
+
+// The student's object is linked with --wrap for these three.
+void* __wrap_memcpy(void* target, const void* source, size_t size) {
+  if (size != 0 && launch.running) {
+    check(ADDRESS(source), size, Access::read, PC);
+    check(ADDRESS(target), size, Access::write, PC);
+  }
+  return std::memcpy(target, source, size);
+}
+void* __wrap_memmove(void* target, const void* source, size_t size) {
+  if (size != 0 && launch.running) {
+    check(ADDRESS(source), size, Access::read, PC);
+    check(ADDRESS(target), size, Access::write, PC);
+  }
+  return std::memmove(target, source, size);
+}
+void* __wrap_memset(void* target, int value, size_t size) {
+  if (size != 0 && launch.running) check(ADDRESS(target), size, Access::write, PC);
+  return std::memset(target, value, size);
+}
+
+// The entry points of -fsanitize=alignment,bounds: layouts as in GCC's libsanitizer (ubsan_handlers.h).
+struct SourceLocation {
+  const char* file;
+  uint32_t line, column;
+};
+struct TypeDescriptor {
+  uint16_t kind, info;
+  char name[1];
+};
+struct TypeMismatch {
+  SourceLocation location;
+  const TypeDescriptor* type;
+  unsigned char log_alignment, check_kind;
+};
+struct OutOfBounds {
+  SourceLocation location;
+  const TypeDescriptor *array, *index;
+};
+
+void __ubsan_handle_type_mismatch_v1(TypeMismatch* data, uintptr_t address) {
+  const unsigned alignment = 1u << data->log_alignment;
+  if (!launch.running || address % alignment == 0) return;
+  abort_launch(cudaErrorMisalignedAddress, Assertion::runs, "misaligned-address", PC,
+               format("misaligned access: %s needs an address that is a multiple of %u, this one is off by %u,%s",
+                      data->type->name, alignment, static_cast<unsigned>(address % alignment), where().c_str()));
+}
+
+void __ubsan_handle_out_of_bounds(OutOfBounds* data, uintptr_t index) {
+  if (!launch.running) return;
+  report(Assertion::memory, "out-of-bounds", PC,
+         format("index %lld is outside the array, which is %s,%s", static_cast<long long>(index), data->array->name,
+                where().c_str()));
+}
+
+}  // extern "C"

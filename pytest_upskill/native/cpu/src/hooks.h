@@ -1,0 +1,17 @@
+// Every access to memory that a kernel makes, seen through the entry points of -fsanitize=thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace upskill::cpu {
+
+enum class Access : uint8_t { read, write, atomic };
+
+// Reports the access if it is not allowed, and ends the launch if going on would do harm.
+void check_access(uintptr_t address, size_t size, Access access, uintptr_t pc);
+
+// To be called whenever spans change.
+void forget_hits();
+
+}  // namespace upskill::cpu

@@ -1,0 +1,188 @@
+// The runtime API's allocations and copies, with a GPU's rules about which pointers belong to the device.
+#include <cstring>
+
+#include "launch.h"
+#include "memory.h"
+#include "report.h"
+#include "upskill_cpu/runtime_api.h"
+
+using namespace upskill::cpu;
+
+namespace {
+
+cudaError_t fail(cudaError_t error) {
+  set_error(error);
+  return error;
+}
+
+cudaError_t allocate_into(void** pointer, size_t bytes, AllocationKind kind) {
+  if (sticky_error() != cudaSuccess) return sticky_error();
+  if (pointer == nullptr) return fail(cudaErrorInvalidValue);
+  *pointer = nullptr;
+  if (bytes == 0) return cudaSuccess;
+  *pointer = allocate(bytes, kind);
+  return *pointer != nullptr ? cudaSuccess : fail(cudaErrorMemoryAllocation);
+}
+
+cudaError_t release_pointer(void* pointer) {
+  if (pointer == nullptr || release(pointer)) return sticky_error();
+  return sticky_error() != cudaSuccess ? sticky_error() : fail(cudaErrorInvalidValue);
+}
+
+bool is_device(const void* pointer) {
+  const Allocation* allocation = allocation_at(reinterpret_cast<uintptr_t>(pointer));
+  return allocation != nullptr && allocation->kind == AllocationKind::device;
+}
+
+bool is_host(const void* pointer) { return !is_device(pointer); }
+
+// All of the bytes lie in the allocation in which the first one lies. Host memory and variables are not known here.
+bool fits(const void* pointer, size_t bytes) {
+  const auto address = reinterpret_cast<uintptr_t>(pointer);
+  const Allocation* allocation = allocation_at(address);
+  return allocation == nullptr || bytes <= allocation->begin + allocation->bytes - address;
+}
+
+bool kind_matches(const void* target, const void* source, cudaMemcpyKind kind) {
+  switch (kind) {
+    case cudaMemcpyHostToHost: return is_host(target) && is_host(source);
+    case cudaMemcpyHostToDevice: return is_host(source) && !is_host(target);
+    case cudaMemcpyDeviceToHost: return !is_host(source) && is_host(target);
+    case cudaMemcpyDeviceToDevice: return true;
+    default: return true;
+  }
+}
+
+// A copy that starts inside a tensor and runs over its end. One that starts outside is the driver's own business.
+void check_extent(const void* pointer, size_t bytes, const char* what, uintptr_t pc) {
+  const auto address = reinterpret_cast<uintptr_t>(pointer);
+  const Span* span = watched_at(address);
+  if (span == nullptr || span->holds(address, bytes)) return;
+  report(Assertion::memory, "out-of-bounds", pc,
+         format("%s of %zu bytes runs over the end of %s, which has %zu bytes", what, bytes, span->name.c_str(),
+                span->bytes));
+}
+
+cudaError_t copy(void* target, const void* source, size_t bytes, cudaMemcpyKind kind, uintptr_t pc) {
+  if (sticky_error() != cudaSuccess) return sticky_error();
+  if (bytes == 0) return cudaSuccess;
+  if (target == nullptr || source == nullptr || !kind_matches(target, source, kind) || !fits(target, bytes) ||
+      !fits(source, bytes))
+    return fail(cudaErrorInvalidValue);
+  check_extent(source, bytes, "cudaMemcpy from device memory", pc);
+  check_extent(target, bytes, "cudaMemcpy to device memory", pc);
+  std::memmove(target, source, bytes);
+  return cudaSuccess;
+}
+
+cudaError_t copy_rows(void* target, size_t target_pitch, const void* source, size_t source_pitch, size_t width,
+                      size_t height, cudaMemcpyKind kind, uintptr_t pc) {
+  if (width > target_pitch || width > source_pitch) return fail(cudaErrorInvalidPitchValue);
+  for (size_t row = 0; row < height; ++row) {
+    const cudaError_t error = copy(static_cast<char*>(target) + row * target_pitch,
+                                   static_cast<const char*>(source) + row * source_pitch, width, kind, pc);
+    if (error != cudaSuccess) return error;
+  }
+  return cudaSuccess;
+}
+
+cudaError_t set(void* target, int value, size_t bytes, uintptr_t pc) {
+  if (sticky_error() != cudaSuccess) return sticky_error();
+  if (bytes == 0) return cudaSuccess;
+  // Variables of a module have no allocation; a pointer to them comes from cudaGetSymbolAddress.
+  if (target == nullptr || !fits(target, bytes)) return fail(cudaErrorInvalidValue);
+  check_extent(target, bytes, "cudaMemset", pc);
+  std::memset(target, value, bytes);
+  return cudaSuccess;
+}
+
+cudaError_t set_rows(void* target, size_t pitch, int value, size_t width, size_t height, uintptr_t pc) {
+  if (width > pitch) return fail(cudaErrorInvalidPitchValue);
+  for (size_t row = 0; row < height; ++row) {
+    const cudaError_t error = set(static_cast<char*>(target) + row * pitch, value, width, pc);
+    if (error != cudaSuccess) return error;
+  }
+  return cudaSuccess;
+}
+
+}  // namespace
+
+#define PC reinterpret_cast<uintptr_t>(__builtin_return_address(0))
+
+extern "C" {
+
+cudaError_t cudaMalloc(void** pointer, size_t bytes) { return allocate_into(pointer, bytes, AllocationKind::device); }
+cudaError_t cudaMallocAsync(void** pointer, size_t bytes, cudaStream_t) {
+  return allocate_into(pointer, bytes, AllocationKind::device);
+}
+cudaError_t cudaMallocManaged(void** pointer, size_t bytes, unsigned int) {
+  return allocate_into(pointer, bytes, AllocationKind::managed);
+}
+cudaError_t cudaMallocHost(void** pointer, size_t bytes, unsigned int) {
+  return allocate_into(pointer, bytes, AllocationKind::host);
+}
+cudaError_t cudaHostAlloc(void** pointer, size_t bytes, unsigned int) {
+  return allocate_into(pointer, bytes, AllocationKind::host);
+}
+cudaError_t cudaFree(void* pointer) { return release_pointer(pointer); }
+cudaError_t cudaFreeAsync(void* pointer, cudaStream_t) { return release_pointer(pointer); }
+cudaError_t cudaFreeHost(void* pointer) { return release_pointer(pointer); }
+
+cudaError_t cudaMallocPitch(void** pointer, size_t* pitch, size_t width, size_t height) {
+  constexpr size_t granularity = 512;
+  *pitch = (width + granularity - 1) / granularity * granularity;
+  return allocate_into(pointer, *pitch * height, AllocationKind::device);
+}
+
+cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
+  *total = device_bytes;
+  *free = device_bytes - allocated_bytes();
+  return cudaSuccess;
+}
+
+cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const void* pointer) {
+  const Allocation* allocation = allocation_at(reinterpret_cast<uintptr_t>(pointer));
+  void* plain = const_cast<void*>(pointer);
+  *attributes = {cudaMemoryTypeUnregistered, -2, nullptr, plain};
+  if (allocation == nullptr) return cudaSuccess;
+  constexpr cudaMemoryType types[] = {cudaMemoryTypeDevice, cudaMemoryTypeManaged, cudaMemoryTypeHost};
+  *attributes = {types[static_cast<int>(allocation->kind)], 0, plain,
+                 allocation->kind == AllocationKind::device ? nullptr : plain};
+  return cudaSuccess;
+}
+
+cudaError_t cudaMemcpy(void* target, const void* source, size_t bytes, cudaMemcpyKind kind) {
+  return copy(target, source, bytes, kind, PC);
+}
+cudaError_t cudaMemcpyAsync(void* target, const void* source, size_t bytes, cudaMemcpyKind kind, cudaStream_t) {
+  return copy(target, source, bytes, kind, PC);
+}
+cudaError_t cudaMemcpy2D(void* target, size_t target_pitch, const void* source, size_t source_pitch, size_t width,
+                         size_t height, cudaMemcpyKind kind) {
+  return copy_rows(target, target_pitch, source, source_pitch, width, height, kind, PC);
+}
+cudaError_t cudaMemcpy2DAsync(void* target, size_t target_pitch, const void* source, size_t source_pitch, size_t width,
+                              size_t height, cudaMemcpyKind kind, cudaStream_t) {
+  return copy_rows(target, target_pitch, source, source_pitch, width, height, kind, PC);
+}
+cudaError_t cudaMemset(void* target, int value, size_t bytes) { return set(target, value, bytes, PC); }
+cudaError_t cudaMemsetAsync(void* target, int value, size_t bytes, cudaStream_t) { return set(target, value, bytes, PC); }
+cudaError_t cudaMemset2D(void* target, size_t pitch, int value, size_t width, size_t height) {
+  return set_rows(target, pitch, value, width, height, PC);
+}
+cudaError_t cudaMemset2DAsync(void* target, size_t pitch, int value, size_t width, size_t height, cudaStream_t) {
+  return set_rows(target, pitch, value, width, height, PC);
+}
+
+cudaError_t upskill_cpu_copy_symbol(void* target, const void* source, size_t bytes, size_t offset, size_t size) {
+  if (sticky_error() != cudaSuccess) return sticky_error();
+  if (offset > size || bytes > size - offset || !fits(target, bytes) || !fits(source, bytes))
+    return fail(cudaErrorInvalidValue);
+  std::memmove(target, source, bytes);
+  return cudaSuccess;
+}
+
+cudaError_t cudaMemPrefetchAsync(const void*, size_t, int, cudaStream_t) { return cudaSuccess; }
+cudaError_t cudaMemAdvise(const void*, size_t, cudaMemoryAdvise, int) { return cudaSuccess; }
+
+}  // extern "C"

@@ -1,0 +1,165 @@
+"""Looks for the smallest example that fails one assertion, within 100 runs and 5 s. Knows what examples failed.
+
+Hypothesis simplifies first. Then each dim is lowered by itself, since sizes that were drawn large depend on each other,
+and the values are simplified. Every failing example that was met counts: a stateful kernel may mislead the search.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+import hypothesis
+from hypothesis.strategies import SearchStrategy
+
+from pytest_upskill.case import Case
+from pytest_upskill.oracle import search
+from pytest_upskill.oracle.search import Lot, Stop
+from pytest_upskill.oracle.shapes import least, problem
+from pytest_upskill.oracle.values import uses_family
+from pytest_upskill.records import Call, Example, TensorArgument
+
+RUNS = 100
+SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why an example fails an assertion."""
+
+    message: str
+    kind: str = "values"
+    worst: Mapping[str, Any] | None = None
+    line: int | None = None
+
+
+@dataclass(slots=True)
+class Tried:
+    """An example that was run, by what it failed; ``order`` counts the examples of the exploration."""
+
+    example: Example
+    lot: Lot | None
+    order: int
+    elements: int
+    faults: dict[str, Fault] = field(default_factory=dict)
+
+
+class Explored(Protocol):
+    """What is known already, and a way to try one more example."""
+
+    case: Case
+    seed: int
+    tried: dict[str, Tried]
+    given_up: dict[str, str]
+
+    def try_again(self, example: Example, name: str) -> Tried | None: ...
+
+
+def elements_of(call: Call) -> int:
+    """Elements of all tensors of a call."""
+    return sum(argument.elements for argument in call.arguments if isinstance(argument, TensorArgument))
+
+
+class Shrinking:
+    """One search for a smaller example than ``first`` that fails the assertion ``name``."""
+
+    def __init__(self, explored: Explored, name: str, first: Tried) -> None:
+        self._explored, self._name, self._first = explored, name, first
+        self._known: dict[str, Tried | None] = dict(explored.tried)
+        self._best = first
+        self._runs = 0
+        self._deadline = time.monotonic() + SECONDS
+        self._error: Exception | None = None
+
+    def smallest(self, strategy: SearchStrategy[Example]) -> Tried:
+        """The smallest failing example that was met. Raises what running an example raises."""
+        assert self._first.lot is not None
+        search.shrink(self._first.lot, strategy, self._explored.seed, self._judged(self._first.lot))
+        try:
+            self._lower_dims()
+            self._simplify()
+        except Stop:
+            pass
+        if self._error is not None:
+            raise self._error
+        return self._best
+
+    def _judged(self, lot: Lot) -> Callable[[Example], bool]:
+        """Whether an example fails, for Hypothesis; rejects those of earlier lots, as the first draw did."""
+        tried = self._explored.tried.items()
+        earlier = {key for key, one in tried if one.lot is not None and one.lot != lot} | set(self._explored.given_up)
+
+        def fails(example: Example) -> bool:
+            if str(example) in earlier:
+                hypothesis.reject()
+            return self._fails(example)
+
+        return fails
+
+    def _lower_dims(self) -> None:
+        for _ in range(2):
+            before = self._best
+            dims = self._best.example.dims
+            for name in sorted(dims, key=lambda name: -dims[name]):
+                self._lower(name)
+            if self._best is before:
+                return
+
+    def _lower(self, name: str) -> None:
+        """Bisect for the smallest failing size of one dim, as far as failing is a matter of size."""
+        high = self._best.example.dims[name]
+        low = least(self._explored.case, name, self._best.example.dims)
+        if low >= high or self._fails_with(name, low):
+            return
+        while high - low > 1:
+            middle = (low + high) // 2
+            if self._fails_with(name, middle):
+                high = middle
+            else:
+                low = middle
+
+    def _fails_with(self, name: str, size: int) -> bool:
+        example = self._best.example
+        dims = {**example.dims, name: size}
+        if problem(self._explored.case, dims, example.scalars) is not None:
+            return False
+        return self._fails(replace(example, dims=dims))
+
+    def _simplify(self) -> None:
+        example = self._best.example
+        if uses_family(self._explored.case) and example.values != "normal":
+            self._fails(replace(example, values="normal"))
+        if self._best.example.seed != 0:
+            self._fails(replace(self._best.example, seed=0))
+
+    def _fails(self, example: Example) -> bool:
+        key = str(example)
+        if key not in self._known:
+            self._known[key] = self._run(example)
+        tried = self._known[key]
+        if tried is None or self._name not in tried.faults:
+            return False
+        if _size(tried) < _size(self._best):
+            self._best = tried
+        return True
+
+    def _run(self, example: Example) -> Tried | None:
+        if self._runs >= RUNS or time.monotonic() > self._deadline or self._error is not None:
+            raise Stop
+        self._runs += 1
+        try:
+            tried = self._explored.try_again(example, self._name)
+        except Exception as error:
+            self._error = error
+            raise Stop from error
+        if tried is not None and any(fault.kind == "timeout" for fault in tried.faults.values()):
+            # A smaller call that hangs would cost the whole time-out each time it is met.
+            raise Stop
+        return tried
+
+
+def _size(tried: Tried) -> tuple[int, int, int, str]:
+    text = str(tried.example)
+    return (tried.elements, tried.example.values != "normal", len(text), text)

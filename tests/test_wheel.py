@@ -1,0 +1,60 @@
+"""The wheel holds everything: installed in a fresh environment, it judges a case on its own."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import sysconfig
+import venv
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def run(*command: object, cwd: Path) -> str:
+    done = subprocess.run([str(word) for word in command], cwd=cwd, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Python of a fresh environment with our wheel; what we depend on is lent by the environment of the tests."""
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
+    ignored = shutil.ignore_patterns(".venv", ".git", ".upskill", "__pycache__", ".*_cache", "tests")
+    shutil.copytree(ROOT, source, ignore=ignored)
+    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, source, cwd=folder)
+    wheel = next(folder.glob("*.whl"))
+    venv.create(folder / "venv", with_pip=False)
+    python = folder / "venv" / "bin" / "python"
+    own = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=folder).strip())
+    (own / "lent.pth").write_text(f"{sysconfig.get_path('purelib')}\n", encoding="utf-8")
+    shutil.unpack_archive(wheel, own, format="zip")
+    return python
+
+
+def test_the_wheel_judges_a_case_of_its_own(installed: Path, tmp_path: Path) -> None:
+    skill = tmp_path / "skills" / "cuda-kernels"
+    (skill / "evals").mkdir(parents=True)
+    shutil.copy(ROOT / "skills/cuda-kernels/SKILL.md", skill)
+    shutil.copy(ROOT / "skills/cuda-kernels/evals/vector_add.md", skill / "evals")
+    (tmp_path / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
+    place = run(installed, "-c", "import pytest_upskill; print(pytest_upskill.__file__)", cwd=tmp_path)
+    assert Path(place.strip()).is_relative_to(installed.parents[1])
+    output = run(installed, "-m", "pytest", "skills", "--upskill", "--upskill-examples=3", "-k", "golden", cwd=tmp_path)
+    assert "1 passed" in output
+    assert "1 of 1 case" in output
+
+
+def test_the_wheel_brings_no_tests_and_no_skills(installed: Path) -> None:
+    site = Path(
+        run(installed, "-c", "import pytest_upskill; print(pytest_upskill.__path__[0])", cwd=ROOT.parent).strip()
+    )
+    assert not (site.parent / "tests").exists()
+    assert not (site.parent / "skills").exists()
+    assert (site / "py.typed").is_file()
+    assert {"driver.cpp", "device.h"} <= {path.name for path in (site / "native").iterdir()}
