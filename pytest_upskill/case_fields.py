@@ -31,7 +31,7 @@ INTEGER_LIMITS: Mapping[str, tuple[int, int]] = {
 MAX_SIZE = 2**40
 """No dim is larger: a tensor of as many bytes fits no machine that we know."""
 
-_RANGE = re.compile(r"(?P<low>.*?[^.]|)\.\.(?P<high>[^.].*|\.\d.*|)\Z", re.DOTALL)
+_RANGE = re.compile(r"(?P<low>.+?)(?<!\.)\.\.(?!\.)(?P<high>.+)\Z", re.DOTALL)
 _RANGE_FORM = "a range is written 'low..high', both ends included"
 
 
@@ -153,7 +153,7 @@ def _expression(scope: Scope, value: Value, text: str, what: str, known: Iterabl
 def interval(scope: Scope, value: Value, what: str, known: Iterable[str], *, reals: bool) -> Range:
     """``low..high``; where both ends are numbers, in order."""
     match = _RANGE.match(value.text)
-    if match is None or not match["low"].strip() or not match["high"].strip():
+    if match is None:
         raise scope.fail(f"{what} is '{value.shown}'; {_RANGE_FORM}", value)
     choices = list(known)
     low = _expression(scope, value, match["low"].strip(), f"the lower end of {what}", choices, reals)

@@ -46,7 +46,7 @@ _NOISE = re.compile(
 )
 _TOKEN = re.compile(r"[A-Za-z_]\w*|::|\*|&&|&|\[[^\]]*\]|<[^<>]*(?:<[^<>]*>[^<>]*)*>|\(|\)|\.\.\.|\S")
 _WORD = re.compile(r"[A-Za-z_]\w*\Z")
-_TYPE_WORDS = frozenset("signed unsigned short long int char float double bool void".split())
+_TYPE_WORDS = frozenset(("signed", "unsigned", "short", "long", "int", "char", "float", "double", "bool", "void"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,7 +20,8 @@ MAX_PARSED = 300_000
 """Characters that tree-sitter is given; it takes a second for some millions, and longer for garbage."""
 
 MAX_HEAD = 4000
-"""Characters that a signature may take in the text search."""
+MAX_PLACES = 500
+"""Characters that a signature may take in the text search, and how many places are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +39,17 @@ class Definition:
     specialised: bool = False
 
 
-def find_definitions(source: str, name: str) -> list[Definition]:
-    """The definitions (and declarations) of function ``name``, in order; empty where the source has none."""
+def find_definitions(source: str, name: str, *, parse: bool = True) -> list[Definition]:
+    """The definitions (and declarations) of function ``name``, in order; empty where the source has none.
+
+    Without ``parse``, or above ``MAX_PARSED`` characters, by the search in the text alone.
+    """
     if not re.search(rf"\b{re.escape(name)}\b", source):
         return []
-    found = list(_parsed(source, name)) if len(source) <= MAX_PARSED else []
+    found = list(_parsed(source, name)) if parse and len(source) <= MAX_PARSED else []
     if any(definition.body and definition.inside is None for definition in found):
         return found
-    masked = mask(source)
+    masked = _without_dead_code(mask(source))
     return [*_searched(source, masked, name), *_from_macros(masked, name)] or found
 
 
@@ -146,6 +151,25 @@ def mask(source: str) -> str:
     return _MASKED.sub(lambda match: _VISIBLE.sub(" ", match[0]), source)
 
 
+def _without_dead_code(masked: str) -> str:
+    """Blanks for what stands between ``#if 0`` and its ``#else`` or ``#endif``."""
+    if not re.search(r"#[ \t]*if[ \t]+0\b", masked):
+        return masked
+    lines, depth = masked.split("\n"), 0
+    for index, line in enumerate(lines):
+        directive = re.match(r"[ \t]*#[ \t]*(if|ifdef|ifndef|else|elif|endif)\b[ \t]*(0\b)?", line)
+        kind = directive[1] if directive else ""
+        if depth == 0:
+            depth = int(kind == "if" and directive is not None and directive[2] is not None)
+        elif kind.startswith("if"):
+            depth += 1
+        elif kind == "endif" or (kind.startswith("el") and depth == 1):
+            depth -= 1
+        else:
+            lines[index] = " " * len(line)
+    return "\n".join(lines)
+
+
 def split_list(text: str) -> tuple[str, ...]:
     """The parts between commas that stand outside any brackets."""
     parts, depth, begin = [], 0, 0
@@ -163,7 +187,8 @@ def split_list(text: str) -> tuple[str, ...]:
 def _searched(source: str, masked: str, name: str) -> Iterator[Definition]:
     """``head name(parameters) {`` anywhere but in a call."""
     scopes = _Scopes(source, masked)
-    for match in re.finditer(rf"(?<![\w:.>]){re.escape(name)}\s*(<[^<>;{{}}()]*>\s*)?\(", masked):
+    places = re.finditer(rf"(?<=[\w*&>)\]\s]){re.escape(name)}\s*(<[^<>;{{}}()]*>\s*)?\(", masked)
+    for match in islice(places, MAX_PLACES):
         end = _closing(masked, match.end())
         if end is None:
             continue

@@ -99,7 +99,7 @@ def _number_text(number: float) -> str:
 def _parse(text: str) -> Expression:
     if _INTEGER.match(text) and len(text) <= MAX_LENGTH:
         return Expression(text, frozenset())
-    if _NAME.match(text) and text not in _KEYWORDS:
+    if _NAME.match(text) and text not in _KEYWORDS and text not in _FUNCTIONS:
         return Expression(text, frozenset((text,)))
     names: set[str] = set()
     _build(_tree(text), text, names)
@@ -186,9 +186,17 @@ def _comparison(node: ast.Compare, parts: list[Evaluate]) -> Evaluate:
 
 
 def _boolean(op: ast.boolop, parts: list[Evaluate]) -> Evaluate:
-    if isinstance(op, ast.And):
-        return lambda values: all(part(values) for part in parts)
-    return lambda values: any(part(values) for part in parts)
+    decided_by = isinstance(op, ast.Or)
+
+    def evaluate(values: Mapping[str, Number]) -> Number:
+        """The operand that decides, as in Python."""
+        for part in parts[:-1]:
+            value = part(values)
+            if bool(value) is decided_by:
+                return value
+        return parts[-1](values)
+
+    return evaluate
 
 
 def _call(function: Callable[..., Number], parts: list[Evaluate]) -> Evaluate:

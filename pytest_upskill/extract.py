@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 
 from pytest_upskill.contract import mismatch
-from pytest_upskill.cuda_source import Definition, find_definitions
+from pytest_upskill.cuda_source import MAX_PARSED, Definition, find_definitions
 from pytest_upskill.markdown import Fence
 from pytest_upskill.records import Kernel
 from pytest_upskill.reply_blocks import Blocks, answer_blocks
 from pytest_upskill.signature import Signature, declaration
+
+MAX_BLOCKS = 1000
+"""Blocks that name the function and are looked into; the limits keep megabytes of nonsense from taking minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +46,10 @@ def extract_kernel(text: str, signature: Signature) -> Extraction:
     if not blocks.answer:
         return Extraction(None, False, _no_block(blocks, signature))
     near: _Candidate | None = None
-    for fence in _in_order(blocks.answer):
-        definitions = find_definitions(fence.source, signature.name)
+    parsed = 0
+    for fence in islice((fence for fence in _in_order(blocks.answer) if signature.name in fence.source), MAX_BLOCKS):
+        parsed += len(fence.source)
+        definitions = find_definitions(fence.source, signature.name, parse=parsed <= MAX_PARSED)
         kernel = Kernel(fence.source, fence.line)
         if any(definition.body and definition.inside is None for definition in definitions):
             complaint = mismatch(definitions, signature, fence.source)

@@ -49,10 +49,10 @@ _PREFIXES = ("upskill", "cuda")
 
 def refusal(name: str) -> str | None:  # noqa: PLR0911 - one line for each reason
     """Why ``name`` cannot be used, as the end of a sentence; None where it can."""
+    if name.startswith("_") or name.endswith("_") or "__" in name:
+        return "begins or ends with an underscore or doubles one, which C++ and PyTorch reserve"
     if not _IDENTIFIER.match(name):
         return "is not a name: write an ASCII letter, then letters, digits and underscores"
-    if name.endswith("_") or "__" in name:
-        return "ends in an underscore or doubles one, which C++ and PyTorch reserve"
     if name in _CPP_KEYWORDS:
         return "is a C++ keyword"
     if name in _PYTHON_KEYWORDS:

@@ -2,7 +2,7 @@
 
 Fences follow CommonMark 0.31, section 4.5: three or more backticks or tildes, indented by at most three columns
 (counted from the content of a list item), closed by a line with at least as many of the same character and nothing
-else. One licence: a line that leaves a list item does not end a block that was opened in it, as models indent carelessly.
+else. One licence: a line that leaves a list item does not end a block opened in it, as models indent carelessly.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 _LIST_ITEM = re.compile(r"([-+*]|[0-9]{1,9}[.)])( {1,4})(?=\S)")
 _HEADING = re.compile(r" {0,3}##(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*\Z")
+_MAX_NESTED = 20
 _MARKERS = frozenset("`~-+*0123456789")
 
 
@@ -86,7 +87,7 @@ class FenceReader:
         indent = _columns(line, stripped)
         while self._items and indent < self._items[-1]:
             self._items.pop()
-        while (item := _LIST_ITEM.match(stripped)) and indent - self._content <= 3:
+        while len(self._items) < _MAX_NESTED and indent - self._content <= 3 and (item := _LIST_ITEM.match(stripped)):
             indent += item.end()
             self._items.append(indent)
             stripped = stripped[item.end() :]

@@ -63,7 +63,7 @@ def _parameter_lines(case: Case, signature: Signature) -> list[str]:
         if parameter.pointer:
             lines.append(f"- `{parameter.name}`: {_tensor_text(parameter, shapes.get(parameter.name))}")
         elif parameter.role == "dim":
-            lines.append(f"- `{parameter.name}`: a size, {_dim_text(dims[parameter.name], case.zero)}.")
+            lines.append(f"- `{parameter.name}`: a size, {_dim_text(dims[parameter.name], case)}.")
         elif parameter.role == "scalar":
             lines.append(f"- `{parameter.name}`: {_scalar_text(scalars[parameter.name])}.")
     return lines
@@ -76,14 +76,25 @@ def _tensor_text(parameter: Parameter, shape: str | None) -> str:
     return f"shape [{shape}], {role}."
 
 
-def _dim_text(dim: Dim, zero: bool) -> str:
-    sizes = dim.sizes
+def _dim_text(dim: Dim, case: Case) -> str:
+    """The sizes that a kernel can meet: those that are drawn, and the one at which it is timed."""
+    sizes, timed = dim.sizes, case.speed.get(dim.name)
     if isinstance(sizes, Choices):
-        return _options_text(sizes)
+        further = () if timed is None or timed in sizes.options else (timed,)
+        return _options_text(Choices((*sizes.options, *further)))
+    text = f"{sizes.low} to {sizes.high}" + ("" if timed is None or _within(sizes, timed) else f", or {timed}")
     least = sizes.low.constant
-    if least == 0 or (zero and least == 1):
-        return f"0 to {sizes.high}; it may be 0"
-    return f"{sizes.low} to {sizes.high}" + ("; it is never 0" if least is not None else "")
+    if least == 0:
+        return f"{text}; it may be 0"
+    if case.zero:
+        return f"{text}, or 0"
+    return text if least is None else f"{text}; it is never 0"
+
+
+def _within(sizes: Range, size: int) -> bool:
+    """Whether a range surely holds a size; one whose ends name dims is not sure."""
+    low, high = sizes.low.constant, sizes.high.constant
+    return low is not None and high is not None and low <= size <= high
 
 
 def _scalar_text(scalar: ScalarSpec) -> str:

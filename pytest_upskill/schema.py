@@ -71,7 +71,7 @@ def _parsed(text: str) -> FunctionSchema:
 
 def _refuse_form(text: str) -> None:
     """What torchgen answers with a bare assertion."""
-    if " -> " not in text:
+    if not text.partition(" -> ")[2]:
         raise ValueError(f"'{text}' has no result: write '-> Tensor', as in '{_EXAMPLE}'")
     head, _, results = text.partition(" -> ")
     if "(" not in head or not head.endswith(")"):
@@ -84,6 +84,8 @@ def _refuse_form(text: str) -> None:
         raise ValueError(f"one result is written without parentheses: '-> {results.strip('()')}', not '-> {results}'")
     if "," in results and not results.startswith("("):
         raise ValueError(f"several results are written in parentheses: '-> ({results})', not '-> {results}'")
+    if re.search(r"[(,] *,|, *\)", text):
+        raise ValueError(f"'{text}' has a comma too many: remove it")
     if re.search(r"Tensor\s*!", text):
         raise ValueError("an argument that is updated in place is written 'Tensor(a!)', not 'Tensor!'")
 

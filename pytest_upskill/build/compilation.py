@@ -45,7 +45,7 @@ _MACHINE_FAULTS = re.compile(
 )
 _MEMORY_FAULTS = re.compile(
     r"out of memory|virtual memory exhausted|[Cc]annot allocate memory|std::bad_alloc|memory exhausted|"
-    r"Killed signal terminated|internal compiler error: Killed"
+    r"Killed signal terminated|internal compiler error: Killed|File size limit exceeded|CPU time limit exceeded"
 )
 
 
@@ -99,7 +99,8 @@ def _judge(ran: process.Ran, entry: str, limits: CompileLimits, internal: Sequen
         return Compiled(True)
     _raise_for_machine(ran)
     if _MEMORY_FAULTS.search(ran.output) or ran.status in (128 + 9, 128 + 24):
-        text = f"the compiler ran out of its memory (limit {limits.memory >> 20} MiB) or of processor time"
+        sizes = f"memory (limit {limits.memory >> 20} MiB), of room for its output ({limits.file_size >> 20} MiB)"
+        text = f"the compiler ran out of {sizes} or of processor time ({limits.seconds:g} s)"
         return Compiled(False, text, lasting=False)
     return Compiled(False, messages.shorten(ran.output, entry, internal) or f"exit status {ran.status}, no message")
 

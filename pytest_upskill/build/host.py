@@ -33,7 +33,6 @@ NATIVE = Path(flags.__file__).resolve().parents[1]
 LIBRARY = "kernel.so"
 
 _RUNTIME_SECONDS = 300.0
-_SOURCES = ("*.h", "*.hpp", "*.cuh", "*.cpp", "*.cc", "*.S", "flags.py", "rewrite.py")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +121,14 @@ class HostCompiler:
         toolkit: Toolkit,
         confinement: Confinement,
     ) -> Made:
+        try:
+            unit = translation_unit(source, entry)
+        except ValueError as error:
+            return Made({"ok": "no", "message": str(error)})
         with self._cache.scratch() as scratch:
             compiled = compile_confined(
                 _script(compiler, toolkit),
-                {"kernel.cpp": translation_unit(source, entry)},
+                {"kernel.cpp": unit},
                 entry=entry,
                 scratch=scratch,
                 readable=toolkit.readable,
@@ -141,29 +144,31 @@ class HostCompiler:
 
 
 def translation_unit(source: str, entry: str) -> str:
-    """What the compiler reads: the student's source, rewritten, and the generated entry under a name of its own."""
+    """What the compiler reads: the student's source, rewritten, and the generated entry under a name of its own.
+
+    Raises ValueError, with the line, for a source that cannot be rewritten.
+    """
     return f'{rewrite(source, messages.SOURCE_NAME)}\n#line 1 "{messages.ENTRY_NAME}"\n{entry}\n'
 
 
 @functools.cache
 def native_hash() -> str:
     """Changes whenever a file that takes part in every build does."""
-    files = sorted({file for pattern in _SOURCES for file in NATIVE.rglob(pattern)} | _extensionless())
+    files = [file for file in sorted(NATIVE.rglob("*")) if file.is_file() and file.suffix != ".pyc"]
     return key_of(*(part for file in files for part in (str(file.relative_to(NATIVE)), file.read_bytes())))
-
-
-def _extensionless() -> set[Path]:
-    return {file for file in NATIVE.rglob("*") if file.is_file() and not file.suffix}
 
 
 def _script(compiler: toolchain.Compiler, toolkit: Toolkit) -> str:
     program = str(compiler.program)
-    precompiled = toolkit.header / flags.PCH_HEADER.name
-    include = ["-include", str(precompiled)] if compiler.family == "gcc" else ["-include-pch", f"{precompiled}.pch"]
-    compile_line = [program, *flags.student_flags(compiler.family), *include, *_folders(), "-c", "kernel.cpp"]
-    required = f"-Wl,--require-defined={ENTRY}"
-    link_line = [program, *flags.LINK_FLAGS, required, "-o", LIBRARY, "kernel.o", str(toolkit.runtime)]
-    return f"{shlex.join(compile_line)} -o kernel.o && {shlex.join(link_line)}"
+    header = str(toolkit.header / flags.PCH_HEADER.name)
+    # gcc takes the precompiled header that lies beside the one that is named.
+    first = ["-include", header] if compiler.family == "gcc" else ["-include-pch", f"{header}.pch"]
+    common = [*flags.student_flags(compiler.family), *first, *_folders()]
+    compile_line = [program, *common, "-c", "kernel.cpp", "-o", "kernel.o"]
+    # What is missing is the linker's to say, here, and not the loader's in the middle of a call.
+    whole = ["-Wl,-z,defs", f"-Wl,--require-defined={ENTRY}"]
+    link_line = [program, "kernel.o", "-o", LIBRARY, *whole, *flags.LINK_FLAGS, str(toolkit.runtime)]
+    return f"{shlex.join(compile_line)} && {shlex.join(link_line)}"
 
 
 def _folders() -> list[str]:
@@ -188,18 +193,14 @@ def _runtime(compiler: toolchain.Compiler, folder: Path) -> Made:
         return _trusted([*common, str(source), "-o", str(target)], compiler)
 
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        for made in pool.map(compile_one, sources, objects):
-            if made.facts["ok"] != "yes":
-                return made
-    made = _trusted(
-        [
-            *(str(compiler.program), "-shared", f"-Wl,-soname,{RUNTIME}", "-Wl,-z,defs"),
-            *(*map(str, objects), *flags.RUNTIME_LINK_FLAGS, "-o", str(folder / RUNTIME)),
-        ],
-        compiler,
-    )
+        failed = [made for made in pool.map(compile_one, sources, objects) if made.facts["ok"] != "yes"]
+    if failed:
+        return failed[0]
+    names = [str(target) for target in objects]
+    link = [*names, *flags.RUNTIME_LINK_FLAGS, f"-Wl,-soname,{RUNTIME}", "-o", str(folder / RUNTIME)]
+    made = _trusted([str(compiler.program), *link], compiler)
     for unneeded in objects:
-        unneeded.unlink(missing_ok=True)
+        unneeded.unlink()
     return made
 
 

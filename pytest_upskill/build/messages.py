@@ -49,7 +49,7 @@ def shorten(output: str, entry: str, internal: Sequence[str] = ()) -> str:
     errors = [block for block in blocks if block.severity == 0]
     chosen = errors or blocks
     lines = [_readable(line, entry, internal) for block in chosen for line in block.lines]
-    lines = list(dict.fromkeys(line for line in lines if line.strip()))
+    lines = list(dict.fromkeys(line for line in lines if line.strip() and not line.startswith(f"{ENTRY_NAME}: ")))
     if len(lines) > MOST_LINES:
         lines = [*lines[:MOST_LINES], f"... and {len(lines) - MOST_LINES} more lines"]
     return "\n".join(lines)

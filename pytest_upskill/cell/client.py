@@ -44,6 +44,9 @@ class Order:
     checks: int = 0x7FFFFFFF
 
 
+FORWARD = Order()
+
+
 class Cell:
     """A kernel's library in a confined process, which is started when needed, and again after each death.
 
@@ -78,9 +81,9 @@ class Cell:
             self._worker = WorkerProcess(self._confinement, self._limits)
             self._loaded = False
 
-    def call(self, call: Call) -> Answer:
+    def call(self, call: Call, order: Order = FORWARD) -> Answer:
         """Does one call. Whatever the kernel does is in the answer; raises CellError only if no process can be had."""
-        layout = _Layout(call, _POISONS[self._calls % len(_POISONS)])
+        layout = _Layout(call, _POISONS[self._calls % len(_POISONS)], order)
         self._calls += 1
         try:
             worker = self._ready(layout.size)
@@ -144,7 +147,7 @@ class Cell:
 class _Layout:
     """Where each argument of a call lies in the shared memory, and the request that says so."""
 
-    def __init__(self, call: Call, poison: int, order: Order = Order()) -> None:
+    def __init__(self, call: Call, poison: int, order: Order) -> None:
         self._places: list[tuple[TensorArgument | ScalarArgument, int]] = []
         self.size = 0
         records = [self._place(argument) for argument in call.arguments]

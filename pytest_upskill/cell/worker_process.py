@@ -23,7 +23,7 @@ from pytest_upskill.records import Finding
 WORKER = Path(__file__).resolve().with_name("worker.py")
 
 _START_SECONDS = 30.0
-_END_SECONDS = 2.0
+_END_SECONDS = 1.0
 _MESSAGE_BYTES = 1 << 16
 _KEPT_OUTPUT = 4096
 

@@ -1,8 +1,8 @@
 // What the worker and the driver agree on: the layout of a request, and the one function that does a call.
 //
-// A request is a RequestHeader followed by `count` RequestArguments, in the order of the signature (without the stream).
-// Offsets are relative to the shared memory that the parent filled: an input's or in-place tensor's bytes, an output's
-// place, a scalar's value. Little-endian, no padding that is not written out.
+// A request is a RequestHeader followed by `count` RequestArguments, in the order of the signature (without the
+// stream). Offsets are relative to the shared memory that the parent filled: an input's or in-place tensor's bytes, an
+// output's place, a scalar's value. Little-endian, no padding that is not written out.
 #ifndef UPSKILL_DRIVER_H
 #define UPSKILL_DRIVER_H
 
@@ -33,12 +33,12 @@ struct RequestArgument {
   char name[128];
 };
 
-using Entry = void (*)(int instantiation, void *const *arguments, cudaStream_t stream);
+using Entry = void (*)(int instantiation, void* const* arguments, cudaStream_t stream);
 
 }  // namespace upskill
 
 // Does one call. Returns "ok\n" or "restart\n" (the process must not be used again), followed by one line for each
 // finding: "assertion\tkind\tpc\tmessage". The text lives until the next call.
-extern "C" const char *upskill_call(upskill::Entry entry, void *shared, const void *request, std::size_t bytes);
+extern "C" const char* upskill_call(upskill::Entry entry, void* shared, const void* request, std::size_t bytes);
 
 #endif

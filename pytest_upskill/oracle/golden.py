@@ -44,14 +44,14 @@ class Reference:
         *,
         grad: bool = False,
     ) -> dict[str, torch.Tensor]:
-        """The outputs by name, with torch's default dtype set to ``dtype``.
+        """The outputs by name, with torch's default dtype set to ``dtype`` (float32 for an integer).
 
         Arguments that are updated in place are cloned first, and the clones are outputs. Raises CaseError.
         """
         passed = {name: self._own(name, value) for name, value in arguments.items()}
         versions = {name: value._version for name, value in passed.items() if isinstance(value, torch.Tensor)}
         before = torch.get_default_dtype()
-        torch.set_default_dtype(dtype)
+        torch.set_default_dtype(dtype if dtype.is_floating_point else torch.float32)
         try:
             with torch.set_grad_enabled(grad):
                 returned = self.function({**passed, **{name: dims[name] for name in self._dims}}, circumstances)

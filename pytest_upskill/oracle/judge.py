@@ -44,7 +44,9 @@ class Mismatch:
         if self.total == 1:
             text = f"{place} is wrong"
         else:
-            text = f"{self.wrong} of {self.total} elements of '{self.output}' {'is' if self.wrong == 1 else 'are'} wrong"
+            text = (
+                f"{self.wrong} of {self.total} elements of '{self.output}' {'is' if self.wrong == 1 else 'are'} wrong"
+            )
         text += f" ({self.hint})" if self.hint else ""
         text += ": " if self.total == 1 else f"; the worst is {place}: "
         text += f"expected {number(self.expected)}, got {number(self.got)}"

@@ -223,7 +223,8 @@ class Preparation:
 
 def as_bytes(tensor: torch.Tensor) -> memoryview:
     """The bytes of a tensor, row-major."""
-    flat = tensor.detach().contiguous().reshape(-1)
+    # A tensor of one element counts as contiguous whatever its stride, but cannot be viewed as bytes then.
+    flat = tensor.detach().clone(memory_format=torch.contiguous_format).reshape(-1)
     data: Any = flat.view(torch.uint8).numpy()
     return memoryview(data)
 

@@ -55,8 +55,9 @@ def _shifted(size: Size, random: torch.Generator) -> torch.Tensor:
 def _scaled(size: Size, random: torch.Generator) -> torch.Tensor:
     """Normal times up to 8: one factor for all, or one for each row."""
     if len(size) > 1 and _share(random) < 0.5:
-        return _normal(size, random) * 8.0 ** torch.rand((*size[:-1], 1), generator=random)
-    return _normal(size, random) * 8.0 ** _share(random)
+        factors = torch.rand((*size[:-1], 1), generator=random).mul(math.log(8.0)).exp()
+        return _normal(size, random) * factors
+    return _normal(size, random) * math.pow(8.0, _share(random))
 
 
 def _equal(size: Size, random: torch.Generator) -> torch.Tensor:

@@ -66,7 +66,9 @@ PROBE_SIGNATURE = Signature(
 
 def probe(body: str, before: str = "") -> str:
     """A launcher with the given statements."""
-    return f"{HEADERS}{before}\nvoid probe(int64_t* out, const int64_t* x, int64_t n, cudaStream_t stream) {{ {body} }}\n"
+    return (
+        f"{HEADERS}{before}\nvoid probe(int64_t* out, const int64_t* x, int64_t n, cudaStream_t stream) {{ {body} }}\n"
+    )
 
 
 def encode(values: list[float], dtype: str) -> bytes:
@@ -78,7 +80,9 @@ def encode(values: list[float], dtype: str) -> bytes:
 def decode(data: bytes, dtype: str) -> list[float]:
     if dtype == "bfloat16":
         return [struct.unpack("<f", b"\0\0" + data[i : i + 2])[0] for i in range(0, len(data), 2)]
-    return list(struct.unpack(f"<{len(data) // (4 if dtype == 'float32' else 2)}{'f' if dtype == 'float32' else 'e'}", data))
+    return list(
+        struct.unpack(f"<{len(data) // (4 if dtype == 'float32' else 2)}{'f' if dtype == 'float32' else 'e'}", data)
+    )
 
 
 def axpy_call(x: list[float], y: list[float], alpha: float, negate: bool, shift: int, dtype: str = "float32") -> Call:
@@ -137,6 +141,4 @@ def cell_of(
     confinement: Confinement | None = None,
     **limits: int,
 ) -> Cell:
-    return Cell(
-        library_of(source, signature), signature, confinement or strongest(), Limits(seconds=seconds, **limits)
-    )
+    return Cell(library_of(source, signature), signature, confinement or strongest(), Limits(seconds=seconds, **limits))

@@ -26,7 +26,8 @@ def test_errors_stay_and_warnings_go() -> None:
 def test_line_of_the_generated_code_is_named_after_its_call() -> None:
     output = "upskill_entry.cu:5:13: error: no matching function for call to 'rms_norm<__half>(__half*&)'\n"
     assert shorten(output, ENTRY) == (
-        "the generated call `rms_norm<__half>(...)`: error: no matching function for call to 'rms_norm<__half>(__half*&)'"
+        "the generated call `rms_norm<__half>(...)`: "
+        "error: no matching function for call to 'rms_norm<__half>(__half*&)'"
     )
 
 
@@ -51,7 +52,9 @@ def test_instantiation_stays_with_the_error_it_leads_to() -> None:
 
 
 def test_form_of_nvcc_is_the_same_in_the_end() -> None:
-    output = 'kernel.cu(8): error: calling a __host__ function("h(float)") from a __global__ function("k") is not allowed\n'
+    output = (
+        'kernel.cu(8): error: calling a __host__ function("h(float)") from a __global__ function("k") is not allowed\n'
+    )
     assert shorten(output, ENTRY).startswith("kernel.cu:8: error: calling a __host__ function")
 
 

@@ -19,7 +19,7 @@ def shell(script: str, **options) -> process.Ran:
 
 
 def open_descriptors() -> int:
-    return len(os.listdir("/proc/self/fd"))
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def ends(pid: int) -> bool:

@@ -41,26 +41,26 @@ inline T exchange(T* address, uintptr_t pc, Operation operation) {
 
 }  // namespace
 
-#define DEFINE(T, name, expression)                                                             \
-  T name(T* address, T value) {                                                                 \
-    return exchange(address, reinterpret_cast<uintptr_t>(__builtin_return_address(0)),          \
-                    [&]([[maybe_unused]] T old) -> T { return static_cast<T>(expression); });   \
+#define DEFINE(T, name, expression)                                                           \
+  T name(T* address, T value) {                                                               \
+    return exchange(address, reinterpret_cast<uintptr_t>(__builtin_return_address(0)),        \
+                    [&]([[maybe_unused]] T old) -> T { return static_cast<T>(expression); }); \
   }
 
-#define DEFINE_ARITHMETIC(T)                            \
-  DEFINE(T, atomicExch, value)                          \
-  DEFINE(T, atomicMin, value < old ? value : old)       \
+#define DEFINE_ARITHMETIC(T)                      \
+  DEFINE(T, atomicExch, value)                    \
+  DEFINE(T, atomicMin, value < old ? value : old) \
   DEFINE(T, atomicMax, old < value ? value : old)
 
-#define DEFINE_BITWISE(T)              \
-  DEFINE(T, atomicAnd, old& value)     \
-  DEFINE(T, atomicOr, old | value)     \
+#define DEFINE_BITWISE(T)          \
+  DEFINE(T, atomicAnd, old& value) \
+  DEFINE(T, atomicOr, old | value) \
   DEFINE(T, atomicXor, old ^ value)
 
-#define DEFINE_CAS(T)                                                                                        \
-  T atomicCAS(T* address, T compare, T value) {                                                              \
-    return exchange(address, reinterpret_cast<uintptr_t>(__builtin_return_address(0)),                       \
-                    [&](T old) -> T { return old == compare ? value : old; });                               \
+#define DEFINE_CAS(T)                                                                  \
+  T atomicCAS(T* address, T compare, T value) {                                        \
+    return exchange(address, reinterpret_cast<uintptr_t>(__builtin_return_address(0)), \
+                    [&](T old) -> T { return old == compare ? value : old; });         \
   }
 
 // Signed sums wrap around.

@@ -63,8 +63,8 @@ std::string describe_waiting() {
     if (thread.state == State::finished)
       groups["have returned"]++;
     else
-      groups[format("wait %s at line %d", thread.state == State::at_barrier ? "at __syncthreads" : "in a warp operation",
-                    thread.line)]++;
+      groups[format("wait %s at line %d",
+                    thread.state == State::at_barrier ? "at __syncthreads" : "in a warp operation", thread.line)]++;
   }
   std::string text;
   for (const auto& [what, count] : groups) text += format("%s%d %s", text.empty() ? "" : ", ", count, what.c_str());

@@ -52,8 +52,8 @@ struct Barrier {
 struct Block {
   Thread threads[max_threads];
   Warp warps[max_threads / warp_size];
-  uint3 indices[max_threads];         // threadIdx of each thread
-  uint16_t thread_at[max_threads];    // the order in which threads get their turn, and its inverse
+  uint3 indices[max_threads];       // threadIdx of each thread
+  uint16_t thread_at[max_threads];  // the order in which threads get their turn, and its inverse
   uint16_t position_of[max_threads];
   uint32_t runnable[max_threads / warp_size];  // bits by position
   Barrier barrier;

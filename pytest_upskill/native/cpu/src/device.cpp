@@ -46,7 +46,8 @@ void upskill_cpu_assert_fail(const char* expression, const char* file, unsigned 
 void upskill_cpu_trap() {
   if (launch.running)
     abort_launch(cudaErrorLaunchFailure, Assertion::runs, "trap",
-                 reinterpret_cast<uintptr_t>(__builtin_return_address(0)), format("__trap() was called,%s", where().c_str()));
+                 reinterpret_cast<uintptr_t>(__builtin_return_address(0)),
+                 format("__trap() was called,%s", where().c_str()));
   std::abort();
 }
 

@@ -25,10 +25,12 @@ const char* verb(Access access) {
 void host_access(uintptr_t address, size_t size, Access access, uintptr_t pc) {
   const Allocation* allocation = allocation_at(address);
   if (allocation == nullptr || allocation->kind != AllocationKind::device) return;
-  report(Assertion::runs, "host-access", pc,
-         format("host code makes a %s of %zu bytes of device memory through its pointer; a GPU's memory is not the host's, "
-                "use cudaMemcpy, or a kernel",
-                verb(access), size));
+  report(
+      Assertion::runs, "host-access", pc,
+      format(
+          "host code makes a %s of %zu bytes of device memory through its pointer; a GPU's memory is not the host's, "
+          "use cudaMemcpy, or a kernel",
+          verb(access), size));
 }
 
 void stray_access(uintptr_t address, size_t size, Access access, uintptr_t pc) {
@@ -41,8 +43,8 @@ void stray_access(uintptr_t address, size_t size, Access access, uintptr_t pc) {
 }
 
 void forbidden_write(const Span& span, size_t size, Access access, uintptr_t pc) {
-  const std::string message = format("%s of %zu bytes to %s, which is an input,%s", verb(access), size, span.name.c_str(),
-                                     where().c_str());
+  const std::string message =
+      format("%s of %zu bytes to %s, which is an input,%s", verb(access), size, span.name.c_str(), where().c_str());
   if (span.space == Space::global) return report(Assertion::inputs, "write-to-input", pc, message);
   abort_launch(cudaErrorIllegalAddress, Assertion::memory, "illegal-address", pc,
                format("%s of %zu bytes to constant memory,%s", verb(access), size, where().c_str()));
@@ -94,16 +96,16 @@ using namespace upskill::cpu;
 #define PC reinterpret_cast<uintptr_t>(__builtin_return_address(0))
 #define ADDRESS(pointer) reinterpret_cast<uintptr_t>(pointer)
 
-#define HOOKS(size)                                                                                           \
-  extern "C" void __tsan_read##size(void* p) { check(ADDRESS(p), size, Access::read, PC); }                   \
-  extern "C" void __tsan_write##size(void* p) { check(ADDRESS(p), size, Access::write, PC); }                 \
-  extern "C" void __tsan_unaligned_read##size(void* p) { check(ADDRESS(p), size, Access::read, PC); }         \
-  extern "C" void __tsan_unaligned_write##size(void* p) { check(ADDRESS(p), size, Access::write, PC); }       \
-  extern "C" void __tsan_volatile_write##size(void* p) { check(ADDRESS(p), size, Access::write, PC); }        \
-  extern "C" void __tsan_volatile_read##size(void* p) {                                                       \
-    check(ADDRESS(p), size, Access::read, PC);                                                                \
-    count_volatile_read(ADDRESS(p));                                                                          \
-  }                                                                                                           \
+#define HOOKS(size)                                                                                            \
+  extern "C" void __tsan_read##size(void* p) { check(ADDRESS(p), size, Access::read, PC); }                    \
+  extern "C" void __tsan_write##size(void* p) { check(ADDRESS(p), size, Access::write, PC); }                  \
+  extern "C" void __tsan_unaligned_read##size(void* p) { check(ADDRESS(p), size, Access::read, PC); }          \
+  extern "C" void __tsan_unaligned_write##size(void* p) { check(ADDRESS(p), size, Access::write, PC); }        \
+  extern "C" void __tsan_volatile_write##size(void* p) { check(ADDRESS(p), size, Access::write, PC); }         \
+  extern "C" void __tsan_volatile_read##size(void* p) {                                                        \
+    check(ADDRESS(p), size, Access::read, PC);                                                                 \
+    count_volatile_read(ADDRESS(p));                                                                           \
+  }                                                                                                            \
   extern "C" void __tsan_unaligned_volatile_read##size(void* p) { check(ADDRESS(p), size, Access::read, PC); } \
   extern "C" void __tsan_unaligned_volatile_write##size(void* p) { check(ADDRESS(p), size, Access::write, PC); }
 

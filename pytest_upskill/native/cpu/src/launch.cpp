@@ -8,8 +8,7 @@
 #include "upskill_cpu/builtins.h"
 #include "upskill_cpu/launch.h"
 
-uint3 threadIdx, blockIdx;
-dim3 blockDim, gridDim;
+uint3 threadIdx, blockIdx, blockDim, gridDim;
 alignas(1024) char upskill_cpu_dynamic_shared[upskill::cpu::max_dynamic_shared + 4096];
 
 namespace upskill::cpu {

@@ -65,7 +65,8 @@ void rebuild(const Module& module, size_t dynamic_shared) {
   for (const Segment& segment : module.segments)
     spans.push_back(make_span(segment.begin, segment.bytes, Space::module, segment.writable, "a global variable"));
   for (const Variable& variable : module.shared)
-    spans.push_back(make_span(variable.begin, variable.bytes, Space::shared, true, "shared array '" + variable.name + "'"));
+    spans.push_back(
+        make_span(variable.begin, variable.bytes, Space::shared, true, "shared array '" + variable.name + "'"));
   if (dynamic_shared != 0)
     spans.push_back(make_span(dynamic_begin(), dynamic_shared, Space::shared, true, "dynamic shared memory"));
   const StackArea stacks = reserve_stacks(0);
@@ -138,7 +139,8 @@ const Allocation* allocation_at(uintptr_t address) {
 size_t allocated_bytes() { return bytes_in_use; }
 
 void watch(const void* base, size_t bytes, const char* name, bool writable, bool initialised) {
-  Span span = make_span(reinterpret_cast<uintptr_t>(base), bytes, Space::global, writable, "'" + std::string(name) + "'");
+  Span span =
+      make_span(reinterpret_cast<uintptr_t>(base), bytes, Space::global, writable, "'" + std::string(name) + "'");
   span.initialised = initialised;
   watches.insert(std::upper_bound(watches.begin(), watches.end(), span.begin, starts_before), span);
   changed = true;
@@ -190,7 +192,8 @@ bool is_guarded(uintptr_t address, size_t size) {
   auto after = allocations.upper_bound(address + guard_bytes);
   if (after == allocations.begin()) return false;
   const Allocation& allocation = std::prev(after)->second;
-  return address + guard_bytes >= allocation.begin && address + size <= allocation.begin + allocation.bytes + guard_bytes;
+  return address + guard_bytes >= allocation.begin &&
+         address + size <= allocation.begin + allocation.bytes + guard_bytes;
 }
 
 std::string describe_stray(uintptr_t address, size_t size) {
@@ -201,7 +204,8 @@ std::string describe_stray(uintptr_t address, size_t size) {
     if (best == nullptr || gap(address, span) < gap(address, *best)) best = &span;
   }
   if (best != nullptr) return distance(address, size, *best);
-  if (address < 65536) return format("address 0x%zx: a null pointer, or an index from one", static_cast<size_t>(address));
+  if (address < 65536)
+    return format("address 0x%zx: a null pointer, or an index from one", static_cast<size_t>(address));
   return "the address belongs to no device memory: host memory, freed memory, or a wild pointer";
 }
 

@@ -122,8 +122,6 @@ const Module& module_of(const void* address) {
   return current;
 }
 
-uintptr_t offset_in_module(uintptr_t pc) {
-  return pc > current.base && pc < current.end ? pc - current.base - 1 : 0;
-}
+uintptr_t offset_in_module(uintptr_t pc) { return pc > current.base && pc < current.end ? pc - current.base - 1 : 0; }
 
 }  // namespace upskill::cpu

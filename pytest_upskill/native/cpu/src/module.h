@@ -21,11 +21,11 @@ struct Segment {
 };
 
 struct Module {
-  uintptr_t base = 0, end = 0;     // load address, and one past the last byte
-  std::vector<Segment> segments;   // code, constants, __device__ and __constant__ variables
-  uintptr_t shared_begin = 0;      // the thread-local block, which holds the __shared__ variables
+  uintptr_t base = 0, end = 0;    // load address, and one past the last byte
+  std::vector<Segment> segments;  // code, constants, __device__ and __constant__ variables
+  uintptr_t shared_begin = 0;     // the thread-local block, which holds the __shared__ variables
   size_t shared_bytes = 0;
-  std::vector<Variable> shared;    // sorted by address
+  std::vector<Variable> shared;  // sorted by address
 };
 
 // The module that holds the code at `address`; it is remembered until a library is unloaded.

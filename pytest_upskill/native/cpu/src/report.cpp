@@ -27,10 +27,14 @@ cudaError_t stuck_error = cudaSuccess;
 
 const char* name_of(Assertion assertion) {
   switch (assertion) {
-    case Assertion::runs: return "runs";
-    case Assertion::memory: return "memory";
-    case Assertion::inputs: return "inputs";
-    case Assertion::deterministic: return "deterministic";
+    case Assertion::runs:
+      return "runs";
+    case Assertion::memory:
+      return "memory";
+    case Assertion::inputs:
+      return "inputs";
+    case Assertion::deterministic:
+      return "deterministic";
   }
   return "runs";
 }

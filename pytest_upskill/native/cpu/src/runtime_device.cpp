@@ -86,7 +86,9 @@ bool is_stream(cudaStream_t stream) {
   return stream == nullptr || stream == cudaStreamLegacy || stream == cudaStreamPerThread || streams.count(stream) != 0;
 }
 
-cudaError_t with_stream(cudaStream_t stream) { return is_stream(stream) ? sticky_error() : fail(cudaErrorInvalidResourceHandle); }
+cudaError_t with_stream(cudaStream_t stream) {
+  return is_stream(stream) ? sticky_error() : fail(cudaErrorInvalidResourceHandle);
+}
 cudaError_t with_event(cudaEvent_t event) {
   return events.count(event) != 0 ? sticky_error() : fail(cudaErrorInvalidResourceHandle);
 }
@@ -156,36 +158,79 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
   switch (attribute) {
     case cudaDevAttrMaxThreadsPerBlock:
     case cudaDevAttrMaxBlockDimX:
-    case cudaDevAttrMaxBlockDimY: *value = 1024; break;
-    case cudaDevAttrMaxBlockDimZ: *value = 64; break;
+    case cudaDevAttrMaxBlockDimY:
+      *value = 1024;
+      break;
+    case cudaDevAttrMaxBlockDimZ:
+      *value = 64;
+      break;
     case cudaDevAttrMaxGridDimX:
-    case cudaDevAttrMaxPitch: *value = 0x7fffffff; break;
+    case cudaDevAttrMaxPitch:
+      *value = 0x7fffffff;
+      break;
     case cudaDevAttrMaxGridDimY:
-    case cudaDevAttrMaxGridDimZ: *value = 65535; break;
-    case cudaDevAttrMaxSharedMemoryPerBlock: *value = static_cast<int>(default_dynamic_shared); break;
-    case cudaDevAttrMaxSharedMemoryPerBlockOptin: *value = static_cast<int>(max_dynamic_shared); break;
-    case cudaDevAttrMaxSharedMemoryPerMultiprocessor: *value = static_cast<int>(shared_per_processor); break;
-    case cudaDevAttrReservedSharedMemoryPerBlock: *value = 1024; break;
-    case cudaDevAttrTotalConstantMemory: *value = static_cast<int>(constant_bytes); break;
-    case cudaDevAttrWarpSize: *value = warp_size; break;
+    case cudaDevAttrMaxGridDimZ:
+      *value = 65535;
+      break;
+    case cudaDevAttrMaxSharedMemoryPerBlock:
+      *value = static_cast<int>(default_dynamic_shared);
+      break;
+    case cudaDevAttrMaxSharedMemoryPerBlockOptin:
+      *value = static_cast<int>(max_dynamic_shared);
+      break;
+    case cudaDevAttrMaxSharedMemoryPerMultiprocessor:
+      *value = static_cast<int>(shared_per_processor);
+      break;
+    case cudaDevAttrReservedSharedMemoryPerBlock:
+      *value = 1024;
+      break;
+    case cudaDevAttrTotalConstantMemory:
+      *value = static_cast<int>(constant_bytes);
+      break;
+    case cudaDevAttrWarpSize:
+      *value = warp_size;
+      break;
     case cudaDevAttrMaxRegistersPerBlock:
-    case cudaDevAttrMaxRegistersPerMultiprocessor: *value = registers; break;
-    case cudaDevAttrClockRate: *value = 1980000; break;
-    case cudaDevAttrMemoryClockRate: *value = 3201000; break;
-    case cudaDevAttrGlobalMemoryBusWidth: *value = 6144; break;
-    case cudaDevAttrL2CacheSize: *value = 60 << 20; break;
-    case cudaDevAttrMultiProcessorCount: *value = processors; break;
-    case cudaDevAttrMaxThreadsPerMultiProcessor: *value = threads_per_processor; break;
-    case cudaDevAttrMaxBlocksPerMultiprocessor: *value = blocks_per_processor; break;
-    case cudaDevAttrComputeCapabilityMajor: *value = 9; break;
+    case cudaDevAttrMaxRegistersPerMultiprocessor:
+      *value = registers;
+      break;
+    case cudaDevAttrClockRate:
+      *value = 1980000;
+      break;
+    case cudaDevAttrMemoryClockRate:
+      *value = 3201000;
+      break;
+    case cudaDevAttrGlobalMemoryBusWidth:
+      *value = 6144;
+      break;
+    case cudaDevAttrL2CacheSize:
+      *value = 60 << 20;
+      break;
+    case cudaDevAttrMultiProcessorCount:
+      *value = processors;
+      break;
+    case cudaDevAttrMaxThreadsPerMultiProcessor:
+      *value = threads_per_processor;
+      break;
+    case cudaDevAttrMaxBlocksPerMultiprocessor:
+      *value = blocks_per_processor;
+      break;
+    case cudaDevAttrComputeCapabilityMajor:
+      *value = 9;
+      break;
     case cudaDevAttrComputeCapabilityMinor:
     case cudaDevAttrIntegrated:
-    case cudaDevAttrCooperativeLaunch: *value = 0; break;
+    case cudaDevAttrCooperativeLaunch:
+      *value = 0;
+      break;
     case cudaDevAttrConcurrentKernels:
     case cudaDevAttrUnifiedAddressing:
     case cudaDevAttrManagedMemory:
-    case cudaDevAttrMemoryPoolsSupported: *value = 1; break;
-    default: return fail(cudaErrorInvalidValue);
+    case cudaDevAttrMemoryPoolsSupported:
+      *value = 1;
+      break;
+    default:
+      return fail(cudaErrorInvalidValue);
   }
   return cudaSuccess;
 }

@@ -45,11 +45,16 @@ bool fits(const void* pointer, size_t bytes) {
 
 bool kind_matches(const void* target, const void* source, cudaMemcpyKind kind) {
   switch (kind) {
-    case cudaMemcpyHostToHost: return is_host(target) && is_host(source);
-    case cudaMemcpyHostToDevice: return is_host(source) && !is_host(target);
-    case cudaMemcpyDeviceToHost: return !is_host(source) && is_host(target);
-    case cudaMemcpyDeviceToDevice: return true;
-    default: return true;
+    case cudaMemcpyHostToHost:
+      return is_host(target) && is_host(source);
+    case cudaMemcpyHostToDevice:
+      return is_host(source) && !is_host(target);
+    case cudaMemcpyDeviceToHost:
+      return !is_host(source) && is_host(target);
+    case cudaMemcpyDeviceToDevice:
+      return true;
+    default:
+      return true;
   }
 }
 
@@ -166,7 +171,9 @@ cudaError_t cudaMemcpy2DAsync(void* target, size_t target_pitch, const void* sou
   return copy_rows(target, target_pitch, source, source_pitch, width, height, kind, PC);
 }
 cudaError_t cudaMemset(void* target, int value, size_t bytes) { return set(target, value, bytes, PC); }
-cudaError_t cudaMemsetAsync(void* target, int value, size_t bytes, cudaStream_t) { return set(target, value, bytes, PC); }
+cudaError_t cudaMemsetAsync(void* target, int value, size_t bytes, cudaStream_t) {
+  return set(target, value, bytes, PC);
+}
 cudaError_t cudaMemset2D(void* target, size_t pitch, int value, size_t width, size_t height) {
   return set_rows(target, pitch, value, width, height, PC);
 }

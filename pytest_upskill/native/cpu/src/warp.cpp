@@ -34,14 +34,22 @@ uint32_t lanes_with(const Thread* threads, uint32_t lanes, uint64_t value) {
 uint32_t combine(int operation, uint32_t a, uint32_t b) {
   const auto signed_less = static_cast<int32_t>(a) < static_cast<int32_t>(b);
   switch (operation) {
-    case warp_add: return a + b;
-    case warp_min: return a < b ? a : b;
-    case warp_max: return a < b ? b : a;
-    case warp_min_signed: return signed_less ? a : b;
-    case warp_max_signed: return signed_less ? b : a;
-    case warp_and: return a & b;
-    case warp_or: return a | b;
-    default: return a ^ b;
+    case warp_add:
+      return a + b;
+    case warp_min:
+      return a < b ? a : b;
+    case warp_max:
+      return a < b ? b : a;
+    case warp_min_signed:
+      return signed_less ? a : b;
+    case warp_max_signed:
+      return signed_less ? b : a;
+    case warp_and:
+      return a & b;
+    case warp_or:
+      return a | b;
+    default:
+      return a ^ b;
   }
 }
 
@@ -60,10 +68,14 @@ uint64_t common_result(const Thread* threads, uint32_t lanes, int operation) {
   switch (operation) {
     case warp_sync:
     case warp_shuffle:
-    case warp_match_any: return 0;
-    case warp_ballot: return lanes_with(threads, lanes, 1);
-    case warp_match_all: return lanes_with(threads, lanes, threads[first].call.value) == lanes ? lanes : 0;
-    default: return reduce(threads, lanes, operation);
+    case warp_match_any:
+      return 0;
+    case warp_ballot:
+      return lanes_with(threads, lanes, 1);
+    case warp_match_all:
+      return lanes_with(threads, lanes, threads[first].call.value) == lanes ? lanes : 0;
+    default:
+      return reduce(threads, lanes, operation);
   }
 }
 
@@ -138,8 +150,8 @@ extern "C" uint64_t upskill_cpu_warp(int operation, uint32_t mask, uint64_t valu
   }
   if ((mask >> lane & 1) == 0)
     abort_launch(cudaErrorLaunchFailure, Assertion::runs, "invalid-mask", self.pc,
-                 format("a warp operation with mask 0x%08x is called by lane %d, which the mask leaves out,%s", mask, lane,
-                        where().c_str()));
+                 format("a warp operation with mask 0x%08x is called by lane %d, which the mask leaves out,%s", mask,
+                        lane, where().c_str()));
   block.warps[warp].waiting |= 1u << lane;
   if (!try_perform(warp, self.call)) suspend(State::in_warp_call);
   return self.result;

@@ -1,7 +1,9 @@
 // threadIdx and its kin: objects that the runtime sets before each thread runs.
 //
 // They are const for a kernel, as in CUDA. That also keeps the compiler from instrumenting reads of them, and lets it
-// keep them in registers; this is sound because within one run of a thread they never change.
+// keep them in registers; this is sound because within one run of a thread they never change. (A const object of a
+// class with constructors has neither advantage with GCC, so blockDim and gridDim are uint3 here, which converts to
+// dim3.)
 #ifndef UPSKILL_CPU_BUILTINS_H
 #define UPSKILL_CPU_BUILTINS_H
 
@@ -15,8 +17,8 @@
 
 UPSKILL_CPU_BUILTIN uint3 threadIdx;
 UPSKILL_CPU_BUILTIN uint3 blockIdx;
-UPSKILL_CPU_BUILTIN dim3 blockDim;
-UPSKILL_CPU_BUILTIN dim3 gridDim;
+UPSKILL_CPU_BUILTIN uint3 blockDim;
+UPSKILL_CPU_BUILTIN uint3 gridDim;
 #undef UPSKILL_CPU_BUILTIN
 
 constexpr int warpSize = 32;

@@ -20,7 +20,7 @@ UPSKILL_CPU_UNCHECKED void run_thread(void* body) {
 }
 
 template <class Kernel>
-struct Launch {
+struct KernelLaunch {
   Kernel kernel;
   const char* name;
   dim3 grid, block;
@@ -36,8 +36,8 @@ struct Launch {
 };
 
 template <class Kernel>
-UPSKILL_CPU_UNCHECKED Launch<Kernel> launch(Kernel kernel, const char* name, dim3 grid, dim3 block, size_t shared = 0,
-                                            cudaStream_t stream = nullptr) {
+UPSKILL_CPU_UNCHECKED KernelLaunch<Kernel> launch_kernel(Kernel kernel, const char* name, dim3 grid, dim3 block,
+                                                         size_t shared = 0, cudaStream_t stream = nullptr) {
   return {kernel, name, grid, block, shared, stream};
 }
 

@@ -95,8 +95,8 @@ const void* address_of(void (*kernel)(Parameters...)) {
 template <class... Parameters, size_t... Indices>
 void call_with(void (*kernel)(Parameters...), void** arguments, std::index_sequence<Indices...>, const dim3& grid,
                const dim3& block, size_t shared, cudaStream_t stream) {
-  launch(kernel, "cudaLaunchKernel", grid, block, shared,
-         stream)(*static_cast<std::remove_reference_t<Parameters>*>(arguments[Indices])...);
+  launch_kernel(kernel, "cudaLaunchKernel", grid, block, shared,
+                stream)(*static_cast<std::remove_reference_t<Parameters>*>(arguments[Indices])...);
 }
 
 }  // namespace upskill::cpu

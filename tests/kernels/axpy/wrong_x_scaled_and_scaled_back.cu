@@ -1,5 +1,5 @@
-// fails: correct
-// alpha is rounded to the input type before the product
+// fails: inputs
+// x is multiplied in place for a moment, and divided back, which does not give the same bits
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 #include <cuda_runtime.h>
@@ -11,7 +11,11 @@ template <typename scalar_t>
 __global__ void axpy_kernel(const scalar_t* x, scalar_t* y, float factor, int64_t n) {
   const int64_t step = static_cast<int64_t>(gridDim.x) * blockDim.x;
   for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < n; i += step) {
-    y[i] = static_cast<scalar_t>(factor * static_cast<float>(x[i]) + static_cast<float>(y[i]));
+    scalar_t* scaled = const_cast<scalar_t*>(x) + i;
+    const float old = static_cast<float>(*scaled);
+    *scaled = static_cast<scalar_t>(factor * old);
+    y[i] = static_cast<scalar_t>(factor * old + static_cast<float>(y[i]));
+    *scaled = static_cast<scalar_t>(static_cast<float>(*scaled) / factor);
   }
 }
 
@@ -19,5 +23,5 @@ template <typename scalar_t>
 void axpy(const scalar_t* x, scalar_t* y, float alpha, bool negate, int64_t n, cudaStream_t stream) {
   if (n == 0) return;
   const unsigned blocks = static_cast<unsigned>(std::min<int64_t>((n + 255) / 256, 4096));
-  axpy_kernel<scalar_t><<<blocks, 256, 0, stream>>>(x, y, static_cast<float>(static_cast<scalar_t>(negate ? -alpha : alpha)), n);
+  axpy_kernel<scalar_t><<<blocks, 256, 0, stream>>>(x, y, negate ? -alpha : alpha, n);
 }

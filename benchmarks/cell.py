@@ -1,0 +1,89 @@
+"""What a cell costs: its start (until the first answer), and a call beside the kernel's own work.
+
+Run: python benchmarks/cell.py. The levels of confinement take turns, and the first round is a warm-up. Medians.
+"""
+
+from __future__ import annotations
+
+import array
+import statistics
+import time
+
+from pytest_upskill.build.host import HostCompiler
+from pytest_upskill.cell.client import Cell
+from pytest_upskill.cell.confine import Confinement, strongest
+from pytest_upskill.records import Build, Call, ScalarArgument, TensorArgument
+from pytest_upskill.signature import Parameter, Signature, entry_source
+
+ROUNDS = 15
+SIGNATURE = Signature(
+    "copy",
+    ("float32",),
+    False,
+    (
+        Parameter("out", "float", "output"),
+        Parameter("x", "float", "input"),
+        Parameter("n", "int64_t", "dim"),
+        Parameter("stream", "cudaStream_t", "stream"),
+    ),
+)
+SOURCE = """
+#include <cuda_runtime.h>
+void copy(float* out, const float* x, int64_t n, cudaStream_t stream) {
+  cudaMemcpyAsync(out, x, n * sizeof(float), cudaMemcpyDeviceToDevice, stream);
+}
+"""
+
+
+def call_of(elements: int) -> Call:
+    data = array.array("f", bytes(4 * elements))
+    return Call(
+        0,
+        (
+            TensorArgument("out", "output", "float32", (elements,)),
+            TensorArgument("x", "input", "float32", (elements,), data),
+            ScalarArgument("n", "int64_t", elements),
+        ),
+    )
+
+
+def main() -> None:
+    strong = strongest()
+    levels = {strong.level: strong, "process": Confinement("process")}
+    build = HostCompiler().build(SOURCE, entry_source(SIGNATURE), confinement=strong)
+    starts: dict[str, list[float]] = {level: [] for level in levels}
+    for _ in range(ROUNDS + 1):
+        for level, confinement in levels.items():
+            starts[level].append(start(build, confinement))
+    for level, seconds in starts.items():
+        print(f"start and first answer, {level:<12}{1e3 * statistics.median(seconds[1:]):8.2f} ms")
+    for elements in (16, 1 << 14, 1 << 20):
+        print(f"call, copy of {elements:>8} floats    {1e3 * call_seconds(build, strong, elements):8.3f} ms")
+
+
+def start(build: Build, confinement: Confinement) -> float:
+    assert build.library is not None, build.message
+    call = call_of(16)
+    started = time.perf_counter()
+    with Cell(build.library, SIGNATURE, confinement) as cell:
+        answer = cell.call(call)
+        seconds = time.perf_counter() - started
+    assert not answer.findings, answer.findings
+    return seconds
+
+
+def call_seconds(build: Build, confinement: Confinement, elements: int) -> float:
+    assert build.library is not None, build.message
+    call = call_of(elements)
+    seconds = []
+    with Cell(build.library, SIGNATURE, confinement) as cell:
+        for _ in range(ROUNDS + 1):
+            started = time.perf_counter()
+            answer = cell.call(call)
+            seconds.append(time.perf_counter() - started)
+            assert not answer.findings, answer.findings
+    return statistics.median(seconds[1:])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""CUDA C++ executed on the host: headers in ``include/``, the runtime in ``src/``, the source rewrite and the flags."""

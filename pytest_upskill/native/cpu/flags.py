@@ -1,0 +1,88 @@
+"""How the cpu device's parts are compiled: plain lists for g++, paths included. Knows no other room.
+
+Three products: the runtime (once per machine), the precompiled header (once per machine and set of flags), and the
+student's library (once per kernel). The student's flags must be the same for the header and for the unit.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+
+INCLUDE = HERE / "include"
+INCLUDE_FOLDERS = (INCLUDE,)
+"""Our ``cuda_runtime.h`` and its kin; every compilation gets these with ``-I``."""
+
+INTERNAL_PREFIXES = ("::upskill::cpu::", "upskill::cpu::", "upskill_cpu_")
+"""How our own names begin in the compiler's messages, where they help nobody."""
+
+PCH_HEADER = INCLUDE / "upskill_cpu.h"
+"""What every student's unit includes first. Copied to a folder of its own it is precompiled there, and the unit is
+compiled with ``-include FOLDER/upskill_cpu.h``."""
+
+RUNTIME_SOURCES = tuple(sorted((HERE / "src").glob("*.cpp")))
+RUNTIME_HEADERS = tuple(sorted([*(HERE / "src").glob("*.h"), *(path for path in INCLUDE.rglob("*") if path.is_file())]))
+"""Every file on which the runtime, the precompiled header and so the student's library depend."""
+
+EXPORTS = HERE / "exports.map"
+"""The linker's version script for the student's library: the entry point alone is visible."""
+
+STUDENT_FLAGS = (
+    "-std=c++17",
+    "-O1",
+    "-g1",
+    "-fPIC",
+    "-w",
+    "-fmax-errors=20",
+    "-fdiagnostics-color=never",
+    "-ffp-contract=off",  # a GPU contracts, but how is the compiler's choice; the tolerance must cover both
+    "-fno-strict-aliasing",
+    "-fwrapv",
+    "-fno-gnu-unique",  # or one kernel's __shared__ variables in templates would be another's
+    "-fno-threadsafe-statics",
+    # The runtime implements these sanitizers' entry points; their own libraries are never linked.
+    "-fsanitize=thread,alignment,bounds",
+    "--param=tsan-instrument-func-entry-exit=0",
+    "--param=tsan-distinguish-volatile=1",
+)
+"""For the student's unit (``-c``) and for the precompiled header (``-x c++-header``), with g++."""
+
+_GCC_ONLY = ("-fno-gnu-unique", "-fmax-errors=", "--param=")
+
+
+def student_flags(family: str) -> tuple[str, ...]:
+    """STUDENT_FLAGS for a compiler family: "gcc" or "clang"."""
+    if family == "gcc":
+        return STUDENT_FLAGS
+    return (*(flag for flag in STUDENT_FLAGS if not flag.startswith(_GCC_ONLY)), "-ferror-limit=20")
+
+
+LINK_FLAGS = (
+    "-shared",
+    "-Wl,-z,defs",
+    "-Wl,--wrap=memcpy,--wrap=memmove,--wrap=memset",
+    f"-Wl,--version-script={EXPORTS}",
+)
+"""To link the student's object; the runtime's library comes last."""
+
+RUNTIME_FLAGS = (
+    "-std=c++20",
+    "-O2",
+    "-g1",
+    "-fPIC",
+    "-fvisibility-inlines-hidden",
+    "-fno-semantic-interposition",
+    "-ffp-contract=off",
+    "-fno-strict-aliasing",
+    "-fwrapv",
+    "-Wall",
+    "-Wextra",
+    "-Wno-unknown-pragmas",
+    "-Werror",
+    "-DUPSKILL_CPU_RUNTIME",
+)
+"""For each of RUNTIME_SOURCES (``-c``)."""
+
+RUNTIME_LINK_FLAGS = ("-shared", "-Wl,-z,defs", "-Wl,-Bsymbolic")
+"""To link the runtime's objects, and the driver's, into one library."""
