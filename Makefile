@@ -7,6 +7,9 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 WORKERS ?= 2
 
+# Tests start many processes: without bytecode on disk each of them would compile everything again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help demo test lint format bench clean
 
 help:

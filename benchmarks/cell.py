@@ -49,7 +49,7 @@ def call_of(elements: int) -> Call:
 
 def main() -> None:
     strong = strongest()
-    levels = {strong.level: strong, "process": Confinement("process")}
+    levels: dict[str, Confinement] = {strong.level: strong, "process": Confinement("process")}
     build = HostCompiler().build(SOURCE, entry_source(SIGNATURE), confinement=strong)
     starts: dict[str, list[float]] = {level: [] for level in levels}
     for _ in range(ROUNDS + 1):

@@ -135,7 +135,7 @@ def cumsum(x: Tensor, add: Adder) -> Tensor:
 
 def chunked_cumsum(x: Tensor, add: Adder) -> Tensor:
     """Scans chunks of 32 and adds what went before each chunk: a scan by warps."""
-    chunks = [cumsum(chunk, add) for chunk in x.split(32, -1)]
+    chunks = [cumsum(chunk, add) for chunk in torch.split(x, 32, -1)]
     before = torch.zeros(x.shape[:-1])
     done = []
     for chunk in chunks:
@@ -253,6 +253,9 @@ def mutants(operator: Operator) -> dict[str, Callable[[Call], Answer]]:
         flat = next(iter(inputs.values())).reshape(-1)
         return flat.repeat(1 + value.numel() // max(flat.numel(), 1))[: value.numel()].reshape(value.shape)
 
+    def other(wrong: Algorithm) -> Callable[[Call], Answer]:
+        return kernel(lambda inputs, _: wrong(**inputs, add=blocked))
+
     made = {
         "zeros": spoiled(lambda value, _: torch.zeros_like(value)),
         "ones": spoiled(lambda value, _: torch.ones_like(value)),
@@ -261,7 +264,7 @@ def mutants(operator: Operator) -> dict[str, Callable[[Call], Answer]]:
         "first-only": spoiled(first_only),
         "last-row": spoiled(last_row_stale),
         "last-column": spoiled(last_column_off),
-        **{name: kernel(lambda i, _, a=wrong: a(**i, add=blocked)) for name, wrong in operator.wrong.items()},
+        **{name: other(wrong) for name, wrong in operator.wrong.items()},
     }
     if "serial" in operator.adders and len(operator.adders) > 1:
         made["drop-last"] = kernel(lambda i, _: algorithm(**i, add=drop_last(blocked)))
@@ -373,12 +376,15 @@ def cost(options: argparse.Namespace, folder: Path) -> None:
         print(f"{name:14} {seconds:.2f} s, {1000 * seconds / 75:.1f} ms per example, passed: {passed}", flush=True)
 
 
+def _numbers(text: str) -> list[int]:
+    return [int(piece) for piece in text.split(",")]
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.oracle", description=__doc__.splitlines()[0])
-    numbers = {"type": lambda text: [int(piece) for piece in text.split(",")]}
     parser.add_argument("--rows", type=int, default=256, help="rows of a tensor; each counts as one example")
     parser.add_argument("--repeats", type=int, default=1, help="tensors per algorithm, dtype, size and family")
-    parser.add_argument("--sizes", default=[1, 2, 33, 257, 1025], help="lengths of a row", **numbers)
+    parser.add_argument("--sizes", default=[1, 2, 33, 257, 1025], type=_numbers, help="lengths of a row")
     parser.add_argument("--seeds", type=int, default=2, help="items per mutant")
     parser.add_argument("--seed", type=int, default=1, help="seed of the honest examples")
     parser.add_argument("--dtypes", type=lambda text: text.split(","), default=["float32", "float16"])

@@ -154,7 +154,7 @@ def _parameters_complaint(
     scalar = types[0] if template and types else None
     for index, (text, parameter) in enumerate(zip(parameters, wanted, strict=True), 1):
         found = _declared(text, scalar, source)
-        if found.type not in types and not _fits(found, parameter):
+        if (found.known or found.type not in types) and not _fits(found, parameter):
             return f"has '{found.text}' as parameter {index}, where '{parameter.declared}' was asked for{_hint(found)}"
     return None
 

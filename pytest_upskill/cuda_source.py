@@ -148,7 +148,11 @@ _VISIBLE = re.compile(r"[^\s]")
 
 def mask(source: str) -> str:
     """Blanks for all that is comment or literal, so that positions and lines stay."""
-    return _MASKED.sub(lambda match: _VISIBLE.sub(" ", match[0]), source)
+    return _MASKED.sub(_blank, source)
+
+
+def _blank(match: re.Match[str]) -> str:
+    return _VISIBLE.sub(" ", match[0]) if "\n" in match[0] else " " * len(match[0])
 
 
 def _without_dead_code(masked: str) -> str:

@@ -47,10 +47,10 @@ class Section:
 
 
 def lines_of(text: str) -> list[str]:
-    """Split at line ends of any platform, and nowhere else (``str.splitlines`` knows ten more)."""
+    """Split at line ends of any platform, and nowhere else (``str.splitlines`` knows ten more); at least one line."""
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return text.split("\n")
+    return text.removesuffix("\n").split("\n")
 
 
 class FenceReader:

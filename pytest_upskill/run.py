@@ -98,7 +98,8 @@ class Run:
             options.append("--upskill")
         else:
             folder = config.options.get("folder") or replies_folder(self.settings.rootdir, config.name)
-            options.append(f"--upskill-student=files:{config.name}={relpath(folder, self.settings.invocation_dir)}")
+            label = "" if config.name == "files" else f"{config.name}="
+            options.append(f"--upskill-student=files:{label}{relpath(folder, self.settings.invocation_dir)}")
         if self.settings.device != "auto":
             options.append(f"--upskill-device={self.settings.device}")
         return options

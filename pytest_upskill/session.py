@@ -92,7 +92,7 @@ class ItemSide:
             if call.when == "call" or (call.when == "setup" and report.failed):
                 report.__dict__["upskill"] = json.dumps(item.outcome.to_plain())
             if call.when == "setup" and report.failed and item.outcome.verdict.kind is VerdictKind.INFRASTRUCTURE_ERROR:
-                report.longrepr = f"{item.outcome.verdict.reason}\n\nagain: {item.outcome.replay}"
+                report.longrepr = item.outcome.verdict.reason
         return report
 
     def pytest_sessionfinish(self) -> None:

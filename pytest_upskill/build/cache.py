@@ -26,6 +26,7 @@ _LOCK_SECONDS = 600.0
 _LOCKS = 256
 _HASHED_BYTES = 8 << 20
 _SPARED_SECONDS = 600.0
+_ABANDONED_SECONDS = 3600.0
 _STORES_BETWEEN_EVICTIONS = 50
 
 
@@ -102,6 +103,7 @@ class Cache:
 
         Those used within ``spared_seconds`` stay: somebody may be about to open them.
         """
+        self._sweep()
         known = sorted(self._sizes(), reverse=True)
         total, removed = 0, 0
         for used, size, folder in known:
@@ -144,6 +146,13 @@ class Cache:
         with contextlib.suppress(FileNotFoundError):
             folder.rename(grave)
             shutil.rmtree(grave, ignore_errors=True)
+
+    def _sweep(self) -> None:
+        """Removes what processes that were killed left half done."""
+        for folder in self._entries.glob("scratch/*"):
+            with contextlib.suppress(OSError):
+                if time.time() - folder.stat().st_mtime > _ABANDONED_SECONDS:
+                    shutil.rmtree(folder, ignore_errors=True)
 
     def _sizes(self) -> Iterator[tuple[float, int, Path]]:
         for manifest in self._entries.glob(f"entries/*/*/{_MANIFEST}"):

@@ -20,7 +20,9 @@ _PC = re.compile(r"(0x)?[0-9a-f]{1,16}")
 _MESSAGE_LENGTH = 1000
 _TAIL_LINES = 3
 _TAIL_WIDTH = 200
-_GUARDED = re.compile(r"(?:start|end) of ('[^']*')")
+_QUOTED = re.compile(r"'[^']*'")
+_CAUSES = {"guard": "out-of-bounds", "input-modified": "write-to-input"}
+"""What the driver finds about a tensor, and the device's report that would explain it."""
 
 _SIGNAL_KINDS = {signal.SIGXCPU: "timeout", signal.SIGKILL: "memory-limit"}
 
@@ -102,11 +104,13 @@ def _parse_line(line: str) -> Reported:
 
 
 def _without_echoes(reported: list[Reported]) -> list[Reported]:
-    """A broken guard says less than the report of the access that broke it: keep the report alone."""
-    exact = [entry.finding.message for entry in reported if entry.finding.kind.startswith("out-of-bounds")]
+    """What the driver finds afterwards says less than the report of the access itself: keep the report alone."""
 
     def echoed(finding: Finding) -> bool:
-        name = _GUARDED.search(finding.message)
-        return finding.kind == "guard" and name is not None and any(name.group(1) in message for message in exact)
+        cause = _CAUSES.get(finding.kind)
+        name = _QUOTED.search(finding.message)
+        return name is not None and any(
+            entry.finding.kind == cause and name.group(0) in entry.finding.message for entry in reported
+        )
 
     return [entry for entry in reported if not echoed(entry.finding)]

@@ -13,8 +13,10 @@ def hint(wrong: torch.Tensor, got: torch.Tensor) -> str:
 
 def _value(wrong: torch.Tensor, got: torch.Tensor) -> str:
     values = got[wrong]
+    if _poison(values):
+        return f"{values.reshape(-1)[0].item()}, as if never written"
     if values.is_floating_point() and bool(values.isnan().all()):
-        return "NaN, as if never written: outputs hold NaN before the call" if _same_bits(values) else "NaN"
+        return "NaN"
     if values.is_floating_point() and bool(values.isnan().any()):
         return "some are NaN"
     if values.numel() > 1 and bool((values == 0).all()):
@@ -22,6 +24,13 @@ def _value(wrong: torch.Tensor, got: torch.Tensor) -> str:
     if values.numel() > 2 and _same_bits(values):
         return f"all of those hold {values.reshape(-1)[0].item():.6g}"
     return ""
+
+
+def _poison(values: torch.Tensor) -> bool:
+    """Whether the values hold what outputs are filled with before a call: the bytes FF FF, or FF 7F, repeated."""
+    raw = values.contiguous().reshape(-1, 1).view(torch.uint8).reshape(-1)
+    odd = raw[1::2] if values.element_size() > 1 else raw
+    return bool((raw[0::2] == 0xFF).all()) and bool((odd == 0xFF).all() or (odd == 0x7F).all())
 
 
 def _same_bits(values: torch.Tensor) -> bool:
@@ -55,13 +64,13 @@ def _along(wrong: torch.Tensor, axis: int, count: int) -> str:
     if index not in (0, size - 1) or (count == 1 and wrong.dim() > 1 and wrong.numel() > size):
         return ""
     which = "first" if index == 0 else "last"
-    return f"only {which} in {_axis(axis, wrong.dim())}"
+    return f"only the {which} {_slice(axis, wrong.dim())}"
 
 
-def _axis(axis: int, dims: int) -> str:
+def _slice(axis: int, dims: int) -> str:
     if dims == 2:
-        return "its row" if axis == 1 else "its column"
-    return "the vector" if dims == 1 else f"dim {axis}"
+        return "column" if axis == 1 else "row"
+    return "element" if dims == 1 else f"index of dim {axis}"
 
 
 def _beyond(wrong: torch.Tensor, count: int) -> str:

@@ -94,8 +94,8 @@ _LOGARITHMIC = ("logsumexp", "log_softmax", "logcumsumexp", "cross_entropy")
 class SerialRounding(TorchFunctionMode):
     """Inside, reductions are off by ``n * unit`` of themselves: upwards, or up and down in turn where ``alternate``.
 
-    ``touched`` counts the reductions that were met. (A ``TorchDispatchMode`` would see through compositions, but imports
-    torch's compiler on first use, which takes a second.)
+    ``touched`` counts the reductions that were met. (A ``TorchDispatchMode`` would see through compositions, but it
+    imports torch's compiler on first use, which takes a second.)
     """
 
     def __init__(self, unit: float, *, alternate: bool) -> None:

@@ -15,6 +15,7 @@ import hypothesis
 from hypothesis.strategies import SearchStrategy
 
 from pytest_upskill.case import Case
+from pytest_upskill.errors import UpskillError
 from pytest_upskill.oracle import search
 from pytest_upskill.oracle.search import Lot, Stop
 from pytest_upskill.oracle.shapes import least, problem
@@ -74,7 +75,7 @@ class Shrinking:
         self._error: Exception | None = None
 
     def smallest(self, strategy: SearchStrategy[Example]) -> Tried:
-        """The smallest failing example that was met. Raises what running an example raises."""
+        """The smallest failing example that was met."""
         assert self._first.lot is not None
         search.shrink(self._first.lot, strategy, self._explored.seed, self._judged(self._first.lot))
         try:
@@ -151,6 +152,9 @@ class Shrinking:
         self._runs += 1
         try:
             tried = self._explored.try_again(example, self._name)
+        except UpskillError as error:
+            # The verdict is fixed: a reference or a cell that fails from here on must not hide it.
+            raise Stop from error
         except Exception as error:
             self._error = error
             raise Stop from error

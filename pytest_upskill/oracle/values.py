@@ -67,7 +67,7 @@ def _equal(size: Size, random: torch.Generator) -> torch.Tensor:
         return (_normal((*size[:-1], 1), random) * 2).expand(size)
     if kind == 1 and len(size) > 1:
         return _normal(size[-1:], random).expand(size)
-    return (_normal((1,), random) * 2).expand(size)
+    return (_normal((), random) * 2).expand(size)
 
 
 def _zeros(size: Size, random: torch.Generator) -> torch.Tensor:

@@ -108,5 +108,6 @@ class Workbench:
 
 
 @pytest.fixture
-def bench(pytester: pytest.Pytester) -> Workbench:
+def bench(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Workbench:
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)  # each run would compile everything again
     return Workbench(pytester)

@@ -50,7 +50,7 @@ def test_the_self_check_has_one_item_for_each_case(bench: Workbench) -> None:
 @pytest.mark.parametrize(
     ("selection", "expected"),
     [
-        (["-k", "scale and skill"], ["scale[files-skill]"]),
+        (["-k", "scale and not baseline"], ["scale[files-skill]"]),
         (["-m", "upskill(arm='skill')"], ["scale[files-skill]", "shift[files-skill]"]),
         (["-m", "upskill(case='shift', arm='baseline')"], ["shift[files-baseline]"]),
     ],

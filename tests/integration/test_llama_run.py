@@ -37,7 +37,9 @@ def test_a_model_behind_llama_cpp_is_wrong_without_the_skill_and_right_with_it(
 
 def test_a_kept_reply_is_judged_again_without_the_server(bench: Workbench, llama_server: LlamaServers) -> None:
     base_url = llama_server(answers(limit="n"), answers(limit="n - 1"), MARKER)
-    first = bench.run("skills", "--upskill-student=glm-4.7", f"--upskill-base-url={base_url}", "-k", "scale and skill")
+    first = bench.run(
+        "skills", "--upskill-student=glm-4.7", f"--upskill-base-url={base_url}", "-k", "scale and not baseline"
+    )
     assert first.ret == 1
     llama_server.kill(base_url)
     command = "\n".join(first.stdout.lines).replace("\\\n", " ")
@@ -59,6 +61,8 @@ def test_a_server_that_dies_is_an_error_and_never_the_students_failure(
 
 def test_a_prompt_that_is_too_long_is_an_error_with_both_numbers(bench: Workbench, llama_server: LlamaServers) -> None:
     base_url = llama_server(answers(limit="n"), context=256, slots=1)
-    result = bench.run("skills", "--upskill-student=glm-4.7", f"--upskill-base-url={base_url}", "-k", "scale and skill")
+    result = bench.run(
+        "skills", "--upskill-student=glm-4.7", f"--upskill-base-url={base_url}", "-k", "scale and not baseline"
+    )
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*256*"])

@@ -111,6 +111,17 @@ def test_entry_that_was_just_used_is_spared(tmp_path: Path) -> None:
     assert cache.evict() == 0
 
 
+def test_what_a_killed_process_left_is_swept_up(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    with cache.scratch() as busy:
+        abandoned = busy.with_name("4711-abandoned")
+        abandoned.mkdir()
+        os.utime(abandoned, (1.0, 1.0))
+        cache.evict()
+        assert busy.exists()
+        assert not abandoned.exists()
+
+
 def test_folder_that_cannot_be_written_is_named_with_the_next_step(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     cache = Cache(tmp_path / "file")

@@ -3,6 +3,8 @@ import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pytest_upskill.case import Choices, Dim, Expectation, Named, Range, ScalarSpec, TensorSpec, Tolerance
 from pytest_upskill.case_file import load_case
@@ -335,7 +337,11 @@ def test_a_thousand_cases_are_read_in_about_a_second(tmp_path):
         ("tolerance: {rtol: 1e-3}", 2, "'tolerance' has no 'atol'; give both"),
         ("tolerance: {rtol: -1, atol: 0}", 2, "'rtol' of 'tolerance' is '-1'; it must be a number, zero or more"),
         ("tolerance: {rtol: .nan, atol: 0}", 2, "it must be a number, zero or more"),
-        ("tolerance: {rtol: 1, atol: 0, float16: {}}", 2, "'tolerance' has an unknown key 'float16'; known: rtol, atol"),
+        (
+            "tolerance: {rtol: 1, atol: 0, float16: {}}",
+            2,
+            "'tolerance' has an unknown key 'float16'; known: rtol, atol",
+        ),
         ("tolerance: {flaot16: {rtol: 1, atol: 0}}", 2, "unknown key 'flaot16'; did you mean 'float16'?"),
         ("tolerance: {float16: {rtol: 1}}", 2, "'tolerance' of float16 has no 'atol'"),
         ("examples: 0", 2, "'examples' is '0'; it must be an integer, 1 or more"),
@@ -428,7 +434,7 @@ REFERENCE = "Copy.\n\n## Reference\n\n```python\n{}\n```\n"
     ("body", "line", "piece"),
     [
         ("\n## Reference\n", 6, "the task is empty"),
-        ("Copy.\n", 7, "the case has no '## Reference'"),
+        ("Copy.\n", 6, "the case has no '## Reference'"),
         ("Copy.\n\n## Refrence\n", 8, "unknown heading '## Refrence'; did you mean 'Reference'?"),
         ("Copy.\n\n## reference\n", 8, "unknown heading '## reference'; did you mean 'Reference'?"),
         ("Copy.\n\n## Background\n", 8, "unknown heading '## Background'; known: Reference, Solution, Inputs, Notes"),
@@ -482,7 +488,11 @@ def test_a_broken_body_is_told_with_its_line(tmp_path, body, line, piece):
         ("---\nexpect: {}\n---\nWhy?\n", 2, "'expect' is empty"),
         ("---\nexpect: {contain: [x]}\n---\nWhy?\n", 2, "unknown key 'contain'; did you mean 'contains'?"),
         ("---\nexpect: {contains: x}\n---\nWhy?\n", 2, "'contains' of 'expect' is 'x'; it must be a list"),
-        ("---\nexpect:\n  matches:\n    - a\n    - '('\n---\nWhy?\n", 5, "'(' in 'matches' is not a regular expression"),
+        (
+            "---\nexpect:\n  matches:\n    - a\n    - '('\n---\nWhy?\n",
+            5,
+            "'(' in 'matches' is not a regular expression",
+        ),
         ("---\nexpect: {contains: [x]}\n---\nWhy?\n\n## Reference\n", 6, "a case without 'op' has no reference"),
         ("---\nexpect: {contains: [x]}\n---\n\n", 4, "the task is empty"),
     ],
@@ -507,3 +517,22 @@ def test_an_error_names_the_file_and_the_line_first(tmp_path):
 def test_a_missing_file_is_a_case_error(tmp_path):
     with pytest.raises(CaseError, match="cannot be read"):
         load_case(Path(tmp_path / "none.md"), "skill")
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_a_case_with_a_slip_is_read_or_refused_but_never_breaks_us(tmp_path_factory, data):
+    lines = RMS_NORM.split("\n")
+    index = data.draw(st.integers(0, len(lines) - 1))
+    piece = data.draw(
+        st.sampled_from(["", "---", "## X", "```", "[", "a: ..", "x: {}", "  rows: -1..2", "\t", "'", "\0"])
+    )
+    column = data.draw(st.integers(0, len(lines[index])))
+    if data.draw(st.booleans()):
+        lines[index] = lines[index][:column] + piece + lines[index][column + data.draw(st.integers(0, 9)) :]
+    else:
+        lines[index : index + data.draw(st.integers(0, 2))] = [piece]
+    try:
+        load(tmp_path_factory.mktemp("slip"), "\n".join(lines))
+    except CaseError as error:
+        assert error.line is None or 1 <= error.line <= len(lines) + 1

@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import gc
 import os
+import select
 import shutil
 import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -210,9 +213,7 @@ def test_exception_of_the_launcher_is_a_finding() -> None:
     ],
 )
 def test_every_death_has_a_name(level: str, body: str, kind: str, words: str) -> None:
-    source = probe(
-        f"if (n == 4) {{ {body} }}", "#include <unistd.h>\n#include <cstdio>\n#include <vector>"
-    )
+    source = probe(f"if (n == 4) {{ {body} }}", "#include <unistd.h>\n#include <cstdio>\n#include <vector>")
     limits = {"seconds": 0.5, "output_bytes": 100_000}
     with cell_of(source, confinement=confinement_of(level), **limits) as cell:
         assertion, found, message = only_finding(cell.call(probe_call(4)))
@@ -253,6 +254,25 @@ def test_interrupt_ends_the_process_and_goes_on() -> None:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_process_dies_with_the_parent_even_in_the_middle_of_a_call(level: str) -> None:
+    library = library_of(probe("for (;;) {}"), PROBE_SIGNATURE)
+    code = (
+        f"import sys, threading; sys.path.insert(0, {str(Path(__file__).parents[2])!r})\n"
+        "from pathlib import Path; from tests.unit.test_cell_client import *\n"
+        f"cell = Cell(Path({str(library)!r}), PROBE_SIGNATURE, confinement_of({level!r})); cell.start()\n"
+        "print(cell._worker._process.pid, flush=True); cell.call(probe_call())"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        descriptor = os.pidfd_open(int(parent.stdout.readline()))
+        parent.kill()
+    try:
+        assert select.select([descriptor], [], [], 10.0)[0]
+    finally:
+        os.close(descriptor)
 
 
 def test_nothing_is_left_behind() -> None:

@@ -40,11 +40,24 @@ def test_control_characters_and_length_are_tamed() -> None:
     assert len(reported.finding.message) < 1100
 
 
+def kinds(*lines: str) -> list[str]:
+    return [entry.finding.kind for entry in findings.parse(lines)]
+
+
 def test_guard_gives_way_to_the_report_of_the_access() -> None:
     guard = "memory\tguard\t0\t4 bytes after the end of 'out' were overwritten, the nearest 1 element(s) after it"
-    exact = "memory\tout-of-bounds-write\t0x10\tkernel k wrote 4 bytes past the end of 'out'"
-    assert [entry.finding.kind for entry in findings.parse([exact, guard])] == ["out-of-bounds-write"]
-    assert [entry.finding.kind for entry in findings.parse([guard])] == ["guard"]
+    exact = "memory\tout-of-bounds\t0x10\tout-of-bounds write of 4 bytes: element 4 of 'out'"
+    assert kinds(exact, guard) == ["out-of-bounds"]
+    assert kinds(exact.replace("out'", "y'"), guard) == ["out-of-bounds", "guard"]
+    assert kinds(guard) == ["guard"]
+
+
+def test_changed_input_gives_way_to_the_report_of_the_write() -> None:
+    changed = "inputs\tinput-modified\t0\tthe kernel changed its input 'x': 32 bytes differ"
+    assert kinds("inputs\twrite-to-input\t0x10\twrite of 8 bytes to 'x', which is an input", changed) == [
+        "write-to-input"
+    ]
+    assert kinds(changed) == ["input-modified"]
 
 
 @pytest.mark.parametrize(

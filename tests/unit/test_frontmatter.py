@@ -70,7 +70,7 @@ def test_values_know_their_lines_in_the_file():
     assert (top["a"].line, top["b"].line) == (2, 3)
     assert (top["b"].data["c"].line, top["b"].data["d"].line) == (4, 6)
     assert top["b"].data["d"].data[0].line == 7
-    assert (document.body, document.body_line) == (["", "body", ""], 9)
+    assert (document.body, document.body_line) == (["", "body"], 9)
 
 
 def test_a_scalar_keeps_its_spelling_for_messages():
@@ -82,13 +82,13 @@ def test_a_scalar_keeps_its_spelling_for_messages():
 def test_line_ends_of_any_platform_are_read(text):
     document = parse(text, PATH, CaseError)
     assert plain(document.frontmatter) == {"a": 1}
-    assert document.body == ["x", ""]
+    assert document.body == ["x"]
 
 
 def test_a_delimiter_is_a_line_of_three_hyphens_and_nothing_else():
     document = parse("---\na: x --- y\nb: |\n  ---\n----: 1\n---\nbody\n---\n", PATH, CaseError)
     assert plain(document.frontmatter) == {"a": "x --- y", "b": "---\n", "----": 1}
-    assert document.body == ["body", "---", ""]
+    assert document.body == ["body", "---"]
 
 
 @pytest.mark.parametrize(

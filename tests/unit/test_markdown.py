@@ -8,14 +8,16 @@ def blocks(text):
 
 
 def test_a_fenced_block_has_its_info_its_source_and_the_line_of_its_first_line():
-    assert blocks("text\n\n```cuda a/b.cu\nint x;\nint y;\n```\nmore\n") == [("cuda a/b.cu", "int x;\nint y;\n", 4, True)]
+    assert blocks("text\n\n```cuda a/b.cu\nint x;\nint y;\n```\nmore\n") == [
+        ("cuda a/b.cu", "int x;\nint y;\n", 4, True)
+    ]
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("~~~\nx\n~~~\n", [("", "x\n", 2, True)]),
-        ("```\nx\n", [("", "x\n\n", 2, False)]),
+        ("```\nx\n", [("", "x\n", 2, False)]),
         ("```\n```\n", [("", "", 2, True)]),
         ("````\n```\nx\n```\n````\n", [("", "```\nx\n```\n", 2, True)]),
         ("```\nx\n`````  \n", [("", "x\n", 2, True)]),

@@ -1,5 +1,3 @@
-import textwrap
-
 import pytest
 import skills_ref
 
@@ -178,7 +176,7 @@ def test_errors_are_what_the_reference_validator_refuses(tmp_path, text, folder)
     [
         skill("user-invocable: true"),
         "\ufeff" + skill(),
-        skill(description="a --- b"),
+        skill(description="'a --- b'"),
         skill("metadata: {author: me}"),
     ],
     ids=["an agent's own key", "a byte order mark", "hyphens in a value", "a flow mapping"],
@@ -240,7 +238,7 @@ def test_errors_name_the_line_the_value_and_the_next_step(tmp_path, text, expect
         (skill(body="four" * 5001), "line 5: the body has about 5001 tokens; move details to references/ above 5000"),
         (skill(body="[x](references/none.md)"), "line 6: 'references/none.md' does not exist: add the file, or mend"),
         (skill(body="Run `scripts/none.py` now."), "line 6: 'scripts/none.py' does not exist"),
-        (skill(body='[x](<no%20file.md> "t")'), "line 6: 'no' does not exist"),
+        (skill(body='[x](<no%20file.md> "t")'), "line 6: 'no file.md' does not exist"),
         (skill(body="[x](../other/a.md)"), "line 6: '../other/a.md' is outside the skill's folder"),
         (skill(body="[x](/etc/passwd)"), "line 6: '/etc/passwd' is outside the skill's folder"),
         (
@@ -258,7 +256,7 @@ def test_advice_is_a_warning_with_its_line(tmp_path, text, expected):
     add(tmp_path, "references/deep/er.md")
     add(tmp_path, "references/chain.md", "See [more](notes.md).\n")
     found = problems(tmp_path, text, "warning")
-    assert any(message.startswith(expected.partition(" [")[0][:70]) for message in found), found
+    assert any(message.startswith(expected[:70]) for message in found), found
     assert problems(tmp_path, text, "error") == []
 
 
@@ -281,7 +279,7 @@ def test_what_needs_no_advice_gets_none(tmp_path, body):
 
 
 def test_errors_come_before_warnings_and_loading_keeps_the_warnings(tmp_path):
-    text = textwrap.dedent(skill("model: x", name="a", body="[x](none.md)"))
+    text = skill("model: x", name="a", body="[x](none.md)")
     found = validate(write(tmp_path, text))
     assert [problem.severity for problem in found] == ["error", "warning", "warning"]
     assert load_skill(tmp_path / "my-skill").warnings == tuple(str(problem) for problem in found[1:])

@@ -113,8 +113,9 @@ class warp_group {
   UPSKILL_CPU_INLINE unsigned int mask() const { return self().members(); }
 };
 
-template <unsigned int Size, class Parent = void>
-class thread_block_tile : public warp_group<thread_block_tile<Size, Parent>> {
+// Where the lanes of a tile are: tiles are cut from the warp in order.
+template <unsigned int Size>
+class tile_lanes {
   static_assert(Size >= 1 && Size <= 32 && (Size & (Size - 1)) == 0,
                 "tiles of more than a warp are not supported here");
 
@@ -122,22 +123,36 @@ class thread_block_tile : public warp_group<thread_block_tile<Size, Parent>> {
   UPSKILL_CPU_INLINE static unsigned int thread_rank() { return details::lane() % Size; }
   UPSKILL_CPU_INLINE static constexpr unsigned int size() { return Size; }
   UPSKILL_CPU_INLINE static constexpr unsigned int num_threads() { return Size; }
-  UPSKILL_CPU_INLINE static unsigned int meta_group_rank() {
-    if constexpr (is_within_tile) return Parent::thread_rank() / Size;
-    return details::rank_in_block() / Size;
-  }
-  UPSKILL_CPU_INLINE static unsigned int meta_group_size() {
-    if constexpr (is_within_tile) return Parent::num_threads() / Size;
-    return (details::block_threads() + Size - 1) / Size;
-  }
 
   UPSKILL_CPU_INLINE static unsigned int members() { return (~0u >> (32 - Size)) << first_lane(); }
   UPSKILL_CPU_INLINE static int lane_of(unsigned int rank) { return static_cast<int>(first_lane() + rank); }
-  UPSKILL_CPU_INLINE static unsigned int to_ranks(unsigned int lanes) { return lanes >> first_lane(); }
+  UPSKILL_CPU_INLINE static unsigned int to_ranks(unsigned int lanes) {
+    return members() & lanes ? lanes >> first_lane() : 0;
+  }
 
  private:
-  static constexpr bool is_within_tile = !std::is_void_v<Parent> && !std::is_same_v<Parent, thread_block>;
   UPSKILL_CPU_INLINE static unsigned int first_lane() { return details::lane() & ~(Size - 1); }
+};
+
+template <unsigned int Size, class Parent = void>
+class thread_block_tile : public tile_lanes<Size>, public warp_group<thread_block_tile<Size, Parent>> {
+ public:
+  UPSKILL_CPU_INLINE static unsigned int meta_group_rank() { return Parent::thread_rank() / Size; }
+  UPSKILL_CPU_INLINE static unsigned int meta_group_size() { return (Parent::num_threads() + Size - 1) / Size; }
+};
+
+// A tile that has forgotten what it was cut from, for functions that take any tile of a size.
+template <unsigned int Size>
+class thread_block_tile<Size, void> : public tile_lanes<Size>, public warp_group<thread_block_tile<Size, void>> {
+ public:
+  template <class Parent>
+  UPSKILL_CPU_INLINE thread_block_tile(const thread_block_tile<Size, Parent>& tile)
+      : meta_rank_(tile.meta_group_rank()), meta_size_(tile.meta_group_size()) {}
+  UPSKILL_CPU_INLINE unsigned int meta_group_rank() const { return meta_rank_; }
+  UPSKILL_CPU_INLINE unsigned int meta_group_size() const { return meta_size_; }
+
+ private:
+  unsigned int meta_rank_, meta_size_;
 };
 
 class coalesced_group : public warp_group<coalesced_group> {

@@ -67,6 +67,8 @@ void rebuild(const Module& module, size_t dynamic_shared) {
   for (const Variable& variable : module.shared)
     spans.push_back(
         make_span(variable.begin, variable.bytes, Space::shared, true, "shared array '" + variable.name + "'"));
+  for (const Variable& guard : module.guards)
+    spans.push_back(make_span(guard.begin, guard.bytes, Space::module, true, guard.name));
   if (dynamic_shared != 0)
     spans.push_back(make_span(dynamic_begin(), dynamic_shared, Space::shared, true, "dynamic shared memory"));
   const StackArea stacks = reserve_stacks(0);

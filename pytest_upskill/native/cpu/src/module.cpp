@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <cstring>
 
 // The loader's own entry: the address of a thread-local variable from its module and offset.
 struct TlsIndex {
@@ -78,9 +79,10 @@ void read_symbols(const char* file, size_t bytes, Module& module) {
     for (size_t k = 0; k < sections[i].sh_size / sizeof *symbols; ++k) {
       const ElfW(Sym)& symbol = symbols[k];
       const char* name = names + symbol.st_name;
-      const bool guard = name[0] == '_' && name[1] == 'Z' && name[2] == 'G';
-      if (ELF64_ST_TYPE(symbol.st_info) != STT_TLS || symbol.st_shndx == SHN_UNDEF || guard) continue;
-      module.shared.push_back({variable_name(name), module.shared_begin + symbol.st_value, symbol.st_size});
+      if (ELF64_ST_TYPE(symbol.st_info) != STT_TLS || symbol.st_shndx == SHN_UNDEF) continue;
+      const bool guard = std::strncmp(name, "_ZGV", 4) == 0;
+      const Variable variable{variable_name(name), module.shared_begin + symbol.st_value, symbol.st_size};
+      (guard ? module.guards : module.shared).push_back(variable);
     }
   }
 }
@@ -97,6 +99,7 @@ void find_shared_variables(const std::string& path, Module& module) {
     }
   }
   if (file >= 0) close(file);
+  for (const Variable& guard : module.guards) std::memset(reinterpret_cast<void*>(guard.begin), 1, guard.bytes);
   // Without symbols (a stripped library) the whole block counts as one variable.
   if (module.shared.empty()) module.shared.push_back({"__shared__", module.shared_begin, module.shared_bytes});
   std::sort(module.shared.begin(), module.shared.end(),

@@ -26,6 +26,8 @@ struct Module {
   uintptr_t shared_begin = 0;     // the thread-local block, which holds the __shared__ variables
   size_t shared_bytes = 0;
   std::vector<Variable> shared;  // sorted by address
+  // The compiler's notes of which __shared__ variables it has constructed. CUDA constructs none, so they are all set.
+  std::vector<Variable> guards;
 };
 
 // The module that holds the code at `address`; it is remembered until a library is unloaded.

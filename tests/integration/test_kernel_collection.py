@@ -1,0 +1,102 @@
+"""The kernels in tests/kernels, and each case's own solution, on the whole way: extraction, build, cell, oracle.
+
+A file's name says what it is. ``right_*.cu`` passes every assertion. The first line of a ``wrong_*.cu`` names an
+assertion that must be among the failed ones: ``// fails: memory``. Its second line says what is wrong with it.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from pathlib import Path
+
+import pytest
+
+from pytest_upskill.build.host import HostCompiler
+from pytest_upskill.case import Case
+from pytest_upskill.case_file import load_case
+from pytest_upskill.cell.client import Cell
+from pytest_upskill.cell.confine import strongest
+from pytest_upskill.extract import extract_kernel
+from pytest_upskill.oracle.explore import explore
+from pytest_upskill.oracle.golden import result_dtypes
+from pytest_upskill.signature import Signature, derive, entry_source
+
+KERNELS = Path(__file__).resolve().parents[1] / "kernels"
+EVALS = Path(__file__).resolve().parents[2] / "skills" / "cuda-kernels" / "evals"
+CASES = sorted(path.stem for path in EVALS.glob("*.md"))
+RIGHT = sorted(KERNELS.glob("*/right_*.cu"))
+WRONG = sorted(KERNELS.glob("*/wrong_*.cu"))
+
+SEED = 7
+EXAMPLES = 8
+"""Of each dtype: enough for every wrong kernel here with this seed, though not in general."""
+
+MARK = re.compile(r"// fails: (compiles|runs|correct|memory|deterministic|inputs)\n// \S.*\n")
+
+
+def name_of(path: Path) -> str:
+    return f"{path.parent.name}-{path.stem}"
+
+
+@functools.cache
+def asked(name: str) -> tuple[Case, Signature]:
+    case = load_case(EVALS / f"{name}.md", "cuda-kernels")
+    return case, derive(case, result_dtypes(case))
+
+
+@functools.cache
+def compiler() -> HostCompiler:
+    found = HostCompiler()
+    if not found.available():
+        pytest.skip(f"no C++ compiler: {found.describe()}")
+    return found
+
+
+def failed(name: str, source: str) -> dict[str, str]:
+    """The assertions that a kernel fails, with their messages."""
+    case, signature = asked(name)
+    extraction = extract_kernel(f"```cuda\n{source}\n```\n", signature)
+    assert extraction.kernel is not None, extraction.problem
+    confinement = strongest()
+    build = compiler().build(extraction.kernel.source, entry_source(signature), confinement=confinement)
+    if build.library is None:
+        return {"compiles": build.message}
+    with Cell(build.library, signature, confinement) as cell:
+        judgement = explore(case, signature, cell.call, seed=SEED, examples=EXAMPLES, only=None)
+    assert judgement.inconclusive is None, judgement.inconclusive
+    return {assertion.name: assertion.message for assertion in judgement.assertions if not assertion.passed}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_case_accepts_its_own_solution(name: str) -> None:
+    solution = asked(name)[0].solution
+    assert solution is not None
+    assert failed(name, solution.source) == {}
+
+
+@pytest.mark.parametrize("path", RIGHT, ids=name_of)
+def test_a_right_kernel_passes_every_assertion(path: Path) -> None:
+    assert failed(path.parent.name, path.read_text()) == {}
+
+
+@pytest.mark.parametrize("path", WRONG, ids=name_of)
+def test_a_wrong_kernel_fails_the_assertion_that_its_first_line_names(path: Path) -> None:
+    source = path.read_text()
+    mark = MARK.match(source)
+    assert mark, f"{path}: begin with '// fails: <assertion>' and a comment that says why"
+    found = failed(path.parent.name, source)
+    assert mark[1] in {assertion.partition("[")[0] for assertion in found}, found
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_case_has_right_kernels_in_other_styles_and_wrong_ones_of_several_kinds(name: str) -> None:
+    folder = KERNELS / name
+    assert len(list(folder.glob("right_*.cu"))) >= 2
+    assert len(list(folder.glob("wrong_*.cu"))) >= 4
+
+
+def test_every_kernel_belongs_to_a_case_and_says_what_it_is() -> None:
+    found = sorted(path for path in KERNELS.rglob("*") if path.is_file())
+    assert {path.parent.name for path in found} <= set(CASES)
+    assert found == sorted([*RIGHT, *WRONG])

@@ -1,0 +1,64 @@
+"""Runs one kernel library in a process of its own: ``python harness.py RUNTIME LIBRARY``.
+
+The request comes on stdin, the answer goes to stdout, both JSON. Imports nothing but the standard library.
+
+A request is a list of calls ``{"which": 0, "order": 0, "seed": 1, "buffers": [{"name", "bytes" (hex), "read_only"}]}``.
+Each call gets fresh device memory, guarded on both sides; its answer has the buffers' bytes, the reports and the error.
+"""
+
+import ctypes
+import json
+import sys
+from typing import Any
+
+GUARD = 256
+CHECK_ALL = 3
+
+
+def main() -> None:
+    runtime = ctypes.CDLL(sys.argv[1], mode=ctypes.RTLD_GLOBAL)
+    runtime.upskill_report.restype = ctypes.c_char_p
+    runtime.upskill_report_count.restype = ctypes.c_size_t
+    entry = ctypes.CDLL(sys.argv[2]).upskill_entry
+    answers = [run(runtime, entry, call) for call in json.load(sys.stdin)]
+    json.dump(answers, sys.stdout)
+
+
+def run(runtime: ctypes.CDLL, entry: Any, call: dict[str, Any]) -> dict[str, Any]:
+    runtime.upskill_clear_reports()
+    runtime.upskill_unwatch_all()
+    runtime.upskill_configure(call.get("order", 0), ctypes.c_uint64(call.get("seed", 1)), CHECK_ALL)
+    buffers = [Buffer(runtime, item["name"], item["bytes"], item["read_only"]) for item in call["buffers"]]
+    pointers = (ctypes.c_void_p * len(buffers))(*(buffer.address for buffer in buffers))
+    entry(call.get("which", 0), pointers, None)
+    error = runtime.cudaGetLastError()
+    count = runtime.upskill_report_count()
+    reports = [runtime.upskill_report(ctypes.c_size_t(index)).decode().split("\t") for index in range(count)]
+    runtime.upskill_clear_reports()
+    return {"error": error, "reports": reports, "buffers": [buffer.close() for buffer in buffers]}
+
+
+class Buffer:
+    def __init__(self, runtime: ctypes.CDLL, name: str, contents: str, read_only: bool) -> None:
+        data = bytearray.fromhex(contents)
+        base = ctypes.c_void_p()
+        runtime.cudaMalloc(ctypes.byref(base), ctypes.c_size_t(len(data) + 2 * GUARD + 32))
+        self.runtime, self.base, self.size = runtime, base, len(data)
+        self.address = base.value + GUARD + 16  # aligned to 16 bytes and not to 32
+        self.copy(self.address, (ctypes.c_char * len(data)).from_buffer(data), 1)
+        access = 0 if read_only else 1
+        runtime.upskill_watch(ctypes.c_void_p(self.address), ctypes.c_size_t(len(data)), name.encode(), access, 1)
+
+    def copy(self, target: Any, source: Any, kind: int) -> None:
+        ends = [ctypes.c_void_p(end) if isinstance(end, int) else end for end in (target, source)]
+        assert self.runtime.cudaMemcpy(*ends, ctypes.c_size_t(self.size), kind) == 0
+
+    def close(self) -> str:
+        data = (ctypes.c_char * self.size)()
+        self.copy(data, self.address, 2)
+        self.runtime.cudaFree(self.base)
+        return bytes(data).hex()
+
+
+if __name__ == "__main__":
+    main()
