@@ -4,7 +4,7 @@
     float32,float16]
 
 Honest algorithms (serial, blocked, pairwise, Welford, two-pass; low-precision inputs accumulated in float) are
-emulated row by row in float32, and every row counts as one example. TRUST.md wants 300,000 examples without one
+emulated row by row in float32, and every row counts as one example. We want 300,000 examples without one
 rejection, and every mutant dead within the default number of examples. Prints how many times each honest algorithm
 used up its bound at most.
 """
@@ -24,11 +24,12 @@ import torch
 from pytest_upskill.case import Case
 from pytest_upskill.case_file import load_case
 from pytest_upskill.oracle.explore import explore
+from pytest_upskill.oracle.families import FAMILIES
 from pytest_upskill.oracle.golden import result_dtypes
 from pytest_upskill.oracle.isolation import isolated
 from pytest_upskill.oracle.judge import read
 from pytest_upskill.oracle.prepare import GivenUp, Preparation, Prepared, as_bytes
-from pytest_upskill.oracle.values import DTYPE, FAMILIES
+from pytest_upskill.oracle.values import DTYPE
 from pytest_upskill.records import Answer, Call, Example, TensorArgument
 from pytest_upskill.signature import derive
 

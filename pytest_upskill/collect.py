@@ -202,8 +202,8 @@ class UpskillItem(pytest.Item):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)
 
-    def reportinfo(self) -> tuple[Path, int | None, str]:
-        return self.task.skill_path, None, self.name
+    def reportinfo(self) -> tuple[Path, int, str]:
+        return self.task.skill_path, 0, self.name
 
 
 def _broken(task: Task, problem: str) -> Outcome:

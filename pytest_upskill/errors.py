@@ -14,6 +14,7 @@ Every message names the value, the rule that it broke, and the next step.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 
@@ -26,7 +27,10 @@ class UsageError(UpskillError):
 
 
 class LocatedError(UpskillError):
-    """An error with a place: ``path:line: message``. ``line`` is 1-based, or None for the whole file."""
+    """An error with a place: ``path:line: message``, the path as seen from the working directory.
+
+    ``line`` is 1-based, or None for the whole file.
+    """
 
     def __init__(self, message: str, path: Path | None = None, line: int | None = None) -> None:
         super().__init__(message)
@@ -37,7 +41,9 @@ class LocatedError(UpskillError):
     def __str__(self) -> str:
         if self.path is None:
             return self.message
-        place = str(self.path) if self.line is None else f"{self.path}:{self.line}"
+        shown = os.path.relpath(self.path)
+        shown = str(self.path) if shown.startswith("..") else shown
+        place = shown if self.line is None else f"{shown}:{self.line}"
         return f"{place}: {self.message}"
 
 

@@ -112,8 +112,8 @@ class Pipeline:
                 continue
             try:
                 signature, prompt = self._ask_for(task)
-            except (CaseError, SkillError):
-                continue
+            except Exception:
+                continue  # a hook called us: what went wrong is raised again where the task is run
             self._pending[task.id] = self._threads.submit(self._prepare, task, signature, prompt)
 
     def run(self, task: Task) -> Outcome:

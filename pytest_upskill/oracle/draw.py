@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 
 from pytest_upskill.case import Case
 from pytest_upskill.errors import UsageError
+from pytest_upskill.oracle.families import FAMILIES, WEIGHTED
 from pytest_upskill.oracle.ladder import STEPS
 from pytest_upskill.oracle.shapes import SMALL_LIMIT, OutputSize, choose, integer_scalars, problem
-from pytest_upskill.oracle.values import FAMILIES, WEIGHTED, complete, uses_family
+from pytest_upskill.oracle.values import complete, uses_family
 from pytest_upskill.records import Example
 
 SEEDS = 10_000_000

@@ -7,7 +7,7 @@ repeat between calls, and adding an argument to a case leaves the values of the 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -15,13 +15,13 @@ import torch
 from pytest_upskill.case import Case, Choices, Named, Range, ScalarSpec, TensorSpec
 from pytest_upskill.errors import CaseError
 from pytest_upskill.oracle import ladder
+from pytest_upskill.oracle.families import FAMILIES, WEIGHTED, Size, integer, mixed, normal, share
 from pytest_upskill.oracle.isolation import generator, stable_hash
 from pytest_upskill.oracle.shapes import integer_scalars, scalar_options, violated
 from pytest_upskill.oracle.snippet import Function
 from pytest_upskill.records import FLOATING, Example
 
 Value = torch.Tensor | float | int | bool
-Size = tuple[int, ...]
 
 DTYPE: Mapping[str, torch.dtype] = {
     name: getattr(torch, name)
@@ -32,102 +32,6 @@ DTYPE: Mapping[str, torch.dtype] = {
 def dtype_name(dtype: torch.dtype) -> str:
     """PyTorch's name without the prefix."""
     return str(dtype).removeprefix("torch.")
-
-
-# ------------------------------------------------------------------------------------------- families
-
-
-def _normal(size: Size, random: torch.Generator) -> torch.Tensor:
-    dtype = torch.float64 if math.prod(size) < 1 << 12 else torch.float32
-    return torch.randn(size, generator=random, dtype=dtype)
-
-
-def _uniform(size: Size, random: torch.Generator) -> torch.Tensor:
-    low, high = ((-1.0, 1.0), (0.0, 1.0), (-4.0, 4.0))[_integer(3, random)]
-    return torch.rand(size, generator=random) * (high - low) + low
-
-
-def _shifted(size: Size, random: torch.Generator) -> torch.Tensor:
-    mean = 1 + 3 * _share(random)
-    return _normal(size, random) + (mean if _share(random) < 0.7 else -mean)
-
-
-def _scaled(size: Size, random: torch.Generator) -> torch.Tensor:
-    """Normal times up to 8: one factor for all, or one for each row."""
-    if len(size) > 1 and _share(random) < 0.5:
-        factors = torch.rand((*size[:-1], 1), generator=random).mul(math.log(8.0)).exp()
-        return _normal(size, random) * factors
-    return _normal(size, random) * math.pow(8.0, _share(random))
-
-
-def _equal(size: Size, random: torch.Generator) -> torch.Tensor:
-    """Equal elements in each row, equal rows, or one value everywhere."""
-    kind = _integer(3, random)
-    if kind == 0 and size:
-        return (_normal((*size[:-1], 1), random) * 2).expand(size)
-    if kind == 1 and len(size) > 1:
-        return _normal(size[-1:], random).expand(size)
-    return (_normal((), random) * 2).expand(size)
-
-
-def _zeros(size: Size, random: torch.Generator) -> torch.Tensor:
-    values, share = _normal(size, random), torch.rand(size, generator=random)
-    values[share < 0.05] = 0.0
-    values[share > 0.95] = -0.0
-    return values
-
-
-def _outliers(size: Size, random: torch.Generator) -> torch.Tensor:
-    """Normal, with about one element in 256, and at least one, of a size of 16 to 64."""
-    values = _normal(size, random).reshape(-1)
-    if values.numel() == 0:
-        return values.reshape(size)
-    count = max(1, values.numel() // 256)
-    places = torch.randint(values.numel(), (count,), generator=random)
-    large = 16 + 48 * torch.rand(count, generator=random)
-    signs = torch.randint(2, (count,), generator=random) * 2 - 1
-    values[places] = (large * signs).to(values.dtype)
-    return values.reshape(size)
-
-
-_PURE: Mapping[str, Callable[[Size, torch.Generator], torch.Tensor]] = {
-    "normal": _normal,
-    "uniform": _uniform,
-    "shifted": _shifted,
-    "scaled": _scaled,
-    "equal": _equal,
-    "zeros": _zeros,
-    "outliers": _outliers,
-}
-
-
-def _mixed(size: Size, random: torch.Generator) -> torch.Tensor:
-    """Two or three families, row by row; a vector has one."""
-    names = list(_PURE)
-    order = torch.randperm(len(names), generator=random)
-    if len(size) < 2 or math.prod(size[:-1]) < 2:
-        return _PURE[names[int(order[0])]](size, random)
-    count = 2 + _integer(2, random)
-    which = torch.randint(count, (*size[:-1], 1), generator=random)
-    values = _PURE[names[int(order[0])]](size, random)
-    for index in range(1, count):
-        values = torch.where(which == index, _PURE[names[int(order[index])]](size, random), values)
-    return values
-
-
-FAMILIES: Mapping[str, Callable[[Size, torch.Generator], torch.Tensor]] = {**_PURE, "mixed": _mixed}
-"""Moderate values, simplest first."""
-
-WEIGHTED = (*_PURE, "mixed", "mixed", "mixed", "mixed")
-"""What an example's family is drawn from: in about a third of the examples families meet in one tensor."""
-
-
-def _share(random: torch.Generator) -> float:
-    return float(torch.rand((), generator=random))
-
-
-def _integer(below: int, random: torch.Generator) -> int:
-    return int(torch.randint(below, (), generator=random))
 
 
 # ------------------------------------------------------------------------------------------- arguments
@@ -225,12 +129,12 @@ class Source:
         if scalar.kind == "bool":
             return bool(example.scalars[scalar.name])
         if isinstance(scalar.values, Choices):
-            return single(float(scalar.values.options[_integer(len(scalar.values.options), random)]))
+            return single(float(scalar.values.options[integer(len(scalar.values.options), random)]))
         low, high = float(scalar.values.low.evaluate(example.dims)), float(scalar.values.high.evaluate(example.dims))
-        share = _share(random)
+        place = share(random)
         # Ranges over orders of magnitude (an epsilon's) are drawn evenly over the orders.
         wide = low > 0 and high / low >= 100
-        value = low * (high / low) ** share if wide else low + (high - low) * share
+        value = low * math.pow(high / low, place) if wide else low + (high - low) * place
         return single(value, low, high)
 
     def _given(self, example: Example, attempt: int) -> dict[str, Value]:
@@ -309,7 +213,7 @@ def _unsaid(size: Size, dtype: str, family: str, random: torch.Generator) -> tor
 
 def _bools(size: Size, random: torch.Generator) -> torch.Tensor:
     """True with a density of its own, from rare to nearly always."""
-    density = (0.02, 0.1, 0.3, 0.5, 0.7, 0.9, 0.98)[_integer(7, random)]
+    density = (0.02, 0.1, 0.3, 0.5, 0.7, 0.9, 0.98)[integer(7, random)]
     return torch.rand(size, generator=random) < density
 
 
@@ -370,10 +274,10 @@ def _named_reals(name: str, size: Size, attempt: int, dtype: torch.dtype, random
     if name == "wild":
         return _wild(size, dtype, attempt, random)
     if name == "positive":
-        return torch.exp(_normal(size, random).clamp(-4, 4))
+        return torch.exp(normal(size, random).clamp(-4, 4))
     if name == "uniform":
         return torch.rand(size, generator=random)
-    return _normal(size, random)
+    return normal(size, random)
 
 
 def _permutations(size: Size, random: torch.Generator) -> torch.Tensor:
@@ -385,10 +289,10 @@ def _permutations(size: Size, random: torch.Generator) -> torch.Tensor:
 
 def _wild(size: Size, dtype: torch.dtype, attempt: int, random: torch.Generator) -> torch.Tensor:
     """Mixed moderate values, among them large, tiny, denormal and infinite ones; fewer with each further attempt."""
-    values = _mixed(size, random).to(torch.float64)
+    values = mixed(size, random).to(torch.float64)
     info = torch.finfo(dtype)
     tiny = float(info.tiny)
-    share = torch.rand(size, generator=random) * (4.0**attempt)
+    chance = torch.rand(size, generator=random) * (4.0**attempt)
     signs = (torch.randint(2, size, generator=random) * 2 - 1).to(torch.float64)
     spread = torch.rand(size, generator=random, dtype=torch.float64)
     kinds = (
@@ -400,6 +304,6 @@ def _wild(size: Size, dtype: torch.dtype, attempt: int, random: torch.Generator)
     )
     low = 0.0
     for high, replacement in kinds:
-        values = torch.where((share >= low) & (share < high), replacement, values)
+        values = torch.where((chance >= low) & (chance < high), replacement, values)
         low = high
     return values.to(dtype)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from pathlib import Path
 
+import numpy as np  # noqa: F401 - pytester forgets what was imported during a test, and numpy cannot be loaded twice
 import pytest
 
 SKILL = """

@@ -1,4 +1,4 @@
-"""The whole road with a real llama.cpp server: wrong without the skill, right with it, and the summary shows the lift."""
+"""The whole road with a real llama.cpp server: wrong without the skill, right with it; the summary shows the lift."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_a_model_behind_llama_cpp_is_wrong_without_the_skill_and_right_with_it(
     assert [row["pass_rate"] for row in report["summary"]] == [1.0, 0.0]
     assert report["lift"][0]["lift"] == 1.0
     kernels = [item for item in report["items"] if item["kind"] == "kernel"]
-    assert all(item["tokens"]["input"] > 100 and item["tokens"]["output"] > 50 for item in kernels)
+    assert all(item["tokens"]["input"] > 100 and item["tokens"]["output"] > 10 for item in kernels)
     assert (bench.root / ".upskill/replies/glm-4.7/tiny/scale.baseline.md").is_file()
 
 

@@ -6,16 +6,16 @@
 __constant__ float scale[2] = {2.0f, 3.0f};
 
 __global__ void bits(double* out) {
-  *out++ = __popc(0xf0f0u) + __popcll(~0ull);                     // 72
-  *out++ = __clz(1) * 100 + __clz(0);                             // 3132
+  *out++ = __popc(0xf0f0u) + __popcll(~0ull);                        // 72
+  *out++ = __clz(1) * 100 + __clz(0);                                // 3132
   *out++ = __clzll(1ll) + __ffs(8) + __ffs(0) + __ffsll(1ll << 40);  // 63 + 4 + 0 + 41
   *out++ = __brev(1u) == 0x80000000u && __brevll(2ull) == 1ull << 62;
   *out++ = __byte_perm(0x33221100u, 0x77665544u, 0x7410u) == 0x77441100u;
   *out++ = __funnelshift_l(0x80000000u, 1u, 1) + __funnelshift_r(0u, 1u, 1) * 1.0;  // 3 + 2^31
-  *out++ = __umulhi(0x80000000u, 6u) + __mulhi(-2147483647 - 1, 2);  // 3 - 1
-  *out++ = (double)__umul64hi(1ull << 63, 10ull);                 // 5
-  *out++ = __dp4a(0x01020304, 0x01010101, 5) + __sad(3, -4, 1);   // 15 + 8
-  *out++ = __mul24(-3, 7) + (int)__uhadd(3u, 5u) + __hadd(-3, 1);      // -21 + 4 - 1
+  *out++ = __umulhi(0x80000000u, 6u) + __mulhi(-2147483647 - 1, 2);                 // 3 - 1
+  *out++ = (double)__umul64hi(1ull << 63, 10ull);                                   // 5
+  *out++ = __dp4a(0x01020304, 0x01010101, 5) + __sad(3, -4, 1);                     // 15 + 8
+  *out++ = __mul24(-3, 7) + (int)__uhadd(3u, 5u) + __hadd(-3, 1);                   // -21 + 4 - 1
 }
 
 __global__ void conversions(double* out) {
@@ -47,10 +47,11 @@ __global__ void functions(double* out) {
   *out++ = erfcinv(1e-10);
   *out++ = erfcx(2.0) + tgamma(5.0) + lgammaf(3.0f);
   *out++ = fmaxf(1.0f, NAN) + fminf(NAN, 2.0f) + copysignf(3.0f, -1.0f) + fmodf(7.0f, 4.0f);  // 3
-  *out++ = max(3, 5u) + min(2.5f, 7.5) + max(1ll, 2ll) + min(4.0f, NAN) + abs(-2.5f);  // 16
+  *out++ = max(3, 5u) + min(2.5f, 7.5) + max(1ll, 2ll) + min(4.0f, NAN) + abs(-2.5f);         // 16
   *out++ = norm3df(2.0f, 3.0f, 6.0f) + hypotf(3.0f, 4.0f) + rhypotf(3.0f, 4.0f) + cbrtf(27.0f);
   *out++ = isnan(NAN) + 2 * isinf(CUDART_INF_F) + 4 * isfinite(1.0f) + 8 * signbit(-0.0f);
-  *out++ = __fmaf_rn(2.0f, 3.0f, 4.0f) + fma(2.0, 3.0, 4.0) + ldexpf(1.0f, 4) + truncf(-2.7f) + roundf(2.5f) + rintf(2.5f);
+  *out++ =
+      __fmaf_rn(2.0f, 3.0f, 4.0f) + fma(2.0, 3.0, 4.0) + ldexpf(1.0f, 4) + truncf(-2.7f) + roundf(2.5f) + rintf(2.5f);
   *out++ = cyl_bessel_i0f(1.0f) + j0f(0.0f);
   *out++ = scale[0] * scale[1] + std::sqrt(4.0f) + std::abs(-1.0f) + std::exp(0.0f);
 }

@@ -1,7 +1,7 @@
 // What goes wrong, one case for each number; the line that is to be reported carries the case's name in a comment.
 // a[0]: x, 64 floats, read only; a[1]: y, 64 floats.
-#include <cassert>
 #include <cuda_runtime.h>
+#include <cassert>
 
 __device__ int table[4];
 
@@ -80,20 +80,48 @@ extern "C" void upskill_entry(int which, void* const* a, cudaStream_t stream) {
   const float* x = (const float*)a[0];
   float *y = (float*)a[1], *scratch;
   switch (which) {
-    case 0: past_the_end<<<1, 64, 0, stream>>>(x, y); break;
-    case 1: before_the_start<<<1, 64, 0, stream>>>(x, y); break;
-    case 2: write_input<<<1, 64, 0, stream>>>(x); break;
-    case 3: misaligned<<<1, 64, 0, stream>>>(x, y); break;
-    case 4: far_away<<<1, 1, 0, stream>>>(y); break;
-    case 5: null_pointer<<<1, 1, 0, stream>>>(y); break;
-    case 6: diverge<<<1, 64, 0, stream>>>(y); break;
-    case 7: two_barriers<<<1, 64, 0, stream>>>(); break;
-    case 8: stuck<<<1, 64, 0, stream>>>(); break;
-    case 9: bad_mask<<<1, 32, 0, stream>>>(); break;
-    case 10: shared_overrun<<<1, 32, 0, stream>>>(y, 1); break;
-    case 11: dynamic_overrun<<<1, 64, 63 * sizeof(float), stream>>>(y); break;
-    case 12: failing_assert<<<1, 64, 0, stream>>>(x); break;
-    case 13: trapped<<<1, 64, 0, stream>>>(); break;
+    case 0:
+      past_the_end<<<1, 64, 0, stream>>>(x, y);
+      break;
+    case 1:
+      before_the_start<<<1, 64, 0, stream>>>(x, y);
+      break;
+    case 2:
+      write_input<<<1, 64, 0, stream>>>(x);
+      break;
+    case 3:
+      misaligned<<<1, 64, 0, stream>>>(x, y);
+      break;
+    case 4:
+      far_away<<<1, 1, 0, stream>>>(y);
+      break;
+    case 5:
+      null_pointer<<<1, 1, 0, stream>>>(y);
+      break;
+    case 6:
+      diverge<<<1, 64, 0, stream>>>(y);
+      break;
+    case 7:
+      two_barriers<<<1, 64, 0, stream>>>();
+      break;
+    case 8:
+      stuck<<<1, 64, 0, stream>>>();
+      break;
+    case 9:
+      bad_mask<<<1, 32, 0, stream>>>();
+      break;
+    case 10:
+      shared_overrun<<<1, 32, 0, stream>>>(y, 1);
+      break;
+    case 11:
+      dynamic_overrun<<<1, 64, 63 * sizeof(float), stream>>>(y);
+      break;
+    case 12:
+      failing_assert<<<1, 64, 0, stream>>>(x);
+      break;
+    case 13:
+      trapped<<<1, 64, 0, stream>>>();
+      break;
     case 14:
       cudaMalloc(&scratch, 16);
       use<<<1, 1, 0, stream>>>(scratch, 4);
@@ -104,13 +132,29 @@ extern "C" void upskill_entry(int which, void* const* a, cudaStream_t stream) {
       cudaFree(scratch);
       use<<<1, 1, 0, stream>>>(scratch, 0);
       break;
-    case 16: atomic_outside<<<1, 1, 0, stream>>>((int*)y); break;
-    case 17: copy_outside<<<1, 1, 0, stream>>>(x, y, 65); break;
-    case 18: fine<<<1, 2048, 0, stream>>>(x, y); break;
-    case 19: fine<<<0, 64, 0, stream>>>(x, y); break;
-    case 20: fine<<<1, 64, 50 << 10, stream>>>(x, y); break;
-    case 21: y[0] = 1.0f; break;  // host_access
-    case 22: cudaMemsetAsync(y, 0, 65 * sizeof(float), stream); break;  // memset_outside
-    default: fine<<<1, 64, 0, stream>>>(x, y); break;
+    case 16:
+      atomic_outside<<<1, 1, 0, stream>>>((int*)y);
+      break;
+    case 17:
+      copy_outside<<<1, 1, 0, stream>>>(x, y, 65);
+      break;
+    case 18:
+      fine<<<1, 2048, 0, stream>>>(x, y);
+      break;
+    case 19:
+      fine<<<0, 64, 0, stream>>>(x, y);
+      break;
+    case 20:
+      fine<<<1, 64, 50 << 10, stream>>>(x, y);
+      break;
+    case 21:
+      y[0] = 1.0f;
+      break;
+    case 22:
+      cudaMemsetAsync(y, 0, 65 * sizeof(float), stream);
+      break;
+    default:
+      fine<<<1, 64, 0, stream>>>(x, y);
+      break;
   }
 }

@@ -22,7 +22,8 @@ __global__ void groups(int* ok) {
   auto tile = cg::tiled_partition<8>(block);
   auto nested = cg::tiled_partition<4>(warp);
   check(ok++, block.size() == 64 && block.group_index().x == blockIdx.x && t == (int)threadIdx.x);
-  check(ok++, (int)warp.thread_rank() == t % 32 && (int)warp.meta_group_rank() == t / 32 && warp.meta_group_size() == 2);
+  check(ok++,
+        (int)warp.thread_rank() == t % 32 && (int)warp.meta_group_rank() == t / 32 && warp.meta_group_size() == 2);
   check(ok++, (int)tile.thread_rank() == t % 8 && (int)tile.meta_group_rank() == t / 8 && tile.num_threads() == 8);
   check(ok++, (int)nested.meta_group_rank() == t % 32 / 4 && nested.meta_group_size() == 8);
   check(ok++, tile.shfl(t, 3) == t / 8 * 8 + 3 && tile.shfl_down(t, 2) == (t % 8 < 6 ? t + 2 : t));

@@ -44,7 +44,7 @@ class Buffer:
         base = ctypes.c_void_p()
         runtime.cudaMalloc(ctypes.byref(base), ctypes.c_size_t(len(data) + 2 * GUARD + 32))
         self.runtime, self.base, self.size = runtime, base, len(data)
-        self.address = base.value + GUARD + 16  # aligned to 16 bytes and not to 32
+        self.address = (base.value or 0) + GUARD + 16  # aligned to 16 bytes and not to 32
         self.copy(self.address, (ctypes.c_char * len(data)).from_buffer(data), 1)
         access = 0 if read_only else 1
         runtime.upskill_watch(ctypes.c_void_p(self.address), ctypes.c_size_t(len(data)), name.encode(), access, 1)

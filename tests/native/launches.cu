@@ -26,13 +26,10 @@ namespace inner {
 __global__ void add(int* out, float value) { out[0] += static_cast<int>(value); }
 }  // namespace inner
 
-#define LAUNCH(kernel, value) \
-  kernel<<<1, 1>>>(out, \
-                   value)
-#define CASE(T, value)                          \
-  case value:                                   \
-    add_scaled<T, 2><<<1, 1, 0, stream>>>(out, \
-                                          (T)(1 << 3)); /* 1 << 4 in all */ \
+#define LAUNCH(kernel, value) kernel<<<1, 1>>>(out, value)
+#define CASE(T, value)                                                           \
+  case value:                                                                    \
+    add_scaled<T, 2><<<1, 1, 0, stream>>>(out, (T)(1 << 3)); /* 1 << 4 in all */ \
     break
 
 template <typename T>
@@ -44,7 +41,7 @@ void launch_dependent(T* out) {
 extern "C" void upskill_entry(int, void* const* a, cudaStream_t stream) {
   int* out = (int*)a[0];
   add<<<1, 1>>>(out, 1 << 0);
-  ::add <<< 1, 1, 0, stream >>> (out, 1 << 1);
+  ::add<<<1, 1, 0, stream>>>(out, 1 << 1);
   inner::add<<<dim3(1), dim3(1, 1, 1), 0>>>(out, 1 << 2);
   LAUNCH(add, 1 << 3);
   switch (7) { CASE(int, 7); }

@@ -44,18 +44,18 @@ __global__ void narrow(const double* in, T* out, int n) {
 __global__ void pairs(float* out) {
   __half2 a = __floats2half2_rn(1.0f, 2.0f), b = __half2half2(__float2half(3.0f));
   __half2 c = __hfma2(a, b, __hadd2(a, b) * a);
-  float2 f = __half22float2(c);                                      // 3 + 4, 6 + 10
-  out[0] = f.x + 100.0f * f.y;                                       // 1607
+  float2 f = __half22float2(c);  // 3 + 4, 6 + 10
+  out[0] = f.x + 100.0f * f.y;   // 1607
   __nv_bfloat162 d = __floats2bfloat162_rn(1.5f, -2.0f);
   d = __hmax2(d, __float2bfloat162_rn(0.0f)) + __bfloat162bfloat162(__float2bfloat16(1.0f));
-  out[1] = __low2float(d) * 10.0f + __high2float(d);                 // 26
-  out[2] = __half2float(__hadd(__int2half_rn(3), __ushort_as_half(0x3c00)));  // 4
+  out[1] = __low2float(d) * 10.0f + __high2float(d);                                    // 26
+  out[2] = __half2float(__hadd(__int2half_rn(3), __ushort_as_half(0x3c00)));            // 4
   out[3] = __half2int_rn(__float2half(2.5f)) + __half2int_ru(__float2half(2.5f)) * 10;  // 32
-  out[4] = __half2float(hexp(__float2half(0.0f))) + float(h2sin(a).x > __half(0.8f));  // 2
+  out[4] = __half2float(hexp(__float2half(0.0f))) + float(h2sin(a).x > __half(0.8f));   // 2
   out[5] = __heq2_mask(a, a) == 0xffffffffu && __hbgt2(b, a) && !__hisnan(a.x) && __hisinf(__half(1e9f)) == 1;
   __half one = 1, two = 2.0f, big = 70000.0;
   one += two;
-  out[6] = float(one) + (big > two) + static_cast<int>(two) + bool(two);  // 7
+  out[6] = float(one) + (big > two) + static_cast<int>(two) + bool(two);                         // 7
   out[7] = __bfloat162float(__nv_bfloat16(__half(0.5f))) + float(__half(__nv_bfloat16(0.25f)));  // 0.75
   __half other = __shfl_xor_sync(0xffffffffu, __half(float(threadIdx.x)), 1);
   __half2 third = __shfl_sync(0xffffffffu, a, 3);

@@ -16,7 +16,8 @@ __global__ void reverse(int* ok) {
     int index;
   } best;
   values[threadIdx.x] = T(float(threadIdx.x));
-  if (threadIdx.x == 0) flag = 1, best.weight = 2.0f, best.index = 3, watched[1] = 4.0f, other = T(0.0f), aligned[2] = other;
+  if (threadIdx.x == 0)
+    flag = 1, best.weight = 2.0f, best.index = 3, watched[1] = 4.0f, other = T(0.0f), aligned[2] = other;
   __syncthreads();
   bool right = float(values[N - 1 - threadIdx.x]) == float(N - 1 - threadIdx.x);
   right = right && flag == 1 && best.weight == 2.0f && best.index == 3 && watched[1] == 4.0f;

@@ -275,9 +275,10 @@ def test_narrow_floats_round_once(
         x, y, z = (decode(array) for array in inputs)
         numbers = ~np.isnan(x) & ~np.isnan(y)
         product = x * y  # exact in double
-        exact = product.astype(longer) + z  # 64 bits: enough for all but rare far-apart sums, which are left out below
+        exact = product.astype(longer) + z
         fused = exact.astype(np.float64)
-        clear = (fused.astype(longer) == exact) | ~np.isfinite(fused)
+        # Sums of far-apart numbers do not fit; the many that do are a test of all of them.
+        clear = (fused == exact) & (exact - product == z) & (exact - z == product) | ~np.isfinite(fused)
         summed = decode(encode(decode(encode(x + y)) * -z))
         expected = {
             0: x + y, 1: x - y, 2: product, 3: x / y, 6: np.sqrt(np.abs(x)), 8: (x < y) * 1.0, 9: np.floor(x),
@@ -288,7 +289,7 @@ def test_narrow_floats_round_once(
     for row, values in expected.items():
         same_bits(rows[row], encode(values), decode, f"row {row}")
     same_bits(rows[4][clear], encode(fused)[clear], decode, "fma")
-    assert clear.mean() > 0.7
+    assert clear.mean() > 0.6
     np.testing.assert_array_equal(rows[5][numbers], encode(np.fmax(x, y))[numbers])
     with np.errstate(invalid="ignore"):
         np.testing.assert_array_equal(widened, decode(np.arange(65536, dtype=np.uint16)).astype(np.float32))
@@ -319,7 +320,8 @@ def test_a_kernel_without_includes_computes_in_two_types(device: Device) -> None
     generator = np.random.default_rng(1)
     buffers: dict[str, Array] = {}
     expected = []
-    for dtype in (np.float32, np.float64):
+    dtypes: list[Any] = [np.float32, np.float64]
+    for dtype in dtypes:
         x, weight = generator.normal(size=(5, 333)).astype(dtype), generator.normal(size=333).astype(dtype)
         expected.append((x / np.sqrt((x * x).mean(1, keepdims=True) + 1e-5) * weight).ravel())
         name = np.dtype(dtype).name
@@ -361,8 +363,8 @@ FAULTS: dict[int, tuple[str, str, str | None, int, str]] = {
     18: (RUNS, "launch-error", None, INVALID_CONFIGURATION, "launch of fine<<<(1,1,1), (2048,1,1), 0>>> failed"),
     19: (RUNS, "launch-error", None, INVALID_CONFIGURATION, "a grid has at least one block in each dimension"),
     20: (RUNS, "launch-error", None, INVALID_VALUE, "51200 bytes of dynamic shared memory"),
-    21: (RUNS, "host-access", "host_access", 0, "host code makes a write of 4 bytes of device memory"),
-    22: (MEMORY, "out-of-bounds", "memset_outside", 0, "cudaMemset of 260 bytes runs over the end of 'y'"),
+    21: (RUNS, "host-access", "y[0] = 1.0f;", 0, "host code makes a write of 4 bytes of device memory"),
+    22: (MEMORY, "out-of-bounds", "cudaMemsetAsync", 0, "cudaMemset of 260 bytes runs over the end of 'y'"),
 }
 
 
@@ -399,6 +401,13 @@ def test_after_a_fault_the_next_call_starts_afresh(faults: list[Result]) -> None
         np.testing.assert_array_equal(silent(result).buffers[1], np.arange(64, dtype=np.float32))
 
 
+def test_more_static_shared_memory_than_a_block_has_is_a_launch_error(device: Device) -> None:
+    result = device.run("refused_shared", {"buffers": {"out": np.zeros(1, np.float32)}})[0]
+    assert result.error == INVALID_VALUE
+    assert [report[:3] for report in result.reports] == [(RUNS, "launch-error", None)]
+    assert "at least 49168 bytes of static shared memory; the limit is 49152" in result.reports[0][3]
+
+
 # --------------------------------------------------------------------------------------------- the real compiler
 
 
@@ -409,7 +418,9 @@ def nvcc_errors(source: Path) -> str:
 
 
 @pytest.mark.skipif(shutil.which("nvcc") is None, reason="nvcc is not installed")
-def test_nvcc_accepts_the_same_sources() -> None:
+def test_nvcc_accepts_and_refuses_the_same_sources() -> None:
+    refused = [source for source in SOURCES if source.name.startswith("refused_")]
     with ThreadPoolExecutor(2) as pool:
-        errors: Sequence[str] = [error for error in pool.map(nvcc_errors, SOURCES) if error]
-    assert errors == []
+        found: Sequence[str] = list(pool.map(nvcc_errors, [source for source in SOURCES if source not in refused]))
+        assert [error for error in found if error] == []
+        assert all("error" in error for error in pool.map(nvcc_errors, refused))

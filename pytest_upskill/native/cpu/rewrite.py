@@ -33,7 +33,13 @@ def rewrite(source: str, name: str = "kernel.cu") -> str:
     Raises ValueError, beginning ``name:line:``, for a launch or declaration that never ends.
     """
     text = source.replace("\r\n", "\n")
-    for step in (_rewrite_launches, _rewrite_dynamic_shared, _rewrite_static_shared, _rewrite_noinline):
+    for step in (
+        _rewrite_launches,
+        _rewrite_api_launches,
+        _rewrite_dynamic_shared,
+        _rewrite_static_shared,
+        _rewrite_noinline,
+    ):
         text = step(text, name)
     return f'#include "{HEADER}"\n#line 1 "{name}"\n{text}'
 
@@ -101,11 +107,25 @@ def _rewrite_launch(text: str, blank: str, start: int, name: str) -> str:
         )
     configuration, arguments = text[start + 3 : start + end], text[start + paren + 1 : start + closing]
     label = re.sub(r'[\s\\"]+', " ", _without_comments(kernel)).strip()
-    call = (
-        f"::upskill::cpu::launch_kernel([&](auto&&... upskill_cpu_a) UPSKILL_CPU_UNCHECKED {{ {kernel}(upskill_cpu_a...); }}, "
-        f'"{label}", {configuration}){_line_breaks(text[start + end : start + paren])}({_null_pointers(arguments)})'
-    )
+    callee = f"[&](auto&&... upskill_cpu_a) UPSKILL_CPU_UNCHECKED {{ {kernel}(upskill_cpu_a...); }}"
+    breaks = _line_breaks(text[start + end : start + paren])
+    call = f'::upskill::cpu::launch_kernel({callee}, "{label}", {configuration}){breaks}({_null_pointers(arguments)})'
     return text[:kernel_start] + call + text[start + closing + 1 :]
+
+
+_KERNEL_CAST = re.compile(
+    r"\bcudaLaunchKernel\s*\(\s*"
+    r"(\(\s*(?:const\s+)?void\s*(?:const\s*)?\*\s*\)|(?:reinterpret|static)_cast\s*<\s*(?:const\s+)?void\s*\*\s*>)"
+)
+
+
+def _rewrite_api_launches(text: str, name: str) -> str:
+    """``cudaLaunchKernel((void*)k, ...)``: without the cast the kernel's parameters are known, and it can be called."""
+    del name
+    for match in reversed(list(_KERNEL_CAST.finditer(_blank(text)))):
+        start, end = match.span(1)
+        text = text[:start] + re.sub(r"[^\n]", " ", text[start:end]) + text[end:]
+    return text
 
 
 def _without_comments(text: str) -> str:

@@ -20,9 +20,10 @@ namespace {
 
 size_t allowed_dynamic_shared = default_dynamic_shared;
 
-std::string describe(const dim3& grid, const dim3& block, size_t shared) {
-  return format("<<<(%u,%u,%u), (%u,%u,%u), %zu>>>", grid.x, grid.y, grid.z, block.x, block.y, block.z, shared);
-}
+struct Shape {
+  dim3 grid, block;
+  size_t shared;
+};
 
 // The rule that a configuration breaks, or nullptr.
 const char* broken_rule(const dim3& grid, const dim3& block) {
@@ -35,23 +36,40 @@ const char* broken_rule(const dim3& grid, const dim3& block) {
   return nullptr;
 }
 
-cudaError_t refuse(cudaError_t error, const char* kernel, const std::string& shape, const std::string& rule) {
+cudaError_t refuse(cudaError_t error, const char* kernel, const Shape& shape, const std::string& rule) {
+  const auto& [grid, block, shared] = shape;
   set_error(error);
-  report(Assertion::runs, "launch-error", 0, format("launch of %s%s failed: %s", kernel, shape.c_str(), rule.c_str()));
+  report(Assertion::runs, "launch-error", 0,
+         format("launch of %s<<<(%u,%u,%u), (%u,%u,%u), %zu>>> failed: %s", kernel, grid.x, grid.y, grid.z, block.x,
+                block.y, block.z, shared, rule.c_str()));
   return error;
 }
 
-cudaError_t check(const char* kernel, const dim3& grid, const dim3& block, size_t shared) {
-  const std::string shape = describe(grid, block, shared);
+cudaError_t check(const char* kernel, const Shape& shape) {
   if (launch.running) return refuse(cudaErrorNotSupported, kernel, shape, "a kernel cannot launch another one here");
-  if (const char* rule = broken_rule(grid, block))
+  if (const char* rule = broken_rule(shape.grid, shape.block))
     return refuse(cudaErrorInvalidConfiguration, kernel, shape, std::string("invalid configuration argument: ") + rule);
-  if (shared > allowed_dynamic_shared)
+  if (shape.shared > allowed_dynamic_shared)
     return refuse(cudaErrorInvalidValue, kernel, shape,
                   format("invalid argument: %zu bytes of dynamic shared memory; without cudaFuncSetAttribute("
-                         "cudaFuncAttributeMaxDynamicSharedMemorySize) a kernel gets 49152, with it up to %zu",
-                         shared, max_dynamic_shared));
+                         "cudaFuncAttributeMaxDynamicSharedMemorySize) a kernel gets %zu, with it up to %zu",
+                         shape.shared, default_dynamic_shared, max_dynamic_shared));
   return cudaSuccess;
+}
+
+// What a kernel declares is known only once it has run: its __shared__ variables are those that it has touched. nvcc
+// refuses more than 48 KiB of them, and a GPU the launch of more than a block can have.
+void check_shared_use(const Shape& shape) {
+  const size_t used = touched_static_shared();
+  if (used > default_dynamic_shared)
+    refuse(cudaErrorInvalidValue, launch.kernel, shape,
+           format("the kernel declares at least %zu bytes of static shared memory; the limit is %zu, and more must be "
+                  "dynamic shared memory",
+                  used, default_dynamic_shared));
+  else if (used + shape.shared > max_dynamic_shared)
+    refuse(cudaErrorInvalidValue, launch.kernel, shape,
+           format("invalid argument: %zu bytes of static and dynamic shared memory together; a block can have %zu",
+                  used + shape.shared, max_dynamic_shared));
 }
 
 uint64_t greatest_common_divisor(uint64_t a, uint64_t b) {
@@ -111,7 +129,8 @@ using namespace upskill::cpu;
 extern "C" cudaError_t upskill_cpu_launch(const char* kernel, const dim3* grid, const dim3* block, size_t shared,
                                           cudaStream_t, void (*thread)(void*), void* arguments) {
   if (sticky_error() != cudaSuccess) return sticky_error();
-  if (const cudaError_t error = check(kernel, *grid, *block, shared); error != cudaSuccess) return error;
+  const Shape shape{*grid, *block, shared};
+  if (const cudaError_t error = check(kernel, shape); error != cudaSuccess) return error;
   gridDim = *grid;
   blockDim = *block;
   launch = {kernel, thread, arguments, shared, false, false};
@@ -120,5 +139,6 @@ extern "C" cudaError_t upskill_cpu_launch(const char* kernel, const dim3* grid, 
   launch.running = true;
   run_grid();
   launch.running = false;
+  check_shared_use(shape);
   return last_error();
 }

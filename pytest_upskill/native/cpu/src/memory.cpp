@@ -27,7 +27,7 @@ size_t bytes_in_use = 0;
 
 std::vector<Span> spans;  // sorted; rebuilt when `changed`
 bool changed = true;
-uintptr_t prepared_module = 0, prepared_block = 0;
+int prepared_module = 0;
 size_t prepared_dynamic = 0;
 Segment shared_area{};  // the thread-local block of the module
 
@@ -159,12 +159,10 @@ const Span* watched_at(uintptr_t address) {
 }
 
 void prepare_memory(const Module& module, size_t dynamic_shared) {
-  const bool same = module.base == prepared_module && module.shared_begin == prepared_block;
-  if (changed || !same || dynamic_shared != prepared_dynamic) {
+  if (changed || module.serial != prepared_module || dynamic_shared != prepared_dynamic) {
     rebuild(module, dynamic_shared);
     changed = false;
-    prepared_module = module.base;
-    prepared_block = module.shared_begin;
+    prepared_module = module.serial;
     prepared_dynamic = dynamic_shared;
   }
   for (Span& span : spans) span.touched = false;
@@ -174,6 +172,13 @@ void prepare_memory(const Module& module, size_t dynamic_shared) {
 void poison_shared_memory() {
   for (const Span& span : spans)
     if (span.touched) poison(span);
+}
+
+size_t touched_static_shared() {
+  size_t bytes = 0;
+  for (const Span& span : spans)
+    if (span.touched && span.begin != dynamic_begin()) bytes += span.bytes;
+  return bytes;
 }
 
 Span* find_span(uintptr_t address, size_t size) {

@@ -51,6 +51,9 @@ const Span* watched_at(uintptr_t address);
 void prepare_memory(const Module& module, size_t dynamic_shared);
 void poison_shared_memory();
 
+// Bytes of the __shared__ variables that this launch has touched.
+size_t touched_static_shared();
+
 // The span that holds all `size` bytes, or nullptr. Marks it as touched.
 Span* find_span(uintptr_t address, size_t size);
 

@@ -115,7 +115,9 @@ const Module& module_of(const void* address) {
   if (unloads == unloads_seen && wanted >= current.base && wanted < current.end) return current;
   Search search{wanted, {}, {}};
   dl_iterate_phdr(visit, &search);
+  const int serial = current.serial + 1;
   current = std::move(search.found);
+  current.serial = serial;
   unloads_seen = unloads;
   if (current.shared_bytes != 0) {
     TlsIndex index{search.tls_module, 0};

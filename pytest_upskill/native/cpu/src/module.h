@@ -21,6 +21,7 @@ struct Segment {
 };
 
 struct Module {
+  int serial = 0;  // differs between any two modules, also where one was unloaded and another took its place
   uintptr_t base = 0, end = 0;    // load address, and one past the last byte
   std::vector<Segment> segments;  // code, constants, __device__ and __constant__ variables
   uintptr_t shared_begin = 0;     // the thread-local block, which holds the __shared__ variables

@@ -1,0 +1,106 @@
+"""Families of moderate values, which most kernels meet: several of them in one call. Knows torch alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+
+import torch
+
+Size = tuple[int, ...]
+
+
+def normal(size: Size, random: torch.Generator) -> torch.Tensor:
+    """Standard normal."""
+    dtype = torch.float64 if math.prod(size) < 1 << 12 else torch.float32
+    return torch.randn(size, generator=random, dtype=dtype)
+
+
+def _uniform(size: Size, random: torch.Generator) -> torch.Tensor:
+    low, high = ((-1.0, 1.0), (0.0, 1.0), (-4.0, 4.0))[integer(3, random)]
+    return torch.rand(size, generator=random) * (high - low) + low
+
+
+def _shifted(size: Size, random: torch.Generator) -> torch.Tensor:
+    mean = 1 + 3 * share(random)
+    return normal(size, random) + (mean if share(random) < 0.7 else -mean)
+
+
+def _scaled(size: Size, random: torch.Generator) -> torch.Tensor:
+    """Normal times up to 8: one factor for all, or one for each row."""
+    if len(size) > 1 and share(random) < 0.5:
+        factors = torch.rand((*size[:-1], 1), generator=random).mul(math.log(8.0)).exp()
+        return normal(size, random) * factors
+    return normal(size, random) * math.pow(8.0, share(random))
+
+
+def _equal(size: Size, random: torch.Generator) -> torch.Tensor:
+    """Equal elements in each row, equal rows, or one value everywhere."""
+    kind = integer(3, random)
+    if kind == 0 and size:
+        return (normal((*size[:-1], 1), random) * 2).expand(size)
+    if kind == 1 and len(size) > 1:
+        return normal(size[-1:], random).expand(size)
+    return (normal((), random) * 2).expand(size)
+
+
+def _zeros(size: Size, random: torch.Generator) -> torch.Tensor:
+    values, chance = normal(size, random), torch.rand(size, generator=random)
+    values[chance < 0.05] = 0.0
+    values[chance > 0.95] = -0.0
+    return values
+
+
+def _outliers(size: Size, random: torch.Generator) -> torch.Tensor:
+    """Normal, with about one element in 256, and at least one, of a size of 16 to 64."""
+    values = normal(size, random).reshape(-1)
+    if values.numel() == 0:
+        return values.reshape(size)
+    count = max(1, values.numel() // 256)
+    places = torch.randint(values.numel(), (count,), generator=random)
+    large = 16 + 48 * torch.rand(count, generator=random)
+    signs = torch.randint(2, (count,), generator=random) * 2 - 1
+    values[places] = (large * signs).to(values.dtype)
+    return values.reshape(size)
+
+
+_PURE: Mapping[str, Callable[[Size, torch.Generator], torch.Tensor]] = {
+    "normal": normal,
+    "uniform": _uniform,
+    "shifted": _shifted,
+    "scaled": _scaled,
+    "equal": _equal,
+    "zeros": _zeros,
+    "outliers": _outliers,
+}
+
+
+def mixed(size: Size, random: torch.Generator) -> torch.Tensor:
+    """Two or three families, row by row; a vector has one."""
+    names = list(_PURE)
+    order = torch.randperm(len(names), generator=random)
+    if len(size) < 2 or math.prod(size[:-1]) < 2:
+        return _PURE[names[int(order[0])]](size, random)
+    count = 2 + integer(2, random)
+    which = torch.randint(count, (*size[:-1], 1), generator=random)
+    values = _PURE[names[int(order[0])]](size, random)
+    for index in range(1, count):
+        values = torch.where(which == index, _PURE[names[int(order[index])]](size, random), values)
+    return values
+
+
+FAMILIES: Mapping[str, Callable[[Size, torch.Generator], torch.Tensor]] = {**_PURE, "mixed": mixed}
+"""Moderate values, simplest first."""
+
+WEIGHTED = (*_PURE, "mixed", "mixed", "mixed", "mixed")
+"""What an example's family is drawn from: in about a third of the examples families meet in one tensor."""
+
+
+def share(random: torch.Generator) -> float:
+    """Between 0 and 1."""
+    return float(torch.rand((), generator=random))
+
+
+def integer(below: int, random: torch.Generator) -> int:
+    """Between 0 and ``below``, which is excluded."""
+    return int(torch.randint(below, (), generator=random))
