@@ -14,8 +14,8 @@ PACKAGE = Path(__file__).parents[1] / "pytest_upskill"
 LAYERS = (
     ("errors", "records"),
     ("expression", "markdown", "frontmatter", "identifiers", "spelling", "case", "case_file", "case_fields",
-     "case_sections", "contract", "cuda_source", "reply_blocks", "schema", "signature", "skill", "skill_advice", "prompt", "extract", "arms", "prompts",
-     "text_case"),
+     "case_sections", "contract", "cuda_source", "reply_blocks", "schema", "signature", "skill", "skill_advice",
+     "prompt", "extract", "arms", "prompts", "text_case"),
     ("students",),
     ("native", "build", "cell", "machine"),
     ("oracle",),

@@ -25,8 +25,8 @@ def broken(bench: Workbench, old: str, new: str) -> pytest.RunResult:
     ("old", "new", "message"),
     [
         ("dims: {n: 1..3000}", "dims: {n: 1..3000", "*evals/scale.md:*"),
-        ("dtypes: [float32, float16]", "dtype: [float32]", "*evals/scale.md:6: *'dtype'*'dtypes'*"),
-        ("x: [n]", "x: [m]", "*evals/scale.md:4: *'m'*"),
+        ("dtypes: [float32, float16]", "dtype: [float32]", "*evals/scale.md:7: *'dtype'*'dtypes'*"),
+        ("x: [n]", "x: [m]", "*evals/scale.md:5: *'m'*"),
         ("float factor", "float register", "*evals/scale.md:2: *'register'*"),
         ("return x * factor", "return x *", "*evals/scale.md:*"),
     ],

@@ -74,8 +74,7 @@ def test_an_unknown_student_is_refused_with_the_names_that_are_known(bench: Work
 
 
 def test_no_server_is_an_error_that_says_how_to_start_one(bench: Workbench) -> None:
-    result = bench.run(
-        "skills", "--upskill-student=glm-4.7", "--upskill-base-url=http://127.0.0.1:9/v1", "-k", "scale and not baseline",
-    )  # fmt: skip
+    nowhere = "--upskill-base-url=http://127.0.0.1:9/v1"
+    result = bench.run("skills", "--upskill-student=glm-4.7", nowhere, "-k", "scale and not baseline")
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*127.0.0.1:9*llama-server*"])

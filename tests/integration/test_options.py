@@ -24,9 +24,8 @@ def test_prompts_are_written_and_nothing_runs(bench: Workbench, workers: list[st
     assert with_skill.startswith("# System\n") and "\n# User\n" in with_skill
     user = [text.partition("\n# User\n")[2] for text in (with_skill, without)]
     assert user[0] == user[1]
-    assert "void scale(scalar_t* out, const scalar_t* x, float factor, int64_t n, cudaStream_t stream);" in " ".join(
-        user[0].split()
-    )
+    asked = " ".join(user[0].split())
+    assert "void scale(scalar_t* out, const scalar_t* x, float factor, int64_t n, cudaStream_t stream);" in asked
     assert "## Reference" not in with_skill and "return x * factor" not in with_skill
 
 
@@ -101,7 +100,7 @@ def test_a_hanging_kernel_fails_when_its_time_is_over(bench: Workbench) -> None:
     bench.answer("scale", "skill", body)
     result = bench.run("skills/tiny/evals/scale.md", STUDENT, "--upskill-timeout=0.5", "-rf")
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["FAILED *scale?files-skill? - runs: *0.5 s*"])
+    result.stdout.fnmatch_lines(["*runs*within the limit of 0.5 s*"])
 
 
 def test_the_placebo_has_the_skills_length_and_none_of_its_words(bench: Workbench) -> None:

@@ -8,11 +8,11 @@ import shlex
 from typing import Any
 
 import pytest
-from tests.unit.reporting_outcomes import SOURCE, counterexample, outcome, spec
 
 from pytest_upskill.records import Outcome, VerdictKind
 from pytest_upskill.reporting.failure import SCREEN, failure_lines
 from pytest_upskill.reporting.ink import measure
+from tests.unit.reporting_outcomes import SOURCE, counterexample, outcome, spec
 
 REPLAY = (
     "pytest 'skills/cuda-kernels/SKILL.md::rms_norm[glm-4.7-skill]'"

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy
 import pytest
-from tests.unit.reporting_outcomes import counterexample, outcome, run, spec
 
 from pytest_upskill.records import Outcome, VerdictKind
 from pytest_upskill.reporting import render
 from pytest_upskill.reporting.view import build_view
+from tests.unit.reporting_outcomes import counterexample, outcome, run, spec
 
 
 def report(outcomes: list[Outcome], **more: Any) -> dict[str, Any]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.reporting_outcomes import SOURCE
 
 from pytest_upskill.reporting import excerpt
 from pytest_upskill.reporting.ink import Ink, can_show, count, duration, measure, money, pad, percent, points, value
+from tests.unit.reporting_outcomes import SOURCE
 
 PLAIN = Ink(80, color=False, unicode=True)
 ASCII = Ink(80, color=False, unicode=False)

@@ -7,12 +7,12 @@ import re
 from typing import Any
 
 import pytest
-from tests.unit.reporting_outcomes import golden, outcome, run, spec
 
 from pytest_upskill.records import Outcome, Tokens, VerdictKind
 from pytest_upskill.reporting.ink import measure
 from pytest_upskill.reporting.terminal import header_lines, summary_lines
 from pytest_upskill.reporting.view import build_view
+from tests.unit.reporting_outcomes import golden, outcome, run, spec
 
 CASES = ("add", "softmax", "rms_norm", "gelu", "matmul", "scan", "argmax", "rotary")
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 
 import pytest
-from tests.unit.reporting_outcomes import golden, outcome, run, spec
 
 from pytest_upskill.records import Tokens, VerdictKind
 from pytest_upskill.reporting.view import build_view
+from tests.unit.reporting_outcomes import golden, outcome, run, spec
 
 
 def test_total_is_passed_and_failed_only() -> None:
