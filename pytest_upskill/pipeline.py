@@ -171,9 +171,10 @@ class Pipeline:
     def _signature(self, case: Case) -> Signature:
         if case.path not in self._signatures:
             from pytest_upskill.oracle.golden import result_dtypes
+            from pytest_upskill.oracle.result_shapes import result_shapes
 
             try:
-                self._signatures[case.path] = derive(case, result_dtypes(case))
+                self._signatures[case.path] = derive(case, result_dtypes(case), result_shapes(case))
             except CaseError as error:
                 self._signatures[case.path] = error
         signature = self._signatures[case.path]

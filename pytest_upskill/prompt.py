@@ -70,6 +70,8 @@ def _parameter_lines(case: Case, signature: Signature) -> list[str]:
 
 
 def _tensor_text(parameter: Parameter, shape: str | None) -> str:
+    if parameter.shape is not None:
+        return f"shape [{', '.join(parameter.shape)}], the output to write."
     if shape is None:
         return "the output to write, of the shape that the task gives it."
     role = "read and written in place" if parameter.role == "inplace" else "only read"
@@ -86,7 +88,7 @@ def _dim_text(dim: Dim, case: Case) -> str:
     least = sizes.low.constant
     if least == 0:
         return f"{text}; it may be 0"
-    if case.zero:
+    if case.zero and least == 1:
         return f"{text}, or 0"
     return text if least is None else f"{text}; it is never 0"
 

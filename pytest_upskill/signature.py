@@ -28,6 +28,8 @@ class Parameter:
     name: str
     ctype: str
     role: Literal["output", "input", "inplace", "scalar", "dim", "stream"]
+    shape: tuple[str, ...] | None = None
+    """Of an output: its sizes in terms of the dims, None where only the task says them."""
 
     @property
     def pointer(self) -> bool:
@@ -54,8 +56,14 @@ class Signature:
     parameters: tuple[Parameter, ...]
 
 
-def derive(case: Case, results: Mapping[str, str | None]) -> Signature:
-    """The signature of a case; ``results`` maps each result to its fixed dtype, None where it follows the dtype."""
+def derive(
+    case: Case, results: Mapping[str, str | None], shapes: Mapping[str, tuple[str, ...]] | None = None
+) -> Signature:
+    """The signature of a case; ``results`` maps each result to its fixed dtype, None where it follows the dtype.
+
+    ``shapes`` are the results' sizes in terms of the dims, so far as they are known.
+    """
+    shapes = shapes or {}
     if case.op is None:
         raise ValueError(f"case '{case.name}' has no 'op', hence no signature")
     template = len(case.dtypes) > 1
@@ -66,7 +74,8 @@ def derive(case: Case, results: Mapping[str, str | None]) -> Signature:
 
     mutable = {argument.name for argument in case.op.arguments if argument.mutable}
     parameters = [
-        Parameter(name, ctype(case.returns.get(name) or results.get(name)), "output") for name in case.op.results
+        Parameter(name, ctype(case.returns.get(name) or results.get(name)), "output", shapes.get(name))
+        for name in case.op.results
     ]
     for argument in case.arguments:
         if isinstance(argument, ScalarSpec):

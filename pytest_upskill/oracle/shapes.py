@@ -41,11 +41,14 @@ class OutputSize:
 
 
 def candidates(dim: Dim, known: Mapping[str, int], zero: bool) -> tuple[int, int] | tuple[int, ...]:
-    """``(low, high)`` of a range as a pair, or all sizes of a list in order, given the earlier dims."""
+    """``(low, high)`` of a range as a pair, or all sizes of a list in order, given the earlier dims.
+
+    ``zero`` lets a range that starts at 1 start at 0.
+    """
     if isinstance(dim.sizes, Choices):
         return tuple(sorted(int(size) for size in dim.sizes.options))
     low, high = int(dim.sizes.low.evaluate(known)), int(dim.sizes.high.evaluate(known))
-    return (0 if zero else low), high
+    return (0 if zero and low == 1 else low), high
 
 
 def least(case: Case, name: str, dims: Mapping[str, int]) -> int:

@@ -44,6 +44,9 @@ __global__ void groups(int* ok) {
   check(ok++, t % 3 != 0 ? rank == -1 : rank == (t - first) / 3 && size == 11);
   auto grid = cg::this_grid();
   check(ok++, (int)grid.thread_rank() == t + (int)blockIdx.x * 64 && grid.size() == 128);
+  cg::thread_group some = cg::tiled_partition(block, 16);
+  check(ok++, some.size() == 16 && (int)some.thread_rank() == t % 16 && cg::thread_group(block).size() == 64);
+  some.sync();
   cg::sync(block);
   warp.sync();
   tile.sync();

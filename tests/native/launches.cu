@@ -60,7 +60,8 @@ extern "C" void upskill_entry(int, void* const* a, cudaStream_t stream) {
   void (*table[])(int*, int) = {add, add};
   table[1]<<<1, 1>>>(out, 1 << 12);
   add_static<<<1, 1>>>(out);
-  takes_struct<<<1, 1>>>(out, dim3(3));
+  takes_struct<<<1, 1>>>(out, {3});
+  maybe<<<1, 1>>>(out, 0);                            // carries into bit 10
   count_threads<<<dim3(2, 2), dim3(8, 4, 2)>>>(out);  // 256 threads: carries into bit 8
   coordinates<<<dim3(2, 1, 2), dim3(2, 2, 2)>>>(out);
 }

@@ -161,7 +161,7 @@ ORDERS = [pytest.param(0, id="forward"), pytest.param(1, id="reverse"), pytest.p
 
 def test_every_form_of_a_launch_runs_its_kernel_once(device: Device) -> None:
     out = silent(device.run("launches", {"buffers": {"out": np.zeros(64, np.int32)}})[0]).buffers[0]
-    assert out[0] == (1 << 15) - 1 + 256
+    assert out[0] == (1 << 15) - 1 + 256 + 512
     assert [out[1 + block * 8 + thread] for block in range(4) for thread in range(8)] == [
         100 * block + thread for block in range(4) for thread in range(8)
     ]
@@ -307,7 +307,7 @@ def same_bits(got: Array, expected: Array, decode: Callable[[Array], Array], wha
 
 @pytest.mark.parametrize("order", ORDERS)
 def test_cooperative_groups_know_their_members(device: Device, order: int) -> None:
-    ok = silent(device.run("groups", {"order": order, "buffers": {"ok": np.zeros(14, np.int32)}})[0]).buffers[0]
+    ok = silent(device.run("groups", {"order": order, "buffers": {"ok": np.zeros(15, np.int32)}})[0]).buffers[0]
     assert np.flatnonzero(ok != 1).tolist() == []
 
 

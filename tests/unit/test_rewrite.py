@@ -81,6 +81,15 @@ def test_null_stays_a_null_pointer() -> None:
     assert body("k<<<1, 2>>>(NULL, NULLS);") == launch("k", "1, 2", "nullptr, NULLS") + ";"
 
 
+def test_a_literal_zero_stays_a_null_pointer_too_but_not_in_template_arguments() -> None:
+    assert body("k<<<1, 2>>>(x, 0, f(0, 1));") == launch("k", "1, 2", "x, ::upskill::cpu::Zero{}, f(0, 1)") + ";"
+    assert body("k<<<1, 2>>>(x, 0, f<0, 0>(1));") == launch("k", "1, 2", "x, 0, f<0, 0>(1)") + ";"
+
+
+def test_a_braced_argument_goes_to_a_function_with_known_parameters() -> None:
+    assert body("k<T><<<1, 2>>>(x, {1, 2});") == '::upskill::cpu::launch_function(k<T>, "k<T>", 1, 2)(x, {1, 2});'
+
+
 @pytest.mark.parametrize(
     "opaque",
     [

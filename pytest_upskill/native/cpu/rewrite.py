@@ -107,9 +107,11 @@ def _rewrite_launch(text: str, blank: str, start: int, name: str) -> str:
         )
     configuration, arguments = text[start + 3 : start + end], text[start + paren + 1 : start + closing]
     label = re.sub(r'[\s\\"]+', " ", _without_comments(kernel)).strip()
-    callee = f"[&](auto&&... upskill_cpu_a) UPSKILL_CPU_UNCHECKED {{ {kernel}(upskill_cpu_a...); }}"
     breaks = _line_breaks(text[start + end : start + paren])
-    call = f'::upskill::cpu::launch_kernel({callee}, "{label}", {configuration}){breaks}({_null_pointers(arguments)})'
+    callee = f"launch_kernel([&](auto&&... upskill_cpu_a) UPSKILL_CPU_UNCHECKED {{ {kernel}(upskill_cpu_a...); }}"
+    if any(argument.lstrip().startswith("{") for argument in _split(arguments)):
+        callee = f"launch_function({kernel}"
+    call = f'::upskill::cpu::{callee}, "{label}", {configuration}){breaks}({_null_pointers(arguments)})'
     return text[:kernel_start] + call + text[start + closing + 1 :]
 
 
@@ -133,8 +135,24 @@ def _without_comments(text: str) -> str:
 
 
 def _null_pointers(arguments: str) -> str:
-    """NULL loses its meaning when it is passed on; nullptr keeps it."""
-    return re.sub(r"\bNULL\b", "nullptr", arguments)
+    """NULL and 0 lose their meaning as pointers when they are passed on; nullptr and our Zero keep it."""
+    zero = "::upskill::cpu::Zero{}"
+    pieces = [piece.replace("0", zero) if piece.strip() == "0" else piece for piece in _split(arguments)]
+    return re.sub(r"\bNULL\b", "nullptr", ",".join(pieces))
+
+
+def _split(arguments: str) -> list[str]:
+    """The arguments; all as one piece where template arguments make commas ambiguous."""
+    blank = _blank(arguments)
+    if "<" in blank:
+        return [arguments]
+    depth, begin, pieces = 0, 0, []
+    for position, character in enumerate(blank):
+        depth += (character in _CLOSERS) - (character in _OPENERS)
+        if character == "," and depth == 0:
+            pieces.append(arguments[begin:position])
+            begin = position + 1
+    return [*pieces, arguments[begin:]]
 
 
 def _configuration_end(blank: str) -> int:

@@ -185,6 +185,43 @@ UPSKILL_CPU_INLINE coalesced_group coalesced_threads(int line = __builtin_LINE()
   return coalesced_group(__activemask(line));
 }
 
+// Any group, known when the kernel runs: the whole block, or some lanes of one warp.
+class thread_group {
+ public:
+  UPSKILL_CPU_INLINE thread_group(const thread_block&) {}
+  UPSKILL_CPU_INLINE thread_group(const coalesced_group& group) : lanes_(group.members()) {}
+  template <unsigned int Size, class Parent>
+  UPSKILL_CPU_INLINE thread_group(const thread_block_tile<Size, Parent>& tile) : lanes_(tile.members()) {}
+
+  UPSKILL_CPU_INLINE void sync(int line = __builtin_LINE()) const {
+    if (lanes_ == 0)
+      __syncthreads(line);
+    else
+      __syncwarp(lanes_, line);
+  }
+  UPSKILL_CPU_INLINE unsigned int thread_rank() const {
+    return lanes_ == 0 ? details::rank_in_block() : coalesced_group(lanes_).thread_rank();
+  }
+  UPSKILL_CPU_INLINE unsigned int num_threads() const {
+    return lanes_ == 0 ? details::block_threads() : coalesced_group(lanes_).num_threads();
+  }
+  UPSKILL_CPU_INLINE unsigned int size() const { return num_threads(); }
+
+  // The tile of `size` ranks, a power of two up to 32, to which the calling thread belongs.
+  UPSKILL_CPU_INLINE thread_group tile(unsigned int size) const {
+    unsigned int first = thread_rank() / size * size, count = num_threads() - first, lanes = 0;
+    for (unsigned int rank = first; rank < first + (count < size ? count : size); ++rank)
+      lanes |= 1u << (lanes_ == 0 ? rank & 31 : static_cast<unsigned int>(coalesced_group(lanes_).lane_of(rank)));
+    return thread_group(coalesced_group(lanes));
+  }
+
+ private:
+  unsigned int lanes_ = 0;  // 0: the block
+};
+UPSKILL_CPU_INLINE thread_group tiled_partition(const thread_group& group, unsigned int size) {
+  return group.tile(size);
+}
+
 template <unsigned int Size>
 UPSKILL_CPU_INLINE thread_block_tile<Size, thread_block> tiled_partition(const thread_block&) {
   return {};

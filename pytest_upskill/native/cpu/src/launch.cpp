@@ -9,6 +9,7 @@
 #include "upskill_cpu/launch.h"
 
 uint3 threadIdx, blockIdx, blockDim, gridDim;
+extern const int warpSize = upskill::cpu::warp_size;
 alignas(1024) char upskill_cpu_dynamic_shared[upskill::cpu::max_dynamic_shared + 4096];
 
 namespace upskill::cpu {

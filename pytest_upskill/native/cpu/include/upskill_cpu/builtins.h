@@ -19,9 +19,8 @@ UPSKILL_CPU_BUILTIN uint3 threadIdx;
 UPSKILL_CPU_BUILTIN uint3 blockIdx;
 UPSKILL_CPU_BUILTIN uint3 blockDim;
 UPSKILL_CPU_BUILTIN uint3 gridDim;
+extern const int warpSize;  // 32, but no constant expression: so it is with nvcc
 #undef UPSKILL_CPU_BUILTIN
-
-constexpr int warpSize = 32;
 
 // Where `extern __shared__` arrays begin: aligned to 1024 bytes.
 extern "C" char upskill_cpu_dynamic_shared[];

@@ -25,6 +25,9 @@
 #define __align__(bytes) __attribute__((aligned(bytes)))
 #define __builtin_align__(bytes) __attribute__((aligned(bytes)))
 
+#define __builtin_assume(condition) ((void)0)
+#define __assume(condition) ((void)0)
+
 // Thread-local storage gives every module one contiguous block for all of its __shared__ variables, those in templates
 // too, and symbols (STT_TLS) with their exact sizes. All CUDA threads run on one OS thread, so they do share it.
 // `__noinline__` is no macro here, because libstdc++ spells an attribute so; the source rewrite replaces it.

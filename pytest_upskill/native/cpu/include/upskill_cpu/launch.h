@@ -41,6 +41,29 @@ UPSKILL_CPU_UNCHECKED KernelLaunch<Kernel> launch_kernel(Kernel kernel, const ch
   return {kernel, name, grid, block, shared, stream};
 }
 
+// The same for a function whose parameters are known, so that {1, 2} can be an argument.
+template <class... Parameters>
+struct FunctionLaunch {
+  KernelLaunch<void (*)(Parameters...)> launch;
+  UPSKILL_CPU_UNCHECKED void operator()(Parameters... arguments) { launch(arguments...); }
+};
+
+template <class... Parameters>
+UPSKILL_CPU_UNCHECKED FunctionLaunch<Parameters...> launch_function(void (*kernel)(Parameters...), const char* name,
+                                                                    dim3 grid, dim3 block, size_t shared = 0,
+                                                                    cudaStream_t stream = nullptr) {
+  return {{kernel, name, grid, block, shared, stream}};
+}
+
+// A literal 0, which is a number and a null pointer.
+struct Zero {
+  constexpr operator int() const { return 0; }
+  template <class T>
+  constexpr operator T*() const {
+    return nullptr;
+  }
+};
+
 }  // namespace upskill::cpu
 
 #endif  // UPSKILL_CPU_LAUNCH_H
