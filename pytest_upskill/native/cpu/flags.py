@@ -25,7 +25,7 @@ RUNTIME_SOURCES = tuple(sorted((HERE / "src").glob("*.cpp")))
 RUNTIME_HEADERS = tuple(sorted([*(HERE / "src").glob("*.h"), *(path for path in INCLUDE.rglob("*") if path.is_file())]))
 """Every file on which the runtime, the precompiled header and so the student's library depend."""
 
-EXPORTS = HERE / "exports.map"
+EXPORTS = HERE / "exports"
 """The linker's version script for the student's library: the entry point alone is visible."""
 
 STUDENT_FLAGS = (

@@ -15,12 +15,12 @@
 
 #define NARROW_FROM_OTHER \
   UPSKILL_CPU_INLINE explicit __nv_bfloat16(__half value) : __nv_bfloat16(static_cast<float>(value)) {}
-#include "upskill_cpu/narrow_class.inc"
+#include "upskill_cpu/narrow_class.h"
 #undef NARROW_FROM_OTHER
-#include "upskill_cpu/narrow_functions.inc"
-// After the functions: the order matters.
+#include "upskill_cpu/narrow_functions.h"
+// Not sorted: the conversions use the functions.
 
-#include "upskill_cpu/narrow_conversions.inc"
+#include "upskill_cpu/narrow_conversions.h"
 
 #undef NARROW
 #undef NARROW2

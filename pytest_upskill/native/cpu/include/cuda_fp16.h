@@ -14,12 +14,12 @@
 
 struct __nv_bfloat16;
 #define NARROW_FROM_OTHER explicit __half(__nv_bfloat16 value);
-#include "upskill_cpu/narrow_class.inc"
+#include "upskill_cpu/narrow_class.h"
 #undef NARROW_FROM_OTHER
-#include "upskill_cpu/narrow_functions.inc"
-// After the functions: the order matters.
+#include "upskill_cpu/narrow_functions.h"
+// Not sorted: the conversions use the functions.
 
-#include "upskill_cpu/narrow_conversions.inc"
+#include "upskill_cpu/narrow_conversions.h"
 
 #undef NARROW
 #undef NARROW2

@@ -3,6 +3,7 @@
 //
 // + - * / and the square root are computed in float and rounded once more, which is exact: float has more than twice
 // the digits (Figueroa, 1995). A fused multiply-add goes through double.
+// It has no include guard, because each type includes it once.
 
 #define NARROW_FUNCTION UPSKILL_CPU_INLINE NARROW
 #define NARROW2_FUNCTION UPSKILL_CPU_INLINE NARROW2

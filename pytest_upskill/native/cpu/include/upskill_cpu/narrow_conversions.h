@@ -1,5 +1,6 @@
 // Conversions of one narrow floating type, under CUDA's names; included by cuda_fp16.h and cuda_bf16.h, which define
 // NARROW, NARROW_RAW, FORMAT and NAMED(before, after): the function's name with the type's in its middle.
+// It has no include guard, because each type includes it once.
 
 #define NARROW_INTEGER(integer, name, Exact)                                                       \
   UPSKILL_CPU_INLINE integer NAMED(__, 2##name##_rn)(NARROW a) {                                   \
