@@ -119,7 +119,7 @@ def dtype(scope: Scope, value: Value, what: str) -> str:
     """A dtype's name."""
     if value.text.startswith("torch."):
         raise scope.fail(f"{what} '{value.shown}' is written without 'torch.'", value)
-    if value.data not in C_TYPE:
+    if not isinstance(value.data, str) or value.data not in C_TYPE:
         raise scope.fail(
             f"{what} '{value.shown}' is no dtype that a case may have{suggest(value.shown, C_TYPE)}", value
         )

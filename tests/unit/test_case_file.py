@@ -519,6 +519,10 @@ def test_a_missing_file_is_a_case_error(tmp_path):
         load_case(Path(tmp_path / "none.md"), "skill")
 
 
+def test_a_dtype_that_is_no_word_is_told_as_such(tmp_path):
+    assert "is no dtype that a case may have" in refusal(tmp_path, "returns: {out: {a: 1}}").message
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_a_case_with_a_slip_is_read_or_refused_but_never_breaks_us(tmp_path_factory, data):
