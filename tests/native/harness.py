@@ -12,7 +12,7 @@ import sys
 from typing import Any
 
 GUARD = 256
-CHECK_ALL = 3
+CHECK_ALL = 7
 
 
 def main() -> None:

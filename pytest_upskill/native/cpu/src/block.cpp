@@ -6,6 +6,8 @@
 #include <numeric>
 
 #include "fiber.h"
+#include "ordering.h"
+#include "shadow.h"
 #include "upskill_cpu/builtins.h"
 
 namespace upskill::cpu {
@@ -18,6 +20,7 @@ void* main_stack_pointer;
 
 void enter(int thread) {
   block.current = thread;
+  select_thread(thread, block.fibers);
   threadIdx = block.indices[thread];
 }
 
@@ -52,6 +55,7 @@ void complete_barrier() {
   result.all = barrier.holding == barrier.arrived;
   barrier.arrived = barrier.holding = 0;
   barrier.mixed = false;
+  pass_barrier();
   for (int i = 0; i < block.size; ++i)
     if (block.threads[i].state == State::at_barrier) make_runnable(i);
 }
@@ -106,6 +110,7 @@ void run_others() {
 }
 
 [[noreturn]] void finish_thread() {
+  if (store_pending) settle_store();
   const int warp = warp_of(block.current);
   block.threads[block.current].state = State::finished;
   clear_runnable(block.current);
@@ -208,6 +213,7 @@ void need_fibers() {
     block.runnable[position / 32] |= 1u << position % 32;
   }
   block.threads[block.current].state = State::runnable;
+  begin_fibers(block.current);
 }
 
 void make_runnable(int thread) {
@@ -224,6 +230,7 @@ void suspend(State why) {
 
 void yield() {
   need_fibers();
+  if (store_pending) settle_store();
   run_others();
 }
 
@@ -232,6 +239,7 @@ namespace {
 // Returns the generation whose results this thread may read.
 int arrive(int predicate, int line, uintptr_t pc) {
   need_fibers();
+  if (store_pending) settle_store();
   Barrier& barrier = block.barrier;
   Thread& self = block.threads[block.current];
   self.line = line;
@@ -252,6 +260,7 @@ int arrive(int predicate, int line, uintptr_t pc) {
     complete_barrier();
   else
     suspend(State::at_barrier);
+  select_thread(block.current, true);
   return generation % 2;
 }
 
@@ -275,6 +284,3 @@ extern "C" int upskill_cpu_barrier_count(int predicate, bool* all, int line) {
 extern "C" void upskill_cpu_yield() {
   if (launch.running) yield();
 }
-
-// All threads see memory in one order here; a fence will matter to the detection of races between blocks.
-extern "C" void upskill_cpu_fence(int) {}

@@ -3,8 +3,11 @@
 #include <algorithm>
 
 #include "block.h"
+#include "hooks.h"
 #include "memory.h"
 #include "module.h"
+#include "ordering.h"
+#include "shadow.h"
 #include "upskill_cpu/builtins.h"
 #include "upskill_cpu/launch.h"
 
@@ -80,8 +83,9 @@ uint64_t greatest_common_divisor(uint64_t a, uint64_t b) {
 
 // Which block comes at a turn. The random order is a walk with a step that meets every block once.
 struct BlockOrder {
-  uint64_t count, step = 1, start = 0;
+  uint64_t count = 0, step = 1, start = 0;
 
+  BlockOrder() = default;
   explicit BlockOrder(uint64_t blocks) : count(blocks) {
     if (configuration.order != Order::random) return;
     start = configuration.seed % count;
@@ -95,14 +99,14 @@ struct BlockOrder {
   }
 };
 
+BlockOrder block_order;
+
 void run_grid() {
-  const uint64_t row = gridDim.x, plane = row * gridDim.y;
-  const BlockOrder order(plane * gridDim.z);
-  for (uint64_t turn = 0; turn < order.count && !launch.aborted; ++turn) {
-    const uint64_t index = order.at(turn);
-    blockIdx = {static_cast<unsigned>(index % row), static_cast<unsigned>(index % plane / row),
-                static_cast<unsigned>(index / plane)};
+  block_order = BlockOrder(uint64_t{gridDim.x} * gridDim.y * gridDim.z);
+  for (uint64_t turn = 0; turn < block_order.count && !launch.aborted; ++turn) {
+    blockIdx = block_at_turn(static_cast<uint32_t>(turn));
     if (configuration.poison_shared) poison_shared_memory();
+    begin_block(block.size);
     run_block();
   }
 }
@@ -112,6 +116,12 @@ void run_grid() {
 std::string where() {
   return format(" in kernel %s, block (%u,%u,%u), thread (%u,%u,%u)", launch.kernel, blockIdx.x, blockIdx.y, blockIdx.z,
                 threadIdx.x, threadIdx.y, threadIdx.z);
+}
+
+uint3 block_at_turn(uint32_t turn) {
+  const uint64_t index = block_order.at(turn), row = gridDim.x, plane = row * gridDim.y;
+  return {static_cast<unsigned>(index % row), static_cast<unsigned>(index % plane / row),
+          static_cast<unsigned>(index / plane)};
 }
 
 void abort_launch(cudaError_t error, Assertion assertion, const char* kind, uintptr_t pc, const std::string& message) {
@@ -137,9 +147,12 @@ extern "C" cudaError_t upskill_cpu_launch(const char* kernel, const dim3* grid, 
   launch = {kernel, thread, arguments, shared, false, false};
   shape_block(*block);
   prepare_memory(module_of(reinterpret_cast<const void*>(thread)), shared);
+  if (!begin_launch()) forget_dates();
   launch.running = true;
   run_grid();
   launch.running = false;
+  end_marks();
+  forget_hits();
   check_shared_use(shape);
   return last_error();
 }

@@ -55,6 +55,13 @@ void report(Assertion assertion, const char* kind, uintptr_t pc, const std::stri
   reports().texts.push_back(std::string(name_of(assertion)) + '\t' + kind + '\t' + place + '\t' + one_line(message));
 }
 
+bool is_new_report(const char* kind, uintptr_t pc) { return reports().seen.count({kind, pc, std::string()}) == 0; }
+
+std::string name_place(uintptr_t pc) {
+  const uintptr_t offset = offset_in_module(pc);
+  return offset == 0 ? "" : format("<0x%zx>", static_cast<size_t>(offset));
+}
+
 size_t report_count() { return reports().texts.size(); }
 const char* report_text(size_t index) { return index < report_count() ? reports().texts[index].c_str() : nullptr; }
 void clear_reports() { reports() = Reports(); }
