@@ -100,7 +100,7 @@ class Cell:
             raise
 
     def repeat(self, call: Call, time: int) -> Answer:
-        """The call in another order of threads: in reverse at first, then in random ones, the same for each ``time``."""
+        """The call in another order of threads: in reverse at first, then in random ones, which ``time`` tells."""
         return self.call(call, Order(_REVERSE) if time == 0 else Order(_RANDOM, seed=time))
 
     def _ready(self, size: int) -> WorkerProcess:

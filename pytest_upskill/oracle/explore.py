@@ -69,8 +69,9 @@ def explore(
     """Judge the kernel behind ``run``: assertions ``runs``, ``correct[...]``, ``memory``, ``deterministic``,
     ``inputs``.
 
-    Some calls are asked again, of ``repeat`` where it is given. ``examples`` of each dtype (the case's own number, or 25); with ``only``, that one example and its repeat. The
-    same seed asks the same examples. Raises CaseError where the case is at fault, and whatever ``run`` raises.
+    Some calls are asked again, of ``repeat`` where it is given. ``examples`` of each dtype (the case's own number,
+    or 25); with ``only``, that one example and its repeat. The same seed asks the same examples. Raises CaseError
+    where the case is at fault, and whatever ``run`` raises.
     """
     with isolated():
         exploration = _Exploration(case, signature, run, seed, repeat or (lambda call, _: run(call)))

@@ -27,6 +27,8 @@ from pytest_upskill.native.cpu.rewrite import rewrite
 KERNELS = Path(__file__).resolve().parents[1] / "native"
 SOURCES = sorted(KERNELS.glob("*.cu"))
 Array = NDArray[Any]
+FRESH = "fresh_"
+"""How the names of buffers begin that a kernel must not read before it writes them."""
 
 pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="the cpu device needs g++")
 
@@ -103,7 +105,8 @@ def folders() -> list[str]:
 
 
 def plain(name: str, array: Array) -> dict[str, Any]:
-    return {"name": name, "bytes": array.tobytes().hex(), "read_only": not array.flags.writeable}
+    written = not name.startswith(FRESH)
+    return {"name": name, "data": array.tobytes().hex(), "read_only": not array.flags.writeable, "written": written}
 
 
 def read_only(array: Array) -> Array:
@@ -427,6 +430,83 @@ def test_more_static_shared_memory_than_a_block_has_is_a_launch_error(device: De
     assert result.error == INVALID_VALUE
     assert [report[:3] for report in result.reports] == [(RUNS, "launch-error", None)]
     assert "at least 49168 bytes of static shared memory; the limit is 49152" in result.reports[0][3]
+
+
+# --------------------------------------------------------------------------------------------- bugs, and their twins
+
+BUGS = sorted((KERNELS / "bugs").glob("*.cu"))
+MARK = re.compile(r"bug (\d+)( again)?: (\w+) ([\w-]+)")
+
+
+@dataclass(frozen=True)
+class Bug:
+    """One case of a file in tests/native/bugs: what it does wrong, and where; nothing, if it is a right twin.
+
+    The lines at fault carry ``// bug 3: memory leak``: the case's number, the assertion and the kind; with ``again``
+    what shows when the case has run before.
+    """
+
+    name: str
+    case: int
+    lines: tuple[tuple[str, str, int], ...]
+    again: bool
+
+
+def bugs_of(path: Path) -> list[Bug]:
+    text = path.read_text()
+    marks = [
+        (int(mark[1]), bool(mark[2]), (mark[3], mark[4], number))
+        for number, line in enumerate(text.splitlines(), 1)
+        for mark in MARK.finditer(line)
+    ]
+    found = []
+    for case in map(int, re.findall(r"^ +case (\d+):", text, re.MULTILINE)):
+        lines = tuple(line for number, _, line in marks if number == case)
+        found.append(Bug(f"bugs/{path.stem}", case, lines, any(again for number, again, _ in marks if number == case)))
+    return found
+
+
+ALL_BUGS = [bug for path in BUGS for bug in bugs_of(path)]
+
+
+def bug_call(bug: Bug, order: int) -> dict[str, Any]:
+    generator = np.random.default_rng(5)
+    buffers = {
+        "x": read_only(generator.normal(size=1024).astype(np.float32)),
+        "fresh_y": np.zeros(1024, np.float32),
+        "z": np.zeros(1024, np.float32),
+    }
+    return {"which": bug.case, "order": order, "seed": 3, "buffers": buffers}
+
+
+@pytest.fixture(scope="module", params=[0, 1, 2], ids=["forward", "reverse", "random"])
+def bug_results(device: Device, request: pytest.FixtureRequest) -> dict[tuple[str, int], list[Result]]:
+    """Each case done twice in a row, in each order of threads."""
+    results = {}
+    for path in BUGS:
+        bugs = bugs_of(path)
+        calls = [bug_call(bug, request.param) for bug in bugs for _ in range(2)]
+        answers = device.run(f"bugs/{path.stem}", *calls)
+        results.update({(bug.name, bug.case): answers[2 * i : 2 * i + 2] for i, bug in enumerate(bugs)})
+    return results
+
+
+@pytest.mark.parametrize("bug", ALL_BUGS, ids=lambda bug: f"{bug.name[5:]}-{bug.case}")
+def test_a_bug_is_reported_with_its_line_and_its_twin_is_not(
+    bug_results: dict[tuple[str, int], list[Result]], bug: Bug
+) -> None:
+    first, second = bug_results[bug.name, bug.case]
+    for result in (first, second):
+        if not bug.lines or (bug.again and result is first):
+            assert result.reports == []
+        else:
+            assert any(is_at(report, line) for report in result.reports for line in bug.lines), result.reports
+            assert {report[:2] for report in result.reports} <= {line[:2] for line in bug.lines}, result.reports
+
+
+def is_at(report: tuple[str, str, int | None, str], line: tuple[str, str, int]) -> bool:
+    """A race has two lines: the later access is where it is reported, the other one is in the message."""
+    return report[:2] == line[:2] and (report[2] == line[2] or f"at line {line[2]} " in report[3])
 
 
 # --------------------------------------------------------------------------------------------- the real compiler

@@ -81,7 +81,8 @@ inline __attribute__((always_inline)) void check(uintptr_t address, size_t size,
   if (span.cells != nullptr) mark(span, address, size, access, pc);
 }
 
-// A thread that reads one volatile place over and over waits for another thread, which must get its turn.
+// A thread that reads one volatile place over and over waits for another thread, which must get its turn, and that
+// before the read is checked: it may see what the other thread stored.
 void count_volatile_read(uintptr_t address) {
   static uintptr_t last_address;
   static int last_thread, repeats;
@@ -120,8 +121,8 @@ using namespace upskill::cpu;
   extern "C" void __tsan_unaligned_write##size(void* p) { check(ADDRESS(p), size, Access::write, PC); }         \
   extern "C" void __tsan_volatile_write##size(void* p) { check(ADDRESS(p), size, Access::volatile_write, PC); } \
   extern "C" void __tsan_volatile_read##size(void* p) {                                                         \
-    check(ADDRESS(p), size, Access::volatile_read, PC);                                                         \
     count_volatile_read(ADDRESS(p));                                                                            \
+    check(ADDRESS(p), size, Access::volatile_read, PC);                                                         \
   }                                                                                                             \
   extern "C" void __tsan_unaligned_volatile_read##size(void* p) {                                               \
     check(ADDRESS(p), size, Access::volatile_read, PC);                                                         \
@@ -198,11 +199,12 @@ void __ubsan_handle_type_mismatch_v1(TypeMismatch* data, uintptr_t address) {
                       data->type->name, alignment, static_cast<unsigned>(address % alignment), where().c_str()));
 }
 
+// The array may be a local one, and what lies behind it on the stack must not be overwritten: the launch ends here.
 void __ubsan_handle_out_of_bounds(OutOfBounds* data, uintptr_t index) {
   if (!launch.running) return;
-  report(Assertion::memory, "out-of-bounds", PC,
-         format("index %lld is outside the array, which is %s,%s", static_cast<long long>(index), data->array->name,
-                where().c_str()));
+  abort_launch(cudaErrorIllegalAddress, Assertion::memory, "out-of-bounds", PC,
+               format("index %lld is outside the array, which is %s,%s", static_cast<long long>(index),
+                      data->array->name, where().c_str()));
 }
 
 }  // extern "C"

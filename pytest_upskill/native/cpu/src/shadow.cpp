@@ -101,6 +101,10 @@ std::set<uint32_t> guards;
 // reduction that counts on the lanes running in step shows more.
 std::map<uint32_t, Race> lanes_in_step;
 
+// Reads of what nothing had written, by place. Where the write came later, and unordered, that is a race and no more.
+std::map<uint32_t, std::string> unwritten_reads;
+std::set<uint32_t> racing_places;
+
 // A store whose race does harm only if it changes something.
 struct PendingStore {
   Race race;
@@ -157,6 +161,7 @@ std::string describe(const Race& race) {
 }
 
 void report_race(const Race& race) {
+  racing_places.insert({static_cast<uint32_t>(race.self.place), static_cast<uint32_t>(race.other.place)});
   if (is_new_report("race", race.self.place)) report(Assertion::deterministic, "race", race.self.place, describe(race));
 }
 
@@ -185,7 +190,7 @@ class Marking {
       check(*cell);
       note(*cell);
     }
-    if (unwritten != 0 && (size_ <= vector_bytes || begin + unwritten == end)) report_unwritten();
+    if (unwritten != 0 && (size_ <= vector_bytes || begin + unwritten == end)) note_unwritten();
     if (conflict_) store_later(begin, end);
     if (is_write(access_)) self.fresh_fence = false;
     if (access_ == Access::volatile_read || access_ == Access::atomic) acquire(address_);
@@ -261,13 +266,12 @@ class Marking {
       note_read(cell, thread, since_, pc_);
   }
 
-  void report_unwritten() const {
-    if (!is_new_report("uninitialised", pc_)) return;
+  void note_unwritten() const {
+    if (!is_new_report("uninitialised", pc_) || unwritten_reads.count(static_cast<uint32_t>(pc_)) != 0) return;
     const uintptr_t offset = address_ - span_.begin;
-    report(Assertion::memory, "uninitialised", pc_,
-           format("%s of %zu bytes of %s, at byte %zu, which nothing has written%s,%s", verb(access_), size_,
-                  span_.name.c_str(), static_cast<size_t>(offset), span_.space == Space::shared ? " in this block" : "",
-                  where().c_str()));
+    unwritten_reads[static_cast<uint32_t>(pc_)] = format(
+        "%s of %zu bytes of %s, at byte %zu, which nothing has written%s,%s", verb(access_), size_, span_.name.c_str(),
+        static_cast<size_t>(offset), span_.space == Space::shared ? " in this block" : "", where().c_str());
   }
 
   void store_later(Cell* begin, Cell* end) {
@@ -329,6 +333,10 @@ void end_marks() {
   if (store_pending) settle_store();
   for (const auto& [place, race] : doubtful_reads)
     if (guards.count(place) == 0) report_race(race);
+  for (const auto& [place, message] : unwritten_reads)
+    if (racing_places.count(place) == 0) report(Assertion::memory, "uninitialised", restore_address(place), message);
+  unwritten_reads.clear();
+  racing_places.clear();
   doubtful_reads.clear();
   lanes_in_step.clear();
   guards.clear();
