@@ -36,6 +36,7 @@ void upskill_configure(int order, uint64_t seed, int checks) {
   configuration.seed = seed != 0 ? seed : 1;  // xorshift stays at 0 for ever
   configuration.check_memory = (checks & UPSKILL_CHECK_MEMORY) != 0;
   configuration.check_races = (checks & UPSKILL_CHECK_RACES) != 0;
+  forget_spans();
   configuration.poison_shared = (checks & UPSKILL_POISON_SHARED) != 0;
 }
 

@@ -279,6 +279,8 @@ void forget_dates() {
   for (Span& span : spans) span.cells = nullptr, span.born = span.space == Space::shared ? ~0u : 0;
 }
 
+void forget_spans() { changed = true; }
+
 void prepare_memory(const Module& module, size_t dynamic_shared) {
   if (changed || module.serial != prepared_module || dynamic_shared != prepared_dynamic) {
     rebuild(module, dynamic_shared);

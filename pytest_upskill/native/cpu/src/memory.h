@@ -69,6 +69,9 @@ void report_leaks();
 // From the shadow: all times that were noted are older than any to come.
 void forget_dates();
 
+// To be called when the configuration has changed.
+void forget_spans();
+
 // Called for each launch, and for each block.
 void prepare_memory(const Module& module, size_t dynamic_shared);
 void poison_shared_memory();
