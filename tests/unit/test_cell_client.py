@@ -157,6 +157,46 @@ def test_write_past_the_end_is_reported_with_its_line() -> None:
     assert integers(answer) == [1, 1, 1, 1]
 
 
+def test_race_has_the_lines_of_both_accesses() -> None:
+    source = HEADERS + (
+        "__global__ void k(int64_t* out) {\n"
+        "  __shared__ int64_t s[64];\n"
+        "  s[threadIdx.x] = threadIdx.x;\n"
+        "  out[threadIdx.x] = s[threadIdx.x ^ 1];\n"
+        "}\n"
+        "void probe(int64_t* out, const int64_t* x, int64_t n, cudaStream_t stream) {\n"
+        "  k<<<1, n, 0, stream>>>(out);\n"
+        "}\n"
+    )
+    with cell_of(source) as cell:
+        findings = cell.call(probe_call(64)).findings
+    assert {(finding.assertion, finding.kind) for finding in findings} == {("deterministic", "race")}
+    assert findings[0].line is not None
+    other = 13 - findings[0].line
+    assert f"at line {other} have no order" in findings[0].message
+
+
+def test_repeats_run_in_reverse_and_then_in_random_orders_that_their_number_tells() -> None:
+    source = HEADERS + (
+        "__global__ void k(unsigned long long* out) {\n"
+        "  __shared__ unsigned long long turn;\n"
+        "  if (threadIdx.x == 0) turn = 0;\n"
+        "  __syncthreads();\n"
+        "  out[atomicAdd(&turn, 1ull)] = threadIdx.x;\n"
+        "}\n"
+        "void probe(int64_t* out, const int64_t* x, int64_t n, cudaStream_t stream) {\n"
+        "  k<<<1, n, 0, stream>>>((unsigned long long*)out);\n"
+        "}\n"
+    )
+    with cell_of(source) as cell:
+        forward, *others = [cell.call(probe_call(64)), *(cell.repeat(probe_call(64), time) for time in (0, 1, 2, 1))]
+    orders = [integers(answer) for answer in others]
+    assert sorted(integers(forward)) == list(range(64))
+    assert orders[0][1:] == list(range(63, 0, -1))  # who comes last to the barrier goes on first
+    assert orders[1] == orders[3] != orders[2]
+    assert sorted(orders[1]) == list(range(64))
+
+
 @pytest.mark.parametrize(
     ("write", "words"),
     [

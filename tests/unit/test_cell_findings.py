@@ -26,6 +26,15 @@ def test_place_is_looked_up_once_for_all() -> None:
     assert asked == [["0x10", "0x20"]]
 
 
+def test_places_within_a_message_become_lines() -> None:
+    reported = findings.parse(["deterministic\trace\t0x10\ta read and the write at <0x20>, not <0x30> or <x>"])
+    (found,) = findings.located(reported, lambda places: {"0x10": 3, "0x20": 8} if len(places) == 3 else {})
+    assert (found.line, found.message) == (
+        3,
+        "a read and the write at line 8, not a place outside the kernel's source or <x>",
+    )
+
+
 @pytest.mark.parametrize(
     "line", ["no tabs", "correct\tx\t0\tm", "memory\tKind!\t0\tm", "memory\tx\tzz\tm", "memory\tx\t\tm"]
 )

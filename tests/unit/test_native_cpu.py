@@ -504,6 +504,25 @@ def test_a_bug_is_reported_with_its_line_and_its_twin_is_not(
             assert {report[:2] for report in result.reports} <= {line[:2] for line in bug.lines}, result.reports
 
 
+def test_a_local_array_that_was_not_set_shows_in_another_order(device: Device) -> None:
+    def values(case: int, order: int) -> Array:
+        return device.run("bugs/uninitialised", bug_call(Bug("", case, (), False), order))[0].buffers[1][:64]
+
+    assert np.isnan(values(14, 1)).all()
+    np.testing.assert_array_equal(values(15, 1), values(15, 0))
+
+
+def test_a_race_names_both_lines_both_threads_and_what_helps(device: Device) -> None:
+    (report,) = device.run("bugs/between_blocks", bug_call(Bug("", 5, (), False), 0))[0].reports
+    source = (KERNELS / "bugs" / "between_blocks.cu").read_text().splitlines()
+    line = next(number for number, text in enumerate(source, 1) if "  y[i] = x[i];" in text)
+    assert report[3] == (
+        "race on element 63 of 'fresh_y': a read and the write by thread (63,0,0) of block (0,0,0) at line "
+        f"{line} have no order, in kernel uses_the_neighbour, block (1,0,0), thread (0,0,0); blocks run at the same "
+        "time and in any order: use atomic operations, or __threadfence() and then one, or two launches"
+    )
+
+
 def is_at(report: tuple[str, str, int | None, str], line: tuple[str, str, int]) -> bool:
     """A race has two lines: the later access is where it is reported, the other one is in the message."""
     return report[:2] == line[:2] and (report[2] == line[2] or f"at line {line[2]} " in report[3])

@@ -13,7 +13,9 @@ from pytest_upskill.case import Case
 from pytest_upskill.errors import CaseError, CellError
 from pytest_upskill.oracle.draw import parse_example
 from pytest_upskill.oracle.explore import explore
+from pytest_upskill.oracle.golden import result_dtypes
 from pytest_upskill.records import Answer, Call, Finding, TensorArgument
+from pytest_upskill.signature import derive
 from tests.unit.oracle_kernels import (
     ROWS_COLS,
     Run,
@@ -244,6 +246,30 @@ def test_other_bits_for_the_same_input_fail_deterministic_alone(doubles: Case) -
     assert failed(judgement) == ["deterministic"]
     assert judgement.counterexample is not None
     assert judgement.counterexample.message.startswith("the same input gave other bits: out[")
+
+
+def test_repeats_are_asked_of_the_function_for_them_each_with_its_number(doubles: Case) -> None:
+    run, numbers = on_x(lambda x: x * 2), []
+
+    def repeat(call: Call, time: int) -> Answer:
+        numbers.append(time)
+        return run(call)
+
+    signature = derive(doubles, result_dtypes(doubles))
+    judgement = explore(doubles, signature, run, seed=1, examples=10, only=None, repeat=repeat)
+    assert failed(judgement) == []
+    assert len(numbers) >= 2
+    assert numbers == list(range(len(numbers)))
+
+
+def test_a_kernel_whose_bits_depend_on_the_order_of_threads_fails_deterministic(doubles: Case) -> None:
+    def repeat(call: Call, time: int) -> Answer:
+        return on_x(lambda x: x * (2 + 2**-22))(call)
+
+    signature = derive(doubles, result_dtypes(doubles))
+    judgement = explore(doubles, signature, on_x(lambda x: x * 2), seed=1, examples=10, only=None, repeat=repeat)
+    assert failed(judgement) == ["deterministic"]
+    assert judgement.counterexample is not None and judgement.counterexample.reproducible
 
 
 def test_atomics_allow_other_bits_within_the_bound_but_not_beyond(tmp_path: Path) -> None:

@@ -38,6 +38,14 @@ __global__ void bytes(unsigned char* y) {
   y[threadIdx.x] = s[31 - threadIdx.x];  // bug 7: memory uninitialised
 }
 
+// Nothing reports this one, but in another order of threads the result is another.
+__global__ void local_array(const float* x, float* y, int n) {
+  float v[8];
+  for (int i = 0; i < n; ++i) v[i] = x[i];
+  float sum = 0;
+  for (int i = 0; i < 8; ++i) sum += v[(i + threadIdx.x) % 8];
+  y[threadIdx.x] = sum;
+}
 __global__ void whole_array(const float* x, float* y, int n) {
   __shared__ float s[64];
   s[threadIdx.x] = threadIdx.x < n ? x[threadIdx.x] : 0;
@@ -79,6 +87,8 @@ extern "C" void upskill_entry(int which, void* const* a, cudaStream_t stream) {
       copy<<<1, 64, 0, stream>>>(scratch, y);
       add_to<<<1, 64, 0, stream>>>(x, scratch);
       break;
+    case 14: local_array<<<1, 64, 0, stream>>>(x, y, 7); break;
+    case 15: local_array<<<1, 64, 0, stream>>>(x, y, 8); break;
     case 13: set_then_add<<<1, 64, 0, stream>>>(x, y); break;
   }
   cudaFree(scratch);

@@ -122,10 +122,23 @@ void run_others() {
   __builtin_unreachable();
 }
 
+// A local variable that was never set holds what the thread before left there, which is often the right value. In other
+// orders than the first it holds a NaN, or -1, so that such a kernel gives other bits.
+__attribute__((noinline)) void poison_stack() {
+  char room[2048];
+  std::memset(room, 0xff, sizeof room);
+  asm volatile("" : : "r"(room) : "memory");
+}
+
+void run_thread() {
+  if (configuration.order != Order::forward) poison_stack();
+  launch.thread(launch.arguments);
+}
+
 // The block's first stack: threads one after another, until one of them needs the others.
 void run_in_turn() {
   for (int position = 0;;) {
-    launch.thread(launch.arguments);
+    run_thread();
     if (block.fibers) return;
     if (++position == block.size) leave_block();
     enter(block.thread_at[position]);
@@ -134,7 +147,7 @@ void run_in_turn() {
 
 void fiber_main() {
   if (block.fibers)
-    launch.thread(launch.arguments);
+    run_thread();
   else
     run_in_turn();
   finish_thread();

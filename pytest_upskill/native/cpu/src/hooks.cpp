@@ -103,6 +103,8 @@ struct FillHits {
 
 void check_access(uintptr_t address, size_t size, Access access, uintptr_t pc) { check(address, size, access, pc); }
 
+void poll(uintptr_t address) { count_volatile_read(address); }
+
 void forget_hits() {
   for (Span*& hit : hits) hit = &nowhere;
 }

@@ -11,6 +11,9 @@ namespace upskill::cpu {
 // Reports the access if it is not allowed, and ends the launch if going on would do harm.
 void check_access(uintptr_t address, size_t size, Access access, uintptr_t pc);
 
+// For a read in a loop that waits for another thread: lets that have its turn.
+void poll(uintptr_t address);
+
 // To be called whenever spans change.
 void forget_hits();
 

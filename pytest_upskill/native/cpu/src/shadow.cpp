@@ -110,6 +110,7 @@ struct PendingStore {
   Race race;
   char before[vector_bytes];
   Cell *begin, *end;
+  Cell marks[vector_bytes];  // as they were
 } pending;
 
 const char* verb(Access access) {
@@ -184,6 +185,7 @@ class Marking {
     Cell* const begin = span_.cells + (offset >> span_.cell_shift);
     Cell* const end = begin + (size_ >> span_.cell_shift);
     if (access_ == Access::write && self.fresh_fence && span_.space != Space::shared) access_ = Access::volatile_write;
+    if (may_be_pending()) std::copy(begin, end, pending.marks);
     size_t unwritten = 0;
     for (Cell* cell = begin; cell != end; ++cell) {
       if (reads()) unwritten += is_unwritten(*cell);
@@ -200,6 +202,8 @@ class Marking {
  private:
   bool reads() const { return access_ != Access::write && access_ != Access::volatile_write; }
   bool writes() const { return is_write(access_); }
+
+  bool may_be_pending() const { return writes() && access_ != Access::atomic && size_ <= vector_bytes; }
 
   bool is_unwritten(Cell& cell) {
     if (cell.write.clock >= since_ || (span_.space != Space::shared && cell.write.clock >= span_.born)) return false;
@@ -233,7 +237,7 @@ class Marking {
       doubtful_reads.try_emplace(static_cast<uint32_t>(pc_), race);
     } else if (race.other.access == Access::read && mine_strong) {
       doubtful_reads.try_emplace(other_place, Race{race.other, race.self, race.span, race.address, race.size});
-    } else if (writes() && access_ != Access::atomic && size_ <= vector_bytes) {
+    } else if (may_be_pending()) {
       if (!conflict_) pending.race = race;
       conflict_ = true;
     } else {
@@ -297,7 +301,15 @@ void settle_store() {
   const Race& race = pending.race;
   if (std::memcmp(pending.before, reinterpret_cast<const void*>(race.address), race.size) != 0)
     return report_race(race);
-  for (Cell* cell = pending.begin; cell != pending.end; ++cell) cell->write_thread |= agreed_flag;
+  // It is as if it had not been: what the thread stores here next is held against the same marks.
+  for (Cell *cell = pending.begin, *before = pending.marks; cell != pending.end; ++cell, ++before) {
+    if (is_write(race.other.access)) {
+      *cell = *before;
+      cell->write_thread |= agreed_flag;
+    }
+    cell->read = before->read;
+    cell->other = before->other;
+  }
 }
 
 void attach_cells(Span& span, uintptr_t address, size_t size) {
