@@ -192,14 +192,16 @@ class _Exploration:
         """Put together what was found; shrinks the first failed assertion's example."""
         names = ["runs", *(f"correct[{dtype}]" for dtype in dtypes), "memory", "deterministic", "inputs"]
         broken = any("runs" in tried.faults for tried in self.tried.values())
-        assertions = tuple(self._assertion(name, broken) for name in names)
+        assertions = [self._assertion(name, broken) for name in names]
         counterexample = None
-        for assertion in assertions:
+        for index, assertion in enumerate(assertions):
             failing = self._failing(assertion.name)
             if not assertion.passed and failing:
                 counterexample = self._counterexample(assertion.name, failing[0], shrink)
+                told = self._message(assertion.name, failing, counterexample.message)
+                assertions[index] = Assertion(assertion.name, False, told)
                 break
-        return Judgement(assertions, counterexample, self._inconclusive(dtypes, broken), self._notes())
+        return Judgement(tuple(assertions), counterexample, self._inconclusive(dtypes, broken), self._notes())
 
     def _failing(self, name: str) -> list[Tried]:
         return [tried for tried in self.tried.values() if name in tried.faults]
@@ -207,13 +209,13 @@ class _Exploration:
     def _assertion(self, name: str, broken: bool) -> Assertion:
         failing = self._failing(name)
         if failing:
-            return Assertion(name, False, self._message(name, failing))
+            return Assertion(name, False, self._message(name, failing, failing[0].faults[name].message))
         if broken and name != "runs" and not (name.startswith("correct") and name[8:-1] in self.finished):
             return Assertion(name, False, "not tried to the end: the kernel did not run")
         return Assertion(name, True)
 
-    def _message(self, name: str, failing: list[Tried]) -> str:
-        message = failing[0].faults[name].message
+    def _message(self, name: str, failing: list[Tried], message: str) -> str:
+        """What is wrong on one example, and on how many others."""
         if name == "runs" or not name.startswith("correct"):
             return message
         asked = self._asked(failing[0].example.dtype)
