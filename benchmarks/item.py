@@ -1,4 +1,4 @@
-"""What an item costs: three dtypes of 25 examples each, with a warm build cache. Run: python benchmarks/item.py [CASE ...]
+"""What an item costs: three dtypes of 25 examples each, builds cached. Run: python benchmarks/item.py [CASE ...]
 
 Seconds are the item's own, as the JSON report has them; the first round fills the cache and is not counted.
 """
