@@ -208,6 +208,8 @@ class Answer:
     seconds: float = 0.0
     device_memory: int = 0
     """The most device memory (bytes) that was seen in use during the call, tensors included; 0 where it is unknown."""
+    reached: bool = True
+    """False where the device could not even be made ready for the call, so that the kernel had no part in it."""
 
     @property
     def ran(self) -> bool:
