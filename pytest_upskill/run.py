@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from os.path import relpath
@@ -69,9 +70,10 @@ class Run:
 
     @cached_property
     def machine(self) -> Machine:
-        from pytest_upskill.machine import Machine
+        from pytest_upskill.machine import choose
 
-        return Machine.choose(self.settings.device)
+        settings = self.settings
+        return choose(settings.device, settings.arch, settings.sanitizer, os.environ.get("PYTEST_XDIST_WORKER", ""))
 
     @cached_property
     def pipeline(self) -> Pipeline:
@@ -102,6 +104,8 @@ class Run:
             options.append(f"--upskill-student=files:{label}{relpath(folder, self.settings.invocation_dir)}")
         if self.settings.device != "auto":
             options.append(f"--upskill-device={self.settings.device}")
+        options += [f"--upskill-arch={self.settings.arch}"] if self.settings.arch else []
+        options += ["--upskill-sanitizer"] if self.settings.sanitizer else []
         return options
 
     def kept_replies(self) -> str:

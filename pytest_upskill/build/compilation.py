@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pytest_upskill.build import messages
@@ -40,7 +40,7 @@ class Compiled:
     ok: bool
     message: str = ""
     lasting: bool = True
-    output: str = ""
+    output: str = field(default="", compare=False)
 
 
 _MACHINE_FAULTS = re.compile(

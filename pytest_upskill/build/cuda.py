@@ -85,7 +85,9 @@ class CudaCompiler:
             check_architecture(architecture, toolkit)
         driver = self.prepare()
         script = _script(toolkit, host, self.architectures, driver)
-        key = key_of("cuda", source, entry, script, toolkit.nvcc.version, host.identity, _files_key(), confinement.level)
+        key = key_of(
+            "cuda", source, entry, script, toolkit.nvcc.version, host.identity, _files_key(), confinement.level
+        )
         made = self._cache.get(key, lambda folder: self._make(folder, source, entry, script, driver, confinement))
         return Build(
             library=made.folder / LIBRARY if made.facts["ok"] == "yes" else None,
@@ -105,9 +107,7 @@ class CudaCompiler:
             raise ToolchainError(f"the cuda device's driver does not compile here: {made.facts['message']}")
         return made.folder / _DRIVER
 
-    def _make(
-        self, folder: Path, source: str, entry: str, script: str, driver: Path, confinement: Confinement
-    ) -> Made:
+    def _make(self, folder: Path, source: str, entry: str, script: str, driver: Path, confinement: Confinement) -> Made:
         toolkit, host = find_toolkit(), toolchain.find_compiler()
         with self._cache.scratch() as scratch:
             compiled = compile_confined(
@@ -225,4 +225,3 @@ def _closed(host: toolchain.Compiler, parts: Sequence[str], made: str, shown: st
 
 def _host_environment(host: toolchain.Compiler) -> dict[str, str]:
     return {**ENVIRONMENT, "PATH": f"{host.program.parent}:{ENVIRONMENT['PATH']}"}
-

@@ -85,7 +85,6 @@ class Confinement:
             return limited
         return [self.program, *self.options, *_binds(scratch, readable), "--", *limited]
 
-
     def with_devices(self, devices: Sequence[Path], readable: Sequence[Path]) -> Confinement:
         """The same level, in which some device files are there, and some files or folders may be read."""
         if self.level == "process":

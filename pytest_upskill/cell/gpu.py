@@ -29,11 +29,15 @@ _SYSTEM_LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64")
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What a cell is let at: device files, folders to read, and variables for its environment."""
+    """What a cell is let at: device files, folders to read, and variables for its environment.
+
+    ``prefix`` is a program with options that starts the cell's process and watches it, if any.
+    """
 
     devices: tuple[Path, ...]
     readable: tuple[Path, ...]
     environment: Mapping[str, str]
+    prefix: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +78,7 @@ def nodes(root: Path = Path("/dev")) -> tuple[Path, ...]:
 
 @functools.cache
 def find() -> tuple[Gpu, ...]:
-    """All GPUs that may be used, in the order of CUDA_VISIBLE_DEVICES. Raises ToolchainError that says what is missing."""
+    """All GPUs that may be used, in the order of CUDA_VISIBLE_DEVICES. Raises ToolchainError if there is none."""
     passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     ran = process.run([python(), "-I", "-S", str(PROBE)], environment={**ENVIRONMENT, **passed}, seconds=_SECONDS)
     if ran.timed_out:
@@ -119,8 +123,8 @@ def check_driver(gpu: Gpu, toolkit: str) -> None:
     if gpu.driver[0] < int(toolkit.partition(".")[0]):
         served = ".".join(map(str, gpu.driver))
         raise ToolchainError(
-            f"the driver of {gpu.name} serves CUDA {served} and is older than nvcc {toolkit}; update the driver, or put "
-            f"an nvcc of CUDA {gpu.driver[0]} first (CUDA_HOME)"
+            f"the driver of {gpu.name} serves CUDA {served} and is older than nvcc {toolkit}; update the driver, or "
+            f"put an nvcc of CUDA {gpu.driver[0]} first (CUDA_HOME)"
         )
 
 
@@ -137,5 +141,9 @@ def _explained(error: str) -> str:
             "container with --gpus all and NVIDIA_DRIVER_CAPABILITIES=compute,utility"
         )
     if "NO_DEVICE" in error:
-        return f"the driver sees no GPU: {error}; is CUDA_VISIBLE_DEVICES empty, or the GPU not passed to the container?"
-    return f"the GPU's driver does not work: {error}; see whether nvidia-smi does, and restart the machine after an update"
+        return (
+            f"the driver sees no GPU: {error}; is CUDA_VISIBLE_DEVICES empty, or the GPU not passed to the container?"
+        )
+    return (
+        f"the GPU's driver does not work: {error}; see whether nvidia-smi does, and restart the machine after an update"
+    )

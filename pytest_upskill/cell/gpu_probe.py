@@ -1,7 +1,7 @@
 """Asks the machine's CUDA driver which GPUs there are, and prints what it says as JSON. Stands alone.
 
-Started as ``python -I -S gpu_probe.py``, in a process of its own: a driver, once initialised, does not survive a fork, and
-the process that runs pytest must stay free of it.
+Started as ``python -I -S gpu_probe.py``, in a process of its own: a driver, once initialised, does not survive a
+fork, and the process that runs pytest must stay free of it.
 """
 
 import ctypes
@@ -58,7 +58,7 @@ def check(cuda: ctypes.CDLL, code: int) -> None:
 
 def loaded_from() -> str:
     """Where the loader found the driver's library."""
-    with open("/proc/self/maps") as maps:
+    with open("/proc/self/maps") as maps:  # noqa: PTH123
         return next((line.split()[-1] for line in maps if "/libcuda.so" in line), "")
 
 

@@ -97,8 +97,8 @@ def end(process: subprocess.Popen[bytes]) -> None:
             process.wait(_REAP_SECONDS)
         except subprocess.TimeoutExpired:
             raise CellError(
-                f"process {process.pid} was killed and does not end within {_REAP_SECONDS:g} s; if it used a GPU, look at "
-                "nvidia-smi and at the system's log for an Xid error, and restart the machine"
+                f"process {process.pid} was killed and does not end within {_REAP_SECONDS:g} s; if it used a GPU, look "
+                "at nvidia-smi and at the system's log for an Xid error, and restart the machine"
             ) from None
     if process.stdout is not None:
         process.stdout.close()

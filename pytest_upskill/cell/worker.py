@@ -1,8 +1,8 @@
 """The process in which kernels run. Stands alone: it imports the fewest modules of the standard library, nothing else.
 
-Started as ``python -I -S worker.py CONTROL SHARED MEMORY CPU FILE DEVICE``: two inherited descriptors (a socket that keeps
-the bounds of messages, and the shared memory that tensors travel through), limits (bytes, seconds, bytes), and the
-device, ``cpu`` or ``cuda``. The parent first sends the descriptors of the library that holds the driver and of the
+Started as ``python -I -S worker.py CONTROL SHARED MEMORY CPU FILE DEVICE``: two inherited descriptors (a socket that
+keeps the bounds of messages, and the shared memory that tensors travel through), limits (bytes, seconds, bytes), and
+the device, ``cpu`` or ``cuda``. The parent first sends the descriptors of the library that holds the driver and of the
 kernel's (on a GPU both are one, and one descriptor comes), then one message for each call:
 8 bytes that the answer begins with, 8 bytes that say how much of the shared memory is in use, and the request,
 which only the driver understands. The answer is those 8 bytes, and the driver's lines.

@@ -59,9 +59,7 @@ class Exchange:
 class WorkerProcess:
     """A worker, started without waiting for it. Raises CellError where it cannot be started."""
 
-    def __init__(
-        self, confinement: Confinement, limits: Limits = DEFAULT_LIMITS, gpu: Access | None = None
-    ) -> None:
+    def __init__(self, confinement: Confinement, limits: Limits = DEFAULT_LIMITS, gpu: Access | None = None) -> None:
         """With ``gpu``, the process opens that GPU before it says that it is ready."""
         self._limits = limits
         self._gpu = gpu
@@ -75,6 +73,7 @@ class WorkerProcess:
         argv = [python(), "-I", "-S", str(WORKER), str(theirs.fileno()), str(self._shared)]
         argv += [str(limits.memory), str(limits.cpu_seconds), str(limits.file_size), "cuda" if gpu else "cpu"]
         if gpu is not None:
+            argv = [*gpu.prefix, *argv]
             confinement = confinement.with_devices(gpu.devices, gpu.readable)
         try:
             self._process = process.start(
@@ -180,6 +179,11 @@ class WorkerProcess:
         while self._printed <= self._limits.output_bytes and select.select([output], [], [], 0)[0]:
             if not self._take_output():
                 return
+
+    def printed(self) -> str:
+        """What it printed during the last exchange, so far as it was kept."""
+        self._drain_output()
+        return self._kept.decode("utf-8", "replace")
 
     def end(self) -> None:
         """Ends the process and frees everything; may be called again."""

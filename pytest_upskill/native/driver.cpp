@@ -66,17 +66,17 @@ class Findings {
   std::size_t count_ = 0;
 };
 
-// Device memory of one argument: grows when it must, and keeps its address otherwise.
+// Device memory of one argument: grows when it must, and keeps its address otherwise. A tight one always fits exactly.
 class Slot {
  public:
-  void* base(std::size_t bytes) {
-    const std::size_t needed = bytes + kOffset + 2 * kGuardBytes;
-    if (needed > capacity_) {
+  void* base(std::size_t bytes, std::size_t guard) {
+    const std::size_t needed = bytes + kOffset + 2 * guard;
+    if (needed > capacity_ || (guard == 0 && needed != capacity_)) {
       release();
       check(cudaMalloc(&memory_, needed), "cudaMalloc");
       capacity_ = needed;
     }
-    return static_cast<char*>(memory_) + kGuardBytes + kOffset;
+    return static_cast<char*>(memory_) + guard + kOffset;
   }
 
   void release() {
@@ -96,7 +96,8 @@ class Slot {
 
 struct Tensor {
   const RequestArgument* argument;
-  char* front;  // start of the guard before it
+  std::size_t guard;  // bytes of the band behind it
+  char* front;        // start of the guard before it
   char* base;
   char* host;
 
@@ -132,7 +133,7 @@ void fill(char* device, std::size_t bytes, const std::vector<char>& pattern) {
 
 void prepare(const Tensor& tensor, const std::vector<char>& pattern) {
   fill(tensor.front, tensor.front_bytes(), pattern);
-  fill(tensor.base + tensor.bytes(), kGuardBytes, pattern);
+  fill(tensor.base + tensor.bytes(), tensor.guard, pattern);
   if (tensor.argument->role == kOutput) {
     fill(tensor.base, tensor.bytes(), pattern);
   } else if (tensor.bytes() > 0) {
@@ -188,7 +189,7 @@ void check_guards(const Tensor& tensor, const std::vector<char>& pattern, Findin
                  std::to_string(before.count) + " bytes before the start of " + quoted(tensor) +
                      " were overwritten, the nearest " + elements(tensor, distance) + " element(s) before it");
   }
-  const Difference after = compare(tensor.base + tensor.bytes(), pattern.data(), kGuardBytes);
+  const Difference after = compare(tensor.base + tensor.bytes(), pattern.data(), tensor.guard);
   if (after.count > 0) {
     findings.add("memory", "guard",
                  std::to_string(after.count) + " bytes after the end of " + quoted(tensor) +
@@ -231,6 +232,7 @@ bool launch(Entry entry, int instantiation, void* const* arguments, Findings& fi
 
 std::vector<Tensor> place(const RequestHeader& header, const RequestArgument* arguments, char* shared,
                           std::vector<void*>& pointers) {
+  const std::size_t guard = (header.checks & kTight) != 0 ? 0 : kGuardBytes;
   std::vector<Tensor> tensors;
   if (slots.size() < header.count) {
     slots.resize(header.count);
@@ -242,8 +244,8 @@ std::vector<Tensor> place(const RequestHeader& header, const RequestArgument* ar
       pointers.push_back(host);
       continue;
     }
-    char* base = static_cast<char*>(slots[i].base(argument.bytes));
-    tensors.push_back({&argument, static_cast<char*>(slots[i].memory()), base, host});
+    char* base = static_cast<char*>(slots[i].base(argument.bytes, guard));
+    tensors.push_back({&argument, guard, static_cast<char*>(slots[i].memory()), base, host});
     pointers.push_back(base);
   }
   return tensors;
@@ -322,7 +324,7 @@ void call(Entry entry, char* shared, const RequestHeader& header, const RequestA
   }
   check(cudaDeviceSynchronize(), "cudaDeviceSynchronize before the launch");
   upskill_clear_reports();
-  upskill_configure(static_cast<int>(header.order), header.seed, static_cast<int>(header.checks));
+  upskill_configure(static_cast<int>(header.order), header.seed, static_cast<int>(header.checks & ~kTight));
   const std::size_t before = free_memory();
   course.launched = true;
   bool sound = launch(entry, static_cast<int>(header.instantiation), pointers.data(), findings);

@@ -13,6 +13,9 @@
 
 namespace upskill {
 
+// Tensors end where their allocations end, without guard bands: for a tool that watches allocations.
+constexpr std::uint32_t kTight = 0x80000000;
+
 enum Role : std::uint32_t { kInput = 0, kOutput = 1, kInplace = 2, kScalar = 3 };
 
 struct RequestHeader {

@@ -1,1 +1,1 @@
-"""What a kernel's library for a GPU is made of beside the kernel: device.h for real hardware, and the linker's exports."""
+"""What a library for a GPU is made of beside the kernel: device.h for real hardware, and the linker's exports."""
