@@ -191,8 +191,9 @@ def _script(toolkit: Toolkit, host: toolchain.Compiler, architectures: Sequence[
     link_line = shlex.join([*link, str(toolkit.libraries / "libcudart_static.a"), "-ldl", "-lrt", "-lpthread"])
     return (
         f"{compile_line} >messages 2>&1; status=$?\n"
-        "c++filt <messages || cat messages\n"
-        f"[ $status -eq 0 ] && {hide_line} && {link_line}"
+        "{ c++filt <messages || cat messages; } >readable\n"
+        "[ $status -eq 0 ] || { cat readable; exit 1; }\n"
+        f"{hide_line} && {link_line} && cat readable"
     )
 
 

@@ -132,7 +132,7 @@ class Cell:
         """A GPU orders threads by itself: a call in three finds it busy with something else. Bits must not show it."""
         assert self._gpu is not None
         loaded = order.kind or (1 if self._calls % 3 == 2 else 0)
-        return replace(order, kind=loaded, checks=_TIGHT if self._gpu.prefix else order.checks)
+        return replace(order, kind=loaded, checks=order.checks | (_TIGHT if self._gpu.prefix else 0))
 
     def _ready(self, size: int) -> WorkerProcess:
         self.start()
