@@ -1,5 +1,5 @@
-"""What a kernel's build costs: for the cpu device with a warm precompiled header, nvcc's check, both at once, a hit; and
-for the cuda device (no GPU is needed), beside what PyTorch's ``load_inline`` compiles for the same kernel.
+"""What a kernel's build costs: for the cpu device with a warm precompiled header, nvcc's check, both at once, a hit;
+and for the cuda device (no GPU is needed), beside what PyTorch's ``load_inline`` compiles for the same kernel.
 
 Run: python benchmarks/build.py. Sources differ by a comment, so that each one is really compiled; the ways take turns
 (A B C A B C ...), and the first round is a warm-up. Medians, and the ratio of "both at once" to one after the other.
@@ -9,6 +9,7 @@ of it. A unit that does not compile on this machine is said so.
 
 from __future__ import annotations
 
+import re
 import statistics
 import subprocess
 import sys
@@ -167,7 +168,7 @@ def against_load_inline(ours: float, folder: Path) -> None:
 
 
 def torch_needs_20(version: str) -> bool:
-    return tuple(int(part) for part in version.split("+")[0].split(".")[:2]) >= (2, 12)
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:2]) >= (2, 12)
 
 
 def timed(way: Callable[[str], None], source: str) -> float:

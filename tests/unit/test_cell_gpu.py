@@ -228,14 +228,6 @@ def test_scratch_memory_over_the_limit_is_found() -> None:
     assert "more than the limit of 8 MiB" in beyond.findings[0].message
 
 
-def test_a_host_thread_that_goes_on_working_is_found() -> None:
-    body = "std::thread([out] { for (volatile int64_t i = 0;; i = i + 1) out[0] = i; }).detach(); usleep(2000);"
-    before = "#include <thread>\n#include <unistd.h>\n"
-    with cell_of(probe(body, before)) as cell:
-        answer = cell.call(probe_call(1))
-    assert "late-write" in [finding.kind for finding in answer.findings]
-
-
 def test_output_of_many_chunks_is_poisoned_to_its_end() -> None:
     count = (3 << 16) // 8 + 5
     with cell_of(probe("")) as cell:
