@@ -36,6 +36,11 @@ class CudaMachine:
     sanitizer: Sanitizer | None = None
     largest: int = 1 << 22
 
+    @property
+    def _scratch(self) -> int:
+        """Bytes that a launcher may take beside its tensors."""
+        return self.gpu.memory // 2
+
     def describe(self) -> str:
         """One line for the header: the device, and who compiles for it."""
         watched = f"; {self.sanitizer.describe()}" if self.sanitizer else ""
@@ -50,6 +55,7 @@ class CudaMachine:
             "cores": os.cpu_count(),
             "gpu": self.gpu.name,
             "gpu_memory": self.gpu.memory,
+            "gpu_memory_limit": self._scratch,
             "architecture": ", ".join(self.compiler.architectures),
             "driver": ".".join(map(str, self.gpu.driver)),
             "nvcc": self.compiler.describe(),
@@ -64,7 +70,7 @@ class CudaMachine:
     def cell(self, library: Path, signature: Signature, timeout: float) -> Cell:
         """A cell at the GPU; ``timeout`` in seconds for each call. compute-sanitizer gets more of them."""
         seconds = timeout * (self.sanitizer.slowdown if self.sanitizer else 1)
-        limits = Limits(seconds=seconds, memory=_MEMORY, file_size=256 << 20, scratch_memory=self.gpu.memory // 2)
+        limits = Limits(seconds=seconds, memory=_MEMORY, file_size=256 << 20, scratch_memory=self._scratch)
         access = self.gpu.access()
         if self.sanitizer:
             access = self.sanitizer.around(access)

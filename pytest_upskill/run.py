@@ -38,8 +38,10 @@ class Nobody(Student):
 class Run:
     """What collection, items and the controller share. ``seed`` is the session's, from the header."""
 
-    def __init__(self, settings: Settings, seed: int, hook: pluggy.HookRelay) -> None:
+    def __init__(self, settings: Settings, seed: int, hook: pluggy.HookRelay, device: str = "") -> None:
+        """``device`` is the one that the controller took, for a worker: all of them judge on the same."""
         self.settings = settings
+        self._device = device or settings.device
         self.seed = seed
         self._hook = hook
         self._configs: dict[str, StudentConfig] = {}
@@ -73,7 +75,7 @@ class Run:
         from pytest_upskill.machine import choose
 
         settings = self.settings
-        return choose(settings.device, settings.arch, settings.sanitizer, os.environ.get("PYTEST_XDIST_WORKER", ""))
+        return choose(self._device, settings.arch, settings.sanitizer, os.environ.get("PYTEST_XDIST_WORKER", ""))
 
     @cached_property
     def pipeline(self) -> Pipeline:
