@@ -151,8 +151,9 @@ class Pipeline:
             return _outcome(task, verdict, prepared)
         signature = self._signature(case)
         started = time.perf_counter()
-        judgement = self._judge(task, case, signature, prepared)
-        return _kernel_outcome(task, case, prepared, judgement, self._further(case, prepared), _since(started))
+        judgement, memory = self._judge(task, case, signature, prepared)
+        outcome = _kernel_outcome(task, case, prepared, judgement, self._further(case, prepared), _since(started))
+        return replace(outcome, device_memory=memory or None) if self._machine.device == "cuda" else outcome
 
     def _further(self, case: Case, prepared: Prepared) -> tuple[Assertion, ...]:
         if self._more_assertions is None:
@@ -212,15 +213,25 @@ class Pipeline:
 
     # ------------------------------------------------------------------------------------- judging
 
-    def _judge(self, task: Task, case: Case, signature: Signature, prepared: Prepared) -> Judgement | None:
+    def _judge(self, task: Task, case: Case, signature: Signature, prepared: Prepared) -> tuple[Judgement | None, int]:
+        """What the oracle found, and the most device memory (bytes) that a call used."""
         if prepared.build is None or prepared.build.library is None:
-            return None
+            return None, 0
         from pytest_upskill.oracle.draw import parse_example
         from pytest_upskill.oracle.explore import explore
 
         only = parse_example(task.example, case) if task.example else None
         with self._machine.cell(prepared.build.library, signature, self._limits.timeout) as cell:
-            return explore(case, signature, cell.call, seed=task.seed, examples=task.examples, only=only)
+            judgement = explore(
+                case,
+                signature,
+                cell.call,
+                seed=task.seed,
+                examples=task.examples,
+                only=only,
+                largest=self._machine.largest,
+            )
+            return judgement, cell.device_memory
 
 
 # --------------------------------------------------------------------------------------------- outcomes
@@ -270,6 +281,7 @@ def _kernel_outcome(
             reply=prepared.reply.seconds, build=prepared.build.seconds if prepared.build else 0.0, run=run_seconds
         ),
         source=kernel.source if kernel else None,
+        kernels=prepared.build.kernels if prepared.build else (),
         replay=_with_example(task, verdict.counterexample),
         notes=_notes(case, prepared, judgement),
     )

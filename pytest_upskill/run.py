@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from os.path import relpath
@@ -37,8 +38,10 @@ class Nobody(Student):
 class Run:
     """What collection, items and the controller share. ``seed`` is the session's, from the header."""
 
-    def __init__(self, settings: Settings, seed: int, hook: pluggy.HookRelay) -> None:
+    def __init__(self, settings: Settings, seed: int, hook: pluggy.HookRelay, device: str = "") -> None:
+        """``device`` is the one that the controller took, for a worker: all of them judge on the same."""
         self.settings = settings
+        self._device = device or settings.device
         self.seed = seed
         self._hook = hook
         self._configs: dict[str, StudentConfig] = {}
@@ -69,9 +72,10 @@ class Run:
 
     @cached_property
     def machine(self) -> Machine:
-        from pytest_upskill.machine import Machine
+        from pytest_upskill.machine import choose
 
-        return Machine.choose(self.settings.device)
+        settings = self.settings
+        return choose(self._device, settings.arch, settings.sanitizer, os.environ.get("PYTEST_XDIST_WORKER", ""))
 
     @cached_property
     def pipeline(self) -> Pipeline:
@@ -102,6 +106,8 @@ class Run:
             options.append(f"--upskill-student=files:{label}{relpath(folder, self.settings.invocation_dir)}")
         if self.settings.device != "auto":
             options.append(f"--upskill-device={self.settings.device}")
+        options += [f"--upskill-arch={self.settings.arch}"] if self.settings.arch else []
+        options += ["--upskill-sanitizer"] if self.settings.sanitizer else []
         return options
 
     def kept_replies(self) -> str:

@@ -30,6 +30,7 @@ NOTHING_DECIDED = 7
 """Exit status where skill items ran and none was decided."""
 
 _SEED = "upskill_seed"
+_DEVICE = "upskill_device"
 _WORD = {VerdictKind.INCONCLUSIVE: "?", VerdictKind.BUDGET_STOPPED: "$"}
 
 
@@ -39,7 +40,8 @@ def start(config: pytest.Config) -> None:
     try:
         settings = settings_room.read(config)
         seed = worker_input[_SEED] if worker_input else settings.seed
-        run = Run(settings, draw_seed() if seed is None else seed, config.hook)
+        device = worker_input[_DEVICE] if worker_input else ""
+        run = Run(settings, draw_seed() if seed is None else seed, config.hook, device)
         if worker_input is None:
             for name in run.student_names:
                 run.student(name)
@@ -117,8 +119,9 @@ class Controller:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        """An xdist hook: workers draw from the controller's seed."""
+        """An xdist hook: workers draw from the controller's seed, and judge on its device."""
         node.workerinput[_SEED] = self.run.seed
+        node.workerinput[_DEVICE] = "" if self.run.settings.prompts else self.run.machine.device
 
     def pytest_report_teststatus(
         self, report: pytest.TestReport

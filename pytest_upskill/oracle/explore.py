@@ -15,6 +15,7 @@ import hypothesis
 from pytest_upskill.case import Case
 from pytest_upskill.errors import UpskillError
 from pytest_upskill.oracle import search
+from pytest_upskill.oracle.draw import LARGEST
 from pytest_upskill.oracle.draw import examples as example_strategy
 from pytest_upskill.oracle.golden import smallest_example
 from pytest_upskill.oracle.isolation import isolated
@@ -53,16 +54,24 @@ class _Kept:
 
 
 def explore(
-    case: Case, signature: Signature, run: Run, *, seed: int, examples: int | None, only: Example | None
+    case: Case,
+    signature: Signature,
+    run: Run,
+    *,
+    seed: int,
+    examples: int | None,
+    only: Example | None,
+    largest: int = LARGEST,
 ) -> Judgement:
     """Judge the kernel behind ``run``: assertions ``runs``, ``correct[...]``, ``memory``, ``deterministic``,
     ``inputs``.
 
     ``examples`` of each dtype (the case's own number, or 25); with ``only``, that one example and its repeat. The
-    same seed asks the same examples. Raises CaseError where the case is at fault, and whatever ``run`` raises.
+    same seed asks the same examples. ``largest`` is how many elements large examples may have. Raises CaseError
+    where the case is at fault, and whatever ``run`` raises.
     """
     with isolated():
-        exploration = _Exploration(case, signature, run, seed)
+        exploration = _Exploration(case, signature, run, seed, largest)
         if only is not None:
             exploration.try_only(only)
             return exploration.judgement((only.dtype,), shrink=False)
@@ -71,8 +80,8 @@ def explore(
 
 
 class _Exploration:
-    def __init__(self, case: Case, signature: Signature, run: Run, seed: int) -> None:
-        self.case, self.run, self.seed = case, run, seed
+    def __init__(self, case: Case, signature: Signature, run: Run, seed: int, largest: int) -> None:
+        self.case, self.run, self.seed, self.largest = case, run, seed, largest
         self.preparation = Preparation(case, signature)
         self.tried: dict[str, Tried] = {}
         self.given_up: dict[str, str] = {}
@@ -117,7 +126,7 @@ class _Exploration:
             self._try(example, Lot(dtype, 0, 0, large=False))
 
     def strategy(self, lot: Lot) -> Any:
-        return example_strategy(self.case, self.preparation.outputs, lot.dtype, large=lot.large)
+        return example_strategy(self.case, self.preparation.outputs, lot.dtype, large=lot.large, largest=self.largest)
 
     def _visit(self, example: Example, lot: Lot) -> None:
         if str(example) in self._earlier:
