@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pluggy
 
 from pytest_upskill.errors import StudentError
-from pytest_upskill.settings import PROMPTS_STUDENT, Settings
+from pytest_upskill.settings import DEFAULT_TIMEOUT, PROMPTS_STUDENT, Settings
 from pytest_upskill.students import registry
 from pytest_upskill.students.base import Student, StudentConfig
 from pytest_upskill.students.layout import HOME, replies_folder
@@ -62,6 +62,10 @@ class Run:
     def student_names(self) -> tuple[str, ...]:
         return tuple(self._configs)
 
+    def config(self, name: str) -> StudentConfig:
+        """The configuration of the student of that name."""
+        return self._configs[name]
+
     def student(self, name: str) -> Student:
         """The student of that name, created on first use, by a plugin's hook or by the registry."""
         if name not in self._students:
@@ -79,12 +83,12 @@ class Run:
 
     @cached_property
     def pipeline(self) -> Pipeline:
-        from pytest_upskill.pipeline import Limits, Pipeline
+        from pytest_upskill.pipeline import Pipeline
 
         return Pipeline(
-            machine=self.machine,
+            machine=lambda: self.machine,
             student=self.student,
-            limits=Limits(self.settings.timeout),
+            timeout=self.settings.timeout,
             rootdir=self.settings.rootdir,
             prompts=self.settings.prompts,
             more_assertions=self._more_assertions,
@@ -94,7 +98,7 @@ class Run:
         for assertions in self._hook.pytest_upskill_assertions(case=case, reply=reply, kernel=kernel):
             yield from assertions
 
-    def replay_options(self, student: str | None) -> list[str]:
+    def replay_options(self, student: str | None, trial: int) -> list[str]:
         """Options with which an item is judged again on the reply that was kept, without asking anyone."""
         config = self._configs.get(student or "")
         options = []
@@ -104,6 +108,8 @@ class Run:
             folder = config.options.get("folder") or replies_folder(self.settings.rootdir, config.name)
             label = "" if config.name == "files" else f"{config.name}="
             options.append(f"--upskill-student=files:{label}{relpath(folder, self.settings.invocation_dir)}")
+        options += [f"--upskill-trials={trial}"] if trial > 1 else []
+        options += [f"--upskill-timeout={self.settings.timeout:g}"] if self.settings.timeout != DEFAULT_TIMEOUT else []
         if self.settings.device != "auto":
             options.append(f"--upskill-device={self.settings.device}")
         options += [f"--upskill-arch={self.settings.arch}"] if self.settings.arch else []

@@ -71,6 +71,18 @@ def _arms(text: str) -> tuple[str, ...]:
             continue
         if arm not in ("skill", "baseline", "placebo"):
             raise ValueError(f"unknown arm {arm!r}; accepted: skill, baseline, placebo, previous:REVISION")
+    return _with_names_of_their_own(arms)
+
+
+def _with_names_of_their_own(arms: tuple[str, ...]) -> tuple[str, ...]:
+    from pytest_upskill.arms import slug
+
+    named: dict[str, str] = {}
+    for arm in arms:
+        if named.setdefault(slug(arm), arm) != arm:
+            raise ValueError(
+                f"arms {named[slug(arm)]!r} and {arm!r} would both be called {slug(arm)!r}; name one of them"
+            )
     return arms
 
 

@@ -23,7 +23,7 @@ from pytest_upskill.oracle.judge import first_difference, judge, number
 from pytest_upskill.oracle.prepare import OFF, GivenUp, Preparation, Prepared
 from pytest_upskill.oracle.search import Lot, Stop
 from pytest_upskill.oracle.shrink import Fault, Shrinking, Tried, elements_of
-from pytest_upskill.records import Answer, Assertion, Call, Counterexample, Example
+from pytest_upskill.records import Answer, Assertion, Call, Counterexample, Example, Finding
 from pytest_upskill.signature import Signature
 
 EXAMPLES = 25
@@ -162,12 +162,19 @@ class _Exploration:
     def _faults(self, prepared: Prepared, answer: Answer) -> dict[str, Fault]:
         faults: dict[str, Fault] = {}
         for finding in answer.findings:
-            faults.setdefault(finding.assertion, Fault(finding.message, finding.kind, line=finding.line))
+            faults.setdefault(finding.assertion, Fault(_placed(finding), finding.kind, line=finding.line))
+        memory = faults.get("memory")
+        if memory is not None and "runs" in faults and faults["runs"].line is None:
+            broken = faults["runs"]
+            faults["runs"] = Fault(f"{broken.message}; {memory.message}", broken.kind, line=memory.line)
         if answer.ran:
             mismatch = judge(prepared.expected, answer.outputs)
             if mismatch is not None:
                 name = f"correct[{prepared.example.dtype}]"
-                faults[name] = Fault(mismatch.message, worst=mismatch.worst if mismatch.expected is not None else None)
+                worst = mismatch.worst if mismatch.expected is not None else None
+                faults[name] = Fault(mismatch.message, worst=worst)
+                if memory is not None:  # the likelier cause of wrong values than whatever they look like
+                    faults[name] = Fault(memory.message, worst=worst, line=memory.line)
         return faults
 
     def _stop_if_broken(self, tried: Tried) -> None:
@@ -278,6 +285,10 @@ class _Exploration:
             fault = _difference(prepared, kept, second.outputs) if second.ran else None
             faults.update({name: fault} if fault is not None else {})
         return Tried(prepared.example, None, -1, elements_of(prepared.call), faults)
+
+
+def _placed(finding: Finding) -> str:
+    return finding.message if finding.line is None else f"kernel.cu:{finding.line}: {finding.message}"
 
 
 def _described(name: str, tried: Tried, *, reproducible: bool) -> Counterexample:
