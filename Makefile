@@ -13,14 +13,14 @@ unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help demo test every-architecture gpu-check lint format bench clean
 
 help:
-	@echo "make demo     judge every case's own solution on the cpu device, and show the summary"
-	@echo "make test     lint, types and all tests"
-	@echo "make every-architecture  compile all right kernels for sm_80, sm_90 and sm_100 (minutes; needs nvcc, no GPU)"
-	@echo "make gpu-check  all that needs a GPU, in the environment of PYTHON; WHEELS=DIR brings missing packages"
-	@echo "make lint     ruff, mypy and clang-format, changing nothing"
-	@echo "make format   format Python and C++"
-	@echo "make bench    the benchmarks, as ratios where that can be"
-	@echo "make clean    remove the virtual environment and caches"
+	@echo "make demo                 judge every case's own solution on the cpu device, and show the summary"
+	@echo "make test                 lint, types and all tests"
+	@echo "make every-architecture   compile all right kernels for sm_80, sm_90 and sm_100 (minutes; needs nvcc, no GPU)"
+	@echo "make gpu-check            all that needs a GPU, in the environment of PYTHON; WHEELS=DIR brings missing packages"
+	@echo "make lint                 ruff, mypy and clang-format, changing nothing"
+	@echo "make format               format Python and C++"
+	@echo "make bench                the benchmarks, as ratios where that can be"
+	@echo "make clean                remove the virtual environment and caches"
 
 $(STAMP): pyproject.toml constraints.txt tools/setup.sh
 	sh tools/setup.sh "$(PYTHON)" "$(VENV)"
