@@ -10,15 +10,17 @@ WORKERS ?= 2
 # Tests start many processes: without bytecode on disk each of them would compile everything again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test lint format bench clean
+.PHONY: help demo test every-architecture gpu-check lint format bench clean
 
 help:
-	@echo "make demo     judge every case's own solution on the cpu device, and show the summary"
-	@echo "make test     lint, types and all tests"
-	@echo "make lint     ruff, mypy and clang-format, changing nothing"
-	@echo "make format   format Python and C++"
-	@echo "make bench    the benchmarks, as ratios where that can be"
-	@echo "make clean    remove the virtual environment and caches"
+	@echo "make demo                 judge every case's own solution on the cpu device, and show the summary"
+	@echo "make test                 lint, types and all tests"
+	@echo "make every-architecture   compile all right kernels for sm_80, sm_90 and sm_100 (minutes; needs nvcc, no GPU)"
+	@echo "make gpu-check            all that needs a GPU, in the environment of PYTHON; WHEELS=DIR brings missing packages"
+	@echo "make lint                 ruff, mypy and clang-format, changing nothing"
+	@echo "make format               format Python and C++"
+	@echo "make bench                the benchmarks, as ratios where that can be"
+	@echo "make clean                remove the virtual environment and caches"
 
 $(STAMP): pyproject.toml constraints.txt tools/setup.sh
 	sh tools/setup.sh "$(PYTHON)" "$(VENV)"
@@ -29,6 +31,13 @@ demo: $(STAMP)
 
 test: $(STAMP) lint
 	$(BIN)/pytest -n $(WORKERS)
+
+every-architecture: $(STAMP)
+	$(BIN)/pytest -n $(WORKERS) -m every_architecture
+
+# Where GPUs are, PyTorch is there already and no package registry may be in reach: nothing is installed.
+gpu-check:
+	"$(PYTHON)" tools/gpu_check.py $(if $(WHEELS),--wheels "$(WHEELS)")
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

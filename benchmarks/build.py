@@ -1,12 +1,19 @@
-"""What a kernel's build costs: for the cpu device with a warm precompiled header, nvcc's check, both at once, a hit.
+"""What a kernel's build costs: for the cpu device with a warm precompiled header, nvcc's check, both at once, a hit;
+and for the cuda device (no GPU is needed), beside what PyTorch's ``load_inline`` compiles for the same kernel.
 
 Run: python benchmarks/build.py. Sources differ by a comment, so that each one is really compiled; the ways take turns
 (A B C A B C ...), and the first round is a warm-up. Medians, and the ratio of "both at once" to one after the other.
+``--load-inline`` compiles the two units of ``load_inline`` as well, which takes minutes: PyTorch's own headers are most
+of it. A unit that does not compile on this machine is said so.
 """
 
 from __future__ import annotations
 
+import re
 import statistics
+import subprocess
+import sys
+import sysconfig
 import tempfile
 import time
 import uuid
@@ -15,8 +22,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from pytest_upskill.build.cache import Cache
+from pytest_upskill.build.cuda import CudaCompiler
 from pytest_upskill.build.host import HostCompiler
-from pytest_upskill.build.nvcc import NvccCheck
+from pytest_upskill.build.nvcc import NvccCheck, find_nvcc
+from pytest_upskill.build.toolchain import find_compiler
 from pytest_upskill.cell.confine import strongest
 from pytest_upskill.signature import Parameter, Signature, entry_source
 
@@ -83,13 +92,25 @@ def main() -> None:
             def both(source: str) -> None:
                 list(pool.map(lambda way: way(source), (build, check)))
 
-            measure({"host": build, "nvcc": check, "both at once": both})
+            seconds = measure({"host": build, "nvcc": check, "both at once": both})
+            print(f"at once, against in sequence: {seconds['both at once'] / (seconds['host'] + seconds['nvcc']):.2f}")
+        if find_nvcc() is not None:
+            cuda = CudaCompiler(["sm_90"], cache)
+            cuda.prepare()
+
+            def library(source: str) -> None:
+                made = cuda.build(source, entry, confinement=confinement)
+                assert made.ok, made.message
+
+            ours = measure({"cuda, library": library})["cuda, library"]
+            if "--load-inline" in sys.argv:
+                against_load_inline(ours, Path(folder))
         build(SOURCE)
         hits = [timed(build, SOURCE) for _ in range(ROUNDS)]
         print(f"{'hit in the cache':<18}{1e3 * statistics.median(hits):8.1f} ms")
 
 
-def measure(ways: dict[str, Callable[[str], None]]) -> None:
+def measure(ways: dict[str, Callable[[str], None]]) -> dict[str, float]:
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(ROUNDS + 1):
         for name, way in ways.items():
@@ -97,7 +118,57 @@ def measure(ways: dict[str, Callable[[str], None]]) -> None:
     medians = {name: statistics.median(values[1:]) for name, values in seconds.items()}
     for name, median in medians.items():
         print(f"{name:<18}{1e3 * median:8.1f} ms")
-    print(f"at once, against in sequence: {medians['both at once'] / (medians['host'] + medians['nvcc']):.2f}")
+    return medians
+
+
+LOAD_INLINE = {
+    "main.cpp": """#include <torch/extension.h>
+torch::Tensor rms(torch::Tensor x, torch::Tensor weight, double eps);
+PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) { m.def("rms", &rms); }
+""",
+    "cuda.cu": f"""#include <torch/types.h>
+#include <cuda.h>
+{SOURCE}
+torch::Tensor rms(torch::Tensor x, torch::Tensor weight, double eps) {{
+  auto out = torch::empty_like(x);
+  rms_norm(out.data_ptr<float>(), x.data_ptr<float>(), weight.data_ptr<float>(), (float)eps, x.size(0), x.size(1), 0);
+  return out;
+}}
+""",
+}
+"""The two units that load_inline makes of a kernel, a function around it, and their declaration."""
+
+
+def against_load_inline(ours: float, folder: Path) -> None:
+    """Each unit once: they take so long that chance has no part in it. load_inline compiles the two side by side."""
+    import torch
+
+    include = Path(torch.__file__).parent / "include"
+    options = [f"-I{include}", f"-I{include}/torch/csrc/api/include", f"-I{sysconfig.get_paths()['include']}", "-O2"]
+    options += ["-DTORCH_EXTENSION_NAME=upskill", f"-std=c++{20 if torch_needs_20(torch.__version__) else 17}", "-c"]
+    nvcc = find_nvcc()
+    assert nvcc is not None
+    compilers = {
+        "main.cpp": [str(find_compiler().program), "-fPIC"],
+        "cuda.cu": [str(nvcc.program), "-arch=sm_90", "-Xcompiler=-fPIC", "-w"],
+    }
+    seconds = []
+    for name, text in LOAD_INLINE.items():
+        (folder / name).write_text(text, encoding="utf-8")
+        started = time.perf_counter()
+        command = [*compilers[name], *options, str(folder / name), "-o", str(folder / f"{name}.o")]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        spent = time.perf_counter() - started
+        failure = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr[:100])
+        said = f"{spent:8.1f} s" if done.returncode == 0 else f"does not compile here: {failure}"
+        print(f"load_inline, {name:<10} {said}")
+        seconds += [spent] if done.returncode == 0 else []
+    if seconds:
+        print(f"our library, against the slowest unit of load_inline: 1:{max(seconds) / ours:.0f}")
+
+
+def torch_needs_20(version: str) -> bool:
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:2]) >= (2, 12)
 
 
 def timed(way: Callable[[str], None], source: str) -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -33,17 +34,22 @@ def guidance(arm: str, skill_path: Path) -> str | None:
     if arm == "baseline":
         return None
     if arm.startswith("previous:"):
-        return _skill_text(_at_revision(skill_path, arm.partition(":")[2]))
-    text = _skill_text(load_skill(skill_path))
+        revision = arm.partition(":")[2]
+        skill = parse_skill(_git(skill_path, revision, "show", f"{revision}:./{skill_path.name}"), skill_path)
+        files = _git(skill_path, revision, "ls-tree", "--name-only", revision, "references/").splitlines()
+        return _skill_text(skill, files)
+    folder = skill_path.parent
+    files = sorted(path.relative_to(folder).as_posix() for path in folder.glob("references/*.md"))
+    text = _skill_text(load_skill(skill_path), files)
     return _placebo(len(text)) if arm == "placebo" else text
 
 
-def _skill_text(skill: Skill) -> str:
+def _skill_text(skill: Skill, files: Sequence[str]) -> str:
     """The body, and the names of its references: what an agent has in sight once it has opened the skill."""
-    references = sorted((skill.folder / "references").glob("*.md"))
+    references = [name for name in files if name.endswith(".md")]
     if not references:
         return skill.body
-    named = "\n".join(f"- references/{path.name}" for path in references)
+    named = "\n".join(f"- {name}" for name in references)
     return f"{skill.body.rstrip()}\n\nFurther files of this skill, not shown here:\n{named}\n"
 
 
@@ -52,8 +58,9 @@ def _placebo(length: int) -> str:
     return (text * (length // len(text) + 1))[:length]
 
 
-def _at_revision(skill_path: Path, revision: str) -> Skill:
-    command = ["git", "-C", str(skill_path.parent), "show", f"{revision}:./{skill_path.name}"]
+def _git(skill_path: Path, revision: str, *words: str) -> str:
+    """What git prints of the skill's folder at a revision."""
+    command = ["git", "-C", str(skill_path.parent), *words]
     try:
         shown = subprocess.run(command, capture_output=True, check=False)
     except FileNotFoundError:
@@ -65,4 +72,4 @@ def _at_revision(skill_path: Path, revision: str) -> Skill:
             f"({reason[0] if reason else 'no reason given'}); name a revision that holds it",
             skill_path,
         )
-    return parse_skill(shown.stdout.decode("utf-8", errors="replace"), skill_path)
+    return shown.stdout.decode("utf-8", errors="replace")

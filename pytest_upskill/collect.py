@@ -81,10 +81,26 @@ class SkillFile(pytest.File):
                 task = self._task(ItemKind.BROKEN_CASE, None, None, None, 1, path.stem)
                 yield self._item(path.stem, task, problem=str(error))
         wanted = {student: self._arms_of(student, cases) for student in self.run.student_names}
+        self._warn_of_gaps(cases, wanted)
         for case in cases:
             for student, student_arms in wanted.items():
                 if self.run.student(student).can_answer(case):
                     yield from self._items_of(case, student, student_arms)
+
+    def _warn_of_gaps(self, cases: list[Case], wanted: dict[str, list[str]]) -> None:
+        """What is left out is said, lest a slip look like success."""
+        for student, possible in wanted.items():
+            if cases and not possible and "folder" in self.run.config(student).options:
+                folder = self.run.config(student).options["folder"]
+                self.warn(
+                    UpskillWarning(
+                        f"student {student!r} has no reply for skill {self.skill!r}: expected "
+                        f"{folder}/{self.skill}/<case>.<arm>.md, with an arm of {', '.join(self.run.settings.arms)}"
+                    )
+                )
+        unsolved = [case.name for case in cases if case.kind == "kernel" and case.solution is None]
+        if "golden" in wanted and unsolved:
+            self.warn(UpskillWarning(f"no '## Solution', so not checked: {', '.join(unsolved)}"))
 
     def _arms_of(self, student: str, cases: list[Case]) -> list[str]:
         """The arms that this student can be asked in; students know an arm by its slug."""
@@ -123,13 +139,13 @@ class SkillFile(pytest.File):
             seed=item_seed(self.run.seed, item_id),
             examples=settings.examples,
             example=settings.example,
-            replay=self._replay(name, student),
+            replay=self._replay(name, student, trial),
         )
 
-    def _replay(self, name: str, student: str | None) -> str:
+    def _replay(self, name: str, student: str | None, trial: int) -> str:
         """The command that runs an item again from the folder where pytest was called, without asking anyone."""
         target = f"{relpath(self.skill_path, self.run.settings.invocation_dir)}::{name}"
-        return shlex.join(["pytest", target, *self.run.replay_options(student)])
+        return shlex.join(["pytest", target, *self.run.replay_options(student, trial)])
 
     def _item(self, name: str, task: Task, problem: str | None = None) -> UpskillItem:
         nodeid = f"{self.nodeid}::{name}"
@@ -174,15 +190,24 @@ class UpskillItem(pytest.Item):
 
     def setup(self) -> None:
         if self.problem is not None:
-            self.outcome = _broken(self.task, self.problem)
+            self.outcome = unjudged(self.task, VerdictKind.FAILED, self.problem)
         else:
-            self.outcome = self.run.pipeline.run(self.task)
+            self.outcome = self._judged()
         verdict = self.outcome.verdict
         self.user_properties.append(("upskill_verdict", str(verdict.kind)))
         for note in self.outcome.notes if self.task.kind is ItemKind.SPEC else ():
             self.warn(UpskillWarning(note))
         if verdict.kind is VerdictKind.INFRASTRUCTURE_ERROR:
             raise InfrastructureError(verdict.reason)
+
+    def _judged(self) -> Outcome:
+        """The pipeline's outcome; what it did not expect is raised, and is in the report all the same."""
+        try:
+            return self.run.pipeline.run(self.task)
+        except Exception as error:
+            reason = f"unexpected {type(error).__name__}: {error}"
+            self.outcome = unjudged(self.task, VerdictKind.INFRASTRUCTURE_ERROR, reason)
+            raise
 
     def runtest(self) -> None:
         assert self.outcome is not None
@@ -206,12 +231,17 @@ class UpskillItem(pytest.Item):
         return self.task.skill_path, 0, self.name
 
 
-def _broken(task: Task, problem: str) -> Outcome:
+def unjudged(task: Task, kind: VerdictKind, reason: str) -> Outcome:
+    """The outcome of an item that never came to be judged."""
+    judged = task.student is not None
     return Outcome(
         id=task.id,
         kind=task.kind,
         skill=task.skill,
-        case=task.id.rpartition("::")[2],
-        verdict=Verdict(VerdictKind.FAILED, reason=problem),
+        case=task.case.name if task.case else task.id.rpartition("::")[2],
+        verdict=Verdict(kind, reason=reason),
+        student=task.student,
+        arm=arms.slug(task.arm) if task.arm else None,
+        trial=task.trial if judged else None,
         replay=task.replay,
     )

@@ -1,6 +1,6 @@
 """The hooks by which others extend pytest-upskill; implement them in a ``conftest.py`` or a plugin.
 
-Example, a report of your own for ``--upskill-report=out.json`` and the summary alike::
+Example, a line of your own at the end of a run::
 
     def pytest_upskill_report(view):
         print(f"{len(view.items)} items on the {view.run.device} device")
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @pytest.hookspec(firstresult=True)
 def pytest_upskill_student(config: StudentConfig) -> Student | None:
-    """Called once for each student of a run: return a student for ``config.provider``, or None if it is not yours.
+    """Called once for each student, in each process of a run: return a student, or None if ``config`` is not for you.
 
     Example: ``return Echo(config) if config.provider == "echo" else None``.
     """

@@ -1,4 +1,7 @@
-"""The machine that kernels are compiled and run on: its device, its compilers, and how cells are confined on it."""
+"""The machine that kernels are compiled and run on: its device, its compilers, and how cells are confined on it.
+
+``Machine`` is what the rooms above see of it, whichever device was chosen; ``CpuMachine`` is the device ``cpu``.
+"""
 
 from __future__ import annotations
 
@@ -8,40 +11,90 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 from pytest_upskill.build.host import HostCompiler
 from pytest_upskill.build.nvcc import NvccCheck
+from pytest_upskill.cell import gpu
 from pytest_upskill.cell.client import Cell, Limits
 from pytest_upskill.cell.confine import Confinement, strongest
-from pytest_upskill.errors import UsageError
+from pytest_upskill.errors import InfrastructureError, UsageError
 from pytest_upskill.records import Build
 from pytest_upskill.signature import Signature, entry_source
 
 
+class Machine(Protocol):
+    """A device with its compilers."""
+
+    @property
+    def device(self) -> str: ...
+
+    @property
+    def confinement(self) -> Confinement: ...
+
+    @property
+    def largest(self) -> int:
+        """Elements of the largest examples, all tensors together."""
+
+    def describe(self) -> str:
+        """One line for the header: the device, and who compiles for it."""
+
+    def facts(self) -> Mapping[str, str | int | None]:
+        """For reports: what a result may depend on."""
+
+    def build(self, source: str, signature: Signature) -> Build:
+        """Compiles a kernel. Raises ToolchainError or CellError for what is not the kernel's fault."""
+
+    def cell(self, library: Path, signature: Signature, timeout: float) -> Cell:
+        """A cell for a built kernel; ``timeout`` in seconds for each call."""
+
+
+def choose(device: str, architecture: str | None = None, sanitizer: bool = False, worker: str = "") -> Machine:
+    """The machine for ``auto``, ``cuda`` or ``cpu``. ``auto`` takes a GPU that can be used, else the cpu device.
+
+    ``architecture`` (``sm_90``) and ``sanitizer`` are for a GPU alone; ``worker`` is pytest-xdist's name for this
+    process. Raises UsageError that says what is missing.
+    """
+    from pytest_upskill import cuda_machine
+
+    if device == "cpu" or (device == "auto" and not gpu.nodes()):
+        for flag, value in (("--upskill-arch", architecture), ("--upskill-sanitizer", sanitizer)):
+            if value:
+                missing = "this run uses the cpu device" if device == "cpu" else cuda_machine.NO_GPU
+                raise UsageError(f"{flag} is for the cuda device, and {missing}; leave it out")
+        return CpuMachine("cpu", HostCompiler(), NvccCheck(), strongest())
+    try:
+        return cuda_machine.find(architecture, sanitizer, worker)
+    except InfrastructureError as error:
+        if device == "auto" and not (architecture or sanitizer):
+            note = f"cuda cannot be used: {error}"
+            return CpuMachine("cpu", HostCompiler(), NvccCheck(), strongest(), note)
+        raise UsageError(f"--upskill-device={device}: {error}; or use --upskill-device=cpu") from None
+
+
 @dataclass(frozen=True, slots=True)
-class Machine:
-    """What the ``cpu`` device needs. Without nvcc, kernels are compiled for the host alone."""
+class CpuMachine:
+    """What the ``cpu`` device needs. Without nvcc, kernels are compiled for the host alone.
+
+    ``note`` says why a GPU that seems to be there is not used.
+    """
 
     device: str
     compiler: HostCompiler
     nvcc: NvccCheck
     confinement: Confinement
-
-    @classmethod
-    def choose(cls, device: str) -> Machine:
-        """The machine for ``auto``, ``cuda`` or ``cpu``. Raises UsageError that says what is missing."""
-        if device == "cuda":
-            raise UsageError(f"--upskill-device=cuda: {_missing_for_cuda()}; use --upskill-device=cpu")
-        return cls("cpu", HostCompiler(), NvccCheck(), strongest())
+    note: str = ""
+    largest: int = 1 << 20
 
     def describe(self) -> str:
         """One line for the header: the device, and who compiles for it."""
-        return f"{self.device} (compiler {self.compiler.describe()}; GPU compiler {self.nvcc.describe()})"
+        note = f"; {self.note}" if self.note else ""
+        return f"{self.device} (compiler {self.compiler.describe()}; GPU compiler {self.nvcc.describe()}{note})"
 
     def facts(self) -> Mapping[str, str | int | None]:
         """For reports: what a result may depend on."""
         return {
-            "processor": _processor(),
+            "processor": processor(),
             "cores": os.cpu_count(),
             "compiler": self.compiler.describe(),
             "nvcc": self.nvcc.describe() if self.nvcc.available() else None,
@@ -70,13 +123,8 @@ def _both(host: Build, check: Build) -> Build:
     return replace(host, compilers=compilers, seconds=seconds, cached=host.cached and check.cached)
 
 
-def _missing_for_cuda() -> str:
-    if not any(Path("/dev").glob("nvidia[0-9]*")):
-        return "no NVIDIA GPU is visible (there is no /dev/nvidia0)"
-    return "this version runs kernels on the cpu device alone, although a GPU is visible"
-
-
-def _processor() -> str:
+def processor() -> str:
+    """The name of the processor, as the system tells it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

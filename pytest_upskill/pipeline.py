@@ -7,8 +7,9 @@ PyTorch's default dtype belongs to the process.
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,13 +17,14 @@ from typing import TYPE_CHECKING
 
 from pytest_upskill import arms, text_case
 from pytest_upskill.case import Case
-from pytest_upskill.errors import CaseError, InfrastructureError, SkillError, StudentError, UsageError
+from pytest_upskill.errors import CaseError, InfrastructureError, SkillError, UsageError
 from pytest_upskill.extract import Extraction, extract_kernel
 from pytest_upskill.prompt import build_prompt
 from pytest_upskill.records import (
     Assertion,
     Build,
     Counterexample,
+    Example,
     ItemKind,
     Kernel,
     Outcome,
@@ -35,7 +37,7 @@ from pytest_upskill.records import (
     VerdictKind,
 )
 from pytest_upskill.signature import Signature, derive
-from pytest_upskill.skill import validate
+from pytest_upskill.skill import skill_file, validate
 from pytest_upskill.students import layout
 from pytest_upskill.students.base import Student
 
@@ -65,36 +67,34 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """Limits of one call of a kernel: ``timeout`` in seconds."""
-
-    timeout: float
-
-
-@dataclass(frozen=True, slots=True)
 class Prepared:
     """What can be had before judging: the reply, the kernel in it, and its build (None without a kernel)."""
 
     reply: Reply
     extraction: Extraction | None
     build: Build | None
+    cut_off: str = ""
+    """Why nothing can be judged, where the reply was cut off before its end."""
 
 
 class Pipeline:
-    """Runs tasks. Replies are kept below ``rootdir``; ``prompts``, if given, is written to instead of asking."""
+    """Runs tasks. Replies are kept below ``rootdir``; ``prompts``, if given, is written to instead of asking.
+
+    ``machine`` is called when a kernel is there to be built; ``timeout`` (s) is for each call of a kernel.
+    """
 
     def __init__(
         self,
-        machine: Machine,
+        machine: Callable[[], Machine],
         student: Callable[[str], Student],
-        limits: Limits,
+        timeout: float,
         rootdir: Path,
         prompts: Path | None = None,
         more_assertions: MoreAssertions | None = None,
     ) -> None:
         self._machine = machine
         self._student = student
-        self._limits = limits
+        self._timeout = timeout
         self._rootdir = rootdir
         self._prompts = prompts
         self._more_assertions = more_assertions
@@ -110,11 +110,9 @@ class Pipeline:
         for task in tasks:
             if task.id in self._pending or task.kind not in (ItemKind.KERNEL, ItemKind.TEXT) or self._prompts:
                 continue
-            try:
-                signature, prompt = self._ask_for(task)
-            except Exception:
-                continue  # a hook called us: what went wrong is raised again where the task is run
-            self._pending[task.id] = self._threads.submit(self._prepare, task, signature, prompt)
+            # Look-ahead runs in a hook: what goes wrong is raised again where the task is run.
+            with contextlib.suppress(Exception):
+                self._pending[task.id] = self._submit(task)
 
     def run(self, task: Task) -> Outcome:
         """Asks, builds and judges. Never raises for what a student, a case or a server did: the outcome says it."""
@@ -140,19 +138,17 @@ class Pipeline:
     def _run(self, task: Task, case: Case) -> Outcome:
         if self._prompts:
             return self._write_prompt(task)
-        self.prefetch([task])
-        pending = self._pending.get(task.id)
-        if pending is None:
-            self._ask_for(task)
-            raise AssertionError(f"{task.id} was not prepared, and nothing says why")
-        prepared = pending.result()
+        only = self._only(task, case)
+        prepared = (self._pending.get(task.id) or self._submit(task)).result()
+        if prepared.cut_off:
+            return _outcome(task, Verdict(VerdictKind.INFRASTRUCTURE_ERROR, reason=prepared.cut_off), prepared)
         if case.kind == "text":
-            verdict = text_case.judge(case, prepared.reply)
-            return _outcome(task, verdict, prepared)
+            return _outcome(task, text_case.judge(case, prepared.reply), prepared)
         signature = self._signature(case)
         started = time.perf_counter()
-        judgement = self._judge(task, case, signature, prepared)
-        return _kernel_outcome(task, case, prepared, judgement, self._further(case, prepared), _since(started))
+        judgement, memory = self._judge(task, case, signature, prepared, only)
+        outcome = _kernel_outcome(task, case, prepared, judgement, self._further(case, prepared), _since(started))
+        return replace(outcome, device_memory=memory or None) if self._machine().device == "cuda" else outcome
 
     def _further(self, case: Case, prepared: Prepared) -> tuple[Assertion, ...]:
         if self._more_assertions is None:
@@ -161,6 +157,18 @@ class Pipeline:
         return tuple(self._more_assertions(case, prepared.reply, kernel))
 
     # ------------------------------------------------------------------------------------- asking and building
+
+    def _only(self, task: Task, case: Case) -> Example | None:
+        """The example that alone is tried; read before anybody is asked, so that a slip in it costs nothing."""
+        if task.example is None or case.kind == "text":
+            return None
+        from pytest_upskill.oracle.draw import parse_example
+
+        return parse_example(task.example, case)
+
+    def _submit(self, task: Task) -> Future[Prepared]:
+        signature, prompt = self._ask_for(task)
+        return self._threads.submit(self._prepare, task, signature, prompt)
 
     def _ask_for(self, task: Task) -> tuple[Signature | None, Prompt]:
         """Runs on the main thread: deriving a signature runs the case's reference."""
@@ -193,34 +201,37 @@ class Pipeline:
         student = self._student(task.student)
         question = Question(task.skill, task.case.name, arms.slug(task.arm), task.trial, prompt)
         reply = student.ask(question, task.case)
-        layout.keep_reply(self._rootdir, student.name, question, reply)
+        with _files_can_be_written(self._rootdir):
+            layout.keep_reply(self._rootdir, student.name, question, reply)
         if signature is None:
-            return Prepared(reply, None, None)
+            failed = text_case.judge(task.case, reply).kind is VerdictKind.FAILED
+            return Prepared(reply, None, None, _cut_off(student, reply) if failed else "")
         extraction = extract_kernel(reply.text, signature)
         if extraction.kernel is None:
-            if reply.finish == "length":
-                raise StudentError(_cut_off(student, reply))
-            return Prepared(reply, extraction, None)
-        return Prepared(reply, extraction, self._machine.build(extraction.kernel.source, signature))
+            return Prepared(reply, extraction, None, _cut_off(student, reply))
+        build = self._machine().build(extraction.kernel.source, signature)
+        return Prepared(reply, extraction, build, "" if build.ok else _cut_off(student, reply))
 
     def _write_prompt(self, task: Task) -> Outcome:
         assert self._prompts is not None and task.case is not None and task.arm is not None
         _, prompt = self._ask_for(task)
         question = Question(task.skill, task.case.name, arms.slug(task.arm), task.trial, prompt)
-        path = layout.write_prompt(self._prompts, question)
+        with _files_can_be_written(self._prompts):
+            path = layout.write_prompt(self._prompts, question)
         return _outcome(task, Verdict(VerdictKind.INCONCLUSIVE, reason=f"nothing was asked: the prompt is in {path}"))
 
     # ------------------------------------------------------------------------------------- judging
 
-    def _judge(self, task: Task, case: Case, signature: Signature, prepared: Prepared) -> Judgement | None:
+    def _judge(
+        self, task: Task, case: Case, signature: Signature, prepared: Prepared, only: Example | None
+    ) -> tuple[Judgement | None, int]:
+        """What the oracle found, and the most device memory (bytes) that a call used."""
         if prepared.build is None or prepared.build.library is None:
-            return None
-        from pytest_upskill.oracle.draw import parse_example
+            return None, 0
         from pytest_upskill.oracle.explore import explore
 
-        only = parse_example(task.example, case) if task.example else None
-        with self._machine.cell(prepared.build.library, signature, self._limits.timeout) as cell:
-            return explore(
+        with self._machine().cell(prepared.build.library, signature, self._timeout) as cell:
+            judgement = explore(
                 case,
                 signature,
                 cell.call,
@@ -228,7 +239,9 @@ class Pipeline:
                 examples=task.examples,
                 only=only,
                 repeat=cell.repeat,
+                largest=self._machine().largest,
             )
+            return judgement, cell.device_memory
 
 
 # --------------------------------------------------------------------------------------------- outcomes
@@ -254,7 +267,9 @@ def _outcome(task: Task, verdict: Verdict, prepared: Prepared | None = None) -> 
 
 def _spec_outcome(task: Task) -> Outcome:
     problems = validate(task.skill_path)
-    errors = [str(problem) for problem in problems if problem.severity == "error"]
+    file = skill_file(task.skill_path)
+    fatal = [problem for problem in problems if problem.severity == "error"]
+    errors = [str(SkillError(problem.message, file, problem.line)) for problem in fatal]
     kind = VerdictKind.FAILED if errors else VerdictKind.PASSED
     outcome = _outcome(task, Verdict(kind, reason="\n".join(errors) or None))
     return replace(outcome, notes=tuple(str(problem) for problem in problems if problem.severity == "warning"))
@@ -271,13 +286,14 @@ def _kernel_outcome(
     verdict = _verdict(case, prepared, judgement, further)
     outcome = _outcome(task, verdict, prepared)
     extraction = prepared.extraction
-    kernel = extraction.kernel if extraction else None
+    kernel = (extraction.kernel or extraction.found) if extraction else None
     return replace(
         outcome,
         seconds=Seconds(
             reply=prepared.reply.seconds, build=prepared.build.seconds if prepared.build else 0.0, run=run_seconds
         ),
         source=kernel.source if kernel else None,
+        kernels=prepared.build.kernels if prepared.build else (),
         replay=_with_example(task, verdict.counterexample),
         notes=_notes(case, prepared, judgement),
     )
@@ -326,8 +342,6 @@ def _with_example(task: Task, counterexample: Counterexample | None) -> str:
 
 def _notes(case: Case, prepared: Prepared, judgement: Judgement | None) -> tuple[str, ...]:
     notes = list(judgement.notes) if judgement else []
-    if case.tolerance:
-        notes.append("the case sets its own tolerance")
     if prepared.reply.finish == "length":
         notes.append("the reply was cut off")
     if prepared.reply.details.get("note"):
@@ -335,10 +349,23 @@ def _notes(case: Case, prepared: Prepared, judgement: Judgement | None) -> tuple
     return tuple(notes)
 
 
+@contextlib.contextmanager
+def _files_can_be_written(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InfrastructureError(
+            f"cannot write below {folder}: {error.strerror} ({error.filename}); free some space, or make it writable"
+        ) from error
+
+
 def _cut_off(student: Student, reply: Reply) -> str:
+    """Why a reply that is not good stopped too early; empty where it ended by itself."""
+    if reply.finish != "length":
+        return ""
     return (
-        f"student {student.name!r}: the reply was cut off after {reply.tokens.output} tokens, before a kernel was "
-        f"complete; raise max_tokens in [tool.upskill.students.{student.name}]"
+        f"student {student.name!r}: the reply was cut off after {reply.tokens.output} tokens, before it was complete; "
+        f" raise max_tokens in [tool.upskill.students.{student.name}]"
     )
 
 

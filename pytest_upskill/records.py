@@ -106,6 +106,22 @@ class Kernel:
 
 
 @dataclass(frozen=True, slots=True)
+class KernelResources:
+    """What one ``__global__`` function takes up on one architecture of GPUs: registers of a thread, the rest in bytes.
+
+    ``stack``, ``spill_stores`` and ``spill_loads`` are of a thread, ``shared`` is the static shared memory of a block.
+    """
+
+    name: str
+    architecture: str
+    registers: int
+    stack: int = 0
+    spill_stores: int = 0
+    spill_loads: int = 0
+    shared: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Build:
     """A compiled kernel, or the compiler's word on why there is none (``library`` is None then)."""
 
@@ -114,6 +130,8 @@ class Build:
     compilers: tuple[str, ...] = ()
     seconds: float = 0.0
     cached: bool = False
+    kernels: tuple[KernelResources, ...] = ()
+    """Known of builds for a GPU alone."""
 
     @property
     def ok(self) -> bool:
@@ -188,6 +206,10 @@ class Answer:
     outputs: Mapping[str, bytes | bytearray | memoryview]
     findings: tuple[Finding, ...] = ()
     seconds: float = 0.0
+    device_memory: int = 0
+    """The most device memory (bytes) that was seen in use during the call, tensors included; 0 where it is unknown."""
+    reached: bool = True
+    """False where the device could not even be made ready for the call, so that the kernel had no part in it."""
 
     @property
     def ran(self) -> bool:
@@ -289,6 +311,10 @@ class Outcome:
     """The command that runs this item's counterexample, or this item, again."""
     notes: tuple[str, ...] = ()
     """What the summary marks: an overridden tolerance, a reply that was cut off."""
+    kernels: tuple[KernelResources, ...] = ()
+    """What the kernels take up on the GPU that they were built for; empty on the cpu device."""
+    device_memory: int | None = None
+    """The most device memory (bytes) that was seen in use during a call; None where it was not measured."""
 
     def to_plain(self) -> dict[str, Any]:
         """Plain data, for another process."""
@@ -315,6 +341,7 @@ class Outcome:
                 "tokens": Tokens(**data["tokens"]),
                 "seconds": Seconds(**data["seconds"]),
                 "notes": tuple(data["notes"]),
+                "kernels": tuple(KernelResources(**kernel) for kernel in data["kernels"]),
             }
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from os.path import relpath
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 import pluggy
 
 from pytest_upskill.errors import StudentError
-from pytest_upskill.settings import PROMPTS_STUDENT, Settings
+from pytest_upskill.settings import DEFAULT_TIMEOUT, PROMPTS_STUDENT, Settings
 from pytest_upskill.students import registry
 from pytest_upskill.students.base import Student, StudentConfig
 from pytest_upskill.students.layout import HOME, replies_folder
@@ -37,8 +38,10 @@ class Nobody(Student):
 class Run:
     """What collection, items and the controller share. ``seed`` is the session's, from the header."""
 
-    def __init__(self, settings: Settings, seed: int, hook: pluggy.HookRelay) -> None:
+    def __init__(self, settings: Settings, seed: int, hook: pluggy.HookRelay, device: str = "") -> None:
+        """``device`` is the one that the controller took, for a worker: all of them judge on the same."""
         self.settings = settings
+        self._device = device or settings.device
         self.seed = seed
         self._hook = hook
         self._configs: dict[str, StudentConfig] = {}
@@ -59,6 +62,10 @@ class Run:
     def student_names(self) -> tuple[str, ...]:
         return tuple(self._configs)
 
+    def config(self, name: str) -> StudentConfig:
+        """The configuration of the student of that name."""
+        return self._configs[name]
+
     def student(self, name: str) -> Student:
         """The student of that name, created on first use, by a plugin's hook or by the registry."""
         if name not in self._students:
@@ -69,18 +76,19 @@ class Run:
 
     @cached_property
     def machine(self) -> Machine:
-        from pytest_upskill.machine import Machine
+        from pytest_upskill.machine import choose
 
-        return Machine.choose(self.settings.device)
+        settings = self.settings
+        return choose(self._device, settings.arch, settings.sanitizer, os.environ.get("PYTEST_XDIST_WORKER", ""))
 
     @cached_property
     def pipeline(self) -> Pipeline:
-        from pytest_upskill.pipeline import Limits, Pipeline
+        from pytest_upskill.pipeline import Pipeline
 
         return Pipeline(
-            machine=self.machine,
+            machine=lambda: self.machine,
             student=self.student,
-            limits=Limits(self.settings.timeout),
+            timeout=self.settings.timeout,
             rootdir=self.settings.rootdir,
             prompts=self.settings.prompts,
             more_assertions=self._more_assertions,
@@ -90,7 +98,7 @@ class Run:
         for assertions in self._hook.pytest_upskill_assertions(case=case, reply=reply, kernel=kernel):
             yield from assertions
 
-    def replay_options(self, student: str | None) -> list[str]:
+    def replay_options(self, student: str | None, trial: int) -> list[str]:
         """Options with which an item is judged again on the reply that was kept, without asking anyone."""
         config = self._configs.get(student or "")
         options = []
@@ -100,8 +108,12 @@ class Run:
             folder = config.options.get("folder") or replies_folder(self.settings.rootdir, config.name)
             label = "" if config.name == "files" else f"{config.name}="
             options.append(f"--upskill-student=files:{label}{relpath(folder, self.settings.invocation_dir)}")
+        options += [f"--upskill-trials={trial}"] if trial > 1 else []
+        options += [f"--upskill-timeout={self.settings.timeout:g}"] if self.settings.timeout != DEFAULT_TIMEOUT else []
         if self.settings.device != "auto":
             options.append(f"--upskill-device={self.settings.device}")
+        options += [f"--upskill-arch={self.settings.arch}"] if self.settings.arch else []
+        options += ["--upskill-sanitizer"] if self.settings.sanitizer else []
         return options
 
     def kept_replies(self) -> str:

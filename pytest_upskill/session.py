@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_upskill import settings as settings_room
-from pytest_upskill.collect import UpskillItem, collect_file
-from pytest_upskill.errors import UsageError
+from pytest_upskill.collect import UpskillItem, UpskillWarning, collect_file
+from pytest_upskill.errors import InfrastructureError, UsageError
 from pytest_upskill.records import ItemKind, Outcome, VerdictKind
 from pytest_upskill.run import Run, draw_seed
 
@@ -30,6 +31,7 @@ NOTHING_DECIDED = 7
 """Exit status where skill items ran and none was decided."""
 
 _SEED = "upskill_seed"
+_DEVICE = "upskill_device"
 _WORD = {VerdictKind.INCONCLUSIVE: "?", VerdictKind.BUDGET_STOPPED: "$"}
 
 
@@ -39,7 +41,8 @@ def start(config: pytest.Config) -> None:
     try:
         settings = settings_room.read(config)
         seed = worker_input[_SEED] if worker_input else settings.seed
-        run = Run(settings, draw_seed() if seed is None else seed, config.hook)
+        device = worker_input[_DEVICE] if worker_input else ""
+        run = Run(settings, draw_seed() if seed is None else seed, config.hook, device)
         if worker_input is None:
             for name in run.student_names:
                 run.student(name)
@@ -71,12 +74,13 @@ class ItemSide:
         kept = [item for item in items if not isinstance(item, UpskillItem) or unique[item.nodeid] is item]
         items[:] = kept
         ours = [item for item in kept if isinstance(item, UpskillItem)]
+        _warn_of_namesakes(ours)
         for index, item in enumerate(ours):
             self._later[item.nodeid] = ours[index + 1 : index + 1 + LOOK_AHEAD]
 
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
         """A worker only knows its next item; alone, we look further ahead."""
-        if not isinstance(item, UpskillItem) or item.problem:
+        if not isinstance(item, UpskillItem) or item.problem or self.run.settings.prompts:
             return
         later = [nextitem] if self.is_worker else self._later.get(item.nodeid, [])
         ahead = [other for other in later if isinstance(other, UpskillItem) and other.problem is None]
@@ -91,8 +95,10 @@ class ItemSide:
         if isinstance(item, UpskillItem) and item.outcome is not None:
             if call.when == "call" or (call.when == "setup" and report.failed):
                 report.__dict__["upskill"] = json.dumps(item.outcome.to_plain())
-            if call.when == "setup" and report.failed and item.outcome.verdict.kind is VerdictKind.INFRASTRUCTURE_ERROR:
+            if call.when == "setup" and call.excinfo and isinstance(call.excinfo.value, InfrastructureError):
                 report.longrepr = item.outcome.verdict.reason
+            if report.skipped and isinstance(report.longrepr, tuple):
+                report.longrepr = (str(item.task.skill_path), 1, report.longrepr[2])  # not the line that skips
         return report
 
     def pytest_sessionfinish(self) -> None:
@@ -100,7 +106,7 @@ class ItemSide:
 
 
 class Controller:
-    """Draws the seed, gathers outcomes, prints the summary and writes reports."""
+    """Gathers outcomes, prints the summary and writes reports."""
 
     def __init__(self, run: Run, config: pytest.Config) -> None:
         self.run = run
@@ -109,6 +115,7 @@ class Controller:
         self.started = datetime.now(UTC)
         self._view: View | None = None
         self._written: list[Path] = []
+        self._problems: list[str] = []
 
     def pytest_report_header(self) -> list[str]:
         from pytest_upskill.reporting.terminal import header_lines
@@ -117,8 +124,9 @@ class Controller:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        """An xdist hook: workers draw from the controller's seed."""
+        """An xdist hook: workers draw from the controller's seed, and judge on its device."""
         node.workerinput[_SEED] = self.run.seed
+        node.workerinput[_DEVICE] = "" if self.run.settings.prompts else self.run.machine.device
 
     def pytest_report_teststatus(
         self, report: pytest.TestReport
@@ -150,10 +158,12 @@ class Controller:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         if not self.outcomes:
             return
-        self._view = self._build_view()
+        self._view = self._build_view(interrupted=session.exitstatus == pytest.ExitCode.INTERRUPTED)
         for path in self.run.settings.reports:
-            self._write(path, self._view)
-        self.config.hook.pytest_upskill_report(view=self._view)
+            self._attempt(f"report {path}", partial(self._write, path, self._view))
+        self._attempt("pytest_upskill_report", partial(self.config.hook.pytest_upskill_report, view=self._view))
+        if self._problems and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
         if session.exitstatus == pytest.ExitCode.OK and not self.run.settings.prompts and self._nothing_decided():
             session.exitstatus = NOTHING_DECIDED
 
@@ -169,8 +179,10 @@ class Controller:
             terminalreporter.write_line(line)
         for path in self._written:
             terminalreporter.write_line(f"report: {path}")
+        for problem in self._problems:
+            terminalreporter.write_line(problem, red=True)
 
-    def _build_view(self) -> View:
+    def _build_view(self, interrupted: bool) -> View:
         from pytest_upskill.reporting.view import RunInfo, build_view
 
         run, machine = self.run, self.run.machine if not self.run.settings.prompts else None
@@ -187,22 +199,42 @@ class Controller:
             self_check=run.settings.self_check,
             cell=machine.confinement.describe() if machine else "",
             replies=run.kept_replies(),
+            notes=("interrupted: the rest was not judged",) if interrupted else (),
         )
         return build_view(list(self.outcomes.values()), info)
 
     def _write(self, path: Path, view: View) -> None:
         from pytest_upskill.reporting import render
 
-        try:
-            path.write_text(render(view, path.suffix), encoding="utf-8")
-        except OSError as error:
-            raise pytest.UsageError(f"--upskill-report: {path} cannot be written: {error.strerror}") from None
+        path.write_text(render(view, path.suffix), encoding="utf-8")
         self._written.append(path)
+
+    def _attempt(self, what: str, action: Callable[[], object]) -> None:
+        """What goes wrong at the end of a run must not cost its results: it is told after the summary."""
+        try:
+            action()
+        except Exception as error:
+            self._problems.append(f"{what} failed: {type(error).__name__}: {error}")
 
     def _nothing_decided(self) -> bool:
         asked = [o for o in self.outcomes.values() if o.kind in (ItemKind.KERNEL, ItemKind.TEXT) and not _is_control(o)]
         decided = (VerdictKind.PASSED, VerdictKind.FAILED)
         return bool(asked) and not any(outcome.verdict.kind in decided for outcome in asked)
+
+
+def _warn_of_namesakes(items: list[UpskillItem]) -> None:
+    """Skills are told apart by their folder's name, in summaries and in the folders that keep replies."""
+    first: dict[str, UpskillItem] = {}
+    for item in items:
+        other = first.setdefault(item.task.skill, item)
+        if other.task.skill_path != item.task.skill_path:
+            first[item.task.skill] = item
+            item.warn(
+                UpskillWarning(
+                    f"two skills are called {item.task.skill!r} ({other.task.skill_path} and {item.task.skill_path}): "
+                    "their rows and their kept replies are mixed; rename one folder, or run them one by one"
+                )
+            )
 
 
 def _outcome_of(report: Any) -> Outcome | None:

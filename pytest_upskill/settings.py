@@ -34,6 +34,8 @@ class Settings:
     arms: tuple[str, ...]
     trials: int
     device: str
+    arch: str | None
+    sanitizer: bool
     examples: int | None
     seed: int | None
     example: str | None
@@ -69,6 +71,18 @@ def _arms(text: str) -> tuple[str, ...]:
             continue
         if arm not in ("skill", "baseline", "placebo"):
             raise ValueError(f"unknown arm {arm!r}; accepted: skill, baseline, placebo, previous:REVISION")
+    return _with_names_of_their_own(arms)
+
+
+def _with_names_of_their_own(arms: tuple[str, ...]) -> tuple[str, ...]:
+    from pytest_upskill.arms import slug
+
+    named: dict[str, str] = {}
+    for arm in arms:
+        if named.setdefault(slug(arm), arm) != arm:
+            raise ValueError(
+                f"arms {named[slug(arm)]!r} and {arm!r} would both be called {slug(arm)!r}; name one of them"
+            )
     return arms
 
 
@@ -97,6 +111,12 @@ def _seconds(text: str) -> float:
 def _device(text: str) -> str:
     if text not in ("auto", "cuda", "cpu"):
         raise ValueError(f"unknown device {text!r}; accepted: auto, cuda, cpu")
+    return text
+
+
+def _arch(text: str) -> str:
+    if not re.fullmatch(r"sm_[0-9]{2,3}[af]?", text):
+        raise ValueError(f"{text!r} is not an architecture of GPUs such as sm_90")
     return text
 
 
@@ -151,6 +171,8 @@ OPTIONS = (
            "(default: skill,baseline)", _arms),
     Option("trials", "N", "ask for each kernel N times (default: 1)", _positive_int),
     Option("device", "DEVICE", "where kernels run: auto, cuda or cpu (default: auto)", _device),
+    Option("arch", "SM", "compile for this architecture of GPUs, such as sm_90 (default: that of the GPU in use)",
+           _arch),
     Option("examples", "N", "examples that are drawn for each dtype (default: 25, or the case's own)", _positive_int),
     Option("seed", "N", "repeat a run exactly: the seed that its header printed", _seed),
     Option("example", "EXAMPLE", "judge on this example alone, as a failure printed it: "
@@ -182,6 +204,11 @@ def add_options(parser: pytest.Parser) -> None:
             help=option.help,
         )
         parser.addini(option.dest, f"default of {option.flag}", type="string", default="")
+    group.addoption(
+        "--upskill-sanitizer", action="store_true", default=None,
+        help="on the cuda device, run kernels under compute-sanitizer's memcheck, many times slower",
+    )  # fmt: skip
+    parser.addini("upskill_sanitizer", "default of --upskill-sanitizer", type="bool", default=False)
 
 
 def _argument_type(option: Option) -> Callable[[str], Any]:
@@ -228,6 +255,8 @@ def read(config: pytest.Config) -> Settings:
         arms=values["arms"] or DEFAULT_ARMS,
         trials=values["trials"] or 1,
         device=values["device"] or "auto",
+        arch=values["arch"],
+        sanitizer=bool(config.getoption("upskill_sanitizer") or config.getini("upskill_sanitizer")),
         examples=values["examples"],
         seed=values["seed"],
         example=values["example"],

@@ -17,7 +17,7 @@ LAYERS = (
      "case_sections", "contract", "cuda_source", "reply_blocks", "schema", "signature", "skill", "skill_advice",
      "prompt", "extract", "arms", "prompts", "text_case"),
     ("students",),
-    ("native", "build", "cell", "machine"),
+    ("native", "build", "cell", "machine", "cuda_machine"),
     ("oracle",),
     ("store",),
     ("reporting",),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pytest_upskill.build import messages
@@ -32,11 +32,15 @@ DEFAULT_LIMITS = CompileLimits()
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """``message`` is empty for a success; ``lasting`` says that the same source would come to the same end."""
+    """``message`` is empty for a success; ``lasting`` says that the same source would come to the same end.
+
+    ``output`` is what a success printed.
+    """
 
     ok: bool
     message: str = ""
     lasting: bool = True
+    output: str = field(default="", compare=False)
 
 
 _MACHINE_FAULTS = re.compile(
@@ -96,7 +100,7 @@ def _judge(ran: process.Ran, entry: str, limits: CompileLimits, internal: Sequen
             False, f"the compiler printed more than the limit of {limits.output_bytes} bytes", lasting=False
         )
     if ran.status == 0:
-        return Compiled(True)
+        return Compiled(True, output=ran.output)
     _raise_for_machine(ran)
     if _MEMORY_FAULTS.search(ran.output) or ran.status in (128 + 9, 128 + 24):
         sizes = f"memory (limit {limits.memory >> 20} MiB), of room for its output ({limits.file_size >> 20} MiB)"

@@ -6,14 +6,16 @@ Knows the driver's request format (native/driver.h) and nothing of values: outpu
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 
-from pytest_upskill.cell import findings
+from pytest_upskill.cell import findings, sanitizer
 from pytest_upskill.cell.confine import Confinement
+from pytest_upskill.cell.gpu import Access
 from pytest_upskill.cell.symbols import Symbols
 from pytest_upskill.cell.worker_process import DEFAULT_LIMITS, Limits, WorkerProcess
 from pytest_upskill.errors import CellError
@@ -30,6 +32,7 @@ _SCALAR = 3
 _SCALAR_FORMAT = {"float": "<f", "int64_t": "<q", "bool": "<?"}
 _HEADER = struct.Struct("<IIIIQII")
 _ARGUMENT = struct.Struct("<IIQQ128s")
+_STATUS = re.compile(r"(ok|restart|device) (\d{1,16})")
 _ALIGNMENT = 64
 _POISONS = (0xFFFF, 0x7FFF)
 """Patterns of two bytes: both make a NaN of every floating dtype, and different integers. They take turns."""
@@ -47,6 +50,9 @@ class Order:
 FORWARD = Order()
 _REVERSE, _RANDOM = 1, 2
 
+_TIGHT = 0x80000000
+"""The bit of ``checks`` that asks the driver for tensors without guard bands."""
+
 
 class Cell:
     """A kernel's library in a confined process, which is started when needed, and again after each death.
@@ -62,8 +68,10 @@ class Cell:
         limits: Limits = DEFAULT_LIMITS,
         *,
         worker: WorkerProcess | None = None,
+        gpu: Access | None = None,
     ) -> None:
-        """``worker`` is one that was started in advance, with the same confinement and limits; the cell owns it.
+        """``worker`` is one that was started in advance, with the same confinement, limits and GPU; the cell owns it.
+        With ``gpu``, the library was built for it, and holds the driver as well.
 
         Raises CellError when the library cannot be opened.
         """
@@ -71,20 +79,41 @@ class Cell:
         self._confinement = confinement
         self._limits = limits
         self._worker = worker
+        self._gpu = gpu
         self._loaded = False
         self._calls = 0
+        self.device_memory = 0
+        """The most device memory (bytes) that any call so far was seen to use; 0 where it is unknown."""
         self._symbols = Symbols(library, confinement)
-        self._libraries = _open_all(library.with_name(RUNTIME), library)
+        self._libraries = _open_all(library) if gpu else _open_all(library.with_name(RUNTIME), library)
 
     def start(self) -> None:
         """Starts the process now, if there is none; returns at once. Raises CellError."""
         if self._worker is None:
-            self._worker = WorkerProcess(self._confinement, self._limits)
+            self._worker = WorkerProcess(self._confinement, self._limits, self._gpu)
             self._loaded = False
 
     def call(self, call: Call, order: Order = FORWARD) -> Answer:
-        """Does one call. Whatever the kernel does is in the answer; raises CellError only if no process can be had."""
-        layout = _Layout(call, _POISONS[self._calls % len(_POISONS)], order)
+        """Does one call. Whatever the kernel does is in the answer; raises CellError only if no process can be had.
+
+        A GPU is shared: where there is no room for the tensors, a fresh process tries once more, and if even that one
+        does not come to the kernel, somebody else has the memory, which is an error and no verdict.
+        """
+        answer = self._call(call, order)
+        if self._gpu is None or answer.reached:
+            return answer
+        answer = self._call(call, order)
+        if not answer.reached:
+            raise CellError(
+                f"the GPU cannot serve a call: {'; '.join(finding.message for finding in answer.findings)}; "
+                "see in nvidia-smi who else uses it, or run fewer workers"
+            )
+        return answer
+
+    def _call(self, call: Call, order: Order) -> Answer:
+        if self._gpu is not None:
+            order = self._on_gpu(order)
+        layout = _Layout(call, _POISONS[self._calls % len(_POISONS)], order, self._limits.scratch_memory)
         self._calls += 1
         try:
             worker = self._ready(layout.size)
@@ -92,16 +121,28 @@ class Cell:
             nonce = secrets.token_bytes(8)
             exchange = worker.exchange(nonce + layout.size.to_bytes(8, "little") + layout.request)
             if isinstance(exchange.reply, Finding):
+                found = sanitizer.parse(worker.printed()) if self._gpu is not None and self._gpu.prefix else ()
                 self.stop()
-                return Answer({}, (exchange.reply,), exchange.seconds)
+                return Answer({}, (exchange.reply, *found), exchange.seconds)
             return self._answer(worker, layout, nonce, exchange.reply, exchange.seconds)
         except BaseException:
             self.stop()
             raise
 
     def repeat(self, call: Call, time: int) -> Answer:
-        """The call in another order of threads: in reverse at first, then in random ones, which ``time`` tells."""
+        """The call in another order of threads: in reverse at first, then in random ones, which ``time`` tells.
+
+        A GPU orders threads by itself.
+        """
+        if self._gpu is not None:
+            return self.call(call)
         return self.call(call, Order(_REVERSE) if time == 0 else Order(_RANDOM, seed=time))
+
+    def _on_gpu(self, order: Order) -> Order:
+        """A GPU orders threads by itself: a call in three finds it busy with something else. Bits must not show it."""
+        assert self._gpu is not None
+        loaded = order.kind or (1 if self._calls % 3 == 2 else 0)
+        return replace(order, kind=loaded, checks=order.checks | (_TIGHT if self._gpu.prefix else 0))
 
     def _ready(self, size: int) -> WorkerProcess:
         self.start()
@@ -115,16 +156,21 @@ class Cell:
         return worker
 
     def _answer(self, worker: WorkerProcess, layout: _Layout, nonce: bytes, reply: bytes, seconds: float) -> Answer:
-        status, *lines = reply[len(nonce) :].decode("utf-8", "replace").split("\n")
-        if reply[: len(nonce)] != nonce or status not in ("ok", "restart"):
+        head, *lines = reply[len(nonce) :].decode("utf-8", "replace").split("\n")
+        known = _STATUS.fullmatch(head)
+        if reply[: len(nonce)] != nonce or known is None:
             self.stop()
             return Answer({}, (findings.protocol("its answer does not carry the number of the call"),), seconds)
+        status, memory = known[1], int(known[2])
         reported = findings.parse(lines)
         found = findings.located(reported, self._symbols.lines)
+        if self._gpu is not None and self._gpu.prefix:
+            found = (*found, *sanitizer.parse(worker.printed()))
         outputs = layout.outputs(worker.memory) if status == "ok" else {}
-        if status == "restart":
+        if status != "ok":
             self.stop()
-        return Answer(outputs, found, seconds)
+        self.device_memory = max(self.device_memory, memory)
+        return Answer(outputs, found, seconds, memory, reached=status != "device")
 
     def stop(self) -> None:
         """Ends the process, whatever it is doing; the next call starts another."""
@@ -152,11 +198,12 @@ class Cell:
 class _Layout:
     """Where each argument of a call lies in the shared memory, and the request that says so."""
 
-    def __init__(self, call: Call, poison: int, order: Order) -> None:
+    def __init__(self, call: Call, poison: int, order: Order, scratch_memory: int) -> None:
         self._places: list[tuple[TensorArgument | ScalarArgument, int]] = []
         self.size = 0
         records = [self._place(argument) for argument in call.arguments]
-        header = _HEADER.pack(call.instantiation, len(records), order.kind, order.checks, order.seed, poison, 0)
+        drawn = (order.kind, order.checks, order.seed, poison)
+        header = _HEADER.pack(call.instantiation, len(records), *drawn, -(-scratch_memory // 2**20))
         self.request = header + b"".join(records)
         self.size = max(self.size, _ALIGNMENT)
 

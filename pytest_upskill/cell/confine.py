@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -33,6 +33,7 @@ _SYSTEM = (
     "/etc/alternatives",
     "/nix/store",
 )
+_LAST = ("--remount-ro", "/dev")
 _TMP_BYTES = 64 << 20
 _PROBE_SECONDS = 10.0
 _NEWER = ("--unshare-user", "--disable-userns")
@@ -84,6 +85,19 @@ class Confinement:
             return limited
         return [self.program, *self.options, *_binds(scratch, readable), "--", *limited]
 
+    def with_devices(self, devices: Sequence[Path], readable: Sequence[Path]) -> Confinement:
+        """The same level, in which some device files are there, and some files or folders may be read."""
+        if self.level == "process":
+            return self
+        words: list[str] = []
+        for path in devices:
+            words += ["--dev-bind-try", str(path), str(path)]
+        for path in dict.fromkeys(readable):
+            if not path.is_relative_to("/usr"):
+                words += ["--ro-bind-try", str(path), str(path)]
+        # Our options end with what makes /dev read-only; nothing can be put there after it.
+        return replace(self, options=(*self.options[: -len(_LAST)], *words, *_LAST))
+
 
 def python_paths() -> tuple[Path, ...]:
     """What a bare interpreter needs to start: its prefix, wherever that lies."""
@@ -122,7 +136,7 @@ def _options(extra: Sequence[str]) -> tuple[str, ...]:
         *("--unshare-all", *extra, "--die-with-parent", "--new-session", "--cap-drop", "ALL"),
         *_system_binds(),
         *("--proc", "/proc", "--ro-bind-try", "/proc/sys", "/proc/sys", "--dev", "/dev", *private_tmp),
-        *("--remount-ro", "/dev"),
+        *_LAST,
     )
 
 

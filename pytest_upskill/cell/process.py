@@ -85,12 +85,21 @@ def start(
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """Kills what is left of a process and its group, collects it, and closes its pipe. Never raises for a dead one."""
+    """Kills what is left of a process and its group, collects it, and closes its pipe. Never raises for a dead one.
+
+    Raises CellError where the system does not let it go: a GPU's driver can hold a process for good.
+    """
     if process.returncode is None:
         # The group first: as long as its leader is not collected, nobody else can be given its number.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
-        process.wait(_REAP_SECONDS)
+        try:
+            process.wait(_REAP_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise CellError(
+                f"process {process.pid} was killed and does not end within {_REAP_SECONDS:g} s; if it used a GPU, look "
+                "at nvidia-smi and at the system's log for an Xid error, and restart the machine"
+            ) from None
     if process.stdout is not None:
         process.stdout.close()
 

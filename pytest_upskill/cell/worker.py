@@ -1,8 +1,9 @@
 """The process in which kernels run. Stands alone: it imports the fewest modules of the standard library, nothing else.
 
-Started as ``python -I -S worker.py CONTROL SHARED MEMORY CPU FILE``: two inherited descriptors (a socket that keeps the
-bounds of messages, and the shared memory that tensors travel through) and limits (bytes, seconds, bytes). The
-parent first sends the descriptors of the device's runtime and of the kernel's library, then one message for each call:
+Started as ``python -I -S worker.py CONTROL SHARED MEMORY CPU FILE DEVICE``: two inherited descriptors (a socket that
+keeps the bounds of messages, and the shared memory that tensors travel through), limits (bytes, seconds, bytes), and
+the device, ``cpu`` or ``cuda``. The parent first sends the descriptors of the library that holds the driver and of the
+kernel's (on a GPU both are one, and one descriptor comes), then one message for each call:
 8 bytes that the answer begins with, 8 bytes that say how much of the shared memory is in use, and the request,
 which only the driver understands. The answer is those 8 bytes, and the driver's lines.
 
@@ -22,9 +23,12 @@ MESSAGE_BYTES = 1 << 16
 def main() -> None:
     """Serves calls until the parent hangs up."""
     control, shared, memory, cpu_seconds, file_size = (int(word) for word in sys.argv[1:6])
-    limit_resources(memory, cpu_seconds, file_size)
+    on_gpu = sys.argv[6] == "cuda"
+    limit_resources(memory, cpu_seconds, file_size, on_gpu)
     libc = ctypes.CDLL(None, use_errno=True)
-    give_up_powers(libc)
+    give_up_powers(libc, on_gpu)
+    if on_gpu:
+        open_gpu()
     channel = _socket.socket(fileno=control)
     channel.send(b"ready")
     runtime, kernel = receive_libraries(channel)
@@ -67,18 +71,34 @@ def receive_libraries(channel: "_socket.socket") -> tuple[str, str]:
     if not data:
         os._exit(0)
     packed = ancillary[0][2]
-    first, second = (int.from_bytes(packed[at : at + 4], sys.byteorder) for at in (0, 4))
-    return f"/proc/self/fd/{first}", f"/proc/self/fd/{second}"
+    descriptors = [int.from_bytes(packed[at : at + 4], sys.byteorder) for at in range(0, len(packed), 4)]
+    return f"/proc/self/fd/{descriptors[0]}", f"/proc/self/fd/{descriptors[-1]}"
 
 
-def limit_resources(memory: int, cpu_seconds: int, file_size: int) -> None:
-    """Limits that hold for this process and cannot be raised again (but by root, outside of bubblewrap)."""
+def open_gpu() -> None:
+    """Makes the GPU's context while nothing of the kernel's is loaded: what goes wrong here is the machine's fault."""
+    cuda = ctypes.CDLL("libcuda.so.1")
+    context = ctypes.c_void_p()
+    code = cuda.cuInit(0) or cuda.cuDevicePrimaryCtxRetain(ctypes.byref(context), 0)
+    if code:
+        name, text = ctypes.c_char_p(), ctypes.c_char_p()
+        cuda.cuGetErrorName(code, ctypes.byref(name))
+        cuda.cuGetErrorString(code, ctypes.byref(text))
+        sys.exit(f"{(name.value or b'').decode()} ({code}): {(text.value or b'').decode()}")
+
+
+def limit_resources(memory: int, cpu_seconds: int, file_size: int, on_gpu: bool) -> None:
+    """Limits that hold for this process and cannot be raised again (but by root, outside of bubblewrap).
+
+    CUDA's driver reserves address space by the terabyte and opens files by the dozen: with a GPU, what counts against
+    the limit on memory is what is writable and the process's own.
+    """
     for what, limit in (
         (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_AS, memory),
+        (resource.RLIMIT_DATA if on_gpu else resource.RLIMIT_AS, memory),
         (resource.RLIMIT_CPU, cpu_seconds),
         (resource.RLIMIT_FSIZE, file_size),
-        (resource.RLIMIT_NOFILE, 64),
+        (resource.RLIMIT_NOFILE, 1024 if on_gpu else 64),
     ):
         _, hard = resource.getrlimit(what)
         bound = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
@@ -93,12 +113,12 @@ SECCOMP_MODE_FILTER = 2
 SIGKILL = 9
 
 
-def give_up_powers(libc: ctypes.CDLL) -> None:
+def give_up_powers(libc: ctypes.CDLL, on_gpu: bool) -> None:
     """No core, no debugger, no new processes, no sockets, no signals to others; killed when the parent is gone."""
     libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
     libc.prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)
     if os.uname().machine == "x86_64":
-        install_filter(libc)
+        install_filter(libc, on_gpu)
 
 
 class Program(ctypes.Structure):
@@ -107,9 +127,9 @@ class Program(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p))
 
 
-def install_filter(libc: ctypes.CDLL) -> None:
+def install_filter(libc: ctypes.CDLL, on_gpu: bool) -> None:
     """A seccomp filter for x86-64; failing to install it leaves the other fences standing."""
-    code = b"".join(filter_instructions(os.getpid()))
+    code = b"".join(filter_instructions(os.getpid(), on_gpu))
     program = Program(len(code) // 8, code)
     libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(program), 0, 0)
@@ -134,8 +154,16 @@ REFUSED = (
 )
 
 
-def filter_instructions(own: int) -> "list[bytes]":
-    """Berkeley packet filter: refuses (EPERM) what a kernel's host code has no need of; threads stay possible."""
+SOCKET, AF_UNIX = 41, 1
+OF_CUDA = (42, 49)  # connect, bind
+
+
+def filter_instructions(own: int, on_gpu: bool = False) -> "list[bytes]":
+    """Berkeley packet filter: refuses (EPERM) what a kernel's host code has no need of; threads stay possible.
+
+    CUDA's driver shares descriptors through a local socket with an abstract name, so that with a GPU local sockets
+    are allowed; those of bubblewrap's network namespace reach nobody outside.
+    """
 
     def step(code: int, value: int, yes: int = 0, no: int = 0) -> bytes:
         return code.to_bytes(2, "little") + bytes((yes, no)) + value.to_bytes(4, "little")
@@ -144,7 +172,12 @@ def filter_instructions(own: int) -> "list[bytes]":
     steps = [step(LOAD, architecture), step(EQUAL, ARCHITECTURE, 1), step(RETURN, KILL), step(LOAD, number)]
     steps += [step(AT_LEAST, X32_BIT, 0, 1), step(RETURN, REFUSE)]
     steps += [step(EQUAL, CLONE3, 0, 1), step(RETURN, MISSING)]
+    if on_gpu:
+        steps += [step(EQUAL, SOCKET, 0, 4), step(LOAD, argument), step(EQUAL, AF_UNIX, 1), step(RETURN, REFUSE)]
+        steps += [step(RETURN, ALLOW)]
     for refused in REFUSED:
+        if on_gpu and refused in (SOCKET, *OF_CUDA):
+            continue
         steps += [step(EQUAL, refused, 0, 1), step(RETURN, REFUSE)]
     for signal in SIGNALS:
         steps += [step(EQUAL, signal, 0, 4), step(LOAD, argument), step(EQUAL, own, 1), step(RETURN, REFUSE)]

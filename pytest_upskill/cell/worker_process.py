@@ -17,12 +17,14 @@ from pathlib import Path
 
 from pytest_upskill.cell import findings, process
 from pytest_upskill.cell.confine import ENVIRONMENT, Confinement, python, python_paths
+from pytest_upskill.cell.gpu import Access
 from pytest_upskill.errors import CellError
 from pytest_upskill.records import Finding
 
 WORKER = Path(__file__).resolve().with_name("worker.py")
 
 _START_SECONDS = 30.0
+_GPU_START_SECONDS = 90.0
 _END_SECONDS = 1.0
 _MESSAGE_BYTES = 1 << 16
 _KEPT_OUTPUT = 4096
@@ -30,13 +32,17 @@ _KEPT_OUTPUT = 4096
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one kernel may use: seconds for a call, processor seconds for all calls of a process, and bytes."""
+    """What one kernel may use: seconds for a call, processor seconds for all calls of a process, and bytes.
+
+    ``scratch_memory`` is device memory beside the tensors (0: any amount); ``memory`` bounds the cpu device's anyway.
+    """
 
     seconds: float = 10.0
     cpu_seconds: int = 600
     memory: int = 4 << 30
     output_bytes: int = 1 << 20
     file_size: int = 16 << 20
+    scratch_memory: int = 0
 
 
 DEFAULT_LIMITS = Limits()
@@ -53,8 +59,10 @@ class Exchange:
 class WorkerProcess:
     """A worker, started without waiting for it. Raises CellError where it cannot be started."""
 
-    def __init__(self, confinement: Confinement, limits: Limits = DEFAULT_LIMITS) -> None:
+    def __init__(self, confinement: Confinement, limits: Limits = DEFAULT_LIMITS, gpu: Access | None = None) -> None:
+        """With ``gpu``, the process opens that GPU before it says that it is ready."""
         self._limits = limits
+        self._gpu = gpu
         self._kept = bytearray()
         self._printed = 0
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -63,11 +71,14 @@ class WorkerProcess:
         self.memory = memoryview(b"")
         """The part of the shared memory that is mapped."""
         argv = [python(), "-I", "-S", str(WORKER), str(theirs.fileno()), str(self._shared)]
-        argv += [str(limits.memory), str(limits.cpu_seconds), str(limits.file_size)]
+        argv += [str(limits.memory), str(limits.cpu_seconds), str(limits.file_size), "cuda" if gpu else "cpu"]
+        if gpu is not None:
+            argv = [*gpu.prefix, *argv]
+            confinement = confinement.with_devices(gpu.devices, gpu.readable)
         try:
             self._process = process.start(
                 confinement.command(argv, readable=(*python_paths(), WORKER)),
-                environment=ENVIRONMENT,
+                environment={**ENVIRONMENT, **gpu.environment} if gpu else ENVIRONMENT,
                 pass_fds=(theirs.fileno(), self._shared),
             )
         except BaseException:
@@ -79,18 +90,20 @@ class WorkerProcess:
 
     def await_ready(self) -> None:
         """Waits until the process serves. Raises CellError with what it printed if it does not come to that."""
-        exchange = self._receive(time.monotonic(), _START_SECONDS)
+        exchange = self._receive(time.monotonic(), _GPU_START_SECONDS if self._gpu else _START_SECONDS)
         if exchange.reply != b"ready":
             said = self._kept.decode("utf-8", "replace").strip()
             why = exchange.reply.message if isinstance(exchange.reply, Finding) else "it sent something else"
             self.end()
+            if self._gpu:
+                raise CellError(f"the GPU could not be opened: {said or why}; see in nvidia-smi who else uses it")
             raise CellError(
                 f"the process for kernels did not start: {said or why}; "
                 "check that the interpreter's files can be read, or report this as a defect"
             )
 
     def send_libraries(self, descriptors: Sequence[int]) -> None:
-        """Hands over the open files of the runtime and the kernel."""
+        """Hands over the open files of the runtime and the kernel (or of the one library that holds both)."""
         self._channel.sendmsg(
             [b"libraries"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors).tobytes())]
         )
@@ -166,6 +179,11 @@ class WorkerProcess:
         while self._printed <= self._limits.output_bytes and select.select([output], [], [], 0)[0]:
             if not self._take_output():
                 return
+
+    def printed(self) -> str:
+        """What it printed during the last exchange, so far as it was kept."""
+        self._drain_output()
+        return self._kept.decode("utf-8", "replace")
 
     def end(self) -> None:
         """Ends the process and frees everything; may be called again."""

@@ -24,6 +24,7 @@ namespace {
 constexpr std::size_t kGuardBytes = 4096;
 constexpr std::size_t kOffset = 16;  // cudaMalloc aligns to 256, so that a tensor's base is 16 modulo 32
 constexpr std::size_t kChunk = 1 << 16;
+constexpr std::size_t kCompared = 1 << 20;  // bytes that are fetched at once to be compared
 constexpr std::size_t kMostFindings = 64;
 constexpr std::size_t kMostText = 48 << 10;
 
@@ -65,17 +66,17 @@ class Findings {
   std::size_t count_ = 0;
 };
 
-// Device memory of one argument: grows when it must, and keeps its address otherwise.
+// Device memory of one argument: grows when it must, and keeps its address otherwise. A tight one always fits exactly.
 class Slot {
  public:
-  void* base(std::size_t bytes) {
-    const std::size_t needed = bytes + kOffset + 2 * kGuardBytes;
-    if (needed > capacity_) {
+  void* base(std::size_t bytes, std::size_t guard) {
+    const std::size_t needed = bytes + kOffset + 2 * guard;
+    if (needed > capacity_ || (guard == 0 && needed != capacity_)) {
       release();
       check(cudaMalloc(&memory_, needed), "cudaMalloc");
       capacity_ = needed;
     }
-    return static_cast<char*>(memory_) + kGuardBytes + kOffset;
+    return static_cast<char*>(memory_) + guard + kOffset;
   }
 
   void release() {
@@ -95,7 +96,8 @@ class Slot {
 
 struct Tensor {
   const RequestArgument* argument;
-  char* front;  // start of the guard before it
+  std::size_t guard;  // bytes of the band behind it
+  char* front;        // start of the guard before it
   char* base;
   char* host;
 
@@ -115,16 +117,23 @@ std::vector<char> patterned(std::uint32_t pattern) {
   return chunk;
 }
 
+// The first chunk comes from the host, the rest from what is there already, twice as much each time: a copy has a
+// price.
 void fill(char* device, std::size_t bytes, const std::vector<char>& pattern) {
-  for (std::size_t done = 0; done < bytes; done += kChunk) {
-    const std::size_t part = std::min(kChunk, bytes - done);
-    check(cudaMemcpy(device + done, pattern.data(), part, cudaMemcpyHostToDevice), "cudaMemcpy");
+  std::size_t done = std::min(kChunk, bytes);
+  if (done > 0) {
+    check(cudaMemcpy(device, pattern.data(), done, cudaMemcpyHostToDevice), "cudaMemcpy");
+  }
+  while (done < bytes) {
+    const std::size_t part = std::min(done, bytes - done);
+    check(cudaMemcpy(device + done, device, part, cudaMemcpyDeviceToDevice), "cudaMemcpy");
+    done += part;
   }
 }
 
 void prepare(const Tensor& tensor, const std::vector<char>& pattern) {
   fill(tensor.front, tensor.front_bytes(), pattern);
-  fill(tensor.base + tensor.bytes(), kGuardBytes, pattern);
+  fill(tensor.base + tensor.bytes(), tensor.guard, pattern);
   if (tensor.argument->role == kOutput) {
     fill(tensor.base, tensor.bytes(), pattern);
   } else if (tensor.bytes() > 0) {
@@ -138,20 +147,20 @@ void watch(const Tensor& tensor) {
   upskill_watch(tensor.base, tensor.bytes(), tensor.argument->name, access, initialised);
 }
 
-// How many bytes of `device` differ from `expected` (repeated every `period` bytes), and the first and last of them.
+// How many bytes of `device` differ from `expected`, and the first and last of them.
 struct Difference {
   std::size_t count = 0;
   std::size_t first = 0;
   std::size_t last = 0;
 };
 
-Difference compare(const char* device, const char* expected, std::size_t bytes, std::size_t period) {
-  static std::vector<char> copy(kChunk);
+Difference compare(const char* device, const char* expected, std::size_t bytes) {
+  static std::vector<char> copy(kCompared);
   Difference found;
-  for (std::size_t done = 0; done < bytes; done += kChunk) {
-    const std::size_t part = std::min(kChunk, bytes - done);
+  for (std::size_t done = 0; done < bytes; done += kCompared) {
+    const std::size_t part = std::min(kCompared, bytes - done);
     check(cudaMemcpy(copy.data(), device + done, part, cudaMemcpyDeviceToHost), "cudaMemcpy");
-    const char* want = expected + done % period;
+    const char* want = expected + done;
     if (std::memcmp(copy.data(), want, part) == 0) {
       continue;
     }
@@ -173,14 +182,14 @@ std::string elements(const Tensor& tensor, std::size_t distance) {
 }
 
 void check_guards(const Tensor& tensor, const std::vector<char>& pattern, Findings& findings) {
-  const Difference before = compare(tensor.front, pattern.data(), tensor.front_bytes(), kChunk);
+  const Difference before = compare(tensor.front, pattern.data(), tensor.front_bytes());
   if (before.count > 0) {
     const std::size_t distance = tensor.front_bytes() - 1 - before.last;
     findings.add("memory", "guard",
                  std::to_string(before.count) + " bytes before the start of " + quoted(tensor) +
                      " were overwritten, the nearest " + elements(tensor, distance) + " element(s) before it");
   }
-  const Difference after = compare(tensor.base + tensor.bytes(), pattern.data(), kGuardBytes, kChunk);
+  const Difference after = compare(tensor.base + tensor.bytes(), pattern.data(), tensor.guard);
   if (after.count > 0) {
     findings.add("memory", "guard",
                  std::to_string(after.count) + " bytes after the end of " + quoted(tensor) +
@@ -189,7 +198,7 @@ void check_guards(const Tensor& tensor, const std::vector<char>& pattern, Findin
 }
 
 void check_input(const Tensor& tensor, Findings& findings) {
-  const Difference changed = compare(tensor.base, tensor.host, tensor.bytes(), tensor.bytes());
+  const Difference changed = compare(tensor.base, tensor.host, tensor.bytes());
   if (changed.count > 0) {
     findings.add("inputs", "input-modified",
                  "the kernel changed its input " + quoted(tensor) + ": " + std::to_string(changed.count) +
@@ -223,6 +232,7 @@ bool launch(Entry entry, int instantiation, void* const* arguments, Findings& fi
 
 std::vector<Tensor> place(const RequestHeader& header, const RequestArgument* arguments, char* shared,
                           std::vector<void*>& pointers) {
+  const std::size_t guard = (header.checks & kTight) != 0 ? 0 : kGuardBytes;
   std::vector<Tensor> tensors;
   if (slots.size() < header.count) {
     slots.resize(header.count);
@@ -234,8 +244,8 @@ std::vector<Tensor> place(const RequestHeader& header, const RequestArgument* ar
       pointers.push_back(host);
       continue;
     }
-    char* base = static_cast<char*>(slots[i].base(argument.bytes));
-    tensors.push_back({&argument, static_cast<char*>(slots[i].memory()), base, host});
+    char* base = static_cast<char*>(slots[i].base(argument.bytes, guard));
+    tensors.push_back({&argument, guard, static_cast<char*>(slots[i].memory()), base, host});
     pointers.push_back(base);
   }
   return tensors;
@@ -259,9 +269,49 @@ void inspect(const std::vector<Tensor>& tensors, const std::vector<char>& patter
   }
 }
 
-// Returns whether the process can serve another call.
-bool call(Entry entry, char* shared, const RequestHeader& header, const RequestArgument* arguments,
-          Findings& findings) {
+// The outputs once more: everything was synchronised, so nobody has any business with them.
+void inspect_again(const std::vector<Tensor>& tensors, Findings& findings) {
+  for (const Tensor& tensor : tensors) {
+    if (tensor.argument->role == kInput || compare(tensor.base, tensor.host, tensor.bytes()).count == 0) {
+      continue;
+    }
+    findings.add("runs", "late-write",
+                 quoted(tensor) +
+                     " changed after the device had been synchronised: something that the launcher "
+                     "started goes on working after the call");
+  }
+}
+
+std::size_t free_memory() {
+  std::size_t free = 0;
+  std::size_t total = 0;
+  check(cudaMemGetInfo(&free, &total), "cudaMemGetInfo");
+  return free;
+}
+
+std::size_t above(std::size_t more, std::size_t less) { return more > less ? more - less : 0; }
+
+// What a call came to: whether the process can serve another one, whether the kernel was reached at all, and the most
+// device memory that was seen in use since the process began.
+struct Course {
+  bool sound = false;
+  bool launched = false;
+  std::size_t memory = 0;
+};
+
+// `before` and `least` are the bytes that were free ahead of the launch, and the fewest after it.
+void check_memory(const RequestHeader& header, std::size_t before, std::size_t least, Findings& findings) {
+  const std::size_t taken = above(before, least) >> 20;
+  if (header.scratch_mib != 0 && taken > header.scratch_mib) {
+    findings.add("runs", "memory-limit",
+                 "the launcher took " + std::to_string(taken) + " MiB of device memory beside its tensors, more than " +
+                     "the limit of " + std::to_string(header.scratch_mib) + " MiB");
+  }
+}
+
+void call(Entry entry, char* shared, const RequestHeader& header, const RequestArgument* arguments, Findings& findings,
+          Course& course) {
+  static const std::size_t at_first = free_memory();
   if (stream == nullptr) {
     check(cudaStreamCreate(&stream), "cudaStreamCreate");
   }
@@ -274,17 +324,25 @@ bool call(Entry entry, char* shared, const RequestHeader& header, const RequestA
   }
   check(cudaDeviceSynchronize(), "cudaDeviceSynchronize before the launch");
   upskill_clear_reports();
-  upskill_configure(static_cast<int>(header.order), header.seed, static_cast<int>(header.checks));
+  upskill_configure(static_cast<int>(header.order), header.seed, static_cast<int>(header.checks & ~kTight));
+  const std::size_t before = free_memory();
+  course.launched = true;
   bool sound = launch(entry, static_cast<int>(header.instantiation), pointers.data(), findings);
   sound &= !launch_failed(cudaGetLastError(), "cudaGetLastError after the launch", findings);
+  // Ahead of the synchronisation, what cudaFreeAsync was told of is still there.
+  std::size_t least = sound ? free_memory() : before;
   sound = sound && !launch_failed(cudaDeviceSynchronize(), "cudaDeviceSynchronize after the launch", findings);
   collect_reports(findings);
   upskill_unwatch_all();
   if (sound) {
+    least = std::min(least, free_memory());
+    check_memory(header, before, least, findings);
     inspect(tensors, pattern, findings);
+    inspect_again(tensors, findings);
+    course.memory = above(at_first, least);
   }
   std::fflush(nullptr);
-  return sound;
+  course.sound = sound;
 }
 
 }  // namespace
@@ -294,14 +352,14 @@ extern "C" const char* upskill_call(upskill::Entry entry, void* shared, const vo
   using namespace upskill;
   static std::string answer;
   Findings findings;
-  bool again = false;
+  Course course;
   const auto* header = static_cast<const RequestHeader*>(request);
   const auto* arguments = reinterpret_cast<const RequestArgument*>(header + 1);
   if (bytes != sizeof(RequestHeader) + header->count * sizeof(RequestArgument)) {
     findings.add("runs", "protocol", "the request does not have the size that its header tells");
   } else {
     try {
-      again = call(entry, static_cast<char*>(shared), *header, arguments, findings);
+      call(entry, static_cast<char*>(shared), *header, arguments, findings, course);
     } catch (const DeviceError& error) {
       const std::string text = std::string(cudaGetErrorString(error.code)) + " (" + error.during + ")";
       findings.add("runs", error.code == cudaErrorMemoryAllocation ? "memory-limit" : "launch-error", text);
@@ -309,6 +367,7 @@ extern "C" const char* upskill_call(upskill::Entry entry, void* shared, const vo
       findings.add("runs", "memory-limit", "the process ran out of memory beside the kernel (std::bad_alloc)");
     }
   }
-  answer = (again ? "ok\n" : "restart\n") + findings.take();
+  const std::string status = course.sound ? "ok" : course.launched ? "restart" : "device";
+  answer = status + ' ' + std::to_string(course.memory) + '\n' + findings.take();
   return answer.c_str();
 }

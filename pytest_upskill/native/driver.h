@@ -13,16 +13,19 @@
 
 namespace upskill {
 
+// Tensors end where their allocations end, without guard bands: for a tool that watches allocations.
+constexpr std::uint32_t kTight = 0x80000000;
+
 enum Role : std::uint32_t { kInput = 0, kOutput = 1, kInplace = 2, kScalar = 3 };
 
 struct RequestHeader {
   std::uint32_t instantiation;
   std::uint32_t count;
-  std::uint32_t order;   // of threads: 0 forward, 1 reverse, 2 random; only the cpu device has a choice
-  std::uint32_t checks;  // bit mask, as in device.h
-  std::uint64_t seed;    // of the random order; never that of the inputs
-  std::uint32_t poison;  // a pattern of two bytes, repeated
-  std::uint32_t unused;
+  std::uint32_t order;        // of threads: 0 forward, 1 reverse, 2 random; only the cpu device has a choice
+  std::uint32_t checks;       // bit mask, as in device.h
+  std::uint64_t seed;         // of the random order; never that of the inputs
+  std::uint32_t poison;       // a pattern of two bytes, repeated
+  std::uint32_t scratch_mib;  // device memory that a launcher may take beside its tensors, in MiB; 0 for any
 };
 
 struct RequestArgument {
@@ -37,8 +40,10 @@ using Entry = void (*)(int instantiation, void* const* arguments, cudaStream_t s
 
 }  // namespace upskill
 
-// Does one call. Returns "ok\n" or "restart\n" (the process must not be used again), followed by one line for each
-// finding: "assertion\tkind\tpc\tmessage". The text lives until the next call.
+// Does one call. Returns a word and the most device memory seen in use (bytes), as in "ok 4096\n", followed by one line
+// for each finding: "assertion\tkind\tpc\tmessage". The word is "ok", "restart" (the process must not be used again) or
+// "device" (nor this one: it could not make ready for the call, and the kernel was not reached). The text lives until
+// the next call.
 extern "C" const char* upskill_call(upskill::Entry entry, void* shared, const void* request, std::size_t bytes);
 
 #endif

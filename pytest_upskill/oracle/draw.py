@@ -6,6 +6,7 @@ none of those that it collects from the user's modules, it draws evenly, and the
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from difflib import get_close_matches
@@ -27,13 +28,19 @@ SEEDS = 10_000_000
 
 _BASE = 7 * 10**30
 _LEVELS = 96
-"""Steps of a large example's limit, from 2^14 to 2^20 elements."""
+"""Steps of a large example's limit, from 2^14 elements to the most."""
+
+LARGEST = 1 << 20
+"""Elements of large examples, all tensors together, where nobody says otherwise."""
 
 
-def examples(case: Case, outputs: OutputSize, dtype: str, *, large: bool) -> st.SearchStrategy[Example]:
-    """Examples of one dtype: of up to 2^14 elements, or large ones of up to 2^20. They shrink to few and simple
+def examples(
+    case: Case, outputs: OutputSize, dtype: str, *, large: bool, largest: int = LARGEST
+) -> st.SearchStrategy[Example]:
+    """Examples of one dtype: of up to 2^14 elements, or large ones of up to ``largest``. They shrink to few and simple
     elements.
     """
+    doublings = math.log2(largest / SMALL_LIMIT)
 
     @st.composite
     def build(draw: Callable[[st.SearchStrategy[int]], int]) -> Example:
@@ -42,7 +49,7 @@ def examples(case: Case, outputs: OutputSize, dtype: str, *, large: bool) -> st.
         steps = [draw(_below(STEPS)) for _ in (*case.dims, *integer_scalars(case))]
         family = WEIGHTED[draw(_below(len(WEIGHTED)))] if uses_family(case) else ""
         seed = draw(_below(SEEDS))
-        limit = SMALL_LIMIT * 2 ** (6 * level / _LEVELS)
+        limit = SMALL_LIMIT * 2 ** (doublings * level / _LEVELS)
         chosen = choose(case, outputs, limit, focus, steps, full=level > 0)
         assume(chosen is not None)
         assert chosen is not None

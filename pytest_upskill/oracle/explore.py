@@ -15,6 +15,7 @@ import hypothesis
 from pytest_upskill.case import Case
 from pytest_upskill.errors import UpskillError
 from pytest_upskill.oracle import search
+from pytest_upskill.oracle.draw import LARGEST
 from pytest_upskill.oracle.draw import examples as example_strategy
 from pytest_upskill.oracle.golden import smallest_example
 from pytest_upskill.oracle.isolation import isolated
@@ -22,7 +23,7 @@ from pytest_upskill.oracle.judge import first_difference, judge, number
 from pytest_upskill.oracle.prepare import OFF, GivenUp, Preparation, Prepared
 from pytest_upskill.oracle.search import Lot, Stop
 from pytest_upskill.oracle.shrink import Fault, Shrinking, Tried, elements_of
-from pytest_upskill.records import Answer, Assertion, Call, Counterexample, Example
+from pytest_upskill.records import Answer, Assertion, Call, Counterexample, Example, Finding
 from pytest_upskill.signature import Signature
 
 EXAMPLES = 25
@@ -65,16 +66,17 @@ def explore(
     examples: int | None,
     only: Example | None,
     repeat: Repeat | None = None,
+    largest: int = LARGEST,
 ) -> Judgement:
     """Judge the kernel behind ``run``: assertions ``runs``, ``correct[...]``, ``memory``, ``deterministic``,
     ``inputs``.
 
     Some calls are asked again, of ``repeat`` where it is given. ``examples`` of each dtype (the case's own number,
-    or 25); with ``only``, that one example and its repeat. The same seed asks the same examples. Raises CaseError
-    where the case is at fault, and whatever ``run`` raises.
+    or 25); with ``only``, that one example and its repeat. The same seed asks the same examples. ``largest`` is how
+    many elements large examples may have. Raises CaseError where the case is at fault, and whatever ``run`` raises.
     """
     with isolated():
-        exploration = _Exploration(case, signature, run, seed, repeat or (lambda call, _: run(call)))
+        exploration = _Exploration(case, signature, run, seed, largest, repeat or (lambda call, _: run(call)))
         if only is not None:
             exploration.try_only(only)
             return exploration.judgement((only.dtype,), shrink=False)
@@ -83,8 +85,8 @@ def explore(
 
 
 class _Exploration:
-    def __init__(self, case: Case, signature: Signature, run: Run, seed: int, repeat: Repeat) -> None:
-        self.case, self.run, self.seed, self.repeat = case, run, seed, repeat
+    def __init__(self, case: Case, signature: Signature, run: Run, seed: int, largest: int, repeat: Repeat) -> None:
+        self.case, self.run, self.seed, self.largest, self.repeat = case, run, seed, largest, repeat
         self.repeats = 0
         self.preparation = Preparation(case, signature)
         self.tried: dict[str, Tried] = {}
@@ -130,7 +132,7 @@ class _Exploration:
             self._try(example, Lot(dtype, 0, 0, large=False))
 
     def strategy(self, lot: Lot) -> Any:
-        return example_strategy(self.case, self.preparation.outputs, lot.dtype, large=lot.large)
+        return example_strategy(self.case, self.preparation.outputs, lot.dtype, large=lot.large, largest=self.largest)
 
     def _visit(self, example: Example, lot: Lot) -> None:
         if str(example) in self._earlier:
@@ -166,12 +168,19 @@ class _Exploration:
     def _faults(self, prepared: Prepared, answer: Answer) -> dict[str, Fault]:
         faults: dict[str, Fault] = {}
         for finding in answer.findings:
-            faults.setdefault(finding.assertion, Fault(finding.message, finding.kind, line=finding.line))
+            faults.setdefault(finding.assertion, Fault(_placed(finding), finding.kind, line=finding.line))
+        memory = faults.get("memory")
+        if memory is not None and "runs" in faults and faults["runs"].line is None:
+            broken = faults["runs"]
+            faults["runs"] = Fault(f"{broken.message}; {memory.message}", broken.kind, line=memory.line)
         if answer.ran:
             mismatch = judge(prepared.expected, answer.outputs)
             if mismatch is not None:
                 name = f"correct[{prepared.example.dtype}]"
-                faults[name] = Fault(mismatch.message, worst=mismatch.worst if mismatch.expected is not None else None)
+                worst = mismatch.worst if mismatch.expected is not None else None
+                faults[name] = Fault(mismatch.message, worst=worst)
+                if memory is not None:  # the likelier cause of wrong values than whatever they look like
+                    faults[name] = Fault(memory.message, worst=worst, line=memory.line)
         return faults
 
     def _stop_if_broken(self, tried: Tried) -> None:
@@ -206,14 +215,16 @@ class _Exploration:
         """Put together what was found; shrinks the first failed assertion's example."""
         names = ["runs", *(f"correct[{dtype}]" for dtype in dtypes), "memory", "deterministic", "inputs"]
         broken = any("runs" in tried.faults for tried in self.tried.values())
-        assertions = tuple(self._assertion(name, broken) for name in names)
+        assertions = [self._assertion(name, broken) for name in names]
         counterexample = None
-        for assertion in assertions:
+        for index, assertion in enumerate(assertions):
             failing = self._failing(assertion.name)
             if not assertion.passed and failing:
                 counterexample = self._counterexample(assertion.name, failing[0], shrink)
+                told = self._message(assertion.name, failing, counterexample.message)
+                assertions[index] = Assertion(assertion.name, False, told)
                 break
-        return Judgement(assertions, counterexample, self._inconclusive(dtypes, broken), self._notes())
+        return Judgement(tuple(assertions), counterexample, self._inconclusive(dtypes, broken), self._notes())
 
     def _failing(self, name: str) -> list[Tried]:
         return [tried for tried in self.tried.values() if name in tried.faults]
@@ -221,13 +232,13 @@ class _Exploration:
     def _assertion(self, name: str, broken: bool) -> Assertion:
         failing = self._failing(name)
         if failing:
-            return Assertion(name, False, self._message(name, failing))
+            return Assertion(name, False, self._message(name, failing, failing[0].faults[name].message))
         if broken and name != "runs" and not (name.startswith("correct") and name[8:-1] in self.finished):
             return Assertion(name, False, "not tried to the end: the kernel did not run")
         return Assertion(name, True)
 
-    def _message(self, name: str, failing: list[Tried]) -> str:
-        message = failing[0].faults[name].message
+    def _message(self, name: str, failing: list[Tried], message: str) -> str:
+        """What is wrong on one example, and on how many others."""
         if name == "runs" or not name.startswith("correct"):
             return message
         asked = self._asked(failing[0].example.dtype)
@@ -289,6 +300,10 @@ class _Exploration:
         fault = _difference(prepared, kept, second.outputs) if second.ran else None
         if fault is not None:
             faults.setdefault("deterministic", fault)
+
+
+def _placed(finding: Finding) -> str:
+    return finding.message if finding.line is None else f"kernel.cu:{finding.line}: {finding.message}"
 
 
 def _described(name: str, tried: Tried, *, reproducible: bool) -> Counterexample:

@@ -34,7 +34,9 @@ class Function:
         """Call it by name; whatever it raises becomes a CaseError at the line where it was raised."""
         try:
             return self.call(**arguments)
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a case that calls sys.exit or pytest.skip must not end the run
             message = (
                 f"{self.title} raised {type(error).__name__}: {_first_line(error)} ({circumstances}); "
                 "make it work for every size and dtype that the case allows, or allow fewer"
@@ -89,7 +91,9 @@ def _execute(snippet: Snippet, scope: dict[str, Any], title: str) -> None:
     except SyntaxError as error:
         message = f"{title} is not Python: {error.msg}; correct this line"
         raise CaseError(message, snippet.path, error.lineno or snippet.line) from error
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         message = f"{title} raised {type(error).__name__} while it was loaded: {_first_line(error)}"
         raise CaseError(message, snippet.path, _line_of(error, snippet.path) or snippet.line) from error
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from pytest_upskill.records import SCHEMA, Counterexample, ItemKind, Outcome
@@ -49,7 +50,18 @@ def _item(item: Outcome) -> dict[str, Any]:
         "tokens": {"input": item.tokens.input, "output": item.tokens.output, "cached": item.tokens.cached},
         "cost_usd": item.cost_usd,
         "seconds": {"reply": item.seconds.reply, "build": item.seconds.build, "run": item.seconds.run},
+        **_on_gpu(item),
     }
+
+
+def _on_gpu(item: Outcome) -> dict[str, Any]:
+    """What is only known of kernels that were built for a GPU, and run on one."""
+    known: dict[str, Any] = {}
+    if item.kernels:
+        known["build"] = {"kernels": [asdict(kernel) for kernel in item.kernels]}
+    if item.device_memory is not None:
+        known["device_memory"] = item.device_memory
+    return known
 
 
 def _counterexample(found: Counterexample) -> dict[str, Any]:

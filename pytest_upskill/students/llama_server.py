@@ -57,7 +57,7 @@ class LlamaServerStudent(OpenAIStudent):
         return f"llama-server -hf {self.model} --port {port}"
 
     def _how_to_start(self) -> str:
-        return f"start one with: {self._start_command()}   or name another with --upskill-base-url=URL"
+        return f"start one with: {self._start_command()}; or name another with --upskill-base-url=URL"
 
     def _how_to_fit(self) -> str:
         return (

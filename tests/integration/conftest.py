@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import textwrap
 from pathlib import Path
 
@@ -111,4 +113,5 @@ class Workbench:
 @pytest.fixture
 def bench(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Workbench:
     monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)  # each run would compile everything again
+    monkeypatch.setenv("PATH", os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"])))
     return Workbench(pytester)

@@ -58,6 +58,18 @@ def test_large_examples_reach_far_beyond_the_small_ones(case: Case) -> None:
     assert max(sizes) > 1 << 17 and max(sizes) <= 1 << 20
 
 
+def test_a_device_with_more_room_gets_larger_examples_and_longer_grids(tmp_path: Path) -> None:
+    front = "dims:\n  rows: 1..200000\n  cols: 1..4096\nargs:\n  x: [rows, cols]\n"
+    case = make_case(tmp_path, "f(Tensor x) -> Tensor", front, SAME)
+    found: list[Example] = []
+    strategy = examples(case, OutputSize(), "float32", large=True, largest=1 << 22)
+    for index in range(3):
+        search.generate(search.Lot("float32", index, search.LOT, large=True), strategy, 5, found.append)
+    sizes = [prod(one.dims.values()) for one in found]
+    assert 1 << 20 < max(sizes) <= 1 << 22
+    assert max(one.dims["rows"] for one in found) > 65_535
+
+
 def test_the_same_seed_draws_the_same_examples_and_another_seed_others(case: Case) -> None:
     assert drawn(case, 18) == drawn(case, 18)
     assert drawn(case, 18) != drawn(case, 18, seed=6)

@@ -6,12 +6,13 @@ import csv
 import io
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy
 import pytest
 
-from pytest_upskill.records import Outcome, VerdictKind
+from pytest_upskill.records import KernelResources, Outcome, VerdictKind
 from pytest_upskill.reporting import render
 from pytest_upskill.reporting.view import build_view
 from tests.unit.reporting_outcomes import counterexample, outcome, run, spec
@@ -50,6 +51,16 @@ def test_json_has_exactly_the_keys_of_the_schema() -> None:
                              "interval", "assertions_passed", "assertions_total", "tokens", "cost_usd"]  # fmt: skip
     for row in data["lift"]:
         assert list(row) == ["skill", "student", "arm", "against", "lift", "interval", "p", "verdict"]
+
+
+def test_json_tells_of_a_gpu_what_is_known_of_one_alone() -> None:
+    kernels = (KernelResources("k<float>", "sm_90", 40, shared=1024),)
+    on_gpu = replace(outcome(), kernels=kernels, device_memory=4096)
+    assert Outcome.from_plain(json.loads(json.dumps(on_gpu.to_plain()))) == on_gpu
+    item = report([on_gpu])["items"][0]
+    assert item["device_memory"] == 4096
+    assert item["build"] == {"kernels": [{"name": "k<float>", "architecture": "sm_90", "registers": 40, "stack": 0,
+                                          "spill_stores": 0, "spill_loads": 0, "shared": 1024}]}  # fmt: skip
 
 
 def test_json_leaves_the_student_of_a_spec_null() -> None:

@@ -144,7 +144,7 @@ extern "C" cudaError_t upskill_cpu_launch(const char* kernel, const dim3* grid, 
   if (const cudaError_t error = check(kernel, shape); error != cudaSuccess) return error;
   gridDim = *grid;
   blockDim = *block;
-  launch = {kernel, thread, arguments, shared, false, false};
+  launch = {kernel, thread, arguments, shared, false, false, true};
   shape_block(*block);
   prepare_memory(module_of(reinterpret_cast<const void*>(thread)), shared);
   if (!begin_launch()) forget_dates();

@@ -17,6 +17,7 @@ struct Launch {
   size_t dynamic_shared = 0;
   bool running = false;
   bool aborted = false;
+  bool marked = true;  // whether accesses are remembered; they cannot be where blocks take turns in one shared memory
 };
 
 extern Launch launch;

@@ -1,0 +1,33 @@
+"""What an item costs: three dtypes of 25 examples each, builds cached. Run: python benchmarks/item.py [CASE ...]
+
+Seconds are the item's own, as the JSON report has them; the first round fills the cache and is not counted.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROUNDS = 5
+ROOT = Path(__file__).parents[1]
+CASES = ("rms_norm", "softmax", "layer_norm", "matmul")
+
+
+def seconds_of(case: str) -> float:
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.json"
+        command = [sys.executable, "-m", "pytest", "-q", f"skills/cuda-kernels/evals/{case}.md", "--upskill"]
+        subprocess.run([*command, f"--upskill-report={report}"], cwd=ROOT, check=True, capture_output=True)
+        (item,) = json.loads(report.read_text(encoding="utf-8"))["items"]
+    return float(sum(item["seconds"].values()))
+
+
+if __name__ == "__main__":
+    for case in sys.argv[1:] or CASES:
+        rounds = [seconds_of(case) for _ in range(ROUNDS + 1)][1:]
+        median = statistics.median(rounds)
+        print(f"{case:16} {median:5.2f} s   {min(rounds):.2f} to {max(rounds):.2f} s (goal: under 3 s)")

@@ -1,0 +1,66 @@
+"""Asks the machine's CUDA driver which GPUs there are, and prints what it says as JSON. Stands alone.
+
+Started as ``python -I -S gpu_probe.py``, in a process of its own: a driver, once initialised, does not survive a
+fork, and the process that runs pytest must stay free of it.
+"""
+
+import ctypes
+import json
+
+MAJOR, MINOR = 75, 76
+"""CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR and _MINOR."""
+
+
+class Refused(Exception):
+    """The driver answered with an error."""
+
+
+def main() -> None:
+    """Prints one JSON object: ``error``, or ``driver``, ``library`` and ``devices``."""
+    try:
+        found = look()
+    except (OSError, Refused) as error:
+        found = {"error": str(error)}
+    print(json.dumps(found))
+
+
+def look() -> "dict[str, object]":
+    """Version and path of the driver, and its devices in the order of CUDA_VISIBLE_DEVICES."""
+    cuda = ctypes.CDLL("libcuda.so.1")
+    version, count = ctypes.c_int(0), ctypes.c_int(0)
+    check(cuda, cuda.cuDriverGetVersion(ctypes.byref(version)))
+    check(cuda, cuda.cuInit(0))
+    check(cuda, cuda.cuDeviceGetCount(ctypes.byref(count)))
+    return {"driver": version.value, "library": loaded_from(), "devices": [device(cuda, i) for i in range(count.value)]}
+
+
+def device(cuda: ctypes.CDLL, index: int) -> "dict[str, object]":
+    """Name, compute capability and memory (bytes) of one device."""
+    handle, major, minor, memory = ctypes.c_int(0), ctypes.c_int(0), ctypes.c_int(0), ctypes.c_size_t(0)
+    name = ctypes.create_string_buffer(256)
+    check(cuda, cuda.cuDeviceGet(ctypes.byref(handle), index))
+    check(cuda, cuda.cuDeviceGetName(name, 256, handle))
+    check(cuda, cuda.cuDeviceGetAttribute(ctypes.byref(major), MAJOR, handle))
+    check(cuda, cuda.cuDeviceGetAttribute(ctypes.byref(minor), MINOR, handle))
+    check(cuda, cuda.cuDeviceTotalMem_v2(ctypes.byref(memory), handle))
+    return {"name": name.value.decode(), "capability": [major.value, minor.value], "memory": memory.value}
+
+
+def check(cuda: ctypes.CDLL, code: int) -> None:
+    """Raises Refused with the error's name and text."""
+    if code == 0:
+        return
+    name, text = ctypes.c_char_p(), ctypes.c_char_p()
+    cuda.cuGetErrorName(code, ctypes.byref(name))
+    cuda.cuGetErrorString(code, ctypes.byref(text))
+    raise Refused(f"{(name.value or b'').decode()} ({code}): {(text.value or b'').decode()}")
+
+
+def loaded_from() -> str:
+    """Where the loader found the driver's library."""
+    with open("/proc/self/maps") as maps:  # noqa: PTH123
+        return next((line.split()[-1] for line in maps if "/libcuda.so" in line), "")
+
+
+if __name__ == "__main__":
+    main()

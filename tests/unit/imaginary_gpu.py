@@ -1,0 +1,53 @@
+"""A GPU that is not there: a stand-in for the driver's library, and cells that believe in it.
+
+Kernels are built for the cpu device, whose library serves as "the one library that holds the driver as well", since it
+brings the cpu device's runtime along. So the whole way of a GPU's cell is walked, with the very same driver.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+
+from pytest_upskill.build import toolchain
+from pytest_upskill.cell.client import Cell
+from pytest_upskill.cell.confine import strongest
+from pytest_upskill.cell.gpu import Access
+from pytest_upskill.cell.worker_process import Limits
+from pytest_upskill.signature import Signature
+from tests.unit.cell_kernels import PROBE_SIGNATURE, library_of
+
+SOURCE = Path(__file__).with_name("fake_libcuda.cpp")
+
+
+@functools.cache
+def driver_folder() -> Path:
+    """The folder of an imaginary libcuda.so.1, compiled once per process."""
+    folder = Path(tempfile.mkdtemp(prefix="upskill-imaginary-"))
+    compiler = str(toolchain.find_compiler().program)
+    subprocess.run([compiler, "-shared", "-fPIC", str(SOURCE), "-o", str(folder / "libcuda.so.1")], check=True)
+    return folder
+
+
+def access(runtime: Path | None = None, **environment: str) -> Access:
+    folders = (driver_folder(), *([runtime] if runtime else []))
+    path = os.pathsep.join(map(str, folders))
+    return Access((), (*folders, Path("/sys")), {"LD_LIBRARY_PATH": path, **environment})
+
+
+def gpu_cell(
+    source: str,
+    signature: Signature = PROBE_SIGNATURE,
+    *,
+    prefix: tuple[str, ...] = (),
+    seconds: float = 10.0,
+    environment: dict[str, str] | None = None,
+    **limits: int,
+) -> Cell:
+    library = library_of(source, signature)
+    made = access(library.parent, **(environment or {}))
+    made = Access(made.devices, (*made.readable, *map(Path, prefix[1:])), made.environment, prefix)
+    return Cell(library, signature, strongest(), Limits(seconds=seconds, **limits), gpu=made)

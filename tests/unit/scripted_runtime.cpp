@@ -1,0 +1,49 @@
+// A CUDA runtime of a few lines on plain memory, that misbehaves when it is told to: for the driver's own logic.
+#include <cuda_runtime_api.h>
+
+#include <cstdlib>
+#include <cstring>
+
+#include "device.h"
+
+extern "C" {
+int scripted_free_mib = 1000;     // what cudaMemGetInfo tells next
+int scripted_late_writer = 0;     // whether device memory changes after it was copied to the host
+int scripted_refused_malloc = 0;  // whether there is no memory
+
+cudaError_t cudaMalloc(void** memory, size_t bytes) {
+  if (scripted_refused_malloc) return cudaErrorMemoryAllocation;
+  *memory = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
+  return cudaSuccess;
+}
+cudaError_t cudaFree(void* memory) {
+  std::free(memory);
+  return cudaSuccess;
+}
+cudaError_t cudaMemcpy(void* to, const void* from, size_t bytes, cudaMemcpyKind kind) {
+  std::memmove(to, from, bytes);
+  if (scripted_late_writer && kind == cudaMemcpyDeviceToHost) {
+    *static_cast<unsigned char*>(const_cast<void*>(from)) ^= scripted_late_writer++ > 2;
+  }
+  return cudaSuccess;
+}
+cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
+  *free = static_cast<size_t>(scripted_free_mib) << 20;
+  *total = static_cast<size_t>(1) << 40;
+  return cudaSuccess;
+}
+cudaError_t cudaStreamCreate(cudaStream_t*) { return cudaSuccess; }
+cudaError_t cudaGetLastError() { return cudaSuccess; }
+cudaError_t cudaDeviceSynchronize() { return cudaSuccess; }
+const char* cudaGetErrorString(cudaError_t error) { return error == cudaErrorMemoryAllocation ? "out of memory" : "?"; }
+
+void upskill_watch(const void*, size_t, const char*, int, int) {}
+void upskill_unwatch_all(void) {}
+size_t upskill_report_count(void) { return 0; }
+const char* upskill_report(size_t) { return ""; }
+void upskill_clear_reports(void) {}
+void upskill_configure(int, uint64_t, int) {}
+
+void writes_nothing(int, void* const*, cudaStream_t) {}
+void takes_memory(int, void* const*, cudaStream_t) { scripted_free_mib -= 300; }
+}

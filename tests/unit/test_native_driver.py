@@ -1,0 +1,72 @@
+"""The driver's own logic, against a runtime that does as it is told."""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from pytest_upskill.build import toolchain
+from pytest_upskill.build.cuda import find_toolkit
+from pytest_upskill.build.host import NATIVE
+from pytest_upskill.errors import ToolchainError
+
+SOURCE = Path(__file__).with_name("scripted_runtime.cpp")
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    try:
+        include = find_toolkit().include
+    except ToolchainError as error:
+        pytest.skip(str(error))
+    library = tmp_path_factory.mktemp("driver") / "driver.so"
+    options = ["-std=c++20", "-O1", "-shared", "-fPIC", "-Wl,-Bsymbolic", f"-I{NATIVE}", f"-isystem{include}"]
+    compiler = toolchain.find_compiler().program
+    subprocess.run([compiler, *options, NATIVE / "driver.cpp", SOURCE, "-o", library], check=True)
+    return library
+
+
+@pytest.fixture
+def driver(built: Path, tmp_path: Path) -> ctypes.CDLL:
+    """A copy of its own for each test: the driver keeps its memory from call to call."""
+    copy = tmp_path / "driver.so"
+    copy.write_bytes(built.read_bytes())
+    loaded = ctypes.CDLL(str(copy))
+    loaded.upskill_call.restype = ctypes.c_char_p
+    return loaded
+
+
+def call(driver: ctypes.CDLL, entry: str, scratch_mib: int = 0, output_bytes: int = 64) -> list[str]:
+    shared = ctypes.create_string_buffer(output_bytes)
+    request = struct.pack("<IIIIQII", 0, 1, 0, 0, 0, 0x7FFF, scratch_mib)
+    request += struct.pack("<IIQQ128s", 1, 8, 0, output_bytes, b"out")
+    said = driver.upskill_call(getattr(driver, entry), shared, request, ctypes.c_size_t(len(request)))
+    return said.decode().splitlines()
+
+
+def test_a_call_without_findings_says_ok_and_how_much_memory_was_in_use(driver: ctypes.CDLL) -> None:
+    assert call(driver, "writes_nothing") == ["ok 0"]
+    assert call(driver, "takes_memory") == [f"ok {300 << 20}"]
+
+
+def test_memory_within_the_limit_is_no_finding_and_beyond_it_is_one(driver: ctypes.CDLL) -> None:
+    assert call(driver, "takes_memory", 300) == [f"ok {300 << 20}"]
+    status, finding = call(driver, "takes_memory", 299)
+    assert status == f"ok {600 << 20}"
+    assert finding.startswith("runs\tmemory-limit\t0\tthe launcher took 300 MiB of device memory beside its tensors")
+
+
+def test_an_output_that_changes_after_the_synchronisation_is_found(driver: ctypes.CDLL) -> None:
+    ctypes.c_int.in_dll(driver, "scripted_late_writer").value = 1
+    _, *found = call(driver, "writes_nothing")
+    assert [line.split("\t")[:2] for line in found] == [["runs", "late-write"]]
+
+
+def test_a_device_without_room_never_reaches_the_kernel(driver: ctypes.CDLL) -> None:
+    ctypes.c_int.in_dll(driver, "scripted_refused_malloc").value = 1
+    assert call(driver, "takes_memory") == ["device 0", "runs\tmemory-limit\t0\tout of memory (cudaMalloc)"]
+    assert ctypes.c_int.in_dll(driver, "scripted_free_mib").value == 1000
