@@ -114,6 +114,8 @@ class Build:
     compilers: tuple[str, ...] = ()
     seconds: float = 0.0
     cached: bool = False
+    needs: str = ""
+    """Why it was not even tried: what the kernel needs that the device does not have, with the line."""
 
     @property
     def ok(self) -> bool:

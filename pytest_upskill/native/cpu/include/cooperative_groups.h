@@ -1,10 +1,11 @@
-// Cooperative groups: blocks, tiles of a warp, coalesced threads; and the ranks of a grid (it has no sync here).
+// Cooperative groups: blocks, tiles of a warp, coalesced threads; and the grid.
 #ifndef UPSKILL_CPU_COOPERATIVE_GROUPS_H
 #define UPSKILL_CPU_COOPERATIVE_GROUPS_H
 
 #include <type_traits>
 
 #include "cuda_runtime.h"
+#include "upskill_cpu/grid.h"
 
 namespace cooperative_groups {
 
@@ -45,7 +46,8 @@ UPSKILL_CPU_INLINE thread_block this_thread_block() { return {}; }
 
 class grid_group {
  public:
-  UPSKILL_CPU_INLINE static bool is_valid() { return false; }
+  UPSKILL_CPU_INLINE static bool is_valid() { return upskill_cpu_grid_is_cooperative(); }
+  UPSKILL_CPU_INLINE static void sync(int line = __builtin_LINE()) { upskill_cpu_grid_barrier(line); }
   UPSKILL_CPU_INLINE static unsigned long long block_rank() {
     return blockIdx.x + static_cast<unsigned long long>(gridDim.x) * (blockIdx.y + gridDim.y * blockIdx.z);
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "block.h"
+#include "cooperative_grid.h"
 #include "memory.h"
 #include "module.h"
 #include "upskill_cpu/builtins.h"
@@ -95,16 +96,18 @@ struct BlockOrder {
   }
 };
 
-void run_grid() {
+void start_block(uint64_t index) {
   const uint64_t row = gridDim.x, plane = row * gridDim.y;
-  const BlockOrder order(plane * gridDim.z);
-  for (uint64_t turn = 0; turn < order.count && !launch.aborted; ++turn) {
-    const uint64_t index = order.at(turn);
-    blockIdx = {static_cast<unsigned>(index % row), static_cast<unsigned>(index % plane / row),
-                static_cast<unsigned>(index / plane)};
-    if (configuration.poison_shared) poison_shared_memory();
-    run_block();
-  }
+  blockIdx = {static_cast<unsigned>(index % row), static_cast<unsigned>(index % plane / row),
+              static_cast<unsigned>(index / plane)};
+  if (configuration.poison_shared) poison_shared_memory();
+  run_block();
+}
+
+void run_grid() {
+  const BlockOrder order(uint64_t{gridDim.x} * gridDim.y * gridDim.z);
+  if (launch.cooperative) return run_blocks_together(order.count, [&](uint64_t turn) { start_block(order.at(turn)); });
+  for (uint64_t turn = 0; turn < order.count && !launch.aborted; ++turn) start_block(order.at(turn));
 }
 
 }  // namespace
@@ -134,7 +137,7 @@ extern "C" cudaError_t upskill_cpu_launch(const char* kernel, const dim3* grid, 
   if (const cudaError_t error = check(kernel, shape); error != cudaSuccess) return error;
   gridDim = *grid;
   blockDim = *block;
-  launch = {kernel, thread, arguments, shared, false, false};
+  launch = {kernel, thread, arguments, shared, false, false, take_cooperative_request(), launch.serial + 1};
   shape_block(*block);
   prepare_memory(module_of(reinterpret_cast<const void*>(thread)), shared);
   launch.running = true;

@@ -17,6 +17,8 @@ struct Launch {
   size_t dynamic_shared = 0;
   bool running = false;
   bool aborted = false;
+  bool cooperative = false;  // all blocks are alive at once
+  uint64_t serial = 0;       // of this launch
 };
 
 extern Launch launch;
