@@ -56,11 +56,11 @@ inline cublasStatus_t cublasLtCreate(cublasLtHandle_t* handle) {
 inline cublasStatus_t cublasLtDestroy(cublasLtHandle_t) { return CUBLAS_STATUS_SUCCESS; }
 
 // The rest takes anything, says what it would need, and fails.
-#define UPSKILL_CPU_NEEDS_GPU(name)                                                                        \
-  template <class... Arguments>                                                                            \
-  cublasStatus_t name(Arguments...) {                                                                      \
-    std::fprintf(stderr, "pytest-upskill cpu device: " #name " needs a GPU\n");                            \
-    return CUBLAS_STATUS_NOT_SUPPORTED;                                                                    \
+#define UPSKILL_CPU_NEEDS_GPU(name)                                             \
+  template <class... Arguments>                                                 \
+  cublasStatus_t name(Arguments...) {                                           \
+    std::fprintf(stderr, "pytest-upskill cpu device: " #name " needs a GPU\n"); \
+    return CUBLAS_STATUS_NOT_SUPPORTED;                                         \
   }
 UPSKILL_CPU_NEEDS_GPU(cublasLtMatmul)
 UPSKILL_CPU_NEEDS_GPU(cublasLtMatmulAlgoGetHeuristic)

@@ -1,7 +1,7 @@
 // nvcuda::wmma: matrix fragments, shared out among the lanes of a warp.
 //
-// Which lane holds which element is unspecified in CUDA. Accumulators of 16x16 lie as they do on current GPUs; everything
-// else is dealt out to the lanes in row-major order.
+// Which lane holds which element is unspecified in CUDA. Accumulators of 16x16 lie as they do on current GPUs;
+// everything else is dealt out to the lanes in row-major order.
 #ifndef UPSKILL_CPU_MMA_H
 #define UPSKILL_CPU_MMA_H
 

@@ -15,7 +15,8 @@ bool take_cooperative_request();
 // `start(turn)` runs the turn's block until it is finished or parked.
 void run_blocks_together(uint64_t count, const std::function<void(uint64_t)>& start);
 
-// Called when no thread of the block can run: parks the block if all of them wait for the grid. Returns whether they did.
+// Called when no thread of the block can run: parks the block if all of them wait for the grid. Returns whether they
+// did.
 bool wait_for_grid();
 
 // Called whenever a thread polls: after many polls the other blocks get their turn.

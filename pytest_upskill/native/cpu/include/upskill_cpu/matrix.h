@@ -73,7 +73,8 @@ UPSKILL_CPU_UNCHECKED inline void multiply_m16n8(const Registers& own, const wid
   for (int i = 0; i < 4; ++i) {
     wide_t<A> sum = c[i];
     for (int k = 0; k < K; ++k)
-      sum += element<A>(lanes, true, row + i / 2 * 8, k) * static_cast<wide_t<A>>(element<B>(lanes, false, column + i % 2, k));
+      sum += element<A>(lanes, true, row + i / 2 * 8, k) *
+             static_cast<wide_t<A>>(element<B>(lanes, false, column + i % 2, k));
     d[i] = sum;
   }
 }

@@ -78,18 +78,16 @@ UPSKILL_CPU_INLINE char* shared_pointer(const X& x) {
 
 #define UPSKILL_CPU_SPECIAL(name, type, value) \
   UPSKILL_CPU_INLINE type special_##name() { return value; }
-#define UPSKILL_CPU_SPECIAL3(name, object)                 \
-  UPSKILL_CPU_SPECIAL(name##_x, unsigned int, object.x)    \
-  UPSKILL_CPU_SPECIAL(name##_y, unsigned int, object.y)    \
+#define UPSKILL_CPU_SPECIAL3(name, object)              \
+  UPSKILL_CPU_SPECIAL(name##_x, unsigned int, object.x) \
+  UPSKILL_CPU_SPECIAL(name##_y, unsigned int, object.y) \
   UPSKILL_CPU_SPECIAL(name##_z, unsigned int, object.z)
 UPSKILL_CPU_SPECIAL3(tid, threadIdx)
 UPSKILL_CPU_SPECIAL3(ctaid, blockIdx)
 UPSKILL_CPU_SPECIAL3(ntid, blockDim)
 UPSKILL_CPU_SPECIAL3(nctaid, gridDim)
 UPSKILL_CPU_INLINE unsigned int lane() { return static_cast<unsigned int>(upskill_cpu_lane()); }
-UPSKILL_CPU_INLINE unsigned int rank() {
-  return threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z);
-}
+UPSKILL_CPU_INLINE unsigned int rank() { return threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z); }
 UPSKILL_CPU_SPECIAL(laneid, unsigned int, lane())
 UPSKILL_CPU_SPECIAL(warpid, unsigned int, rank() / 32)
 UPSKILL_CPU_SPECIAL(nwarpid, unsigned int, 64)
@@ -111,8 +109,8 @@ UPSKILL_CPU_SPECIAL(lanemask_ge, unsigned int, ~((1u << lane()) - 1))
 template <class T>
 UPSKILL_CPU_INLINE T high_product(T a, T b) {
   if constexpr (sizeof(T) == 8)
-    return static_cast<T>(
-        static_cast<std::conditional_t<std::is_signed_v<T>, __int128, unsigned __int128>>(a) * b >> 64);
+    return static_cast<T>(static_cast<std::conditional_t<std::is_signed_v<T>, __int128, unsigned __int128>>(a) * b >>
+                          64);
   else
     return static_cast<T>(static_cast<std::conditional_t<std::is_signed_v<T>, int64_t, uint64_t>>(a) * b >>
                           (8 * sizeof(T)));
@@ -177,14 +175,14 @@ UPSKILL_CPU_INLINE T convert_any(X x) {
   else
     return static_cast<T>(x);
 }
-#define UPSKILL_CPU_CONVERT(mode, function)                                       \
-  template <class T, class X>                                                     \
-  UPSKILL_CPU_INLINE T convert_##mode(X x) {                                      \
-    const auto whole = function(static_cast<double>(convert_any<double>(x)));     \
-    if constexpr (std::is_integral_v<T>)                                          \
-      return ::upskill::cpu::to_integer<T>(whole);                                \
-    else                                                                          \
-      return static_cast<T>(whole);                                               \
+#define UPSKILL_CPU_CONVERT(mode, function)                                   \
+  template <class T, class X>                                                 \
+  UPSKILL_CPU_INLINE T convert_##mode(X x) {                                  \
+    const auto whole = function(static_cast<double>(convert_any<double>(x))); \
+    if constexpr (std::is_integral_v<T>)                                      \
+      return ::upskill::cpu::to_integer<T>(whole);                            \
+    else                                                                      \
+      return static_cast<T>(whole);                                           \
   }
 UPSKILL_CPU_CONVERT(rni, std::nearbyint)
 UPSKILL_CPU_CONVERT(rzi, std::trunc)
@@ -203,8 +201,9 @@ template <class T, class... D>
 UPSKILL_CPU_INLINE void load_plain(const char* address, D&... d) {
   const auto loaded = *reinterpret_cast<const Vector<T, sizeof...(D)>*>(address);
   int next = 0;
-  ((d = as<D>(static_cast<std::conditional_t<(sizeof(D) > sizeof(T)), std::conditional_t<std::is_integral_v<T>, D, T>, T>>(
-        loaded.values[next++]))),
+  ((d = as<D>(
+        static_cast<std::conditional_t<(sizeof(D) > sizeof(T)), std::conditional_t<std::is_integral_v<T>, D, T>, T>>(
+            loaded.values[next++]))),
    ...);
 }
 template <class T, class... V>

@@ -1,4 +1,5 @@
-// What the lanes of a warp show each other in matrix operations: a buffer for each warp, outside of the kernel's memory.
+// What the lanes of a warp show each other in matrix operations: a buffer for each warp, outside of the kernel's
+// memory.
 #ifndef UPSKILL_CPU_WARP_EXCHANGE_H
 #define UPSKILL_CPU_WARP_EXCHANGE_H
 

@@ -35,16 +35,13 @@ class BlockScan {
     ExclusiveScan(in, out, initial, operation, total, line);
   }
   template <class Operation>
-  UPSKILL_CPU_INLINE void ExclusiveScan(T in, T& out, T initial, Operation operation, T& total,
-                                        UPSKILL_CPU_LINE) {
+  UPSKILL_CPU_INLINE void ExclusiveScan(T in, T& out, T initial, Operation operation, T& total, UPSKILL_CPU_LINE) {
     scan(in, operation, line);
     const int rank = detail::rank();
     out = rank == 0 ? initial : operation(initial, static_cast<T>(storage_[rank - 1]));
     total = storage_[threads - 1];
   }
-  UPSKILL_CPU_INLINE void InclusiveSum(T in, T& out, UPSKILL_CPU_LINE) {
-    InclusiveScan(in, out, detail::Add(), line);
-  }
+  UPSKILL_CPU_INLINE void InclusiveSum(T in, T& out, UPSKILL_CPU_LINE) { InclusiveScan(in, out, detail::Add(), line); }
   UPSKILL_CPU_INLINE void InclusiveSum(T in, T& out, T& total, UPSKILL_CPU_LINE) {
     InclusiveScan(in, out, detail::Add(), total, line);
   }
@@ -74,8 +71,7 @@ class BlockScan {
 
   // Several consecutive items for each thread.
   template <int Items, class Operation>
-  UPSKILL_CPU_INLINE void InclusiveScan(T (&in)[Items], T (&out)[Items], Operation operation,
-                                        UPSKILL_CPU_LINE) {
+  UPSKILL_CPU_INLINE void InclusiveScan(T (&in)[Items], T (&out)[Items], Operation operation, UPSKILL_CPU_LINE) {
     T total;
     scan_items(in, out, operation, total, line);
   }
@@ -128,14 +124,14 @@ class BlockScan {
     __syncthreads(line);
   }
   template <int Items, class Operation>
-  UPSKILL_CPU_INLINE void scan_items(T (&in)[Items], T (&out)[Items], Operation operation, T& total, ::upskill::cpu::Line line) {
+  UPSKILL_CPU_INLINE void scan_items(T (&in)[Items], T (&out)[Items], Operation operation, T& total,
+                                     ::upskill::cpu::Line line) {
     T own[Items];
     own[0] = in[0];
     for (int i = 1; i < Items; ++i) own[i] = operation(own[i - 1], in[i]);
     scan(own[Items - 1], operation, line);
     const int rank = detail::rank();
-    for (int i = 0; i < Items; ++i)
-      out[i] = rank == 0 ? own[i] : operation(static_cast<T>(storage_[rank - 1]), own[i]);
+    for (int i = 0; i < Items; ++i) out[i] = rank == 0 ? own[i] : operation(static_cast<T>(storage_[rank - 1]), own[i]);
     total = storage_[threads - 1];
   }
   template <class Callback>

@@ -12,9 +12,7 @@ struct WarpLanes {
                 "logical warps whose size is no power of two are not supported here");
 
   UPSKILL_CPU_INLINE static int lane() { return upskill_cpu_lane() % Width; }
-  UPSKILL_CPU_INLINE static unsigned int mask() {
-    return (~0u >> (32 - Width)) << (upskill_cpu_lane() & ~(Width - 1));
-  }
+  UPSKILL_CPU_INLINE static unsigned int mask() { return (~0u >> (32 - Width)) << (upskill_cpu_lane() & ~(Width - 1)); }
   // The value of another lane of the logical warp.
   template <class T>
   UPSKILL_CPU_INLINE static T from(const T& value, int lane, ::upskill::cpu::Line line) {

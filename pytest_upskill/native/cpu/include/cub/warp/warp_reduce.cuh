@@ -28,7 +28,6 @@ class WarpReduce {
   UPSKILL_CPU_INLINE T Sum(T value, int valid = Width, UPSKILL_CPU_LINE) {
     return Reduce(value, detail::Add(), valid, line);
   }
-
 };
 
 }  // namespace cub

@@ -36,17 +36,14 @@ class WarpScan {
     ExclusiveScan(in, out, initial, operation, total, line);
   }
   template <class Operation>
-  UPSKILL_CPU_INLINE void ExclusiveScan(T in, T& out, T initial, Operation operation, T& total,
-                                        UPSKILL_CPU_LINE) {
+  UPSKILL_CPU_INLINE void ExclusiveScan(T in, T& out, T initial, Operation operation, T& total, UPSKILL_CPU_LINE) {
     T scanned;
     InclusiveScan(in, scanned, operation, total, line);
     const int lane = Lanes::lane();
     const T before = Lanes::from(scanned, lane > 0 ? lane - 1 : 0, line);
     out = lane == 0 ? initial : operation(initial, before);
   }
-  UPSKILL_CPU_INLINE void InclusiveSum(T in, T& out, UPSKILL_CPU_LINE) {
-    InclusiveScan(in, out, detail::Add(), line);
-  }
+  UPSKILL_CPU_INLINE void InclusiveSum(T in, T& out, UPSKILL_CPU_LINE) { InclusiveScan(in, out, detail::Add(), line); }
   UPSKILL_CPU_INLINE void InclusiveSum(T in, T& out, T& total, UPSKILL_CPU_LINE) {
     InclusiveScan(in, out, detail::Add(), total, line);
   }
