@@ -307,7 +307,7 @@ def same_bits(got: Array, expected: Array, decode: Callable[[Array], Array], wha
 
 @pytest.mark.parametrize("order", ORDERS)
 def test_cooperative_groups_know_their_members(device: Device, order: int) -> None:
-    ok = silent(device.run("groups", {"order": order, "buffers": {"ok": np.zeros(15, np.int32)}})[0]).buffers[0]
+    ok = silent(device.run("groups", {"order": order, "buffers": {"ok": np.zeros(16, np.int32)}})[0]).buffers[0]
     assert np.flatnonzero(ok != 1).tolist() == []
 
 

@@ -12,7 +12,7 @@ namespace {
 using namespace upskill::cpu;
 using SplitBarrier = upskill_cpu_split_barrier;
 
-constexpr uint32_t numbers = 16;
+constexpr uint32_t numbers = 32;  // 16 of PTX, and 16 for tiles of several warps
 // Who polls that often waits for a thread that never comes.
 constexpr int patience = 1 << 18;
 
