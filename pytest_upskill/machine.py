@@ -14,11 +14,14 @@ from pathlib import Path
 from typing import Protocol
 
 from pytest_upskill.build.host import HostCompiler
+from pytest_upskill.build.messages import SOURCE_NAME
 from pytest_upskill.build.nvcc import NvccCheck
 from pytest_upskill.cell import gpu
 from pytest_upskill.cell.client import Cell, Limits
 from pytest_upskill.cell.confine import Confinement, strongest
 from pytest_upskill.errors import InfrastructureError, UsageError
+from pytest_upskill.native.cpu.needs import message as needs_message
+from pytest_upskill.native.cpu.needs import needs_gpu
 from pytest_upskill.records import Build
 from pytest_upskill.signature import Signature, entry_source
 
@@ -102,7 +105,12 @@ class CpuMachine:
         }
 
     def build(self, source: str, signature: Signature) -> Build:
-        """Compiles a kernel for the host and, beside it, checks that nvcc takes it. Seconds are those of the slower."""
+        """Compiles a kernel for the host and, beside it, checks that nvcc takes it. Seconds are those of the slower.
+
+        A kernel that the cpu device cannot run is not built: ``needs`` says what it would take.
+        """
+        if need := needs_gpu(source):
+            return Build(library=None, needs=needs_message(need, SOURCE_NAME))
         entry = entry_source(signature)
         with ThreadPoolExecutor(max_workers=1) as pool:
             checking = pool.submit(self.nvcc.check, source, entry, confinement=self.confinement)

@@ -300,6 +300,8 @@ def _kernel_outcome(
 
 
 def _verdict(case: Case, prepared: Prepared, judgement: Judgement | None, further: Sequence[Assertion]) -> Verdict:
+    if prepared.build is not None and prepared.build.needs:
+        return Verdict(VerdictKind.INCONCLUSIVE, prepared.build.needs)
     assertions = [*_before_running(prepared), *_running(case, prepared, judgement), *further]
     failed = next((assertion for assertion in assertions if not assertion.passed), None)
     if failed is None and judgement is not None and judgement.inconclusive:

@@ -132,6 +132,8 @@ class Build:
     cached: bool = False
     kernels: tuple[KernelResources, ...] = ()
     """Known of builds for a GPU alone."""
+    needs: str = ""
+    """Why it was not even tried: what the kernel needs that the device does not have, with the line."""
 
     @property
     def ok(self) -> bool:

@@ -47,6 +47,9 @@ __global__ void groups(int* ok) {
   cg::thread_group some = cg::tiled_partition(block, 16);
   check(ok++, some.size() == 16 && (int)some.thread_rank() == t % 16 && cg::thread_group(block).size() == 64);
   some.sync();
+  auto half = cg::tiled_partition<64>(block);
+  check(ok++, half.size() == 64 && (int)half.thread_rank() == t && half.meta_group_rank() == 0);
+  half.sync();
   cg::sync(block);
   warp.sync();
   tile.sync();

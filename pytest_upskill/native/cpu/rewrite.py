@@ -1,30 +1,19 @@
 """Makes CUDA C++ readable to a host compiler, without moving a line. Knows the source text alone.
 
 What macros and headers cannot express is rewritten: kernel launches (``k<<<grid, block>>>(x)``), ``extern __shared__``
-arrays, alignment and ``static`` around ``__shared__``, and ``__noinline__``. Everything else is left to our headers.
+arrays, alignment and ``static`` around ``__shared__``, ``__noinline__``, and inline PTX (``ptx``). Everything else is
+left to our headers.
 """
 
 from __future__ import annotations
 
 import re
 
+from pytest_upskill.native.cpu import ptx
+from pytest_upskill.native.cpu.source_text import CLOSERS, OPAQUE, OPENERS, blank_out, closing_bracket, line_breaks
+
 HEADER = "upskill_cpu.h"
 """What nvcc includes by itself, and more; see flags.PCH_HEADER."""
-
-_OPENERS = {")": "(", "]": "[", "}": "{"}
-_CLOSERS = {"(": ")", "[": "]", "{": "}"}
-
-# One alternative for each thing in which brackets and keywords mean nothing. A quote after a digit is a separator.
-_OPAQUE = re.compile(
-    r"""
-      //(?:[^\n\\]|\\[\s\S])*                       # a comment, with its continuation lines
-    | /\*[\s\S]*?(?:\*/|\Z)
-    | \b(?:u8|[uUL])?R"(?P<fence>[^()\\\s]{0,16})\([\s\S]*?\)(?P=fence)"
-    | "(?:[^"\\\n]|\\[\s\S])*"
-    | (?<![0-9A-Fa-f])'(?:[^'\\\n]|\\[\s\S])*'
-    """,
-    re.VERBOSE,
-)
 
 
 def rewrite(source: str, name: str = "kernel.cu") -> str:
@@ -32,7 +21,7 @@ def rewrite(source: str, name: str = "kernel.cu") -> str:
 
     Raises ValueError, beginning ``name:line:``, for a launch or declaration that never ends.
     """
-    text = source.replace("\r\n", "\n")
+    text, has_ptx = ptx.rewrite_statements(source.replace("\r\n", "\n"))
     for step in (
         _rewrite_launches,
         _rewrite_api_launches,
@@ -41,36 +30,13 @@ def rewrite(source: str, name: str = "kernel.cu") -> str:
         _rewrite_noinline,
     ):
         text = step(text, name)
-    return f'#include "{HEADER}"\n#line 1 "{name}"\n{text}'
-
-
-def _blank(text: str) -> str:
-    """The text with comments, strings and characters blanked out, of the same length and with the same lines."""
-    return _OPAQUE.sub(lambda match: re.sub(r"[^\n]", " ", match.group()), text)
-
-
-def _line_breaks(text: str) -> str:
-    """The line breaks in a text, with the backslashes that continue a macro over them."""
-    return "".join(re.findall(r"\\?\n", text))
+    headers = (HEADER, ptx.HEADER) if has_ptx else (HEADER,)
+    includes = "".join(f'#include "{header}"\n' for header in headers)
+    return f'{includes}#line 1 "{name}"\n{text}'
 
 
 def _fail(text: str, position: int, name: str, problem: str) -> ValueError:
     return ValueError(f"{name}:{text.count(chr(10), 0, position) + 1}: {problem}")
-
-
-def _closing(blank: str, start: int) -> int:
-    """The position of the bracket that closes the one at ``start``, or -1."""
-    stack: list[str] = []
-    for position in range(start, len(blank)):
-        character = blank[position]
-        if character in _CLOSERS:
-            stack.append(_CLOSERS[character])
-        elif character in _OPENERS:
-            if not stack or stack.pop() != character:
-                return -1
-            if not stack:
-                return position
-    return -1
 
 
 # --------------------------------------------------------------------------------------------- launches
@@ -78,7 +44,7 @@ def _closing(blank: str, start: int) -> int:
 
 def _rewrite_launches(text: str, name: str) -> str:
     """``k<<<g, b>>>(x)`` becomes ``::upskill::cpu::launch_kernel([&](auto&&... a) { k(a...); }, "k", g, b)(x)``."""
-    blank = _blank(text)
+    blank = blank_out(text)
     for match in reversed(list(re.finditer(r"(?<!<)<<<(?!<)", blank))):
         text = _rewrite_launch(text, blank, match.start(), name)
     return text
@@ -92,7 +58,7 @@ def _rewrite_launch(text: str, blank: str, start: int, name: str) -> str:
             text, start, name, "a launch '<<<...>>>' without a kernel before it; write kernel<<<grid, block>>>(...)"
         )
     # Launches further on have been rewritten already, so the rest of the text is blanked afresh.
-    rest = _blank(text[start:])
+    rest = blank_out(text[start:])
     end = _configuration_end(rest)
     if end < 0:
         raise _fail(
@@ -100,14 +66,14 @@ def _rewrite_launch(text: str, blank: str, start: int, name: str) -> str:
         )
     opening = re.compile(r"(?:\s|\\\n)*").match(rest, end + 3)
     paren = opening.end() if opening else end + 3
-    closing = _closing(rest, paren) if rest[paren : paren + 1] == "(" else -1
+    closing = closing_bracket(rest, paren) if rest[paren : paren + 1] == "(" else -1
     if closing < 0:
         raise _fail(
             text, start, name, "the launch's argument list has no end; write kernel<<<grid, block>>>(arguments)"
         )
     configuration, arguments = text[start + 3 : start + end], text[start + paren + 1 : start + closing]
     label = re.sub(r'[\s\\"]+', " ", _without_comments(kernel)).strip()
-    breaks = _line_breaks(text[start + end : start + paren])
+    breaks = line_breaks(text[start + end : start + paren])
     callee = f"launch_kernel([&](auto&&... upskill_cpu_a) UPSKILL_CPU_UNCHECKED {{ {kernel}(upskill_cpu_a...); }}"
     if any(argument.lstrip().startswith("{") for argument in _split(arguments)):
         callee = f"launch_function({kernel}"
@@ -116,7 +82,7 @@ def _rewrite_launch(text: str, blank: str, start: int, name: str) -> str:
 
 
 _KERNEL_CAST = re.compile(
-    r"\bcudaLaunchKernel\s*\(\s*"
+    r"\bcudaLaunch(?:Cooperative)?Kernel\s*\(\s*"
     r"(\(\s*(?:const\s+)?void\s*(?:const\s*)?\*\s*\)|(?:reinterpret|static)_cast\s*<\s*(?:const\s+)?void\s*\*\s*>)"
 )
 
@@ -124,14 +90,14 @@ _KERNEL_CAST = re.compile(
 def _rewrite_api_launches(text: str, name: str) -> str:
     """``cudaLaunchKernel((void*)k, ...)``: without the cast the kernel's parameters are known, and it can be called."""
     del name
-    for match in reversed(list(_KERNEL_CAST.finditer(_blank(text)))):
+    for match in reversed(list(_KERNEL_CAST.finditer(blank_out(text)))):
         start, end = match.span(1)
         text = text[:start] + re.sub(r"[^\n]", " ", text[start:end]) + text[end:]
     return text
 
 
 def _without_comments(text: str) -> str:
-    return _OPAQUE.sub(lambda match: match.group() if match.group()[0] != "/" else " ", text)
+    return OPAQUE.sub(lambda match: match.group() if match.group()[0] != "/" else " ", text)
 
 
 def _null_pointers(arguments: str) -> str:
@@ -143,12 +109,12 @@ def _null_pointers(arguments: str) -> str:
 
 def _split(arguments: str) -> list[str]:
     """The arguments; all as one piece where template arguments make commas ambiguous."""
-    blank = _blank(arguments)
+    blank = blank_out(arguments)
     if "<" in blank:
         return [arguments]
     depth, begin, pieces = 0, 0, []
     for position, character in enumerate(blank):
-        depth += (character in _CLOSERS) - (character in _OPENERS)
+        depth += (character in CLOSERS) - (character in OPENERS)
         if character == "," and depth == 0:
             pieces.append(arguments[begin:position])
             begin = position + 1
@@ -162,9 +128,9 @@ def _configuration_end(blank: str) -> int:
         character = blank[position]
         if depth == 0 and blank.startswith(">>>", position):
             return position
-        if character in _CLOSERS:
+        if character in CLOSERS:
             depth += 1
-        elif character in _OPENERS:
+        elif character in OPENERS:
             depth -= 1
             if depth < 0:
                 return -1
@@ -228,7 +194,7 @@ def _open_angle(blank: str, closing: int) -> int:
             depth -= 1
             if depth == 0:
                 return position
-        elif character in _OPENERS:
+        elif character in OPENERS:
             position = _open_bracket(blank, position)
         elif character in ";{":
             return closing
@@ -239,9 +205,9 @@ def _open_angle(blank: str, closing: int) -> int:
 def _open_bracket(blank: str, closing: int) -> int:
     depth, position = 0, closing
     while position >= 0:
-        if blank[position] in _OPENERS:
+        if blank[position] in OPENERS:
             depth += 1
-        elif blank[position] in _CLOSERS:
+        elif blank[position] in CLOSERS:
             depth -= 1
             if depth == 0:
                 return position
@@ -258,7 +224,7 @@ _OBJECT = re.compile(r"(?P<type>[\s\S]*?[\s*&>])(?P<name>\w+)\s*")
 
 def _rewrite_dynamic_shared(text: str, name: str) -> str:
     """``extern __shared__ T x[];`` becomes a pointer to where the block's dynamic shared memory begins."""
-    blank = _blank(text)
+    blank = blank_out(text)
     for match in reversed(list(re.finditer(r"\bextern\b", blank))):
         end = blank.find(";", match.start())
         stop = end if end >= 0 else len(blank)
@@ -286,12 +252,12 @@ def _dynamic_declaration(statement: str) -> str | None:
         made = f"{kind} &{single['name']} = *reinterpret_cast<{kind} *>({memory})"
     else:
         return None
-    return made + _line_breaks(statement)
+    return made + line_breaks(statement)
 
 
 def _drop_alignments(text: str) -> str:
     while match := _ALIGNMENT.search(text):
-        closing = _closing(_blank(text), match.end() - 1)
+        closing = closing_bracket(blank_out(text), match.end() - 1)
         if closing < 0:
             return text
         text = f"{text[: match.start()]} {text[closing + 1 :]}"
@@ -301,16 +267,16 @@ def _drop_alignments(text: str) -> str:
 def _rewrite_static_shared(text: str, name: str) -> str:
     """Our ``__shared__`` brings its own ``static``; and ``alignas`` may not follow that, where an attribute may."""
     del name
-    blank = _blank(text)
+    blank = blank_out(text)
     for match in reversed(list(re.finditer(r"(?:\bstatic\s+)?\b__shared__\b(?:\s+static\b)?", blank))):
         end = match.end()
-        breaks = _line_breaks(text[match.start() : end])
+        breaks = line_breaks(text[match.start() : end])
         attribute = ""
         if alignment := re.compile(r"\s*\balignas\s*\(").match(blank, end):
-            closing = _closing(blank, alignment.end() - 1)
+            closing = closing_bracket(blank, alignment.end() - 1)
             if closing > 0:
                 inner = text[alignment.end() : closing]
-                attribute = f"{_line_breaks(text[end : alignment.end()])} __attribute__((aligned({inner})))"
+                attribute = f"{line_breaks(text[end : alignment.end()])} __attribute__((aligned({inner})))"
                 end = closing + 1
         text = f"{text[: match.start()]}__shared__{breaks}{attribute}{text[end:]}"
     return text
@@ -319,7 +285,7 @@ def _rewrite_static_shared(text: str, name: str) -> str:
 def _rewrite_noinline(text: str, name: str) -> str:
     """As a macro, ``__noinline__`` would break the standard library's headers, which spell the attribute so."""
     del name
-    blank = _blank(text)
+    blank = blank_out(text)
     for match in reversed(list(re.finditer(r"\b__noinline__\b", blank))):
         if not re.search(r"\(\s*$", blank[: match.start()]):
             text = f"{text[: match.start()]}__attribute__((noinline)){text[match.end() :]}"

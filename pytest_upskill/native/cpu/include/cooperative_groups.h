@@ -1,10 +1,12 @@
-// Cooperative groups: blocks, tiles of a warp, coalesced threads; and the ranks of a grid (it has no sync here).
+// Cooperative groups: blocks, tiles of a warp, coalesced threads; and the grid.
 #ifndef UPSKILL_CPU_COOPERATIVE_GROUPS_H
 #define UPSKILL_CPU_COOPERATIVE_GROUPS_H
 
 #include <type_traits>
 
 #include "cuda_runtime.h"
+#include "upskill_cpu/grid.h"
+#include "upskill_cpu/split_barrier.h"
 
 namespace cooperative_groups {
 
@@ -45,7 +47,8 @@ UPSKILL_CPU_INLINE thread_block this_thread_block() { return {}; }
 
 class grid_group {
  public:
-  UPSKILL_CPU_INLINE static bool is_valid() { return false; }
+  UPSKILL_CPU_INLINE static bool is_valid() { return upskill_cpu_grid_is_cooperative(); }
+  UPSKILL_CPU_INLINE static void sync(int line = __builtin_LINE()) { upskill_cpu_grid_barrier(line); }
   UPSKILL_CPU_INLINE static unsigned long long block_rank() {
     return blockIdx.x + static_cast<unsigned long long>(gridDim.x) * (blockIdx.y + gridDim.y * blockIdx.z);
   }
@@ -132,6 +135,23 @@ class tile_lanes {
 
  private:
   UPSKILL_CPU_INLINE static unsigned int first_lane() { return details::lane() & ~(Size - 1); }
+};
+
+// A tile of several warps; it can wait, and no more.
+template <unsigned int Size>
+class warps_tile {
+  static_assert(Size <= 1024 && (Size & (Size - 1)) == 0, "the size of a tile is a power of two, up to 1024");
+
+ public:
+  UPSKILL_CPU_INLINE static unsigned int thread_rank() { return details::rank_in_block() % Size; }
+  UPSKILL_CPU_INLINE static constexpr unsigned int size() { return Size; }
+  UPSKILL_CPU_INLINE static constexpr unsigned int num_threads() { return Size; }
+  UPSKILL_CPU_INLINE static unsigned int meta_group_rank() { return details::rank_in_block() / Size; }
+  UPSKILL_CPU_INLINE static unsigned int meta_group_size() { return (details::block_threads() + Size - 1) / Size; }
+  UPSKILL_CPU_INLINE static void sync(int line = __builtin_LINE()) {
+    // The barriers with numbers up to 15 are the kernel's own.
+    upskill_cpu_numbered_barrier(16 + meta_group_rank(), Size, true, line);
+  }
 };
 
 template <unsigned int Size, class Parent = void>
@@ -223,7 +243,9 @@ UPSKILL_CPU_INLINE thread_group tiled_partition(const thread_group& group, unsig
 }
 
 template <unsigned int Size>
-UPSKILL_CPU_INLINE thread_block_tile<Size, thread_block> tiled_partition(const thread_block&) {
+UPSKILL_CPU_INLINE
+    std::conditional_t<(Size > 32), warps_tile<Size>, thread_block_tile<(Size > 32 ? 32 : Size), thread_block>>
+    tiled_partition(const thread_block&) {
   return {};
 }
 template <unsigned int Size, unsigned int ParentSize, class Grandparent>

@@ -21,6 +21,8 @@
 #include "upskill_cpu/memory_access.h"
 #include "upskill_cpu/minmax.h"
 #include "upskill_cpu/runtime_api.h"
+#include "upskill_cpu/runtime_more.h"
+#include "upskill_cpu/simd_words.h"
 #include "upskill_cpu/warp.h"
 #include "vector_functions.h"
 #include "vector_types.h"

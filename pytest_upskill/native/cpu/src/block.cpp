@@ -5,6 +5,7 @@
 #include <map>
 #include <numeric>
 
+#include "cooperative_grid.h"
 #include "fiber.h"
 #include "ordering.h"
 #include "shadow.h"
@@ -68,7 +69,10 @@ std::string describe_waiting() {
       groups["have returned"]++;
     else
       groups[format("wait %s at line %d",
-                    thread.state == State::at_barrier ? "at __syncthreads" : "in a warp operation", thread.line)]++;
+                    thread.state == State::at_barrier        ? "at __syncthreads"
+                    : thread.state == State::at_grid_barrier ? "at grid.sync()"
+                                                             : "in a warp operation",
+                    thread.line)]++;
   }
   std::string text;
   for (const auto& [what, count] : groups) text += format("%s%d %s", text.empty() ? "" : ", ", count, what.c_str());
@@ -105,7 +109,7 @@ void run_others() {
     const int next = next_runnable();
     if (next == self) return;
     if (next >= 0) return switch_to(next);
-    if (!converge()) deadlock();
+    if (!converge() && !wait_for_grid()) deadlock();
   }
 }
 
@@ -204,6 +208,14 @@ void run_block() {
   upskill_cpu_switch(&main_stack_pointer, stack_pointer);
 }
 
+void resume_block() {
+  const int next = next_runnable();
+  enter(next);
+  upskill_cpu_switch(&main_stack_pointer, block.threads[next].stack_pointer);
+}
+
+void park_block() { upskill_cpu_switch(&block.threads[block.current].stack_pointer, main_stack_pointer); }
+
 void leave_block() {
   void* abandoned;
   upskill_cpu_switch(&abandoned, main_stack_pointer);
@@ -244,6 +256,7 @@ void suspend(State why) {
 void yield() {
   need_fibers();
   if (store_pending) settle_store();
+  let_other_blocks_run();
   run_others();
 }
 

@@ -11,7 +11,7 @@
 
 namespace upskill::cpu {
 
-enum class State : uint8_t { fresh, runnable, at_barrier, in_warp_call, converging, finished };
+enum class State : uint8_t { fresh, runnable, at_barrier, at_grid_barrier, in_warp_call, converging, finished };
 
 struct WarpCall {
   int operation;
@@ -67,12 +67,16 @@ extern Block block;
 void shape_block(dim3 shape);
 void run_block();
 
+// Lets a block go on that left with threads unfinished (see cooperative_grid.h): some of them are runnable now.
+void resume_block();
+
 // From within a thread.
 void need_fibers();
 void make_runnable(int thread);
 void suspend(State why);
 void yield();
 [[noreturn]] void leave_block();
+void park_block();  // returns when the block is resumed
 
 // In warp.cpp: lets calls go on that waited for a lane which has returned; and __activemask, once nothing else can run.
 void settle_warp_calls(int warp);

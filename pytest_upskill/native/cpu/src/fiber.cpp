@@ -18,7 +18,10 @@ constexpr size_t stagger_bytes = 320, stagger_period = 8192;
 char* stacks = nullptr;
 int guarded = 0;
 
-char* stack_top(int index) { return stacks + static_cast<size_t>(index + 1) * (stack_bytes + guard_bytes); }
+uintptr_t first_word(int index) {
+  const char* top = stacks + static_cast<size_t>(index + 1) * (stack_bytes + guard_bytes);
+  return (reinterpret_cast<uintptr_t>(top) - 64 - index * stagger_bytes % stagger_period) & ~uintptr_t{15};
+}
 
 }  // namespace
 
@@ -35,6 +38,11 @@ StackArea reserve_stacks(int count) {
   for (; guarded < count; ++guarded)
     mprotect(stacks + static_cast<size_t>(guarded) * (stack_bytes + guard_bytes), guard_bytes, PROT_NONE);
   return {reinterpret_cast<uintptr_t>(stacks), bytes};
+}
+
+uintptr_t stack_end(const void* stack_pointer) {
+  const auto offset = static_cast<size_t>(static_cast<const char*>(stack_pointer) - stacks);
+  return first_word(static_cast<int>(offset / (stack_bytes + guard_bytes)));
 }
 
 #if defined(__x86_64__)
@@ -64,8 +72,7 @@ upskill_cpu_switch:
 
 void* prepare_stack(int index, void (*entry)()) {
   constexpr int saved_registers = 6;
-  auto top = reinterpret_cast<uintptr_t>(stack_top(index)) - 64 - index * stagger_bytes % stagger_period;
-  auto** stack = reinterpret_cast<void**>(top & ~uintptr_t{15});
+  auto** stack = reinterpret_cast<void**>(first_word(index));
   *--stack = nullptr;  // where a return address would be, so that the stack is aligned as after a call
   *--stack = reinterpret_cast<void*>(entry);
   for (int i = 0; i < saved_registers; ++i) *--stack = nullptr;
@@ -110,8 +117,7 @@ upskill_cpu_switch:
 
 void* prepare_stack(int index, void (*entry)()) {
   constexpr int saved_words = 20, link_register = 11;
-  auto top = reinterpret_cast<uintptr_t>(stack_top(index)) - 64 - index * stagger_bytes % stagger_period;
-  auto** stack = reinterpret_cast<void**>(top & ~uintptr_t{15}) - saved_words;
+  auto** stack = reinterpret_cast<void**>(first_word(index)) - saved_words;
   for (int i = 0; i < saved_words; ++i) stack[i] = nullptr;
   stack[link_register] = reinterpret_cast<void*>(entry);
   return stack;

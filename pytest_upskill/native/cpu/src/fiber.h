@@ -18,6 +18,9 @@ StackArea reserve_stacks(int count);
 // A fresh stack, on which `entry` starts at the first switch to the returned stack pointer. `entry` never returns.
 void* prepare_stack(int index, void (*entry)());
 
+// Where the stack ends (its oldest byte) on which a stopped fiber with this stack pointer lives.
+uintptr_t stack_end(const void* stack_pointer);
+
 }  // namespace upskill::cpu
 
 // Saves the callee-saved registers, stores the stack pointer in *save, and goes on where `to` was saved.

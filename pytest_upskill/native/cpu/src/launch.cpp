@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "block.h"
+#include "cooperative_grid.h"
 #include "hooks.h"
 #include "memory.h"
 #include "module.h"
@@ -101,14 +102,17 @@ struct BlockOrder {
 
 BlockOrder block_order;
 
+void start_block(uint64_t turn) {
+  blockIdx = block_at_turn(static_cast<uint32_t>(turn));
+  if (configuration.poison_shared) poison_shared_memory();
+  begin_block(block.size);
+  run_block();
+}
+
 void run_grid() {
   block_order = BlockOrder(uint64_t{gridDim.x} * gridDim.y * gridDim.z);
-  for (uint64_t turn = 0; turn < block_order.count && !launch.aborted; ++turn) {
-    blockIdx = block_at_turn(static_cast<uint32_t>(turn));
-    if (configuration.poison_shared) poison_shared_memory();
-    begin_block(block.size);
-    run_block();
-  }
+  if (launch.cooperative) return run_blocks_together(block_order.count, start_block);
+  for (uint64_t turn = 0; turn < block_order.count && !launch.aborted; ++turn) start_block(turn);
 }
 
 }  // namespace
@@ -144,7 +148,8 @@ extern "C" cudaError_t upskill_cpu_launch(const char* kernel, const dim3* grid, 
   if (const cudaError_t error = check(kernel, shape); error != cudaSuccess) return error;
   gridDim = *grid;
   blockDim = *block;
-  launch = {kernel, thread, arguments, shared, false, false, true};
+  const bool together = take_cooperative_request();
+  launch = {kernel, thread, arguments, shared, false, false, !together, together, launch.serial + 1};
   shape_block(*block);
   prepare_memory(module_of(reinterpret_cast<const void*>(thread)), shared);
   if (!begin_launch()) forget_dates();

@@ -300,6 +300,25 @@ void poison_shared_memory() {
     if (span.touched) poison(span);
 }
 
+void save_shared_memory(SharedCopy& copy) {
+  copy.bytes.clear();
+  copy.ranges.clear();
+  for (const Span& span : spans) {
+    if (!span.touched) continue;
+    const auto* begin = reinterpret_cast<const char*>(span.begin);
+    copy.bytes.insert(copy.bytes.end(), begin, begin + span.bytes);
+    copy.ranges.emplace_back(span.begin, span.bytes);
+  }
+}
+
+void restore_shared_memory(const SharedCopy& copy) {
+  const char* next = copy.bytes.data();
+  for (const auto& [begin, bytes] : copy.ranges) {
+    std::memcpy(reinterpret_cast<void*>(begin), next, bytes);
+    next += bytes;
+  }
+}
+
 size_t touched_static_shared() {
   size_t bytes = 0;
   for (const Span& span : spans)

@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "module.h"
 
@@ -75,6 +77,14 @@ void forget_spans();
 // Called for each launch, and for each block.
 void prepare_memory(const Module& module, size_t dynamic_shared);
 void poison_shared_memory();
+
+// The contents of all shared memory that this launch has touched, for blocks that take turns.
+struct SharedCopy {
+  std::vector<char> bytes;
+  std::vector<std::pair<uintptr_t, size_t>> ranges;
+};
+void save_shared_memory(SharedCopy& copy);
+void restore_shared_memory(const SharedCopy& copy);
 
 // Bytes of the __shared__ variables that this launch has touched.
 size_t touched_static_shared();

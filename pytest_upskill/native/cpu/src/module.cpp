@@ -88,7 +88,7 @@ void read_symbols(const char* file, size_t bytes, Module& module) {
 }
 
 void find_shared_variables(const std::string& path, Module& module) {
-  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const int file = open(path.empty() ? "/proc/self/exe" : path.c_str(), O_RDONLY | O_CLOEXEC);
   struct stat status;
   if (file >= 0 && fstat(file, &status) == 0) {
     const auto bytes = static_cast<size_t>(status.st_size);

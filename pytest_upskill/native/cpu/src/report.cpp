@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "module.h"
+#include "report_file.h"
 
 namespace upskill::cpu {
 
@@ -53,6 +54,7 @@ void report(Assertion assertion, const char* kind, uintptr_t pc, const std::stri
   const uintptr_t offset = offset_in_module(pc);
   const std::string place = offset == 0 ? "0" : format("0x%zx", static_cast<size_t>(offset));
   reports().texts.push_back(std::string(name_of(assertion)) + '\t' + kind + '\t' + place + '\t' + one_line(message));
+  write_to_file(reports().texts.back());
 }
 
 bool is_new_report(const char* kind, uintptr_t pc) { return reports().seen.count({kind, pc, std::string()}) == 0; }

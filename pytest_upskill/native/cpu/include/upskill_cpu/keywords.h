@@ -39,4 +39,17 @@
 // Intrinsics are inlined always, so that the runtime's return address is the line of the kernel that called them.
 #define UPSKILL_CPU_INLINE inline __attribute__((always_inline))
 
+namespace upskill::cpu {
+
+// The line of a call, as a last parameter that no argument of the caller's can be taken for.
+struct Line {
+  int number;
+  explicit constexpr Line(int line) : number(line) {}
+  constexpr operator int() const { return number; }
+};
+
+}  // namespace upskill::cpu
+
+#define UPSKILL_CPU_LINE ::upskill::cpu::Line line = ::upskill::cpu::Line(__builtin_LINE())
+
 #endif  // UPSKILL_CPU_KEYWORDS_H

@@ -2,6 +2,8 @@
 #ifndef UPSKILL_CPU_MEMORY_ACCESS_H
 #define UPSKILL_CPU_MEMORY_ACCESS_H
 
+#include <cstddef>
+#include <cstdint>
 #include <type_traits>
 
 #include "keywords.h"
@@ -37,5 +39,20 @@ UPSKILL_CPU_STORE(__stcs)
 UPSKILL_CPU_STORE(__stwt)
 #undef UPSKILL_CPU_LOAD
 #undef UPSKILL_CPU_STORE
+
+// Addresses in shared memory have 32 bits; src/warp_exchange.cpp finds the pointer again.
+UPSKILL_CPU_INLINE size_t __cvta_generic_to_shared(const void* pointer) {
+  return static_cast<uint32_t>(reinterpret_cast<uintptr_t>(pointer));
+}
+UPSKILL_CPU_INLINE size_t __cvta_generic_to_global(const void* pointer) { return reinterpret_cast<uintptr_t>(pointer); }
+extern "C" char* upskill_cpu_shared_pointer(uint32_t address);
+UPSKILL_CPU_INLINE void* __cvta_shared_to_generic(size_t address) {
+  return upskill_cpu_shared_pointer(static_cast<uint32_t>(address));
+}
+UPSKILL_CPU_INLINE void* __cvta_global_to_generic(size_t address) { return reinterpret_cast<void*>(address); }
+UPSKILL_CPU_INLINE unsigned int __isShared(const void* pointer) {
+  return pointer == upskill_cpu_shared_pointer(static_cast<uint32_t>(reinterpret_cast<uintptr_t>(pointer)));
+}
+UPSKILL_CPU_INLINE unsigned int __isGlobal(const void* pointer) { return !__isShared(pointer); }
 
 #endif  // UPSKILL_CPU_MEMORY_ACCESS_H

@@ -10,6 +10,7 @@
 
 #include "../driver_types.h"
 #include "../vector_types.h"
+#include "grid.h"
 #include "launch.h"
 
 extern "C" {
@@ -159,6 +160,28 @@ cudaError_t cudaLaunchKernel(void (*kernel)(Parameters...), dim3 grid, dim3 bloc
                              cudaStream_t stream = nullptr) {
   upskill::cpu::call_with(kernel, arguments, std::index_sequence_for<Parameters...>{}, grid, block, shared, stream);
   return cudaPeekAtLastError();
+}
+
+namespace upskill::cpu {
+
+template <class... Parameters, size_t... Indices>
+UPSKILL_CPU_UNCHECKED cudaError_t call_cooperatively(void (*kernel)(Parameters...), void** arguments,
+                                                     std::index_sequence<Indices...>, const dim3& grid,
+                                                     const dim3& block, size_t shared, cudaStream_t stream) {
+  auto body = [&]() UPSKILL_CPU_UNCHECKED {
+    kernel(*static_cast<std::remove_reference_t<Parameters>*>(arguments[Indices])...);
+  };
+  return upskill_cpu_launch_cooperative("cudaLaunchCooperativeKernel", &grid, &block, shared, stream,
+                                        &run_thread<decltype(body)>, &body);
+}
+
+}  // namespace upskill::cpu
+
+template <class... Parameters>
+cudaError_t cudaLaunchCooperativeKernel(void (*kernel)(Parameters...), dim3 grid, dim3 block, void** arguments,
+                                        size_t shared = 0, cudaStream_t stream = nullptr) {
+  return upskill::cpu::call_cooperatively(kernel, arguments, std::index_sequence_for<Parameters...>{}, grid, block,
+                                          shared, stream);
 }
 
 template <class T>

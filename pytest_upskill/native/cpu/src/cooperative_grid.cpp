@@ -1,0 +1,192 @@
+#include "cooperative_grid.h"
+
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include "block.h"
+#include "fiber.h"
+#include "launch.h"
+#include "memory.h"
+#include "upskill_cpu/builtins.h"
+#include "upskill_cpu/grid.h"
+#include "upskill_cpu/runtime_api.h"
+
+namespace upskill::cpu {
+
+namespace {
+
+bool requested = false;
+int polls = 0;
+
+// A block that is not in place.
+struct Parked {
+  Block block;
+  uint3 index;
+  std::vector<char> stacks;
+  SharedCopy shared;
+  bool finished;
+};
+
+bool has_stack(const Thread& thread) { return thread.state != State::finished && thread.state != State::fresh; }
+
+// The used part of a stopped thread's stack.
+size_t stack_bytes(const Thread& thread) {
+  return stack_end(thread.stack_pointer) - reinterpret_cast<uintptr_t>(thread.stack_pointer);
+}
+
+void put_away(Parked& parked) {
+  parked.finished = !block.fibers || block.alive == 0;
+  if (parked.finished) return;
+  parked.block = block;
+  parked.index = blockIdx;
+  parked.stacks.clear();
+  for (int i = 0; i < block.size; ++i) {
+    if (!has_stack(block.threads[i])) continue;
+    const auto* begin = static_cast<const char*>(block.threads[i].stack_pointer);
+    parked.stacks.insert(parked.stacks.end(), begin, begin + stack_bytes(block.threads[i]));
+  }
+  save_shared_memory(parked.shared);
+}
+
+void put_in_place(const Parked& parked) {
+  block = parked.block;
+  blockIdx = parked.index;
+  const char* next = parked.stacks.data();
+  for (int i = 0; i < block.size; ++i) {
+    if (!has_stack(block.threads[i])) continue;
+    const size_t bytes = stack_bytes(block.threads[i]);
+    std::memcpy(block.threads[i].stack_pointer, next, bytes);
+    next += bytes;
+  }
+  restore_shared_memory(parked.shared);
+}
+
+// Whether the block waits for the grid; else some of its threads poll.
+bool waits_for_grid(const Block& parked) {
+  for (int i = 0; i < parked.size; ++i)
+    if (parked.threads[i].state != State::finished && parked.threads[i].state != State::at_grid_barrier) return false;
+  return true;
+}
+
+void go_on(Parked& parked) {
+  put_in_place(parked);
+  for (int i = 0; i < block.size; ++i)
+    if (block.threads[i].state == State::at_grid_barrier) make_runnable(i);
+  polls = 0;
+  resume_block();
+  put_away(parked);
+}
+
+void report_absent_blocks(const std::vector<std::unique_ptr<Parked>>& blocks, size_t finished) {
+  uintptr_t pc = 0;
+  int line = 0;
+  for (const auto& parked : blocks)
+    for (int i = 0; !parked->finished && i < parked->block.size; ++i)
+      if (parked->block.threads[i].state == State::at_grid_barrier)
+        pc = parked->block.threads[i].pc, line = parked->block.threads[i].line;
+  report(Assertion::runs, "deadlock", pc,
+         format("deadlock in kernel %s: of %zu blocks, %zu wait at grid.sync() at line %d, and %zu have returned",
+                launch.kernel, blocks.size(), blocks.size() - finished, line, finished));
+  set_sticky_error(cudaErrorLaunchTimeout);
+  launch.aborted = true;
+}
+
+// One turn for each block that can go on; false when none is left.
+bool run_round(const std::vector<std::unique_ptr<Parked>>& blocks) {
+  size_t finished = 0, waiting = 0;
+  for (const auto& parked : blocks) {
+    finished += parked->finished;
+    waiting += !parked->finished && waits_for_grid(parked->block);
+  }
+  if (finished == blocks.size()) return false;
+  const bool all_wait = finished + waiting == blocks.size();
+  if (all_wait && finished != 0) {
+    report_absent_blocks(blocks, finished);
+    return false;
+  }
+  for (const auto& parked : blocks) {
+    if (parked->finished || (!all_wait && waits_for_grid(parked->block))) continue;
+    go_on(*parked);
+    if (launch.aborted) return false;
+  }
+  return true;
+}
+
+cudaError_t check_size(const dim3& grid, const dim3& shape, const char* kernel, size_t shared) {
+  int per_processor = 0, processors = 0;
+  const auto threads = static_cast<int>(shape.x * shape.y * shape.z);
+  cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, 0);
+  cudaOccupancyMaxActiveBlocksPerMultiprocessor(&per_processor, kernel, threads, shared);
+  const uint64_t blocks = uint64_t{grid.x} * grid.y * grid.z;
+  const uint64_t most = static_cast<uint64_t>(per_processor) * static_cast<uint64_t>(processors);
+  if (threads == 0 || threads > max_threads || blocks <= most) return cudaSuccess;  // the launch itself checks the rest
+  set_error(cudaErrorCooperativeLaunchTooLarge);
+  report(Assertion::runs, "launch-error", 0,
+         format("cooperative launch of %s with %llu blocks of %d threads failed: at most %llu such blocks are resident "
+                "at once on this device",
+                kernel, static_cast<unsigned long long>(blocks), threads, static_cast<unsigned long long>(most)));
+  return cudaErrorCooperativeLaunchTooLarge;
+}
+
+}  // namespace
+
+bool take_cooperative_request() {
+  const bool cooperative = requested;
+  requested = false;
+  return cooperative;
+}
+
+void run_blocks_together(uint64_t count, const std::function<void(uint64_t)>& start) {
+  std::vector<std::unique_ptr<Parked>> blocks(count);
+  for (uint64_t turn = 0; turn < count; ++turn) {
+    polls = 0;
+    start(turn);
+    if (launch.aborted) return;
+    blocks[turn] = std::make_unique<Parked>();
+    put_away(*blocks[turn]);
+  }
+  while (run_round(blocks)) continue;
+}
+
+bool wait_for_grid() {
+  if (!launch.cooperative || !waits_for_grid(block)) return false;
+  park_block();
+  return true;
+}
+
+void let_other_blocks_run() {
+  if (!launch.cooperative || ++polls < 4 * block.size) return;
+  polls = 0;
+  park_block();
+}
+
+}  // namespace upskill::cpu
+
+using namespace upskill::cpu;
+
+extern "C" cudaError_t upskill_cpu_launch_cooperative(const char* kernel, const dim3* grid, const dim3* block,
+                                                      size_t shared, cudaStream_t stream, void (*thread)(void*),
+                                                      void* arguments) {
+  if (sticky_error() != cudaSuccess) return sticky_error();
+  if (const cudaError_t error = check_size(*grid, *block, kernel, shared); error != cudaSuccess) return error;
+  requested = true;
+  const cudaError_t error = upskill_cpu_launch(kernel, grid, block, shared, stream, thread, arguments);
+  requested = false;
+  return error;
+}
+
+extern "C" bool upskill_cpu_grid_is_cooperative() { return launch.cooperative; }
+
+extern "C" void upskill_cpu_grid_barrier(int line) {
+  const auto pc = reinterpret_cast<uintptr_t>(__builtin_return_address(0));
+  if (!launch.cooperative)
+    abort_launch(cudaErrorLaunchFailure, Assertion::runs, "grid-sync", pc,
+                 format("grid.sync() at line %d needs all blocks at once: launch the kernel with "
+                        "cudaLaunchCooperativeKernel,%s",
+                        line, where().c_str()));
+  need_fibers();
+  block.threads[block.current].line = line;
+  block.threads[block.current].pc = pc;
+  suspend(State::at_grid_barrier);
+}

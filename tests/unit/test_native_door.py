@@ -1,0 +1,96 @@
+"""python -m pytest_upskill.native: a whole CUDA program is compiled, run where it was called, and reported on."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROGRAMS = Path(__file__).resolve().parents[1] / "native" / "programs"
+ROOT = Path(__file__).resolve().parents[2]
+
+pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="the cpu device needs g++")
+
+
+def door(
+    *arguments: str, folder: Path = PROGRAMS, typed: str = "", **environment: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pytest_upskill.native", *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        input=typed,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+SAXPY = ("-I", "include", "-D", "COUNT=1000", "saxpy.cu")
+
+
+def test_a_sound_program_runs_with_its_arguments_and_its_exit_status() -> None:
+    ran = door(*SAXPY, "--", "0", "5")
+    assert (ran.returncode, ran.stdout, ran.stderr) == (5, "y[0] = 5\n", "")
+
+
+def test_what_is_wrong_is_told_with_the_users_file_and_line() -> None:
+    ran = door(*SAXPY, "--", "3")
+    assert ran.returncode == 66
+    assert ran.stdout == "y[0] = 5\n"
+    assert "saxpy.cuh:6: out-of-bounds: " in ran.stderr
+    assert "element 997 of memory from cudaMalloc" in ran.stderr
+    assert "in kernel saxpy, block (7,0,0), thread (101,0,0)" in ran.stderr
+    assert "pytest_upskill.native: 1 reported" in ran.stderr
+
+
+def test_without_checks_nothing_is_reported() -> None:
+    ran = door("--no-checks", *SAXPY, "--", "3", "4")
+    assert (ran.returncode, ran.stderr) == (4, "")
+
+
+@pytest.mark.parametrize(
+    ("source", "status", "said"),
+    [
+        ("int main() { return undefined_name; }", 2, "program.cu:1: error: 'undefined_name' was not declared"),
+        ("#include <thrust/sort.h>\nint main() {}", 2, "needs a GPU: Thrust, program.cu:1"),
+        ("__global__ void k() {}\nint main() { k<<<1, 1>>(); }", 2, "program.cu:2: the launch that begins with '<<<'"),
+        ("int main() { __builtin_trap(); }", 132, "the program was killed by signal 4"),
+        (
+            '#include "cublas_v2.h"\n#include "cublasLt.h"\n#include <cstdio>\n'
+            "int main() { cublasHandle_t h; cublasCreate(&h); float a[4] = {1, 2, 3, 4}, c[4], one = 1, zero = 0;\n"
+            " cublasSgemm(h, CUBLAS_OP_N, CUBLAS_OP_T, 2, 2, 2, &one, a, 2, a, 2, &zero, c, 2);\n"
+            " return c[0] == 10 && c[1] == 14 && c[3] == 20 ? 7 : 1; }",
+            7,
+            "",
+        ),
+    ],
+)
+def test_what_becomes_of_a_program_is_clear(tmp_path: Path, source: str, status: int, said: str) -> None:
+    (tmp_path / "program.cu").write_text(source)
+    ran = door("program.cu", folder=tmp_path, LC_ALL="C")
+    assert ran.returncode == status, ran.stderr
+    assert said in ran.stderr
+
+
+def test_a_missing_file_and_a_missing_compiler_are_named(tmp_path: Path) -> None:
+    missing = door("nothing.cu", folder=tmp_path)
+    assert missing.returncode == 2
+    assert "no such file: nothing.cu" in missing.stderr
+    (tmp_path / "program.cu").write_text("int main() {}")
+    bare = door("program.cu", folder=tmp_path, PATH=str(tmp_path), CXX="")
+    assert bare.returncode == 2
+    assert "no C++ compiler was found" in bare.stderr
+    assert "apt-get install g++" in bare.stderr
+
+
+def test_a_program_has_the_callers_input_and_folder(tmp_path: Path) -> None:
+    source = '#include <cstdio>\nint main() { int c = getchar(); fprintf(fopen("written", "w"), "%c", c); }'
+    (tmp_path / "program.cu").write_text(source)
+    assert door("program.cu", folder=tmp_path, typed="x").returncode == 0
+    assert (tmp_path / "written").read_text() == "x"

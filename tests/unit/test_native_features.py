@@ -1,0 +1,75 @@
+"""What kernels may use beyond the basics: grids that wait, tensor cores, copies in the background, CUB, inline PTX."""
+
+from __future__ import annotations
+
+import shutil
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.unit import test_native_cpu as native
+
+pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="the cpu device needs g++")
+
+device = native.device
+
+# Programs of checks, and how many checks each has.
+FEATURES = {
+    "inline_ptx": 19,
+    "grid_sync": 15,
+    "collectives": 10,
+    "tensor_cores": 5,
+    "async_copies": 10,
+    "simd_words": 8,
+    "random_numbers": 6,
+}
+
+
+@pytest.mark.parametrize("name", FEATURES)
+def test_what_kernels_may_use_behaves_as_on_a_gpu_in_every_order(device: native.Device, name: str) -> None:
+    calls = [{"order": order, "seed": 3, "buffers": {"ok": np.zeros(FEATURES[name], np.int32)}} for order in (0, 1, 2)]
+    for result in device.run(name, *calls):
+        assert np.flatnonzero(native.silent(result).buffers[0] != 1).tolist() == []
+
+
+RUNS, MEMORY = "runs", "memory"
+MISALIGNED, TIMEOUT, FAILURE, TOO_LARGE = 716, 702, 719, 720
+
+# case: assertion, kind, the comment on the reported line (None for no line), the CUDA error, a part of the message
+FAULTS: dict[int, tuple[str, str, str | None, int, str]] = {
+    0: (RUNS, "grid-sync", "grid_sync_alone", FAILURE, "launch the kernel with cudaLaunchCooperativeKernel"),
+    1: (RUNS, "deadlock", "grid_sync_of_some", TIMEOUT, "of 4 blocks, 2 wait at grid.sync()"),
+    2: (RUNS, "launch-error", None, TOO_LARGE, "of 1024 threads failed: at most 264 such blocks are resident"),
+    3: (MEMORY, "out-of-bounds", "async_overrun", 0, "read of 4 bytes: element 64 of 'x'"),
+    4: (RUNS, "misaligned-address", "async_misaligned", MISALIGNED, "needs addresses that are multiples of 16"),
+    5: (RUNS, "misaligned-address", "ldmatrix_misaligned", MISALIGNED, "needs an address that is a multiple of 16"),
+    6: (RUNS, "deadlock", "barrier_short_of_one", TIMEOUT, "still lacks 1 arrivals"),
+    7: (MEMORY, "out-of-bounds", "wmma_overrun", 0, "of 'x', which has 64 elements"),
+}
+
+
+def call(case: int) -> dict[str, Any]:
+    x, y = native.read_only(np.arange(64, dtype=np.float32)), np.zeros(64, np.float32)
+    return {"which": case, "buffers": {"x": x, "y": y}}
+
+
+@pytest.mark.parametrize("case", FAULTS)
+def test_a_fault_in_what_threads_do_together_is_reported_with_its_line(device: native.Device, case: int) -> None:
+    assertion, kind, marker, error, text = FAULTS[case]
+    result = device.run("collective_faults", call(case))[0]
+    assert result.reports, "nothing was reported"
+    found = result.reports[0]
+    assert found[:2] == (assertion, kind)
+    assert text in found[3]
+    assert result.error == error
+    if marker is None:
+        assert found[2] is None
+    else:
+        assert found[2] is not None
+        assert marker in (native.KERNELS / "collective_faults.cu").read_text().splitlines()[found[2] - 1]
+
+
+def test_a_copy_that_is_not_waited_for_has_not_happened(device: native.Device) -> None:
+    out = device.run("collective_faults", call(8))[0].buffers[1]
+    assert out[:32].tolist() == [-1.0] * 32
