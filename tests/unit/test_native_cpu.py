@@ -539,8 +539,9 @@ def nvcc_errors(source: Path) -> str:
 
 @pytest.mark.skipif(shutil.which("nvcc") is None, reason="nvcc is not installed")
 def test_nvcc_accepts_and_refuses_the_same_sources() -> None:
-    refused = [source for source in SOURCES if source.name.startswith("refused_")]
+    sources = [*SOURCES, *BUGS]
+    refused = [source for source in sources if source.name.startswith("refused_")]
     with ThreadPoolExecutor(2) as pool:
-        found: Sequence[str] = list(pool.map(nvcc_errors, [source for source in SOURCES if source not in refused]))
+        found: Sequence[str] = list(pool.map(nvcc_errors, [source for source in sources if source not in refused]))
         assert [error for error in found if error] == []
         assert all("error" in error for error in pool.map(nvcc_errors, refused))
