@@ -539,9 +539,10 @@ def nvcc_errors(source: Path) -> str:
 
 @pytest.mark.skipif(shutil.which("nvcc") is None, reason="nvcc is not installed")
 def test_nvcc_accepts_and_refuses_the_same_sources() -> None:
-    refused = [source for source in SOURCES if source.name.startswith("refused_")]
+    sources = [*SOURCES, *BUGS]
+    refused = [source for source in sources if source.name.startswith("refused_")]
     # cuRAND's headers come in a package of their own.
-    accepted = [source for source in SOURCES if source not in refused and source.name != "random_numbers.cu"]
+    accepted = [source for source in sources if source not in refused and source.name != "random_numbers.cu"]
     with ThreadPoolExecutor(2) as pool:
         found: Sequence[str] = list(pool.map(nvcc_errors, accepted))
         assert [error for error in found if error] == []

@@ -108,21 +108,6 @@ __global__ void produce_and_consume(const float* x, float* y) {
     y[threadIdx.x] = slot[63 - threadIdx.x];
   }
 }
-// A flag as std::atomic would have it: what comes before the release is there after the acquire.
-template <int Order>
-__global__ void flag(const float* x, float* y) {
-  __shared__ int ready;
-  __shared__ float value;
-  if (threadIdx.x == 0) ready = 0;
-  __syncthreads();
-  if (threadIdx.x == 40) {
-    value = x[0];
-    __atomic_store_n(&ready, 1, Order);
-  }
-  while (__atomic_load_n(&ready, __ATOMIC_ACQUIRE) == 0) {
-  }
-  y[threadIdx.x] = value;  // bug 5: deterministic race
-}
 __global__ void work_queue(const float* x, float* y, unsigned tiles) {
   __shared__ unsigned tile;
   for (;;) {
@@ -145,8 +130,6 @@ extern "C" void upskill_entry(int which, void* const* a, cudaStream_t stream) {
     case 2: some_count_plainly<<<1, 64, 0, stream>>>((int*)z); break;
     case 3: lock<0><<<1, 64, 0, stream>>>(x, y); break;
     case 4: no_lock<<<1, 64, 0, stream>>>(x, y); break;
-    case 5: flag<__ATOMIC_RELAXED><<<1, 64, 0, stream>>>(x, y); break;
-    case 18: flag<__ATOMIC_RELEASE><<<1, 64, 0, stream>>>(x, y); break;
     case 10: right_count<<<1, 64, 0, stream>>>((int*)x, (int*)y); break;
     case 11: lock<1><<<1, 64, 0, stream>>>(x, y); break;
     case 12: lock<2><<<1, 64, 0, stream>>>(x, y); break;
