@@ -220,7 +220,15 @@ class Pipeline:
 
         only = parse_example(task.example, case) if task.example else None
         with self._machine.cell(prepared.build.library, signature, self._limits.timeout) as cell:
-            return explore(case, signature, cell.call, seed=task.seed, examples=task.examples, only=only)
+            return explore(
+                case,
+                signature,
+                cell.call,
+                seed=task.seed,
+                examples=task.examples,
+                only=only,
+                repeat=cell.repeat,
+            )
 
 
 # --------------------------------------------------------------------------------------------- outcomes

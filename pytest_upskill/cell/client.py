@@ -45,6 +45,7 @@ class Order:
 
 
 FORWARD = Order()
+_REVERSE, _RANDOM = 1, 2
 
 
 class Cell:
@@ -97,6 +98,10 @@ class Cell:
         except BaseException:
             self.stop()
             raise
+
+    def repeat(self, call: Call, time: int) -> Answer:
+        """The call in another order of threads: in reverse at first, then in random ones, which ``time`` tells."""
+        return self.call(call, Order(_REVERSE) if time == 0 else Order(_RANDOM, seed=time))
 
     def _ready(self, size: int) -> WorkerProcess:
         self.start()

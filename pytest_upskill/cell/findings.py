@@ -20,6 +20,7 @@ _PC = re.compile(r"(0x)?[0-9a-f]{1,16}")
 _MESSAGE_LENGTH = 1000
 _TAIL_LINES = 3
 _TAIL_WIDTH = 200
+_PLACE = re.compile(r"<(0x[0-9a-f]{1,16})>")
 _QUOTED = re.compile(r"'[^']*'")
 _CAUSES = {"guard": "out-of-bounds", "input-modified": "write-to-input"}
 """What the driver finds about a tensor, and the device's report that would explain it."""
@@ -42,11 +43,22 @@ def parse(lines: Sequence[str]) -> tuple[Reported, ...]:
 
 def located(reported: Sequence[Reported], line_of: Callable[[Sequence[str]], Mapping[str, int]]) -> tuple[Finding, ...]:
     """The findings with the kernel's lines, which ``line_of`` looks up for all places at once."""
-    places = sorted({entry.pc for entry in reported if entry.pc is not None})
-    lines = line_of(places) if places else {}
-    return tuple(
-        entry.finding if entry.pc is None else replace(entry.finding, line=lines.get(entry.pc)) for entry in reported
-    )
+    places = {entry.pc for entry in reported if entry.pc is not None}
+    for entry in reported:
+        places.update(_PLACE.findall(entry.finding.message))
+    lines = line_of(sorted(places)) if places else {}
+    return tuple(_with_lines(entry, lines) for entry in reported)
+
+
+def _with_lines(reported: Reported, lines: Mapping[str, int]) -> Finding:
+    """A message names further places as ``<0x1a2b>``: the other party of a race, for one."""
+
+    def name(place: re.Match[str]) -> str:
+        return f"line {lines[place[1]]}" if place[1] in lines else "a place outside the kernel's source"
+
+    message = _PLACE.sub(name, reported.finding.message)
+    line = lines.get(reported.pc) if reported.pc is not None else reported.finding.line
+    return replace(reported.finding, message=message, line=line)
 
 
 def protocol(problem: str) -> Finding:

@@ -23,7 +23,7 @@ void upskill_unwatch_all(void);
 
 // What the device saw since the last upskill_clear_reports: "assertion\tkind\tpc\tmessage". `assertion` is one of
 // runs, memory, inputs, deterministic. `pc` is hexadecimal ("0x1a2b"), an offset into the student's library for
-// addr2line -i, or "0" where no line is to blame. The text lives until the next launch or clear.
+// addr2line -i, or "0" where no line is to blame; a place within the message is written "<0x1a2b>". The text lives until the next launch or clear.
 size_t upskill_report_count(void);
 const char* upskill_report(size_t index);
 
@@ -32,7 +32,8 @@ void upskill_clear_reports(void);
 
 // `order` of blocks, warps and lanes: 0 forward, 1 reverse, 2 random (from `seed`). `checks` is a bit mask.
 enum { UPSKILL_ORDER_FORWARD = 0, UPSKILL_ORDER_REVERSE = 1, UPSKILL_ORDER_RANDOM = 2 };
-enum { UPSKILL_CHECK_MEMORY = 1, UPSKILL_POISON_SHARED = 2, UPSKILL_CHECK_ALL = 3 };
+// UPSKILL_CHECK_RACES also finds reads of what nothing has written; it needs UPSKILL_CHECK_MEMORY.
+enum { UPSKILL_CHECK_MEMORY = 1, UPSKILL_POISON_SHARED = 2, UPSKILL_CHECK_RACES = 4, UPSKILL_CHECK_ALL = 7 };
 void upskill_configure(int order, uint64_t seed, int checks);
 
 #ifdef __cplusplus

@@ -30,8 +30,12 @@ EXAMPLES = 25
 
 _REPEAT_EVERY = 5
 _UNSURE_SHARE = 0.2
+_REPEATS_WHEN_TRIED_AGAIN = 3
 
 Run = Callable[[Call], Answer]
+Repeat = Callable[[Call, int], Answer]
+"""Does a call once more. The number says for which time, so that a device which has the choice can take another order
+of threads each time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +57,24 @@ class _Kept:
 
 
 def explore(
-    case: Case, signature: Signature, run: Run, *, seed: int, examples: int | None, only: Example | None
+    case: Case,
+    signature: Signature,
+    run: Run,
+    *,
+    seed: int,
+    examples: int | None,
+    only: Example | None,
+    repeat: Repeat | None = None,
 ) -> Judgement:
     """Judge the kernel behind ``run``: assertions ``runs``, ``correct[...]``, ``memory``, ``deterministic``,
     ``inputs``.
 
-    ``examples`` of each dtype (the case's own number, or 25); with ``only``, that one example and its repeat. The
-    same seed asks the same examples. Raises CaseError where the case is at fault, and whatever ``run`` raises.
+    Some calls are asked again, of ``repeat`` where it is given. ``examples`` of each dtype (the case's own number,
+    or 25); with ``only``, that one example and its repeat. The same seed asks the same examples. Raises CaseError
+    where the case is at fault, and whatever ``run`` raises.
     """
     with isolated():
-        exploration = _Exploration(case, signature, run, seed)
+        exploration = _Exploration(case, signature, run, seed, repeat or (lambda call, _: run(call)))
         if only is not None:
             exploration.try_only(only)
             return exploration.judgement((only.dtype,), shrink=False)
@@ -71,8 +83,9 @@ def explore(
 
 
 class _Exploration:
-    def __init__(self, case: Case, signature: Signature, run: Run, seed: int) -> None:
-        self.case, self.run, self.seed = case, run, seed
+    def __init__(self, case: Case, signature: Signature, run: Run, seed: int, repeat: Repeat) -> None:
+        self.case, self.run, self.seed, self.repeat = case, run, seed, repeat
+        self.repeats = 0
         self.preparation = Preparation(case, signature)
         self.tried: dict[str, Tried] = {}
         self.given_up: dict[str, str] = {}
@@ -176,7 +189,8 @@ class _Exploration:
 
     def _repeat(self, kept: _Kept) -> None:
         tried = self.tried[str(kept.prepared.example)]
-        answer = self.run(kept.prepared.call)
+        answer = self.repeat(kept.prepared.call, self.repeats)
+        self.repeats += 1
         for name, fault in self._faults(kept.prepared, answer).items():
             if name != f"correct[{tried.example.dtype}]" or self.case.atomics:
                 tried.faults.setdefault(name, fault)
@@ -261,12 +275,20 @@ class _Exploration:
             return None
         answer = self.run(prepared.call)
         faults = self._faults(prepared, answer)
-        if name == "deterministic" and name not in faults and answer.ran:
+        if name == "deterministic" and name not in faults and answer.ran and not self.case.atomics:
             kept = {key: bytes(data) for key, data in answer.outputs.items()}
-            second = self.run(prepared.call)
-            fault = _difference(prepared, kept, second.outputs) if second.ran else None
-            faults.update({name: fault} if fault is not None else {})
+            for time in range(_REPEATS_WHEN_TRIED_AGAIN):
+                self._compare_again(prepared, kept, time, faults)
         return Tried(prepared.example, None, -1, elements_of(prepared.call), faults)
+
+    def _compare_again(
+        self, prepared: Prepared, kept: Mapping[str, bytes], time: int, faults: dict[str, Fault]
+    ) -> None:
+        second = self.repeat(prepared.call, time)
+        faults.update({key: fault for key, fault in self._faults(prepared, second).items() if key == "deterministic"})
+        fault = _difference(prepared, kept, second.outputs) if second.ran else None
+        if fault is not None:
+            faults.setdefault("deterministic", fault)
 
 
 def _described(name: str, tried: Tried, *, reproducible: bool) -> Counterexample:

@@ -63,7 +63,7 @@ def failed(name: str, source: str) -> dict[str, str]:
     if build.library is None:
         return {"compiles": build.message}
     with Cell(build.library, signature, confinement) as cell:
-        judgement = explore(case, signature, cell.call, seed=SEED, examples=EXAMPLES, only=None)
+        judgement = explore(case, signature, cell.call, seed=SEED, examples=EXAMPLES, only=None, repeat=cell.repeat)
     assert judgement.inconclusive is None, judgement.inconclusive
     return {assertion.name: assertion.message for assertion in judgement.assertions if not assertion.passed}
 

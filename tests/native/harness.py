@@ -2,7 +2,8 @@
 
 The request comes on stdin, the answer goes to stdout, both JSON. Imports nothing but the standard library.
 
-A request is a list of calls ``{"which": 0, "order": 0, "seed": 1, "buffers": [{"name", "bytes" (hex), "read_only"}]}``.
+A request is a list of calls ``{"which": 0, "order": 0, "seed": 1, "buffers": [{"name", "data" (hex), "read_only",
+"written"}]}``; "written" says whether the kernel may read the buffer before it writes.
 Each call gets fresh device memory, guarded on both sides; its answer has the buffers' bytes, the reports and the error.
 """
 
@@ -12,7 +13,7 @@ import sys
 from typing import Any
 
 GUARD = 256
-CHECK_ALL = 3
+CHECK_ALL = 7
 
 
 def main() -> None:
@@ -28,7 +29,7 @@ def run(runtime: ctypes.CDLL, entry: Any, call: dict[str, Any]) -> dict[str, Any
     runtime.upskill_clear_reports()
     runtime.upskill_unwatch_all()
     runtime.upskill_configure(call.get("order", 0), ctypes.c_uint64(call.get("seed", 1)), CHECK_ALL)
-    buffers = [Buffer(runtime, item["name"], item["bytes"], item["read_only"]) for item in call["buffers"]]
+    buffers = [Buffer(runtime, **item) for item in call["buffers"]]
     pointers = (ctypes.c_void_p * len(buffers))(*(buffer.address for buffer in buffers))
     entry(call.get("which", 0), pointers, None)
     error = runtime.cudaGetLastError()
@@ -39,15 +40,17 @@ def run(runtime: ctypes.CDLL, entry: Any, call: dict[str, Any]) -> dict[str, Any
 
 
 class Buffer:
-    def __init__(self, runtime: ctypes.CDLL, name: str, contents: str, read_only: bool) -> None:
-        data = bytearray.fromhex(contents)
+    def __init__(self, runtime: ctypes.CDLL, name: str, data: str, read_only: bool, written: bool) -> None:
+        contents = bytearray.fromhex(data)
         base = ctypes.c_void_p()
-        runtime.cudaMalloc(ctypes.byref(base), ctypes.c_size_t(len(data) + 2 * GUARD + 32))
-        self.runtime, self.base, self.size = runtime, base, len(data)
+        runtime.cudaMalloc(ctypes.byref(base), ctypes.c_size_t(len(contents) + 2 * GUARD + 32))
+        self.runtime, self.base, self.size = runtime, base, len(contents)
         self.address = (base.value or 0) + GUARD + 16  # aligned to 16 bytes and not to 32
-        self.copy(self.address, (ctypes.c_char * len(data)).from_buffer(data), 1)
+        self.copy(self.address, (ctypes.c_char * len(contents)).from_buffer(contents), 1)
         access = 0 if read_only else 1
-        runtime.upskill_watch(ctypes.c_void_p(self.address), ctypes.c_size_t(len(data)), name.encode(), access, 1)
+        runtime.upskill_watch(
+            ctypes.c_void_p(self.address), ctypes.c_size_t(len(contents)), name.encode(), access, written
+        )
 
     def copy(self, target: Any, source: Any, kind: int) -> None:
         ends = [ctypes.c_void_p(end) if isinstance(end, int) else end for end in (target, source)]

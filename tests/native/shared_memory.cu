@@ -22,7 +22,7 @@ __global__ void reverse(int* ok) {
   bool right = float(values[N - 1 - threadIdx.x]) == float(N - 1 - threadIdx.x);
   right = right && flag == 1 && best.weight == 2.0f && best.index == 3 && watched[1] == 4.0f;
   right = right && reinterpret_cast<uintptr_t>(aligned) % 16 == 0;
-  if (__syncthreads_and(right) && threadIdx.x == 0) *ok += 1;
+  if (__syncthreads_and(right) && threadIdx.x == 0) atomicAdd(ok, 1);
 }
 
 template <typename T>
@@ -72,16 +72,19 @@ __global__ void in_a_function(int* ok) {
   if (threadIdx.x == 0) *ok += once == 32.0f && twice == 64.0f;
 }
 
-extern "C" void upskill_entry(int, void* const* a, cudaStream_t stream) {
+extern "C" void upskill_entry(int which, void* const* a, cudaStream_t stream) {
   int* ok = static_cast<int*>(a[0]);
+  if (which == 1) {
+    remember<<<4, 1, 16, stream>>>(ok + 6);
+    remember<<<4, 1, 16, stream>>>(ok + 6);
+    return;
+  }
   reverse<float, 96><<<2, 96, 0, stream>>>(ok + 0);
   reverse<__half, 33><<<1, 33, 0, stream>>>(ok + 1);
   dynamic<float><<<1, 64, 1000 * sizeof(float), stream>>>(ok + 2, 1000);
   dynamic<double><<<1, 64, 100 * sizeof(double), stream>>>(ok + 3, 100);
   rows<<<1, dim3(33, 4), 4 * 33 * sizeof(float), stream>>>(ok + 4);
   global_array<<<1, 128, 128 * sizeof(float), stream>>>(ok + 5);
-  remember<<<4, 1, 16, stream>>>(ok + 6);
-  remember<<<4, 1, 16, stream>>>(ok + 6);
   in_a_function<<<1, 32, 0, stream>>>(ok + 7);
   size_t large = 100 << 10;
   cudaFuncSetAttribute(dynamic<float>, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)large);

@@ -27,6 +27,8 @@ from pytest_upskill.native.cpu.rewrite import rewrite
 KERNELS = Path(__file__).resolve().parents[1] / "native"
 SOURCES = sorted(KERNELS.glob("*.cu"))
 Array = NDArray[Any]
+FRESH = "fresh_"
+"""How the names of buffers begin that a kernel must not read before it writes them."""
 
 pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="the cpu device needs g++")
 
@@ -84,7 +86,10 @@ class Device:
                     for data, array in zip(answer["buffers"], call["buffers"].values(), strict=True)
                 ],
                 answer["error"],
-                [(kind, name, line_of(library, pc), text) for kind, name, pc, text in answer["reports"]],
+                [
+                    (kind, name, line_of(library, pc), with_lines(library, text))
+                    for kind, name, pc, text in answer["reports"]
+                ],
             )
             for answer, call in zip(json.loads(ran.stdout), calls, strict=True)
         ]
@@ -100,7 +105,8 @@ def folders() -> list[str]:
 
 
 def plain(name: str, array: Array) -> dict[str, Any]:
-    return {"name": name, "bytes": array.tobytes().hex(), "read_only": not array.flags.writeable}
+    written = not name.startswith(FRESH)
+    return {"name": name, "data": array.tobytes().hex(), "read_only": not array.flags.writeable, "written": written}
 
 
 def read_only(array: Array) -> Array:
@@ -114,6 +120,10 @@ def line_of(library: Path, pc: str) -> int | None:
     frames = subprocess.run(["addr2line", "-i", "-e", library, pc], capture_output=True, text=True, check=True).stdout
     found = re.search(r"\.cu:(\d+)", frames)
     return int(found[1]) if found else None
+
+
+def with_lines(library: Path, text: str) -> str:
+    return re.sub("<(0x[0-9a-f]+)>", lambda place: f"line {line_of(library, place[1])}", text)
 
 
 def build_device(folder: Path) -> None:
@@ -172,6 +182,14 @@ def test_shared_memory_is_one_per_block_and_fresh(device: Device, order: int) ->
     call = {"order": order, "buffers": {"ok": np.zeros(9, np.int32)}}
     ok = silent(device.run("shared_memory", call)[0]).buffers[0]
     assert ok.tolist() == [2, 1, 1, 1, 1, 1, 0, 1, 1]
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_nothing_of_a_block_is_left_in_shared_memory_for_the_next(device: Device, order: int) -> None:
+    call = {"which": 1, "order": order, "buffers": {"ok": np.zeros(9, np.int32)}}
+    result = device.run("shared_memory", call)[0]
+    assert not result.buffers[0].any()
+    assert {report[:2] for report in result.reports} == {(MEMORY, "uninitialised")}
 
 
 @pytest.mark.parametrize("order", ORDERS)
@@ -312,8 +330,9 @@ def test_cooperative_groups_know_their_members(device: Device, order: int) -> No
 
 
 def test_the_runtime_api_answers_as_a_gpu_would(device: Device) -> None:
-    ok = silent(device.run("runtime_api", {"buffers": {"ok": np.zeros(4, np.int32)}})[0]).buffers[0]
-    assert ok.tolist() == [1, 1, 1, 1]
+    result = device.run("runtime_api", {"buffers": {"ok": np.zeros(4, np.int32)}})[0]
+    assert result.buffers[0].tolist() == [1, 1, 1, 1]
+    assert [report[:2] for report in result.reports] == [(MEMORY, "double-free")]  # which it does on purpose
 
 
 def test_a_kernel_without_includes_computes_in_two_types(device: Device) -> None:
@@ -357,7 +376,13 @@ FAULTS: dict[int, tuple[str, str, str | None, int, str]] = {
     12: (RUNS, "device-assert", "device_assert", ASSERT, "assertion `x[threadIdx.x] < 0.0f"),
     13: (RUNS, "trap", "trap", FAILURE, "__trap() was called, in kernel trapped, block (0,0,0), thread (1,0,0)"),
     14: (MEMORY, "out-of-bounds", "scratch_overrun", 0, "element 4 of memory from cudaMalloc"),
-    15: (MEMORY, "illegal-address", "scratch_overrun", ILLEGAL, "illegal write of 4 bytes"),
+    15: (
+        MEMORY,
+        "use-after-free",
+        "scratch_overrun",
+        ILLEGAL,
+        "byte 0 of memory from cudaMalloc (16 bytes) that was freed at",
+    ),
     16: (MEMORY, "out-of-bounds", "atomic_outside", 0, "atomic operation of 4 bytes: element 64 of 'y'"),
     17: (MEMORY, "out-of-bounds", "copy_outside", 0, "read of 260 bytes: its last 4 bytes lie past the end of 'x'"),
     18: (RUNS, "launch-error", None, INVALID_CONFIGURATION, "launch of fine<<<(1,1,1), (2048,1,1), 0>>> failed"),
@@ -384,9 +409,8 @@ def faults(device: Device) -> list[Result]:
 def test_a_fault_is_reported_with_its_kind_and_line(faults: list[Result], case: int) -> None:
     assertion, kind, marker, error, text = FAULTS[case]
     result = faults[2 * list(FAULTS).index(case)]
-    assert result.reports, "nothing was reported"
-    found = result.reports[0]
-    assert found[:2] == (assertion, kind)
+    found = next((report for report in result.reports if report[:2] == (assertion, kind)), None)
+    assert found is not None, result.reports
     assert text in found[3]
     assert result.error == error
     if marker is None:
@@ -406,6 +430,83 @@ def test_more_static_shared_memory_than_a_block_has_is_a_launch_error(device: De
     assert result.error == INVALID_VALUE
     assert [report[:3] for report in result.reports] == [(RUNS, "launch-error", None)]
     assert "at least 49168 bytes of static shared memory; the limit is 49152" in result.reports[0][3]
+
+
+# --------------------------------------------------------------------------------------------- bugs, and their twins
+
+BUGS = sorted((KERNELS / "bugs").glob("*.cu"))
+MARK = re.compile(r"bug (\d+)( again)?: (\w+) ([\w-]+)")
+
+
+@dataclass(frozen=True)
+class Bug:
+    """One case of a file in tests/native/bugs: what it does wrong, and where; nothing, if it is a right twin.
+
+    The lines at fault carry ``// bug 3: memory leak``: the case's number, the assertion and the kind; with ``again``
+    what shows when the case has run before.
+    """
+
+    name: str
+    case: int
+    lines: tuple[tuple[str, str, int], ...]
+    again: bool
+
+
+def bugs_of(path: Path) -> list[Bug]:
+    text = path.read_text()
+    marks = [
+        (int(mark[1]), bool(mark[2]), (mark[3], mark[4], number))
+        for number, line in enumerate(text.splitlines(), 1)
+        for mark in MARK.finditer(line)
+    ]
+    found = []
+    for case in map(int, re.findall(r"^ +case (\d+):", text, re.MULTILINE)):
+        lines = tuple(line for number, _, line in marks if number == case)
+        found.append(Bug(f"bugs/{path.stem}", case, lines, any(again for number, again, _ in marks if number == case)))
+    return found
+
+
+ALL_BUGS = [bug for path in BUGS for bug in bugs_of(path)]
+
+
+def bug_call(bug: Bug, order: int) -> dict[str, Any]:
+    generator = np.random.default_rng(5)
+    buffers = {
+        "x": read_only(generator.normal(size=1024).astype(np.float32)),
+        "fresh_y": np.zeros(1024, np.float32),
+        "z": np.zeros(1024, np.float32),
+    }
+    return {"which": bug.case, "order": order, "seed": 3, "buffers": buffers}
+
+
+@pytest.fixture(scope="module", params=[0, 1, 2], ids=["forward", "reverse", "random"])
+def bug_results(device: Device, request: pytest.FixtureRequest) -> dict[tuple[str, int], list[Result]]:
+    """Each case done twice in a row, in each order of threads."""
+    results = {}
+    for path in BUGS:
+        bugs = bugs_of(path)
+        calls = [bug_call(bug, request.param) for bug in bugs for _ in range(2)]
+        answers = device.run(f"bugs/{path.stem}", *calls)
+        results.update({(bug.name, bug.case): answers[2 * i : 2 * i + 2] for i, bug in enumerate(bugs)})
+    return results
+
+
+@pytest.mark.parametrize("bug", ALL_BUGS, ids=lambda bug: f"{bug.name[5:]}-{bug.case}")
+def test_a_bug_is_reported_with_its_line_and_its_twin_is_not(
+    bug_results: dict[tuple[str, int], list[Result]], bug: Bug
+) -> None:
+    first, second = bug_results[bug.name, bug.case]
+    for result in (first, second):
+        if not bug.lines or (bug.again and result is first):
+            assert result.reports == []
+        else:
+            assert any(is_at(report, line) for report in result.reports for line in bug.lines), result.reports
+            assert {report[:2] for report in result.reports} <= {line[:2] for line in bug.lines}, result.reports
+
+
+def is_at(report: tuple[str, str, int | None, str], line: tuple[str, str, int]) -> bool:
+    """A race has two lines: the later access is where it is reported, the other one is in the message."""
+    return report[:2] == line[:2] and (report[2] == line[2] or f"at line {line[2]} " in report[3])
 
 
 # --------------------------------------------------------------------------------------------- the real compiler

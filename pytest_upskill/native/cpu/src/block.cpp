@@ -7,6 +7,8 @@
 
 #include "cooperative_grid.h"
 #include "fiber.h"
+#include "ordering.h"
+#include "shadow.h"
 #include "upskill_cpu/builtins.h"
 
 namespace upskill::cpu {
@@ -19,6 +21,7 @@ void* main_stack_pointer;
 
 void enter(int thread) {
   block.current = thread;
+  select_thread(thread, block.fibers);
   threadIdx = block.indices[thread];
 }
 
@@ -53,6 +56,7 @@ void complete_barrier() {
   result.all = barrier.holding == barrier.arrived;
   barrier.arrived = barrier.holding = 0;
   barrier.mixed = false;
+  pass_barrier();
   for (int i = 0; i < block.size; ++i)
     if (block.threads[i].state == State::at_barrier) make_runnable(i);
 }
@@ -110,6 +114,7 @@ void run_others() {
 }
 
 [[noreturn]] void finish_thread() {
+  if (store_pending) settle_store();
   const int warp = warp_of(block.current);
   block.threads[block.current].state = State::finished;
   clear_runnable(block.current);
@@ -220,6 +225,7 @@ void need_fibers() {
     block.runnable[position / 32] |= 1u << position % 32;
   }
   block.threads[block.current].state = State::runnable;
+  begin_fibers(block.current);
 }
 
 void make_runnable(int thread) {
@@ -236,6 +242,7 @@ void suspend(State why) {
 
 void yield() {
   need_fibers();
+  if (store_pending) settle_store();
   let_other_blocks_run();
   run_others();
 }
@@ -245,6 +252,7 @@ namespace {
 // Returns the generation whose results this thread may read.
 int arrive(int predicate, int line, uintptr_t pc) {
   need_fibers();
+  if (store_pending) settle_store();
   Barrier& barrier = block.barrier;
   Thread& self = block.threads[block.current];
   self.line = line;
@@ -265,6 +273,7 @@ int arrive(int predicate, int line, uintptr_t pc) {
     complete_barrier();
   else
     suspend(State::at_barrier);
+  select_thread(block.current, true);
   return generation % 2;
 }
 
@@ -288,6 +297,3 @@ extern "C" int upskill_cpu_barrier_count(int predicate, bool* all, int line) {
 extern "C" void upskill_cpu_yield() {
   if (launch.running) yield();
 }
-
-// All threads see memory in one order here; a fence will matter to the detection of races between blocks.
-extern "C" void upskill_cpu_fence(int) {}

@@ -19,18 +19,24 @@ void upskill_watch(const void* base, size_t bytes, const char* name, int access,
 
 void upskill_unwatch_all() { unwatch_all(); }
 
-size_t upskill_report_count() { return report_count(); }
+size_t upskill_report_count() {
+  report_leaks();
+  return report_count();
+}
 const char* upskill_report(size_t index) { return report_text(index); }
 
 void upskill_clear_reports() {
   clear_reports();
   clear_errors();
+  begin_call();
 }
 
 void upskill_configure(int order, uint64_t seed, int checks) {
   configuration.order = static_cast<Order>(order);
   configuration.seed = seed != 0 ? seed : 1;  // xorshift stays at 0 for ever
   configuration.check_memory = (checks & UPSKILL_CHECK_MEMORY) != 0;
+  configuration.check_races = (checks & UPSKILL_CHECK_RACES) != 0;
+  forget_spans();
   configuration.poison_shared = (checks & UPSKILL_POISON_SHARED) != 0;
 }
 

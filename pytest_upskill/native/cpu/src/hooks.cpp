@@ -19,7 +19,7 @@ Span* hits[hit_slots];
 size_t slot_of(uintptr_t pc) { return pc / 4 % hit_slots; }
 
 const char* verb(Access access) {
-  return access == Access::read ? "read" : access == Access::write ? "write" : "atomic operation";
+  return !is_write(access) ? "read" : access == Access::atomic ? "atomic operation" : "write";
 }
 
 // Host code touches mostly memory of its own: the pieces of 256 bytes that were last found to be so.
@@ -42,13 +42,27 @@ void host_access(uintptr_t address, size_t size, Access access, uintptr_t pc) {
           verb(access), size));
 }
 
+// What is known of an address that belongs to no device memory.
+struct Stray {
+  const char* kind;
+  std::string description;
+};
+
+Stray classify(uintptr_t address, size_t size) {
+  if (std::string freed = describe_freed(address); !freed.empty()) return {"use-after-free", freed};
+  if (is_host_memory(address))
+    return {"host-pointer", "the pointer is one to the host's memory, which a GPU cannot reach"};
+  return {"illegal-address", describe_stray(address, size)};
+}
+
 void stray_access(uintptr_t address, size_t size, Access access, uintptr_t pc) {
-  const bool guarded = is_guarded(address, size);
-  const char* kind = guarded ? "out-of-bounds" : "illegal-address";
-  const std::string message = format("%s %s of %zu bytes: %s,%s", guarded ? "out-of-bounds" : "illegal", verb(access),
-                                     size, describe_stray(address, size).c_str(), where().c_str());
-  if (guarded) return report(Assertion::memory, kind, pc, message);
-  abort_launch(cudaErrorIllegalAddress, Assertion::memory, kind, pc, message);
+  if (is_guarded(address, size))
+    return report(Assertion::memory, "out-of-bounds", pc,
+                  format("out-of-bounds %s of %zu bytes: %s,%s", verb(access), size,
+                         describe_stray(address, size).c_str(), where().c_str()));
+  const auto [kind, description] = classify(address, size);
+  abort_launch(cudaErrorIllegalAddress, Assertion::memory, kind, pc,
+               format("illegal %s of %zu bytes: %s,%s", verb(access), size, description.c_str(), where().c_str()));
 }
 
 void forbidden_write(const Span& span, size_t size, Access access, uintptr_t pc) {
@@ -64,16 +78,20 @@ __attribute__((noinline)) void look_up(uintptr_t address, size_t size, Access ac
   if (!configuration.check_memory) return;
   Span* span = find_span(address, size);
   if (span == nullptr) return stray_access(address, size, access, pc);
-  if (access != Access::read && !span->writable) return forbidden_write(*span, size, access, pc);
+  if (is_write(access) && !span->writable) return forbidden_write(*span, size, access, pc);
   hits[slot_of(pc)] = span;
+  if (span->remembered && span->cells == nullptr) attach_cells(*span, address, size);
+  if (span->cells != nullptr) mark(*span, address, size, access, pc);
 }
 
 inline __attribute__((always_inline)) void check(uintptr_t address, size_t size, Access access, uintptr_t pc) {
-  const Span& span = *hits[slot_of(pc)];
-  if (!span.holds(address, size) || (access != Access::read && !span.writable)) look_up(address, size, access, pc);
+  Span& span = *hits[slot_of(pc)];
+  if (!span.holds(address, size) || (is_write(access) && !span.writable)) return look_up(address, size, access, pc);
+  if (span.cells != nullptr) mark(span, address, size, access, pc);
 }
 
-// A thread that reads one volatile place over and over waits for another thread, which must get its turn.
+// A thread that reads one volatile place over and over waits for another thread, which must get its turn, and that
+// before the read is checked: it may see what the other thread stored.
 void count_volatile_read(uintptr_t address) {
   static uintptr_t last_address;
   static int last_thread, repeats;
@@ -106,18 +124,22 @@ using namespace upskill::cpu;
 #define PC reinterpret_cast<uintptr_t>(__builtin_return_address(0))
 #define ADDRESS(pointer) reinterpret_cast<uintptr_t>(pointer)
 
-#define HOOKS(size)                                                                                            \
-  extern "C" void __tsan_read##size(void* p) { check(ADDRESS(p), size, Access::read, PC); }                    \
-  extern "C" void __tsan_write##size(void* p) { check(ADDRESS(p), size, Access::write, PC); }                  \
-  extern "C" void __tsan_unaligned_read##size(void* p) { check(ADDRESS(p), size, Access::read, PC); }          \
-  extern "C" void __tsan_unaligned_write##size(void* p) { check(ADDRESS(p), size, Access::write, PC); }        \
-  extern "C" void __tsan_volatile_write##size(void* p) { check(ADDRESS(p), size, Access::write, PC); }         \
-  extern "C" void __tsan_volatile_read##size(void* p) {                                                        \
-    check(ADDRESS(p), size, Access::read, PC);                                                                 \
-    count_volatile_read(ADDRESS(p));                                                                           \
-  }                                                                                                            \
-  extern "C" void __tsan_unaligned_volatile_read##size(void* p) { check(ADDRESS(p), size, Access::read, PC); } \
-  extern "C" void __tsan_unaligned_volatile_write##size(void* p) { check(ADDRESS(p), size, Access::write, PC); }
+#define HOOKS(size)                                                                                             \
+  extern "C" void __tsan_read##size(void* p) { check(ADDRESS(p), size, Access::read, PC); }                     \
+  extern "C" void __tsan_write##size(void* p) { check(ADDRESS(p), size, Access::write, PC); }                   \
+  extern "C" void __tsan_unaligned_read##size(void* p) { check(ADDRESS(p), size, Access::read, PC); }           \
+  extern "C" void __tsan_unaligned_write##size(void* p) { check(ADDRESS(p), size, Access::write, PC); }         \
+  extern "C" void __tsan_volatile_write##size(void* p) { check(ADDRESS(p), size, Access::volatile_write, PC); } \
+  extern "C" void __tsan_volatile_read##size(void* p) {                                                         \
+    count_volatile_read(ADDRESS(p));                                                                            \
+    check(ADDRESS(p), size, Access::volatile_read, PC);                                                         \
+  }                                                                                                             \
+  extern "C" void __tsan_unaligned_volatile_read##size(void* p) {                                               \
+    check(ADDRESS(p), size, Access::volatile_read, PC);                                                         \
+  }                                                                                                             \
+  extern "C" void __tsan_unaligned_volatile_write##size(void* p) {                                              \
+    check(ADDRESS(p), size, Access::volatile_write, PC);                                                        \
+  }
 
 HOOKS(1)
 HOOKS(2)
@@ -187,11 +209,12 @@ void __ubsan_handle_type_mismatch_v1(TypeMismatch* data, uintptr_t address) {
                       data->type->name, alignment, static_cast<unsigned>(address % alignment), where().c_str()));
 }
 
+// The array may be a local one, and what lies behind it on the stack must not be overwritten: the launch ends here.
 void __ubsan_handle_out_of_bounds(OutOfBounds* data, uintptr_t index) {
   if (!launch.running) return;
-  report(Assertion::memory, "out-of-bounds", PC,
-         format("index %lld is outside the array, which is %s,%s", static_cast<long long>(index), data->array->name,
-                where().c_str()));
+  abort_launch(cudaErrorIllegalAddress, Assertion::memory, "out-of-bounds", PC,
+               format("index %lld is outside the array, which is %s,%s", static_cast<long long>(index),
+                      data->array->name, where().c_str()));
 }
 
 }  // extern "C"

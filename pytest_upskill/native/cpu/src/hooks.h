@@ -4,9 +4,9 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace upskill::cpu {
+#include "shadow.h"
 
-enum class Access : uint8_t { read, write, atomic };
+namespace upskill::cpu {
 
 // Reports the access if it is not allowed, and ends the launch if going on would do harm.
 void check_access(uintptr_t address, size_t size, Access access, uintptr_t pc);

@@ -4,8 +4,11 @@
 
 #include "block.h"
 #include "cooperative_grid.h"
+#include "hooks.h"
 #include "memory.h"
 #include "module.h"
+#include "ordering.h"
+#include "shadow.h"
 #include "upskill_cpu/builtins.h"
 #include "upskill_cpu/launch.h"
 
@@ -81,8 +84,9 @@ uint64_t greatest_common_divisor(uint64_t a, uint64_t b) {
 
 // Which block comes at a turn. The random order is a walk with a step that meets every block once.
 struct BlockOrder {
-  uint64_t count, step = 1, start = 0;
+  uint64_t count = 0, step = 1, start = 0;
 
+  BlockOrder() = default;
   explicit BlockOrder(uint64_t blocks) : count(blocks) {
     if (configuration.order != Order::random) return;
     start = configuration.seed % count;
@@ -96,18 +100,19 @@ struct BlockOrder {
   }
 };
 
-void start_block(uint64_t index) {
-  const uint64_t row = gridDim.x, plane = row * gridDim.y;
-  blockIdx = {static_cast<unsigned>(index % row), static_cast<unsigned>(index % plane / row),
-              static_cast<unsigned>(index / plane)};
+BlockOrder block_order;
+
+void start_block(uint64_t turn) {
+  blockIdx = block_at_turn(static_cast<uint32_t>(turn));
   if (configuration.poison_shared) poison_shared_memory();
+  begin_block(block.size);
   run_block();
 }
 
 void run_grid() {
-  const BlockOrder order(uint64_t{gridDim.x} * gridDim.y * gridDim.z);
-  if (launch.cooperative) return run_blocks_together(order.count, [&](uint64_t turn) { start_block(order.at(turn)); });
-  for (uint64_t turn = 0; turn < order.count && !launch.aborted; ++turn) start_block(order.at(turn));
+  block_order = BlockOrder(uint64_t{gridDim.x} * gridDim.y * gridDim.z);
+  if (launch.cooperative) return run_blocks_together(block_order.count, start_block);
+  for (uint64_t turn = 0; turn < block_order.count && !launch.aborted; ++turn) start_block(turn);
 }
 
 }  // namespace
@@ -115,6 +120,13 @@ void run_grid() {
 std::string where() {
   return format(" in kernel %s, block (%u,%u,%u), thread (%u,%u,%u)", launch.kernel, blockIdx.x, blockIdx.y, blockIdx.z,
                 threadIdx.x, threadIdx.y, threadIdx.z);
+}
+
+uint3 block_at_turn(uint32_t turn) {
+  if (launch.cooperative && is_resumed(turn)) return resumed_block(turn);
+  const uint64_t index = block_order.at(turn), row = gridDim.x, plane = row * gridDim.y;
+  return {static_cast<unsigned>(index % row), static_cast<unsigned>(index % plane / row),
+          static_cast<unsigned>(index / plane)};
 }
 
 void abort_launch(cudaError_t error, Assertion assertion, const char* kind, uintptr_t pc, const std::string& message) {
@@ -140,9 +152,12 @@ extern "C" cudaError_t upskill_cpu_launch(const char* kernel, const dim3* grid, 
   launch = {kernel, thread, arguments, shared, false, false, take_cooperative_request(), launch.serial + 1};
   shape_block(*block);
   prepare_memory(module_of(reinterpret_cast<const void*>(thread)), shared);
+  if (!begin_launch()) forget_dates();
   launch.running = true;
   run_grid();
   launch.running = false;
+  end_marks();
+  forget_hits();
   check_shared_use(shape);
   return last_error();
 }

@@ -30,12 +30,16 @@ struct Configuration {
   uint64_t seed = 1;
   bool check_memory = true;
   bool poison_shared = true;
+  bool check_races = true;
 };
 
 extern Configuration configuration;
 
 // " in kernel k, block (0,0,0), thread (3,0,0)", for the current thread.
 std::string where();
+
+// The block that ran in a turn of this launch.
+uint3 block_at_turn(uint32_t turn);
 
 // Ends the launch from within a kernel's thread, as a fault does on a GPU: with a report and a sticky error.
 [[noreturn]] void abort_launch(cudaError_t error, Assertion assertion, const char* kind, uintptr_t pc,

@@ -1,15 +1,21 @@
 #include "memory.h"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <map>
 #include <vector>
 
 #include "fiber.h"
 #include "hooks.h"
 #include "launch.h"
+#include "ordering.h"
 #include "report.h"
+#include "shadow.h"
 #include "upskill_cpu/builtins.h"
 
 namespace upskill::cpu {
@@ -20,8 +26,13 @@ namespace {
 constexpr size_t guard_bytes = 512;
 constexpr size_t alignment = 256;  // cudaMalloc's promise
 constexpr int poison_byte = 0xff;  // a NaN in every floating type, and -1
+constexpr size_t kept_freed_bytes = size_t{64} << 20;
 
 std::map<uintptr_t, Allocation> allocations;
+std::deque<Allocation> freed;  // the latest last
+size_t freed_bytes = 0;
+std::map<uintptr_t, uintptr_t> written_by_host;  // ends of ranges by their begins; they do not touch each other
+int current_call = 0;
 std::vector<Span> watches;  // sorted
 size_t bytes_in_use = 0;
 
@@ -57,11 +68,42 @@ bool is_watched(const Allocation& allocation) {
   return next != watches.end() && next->begin < allocation.begin + allocation.bytes;
 }
 
+void forget_written(uintptr_t begin, uintptr_t end) {
+  auto range = written_by_host.upper_bound(begin);
+  if (range != written_by_host.begin()) --range;
+  while (range != written_by_host.end() && range->first < end) {
+    const auto [from, to] = *range;
+    if (to <= begin) {
+      ++range;
+      continue;
+    }
+    range = written_by_host.erase(range);
+    if (from < begin) written_by_host[from] = begin;
+    if (to > end) written_by_host[end] = to;
+  }
+}
+
+void discard(const Allocation& allocation) {
+  drop_cells(allocation.begin, allocation.bytes);
+  std::free(reinterpret_cast<char*>(allocation.begin) - guard_bytes);
+}
+
+void remember(std::vector<Span>& all) {
+  for (Span& span : all) {
+    span.remembered = configuration.check_races && span.writable && span.space != Space::stack;
+    if (span.space == Space::shared) span.born = ~0u;  // never: only this block's marks count
+    if (span.space == Space::global && is_initialised(span.begin, span.bytes)) span.born = 0;
+    if (span.remembered) restore_cells(span);
+  }
+}
+
 void rebuild(const Module& module, size_t dynamic_shared) {
   spans = watches;
-  for (const auto& [begin, allocation] : allocations)
-    if (!is_watched(allocation))
-      spans.push_back(make_span(begin, allocation.bytes, Space::global, true, "memory from cudaMalloc"));
+  for (const auto& [begin, allocation] : allocations) {
+    if (is_watched(allocation)) continue;
+    spans.push_back(make_span(begin, allocation.bytes, Space::global, true, "memory from cudaMalloc"));
+    spans.back().born = allocation.born;
+  }
   for (const Segment& segment : module.segments)
     spans.push_back(make_span(segment.begin, segment.bytes, Space::module, segment.writable, "a global variable"));
   for (const Variable& variable : module.shared)
@@ -74,6 +116,7 @@ void rebuild(const Module& module, size_t dynamic_shared) {
   const StackArea stacks = reserve_stacks(0);
   spans.push_back(make_span(stacks.begin, stacks.bytes, Space::stack, true, "a thread's local memory"));
   std::sort(spans.begin(), spans.end(), [](const Span& a, const Span& b) { return a.begin < b.begin; });
+  remember(spans);
   shared_area = {module.shared_begin, module.shared_bytes, true};
 }
 
@@ -100,35 +143,53 @@ size_t gap(uintptr_t address, const Span& span) {
   return address < span.begin + span.bytes ? 0 : address - span.begin - span.bytes;
 }
 
+const Span* nearest_span(uintptr_t address, size_t near) {
+  const Span* best = nullptr;
+  for (const Span& span : spans) {
+    if (span.space == Space::module || span.space == Space::stack || gap(address, span) > near) continue;
+    if (best == nullptr || gap(address, span) < gap(address, *best)) best = &span;
+  }
+  return best;
+}
+
 }  // namespace
 
-void* allocate(size_t bytes, AllocationKind kind) {
+void* allocate(size_t bytes, AllocationKind kind, uintptr_t pc) {
   if (bytes > device_bytes - bytes_in_use) return nullptr;
   const size_t rounded = (bytes + alignment - 1) / alignment * alignment + 2 * guard_bytes;
   auto* raw = static_cast<char*>(std::aligned_alloc(alignment, rounded));
   if (raw == nullptr) return nullptr;
   std::memset(raw, poison_byte, rounded);
   const auto begin = reinterpret_cast<uintptr_t>(raw + guard_bytes);
-  allocations[begin] = {begin, bytes, kind};
+  const uint32_t born = kind == AllocationKind::device ? advance_clock() : 0;
+  allocations[begin] = {begin, bytes, kind, born, pc, current_call};
+  forget_written(begin, begin + bytes);
   bytes_in_use += bytes;
   changed = true;
   forget_hits();
   return raw + guard_bytes;
 }
 
-bool release(void* pointer) {
+// Freed memory is kept for a while, so that a use of it is met and meets nothing else.
+bool deallocate(void* pointer, uintptr_t pc) {
   const auto found = allocations.find(reinterpret_cast<uintptr_t>(pointer));
   if (found == allocations.end()) return false;
+  freed.push_back(found->second);
+  freed.back().pc = pc;
   bytes_in_use -= found->second.bytes;
+  freed_bytes += found->second.bytes;
   allocations.erase(found);
+  for (; freed_bytes > kept_freed_bytes; freed.pop_front()) {
+    freed_bytes -= freed.front().bytes;
+    discard(freed.front());
+  }
   changed = true;
   forget_hits();
-  std::free(static_cast<char*>(pointer) - guard_bytes);
   return true;
 }
 
 void release_all() {
-  while (!allocations.empty()) release(reinterpret_cast<void*>(allocations.begin()->first));
+  while (!allocations.empty()) deallocate(reinterpret_cast<void*>(allocations.begin()->first), 0);
 }
 
 const Allocation* allocation_at(uintptr_t address) {
@@ -143,7 +204,12 @@ size_t allocated_bytes() { return bytes_in_use; }
 void watch(const void* base, size_t bytes, const char* name, bool writable, bool initialised) {
   Span span =
       make_span(reinterpret_cast<uintptr_t>(base), bytes, Space::global, writable, "'" + std::string(name) + "'");
-  span.initialised = initialised;
+  if (initialised) {
+    mark_initialised(span.begin, bytes);
+  } else {
+    span.born = advance_clock();
+    forget_written(span.begin, span.begin + bytes);
+  }
   watches.insert(std::upper_bound(watches.begin(), watches.end(), span.begin, starts_before), span);
   changed = true;
 }
@@ -157,6 +223,63 @@ const Span* watched_at(uintptr_t address) {
   const auto found = last_before(watches, address);
   return found != watches.end() && found->holds(address, 1) ? &*found : nullptr;
 }
+
+void mark_initialised(uintptr_t address, size_t bytes) {
+  if (bytes == 0) return;
+  uintptr_t begin = address, end = address + bytes;
+  auto range = written_by_host.upper_bound(end);
+  while (range != written_by_host.begin()) {
+    --range;
+    if (range->second < begin) break;
+    begin = std::min(begin, range->first);
+    end = std::max(end, range->second);
+    range = written_by_host.erase(range);
+  }
+  written_by_host[begin] = end;
+  changed = true;
+}
+
+bool is_initialised(uintptr_t address, size_t bytes) {
+  const auto after = written_by_host.upper_bound(address);
+  return after != written_by_host.begin() && address + bytes <= std::prev(after)->second;
+}
+
+std::string describe_freed(uintptr_t address) {
+  for (auto memory = freed.rbegin(); memory != freed.rend(); ++memory) {
+    if (address - memory->begin >= memory->bytes) continue;
+    const std::string place = name_place(memory->pc);
+    return format("byte %zu of memory from cudaMalloc (%zu bytes) that was freed%s%s", address - memory->begin,
+                  memory->bytes, place.empty() ? "" : " at ", place.c_str());
+  }
+  return "";
+}
+
+void begin_call() { ++current_call; }
+
+// Scratch that is kept for later calls is not asked for again. What was asked for again, at the same place and as much
+// of it, while that of an earlier call is still there, is lost.
+void report_leaks() {
+  std::map<std::pair<uintptr_t, size_t>, std::pair<int, int>> counts;  // earlier, now
+  for (const auto& [begin, allocation] : allocations) {
+    if (offset_in_module(allocation.pc) == 0) continue;
+    auto& [earlier, now] = counts[{allocation.pc, allocation.bytes}];
+    ++(allocation.call == current_call ? now : earlier);
+  }
+  for (const auto& [what, count] : counts)
+    if (count.first > 0 && count.second > 0)
+      report(Assertion::memory, "leak", what.first,
+             format("each call allocates %zu bytes here and does not free them; %d such allocations are left",
+                    what.second, count.first + count.second));
+}
+
+void forget_dates() {
+  drop_all_cells();
+  for (auto& [begin, allocation] : allocations) allocation.born = 0;
+  for (Span& span : watches) span.born = 0;
+  for (Span& span : spans) span.cells = nullptr, span.born = span.space == Space::shared ? ~0u : 0;
+}
+
+void forget_spans() { changed = true; }
 
 void prepare_memory(const Module& module, size_t dynamic_shared) {
   if (changed || module.serial != prepared_module || dynamic_shared != prepared_dynamic) {
@@ -175,20 +298,28 @@ void poison_shared_memory() {
 }
 
 void save_shared_memory(SharedCopy& copy) {
-  copy.bytes.clear();
-  copy.ranges.clear();
+  copy = {};
   for (const Span& span : spans) {
     if (!span.touched) continue;
     const auto* begin = reinterpret_cast<const char*>(span.begin);
     copy.bytes.insert(copy.bytes.end(), begin, begin + span.bytes);
     copy.ranges.emplace_back(span.begin, span.bytes);
+    for (size_t i = 0; i < span.bytes; ++i)
+      copy.written.push_back(span.cells == nullptr || span.cells[i >> span.cell_shift].write.clock >= self.block_start);
   }
 }
 
 void restore_shared_memory(const SharedCopy& copy) {
-  const char* next = copy.bytes.data();
+  size_t next = 0;
   for (const auto& [begin, bytes] : copy.ranges) {
-    std::memcpy(reinterpret_cast<void*>(begin), next, bytes);
+    std::memcpy(reinterpret_cast<void*>(begin), copy.bytes.data() + next, bytes);
+    Span* span = find_span(begin, bytes);
+    // The block's writes get a new date, since its old ones belong to another block by now.
+    for (size_t i = 0; span != nullptr && span->cells != nullptr && i < bytes; i += size_t{1} << span->cell_shift) {
+      Cell cell{};
+      if (copy.written[next + i]) cell.write = {self.clock, 0};
+      span->cells[i >> span->cell_shift] = cell;
+    }
     next += bytes;
   }
 }
@@ -222,17 +353,21 @@ bool is_guarded(uintptr_t address, size_t size) {
          address + size <= allocation.begin + allocation.bytes + guard_bytes;
 }
 
+bool is_host_memory(uintptr_t address) {
+  constexpr size_t near = size_t{64} << 10;
+  const auto page_bytes = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  unsigned char resident;
+  return address >= near && nearest_span(address, near) == nullptr &&
+         mincore(reinterpret_cast<void*>(address / page_bytes * page_bytes), 1, &resident) == 0;
+}
+
 std::string describe_stray(uintptr_t address, size_t size) {
   constexpr size_t near = size_t{64} << 20;  // farther away, an address has nothing to do with the span
-  const Span* best = nullptr;
-  for (const Span& span : spans) {
-    if (span.space == Space::module || span.space == Space::stack || gap(address, span) > near) continue;
-    if (best == nullptr || gap(address, span) < gap(address, *best)) best = &span;
-  }
+  const Span* best = nearest_span(address, near);
   if (best != nullptr) return distance(address, size, *best);
   if (address < 65536)
     return format("address 0x%zx: a null pointer, or an index from one", static_cast<size_t>(address));
-  return "the address belongs to no device memory: host memory, freed memory, or a wild pointer";
+  return "the address belongs to no device memory";
 }
 
 }  // namespace upskill::cpu

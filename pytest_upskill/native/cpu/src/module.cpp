@@ -129,4 +129,6 @@ const Module& module_of(const void* address) {
 
 uintptr_t offset_in_module(uintptr_t pc) { return pc > current.base && pc < current.end ? pc - current.base - 1 : 0; }
 
+uintptr_t restore_address(uint32_t low) { return current.base + (low - static_cast<uint32_t>(current.base)); }
+
 }  // namespace upskill::cpu

@@ -37,4 +37,7 @@ const Module& module_of(const void* address);
 // `pc` relative to the module of the last launch, as addr2line wants it for a return address; 0 if it is elsewhere.
 uintptr_t offset_in_module(uintptr_t pc);
 
+// The address in that module of which `low` are the lower 32 bits.
+uintptr_t restore_address(uint32_t low);
+
 }  // namespace upskill::cpu

@@ -57,6 +57,13 @@ void report(Assertion assertion, const char* kind, uintptr_t pc, const std::stri
   write_to_file(reports().texts.back());
 }
 
+bool is_new_report(const char* kind, uintptr_t pc) { return reports().seen.count({kind, pc, std::string()}) == 0; }
+
+std::string name_place(uintptr_t pc) {
+  const uintptr_t offset = offset_in_module(pc);
+  return offset == 0 ? "" : format("<0x%zx>", static_cast<size_t>(offset));
+}
+
 size_t report_count() { return reports().texts.size(); }
 const char* report_text(size_t index) { return index < report_count() ? reports().texts[index].c_str() : nullptr; }
 void clear_reports() { reports() = Reports(); }

@@ -13,6 +13,12 @@ enum class Assertion { runs, memory, inputs, deterministic };
 // Keeps the first report of each kind for each place in the code. `pc` is a return address, or 0.
 void report(Assertion assertion, const char* kind, uintptr_t pc, const std::string& message);
 
+// Whether report would keep it, for those who would spend time on a message.
+bool is_new_report(const char* kind, uintptr_t pc);
+
+// A place in the code within a message: "<0x1a2b>", which the reader of the reports turns into "line 12"; or nothing.
+std::string name_place(uintptr_t pc);
+
 size_t report_count();
 const char* report_text(size_t index);
 void clear_reports();

@@ -15,17 +15,20 @@ cudaError_t fail(cudaError_t error) {
   return error;
 }
 
-cudaError_t allocate_into(void** pointer, size_t bytes, AllocationKind kind) {
+cudaError_t allocate_into(void** pointer, size_t bytes, AllocationKind kind, uintptr_t pc) {
   if (sticky_error() != cudaSuccess) return sticky_error();
   if (pointer == nullptr) return fail(cudaErrorInvalidValue);
   *pointer = nullptr;
   if (bytes == 0) return cudaSuccess;
-  *pointer = allocate(bytes, kind);
+  *pointer = allocate(bytes, kind, pc);
   return *pointer != nullptr ? cudaSuccess : fail(cudaErrorMemoryAllocation);
 }
 
-cudaError_t release_pointer(void* pointer) {
-  if (pointer == nullptr || release(pointer)) return sticky_error();
+cudaError_t release_pointer(void* pointer, uintptr_t pc) {
+  if (pointer == nullptr || deallocate(pointer, pc)) return sticky_error();
+  const std::string freed = describe_freed(reinterpret_cast<uintptr_t>(pointer));
+  report(Assertion::memory, freed.empty() ? "invalid-free" : "double-free", pc,
+         freed.empty() ? "cudaFree of a pointer that no allocation of the device begins at" : "cudaFree of " + freed);
   return sticky_error() != cudaSuccess ? sticky_error() : fail(cudaErrorInvalidValue);
 }
 
@@ -77,6 +80,7 @@ cudaError_t copy(void* target, const void* source, size_t bytes, cudaMemcpyKind 
   check_extent(source, bytes, "cudaMemcpy from device memory", pc);
   check_extent(target, bytes, "cudaMemcpy to device memory", pc);
   std::memmove(target, source, bytes);
+  if (is_device(target)) mark_initialised(reinterpret_cast<uintptr_t>(target), bytes);
   return cudaSuccess;
 }
 
@@ -98,6 +102,7 @@ cudaError_t set(void* target, int value, size_t bytes, uintptr_t pc) {
   if (target == nullptr || !fits(target, bytes)) return fail(cudaErrorInvalidValue);
   check_extent(target, bytes, "cudaMemset", pc);
   std::memset(target, value, bytes);
+  if (is_device(target)) mark_initialised(reinterpret_cast<uintptr_t>(target), bytes);
   return cudaSuccess;
 }
 
@@ -116,27 +121,29 @@ cudaError_t set_rows(void* target, size_t pitch, int value, size_t width, size_t
 
 extern "C" {
 
-cudaError_t cudaMalloc(void** pointer, size_t bytes) { return allocate_into(pointer, bytes, AllocationKind::device); }
+cudaError_t cudaMalloc(void** pointer, size_t bytes) {
+  return allocate_into(pointer, bytes, AllocationKind::device, PC);
+}
 cudaError_t cudaMallocAsync(void** pointer, size_t bytes, cudaStream_t) {
-  return allocate_into(pointer, bytes, AllocationKind::device);
+  return allocate_into(pointer, bytes, AllocationKind::device, PC);
 }
 cudaError_t cudaMallocManaged(void** pointer, size_t bytes, unsigned int) {
-  return allocate_into(pointer, bytes, AllocationKind::managed);
+  return allocate_into(pointer, bytes, AllocationKind::managed, PC);
 }
 cudaError_t cudaMallocHost(void** pointer, size_t bytes, unsigned int) {
-  return allocate_into(pointer, bytes, AllocationKind::host);
+  return allocate_into(pointer, bytes, AllocationKind::host, PC);
 }
 cudaError_t cudaHostAlloc(void** pointer, size_t bytes, unsigned int) {
-  return allocate_into(pointer, bytes, AllocationKind::host);
+  return allocate_into(pointer, bytes, AllocationKind::host, PC);
 }
-cudaError_t cudaFree(void* pointer) { return release_pointer(pointer); }
-cudaError_t cudaFreeAsync(void* pointer, cudaStream_t) { return release_pointer(pointer); }
-cudaError_t cudaFreeHost(void* pointer) { return release_pointer(pointer); }
+cudaError_t cudaFree(void* pointer) { return release_pointer(pointer, PC); }
+cudaError_t cudaFreeAsync(void* pointer, cudaStream_t) { return release_pointer(pointer, PC); }
+cudaError_t cudaFreeHost(void* pointer) { return release_pointer(pointer, PC); }
 
 cudaError_t cudaMallocPitch(void** pointer, size_t* pitch, size_t width, size_t height) {
   constexpr size_t granularity = 512;
   *pitch = (width + granularity - 1) / granularity * granularity;
-  return allocate_into(pointer, *pitch * height, AllocationKind::device);
+  return allocate_into(pointer, *pitch * height, AllocationKind::device, PC);
 }
 
 cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {

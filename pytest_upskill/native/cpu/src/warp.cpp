@@ -1,5 +1,8 @@
 // Warp operations: lanes wait until all lanes that the mask names have made the same call, and the last performs it.
 #include "block.h"
+#include "ordering.h"
+#include "shadow.h"
+#include "upskill_cpu/builtins.h"
 #include "upskill_cpu/warp_operations.h"
 
 namespace upskill::cpu {
@@ -68,6 +71,7 @@ uint64_t common_result(const Thread* threads, uint32_t lanes, int operation) {
   switch (operation) {
     case warp_sync:
     case warp_shuffle:
+    case warp_shift:
     case warp_match_any:
       return 0;
     case warp_ballot:
@@ -79,19 +83,34 @@ uint64_t common_result(const Thread* threads, uint32_t lanes, int operation) {
   }
 }
 
+// A lane that the mask names is meant to be there. So is one that an indexed shuffle asks for; but at the edge of a
+// shift, a lane outside the mask is read in vain, and only the value tells.
+void report_inactive_source(const Thread& thread, int lane) {
+  const bool named = thread.call.mask >> thread.call.source & 1;
+  if ((!named && thread.call.operation == warp_shift) || !is_new_report("inactive-lane", thread.pc)) return;
+  report(Assertion::memory, "inactive-lane", thread.pc,
+         format("lane %d shuffles from lane %d, which %s: the value is undefined, in kernel %s, block (%u,%u,%u)", lane,
+                thread.call.source, named ? "the mask names but which has returned, or never was" : "takes no part",
+                launch.kernel, blockIdx.x, blockIdx.y, blockIdx.z));
+}
+
 void perform(int warp, uint32_t lanes) {
   Thread* threads = block.threads + warp * warp_size;
   const int operation = threads[__builtin_ctz(lanes)].call.operation;
   const uint64_t common = common_result(threads, lanes, operation);
+  pass_warp_call(warp, lanes, lanes == block.warps[warp].alive);
   for_each_lane(lanes, [&](int lane) {
     Thread& thread = threads[lane];
     const int source = thread.call.source;
-    if (operation == warp_shuffle)
-      thread.result = lanes >> source & 1 ? threads[source].call.value : poison;
-    else if (operation == warp_match_any)
+    if (operation == warp_shuffle || operation == warp_shift) {
+      const bool active = lanes >> source & 1;
+      thread.result = active ? threads[source].call.value : poison;
+      if (!active) report_inactive_source(thread, lane);
+    } else if (operation == warp_match_any) {
       thread.result = lanes_with(threads, lanes, thread.call.value);
-    else
+    } else {
       thread.result = common;
+    }
     if (thread.state == State::in_warp_call) make_runnable(warp * warp_size + lane);
   });
   block.warps[warp].waiting &= ~lanes;
@@ -139,6 +158,7 @@ extern "C" int upskill_cpu_lane() { return lane_of(block.current); }
 
 extern "C" uint64_t upskill_cpu_warp(int operation, uint32_t mask, uint64_t value, int source, int line) {
   need_fibers();
+  if (store_pending) settle_store();
   Thread& self = block.threads[block.current];
   const int warp = warp_of(block.current), lane = lane_of(block.current);
   self.call = {operation, mask, value, source, line};
@@ -154,5 +174,6 @@ extern "C" uint64_t upskill_cpu_warp(int operation, uint32_t mask, uint64_t valu
                         lane, where().c_str()));
   block.warps[warp].waiting |= 1u << lane;
   if (!try_perform(warp, self.call)) suspend(State::in_warp_call);
+  select_thread(block.current, true);
   return self.result;
 }

@@ -42,8 +42,8 @@ UPSKILL_CPU_INLINE int lane_across(int lane_mask, int width) {
 }
 
 template <class T>
-UPSKILL_CPU_INLINE T shuffle(unsigned int mask, T value, int source, int line) {
-  return from_word<T>(upskill_cpu_warp(warp_shuffle, mask, to_word(value), source, line));
+UPSKILL_CPU_INLINE T shuffle(unsigned int mask, T value, int source, int line, int operation = warp_shuffle) {
+  return from_word<T>(upskill_cpu_warp(operation, mask, to_word(value), source, line));
 }
 
 }  // namespace upskill::cpu
@@ -55,11 +55,13 @@ UPSKILL_CPU_INLINE T shuffle(unsigned int mask, T value, int source, int line) {
   }                                                                                                     \
   UPSKILL_CPU_INLINE T __shfl_up_sync(unsigned int mask, T value, unsigned int delta, int width = 32,   \
                                       int line = __builtin_LINE()) {                                    \
-    return ::upskill::cpu::shuffle(mask, value, ::upskill::cpu::lane_below(delta, width), line);        \
+    return ::upskill::cpu::shuffle(mask, value, ::upskill::cpu::lane_below(delta, width), line,         \
+                                   ::upskill::cpu::warp_shift);                                         \
   }                                                                                                     \
   UPSKILL_CPU_INLINE T __shfl_down_sync(unsigned int mask, T value, unsigned int delta, int width = 32, \
                                         int line = __builtin_LINE()) {                                  \
-    return ::upskill::cpu::shuffle(mask, value, ::upskill::cpu::lane_above(delta, width), line);        \
+    return ::upskill::cpu::shuffle(mask, value, ::upskill::cpu::lane_above(delta, width), line,         \
+                                   ::upskill::cpu::warp_shift);                                         \
   }                                                                                                     \
   UPSKILL_CPU_INLINE T __shfl_xor_sync(unsigned int mask, T value, int lane_mask, int width = 32,       \
                                        int line = __builtin_LINE()) {                                   \

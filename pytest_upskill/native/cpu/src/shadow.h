@@ -1,0 +1,122 @@
+// What is remembered of each element of memory: who wrote it last, who read it since. It finds races and reads of what
+// nothing has written. Knows which accesses are ordered from ordering.h, and spans from memory.h.
+//
+// A span's memory is divided into cells of 4 bytes, or fewer once a smaller access is seen. The functions below are the
+// way that nearly every access takes, so they decide the common cases in line and leave the rest to shadow.cpp.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "memory.h"
+#include "ordering.h"
+
+namespace upskill::cpu {
+
+enum class Access : uint8_t { read, write, volatile_read, volatile_write, atomic };
+
+inline bool is_write(Access access) {
+  return access == Access::write || access == Access::volatile_write || access == Access::atomic;
+}
+
+// Dates are clocks of ordering.h, 0 for never. Places are return addresses, cut to 32 bits.
+struct Mark {
+  uint32_t clock, place;
+};
+
+struct Cell {
+  Mark write;
+  Mark read;                                         // the last read since the write
+  Mark other;                                        // one by another thread before it
+  uint16_t write_thread, read_thread, other_thread;  // with flags
+  uint16_t unused;
+};
+static_assert(sizeof(Cell) == 32);
+
+// Flags beside the number of the thread. Marks that carry one never take the short way.
+constexpr uint16_t thread_bits = 0x3ff;
+constexpr uint16_t atomic_flag = 0x8000;
+constexpr uint16_t volatile_flag = 0x4000;
+constexpr uint16_t agreed_flag = 0x2000;  // several threads have stored the same value
+
+// Gives the span cells where accesses to it are to be remembered. `size` is that of the first access.
+void attach_cells(Span& span, uintptr_t address, size_t size);
+// Memory that has gone must not leave its marks to what is allocated in its place.
+void drop_cells(uintptr_t begin, size_t bytes);
+
+// The cells that a span had before spans were put together anew.
+void restore_cells(Span& span);
+void drop_all_cells();
+
+// Called when a launch ends: reports what only the whole of it could show.
+void end_marks();
+
+// A store that races with other accesses does no harm if it stores what is there already, which is known after it.
+extern bool store_pending;
+void settle_store();
+
+// The way for everything that is not decided in line.
+void mark_slowly(Span& span, uintptr_t address, size_t size, Access access, uintptr_t pc);
+
+inline bool is_fine_write_mark(const Span& span, const Cell& cell) {
+  const uint32_t clock = cell.write.clock;
+  if (clock >= self.block_start) return cell.write_thread == self.thread || clock < self.floor;
+  return clock < self.launch_start && clock >= span.born;
+}
+
+// Marks older than this are of no concern: shared memory starts anew with each block.
+inline uint32_t oldest_of_concern(const Span& span) {
+  return span.space == Space::shared ? self.block_start : self.launch_start;
+}
+
+inline bool is_fine_read_mark(const Cell& cell, uint32_t since) {
+  const uint32_t clock = cell.read.clock;
+  if (clock < since) return true;
+  if (cell.other.clock >= since) return false;
+  return clock >= self.block_start && (cell.read_thread == self.thread || clock < self.floor);
+}
+
+inline void note_read(Cell& cell, uint16_t thread, uint32_t since, uintptr_t pc) {
+  if (cell.read.clock >= since && (cell.read_thread != thread || cell.read.clock < self.block_start)) {
+    cell.other = cell.read;
+    cell.other_thread = cell.read_thread;
+  }
+  cell.read = {self.clock, static_cast<uint32_t>(pc)};
+  cell.read_thread = thread;
+}
+
+inline void note_write(Cell& cell, uint16_t thread, uintptr_t pc) {
+  cell.write = {self.clock, static_cast<uint32_t>(pc)};
+  cell.write_thread = thread;
+  cell.read.clock = cell.other.clock = 0;
+}
+
+// The access lies within the span, and the span has cells.
+inline __attribute__((always_inline)) void mark(Span& span, uintptr_t address, size_t size, Access access,
+                                                uintptr_t pc) {
+  if (store_pending) settle_store();
+  const uintptr_t offset = address - span.begin;
+  if (((offset | size) & span.cell_mask) != 0 || access > Access::write)
+    return mark_slowly(span, address, size, access, pc);
+  Cell* cell = span.cells + (offset >> span.cell_shift);
+  const Cell* end = cell + (size >> span.cell_shift);
+  const auto thread = static_cast<uint16_t>(self.thread);
+  const uint32_t since = oldest_of_concern(span);
+  if (access == Access::read) {
+    for (; cell != end; ++cell) {
+      if (cell->read.clock == self.clock && cell->read_thread == thread) continue;
+      if (!is_fine_write_mark(span, *cell)) return mark_slowly(span, address, size, access, pc);
+      note_read(*cell, thread, since, pc);
+    }
+    return;
+  }
+  if (self.fresh_fence) return mark_slowly(span, address, size, access, pc);
+  for (; cell != end; ++cell) {
+    const uint32_t clock = cell->write.clock;
+    const bool fine = clock >= self.block_start ? cell->write_thread == thread || clock < self.floor : clock < since;
+    if (!fine || !is_fine_read_mark(*cell, since)) return mark_slowly(span, address, size, access, pc);
+    note_write(*cell, thread, pc);
+  }
+}
+
+}  // namespace upskill::cpu
