@@ -23,8 +23,8 @@ void upskill_unwatch_all(void);
 
 // What the device saw since the last upskill_clear_reports: "assertion\tkind\tpc\tmessage". `assertion` is one of
 // runs, memory, inputs, deterministic. `pc` is hexadecimal ("0x1a2b"), an offset into the student's library for
-// addr2line -i, or "0" where no line is to blame; a place within the message is written "<0x1a2b>".
-// The text lives until the next launch or clear.
+// addr2line -i, or "0" where no line is to blame; a place within the message is written "<0x1a2b>". The text lives
+// until the next launch or clear.
 size_t upskill_report_count(void);
 const char* upskill_report(size_t index);
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,11 +149,8 @@ def run(program: Path, arguments: Sequence[str], reports: Path) -> int:
             continue  # the program got it too, and decides
     lines = reports.read_text(encoding="utf-8", errors="replace").splitlines() if reports.exists() else []
     reported = findings.parse(lines)
-    places = _places(program, sorted({entry.pc for entry in reported if entry.pc is not None}))
-    for entry in reported:
-        place = places.get(entry.pc or "", "")
-        where = f"{place}: " if place else ""
-        print(f"{where}{entry.finding.kind}: {entry.finding.message}", file=sys.stderr)
+    for text in described(reported, program):
+        print(text, file=sys.stderr)
     if reported:
         print(f"pytest_upskill.native: {len(reported)} reported", file=sys.stderr)
         return REPORTED
@@ -160,6 +158,20 @@ def run(program: Path, arguments: Sequence[str], reports: Path) -> int:
         print(f"pytest_upskill.native: the program was killed by signal {-status}", file=sys.stderr)
         return 128 - status
     return status
+
+
+_PLACE = re.compile(r"<(0x[0-9a-f]{1,16})>")
+
+
+def described(reported: Sequence[findings.Reported], program: Path) -> Iterator[str]:
+    """``FILE:LINE: kind: message`` for each report; further places in a message are named in the same way."""
+    wanted = {entry.pc for entry in reported if entry.pc is not None}
+    wanted |= {place for entry in reported for place in _PLACE.findall(entry.finding.message)}
+    places = _places(program, sorted(wanted))
+    for entry in reported:
+        place = places.get(entry.pc or "", "")
+        message = _PLACE.sub(lambda found: places.get(found[1], "an unknown place"), entry.finding.message)
+        yield f"{place}: {entry.finding.kind}: {message}".removeprefix(": ")
 
 
 def _places(program: Path, offsets: Sequence[str]) -> dict[str, str]:

@@ -94,3 +94,31 @@ def test_a_program_has_the_callers_input_and_folder(tmp_path: Path) -> None:
     (tmp_path / "program.cu").write_text(source)
     assert door("program.cu", folder=tmp_path, typed="x").returncode == 0
     assert (tmp_path / "written").read_text() == "x"
+
+
+RACE = """
+#include <cooperative_groups.h>
+__device__ float partial[8], total;
+__global__ void sum(bool wait) {
+  if (threadIdx.x == 0) partial[blockIdx.x] = 1;
+  if (wait) cooperative_groups::this_grid().sync();
+  if (blockIdx.x == 7 && threadIdx.x == 0)
+    for (int i = 0; i < 8; ++i) total += partial[i];
+}
+int main(int argc, char**) {
+  bool wait = argc == 1;
+  void* arguments[] = {&wait};
+  cudaLaunchCooperativeKernel((void*)sum, 8, 32, arguments, 0, 0);
+  return cudaDeviceSynchronize() != cudaSuccess;
+}
+"""
+
+
+def test_a_race_between_blocks_is_told_with_both_places_and_a_grid_that_waits_is_silent(tmp_path: Path) -> None:
+    (tmp_path / "race.cu").write_text(RACE.removeprefix("\n"))
+    assert door("race.cu", folder=tmp_path).returncode == 0
+    ran = door("race.cu", "--", "x", folder=tmp_path)
+    assert ran.returncode == 66
+    found = next(line for line in ran.stderr.splitlines() if "race: " in line)
+    assert found.startswith("race.cu:7: race: ")
+    assert "at race.cu:4" in found

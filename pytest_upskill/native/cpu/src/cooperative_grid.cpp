@@ -8,6 +8,7 @@
 #include "fiber.h"
 #include "launch.h"
 #include "memory.h"
+#include "ordering.h"
 #include "upskill_cpu/builtins.h"
 #include "upskill_cpu/grid.h"
 #include "upskill_cpu/runtime_api.h"
@@ -18,6 +19,7 @@ namespace {
 
 bool requested = false;
 int polls = 0;
+std::vector<uint3> turns;  // the blocks that have had a turn, since the grid last met
 
 // A block that is not in place.
 struct Parked {
@@ -70,7 +72,11 @@ bool waits_for_grid(const Block& parked) {
 }
 
 void go_on(Parked& parked) {
+  turns.push_back(parked.index);
+  begin_block(parked.block.size);
   put_in_place(parked);
+  begin_fibers(block.current);
+  pass_barrier();
   for (int i = 0; i < block.size; ++i)
     if (block.threads[i].state == State::at_grid_barrier) make_runnable(i);
   polls = 0;
@@ -104,6 +110,10 @@ bool run_round(const std::vector<std::unique_ptr<Parked>>& blocks) {
   if (all_wait && finished != 0) {
     report_absent_blocks(blocks, finished);
     return false;
+  }
+  if (all_wait) {
+    turns.clear();
+    if (!begin_launch()) forget_dates();  // what came before the meeting is ordered before what comes after
   }
   for (const auto& parked : blocks) {
     if (parked->finished || (!all_wait && waits_for_grid(parked->block))) continue;
@@ -139,15 +149,21 @@ bool take_cooperative_request() {
 
 void run_blocks_together(uint64_t count, const std::function<void(uint64_t)>& start) {
   std::vector<std::unique_ptr<Parked>> blocks(count);
+  turns.clear();
   for (uint64_t turn = 0; turn < count; ++turn) {
     polls = 0;
     start(turn);
     if (launch.aborted) return;
     blocks[turn] = std::make_unique<Parked>();
     put_away(*blocks[turn]);
+    turns.push_back(blockIdx);
   }
   while (run_round(blocks)) continue;
 }
+
+bool is_resumed(uint32_t turn) { return turn < turns.size(); }
+
+uint3 resumed_block(uint32_t turn) { return turns[turn]; }
 
 bool wait_for_grid() {
   if (!launch.cooperative || !waits_for_grid(block)) return false;

@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <functional>
 
+#include "vector_types.h"
+
 namespace upskill::cpu {
 
 // Whether the launch that begins was asked for by cudaLaunchCooperativeKernel.
@@ -14,6 +16,10 @@ bool take_cooperative_request();
 
 // `start(turn)` runs the turn's block until it is finished or parked.
 void run_blocks_together(uint64_t count, const std::function<void(uint64_t)>& start);
+
+// Blocks that go on count as new ones, with turns of their own.
+bool is_resumed(uint32_t turn);
+uint3 resumed_block(uint32_t turn);
 
 // Called when no thread of the block can run: parks the block if all of them wait for the grid. Returns whether they
 // did.

@@ -123,6 +123,7 @@ std::string where() {
 }
 
 uint3 block_at_turn(uint32_t turn) {
+  if (launch.cooperative && is_resumed(turn)) return resumed_block(turn);
   const uint64_t index = block_order.at(turn), row = gridDim.x, plane = row * gridDim.y;
   return {static_cast<unsigned>(index % row), static_cast<unsigned>(index % plane / row),
           static_cast<unsigned>(index / plane)};

@@ -301,20 +301,28 @@ void poison_shared_memory() {
 }
 
 void save_shared_memory(SharedCopy& copy) {
-  copy.bytes.clear();
-  copy.ranges.clear();
+  copy = {};
   for (const Span& span : spans) {
     if (!span.touched) continue;
     const auto* begin = reinterpret_cast<const char*>(span.begin);
     copy.bytes.insert(copy.bytes.end(), begin, begin + span.bytes);
     copy.ranges.emplace_back(span.begin, span.bytes);
+    for (size_t i = 0; i < span.bytes; ++i)
+      copy.written.push_back(span.cells == nullptr || span.cells[i >> span.cell_shift].write.clock >= self.block_start);
   }
 }
 
 void restore_shared_memory(const SharedCopy& copy) {
-  const char* next = copy.bytes.data();
+  size_t next = 0;
   for (const auto& [begin, bytes] : copy.ranges) {
-    std::memcpy(reinterpret_cast<void*>(begin), next, bytes);
+    std::memcpy(reinterpret_cast<void*>(begin), copy.bytes.data() + next, bytes);
+    Span* span = find_span(begin, bytes);
+    // The block's writes get a new date, since its old ones belong to another block by now.
+    for (size_t i = 0; span != nullptr && span->cells != nullptr && i < bytes; i += size_t{1} << span->cell_shift) {
+      Cell cell{};
+      if (copy.written[next + i]) cell.write = {self.clock, 0};
+      span->cells[i >> span->cell_shift] = cell;
+    }
     next += bytes;
   }
 }

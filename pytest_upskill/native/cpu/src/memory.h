@@ -81,6 +81,7 @@ void poison_shared_memory();
 // The contents of all shared memory that this launch has touched, for blocks that take turns.
 struct SharedCopy {
   std::vector<char> bytes;
+  std::vector<char> written;  // for each byte, whether the block has written it
   std::vector<std::pair<uintptr_t, size_t>> ranges;
 };
 void save_shared_memory(SharedCopy& copy);

@@ -6,6 +6,7 @@
 #include "hooks.h"
 #include "launch.h"
 #include "upskill_cpu/builtins.h"
+#include "upskill_cpu/ordering.h"
 
 namespace {
 
@@ -18,6 +19,7 @@ constexpr int patience = 1 << 18;
 
 uint32_t arrive(SplitBarrier& barrier, uint32_t count, bool drop) {
   const uint32_t phase = barrier.phase;
+  upskill_cpu_release(&barrier);
   barrier.dropped += drop ? count : 0;
   barrier.pending -= count < barrier.pending ? count : barrier.pending;
   if (barrier.pending == 0) {
@@ -35,6 +37,7 @@ void wait(const volatile SplitBarrier& barrier, uint32_t phase, int line, uintpt
       abort_launch(cudaErrorLaunchTimeout, Assertion::runs, "deadlock", pc,
                    format("deadlock: the barrier waited for at line %d still lacks %u arrivals,%s", line,
                           barrier.pending, where().c_str()));
+  upskill_cpu_acquire(const_cast<const SplitBarrier*>(&barrier));
 }
 
 SplitBarrier& numbered(uint32_t number, uint32_t threads) {
@@ -65,7 +68,9 @@ extern "C" uint32_t upskill_cpu_split_barrier_arrive(SplitBarrier* barrier, uint
 
 extern "C" bool upskill_cpu_split_barrier_passed(SplitBarrier* barrier, uint32_t phase) {
   if (barrier->phase == phase) yield();
-  return barrier->phase != phase;
+  if (barrier->phase == phase) return false;
+  upskill_cpu_acquire(barrier);
+  return true;
 }
 
 extern "C" uint32_t upskill_cpu_split_barrier_phase(const SplitBarrier* barrier) { return barrier->phase; }
