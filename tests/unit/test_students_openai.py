@@ -256,7 +256,7 @@ def test_no_server_says_how_to_start_one_and_is_not_waited_for_twice() -> None:
         assert message.startswith(f"student 'pupil': no server answers at {url} (")
         port = url.split(":")[2].removesuffix("/v1")
         assert (
-            f"start one with: llama-server -hf {model} --port {port}   or name another with --upskill-base-url=URL"
+            f"start one with: llama-server -hf {model} --port {port}; or name another with --upskill-base-url=URL"
             in message
         )
         waited = len(student.waits)

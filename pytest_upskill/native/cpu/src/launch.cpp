@@ -149,8 +149,7 @@ extern "C" cudaError_t upskill_cpu_launch(const char* kernel, const dim3* grid, 
   if (const cudaError_t error = check(kernel, shape); error != cudaSuccess) return error;
   gridDim = *grid;
   blockDim = *block;
-  const bool together = take_cooperative_request();
-  launch = {kernel, thread, arguments, shared, false, false, !together, together, launch.serial + 1};
+  launch = {kernel, thread, arguments, shared, false, false, take_cooperative_request(), launch.serial + 1};
   shape_block(*block);
   prepare_memory(module_of(reinterpret_cast<const void*>(thread)), shared);
   if (!begin_launch()) forget_dates();

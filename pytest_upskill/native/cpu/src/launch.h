@@ -17,7 +17,6 @@ struct Launch {
   size_t dynamic_shared = 0;
   bool running = false;
   bool aborted = false;
-  bool marked = true;  // whether accesses are remembered; they cannot be where blocks take turns in one shared memory
   bool cooperative = false;  // all blocks are alive at once
   uint64_t serial = 0;       // of this launch
 };

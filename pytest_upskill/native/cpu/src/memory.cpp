@@ -40,7 +40,6 @@ std::vector<Span> spans;  // sorted; rebuilt when `changed`
 bool changed = true;
 int prepared_module = 0;
 size_t prepared_dynamic = 0;
-bool prepared_marks = true;
 Segment shared_area{};  // the thread-local block of the module
 
 uintptr_t dynamic_begin() { return reinterpret_cast<uintptr_t>(upskill_cpu_dynamic_shared); }
@@ -91,7 +90,7 @@ void discard(const Allocation& allocation) {
 
 void remember(std::vector<Span>& all) {
   for (Span& span : all) {
-    span.remembered = configuration.check_races && launch.marked && span.writable && span.space != Space::stack;
+    span.remembered = configuration.check_races && span.writable && span.space != Space::stack;
     if (span.space == Space::shared) span.born = ~0u;  // never: only this block's marks count
     if (span.space == Space::global && is_initialised(span.begin, span.bytes)) span.born = 0;
     if (span.remembered) restore_cells(span);
@@ -283,13 +282,11 @@ void forget_dates() {
 void forget_spans() { changed = true; }
 
 void prepare_memory(const Module& module, size_t dynamic_shared) {
-  if (changed || module.serial != prepared_module || dynamic_shared != prepared_dynamic ||
-      launch.marked != prepared_marks) {
+  if (changed || module.serial != prepared_module || dynamic_shared != prepared_dynamic) {
     rebuild(module, dynamic_shared);
     changed = false;
     prepared_module = module.serial;
     prepared_dynamic = dynamic_shared;
-    prepared_marks = launch.marked;
   }
   for (Span& span : spans) span.touched = false;
   forget_hits();
