@@ -19,15 +19,13 @@ from pytest_upskill.case import Case
 from pytest_upskill.case_file import load_case
 from pytest_upskill.errors import CaseError, InfrastructureError, UpskillError
 from pytest_upskill.records import ItemKind, Outcome, Verdict, VerdictKind
-from pytest_upskill.skill import case_paths
+from pytest_upskill.skill import FILE_NAMES, case_paths
 
 if TYPE_CHECKING:
     from _pytest._code.code import ExceptionInfo
 
     from pytest_upskill.pipeline import Task
     from pytest_upskill.run import Run
-
-SKILL_NAMES = ("SKILL.md", "skill.md")
 
 
 class UpskillWarning(pytest.PytestWarning):
@@ -40,7 +38,7 @@ class KernelFailed(AssertionError):
 
 def collect_file(run: Run, file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """A collector for a SKILL.md, or for a case that was itself named on the command line."""
-    if file_path.name in SKILL_NAMES:
+    if file_path.name in FILE_NAMES:
         return SkillFile.from_parent(parent, path=file_path, run=run, skill_path=file_path)
     if file_path.suffix == ".md" and file_path.parent.name == "evals" and parent.session.isinitpath(file_path):
         skill_path = _skill_of(file_path)
@@ -52,7 +50,7 @@ def collect_file(run: Run, file_path: Path, parent: pytest.Collector) -> pytest.
 
 def _skill_of(case_path: Path) -> Path | None:
     folder = case_path.parent.parent
-    return next((folder / name for name in SKILL_NAMES if (folder / name).is_file()), None)
+    return next((folder / name for name in FILE_NAMES if (folder / name).is_file()), None)
 
 
 def _node_id(path: Path, rootdir: Path) -> str:

@@ -167,6 +167,8 @@ class Pipeline:
         return parse_example(task.example, case)
 
     def _submit(self, task: Task) -> Future[Prepared]:
+        assert task.case is not None
+        self._only(task, task.case)
         signature, prompt = self._ask_for(task)
         return self._threads.submit(self._prepare, task, signature, prompt)
 

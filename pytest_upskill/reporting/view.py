@@ -20,7 +20,7 @@ class RunInfo:
     """What is known of a run as a whole.
 
     ``started`` is ISO 8601 text, ``seconds`` the run's length, ``cell`` the confinement in force, ``replies`` the
-    folder that keeps the replies, as the user would type it. ``gates`` is None: no gate was asked for.
+    folder that keeps the replies, as the user would type it.
     """
 
     machine: Mapping[str, Any]
@@ -28,7 +28,6 @@ class RunInfo:
     seed: int
     started: str
     seconds: float
-    gates: None = None
     self_check: bool = False
     cell: str = ""
     notes: tuple[str, ...] = ()
