@@ -24,8 +24,8 @@ from pytest_upskill.skill import FILE_NAMES, case_paths
 if TYPE_CHECKING:
     from _pytest._code.code import ExceptionInfo
 
-    from pytest_upskill.pipeline import Task
     from pytest_upskill.run import Run
+    from pytest_upskill.task import Task
 
 
 class UpskillWarning(pytest.PytestWarning):
@@ -121,7 +121,7 @@ class SkillFile(pytest.File):
     def _task(
         self, kind: ItemKind, case: Case | None, student: str | None, arm: str | None, trial: int, name: str
     ) -> Task:
-        from pytest_upskill.pipeline import Task
+        from pytest_upskill.task import Task
 
         settings = self.run.settings
         item_id = f"{self.nodeid}::{name}"

@@ -15,13 +15,13 @@ LAYERS = (
     ("errors", "records"),
     ("expression", "markdown", "frontmatter", "identifiers", "spelling", "case", "case_file", "case_fields",
      "case_sections", "contract", "cuda_source", "reply_blocks", "schema", "signature", "skill", "skill_advice",
-     "prompt", "extract", "arms", "prompts", "text_case"),
+     "prompt", "extract", "arms", "prompts", "text_case", "task"),
     ("students",),
     ("native", "build", "cell", "machine", "cuda_machine"),
     ("oracle",),
     ("store",),
     ("reporting",),
-    ("pipeline", "budget"),
+    ("pipeline", "questions", "outcome", "budget"),
     ("settings", "hookspecs", "run", "collect", "failure_repr", "session", "plugin"),
 )  # fmt: skip
 
