@@ -25,6 +25,9 @@ RUNTIME_SOURCES = tuple(sorted((HERE / "src").glob("*.cpp")))
 RUNTIME_HEADERS = tuple(sorted([*(HERE / "src").glob("*.h"), *(path for path in INCLUDE.rglob("*") if path.is_file())]))
 """Every file on which the runtime, the precompiled header and so the student's library depend."""
 
+ASSEMBLE = HERE / "assemble.sh"
+"""Lays ``__shared__`` variables apart, so that an overrun from one to the next is seen."""
+
 EXPORTS = HERE / "exports"
 """The linker's version script for the student's library: the entry point alone is visible."""
 
@@ -41,6 +44,7 @@ STUDENT_FLAGS = (
     "-fwrapv",
     "-fno-gnu-unique",  # or one kernel's __shared__ variables in templates would be another's
     "-fno-threadsafe-statics",
+    "-fdata-sections",  # for ASSEMBLE
     # The runtime implements these sanitizers' entry points; their own libraries are never linked.
     "-fsanitize=thread,alignment,bounds",
     "--param=tsan-instrument-func-entry-exit=0",
@@ -48,13 +52,14 @@ STUDENT_FLAGS = (
 )
 """For the student's unit (``-c``) and for the precompiled header (``-x c++-header``), with g++."""
 
-_GCC_ONLY = ("-fno-gnu-unique", "-fmax-errors=", "--param=")
+_GCC_ONLY = ("-fno-gnu-unique", "-fmax-errors=", "--param=", "-fdata-sections")
 
 
 def student_flags(family: str) -> tuple[str, ...]:
     """STUDENT_FLAGS for a compiler family: "gcc" or "clang"."""
     if family == "gcc":
-        return STUDENT_FLAGS
+        # A comma would end the path. clang has no such option, and its __shared__ variables lie side by side.
+        return STUDENT_FLAGS if "," in str(ASSEMBLE) else (*STUDENT_FLAGS, "-wrapper", f"/bin/sh,{ASSEMBLE}")
     return (*(flag for flag in STUDENT_FLAGS if not flag.startswith(_GCC_ONLY)), "-ferror-limit=20")
 
 

@@ -60,6 +60,10 @@ void stray_access(uintptr_t address, size_t size, Access access, uintptr_t pc) {
     return report(Assertion::memory, "out-of-bounds", pc,
                   format("out-of-bounds %s of %zu bytes: %s,%s", verb(access), size,
                          describe_stray(address, size).c_str(), where().c_str()));
+  if (is_beside_shared(address))
+    abort_launch(cudaErrorIllegalAddress, Assertion::memory, "out-of-bounds", pc,
+                 format("out-of-bounds %s of %zu bytes: %s,%s", verb(access), size,
+                        describe_stray(address, size).c_str(), where().c_str()));
   const auto [kind, description] = classify(address, size);
   abort_launch(cudaErrorIllegalAddress, Assertion::memory, kind, pc,
                format("illegal %s of %zu bytes: %s,%s", verb(access), size, description.c_str(), where().c_str()));

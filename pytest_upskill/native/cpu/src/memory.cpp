@@ -353,6 +353,12 @@ bool is_guarded(uintptr_t address, size_t size) {
          address + size <= allocation.begin + allocation.bytes + guard_bytes;
 }
 
+bool is_beside_shared(uintptr_t address) {
+  constexpr size_t near = 4096;
+  const Span* best = nearest_span(address, near);
+  return best != nullptr && best->space == Space::shared;
+}
+
 bool is_host_memory(uintptr_t address) {
   constexpr size_t near = size_t{64} << 10;
   const auto page_bytes = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));

@@ -99,6 +99,9 @@ bool is_host_memory(uintptr_t address);
 // Whether a stray access does no harm: inside an allocation, its guard bands, or the shared memory area.
 bool is_guarded(uintptr_t address, size_t size);
 
+// Whether a stray access is one that has left a shared array by little, where going on would do harm.
+bool is_beside_shared(uintptr_t address);
+
 // "4 bytes past the end of 'x' (20 bytes)", for an access that no span holds.
 std::string describe_stray(uintptr_t address, size_t size);
 
