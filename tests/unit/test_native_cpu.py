@@ -523,6 +523,19 @@ def test_a_race_names_both_lines_both_threads_and_what_helps(device: Device) -> 
     )
 
 
+def test_an_index_that_ran_over_is_named_with_its_values_and_where_it_led(device: Device) -> None:
+    result = device.run("bugs/huge_indices", bug_call(Bug("", 0, (), False), 0))[0]
+    assert [(report[0], report[1]) for report in result.reports] == [
+        (MEMORY, "integer-overflow"),
+        (MEMORY, "illegal-address"),
+    ]
+    assert result.reports[0][3] == (
+        "3 * 1000000000: 3000000000 does not fit a signed number of 32 bits, and then the thread made an access to "
+        "nowhere; compute indices that large in size_t or int64_t, in kernel rows_of_a_big_matrix, block (3,0,0), "
+        "thread (0,0,0)"
+    )
+
+
 def is_at(report: tuple[str, str, int | None, str], line: tuple[str, str, int]) -> bool:
     """A race has two lines: the later access is where it is reported, the other one is in the message."""
     return report[:2] == line[:2] and (report[2] == line[2] or f"at line {line[2]} " in report[3])

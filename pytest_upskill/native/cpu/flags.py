@@ -41,18 +41,19 @@ STUDENT_FLAGS = (
     "-fdiagnostics-color=never",
     "-ffp-contract=off",  # a GPU contracts, but how is the compiler's choice; the tolerance must cover both
     "-fno-strict-aliasing",
-    "-fwrapv",
     "-fno-gnu-unique",  # or one kernel's __shared__ variables in templates would be another's
     "-fno-threadsafe-statics",
     "-fdata-sections",  # for ASSEMBLE
+    "-fwrapv-pointer",
     # The runtime implements these sanitizers' entry points; their own libraries are never linked.
-    "-fsanitize=thread,alignment,bounds",
+    # With the last, signed numbers that run over wrap around and are noted; -fwrapv would switch it off.
+    "-fsanitize=thread,alignment,bounds,signed-integer-overflow",
     "--param=tsan-instrument-func-entry-exit=0",
     "--param=tsan-distinguish-volatile=1",
 )
 """For the student's unit (``-c``) and for the precompiled header (``-x c++-header``), with g++."""
 
-_GCC_ONLY = ("-fno-gnu-unique", "-fmax-errors=", "--param=", "-fdata-sections")
+_GCC_ONLY = ("-fno-gnu-unique", "-fmax-errors=", "--param=", "-fdata-sections", "-fwrapv-pointer")
 
 
 def student_flags(family: str) -> tuple[str, ...]:

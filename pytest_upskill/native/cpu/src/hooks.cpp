@@ -5,6 +5,7 @@
 #include "block.h"
 #include "launch.h"
 #include "memory.h"
+#include "overflow.h"
 #include "report.h"
 
 namespace upskill::cpu {
@@ -64,6 +65,7 @@ void stray_access(uintptr_t address, size_t size, Access access, uintptr_t pc) {
     abort_launch(cudaErrorIllegalAddress, Assertion::memory, "out-of-bounds", pc,
                  format("out-of-bounds %s of %zu bytes: %s,%s", verb(access), size,
                         describe_stray(address, size).c_str(), where().c_str()));
+  report_overflow();
   const auto [kind, description] = classify(address, size);
   abort_launch(cudaErrorIllegalAddress, Assertion::memory, kind, pc,
                format("illegal %s of %zu bytes: %s,%s", verb(access), size, description.c_str(), where().c_str()));
