@@ -23,7 +23,7 @@ MESSAGE_BYTES = 1 << 16
 def main() -> None:
     """Serves calls until the parent hangs up."""
     control, shared, memory, cpu_seconds, file_size = (int(word) for word in sys.argv[1:6])
-    on_gpu = sys.argv[6] == "cuda"
+    on_gpu, seconds = sys.argv[6] == "cuda", float(sys.argv[7])
     limit_resources(memory, cpu_seconds, file_size, on_gpu)
     libc = ctypes.CDLL(None, use_errno=True)
     give_up_powers(libc, on_gpu)
@@ -37,13 +37,18 @@ def main() -> None:
     driver.upskill_call.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t]
     entry = ctypes.cast(ctypes.CDLL(kernel, mode=os.RTLD_NOW | os.RTLD_LOCAL).upskill_entry, ctypes.c_void_p)
     window = Window(shared)
+    # A kernel of the cpu device is stopped a little before the parent's patience ends, so that it can say where it was.
+    limit_time = (lambda seconds: None) if on_gpu else driver.upskill_limit_time
+    margin = 0.9
     while True:
         message = channel.recv(MESSAGE_BYTES)
         if not message:
             os._exit(0)
         request = message[16:]
         base = window.address(int.from_bytes(message[8:16], "little"))
+        limit_time(ctypes.c_double(margin * seconds))
         lines = driver.upskill_call(entry, base, request, len(request))
+        limit_time(ctypes.c_double(0))
         channel.send(message[:8] + lines[: MESSAGE_BYTES - 8])
 
 

@@ -72,6 +72,7 @@ class WorkerProcess:
         """The part of the shared memory that is mapped."""
         argv = [python(), "-I", "-S", str(WORKER), str(theirs.fileno()), str(self._shared)]
         argv += [str(limits.memory), str(limits.cpu_seconds), str(limits.file_size), "cuda" if gpu else "cpu"]
+        argv.append(str(limits.seconds))
         if gpu is not None:
             argv = [*gpu.prefix, *argv]
             confinement = confinement.with_devices(gpu.devices, gpu.readable)

@@ -41,6 +41,7 @@ STUDENT_FLAGS = (
     "-fdiagnostics-color=never",
     "-ffp-contract=off",  # a GPU contracts, but how is the compiler's choice; the tolerance must cover both
     "-fno-strict-aliasing",
+    "-fstack-clash-protection",  # or a large local array could reach past the guard page, into another thread's stack
     "-fno-gnu-unique",  # or one kernel's __shared__ variables in templates would be another's
     "-fno-threadsafe-statics",
     "-fdata-sections",  # for ASSEMBLE

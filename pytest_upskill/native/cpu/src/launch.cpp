@@ -4,6 +4,7 @@
 
 #include "block.h"
 #include "cooperative_grid.h"
+#include "faults.h"
 #include "hooks.h"
 #include "memory.h"
 #include "module.h"
@@ -153,6 +154,7 @@ extern "C" cudaError_t upskill_cpu_launch(const char* kernel, const dim3* grid, 
   shape_block(*block);
   prepare_memory(module_of(reinterpret_cast<const void*>(thread)), shared);
   if (!begin_launch()) forget_dates();
+  watch_signals();
   launch.running = true;
   run_grid();
   launch.running = false;

@@ -43,6 +43,7 @@ int visit(dl_phdr_info* info, size_t, void* data) {
     if (header.p_type == PT_TLS) module.shared_bytes = header.p_memsz;
     if (header.p_type != PT_LOAD) continue;
     module.segments.push_back({begin, header.p_memsz, (header.p_flags & PF_W) != 0});
+    if ((header.p_flags & PF_X) != 0) module.code_begin = begin, module.code_end = begin + header.p_memsz;
     module.end = std::max(module.end, begin + header.p_memsz);
     holds |= search.address - begin < header.p_memsz;
   }
@@ -128,6 +129,8 @@ const Module& module_of(const void* address) {
 }
 
 uintptr_t offset_in_module(uintptr_t pc) { return pc > current.base && pc < current.end ? pc - current.base - 1 : 0; }
+
+bool is_code(uintptr_t address) { return address >= current.code_begin && address < current.code_end; }
 
 uintptr_t restore_address(uint32_t low) { return current.base + (low - static_cast<uint32_t>(current.base)); }
 
