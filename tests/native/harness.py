@@ -2,7 +2,7 @@
 
 The request comes on stdin, the answer goes to stdout, both JSON. Imports nothing but the standard library.
 
-A request is a list of calls ``{"which": 0, "order": 0, "seed": 1, "buffers": [{"name", "data" (hex), "read_only",
+A request is a list of calls ``{"which": 0, "order": 0, "seed": 1, "seconds": 0 (no limit), "buffers": [{"name", "data" (hex), "read_only",
 "written"}]}``; "written" says whether the kernel may read the buffer before it writes.
 Each call gets fresh device memory, guarded on both sides; its answer has the buffers' bytes, the reports and the error.
 """
@@ -31,6 +31,7 @@ def run(runtime: ctypes.CDLL, entry: Any, call: dict[str, Any]) -> dict[str, Any
     runtime.upskill_configure(call.get("order", 0), ctypes.c_uint64(call.get("seed", 1)), CHECK_ALL)
     buffers = [Buffer(runtime, **item) for item in call["buffers"]]
     pointers = (ctypes.c_void_p * len(buffers))(*(buffer.address for buffer in buffers))
+    runtime.upskill_limit_time(ctypes.c_double(call.get("seconds", 0)))
     entry(call.get("which", 0), pointers, None)
     error = runtime.cudaGetLastError()
     count = runtime.upskill_report_count()

@@ -3,8 +3,10 @@
 #include <signal.h>
 #include <sys/time.h>
 #include <ucontext.h>
+#include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 
@@ -20,7 +22,7 @@ namespace {
 
 enum class Stop { none, time, interrupt };
 Stop wanted = Stop::none;
-double limit_seconds = 0;
+double limit_seconds = 0, deadline = 0;  // by the clock of `now`
 
 alignas(16) char signal_stack[64 << 10];  // a thread whose stack is used up has no room for a handler
 
@@ -48,6 +50,12 @@ uintptr_t place_in_kernel(const Registers& registers) {
   for (; word < end; word += sizeof word)
     if (const uintptr_t value = *reinterpret_cast<const uintptr_t*>(word); is_code(value)) return value;
   return 0;
+}
+
+double now() {
+  timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
 }
 
 void set_timer(double seconds) {
@@ -97,7 +105,8 @@ void on_timer(int signal, siginfo_t*, void* context) {
   if (wanted == Stop::none && limit_seconds == 0) return pass_on(signal);
   if (wanted == Stop::none) wanted = Stop::time;
   const Registers registers = registers_of(context);
-  if (!launch.running || !is_code(registers.pc)) return set_timer(0.001);
+  if (!launch.running) return;
+  if (!is_code(registers.pc)) return set_timer(0.001);
   const Stop why = wanted;
   wanted = Stop::none;
   const uintptr_t pc = registers.pc + 1;
@@ -131,10 +140,9 @@ bool is_default(int signal) {
 
 }  // namespace
 
-void watch_signals() {
-  static bool watched = false;
-  if (watched) return;
-  watched = true;
+namespace {
+
+void install_handlers() {
   const stack_t stack{signal_stack, 0, sizeof signal_stack};
   sigaltstack(&stack, nullptr);
   for (int signal : {SIGSEGV, SIGBUS, SIGFPE})
@@ -145,6 +153,18 @@ void watch_signals() {
   handle(SIGALRM, on_timer);
 }
 
+}  // namespace
+
+void watch_signals() {
+  static const bool installed = (install_handlers(), true);
+  (void)installed;
+  if (limit_seconds != 0) set_timer(std::max(deadline - now(), 0.001));
+}
+
+void end_watch() {
+  if (limit_seconds != 0) set_timer(0);
+}
+
 }  // namespace upskill::cpu
 
 using namespace upskill::cpu;
@@ -153,5 +173,5 @@ extern "C" void upskill_limit_time(double seconds) {
   if (seconds > 0) handle(SIGALRM, on_timer);
   wanted = Stop::none;
   limit_seconds = seconds;
-  set_timer(seconds);
+  deadline = now() + seconds;
 }

@@ -4,7 +4,8 @@
 
 namespace upskill::cpu {
 
-// From then on signals are met. Called for each launch; cheap after the first.
+// To be called around each launch. The time runs out only in between: host code that sleeps must not be woken.
 void watch_signals();
+void end_watch();
 
 }  // namespace upskill::cpu

@@ -158,6 +158,7 @@ extern "C" cudaError_t upskill_cpu_launch(const char* kernel, const dim3* grid, 
   launch.running = true;
   run_grid();
   launch.running = false;
+  end_watch();
   end_marks();
   forget_hits();
   check_shared_use(shape);
