@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -78,6 +79,33 @@ def test_what_becomes_of_a_program_is_clear(tmp_path: Path, source: str, status:
     assert said in ran.stderr
 
 
+def test_a_program_that_hangs_is_interrupted_with_the_line_where_it_was(tmp_path: Path) -> None:
+    (tmp_path / "hangs.cu").write_text(
+        "#include <cstdio>\n"
+        "__global__ void hangs(volatile int* flag) {\n"
+        '  printf("running\\n");\n'
+        "  while (*flag == 0) {}\n"
+        "}\n"
+        "int main() { setbuf(stdout, nullptr); int* flag; cudaMalloc(&flag, 4); cudaMemset(flag, 0, 4);\n"
+        " hangs<<<1, 1>>>(flag); return cudaDeviceSynchronize(); }\n"
+    )
+    started = subprocess.Popen(
+        [sys.executable, "-m", "pytest_upskill.native", "hangs.cu"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert started.stdout is not None
+    assert started.stdout.readline() == "running\n"
+    os.killpg(started.pid, signal.SIGINT)
+    _, said = started.communicate(timeout=60)
+    assert said.startswith("hangs.cu:4: interrupted: still running when it was interrupted, in kernel hangs, block (0,0,0)")
+    assert started.returncode == 66
+
+
 def test_a_missing_file_and_a_missing_compiler_are_named(tmp_path: Path) -> None:
     missing = door("nothing.cu", folder=tmp_path)
     assert missing.returncode == 2
@@ -86,7 +114,8 @@ def test_a_missing_file_and_a_missing_compiler_are_named(tmp_path: Path) -> None
     bare = door("program.cu", folder=tmp_path, PATH=str(tmp_path), CXX="")
     assert bare.returncode == 2
     assert "no C++ compiler was found" in bare.stderr
-    assert "apt-get install g++" in bare.stderr
+    for words in ("apt-get install g++", "dnf install gcc-c++", "macOS: brew install gcc"):
+        assert words in bare.stderr
 
 
 def test_a_program_has_the_callers_input_and_folder(tmp_path: Path) -> None:
