@@ -143,6 +143,11 @@ void allow_dynamic_shared(size_t bytes) { allowed_dynamic_shared = std::max(allo
 
 using namespace upskill::cpu;
 
+extern "C" const char* upskill_cpu_kernel_name(const void* kernel) {
+  const char* name = function_name(kernel);
+  return name != nullptr ? name : "that was launched by its address";
+}
+
 extern "C" cudaError_t upskill_cpu_launch(const char* kernel, const dim3* grid, const dim3* block, size_t shared,
                                           cudaStream_t, void (*thread)(void*), void* arguments) {
   if (sticky_error() != cudaSuccess) return sticky_error();

@@ -96,7 +96,7 @@ const void* address_of(void (*kernel)(Parameters...)) {
 template <class... Parameters, size_t... Indices>
 void call_with(void (*kernel)(Parameters...), void** arguments, std::index_sequence<Indices...>, const dim3& grid,
                const dim3& block, size_t shared, cudaStream_t stream) {
-  launch_kernel(kernel, "cudaLaunchKernel", grid, block, shared,
+  launch_kernel(kernel, upskill_cpu_kernel_name(address_of(kernel)), grid, block, shared,
                 stream)(*static_cast<std::remove_reference_t<Parameters>*>(arguments[Indices])...);
 }
 
@@ -171,7 +171,7 @@ UPSKILL_CPU_UNCHECKED cudaError_t call_cooperatively(void (*kernel)(Parameters..
   auto body = [&]() UPSKILL_CPU_UNCHECKED {
     kernel(*static_cast<std::remove_reference_t<Parameters>*>(arguments[Indices])...);
   };
-  return upskill_cpu_launch_cooperative("cudaLaunchCooperativeKernel", &grid, &block, shared, stream,
+  return upskill_cpu_launch_cooperative(upskill_cpu_kernel_name(address_of(kernel)), &grid, &block, shared, stream,
                                         &run_thread<decltype(body)>, &body);
 }
 
