@@ -537,8 +537,13 @@ def test_an_index_that_ran_over_is_named_with_its_values_and_where_it_led(device
 
 
 def is_at(report: tuple[str, str, int | None, str], line: tuple[str, str, int]) -> bool:
-    """A race has two lines: the later access is where it is reported, the other one is in the message."""
-    return report[:2] == line[:2] and (report[2] == line[2] or f"at line {line[2]} " in report[3])
+    """A race has two lines: the later access is where it is reported, the other one is in the message.
+
+    A launch that fails has a name, and no line.
+    """
+    if report[:2] != line[:2]:
+        return False
+    return report[2] == (None if line[1] == "launch-error" else line[2]) or f"at line {line[2]} " in report[3]
 
 
 # --------------------------------------------------------------------------------------------- the real compiler
