@@ -1,7 +1,7 @@
 """What the cpu device costs: builds, fibers, and kernels with all checks, with bounds alone, and built without any.
 
-Run: python benchmarks/cpu_device.py [--prototype FOLDER] [FOLDER...]. Each FOLDER is pytest_upskill/native/cpu of another
-checkout, whose device takes part with all of its own checks, so that two states can be compared in one run.
+Run: python benchmarks/cpu_device.py [--prototype FOLDER] [FOLDER...]. Each FOLDER is pytest_upskill/native/cpu of
+another checkout, whose device takes part with all of its own checks, so that two states can be compared in one run.
 ``--prototype`` names a folder with kernels/*.cu, a shim and a build.sh of another device of this kind: its kernels are
 built and run by both. Whatever is compared takes turns; the figures are medians.
 """

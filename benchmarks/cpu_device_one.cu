@@ -2,8 +2,8 @@
 #include <cuda_runtime.h>
 
 template <int Threads>
-__global__ void layer_norm(const float* __restrict__ x, const float* __restrict__ weight, const float* __restrict__ bias,
-                           float* __restrict__ y, int columns, float epsilon) {
+__global__ void layer_norm(const float* __restrict__ x, const float* __restrict__ weight,
+                           const float* __restrict__ bias, float* __restrict__ y, int columns, float epsilon) {
   __shared__ float sums[Threads / 32], squares[Threads / 32];
   const float* row = x + static_cast<size_t>(blockIdx.x) * columns;
   float sum = 0, square = 0;
@@ -23,6 +23,6 @@ __global__ void layer_norm(const float* __restrict__ x, const float* __restrict_
 }
 
 extern "C" void upskill_entry(int, void* const* a, cudaStream_t stream) {
-  layer_norm<256><<<64, 256, 0, stream>>>((const float*)a[0], (const float*)a[0], (const float*)a[0], (float*)a[1],
-                                          1024, 1e-5f);
+  layer_norm<256>
+      <<<64, 256, 0, stream>>>((const float*)a[0], (const float*)a[0], (const float*)a[0], (float*)a[1], 1024, 1e-5f);
 }

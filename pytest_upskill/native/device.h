@@ -31,8 +31,8 @@ const char* upskill_report(size_t index);
 // Forgets the reports, and the error that a faulting kernel left behind, so that the next call starts afresh.
 void upskill_clear_reports(void);
 
-// The cpu device alone: a kernel that runs `seconds` from now is stopped, with a report of kind "timeout" and its line; 0
-// ends that. It raises SIGALRM. Host code is not stopped.
+// The cpu device alone: a kernel that runs `seconds` from now is stopped, with a report of kind "timeout" and its line;
+// 0 ends that. It raises SIGALRM. Host code is not stopped.
 void upskill_limit_time(double seconds);
 
 // `order` of blocks, warps and lanes: 0 forward, 1 reverse, 2 random (from `seed`). `checks` is a bit mask.

@@ -73,11 +73,11 @@ def test_way_to_our_headers_is_left_out_of_notes() -> None:
         "kernel.cu:3:12: error: no matching function for call to 'atomicAdd(short*&, int)'\n"
         "In file included from /site/pytest_upskill/native/cpu/include/cuda_runtime.h:12,\n"
         "                 from /cache/upskill_cpu.h:31:\n"
-        "/site/pytest_upskill/native/cpu/include/upskill_cpu/atomics.h:9:5: note: candidate: 'int atomicAdd(int*, int)'\n"
+        "/site/pytest_upskill/native/cpu/include/upskill_cpu/atomics.h:9:5: note: candidate: 'int atomicAdd(int*)'\n"
     )
     assert shorten(output, ENTRY).splitlines() == [
         "kernel.cu:3: error: no matching function for call to 'atomicAdd(short*&, int)'",
-        "atomics.h:9: note: candidate: 'int atomicAdd(int*, int)'",
+        "atomics.h:9: note: candidate: 'int atomicAdd(int*)'",
     ]
 
 

@@ -18,7 +18,10 @@ FAMILIES: dict[str, tuple[Cases, Cases]] = {
         {"missing_barrier": (1,), "other_guises": (0,)},
         {"missing_barrier": (16,), "other_guises": (20,)},
     ),
-    "no barrier before shared memory is used again": ({"missing_barrier": (3, 6, 7)}, {"missing_barrier": (11, 12, 14)}),
+    "no barrier before shared memory is used again": (
+        {"missing_barrier": (3, 6, 7)},
+        {"missing_barrier": (11, 12, 14)},
+    ),
     "one thread tells the others without a barrier": (
         {"missing_barrier": (4,), "warp_in_step": (2,)},
         {"missing_barrier": (13, 17), "warp_in_step": (11,)},

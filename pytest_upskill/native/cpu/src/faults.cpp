@@ -2,8 +2,8 @@
 
 #include <signal.h>
 #include <sys/time.h>
-#include <ucontext.h>
 #include <time.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -96,8 +96,7 @@ void on_fault(int signal, siginfo_t* info, void* context) {
   if (!launch.running) return pass_on(signal);
   const Registers registers = registers_of(context);
   const Fault fault = describe(signal, reinterpret_cast<uintptr_t>(info->si_addr), registers);
-  abort_launch(fault.error, fault.assertion, fault.kind, place_in_kernel(registers),
-               fault.message + "," + where());
+  abort_launch(fault.error, fault.assertion, fault.kind, place_in_kernel(registers), fault.message + "," + where());
 }
 
 // Only where the kernel's own code is at work can it be left: the runtime or a library may be in the middle of things.

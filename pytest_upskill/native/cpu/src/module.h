@@ -22,8 +22,8 @@ struct Segment {
 
 struct Module {
   std::string path;  // empty for the program itself
-  int serial = 0;  // differs between any two modules, also where one was unloaded and another took its place
-  uintptr_t base = 0, end = 0;    // load address, and one past the last byte
+  int serial = 0;    // differs between any two modules, also where one was unloaded and another took its place
+  uintptr_t base = 0, end = 0;  // load address, and one past the last byte
   uintptr_t code_begin = 0, code_end = 0;
   std::vector<Segment> segments;  // code, constants, __device__ and __constant__ variables
   uintptr_t shared_begin = 0;     // the thread-local block, which holds the __shared__ variables

@@ -6,7 +6,8 @@
 
 namespace upskill::cpu {
 
-// To be called when a thread's access lies far from all memory: names the line where its arithmetic ran over, if it did.
+// To be called when a thread's access lies far from all memory: names the line where its arithmetic ran over, if it
+// did.
 void report_overflow();
 
 }  // namespace upskill::cpu
