@@ -3,8 +3,8 @@
 The request comes on stdin, the answer goes to stdout, both JSON. Imports nothing but the standard library.
 
 A request is a list of calls ``{"which": 0, "order": 0, "seed": 1, "seconds": 0, "buffers": [{"name", "data" (hex),
-"read_only", "written"}]}``; "seconds" limit a launch, or not if 0; "written" says whether the kernel may read the buffer
-before it writes.
+"read_only", "written"}]}``; "seconds" limit a launch, or not if 0; "written" says whether the kernel may read the
+buffer before it writes.
 Each call gets fresh device memory, guarded on both sides; its answer has the buffers' bytes, the reports and the error.
 """
 
