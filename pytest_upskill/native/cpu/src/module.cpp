@@ -90,19 +90,40 @@ void visit_symbols(const char* file, size_t bytes, Visitor visit_symbol) {
   }
 }
 
-template <class Visitor>
-void visit_symbols(const std::string& path, Visitor visit_symbol) {
+template <class Action>
+void with_file(const std::string& path, Action action) {
   const int file = open(path.empty() ? "/proc/self/exe" : path.c_str(), O_RDONLY | O_CLOEXEC);
   struct stat status;
   if (file >= 0 && fstat(file, &status) == 0) {
     const auto bytes = static_cast<size_t>(status.st_size);
     void* contents = mmap(nullptr, bytes, PROT_READ, MAP_PRIVATE, file, 0);
     if (contents != MAP_FAILED) {
-      visit_symbols(static_cast<const char*>(contents), bytes, visit_symbol);
+      action(static_cast<const char*>(contents), bytes);
       munmap(contents, bytes);
     }
   }
   if (file >= 0) close(file);
+}
+
+template <class Visitor>
+void visit_symbols(const std::string& path, Visitor visit_symbol) {
+  with_file(path, [&](const char* file, size_t bytes) { visit_symbols(file, bytes, visit_symbol); });
+}
+
+// The largest executable section: what the compiler made, without the linker's stubs, which have no lines.
+void find_code(Module& module) {
+  with_file(module.path, [&](const char* file, size_t bytes) {
+    const auto* header = reinterpret_cast<const ElfW(Ehdr)*>(file);
+    if (bytes < sizeof *header || header->e_shoff + header->e_shnum * sizeof(ElfW(Shdr)) > bytes) return;
+    const auto* sections = reinterpret_cast<const ElfW(Shdr)*>(file + header->e_shoff);
+    size_t largest = 0;
+    for (const auto* section = sections; section != sections + header->e_shnum; ++section) {
+      if ((section->sh_flags & SHF_EXECINSTR) == 0 || section->sh_size <= largest) continue;
+      largest = section->sh_size;
+      module.code_begin = module.base + section->sh_addr;
+      module.code_end = module.code_begin + largest;
+    }
+  });
 }
 
 void find_shared_variables(Module& module) {
@@ -144,6 +165,7 @@ const Module& module_of(const void* address) {
   current = std::move(search.found);
   current.serial = serial;
   unloads_seen = unloads;
+  find_code(current);
   if (current.shared_bytes != 0) {
     TlsIndex index{search.tls_module, 0};
     current.shared_begin = reinterpret_cast<uintptr_t>(__tls_get_addr(&index));
