@@ -119,6 +119,7 @@ def _compile_options(request: Request, compiler: toolchain.Compiler, toolkit: To
         options = [flag for flag in options if not flag.startswith(("-fsanitize", "--param=tsan", "-O"))] + ["-O2"]
     options.append("-gdwarf-4")  # of version 5, older addr2lines take a header's lines for the source's
     folders = [f"-I{folder}" for folder in (*flags.INCLUDE_FOLDERS, *request.include)]
+    folders += ["-idirafter", str(flags.SAMPLES_INCLUDE)]
     return [str(compiler.program), *options, *first, *folders, *(f"-D{name}" for name in request.define)]
 
 
@@ -186,7 +187,7 @@ def _places(program: Path, offsets: Sequence[str]) -> dict[str, str]:
         own = [
             frame
             for frame in frames
-            if not frame.startswith((str(flags.INCLUDE), "?")) and "/include/c++/" not in frame
+            if not frame.startswith((str(flags.INCLUDE), str(flags.SAMPLES_INCLUDE), "?")) and "/include/c++/" not in frame
         ]
         if own:
             found[offset] = _shown(own[0], program)
