@@ -66,6 +66,7 @@ LINK_FLAGS = (
     "-shared",
     "-Wl,-z,defs",
     "-Wl,--wrap=memcpy,--wrap=memmove,--wrap=memset",
+    "-Wl,--wrap=malloc,--wrap=free,--wrap=_Znwm,--wrap=_Znam,--wrap=_ZdlPv,--wrap=_ZdaPv,--wrap=_ZdlPvm,--wrap=_ZdaPvm",
     f"-Wl,--version-script={EXPORTS}",
 )
 """To link the student's object; the runtime's library comes last."""

@@ -101,7 +101,8 @@ void rebuild(const Module& module, size_t dynamic_shared) {
   spans = watches;
   for (const auto& [begin, allocation] : allocations) {
     if (is_watched(allocation)) continue;
-    spans.push_back(make_span(begin, allocation.bytes, Space::global, true, "memory from cudaMalloc"));
+    const char* origin = allocation.kind == AllocationKind::heap ? "memory from malloc" : "memory from cudaMalloc";
+    spans.push_back(make_span(begin, allocation.bytes, Space::global, true, origin));
     spans.back().born = allocation.born;
   }
   for (const Segment& segment : module.segments)
@@ -160,6 +161,8 @@ void* allocate(size_t bytes, AllocationKind kind, uintptr_t pc) {
   auto* raw = static_cast<char*>(std::aligned_alloc(alignment, rounded));
   if (raw == nullptr) return nullptr;
   std::memset(raw, poison_byte, rounded);
+  // Fresh pages of managed memory are zero on a GPU, and what the host writes there is not seen here.
+  if (kind == AllocationKind::managed) std::memset(raw + guard_bytes, 0, bytes);
   const auto begin = reinterpret_cast<uintptr_t>(raw + guard_bytes);
   const uint32_t born = kind == AllocationKind::device ? advance_clock() : 0;
   allocations[begin] = {begin, bytes, kind, born, pc, current_call};
@@ -185,6 +188,26 @@ bool deallocate(void* pointer, uintptr_t pc) {
   }
   changed = true;
   forget_hits();
+  return true;
+}
+
+void* allocate_in_kernel(size_t bytes, uintptr_t pc) {
+  const bool rebuild_later = changed;
+  void* pointer = allocate(bytes, AllocationKind::heap, pc);
+  changed = rebuild_later;
+  if (pointer == nullptr) return nullptr;
+  Span span = make_span(reinterpret_cast<uintptr_t>(pointer), bytes, Space::global, true, "memory from malloc");
+  span.remembered = configuration.check_races;
+  spans.insert(std::upper_bound(spans.begin(), spans.end(), span.begin, starts_before), span);
+  return pointer;
+}
+
+bool deallocate_in_kernel(void* pointer, uintptr_t pc) {
+  const Allocation* allocation = allocation_at(reinterpret_cast<uintptr_t>(pointer));
+  if (allocation == nullptr || allocation->kind != AllocationKind::heap || !deallocate(pointer, pc)) return false;
+  const auto address = reinterpret_cast<uintptr_t>(pointer);
+  spans.erase(std::remove_if(spans.begin(), spans.end(), [=](const Span& span) { return span.begin == address; }),
+              spans.end());
   return true;
 }
 
