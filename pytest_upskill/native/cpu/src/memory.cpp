@@ -62,6 +62,10 @@ Span make_span(uintptr_t begin, size_t bytes, Space space, bool writable, std::s
   return span;
 }
 
+const char* origin_of(const Allocation& allocation) {
+  return allocation.kind == AllocationKind::heap ? "memory from malloc" : "memory from cudaMalloc";
+}
+
 bool is_watched(const Allocation& allocation) {
   auto next = std::upper_bound(watches.begin(), watches.end(), allocation.begin, starts_before);
   if (next != watches.begin() && (next - 1)->begin >= allocation.begin) return true;
@@ -101,8 +105,7 @@ void rebuild(const Module& module, size_t dynamic_shared) {
   spans = watches;
   for (const auto& [begin, allocation] : allocations) {
     if (is_watched(allocation)) continue;
-    const char* origin = allocation.kind == AllocationKind::heap ? "memory from malloc" : "memory from cudaMalloc";
-    spans.push_back(make_span(begin, allocation.bytes, Space::global, true, origin));
+    spans.push_back(make_span(begin, allocation.bytes, Space::global, true, origin_of(allocation)));
     spans.back().born = allocation.born;
   }
   for (const Segment& segment : module.segments)
@@ -196,7 +199,8 @@ void* allocate_in_kernel(size_t bytes, uintptr_t pc) {
   void* pointer = allocate(bytes, AllocationKind::heap, pc);
   changed = rebuild_later;
   if (pointer == nullptr) return nullptr;
-  Span span = make_span(reinterpret_cast<uintptr_t>(pointer), bytes, Space::global, true, "memory from malloc");
+  const Allocation& allocation = allocations[reinterpret_cast<uintptr_t>(pointer)];
+  Span span = make_span(allocation.begin, bytes, Space::global, true, origin_of(allocation));
   span.remembered = configuration.check_races;
   spans.insert(std::upper_bound(spans.begin(), spans.end(), span.begin, starts_before), span);
   return pointer;
@@ -271,7 +275,7 @@ std::string describe_freed(uintptr_t address) {
   for (auto memory = freed.rbegin(); memory != freed.rend(); ++memory) {
     if (address - memory->begin >= memory->bytes) continue;
     const std::string place = name_place(memory->pc);
-    return format("byte %zu of memory from cudaMalloc (%zu bytes) that was freed%s%s", address - memory->begin,
+    return format("byte %zu of %s (%zu bytes) that was freed%s%s", address - memory->begin, origin_of(*memory),
                   memory->bytes, place.empty() ? "" : " at ", place.c_str());
   }
   return "";
