@@ -210,7 +210,8 @@ def _places(program: Path, offsets: Sequence[str]) -> dict[str, str]:
         own = [
             frame
             for frame in frames
-            if not frame.startswith((str(flags.INCLUDE), str(flags.SAMPLES_INCLUDE), "?")) and "/include/c++/" not in frame
+            if not frame.startswith((str(flags.INCLUDE), str(flags.SAMPLES_INCLUDE), "?"))
+            and "/include/c++/" not in frame
         ]
         if own:
             found[offset] = _shown(own[0], program)

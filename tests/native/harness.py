@@ -2,8 +2,8 @@
 
 The request comes on stdin, the answer goes to stdout, both JSON. Imports nothing but the standard library.
 
-A request is a list of calls ``{"library": 0, "which": 0, "order": 0, "seed": 1, "buffers": [{"name", "data" (hex), "read_only",
-"written"}]}``; "written" says whether the kernel may read the buffer before it writes.
+A request is a list of calls ``{"library": 0, "which": 0, "order": 0, "seed": 1, "buffers": [{"name", "data" (hex),
+"read_only", "written"}]}``; "written" says whether the kernel may read the buffer before it writes.
 Each call gets fresh device memory, guarded on both sides; its answer has the buffers' bytes, the reports and the error.
 """
 

@@ -153,9 +153,9 @@ def test_a_program_from_the_samples_runs_without_their_helpers_and_with_its_own(
         "int main(int argc, char** argv) {\n"
         "  findCudaDevice(argc, (const char**)argv);\n"
         "  StopWatchInterface* timer; sdkCreateTimer(&timer); sdkStartTimer(&timer); sdkStopTimer(&timer);\n"
-        "  if (!(sdkGetTimerValue(&timer) >= 0) || !checkCmdLineFlag(argc, (const char**)argv, \"fast\")) return 1;\n"
+        '  if (!(sdkGetTimerValue(&timer) >= 0) || !checkCmdLineFlag(argc, (const char**)argv, "fast")) return 1;\n'
         "  checkCudaErrors(cudaDeviceSynchronize());\n"
-        "  return getCmdLineArgumentInt(argc, (const char**)argv, \"n=\");\n}\n"
+        '  return getCmdLineArgumentInt(argc, (const char**)argv, "n=");\n}\n'
     )
     (tmp_path / "sample.cu").write_text(source)
     assert door("sample.cu", "--", "--n=9", "-fast", folder=tmp_path).returncode == 9
@@ -163,6 +163,37 @@ def test_a_program_from_the_samples_runs_without_their_helpers_and_with_its_own(
     (tmp_path / "common" / "helper_cuda.h").write_text("#error the user's own\n")
     ran = door("-I", "common", "sample.cu", folder=tmp_path)
     assert "the user's own" in ran.stderr
+
+
+HEAP = """
+struct Node { int value; };
+__device__ Node* kept;
+__global__ void make() { kept = new Node{1}; }
+__global__ void misuse(int how, int* out) {
+  delete kept;
+  if (how == 1) *out = kept->value;
+  if (how == 2) delete kept;
+}
+int main(int argc, char**) {
+  int* out;
+  cudaMalloc(&out, sizeof(int));
+  make<<<1, 1>>>();
+  misuse<<<1, 1>>>(argc - 1, out);
+  return 0;
+}
+"""
+
+
+@pytest.mark.parametrize(("extra", "kind"), [(0, None), (1, "6: use-after-free"), (2, "7: double-free")])
+def test_memory_that_a_kernel_has_made_is_checked_too(tmp_path: Path, extra: int, kind: str | None) -> None:
+    (tmp_path / "heap.cu").write_text(HEAP.removeprefix("\n"))
+    ran = door("heap.cu", "--", *["x"] * extra, folder=tmp_path)
+    if kind is None:
+        assert (ran.returncode, ran.stderr) == (0, "")
+    else:
+        assert ran.returncode == 66
+        assert f"heap.cu:{kind}" in ran.stderr
+        assert "memory from malloc (4 bytes) that was freed at heap.cu:5" in ran.stderr
 
 
 def test_a_program_has_the_callers_input_and_folder(tmp_path: Path) -> None:

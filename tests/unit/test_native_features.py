@@ -66,7 +66,7 @@ def features(device: native.Device) -> dict[tuple[str, int], native.Result]:
 def test_there_is_a_program_for_each_of_many_features() -> None:
     assert len(native.FEATURES) >= 60
     for feature in native.FEATURES:
-        assert f"check" in feature.read_text() or "ok[" in feature.read_text()
+        assert "check" in feature.read_text() or "ok[" in feature.read_text()
         assert checks_of(feature) > 0
 
 

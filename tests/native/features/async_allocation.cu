@@ -17,6 +17,7 @@ extern "C" void upskill_entry(int, void* const* a, cudaStream_t stream) {
   cudaFreeAsync(scratch, stream);
   cudaMemPool_t pool;
   cudaDeviceGetDefaultMemPool(&pool, 0);
-  check_on_host(ok + 1, cudaMallocFromPoolAsync(&scratch, 64, pool, stream) == cudaSuccess && scratch != nullptr, stream);
+  check_on_host(ok + 1, cudaMallocFromPoolAsync(&scratch, 64, pool, stream) == cudaSuccess && scratch != nullptr,
+                stream);
   cudaFreeAsync(scratch, stream);
 }

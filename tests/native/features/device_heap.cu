@@ -13,7 +13,7 @@ __global__ void build(int count) {
   for (int i = 0; i < count; ++i) head = new Node{i, head};
 }
 __global__ void walk(int* ok) {
-  int* copies = static_cast<int*>(malloc(10 * sizeof(int))), sum = 0, count = 0;
+  int *copies = static_cast<int*>(malloc(10 * sizeof(int))), sum = 0, count = 0;
   while (head != nullptr) {
     copies[count++] = head->value;
     Node* next = head->next;

@@ -14,7 +14,9 @@ extern "C" void upskill_entry(int, void* const* a, cudaStream_t stream) {
   cudaGetDeviceProperties(&properties, device);
   cudaDeviceGetAttribute(&cooperative, cudaDevAttrCooperativeLaunch, device);
   cudaDeviceGetAttribute(&mode, cudaDevAttrComputeMode, device);
-  check_on_host(ok + 1, count == 1 && properties.warpSize == 32 && properties.cooperativeLaunch == cooperative &&
-                cooperative == 1 && mode == cudaComputeModeDefault && properties.major >= 9, stream);
+  check_on_host(ok + 1,
+                count == 1 && properties.warpSize == 32 && properties.cooperativeLaunch == cooperative &&
+                    cooperative == 1 && mode == cudaComputeModeDefault && properties.major >= 9,
+                stream);
   warp<<<1, 32, 0, stream>>>(ok);
 }

@@ -13,6 +13,8 @@ extern "C" void upskill_entry(int, void* const* a, cudaStream_t stream) {
   const bool refused = cudaMemcpy(nothing, nothing, 4, cudaMemcpyHostToDevice) == cudaErrorInvalidValue;
   check_on_host(ok + 1, refused && cudaPeekAtLastError() == cudaErrorInvalidValue, nullptr);
   const cudaError_t error = cudaGetLastError();
-  check_on_host(ok + 2, strcmp(cudaGetErrorName(error), "cudaErrorInvalidValue") == 0 && cudaGetLastError() == cudaSuccess, stream);
+  check_on_host(ok + 2,
+                strcmp(cudaGetErrorName(error), "cudaErrorInvalidValue") == 0 && cudaGetLastError() == cudaSuccess,
+                stream);
   set<<<1, 32, 0, stream>>>(ok);
 }

@@ -17,7 +17,8 @@ extern "C" void upskill_entry(int, void* const* a, cudaStream_t stream) {
   cudaEventRecord(stop, stream);
   check_on_host(ok + 0, cudaEventSynchronize(stop) == cudaSuccess && cudaEventQuery(stop) == cudaSuccess, stream);
   check_on_host(ok + 1, cudaEventElapsedTime(&milliseconds, start, stop) == cudaSuccess && milliseconds >= 0, stream);
-  check_on_host(ok + 2, cudaEventRecord(untimed) == cudaSuccess && cudaStreamWaitEvent(stream, untimed) == cudaSuccess, stream);
+  check_on_host(ok + 2, cudaEventRecord(untimed) == cudaSuccess && cudaStreamWaitEvent(stream, untimed) == cudaSuccess,
+                stream);
   cudaEventDestroy(start);
   cudaEventDestroy(stop);
   cudaEventDestroy(untimed);

@@ -7,7 +7,9 @@ typedef float (*Binary)(float, float);
 __device__ float add(float x, float y) { return x + y; }
 __device__ float multiply(float x, float y) { return x * y; }
 template <Binary Operation>
-__device__ float fold(float x) { return Operation(x, 2); }
+__device__ float fold(float x) {
+  return Operation(x, 2);
+}
 __device__ Binary table[2] = {add, multiply};
 __global__ void pointers(int* ok) {
   check(ok + 0, fold<add>(3) == 5 && fold<multiply>(3) == 6);

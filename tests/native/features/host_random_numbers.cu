@@ -6,7 +6,8 @@
 constexpr int CHECKS = 2;
 
 __global__ void look(const float* numbers, int* ok) {
-  check(ok, numbers[threadIdx.x] > 0 && numbers[threadIdx.x] <= 1 && numbers[threadIdx.x + 64] > -9 && numbers[threadIdx.x + 64] < 29);
+  check(ok, numbers[threadIdx.x] > 0 && numbers[threadIdx.x] <= 1 && numbers[threadIdx.x + 64] > -9 &&
+                numbers[threadIdx.x + 64] < 29);
 }
 
 extern "C" void upskill_entry(int, void* const* a, cudaStream_t stream) {

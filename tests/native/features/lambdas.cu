@@ -4,7 +4,9 @@
 constexpr int CHECKS = 2;
 
 template <typename Function>
-__global__ void each(int* ok, Function function) { check(ok, function(threadIdx.x) == 3 * threadIdx.x + 1); }
+__global__ void each(int* ok, Function function) {
+  check(ok, function(threadIdx.x) == 3 * threadIdx.x + 1);
+}
 __global__ void within(int* ok) {
   float sum = 0;
   auto add = [&](float x) { sum += x; };

@@ -16,5 +16,7 @@ extern "C" void upskill_entry(int, void* const* a, cudaStream_t stream) {
   cudaFuncAttributes attributes;
   cudaFuncSetAttribute(large, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
   large<<<1, 256, bytes, stream>>>(ok, bytes / sizeof(float));
-  check_on_host(ok + 1, cudaFuncGetAttributes(&attributes, large) == cudaSuccess && attributes.maxThreadsPerBlock == 1024, stream);
+  check_on_host(ok + 1,
+                cudaFuncGetAttributes(&attributes, large) == cudaSuccess && attributes.maxThreadsPerBlock == 1024,
+                stream);
 }

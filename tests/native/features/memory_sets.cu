@@ -3,7 +3,9 @@
 
 constexpr int CHECKS = 1;
 
-__global__ void look(const unsigned* words, int* ok) { check(ok, words[threadIdx.x] == (threadIdx.x < 16 ? 0xabababab : 0)); }
+__global__ void look(const unsigned* words, int* ok) {
+  check(ok, words[threadIdx.x] == (threadIdx.x < 16 ? 0xabababab : 0));
+}
 
 extern "C" void upskill_entry(int, void* const* a, cudaStream_t stream) {
   int* ok = static_cast<int*>(a[0]);

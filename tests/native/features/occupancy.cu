@@ -3,7 +3,9 @@
 
 constexpr int CHECKS = 2;
 
-__global__ void work(int* ok, int blocks) { if (blockIdx.x == 0) check(ok, gridDim.x == blocks); }
+__global__ void work(int* ok, int blocks) {
+  if (blockIdx.x == 0) check(ok, gridDim.x == blocks);
+}
 
 extern "C" void upskill_entry(int, void* const* a, cudaStream_t stream) {
   int* ok = static_cast<int*>(a[0]);

@@ -10,7 +10,8 @@ __global__ void draws(int* ok) {
   curand_init(1234, threadIdx.x, 0, &one);
   curand_init(1234, threadIdx.x, 0, &four);
   const uint4 words = curand4(&four);
-  check(ok + 0, curand(&one) == words.x && curand(&one) == words.y && curand(&one) == words.z && curand(&one) == words.w);
+  check(ok + 0,
+        curand(&one) == words.x && curand(&one) == words.y && curand(&one) == words.z && curand(&one) == words.w);
   curandStatePhilox4_32_10_t later;
   curand_init(1234, threadIdx.x, 4, &later);
   check(ok + 1, curand(&later) == curand(&one));

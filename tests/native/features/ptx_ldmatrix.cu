@@ -10,9 +10,11 @@ __global__ void loads(int* ok) {
   __syncwarp();
   unsigned int x[4], y[4], address = __cvta_generic_to_shared(&tiles[lane * 8]);
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
-               : "=r"(x[0]), "=r"(x[1]), "=r"(x[2]), "=r"(x[3]) : "r"(address));
+               : "=r"(x[0]), "=r"(x[1]), "=r"(x[2]), "=r"(x[3])
+               : "r"(address));
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
-               : "=r"(y[0]), "=r"(y[1]), "=r"(y[2]), "=r"(y[3]) : "r"(address));
+               : "=r"(y[0]), "=r"(y[1]), "=r"(y[2]), "=r"(y[3])
+               : "r"(address));
   bool straight = true, turned = true;
   for (unsigned int i = 0; i < 4; ++i) {
     unsigned int row = lane / 4, column = lane % 4 * 2, base = i * 64;

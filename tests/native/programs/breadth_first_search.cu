@@ -3,7 +3,8 @@
 
 #include "checked.cuh"
 
-__global__ void expand(const int* first, const int* edges, int* level, const int* queue, int size, int* next, int* next_size, int depth) {
+__global__ void expand(const int* first, const int* edges, int* level, const int* queue, int size, int* next,
+                       int* next_size, int depth) {
   const int i = blockIdx.x * blockDim.x + threadIdx.x;
   if (i >= size) return;
   const int node = queue[i];

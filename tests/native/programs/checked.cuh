@@ -5,13 +5,13 @@
 #include <cstdlib>
 #include <vector>
 
-#define CHECKED(call)                                                                                \
-  do {                                                                                               \
-    const cudaError_t status = (call);                                                               \
-    if (status != cudaSuccess) {                                                                     \
-      fprintf(stderr, "%s:%d: %s: %s\n", __FILE__, __LINE__, #call, cudaGetErrorString(status));     \
-      exit(2);                                                                                       \
-    }                                                                                                \
+#define CHECKED(call)                                                                            \
+  do {                                                                                           \
+    const cudaError_t status = (call);                                                           \
+    if (status != cudaSuccess) {                                                                 \
+      fprintf(stderr, "%s:%d: %s: %s\n", __FILE__, __LINE__, #call, cudaGetErrorString(status)); \
+      exit(2);                                                                                   \
+    }                                                                                            \
   } while (0)
 
 template <typename T>

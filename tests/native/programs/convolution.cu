@@ -1,4 +1,5 @@
-// A convolution of an image: the mask in constant memory, the image in tiles with a halo, channels in the third dimension.
+// A convolution of an image: the mask in constant memory, the image in tiles with a halo, channels in the third
+// dimension.
 #include "checked.cuh"
 
 constexpr int radius = 2, side = 2 * radius + 1, tile = 8;
@@ -37,7 +38,8 @@ int main() {
   }
   float *din = to_device(in), *out = on_device<float>(count);
   CHECKED(cudaMemcpyToSymbol(mask, weights.data(), sizeof mask));
-  convolve<<<dim3((width + tile - 1) / tile, (height + tile - 1) / tile, channels), dim3(tile, tile)>>>(din, out, width, height);
+  convolve<<<dim3((width + tile - 1) / tile, (height + tile - 1) / tile, channels), dim3(tile, tile)>>>(din, out, width,
+                                                                                                        height);
   const bool right = farthest(to_host(out, count), expected) < 1e-5;
   CHECKED(cudaFree(din));
   CHECKED(cudaFree(out));

@@ -6,7 +6,8 @@
 
 namespace cg = cooperative_groups;
 
-__global__ void loss_and_gradient(float* losses, float* gradient, const float* logits, const int* targets, int rows, int classes) {
+__global__ void loss_and_gradient(float* losses, float* gradient, const float* logits, const int* targets, int rows,
+                                  int classes) {
   auto warp = cg::tiled_partition<32>(cg::this_thread_block());
   const int row = blockIdx.x * warp.meta_group_size() + warp.meta_group_rank();
   if (row >= rows) return;
@@ -17,7 +18,8 @@ __global__ void loss_and_gradient(float* losses, float* gradient, const float* l
   for (int i = warp.thread_rank(); i < classes; i += 32) sum += expf(logits[i] - most);
   sum = cg::reduce(warp, sum, cg::plus<float>{});
   const int target = targets[row];
-  for (int i = warp.thread_rank(); i < classes; i += 32) gradient[i] = (expf(logits[i] - most) / sum - (i == target)) / rows;
+  for (int i = warp.thread_rank(); i < classes; i += 32)
+    gradient[i] = (expf(logits[i] - most) / sum - (i == target)) / rows;
   if (warp.thread_rank() == 0) losses[row] = logf(sum) + most - logits[target];
 }
 

@@ -4,14 +4,16 @@
 constexpr int bins = 64;
 
 __global__ void directly(const unsigned char* bytes, unsigned* counts, int n) {
-  for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < n; i += gridDim.x * blockDim.x) atomicAdd(&counts[bytes[i] / 4], 1);
+  for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < n; i += gridDim.x * blockDim.x)
+    atomicAdd(&counts[bytes[i] / 4], 1);
 }
 
 __global__ void by_blocks(const unsigned char* bytes, unsigned* counts, int n) {
   __shared__ unsigned own[bins];
   for (int bin = threadIdx.x; bin < bins; bin += blockDim.x) own[bin] = 0;
   __syncthreads();
-  for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < n; i += gridDim.x * blockDim.x) atomicAdd(&own[bytes[i] / 4], 1);
+  for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < n; i += gridDim.x * blockDim.x)
+    atomicAdd(&own[bytes[i] / 4], 1);
   __syncthreads();
   for (int bin = threadIdx.x; bin < bins; bin += blockDim.x)
     if (own[bin] > 0) atomicAdd(&counts[bin], own[bin]);
@@ -48,7 +50,8 @@ int main() {
   auto compare = [&] { right = right && to_host(counts, bins) == expected; };
   start(), directly<<<4, 128>>>(dbytes, counts, n), compare();
   start(), by_blocks<<<6, 96>>>(dbytes, counts, n), compare();
-  start(), by_warps<<<3, 128, 4 * bins * sizeof(unsigned)>>>(reinterpret_cast<uchar4*>(dbytes), counts, n / 4), compare();
+  start(), by_warps<<<3, 128, 4 * bins * sizeof(unsigned)>>>(reinterpret_cast<uchar4*>(dbytes), counts, n / 4),
+      compare();
   CHECKED(cudaFree(dbytes));
   CHECKED(cudaFree(counts));
   return verdict("histogram", right);

@@ -42,7 +42,8 @@ __device__ float block_sum(float x) {
   return warp_sum(lane < blockDim.x / 32 ? partial[lane] : 0.0f);
 }
 
-__global__ void __launch_bounds__(128) by_blocks(float* out, const float* x, const float* weight, const float* bias, int cols) {
+__global__ void __launch_bounds__(128)
+    by_blocks(float* out, const float* x, const float* weight, const float* bias, int cols) {
   extern __shared__ float row[];
   x += blockIdx.x * cols, out += blockIdx.x * cols;
   float sum = 0;
@@ -64,7 +65,8 @@ int main() {
     for (int i = 0; i < cols; ++i)
       expected[row * cols + i] = (x[row * cols + i] - mean) / sqrt(variance + epsilon) * weight[i] + bias[i];
   }
-  float *dx = to_device(x), *dweight = to_device(weight), *dbias = to_device(bias), *out = on_device<float>(rows * cols);
+  float *dx = to_device(x), *dweight = to_device(weight), *dbias = to_device(bias),
+        *out = on_device<float>(rows * cols);
   by_threads<<<2, 32>>>(out, dx, dweight, dbias, rows, cols);
   bool right = farthest(to_host(out, rows * cols), expected) < 1e-5;
   by_warps<<<(rows * 32 + 127) / 128, 128>>>(out, dx, dweight, dbias, rows, cols);

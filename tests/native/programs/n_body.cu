@@ -36,7 +36,8 @@ int main() {
   const float dt = 0.01f;
   auto numbers = wave(4 * n, 0.77f);
   std::vector<float4> position(n), velocity(n, make_float4(0, 0, 0, 0));
-  for (int i = 0; i < n; ++i) position[i] = make_float4(numbers[4 * i], numbers[4 * i + 1], numbers[4 * i + 2], 1.0f / n);
+  for (int i = 0; i < n; ++i)
+    position[i] = make_float4(numbers[4 * i], numbers[4 * i + 1], numbers[4 * i + 2], 1.0f / n);
   float4 *from = to_device(position), *to = on_device<float4>(n), *speed = to_device(velocity);
   for (int k = 0; k < steps; ++k) {
     step<<<(n + 63) / 64, 64, 64 * sizeof(float4)>>>(to, from, speed, n, dt);

@@ -5,7 +5,8 @@
 
 constexpr int group = 32;
 
-__global__ void product(__nv_bfloat16* y, const unsigned* packed, const __nv_bfloat16* scales, const __nv_bfloat162* x, int cols) {
+__global__ void product(__nv_bfloat16* y, const unsigned* packed, const __nv_bfloat16* scales, const __nv_bfloat162* x,
+                        int cols) {
   const int row = blockIdx.x, lane = threadIdx.x;
   float sum = 0;
   for (int i = lane; i < cols / 8; i += 32) {
@@ -29,7 +30,8 @@ int main() {
   for (float value : wave(cols, 0.8f)) x.push_back(__float2bfloat16(value));
   std::vector<double> expected(rows);
   for (int i = 0; i < rows * cols; ++i)
-    expected[i / cols] += (int(packed[i / 8] >> i % 8 * 4 & 15) - 8) * double(__bfloat162float(scales[i / group])) * __bfloat162float(x[i % cols]);
+    expected[i / cols] += (int(packed[i / 8] >> i % 8 * 4 & 15) - 8) * double(__bfloat162float(scales[i / group])) *
+                          __bfloat162float(x[i % cols]);
   unsigned* dpacked = to_device(packed);
   __nv_bfloat16 *dscales = to_device(scales), *dx = to_device(x), *y = on_device<__nv_bfloat16>(rows);
   product<<<rows, 32>>>(y, dpacked, dscales, reinterpret_cast<__nv_bfloat162*>(dx), cols);

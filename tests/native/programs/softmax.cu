@@ -55,7 +55,8 @@ __global__ void online(float* out, const float* x, int rows, int cols) {
     running.sum = running.sum * expf(before - running.most) + expf(x[i] - running.most);
   }
   running = cg::reduce(warp, running, Join());
-  for (int i = warp.thread_rank(); i < cols; i += warp.size()) __stcs(out + i, expf(__ldcs(x + i) - running.most) / running.sum);
+  for (int i = warp.thread_rank(); i < cols; i += warp.size())
+    __stcs(out + i, expf(__ldcs(x + i) - running.most) / running.sum);
 }
 
 int main() {

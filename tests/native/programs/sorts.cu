@@ -69,7 +69,8 @@ int main() {
   const int n = 2048, blocks = n / threads;
   auto keys = words(n, 1u << 30), sorted = keys;
   std::sort(sorted.begin(), sorted.end());
-  unsigned *network = to_device(keys), *radix = to_device(keys), *other = on_device<unsigned>(n), *counts = on_device<unsigned>(digits * blocks);
+  unsigned *network = to_device(keys), *radix = to_device(keys), *other = on_device<unsigned>(n),
+           *counts = on_device<unsigned>(digits * blocks);
   for (int size = 2; size <= n; size *= 2)
     for (int stride = size / 2; stride > 0; stride /= 2) {
       if (stride >= 256) {

@@ -19,12 +19,14 @@ __global__ void by_warps(const Matrix matrix, const float* x, float* y) {
   const int row = (blockIdx.x * blockDim.x + threadIdx.x) / 32, lane = threadIdx.x % 32;
   if (row >= matrix.rows) return;
   float sum = 0;
-  for (int i = matrix.first[row] + lane; i < matrix.first[row + 1]; i += 32) sum += matrix.values[i] * x[matrix.cols[i]];
+  for (int i = matrix.first[row] + lane; i < matrix.first[row + 1]; i += 32)
+    sum += matrix.values[i] * x[matrix.cols[i]];
   for (int offset = 16; offset > 0; offset /= 2) sum += __shfl_down_sync(0xffffffffu, sum, offset);
   if (lane == 0) y[row] = sum;
 }
 
-__global__ void by_elements(const int* rows, const int* cols, const float* values, int count, const float* x, float* y) {
+__global__ void by_elements(const int* rows, const int* cols, const float* values, int count, const float* x,
+                            float* y) {
   for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < count; i += gridDim.x * blockDim.x)
     atomicAdd(&y[rows[i]], values[i] * x[cols[i]]);
 }

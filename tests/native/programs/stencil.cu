@@ -17,7 +17,8 @@ __global__ void spread(float* to, const float* from, int height, int width) {
   if (threadIdx.x == tile - 1) near[i][tile + 1] = at(y, x + 1);
   __syncthreads();
   if (x < width && y < height)
-    to[y * width + x] = near[i][j] + 0.2f * (near[i - 1][j] + near[i + 1][j] + near[i][j - 1] + near[i][j + 1] - 4 * near[i][j]);
+    to[y * width + x] =
+        near[i][j] + 0.2f * (near[i - 1][j] + near[i + 1][j] + near[i][j - 1] + near[i][j + 1] - 4 * near[i][j]);
 }
 
 int main() {
@@ -33,7 +34,8 @@ int main() {
         auto at = [&](int row, int col) {
           return row >= 0 && row < height && col >= 0 && col < width ? before[row * width + col] : 0.0f;
         };
-        heat[y * width + x] = at(y, x) + 0.2f * (at(y - 1, x) + at(y + 1, x) + at(y, x - 1) + at(y, x + 1) - 4 * at(y, x));
+        heat[y * width + x] =
+            at(y, x) + 0.2f * (at(y - 1, x) + at(y + 1, x) + at(y, x - 1) + at(y, x + 1) - 4 * at(y, x));
       }
   }
   const bool right = farthest(to_host(from, height * width), heat) < 1e-5;

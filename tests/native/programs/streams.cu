@@ -6,7 +6,9 @@ __global__ void map(float* x, int n, Function function) {
   for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < n; i += gridDim.x * blockDim.x) x[i] = function(x[i]);
 }
 
-static void CUDART_CB count(cudaStream_t, cudaError_t status, void* data) { *static_cast<int*>(data) += status == cudaSuccess; }
+static void CUDART_CB count(cudaStream_t, cudaError_t status, void* data) {
+  *static_cast<int*>(data) += status == cudaSuccess;
+}
 
 int main() {
   const int parts = 4, size = 500, bytes = size * sizeof(float);

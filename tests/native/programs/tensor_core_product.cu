@@ -20,7 +20,9 @@ __global__ void by_wmma(const half* a, const half* b, float* c, int n, int k) {
   wmma::store_matrix_sync(c + row * n + col, sum, n, wmma::mem_row_major);
 }
 
-__device__ unsigned shared_address(const void* pointer) { return static_cast<unsigned>(__cvta_generic_to_shared(pointer)); }
+__device__ unsigned shared_address(const void* pointer) {
+  return static_cast<unsigned>(__cvta_generic_to_shared(pointer));
+}
 
 // One warp computes 16x8 elements.
 __global__ void by_mma(const half* a, const half* b, float* c, int n, int k) {
@@ -28,18 +30,24 @@ __global__ void by_mma(const half* a, const half* b, float* c, int n, int k) {
   const int lane = threadIdx.x, row = blockIdx.y * 16, col = blockIdx.x * 8;
   float sum[4] = {};
   for (int i = 0; i < k; i += 16) {
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(shared_address(&left[lane / 2][lane % 2 * 8])), "l"(a + (row + lane / 2) * k + i + lane % 2 * 8));
-    if (lane < 16) asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(shared_address(&right[lane][0])), "l"(b + (i + lane) * n + col));
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(shared_address(&left[lane / 2][lane % 2 * 8])),
+                 "l"(a + (row + lane / 2) * k + i + lane % 2 * 8));
+    if (lane < 16)
+      asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(shared_address(&right[lane][0])),
+                   "l"(b + (i + lane) * n + col));
     asm volatile("cp.async.commit_group;");
     asm volatile("cp.async.wait_group 0;" ::: "memory");
     __syncwarp();
     unsigned x[4], y[2];
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
-                 : "=r"(x[0]), "=r"(x[1]), "=r"(x[2]), "=r"(x[3]) : "r"(shared_address(&left[lane % 16][lane / 16 * 8])));
+                 : "=r"(x[0]), "=r"(x[1]), "=r"(x[2]), "=r"(x[3])
+                 : "r"(shared_address(&left[lane % 16][lane / 16 * 8])));
     asm volatile("ldmatrix.sync.aligned.m8n8.x2.trans.shared.b16 {%0, %1}, [%2];"
-                 : "=r"(y[0]), "=r"(y[1]) : "r"(shared_address(&right[lane % 16][0])));
+                 : "=r"(y[0]), "=r"(y[1])
+                 : "r"(shared_address(&right[lane % 16][0])));
     asm volatile(
-        "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+        "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, "
+        "%3};"
         : "+f"(sum[0]), "+f"(sum[1]), "+f"(sum[2]), "+f"(sum[3])
         : "r"(x[0]), "r"(x[1]), "r"(x[2]), "r"(x[3]), "r"(y[0]), "r"(y[1]));
     __syncwarp();

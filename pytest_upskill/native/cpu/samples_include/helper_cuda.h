@@ -9,10 +9,10 @@
 
 #define checkCudaErrors(call) upskill_samples_check((call), #call, __FILE__, __LINE__)
 #define getLastCudaError(text) upskill_samples_check(cudaGetLastError(), text, __FILE__, __LINE__)
-#define printLastCudaError(text)                                                        \
-  do {                                                                                  \
-    const cudaError_t upskill_error = cudaGetLastError();                               \
-    if (upskill_error != cudaSuccess)                                                   \
+#define printLastCudaError(text)                                                                       \
+  do {                                                                                                 \
+    const cudaError_t upskill_error = cudaGetLastError();                                              \
+    if (upskill_error != cudaSuccess)                                                                  \
       fprintf(stderr, "%s:%d: %s: %s\n", __FILE__, __LINE__, text, cudaGetErrorString(upskill_error)); \
   } while (0)
 

@@ -1,5 +1,5 @@
-// For programs that were written for NVIDIA's CUDA samples and have left their Common folder behind: what those programs
-// call to read their command line. The user's own header of this name goes first.
+// For programs that were written for NVIDIA's CUDA samples and have left their Common folder behind: what those
+// programs call to read their command line. The user's own header of this name goes first.
 #pragma once
 #include <cstdio>
 #include <cstdlib>

@@ -14,16 +14,14 @@ namespace {
 #define PC reinterpret_cast<uintptr_t>(__builtin_return_address(0))
 
 // A kernel's malloc of 0 bytes gives memory of its own too, as the host's does.
-void* heap_allocate(size_t bytes, uintptr_t pc) {
-  return allocate_in_kernel(bytes != 0 ? bytes : 1, pc);
-}
+void* heap_allocate(size_t bytes, uintptr_t pc) { return allocate_in_kernel(bytes != 0 ? bytes : 1, pc); }
 
 void heap_free(void* pointer, uintptr_t pc) {
   if (pointer == nullptr || deallocate_in_kernel(pointer, pc)) return;
   const std::string freed = describe_freed(reinterpret_cast<uintptr_t>(pointer));
-  report(Assertion::memory, freed.empty() ? "invalid-free" : "double-free", pc,
-         (freed.empty() ? "free of a pointer that no malloc of a kernel has given," : "free of " + freed + ",") +
-             where());
+  report(
+      Assertion::memory, freed.empty() ? "invalid-free" : "double-free", pc,
+      (freed.empty() ? "free of a pointer that no malloc of a kernel has given," : "free of " + freed + ",") + where());
 }
 
 }  // namespace
