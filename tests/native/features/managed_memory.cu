@@ -10,8 +10,9 @@ extern "C" void upskill_entry(int, void* const* a, cudaStream_t stream) {
   int* numbers = nullptr;
   cudaMallocManaged(&numbers, 32 * sizeof(int));
   for (int i = 0; i < 32; ++i) numbers[i] = i;
-  cudaMemAdvise(numbers, 32 * sizeof(int), cudaMemAdviseSetReadMostly, 0);
-  cudaMemPrefetchAsync(numbers, 32 * sizeof(int), 0, stream);
+  const cudaMemLocation device{cudaMemLocationTypeDevice, 0};  // as of CUDA 13; before, the device's number
+  cudaMemAdvise(numbers, 32 * sizeof(int), cudaMemAdviseSetReadMostly, device);
+  cudaMemPrefetchAsync(numbers, 32 * sizeof(int), device, 0, stream);
   twice<<<1, 32, 0, stream>>>(numbers);
   cudaStreamSynchronize(stream);
   bool held = true;
