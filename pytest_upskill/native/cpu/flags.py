@@ -14,6 +14,10 @@ INCLUDE = HERE / "include"
 INCLUDE_FOLDERS = (INCLUDE,)
 """Our ``cuda_runtime.h`` and its kin; every compilation gets these with ``-I``."""
 
+SAMPLES_INCLUDE = HERE / "samples_include"
+"""Stand-ins for the headers that NVIDIA's CUDA samples share. Whole programs get them with ``-idirafter``: the user's
+own go first."""
+
 INTERNAL_PREFIXES = ("::upskill::cpu::", "upskill::cpu::", "upskill_cpu_")
 """How our own names begin in the compiler's messages, where they help nobody."""
 
@@ -69,6 +73,7 @@ LINK_FLAGS = (
     "-shared",
     "-Wl,-z,defs",
     "-Wl,--wrap=memcpy,--wrap=memmove,--wrap=memset",
+    "-Wl,--wrap=malloc,--wrap=free,--wrap=_Znwm,--wrap=_Znam,--wrap=_ZdlPv,--wrap=_ZdaPv,--wrap=_ZdlPvm,--wrap=_ZdaPvm",
     f"-Wl,--version-script={EXPORTS}",
 )
 """To link the student's object; the runtime's library comes last."""

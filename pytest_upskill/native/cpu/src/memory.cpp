@@ -62,6 +62,10 @@ Span make_span(uintptr_t begin, size_t bytes, Space space, bool writable, std::s
   return span;
 }
 
+const char* origin_of(const Allocation& allocation) {
+  return allocation.kind == AllocationKind::heap ? "memory from malloc" : "memory from cudaMalloc";
+}
+
 bool is_watched(const Allocation& allocation) {
   auto next = std::upper_bound(watches.begin(), watches.end(), allocation.begin, starts_before);
   if (next != watches.begin() && (next - 1)->begin >= allocation.begin) return true;
@@ -101,7 +105,7 @@ void rebuild(const Module& module, size_t dynamic_shared) {
   spans = watches;
   for (const auto& [begin, allocation] : allocations) {
     if (is_watched(allocation)) continue;
-    spans.push_back(make_span(begin, allocation.bytes, Space::global, true, "memory from cudaMalloc"));
+    spans.push_back(make_span(begin, allocation.bytes, Space::global, true, origin_of(allocation)));
     spans.back().born = allocation.born;
   }
   for (const Segment& segment : module.segments)
@@ -160,6 +164,8 @@ void* allocate(size_t bytes, AllocationKind kind, uintptr_t pc) {
   auto* raw = static_cast<char*>(std::aligned_alloc(alignment, rounded));
   if (raw == nullptr) return nullptr;
   std::memset(raw, poison_byte, rounded);
+  // Fresh pages of managed memory are zero on a GPU, and what the host writes there is not seen here.
+  if (kind == AllocationKind::managed) std::memset(raw + guard_bytes, 0, bytes);
   const auto begin = reinterpret_cast<uintptr_t>(raw + guard_bytes);
   const uint32_t born = kind == AllocationKind::device ? advance_clock() : 0;
   allocations[begin] = {begin, bytes, kind, born, pc, current_call};
@@ -185,6 +191,27 @@ bool deallocate(void* pointer, uintptr_t pc) {
   }
   changed = true;
   forget_hits();
+  return true;
+}
+
+void* allocate_in_kernel(size_t bytes, uintptr_t pc) {
+  const bool rebuild_later = changed;
+  void* pointer = allocate(bytes, AllocationKind::heap, pc);
+  changed = rebuild_later;
+  if (pointer == nullptr) return nullptr;
+  const Allocation& allocation = allocations[reinterpret_cast<uintptr_t>(pointer)];
+  Span span = make_span(allocation.begin, bytes, Space::global, true, origin_of(allocation));
+  span.remembered = configuration.check_races;
+  spans.insert(std::upper_bound(spans.begin(), spans.end(), span.begin, starts_before), span);
+  return pointer;
+}
+
+bool deallocate_in_kernel(void* pointer, uintptr_t pc) {
+  const Allocation* allocation = allocation_at(reinterpret_cast<uintptr_t>(pointer));
+  if (allocation == nullptr || allocation->kind != AllocationKind::heap || !deallocate(pointer, pc)) return false;
+  const auto address = reinterpret_cast<uintptr_t>(pointer);
+  spans.erase(std::remove_if(spans.begin(), spans.end(), [=](const Span& span) { return span.begin == address; }),
+              spans.end());
   return true;
 }
 
@@ -248,7 +275,7 @@ std::string describe_freed(uintptr_t address) {
   for (auto memory = freed.rbegin(); memory != freed.rend(); ++memory) {
     if (address - memory->begin >= memory->bytes) continue;
     const std::string place = name_place(memory->pc);
-    return format("byte %zu of memory from cudaMalloc (%zu bytes) that was freed%s%s", address - memory->begin,
+    return format("byte %zu of %s (%zu bytes) that was freed%s%s", address - memory->begin, origin_of(*memory),
                   memory->bytes, place.empty() ? "" : " at ", place.c_str());
   }
   return "";

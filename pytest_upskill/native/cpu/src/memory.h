@@ -34,7 +34,7 @@ struct Span {
   }
 };
 
-enum class AllocationKind : uint8_t { device, managed, host };
+enum class AllocationKind : uint8_t { device, managed, host, heap };
 
 struct Allocation {
   uintptr_t begin = 0;
@@ -49,6 +49,11 @@ struct Allocation {
 void* allocate(size_t bytes, AllocationKind kind, uintptr_t pc);
 bool deallocate(void* pointer, uintptr_t pc);
 void release_all();
+
+// malloc and free while a kernel runs: its accesses find the memory at once. The contents count as written.
+void* allocate_in_kernel(size_t bytes, uintptr_t pc);
+bool deallocate_in_kernel(void* pointer, uintptr_t pc);
+
 const Allocation* allocation_at(uintptr_t address);
 size_t allocated_bytes();
 constexpr size_t device_bytes = size_t{16} << 30;

@@ -157,7 +157,8 @@ cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const vo
   void* plain = const_cast<void*>(pointer);
   *attributes = {cudaMemoryTypeUnregistered, -2, nullptr, plain};
   if (allocation == nullptr) return cudaSuccess;
-  constexpr cudaMemoryType types[] = {cudaMemoryTypeDevice, cudaMemoryTypeManaged, cudaMemoryTypeHost};
+  constexpr cudaMemoryType types[] = {cudaMemoryTypeDevice, cudaMemoryTypeManaged, cudaMemoryTypeHost,
+                                      cudaMemoryTypeDevice};
   *attributes = {types[static_cast<int>(allocation->kind)], 0, plain,
                  allocation->kind == AllocationKind::device ? nullptr : plain};
   return cudaSuccess;
