@@ -55,7 +55,7 @@ COLLIDING = """
 extern "C" __attribute__((visibility("default"))) cudaError_t cudaDeviceSynchronize() { return cudaSuccess; }
 extern "C" __attribute__((weak, visibility("default"))) cudaError_t cudaStreamCreate(cudaStream_t*) { return {}; }
 extern "C" __attribute__((visibility("default"))) const char* upskill_call(void*, void*, void*, size_t) {
-  return "ok 0\\n";
+  return "ok 0 0 0\\n";
 }
 extern "C" void upskill_configure(int, unsigned long, int) {}
 """
@@ -68,7 +68,7 @@ def test_names_of_the_driver_and_the_runtime_are_not_the_students_to_take() -> N
     loaded.upskill_call.restype = ctypes.c_char_p
     request = struct.pack("<IIIIQII", 0, 1, 0, 0, 0, 0, 0)
     said = loaded.upskill_call(None, None, request, ctypes.c_size_t(len(request)))
-    assert said == b"device 0\nruns\tprotocol\t0\tthe request does not have the size that its header tells\n"
+    assert said == b"device 0 0 0\nruns\tprotocol\t0\tthe request does not have the size that its header tells\n"
     assert names(library, "-D") == ["T upskill_call", "T upskill_entry"]
 
 

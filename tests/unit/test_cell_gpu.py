@@ -210,7 +210,7 @@ def test_device_memory_is_measured_tensors_included() -> None:
     with gpu_cell(probe("k<<<1, n, 0, stream>>>(out);", COUNT)) as cell:
         answer = cell.call(probe_call(64))
         assert 2 * 64 * 8 <= answer.device_memory < 1 << 20
-        assert cell.device_memory == answer.device_memory
+        assert cell.conduct.device_memory == answer.device_memory
 
 
 TAKES = (

@@ -38,7 +38,6 @@ size_t upskill_report_count(void) { return 0; }
 
 const char* upskill_report(size_t) { return ""; }
 
-void upskill_clear_reports(void) {}
 
 void upskill_configure(int order, uint64_t, int) {
   if (order == UPSKILL_ORDER_FORWARD) {

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "conduct.h"
 #include "launch.h"
 #include "memory.h"
 #include "report.h"
@@ -25,9 +26,13 @@ size_t upskill_report_count() {
 }
 const char* upskill_report(size_t index) { return report_text(index); }
 
+size_t upskill_launches() { return conduct.launches; }
+size_t upskill_copied_back() { return conduct.copied_back; }
+
 void upskill_clear_reports() {
   clear_reports();
   clear_errors();
+  conduct = {};
   begin_call();
 }
 

@@ -1,8 +1,10 @@
 // The runtime API's allocations and copies, with a GPU's rules about which pointers belong to the device.
 #include <cstring>
 
+#include "conduct.h"
 #include "launch.h"
 #include "memory.h"
+#include "module.h"
 #include "report.h"
 #include "upskill_cpu/runtime_api.h"
 
@@ -61,6 +63,14 @@ bool kind_matches(const void* target, const void* source, cudaMemcpyKind kind) {
   }
 }
 
+// A device variable's memory is the module's, as the launcher's own statics are: a copy within the device may go there.
+bool goes_to_host(const void* target, cudaMemcpyKind kind, uintptr_t pc) {
+  if (allocation_at(reinterpret_cast<uintptr_t>(target)) != nullptr) return !is_device(target);
+  const Module& module = module_of(reinterpret_cast<const void*>(pc));
+  const auto address = reinterpret_cast<uintptr_t>(target);
+  return kind != cudaMemcpyDeviceToDevice || address < module.base || address >= module.end;
+}
+
 // A copy that starts inside a tensor and runs over its end. One that starts outside is the driver's own business.
 void check_extent(const void* pointer, size_t bytes, const char* what, uintptr_t pc) {
   const auto address = reinterpret_cast<uintptr_t>(pointer);
@@ -79,6 +89,7 @@ cudaError_t copy(void* target, const void* source, size_t bytes, cudaMemcpyKind 
     return fail(cudaErrorInvalidValue);
   check_extent(source, bytes, "cudaMemcpy from device memory", pc);
   check_extent(target, bytes, "cudaMemcpy to device memory", pc);
+  if (is_device(source) && goes_to_host(target, kind, pc)) conduct.copied_back += bytes;
   std::memmove(target, source, bytes);
   if (is_device(target)) mark_initialised(reinterpret_cast<uintptr_t>(target), bytes);
   return cudaSuccess;
@@ -194,6 +205,12 @@ cudaError_t upskill_cpu_copy_symbol(void* target, const void* source, size_t byt
     return fail(cudaErrorInvalidValue);
   std::memmove(target, source, bytes);
   return cudaSuccess;
+}
+
+cudaError_t upskill_cpu_copy_from_symbol(void* target, const void* source, size_t bytes, size_t offset, size_t size) {
+  const cudaError_t error = upskill_cpu_copy_symbol(target, source, bytes, offset, size);
+  if (error == cudaSuccess && is_host(target)) conduct.copied_back += bytes;
+  return error;
 }
 
 cudaError_t cudaMemPrefetchAsync(const void*, size_t, int, cudaStream_t) { return cudaSuccess; }
