@@ -5,9 +5,11 @@ Knows neither of the compilers: ``host`` and ``nvcc`` bring their command lines.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +26,7 @@ class CompileLimits:
     seconds: float = 60.0
     memory: int = 4 << 30
     file_size: int = 256 << 20
+    scratch: int = 512 << 20
     output_bytes: int = 1 << 20
 
 
@@ -59,6 +62,7 @@ def compile_confined(
     *,
     entry: str,
     scratch: Path,
+    products: Sequence[str] = (),
     readable: Sequence[Path],
     path: Sequence[Path],
     confinement: Confinement,
@@ -67,21 +71,25 @@ def compile_confined(
 ) -> Compiled:
     """Writes the sources into ``scratch`` and runs a shell script there. Its exit status decides.
 
-    ``path`` are folders for PATH ahead of the system's. Raises ToolchainError or CellError for what is not the
+    ``products`` are files that the script makes there, and all that is left of it afterwards. ``path`` are folders for PATH ahead of the system's. Raises ToolchainError or CellError for what is not the
     source's fault.
     """
     _write(scratch, sources)
-    resources = Resources(int(limits.seconds) + 1, limits.memory, limits.file_size)
-    command = confinement.command(["/bin/sh", "-c", script], scratch=scratch, readable=readable, resources=resources)
+    resources = Resources(int(limits.seconds) + 1, limits.memory, limits.file_size, scratch=limits.scratch)
     search = os.pathsep.join([*map(str, path), ENVIRONMENT["PATH"]])
-    ran = process.run(
-        command,
-        cwd=scratch,
-        environment={**ENVIRONMENT, "PATH": search, "TMPDIR": str(scratch)},
-        seconds=limits.seconds,
-        output_bytes=limits.output_bytes,
-    )
-    return _judge(ran, entry, limits, internal)
+    with _taken_out(products if confinement.private_scratch else (), scratch) as descriptors:
+        copies = [f"cat {name} >/dev/fd/{fd}" for name, fd in zip(products, descriptors, strict=False)]
+        whole = " && ".join([f"{{ {script}\n}}", *copies])
+        command = confinement.command(["/bin/sh", "-c", whole], scratch=scratch, readable=readable, resources=resources)
+        ran = process.run(
+            command,
+            cwd=scratch,
+            environment={**ENVIRONMENT, "PATH": search, "TMPDIR": str(scratch)},
+            seconds=limits.seconds,
+            output_bytes=limits.output_bytes,
+            pass_fds=descriptors,
+        )
+    return _judge(ran, entry, limits, internal, private=confinement.private_scratch)
 
 
 def _write(folder: Path, sources: Mapping[str, str]) -> None:
@@ -92,7 +100,24 @@ def _write(folder: Path, sources: Mapping[str, str]) -> None:
         raise ToolchainError(f"cannot write a source to {folder}: {error.strerror}; free some space") from error
 
 
-def _judge(ran: process.Ran, entry: str, limits: CompileLimits, internal: Sequence[str]) -> Compiled:
+@contextlib.contextmanager
+def _taken_out(names: Sequence[str], folder: Path) -> Iterator[list[int]]:
+    """Descriptors of files in memory, through which a cell gives what it made; they then become files of ``folder``."""
+    descriptors = [os.memfd_create(name, os.MFD_CLOEXEC) for name in names]
+    try:
+        yield descriptors
+        for name, descriptor in zip(names, descriptors, strict=True):
+            with open(descriptor, "rb", closefd=False) as made, (folder / name).open("wb") as file:
+                made.seek(0)
+                shutil.copyfileobj(made, file)
+    except OSError as error:
+        raise ToolchainError(f"cannot write to {folder}: {error.strerror}; free some space") from error
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _judge(ran: process.Ran, entry: str, limits: CompileLimits, internal: Sequence[str], *, private: bool) -> Compiled:
     if ran.timed_out:
         return Compiled(False, f"the compiler did not finish within the limit of {limits.seconds:g} s", lasting=False)
     if ran.flooded:
@@ -101,8 +126,10 @@ def _judge(ran: process.Ran, entry: str, limits: CompileLimits, internal: Sequen
         )
     if ran.status == 0:
         return Compiled(True, output=ran.output)
-    _raise_for_machine(ran)
-    if _MEMORY_FAULTS.search(ran.output) or ran.status in (128 + 9, 128 + 24):
+    full = private and "No space left on device" in ran.output
+    if not full:
+        _raise_for_machine(ran)
+    if full or _MEMORY_FAULTS.search(ran.output) or ran.status in (128 + 9, 128 + 24):
         sizes = f"memory (limit {limits.memory >> 20} MiB), of room for its output ({limits.file_size >> 20} MiB)"
         text = f"the compiler ran out of {sizes} or of processor time ({limits.seconds:g} s)"
         return Compiled(False, text, lasting=False)

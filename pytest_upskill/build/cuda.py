@@ -135,6 +135,7 @@ class CudaCompiler:
                 {SOURCE_NAME: f'{source}\n#line 1 "{ENTRY_NAME}"\n{entry}\n'},
                 entry=entry,
                 scratch=scratch,
+                products=(LIBRARY, KERNEL),
                 readable=[*toolkit.nvcc.folders, toolkit.include, toolkit.libraries, driver.parent, NATIVE],
                 path=[toolkit.nvcc.program.parent, host.program.parent],
                 confinement=confinement,

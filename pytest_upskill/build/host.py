@@ -133,6 +133,7 @@ class HostCompiler:
                 {"kernel.cpp": unit},
                 entry=entry,
                 scratch=scratch,
+                products=(LIBRARY,),
                 readable=toolkit.readable,
                 path=[compiler.program.parent],
                 confinement=confinement,

@@ -85,7 +85,9 @@ class Cell:
         self.conduct = Conduct()
         """What the launcher was seen to do so far."""
         self._symbols = Symbols(library, confinement)
-        self._libraries = _open_all(library) if gpu else _open_all(library.with_name(RUNTIME), library)
+        self._libraries = _open_all(*([library] if gpu else [library.with_name(RUNTIME), library]))
+        if confinement.level == "kernel":  # Landlock goes by paths, and these are nowhere in sight
+            self._libraries = _in_memory(self._libraries)
 
     def start(self) -> None:
         """Starts the process now, if there is none; returns at once. Raises CellError."""
@@ -241,6 +243,17 @@ def _bytes_of(argument: TensorArgument) -> memoryview:
             f"has {argument.nbytes}; pass its contiguous data"
         )
     return view.cast("B") if view.nbytes else memoryview(b"")
+
+
+def _in_memory(files: tuple[int, ...]) -> tuple[int, ...]:
+    """The same files as copies in memory; the originals are closed."""
+    copies: list[int] = []
+    for descriptor in files:
+        copies.append(os.memfd_create("library", os.MFD_CLOEXEC))
+        while os.sendfile(copies[-1], descriptor, None, 1 << 24):
+            pass
+        os.close(descriptor)
+    return tuple(copies)
 
 
 def _open_all(*paths: Path) -> tuple[int, ...]:
