@@ -50,6 +50,9 @@ _MACHINE_FAULTS = re.compile(
     r"No space left on device|Read-only file system|Input/output error|cannot execute|posix_spawn|"
     r"error while loading shared libraries|cannot find -l|Disk quota exceeded|Resource temporarily unavailable"
 )
+_FULL = "No space left on device"
+"""The machine's fault where the scratch folder is the machine's own."""
+
 _MEMORY_FAULTS = re.compile(
     r"out of memory|virtual memory exhausted|[Cc]annot allocate memory|std::bad_alloc|memory exhausted|"
     r"Killed signal terminated|internal compiler error: Killed|File size limit exceeded|CPU time limit exceeded"
@@ -126,11 +129,12 @@ def _judge(ran: process.Ran, entry: str, limits: CompileLimits, internal: Sequen
         )
     if ran.status == 0:
         return Compiled(True, output=ran.output)
-    full = private and "No space left on device" in ran.output
+    full = private and any(_FULL in line for line in _without_place(ran.output))
     if not full:
         _raise_for_machine(ran)
     if full or _MEMORY_FAULTS.search(ran.output) or ran.status in (128 + 9, 128 + 24):
-        sizes = f"memory (limit {limits.memory >> 20} MiB), of room for its output ({limits.file_size >> 20} MiB)"
+        room = f"{limits.file_size >> 20} MiB a file, {limits.scratch >> 20} MiB in all"
+        sizes = f"memory (limit {limits.memory >> 20} MiB), of room for its output ({room})"
         text = f"the compiler ran out of {sizes} or of processor time ({limits.seconds:g} s)"
         return Compiled(False, text, lasting=False)
     return Compiled(False, messages.shorten(ran.output, entry, internal) or f"exit status {ran.status}, no message")
@@ -140,6 +144,11 @@ def _raise_for_machine(ran: process.Ran) -> None:
     for line in ran.output.splitlines():
         if line.startswith("bwrap: "):
             raise CellError(f"bubblewrap could not confine the compiler: {line}; run it by hand to see why")
-        # A message about a place in a source can quote anything; the machine's faults come without one.
-        if _MACHINE_FAULTS.search(line) and not re.match(r"\S+[:(]\d+", line):
+    for line in _without_place(ran.output):
+        if _MACHINE_FAULTS.search(line):
             raise ToolchainError(f"the compiler failed by itself: {line.strip()}; repair the machine and run again")
+
+
+def _without_place(output: str) -> list[str]:
+    """A message about a place in a source can quote anything; the machine's faults come without one."""
+    return [line for line in output.splitlines() if not re.match(r"\S+[:(]\d+", line)]
