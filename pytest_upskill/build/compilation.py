@@ -142,8 +142,8 @@ def _judge(ran: process.Ran, entry: str, limits: CompileLimits, internal: Sequen
 
 def _raise_for_machine(ran: process.Ran) -> None:
     for line in ran.output.splitlines():
-        if line.startswith("bwrap: "):
-            raise CellError(f"bubblewrap could not confine the compiler: {line}; run it by hand to see why")
+        if line.startswith(("bwrap: ", "fence: ")):
+            raise CellError(f"the compiler could not be confined: {line}; see what this machine allows its users")
     for line in _without_place(ran.output):
         if _MACHINE_FAULTS.search(line):
             raise ToolchainError(f"the compiler failed by itself: {line.strip()}; repair the machine and run again")

@@ -67,7 +67,7 @@ def test_source_that_quotes_a_fault_of_the_machine_gains_nothing(tmp_path: Path)
 
 
 def test_bubblewrap_that_fails_is_a_cell_error(tmp_path: Path) -> None:
-    with pytest.raises(CellError, match=r"could not confine the compiler: bwrap: Can't mkdir"):
+    with pytest.raises(CellError, match=r"compiler could not be confined: bwrap: Can't mkdir"):
         compile_with('echo "bwrap: Can\'t mkdir /x" >&2; exit 1', tmp_path, confinement=Confinement("process"))
 
 
