@@ -81,3 +81,34 @@ def test_launch_through_the_runtime_api_counts_like_any_other() -> None:
     with cell_of(probe(body, KERNEL)) as cell:
         answer = cell.call(probe_call(2))
     assert (integers(answer), answer.launches) == ([7, 7], 1)
+
+
+UNCHECKED = """
+__attribute__((no_sanitize("thread"))) static void by_hand(int64_t* out, const int64_t* x, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) ((volatile int64_t*)out)[i] = 2 * ((volatile int64_t*)x)[i];
+}
+__global__ void nothing() {}
+"""
+
+
+def test_host_code_that_computes_in_device_memory_is_told() -> None:
+    with cell_of(probe("for (int64_t i = 0; i < n; ++i) out[i] = 2 * x[i];")) as cell:
+        answer = cell.call(probe_call(4))
+    assert {finding.kind for finding in answer.findings} == {"host-access"}
+
+
+@pytest.mark.parametrize("body", ["by_hand(out, x, n); nothing<<<1, 1, 0, stream>>>();", "by_hand(out, x, n);"])
+def test_host_code_that_hides_from_the_checks_does_not_reach_device_memory(body: str) -> None:
+    with cell_of(probe(body, UNCHECKED)) as cell:
+        answer = cell.call(probe_call(4))
+    assert [finding.kind for finding in answer.findings] == ["crash"]
+    assert "SIGSEGV" in answer.findings[0].message
+
+
+def test_scratch_of_the_launchers_own_is_out_of_reach_too_and_the_runtime_still_works_on_it() -> None:
+    use = "int64_t* s; cudaMallocAsync((void**)&s, 8 * n, stream); cudaMemsetAsync(s, 0, 8 * n, stream); "
+    end = "cudaMemcpyAsync(out, s, 8 * n, cudaMemcpyDeviceToDevice, stream); cudaFreeAsync(s, stream);"
+    with cell_of(probe(use + end, UNCHECKED)) as cell:
+        assert integers(cell.call(probe_call(2))) == [0, 0]
+    with cell_of(probe(f"{use} by_hand(s, s, n); {end}", UNCHECKED)) as cell:
+        assert [finding.kind for finding in cell.call(probe_call(2)).findings] == ["crash"]

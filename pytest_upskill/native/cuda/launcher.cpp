@@ -25,8 +25,8 @@ bool is_on_device(const void* pointer) {
 }
 
 void note_copy(const void* target, const void* source, size_t bytes, cudaMemcpyKind kind) {
-  const bool back = kind == cudaMemcpyDeviceToHost ||
-                    (kind == cudaMemcpyDefault && is_on_device(source) && !is_on_device(target));
+  const bool back =
+      kind == cudaMemcpyDeviceToHost || (kind == cudaMemcpyDefault && is_on_device(source) && !is_on_device(target));
   copied_back += back ? bytes : 0;
 }
 

@@ -154,6 +154,7 @@ extern "C" cudaError_t upskill_cpu_launch(const char* kernel, const dim3* grid, 
   if (sticky_error() != cudaSuccess) return sticky_error();
   const Shape shape{*grid, *block, shared};
   if (const cudaError_t error = check(kernel, shape); error != cudaSuccess) return error;
+  const Reach reach;
   ++conduct.launches;
   gridDim = *grid;
   blockDim = *block;

@@ -1,10 +1,11 @@
 // The runtime API's allocations and copies, with a GPU's rules about which pointers belong to the device.
+#include <dlfcn.h>
+
 #include <cstring>
 
 #include "conduct.h"
 #include "launch.h"
 #include "memory.h"
-#include "module.h"
 #include "report.h"
 #include "upskill_cpu/runtime_api.h"
 
@@ -66,9 +67,10 @@ bool kind_matches(const void* target, const void* source, cudaMemcpyKind kind) {
 // A device variable's memory is the module's, as the launcher's own statics are: a copy within the device may go there.
 bool goes_to_host(const void* target, cudaMemcpyKind kind, uintptr_t pc) {
   if (allocation_at(reinterpret_cast<uintptr_t>(target)) != nullptr) return !is_device(target);
-  const Module& module = module_of(reinterpret_cast<const void*>(pc));
-  const auto address = reinterpret_cast<uintptr_t>(target);
-  return kind != cudaMemcpyDeviceToDevice || address < module.base || address >= module.end;
+  Dl_info targets{}, callers{};
+  const bool within = kind == cudaMemcpyDeviceToDevice && dladdr(target, &targets) != 0 &&
+                      dladdr(reinterpret_cast<const void*>(pc), &callers) != 0;
+  return !within || targets.dli_fbase != callers.dli_fbase;
 }
 
 // A copy that starts inside a tensor and runs over its end. One that starts outside is the driver's own business.
@@ -89,6 +91,7 @@ cudaError_t copy(void* target, const void* source, size_t bytes, cudaMemcpyKind 
     return fail(cudaErrorInvalidValue);
   check_extent(source, bytes, "cudaMemcpy from device memory", pc);
   check_extent(target, bytes, "cudaMemcpy to device memory", pc);
+  const Reach reach;
   if (is_device(source) && goes_to_host(target, kind, pc)) conduct.copied_back += bytes;
   std::memmove(target, source, bytes);
   if (is_device(target)) mark_initialised(reinterpret_cast<uintptr_t>(target), bytes);
@@ -112,6 +115,7 @@ cudaError_t set(void* target, int value, size_t bytes, uintptr_t pc) {
   // Variables of a module have no allocation; a pointer to them comes from cudaGetSymbolAddress.
   if (target == nullptr || !fits(target, bytes)) return fail(cudaErrorInvalidValue);
   check_extent(target, bytes, "cudaMemset", pc);
+  const Reach reach;
   std::memset(target, value, bytes);
   if (is_device(target)) mark_initialised(reinterpret_cast<uintptr_t>(target), bytes);
   return cudaSuccess;
@@ -203,6 +207,7 @@ cudaError_t upskill_cpu_copy_symbol(void* target, const void* source, size_t byt
   if (sticky_error() != cudaSuccess) return sticky_error();
   if (offset > size || bytes > size - offset || !fits(target, bytes) || !fits(source, bytes))
     return fail(cudaErrorInvalidValue);
+  const Reach reach;
   std::memmove(target, source, bytes);
   return cudaSuccess;
 }
