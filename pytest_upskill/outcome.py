@@ -117,8 +117,8 @@ def _before_running(prepared: Prepared, conduct: Conduct) -> list[Assertion]:
 
 
 def _misconduct(conduct: Conduct) -> Iterator[str]:
-    """What the launcher did that the contract forbids. Evidence and no proof: a kernel could tamper with its own process,
-    and then gains a result that is judged like any other.
+    """What the launcher did that the contract forbids. Evidence and no proof: a kernel could tamper with its own
+    process, and then gains a result that is judged like any other.
     """
     if conduct.calls and not conduct.launches:
         yield (

@@ -116,7 +116,11 @@ class Pipeline:
         judgement, conduct = self._judge(task, case, signature, prepared, only)
         further = self._further(case, prepared)
         outcome = kernel_outcome(task, case, prepared, judgement, further, _since(started), conduct)
-        return replace(outcome, device_memory=conduct.device_memory or None) if self._machine().device == "cuda" else outcome
+        return (
+            replace(outcome, device_memory=conduct.device_memory or None)
+            if self._machine().device == "cuda"
+            else outcome
+        )
 
     def _further(self, case: Case, prepared: Prepared) -> tuple[Assertion, ...]:
         if self._more_assertions is None:

@@ -74,8 +74,8 @@ def compile_confined(
 ) -> Compiled:
     """Writes the sources into ``scratch`` and runs a shell script there. Its exit status decides.
 
-    ``products`` are files that the script makes there, and all that is left of it afterwards. ``path`` are folders for PATH ahead of the system's. Raises ToolchainError or CellError for what is not the
-    source's fault.
+    ``products`` are files that the script makes there, and all that is left of it afterwards. ``path`` are folders
+    for PATH ahead of the system's. Raises ToolchainError or CellError for what is not the source's fault.
     """
     _write(scratch, sources)
     resources = Resources(int(limits.seconds) + 1, limits.memory, limits.file_size, scratch=limits.scratch)

@@ -97,7 +97,7 @@ _RULES = (
     ),
     _rule(
         "call the harness",
-        rf"upskill_(?!cpu_)\w*|_ZNK?7upskill\w*|_Py\w*|Py[A-Z]\w*",
+        r"upskill_(?!cpu_)\w*|_ZNK?7upskill\w*|_Py\w*|Py[A-Z]\w*",
     ),
 )  # fmt: skip
 

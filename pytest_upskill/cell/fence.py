@@ -1,8 +1,9 @@
 """Fences a program in with what the kernel offers to everybody, where bubblewrap is missing. Stands alone.
 
 Started as ``python -I -S fence.py PLAN PROGRAM ARGUMENTS...``; PLAN is JSON: ``parts`` (of "namespaces", "landlock",
-"filter"), ``limits`` (names of the ``resource`` module to numbers), ``scratch`` (a folder, or null) and ``scratch_bytes``,
-``readable``, ``writable`` and ``devices`` (paths). What a part cannot do ends the process, with its reason, before the program starts.
+"filter"), ``limits`` (names of the ``resource`` module to numbers), ``scratch`` (a folder, or null), ``scratch_bytes``,
+``readable``, ``writable`` and ``devices`` (paths). What a part cannot do ends the process, with its reason, before the
+program starts.
 
 namespaces: no network, no other process, a scratch folder of its own with a limit on its size (user_namespaces(7));
 landlock: only the paths that are named can be opened (landlock(7)); filter: see ``seal``. The exit status is the
@@ -13,14 +14,15 @@ import ctypes
 import json
 import os
 import resource
-import signal
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120 - pathlib takes 10 ms to load
 
 import seal  # type: ignore[import-not-found]
 
-NAMESPACES = 0x10000000 | 0x00020000 | 0x40000000 | 0x08000000 | 0x20000000 | 0x04000000  # user, mount, net, ipc, pid, uts
+NAMESPACES = (
+    0x10000000 | 0x00020000 | 0x40000000 | 0x08000000 | 0x20000000 | 0x04000000
+)  # user, mount, net, ipc, pid, uts
 NOSUID, NODEV, REC, PRIVATE = 2, 4, 16384, 1 << 18
 
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446

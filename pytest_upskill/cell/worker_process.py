@@ -91,9 +91,7 @@ class WorkerProcess:
             raise
         finally:
             theirs.close()
-        self._finalizer = weakref.finalize(
-            self, _release, os.getpid(), self._process, self._channel, self._descriptors
-        )
+        self._finalizer = weakref.finalize(self, _release, os.getpid(), self._process, self._channel, self._descriptors)
 
     def await_ready(self) -> None:
         """Waits until the process serves. Raises CellError with what it printed if it does not come to that."""
@@ -242,7 +240,9 @@ def _sealed_memory(size: int) -> int:
     return descriptor
 
 
-def _release(owner: int, started: subprocess.Popen[bytes] | None, channel: socket.socket, descriptors: list[int]) -> None:
+def _release(
+    owner: int, started: subprocess.Popen[bytes] | None, channel: socket.socket, descriptors: list[int]
+) -> None:
     # A forked child of ours inherits this finalizer, but the process is not its own to end.
     if started is not None and owner == os.getpid():
         process.end(started)

@@ -14,7 +14,9 @@ from tests.integration.conftest import Workbench, kernel
 STUDENT = "--upskill-student=files:answers"
 BOTH = pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["alone", "two-workers"])
 
-needs_all = pytest.mark.skipif(bool(strongest().reason), reason=f"the strongest confinement is missing: {strongest().reason}")
+needs_all = pytest.mark.skipif(
+    bool(strongest().reason), reason=f"the strongest confinement is missing: {strongest().reason}"
+)
 
 
 def without_bubblewrap(bench: Workbench, monkeypatch: pytest.MonkeyPatch, fake: str = "") -> None:
@@ -102,16 +104,15 @@ void scale(scalar_t* out, const scalar_t* x, float factor, int64_t n, cudaStream
 """
 
 
-def contract_of(bench: Workbench, source: str, *options: str) -> tuple[dict[str, bool], str]:
+def contract_of(bench: Workbench, source: str) -> tuple[dict[str, bool], str]:
     """Each assertion of the one item, and the message of ``contract``."""
     bench.answer("scale", "skill", source)
-    bench.run("skills/tiny/evals/scale.md", STUDENT, "--upskill-report=out.json", *options)
+    bench.run("skills/tiny/evals/scale.md", STUDENT, "--upskill-report=out.json")
     item = json.loads((bench.root / "out.json").read_text(encoding="utf-8"))["items"][0]
     assertions = {assertion["name"]: assertion for assertion in item["assertions"]}
     return {name: one["passed"] for name, one in assertions.items()}, assertions["contract"]["message"]
 
 
-@BOTH
 @pytest.mark.parametrize(
     ("launch", "words"),
     [
@@ -120,9 +121,9 @@ def contract_of(bench: Workbench, source: str, *options: str) -> tuple[dict[str,
     ],
 )
 def test_result_that_was_computed_on_the_host_fails_the_contract_and_nothing_else(
-    bench: Workbench, workers: list[str], launch: str, words: str
+    bench: Workbench, launch: str, words: str
 ) -> None:
-    passed, message = contract_of(bench, ON_THE_HOST.replace("LAUNCH", launch), *workers)
+    passed, message = contract_of(bench, ON_THE_HOST.replace("LAUNCH", launch))
     assert [name for name, good in passed.items() if not good] == ["contract"]
     assert words in message
 

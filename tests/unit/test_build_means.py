@@ -56,7 +56,10 @@ FORBIDDEN = {
     "_exit(0);": ("_exit", "end the process past its handlers"),
     "upskill_clear_reports();": ("upskill_clear_reports", "call the harness"),
     "void* p; cudaMallocManaged(&p, 8);": ("cudaMallocManaged", "use memory that host and device share"),
-    "cudaLaunchHostFunc(stream, [](void*) {}, nullptr);": ("cudaLaunchHostFunc", "have the host's functions run in a stream"),
+    "cudaLaunchHostFunc(stream, [](void*) {}, nullptr);": (
+        "cudaLaunchHostFunc",
+        "have the host's functions run in a stream",
+    ),
 }
 
 
@@ -94,7 +97,10 @@ def test_what_honest_launchers_use_is_allowed() -> None:
         ('extern "C" void __tsan_write8(void*) {}', "__tsan_write8"),
         ('extern "C" cudaError_t cudaGetLastError() { return cudaSuccess; }', "cudaGetLastError"),
         ('extern "C" void upskill_cpu_trap() {}', "upskill_cpu_trap"),
-        ('extern "C" __attribute__((visibility("default"), used)) const char* upskill_call() { return ""; }', "upskill_call"),
+        (
+            'extern "C" __attribute__((visibility("default"), used)) const char* upskill_call() { return ""; }',
+            "upskill_call",
+        ),
     ],
 )
 def test_name_of_the_harness_that_is_defined_is_named(before: str, name: str) -> None:

@@ -45,7 +45,9 @@ def test_file_outside_of_the_cell_cannot_be_taken_in(level: Confinement, form: s
         assert any(word in made.message for word in ("No such file", "Permission denied", "file not found")), made
 
 
-@pytest.mark.skipif(LEVELS[0].level != "bubblewrap", reason=f"a cell here hides contents, not names: {LEVELS[0].reason}")
+@pytest.mark.skipif(
+    LEVELS[0].level != "bubblewrap", reason=f"a cell here hides contents, not names: {LEVELS[0].reason}"
+)
 def test_existence_of_a_file_outside_cannot_be_asked_for(tmp_path: Path) -> None:
     secret = tmp_path / "case.md"
     secret.write_text("text")
@@ -87,7 +89,7 @@ ATTACKS = {
         "ran out of|did not finish",
     ),
     "messages without end": (
-        "#define M _Pragma(\"message(\\\"flood\\\")\")\n" + "M M M M M M M M M M M M M M M M\n" * 2000,
+        '#define M _Pragma("message(\\"flood\\")")\n' + "M M M M M M M M M M M M M M M M\n" * 2000,
         "printed more than the limit",
     ),
 }

@@ -167,8 +167,14 @@ def test_files_of_the_user_cannot_be_read_where_anything_hides_them() -> None:
 
 
 def test_parent_answers_for_threads_in_the_middle_of_a_call() -> None:
-    several = "int64_t v[8]; std::vector<std::thread> all; for (int i = 0; i < 8; ++i) all.emplace_back([&v, i] { v[i] = i; });"
-    body = f"{several} int64_t s = 0; for (auto& t : all) t.join(); for (int64_t one : v) s += one; put<<<1, 1, 0, stream>>>(out, s);"
+    body = """
+      int64_t v[8], s = 0;
+      std::vector<std::thread> all;
+      for (int i = 0; i < 8; ++i) all.emplace_back([&v, i] { v[i] = i; });
+      for (auto& t : all) t.join();
+      for (int64_t one : v) s += one;
+      put<<<1, 1, 0, stream>>>(out, s);
+    """
     assert integers(one_call(body, confine.strongest())) == [28]
 
 

@@ -48,7 +48,9 @@ def call(driver: ctypes.CDLL, entry: str, scratch_mib: int = 0, output_bytes: in
     return said.decode().splitlines()
 
 
-def test_a_call_without_findings_says_ok_how_much_memory_was_in_use_and_what_the_launcher_did(driver: ctypes.CDLL) -> None:
+def test_a_call_without_findings_says_ok_how_much_memory_was_in_use_and_what_the_launcher_did(
+    driver: ctypes.CDLL,
+) -> None:
     assert call(driver, "writes_nothing") == ["ok 0 2 5"]
     assert call(driver, "takes_memory") == [f"ok {300 << 20} 2 5"]
 
