@@ -52,13 +52,22 @@ class Machine(Protocol):
         """A cell for a built kernel; ``timeout`` in seconds for each call."""
 
 
-def choose(device: str, architecture: str | None = None, sanitizer: bool = False, worker: str = "") -> Machine:
+def choose(
+    device: str, architecture: str | None = None, sanitizer: bool = False, worker: str = "", *, cell: str = "auto"
+) -> Machine:
     """The machine for ``auto``, ``cuda`` or ``cpu``. ``auto`` takes a GPU that can be used, else the cpu device.
 
     ``architecture`` (``sm_90``) and ``sanitizer`` are for a GPU alone; ``worker`` is pytest-xdist's name for this
-    process. Raises UsageError that says what is missing.
+    process; ``cell`` is ``strict`` where nothing but the strongest confinement will do. Raises UsageError that says
+    what is missing.
     """
     from pytest_upskill import cuda_machine
+
+    if cell == "strict" and strongest().reason:
+        raise UsageError(
+            f"--upskill-cell=strict: kernels would be confined by {strongest().describe()}; "
+            "or leave --upskill-cell=strict out, and judge only kernels that you trust"
+        )
 
     if device == "cpu" or (device == "auto" and not gpu.nodes()):
         for flag, value in (("--upskill-arch", architecture), ("--upskill-sanitizer", sanitizer)):

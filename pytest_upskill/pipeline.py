@@ -23,6 +23,7 @@ from pytest_upskill.outcome import cut_off, kernel_outcome, outcome_of, spec_out
 from pytest_upskill.questions import Questions
 from pytest_upskill.records import (
     Assertion,
+    Conduct,
     Example,
     ItemKind,
     Kernel,
@@ -112,9 +113,14 @@ class Pipeline:
             return outcome_of(task, text_case.judge(case, prepared.reply), prepared)
         signature = self._questions.signature(case)
         started = time.perf_counter()
-        judgement, memory = self._judge(task, case, signature, prepared, only)
-        outcome = kernel_outcome(task, case, prepared, judgement, self._further(case, prepared), _since(started))
-        return replace(outcome, device_memory=memory or None) if self._machine().device == "cuda" else outcome
+        judgement, conduct = self._judge(task, case, signature, prepared, only)
+        further = self._further(case, prepared)
+        outcome = kernel_outcome(task, case, prepared, judgement, further, _since(started), conduct)
+        return (
+            replace(outcome, device_memory=conduct.device_memory or None)
+            if self._machine().device == "cuda"
+            else outcome
+        )
 
     def _further(self, case: Case, prepared: Prepared) -> tuple[Assertion, ...]:
         if self._more_assertions is None:
@@ -165,10 +171,10 @@ class Pipeline:
 
     def _judge(
         self, task: Task, case: Case, signature: Signature, prepared: Prepared, only: Example | None
-    ) -> tuple[Judgement | None, int]:
-        """What the oracle found, and the most device memory (bytes) that a call used."""
+    ) -> tuple[Judgement | None, Conduct]:
+        """What the oracle found, and what the launcher was seen to do."""
         if prepared.build is None or prepared.build.library is None:
-            return None, 0
+            return None, Conduct()
         from pytest_upskill.oracle.explore import explore
 
         with self._machine().cell(prepared.build.library, signature, self._timeout) as cell:
@@ -182,7 +188,7 @@ class Pipeline:
                 repeat=cell.repeat,
                 largest=self._machine().largest,
             )
-            return judgement, cell.device_memory
+            return judgement, cell.conduct
 
 
 @contextlib.contextmanager

@@ -132,6 +132,8 @@ class Build:
     cached: bool = False
     kernels: tuple[KernelResources, ...] = ()
     """Known of builds for a GPU alone."""
+    violations: tuple[str, ...] = ()
+    """What the built object calls or defines that the contract forbids; it runs all the same."""
     needs: str = ""
     """Why it was not even tried: what the kernel needs that the device does not have, with the line."""
 
@@ -210,12 +212,41 @@ class Answer:
     seconds: float = 0.0
     device_memory: int = 0
     """The most device memory (bytes) that was seen in use during the call, tensors included; 0 where it is unknown."""
+    launches: int = 0
+    """Kernels that the launcher launched, as far as the device saw."""
+    copied_back: int = 0
+    """Bytes of device memory that the launcher copied to the host."""
     reached: bool = True
     """False where the device could not even be made ready for the call, so that the kernel had no part in it."""
 
     @property
     def ran(self) -> bool:
         return not any(finding.assertion == "runs" for finding in self.findings)
+
+
+@dataclass(frozen=True, slots=True)
+class Conduct:
+    """What a launcher was seen to do, over all calls of a cell.
+
+    ``calls`` are those that ended in order and had an element to write; of these are ``launches``. ``copied_back`` is
+    the most (bytes) that one call copied to the host, ``device_memory`` the most (bytes) in use.
+    """
+
+    calls: int = 0
+    launches: int = 0
+    copied_back: int = 0
+    device_memory: int = 0
+
+    def with_call(self, call: Call, answer: Answer) -> Conduct:
+        """The same with one more call."""
+        written = [one for one in call.arguments if isinstance(one, TensorArgument) and one.role != "input"]
+        counts = answer.ran and any(tensor.elements for tensor in written)
+        return Conduct(
+            calls=self.calls + counts,
+            launches=self.launches + (answer.launches if counts else 0),
+            copied_back=max(self.copied_back, answer.copied_back),
+            device_memory=max(self.device_memory, answer.device_memory),
+        )
 
 
 # --------------------------------------------------------------------------------------------- judgement

@@ -79,7 +79,8 @@ class Run:
         from pytest_upskill.machine import choose
 
         settings = self.settings
-        return choose(self._device, settings.arch, settings.sanitizer, os.environ.get("PYTEST_XDIST_WORKER", ""))
+        worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+        return choose(self._device, settings.arch, settings.sanitizer, worker, cell=settings.cell)
 
     @cached_property
     def pipeline(self) -> Pipeline:
@@ -113,6 +114,7 @@ class Run:
         if self.settings.device != "auto":
             options.append(f"--upskill-device={self.settings.device}")
         options += [f"--upskill-arch={self.settings.arch}"] if self.settings.arch else []
+        options += [f"--upskill-cell={self.settings.cell}"] if self.settings.cell != "auto" else []
         options += ["--upskill-sanitizer"] if self.settings.sanitizer else []
         return options
 

@@ -35,6 +35,7 @@ class Settings:
     trials: int
     device: str
     arch: str | None
+    cell: str
     sanitizer: bool
     examples: int | None
     seed: int | None
@@ -120,6 +121,12 @@ def _arch(text: str) -> str:
     return text
 
 
+def _cell(text: str) -> str:
+    if text not in ("auto", "strict"):
+        raise ValueError(f"unknown way to confine kernels {text!r}; accepted: auto, strict")
+    return text
+
+
 def _url(text: str) -> str:
     if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", text):
         raise ValueError(f"{text!r} is not a URL such as http://127.0.0.1:8080/v1")
@@ -179,6 +186,8 @@ OPTIONS = (
            "'rows=1 cols=33 dtype=float16 seed=7'", _text),
     Option("timeout", "SECONDS", "the longest that one call of a kernel may take (default: 10)", _seconds),
     Option("base-url", "URL", "where the llama.cpp server answers (default: http://127.0.0.1:8080/v1)", _url),
+    Option("cell", "LEVEL", "how kernels are confined: auto takes the strongest level there is, strict refuses to run "
+           "with less than bubblewrap and all it needs (default: auto)", _cell),
     Option("report", "PATH", "write a report; the ending chooses the form: .json, .md or .csv (repeatable)",
            _reports, repeatable=True),
     Option("prompts", "DIR", "write the prompts to this folder, and run nothing", _text),
@@ -256,6 +265,7 @@ def read(config: pytest.Config) -> Settings:
         trials=values["trials"] or 1,
         device=values["device"] or "auto",
         arch=values["arch"],
+        cell=values["cell"] or "auto",
         sanitizer=bool(config.getoption("upskill_sanitizer") or config.getini("upskill_sanitizer")),
         examples=values["examples"],
         seed=values["seed"],

@@ -28,7 +28,17 @@ void upskill_unwatch_all(void);
 size_t upskill_report_count(void);
 const char* upskill_report(size_t index);
 
-// Forgets the reports, and the error that a faulting kernel left behind, so that the next call starts afresh.
+// What the launcher did since the last upskill_clear_reports: how many kernels it launched, and how many bytes of
+// device memory it copied to the host. A launcher that does its work in kernels of its own copies none.
+size_t upskill_launches(void);
+size_t upskill_copied_back(void);
+
+// Whether the launcher runs: until it is back, device memory is out of the host code's reach, as on a GPU. Code that
+// the reports do not cover (assembly, what is compiled without checks) meets an illegal address.
+void upskill_launcher_runs(int yes);
+
+// Forgets the reports and what the launcher did, and the error that a faulting kernel left behind, so that the next
+// call starts afresh.
 void upskill_clear_reports(void);
 
 // The cpu device alone: a kernel that runs `seconds` from now is stopped, with a report of kind "timeout" and its line;

@@ -216,7 +216,7 @@ bool launch_failed(cudaError_t code, const char* when, Findings& findings) {
 }
 
 // Calls the student's launcher; whatever it throws is a finding.
-bool launch(Entry entry, int instantiation, void* const* arguments, Findings& findings) {
+bool enter(Entry entry, int instantiation, void* const* arguments, Findings& findings) {
   try {
     entry(instantiation, arguments, stream);
     return true;
@@ -228,6 +228,13 @@ bool launch(Entry entry, int instantiation, void* const* arguments, Findings& fi
     findings.add("runs", "crash", "the launcher threw something that is no std::exception");
   }
   return false;
+}
+
+bool launch(Entry entry, int instantiation, void* const* arguments, Findings& findings) {
+  upskill_launcher_runs(1);
+  const bool sound = enter(entry, instantiation, arguments, findings);
+  upskill_launcher_runs(0);
+  return sound;
 }
 
 std::vector<Tensor> place(const RequestHeader& header, const RequestArgument* arguments, char* shared,
@@ -292,11 +299,14 @@ std::size_t free_memory() {
 std::size_t above(std::size_t more, std::size_t less) { return more > less ? more - less : 0; }
 
 // What a call came to: whether the process can serve another one, whether the kernel was reached at all, and the most
-// device memory that was seen in use since the process began.
+// device memory that was seen in use since the process began. What the launcher did: kernels launched, and bytes of
+// device memory that it copied to the host.
 struct Course {
   bool sound = false;
   bool launched = false;
   std::size_t memory = 0;
+  std::size_t launches = 0;
+  std::size_t copied_back = 0;
 };
 
 // `before` and `least` are the bytes that were free ahead of the launch, and the fewest after it.
@@ -328,6 +338,8 @@ void call(Entry entry, char* shared, const RequestHeader& header, const RequestA
   const std::size_t before = free_memory();
   course.launched = true;
   bool sound = launch(entry, static_cast<int>(header.instantiation), pointers.data(), findings);
+  course.launches = upskill_launches();
+  course.copied_back = upskill_copied_back();
   sound &= !launch_failed(cudaGetLastError(), "cudaGetLastError after the launch", findings);
   // Ahead of the synchronisation, what cudaFreeAsync was told of is still there.
   std::size_t least = sound ? free_memory() : before;
@@ -368,6 +380,10 @@ extern "C" const char* upskill_call(upskill::Entry entry, void* shared, const vo
     }
   }
   const std::string status = course.sound ? "ok" : course.launched ? "restart" : "device";
-  answer = status + ' ' + std::to_string(course.memory) + '\n' + findings.take();
+  answer = status;
+  for (const std::size_t number : {course.memory, course.launches, course.copied_back}) {
+    answer += ' ' + std::to_string(number);
+  }
+  answer += '\n' + findings.take();
   return answer.c_str();
 }

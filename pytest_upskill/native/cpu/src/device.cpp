@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "conduct.h"
 #include "launch.h"
 #include "memory.h"
 #include "report.h"
@@ -19,15 +20,21 @@ void upskill_watch(const void* base, size_t bytes, const char* name, int access,
 
 void upskill_unwatch_all() { unwatch_all(); }
 
+void upskill_launcher_runs(int yes) { put_out_of_reach(yes != 0); }
+
 size_t upskill_report_count() {
   report_leaks();
   return report_count();
 }
 const char* upskill_report(size_t index) { return report_text(index); }
 
+size_t upskill_launches() { return conduct.launches; }
+size_t upskill_copied_back() { return conduct.copied_back; }
+
 void upskill_clear_reports() {
   clear_reports();
   clear_errors();
+  conduct = {};
   begin_call();
 }
 

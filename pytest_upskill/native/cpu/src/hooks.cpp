@@ -41,6 +41,7 @@ void host_access(uintptr_t address, size_t size, Access access, uintptr_t pc) {
           "host code makes a %s of %zu bytes of device memory through its pointer; a GPU's memory is not the host's, "
           "use cudaMemcpy, or a kernel",
           verb(access), size));
+  put_out_of_reach(false);  // it was told; the access itself goes through
 }
 
 // What is known of an address that belongs to no device memory.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "block.h"
+#include "conduct.h"
 #include "cooperative_grid.h"
 #include "faults.h"
 #include "hooks.h"
@@ -153,6 +154,8 @@ extern "C" cudaError_t upskill_cpu_launch(const char* kernel, const dim3* grid, 
   if (sticky_error() != cudaSuccess) return sticky_error();
   const Shape shape{*grid, *block, shared};
   if (const cudaError_t error = check(kernel, shape); error != cudaSuccess) return error;
+  const Reach reach;
+  ++conduct.launches;
   gridDim = *grid;
   blockDim = *block;
   launch = {kernel, thread, arguments, shared, false, false, take_cooperative_request(), launch.serial + 1};

@@ -24,7 +24,8 @@ namespace {
 
 // Around every allocation, so that an overrun by little is met by our report and not by the C library's heap.
 constexpr size_t guard_bytes = 512;
-constexpr size_t alignment = 256;  // cudaMalloc's promise
+constexpr size_t page_bytes =
+    4096;  // an allocation has its own, so that it can be put out of reach; cudaMalloc promises 256
 constexpr int poison_byte = 0xff;  // a NaN in every floating type, and -1
 constexpr size_t kept_freed_bytes = size_t{64} << 20;
 
@@ -85,6 +86,20 @@ void forget_written(uintptr_t begin, uintptr_t end) {
     if (from < begin) written_by_host[from] = begin;
     if (to > end) written_by_host[end] = to;
   }
+}
+
+bool out_of_reach = false;
+
+size_t whole_pages(size_t bytes) { return (bytes + 2 * guard_bytes + page_bytes - 1) / page_bytes * page_bytes; }
+
+void protect(const Allocation& allocation, int protection) {
+  if (allocation.kind != AllocationKind::device) return;
+  mprotect(reinterpret_cast<char*>(allocation.begin) - guard_bytes, whole_pages(allocation.bytes), protection);
+}
+
+void protect_all(int protection) {
+  for (const auto& [begin, allocation] : allocations) protect(allocation, protection);
+  for (const Allocation& allocation : freed) protect(allocation, protection);
 }
 
 void discard(const Allocation& allocation) {
@@ -160,8 +175,9 @@ const Span* nearest_span(uintptr_t address, size_t near) {
 
 void* allocate(size_t bytes, AllocationKind kind, uintptr_t pc) {
   if (bytes > device_bytes - bytes_in_use) return nullptr;
-  const size_t rounded = (bytes + alignment - 1) / alignment * alignment + 2 * guard_bytes;
-  auto* raw = static_cast<char*>(std::aligned_alloc(alignment, rounded));
+  const Reach reach;
+  const size_t rounded = whole_pages(bytes);
+  auto* raw = static_cast<char*>(std::aligned_alloc(page_bytes, rounded));
   if (raw == nullptr) return nullptr;
   std::memset(raw, poison_byte, rounded);
   // Fresh pages of managed memory are zero on a GPU, and what the host writes there is not seen here.
@@ -180,6 +196,7 @@ void* allocate(size_t bytes, AllocationKind kind, uintptr_t pc) {
 bool deallocate(void* pointer, uintptr_t pc) {
   const auto found = allocations.find(reinterpret_cast<uintptr_t>(pointer));
   if (found == allocations.end()) return false;
+  const Reach reach;
   freed.push_back(found->second);
   freed.back().pc = pc;
   bytes_in_use -= found->second.bytes;
@@ -227,6 +244,18 @@ const Allocation* allocation_at(uintptr_t address) {
 }
 
 size_t allocated_bytes() { return bytes_in_use; }
+
+void put_out_of_reach(bool yes) {
+  if (yes == out_of_reach) return;
+  out_of_reach = yes;
+  protect_all(yes ? PROT_NONE : PROT_READ | PROT_WRITE);
+}
+
+Reach::Reach() : was_out(out_of_reach) { put_out_of_reach(false); }
+
+Reach::~Reach() {
+  if (was_out) put_out_of_reach(true);
+}
 
 void watch(const void* base, size_t bytes, const char* name, bool writable, bool initialised) {
   Span span =

@@ -56,6 +56,19 @@ bool deallocate_in_kernel(void* pointer, uintptr_t pc);
 
 const Allocation* allocation_at(uintptr_t address);
 size_t allocated_bytes();
+// Device memory, out of the host code's reach or within it. Whatever of ours touches it holds a Reach meanwhile; one
+// that is kept leaves it within reach until the next launcher.
+void put_out_of_reach(bool yes);
+class Reach {
+ public:
+  Reach();
+  ~Reach();
+  Reach(const Reach&) = delete;
+  Reach& operator=(const Reach&) = delete;
+
+ private:
+  bool was_out;
+};
 constexpr size_t device_bytes = size_t{16} << 30;
 
 void watch(const void* base, size_t bytes, const char* name, bool writable, bool initialised);

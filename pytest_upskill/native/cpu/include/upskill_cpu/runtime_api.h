@@ -83,6 +83,7 @@ cudaError_t cudaMemAdvise(const void* pointer, size_t bytes, cudaMemoryAdvise ad
 
 // Copies into and out of a variable of the kernel's module (`size` bytes), at `offset`.
 cudaError_t upskill_cpu_copy_symbol(void* target, const void* source, size_t bytes, size_t offset, size_t size);
+cudaError_t upskill_cpu_copy_from_symbol(void* target, const void* source, size_t bytes, size_t offset, size_t size);
 }
 
 namespace upskill::cpu {
@@ -199,7 +200,7 @@ template <class T>
 cudaError_t cudaMemcpyFromSymbol(void* target, const T& symbol, size_t bytes, size_t offset = 0,
                                  cudaMemcpyKind = cudaMemcpyDeviceToHost) {
   const char* base = reinterpret_cast<const char*>(&symbol);
-  return upskill_cpu_copy_symbol(target, base + offset, bytes, offset, sizeof symbol);
+  return upskill_cpu_copy_from_symbol(target, base + offset, bytes, offset, sizeof symbol);
 }
 template <class T>
 cudaError_t cudaMemcpyFromSymbolAsync(void* target, const T& symbol, size_t bytes, size_t offset, cudaMemcpyKind kind,
