@@ -166,6 +166,23 @@ def smallest_example(case: Case, dtype: str) -> Example:
     return complete(case, Example(dims, dtype, 0, "normal", scalars))
 
 
+def empty_examples(case: Case, dtype: str) -> dict[str, Example]:
+    """For each dim that may be 0, an example in which it is: as small as it can be, and no other dim 0 if possible."""
+    found: dict[str, Example] = {}
+    for dim in case.dims:
+        for base in (3, 1, 0):
+            dims, scalars = {}, {}
+            try:
+                dims, scalars = smallest(case, zero=base == 0)
+            except CaseError:
+                continue
+            dims = {name: max(size, base) for name, size in dims.items()} | {dim.name: 0}
+            if problem(case, dims, scalars) is None:
+                found[dim.name] = complete(case, Example(dims, dtype, 1, "normal", scalars))
+                break
+    return found
+
+
 def measure_outputs(reference: Reference, source: Source) -> OutputSize:
     """How the outputs grow with each dim, from a few runs on small sizes."""
     example = smallest_example(source.case, source.case.dtypes[0])

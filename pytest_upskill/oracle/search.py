@@ -26,12 +26,14 @@ LARGE = 2
 
 @dataclass(frozen=True, slots=True)
 class Lot:
-    """A few examples that are drawn together: ``index`` counts the lots of a dtype."""
+    """A few examples that are drawn together: ``index`` counts the lots of a dtype. ``family`` is that of all of them,
+    where it is not drawn."""
 
     dtype: str
     index: int
     count: int
     large: bool
+    family: str = ""
 
 
 class Stop(BaseException):
@@ -42,14 +44,17 @@ class Fails(AssertionError):
     """Tells Hypothesis that an example fails."""
 
 
-def plan(dtype: str, examples: int) -> list[Lot]:
+def plan(dtype: str, examples: int, forced: str = "") -> list[Lot]:
     """The lots for so many examples of a dtype: two large ones among them, at the end (one of three or four; none of
-    fewer).
+    fewer). The first of those has the family ``forced``, where there is one.
     """
     large = LARGE if examples >= 5 else examples // 3
     sizes = [min(LOT, examples - large - start) for start in range(0, examples - large, LOT)]
     lots = [Lot(dtype, index, size, large=False) for index, size in enumerate(sizes)]
-    return [*lots, *([Lot(dtype, len(sizes), large, large=True)] if large else [])]
+    if large and forced:
+        lots.append(Lot(dtype, len(lots), 1, large=True, family=forced))
+        large -= 1
+    return [*lots, *([Lot(dtype, len(lots), large, large=True)] if large else [])]
 
 
 def generate(lot: Lot, strategy: st.SearchStrategy[Example], seed: int, visit: Callable[[Example], None]) -> int:

@@ -54,9 +54,14 @@ class Unstable(Exception):
 
 
 def floor(gold: torch.Tensor, dtype: str) -> torch.Tensor:
-    """Four units in the last place of ``dtype`` at each element, and its smallest subnormal."""
+    """Four units in the last place of ``dtype`` at each element, and its smallest subnormal.
+
+    Below the normal numbers a unit in the last place is the smallest subnormal, however small the element: an honest
+    ``expf`` that is off by two units, and a division after it, must have room there too. Flushing to zero has not.
+    """
     info = torch.finfo(DTYPE[dtype])
-    return _UNITS * info.eps * gold.abs() + info.tiny * info.eps
+    smallest = info.tiny * info.eps
+    return _UNITS * (info.eps * gold.abs()).clamp(min=smallest) + smallest
 
 
 def declared(case: Case, example: Example, gold: torch.Tensor) -> torch.Tensor | None:
@@ -99,6 +104,7 @@ class _Measured:
 
     def __init__(self, reference: Reference, runs: Runs) -> None:
         self.reference, self.runs = reference, runs
+        self.circumstances = f"on {runs.example}, with inputs moved by one unit in the last place, in "
         self.names = tuple(runs.dtypes)
         self.gold = {name: _settled(runs.gold[name]) for name in self.names}
         tensors = [v for v in runs.arguments.values() if isinstance(v, torch.Tensor) and v.is_floating_point()]
@@ -188,9 +194,7 @@ class _Measured:
         return value.clamp(low, high) if isinstance(value, torch.Tensor) else min(max(value, low), high)
 
     def _run(self, arguments: Mapping[str, Value], dtype: torch.dtype) -> Outputs:
-        circumstances = (
-            f"on {self.runs.example}, with inputs moved by one unit in the last place, in {dtype_name(dtype)}"
-        )
+        circumstances = self.circumstances + dtype_name(dtype)
         outputs = self.reference.run(cast(arguments, dtype), self.runs.example.dims, dtype, circumstances)
         return {name: self._same_shape(name, outputs[name]) for name in self.names}
 
