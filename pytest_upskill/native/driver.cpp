@@ -12,9 +12,11 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <ctime>
 #include <exception>
 #include <new>
 #include <string>
+#include <string_view>
 #include <typeinfo>
 #include <vector>
 
@@ -25,6 +27,7 @@ constexpr std::size_t kGuardBytes = 4096;
 constexpr std::size_t kOffset = 16;  // cudaMalloc aligns to 256, so that a tensor's base is 16 modulo 32
 constexpr std::size_t kChunk = 1 << 16;
 constexpr std::size_t kCompared = 1 << 20;  // bytes that are fetched at once to be compared
+constexpr int kPatience = 200;              // looks, a quarter of a millisecond apart, until joined threads are gone
 constexpr std::size_t kMostFindings = 64;
 constexpr std::size_t kMostText = 48 << 10;
 
@@ -269,16 +272,82 @@ void inspect(const std::vector<Tensor>& tensors, const std::vector<char>& patter
   }
 }
 
+// An output as it was when its call returned: the next call looks whether it still is. (The host's copy is gone by
+// then, since the next inputs lie there.)
+struct Returned {
+  std::string name;
+  const char* base;
+  std::size_t bytes;
+  std::size_t hash;
+};
+
+std::vector<Returned> returned;
+
+void add_to(std::size_t& hash, const char* data, std::size_t bytes) {
+  hash = hash * 31 + std::hash<std::string_view>()({data, bytes});
+}
+
+void remember(const std::vector<Tensor>& tensors) {
+  for (const Tensor& tensor : tensors) {
+    if (tensor.argument->role == kInput) {
+      continue;
+    }
+    std::size_t hash = 0;
+    for (std::size_t done = 0; done < tensor.bytes(); done += kCompared) {
+      add_to(hash, tensor.host + done, std::min(kCompared, tensor.bytes() - done));
+    }
+    returned.push_back({quoted(tensor), tensor.base, tensor.bytes(), hash});
+  }
+}
+
+void late_write(const std::string& name, const char* when, Findings& findings) {
+  findings.add(
+      "runs", "late-write",
+      name + " changed after " + when + ": something that the launcher started goes on working after the call");
+}
+
+// What the call before this one returned, while its memory is still as it was left.
+void inspect_returned(Findings& findings) {
+  std::vector<char> copy(kCompared);
+  for (const Returned& output : returned) {
+    std::size_t hash = 0;
+    for (std::size_t done = 0; done < output.bytes; done += kCompared) {
+      const std::size_t part = std::min(kCompared, output.bytes - done);
+      check(cudaMemcpy(copy.data(), output.base + done, part, cudaMemcpyDeviceToHost), "cudaMemcpy");
+      add_to(hash, copy.data(), part);
+    }
+    if (hash != output.hash) {
+      late_write(output.name, "the call before this one had returned", findings);
+    }
+  }
+  returned.clear();
+}
+
+// Whether host threads that the launcher started outlive it. One that was joined may be seen for a moment more.
+bool threads_remain(Findings& findings) {
+  int threads = upskill_host_threads();
+  for (int look = 0; threads > 1 && look < kPatience; ++look) {
+    const timespec pause = {0, 250000};
+    nanosleep(&pause, nullptr);
+    threads = upskill_host_threads();
+  }
+  if (threads <= 1) {
+    return false;
+  }
+  findings.add(
+      "runs", "host-thread",
+      "the launcher returned, and " + std::to_string(threads - 1) +
+          " host thread(s) of its own are still there: when it returns, all work must be done or on the stream");
+  return true;
+}
+
 // The outputs once more: everything was synchronised, so nobody has any business with them.
 void inspect_again(const std::vector<Tensor>& tensors, Findings& findings) {
   for (const Tensor& tensor : tensors) {
     if (tensor.argument->role == kInput || compare(tensor.base, tensor.host, tensor.bytes()).count == 0) {
       continue;
     }
-    findings.add("runs", "late-write",
-                 quoted(tensor) +
-                     " changed after the device had been synchronised: something that the launcher "
-                     "started goes on working after the call");
+    late_write(quoted(tensor), "the device had been synchronised", findings);
   }
 }
 
@@ -315,6 +384,7 @@ void call(Entry entry, char* shared, const RequestHeader& header, const RequestA
   if (stream == nullptr) {
     check(cudaStreamCreate(&stream), "cudaStreamCreate");
   }
+  inspect_returned(findings);
   const std::vector<char> pattern = patterned(header.poison);
   std::vector<void*> pointers;
   const std::vector<Tensor> tensors = place(header, arguments, shared, pointers);
@@ -339,6 +409,8 @@ void call(Entry entry, char* shared, const RequestHeader& header, const RequestA
     check_memory(header, before, least, findings);
     inspect(tensors, pattern, findings);
     inspect_again(tensors, findings);
+    remember(tensors);
+    sound = !threads_remain(findings);
     course.memory = above(at_first, least);
   }
   std::fflush(nullptr);

@@ -40,6 +40,8 @@ const char* upskill_report(size_t) { return ""; }
 
 void upskill_clear_reports(void) {}
 
+int upskill_host_threads(void) { return 0; }
+
 void upskill_configure(int order, uint64_t, int) {
   if (order == UPSKILL_ORDER_FORWARD) {
     return;
