@@ -57,8 +57,8 @@ def examples(
     among: tuple[str, ...] | None = None,
 ) -> st.SearchStrategy[Example]:
     """Examples of one dtype: of up to 2^14 elements, or large ones of up to ``largest``. They shrink to few and simple
-    elements. ``among`` are the families that are drawn from; where it is one alone, large examples are of at least half
-    the doublings.
+    elements. ``among`` are the families that are drawn from; where it is one alone, the very simplest example is left
+    out, and large ones are of at least half the doublings.
     """
     doublings = math.log2(largest / SMALL_LIMIT)
     named = families(case, linear=False) if among is None else among
@@ -71,6 +71,7 @@ def examples(
         steps = [draw(_below(STEPS)) for _ in (*case.dims, *integer_scalars(case))]
         family = named[draw(_below(len(named)))]
         seed = draw(_below(SEEDS))
+        assume(len(named) > 1 or seed > 0)
         limit = SMALL_LIMIT * 2 ** (doublings * level / _LEVELS)
         chosen = choose(case, outputs, limit, focus, steps, full=level > 0)
         assume(chosen is not None)

@@ -140,16 +140,19 @@ def draw(
     """Whole inputs for an example of a linear reference, as large as they may be; None where there are none.
 
     PyTorch itself must be exact on them, in float32 and in the example's dtype, or smaller ones are tried. ``dtypes``
-    are those of the outputs.
+    are those of the outputs. In half of the examples the terms are so small, and of both signs, that usual results fit
+    into the outputs' dtypes without any rounding (one term more or less shows); in a quarter all are of one sign and
+    large (a low-precision accumulator shows).
     """
     random = generator("whole numbers", example)
+    cancelling, positive = (bool(torch.randint(0, 2, (), generator=random)) for _ in range(2))
     base = _with_scalars(source.case, source.arguments(example), example, random)
     if base is None or not floating(source.case, example.dtype):
         return None
     try:
-        limit = _limit(reference, source.case, base, example, dtypes, random)
+        limit = _limit(reference, source.case, base, example, dtypes if cancelling else {}, random)
         while limit >= 1:
-            arguments = _inputs(source.case, base, example, limit, random)
+            arguments = _inputs(source.case, base, example, limit, positive and not cancelling, random)
             found = None if arguments is None else _settled(reference, arguments, example, dtypes, eager)
             if found is not None:
                 return found
@@ -202,16 +205,16 @@ def _limit(
     dtypes: Mapping[str, str],
     random: torch.Generator,
 ) -> int:
-    """The magnitude that inputs may have, so that all terms of a result together fit into an accumulator; in half of
-    the examples, so that usual results fit into the output's dtype as well, without any rounding."""
+    """The magnitude that inputs may have, so that all terms of a result together fit into an accumulator; and usual
+    results of both signs into ``dtypes``."""
     tensors = floating(case, example.dtype)
     double = all((tensor.dtype or example.dtype) == "float64" for tensor in tensors)
     room = _ROOM[torch.float64 if double else torch.float32]
     terms = max(1.0, _terms(reference, base, [tensor.name for tensor in tensors], example, random))
     room /= _SLACK * terms
-    if bool(torch.randint(0, 2, (), generator=random)):
-        coarsest = max(torch.finfo(DTYPE[dtype]).eps for dtype in dtypes.values() if dtype in FLOATING)
-        room = min(room, max(2 / coarsest / (_SLACK * math.sqrt(terms)), 1.0))
+    for dtype in dtypes.values():
+        if dtype in FLOATING:
+            room = min(room, max(2 / torch.finfo(DTYPE[dtype]).eps / (_SLACK * math.sqrt(terms)), 1.0))
     return min(LARGEST, math.floor(room ** (1 / len(tensors))))
 
 
@@ -235,10 +238,10 @@ def _terms(
     return max((float(one.max()) / drawn for one in total.values() if one.numel()), default=1.0)
 
 
-def _inputs(case: Case, base: Arguments, example: Example, limit: int, random: torch.Generator) -> Arguments | None:
-    """The arguments with whole numbers in their floating tensors; all of one sign in half of the examples, which makes
-    sums large."""
-    positive = bool(torch.randint(0, 2, (), generator=random))
+def _inputs(
+    case: Case, base: Arguments, example: Example, limit: int, positive: bool, random: torch.Generator
+) -> Arguments | None:
+    """The arguments with whole numbers in their floating tensors, all of one sign if so asked."""
     made: dict[str, Value] = dict(base)
     for tensor in floating(case, example.dtype):
         value = base[tensor.name]

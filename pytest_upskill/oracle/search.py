@@ -46,15 +46,16 @@ class Fails(AssertionError):
 
 def plan(dtype: str, examples: int, forced: str = "") -> list[Lot]:
     """The lots for so many examples of a dtype: two large ones among them, at the end (one of three or four; none of
-    fewer). The first of those has the family ``forced``, where there is one.
+    fewer). Where there is a family ``forced``, about an eighth of the small ones have it, and the first large one.
     """
     large = LARGE if examples >= 5 else examples // 3
-    sizes = [min(LOT, examples - large - start) for start in range(0, examples - large, LOT)]
-    lots = [Lot(dtype, index, size, large=False) for index, size in enumerate(sizes)]
-    if large and forced:
-        lots.append(Lot(dtype, len(lots), 1, large=True, family=forced))
-        large -= 1
-    return [*lots, *([Lot(dtype, len(lots), large, large=True)] if large else [])]
+    small = examples - large
+    with_family = (small + LOT // 3) // LOT if forced else 0
+    free = small - with_family
+    sizes = [(min(LOT, free - start), False, "") for start in range(0, free, LOT)]
+    sizes += [(with_family, False, forced)]
+    sizes += [(1, True, forced), (large - 1, True, "")] if forced and large else [(large, True, "")]
+    return [Lot(dtype, index, *one) for index, one in enumerate(one for one in sizes if one[0])]
 
 
 def generate(lot: Lot, strategy: st.SearchStrategy[Example], seed: int, visit: Callable[[Example], None]) -> int:
