@@ -24,6 +24,7 @@ from tests.unit.oracle_kernels import (
     failed,
     fails_to_run,
     judge_kernel,
+    kahan_sum,
     kernel,
     make_case,
     pairwise_sum,
@@ -68,7 +69,7 @@ def elements(call: Call) -> int:
 # ------------------------------------------------------------------------------------------- right kernels
 
 
-@pytest.mark.parametrize("add", [serial_sum, pairwise_sum, blocked_sum])
+@pytest.mark.parametrize("add", [serial_sum, pairwise_sum, blocked_sum, kahan_sum])
 def test_a_right_kernel_passes_every_assertion_whatever_its_order(sums: Case, add: Callable[..., torch.Tensor]) -> None:
     judgement = judge_kernel(sums, on_x(lambda x: add(x.float())))
     assert verdicts(judgement) == dict.fromkeys(ALL_CORRECT, True)
