@@ -8,6 +8,7 @@
 #include "driver.h"
 
 #include "device.h"
+#include "returned_outputs.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -16,7 +17,6 @@
 #include <exception>
 #include <new>
 #include <string>
-#include <string_view>
 #include <typeinfo>
 #include <vector>
 
@@ -26,22 +26,9 @@ namespace {
 constexpr std::size_t kGuardBytes = 4096;
 constexpr std::size_t kOffset = 16;  // cudaMalloc aligns to 256, so that a tensor's base is 16 modulo 32
 constexpr std::size_t kChunk = 1 << 16;
-constexpr std::size_t kCompared = 1 << 20;  // bytes that are fetched at once to be compared
-constexpr int kPatience = 200;              // looks, a quarter of a millisecond apart, until joined threads are gone
+constexpr int kPatience = 200;  // looks, a quarter of a millisecond apart, until joined threads are gone
 constexpr std::size_t kMostFindings = 64;
 constexpr std::size_t kMostText = 48 << 10;
-
-// A CUDA call of the driver's own that failed.
-struct DeviceError {
-  cudaError_t code;
-  const char* during;
-};
-
-void check(cudaError_t code, const char* during) {
-  if (code != cudaSuccess) {
-    throw DeviceError{code, during};
-  }
-}
 
 // Collects the lines of the answer.
 class Findings {
@@ -272,31 +259,13 @@ void inspect(const std::vector<Tensor>& tensors, const std::vector<char>& patter
   }
 }
 
-// An output as it was when its call returned: the next call looks whether it still is. (The host's copy is gone by
-// then, since the next inputs lie there.)
-struct Returned {
-  std::string name;
-  const char* base;
-  std::size_t bytes;
-  std::size_t hash;
-};
-
-std::vector<Returned> returned;
-
-void add_to(std::size_t& hash, const char* data, std::size_t bytes) {
-  hash = hash * 31 + std::hash<std::string_view>()({data, bytes});
-}
+ReturnedOutputs returned;
 
 void remember(const std::vector<Tensor>& tensors) {
   for (const Tensor& tensor : tensors) {
-    if (tensor.argument->role == kInput) {
-      continue;
+    if (tensor.argument->role != kInput) {
+      returned.remember(quoted(tensor), tensor.base, tensor.host, tensor.bytes());
     }
-    std::size_t hash = 0;
-    for (std::size_t done = 0; done < tensor.bytes(); done += kCompared) {
-      add_to(hash, tensor.host + done, std::min(kCompared, tensor.bytes() - done));
-    }
-    returned.push_back({quoted(tensor), tensor.base, tensor.bytes(), hash});
   }
 }
 
@@ -306,21 +275,10 @@ void late_write(const std::string& name, const char* when, Findings& findings) {
       name + " changed after " + when + ": something that the launcher started goes on working after the call");
 }
 
-// What the call before this one returned, while its memory is still as it was left.
 void inspect_returned(Findings& findings) {
-  std::vector<char> copy(kCompared);
-  for (const Returned& output : returned) {
-    std::size_t hash = 0;
-    for (std::size_t done = 0; done < output.bytes; done += kCompared) {
-      const std::size_t part = std::min(kCompared, output.bytes - done);
-      check(cudaMemcpy(copy.data(), output.base + done, part, cudaMemcpyDeviceToHost), "cudaMemcpy");
-      add_to(hash, copy.data(), part);
-    }
-    if (hash != output.hash) {
-      late_write(output.name, "the call before this one had returned", findings);
-    }
+  for (const std::string& name : returned.take_changed()) {
+    late_write(name, "the call before this one had returned", findings);
   }
-  returned.clear();
 }
 
 // Whether host threads that the launcher started outlive it. One that was joined may be seen for a moment more.

@@ -215,12 +215,10 @@ def _limit(
     for dtype in dtypes.values():
         if dtype in FLOATING:
             room = min(room, max(2 / torch.finfo(DTYPE[dtype]).eps / (_SLACK * math.sqrt(terms)), 1.0))
-    return min(LARGEST, math.floor(room ** (1 / len(tensors))))
+    return min(LARGEST, int(room ** (1 / len(tensors))))
 
 
-def _terms(
-    reference: Reference, base: Arguments, names: list[str], example: Example, random: torch.Generator
-) -> float:
+def _terms(reference: Reference, base: Arguments, names: list[str], example: Example, random: torch.Generator) -> float:
     """The sum of the squared coefficients of the result that has most, estimated from random signs."""
 
     def signs(name: str) -> torch.Tensor:

@@ -6,6 +6,7 @@ whatever later calls give.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -338,7 +339,7 @@ def _difference(prepared: Prepared, first: Mapping[str, Any], second: Mapping[st
             index, before, after = found
             place = f"{one.name}[{', '.join(map(str, index))}]" if index else one.name
             message = f"the same input gave other bits: {place} was {number(before)}, then {number(after)}"
-            if before != before and after != after:
+            if isinstance(before, float) and math.isnan(before) and math.isnan(after):
                 message += ", two kinds of NaN, as if never written"
             worst = {"output": one.name, "index": list(index), "expected": number(before), "got": number(after)}
             return Fault(message, "difference", {**worst, "error": None, "bound": None})

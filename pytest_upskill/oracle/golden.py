@@ -171,7 +171,6 @@ def empty_examples(case: Case, dtype: str) -> dict[str, Example]:
     found: dict[str, Example] = {}
     for dim in case.dims:
         for base in (3, 1, 0):
-            dims, scalars = {}, {}
             try:
                 dims, scalars = smallest(case, zero=base == 0)
             except CaseError:

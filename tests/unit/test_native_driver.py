@@ -78,7 +78,9 @@ def test_a_thread_that_outlives_the_launcher_is_found_and_ends_the_process(drive
     ctypes.c_int.in_dll(driver, "scripted_threads").value = 3
     status, found = call(driver, "writes_nothing")
     assert status == "restart 0"
-    assert found.startswith("runs\thost-thread\t0\tthe launcher returned, and 2 host thread(s) of its own are still there")
+    assert found.startswith(
+        "runs\thost-thread\t0\tthe launcher returned, and 2 host thread(s) of its own are still there"
+    )
 
 
 def test_a_device_without_room_never_reaches_the_kernel(driver: ctypes.CDLL) -> None:

@@ -38,9 +38,8 @@ def test_a_thread_that_waits_for_the_next_call_ends_the_process_and_the_next_one
 
 def test_threads_that_are_joined_are_nobodys_business() -> None:
     kernel = THREADS + "__global__ void store(int64_t* out, int64_t value) { out[threadIdx.x] = value; }"
-    body = (
-        "int64_t value = 0; std::thread worker([&] { value = 7; }); worker.join(); store<<<1, n, 0, stream>>>(out, value);"
-    )
+    body = "int64_t value = 0; std::thread worker([&] { value = 7; }); worker.join();"
+    body += "store<<<1, n, 0, stream>>>(out, value);"
     with cell_of(probe(body, kernel)) as cell:
         answers = [cell.call(probe_call()) for _ in range(20)]
     assert all(answer.findings == () and integers(answer) == [7] * 4 for answer in answers)

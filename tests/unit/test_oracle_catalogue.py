@@ -63,6 +63,7 @@ OPERATORS = {
     "rms_norm": ("x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-5)", rms_norm),
 }
 
+
 def tree(x: torch.Tensor) -> torch.Tensor:
     return pairwise_sum(x) if x.shape[-1] else torch.zeros(x.shape[:-1])
 

@@ -1,4 +1,4 @@
-"""The exact lane: which references are linear, what whole numbers they get, and what dies on them that a bound lets by."""
+"""The exact lane: which references are linear, what whole numbers they get, and what dies on them alone."""
 
 from __future__ import annotations
 
