@@ -278,11 +278,13 @@ def _whole_tensor(
 
 
 def _between(low: int, high: int, size: tuple[int, ...], random: torch.Generator) -> torch.Tensor | None:
-    """Whole numbers between both, without zeros where that can be: each of them must count."""
+    """Whole numbers between both, without zeros where others are left to choose from: each of them must count."""
     if low > high:
         return None
     values = torch.randint(low, high + 1, size, generator=random, dtype=torch.int32)
-    return torch.where(values == 0, high if high else low, values).double()
+    if high - low >= 2:
+        values = torch.where(values == 0, high if high else low, values)
+    return values.double()
 
 
 def _with_scalars(case: Case, base: Arguments, example: Example, random: torch.Generator) -> Arguments | None:

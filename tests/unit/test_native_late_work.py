@@ -11,36 +11,33 @@ from pytest_upskill.oracle.explore import Judgement, explore
 from tests.unit.cell_kernels import HEADERS, cell_of, integers, probe, probe_call
 from tests.unit.oracle_kernels import failed, make_case, signature_of
 
-THREADS = "#include <thread>\n#include <chrono>\n#include <atomic>\n"
+THREADS = "#include <thread>\n#include <chrono>\n"
 LATER = "std::this_thread::sleep_for(std::chrono::seconds(5));"
 
 
-def findings(source: str) -> list[tuple[str, str]]:
-    with cell_of(source) as cell:
-        return [(finding.kind, finding.message) for finding in cell.call(probe_call()).findings]
+STORE = "__global__ void store(int64_t* out, int64_t value) { out[threadIdx.x] = value; }"
 
 
 def test_a_thread_that_writes_after_the_launcher_has_returned_is_named() -> None:
-    body = f"std::thread([=] {{ {LATER} out[0] = 1; }}).detach();"
-    ((kind, message),) = findings(probe(body, THREADS))
-    assert kind == "host-thread"
-    assert "1 host thread(s) of its own are still there" in message
+    body = f"store<<<1, n, 0, stream>>>(out, 0); std::thread([=] {{ {LATER} out[0] = 1; }}).detach();"
+    with cell_of(probe(body, THREADS + STORE)) as cell:
+        (found,) = cell.call(probe_call()).findings
+    assert (found.assertion, found.kind) == ("runs", "host-thread")
+    assert "1 host thread(s) of its own are still there" in found.message
 
 
-def test_a_thread_that_waits_for_the_next_call_ends_the_process_and_the_next_one_is_sound() -> None:
-    before = THREADS + "static std::atomic<int> calls{0};"
-    body = f"if (calls++ == 0) {{ std::thread([=] {{ {LATER} }}).detach(); }} out[0] = calls;"
+def test_the_process_with_the_thread_ends_and_the_next_call_finds_a_new_one() -> None:
+    before = THREADS + STORE + "\nstatic int64_t calls = 0;"
+    body = f"store<<<1, n, 0, stream>>>(out, ++calls); if (n == 3) std::thread([=] {{ {LATER} }}).detach();"
     with cell_of(probe(body, before)) as cell:
-        first, second = cell.call(probe_call()), cell.call(probe_call())
-    assert [finding.kind for finding in first.findings] == [finding.kind for finding in second.findings]
-    assert not first.ran and not second.ran  # each process is a new one, so that its first call starts a thread
+        left, sound = cell.call(probe_call(3)), cell.call(probe_call(4))
+    assert not left.ran and sound.findings == () and integers(sound) == [1] * 4
 
 
 def test_threads_that_are_joined_are_nobodys_business() -> None:
-    kernel = THREADS + "__global__ void store(int64_t* out, int64_t value) { out[threadIdx.x] = value; }"
     body = "int64_t value = 0; std::thread worker([&] { value = 7; }); worker.join();"
     body += "store<<<1, n, 0, stream>>>(out, value);"
-    with cell_of(probe(body, kernel)) as cell:
+    with cell_of(probe(body, THREADS + STORE)) as cell:
         answers = [cell.call(probe_call()) for _ in range(20)]
     assert all(answer.findings == () and integers(answer) == [7] * 4 for answer in answers)
 
