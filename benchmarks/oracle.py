@@ -358,8 +358,8 @@ def lived(options: argparse.Namespace, folder: Path) -> list[str]:
 
 
 def cost(folder: Path) -> None:
-    """Time of judging one small example; and of an item of three dtypes and 25 examples each, some of them large,
-    without any kernel's."""
+    """Processor time of judging one small example; and of an item of three dtypes and 25 examples each, without any
+    kernel's."""
     for name, operator in OPERATORS.items():
         case = build_case(name, operator, ("float32", "float16", "bfloat16"), folder)
         signature = derive(case, result_dtypes(case))
@@ -368,14 +368,14 @@ def cost(folder: Path) -> None:
         algorithm = next(iter(operator.honest.values()))
 
         def run(call: Call, inside: list[float] = inside, algorithm: Algorithm = algorithm) -> Answer:
-            start = time.perf_counter()
+            start = time.process_time()
             answer = kernel(lambda inputs, _: algorithm(**inputs, add=pairwise))(call)
-            inside[0] += time.perf_counter() - start
+            inside[0] += time.process_time() - start
             return answer
 
-        start = time.perf_counter()
+        start = time.process_time()
         judgement = explore(case, signature, run, seed=1, examples=None, only=None)
-        seconds = time.perf_counter() - start - inside[0]
+        seconds = time.process_time() - start - inside[0]
         passed = all(assertion.passed for assertion in judgement.assertions)
         each = f"{1000 * small:.1f} ms for a small example, {1000 * seconds / 75:.1f} ms for one of an item's"
         print(f"{name:14} {each}, {seconds:.2f} s for an item, passed: {passed}", flush=True)

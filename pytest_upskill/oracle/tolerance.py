@@ -164,12 +164,13 @@ class _Measured:
 
     def _run_each(self, moved: Mapping[str, Value], draws: int, dtype: torch.dtype) -> Outputs:
         """The outputs of every draw, stacked."""
-        tensors = {name: value for name, value in moved.items() if isinstance(value, torch.Tensor)}
+        others = cast(self.runs.exact, dtype)
+        tensors = {name: value.unbind() for name, value in moved.items() if isinstance(value, torch.Tensor)}
         found = [
-            self._run({**self.runs.exact, **{name: value[draw] for name, value in tensors.items()}}, dtype)
+            self._run({**others, **{name: value[draw] for name, value in tensors.items()}}, dtype)
             for draw in range(draws)
         ]
-        return {name: torch.stack([outputs[name] for outputs in found]) for name in self.names}
+        return {name: _settled(torch.stack([outputs[name] for outputs in found])) for name in self.names}
 
     def _upwards(self) -> None:
         """Everything by one unit upwards, floating scalars too: equal values make serial sums err in one direction."""
@@ -179,7 +180,7 @@ class _Measured:
         }
         gold = self._run(moved, torch.float64)
         for name in self.names:
-            self.spread[name] = torch.maximum(self.spread[name], _movement(gold[name], self.gold[name]))
+            self.spread[name] = torch.maximum(self.spread[name], _movement(_settled(gold[name]), self.gold[name]))
 
     def _serially(self) -> None:
         """How far gold moves when the reference's own reductions err as serial ones may."""
@@ -188,7 +189,7 @@ class _Measured:
             with SerialRounding(unit, alternate=alternate) as mode:
                 gold = self._run(self.runs.exact, torch.float64)
             for name in self.names:
-                self.serial[name] = torch.maximum(self.serial[name], _movement(gold[name], self.gold[name]))
+                self.serial[name] = torch.maximum(self.serial[name], _movement(_settled(gold[name]), self.gold[name]))
             if mode.touched < 2:
                 return
 
@@ -213,17 +214,18 @@ class _Measured:
 
     def _run(self, arguments: Mapping[str, Value], dtype: torch.dtype) -> Outputs:
         circumstances = self.circumstances + dtype_name(dtype)
-        outputs = self.reference.run(cast(arguments, dtype), self.runs.example.dims, dtype, circumstances)
-        return {name: self._same_shape(name, outputs[name]) for name in self.names}
+        outputs = self.reference.run(arguments, self.runs.example.dims, dtype, circumstances)
+        for name in self.names:
+            self._check_shape(name, outputs[name])
+        return outputs
 
-    def _same_shape(self, name: str, output: torch.Tensor) -> torch.Tensor:
+    def _check_shape(self, name: str, output: torch.Tensor) -> None:
         if output.shape != self.gold[name].shape:
             raise self.reference.error(
                 f"returned '{name}' with shape {list(output.shape)}, and with {list(self.gold[name].shape)} before, "
                 f"on inputs that differ by one unit in the last place ({self.runs.example}); "
                 "shapes must hang on dims alone"
             )
-        return _settled(output)
 
 
 def _moves(value: Value) -> bool:
