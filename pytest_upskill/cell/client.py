@@ -34,11 +34,11 @@ _HEADER = struct.Struct("<IIIIQII")
 _ARGUMENT = struct.Struct("<IIQQ128s")
 _STATUS = re.compile(r"(ok|restart|device) (\d{1,16})")
 _ALIGNMENT = 64
-_POISONS = (0x7FDA, 0xFFC5)
+_POISONS = (0x7FF9, 0xFFFA)
 """Patterns of two bytes: both make a NaN of every floating dtype, none that a GPU computes, and each byte differs.
 They take turns."""
 
-_POISON_OF_REPEATS = 0x7FE3
+_POISON_OF_REPEATS = 0x7FFC
 """Differs from both: an element that is never written shows in the bits of a repeat, be it a NaN that is due."""
 
 
