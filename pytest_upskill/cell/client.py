@@ -34,8 +34,12 @@ _HEADER = struct.Struct("<IIIIQII")
 _ARGUMENT = struct.Struct("<IIQQ128s")
 _STATUS = re.compile(r"(ok|restart|device) (\d{1,16}) (\d{1,16}) (\d{1,16})")
 _ALIGNMENT = 64
-_POISONS = (0xFFFF, 0x7FFF)
-"""Patterns of two bytes: both make a NaN of every floating dtype, and different integers. They take turns."""
+_POISONS = (0x7FF9, 0xFFFA)
+"""Patterns of two bytes: both make a NaN of every floating dtype, none that a GPU computes, and each byte differs.
+They take turns."""
+
+_POISON_OF_REPEATS = 0x7FFC
+"""Differs from both: an element that is never written shows in the bits of a repeat, be it a NaN that is due."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,15 +99,16 @@ class Cell:
             self._worker = WorkerProcess(self._confinement, self._limits, self._gpu)
             self._loaded = False
 
-    def call(self, call: Call, order: Order = FORWARD) -> Answer:
+    def call(self, call: Call, order: Order = FORWARD, *, again: bool = False) -> Answer:
         """Does one call. Whatever the kernel does is in the answer; raises CellError only if no process can be had.
 
         A GPU is shared: where there is no room for the tensors, a fresh process tries once more, and if even that one
-        does not come to the kernel, somebody else has the memory, which is an error and no verdict.
+        does not come to the kernel, somebody else has the memory, which is an error and no verdict. A call that is
+        done ``again`` finds its outputs filled with another pattern than the first time.
         """
-        answer = self._call(call, order)
+        answer = self._call(call, order, again)
         if self._gpu is not None and not answer.reached:
-            answer = self._call(call, order)
+            answer = self._call(call, order, again)
         self.conduct = self.conduct.with_call(call, answer)
         if self._gpu is not None and not answer.reached:
             raise CellError(
@@ -112,11 +117,12 @@ class Cell:
             )
         return answer
 
-    def _call(self, call: Call, order: Order) -> Answer:
+    def _call(self, call: Call, order: Order, again: bool) -> Answer:
         if self._gpu is not None:
             order = self._on_gpu(order)
-        layout = _Layout(call, _POISONS[self._calls % len(_POISONS)], order, self._limits.scratch_memory)
-        self._calls += 1
+        poison = _POISON_OF_REPEATS if again else _POISONS[self._calls % len(_POISONS)]
+        layout = _Layout(call, poison, order, self._limits.scratch_memory)
+        self._calls += not again
         try:
             worker = self._ready(layout.size)
             layout.write_to(worker.memory)
@@ -137,8 +143,8 @@ class Cell:
         A GPU orders threads by itself.
         """
         if self._gpu is not None:
-            return self.call(call)
-        return self.call(call, Order(_REVERSE) if time == 0 else Order(_RANDOM, seed=time))
+            return self.call(call, again=True)
+        return self.call(call, Order(_REVERSE) if time == 0 else Order(_RANDOM, seed=time), again=True)
 
     def _on_gpu(self, order: Order) -> Order:
         """A GPU orders threads by itself: a call in three finds it busy with something else. Bits must not show it."""

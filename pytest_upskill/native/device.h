@@ -51,6 +51,9 @@ enum { UPSKILL_ORDER_FORWARD = 0, UPSKILL_ORDER_REVERSE = 1, UPSKILL_ORDER_RANDO
 enum { UPSKILL_CHECK_MEMORY = 1, UPSKILL_POISON_SHARED = 2, UPSKILL_CHECK_RACES = 4, UPSKILL_CHECK_ALL = 7 };
 void upskill_configure(int order, uint64_t seed, int checks);
 
+// How many threads the process has; 0 where the device starts threads of its own, so that a number says nothing.
+int upskill_host_threads(void);
+
 #ifdef __cplusplus
 }
 #endif

@@ -6,6 +6,7 @@ whatever later calls give.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,9 +16,9 @@ import hypothesis
 from pytest_upskill.case import Case
 from pytest_upskill.errors import UpskillError
 from pytest_upskill.oracle import search
-from pytest_upskill.oracle.draw import LARGEST
+from pytest_upskill.oracle.draw import LARGEST, families, forced
 from pytest_upskill.oracle.draw import examples as example_strategy
-from pytest_upskill.oracle.golden import smallest_example
+from pytest_upskill.oracle.golden import empty_examples, smallest_example
 from pytest_upskill.oracle.isolation import isolated
 from pytest_upskill.oracle.judge import first_difference, judge, number
 from pytest_upskill.oracle.prepare import OFF, GivenUp, Preparation, Prepared
@@ -112,9 +113,10 @@ class _Exploration:
         """Run the examples of every dtype; ends at the first that does not run."""
         try:
             for dtype in self.case.dtypes:
-                for lot in search.plan(dtype, count):
+                for lot in search.plan(dtype, count, forced(self.case, linear=self.preparation.linear(dtype))):
                     self._try_lot(lot)
                 self._try_something(dtype)
+                self._try_empty(dtype)
                 self._repeat_all()
                 self.finished.add(dtype)
         except Stop:
@@ -131,8 +133,19 @@ class _Exploration:
         if not self._asked(dtype) and str(example) not in self.given_up:
             self._try(example, Lot(dtype, 0, 0, large=False))
 
+    def _try_empty(self, dtype: str) -> None:
+        """Sizes of 0 are drawn seldom; each dim that may have one is tried with it at least once."""
+        sizes = [tried.example.dims for tried in self.tried.values() if tried.example.dtype == dtype]
+        for name, example in empty_examples(self.case, dtype).items():
+            if all(dims[name] != 0 for dims in sizes) and str(example) not in self.given_up:
+                self._try(example, Lot(dtype, 0, 0, large=False))
+                sizes.append(example.dims)
+
     def strategy(self, lot: Lot) -> Any:
-        return example_strategy(self.case, self.preparation.outputs, lot.dtype, large=lot.large, largest=self.largest)
+        among = (lot.family,) if lot.family else families(self.case, linear=self.preparation.linear(lot.dtype))
+        return example_strategy(
+            self.case, self.preparation.outputs, lot.dtype, large=lot.large, largest=self.largest, among=among
+        )
 
     def _visit(self, example: Example, lot: Lot) -> None:
         if str(example) in self._earlier:
@@ -326,6 +339,8 @@ def _difference(prepared: Prepared, first: Mapping[str, Any], second: Mapping[st
             index, before, after = found
             place = f"{one.name}[{', '.join(map(str, index))}]" if index else one.name
             message = f"the same input gave other bits: {place} was {number(before)}, then {number(after)}"
+            if isinstance(before, float) and math.isnan(before) and math.isnan(after):
+                message += ", two kinds of NaN, as if never written"
             worst = {"output": one.name, "index": list(index), "expected": number(before), "got": number(after)}
             return Fault(message, "difference", {**worst, "error": None, "bound": None})
     return None

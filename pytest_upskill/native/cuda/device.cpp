@@ -40,6 +40,8 @@ size_t upskill_report_count(void) { return 0; }
 
 const char* upskill_report(size_t) { return ""; }
 
+int upskill_host_threads(void) { return 0; }
+
 void upskill_configure(int order, uint64_t, int) {
   if (order == UPSKILL_ORDER_FORWARD) {
     return;

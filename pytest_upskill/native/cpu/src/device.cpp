@@ -1,6 +1,8 @@
 // device.h, as the cpu device implements it; and what a kernel's assert and __trap do.
 #include "../../device.h"
 
+#include <dirent.h>
+
 #include <cstdio>
 #include <cstdlib>
 
@@ -45,6 +47,15 @@ void upskill_configure(int order, uint64_t seed, int checks) {
   configuration.check_races = (checks & UPSKILL_CHECK_RACES) != 0;
   forget_spans();
   configuration.poison_shared = (checks & UPSKILL_POISON_SHARED) != 0;
+}
+
+int upskill_host_threads() {
+  DIR* tasks = opendir("/proc/self/task");
+  if (tasks == nullptr) return 0;
+  int count = 0;
+  while (const dirent* entry = readdir(tasks)) count += entry->d_name[0] != '.';
+  closedir(tasks);
+  return count;
 }
 
 void upskill_cpu_assert_fail(const char* expression, const char* file, unsigned int line, const char* function) {
