@@ -17,7 +17,7 @@ from pytest_upskill.build.object_code import fingerprint
 from pytest_upskill.case import Case
 from pytest_upskill.errors import UpskillError
 from pytest_upskill.machine import Machine
-from pytest_upskill.oracle.hunt import Kept, fault_of, hunt
+from pytest_upskill.oracle.hunt import Kept, fault_of, hunt, selected
 from pytest_upskill.oracle.isolation import isolated
 from pytest_upskill.oracle.remedy import changes, drawn
 from pytest_upskill.oracle.worth import case_seed
@@ -32,8 +32,10 @@ _SPARE = 12
 """Further ones, for those that do not compile, or come to the same machine code."""
 _LEAST_SECONDS = 1.0
 _TIMES_SLOWER = 20
-_ADVICE_EXAMPLES = 9
-_ADVICE_CHANGES = 4
+_ADVICE_EXAMPLES = 4
+"""Three small ones and a large one, for each change of the case that is tried."""
+_ADVISED = 4
+"""Living mutants for which changes are tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ class MutationRun:
         self, case: Case, signature: Signature, machine: Machine, kept: list[Kept], slowest: float
     ) -> None:
         assert case.solution is not None
-        self._case, self._machine, self._kept = case, machine, kept
+        self._case, self._machine, self._kept = case, machine, selected(kept)
         self._full = signature
         self._signature = replace(signature, dtypes=signature.dtypes[:1])
         self._timeout = max(_LEAST_SECONDS, _TIMES_SLOWER * slowest)
@@ -116,8 +118,10 @@ class MutationRun:
     def _advice(self, alive: list[_Alive], solution: Path) -> dict[int, str]:
         """With what change of the case each mutant would die, by its number; tried, not guessed."""
         told: dict[int, str] = {}
-        for change, _ in zip(changes(self._case, self._case.dtypes[0]), range(_ADVICE_CHANGES), strict=False):
-            left = [number for number in range(len(alive)) if number not in told]
+        for change in changes(self._case, self._case.dtypes[0]):
+            left = [number for number in range(len(alive))[:_ADVISED] if number not in told]
+            if change.case is self._case:
+                continue  # more of the same examples: too dear for advice
             kept = self._examples(change.case, solution) if left else []
             for number in left if kept else []:
                 if self._hunted(alive[number].library, kept) is None:

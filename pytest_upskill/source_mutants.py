@@ -40,7 +40,9 @@ class SourceMutant:
         """The change in a few words, with what stands around it."""
         before, after = " ".join(self.before.split()), " ".join(self.after.split())
         if not after.strip(" ;"):
-            return f"{_cut(before, 0, len(before))} dropped"
+            return f"dropped {_cut(before, 0, _SHOWN)}"
+        if before.startswith(after):
+            return f"dropped {_cut(before[len(after) :].strip(), 0, _SHOWN)} in {_cut(before, 0, _SHOWN)}"
         same = len(os.path.commonprefix((before, after)))
         tail = len(os.path.commonprefix((before[same:][::-1], after[same:][::-1])))
         return f"{_cut(before, same, len(before) - tail)} -> {_cut(after, same, len(after) - tail)}"

@@ -9,13 +9,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_upskill.oracle.explore import Repeat, Run
-from pytest_upskill.oracle.judge import judge
+from pytest_upskill.oracle.judge import Buffer, judge
 from pytest_upskill.oracle.prepare import Prepared
+from pytest_upskill.oracle.shapes import SMALL_LIMIT
+from pytest_upskill.oracle.shrink import elements_of
 from pytest_upskill.records import Answer, Example
 
-ORDERS = 3
+ORDERS = 2
 """How often a call is asked again in another order of threads, of those that are asked again."""
-_AGAIN_EVERY = 4
+_AGAIN_EVERY = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,23 +40,36 @@ class Hunt:
     unseen: bool = False
 
 
+def selected(kept: Sequence[Kept]) -> list[Kept]:
+    """All small examples and one large one: what a large one finds, the next hardly adds to, and it takes long."""
+    small = [one for one in kept if _is_small(one)]
+    return [*small, *[one for one in kept if not _is_small(one)][:1]]
+
+
+def _is_small(one: Kept) -> bool:
+    return elements_of(one.prepared.call) <= SMALL_LIMIT
+
+
 def hunt(kept: Sequence[Kept], run: Run, repeat: Repeat, *, atomics: bool = False) -> Hunt:
     """Asks the kernel behind ``run`` on one example after the other; stops at the first that fails."""
     unseen = True
-    for one in kept:
+    again: list[tuple[Kept, Mapping[str, Buffer]]] = []
+    for number, one in enumerate(kept):
         answer = run(one.prepared.call)
         fault = fault_of(one.prepared, answer)
         if fault is not None:
             return Hunt(fault, one.prepared.example)
         unseen = unseen and not _differ(one.outputs, answer.outputs)
-    for one in kept[::_AGAIN_EVERY]:
-        fault = _again(one, run(one.prepared.call).outputs, repeat, atomics)
+        if number % _AGAIN_EVERY == 0 and _is_small(one):
+            again.append((one, answer.outputs))
+    for one, first in again:
+        fault = _again(one, first, repeat, atomics)
         if fault is not None:
             return Hunt(fault, one.prepared.example)
     return Hunt(None, unseen=unseen)
 
 
-def _again(one: Kept, first: Mapping[str, bytes | bytearray | memoryview], repeat: Repeat, atomics: bool) -> str | None:
+def _again(one: Kept, first: Mapping[str, Buffer], repeat: Repeat, atomics: bool) -> str | None:
     for time in range(ORDERS):
         answer = repeat(one.prepared.call, time)
         fault = fault_of(one.prepared, answer)
@@ -72,5 +87,5 @@ def fault_of(prepared: Prepared, answer: Answer) -> str | None:
     return None if judge(prepared.expected, answer.outputs) is None else f"correct[{prepared.example.dtype}]"
 
 
-def _differ(one: Mapping[str, bytes | bytearray | memoryview], other: Mapping[str, bytes | bytearray | memoryview]) -> bool:
+def _differ(one: Mapping[str, Buffer], other: Mapping[str, Buffer]) -> bool:
     return any(memoryview(data) != memoryview(other[name]) for name, data in one.items())

@@ -31,7 +31,7 @@ Others = Callable[[Case], Callable[[Prepared], Mapping[str, torch.Tensor]]]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A changed copy of a case; ``said`` completes "it would die ..."."""
+    """A changed copy of a case; ``said`` completes "that would not be so ..."."""
 
     said: str
     case: Case
@@ -69,15 +69,15 @@ def _other_values(case: Case, dtype: str) -> Iterator[Change]:
             yield Change(text, replace(case, arguments=free))
 
 
-def remedy(case: Case, signature: Signature, spoiled: Spoiled, others: Others) -> str:
-    """What was found to help, as a piece of a sentence about the mutant."""
+def remedy(case: Case, signature: Signature, spoiled: Spoiled, others: Others) -> str | None:
+    """With what change of the case the mutant would die (``Change.said``), None where none was found."""
     for change in changes(case, spoiled[2]):
         try:
             if _dies(change, signature, spoiled, others):
-                return f"it would die {change.said}"
+                return change.said
         except (UpskillError, ValueError):
             continue  # a change that the case's reference or its conditions do not bear
-    return "no larger dims and no other values were found with which it would die: the reference itself is to be changed"
+    return None
 
 
 def _dies(change: Change, signature: Signature, spoiled: Spoiled, others: Others) -> bool:

@@ -24,6 +24,7 @@ from pytest_upskill.records import Answer, Assertion, Call
 from pytest_upskill.signature import Signature
 
 SOLUTION = "solution"
+_HOPELESS = "no larger dims and no other values were found that help: change the reference"
 VARIES = "varies"
 """The assertion that results hang on the inputs."""
 
@@ -163,17 +164,19 @@ def _complaint(case: Case, signature: Signature, trial: ResultTrial, found: list
     said = next(mutant.said for mutant in MUTANTS if mutant.name == name)
     others = sorted({one[2] for one in found} - {dtype})
     count = trial.lived_on.get(found[0], 0)
-    examples = f"on all {count} examples" if count else "on every example, all of them being that small"
-    where = f"{dtype}{', ' + ', '.join(others) if others else ''}"
+    examples = f"on all {count} examples" if count else "on every example, since all are that small"
+    tried = ", ".join((dtype, *others))
     mended = _remedy(case, signature, found[0])
     if name == UNVARIED:
         what = f"'{output}' hardly varies with the inputs: other inputs of the same sizes give the same result"
-        return f"{what} {examples} ({where}); {mended}"
-    return f"a kernel that {said} passes: '{output}' is then taken for right {examples} ({where}); {mended}"
+        return f"{what} {examples} ({tried}); {mended or _HOPELESS}"
+    return f"a kernel that {said} passes: '{output}' is right {examples} ({tried}); {mended or _HOPELESS}"
 
 
 def _remedy(case: Case, signature: Signature, spoiled: Spoiled) -> str:
+    """With what change of the case that would not be so; empty where none was found."""
     try:
-        return remedy(case, signature, spoiled, _Others)
+        said = remedy(case, signature, spoiled, _Others)
     except CaseError as error:
-        return f"what would mend it could not be tried: {error}"
+        return f"what would help could not be tried: {error}"
+    return f"that would not be so {said}" if said else ""

@@ -64,10 +64,13 @@ def _assertion(name: str, counts: tuple[int, int], ink: Ink) -> Cell:
 
 
 def _lost(items: Sequence[Outcome], ink: Ink) -> Iterator[str]:
+    """Each case once: what is wrong with its solution is not told again of its mutants."""
+    told: set[str | None] = set()
     for item in items:
         kind = item.verdict.kind
-        if kind is VerdictKind.PASSED:
+        if kind is VerdictKind.PASSED or item.case in told:
             continue
+        told.add(item.case)
         first = item.verdict.first_failed
         why = first.name if first and kind is VerdictKind.FAILED else item.verdict.reason or ""
         word = kind.value.replace("-", " ")
