@@ -5,7 +5,8 @@ Knows cases, and the mutants of results; runs no kernel.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import torch
@@ -23,8 +24,10 @@ from pytest_upskill.signature import Signature
 
 SMALLEST_RANGE = 64
 _TIMES = 4
-_EXAMPLES = 18
-_MORE_EXAMPLES = 72
+_EXAMPLES = 12
+_MORE_EXAMPLES = 60
+_LARGEST = 1 << 17
+"""Elements of the large examples."""
 
 Others = Callable[[Case], Callable[[Prepared], Mapping[str, torch.Tensor]]]
 
@@ -69,25 +72,31 @@ def _other_values(case: Case, dtype: str) -> Iterator[Change]:
             yield Change(text, replace(case, arguments=free))
 
 
-def remedy(case: Case, signature: Signature, spoiled: Spoiled, others: Others) -> str | None:
-    """With what change of the case the mutant would die (``Change.said``), None where none was found."""
-    for change in changes(case, spoiled[2]):
-        try:
-            if _dies(change, signature, spoiled, others):
-                return change.said
-        except (UpskillError, ValueError):
-            continue  # a change that the case's reference or its conditions do not bear
-    return None
+def remedies(case: Case, signature: Signature, spoiled: Sequence[Spoiled], others: Others) -> dict[Spoiled, str]:
+    """With what change of the case each mutant would die (``Change.said``); those for which none was found are left out.
+
+    All mutants should be of one dtype, since they are tried together.
+    """
+    found: dict[Spoiled, str] = {}
+    for change in changes(case, spoiled[0][2]):
+        left = {one for one in spoiled if one not in found}
+        if not left:
+            break
+        # A change that the case's reference or its conditions do not bear is no help.
+        with suppress(UpskillError, ValueError):
+            found |= dict.fromkeys(_dying(change, signature, left, others), change.said)
+    return found
 
 
-def _dies(change: Change, signature: Signature, spoiled: Spoiled, others: Others) -> bool:
+def _dying(change: Change, signature: Signature, left: set[Spoiled], others: Others) -> set[Spoiled]:
     trial = ResultTrial(others(change.case))
+    dtype = next(iter(left))[2]
     with isolated():
-        for prepared in drawn(change.case, signature, spoiled[2], change.examples):
+        for prepared in drawn(change.case, signature, dtype, change.examples):
             trial.add(prepared)
-            if spoiled in trial.dead:
-                return True
-    return False
+            if left <= trial.dead:
+                break
+    return left & trial.dead
 
 
 def drawn(case: Case, signature: Signature, dtype: str, count: int) -> Iterator[Prepared]:
@@ -95,7 +104,7 @@ def drawn(case: Case, signature: Signature, dtype: str, count: int) -> Iterator[
     preparation = Preparation(case, signature)
     for number, lot in enumerate(search.plan(dtype, count)):
         found: list[Example] = []
-        strategy = example_strategy(case, preparation.outputs, dtype, large=lot.large)
+        strategy = example_strategy(case, preparation.outputs, dtype, large=lot.large, largest=_LARGEST)
         search.generate(lot, strategy, stable_hash("remedy", case.text_hash, number), found.append)
         for example in found:
             prepared = preparation.prepare(example)

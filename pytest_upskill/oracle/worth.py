@@ -12,14 +12,13 @@ from dataclasses import dataclass, replace
 import torch
 
 from pytest_upskill.case import Case, Range
-from pytest_upskill.errors import CaseError
 from pytest_upskill.expression import parse
 from pytest_upskill.oracle.explore import Judgement, Repeat, Run, Watch, explore
 from pytest_upskill.oracle.golden import Reference, cast, load_inputs
 from pytest_upskill.oracle.isolation import stable_hash
 from pytest_upskill.oracle.mutants import MUTANTS, SMALL, UNVARIED, ResultTrial, Spoiled, right_outputs
 from pytest_upskill.oracle.prepare import Prepared
-from pytest_upskill.oracle.remedy import remedy
+from pytest_upskill.oracle.remedy import remedies
 from pytest_upskill.records import Answer, Assertion, Call
 from pytest_upskill.signature import Signature
 
@@ -130,17 +129,29 @@ def _solution(judgement: Judgement) -> tuple[Assertion, ...]:
 
 
 def _rejections(case: Case, signature: Signature, trial: ResultTrial) -> Iterator[Assertion]:
-    """One assertion for each mutant, whatever outputs and dtypes it was tried on; ``varies`` comes first."""
+    """One assertion for each mutant, whatever outputs and dtypes it was tried on; ``varies`` comes last."""
     lived = trial.lived
-    small = [key for key in trial.outputs if _too_small(case, signature, trial, *key)]
-    lived += [(SMALL, *key) for key in small]
-    for name in (UNVARIED, *(mutant.name for mutant in MUTANTS if mutant.name != UNVARIED)):
+    lived += [(SMALL, *key) for key in trial.outputs if _too_small(case, signature, trial, *key)]
+    helped = _helped(case, signature, lived)
+    for name in (mutant.name for mutant in MUTANTS):
         found = [key for key in lived if key[0] == name]
         label = VARIES if name == UNVARIED else f"rejects[{name}]"
         if found:
-            yield Assertion(label, False, _complaint(case, signature, trial, found))
+            yield Assertion(label, False, f"{_complaint(trial, found)}; {helped.get(name) or _HOPELESS}")
         elif any(key[0] == name for key in trial.dead):
             yield Assertion(label, True)
+
+
+def _helped(case: Case, signature: Signature, lived: list[Spoiled]) -> dict[str, str]:
+    """What would help against each mutant, by its name; tried for the first output and dtype in which it lived."""
+    first: dict[str, Spoiled] = {}
+    for key in lived:
+        first.setdefault(key[0], key)
+    told: dict[str, str] = {}
+    for dtype in dict.fromkeys(key[2] for key in first.values()):
+        found = remedies(case, signature, [key for key in first.values() if key[2] == dtype], _Others)
+        told |= {key[0]: f"that would not be so {said}" for key, said in found.items()}
+    return told
 
 
 def _too_small(case: Case, signature: Signature, trial: ResultTrial, output: str, dtype: str) -> bool:
@@ -159,24 +170,14 @@ def _may_grow(case: Case, signature: Signature, output: str) -> bool:
     return any(size.names & ranges for size in shape)
 
 
-def _complaint(case: Case, signature: Signature, trial: ResultTrial, found: list[Spoiled]) -> str:
+def _complaint(trial: ResultTrial, found: list[Spoiled]) -> str:
     name, output, dtype = found[0]
     said = next(mutant.said for mutant in MUTANTS if mutant.name == name)
     others = sorted({one[2] for one in found} - {dtype})
     count = trial.lived_on.get(found[0], 0)
     examples = f"on all {count} examples" if count else "on every example, since all are that small"
     tried = ", ".join((dtype, *others))
-    mended = _remedy(case, signature, found[0])
     if name == UNVARIED:
         what = f"'{output}' hardly varies with the inputs: other inputs of the same sizes give the same result"
-        return f"{what} {examples} ({tried}); {mended or _HOPELESS}"
-    return f"a kernel that {said} passes: '{output}' is right {examples} ({tried}); {mended or _HOPELESS}"
-
-
-def _remedy(case: Case, signature: Signature, spoiled: Spoiled) -> str:
-    """With what change of the case that would not be so; empty where none was found."""
-    try:
-        said = remedy(case, signature, spoiled, _Others)
-    except CaseError as error:
-        return f"what would help could not be tried: {error}"
-    return f"that would not be so {said}" if said else ""
+        return f"{what} {examples} ({tried})"
+    return f"a kernel that {said} passes: '{output}' is right {examples} ({tried})"
