@@ -199,7 +199,7 @@ def _loop_tail(data: bytes, node: Node) -> Iterator[_Edit]:
 
 def _sign(data: bytes, node: Node) -> Iterator[_Edit]:
     sign = _operator(node)
-    if sign is not None and sign.type in _SIGN:
+    if sign is not None and sign.type in _SIGN and (sign.type in "+-" or _on_device(data, node)):
         yield _Edit("operator", sign.start_byte, sign.end_byte, _SIGN[sign.type], node)
 
 
@@ -238,17 +238,18 @@ def _guard(data: bytes, node: Node) -> Iterator[_Edit]:
     if condition is None or node.child_by_field_name("alternative") is not None or node.children[1].type == "constexpr":
         return
     body = node.child_by_field_name("consequence")
-    leaves = body is not None and body.type in ("return_statement", "continue_statement", "break_statement")
-    if leaves:
+    if "<" not in _text(data, condition) and ">" not in _text(data, condition):
+        return  # such as "if (n == 0) return", which few cases can tell from none
+    if body is not None and body.type in ("return_statement", "continue_statement", "break_statement"):
         yield _Edit("guard", node.start_byte, node.end_byte, ";", node)
-    elif "<" in _text(data, condition) or ">" in _text(data, condition):
+    else:
         yield _Edit("guard", condition.start_byte, condition.end_byte, "(true)", condition)
 
 
 def _constant(data: bytes, node: Node) -> Iterator[_Edit]:
-    """One more; masks and the numbers of a launch stay."""
+    """One more, in what runs on the device: masks stay, and so do sizes of tiles and of grids, which may well differ."""
     text = _text(data, node)
-    if _within(node, "kernel_call_syntax") or not re.fullmatch(r"\d+|\d+\.\d*f?", text):
+    if not _on_device(data, node) or not re.fullmatch(r"\d+|\d+\.\d*f?", text):
         return
     shown = node.parent if node.parent is not None and "\n" not in _text(data, node.parent) else node
     yield _Edit("constant", node.start_byte, node.end_byte, f"({text} + 1)", shown)
@@ -277,6 +278,18 @@ def _pair(data: bytes, node: Node) -> Iterator[_Edit]:
 def _in_loop_head(node: Node) -> bool:
     parent = node.parent
     return parent is not None and parent.type in ("for_statement", "comma_expression")
+
+
+def _on_device(data: bytes, node: Node) -> bool:
+    """Whether it stands in a function for the device; on the host, a larger grid is hardly a mistake."""
+    above: Node | None = node
+    while above is not None and above.type != "function_definition":
+        above = above.parent
+    declarator = above.child_by_field_name("declarator") if above is not None else None
+    if above is None or declarator is None:
+        return False
+    head = data[above.start_byte : declarator.start_byte]
+    return b"__global__" in head or b"__device__" in head
 
 
 def _within(node: Node, kind: str) -> bool:

@@ -77,6 +77,13 @@ def test_comments_dead_code_headers_templates_and_array_sizes_stay() -> None:
     assert all("f_kernel<scalar_t, 4><<<" in one.source and "0xffffffffu" in one.source for one in every())
 
 
+def test_sizes_of_grids_and_guards_against_nothing_stay() -> None:
+    source = KERNEL.replace("  f_kernel<", "  if (n == 0) return;\n  f_kernel<")
+    changed = [one for one in source_mutants(source, 1000, 1) if one.line >= 21]
+    assert {one.kind for one in changed} == {"comparison", "operator", "term"}
+    assert all("256, 256" in one.source and "/ 256" in one.source for one in changed)
+
+
 def test_loops_do_not_come_to_run_forever() -> None:
     assert all("offset >= 0" not in one.source and "c = blockDim.x" not in one.source for one in every())
 
@@ -97,7 +104,7 @@ def test_what_has_nothing_to_change_has_no_mutants(source: str) -> None:
 
 
 def test_deep_nesting_is_walked_through() -> None:
-    deep = "void f(int* x) { x[0] = " + "(" * 400 + "1 + 2" + ")" * 400 + "; }"
+    deep = "__device__ void f(int* x) { x[0] = " + "(" * 400 + "1 + 2" + ")" * 400 + "; }"
     assert {one.kind for one in source_mutants(deep, 12, 1)} >= {"operator", "term"}
 
 
