@@ -67,7 +67,7 @@ def _other_values(case: Case, dtype: str) -> Iterator[Change]:
         yield Change("with other values, such as those drawn without '## Inputs'", replace(case, inputs=None))
     for tensor in case.tensors:
         if tensor.values is not None and (tensor.dtype or dtype) in FLOATING:
-            free = tuple(replace(one, values=None) if one is tensor else one for one in case.arguments)  # type: ignore[arg-type]
+            free = tuple(replace(one, values=None) if one is tensor else one for one in case.arguments)
             text = f"with other values, such as those drawn without 'values' of '{tensor.name}'"
             yield Change(text, replace(case, arguments=free))
 

@@ -15,6 +15,7 @@ from pytest_upskill.reporting.view import SkillView
 
 LIVING = 4
 """Mutants that lived are shown so far, those with advice first; all of them are in the reports."""
+UNSEEN = "equivalent or unseen: every result has the same bits"
 
 
 def self_check_lines(
@@ -90,12 +91,13 @@ def _mutants(items: Sequence[Outcome], ink: Ink) -> Iterator[str]:
     verb = "rejects" if len(items) == 1 else "reject"
     yield ""
     yield "  " + ink.paint(f"{good} of {plural(len(items), 'case')} {verb} wrong results", _color(good, len(items)), "bold")
-    scored = [item.score for item in items if item.score is not None]
-    if scored:
-        killed, total = sum(score.killed for score in scored), sum(score.total for score in scored)
-        text = f"{killed} of {plural(total, 'mutant')} of the solutions died, case by case:"
-        yield "  " + ink.paint(text, "dim")
-    yield from flow([_score(item, ink) for item in items if item.score is not None], ink, 2)
+    scores = [item.score for item in items if item.score is not None]
+    if scores:
+        killed, total = sum(score.killed for score in scores), sum(score.total for score in scores)
+        whose = "its solution died" if len(items) == 1 else "the solutions died, by case:"
+        yield "  " + ink.paint(f"{killed} of {plural(total, 'mutant')} of {whose}", "dim")
+    if len(items) > 1:
+        yield from flow([_score(item, ink) for item in items if item.score is not None], ink, 2)
     yield from _living(items, ink)
 
 
@@ -113,21 +115,18 @@ def _score(item: Outcome, ink: Ink) -> Cell:
 def _living(items: Sequence[Outcome], ink: Ink) -> Iterator[str]:
     """What could be made better: advice, which fails nothing."""
     found = [(item.case or "", one) for item in items if item.score for one in item.score.lived]
-    ranked = sorted(found, key=lambda pair: (not pair[1].advice, pair[1].unseen))
-    shown = [pair for pair in ranked if pair[1].advice or not pair[1].unseen][:LIVING]
+    found.sort(key=lambda pair: (not pair[1].advice, pair[1].unseen))
+    telling = [pair for pair in found if pair[1].advice or not pair[1].unseen]
+    shown = found if len(found) <= LIVING else telling[:LIVING]
     for case, one in shown:
         yield from _one_living(case, one, ink)
-    rest = len(found) - len(shown)
-    if rest:
-        others = "others" if shown else "mutants"
-        unseen = sum(one.unseen and not one.advice for _, one in found)
-        why = "; with the same bits everywhere, they may be equivalent" if unseen == rest else ""
-        text = f"{rest} {others if rest > 1 else others[:-1]} lived{why}: see --upskill-report"
-        yield "  " + ink.paint(ink.elide(text, ink.width - 2), "dim")
+    if rest := found[len(shown) :]:
+        same = f", {UNSEEN}" if all(one.unseen and not one.advice for _, one in rest) else ""
+        for line in ink.wrap(f"{len(rest)} more lived{same}; --upskill-report lists them", ink.width - 2, 2):
+            yield "  " + ink.paint(line, "dim")
 
 
 def _one_living(case: str, one: LivingMutant, ink: Ink) -> Iterator[str]:
-    place = f"{case}.md:{one.line}"
-    yield "  " + ink.paint(ink.elide(f"lived: {place}  {one.change}", ink.width - 2), "yellow")
-    advice = f"would die {one.advice}" if one.advice else "its results differ, within the tolerance"
+    yield "  " + ink.paint(ink.elide(f"lived: {case}.md:{one.line}  {one.change}", ink.width - 2), "yellow")
+    advice = f"would die {one.advice}" if one.advice else UNSEEN if one.unseen else "within the tolerance"
     yield "    " + ink.paint(ink.elide(advice, ink.width - 4), "dim")
