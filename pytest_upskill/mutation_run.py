@@ -48,9 +48,7 @@ class _Alive:
 class MutationRun:
     """One case's mutants. ``kept`` are its examples of the first dtype, ``slowest`` the solution's slowest call (s)."""
 
-    def __init__(
-        self, case: Case, signature: Signature, machine: Machine, kept: list[Kept], slowest: float
-    ) -> None:
+    def __init__(self, case: Case, signature: Signature, machine: Machine, kept: list[Kept], slowest: float) -> None:
         assert case.solution is not None
         self._case, self._machine, self._kept = case, machine, selected(kept)
         self._full = signature
@@ -59,7 +57,7 @@ class MutationRun:
         self._source, self._line = case.solution.source, case.solution.line
 
     def score(self, solution: Path) -> MutationScore:
-        """How the mutants of the solution fared, whose library (for all dtypes) is given. Raises InfrastructureError."""
+        """How the mutants fared of a solution whose library (for all dtypes) is given. Raises InfrastructureError."""
         alive: list[_Alive] = []
         killed = equivalent = 0
         with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
@@ -78,9 +76,7 @@ class MutationRun:
                     break
         advice = self._advice(alive, solution) if alive else {}
         lived = tuple(
-            LivingMutant(
-                self._line + one.mutant.line - 1, one.mutant.change, one.unseen, advice.get(number, "")
-            )
+            LivingMutant(self._line + one.mutant.line - 1, one.mutant.change, one.unseen, advice.get(number, ""))
             for number, one in enumerate(alive)
         )
         return MutationScore(killed, killed + len(alive), equivalent, lived)

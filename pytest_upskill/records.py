@@ -296,7 +296,7 @@ class Seconds:
 class LivingMutant:
     """A change of a solution that no example told from the original. ``line`` is 1-based, in the case's file.
 
-    ``unseen`` says that every result had the same bits: the two may be equivalent. ``advice`` is with what it would die.
+    ``unseen`` says that every result had the same bits: the two may be equivalent. ``advice``: with what it would die.
     """
 
     line: int

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_upskill import __version__
+import pytest_upskill
 from pytest_upskill.build.cache import Cache, Made, key_of
 from pytest_upskill.build.host import native_hash
 from pytest_upskill.case import Case
@@ -124,7 +124,9 @@ class SelfCheck:
             return Checked(worth, None, (f"its solution is not run here: {build.needs}",))
         score_found = None
         if worth.problem is None and build is not None and build.library is not None:
-            score_found = MutationRun(case, signature, self._machine(), recorder.kept, recorder.slowest).score(build.library)
+            score_found = MutationRun(case, signature, self._machine(), recorder.kept, recorder.slowest).score(
+                build.library
+            )
         if worth.problem is None:
             self._cache.get(key, lambda _: _made(worth))
             plain = json.dumps(score_found and dataclasses.asdict(score_found))
@@ -140,11 +142,11 @@ class SelfCheck:
 
         machine = self._machine()
         facts = json.dumps(dict(machine.facts()), sort_keys=True, default=str)
-        return (__version__, torch.__version__, machine.device, facts, _judge_hash(), native_hash())
+        return (pytest_upskill.__version__, torch.__version__, machine.device, facts, _judge_hash(), native_hash())
 
 
 class Recorder:
-    """Keeps the examples of one dtype, with the bytes that the solution gave, and how long its slowest call took (s)."""
+    """Keeps the examples of one dtype, the bytes that the solution gave, and how long its slowest call took (s)."""
 
     cell: Cell
 

@@ -6,7 +6,6 @@ arrays and assertions are left alone, and so is what would only make a kernel ru
 
 from __future__ import annotations
 
-import os
 import random
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -43,8 +42,8 @@ class SourceMutant:
             return f"dropped {_cut(before, 0, _SHOWN)}"
         if before.startswith(after):
             return f"dropped {_cut(before[len(after) :].strip(), 0, _SHOWN)} in {_cut(before, 0, _SHOWN)}"
-        same = len(os.path.commonprefix((before, after)))
-        tail = len(os.path.commonprefix((before[same:][::-1], after[same:][::-1])))
+        same = _common(before, after)
+        tail = _common(before[same:][::-1], after[same:][::-1])
         return f"{_cut(before, same, len(before) - tail)} -> {_cut(after, same, len(after) - tail)}"
 
 
@@ -103,7 +102,15 @@ def _applied(data: bytes, edit: _Edit) -> SourceMutant:
     before = data[edit.node.start_byte : edit.node.end_byte]
     after = mutated[edit.node.start_byte : edit.node.end_byte + len(mutated) - len(data)]
     line = edit.node.start_point[0] + 1
-    return SourceMutant(edit.kind, line, before.decode(), after.decode(), mutated.decode(), _within(edit.node, "compound_statement"))
+    return SourceMutant(
+        edit.kind, line, before.decode(), after.decode(), mutated.decode(), _within(edit.node, "compound_statement")
+    )
+
+
+def _common(one: str, other: str) -> int:
+    """How many characters two texts have in common at their beginnings."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((place for place, (left, right) in pairs if left != right), min(len(one), len(other)))
 
 
 def _cut(text: str, begin: int, end: int) -> str:
@@ -247,7 +254,7 @@ def _guard(data: bytes, node: Node) -> Iterator[_Edit]:
 
 
 def _constant(data: bytes, node: Node) -> Iterator[_Edit]:
-    """One more, in what runs on the device: masks stay, and so do sizes of tiles and of grids, which may well differ."""
+    """One more, on the device: masks stay, and so do sizes of tiles and of grids, which may well differ."""
     text = _text(data, node)
     if not _on_device(data, node) or not re.fullmatch(r"\d+|\d+\.\d*f?", text):
         return
@@ -266,7 +273,9 @@ def _branches(data: bytes, node: Node) -> Iterator[_Edit]:
     one, other = node.child_by_field_name("consequence"), node.child_by_field_name("alternative")
     if one is not None and other is not None:
         between = data[one.end_byte : other.start_byte].decode()
-        yield _Edit("branches", one.start_byte, other.end_byte, f"{_text(data, other)}{between}{_text(data, one)}", node)
+        yield _Edit(
+            "branches", one.start_byte, other.end_byte, f"{_text(data, other)}{between}{_text(data, one)}", node
+        )
 
 
 def _pair(data: bytes, node: Node) -> Iterator[_Edit]:

@@ -109,7 +109,9 @@ def _last_column(context: Context) -> torch.Tensor | None:
 
 
 def _rounded(through: torch.dtype, dtype: str) -> Make:
-    return lambda context: context.right.to(through).to(context.right.dtype) if context.expected.dtype == dtype else None
+    return lambda context: (
+        context.right.to(through).to(context.right.dtype) if context.expected.dtype == dtype else None
+    )
 
 
 def _previous(context: Context) -> torch.Tensor | None:
@@ -208,5 +210,3 @@ class ResultTrial:
         """The mutants that no example could tell from a right kernel, in the order of ``MUTANTS``."""
         order = {mutant.name: number for number, mutant in enumerate(MUTANTS)}
         return sorted(self.lived_on, key=lambda key: order[key[0]])
-
-

@@ -58,7 +58,11 @@ def _larger(dim: Dim) -> Dim:
         high = max(_TIMES * int(max(dim.sizes.options)), SMALLEST_RANGE)
         return Dim(dim.name, Range(parse(1), parse(high)))
     known = dim.sizes.high.constant
-    higher = parse(max(_TIMES * int(known), SMALLEST_RANGE)) if known is not None else parse(f"{_TIMES} * ({dim.sizes.high})")
+    higher = (
+        parse(max(_TIMES * int(known), SMALLEST_RANGE))
+        if known is not None
+        else parse(f"{_TIMES} * ({dim.sizes.high})")
+    )
     return Dim(dim.name, Range(dim.sizes.low, higher))
 
 
@@ -73,7 +77,7 @@ def _other_values(case: Case, dtype: str) -> Iterator[Change]:
 
 
 def remedies(case: Case, signature: Signature, spoiled: Sequence[Spoiled], others: Others) -> dict[Spoiled, str]:
-    """With what change of the case each mutant would die (``Change.said``); those for which none was found are left out.
+    """With what change of the case each mutant would die (``Change.said``); left out are those that nothing helps.
 
     All mutants should be of one dtype, since they are tried together.
     """

@@ -1,7 +1,7 @@
 """Is a case worth asking? It must accept its own solution, reject wrong results, and hang on its inputs.
 
-Knows the solution only as a function from a call to an answer, as exploration does. What is wrong with a case comes with
-the change that would mend it, which was tried before it is told.
+Knows the solution only as a function from a call to an answer, as exploration does. What is wrong with a case comes
+with the change that would mend it, which was tried before it is told.
 """
 
 from __future__ import annotations

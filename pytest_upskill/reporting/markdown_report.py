@@ -52,7 +52,9 @@ def _mutants(items: Sequence[Outcome]) -> Iterator[str]:
         return
     yield from ("", "| case | mutants that died | lived |", "|---|---:|---|")
     for case, score in scored:
-        lived = "; ".join(f"line {one.line}: {one.change}" + (f" ({one.advice})" if one.advice else "") for one in score.lived)
+        lived = "; ".join(
+            f"line {one.line}: {one.change}" + (f" ({one.advice})" if one.advice else "") for one in score.lived
+        )
         yield f"| {_safe(case)} | {score.killed}/{score.total} | {_safe(lived, 600)} |"
 
 

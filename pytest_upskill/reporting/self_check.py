@@ -18,9 +18,7 @@ LIVING = 4
 UNSEEN = "equivalent or unseen: every result has the same bits"
 
 
-def self_check_lines(
-    skill: SkillView, ink: Ink, problems: Callable[[SkillView, Ink], Iterator[str]]
-) -> Iterator[str]:
+def self_check_lines(skill: SkillView, ink: Ink, problems: Callable[[SkillView, Ink], Iterator[str]]) -> Iterator[str]:
     """One skill; ``problems`` are said under its name."""
     judged = skill.judged
     passed = sum(item.verdict.kind is VerdictKind.PASSED for item in judged)
@@ -90,7 +88,9 @@ def _mutants(items: Sequence[Outcome], ink: Ink) -> Iterator[str]:
     good = sum(item.verdict.kind is VerdictKind.PASSED for item in items)
     verb = "rejects" if len(items) == 1 else "reject"
     yield ""
-    yield "  " + ink.paint(f"{good} of {plural(len(items), 'case')} {verb} wrong results", _color(good, len(items)), "bold")
+    yield "  " + ink.paint(
+        f"{good} of {plural(len(items), 'case')} {verb} wrong results", _color(good, len(items)), "bold"
+    )
     scores = [item.score for item in items if item.score is not None]
     if scores:
         killed, total = sum(score.killed for score in scores), sum(score.total for score in scores)
@@ -109,7 +109,9 @@ def _score(item: Outcome, ink: Ink) -> Cell:
     assert item.score is not None
     all_died = item.score.killed == item.score.total
     name = pad(ink.elide_middle(item.case or "", 16), 16)
-    return Cell.of((name, ()), (pad(f"{item.score.killed}/{item.score.total}", 7, ">"), ("green" if all_died else "yellow",)))
+    return Cell.of(
+        (name, ()), (pad(f"{item.score.killed}/{item.score.total}", 7, ">"), ("green" if all_died else "yellow",))
+    )
 
 
 def _living(items: Sequence[Outcome], ink: Ink) -> Iterator[str]:

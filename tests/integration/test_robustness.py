@@ -22,7 +22,9 @@ def test_a_report_that_fails_at_the_end_is_told_after_the_summary(bench: Workben
         "conftest.py",
         "import pathlib, shutil\n\n\ndef pytest_runtest_teardown():\n    shutil.rmtree('gone', ignore_errors=True)\n",
     )
-    result = bench.run("skills", "--upskill", "-k", "not mutants", "--upskill-report=gone/a.json", "--upskill-report=b.json")
+    result = bench.run(
+        "skills", "--upskill", "-k", "not mutants", "--upskill-report=gone/a.json", "--upskill-report=b.json"
+    )
     assert result.ret == 1
     result.assert_outcomes(passed=3)
     result.stdout.fnmatch_lines(["tiny *2 of 2 cases pass*", "report */gone/a.json failed: *"])

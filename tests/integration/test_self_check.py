@@ -63,7 +63,11 @@ def test_a_sound_skill_shows_how_many_mutants_died(bench: Workbench) -> None:
     result = bench.run("skills", "--upskill", "--upskill-report=out.json", "--upskill-report=out.md")
     result.assert_outcomes(passed=5)
     result.stdout.fnmatch_lines(
-        ["*2 of 2 cases pass their own solution*", "*2 of 2 cases reject wrong results", "*mutants of the solutions died*"]
+        [
+            "*2 of 2 cases pass their own solution*",
+            "*2 of 2 cases reject wrong results",
+            "*mutants of the solutions died*",
+        ]
     )
     found = items(bench)["scale[mutants]"]
     assert (found["kind"], found["student"], found["arm"], found["trial"]) == ("mutants", None, None, None)

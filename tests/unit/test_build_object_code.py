@@ -15,7 +15,9 @@ def built(folder: Path, name: str, source: str) -> Path:
     (folder / f"{name}.cpp").write_text(source, encoding="utf-8")
     library = folder / f"{name}.so"
     program = str(find_compiler().program)
-    subprocess.run([program, "-shared", "-fPIC", "-g1", "-O1", f"{name}.cpp", "-o", str(library)], cwd=folder, check=True)
+    subprocess.run(
+        [program, "-shared", "-fPIC", "-g1", "-O1", f"{name}.cpp", "-o", str(library)], cwd=folder, check=True
+    )
     return library
 
 
@@ -37,7 +39,9 @@ def test_variables_can_be_left_out(tmp_path: Path) -> None:
     assert fingerprint(one, variables=False) == fingerprint(other, variables=False)
 
 
-@pytest.mark.parametrize("content", [b"", b"not a library", b"\x7fELF\x02\x01" + bytes(58), b"\x7fELF\x01\x01" + bytes(99)])
+@pytest.mark.parametrize(
+    "content", [b"", b"not a library", b"\x7fELF\x02\x01" + bytes(58), b"\x7fELF\x01\x01" + bytes(99)]
+)
 def test_what_is_no_library_has_no_fingerprint_that_could_match(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "x.so"
     file.write_bytes(content)

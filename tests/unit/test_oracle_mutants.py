@@ -13,7 +13,7 @@ from pytest_upskill.oracle import worth
 from pytest_upskill.oracle.draw import parse_example
 from pytest_upskill.oracle.isolation import isolated
 from pytest_upskill.oracle.mutants import MUTANTS, Context, right_result
-from pytest_upskill.oracle.prepare import Prepared, Preparation
+from pytest_upskill.oracle.prepare import Preparation, Prepared
 from pytest_upskill.oracle.worth import Worth
 from pytest_upskill.questions import Questions
 from tests.unit.oracle_kernels import ROWS_COLS, Run, kernel, make_case, signature_of
@@ -38,7 +38,9 @@ def spoiled(case: Case, example: str, previous: torch.Tensor | None = None) -> d
     assert isinstance(prepared, Prepared)
     expected = prepared.expected[0]
     nothing = torch.empty(0)
-    context = Context(prepared.call, expected, right_result(expected), nothing if previous is None else previous, nothing)
+    context = Context(
+        prepared.call, expected, right_result(expected), nothing if previous is None else previous, nothing
+    )
     made = {mutant.name: mutant.make(context) for mutant in MUTANTS}
     return {name: value for name, value in made.items() if value is not None}
 
@@ -51,7 +53,10 @@ def doubles(tmp_path: Path) -> Case:
 def test_a_sound_case_rejects_every_mutant_that_applies(doubles: Case) -> None:
     found = checked(doubles)
     assert found.problem is None
-    names = {"varies", *(f"rejects[{mutant.name}]" for mutant in MUTANTS)} - {"rejects[other-inputs]", "rejects[single]"}
+    names = {"varies", *(f"rejects[{mutant.name}]" for mutant in MUTANTS)} - {
+        "rejects[other-inputs]",
+        "rejects[single]",
+    }
     assert rejected(found) == names
 
 
@@ -101,7 +106,9 @@ def test_an_in_place_tensor_that_is_left_alone_is_a_mutant(tmp_path: Path) -> No
 
 
 WEAK: dict[str, tuple[str, str, str, str, str]] = {
-    "tolerance": (OP, TWO + "tolerance: {rtol: 1.0, atol: 9.0}\n", DOUBLE, "rejects[input]", "without the case's own 'tolerance'"),
+    "tolerance": (
+        OP, TWO + "tolerance: {rtol: 1.0, atol: 9.0}\n", DOUBLE, "rejects[input]", "without the case's own 'tolerance'",
+    ),
     "tolerance-of-one-dtype": (
         OP, TWO + "tolerance: {float16: {rtol: 1.0, atol: 9.0}}\n", DOUBLE, "rejects[input]", "(float16); that would",
     ),
@@ -137,7 +144,8 @@ SOUND: dict[str, tuple[str, str, str]] = {
         "f(Tensor x) -> (Tensor values, Tensor indices)", TWO, "def f(x):\n    return x.max(-1)",
     ),
     "integers": (
-        OP, "dims: {n: 1..300}\nargs:\n  x: {shape: [n], dtype: int32, values: -99..99}\n", "def f(x):\n    return x * 3 + 1",
+        OP, "dims: {n: 1..300}\nargs:\n  x: {shape: [n], dtype: int32, values: -99..99}\n",
+        "def f(x):\n    return x * 3 + 1",
     ),
     "bools": (OP, TWO, "def f(x):\n    return x > 0.25"),
     "one-number": (OP, TWO, "def f(x):\n    return x.sum()"),

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from pytest_upskill import self_check
+import pytest_upskill
 from pytest_upskill.build.cache import Cache
 from pytest_upskill.case import Case
 from pytest_upskill.case_file import load_case
@@ -116,7 +116,9 @@ def test_a_good_case_is_built_and_run_once_for_all_later_runs(case: Case, machin
     assert (machine.builds, machine.cells) == (1, 1)
 
 
-def test_another_content_device_compiler_or_timeout_is_checked_anew(case: Case, machine: FakeMachine, cache: Cache) -> None:
+def test_another_content_device_compiler_or_timeout_is_checked_anew(
+    case: Case, machine: FakeMachine, cache: Cache
+) -> None:
     problem(check(machine, cache), case)
     case.path.write_text(case.path.read_text(encoding="utf-8") + "\n", encoding="utf-8")
     problem(check(machine, cache), load_case(case.path, "demo"))
@@ -132,14 +134,16 @@ def test_another_version_of_the_package_or_of_torch_is_checked_anew(
     case: Case, machine: FakeMachine, cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     problem(check(machine, cache), case)
-    monkeypatch.setattr(self_check, "__version__", "99.0")
+    monkeypatch.setattr(pytest_upskill, "__version__", "99.0")
     problem(check(machine, cache), case)
     monkeypatch.setattr(torch, "__version__", "99.0")
     problem(check(machine, cache), case)
     assert machine.builds == 3
 
 
-def test_a_bad_case_is_told_twice_in_a_run_and_looked_at_again_in_the_next(case: Case, tmp_path: Path, cache: Cache) -> None:
+def test_a_bad_case_is_told_twice_in_a_run_and_looked_at_again_in_the_next(
+    case: Case, tmp_path: Path, cache: Cache
+) -> None:
     wrong = FakeMachine(tmp_path, solution=WRONG)
     first = check(wrong, cache)
     assert "its own solution fails correct[float32]" in str(problem(first, case))
@@ -148,14 +152,18 @@ def test_a_bad_case_is_told_twice_in_a_run_and_looked_at_again_in_the_next(case:
     assert problem(check(FakeMachine(tmp_path), cache), case) is None
 
 
-def test_a_solution_that_does_not_compile_is_told_with_the_compilers_word(case: Case, machine: FakeMachine, cache: Cache) -> None:
+def test_a_solution_that_does_not_compile_is_told_with_the_compilers_word(
+    case: Case, machine: FakeMachine, cache: Cache
+) -> None:
     machine.answer = Build(None, "kernel.cu: In function 'f':\nkernel.cu:4: error: 'oops' was not declared\n")
     assert problem(check(machine, cache), case) == (
         "its own solution does not compile: kernel.cu:4: error: 'oops' was not declared"
     )
 
 
-def test_a_solution_that_this_device_cannot_run_is_not_held_against_its_case(case: Case, machine: FakeMachine, cache: Cache) -> None:
+def test_a_solution_that_this_device_cannot_run_is_not_held_against_its_case(
+    case: Case, machine: FakeMachine, cache: Cache
+) -> None:
     machine.answer = Build(None, needs="needs a GPU: tensor cores")
     found = check(machine, cache).whole(case, Questions().signature(case))
     assert found.worth.problem is None and found.score is None

@@ -16,7 +16,7 @@ __global__ void f_kernel(scalar_t* out, const scalar_t* x, int64_t n) {
   const int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
   float sum = 0.0f;
   for (int64_t c = threadIdx.x; c < n; c += blockDim.x) sum += x[i * n + c];
-  for (int offset = 16; offset > 0; offset /= 2) sum = fmaxf(sum, __shfl_xor_sync(0xffffffffu, sum, offset));
+  for (int offset = 16; offset > 0; offset /= 2) sum = fmaxf(sum, moved(0xffffffffu));
   part[threadIdx.x / 32] = sum;
   __syncthreads();
   if (i >= n) return;
@@ -49,7 +49,7 @@ def changed_line(mutant: SourceMutant) -> str:
         ("index", 9, "for (int64_t c = threadIdx.x; c < n; c += blockDim.x) sum += x[c * n + i];"),
         ("index", 14, "if (i < n) out[(i) + 1] = i == 0 ? part[0] : sum - 2.0f;"),
         ("accumulation", 9, "for (int64_t c = threadIdx.x; c < n; c += blockDim.x) sum = x[i * n + c];"),
-        ("function", 10, "for (int offset = 16; offset > 0; offset /= 2) sum = fminf(sum, __shfl_xor_sync(0xffffffffu, sum, offset));"),
+        ("function", 10, "for (int offset = 16; offset > 0; offset /= 2) sum = fminf(sum, moved(0xffffffffu));"),
         ("barrier", 12, ";"),
         ("guard", 13, ";"),
         ("guard", 14, "if (true) out[i] = i == 0 ? part[0] : sum - 2.0f;"),
