@@ -91,13 +91,13 @@ def _mutants(items: Sequence[Outcome], ink: Ink) -> Iterator[str]:
     yield "  " + ink.paint(
         f"{good} of {plural(len(items), 'case')} {verb} wrong results", _color(good, len(items)), "bold"
     )
-    scores = [item.score for item in items if item.score is not None]
+    scores = [item.score for item in items if item.score is not None and item.score.total]
     if scores:
         killed, total = sum(score.killed for score in scores), sum(score.total for score in scores)
         whose = "its solution died" if len(items) == 1 else "the solutions died, by case:"
         yield "  " + ink.paint(f"{killed} of {plural(total, 'mutant')} of {whose}", "dim")
     if len(items) > 1:
-        yield from flow([_score(item, ink) for item in items if item.score is not None], ink, 2)
+        yield from flow([_score(item, ink) for item in items if item.score is not None and item.score.total], ink, 2)
     yield from _living(items, ink)
 
 

@@ -85,7 +85,7 @@ class FakeMachine:
 def case(tmp_path: Path) -> Case:
     made = make_case(tmp_path, "f(Tensor x) -> Tensor", ROWS_COLS + "dtypes: [float32, float16]\n",
                      "def f(x):\n    return x * 2")  # fmt: skip
-    text = made.path.read_text(encoding="utf-8").replace("void f();", "void f() { g(2); h(3); }")
+    text = made.path.read_text(encoding="utf-8").replace("void f();", "__global__ void f() { g(2); h(3); }")
     made.path.write_text(text, encoding="utf-8")
     return load_case(made.path, "demo")
 
