@@ -45,8 +45,11 @@ class Machine(Protocol):
     def facts(self) -> Mapping[str, str | int | None]:
         """For reports: what a result may depend on."""
 
-    def build(self, source: str, signature: Signature) -> Build:
-        """Compiles a kernel. Raises ToolchainError or CellError for what is not the kernel's fault."""
+    def build(self, source: str, signature: Signature, *, checked: bool = True) -> Build:
+        """Compiles a kernel; where it is not ``checked``, with no other compiler than the one that it runs with.
+
+        Raises ToolchainError or CellError for what is not the kernel's fault.
+        """
 
     def cell(self, library: Path, signature: Signature, timeout: float) -> Cell:
         """A cell for a built kernel; ``timeout`` in seconds for each call."""
@@ -113,7 +116,7 @@ class CpuMachine:
             "cell": self.confinement.level,
         }
 
-    def build(self, source: str, signature: Signature) -> Build:
+    def build(self, source: str, signature: Signature, *, checked: bool = True) -> Build:
         """Compiles a kernel for the host and, beside it, checks that nvcc takes it. Seconds are those of the slower.
 
         A kernel that the cpu device cannot run is not built: ``needs`` says what it would take.
@@ -121,6 +124,8 @@ class CpuMachine:
         if need := needs_gpu(source):
             return Build(library=None, needs=needs_message(need, SOURCE_NAME))
         entry = entry_source(signature)
+        if not checked:
+            return self.compiler.build(source, entry, confinement=self.confinement)
         with ThreadPoolExecutor(max_workers=1) as pool:
             checking = pool.submit(self.nvcc.check, source, entry, confinement=self.confinement)
             build = self.compiler.build(source, entry, confinement=self.confinement)

@@ -25,6 +25,7 @@ from pytest_upskill.task import Prepared, Task
 
 if TYPE_CHECKING:
     from pytest_upskill.oracle.explore import Judgement
+    from pytest_upskill.self_check import Checked
 
 
 def outcome_of(task: Task, verdict: Verdict, prepared: Prepared | None = None) -> Outcome:
@@ -55,6 +56,16 @@ def spec_outcome(task: Task) -> Outcome:
     kind = VerdictKind.FAILED if errors else VerdictKind.PASSED
     outcome = outcome_of(task, Verdict(kind, reason="\n".join(errors) or None))
     return replace(outcome, notes=tuple(str(problem) for problem in problems if problem.severity == "warning"))
+
+
+def mutants_outcome(task: Task, checked: Checked, seconds: float) -> Outcome:
+    """Whether a case is worth asking. The score of the mechanical mutants is advice: it fails nothing."""
+    failed = next((one for one in checked.worth.assertions if not one.passed), None)
+    unsure = checked.worth.inconclusive if failed is None else None
+    kind = VerdictKind.FAILED if failed else VerdictKind.INCONCLUSIVE if unsure else VerdictKind.PASSED
+    reason = f"{failed.name}: {failed.message}" if failed else unsure
+    outcome = outcome_of(task, Verdict(kind, reason, checked.worth.assertions))
+    return replace(outcome, seconds=Seconds(run=seconds), score=checked.score, notes=checked.notes)
 
 
 def kernel_outcome(

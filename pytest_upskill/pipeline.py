@@ -19,7 +19,7 @@ from pytest_upskill import text_case
 from pytest_upskill.case import Case
 from pytest_upskill.errors import CaseError, InfrastructureError, SkillError, UsageError
 from pytest_upskill.extract import extract_kernel
-from pytest_upskill.outcome import cut_off, kernel_outcome, outcome_of, spec_outcome
+from pytest_upskill.outcome import cut_off, kernel_outcome, mutants_outcome, outcome_of, spec_outcome
 from pytest_upskill.questions import Questions
 from pytest_upskill.records import (
     Assertion,
@@ -33,6 +33,7 @@ from pytest_upskill.records import (
     Verdict,
     VerdictKind,
 )
+from pytest_upskill.self_check import SelfCheck
 from pytest_upskill.signature import Signature
 from pytest_upskill.students import layout
 from pytest_upskill.students.base import Student
@@ -67,6 +68,7 @@ class Pipeline:
         self._prompts = prompts
         self._more_assertions = more_assertions
         self._questions = Questions()
+        self._self_check = SelfCheck(machine, timeout)
         self._pending: dict[str, Future[Prepared]] = {}
         self._threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="upskill")
 
@@ -74,8 +76,10 @@ class Pipeline:
 
     def prefetch(self, tasks: Iterable[Task]) -> None:
         """Sets replies and builds of ``tasks`` on their way. Whatever goes wrong is told when the task is run."""
-        for task in tasks:
-            if task.id in self._pending or task.kind not in (ItemKind.KERNEL, ItemKind.TEXT) or self._prompts:
+        wanted = [task for task in tasks if task.id not in self._pending and not self._prompts]
+        self._send_solutions_ahead(wanted)
+        for task in wanted:
+            if task.kind not in (ItemKind.KERNEL, ItemKind.TEXT):
                 continue
             # Look-ahead runs in a hook: what goes wrong is raised again where the task is run.
             with contextlib.suppress(Exception):
@@ -87,9 +91,12 @@ class Pipeline:
             return spec_outcome(task)
         assert task.case is not None
         try:
+            if task.kind is ItemKind.MUTANTS:
+                return self._mutants(task, task.case)
             return self._run(task, task.case)
         except (CaseError, SkillError) as error:
-            kind = VerdictKind.FAILED if task.student == "golden" else VerdictKind.INCONCLUSIVE
+            own = task.student == "golden" or task.kind is ItemKind.MUTANTS
+            kind = VerdictKind.FAILED if own else VerdictKind.INCONCLUSIVE
             return outcome_of(task, Verdict(kind, reason=str(error)))
         except (InfrastructureError, UsageError) as error:
             return outcome_of(task, Verdict(VerdictKind.INFRASTRUCTURE_ERROR, reason=str(error)))
@@ -141,6 +148,7 @@ class Pipeline:
     def _submit(self, task: Task) -> Future[Prepared]:
         assert task.case is not None
         self._only(task, task.case)
+        self._check_worth(task, task.case)
         question = self._questions.of(task)
         signature = self._questions.signature(task.case) if task.case.kind == "kernel" else None
         return self._threads.submit(self._prepare, task, signature, question)
@@ -167,6 +175,27 @@ class Pipeline:
             path = layout.write_prompt(self._prompts, question)
         return outcome_of(task, Verdict(VerdictKind.INCONCLUSIVE, reason=f"nothing was asked: the prompt is in {path}"))
 
+    # ------------------------------------------------------------------------------------- the self-check
+
+    def _mutants(self, task: Task, case: Case) -> Outcome:
+        started = time.perf_counter()
+        checked = self._self_check.whole(case, self._questions.signature(case))
+        return mutants_outcome(task, checked, _since(started))
+
+    def _check_worth(self, task: Task, case: Case) -> None:
+        """Raises CaseError for a case that nobody should be asked; its own solution is the self-check itself."""
+        if _is_gated(task):
+            problem = self._self_check.worth(case, self._questions.signature(case)).problem
+            if problem is not None:
+                raise CaseError(f"not asked, because the case fails its self-check: {problem}", case.path)
+
+    def _send_solutions_ahead(self, tasks: Iterable[Task]) -> None:
+        for task in filter(_is_gated, tasks):
+            # As above: a case that is broken says so where its item is run.
+            with contextlib.suppress(Exception):
+                assert task.case is not None
+                self._self_check.send_ahead(task.case, self._questions.signature(task.case), self._threads)
+
     # ------------------------------------------------------------------------------------- judging
 
     def _judge(
@@ -189,6 +218,11 @@ class Pipeline:
                 largest=self._machine().largest,
             )
             return judgement, cell.conduct
+
+
+def _is_gated(task: Task) -> bool:
+    """Whether a student is asked for a kernel."""
+    return task.kind is ItemKind.KERNEL and task.student != "golden"
 
 
 @contextlib.contextmanager

@@ -324,6 +324,36 @@ class Seconds:
 
 
 @dataclass(frozen=True, slots=True)
+class LivingMutant:
+    """A change of a solution that no example told from the original. ``line`` is 1-based, in the case's file.
+
+    ``unseen`` says that every result had the same bits: the two may be equivalent. ``advice``: with what it would die.
+    """
+
+    line: int
+    change: str
+    unseen: bool
+    advice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MutationScore:
+    """How many mechanical mutants of a solution died, of how many; ``equivalent`` ones (the same machine code) are not
+    counted. ``lived`` are those that did not die.
+    """
+
+    killed: int
+    total: int
+    equivalent: int = 0
+    lived: tuple[LivingMutant, ...] = ()
+
+    @classmethod
+    def from_plain(cls, data: Mapping[str, Any]) -> MutationScore:
+        """The inverse of ``dataclasses.asdict``."""
+        return cls(**{**data, "lived": tuple(LivingMutant(**one) for one in data["lived"])})
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """Everything that is kept of one item: the row of the report."""
 
@@ -348,6 +378,8 @@ class Outcome:
     """What the kernels take up on the GPU that they were built for; empty on the cpu device."""
     device_memory: int | None = None
     """The most device memory (bytes) that was seen in use during a call; None where it was not measured."""
+    score: MutationScore | None = None
+    """Of a mutants item: how its solution's mechanical mutants fared; None where there is no solution."""
 
     def to_plain(self) -> dict[str, Any]:
         """Plain data, for another process."""
@@ -374,6 +406,7 @@ class Outcome:
                 "tokens": Tokens(**data["tokens"]),
                 "seconds": Seconds(**data["seconds"]),
                 "notes": tuple(data["notes"]),
+                "score": None if data["score"] is None else MutationScore.from_plain(data["score"]),
                 "kernels": tuple(KernelResources(**kernel) for kernel in data["kernels"]),
             }
         )

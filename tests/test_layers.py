@@ -14,14 +14,14 @@ PACKAGE = Path(__file__).parents[1] / "pytest_upskill"
 LAYERS = (
     ("errors", "records"),
     ("expression", "markdown", "frontmatter", "identifiers", "spelling", "case", "case_file", "case_fields",
-     "case_sections", "contract", "cuda_source", "reply_blocks", "schema", "signature", "skill", "skill_advice",
-     "prompt", "extract", "arms", "prompts", "text_case", "task"),
+     "case_sections", "contract", "cuda_source", "source_mutants", "reply_blocks", "schema", "signature", "skill",
+     "skill_advice", "prompt", "extract", "arms", "prompts", "text_case", "task"),
     ("students",),
     ("native", "build", "cell", "machine", "cuda_machine"),
     ("oracle",),
     ("store",),
     ("reporting",),
-    ("pipeline", "questions", "outcome", "budget"),
+    ("pipeline", "questions", "outcome", "budget", "self_check", "mutation_run"),
     ("settings", "hookspecs", "run", "collect", "failure_repr", "session", "plugin"),
 )  # fmt: skip
 

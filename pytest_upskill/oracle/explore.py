@@ -39,6 +39,8 @@ Repeat = Callable[[Call, int], Answer]
 """Does a call once more. The number says for which time, so that a device which has the choice can take another order
 of threads each time."""
 
+Watch = Callable[[Prepared], None]
+
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
@@ -68,16 +70,19 @@ def explore(
     only: Example | None,
     repeat: Repeat | None = None,
     largest: int = LARGEST,
+    watch: Watch | None = None,
 ) -> Judgement:
     """Judge the kernel behind ``run``: assertions ``runs``, ``correct[...]``, ``memory``, ``deterministic``,
     ``inputs``.
 
     Some calls are asked again, of ``repeat`` where it is given. ``examples`` of each dtype (the case's own number,
     or 25); with ``only``, that one example and its repeat. The same seed asks the same examples. ``largest`` is how
-    many elements large examples may have. Raises CaseError where the case is at fault, and whatever ``run`` raises.
+    many elements large examples may have. ``watch`` sees every example before it is run, but for those of shrinking.
+    Raises CaseError where the case is at fault, and whatever ``run`` raises.
     """
     with isolated():
         exploration = _Exploration(case, signature, run, seed, largest, repeat or (lambda call, _: run(call)))
+        exploration.watch = watch
         if only is not None:
             exploration.try_only(only)
             return exploration.judgement((only.dtype,), shrink=False)
@@ -89,6 +94,7 @@ class _Exploration:
     def __init__(self, case: Case, signature: Signature, run: Run, seed: int, largest: int, repeat: Repeat) -> None:
         self.case, self.run, self.seed, self.largest, self.repeat = case, run, seed, largest, repeat
         self.repeats = 0
+        self.watch: Watch | None = None
         self.preparation = Preparation(case, signature)
         self.tried: dict[str, Tried] = {}
         self.given_up: dict[str, str] = {}
@@ -166,6 +172,8 @@ class _Exploration:
             self.given_up[str(example)] = prepared.reason
             return
         self.unsure += prepared.unsure
+        if self.watch is not None:
+            self.watch(prepared)
         answer = self.run(prepared.call)
         tried = self._record(prepared, lot, self._faults(prepared, answer))
         if answer.ran and (lot is None or lot.large or tried.order % _REPEAT_EVERY == 1):

@@ -51,6 +51,7 @@ def _item(item: Outcome) -> dict[str, Any]:
         "cost_usd": item.cost_usd,
         "seconds": {"reply": item.seconds.reply, "build": item.seconds.build, "run": item.seconds.run},
         **_on_gpu(item),
+        **({"mutants": asdict(item.score)} if item.score is not None else {}),
     }
 
 

@@ -33,6 +33,7 @@ def _rates(skill: SkillView, self_check: bool) -> Iterator[str]:
     if self_check:
         passed = sum(item.verdict.kind is VerdictKind.PASSED for item in skill.judged)
         yield f"{passed} of {plural(len(skill.judged), 'case')} pass their own solution."
+        yield from _mutants(skill.of_kind(ItemKind.MUTANTS))
         return
     if not skill.students:
         yield "No student was judged."
@@ -42,6 +43,19 @@ def _rates(skill: SkillView, self_check: bool) -> Iterator[str]:
     for student in skill.students:
         for row in student.arms:
             yield _row(student, row)
+
+
+def _mutants(items: Sequence[Outcome]) -> Iterator[str]:
+    """The score of each case's mechanical mutants, and those that lived."""
+    scored = [(item.case or "", item.score) for item in items if item.score is not None]
+    if not scored:
+        return
+    yield from ("", "| case | mutants that died | lived |", "|---|---:|---|")
+    for case, score in scored:
+        lived = "; ".join(
+            f"line {one.line}: {one.change}" + (f" ({one.advice})" if one.advice else "") for one in score.lived
+        )
+        yield f"| {_safe(case)} | {score.killed}/{score.total} | {_safe(lived, 600)} |"
 
 
 def _row(student: StudentView, row: SummaryRow) -> str:
