@@ -60,7 +60,11 @@ class InfrastructureError(UpskillError):
 
 
 class StudentError(InfrastructureError):
-    """A student could not be asked."""
+    """A student could not be asked. ``lasting``: the next question would most likely end in the same way."""
+
+    def __init__(self, message: str, lasting: bool = False) -> None:
+        super().__init__(message)
+        self.lasting = lasting
 
 
 class ToolchainError(InfrastructureError):
