@@ -4,6 +4,7 @@
     ├── UsageError            an option, an ini value or a students table that cannot be meant so
     ├── SkillError            a SKILL.md that breaks the specification
     ├── CaseError             a case that cannot be asked, or cannot be judged
+    ├── BudgetStopped         the session's purse does not hold what the next reply may cost
     └── InfrastructureError   nobody's answer: it is never a student's failure, and never a pass
         ├── StudentError      the model could not be reached, or refused
         ├── ToolchainError    a compiler is missing, or failed by itself
@@ -53,6 +54,10 @@ class SkillError(LocatedError):
 
 class CaseError(LocatedError):
     """A case that cannot be asked or judged: an authoring error, shown as one red item."""
+
+
+class BudgetStopped(UpskillError):
+    """Nobody was asked, since a limit that the user set would be passed."""
 
 
 class InfrastructureError(UpskillError):

@@ -15,6 +15,7 @@ class Task:
     """One item, as plain data. ``replay`` is the command that runs it again; ``example`` names the only one to try.
 
     ``turns`` is how often the student may try; ``disclosure`` is how it gets to see the skill (``disclosure.MODES``).
+    ``record`` is the command that records the reply, for committing.
     """
 
     id: str
@@ -31,6 +32,7 @@ class Task:
     replay: str
     turns: int = 1
     disclosure: str = "body"
+    record: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,9 +19,9 @@ LAYERS = (
     ("students",),
     ("native", "build", "cell", "machine", "cuda_machine"),
     ("oracle",),
-    ("store",),
+    ("store", "presence", "ledger"),
     ("reporting",),
-    ("pipeline", "questions", "outcome", "budget"),
+    ("pipeline", "questions", "outcome", "replies", "builders", "budget"),
     ("settings", "hookspecs", "run", "collect", "failure_repr", "session", "plugin"),
 )  # fmt: skip
 

@@ -38,8 +38,8 @@ class StudentConfig:
     """One student, completely. Holds the name of the variable with the key, never the key.
 
     ``timeout`` (s) is the longest that one reply may take, and the longest that we go on trying for one.
-    ``temperature`` None leaves it to the server. ``concurrency`` is how many questions may be open at once; None leaves it
-    to the number of the server's slots.
+    ``temperature`` None leaves it to the server. ``concurrency`` is how many questions may be open at once; None means
+    the number of the server's slots.
     ``serve`` is the command that starts its server. ``options`` go to the provider as they are.
     """
 
@@ -55,6 +55,14 @@ class StudentConfig:
     price: Price | None = None
     serve: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+
+
+_AT_HAND = ("golden", "files")
+
+
+def is_at_hand(config: StudentConfig) -> bool:
+    """True for students whose replies lie on this machine: keeping them would only show old ones."""
+    return config.provider in _AT_HAND
 
 
 class Student(Protocol):
@@ -81,7 +89,7 @@ class Student(Protocol):
         return True
 
     def slots(self) -> int | None:
-        """How many questions its server answers at once, None where nobody knows. May ask the server, and wait for it."""
+        """How many questions its server answers at once, None where nobody knows. May ask the server, and wait."""
         return None
 
     def ask(self, question: Question, case: Case) -> Reply:
