@@ -94,9 +94,11 @@ def spending(totals: Totals, limits: Limits) -> str:
     priced = totals.tokens - totals.unpriced
     parts = [f"{usd(totals.usd)}{of_usd}"] if priced or of_usd else []
     parts.append(f"{totals.tokens:,}{of_tokens} tokens")
-    text = f"{', '.join(parts)} spent on {totals.asked} {'reply' if totals.asked == 1 else 'replies'}"
+    text = f"{', '.join(parts)} on {totals.asked} new {'reply' if totals.asked == 1 else 'replies'}"
     if totals.unpriced:
         text += f"; {totals.unpriced:,} of the tokens have no known price"
+    if totals.stopped:
+        text += "; then the budget was used up: the same command goes on from here"
     return text
 
 

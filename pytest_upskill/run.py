@@ -19,13 +19,20 @@ from pytest_upskill.students.layout import HOME, replies_folder
 
 if TYPE_CHECKING:
     from pytest_upskill.case import Case
-    from pytest_upskill.ledger import Ledger, Limits
+    from pytest_upskill.ledger import Ledger, Limits, Totals
     from pytest_upskill.machine import Machine
     from pytest_upskill.pipeline import Pipeline
     from pytest_upskill.records import Assertion, Kernel, Question, Reply
     from pytest_upskill.replies import Replies
 
 GOLDEN = "golden"
+
+_SOURCES = {
+    "live": "live: every question is asked anew",
+    "record": "record: kept replies and new ones are written to the cassettes beside the skills",
+    "replay": "replay: those in the cassettes beside the skills, nobody is asked",
+}
+"""What the header says of ``--upskill-replies``, where it was given."""
 
 
 class Nobody(Student):
@@ -119,6 +126,33 @@ class Run:
 
         return Limits(self.settings.budget, self.settings.max_tokens)
 
+    @property
+    def counts_costs(self) -> bool:
+        """True where the user set a limit, or knows a price, so that the worst case is worth telling."""
+        limited = self.settings.budget is not None or self.settings.max_tokens is not None
+        return self.asks and (limited or any(config.price for config in self._configs.values()))
+
+    @property
+    def totals(self) -> Totals:
+        """What the session has asked for and spent, in all of its processes."""
+        from pytest_upskill.ledger import Totals
+
+        return self.ledger.totals() if "ledger" in self.__dict__ else Totals()
+
+    def spending(self) -> str:
+        """What was spent, in words; empty where nobody was asked."""
+        from pytest_upskill.budget import spending
+
+        return spending(self.totals, self.limits)
+
+    def source(self) -> str:
+        """Where the replies came from, where it is not the usual place."""
+        if self.settings.replies == "replay":
+            return "recorded replies were replayed, nobody was asked"
+        if "ledger" in self.__dict__ and not self.totals.asked and not self.totals.stopped:
+            return "nobody was asked: what was kept was judged again, --upskill-replies=live asks anew"
+        return ""
+
     @cached_property
     def replies(self) -> Replies:
         from pytest_upskill.replies import Mode, Replies
@@ -197,7 +231,17 @@ class Run:
         """What the header says of this run."""
         if self.settings.prompts:
             return {"prompts": str(self.settings.prompts)}
-        return {"device": self.machine.describe(), "cells": self.machine.confinement.describe(), "seed": str(self.seed)}
+        from pytest_upskill.budget import limits_in_words
+
+        unpriced = [config.name for config in self._configs.values() if not (config.price or is_at_hand(config))]
+        limits = limits_in_words(self.limits, unpriced) if self.asks else ""
+        return {
+            "device": self.machine.describe(),
+            "cells": self.machine.confinement.describe(),
+            "seed": str(self.seed),
+            **({"replies": _SOURCES[self.settings.replies]} if self.settings.replies in _SOURCES else {}),
+            **({"budget": limits} if limits else {}),
+        }
 
 
 def draw_seed() -> int:

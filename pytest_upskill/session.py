@@ -6,6 +6,7 @@ Under xdist every worker is an item side, and the controller alone reports; with
 from __future__ import annotations
 
 import json
+import os
 import platform
 from collections.abc import Callable, Generator
 from datetime import UTC, datetime
@@ -85,6 +86,16 @@ class ItemSide:
         self._items = ours
         self._place = {item.nodeid: index for index, item in enumerate(ours)}
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Works out the worst case before anybody is asked; of several workers, the first does it for all."""
+        config = session.config
+        if config.option.collectonly or (self.is_worker and os.environ.get("PYTEST_XDIST_WORKER") != "gw0"):
+            return
+        ours = [item for item in session.items if isinstance(item, UpskillItem) and item.problem is None]
+        if ours and self.run.counts_costs:
+            self.run.ledger.note_estimate(self.run.pipeline.estimate(item.task for item in ours))
+
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
         """Kernels are built for the next items of this process; a worker only knows one, alone we look further.
 
@@ -139,11 +150,27 @@ class Controller:
         self._view: View | None = None
         self._written: list[Path] = []
         self._problems: list[str] = []
+        self._estimate_told = False
 
     def pytest_report_header(self) -> list[str]:
         from pytest_upskill.reporting.terminal import header_lines
 
         return list(header_lines(self.run.describe()))
+
+    def pytest_report_collectionfinish(self) -> list[str]:
+        from pytest_upskill.reporting.terminal import header_lines
+
+        estimate = self.run.totals.estimate
+        return list(header_lines({"worst case": estimate})) if estimate and not self._estimate_told else []
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, node: Any) -> None:
+        """An xdist hook: the first worker has entered the worst case by then."""
+        reporter = self.config.pluginmanager.get_plugin("terminalreporter")
+        for line in self.pytest_report_collectionfinish() if reporter is not None else ():
+            self._estimate_told = True
+            reporter.ensure_newline()
+            reporter.write_line(line)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -223,6 +250,8 @@ class Controller:
             self_check=run.settings.self_check,
             cell=machine.confinement.describe() if machine else "",
             replies=run.kept_replies(),
+            source=run.source(),
+            spent=run.spending(),
             notes=("interrupted: the rest was not judged",) if interrupted else (),
         )
         return build_view(list(self.outcomes.values()), info)
