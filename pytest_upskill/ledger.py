@@ -359,7 +359,7 @@ class Ledger:
 
     # ------------------------------------------------------------------------------------- pruning
 
-    def labels(self, skill: str) -> list[tuple[str, Recording]]:
+    def replies_to(self, skill: str) -> list[tuple[str, Recording]]:
         """Every kept reply to a skill's questions: student, recording."""
         with self._readable():
             rows = self._db.execute("SELECT student, line FROM replies WHERE skill = ?", (skill,)).fetchall()

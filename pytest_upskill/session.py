@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_upskill import progress
 from pytest_upskill import settings as settings_room
 from pytest_upskill.collect import UpskillItem, UpskillWarning, collect_file
 from pytest_upskill.errors import InfrastructureError, UsageError
@@ -58,6 +59,7 @@ def start(config: pytest.Config) -> None:
             if run.asks and not config.option.collectonly:
                 run.ledger.tidy()
             config.pluginmanager.register(Controller(run, config), "upskill-controller")
+            progress.start(run, config)
         config.pluginmanager.register(ItemSide(run, is_worker=worker_input is not None), "upskill-items")
     except (UsageError, InfrastructureError) as error:
         raise pytest.UsageError(str(error)) from None

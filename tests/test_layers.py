@@ -22,7 +22,7 @@ LAYERS = (
     ("store", "presence", "ledger"),
     ("reporting",),
     ("pipeline", "questions", "outcome", "replies", "builders", "budget"),
-    ("settings", "hookspecs", "run", "collect", "failure_repr", "session", "plugin"),
+    ("settings", "hookspecs", "run", "collect", "progress", "cassettes", "failure_repr", "session", "plugin"),
 )  # fmt: skip
 
 HEAVY = ("torch", "numpy", "scipy", "hypothesis", "openai", "anthropic", "pydantic", "rich", "ruamel", "tree_sitter")

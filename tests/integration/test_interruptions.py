@@ -46,7 +46,7 @@ def kept(bench: Workbench) -> set[str]:
 
 
 def case_of(question: str) -> str:
-    return f"word-{int(question.split()[-1].rstrip('.')):03}"
+    return f"word-{int(question.rsplit(maxsplit=1)[-1].rstrip('.')):03}"
 
 
 def verdicts(bench: Workbench) -> list[tuple[Any, ...]]:
