@@ -252,7 +252,7 @@ class Controller:
             self_check=run.settings.self_check,
             cell=machine.confinement.describe() if machine else "",
             replies=run.kept_replies(),
-            source=run.source(),
+            source=run.source() if any(outcome.student for outcome in self.outcomes.values()) else "",
             spent=run.spending(),
             notes=("interrupted: the rest was not judged",) if interrupted else (),
         )

@@ -18,6 +18,8 @@ TICK_SECONDS = 0.25
 QUIET_SECONDS = 0.1
 """After pytest was given way, so long nothing is drawn: it is about to write."""
 
+_COLUMNS = 80
+
 # DEC's VT100 sequences. The cursor stays where pytest left it: a line below is made sure of (down, up), the place is
 # saved, the line below is written anew, and the place is taken up again.
 _ROOM_BELOW = "\x1bD\x1bM"
@@ -102,9 +104,10 @@ class LiveLine:
 
     def _width(self) -> int:
         try:
-            return max(os.get_terminal_size(self._descriptor).columns - 1, 1)
+            columns = os.get_terminal_size(self._descriptor).columns
         except OSError:
-            return 79
+            columns = 0
+        return (columns or _COLUMNS) - 1  # some terminals do not know their size
 
     def _write(self, text: str) -> None:
         with contextlib.suppress(OSError):

@@ -24,9 +24,16 @@ BOTH = pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["alone", "two-
 PATIENCE = 60.0
 
 
+RUN = """
+import signal, sys, pytest
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are deaf to it
+sys.exit(pytest.main())
+"""
+
+
 def started(bench: Workbench, *arguments: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-m", "pytest", *arguments], cwd=bench.root, stdout=subprocess.DEVNULL,
+        [sys.executable, "-c", RUN, *arguments], cwd=bench.root, stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
 

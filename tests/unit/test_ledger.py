@@ -7,6 +7,7 @@ import os
 import random
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,13 +18,27 @@ from pytest_upskill.records import Tokens
 from tests.unit.scripted_students import ask, recording
 
 
-@pytest.fixture
-def book(tmp_path: Path) -> Ledger:
-    return Ledger(tmp_path, "now")
+@pytest.fixture(autouse=True)
+def opened() -> Iterator[list[Ledger]]:
+    """All ledgers of a test, closed at its end."""
+    OPENED.clear()
+    yield OPENED
+    for ledger in OPENED:
+        ledger.close()
+
+
+OPENED: list[Ledger] = []
 
 
 def other(root: Path, session: str = "now", limits: Limits | None = None) -> Ledger:
-    return Ledger(root, session, limits)
+    ledger = Ledger(root, session, limits)
+    OPENED.append(ledger)
+    return ledger
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Ledger:
+    return other(tmp_path)
 
 
 def test_a_reply_that_was_settled_is_found_by_every_session(book: Ledger, tmp_path: Path) -> None:
