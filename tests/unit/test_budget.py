@@ -41,7 +41,12 @@ def test_options_decide_how_long_a_reply_may_be_as_they_do_in_the_request() -> N
 
 def test_an_estimate_tells_students_and_what_is_there_apart() -> None:
     other = replace(CONFIG, name="other", price=None)
-    questions = [(CONFIG, WorstCase(1000, 0.5)), (CONFIG, WorstCase(1500, 1.0)), (CONFIG, None), (other, WorstCase(9, None))]
+    questions = [
+        (CONFIG, WorstCase(1000, 0.5)),
+        (CONFIG, WorstCase(1500, 1.0)),
+        (CONFIG, None),
+        (other, WorstCase(9, None)),
+    ]
     assert estimate(questions) == (
         "pupil: 2 to ask, at most $1.50 and 2,500 tokens; other: 1 to ask, at most 9 tokens (its price is not known); "
         "1 reply is there already"

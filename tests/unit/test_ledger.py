@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import subprocess
 import sys
@@ -175,7 +174,7 @@ def test_tidying_takes_the_marks_of_the_dead_away_and_leaves_those_of_the_living
     (tmp_path / ".upskill" / "askers" / "99-gone").touch()
     second = other(tmp_path)
     book.tidy()
-    assert len(os.listdir(tmp_path / ".upskill" / "askers")) == 2
+    assert len(list((tmp_path / ".upskill" / "askers").iterdir())) == 2
     second.claim([ask()], slots=1)
     assert book.claim([ask()], slots=1) == {}
 

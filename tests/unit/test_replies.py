@@ -101,7 +101,9 @@ def test_a_student_that_fails_is_told_to_all_who_wait(make: Make) -> None:
 
 
 def test_what_a_students_own_code_raises_is_told_and_ends_nothing(make: Make) -> None:
-    replies = make(ScriptedStudent(lambda question: ZeroDivisionError("oh") if question.case == "a" else echo(question)))
+    replies = make(
+        ScriptedStudent(lambda question: ZeroDivisionError("oh") if question.case == "a" else echo(question))
+    )
     with pytest.raises(ZeroDivisionError):
         replies.want(wanted("a")).result(PATIENCE)
     assert result(replies.want(wanted("b"))) == "b!"
@@ -112,7 +114,7 @@ def test_what_a_students_own_code_raises_is_told_and_ends_nothing(make: Make) ->
 def test_an_empty_purse_raises_what_the_pipeline_knows(make: Make) -> None:
     config = replace(CONFIG, price=replace(CONFIG.price, output=1e4))
     student = ScriptedStudent(echo, config)
-    with pytest.raises(BudgetStopped, match="--upskill-budget=0.5"):
+    with pytest.raises(BudgetStopped, match=r"--upskill-budget=0\.5"):
         make(student, limits=Limits(usd=0.5)).want(wanted()).result(PATIENCE)
     assert not student.asked
 
@@ -127,7 +129,7 @@ def test_replaying_asks_nobody_and_needs_no_ledger(tmp_path: Path) -> None:
     student = ScriptedStudent(echo)
     replies = Replies(no_ledger, lambda name: student, tmp_path, Mode.REPLAY)
     assert result(replies.want(wanted("one", tmp_path))) == "as recorded"
-    with pytest.raises(InfrastructureError, match=r"tiny::two: no reply is recorded .*; record it with: pytest --record"):
+    with pytest.raises(InfrastructureError, match=r"tiny::two: no reply is recorded .* with: pytest --record"):
         replies.want(wanted("two", tmp_path)).result(PATIENCE)
     assert not student.asked
     replies.close()
