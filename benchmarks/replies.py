@@ -94,9 +94,10 @@ def busy_slots() -> None:
             whole = run(folder, "--upskill-replies=live", *workers)
             kept = run(folder, *workers)
             asking = whole - kept
+            title = f"{ITEMS} items, {SLOTS} slots, {LATENCY:g} s a reply, {label:5}"
             print(
-                f"{ITEMS} items, {SLOTS} slots, {LATENCY:g} s a reply, {label:5}  {whole:5.1f} s, {whole / ideal:.2f} of "
-                f"the ideal {ideal:g} s (goal: 1.15); beside start and judging {asking:.1f} s, {asking / ideal:.2f}"
+                f"{title}  {whole:5.1f} s, {whole / ideal:.2f} of the ideal {ideal:g} s (goal: 1.15); "
+                f"beside start and judging {asking:.1f} s, {asking / ideal:.2f}"
             )
     server.shutdown()
     server.server_close()
@@ -141,9 +142,8 @@ def opened_cassette() -> None:
             times.append(time.perf_counter() - started)
             assert found is not None
         size = path.stat().st_size / 1e6
-    print(
-        f"{ENTRIES} cassette entries    {statistics.median(times) * 1e3:7.1f} ms to open, {size:.0f} MB (goal: under 500 ms)"
-    )
+    milliseconds = statistics.median(times) * 1e3
+    print(f"{ENTRIES} cassette entries    {milliseconds:7.1f} ms to open, {size:.0f} MB (goal: under 500 ms)")
 
 
 if __name__ == "__main__":

@@ -114,7 +114,8 @@ def _prune_ledger(skill: str, uses: Uses, root: Path, dry_run: bool) -> list[str
 
 def _unused(recordings: Sequence[Recording], uses: Uses) -> dict[str, str]:
     """Why each of the recordings that no case uses is unused, by key."""
-    kept, unused = [], {}
+    kept: list[Recording] = []
+    unused: dict[str, str] = {}
     for one in sorted(recordings, key=lambda one: one.turn):
         if why := uses.why_unused(one, kept):
             unused[one.key] = why

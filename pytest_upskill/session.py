@@ -168,7 +168,7 @@ class Controller:
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: Any) -> None:
         """An xdist hook: the first worker has entered the worst case by then."""
-        reporter = self.config.pluginmanager.get_plugin("terminalreporter")
+        reporter: Any = self.config.pluginmanager.get_plugin("terminalreporter")
         for line in self.pytest_report_collectionfinish() if reporter is not None else ():
             self._estimate_told = True
             reporter.ensure_newline()
