@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from os.path import relpath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -141,13 +141,14 @@ class SkillFile(pytest.File):
             seed=item_seed(self.run.seed, item_id),
             examples=settings.examples,
             example=settings.example,
-            replay=self._replay(name, student, trial),
+            replay=self._command(name, self.run.replay_options(student, trial)),
+            record=self._command(name, self.run.record_options(student, trial)),
         )
 
-    def _replay(self, name: str, student: str | None, trial: int) -> str:
-        """The command that runs an item again from the folder where pytest was called, without asking anyone."""
+    def _command(self, name: str, options: Sequence[str]) -> str:
+        """The command that runs an item again from the folder where pytest was called."""
         target = f"{relpath(self.skill_path, self.run.settings.invocation_dir)}::{name}"
-        return shlex.join(["pytest", target, *self.run.replay_options(student, trial)])
+        return shlex.join(["pytest", target, *options])
 
     def _item(self, name: str, task: Task, problem: str | None = None) -> UpskillItem:
         nodeid = f"{self.nodeid}::{name}"

@@ -4,6 +4,7 @@
     ├── UsageError            an option, an ini value or a students table that cannot be meant so
     ├── SkillError            a SKILL.md that breaks the specification
     ├── CaseError             a case that cannot be asked, or cannot be judged
+    ├── BudgetStopped         the session's purse does not hold what the next reply may cost
     └── InfrastructureError   nobody's answer: it is never a student's failure, and never a pass
         ├── StudentError      the model could not be reached, or refused
         ├── ToolchainError    a compiler is missing, or failed by itself
@@ -55,12 +56,20 @@ class CaseError(LocatedError):
     """A case that cannot be asked or judged: an authoring error, shown as one red item."""
 
 
+class BudgetStopped(UpskillError):
+    """Nobody was asked, since a limit that the user set would be passed."""
+
+
 class InfrastructureError(UpskillError):
     """The run could not be done; it says nothing about the student."""
 
 
 class StudentError(InfrastructureError):
-    """A student could not be asked."""
+    """A student could not be asked. ``lasting``: the next question would most likely end in the same way."""
+
+    def __init__(self, message: str, lasting: bool = False) -> None:
+        super().__init__(message)
+        self.lasting = lasting
 
 
 class ToolchainError(InfrastructureError):

@@ -1,8 +1,8 @@
 """The order of things, and the only room that knows it: prompt, reply, kernel, build, examples, verdict.
 
-A ``Task`` and an ``Outcome`` are plain data, so that another executor can take this one's place. Replies and builds of
-later tasks are fetched in threads while the present one is judged; judging itself stays on the calling thread, since
-PyTorch's default dtype belongs to the process.
+A ``Task`` and an ``Outcome`` are plain data, so that another executor can take this one's place. Replies come from
+``Replies``, however they come about; they and the builds of later tasks are on their way while the present one is
+judged. Judging itself stays on the calling thread, since PyTorch's default dtype belongs to the process.
 """
 
 from __future__ import annotations
@@ -10,14 +10,16 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_upskill import text_case
+from pytest_upskill.budget import WorstCase, estimate
+from pytest_upskill.builders import Builders, Job
 from pytest_upskill.case import Case
-from pytest_upskill.errors import CaseError, InfrastructureError, SkillError, UsageError
+from pytest_upskill.errors import BudgetStopped, CaseError, InfrastructureError, SkillError, UpskillError, UsageError
 from pytest_upskill.extract import extract_kernel
 from pytest_upskill.outcome import cut_off, kernel_outcome, mutants_outcome, outcome_of, spec_outcome
 from pytest_upskill.questions import Questions
@@ -28,20 +30,23 @@ from pytest_upskill.records import (
     ItemKind,
     Kernel,
     Outcome,
-    Question,
     Reply,
     Verdict,
     VerdictKind,
 )
+from pytest_upskill.replies import Replies, Wanted
 from pytest_upskill.self_check import SelfCheck
 from pytest_upskill.signature import Signature
 from pytest_upskill.students import layout
-from pytest_upskill.students.base import Student
+from pytest_upskill.students.base import StudentConfig
 from pytest_upskill.task import Prepared, Task
 
 if TYPE_CHECKING:
     from pytest_upskill.machine import Machine
     from pytest_upskill.oracle.explore import Judgement
+
+BUILDERS = 2
+"""Kernels of later items that are compiled at once: judging needs the processor, too."""
 
 MoreAssertions = Callable[[Case, Reply, Kernel | None], Iterable[Assertion]]
 
@@ -49,41 +54,67 @@ MoreAssertions = Callable[[Case, Reply, Kernel | None], Iterable[Assertion]]
 class Pipeline:
     """Runs tasks. Replies are kept below ``rootdir``; ``prompts``, if given, is written to instead of asking.
 
-    ``machine`` is called when a kernel is there to be built; ``timeout`` (s) is for each call of a kernel.
+    ``machine`` is called when a kernel is there to be built, and ``built`` once it is; ``timeout`` (s) is for each call
+    of a kernel.
     """
 
     def __init__(
         self,
         machine: Callable[[], Machine],
-        student: Callable[[str], Student],
+        replies: Replies,
         timeout: float,
         rootdir: Path,
         prompts: Path | None = None,
         more_assertions: MoreAssertions | None = None,
+        built: Callable[[], object] = lambda: None,
     ) -> None:
         self._machine = machine
-        self._student = student
+        self._replies = replies
         self._timeout = timeout
         self._rootdir = rootdir
         self._prompts = prompts
         self._more_assertions = more_assertions
         self._questions = Questions()
         self._self_check = SelfCheck(machine, timeout)
-        self._pending: dict[str, Future[Prepared]] = {}
-        self._threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="upskill")
+        self._built = built
+        self._pending: dict[str, Job[Prepared]] = {}
+        self._ahead: set[str] = set()
+        self._builders = Builders(BUILDERS)
 
     # ------------------------------------------------------------------------------------- the way through
 
-    def prefetch(self, tasks: Iterable[Task]) -> None:
-        """Sets replies and builds of ``tasks`` on their way. Whatever goes wrong is told when the task is run."""
-        wanted = [task for task in tasks if task.id not in self._pending and not self._prompts]
-        self._send_solutions_ahead(wanted)
-        for task in wanted:
-            if task.kind not in (ItemKind.KERNEL, ItemKind.TEXT):
-                continue
+    def prefetch(self, tasks: Iterable[Task], later: Iterable[Task] = ()) -> None:
+        """Sets replies and builds of ``tasks`` on their way, and the replies alone of those that come ``later``.
+
+        Whatever goes wrong is told when the task is run.
+        """
+        near = [task for task in tasks if task.id not in self._pending and self._prompts is None]
+        self._send_solutions_ahead(near)
+        for task in filter(self._is_asked, near):
             # Look-ahead runs in a hook: what goes wrong is raised again where the task is run.
             with contextlib.suppress(Exception):
-                self._pending[task.id] = self._submit(task)
+                self._pending[task.id] = self._begin(task)
+        for task in later:
+            if task.id not in self._ahead and self._may_be_asked_early(task):
+                self._ahead.add(task.id)
+                with contextlib.suppress(Exception):
+                    self._replies.want(self._wanted(task))
+
+    def _may_be_asked_early(self, task: Task) -> bool:
+        """Not before its case is known to be worth it: to find that out takes time, which is for the items at hand."""
+        if not self._is_asked(task) or not self._replies.asks(task.student or ""):
+            return False
+        assert task.case is not None
+        return not _is_gated(task) or self._self_check.is_known_to_be_good(task.case)
+
+    def estimate(self, tasks: Iterable[Task]) -> str:
+        """The most that the replies to these tasks can cost, in words; empty where nobody has to be asked."""
+        questions: list[tuple[StudentConfig, WorstCase | None]] = []
+        for task in tasks:
+            if self._is_asked(task) and self._replies.asks(task.student or ""):
+                with contextlib.suppress(UpskillError):  # told when the task is run
+                    questions.append(self._replies.worst_case(self._wanted(task)))
+        return estimate(questions)
 
     def run(self, task: Task) -> Outcome:
         """Asks, builds and judges. Never raises for what a student, a case or a server did: the outcome says it."""
@@ -98,22 +129,26 @@ class Pipeline:
             own = task.student == "golden" or task.kind is ItemKind.MUTANTS
             kind = VerdictKind.FAILED if own else VerdictKind.INCONCLUSIVE
             return outcome_of(task, Verdict(kind, reason=str(error)))
+        except BudgetStopped as error:
+            return outcome_of(task, Verdict(VerdictKind.BUDGET_STOPPED, reason=str(error)))
         except (InfrastructureError, UsageError) as error:
             return outcome_of(task, Verdict(VerdictKind.INFRASTRUCTURE_ERROR, reason=str(error)))
         finally:
             self._pending.pop(task.id, None)
 
     def close(self) -> None:
-        """Drops what was on its way, and waits for threads to end."""
-        for future in self._pending.values():
-            future.cancel()
-        self._threads.shutdown(wait=True, cancel_futures=True)
+        """Drops what was on its way, and waits for nothing."""
+        self._pending.clear()
+        self._builders.close()
+
+    def _is_asked(self, task: Task) -> bool:
+        return task.kind in (ItemKind.KERNEL, ItemKind.TEXT) and self._prompts is None
 
     def _run(self, task: Task, case: Case) -> Outcome:
         if self._prompts:
             return self._write_prompt(task)
         only = self._only(task, case)
-        prepared = (self._pending.get(task.id) or self._submit(task)).result()
+        prepared = (self._pending.get(task.id) or self._begin(task)).result()
         if prepared.cut_off:
             return outcome_of(task, Verdict(VerdictKind.INFRASTRUCTURE_ERROR, reason=prepared.cut_off), prepared)
         if case.kind == "text":
@@ -145,28 +180,33 @@ class Pipeline:
 
         return parse_example(task.example, case)
 
-    def _submit(self, task: Task) -> Future[Prepared]:
+    def _begin(self, task: Task) -> Job[Prepared]:
+        """Wants the reply, and sets the work on it on its way."""
         assert task.case is not None
         self._only(task, task.case)
         self._check_worth(task, task.case)
-        question = self._questions.of(task)
+        wanted = self._wanted(task)
         signature = self._questions.signature(task.case) if task.case.kind == "kernel" else None
-        return self._threads.submit(self._prepare, task, signature, question)
+        reply = self._replies.want(wanted, urgent=True)
+        return self._builders.after(reply, partial(self._prepare, wanted, signature))
 
-    def _prepare(self, task: Task, signature: Signature | None, question: Question) -> Prepared:
+    def _wanted(self, task: Task) -> Wanted:
         assert task.case is not None and task.student is not None
-        student = self._student(task.student)
-        reply = student.ask(question, task.case)
+        question = self._questions.of(task)
+        return Wanted(task.id, task.student, question, task.case, task.skill_path.parent, task.record)
+
+    def _prepare(self, wanted: Wanted, signature: Signature | None, reply: Reply) -> Prepared:
         with _files_can_be_written(self._rootdir):
-            layout.keep_reply(self._rootdir, student.name, question, reply)
+            self._replies.use(wanted, reply)
         if signature is None:
-            failed = text_case.judge(task.case, reply).kind is VerdictKind.FAILED
-            return Prepared(reply, None, None, cut_off(student.name, reply) if failed else "")
+            failed = text_case.judge(wanted.case, reply).kind is VerdictKind.FAILED
+            return Prepared(reply, None, None, cut_off(wanted.student, reply) if failed else "")
         extraction = extract_kernel(reply.text, signature)
         if extraction.kernel is None:
-            return Prepared(reply, extraction, None, cut_off(student.name, reply))
+            return Prepared(reply, extraction, None, cut_off(wanted.student, reply))
         build = self._machine().build(extraction.kernel.source, signature)
-        return Prepared(reply, extraction, build, "" if build.ok else cut_off(student.name, reply))
+        self._built()
+        return Prepared(reply, extraction, build, "" if build.ok else cut_off(wanted.student, reply))
 
     def _write_prompt(self, task: Task) -> Outcome:
         assert self._prompts is not None
@@ -194,7 +234,7 @@ class Pipeline:
             # As above: a case that is broken says so where its item is run.
             with contextlib.suppress(Exception):
                 assert task.case is not None
-                self._self_check.send_ahead(task.case, self._questions.signature(task.case), self._threads)
+                self._self_check.send_ahead(task.case, self._questions.signature(task.case), self._builders)
 
     # ------------------------------------------------------------------------------------- judging
 

@@ -6,6 +6,8 @@ Dtypes are PyTorch's names without the prefix ("float16"), sizes are in elements
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -40,11 +42,33 @@ class ItemKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Exchange:
+    """An earlier turn of a conversation: what the student answered, and what it was told of it.
+
+    ``read`` are the files of the skill that it read before it answered, in order.
+    """
+
+    answer: str
+    told: str
+    read: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Prompt:
-    """What a student is sent: a system text and a user text."""
+    """What a student is sent: a system text, a user text, and the turns that followed upon them.
+
+    ``files`` are those that it may read through a tool, by their path in the skill's folder; empty: there is no tool.
+    """
 
     system: str
     user: str
+    earlier: tuple[Exchange, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """A hash (hex) of all that can reach the student: a reply that was kept is good for this prompt alone."""
+        return hashlib.sha256(json.dumps(dataclasses.asdict(self), sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,26 +82,37 @@ class Question:
     prompt: Prompt
 
     @property
+    def turn(self) -> int:
+        """1 for the first question of a conversation."""
+        return len(self.prompt.earlier) + 1
+
+    @property
     def file_name(self) -> str:
         """``rms_norm.skill.md``, ``rms_norm.skill-2.md`` for the second trial: the layout of the files student."""
-        return reply_file_name(self.case, self.arm, self.trial)
+        return reply_file_name(self.case, self.arm, self.trial, self.turn)
 
 
-def reply_file_name(case: str, arm: str, trial: int) -> str:
+def reply_file_name(case: str, arm: str, trial: int, turn: int = 1) -> str:
     """The name of the file that holds a reply (or a prompt) in a folder of replies."""
-    return f"{case}.{arm}.md" if trial == 1 else f"{case}.{arm}-{trial}.md"
+    return f"{case}.{arm}" + (f"-{trial}" if trial > 1 else "") + (f".turn{turn}" if turn > 1 else "") + ".md"
 
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """Counted by the server: ``input`` includes ``cached``."""
+    """Counted by the server: ``input`` includes ``cached``, and ``written``, what it put into its cache at a price."""
 
     input: int = 0
     output: int = 0
     cached: int = 0
+    written: int = 0
 
     def __add__(self, other: Tokens) -> Tokens:
-        return Tokens(self.input + other.input, self.output + other.output, self.cached + other.cached)
+        return Tokens(
+            self.input + other.input,
+            self.output + other.output,
+            self.cached + other.cached,
+            self.written + other.written,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,6 +389,20 @@ class MutationScore:
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """One try of a conversation: how it was judged, and what it took.
+
+    ``seconds`` are those of the reply, the build and the run together.
+    """
+
+    verdict: VerdictKind
+    reason: str | None
+    tokens: Tokens = Tokens()
+    cost_usd: float | None = None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """Everything that is kept of one item: the row of the report."""
 
@@ -380,6 +429,8 @@ class Outcome:
     """The most device memory (bytes) that was seen in use during a call; None where it was not measured."""
     score: MutationScore | None = None
     """Of a mutants item: how its solution's mechanical mutants fared; None where there is no solution."""
+    turns: tuple[Turn, ...] = ()
+    """The tries of a conversation, where more than one was allowed; everything else here is of the last, or the sum."""
 
     def to_plain(self) -> dict[str, Any]:
         """Plain data, for another process."""
@@ -408,8 +459,13 @@ class Outcome:
                 "notes": tuple(data["notes"]),
                 "score": None if data["score"] is None else MutationScore.from_plain(data["score"]),
                 "kernels": tuple(KernelResources(**kernel) for kernel in data["kernels"]),
+                "turns": tuple(_turn_from_plain(turn) for turn in data.get("turns", ())),
             }
         )
+
+
+def _turn_from_plain(data: Mapping[str, Any]) -> Turn:
+    return Turn(**{**data, "verdict": VerdictKind(data["verdict"]), "tokens": Tokens(**data["tokens"])})
 
 
 # --------------------------------------------------------------------------------------------- dtypes

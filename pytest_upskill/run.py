@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from os.path import relpath
@@ -13,16 +14,25 @@ import pluggy
 from pytest_upskill.errors import StudentError
 from pytest_upskill.settings import DEFAULT_TIMEOUT, PROMPTS_STUDENT, Settings
 from pytest_upskill.students import registry
-from pytest_upskill.students.base import Student, StudentConfig
+from pytest_upskill.students.base import Student, StudentConfig, is_at_hand
 from pytest_upskill.students.layout import HOME, replies_folder
 
 if TYPE_CHECKING:
     from pytest_upskill.case import Case
+    from pytest_upskill.ledger import Ledger, Limits, Totals
     from pytest_upskill.machine import Machine
     from pytest_upskill.pipeline import Pipeline
     from pytest_upskill.records import Assertion, Kernel, Question, Reply
+    from pytest_upskill.replies import Replies
 
 GOLDEN = "golden"
+
+_SOURCES = {
+    "live": "live: every question is asked anew",
+    "record": "record: kept replies and new ones are written to the cassettes beside the skills",
+    "replay": "replay: those in the cassettes beside the skills, nobody is asked",
+}
+"""What the header says of ``--upskill-replies``, where it was given."""
 
 
 class Nobody(Student):
@@ -35,12 +45,25 @@ class Nobody(Student):
         raise StudentError(f"student {self.name!r} cannot be asked; name one with --upskill-student")
 
 
+class Recorded(Student):
+    """Stands for a student whose recorded replies are all that is wanted: no client, no server, no key."""
+
+    def __init__(self, config: StudentConfig) -> None:
+        self.config = config
+
+    def ask(self, question: Question, case: Case) -> Reply:
+        raise StudentError(f"student {self.name!r} is not asked while replies are replayed")
+
+
 class Run:
     """What collection, items and the controller share. ``seed`` is the session's, from the header."""
 
-    def __init__(self, settings: Settings, seed: int, hook: pluggy.HookRelay, device: str = "") -> None:
-        """``device`` is the one that the controller took, for a worker: all of them judge on the same."""
+    def __init__(
+        self, settings: Settings, seed: int, hook: pluggy.HookRelay, device: str = "", session: str = ""
+    ) -> None:
+        """For a worker, ``device`` is the one that the controller took, and ``session`` the controller's session."""
         self.settings = settings
+        self.session = session or secrets.token_hex(8)
         self._device = device or settings.device
         self.seed = seed
         self._hook = hook
@@ -70,6 +93,8 @@ class Run:
         """The student of that name, created on first use, by a plugin's hook or by the registry."""
         if name not in self._students:
             config = self._configs[name]
+            if self.settings.replies == "replay" and not is_at_hand(config):
+                return self._students.setdefault(name, Recorded(config))
             made = self._hook.pytest_upskill_student(config=config)
             self._students[name] = made if made is not None else registry.create(config)
         return self._students[name]
@@ -82,15 +107,76 @@ class Run:
         worker = os.environ.get("PYTEST_XDIST_WORKER", "")
         return choose(self._device, settings.arch, settings.sanitizer, worker, cell=settings.cell)
 
+    @property
+    def asks(self) -> bool:
+        """True where a student may be asked whose replies are worth keeping."""
+        students = [self.student(name) for name in self.student_names]
+        stand_ins = Nobody | Recorded
+        return any(not isinstance(student, stand_ins) and not is_at_hand(student.config) for student in students)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The book of replies and claims, shared with the run's other processes."""
+        from pytest_upskill.ledger import Ledger
+
+        return Ledger(self.settings.rootdir, self.session, self.limits)
+
+    @property
+    def limits(self) -> Limits:
+        from pytest_upskill.ledger import Limits
+
+        return Limits(self.settings.budget, self.settings.max_tokens)
+
+    @property
+    def counts_costs(self) -> bool:
+        """True where the user set a limit, or knows a price, so that the worst case is worth telling."""
+        limited = self.settings.budget is not None or self.settings.max_tokens is not None
+        return self.asks and (limited or any(config.price for config in self._configs.values()))
+
+    @property
+    def totals(self) -> Totals:
+        """What the session has asked for and spent, in all of its processes."""
+        from pytest_upskill.ledger import Totals
+
+        return self.ledger.totals() if "ledger" in self.__dict__ else Totals()
+
+    def spending(self) -> str:
+        """What was spent, in words; empty where nobody was asked."""
+        from pytest_upskill.budget import spending
+
+        return spending(self.totals, self.limits)
+
+    def source(self) -> str:
+        """Where the replies came from, where it is not the usual place."""
+        if self.settings.replies == "replay":
+            return "recorded replies were replayed, nobody was asked"
+        if "ledger" in self.__dict__ and not self.totals.asked and not self.totals.stopped:
+            return "nobody was asked: what was kept was judged again, --upskill-replies=live asks anew"
+        return ""
+
+    @cached_property
+    def replies(self) -> Replies:
+        from pytest_upskill.replies import Mode, Replies
+
+        settings = self.settings
+        return Replies(
+            ledger=lambda: self.ledger,
+            student=self.student,
+            rootdir=settings.rootdir,
+            mode=Mode(settings.replies),
+            concurrency=settings.concurrency,
+        )
+
     @cached_property
     def pipeline(self) -> Pipeline:
         from pytest_upskill.pipeline import Pipeline
 
         return Pipeline(
             machine=lambda: self.machine,
-            student=self.student,
+            replies=self.replies,
             timeout=self.settings.timeout,
             rootdir=self.settings.rootdir,
+            built=lambda: self.ledger.count_build() if "ledger" in self.__dict__ else None,
             prompts=self.settings.prompts,
             more_assertions=self._more_assertions,
         )
@@ -118,26 +204,48 @@ class Run:
         options += ["--upskill-sanitizer"] if self.settings.sanitizer else []
         return options
 
+    def record_options(self, student: str | None, trial: int) -> list[str]:
+        """Options with which an item's reply is asked for, and recorded beside the skill."""
+        options = [f"--upskill-student={student}", "--upskill-replies=record"]
+        return options + ([f"--upskill-trials={trial}"] if trial > 1 else [])
+
     def kept_replies(self) -> str:
         """The folder that holds this run's replies, as the user would type it."""
         return relpath(self.settings.rootdir / HOME / "replies", self.settings.invocation_dir)
 
-    def close(self) -> None:
-        """Closes students first, so that replies under way end, then the pipeline."""
+    def close(self, at_once: bool = False) -> None:
+        """Ends the run. ``at_once``: open questions are given up; else other workers may need their replies."""
+        if "replies" in self.__dict__:
+            self.replies.stop(at_once)
         for student in self._students.values():
             student.close()
         if "pipeline" in self.__dict__:
             self.pipeline.close()
+        if "replies" in self.__dict__:
+            self.replies.close()
+
+    def forget(self) -> None:
+        """Lets go of the ledger, once nothing will be read from it any more."""
+        if "ledger" in self.__dict__:
+            self.ledger.close()
 
     def describe(self) -> Mapping[str, str]:
         """What the header says of this run."""
         if self.settings.prompts:
             return {"prompts": str(self.settings.prompts)}
-        return {"device": self.machine.describe(), "cells": self.machine.confinement.describe(), "seed": str(self.seed)}
+        from pytest_upskill.budget import limits_in_words
+
+        unpriced = [config.name for config in self._configs.values() if not (config.price or is_at_hand(config))]
+        limits = limits_in_words(self.limits, unpriced) if self.asks else ""
+        return {
+            "device": self.machine.describe(),
+            "cells": self.machine.confinement.describe(),
+            "seed": str(self.seed),
+            **({"replies": _SOURCES[self.settings.replies]} if self.settings.replies in _SOURCES else {}),
+            **({"budget": limits} if limits else {}),
+        }
 
 
 def draw_seed() -> int:
     """A seed from the operating system, short enough to be typed."""
-    import secrets
-
     return secrets.randbelow(2**32)

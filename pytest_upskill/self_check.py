@@ -10,7 +10,6 @@ import dataclasses
 import functools
 import json
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING
 import pytest_upskill
 from pytest_upskill.build.cache import Cache, Made, key_of
 from pytest_upskill.build.host import native_hash
+from pytest_upskill.builders import Builders, Job
 from pytest_upskill.case import Case
 from pytest_upskill.records import Answer, Assertion, Build, Call, MutationScore
 from pytest_upskill.signature import Signature
@@ -53,15 +53,22 @@ class SelfCheck:
         self._timeout = timeout
         self._cache = cache or Cache()
         self._known: dict[str, Worth] = {}
-        self._builds: dict[str, Future[Build]] = {}
+        self._builds: dict[str, Job[Build]] = {}
 
-    def send_ahead(self, case: Case, signature: Signature, threads: ThreadPoolExecutor) -> None:
+    def send_ahead(self, case: Case, signature: Signature, builders: Builders) -> None:
         """Sets the build of a solution on its way, where its case has yet to be checked."""
         key = self._key("worth", case)
         if case.solution is None or key in self._known or key in self._builds or self._cache.find(key):
             return
         source = case.solution.source
-        self._builds[key] = threads.submit(lambda: self._machine().build(source, signature, checked=False))
+        self._builds[key] = builders.begin(lambda: self._machine().build(source, signature, checked=False))
+
+    def is_known_to_be_good(self, case: Case) -> bool:
+        """Whether the case was checked before, here or in an earlier run, and is worth asking."""
+        key = self._key("worth", case)
+        if key in self._known:
+            return self._known[key].problem is None
+        return self._cache.find(key) is not None  # only good cases are kept
 
     def worth(self, case: Case, signature: Signature) -> Worth:
         """Whether the case is worth asking; from memory or from the cache, where it was checked before.

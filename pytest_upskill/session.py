@@ -6,6 +6,7 @@ Under xdist every worker is an item side, and the controller alone reports; with
 from __future__ import annotations
 
 import json
+import os
 import platform
 from collections.abc import Callable, Generator
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_upskill import progress
 from pytest_upskill import settings as settings_room
 from pytest_upskill.collect import UpskillItem, UpskillWarning, collect_file
 from pytest_upskill.errors import InfrastructureError, UsageError
@@ -26,12 +28,15 @@ if TYPE_CHECKING:
 
 LOOK_AHEAD = 3
 """So many later items have replies and builds on the way. Those that ``-x`` then leaves out were asked in vain."""
+ASK_AHEAD = 8
+"""So many times as many later replies as may be open at once are wanted, so that a slow one keeps no slot idle."""
 
 NOTHING_DECIDED = 7
 """Exit status where skill items ran and none was decided."""
 
 _SEED = "upskill_seed"
 _DEVICE = "upskill_device"
+_SESSION = "upskill_session"
 _WORD = {VerdictKind.INCONCLUSIVE: "?", VerdictKind.BUDGET_STOPPED: "$"}
 
 
@@ -42,7 +47,8 @@ def start(config: pytest.Config) -> None:
         settings = settings_room.read(config)
         seed = worker_input[_SEED] if worker_input else settings.seed
         device = worker_input[_DEVICE] if worker_input else ""
-        run = Run(settings, draw_seed() if seed is None else seed, config.hook, device)
+        session = worker_input[_SESSION] if worker_input else ""
+        run = Run(settings, draw_seed() if seed is None else seed, config.hook, device, session)
         if worker_input is None:
             for name in run.student_names:
                 run.student(name)
@@ -50,9 +56,12 @@ def start(config: pytest.Config) -> None:
                 settings_room.check_writable(path)
             if not settings.prompts:
                 _ = run.machine
+            if run.asks and not config.option.collectonly:
+                run.ledger.tidy()
             config.pluginmanager.register(Controller(run, config), "upskill-controller")
+            progress.start(run, config)
         config.pluginmanager.register(ItemSide(run, is_worker=worker_input is not None), "upskill-items")
-    except UsageError as error:
+    except (UsageError, InfrastructureError) as error:
         raise pytest.UsageError(str(error)) from None
 
 
@@ -62,7 +71,8 @@ class ItemSide:
     def __init__(self, run: Run, is_worker: bool) -> None:
         self.run = run
         self.is_worker = is_worker
-        self._later: dict[str, list[UpskillItem]] = {}
+        self._items: list[UpskillItem] = []
+        self._place: dict[str, int] = {}
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
         return collect_file(self.run, file_path, parent)
@@ -75,16 +85,38 @@ class ItemSide:
         items[:] = kept
         ours = [item for item in kept if isinstance(item, UpskillItem)]
         _warn_of_namesakes(ours)
-        for index, item in enumerate(ours):
-            self._later[item.nodeid] = ours[index + 1 : index + 1 + LOOK_AHEAD]
+        self._items = ours
+        self._place = {item.nodeid: index for index, item in enumerate(ours)}
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Works out the worst case before anybody is asked; of several workers, the first does it for all."""
+        config = session.config
+        if config.option.collectonly or (self.is_worker and os.environ.get("PYTEST_XDIST_WORKER") != "gw0"):
+            return
+        ours = [item for item in session.items if isinstance(item, UpskillItem) and item.problem is None]
+        if ours and self.run.counts_costs:
+            self.run.ledger.note_estimate(self.run.pipeline.estimate(item.task for item in ours))
 
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
-        """A worker only knows its next item; alone, we look further ahead."""
-        if not isinstance(item, UpskillItem) or item.problem or self.run.settings.prompts:
+        """Kernels are built for the next items of this process; a worker only knows one, alone we look further.
+
+        Replies are the run's: a worker asks for those of items that others will run, as all of them share the ledger.
+        """
+        if not isinstance(item, UpskillItem) or self.run.settings.prompts:
             return
-        later = [nextitem] if self.is_worker else self._later.get(item.nodeid, [])
-        ahead = [other for other in later if isinstance(other, UpskillItem) and other.problem is None]
-        self.run.pipeline.prefetch(other.task for other in (item, *ahead))
+        place = self._place.get(item.nodeid, len(self._items))
+        following = self._items[place + 1 : place + 1 + self._depth(item.config)]
+        near = [item, nextitem] if self.is_worker else [item, *following[:LOOK_AHEAD]]
+        self.run.pipeline.prefetch(
+            (other.task for other in near if isinstance(other, UpskillItem) and other.problem is None),
+            (other.task for other in following if other.problem is None),
+        )
+
+    def _depth(self, config: pytest.Config) -> int:
+        """How many later items have their replies on the way; with ``-x``, no more than the students' slots need."""
+        width = sum(self.run.replies.width(name) for name in self.run.student_names if self.run.replies.asks(name))
+        return max(LOOK_AHEAD, width if config.getvalue("maxfail") else ASK_AHEAD * width)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -101,8 +133,12 @@ class ItemSide:
                 report.longrepr = (str(item.task.skill_path), 1, report.longrepr[2])  # not the line that skips
         return report
 
-    def pytest_sessionfinish(self) -> None:
-        self.run.close()
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        at_once = session.exitstatus == pytest.ExitCode.INTERRUPTED or session.shouldstop or session.shouldfail
+        self.run.close(at_once=bool(at_once))
+
+    def pytest_unconfigure(self) -> None:
+        self.run.forget()
 
 
 class Controller:
@@ -116,16 +152,33 @@ class Controller:
         self._view: View | None = None
         self._written: list[Path] = []
         self._problems: list[str] = []
+        self._estimate_told = False
 
     def pytest_report_header(self) -> list[str]:
         from pytest_upskill.reporting.terminal import header_lines
 
         return list(header_lines(self.run.describe()))
 
+    def pytest_report_collectionfinish(self) -> list[str]:
+        from pytest_upskill.reporting.terminal import header_lines
+
+        estimate = self.run.totals.estimate
+        return list(header_lines({"worst case": estimate})) if estimate and not self._estimate_told else []
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, node: Any) -> None:
+        """An xdist hook: the first worker has entered the worst case by then."""
+        reporter: Any = self.config.pluginmanager.get_plugin("terminalreporter")
+        for line in self.pytest_report_collectionfinish() if reporter is not None else ():
+            self._estimate_told = True
+            reporter.ensure_newline()
+            reporter.write_line(line)
+
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
         """An xdist hook: workers draw from the controller's seed, and judge on its device."""
         node.workerinput[_SEED] = self.run.seed
+        node.workerinput[_SESSION] = self.run.session
         node.workerinput[_DEVICE] = "" if self.run.settings.prompts else self.run.machine.device
 
     def pytest_report_teststatus(
@@ -199,6 +252,8 @@ class Controller:
             self_check=run.settings.self_check,
             cell=machine.confinement.describe() if machine else "",
             replies=run.kept_replies(),
+            source=run.source() if any(outcome.student for outcome in self.outcomes.values()) else "",
+            spent=run.spending(),
             notes=("interrupted: the rest was not judged",) if interrupted else (),
         )
         return build_view(list(self.outcomes.values()), info)

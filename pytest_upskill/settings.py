@@ -41,6 +41,10 @@ class Settings:
     seed: int | None
     example: str | None
     timeout: float
+    replies: str
+    budget: float | None
+    max_tokens: int | None
+    concurrency: int | None
     base_url: str | None
     reports: tuple[Path, ...]
     prompts: Path | None
@@ -127,6 +131,18 @@ def _cell(text: str) -> str:
     return text
 
 
+def _replies(text: str) -> str:
+    if text not in ("auto", "live", "record", "replay"):
+        raise ValueError(f"unknown source of replies {text!r}; accepted: auto, live, record, replay")
+    return text
+
+
+def _usd(text: str) -> float:
+    if not re.fullmatch(r"[0-9]+(\.[0-9]*)?|\.[0-9]+", text):
+        raise ValueError(f"{text!r} is not an amount of USD such as 2.50")
+    return float(text)
+
+
 def _url(text: str) -> str:
     if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", text):
         raise ValueError(f"{text!r} is not a URL such as http://127.0.0.1:8080/v1")
@@ -185,6 +201,14 @@ OPTIONS = (
     Option("example", "EXAMPLE", "judge on this example alone, as a failure printed it: "
            "'rows=1 cols=33 dtype=float16 seed=7'", _text),
     Option("timeout", "SECONDS", "the longest that one call of a kernel may take (default: 10)", _seconds),
+    Option("replies", "SOURCE", "where replies come from: auto (those that are kept, else the student), live (always "
+           "the student), record (as auto, and written beside the skill), replay (recorded ones alone) (default: auto)",
+           _replies),
+    Option("budget", "USD", "ask nobody once the next reply might cost more than is left of this", _usd),
+    Option("max-tokens", "N", "ask nobody once the next reply might take more tokens than are left of this",
+           _positive_int),
+    Option("concurrency", "N", "questions to a student that may be open at once (default: its table's, else its "
+           "server's slots, else 4)", _positive_int),
     Option("base-url", "URL", "where the llama.cpp server answers (default: http://127.0.0.1:8080/v1)", _url),
     Option("cell", "LEVEL", "how kernels are confined: auto takes the strongest level there is, strict refuses to run "
            "with less than bubblewrap and all it needs (default: auto)", _cell),
@@ -271,6 +295,10 @@ def read(config: pytest.Config) -> Settings:
         seed=values["seed"],
         example=values["example"],
         timeout=values["timeout"] or DEFAULT_TIMEOUT,
+        replies=values["replies"] or "auto",
+        budget=values["budget"],
+        max_tokens=values["max-tokens"],
+        concurrency=values["concurrency"],
         base_url=values["base-url"],
         reports=tuple(invocation_dir / name for name in values["report"] or ()),
         prompts=invocation_dir / values["prompts"] if values["prompts"] else None,

@@ -12,7 +12,11 @@ from pytest_upskill.records import Build, ItemKind, Reply
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One item, as plain data. ``replay`` is the command that runs it again; ``example`` names the only one to try."""
+    """One item, as plain data. ``replay`` is the command that runs it again; ``example`` names the only one to try.
+
+    ``turns`` is how often the student may try; ``disclosure`` is how it gets to see the skill (``disclosure.MODES``).
+    ``record`` is the command that records the reply, for committing.
+    """
 
     id: str
     kind: ItemKind
@@ -26,6 +30,9 @@ class Task:
     examples: int | None
     example: str | None
     replay: str
+    turns: int = 1
+    disclosure: str = "body"
+    record: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,10 +19,10 @@ LAYERS = (
     ("students",),
     ("native", "build", "cell", "machine", "cuda_machine"),
     ("oracle",),
-    ("store",),
+    ("store", "presence", "ledger"),
     ("reporting",),
-    ("pipeline", "questions", "outcome", "budget", "self_check", "mutation_run"),
-    ("settings", "hookspecs", "run", "collect", "failure_repr", "session", "plugin"),
+    ("pipeline", "questions", "outcome", "replies", "builders", "budget", "self_check", "mutation_run"),
+    ("settings", "hookspecs", "run", "collect", "progress", "cassettes", "failure_repr", "session", "plugin"),
 )  # fmt: skip
 
 HEAVY = ("torch", "numpy", "scipy", "hypothesis", "openai", "anthropic", "pydantic", "rich", "ruamel", "tree_sitter")

@@ -102,7 +102,7 @@ def test_a_call_of_pytest_collects_items(line: str) -> None:
 
 def test_every_block_is_of_a_kind_that_is_tested() -> None:
     assert {language for language, _ in BLOCKS} == {"console", "text", "toml", "markdown", "sh"}
-    known = ("make ", "pytest ", "git clone ", "llama-server ", "pip install ")
+    known = ("make ", "pytest ", "git clone ", "llama-server ", "pip install ", "python -m pytest_upskill.cassettes ")
     assert all(line.startswith(known) for line in shell_lines())
 
 

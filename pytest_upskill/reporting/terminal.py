@@ -71,7 +71,9 @@ def _footer(view: View, ink: Ink) -> Iterator[str]:
         yield from _fact("cells", run.cell, ink)
     yield from _fact("seed", f"{run.seed}; --upskill-seed={run.seed} repeats this run's examples exactly", ink)
     if run.replies:
-        yield from _fact("replies", f"kept in {run.replies}", ink)
+        yield from _fact("replies", f"kept in {run.replies}" + (f"; {run.source}" if run.source else ""), ink)
+    if run.spent:
+        yield from _fact("spent", run.spent, ink)
 
 
 def _notes(view: View, ink: Ink) -> Iterator[str]:

@@ -20,7 +20,8 @@ class RunInfo:
     """What is known of a run as a whole.
 
     ``started`` is ISO 8601 text, ``seconds`` the run's length, ``cell`` the confinement in force, ``replies`` the
-    folder that keeps the replies, as the user would type it.
+    folder that keeps the replies, as the user would type it; ``source`` says where they came from, where that is not
+    the usual place, and ``spent`` what this run spent on new ones.
     """
 
     machine: Mapping[str, Any]
@@ -32,6 +33,8 @@ class RunInfo:
     cell: str = ""
     notes: tuple[str, ...] = ()
     replies: str | None = None
+    source: str = ""
+    spent: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,8 @@ class StudentConfig:
     """One student, completely. Holds the name of the variable with the key, never the key.
 
     ``timeout`` (s) is the longest that one reply may take, and the longest that we go on trying for one.
-    ``temperature`` None leaves it to the server. ``concurrency`` is how many questions may be open at once.
+    ``temperature`` None leaves it to the server. ``concurrency`` is how many questions may be open at once; None means
+    the number of the server's slots.
     ``serve`` is the command that starts its server. ``options`` go to the provider as they are.
     """
 
@@ -50,14 +51,22 @@ class StudentConfig:
     temperature: float | None = None
     max_tokens: int = DEFAULT_MAX_TOKENS
     timeout: float = DEFAULT_TIMEOUT
-    concurrency: int = 1
+    concurrency: int | None = None
     price: Price | None = None
     serve: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
+_AT_HAND = ("golden", "files")
+
+
+def is_at_hand(config: StudentConfig) -> bool:
+    """True for students whose replies lie on this machine: keeping them would only show old ones."""
+    return config.provider in _AT_HAND
+
+
 class Student(Protocol):
-    """Answers questions. ``ask`` may be called from several threads at once, up to ``config.concurrency``."""
+    """Answers questions. ``ask`` may be called from several threads at once."""
 
     config: StudentConfig
 
@@ -78,6 +87,10 @@ class Student(Protocol):
     def can_answer(self, case: Case) -> bool:
         """False where asking would be pointless, so that no item is collected."""
         return True
+
+    def slots(self) -> int | None:
+        """How many questions its server answers at once, None where nobody knows. May ask the server, and wait."""
+        return None
 
     def ask(self, question: Question, case: Case) -> Reply:
         """The answer. Raises StudentError, with one clear message, where there is none."""

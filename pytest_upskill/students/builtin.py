@@ -17,13 +17,11 @@ BUILTIN: Mapping[str, Mapping[str, Any]] = {
         # Sampling as its makers advise for code. Thinking aloud takes minutes a question on a laptop, and often
         # uses up all of max_tokens.
         "options": {"top_p": 1.0, "min_p": 0.01, "chat_template_kwargs": {"enable_thinking": False}},
-        "concurrency": 2,
     },
     "llama3-8b": {
         "provider": "llama.cpp",
         "model": "bartowski/Meta-Llama-3.1-8B-Instruct-GGUF:Q4_K_M",
         "temperature": 0.7,
-        "concurrency": 2,
     },
     "haiku": {
         "provider": "anthropic",

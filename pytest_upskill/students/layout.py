@@ -39,13 +39,19 @@ def replies_folder(root: Path, student: str) -> Path:
     return root / HOME / "replies" / component(student)
 
 
-def keep_reply(root: Path, student: str, question: Question, reply: Reply) -> Path:
-    """Writes the reply's text below pytest's rootdir and returns its path. Raises OSError where it cannot."""
-    home = root / HOME
-    home.mkdir(parents=True, exist_ok=True)
-    ignore = home / ".gitignore"
+def home(root: Path) -> Path:
+    """``.upskill`` below pytest's rootdir, made where it is missing, out of git's sight. Raises OSError."""
+    folder = root / HOME
+    folder.mkdir(parents=True, exist_ok=True)
+    ignore = folder / ".gitignore"
     if not ignore.exists():
         write_atomically(ignore, "*\n")
+    return folder
+
+
+def keep_reply(root: Path, student: str, question: Question, reply: Reply) -> Path:
+    """Writes the reply's text below pytest's rootdir and returns its path. Raises OSError where it cannot."""
+    home(root)
     path = path_of(replies_folder(root, student), question)
     write_atomically(path, reply.text)
     return path

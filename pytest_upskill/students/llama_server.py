@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pytest_upskill.records import Question
 from pytest_upskill.students.builtin import DEFAULT_LLAMA_URL
-from pytest_upskill.students.openai import OpenAIStudent
+from pytest_upskill.students.openai import OpenAIStudent, Survey
 from pytest_upskill.students.remote import CONNECT_TIMEOUT
 
 if TYPE_CHECKING:
@@ -44,6 +44,11 @@ class LlamaServerStudent(OpenAIStudent):
         context = settings.get("n_ctx") if isinstance(settings, Mapping) else None
         facts = {"slots": props.get("total_slots"), "context": context, "build": props.get("build_info")}
         return {name: value for name, value in facts.items() if value is not None}
+
+    def slots(self) -> int | None:
+        survey = self._survey()
+        slots = survey.facts.get("slots") if isinstance(survey, Survey) else None
+        return slots if isinstance(slots, int) and slots > 0 else None
 
     def _serves(self, model: str, served: tuple[str, ...]) -> bool:
         """Servers list a model by its repository, its file or an alias: the name without tag and ending is in each."""

@@ -111,13 +111,15 @@ class RemoteStudent(Student):
         if self._key() is None:
             raise StudentError(
                 f"student '{self.name}': the environment variable {variable}, which should hold the key for "
-                f"{self._address}, is not set; export it and run again"
+                f"{self._address}, is not set; export it and run again",
+                lasting=True,
             )
         # The HTTP library would quote such a key in its own message.
         if not re.fullmatch(r"[!-~]+", self._key() or ""):
             raise StudentError(
                 f"student '{self.name}': the environment variable {variable} holds something that cannot be a key "
-                f"(a space, a line end or a character beyond ASCII is in it); set it again"
+                f"(a space, a line end or a character beyond ASCII is in it); set it again",
+                lasting=True,
             )
 
     def _quoted(self, said: str) -> str:
@@ -144,7 +146,9 @@ class RemoteStudent(Student):
         return persist(once, patience=self.config.timeout, sleep=self._sleep, attempts=attempts)
 
     def _failure(self, setback: Setback) -> StudentError:
-        return StudentError(f"student '{self.name}': {setback.message}")
+        # What could have passed by itself has outlived all attempts.
+        lasting = setback.transient or setback.unauthorised
+        return StudentError(f"student '{self.name}': {setback.message}", lasting)
 
     def _timed_out(self) -> Setback:
         return Setback(
@@ -190,7 +194,7 @@ class RemoteStudent(Student):
         if status in (408, 409, 429) or status >= 500:
             return self._postponed(status, said, retry_after(headers))
         if status in (401, 403):
-            return Setback(self._unauthorised(status, said))
+            return Setback(self._unauthorised(status, said), unauthorised=True)
         if (sizes := context_overflow(body)) is not None:
             return Setback(self._too_long(*sizes, said))
         if status == 404 or re.search(r"model .*not found", said):

@@ -28,7 +28,7 @@ class Setback:
     """Why an attempt gave no answer. ``transient``: another may. ``wait`` (s) is what the server asked for.
 
     ``loading``: the server is still reading its model, which may take longer than the usual attempts.
-    ``unreachable``: nothing listens there.
+    ``unreachable``: nothing listens there. ``unauthorised``: the key is not accepted.
     """
 
     message: str
@@ -36,6 +36,7 @@ class Setback:
     wait: float | None = None
     loading: bool = False
     unreachable: bool = False
+    unauthorised: bool = False
 
 
 def persist(

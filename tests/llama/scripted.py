@@ -1,6 +1,7 @@
 """An OpenAI-compatible endpoint that does what a test tells it, on a free port of this machine.
 
-Each question takes the next action of the script; the last one is repeated. What came in is kept in ``questions``.
+Each question takes the next action of the script; the last one is repeated. An action may be a function that is given
+the question. What came in is kept in ``questions``.
 """
 
 from __future__ import annotations
@@ -55,6 +56,9 @@ class Stream:
         handler.wfile.write(b"0\r\n\r\n")
 
 
+Action = Refusal | Stream | Callable[[dict[str, Any]], Refusal | Stream]
+
+
 def reply(text: str = "an answer", *, reasoning: str = "", finish: str | None = "stop", **last: Any) -> Stream:
     """A stream that says ``text``, as a llama.cpp server does; ``last`` are further fields of the last event."""
     events = [chunk({"role": "assistant", "content": None})]
@@ -86,7 +90,7 @@ class Endpoint(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, actions: tuple[Refusal | Stream, ...], models: tuple[str, ...] | None) -> None:
+    def __init__(self, actions: tuple[Action, ...], models: tuple[str, ...] | None) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.actions = list(actions)
         self.models = models
@@ -116,7 +120,8 @@ class Endpoint(ThreadingHTTPServer):
         with self._lock:
             self.questions.append(question)
             self.headers.append(headers)
-            return self.actions.pop(0) if len(self.actions) > 1 else self.actions[0]
+            action = self.actions.pop(0) if len(self.actions) > 1 else self.actions[0]
+            return action if isinstance(action, Refusal | Stream) else action(question)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -157,7 +162,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def endpoint(*actions: Refusal | Stream, models: tuple[str, ...] | None = ("served-model",)) -> Iterator[Endpoint]:
+def endpoint(*actions: Action, models: tuple[str, ...] | None = ("served-model",)) -> Iterator[Endpoint]:
     """A running endpoint."""
     server = Endpoint(actions or (reply(),), models)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)

@@ -114,7 +114,7 @@ def test_a_table_makes_a_student_with_every_field() -> None:
 
 def test_fields_that_a_table_leaves_out_have_defaults() -> None:
     config = only("mine", {"mine": OURS})
-    assert (config.max_tokens, config.timeout, config.concurrency) == (DEFAULT_MAX_TOKENS, DEFAULT_TIMEOUT, 1)
+    assert (config.max_tokens, config.timeout, config.concurrency) == (DEFAULT_MAX_TOKENS, DEFAULT_TIMEOUT, None)
     assert (config.temperature, config.price, config.api_key_env) == (None, None, None)
 
 

@@ -1,0 +1,107 @@
+"""What a question may cost at most, and how the limits of a session are put into words. Asks nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from pytest_upskill.ledger import Limits, Totals
+from pytest_upskill.records import Prompt, Tokens
+from pytest_upskill.students.base import StudentConfig
+
+TEMPLATE_TOKENS = 256
+"""Room for what a chat template adds to a prompt."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorstCase:
+    """The most that one reply can take; ``usd`` is None where the student's table has no price."""
+
+    tokens: int
+    usd: float | None
+
+
+def worst_case(config: StudentConfig, prompt: Prompt) -> WorstCase:
+    """The bound of one question: a token is at least one byte of the prompt, and a reply ends at ``max_tokens``.
+
+    A student that may read files can be asked once more after each of them, with all that it has read.
+    """
+    rounds = 1 + len(prompt.files)
+    texts = [prompt.system, prompt.user, *prompt.files.values()]
+    texts += [text for exchange in prompt.earlier for text in (exchange.answer, exchange.told)]
+    sent = sum(len(text.encode(errors="replace")) for text in texts) + TEMPLATE_TOKENS
+    tokens = Tokens(input=rounds * sent, output=rounds * longest_reply(config))
+    if config.price is None:
+        return WorstCase(tokens.input + tokens.output, None)
+    into_cache = Tokens(tokens.input, tokens.output, written=tokens.input)
+    return WorstCase(tokens.input + tokens.output, max(config.price.cost(tokens), config.price.cost(into_cache)))
+
+
+def longest_reply(config: StudentConfig) -> int:
+    """Tokens after which the server ends a reply; ``options`` go over ``max_tokens``, as in the request."""
+    for name in ("max_completion_tokens", "max_tokens"):
+        given = config.options.get(name)
+        if isinstance(given, int) and not isinstance(given, bool):
+            return given
+    return config.max_tokens
+
+
+def estimate(questions: Iterable[tuple[StudentConfig, WorstCase | None]]) -> str:
+    """The worst case of a run in words; a question whose reply is there already comes with None, and costs nothing."""
+    to_ask: dict[str, list[WorstCase]] = {}
+    there = 0
+    for config, worst in questions:
+        if worst is None:
+            there += 1
+        else:
+            to_ask.setdefault(config.name, []).append(worst)
+    parts = [_of_student(name, worst) for name, worst in to_ask.items()]
+    if there:
+        parts.append(f"{there} {'reply is' if there == 1 else 'replies are'} there already")
+    return "; ".join(parts)
+
+
+def _of_student(name: str, worst: Sequence[WorstCase]) -> str:
+    number = f"{name}: {len(worst)} to ask"
+    tokens = sum(one.tokens for one in worst)
+    known = [one.usd for one in worst if one.usd is not None]
+    if len(known) < len(worst):
+        return f"{number}, at most {tokens:,} tokens (its price is not known)"
+    return f"{number}, at most {usd(sum(known))} and {tokens:,} tokens"
+
+
+def limits_in_words(limits: Limits, unpriced: Sequence[str]) -> str:
+    """What a session may use up, and whom a limit in USD cannot hold back; empty without limits."""
+    parts = [f"{usd(limits.usd)}"] if limits.usd is not None else []
+    parts += [f"{limits.tokens:,} tokens"] if limits.tokens is not None else []
+    if not parts:
+        return ""
+    text = f"at most {' and '.join(parts)} in this session"
+    if limits.usd is not None and unpriced:
+        text += (
+            f"; the price of {', '.join(unpriced)} is not known, so USD do not limit it: give 'price' in its table, or "
+            "--upskill-max-tokens"
+        )
+    return text
+
+
+def spending(totals: Totals, limits: Limits) -> str:
+    """What a session has used up, in words; empty where nothing was asked."""
+    if not totals.asked and not totals.stopped:
+        return ""
+    of_usd = f" of {usd(limits.usd)}" if limits.usd is not None else ""
+    of_tokens = f" of {limits.tokens:,}" if limits.tokens is not None else ""
+    priced = totals.tokens - totals.unpriced
+    parts = [f"{usd(totals.usd)}{of_usd}"] if priced or of_usd else []
+    parts.append(f"{totals.tokens:,}{of_tokens} tokens")
+    text = f"{', '.join(parts)} on {totals.asked} new {'reply' if totals.asked == 1 else 'replies'}"
+    if totals.unpriced:
+        text += f"; {totals.unpriced:,} of the tokens have no known price"
+    if totals.stopped:
+        text += "; then the budget was used up: the same command goes on from here"
+    return text
+
+
+def usd(amount: float) -> str:
+    """``$1.20``; below a dollar with four decimals."""
+    return f"${amount:.4f}" if 0 < amount < 1 else f"${amount:,.2f}"

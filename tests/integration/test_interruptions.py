@@ -1,0 +1,195 @@
+"""Runs that are killed, interrupted or met by faults: no reply is lost, none is paid for twice, and no key is left."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from tests.integration.conftest import Workbench
+from tests.integration.text_skill import KEY, asked, text_skill
+from tests.llama.scripted import Refusal, Stream, chunk, endpoint, reply
+
+ASK = ("skills", "--upskill-student=pupil", "-k", "word", "--upskill-arms=skill")
+BOTH = pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["alone", "two-workers"])
+PATIENCE = 60.0
+
+
+RUN = """
+import signal, sys, pytest
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are deaf to it
+sys.exit(pytest.main())
+"""
+
+
+def started(bench: Workbench, *arguments: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-c", RUN, *arguments], cwd=bench.root, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+
+
+def kept(bench: Workbench) -> set[str]:
+    """The cases whose replies are in the ledger."""
+    path = bench.root / ".upskill" / "replies.sqlite"
+    if not path.exists():
+        return set()
+    book = sqlite3.connect(path)
+    try:
+        return {row[0] for row in book.execute("SELECT case_name FROM replies")}
+    except sqlite3.OperationalError:  # killed before there was a table
+        return set()
+    finally:
+        book.close()
+
+
+def case_of(question: str) -> str:
+    return f"word-{int(question.rsplit(maxsplit=1)[-1].rstrip('.')):03}"
+
+
+def verdicts(bench: Workbench) -> list[tuple[Any, ...]]:
+    items = json.loads((bench.root / "out.json").read_text(encoding="utf-8"))["items"]
+    return [(item["id"], item["verdict"], item["assertions"], item["tokens"]) for item in items]
+
+
+class Killer:
+    """Answers every question by its number, and kills the run before a step that was drawn: sending an event is one."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed)
+        self._lock = threading.Lock()
+        self._steps_left = 0
+        self.run: subprocess.Popen[bytes] | None = None
+
+    def arm(self, run: subprocess.Popen[bytes], most: int) -> None:
+        with self._lock:
+            self.run, self._steps_left = run, self._random.randint(1, most)
+
+    def answer(self, question: dict[str, Any]) -> Stream:
+        number = int(case_of(question["messages"][-1]["content"]).removeprefix("word-"))
+        whole = reply("an answer" if number % 3 else "nothing")
+        return Stream(whole.events, before=self._step)
+
+    def _step(self) -> None:
+        with self._lock:
+            self._steps_left -= 1
+            if self._steps_left == 0 and self.run is not None:
+                self.run.kill()
+
+
+def test_a_run_that_is_killed_ten_times_ends_like_one_that_was_not(bench: Workbench) -> None:
+    killer, cases = Killer(seed=6), 12
+    with endpoint(killer.answer) as server:
+        text_skill(bench, server, cases, "concurrency = 2")
+        for _ in range(10):
+            before, first = kept(bench), len(server.questions)
+            run = started(bench, *ASK)
+            killer.arm(run, most=8)
+            run.wait(PATIENCE)
+            assert not before & {case_of(text) for text in asked(server)[first:]}, "a reply that was kept is asked for"
+            assert before <= kept(bench)
+        killer.run = None
+        before, first = kept(bench), len(server.questions)
+        bench.run(*ASK, "--upskill-report=out.json")
+        assert not before & {case_of(text) for text in asked(server)[first:]}
+        assert len(server.questions) <= cases + 10 * 2, "no more than what was open when the run was killed"
+        disturbed = verdicts(bench)
+        bench.run(*ASK, "--upskill-replies=live", "--upskill-report=out.json")
+    assert disturbed == verdicts(bench)
+    assert Counter(verdict for _, verdict, *_ in disturbed) == {"passed": 8, "failed": 4}
+
+
+def test_an_interrupt_waits_for_no_open_question_and_loses_no_reply(bench: Workbench) -> None:
+    hanging, release = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        hanging.set()
+        release.wait(PATIENCE)
+
+    def answer(question: dict[str, Any]) -> Stream:
+        whole = reply("an answer")
+        first = case_of(question["messages"][-1]["content"]) == "word-000"
+        return whole if first else Stream(whole.events, before=hang)
+
+    with endpoint(answer) as server:
+        text_skill(bench, server, 3, "concurrency = 1")
+        run = started(bench, *ASK)
+        assert hanging.wait(PATIENCE)
+        os.kill(run.pid, signal.SIGINT)
+        assert run.wait(PATIENCE) == pytest.ExitCode.INTERRUPTED
+        release.set()
+        assert kept(bench) == {"word-000"}
+        bench.run(*ASK).assert_outcomes(passed=3)
+        assert Counter(map(case_of, asked(server))) == {"word-000": 1, "word-001": 2, "word-002": 1}
+
+
+class Faults:
+    """Up to three faults for each question, drawn from its text; then the reply. ``paid`` counts whole replies."""
+
+    def __init__(self) -> None:
+        self.attempts: Counter[str] = Counter()
+        self.paid: Counter[str] = Counter()
+
+    def answer(self, question: dict[str, Any]) -> Refusal | Stream:
+        text = question["messages"][-1]["content"]
+        self.attempts[text] += 1
+        draw = random.Random(f"{text} {self.attempts[text]}")
+        if self.attempts[text] > 3 or draw.random() < 0.7:
+            self.paid[text] += 1
+            return reply("an answer")
+        faults: list[Refusal | Stream] = [
+            Refusal(429, {"error": {"message": "slow down"}}, {"Retry-After": "0"}),
+            Refusal(500, {"error": {"message": "oops"}}),
+            Refusal(503, "busy"),
+            Stream((chunk({"content": "half"}),), end="cut"),
+            Stream((chunk({"content": "half"}),), end="silent"),
+        ]
+        return draw.choice(faults)
+
+
+@BOTH
+def test_a_hundred_items_under_random_faults_are_each_judged_once_and_paid_for_once(
+    bench: Workbench, workers: list[str]
+) -> None:
+    faults = Faults()
+    with endpoint(faults.answer) as server:
+        text_skill(bench, server, 100, "concurrency = 8")
+        bench.run(*ASK, "--upskill-report=out.json", *workers).assert_outcomes(passed=100)
+        assert len(server.questions) > 120
+    assert len(verdicts(bench)) == 100
+    assert set(faults.paid.values()) == {1} and len(faults.paid) == 100
+
+
+@BOTH
+def test_a_server_that_refuses_the_key_is_not_asked_for_every_item(bench: Workbench, workers: list[str]) -> None:
+    with endpoint(Refusal(401, {"error": {"message": "no such key"}})) as server:
+        text_skill(bench, server, 30, "concurrency = 1")
+        result = bench.run(*ASK, *workers)
+        assert len(server.questions) == 3
+    result.assert_outcomes(errors=30)
+    shown = " ".join(result.stdout.str().split())
+    assert "not asked, since 3 questions in a row ended like this: student 'pupil': http://" in shown
+    assert "check the key in the environment variable PUPIL_KEY" in shown
+
+
+def test_no_file_of_a_run_and_no_line_of_it_holds_the_key(bench: Workbench) -> None:
+    quoting = Refusal(401, {"error": {"message": f"Incorrect API key provided: {KEY}"}})
+    with endpoint(reply("an answer"), quoting) as server:
+        text_skill(bench, server, 3, "concurrency = 1")
+        reports = ("--upskill-report=out.json,out.md,out.csv", "--junit-xml=out.xml", "--upskill-prompts=prompts")
+        shown = bench.run(*ASK, *reports[:2], "--upskill-replies=record", "-vv", "-ra", "--showlocals").stdout.str()
+        bench.run(*ASK, reports[2])
+        assert server.keys[0] == f"Bearer {KEY}"
+    assert KEY not in shown and "[key]" in shown
+    files = [path for path in bench.root.rglob("*") if path.is_file()]
+    assert {"replies.sqlite", "pupil.jsonl", "out.json", "out.xml"} <= {path.name for path in files}
+    assert not [path for path in files if KEY.encode() in path.read_bytes()]

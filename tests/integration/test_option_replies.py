@@ -1,0 +1,120 @@
+"""``--upskill-replies``: what is asked, what is reused, what is recorded, and what replaying says where it cannot."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.integration.conftest import Workbench
+from tests.integration.text_skill import asked, cassette_of, text_skill
+from tests.llama.scripted import Refusal, endpoint, reply
+
+ASK = ("skills", "--upskill-student=pupil", "-k", "word")
+BOTH = pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["alone", "two-workers"])
+
+
+@BOTH
+def test_a_reply_that_is_kept_is_not_asked_for_again(bench: Workbench, workers: list[str]) -> None:
+    with endpoint(reply("an answer")) as server:
+        text_skill(bench, server, 5)
+        bench.run(*ASK, *workers).assert_outcomes(passed=10)
+        assert len(server.questions) == len(set(asked(server))) * 2 == 10
+        bench.run(*ASK, *workers).assert_outcomes(passed=10)
+        assert len(server.questions) == 10
+
+
+def test_live_asks_anew_and_its_replies_are_the_ones_that_are_kept(bench: Workbench) -> None:
+    with endpoint(reply("an answer"), reply("an answer"), reply("nothing")) as server:
+        text_skill(bench, server, 1)
+        bench.run(*ASK).assert_outcomes(passed=2)
+        bench.run(*ASK, "--upskill-replies=live").assert_outcomes(passed=1, failed=1)
+        bench.run(*ASK).assert_outcomes(passed=1, failed=1)
+        assert len(server.questions) == 4
+
+
+@BOTH
+def test_what_was_recorded_is_replayed_without_server_key_and_ledger(
+    bench: Workbench, workers: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with endpoint(reply("an answer")) as server:
+        text_skill(bench, server, 4)
+        bench.run(*ASK, "--upskill-replies=record", *workers).assert_outcomes(passed=8)
+    recorded = cassette_of(bench)
+    assert len(recorded) == 8
+    lines = recorded.path.read_text(encoding="utf-8").splitlines()
+    labels = [one.label for one in recorded.recordings()]
+    assert labels == sorted(labels) and len(lines) == 8
+    for path in (bench.root / ".upskill").iterdir():
+        if path.is_file():
+            path.unlink()
+    monkeypatch.delenv("PUPIL_KEY")
+    bench.run(*ASK, "--upskill-replies=replay", *workers).assert_outcomes(passed=8)
+    bench.run(*ASK, *workers).assert_outcomes(passed=8)
+    assert len(server.questions) == 8
+
+
+def test_recording_again_changes_nothing_and_takes_what_is_kept(bench: Workbench) -> None:
+    with endpoint(reply("an answer")) as server:
+        text_skill(bench, server, 2)
+        bench.run(*ASK)
+        bench.run(*ASK, "--upskill-replies=record")
+        before = cassette_of(bench).path.read_bytes()
+        bench.run(*ASK, "--upskill-replies=record")
+        assert cassette_of(bench).path.read_bytes() == before
+        assert len(server.questions) == 4
+
+
+def test_replaying_names_item_file_and_command_where_nothing_is_recorded(bench: Workbench) -> None:
+    with endpoint(reply("an answer")) as server:
+        text_skill(bench, server, 1)
+        result = bench.run(*ASK, "--upskill-replies=replay", "--upskill-arms=skill")
+        assert not server.questions
+    result.assert_outcomes(errors=1)
+    shown = " ".join(result.stdout.str().split())
+    assert "skills/tiny/SKILL.md::word-000[pupil-skill]: no reply is recorded for it in" in shown
+    assert "skills/tiny/cassettes/pupil.jsonl; record it with: pytest" in shown
+    assert "'skills/tiny/SKILL.md::word-000[pupil-skill]' --upskill-student=pupil --upskill-replies=record" in shown
+
+
+def test_replaying_tells_a_changed_prompt_and_a_changed_sampler_apart(bench: Workbench) -> None:
+    with endpoint(reply("an answer")) as server:
+        text_skill(bench, server, 1)
+        bench.run(*ASK, "--upskill-replies=record", "--upskill-arms=skill")
+        text_skill(bench, server, 1, "temperature = 0.25")
+        replay = (*ASK, "--upskill-replies=replay", "--upskill-arms=skill")
+        assert "is stale: temperature was None and is 0.25; record it with" in bench.run(*replay).stdout.str()
+        text_skill(bench, server, 1)
+        skill = bench.skill / "SKILL.md"
+        skill.write_text(skill.read_text(encoding="utf-8") + "More.\n", encoding="utf-8")
+        shown = bench.run(*replay).stdout.str()
+        assert "is stale: the prompt (skill, task or signature) has changed since; record it with" in shown
+        assert len(server.questions) == 1
+
+
+@BOTH
+def test_a_failure_and_a_reply_that_was_cut_off_are_asked_for_again_in_the_next_run(
+    bench: Workbench, workers: list[str]
+) -> None:
+    actions = (Refusal(400, {"error": {"message": "not now"}}), reply("half an ", finish="length"), reply("an answer"))
+    with endpoint(*actions) as server:
+        text_skill(bench, server, 2, "concurrency = 1")
+        bench.run(*ASK, "--upskill-arms=skill", *workers).assert_outcomes(errors=2)
+        assert len(server.questions) == 2, "asked by the one worker, known to the other"
+        bench.run(*ASK, "--upskill-arms=skill", *workers).assert_outcomes(passed=2)
+        assert len(server.questions) == 4
+
+
+def test_a_broken_line_is_named(bench: Workbench) -> None:
+    with endpoint(reply("an answer")) as server:
+        text_skill(bench, server, 1)
+        bench.run(*ASK, "--upskill-replies=record")
+        path = cassette_of(bench).path
+        path.write_text("<<<<<<< ours\n" + path.read_text(encoding="utf-8"), encoding="utf-8")
+        result = bench.run(*ASK, "--upskill-replies=replay")
+    result.assert_outcomes(errors=2)
+    assert "pupil.jsonl:1 is no recorded reply" in result.stdout.str()
+
+
+def test_an_unknown_source_is_refused_with_the_accepted_ones(bench: Workbench) -> None:
+    result = bench.run("skills", "--upskill", "--upskill-replies=cached")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*unknown source of replies 'cached'; accepted: auto, live, record, replay*"])

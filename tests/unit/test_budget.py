@@ -1,0 +1,69 @@
+"""Worst cases and limits, in numbers and in words."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pytest_upskill.budget import (
+    TEMPLATE_TOKENS,
+    WorstCase,
+    estimate,
+    limits_in_words,
+    longest_reply,
+    spending,
+    worst_case,
+)
+from pytest_upskill.ledger import Limits, Totals
+from pytest_upskill.records import Exchange, Prompt
+from tests.unit.scripted_students import CONFIG
+
+
+def test_the_worst_case_is_a_token_for_each_byte_and_the_longest_reply() -> None:
+    worst = worst_case(CONFIG, Prompt("aé", "b" * 10))
+    sent = 13 + TEMPLATE_TOKENS
+    assert worst == WorstCase(sent + 100, (sent * 1.0 + 100 * 10.0) / 1e6)
+
+
+def test_earlier_turns_and_files_that_may_be_read_count_too() -> None:
+    plain = worst_case(CONFIG, Prompt("", "b")).tokens
+    assert worst_case(CONFIG, Prompt("", "b", (Exchange("1234", "56"),))).tokens == plain + 6
+    assert worst_case(CONFIG, Prompt("", "b", files={"a.md": "12345"})).tokens == 2 * (plain + 5)
+
+
+def test_without_a_price_the_worst_case_is_in_tokens_alone() -> None:
+    assert worst_case(replace(CONFIG, price=None), Prompt("", "b")).usd is None
+
+
+def test_options_decide_how_long_a_reply_may_be_as_they_do_in_the_request() -> None:
+    assert longest_reply(CONFIG) == 100
+    assert longest_reply(replace(CONFIG, options={"max_completion_tokens": 7})) == 7
+
+
+def test_an_estimate_tells_students_and_what_is_there_apart() -> None:
+    other = replace(CONFIG, name="other", price=None)
+    questions = [
+        (CONFIG, WorstCase(1000, 0.5)),
+        (CONFIG, WorstCase(1500, 1.0)),
+        (CONFIG, None),
+        (other, WorstCase(9, None)),
+    ]
+    assert estimate(questions) == (
+        "pupil: 2 to ask, at most $1.50 and 2,500 tokens; other: 1 to ask, at most 9 tokens (its price is not known); "
+        "1 reply is there already"
+    )
+    assert estimate([]) == ""
+
+
+def test_limits_are_told_with_those_whom_they_cannot_hold_back() -> None:
+    assert limits_in_words(Limits(), ["pupil"]) == ""
+    assert limits_in_words(Limits(2.5, 10_000), []) == "at most $2.50 and 10,000 tokens in this session"
+    assert "; the price of pupil is not known, so USD do not limit it" in limits_in_words(Limits(usd=1.0), ["pupil"])
+
+
+def test_spending_is_told_with_its_limits() -> None:
+    assert spending(Totals(), Limits(usd=1.0)) == ""
+    assert spending(Totals(asked=1, usd=0.5, tokens=20), Limits()) == "$0.5000, 20 tokens on 1 new reply"
+    assert spending(Totals(asked=2, tokens=20, unpriced=20, stopped="empty"), Limits(tokens=30)) == (
+        "20 of 30 tokens on 2 new replies; 20 of the tokens have no known price; then the budget was used up: the same "
+        "command goes on from here"
+    )

@@ -1,0 +1,225 @@
+"""The ledger: who may ask what, what it costs, and what is left when a process is killed."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pytest_upskill.errors import InfrastructureError
+from pytest_upskill.ledger import FAULTS, Failed, Granted, Kept, Ledger, Limits, Stopped
+from pytest_upskill.records import Tokens
+from tests.unit.scripted_students import ask, recording
+
+
+@pytest.fixture(autouse=True)
+def opened() -> Iterator[list[Ledger]]:
+    """All ledgers of a test, closed at its end."""
+    OPENED.clear()
+    yield OPENED
+    for ledger in OPENED:
+        ledger.close()
+
+
+OPENED: list[Ledger] = []
+
+
+def other(root: Path, session: str = "now", limits: Limits | None = None) -> Ledger:
+    ledger = Ledger(root, session, limits)
+    OPENED.append(ledger)
+    return ledger
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Ledger:
+    return other(tmp_path)
+
+
+def test_a_reply_that_was_settled_is_found_by_every_session(book: Ledger, tmp_path: Path) -> None:
+    assert book.find(ask()) is None
+    assert book.claim([ask()], slots=1) == {ask().key: Granted()}
+    book.settle(ask(), recording(), good=True)
+    assert book.find(ask()) == Kept(recording(), ours=True)
+    assert other(tmp_path, "later").find(ask()) == Kept(recording(), ours=False)
+    assert other(tmp_path, "later").find(ask(fresh=True)) is None
+
+
+def test_what_somebody_asks_is_not_asked_by_another(book: Ledger, tmp_path: Path) -> None:
+    second = other(tmp_path)
+    assert book.claim([ask("a")], slots=2) == {ask("a").key: Granted()}
+    assert second.claim([ask("a"), ask("b")], slots=2) == {ask("b").key: Granted()}
+    book.settle(ask("a"), recording("a"), good=True)
+    assert second.claim([ask("a")], slots=2) == {ask("a").key: Kept(recording("a"), ours=True)}
+
+
+def test_no_more_questions_are_open_than_the_student_takes_over_all_processes(book: Ledger, tmp_path: Path) -> None:
+    names = [ask(name) for name in "abcd"]
+    assert set(book.claim(names[:1], slots=3)) == {names[0].key}
+    assert set(other(tmp_path).claim(names, slots=3)) == {names[1].key, names[2].key}
+    assert other(tmp_path).claim(names, slots=3) == {}
+
+
+def test_the_claims_of_a_process_that_is_gone_are_given_to_others(book: Ledger, tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from pytest_upskill.ledger import Ledger; "
+        "from tests.unit.scripted_students import ask; import os; "
+        "print(len(Ledger(Path(sys.argv[1]), 'now').claim([ask()], 1)), flush=True); os.kill(os.getpid(), 9)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (-9, "1\n"), done.stderr
+    assert book.totals().open == 1
+    assert book.claim([ask()], slots=1) == {ask().key: Granted()}
+    assert book.totals().usd == 1.0, "what it had asked may be on the bill"
+
+
+def test_leaving_gives_the_claims_back(book: Ledger, tmp_path: Path) -> None:
+    book.claim([ask()], slots=1)
+    book.leave()
+    assert other(tmp_path).claim([ask()], slots=1) == {ask().key: Granted()}
+
+
+def test_a_failure_is_known_to_all_processes_of_the_session_and_to_no_other_session(
+    book: Ledger, tmp_path: Path
+) -> None:
+    book.claim([ask()], slots=1)
+    book.fail(ask(), "no such model", lasting=False)
+    assert other(tmp_path).find(ask()) == Failed("no such model", False)
+    assert other(tmp_path, "later").find(ask()) is None
+
+
+def test_a_reply_that_is_not_good_serves_its_own_session_alone(book: Ledger, tmp_path: Path) -> None:
+    book.settle(ask(), recording(), good=False)
+    assert other(tmp_path).find(ask()) == Kept(recording(), ours=True)
+    assert other(tmp_path, "later").find(ask()) is None
+
+
+def test_lasting_failures_in_a_row_end_the_asking_of_that_student(book: Ledger) -> None:
+    for number in range(FAULTS):
+        book.fail(ask(str(number)), f"no server {number}", lasting=True)
+    answer = book.claim([ask("next")], slots=1)[ask("next").key]
+    assert answer == Failed("not asked, since 3 questions in a row ended like this: no server 0", lasting=True)
+
+
+def test_an_answer_in_between_forgives(book: Ledger) -> None:
+    for number in range(FAULTS * 2):
+        book.fail(ask(str(number)), "busy", lasting=True)
+        if number % 2:
+            book.settle(ask(f"good {number}"), recording(), good=True)
+    assert book.claim([ask("next")], slots=1) == {ask("next").key: Granted()}
+
+
+def test_the_purse_holds_back_the_worst_case_of_what_is_open_and_counts_what_was_spent(tmp_path: Path) -> None:
+    book, second = other(tmp_path, limits=Limits(usd=2.0)), other(tmp_path, limits=Limits(usd=2.0))
+    asks = [ask(name) for name in "abcd"]
+    assert len(book.claim(asks[:2], slots=4)) == 2
+    assert second.claim(asks[2:], slots=4) == {}, "one that is open may cost less"
+    book.settle(asks[0], recording("a"), good=True)
+    assert second.claim(asks[2:], slots=4) == {}
+    book.settle(asks[1], recording("b"), good=True)
+    assert second.claim(asks[2:], slots=4) == {asks[2].key: Granted()}
+    second.settle(asks[2], recording("c"), good=True)
+    assert book.totals().usd == 0.75
+
+
+def test_an_empty_purse_stops_all_that_is_not_there_yet(tmp_path: Path) -> None:
+    book = other(tmp_path, limits=Limits(usd=1.1))
+    book.claim([ask("a")], slots=1)
+    book.settle(ask("a"), recording("a"), good=True)
+    answers = book.claim([ask("a"), ask("b"), ask("c", usd=0.01)], slots=1)
+    assert answers[ask("a").key] == Kept(recording("a"), ours=True)
+    reason = (
+        "the budget is used up: $0.2500 of --upskill-budget=1.1 are spent, and the next reply may cost $1.00; "
+        "the same command goes on from here"
+    )
+    assert answers[ask("b").key] == answers[ask("c").key] == Stopped(reason)
+    assert book.totals().stopped == reason
+
+
+def test_tokens_are_limited_in_the_same_way(tmp_path: Path) -> None:
+    book = other(tmp_path, limits=Limits(tokens=110))
+    assert book.claim([ask("a")], slots=2) == {ask("a").key: Granted()}
+    book.settle(ask("a"), recording("a"), good=True)
+    answer = book.claim([ask("b")], slots=2)[ask("b").key]
+    assert isinstance(answer, Stopped) and "15 of --upskill-max-tokens=110 are spent" in answer.reason
+
+
+def test_totals_tell_tokens_without_a_price_apart(book: Ledger) -> None:
+    free = recording("b")
+    unpriced = type(free)(**{**_fields(free), "reply": type(free.reply)("x", tokens=Tokens(3, 4))})
+    book.settle(ask("a"), recording("a"), good=True)
+    book.settle(ask("b"), unpriced, good=True)
+    book.count_build()
+    totals = book.totals()
+    assert (totals.asked, totals.builds, totals.usd, totals.tokens, totals.unpriced) == (2, 1, 0.25, 22, 7)
+
+
+def _fields(one: object) -> dict[str, object]:
+    return {name: getattr(one, name) for name in one.__slots__}  # type: ignore[attr-defined]
+
+
+def test_a_file_that_is_no_ledger_is_named_with_the_next_step(tmp_path: Path) -> None:
+    path = tmp_path / ".upskill" / "replies.sqlite"
+    path.parent.mkdir()
+    path.write_text("not a database, " * 100, encoding="utf-8")
+    with pytest.raises(InfrastructureError, match=r"replies.sqlite cannot be used .* move the file away to begin"):
+        other(tmp_path)
+
+
+def test_tidying_takes_the_marks_of_the_dead_away_and_leaves_those_of_the_living(book: Ledger, tmp_path: Path) -> None:
+    (tmp_path / ".upskill" / "askers" / "99-gone").touch()
+    second = other(tmp_path)
+    book.tidy()
+    assert len(list((tmp_path / ".upskill" / "askers").iterdir())) == 2
+    second.claim([ask()], slots=1)
+    assert book.claim([ask()], slots=1) == {}
+
+
+CHILD = """
+import json, sys
+from pathlib import Path
+from pytest_upskill.ledger import Granted, Kept, Ledger
+from tests.unit.scripted_students import ask, recording
+book = Ledger(Path(sys.argv[1]), "now")
+for number in range(int(sys.argv[2])):
+    name = str(number)
+    answer = book.claim([ask(name)], slots=1)[ask(name).key]
+    if isinstance(answer, Granted):
+        print(json.dumps(["asks", number]), flush=True)
+        book.settle(ask(name), recording(name), good=True)
+    print(json.dumps(["has", number]), flush=True)
+"""
+
+
+def test_a_process_that_is_killed_at_ten_random_moments_asks_for_no_reply_that_it_had(tmp_path: Path) -> None:
+    """The moments are lines that it printed; what happens between them goes on while the signal is on its way."""
+    draw, count = random.Random(6), 40
+    had: set[int] = set()
+    asked: list[int] = []
+    for _ in range(10):
+        lines = _killed_after(draw.randint(1, 12), tmp_path, count)
+        asked += [number for what, number in lines if what == "asks"]
+        assert not had & {number for what, number in lines if what == "asks"}
+        had |= {number for what, number in lines if what == "has"}
+    lines = _killed_after(10 * count, tmp_path, count)
+    assert not had & {number for what, number in lines if what == "asks"}
+    assert {number for what, number in lines if what == "has"} == set(range(count))
+    assert len(asked) <= count + 10
+
+
+def _killed_after(lines: int, root: Path, count: int) -> list[tuple[str, int]]:
+    command = [sys.executable, "-c", CHILD, str(root), str(count)]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    seen = []
+    for line in child.stdout:
+        seen.append(tuple(json.loads(line)))
+        if len(seen) == lines:
+            child.kill()
+    child.wait()
+    child.stdout.close()
+    return seen
