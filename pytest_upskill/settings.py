@@ -56,7 +56,7 @@ class Settings:
 
     @property
     def self_check(self) -> bool:
-        """No student was named: each case's own solution is judged."""
+        """No student was named: the cases themselves are checked."""
         return not self.students
 
 
@@ -227,7 +227,7 @@ def add_options(parser: pytest.Parser) -> None:
     group = parser.getgroup("upskill", "skills, judged by the kernels that students write")
     group.addoption(
         "--upskill", action="store_true", default=None,
-        help="collect skills; without a student, judge each case's own solution",
+        help="collect skills; without a student, check their cases",
     )  # fmt: skip
     parser.addini("upskill", "collect skills, as --upskill does", type="bool", default=False)
     for option in OPTIONS:
