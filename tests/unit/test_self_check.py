@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -14,6 +13,7 @@ import torch
 
 import pytest_upskill
 from pytest_upskill.build.cache import Cache
+from pytest_upskill.builders import Builders
 from pytest_upskill.case import Case
 from pytest_upskill.case_file import load_case
 from pytest_upskill.errors import ToolchainError
@@ -187,12 +187,12 @@ def test_a_machine_that_cannot_compile_is_no_fault_of_the_case(case: Case, machi
 
 
 def test_a_build_that_was_sent_ahead_is_used(case: Case, machine: FakeMachine, cache: Cache) -> None:
-    checks = check(machine, cache)
-    with ThreadPoolExecutor(1) as threads:
-        for _ in range(2):
-            checks.send_ahead(case, Questions().signature(case), threads)
-        assert problem(checks, case) is None
-        checks.send_ahead(case, Questions().signature(case), threads)
+    checks, builders = check(machine, cache), Builders(1)
+    for _ in range(2):
+        checks.send_ahead(case, Questions().signature(case), builders)
+    assert problem(checks, case) is None
+    checks.send_ahead(case, Questions().signature(case), builders)
+    builders.close()
     assert machine.builds == 1
 
 
