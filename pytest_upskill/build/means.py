@@ -116,6 +116,7 @@ def violations(library: Path, kernel: Path | None = None) -> tuple[str, ...]:
     found = [*_libraries(linked.needed), *_imports(own.imports), *_definitions(own.defined)]
     if kernel is None:
         found += _exports(linked.exports)
+    found = list(dict.fromkeys(found))
     more = len(found) - _MOST_TOLD
     return (*found[:_MOST_TOLD], *([f"and {more} more of this kind"] if more > 0 else []))
 
