@@ -143,7 +143,11 @@ def skill_files(text: str) -> None:
             assert problem.message
 
 
-@target(like("op: scale(Tensor x, float factor) -> Tensor", "f(Tensor(a!) x, Tensor? y, *, int n=1) -> (Tensor a, Tensor b)"))
+@target(
+    like(
+        "op: scale(Tensor x, float factor) -> Tensor", "f(Tensor(a!) x, Tensor? y, *, int n=1) -> (Tensor a, Tensor b)"
+    )
+)
 def operator_schemas(text: str) -> None:
     try:
         operator = parse_operator(text, ("n", "rows"))
@@ -216,7 +220,11 @@ def units(text: str) -> None:
         host.translation_unit(text, entry_source(SIGNATURE))
 
 
-@target(like("kernel.cu:3:1: error: bad\n    3 | int x;\n      | ^\nIn file included from a.h:1:\nkernel.cu(7): error: worse\n"))
+@target(
+    like(
+        "kernel.cu:3:1: error: bad\n    3 | int x;\n      | ^\nIn file included from a.h:1:\nkernel.cu(7): error: worse\n"
+    )
+)
 def compiler_messages(text: str) -> None:
     short = messages.shorten(text, entry_source(SIGNATURE), ("::upskill::cpu::",))
     assert len(short.splitlines()) <= messages.MOST_LINES + 1 or not short.isprintable()
@@ -254,9 +262,13 @@ _VERDICTS = st.builds(
     Verdict,
     kind=st.sampled_from(VerdictKind),
     reason=st.none() | noise(),
-    assertions=st.lists(st.builds(Assertion, name=noise(20), passed=st.booleans(), message=noise()), max_size=3).map(tuple),
+    assertions=st.lists(st.builds(Assertion, name=noise(20), passed=st.booleans(), message=noise()), max_size=3).map(
+        tuple
+    ),
     counterexample=st.none()
-    | st.builds(Counterexample, assertion=noise(20), example=_EXAMPLES, message=noise(), line=st.none() | st.integers()),
+    | st.builds(
+        Counterexample, assertion=noise(20), example=_EXAMPLES, message=noise(), line=st.none() | st.integers()
+    ),
 )
 _OUTCOMES = st.builds(
     Outcome,

@@ -26,5 +26,3 @@ def test_a_check_that_does_not_come_back_is_stopped(monkeypatch: pytest.MonkeyPa
     with pytest.raises(TimeoutError, match="no end within"), guarded():
         while time.monotonic() > 0:
             pass
-
-

@@ -5,6 +5,7 @@ Honest ones pass. Each folder is judged in one run of pytest, in a process of it
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -46,6 +47,15 @@ def test_every_row_of_the_catalogue_has_a_file_and_every_file_a_row() -> None:
     replies = [attempt for folder in FOLDERS[:-1] for attempt in attempts(folder)]
     assert {attempt.row for attempt in replies} == set(ROWS)
     assert all(attempt.name.startswith(f"{attempt.row:02}-") for attempt in replies)
+
+
+def test_the_catalogue_in_the_documentation_names_every_file_in_its_row() -> None:
+    page = (HERE.parents[1] / "docs" / "trust.md").read_text(encoding="utf-8")
+    told = {
+        int(row[1]): set(re.findall(r"`(\d\d-[\w-]+)`", row[2])) for row in re.finditer(r"(?m)^\| (\d+) (\|.*)$", page)
+    }
+    replies = [attempt for folder in FOLDERS[:-1] for attempt in attempts(folder)]
+    assert told == {row: {attempt.name for attempt in replies if attempt.row == row} for row in ROWS}
 
 
 def test_files_of_other_folders_are_not_forgotten() -> None:
