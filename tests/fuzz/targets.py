@@ -290,8 +290,10 @@ def outcomes(outcome: Outcome) -> None:
     assert Outcome.from_plain(json.loads(json.dumps(outcome.to_plain()))) == outcome
 
 
-@target(st.tuples(_OUTCOMES, st.lists(st.tuples(st.sampled_from([field.name for field in dataclasses.fields(Outcome)]), _PLAIN),
-                                      min_size=1, max_size=3)))  # fmt: skip
+_FIELDS = st.sampled_from([field.name for field in dataclasses.fields(Outcome)])
+
+
+@target(st.tuples(_OUTCOMES, st.lists(st.tuples(_FIELDS, _PLAIN), min_size=1, max_size=3)))
 def outcomes_of_another_shape(drawn: tuple[Outcome, list[tuple[str, Any]]]) -> None:
     outcome, changes = drawn
     with contextlib.suppress(KeyError, TypeError, ValueError):

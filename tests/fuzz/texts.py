@@ -7,15 +7,23 @@ from collections.abc import Sequence
 from hypothesis import strategies as st
 
 TOKENS = (
-    *("---", "\n", "\n\n", "## ", "## Reference\n", "## Solution\n", "```", "~~~~", "```cuda\n", "````markdown\n", "- ", "1. "),
-    *(": ", "{", "}", "[", "]", "'", '"', "&a", "*a", "<<: *a", "!!python/object:x", "? ", "| ", ">-\n", "%", "@", "null"),
-    *("1..512", "..", "a..b", "1e400", "-.inf", ".nan", "0x7fffffffffffffff", "2**99", "9" * 30, "rows", "cols", "rows // 0"),
-    *("<think>", "</think>", "<reasoning>", "[THINK]", "◁think▷", "\ufeff", "\0", "\r\n", "\x1b[2J", "\u2028", "\ud7ff", "é"),
-    *("<<<", ">>>", "<<<1, 1>>>", "(", ")", "((((((((", "<<<<<<<<", ";", "\\\n", "/*", "*/", "//", 'R"(', ')"', "'", "#if 0\n"),
-    *("#define scale(", "#include <a>\n", "#line 1\n", "extern __shared__ ", "__shared__ ", "alignas(", "__noinline__ "),
+    *("---", "\n", "\n\n", "## ", "## Reference\n"),
+    *("## Solution\n", "```", "~~~~", "```cuda\n", "````markdown\n", "- ", "1. "),
+    *(": ", "{", "}", "[", "]", "'", '"', "&a", "*a"),
+    *("<<: *a", "!!python/object:x", "? ", "| ", ">-\n", "%", "@", "null"),
+    *("1..512", "..", "a..b", "1e400", "-.inf", ".nan"),
+    *("0x7fffffffffffffff", "2**99", "9" * 30, "rows", "cols", "rows // 0"),
+    *("<think>", "</think>", "<reasoning>", "[THINK]"),
+    *("◁think▷", "\ufeff", "\0", "\r\n", "\x1b[2J", "\u2028", "\ud7ff", "é"),
+    *("<<<", ">>>", "<<<1, 1>>>", "(", ")", "(((((((("),
+    *("<<<<<<<<", ";", "\\\n", "/*", "*/", "//", 'R"(', ')"', "'", "#if 0\n"),
+    *("#define scale(", "#include <a>\n", "#line 1\n"),
+    *("extern __shared__ ", "__shared__ ", "alignas(", "__noinline__ "),
     *('asm("', 'asm volatile("mov.u32 %0, %1;" : "=r"(a) : "r"(b));', '"cp.async', " : ", "__global__ ", "template <"),
-    *("typedef ", "using ", " " * 60, "scale", "float*", "const ", "void ", "int64_t", "cudaStream_t", "Tensor(a!) ", "->"),
-    *("Tensor?", "int[]", "memory\tguard\t0\t", "runs\trace\tffff\t<0x1a>", "\t", "ok 0 0 0", "NaN", "Infinity", "1e309"),
+    *("typedef ", "using ", " " * 60, "scale", "float*"),
+    *("const ", "void ", "int64_t", "cudaStream_t", "Tensor(a!) ", "->"),
+    *("Tensor?", "int[]", "memory\tguard\t0\t"),
+    *("runs\trace\tffff\t<0x1a>", "\t", "ok 0 0 0", "NaN", "Infinity", "1e309"),
 )  # fmt: skip
 
 
