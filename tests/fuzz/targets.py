@@ -157,8 +157,11 @@ def operator_schemas(text: str) -> None:
         assert parse_operator(operator.text, ("n", "rows")) == operator
 
 
-@target(st.tuples(like("max(rows, 2) * cols // 3 % 7", "1 <= rows < cols and not (cols == 5 or rows != 2)", "rows - -1.5e3"),
-                  st.integers(-3, 2**40), st.integers(-3, 2**40)))  # fmt: skip
+_EXPRESSIONS = ("max(rows, 2) * cols // 3 % 7", "1 <= rows < cols and not (cols == 5 or rows != 2)", "rows - -1.5e3")
+_SIZES = st.integers(-3, 2**40)
+
+
+@target(st.tuples(like(*_EXPRESSIONS), _SIZES, _SIZES))
 def expressions(drawn: tuple[str, int, int]) -> None:
     text, rows, cols = drawn
     with contextlib.suppress(ValueError):
@@ -220,11 +223,13 @@ def units(text: str) -> None:
         host.translation_unit(text, entry_source(SIGNATURE))
 
 
-@target(
-    like(
-        "kernel.cu:3:1: error: bad\n    3 | int x;\n      | ^\nIn file included from a.h:1:\nkernel.cu(7): error: worse\n"
-    )
+_MESSAGES = (
+    "kernel.cu:3:1: error: bad\n    3 | int x;\n      | ^\n",
+    "In file included from a.h:1:\nkernel.cu(7): error: worse\n",
 )
+
+
+@target(like(*_MESSAGES))
 def compiler_messages(text: str) -> None:
     short = messages.shorten(text, entry_source(SIGNATURE), ("::upskill::cpu::",))
     assert len(short.splitlines()) <= messages.MOST_LINES + 1 or not short.isprintable()
