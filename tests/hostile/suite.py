@@ -94,6 +94,9 @@ def judged(pytester: pytest.Pytester, tried: Sequence[Attempt], *arguments: str)
         *arguments,
     )
     assert result.ret in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED), result.stdout.str() + result.stderr.str()
+    # Not to a terminal, pytest writes no control characters of its own.
+    printed = result.stdout.str() + result.stderr.str()
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f]", printed), "a reply reached the terminal with control characters"
     items = json.loads((pytester.path / "report.json").read_text(encoding="utf-8"))["items"]
     return {item["id"].rpartition("::")[2]: item for item in items}
 
