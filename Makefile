@@ -6,11 +6,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 WORKERS ?= 2
+SECONDS ?= 60
 
 # Tests start many processes: without bytecode on disk each of them would compile everything again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test soak every-architecture gpu-check lint format bench clean
+.PHONY: help demo test soak every-architecture gpu-check fuzz lint format bench clean
 
 help:
 	@echo "make demo                 the whole road: a scripted model answers every case, without the skill and with it"
@@ -18,6 +19,7 @@ help:
 	@echo "make soak                 judge all right kernels on ten seeds; none may be rejected (many minutes)"
 	@echo "make every-architecture   compile all right kernels for sm_80, sm_90 and sm_100 (minutes; needs nvcc, no GPU)"
 	@echo "make gpu-check            all that needs a GPU, in the environment of PYTHON; WHEELS=DIR brings missing packages"
+	@echo "make fuzz                 feed the readers of cases, replies and answers with nonsense; SECONDS=60"
 	@echo "make lint                 ruff, mypy and clang-format, changing nothing"
 	@echo "make format               format Python and C++"
 	@echo "make bench                the benchmarks, as ratios where that can be"
@@ -42,6 +44,9 @@ every-architecture: $(STAMP)
 # Where GPUs are, PyTorch is there already and no package registry may be in reach: nothing is installed.
 gpu-check:
 	"$(PYTHON)" tools/gpu_check.py $(if $(WHEELS),--wheels "$(WHEELS)")
+
+fuzz: $(STAMP)
+	$(BIN)/python -m tests.fuzz $(SECONDS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -218,7 +218,9 @@ class UpskillItem(pytest.Item):
         assert self.outcome is not None
         verdict = self.outcome.verdict
         if verdict.kind in (VerdictKind.INCONCLUSIVE, VerdictKind.BUDGET_STOPPED):
-            pytest.skip(f"{verdict.kind}: {verdict.reason}")
+            from pytest_upskill.reporting.ink import printable
+
+            pytest.skip(printable(f"{verdict.kind}: {verdict.reason}"))
         if verdict.kind is VerdictKind.FAILED and not (self.task.arm and arms.is_control(self.task.arm)):
             raise KernelFailed(verdict.reason or "failed")
 
@@ -229,7 +231,9 @@ class UpskillItem(pytest.Item):
 
             return "\n".join(failure_lines(self.outcome, width=100, color=False))
         if isinstance(excinfo.value, UpskillError):
-            return str(excinfo.value)
+            from pytest_upskill.reporting.ink import printable
+
+            return printable(str(excinfo.value))
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, int, str]:

@@ -19,6 +19,9 @@ from pytest_upskill.signature import Signature, declaration
 MAX_BLOCKS = 1000
 """Blocks that name the function and are looked into; the limits keep megabytes of nonsense from taking minutes."""
 
+MAX_KERNEL = 200_000
+"""Characters of a kernel; the longest that people write are a tenth of it, and what follows reads every one of them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Extraction:
@@ -52,7 +55,7 @@ def extract_kernel(text: str, signature: Signature) -> Extraction:
         definitions = find_definitions(fence.source, signature.name, parse=parsed <= MAX_PARSED)
         kernel = Kernel(fence.source, fence.line)
         if any(definition.body and definition.inside is None for definition in definitions):
-            complaint = mismatch(definitions, signature, fence.source)
+            complaint = _too_long(fence) or mismatch(definitions, signature, fence.source)
             if complaint is None:
                 return Extraction(kernel, True, "", kernel)
             return Extraction(None, True, complaint, kernel)
@@ -60,6 +63,11 @@ def extract_kernel(text: str, signature: Signature) -> Extraction:
             near = _Candidate(fence, definitions)
     found = None if near is None else Kernel(near.fence.source, near.fence.line)
     return Extraction(None, True, _not_defined(blocks, near, signature), found)
+
+
+def _too_long(fence: Fence) -> str | None:
+    length = len(fence.source)
+    return f"the kernel has {length} characters; at most {MAX_KERNEL}: shorten it" if length > MAX_KERNEL else None
 
 
 def _in_order(fences: Iterable[Fence]) -> list[Fence]:

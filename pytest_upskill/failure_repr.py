@@ -9,7 +9,7 @@ from _pytest._io import TerminalWriter
 
 from pytest_upskill.records import Outcome
 from pytest_upskill.reporting.failure import failure_lines
-from pytest_upskill.reporting.ink import can_show
+from pytest_upskill.reporting.ink import can_show, printable
 
 
 class FailureRepr(TerminalRepr):
@@ -17,7 +17,7 @@ class FailureRepr(TerminalRepr):
 
     def __init__(self, outcome: Outcome) -> None:
         self._outcome = outcome
-        reason = (outcome.verdict.reason or "failed").splitlines()[0]
+        reason = printable(outcome.verdict.reason or "failed").partition("\n")[0]
         self.reprcrash = SimpleNamespace(message=reason, path="", lineno=0)
 
     def __str__(self) -> str:

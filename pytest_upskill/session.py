@@ -131,7 +131,9 @@ class ItemSide:
             if call.when == "call" or (call.when == "setup" and report.failed):
                 report.__dict__["upskill"] = json.dumps(item.outcome.to_plain())
             if call.when == "setup" and call.excinfo and isinstance(call.excinfo.value, InfrastructureError):
-                report.longrepr = item.outcome.verdict.reason
+                from pytest_upskill.reporting.ink import printable
+
+                report.longrepr = printable(item.outcome.verdict.reason or "")
             if report.skipped and isinstance(report.longrepr, tuple):
                 report.longrepr = (str(item.task.skill_path), 1, report.longrepr[2])  # not the line that skips
         return report

@@ -17,6 +17,7 @@ from pytest_upskill.build import messages
 from pytest_upskill.cell import process
 from pytest_upskill.cell.confine import ENVIRONMENT, Confinement, Resources
 from pytest_upskill.errors import CellError, ToolchainError
+from pytest_upskill.signature import ENTRY
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,12 @@ _MEMORY_FAULTS = re.compile(
     r"Killed signal terminated|internal compiler error: Killed|File size limit exceeded|CPU time limit exceeded"
 )
 
+_FENCES = ("bwrap: ", "fence: ")
+"""How the lines of what confines the compiler begin."""
+
+_HARMLESS = f'extern "C" void {ENTRY}() {{}}\n'
+"""A source that every script compiles, on a machine that is sound."""
+
 
 def compile_confined(
     script: str,
@@ -74,24 +81,33 @@ def compile_confined(
 ) -> Compiled:
     """Writes the sources into ``scratch`` and runs a shell script there. Its exit status decides.
 
-    ``products`` are files that the script makes there, and all that is left of it afterwards. ``path`` are folders
-    for PATH ahead of the system's. Raises ToolchainError or CellError for what is not the source's fault.
+    ``products`` are files that the script makes there, and all that is left of it afterwards. ``path`` are folders for
+    PATH ahead of the system's. Raises ToolchainError or CellError for what is not the source's fault.
     """
-    _write(scratch, sources)
     resources = Resources(int(limits.seconds) + 1, limits.memory, limits.file_size, scratch=limits.scratch)
     search = os.pathsep.join([*map(str, path), ENVIRONMENT["PATH"]])
-    with _taken_out(products if confinement.private_scratch else (), scratch) as descriptors:
-        copies = [f"cat {name} >/dev/fd/{fd}" for name, fd in zip(products, descriptors, strict=False)]
-        whole = " && ".join([f"{{ {script}\n}}", *copies])
-        command = confinement.command(["/bin/sh", "-c", whole], scratch=scratch, readable=readable, resources=resources)
-        ran = process.run(
-            command,
-            cwd=scratch,
-            environment={**ENVIRONMENT, "PATH": search, "TMPDIR": str(scratch)},
-            seconds=limits.seconds,
-            output_bytes=limits.output_bytes,
-            pass_fds=descriptors,
-        )
+
+    def compile_it(texts: Mapping[str, str]) -> process.Ran:
+        for name in products:
+            (scratch / name).unlink(missing_ok=True)
+        _write(scratch, texts)
+        with _taken_out(products if confinement.private_scratch else (), scratch) as descriptors:
+            copies = [f"cat {name} >/dev/fd/{fd}" for name, fd in zip(products, descriptors, strict=False)]
+            whole = " && ".join([f"{{ {script}\n}}", *copies])
+            argv = ["/bin/sh", "-c", whole]
+            return process.run(
+                confinement.command(argv, scratch=scratch, readable=readable, resources=resources),
+                cwd=scratch,
+                environment={**ENVIRONMENT, "PATH": search, "TMPDIR": str(scratch)},
+                seconds=limits.seconds,
+                output_bytes=limits.output_bytes,
+                pass_fds=descriptors,
+            )
+
+    ran = compile_it(sources)
+    if ran.status != 0 and _suspicious(ran):
+        _raise_for_machine(compile_it(dict.fromkeys(sources, _HARMLESS)), ran)
+        ran = compile_it(sources)
     return _judge(ran, entry, limits, internal, private=confinement.private_scratch)
 
 
@@ -129,9 +145,7 @@ def _judge(ran: process.Ran, entry: str, limits: CompileLimits, internal: Sequen
         )
     if ran.status == 0:
         return Compiled(True, output=ran.output)
-    full = private and any(_FULL in line for line in _without_place(ran.output))
-    if not full:
-        _raise_for_machine(ran)
+    full = private and any(_FULL in line for line in _suspicious(ran))
     if full or _MEMORY_FAULTS.search(ran.output) or ran.status in (128 + 9, 128 + 24):
         room = f"{limits.file_size >> 20} MiB a file, {limits.scratch >> 20} MiB in all"
         sizes = f"memory (limit {limits.memory >> 20} MiB), of room for its output ({room})"
@@ -140,15 +154,22 @@ def _judge(ran: process.Ran, entry: str, limits: CompileLimits, internal: Sequen
     return Compiled(False, messages.shorten(ran.output, entry, internal) or f"exit status {ran.status}, no message")
 
 
-def _raise_for_machine(ran: process.Ran) -> None:
-    for line in ran.output.splitlines():
-        if line.startswith(("bwrap: ", "fence: ")):
-            raise CellError(f"the compiler could not be confined: {line}; see what this machine allows its users")
-    for line in _without_place(ran.output):
-        if _MACHINE_FAULTS.search(line):
-            raise ToolchainError(f"the compiler failed by itself: {line.strip()}; repair the machine and run again")
+def _suspicious(ran: process.Ran) -> list[str]:
+    """Lines in which the machine seems to speak. A message about a place in a source can quote anything; the machine's
+    faults come without one.
+    """
+    return [
+        line
+        for line in ran.output.splitlines()
+        if line.startswith(_FENCES) or (_MACHINE_FAULTS.search(line) and not re.match(r"\S+[:(]\d+", line))
+    ]
 
 
-def _without_place(output: str) -> list[str]:
-    """A message about a place in a source can quote anything; the machine's faults come without one."""
-    return [line for line in output.splitlines() if not re.match(r"\S+[:(]\d+", line)]
+def _raise_for_machine(harmless: process.Ran, ran: process.Ran) -> None:
+    """What a source says can look like any fault of the machine: ``harmless``, the run of another one, decides."""
+    if harmless.status == 0:
+        return
+    line = (_suspicious(harmless) or _suspicious(ran))[0].strip()
+    if line.startswith(_FENCES):
+        raise CellError(f"the compiler could not be confined: {line}; see what this machine allows its users")
+    raise ToolchainError(f"the compiler failed by itself: {line}; repair the machine and run again")

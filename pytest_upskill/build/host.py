@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import re
 import shlex
 import shutil
 import time
@@ -26,6 +27,7 @@ from pytest_upskill.cell.confine import ENVIRONMENT, Confinement
 from pytest_upskill.errors import ToolchainError
 from pytest_upskill.native.cpu import flags
 from pytest_upskill.native.cpu.rewrite import rewrite
+from pytest_upskill.native.cpu.source_text import blank_out
 from pytest_upskill.records import Build
 from pytest_upskill.signature import ENTRY
 
@@ -33,6 +35,7 @@ NATIVE = Path(flags.__file__).resolve().parents[1]
 LIBRARY = "kernel.so"
 
 _RUNTIME_SECONDS = 300.0
+_ASSEMBLY = re.compile(r"\b(?:asm|__asm|__asm__)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +152,21 @@ class HostCompiler:
 def translation_unit(source: str, entry: str) -> str:
     """What the compiler reads: the student's source, rewritten, and the generated entry under a name of its own.
 
-    Raises ValueError, with the line, for a source that cannot be rewritten.
+    Raises ValueError, with the line, for a source that cannot be rewritten, or that holds assembly of the host's.
     """
-    return f'{rewrite(source, messages.SOURCE_NAME)}\n#line 1 "{messages.ENTRY_NAME}"\n{entry}\n'
+    text = rewrite(source, messages.SOURCE_NAME, flags.NO_SILENCERS)
+    _refuse_assembly(text.partition(f'#line 1 "{messages.SOURCE_NAME}"\n')[2])
+    return f'{text}\n#line 1 "{messages.ENTRY_NAME}"\n{entry}\n'
+
+
+def _refuse_assembly(rewritten: str) -> None:
+    """Inline PTX has become C++: what is left is for the host's processor, and would touch memory unseen."""
+    for number, line in enumerate(blank_out(rewritten).split("\n"), 1):
+        if found := _ASSEMBLY.search(line):
+            raise ValueError(
+                f"{messages.SOURCE_NAME}:{number}: {found[0]!r} begins no inline PTX that can be read; "
+                'write it as asm("instructions" : ...) in the function that needs it'
+            )
 
 
 @functools.cache

@@ -54,6 +54,9 @@ class Order:
 FORWARD = Order()
 _REVERSE, _RANDOM = 1, 2
 
+_FRESH_EVERY = 4
+"""One repeat in so many starts in a fresh process: a kernel that remembers its answers could repeat those."""
+
 _TIGHT = 0x80000000
 """The bit of ``checks`` that asks the driver for tensors without guard bands."""
 
@@ -140,8 +143,10 @@ class Cell:
     def repeat(self, call: Call, time: int) -> Answer:
         """The call in another order of threads: in reverse at first, then in random ones, which ``time`` tells.
 
-        A GPU orders threads by itself.
+        A GPU orders threads by itself. One repeat in a few has a process of its own, in which nothing is kept.
         """
+        if time % _FRESH_EVERY == 0:
+            self.stop()
         if self._gpu is not None:
             return self.call(call, again=True)
         return self.call(call, Order(_REVERSE) if time == 0 else Order(_RANDOM, seed=time), again=True)

@@ -119,6 +119,12 @@ class Ink:
         return _take(text, width - len(more)) + more
 
 
+def printable(text: str) -> str:
+    """All lines of a text, each without anything that steers a terminal, for what pytest prints by itself."""
+    ink = Ink(0, color=False, unicode=True)
+    return "\n".join(ink.clean(line) for line in text.splitlines())
+
+
 def can_show(encoding: str | None) -> bool:
     """True if a terminal of this encoding can show every sign that we use."""
     try:

@@ -74,3 +74,18 @@ def test_bubblewrap_that_fails_is_a_cell_error(tmp_path: Path) -> None:
 def test_folder_that_is_not_there_is_an_error_of_the_machine(tmp_path: Path) -> None:
     with pytest.raises(ToolchainError, match=r"cannot write a source to .*gone: No such file"):
         compile_with("true", tmp_path / "gone")
+
+
+@pytest.mark.parametrize("line", ["  3 | // No space left on device", "bwrap: No such file:1:1: error: bad"])
+def test_source_whose_text_looks_like_a_fault_of_the_machine_is_told_by_a_harmless_one(
+    tmp_path: Path, line: str
+) -> None:
+    compiled = compile_with(f"grep -q 'int x' kernel.cpp || exit 0; echo '{line}'; exit 1", tmp_path)
+    assert not compiled.ok
+    assert (tmp_path / "kernel.cpp").read_text(encoding="utf-8") == "int x;\n"
+
+
+def test_fault_that_passes_is_not_the_sources(tmp_path: Path) -> None:
+    script = "test -f once && exit 0; touch once; echo 'as: No space left on device'; exit 1"
+    compiled = compile_with(script, tmp_path, confinement=Confinement("process"))
+    assert compiled == Compiled(True)

@@ -73,6 +73,18 @@ def test_launch_that_never_ends_is_the_kernels_fault_with_its_line() -> None:
     assert made.message.startswith("kernel.cu:5: ")
 
 
+@pytest.mark.parametrize("attribute", ["no_sanitize_thread", '__no_sanitize__("thread")', "JOIN(no_sani, tize_thread)"])
+def test_attribute_that_would_hide_accesses_is_refused_however_it_is_spelled(attribute: str) -> None:
+    before = f"#define JOIN(a, b) a##b\n__attribute__(({attribute})) void hidden() {{}}\n{unique()}"
+    assert "poisoned" in build(probe("", before), PROBE_SIGNATURE).message
+
+
+@pytest.mark.parametrize("word", ["asm", "__asm__"])
+def test_assembly_that_is_no_ptx_is_refused_with_its_line(word: str) -> None:
+    with pytest.raises(ValueError, match=rf"kernel.cu:3: '{word}' begins no inline PTX"):
+        translation_unit(f'// asm\nconst char* text = "asm";\n#define HOST {word}\n', ENTRY)
+
+
 def test_kernel_is_compiled_as_cpp17() -> None:
     body = probe('static_assert(__cplusplus == 201703L, "version");')
     assert build(body, PROBE_SIGNATURE).ok

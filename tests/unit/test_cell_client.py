@@ -200,6 +200,24 @@ def test_repeats_run_in_reverse_and_then_in_random_orders_that_their_number_tell
     assert sorted(orders[1]) == list(range(64))
 
 
+def test_one_repeat_in_a_few_meets_a_process_without_a_memory() -> None:
+    source = (
+        HEADERS
+        + "__global__ void k(int64_t* out, int64_t calls) { out[threadIdx.x] = calls; }\n"
+        + "void probe(int64_t* out, const int64_t* x, int64_t n, cudaStream_t stream) {\n"
+        + "  static int64_t calls = 0;\n"
+        + "  k<<<1, n, 0, stream>>>(out, ++calls);\n"
+        + "}\n"
+    )
+    with cell_of(source) as cell:
+        answers = [
+            cell.call(probe_call(2)),
+            cell.call(probe_call(2)),
+            *(cell.repeat(probe_call(2), t) for t in range(6)),
+        ]
+    assert [integers(answer)[0] for answer in answers] == [1, 2, 1, 2, 3, 4, 1, 2]
+
+
 def hidden_from_the_checks(write: str) -> str:
     """A kernel that writes where the device does not look, so that the driver's comparisons are what is left."""
     before = (

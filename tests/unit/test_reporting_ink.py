@@ -5,7 +5,19 @@ from __future__ import annotations
 import pytest
 
 from pytest_upskill.reporting import excerpt
-from pytest_upskill.reporting.ink import Ink, can_show, count, duration, measure, money, pad, percent, points, value
+from pytest_upskill.reporting.ink import (
+    Ink,
+    can_show,
+    count,
+    duration,
+    measure,
+    money,
+    pad,
+    percent,
+    points,
+    printable,
+    value,
+)
 from tests.unit.reporting_outcomes import SOURCE
 
 PLAIN = Ink(80, color=False, unicode=True)
@@ -124,3 +136,7 @@ def test_the_window_holds_its_line_and_no_more_rows_than_asked(line: int) -> Non
 
 def test_a_short_source_is_shown_whole() -> None:
     assert excerpt.window("a\n b", 2, 7) == [(1, "a"), (2, " b")]
+
+
+def test_printable_keeps_lines_and_nothing_that_steers_a_terminal() -> None:
+    assert printable("one\x1b[2J\x07\ntwo \x1b]0;title\x07é") == "one?\ntwo é"

@@ -69,6 +69,10 @@ def student_flags(family: str) -> tuple[str, ...]:
     return (*(flag for flag in STUDENT_FLAGS if not flag.startswith(_GCC_ONLY)), "-ferror-limit=20")
 
 
+_SILENCERS = ("no_sanitize", "no_sanitize_thread", "no_sanitize_undefined", "disable_sanitizer_instrumentation")
+NO_SILENCERS = f"#pragma GCC poison {' '.join(f'{word} __{word}__' for word in _SILENCERS)}\n"
+"""Goes before a student's source: the attributes that would take accesses out of sight are errors, pasted or not."""
+
 LINK_FLAGS = (
     "-shared",
     "-Wl,-z,defs",

@@ -6,12 +6,13 @@ Asked before the build, so that such a kernel counts as undecided and never as w
 from __future__ import annotations
 
 import re
+from bisect import bisect
 from collections.abc import Iterator
 
 from pytest_upskill.native.cpu import ptx
 from pytest_upskill.native.cpu.flags import INCLUDE
 from pytest_upskill.native.cpu.ptx_instructions import Unsupported
-from pytest_upskill.native.cpu.source_text import blank_out, closing_bracket
+from pytest_upskill.native.cpu.source_text import blank_out, bracket_pairs
 
 _HEADERS = (
     (r"cutlass/.*", "CUTLASS"),
@@ -100,14 +101,29 @@ def _inline_ptx(text: str) -> Iterator[tuple[int, str]]:
             yield statement.start, str(reason)
 
 
-_DEVICE_FUNCTION = re.compile(r"\b(?:__global__|__device__)\b[^;{}=]*\([^;{}]*\)[^;{}()]*\{")
+_DEVICE = re.compile(r"\b(?:__global__|__device__)\b")
+_LAUNCH = re.compile(r"(?<!<)(?<!operator)(?:<<<|<<[ \t]+<)(?!<)")
 
 
 def _nested_launches(blank: str) -> Iterator[tuple[int, str]]:
-    for match in _DEVICE_FUNCTION.finditer(blank):
-        end = closing_bracket(blank, match.end() - 1)
-        launch = re.search(
-            r"(?<!<)(?<!operator)(?:<<<|<<[ \t]+<)(?!<)", blank[match.end() : end if end > 0 else match.end()]
-        )
-        if launch and "__host__" not in match.group():
-            yield match.end() + launch.start(), "dynamic parallelism (a launch within a kernel)"
+    launches = [match.start() for match in _LAUNCH.finditer(blank)]
+    if not launches:
+        return
+    pairs = bracket_pairs(blank)
+    for begin in _device_bodies(blank):
+        first = bisect(launches, begin)
+        if first < len(launches) and launches[first] < pairs.get(begin, begin):
+            yield launches[first], "dynamic parallelism (a launch within a kernel)"
+
+
+def _device_bodies(blank: str) -> Iterator[int]:
+    """Where the braces open that begin the bodies of functions which only the device runs."""
+    start = 0
+    for mark in re.finditer(r"[;{}]", blank):
+        head, start = blank[start : mark.start()], mark.end()
+        word = _DEVICE.search(head) if mark[0] == "{" else None
+        if word is None or "__host__" in head[word.start() :]:
+            continue
+        before, parenthesis, _ = head[word.end() :].partition("(")
+        if parenthesis and "=" not in before and head.rfind(")") > head.rfind("("):
+            yield mark.start()

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pytest_upskill.native.cpu.ptx_instructions import Unsupported, instruction_code
-from pytest_upskill.native.cpu.source_text import CLOSERS, OPENERS, blank_out, closing_bracket, line_breaks
+from pytest_upskill.native.cpu.source_text import CLOSERS, OPENERS, blank_out, bracket_pairs, line_breaks
 
 HEADER = "upskill_cpu/ptx.h"
 """What a unit with inline PTX includes."""
@@ -40,9 +40,12 @@ class Statement:
 def statements(text: str) -> Iterator[Statement]:
     """The ``asm`` statements of a source, in order. One without a literal template has an empty one."""
     blank = blank_out(text)
+    pairs = bracket_pairs(blank)
+    end = 0
     for match in _ASM.finditer(blank):
-        closing = closing_bracket(blank, match.end() - 1)
-        if closing > 0:
+        closing = pairs.get(match.end() - 1)
+        if closing is not None and match.start() >= end:
+            end = closing
             yield _read(text, match.start(), match.end(), closing)
 
 

@@ -16,10 +16,11 @@ HEADER = "upskill_cpu.h"
 """What nvcc includes by itself, and more; see flags.PCH_HEADER."""
 
 
-def rewrite(source: str, name: str = "kernel.cu") -> str:
+def rewrite(source: str, name: str = "kernel.cu", preamble: str = "") -> str:
     """The source for the host compiler; messages and debug information speak of ``name`` and its own lines.
 
-    Raises ValueError, beginning ``name:line:``, for a launch or declaration that never ends.
+    ``preamble``, whole lines, stands between our headers and the source. Raises ValueError, beginning ``name:line:``,
+    for a launch or declaration that never ends.
     """
     text, has_ptx = ptx.rewrite_statements(source.replace("\r\n", "\n"))
     for step in (
@@ -33,7 +34,7 @@ def rewrite(source: str, name: str = "kernel.cu") -> str:
         text = step(text, name)
     headers = (HEADER, ptx.HEADER) if has_ptx else (HEADER,)
     includes = "".join(f'#include "{header}"\n' for header in headers)
-    return f'{includes}#line 1 "{name}"\n{text}'
+    return f'{includes}{preamble}#line 1 "{name}"\n{text}'
 
 
 def _fail(text: str, position: int, name: str, problem: str) -> ValueError:
@@ -64,19 +65,19 @@ def _rewrite_launches(text: str, name: str) -> str:
     """``k<<<g, b>>>(x)`` becomes ``::upskill::cpu::launch_kernel([&](auto&&... a) { k(a...); }, "k", g, b)(x)``."""
     blank = blank_out(text)
     for match in reversed(list(re.finditer(r"(?<!<)<<<(?!<)", blank))):
-        text = _rewrite_launch(text, blank, match.start(), name)
+        text, blank = _rewrite_launch(text, blank, match.start(), name)
     return text
 
 
-def _rewrite_launch(text: str, blank: str, start: int, name: str) -> str:
+def _rewrite_launch(text: str, blank: str, start: int, name: str) -> tuple[str, str]:
+    """``blank`` is kept in step with the text: to blank it afresh for each of a thousand launches takes minutes."""
     kernel_start = _kernel_start(blank, start)
     kernel = text[kernel_start:start]
     if not kernel.strip():
         raise _fail(
             text, start, name, "a launch '<<<...>>>' without a kernel before it; write kernel<<<grid, block>>>(...)"
         )
-    # Launches further on have been rewritten already, so the rest of the text is blanked afresh.
-    rest = blank_out(text[start:])
+    rest = blank[start:]
     end = _configuration_end(rest)
     if end < 0:
         raise _fail(
@@ -96,7 +97,8 @@ def _rewrite_launch(text: str, blank: str, start: int, name: str) -> str:
     if any(argument.lstrip().startswith("{") for argument in _split(arguments)):
         callee = f"launch_function({kernel}"
     call = f'::upskill::cpu::{callee}, "{label}", {configuration}){breaks}({_null_pointers(arguments)})'
-    return text[:kernel_start] + call + text[start + closing + 1 :]
+    after = start + closing + 1
+    return text[:kernel_start] + call + text[after:], blank[:kernel_start] + blank_out(call) + blank[after:]
 
 
 _KERNEL_CAST = re.compile(
@@ -235,6 +237,10 @@ def _open_bracket(blank: str, closing: int) -> int:
 
 # --------------------------------------------------------------------------------------------- shared memory
 
+_SHARED = re.compile(r"\b__shared__\b")
+_DECLARATION = 2000
+"""Characters of a declaration in which ``__shared__`` is looked for."""
+
 _ALIGNMENT = re.compile(r"\b(?:__align__|alignas)\s*\(")
 _ARRAY = re.compile(r"(?P<type>[\s\S]*?[\s*&>])(?P<name>\w+)\s*\[\s*\](?P<rest>(?:\s*\[[^\]]*\])*)\s*")
 _OBJECT = re.compile(r"(?P<type>[\s\S]*?[\s*&>])(?P<name>\w+)\s*")
@@ -246,7 +252,10 @@ def _rewrite_dynamic_shared(text: str, name: str) -> str:
     for match in reversed(list(re.finditer(r"\bextern\b", blank))):
         end = blank.find(";", match.start())
         stop = end if end >= 0 else len(blank)
-        if not re.search(r"\b__shared__\b", blank[match.start() : stop]) or "{" in blank[match.start() : stop]:
+        if (
+            not _SHARED.search(blank, match.start(), min(stop, match.start() + _DECLARATION))
+            or "{" in blank[match.start() : stop]
+        ):
             continue
         if end < 0:
             raise _fail(text, match.start(), name, "the declaration 'extern __shared__' has no ';'")

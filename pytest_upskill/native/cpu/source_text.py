@@ -12,12 +12,14 @@ OPAQUE = re.compile(
     r"""
       //(?:[^\n\\]|\\[\s\S])*                       # a comment, with its continuation lines
     | /\*[\s\S]*?(?:\*/|\Z)
-    | \b(?:u8|[uUL])?R"(?P<fence>[^()\\\s]{0,16})\([\s\S]*?\)(?P=fence)"
+    | \b(?:u8|[uUL])?R"(?P<fence>[^()\\\s]{0,16})\([\s\S]*?(?:\)(?P=fence)"|\Z)
     | "(?:[^"\\\n]|\\[\s\S])*"
     | (?<![0-9A-Fa-f])'(?:[^'\\\n]|\\[\s\S])*'
     """,
     re.VERBOSE,
 )
+
+_BRACKET = re.compile(r"[()\[\]{}]")
 
 
 def blank_out(text: str) -> str:
@@ -28,6 +30,23 @@ def blank_out(text: str) -> str:
 def line_breaks(text: str) -> str:
     """The line breaks in a text, with the backslashes that continue a macro over them."""
     return "".join(re.findall(r"\\?\n", text))
+
+
+def bracket_pairs(blank: str) -> dict[int, int]:
+    """For each bracket the position of the one that closes it, found in one pass; those that nothing closes are absent.
+
+    As ``closing_bracket`` finds them, one by one.
+    """
+    pairs: dict[int, int] = {}
+    opened: list[int] = []
+    for match in _BRACKET.finditer(blank):
+        if match[0] in CLOSERS:
+            opened.append(match.start())
+        elif opened and blank[opened[-1]] == OPENERS[match[0]]:
+            pairs[opened.pop()] = match.start()
+        else:
+            opened.clear()
+    return pairs
 
 
 def closing_bracket(blank: str, start: int) -> int:

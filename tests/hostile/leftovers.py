@@ -1,0 +1,105 @@
+"""What a run may have left behind: files, processes and open ports that hostile replies try to leave."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import select
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+from pytest_upskill.build.cache import default_folder
+
+MARK = "upskill-hostile-mark"
+"""The name of every file that a hostile reply writes, and an argument of every process that it starts."""
+
+LISTENED = range(47913, 47923)
+"""Ports of this machine to which a hostile reply connects."""
+
+OPENED = 47931
+"""The port that a hostile reply opens."""
+
+_FOLDERS = ("/", "/tmp", "/var/tmp", "/dev/shm", "/run", "/usr/local", "/etc", "/root")
+_PR_SET_CHILD_SUBREAPER = 36
+_END_SECONDS = 5.0
+
+
+def files(*folders: Path) -> list[Path]:
+    """Marked files: directly in the folders that everybody knows, anywhere in ``folders`` and in the cache."""
+    places = [Path(name) / MARK for name in _FOLDERS] + [Path.home() / MARK, Path.cwd() / MARK]
+    inside = [path for folder in (*folders, default_folder()) for path in folder.rglob(MARK)]
+    return sorted({*inside, *(place for place in places if place.exists())})
+
+
+def marked_processes() -> list[int]:
+    """Processes, of anybody, with the mark among their arguments."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit() and folder.name != str(os.getpid()):
+            with contextlib.suppress(OSError):
+                if MARK.encode() in (folder / "cmdline").read_bytes():
+                    found.append(int(folder.name))
+    return sorted(found)
+
+
+def adopt() -> None:
+    """From now on, a process whose parent ends becomes ours, and cannot get out of sight."""
+    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
+
+
+def children() -> frozenset[int]:
+    """Our processes, dead ones included."""
+    lists = Path("/proc/self/task").glob("*/children")
+    return frozenset(int(word) for path in lists for word in path.read_text().split())
+
+
+def orphans(before: frozenset[int]) -> list[int]:
+    """Processes that became ours since and do not end, once they had the time to die with their parents."""
+    alive = []
+    for child in children() - before:
+        with contextlib.suppress(ProcessLookupError, ChildProcessError):
+            descriptor = os.pidfd_open(child)
+            try:
+                if select.select([descriptor], [], [], _END_SECONDS)[0]:
+                    os.waitpid(child, 0)
+                else:
+                    alive.append(child)
+            finally:
+                os.close(descriptor)
+    return sorted(alive)
+
+
+def port_is_free() -> bool:
+    """Whether nobody listens on the port that a hostile reply opens."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", OPENED))
+        except OSError:
+            return False
+    return True
+
+
+@contextlib.contextmanager
+def listening() -> Iterator[socket.socket]:
+    """A socket that a hostile reply would reach, if it could reach any. Other runs may hold some of the ports."""
+    with socket.socket() as listener:
+        for port in LISTENED:
+            with contextlib.suppress(OSError):
+                listener.bind(("127.0.0.1", port))
+                break
+        listener.listen()
+        listener.setblocking(False)
+        yield listener
+
+
+def was_reached(listener: socket.socket) -> bool:
+    """Whether anybody connected."""
+    try:
+        listener.accept()[0].close()
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,123 @@
+"""Replies to judge, each in a file that also says what must come of it, and one run of the whole plugin over many.
+
+A file begins with a few lines between ``---``: ``row`` of the catalogue in docs/trust.md, ``case`` of the skill in
+``skills/``, ``verdict``, ``fails`` (the assertions that fail first, in order) and ``says`` (a regular expression for
+their messages, or for the reason of another verdict). ``forbids`` is an expression that nothing
+in the item may match, ``needs: bubblewrap`` names what the machine must have for the attack to be harmless, and
+``note`` says what is not tested. The rest of the file is the student's reply, word for word.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+SKILL = HERE / "skills" / "hostile"
+SECRET = "upskill-hostile-secret"
+"""What stands for a key in the environment of the run."""
+
+HARM = "harm: "
+"""How the messages of attacks begin that got where they must not get."""
+
+KEYS = frozenset(("row", "case", "verdict", "fails", "says", "forbids", "needs", "note"))
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One file: a reply, and what must come of it."""
+
+    name: str
+    row: int
+    case: str
+    verdict: str
+    fails: tuple[str, ...]
+    says: str
+    forbids: str
+    needs: str
+    reply: str
+
+    @property
+    def item(self) -> str:
+        """The item's name within the skill."""
+        return f"{self.case}[{self.name}-skill]"
+
+
+def attempts(folder: str) -> list[Attempt]:
+    """All of a folder, in the order of their names."""
+    return [_read(path) for path in sorted((HERE / folder).glob("*.md"))]
+
+
+def _read(path: Path) -> Attempt:
+    _, head, reply = path.read_text(encoding="utf-8").split("---\n", 2)
+    fields = dict(line.split(": ", 1) for line in head.splitlines() if line)
+    unknown = fields.keys() - KEYS
+    assert not unknown, f"{path}: unknown {sorted(unknown)}"
+    return Attempt(
+        name=path.stem,
+        row=int(fields["row"]),
+        case=fields["case"],
+        verdict=fields["verdict"],
+        fails=tuple(fields["fails"].split(", ")) if "fails" in fields else (),
+        says=fields.get("says", ""),
+        forbids=fields.get("forbids", ""),
+        needs=fields.get("needs", ""),
+        reply=reply,
+    )
+
+
+def judged(pytester: pytest.Pytester, tried: Sequence[Attempt], *arguments: str) -> Mapping[str, Mapping[str, Any]]:
+    """The items of a JSON report, by name, of one run of pytest over all attempts."""
+    shutil.copytree(SKILL, pytester.path / "skills" / SKILL.name)
+    students = []
+    for attempt in tried:
+        path = pytester.path / "answers" / attempt.name / SKILL.name / f"{attempt.case}.skill.md"
+        path.parent.mkdir(parents=True)
+        path.write_text(attempt.reply, encoding="utf-8", newline="")
+        students.append(f"--upskill-student=files:{attempt.name}=answers/{attempt.name}")
+    pytester.makeini("[pytest]\n")
+    result = pytester.runpytest_subprocess(
+        *(f"skills/{SKILL.name}/SKILL.md::{attempt.item}" for attempt in tried),
+        *students,
+        "--upskill-arms=skill",
+        "--upskill-device=cpu",
+        "--upskill-timeout=3",
+        "--upskill-report=report.json",
+        "-q",
+        *arguments,
+    )
+    assert result.ret in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED), result.stdout.str() + result.stderr.str()
+    # Not to a terminal, pytest writes no control characters of its own.
+    printed = result.stdout.str() + result.stderr.str()
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f]", printed), "a reply reached the terminal with control characters"
+    items = json.loads((pytester.path / "report.json").read_text(encoding="utf-8"))["items"]
+    return {item["id"].rpartition("::")[2]: item for item in items}
+
+
+def complaint(attempt: Attempt, item: Mapping[str, Any] | None) -> str:
+    """What is not as the file says; empty where all is."""
+    if item is None:
+        return f"{attempt.name}: there is no such item"
+    everything = json.dumps(item, ensure_ascii=False)
+    failed = [assertion for assertion in item["assertions"] if not assertion["passed"]][: len(attempt.fails)]
+    told = "\n".join(assertion["message"] for assertion in failed) if failed else item["reason"] or ""
+    found = f"{item['verdict']}, {item['reason']!r}"
+    if HARM in everything:
+        return f"{attempt.name}: the attack got through: {found}"
+    if attempt.forbids and re.search(attempt.forbids, everything):
+        return f"{attempt.name}: {attempt.forbids!r} is in its item: {found}"
+    if item["verdict"] != attempt.verdict:
+        return f"{attempt.name}: expected {attempt.verdict}, got {found}"
+    if [assertion["name"] for assertion in failed] != list(attempt.fails):
+        names = [assertion["name"] for assertion in item["assertions"] if not assertion["passed"]]
+        return f"{attempt.name}: expected {', '.join(attempt.fails)} to fail first, got {names}: {found}"
+    if not re.search(attempt.says, told, re.DOTALL):
+        return f"{attempt.name}: expected a message with {attempt.says!r}, got {told!r}"
+    return ""

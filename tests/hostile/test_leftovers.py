@@ -1,0 +1,48 @@
+"""The means by which the suite looks for leftovers find what is there."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.hostile import leftovers
+from tests.hostile.leftovers import MARK
+
+
+def test_a_marked_file_is_found_at_any_depth(tmp_path: Path) -> None:
+    assert not leftovers.files(tmp_path)
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / MARK).touch()
+    assert leftovers.files(tmp_path) == [tmp_path / "a" / "b" / MARK]
+
+
+def test_a_process_that_outlives_its_parent_is_found_and_so_is_its_mark() -> None:
+    leftovers.adopt()
+    before = leftovers.children()
+    script = "import subprocess, sys; print(subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL).pid)"
+    orphan = ["-c", "import signal; signal.pause()", MARK]
+    made = subprocess.run([sys.executable, "-c", script, sys.executable, *orphan], stdout=subprocess.PIPE, check=True)
+    pid = int(made.stdout)
+    try:
+        assert pid in leftovers.marked_processes()
+        assert leftovers.orphans(before) == [pid]
+    finally:
+        signal.pidfd_send_signal(os.pidfd_open(pid), signal.SIGKILL)
+    assert leftovers.orphans(before) == []
+
+
+def test_a_port_that_is_open_is_found_and_so_is_who_connects() -> None:
+    assert leftovers.port_is_free()
+    with socket.socket() as opened:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        opened.bind(("127.0.0.1", leftovers.OPENED))
+        opened.listen()
+        assert not leftovers.port_is_free()
+    with leftovers.listening() as listener:
+        assert not leftovers.was_reached(listener)
+        with socket.create_connection(listener.getsockname()):
+            assert leftovers.was_reached(listener)
