@@ -89,7 +89,10 @@ class Student(Protocol):
         return True
 
     def slots(self) -> int | None:
-        """How many questions its server answers at once, None where nobody knows. May ask the server, and wait."""
+        """How many questions its server answers at once, None where nobody knows. May ask the server, and wait.
+
+        Called once before the first question, while no slot is taken: the place for what takes long at first.
+        """
         return None
 
     def ask(self, question: Question, case: Case) -> Reply:

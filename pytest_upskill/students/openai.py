@@ -51,6 +51,10 @@ class OpenAIStudent(RemoteStudent):
             raise self._failure(survey)
         return super().ask(question, case)
 
+    def slots(self) -> int | None:
+        self._survey()
+        return None
+
     @property
     def _address(self) -> str:
         return self.config.base_url or DEFAULT_URL
