@@ -1,4 +1,4 @@
-// Kernels for cpu_device.py, each on 64k elements: x is 65536 floats, y too.
+// Kernels for cpu_device.py. x and y are a million floats each; most kernels take the first 65536.
 #include <cuda_runtime.h>
 
 __global__ void add(const float* x, float* y, int n) {
@@ -61,6 +61,16 @@ __global__ void histogram(const float* x, unsigned* counts, int n) {
   __syncthreads();
   atomicAdd(&counts[threadIdx.x], local[threadIdx.x]);
 }
+// Nothing but barriers: 256 threads, each of which stops 1000 times.
+__global__ void barriers(float* y) {
+  for (int i = 0; i < 1000; ++i) __syncthreads();
+  if (threadIdx.x == 0) y[0] = 1;
+}
+__global__ void shuffles(float* y) {
+  float v = threadIdx.x;
+  for (int i = 0; i < 1000; ++i) v = __shfl_xor_sync(0xffffffffu, v, 1);
+  y[threadIdx.x] = v;
+}
 
 extern "C" void upskill_entry(int which, void* const* a, cudaStream_t stream) {
   const float* x = (const float*)a[0];
@@ -71,4 +81,7 @@ extern "C" void upskill_entry(int which, void* const* a, cudaStream_t stream) {
   if (which == 2) layer_norm<<<64, 256, 0, stream>>>(x, y, 1024);
   if (which == 3) matmul<<<dim3(4, 4), dim3(16, 16), 0, stream>>>(x, y, 64);
   if (which == 4) histogram<<<64, 256, 0, stream>>>(x, (unsigned*)y, n);
+  if (which == 5) softmax<<<1024, 256, 0, stream>>>(x, y, 1024);
+  if (which == 6) barriers<<<1, 256, 0, stream>>>(y);
+  if (which == 7) shuffles<<<1, 256, 0, stream>>>(y);
 }

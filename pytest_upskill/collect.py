@@ -84,6 +84,9 @@ class SkillFile(pytest.File):
             for student, student_arms in wanted.items():
                 if self.run.student(student).can_answer(case):
                     yield from self._items_of(case, student, student_arms)
+            if self.run.settings.self_check and case.kind == "kernel":
+                name = f"{case.name}[mutants]"
+                yield self._item(name, self._task(ItemKind.MUTANTS, case, None, None, 1, name))
 
     def _warn_of_gaps(self, cases: list[Case], wanted: dict[str, list[str]]) -> None:
         """What is left out is said, lest a slip look like success."""
@@ -98,7 +101,8 @@ class SkillFile(pytest.File):
                 )
         unsolved = [case.name for case in cases if case.kind == "kernel" and case.solution is None]
         if "golden" in wanted and unsolved:
-            self.warn(UpskillWarning(f"no '## Solution', so not checked: {', '.join(unsolved)}"))
+            held = "held against wrong results alone" if self.run.settings.self_check else "not checked"
+            self.warn(UpskillWarning(f"no '## Solution', so {held}: {', '.join(unsolved)}"))
 
     def _arms_of(self, student: str, cases: list[Case]) -> list[str]:
         """The arms that this student can be asked in; students know an arm by its slug."""
@@ -139,6 +143,8 @@ class SkillFile(pytest.File):
             example=settings.example,
             replay=self._command(name, self.run.replay_options(student, trial)),
             record=self._command(name, self.run.record_options(student, trial)),
+            turns=settings.turns if kind is ItemKind.KERNEL else 1,
+            disclosure=self.run.config(student).disclosure if student else "body",
         )
 
     def _command(self, name: str, options: Sequence[str]) -> str:
@@ -175,7 +181,7 @@ class UpskillItem(pytest.Item):
                 case=task.case.name if task.case else None,
                 student=task.student,
                 arm=arms.slug(task.arm) if task.arm else None,
-                trial=task.trial,
+                trial=task.trial if task.kind is not ItemKind.MUTANTS else None,
             )
         )
         for tag in task.case.tags if task.case else ():

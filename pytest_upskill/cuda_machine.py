@@ -63,7 +63,7 @@ class CudaMachine:
             "cell": self.confinement.level,
         }
 
-    def build(self, source: str, signature: Signature) -> Build:
+    def build(self, source: str, signature: Signature, *, checked: bool = True) -> Build:
         """Compiles a kernel for the GPU. Raises ToolchainError or CellError for what is not the kernel's fault."""
         return self.compiler.build(source, entry_source(signature), confinement=self.confinement)
 

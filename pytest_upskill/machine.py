@@ -45,20 +45,32 @@ class Machine(Protocol):
     def facts(self) -> Mapping[str, str | int | None]:
         """For reports: what a result may depend on."""
 
-    def build(self, source: str, signature: Signature) -> Build:
-        """Compiles a kernel. Raises ToolchainError or CellError for what is not the kernel's fault."""
+    def build(self, source: str, signature: Signature, *, checked: bool = True) -> Build:
+        """Compiles a kernel; where it is not ``checked``, with no other compiler than the one that it runs with.
+
+        Raises ToolchainError or CellError for what is not the kernel's fault.
+        """
 
     def cell(self, library: Path, signature: Signature, timeout: float) -> Cell:
         """A cell for a built kernel; ``timeout`` in seconds for each call."""
 
 
-def choose(device: str, architecture: str | None = None, sanitizer: bool = False, worker: str = "") -> Machine:
+def choose(
+    device: str, architecture: str | None = None, sanitizer: bool = False, worker: str = "", *, cell: str = "auto"
+) -> Machine:
     """The machine for ``auto``, ``cuda`` or ``cpu``. ``auto`` takes a GPU that can be used, else the cpu device.
 
     ``architecture`` (``sm_90``) and ``sanitizer`` are for a GPU alone; ``worker`` is pytest-xdist's name for this
-    process. Raises UsageError that says what is missing.
+    process; ``cell`` is ``strict`` where nothing but the strongest confinement will do. Raises UsageError that says
+    what is missing.
     """
     from pytest_upskill import cuda_machine
+
+    if cell == "strict" and strongest().reason:
+        raise UsageError(
+            f"--upskill-cell=strict: kernels would be confined by {strongest().describe()}; "
+            "or leave --upskill-cell=strict out, and judge only kernels that you trust"
+        )
 
     if device == "cpu" or (device == "auto" and not gpu.nodes()):
         for flag, value in (("--upskill-arch", architecture), ("--upskill-sanitizer", sanitizer)):
@@ -104,7 +116,7 @@ class CpuMachine:
             "cell": self.confinement.level,
         }
 
-    def build(self, source: str, signature: Signature) -> Build:
+    def build(self, source: str, signature: Signature, *, checked: bool = True) -> Build:
         """Compiles a kernel for the host and, beside it, checks that nvcc takes it. Seconds are those of the slower.
 
         A kernel that the cpu device cannot run is not built: ``needs`` says what it would take.
@@ -112,6 +124,8 @@ class CpuMachine:
         if need := needs_gpu(source):
             return Build(library=None, needs=needs_message(need, SOURCE_NAME))
         entry = entry_source(signature)
+        if not checked:
+            return self.compiler.build(source, entry, confinement=self.confinement)
         with ThreadPoolExecutor(max_workers=1) as pool:
             checking = pool.submit(self.nvcc.check, source, entry, confinement=self.confinement)
             build = self.compiler.build(source, entry, confinement=self.confinement)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from pytest_upskill.case import Case
 from pytest_upskill.errors import SkillError
 from pytest_upskill.records import (
     Assertion,
+    Conduct,
     Counterexample,
     Outcome,
     Reply,
@@ -24,6 +25,7 @@ from pytest_upskill.task import Prepared, Task
 
 if TYPE_CHECKING:
     from pytest_upskill.oracle.explore import Judgement
+    from pytest_upskill.self_check import Checked
 
 
 def outcome_of(task: Task, verdict: Verdict, prepared: Prepared | None = None) -> Outcome:
@@ -56,6 +58,16 @@ def spec_outcome(task: Task) -> Outcome:
     return replace(outcome, notes=tuple(str(problem) for problem in problems if problem.severity == "warning"))
 
 
+def mutants_outcome(task: Task, checked: Checked, seconds: float) -> Outcome:
+    """Whether a case is worth asking. The score of the mechanical mutants is advice: it fails nothing."""
+    failed = next((one for one in checked.worth.assertions if not one.passed), None)
+    unsure = checked.worth.inconclusive if failed is None else None
+    kind = VerdictKind.FAILED if failed else VerdictKind.INCONCLUSIVE if unsure else VerdictKind.PASSED
+    reason = f"{failed.name}: {failed.message}" if failed else unsure
+    outcome = outcome_of(task, Verdict(kind, reason, checked.worth.assertions))
+    return replace(outcome, seconds=Seconds(run=seconds), score=checked.score, notes=checked.notes)
+
+
 def kernel_outcome(
     task: Task,
     case: Case,
@@ -63,9 +75,13 @@ def kernel_outcome(
     judgement: Judgement | None,
     further: Sequence[Assertion],
     run_seconds: float,
+    conduct: Conduct,
 ) -> Outcome:
-    """The verdict on a kernel, with all that is told of it; ``run_seconds`` is what judging took."""
-    verdict = _verdict(case, prepared, judgement, further)
+    """The verdict on a kernel, with all that is told of it; ``run_seconds`` is what judging took.
+
+    ``conduct`` is what the launcher was seen to do.
+    """
+    verdict = _verdict(case, prepared, judgement, further, conduct)
     outcome = outcome_of(task, verdict, prepared)
     extraction = prepared.extraction
     kernel = (extraction.kernel or extraction.found) if extraction else None
@@ -81,10 +97,12 @@ def kernel_outcome(
     )
 
 
-def _verdict(case: Case, prepared: Prepared, judgement: Judgement | None, further: Sequence[Assertion]) -> Verdict:
+def _verdict(
+    case: Case, prepared: Prepared, judgement: Judgement | None, further: Sequence[Assertion], conduct: Conduct
+) -> Verdict:
     if prepared.build is not None and prepared.build.needs:
         return Verdict(VerdictKind.INCONCLUSIVE, prepared.build.needs)
-    assertions = [*_before_running(prepared), *_running(case, prepared, judgement), *further]
+    assertions = [*_before_running(prepared, conduct), *_running(case, prepared, judgement), *further]
     failed = next((assertion for assertion in assertions if not assertion.passed), None)
     if failed is None and judgement is not None and judgement.inconclusive:
         return Verdict(VerdictKind.INCONCLUSIVE, judgement.inconclusive, tuple(assertions))
@@ -96,7 +114,7 @@ def _verdict(case: Case, prepared: Prepared, judgement: Judgement | None, furthe
     )
 
 
-def _before_running(prepared: Prepared) -> list[Assertion]:
+def _before_running(prepared: Prepared, conduct: Conduct) -> list[Assertion]:
     extraction, build = prepared.extraction, prepared.build
     assert extraction is not None
     if not extraction.block_found:
@@ -104,7 +122,25 @@ def _before_running(prepared: Prepared) -> list[Assertion]:
     reply = Assertion("reply", True)
     if extraction.kernel is None or build is None:
         return [reply, Assertion("contract", False, extraction.problem), *_not_tried(["compiles"], "no kernel")]
-    return [reply, Assertion("contract", True), Assertion("compiles", build.ok, build.message)]
+    broken = [*build.violations, *_misconduct(conduct)]
+    contract = Assertion("contract", not broken, "; ".join(broken))
+    return [reply, contract, Assertion("compiles", build.ok, build.message)]
+
+
+def _misconduct(conduct: Conduct) -> Iterator[str]:
+    """What the launcher did that the contract forbids. Evidence and no proof: a kernel could tamper with its own
+    process, and then gains a result that is judged like any other.
+    """
+    if conduct.calls and not conduct.launches:
+        yield (
+            f"no kernel was launched in {conduct.calls} calls that had something to compute: define a __global__ "
+            "function and launch it on the stream"
+        )
+    if conduct.copied_back:
+        yield (
+            f"the launcher copied {conduct.copied_back} bytes of device memory to the host in one call; results are "
+            "computed on the device, without synchronising: leave them there"
+        )
 
 
 def _running(case: Case, prepared: Prepared, judgement: Judgement | None) -> Sequence[Assertion]:

@@ -15,25 +15,28 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_upskill import text_case
+from pytest_upskill import text_case, turns
 from pytest_upskill.budget import WorstCase, estimate
 from pytest_upskill.builders import Builders, Job
 from pytest_upskill.case import Case
 from pytest_upskill.errors import BudgetStopped, CaseError, InfrastructureError, SkillError, UpskillError, UsageError
 from pytest_upskill.extract import extract_kernel
-from pytest_upskill.outcome import cut_off, kernel_outcome, outcome_of, spec_outcome
+from pytest_upskill.outcome import cut_off, kernel_outcome, mutants_outcome, outcome_of, spec_outcome
 from pytest_upskill.questions import Questions
 from pytest_upskill.records import (
     Assertion,
+    Conduct,
     Example,
     ItemKind,
     Kernel,
     Outcome,
+    Question,
     Reply,
     Verdict,
     VerdictKind,
 )
 from pytest_upskill.replies import Replies, Wanted
+from pytest_upskill.self_check import SelfCheck
 from pytest_upskill.signature import Signature
 from pytest_upskill.students import layout
 from pytest_upskill.students.base import StudentConfig
@@ -73,10 +76,11 @@ class Pipeline:
         self._prompts = prompts
         self._more_assertions = more_assertions
         self._questions = Questions()
+        self._self_check = SelfCheck(machine, timeout)
         self._built = built
         self._pending: dict[str, Job[Prepared]] = {}
         self._ahead: set[str] = set()
-        self._builders: Builders[Prepared] = Builders(BUILDERS)
+        self._builders = Builders(BUILDERS)
 
     # ------------------------------------------------------------------------------------- the way through
 
@@ -85,16 +89,24 @@ class Pipeline:
 
         Whatever goes wrong is told when the task is run.
         """
-        for task in tasks:
-            if task.id not in self._pending and self._is_asked(task):
-                # Look-ahead runs in a hook: what goes wrong is raised again where the task is run.
-                with contextlib.suppress(Exception):
-                    self._pending[task.id] = self._begin(task)
+        near = [task for task in tasks if task.id not in self._pending and self._prompts is None]
+        self._send_solutions_ahead(near)
+        for task in filter(self._is_asked, near):
+            # Look-ahead runs in a hook: what goes wrong is raised again where the task is run.
+            with contextlib.suppress(Exception):
+                self._pending[task.id] = self._begin(task)
         for task in later:
-            if task.id not in self._ahead and self._is_asked(task) and self._replies.asks(task.student or ""):
+            if task.id not in self._ahead and self._may_be_asked_early(task):
                 self._ahead.add(task.id)
                 with contextlib.suppress(Exception):
-                    self._replies.want(self._wanted(task))
+                    self._replies.want(self._wanted(task, self._first_question(task)))
+
+    def _may_be_asked_early(self, task: Task) -> bool:
+        """Not before its case is known to be worth it: to find that out takes time, which is for the items at hand."""
+        if not self._is_asked(task) or not self._replies.asks(task.student or ""):
+            return False
+        assert task.case is not None
+        return not _is_gated(task) or self._self_check.is_known_to_be_good(task.case)
 
     def estimate(self, tasks: Iterable[Task]) -> str:
         """The most that the replies to these tasks can cost, in words; empty where nobody has to be asked."""
@@ -102,7 +114,8 @@ class Pipeline:
         for task in tasks:
             if self._is_asked(task) and self._replies.asks(task.student or ""):
                 with contextlib.suppress(UpskillError):  # told when the task is run
-                    questions.append(self._replies.worst_case(self._wanted(task)))
+                    worst = self._replies.worst_case(self._wanted(task, self._questions.of(task)))
+                    questions += [worst] * task.turns
         return estimate(questions)
 
     def run(self, task: Task) -> Outcome:
@@ -111,9 +124,12 @@ class Pipeline:
             return spec_outcome(task)
         assert task.case is not None
         try:
+            if task.kind is ItemKind.MUTANTS:
+                return self._mutants(task, task.case)
             return self._run(task, task.case)
         except (CaseError, SkillError) as error:
-            kind = VerdictKind.FAILED if task.student == "golden" else VerdictKind.INCONCLUSIVE
+            own = task.student == "golden" or task.kind is ItemKind.MUTANTS
+            kind = VerdictKind.FAILED if own else VerdictKind.INCONCLUSIVE
             return outcome_of(task, Verdict(kind, reason=str(error)))
         except BudgetStopped as error:
             return outcome_of(task, Verdict(VerdictKind.BUDGET_STOPPED, reason=str(error)))
@@ -135,15 +151,36 @@ class Pipeline:
             return self._write_prompt(task)
         only = self._only(task, case)
         prepared = (self._pending.get(task.id) or self._begin(task)).result()
+        outcome = self._judged(task, case, prepared, only)
+        if task.turns == 1:
+            return outcome
+        assert task.student is not None
+        first = turns.Try(self._first_question(task), prepared.reply, outcome)
+        student = self._replies.student(task.student)
+        return turns.converse(first, task.turns, student, lambda question: self._try(task, case, question, only))
+
+    def _try(self, task: Task, case: Case, question: Question, only: Example | None) -> turns.Try:
+        """A later turn of a conversation, from its question to its outcome."""
+        wanted = self._wanted(task, question)
+        reply = self._replies.want(wanted, urgent=True)
+        prepared = self._builders.after(reply, partial(self._prepare, wanted, self._questions.signature(case))).result()
+        return turns.Try(question, prepared.reply, self._judged(task, case, prepared, only))
+
+    def _judged(self, task: Task, case: Case, prepared: Prepared, only: Example | None) -> Outcome:
         if prepared.cut_off:
             return outcome_of(task, Verdict(VerdictKind.INFRASTRUCTURE_ERROR, reason=prepared.cut_off), prepared)
         if case.kind == "text":
             return outcome_of(task, text_case.judge(case, prepared.reply), prepared)
         signature = self._questions.signature(case)
         started = time.perf_counter()
-        judgement, memory = self._judge(task, case, signature, prepared, only)
-        outcome = kernel_outcome(task, case, prepared, judgement, self._further(case, prepared), _since(started))
-        return replace(outcome, device_memory=memory or None) if self._machine().device == "cuda" else outcome
+        judgement, conduct = self._judge(task, case, signature, prepared, only)
+        further = self._further(case, prepared)
+        outcome = kernel_outcome(task, case, prepared, judgement, further, _since(started), conduct)
+        return (
+            replace(outcome, device_memory=conduct.device_memory or None)
+            if self._machine().device == "cuda"
+            else outcome
+        )
 
     def _further(self, case: Case, prepared: Prepared) -> tuple[Assertion, ...]:
         if self._more_assertions is None:
@@ -165,14 +202,21 @@ class Pipeline:
         """Wants the reply, and sets the work on it on its way."""
         assert task.case is not None
         self._only(task, task.case)
-        wanted = self._wanted(task)
+        self._check_worth(task, task.case)
+        wanted = self._wanted(task, self._first_question(task))
         signature = self._questions.signature(task.case) if task.case.kind == "kernel" else None
         reply = self._replies.want(wanted, urgent=True)
         return self._builders.after(reply, partial(self._prepare, wanted, signature))
 
-    def _wanted(self, task: Task) -> Wanted:
-        assert task.case is not None and task.student is not None
+    def _first_question(self, task: Task) -> Question:
+        """A counterexample that is tried again belongs to the last of the replies that were kept."""
         question = self._questions.of(task)
+        assert task.student is not None
+        kept = task.example is not None and self._replies.student(task.student).config.provider == "files"
+        return turns.reached(question, task.turns) if kept else question
+
+    def _wanted(self, task: Task, question: Question) -> Wanted:
+        assert task.case is not None and task.student is not None
         return Wanted(task.id, task.student, question, task.case, task.skill_path.parent, task.record)
 
     def _prepare(self, wanted: Wanted, signature: Signature | None, reply: Reply) -> Prepared:
@@ -195,14 +239,35 @@ class Pipeline:
             path = layout.write_prompt(self._prompts, question)
         return outcome_of(task, Verdict(VerdictKind.INCONCLUSIVE, reason=f"nothing was asked: the prompt is in {path}"))
 
+    # ------------------------------------------------------------------------------------- the self-check
+
+    def _mutants(self, task: Task, case: Case) -> Outcome:
+        started = time.perf_counter()
+        checked = self._self_check.whole(case, self._questions.signature(case))
+        return mutants_outcome(task, checked, _since(started))
+
+    def _check_worth(self, task: Task, case: Case) -> None:
+        """Raises CaseError for a case that nobody should be asked; its own solution is the self-check itself."""
+        if _is_gated(task):
+            problem = self._self_check.worth(case, self._questions.signature(case)).problem
+            if problem is not None:
+                raise CaseError(f"not asked, because the case fails its self-check: {problem}", case.path)
+
+    def _send_solutions_ahead(self, tasks: Iterable[Task]) -> None:
+        for task in filter(_is_gated, tasks):
+            # As above: a case that is broken says so where its item is run.
+            with contextlib.suppress(Exception):
+                assert task.case is not None
+                self._self_check.send_ahead(task.case, self._questions.signature(task.case), self._builders)
+
     # ------------------------------------------------------------------------------------- judging
 
     def _judge(
         self, task: Task, case: Case, signature: Signature, prepared: Prepared, only: Example | None
-    ) -> tuple[Judgement | None, int]:
-        """What the oracle found, and the most device memory (bytes) that a call used."""
+    ) -> tuple[Judgement | None, Conduct]:
+        """What the oracle found, and what the launcher was seen to do."""
         if prepared.build is None or prepared.build.library is None:
-            return None, 0
+            return None, Conduct()
         from pytest_upskill.oracle.explore import explore
 
         with self._machine().cell(prepared.build.library, signature, self._timeout) as cell:
@@ -216,7 +281,12 @@ class Pipeline:
                 repeat=cell.repeat,
                 largest=self._machine().largest,
             )
-            return judgement, cell.device_memory
+            return judgement, cell.conduct
+
+
+def _is_gated(task: Task) -> bool:
+    """Whether a student is asked for a kernel."""
+    return task.kind is ItemKind.KERNEL and task.student != "golden"
 
 
 @contextlib.contextmanager

@@ -167,6 +167,8 @@ class Build:
     cached: bool = False
     kernels: tuple[KernelResources, ...] = ()
     """Known of builds for a GPU alone."""
+    violations: tuple[str, ...] = ()
+    """What the built object calls or defines that the contract forbids; it runs all the same."""
     needs: str = ""
     """Why it was not even tried: what the kernel needs that the device does not have, with the line."""
 
@@ -245,12 +247,41 @@ class Answer:
     seconds: float = 0.0
     device_memory: int = 0
     """The most device memory (bytes) that was seen in use during the call, tensors included; 0 where it is unknown."""
+    launches: int = 0
+    """Kernels that the launcher launched, as far as the device saw."""
+    copied_back: int = 0
+    """Bytes of device memory that the launcher copied to the host."""
     reached: bool = True
     """False where the device could not even be made ready for the call, so that the kernel had no part in it."""
 
     @property
     def ran(self) -> bool:
         return not any(finding.assertion == "runs" for finding in self.findings)
+
+
+@dataclass(frozen=True, slots=True)
+class Conduct:
+    """What a launcher was seen to do, over all calls of a cell.
+
+    ``calls`` are those that ended in order and had an element to write; of these are ``launches``. ``copied_back`` is
+    the most (bytes) that one call copied to the host, ``device_memory`` the most (bytes) in use.
+    """
+
+    calls: int = 0
+    launches: int = 0
+    copied_back: int = 0
+    device_memory: int = 0
+
+    def with_call(self, call: Call, answer: Answer) -> Conduct:
+        """The same with one more call."""
+        written = [one for one in call.arguments if isinstance(one, TensorArgument) and one.role != "input"]
+        counts = answer.ran and any(tensor.elements for tensor in written)
+        return Conduct(
+            calls=self.calls + counts,
+            launches=self.launches + (answer.launches if counts else 0),
+            copied_back=max(self.copied_back, answer.copied_back),
+            device_memory=max(self.device_memory, answer.device_memory),
+        )
 
 
 # --------------------------------------------------------------------------------------------- judgement
@@ -328,6 +359,36 @@ class Seconds:
 
 
 @dataclass(frozen=True, slots=True)
+class LivingMutant:
+    """A change of a solution that no example told from the original. ``line`` is 1-based, in the case's file.
+
+    ``unseen`` says that every result had the same bits: the two may be equivalent. ``advice``: with what it would die.
+    """
+
+    line: int
+    change: str
+    unseen: bool
+    advice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MutationScore:
+    """How many mechanical mutants of a solution died, of how many; ``equivalent`` ones (the same machine code) are not
+    counted. ``lived`` are those that did not die.
+    """
+
+    killed: int
+    total: int
+    equivalent: int = 0
+    lived: tuple[LivingMutant, ...] = ()
+
+    @classmethod
+    def from_plain(cls, data: Mapping[str, Any]) -> MutationScore:
+        """The inverse of ``dataclasses.asdict``."""
+        return cls(**{**data, "lived": tuple(LivingMutant(**one) for one in data["lived"])})
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
     """One try of a conversation: how it was judged, and what it took.
 
@@ -366,6 +427,8 @@ class Outcome:
     """What the kernels take up on the GPU that they were built for; empty on the cpu device."""
     device_memory: int | None = None
     """The most device memory (bytes) that was seen in use during a call; None where it was not measured."""
+    score: MutationScore | None = None
+    """Of a mutants item: how its solution's mechanical mutants fared; None where there is no solution."""
     turns: tuple[Turn, ...] = ()
     """The tries of a conversation, where more than one was allowed; everything else here is of the last, or the sum."""
 
@@ -394,6 +457,7 @@ class Outcome:
                 "tokens": Tokens(**data["tokens"]),
                 "seconds": Seconds(**data["seconds"]),
                 "notes": tuple(data["notes"]),
+                "score": None if data["score"] is None else MutationScore.from_plain(data["score"]),
                 "kernels": tuple(KernelResources(**kernel) for kernel in data["kernels"]),
                 "turns": tuple(_turn_from_plain(turn) for turn in data.get("turns", ())),
             }

@@ -37,6 +37,7 @@ NOTHING_DECIDED = 7
 _SEED = "upskill_seed"
 _DEVICE = "upskill_device"
 _SESSION = "upskill_session"
+_DESK = "upskill_desk"
 _WORD = {VerdictKind.INCONCLUSIVE: "?", VerdictKind.BUDGET_STOPPED: "$"}
 
 
@@ -48,7 +49,9 @@ def start(config: pytest.Config) -> None:
         seed = worker_input[_SEED] if worker_input else settings.seed
         device = worker_input[_DEVICE] if worker_input else ""
         session = worker_input[_SESSION] if worker_input else ""
-        run = Run(settings, draw_seed() if seed is None else seed, config.hook, device, session)
+        desk = worker_input[_DESK] if worker_input else ""
+        tell = (lambda line: None) if worker_input else progress.Teller(config).tell
+        run = Run(settings, draw_seed() if seed is None else seed, config.hook, device, session, desk, tell)
         if worker_input is None:
             for name in run.student_names:
                 run.student(name)
@@ -180,6 +183,7 @@ class Controller:
         node.workerinput[_SEED] = self.run.seed
         node.workerinput[_SESSION] = self.run.session
         node.workerinput[_DEVICE] = "" if self.run.settings.prompts else self.run.machine.device
+        node.workerinput[_DESK] = self.run.open_desk()
 
     def pytest_report_teststatus(
         self, report: pytest.TestReport

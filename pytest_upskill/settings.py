@@ -33,8 +33,11 @@ class Settings:
     students: tuple[str, ...]
     arms: tuple[str, ...]
     trials: int
+    turns: int
+    serve: bool
     device: str
     arch: str | None
+    cell: str
     sanitizer: bool
     examples: int | None
     seed: int | None
@@ -53,7 +56,7 @@ class Settings:
 
     @property
     def self_check(self) -> bool:
-        """No student was named: each case's own solution is judged."""
+        """No student was named: the cases themselves are checked."""
         return not self.students
 
 
@@ -124,6 +127,12 @@ def _arch(text: str) -> str:
     return text
 
 
+def _cell(text: str) -> str:
+    if text not in ("auto", "strict"):
+        raise ValueError(f"unknown way to confine kernels {text!r}; accepted: auto, strict")
+    return text
+
+
 def _replies(text: str) -> str:
     if text not in ("auto", "live", "record", "replay"):
         raise ValueError(f"unknown source of replies {text!r}; accepted: auto, live, record, replay")
@@ -186,6 +195,8 @@ OPTIONS = (
     Option("arms", "ARMS", "what students are given, comma-separated: skill, baseline, placebo, previous:REVISION "
            "(default: skill,baseline)", _arms),
     Option("trials", "N", "ask for each kernel N times (default: 1)", _positive_int),
+    Option("turns", "N", "after a failure, tell the student what is wrong and let it try again, up to N tries in all "
+           "(default: 1)", _positive_int),
     Option("device", "DEVICE", "where kernels run: auto, cuda or cpu (default: auto)", _device),
     Option("arch", "SM", "compile for this architecture of GPUs, such as sm_90 (default: that of the GPU in use)",
            _arch),
@@ -203,6 +214,8 @@ OPTIONS = (
     Option("concurrency", "N", "questions to a student that may be open at once (default: its table's, else its "
            "server's slots, else 4)", _positive_int),
     Option("base-url", "URL", "where the llama.cpp server answers (default: http://127.0.0.1:8080/v1)", _url),
+    Option("cell", "LEVEL", "how kernels are confined: auto takes the strongest level there is, strict refuses to run "
+           "with less than bubblewrap and all it needs (default: auto)", _cell),
     Option("report", "PATH", "write a report; the ending chooses the form: .json, .md or .csv (repeatable)",
            _reports, repeatable=True),
     Option("prompts", "DIR", "write the prompts to this folder, and run nothing", _text),
@@ -214,7 +227,7 @@ def add_options(parser: pytest.Parser) -> None:
     group = parser.getgroup("upskill", "skills, judged by the kernels that students write")
     group.addoption(
         "--upskill", action="store_true", default=None,
-        help="collect skills; without a student, judge each case's own solution",
+        help="collect skills; without a student, check their cases",
     )  # fmt: skip
     parser.addini("upskill", "collect skills, as --upskill does", type="bool", default=False)
     for option in OPTIONS:
@@ -228,6 +241,11 @@ def add_options(parser: pytest.Parser) -> None:
             help=option.help,
         )
         parser.addini(option.dest, f"default of {option.flag}", type="string", default="")
+    group.addoption(
+        "--upskill-serve", action="store_true", default=None,
+        help="start the server of a llama.cpp student where none answers: llama-server, or the extra [llama]",
+    )  # fmt: skip
+    parser.addini("upskill_serve", "default of --upskill-serve", type="bool", default=False)
     group.addoption(
         "--upskill-sanitizer", action="store_true", default=None,
         help="on the cuda device, run kernels under compute-sanitizer's memcheck, many times slower",
@@ -278,8 +296,11 @@ def read(config: pytest.Config) -> Settings:
         students=students,
         arms=values["arms"] or DEFAULT_ARMS,
         trials=values["trials"] or 1,
+        turns=values["turns"] or 1,
+        serve=bool(config.getoption("upskill_serve") or config.getini("upskill_serve")),
         device=values["device"] or "auto",
         arch=values["arch"],
+        cell=values["cell"] or "auto",
         sanitizer=bool(config.getoption("upskill_sanitizer") or config.getini("upskill_sanitizer")),
         examples=values["examples"],
         seed=values["seed"],

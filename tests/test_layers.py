@@ -14,14 +14,14 @@ PACKAGE = Path(__file__).parents[1] / "pytest_upskill"
 LAYERS = (
     ("errors", "records"),
     ("expression", "markdown", "frontmatter", "identifiers", "spelling", "case", "case_file", "case_fields",
-     "case_sections", "contract", "cuda_source", "reply_blocks", "schema", "signature", "skill", "skill_advice",
-     "prompt", "extract", "arms", "prompts", "text_case", "task"),
+     "case_sections", "contract", "cuda_source", "source_mutants", "reply_blocks", "schema", "signature", "skill",
+     "skill_advice", "prompt", "extract", "arms", "disclosure", "prompts", "text_case", "task"),
     ("students",),
     ("native", "build", "cell", "machine", "cuda_machine"),
     ("oracle",),
     ("store", "presence", "ledger"),
     ("reporting",),
-    ("pipeline", "questions", "outcome", "replies", "builders", "budget"),
+    ("pipeline", "questions", "outcome", "turns", "replies", "builders", "budget", "self_check", "mutation_run"),
     ("settings", "hookspecs", "run", "collect", "progress", "cassettes", "failure_repr", "session", "plugin"),
 )  # fmt: skip
 
@@ -64,13 +64,15 @@ def test_every_module_says_what_it_is_for(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))), f"{path} has no docstring"
 
 
-def test_the_process_in_the_cell_imports_nothing_of_ours_and_only_the_standard_library() -> None:
-    tree = ast.parse((PACKAGE / "cell" / "worker.py").read_text(encoding="utf-8"))
+@pytest.mark.parametrize("name", ["worker.py", "fence.py", "seal.py"])
+def test_the_process_in_the_cell_imports_nothing_of_ours_but_its_seal_and_the_standard_library(name: str) -> None:
+    tree = ast.parse((PACKAGE / "cell" / name).read_text(encoding="utf-8"))
     names = {
         alias.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names
     }
     names |= {(node.module or ".").split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    assert names <= set(sys.stdlib_module_names)
+    assert names <= {*sys.stdlib_module_names, "seal"}
+    assert name != "seal.py" or "seal" not in names
 
 
 def test_loading_the_plugin_imports_nothing_heavy() -> None:

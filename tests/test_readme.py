@@ -79,7 +79,7 @@ def test_the_case_is_valid_and_passes_its_own_solution(tmp_path: Path) -> None:
     case = load_case(path, "rows")
     assert derive(case, result_dtypes(case)).template
     done = run([sys.executable, "-m", "pytest", "skills", "--upskill"], cwd=tmp_path)
-    assert "2 passed" in done.stdout, done.stdout
+    assert "3 passed" in done.stdout, done.stdout
 
 
 def shell_lines() -> list[str]:

@@ -76,6 +76,10 @@ class Cache:
         self._limit = limit_bytes
         self._stores = 0
 
+    def find(self, key: str) -> Entry | None:
+        """The entry of a key, None where there is none that is whole. Nothing is made, and nobody is waited for."""
+        return self._find(key)
+
     def get(self, key: str, make: Callable[[Path], Made]) -> Entry:
         """The entry of a key; ``make`` fills an empty folder where there is none yet, or none that is whole.
 

@@ -5,9 +5,11 @@ Knows neither of the compilers: ``host`` and ``nvcc`` bring their command lines.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +26,7 @@ class CompileLimits:
     seconds: float = 60.0
     memory: int = 4 << 30
     file_size: int = 256 << 20
+    scratch: int = 512 << 20
     output_bytes: int = 1 << 20
 
 
@@ -47,6 +50,9 @@ _MACHINE_FAULTS = re.compile(
     r"No space left on device|Read-only file system|Input/output error|cannot execute|posix_spawn|"
     r"error while loading shared libraries|cannot find -l|Disk quota exceeded|Resource temporarily unavailable"
 )
+_FULL = "No space left on device"
+"""The machine's fault where the scratch folder is the machine's own."""
+
 _MEMORY_FAULTS = re.compile(
     r"out of memory|virtual memory exhausted|[Cc]annot allocate memory|std::bad_alloc|memory exhausted|"
     r"Killed signal terminated|internal compiler error: Killed|File size limit exceeded|CPU time limit exceeded"
@@ -59,6 +65,7 @@ def compile_confined(
     *,
     entry: str,
     scratch: Path,
+    products: Sequence[str] = (),
     readable: Sequence[Path],
     path: Sequence[Path],
     confinement: Confinement,
@@ -67,21 +74,25 @@ def compile_confined(
 ) -> Compiled:
     """Writes the sources into ``scratch`` and runs a shell script there. Its exit status decides.
 
-    ``path`` are folders for PATH ahead of the system's. Raises ToolchainError or CellError for what is not the
-    source's fault.
+    ``products`` are files that the script makes there, and all that is left of it afterwards. ``path`` are folders
+    for PATH ahead of the system's. Raises ToolchainError or CellError for what is not the source's fault.
     """
     _write(scratch, sources)
-    resources = Resources(int(limits.seconds) + 1, limits.memory, limits.file_size)
-    command = confinement.command(["/bin/sh", "-c", script], scratch=scratch, readable=readable, resources=resources)
+    resources = Resources(int(limits.seconds) + 1, limits.memory, limits.file_size, scratch=limits.scratch)
     search = os.pathsep.join([*map(str, path), ENVIRONMENT["PATH"]])
-    ran = process.run(
-        command,
-        cwd=scratch,
-        environment={**ENVIRONMENT, "PATH": search, "TMPDIR": str(scratch)},
-        seconds=limits.seconds,
-        output_bytes=limits.output_bytes,
-    )
-    return _judge(ran, entry, limits, internal)
+    with _taken_out(products if confinement.private_scratch else (), scratch) as descriptors:
+        copies = [f"cat {name} >/dev/fd/{fd}" for name, fd in zip(products, descriptors, strict=False)]
+        whole = " && ".join([f"{{ {script}\n}}", *copies])
+        command = confinement.command(["/bin/sh", "-c", whole], scratch=scratch, readable=readable, resources=resources)
+        ran = process.run(
+            command,
+            cwd=scratch,
+            environment={**ENVIRONMENT, "PATH": search, "TMPDIR": str(scratch)},
+            seconds=limits.seconds,
+            output_bytes=limits.output_bytes,
+            pass_fds=descriptors,
+        )
+    return _judge(ran, entry, limits, internal, private=confinement.private_scratch)
 
 
 def _write(folder: Path, sources: Mapping[str, str]) -> None:
@@ -92,7 +103,24 @@ def _write(folder: Path, sources: Mapping[str, str]) -> None:
         raise ToolchainError(f"cannot write a source to {folder}: {error.strerror}; free some space") from error
 
 
-def _judge(ran: process.Ran, entry: str, limits: CompileLimits, internal: Sequence[str]) -> Compiled:
+@contextlib.contextmanager
+def _taken_out(names: Sequence[str], folder: Path) -> Iterator[list[int]]:
+    """Descriptors of files in memory, through which a cell gives what it made; they then become files of ``folder``."""
+    descriptors = [os.memfd_create(name, os.MFD_CLOEXEC) for name in names]
+    try:
+        yield descriptors
+        for name, descriptor in zip(names, descriptors, strict=True):
+            with open(descriptor, "rb", closefd=False) as made, (folder / name).open("wb") as file:
+                made.seek(0)
+                shutil.copyfileobj(made, file)
+    except OSError as error:
+        raise ToolchainError(f"cannot write to {folder}: {error.strerror}; free some space") from error
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _judge(ran: process.Ran, entry: str, limits: CompileLimits, internal: Sequence[str], *, private: bool) -> Compiled:
     if ran.timed_out:
         return Compiled(False, f"the compiler did not finish within the limit of {limits.seconds:g} s", lasting=False)
     if ran.flooded:
@@ -101,9 +129,12 @@ def _judge(ran: process.Ran, entry: str, limits: CompileLimits, internal: Sequen
         )
     if ran.status == 0:
         return Compiled(True, output=ran.output)
-    _raise_for_machine(ran)
-    if _MEMORY_FAULTS.search(ran.output) or ran.status in (128 + 9, 128 + 24):
-        sizes = f"memory (limit {limits.memory >> 20} MiB), of room for its output ({limits.file_size >> 20} MiB)"
+    full = private and any(_FULL in line for line in _without_place(ran.output))
+    if not full:
+        _raise_for_machine(ran)
+    if full or _MEMORY_FAULTS.search(ran.output) or ran.status in (128 + 9, 128 + 24):
+        room = f"{limits.file_size >> 20} MiB a file, {limits.scratch >> 20} MiB in all"
+        sizes = f"memory (limit {limits.memory >> 20} MiB), of room for its output ({room})"
         text = f"the compiler ran out of {sizes} or of processor time ({limits.seconds:g} s)"
         return Compiled(False, text, lasting=False)
     return Compiled(False, messages.shorten(ran.output, entry, internal) or f"exit status {ran.status}, no message")
@@ -111,8 +142,13 @@ def _judge(ran: process.Ran, entry: str, limits: CompileLimits, internal: Sequen
 
 def _raise_for_machine(ran: process.Ran) -> None:
     for line in ran.output.splitlines():
-        if line.startswith("bwrap: "):
-            raise CellError(f"bubblewrap could not confine the compiler: {line}; run it by hand to see why")
-        # A message about a place in a source can quote anything; the machine's faults come without one.
-        if _MACHINE_FAULTS.search(line) and not re.match(r"\S+[:(]\d+", line):
+        if line.startswith(("bwrap: ", "fence: ")):
+            raise CellError(f"the compiler could not be confined: {line}; see what this machine allows its users")
+    for line in _without_place(ran.output):
+        if _MACHINE_FAULTS.search(line):
             raise ToolchainError(f"the compiler failed by itself: {line.strip()}; repair the machine and run again")
+
+
+def _without_place(output: str) -> list[str]:
+    """A message about a place in a source can quote anything; the machine's faults come without one."""
+    return [line for line in output.splitlines() if not re.match(r"\S+[:(]\d+", line)]

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from pytest_upskill.build import resources, toolchain
+from pytest_upskill.build import means, resources, toolchain
 from pytest_upskill.build.cache import Cache, Made, key_of
 from pytest_upskill.build.compilation import DEFAULT_LIMITS, CompileLimits, compile_confined
 from pytest_upskill.build.host import LIBRARY, NATIVE
@@ -33,11 +33,29 @@ STUDENT_FLAGS = ("-std=c++17", "-O2", "-w", "-lineinfo", "-Xptxas=-v", "-Xcompil
 """What a student's unit is compiled with: nothing that loosens arithmetic, nothing that the user can change."""
 
 _DRIVER = "driver.o"
-_DRIVER_SOURCES = (NATIVE / "driver.cpp", NATIVE / "cuda" / "device.cpp")
+_DRIVER_SOURCES = (NATIVE / "driver.cpp", NATIVE / "cuda" / "device.cpp", NATIVE / "cuda" / "launcher.cpp")
 _DRIVER_FLAGS = ("-std=c++20", "-O2", "-fPIC", "-Wall", "-Wextra", "-Werror")
-_DRIVER_HEADERS = (NATIVE / "driver.h", NATIVE / "device.h")
+_DRIVER_HEADERS = (NATIVE / "driver.h", NATIVE / "device.h", NATIVE / "returned_outputs.h")
 _EXPORTS = NATIVE / "cuda" / "exports.map"
 _CALL = "upskill_call"
+KERNEL = "kernel.o"
+"""The student's own object, which lies beside the library."""
+
+CALLS = (
+    "__cudaLaunchKernel",
+    "cudaLaunchKernel",
+    "cudaLaunchKernelExC",
+    "cudaLaunchCooperativeKernel",
+    "cudaMemcpy",
+    "cudaMemcpyAsync",
+    "cudaMemcpy2D",
+    "cudaMemcpy2DAsync",
+    "cudaMemcpyFromSymbol",
+    "cudaMemcpyFromSymbolAsync",
+)
+"""Functions of the CUDA runtime that native/cuda/launcher.cpp counts when the student's object calls them."""
+
+_COUNTED = "upskill_counted_"
 _PROBE_SECONDS = 30.0
 _DRIVER_SECONDS = 120.0
 _ADVICE = "install CUDA's toolkit, or the extra [cuda-compiler]: pip install 'pytest-upskill[cuda-compiler]'"
@@ -89,13 +107,15 @@ class CudaCompiler:
             "cuda", source, entry, script, toolkit.nvcc.version, host.identity, _files_key(), confinement.level
         )
         made = self._cache.get(key, lambda folder: self._make(folder, source, entry, script, driver, confinement))
+        library = made.folder / LIBRARY if made.facts["ok"] == "yes" else None
         return Build(
-            library=made.folder / LIBRARY if made.facts["ok"] == "yes" else None,
+            library=library,
             message=made.facts["message"],
             compilers=(toolkit.nvcc.describe(),),
             seconds=time.monotonic() - began,
             cached=not made.fresh,
             kernels=tuple(KernelResources(**kernel) for kernel in json.loads(made.facts["kernels"])),
+            violations=means.violations(library, made.folder / KERNEL) if library else (),
         )
 
     def prepare(self) -> Path:
@@ -115,13 +135,15 @@ class CudaCompiler:
                 {SOURCE_NAME: f'{source}\n#line 1 "{ENTRY_NAME}"\n{entry}\n'},
                 entry=entry,
                 scratch=scratch,
+                products=(LIBRARY, KERNEL),
                 readable=[*toolkit.nvcc.folders, toolkit.include, toolkit.libraries, driver.parent, NATIVE],
                 path=[toolkit.nvcc.program.parent, host.program.parent],
                 confinement=confinement,
                 limits=self._limits,
             )
             if compiled.ok:
-                (scratch / LIBRARY).rename(folder / LIBRARY)
+                for name in (LIBRARY, KERNEL):
+                    (scratch / name).rename(folder / name)
         kernels = [asdict(kernel) for kernel in resources.parse(compiled.output)]
         facts = {"ok": "yes" if compiled.ok else "no", "message": compiled.message, "kernels": json.dumps(kernels)}
         return Made(facts, keep=compiled.lasting)
@@ -185,15 +207,17 @@ def _script(toolkit: Toolkit, host: toolchain.Compiler, architectures: Sequence[
     threads = ["--threads", str(len(architectures))] if len(architectures) > 1 else []
     nvcc = [str(toolkit.nvcc.program), f"-ccbin={host.program}", *STUDENT_FLAGS, *targets, *threads]
     compile_line = shlex.join([*nvcc, "-c", SOURCE_NAME, "-o", "student.o"])
-    hide_line = " && ".join(shlex.join(line) for line in _closed(host, ["student.o"], "kernel.o", ENTRY))
+    hide_line = " && ".join(shlex.join(line) for line in _closed(host, ["student.o"], KERNEL, [ENTRY]))
     exports = [f"-Wl,--version-script={_EXPORTS}", f"-Wl,--require-defined={ENTRY}", f"-Wl,--require-defined={_CALL}"]
-    link = [str(host.program), "-shared", "kernel.o", str(driver), "-o", LIBRARY, "-Wl,-z,defs", *exports]
+    renamed = [f"--redefine-sym={name}={_COUNTED}{name}" for name in CALLS]
+    count_line = shlex.join(["objcopy", *renamed, KERNEL, "counted.o"])
+    link = [str(host.program), "-shared", "counted.o", str(driver), "-o", LIBRARY, "-Wl,-z,defs", *exports]
     link_line = shlex.join([*link, str(toolkit.libraries / "libcudart_static.a"), "-ldl", "-lrt", "-lpthread"])
     return (
         f"{compile_line} >messages 2>&1; status=$?\n"
         "{ c++filt <messages || cat messages; } >readable\n"
         "[ $status -eq 0 ] || { cat readable; exit 1; }\n"
-        f"{hide_line} && {link_line} && cat readable"
+        f"{hide_line} && {count_line} && {link_line} && cat readable"
     )
 
 
@@ -202,7 +226,8 @@ def _driver(folder: Path, toolkit: Toolkit, host: toolchain.Compiler) -> Made:
     objects = [folder / f"{number}.o" for number in range(len(_DRIVER_SOURCES))]
     common = [str(host.program), *_DRIVER_FLAGS, f"-I{NATIVE}", f"-isystem{toolkit.include}", "-c"]
     lines = [[*common, str(source), "-o", str(made)] for source, made in zip(_DRIVER_SOURCES, objects, strict=True)]
-    for line in (*lines, *_closed(host, [str(part) for part in objects], str(folder / _DRIVER), _CALL)):
+    shown = [_CALL, *(f"{_COUNTED}{name}" for name in CALLS)]
+    for line in (*lines, *_closed(host, [str(part) for part in objects], str(folder / _DRIVER), shown)):
         ran = process.run(line, environment=_host_environment(host), seconds=_DRIVER_SECONDS)
         if ran.status != 0:
             return Made({"ok": "no", "message": shorten(ran.output, "")}, keep=False)
@@ -211,15 +236,15 @@ def _driver(folder: Path, toolkit: Toolkit, host: toolchain.Compiler) -> Made:
     return Made({"ok": "yes", "message": ""})
 
 
-def _closed(host: toolchain.Compiler, parts: Sequence[str], made: str, shown: str) -> list[list[str]]:
-    """Joins objects into one that shows a single name.
+def _closed(host: toolchain.Compiler, parts: Sequence[str], made: str, shown: Sequence[str]) -> list[list[str]]:
+    """Joins objects into one that shows a few names alone.
 
     Without groups: a linker that merges an inline function of two objects would put one's in the place of the other's.
     """
     joined = f"{made}.joined"
     return [
         [str(host.program), "-nostdlib", "-r", "-Wl,--force-group-allocation", *parts, "-o", joined],
-        ["objcopy", f"--keep-global-symbol={shown}", joined, made],
+        ["objcopy", *(f"--keep-global-symbol={name}" for name in shown), joined, made],
         ["rm", joined],
     ]
 

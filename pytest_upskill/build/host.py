@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_upskill.build import messages, toolchain
+from pytest_upskill.build import means, messages, toolchain
 from pytest_upskill.build.cache import Cache, Entry, Made, key_of
 from pytest_upskill.build.compilation import DEFAULT_LIMITS, CompileLimits, compile_confined
 from pytest_upskill.cell import process
@@ -80,12 +80,14 @@ class HostCompiler:
         toolkit = self.prepare()
         key = key_of("kernel", source, entry, *self._identity(compiler), confinement.level)
         made = self._cache.get(key, lambda folder: self._make(folder, source, entry, compiler, toolkit, confinement))
+        library = made.folder / LIBRARY if made.facts["ok"] == "yes" else None
         return Build(
-            library=made.folder / LIBRARY if made.facts["ok"] == "yes" else None,
+            library=library,
             message=made.facts["message"],
             compilers=(compiler.describe(),),
             seconds=time.monotonic() - began,
             cached=not made.fresh,
+            violations=means.violations(library) if library else (),
         )
 
     def prepare(self) -> Toolkit:
@@ -131,6 +133,7 @@ class HostCompiler:
                 {"kernel.cpp": unit},
                 entry=entry,
                 scratch=scratch,
+                products=(LIBRARY,),
                 readable=toolkit.readable,
                 path=[compiler.program.parent],
                 confinement=confinement,

@@ -24,6 +24,8 @@ _CONTEXT = re.compile(
     r"(?:function|constructor|destructor|instantiation|substitution|lambda)|At global scope)|"
     r"required (?:from|by)|instantiated from"
 )
+_OURS = re.compile(r"/native/cpu/include/|\bupskill_cpu\.h\b|/include/c\+\+/")
+_INCLUSION = re.compile(r"^In file included from|^\s+from ")
 _ERROR = re.compile(
     r"\berror\s*[:#(]|\bfatal error\b|\bError:|Assembler messages|"
     r"undefined reference|multiple definition|undefined symbol|hidden symbol"
@@ -48,7 +50,7 @@ def shorten(output: str, entry: str, internal: Sequence[str] = ()) -> str:
     blocks = list(_blocks(output.replace("\r", "").splitlines()))
     errors = [block for block in blocks if block.severity == 0]
     chosen = errors or blocks
-    lines = [_readable(line, entry, internal) for block in chosen for line in block.lines]
+    lines = [_readable(line, entry, internal) for block in chosen for line in _from_home(block.lines)]
     lines = list(dict.fromkeys(line for line in lines if line.strip() and not line.startswith(f"{ENTRY_NAME}: ")))
     if len(lines) > MOST_LINES:
         lines = [*lines[:MOST_LINES], f"... and {len(lines) - MOST_LINES} more lines"]
@@ -77,6 +79,18 @@ def _blocks(lines: Sequence[str]) -> Iterator[_Block]:
         yield block
     if waiting:
         yield _Block(2, waiting)
+
+
+def _from_home(lines: list[str]) -> list[str]:
+    """Without the way to our headers. An error within one comes first with the line of the student that led there."""
+    lines = [line for line in lines if not (_INCLUSION.search(line) and _OURS.search(line))]
+    error = next((number for number, line in enumerate(lines) if _severity(line) == 0), None)
+    found = _GNU.match(lines[error]) if error is not None else None
+    if error is None or found is None or not _OURS.search(found["file"]):
+        return lines
+    led = [place for line in lines[:error] if "required from" in line and (place := _GNU.match(line))]
+    home = next((place for place in reversed(led) if not _OURS.search(place["file"])), None)
+    return lines if home is None else [f"{home['file']}:{home['line']}: {found['text']}", *lines]
 
 
 def _severity(line: str) -> int | None:

@@ -16,7 +16,10 @@ from pytest_upskill.errors import ToolchainError
 
 CANDIDATES = ("g++", "clang++", *(f"g++-{n}" for n in range(16, 10, -1)), *(f"clang++-{n}" for n in range(22, 13, -1)))
 LEAST = {"gcc": 11, "clang": 14}
-_ADVICE = "install g++ 11 or later (Debian, Ubuntu: apt-get install g++), or name a compiler in CXX"
+_ADVICE = (
+    "install g++ 11 or later (Debian, Ubuntu: apt-get install g++; Fedora: dnf install gcc-c++; macOS: the device "
+    "needs Linux, as in a container of Debian with g++), or name a compiler in CXX"
+)
 _PROBE_SECONDS = 20.0
 _PROBE = "upskill __clang_major__ __GNUC__"
 

@@ -19,7 +19,7 @@ from pytest_upskill.cell.gpu import Access
 from pytest_upskill.cell.symbols import Symbols
 from pytest_upskill.cell.worker_process import DEFAULT_LIMITS, Limits, WorkerProcess
 from pytest_upskill.errors import CellError
-from pytest_upskill.records import ITEM_SIZE, Answer, Call, Finding, ScalarArgument, TensorArgument
+from pytest_upskill.records import ITEM_SIZE, Answer, Call, Conduct, Finding, ScalarArgument, TensorArgument
 from pytest_upskill.signature import Signature
 
 RUNTIME = "libupskill_cpu.so"
@@ -32,10 +32,14 @@ _SCALAR = 3
 _SCALAR_FORMAT = {"float": "<f", "int64_t": "<q", "bool": "<?"}
 _HEADER = struct.Struct("<IIIIQII")
 _ARGUMENT = struct.Struct("<IIQQ128s")
-_STATUS = re.compile(r"(ok|restart|device) (\d{1,16})")
+_STATUS = re.compile(r"(ok|restart|device) (\d{1,16}) (\d{1,16}) (\d{1,16})")
 _ALIGNMENT = 64
-_POISONS = (0xFFFF, 0x7FFF)
-"""Patterns of two bytes: both make a NaN of every floating dtype, and different integers. They take turns."""
+_POISONS = (0x7FF9, 0xFFFA)
+"""Patterns of two bytes: both make a NaN of every floating dtype, none that a GPU computes, and each byte differs.
+They take turns."""
+
+_POISON_OF_REPEATS = 0x7FFC
+"""Differs from both: an element that is never written shows in the bits of a repeat, be it a NaN that is due."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +86,12 @@ class Cell:
         self._gpu = gpu
         self._loaded = False
         self._calls = 0
-        self.device_memory = 0
-        """The most device memory (bytes) that any call so far was seen to use; 0 where it is unknown."""
+        self.conduct = Conduct()
+        """What the launcher was seen to do so far."""
         self._symbols = Symbols(library, confinement)
-        self._libraries = _open_all(library) if gpu else _open_all(library.with_name(RUNTIME), library)
+        self._libraries = _open_all(*([library] if gpu else [library.with_name(RUNTIME), library]))
+        if confinement.level == "kernel":  # Landlock goes by paths, and these are nowhere in sight
+            self._libraries = _in_memory(self._libraries)
 
     def start(self) -> None:
         """Starts the process now, if there is none; returns at once. Raises CellError."""
@@ -93,28 +99,30 @@ class Cell:
             self._worker = WorkerProcess(self._confinement, self._limits, self._gpu)
             self._loaded = False
 
-    def call(self, call: Call, order: Order = FORWARD) -> Answer:
+    def call(self, call: Call, order: Order = FORWARD, *, again: bool = False) -> Answer:
         """Does one call. Whatever the kernel does is in the answer; raises CellError only if no process can be had.
 
         A GPU is shared: where there is no room for the tensors, a fresh process tries once more, and if even that one
-        does not come to the kernel, somebody else has the memory, which is an error and no verdict.
+        does not come to the kernel, somebody else has the memory, which is an error and no verdict. A call that is
+        done ``again`` finds its outputs filled with another pattern than the first time.
         """
-        answer = self._call(call, order)
-        if self._gpu is None or answer.reached:
-            return answer
-        answer = self._call(call, order)
-        if not answer.reached:
+        answer = self._call(call, order, again)
+        if self._gpu is not None and not answer.reached:
+            answer = self._call(call, order, again)
+        self.conduct = self.conduct.with_call(call, answer)
+        if self._gpu is not None and not answer.reached:
             raise CellError(
                 f"the GPU cannot serve a call: {'; '.join(finding.message for finding in answer.findings)}; "
                 "see in nvidia-smi who else uses it, or run fewer workers"
             )
         return answer
 
-    def _call(self, call: Call, order: Order) -> Answer:
+    def _call(self, call: Call, order: Order, again: bool) -> Answer:
         if self._gpu is not None:
             order = self._on_gpu(order)
-        layout = _Layout(call, _POISONS[self._calls % len(_POISONS)], order, self._limits.scratch_memory)
-        self._calls += 1
+        poison = _POISON_OF_REPEATS if again else _POISONS[self._calls % len(_POISONS)]
+        layout = _Layout(call, poison, order, self._limits.scratch_memory)
+        self._calls += not again
         try:
             worker = self._ready(layout.size)
             layout.write_to(worker.memory)
@@ -135,8 +143,8 @@ class Cell:
         A GPU orders threads by itself.
         """
         if self._gpu is not None:
-            return self.call(call)
-        return self.call(call, Order(_REVERSE) if time == 0 else Order(_RANDOM, seed=time))
+            return self.call(call, again=True)
+        return self.call(call, Order(_REVERSE) if time == 0 else Order(_RANDOM, seed=time), again=True)
 
     def _on_gpu(self, order: Order) -> Order:
         """A GPU orders threads by itself: a call in three finds it busy with something else. Bits must not show it."""
@@ -161,7 +169,7 @@ class Cell:
         if reply[: len(nonce)] != nonce or known is None:
             self.stop()
             return Answer({}, (findings.protocol("its answer does not carry the number of the call"),), seconds)
-        status, memory = known[1], int(known[2])
+        status, (memory, launches, copied_back) = known[1], map(int, known.groups()[1:])
         reported = findings.parse(lines)
         found = findings.located(reported, self._symbols.lines)
         if self._gpu is not None and self._gpu.prefix:
@@ -169,8 +177,7 @@ class Cell:
         outputs = layout.outputs(worker.memory) if status == "ok" else {}
         if status != "ok":
             self.stop()
-        self.device_memory = max(self.device_memory, memory)
-        return Answer(outputs, found, seconds, memory, reached=status != "device")
+        return Answer(outputs, found, seconds, memory, launches, copied_back, reached=status != "device")
 
     def stop(self) -> None:
         """Ends the process, whatever it is doing; the next call starts another."""
@@ -242,6 +249,17 @@ def _bytes_of(argument: TensorArgument) -> memoryview:
             f"has {argument.nbytes}; pass its contiguous data"
         )
     return view.cast("B") if view.nbytes else memoryview(b"")
+
+
+def _in_memory(files: tuple[int, ...]) -> tuple[int, ...]:
+    """The same files as copies in memory; the originals are closed."""
+    copies: list[int] = []
+    for descriptor in files:
+        copies.append(os.memfd_create("library", os.MFD_CLOEXEC))
+        while os.sendfile(copies[-1], descriptor, None, 1 << 24):
+            pass
+        os.close(descriptor)
+    return tuple(copies)
 
 
 def _open_all(*paths: Path) -> tuple[int, ...]:

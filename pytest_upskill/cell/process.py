@@ -43,9 +43,10 @@ def run(
     environment: Mapping[str, str],
     seconds: float,
     output_bytes: int = 1 << 20,
+    pass_fds: Sequence[int] = (),
 ) -> Ran:
     """Runs a command to its end, or to the limit on time (s) or output (bytes), which end its whole process group."""
-    process = start(argv, cwd=cwd, environment=environment)
+    process = start(argv, cwd=cwd, environment=environment, pass_fds=pass_fds)
     assert process.stdout is not None
     try:
         text, timed_out, flooded = _drain(process.stdout.fileno(), time.monotonic() + seconds, output_bytes)

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_upskill.cell import findings, process
+from pytest_upskill.cell import findings, process, threads
 from pytest_upskill.cell.confine import ENVIRONMENT, Confinement, python, python_paths
 from pytest_upskill.cell.gpu import Access
 from pytest_upskill.errors import CellError
@@ -68,29 +68,40 @@ class WorkerProcess:
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._shared = _sealed_memory(limits.memory)
         self._map: mmap.mmap | None = None
+        self._ready = False
+        self._listener = -1
+        self._descriptors = [self._shared]
+        self._filtered = confinement.filtered
         self.memory = memoryview(b"")
         """The part of the shared memory that is mapped."""
         argv = [python(), "-I", "-S", str(WORKER), str(theirs.fileno()), str(self._shared)]
         argv += [str(limits.memory), str(limits.cpu_seconds), str(limits.file_size), "cuda" if gpu else "cpu"]
+        argv.append(str(limits.seconds))
         if gpu is not None:
             argv = [*gpu.prefix, *argv]
             confinement = confinement.with_devices(gpu.devices, gpu.readable)
         try:
             self._process = process.start(
-                confinement.command(argv, readable=(*python_paths(), WORKER)),
+                confinement.command(argv, readable=(*python_paths(), WORKER.parent)),
                 environment={**ENVIRONMENT, **gpu.environment} if gpu else ENVIRONMENT,
                 pass_fds=(theirs.fileno(), self._shared),
             )
         except BaseException:
-            _release(os.getpid(), None, self._channel, self._shared)
+            _release(os.getpid(), None, self._channel, self._descriptors)
             raise
         finally:
             theirs.close()
-        self._finalizer = weakref.finalize(self, _release, os.getpid(), self._process, self._channel, self._shared)
+        self._finalizer = weakref.finalize(self, _release, os.getpid(), self._process, self._channel, self._descriptors)
 
     def await_ready(self) -> None:
         """Waits until the process serves. Raises CellError with what it printed if it does not come to that."""
         exchange = self._receive(time.monotonic(), _GPU_START_SECONDS if self._gpu else _START_SECONDS)
+        if exchange.reply == b"ready" and self._filtered and self._listener < 0:
+            self.end()
+            raise CellError(
+                "the process for kernels could not filter its system calls (seccomp), although this system can; "
+                "see whether a container's profile forbids it"
+            )
         if exchange.reply != b"ready":
             said = self._kept.decode("utf-8", "replace").strip()
             why = exchange.reply.message if isinstance(exchange.reply, Finding) else "it sent something else"
@@ -137,6 +148,8 @@ class WorkerProcess:
         poller = select.poll()
         poller.register(self._channel, select.POLLIN)
         poller.register(output, select.POLLIN)
+        if self._listener >= 0:
+            poller.register(self._listener, select.POLLIN)
         while True:
             left = began + seconds - time.monotonic()
             ready = dict(poller.poll(max(0.0, left) * 1000))
@@ -144,17 +157,35 @@ class WorkerProcess:
                 poller.unregister(output)
             if self._printed > self._limits.output_bytes:
                 return Exchange(findings.flood(self._limits.output_bytes), time.monotonic() - began)
+            if self._listener in ready and not self._answer_for_threads(ready[self._listener]):
+                poller.unregister(self._listener)
             if self._channel.fileno() in ready:
                 reply = self._take_reply()
                 return Exchange(reply or self._death(), time.monotonic() - began)
             if left <= 0:
                 return Exchange(findings.timeout(seconds), time.monotonic() - began)
 
-    def _take_reply(self) -> bytes:
+    def _answer_for_threads(self, event: int) -> bool:
+        """False once nobody is left who could ask."""
+        if event & select.POLLIN:
+            threads.answer(self._listener)
+        return not event & (select.POLLHUP | select.POLLERR)
+
+    def _take_reply(self) -> bytes | Finding:
+        """One message. Descriptors are taken before a kernel was loaded, and never afterwards."""
         try:
-            return self._channel.recv(_MESSAGE_BYTES)
+            if self._ready:
+                reply, _, flags, _ = self._channel.recvmsg(_MESSAGE_BYTES)
+            else:
+                reply, descriptors, flags, _ = socket.recv_fds(self._channel, _MESSAGE_BYTES, 1)
+                self._listener = descriptors[0] if descriptors else -1
+                self._descriptors += descriptors
+                self._ready = True
         except OSError:
             return b""
+        if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
+            return findings.protocol(f"its answer has more than {_MESSAGE_BYTES} bytes, or brings more than bytes")
+        return reply
 
     def _take_output(self) -> bool:
         """Reads what was printed; False at its end. Of much output the last bytes are kept."""
@@ -209,9 +240,12 @@ def _sealed_memory(size: int) -> int:
     return descriptor
 
 
-def _release(owner: int, started: subprocess.Popen[bytes] | None, channel: socket.socket, shared: int) -> None:
+def _release(
+    owner: int, started: subprocess.Popen[bytes] | None, channel: socket.socket, descriptors: list[int]
+) -> None:
     # A forked child of ours inherits this finalizer, but the process is not its own to end.
     if started is not None and owner == os.getpid():
         process.end(started)
     channel.close()
-    os.close(shared)
+    while descriptors:
+        os.close(descriptors.pop())

@@ -28,14 +28,31 @@ void upskill_unwatch_all(void);
 size_t upskill_report_count(void);
 const char* upskill_report(size_t index);
 
-// Forgets the reports, and the error that a faulting kernel left behind, so that the next call starts afresh.
+// What the launcher did since the last upskill_clear_reports: how many kernels it launched, and how many bytes of
+// device memory it copied to the host. A launcher that does its work in kernels of its own copies none.
+size_t upskill_launches(void);
+size_t upskill_copied_back(void);
+
+// Whether the launcher runs: until it is back, device memory is out of the host code's reach, as on a GPU. Code that
+// the reports do not cover (assembly, what is compiled without checks) meets an illegal address.
+void upskill_launcher_runs(int yes);
+
+// Forgets the reports and what the launcher did, and the error that a faulting kernel left behind, so that the next
+// call starts afresh.
 void upskill_clear_reports(void);
+
+// The cpu device alone: a kernel that runs `seconds` from now is stopped, with a report of kind "timeout" and its line;
+// 0 ends that. It raises SIGALRM. Host code is not stopped.
+void upskill_limit_time(double seconds);
 
 // `order` of blocks, warps and lanes: 0 forward, 1 reverse, 2 random (from `seed`). `checks` is a bit mask.
 enum { UPSKILL_ORDER_FORWARD = 0, UPSKILL_ORDER_REVERSE = 1, UPSKILL_ORDER_RANDOM = 2 };
 // UPSKILL_CHECK_RACES also finds reads of what nothing has written; it needs UPSKILL_CHECK_MEMORY.
 enum { UPSKILL_CHECK_MEMORY = 1, UPSKILL_POISON_SHARED = 2, UPSKILL_CHECK_RACES = 4, UPSKILL_CHECK_ALL = 7 };
 void upskill_configure(int order, uint64_t seed, int checks);
+
+// How many threads the process has; 0 where the device starts threads of its own, so that a number says nothing.
+int upskill_host_threads(void);
 
 #ifdef __cplusplus
 }

@@ -8,10 +8,12 @@
 #include "driver.h"
 
 #include "device.h"
+#include "returned_outputs.h"
 
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <ctime>
 #include <exception>
 #include <new>
 #include <string>
@@ -24,21 +26,9 @@ namespace {
 constexpr std::size_t kGuardBytes = 4096;
 constexpr std::size_t kOffset = 16;  // cudaMalloc aligns to 256, so that a tensor's base is 16 modulo 32
 constexpr std::size_t kChunk = 1 << 16;
-constexpr std::size_t kCompared = 1 << 20;  // bytes that are fetched at once to be compared
+constexpr int kPatience = 200;  // looks, a quarter of a millisecond apart, until joined threads are gone
 constexpr std::size_t kMostFindings = 64;
 constexpr std::size_t kMostText = 48 << 10;
-
-// A CUDA call of the driver's own that failed.
-struct DeviceError {
-  cudaError_t code;
-  const char* during;
-};
-
-void check(cudaError_t code, const char* during) {
-  if (code != cudaSuccess) {
-    throw DeviceError{code, during};
-  }
-}
 
 // Collects the lines of the answer.
 class Findings {
@@ -216,7 +206,7 @@ bool launch_failed(cudaError_t code, const char* when, Findings& findings) {
 }
 
 // Calls the student's launcher; whatever it throws is a finding.
-bool launch(Entry entry, int instantiation, void* const* arguments, Findings& findings) {
+bool enter(Entry entry, int instantiation, void* const* arguments, Findings& findings) {
   try {
     entry(instantiation, arguments, stream);
     return true;
@@ -228,6 +218,13 @@ bool launch(Entry entry, int instantiation, void* const* arguments, Findings& fi
     findings.add("runs", "crash", "the launcher threw something that is no std::exception");
   }
   return false;
+}
+
+bool launch(Entry entry, int instantiation, void* const* arguments, Findings& findings) {
+  upskill_launcher_runs(1);
+  const bool sound = enter(entry, instantiation, arguments, findings);
+  upskill_launcher_runs(0);
+  return sound;
 }
 
 std::vector<Tensor> place(const RequestHeader& header, const RequestArgument* arguments, char* shared,
@@ -269,16 +266,53 @@ void inspect(const std::vector<Tensor>& tensors, const std::vector<char>& patter
   }
 }
 
+ReturnedOutputs returned;
+
+void remember(const std::vector<Tensor>& tensors) {
+  for (const Tensor& tensor : tensors) {
+    if (tensor.argument->role != kInput) {
+      returned.remember(quoted(tensor), tensor.base, tensor.host, tensor.bytes());
+    }
+  }
+}
+
+void late_write(const std::string& name, const char* when, Findings& findings) {
+  findings.add(
+      "runs", "late-write",
+      name + " changed after " + when + ": something that the launcher started goes on working after the call");
+}
+
+void inspect_returned(Findings& findings) {
+  for (const std::string& name : returned.take_changed()) {
+    late_write(name, "the call before this one had returned", findings);
+  }
+}
+
+// Whether host threads that the launcher started outlive it. One that was joined may be seen for a moment more.
+bool threads_remain(Findings& findings) {
+  int threads = upskill_host_threads();
+  for (int look = 0; threads > 1 && look < kPatience; ++look) {
+    const timespec pause = {0, 250000};
+    nanosleep(&pause, nullptr);
+    threads = upskill_host_threads();
+  }
+  if (threads <= 1) {
+    return false;
+  }
+  findings.add(
+      "runs", "host-thread",
+      "the launcher returned, and " + std::to_string(threads - 1) +
+          " host thread(s) of its own are still there: when it returns, all work must be done or on the stream");
+  return true;
+}
+
 // The outputs once more: everything was synchronised, so nobody has any business with them.
 void inspect_again(const std::vector<Tensor>& tensors, Findings& findings) {
   for (const Tensor& tensor : tensors) {
     if (tensor.argument->role == kInput || compare(tensor.base, tensor.host, tensor.bytes()).count == 0) {
       continue;
     }
-    findings.add("runs", "late-write",
-                 quoted(tensor) +
-                     " changed after the device had been synchronised: something that the launcher "
-                     "started goes on working after the call");
+    late_write(quoted(tensor), "the device had been synchronised", findings);
   }
 }
 
@@ -292,11 +326,14 @@ std::size_t free_memory() {
 std::size_t above(std::size_t more, std::size_t less) { return more > less ? more - less : 0; }
 
 // What a call came to: whether the process can serve another one, whether the kernel was reached at all, and the most
-// device memory that was seen in use since the process began.
+// device memory that was seen in use since the process began. What the launcher did: kernels launched, and bytes of
+// device memory that it copied to the host.
 struct Course {
   bool sound = false;
   bool launched = false;
   std::size_t memory = 0;
+  std::size_t launches = 0;
+  std::size_t copied_back = 0;
 };
 
 // `before` and `least` are the bytes that were free ahead of the launch, and the fewest after it.
@@ -315,6 +352,7 @@ void call(Entry entry, char* shared, const RequestHeader& header, const RequestA
   if (stream == nullptr) {
     check(cudaStreamCreate(&stream), "cudaStreamCreate");
   }
+  inspect_returned(findings);
   const std::vector<char> pattern = patterned(header.poison);
   std::vector<void*> pointers;
   const std::vector<Tensor> tensors = place(header, arguments, shared, pointers);
@@ -328,6 +366,8 @@ void call(Entry entry, char* shared, const RequestHeader& header, const RequestA
   const std::size_t before = free_memory();
   course.launched = true;
   bool sound = launch(entry, static_cast<int>(header.instantiation), pointers.data(), findings);
+  course.launches = upskill_launches();
+  course.copied_back = upskill_copied_back();
   sound &= !launch_failed(cudaGetLastError(), "cudaGetLastError after the launch", findings);
   // Ahead of the synchronisation, what cudaFreeAsync was told of is still there.
   std::size_t least = sound ? free_memory() : before;
@@ -339,6 +379,8 @@ void call(Entry entry, char* shared, const RequestHeader& header, const RequestA
     check_memory(header, before, least, findings);
     inspect(tensors, pattern, findings);
     inspect_again(tensors, findings);
+    remember(tensors);
+    sound = !threads_remain(findings);
     course.memory = above(at_first, least);
   }
   std::fflush(nullptr);
@@ -368,6 +410,10 @@ extern "C" const char* upskill_call(upskill::Entry entry, void* shared, const vo
     }
   }
   const std::string status = course.sound ? "ok" : course.launched ? "restart" : "device";
-  answer = status + ' ' + std::to_string(course.memory) + '\n' + findings.take();
+  answer = status;
+  for (const std::size_t number : {course.memory, course.launches, course.copied_back}) {
+    answer += ' ' + std::to_string(number);
+  }
+  answer += '\n' + findings.take();
   return answer.c_str();
 }

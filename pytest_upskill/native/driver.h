@@ -40,10 +40,10 @@ using Entry = void (*)(int instantiation, void* const* arguments, cudaStream_t s
 
 }  // namespace upskill
 
-// Does one call. Returns a word and the most device memory seen in use (bytes), as in "ok 4096\n", followed by one line
-// for each finding: "assertion\tkind\tpc\tmessage". The word is "ok", "restart" (the process must not be used again) or
-// "device" (nor this one: it could not make ready for the call, and the kernel was not reached). The text lives until
-// the next call.
+// Does one call. Returns a word, the most device memory seen in use (bytes), how many kernels the launcher launched and
+// how many bytes it copied to the host, as in "ok 4096 1 0\n", followed by one line for each finding:
+// "assertion\tkind\tpc\tmessage". The word is "ok", "restart" (the process must not be used again) or "device" (nor
+// this one: it could not make ready for the call, and the kernel was not reached). The text lives until the next call.
 extern "C" const char* upskill_call(upskill::Entry entry, void* shared, const void* request, std::size_t bytes);
 
 #endif

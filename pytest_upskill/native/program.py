@@ -21,6 +21,7 @@ from pytest_upskill.build import messages, toolchain
 from pytest_upskill.build.host import HostCompiler, Toolkit
 from pytest_upskill.cell import findings
 from pytest_upskill.errors import UpskillError
+from pytest_upskill.native import program_link
 from pytest_upskill.native.cpu import flags
 from pytest_upskill.native.program_source import NeedsGpu, Sources
 
@@ -66,22 +67,36 @@ def read_arguments(argv: Sequence[str]) -> Request:
     if "--" in own:
         split = own.index("--")
         own, arguments = own[:split], own[split + 1 :]
-    parser = argparse.ArgumentParser(
-        prog="python -m pytest_upskill.native",
-        description="Compiles a CUDA program, main included, runs it on the host, and prints what is wrong with its "
-        "kernels: out-of-bounds accesses, races, barrier mistakes.",
-        epilog=f"The exit status is the program's, {REPORTED} if something was reported, {CANNOT_RUN} if the program "
-        "could not be built. The program is not confined: run only what you would run by itself.",
-    )
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE.cu", help="the program's sources")
-    parser.add_argument("-I", dest="include", action="append", default=[], type=Path, metavar="DIR")
-    parser.add_argument("-D", dest="define", action="append", default=[], metavar="NAME[=VALUE]")
-    parser.add_argument("--no-checks", dest="checks", action="store_false", help="run at full speed, report nothing")
+    parser = _parser()
     given = parser.parse_args(own)
     missing = [str(path) for path in given.files if not path.is_file()]
     if missing:
         parser.error(f"no such file: {', '.join(missing)}; arguments of the program itself come after --")
+    absent = [str(path) for path in given.include if not path.is_dir()]
+    if absent:
+        parser.error(f"no such folder: {', '.join(absent)}; -I names a folder with headers")
     return Request(tuple(given.files), tuple(given.include), tuple(given.define), given.checks, tuple(arguments))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m pytest_upskill.native",
+        usage="%(prog)s [-h] [-I DIR]... [-D NAME[=VALUE]]... [--no-checks] FILE.cu... [-- ARGUMENTS...]",
+        description="Compiles a CUDA program, main included, runs it on the host, and prints what is wrong with its "
+        "kernels: out-of-bounds accesses, races, barrier mistakes.",
+        epilog=f"The exit status is the program's, {REPORTED} if something was reported, {CANNOT_RUN} if the program "
+        "could not be built. The program is not confined: run only what you would run by itself. For example: "
+        "%(prog)s -I include -D N=1024 main.cu kernels.cu -- --size 3",
+    )
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE.cu", help="the program's sources")
+    parser.add_argument(
+        "-I", dest="include", action="append", default=[], type=Path, metavar="DIR", help="a folder with headers"
+    )
+    parser.add_argument(
+        "-D", dest="define", action="append", default=[], metavar="NAME[=VALUE]", help="a macro, as for the compiler"
+    )
+    parser.add_argument("--no-checks", dest="checks", action="store_false", help="run at full speed, report nothing")
+    return parser
 
 
 # --------------------------------------------------------------------------------------------- building
@@ -105,7 +120,9 @@ def build(request: Request, scratch: Path) -> Path:
         ]
         list(pool.map(_compile, lines))
     program = scratch / request.files[0].stem
-    _compile([str(compiler.program), *map(str, objects), "-o", str(program), *_link_options(toolkit.runtime)])
+    line = [str(compiler.program), *map(str, objects), "-o", str(program), *_link_options(toolkit.runtime)]
+    if said := _refused(line):
+        raise CompileError(f"the program does not link:\n{program_link.explain(said, request.files)}")
     return program
 
 
@@ -116,9 +133,11 @@ def _compile_options(request: Request, compiler: toolchain.Compiler, toolkit: To
         header = str(toolkit.header / flags.PCH_HEADER.name)
         first = ["-include", header] if compiler.family == "gcc" else ["-include-pch", f"{header}.pch"]
     else:
-        options = [flag for flag in options if not flag.startswith(("-fsanitize", "--param=tsan", "-O"))] + ["-O2"]
+        options = [flag for flag in options if not flag.startswith(("-fsanitize", "--param=tsan", "-O"))]
+        options += ["-O2", "-fwrapv"]
     options.append("-gdwarf-4")  # of version 5, older addr2lines take a header's lines for the source's
     folders = [f"-I{folder}" for folder in (*flags.INCLUDE_FOLDERS, *request.include)]
+    folders += ["-idirafter", str(flags.SAMPLES_INCLUDE)]
     return [str(compiler.program), *options, *first, *folders, *(f"-D{name}" for name in request.define)]
 
 
@@ -128,10 +147,16 @@ def _link_options(runtime: Path) -> list[str]:
 
 
 def _compile(line: Sequence[str]) -> None:
-    ran = subprocess.run(line, capture_output=True, text=True, errors="replace", check=False)
-    if ran.returncode != 0:
-        said = messages.shorten(ran.stdout + ran.stderr, "", flags.INTERNAL_PREFIXES)
+    if said := _refused(line):
         raise CompileError(f"the program does not compile:\n{said}")
+
+
+def _refused(line: Sequence[str]) -> str:
+    """What the compiler or the linker says if it fails; otherwise nothing."""
+    ran = subprocess.run(line, capture_output=True, text=True, errors="replace", check=False)
+    if ran.returncode == 0:
+        return ""
+    return messages.shorten(ran.stdout + ran.stderr, "", flags.INTERNAL_PREFIXES) or f"{line[0]} failed"
 
 
 # --------------------------------------------------------------------------------------------- running
@@ -186,7 +211,8 @@ def _places(program: Path, offsets: Sequence[str]) -> dict[str, str]:
         own = [
             frame
             for frame in frames
-            if not frame.startswith((str(flags.INCLUDE), "?")) and "/include/c++/" not in frame
+            if not frame.startswith((str(flags.INCLUDE), str(flags.SAMPLES_INCLUDE), "?"))
+            and "/include/c++/" not in frame
         ]
         if own:
             found[offset] = _shown(own[0], program)

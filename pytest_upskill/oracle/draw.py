@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from pytest_upskill.case import Case
 from pytest_upskill.errors import UsageError
-from pytest_upskill.oracle.families import FAMILIES, WEIGHTED
+from pytest_upskill.oracle.families import FAMILIES, INTEGERS, WEIGHTED
 from pytest_upskill.oracle.ladder import STEPS
 from pytest_upskill.oracle.shapes import SMALL_LIMIT, OutputSize, choose, integer_scalars, problem
 from pytest_upskill.oracle.values import complete, uses_family
@@ -34,21 +34,44 @@ LARGEST = 1 << 20
 """Elements of large examples, all tensors together, where nobody says otherwise."""
 
 
+def families(case: Case, *, linear: bool) -> tuple[str, ...]:
+    """What an example's family is drawn from, simplest first: of a linear reference, whole numbers one time in six."""
+    usual = WEIGHTED if uses_family(case) else ("",) * 5
+    return (*usual, *(INTEGERS,) * (len(usual) // 5)) if linear else usual
+
+
+def forced(case: Case, *, linear: bool) -> str:
+    """The family that a large example must have: the one in which nothing can hide among many elements."""
+    if linear:
+        return INTEGERS
+    return "outliers" if uses_family(case) else ""
+
+
 def examples(
-    case: Case, outputs: OutputSize, dtype: str, *, large: bool, largest: int = LARGEST
+    case: Case,
+    outputs: OutputSize,
+    dtype: str,
+    *,
+    large: bool,
+    largest: int = LARGEST,
+    among: tuple[str, ...] | None = None,
 ) -> st.SearchStrategy[Example]:
     """Examples of one dtype: of up to 2^14 elements, or large ones of up to ``largest``. They shrink to few and simple
-    elements.
+    elements. ``among`` are the families that are drawn from; where it is one alone, the very simplest example is left
+    out, and large ones are of at least half the doublings.
     """
     doublings = math.log2(largest / SMALL_LIMIT)
+    named = families(case, linear=False) if among is None else among
 
     @st.composite
     def build(draw: Callable[[st.SearchStrategy[int]], int]) -> Example:
         level = draw(_below(_LEVELS + 1)) if large else 0
+        assume(not large or len(named) > 1 or level >= _LEVELS // 2)
         focus = draw(_below(max(len(case.dims), 1)))
         steps = [draw(_below(STEPS)) for _ in (*case.dims, *integer_scalars(case))]
-        family = WEIGHTED[draw(_below(len(WEIGHTED)))] if uses_family(case) else ""
+        family = named[draw(_below(len(named)))]
         seed = draw(_below(SEEDS))
+        assume(len(named) > 1 or seed > 0)
         limit = SMALL_LIMIT * 2 ** (doublings * level / _LEVELS)
         chosen = choose(case, outputs, limit, focus, steps, full=level > 0)
         assume(chosen is not None)
@@ -77,8 +100,8 @@ def parse_example(text: str, case: Case) -> Example:
     dtype = _dtype(case, given)
     seed = _whole(case, "seed", given.get("seed"))
     family = given.get("values", "")
-    if family and family not in FAMILIES:
-        raise _bad(case, f"values={family}", f"'values' must be one of {', '.join(FAMILIES)}")
+    if family and family not in (*FAMILIES, INTEGERS):
+        raise _bad(case, f"values={family}", f"'values' must be one of {', '.join((*FAMILIES, INTEGERS))}")
     scalars = {s.name: _scalar(case, s.name, given[s.name]) for s in integer_scalars(case) if s.name in given}
     _check_dims(case, dims)
     example = complete(case, Example(dims, dtype, seed, family, scalars))

@@ -6,6 +6,7 @@ whatever later calls give.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,9 +16,9 @@ import hypothesis
 from pytest_upskill.case import Case
 from pytest_upskill.errors import UpskillError
 from pytest_upskill.oracle import search
-from pytest_upskill.oracle.draw import LARGEST
+from pytest_upskill.oracle.draw import LARGEST, families, forced
 from pytest_upskill.oracle.draw import examples as example_strategy
-from pytest_upskill.oracle.golden import smallest_example
+from pytest_upskill.oracle.golden import empty_examples, smallest_example
 from pytest_upskill.oracle.isolation import isolated
 from pytest_upskill.oracle.judge import first_difference, judge, number
 from pytest_upskill.oracle.prepare import OFF, GivenUp, Preparation, Prepared
@@ -37,6 +38,8 @@ Run = Callable[[Call], Answer]
 Repeat = Callable[[Call, int], Answer]
 """Does a call once more. The number says for which time, so that a device which has the choice can take another order
 of threads each time."""
+
+Watch = Callable[[Prepared], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +70,19 @@ def explore(
     only: Example | None,
     repeat: Repeat | None = None,
     largest: int = LARGEST,
+    watch: Watch | None = None,
 ) -> Judgement:
     """Judge the kernel behind ``run``: assertions ``runs``, ``correct[...]``, ``memory``, ``deterministic``,
     ``inputs``.
 
     Some calls are asked again, of ``repeat`` where it is given. ``examples`` of each dtype (the case's own number,
     or 25); with ``only``, that one example and its repeat. The same seed asks the same examples. ``largest`` is how
-    many elements large examples may have. Raises CaseError where the case is at fault, and whatever ``run`` raises.
+    many elements large examples may have. ``watch`` sees every example before it is run, but for those of shrinking.
+    Raises CaseError where the case is at fault, and whatever ``run`` raises.
     """
     with isolated():
         exploration = _Exploration(case, signature, run, seed, largest, repeat or (lambda call, _: run(call)))
+        exploration.watch = watch
         if only is not None:
             exploration.try_only(only)
             return exploration.judgement((only.dtype,), shrink=False)
@@ -88,6 +94,7 @@ class _Exploration:
     def __init__(self, case: Case, signature: Signature, run: Run, seed: int, largest: int, repeat: Repeat) -> None:
         self.case, self.run, self.seed, self.largest, self.repeat = case, run, seed, largest, repeat
         self.repeats = 0
+        self.watch: Watch | None = None
         self.preparation = Preparation(case, signature)
         self.tried: dict[str, Tried] = {}
         self.given_up: dict[str, str] = {}
@@ -112,9 +119,10 @@ class _Exploration:
         """Run the examples of every dtype; ends at the first that does not run."""
         try:
             for dtype in self.case.dtypes:
-                for lot in search.plan(dtype, count):
+                for lot in search.plan(dtype, count, forced(self.case, linear=self.preparation.linear(dtype))):
                     self._try_lot(lot)
                 self._try_something(dtype)
+                self._try_empty(dtype)
                 self._repeat_all()
                 self.finished.add(dtype)
         except Stop:
@@ -131,8 +139,19 @@ class _Exploration:
         if not self._asked(dtype) and str(example) not in self.given_up:
             self._try(example, Lot(dtype, 0, 0, large=False))
 
+    def _try_empty(self, dtype: str) -> None:
+        """Sizes of 0 are drawn seldom; each dim that may have one is tried with it at least once."""
+        sizes = [tried.example.dims for tried in self.tried.values() if tried.example.dtype == dtype]
+        for name, example in empty_examples(self.case, dtype).items():
+            if all(dims[name] != 0 for dims in sizes) and str(example) not in self.given_up:
+                self._try(example, Lot(dtype, 0, 0, large=False))
+                sizes.append(example.dims)
+
     def strategy(self, lot: Lot) -> Any:
-        return example_strategy(self.case, self.preparation.outputs, lot.dtype, large=lot.large, largest=self.largest)
+        among = (lot.family,) if lot.family else families(self.case, linear=self.preparation.linear(lot.dtype))
+        return example_strategy(
+            self.case, self.preparation.outputs, lot.dtype, large=lot.large, largest=self.largest, among=among
+        )
 
     def _visit(self, example: Example, lot: Lot) -> None:
         if str(example) in self._earlier:
@@ -153,6 +172,8 @@ class _Exploration:
             self.given_up[str(example)] = prepared.reason
             return
         self.unsure += prepared.unsure
+        if self.watch is not None:
+            self.watch(prepared)
         answer = self.run(prepared.call)
         tried = self._record(prepared, lot, self._faults(prepared, answer))
         if answer.ran and (lot is None or lot.large or tried.order % _REPEAT_EVERY == 1):
@@ -326,6 +347,8 @@ def _difference(prepared: Prepared, first: Mapping[str, Any], second: Mapping[st
             index, before, after = found
             place = f"{one.name}[{', '.join(map(str, index))}]" if index else one.name
             message = f"the same input gave other bits: {place} was {number(before)}, then {number(after)}"
+            if isinstance(before, float) and math.isnan(before) and math.isnan(after):
+                message += ", two kinds of NaN, as if never written"
             worst = {"output": one.name, "index": list(index), "expected": number(before), "got": number(after)}
             return Fault(message, "difference", {**worst, "error": None, "bound": None})
     return None

@@ -89,6 +89,9 @@ def mixed(size: Size, random: torch.Generator) -> torch.Tensor:
     return values
 
 
+INTEGERS = "integers"
+"""Values of the exact lane, which a room of its own draws, and for linear references alone."""
+
 FAMILIES: Mapping[str, Callable[[Size, torch.Generator], torch.Tensor]] = {**_PURE, "mixed": mixed}
 """Moderate values, simplest first."""
 

@@ -17,6 +17,8 @@ from pytest_upskill.oracle.snippet import check_parameters, load_function
 from pytest_upskill.oracle.values import DTYPE, Source, Value, complete, dtype_name
 from pytest_upskill.records import Example
 
+_RETURNABLE = frozenset(DTYPE.values())
+
 
 class Reference:
     """A compiled reference. ``outputs`` names what it yields: the results, and the arguments that it updates in
@@ -48,7 +50,7 @@ class Reference:
 
         Arguments that are updated in place are cloned first, and the clones are outputs. Raises CaseError.
         """
-        passed = {name: self._own(name, value) for name, value in arguments.items()}
+        passed = {name: self._own(name, value) for name, value in arguments.items()} if self._mutable else arguments
         versions = {name: value._version for name, value in passed.items() if isinstance(value, torch.Tensor)}
         before = torch.get_default_dtype()
         torch.set_default_dtype(dtype if dtype.is_floating_point else torch.float32)
@@ -59,15 +61,18 @@ class Reference:
             torch.set_default_dtype(before)
         self._check_unchanged(passed, versions)
         outputs = dict(zip(self.op.results, self._results(returned, circumstances), strict=True))
-        updated = {name: value for name in self._mutable if isinstance(value := passed[name], torch.Tensor)}
-        return {**outputs, **updated}
+        for name in self._mutable:
+            value = passed[name]
+            if isinstance(value, torch.Tensor):
+                outputs[name] = value
+        return outputs
 
     def _own(self, name: str, value: Value) -> Value:
         return value.clone() if name in self._mutable and isinstance(value, torch.Tensor) else value
 
     def _check_unchanged(self, passed: Mapping[str, Value], versions: Mapping[str, int]) -> None:
-        for name, value in passed.items():
-            if isinstance(value, torch.Tensor) and name not in self._mutable and value._version != versions[name]:
+        for name, version in versions.items():
+            if passed[name]._version != version and name not in self._mutable:  # type: ignore[union-attr]
                 raise self.error(
                     f"changes its argument '{name}' in place; write 'Tensor(a!) {name}' in 'op', or change a copy"
                 )
@@ -84,7 +89,7 @@ class Reference:
                 raise self.error(
                     f"returned {type(result).__name__} for '{name}', which must be a tensor ({circumstances})"
                 )
-            if dtype_name(result.dtype) not in DTYPE:
+            if result.dtype not in _RETURNABLE:
                 raise self.error(
                     f"returned dtype {dtype_name(result.dtype)} for '{name}'; a kernel can return {', '.join(DTYPE)}"
                 )
@@ -164,6 +169,22 @@ def smallest_example(case: Case, dtype: str) -> Example:
     """The example with the smallest legal sizes, seed 0 and the simplest values. Raises CaseError."""
     dims, scalars = smallest(case)
     return complete(case, Example(dims, dtype, 0, "normal", scalars))
+
+
+def empty_examples(case: Case, dtype: str) -> dict[str, Example]:
+    """For each dim that may be 0, an example in which it is: as small as it can be, and no other dim 0 if possible."""
+    found: dict[str, Example] = {}
+    for dim in case.dims:
+        for base in (3, 1, 0):
+            try:
+                dims, scalars = smallest(case, zero=base == 0)
+            except CaseError:
+                continue
+            dims = {name: max(size, base) for name, size in dims.items()} | {dim.name: 0}
+            if problem(case, dims, scalars) is None:
+                found[dim.name] = complete(case, Example(dims, dtype, 1, "normal", scalars))
+                break
+    return found
 
 
 def measure_outputs(reference: Reference, source: Source) -> OutputSize:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import torch
 
+POISONS = ((0xF9, 0x7F), (0xFA, 0xFF), (0xFC, 0x7F))
+"""Outputs are filled with one of these pairs of bytes (low, high): each is a NaN of every floating dtype."""
+
 
 def hint(wrong: torch.Tensor, got: torch.Tensor) -> str:
     """A short remark on the wrong elements, or an empty text. ``got`` is in the output's own dtype."""
@@ -27,10 +30,11 @@ def _value(wrong: torch.Tensor, got: torch.Tensor) -> str:
 
 
 def _poison(values: torch.Tensor) -> bool:
-    """Whether the values hold what outputs are filled with before a call: the bytes FF FF, or FF 7F, repeated."""
+    """Whether the values hold one of the pairs of bytes that outputs are filled with before a call, repeated."""
     raw = values.contiguous().reshape(-1, 1).view(torch.uint8).reshape(-1)
-    odd = raw[1::2] if values.element_size() > 1 else raw
-    return bool((raw[0::2] == 0xFF).all()) and bool((odd == 0xFF).all() or (odd == 0x7F).all())
+    if values.element_size() == 1:
+        return any(bool(torch.isin(raw, torch.tensor(pair, dtype=torch.uint8)).all()) for pair in POISONS)
+    return any(bool((raw[0::2] == low).all()) and bool((raw[1::2] == high).all()) for low, high in POISONS)
 
 
 def _same_bits(values: torch.Tensor) -> bool:

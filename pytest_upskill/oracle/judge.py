@@ -20,6 +20,9 @@ from pytest_upskill.records import ITEM_SIZE
 
 Buffer = bytes | bytearray | memoryview
 
+_LEAST = 1e-200
+"""Stands for a bound of 0 where errors are compared with bounds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
@@ -52,6 +55,7 @@ class Mismatch:
         text += f"expected {number(self.expected)}, got {number(self.got)}"
         if self.error is not None and self.bound is not None:
             text += f", off by {self.error:.3g} where {self.bound:.3g} is allowed"
+            text += " (whole numbers, whose sum is exact in any order)" if self.bound == 0 else ""
         return text
 
     @property
@@ -140,7 +144,8 @@ def _judge_floating(expected: Expected, bound: torch.Tensor, raw: torch.Tensor) 
         return None
     wrong = ~right
     # The worst is furthest beyond its bound; what is no number where one was expected, or the reverse, comes first.
-    beyond = torch.where(wrong, (error / bound).nan_to_num(nan=torch.inf, posinf=torch.inf), -1.0)
+    ratio = error / bound.clamp(min=_LEAST)
+    beyond = torch.where(wrong, ratio.nan_to_num(nan=torch.inf, posinf=torch.inf), -1.0)
     flat = int(beyond.reshape(-1).argmax())
     off = float(error.reshape(-1)[flat])
     finite = math.isfinite(off)

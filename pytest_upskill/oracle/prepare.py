@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import torch
 
 from pytest_upskill.case import Case
+from pytest_upskill.oracle import exact
+from pytest_upskill.oracle.families import INTEGERS
 from pytest_upskill.oracle.golden import Reference, cast, load_inputs, measure_outputs, run_eager
 from pytest_upskill.oracle.shapes import OutputSize
 from pytest_upskill.oracle.tolerance import Bound, Runs, Unstable, bounds
@@ -29,6 +32,11 @@ OFF = "PyTorch's own result is off by more than a tenth of the output's scale"
 
 _SIMPLE = 3
 """Attempts from this one on use the normal family."""
+
+_COMPARED, _ELEMENTS = 8, 256
+"""Examples, or elements of results, after which a reference counts as one that repeats itself."""
+
+Outputs = Mapping[str, torch.Tensor]
 
 _DTYPE_OF = {ctype: dtype for dtype, ctype in C_TYPE.items()}
 
@@ -75,21 +83,33 @@ class Preparation:
         self.case, self.signature = case, signature
         self.reference, self.source = Reference(case), load_inputs(case)
         self._wild = wild(case)
-        self._outputs: OutputSize | None = None
+        self._compared, self._elements = 0, 0
 
-    @property
+    @cached_property
     def outputs(self) -> OutputSize:
         """How large the outputs are, roughly, for any sizes."""
-        if self._outputs is None:
-            self._outputs = measure_outputs(self.reference, self.source)
-        return self._outputs
+        return measure_outputs(self.reference, self.source)
+
+    @cached_property
+    def _linear(self) -> bool:
+        return exact.is_linear(self.reference, self.source, self.outputs)
+
+    def linear(self, dtype: str) -> bool:
+        """Whether examples of whole numbers can be held to the exact result, where this dtype is tried."""
+        return bool(exact.floating(self.case, dtype)) and self._linear
 
     def prepare(self, example: Example) -> Prepared | GivenUp:
         """The first attempt at an example that can be judged."""
         example = complete(self.case, example)
+        self._check_replay(example)
+        if example.values == INTEGERS:
+            prepared = self._whole(example)
+            if prepared is not None:
+                return prepared
         reasons: list[str] = []
         for attempt in range(ATTEMPTS):
-            drawn = replace(example, values="normal") if attempt >= _SIMPLE and example.values else example
+            simple = bool(example.values) and (attempt >= _SIMPLE or example.values == INTEGERS)
+            drawn = replace(example, values="normal") if simple else example
             arguments = self.source.arguments(drawn, attempt)
             found = self._expected(example, arguments)
             if not isinstance(found, str):
@@ -98,7 +118,48 @@ class Preparation:
             reasons.append(found)
         return GivenUp(example, reasons[-1])
 
+    def _check_replay(self, example: Example) -> None:
+        """The same example must give the same inputs, and these the same results: looked at until that was no luck."""
+        if self._compared >= _COMPARED or self._elements >= _ELEMENTS:
+            return
+        arguments, again = (self.source.arguments(example) for _ in range(2))
+        for name, value in arguments.items():
+            if _bits(value) != _bits(again[name]):
+                raise self.source.error(
+                    f"gave two values of '{name}' for one and the same example ({example}); "
+                    "draw everything from 'generator', so that an example can be repeated"
+                )
+        where = f"on {example}, in float64"
+        given = cast(arguments, torch.float64)
+        first, second = (self.reference.run(given, example.dims, torch.float64, where) for _ in range(2))
+        for name, value in first.items():
+            if _bits(value) != _bits(second[name]):
+                raise self.reference.error(
+                    f"gave two results '{name}' for one and the same input ({example}); it must not draw random "
+                    "numbers: take them as an argument of 'op', or call torch.manual_seed(0) before they are drawn"
+                )
+        self._compared += 1
+        self._elements += sum(value.numel() for value in first.values())
+
     # ------------------------------------------------------------------------------------- expectations
+
+    def _whole(self, example: Example) -> Prepared | None:
+        """The example with whole numbers, which must come back exactly; None where the case has none."""
+        if not self.linear(example.dtype):
+            return None
+        dtypes = self._dtypes(example)
+
+        def eager(arguments: Mapping[str, Value], gold: Outputs, single: Outputs) -> Outputs:
+            return self._eager(example, arguments, gold, single, dtypes)
+
+        found = exact.draw(self.reference, self.source, example, dtypes, eager)
+        if found is None:
+            return None
+        expected = tuple(
+            Expected(name, dtype, _overflowed(found.gold[name], dtype).contiguous(), found.allowed.get(name))
+            for name, dtype in dtypes.items()
+        )
+        return Prepared(example, self._call(example, found.arguments, expected), expected)
 
     def _expected(self, example: Example, arguments: Mapping[str, Value]) -> tuple[Expected, ...] | str:
         """What must come back for these values, or why they must be drawn again."""
@@ -227,6 +288,10 @@ def as_bytes(tensor: torch.Tensor) -> memoryview:
     flat = tensor.detach().clone(memory_format=torch.contiguous_format).reshape(-1)
     data: Any = flat.view(torch.uint8).numpy()
     return memoryview(data)
+
+
+def _bits(value: Value) -> bytes:
+    return bytes(as_bytes(value)) if isinstance(value, torch.Tensor) else repr(value).encode()
 
 
 def _too_large(gold: torch.Tensor, dtype: str) -> bool:

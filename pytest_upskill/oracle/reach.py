@@ -65,6 +65,8 @@ def _reach(output: torch.Tensor, leaves: list[torch.Tensor], total: int) -> Reac
             size = _size(support)
             terms = max(terms, size)
             for axis, partner in _partners(shape, base):
+                if axis in shared:
+                    continue  # what is known need not be measured again
                 other = _support(output, partner, leaves)
                 terms = max(terms, _size(other))
                 if _share(support, size, other):

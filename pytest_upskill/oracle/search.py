@@ -26,12 +26,14 @@ LARGE = 2
 
 @dataclass(frozen=True, slots=True)
 class Lot:
-    """A few examples that are drawn together: ``index`` counts the lots of a dtype."""
+    """A few examples that are drawn together: ``index`` counts the lots of a dtype. ``family`` is that of all of them,
+    where it is not drawn."""
 
     dtype: str
     index: int
     count: int
     large: bool
+    family: str = ""
 
 
 class Stop(BaseException):
@@ -42,14 +44,18 @@ class Fails(AssertionError):
     """Tells Hypothesis that an example fails."""
 
 
-def plan(dtype: str, examples: int) -> list[Lot]:
+def plan(dtype: str, examples: int, forced: str = "") -> list[Lot]:
     """The lots for so many examples of a dtype: two large ones among them, at the end (one of three or four; none of
-    fewer).
+    fewer). Where there is a family ``forced``, about an eighth of the small ones have it, and the first large one.
     """
     large = LARGE if examples >= 5 else examples // 3
-    sizes = [min(LOT, examples - large - start) for start in range(0, examples - large, LOT)]
-    lots = [Lot(dtype, index, size, large=False) for index, size in enumerate(sizes)]
-    return [*lots, *([Lot(dtype, len(sizes), large, large=True)] if large else [])]
+    small = examples - large
+    with_family = (small + LOT // 3) // LOT if forced else 0
+    free = small - with_family
+    sizes = [(min(LOT, free - start), False, "") for start in range(0, free, LOT)]
+    sizes += [(with_family, False, forced)]
+    sizes += [(1, True, forced), (large - 1, True, "")] if forced and large else [(large, True, "")]
+    return [Lot(dtype, index, *one) for index, one in enumerate(one for one in sizes if one[0])]
 
 
 def generate(lot: Lot, strategy: st.SearchStrategy[Example], seed: int, visit: Callable[[Example], None]) -> int:

@@ -77,7 +77,8 @@ class Shrinking:
     def smallest(self, strategy: SearchStrategy[Example]) -> Tried:
         """The smallest failing example that was met."""
         assert self._first.lot is not None
-        search.shrink(self._first.lot, strategy, self._explored.seed, self._judged(self._first.lot))
+        if not self._first.lot.family:  # one large example alone gives Hypothesis nothing to go down to
+            search.shrink(self._first.lot, strategy, self._explored.seed, self._judged(self._first.lot))
         try:
             self._lower_dims()
             self._simplify()

@@ -14,7 +14,7 @@ since nothing at hand computes more exactly than float64.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -29,6 +29,9 @@ from pytest_upskill.records import Example
 
 DRAWS = 8
 """Perturbed inputs per example; the signs of all of them are the bits of one random byte per element."""
+
+_TOGETHER = 1 << 14
+"""Elements of inputs up to which all draws are made at once."""
 
 _UNITS = 4.0
 _SINGLE, _DOUBLE = 2.0**-23, 2.0**-52
@@ -54,9 +57,14 @@ class Unstable(Exception):
 
 
 def floor(gold: torch.Tensor, dtype: str) -> torch.Tensor:
-    """Four units in the last place of ``dtype`` at each element, and its smallest subnormal."""
+    """Four units in the last place of ``dtype`` at each element, and its smallest subnormal.
+
+    Below the normal numbers a unit in the last place is the smallest subnormal, however small the element: an honest
+    ``expf`` that is off by two units, and a division after it, must have room there too. Flushing to zero has not.
+    """
     info = torch.finfo(DTYPE[dtype])
-    return _UNITS * info.eps * gold.abs() + info.tiny * info.eps
+    smallest = info.tiny * info.eps
+    return _UNITS * (info.eps * gold.abs()).clamp(min=smallest) + smallest
 
 
 def declared(case: Case, example: Example, gold: torch.Tensor) -> torch.Tensor | None:
@@ -99,6 +107,7 @@ class _Measured:
 
     def __init__(self, reference: Reference, runs: Runs) -> None:
         self.reference, self.runs = reference, runs
+        self.circumstances = f"on {runs.example}, with inputs moved by one unit in the last place, in "
         self.names = tuple(runs.dtypes)
         self.gold = {name: _settled(runs.gold[name]) for name in self.names}
         tensors = [v for v in runs.arguments.values() if isinstance(v, torch.Tensor) and v.is_floating_point()]
@@ -123,32 +132,45 @@ class _Measured:
         return _DOUBLE / _SINGLE if self.double else 1.0
 
     def _randomly(self) -> None:
+        """Inputs moved by one unit with random signs: of small ones all draws are made at once, as an axis in front."""
         random = generator("perturb", self.runs.example)
         bits = {
             name: torch.randint(256, value.shape, dtype=torch.uint8, generator=random)
             for name, value in self.runs.exact.items()
             if isinstance(value, torch.Tensor) and value.is_floating_point()
         }
+        together = DRAWS if sum(one.numel() for one in bits.values()) <= _TOGETHER else 1
         squares = {name: torch.zeros_like(self.gold[name]) for name in self.names}
-        for draw in range(DRAWS):
-            gold = self._perturbed(lambda name, draw=draw: (bits[name] >> draw) & 1)  # type: ignore[misc]
+        for start in range(0, DRAWS, together):
+            moved = {name: self._moved(name, bits[name], start, together) for name in bits}
+            gold = self._perturbed(moved, together)
             for name in self.names:
-                squares[name] += _movement(gold[name], self.gold[name]).square()
+                squares[name] += _movement(gold[name], self.gold[name]).square().sum(0)
         for name in self.names:
             self.spread[name] = (squares[name] / DRAWS).sqrt()
 
-    def _perturbed(self, signs: Callable[[str], torch.Tensor]) -> Outputs:
-        """Run one perturbed draw; add its float32 error to the natural one, and return its gold."""
-        moved = {name: self._moved(name, value, signs) for name, value in self.runs.exact.items()}
-        gold = self._run(moved, torch.float64)
-        single = self._run(moved, torch.float32)
-        own = self._run(cast(moved, torch.float32), torch.float64) if self.double else gold
+    def _perturbed(self, moved: Mapping[str, Value], draws: int) -> Outputs:
+        """Run so many draws; add their float32 errors to the natural one, and return their gold."""
+        single = cast(moved, torch.float32)
+        singles = self._run_each(single, draws, torch.float32)
+        golds = self._run_each(cast(moved, torch.float64), draws, torch.float64)
+        own = self._run_each(cast(single, torch.float64), draws, torch.float64) if self.double else golds
         for name in self.names:
-            error = _distance(single[name], own[name])
+            error = _distance(singles[name], own[name])
             if bool(torch.isinf(error).any()):
                 raise Unstable
-            self.natural[name] = torch.maximum(self.natural[name], error * self._scale)
-        return gold
+            self.natural[name] = torch.maximum(self.natural[name], error.amax(0) * self._scale)
+        return golds
+
+    def _run_each(self, moved: Mapping[str, Value], draws: int, dtype: torch.dtype) -> Outputs:
+        """The outputs of every draw, stacked."""
+        others = cast(self.runs.exact, dtype)
+        tensors = {name: value.unbind() for name, value in moved.items() if isinstance(value, torch.Tensor)}
+        found = [
+            self._run({**others, **{name: value[draw] for name, value in tensors.items()}}, dtype)
+            for draw in range(draws)
+        ]
+        return {name: _settled(torch.stack([outputs[name] for outputs in found])) for name in self.names}
 
     def _upwards(self) -> None:
         """Everything by one unit upwards, floating scalars too: equal values make serial sums err in one direction."""
@@ -158,7 +180,7 @@ class _Measured:
         }
         gold = self._run(moved, torch.float64)
         for name in self.names:
-            self.spread[name] = torch.maximum(self.spread[name], _movement(gold[name], self.gold[name]))
+            self.spread[name] = torch.maximum(self.spread[name], _movement(_settled(gold[name]), self.gold[name]))
 
     def _serially(self) -> None:
         """How far gold moves when the reference's own reductions err as serial ones may."""
@@ -167,17 +189,20 @@ class _Measured:
             with SerialRounding(unit, alternate=alternate) as mode:
                 gold = self._run(self.runs.exact, torch.float64)
             for name in self.names:
-                self.serial[name] = torch.maximum(self.serial[name], _movement(gold[name], self.gold[name]))
+                self.serial[name] = torch.maximum(self.serial[name], _movement(_settled(gold[name]), self.gold[name]))
             if mode.touched < 2:
                 return
 
-    def _moved(self, name: str, value: Value, signs: Callable[[str], torch.Tensor]) -> Value:
-        if not isinstance(value, torch.Tensor) or not value.is_floating_point():
-            return value
+    def _moved(self, name: str, bits: torch.Tensor, start: int, draws: int) -> Value:
+        """The draws from ``start`` on of one tensor; bits of its random bytes are the signs."""
+        value = self.runs.exact[name]
+        assert isinstance(value, torch.Tensor)
+        shifts = torch.arange(start, start + draws, dtype=torch.uint8).reshape(-1, *(1,) * bits.dim())
+        signs = (bits >> shifts) & 1
         if self.double:
-            return self._clamped(name, value * torch.where(signs(name) == 1, 1 + _DOUBLE, 1 - _DOUBLE))
+            return self._clamped(name, value * torch.where(signs == 1, 1 + _DOUBLE, 1 - _DOUBLE))
         # float32 neighbours: then gold and the float32 run see the very same perturbed numbers.
-        factor = signs(name).to(torch.float32).mul_(2 * _SINGLE).add_(1 - _SINGLE)
+        factor = signs.to(torch.float32).mul_(2 * _SINGLE).add_(1 - _SINGLE)
         return self._clamped(name, value.to(torch.float32) * factor)
 
     def _clamped(self, name: str, value: Value) -> Value:
@@ -188,20 +213,19 @@ class _Measured:
         return value.clamp(low, high) if isinstance(value, torch.Tensor) else min(max(value, low), high)
 
     def _run(self, arguments: Mapping[str, Value], dtype: torch.dtype) -> Outputs:
-        circumstances = (
-            f"on {self.runs.example}, with inputs moved by one unit in the last place, in {dtype_name(dtype)}"
-        )
-        outputs = self.reference.run(cast(arguments, dtype), self.runs.example.dims, dtype, circumstances)
-        return {name: self._same_shape(name, outputs[name]) for name in self.names}
+        circumstances = self.circumstances + dtype_name(dtype)
+        outputs = self.reference.run(arguments, self.runs.example.dims, dtype, circumstances)
+        for name in self.names:
+            self._check_shape(name, outputs[name])
+        return outputs
 
-    def _same_shape(self, name: str, output: torch.Tensor) -> torch.Tensor:
+    def _check_shape(self, name: str, output: torch.Tensor) -> None:
         if output.shape != self.gold[name].shape:
             raise self.reference.error(
                 f"returned '{name}' with shape {list(output.shape)}, and with {list(self.gold[name].shape)} before, "
                 f"on inputs that differ by one unit in the last place ({self.runs.example}); "
                 "shapes must hang on dims alone"
             )
-        return _settled(output)
 
 
 def _moves(value: Value) -> bool:

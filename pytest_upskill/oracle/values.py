@@ -15,7 +15,7 @@ import torch
 from pytest_upskill.case import Case, Choices, Named, Range, ScalarSpec, TensorSpec
 from pytest_upskill.errors import CaseError
 from pytest_upskill.oracle import ladder
-from pytest_upskill.oracle.families import FAMILIES, WEIGHTED, Size, integer, mixed, normal, share
+from pytest_upskill.oracle.families import FAMILIES, INTEGERS, WEIGHTED, Size, integer, mixed, normal, share
 from pytest_upskill.oracle.isolation import generator, stable_hash
 from pytest_upskill.oracle.shapes import integer_scalars, scalar_options, violated
 from pytest_upskill.oracle.snippet import Function
@@ -49,8 +49,8 @@ def wild(case: Case) -> bool:
 
 def complete(case: Case, example: Example) -> Example:
     """Fill in the family and the integer scalars that the text of an example may leave to its seed."""
-    family = ""
-    if uses_family(case):
+    family = INTEGERS if example.values == INTEGERS else ""
+    if not family and uses_family(case):
         family = example.values or WEIGHTED[stable_hash("family", example.seed) % len(WEIGHTED)]
     scalars: dict[str, int] = {}
     for scalar in integer_scalars(case):
@@ -149,7 +149,7 @@ class Source:
         torch.manual_seed(stable_hash("inputs", example, attempt))
         made = self.inputs(taken, f"on {example}")
         if not isinstance(made, dict):
-            raise self._bad(
+            raise self.error(
                 f"returned {type(made).__name__}; it must return a dict of argument name to tensor or number"
             )
         return {str(name): self._checked(str(name), value, example) for name, value in made.items()}
@@ -158,30 +158,32 @@ class Source:
         argument = next((one for one in self.case.arguments if one.name == name), None)
         if argument is None:
             known = ", ".join(one.name for one in self.case.arguments)
-            raise self._bad(f"returned '{name}', which is no argument of 'op'; the arguments are {known}")
+            raise self.error(f"returned '{name}', which is no argument of 'op'; the arguments are {known}")
         if isinstance(argument, ScalarSpec):
             return self._checked_scalar(argument, value)
         wanted, dtype = shape_of(argument, example.dims), argument.dtype or example.dtype
         if not isinstance(value, torch.Tensor):
-            raise self._bad(
+            raise self.error(
                 f"returned {type(value).__name__} for '{name}'; it must be a tensor of shape {list(wanted)}"
             )
         if tuple(value.shape) != wanted or value.dtype != DTYPE[dtype]:
             found = f"shape {list(value.shape)} and dtype {dtype_name(value.dtype)}"
-            raise self._bad(f"returned '{name}' with {found}; 'args' says {list(wanted)} and {dtype} (on {example})")
+            raise self.error(f"returned '{name}' with {found}; 'args' says {list(wanted)} and {dtype} (on {example})")
         return value.detach().contiguous()
 
     def _checked_scalar(self, argument: ScalarSpec, value: object) -> Value:
         if isinstance(value, torch.Tensor) and value.numel() == 1:
             value = value.item()
         if not isinstance(value, bool | int | float):
-            raise self._bad(f"returned {type(value).__name__} for '{argument.name}'; it must be a {argument.kind}")
+            raise self.error(f"returned {type(value).__name__} for '{argument.name}'; it must be a {argument.kind}")
         if argument.kind == "float":
             return single(float(value))
         return bool(value) if argument.kind == "bool" else int(value)
 
-    def _bad(self, what: str) -> CaseError:
-        assert self.inputs is not None
+    def error(self, what: str) -> CaseError:
+        """A CaseError about the case's inputs: at its function for them, where it has one."""
+        if self.inputs is None:
+            return CaseError(f"case '{self.case.name}': drawing {what}", self.case.path)
         return CaseError(f"{self.inputs.title} {what}", self.inputs.path, self.inputs.line)
 
 
@@ -208,7 +210,7 @@ def _unsaid(size: Size, dtype: str, family: str, random: torch.Generator) -> tor
     if dtype not in FLOATING:
         low = 0 if dtype == "uint8" else -16
         return torch.randint(low, 17, size, generator=random).to(DTYPE[dtype])
-    return FAMILIES[family](size, random).to(DTYPE[dtype]).contiguous()
+    return FAMILIES.get(family, normal)(size, random).to(DTYPE[dtype]).contiguous()
 
 
 def _bools(size: Size, random: torch.Generator) -> torch.Tensor:

@@ -23,6 +23,7 @@ def _lines(view: View) -> Iterator[str]:
     for skill in view.skills:
         yield from ("", f"## {_safe(skill.name)}", "")
         yield from _rates(skill, view.run.self_check)
+    yield from _notes(view)
     yield from _failures([item for item in view.items if _is_loss(item)])
     run = view.run
     device = "cpu; not a proof of the tolerance on a GPU" if run.device == "cpu" else run.device
@@ -33,6 +34,7 @@ def _rates(skill: SkillView, self_check: bool) -> Iterator[str]:
     if self_check:
         passed = sum(item.verdict.kind is VerdictKind.PASSED for item in skill.judged)
         yield f"{passed} of {plural(len(skill.judged), 'case')} pass their own solution."
+        yield from _mutants(skill.of_kind(ItemKind.MUTANTS))
         return
     if not skill.students:
         yield "No student was judged."
@@ -42,6 +44,22 @@ def _rates(skill: SkillView, self_check: bool) -> Iterator[str]:
     for student in skill.students:
         for row in student.arms:
             yield _row(student, row)
+    turns = [line for student in skill.students for row in student.arms for line in _turns(student, row)]
+    if turns:
+        yield from ("", "Passed by turn:", "", *turns)
+
+
+def _mutants(items: Sequence[Outcome]) -> Iterator[str]:
+    """The score of each case's mechanical mutants, and those that lived."""
+    scored = [(item.case or "", item.score) for item in items if item.score is not None]
+    if not scored:
+        return
+    yield from ("", "| case | mutants that died | lived |", "|---|---:|---|")
+    for case, score in scored:
+        lived = "; ".join(
+            f"line {one.line}: {one.change}" + (f" ({one.advice})" if one.advice else "") for one in score.lived
+        )
+        yield f"| {_safe(case)} | {score.killed}/{score.total} | {_safe(lived, 600)} |"
 
 
 def _row(student: StudentView, row: SummaryRow) -> str:
@@ -59,6 +77,13 @@ def _row(student: StudentView, row: SummaryRow) -> str:
         duration(row.seconds),
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def _turns(student: StudentView, row: SummaryRow) -> list[str]:
+    if len(row.passed_by_turn) < 2:
+        return []
+    rates = ", ".join(percent(rate) for rate in row.pass_at_turn)
+    return [f"- {_safe(student.name)}, {'with skill' if row.arm == SKILL_ARM else _safe(row.arm)}: {rates}"]
 
 
 def _passed(row: SummaryRow) -> str:
@@ -89,6 +114,17 @@ def _lift(lift: LiftRow | None, arm: str) -> str:
 def _is_loss(item: Outcome) -> bool:
     control = item.kind in (ItemKind.KERNEL, ItemKind.TEXT) and item.arm != SKILL_ARM
     return item.verdict.kind is not VerdictKind.PASSED and not control
+
+
+def _notes(view: View) -> Iterator[str]:
+    """What marks items, each once, with how many it marks."""
+    marked: dict[str, int] = {}
+    for item in view.items:
+        for note in item.notes:
+            marked[note] = marked.get(note, 0) + 1
+    shown = list(marked.items())[:_FAILURES]
+    if shown:
+        yield from ("", *(f"- Note: {_safe(note)} ({plural(number, 'item')})" for note, number in shown))
 
 
 def _failures(items: Sequence[Outcome]) -> Iterator[str]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from pytest_upskill.records import ItemKind, Outcome, VerdictKind
-from pytest_upskill.reporting.comparison import VALID, comparison_lines, has_valid_spec
+from pytest_upskill.records import ItemKind, VerdictKind
+from pytest_upskill.reporting.comparison import comparison_lines
 from pytest_upskill.reporting.failure import failure_lines
-from pytest_upskill.reporting.ink import Ink, measure, pad, plural
-from pytest_upskill.reporting.table import Cell, flow
+from pytest_upskill.reporting.ink import Ink, pad, plural
+from pytest_upskill.reporting.self_check import self_check_lines
 from pytest_upskill.reporting.view import SkillView, View
 
 __all__ = ["failure_lines", "header_lines", "summary_lines"]
@@ -36,7 +36,7 @@ def summary_lines(view: View, width: int, color: bool, unicode: bool = True) -> 
         return
     if view.run.self_check:
         for skill in view.skills:
-            yield from _self_check(skill, ink)
+            yield from self_check_lines(skill, ink, _problems)
     else:
         yield from comparison_lines(view, ink, _problems)
     yield from _footer(view, ink)
@@ -45,62 +45,6 @@ def summary_lines(view: View, width: int, color: bool, unicode: bool = True) -> 
 def _rule(title: str, ink: Ink) -> str:
     left = (ink.width - len(title)) // 2
     return ink.paint("=" * left + title + "=" * (ink.width - len(title) - left), "bold")
-
-
-# --------------------------------------------------------------------------------------------- the self-check
-
-
-def _self_check(skill: SkillView, ink: Ink) -> Iterator[str]:
-    judged = skill.judged
-    passed = sum(item.verdict.kind is VerdictKind.PASSED for item in judged)
-    name = ink.paint(ink.elide_middle(skill.name, ink.width - 46), "bold")
-    good = "green" if passed == len(judged) else "red"
-    verb = "passes its" if len(judged) == 1 else "pass their"
-    claim = f"{passed} of {plural(len(judged), 'case')} {verb} own solution" if judged else "no case"
-    fits = measure(skill.name) + len(claim) + len(VALID) + 4 <= ink.width
-    valid = "  " + ink.paint(VALID, "dim") if fits and has_valid_spec(skill) else ""
-    yield f"{name}  {ink.paint(claim, good, 'bold')}{valid}"
-    yield from _problems(skill, ink)
-    yield from flow([_assertion(one, counts, ink) for one, counts in _by_assertion(judged)], ink, 2)
-    yield from _lost(judged, ink)
-    yield ""
-
-
-def _by_assertion(items: Sequence[Outcome]) -> list[tuple[str, tuple[int, int]]]:
-    """How many items passed each assertion, of how many that have it; correct[...] stays together."""
-    counts: dict[str, tuple[int, int]] = {}
-    for item in items:
-        for one in item.verdict.assertions:
-            passed, total = counts.get(one.name, (0, 0))
-            counts[one.name] = (passed + one.passed, total + 1)
-    names = list(counts)
-    correct = [name for name in names if name.startswith("correct[")]
-    if correct:
-        at = names.index(correct[0])
-        rest = [name for name in names if name not in correct]
-        names = [*rest[:at], *correct, *rest[at:]]
-    return [(name, counts[name]) for name in names]
-
-
-def _assertion(name: str, counts: tuple[int, int], ink: Ink) -> Cell:
-    passed, total = counts
-    good = passed == total
-    sign, style = ("tick", "green") if good else ("cross", "red")
-    tail = f"{passed}/{total}"
-    body = f" {pad(ink.elide(name, 20), 18)} {pad(tail, 5, '>')}"
-    return Cell.of((ink.sign(sign), (style,)), (body, () if good else ("red",)))
-
-
-def _lost(items: Sequence[Outcome], ink: Ink) -> Iterator[str]:
-    for item in items:
-        kind = item.verdict.kind
-        if kind is VerdictKind.PASSED:
-            continue
-        first = item.verdict.first_failed
-        why = first.name if first and kind is VerdictKind.FAILED else item.verdict.reason or ""
-        word = kind.value.replace("-", " ")
-        color = "red" if kind is VerdictKind.FAILED else "yellow"
-        yield "  " + ink.paint(ink.elide(f"{ink.sign('cross')} {item.case} {word}: {why}", ink.width - 2), color)
 
 
 # --------------------------------------------------------------------------------------------- what every run says

@@ -23,15 +23,18 @@ class GoldenStudent(Student):
     def can_answer(self, case: Case) -> bool:
         return case.solution is not None
 
+    def goes_on(self, question: Question) -> bool:
+        return False
+
     def ask(self, question: Question, case: Case) -> Reply:
         if case.solution is None:
             raise StudentError(
                 f"student 'golden': case '{case.name}' has no solution ({case.path}); add one under '## Solution'"
             )
-        return Reply(text=_fenced(case.solution.source), cost_usd=0.0, model="golden")
+        return Reply(text=fenced(case.solution.source), cost_usd=0.0, model="golden")
 
 
-def _fenced(source: str) -> str:
+def fenced(source: str) -> str:
     """A ``cuda`` block whose fence is longer than any run of backticks in the source."""
     longest = max((len(run) for run in re.findall(r"`+", source)), default=0)
     fence = "`" * max(3, longest + 1)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from pytest_upskill.records import Question
 from pytest_upskill.students.builtin import DEFAULT_LLAMA_URL
 from pytest_upskill.students.openai import OpenAIStudent, Survey
+from pytest_upskill.students.reading import Round
 from pytest_upskill.students.remote import CONNECT_TIMEOUT
+from pytest_upskill.students.serving import plan
 
 if TYPE_CHECKING:
     import openai
@@ -21,13 +23,11 @@ DEFAULT_PORT = 8080
 class LlamaServerStudent(OpenAIStudent):
     """A model that ``llama-server`` serves. It answers whatever model it is asked for, so we look at what it lists."""
 
-    @property
-    def _address(self) -> str:
-        return self.config.base_url or DEFAULT_LLAMA_URL
+    default_url = DEFAULT_LLAMA_URL
 
-    def _request(self, question: Question) -> dict[str, Any]:
+    def _request(self, question: Question, rounds: Sequence[Round]) -> dict[str, Any]:
         # Said outright, so that it is recorded: the cache can change a reply, and it saves reading the skill again.
-        return {"cache_prompt": True, **super()._request(question)}
+        return {"cache_prompt": True, **super()._request(question, rounds)}
 
     def _server_facts(self, client: openai.OpenAI) -> Mapping[str, Any]:
         """Slots, context (tokens of one slot) and build, from ``/props``; nothing where it is switched off."""
@@ -56,13 +56,16 @@ class LlamaServerStudent(OpenAIStudent):
         return any(wanted in _plain(name) for name in served)
 
     def _start_command(self) -> str:
-        if self.config.serve:
+        if self.config.serve and self.config.serve not in plan.WORDS:
             return self.config.serve
         port = urlsplit(self._address).port or DEFAULT_PORT
         return f"llama-server -hf {self.model} --port {port}"
 
     def _how_to_start(self) -> str:
-        return f"start one with: {self._start_command()}; or name another with --upskill-base-url=URL"
+        return (
+            f"start one with: {self._start_command()}; or let this run start it with --upskill-serve; "
+            "or name another with --upskill-base-url=URL"
+        )
 
     def _how_to_fit(self) -> str:
         return (

@@ -18,7 +18,7 @@ def broken(bench: Workbench, old: str, new: str) -> pytest.RunResult:
     text = case("scale")
     assert old in text
     bench.write("skills/tiny/evals/scale.md", text.replace(old, new))
-    return bench.run("skills", "--upskill")
+    return bench.run("skills", "--upskill-student=golden")
 
 
 @pytest.mark.parametrize(

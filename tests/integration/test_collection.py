@@ -41,10 +41,10 @@ def test_items_are_named_by_case_student_arm_and_trial(bench: Workbench) -> None
     ]  # fmt: skip
 
 
-def test_the_self_check_has_one_item_for_each_case(bench: Workbench) -> None:
+def test_the_self_check_has_two_items_for_each_case(bench: Workbench) -> None:
     result = bench.run("skills", "--upskill", "--collect-only", "-q")
     names = [line.rpartition("::")[2] for line in collected(result)]
-    assert names == ["spec", "scale[golden]", "shift[golden]"]
+    assert names == ["spec", "scale[golden]", "scale[mutants]", "shift[golden]", "shift[mutants]"]
 
 
 @pytest.mark.parametrize(
@@ -64,9 +64,13 @@ def test_keywords_and_marks_select(bench: Workbench, selection: list[str], expec
 @pytest.mark.parametrize(
     ("argument", "expected"),
     [
-        ("skills/tiny/SKILL.md", ["spec", "scale[golden]", "shift[golden]"]),
-        ("skills/tiny/evals/shift.md", ["shift[golden]"]),
-        ("skills/tiny/SKILL.md::scale", ["scale[golden]"]),
+        (
+            "skills/tiny/SKILL.md",
+            ["spec", "scale[golden]", "scale[mutants]", "shift[golden]", "shift[mutants]"],
+        ),
+        ("skills/tiny/evals/shift.md", ["shift[golden]", "shift[mutants]"]),
+        ("skills/tiny/SKILL.md::scale", ["scale[golden]", "scale[mutants]"]),
+        ("skills/tiny/SKILL.md::scale[mutants]", ["scale[mutants]"]),
         ("skills/tiny/SKILL.md::scale[golden]", ["scale[golden]"]),
     ],
 )
@@ -78,7 +82,7 @@ def test_a_skill_a_case_and_an_id_can_be_arguments(bench: Workbench, argument: s
 def test_a_case_named_beside_its_skill_is_collected_once(bench: Workbench) -> None:
     result = bench.run("skills", "skills/tiny/evals/shift.md", "--upskill", "--collect-only", "-q")
     names = [line.rpartition("::")[2] for line in collected(result)]
-    assert sorted(names) == ["scale[golden]", "shift[golden]", "spec"]
+    assert sorted(names) == ["scale[golden]", "scale[mutants]", "shift[golden]", "shift[mutants]", "spec"]
 
 
 def failing_shift(bench: Workbench) -> None:
@@ -153,7 +157,7 @@ def test_another_folder_gives_the_same_verdicts(bench: Workbench) -> None:
 
 
 def test_replies_are_kept_without_the_cache_provider(bench: Workbench) -> None:
-    bench.run("skills", "--upskill", "-k", "scale", "-p", "no:cacheprovider")
+    bench.run("skills", "--upskill", "-k", "scale and golden", "-p", "no:cacheprovider")
     kept = bench.root / ".upskill" / "replies" / "golden" / "tiny" / "scale.skill.md"
     assert "scale_kernel" in kept.read_text(encoding="utf-8")
     assert (bench.root / ".upskill" / ".gitignore").read_text(encoding="utf-8") == "*\n"

@@ -32,6 +32,8 @@ SEED = 7
 EXAMPLES = 8
 """Of each dtype: enough for every wrong kernel here with this seed, though not in general."""
 
+SOAK_SEEDS = range(100, 110)
+
 MARK = re.compile(r"// fails: (compiles|runs|correct|memory|deterministic|inputs)\n// \S.*\n")
 
 
@@ -53,7 +55,7 @@ def compiler() -> HostCompiler:
     return found
 
 
-def failed(name: str, source: str) -> dict[str, str]:
+def failed(name: str, source: str, seed: int = SEED, examples: int | None = EXAMPLES) -> dict[str, str]:
     """The assertions that a kernel fails, with their messages."""
     case, signature = asked(name)
     extraction = extract_kernel(f"```cuda\n{source}\n```\n", signature)
@@ -63,7 +65,7 @@ def failed(name: str, source: str) -> dict[str, str]:
     if build.library is None:
         return {"compiles": build.message}
     with Cell(build.library, signature, confinement) as cell:
-        judgement = explore(case, signature, cell.call, seed=SEED, examples=EXAMPLES, only=None, repeat=cell.repeat)
+        judgement = explore(case, signature, cell.call, seed=seed, examples=examples, only=None, repeat=cell.repeat)
     assert judgement.inconclusive is None, judgement.inconclusive
     return {assertion.name: assertion.message for assertion in judgement.assertions if not assertion.passed}
 
@@ -80,6 +82,13 @@ def test_a_right_kernel_passes_every_assertion(path: Path) -> None:
     assert failed(path.parent.name, path.read_text()) == {}
 
 
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", SOAK_SEEDS)
+@pytest.mark.parametrize("path", RIGHT, ids=name_of)
+def test_a_right_kernel_passes_on_every_seed_with_the_default_number_of_examples(path: Path, seed: int) -> None:
+    assert failed(path.parent.name, path.read_text(), seed, None) == {}
+
+
 @pytest.mark.parametrize("path", WRONG, ids=name_of)
 def test_a_wrong_kernel_fails_the_assertion_that_its_first_line_names(path: Path) -> None:
     source = path.read_text()
@@ -94,6 +103,12 @@ def test_a_case_has_right_kernels_in_other_styles_and_wrong_ones_of_several_kind
     folder = KERNELS / name
     assert len(list(folder.glob("right_*.cu"))) >= 2
     assert len(list(folder.glob("wrong_*.cu"))) >= 4
+
+
+def test_there_are_forty_right_kernels_of_twenty_operators_in_two_styles_each() -> None:
+    styles = [path.parent.name for path in RIGHT]
+    assert sum(styles.count(name) >= 2 for name in CASES) >= 20
+    assert len({path.read_text() for path in RIGHT}) >= 40
 
 
 def test_every_kernel_belongs_to_a_case_and_says_what_it_is() -> None:

@@ -14,7 +14,7 @@ STUDENT = "--upskill-student=files:answers"
 @pytest.mark.parametrize("ending", ["raise SystemExit(3)", "import pytest; pytest.skip('no')"])
 def test_a_reference_that_wants_to_end_the_run_fails_its_own_item(bench: Workbench, ending: str) -> None:
     bench.write("skills/tiny/evals/scale.md", case("scale").replace("return x * factor", ending))
-    bench.run("skills", "--upskill").assert_outcomes(passed=2, failed=1)
+    bench.run("skills", "--upskill-student=golden").assert_outcomes(passed=2, failed=1)
 
 
 def test_a_report_that_fails_at_the_end_is_told_after_the_summary(bench: Workbench) -> None:
@@ -22,7 +22,9 @@ def test_a_report_that_fails_at_the_end_is_told_after_the_summary(bench: Workben
         "conftest.py",
         "import pathlib, shutil\n\n\ndef pytest_runtest_teardown():\n    shutil.rmtree('gone', ignore_errors=True)\n",
     )
-    result = bench.run("skills", "--upskill", "--upskill-report=gone/a.json", "--upskill-report=b.json")
+    result = bench.run(
+        "skills", "--upskill", "-k", "not mutants", "--upskill-report=gone/a.json", "--upskill-report=b.json"
+    )
     assert result.ret == 1
     result.assert_outcomes(passed=3)
     result.stdout.fnmatch_lines(["tiny *2 of 2 cases pass*", "report */gone/a.json failed: *"])
@@ -31,7 +33,7 @@ def test_a_report_that_fails_at_the_end_is_told_after_the_summary(bench: Workben
 
 def test_a_reply_that_cannot_be_kept_is_an_infrastructure_error_in_every_report(bench: Workbench) -> None:
     bench.write(".upskill", "a file where a folder should be")
-    result = bench.run("skills", "--upskill", "--upskill-report=out.json", "-k", "scale")
+    result = bench.run("skills", "--upskill", "--upskill-report=out.json", "-k", "scale and golden")
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["cannot write below *"])
     (item,) = json.loads((bench.root / "out.json").read_text(encoding="utf-8"))["items"]
@@ -41,7 +43,7 @@ def test_a_reply_that_cannot_be_kept_is_an_infrastructure_error_in_every_report(
 
 def test_an_assertion_hook_that_raises_keeps_its_traceback_and_its_item(bench: Workbench) -> None:
     bench.write("conftest.py", "def pytest_upskill_assertions(case):\n    raise ZeroDivisionError('ours')\n")
-    result = bench.run("skills", "--upskill", "--upskill-report=out.json", "-k", "scale")
+    result = bench.run("skills", "--upskill", "--upskill-report=out.json", "-k", "scale and golden")
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*raise ZeroDivisionError('ours')*"])
     (item,) = json.loads((bench.root / "out.json").read_text(encoding="utf-8"))["items"]
@@ -100,7 +102,7 @@ def test_a_folder_without_replies_for_a_skill_is_warned_of(bench: Workbench) -> 
 def test_a_case_without_a_solution_is_named_by_the_self_check(bench: Workbench) -> None:
     text = case("scale")
     bench.write("skills/tiny/evals/scale.md", text[: text.index("## Solution")])
-    result = bench.run("skills", "--upskill")
+    result = bench.run("skills", "--upskill-student=golden")
     result.assert_outcomes(passed=2, warnings=1)
     result.stdout.fnmatch_lines(["*no '## Solution', so not checked: scale*"])
 

@@ -1,9 +1,10 @@
-"""Runs one kernel library in a process of its own: ``python harness.py RUNTIME LIBRARY``.
+"""Runs kernel libraries in a process of its own: ``python harness.py RUNTIME LIBRARY...``.
 
 The request comes on stdin, the answer goes to stdout, both JSON. Imports nothing but the standard library.
 
-A request is a list of calls ``{"which": 0, "order": 0, "seed": 1, "buffers": [{"name", "data" (hex), "read_only",
-"written"}]}``; "written" says whether the kernel may read the buffer before it writes.
+A request is a list of calls ``{"library": 0, "which": 0, "order": 0, "seed": 1, "seconds": 0, "buffers": [{"name",
+"data" (hex), "read_only", "written"}]}``; "seconds" limit a launch, or not if 0; "written" says whether the kernel may
+read the buffer before it writes.
 Each call gets fresh device memory, guarded on both sides; its answer has the buffers' bytes, the reports and the error.
 """
 
@@ -20,8 +21,8 @@ def main() -> None:
     runtime = ctypes.CDLL(sys.argv[1], mode=ctypes.RTLD_GLOBAL)
     runtime.upskill_report.restype = ctypes.c_char_p
     runtime.upskill_report_count.restype = ctypes.c_size_t
-    entry = ctypes.CDLL(sys.argv[2]).upskill_entry
-    answers = [run(runtime, entry, call) for call in json.load(sys.stdin)]
+    entries = [ctypes.CDLL(path).upskill_entry for path in sys.argv[2:]]
+    answers = [run(runtime, entries[call.get("library", 0)], call) for call in json.load(sys.stdin)]
     json.dump(answers, sys.stdout)
 
 
@@ -31,6 +32,7 @@ def run(runtime: ctypes.CDLL, entry: Any, call: dict[str, Any]) -> dict[str, Any
     runtime.upskill_configure(call.get("order", 0), ctypes.c_uint64(call.get("seed", 1)), CHECK_ALL)
     buffers = [Buffer(runtime, **item) for item in call["buffers"]]
     pointers = (ctypes.c_void_p * len(buffers))(*(buffer.address for buffer in buffers))
+    runtime.upskill_limit_time(ctypes.c_double(call.get("seconds", 0)))
     entry(call.get("which", 0), pointers, None)
     error = runtime.cudaGetLastError()
     count = runtime.upskill_report_count()

@@ -107,3 +107,14 @@ def blocked_sum(x: torch.Tensor) -> torch.Tensor:
     """32 threads add every 32nd element each, then a tree adds the threads."""
     strided = torch.nn.functional.pad(x, (0, -x.shape[-1] % 32)).reshape(*x.shape[:-1], -1, 32)
     return pairwise_sum(serial_sum(strided.transpose(-1, -2)))
+
+
+def kahan_sum(x: torch.Tensor) -> torch.Tensor:
+    """One accumulator, and another one for what it lost."""
+    total, lost = torch.zeros(x.shape[:-1], dtype=x.dtype), torch.zeros(x.shape[:-1], dtype=x.dtype)
+    for column in x.unbind(-1):
+        term = column - lost
+        new = total + term
+        lost = (new - total) - term
+        total = new
+    return total

@@ -10,10 +10,14 @@ extern "C" {
 int scripted_free_mib = 1000;     // what cudaMemGetInfo tells next
 int scripted_late_writer = 0;     // whether device memory changes after it was copied to the host
 int scripted_refused_malloc = 0;  // whether there is no memory
+int scripted_threads = 1;         // how many threads the process has
+
+static unsigned char* latest;  // what cudaMalloc gave last
 
 cudaError_t cudaMalloc(void** memory, size_t bytes) {
   if (scripted_refused_malloc) return cudaErrorMemoryAllocation;
   *memory = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
+  latest = static_cast<unsigned char*>(*memory);
   return cudaSuccess;
 }
 cudaError_t cudaFree(void* memory) {
@@ -38,11 +42,18 @@ cudaError_t cudaDeviceSynchronize() { return cudaSuccess; }
 const char* cudaGetErrorString(cudaError_t error) { return error == cudaErrorMemoryAllocation ? "out of memory" : "?"; }
 
 void upskill_watch(const void*, size_t, const char*, int, int) {}
+void upskill_launcher_runs(int) {}
 void upskill_unwatch_all(void) {}
 size_t upskill_report_count(void) { return 0; }
 const char* upskill_report(size_t) { return ""; }
 void upskill_clear_reports(void) {}
+size_t upskill_launches(void) { return 2; }
+size_t upskill_copied_back(void) { return 5; }
 void upskill_configure(int, uint64_t, int) {}
+int upskill_host_threads(void) { return scripted_threads; }
+
+// What a thread does that was left behind: between two calls it writes to the output of the first (behind its guard).
+void scripted_write_between_calls(void) { latest[4096 + 16] ^= 1; }
 
 void writes_nothing(int, void* const*, cudaStream_t) {}
 void takes_memory(int, void* const*, cudaStream_t) { scripted_free_mib -= 300; }

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ctypes
+import re
 import struct
 import subprocess
 import uuid
@@ -55,7 +56,7 @@ COLLIDING = """
 extern "C" __attribute__((visibility("default"))) cudaError_t cudaDeviceSynchronize() { return cudaSuccess; }
 extern "C" __attribute__((weak, visibility("default"))) cudaError_t cudaStreamCreate(cudaStream_t*) { return {}; }
 extern "C" __attribute__((visibility("default"))) const char* upskill_call(void*, void*, void*, size_t) {
-  return "ok 0\\n";
+  return "ok 0 0 0\\n";
 }
 extern "C" void upskill_configure(int, unsigned long, int) {}
 """
@@ -68,7 +69,7 @@ def test_names_of_the_driver_and_the_runtime_are_not_the_students_to_take() -> N
     loaded.upskill_call.restype = ctypes.c_char_p
     request = struct.pack("<IIIIQII", 0, 1, 0, 0, 0, 0, 0)
     said = loaded.upskill_call(None, None, request, ctypes.c_size_t(len(request)))
-    assert said == b"device 0\nruns\tprotocol\t0\tthe request does not have the size that its header tells\n"
+    assert said == b"device 0 0 0\nruns\tprotocol\t0\tthe request does not have the size that its header tells\n"
     assert names(library, "-D") == ["T upskill_call", "T upskill_entry"]
 
 
@@ -104,3 +105,31 @@ def test_messages_name_the_students_lines_and_say_nothing_of_resources(body: str
 
 def test_compiler_is_described_with_its_architectures() -> None:
     assert CudaCompiler(("sm_80", "sm_90")).describe().endswith(" for sm_80, sm_90")
+
+
+def test_what_the_students_object_calls_is_held_against_the_contract() -> None:
+    made = build(probe("k<<<1, 1, 0, stream>>>(); if (n < 0) fork();", "#include <unistd.h>\n__global__ void k() {}"))
+    assert made.ok, made.message
+    assert made.violations == ("the kernel calls 'fork'; kernels may not start processes: remove the call",)
+
+
+def test_honest_kernel_has_no_violation_although_the_runtime_in_its_library_loads_code() -> None:
+    made = build(AXPY, AXPY_SIGNATURE)
+    assert made.violations == ()
+    assert made.library is not None
+    assert "U dlopen" in " ".join(undefined(made.library))
+
+
+def test_launches_and_copies_of_the_students_go_through_the_count_and_the_drivers_do_not() -> None:
+    body = "int64_t h; k<<<1, 1, 0, stream>>>(); cudaMemcpy(&h, x, 8, cudaMemcpyDeviceToHost);"
+    library = build(probe(body, "__global__ void k() {}")).library
+    assert library is not None
+    said = subprocess.run(["objdump", "-d", "--no-show-raw-insn", library], capture_output=True, text=True, check=True)
+    called = set(re.findall(r"call\s+\w+ <(upskill_counted_\w+)>", said.stdout))
+    assert {"upskill_counted___cudaLaunchKernel", "upskill_counted_cudaMemcpy"} <= called
+    assert re.search(r"call\s+\w+ <cudaMemcpy>", said.stdout), "the driver's own copies"
+
+
+def undefined(library: Path) -> list[str]:
+    said = subprocess.run(["nm", "-D", "--undefined-only", library], capture_output=True, text=True, check=True)
+    return [" ".join(line.split()).partition("@")[0] for line in said.stdout.splitlines()]

@@ -51,6 +51,36 @@ def test_instantiation_stays_with_the_error_it_leads_to() -> None:
     ]
 
 
+def test_error_in_our_headers_begins_with_the_line_that_led_there() -> None:
+    ours = "/site/pytest_upskill/native/cpu/include/cooperative_groups.h"
+    output = (
+        f"In file included from {ours}:3,\n"
+        "                 from /cache/upskill_cpu.h:31:\n"
+        f"{ours}: In instantiation of 'class warps_tile<33>':\n"
+        "kernel.cu:5:38:   required from here\n"
+        f"{ours}:143:3: error: static assertion failed: the size of a tile is a power of two\n"
+    )
+    assert shorten(output, ENTRY).splitlines() == [
+        "kernel.cu:5: error: static assertion failed: the size of a tile is a power of two",
+        f"{ours}: In instantiation of 'class warps_tile<33>':",
+        "kernel.cu:5: required from here",
+        "cooperative_groups.h:143: error: static assertion failed: the size of a tile is a power of two",
+    ]
+
+
+def test_way_to_our_headers_is_left_out_of_notes() -> None:
+    output = (
+        "kernel.cu:3:12: error: no matching function for call to 'atomicAdd(short*&, int)'\n"
+        "In file included from /site/pytest_upskill/native/cpu/include/cuda_runtime.h:12,\n"
+        "                 from /cache/upskill_cpu.h:31:\n"
+        "/site/pytest_upskill/native/cpu/include/upskill_cpu/atomics.h:9:5: note: candidate: 'int atomicAdd(int*)'\n"
+    )
+    assert shorten(output, ENTRY).splitlines() == [
+        "kernel.cu:3: error: no matching function for call to 'atomicAdd(short*&, int)'",
+        "atomics.h:9: note: candidate: 'int atomicAdd(int*)'",
+    ]
+
+
 def test_form_of_nvcc_is_the_same_in_the_end() -> None:
     output = (
         'kernel.cu(8): error: calling a __host__ function("h(float)") from a __global__ function("k") is not allowed\n'

@@ -27,7 +27,7 @@ def test_a_job_that_nobody_began_is_done_by_whoever_needs_it() -> None:
         release.wait(PATIENCE)
         return "held"
 
-    builders: Builders[str] = Builders(1)
+    builders = Builders(1)
     first = builders.after(there(), hold)
     assert busy.wait(PATIENCE)
     second = builders.after(there("b"), lambda reply: f"{reply.text} by {threading.current_thread().name}")
@@ -48,7 +48,7 @@ def test_jobs_are_begun_in_the_order_of_the_items_not_of_the_replies() -> None:
         order.append(reply.text)
         done.release()
 
-    builders: Builders[None] = Builders(1)
+    builders = Builders(1)
     builders.after(there(), hold)
     assert busy.wait(PATIENCE)
     replies: list[Future[Reply]] = [Future(), Future()]
@@ -63,7 +63,7 @@ def test_jobs_are_begun_in_the_order_of_the_items_not_of_the_replies() -> None:
 
 
 def test_what_the_reply_or_the_work_raises_is_raised_by_the_result() -> None:
-    builders: Builders[None] = Builders(1)
+    builders = Builders(1)
     failed: Future[Reply] = Future()
     failed.set_exception(KeyError("reply"))
     with pytest.raises(KeyError):

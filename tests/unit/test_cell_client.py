@@ -98,9 +98,12 @@ def test_address_is_the_same_in_each_call_of_the_same_size() -> None:
 def test_output_that_is_not_written_differs_from_call_to_call() -> None:
     with cell_of(probe("")) as cell:
         first, second = (cell.call(probe_call(3)) for _ in range(2))
-    assert first.findings == second.findings == ()
-    assert integers(first) == [-1, -1, -1]
-    assert integers(second) == [0x7FFF7FFF7FFF7FFF] * 3
+        again = cell.repeat(probe_call(3), 0)
+        third = cell.call(probe_call(3))
+    assert first.findings == second.findings == again.findings == ()
+    assert integers(first) == integers(third) == [0x7FF97FF97FF97FF9] * 3
+    assert integers(second) == [0xFFFAFFFAFFFAFFFA - 2**64] * 3
+    assert integers(again) == [0x7FFC7FFC7FFC7FFC] * 3
 
 
 def test_inplace_tensor_comes_back_changed() -> None:

@@ -26,6 +26,7 @@ from pytest_upskill.native.cpu.rewrite import rewrite
 
 KERNELS = Path(__file__).resolve().parents[1] / "native"
 SOURCES = sorted(KERNELS.glob("*.cu"))
+FEATURES = sorted(KERNELS.glob("features/*.cu"))
 Array = NDArray[Any]
 FRESH = "fresh_"
 """How the names of buffers begin that a kernel must not read before it writes them."""
@@ -60,7 +61,7 @@ class Device:
             if not library.exists():
                 unit, compiled = library.with_suffix(".cpp"), library.with_suffix(".o")
                 unit.write_text(text)
-                include = ["-include", str(self.folder / flags.PCH_HEADER.name)]
+                include = ["-include", str(self.folder / flags.PCH_HEADER.name), f"-iquote{source.parent}"]
                 gxx(*flags.student_flags("gcc"), *include, *folders(), "-c", unit, "-o", compiled)
                 gxx(*flags.LINK_FLAGS, "-o", f"{library}.new", compiled, self.runtime)
                 Path(f"{library}.new").rename(library)
@@ -68,10 +69,13 @@ class Device:
 
     def run(self, name: str, *calls: dict[str, Any]) -> list[Result]:
         """Calls the entry of a test kernel in a process of its own; buffers are numpy arrays, by name."""
-        library = self.build(KERNELS / f"{name}.cu")
+        return self.run_libraries([self.build(KERNELS / f"{name}.cu")], *calls)
+
+    def run_libraries(self, libraries: Sequence[Path], *calls: dict[str, Any]) -> list[Result]:
+        """The same for several libraries in one process; each call's "library" is an index."""
         request = [{**call, "buffers": [plain(*item) for item in call["buffers"].items()]} for call in calls]
         ran = subprocess.run(
-            [sys.executable, "-S", KERNELS / "harness.py", self.runtime, library],
+            [sys.executable, "-S", KERNELS / "harness.py", self.runtime, *libraries],
             input=json.dumps(request),
             capture_output=True,
             text=True,
@@ -80,19 +84,20 @@ class Device:
         )
         assert ran.returncode == 0, ran.stderr
         return [
-            Result(
-                [
-                    np.frombuffer(bytes.fromhex(data), array.dtype)
-                    for data, array in zip(answer["buffers"], call["buffers"].values(), strict=True)
-                ],
-                answer["error"],
-                [
-                    (kind, name, line_of(library, pc), with_lines(library, text))
-                    for kind, name, pc, text in answer["reports"]
-                ],
-            )
+            result_of(libraries[call.get("library", 0)], call, answer)
             for answer, call in zip(json.loads(ran.stdout), calls, strict=True)
         ]
+
+
+def result_of(library: Path, call: dict[str, Any], answer: dict[str, Any]) -> Result:
+    buffers = [
+        np.frombuffer(bytes.fromhex(data), array.dtype)
+        for data, array in zip(answer["buffers"], call["buffers"].values(), strict=True)
+    ]
+    reports = [
+        (kind, name, line_of(library, pc), with_lines(library, text)) for kind, name, pc, text in answer["reports"]
+    ]
+    return Result(buffers, answer["error"], reports)
 
 
 def gxx(*arguments: object) -> None:
@@ -523,9 +528,27 @@ def test_a_race_names_both_lines_both_threads_and_what_helps(device: Device) -> 
     )
 
 
+def test_an_index_that_ran_over_is_named_with_its_values_and_where_it_led(device: Device) -> None:
+    result = device.run("bugs/huge_indices", bug_call(Bug("", 0, (), False), 0))[0]
+    assert [(report[0], report[1]) for report in result.reports] == [
+        (MEMORY, "integer-overflow"),
+        (MEMORY, "illegal-address"),
+    ]
+    assert result.reports[0][3] == (
+        "3 * 1000000000: 3000000000 does not fit a signed number of 32 bits, and then the thread made an access to "
+        "nowhere; compute indices that large in size_t or int64_t, in kernel rows_of_a_big_matrix, block (3,0,0), "
+        "thread (0,0,0)"
+    )
+
+
 def is_at(report: tuple[str, str, int | None, str], line: tuple[str, str, int]) -> bool:
-    """A race has two lines: the later access is where it is reported, the other one is in the message."""
-    return report[:2] == line[:2] and (report[2] == line[2] or f"at line {line[2]} " in report[3])
+    """A race has two lines: the later access is where it is reported, the other one is in the message.
+
+    A launch that fails has a name, and no line.
+    """
+    if report[:2] != line[:2]:
+        return False
+    return report[2] == (None if line[1] == "launch-error" else line[2]) or f"at line {line[2]} " in report[3]
 
 
 # --------------------------------------------------------------------------------------------- the real compiler
@@ -539,10 +562,11 @@ def nvcc_errors(source: Path) -> str:
 
 @pytest.mark.skipif(shutil.which("nvcc") is None, reason="nvcc is not installed")
 def test_nvcc_accepts_and_refuses_the_same_sources() -> None:
-    sources = [*SOURCES, *BUGS]
+    sources = [*SOURCES, *BUGS, *FEATURES]
     refused = [source for source in sources if source.name.startswith("refused_")]
-    # cuRAND's headers come in a package of their own.
-    accepted = [source for source in sources if source not in refused and source.name != "random_numbers.cu"]
+    # The headers of cuRAND and CUB come in packages of their own.
+    apart = re.compile(r"#include <(?:curand|cub/)")
+    accepted = [source for source in sources if source not in refused and not apart.search(source.read_text())]
     with ThreadPoolExecutor(2) as pool:
         found: Sequence[str] = list(pool.map(nvcc_errors, accepted))
         assert [error for error in found if error] == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -59,6 +60,7 @@ def test_without_checks_nothing_is_reported() -> None:
     [
         ("int main() { return undefined_name; }", 2, "program.cu:1: error: 'undefined_name' was not declared"),
         ("#include <thrust/sort.h>\nint main() {}", 2, "needs a GPU: Thrust, program.cu:1"),
+        ("__global__ void k() {}\nint main() { k << <1, 1 >> > (); }", 0, ""),
         ("__global__ void k() {}\nint main() { k<<<1, 1>>(); }", 2, "program.cu:2: the launch that begins with '<<<'"),
         ("int main() { __builtin_trap(); }", 132, "the program was killed by signal 4"),
         (
@@ -78,6 +80,35 @@ def test_what_becomes_of_a_program_is_clear(tmp_path: Path, source: str, status:
     assert said in ran.stderr
 
 
+def test_a_program_that_hangs_is_interrupted_with_the_line_where_it_was(tmp_path: Path) -> None:
+    (tmp_path / "hangs.cu").write_text(
+        "#include <cstdio>\n"
+        "__global__ void hangs(volatile int* flag) {\n"
+        '  printf("running\\n");\n'
+        "  while (*flag == 0) {}\n"
+        "}\n"
+        "int main() { setbuf(stdout, nullptr); int* flag; cudaMalloc(&flag, 4); cudaMemset(flag, 0, 4);\n"
+        " hangs<<<1, 1>>>(flag); return cudaDeviceSynchronize(); }\n"
+    )
+    started = subprocess.Popen(
+        [sys.executable, "-m", "pytest_upskill.native", "hangs.cu"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert started.stdout is not None
+    assert started.stdout.readline() == "running\n"
+    os.killpg(started.pid, signal.SIGINT)
+    _, said = started.communicate(timeout=60)
+    assert said.startswith(
+        "hangs.cu:4: interrupted: still running when it was interrupted, in kernel hangs, block (0,0,0)"
+    )
+    assert started.returncode == 66
+
+
 def test_a_missing_file_and_a_missing_compiler_are_named(tmp_path: Path) -> None:
     missing = door("nothing.cu", folder=tmp_path)
     assert missing.returncode == 2
@@ -86,7 +117,114 @@ def test_a_missing_file_and_a_missing_compiler_are_named(tmp_path: Path) -> None
     bare = door("program.cu", folder=tmp_path, PATH=str(tmp_path), CXX="")
     assert bare.returncode == 2
     assert "no C++ compiler was found" in bare.stderr
-    assert "apt-get install g++" in bare.stderr
+    for words in ("apt-get install g++", "dnf install gcc-c++", "macOS: the device needs Linux"):
+        assert words in bare.stderr
+
+
+TWICE = """
+#include "twice.cuh"
+__global__ void k(int* x) { *x *= 2; }
+int twice(int value) {
+  int* x;
+  cudaMallocManaged(&x, sizeof(int));
+  *x = value;
+  k<<<1, 1>>>(x);
+  cudaDeviceSynchronize();
+  value = *x;
+  cudaFree(x);
+  return value;
+}
+"""
+
+
+@pytest.fixture
+def two_files(tmp_path: Path) -> Path:
+    (tmp_path / "main.cu").write_text('#include "twice.cuh"\nint main() { return twice(4); }\n')
+    (tmp_path / "twice.cu").write_text(TWICE)
+    (tmp_path / "twice.cuh").write_text("#pragma once\nint twice(int value);\n")
+    return tmp_path
+
+
+def test_a_program_of_several_files_is_linked(two_files: Path) -> None:
+    ran = door("main.cu", "twice.cu", folder=two_files)
+    assert (ran.returncode, ran.stderr) == (8, "")
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        (("main.cu",), "main.cu:2: twice(int) is used, and defined in none of: main.cu; name the file that defines it"),
+        (("twice.cu",), "there is no main function in twice.cu; name the file that has it, too"),
+        (("main.cu", "twice.cu", "twice.cu"), "twice.cu:4: twice(int) is defined more than once"),
+        (("-I", "nowhere", "main.cu"), "no such folder: nowhere; -I names a folder with headers"),
+        ((), "the following arguments are required: FILE.cu"),
+    ],
+)
+def test_what_does_not_fit_together_is_told_without_a_linkers_words(
+    two_files: Path, files: tuple[str, ...], said: str
+) -> None:
+    ran = door(*files, folder=two_files, LC_ALL="C")
+    assert ran.returncode == 2
+    assert said in ran.stderr
+    assert "upskill-" not in ran.stderr  # no path of ours
+
+
+def test_the_help_says_how_arguments_and_the_exit_status_work() -> None:
+    ran = door("--help")
+    assert ran.returncode == 0
+    assert "FILE.cu... [-- ARGUMENTS...]" in ran.stdout
+    text = " ".join(ran.stdout.split())
+    assert "66 if something was reported, 2 if the program could not be built" in text
+    assert "-I DIR a folder with headers" in text
+
+
+def test_a_program_from_the_samples_runs_without_their_helpers_and_with_its_own(tmp_path: Path) -> None:
+    source = (
+        "#include <helper_cuda.h>\n#include <helper_functions.h>\n"
+        "int main(int argc, char** argv) {\n"
+        "  findCudaDevice(argc, (const char**)argv);\n"
+        "  StopWatchInterface* timer; sdkCreateTimer(&timer); sdkStartTimer(&timer); sdkStopTimer(&timer);\n"
+        '  if (!(sdkGetTimerValue(&timer) >= 0) || !checkCmdLineFlag(argc, (const char**)argv, "fast")) return 1;\n'
+        "  checkCudaErrors(cudaDeviceSynchronize());\n"
+        '  return getCmdLineArgumentInt(argc, (const char**)argv, "n=");\n}\n'
+    )
+    (tmp_path / "sample.cu").write_text(source)
+    assert door("sample.cu", "--", "--n=9", "-fast", folder=tmp_path).returncode == 9
+    (tmp_path / "common").mkdir()
+    (tmp_path / "common" / "helper_cuda.h").write_text("#error the user's own\n")
+    ran = door("-I", "common", "sample.cu", folder=tmp_path)
+    assert "the user's own" in ran.stderr
+
+
+HEAP = """
+struct Node { int value; };
+__device__ Node* kept;
+__global__ void make() { kept = new Node{1}; }
+__global__ void misuse(int how, int* out) {
+  delete kept;
+  if (how == 1) *out = kept->value;
+  if (how == 2) delete kept;
+}
+int main(int argc, char**) {
+  int* out;
+  cudaMalloc(&out, sizeof(int));
+  make<<<1, 1>>>();
+  misuse<<<1, 1>>>(argc - 1, out);
+  return 0;
+}
+"""
+
+
+@pytest.mark.parametrize(("extra", "kind"), [(0, None), (1, "6: use-after-free"), (2, "7: double-free")])
+def test_memory_that_a_kernel_has_made_is_checked_too(tmp_path: Path, extra: int, kind: str | None) -> None:
+    (tmp_path / "heap.cu").write_text(HEAP.removeprefix("\n"))
+    ran = door("heap.cu", "--", *["x"] * extra, folder=tmp_path)
+    if kind is None:
+        assert (ran.returncode, ran.stderr) == (0, "")
+    else:
+        assert ran.returncode == 66
+        assert f"heap.cu:{kind}" in ran.stderr
+        assert "memory from malloc (4 bytes) that was freed at heap.cu:5" in ran.stderr
 
 
 def test_a_program_has_the_callers_input_and_folder(tmp_path: Path) -> None:

@@ -48,15 +48,17 @@ def call(driver: ctypes.CDLL, entry: str, scratch_mib: int = 0, output_bytes: in
     return said.decode().splitlines()
 
 
-def test_a_call_without_findings_says_ok_and_how_much_memory_was_in_use(driver: ctypes.CDLL) -> None:
-    assert call(driver, "writes_nothing") == ["ok 0"]
-    assert call(driver, "takes_memory") == [f"ok {300 << 20}"]
+def test_a_call_without_findings_says_ok_how_much_memory_was_in_use_and_what_the_launcher_did(
+    driver: ctypes.CDLL,
+) -> None:
+    assert call(driver, "writes_nothing") == ["ok 0 2 5"]
+    assert call(driver, "takes_memory") == [f"ok {300 << 20} 2 5"]
 
 
 def test_memory_within_the_limit_is_no_finding_and_beyond_it_is_one(driver: ctypes.CDLL) -> None:
-    assert call(driver, "takes_memory", 300) == [f"ok {300 << 20}"]
+    assert call(driver, "takes_memory", 300) == [f"ok {300 << 20} 2 5"]
     status, finding = call(driver, "takes_memory", 299)
-    assert status == f"ok {600 << 20}"
+    assert status == f"ok {600 << 20} 2 5"
     assert finding.startswith("runs\tmemory-limit\t0\tthe launcher took 300 MiB of device memory beside its tensors")
 
 
@@ -66,7 +68,24 @@ def test_an_output_that_changes_after_the_synchronisation_is_found(driver: ctype
     assert [line.split("\t")[:2] for line in found] == [["runs", "late-write"]]
 
 
+def test_an_output_that_changes_between_two_calls_is_found_by_the_second_one(driver: ctypes.CDLL) -> None:
+    assert call(driver, "writes_nothing") == call(driver, "writes_nothing") == ["ok 0"]
+    driver.scripted_write_between_calls()
+    _, found = call(driver, "writes_nothing")
+    assert found.startswith("runs\tlate-write\t0\t'out' changed after the call before this one had returned")
+    assert call(driver, "writes_nothing", output_bytes=1 << 21) == ["ok 0"]
+
+
+def test_a_thread_that_outlives_the_launcher_is_found_and_ends_the_process(driver: ctypes.CDLL) -> None:
+    ctypes.c_int.in_dll(driver, "scripted_threads").value = 3
+    status, found = call(driver, "writes_nothing")
+    assert status == "restart 0"
+    assert found.startswith(
+        "runs\thost-thread\t0\tthe launcher returned, and 2 host thread(s) of its own are still there"
+    )
+
+
 def test_a_device_without_room_never_reaches_the_kernel(driver: ctypes.CDLL) -> None:
     ctypes.c_int.in_dll(driver, "scripted_refused_malloc").value = 1
-    assert call(driver, "takes_memory") == ["device 0", "runs\tmemory-limit\t0\tout of memory (cudaMalloc)"]
+    assert call(driver, "takes_memory") == ["device 0 0 0", "runs\tmemory-limit\t0\tout of memory (cudaMalloc)"]
     assert ctypes.c_int.in_dll(driver, "scripted_free_mib").value == 1000

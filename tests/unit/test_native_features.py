@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,8 +17,10 @@ pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="the cpu dev
 
 device = native.device
 
-# Programs of checks, and how many checks each has.
-FEATURES = {
+ORDERS = (0, 1, 2)
+
+# Programs of checks of several features, and how many checks each has.
+SUITES = {
     "inline_ptx": 19,
     "grid_sync": 15,
     "collectives": 10,
@@ -26,11 +31,54 @@ FEATURES = {
 }
 
 
-@pytest.mark.parametrize("name", FEATURES)
+@pytest.mark.parametrize("name", SUITES)
 def test_what_kernels_may_use_behaves_as_on_a_gpu_in_every_order(device: native.Device, name: str) -> None:
-    calls = [{"order": order, "seed": 3, "buffers": {"ok": np.zeros(FEATURES[name], np.int32)}} for order in (0, 1, 2)]
+    calls = [{"order": order, "seed": 3, "buffers": {"ok": np.zeros(SUITES[name], np.int32)}} for order in ORDERS]
     for result in device.run(name, *calls):
         assert np.flatnonzero(native.silent(result).buffers[0] != 1).tolist() == []
+
+
+def checks_of(feature: Path) -> int:
+    found = re.search(r"^constexpr int CHECKS = (\d+);$", feature.read_text(), re.MULTILINE)
+    assert found, f"{feature} does not say how many CHECKS it has"
+    return int(found[1])
+
+
+@pytest.fixture(scope="module")
+def features(device: native.Device) -> dict[tuple[str, int], native.Result]:
+    """Every feature program in every order, by its name and the order; all of them in one process."""
+    with ThreadPoolExecutor(2) as pool:
+        libraries = list(pool.map(device.build, native.FEATURES))
+    runs = [(index, order) for index in range(len(libraries)) for order in ORDERS]
+    calls = [
+        {
+            "library": index,
+            "order": order,
+            "seed": 7,
+            "buffers": {"ok": np.zeros(checks_of(native.FEATURES[index]), np.int32)},
+        }
+        for index, order in runs
+    ]
+    results = device.run_libraries(libraries, *calls)
+    return {(native.FEATURES[i].stem, order): result for (i, order), result in zip(runs, results, strict=True)}
+
+
+def test_there_is_a_program_for_each_of_many_features() -> None:
+    assert len(native.FEATURES) >= 60
+    for feature in native.FEATURES:
+        assert "check" in feature.read_text() or "ok[" in feature.read_text()
+        assert checks_of(feature) > 0
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("feature", [path.stem for path in native.FEATURES])
+def test_a_feature_gives_right_values_and_no_report(
+    features: dict[tuple[str, int], native.Result], feature: str, order: int
+) -> None:
+    result = features[feature, order]
+    assert result.reports == []
+    assert result.error == 0
+    assert np.flatnonzero(result.buffers[0] != 1).tolist() == []
 
 
 RUNS, MEMORY = "runs", "memory"

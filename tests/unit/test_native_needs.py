@@ -31,6 +31,7 @@ NEEDS = {
     'asm("mbarrier.init.shared.b64 [%0], %1;" ::"r"(a), "r"(1));': "the PTX instruction mbarrier.init.shared.b64",
     'asm volatile("{ wait: bra wait; }");': "control flow in inline PTX",
     'asm volatile(INSTRUCTION "%0;" : "=r"(x));': "inline PTX that cannot be read",
+    "void c();\n__global__ void k() { c << <1, 1 >> >(); }": "dynamic parallelism (a launch within a kernel)",
     "__global__ void c();\n__global__ void k() { c<<<1, 1>>>(); }": "dynamic parallelism (a launch within a kernel)",
 }
 

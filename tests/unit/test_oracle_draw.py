@@ -170,3 +170,21 @@ def test_a_plan_has_the_asked_number_and_two_large_ones() -> None:
         lots = search.plan("float32", count)
         assert sum(lot.count for lot in lots) == count
     assert sum(lot.count for lot in search.plan("float32", 25) if lot.large) == 2
+
+
+def test_a_plan_with_a_forced_family_has_it_in_small_examples_and_in_a_large_one() -> None:
+    for count in (1, 3, 4, 5, 8, 25, 100):
+        lots = search.plan("float32", count, "outliers")
+        assert sum(lot.count for lot in lots) == count
+        assert [lot.index for lot in lots] == list(range(len(lots))) and all(lot.count > 0 for lot in lots)
+        assert sum(lot.count for lot in lots if lot.large and lot.family) == (count >= 3)
+    assert sum(lot.count for lot in lots if lot.family and not lot.large) == 11
+
+
+def test_large_examples_of_one_family_alone_are_never_small(case: Case) -> None:
+    found: list[Example] = []
+    strategy = examples(case, OutputSize(), "float32", large=True, among=("outliers",))
+    for index in range(6):
+        search.generate(search.Lot("float32", index, 1, large=True, family="outliers"), strategy, 5, found.append)
+    assert len(found) == 6 and min(prod(one.dims.values()) for one in found) > 1 << 16
+    assert {one.values for one in found} == {"outliers"}

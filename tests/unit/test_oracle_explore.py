@@ -24,6 +24,7 @@ from tests.unit.oracle_kernels import (
     failed,
     fails_to_run,
     judge_kernel,
+    kahan_sum,
     kernel,
     make_case,
     pairwise_sum,
@@ -46,6 +47,12 @@ def doubles(tmp_path: Path) -> Case:
     return make_case(tmp_path, OP, ROWS_COLS, "def f(x):\n    return x * 2")
 
 
+@pytest.fixture
+def thirds(tmp_path: Path) -> Case:
+    """No whole coefficients: honest kernels may differ in the last digit."""
+    return make_case(tmp_path, OP, ROWS_COLS, "def f(x):\n    return x / 3")
+
+
 def on_x(compute: Callable[[torch.Tensor], torch.Tensor]) -> Run:
     def with_x(values: Values) -> torch.Tensor:
         x = values["x"]
@@ -62,7 +69,7 @@ def elements(call: Call) -> int:
 # ------------------------------------------------------------------------------------------- right kernels
 
 
-@pytest.mark.parametrize("add", [serial_sum, pairwise_sum, blocked_sum])
+@pytest.mark.parametrize("add", [serial_sum, pairwise_sum, blocked_sum, kahan_sum])
 def test_a_right_kernel_passes_every_assertion_whatever_its_order(sums: Case, add: Callable[..., torch.Tensor]) -> None:
     judgement = judge_kernel(sums, on_x(lambda x: add(x.float())))
     assert verdicts(judgement) == dict.fromkeys(ALL_CORRECT, True)
@@ -240,9 +247,9 @@ def test_a_kernel_that_errs_now_and_then_fails_and_is_said_not_to_be_reproducibl
     assert "not reproducible: the same call passed when it was tried again" in found.message
 
 
-def test_other_bits_for_the_same_input_fail_deterministic_alone(doubles: Case) -> None:
+def test_other_bits_for_the_same_input_fail_deterministic_alone(thirds: Case) -> None:
     noise = random.Random(1)
-    judgement = judge_kernel(doubles, on_x(lambda x: x * 2 * (1 + noise.choice((0, 2**-23)))), examples=25)
+    judgement = judge_kernel(thirds, on_x(lambda x: x / 3 * (1 + noise.choice((0, 2**-23)))), examples=25)
     assert failed(judgement) == ["deterministic"]
     assert judgement.counterexample is not None
     assert judgement.counterexample.message.startswith("the same input gave other bits: out[")
@@ -273,16 +280,16 @@ def test_a_kernel_whose_bits_depend_on_the_order_of_threads_fails_deterministic(
 
 
 def test_atomics_allow_other_bits_within_the_bound_but_not_beyond(tmp_path: Path) -> None:
-    case = make_case(tmp_path, OP, ROWS_COLS + "atomics: true\n", "def f(x):\n    return x * 2")
+    case = make_case(tmp_path, OP, ROWS_COLS + "atomics: true\n", "def f(x):\n    return x / 3")
     noise = random.Random(1)
-    assert failed(judge_kernel(case, on_x(lambda x: x * 2 * (1 + noise.choice((0, 2**-23)))), examples=25)) == []
+    assert failed(judge_kernel(case, on_x(lambda x: x / 3 * (1 + noise.choice((0, 2**-23)))), examples=25)) == []
     seen: set[bytes] = set()
 
     def wrong_when_repeated(call: Call) -> Answer:
         data = b"".join(bytes(one.data) for one in call.arguments if isinstance(one, TensorArgument) and one.data)
         known = data in seen
         seen.add(data)
-        return on_x(lambda x: x * (3 if known else 2))(call)
+        return on_x(lambda x: x / (2 if known else 3))(call)
 
     assert failed(judge_kernel(case, wrong_when_repeated)) == ["correct[float32]"]
 

@@ -7,6 +7,8 @@ import math
 import pytest
 import torch
 
+from pytest_upskill.cell import client
+from pytest_upskill.oracle.hints import POISONS
 from pytest_upskill.oracle.judge import Mismatch, first_difference, judge
 from pytest_upskill.oracle.prepare import Expected, as_bytes
 
@@ -92,8 +94,10 @@ def test_an_empty_output_passes() -> None:
         (lambda t: t[-1:].fill_(9.0), "only the last row"),
         (lambda t: t[:, :1].fill_(9.0), "only the first column"),
         (lambda t: t.fill_(0.0), "all of those are 0, every element"),
-        (lambda t: t.view(torch.int32).fill_(-1), "nan, as if never written, every element"),
-        (lambda t: t.view(torch.int32).fill_(0x7FFF7FFF), "as if never written"),
+        (lambda t: t.view(torch.int32).fill_(0xFFFAFFFA - 2**32), "nan, as if never written, every element"),
+        (lambda t: t.view(torch.int32).fill_(0x7FF97FF9), "as if never written"),
+        (lambda t: t.view(torch.int32).fill_(0x7FFC7FFC), "as if never written"),
+        (lambda t: t.view(torch.int32).fill_(0x7FFFFFFF), "NaN, every element"),  # what a GPU computes
         (lambda t: t.fill_(NAN), "NaN, every element"),
         (lambda t: t.reshape(-1)[64:].fill_(9.0), "from element 64 on; all before it are right"),
         (lambda t: t[3, 4].fill_(9.0), ""),
@@ -112,3 +116,12 @@ def test_answers_are_compared_bit_by_bit() -> None:
     assert first_difference(as_bytes(one), as_bytes(other), "float32", (2, 3)) is None
     other[1, 2] = -0.0
     assert first_difference(as_bytes(one), as_bytes(other), "float32", (2, 3)) == ((1, 2), 0.0, -0.0)
+
+
+def test_the_patterns_that_hints_know_are_those_that_outputs_are_filled_with() -> None:
+    used = (*client._POISONS, client._POISON_OF_REPEATS)
+    assert tuple((pattern & 0xFF, pattern >> 8) for pattern in used) == POISONS
+    for pattern in used:
+        for dtype in (torch.float16, torch.bfloat16, torch.float32, torch.float64):
+            filled = torch.tensor([pattern - 2**16 if pattern >> 15 else pattern] * 4, dtype=torch.int16)
+            assert bool(filled.view(dtype).isnan().all())

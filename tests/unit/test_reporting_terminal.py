@@ -3,12 +3,22 @@
 # ruff: noqa: RUF001 - the texts hold the signs that people see
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
 import pytest
 
-from pytest_upskill.records import Outcome, Tokens, VerdictKind
+from pytest_upskill.records import (
+    Assertion,
+    ItemKind,
+    LivingMutant,
+    MutationScore,
+    Outcome,
+    Tokens,
+    Verdict,
+    VerdictKind,
+)
 from pytest_upskill.reporting.ink import measure
 from pytest_upskill.reporting.terminal import header_lines, summary_lines
 from pytest_upskill.reporting.view import build_view
@@ -229,3 +239,76 @@ def test_an_empty_run_still_says_its_seed() -> None:
 
 def test_header_says_one_fact_on_a_line() -> None:
     assert list(header_lines({"device": "cpu", "seed": "7"})) == ["upskill device: cpu", "upskill seed: 7"]
+
+
+def mutants(case: str, killed: int = 12, lived: tuple[LivingMutant, ...] = (), reason: str | None = None) -> Outcome:
+    """The item that holds a case against wrong results; ``reason`` is that of a refused case."""
+    name, message = (reason or "varies: ").split(": ", 1)
+    verdict = Verdict(
+        VerdictKind.FAILED if reason else VerdictKind.PASSED, reason, (Assertion(name, reason is None, message),)
+    )
+    score = None if reason else MutationScore(killed, killed + len(lived), 1, lived)
+    return Outcome(f"skills/cuda-kernels/SKILL.md::{case}[mutants]", ItemKind.MUTANTS, "cuda-kernels", case, verdict,
+                   score=score)  # fmt: skip
+
+
+ADVISED = LivingMutant(41, "c < cols -> c <= cols", False, "with larger dims, such as 'cols: 1..4096'")
+UNSEEN = LivingMutant(52, "dropped __syncthreads();", True)
+
+ONE_CASE = """\
+cuda-kernels  1 of 1 case passes its own solution  SKILL.md is valid
+  ✓ reply                1/1   ✓ correct[float16]     1/1
+  ✓ contract             1/1   ✓ memory               1/1
+  ✓ compiles             1/1   ✓ deterministic        1/1
+  ✓ runs                 1/1   ✓ inputs               1/1
+  ✓ correct[float32]     1/1
+
+  1 of 1 case rejects wrong results
+  10 of 12 mutants of its solution died
+  lived: add.md:41  c < cols -> c <= cols
+    would die with larger dims, such as 'cols: 1..4096'
+  lived: add.md:52  dropped __syncthreads();
+    equivalent or unseen: every result has the same bits
+"""
+
+THREE_CASES = """
+  2 of 3 cases reject wrong results
+  22 of 28 mutants of the solutions died, by case:
+  add               10/15   gelu              12/13
+  lived: add.md:41  c < cols -> c <= cols
+    would die with larger dims, such as 'cols: 1..4096'
+  5 more lived, equivalent or unseen: every result has the same bits;
+  --upskill-report lists them
+  ✗ softmax is not worth asking: rejects[zeros]
+"""
+
+
+def test_the_mutants_that_lived_are_shown_for_one_case() -> None:
+    assert ONE_CASE in summary([spec(), golden("add"), mutants("add", 10, (UNSEEN, ADVISED))], self_check=True)
+
+
+def test_the_mutants_of_several_cases_are_counted_and_a_refused_case_is_named() -> None:
+    refused = mutants("softmax", reason="rejects[zeros]: a kernel that writes zeros passes")
+    items = [*map(golden, ("add", "gelu", "softmax")), mutants("add", 10, (UNSEEN,) * 4 + (ADVISED,)),
+             mutants("gelu", 12, (UNSEEN,)), refused]  # fmt: skip
+    assert THREE_CASES in summary(items, self_check=True)
+
+
+def test_a_self_check_of_many_cases_fits_a_screen() -> None:
+    names = [f"a_case_{number}" for number in range(21)]
+    items = [spec(), *map(golden, names), *(mutants(name, 10, (UNSEEN, ADVISED)) for name in names)]
+    shown = summary(items, self_check=True).splitlines()
+    assert len(shown) <= 36
+    assert all(measure(line) <= 80 for line in shown)
+
+
+def test_a_solution_that_fails_is_told_once() -> None:
+    wrong = golden("add", failed={"correct[float32]": "off"})
+    refused = mutants("add", reason="solution: its own solution fails correct[float32]")
+    shown = summary([wrong, refused], self_check=True)
+    assert "✗ add failed: correct[float32]" in shown and "worth asking" not in shown
+
+
+def test_an_outcome_with_a_score_crosses_to_another_process_and_back() -> None:
+    outcome_ = mutants("add", 10, (UNSEEN, ADVISED))
+    assert Outcome.from_plain(json.loads(json.dumps(outcome_.to_plain()))) == outcome_

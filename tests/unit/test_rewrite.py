@@ -73,6 +73,16 @@ def test_spaces_around_the_brackets_do_no_harm() -> None:
     assert body("k <<< 1, 2 >>> (x);") == launch("k ", " 1, 2 ", "x", "k") + ";"
 
 
+@pytest.mark.parametrize("source", ["k << <1, 2 >> > (x);", "k <<< 1, 2 >>> (x);", "k< <<1, 2> > >(x);"])
+def test_brackets_that_an_editor_has_pulled_apart_are_a_launch_too(source: str) -> None:
+    assert " ".join(body(source).split()).replace(" ", "") == (launch("k", "1, 2", "x") + ";").replace(" ", "")
+
+
+@pytest.mark.parametrize("source", ["friend S& operator<< <int>(S& s, A<int> a);", "x = a << b >> c;"])
+def test_shifts_and_operators_are_no_launches(source: str) -> None:
+    assert body(source) == source
+
+
 def test_two_launches_on_one_line_are_both_rewritten() -> None:
     assert body("a<<<1, 2>>>(x); b<<<3, 4>>>(y);") == f"{launch('a', '1, 2', 'x')}; {launch('b', '3, 4', 'y')};"
 

@@ -136,7 +136,8 @@ def test_configurations_go_to_other_processes() -> None:
 def test_an_unknown_field_names_the_nearest_and_all_fields() -> None:
     assert refused("mine", tables={"mine": {**OURS, "temprature": 1}}) == (
         "[tool.upskill.students.mine]: unknown field 'temprature'; did you mean 'temperature'? (fields: provider, "
-        "model, base_url, api_key_env, temperature, max_tokens, timeout, concurrency, price, serve, options)"
+        "model, base_url, api_key_env, temperature, max_tokens, timeout, concurrency, price, serve, disclosure, "
+        "options)"
     )
 
 
@@ -218,7 +219,7 @@ def test_students_come_in_the_order_asked_each_once() -> None:
 def test_an_unknown_name_names_the_nearest_and_all_known() -> None:
     message = refused("gml-4.7", tables={"mine": OURS})
     assert message.startswith(
-        "--upskill-student: unknown student 'gml-4.7'; did you mean 'glm-4.7'? (known: glm-4.7, golden, "
+        "--upskill-student: unknown student 'gml-4.7'; did you mean 'glm-4.7'? (known: demo, glm-4.7, golden, "
     )
     assert ", mine, " in message
     assert "[tool.upskill.students.gml-4.7]" in message

@@ -14,6 +14,10 @@ INCLUDE = HERE / "include"
 INCLUDE_FOLDERS = (INCLUDE,)
 """Our ``cuda_runtime.h`` and its kin; every compilation gets these with ``-I``."""
 
+SAMPLES_INCLUDE = HERE / "samples_include"
+"""Stand-ins for the headers that NVIDIA's CUDA samples share. Whole programs get them with ``-idirafter``: the user's
+own go first."""
+
 INTERNAL_PREFIXES = ("::upskill::cpu::", "upskill::cpu::", "upskill_cpu_")
 """How our own names begin in the compiler's messages, where they help nobody."""
 
@@ -24,6 +28,9 @@ compiled with ``-include FOLDER/upskill_cpu.h``."""
 RUNTIME_SOURCES = tuple(sorted((HERE / "src").glob("*.cpp")))
 RUNTIME_HEADERS = tuple(sorted([*(HERE / "src").glob("*.h"), *(path for path in INCLUDE.rglob("*") if path.is_file())]))
 """Every file on which the runtime, the precompiled header and so the student's library depend."""
+
+ASSEMBLE = HERE / "assemble.sh"
+"""Lays ``__shared__`` variables apart, so that an overrun from one to the next is seen."""
 
 EXPORTS = HERE / "exports"
 """The linker's version script for the student's library: the entry point alone is visible."""
@@ -38,23 +45,27 @@ STUDENT_FLAGS = (
     "-fdiagnostics-color=never",
     "-ffp-contract=off",  # a GPU contracts, but how is the compiler's choice; the tolerance must cover both
     "-fno-strict-aliasing",
-    "-fwrapv",
+    "-fstack-clash-protection",  # or a large local array could reach past the guard page, into another thread's stack
     "-fno-gnu-unique",  # or one kernel's __shared__ variables in templates would be another's
     "-fno-threadsafe-statics",
+    "-fdata-sections",  # for ASSEMBLE
+    "-fwrapv-pointer",
     # The runtime implements these sanitizers' entry points; their own libraries are never linked.
-    "-fsanitize=thread,alignment,bounds",
+    # With the last, signed numbers that run over wrap around and are noted; -fwrapv would switch it off.
+    "-fsanitize=thread,alignment,bounds,signed-integer-overflow",
     "--param=tsan-instrument-func-entry-exit=0",
     "--param=tsan-distinguish-volatile=1",
 )
 """For the student's unit (``-c``) and for the precompiled header (``-x c++-header``), with g++."""
 
-_GCC_ONLY = ("-fno-gnu-unique", "-fmax-errors=", "--param=")
+_GCC_ONLY = ("-fno-gnu-unique", "-fmax-errors=", "--param=", "-fdata-sections", "-fwrapv-pointer")
 
 
 def student_flags(family: str) -> tuple[str, ...]:
     """STUDENT_FLAGS for a compiler family: "gcc" or "clang"."""
     if family == "gcc":
-        return STUDENT_FLAGS
+        # A comma would end the path. clang has no such option, and its __shared__ variables lie side by side.
+        return STUDENT_FLAGS if "," in str(ASSEMBLE) else (*STUDENT_FLAGS, "-wrapper", f"/bin/sh,{ASSEMBLE}")
     return (*(flag for flag in STUDENT_FLAGS if not flag.startswith(_GCC_ONLY)), "-ferror-limit=20")
 
 
@@ -62,6 +73,7 @@ LINK_FLAGS = (
     "-shared",
     "-Wl,-z,defs",
     "-Wl,--wrap=memcpy,--wrap=memmove,--wrap=memset",
+    "-Wl,--wrap=malloc,--wrap=free,--wrap=_Znwm,--wrap=_Znam,--wrap=_ZdlPv,--wrap=_ZdaPv,--wrap=_ZdlPvm,--wrap=_ZdaPvm",
     f"-Wl,--version-script={EXPORTS}",
 )
 """To link the student's object; the runtime's library comes last."""

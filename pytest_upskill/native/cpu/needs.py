@@ -106,6 +106,8 @@ _DEVICE_FUNCTION = re.compile(r"\b(?:__global__|__device__)\b[^;{}=]*\([^;{}]*\)
 def _nested_launches(blank: str) -> Iterator[tuple[int, str]]:
     for match in _DEVICE_FUNCTION.finditer(blank):
         end = closing_bracket(blank, match.end() - 1)
-        launch = re.search(r"(?<!<)<<<(?!<)", blank[match.end() : end if end > 0 else match.end()])
+        launch = re.search(
+            r"(?<!<)(?<!operator)(?:<<<|<<[ \t]+<)(?!<)", blank[match.end() : end if end > 0 else match.end()]
+        )
         if launch and "__host__" not in match.group():
             yield match.end() + launch.start(), "dynamic parallelism (a launch within a kernel)"

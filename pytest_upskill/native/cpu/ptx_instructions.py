@@ -221,8 +221,10 @@ def _memory(found: re.Match[str], operands: Operands) -> str:
     """``ld`` and ``st`` with any space, cache hint and vector size."""
     modifiers = found["modifiers"].split(".")
     space = "shared" if any(word.startswith("shared") for word in modifiers) else ""
-    strong = next((word for word in modifiers if word in ("acquire", "release", "relaxed", "volatile")), "plain")
     store = found["op"] == "st"
+    strong = next((word for word in modifiers if word in ("acquire", "release", "relaxed", "volatile")), "plain")
+    if not store and not found["vector"] and ("cg" in modifiers or "cv" in modifiers):
+        strong = "volatile" if strong == "plain" else strong  # as __ldcg and __ldcv
     place, values = (operands[0], operands[1]) if store else (operands[1], operands[0])
     kind = _TYPES[found["t"]]
     function = f"{'store' if store else 'load'}_{strong}<{kind}>"

@@ -23,6 +23,7 @@ def rewrite(source: str, name: str = "kernel.cu") -> str:
     """
     text, has_ptx = ptx.rewrite_statements(source.replace("\r\n", "\n"))
     for step in (
+        _close_chevrons,
         _rewrite_launches,
         _rewrite_api_launches,
         _rewrite_dynamic_shared,
@@ -40,6 +41,23 @@ def _fail(text: str, position: int, name: str, problem: str) -> ValueError:
 
 
 # --------------------------------------------------------------------------------------------- launches
+
+
+_OPENING_CHEVRONS = re.compile(r"(?<!<)(?<!operator)(?:<<[ \t]+<|<[ \t]+<<)(?!<)")
+_CLOSING_CHEVRONS = re.compile(r"(?:>>[ \t]+>|>[ \t]+>>|>[ \t]+>[ \t]+>)(?=\s*\()")
+
+
+def _close_chevrons(text: str, name: str) -> str:
+    """``k << <g, b >> > (x)``, as some editors format a launch, becomes ``k <<<g, b >>> (x)``; nvcc reads both."""
+    del name
+    blank = blank_out(text)
+    openings = list(_OPENING_CHEVRONS.finditer(blank))
+    closings = [found for one in openings if (found := _CLOSING_CHEVRONS.search(blank, one.end()))]
+    marks = [*((one, "<<<") for one in openings), *((one, ">>>") for one in closings)]
+    for match, mark in sorted(marks, key=lambda entry: -entry[0].start()):
+        if text[match.start() : match.end()] == match.group():
+            text = text[: match.start()] + mark.ljust(len(match.group())) + text[match.end() :]
+    return text
 
 
 def _rewrite_launches(text: str, name: str) -> str:

@@ -32,13 +32,15 @@ extern "C" {
 
 void upskill_watch(const void*, size_t, const char*, int, int) {}
 
+void upskill_launcher_runs(int) {}
+
 void upskill_unwatch_all(void) {}
 
 size_t upskill_report_count(void) { return 0; }
 
 const char* upskill_report(size_t) { return ""; }
 
-void upskill_clear_reports(void) {}
+int upskill_host_threads(void) { return 0; }
 
 void upskill_configure(int order, uint64_t, int) {
   if (order == UPSKILL_ORDER_FORWARD) {

@@ -19,6 +19,8 @@ namespace {
 
 void* main_stack_pointer;
 
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+
 void enter(int thread) {
   block.current = thread;
   select_thread(thread, block.fibers);
@@ -31,7 +33,7 @@ void clear_runnable(int thread) {
 }
 
 // The next thread in turn after the current one, or -1.
-int next_runnable() {
+ALWAYS_INLINE int next_runnable() {
   const int position = block.position_of[block.current], words = (block.size + 31) / 32;
   const int word = position / 32, bit = position % 32;
   const uint32_t later = bit == 31 ? 0 : block.runnable[word] & ~0u << (bit + 1);
@@ -43,7 +45,7 @@ int next_runnable() {
   return -1;
 }
 
-void complete_barrier() {
+__attribute__((noinline)) void complete_barrier() {
   Barrier& barrier = block.barrier;
   if (barrier.arrived < barrier.attendance)
     report(Assertion::runs, "barrier-divergence", barrier.pc,
@@ -91,25 +93,32 @@ std::string describe_waiting() {
 
 void fiber_main();
 
-void switch_to(int thread) {
+__attribute__((noinline)) void start(int thread) {
+  block.threads[thread].state = State::runnable;
+  block.threads[thread].stack_pointer = prepare_stack(thread, fiber_main);
+}
+
+// What follows is in line down to the switch, so that a stopped thread leaves few cache lines of stack behind.
+ALWAYS_INLINE void switch_to(int thread) {
   void** save = &block.threads[block.current].stack_pointer;
   Thread& next = block.threads[thread];
-  if (next.state == State::fresh) {
-    next.state = State::runnable;
-    next.stack_pointer = prepare_stack(thread, fiber_main);
-  }
+  if (next.state == State::fresh) start(thread);
   enter(thread);
   upskill_cpu_switch(save, next.stack_pointer);
 }
 
+__attribute__((noinline)) void make_one_runnable() {
+  if (!converge() && !wait_for_grid()) deadlock();
+}
+
 // Runs other threads until the current one can go on. For a finished thread that is never.
-void run_others() {
+ALWAYS_INLINE void run_others() {
   const int self = block.current;
   for (;;) {
     const int next = next_runnable();
     if (next == self) return;
     if (next >= 0) return switch_to(next);
-    if (!converge() && !wait_for_grid()) deadlock();
+    make_one_runnable();
   }
 }
 
@@ -247,11 +256,17 @@ void make_runnable(int thread) {
   block.threads[thread].state = State::runnable;
 }
 
-void suspend(State why) {
+namespace {
+
+ALWAYS_INLINE void stop(State why) {
   block.threads[block.current].state = why;
   clear_runnable(block.current);
   run_others();
 }
+
+}  // namespace
+
+void suspend(State why) { stop(why); }
 
 void yield() {
   need_fibers();
@@ -262,8 +277,15 @@ void yield() {
 
 namespace {
 
+__attribute__((noinline)) void report_mixed_barriers(int line, uintptr_t pc) {
+  block.barrier.mixed = true;
+  report(Assertion::runs, "barrier-divergence", pc,
+         format("threads of one block wait at different barriers, lines %d and %d,%s", block.barrier.line, line,
+                where().c_str()));
+}
+
 // Returns the generation whose results this thread may read.
-int arrive(int predicate, int line, uintptr_t pc) {
+ALWAYS_INLINE int arrive(int predicate, int line, uintptr_t pc) {
   need_fibers();
   if (store_pending) settle_store();
   Barrier& barrier = block.barrier;
@@ -274,19 +296,17 @@ int arrive(int predicate, int line, uintptr_t pc) {
     barrier.line = line;
     barrier.pc = pc;
   } else if (line != barrier.line && !barrier.mixed) {
-    barrier.mixed = true;
-    report(Assertion::runs, "barrier-divergence", pc,
-           format("threads of one block wait at different barriers, lines %d and %d,%s", barrier.line, line,
-                  where().c_str()));
+    report_mixed_barriers(line, pc);
   }
   const int generation = barrier.generation;
   ++barrier.arrived;
   barrier.holding += predicate != 0;
-  if (barrier.arrived == block.alive)
+  if (barrier.arrived == block.alive) {
     complete_barrier();
-  else
-    suspend(State::at_barrier);
-  select_thread(block.current, true);
+    select_thread(block.current, true);
+  } else {
+    stop(State::at_barrier);
+  }
   return generation % 2;
 }
 

@@ -1,9 +1,12 @@
 // device.h, as the cpu device implements it; and what a kernel's assert and __trap do.
 #include "../../device.h"
 
+#include <dirent.h>
+
 #include <cstdio>
 #include <cstdlib>
 
+#include "conduct.h"
 #include "launch.h"
 #include "memory.h"
 #include "report.h"
@@ -19,15 +22,21 @@ void upskill_watch(const void* base, size_t bytes, const char* name, int access,
 
 void upskill_unwatch_all() { unwatch_all(); }
 
+void upskill_launcher_runs(int yes) { put_out_of_reach(yes != 0); }
+
 size_t upskill_report_count() {
   report_leaks();
   return report_count();
 }
 const char* upskill_report(size_t index) { return report_text(index); }
 
+size_t upskill_launches() { return conduct.launches; }
+size_t upskill_copied_back() { return conduct.copied_back; }
+
 void upskill_clear_reports() {
   clear_reports();
   clear_errors();
+  conduct = {};
   begin_call();
 }
 
@@ -40,6 +49,15 @@ void upskill_configure(int order, uint64_t seed, int checks) {
   configuration.poison_shared = (checks & UPSKILL_POISON_SHARED) != 0;
 }
 
+int upskill_host_threads() {
+  DIR* tasks = opendir("/proc/self/task");
+  if (tasks == nullptr) return 0;
+  int count = 0;
+  while (const dirent* entry = readdir(tasks)) count += entry->d_name[0] != '.';
+  closedir(tasks);
+  return count;
+}
+
 void upskill_cpu_assert_fail(const char* expression, const char* file, unsigned int line, const char* function) {
   if (launch.running)
     abort_launch(cudaErrorAssert, Assertion::runs, "device-assert",
@@ -47,6 +65,11 @@ void upskill_cpu_assert_fail(const char* expression, const char* file, unsigned 
                  format("assertion `%s` failed at %s:%u,%s", expression, file, line, where().c_str()));
   std::fprintf(stderr, "%s:%u: %s: Assertion `%s' failed.\n", file, line, function, expression);
   std::abort();
+}
+
+long long upskill_cpu_clock() {
+  static long long ticks = 0;
+  return ticks += 16;
 }
 
 void upskill_cpu_trap() {

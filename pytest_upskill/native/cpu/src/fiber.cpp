@@ -37,7 +37,7 @@ StackArea reserve_stacks(int count) {
   }
   for (; guarded < count; ++guarded)
     mprotect(stacks + static_cast<size_t>(guarded) * (stack_bytes + guard_bytes), guard_bytes, PROT_NONE);
-  return {reinterpret_cast<uintptr_t>(stacks), bytes};
+  return {reinterpret_cast<uintptr_t>(stacks), bytes, stack_bytes};
 }
 
 uintptr_t stack_end(const void* stack_pointer) {

@@ -10,6 +10,7 @@ namespace upskill::cpu {
 struct StackArea {
   uintptr_t begin;
   size_t bytes;
+  size_t one;  // the bytes of each
 };
 
 // Makes sure that the stacks 0 to count - 1 exist.

@@ -5,6 +5,7 @@
 #include "block.h"
 #include "launch.h"
 #include "memory.h"
+#include "overflow.h"
 #include "report.h"
 
 namespace upskill::cpu {
@@ -40,6 +41,7 @@ void host_access(uintptr_t address, size_t size, Access access, uintptr_t pc) {
           "host code makes a %s of %zu bytes of device memory through its pointer; a GPU's memory is not the host's, "
           "use cudaMemcpy, or a kernel",
           verb(access), size));
+  put_out_of_reach(false);  // it was told; the access itself goes through
 }
 
 // What is known of an address that belongs to no device memory.
@@ -60,6 +62,11 @@ void stray_access(uintptr_t address, size_t size, Access access, uintptr_t pc) {
     return report(Assertion::memory, "out-of-bounds", pc,
                   format("out-of-bounds %s of %zu bytes: %s,%s", verb(access), size,
                          describe_stray(address, size).c_str(), where().c_str()));
+  if (is_beside_shared(address))
+    abort_launch(cudaErrorIllegalAddress, Assertion::memory, "out-of-bounds", pc,
+                 format("out-of-bounds %s of %zu bytes: %s,%s", verb(access), size,
+                        describe_stray(address, size).c_str(), where().c_str()));
+  report_overflow();
   const auto [kind, description] = classify(address, size);
   abort_launch(cudaErrorIllegalAddress, Assertion::memory, kind, pc,
                format("illegal %s of %zu bytes: %s,%s", verb(access), size, description.c_str(), where().c_str()));

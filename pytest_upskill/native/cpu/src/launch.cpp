@@ -3,7 +3,9 @@
 #include <algorithm>
 
 #include "block.h"
+#include "conduct.h"
 #include "cooperative_grid.h"
+#include "faults.h"
 #include "hooks.h"
 #include "memory.h"
 #include "module.h"
@@ -142,20 +144,29 @@ void allow_dynamic_shared(size_t bytes) { allowed_dynamic_shared = std::max(allo
 
 using namespace upskill::cpu;
 
+extern "C" const char* upskill_cpu_kernel_name(const void* kernel) {
+  const char* name = function_name(kernel);
+  return name != nullptr ? name : "that was launched by its address";
+}
+
 extern "C" cudaError_t upskill_cpu_launch(const char* kernel, const dim3* grid, const dim3* block, size_t shared,
                                           cudaStream_t, void (*thread)(void*), void* arguments) {
   if (sticky_error() != cudaSuccess) return sticky_error();
   const Shape shape{*grid, *block, shared};
   if (const cudaError_t error = check(kernel, shape); error != cudaSuccess) return error;
+  const Reach reach;
+  ++conduct.launches;
   gridDim = *grid;
   blockDim = *block;
   launch = {kernel, thread, arguments, shared, false, false, take_cooperative_request(), launch.serial + 1};
   shape_block(*block);
   prepare_memory(module_of(reinterpret_cast<const void*>(thread)), shared);
   if (!begin_launch()) forget_dates();
+  watch_signals();
   launch.running = true;
   run_grid();
   launch.running = false;
+  end_watch();
   end_marks();
   forget_hits();
   check_shared_use(shape);

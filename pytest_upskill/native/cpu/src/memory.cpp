@@ -24,7 +24,8 @@ namespace {
 
 // Around every allocation, so that an overrun by little is met by our report and not by the C library's heap.
 constexpr size_t guard_bytes = 512;
-constexpr size_t alignment = 256;  // cudaMalloc's promise
+constexpr size_t page_bytes =
+    4096;  // an allocation has its own, so that it can be put out of reach; cudaMalloc promises 256
 constexpr int poison_byte = 0xff;  // a NaN in every floating type, and -1
 constexpr size_t kept_freed_bytes = size_t{64} << 20;
 
@@ -62,6 +63,10 @@ Span make_span(uintptr_t begin, size_t bytes, Space space, bool writable, std::s
   return span;
 }
 
+const char* origin_of(const Allocation& allocation) {
+  return allocation.kind == AllocationKind::heap ? "memory from malloc" : "memory from cudaMalloc";
+}
+
 bool is_watched(const Allocation& allocation) {
   auto next = std::upper_bound(watches.begin(), watches.end(), allocation.begin, starts_before);
   if (next != watches.begin() && (next - 1)->begin >= allocation.begin) return true;
@@ -83,6 +88,20 @@ void forget_written(uintptr_t begin, uintptr_t end) {
   }
 }
 
+bool out_of_reach = false;
+
+size_t whole_pages(size_t bytes) { return (bytes + 2 * guard_bytes + page_bytes - 1) / page_bytes * page_bytes; }
+
+void protect(const Allocation& allocation, int protection) {
+  if (allocation.kind != AllocationKind::device) return;
+  mprotect(reinterpret_cast<char*>(allocation.begin) - guard_bytes, whole_pages(allocation.bytes), protection);
+}
+
+void protect_all(int protection) {
+  for (const auto& [begin, allocation] : allocations) protect(allocation, protection);
+  for (const Allocation& allocation : freed) protect(allocation, protection);
+}
+
 void discard(const Allocation& allocation) {
   drop_cells(allocation.begin, allocation.bytes);
   std::free(reinterpret_cast<char*>(allocation.begin) - guard_bytes);
@@ -101,7 +120,7 @@ void rebuild(const Module& module, size_t dynamic_shared) {
   spans = watches;
   for (const auto& [begin, allocation] : allocations) {
     if (is_watched(allocation)) continue;
-    spans.push_back(make_span(begin, allocation.bytes, Space::global, true, "memory from cudaMalloc"));
+    spans.push_back(make_span(begin, allocation.bytes, Space::global, true, origin_of(allocation)));
     spans.back().born = allocation.born;
   }
   for (const Segment& segment : module.segments)
@@ -156,10 +175,13 @@ const Span* nearest_span(uintptr_t address, size_t near) {
 
 void* allocate(size_t bytes, AllocationKind kind, uintptr_t pc) {
   if (bytes > device_bytes - bytes_in_use) return nullptr;
-  const size_t rounded = (bytes + alignment - 1) / alignment * alignment + 2 * guard_bytes;
-  auto* raw = static_cast<char*>(std::aligned_alloc(alignment, rounded));
+  const Reach reach;
+  const size_t rounded = whole_pages(bytes);
+  auto* raw = static_cast<char*>(std::aligned_alloc(page_bytes, rounded));
   if (raw == nullptr) return nullptr;
   std::memset(raw, poison_byte, rounded);
+  // Fresh pages of managed memory are zero on a GPU, and what the host writes there is not seen here.
+  if (kind == AllocationKind::managed) std::memset(raw + guard_bytes, 0, bytes);
   const auto begin = reinterpret_cast<uintptr_t>(raw + guard_bytes);
   const uint32_t born = kind == AllocationKind::device ? advance_clock() : 0;
   allocations[begin] = {begin, bytes, kind, born, pc, current_call};
@@ -174,6 +196,7 @@ void* allocate(size_t bytes, AllocationKind kind, uintptr_t pc) {
 bool deallocate(void* pointer, uintptr_t pc) {
   const auto found = allocations.find(reinterpret_cast<uintptr_t>(pointer));
   if (found == allocations.end()) return false;
+  const Reach reach;
   freed.push_back(found->second);
   freed.back().pc = pc;
   bytes_in_use -= found->second.bytes;
@@ -185,6 +208,27 @@ bool deallocate(void* pointer, uintptr_t pc) {
   }
   changed = true;
   forget_hits();
+  return true;
+}
+
+void* allocate_in_kernel(size_t bytes, uintptr_t pc) {
+  const bool rebuild_later = changed;
+  void* pointer = allocate(bytes, AllocationKind::heap, pc);
+  changed = rebuild_later;
+  if (pointer == nullptr) return nullptr;
+  const Allocation& allocation = allocations[reinterpret_cast<uintptr_t>(pointer)];
+  Span span = make_span(allocation.begin, bytes, Space::global, true, origin_of(allocation));
+  span.remembered = configuration.check_races;
+  spans.insert(std::upper_bound(spans.begin(), spans.end(), span.begin, starts_before), span);
+  return pointer;
+}
+
+bool deallocate_in_kernel(void* pointer, uintptr_t pc) {
+  const Allocation* allocation = allocation_at(reinterpret_cast<uintptr_t>(pointer));
+  if (allocation == nullptr || allocation->kind != AllocationKind::heap || !deallocate(pointer, pc)) return false;
+  const auto address = reinterpret_cast<uintptr_t>(pointer);
+  spans.erase(std::remove_if(spans.begin(), spans.end(), [=](const Span& span) { return span.begin == address; }),
+              spans.end());
   return true;
 }
 
@@ -200,6 +244,18 @@ const Allocation* allocation_at(uintptr_t address) {
 }
 
 size_t allocated_bytes() { return bytes_in_use; }
+
+void put_out_of_reach(bool yes) {
+  if (yes == out_of_reach) return;
+  out_of_reach = yes;
+  protect_all(yes ? PROT_NONE : PROT_READ | PROT_WRITE);
+}
+
+Reach::Reach() : was_out(out_of_reach) { put_out_of_reach(false); }
+
+Reach::~Reach() {
+  if (was_out) put_out_of_reach(true);
+}
 
 void watch(const void* base, size_t bytes, const char* name, bool writable, bool initialised) {
   Span span =
@@ -248,7 +304,7 @@ std::string describe_freed(uintptr_t address) {
   for (auto memory = freed.rbegin(); memory != freed.rend(); ++memory) {
     if (address - memory->begin >= memory->bytes) continue;
     const std::string place = name_place(memory->pc);
-    return format("byte %zu of memory from cudaMalloc (%zu bytes) that was freed%s%s", address - memory->begin,
+    return format("byte %zu of %s (%zu bytes) that was freed%s%s", address - memory->begin, origin_of(*memory),
                   memory->bytes, place.empty() ? "" : " at ", place.c_str());
   }
   return "";
@@ -351,6 +407,12 @@ bool is_guarded(uintptr_t address, size_t size) {
   const Allocation& allocation = std::prev(after)->second;
   return address + guard_bytes >= allocation.begin &&
          address + size <= allocation.begin + allocation.bytes + guard_bytes;
+}
+
+bool is_beside_shared(uintptr_t address) {
+  constexpr size_t near = 4096;
+  const Span* best = nearest_span(address, near);
+  return best != nullptr && best->space == Space::shared;
 }
 
 bool is_host_memory(uintptr_t address) {

@@ -34,7 +34,7 @@ struct Span {
   }
 };
 
-enum class AllocationKind : uint8_t { device, managed, host };
+enum class AllocationKind : uint8_t { device, managed, host, heap };
 
 struct Allocation {
   uintptr_t begin = 0;
@@ -49,8 +49,26 @@ struct Allocation {
 void* allocate(size_t bytes, AllocationKind kind, uintptr_t pc);
 bool deallocate(void* pointer, uintptr_t pc);
 void release_all();
+
+// malloc and free while a kernel runs: its accesses find the memory at once. The contents count as written.
+void* allocate_in_kernel(size_t bytes, uintptr_t pc);
+bool deallocate_in_kernel(void* pointer, uintptr_t pc);
+
 const Allocation* allocation_at(uintptr_t address);
 size_t allocated_bytes();
+// Device memory, out of the host code's reach or within it. Whatever of ours touches it holds a Reach meanwhile; one
+// that is kept leaves it within reach until the next launcher.
+void put_out_of_reach(bool yes);
+class Reach {
+ public:
+  Reach();
+  ~Reach();
+  Reach(const Reach&) = delete;
+  Reach& operator=(const Reach&) = delete;
+
+ private:
+  bool was_out;
+};
 constexpr size_t device_bytes = size_t{16} << 30;
 
 void watch(const void* base, size_t bytes, const char* name, bool writable, bool initialised);
@@ -98,6 +116,9 @@ bool is_host_memory(uintptr_t address);
 
 // Whether a stray access does no harm: inside an allocation, its guard bands, or the shared memory area.
 bool is_guarded(uintptr_t address, size_t size);
+
+// Whether a stray access is one that has left a shared array by little, where going on would do harm.
+bool is_beside_shared(uintptr_t address);
 
 // "4 bytes past the end of 'x' (20 bytes)", for an access that no span holds.
 std::string describe_stray(uintptr_t address, size_t size);

@@ -11,6 +11,9 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <map>
+#include <set>
+#include <utility>
 
 // The loader's own entry: the address of a thread-local variable from its module and offset.
 struct TlsIndex {
@@ -28,7 +31,6 @@ unsigned long long unloads_seen = 0;
 struct Search {
   uintptr_t address;
   Module found;
-  std::string path;
   unsigned long tls_module = 0;
 };
 
@@ -43,12 +45,13 @@ int visit(dl_phdr_info* info, size_t, void* data) {
     if (header.p_type == PT_TLS) module.shared_bytes = header.p_memsz;
     if (header.p_type != PT_LOAD) continue;
     module.segments.push_back({begin, header.p_memsz, (header.p_flags & PF_W) != 0});
+    if ((header.p_flags & PF_X) != 0) module.code_begin = begin, module.code_end = begin + header.p_memsz;
     module.end = std::max(module.end, begin + header.p_memsz);
     holds |= search.address - begin < header.p_memsz;
   }
   if (!holds) return 0;
   search.found = std::move(module);
-  search.path = info->dlpi_name;
+  search.found.path = info->dlpi_name;
   search.tls_module = info->dlpi_tls_modid;
   return 1;
 }
@@ -58,17 +61,23 @@ int first_counts(dl_phdr_info* info, size_t, void* data) {
   return 1;
 }
 
-// "void softmax<float>(float*)::row" -> "row"
-std::string variable_name(const char* symbol) {
+std::string demangle(const char* symbol) {
   int status = 0;
   char* demangled = abi::__cxa_demangle(symbol, nullptr, nullptr, &status);
   std::string name = status == 0 ? demangled : symbol;
   std::free(demangled);
+  return name;
+}
+
+// "void softmax<float>(float*)::row" -> "row"
+std::string variable_name(const char* symbol) {
+  const std::string name = demangle(symbol);
   const size_t scope = name.rfind("::");
   return scope == std::string::npos ? name : name.substr(scope + 2);
 }
 
-void read_symbols(const char* file, size_t bytes, Module& module) {
+template <class Visitor>
+void visit_symbols(const char* file, size_t bytes, Visitor visit_symbol) {
   const auto* header = reinterpret_cast<const ElfW(Ehdr)*>(file);
   if (bytes < sizeof *header || header->e_shoff + header->e_shnum * sizeof(ElfW(Shdr)) > bytes) return;
   const auto* sections = reinterpret_cast<const ElfW(Shdr)*>(file + header->e_shoff);
@@ -76,34 +85,71 @@ void read_symbols(const char* file, size_t bytes, Module& module) {
     if (sections[i].sh_type != SHT_SYMTAB) continue;
     const auto* symbols = reinterpret_cast<const ElfW(Sym)*>(file + sections[i].sh_offset);
     const char* names = file + sections[sections[i].sh_link].sh_offset;
-    for (size_t k = 0; k < sections[i].sh_size / sizeof *symbols; ++k) {
-      const ElfW(Sym)& symbol = symbols[k];
-      const char* name = names + symbol.st_name;
-      if (ELF64_ST_TYPE(symbol.st_info) != STT_TLS || symbol.st_shndx == SHN_UNDEF) continue;
-      const bool guard = std::strncmp(name, "_ZGV", 4) == 0;
-      const Variable variable{variable_name(name), module.shared_begin + symbol.st_value, symbol.st_size};
-      (guard ? module.guards : module.shared).push_back(variable);
-    }
+    for (size_t k = 0; k < sections[i].sh_size / sizeof *symbols; ++k)
+      if (symbols[k].st_shndx != SHN_UNDEF) visit_symbol(symbols[k], names + symbols[k].st_name);
   }
 }
 
-void find_shared_variables(const std::string& path, Module& module) {
+template <class Action>
+void with_file(const std::string& path, Action action) {
   const int file = open(path.empty() ? "/proc/self/exe" : path.c_str(), O_RDONLY | O_CLOEXEC);
   struct stat status;
   if (file >= 0 && fstat(file, &status) == 0) {
     const auto bytes = static_cast<size_t>(status.st_size);
     void* contents = mmap(nullptr, bytes, PROT_READ, MAP_PRIVATE, file, 0);
     if (contents != MAP_FAILED) {
-      read_symbols(static_cast<const char*>(contents), bytes, module);
+      action(static_cast<const char*>(contents), bytes);
       munmap(contents, bytes);
     }
   }
   if (file >= 0) close(file);
+}
+
+template <class Visitor>
+void visit_symbols(const std::string& path, Visitor visit_symbol) {
+  with_file(path, [&](const char* file, size_t bytes) { visit_symbols(file, bytes, visit_symbol); });
+}
+
+// The largest executable section: what the compiler made, without the linker's stubs, which have no lines.
+void find_code(Module& module) {
+  with_file(module.path, [&](const char* file, size_t bytes) {
+    const auto* header = reinterpret_cast<const ElfW(Ehdr)*>(file);
+    if (bytes < sizeof *header || header->e_shoff + header->e_shnum * sizeof(ElfW(Shdr)) > bytes) return;
+    const auto* sections = reinterpret_cast<const ElfW(Shdr)*>(file + header->e_shoff);
+    size_t largest = 0;
+    for (const auto* section = sections; section != sections + header->e_shnum; ++section) {
+      if ((section->sh_flags & SHF_EXECINSTR) == 0 || section->sh_size <= largest) continue;
+      largest = section->sh_size;
+      module.code_begin = module.base + section->sh_addr;
+      module.code_end = module.code_begin + largest;
+    }
+  });
+}
+
+void find_shared_variables(Module& module) {
+  visit_symbols(module.path, [&](const ElfW(Sym) & symbol, const char* name) {
+    if (ELF64_ST_TYPE(symbol.st_info) != STT_TLS) return;
+    const bool guard = std::strncmp(name, "_ZGV", 4) == 0;
+    const Variable variable{variable_name(name), module.shared_begin + symbol.st_value, symbol.st_size};
+    (guard ? module.guards : module.shared).push_back(variable);
+  });
   for (const Variable& guard : module.guards) std::memset(reinterpret_cast<void*>(guard.begin), 1, guard.bytes);
   // Without symbols (a stripped library) the whole block counts as one variable.
   if (module.shared.empty()) module.shared.push_back({"__shared__", module.shared_begin, module.shared_bytes});
   std::sort(module.shared.begin(), module.shared.end(),
             [](const Variable& a, const Variable& b) { return a.begin < b.begin; });
+}
+
+// "void softmax<float>(float*)" -> "softmax<float>"; anonymous namespaces and what is between them stay.
+std::string without_signature(std::string name) {
+  int depth = 0;
+  for (size_t i = 0; i < name.size(); ++i) {
+    depth += (name[i] == '<') - (name[i] == '>');
+    if (depth != 0 || name[i] != '(' || name.compare(i, 11, "(anonymous ") == 0) continue;
+    name.resize(i);
+    break;
+  }
+  return name.compare(0, 5, "void ") == 0 ? name.substr(5) : name;
 }
 
 }  // namespace
@@ -113,21 +159,38 @@ const Module& module_of(const void* address) {
   dl_iterate_phdr(first_counts, &unloads);
   const auto wanted = reinterpret_cast<uintptr_t>(address);
   if (unloads == unloads_seen && wanted >= current.base && wanted < current.end) return current;
-  Search search{wanted, {}, {}};
+  Search search{wanted, {}};
   dl_iterate_phdr(visit, &search);
   const int serial = current.serial + 1;
   current = std::move(search.found);
   current.serial = serial;
   unloads_seen = unloads;
+  find_code(current);
   if (current.shared_bytes != 0) {
     TlsIndex index{search.tls_module, 0};
     current.shared_begin = reinterpret_cast<uintptr_t>(__tls_get_addr(&index));
-    find_shared_variables(search.path, current);
+    find_shared_variables(current);
   }
   return current;
 }
 
 uintptr_t offset_in_module(uintptr_t pc) { return pc > current.base && pc < current.end ? pc - current.base - 1 : 0; }
+
+const char* function_name(const void* address) {
+  static std::set<std::string> texts;
+  static std::map<std::pair<int, const void*>, const char*> known;  // by module
+  const Module& module = module_of(address);
+  const auto [entry, added] = known.try_emplace({module.serial, address}, nullptr);
+  if (added)
+    visit_symbols(module.path, [&](const ElfW(Sym) & symbol, const char* name) {
+      if (ELF64_ST_TYPE(symbol.st_info) == STT_FUNC &&
+          module.base + symbol.st_value == reinterpret_cast<uintptr_t>(address))
+        entry->second = texts.insert(without_signature(demangle(name))).first->c_str();
+    });
+  return entry->second;
+}
+
+bool is_code(uintptr_t address) { return address >= current.code_begin && address < current.code_end; }
 
 uintptr_t restore_address(uint32_t low) { return current.base + (low - static_cast<uint32_t>(current.base)); }
 

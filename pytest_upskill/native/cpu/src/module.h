@@ -21,8 +21,10 @@ struct Segment {
 };
 
 struct Module {
-  int serial = 0;  // differs between any two modules, also where one was unloaded and another took its place
-  uintptr_t base = 0, end = 0;    // load address, and one past the last byte
+  std::string path;  // empty for the program itself
+  int serial = 0;    // differs between any two modules, also where one was unloaded and another took its place
+  uintptr_t base = 0, end = 0;  // load address, and one past the last byte
+  uintptr_t code_begin = 0, code_end = 0;
   std::vector<Segment> segments;  // code, constants, __device__ and __constant__ variables
   uintptr_t shared_begin = 0;     // the thread-local block, which holds the __shared__ variables
   size_t shared_bytes = 0;
@@ -36,6 +38,12 @@ const Module& module_of(const void* address);
 
 // `pc` relative to the module of the last launch, as addr2line wants it for a return address; 0 if it is elsewhere.
 uintptr_t offset_in_module(uintptr_t pc);
+
+// "softmax<float>", the function at that address; nullptr if its module was stripped. The text lives on.
+const char* function_name(const void* address);
+
+// Whether the kernel's own code lies at that address.
+bool is_code(uintptr_t address);
 
 // The address in that module of which `low` are the lower 32 bits.
 uintptr_t restore_address(uint32_t low);

@@ -10,6 +10,7 @@
 namespace upskill::cpu {
 
 Self self;
+uint32_t clocks[max_threads];
 
 namespace {
 
@@ -20,7 +21,6 @@ int warp_of(int thread) { return thread / warp_size; }
 bool same_warp(int a, int b) { return warp_of(a) == warp_of(b); }
 
 uint32_t now = 1;
-uint32_t clocks[max_threads];                 // of each thread's last synchronisation but barriers
 uint32_t warp_floors[max_warps];              // of the last operation in which a whole warp took part
 uint32_t lanes_seen[max_threads][warp_size];  // what a lane knows of the others through operations of some lanes
 std::vector<uint32_t> block_starts;           // by turn
@@ -193,12 +193,6 @@ void begin_block(int threads) {
 void begin_fibers(int current) {
   for (int i = 0; i < threads_of_block; ++i) clocks[i] = self.block_start;
   clocks[current] = self.clock;
-}
-
-void select_thread(int thread, bool fibers) {
-  self.thread = static_cast<uint32_t>(thread);
-  self.clock = fibers ? std::max(clocks[thread], self.floor) : self.block_start;
-  self.fresh_fence = false;
 }
 
 void pass_barrier() {

@@ -8,7 +8,10 @@
 // more memory than it is worth, this errs on the side of order, so that correct kernels stay silent.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+
+#include "launch.h"
 
 namespace upskill::cpu {
 
@@ -32,7 +35,16 @@ uint32_t advance_clock();
 bool begin_launch();
 void begin_block(int threads);
 void begin_fibers(int current);  // until then, threads run one after another
-void select_thread(int thread, bool fibers);
+
+extern uint32_t clocks[max_threads];  // of each thread's last synchronisation but barriers
+
+// In line, since every switch between threads takes this way.
+inline void select_thread(int thread, bool fibers) {
+  self.thread = static_cast<uint32_t>(thread);
+  self.clock = fibers ? std::max(clocks[thread], self.floor) : self.block_start;
+  self.fresh_fence = false;
+}
+
 void pass_barrier();
 void pass_warp_call(int warp, uint32_t lanes, bool all_alive);
 

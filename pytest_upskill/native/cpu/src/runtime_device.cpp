@@ -18,6 +18,8 @@ constexpr int processors = 132;
 constexpr int threads_per_processor = 2048;
 constexpr int blocks_per_processor = 32;
 constexpr int registers = 65536;
+constexpr int clock_khz = 1980000;
+constexpr int memory_clock_khz = 3201000;
 constexpr size_t shared_per_processor = 228 << 10;
 constexpr size_t constant_bytes = 64 << 10;
 
@@ -43,6 +45,9 @@ constexpr ErrorText error_texts[] = {
     {cudaErrorMemoryAllocation, "cudaErrorMemoryAllocation", "out of memory"},
     {cudaErrorInitializationError, "cudaErrorInitializationError", "initialization error"},
     {cudaErrorInvalidConfiguration, "cudaErrorInvalidConfiguration", "invalid configuration argument"},
+    {cudaErrorCudartUnloading, "cudaErrorCudartUnloading", "driver shutting down"},
+    {cudaErrorInsufficientDriver, "cudaErrorInsufficientDriver",
+     "CUDA driver version is insufficient for CUDA runtime version"},
     {cudaErrorInvalidPitchValue, "cudaErrorInvalidPitchValue", "invalid pitch argument"},
     {cudaErrorInvalidSymbol, "cudaErrorInvalidSymbol", "invalid device symbol"},
     {cudaErrorInvalidDevicePointer, "cudaErrorInvalidDevicePointer", "invalid device pointer"},
@@ -145,6 +150,12 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
   p.major = 9;
   p.multiProcessorCount = processors;
   p.concurrentKernels = p.unifiedAddressing = p.managedMemory = p.canMapHostMemory = 1;
+  p.cooperativeLaunch = p.memoryPoolsSupported = p.concurrentManagedAccess = p.deviceOverlap = 1;
+  p.asyncEngineCount = p.singleToDoublePrecisionPerfRatio = 2;
+  p.clockRate = clock_khz;
+  p.memoryClockRate = memory_clock_khz;
+  p.textureAlignment = p.surfaceAlignment = 512;
+  p.texturePitchAlignment = 32;
   p.memoryBusWidth = 6144;
   p.l2CacheSize = 60 << 20;
   p.maxThreadsPerMultiProcessor = threads_per_processor;
@@ -195,10 +206,10 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
       *value = registers;
       break;
     case cudaDevAttrClockRate:
-      *value = 1980000;
+      *value = clock_khz;
       break;
     case cudaDevAttrMemoryClockRate:
-      *value = 3201000;
+      *value = memory_clock_khz;
       break;
     case cudaDevAttrGlobalMemoryBusWidth:
       *value = 6144;
@@ -220,9 +231,33 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
       break;
     case cudaDevAttrComputeCapabilityMinor:
     case cudaDevAttrIntegrated:
-    case cudaDevAttrCooperativeLaunch:
+    case cudaDevAttrComputeMode:
+    case cudaDevAttrEccEnabled:
+    case cudaDevAttrKernelExecTimeout:
+    case cudaDevAttrPageableMemoryAccess:
+    case cudaDevAttrHostNativeAtomicSupported:
+    case cudaDevAttrStreamPrioritiesSupported:
+    case cudaDevAttrComputePreemptionSupported:
+    case cudaDevAttrGlobalL1CacheSupported:
+    case cudaDevAttrLocalL1CacheSupported:
+    case cudaDevAttrPciBusId:
+    case cudaDevAttrPciDeviceId:
+    case cudaDevAttrPciDomainId:
+    case cudaDevAttrTccDriver:
+    case cudaDevAttrIsMultiGpuBoard:
       *value = 0;
       break;
+    case cudaDevAttrTextureAlignment:
+      *value = 512;
+      break;
+    case cudaDevAttrAsyncEngineCount:
+    case cudaDevAttrSingleToDoublePrecisionPerfRatio:
+      *value = 2;
+      break;
+    case cudaDevAttrGpuOverlap:
+    case cudaDevAttrCanMapHostMemory:
+    case cudaDevAttrCooperativeLaunch:
+    case cudaDevAttrConcurrentManagedAccess:
     case cudaDevAttrConcurrentKernels:
     case cudaDevAttrUnifiedAddressing:
     case cudaDevAttrManagedMemory:

@@ -1,6 +1,9 @@
 // The runtime API's allocations and copies, with a GPU's rules about which pointers belong to the device.
+#include <dlfcn.h>
+
 #include <cstring>
 
+#include "conduct.h"
 #include "launch.h"
 #include "memory.h"
 #include "report.h"
@@ -61,6 +64,15 @@ bool kind_matches(const void* target, const void* source, cudaMemcpyKind kind) {
   }
 }
 
+// A device variable's memory is the module's, as the launcher's own statics are: a copy within the device may go there.
+bool goes_to_host(const void* target, cudaMemcpyKind kind, uintptr_t pc) {
+  if (allocation_at(reinterpret_cast<uintptr_t>(target)) != nullptr) return !is_device(target);
+  Dl_info targets{}, callers{};
+  const bool within = kind == cudaMemcpyDeviceToDevice && dladdr(target, &targets) != 0 &&
+                      dladdr(reinterpret_cast<const void*>(pc), &callers) != 0;
+  return !within || targets.dli_fbase != callers.dli_fbase;
+}
+
 // A copy that starts inside a tensor and runs over its end. One that starts outside is the driver's own business.
 void check_extent(const void* pointer, size_t bytes, const char* what, uintptr_t pc) {
   const auto address = reinterpret_cast<uintptr_t>(pointer);
@@ -79,6 +91,8 @@ cudaError_t copy(void* target, const void* source, size_t bytes, cudaMemcpyKind 
     return fail(cudaErrorInvalidValue);
   check_extent(source, bytes, "cudaMemcpy from device memory", pc);
   check_extent(target, bytes, "cudaMemcpy to device memory", pc);
+  const Reach reach;
+  if (is_device(source) && goes_to_host(target, kind, pc)) conduct.copied_back += bytes;
   std::memmove(target, source, bytes);
   if (is_device(target)) mark_initialised(reinterpret_cast<uintptr_t>(target), bytes);
   return cudaSuccess;
@@ -101,6 +115,7 @@ cudaError_t set(void* target, int value, size_t bytes, uintptr_t pc) {
   // Variables of a module have no allocation; a pointer to them comes from cudaGetSymbolAddress.
   if (target == nullptr || !fits(target, bytes)) return fail(cudaErrorInvalidValue);
   check_extent(target, bytes, "cudaMemset", pc);
+  const Reach reach;
   std::memset(target, value, bytes);
   if (is_device(target)) mark_initialised(reinterpret_cast<uintptr_t>(target), bytes);
   return cudaSuccess;
@@ -157,7 +172,8 @@ cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const vo
   void* plain = const_cast<void*>(pointer);
   *attributes = {cudaMemoryTypeUnregistered, -2, nullptr, plain};
   if (allocation == nullptr) return cudaSuccess;
-  constexpr cudaMemoryType types[] = {cudaMemoryTypeDevice, cudaMemoryTypeManaged, cudaMemoryTypeHost};
+  constexpr cudaMemoryType types[] = {cudaMemoryTypeDevice, cudaMemoryTypeManaged, cudaMemoryTypeHost,
+                                      cudaMemoryTypeDevice};
   *attributes = {types[static_cast<int>(allocation->kind)], 0, plain,
                  allocation->kind == AllocationKind::device ? nullptr : plain};
   return cudaSuccess;
@@ -192,8 +208,15 @@ cudaError_t upskill_cpu_copy_symbol(void* target, const void* source, size_t byt
   if (sticky_error() != cudaSuccess) return sticky_error();
   if (offset > size || bytes > size - offset || !fits(target, bytes) || !fits(source, bytes))
     return fail(cudaErrorInvalidValue);
+  const Reach reach;
   std::memmove(target, source, bytes);
   return cudaSuccess;
+}
+
+cudaError_t upskill_cpu_copy_from_symbol(void* target, const void* source, size_t bytes, size_t offset, size_t size) {
+  const cudaError_t error = upskill_cpu_copy_symbol(target, source, bytes, offset, size);
+  if (error == cudaSuccess && is_host(target)) conduct.copied_back += bytes;
+  return error;
 }
 
 cudaError_t cudaMemPrefetchAsync(const void*, size_t, int, cudaStream_t) { return cudaSuccess; }

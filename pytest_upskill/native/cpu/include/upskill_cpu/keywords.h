@@ -34,7 +34,7 @@
 #define __shared__ static thread_local
 
 // For code of ours that is compiled into a kernel's library, and must not be seen as the kernel's own accesses.
-#define UPSKILL_CPU_UNCHECKED __attribute__((no_sanitize("thread", "alignment", "bounds")))
+#define UPSKILL_CPU_UNCHECKED __attribute__((no_sanitize("thread", "alignment", "bounds", "signed-integer-overflow")))
 
 // Intrinsics are inlined always, so that the runtime's return address is the line of the kernel that called them.
 #define UPSKILL_CPU_INLINE inline __attribute__((always_inline))

@@ -12,6 +12,9 @@
 extern "C" cudaError_t upskill_cpu_launch(const char* kernel, const dim3* grid, const dim3* block, size_t shared,
                                           cudaStream_t stream, void (*thread)(void*), void* arguments);
 
+// What a kernel that is launched through a pointer is called in reports.
+extern "C" const char* upskill_cpu_kernel_name(const void* kernel);
+
 namespace upskill::cpu {
 
 template <class Body>

@@ -1,4 +1,5 @@
-// Loads and stores with a cache hint: plain ones here, so that they are checked like any other access.
+// Loads and stores with a cache hint: plain ones here, so that they are checked like any other access. But for those
+// that go to where other threads' stores arrive, with which one may wait for a flag: they are volatile.
 #ifndef UPSKILL_CPU_MEMORY_ACCESS_H
 #define UPSKILL_CPU_MEMORY_ACCESS_H
 
@@ -21,6 +22,14 @@ using if_loadable = std::enable_if_t<std::is_trivially_copyable_v<T> && !std::is
   UPSKILL_CPU_INLINE ::upskill::cpu::if_loadable<T> name(const T* p) { \
     return *p;                                                         \
   }
+#define UPSKILL_CPU_FRESH_LOAD(name)                                   \
+  template <class T>                                                   \
+  UPSKILL_CPU_INLINE ::upskill::cpu::if_loadable<T> name(const T* p) { \
+    if constexpr (std::is_arithmetic_v<T>)                             \
+      return *static_cast<const volatile T*>(p);                       \
+    else                                                               \
+      return *p;                                                       \
+  }
 #define UPSKILL_CPU_STORE(name)                                              \
   template <class T>                                                         \
   UPSKILL_CPU_INLINE void name(T* p, ::upskill::cpu::if_loadable<T> value) { \
@@ -29,15 +38,16 @@ using if_loadable = std::enable_if_t<std::is_trivially_copyable_v<T> && !std::is
 
 UPSKILL_CPU_LOAD(__ldg)
 UPSKILL_CPU_LOAD(__ldca)
-UPSKILL_CPU_LOAD(__ldcg)
 UPSKILL_CPU_LOAD(__ldcs)
-UPSKILL_CPU_LOAD(__ldcv)
 UPSKILL_CPU_LOAD(__ldlu)
+UPSKILL_CPU_FRESH_LOAD(__ldcg)
+UPSKILL_CPU_FRESH_LOAD(__ldcv)
 UPSKILL_CPU_STORE(__stwb)
 UPSKILL_CPU_STORE(__stcg)
 UPSKILL_CPU_STORE(__stcs)
 UPSKILL_CPU_STORE(__stwt)
 #undef UPSKILL_CPU_LOAD
+#undef UPSKILL_CPU_FRESH_LOAD
 #undef UPSKILL_CPU_STORE
 
 // Addresses in shared memory have 32 bits; src/warp_exchange.cpp finds the pointer again.

@@ -83,6 +83,7 @@ cudaError_t cudaMemAdvise(const void* pointer, size_t bytes, cudaMemoryAdvise ad
 
 // Copies into and out of a variable of the kernel's module (`size` bytes), at `offset`.
 cudaError_t upskill_cpu_copy_symbol(void* target, const void* source, size_t bytes, size_t offset, size_t size);
+cudaError_t upskill_cpu_copy_from_symbol(void* target, const void* source, size_t bytes, size_t offset, size_t size);
 }
 
 namespace upskill::cpu {
@@ -96,7 +97,7 @@ const void* address_of(void (*kernel)(Parameters...)) {
 template <class... Parameters, size_t... Indices>
 void call_with(void (*kernel)(Parameters...), void** arguments, std::index_sequence<Indices...>, const dim3& grid,
                const dim3& block, size_t shared, cudaStream_t stream) {
-  launch_kernel(kernel, "cudaLaunchKernel", grid, block, shared,
+  launch_kernel(kernel, upskill_cpu_kernel_name(address_of(kernel)), grid, block, shared,
                 stream)(*static_cast<std::remove_reference_t<Parameters>*>(arguments[Indices])...);
 }
 
@@ -171,7 +172,7 @@ UPSKILL_CPU_UNCHECKED cudaError_t call_cooperatively(void (*kernel)(Parameters..
   auto body = [&]() UPSKILL_CPU_UNCHECKED {
     kernel(*static_cast<std::remove_reference_t<Parameters>*>(arguments[Indices])...);
   };
-  return upskill_cpu_launch_cooperative("cudaLaunchCooperativeKernel", &grid, &block, shared, stream,
+  return upskill_cpu_launch_cooperative(upskill_cpu_kernel_name(address_of(kernel)), &grid, &block, shared, stream,
                                         &run_thread<decltype(body)>, &body);
 }
 
@@ -199,7 +200,7 @@ template <class T>
 cudaError_t cudaMemcpyFromSymbol(void* target, const T& symbol, size_t bytes, size_t offset = 0,
                                  cudaMemcpyKind = cudaMemcpyDeviceToHost) {
   const char* base = reinterpret_cast<const char*>(&symbol);
-  return upskill_cpu_copy_symbol(target, base + offset, bytes, offset, sizeof symbol);
+  return upskill_cpu_copy_from_symbol(target, base + offset, bytes, offset, sizeof symbol);
 }
 template <class T>
 cudaError_t cudaMemcpyFromSymbolAsync(void* target, const T& symbol, size_t bytes, size_t offset, cudaMemcpyKind kind,

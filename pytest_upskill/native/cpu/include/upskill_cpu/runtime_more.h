@@ -2,6 +2,8 @@
 #ifndef UPSKILL_CPU_RUNTIME_MORE_H
 #define UPSKILL_CPU_RUNTIME_MORE_H
 
+#include <cstdio>
+
 #include "runtime_api.h"
 
 #define cudaHostRegisterPortable 0x01
@@ -9,7 +11,9 @@
 #define cudaDeviceScheduleSpin 0x01
 #define cudaDeviceScheduleYield 0x02
 #define cudaDeviceScheduleBlockingSync 0x04
+#define cudaDeviceBlockingSync cudaDeviceScheduleBlockingSync
 #define cudaDeviceMapHost 0x08
+#define cudaDeviceLmemResizeToMax 0x10
 
 struct cudaExtent {
   size_t width, height, depth;
@@ -82,6 +86,32 @@ inline cudaError_t cudaChooseDevice(int* device, const cudaDeviceProp*) {
 }
 inline cudaError_t cudaDeviceCanAccessPeer(int* can, int, int) {
   *can = 0;
+  return cudaSuccess;
+}
+
+// CUDA 13 names a place where CUDA 12 has a device's number.
+enum cudaMemLocationType {
+  cudaMemLocationTypeInvalid = 0,
+  cudaMemLocationTypeDevice = 1,
+  cudaMemLocationTypeHost = 2,
+};
+struct cudaMemLocation {
+  cudaMemLocationType type;
+  int id;
+};
+inline cudaError_t cudaMemPrefetchAsync(const void* pointer, size_t bytes, cudaMemLocation place, unsigned int,
+                                        cudaStream_t stream = nullptr) {
+  return cudaMemPrefetchAsync(pointer, bytes, place.id, stream);
+}
+inline cudaError_t cudaMemAdvise(const void* pointer, size_t bytes, cudaMemoryAdvise advice, cudaMemLocation place) {
+  return cudaMemAdvise(pointer, bytes, advice, place.id);
+}
+inline cudaError_t cudaStreamAttachMemAsync(cudaStream_t, void*, size_t = 0, unsigned int = cudaMemAttachSingle) {
+  return cudaSuccess;
+}
+inline cudaError_t cudaCtxResetPersistingL2Cache() { return cudaSuccess; }
+inline cudaError_t cudaDeviceGetPCIBusId(char* text, int length, int) {
+  snprintf(text, static_cast<size_t>(length), "0000:00:00.0");
   return cudaSuccess;
 }
 

@@ -1,0 +1,145 @@
+"""Builds and runs the mechanical mutants of a solution, and counts those that its case notices.
+
+Knows the machine, and the examples on which the solution was judged. Mutants are built for the first dtype alone, in
+threads, while earlier ones run.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pytest_upskill.build.object_code import fingerprint
+from pytest_upskill.case import Case
+from pytest_upskill.errors import UpskillError
+from pytest_upskill.machine import Machine
+from pytest_upskill.oracle.hunt import Kept, fault_of, hunt, selected
+from pytest_upskill.oracle.isolation import isolated
+from pytest_upskill.oracle.remedy import changes, drawn
+from pytest_upskill.oracle.worth import case_seed
+from pytest_upskill.records import Build, LivingMutant, MutationScore
+from pytest_upskill.signature import Signature
+from pytest_upskill.source_mutants import SourceMutant, source_mutants
+
+MUTANTS = 12
+"""Mutants of each case that are counted, where its solution has as many."""
+
+_SPARE = 12
+"""Further ones, for those that do not compile, or come to the same machine code."""
+_LEAST_SECONDS = 1.0
+_TIMES_SLOWER = 20
+_ADVICE_EXAMPLES = 4
+"""Three small ones and a large one, for each change of the case that is tried."""
+_ADVISED = 4
+"""Living mutants for which changes are tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Alive:
+    mutant: SourceMutant
+    library: Path
+    unseen: bool
+
+
+class MutationRun:
+    """One case's mutants. ``kept`` are its examples of the first dtype, ``slowest`` the solution's slowest call (s)."""
+
+    def __init__(self, case: Case, signature: Signature, machine: Machine, kept: list[Kept], slowest: float) -> None:
+        assert case.solution is not None
+        self._case, self._machine, self._kept = case, machine, selected(kept)
+        self._full = signature
+        self._signature = replace(signature, dtypes=signature.dtypes[:1])
+        self._timeout = max(_LEAST_SECONDS, _TIMES_SLOWER * slowest)
+        self._source, self._line = case.solution.source, case.solution.line
+
+    def score(self, solution: Path) -> MutationScore:
+        """How the mutants fared of a solution whose library (for all dtypes) is given. Raises InfrastructureError."""
+        alive: list[_Alive] = []
+        killed = equivalent = 0
+        with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
+            original = self._build(self._source)
+            for mutant, library in self._built(threads):
+                if _same_code(original, library, mutant):
+                    equivalent += 1
+                    continue
+                found = self._hunted(library, self._kept)
+                if found is None:
+                    killed += 1
+                else:
+                    alive.append(_Alive(mutant, library, found))
+                if killed + len(alive) == MUTANTS:
+                    threads.shutdown(wait=False, cancel_futures=True)
+                    break
+        advice = self._advice(alive, solution) if alive else {}
+        lived = tuple(
+            LivingMutant(self._line + one.mutant.line - 1, one.mutant.change, one.unseen, advice.get(number, ""))
+            for number, one in enumerate(alive)
+        )
+        return MutationScore(killed, killed + len(alive), equivalent, lived)
+
+    # ------------------------------------------------------------------------------------- building
+
+    def _build(self, source: str) -> Build:
+        return self._machine.build(source, self._signature, checked=False)
+
+    def _built(self, threads: ThreadPoolExecutor) -> Iterator[tuple[SourceMutant, Path]]:
+        """The mutants that compile, in order; as many are on their way as are wanted, and one more for each lost."""
+        candidates = iter(source_mutants(self._source, MUTANTS + _SPARE, case_seed(self._case)))
+        waiting: deque[tuple[SourceMutant, Future[Build]]] = deque()
+
+        def send(count: int) -> None:
+            for mutant, _ in zip(candidates, range(count), strict=False):
+                waiting.append((mutant, threads.submit(self._build, mutant.source)))
+
+        send(os.cpu_count() or 1)
+        while waiting:
+            mutant, future = waiting.popleft()
+            build = future.result()
+            send(1)
+            if build.library is not None:
+                yield mutant, build.library
+
+    # ------------------------------------------------------------------------------------- running
+
+    def _hunted(self, library: Path, kept: list[Kept]) -> bool | None:
+        """None where the mutant died, else whether all of its bits were the solution's."""
+        with self._machine.cell(library, self._signature, self._timeout) as cell:
+            found = hunt(kept, cell.call, cell.repeat, atomics=self._case.atomics)
+        return None if found.fault is not None else found.unseen
+
+    def _advice(self, alive: list[_Alive], solution: Path) -> dict[int, str]:
+        """With what change of the case each mutant would die, by its number; tried, not guessed."""
+        told: dict[int, str] = {}
+        for change in changes(self._case, self._case.dtypes[0]):
+            left = [number for number in range(len(alive))[:_ADVISED] if number not in told]
+            if change.case is self._case:
+                continue  # more of the same examples: too dear for advice
+            kept = self._examples(change.case, solution) if left else []
+            for number in left if kept else []:
+                if self._hunted(alive[number].library, kept) is None:
+                    told[number] = change.said
+        return told
+
+    def _examples(self, case: Case, solution: Path) -> list[Kept]:
+        """Examples of a changed case on which the solution is right; none where the case does not bear the change."""
+        found: list[Kept] = []
+        try:
+            with isolated(), self._machine.cell(solution, self._full, self._timeout) as cell:
+                for prepared in drawn(case, self._full, case.dtypes[0], _ADVICE_EXAMPLES):
+                    answer = cell.call(prepared.call)
+                    if fault_of(prepared, answer) is None:
+                        found.append(Kept(prepared, {name: bytes(data) for name, data in answer.outputs.items()}))
+        except (UpskillError, ValueError):
+            return []
+        return found
+
+
+def _same_code(original: Build, library: Path, mutant: SourceMutant) -> bool:
+    if original.library is None:
+        return False
+    known = fingerprint(original.library, variables=not mutant.in_body)
+    return known is not None and known == fingerprint(library, variables=not mutant.in_body)

@@ -1,0 +1,176 @@
+#include "faults.h"
+
+#include <signal.h>
+#include <sys/time.h>
+#include <time.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdlib>
+
+#include "../../device.h"
+#include "fiber.h"
+#include "launch.h"
+#include "module.h"
+#include "report.h"
+
+namespace upskill::cpu {
+
+namespace {
+
+enum class Stop { none, time, interrupt };
+Stop wanted = Stop::none;
+double limit_seconds = 0, deadline = 0;  // by the clock of `now`
+
+alignas(16) char signal_stack[64 << 10];  // a thread whose stack is used up has no room for a handler
+
+struct Registers {
+  uintptr_t pc, stack_pointer;
+};
+
+Registers registers_of(const void* context) {
+  const auto& machine = static_cast<const ucontext_t*>(context)->uc_mcontext;
+#if defined(__x86_64__)
+  return {static_cast<uintptr_t>(machine.gregs[REG_RIP]), static_cast<uintptr_t>(machine.gregs[REG_RSP])};
+#else
+  return {static_cast<uintptr_t>(machine.pc), static_cast<uintptr_t>(machine.sp)};
+#endif
+}
+
+// Where the kernel was: the instruction itself, or, within the runtime or a library, what returns to the kernel. In the
+// form of a return address, as all places are.
+uintptr_t place_in_kernel(const Registers& registers) {
+  if (is_code(registers.pc)) return registers.pc + 1;
+  const StackArea stacks = reserve_stacks(0);
+  uintptr_t word = registers.stack_pointer;
+  if (word - stacks.begin >= stacks.bytes) return 0;
+  const uintptr_t end = stack_end(reinterpret_cast<const void*>(word));
+  for (; word < end; word += sizeof word)
+    if (const uintptr_t value = *reinterpret_cast<const uintptr_t*>(word); is_code(value)) return value;
+  return 0;
+}
+
+double now() {
+  timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+void set_timer(double seconds) {
+  const auto whole = static_cast<time_t>(seconds);
+  const itimerval timer{{0, 0}, {whole, static_cast<suseconds_t>(1e6 * (seconds - static_cast<double>(whole)))}};
+  setitimer(ITIMER_REAL, &timer, nullptr);
+}
+
+// What the signal did before we came, which for nearly all programs is to end them.
+void pass_on(int signal) {
+  ::signal(signal, SIG_DFL);
+  raise(signal);
+}
+
+struct Fault {
+  const char* kind;
+  cudaError_t error;
+  Assertion assertion;
+  std::string message;
+};
+
+Fault describe(int signal, uintptr_t address, const Registers& registers) {
+  if (signal == SIGFPE)
+    return {"division-by-zero", cudaErrorLaunchFailure, Assertion::runs,
+            "an integer is divided by zero (or the smallest one by -1): a GPU goes on with an undefined value"};
+  // The page that cannot be touched lies below the stack, and a frame is entered in steps of at most a page.
+  const StackArea stacks = reserve_stacks(0);
+  if (address - stacks.begin < stacks.bytes && address < registers.stack_pointer + 4096)
+    return {"stack-overflow", cudaErrorLaunchFailure, Assertion::runs,
+            format("the thread has used up its stack of %zu KiB: a recursion that does not end, or local arrays that "
+                   "are too large",
+                   stacks.one / 1024)};
+  return {"illegal-address", cudaErrorIllegalAddress, Assertion::memory,
+          format("an access to 0x%zx, where no memory is", static_cast<size_t>(address))};
+}
+
+void on_fault(int signal, siginfo_t* info, void* context) {
+  if (!launch.running) return pass_on(signal);
+  const Registers registers = registers_of(context);
+  const Fault fault = describe(signal, reinterpret_cast<uintptr_t>(info->si_addr), registers);
+  abort_launch(fault.error, fault.assertion, fault.kind, place_in_kernel(registers), fault.message + "," + where());
+}
+
+// Only where the kernel's own code is at work can it be left: the runtime or a library may be in the middle of things.
+void on_timer(int signal, siginfo_t*, void* context) {
+  if (wanted == Stop::none && limit_seconds == 0) return pass_on(signal);
+  if (wanted == Stop::none) wanted = Stop::time;
+  const Registers registers = registers_of(context);
+  if (!launch.running) return;
+  if (!is_code(registers.pc)) return set_timer(0.001);
+  const Stop why = wanted;
+  wanted = Stop::none;
+  const uintptr_t pc = registers.pc + 1;
+  if (why == Stop::time)
+    abort_launch(cudaErrorLaunchTimeout, Assertion::runs, "timeout", pc,
+                 format("still running after %.3g s, when it was stopped here: the kernel hangs or is too slow,%s",
+                        limit_seconds, where().c_str()));
+  report(Assertion::runs, "interrupted", pc, "still running when it was interrupted," + where());
+  pass_on(SIGINT);
+}
+
+void on_interrupt(int signal, siginfo_t*, void*) {
+  if (!launch.running || wanted == Stop::interrupt) return pass_on(signal);
+  wanted = Stop::interrupt;
+  set_timer(0.001);
+}
+
+void handle(int signal, void (*handler)(int, siginfo_t*, void*)) {
+  struct sigaction action {};
+  action.sa_sigaction = handler;
+  // A handler that ends a launch does not return, and the next signal must come through all the same.
+  action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
+  sigaction(signal, &action, nullptr);
+}
+
+bool is_default(int signal) {
+  struct sigaction action {};
+  sigaction(signal, nullptr, &action);
+  return (action.sa_flags & SA_SIGINFO) == 0 && action.sa_handler == SIG_DFL;
+}
+
+}  // namespace
+
+namespace {
+
+void install_handlers() {
+  const stack_t stack{signal_stack, 0, sizeof signal_stack};
+  sigaltstack(&stack, nullptr);
+  for (int signal : {SIGSEGV, SIGBUS, SIGFPE})
+    if (is_default(signal)) handle(signal, on_fault);
+  // A program that a person runs, see ../../program.py: they will want to know where it hung.
+  if (std::getenv("UPSKILL_REPORT_FILE") == nullptr || !is_default(SIGINT) || !is_default(SIGALRM)) return;
+  handle(SIGINT, on_interrupt);
+  handle(SIGALRM, on_timer);
+}
+
+}  // namespace
+
+void watch_signals() {
+  static const bool installed = (install_handlers(), true);
+  (void)installed;
+  if (limit_seconds != 0) set_timer(std::max(deadline - now(), 0.001));
+}
+
+void end_watch() {
+  if (limit_seconds != 0) set_timer(0);
+}
+
+}  // namespace upskill::cpu
+
+using namespace upskill::cpu;
+
+extern "C" void upskill_limit_time(double seconds) {
+  if (seconds > 0) handle(SIGALRM, on_timer);
+  wanted = Stop::none;
+  limit_seconds = seconds;
+  deadline = now() + seconds;
+}

@@ -1,0 +1,325 @@
+"""The exact lane: whole numbers on which a linear reference has one right result, whatever the order of its sums.
+
+A tolerance for sums of K terms must be wide for large K, and a few wrong terms hide in it. Where the reference is
+linear in each of its floating tensors with whole coefficients (sums, products, scans, convolutions, gathers, copies),
+small whole inputs close that door: no partial sum leaves the whole numbers that float32 holds, so every honest kernel
+gives the same bits. Knows references and values, not kernels.
+
+How large inputs may be hangs on the sum of all terms' magnitudes. For random signs s, the mean of f(s)^2 is the sum of
+the squared coefficients (the terms are orthogonal), and whole coefficients are no larger than their squares; a few
+draws of signs estimate it for every output at once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+
+from pytest_upskill.case import Case, Choices, Named, Range, ScalarSpec, TensorSpec
+from pytest_upskill.errors import CaseError
+from pytest_upskill.oracle import ladder
+from pytest_upskill.oracle.families import INTEGERS
+from pytest_upskill.oracle.golden import Reference, cast
+from pytest_upskill.oracle.isolation import generator, stable_hash
+from pytest_upskill.oracle.shapes import OutputSize, choose, integer_scalars
+from pytest_upskill.oracle.values import DTYPE, Source, Value, complete
+from pytest_upskill.records import FLOATING, Example
+
+Arguments = Mapping[str, Value]
+Outputs = Mapping[str, torch.Tensor]
+
+LARGEST = 255
+"""Magnitude of the inputs: exact in bfloat16, and their products in tf32's accumulators."""
+
+_SCALARS = 8
+"""Magnitude of floating scalars."""
+
+_ROOM = {torch.float32: 2.0**24, torch.float64: 2.0**50}
+"""Whole numbers that an accumulator holds without a gap (of float64, those that gold can still be checked with)."""
+
+_SLACK = 4.0
+"""For what the estimate of the terms may miss."""
+
+_SIGN_DRAWS, _FEW_DRAWS, _MANY_RESULTS = 16, 4, 64
+_PROBES, _PROBE_ELEMENTS, _PROBE_SIZE = 3, 1 << 12, 9
+
+
+# ------------------------------------------------------------------------------------------- is it linear?
+
+
+def is_linear(reference: Reference, source: Source, outputs: OutputSize) -> bool:
+    """Whether every floating result is linear, with whole coefficients, in each floating tensor by itself (a constant
+    may be added), as far as a few examples show: f(a + b) + f(0) = f(a) + f(b), exactly, on whole numbers.
+
+    False where the case declares a tolerance or makes its own inputs: whole numbers may then not be what it means.
+    """
+    case = source.case
+    if case.tolerance or source.inputs is not None or not any(floating(case, dtype) for dtype in case.dtypes):
+        return False
+    try:
+        found = [_probe(reference, source, example) for example in _probe_examples(case, outputs)]
+    except CaseError:
+        return False  # a reference need not work on whole numbers that nobody declared
+    return any(varies for _, varies in found) and all(linear for linear, _ in found)
+
+
+def _probe_examples(case: Case, outputs: OutputSize) -> list[Example]:
+    """The largest of a few small examples: on one row or one column, softmax and the like are constants."""
+    found: dict[str, tuple[int, Example]] = {}
+    dtype = next(dtype for dtype in case.dtypes if floating(case, dtype))
+    count = len(case.dims) + len(integer_scalars(case))
+    for number in range(4 * _PROBES):
+        steps = [stable_hash("linear", number, index) % ladder.STEPS for index in range(count)]
+        chosen = choose(case, outputs, _PROBE_ELEMENTS, number % max(len(case.dims), 1), steps)
+        if chosen is not None:
+            dims, scalars = chosen
+            example = complete(case, Example(dims, dtype, number, INTEGERS, scalars))
+            found[str(dims)] = (min(dims.values(), default=0), example)
+    ordered = sorted(found.values(), key=lambda pair: -pair[0])
+    return [example for _, example in ordered[:_PROBES]]
+
+
+def _probe(reference: Reference, source: Source, example: Example) -> tuple[bool, bool]:
+    """Whether the reference is linear on this example, and whether its results vary with its inputs at all."""
+    random = generator("linear", example)
+    base = _with_scalars(source.case, source.arguments(example), example, random)
+    if base is None:
+        return False, False
+
+    def drawn(name: str) -> torch.Tensor:
+        return torch.randint(-_PROBE_SIZE, _PROBE_SIZE + 1, _shape(base, name), generator=random).double()
+
+    names = [tensor.name for tensor in floating(source.case, example.dtype)]
+    exact = {**cast(base, torch.float64), **{name: drawn(name) for name in names}}
+
+    def run(name: str, value: torch.Tensor) -> Outputs:
+        given = {**exact, name: value}
+        return _floats(reference.run(given, example.dims, torch.float64, f"on {example}, on whole numbers"))
+
+    varies = False
+    for name in names:
+        first, second = drawn(name), drawn(name)
+        zero, one, other, both = (run(name, x) for x in (torch.zeros_like(first), first, second, first + second))
+        if not one or not all(_adds_up(zero[key], one[key], other[key], both[key]) for key in one):
+            return False, False
+        varies |= any(not torch.equal(zero[key], one[key]) for key in one)
+    return True, varies
+
+
+def _adds_up(zero: torch.Tensor, one: torch.Tensor, other: torch.Tensor, both: torch.Tensor) -> bool:
+    return _whole(one) and _whole(other) and torch.equal(both + zero, one + other)
+
+
+def _whole(output: torch.Tensor) -> bool:
+    return torch.equal(output, output.round())
+
+
+# ------------------------------------------------------------------------------------------- whole inputs
+
+
+@dataclass(frozen=True, slots=True)
+class Exact:
+    """Whole inputs, and the references' results on them: float64, the case's dtype, float32. ``allowed`` is the largest
+    error of each floating output: 0, or one unit in the last place where a low-precision result has to be rounded."""
+
+    arguments: Arguments
+    gold: Outputs
+    allowed: Outputs
+
+
+Eager = Callable[[Arguments, Outputs, Outputs], Outputs]
+"""From arguments, gold and the float32 results to the results in their own dtypes."""
+
+
+def draw(
+    reference: Reference, source: Source, example: Example, dtypes: Mapping[str, str], eager: Eager
+) -> Exact | None:
+    """Whole inputs for an example of a linear reference, as large as they may be; None where there are none.
+
+    PyTorch itself must be exact on them, in float32 and in the example's dtype, or smaller ones are tried. ``dtypes``
+    are those of the outputs. In half of the examples the terms are so small, and of both signs, that usual results fit
+    into the outputs' dtypes without any rounding (one term more or less shows); in a quarter all are of one sign and
+    large (a low-precision accumulator shows).
+    """
+    random = generator("whole numbers", example)
+    cancelling, positive = (bool(torch.randint(0, 2, (), generator=random)) for _ in range(2))
+    base = _with_scalars(source.case, source.arguments(example), example, random)
+    if base is None or not floating(source.case, example.dtype):
+        return None
+    try:
+        limit = _limit(reference, source.case, base, example, dtypes if cancelling else {}, random)
+        while limit >= 1:
+            arguments = _inputs(source.case, base, example, limit, positive and not cancelling, random)
+            found = None if arguments is None else _settled(reference, arguments, example, dtypes, eager)
+            if found is not None:
+                return found
+            limit //= 4
+    except CaseError:
+        return None  # the ordinary draws tell what is wrong with a reference
+    return None
+
+
+def _settled(
+    reference: Reference, arguments: Arguments, example: Example, dtypes: Mapping[str, str], eager: Eager
+) -> Exact | None:
+    def run(dtype: torch.dtype) -> Outputs:
+        return reference.run(cast(arguments, dtype), example.dims, dtype, f"on {example}, in {dtype}")
+
+    gold, single = run(torch.float64), run(torch.float32)
+    own = eager(arguments, gold, single)
+    allowed: dict[str, torch.Tensor] = {}
+    for name, dtype in dtypes.items():
+        if dtype not in FLOATING:
+            if not torch.equal(gold[name], own[name].to(gold[name].dtype)):
+                return None
+            continue
+        rounding = _rounding(gold[name], dtype)
+        if rounding is None or not torch.equal(gold[name], single[name].to(torch.float64)):
+            return None
+        if bool(((own[name].to(torch.float64) - gold[name]).abs() > rounding).any()):
+            return None
+        allowed[name] = rounding
+    return Exact(arguments, gold, allowed)
+
+
+def _rounding(gold: torch.Tensor, dtype: str) -> torch.Tensor | None:
+    """What rounding a sum once may cost: nothing where the dtype holds it. None where gold is not fit for the lane."""
+    info = torch.finfo(DTYPE[dtype])
+    if gold.numel() and (not _whole(gold) or float(gold.abs().max()) > info.max / 2):
+        return None
+    inexact = gold.to(DTYPE[dtype]).to(torch.float64) != gold
+    if dtype in ("float32", "float64") and bool(inexact.any()):
+        return None
+    unit = info.eps * torch.exp2(torch.frexp(gold).exponent.to(torch.float64) - 1)
+    return torch.where(inexact, unit, 0.0)
+
+
+def _limit(
+    reference: Reference,
+    case: Case,
+    base: Arguments,
+    example: Example,
+    dtypes: Mapping[str, str],
+    random: torch.Generator,
+) -> int:
+    """The magnitude that inputs may have, so that all terms of a result together fit into an accumulator; and usual
+    results of both signs into ``dtypes``."""
+    tensors = floating(case, example.dtype)
+    double = all((tensor.dtype or example.dtype) == "float64" for tensor in tensors)
+    room = _ROOM[torch.float64 if double else torch.float32]
+    terms = max(1.0, _terms(reference, base, [tensor.name for tensor in tensors], example, random))
+    room /= _SLACK * terms
+    for dtype in dtypes.values():
+        if dtype in FLOATING:
+            room = min(room, max(2 / torch.finfo(DTYPE[dtype]).eps / (_SLACK * math.sqrt(terms)), 1.0))
+    return min(LARGEST, int(room ** (1 / len(tensors))))
+
+
+def _terms(reference: Reference, base: Arguments, names: list[str], example: Example, random: torch.Generator) -> float:
+    """The sum of the squared coefficients of the result that has most, estimated from random signs."""
+
+    def signs(name: str) -> torch.Tensor:
+        return torch.randint(0, 2, _shape(base, name), generator=random).mul_(2).sub_(1).double()
+
+    total: dict[str, torch.Tensor] = {}
+    for drawn in range(1, _SIGN_DRAWS + 1):
+        given = {**base, **{name: signs(name) for name in names}}
+        outputs = _floats(reference.run(given, example.dims, torch.float64, f"on {example}, on random signs"))
+        for name, output in outputs.items():
+            total[name] = total.get(name, torch.zeros_like(output)) + output.square()
+        # Many results make up for few draws: it is the largest of them that counts.
+        if drawn >= _FEW_DRAWS and min(one.numel() for one in total.values()) >= _MANY_RESULTS:
+            break
+    return max((float(one.max()) / drawn for one in total.values() if one.numel()), default=1.0)
+
+
+def _inputs(
+    case: Case, base: Arguments, example: Example, limit: int, positive: bool, random: torch.Generator
+) -> Arguments | None:
+    """The arguments with whole numbers in their floating tensors, all of one sign if so asked."""
+    made: dict[str, Value] = dict(base)
+    for tensor in floating(case, example.dtype):
+        value = base[tensor.name]
+        assert isinstance(value, torch.Tensor)
+        whole = _whole_tensor(tensor, value, example.dims, limit, positive, random)
+        if whole is None:
+            return None
+        made[tensor.name] = whole.to(value.dtype).contiguous()
+    return made
+
+
+def _whole_tensor(
+    tensor: TensorSpec,
+    drawn: torch.Tensor,
+    dims: Mapping[str, int],
+    limit: int,
+    positive: bool,
+    random: torch.Generator,
+) -> torch.Tensor | None:
+    """Whole numbers that the case allows for this tensor; ``drawn`` is what it would hold else."""
+    values, size = tensor.values, tuple(drawn.shape)
+    if isinstance(values, Named) and values.name in ("bool", "permutation"):
+        return drawn if not drawn.numel() or float(drawn.abs().max()) <= limit else None
+    if isinstance(values, Range):
+        low, high = math.ceil(values.low.evaluate(dims)), math.floor(values.high.evaluate(dims))
+        return _between(max(low, -limit), min(high, limit), size, random)
+    if isinstance(values, Choices):
+        options = [float(one) for one in values.options if float(one).is_integer() and abs(float(one)) <= limit]
+        return torch.tensor(options)[torch.randint(len(options), size, generator=random)] if options else None
+    name = values.name if isinstance(values, Named) else ""
+    if name == "uniform":
+        return torch.randint(0, 2, size, generator=random).double()
+    low = 1 if positive or name == "positive" else -limit
+    whole = _between(low, limit, size, random)
+    return whole.sort(-1).values if whole is not None and name == "sorted" and size else whole
+
+
+def _between(low: int, high: int, size: tuple[int, ...], random: torch.Generator) -> torch.Tensor | None:
+    """Whole numbers between both, without zeros where others are left to choose from: each of them must count."""
+    if low > high:
+        return None
+    values = torch.randint(low, high + 1, size, generator=random, dtype=torch.int32)
+    if high - low >= 2:
+        values = torch.where(values == 0, high if high else low, values)
+    return values.double()
+
+
+def _with_scalars(case: Case, base: Arguments, example: Example, random: torch.Generator) -> Arguments | None:
+    """The arguments with whole numbers for floating scalars; None where the case allows none."""
+    made: dict[str, Value] = dict(base)
+    for scalar in case.scalars:
+        if scalar.kind == "float":
+            value = _whole_scalar(scalar, example.dims, random)
+            if value is None:
+                return None
+            made[scalar.name] = value
+    return made
+
+
+def _whole_scalar(scalar: ScalarSpec, dims: Mapping[str, int], random: torch.Generator) -> float | None:
+    if isinstance(scalar.values, Choices):
+        options = [float(one) for one in scalar.values.options]
+    else:
+        low = math.ceil(max(float(scalar.values.low.evaluate(dims)), -_SCALARS))
+        high = math.floor(min(float(scalar.values.high.evaluate(dims)), _SCALARS))
+        options = [float(one) for one in range(low, high + 1) if one] or [0.0] * (low <= 0 <= high)
+    whole = [one for one in options if one.is_integer() and abs(one) <= _SCALARS]
+    return whole[int(torch.randint(len(whole), (), generator=random))] if whole else None
+
+
+def floating(case: Case, dtype: str) -> tuple[TensorSpec, ...]:
+    """The tensors that are floating where ``dtype`` is tried."""
+    return tuple(tensor for tensor in case.tensors if (tensor.dtype or dtype) in FLOATING)
+
+
+def _floats(outputs: Outputs) -> Outputs:
+    return {name: value for name, value in outputs.items() if value.is_floating_point()}
+
+
+def _shape(arguments: Arguments, name: str) -> tuple[int, ...]:
+    value = arguments[name]
+    assert isinstance(value, torch.Tensor)
+    return tuple(value.shape)

@@ -1,0 +1,134 @@
+"""The summary of a self-check: do cases accept their solutions, and do they notice what is wrong?
+
+Knows the view, and the terminal's abilities.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from pytest_upskill.records import ItemKind, LivingMutant, Outcome, VerdictKind
+from pytest_upskill.reporting.comparison import VALID, has_valid_spec
+from pytest_upskill.reporting.ink import Ink, measure, pad, plural
+from pytest_upskill.reporting.table import Cell, flow
+from pytest_upskill.reporting.view import SkillView
+
+LIVING = 4
+"""Mutants that lived are shown so far, those with advice first; all of them are in the reports."""
+UNSEEN = "equivalent or unseen: every result has the same bits"
+
+
+def self_check_lines(skill: SkillView, ink: Ink, problems: Callable[[SkillView, Ink], Iterator[str]]) -> Iterator[str]:
+    """One skill; ``problems`` are said under its name."""
+    judged = skill.judged
+    passed = sum(item.verdict.kind is VerdictKind.PASSED for item in judged)
+    name = ink.paint(ink.elide_middle(skill.name, ink.width - 46), "bold")
+    good = "green" if passed == len(judged) else "red"
+    verb = "passes its" if len(judged) == 1 else "pass their"
+    claim = f"{passed} of {plural(len(judged), 'case')} {verb} own solution" if judged else "no solution was judged"
+    fits = measure(skill.name) + len(claim) + len(VALID) + 4 <= ink.width
+    valid = "  " + ink.paint(VALID, "dim") if fits and has_valid_spec(skill) else ""
+    yield f"{name}  {ink.paint(claim, good, 'bold')}{valid}"
+    yield from problems(skill, ink)
+    yield from flow([_assertion(one, counts, ink) for one, counts in _by_assertion(judged)], ink, 2)
+    mutants = skill.of_kind(ItemKind.MUTANTS)
+    yield from _mutants(mutants, ink)
+    yield from _lost((*judged, *mutants), ink)
+    yield ""
+
+
+def _by_assertion(items: Sequence[Outcome]) -> list[tuple[str, tuple[int, int]]]:
+    """How many items passed each assertion, of how many that have it; correct[...] stays together."""
+    counts: dict[str, tuple[int, int]] = {}
+    for item in items:
+        for one in item.verdict.assertions:
+            passed, total = counts.get(one.name, (0, 0))
+            counts[one.name] = (passed + one.passed, total + 1)
+    names = list(counts)
+    correct = [name for name in names if name.startswith("correct[")]
+    if correct:
+        at = names.index(correct[0])
+        rest = [name for name in names if name not in correct]
+        names = [*rest[:at], *correct, *rest[at:]]
+    return [(name, counts[name]) for name in names]
+
+
+def _assertion(name: str, counts: tuple[int, int], ink: Ink) -> Cell:
+    passed, total = counts
+    good = passed == total
+    sign, style = ("tick", "green") if good else ("cross", "red")
+    tail = f"{passed}/{total}"
+    body = f" {pad(ink.elide(name, 20), 18)} {pad(tail, 5, '>')}"
+    return Cell.of((ink.sign(sign), (style,)), (body, () if good else ("red",)))
+
+
+def _lost(items: Sequence[Outcome], ink: Ink) -> Iterator[str]:
+    """Each case once: what is wrong with its solution is not told again of its mutants."""
+    told: set[str | None] = set()
+    for item in items:
+        kind = item.verdict.kind
+        if kind is VerdictKind.PASSED or item.case in told:
+            continue
+        told.add(item.case)
+        first = item.verdict.first_failed
+        why = first.name if first and kind is VerdictKind.FAILED else item.verdict.reason or ""
+        word = kind.value.replace("-", " ")
+        if item.kind is ItemKind.MUTANTS and kind is VerdictKind.FAILED:
+            word = "is not worth asking"
+        color = "red" if kind is VerdictKind.FAILED else "yellow"
+        yield "  " + ink.paint(ink.elide(f"{ink.sign('cross')} {item.case} {word}: {why}", ink.width - 2), color)
+
+
+# --------------------------------------------------------------------------------------------- mutants
+
+
+def _mutants(items: Sequence[Outcome], ink: Ink) -> Iterator[str]:
+    if not items:
+        return
+    good = sum(item.verdict.kind is VerdictKind.PASSED for item in items)
+    verb = "rejects" if len(items) == 1 else "reject"
+    yield ""
+    yield "  " + ink.paint(
+        f"{good} of {plural(len(items), 'case')} {verb} wrong results", _color(good, len(items)), "bold"
+    )
+    scores = [item.score for item in items if item.score is not None and item.score.total]
+    if scores:
+        killed, total = sum(score.killed for score in scores), sum(score.total for score in scores)
+        whose = "its solution died" if len(items) == 1 else "the solutions died, by case:"
+        yield "  " + ink.paint(f"{killed} of {plural(total, 'mutant')} of {whose}", "dim")
+    if len(items) > 1:
+        yield from flow([_score(item, ink) for item in items if item.score is not None and item.score.total], ink, 2)
+    yield from _living(items, ink)
+
+
+def _color(number: int, total: int) -> str:
+    return "green" if number == total else "red"
+
+
+def _score(item: Outcome, ink: Ink) -> Cell:
+    assert item.score is not None
+    all_died = item.score.killed == item.score.total
+    name = pad(ink.elide_middle(item.case or "", 16), 16)
+    return Cell.of(
+        (name, ()), (pad(f"{item.score.killed}/{item.score.total}", 7, ">"), ("green" if all_died else "yellow",))
+    )
+
+
+def _living(items: Sequence[Outcome], ink: Ink) -> Iterator[str]:
+    """What could be made better: advice, which fails nothing."""
+    found = [(item.case or "", one) for item in items if item.score for one in item.score.lived]
+    found.sort(key=lambda pair: (not pair[1].advice, pair[1].unseen))
+    telling = [pair for pair in found if pair[1].advice or not pair[1].unseen]
+    shown = found if len(found) <= LIVING else telling[:LIVING]
+    for case, one in shown:
+        yield from _one_living(case, one, ink)
+    if rest := found[len(shown) :]:
+        same = f", {UNSEEN}" if all(one.unseen and not one.advice for _, one in rest) else ""
+        for line in ink.wrap(f"{len(rest)} more lived{same}; --upskill-report lists them", ink.width - 2, 2):
+            yield "  " + ink.paint(line, "dim")
+
+
+def _one_living(case: str, one: LivingMutant, ink: Ink) -> Iterator[str]:
+    yield "  " + ink.paint(ink.elide(f"lived: {case}.md:{one.line}  {one.change}", ink.width - 2), "yellow")
+    advice = f"would die {one.advice}" if one.advice else UNSEEN if one.unseen else "within the tolerance"
+    yield "    " + ink.paint(ink.elide(advice, ink.width - 4), "dim")

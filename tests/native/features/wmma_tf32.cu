@@ -1,0 +1,36 @@
+// A tile of floats, as tf32.
+#include "checks.h"
+
+#include <mma.h>
+
+constexpr int CHECKS = 1;
+
+using namespace nvcuda;
+__global__ void product(int* ok) {
+  __shared__ __align__(32) float a[128], b[128];
+  __shared__ __align__(32) float c[256];
+  for (int i = threadIdx.x; i < 128; i += 32) a[i] = float(float(i % 5 - 2));
+  for (int i = threadIdx.x; i < 128; i += 32) b[i] = float(float(i % 3));
+  __syncwarp();
+  wmma::fragment<wmma::matrix_a, 16, 16, 8, wmma::precision::tf32, wmma::row_major> fa;
+  wmma::fragment<wmma::matrix_b, 16, 16, 8, wmma::precision::tf32, wmma::row_major> fb;
+  wmma::fragment<wmma::accumulator, 16, 16, 8, float> sum;
+  wmma::fill_fragment(sum, float(1.0f));
+  wmma::load_matrix_sync(fa, a, 8);
+  wmma::load_matrix_sync(fb, b, 16);
+  wmma::mma_sync(sum, fa, fb, sum);
+  wmma::store_matrix_sync(c, sum, 16, wmma::mem_row_major);
+  __syncwarp();
+  bool same = true;
+  for (int i = threadIdx.x; i < 256; i += 32) {
+    float expected = 1;
+    for (int k = 0; k < 8; ++k) expected += float(a[i / 16 * 8 + k]) * float(b[k * 16 + i % 16]);
+    same = same && float(c[i]) == expected;
+  }
+  check(ok, same);
+}
+
+extern "C" void upskill_entry(int, void* const* a, cudaStream_t stream) {
+  int* ok = static_cast<int*>(a[0]);
+  product<<<1, 32, 0, stream>>>(ok);
+}
