@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from pytest_upskill.budget import WorstCase, worst_case
+from pytest_upskill.budget import WorstCase, worst_case, worst_conversation
 from pytest_upskill.case import Case
 from pytest_upskill.errors import BudgetStopped, InfrastructureError, StudentError
 from pytest_upskill.ledger import Answer, Ask, Failed, Granted, Kept, Known, Ledger
@@ -112,11 +112,11 @@ class Replies:
         except Exception as error:
             return _refused(error)
 
-    def worst_case(self, wanted: Wanted) -> tuple[StudentConfig, WorstCase | None]:
-        """The most that a question can cost; None where the reply is there already."""
+    def worst_case(self, wanted: Wanted, turns: int = 1) -> tuple[StudentConfig, Sequence[WorstCase]]:
+        """The most that each try of a question can cost; none where the first reply is there already."""
         config = self._student(wanted.student).config
         known = self._found(wanted, self._ask_of(wanted))
-        return config, None if known is not None else worst_case(config, wanted.question.prompt)
+        return config, () if known is not None else worst_conversation(config, wanted.question.prompt, turns)
 
     def student(self, name: str) -> Student:
         """The student of that name."""
