@@ -15,10 +15,13 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from pytest_upskill.records import Prompt, Question, Reply, Tokens
+from pytest_upskill.case_file import load_case
+from pytest_upskill.questions import Questions
+from pytest_upskill.records import ItemKind, Prompt, Question, Reply, Tokens
 from pytest_upskill.students import cassette
 from pytest_upskill.students.base import StudentConfig
 from pytest_upskill.students.cassette import Cassette, Recording
+from pytest_upskill.task import Task
 
 ITEMS, SLOTS, LATENCY = 48, 4, 2.0
 REPLAYED = 1000
@@ -108,12 +111,9 @@ def replayed_items() -> None:
         folder = Path(name)
         made_skill(folder, REPLAYED, "http://127.0.0.1:9/v1")
         config = StudentConfig("pupil", "openai", "m", "http://127.0.0.1:9/v1", concurrency=4)
-        run(folder, "--upskill-arms=skill", "--upskill-prompts=prompts")
-        recordings = []
-        for path in sorted((folder / "prompts" / "many").glob("word-*.skill.md")):
-            system, _, user = path.read_text().removeprefix("# System\n\n").partition("\n\n# User\n\n")
-            recordings.append((path.name.partition(".")[0], system, user))
-        lines = [_recording(config, *one) for one in recordings]
+        questions = Questions()
+        paths = sorted((folder / "skills" / "many" / "evals").iterdir())
+        lines = [_recording(config, questions.of(_task(path))) for path in paths]
         cassette.write(folder / "skills" / "many" / "cassettes" / "pupil.jsonl", lines)
         nothing = statistics.median(run(folder, "--upskill-arms=skill", "-k", "spec") for _ in range(3))
         replay = ("--upskill-arms=skill", "--upskill-replies=replay")
@@ -122,8 +122,12 @@ def replayed_items() -> None:
     print(f"{REPLAYED} replayed items      {each:7.2f} ms each, pytest's own time included (goal: under 20 ms)")
 
 
-def _recording(config: StudentConfig, case: str, system: str, user: str) -> Recording:
-    question = Question("many", case, "skill", 1, Prompt(system, user))
+def _task(path: Path) -> Task:
+    skill_path = path.parents[1] / "SKILL.md"
+    return Task("", ItemKind.TEXT, "many", skill_path, load_case(path, "many"), "pupil", "skill", 1, 0, None, None, "")
+
+
+def _recording(config: StudentConfig, question: Question) -> Recording:
     return Recording.of(config, question, Reply("an answer", tokens=Tokens(9, 2), model="m"))
 
 

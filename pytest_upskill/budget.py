@@ -12,6 +12,8 @@ from pytest_upskill.students.base import StudentConfig
 
 TEMPLATE_TOKENS = 256
 """Room for what a chat template adds to a prompt."""
+TOLD_TOKENS = 4096
+"""Room for what a student is told of a failure before its next try (``turns.LONGEST_MESSAGE``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,18 @@ def worst_case(config: StudentConfig, prompt: Prompt) -> WorstCase:
     return WorstCase(tokens.input + tokens.output, max(config.price.cost(tokens), config.price.cost(into_cache)))
 
 
+def worst_conversation(config: StudentConfig, prompt: Prompt, turns: int) -> list[WorstCase]:
+    """The bound of each of ``turns`` tries: each later one also sends the answers so far, and what was said of them."""
+    first = worst_case(config, prompt)
+    rounds = 1 + reading.most_rounds(prompt.files)
+    more = rounds * (longest_reply(config) + TOLD_TOKENS)
+    dearest = max(config.price.cost(Tokens(more)), config.price.cost(Tokens(more, written=more))) if config.price else 0
+    return [
+        WorstCase(first.tokens + turn * more, None if first.usd is None else first.usd + turn * dearest)
+        for turn in range(turns)
+    ]
+
+
 def longest_reply(config: StudentConfig) -> int:
     """Tokens after which the server ends a reply; ``options`` go over ``max_tokens``, as in the request."""
     for name in ("max_completion_tokens", "max_tokens"):
@@ -47,15 +61,14 @@ def longest_reply(config: StudentConfig) -> int:
     return config.max_tokens
 
 
-def estimate(questions: Iterable[tuple[StudentConfig, WorstCase | None]]) -> str:
-    """The worst case of a run in words; a question whose reply is there already comes with None, and costs nothing."""
+def estimate(questions: Iterable[tuple[StudentConfig, Sequence[WorstCase]]]) -> str:
+    """The worst case of a run in words: for each question its tries; none where the reply is there already."""
     to_ask: dict[str, list[WorstCase]] = {}
     there = 0
     for config, worst in questions:
-        if worst is None:
-            there += 1
-        else:
-            to_ask.setdefault(config.name, []).append(worst)
+        there += not worst
+        if worst:
+            to_ask.setdefault(config.name, []).extend(worst)
     parts = [_of_student(name, worst) for name, worst in to_ask.items()]
     if there:
         parts.append(f"{there} {'reply is' if there == 1 else 'replies are'} there already")

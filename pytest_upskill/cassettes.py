@@ -10,13 +10,14 @@ import argparse
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from filelock import FileLock
 
 from pytest_upskill.case import Case
 from pytest_upskill.case_file import load_case
+from pytest_upskill.disclosure import MODES
 from pytest_upskill.errors import CaseError, SkillError, UpskillError
 from pytest_upskill.ledger import FILE, Ledger
 from pytest_upskill.questions import Questions
@@ -64,12 +65,13 @@ def uses_of(skill_path: Path) -> Uses:
 
 
 def _digests(questions: Questions, case: Case, skill_path: Path, arm: str) -> frozenset[str]:
+    """Of the prompt in each of the ways in which a skill may be shown: students' tables choose one."""
     kind = ItemKind.KERNEL if case.kind == "kernel" else ItemKind.TEXT
-    task = Task(
+    plain = Task(
         id="", kind=kind, skill=case.skill, skill_path=skill_path, case=case, student=None, arm=arm, trial=1, seed=0,
         examples=None, example=None, replay="",
     )  # fmt: skip
-    return frozenset((questions.of(task).prompt.digest,))
+    return frozenset(questions.of(replace(plain, disclosure=mode)).prompt.digest for mode in MODES)
 
 
 def prune(skill_path: Path, root: Path, dry_run: bool = False) -> list[str]:

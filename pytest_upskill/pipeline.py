@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -110,12 +110,12 @@ class Pipeline:
 
     def estimate(self, tasks: Iterable[Task]) -> str:
         """The most that the replies to these tasks can cost, in words; empty where nobody has to be asked."""
-        questions: list[tuple[StudentConfig, WorstCase | None]] = []
+        questions: list[tuple[StudentConfig, Sequence[WorstCase]]] = []
         for task in tasks:
             if self._is_asked(task) and self._replies.asks(task.student or ""):
                 with contextlib.suppress(UpskillError):  # told when the task is run
-                    worst = self._replies.worst_case(self._wanted(task, self._questions.of(task)))
-                    questions += [worst] * task.turns
+                    wanted = self._wanted(task, self._questions.of(task))
+                    questions.append(self._replies.worst_case(wanted, task.turns))
         return estimate(questions)
 
     def run(self, task: Task) -> Outcome:

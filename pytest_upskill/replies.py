@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from pytest_upskill.budget import WorstCase, worst_case
+from pytest_upskill.budget import WorstCase, worst_case, worst_conversation
 from pytest_upskill.case import Case
 from pytest_upskill.errors import BudgetStopped, InfrastructureError, StudentError
 from pytest_upskill.ledger import Answer, Ask, Failed, Granted, Kept, Known, Ledger
@@ -90,6 +90,7 @@ class Replies:
         self._cassettes: dict[Path, Cassette] = {}
         self._used: dict[Path, dict[str, Recording]] = {}
         self._widths: dict[str, int] = {}
+        self._warming: set[str] = set()
         self._queue: dict[str, _Entry] = {}
         self._asking: dict[str, _Entry] = {}
         self._changed = threading.Condition()
@@ -111,11 +112,11 @@ class Replies:
         except Exception as error:
             return _refused(error)
 
-    def worst_case(self, wanted: Wanted) -> tuple[StudentConfig, WorstCase | None]:
-        """The most that a question can cost; None where the reply is there already."""
+    def worst_case(self, wanted: Wanted, turns: int = 1) -> tuple[StudentConfig, Sequence[WorstCase]]:
+        """The most that each try of a question can cost; none where the first reply is there already."""
         config = self._student(wanted.student).config
         known = self._found(wanted, self._ask_of(wanted))
-        return config, None if known is not None else worst_case(config, wanted.question.prompt)
+        return config, () if known is not None else worst_conversation(config, wanted.question.prompt, turns)
 
     def student(self, name: str) -> Student:
         """The student of that name."""
@@ -231,6 +232,9 @@ class Replies:
             if entry is None:
                 entry = self._queue[ask.key] = _Entry(wanted, ask)
             entry.urgent = entry.urgent or urgent
+            if wanted.student not in self._widths and wanted.student not in self._warming:
+                self._warming.add(wanted.student)
+                threading.Thread(target=self._warm, args=(wanted.student,), name="upskill-warm", daemon=True).start()
             if self._dispatcher is None:
                 self._dispatcher = threading.Thread(target=self._dispatch, name="upskill-replies", daemon=True)
                 self._dispatcher.start()
@@ -262,19 +266,14 @@ class Replies:
                 self._refuse_all(error)
 
     def _start_all(self) -> None:
-        for student in {entry.ask.student for entry in self._waiting()}:
+        for student in {entry.ask.student for entry in self._waiting()} & self._widths.keys():
             asks = [entry.ask for entry in self._waiting() if entry.ask.student == student]
-            for key, answer in self._ledger.claim(asks, self._slots(student)).items():
+            for key, answer in self._ledger.claim(asks, self.width(student)).items():
                 self._answered(key, answer)
 
     def _waiting(self) -> list[_Entry]:
         with self._changed:
             return sorted(self._queue.values(), key=lambda entry: not entry.urgent)
-
-    def _slots(self, student: str) -> int:
-        """One, until the server has been asked how many it has: that happens in the first asker's thread."""
-        known = self._concurrency or self._student(student).config.concurrency or self._widths.get(student)
-        return known or 1
 
     def _answered(self, key: str, answer: Answer) -> None:
         with self._changed:
@@ -324,7 +323,6 @@ class Replies:
         ask, wanted = entry.ask, entry.wanted
         student = self._student(wanted.student)
         try:
-            self._learn_width(student)
             reply = student.ask(wanted.question, wanted.case)
         except Exception as error:
             if self._closed:
@@ -340,12 +338,14 @@ class Replies:
         self._ledger.settle(ask, Recording.of(student.config, wanted.question, reply), is_good(reply))
         return reply
 
-    def _learn_width(self, student: Student) -> None:
-        if self._concurrency or student.config.concurrency or student.name in self._widths:
-            return
-        width = student.slots() or DEFAULT_CONCURRENCY
+    def _warm(self, name: str) -> None:
+        """Lets a student get ready and say how many slots there are, before it takes one."""
+        try:
+            slots = self._student(name).slots()
+        except Exception:  # told when a question is asked
+            slots = None
         with self._changed:
-            self._widths[student.name] = width
+            self._widths[name] = slots or DEFAULT_CONCURRENCY
             self._stir()
 
 

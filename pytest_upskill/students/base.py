@@ -108,7 +108,10 @@ class Student(Protocol):
         return True
 
     def slots(self) -> int | None:
-        """How many questions its server answers at once, None where nobody knows. May ask the server, and wait."""
+        """How many questions its server answers at once, None where nobody knows. May ask the server, and wait.
+
+        Called once before the first question, while no slot is taken: the place for what takes long at first.
+        """
         return None
 
     def goes_on(self, question: Question) -> bool:

@@ -106,6 +106,7 @@ class Cassette:
         self.path = path
         self._lines = _read_lines(path)
         self._index: dict[str, int] = {}
+        self._by_label: dict[Label, Recording] | None = None
         for number, line in enumerate(self._lines, start=1):
             if line.strip():
                 self._index.setdefault(self._key_in(line, number), number)
@@ -124,7 +125,9 @@ class Cassette:
 
     def labelled(self, label: Label) -> Recording | None:
         """The recording that a person would look for, though another question may have been asked."""
-        return next((one for one in self.recordings() if one.label == label), None)
+        if self._by_label is None:
+            self._by_label = {one.label: one for one in self.recordings()}
+        return self._by_label.get(label)
 
     def _key_in(self, line: bytes, number: int) -> str:
         end = len(_START) + _KEY_LENGTH

@@ -61,6 +61,10 @@ class OpenAIStudent(RemoteStudent):
             raise self._failure(survey)
         return super().ask(question, case)
 
+    def slots(self) -> int | None:
+        self._survey()
+        return None
+
     def _make_client(self) -> openai.OpenAI:
         import openai
 

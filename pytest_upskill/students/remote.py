@@ -78,6 +78,10 @@ class RemoteStudent(Student):
             rounds.append(Round(said[-1].calls, tuple(results), said[-1].message))
         return _joined([one.reply for one in said], read)
 
+    def slots(self) -> int | None:
+        self._connected()  # importing an SDK takes a second or more
+        return None
+
     def close(self) -> None:
         self._closed.set()
         with self._lock:

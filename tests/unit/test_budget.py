@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from pytest_upskill.budget import (
     TEMPLATE_TOKENS,
+    TOLD_TOKENS,
     WorstCase,
     estimate,
     limits_in_words,
     longest_reply,
     spending,
     worst_case,
+    worst_conversation,
 )
 from pytest_upskill.ledger import Limits, Totals
 from pytest_upskill.records import Exchange, Prompt
@@ -39,16 +43,20 @@ def test_options_decide_how_long_a_reply_may_be_as_they_do_in_the_request() -> N
     assert longest_reply(replace(CONFIG, options={"max_completion_tokens": 7})) == 7
 
 
+def test_later_tries_send_the_answers_so_far() -> None:
+    first, second = worst_conversation(CONFIG, Prompt("", "b"), 2)
+    assert first == worst_case(CONFIG, Prompt("", "b"))
+    told = Prompt("", "b", (Exchange("a" * 100, "t" * TOLD_TOKENS),))
+    assert second.tokens == worst_case(CONFIG, told).tokens
+    assert second.usd == pytest.approx(worst_case(CONFIG, told).usd)
+
+
 def test_an_estimate_tells_students_and_what_is_there_apart() -> None:
     other = replace(CONFIG, name="other", price=None)
-    questions = [
-        (CONFIG, WorstCase(1000, 0.5)),
-        (CONFIG, WorstCase(1500, 1.0)),
-        (CONFIG, None),
-        (other, WorstCase(9, None)),
-    ]
+    questions = [(CONFIG, [WorstCase(1000, 0.5)]), (CONFIG, [WorstCase(1500, 1.0)]), (CONFIG, [])]
+    questions.append((other, [WorstCase(4, None), WorstCase(5, None)]))
     assert estimate(questions) == (
-        "pupil: 2 to ask, at most $1.50 and 2,500 tokens; other: 1 to ask, at most 9 tokens (its price is not known); "
+        "pupil: 2 to ask, at most $1.50 and 2,500 tokens; other: 2 to ask, at most 9 tokens (its price is not known); "
         "1 reply is there already"
     )
     assert estimate([]) == ""
