@@ -1,6 +1,7 @@
 """What a student is: a configuration, and something that answers questions. Knows no provider.
 
 StudentConfig   who to ask, where, and under which limits: plain data
+Server          what a student may ask of the server that is started for it
 Student         what every provider implements
 """
 
@@ -20,17 +21,21 @@ TOKENS_PER_PRICE = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """USD per million tokens. ``cached`` is what an input token costs that the server had in its cache."""
+    """USD per million tokens. ``cached`` is what an input token costs that the server had in its cache, ``written``
+    one that it put there (None: as any other).
+    """
 
     input: float
     output: float
     cached: float
+    written: float | None = None
 
     def cost(self, tokens: Tokens) -> float:
-        """USD for these tokens; ``tokens.input`` includes the cached ones."""
-        fresh = max(tokens.input - tokens.cached, 0)
-        total = fresh * self.input + tokens.cached * self.cached + tokens.output * self.output
-        return total / TOKENS_PER_PRICE
+        """USD for these tokens; ``tokens.input`` includes those cached and those written."""
+        fresh = max(tokens.input - tokens.cached - tokens.written, 0)
+        written = self.input if self.written is None else self.written
+        given = fresh * self.input + tokens.cached * self.cached + tokens.written * written
+        return (given + tokens.output * self.output) / TOKENS_PER_PRICE
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +44,9 @@ class StudentConfig:
 
     ``timeout`` (s) is the longest that one reply may take, and the longest that we go on trying for one.
     ``temperature`` None leaves it to the server. ``concurrency`` is how many questions may be open at once; None means
-    the number of the server's slots.
-    ``serve`` is the command that starts its server. ``options`` go to the provider as they are.
+    the number of the server's slots. ``serve`` is the command that starts its server, or one of
+    ``serving.plan.WORDS``. ``disclosure`` is how it gets to see a skill: a mode of the room of that name. ``options``
+    go to the provider as they are.
     """
 
     name: str
@@ -54,6 +60,7 @@ class StudentConfig:
     concurrency: int | None = None
     price: Price | None = None
     serve: str | None = None
+    disclosure: str = "body"
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -63,6 +70,18 @@ _AT_HAND = ("golden", "files")
 def is_at_hand(config: StudentConfig) -> bool:
     """True for students whose replies lie on this machine: keeping them would only show old ones."""
     return config.provider in _AT_HAND
+
+
+class Server(Protocol):
+    """A server that is started for a student when it is first needed. Both may be called from several threads."""
+
+    def address(self) -> str:
+        """Its base URL; it answers there when this returns. Raises StudentError where it cannot be started."""
+        ...
+
+    def revive(self) -> None:
+        """To be called when a question failed: starts the server again, once, if it ended. Raises StudentError."""
+        ...
 
 
 class Student(Protocol):
@@ -94,6 +113,10 @@ class Student(Protocol):
         Called once before the first question, while no slot is taken: the place for what takes long at first.
         """
         return None
+
+    def goes_on(self, question: Question) -> bool:
+        """Whether a question of a later turn may be asked; False ends the conversation with what was judged."""
+        return True
 
     def ask(self, question: Question, case: Case) -> Reply:
         """The answer. Raises StudentError, with one clear message, where there is none."""

@@ -27,6 +27,10 @@ class FilesStudent(Student):
         present = _names(self.folder / component(skill))
         return tuple(arm for arm in arms if any(_has_reply(present, case, component(arm)) for case in cases))
 
+    def goes_on(self, question: Question) -> bool:
+        """A conversation was as long as there are files of it."""
+        return path_of(self.folder, question).is_file()
+
     def ask(self, question: Question, case: Case) -> Reply:
         path = path_of(self.folder, question)
         try:

@@ -23,6 +23,9 @@ class GoldenStudent(Student):
     def can_answer(self, case: Case) -> bool:
         return case.solution is not None
 
+    def goes_on(self, question: Question) -> bool:
+        return False
+
     def ask(self, question: Question, case: Case) -> Reply:
         if case.solution is None:
             raise StudentError(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from pytest_upskill.records import Question
 from pytest_upskill.students.builtin import DEFAULT_LLAMA_URL
 from pytest_upskill.students.openai import OpenAIStudent, Survey
+from pytest_upskill.students.reading import Round
 from pytest_upskill.students.remote import CONNECT_TIMEOUT
 
 if TYPE_CHECKING:
@@ -21,13 +22,11 @@ DEFAULT_PORT = 8080
 class LlamaServerStudent(OpenAIStudent):
     """A model that ``llama-server`` serves. It answers whatever model it is asked for, so we look at what it lists."""
 
-    @property
-    def _address(self) -> str:
-        return self.config.base_url or DEFAULT_LLAMA_URL
+    default_url = DEFAULT_LLAMA_URL
 
-    def _request(self, question: Question) -> dict[str, Any]:
+    def _request(self, question: Question, rounds: Sequence[Round]) -> dict[str, Any]:
         # Said outright, so that it is recorded: the cache can change a reply, and it saves reading the skill again.
-        return {"cache_prompt": True, **super()._request(question)}
+        return {"cache_prompt": True, **super()._request(question, rounds)}
 
     def _server_facts(self, client: openai.OpenAI) -> Mapping[str, Any]:
         """Slots, context (tokens of one slot) and build, from ``/props``; nothing where it is switched off."""

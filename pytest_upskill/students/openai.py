@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from pytest_upskill.case import Case
 from pytest_upskill.records import Question, Reply, Tokens
-from pytest_upskill.students.base import StudentConfig
-from pytest_upskill.students.remote import CONNECT_TIMEOUT, RemoteStudent
+from pytest_upskill.students import reading
+from pytest_upskill.students.base import Server, StudentConfig
+from pytest_upskill.students.reading import Call, Round
+from pytest_upskill.students.remote import CONNECT_TIMEOUT, RemoteStudent, Said
 from pytest_upskill.students.retries import Setback
 
 if TYPE_CHECKING:
@@ -39,8 +41,16 @@ class Survey:
 class OpenAIStudent(RemoteStudent):
     """Any endpoint that speaks ``/chat/completions``."""
 
-    def __init__(self, config: StudentConfig, *, sleep: Callable[[float], object] | None = None) -> None:
-        super().__init__(config, sleep=sleep)
+    default_url = DEFAULT_URL
+
+    def __init__(
+        self,
+        config: StudentConfig,
+        *,
+        sleep: Callable[[float], object] | None = None,
+        server: Server | None = None,
+    ) -> None:
+        super().__init__(config, sleep=sleep, server=server)
         self._survey_lock = threading.Lock()
         self._surveyed: Survey | Setback | None = None
 
@@ -55,10 +65,6 @@ class OpenAIStudent(RemoteStudent):
         self._survey()
         return None
 
-    @property
-    def _address(self) -> str:
-        return self.config.base_url or DEFAULT_URL
-
     def _make_client(self) -> openai.OpenAI:
         import openai
 
@@ -67,7 +73,7 @@ class OpenAIStudent(RemoteStudent):
         timeout = openai.Timeout(self.config.timeout, connect=min(CONNECT_TIMEOUT, self.config.timeout))
         client = openai.OpenAI(
             base_url=self._address,
-            api_key=self._key() or NO_KEY,
+            api_key=key.reveal() if (key := self._key()) else NO_KEY,
             max_retries=0,
             timeout=timeout,
             http_client=openai.DefaultHttpxClient(timeout=timeout, trust_env=proxied),
@@ -108,11 +114,11 @@ class OpenAIStudent(RemoteStudent):
 
     # ------------------------------------------------------------------------------------------- one question
 
-    def _request(self, question: Question) -> dict[str, Any]:
+    def _request(self, question: Question, rounds: Sequence[Round]) -> dict[str, Any]:
         """The body of the request; ``options`` of the configuration come last and win."""
         body: dict[str, Any] = {
             "model": self.model,
-            "messages": _messages(question),
+            "messages": [*_messages(question), *_read(rounds)],
             "max_tokens": self.config.max_tokens,
             "seed": question.trial,
         }
@@ -120,13 +126,16 @@ class OpenAIStudent(RemoteStudent):
             body["temperature"] = self.config.temperature
         if "max_completion_tokens" in self.config.options:
             del body["max_tokens"]
+        if question.prompt.files:
+            body["tools"] = [_TOOL]
+            body["tool_choice"] = "auto" if len(rounds) < reading.MOST_ROUNDS else "none"
         return {**body, **self.config.options, "stream": True, "stream_options": {"include_usage": True}}
 
-    def _attempt(self, question: Question) -> Reply | Setback:
+    def _attempt(self, question: Question, rounds: Sequence[Round]) -> Said | Setback:
         import openai
 
         started = time.monotonic()
-        body = self._request(question)
+        body = self._request(question, rounds)
         try:
             # As ``extra_body``: options that the SDK does not know pass like those that it does.
             with self._connected().chat.completions.create(
@@ -147,8 +156,8 @@ class OpenAIStudent(RemoteStudent):
             transcript.add(chunk)
         return transcript
 
-    def _finished(self, transcript: _Transcript, body: Mapping[str, Any], seconds: float) -> Reply | Setback:
-        text, reasoning = "".join(transcript.text), "".join(transcript.reasoning)
+    def _finished(self, transcript: _Transcript, body: Mapping[str, Any], seconds: float) -> Said | Setback:
+        text, reasoning, calls = "".join(transcript.text), "".join(transcript.reasoning), transcript.made_calls()
         if transcript.chunks == 0:
             return Setback(
                 f"{self._address} answered with no chat stream at all; check base_url (it usually ends in /v1)"
@@ -159,12 +168,13 @@ class OpenAIStudent(RemoteStudent):
                 f"was complete; see the server's own log for the cause",
                 transient=True,
             )
-        if transcript.finish == "stop" and not text.strip() and not reasoning.strip():
+        if transcript.finish == "stop" and not (text.strip() or reasoning.strip() or calls):
             return Setback(
                 f"{self._address} ended the reply without a word; check that the model '{self.model}' is one that "
-                f"chats, and that its chat template is right"
+                f"chats, and that its chat template is right",
+                transient=True,  # a draw may be empty by chance
             )
-        return self._reply(
+        reply = self._reply(
             text=text,
             reasoning=reasoning,
             finish=transcript.finish,
@@ -173,10 +183,14 @@ class OpenAIStudent(RemoteStudent):
             model=transcript.model or self.model,
             details=self._details(transcript, body),
         )
+        # A call that was cut off is no call; the reply then says that it was cut off.
+        made = calls if transcript.finish != "length" and body.get("tool_choice") == "auto" else ()
+        return Said(reply, made, _assistant(text, made, reasoning))
 
     def _details(self, transcript: _Transcript, body: Mapping[str, Any]) -> dict[str, Any]:
         survey = self._surveyed if isinstance(self._surveyed, Survey) else Survey()
-        asked = {key: value for key, value in body.items() if key not in ("messages", "stream", "stream_options")}
+        left_out = ("messages", "stream", "stream_options", "tools")
+        asked = {key: value for key, value in body.items() if key not in left_out}
         details: dict[str, Any] = {"request": asked, **survey.facts}
         if transcript.timings:
             details["timings"] = dict(transcript.timings)
@@ -198,6 +212,8 @@ class _Transcript:
     tokens: Tokens = field(default_factory=Tokens)
     model: str = ""
     timings: Mapping[str, Any] = field(default_factory=dict)
+    calls: dict[int, list[str]] = field(default_factory=dict)
+    """By index: id, name and arguments, which come in pieces."""
 
     def add(self, chunk: Any) -> None:
         self.chunks += 1
@@ -205,12 +221,27 @@ class _Transcript:
             delta = getattr(choice, "delta", None)
             _append(self.text, getattr(delta, "content", None))
             _append(self.reasoning, getattr(delta, "reasoning_content", None) or getattr(delta, "reasoning", None))
+            for piece in getattr(delta, "tool_calls", None) or ():
+                self._add_call(piece)
             self.finish = getattr(choice, "finish_reason", None) or self.finish
         self.model = getattr(chunk, "model", None) or self.model
         if (usage := getattr(chunk, "usage", None)) is not None:
             self.tokens = _tokens(usage)
         if isinstance(timings := getattr(chunk, "timings", None), Mapping):
             self.timings = timings
+
+    def _add_call(self, piece: Any) -> None:
+        function = getattr(piece, "function", None)
+        parts = (getattr(piece, "id", None), getattr(function, "name", None), getattr(function, "arguments", None))
+        call = self.calls.setdefault(int(getattr(piece, "index", None) or 0), ["", "", ""])
+        for place, part in enumerate(parts):
+            call[place] += part if isinstance(part, str) else ""
+
+    def made_calls(self) -> tuple[Call, ...]:
+        return tuple(
+            Call(call_id or f"call{index}", name, arguments)
+            for index, (call_id, name, arguments) in sorted(self.calls.items())
+        )
 
 
 def _append(parts: list[str], piece: object) -> None:
@@ -227,9 +258,43 @@ def _tokens(usage: Any) -> Tokens:
     )
 
 
-def _messages(question: Question) -> list[dict[str, str]]:
-    user = {"role": "user", "content": question.prompt.user}
-    return [{"role": "system", "content": question.prompt.system}, user] if question.prompt.system else [user]
+_TOOL: Mapping[str, Any] = {
+    "type": "function",
+    "function": {
+        "name": reading.NAME,
+        "description": reading.DESCRIPTION,
+        "parameters": reading.PARAMETERS,
+    },
+}
+
+
+def _messages(question: Question) -> Iterator[dict[str, Any]]:
+    prompt = question.prompt
+    if prompt.system:
+        yield {"role": "system", "content": prompt.system}
+    yield {"role": "user", "content": prompt.user}
+    for turn, exchange in enumerate(prompt.earlier, start=1):
+        yield from _read(reading.remembered(exchange, turn, prompt.files))
+        yield {"role": "assistant", "content": exchange.answer}
+        yield {"role": "user", "content": exchange.told}
+
+
+def _read(rounds: Iterable[Round]) -> Iterator[dict[str, Any]]:
+    """The messages of rounds in which files were read."""
+    for one in rounds:
+        yield one.message or _assistant("", one.calls, "")
+        for call, result in zip(one.calls, one.results, strict=True):
+            yield {"role": "tool", "tool_call_id": call.id, "content": result}
+
+
+def _assistant(text: str, calls: Sequence[Call], reasoning: str) -> dict[str, Any]:
+    made = [
+        {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+        for call in calls
+    ]
+    message: dict[str, Any] = {"role": "assistant", "content": text, "tool_calls": made}
+    # Models that think between calls want their thoughts back, under the name by which they sent them.
+    return {**message, "reasoning_content": reasoning} if reasoning else message
 
 
 def _model_names(listed: object) -> tuple[str, ...]:

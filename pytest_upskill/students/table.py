@@ -15,6 +15,9 @@ from pytest_upskill.students.base import Price, StudentConfig
 PROVIDERS = ("openai", "llama.cpp", "anthropic")
 """What ``provider`` in a table may be, besides those that plugins bring."""
 
+DISCLOSURES = ("body", "full", "tools")
+"""How a student gets to see a skill: see the room ``disclosure``."""
+
 _NAME = re.compile(r"\w[\w.\-]*")
 
 
@@ -118,18 +121,31 @@ def _count(high: int) -> Callable[[str, Any], int]:
 
 
 def _price(what: str, value: Any) -> Price:
-    expected = "USD per million tokens, such as {in = 0.6, out = 2.5, cached = 0.15} ('cached' may be left out)"
-    if not isinstance(value, Mapping) or not {"in", "out"} <= value.keys() <= {"in", "out", "cached"}:
+    expected = (
+        "USD per million tokens, such as {in = 0.6, out = 2.5, cached = 0.15} ('cached' and 'written' may be left out)"
+    )
+    if not isinstance(value, Mapping) or not {"in", "out"} <= value.keys() <= {"in", "out", "cached", "written"}:
         raise _wrong(what, value, expected)
     rate = _number(0, 1e6, f"a number from 0 to 1000000: {expected}")
     rates = {key: rate(f"{what}.{key}", amount) for key, amount in value.items()}
-    return Price(input=rates["in"], output=rates["out"], cached=rates.get("cached", rates["in"]))
+    return Price(
+        input=rates["in"], output=rates["out"], cached=rates.get("cached", rates["in"]), written=rates.get("written")
+    )
 
 
 def _options(what: str, value: Any) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise _wrong(what, value, "a table of what each request shall hold besides")
     return dict(value)
+
+
+def _one_of(*words: str) -> Callable[[str, Any], str]:
+    def read(what: str, value: Any) -> str:
+        if value not in words:
+            raise _wrong(what, value, f"one of {', '.join(words)}")
+        return str(value)
+
+    return read
 
 
 _READERS: Mapping[str, Callable[[str, Any], Any]] = {
@@ -143,6 +159,7 @@ _READERS: Mapping[str, Callable[[str, Any], Any]] = {
     "concurrency": _count(1024),
     "price": _price,
     "serve": _text,
+    "disclosure": _one_of(*DISCLOSURES),
     "options": _options,
 }
 """The fields of a table, and how each is read."""

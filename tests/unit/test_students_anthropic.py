@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import pytest
 
 from pytest_upskill.case import Case
 from pytest_upskill.errors import StudentError
-from pytest_upskill.records import Prompt, Question, Reply, Tokens
+from pytest_upskill.records import Exchange, Prompt, Question, Reply, Tokens
 from pytest_upskill.students.anthropic import AnthropicStudent
 from pytest_upskill.students.base import StudentConfig
 from tests.llama.scripted import Endpoint, Refusal, Stream, endpoint
@@ -20,6 +20,7 @@ pytest.importorskip("anthropic", reason="needs the package 'anthropic': pip inst
 
 CASE = Case(name="scale", skill="tiny", path=Path("scale.md"), task="Scale it.", op=None)
 KEY = "sk-ant-secret"
+PROMPT = Prompt("You write kernels.", "Write it.")
 
 
 class EventStream(Stream):
@@ -35,7 +36,10 @@ class EventStream(Stream):
         handler.wfile.write(b"0\r\n\r\n")
 
 
-def message(text: str, stop: str | None = "end_turn", thinking: str = "") -> EventStream:
+def message(
+    text: str, stop: str | None = "end_turn", thinking: str = "", use: Mapping[str, Any] | None = None
+) -> EventStream:
+    """``use`` is the input of a call of the tool, after the text."""
     usage = {"input_tokens": 3, "output_tokens": 1, "cache_read_input_tokens": 5, "cache_creation_input_tokens": 2}
     start = {"id": "m", "type": "message", "role": "assistant", "model": "claude-served", "content": [], "usage": usage}
     events: list[Any] = [{"type": "message_start", "message": {**start, "stop_reason": None, "stop_sequence": None}}]
@@ -45,6 +49,12 @@ def message(text: str, stop: str | None = "end_turn", thinking: str = "") -> Eve
         delta = {"type": f"{kind}_delta", kind: content}
         events.append({"type": "content_block_delta", "index": index, "delta": delta})
         events.append({"type": "content_block_stop", "index": index})
+    if use is not None:
+        block = {"type": "tool_use", "id": "toolu_1", "name": "read_file", "input": {}}
+        events.append({"type": "content_block_start", "index": len(blocks), "content_block": block})
+        delta = {"type": "input_json_delta", "partial_json": json.dumps(use)}
+        events.append({"type": "content_block_delta", "index": len(blocks), "delta": delta})
+        events.append({"type": "content_block_stop", "index": len(blocks)})
     if stop is not None:
         ending = {"stop_reason": stop, "stop_sequence": None}
         events.append({"type": "message_delta", "delta": ending, "usage": {"output_tokens": 9}})
@@ -58,7 +68,7 @@ def ask(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setenv("PUPIL_KEY", KEY)
     opened: list[Any] = []
 
-    def once(*actions: Refusal | Stream, **fields: Any) -> tuple[Reply, Endpoint]:
+    def once(*actions: Refusal | Stream, prompt: Prompt = PROMPT, **fields: Any) -> tuple[Reply, Endpoint]:
         context = endpoint(*actions)
         server = context.__enter__()
         opened.append(context)
@@ -66,8 +76,7 @@ def ask(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         fields = {"model": "claude-asked", "base_url": base_url, "api_key_env": "PUPIL_KEY", **fields}
         student = AnthropicStudent(StudentConfig("pupil", "anthropic", **fields), sleep=lambda seconds: None)
         try:
-            question = Question("tiny", "scale", "skill", 1, Prompt("You write kernels.", "Write it."))
-            return student.ask(question, CASE), server
+            return student.ask(Question("tiny", "scale", "skill", 1, prompt), CASE), server
         finally:
             student.close()
 
@@ -79,7 +88,7 @@ def ask(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 def test_a_reply_keeps_text_thinking_finish_and_counts_cached_tokens_as_input(ask: Any) -> None:
     reply, _ = ask(message("```cuda\nπ\n```\n", thinking="hm"))
     assert (reply.text, reply.reasoning, reply.finish) == ("```cuda\nπ\n```\n", "hm", "stop")
-    assert reply.tokens == Tokens(input=10, output=9, cached=5)
+    assert reply.tokens == Tokens(input=10, output=9, cached=5, written=2)
     assert reply.model == "claude-served"
 
 
@@ -87,7 +96,9 @@ def test_a_request_streams_with_system_max_tokens_and_options(ask: Any) -> None:
     _, server = ask(message("a"), max_tokens=77, options={"top_k": 3})
     assert server.questions == [
         {
-            "model": "claude-asked", "max_tokens": 77, "top_k": 3, "stream": True, "system": "You write kernels.",
+            "model": "claude-asked", "max_tokens": 77, "top_k": 3, "stream": True,
+            # What all cases of an arm share is kept by the service.
+            "system": [{"type": "text", "text": "You write kernels.", "cache_control": {"type": "ephemeral"}}],
             "messages": [{"role": "user", "content": "Write it."}],
         }
     ]  # fmt: skip
@@ -130,3 +141,36 @@ def test_a_prompt_that_does_not_fit_names_both_sizes(ask: Any) -> None:
         ask(Refusal(400, {"type": "error", "error": body}))
     assert "the prompt has 210000 tokens" in str(caught.value)
     assert "holds 200000; shorten the skill, or choose a model with a longer context" in str(caught.value)
+
+
+def test_a_reply_without_a_word_is_asked_for_again_and_then_told(ask: Any) -> None:
+    assert ask(message(""), message("a"))[0].text == "a"
+    with pytest.raises(StudentError, match=r"ended the reply without a word \(tried 5 times\)"):
+        ask(message(""))
+
+
+def test_the_files_of_a_skill_are_read_through_a_tool_and_all_requests_are_counted(ask: Any) -> None:
+    prompt = Prompt("You write kernels.", "Write it.", files={"SKILL.md": "Guard it.", "references/a.md": "More."})
+    reading = message("Let me look.", "tool_use", use={"path": "references/a.md"})
+    reply, server = ask(reading, message("the answer"), prompt=prompt)
+    assert reply.text == "the answer"
+    assert (reply.tokens, reply.details["read"]) == (Tokens(20, 18, 10, 4), ["references/a.md"])
+    assert [tool["name"] for tool in server.questions[0]["tools"]] == ["read_file"]
+    asked, answered = server.questions[1]["messages"][1:]
+    assert asked["content"][1] == {
+        "type": "tool_use",
+        "id": "toolu_1",
+        "name": "read_file",
+        "input": {"path": "references/a.md"},
+    }
+    assert answered["content"] == [{"type": "tool_result", "tool_use_id": "toolu_1", "content": "More."}]
+
+
+def test_a_later_turn_holds_the_whole_conversation_and_what_was_read(ask: Any) -> None:
+    earlier = (Exchange("my try", "It is wrong.", ("SKILL.md",)), Exchange("", "Still wrong."))
+    _, server = ask(message("a"), prompt=Prompt("System.", "Write it.", earlier, {"SKILL.md": "Guard it."}))
+    sent = server.questions[0]["messages"]
+    assert [one["role"] for one in sent] == ["user", "assistant", "user", "assistant", "user", "assistant", "user"]
+    assert sent[1]["content"][0]["input"] == {"path": "SKILL.md"}
+    assert sent[2]["content"][0]["content"] == "Guard it."
+    assert [one["content"] for one in sent[3:]] == ["my try", "It is wrong.", "(no answer)", "Still wrong."]

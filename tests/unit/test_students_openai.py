@@ -14,7 +14,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import keyring
+import keyring.errors
 import pytest
+from keyring.backend import KeyringBackend
 
 from pytest_upskill.case import Case
 from pytest_upskill.errors import StudentError
@@ -390,12 +393,15 @@ def test_an_event_that_is_no_json_is_told_and_not_raised(pupil: Any) -> None:
     assert f"{server.url} sent something that is no answer of a chat endpoint" in student.refused()
 
 
-def test_a_reply_without_a_word_is_an_error_that_names_the_model(pupil: Any) -> None:
+def test_a_reply_without_a_word_is_asked_for_again_and_then_an_error_that_names_the_model(pupil: Any) -> None:
     student, server = pupil(reply(""))
     assert student.refused() == (
         f"student 'pupil': {server.url} ended the reply without a word; check that the model 'served-model' is one "
-        f"that chats, and that its chat template is right"
+        f"that chats, and that its chat template is right (tried 5 times)"
     )
+    student, server = pupil(reply(""), reply("an answer"))
+    assert student.ask().text == "an answer"
+    assert len(server.questions) == 2
 
 
 def test_a_server_that_stalls_is_left_after_the_timeout(pupil: Any) -> None:
@@ -480,12 +486,63 @@ def test_the_key_is_not_in_the_details_of_a_reply(pupil: Any, monkeypatch: pytes
     assert KEY not in json.dumps(dict(answer.details)) + repr(answer)
 
 
+class Ring(KeyringBackend):
+    """A keyring that holds one key, or is locked."""
+
+    priority = 1  # type: ignore[assignment]
+
+    def __init__(self, key: str | None) -> None:
+        self.key = key
+
+    def get_password(self, service: str, username: str) -> str | None:
+        if self.key is None:
+            raise keyring.errors.KeyringLocked("locked")
+        return self.key if (service, username) == ("pytest-upskill", "PUPIL_KEY") else None
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        raise NotImplementedError
+
+    def delete_password(self, service: str, username: str) -> None:
+        raise NotImplementedError
+
+
+@pytest.fixture
+def ring(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Puts a keyring in the place of the system's."""
+    monkeypatch.delenv("PUPIL_KEY", raising=False)
+    before = keyring.get_keyring()
+    yield lambda key: keyring.set_keyring(Ring(key))
+    keyring.set_keyring(before)
+
+
+def test_a_key_may_lie_in_the_keyring_and_is_shown_as_little(pupil: Any, ring: Any) -> None:
+    ring(KEY)
+    student, server = pupil(api_key_env="PUPIL_KEY")
+    answer = student.ask()
+    assert server.keys == [f"Bearer {KEY}"]
+    assert KEY not in json.dumps(dict(answer.details)) + repr(answer) + repr(vars(student.student))
+
+
+def test_the_environment_comes_before_the_keyring(pupil: Any, ring: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    ring("sk-from-the-ring")
+    monkeypatch.setenv("PUPIL_KEY", KEY)
+    student, server = pupil(api_key_env="PUPIL_KEY")
+    student.ask()
+    assert server.keys == [f"Bearer {KEY}"]
+
+
+def test_a_keyring_that_is_locked_is_one_without_a_key(pupil: Any, ring: Any) -> None:
+    ring(None)
+    student, _ = pupil(api_key_env="PUPIL_KEY")
+    assert "PUPIL_KEY, which should hold the key for" in student.refused()
+
+
 def test_a_key_that_is_not_set_is_told_before_anything_is_sent(pupil: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PUPIL_KEY", raising=False)
     student, server = pupil(api_key_env="PUPIL_KEY")
     assert student.refused() == (
         f"student 'pupil': the environment variable PUPIL_KEY, which should hold the key for {server.url}, is not set; "
-        f"export it and run again"
+        f"export it and run again, or keep it in the system's keyring: keyring set pytest-upskill PUPIL_KEY"
     )
     assert server.model_listings == 0
 

@@ -136,7 +136,8 @@ def test_configurations_go_to_other_processes() -> None:
 def test_an_unknown_field_names_the_nearest_and_all_fields() -> None:
     assert refused("mine", tables={"mine": {**OURS, "temprature": 1}}) == (
         "[tool.upskill.students.mine]: unknown field 'temprature'; did you mean 'temperature'? (fields: provider, "
-        "model, base_url, api_key_env, temperature, max_tokens, timeout, concurrency, price, serve, options)"
+        "model, base_url, api_key_env, temperature, max_tokens, timeout, concurrency, price, serve, disclosure, "
+        "options)"
     )
 
 

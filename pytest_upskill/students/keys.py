@@ -1,0 +1,54 @@
+"""Where a student's key comes from: the environment, else the system's keyring. A key is never printed or stored.
+
+The keyring is asked for the service ``pytest-upskill`` and, as its user name, the variable that would hold the key::
+
+    keyring set pytest-upskill ANTHROPIC_API_KEY
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+
+SERVICE = "pytest-upskill"
+"""The keyring's name for us."""
+
+
+class Key:
+    """A key that no traceback, log or ``repr`` shows."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """The key itself, for the header of a request."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "[key]"
+
+
+def find(variable: str) -> Key | None:
+    """The key that ``variable`` names, None where neither place has one."""
+    text = os.environ.get(variable, "").strip() or _from_keyring(variable)
+    return Key(text) if text else None
+
+
+def how_to_give(variable: str) -> str:
+    """What to do where there is no key."""
+    return f"export it and run again, or keep it in the system's keyring: keyring set {SERVICE} {variable}"
+
+
+def _from_keyring(variable: str) -> str:
+    """Empty without the package, a keyring that is open, or an entry in it."""
+    if importlib.util.find_spec("keyring") is None:
+        return ""
+    import keyring
+    import keyring.errors
+
+    try:
+        return (keyring.get_password(SERVICE, variable) or "").strip()
+    except (keyring.errors.KeyringError, OSError, RuntimeError):  # none here, or locked
+        return ""
