@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
+from pytest_upskill.disclosure import FOLDERS, SKILL_FILE, Guidance, Source, disclose, names_in
 from pytest_upskill.errors import SkillError
-from pytest_upskill.skill import Skill, load_skill, parse_skill
+from pytest_upskill.frontmatter import read_text
+from pytest_upskill.skill import parse_skill
 
 CONTROL_ARMS = ("baseline", "placebo", "previous")
 """Arms that are compared with; whatever they do, they never fail a run."""
@@ -29,36 +30,57 @@ def is_control(arm: str) -> bool:
     return re.split(r"[:-]", arm, maxsplit=1)[0] in CONTROL_ARMS
 
 
-def guidance(arm: str, skill_path: Path) -> str | None:
-    """The text that an arm adds to the prompt, None for nothing. Raises SkillError where it cannot be had."""
+def guidance(arm: str, skill_path: Path, mode: str = "body") -> Guidance | None:
+    """What an arm adds to the prompt, None for nothing; ``mode`` is one of ``disclosure.MODES``.
+
+    Raises SkillError where it cannot be had.
+    """
     if arm == "baseline":
         return None
     if arm.startswith("previous:"):
-        revision = arm.partition(":")[2]
-        skill = parse_skill(_git(skill_path, revision, "show", f"{revision}:./{skill_path.name}"), skill_path)
-        files = _git(skill_path, revision, "ls-tree", "--name-only", revision, "references/").splitlines()
-        return _skill_text(skill, files)
+        return disclose(_at_revision(skill_path, arm.partition(":")[2]), mode)
+    shown = disclose(_on_disk(skill_path), mode)
+    return _placebo(shown) if arm == "placebo" else shown
+
+
+def _on_disk(skill_path: Path) -> Source:
     folder = skill_path.parent
-    files = sorted(path.relative_to(folder).as_posix() for path in folder.glob("references/*.md"))
-    text = _skill_text(load_skill(skill_path), files)
-    return _placebo(len(text)) if arm == "placebo" else text
+    text = read_text(skill_path, SkillError)
+    return Source(
+        skill=parse_skill(text, skill_path),
+        text=text,
+        names=names_in(folder),
+        read=lambda name: (folder / name).read_bytes(),
+    )
 
 
-def _skill_text(skill: Skill, files: Sequence[str]) -> str:
-    """The body, and the names of its references: what an agent has in sight once it has opened the skill."""
-    references = [name for name in files if name.endswith(".md")]
-    if not references:
-        return skill.body
-    named = "\n".join(f"- {name}" for name in references)
-    return f"{skill.body.rstrip()}\n\nFurther files of this skill, not shown here:\n{named}\n"
+def _at_revision(skill_path: Path, revision: str) -> Source:
+    text = _git(skill_path, revision, "show", f"{revision}:./{skill_path.name}").decode("utf-8", errors="replace")
+    folders = [f"{folder}/" for folder in FOLDERS]
+    listed = _git(skill_path, revision, "ls-tree", "-r", "--name-only", revision, *folders)
+    return Source(
+        skill=parse_skill(text, skill_path),
+        text=text,
+        names=sorted(listed.decode("utf-8", errors="replace").splitlines()),
+        read=lambda name: _git(skill_path, revision, "show", f"{revision}:./{name}"),
+    )
 
 
-def _placebo(length: int) -> str:
+def _placebo(shown: Guidance) -> Guidance:
+    """An unrelated text of the same length, to be had in the same way."""
+    if not shown.files:
+        return Guidance(_unrelated(len(shown.text)))
+    head = "name: kitchen-garden\ndescription: Keeping a kitchen garden, from the soil to the harvest.\n"
+    body = _unrelated(len(shown.files[SKILL_FILE]) - len(head) - 8)
+    return Guidance(head, {SKILL_FILE: f"---\n{head}---\n{body}"})
+
+
+def _unrelated(length: int) -> str:
     text = (resources.files("pytest_upskill") / "prompts" / "placebo.md").read_text(encoding="utf-8")
-    return (text * (length // len(text) + 1))[:length]
+    return (text * (max(length, 0) // len(text) + 1))[: max(length, 0)]
 
 
-def _git(skill_path: Path, revision: str, *words: str) -> str:
+def _git(skill_path: Path, revision: str, *words: str) -> bytes:
     """What git prints of the skill's folder at a revision."""
     command = ["git", "-C", str(skill_path.parent), *words]
     try:
@@ -72,4 +94,4 @@ def _git(skill_path: Path, revision: str, *words: str) -> str:
             f"({reason[0] if reason else 'no reason given'}); name a revision that holds it",
             skill_path,
         )
-    return shown.stdout.decode("utf-8", errors="replace")
+    return shown.stdout

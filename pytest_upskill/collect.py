@@ -139,6 +139,8 @@ class SkillFile(pytest.File):
             example=settings.example,
             replay=self._command(name, self.run.replay_options(student, trial)),
             record=self._command(name, self.run.record_options(student, trial)),
+            turns=settings.turns if kind is ItemKind.KERNEL else 1,
+            disclosure=self.run.config(student).disclosure if student else "body",
         )
 
     def _command(self, name: str, options: Sequence[str]) -> str:

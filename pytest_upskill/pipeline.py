@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_upskill import text_case
+from pytest_upskill import text_case, turns
 from pytest_upskill.budget import WorstCase, estimate
 from pytest_upskill.builders import Builders, Job
 from pytest_upskill.case import Case
@@ -94,7 +94,7 @@ class Pipeline:
             if task.id not in self._ahead and self._is_asked(task) and self._replies.asks(task.student or ""):
                 self._ahead.add(task.id)
                 with contextlib.suppress(Exception):
-                    self._replies.want(self._wanted(task))
+                    self._replies.want(self._wanted(task, self._first_question(task)))
 
     def estimate(self, tasks: Iterable[Task]) -> str:
         """The most that the replies to these tasks can cost, in words; empty where nobody has to be asked."""
@@ -102,7 +102,8 @@ class Pipeline:
         for task in tasks:
             if self._is_asked(task) and self._replies.asks(task.student or ""):
                 with contextlib.suppress(UpskillError):  # told when the task is run
-                    questions.append(self._replies.worst_case(self._wanted(task)))
+                    worst = self._replies.worst_case(self._wanted(task, self._questions.of(task)))
+                    questions += [worst] * task.turns
         return estimate(questions)
 
     def run(self, task: Task) -> Outcome:
@@ -135,6 +136,22 @@ class Pipeline:
             return self._write_prompt(task)
         only = self._only(task, case)
         prepared = (self._pending.get(task.id) or self._begin(task)).result()
+        outcome = self._judged(task, case, prepared, only)
+        if task.turns == 1:
+            return outcome
+        assert task.student is not None
+        first = turns.Try(self._first_question(task), prepared.reply, outcome)
+        student = self._replies.student(task.student)
+        return turns.converse(first, task.turns, student, lambda question: self._try(task, case, question, only))
+
+    def _try(self, task: Task, case: Case, question: Question, only: Example | None) -> turns.Try:
+        """A later turn of a conversation, from its question to its outcome."""
+        wanted = self._wanted(task, question)
+        reply = self._replies.want(wanted, urgent=True)
+        prepared = self._builders.after(reply, partial(self._prepare, wanted, self._questions.signature(case))).result()
+        return turns.Try(question, prepared.reply, self._judged(task, case, prepared, only))
+
+    def _judged(self, task: Task, case: Case, prepared: Prepared, only: Example | None) -> Outcome:
         if prepared.cut_off:
             return outcome_of(task, Verdict(VerdictKind.INFRASTRUCTURE_ERROR, reason=prepared.cut_off), prepared)
         if case.kind == "text":
@@ -165,14 +182,20 @@ class Pipeline:
         """Wants the reply, and sets the work on it on its way."""
         assert task.case is not None
         self._only(task, task.case)
-        wanted = self._wanted(task)
+        wanted = self._wanted(task, self._first_question(task))
         signature = self._questions.signature(task.case) if task.case.kind == "kernel" else None
         reply = self._replies.want(wanted, urgent=True)
         return self._builders.after(reply, partial(self._prepare, wanted, signature))
 
-    def _wanted(self, task: Task) -> Wanted:
-        assert task.case is not None and task.student is not None
+    def _first_question(self, task: Task) -> Question:
+        """A counterexample that is tried again belongs to the last of the replies that were kept."""
         question = self._questions.of(task)
+        assert task.student is not None
+        kept = task.example is not None and self._replies.student(task.student).config.provider == "files"
+        return turns.reached(question, task.turns) if kept else question
+
+    def _wanted(self, task: Task, question: Question) -> Wanted:
+        assert task.case is not None and task.student is not None
         return Wanted(task.id, task.student, question, task.case, task.skill_path.parent, task.record)
 
     def _prepare(self, wanted: Wanted, signature: Signature | None, reply: Reply) -> Prepared:

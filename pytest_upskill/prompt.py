@@ -5,6 +5,7 @@ The user's text is the same in every arm. An arm's guidance is added to the syst
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from importlib import resources
 from string import Template
@@ -18,16 +19,29 @@ _EXACT = "The same input must give the same bits each time."
 _ATOMICS = "Float atomics are allowed: the order of their additions may show in the last bits of the result."
 
 
-def build_prompt(case: Case, signature: Signature | None, guidance: str | None) -> Prompt:
-    """The prompt for a case in an arm that adds ``guidance`` (None: nothing). ``signature`` is None for a text case."""
+def build_prompt(
+    case: Case, signature: Signature | None, guidance: str | None, files: Mapping[str, str] | None = None
+) -> Prompt:
+    """The prompt for a case in an arm that adds ``guidance`` (None: nothing). ``signature`` is None for a text case.
+
+    ``files`` can be read through a tool; ``guidance`` then only says what they are about.
+    """
+    files = files or {}
     if case.op is None:
-        return Prompt("" if guidance is None else guidance.strip() + "\n", case.task.strip() + "\n")
+        return Prompt(_guided("", guidance, files), case.task.strip() + "\n", files=files)
     if case.contract != "launcher" or signature is None:
         raise CaseError(f"contract '{case.contract}' cannot be asked for: write 'contract: launcher'", case.path)
-    system = _template("system").template.strip()
-    if guidance is not None:
-        system = _template("guidance").substitute(system=system, guidance=guidance.strip()).strip()
-    return Prompt(system + "\n", _launcher_text(case, signature))
+    system = _guided(_template("system").template.strip(), guidance, files)
+    return Prompt(system, _launcher_text(case, signature), files=files)
+
+
+def _guided(system: str, guidance: str | None, files: Mapping[str, str]) -> str:
+    """The system text with an arm's guidance; a text case has no other system text, so a guide stands alone."""
+    if guidance is not None and files:
+        system = _template("tools").substitute(system=system, guidance=guidance.strip())
+    elif guidance is not None:
+        system = _template("guidance").substitute(system=system, guidance=guidance.strip()) if system else guidance
+    return system.strip() + "\n" if system else ""
 
 
 def _launcher_text(case: Case, signature: Signature) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pytest_upskill import arms
 from pytest_upskill.case import Case
+from pytest_upskill.disclosure import Guidance
 from pytest_upskill.errors import CaseError
 from pytest_upskill.prompt import build_prompt
 from pytest_upskill.records import Question
@@ -21,13 +22,15 @@ class Questions:
 
     def __init__(self) -> None:
         self._signatures: dict[Path, Signature | CaseError] = {}
-        self._guidance: dict[tuple[str, Path], str | None] = {}
+        self._guidance: dict[tuple[str, Path, str], Guidance | None] = {}
 
     def of(self, task: Task) -> Question:
         """What the student is asked. Raises CaseError where the reference fails, SkillError for an arm without text."""
         assert task.case is not None and task.arm is not None
         signature = self.signature(task.case) if task.case.kind == "kernel" else None
-        prompt = build_prompt(task.case, signature, self._text_of(task.arm, task.skill_path))
+        shown = self._shown(task.arm, task.skill_path, task.disclosure)
+        text, files = (shown.text, shown.files) if shown else (None, None)
+        prompt = build_prompt(task.case, signature, text, files)
         return Question(task.skill, task.case.name, arms.slug(task.arm), task.trial, prompt)
 
     def signature(self, case: Case) -> Signature:
@@ -45,8 +48,8 @@ class Questions:
             raise signature
         return signature
 
-    def _text_of(self, arm: str, skill_path: Path) -> str | None:
-        key = (arm, skill_path)
+    def _shown(self, arm: str, skill_path: Path, mode: str) -> Guidance | None:
+        key = (arm, skill_path, mode)
         if key not in self._guidance:
-            self._guidance[key] = arms.guidance(arm, skill_path)
+            self._guidance[key] = arms.guidance(arm, skill_path, mode)
         return self._guidance[key]

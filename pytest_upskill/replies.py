@@ -118,6 +118,10 @@ class Replies:
         known = self._found(wanted, self._ask_of(wanted))
         return config, None if known is not None else worst_case(config, wanted.question.prompt)
 
+    def student(self, name: str) -> Student:
+        """The student of that name."""
+        return self._student(name)
+
     def asks(self, student: str) -> bool:
         """False where looking ahead for replies would be in vain, since nobody is asked."""
         return self._mode is not Mode.REPLAY and not is_at_hand(self._student(student).config)

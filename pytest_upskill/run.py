@@ -195,6 +195,7 @@ class Run:
             label = "" if config.name == "files" else f"{config.name}="
             options.append(f"--upskill-student=files:{label}{relpath(folder, self.settings.invocation_dir)}")
         options += [f"--upskill-trials={trial}"] if trial > 1 else []
+        options += [f"--upskill-turns={self.settings.turns}"] if self.settings.turns > 1 else []
         options += [f"--upskill-timeout={self.settings.timeout:g}"] if self.settings.timeout != DEFAULT_TIMEOUT else []
         if self.settings.device != "auto":
             options.append(f"--upskill-device={self.settings.device}")

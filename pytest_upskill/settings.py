@@ -33,6 +33,8 @@ class Settings:
     students: tuple[str, ...]
     arms: tuple[str, ...]
     trials: int
+    turns: int
+    serve: bool
     device: str
     arch: str | None
     sanitizer: bool
@@ -186,6 +188,8 @@ OPTIONS = (
     Option("arms", "ARMS", "what students are given, comma-separated: skill, baseline, placebo, previous:REVISION "
            "(default: skill,baseline)", _arms),
     Option("trials", "N", "ask for each kernel N times (default: 1)", _positive_int),
+    Option("turns", "N", "after a failure, tell the student what is wrong and let it try again, up to N tries in all "
+           "(default: 1)", _positive_int),
     Option("device", "DEVICE", "where kernels run: auto, cuda or cpu (default: auto)", _device),
     Option("arch", "SM", "compile for this architecture of GPUs, such as sm_90 (default: that of the GPU in use)",
            _arch),
@@ -228,6 +232,11 @@ def add_options(parser: pytest.Parser) -> None:
             help=option.help,
         )
         parser.addini(option.dest, f"default of {option.flag}", type="string", default="")
+    group.addoption(
+        "--upskill-serve", action="store_true", default=None,
+        help="start the server of a llama.cpp student where none answers: llama-server, or the extra [llama]",
+    )  # fmt: skip
+    parser.addini("upskill_serve", "default of --upskill-serve", type="bool", default=False)
     group.addoption(
         "--upskill-sanitizer", action="store_true", default=None,
         help="on the cuda device, run kernels under compute-sanitizer's memcheck, many times slower",
@@ -278,6 +287,8 @@ def read(config: pytest.Config) -> Settings:
         students=students,
         arms=values["arms"] or DEFAULT_ARMS,
         trials=values["trials"] or 1,
+        turns=values["turns"] or 1,
+        serve=bool(config.getoption("upskill_serve") or config.getini("upskill_serve")),
         device=values["device"] or "auto",
         arch=values["arch"],
         sanitizer=bool(config.getoption("upskill_sanitizer") or config.getini("upskill_sanitizer")),

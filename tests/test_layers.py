@@ -15,13 +15,13 @@ LAYERS = (
     ("errors", "records"),
     ("expression", "markdown", "frontmatter", "identifiers", "spelling", "case", "case_file", "case_fields",
      "case_sections", "contract", "cuda_source", "reply_blocks", "schema", "signature", "skill", "skill_advice",
-     "prompt", "extract", "arms", "prompts", "text_case", "task"),
+     "prompt", "extract", "arms", "disclosure", "prompts", "text_case", "task"),
     ("students",),
     ("native", "build", "cell", "machine", "cuda_machine"),
     ("oracle",),
     ("store", "presence", "ledger"),
     ("reporting",),
-    ("pipeline", "questions", "outcome", "replies", "builders", "budget"),
+    ("pipeline", "questions", "outcome", "turns", "replies", "builders", "budget"),
     ("settings", "hookspecs", "run", "collect", "progress", "cassettes", "failure_repr", "session", "plugin"),
 )  # fmt: skip
 

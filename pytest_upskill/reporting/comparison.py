@@ -112,6 +112,7 @@ def _student_lines(student: StudentView, table: Table, layout: _Layout, ink: Ink
     below = ", ".join(_below(student, layout, ink))
     if below:
         yield _UNDER + ink.paint(ink.elide(below, ink.width - len(_UNDER)), "dim")
+    yield from _turns(student, ink)
     yield from _first_failed(student, ink)
     for row in student.arms:
         yield from _undecided(row, ink)
@@ -126,6 +127,17 @@ def _below(student: StudentView, layout: _Layout, ink: Ink) -> Iterator[str]:
         tokens = _tokens(_all_tokens(student))
         yield from [f"{tokens} tokens"] if tokens else []
         yield from (text for text in (_cost(student), _time(student)) if text)
+
+
+def _turns(student: StudentView, ink: Ink) -> Iterator[str]:
+    """pass@turn of each arm, where there was more than one turn."""
+    if not any(len(row.passed_by_turn) > 1 for row in student.arms):
+        return
+    arms = []
+    for row in student.arms:
+        rates = ", ".join(ink_room.percent(rate) for rate in row.pass_at_turn)
+        arms += [f"{'with skill' if row.arm == SKILL_ARM else row.arm} {rates}"] if rates else []
+    yield _UNDER + ink.paint(ink.elide(f"passed by turn: {'; '.join(arms)}", ink.width - len(_UNDER)), "dim")
 
 
 def _first_failed(student: StudentView, ink: Ink) -> Iterator[str]:

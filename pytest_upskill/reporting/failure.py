@@ -58,6 +58,8 @@ def _title(outcome: Outcome, ink: Ink) -> str:
         parts.append("with skill" if outcome.arm == "skill" else outcome.arm)
     if (outcome.trial or 1) > 1:
         parts.append(f"trial {outcome.trial}")
+    if len(outcome.turns) > 1:
+        parts.append(f"turn {len(outcome.turns)}")
     skill = ink.elide_middle(outcome.skill, ink.width // 3)
     left = ink.elide(f" {ink.sign('dot')} ".join(parts), ink.width - measure(skill) - 2)
     gap = " " * (ink.width - measure(left) - measure(skill))

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from pytest_upskill.records import SCHEMA, Counterexample, ItemKind, Outcome
+from pytest_upskill.records import SCHEMA, Counterexample, ItemKind, Outcome, Tokens
 from pytest_upskill.reporting.view import LiftRow, SummaryRow, View
 
 
@@ -47,10 +47,11 @@ def _item(item: Outcome) -> dict[str, Any]:
         "reason": verdict.reason,
         "assertions": [{"name": one.name, "passed": one.passed, "message": one.message} for one in verdict.assertions],
         "counterexample": None if verdict.counterexample is None else _counterexample(verdict.counterexample),
-        "tokens": {"input": item.tokens.input, "output": item.tokens.output, "cached": item.tokens.cached},
+        "tokens": _tokens(item.tokens),
         "cost_usd": item.cost_usd,
         "seconds": {"reply": item.seconds.reply, "build": item.seconds.build, "run": item.seconds.run},
         **_on_gpu(item),
+        **_turns(item),
     }
 
 
@@ -62,6 +63,29 @@ def _on_gpu(item: Outcome) -> dict[str, Any]:
     if item.device_memory is not None:
         known["device_memory"] = item.device_memory
     return known
+
+
+def _turns(item: Outcome) -> dict[str, Any]:
+    """What is only known where a student could try more than once."""
+    if not item.turns:
+        return {}
+    return {
+        "turns": [
+            {
+                "verdict": turn.verdict.value,
+                "reason": turn.reason,
+                "tokens": _tokens(turn.tokens),
+                "cost_usd": turn.cost_usd,
+                "seconds": turn.seconds,
+            }
+            for turn in item.turns
+        ]
+    }
+
+
+def _tokens(tokens: Tokens) -> dict[str, int]:
+    counted = {"input": tokens.input, "output": tokens.output, "cached": tokens.cached}
+    return {**counted, "written": tokens.written} if tokens.written else counted
 
 
 def _counterexample(found: Counterexample) -> dict[str, Any]:
@@ -96,6 +120,7 @@ def _summary(row: SummaryRow) -> dict[str, Any]:
         "assertions_total": row.assertions_total,
         "tokens": row.tokens.input + row.tokens.output,
         "cost_usd": row.cost_usd,
+        **({"pass_at_turn": row.pass_at_turn} if row.passed_by_turn else {}),
     }
 
 

@@ -42,6 +42,9 @@ def _rates(skill: SkillView, self_check: bool) -> Iterator[str]:
     for student in skill.students:
         for row in student.arms:
             yield _row(student, row)
+    turns = [line for student in skill.students for row in student.arms for line in _turns(student, row)]
+    if turns:
+        yield from ("", "Passed by turn:", "", *turns)
 
 
 def _row(student: StudentView, row: SummaryRow) -> str:
@@ -59,6 +62,13 @@ def _row(student: StudentView, row: SummaryRow) -> str:
         duration(row.seconds),
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def _turns(student: StudentView, row: SummaryRow) -> list[str]:
+    if len(row.passed_by_turn) < 2:
+        return []
+    rates = ", ".join(percent(rate) for rate in row.pass_at_turn)
+    return [f"- {_safe(student.name)}, {'with skill' if row.arm == SKILL_ARM else _safe(row.arm)}: {rates}"]
 
 
 def _passed(row: SummaryRow) -> str:

@@ -59,6 +59,13 @@ class SummaryRow:
     seconds: float = 0.0
     first_failed: Mapping[str, int] = field(default_factory=dict)
     """How many failed items failed first at each assertion."""
+    passed_by_turn: tuple[int, ...] = ()
+    """How many had passed after one turn, after two, ...; empty where there was only one."""
+
+    @property
+    def pass_at_turn(self) -> tuple[float, ...]:
+        """The share of the decided that had passed by each turn."""
+        return tuple(passed / self.total for passed in self.passed_by_turn) if self.total else ()
 
     @property
     def total(self) -> int:
@@ -207,6 +214,7 @@ def _summary(skill: str, student: str, arm: str, items: Sequence[Outcome]) -> Su
         cost_usd=_cost(items),
         seconds=sum(item.seconds.reply + item.seconds.build + item.seconds.run for item in items),
         first_failed=_first_failed(items),
+        passed_by_turn=_passed_by_turn(items),
     )
 
 
@@ -219,6 +227,13 @@ def _cost(items: Sequence[Outcome]) -> float | None:
         return None
     known = [item.cost_usd for item in items if item.cost_usd is not None]
     return sum(known) if known else None
+
+
+def _passed_by_turn(items: Sequence[Outcome]) -> tuple[int, ...]:
+    """An item passes with its last turn, and has passed from then on."""
+    longest = max((len(item.turns) for item in items), default=0)
+    passed = [len(item.turns) for item in items if item.turns and item.verdict.kind is VerdictKind.PASSED]
+    return tuple(sum(turn <= upto for turn in passed) for upto in range(1, longest + 1))
 
 
 def _first_failed(items: Sequence[Outcome]) -> dict[str, int]:
