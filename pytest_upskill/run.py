@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from os.path import relpath
 from typing import TYPE_CHECKING
@@ -13,9 +13,10 @@ import pluggy
 
 from pytest_upskill.errors import StudentError
 from pytest_upskill.settings import DEFAULT_TIMEOUT, PROMPTS_STUDENT, Settings
-from pytest_upskill.students import registry
+from pytest_upskill.students import demo, registry
 from pytest_upskill.students.base import Student, StudentConfig, is_at_hand
 from pytest_upskill.students.layout import HOME, replies_folder
+from pytest_upskill.students.serving import plan
 
 if TYPE_CHECKING:
     from pytest_upskill.case import Case
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
     from pytest_upskill.pipeline import Pipeline
     from pytest_upskill.records import Assertion, Kernel, Question, Reply
     from pytest_upskill.replies import Replies
+    from pytest_upskill.students.serving.desk import DeskServers, Servers
 
 GOLDEN = "golden"
+DEMO = "demo"
 
 _SOURCES = {
     "live": "live: every question is asked anew",
@@ -59,11 +62,22 @@ class Run:
     """What collection, items and the controller share. ``seed`` is the session's, from the header."""
 
     def __init__(
-        self, settings: Settings, seed: int, hook: pluggy.HookRelay, device: str = "", session: str = ""
+        self,
+        settings: Settings,
+        seed: int,
+        hook: pluggy.HookRelay,
+        device: str = "",
+        session: str = "",
+        desk: str = "",
+        tell: Callable[[str], object] = lambda line: None,
     ) -> None:
-        """For a worker, ``device`` is the one that the controller took, and ``session`` the controller's session."""
+        """For a worker, ``device`` is the one that the controller took, ``session`` the controller's session, and
+        ``desk`` where it gives out servers. ``tell`` shows a line while they start.
+        """
         self.settings = settings
         self.session = session or secrets.token_hex(8)
+        self._desk = desk
+        self._tell = tell
         self._device = device or settings.device
         self.seed = seed
         self._hook = hook
@@ -96,8 +110,32 @@ class Run:
             if self.settings.replies == "replay" and not is_at_hand(config):
                 return self._students.setdefault(name, Recorded(config))
             made = self._hook.pytest_upskill_student(config=config)
-            self._students[name] = made if made is not None else registry.create(config)
+            self._students[name] = made if made is not None else self._make(config)
         return self._students[name]
+
+    def _make(self, config: StudentConfig) -> Student:
+        if config.provider == DEMO:
+            from pytest_upskill.students.demo.student import make
+
+            return make(config, self.settings.rootdir, self.servers)
+        return registry.create(config, self.servers.of(config.name) if self._serves(config) else None)
+
+    def _serves(self, config: StudentConfig) -> bool:
+        return plan.is_wanted(config, self.settings.serve)
+
+    @cached_property
+    def servers(self) -> Servers | DeskServers:
+        """The servers that are started for students; under xdist they are the controller's."""
+        from pytest_upskill.students.serving.desk import DeskServers, Servers
+
+        return DeskServers(self._desk) if self._desk else Servers(self._configs, self.settings.rootdir, self._tell)
+
+    def open_desk(self) -> str:
+        """Where workers get servers; empty where no student needs one."""
+        from pytest_upskill.students.serving.desk import Servers
+
+        wanted = any(self._serves(config) for config in self._configs.values()) and not self.settings.prompts
+        return self.servers.open_desk() if wanted and isinstance(self.servers, Servers) else ""
 
     @cached_property
     def machine(self) -> Machine:
@@ -218,13 +256,17 @@ class Run:
             self.replies.stop(at_once)
         for student in self._students.values():
             student.close()
+        if "servers" in self.__dict__:
+            self.servers.stop()
         if "pipeline" in self.__dict__:
             self.pipeline.close()
         if "replies" in self.__dict__:
             self.replies.close()
 
     def forget(self) -> None:
-        """Lets go of the ledger, once nothing will be read from it any more."""
+        """Lets go of the ledger, once nothing will be read from it any more, and of servers that are still there."""
+        if "servers" in self.__dict__:
+            self.servers.stop()
         if "ledger" in self.__dict__:
             self.ledger.close()
 
@@ -242,6 +284,7 @@ class Run:
             "seed": str(self.seed),
             **({"replies": _SOURCES[self.settings.replies]} if self.settings.replies in _SOURCES else {}),
             **({"budget": limits} if limits else {}),
+            **({DEMO: demo.LABEL} if DEMO in self._configs else {}),
         }
 
 

@@ -5,9 +5,11 @@ Under xdist every worker is an item side, and the controller alone reports; with
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
+import sys
 from collections.abc import Callable, Generator
 from datetime import UTC, datetime
 from functools import partial
@@ -37,6 +39,7 @@ NOTHING_DECIDED = 7
 _SEED = "upskill_seed"
 _DEVICE = "upskill_device"
 _SESSION = "upskill_session"
+_DESK = "upskill_desk"
 _WORD = {VerdictKind.INCONCLUSIVE: "?", VerdictKind.BUDGET_STOPPED: "$"}
 
 
@@ -48,7 +51,9 @@ def start(config: pytest.Config) -> None:
         seed = worker_input[_SEED] if worker_input else settings.seed
         device = worker_input[_DEVICE] if worker_input else ""
         session = worker_input[_SESSION] if worker_input else ""
-        run = Run(settings, draw_seed() if seed is None else seed, config.hook, device, session)
+        desk = worker_input[_DESK] if worker_input else ""
+        tell = (lambda line: None) if worker_input else Teller().tell
+        run = Run(settings, draw_seed() if seed is None else seed, config.hook, device, session, desk, tell)
         if worker_input is None:
             for name in run.student_names:
                 run.student(name)
@@ -141,6 +146,18 @@ class ItemSide:
         self.run.forget()
 
 
+class Teller:
+    """Shows a line on the terminal at once, from any thread, also while pytest captures what is printed."""
+
+    def __init__(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            self._output = os.dup(sys.stdout.fileno())
+
+    def tell(self, line: str) -> None:
+        with contextlib.suppress(OSError, AttributeError):
+            os.write(self._output, f"\nupskill serve: {line}".encode())
+
+
 class Controller:
     """Gathers outcomes, prints the summary and writes reports."""
 
@@ -180,6 +197,7 @@ class Controller:
         node.workerinput[_SEED] = self.run.seed
         node.workerinput[_SESSION] = self.run.session
         node.workerinput[_DEVICE] = "" if self.run.settings.prompts else self.run.machine.device
+        node.workerinput[_DESK] = self.run.open_desk()
 
     def pytest_report_teststatus(
         self, report: pytest.TestReport

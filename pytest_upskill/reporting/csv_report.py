@@ -24,7 +24,7 @@ def _row_names() -> tuple[str, ...]:
     return (
         "id", "kind", "skill", "case", "student", "arm", "trial", "verdict", "reason", "assertions_passed",
         "assertions_total", "first_failed", "message", "counterexample", "tokens_input", "tokens_output",
-        "tokens_cached", "cost_usd", "seconds_reply", "seconds_build", "seconds_run",
+        "tokens_cached", "cost_usd", "seconds_reply", "seconds_build", "seconds_run", "notes",
     )  # fmt: skip
 
 
@@ -53,6 +53,7 @@ def _row(item: Outcome) -> dict[str, Any]:
         "seconds_reply": item.seconds.reply,
         "seconds_build": item.seconds.build,
         "seconds_run": item.seconds.run,
+        "notes": _inert("; ".join(item.notes)) or None,
     }
 
 

@@ -52,6 +52,7 @@ def _item(item: Outcome) -> dict[str, Any]:
         "seconds": {"reply": item.seconds.reply, "build": item.seconds.build, "run": item.seconds.run},
         **_on_gpu(item),
         **_turns(item),
+        **({"notes": item.notes} if item.notes else {}),
     }
 
 

@@ -23,6 +23,7 @@ def _lines(view: View) -> Iterator[str]:
     for skill in view.skills:
         yield from ("", f"## {_safe(skill.name)}", "")
         yield from _rates(skill, view.run.self_check)
+    yield from _notes(view)
     yield from _failures([item for item in view.items if _is_loss(item)])
     run = view.run
     device = "cpu; not a proof of the tolerance on a GPU" if run.device == "cpu" else run.device
@@ -99,6 +100,17 @@ def _lift(lift: LiftRow | None, arm: str) -> str:
 def _is_loss(item: Outcome) -> bool:
     control = item.kind in (ItemKind.KERNEL, ItemKind.TEXT) and item.arm != SKILL_ARM
     return item.verdict.kind is not VerdictKind.PASSED and not control
+
+
+def _notes(view: View) -> Iterator[str]:
+    """What marks items, each once, with how many it marks."""
+    marked: dict[str, int] = {}
+    for item in view.items:
+        for note in item.notes:
+            marked[note] = marked.get(note, 0) + 1
+    shown = list(marked.items())[:_FAILURES]
+    if shown:
+        yield from ("", *(f"- Note: {_safe(note)} ({plural(number, 'item')})" for note, number in shown))
 
 
 def _failures(items: Sequence[Outcome]) -> Iterator[str]:

@@ -10,6 +10,14 @@ DEFAULT_LLAMA_URL = "http://127.0.0.1:8080/v1"
 
 BUILTIN: Mapping[str, Mapping[str, Any]] = {
     "golden": {"provider": "golden", "concurrency": 8},
+    "demo": {
+        "provider": "demo",
+        "model": "demo",
+        "temperature": 0.0,
+        "max_tokens": 65536,  # its tokens are bytes, so that a skill takes some 20,000 of them
+        "serve": "demo",
+        "concurrency": 2,
+    },
     "glm-4.7": {
         "provider": "llama.cpp",
         "model": "unsloth/GLM-4.7-Flash-GGUF:Q4_0",

@@ -31,10 +31,10 @@ class GoldenStudent(Student):
             raise StudentError(
                 f"student 'golden': case '{case.name}' has no solution ({case.path}); add one under '## Solution'"
             )
-        return Reply(text=_fenced(case.solution.source), cost_usd=0.0, model="golden")
+        return Reply(text=fenced(case.solution.source), cost_usd=0.0, model="golden")
 
 
-def _fenced(source: str) -> str:
+def fenced(source: str) -> str:
     """A ``cuda`` block whose fence is longer than any run of backticks in the source."""
     longest = max((len(run) for run in re.findall(r"`+", source)), default=0)
     fence = "`" * max(3, longest + 1)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_upskill.errors import UsageError
-from pytest_upskill.students.base import Student, StudentConfig
+from pytest_upskill.students.base import Server, Student, StudentConfig
 from pytest_upskill.students.builtin import BUILTIN, DEFAULT_LLAMA_URL
 from pytest_upskill.students.layout import LAYOUT
 from pytest_upskill.students.table import PROVIDERS, config_from_table, did_you_mean, endpoint_url, valid_name
@@ -25,7 +25,7 @@ _PROVIDERS: Mapping[str, tuple[str, str, str | None]] = {
 }
 """Where each provider is: the module in this package, the class, and the SDK that it needs."""
 
-_RESERVED = ("golden",)
+_RESERVED = ("golden", "demo")
 """Names whose items are collected in a way of their own, so that no table and no folder may take them."""
 
 
@@ -56,8 +56,11 @@ def resolve(
     return list(found.values())
 
 
-def create(config: StudentConfig) -> Student:
-    """The student itself. Raises UsageError where nobody knows its provider, or the provider's SDK is not installed."""
+def create(config: StudentConfig, server: Server | None = None) -> Student:
+    """The student itself, at the ``server`` that is started for it, if any.
+
+    Raises UsageError where nobody knows its provider, or the provider's SDK is not installed.
+    """
     if config.provider not in _PROVIDERS:
         raise UsageError(
             f"student '{config.name}': unknown provider '{config.provider}'{did_you_mean(config.provider, PROVIDERS)} "
@@ -70,7 +73,8 @@ def create(config: StudentConfig) -> Student:
             f"install it with: pip install {sdk}"
         )
     module = importlib.import_module(f"pytest_upskill.students.{module_name}")
-    student: Student = getattr(module, class_name)(config)
+    kind = getattr(module, class_name)
+    student: Student = kind(config) if server is None else kind(config, server=server)
     return student
 
 

@@ -1,0 +1,95 @@
+"""What the demo student says, from the cases that it meets: the solution with the skill, a slip in it without.
+
+Every process of a run collects the same cases, so each makes the same model, and its file is named by its digest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+import threading
+from dataclasses import asdict
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_upskill.case import Case
+from pytest_upskill.skill import load_skill, skill_file
+from pytest_upskill.students.demo.mistakes import slip
+from pytest_upskill.students.golden import fenced
+from pytest_upskill.students.serving.desk import model_path
+
+if TYPE_CHECKING:
+    from pytest_upskill.students.demo.model import Script
+
+CONTEXT = 1 << 18
+PIECE = 128
+DONT_KNOW = "I only know the cases that this run collected."
+
+
+class Scripts:
+    """The lines that were learnt so far; ``root`` is pytest's rootdir."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._lock = threading.Lock()
+        self._answers: dict[str, tuple[str, str]] = {}
+        self._informing: dict[str, None] = {_told_what_is_wrong(): None}
+
+    def learn(self, case: Case) -> bool:
+        """True if there is something to say: a solution, and a slip that can be made in it."""
+        wrong = slip(case)
+        marker = case.task.strip()
+        if wrong is None or case.solution is None or not marker:
+            return False
+        answers = (f"Here is the kernel.\n\n{fenced(wrong)}", fenced(case.solution.source))
+        line = _telling_line(case)
+        with self._lock:
+            self._informing[line] = None
+            return self._answers.setdefault(marker, answers) == answers
+
+    def model(self) -> Path:
+        """The model that says all this, written where it is not there yet."""
+        with self._lock:
+            script = self._script()
+            digest = hashlib.sha256(json.dumps(asdict(script), sort_keys=True).encode()).hexdigest()[:32]
+            path = model_path(self._root, digest)
+            if not path.exists():
+                _write(path, script)
+            return path
+
+    def _script(self) -> Script:
+        from pytest_upskill.students.demo.model import Script, Topic
+
+        topics = [Topic(marker, *answers) for marker, answers in sorted(self._answers.items())]
+        return Script(
+            (Topic("", DONT_KNOW, f"{DONT_KNOW} The skill does not help."), *topics), tuple(self._informing), PIECE
+        )
+
+
+def _write(path: Path, script: Script) -> None:
+    """Into a file of its own first, since other processes may be at it, too; models of earlier runs go."""
+    from pytest_upskill.students.demo.model import write_model
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    earlier = list(path.parent.glob("*.gguf"))
+    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    os.close(handle)
+    write_model(Path(name), script, CONTEXT)
+    Path(name).replace(path)
+    for old in earlier:
+        old.unlink(missing_ok=True)
+
+
+def _telling_line(case: Case) -> str:
+    """A text that the prompt holds if, and only if, the student was given the skill: the longest line of its body."""
+    skill = load_skill(skill_file(case.path.parent.parent))
+    return max((line.strip() for line in skill.body.splitlines()), key=len)
+
+
+def _told_what_is_wrong() -> str:
+    """How feedback begins: who was told what is wrong does it right."""
+    text = (resources.files("pytest_upskill") / "prompts" / "feedback.md").read_text(encoding="utf-8")
+    return text.splitlines()[0]

@@ -1,0 +1,48 @@
+"""The provider ``demo``: a student at a llama.cpp server like any other, whose model was made for this very run."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+from pytest_upskill.case import Case
+from pytest_upskill.errors import UsageError
+from pytest_upskill.records import Question, Reply
+from pytest_upskill.students.base import Server, StudentConfig
+from pytest_upskill.students.demo import LABEL
+from pytest_upskill.students.demo.scripts import Scripts
+from pytest_upskill.students.llama_server import LlamaServerStudent
+from pytest_upskill.students.serving.desk import ModelFile
+
+
+class _Servers(Protocol):
+    def of(self, student: str, model: ModelFile | None = None) -> Server: ...
+
+
+class DemoStudent(LlamaServerStudent):
+    """Learns its lines from the cases that are collected; each reply is marked as scripted."""
+
+    def __init__(self, config: StudentConfig, scripts: Scripts, server: Server) -> None:
+        super().__init__(config, server=server)
+        self._scripts = scripts
+
+    def can_answer(self, case: Case) -> bool:
+        return self._scripts.learn(case)
+
+    def ask(self, question: Question, case: Case) -> Reply:
+        reply = super().ask(question, case)
+        return replace(reply, details={**reply.details, "note": f"{self.name}: {LABEL}"})
+
+
+def make(config: StudentConfig, root: Path, servers: _Servers) -> DemoStudent:
+    """The student. Raises UsageError where a package that it needs is not installed."""
+    for package in ("xllamacpp", "gguf", "numpy"):
+        if importlib.util.find_spec(package) is None:
+            raise UsageError(
+                f"student '{config.name}' needs the package '{package}', which is not installed; "
+                f"install it with: pip install 'pytest-upskill[llama]'"
+            )
+    scripts = Scripts(root)
+    return DemoStudent(config, scripts, servers.of(config.name, scripts.model))

@@ -1,0 +1,92 @@
+"""Models in GGUF files on the Hugging Face Hub: which files a name means, and fetching them.
+
+The Hub's client is imported when something is fetched. A model is named as llama.cpp names it: ``owner/name:TAG``, where
+the tag is a quantisation such as ``Q4_K_M``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+DEFAULT_TAGS = ("Q4_K_M", "Q4_0")
+"""Taken where the name has no tag, as llama.cpp does; else the first model in the repository."""
+_PART = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$", re.IGNORECASE)
+_NO_MODEL = re.compile(r"(^|[/._-])(mmproj|imatrix)", re.IGNORECASE)
+
+
+class HubError(Exception):
+    """A model cannot be had; the message names it, the reason and the next step."""
+
+
+def choose(name: str, files: Sequence[str]) -> list[str]:
+    """The files of a repository that hold the model ``name``: one, or all its parts in order. Raises HubError."""
+    models = sorted(file for file in files if file.lower().endswith(".gguf") and not _NO_MODEL.search(file))
+    repository, _, tag = name.partition(":")
+    if not models:
+        raise HubError(f"{repository} holds no GGUF file; name a repository that does, as owner/name:TAG")
+    for wanted in [tag] if tag else DEFAULT_TAGS:
+        found = [file for file in models if _has_tag(file, wanted)]
+        if found:
+            return _with_parts(found[0], models)
+    if tag:
+        raise HubError(f"{repository} has no file for '{tag}'; it has {', '.join(models[:20])}")
+    return _with_parts(models[0], models)
+
+
+def fetch(name: str) -> Path:
+    """The path of the model's first file, after it and its parts were fetched into the Hub's cache. Raises HubError."""
+    repository = name.partition(":")[0]
+    try:
+        import huggingface_hub
+        from huggingface_hub import errors
+    except ImportError:
+        raise HubError("fetching a model needs the Hub's client: pip install 'pytest-upskill[llama]'") from None
+    try:
+        files = choose(name, huggingface_hub.HfApi().list_repo_files(repository))
+        print(f"fetching {', '.join(files)} of {repository}, unless they are in the cache", flush=True)
+        fetched = [Path(huggingface_hub.hf_hub_download(repository, file)) for file in files]
+        return fetched[0]
+    except errors.GatedRepoError:
+        raise HubError(
+            f"{repository} asks for consent: give it on its page, and set HF_TOKEN to a token of your own"
+        ) from None
+    except errors.RepositoryNotFoundError:
+        raise HubError(f"{repository} is not on the Hub, or private: check the name, or set HF_TOKEN") from None
+    except (errors.HfHubHTTPError, errors.HFValidationError, errors.LocalEntryNotFoundError, OSError) as error:
+        cached = _cached(name)
+        if cached is not None:
+            return cached
+        reason = " ".join(str(error).split())[:200]
+        raise HubError(
+            f"{repository} cannot be fetched ({type(error).__name__}: {reason}); check the network"
+        ) from None
+
+
+def _cached(name: str) -> Path | None:
+    """The model's first file where all of it is in the Hub's cache already: no network is needed then."""
+    import huggingface_hub
+
+    repository = name.partition(":")[0]
+    try:
+        folder = Path(huggingface_hub.snapshot_download(repository, local_files_only=True))
+        present = [path.relative_to(folder).as_posix() for path in folder.rglob("*.gguf") if path.exists()]
+        return folder / choose(name, present)[0]
+    except (OSError, ValueError, HubError):
+        return None
+
+
+def _has_tag(file: str, tag: str) -> bool:
+    return re.search(rf"(^|[/._-]){re.escape(tag)}([/._-]|$)", file, re.IGNORECASE) is not None
+
+
+def _with_parts(file: str, models: Sequence[str]) -> list[str]:
+    part = _PART.search(file)
+    if part is None:
+        return [file]
+    stem, count = file[: part.start()], int(part[2])
+    parts = [other for other in models if other.startswith(stem) and _PART.search(other[len(stem) :])]
+    if len(parts) != count:
+        raise HubError(f"{file} is one of {count} parts, of which {len(parts)} are there; choose another model")
+    return parts
