@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help demo test every-architecture gpu-check lint format bench clean
 
 help:
-	@echo "make demo                 judge every case's own solution on the cpu device, and show the summary"
+	@echo "make demo                 the whole road: a scripted model answers every case, without the skill and with it"
 	@echo "make test                 lint, types and all tests"
 	@echo "make every-architecture   compile all right kernels for sm_80, sm_90 and sm_100 (minutes; needs nvcc, no GPU)"
 	@echo "make gpu-check            all that needs a GPU, in the environment of PYTHON; WHEELS=DIR brings missing packages"
@@ -27,7 +27,7 @@ $(STAMP): pyproject.toml constraints.txt tools/setup.sh
 	touch $(STAMP)
 
 demo: $(STAMP)
-	$(BIN)/pytest skills --upskill
+	$(BIN)/pytest skills --upskill-student=demo --upskill-examples=5
 
 test: $(STAMP) lint
 	$(BIN)/pytest -n $(WORKERS)

@@ -12,6 +12,7 @@ from pytest_upskill.students.builtin import DEFAULT_LLAMA_URL
 from pytest_upskill.students.openai import OpenAIStudent, Survey
 from pytest_upskill.students.reading import Round
 from pytest_upskill.students.remote import CONNECT_TIMEOUT
+from pytest_upskill.students.serving import plan
 
 if TYPE_CHECKING:
     import openai
@@ -55,13 +56,16 @@ class LlamaServerStudent(OpenAIStudent):
         return any(wanted in _plain(name) for name in served)
 
     def _start_command(self) -> str:
-        if self.config.serve:
+        if self.config.serve and self.config.serve not in plan.WORDS:
             return self.config.serve
         port = urlsplit(self._address).port or DEFAULT_PORT
         return f"llama-server -hf {self.model} --port {port}"
 
     def _how_to_start(self) -> str:
-        return f"start one with: {self._start_command()}; or name another with --upskill-base-url=URL"
+        return (
+            f"start one with: {self._start_command()}; or let this run start it with --upskill-serve; "
+            "or name another with --upskill-base-url=URL"
+        )
 
     def _how_to_fit(self) -> str:
         return (

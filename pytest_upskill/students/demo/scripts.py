@@ -10,7 +10,6 @@ import json
 import os
 import tempfile
 import threading
-from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,15 +49,19 @@ class Scripts:
             self._informing[line] = None
             return self._answers.setdefault(marker, answers) == answers
 
+    def digest(self) -> str:
+        """A hash (hex) of all lines."""
+        with self._lock:
+            lines = json.dumps([sorted(self._answers.items()), sorted(self._informing)])
+        return hashlib.sha256(lines.encode()).hexdigest()[:32]
+
     def model(self) -> Path:
         """The model that says all this, written where it is not there yet."""
+        path = model_path(self._root, self.digest())
         with self._lock:
-            script = self._script()
-            digest = hashlib.sha256(json.dumps(asdict(script), sort_keys=True).encode()).hexdigest()[:32]
-            path = model_path(self._root, digest)
             if not path.exists():
-                _write(path, script)
-            return path
+                _write(path, self._script())
+        return path
 
     def _script(self) -> Script:
         from pytest_upskill.students.demo.model import Script, Topic

@@ -29,7 +29,13 @@ class DemoStudent(LlamaServerStudent):
         self._scripts = scripts
 
     def can_answer(self, case: Case) -> bool:
-        return self._scripts.learn(case)
+        known = self._scripts.learn(case)
+        # A reply that was kept belongs to the lines that it was taken from: other lines make another model.
+        self.config = replace(self.config, model=f"{self.name}-{self._scripts.digest()[:12]}")
+        return known
+
+    def _serves(self, model: str, served: tuple[str, ...]) -> bool:
+        return True  # we made it
 
     def ask(self, question: Question, case: Case) -> Reply:
         reply = super().ask(question, case)

@@ -5,6 +5,7 @@ ServerProcess   starts it when it is needed, waits until it can answer, starts i
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -67,6 +68,7 @@ class ServerProcess:
             if self._process is None or self._plan is None or self._process.poll() is None:
                 return
             ended = _how(self._process.returncode)
+            _let_go(self._process)
             if self._restarted:
                 raise self._lost(f"ended again, by itself ({ended}), and is not started a third time", self._plan)
             self._restarted = True
@@ -80,8 +82,7 @@ class ServerProcess:
             process, self._process = self._process, None
         if process is None:
             return
-        assert process.stdin is not None
-        process.stdin.close()
+        _let_go(process)
         try:
             process.wait(STOP_LIMIT)
         except subprocess.TimeoutExpired:
@@ -158,6 +159,13 @@ def _spawn(plan: Plan) -> subprocess.Popen[bytes]:
         start_new_session=True,
         env={**os.environ, "PYTHONPATH": path},
     )
+
+
+def _let_go(keeper_process: subprocess.Popen[bytes]) -> None:
+    """Closes our end of the keeper's pipe."""
+    if keeper_process.stdin is not None:
+        with contextlib.suppress(OSError):
+            keeper_process.stdin.close()
 
 
 def _answers(url: str) -> int | None:
