@@ -29,6 +29,7 @@ from pytest_upskill.records import (
     ItemKind,
     Kernel,
     Outcome,
+    Question,
     Reply,
     Verdict,
     VerdictKind,

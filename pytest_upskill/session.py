@@ -157,7 +157,7 @@ class Teller:
             self._output = os.dup(sys.stdout.fileno())
 
     def tell(self, line: str) -> None:
-        column = self._config.get_terminal_writer().chars_on_current_line
+        column = self._config.get_terminal_writer().width_of_current_line
         before = "\n" if column not in (0, self._column) else ""
         self._column = column
         with contextlib.suppress(OSError, AttributeError):

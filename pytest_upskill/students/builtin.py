@@ -17,6 +17,7 @@ BUILTIN: Mapping[str, Mapping[str, Any]] = {
         "max_tokens": 65536,  # its tokens are bytes, so that a skill takes some 20,000 of them
         "serve": "demo",
         "concurrency": 2,
+        "price": {"in": 0, "out": 0},
     },
     "glm-4.7": {
         "provider": "llama.cpp",

@@ -108,12 +108,15 @@ def _tail(log: Path) -> str:
     return "\n".join(log.read_text(errors="replace").splitlines()[-20:])
 
 
+_MISSING = [name for name in ("xllamacpp", "gguf") if importlib.util.find_spec(name) is None]
+needs_llama = pytest.mark.skipif(bool(_MISSING), reason=f"needs {_MISSING}: pip install 'pytest-upskill[llama]'")
+
+
 @pytest.fixture
 def llama_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LlamaServers]:
     """A function that starts real llama.cpp servers with made models; see ``LlamaServers.__call__``."""
-    for package in ("xllamacpp", "gguf"):
-        if importlib.util.find_spec(package) is None:
-            pytest.skip(f"needs the package '{package}': pip install 'pytest-upskill[llama]'")
+    if _MISSING:
+        pytest.skip(f"needs {_MISSING}: pip install 'pytest-upskill[llama]'")
     servers = LlamaServers(tmp_path_factory.mktemp("llama"))
     try:
         yield servers

@@ -17,6 +17,7 @@ import socketserver
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,20 +40,24 @@ class Servers:
         self._tell = tell
         self._lock = threading.Lock()
         self._processes: dict[str, ServerProcess] = {}
+        self._models: dict[str, ModelFile] = {}
         self._desk: _Desk | None = None
 
     def of(self, student: str, model: ModelFile | None = None) -> ServerProcess:
-        """The server of a student; it is started when its address is asked for."""
+        """The server of a student; it is started when its address is asked for, with the ``model`` named last."""
         with self._lock:
+            if model is not None:
+                self._models[student] = model
             if student not in self._processes:
-                config = self._configs[student]
+                make = partial(self._plan, self._configs[student])
                 self._processes[student] = ServerProcess(
-                    student,
-                    plans.existing(config),
-                    lambda: plans.make(config, self._root, model() if model else None),
-                    self._tell,
+                    student, plans.existing(self._configs[student]), make, self._tell
                 )
             return self._processes[student]
+
+    def _plan(self, config: StudentConfig) -> plans.Plan:
+        model = self._models.get(config.name)
+        return plans.make(config, self._root, model() if model else None)
 
     def open_desk(self) -> str:
         """The path of a socket at which other processes of this run may ask."""

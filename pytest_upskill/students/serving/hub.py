@@ -1,7 +1,7 @@
 """Models in GGUF files on the Hugging Face Hub: which files a name means, and fetching them.
 
-The Hub's client is imported when something is fetched. A model is named as llama.cpp names it: ``owner/name:TAG``, where
-the tag is a quantisation such as ``Q4_K_M``.
+The Hub's client is imported when something is fetched. A model is named as llama.cpp names it: ``owner/name:TAG``,
+where the tag is a quantisation such as ``Q4_K_M``.
 """
 
 from __future__ import annotations
