@@ -35,6 +35,26 @@ def test_a_model_behind_llama_cpp_is_wrong_without_the_skill_and_right_with_it(
     assert (bench.root / ".upskill/replies/glm-4.7/tiny/scale.baseline.md").is_file()
 
 
+def test_a_model_that_reads_the_skill_through_the_tool_is_right(bench: Workbench, llama_server: LlamaServers) -> None:
+    """Its first answer is a call; once it has read the file with the marker, it answers. Without the skill it cannot."""
+    call = '<tool_call>\n{"name": "read_file", "arguments": {"path": "SKILL.md"}}\n</tool_call>'
+    base_url = llama_server(call, answers(limit="n"), MARKER, template="calls")
+    bench.write("pyproject.toml", "[tool.upskill.students.'glm-4.7']\ndisclosure = 'tools'\n")
+    result = bench.run(
+        "skills",
+        "--upskill-student=glm-4.7",
+        f"--upskill-base-url={base_url}",
+        "-k",
+        "scale",
+        "--upskill-report=a.json",
+    )
+    assert result.ret == 0, result.stdout.str()
+    result.stdout.fnmatch_lines(["*glm-4.7*0/1*1/1*+100*"])
+    report = json.loads((bench.root / "a.json").read_text(encoding="utf-8"))
+    tokens = {item["arm"]: item["tokens"] for item in report["items"] if item["kind"] == "kernel"}
+    assert tokens["skill"]["input"] > 2 * tokens["baseline"]["input"], "both requests are counted"
+
+
 def test_a_kept_reply_is_judged_again_without_the_server(bench: Workbench, llama_server: LlamaServers) -> None:
     base_url = llama_server(answers(limit="n"), answers(limit="n - 1"), MARKER)
     first = bench.run(

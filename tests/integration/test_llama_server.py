@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import threading
+import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -110,6 +113,67 @@ def test_a_server_that_wants_a_key_gets_it_from_the_environment(
         ask(glm(url), "Scale it.")
     monkeypatch.setenv("LOCAL_KEY", KEY)
     assert ask(glm(url, api_key_env="LOCAL_KEY"), "Scale it.").text == WRONG
+
+
+def test_a_key_that_the_server_refuses_is_told_with_its_variable_and_not_shown(
+    llama_server: LlamaServers, glm: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOCAL_KEY", "sk-another")
+    with pytest.raises(StudentError) as caught:
+        ask(glm(llama_server(WRONG, api_key=KEY), api_key_env="LOCAL_KEY"), "Scale it.")
+    assert "answered 401, not authorised" in str(caught.value)
+    assert "check the key in the environment variable LOCAL_KEY" in str(caught.value)
+    assert "sk-another" not in str(caught.value)
+
+
+def test_what_a_model_thinks_is_kept_apart_from_its_answer(llama_server: LlamaServers, glm: Any) -> None:
+    student = glm(llama_server(f"<think>First I must think about it.</think>{WRONG}", template="thinks"))
+    reply = ask(student, "Scale it.")
+    assert reply.text.strip() == WRONG.strip()
+    assert reply.reasoning.strip() == "First I must think about it."
+
+
+def test_a_model_that_is_cut_off_while_it_thinks_gives_no_answer_and_says_so(
+    llama_server: LlamaServers, glm: Any
+) -> None:
+    student = glm(
+        llama_server(f"<think>{'I think, and think on. ' * 50}</think>{WRONG}", template="thinks"), max_tokens=6
+    )
+    reply = ask(student, "Scale it.")
+    assert (reply.text, reply.finish) == ("", "length")
+    assert reply.reasoning.startswith("I think, and think on.")
+
+
+def test_four_slots_answer_four_questions_at_once(llama_server: LlamaServers, glm: Any) -> None:
+    """Four streams are open before any of them ends: each waits for the others after its first piece."""
+    student = glm(llama_server(WRONG, slots=4, context=8192), timeout=120)
+    all_open = threading.Barrier(4)
+    overdue = student._overdue
+    met: set[int] = set()
+
+    def meet(started: float) -> Any:
+        if threading.get_ident() not in met:
+            met.add(threading.get_ident())
+            all_open.wait(60)
+        return overdue(started)
+
+    student._overdue = meet
+    with ThreadPoolExecutor(4) as pool:
+        replies = list(pool.map(lambda number: ask(student, f"Scale it {number} times."), range(4)))
+    assert [reply.text for reply in replies] == [WRONG] * 4
+    assert student.slots() == 4
+
+
+def test_a_question_that_nobody_waits_for_any_more_frees_its_slot(llama_server: LlamaServers, glm: Any) -> None:
+    """The only slot is busy with an answer of many pieces when its student leaves; the next one is served."""
+    url = llama_server("".join(f"word {number:06} " for number in range(4000)), "short answer", MARKER, slots=1)
+    leaving = glm(url)
+    leaving._overdue = lambda started: leaving.close()
+    with pytest.raises(StudentError, match="the run was ended"):
+        ask(leaving, "Tell me everything.")
+    assert ask(glm(url), MARKER).text == "short answer"
+    with urllib.request.urlopen(f"{url.removesuffix('/v1')}/slots", timeout=30) as answer:
+        assert not any(slot["is_processing"] for slot in json.load(answer))
 
 
 def test_a_server_that_dies_between_questions_is_told_with_the_way_to_start_it(

@@ -37,14 +37,18 @@ class LlamaServers:
         context: int = 32768,
         slots: int = 2,
         api_key: str | None = None,
+        template: str = "plain",
     ) -> str:
         """The base URL (``http://127.0.0.1:PORT/v1``) of a server whose model answers ``answer`` to everything, and
         ``answer_with_marker`` to prompts that hold ``marker``. ``context`` is in tokens, for each of the slots.
+        ``template`` is a key of ``tiny_gguf.TEMPLATES``: what a model that ``thinks`` says between tags is set apart.
         """
         from .tiny_gguf import Script, write_model
 
         number = len(self._processes)
-        model = write_model(self._folder / f"model-{number}.gguf", Script(answer, answer_with_marker, marker), context)
+        model = write_model(
+            self._folder / f"model-{number}.gguf", Script(answer, answer_with_marker, marker, template), context
+        )
         log = self._folder / f"server-{number}.log"
         command = [sys.executable, str(Path(__file__).with_name("server.py")), f"--model={model}", f"--alias={alias}"]
         command += [f"--context={context}", f"--slots={slots}"]

@@ -62,6 +62,7 @@ class Script:
     topics: tuple[Topic, ...]
     informing: tuple[str, ...] = ()
     piece: int = PIECE
+    chat_template: str = CHAT_TEMPLATE
 
 
 def write_model(path: Path, script: Script, context: int = 32768) -> Path:
@@ -95,6 +96,7 @@ class Vocabulary:
         self.texts: list[str] = []
         self.types: list[int] = []
         self._piece = script.piece
+        self.chat_template = script.chat_template
         for byte in range(256):
             self._add(_BYTE_TEXT[byte], gguf.TokenType.NORMAL)
         self._add("he", gguf.TokenType.NORMAL)  # the loader wants at least one merge
@@ -241,7 +243,7 @@ def _write_tokenizer(writer: Any, vocabulary: Vocabulary) -> None:
     writer.add_bos_token_id(vocabulary.end)
     writer.add_eos_token_id(vocabulary.end)
     writer.add_add_bos_token(False)
-    writer.add_chat_template(CHAT_TEMPLATE)
+    writer.add_chat_template(vocabulary.chat_template)
 
 
 def _byte_texts() -> list[str]:
