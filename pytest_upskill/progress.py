@@ -1,7 +1,8 @@
-"""Shows the live line of a run on a terminal. Knows pytest's hooks and the run; what the line says is reporting's."""
+"""Shows on a terminal how far a run is: the live line, and what servers do. Knows pytest's hooks and the run; what the line says is reporting's."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Mapping
@@ -44,6 +45,10 @@ class LiveSide:
         self._total = 0
         self._started = time.monotonic()
         self._priced = any(run.config(name).price for name in run.student_names)
+
+    def give_way(self) -> None:
+        """To be called before somebody else writes."""
+        self._line.give_way()
 
     def _text(self) -> str:
         totals = self._run.totals
@@ -103,3 +108,27 @@ class LiveSide:
     def pytest_unconfigure(self, config: Any) -> None:
         self._line.stop()
         os.close(self._descriptor)
+
+
+class Teller:
+    """Shows a line of its own at once, from any thread, also while pytest captures what is printed."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._column = 0
+        """Where pytest's own line was when we last wrote: we left the terminal at the start of a line."""
+        self._output: int | None = None
+        with contextlib.suppress(OSError):
+            self._output = os.dup(1)
+
+    def tell(self, line: str) -> None:
+        if self._output is None:
+            return
+        live = self._config.pluginmanager.get_plugin("upskill-live")
+        if live is not None:
+            live.give_way()
+        column = self._config.get_terminal_writer().width_of_current_line
+        before = "\n" if column not in (0, self._column) else ""
+        self._column = column
+        with contextlib.suppress(OSError):
+            os.write(self._output, f"{before}upskill serve: {line}\n".encode())

@@ -5,11 +5,9 @@ Under xdist every worker is an item side, and the controller alone reports; with
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import platform
-import sys
 from collections.abc import Callable, Generator
 from datetime import UTC, datetime
 from functools import partial
@@ -52,7 +50,7 @@ def start(config: pytest.Config) -> None:
         device = worker_input[_DEVICE] if worker_input else ""
         session = worker_input[_SESSION] if worker_input else ""
         desk = worker_input[_DESK] if worker_input else ""
-        tell = (lambda line: None) if worker_input else Teller(config).tell
+        tell = (lambda line: None) if worker_input else progress.Teller(config).tell
         run = Run(settings, draw_seed() if seed is None else seed, config.hook, device, session, desk, tell)
         if worker_input is None:
             for name in run.student_names:
@@ -144,24 +142,6 @@ class ItemSide:
 
     def pytest_unconfigure(self) -> None:
         self.run.forget()
-
-
-class Teller:
-    """Shows a line on the terminal at once, from any thread, also while pytest captures what is printed."""
-
-    def __init__(self, config: pytest.Config) -> None:
-        self._config = config
-        self._column = 0
-        """Where pytest's own line was when we last wrote: we left the terminal at the start of a line."""
-        with contextlib.suppress(OSError, ValueError):
-            self._output = os.dup(sys.stdout.fileno())
-
-    def tell(self, line: str) -> None:
-        column = self._config.get_terminal_writer().width_of_current_line
-        before = "\n" if column not in (0, self._column) else ""
-        self._column = column
-        with contextlib.suppress(OSError, AttributeError):
-            os.write(self._output, f"{before}upskill serve: {line}\n".encode())
 
 
 class Controller:
