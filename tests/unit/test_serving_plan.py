@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -113,3 +114,42 @@ def test_a_model_that_is_not_there_is_told_with_those_that_are(name: str, files:
     with pytest.raises(hub.HubError) as caught:
         hub.choose(name, files)
     assert said in str(caught.value)
+
+
+@pytest.fixture
+def client(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The Hub's client, with what it raises and what is in its cache in the hands of the test."""
+    hub_client = pytest.importorskip("huggingface_hub", reason="needs: pip install 'pytest-upskill[llama]'")
+
+    def answer(error: Exception, cache: Path | None = None) -> None:
+        def refuse(*_: object, **__: object) -> None:
+            raise error
+
+        def look(*_: object, **options: object) -> str:
+            assert options == {"local_files_only": True}
+            if cache is None:
+                raise OSError("nothing is cached")
+            return str(cache)
+
+        monkeypatch.setattr(hub_client.HfApi, "list_repo_files", refuse)
+        monkeypatch.setattr(hub_client, "snapshot_download", look)
+
+    return answer
+
+
+def test_without_a_network_a_model_of_the_cache_is_taken(client: Any, tmp_path: Path) -> None:
+    (tmp_path / "M-Q8_0.gguf").touch()
+    client(RuntimeError("no network"), tmp_path)
+    assert hub.fetch("o/M:Q8_0") == tmp_path / "M-Q8_0.gguf"
+    with pytest.raises(hub.HubError, match=r"o/M cannot be fetched \(RuntimeError: no network\); check the network"):
+        hub.fetch("o/M:Q4_0")
+
+
+def test_a_model_that_asks_for_consent_says_where_to_give_it(client: Any) -> None:
+    errors = pytest.importorskip("huggingface_hub.errors")
+    client(errors.GatedRepoError.__new__(errors.GatedRepoError))
+    with pytest.raises(hub.HubError, match="o/M asks for consent: give it on its page, and set HF_TOKEN"):
+        hub.fetch("o/M:Q4_0")
+    client(errors.RepositoryNotFoundError.__new__(errors.RepositoryNotFoundError))
+    with pytest.raises(hub.HubError, match="o/M is not on the Hub, or private"):
+        hub.fetch("o/M:Q4_0")

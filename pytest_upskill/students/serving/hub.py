@@ -54,7 +54,9 @@ def fetch(name: str) -> Path:
         ) from None
     except errors.RepositoryNotFoundError:
         raise HubError(f"{repository} is not on the Hub, or private: check the name, or set HF_TOKEN") from None
-    except (errors.HfHubHTTPError, errors.HFValidationError, errors.LocalEntryNotFoundError, OSError) as error:
+    except HubError:
+        raise
+    except Exception as error:  # the client's own, its HTTP library's, the disk's
         cached = _cached(name)
         if cached is not None:
             return cached

@@ -150,15 +150,21 @@ def _spawn(plan: Plan) -> subprocess.Popen[bytes]:
     plan.log.parent.mkdir(parents=True, exist_ok=True)
     with plan.log.open("ab") as log:
         log.write(f"$ {' '.join(plan.command)}\n".encode())
-    path = os.pathsep.join(filter(None, (str(_PACKAGE_ROOT), os.environ.get("PYTHONPATH"))))
     return subprocess.Popen(
         [sys.executable, "-I", str(keeper.__file__), str(plan.log), *plan.command],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
-        env={**os.environ, "PYTHONPATH": path},
+        env={**os.environ, **_import_path()},
     )
+
+
+def _import_path() -> dict[str, str]:
+    """Lets a server of ours import this package where it is used without being installed."""
+    if _PACKAGE_ROOT.name in ("site-packages", "dist-packages"):
+        return {}
+    return {"PYTHONPATH": os.pathsep.join(filter(None, (str(_PACKAGE_ROOT), os.environ.get("PYTHONPATH"))))}
 
 
 def _let_go(keeper_process: subprocess.Popen[bytes]) -> None:
