@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,8 @@ import venv
 from pathlib import Path
 
 import pytest
+
+from tests.llama.fixture import needs_llama
 
 ROOT = Path(__file__).parents[1]
 
@@ -37,12 +40,25 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return python
 
 
-def test_the_wheel_judges_a_case_of_its_own(installed: Path, tmp_path: Path) -> None:
-    skill = tmp_path / "skills" / "cuda-kernels"
+def one_case(folder: Path) -> None:
+    skill = folder / "skills" / "cuda-kernels"
     (skill / "evals").mkdir(parents=True)
     shutil.copy(ROOT / "skills/cuda-kernels/SKILL.md", skill)
     shutil.copy(ROOT / "skills/cuda-kernels/evals/vector_add.md", skill / "evals")
-    (tmp_path / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
+    (folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
+
+
+@needs_llama
+def test_the_wheel_shows_the_whole_road_with_the_demo_student(installed: Path, tmp_path: Path) -> None:
+    one_case(tmp_path)
+    command = ("-m", "pytest", "skills", "--upskill-student=demo", "--upskill-examples=3")
+    output = run(installed, *command, cwd=tmp_path)
+    assert "upskill demo: a scripted model" in output
+    assert re.search(r"demo +0/1 +0% +1/1 100%", output)
+
+
+def test_the_wheel_judges_a_case_of_its_own(installed: Path, tmp_path: Path) -> None:
+    one_case(tmp_path)
     place = run(installed, "-c", "import pytest_upskill; print(pytest_upskill.__file__)", cwd=tmp_path)
     assert Path(place.strip()).is_relative_to(installed.parents[1])
     output = run(installed, "-m", "pytest", "skills", "--upskill", "--upskill-examples=3", "-k", "golden", cwd=tmp_path)
