@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pytest_upskill.ledger import Limits, Totals
 from pytest_upskill.records import Prompt, Tokens
+from pytest_upskill.students import reading
 from pytest_upskill.students.base import StudentConfig
 
 TEMPLATE_TOKENS = 256
@@ -24,9 +25,9 @@ class WorstCase:
 def worst_case(config: StudentConfig, prompt: Prompt) -> WorstCase:
     """The bound of one question: a token is at least one byte of the prompt, and a reply ends at ``max_tokens``.
 
-    A student that may read files can be asked once more after each of them, with all that it has read.
+    A student that may read files is asked again after each round of reading, with all that it has read.
     """
-    rounds = 1 + len(prompt.files)
+    rounds = 1 + reading.most_rounds(prompt.files)
     texts = [prompt.system, prompt.user, *prompt.files.values()]
     texts += [text for exchange in prompt.earlier for text in (exchange.answer, exchange.told)]
     sent = sum(len(text.encode(errors="replace")) for text in texts) + TEMPLATE_TOKENS

@@ -1,4 +1,7 @@
-"""Shows on a terminal how far a run is: the live line, and what servers do. Knows pytest's hooks and the run; what the line says is reporting's."""
+"""Shows on a terminal how far a run is: the live line, and what servers do.
+
+Knows pytest's hooks and the run; what the live line says is reporting's.
+"""
 
 from __future__ import annotations
 

@@ -60,7 +60,9 @@ class AnthropicStudent(RemoteStudent):
             body["temperature"] = self.config.temperature
         if question.prompt.files:
             body["tools"] = [_TOOL]
-            body["tool_choice"] = {"type": "auto" if len(rounds) < reading.MOST_ROUNDS else "none"}
+            body["tool_choice"] = {
+                "type": "auto" if len(rounds) < reading.most_rounds(question.prompt.files) else "none"
+            }
         return {**body, **self.config.options}
 
     def _attempt(self, question: Question, rounds: Sequence[Round]) -> Said | Setback:

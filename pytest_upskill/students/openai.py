@@ -126,9 +126,11 @@ class OpenAIStudent(RemoteStudent):
             body["temperature"] = self.config.temperature
         if "max_completion_tokens" in self.config.options:
             del body["max_tokens"]
+        elif self.config.base_url is None:  # OpenAI's own models know the limit by this name alone
+            body["max_completion_tokens"] = body.pop("max_tokens")
         if question.prompt.files:
             body["tools"] = [_TOOL]
-            body["tool_choice"] = "auto" if len(rounds) < reading.MOST_ROUNDS else "none"
+            body["tool_choice"] = "auto" if len(rounds) < reading.most_rounds(question.prompt.files) else "none"
         return {**body, **self.config.options, "stream": True, "stream_options": {"include_usage": True}}
 
     def _attempt(self, question: Question, rounds: Sequence[Round]) -> Said | Setback:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +21,8 @@ PARAMETERS: Mapping[str, Any] = {
     "required": ["path"],
 }
 MOST_ROUNDS = 12
-"""So often a student may call for files before it must answer."""
+SPARE_ROUNDS = 2
+"""For calls of no use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,16 @@ class Round:
     message: Any = field(default=None, compare=False)
 
 
-def answer(call: Call, files: Mapping[str, str]) -> tuple[str, str | None]:
-    """What a call gets, and the path that was read (None where the call was of no use)."""
+def most_rounds(files: Mapping[str, str]) -> int:
+    """So often a student may call for these files before it must answer; 0 without any."""
+    return min(MOST_ROUNDS, len(files) + SPARE_ROUNDS) if files else 0
+
+
+def answer(call: Call, files: Mapping[str, str], seen: Collection[str] = ()) -> tuple[str, str | None]:
+    """What a call gets, and the path that was read (None where the call was of no use).
+
+    What was ``seen`` already is not sent again: a student that reads in circles must not cost without bounds.
+    """
     if call.name != NAME:
         return f"There is no tool '{call.name}'; the only one is {NAME}.", None
     path = _path_in(call.arguments)
@@ -54,6 +63,8 @@ def answer(call: Call, files: Mapping[str, str]) -> tuple[str, str | None]:
         return f'{NAME} takes one argument: {{"path": "SKILL.md"}}.', None
     if path not in files:
         return f"The skill has no file '{path}'. Its files are: {', '.join(files)}.", None
+    if path in seen:
+        return f"You have read '{path}' already: its text stands above.", None
     return files[path], path
 
 

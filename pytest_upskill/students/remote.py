@@ -70,9 +70,12 @@ class RemoteStudent(Student):
         read: list[str] = []
         while not said or said[-1].calls:
             said.append(self._persevere(lambda: self._attempt(question, tuple(rounds))))
-            answers = [reading.answer(call, question.prompt.files) for call in said[-1].calls]
-            rounds.append(Round(said[-1].calls, tuple(text for text, _ in answers), said[-1].message))
-            read += [path for _, path in answers if path is not None]
+            results = []
+            for call in said[-1].calls:
+                text, path = reading.answer(call, question.prompt.files, read)
+                results.append(text)
+                read += [path] if path is not None else []
+            rounds.append(Round(said[-1].calls, tuple(results), said[-1].message))
         return _joined([one.reply for one in said], read)
 
     def slots(self) -> int | None:

@@ -35,8 +35,8 @@ def test_a_model_behind_llama_cpp_is_wrong_without_the_skill_and_right_with_it(
     assert (bench.root / ".upskill/replies/glm-4.7/tiny/scale.baseline.md").is_file()
 
 
-def test_a_model_that_reads_the_skill_through_the_tool_is_right(bench: Workbench, llama_server: LlamaServers) -> None:
-    """Its first answer is a call; once it has read the file with the marker, it answers. Without the skill it cannot."""
+def test_a_model_that_reads_the_skill_by_itself_is_right(bench: Workbench, llama_server: LlamaServers) -> None:
+    """Its first answer is a call; once it has read the file with the marker, it answers. The baseline cannot."""
     call = '<tool_call>\n{"name": "read_file", "arguments": {"path": "SKILL.md"}}\n</tool_call>'
     base_url = llama_server(call, answers(limit="n"), MARKER, template="calls")
     bench.write("pyproject.toml", "[tool.upskill.students.'glm-4.7']\ndisclosure = 'tools'\n")

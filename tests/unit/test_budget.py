@@ -27,7 +27,7 @@ def test_the_worst_case_is_a_token_for_each_byte_and_the_longest_reply() -> None
 def test_earlier_turns_and_files_that_may_be_read_count_too() -> None:
     plain = worst_case(CONFIG, Prompt("", "b")).tokens
     assert worst_case(CONFIG, Prompt("", "b", (Exchange("1234", "56"),))).tokens == plain + 6
-    assert worst_case(CONFIG, Prompt("", "b", files={"a.md": "12345"})).tokens == 2 * (plain + 5)
+    assert worst_case(CONFIG, Prompt("", "b", files={"a.md": "12345"})).tokens == 4 * (plain + 5)
 
 
 def test_without_a_price_the_worst_case_is_in_tokens_alone() -> None:

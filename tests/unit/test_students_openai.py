@@ -126,6 +126,13 @@ def test_without_a_temperature_the_server_decides_and_options_may_replace_max_to
     assert server.questions[0]["max_completion_tokens"] == 5
 
 
+def test_openais_own_models_know_the_limit_by_its_newer_name() -> None:
+    student = OpenAIStudent(StudentConfig("pupil", "openai", "gpt", max_tokens=77))
+    body = student._request(question(), ())
+    assert body["max_completion_tokens"] == 77
+    assert "max_tokens" not in body
+
+
 def test_a_price_makes_a_cost_in_which_cached_tokens_cost_their_own_rate(pupil: Any) -> None:
     student, _ = pupil(price=Price(input=10.0, output=100.0, cached=1.0))
     assert student.ask().cost_usd == pytest.approx((7 * 10 + 4 * 1 + 7 * 100) / 1e6)
@@ -259,9 +266,9 @@ def test_no_server_says_how_to_start_one_and_is_not_waited_for_twice() -> None:
         assert message.startswith(f"student 'pupil': no server answers at {url} (")
         port = url.split(":")[2].removesuffix("/v1")
         assert (
-            f"start one with: llama-server -hf {model} --port {port}; or name another with --upskill-base-url=URL"
-            in message
-        )
+            f"start one with: llama-server -hf {model} --port {port}; or let this run start it with --upskill-serve; "
+            "or name another with --upskill-base-url=URL"
+        ) in message
         waited = len(student.waits)
         assert waited > 0
         assert student.refused() == message

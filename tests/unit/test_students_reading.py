@@ -79,6 +79,11 @@ def test_a_call_without_a_path_is_told_the_form(arguments: str) -> None:
     assert (text, read) == ('read_file takes one argument: {"path": "SKILL.md"}.', None)
 
 
+@pytest.mark.parametrize(("count", "rounds"), [(0, 0), (1, 3), (50, 12)])
+def test_the_rounds_are_bounded_by_the_files_that_there_are(count: int, rounds: int) -> None:
+    assert reading.most_rounds({str(number): "" for number in range(count)}) == rounds
+
+
 def test_another_tool_does_not_exist() -> None:
     assert reading.answer(Call("1", "bash", "{}"), FILES) == (
         "There is no tool 'bash'; the only one is read_file.", None,
@@ -99,8 +104,10 @@ def test_files_are_read_in_rounds_and_every_request_is_counted(ask: Any) -> None
 
 def test_who_reads_for_ever_must_answer_in_the_end(ask: Any) -> None:
     answer, server = ask(called("SKILL.md"))
-    assert len(server.questions) == reading.MOST_ROUNDS + 1
-    assert [one["tool_choice"] for one in server.questions] == ["auto"] * reading.MOST_ROUNDS + ["none"]
+    rounds = len(FILES) + reading.SPARE_ROUNDS
+    assert [one["tool_choice"] for one in server.questions] == ["auto"] * rounds + ["none"]
+    results = [one["content"] for one in server.questions[-1]["messages"] if one["role"] == "tool"]
+    assert results == ["Guard it.", *["You have read 'SKILL.md' already: its text stands above."] * (rounds - 1)]
     assert answer.text == "Let me look."
 
 

@@ -219,7 +219,7 @@ def test_students_come_in_the_order_asked_each_once() -> None:
 def test_an_unknown_name_names_the_nearest_and_all_known() -> None:
     message = refused("gml-4.7", tables={"mine": OURS})
     assert message.startswith(
-        "--upskill-student: unknown student 'gml-4.7'; did you mean 'glm-4.7'? (known: glm-4.7, golden, "
+        "--upskill-student: unknown student 'gml-4.7'; did you mean 'glm-4.7'? (known: demo, glm-4.7, golden, "
     )
     assert ", mine, " in message
     assert "[tool.upskill.students.gml-4.7]" in message

@@ -27,6 +27,8 @@ from pytest_upskill.students.layout import HOME
 from pytest_upskill.students.serving import plan as plans
 from pytest_upskill.students.serving.server import ServerProcess
 
+LONGEST_FOLDER = 80
+"""Characters of a folder that leave room for ours: the path of a socket may have 107 bytes."""
 ModelFile = Callable[[], Path]
 """Makes the model of a student that brings its own, and says where it is."""
 
@@ -150,7 +152,8 @@ class _Desk:
     """Listens on a socket that only this user can reach, one thread for each who asks."""
 
     def __init__(self, servers: Servers) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="upskill-"))  # short: the path of a socket may have 107 bytes
+        short = len(tempfile.gettempdir()) < LONGEST_FOLDER
+        self._folder = Path(tempfile.mkdtemp(prefix="upskill-", dir=None if short else "/tmp"))
         self.path = str(self._folder / "desk")
 
         class Handler(socketserver.StreamRequestHandler):

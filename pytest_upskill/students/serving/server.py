@@ -109,7 +109,7 @@ class ServerProcess:
         started = time.monotonic()
         self._tell(f"starting the server of {self._student}: {' '.join(plan.command)}")
         try:
-            self._process = _spawn(plan)
+            self._process = _spawn(plan, again=self._restarted)
         except OSError as error:
             raise self._lost(f"cannot be started ({error.strerror}: {error.filename})", plan) from None
         self._wait_until_ready(plan, self._process, started)
@@ -145,10 +145,10 @@ class ServerProcess:
         return self._failure
 
 
-def _spawn(plan: Plan) -> subprocess.Popen[bytes]:
+def _spawn(plan: Plan, again: bool) -> subprocess.Popen[bytes]:
     """The keeper with the server. The log begins anew with each run, and goes on where a server is started again."""
     plan.log.parent.mkdir(parents=True, exist_ok=True)
-    with plan.log.open("ab") as log:
+    with plan.log.open("ab" if again else "wb") as log:
         log.write(f"$ {' '.join(plan.command)}\n".encode())
     return subprocess.Popen(
         [sys.executable, "-I", str(keeper.__file__), str(plan.log), *plan.command],
