@@ -138,7 +138,7 @@ class Cassette:
     def _parse(self, number: int) -> Recording:
         try:
             return Recording.from_line(self._lines[number - 1])
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise InfrastructureError(
                 f"{self.path}:{number} is no recorded reply ({type(error).__name__}: {error}); after a merge conflict, "
                 "keep the lines of both sides without git's marks; else delete the line and record it again with "

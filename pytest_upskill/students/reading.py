@@ -81,7 +81,7 @@ def remembered(exchange: Exchange, turn: int, files: Mapping[str, str]) -> Itera
 def _path_in(arguments: str) -> str | None:
     try:
         path = json.loads(arguments).get("path")
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return None
     if not isinstance(path, str) or not path.strip():
         return None

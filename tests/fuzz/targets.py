@@ -23,7 +23,7 @@ from pytest_upskill import expression
 from pytest_upskill.build import host, messages
 from pytest_upskill.case_file import load_case
 from pytest_upskill.cell import findings, sanitizer
-from pytest_upskill.errors import CaseError, UsageError
+from pytest_upskill.errors import CaseError, InfrastructureError, UsageError
 from pytest_upskill.extract import extract_kernel
 from pytest_upskill.markdown import fences, lines_of, sections
 from pytest_upskill.native.cpu.needs import needs_gpu
@@ -43,6 +43,8 @@ from pytest_upskill.records import (
 from pytest_upskill.schema import parse_operator
 from pytest_upskill.signature import Parameter, Signature, entry_source
 from pytest_upskill.skill import validate
+from pytest_upskill.students import reading
+from pytest_upskill.students.cassette import Cassette, Recording
 from tests.fuzz.texts import like, noise
 
 SECONDS = 20
@@ -246,6 +248,39 @@ def answers(text: str) -> None:
         assert len(found.message) < 2000
     for found in (*sanitizer.parse(text), findings.death(len(text) % 256, text, 1 << 30)):
         assert found.message
+
+
+# --------------------------------------------------------------------------------------------- what students say
+
+_DEEP = st.sampled_from(("[" * 5000, '{"path": ' * 5000, '{"key": "a", "reply": ' + "[" * 5000))
+_RECORDING = (
+    '{"key": "'
+    + "0" * 64
+    + '", "case": "scale", "arm": "skill", "trial": 1, "turn": 1, "prompt": "00", "sampler": {}, '
+    '"reply": {"text": "x", "tokens": {"input": 1, "output": 2, "cached": 0}}}\n'
+)
+_CALLS = ('{"path": "SKILL.md"}', '{"path": "../../../etc/passwd"}', '{"path": "references/../SKILL.md"}')
+
+
+@target(like(*_CALLS) | _DEEP)
+def tool_calls(text: str) -> None:
+    files = {"SKILL.md": "the skill", "references/types.md": "types"}
+    said, path = reading.answer(reading.Call("1", reading.NAME, text), files)
+    assert path is None or said == files[path]
+
+
+@target(like(_RECORDING, _RECORDING * 2) | _DEEP)
+def cassettes(text: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "files.jsonl"
+        path.write_bytes(text.encode("utf-8", "surrogatepass"))
+        try:
+            found = Cassette(path).recordings()
+        except InfrastructureError as error:
+            assert str(path) in str(error)
+        else:
+            for one in found:
+                assert Recording.from_line(one.to_line()) == one
 
 
 # --------------------------------------------------------------------------------------------- reports
