@@ -63,6 +63,7 @@ _RULES = (
         r"ptrace|process_vm_(read|write)v|p?key_?mprotect|pkey_\w+|mprotect|mmap(64)?|munmap|mremap|madvise|mincore|mlock\w*",
         r"memfd_create|shm(_open|_unlink|get|at|ctl)|syscall|prctl|arch_prctl|personality|userfaultfd|[gs]etcontext",
         r"[gs]?e?t?rlimit(64)?|setrlimit(64)?|prlimit(64)?|sbrk|brk|unshare|setns|mount|chroot|__libc_start_main",
+        r"_r_debug|_rtld_global\w*|_dl_\w+|__libc_stack_end|_*getauxval|__libc_(argv|enable_secure)",
         r"cuda(Ipc|ImportExternal|Graphics)\w*",
     ),
     _rule(
