@@ -23,7 +23,7 @@ OPENED = 47931
 
 _FOLDERS = ("/", "/tmp", "/var/tmp", "/dev/shm", "/run", "/usr/local", "/etc", "/root")
 _PR_SET_CHILD_SUBREAPER = 36
-_END_SECONDS = 5.0
+_END_SECONDS = 30.0
 
 
 def files(*folders: Path) -> list[Path]:
@@ -56,20 +56,22 @@ def children() -> frozenset[int]:
     return frozenset(int(word) for path in lists for word in path.read_text().split())
 
 
-def orphans(before: frozenset[int]) -> list[int]:
-    """Processes that became ours since and do not end, once they had the time to die with their parents."""
-    alive = []
+def orphans(before: frozenset[int], seconds: float = _END_SECONDS) -> dict[int, str]:
+    """Processes that became ours since and do not end, once they had the time to die with their parents: their number,
+    and their arguments.
+    """
+    alive = {}
     for child in children() - before:
         with contextlib.suppress(ProcessLookupError, ChildProcessError):
             descriptor = os.pidfd_open(child)
             try:
-                if select.select([descriptor], [], [], _END_SECONDS)[0]:
+                if select.select([descriptor], [], [], seconds)[0]:
                     os.waitpid(child, 0)
                 else:
-                    alive.append(child)
+                    alive[child] = Path(f"/proc/{child}/cmdline").read_bytes().replace(b"\0", b" ").decode()
             finally:
                 os.close(descriptor)
-    return sorted(alive)
+    return alive
 
 
 def port_is_free() -> bool:

@@ -29,10 +29,12 @@ def test_a_process_that_outlives_its_parent_is_found_and_so_is_its_mark() -> Non
     pid = int(made.stdout)
     try:
         assert pid in leftovers.marked_processes()
-        assert leftovers.orphans(before) == [pid]
+        found = leftovers.orphans(before, seconds=0.1)
+        assert list(found) == [pid]
+        assert MARK in found[pid]
     finally:
         signal.pidfd_send_signal(os.pidfd_open(pid), signal.SIGKILL)
-    assert leftovers.orphans(before) == []
+    assert leftovers.orphans(before) == {}
 
 
 def test_a_port_that_is_open_is_found_and_so_is_who_connects() -> None:
