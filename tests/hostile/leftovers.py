@@ -33,13 +33,13 @@ def files(*folders: Path) -> list[Path]:
     return sorted({*inside, *(place for place in places if place.exists())})
 
 
-def marked_processes() -> list[int]:
+def marked_processes(mark: str = MARK) -> list[int]:
     """Processes, of anybody, with the mark among their arguments."""
     found = []
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit() and folder.name != str(os.getpid()):
             with contextlib.suppress(OSError):
-                if MARK.encode() in (folder / "cmdline").read_bytes():
+                if mark.encode() in (folder / "cmdline").read_bytes():
                     found.append(int(folder.name))
     return sorted(found)
 
@@ -74,12 +74,12 @@ def orphans(before: frozenset[int], seconds: float = _END_SECONDS) -> dict[int, 
     return alive
 
 
-def port_is_free() -> bool:
+def port_is_free(port: int = OPENED) -> bool:
     """Whether nobody listens on the port that a hostile reply opens."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", OPENED))
+            probe.bind(("127.0.0.1", port))
         except OSError:
             return False
     return True
