@@ -28,7 +28,7 @@ $(STAMP): pyproject.toml constraints.txt tools/setup.sh
 	touch $(STAMP)
 
 demo: $(STAMP)
-	$(BIN)/pytest skills --upskill-student=demo --upskill-examples=5
+	$(BIN)/pytest skills --upskill-student=demo --upskill-replies=live --upskill-examples=5
 
 test: $(STAMP) lint
 	$(BIN)/pytest -n $(WORKERS)
