@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +14,7 @@ from tests.llama.fixture import needs_llama
 
 pytestmark = needs_llama
 
+SKILL = Path(__file__).parents[2] / "skills/cuda-kernels"
 LABEL = "a scripted model: shows the machinery, not a model's ability"
 
 
@@ -67,6 +70,16 @@ def test_a_reply_that_was_kept_is_not_used_once_the_case_has_another_solution(be
     assert case.read_text(encoding="utf-8") != before
     second = bench.run("skills", "--upskill-student=demo", "-k", "scale and not baseline")
     second.assert_outcomes(failed=1)
+
+
+def test_a_slip_in_any_case_of_our_own_skill_is_found(bench: Workbench) -> None:
+    shutil.copytree(SKILL, bench.root / "ours" / SKILL.name)
+    result = bench.run("ours", "--upskill-student=demo", "--upskill-arms=baseline", "--upskill-report=out.json")
+    assert result.ret == 0, result.stdout.str()
+    report = json.loads((bench.root / "out.json").read_text(encoding="utf-8"))
+    verdicts = {item["case"]: item["verdict"] for item in report["items"] if item["kind"] == "kernel"}
+    assert len(verdicts) == len(list((SKILL / "evals").glob("*.md")))
+    assert set(verdicts.values()) == {"failed"}, verdicts
 
 
 def test_it_takes_no_table(bench: Workbench) -> None:
