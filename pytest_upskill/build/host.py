@@ -35,6 +35,7 @@ NATIVE = Path(flags.__file__).resolve().parents[1]
 LIBRARY = "kernel.so"
 
 _RUNTIME_SECONDS = 300.0
+_OURS = re.compile(r"\bUPSKILL_\w*|\bupskill_cpu\w*|\bupskill\s*::\s*\w*")
 _ASSEMBLY = re.compile(r"\b(?:asm|__asm|__asm__)\b")
 
 
@@ -154,9 +155,17 @@ def translation_unit(source: str, entry: str) -> str:
 
     Raises ValueError, with the line, for a source that cannot be rewritten, or that holds assembly of the host's.
     """
+    _refuse_names_of_ours(source)
     text = rewrite(source, messages.SOURCE_NAME, flags.NO_SILENCERS)
     _refuse_assembly(text.partition(f'#line 1 "{messages.SOURCE_NAME}"\n')[2])
     return f'{text}\n#line 1 "{messages.ENTRY_NAME}"\n{entry}\n'
+
+
+def _refuse_names_of_ours(source: str) -> None:
+    """The headers' own macros and functions would, among other things, hide accesses."""
+    for number, line in enumerate(blank_out(source).split("\n"), 1):
+        if found := _OURS.search(line):
+            raise ValueError(f"{messages.SOURCE_NAME}:{number}: {found[0]!r} is a name of the harness; use another one")
 
 
 def _refuse_assembly(rewritten: str) -> None:

@@ -85,6 +85,12 @@ def test_assembly_that_is_no_ptx_is_refused_with_its_line(word: str) -> None:
         translation_unit(f'// asm\nconst char* text = "asm";\n#define HOST {word}\n', ENTRY)
 
 
+@pytest.mark.parametrize("word", ["UPSKILL_CPU_UNCHECKED", "upskill_cpu_x", "upskill::cpu"])
+def test_name_of_the_harness_is_refused_with_its_line(word: str) -> None:
+    with pytest.raises(ValueError, match=rf"kernel.cu:2: '{word}' is a name of the harness"):
+        translation_unit(f"// {word}\n{word} void hidden() {{}}\n", ENTRY)
+
+
 def test_kernel_is_compiled_as_cpp17() -> None:
     body = probe('static_assert(__cplusplus == 201703L, "version");')
     assert build(body, PROBE_SIGNATURE).ok

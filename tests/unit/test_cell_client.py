@@ -221,7 +221,7 @@ def test_one_repeat_in_a_few_meets_a_process_without_a_memory() -> None:
 def hidden_from_the_checks(write: str) -> str:
     """A kernel that writes where the device does not look, so that the driver's comparisons are what is left."""
     before = (
-        '__attribute__((no_sanitize("thread"))) __device__ '
+        "#define JOIN(a, b) a##b\nJOIN(UPSKILL, _CPU_UNCHECKED) __device__ "
         f"static void poke(int64_t* out, int64_t* x, int64_t n) {{ {write} }}\n"
         "__global__ void k(int64_t* out, int64_t* x, int64_t n) { poke(out, x, n); }"
     )

@@ -84,7 +84,8 @@ def test_launch_through_the_runtime_api_counts_like_any_other() -> None:
 
 
 UNCHECKED = """
-__attribute__((no_sanitize("thread"))) static void by_hand(int64_t* out, const int64_t* x, int64_t n) {
+#define JOIN(a, b) a##b
+JOIN(UPSKILL, _CPU_UNCHECKED) static void by_hand(int64_t* out, const int64_t* x, int64_t n) {
   for (int64_t i = 0; i < n; ++i) ((volatile int64_t*)out)[i] = 2 * ((volatile int64_t*)x)[i];
 }
 __global__ void nothing() {}
