@@ -22,6 +22,7 @@ _TAIL_LINES = 3
 _TAIL_WIDTH = 200
 _PLACE = re.compile(r"<(0x[0-9a-f]{1,16})>")
 _QUOTED = re.compile(r"'[^']*'")
+_BROKEN_LAUNCH = "launch-error"
 _CAUSES = {"guard": "out-of-bounds", "input-modified": "write-to-input"}
 """What the driver finds about a tensor, and the device's report that would explain it."""
 
@@ -116,13 +117,16 @@ def _parse_line(line: str) -> Reported:
 
 
 def _without_echoes(reported: list[Reported]) -> list[Reported]:
-    """What the driver finds afterwards says less than the report of the access itself: keep the report alone."""
+    """What the driver finds afterwards says less than the device's report of the fault: keep the report alone."""
+    explained = any(entry.finding.assertion == "runs" and entry.pc is not None for entry in reported)
 
     def echoed(finding: Finding) -> bool:
+        if finding.kind == _BROKEN_LAUNCH:
+            return explained
         cause = _CAUSES.get(finding.kind)
         name = _QUOTED.search(finding.message)
         return name is not None and any(
             entry.finding.kind == cause and name.group(0) in entry.finding.message for entry in reported
         )
 
-    return [entry for entry in reported if not echoed(entry.finding)]
+    return [entry for entry in reported if entry.pc is not None or not echoed(entry.finding)]

@@ -63,10 +63,11 @@ def test_a_reply_that_was_kept_is_not_used_once_the_case_has_another_solution(be
     assert first.ret == 0, first.stdout.str()
     case = bench.skill / "evals/scale.md"
     before = case.read_text(encoding="utf-8")
-    case.write_text(before.replace("* factor);", "* factor * 2.0f);"), encoding="utf-8")
-    assert case.read_text(encoding="utf-8") != before
+    after = before.replace("* factor);", "* factor * 2.0f);").replace("x * factor\n", "x * factor * 2\n")
+    assert len(after) == len(before) + len(" * 2.0f") + len(" * 2")
+    case.write_text(after, encoding="utf-8")
     second = bench.run("skills", "--upskill-student=demo", "-k", "scale and not baseline")
-    second.assert_outcomes(failed=1)
+    second.assert_outcomes(passed=1)
 
 
 def test_it_takes_no_table(bench: Workbench) -> None:

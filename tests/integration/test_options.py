@@ -101,7 +101,7 @@ def test_a_hanging_kernel_fails_when_its_time_is_over(bench: Workbench) -> None:
     bench.answer("scale", "skill", body)
     result = bench.run("skills/tiny/evals/scale.md", STUDENT, "--upskill-timeout=0.5", "-rf")
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*runs*within the limit of 0.5 s*"])
+    result.stdout.fnmatch_lines(["* runs", "*kernel.cu:4: still running after *", "  ▶ 4 *"])
 
 
 def test_the_placebo_has_the_skills_length_and_none_of_its_words(bench: Workbench) -> None:

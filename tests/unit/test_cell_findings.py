@@ -61,6 +61,17 @@ def test_guard_gives_way_to_the_report_of_the_access() -> None:
     assert kinds(guard) == ["guard"]
 
 
+def test_broken_launch_gives_way_to_the_report_of_what_broke_it() -> None:
+    broken = "runs\tlaunch-error\t0\tthe launch timed out and was terminated (cudaGetLastError after the launch)"
+    hang = "runs\ttimeout\t0x10\tstill running after 0.45 s, when it was stopped here"
+    assert kinds(broken, hang) == ["timeout"]
+    assert kinds(broken) == ["launch-error"]
+    assert kinds(broken, "memory\tillegal-address\t0x10\tillegal read of 4 bytes") == [
+        "launch-error",
+        "illegal-address",
+    ]
+
+
 def test_changed_input_gives_way_to_the_report_of_the_write() -> None:
     changed = "inputs\tinput-modified\t0\tthe kernel changed its input 'x': 32 bytes differ"
     assert kinds("inputs\twrite-to-input\t0x10\twrite of 8 bytes to 'x', which is an input", changed) == [

@@ -140,8 +140,10 @@ def test_attempt_is_refused(level: Confinement, attempt: str) -> None:
 
 @every_level
 def test_bomb_of_threads_is_bounded_whoever_the_user_is(level: Confinement) -> None:
-    count = """({ int64_t made = 0; pthread_t t;
-      for (; made < 2000 && !pthread_create(&t, nullptr, [](void*) -> void* { pause(); return 0; }, nullptr); ) ++made;
+    count = """({ int64_t made = 0; pthread_t all[2000]; static volatile bool over; over = false;
+      auto wait = [](void*) -> void* { while (!over) usleep(1000); return nullptr; };
+      while (made < 2000 && !pthread_create(&all[made], nullptr, wait, nullptr)) ++made;
+      over = true; for (int64_t i = 0; i < made; ++i) pthread_join(all[i], nullptr);
       made; })"""
     assert 0 < value_of(count, level) < threads.MOST
 
