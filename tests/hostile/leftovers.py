@@ -44,9 +44,18 @@ def marked_processes(mark: str = MARK) -> list[int]:
     return sorted(found)
 
 
-def adopt() -> None:
-    """From now on, a process whose parent ends becomes ours, and cannot get out of sight."""
-    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
+@contextlib.contextmanager
+def adopting() -> Iterator[frozenset[int]]:
+    """Meanwhile, a process whose parent ends becomes ours, and cannot get out of sight. Gives what is ours already."""
+    _adopt(True)
+    try:
+        yield children()
+    finally:
+        _adopt(False)
+
+
+def _adopt(yes: bool) -> None:
+    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, int(yes), 0, 0, 0):
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
 
 

@@ -21,8 +21,11 @@ def test_a_marked_file_is_found_at_any_depth(tmp_path: Path) -> None:
 
 
 def test_a_process_that_outlives_its_parent_is_found_and_so_is_its_mark() -> None:
-    leftovers.adopt()
-    before = leftovers.children()
+    with leftovers.adopting() as before:
+        look_for_an_orphan(before)
+
+
+def look_for_an_orphan(before: frozenset[int]) -> None:
     script = "import subprocess, sys; print(subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL).pid)"
     mark = f"marked-by-{os.getpid()}"  # other workers look for the suite's own mark meanwhile
     orphan = ["-c", "import signal; signal.pause()", mark]

@@ -30,12 +30,10 @@ def test_every_reply_gets_the_verdict_that_its_file_names_and_leaves_nothing(
     pytester: pytest.Pytester, folder: str
 ) -> None:
     tried = _harmless(attempts(folder))
-    leftovers.adopt()
-    children = leftovers.children()
-    with leftovers.listening() as listener:
+    with leftovers.adopting() as children, leftovers.listening() as listener:
         items = judged(pytester, tried)
         assert not leftovers.was_reached(listener)
-    assert leftovers.orphans(children) == {}
+        assert leftovers.orphans(children) == {}
     assert leftovers.marked_processes() == []
     assert leftovers.files(pytester.path) == []
     assert leftovers.port_is_free()
