@@ -58,6 +58,7 @@ Stray classify(uintptr_t address, size_t size) {
 }
 
 void stray_access(uintptr_t address, size_t size, Access access, uintptr_t pc) {
+  if (access == Access::read && is_argument(address, size)) return;
   if (is_guarded(address, size))
     return report(Assertion::memory, "out-of-bounds", pc,
                   format("out-of-bounds %s of %zu bytes: %s,%s", verb(access), size,

@@ -1,6 +1,7 @@
 #include "launch.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "block.h"
 #include "conduct.h"
@@ -138,11 +139,25 @@ void abort_launch(cudaError_t error, Assertion assertion, const char* kind, uint
   leave_block();
 }
 
+bool is_argument(uintptr_t address, size_t size) {
+  for (size_t i = 0; i < launch.argument_count; ++i) {
+    const auto [begin, bytes] = launch.argument_places[i];
+    const uintptr_t offset = address - reinterpret_cast<uintptr_t>(begin);
+    if (offset < bytes && size <= bytes - offset) return true;
+  }
+  return false;
+}
+
 void allow_dynamic_shared(size_t bytes) { allowed_dynamic_shared = std::max(allowed_dynamic_shared, bytes); }
 
 }  // namespace upskill::cpu
 
 using namespace upskill::cpu;
+
+extern "C" void upskill_cpu_arguments(const upskill_cpu_argument* arguments, size_t count) {
+  launch.argument_places = arguments;
+  launch.argument_count = count;
+}
 
 extern "C" const char* upskill_cpu_kernel_name(const void* kernel) {
   const char* name = function_name(kernel);
@@ -151,6 +166,7 @@ extern "C" const char* upskill_cpu_kernel_name(const void* kernel) {
 
 extern "C" cudaError_t upskill_cpu_launch(const char* kernel, const dim3* grid, const dim3* block, size_t shared,
                                           cudaStream_t, void (*thread)(void*), void* arguments) {
+  const size_t argument_count = std::exchange(launch.argument_count, 0);
   if (sticky_error() != cudaSuccess) return sticky_error();
   const Shape shape{*grid, *block, shared};
   if (const cudaError_t error = check(kernel, shape); error != cudaSuccess) return error;
@@ -158,7 +174,16 @@ extern "C" cudaError_t upskill_cpu_launch(const char* kernel, const dim3* grid, 
   ++conduct.launches;
   gridDim = *grid;
   blockDim = *block;
-  launch = {kernel, thread, arguments, shared, false, false, take_cooperative_request(), launch.serial + 1};
+  launch = {kernel,
+            thread,
+            arguments,
+            shared,
+            false,
+            false,
+            take_cooperative_request(),
+            launch.serial + 1,
+            launch.argument_places,
+            argument_count};
   shape_block(*block);
   prepare_memory(module_of(reinterpret_cast<const void*>(thread)), shared);
   if (!begin_launch()) forget_dates();
@@ -166,6 +191,7 @@ extern "C" cudaError_t upskill_cpu_launch(const char* kernel, const dim3* grid, 
   launch.running = true;
   run_grid();
   launch.running = false;
+  launch.argument_count = 0;
   end_watch();
   end_marks();
   forget_hits();

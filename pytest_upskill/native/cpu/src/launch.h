@@ -6,6 +6,7 @@
 #include <string>
 
 #include "report.h"
+#include "upskill_cpu/launch.h"
 #include "vector_types.h"
 
 namespace upskill::cpu {
@@ -19,9 +20,14 @@ struct Launch {
   bool aborted = false;
   bool cooperative = false;  // all blocks are alive at once
   uint64_t serial = 0;       // of this launch
+  const upskill_cpu_argument* argument_places = nullptr;
+  size_t argument_count = 0;
 };
 
 extern Launch launch;
+
+// Whether these bytes of the host's memory are an argument of this launch, which its threads copy.
+bool is_argument(uintptr_t address, size_t size);
 
 enum class Order { forward, reverse, random };
 

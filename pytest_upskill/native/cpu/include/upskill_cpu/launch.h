@@ -12,6 +12,14 @@
 extern "C" cudaError_t upskill_cpu_launch(const char* kernel, const dim3* grid, const dim3* block, size_t shared,
                                           cudaStream_t stream, void (*thread)(void*), void* arguments);
 
+// Where an argument of the next launch lies, in the host's memory: a class with a copy constructor of its own is copied
+// from there in each thread.
+struct upskill_cpu_argument {
+  const void* begin;
+  size_t bytes;
+};
+extern "C" void upskill_cpu_arguments(const upskill_cpu_argument* arguments, size_t count);
+
 // What a kernel that is launched through a pointer is called in reports.
 extern "C" const char* upskill_cpu_kernel_name(const void* kernel);
 
@@ -34,6 +42,8 @@ struct KernelLaunch {
   template <class... Arguments>
   UPSKILL_CPU_UNCHECKED void operator()(Arguments&&... arguments) {
     auto body = [&]() UPSKILL_CPU_UNCHECKED { kernel(arguments...); };
+    const upskill_cpu_argument places[] = {{__builtin_addressof(arguments), sizeof arguments}..., {nullptr, 0}};
+    upskill_cpu_arguments(places, sizeof...(arguments));
     upskill_cpu_launch(name, &grid, &block, shared, stream, &run_thread<decltype(body)>, &body);
   }
 };
