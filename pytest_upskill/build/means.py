@@ -104,8 +104,8 @@ _RULES = (
 
 _RESERVED = re.compile(r"(__tsan|__ubsan|__asan)_\w*|upskill_\w*")
 _RESERVED_FUNCTIONS = re.compile(r"_*cuda[A-Z]\w*")
-"""Names of the harness and of the CUDA run time: an object that defines one would take its own calls from them. A global
-variable that is called ``cudaStatus`` takes none.
+"""Names of the harness and of the CUDA run time: an object that defines one would take its own calls from them.
+A global variable that is called ``cudaStatus`` takes none.
 """
 
 
