@@ -263,8 +263,9 @@ class Answer:
 class Conduct:
     """What a launcher was seen to do, over all calls of a cell.
 
-    ``calls`` are those that ended in order and had an element to write; of these are ``launches``. ``copied_back`` is
-    the most (bytes) that one call copied to the host, ``device_memory`` the most (bytes) in use.
+    ``calls`` are those that ended in order and had something to compute (an element to write, and one to read unless
+    nothing is ever read); of these are ``launches``. ``copied_back`` is the most (bytes) that one call copied to the
+    host, ``device_memory`` the most (bytes) in use.
     """
 
     calls: int = 0
@@ -274,8 +275,11 @@ class Conduct:
 
     def with_call(self, call: Call, answer: Answer) -> Conduct:
         """The same with one more call."""
-        written = [one for one in call.arguments if isinstance(one, TensorArgument) and one.role != "input"]
-        counts = answer.ran and any(tensor.elements for tensor in written)
+        tensors = [one for one in call.arguments if isinstance(one, TensorArgument)]
+        written = [one for one in tensors if one.role != "input"]
+        read = [one for one in tensors if one.role != "output"]
+        # The sum of no elements takes a memset, and no kernel.
+        counts = answer.ran and all(any(tensor.elements for tensor in some) for some in (written, read) if some)
         return Conduct(
             calls=self.calls + counts,
             launches=self.launches + (answer.launches if counts else 0),

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_upskill.records import Conduct
+from pytest_upskill.records import Answer, Call, Conduct, TensorArgument
 from tests.unit.cell_kernels import AXPY, AXPY_SIGNATURE, axpy_call, cell_of, integers, probe, probe_call
 
 KERNEL = "__global__ void put(int64_t* out, int64_t value) { out[threadIdx.x] = value; }\n__device__ int64_t stored[4];"
@@ -22,6 +22,16 @@ def conduct_of(body: str, *sizes: int) -> Conduct:
 def test_launches_are_counted_over_calls_that_have_something_to_write() -> None:
     body = "if (n > 0) { put<<<1, n, 0, stream>>>(out, 1); put<<<1, n, 0, stream>>>(out, 2); }"
     assert conduct_of(body, 4, 0, 2) == Conduct(calls=2, launches=4)
+
+
+def test_call_without_an_element_to_read_asks_for_no_launch() -> None:
+    out, x, size = probe_call(4).arguments
+    assert isinstance(x, TensorArgument)
+    nothing = Call(0, (out, replace(x, shape=(0,), data=b""), size))
+    with cell_of(probe("cudaMemsetAsync(out, 0, 8 * n, stream);")) as cell:
+        assert integers(cell.call(nothing)) == [0, 0, 0, 0]
+        assert cell.conduct.calls == 0
+        assert Conduct().with_call(Call(0, (out,)), Answer({})).calls == 1  # a kernel that reads no tensor at all
 
 
 def test_result_of_a_memset_alone_counts_no_launch() -> None:
