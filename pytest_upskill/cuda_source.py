@@ -14,7 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tree_sitter import Node, Parser
+    from tree_sitter import Language, Node, Parser
 
 MAX_PARSED = 300_000
 """Characters that tree-sitter is given; it takes a second for some millions, and longer for garbage."""
@@ -63,17 +63,24 @@ _CLASSES = frozenset(("class_specifier", "struct_specifier", "union_specifier"))
 
 
 @lru_cache(maxsize=1)
-def _parser() -> Parser:
+def _language() -> Language:
     import tree_sitter_cuda
-    from tree_sitter import Language, Parser
+    from tree_sitter import Language
 
-    return Parser(Language(tree_sitter_cuda.language()))
+    return Language(tree_sitter_cuda.language())
+
+
+def parser() -> Parser:
+    """A parser of CUDA C++, for one thread; it may be given ``MAX_PARSED`` characters."""
+    from tree_sitter import Parser
+
+    return Parser(_language())
 
 
 def _parsed(source: str, name: str) -> Iterator[Definition]:
     """Walks declarations only: never into a function's body, and never by recursion."""
     data = source.replace("\0", " ").encode("utf-8", errors="replace")
-    stack: list[tuple[Node, str | None]] = [(_parser().parse(data).root_node, None)]
+    stack: list[tuple[Node, str | None]] = [(parser().parse(data).root_node, None)]
     while stack:
         node, inside = stack.pop()
         if node.type in ("function_definition", "declaration", "template_declaration"):

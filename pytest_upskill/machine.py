@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pytest_upskill.build.host import HostCompiler
-from pytest_upskill.build.messages import SOURCE_NAME
+from pytest_upskill.build.messages import SOURCE_NAME, unknown_name
 from pytest_upskill.build.nvcc import NvccCheck
 from pytest_upskill.cell import gpu
 from pytest_upskill.cell.client import Cell, Limits
@@ -138,10 +138,15 @@ class CpuMachine:
 
 
 def _both(host: Build, check: Build) -> Build:
-    """One build of two: it is good when both compilers take the kernel; the host's message comes first."""
+    """One build of two: it is good when both compilers take the kernel; the host's message comes first.
+
+    A name that nvcc knows and the host's compiler does not is a gap of the cpu device, and no fault of the kernel.
+    """
     compilers, seconds = (*host.compilers, *check.compilers), max(host.seconds, check.seconds)
     if host.ok and check.message:
         return replace(check, compilers=compilers, seconds=seconds)
+    if not host.ok and not check.message and (unknown := unknown_name(host.message)):
+        host = replace(host, needs=needs_message(unknown, SOURCE_NAME))
     return replace(host, compilers=compilers, seconds=seconds, cached=host.cached and check.cached)
 
 

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 from pytest_upskill.build.object_code import fingerprint
@@ -92,7 +93,7 @@ class MutationRun:
         waiting: deque[tuple[SourceMutant, Future[Build]]] = deque()
 
         def send(count: int) -> None:
-            for mutant, _ in zip(candidates, range(count), strict=False):
+            for mutant in islice(candidates, count):
                 waiting.append((mutant, threads.submit(self._build, mutant.source)))
 
         send(os.cpu_count() or 1)

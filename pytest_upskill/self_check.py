@@ -29,8 +29,11 @@ if TYPE_CHECKING:
     from pytest_upskill.oracle.prepare import Prepared
     from pytest_upskill.oracle.worth import Worth
 
-_JUDGE = ("oracle", "self_check.py", "mutation_run.py", "source_mutants.py", "case_file.py", "signature.py")
-"""The files whose changes may change a result that was kept."""
+_JUDGE = (
+    "oracle", "cell", "self_check.py", "mutation_run.py", "source_mutants.py", "case_file.py", "case_fields.py",
+    "case_sections.py", "expression.py", "frontmatter.py", "schema.py", "signature.py",
+)  # fmt: skip
+"""The files and folders whose changes may change a result that was kept."""
 
 
 @dataclass(frozen=True, slots=True)

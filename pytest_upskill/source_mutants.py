@@ -10,13 +10,12 @@ import random
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from pytest_upskill.cuda_source import MAX_PARSED
+from pytest_upskill.cuda_source import MAX_PARSED, parser
 
 if TYPE_CHECKING:
-    from tree_sitter import Node, Parser
+    from tree_sitter import Node
 
 _SHOWN = 28
 """Characters of what is shown on each side of a change."""
@@ -66,7 +65,7 @@ def source_mutants(source: str, count: int, seed: int) -> tuple[SourceMutant, ..
     if len(source) > MAX_PARSED:
         return ()
     data = source.encode()
-    root = _parser().parse(data).root_node
+    root = parser().parse(data).root_node
     known = {_tokens(source)}
     chosen: list[SourceMutant] = []
     for edit in _spread(list(_edits(data, root)), random.Random(seed)):
@@ -125,19 +124,11 @@ def _cut(text: str, begin: int, end: int) -> str:
 # ------------------------------------------------------------------------------------------- parsing
 
 
-@lru_cache(maxsize=1)
-def _parser() -> Parser:
-    import tree_sitter_cuda
-    from tree_sitter import Language, Parser
-
-    return Parser(Language(tree_sitter_cuda.language()))
-
-
 def _tokens(source: str) -> tuple[str, ...]:
     """What the compiler sees of a source, near enough: its words, without comments and spaces."""
     data = source.encode()
     found: list[str] = []
-    stack = [_parser().parse(data).root_node]
+    stack = [parser().parse(data).root_node]
     while stack:
         node = stack.pop()
         if node.type == "comment":

@@ -35,7 +35,7 @@ STUDENT_FLAGS = ("-std=c++17", "-O2", "-w", "-lineinfo", "-Xptxas=-v", "-Xcompil
 _DRIVER = "driver.o"
 _DRIVER_SOURCES = (NATIVE / "driver.cpp", NATIVE / "cuda" / "device.cpp", NATIVE / "cuda" / "launcher.cpp")
 _DRIVER_FLAGS = ("-std=c++20", "-O2", "-fPIC", "-Wall", "-Wextra", "-Werror")
-_DRIVER_HEADERS = (NATIVE / "driver.h", NATIVE / "device.h", NATIVE / "returned_outputs.h")
+_DRIVER_HEADERS = tuple(sorted(NATIVE.glob("*.h")))
 _EXPORTS = NATIVE / "cuda" / "exports.map"
 _CALL = "upskill_call"
 KERNEL = "kernel.o"

@@ -21,19 +21,22 @@ _DYNAMIC = struct.Struct("<qQ")
 _SYMTAB, _DYNAMIC_SECTION, _DYNSYM, _NOBITS = 2, 6, 11, 8
 _NEEDED = 1
 _UNDEFINED = 0
+_EXECUTABLE = 4
 _LOCAL, _FILE, _SECTION_TYPE = 0, 4, 3
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
     """Names alone. ``imports`` and ``exports`` are those of the loader's table; an object that was not linked yet has
-    none, and its own table stands in. ``defined`` also has what is seen in the file alone.
+    none, and its own table stands in. ``defined`` also has what is seen in the file alone; of it, ``data`` is what
+    could not be called: it lies in sections that are not executable.
     """
 
     needed: tuple[str, ...]
     imports: frozenset[str]
     exports: frozenset[str]
     defined: frozenset[str]
+    data: frozenset[str] = frozenset()
 
 
 def read(path: Path) -> Image:
@@ -47,6 +50,7 @@ def read(path: Path) -> Image:
 @dataclass(frozen=True, slots=True)
 class _Section:
     kind: int
+    executable: bool
     offset: int
     size: int
     link: int
@@ -57,6 +61,7 @@ class _Symbol:
     name: str
     local: bool
     undefined: bool
+    data: bool
 
 
 class _Reader:
@@ -74,16 +79,19 @@ class _Reader:
         loaded = list(self._symbols(_DYNSYM))
         all_known = list(self._symbols(_SYMTAB))
         shown = loaded or all_known
+        defined = [symbol for symbol in (*all_known, *loaded) if not symbol.undefined]
+        code = {symbol.name for symbol in defined if not symbol.data}
         return Image(
             needed=tuple(self._needed()),
             imports=frozenset(symbol.name for symbol in shown if symbol.undefined),
             exports=frozenset(symbol.name for symbol in shown if not symbol.undefined and not symbol.local),
-            defined=frozenset(symbol.name for symbol in (*all_known, *loaded) if not symbol.undefined),
+            defined=frozenset(symbol.name for symbol in defined),
+            data=frozenset(symbol.name for symbol in defined) - code,
         )
 
     def _section(self, offset: int) -> _Section:
-        _, kind, _, _, place, size, link, _, _, _ = _SECTION.unpack_from(self._data, offset)
-        return _Section(kind, place, size, link)
+        _, kind, flags, _, place, size, link, _, _, _ = _SECTION.unpack_from(self._data, offset)
+        return _Section(kind, bool(flags & _EXECUTABLE), place, size, link)
 
     def _bytes(self, section: _Section) -> bytes:
         if section.kind == _NOBITS:
@@ -100,7 +108,10 @@ class _Reader:
             for place, info, _, index, _, _ in _SYMBOL.iter_unpack(self._bytes(section)):
                 name = _text(names, place)
                 if name and info & 0xF not in (_FILE, _SECTION_TYPE):
-                    yield _Symbol(name, info >> 4 == _LOCAL, index == _UNDEFINED)
+                    yield _Symbol(name, info >> 4 == _LOCAL, index == _UNDEFINED, self._holds_data(index))
+
+    def _holds_data(self, section: int) -> bool:
+        return section < len(self._sections) and not self._sections[section].executable
 
     def _needed(self) -> Iterator[str]:
         for section in self._sections:

@@ -102,8 +102,11 @@ _RULES = (
     ),
 )  # fmt: skip
 
-_RESERVED = re.compile(r"(__tsan|__ubsan|__asan)_\w*|_*cuda[A-Z]\w*|upskill_\w*")
-"""Names of the harness and of the CUDA run time: an object that defines one would take its own calls from them."""
+_RESERVED = re.compile(r"(__tsan|__ubsan|__asan)_\w*|upskill_\w*")
+_RESERVED_FUNCTIONS = re.compile(r"_*cuda[A-Z]\w*")
+"""Names of the harness and of the CUDA run time: an object that defines one would take its own calls from them.
+A global variable that is called ``cudaStatus`` takes none.
+"""
 
 
 def violations(library: Path, kernel: Path | None = None) -> tuple[str, ...]:
@@ -114,7 +117,7 @@ def violations(library: Path, kernel: Path | None = None) -> tuple[str, ...]:
     """
     linked = elf.read(library)
     own = elf.read(kernel) if kernel is not None else linked
-    found = [*_libraries(linked.needed), *_imports(own.imports), *_definitions(own.defined)]
+    found = [*_libraries(linked.needed), *_imports(own.imports), *_definitions(own)]
     if kernel is None:
         found += _exports(linked.exports)
     found = list(dict.fromkeys(found))
@@ -138,10 +141,11 @@ def _imports(names: Iterable[str]) -> Iterator[str]:
             yield f"the kernel calls {_shown(name)}; kernels may not {rule.why}: remove the call"
 
 
-def _definitions(names: Iterable[str]) -> Iterator[str]:
-    for name in sorted(names):
-        if name != ENTRY and _RESERVED.fullmatch(name):
-            yield f"the kernel defines {_shown(name)}, a name of the harness or of the CUDA run time: rename it"
+def _definitions(own: elf.Image) -> Iterator[str]:
+    taken = {name for name in own.defined if _RESERVED.fullmatch(name) and name != ENTRY}
+    taken |= {name for name in own.defined - own.data if _RESERVED_FUNCTIONS.fullmatch(name)}
+    for name in sorted(taken):
+        yield f"the kernel defines {_shown(name)}, a name of the harness or of the CUDA run time: rename it"
 
 
 def _exports(names: Iterable[str]) -> Iterator[str]:

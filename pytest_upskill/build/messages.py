@@ -33,6 +33,17 @@ _ERROR = re.compile(
 _WARNING = re.compile(r"\bwarning\s*[:#]")
 _CALL = re.compile(r"(?:::)?([A-Za-z_]\w*(?:<[^()]*?>)?)\(.*upskill_s\)")
 
+_FIRST_ERROR = re.compile(rf"^{re.escape(SOURCE_NAME)}:(?P<line>\d+): (?:fatal )?error: (?P<text>.*)$", re.MULTILINE)
+_UNKNOWN = re.compile(
+    # g++
+    r"'(?P<a>[^']+)' (?:was not declared in this scope|has not been declared|is not a member of|does not name a)|"
+    r"'(?P<b>[^']+)' in (?:namespace|class|struct) .* does not name a|has no member named '(?P<c>[^']+)'|"
+    r"there are no arguments to '(?P<d>[^']+)'|(?P<e>\S+): No such file or directory|"
+    # clang
+    r"(?:use of undeclared identifier|unknown type name|no (?:member|type|template) named) '(?P<f>[^']+)'|"
+    r"'(?P<g>[^']+)' file not found"
+)
+
 
 @dataclass(slots=True)
 class _Block:
@@ -55,6 +66,18 @@ def shorten(output: str, entry: str, internal: Sequence[str] = ()) -> str:
     if len(lines) > MOST_LINES:
         lines = [*lines[:MOST_LINES], f"... and {len(lines) - MOST_LINES} more lines"]
     return "\n".join(lines)
+
+
+def unknown_name(message: str) -> tuple[str, int] | None:
+    """The name (or header) that a compiler's first error says it does not know, and the line of the student's source.
+
+    ``message`` is what ``shorten`` gave; None where it is of another kind.
+    """
+    error = _FIRST_ERROR.search(message)
+    found = _UNKNOWN.search(error["text"]) if error else None
+    if error is None or found is None:
+        return None
+    return next(name for name in found.groups() if name), int(error["line"])
 
 
 def _blocks(lines: Sequence[str]) -> Iterator[_Block]:

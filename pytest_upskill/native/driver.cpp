@@ -8,6 +8,7 @@
 #include "driver.h"
 
 #include "device.h"
+#include "driver_findings.h"
 #include "returned_outputs.h"
 
 #include <algorithm>
@@ -27,34 +28,6 @@ constexpr std::size_t kGuardBytes = 4096;
 constexpr std::size_t kOffset = 16;  // cudaMalloc aligns to 256, so that a tensor's base is 16 modulo 32
 constexpr std::size_t kChunk = 1 << 16;
 constexpr int kPatience = 200;  // looks, a quarter of a millisecond apart, until joined threads are gone
-constexpr std::size_t kMostFindings = 64;
-constexpr std::size_t kMostText = 48 << 10;
-
-// Collects the lines of the answer.
-class Findings {
- public:
-  void add(const char* assertion, const char* kind, const std::string& message) {
-    add_line(std::string(assertion) + '\t' + kind + "\t0\t" + flat(message));
-  }
-
-  void add_line(const std::string& line) {
-    if (count_++ < kMostFindings && text_.size() + line.size() < kMostText) {
-      text_ += line + '\n';
-    }
-  }
-
-  std::string take() { return std::move(text_); }
-
- private:
-  static std::string flat(std::string text) {
-    std::replace_if(
-        text.begin(), text.end(), [](char c) { return c == '\n' || c == '\t'; }, ' ');
-    return text;
-  }
-
-  std::string text_;
-  std::size_t count_ = 0;
-};
 
 // Device memory of one argument: grows when it must, and keeps its address otherwise. A tight one always fits exactly.
 class Slot {

@@ -109,6 +109,11 @@ def test_name_of_the_harness_that_is_defined_is_named(before: str, name: str) ->
     assert any(f"the kernel defines '{name}', a name of the harness" in message for message in made.violations)
 
 
+def test_variables_may_be_called_like_what_they_hold() -> None:
+    before = "cudaError_t cudaStatus;\n__device__ int cudaCounter;\nconst int cudaBlocks[2] = {1, 2};\n"
+    assert violations("cudaStatus = cudaGetLastError(); out[0] = cudaStatus + cudaBlocks[n % 2];", before) == ()
+
+
 def test_nothing_but_the_entry_is_seen_from_outside() -> None:
     shown = 'extern "C" __attribute__((visibility("default"), used)) int main() { return 0; }\n'
     shown += 'extern "C" __attribute__((visibility("default"))) void* malloc(size_t) { return nullptr; }\n'

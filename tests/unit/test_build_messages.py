@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from pytest_upskill.build.messages import shorten
+import pytest
+
+from pytest_upskill.build.messages import shorten, unknown_name
 
 ENTRY = """
 extern "C" void upskill_entry(int upskill_i, void* const* upskill_a, cudaStream_t upskill_s) {
@@ -107,3 +109,26 @@ def test_output_without_any_known_form_is_kept() -> None:
 def test_error_of_the_linker_is_an_error() -> None:
     output = "/usr/bin/ld: kernel.o: in function `f':\nkernel.cu:3: undefined reference to `missing()'\n"
     assert "kernel.cu:3: undefined reference to `missing()'" in shorten(output, ENTRY)
+
+
+UNKNOWN = {
+    "'cudaFoo' was not declared in this scope; did you mean 'cudaFree'?": "cudaFoo",
+    "'foo' is not a member of 'cg'": "foo",
+    "'cudaFoo_t' does not name a type": "cudaFoo_t",
+    "'foo_t' in namespace 'cooperative_groups::v1' does not name a type": "foo_t",
+    "'struct cudaDeviceProp' has no member named 'foo'": "foo",
+    "there are no arguments to '__foo' that depend on a template parameter, so a declaration": "__foo",
+    "foo.h: No such file or directory": "foo.h",
+    "use of undeclared identifier 'cudaFoo'": "cudaFoo",
+    "'foo.h' file not found": "foo.h",
+}
+
+
+@pytest.mark.parametrize("text", UNKNOWN)
+def test_name_that_a_compiler_does_not_know_is_found_with_its_line(text: str) -> None:
+    assert unknown_name(f"kernel.cu: In function 'f':\nkernel.cu:7: error: {text}\n") == (UNKNOWN[text], 7)
+
+
+@pytest.mark.parametrize("text", ['attempt to use poisoned "no_sanitize"', "expected ';' before 'x'"])
+def test_other_errors_name_nothing_unknown(text: str) -> None:
+    assert unknown_name(f"kernel.cu:7: error: {text}\nkernel.cu:9: error: 'x' was not declared in this scope") is None

@@ -218,34 +218,31 @@ def test_one_repeat_in_a_few_meets_a_process_without_a_memory() -> None:
     assert [integers(answer)[0] for answer in answers] == [1, 2, 1, 2, 3, 4, 1, 2]
 
 
-def hidden_from_the_checks(write: str) -> str:
-    """A kernel that writes where the device does not look, so that the driver's comparisons are what is left."""
+def hidden_from_the_checks(tensor: str, offset: str, value: int) -> str:
+    """A kernel that writes one byte where the device does not look (in the C library), so that the driver's comparisons
+    are what is left."""
     before = (
-        "#define JOIN(a, b) a##b\nJOIN(UPSKILL, _CPU_UNCHECKED) __device__ "
-        f"static void poke(int64_t* out, int64_t* x, int64_t n) {{ {write} }}\n"
-        "__global__ void k(int64_t* out, int64_t* x, int64_t n) { poke(out, x, n); }"
+        "#include <cstring>\n__global__ void k(int64_t* out, int64_t* x, int64_t n) {\n"
+        f'  memccpy((char*){tensor} + {offset}, "\\{value:o}", -1, 1);\n}}'
     )
     return probe("k<<<1, 1, 0, stream>>>(out, (int64_t*)x, n);", before)
 
 
 @pytest.mark.parametrize(
-    ("write", "words"),
+    ("tensor", "offset", "words"),
     [
-        (
-            "((volatile char*)out)[8 * n + 16] = 1;",
-            "1 bytes after the end of 'out' were overwritten, the nearest 3 element",
-        ),
-        ("((volatile char*)x)[-9] = 1;", "1 bytes before the start of 'x' were overwritten, the nearest 2 element"),
+        ("out", "8 * n + 16", "1 bytes after the end of 'out' were overwritten, the nearest 3 element"),
+        ("x", "-9", "1 bytes before the start of 'x' were overwritten, the nearest 2 element"),
     ],
 )
-def test_broken_guard_names_the_tensor_the_side_and_the_distance(write: str, words: str) -> None:
-    assertion, kind, message = only_finding(one_call(hidden_from_the_checks(write)))
+def test_broken_guard_names_the_tensor_the_side_and_the_distance(tensor: str, offset: str, words: str) -> None:
+    assertion, kind, message = only_finding(one_call(hidden_from_the_checks(tensor, offset, 1)))
     assert (assertion, kind) == ("memory", "guard")
     assert words in message
 
 
 def test_changed_input_names_the_tensor_and_the_element() -> None:
-    assertion, kind, message = only_finding(one_call(hidden_from_the_checks("((volatile int64_t*)x)[2] = 77;")))
+    assertion, kind, message = only_finding(one_call(hidden_from_the_checks("x", "8 * 2", 77)))
     assert (assertion, kind) == ("inputs", "input-modified")
     assert "changed its input 'x': 1 bytes differ, the first in element 2" in message
 

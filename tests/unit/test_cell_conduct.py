@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_upskill.records import Conduct
+from pytest_upskill.records import Answer, Call, Conduct, TensorArgument
 from tests.unit.cell_kernels import AXPY, AXPY_SIGNATURE, axpy_call, cell_of, integers, probe, probe_call
 
 KERNEL = "__global__ void put(int64_t* out, int64_t value) { out[threadIdx.x] = value; }\n__device__ int64_t stored[4];"
@@ -22,6 +22,16 @@ def conduct_of(body: str, *sizes: int) -> Conduct:
 def test_launches_are_counted_over_calls_that_have_something_to_write() -> None:
     body = "if (n > 0) { put<<<1, n, 0, stream>>>(out, 1); put<<<1, n, 0, stream>>>(out, 2); }"
     assert conduct_of(body, 4, 0, 2) == Conduct(calls=2, launches=4)
+
+
+def test_call_without_an_element_to_read_asks_for_no_launch() -> None:
+    out, x, size = probe_call(4).arguments
+    assert isinstance(x, TensorArgument)
+    nothing = Call(0, (out, replace(x, shape=(0,), data=b""), size))
+    with cell_of(probe("cudaMemsetAsync(out, 0, 8 * n, stream);")) as cell:
+        assert integers(cell.call(nothing)) == [0, 0, 0, 0]
+        assert cell.conduct.calls == 0
+        assert Conduct().with_call(Call(0, (out,)), Answer({})).calls == 1  # a kernel that reads no tensor at all
 
 
 def test_result_of_a_memset_alone_counts_no_launch() -> None:
@@ -43,6 +53,8 @@ def test_call_that_does_not_end_in_order_counts_for_nothing() -> None:
         "int64_t h[4]; cudaMemcpy2D(h, 8, x, 8, 8, n, cudaMemcpyDeviceToHost);",
         "int64_t h[4]; cudaMemcpy(h, x, 8 * n, cudaMemcpyDeviceToDevice);",
         "int64_t h[4]; cudaMemcpyFromSymbol(h, stored, 8 * n);",
+        "static int64_t h[4]; cudaMemcpy(h, x, 8 * n, cudaMemcpyDeviceToDevice);",
+        "int64_t h[4]; void* p; cudaGetSymbolAddress(&p, stored); cudaMemcpy(h, p, 8 * n, cudaMemcpyDeviceToHost);",
         "int64_t* h; cudaMallocHost((void**)&h, 8 * n); cudaMemcpy(h, x, 8 * n, cudaMemcpyDefault); cudaFreeHost(h);",
     ],
 )
@@ -56,12 +68,23 @@ def test_copy_to_the_host_is_counted_however_it_is_made(body: str) -> None:
         "cudaMemcpyAsync(out, x, 8 * n, cudaMemcpyDeviceToDevice, stream);",
         "static const int64_t h[4] = {}; cudaMemcpyAsync(out, h, 8 * n, cudaMemcpyHostToDevice, stream);",
         "void* p; cudaGetSymbolAddress(&p, stored); cudaMemcpyAsync(p, x, 8 * n, cudaMemcpyDeviceToDevice, stream);",
+        "void* p; cudaGetSymbolAddress(&p, stored); cudaMemcpyAsync(p, x, 8 * n, cudaMemcpyDefault, stream);",
         "cudaMemcpyFromSymbol(out, stored, 8 * n, 0, cudaMemcpyDeviceToDevice);",
         "int64_t h[4] = {}; cudaMemcpyToSymbol(stored, h, 8 * n);",
     ],
 )
 def test_copies_within_the_device_and_towards_it_are_not_counted(body: str) -> None:
     assert conduct_of(body, 4).copied_back == 0
+
+
+def test_variable_of_the_device_is_copied_to_and_from_through_its_address() -> None:
+    body = """
+      int64_t h[4] = {3, 5, 7, 9}; void* p; cudaGetSymbolAddress(&p, stored);
+      cudaMemcpyAsync(p, h, 32, cudaMemcpyHostToDevice, stream);
+      cudaMemcpyAsync(out, (int64_t*)p + 1, 8 * n, cudaMemcpyDeviceToDevice, stream);
+    """
+    with cell_of(probe(body, KERNEL)) as cell:
+        assert integers(cell.call(probe_call(3))) == [5, 7, 9]
 
 
 def test_copies_of_the_drivers_own_are_not_the_launchers() -> None:
@@ -84,12 +107,11 @@ def test_launch_through_the_runtime_api_counts_like_any_other() -> None:
 
 
 UNCHECKED = """
-#define JOIN(a, b) a##b
-JOIN(UPSKILL, _CPU_UNCHECKED) static void by_hand(int64_t* out, const int64_t* x, int64_t n) {
-  for (int64_t i = 0; i < n; ++i) ((volatile int64_t*)out)[i] = 2 * ((volatile int64_t*)x)[i];
-}
+#include <cstring>
+static void by_hand(int64_t* out, const int64_t* x, int64_t n) { memccpy(out, x, -1, 8 * n); }
 __global__ void nothing() {}
 """
+"""The C library's own code is not watched."""
 
 
 def test_host_code_that_computes_in_device_memory_is_told() -> None:

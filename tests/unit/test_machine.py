@@ -126,3 +126,13 @@ def test_a_gpu_that_fails_before_the_kernel_is_reached_is_no_verdict(gpus: list[
         pytest.raises(CellError, match="cannot serve a call"),
     ):
         cell.call(axpy_call([1.0], [1.0], 1.0, False, 0))
+
+
+@needs_nvcc
+@pytest.mark.parametrize(("name", "needs"), [("cudaStreamIsCapturing", True), ("cudaStreamIsDreaming", False)])
+def test_name_that_nvcc_alone_knows_is_a_gap_of_the_cpu_device(no_gpu: None, name: str, needs: bool) -> None:
+    call = "cudaStreamCaptureStatus s; cudaStreamIsCapturing(stream, &s);"
+    source = AXPY + f"\nstatic void more(cudaStream_t stream) {{ {call.replace('cudaStreamIsCapturing', name)} }}\n"
+    build = machine.choose("cpu").build(source, AXPY_SIGNATURE)
+    assert not build.ok
+    assert build.needs.startswith("needs a GPU: cudaStreamCaptureStatus, kernel.cu:") == needs

@@ -1,13 +1,141 @@
-"""How many bugs the cpu device is known to find: families of them, each in several guises and with its right twins.
+"""The bugs that the cpu device is known to find: each is told with its line, in every order of threads, and its right
+twins are not; and how many families of them there are, in how many guises.
 
-The cases themselves are in tests/native/bugs, and test_native_cpu.py holds each to its line in every order of threads.
+The cases themselves are in tests/native/bugs.
 """
 
 from __future__ import annotations
 
+import re
+import shutil
 from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from tests.unit.test_native_cpu import ALL_BUGS
+import numpy as np
+import pytest
+
+from tests.unit import native_device
+from tests.unit.native_device import BUGS, KERNELS, Array, Device, Result, read_only
+
+pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="the cpu device needs g++: apt install g++")
+
+device = native_device.device
+
+
+MARK = re.compile(r"bug (\d+)( again)?: (\w+) ([\w-]+)")
+
+
+@dataclass(frozen=True)
+class Bug:
+    """One case of a file in tests/native/bugs: what it does wrong, and where; nothing, if it is a right twin.
+
+    The lines at fault carry ``// bug 3: memory leak``: the case's number, the assertion and the kind; with ``again``
+    what shows when the case has run before.
+    """
+
+    name: str
+    case: int
+    lines: tuple[tuple[str, str, int], ...]
+    again: bool
+
+
+def bugs_of(path: Path) -> list[Bug]:
+    text = path.read_text()
+    marks = [
+        (int(mark[1]), bool(mark[2]), (mark[3], mark[4], number))
+        for number, line in enumerate(text.splitlines(), 1)
+        for mark in MARK.finditer(line)
+    ]
+    found = []
+    for case in map(int, re.findall(r"^ +case (\d+):", text, re.MULTILINE)):
+        lines = tuple(line for number, _, line in marks if number == case)
+        found.append(Bug(f"bugs/{path.stem}", case, lines, any(again for number, again, _ in marks if number == case)))
+    return found
+
+
+ALL_BUGS = [bug for path in BUGS for bug in bugs_of(path)]
+
+
+def bug_call(bug: Bug, order: int) -> dict[str, Any]:
+    generator = np.random.default_rng(5)
+    buffers = {
+        "x": read_only(generator.normal(size=1024).astype(np.float32)),
+        "fresh_y": np.zeros(1024, np.float32),
+        "z": np.zeros(1024, np.float32),
+    }
+    return {"which": bug.case, "order": order, "seed": 3, "buffers": buffers}
+
+
+@pytest.fixture(scope="module", params=[0, 1, 2], ids=["forward", "reverse", "random"])
+def bug_results(device: Device, request: pytest.FixtureRequest) -> dict[tuple[str, int], list[Result]]:
+    """Each case done twice in a row, in each order of threads."""
+    results = {}
+    for path in BUGS:
+        bugs = bugs_of(path)
+        calls = [bug_call(bug, request.param) for bug in bugs for _ in range(2)]
+        answers = device.run(f"bugs/{path.stem}", *calls)
+        results.update({(bug.name, bug.case): answers[2 * i : 2 * i + 2] for i, bug in enumerate(bugs)})
+    return results
+
+
+@pytest.mark.parametrize("bug", ALL_BUGS, ids=lambda bug: f"{bug.name[5:]}-{bug.case}")
+def test_a_bug_is_reported_with_its_line_and_its_twin_is_not(
+    bug_results: dict[tuple[str, int], list[Result]], bug: Bug
+) -> None:
+    first, second = bug_results[bug.name, bug.case]
+    for result in (first, second):
+        if not bug.lines or (bug.again and result is first):
+            assert result.reports == []
+        else:
+            assert any(is_at(report, line) for report in result.reports for line in bug.lines), result.reports
+            assert {report[:2] for report in result.reports} <= {line[:2] for line in bug.lines}, result.reports
+
+
+def test_a_local_array_that_was_not_set_shows_in_another_order(device: Device) -> None:
+    def values(case: int, order: int) -> Array:
+        return device.run("bugs/uninitialised", bug_call(Bug("", case, (), False), order))[0].buffers[1][:64]
+
+    assert np.isnan(values(14, 1)).all()
+    np.testing.assert_array_equal(values(15, 1), values(15, 0))
+
+
+def test_a_race_names_both_lines_both_threads_and_what_helps(device: Device) -> None:
+    (report,) = device.run("bugs/between_blocks", bug_call(Bug("", 5, (), False), 0))[0].reports
+    source = (KERNELS / "bugs" / "between_blocks.cu").read_text().splitlines()
+    line = next(number for number, text in enumerate(source, 1) if "  y[i] = x[i];" in text)
+    assert report[3] == (
+        "race on element 63 of 'fresh_y': a read and the write by thread (63,0,0) of block (0,0,0) at line "
+        f"{line} have no order, in kernel uses_the_neighbour, block (1,0,0), thread (0,0,0); blocks run at the same "
+        "time and in any order: use atomic operations, or __threadfence() and then one, or two launches"
+    )
+
+
+def test_an_index_that_ran_over_is_named_with_its_values_and_where_it_led(device: Device) -> None:
+    result = device.run("bugs/huge_indices", bug_call(Bug("", 0, (), False), 0))[0]
+    assert [(report[0], report[1]) for report in result.reports] == [
+        ("memory", "integer-overflow"),
+        ("memory", "illegal-address"),
+    ]
+    assert result.reports[0][3] == (
+        "3 * 1000000000: 3000000000 does not fit a signed number of 32 bits, and then the thread made an access to "
+        "nowhere; compute indices that large in size_t or int64_t, in kernel rows_of_a_big_matrix, block (3,0,0), "
+        "thread (0,0,0)"
+    )
+
+
+def is_at(report: tuple[str, str, int | None, str], line: tuple[str, str, int]) -> bool:
+    """A race has two lines: the later access is where it is reported, the other one is in the message.
+
+    A launch that fails has a name, and no line.
+    """
+    if report[:2] != line[:2]:
+        return False
+    return report[2] == (None if line[1] == "launch-error" else line[2]) or f"at line {line[2]} " in report[3]
+
+
+# --------------------------------------------------------------------------------------------- families
 
 Cases = dict[str, tuple[int, ...]]
 

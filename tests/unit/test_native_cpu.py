@@ -2,176 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import re
 import shutil
 import subprocess
-import sys
-import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from filelock import FileLock
-from numpy.typing import NDArray
 
-from pytest_upskill.native.cpu import flags
-from pytest_upskill.native.cpu.rewrite import rewrite
+from tests.unit import native_device
+from tests.unit.native_device import BUGS, FEATURES, KERNELS, ORDERS, SOURCES, Array, Device, Result, read_only, silent
 
-KERNELS = Path(__file__).resolve().parents[1] / "native"
-SOURCES = sorted(KERNELS.glob("*.cu"))
-FEATURES = sorted(KERNELS.glob("features/*.cu"))
-Array = NDArray[Any]
-FRESH = "fresh_"
-"""How the names of buffers begin that a kernel must not read before it writes them."""
+pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="the cpu device needs g++: apt install g++")
 
-pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="the cpu device needs g++")
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a call left behind: its buffers, the CUDA error, and (assertion, kind, line, message) of each report."""
-
-    buffers: list[Array]
-    error: int
-    reports: list[tuple[str, str, int | None, str]]
-
-
-@dataclass(frozen=True)
-class Device:
-    """The runtime and the precompiled header, built once."""
-
-    folder: Path
-
-    @property
-    def runtime(self) -> Path:
-        return self.folder / "libupskill_cpu.so"
-
-    def build(self, source: Path) -> Path:
-        """The library of a test kernel, built unless it is there already."""
-        text = rewrite(source.read_text(), source.name)
-        library = self.folder / f"{source.stem}-{hashlib.sha256(text.encode()).hexdigest()[:16]}.so"
-        with FileLock(f"{library}.lock"):
-            if not library.exists():
-                unit, compiled = library.with_suffix(".cpp"), library.with_suffix(".o")
-                unit.write_text(text)
-                include = ["-include", str(self.folder / flags.PCH_HEADER.name), f"-iquote{source.parent}"]
-                gxx(*flags.student_flags("gcc"), *include, *folders(), "-c", unit, "-o", compiled)
-                gxx(*flags.LINK_FLAGS, "-o", f"{library}.new", compiled, self.runtime)
-                Path(f"{library}.new").rename(library)
-        return library
-
-    def run(self, name: str, *calls: dict[str, Any]) -> list[Result]:
-        """Calls the entry of a test kernel in a process of its own; buffers are numpy arrays, by name."""
-        return self.run_libraries([self.build(KERNELS / f"{name}.cu")], *calls)
-
-    def run_libraries(self, libraries: Sequence[Path], *calls: dict[str, Any]) -> list[Result]:
-        """The same for several libraries in one process; each call's "library" is an index."""
-        request = [{**call, "buffers": [plain(*item) for item in call["buffers"].items()]} for call in calls]
-        ran = subprocess.run(
-            [sys.executable, "-S", KERNELS / "harness.py", self.runtime, *libraries],
-            input=json.dumps(request),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert ran.returncode == 0, ran.stderr
-        return [
-            result_of(libraries[call.get("library", 0)], call, answer)
-            for answer, call in zip(json.loads(ran.stdout), calls, strict=True)
-        ]
-
-
-def result_of(library: Path, call: dict[str, Any], answer: dict[str, Any]) -> Result:
-    buffers = [
-        np.frombuffer(bytes.fromhex(data), array.dtype)
-        for data, array in zip(answer["buffers"], call["buffers"].values(), strict=True)
-    ]
-    reports = [
-        (kind, name, line_of(library, pc), with_lines(library, text)) for kind, name, pc, text in answer["reports"]
-    ]
-    return Result(buffers, answer["error"], reports)
-
-
-def gxx(*arguments: object) -> None:
-    ran = subprocess.run(["g++", *map(str, arguments)], capture_output=True, text=True, check=False)
-    assert ran.returncode == 0, ran.stderr
-
-
-def folders() -> list[str]:
-    return [f"-I{folder}" for folder in flags.INCLUDE_FOLDERS]
-
-
-def plain(name: str, array: Array) -> dict[str, Any]:
-    written = not name.startswith(FRESH)
-    return {"name": name, "data": array.tobytes().hex(), "read_only": not array.flags.writeable, "written": written}
-
-
-def read_only(array: Array) -> Array:
-    array.flags.writeable = False
-    return array
-
-
-def line_of(library: Path, pc: str) -> int | None:
-    if pc == "0":
-        return None
-    frames = subprocess.run(["addr2line", "-i", "-e", library, pc], capture_output=True, text=True, check=True).stdout
-    found = re.search(r"\.cu:(\d+)", frames)
-    return int(found[1]) if found else None
-
-
-def with_lines(library: Path, text: str) -> str:
-    return re.sub("<(0x[0-9a-f]+)>", lambda place: f"line {line_of(library, place[1])}", text)
-
-
-def build_device(folder: Path) -> None:
-    def compile_one(source: Path) -> Path:
-        target = folder / f"{source.stem}.o"
-        gxx(*flags.RUNTIME_FLAGS, *folders(), "-c", source, "-o", target)
-        return target
-
-    def precompile() -> None:
-        header = folder / flags.PCH_HEADER.name
-        shutil.copyfile(flags.PCH_HEADER, header)
-        gxx(*flags.student_flags("gcc"), *folders(), "-x", "c++-header", header, "-o", f"{header}.gch")
-
-    with ThreadPoolExecutor(2) as pool:
-        header = pool.submit(precompile)
-        objects = list(pool.map(compile_one, flags.RUNTIME_SOURCES))
-        header.result()
-    soname = "-Wl,-soname,libupskill_cpu.so"
-    gxx(*flags.RUNTIME_LINK_FLAGS, soname, *objects, "-o", folder / "libupskill_cpu.so")
-
-
-@pytest.fixture(scope="session")
-def device() -> Device:
-    """Built once for each state of the native sources, and kept between sessions."""
-    parts = [Path(flags.__file__), *flags.RUNTIME_SOURCES, *flags.RUNTIME_HEADERS]
-    digest = hashlib.sha256(b"\0".join(part.read_bytes() for part in parts)).hexdigest()[:16]
-    root = Path(os.environ.get("UPSKILL_CACHE_DIR", tempfile.gettempdir())) / f"upskill-native-tests-{os.getuid()}"
-    root.mkdir(parents=True, exist_ok=True)
-    with FileLock(root / f"{digest}.lock"):
-        if not (root / digest).exists():
-            with tempfile.TemporaryDirectory(dir=root) as scratch:
-                build_device(Path(scratch))
-                shutil.copytree(scratch, root / digest)
-    return Device(root / digest)
-
-
-def silent(result: Result) -> Result:
-    assert result.reports == []
-    assert result.error == 0
-    return result
-
-
-ORDERS = [pytest.param(0, id="forward"), pytest.param(1, id="reverse"), pytest.param(2, id="random")]
+device = native_device.device
 
 
 def test_every_form_of_a_launch_runs_its_kernel_once(device: Device) -> None:
@@ -232,100 +80,6 @@ def test_math_and_integer_intrinsics_give_what_their_names_promise(device: Devic
     np.testing.assert_allclose(out[:20], [*bits, *conversions], rtol=0)
     np.testing.assert_allclose(out[20:38], functions, rtol=3e-7)
     np.testing.assert_allclose(out[40:45], vectors, rtol=0)
-
-
-def bfloat16_bits(values: Array) -> Array:
-    """Rounds doubles to bfloat16, to nearest even: by way of float, rounded to odd."""
-    with np.errstate(over="ignore"):
-        single = values.astype(np.float32)
-    inexact = np.isfinite(single) & (single.astype(np.float64) != values)
-    bits = single.view(np.uint32).copy()
-    away = np.abs(single.astype(np.float64)) > np.abs(values)
-    even = (bits & 1) == 0
-    bits[inexact & even & away] -= 1
-    bits[inexact & even & ~away] += 1
-    rounded = ((bits.astype(np.uint64) + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(np.uint16)
-    rounded[np.isnan(values)] = 0x7FFF
-    return rounded
-
-
-def bfloat16_values(bits: Array) -> Array:
-    return (bits.astype(np.uint32) << 16).view(np.float32).astype(np.float64)
-
-
-def half_bits(values: Array) -> Array:
-    with np.errstate(over="ignore"):
-        rounded = values.astype(np.float16).view(np.uint16).copy()
-    rounded[np.isnan(values)] = 0x7FFF
-    return rounded
-
-
-def half_values(bits: Array) -> Array:
-    return bits.view(np.float16).astype(np.float64)
-
-
-NARROW: list[Any] = [
-    pytest.param(0, half_bits, half_values, 5, id="half"),
-    pytest.param(1, bfloat16_bits, bfloat16_values, 8, id="bfloat16"),
-]
-
-
-@pytest.mark.parametrize(("which", "encode", "decode", "exponent_bits"), NARROW)
-def test_narrow_floats_round_once(
-    device: Device, which: int, encode: Callable[[Array], Array], decode: Callable[[Array], Array], exponent_bits: int
-) -> None:
-    count = 4096
-    generator = np.random.default_rng(3)
-    # All bit patterns in one half, numbers near to each other in the other, so that sums cancel.
-    inputs = [generator.integers(0, 65536, count).astype(np.uint16) for _ in range(3)]
-    middle = ((1 << (exponent_bits - 1)) - 3) << (15 - exponent_bits)
-    for array in inputs:
-        array[count // 2 :] = middle + generator.integers(0, 5 << (15 - exponent_bits), count // 2)
-        array[count // 2 :: 3] |= 0x8000
-    wide = generator.normal(size=count) * 10.0 ** generator.integers(-9, 6, count)
-    buffers = {
-        **{name: read_only(array) for name, array in zip("xyz", inputs, strict=True)},
-        "out": np.zeros(12 * count, np.uint16),
-        "widened": np.zeros(65536, np.float32),
-        "doubles": read_only(wide),
-        "narrowed": np.zeros(2 * count, np.uint16),
-        "pairs": np.zeros(9, np.float32),
-    }
-    result = silent(device.run("narrow_floats", {"which": which, "buffers": buffers})[0])
-    out, widened, narrowed, pairs = (result.buffers[index] for index in (3, 4, 6, 7))
-    single, longer = np.float32, np.longdouble
-    with np.errstate(all="ignore"):
-        x, y, z = (decode(array) for array in inputs)
-        numbers = ~np.isnan(x) & ~np.isnan(y)
-        product = x * y  # exact in double
-        exact = product.astype(longer) + z
-        fused = exact.astype(np.float64)
-        # Sums of far-apart numbers do not fit; the many that do are a test of all of them.
-        clear = (fused == exact) & (exact - product == z) & (exact - z == product) | ~np.isfinite(fused)
-        summed = decode(encode(decode(encode(x + y)) * -z))
-        expected = {
-            0: x + y, 1: x - y, 2: product, 3: x / y, 6: np.sqrt(np.abs(x)), 8: (x < y) * 1.0, 9: np.floor(x),
-            7: (x.astype(single) * y.astype(single) + z.astype(single)).astype(np.float64), 10: summed,
-            11: ((x == y) | (x >= z) | np.isnan(x)) * 1.0,
-        }  # fmt: skip
-    rows = out.reshape(12, count)
-    for row, values in expected.items():
-        same_bits(rows[row], encode(values), decode, f"row {row}")
-    same_bits(rows[4][clear], encode(fused)[clear], decode, "fma")
-    assert clear.mean() > 0.6
-    np.testing.assert_array_equal(rows[5][numbers], encode(np.fmax(x, y))[numbers])
-    with np.errstate(invalid="ignore"):
-        np.testing.assert_array_equal(widened, decode(np.arange(65536, dtype=np.uint16)).astype(np.float32))
-    same_bits(narrowed[:count], encode(wide), decode, "from double")
-    same_bits(narrowed[count:], encode(wide.astype(np.float32).astype(np.float64)), decode, "from float")
-    np.testing.assert_allclose(pairs, [1607, 26, 4, 32, 2, 1, 7, 0.75, 7])
-
-
-def same_bits(got: Array, expected: Array, decode: Callable[[Array], Array], what: str) -> None:
-    with np.errstate(invalid="ignore"):
-        nan = np.isnan(decode(got)) & np.isnan(decode(expected))
-    wrong = np.flatnonzero((got != expected) & ~nan)
-    assert wrong.size == 0, (what, wrong[:5], got[wrong[:5]], expected[wrong[:5]])
 
 
 @pytest.mark.parametrize("order", ORDERS)
@@ -437,120 +191,6 @@ def test_more_static_shared_memory_than_a_block_has_is_a_launch_error(device: De
     assert "at least 49168 bytes of static shared memory; the limit is 49152" in result.reports[0][3]
 
 
-# --------------------------------------------------------------------------------------------- bugs, and their twins
-
-BUGS = sorted((KERNELS / "bugs").glob("*.cu"))
-MARK = re.compile(r"bug (\d+)( again)?: (\w+) ([\w-]+)")
-
-
-@dataclass(frozen=True)
-class Bug:
-    """One case of a file in tests/native/bugs: what it does wrong, and where; nothing, if it is a right twin.
-
-    The lines at fault carry ``// bug 3: memory leak``: the case's number, the assertion and the kind; with ``again``
-    what shows when the case has run before.
-    """
-
-    name: str
-    case: int
-    lines: tuple[tuple[str, str, int], ...]
-    again: bool
-
-
-def bugs_of(path: Path) -> list[Bug]:
-    text = path.read_text()
-    marks = [
-        (int(mark[1]), bool(mark[2]), (mark[3], mark[4], number))
-        for number, line in enumerate(text.splitlines(), 1)
-        for mark in MARK.finditer(line)
-    ]
-    found = []
-    for case in map(int, re.findall(r"^ +case (\d+):", text, re.MULTILINE)):
-        lines = tuple(line for number, _, line in marks if number == case)
-        found.append(Bug(f"bugs/{path.stem}", case, lines, any(again for number, again, _ in marks if number == case)))
-    return found
-
-
-ALL_BUGS = [bug for path in BUGS for bug in bugs_of(path)]
-
-
-def bug_call(bug: Bug, order: int) -> dict[str, Any]:
-    generator = np.random.default_rng(5)
-    buffers = {
-        "x": read_only(generator.normal(size=1024).astype(np.float32)),
-        "fresh_y": np.zeros(1024, np.float32),
-        "z": np.zeros(1024, np.float32),
-    }
-    return {"which": bug.case, "order": order, "seed": 3, "buffers": buffers}
-
-
-@pytest.fixture(scope="module", params=[0, 1, 2], ids=["forward", "reverse", "random"])
-def bug_results(device: Device, request: pytest.FixtureRequest) -> dict[tuple[str, int], list[Result]]:
-    """Each case done twice in a row, in each order of threads."""
-    results = {}
-    for path in BUGS:
-        bugs = bugs_of(path)
-        calls = [bug_call(bug, request.param) for bug in bugs for _ in range(2)]
-        answers = device.run(f"bugs/{path.stem}", *calls)
-        results.update({(bug.name, bug.case): answers[2 * i : 2 * i + 2] for i, bug in enumerate(bugs)})
-    return results
-
-
-@pytest.mark.parametrize("bug", ALL_BUGS, ids=lambda bug: f"{bug.name[5:]}-{bug.case}")
-def test_a_bug_is_reported_with_its_line_and_its_twin_is_not(
-    bug_results: dict[tuple[str, int], list[Result]], bug: Bug
-) -> None:
-    first, second = bug_results[bug.name, bug.case]
-    for result in (first, second):
-        if not bug.lines or (bug.again and result is first):
-            assert result.reports == []
-        else:
-            assert any(is_at(report, line) for report in result.reports for line in bug.lines), result.reports
-            assert {report[:2] for report in result.reports} <= {line[:2] for line in bug.lines}, result.reports
-
-
-def test_a_local_array_that_was_not_set_shows_in_another_order(device: Device) -> None:
-    def values(case: int, order: int) -> Array:
-        return device.run("bugs/uninitialised", bug_call(Bug("", case, (), False), order))[0].buffers[1][:64]
-
-    assert np.isnan(values(14, 1)).all()
-    np.testing.assert_array_equal(values(15, 1), values(15, 0))
-
-
-def test_a_race_names_both_lines_both_threads_and_what_helps(device: Device) -> None:
-    (report,) = device.run("bugs/between_blocks", bug_call(Bug("", 5, (), False), 0))[0].reports
-    source = (KERNELS / "bugs" / "between_blocks.cu").read_text().splitlines()
-    line = next(number for number, text in enumerate(source, 1) if "  y[i] = x[i];" in text)
-    assert report[3] == (
-        "race on element 63 of 'fresh_y': a read and the write by thread (63,0,0) of block (0,0,0) at line "
-        f"{line} have no order, in kernel uses_the_neighbour, block (1,0,0), thread (0,0,0); blocks run at the same "
-        "time and in any order: use atomic operations, or __threadfence() and then one, or two launches"
-    )
-
-
-def test_an_index_that_ran_over_is_named_with_its_values_and_where_it_led(device: Device) -> None:
-    result = device.run("bugs/huge_indices", bug_call(Bug("", 0, (), False), 0))[0]
-    assert [(report[0], report[1]) for report in result.reports] == [
-        (MEMORY, "integer-overflow"),
-        (MEMORY, "illegal-address"),
-    ]
-    assert result.reports[0][3] == (
-        "3 * 1000000000: 3000000000 does not fit a signed number of 32 bits, and then the thread made an access to "
-        "nowhere; compute indices that large in size_t or int64_t, in kernel rows_of_a_big_matrix, block (3,0,0), "
-        "thread (0,0,0)"
-    )
-
-
-def is_at(report: tuple[str, str, int | None, str], line: tuple[str, str, int]) -> bool:
-    """A race has two lines: the later access is where it is reported, the other one is in the message.
-
-    A launch that fails has a name, and no line.
-    """
-    if report[:2] != line[:2]:
-        return False
-    return report[2] == (None if line[1] == "launch-error" else line[2]) or f"at line {line[2]} " in report[3]
-
-
 # --------------------------------------------------------------------------------------------- the real compiler
 
 
@@ -560,7 +200,7 @@ def nvcc_errors(source: Path) -> str:
     return "" if ran.returncode == 0 else f"{source.name}:\n{ran.stdout}{ran.stderr}"
 
 
-@pytest.mark.skipif(shutil.which("nvcc") is None, reason="nvcc is not installed")
+@pytest.mark.skipif(shutil.which("nvcc") is None, reason="no nvcc on the PATH: install the CUDA toolkit")
 def test_nvcc_accepts_and_refuses_the_same_sources() -> None:
     sources = [*SOURCES, *BUGS, *FEATURES]
     refused = [source for source in sources if source.name.startswith("refused_")]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.unit import test_native_cpu as native
+from tests.unit import native_device as native
 
 pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="the cpu device needs g++")
 

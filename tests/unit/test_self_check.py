@@ -206,6 +206,15 @@ def test_the_score_is_of_mutants_and_is_kept_with_the_worth(case: Case, machine:
     assert machine.builds == builds
 
 
+def test_every_mutant_of_a_solution_is_tried(case: Case, machine: FakeMachine, cache: Cache) -> None:
+    text = case.path.read_text(encoding="utf-8").replace("g(2); h(3);", "g(2); h(3); i(4); j(5); k(6); l(7); m(8);")
+    case.path.write_text(text, encoding="utf-8")
+    seven = load_case(case.path, "demo")
+    found = check(machine, cache).whole(seven, Questions().signature(seven))
+    assert found.score is not None
+    assert (found.score.killed, found.score.total) == (7, 7)
+
+
 def test_mutants_that_live_are_told_with_their_line_and_the_same_code_is_equivalent(
     case: Case, machine: FakeMachine, cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:

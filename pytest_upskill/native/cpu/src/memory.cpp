@@ -1,7 +1,6 @@
 #include "memory.h"
 
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -140,36 +139,6 @@ void rebuild(const Module& module, size_t dynamic_shared) {
 }
 
 void poison(const Span& span) { std::memset(reinterpret_cast<void*>(span.begin), poison_byte, span.bytes); }
-
-std::string distance(uintptr_t address, size_t size, const Span& span) {
-  const uintptr_t end = span.begin + span.bytes;
-  const char* name = span.name.c_str();
-  if (address < span.begin && address + size > span.begin)
-    return format("it begins %zu bytes before the start of %s (%zu bytes)", span.begin - address, name, span.bytes);
-  if (address < span.begin)
-    return format("%zu bytes before the start of %s (%zu bytes)", span.begin - address, name, span.bytes);
-  if (address < end)
-    return format("its last %zu bytes lie past the end of %s (%zu bytes)", address + size - end, name, span.bytes);
-  const bool element = (address - span.begin) % size == 0 && span.bytes % size == 0;
-  if (element)
-    return format("element %zu of %s, which has %zu elements of %zu bytes", (address - span.begin) / size, name,
-                  span.bytes / size, size);
-  return format("%zu bytes past the end of %s (%zu bytes)", address - end, name, span.bytes);
-}
-
-size_t gap(uintptr_t address, const Span& span) {
-  if (address < span.begin) return span.begin - address;
-  return address < span.begin + span.bytes ? 0 : address - span.begin - span.bytes;
-}
-
-const Span* nearest_span(uintptr_t address, size_t near) {
-  const Span* best = nullptr;
-  for (const Span& span : spans) {
-    if (span.space == Space::module || span.space == Space::stack || gap(address, span) > near) continue;
-    if (best == nullptr || gap(address, span) < gap(address, *best)) best = &span;
-  }
-  return best;
-}
 
 }  // namespace
 
@@ -337,6 +306,8 @@ void forget_dates() {
 
 void forget_spans() { changed = true; }
 
+const std::vector<Span>& known_spans() { return spans; }
+
 void prepare_memory(const Module& module, size_t dynamic_shared) {
   if (changed || module.serial != prepared_module || dynamic_shared != prepared_dynamic) {
     rebuild(module, dynamic_shared);
@@ -407,29 +378,6 @@ bool is_guarded(uintptr_t address, size_t size) {
   const Allocation& allocation = std::prev(after)->second;
   return address + guard_bytes >= allocation.begin &&
          address + size <= allocation.begin + allocation.bytes + guard_bytes;
-}
-
-bool is_beside_shared(uintptr_t address) {
-  constexpr size_t near = 4096;
-  const Span* best = nearest_span(address, near);
-  return best != nullptr && best->space == Space::shared;
-}
-
-bool is_host_memory(uintptr_t address) {
-  constexpr size_t near = size_t{64} << 10;
-  const auto page_bytes = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
-  unsigned char resident;
-  return address >= near && nearest_span(address, near) == nullptr &&
-         mincore(reinterpret_cast<void*>(address / page_bytes * page_bytes), 1, &resident) == 0;
-}
-
-std::string describe_stray(uintptr_t address, size_t size) {
-  constexpr size_t near = size_t{64} << 20;  // farther away, an address has nothing to do with the span
-  const Span* best = nearest_span(address, near);
-  if (best != nullptr) return distance(address, size, *best);
-  if (address < 65536)
-    return format("address 0x%zx: a null pointer, or an index from one", static_cast<size_t>(address));
-  return "the address belongs to no device memory";
 }
 
 }  // namespace upskill::cpu

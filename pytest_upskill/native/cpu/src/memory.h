@@ -92,6 +92,9 @@ void forget_dates();
 // To be called when the configuration has changed.
 void forget_spans();
 
+// Those of the latest launch, sorted.
+const std::vector<Span>& known_spans();
+
 // Called for each launch, and for each block.
 void prepare_memory(const Module& module, size_t dynamic_shared);
 void poison_shared_memory();
@@ -111,11 +114,11 @@ size_t touched_static_shared();
 // The span that holds all `size` bytes, or nullptr. Marks it as touched.
 Span* find_span(uintptr_t address, size_t size);
 
-// Whether the process has memory there, far from any of the device's.
-bool is_host_memory(uintptr_t address);
-
 // Whether a stray access does no harm: inside an allocation, its guard bands, or the shared memory area.
 bool is_guarded(uintptr_t address, size_t size);
+
+// The rest is in stray.cpp. Whether the process has memory there, far from any of the device's.
+bool is_host_memory(uintptr_t address);
 
 // Whether a stray access is one that has left a shared array by little, where going on would do harm.
 bool is_beside_shared(uintptr_t address);

@@ -1,7 +1,7 @@
 // The runtime API's allocations and copies, with a GPU's rules about which pointers belong to the device.
-#include <dlfcn.h>
-
 #include <cstring>
+#include <iterator>
+#include <map>
 
 #include "conduct.h"
 #include "launch.h"
@@ -35,9 +35,17 @@ cudaError_t release_pointer(void* pointer, uintptr_t pc) {
   return sticky_error() != cudaSuccess ? sticky_error() : fail(cudaErrorInvalidValue);
 }
 
+// Device variables whose addresses the host asked for: their ends by their begins.
+std::map<uintptr_t, uintptr_t> symbols;
+
+bool is_symbol(const void* pointer) {
+  const auto after = symbols.upper_bound(reinterpret_cast<uintptr_t>(pointer));
+  return after != symbols.begin() && reinterpret_cast<uintptr_t>(pointer) < std::prev(after)->second;
+}
+
 bool is_device(const void* pointer) {
   const Allocation* allocation = allocation_at(reinterpret_cast<uintptr_t>(pointer));
-  return allocation != nullptr && allocation->kind == AllocationKind::device;
+  return allocation != nullptr ? allocation->kind == AllocationKind::device : is_symbol(pointer);
 }
 
 bool is_host(const void* pointer) { return !is_device(pointer); }
@@ -64,15 +72,6 @@ bool kind_matches(const void* target, const void* source, cudaMemcpyKind kind) {
   }
 }
 
-// A device variable's memory is the module's, as the launcher's own statics are: a copy within the device may go there.
-bool goes_to_host(const void* target, cudaMemcpyKind kind, uintptr_t pc) {
-  if (allocation_at(reinterpret_cast<uintptr_t>(target)) != nullptr) return !is_device(target);
-  Dl_info targets{}, callers{};
-  const bool within = kind == cudaMemcpyDeviceToDevice && dladdr(target, &targets) != 0 &&
-                      dladdr(reinterpret_cast<const void*>(pc), &callers) != 0;
-  return !within || targets.dli_fbase != callers.dli_fbase;
-}
-
 // A copy that starts inside a tensor and runs over its end. One that starts outside is the driver's own business.
 void check_extent(const void* pointer, size_t bytes, const char* what, uintptr_t pc) {
   const auto address = reinterpret_cast<uintptr_t>(pointer);
@@ -92,7 +91,7 @@ cudaError_t copy(void* target, const void* source, size_t bytes, cudaMemcpyKind 
   check_extent(source, bytes, "cudaMemcpy from device memory", pc);
   check_extent(target, bytes, "cudaMemcpy to device memory", pc);
   const Reach reach;
-  if (is_device(source) && goes_to_host(target, kind, pc)) conduct.copied_back += bytes;
+  if (is_device(source) && is_host(target)) conduct.copied_back += bytes;
   std::memmove(target, source, bytes);
   if (is_device(target)) mark_initialised(reinterpret_cast<uintptr_t>(target), bytes);
   return cudaSuccess;
@@ -217,6 +216,12 @@ cudaError_t upskill_cpu_copy_from_symbol(void* target, const void* source, size_
   const cudaError_t error = upskill_cpu_copy_symbol(target, source, bytes, offset, size);
   if (error == cudaSuccess && is_host(target)) conduct.copied_back += bytes;
   return error;
+}
+
+void* upskill_cpu_symbol_address(const void* symbol, size_t bytes) {
+  const auto begin = reinterpret_cast<uintptr_t>(symbol);
+  symbols[begin] = begin + bytes;
+  return const_cast<void*>(symbol);
 }
 
 cudaError_t cudaMemPrefetchAsync(const void*, size_t, int, cudaStream_t) { return cudaSuccess; }

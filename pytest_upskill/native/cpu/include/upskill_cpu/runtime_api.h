@@ -82,6 +82,7 @@ cudaError_t cudaMemPrefetchAsync(const void* pointer, size_t bytes, int device, 
 cudaError_t cudaMemAdvise(const void* pointer, size_t bytes, cudaMemoryAdvise advice, int device);
 
 // Copies into and out of a variable of the kernel's module (`size` bytes), at `offset`.
+void* upskill_cpu_symbol_address(const void* symbol, size_t bytes);
 cudaError_t upskill_cpu_copy_symbol(void* target, const void* source, size_t bytes, size_t offset, size_t size);
 cudaError_t upskill_cpu_copy_from_symbol(void* target, const void* source, size_t bytes, size_t offset, size_t size);
 }
@@ -209,7 +210,7 @@ cudaError_t cudaMemcpyFromSymbolAsync(void* target, const T& symbol, size_t byte
 }
 template <class T>
 cudaError_t cudaGetSymbolAddress(void** pointer, const T& symbol) {
-  *pointer = const_cast<void*>(reinterpret_cast<const void*>(&symbol));
+  *pointer = upskill_cpu_symbol_address(&symbol, sizeof symbol);
   return cudaSuccess;
 }
 template <class T>

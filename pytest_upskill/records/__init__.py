@@ -1,0 +1,80 @@
+"""What the rooms hand each other: frozen, plain data. Knows no room but ``errors``.
+
+Sizes are in elements or bytes as named, times in seconds.
+"""
+
+from __future__ import annotations
+
+from pytest_upskill.records.asking import (
+    Exchange,
+    Prompt,
+    Question,
+    Reply,
+    Tokens,
+    reply_file_name,
+)
+from pytest_upskill.records.dtypes import (
+    C_TYPE,
+    FLOATING,
+    ITEM_SIZE,
+)
+from pytest_upskill.records.judgement import (
+    SCHEMA,
+    Assertion,
+    Counterexample,
+    Example,
+    ItemKind,
+    LivingMutant,
+    MutationScore,
+    Outcome,
+    Seconds,
+    Turn,
+    Verdict,
+    VerdictKind,
+)
+from pytest_upskill.records.running import (
+    Answer,
+    Build,
+    Call,
+    Conduct,
+    Finding,
+    Kernel,
+    KernelResources,
+    Role,
+    ScalarArgument,
+    TensorArgument,
+)
+
+__all__ = [
+    "C_TYPE",
+    "FLOATING",
+    "ITEM_SIZE",
+    "SCHEMA",
+    "Answer",
+    "Assertion",
+    "Build",
+    "Call",
+    "Conduct",
+    "Counterexample",
+    "Example",
+    "Exchange",
+    "Finding",
+    "ItemKind",
+    "Kernel",
+    "KernelResources",
+    "LivingMutant",
+    "MutationScore",
+    "Outcome",
+    "Prompt",
+    "Question",
+    "Reply",
+    "Role",
+    "ScalarArgument",
+    "Seconds",
+    "TensorArgument",
+    "Tokens",
+    "Turn",
+    "Verdict",
+    "VerdictKind",
+    "reply_file_name",
+]

@@ -1,0 +1,35 @@
+"""The dtypes of tensors, by PyTorch's names without the prefix ("float16")."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+ITEM_SIZE: Mapping[str, int] = {
+    "float64": 8,
+    "float32": 4,
+    "float16": 2,
+    "bfloat16": 2,
+    "int8": 1,
+    "uint8": 1,
+    "int16": 2,
+    "int32": 4,
+    "int64": 8,
+    "bool": 1,
+}
+"""Bytes of one element."""
+
+C_TYPE: Mapping[str, str] = {
+    "float64": "double",
+    "float32": "float",
+    "float16": "__half",
+    "bfloat16": "__nv_bfloat16",
+    "int8": "int8_t",
+    "uint8": "uint8_t",
+    "int16": "int16_t",
+    "int32": "int32_t",
+    "int64": "int64_t",
+    "bool": "bool",
+}
+"""The C type that a kernel gets for each dtype."""
+
+FLOATING = ("float64", "float32", "float16", "bfloat16")
