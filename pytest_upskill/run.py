@@ -188,7 +188,8 @@ class Run:
         """Where the replies came from, where it is not the usual place."""
         if self.settings.replies == "replay":
             return "recorded replies were replayed, nobody was asked"
-        if "ledger" in self.__dict__ and not self.totals.asked and not self.totals.stopped:
+        totals = self.totals
+        if "ledger" in self.__dict__ and not (totals.asked or totals.failed or totals.stopped):
             return "nobody was asked: what was kept was judged again, --upskill-replies=live asks anew"
         return ""
 
