@@ -62,7 +62,7 @@ def longest_reply(config: StudentConfig) -> int:
 
 
 def estimate(questions: Iterable[tuple[StudentConfig, Sequence[WorstCase]]]) -> str:
-    """The worst case of a run in words: for each question its tries; none where the reply is there already."""
+    """The worst case of a run in words: for each question the tries to come; none where its reply is there already."""
     to_ask: dict[str, list[WorstCase]] = {}
     there = 0
     for config, worst in questions:
@@ -112,5 +112,5 @@ def spending(totals: Totals, limits: Limits) -> str:
     if totals.unpriced:
         text += f"; {totals.unpriced:,} of the tokens have no known price"
     if totals.stopped:
-        text += "; then the budget was used up: the same command goes on from here"
+        text += f"; {totals.stopped}"
     return text

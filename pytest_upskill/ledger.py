@@ -29,7 +29,6 @@ CREATE TABLE IF NOT EXISTS replies (
     key TEXT PRIMARY KEY, session TEXT, student TEXT, skill TEXT, case_name TEXT, arm TEXT, trial INTEGER,
     turn INTEGER, line TEXT
 );
-CREATE INDEX IF NOT EXISTS labels ON replies (student, skill, case_name, arm, trial, turn);
 CREATE TABLE IF NOT EXISTS claims (
     key TEXT PRIMARY KEY, asker TEXT, session TEXT, student TEXT, usd REAL, tokens INTEGER
 );
@@ -151,13 +150,6 @@ class Ledger:
         """The reply to a question, or why there is none in this session; None where it was not asked yet."""
         with self._book.reading():
             return self._find(ask)
-
-    def latest(self, student: str, skill: str, label: tuple[str, str, int, int]) -> Recording | None:
-        """A reply with this label, whatever was asked."""
-        query = "SELECT line FROM replies WHERE (student, skill, case_name, arm, trial, turn) = (?, ?, ?, ?, ?, ?)"
-        with self._book.reading():
-            row = self._book.execute(query, (student, skill, *label)).fetchone()
-        return Recording.from_line(row[0]) if row else None
 
     def changes(self) -> int:
         """A number that is another one once another process has entered something."""
@@ -323,16 +315,20 @@ class Ledger:
     def _too_much(self, ask: Ask, usd: float, tokens: int) -> str:
         limits = self._limits
         if limits.usd is not None and ask.usd and not usd + ask.usd <= limits.usd:
-            return (
-                f"the budget is used up: {in_usd(usd)} of --upskill-budget={limits.usd:g} are spent, and the next "
-                f"reply may cost {in_usd(ask.usd)}; the same command goes on from here"
+            fits_alone = ask.usd <= limits.usd
+            what = f"{in_usd(usd)} of --upskill-budget={limits.usd:g} are spent, and the next reply may cost "
+            what += in_usd(ask.usd)
+        elif limits.tokens is not None and not tokens + ask.tokens <= limits.tokens:
+            fits_alone = ask.tokens <= limits.tokens
+            what = (
+                f"{tokens} of --upskill-max-tokens={limits.tokens} are spent, and the next reply may take {ask.tokens}"
             )
-        if limits.tokens is not None and not tokens + ask.tokens <= limits.tokens:
-            return (
-                f"the budget is used up: {tokens} of --upskill-max-tokens={limits.tokens} are spent, and the next "
-                f"reply may take {ask.tokens}; the same command goes on from here"
-            )
-        return ""
+        else:
+            return ""
+        if not fits_alone:
+            return f"the budget is too small: {what}; raise it"
+        go_on = "the same command without --upskill-replies=live" if ask.fresh else "the same command"
+        return f"the budget is used up: {what}; {go_on} goes on from here"
 
     def _enter_claim(self, ask: Ask) -> None:
         self._book.execute(

@@ -113,10 +113,11 @@ class Replies:
             return _refused(error)
 
     def worst_case(self, wanted: Wanted, turns: int = 1) -> tuple[StudentConfig, Sequence[WorstCase]]:
-        """The most that each try of a question can cost; none where the first reply is there already."""
+        """The most that each try of a question can cost; the first one nothing where its reply is there already."""
         config = self._student(wanted.student).config
         known = self._found(wanted, self._ask_of(wanted))
-        return config, () if known is not None else worst_conversation(config, wanted.question.prompt, turns)
+        tries = worst_conversation(config, wanted.question.prompt, turns)
+        return config, tries if known is None else tries[1:]
 
     def student(self, name: str) -> Student:
         """The student of that name."""

@@ -193,6 +193,18 @@ def test_an_empty_purse_stops_all_that_is_not_there_yet(tmp_path: Path) -> None:
     assert book.totals().stopped == reason
 
 
+def test_a_purse_that_can_hold_no_reply_and_one_of_a_live_run_name_another_next_step(tmp_path: Path) -> None:
+    small = other(tmp_path, "small", Limits(tokens=99)).claim([ask("a")], slots=1)[ask("a").key]
+    assert small == Stopped(
+        "the budget is too small: 0 of --upskill-max-tokens=99 are spent, and the next reply may take 100; raise it"
+    )
+    live = other(tmp_path, "live", Limits(usd=1.1))
+    live.settle(ask("a"), recording("a"), good=True)
+    answer = live.claim([ask("b", fresh=True)], slots=1)[ask("b").key]
+    assert isinstance(answer, Stopped)
+    assert answer.reason.endswith("; the same command without --upskill-replies=live goes on from here")
+
+
 def test_tokens_are_limited_in_the_same_way(tmp_path: Path) -> None:
     book = other(tmp_path, limits=Limits(tokens=110))
     assert book.claim([ask("a")], slots=2) == {ask("a").key: Granted()}

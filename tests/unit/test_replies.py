@@ -161,6 +161,14 @@ def test_where_the_system_has_no_thread_left_a_question_can_be_asked_later(
     assert result(replies.want(wanted("b"))) == "b!"
 
 
+def test_a_first_reply_that_is_there_leaves_the_later_tries_to_the_worst_case(make: Make) -> None:
+    replies = make(ScriptedStudent(echo))
+    before = replies.worst_case(wanted("a"), turns=3)[1]
+    result(replies.want(wanted("a")))
+    assert replies.worst_case(wanted("a"), turns=3)[1] == before[1:] and len(before) == 3
+    assert not replies.worst_case(wanted("a"))[1]
+
+
 def test_an_empty_purse_raises_what_the_pipeline_knows(make: Make) -> None:
     config = replace(CONFIG, price=replace(CONFIG.price, output=1e4))
     student = ScriptedStudent(echo, config)
