@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from pytest_upskill.ledger import Limits, Totals
+from pytest_upskill.ledger import Limits, Totals, in_usd
 from pytest_upskill.records import Prompt, Tokens
 from pytest_upskill.students import reading
 from pytest_upskill.students.base import StudentConfig
@@ -62,7 +62,7 @@ def longest_reply(config: StudentConfig) -> int:
 
 
 def estimate(questions: Iterable[tuple[StudentConfig, Sequence[WorstCase]]]) -> str:
-    """The worst case of a run in words: for each question its tries; none where the reply is there already."""
+    """The worst case of a run in words: for each question the tries to come; none where its reply is there already."""
     to_ask: dict[str, list[WorstCase]] = {}
     there = 0
     for config, worst in questions:
@@ -81,12 +81,12 @@ def _of_student(name: str, worst: Sequence[WorstCase]) -> str:
     known = [one.usd for one in worst if one.usd is not None]
     if len(known) < len(worst):
         return f"{number}, at most {tokens:,} tokens (its price is not known)"
-    return f"{number}, at most {usd(sum(known))} and {tokens:,} tokens"
+    return f"{number}, at most {in_usd(sum(known))} and {tokens:,} tokens"
 
 
 def limits_in_words(limits: Limits, unpriced: Sequence[str]) -> str:
     """What a session may use up, and whom a limit in USD cannot hold back; empty without limits."""
-    parts = [f"{usd(limits.usd)}"] if limits.usd is not None else []
+    parts = [f"{in_usd(limits.usd)}"] if limits.usd is not None else []
     parts += [f"{limits.tokens:,} tokens"] if limits.tokens is not None else []
     if not parts:
         return ""
@@ -103,19 +103,14 @@ def spending(totals: Totals, limits: Limits) -> str:
     """What a session has used up, in words; empty where nothing was asked."""
     if not totals.asked and not totals.stopped:
         return ""
-    of_usd = f" of {usd(limits.usd)}" if limits.usd is not None else ""
+    of_usd = f" of {in_usd(limits.usd)}" if limits.usd is not None else ""
     of_tokens = f" of {limits.tokens:,}" if limits.tokens is not None else ""
     priced = totals.tokens - totals.unpriced
-    parts = [f"{usd(totals.usd)}{of_usd}"] if priced or of_usd else []
+    parts = [f"{in_usd(totals.usd)}{of_usd}"] if priced or of_usd else []
     parts.append(f"{totals.tokens:,}{of_tokens} tokens")
     text = f"{', '.join(parts)} on {totals.asked} new {'reply' if totals.asked == 1 else 'replies'}"
     if totals.unpriced:
         text += f"; {totals.unpriced:,} of the tokens have no known price"
     if totals.stopped:
-        text += "; then the budget was used up: the same command goes on from here"
+        text += f"; {totals.stopped}"
     return text
-
-
-def usd(amount: float) -> str:
-    """``$1.20``; below a dollar with four decimals."""
-    return f"${amount:.4f}" if 0 < amount < 1 else f"${amount:,.2f}"

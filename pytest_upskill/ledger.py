@@ -7,42 +7,36 @@ process may be killed between any two of them: what was entered stays, and claim
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
-import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock
-
-from pytest_upskill.errors import InfrastructureError
+from pytest_upskill.book import Book, explained
 from pytest_upskill.presence import Presence
 from pytest_upskill.students import layout
 from pytest_upskill.students.cassette import Recording
 
 FILE = "replies.sqlite"
 VERSION = 1
-PATIENCE = 60.0
-"""Seconds that we wait for another process's transaction; each takes milliseconds."""
 FAULTS = 3
-"""So many lasting failures of a student in a row, and nobody asks it any more in this session."""
+"""So many lasting failures of a student in a row, and it is left alone in this session."""
+REST_SECONDS = 60.0
+"""So long after the last failure, one question tries whether a student that is left alone is there again."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS replies (
     key TEXT PRIMARY KEY, session TEXT, student TEXT, skill TEXT, case_name TEXT, arm TEXT, trial INTEGER,
     turn INTEGER, line TEXT
 );
-CREATE INDEX IF NOT EXISTS labels ON replies (student, skill, case_name, arm, trial, turn);
 CREATE TABLE IF NOT EXISTS claims (
     key TEXT PRIMARY KEY, asker TEXT, session TEXT, student TEXT, usd REAL, tokens INTEGER
 );
 CREATE TABLE IF NOT EXISTS setbacks (
     session TEXT, key TEXT, line TEXT, message TEXT, lasting INTEGER, PRIMARY KEY (session, key)
 );
-CREATE TABLE IF NOT EXISTS faults (
-    session TEXT, student TEXT, in_a_row INTEGER, message TEXT, PRIMARY KEY (session, student)
+CREATE TABLE IF NOT EXISTS outages (
+    session TEXT, student TEXT, in_a_row INTEGER, latest REAL, message TEXT, PRIMARY KEY (session, student)
 );
 CREATE TABLE IF NOT EXISTS sessions (
     id TEXT PRIMARY KEY, started REAL, asked INTEGER DEFAULT 0, builds INTEGER DEFAULT 0, usd REAL DEFAULT 0,
@@ -113,6 +107,7 @@ class Totals:
 
     asked: int = 0
     open: int = 0
+    failed: int = 0
     builds: int = 0
     usd: float = 0.0
     tokens: int = 0
@@ -127,76 +122,55 @@ class Ledger:
     Every method raises InfrastructureError where the book cannot be read or written.
     """
 
-    def __init__(self, root: Path, session: str, limits: Limits | None = None) -> None:
+    def __init__(
+        self, root: Path, session: str, limits: Limits | None = None, clock: Callable[[], float] = time.time
+    ) -> None:
         self.session = session
         self._limits = limits or Limits()
-        self._lock = threading.RLock()
-        self._path = root / layout.HOME / FILE
-        with self._readable():
-            home = layout.home(root)
-            self._presence = Presence(home / "askers")
-            self._db = sqlite3.connect(self._path, PATIENCE, isolation_level=None, check_same_thread=False)
-            with FileLock(home / "opening.lock", PATIENCE):  # SQLite does not wait where two change the journal's mode
-                self._db.execute("PRAGMA journal_mode = WAL")
-            self._prepare()
-
-    def _prepare(self) -> None:
-        self._db.execute("PRAGMA synchronous = NORMAL")  # a power cut may cost the last replies, a kill none
-        with self._transaction():
-            version = self._db.execute("PRAGMA user_version").fetchone()[0]
-            if version not in (0, VERSION):
-                raise InfrastructureError(
-                    f"{self._path} was written by another version of pytest-upskill (its format is {version}, ours "
-                    f"{VERSION}); use that version, or move the file away to begin a new one"
-                )
-            for statement in _SCHEMA.split(";"):
-                self._db.execute(statement)
-            self._db.execute(f"PRAGMA user_version = {VERSION}")
-            self._db.execute("INSERT OR IGNORE INTO sessions (id, started) VALUES (?, ?)", (self.session, time.time()))
+        self._clock = clock
+        path = root / layout.HOME / FILE
+        with explained(path):
+            self._presence = Presence(layout.home(root) / "askers")
+        self._book = Book(path, _SCHEMA, VERSION)
+        with self._book.writing():
+            self._book.execute("INSERT OR IGNORE INTO sessions (id, started) VALUES (?, ?)", (session, clock()))
 
     def tidy(self) -> None:
         """Forgets sessions of long ago, and the marks of processes that are gone. Replies stay."""
-        oldest = time.time() - _KEPT_SESSIONS_SECONDS
-        with self._transaction():
+        oldest = self._clock() - _KEPT_SESSIONS_SECONDS
+        with self._book.writing():
             self._presence.sweep()
-            self._db.execute("DELETE FROM sessions WHERE started < ?", (oldest,))
-            for table in ("setbacks", "faults"):
-                self._db.execute(f"DELETE FROM {table} WHERE session NOT IN (SELECT id FROM sessions)")
+            self._book.execute("DELETE FROM sessions WHERE started < ?", (oldest,))
+            for table in ("setbacks", "outages"):
+                self._book.execute(f"DELETE FROM {table} WHERE session NOT IN (SELECT id FROM sessions)")
 
     # ------------------------------------------------------------------------------------- what is there
 
     def find(self, ask: Ask) -> Known | None:
         """The reply to a question, or why there is none in this session; None where it was not asked yet."""
-        with self._readable():
+        with self._book.reading():
             return self._find(ask)
-
-    def latest(self, student: str, skill: str, label: tuple[str, str, int, int]) -> Recording | None:
-        """A reply with this label, whatever was asked."""
-        query = "SELECT line FROM replies WHERE (student, skill, case_name, arm, trial, turn) = (?, ?, ?, ?, ?, ?)"
-        with self._readable():
-            row = self._db.execute(query, (student, skill, *label)).fetchone()
-        return Recording.from_line(row[0]) if row else None
 
     def changes(self) -> int:
         """A number that is another one once another process has entered something."""
-        with self._readable():
-            return int(self._db.execute("PRAGMA data_version").fetchone()[0])
+        return self._book.changes()
 
     def totals(self) -> Totals:
         """What the session has done and spent, in all of its processes."""
-        with self._readable():
-            row = self._db.execute(
-                "SELECT asked, (SELECT count(*) FROM claims WHERE session = id), builds, usd, tokens, unpriced, "
+        with self._book.reading():
+            row = self._book.execute(
+                "SELECT asked, (SELECT count(*) FROM claims WHERE session = id), "
+                "(SELECT count(*) FROM setbacks WHERE session = id AND line = ''), builds, usd, tokens, unpriced, "
                 "stopped, estimate FROM sessions WHERE id = ?",
                 (self.session,),
             ).fetchone()
         return Totals(*row) if row else Totals()
 
     def _find(self, ask: Ask) -> Known | None:
-        row = self._db.execute("SELECT line, session FROM replies WHERE key = ?", (ask.key,)).fetchone()
+        row = self._book.execute("SELECT line, session FROM replies WHERE key = ?", (ask.key,)).fetchone()
         if row and (row[1] == self.session or not ask.fresh):
             return Kept(Recording.from_line(row[0]), row[1] == self.session)
-        row = self._db.execute(
+        row = self._book.execute(
             "SELECT line, message, lasting FROM setbacks WHERE session = ? AND key = ?", (self.session, ask.key)
         ).fetchone()
         if row is None:
@@ -212,13 +186,14 @@ class Ledger:
         because replies that are under way may leave enough in the purse.
         """
         answers: dict[str, Answer] = {}
-        with self._transaction():
+        with self._book.writing():
             taken = self._claimed(asks[0].student)
-            dead = self._dead(asks[0].student)
+            dead, rested = self._outage(asks[0].student)
+            slots = 1 if dead else slots
             waits = False
             for ask in asks:
                 known = self._find(ask)
-                if known is not None or dead:
+                if known is not None or (dead and not rested):
                     answers[ask.key] = known or Failed(dead, lasting=True)
                 elif ask.key not in taken and len(taken) < slots and not waits:
                     answer = self._from_purse(ask)
@@ -233,17 +208,17 @@ class Ledger:
         """Enters a reply in the claim's place. One that is not ``good`` is known in this session alone."""
         tokens, usd = recording.reply.tokens, recording.reply.cost_usd
         used = tokens.input + tokens.output
-        with self._transaction():
+        with self._book.writing():
             self._drop_claim(ask.key)
             if good:
-                self._db.execute(
+                self._book.execute(
                     "INSERT OR REPLACE INTO replies VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     (ask.key, self.session, ask.student, ask.skill, *recording.label, recording.to_line()),
                 )
             else:
                 self._enter_setback(ask, recording.to_line(), "", False)
-            self._db.execute("DELETE FROM faults WHERE session = ? AND student = ?", (self.session, ask.student))
-            self._db.execute(
+            self._book.execute("DELETE FROM outages WHERE session = ? AND student = ?", (self.session, ask.student))
+            self._book.execute(
                 "UPDATE sessions SET asked = asked + 1, usd = usd + ?, tokens = tokens + ?, unpriced = unpriced + ? "
                 "WHERE id = ?",
                 (usd or 0.0, used, used if usd is None else 0, self.session),
@@ -251,74 +226,79 @@ class Ledger:
 
     def fail(self, ask: Ask, message: str, lasting: bool) -> None:
         """Enters that there is no reply; several ``lasting`` failures in a row end the asking of this student."""
-        with self._transaction():
+        with self._book.writing():
             self._drop_claim(ask.key)
             self._enter_setback(ask, "", message, lasting)
             if lasting:
-                self._db.execute(
-                    "INSERT INTO faults VALUES (?, ?, 1, ?) ON CONFLICT DO UPDATE SET in_a_row = in_a_row + 1",
-                    (self.session, ask.student, message),
+                self._book.execute(
+                    "INSERT INTO outages VALUES (?, ?, 1, ?, ?) "
+                    "ON CONFLICT DO UPDATE SET in_a_row = in_a_row + 1, latest = excluded.latest",
+                    (self.session, ask.student, self._clock(), message),
                 )
             else:
-                self._db.execute("DELETE FROM faults WHERE session = ? AND student = ?", (self.session, ask.student))
+                self._book.execute("DELETE FROM outages WHERE session = ? AND student = ?", (self.session, ask.student))
 
     def release(self, ask: Ask) -> None:
         """Takes a claim back: nobody waits for the reply any more."""
-        with self._transaction():
+        with self._book.writing():
             self._drop_claim(ask.key)
 
     def count_build(self) -> None:
         """One more kernel of this session was compiled, or found compiled."""
-        with self._transaction():
-            self._db.execute("UPDATE sessions SET builds = builds + 1 WHERE id = ?", (self.session,))
+        with self._book.writing():
+            self._book.execute("UPDATE sessions SET builds = builds + 1 WHERE id = ?", (self.session,))
 
     def note_estimate(self, text: str) -> None:
         """What the session may cost at most, in words, for whoever prints it."""
-        with self._transaction():
-            self._db.execute("UPDATE sessions SET estimate = ? WHERE id = ?", (text, self.session))
+        with self._book.writing():
+            self._book.execute("UPDATE sessions SET estimate = ? WHERE id = ?", (text, self.session))
 
     def leave(self) -> None:
         """Gives this process's claims back, and says that it is gone. Replies may still be entered."""
-        with self._transaction():
-            self._db.execute("DELETE FROM claims WHERE asker = ?", (self._presence.token,))
+        with self._book.writing():
+            self._book.execute("DELETE FROM claims WHERE asker = ?", (self._presence.token,))
         self._presence.leave()
 
     def close(self) -> None:
         """Closes the book; not while a reply may still come."""
-        self._db.close()
+        self._book.close()
 
     # ------------------------------------------------------------------------------------- inside a transaction
 
     def _claimed(self, student: str) -> set[str]:
-        """The keys that somebody alive is asking. What the dead had asked may be on the bill: their worst case is."""
-        rows = self._db.execute(
-            "SELECT key, asker, session, usd, tokens FROM claims WHERE student = ?", (student,)
-        ).fetchall()
+        """The keys that somebody alive is asking this student.
+
+        The claims of the dead are given up, those to other students too, for they hold something back from the purse.
+        What they had asked may be on the bill: their worst case is.
+        """
+        rows = self._book.execute("SELECT key, asker, session, student, usd, tokens FROM claims").fetchall()
         here = {asker: self._presence.is_there(asker) for asker in {row[1] for row in rows}}
-        for key, asker, session, usd, tokens in rows:
+        for key, asker, session, _, usd, tokens in rows:
             if not here[asker]:
                 self._drop_claim(key)
-                self._db.execute(
+                self._book.execute(
                     "UPDATE sessions SET usd = usd + ?, tokens = tokens + ? WHERE id = ?", (usd, tokens, session)
                 )
-        return {row[0] for row in rows if here[row[1]]}
+        return {key for key, asker, _, asked, *_ in rows if here[asker] and asked == student}
 
-    def _dead(self, student: str) -> str:
-        row = self._db.execute(
-            "SELECT in_a_row, message FROM faults WHERE session = ? AND student = ?", (self.session, student)
+    def _outage(self, student: str) -> tuple[str, bool]:
+        """Why a student is not asked (empty where it is), and whether one question may try whether that has passed."""
+        row = self._book.execute(
+            "SELECT in_a_row, latest, message FROM outages WHERE session = ? AND student = ?", (self.session, student)
         ).fetchone()
         if row is None or row[0] < FAULTS:
-            return ""
-        return f"not asked, since {row[0]} questions in a row ended like this: {row[1]}"
+            return "", False
+        rested = self._clock() - row[1] >= REST_SECONDS
+        return f"not asked, since {row[0]} questions in a row ended like this: {row[2]}", rested
 
     def _from_purse(self, ask: Ask) -> Granted | Stopped | None:
         """None where replies under way decide whether there is enough."""
-        spent_usd, spent_tokens, stopped = self._db.execute(
+        spent_usd, spent_tokens, stopped = self._book.execute(
             "SELECT usd, tokens, stopped FROM sessions WHERE id = ?", (self.session,)
         ).fetchone()
-        if stopped:
+        if stopped and self._is_limited(ask):
             return Stopped(stopped)
-        held_usd, held_tokens, held = self._db.execute(
+        held_usd, held_tokens, held = self._book.execute(
             "SELECT total(usd), total(tokens), count(*) FROM claims WHERE session = ?", (self.session,)
         ).fetchone()
         reason = self._too_much(ask, spent_usd + held_usd, spent_tokens + int(held_tokens))
@@ -326,34 +306,41 @@ class Ledger:
             return Granted()
         if held:
             return None
-        self._db.execute("UPDATE sessions SET stopped = ? WHERE id = ?", (reason, self.session))
+        self._book.execute("UPDATE sessions SET stopped = ? WHERE id = ?", (reason, self.session))
         return Stopped(reason)
+
+    def _is_limited(self, ask: Ask) -> bool:
+        return self._limits.tokens is not None or ask.usd > 0
 
     def _too_much(self, ask: Ask, usd: float, tokens: int) -> str:
         limits = self._limits
         if limits.usd is not None and ask.usd and not usd + ask.usd <= limits.usd:
-            return (
-                f"the budget is used up: {_usd(usd)} of --upskill-budget={limits.usd:g} are spent, and the next reply "
-                f"may cost {_usd(ask.usd)}; the same command goes on from here"
+            fits_alone = ask.usd <= limits.usd
+            what = f"{in_usd(usd)} of --upskill-budget={limits.usd:g} are spent, and the next reply may cost "
+            what += in_usd(ask.usd)
+        elif limits.tokens is not None and not tokens + ask.tokens <= limits.tokens:
+            fits_alone = ask.tokens <= limits.tokens
+            what = (
+                f"{tokens} of --upskill-max-tokens={limits.tokens} are spent, and the next reply may take {ask.tokens}"
             )
-        if limits.tokens is not None and not tokens + ask.tokens <= limits.tokens:
-            return (
-                f"the budget is used up: {tokens} of --upskill-max-tokens={limits.tokens} are spent, and the next "
-                f"reply may take {ask.tokens}; the same command goes on from here"
-            )
-        return ""
+        else:
+            return ""
+        if not fits_alone:
+            return f"the budget is too small: {what}; raise it"
+        go_on = "the same command without --upskill-replies=live" if ask.fresh else "the same command"
+        return f"the budget is used up: {what}; {go_on} goes on from here"
 
     def _enter_claim(self, ask: Ask) -> None:
-        self._db.execute(
+        self._book.execute(
             "INSERT INTO claims VALUES (?, ?, ?, ?, ?, ?)",
             (ask.key, self._presence.token, self.session, ask.student, ask.usd, ask.tokens),
         )
 
     def _drop_claim(self, key: str) -> None:
-        self._db.execute("DELETE FROM claims WHERE key = ?", (key,))
+        self._book.execute("DELETE FROM claims WHERE key = ?", (key,))
 
     def _enter_setback(self, ask: Ask, line: str, message: str, lasting: bool) -> None:
-        self._db.execute(
+        self._book.execute(
             "INSERT OR REPLACE INTO setbacks VALUES (?, ?, ?, ?, ?)", (self.session, ask.key, line, message, lasting)
         )
 
@@ -361,45 +348,16 @@ class Ledger:
 
     def replies_to(self, skill: str) -> list[tuple[str, Recording]]:
         """Every kept reply to a skill's questions: student, recording."""
-        with self._readable():
-            rows = self._db.execute("SELECT student, line FROM replies WHERE skill = ?", (skill,)).fetchall()
+        with self._book.reading():
+            rows = self._book.execute("SELECT student, line FROM replies WHERE skill = ?", (skill,)).fetchall()
         return [(student, Recording.from_line(line)) for student, line in rows]
 
     def forget(self, keys: Sequence[str]) -> None:
         """Removes replies for good."""
-        with self._transaction():
-            self._db.executemany("DELETE FROM replies WHERE key = ?", [(key,) for key in keys])
-
-    # ------------------------------------------------------------------------------------- the file
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
-        with self._readable():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._db.execute("COMMIT")
-            except BaseException:
-                with contextlib.suppress(sqlite3.DatabaseError):
-                    self._db.execute("ROLLBACK")
-                raise
-
-    @contextlib.contextmanager
-    def _readable(self) -> Iterator[None]:
-        try:
-            with self._lock:
-                yield
-        except sqlite3.DatabaseError as error:
-            raise InfrastructureError(
-                f"the replies in {self._path} cannot be used ({error}); free some space or make it writable, or move "
-                "the file away to begin a new one"
-            ) from error
-        except OSError as error:
-            raise InfrastructureError(
-                f"cannot write below {self._path.parent}: {error.strerror} ({error.filename}); free some space, or "
-                "make it writable"
-            ) from error
+        with self._book.writing():
+            self._book.execute_each("DELETE FROM replies WHERE key = ?", [(key,) for key in keys])
 
 
-def _usd(amount: float) -> str:
-    return f"${amount:.4f}" if 0 < amount < 1 else f"${amount:.2f}"
+def in_usd(amount: float) -> str:
+    """``$1.20``; below a dollar with four decimals."""
+    return f"${amount:.4f}" if 0 < amount < 1 else f"${amount:,.2f}"

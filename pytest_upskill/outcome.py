@@ -93,7 +93,7 @@ def kernel_outcome(
         source=kernel.source if kernel else None,
         kernels=prepared.build.kernels if prepared.build else (),
         replay=_with_example(task, verdict.counterexample),
-        notes=_notes(case, prepared, judgement),
+        notes=_notes(prepared, judgement),
     )
 
 
@@ -160,7 +160,7 @@ def _with_example(task: Task, counterexample: Counterexample | None) -> str:
     return f"{task.replay} --upskill-example='{counterexample.example}'"
 
 
-def _notes(case: Case, prepared: Prepared, judgement: Judgement | None) -> tuple[str, ...]:
+def _notes(prepared: Prepared, judgement: Judgement | None) -> tuple[str, ...]:
     notes = list(judgement.notes) if judgement else []
     if prepared.reply.finish == "length":
         notes.append("the reply was cut off")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -80,6 +81,7 @@ class Pipeline:
         self._built = built
         self._pending: dict[str, Job[Prepared]] = {}
         self._ahead: set[str] = set()
+        self._unchecked: deque[Task] = deque()
         self._builders = Builders(BUILDERS)
 
     # ------------------------------------------------------------------------------------- the way through
@@ -95,18 +97,32 @@ class Pipeline:
             # Look-ahead runs in a hook: what goes wrong is raised again where the task is run.
             with contextlib.suppress(Exception):
                 self._pending[task.id] = self._begin(task)
+        self._unchecked.clear()
         for task in later:
-            if task.id not in self._ahead and self._may_be_asked_early(task):
-                self._ahead.add(task.id)
-                with contextlib.suppress(Exception):
-                    self._replies.want(self._wanted(task, self._first_question(task)))
+            with contextlib.suppress(Exception):
+                self._ask_early(task)
 
-    def _may_be_asked_early(self, task: Task) -> bool:
+    def _ask_early(self, task: Task) -> None:
         """Not before its case is known to be worth it: to find that out takes time, which is for the items at hand."""
-        if not self._is_asked(task) or not self._replies.asks(task.student or ""):
-            return False
+        if task.id in self._ahead or not self._is_asked(task) or not self._replies.asks(task.student or ""):
+            return
         assert task.case is not None
-        return not _is_gated(task) or self._self_check.is_known_to_be_good(task.case)
+        if _is_gated(task) and not self._self_check.is_known_to_be_good(task.case):
+            self._unchecked.append(task)
+            return
+        self._ahead.add(task.id)
+        self._replies.want(self._wanted(task, self._first_question(task)))
+
+    def _awaited(self, job: Job[Prepared]) -> Prepared:
+        """The result of a job. While its reply is out, cases of later tasks are checked, and their replies wanted."""
+        while self._unchecked and not job.given.done():
+            self._send_solutions_ahead(list(self._unchecked)[:BUILDERS])
+            task = self._unchecked.popleft()
+            with contextlib.suppress(Exception):  # as above
+                assert task.case is not None
+                self._check_worth(task, task.case)
+                self._ask_early(task)
+        return job.result()
 
     def estimate(self, tasks: Iterable[Task]) -> str:
         """The most that the replies to these tasks can cost, in words; empty where nobody has to be asked."""
@@ -150,7 +166,7 @@ class Pipeline:
         if self._prompts:
             return self._write_prompt(task)
         only = self._only(task, case)
-        prepared = (self._pending.get(task.id) or self._begin(task)).result()
+        prepared = self._awaited(self._pending.get(task.id) or self._begin(task))
         outcome = self._judged(task, case, prepared, only)
         if task.turns == 1:
             return outcome
@@ -163,7 +179,8 @@ class Pipeline:
         """A later turn of a conversation, from its question to its outcome."""
         wanted = self._wanted(task, question)
         reply = self._replies.want(wanted, urgent=True)
-        prepared = self._builders.after(reply, partial(self._prepare, wanted, self._questions.signature(case))).result()
+        job = self._builders.after(reply, partial(self._prepare, wanted, self._questions.signature(case)))
+        prepared = self._awaited(job)
         return turns.Try(question, prepared.reply, self._judged(task, case, prepared, only))
 
     def _judged(self, task: Task, case: Case, prepared: Prepared, only: Example | None) -> Outcome:

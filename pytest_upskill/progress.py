@@ -10,7 +10,6 @@ import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -108,7 +107,7 @@ class LiveSide:
     def pytest_sessionfinish(self) -> None:
         self._line.stop()
 
-    def pytest_unconfigure(self, config: Any) -> None:
+    def pytest_unconfigure(self) -> None:
         self._line.stop()
         os.close(self._descriptor)
 

@@ -113,10 +113,11 @@ class Replies:
             return _refused(error)
 
     def worst_case(self, wanted: Wanted, turns: int = 1) -> tuple[StudentConfig, Sequence[WorstCase]]:
-        """The most that each try of a question can cost; none where the first reply is there already."""
+        """The most that each try of a question can cost; the first one nothing where its reply is there already."""
         config = self._student(wanted.student).config
         known = self._found(wanted, self._ask_of(wanted))
-        return config, () if known is not None else worst_conversation(config, wanted.question.prompt, turns)
+        tries = worst_conversation(config, wanted.question.prompt, turns)
+        return config, tries if known is None else tries[1:]
 
     def student(self, name: str) -> Student:
         """The student of that name."""
@@ -149,7 +150,7 @@ class Replies:
             thread.join()
         with self._changed:
             self._closed = True
-            self._changed.notify_all()
+            self._stir()
 
     def close(self) -> None:
         """Enters replies that have just ended, waits for no others, and writes what is to be recorded.
@@ -262,30 +263,40 @@ class Replies:
                     idle = 0.0
                     self._start_all()
                 seen = changes
-            except InfrastructureError as error:
+            except Exception as error:  # a dispatcher that dies would leave everybody waiting
                 self._refuse_all(error)
 
     def _start_all(self) -> None:
-        for student in {entry.ask.student for entry in self._waiting()} & self._widths.keys():
-            asks = [entry.ask for entry in self._waiting() if entry.ask.student == student]
+        for student, asks in self._waiting().items():
             for key, answer in self._ledger.claim(asks, self.width(student)).items():
                 self._answered(key, answer)
 
-    def _waiting(self) -> list[_Entry]:
+    def _waiting(self) -> dict[str, list[Ask]]:
+        """What is to be asked, by student, in order; without students that still get ready."""
         with self._changed:
-            return sorted(self._queue.values(), key=lambda entry: not entry.urgent)
+            waiting: dict[str, list[Ask]] = {}
+            for entry in sorted(self._queue.values(), key=lambda entry: not entry.urgent):
+                if entry.ask.student in self._widths:
+                    waiting.setdefault(entry.ask.student, []).append(entry.ask)
+            return waiting
 
     def _answered(self, key: str, answer: Answer) -> None:
         with self._changed:
-            entry = self._queue.pop(key, None)
+            entry = self._queue.get(key)
             if entry is None:  # the run has ended meanwhile; leaving gives the claim back
                 return
             if isinstance(answer, Granted):
-                self._asking[key] = entry
                 thread = threading.Thread(target=self._ask, args=(entry,), name=f"upskill-ask-{key[:8]}", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError:  # the system has no thread for us; the question is refused with all in the queue
+                    self._ledger.release(entry.ask)
+                    raise
                 self._askers.add(thread)
-                thread.start()
-                return
+                self._asking[key] = entry
+            del self._queue[key]
+        if isinstance(answer, Granted):
+            return
         if isinstance(answer, Kept):
             entry.reply.set_result(answer.recording.reply)
         elif isinstance(answer, Failed):
@@ -303,40 +314,40 @@ class Replies:
     # ------------------------------------------------------------------------------------- in a thread of its own
 
     def _ask(self, entry: _Entry) -> None:
-        problem: Exception | None = None
-        reply = Reply("")
+        end = self._end_of(entry.wanted)
         try:
-            reply = self._asked(entry)
+            self._enter(entry, end)
         except Exception as error:
-            problem = error
+            end, entered = error, False
+        else:
+            entered = True
         with self._changed:
-            self._asking.pop(entry.ask.key, None)
+            if entered:  # else the claim stands, and who wants this reply again must not wait for its end
+                self._asking.pop(entry.ask.key, None)
             self._askers.discard(threading.current_thread())
             self._stir()
-        if problem is None:
-            entry.reply.set_result(reply)
+        if isinstance(end, Reply):
+            entry.reply.set_result(end)
         else:
-            entry.reply.set_exception(problem)
+            entry.reply.set_exception(end)
 
-    def _asked(self, entry: _Entry) -> Reply:
-        """The reply, entered the moment it ends."""
-        ask, wanted = entry.ask, entry.wanted
-        student = self._student(wanted.student)
+    def _end_of(self, wanted: Wanted) -> Reply | Exception:
         try:
-            reply = student.ask(wanted.question, wanted.case)
+            return self._student(wanted.student).ask(wanted.question, wanted.case)
         except Exception as error:
-            if self._closed:
-                self._ledger.release(ask)
-            else:
-                told = (
-                    str(error)
-                    if isinstance(error, InfrastructureError)
-                    else f"unexpected {type(error).__name__}: {error}"
-                )
-                self._ledger.fail(ask, told, getattr(error, "lasting", False))
-            raise
-        self._ledger.settle(ask, Recording.of(student.config, wanted.question, reply), is_good(reply))
-        return reply
+            return error
+
+    def _enter(self, entry: _Entry, end: Reply | Exception) -> None:
+        """How a question ended, entered the moment it did. Raises InfrastructureError where it cannot be."""
+        ask, wanted = entry.ask, entry.wanted
+        if isinstance(end, Reply):
+            config = self._student(wanted.student).config
+            self._ledger.settle(ask, Recording.of(config, wanted.question, end), is_good(end))
+        elif self._closed:
+            self._ledger.release(ask)
+        else:
+            told = str(end) if isinstance(end, InfrastructureError) else f"unexpected {type(end).__name__}: {end}"
+            self._ledger.fail(ask, told, getattr(end, "lasting", False))
 
     def _warm(self, name: str) -> None:
         """Lets a student get ready and say how many slots there are, before it takes one."""

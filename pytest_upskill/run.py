@@ -38,24 +38,15 @@ _SOURCES = {
 """What the header says of ``--upskill-replies``, where it was given."""
 
 
-class Nobody(Student):
-    """Is only collected for: its prompts are written, and it is never asked."""
+class StandIn(Student):
+    """Is collected for and never asked: it needs no client, no server and no key. ``why`` is told where it is asked."""
 
-    def __init__(self, config: StudentConfig) -> None:
+    def __init__(self, config: StudentConfig, why: str) -> None:
         self.config = config
+        self._why = why
 
     def ask(self, question: Question, case: Case) -> Reply:
-        raise StudentError(f"student {self.name!r} cannot be asked; name one with --upskill-student")
-
-
-class Recorded(Student):
-    """Stands for a student whose recorded replies are all that is wanted: no client, no server, no key."""
-
-    def __init__(self, config: StudentConfig) -> None:
-        self.config = config
-
-    def ask(self, question: Question, case: Case) -> Reply:
-        raise StudentError(f"student {self.name!r} is not asked while replies are replayed")
+        raise StudentError(f"student {self.name!r} {self._why}")
 
 
 class Run:
@@ -89,7 +80,8 @@ class Run:
         settings = self.settings
         specs = settings.students or (GOLDEN,)
         if specs == (PROMPTS_STUDENT,) and settings.prompts:
-            self._students = {PROMPTS_STUDENT: Nobody(StudentConfig(PROMPTS_STUDENT, PROMPTS_STUDENT))}
+            config = StudentConfig(PROMPTS_STUDENT, PROMPTS_STUDENT)
+            self._students = {config.name: StandIn(config, "cannot be asked; name one with --upskill-student")}
             self._configs = {name: student.config for name, student in self._students.items()}
             return
         configs = registry.resolve(specs, settings.students_tables, settings.invocation_dir, settings.base_url)
@@ -108,7 +100,7 @@ class Run:
         if name not in self._students:
             config = self._configs[name]
             if self.settings.replies == "replay" and not is_at_hand(config):
-                return self._students.setdefault(name, Recorded(config))
+                return self._students.setdefault(name, StandIn(config, "is not asked while replies are replayed"))
             made = self._hook.pytest_upskill_student(config=config)
             self._students[name] = made if made is not None else self._make(config)
         return self._students[name]
@@ -149,8 +141,7 @@ class Run:
     def asks(self) -> bool:
         """True where a student may be asked whose replies are worth keeping."""
         students = [self.student(name) for name in self.student_names]
-        stand_ins = Nobody | Recorded
-        return any(not isinstance(student, stand_ins) and not is_at_hand(student.config) for student in students)
+        return any(not isinstance(student, StandIn) and not is_at_hand(student.config) for student in students)
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -188,7 +179,8 @@ class Run:
         """Where the replies came from, where it is not the usual place."""
         if self.settings.replies == "replay":
             return "recorded replies were replayed, nobody was asked"
-        if "ledger" in self.__dict__ and not self.totals.asked and not self.totals.stopped:
+        totals = self.totals
+        if "ledger" in self.__dict__ and not (totals.asked or totals.failed or totals.stopped):
             return "nobody was asked: what was kept was judged again, --upskill-replies=live asks anew"
         return ""
 

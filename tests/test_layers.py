@@ -19,7 +19,7 @@ LAYERS = (
     ("students",),
     ("native", "build", "cell", "machine", "cuda_machine"),
     ("oracle",),
-    ("store", "presence", "ledger"),
+    ("store", "book", "presence", "ledger"),
     ("reporting",),
     ("pipeline", "questions", "outcome", "turns", "replies", "builders", "budget", "self_check", "mutation_run"),
     ("settings", "hookspecs", "run", "collect", "progress", "cassettes", "failure_repr", "session", "plugin"),

@@ -5,6 +5,7 @@ Streams always, because closing a stream is what frees a server's slot. The SDK 
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -28,6 +29,8 @@ NO_KEY = "none"
 """Sent to servers that want no key: the SDK insists on one."""
 SURVEY_ATTEMPTS = 3
 """Few: a server that was never started is the likeliest reason."""
+ABSENT_SECONDS = 30.0
+"""So long a server that was not there is not looked for again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,7 @@ class OpenAIStudent(RemoteStudent):
         super().__init__(config, sleep=sleep, server=server)
         self._survey_lock = threading.Lock()
         self._surveyed: Survey | Setback | None = None
+        self._survey_lasts = math.inf
 
     def ask(self, question: Question, case: Case) -> Reply:
         self._require_key()
@@ -87,11 +91,13 @@ class OpenAIStudent(RemoteStudent):
     # ------------------------------------------------------------------------------------------- who answers there
 
     def _survey(self) -> Survey | Setback:
-        """Asked once: a server that is not there is not waited for again at each question."""
+        """Asked once; a server that is not there is not waited for at each question, but looked for again later."""
         client = self._connected()
         with self._survey_lock:
-            if self._surveyed is None:
+            if self._surveyed is None or time.monotonic() > self._survey_lasts:
                 self._surveyed = self._tried(lambda: self._survey_once(client), SURVEY_ATTEMPTS)
+                found = isinstance(self._surveyed, Survey)
+                self._survey_lasts = math.inf if found else time.monotonic() + ABSENT_SECONDS
             return self._surveyed
 
     def _survey_once(self, client: openai.OpenAI) -> Survey | Setback:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from pytest_upskill.case import Case
-from pytest_upskill.errors import StudentError
+from pytest_upskill.errors import InfrastructureError, StudentError
 from pytest_upskill.records import Question, Reply, Tokens
 from pytest_upskill.students import keys, reading
 from pytest_upskill.students.base import Server, Student, StudentConfig
@@ -115,6 +115,7 @@ class RemoteStudent(Student):
 
     def _connected(self) -> Any:
         """The one client of all threads."""
+        _ = self._address  # a server may have to be started, which takes long: closing must not wait for that
         with self._lock:
             if self._client is None:
                 self._client = self._make_client()
@@ -181,7 +182,12 @@ class RemoteStudent(Student):
         def once() -> T | Setback:
             if self._closed.is_set():
                 return Setback("the run was ended before the question was asked")
-            result = attempt()
+            try:
+                result = attempt()
+            except InfrastructureError:
+                raise
+            except Exception as error:  # its traceback would lead through the SDK, whose frames hold the key
+                return self._unexpected(error)
             if isinstance(result, Setback) and result.transient and self._server is not None:
                 self._server.revive()
             return result
@@ -218,6 +224,11 @@ class RemoteStudent(Student):
             f"{self._address} sent something that is no answer of a chat endpoint ({said}); "
             f"check base_url in {self._table}"
         )
+
+    def _unexpected(self, error: Exception) -> Setback:
+        """What an SDK raises of itself, mostly at something that it cannot send."""
+        said = self._quoted(f"{type(error).__name__}: {error}")
+        return Setback(f"the question to {self._address} failed ({said}); check the 'options' of {self._table}")
 
     def _disconnected(self, error: Exception) -> Setback:
         said = self._quoted(str(error.__cause__ or error))

@@ -56,8 +56,8 @@ def test_a_stopped_item_has_a_letter_and_a_reason_of_its_own(bench: Workbench) -
     shown = " ".join(result.stdout.str().split())
     assert re.search(r"SKILL\.md \$\$", shown)
     assert (
-        "budget-stopped: the budget is used up: $0.00 of --upskill-budget=0.05 are spent, and the next reply may cost "
-        "$0.1000; the same command goes on from here"
+        "budget-stopped: the budget is too small: $0.00 of --upskill-budget=0.05 are spent, and the next reply may "
+        "cost $0.1000; raise it"
     ) in shown
 
 

@@ -23,7 +23,7 @@ def test_no_question_is_asked_that_might_pass_the_limit(bench: Workbench, worker
         none = bench.run(*ASK, "--upskill-max-tokens=1", "-rs")
         none.assert_outcomes(skipped=4)
         assert not server.questions
-        worst = re.search(r"and the next reply may take (\d+);", " ".join(none.stdout.str().split()))
+        worst = re.search(r"and the next reply may take (\d+); raise it", " ".join(none.stdout.str().split()))
         assert worst
         limit = int(worst[1]) + TAKEN + 1
         some = bench.run(*ASK, f"--upskill-max-tokens={limit}", *workers)

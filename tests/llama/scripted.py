@@ -90,8 +90,8 @@ class Endpoint(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, actions: tuple[Action, ...], models: tuple[str, ...] | None) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+    def __init__(self, actions: tuple[Action, ...], models: tuple[str, ...] | None, port: int) -> None:
+        super().__init__(("127.0.0.1", port), Handler)
         self.actions = list(actions)
         self.models = models
         self.model_listings = 0
@@ -162,9 +162,9 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def endpoint(*actions: Action, models: tuple[str, ...] | None = ("served-model",)) -> Iterator[Endpoint]:
-    """A running endpoint."""
-    server = Endpoint(actions or (reply(),), models)
+def endpoint(*actions: Action, models: tuple[str, ...] | None = ("served-model",), port: int = 0) -> Iterator[Endpoint]:
+    """A running endpoint, on a free port or on one where there was one before."""
+    server = Endpoint(actions or (reply(),), models, port)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:

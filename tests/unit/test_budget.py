@@ -71,7 +71,6 @@ def test_limits_are_told_with_those_whom_they_cannot_hold_back() -> None:
 def test_spending_is_told_with_its_limits() -> None:
     assert spending(Totals(), Limits(usd=1.0)) == ""
     assert spending(Totals(asked=1, usd=0.5, tokens=20), Limits()) == "$0.5000, 20 tokens on 1 new reply"
-    assert spending(Totals(asked=2, tokens=20, unpriced=20, stopped="empty"), Limits(tokens=30)) == (
-        "20 of 30 tokens on 2 new replies; 20 of the tokens have no known price; then the budget was used up: the same "
-        "command goes on from here"
-    )
+    assert spending(
+        Totals(asked=2, tokens=20, unpriced=20, stopped="the budget is used up: it is"), Limits(tokens=30)
+    ) == ("20 of 30 tokens on 2 new replies; 20 of the tokens have no known price; the budget is used up: it is")

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import random
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 
+from pytest_upskill import presence
 from pytest_upskill.errors import InfrastructureError
-from pytest_upskill.ledger import FAULTS, Failed, Granted, Kept, Ledger, Limits, Stopped
+from pytest_upskill.ledger import FAULTS, REST_SECONDS, Failed, Granted, Kept, Ledger, Limits, Stopped
 from pytest_upskill.records import Tokens
 from tests.unit.scripted_students import ask, recording
 
@@ -113,6 +118,54 @@ def test_an_answer_in_between_forgives(book: Ledger) -> None:
     assert book.claim([ask("next")], slots=1) == {ask("next").key: Granted()}
 
 
+def test_after_a_rest_one_question_tries_whether_the_student_is_there_again(tmp_path: Path) -> None:
+    now = [0.0]
+    book = Ledger(tmp_path, "now", clock=lambda: now[0])
+    OPENED.append(book)
+    names = [ask(name) for name in "abcdef"]
+    for one in names[:FAULTS]:
+        book.fail(one, "no server", lasting=True)
+    now[0] = REST_SECONDS - 1
+    assert isinstance(book.claim(names[3:4], slots=4)[names[3].key], Failed)
+    now[0] = REST_SECONDS
+    assert book.claim(names[3:], slots=4) == {names[3].key: Granted()}, "the others wait for what it finds"
+    book.fail(names[3], "no server", lasting=True)
+    assert isinstance(book.claim(names[4:5], slots=4)[names[4].key], Failed)
+    now[0] *= 2
+    assert book.claim(names[4:], slots=4) == {names[4].key: Granted()}
+    book.settle(names[4], recording("e"), good=True)
+    assert book.claim(names[5:], slots=4) == {names[5].key: Granted()}
+
+
+def test_what_the_dead_asked_of_another_student_holds_nothing_back(tmp_path: Path) -> None:
+    killed, book = other(tmp_path, limits=Limits(usd=1.5)), other(tmp_path, limits=Limits(usd=1.5))
+    elsewhere = replace(ask("a"), student="somebody else")
+    assert killed.claim([elsewhere], slots=1) == {elsewhere.key: Granted()}
+    killed._presence.leave()  # as the system does for a process that was killed
+    answer = book.claim([ask("b")], slots=1)[ask("b").key]
+    assert isinstance(answer, Stopped) and "$1.00 of --upskill-budget=1.5 are spent" in answer.reason
+
+
+def test_an_empty_purse_stops_nobody_who_is_not_paid(tmp_path: Path) -> None:
+    book = other(tmp_path, limits=Limits(usd=0.5))
+    answers = book.claim([ask("dear"), ask("free", usd=0.0)], slots=2)
+    assert isinstance(answers[ask("dear").key], Stopped)
+    assert answers[ask("free").key] == Granted()
+
+
+def test_a_mark_that_cannot_be_opened_is_not_taken_for_that_of_the_dead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = other(tmp_path), other(tmp_path)
+    assert here.claim([ask()], slots=1) == {ask().key: Granted()}
+    refused = SimpleNamespace(
+        open=Mock(side_effect=OSError(errno.EMFILE, "Too many open files")), O_RDWR=0, O_CLOEXEC=0
+    )
+    monkeypatch.setattr(presence, "os", refused)
+    assert there.claim([ask()], slots=1) == {}
+    refused.open.assert_called_once()
+
+
 def test_the_purse_holds_back_the_worst_case_of_what_is_open_and_counts_what_was_spent(tmp_path: Path) -> None:
     book, second = other(tmp_path, limits=Limits(usd=2.0)), other(tmp_path, limits=Limits(usd=2.0))
     asks = [ask(name) for name in "abcd"]
@@ -138,6 +191,18 @@ def test_an_empty_purse_stops_all_that_is_not_there_yet(tmp_path: Path) -> None:
     )
     assert answers[ask("b").key] == answers[ask("c").key] == Stopped(reason)
     assert book.totals().stopped == reason
+
+
+def test_a_purse_that_can_hold_no_reply_and_one_of_a_live_run_name_another_next_step(tmp_path: Path) -> None:
+    small = other(tmp_path, "small", Limits(tokens=99)).claim([ask("a")], slots=1)[ask("a").key]
+    assert small == Stopped(
+        "the budget is too small: 0 of --upskill-max-tokens=99 are spent, and the next reply may take 100; raise it"
+    )
+    live = other(tmp_path, "live", Limits(usd=1.1))
+    live.settle(ask("a"), recording("a"), good=True)
+    answer = live.claim([ask("b", fresh=True)], slots=1)[ask("b").key]
+    assert isinstance(answer, Stopped)
+    assert answer.reason.endswith("; the same command without --upskill-replies=live goes on from here")
 
 
 def test_tokens_are_limited_in_the_same_way(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -109,6 +110,63 @@ def test_what_a_students_own_code_raises_is_told_and_ends_nothing(make: Make) ->
     assert result(replies.want(wanted("b"))) == "b!"
     with pytest.raises(StudentError, match="unexpected ZeroDivisionError: oh"):
         replies.want(wanted("a")).result(PATIENCE)
+
+
+def test_a_reply_that_cannot_be_entered_is_told_to_all_who_want_it_and_leaves_nobody_waiting(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise InfrastructureError("the disk is full")
+
+    monkeypatch.setattr(Ledger, "settle", full)
+    replies = make(ScriptedStudent(echo))
+    for _ in range(2):
+        with pytest.raises(InfrastructureError, match="the disk is full"):
+            replies.want(wanted()).result(PATIENCE)
+
+
+def test_whatever_goes_wrong_between_questions_is_told_and_the_next_ones_are_asked(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim, broken = Ledger.claim, [True]
+
+    def breaks_once(self: Ledger, *given: Any) -> Any:
+        if broken.pop() if broken else False:
+            raise TypeError("a line of another version")
+        return claim(self, *given)
+
+    monkeypatch.setattr(Ledger, "claim", breaks_once)
+    replies = make(ScriptedStudent(echo))
+    with pytest.raises(TypeError, match="a line of another version"):
+        replies.want(wanted("a")).result(PATIENCE)
+    assert result(replies.want(wanted("b"))) == "b!"
+
+
+def test_where_the_system_has_no_thread_left_a_question_can_be_asked_later(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replies = make(ScriptedStudent(echo))
+    assert result(replies.want(wanted("a"))) == "a!"
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name.startswith("upskill-ask"):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            replies.want(wanted("b")).result(PATIENCE)
+    assert result(replies.want(wanted("b"))) == "b!"
+
+
+def test_a_first_reply_that_is_there_leaves_the_later_tries_to_the_worst_case(make: Make) -> None:
+    replies = make(ScriptedStudent(echo))
+    before = replies.worst_case(wanted("a"), turns=3)[1]
+    result(replies.want(wanted("a")))
+    assert replies.worst_case(wanted("a"), turns=3)[1] == before[1:] and len(before) == 3
+    assert not replies.worst_case(wanted("a"))[1]
 
 
 def test_an_empty_purse_raises_what_the_pipeline_knows(make: Make) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import email.utils
 import json
 import logging
@@ -22,6 +23,7 @@ from keyring.backend import KeyringBackend
 from pytest_upskill.case import Case
 from pytest_upskill.errors import StudentError
 from pytest_upskill.records import Prompt, Question, Tokens
+from pytest_upskill.students import openai as openai_room
 from pytest_upskill.students import remote, retries
 from pytest_upskill.students.base import Price, StudentConfig
 from pytest_upskill.students.llama_server import LlamaServerStudent
@@ -257,6 +259,19 @@ def test_what_the_server_will_not_change_its_mind_about_is_not_tried_again(pupil
 # --------------------------------------------------------------------------------------------- what goes wrong
 
 
+def test_a_server_that_is_started_later_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    later = [0.0]
+    monkeypatch.setattr(openai_room, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + later[0]))
+    with endpoint() as server:
+        url, port = server.url, server.server_address[1]
+    with Asking(url) as student:
+        assert "no server answers" in student.refused()
+        with endpoint(port=port):
+            assert "no server answers" in student.refused(), "it was not there a moment ago"
+            later[0] = openai_room.ABSENT_SECONDS + 1
+            assert student.ask().text == "an answer"
+
+
 def test_no_server_says_how_to_start_one_and_is_not_waited_for_twice() -> None:
     with endpoint() as server:
         url = server.url
@@ -428,7 +443,43 @@ def test_a_reply_that_trickles_on_past_the_timeout_is_left(pupil: Any, monkeypat
     assert "gave no complete reply within 60 s" in student.refused()
 
 
+def test_what_cannot_be_sent_is_told_without_the_frames_that_hold_the_key(pupil: Any) -> None:
+    student, server = pupil(options={"at": datetime.time(7, 32)})
+    with pytest.raises(StudentError) as caught:
+        student.ask()
+    assert str(caught.value) == (
+        f"student 'pupil': the question to {server.url} failed (TypeError: Object of type time is not JSON "
+        f"serializable); check the 'options' of {TABLE}"
+    )
+    frames = traceback.extract_tb(caught.value.__traceback__)
+    assert caught.value.__cause__ is caught.value.__context__ is None
+    assert not [frame.filename for frame in frames if "site-packages" in frame.filename]
+
+
 # --------------------------------------------------------------------------------------------- ending
+
+
+def test_closing_does_not_wait_for_a_server_that_is_being_started() -> None:
+    starting, ended = threading.Event(), threading.Event()
+
+    class Starting:
+        def address(self) -> str:
+            starting.set()
+            ended.wait(10)
+            raise StudentError("the run was ended before its server could answer")
+
+        def revive(self) -> None:
+            raise AssertionError("nothing was asked")
+
+    student = OpenAIStudent(StudentConfig(name="pupil", provider="openai", model="m"), server=Starting())
+    with ThreadPoolExecutor(1) as pool:
+        getting_ready = pool.submit(student.slots)
+        assert starting.wait(10)
+        student.close()
+        assert not ended.is_set()
+        ended.set()  # as the servers are, after their students
+        with pytest.raises(StudentError, match="before its server could answer"):
+            getting_ready.result(timeout=10)
 
 
 def test_closing_ends_a_wait_that_is_under_way() -> None:
