@@ -3,6 +3,7 @@
 #define UPSKILL_CPU_LAUNCH_H
 
 #include <cstddef>
+#include <type_traits>
 
 #include "../driver_types.h"
 #include "../vector_types.h"
@@ -30,6 +31,12 @@ UPSKILL_CPU_UNCHECKED void run_thread(void* body) {
   (*static_cast<Body*>(body))();
 }
 
+// Of an array it is the pointer that is passed.
+template <class Argument>
+UPSKILL_CPU_UNCHECKED upskill_cpu_argument place_of(Argument& argument) {
+  return {__builtin_addressof(argument), std::is_array_v<Argument> ? 0 : sizeof argument};
+}
+
 template <class Kernel>
 struct KernelLaunch {
   Kernel kernel;
@@ -42,7 +49,7 @@ struct KernelLaunch {
   template <class... Arguments>
   UPSKILL_CPU_UNCHECKED void operator()(Arguments&&... arguments) {
     auto body = [&]() UPSKILL_CPU_UNCHECKED { kernel(arguments...); };
-    const upskill_cpu_argument places[] = {{__builtin_addressof(arguments), sizeof arguments}..., {nullptr, 0}};
+    const upskill_cpu_argument places[] = {place_of(arguments)..., {nullptr, 0}};
     upskill_cpu_arguments(places, sizeof...(arguments));
     upskill_cpu_launch(name, &grid, &block, shared, stream, &run_thread<decltype(body)>, &body);
   }
