@@ -116,7 +116,8 @@ class HostCompiler:
 
     @staticmethod
     def _identity(compiler: toolchain.Compiler) -> tuple[str, ...]:
-        return (compiler.identity, native_hash())
+        # The folder's name is in the debugging information, by which our headers are told from the user's sources.
+        return (compiler.identity, native_hash(), str(NATIVE))
 
     def _make(
         self,
