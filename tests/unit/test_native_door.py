@@ -260,3 +260,18 @@ def test_a_race_between_blocks_is_told_with_both_places_and_a_grid_that_waits_is
     found = next(line for line in ran.stderr.splitlines() if "race: " in line)
     assert found.startswith("race.cu:7: race: ")
     assert "at race.cu:4" in found
+
+
+def test_what_goes_wrong_inside_our_headers_is_told_with_the_users_line(tmp_path: Path) -> None:
+    source = (
+        "#include <cuda_runtime.h>\n"
+        "__global__ void k() {\n"
+        "  __syncthreads();\n"
+        "  if (threadIdx.x < 32) __syncthreads();\n"
+        "}\n"
+        "int main() { k<<<1, 64>>>(); cudaDeviceSynchronize(); }\n"
+    )
+    (tmp_path / "program.cu").write_text(source)
+    ran = door("program.cu", folder=tmp_path)
+    assert ran.returncode == 66
+    assert "program.cu:4: barrier-divergence: " in ran.stderr
