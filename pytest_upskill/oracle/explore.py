@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import hypothesis
@@ -23,7 +23,7 @@ from pytest_upskill.oracle.isolation import isolated
 from pytest_upskill.oracle.judge import first_difference, judge, number
 from pytest_upskill.oracle.prepare import OFF, GivenUp, Preparation, Prepared
 from pytest_upskill.oracle.search import Lot, Stop
-from pytest_upskill.oracle.shrink import Fault, Shrinking, Tried, elements_of
+from pytest_upskill.oracle.shrink import SECONDS, Fault, Shrinking, Tried, elements_of
 from pytest_upskill.records import Answer, Assertion, Call, Counterexample, Example, Finding
 from pytest_upskill.signature import Signature
 
@@ -33,6 +33,7 @@ EXAMPLES = 25
 _REPEAT_EVERY = 5
 _UNSURE_SHARE = 0.2
 _REPEATS_WHEN_TRIED_AGAIN = 3
+_UNFINISHED = f" (not shrunk to the end: the limit of {SECONDS:g} s was reached)"
 
 Run = Callable[[Call], Answer]
 Repeat = Callable[[Call, int], Answer]
@@ -286,11 +287,13 @@ class _Exploration:
     def _counterexample(self, name: str, first: Tried, shrink: bool) -> Counterexample:
         if not shrink or first.lot is None or first.faults[name].kind == "timeout":
             return _described(name, first, reproducible=True)
-        smallest = Shrinking(self, name, first).smallest(self.strategy(first.lot))
+        shrinking = Shrinking(self, name, first)
+        smallest = shrinking.smallest(self.strategy(first.lot))
         for candidate in (smallest, first) if smallest is not first else (first,):
             again = self._replayed(candidate.example, name)
             if again is not None and name in again.faults:
-                return _described(name, again, reproducible=True)
+                found = _described(name, again, reproducible=True)
+                return replace(found, message=found.message + _UNFINISHED) if shrinking.out_of_time else found
         return _described(name, first, reproducible=False)
 
     def _replayed(self, example: Example, name: str) -> Tried | None:

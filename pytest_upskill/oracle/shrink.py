@@ -1,4 +1,4 @@
-"""Looks for the smallest example that fails one assertion, within 100 runs and 5 s. Knows what examples failed.
+"""Looks for the smallest example that fails one assertion, within 100 runs. Knows what examples failed.
 
 Hypothesis simplifies first. Then each dim is lowered by itself, since sizes that were drawn large depend on each other,
 and the values are simplified. Every failing example that was met counts: a stateful kernel may mislead the search.
@@ -23,7 +23,10 @@ from pytest_upskill.oracle.values import uses_family
 from pytest_upskill.records import Call, Example, TensorArgument
 
 RUNS = 100
-SECONDS = 5.0
+"""Calls of the kernel that one search may make: a limit on runs gives the same counterexample on a loaded machine."""
+
+SECONDS = 60.0
+"""A safety limit for slow kernels; a search that it stops is marked as not shrunk to the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,8 @@ class Shrinking:
         self._runs = 0
         self._deadline = time.monotonic() + SECONDS
         self._error: Exception | None = None
+        self.out_of_time = False
+        """Whether the safety limit stopped the search."""
 
     def smallest(self, strategy: SearchStrategy[Example]) -> Tried:
         """The smallest failing example that was met."""
@@ -148,7 +153,8 @@ class Shrinking:
         return True
 
     def _run(self, example: Example) -> Tried | None:
-        if self._runs >= RUNS or time.monotonic() > self._deadline or self._error is not None:
+        self.out_of_time = self.out_of_time or time.monotonic() > self._deadline
+        if self._runs >= RUNS or self.out_of_time or self._error is not None:
             raise Stop
         self._runs += 1
         try:
