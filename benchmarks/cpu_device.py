@@ -21,8 +21,8 @@ from types import ModuleType
 
 import other_device
 
+from pytest_upskill.languages.cuda.rewrite import rewrite
 from pytest_upskill.native.cpu import flags
-from pytest_upskill.native.cpu.rewrite import rewrite
 
 SOURCE = Path(__file__).with_suffix(".cu")
 ONE_KERNEL = SOURCE.with_name("cpu_device_one.cu")

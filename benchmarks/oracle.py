@@ -21,17 +21,17 @@ from pathlib import Path
 
 import torch
 
-from pytest_upskill.case import Case
-from pytest_upskill.case_file import load_case
+from pytest_upskill.cases.case import Case
+from pytest_upskill.cases.case_file import load_case
+from pytest_upskill.contracts.launcher.signature import derive
+from pytest_upskill.oracle.compare import judge, read
 from pytest_upskill.oracle.explore import explore
 from pytest_upskill.oracle.families import FAMILIES, INTEGERS
-from pytest_upskill.oracle.golden import result_dtypes
 from pytest_upskill.oracle.isolation import isolated
-from pytest_upskill.oracle.judge import judge, read
 from pytest_upskill.oracle.prepare import GivenUp, Preparation, Prepared, as_bytes
+from pytest_upskill.oracle.reference import result_dtypes
 from pytest_upskill.oracle.values import DTYPE
 from pytest_upskill.records import Answer, Call, Example, TensorArgument
-from pytest_upskill.signature import derive
 
 Tensor = torch.Tensor
 Inputs = Mapping[str, Tensor | float]
@@ -340,7 +340,7 @@ def _honest_one(
     return seen
 
 
-def lived(options: argparse.Namespace, folder: Path) -> list[str]:
+def survived(options: argparse.Namespace, folder: Path) -> list[str]:
     """The mutants that passed an item, over several seeds."""
     alive = []
     for name, operator in OPERATORS.items():
@@ -415,7 +415,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.only in (None, "cost"):
             cost(folder)
         if options.only in (None, "mutants"):
-            alive = lived(options, folder)
+            alive = survived(options, folder)
             print(f"mutants that lived: {', '.join(alive) or 'none'}", flush=True)
             failed |= bool(alive)
         if options.only in (None, "honest"):

@@ -15,13 +15,13 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from pytest_upskill.case_file import load_case
-from pytest_upskill.questions import Questions
+from pytest_upskill.cases.case_file import load_case
+from pytest_upskill.execution.prompt_rendering import PromptRenderer
+from pytest_upskill.execution.task import Task
 from pytest_upskill.records import ItemKind, Prompt, Question, Reply, Tokens
-from pytest_upskill.students import cassette
+from pytest_upskill.replies import cassette
+from pytest_upskill.replies.cassette import Cassette, Recording
 from pytest_upskill.students.base import StudentConfig
-from pytest_upskill.students.cassette import Cassette, Recording
-from pytest_upskill.task import Task
 
 ITEMS, SLOTS, LATENCY = 48, 4, 2.0
 REPLAYED = 1000
@@ -115,7 +115,7 @@ def replayed_items() -> None:
         folder = Path(name)
         made_skill(folder, REPLAYED, "http://127.0.0.1:9/v1")
         config = StudentConfig("pupil", "openai", "m", "http://127.0.0.1:9/v1", concurrency=4)
-        questions = Questions()
+        questions = PromptRenderer()
         paths = sorted((folder / "skills" / "many" / "evals").iterdir())
         lines = [_recording(config, questions.of(_task(path))) for path in paths]
         cassette.write(folder / "skills" / "many" / "cassettes" / "pupil.jsonl", lines)

@@ -76,5 +76,5 @@ class ToolchainError(InfrastructureError):
     """A compiler, or another program that we call, is missing or broken."""
 
 
-class CellError(InfrastructureError):
+class SandboxError(InfrastructureError):
     """A confined process could not be started or fed."""

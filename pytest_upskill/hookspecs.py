@@ -15,7 +15,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_upskill.case import Case
+    from pytest_upskill.cases.case import Case
     from pytest_upskill.records import Assertion, Kernel, Reply
     from pytest_upskill.reporting.view import View
     from pytest_upskill.students.base import Student, StudentConfig

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_upskill import settings
+from pytest_upskill.session import options as settings
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -23,6 +23,6 @@ def pytest_configure(config: pytest.Config) -> None:
         "upskill(skill, case, student, arm, trial): on every item of a skill; select with -m \"upskill(arm='skill')\"",
     )
     if settings.requested(config) and not config.option.help:
-        from pytest_upskill import session
+        from pytest_upskill.session import hooks as session
 
         session.start(config)

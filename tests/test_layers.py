@@ -64,15 +64,15 @@ def test_every_module_says_what_it_is_for(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))), f"{path} has no docstring"
 
 
-@pytest.mark.parametrize("name", ["worker.py", "fence.py", "seal.py"])
+@pytest.mark.parametrize("name", ["worker.py", "kernel_isolation.py", "seccomp.py"])
 def test_the_process_in_the_cell_imports_nothing_of_ours_but_its_seal_and_the_standard_library(name: str) -> None:
-    tree = ast.parse((PACKAGE / "cell" / name).read_text(encoding="utf-8"))
+    tree = ast.parse((PACKAGE / "sandbox" / name).read_text(encoding="utf-8"))
     names = {
         alias.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names
     }
     names |= {(node.module or ".").split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    assert names <= {*sys.stdlib_module_names, "seal"}
-    assert name != "seal.py" or "seal" not in names
+    assert names <= {*sys.stdlib_module_names, "seccomp"}
+    assert name != "seccomp.py" or "seccomp" not in names
 
 
 def test_loading_the_plugin_imports_nothing_heavy() -> None:

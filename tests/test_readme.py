@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from pytest_upskill.case_file import load_case
-from pytest_upskill.oracle.golden import result_dtypes
-from pytest_upskill.settings import OPTIONS
-from pytest_upskill.signature import derive
+from pytest_upskill.cases.case_file import load_case
+from pytest_upskill.contracts.launcher.signature import derive
+from pytest_upskill.oracle.reference import result_dtypes
+from pytest_upskill.session.options import OPTIONS
 from pytest_upskill.students.registry import resolve
 
 ROOT = Path(__file__).parents[1]
@@ -102,7 +102,14 @@ def test_a_call_of_pytest_collects_items(line: str) -> None:
 
 def test_every_block_is_of_a_kind_that_is_tested() -> None:
     assert {language for language, _ in BLOCKS} == {"console", "text", "toml", "markdown", "sh"}
-    known = ("make ", "pytest ", "git clone ", "llama-server ", "pip install ", "python -m pytest_upskill.cassettes ")
+    known = (
+        "make ",
+        "pytest ",
+        "git clone ",
+        "llama-server ",
+        "pip install ",
+        "python -m pytest_upskill.commands.prune ",
+    )
     assert all(line.startswith(known) for line in shell_lines())
 
 

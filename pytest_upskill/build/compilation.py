@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pytest_upskill.build import messages
-from pytest_upskill.cell import process
-from pytest_upskill.cell.confine import ENVIRONMENT, Confinement, Resources
-from pytest_upskill.errors import CellError, ToolchainError
-from pytest_upskill.signature import ENTRY
+from pytest_upskill.contracts.launcher.signature import ENTRY
+from pytest_upskill.errors import SandboxError, ToolchainError
+from pytest_upskill.sandbox import process
+from pytest_upskill.sandbox.confinement import ENVIRONMENT, Confinement, Resources
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ _MEMORY_FAULTS = re.compile(
     r"Killed signal terminated|internal compiler error: Killed|File size limit exceeded|CPU time limit exceeded"
 )
 
-_FENCES = ("bwrap: ", "fence: ")
+_CONFINERS = ("bwrap: ", "sandbox: ")
 """How the lines of what confines the compiler begin."""
 
 _HARMLESS = f'extern "C" void {ENTRY}() {{}}\n'
@@ -161,7 +161,7 @@ def _suspicious(ran: process.Ran) -> list[str]:
     return [
         line
         for line in ran.output.splitlines()
-        if line.startswith(_FENCES) or (_MACHINE_FAULTS.search(line) and not re.match(r"\S+[:(]\d+", line))
+        if line.startswith(_CONFINERS) or (_MACHINE_FAULTS.search(line) and not re.match(r"\S+[:(]\d+", line))
     ]
 
 
@@ -170,6 +170,6 @@ def _raise_for_machine(harmless: process.Ran, ran: process.Ran) -> None:
     if harmless.status == 0:
         return
     line = (_suspicious(harmless) or _suspicious(ran))[0].strip()
-    if line.startswith(_FENCES):
-        raise CellError(f"the compiler could not be confined: {line}; see what this machine allows its users")
+    if line.startswith(_CONFINERS):
+        raise SandboxError(f"the compiler could not be confined: {line}; see what this machine allows its users")
     raise ToolchainError(f"the compiler failed by itself: {line}; repair the machine and run again")

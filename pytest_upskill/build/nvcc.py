@@ -22,10 +22,10 @@ from pytest_upskill.build.cache import Cache, Made, key_of
 from pytest_upskill.build.compilation import DEFAULT_LIMITS, CompileLimits, compile_confined
 from pytest_upskill.build.messages import ENTRY_NAME, SOURCE_NAME
 from pytest_upskill.build.toolchain import find_compiler
-from pytest_upskill.cell import process
-from pytest_upskill.cell.confine import ENVIRONMENT, Confinement
 from pytest_upskill.errors import InfrastructureError, ToolchainError
 from pytest_upskill.records import Build
+from pytest_upskill.sandbox import process
+from pytest_upskill.sandbox.confinement import ENVIRONMENT, Confinement
 
 ARCHITECTURE = "sm_90"
 

@@ -15,11 +15,11 @@ from functools import lru_cache
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from pytest_upskill.case import Case
+from pytest_upskill.cases.case import Case
 from pytest_upskill.errors import UsageError
 from pytest_upskill.oracle.families import FAMILIES, INTEGERS, WEIGHTED
-from pytest_upskill.oracle.ladder import STEPS
 from pytest_upskill.oracle.shapes import SMALL_LIMIT, OutputSize, choose, integer_scalars, problem
+from pytest_upskill.oracle.size_distribution import STEPS
 from pytest_upskill.oracle.values import complete, uses_family
 from pytest_upskill.records import Example
 

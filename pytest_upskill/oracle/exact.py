@@ -18,12 +18,12 @@ from dataclasses import dataclass
 
 import torch
 
-from pytest_upskill.case import Case, Choices, Named, Range, ScalarSpec, TensorSpec
+from pytest_upskill.cases.case import Case, Choices, Named, Range, ScalarSpec, TensorSpec
 from pytest_upskill.errors import CaseError
-from pytest_upskill.oracle import ladder
+from pytest_upskill.oracle import size_distribution
 from pytest_upskill.oracle.families import INTEGERS
-from pytest_upskill.oracle.golden import Reference, cast
 from pytest_upskill.oracle.isolation import generator, stable_hash
+from pytest_upskill.oracle.reference import Reference, cast
 from pytest_upskill.oracle.shapes import OutputSize, choose, integer_scalars
 from pytest_upskill.oracle.values import DTYPE, Source, Value, complete
 from pytest_upskill.records import FLOATING, Example
@@ -72,7 +72,7 @@ def _probe_examples(case: Case, outputs: OutputSize) -> list[Example]:
     dtype = next(dtype for dtype in case.dtypes if floating(case, dtype))
     count = len(case.dims) + len(integer_scalars(case))
     for number in range(4 * _PROBES):
-        steps = [stable_hash("linear", number, index) % ladder.STEPS for index in range(count)]
+        steps = [stable_hash("linear", number, index) % size_distribution.STEPS for index in range(count)]
         chosen = choose(case, outputs, _PROBE_ELEMENTS, number % max(len(case.dims), 1), steps)
         if chosen is not None:
             dims, scalars = chosen

@@ -13,19 +13,19 @@ from typing import Any
 
 import hypothesis
 
-from pytest_upskill.case import Case
+from pytest_upskill.cases.case import Case
+from pytest_upskill.contracts.launcher.signature import Signature
 from pytest_upskill.errors import UpskillError
 from pytest_upskill.oracle import search
+from pytest_upskill.oracle.compare import first_difference, judge, number
 from pytest_upskill.oracle.draw import LARGEST, families, forced
 from pytest_upskill.oracle.draw import examples as example_strategy
-from pytest_upskill.oracle.golden import empty_examples, smallest_example
 from pytest_upskill.oracle.isolation import isolated
-from pytest_upskill.oracle.judge import first_difference, judge, number
 from pytest_upskill.oracle.prepare import OFF, GivenUp, Preparation, Prepared
-from pytest_upskill.oracle.search import Lot, Stop
+from pytest_upskill.oracle.reference import empty_examples, smallest_example
+from pytest_upskill.oracle.search import Batch, Stop
 from pytest_upskill.oracle.shrink import SECONDS, Fault, Shrinking, Tried, elements_of
 from pytest_upskill.records import Answer, Assertion, Call, Counterexample, Example, Finding
-from pytest_upskill.signature import Signature
 
 EXAMPLES = 25
 """Examples of each dtype, where neither the user nor the case says otherwise."""
@@ -120,8 +120,8 @@ class _Exploration:
         """Run the examples of every dtype; ends at the first that does not run."""
         try:
             for dtype in self.case.dtypes:
-                for lot in search.plan(dtype, count, forced(self.case, linear=self.preparation.linear(dtype))):
-                    self._try_lot(lot)
+                for batch in search.plan(dtype, count, forced(self.case, linear=self.preparation.linear(dtype))):
+                    self._try_batch(batch)
                 self._try_something(dtype)
                 self._try_empty(dtype)
                 self._repeat_all()
@@ -130,44 +130,44 @@ class _Exploration:
             if self._error is not None:
                 raise self._error from None
 
-    def _try_lot(self, lot: Lot) -> None:
+    def _try_batch(self, batch: Batch) -> None:
         self._earlier = frozenset((*self.tried, *self.given_up))
-        search.generate(lot, self.strategy(lot), self.seed, lambda example: self._visit(example, lot))
+        search.generate(batch, self.strategy(batch), self.seed, lambda example: self._visit(example, batch))
 
     def _try_something(self, dtype: str) -> None:
         """Conditions that sizes seldom meet must not leave a dtype untried, which would look like a pass."""
         example = smallest_example(self.case, dtype)
         if not self._asked(dtype) and str(example) not in self.given_up:
-            self._try(example, Lot(dtype, 0, 0, large=False))
+            self._try(example, Batch(dtype, 0, 0, large=False))
 
     def _try_empty(self, dtype: str) -> None:
         """Sizes of 0 are drawn seldom; each dim that may have one is tried with it at least once."""
         sizes = [tried.example.dims for tried in self.tried.values() if tried.example.dtype == dtype]
         for name, example in empty_examples(self.case, dtype).items():
             if all(dims[name] != 0 for dims in sizes) and str(example) not in self.given_up:
-                self._try(example, Lot(dtype, 0, 0, large=False))
+                self._try(example, Batch(dtype, 0, 0, large=False))
                 sizes.append(example.dims)
 
-    def strategy(self, lot: Lot) -> Any:
-        among = (lot.family,) if lot.family else families(self.case, linear=self.preparation.linear(lot.dtype))
+    def strategy(self, batch: Batch) -> Any:
+        among = (batch.family,) if batch.family else families(self.case, linear=self.preparation.linear(batch.dtype))
         return example_strategy(
-            self.case, self.preparation.outputs, lot.dtype, large=lot.large, largest=self.largest, among=among
+            self.case, self.preparation.outputs, batch.dtype, large=batch.large, largest=self.largest, among=among
         )
 
-    def _visit(self, example: Example, lot: Lot) -> None:
+    def _visit(self, example: Example, batch: Batch) -> None:
         if str(example) in self._earlier:
             hypothesis.reject()
         if str(example) in self.tried or str(example) in self.given_up:
             return
         try:
-            self._try(example, lot)
+            self._try(example, batch)
             self._repeat_due()
         except Exception as error:
             # Hypothesis would take it for a failing example.
             self._error = error
             raise Stop from error
 
-    def _try(self, example: Example, lot: Lot | None) -> None:
+    def _try(self, example: Example, batch: Batch | None) -> None:
         prepared = self.preparation.prepare(example)
         if isinstance(prepared, GivenUp):
             self.given_up[str(example)] = prepared.reason
@@ -176,14 +176,14 @@ class _Exploration:
         if self.watch is not None:
             self.watch(prepared)
         answer = self.run(prepared.call)
-        tried = self._record(prepared, lot, self._faults(prepared, answer))
-        if answer.ran and (lot is None or lot.large or tried.order % _REPEAT_EVERY == 1):
+        tried = self._record(prepared, batch, self._faults(prepared, answer))
+        if answer.ran and (batch is None or batch.large or tried.order % _REPEAT_EVERY == 1):
             self._kept.append(_Kept(prepared, {name: bytes(data) for name, data in answer.outputs.items()}))
         self._stop_if_broken(tried)
 
-    def _record(self, prepared: Prepared, lot: Lot | None, faults: dict[str, Fault]) -> Tried:
+    def _record(self, prepared: Prepared, batch: Batch | None, faults: dict[str, Fault]) -> Tried:
         key = str(prepared.example)
-        tried = Tried(prepared.example, lot, len(self.tried), elements_of(prepared.call), faults)
+        tried = Tried(prepared.example, batch, len(self.tried), elements_of(prepared.call), faults)
         self.tried[key] = tried
         return tried
 
@@ -285,10 +285,10 @@ class _Exploration:
     # ------------------------------------------------------------------------------------- phase 2: shrinking
 
     def _counterexample(self, name: str, first: Tried, shrink: bool) -> Counterexample:
-        if not shrink or first.lot is None or first.faults[name].kind == "timeout":
+        if not shrink or first.batch is None or first.faults[name].kind == "timeout":
             return _described(name, first, reproducible=True)
         shrinking = Shrinking(self, name, first)
-        smallest = shrinking.smallest(self.strategy(first.lot))
+        smallest = shrinking.smallest(self.strategy(first.batch))
         for candidate in (smallest, first) if smallest is not first else (first,):
             again = self._replayed(candidate.example, name)
             if again is not None and name in again.faults:

@@ -14,15 +14,15 @@ from typing import Any
 
 import torch
 
-from pytest_upskill.case import Case
+from pytest_upskill.cases.case import Case
+from pytest_upskill.contracts.launcher.signature import Parameter, Signature
 from pytest_upskill.oracle import exact
 from pytest_upskill.oracle.families import INTEGERS
-from pytest_upskill.oracle.golden import Reference, cast, load_inputs, measure_outputs, run_eager
+from pytest_upskill.oracle.reference import Reference, cast, load_inputs, measure_outputs, run_eager
 from pytest_upskill.oracle.shapes import OutputSize
 from pytest_upskill.oracle.tolerance import Bound, Runs, Unstable, bounds
 from pytest_upskill.oracle.values import DTYPE, Value, complete, dtype_name, wild
 from pytest_upskill.records import C_TYPE, FLOATING, Call, Example, Role, ScalarArgument, TensorArgument
-from pytest_upskill.signature import Parameter, Signature
 
 ATTEMPTS = 8
 """How often an example is drawn before it is given up."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from pytest_upskill.case import Case
+from pytest_upskill.cases.case import Case
 from pytest_upskill.errors import CaseError
-from pytest_upskill.oracle import ladder
-from pytest_upskill.oracle.golden import Reference, load_inputs, run_eager
+from pytest_upskill.oracle import size_distribution
 from pytest_upskill.oracle.isolation import isolated, stable_hash
+from pytest_upskill.oracle.reference import Reference, load_inputs, run_eager
 from pytest_upskill.oracle.shapes import OutputSize, choose, integer_scalars
 from pytest_upskill.oracle.values import complete
 from pytest_upskill.records import Example
@@ -35,7 +35,7 @@ def _runs(case: Case) -> list[tuple[dict[str, int], dict[str, tuple[int, ...]]]]
     count = len(case.dims) + len(integer_scalars(case))
     found = []
     for number in range(_RUNS):
-        steps = [stable_hash("result shapes", number, index) % ladder.STEPS for index in range(count)]
+        steps = [stable_hash("result shapes", number, index) % size_distribution.STEPS for index in range(count)]
         chosen = choose(case, OutputSize(), _ELEMENTS, number % max(len(case.dims), 1), steps)
         if chosen is None:
             continue

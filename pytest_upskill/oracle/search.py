@@ -19,13 +19,13 @@ from hypothesis.errors import Unsatisfiable
 from pytest_upskill.oracle.isolation import stable_hash
 from pytest_upskill.records import Example
 
-LOT = 9
+BATCH = 9
 LARGE = 2
 """Large examples of each dtype."""
 
 
 @dataclass(frozen=True, slots=True)
-class Lot:
+class Batch:
     """A few examples that are drawn together: ``index`` counts the lots of a dtype. ``family`` is that of all of them,
     where it is not drawn."""
 
@@ -44,21 +44,21 @@ class Fails(AssertionError):
     """Tells Hypothesis that an example fails."""
 
 
-def plan(dtype: str, examples: int, forced: str = "") -> list[Lot]:
+def plan(dtype: str, examples: int, forced: str = "") -> list[Batch]:
     """The lots for so many examples of a dtype: two large ones among them, at the end (one of three or four; none of
     fewer). Where there is a family ``forced``, about an eighth of the small ones have it, and the first large one.
     """
     large = LARGE if examples >= 5 else examples // 3
     small = examples - large
-    with_family = (small + LOT // 3) // LOT if forced else 0
+    with_family = (small + BATCH // 3) // BATCH if forced else 0
     free = small - with_family
-    sizes = [(min(LOT, free - start), False, "") for start in range(0, free, LOT)]
+    sizes = [(min(BATCH, free - start), False, "") for start in range(0, free, BATCH)]
     sizes += [(with_family, False, forced)]
     sizes += [(1, True, forced), (large - 1, True, "")] if forced and large else [(large, True, "")]
-    return [Lot(dtype, index, *one) for index, one in enumerate(one for one in sizes if one[0])]
+    return [Batch(dtype, index, *one) for index, one in enumerate(one for one in sizes if one[0])]
 
 
-def generate(lot: Lot, strategy: st.SearchStrategy[Example], seed: int, visit: Callable[[Example], None]) -> int:
+def generate(batch: Batch, strategy: st.SearchStrategy[Example], seed: int, visit: Callable[[Example], None]) -> int:
     """Call ``visit`` with each example of a lot; it may reject one (``hypothesis.reject``). Returns how many it took.
 
     ``visit`` must not raise an Exception of its own; ``Stop`` ends the search and passes through.
@@ -70,11 +70,11 @@ def generate(lot: Lot, strategy: st.SearchStrategy[Example], seed: int, visit: C
         taken[0] += 1
 
     with _own_folder(), suppress(Unsatisfiable):
-        _run(test, lot, strategy, seed, (Phase.generate,))
+        _run(test, batch, strategy, seed, (Phase.generate,))
     return taken[0]
 
 
-def shrink(lot: Lot, strategy: st.SearchStrategy[Example], seed: int, fails: Callable[[Example], bool]) -> None:
+def shrink(batch: Batch, strategy: st.SearchStrategy[Example], seed: int, fails: Callable[[Example], bool]) -> None:
     """Draw a lot again and let Hypothesis simplify the first example that fails. ``fails`` keeps its own record.
 
     What Hypothesis makes of it is not used: a stateful kernel confuses it, and ``fails`` may raise ``Stop``.
@@ -86,7 +86,7 @@ def shrink(lot: Lot, strategy: st.SearchStrategy[Example], seed: int, fails: Cal
 
     with _own_folder():
         try:
-            _run(test, lot, strategy, seed, (Phase.generate, Phase.shrink))
+            _run(test, batch, strategy, seed, (Phase.generate, Phase.shrink))
         except (Exception, Stop):
             # Fails as expected, or Flaky, or whatever a kernel without reason made of the search.
             return
@@ -94,13 +94,13 @@ def shrink(lot: Lot, strategy: st.SearchStrategy[Example], seed: int, fails: Cal
 
 def _run(
     test: Callable[[Example], None],
-    lot: Lot,
+    batch: Batch,
     strategy: st.SearchStrategy[Example],
     seed: int,
     phases: tuple[Phase, ...],
 ) -> None:
     wanted = settings(
-        max_examples=lot.count,
+        max_examples=batch.count,
         phases=phases,
         database=None,
         deadline=None,
@@ -112,7 +112,7 @@ def _run(
         suppress_health_check=list(HealthCheck),
     )
     given = hypothesis.given(strategy)(test)
-    hypothesis.seed(stable_hash("lot", seed, lot.dtype, lot.index))(wanted(given))()
+    hypothesis.seed(stable_hash("lot", seed, batch.dtype, batch.index))(wanted(given))()
 
 
 @contextmanager

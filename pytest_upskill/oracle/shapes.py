@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 
-from pytest_upskill.case import Case, Choices, Dim, Range, ScalarSpec
+from pytest_upskill.cases.case import Case, Choices, Dim, Range, ScalarSpec
 from pytest_upskill.errors import CaseError
-from pytest_upskill.oracle import ladder
+from pytest_upskill.oracle import size_distribution
 
 SMALL_LIMIT = 1 << 14
 """Elements of most examples, all tensors together."""
@@ -163,7 +163,11 @@ def _combinations(case: Case, zero: bool, least: int) -> Iterator[tuple[dict[str
 
 def _few(low: int, high: int) -> list[int]:
     near = range(low, min(high, low + 64) + 1)
-    return [*near, *(size for size in ladder.SPECIAL if low + 64 < size <= high), *([high] if high > low + 64 else [])]
+    return [
+        *near,
+        *(size for size in size_distribution.SPECIAL if low + 64 < size <= high),
+        *([high] if high > low + 64 else []),
+    ]
 
 
 # ------------------------------------------------------------------------------------------- chosen by steps
@@ -213,11 +217,13 @@ class _Chooser:
             if isinstance(scalar.values, Range):
                 low, high = options
                 wanted = (
-                    ladder.of_range(low, high).pick(step) if low >= 0 else low + (high - low + 1) * step // ladder.STEPS
+                    size_distribution.of_range(low, high).pick(step)
+                    if low >= 0
+                    else low + (high - low + 1) * step // size_distribution.STEPS
                 )
                 value = self._repaired(scalar.name, wanted, low, high, known)
             else:
-                rotated = options[len(options) * step // ladder.STEPS :] + options
+                rotated = options[len(options) * step // size_distribution.STEPS :] + options
                 value = next((v for v in rotated if violated(self.case, {**known, scalar.name: v}) is None), None)
             if value is None:
                 return None
@@ -245,13 +251,13 @@ class _Chooser:
             if conditions:
                 fitting = tuple(s for s in fitting if violated(self.case, {**earlier, dim.name: s}) is None)
             if fitting:
-                guess[dim.name] = ladder.of_sizes(fitting).pick(step)
+                guess[dim.name] = size_distribution.of_sizes(fitting).pick(step)
             return bool(fitting)
         low, high = allowed
         if low > high:
             return False
         top = self._largest(dim.name, low, high, guess)
-        size: int | None = ladder.of_range(low, top).pick(step)
+        size: int | None = size_distribution.of_range(low, top).pick(step)
         if conditions:
             size = self._repaired(dim.name, size or 0, low, top, earlier)
         if size is not None:

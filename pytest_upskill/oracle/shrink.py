@@ -14,10 +14,10 @@ from typing import Any, Protocol
 import hypothesis
 from hypothesis.strategies import SearchStrategy
 
-from pytest_upskill.case import Case
+from pytest_upskill.cases.case import Case
 from pytest_upskill.errors import UpskillError
 from pytest_upskill.oracle import search
-from pytest_upskill.oracle.search import Lot, Stop
+from pytest_upskill.oracle.search import Batch, Stop
 from pytest_upskill.oracle.shapes import least, problem
 from pytest_upskill.oracle.values import uses_family
 from pytest_upskill.records import Call, Example, TensorArgument
@@ -44,7 +44,7 @@ class Tried:
     """An example that was run, by what it failed; ``order`` counts the examples of the exploration."""
 
     example: Example
-    lot: Lot | None
+    batch: Batch | None
     order: int
     elements: int
     faults: dict[str, Fault] = field(default_factory=dict)
@@ -81,9 +81,9 @@ class Shrinking:
 
     def smallest(self, strategy: SearchStrategy[Example]) -> Tried:
         """The smallest failing example that was met."""
-        assert self._first.lot is not None
-        if not self._first.lot.family:  # one large example alone gives Hypothesis nothing to go down to
-            search.shrink(self._first.lot, strategy, self._explored.seed, self._judged(self._first.lot))
+        assert self._first.batch is not None
+        if not self._first.batch.family:  # one large example alone gives Hypothesis nothing to go down to
+            search.shrink(self._first.batch, strategy, self._explored.seed, self._judged(self._first.batch))
         try:
             self._lower_dims()
             self._simplify()
@@ -93,10 +93,12 @@ class Shrinking:
             raise self._error
         return self._best
 
-    def _judged(self, lot: Lot) -> Callable[[Example], bool]:
+    def _judged(self, batch: Batch) -> Callable[[Example], bool]:
         """Whether an example fails, for Hypothesis; rejects those of earlier lots, as the first draw did."""
         tried = self._explored.tried.items()
-        earlier = {key for key, one in tried if one.lot is not None and one.lot != lot} | set(self._explored.given_up)
+        earlier = {key for key, one in tried if one.batch is not None and one.batch != batch} | set(
+            self._explored.given_up
+        )
 
         def fails(example: Example) -> bool:
             if str(example) in earlier:

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from pytest_upskill.case import Snippet
+from pytest_upskill.cases.case import Snippet
 from pytest_upskill.errors import CaseError
 
 

@@ -19,10 +19,10 @@ from dataclasses import dataclass
 
 import torch
 
-from pytest_upskill.case import Case, Choices, Range
-from pytest_upskill.oracle.golden import Reference, cast
+from pytest_upskill.cases.case import Case, Choices, Range
+from pytest_upskill.oracle.input_dependency import InputDependency, measure
 from pytest_upskill.oracle.isolation import generator
-from pytest_upskill.oracle.reach import Reach, measure
+from pytest_upskill.oracle.reference import Reference, cast
 from pytest_upskill.oracle.rounding import SerialRounding
 from pytest_upskill.oracle.values import DTYPE, Value, dtype_name
 from pytest_upskill.records import Example
@@ -88,17 +88,19 @@ def bounds(reference: Reference, runs: Runs) -> dict[str, Bound]:
     if all(bound is not None for bound in own.values()):
         return {name: Bound(bound, bound) for name, bound in own.items() if bound is not None}
     circumstances = f"on {runs.example}"
-    reach = measure(reference, runs.exact, runs.example.dims, circumstances)
+    input_dependency = measure(reference, runs.exact, runs.example.dims, circumstances)
     measured = _Measured(reference, runs)
-    return {name: _bound(measured, name, dtype, reach[name]) for name, dtype in runs.dtypes.items()}
+    return {name: _bound(measured, name, dtype, input_dependency[name]) for name, dtype in runs.dtypes.items()}
 
 
-def _bound(measured: _Measured, name: str, dtype: str, reach: Reach) -> Bound:
+def _bound(measured: _Measured, name: str, dtype: str, input_dependency: InputDependency) -> Bound:
     natural = measured.natural[name]
-    axes = tuple(axis for axis in reach.axes if axis < natural.dim())
+    axes = tuple(axis for axis in input_dependency.axes if axis < natural.dim())
     if natural.dim() and natural.numel() and axes:
         natural = natural.amax(dim=axes, keepdim=True)
-    explained = floor(measured.gold[name], dtype) + reach.terms * measured.spread[name] + measured.serial[name]
+    explained = (
+        floor(measured.gold[name], dtype) + input_dependency.terms * measured.spread[name] + measured.serial[name]
+    )
     return Bound(explained + 2 * natural, explained)
 
 

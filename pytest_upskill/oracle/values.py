@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import torch
 
-from pytest_upskill.case import Case, Choices, Named, Range, ScalarSpec, TensorSpec
+from pytest_upskill.cases.case import Case, Choices, Named, Range, ScalarSpec, TensorSpec
 from pytest_upskill.errors import CaseError
-from pytest_upskill.oracle import ladder
+from pytest_upskill.oracle import size_distribution
 from pytest_upskill.oracle.families import FAMILIES, INTEGERS, WEIGHTED, Size, integer, mixed, normal, share
 from pytest_upskill.oracle.isolation import generator, stable_hash
 from pytest_upskill.oracle.shapes import integer_scalars, scalar_options, violated
@@ -63,11 +63,11 @@ def _from_seed(case: Case, scalar: ScalarSpec, example: Example, earlier: Mappin
     options = scalar_options(scalar, example.dims)
     known = {**example.dims, **example.scalars, **earlier}
     for attempt in range(256):
-        step = stable_hash("scalar", scalar.name, example.seed, attempt) % ladder.STEPS
+        step = stable_hash("scalar", scalar.name, example.seed, attempt) % size_distribution.STEPS
         if isinstance(scalar.values, Range):
-            value = options[0] + (options[1] - options[0] + 1) * step // ladder.STEPS
+            value = options[0] + (options[1] - options[0] + 1) * step // size_distribution.STEPS
         else:
-            value = options[len(options) * step // ladder.STEPS]
+            value = options[len(options) * step // size_distribution.STEPS]
         if violated(case, {**known, scalar.name: value}) is None:
             return value
     return options[0]

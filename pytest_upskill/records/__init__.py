@@ -5,29 +5,18 @@ Sizes are in elements or bytes as named, times in seconds.
 
 from __future__ import annotations
 
-from pytest_upskill.records.asking import (
-    Exchange,
-    Prompt,
-    Question,
-    Reply,
-    Tokens,
-    reply_file_name,
-)
-from pytest_upskill.records.dtypes import (
-    C_TYPE,
-    FLOATING,
-    ITEM_SIZE,
-)
+from pytest_upskill.records.asking import Exchange, Prompt, Question, Reply, Tokens, reply_file_name
+from pytest_upskill.records.dtypes import C_TYPE, FLOATING, ITEM_SIZE
 from pytest_upskill.records.judgement import (
     SCHEMA,
     Assertion,
     Counterexample,
     Example,
     ItemKind,
-    LivingMutant,
     MutationScore,
     Outcome,
     Seconds,
+    SurvivingMutant,
     Turn,
     Verdict,
     VerdictKind,
@@ -36,10 +25,10 @@ from pytest_upskill.records.running import (
     Answer,
     Build,
     Call,
-    Conduct,
     Finding,
     Kernel,
     KernelResources,
+    LaunchStatistics,
     Role,
     ScalarArgument,
     TensorArgument,
@@ -54,7 +43,6 @@ __all__ = [
     "Assertion",
     "Build",
     "Call",
-    "Conduct",
     "Counterexample",
     "Example",
     "Exchange",
@@ -62,7 +50,7 @@ __all__ = [
     "ItemKind",
     "Kernel",
     "KernelResources",
-    "LivingMutant",
+    "LaunchStatistics",
     "MutationScore",
     "Outcome",
     "Prompt",
@@ -71,6 +59,7 @@ __all__ = [
     "Role",
     "ScalarArgument",
     "Seconds",
+    "SurvivingMutant",
     "TensorArgument",
     "Tokens",
     "Turn",

@@ -107,7 +107,7 @@ class Seconds:
 
 
 @dataclass(frozen=True, slots=True)
-class LivingMutant:
+class SurvivingMutant:
     """A change of a solution that no example told from the original. ``line`` is 1-based, in the case's file.
 
     ``unseen`` says that every result had the same bits: the two may be equivalent. ``advice``: with what it would die.
@@ -122,18 +122,18 @@ class LivingMutant:
 @dataclass(frozen=True, slots=True)
 class MutationScore:
     """How many mechanical mutants of a solution died, of how many; ``equivalent`` ones (the same machine code) are not
-    counted. ``lived`` are those that did not die.
+    counted. ``survived`` are those that were not killed.
     """
 
     killed: int
     total: int
     equivalent: int = 0
-    lived: tuple[LivingMutant, ...] = ()
+    survived: tuple[SurvivingMutant, ...] = ()
 
     @classmethod
     def from_plain(cls, data: Mapping[str, Any]) -> MutationScore:
         """The inverse of ``dataclasses.asdict``."""
-        return cls(**{**data, "lived": tuple(LivingMutant(**one) for one in data["lived"])})
+        return cls(**{**data, "survived": tuple(SurvivingMutant(**one) for one in data["survived"])})
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,7 +135,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Conduct:
+class LaunchStatistics:
     """What a launcher was seen to do, over all calls of a cell.
 
     ``calls`` are those that ended in order and had something to compute (an element to write, and one to read unless
@@ -148,14 +148,14 @@ class Conduct:
     copied_back: int = 0
     device_memory: int = 0
 
-    def with_call(self, call: Call, answer: Answer) -> Conduct:
+    def with_call(self, call: Call, answer: Answer) -> LaunchStatistics:
         """The same with one more call."""
         tensors = [one for one in call.arguments if isinstance(one, TensorArgument)]
         written = [one for one in tensors if one.role != "input"]
         read = [one for one in tensors if one.role != "output"]
         # The sum of no elements takes a memset, and no kernel.
         counts = answer.ran and all(any(tensor.elements for tensor in some) for some in (written, read) if some)
-        return Conduct(
+        return LaunchStatistics(
             calls=self.calls + counts,
             launches=self.launches + (answer.launches if counts else 0),
             copied_back=max(self.copied_back, answer.copied_back),

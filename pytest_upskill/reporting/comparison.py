@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pytest_upskill.records import ItemKind, Tokens, VerdictKind
-from pytest_upskill.reporting import ink as ink_room
-from pytest_upskill.reporting.ink import Ink
-from pytest_upskill.reporting.statistics import Interval
+from pytest_upskill.reporting import text_style as texts
 from pytest_upskill.reporting.table import Cell, Column, Row, Table
+from pytest_upskill.reporting.text_style import TextStyle
 from pytest_upskill.reporting.view import BASELINE_ARM, SKILL_ARM, LiftRow, SkillView, StudentView, SummaryRow, View
+from pytest_upskill.statistics.intervals import Interval
 
 VALID = "SKILL.md is valid"
 _CHART = 20
@@ -46,32 +46,34 @@ _LAYOUTS = (
 """From rich to poor; the first one that fits is used for the whole run."""
 
 
-def comparison_lines(view: View, ink: Ink, problems: Callable[[SkillView, Ink], Iterator[str]]) -> Iterator[str]:
+def comparison_lines(
+    view: View, text_style: TextStyle, problems: Callable[[SkillView, TextStyle], Iterator[str]]
+) -> Iterator[str]:
     """One table for all skills, so that its columns line up; ``problems`` are said under a skill's name."""
     students = [student for skill in view.skills for student in skill.students]
-    layout, table = _fitting(students, ink)
+    layout, table = _fitting(students, text_style)
     if table is not None:
-        yield table.heading(ink)
+        yield table.heading(text_style)
     for number, skill in enumerate(view.skills):
         if number:
             yield ""
-        yield _title(skill, ink)
-        yield from problems(skill, ink)
+        yield _title(skill, text_style)
+        yield from problems(skill, text_style)
         for student in skill.students:
             if table is not None:
-                yield from _student_lines(student, table, layout, ink)
+                yield from _student_lines(student, table, layout, text_style)
     yield ""
     if table is not None:
-        yield from _legend(view, ink)
+        yield from _legend(view, text_style)
 
 
-def _fitting(students: Sequence[StudentView], ink: Ink) -> tuple[_Layout, Table | None]:
+def _fitting(students: Sequence[StudentView], text_style: TextStyle) -> tuple[_Layout, Table | None]:
     if not students:
         return _LAYOUTS[-1], None
     for layout in _LAYOUTS:
-        rows = [row for student in students for row in _rows(student, layout, ink)]
+        rows = [row for student in students for row in _rows(student, layout, text_style)]
         table = Table(_columns(students), rows)
-        if table.width <= ink.width:
+        if table.width <= text_style.width:
             break
     return layout, table
 
@@ -94,10 +96,10 @@ def _columns(students: Sequence[StudentView]) -> list[Column]:
     ]
 
 
-def _title(skill: SkillView, ink: Ink) -> str:
-    facts = ink_room.plural(len(skill.cases), "case") + (f", {VALID}" if has_valid_spec(skill) else "")
-    name = ink.elide_middle(skill.name, ink.width - len(facts) - 2)
-    return f"{ink.paint(name, 'bold')}  {ink.paint(facts, 'dim')}"
+def _title(skill: SkillView, text_style: TextStyle) -> str:
+    facts = texts.plural(len(skill.cases), "case") + (f", {VALID}" if has_valid_spec(skill) else "")
+    name = text_style.elide_middle(skill.name, text_style.width - len(facts) - 2)
+    return f"{text_style.paint(name, 'bold')}  {text_style.paint(facts, 'dim')}"
 
 
 def has_valid_spec(skill: SkillView) -> bool:
@@ -106,22 +108,22 @@ def has_valid_spec(skill: SkillView) -> bool:
     return bool(specs) and all(item.verdict.kind is VerdictKind.PASSED for item in specs)
 
 
-def _student_lines(student: StudentView, table: Table, layout: _Layout, ink: Ink) -> Iterator[str]:
-    for cells in _rows(student, layout, ink):
-        yield table.line(cells, ink)
-    below = ", ".join(_below(student, layout, ink))
+def _student_lines(student: StudentView, table: Table, layout: _Layout, text_style: TextStyle) -> Iterator[str]:
+    for cells in _rows(student, layout, text_style):
+        yield table.line(cells, text_style)
+    below = ", ".join(_below(student, layout, text_style))
     if below:
-        yield _UNDER + ink.paint(ink.elide(below, ink.width - len(_UNDER)), "dim")
-    yield from _turns(student, ink)
-    yield from _first_failed(student, ink)
+        yield _UNDER + text_style.paint(text_style.elide(below, text_style.width - len(_UNDER)), "dim")
+    yield from _turns(student, text_style)
+    yield from _first_failed(student, text_style)
     for row in student.arms:
-        yield from _undecided(row, ink)
+        yield from _undecided(row, text_style)
 
 
-def _below(student: StudentView, layout: _Layout, ink: Ink) -> Iterator[str]:
+def _below(student: StudentView, layout: _Layout, text_style: TextStyle) -> Iterator[str]:
     """What the columns had no room for."""
     if not layout.assertions:
-        assertions = _assertions(student.arm(SKILL_ARM), student.arm(BASELINE_ARM), ink)
+        assertions = _assertions(student.arm(SKILL_ARM), student.arm(BASELINE_ARM), text_style)
         yield from [f"{assertions} assertions"] if assertions else []
     if not layout.spent:
         tokens = _tokens(_all_tokens(student))
@@ -129,52 +131,58 @@ def _below(student: StudentView, layout: _Layout, ink: Ink) -> Iterator[str]:
         yield from (text for text in (_cost(student), _time(student)) if text)
 
 
-def _turns(student: StudentView, ink: Ink) -> Iterator[str]:
+def _turns(student: StudentView, text_style: TextStyle) -> Iterator[str]:
     """pass@turn of each arm, where there was more than one turn."""
     if not any(len(row.passed_by_turn) > 1 for row in student.arms):
         return
     arms = []
     for row in student.arms:
-        rates = ", ".join(ink_room.percent(rate) for rate in row.pass_at_turn)
+        rates = ", ".join(texts.percent(rate) for rate in row.pass_at_turn)
         arms += [f"{'with skill' if row.arm == SKILL_ARM else row.arm} {rates}"] if rates else []
-    yield _UNDER + ink.paint(ink.elide(f"passed by turn: {'; '.join(arms)}", ink.width - len(_UNDER)), "dim")
+    yield _UNDER + text_style.paint(
+        text_style.elide(f"passed by turn: {'; '.join(arms)}", text_style.width - len(_UNDER)), "dim"
+    )
 
 
-def _first_failed(student: StudentView, ink: Ink) -> Iterator[str]:
+def _first_failed(student: StudentView, text_style: TextStyle) -> Iterator[str]:
     row = student.arm(SKILL_ARM)
     if row is None or not row.first_failed:
         return
     counts = sorted(row.first_failed.items(), key=lambda pair: -pair[1])
-    text = ", ".join(f"{name} {ink.sign('times')}{number}" for name, number in counts)
-    yield _UNDER + ink.paint(ink.elide(f"first fails at {text}", ink.width - len(_UNDER)), "dim")
+    text = ", ".join(f"{name} {text_style.sign('times')}{number}" for name, number in counts)
+    yield _UNDER + text_style.paint(text_style.elide(f"first fails at {text}", text_style.width - len(_UNDER)), "dim")
 
 
-def _undecided(row: SummaryRow, ink: Ink) -> Iterator[str]:
+def _undecided(row: SummaryRow, text_style: TextStyle) -> Iterator[str]:
     counts = [
         f"{row.inconclusive} inconclusive" if row.inconclusive else "",
-        ink_room.plural(row.errors, "infrastructure error") if row.errors else "",
+        texts.plural(row.errors, "infrastructure error") if row.errors else "",
         f"{row.stopped} stopped by the budget" if row.stopped else "",
     ]
     text = ", ".join(part for part in counts if part)
     if text:
         where = "with skill" if row.arm == SKILL_ARM else row.arm
-        yield _UNDER + ink.paint(ink.elide(f"{where}: {text} (not counted)", ink.width - len(_UNDER)), "yellow")
+        yield _UNDER + text_style.paint(
+            text_style.elide(f"{where}: {text} (not counted)", text_style.width - len(_UNDER)), "yellow"
+        )
 
 
 # --------------------------------------------------------------------------------------------- the rows
 
 
-def _rows(student: StudentView, layout: _Layout, ink: Ink) -> Iterator[Row]:
+def _rows(student: StudentView, layout: _Layout, text_style: TextStyle) -> Iterator[Row]:
     skill, baseline = student.arm(SKILL_ARM), student.arm(BASELINE_ARM)
     row = {
-        "name": Cell(" " + ink.elide_middle(student.name, layout.name)),
+        "name": Cell(" " + text_style.elide_middle(student.name, layout.name)),
         "control": _rate(baseline),
         "skill": _rate(skill, bold=True),
     }
     if layout.assertions:
-        row["assertions"] = Cell(_assertions(skill or baseline, baseline if layout.both and skill else None, ink))
+        row["assertions"] = Cell(
+            _assertions(skill or baseline, baseline if layout.both and skill else None, text_style)
+        )
     if baseline is not None:
-        row |= _lift_cells(student.lift(BASELINE_ARM), skill, baseline, layout, ink)
+        row |= _lift_cells(student.lift(BASELINE_ARM), skill, baseline, layout, text_style)
     if skill is not None:
         row["interval"] = Cell(_rate_interval(skill.interval))
     if layout.spent:
@@ -185,11 +193,11 @@ def _rows(student: StudentView, layout: _Layout, ink: Ink) -> Iterator[Row]:
         }
     yield row
     for control in student.controls:
-        label = ink.elide_middle(control.arm, layout.name - 2)
+        label = text_style.elide_middle(control.arm, layout.name - 2)
         cells = {"name": Cell("   " + label, ("dim",)), "control": _rate(control)}
-        cells |= _lift_cells(student.lift(control.arm), skill, control, layout, ink)
+        cells |= _lift_cells(student.lift(control.arm), skill, control, layout, text_style)
         if layout.assertions:
-            cells["assertions"] = Cell(_assertions(control, None, ink), ("dim",))
+            cells["assertions"] = Cell(_assertions(control, None, text_style), ("dim",))
         yield cells
 
 
@@ -198,15 +206,15 @@ def _rate(row: SummaryRow | None, bold: bool = False) -> Cell:
         return Cell()
     if row.pass_rate is None:
         return Cell("none", ("dim",))
-    return Cell(f"{row.passed}/{row.total} {ink_room.percent(row.pass_rate):>4}", ("bold",) if bold else ())
+    return Cell(f"{row.passed}/{row.total} {texts.percent(row.pass_rate):>4}", ("bold",) if bold else ())
 
 
 def _rate_interval(interval: Interval | None) -> str:
-    return "" if interval is None else f"{ink_room.percent(interval[0])} to {ink_room.percent(interval[1])}"
+    return "" if interval is None else f"{texts.percent(interval[0])} to {texts.percent(interval[1])}"
 
 
 def _lift_cells(
-    lift: LiftRow | None, skill: SummaryRow | None, control: SummaryRow, layout: _Layout, ink: Ink
+    lift: LiftRow | None, skill: SummaryRow | None, control: SummaryRow, layout: _Layout, text_style: TextStyle
 ) -> dict[str, Cell]:
     if lift is None:
         return {}
@@ -214,14 +222,14 @@ def _lift_cells(
         return {"lift": Cell("no pairs", ("dim",))}
     style = _lift_style(lift)
     sign = "up" if lift.lift > 0 else "down" if lift.lift < 0 else "level"
-    text = f"{ink.sign(sign)} {ink_room.points(lift.lift, ink):>3}"
+    text = f"{text_style.sign(sign)} {texts.points(lift.lift, text_style):>3}"
     spread = ""
     if lift.interval is not None:
-        low, high = (ink_room.points(end, ink) for end in lift.interval)
+        low, high = (texts.points(end, text_style) for end in lift.interval)
         spread = f" [{low}, {high}]"
     cells = {"lift": Cell.of((text, (style, "bold")), (spread, (style,)))}
     if layout.chart and skill and skill.pass_rate is not None and control.pass_rate is not None:
-        cells["chart"] = _chart(control.pass_rate, skill.pass_rate, style, ink)
+        cells["chart"] = _chart(control.pass_rate, skill.pass_rate, style, text_style)
     return cells
 
 
@@ -233,23 +241,23 @@ def _lift_style(lift: LiftRow) -> str:
     return "green" if low > 0 else "red" if high < 0 else ""
 
 
-def _chart(control: float, skill: float, style: str, ink: Ink) -> Cell:
+def _chart(control: float, skill: float, style: str, text_style: TextStyle) -> Cell:
     """Two points on the scale from 0 to 100%: hollow without the skill, full with it."""
     start, end = (round(rate * (_CHART - 1)) for rate in (control, skill))
     low, high = min(start, end), max(start, end)
-    span = [ink.sign("span")] * (high - low + 1)
-    span[start - low] = ink.sign("from")
-    span[end - low] = ink.sign("to")
-    track = ink.sign("track")
+    span = [text_style.sign("span")] * (high - low + 1)
+    span[start - low] = text_style.sign("from")
+    span[end - low] = text_style.sign("to")
+    track = text_style.sign("track")
     return Cell.of((track * low, ("dim",)), ("".join(span), (style,)), (track * (_CHART - 1 - high), ("dim",)))
 
 
-def _assertions(row: SummaryRow | None, before: SummaryRow | None, ink: Ink) -> str:
+def _assertions(row: SummaryRow | None, before: SummaryRow | None, text_style: TextStyle) -> str:
     if row is None or row.assertions_passed is None or row.assertions_total is None:
         return ""
     text = f"{row.assertions_passed:.1f}/{_trimmed(row.assertions_total)}"
     if before is not None and before.assertions_passed is not None:
-        return f"{before.assertions_passed:.1f} {ink.sign('arrow')} {text}"
+        return f"{before.assertions_passed:.1f} {text_style.sign('arrow')} {text}"
     return text
 
 
@@ -264,22 +272,22 @@ def _all_tokens(student: StudentView) -> Tokens:
 def _tokens(tokens: Tokens) -> str:
     if not (tokens.input or tokens.output):
         return ""
-    return f"{ink_room.count(tokens.input)}+{ink_room.count(tokens.output)}"
+    return f"{texts.count(tokens.input)}+{texts.count(tokens.output)}"
 
 
 def _cost(student: StudentView) -> str:
     costs = [row.cost_usd for row in student.arms]
     known = [cost for cost in costs if cost is not None]
-    return ink_room.money(sum(known)) if known and len(known) == len(costs) else ""
+    return texts.money(sum(known)) if known and len(known) == len(costs) else ""
 
 
 def _time(student: StudentView) -> str:
-    return ink_room.duration(sum(row.seconds for row in student.arms))
+    return texts.duration(sum(row.seconds for row in student.arms))
 
 
-def _legend(view: View, ink: Ink) -> Iterator[str]:
+def _legend(view: View, text_style: TextStyle) -> Iterator[str]:
     text = "Tokens are in+out; they and the time are of all arms together. Assertions are averages."
     if view.lift:
         text = f"Lift is paired by case, with its 95% interval. {text}"
-    for line in ink.wrap(text, ink.width, 3):
-        yield ink.paint(line, "dim")
+    for line in text_style.wrap(text, text_style.width, 3):
+        yield text_style.paint(line, "dim")

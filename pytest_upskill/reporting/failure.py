@@ -12,7 +12,7 @@ from typing import Any
 
 from pytest_upskill.records import Assertion, Counterexample, Outcome, VerdictKind
 from pytest_upskill.reporting import excerpt
-from pytest_upskill.reporting.ink import Ink, measure, pad, value
+from pytest_upskill.reporting.text_style import TextStyle, measure, pad, value
 
 SCREEN = 24
 """Lines that a failure may take, on 80 columns."""
@@ -30,27 +30,31 @@ _WORST_KNOWN = ("output", "index", "expected", "got", "error", "bound")
 
 def failure_lines(outcome: Outcome, width: int = 80, color: bool = False, unicode: bool = True) -> Iterator[str]:
     """Why an item did not pass; no more than a screen. Only a replay command that cannot be broken may be wider."""
-    ink = Ink(max(width, 40), color, unicode)
+    text_style = TextStyle(max(width, 40), color, unicode)
     if outcome.verdict.kind is not VerdictKind.FAILED:
-        yield from _undecided(outcome, ink)
+        yield from _undecided(outcome, text_style)
         return
     first = outcome.verdict.first_failed
-    above = [_title(outcome, ink), *_claim(outcome, first, ink), *_evidence(outcome.verdict.counterexample, ink)]
-    below = [*_others(outcome, first, ink), *_replay(outcome.replay, ink)]
+    above = [
+        _title(outcome, text_style),
+        *_claim(outcome, first, text_style),
+        *_evidence(outcome.verdict.counterexample, text_style),
+    ]
+    below = [*_others(outcome, first, text_style), *_replay(outcome.replay, text_style)]
     room = SCREEN - len(above) - len(below) - 2
     yield from above
-    yield from _source(outcome, first, room, ink)
+    yield from _source(outcome, first, room, text_style)
     if below:
         yield ""
         yield from below
 
 
-def _undecided(outcome: Outcome, ink: Ink) -> Iterator[str]:
+def _undecided(outcome: Outcome, text_style: TextStyle) -> Iterator[str]:
     word = outcome.verdict.kind.value.replace("-", " ")
-    yield from ink.wrap(f"{word}: {outcome.verdict.reason or 'no reason was given'}", ink.width, 2)
+    yield from text_style.wrap(f"{word}: {outcome.verdict.reason or 'no reason was given'}", text_style.width, 2)
 
 
-def _title(outcome: Outcome, ink: Ink) -> str:
+def _title(outcome: Outcome, text_style: TextStyle) -> str:
     parts = [outcome.case or outcome.kind.value]
     if outcome.student is not None:
         parts.append(outcome.student)
@@ -60,77 +64,79 @@ def _title(outcome: Outcome, ink: Ink) -> str:
         parts.append(f"trial {outcome.trial}")
     if len(outcome.turns) > 1:
         parts.append(f"turn {len(outcome.turns)}")
-    skill = ink.elide_middle(outcome.skill, ink.width // 3)
-    left = ink.elide(f" {ink.sign('dot')} ".join(parts), ink.width - measure(skill) - 2)
-    gap = " " * (ink.width - measure(left) - measure(skill))
-    return ink.paint(left, "bold") + gap + ink.paint(skill, "dim")
+    skill = text_style.elide_middle(outcome.skill, text_style.width // 3)
+    left = text_style.elide(f" {text_style.sign('dot')} ".join(parts), text_style.width - measure(skill) - 2)
+    gap = " " * (text_style.width - measure(left) - measure(skill))
+    return text_style.paint(left, "bold") + gap + text_style.paint(skill, "dim")
 
 
 # --------------------------------------------------------------------------------------------- what failed
 
 
-def _claim(outcome: Outcome, first: Assertion | None, ink: Ink) -> Iterator[str]:
+def _claim(outcome: Outcome, first: Assertion | None, text_style: TextStyle) -> Iterator[str]:
     found = outcome.verdict.counterexample
     name = first.name if first else "failed"
     message = (first.message if first else outcome.verdict.reason) or (found.message if found else "")
     if found and found.worst:
         message = message.partition(_TOLD_BELOW)[0]
-    head = f"{ink.sign('cross')} {name}"
-    lines = _message(name, message, ink)
-    if len(lines) == 1 and len(head) + 2 + measure(lines[0]) <= ink.width:
-        yield ink.paint(head, "red", "bold") + "  " + lines[0].lstrip()
+    head = f"{text_style.sign('cross')} {name}"
+    lines = _message(name, message, text_style)
+    if len(lines) == 1 and len(head) + 2 + measure(lines[0]) <= text_style.width:
+        yield text_style.paint(head, "red", "bold") + "  " + lines[0].lstrip()
         return
-    yield ink.paint(head, "red", "bold")
+    yield text_style.paint(head, "red", "bold")
     yield from lines
 
 
-def _message(name: str, message: str, ink: Ink) -> list[str]:
+def _message(name: str, message: str, text_style: TextStyle) -> list[str]:
     if name == "compiles":
-        return _compiler(message, ink)
+        return _compiler(message, text_style)
     limit = 10 if name in ("reply", "contract", "failed") else 4
-    return [f"  {line}" for line in ink.wrap(message, ink.width - 2, limit)]
+    return [f"  {line}" for line in text_style.wrap(message, text_style.width - 2, limit)]
 
 
-def _compiler(message: str, ink: Ink) -> list[str]:
+def _compiler(message: str, text_style: TextStyle) -> list[str]:
     """The compiler's first errors; what it shows of the source is left out, as we show it ourselves."""
     rows = list(dict.fromkeys(row for row in message.splitlines() if row.strip()))
     errors = [row for row in rows if _ERROR_LINE.search(row)]
     shown = errors[:3] or rows[:4]
-    lines = [f"  {line}" for row in shown for line in ink.wrap(row, ink.width - 2, 3)]
+    lines = [f"  {line}" for row in shown for line in text_style.wrap(row, text_style.width - 2, 3)]
     if len(errors) > len(shown):
-        lines.append(ink.paint(f"  {ink.sign('more')} and {len(errors) - len(shown)} more errors", "dim"))
+        lines.append(text_style.paint(f"  {text_style.sign('more')} and {len(errors) - len(shown)} more errors", "dim"))
     return lines
 
 
 # --------------------------------------------------------------------------------------------- on which input
 
 
-def _evidence(found: Counterexample | None, ink: Ink) -> Iterator[str]:
+def _evidence(found: Counterexample | None, text_style: TextStyle) -> Iterator[str]:
     if found is None:
         return
     yield ""
-    for line_number, line in enumerate(ink.wrap(str(found.example), ink.width - _LABEL - 2, 2)):
-        yield _field("" if line_number else "example", ink.paint(line, "bold"), ink)
+    for line_number, line in enumerate(text_style.wrap(str(found.example), text_style.width - _LABEL - 2, 2)):
+        yield _field("" if line_number else "example", text_style.paint(line, "bold"), text_style)
     if found.worst:
-        yield from _worst({name: entry for name, entry in found.worst.items() if entry not in (None, "None")}, ink)
+        yield from _worst(
+            {name: entry for name, entry in found.worst.items() if entry not in (None, "None")}, text_style
+        )
     if not found.reproducible:
         again = "not reproducible: the same input passed when run again; the kernel keeps state, or races"
-        for line_number, line in enumerate(ink.wrap(again, ink.width - _LABEL - 2, 2)):
-            yield _field("" if line_number else "again", ink.paint(line, "yellow"), ink)
+        for line_number, line in enumerate(text_style.wrap(again, text_style.width - _LABEL - 2, 2)):
+            yield _field("" if line_number else "again", text_style.paint(line, "yellow"), text_style)
 
 
-def _worst(worst: Mapping[str, Any], ink: Ink) -> Iterator[str]:
-    room = ink.width - _LABEL - 2
+def _worst(worst: Mapping[str, Any], text_style: TextStyle) -> Iterator[str]:
+    room = text_style.width - _LABEL - 2
     if "output" in worst or "index" in worst:
-        yield _field("worst", ink.elide(_element(worst), room), ink)
+        yield _field("worst", text_style.elide(_element(worst), room), text_style)
     for label, style in (("expected", "green"), ("got", "red")):
         if label in worst:
-            yield _field(label, ink.paint(ink.elide(value(worst[label]), room), style), ink)
+            yield _field(label, text_style.paint(text_style.elide(value(worst[label]), room), style), text_style)
     if "error" in worst or "bound" in worst:
-        yield _field("error", ink.elide(_error(worst), room), ink)
+        yield _field("error", text_style.elide(_error(worst), room), text_style)
     rest = [f"{name} {value(worst[name])}" for name in worst if name not in _WORST_KNOWN]
     if rest:
-        yield _field("also", ink.elide(", ".join(rest), room), ink)
+        yield _field("also", text_style.elide(", ".join(rest), room), text_style)
 
 
 def _element(worst: Mapping[str, Any]) -> str:
@@ -157,31 +163,31 @@ def _ratio(error: Any, bound: Any) -> float | None:
     return times if 1 < times < 1e9 else None
 
 
-def _field(label: str, text: str, ink: Ink) -> str:
-    return f"  {ink.paint(pad(label, _LABEL), 'dim')}{text}"
+def _field(label: str, text: str, text_style: TextStyle) -> str:
+    return f"  {text_style.paint(pad(label, _LABEL), 'dim')}{text}"
 
 
 # --------------------------------------------------------------------------------------------- where
 
 
-def _source(outcome: Outcome, first: Assertion | None, room: int, ink: Ink) -> Iterator[str]:
+def _source(outcome: Outcome, first: Assertion | None, room: int, text_style: TextStyle) -> Iterator[str]:
     found = _excerpt(outcome, first)
     if found is None or outcome.source is None or room < 4:
         return
     yield ""
     place = f"kernel.cu:{found.line}" + (f", {found.why}" if found.why else "")
-    yield "  " + ink.paint(ink.elide(place, ink.width - 2), "dim")
+    yield "  " + text_style.paint(text_style.elide(place, text_style.width - 2), "dim")
     rows = excerpt.window(outcome.source, found.line, min(7, room - 3))
     digits = len(str(rows[-1][0]))
     for number, text in rows:
         marked = number == found.line
-        sign = ink.sign("here") if marked else " "
-        room = ink.width - digits - 8
-        pieces = ink.wrap(text, room, 2) if marked else [ink.elide(text, room)]
+        sign = text_style.sign("here") if marked else " "
+        room = text_style.width - digits - 8
+        pieces = text_style.wrap(text, room, 2) if marked else [text_style.elide(text, room)]
         for piece_number, piece in enumerate(pieces or [""]):
             margin = f"  {sign} {number:>{digits}}" if piece_number == 0 else " " * (digits + 4)
-            line = f"{margin} {ink.sign('wall')} {piece}".rstrip()
-            yield ink.paint(line, "bold") if marked else line
+            line = f"{margin} {text_style.sign('wall')} {piece}".rstrip()
+            yield text_style.paint(line, "bold") if marked else line
 
 
 def _excerpt(outcome: Outcome, first: Assertion | None) -> excerpt.Excerpt | None:
@@ -198,32 +204,34 @@ def _excerpt(outcome: Outcome, first: Assertion | None) -> excerpt.Excerpt | Non
 # --------------------------------------------------------------------------------------------- what else
 
 
-def _others(outcome: Outcome, first: Assertion | None, ink: Ink) -> Iterator[str]:
+def _others(outcome: Outcome, first: Assertion | None, text_style: TextStyle) -> Iterator[str]:
     rest = [one for one in outcome.verdict.assertions if not one.passed and one is not first]
     untried = [one.name for one in rest if not one.message or one.message.lower().startswith(NOT_TRIED)]
     failed = [one.name for one in rest if one.name not in untried]
     for label, names in (("also failed", failed), (NOT_TRIED, untried)):
         if names:
-            shown = ink.elide(", ".join(names), ink.width - len(label) - 4)
-            yield f"  {ink.paint(label + ':', 'dim')} {shown}"
+            shown = text_style.elide(", ".join(names), text_style.width - len(label) - 4)
+            yield f"  {text_style.paint(label + ':', 'dim')} {shown}"
     if outcome.notes:
-        yield "  " + ink.paint(ink.elide(f"note: {'; '.join(outcome.notes)}", ink.width - 2), "dim")
+        yield "  " + text_style.paint(
+            text_style.elide(f"note: {'; '.join(outcome.notes)}", text_style.width - 2), "dim"
+        )
 
 
-def _replay(command: str | None, ink: Ink) -> Iterator[str]:
+def _replay(command: str | None, text_style: TextStyle) -> Iterator[str]:
     """The command, broken between its words so that a shell still reads it as one."""
     if not command:
         return
     # Its letters are kept even where the terminal lacks them: another path would be another command.
-    words = _WORDS.findall(replace(ink, unicode=True).clean(command))
+    words = _WORDS.findall(replace(text_style, unicode=True).clean(command))
     lines, start = [""], "  replay: "
     for word in words:
         joined = f"{lines[-1]} {word}".strip()
-        if lines[-1] and len(start) + len(joined) + 2 > ink.width:
+        if lines[-1] and len(start) + len(joined) + 2 > text_style.width:
             lines.append(word)
         else:
             lines[-1] = joined
     for number, line in enumerate(lines):
         last = number == len(lines) - 1
-        margin = ink.paint(start, "dim") if number == 0 else " " * len(start)
-        yield f"{margin}{ink.paint(line, 'cyan')}{'' if last else ' ' + chr(92)}"
+        margin = text_style.paint(start, "dim") if number == 0 else " " * len(start)
+        yield f"{margin}{text_style.paint(line, 'cyan')}{'' if last else ' ' + chr(92)}"

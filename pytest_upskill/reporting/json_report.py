@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from pytest_upskill.records import SCHEMA, Counterexample, ItemKind, Outcome, Tokens
+from pytest_upskill.records import SCHEMA, Counterexample, ItemKind, MutationScore, Outcome, Tokens
 from pytest_upskill.reporting.view import LiftRow, SummaryRow, View
 
 
@@ -51,9 +51,21 @@ def _item(item: Outcome) -> dict[str, Any]:
         "cost_usd": item.cost_usd,
         "seconds": {"reply": item.seconds.reply, "build": item.seconds.build, "run": item.seconds.run},
         **_on_gpu(item),
-        **({"mutants": asdict(item.score)} if item.score is not None else {}),
+        **({"mutants": _mutants(item.score)} if item.score is not None else {}),
         **_turns(item),
         **({"notes": item.notes} if item.notes else {}),
+    }
+
+
+def _mutants(score: MutationScore) -> dict[str, Any]:
+    return {
+        "killed": score.killed,
+        "total": score.total,
+        "equivalent": score.equivalent,
+        "lived": [
+            {"line": one.line, "change": one.change, "unseen": one.unseen, "advice": one.advice}
+            for one in score.survived
+        ],
     }
 
 

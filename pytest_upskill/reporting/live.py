@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pytest_upskill.reporting.ink import count, duration, money
+from pytest_upskill.reporting.text_style import count, duration, money
 
 TICK_SECONDS = 0.25
 QUIET_SECONDS = 0.1

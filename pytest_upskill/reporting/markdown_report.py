@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator, Sequence
 
 from pytest_upskill.records import ItemKind, Outcome, VerdictKind
-from pytest_upskill.reporting.ink import Ink, count, duration, money, percent, plural, points
+from pytest_upskill.reporting.text_style import TextStyle, count, duration, money, percent, plural, points
 from pytest_upskill.reporting.view import BASELINE_ARM, SKILL_ARM, LiftRow, SkillView, StudentView, SummaryRow, View
 
 _FAILURES = 30
-_INK = Ink(width=200, color=False, unicode=True)
+_STYLE = TextStyle(width=200, color=False, unicode=True)
 
 
 def render(view: View) -> str:
@@ -56,10 +56,10 @@ def _mutants(items: Sequence[Outcome]) -> Iterator[str]:
         return
     yield from ("", "| case | mutants that died | lived |", "|---|---:|---|")
     for case, score in scored:
-        lived = "; ".join(
-            f"line {one.line}: {one.change}" + (f" ({one.advice})" if one.advice else "") for one in score.lived
+        survived = "; ".join(
+            f"line {one.line}: {one.change}" + (f" ({one.advice})" if one.advice else "") for one in score.survived
         )
-        yield f"| {_safe(case)} | {score.killed}/{score.total} | {_safe(lived, 600)} |"
+        yield f"| {_safe(case)} | {score.killed}/{score.total} | {_safe(survived, 600)} |"
 
 
 def _row(student: StudentView, row: SummaryRow) -> str:
@@ -102,12 +102,12 @@ def _passed(row: SummaryRow) -> str:
 def _lift(lift: LiftRow | None, arm: str) -> str:
     if lift is None or lift.lift is None or arm == BASELINE_ARM:
         return ""
-    text = f"{points(lift.lift, _INK)} points"
+    text = f"{points(lift.lift, _STYLE)} points"
     if arm != SKILL_ARM:
         text += " over this"
     if lift.interval is None:
         return text
-    low, high = (points(end, _INK) for end in lift.interval)
+    low, high = (points(end, _STYLE) for end in lift.interval)
     return f"{text} [{low}, {high}]"
 
 
@@ -142,5 +142,5 @@ def _failures(items: Sequence[Outcome]) -> Iterator[str]:
 
 def _safe(text: str, width: int = 300) -> str:
     """One line in which nothing is markup: a reply must not write our report."""
-    line = _INK.elide(" ".join(text.split()), width)
+    line = _STYLE.elide(" ".join(text.split()), width)
     return re.sub(r"([\\`*_{}\[\]<>()#|~!])", r"\\\1", line)

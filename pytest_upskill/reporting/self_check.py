@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from pytest_upskill.records import ItemKind, LivingMutant, Outcome, VerdictKind
+from pytest_upskill.records import ItemKind, Outcome, SurvivingMutant, VerdictKind
 from pytest_upskill.reporting.comparison import VALID, has_valid_spec
-from pytest_upskill.reporting.ink import Ink, measure, pad, plural
 from pytest_upskill.reporting.table import Cell, flow
+from pytest_upskill.reporting.text_style import TextStyle, measure, pad, plural
 from pytest_upskill.reporting.view import SkillView
 
 LIVING = 4
@@ -18,22 +18,24 @@ LIVING = 4
 UNSEEN = "equivalent or unseen: every result has the same bits"
 
 
-def self_check_lines(skill: SkillView, ink: Ink, problems: Callable[[SkillView, Ink], Iterator[str]]) -> Iterator[str]:
+def self_check_lines(
+    skill: SkillView, text_style: TextStyle, problems: Callable[[SkillView, TextStyle], Iterator[str]]
+) -> Iterator[str]:
     """One skill; ``problems`` are said under its name."""
     judged = skill.judged
     passed = sum(item.verdict.kind is VerdictKind.PASSED for item in judged)
-    name = ink.paint(ink.elide_middle(skill.name, ink.width - 46), "bold")
+    name = text_style.paint(text_style.elide_middle(skill.name, text_style.width - 46), "bold")
     good = "green" if passed == len(judged) else "red"
     verb = "passes its" if len(judged) == 1 else "pass their"
     claim = f"{passed} of {plural(len(judged), 'case')} {verb} own solution" if judged else "no solution was judged"
-    fits = measure(skill.name) + len(claim) + len(VALID) + 4 <= ink.width
-    valid = "  " + ink.paint(VALID, "dim") if fits and has_valid_spec(skill) else ""
-    yield f"{name}  {ink.paint(claim, good, 'bold')}{valid}"
-    yield from problems(skill, ink)
-    yield from flow([_assertion(one, counts, ink) for one, counts in _by_assertion(judged)], ink, 2)
+    fits = measure(skill.name) + len(claim) + len(VALID) + 4 <= text_style.width
+    valid = "  " + text_style.paint(VALID, "dim") if fits and has_valid_spec(skill) else ""
+    yield f"{name}  {text_style.paint(claim, good, 'bold')}{valid}"
+    yield from problems(skill, text_style)
+    yield from flow([_assertion(one, counts, text_style) for one, counts in _by_assertion(judged)], text_style, 2)
     mutants = skill.of_kind(ItemKind.MUTANTS)
-    yield from _mutants(mutants, ink)
-    yield from _lost((*judged, *mutants), ink)
+    yield from _mutants(mutants, text_style)
+    yield from _lost((*judged, *mutants), text_style)
     yield ""
 
 
@@ -53,16 +55,16 @@ def _by_assertion(items: Sequence[Outcome]) -> list[tuple[str, tuple[int, int]]]
     return [(name, counts[name]) for name in names]
 
 
-def _assertion(name: str, counts: tuple[int, int], ink: Ink) -> Cell:
+def _assertion(name: str, counts: tuple[int, int], text_style: TextStyle) -> Cell:
     passed, total = counts
     good = passed == total
     sign, style = ("tick", "green") if good else ("cross", "red")
     tail = f"{passed}/{total}"
-    body = f" {pad(ink.elide(name, 20), 18)} {pad(tail, 5, '>')}"
-    return Cell.of((ink.sign(sign), (style,)), (body, () if good else ("red",)))
+    body = f" {pad(text_style.elide(name, 20), 18)} {pad(tail, 5, '>')}"
+    return Cell.of((text_style.sign(sign), (style,)), (body, () if good else ("red",)))
 
 
-def _lost(items: Sequence[Outcome], ink: Ink) -> Iterator[str]:
+def _lost(items: Sequence[Outcome], text_style: TextStyle) -> Iterator[str]:
     """Each case once: what is wrong with its solution is not told again of its mutants."""
     told: set[str | None] = set()
     for item in items:
@@ -76,59 +78,67 @@ def _lost(items: Sequence[Outcome], ink: Ink) -> Iterator[str]:
         if item.kind is ItemKind.MUTANTS and kind is VerdictKind.FAILED:
             word = "is not worth asking"
         color = "red" if kind is VerdictKind.FAILED else "yellow"
-        yield "  " + ink.paint(ink.elide(f"{ink.sign('cross')} {item.case} {word}: {why}", ink.width - 2), color)
+        yield "  " + text_style.paint(
+            text_style.elide(f"{text_style.sign('cross')} {item.case} {word}: {why}", text_style.width - 2), color
+        )
 
 
 # --------------------------------------------------------------------------------------------- mutants
 
 
-def _mutants(items: Sequence[Outcome], ink: Ink) -> Iterator[str]:
+def _mutants(items: Sequence[Outcome], text_style: TextStyle) -> Iterator[str]:
     if not items:
         return
     good = sum(item.verdict.kind is VerdictKind.PASSED for item in items)
     verb = "rejects" if len(items) == 1 else "reject"
     yield ""
-    yield "  " + ink.paint(
+    yield "  " + text_style.paint(
         f"{good} of {plural(len(items), 'case')} {verb} wrong results", _color(good, len(items)), "bold"
     )
     scores = [item.score for item in items if item.score is not None and item.score.total]
     if scores:
         killed, total = sum(score.killed for score in scores), sum(score.total for score in scores)
         whose = "its solution died" if len(items) == 1 else "the solutions died, by case:"
-        yield "  " + ink.paint(f"{killed} of {plural(total, 'mutant')} of {whose}", "dim")
+        yield "  " + text_style.paint(f"{killed} of {plural(total, 'mutant')} of {whose}", "dim")
     if len(items) > 1:
-        yield from flow([_score(item, ink) for item in items if item.score is not None and item.score.total], ink, 2)
-    yield from _living(items, ink)
+        yield from flow(
+            [_score(item, text_style) for item in items if item.score is not None and item.score.total], text_style, 2
+        )
+    yield from _living(items, text_style)
 
 
 def _color(number: int, total: int) -> str:
     return "green" if number == total else "red"
 
 
-def _score(item: Outcome, ink: Ink) -> Cell:
+def _score(item: Outcome, text_style: TextStyle) -> Cell:
     assert item.score is not None
-    all_died = item.score.killed == item.score.total
-    name = pad(ink.elide_middle(item.case or "", 16), 16)
+    all_killed = item.score.killed == item.score.total
+    name = pad(text_style.elide_middle(item.case or "", 16), 16)
     return Cell.of(
-        (name, ()), (pad(f"{item.score.killed}/{item.score.total}", 7, ">"), ("green" if all_died else "yellow",))
+        (name, ()), (pad(f"{item.score.killed}/{item.score.total}", 7, ">"), ("green" if all_killed else "yellow",))
     )
 
 
-def _living(items: Sequence[Outcome], ink: Ink) -> Iterator[str]:
+def _living(items: Sequence[Outcome], text_style: TextStyle) -> Iterator[str]:
     """What could be made better: advice, which fails nothing."""
-    found = [(item.case or "", one) for item in items if item.score for one in item.score.lived]
+    found = [(item.case or "", one) for item in items if item.score for one in item.score.survived]
     found.sort(key=lambda pair: (not pair[1].advice, pair[1].unseen))
     telling = [pair for pair in found if pair[1].advice or not pair[1].unseen]
     shown = found if len(found) <= LIVING else telling[:LIVING]
     for case, one in shown:
-        yield from _one_living(case, one, ink)
+        yield from _one_living(case, one, text_style)
     if rest := found[len(shown) :]:
         same = f", {UNSEEN}" if all(one.unseen and not one.advice for _, one in rest) else ""
-        for line in ink.wrap(f"{len(rest)} more lived{same}; --upskill-report lists them", ink.width - 2, 2):
-            yield "  " + ink.paint(line, "dim")
+        for line in text_style.wrap(
+            f"{len(rest)} more lived{same}; --upskill-report lists them", text_style.width - 2, 2
+        ):
+            yield "  " + text_style.paint(line, "dim")
 
 
-def _one_living(case: str, one: LivingMutant, ink: Ink) -> Iterator[str]:
-    yield "  " + ink.paint(ink.elide(f"lived: {case}.md:{one.line}  {one.change}", ink.width - 2), "yellow")
+def _one_living(case: str, one: SurvivingMutant, text_style: TextStyle) -> Iterator[str]:
+    yield "  " + text_style.paint(
+        text_style.elide(f"lived: {case}.md:{one.line}  {one.change}", text_style.width - 2), "yellow"
+    )
     advice = f"would die {one.advice}" if one.advice else UNSEEN if one.unseen else "within the tolerance"
-    yield "    " + ink.paint(ink.elide(advice, ink.width - 4), "dim")
+    yield "    " + text_style.paint(text_style.elide(advice, text_style.width - 4), "dim")

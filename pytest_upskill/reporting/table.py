@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from pytest_upskill.reporting.ink import Ink, measure, pad
+from pytest_upskill.reporting.text_style import TextStyle, measure, pad
 
 GAP = "  "
 
@@ -23,11 +23,11 @@ class Cell:
         """A cell made of pieces, each painted in its own way."""
         return cls("".join(text for text, _ in spans), (), spans)
 
-    def painted(self, ink: Ink, width: int, align: str) -> str:
+    def painted(self, text_style: TextStyle, width: int, align: str) -> str:
         bare = pad(self.text, width, align)
         if not self.spans:
-            return bare.replace(self.text, ink.paint(self.text, *self.styles), 1) if self.text else bare
-        return bare.replace(self.text, "".join(ink.paint(text, *styles) for text, styles in self.spans), 1)
+            return bare.replace(self.text, text_style.paint(self.text, *self.styles), 1) if self.text else bare
+        return bare.replace(self.text, "".join(text_style.paint(text, *styles) for text, styles in self.spans), 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,24 +58,25 @@ class Table:
         """Columns of the terminal that a row takes."""
         return len(self._indent) + sum(self._widths.values()) + len(GAP) * (len(self._columns) - 1)
 
-    def heading(self, ink: Ink) -> str:
+    def heading(self, text_style: TextStyle) -> str:
         titles = (pad(column.title, self._widths[column.key], column.align) for column in self._columns)
-        return ink.paint((self._indent + GAP.join(titles)).rstrip(), "dim")
+        return text_style.paint((self._indent + GAP.join(titles)).rstrip(), "dim")
 
-    def line(self, row: Row, ink: Ink) -> str:
+    def line(self, row: Row, text_style: TextStyle) -> str:
         cells = (
-            row.get(column.key, Cell()).painted(ink, self._widths[column.key], column.align) for column in self._columns
+            row.get(column.key, Cell()).painted(text_style, self._widths[column.key], column.align)
+            for column in self._columns
         )
         return (self._indent + GAP.join(cells)).rstrip()
 
 
-def flow(cells: Sequence[Cell], ink: Ink, indent: int) -> Iterator[str]:
+def flow(cells: Sequence[Cell], text_style: TextStyle, indent: int) -> Iterator[str]:
     """Equal cells in as many columns as fit, read downwards."""
     if not cells:
         return
     wide = max(measure(cell.text) for cell in cells)
-    across = max(1, (ink.width - indent + 3) // (wide + 3))
+    across = max(1, (text_style.width - indent + 3) // (wide + 3))
     down = -(-len(cells) // across)
     for row in range(down):
-        found = [cell.painted(ink, wide, "<") for cell in cells[row::down]]
+        found = [cell.painted(text_style, wide, "<") for cell in cells[row::down]]
         yield (" " * indent + "   ".join(found)).rstrip()

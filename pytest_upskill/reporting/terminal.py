@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pytest_upskill.records import ItemKind, VerdictKind
 from pytest_upskill.reporting.comparison import comparison_lines
 from pytest_upskill.reporting.failure import failure_lines
-from pytest_upskill.reporting.ink import Ink, pad, plural
 from pytest_upskill.reporting.self_check import self_check_lines
+from pytest_upskill.reporting.text_style import TextStyle, pad, plural
 from pytest_upskill.reporting.view import SkillView, View
 
 __all__ = ["failure_lines", "header_lines", "summary_lines"]
@@ -28,66 +28,67 @@ def header_lines(facts: Mapping[str, str]) -> Iterator[str]:
 
 def summary_lines(view: View, width: int, color: bool, unicode: bool = True) -> Iterator[str]:
     """The summary of a run, no line wider than ``width`` columns (at least 60)."""
-    ink = Ink(max(width, 60), color, unicode)
-    yield _rule(" skills ", ink)
+    text_style = TextStyle(max(width, 60), color, unicode)
+    yield _rule(" skills ", text_style)
     if not view.run.device:
         asked = sum(len(skill.judged) for skill in view.skills)
         yield f"{plural(asked, 'prompt')} written; nobody was asked, nothing was judged"
         return
     if view.run.self_check:
         for skill in view.skills:
-            yield from self_check_lines(skill, ink, _problems)
+            yield from self_check_lines(skill, text_style, _problems)
     else:
-        yield from comparison_lines(view, ink, _problems)
-    yield from _footer(view, ink)
+        yield from comparison_lines(view, text_style, _problems)
+    yield from _footer(view, text_style)
 
 
-def _rule(title: str, ink: Ink) -> str:
-    left = (ink.width - len(title)) // 2
-    return ink.paint("=" * left + title + "=" * (ink.width - len(title) - left), "bold")
+def _rule(title: str, text_style: TextStyle) -> str:
+    left = (text_style.width - len(title)) // 2
+    return text_style.paint("=" * left + title + "=" * (text_style.width - len(title) - left), "bold")
 
 
 # --------------------------------------------------------------------------------------------- what every run says
 
 
-def _problems(skill: SkillView, ink: Ink) -> Iterator[str]:
+def _problems(skill: SkillView, text_style: TextStyle) -> Iterator[str]:
     """What is wrong with the skill itself."""
     for item in skill.items:
         if item.kind in (ItemKind.SPEC, ItemKind.BROKEN_CASE) and item.verdict.kind is not VerdictKind.PASSED:
             what = "SKILL.md" if item.kind is ItemKind.SPEC else f"broken case {item.case or ''}"
             reason = item.verdict.reason or item.verdict.kind.value
-            for number, line in enumerate(ink.wrap(f"{what}: {reason}", ink.width - 4, 2)):
-                yield f"  {ink.paint(ink.sign('cross') if number == 0 else ' ', 'red')} {ink.paint(line, 'red')}"
+            for number, line in enumerate(text_style.wrap(f"{what}: {reason}", text_style.width - 4, 2)):
+                mark = text_style.sign("cross") if number == 0 else " "
+                yield f"  {text_style.paint(mark, 'red')} {text_style.paint(line, 'red')}"
 
 
-def _footer(view: View, ink: Ink) -> Iterator[str]:
+def _footer(view: View, text_style: TextStyle) -> Iterator[str]:
     run = view.run
-    yield from _notes(view, ink)
+    yield from _notes(view, text_style)
     if run.device == "cpu":
-        yield from _fact("device", CPU_CAVEAT, ink)
+        yield from _fact("device", CPU_CAVEAT, text_style)
     else:
-        yield from _fact("device", f"judged on the {run.device} device", ink)
-    if run.cell:
-        yield from _fact("cells", run.cell, ink)
-    yield from _fact("seed", f"{run.seed}; --upskill-seed={run.seed} repeats this run's examples exactly", ink)
+        yield from _fact("device", f"judged on the {run.device} device", text_style)
+    if run.sandbox:
+        yield from _fact("cells", run.sandbox, text_style)
+    yield from _fact("seed", f"{run.seed}; --upskill-seed={run.seed} repeats this run's examples exactly", text_style)
     if run.replies:
-        yield from _fact("replies", f"kept in {run.replies}" + (f"; {run.source}" if run.source else ""), ink)
+        yield from _fact("replies", f"kept in {run.replies}" + (f"; {run.source}" if run.source else ""), text_style)
     if run.spent:
-        yield from _fact("spent", run.spent, ink)
+        yield from _fact("spent", run.spent, text_style)
 
 
-def _notes(view: View, ink: Ink) -> Iterator[str]:
+def _notes(view: View, text_style: TextStyle) -> Iterator[str]:
     marked: dict[str, dict[str, None]] = {}
     for item in view.items:
         for note in item.notes:
             marked.setdefault(note, {})[item.case or item.skill] = None
     shown = list(marked.items())[:_NOTES]
     for note, cases in shown:
-        yield from _fact("note", f"{note}: {_some(list(cases))}", ink)
+        yield from _fact("note", f"{note}: {_some(list(cases))}", text_style)
     if len(marked) > len(shown):
-        yield from _fact("note", f"and {plural(len(marked) - len(shown), 'other note')}, in the reports", ink)
+        yield from _fact("note", f"and {plural(len(marked) - len(shown), 'other note')}, in the reports", text_style)
     for note in view.run.notes:
-        yield from _fact("note", note, ink)
+        yield from _fact("note", note, text_style)
 
 
 def _some(names: Sequence[str]) -> str:
@@ -95,6 +96,6 @@ def _some(names: Sequence[str]) -> str:
     return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"
 
 
-def _fact(label: str, text: str, ink: Ink) -> Iterator[str]:
-    for number, line in enumerate(ink.wrap(text, ink.width - _LABEL, 3)):
-        yield ink.paint(pad("" if number else label, _LABEL), "dim") + line
+def _fact(label: str, text: str, text_style: TextStyle) -> Iterator[str]:
+    for number, line in enumerate(text_style.wrap(text, text_style.width - _LABEL, 3)):
+        yield text_style.paint(pad("" if number else label, _LABEL), "dim") + line

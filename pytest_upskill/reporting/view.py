@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_upskill.records import ItemKind, Outcome, Tokens, VerdictKind
-from pytest_upskill.reporting import statistics
-from pytest_upskill.reporting.statistics import Interval
+from pytest_upskill.statistics import intervals as statistics
+from pytest_upskill.statistics.intervals import Interval
 
 SKILL_ARM = "skill"
 BASELINE_ARM = "baseline"
@@ -30,7 +30,7 @@ class RunInfo:
     started: str
     seconds: float
     self_check: bool = False
-    cell: str = ""
+    sandbox: str = ""
     notes: tuple[str, ...] = ()
     replies: str | None = None
     source: str = ""

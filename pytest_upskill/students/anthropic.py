@@ -11,7 +11,7 @@ from pytest_upskill.records import Question, Tokens
 from pytest_upskill.students import reading
 from pytest_upskill.students.reading import Call, Round
 from pytest_upskill.students.remote import CONNECT_TIMEOUT, RemoteStudent, Said
-from pytest_upskill.students.retries import Setback
+from pytest_upskill.students.retries import AttemptFailure
 
 if TYPE_CHECKING:
     import anthropic
@@ -65,7 +65,7 @@ class AnthropicStudent(RemoteStudent):
             }
         return {**body, **self.config.options}
 
-    def _attempt(self, question: Question, rounds: Sequence[Round]) -> Said | Setback:
+    def _attempt(self, question: Question, rounds: Sequence[Round]) -> Said | AttemptFailure:
         import anthropic
 
         started = time.monotonic()
@@ -87,13 +87,13 @@ class AnthropicStudent(RemoteStudent):
             return self._explain(anthropic, error)
         return self._finished(message, body, time.monotonic() - started)
 
-    def _finished(self, message: Any, body: Mapping[str, Any], seconds: float) -> Said | Setback:
+    def _finished(self, message: Any, body: Mapping[str, Any], seconds: float) -> Said | AttemptFailure:
         if message.stop_reason is None:
-            return Setback(f"{self._address} dropped the stream before the reply was complete", transient=True)
+            return AttemptFailure(f"{self._address} dropped the stream before the reply was complete", transient=True)
         text = "".join(block.text for block in message.content if block.type == "text")
         thinking = "".join(block.thinking for block in message.content if block.type == "thinking")
         if message.stop_reason == "end_turn" and not text.strip():
-            return Setback(f"{self._address} ended the reply without a word", transient=True)
+            return AttemptFailure(f"{self._address} ended the reply without a word", transient=True)
         reply = self._reply(
             text=text,
             reasoning=thinking,

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from pytest_upskill.case import Case
+from pytest_upskill.cases.case import Case
 from pytest_upskill.records import Question, Reply, Tokens
 
 DEFAULT_MAX_TOKENS = 8192

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from pytest_upskill.case import Case
+from pytest_upskill.cases.case import Case
 from pytest_upskill.errors import StudentError
 from pytest_upskill.records import Question, Reply
 from pytest_upskill.students.base import Student, StudentConfig

@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from pytest_upskill.case import Case
+from pytest_upskill.cases.case import Case
 from pytest_upskill.records import Question, Reply, Tokens
 from pytest_upskill.students import reading
 from pytest_upskill.students.base import Server, StudentConfig
 from pytest_upskill.students.reading import Call, Round
 from pytest_upskill.students.remote import CONNECT_TIMEOUT, RemoteStudent, Said
-from pytest_upskill.students.retries import Setback
+from pytest_upskill.students.retries import AttemptFailure
 
 if TYPE_CHECKING:
     import openai
@@ -55,13 +55,13 @@ class OpenAIStudent(RemoteStudent):
     ) -> None:
         super().__init__(config, sleep=sleep, server=server)
         self._survey_lock = threading.Lock()
-        self._surveyed: Survey | Setback | None = None
+        self._surveyed: Survey | AttemptFailure | None = None
         self._survey_lasts = math.inf
 
     def ask(self, question: Question, case: Case) -> Reply:
         self._require_key()
         survey = self._survey()
-        if isinstance(survey, Setback):
+        if isinstance(survey, AttemptFailure):
             raise self._failure(survey)
         return super().ask(question, case)
 
@@ -90,7 +90,7 @@ class OpenAIStudent(RemoteStudent):
 
     # ------------------------------------------------------------------------------------------- who answers there
 
-    def _survey(self) -> Survey | Setback:
+    def _survey(self) -> Survey | AttemptFailure:
         """Asked once; a server that is not there is not waited for at each question, but looked for again later."""
         client = self._connected()
         with self._survey_lock:
@@ -100,15 +100,15 @@ class OpenAIStudent(RemoteStudent):
                 self._survey_lasts = math.inf if found else time.monotonic() + ABSENT_SECONDS
             return self._surveyed
 
-    def _survey_once(self, client: openai.OpenAI) -> Survey | Setback:
+    def _survey_once(self, client: openai.OpenAI) -> Survey | AttemptFailure:
         import openai
 
         try:
             listed = client.get("/models", cast_to=object, options={"timeout": CONNECT_TIMEOUT})
         except (openai.OpenAIError, ValueError, RuntimeError) as error:
-            setback = self._explain(openai, error)
+            failure = self._explain(openai, error)
             # Anything else will show, and be worded, when the question itself is asked.
-            return setback if setback.unreachable or setback.loading else Survey()
+            return failure if failure.unreachable or failure.loading else Survey()
         return Survey(models=_model_names(listed), facts=self._server_facts(client))
 
     def _server_facts(self, client: openai.OpenAI) -> Mapping[str, Any]:
@@ -139,7 +139,7 @@ class OpenAIStudent(RemoteStudent):
             body["tool_choice"] = "auto" if len(rounds) < reading.most_rounds(question.prompt.files) else "none"
         return {**body, **self.config.options, "stream": True, "stream_options": {"include_usage": True}}
 
-    def _attempt(self, question: Question, rounds: Sequence[Round]) -> Said | Setback:
+    def _attempt(self, question: Question, rounds: Sequence[Round]) -> Said | AttemptFailure:
         import openai
 
         started = time.monotonic()
@@ -152,11 +152,11 @@ class OpenAIStudent(RemoteStudent):
                 transcript = self._collect(stream, started)
         except (openai.OpenAIError, ValueError, RuntimeError) as error:
             return self._explain(openai, error)
-        if isinstance(transcript, Setback):
+        if isinstance(transcript, AttemptFailure):
             return transcript
         return self._finished(transcript, body, time.monotonic() - started)
 
-    def _collect(self, stream: Iterable[Any], started: float) -> _Transcript | Setback:
+    def _collect(self, stream: Iterable[Any], started: float) -> _Transcript | AttemptFailure:
         transcript = _Transcript()
         for chunk in stream:
             if (overdue := self._overdue(started)) is not None:
@@ -164,20 +164,20 @@ class OpenAIStudent(RemoteStudent):
             transcript.add(chunk)
         return transcript
 
-    def _finished(self, transcript: _Transcript, body: Mapping[str, Any], seconds: float) -> Said | Setback:
+    def _finished(self, transcript: _Transcript, body: Mapping[str, Any], seconds: float) -> Said | AttemptFailure:
         text, reasoning, calls = "".join(transcript.text), "".join(transcript.reasoning), transcript.made_calls()
         if transcript.chunks == 0:
-            return Setback(
+            return AttemptFailure(
                 f"{self._address} answered with no chat stream at all; check base_url (it usually ends in /v1)"
             )
         if transcript.finish is None:
-            return Setback(
+            return AttemptFailure(
                 f"{self._address} dropped the stream after {len(text) + len(reasoning)} characters, before the reply "
                 f"was complete; see the server's own log for the cause",
                 transient=True,
             )
         if transcript.finish == "stop" and not (text.strip() or reasoning.strip() or calls):
-            return Setback(
+            return AttemptFailure(
                 f"{self._address} ended the reply without a word; check that the model '{self.model}' is one that "
                 f"chats, and that its chat template is right",
                 transient=True,  # a draw may be empty by chance

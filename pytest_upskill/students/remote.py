@@ -13,13 +13,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from pytest_upskill.case import Case
+from pytest_upskill.cases.case import Case
 from pytest_upskill.errors import InfrastructureError, StudentError
 from pytest_upskill.records import Question, Reply, Tokens
 from pytest_upskill.students import keys, reading
 from pytest_upskill.students.base import Server, Student, StudentConfig
 from pytest_upskill.students.reading import Call, Round
-from pytest_upskill.students.retries import ATTEMPTS, Setback, persist, retry_after
+from pytest_upskill.students.retries import ATTEMPTS, AttemptFailure, persist, retry_after
 
 CONNECT_TIMEOUT = 10.0
 """Seconds until a server that says nothing at all counts as not there."""
@@ -92,7 +92,7 @@ class RemoteStudent(Student):
     # ------------------------------------------------------------------------------------------- for subclasses
 
     @abstractmethod
-    def _attempt(self, question: Question, rounds: Sequence[Round]) -> Said | Setback:
+    def _attempt(self, question: Question, rounds: Sequence[Round]) -> Said | AttemptFailure:
         """One request, after ``rounds`` of reading the skill's files. SDK exceptions become setbacks here."""
 
     @abstractmethod
@@ -125,10 +125,10 @@ class RemoteStudent(Student):
         price, tokens = self.config.price, fields.get("tokens", Tokens())
         return Reply(**fields, cost_usd=price.cost(tokens) if price else None)
 
-    def _overdue(self, started: float) -> Setback | None:
+    def _overdue(self, started: float) -> AttemptFailure | None:
         """The setback for a reply that takes too long, or that nobody waits for any more."""
         if self._closed.is_set():
-            return Setback("the run was ended before the reply was complete")
+            return AttemptFailure("the run was ended before the reply was complete")
         if time.monotonic() - started > self.config.timeout:
             return self._timed_out()
         return None
@@ -171,45 +171,45 @@ class RemoteStudent(Student):
 
     # ------------------------------------------------------------------------------------------- failures
 
-    def _persevere(self, attempt: Callable[[], T | Setback]) -> T:
+    def _persevere(self, attempt: Callable[[], T | AttemptFailure]) -> T:
         """The answer of an attempt, tried again where that may help. Raises StudentError."""
         outcome = self._tried(attempt, ATTEMPTS)
-        if isinstance(outcome, Setback):
+        if isinstance(outcome, AttemptFailure):
             raise self._failure(outcome)
         return outcome
 
-    def _tried(self, attempt: Callable[[], T | Setback], attempts: int) -> T | Setback:
-        def once() -> T | Setback:
+    def _tried(self, attempt: Callable[[], T | AttemptFailure], attempts: int) -> T | AttemptFailure:
+        def once() -> T | AttemptFailure:
             if self._closed.is_set():
-                return Setback("the run was ended before the question was asked")
+                return AttemptFailure("the run was ended before the question was asked")
             try:
                 result = attempt()
             except InfrastructureError:
                 raise
             except Exception as error:  # its traceback would lead through the SDK, whose frames hold the key
                 return self._unexpected(error)
-            if isinstance(result, Setback) and result.transient and self._server is not None:
+            if isinstance(result, AttemptFailure) and result.transient and self._server is not None:
                 self._server.revive()
             return result
 
         return persist(once, patience=self.config.timeout, sleep=self._sleep, attempts=attempts)
 
-    def _failure(self, setback: Setback) -> StudentError:
+    def _failure(self, failure: AttemptFailure) -> StudentError:
         # What could have passed by itself has outlived all attempts.
-        lasting = setback.transient or setback.unauthorised
-        return StudentError(f"student '{self.name}': {setback.message}", lasting)
+        lasting = failure.transient or failure.unauthorised
+        return StudentError(f"student '{self.name}': {failure.message}", lasting)
 
-    def _timed_out(self) -> Setback:
-        return Setback(
+    def _timed_out(self) -> AttemptFailure:
+        return AttemptFailure(
             f"{self._address} gave no complete reply within {self.config.timeout:g} s; raise 'timeout', or lower "
             f"'concurrency' or 'max_tokens', in {self._table}",
             transient=True,
         )
 
-    def _explain(self, sdk: Any, error: Exception) -> Setback:
+    def _explain(self, sdk: Any, error: Exception) -> AttemptFailure:
         """One SDK exception as a setback. ``sdk`` is the module whose exceptions these are."""
         if self._closed.is_set():
-            return Setback("the run was ended before the reply was complete")
+            return AttemptFailure("the run was ended before the reply was complete")
         if isinstance(error, sdk.APITimeoutError):
             connecting = type(error.__cause__).__name__ == "ConnectTimeout"
             return self._not_there(f"no connection in {CONNECT_TIMEOUT:g} s") if connecting else self._timed_out()
@@ -220,44 +220,44 @@ class RemoteStudent(Student):
         if isinstance(error, sdk.APIError):  # an error event inside a stream
             return self._refused(_status_in(error.body), error.body, {}, fallback=str(error))
         said = self._quoted(str(error))
-        return Setback(
+        return AttemptFailure(
             f"{self._address} sent something that is no answer of a chat endpoint ({said}); "
             f"check base_url in {self._table}"
         )
 
-    def _unexpected(self, error: Exception) -> Setback:
+    def _unexpected(self, error: Exception) -> AttemptFailure:
         """What an SDK raises of itself, mostly at something that it cannot send."""
         said = self._quoted(f"{type(error).__name__}: {error}")
-        return Setback(f"the question to {self._address} failed ({said}); check the 'options' of {self._table}")
+        return AttemptFailure(f"the question to {self._address} failed ({said}); check the 'options' of {self._table}")
 
-    def _disconnected(self, error: Exception) -> Setback:
+    def _disconnected(self, error: Exception) -> AttemptFailure:
         said = self._quoted(str(error.__cause__ or error))
         if type(error.__cause__).__name__ == "ConnectError":
             return self._not_there(said)
-        return Setback(
+        return AttemptFailure(
             f"{self._address} broke off the connection ({said}); see the server's own log for the cause",
             transient=True,
         )
 
-    def _not_there(self, said: str) -> Setback:
+    def _not_there(self, said: str) -> AttemptFailure:
         message = f"no server answers at {self._address} ({said}); {self._how_to_start()}"
-        return Setback(message, transient=True, unreachable=True)
+        return AttemptFailure(message, transient=True, unreachable=True)
 
-    def _refused(self, status: int, body: object, headers: Mapping[str, str], fallback: str = "") -> Setback:
+    def _refused(self, status: int, body: object, headers: Mapping[str, str], fallback: str = "") -> AttemptFailure:
         said = self._quoted(_message_in(body) or fallback or "no message")
         if status in (408, 409, 429) or status >= 500:
             return self._postponed(status, said, retry_after(headers))
         if status in (401, 403):
-            return Setback(self._unauthorised(status, said), unauthorised=True)
+            return AttemptFailure(self._unauthorised(status, said), unauthorised=True)
         if (sizes := context_overflow(body)) is not None:
-            return Setback(self._too_long(*sizes, said))
+            return AttemptFailure(self._too_long(*sizes, said))
         if status == 404 or re.search(r"model .*not found", said):
             remedy = f"check base_url (it usually ends in /v1) and the model '{self.model}' in {self._table}"
         else:
             remedy = f"check the fields and 'options' of {self._table}"
-        return Setback(f"{self._address} answered {status} ({said}); {remedy}")
+        return AttemptFailure(f"{self._address} answered {status} ({said}); {remedy}")
 
-    def _postponed(self, status: int, said: str, wait: float | None) -> Setback:
+    def _postponed(self, status: int, said: str, wait: float | None) -> AttemptFailure:
         """What may pass by itself."""
         loading = status == 503 and "loading" in said.lower()
         if loading:
@@ -268,7 +268,7 @@ class RemoteStudent(Student):
             message = f"{self._address} answered 429, too many requests ({said}); lower 'concurrency' in {self._table}"
         else:
             message = f"{self._address} answered {status} ({said}); see the server's own log for the cause"
-        return Setback(message, transient=True, wait=wait, loading=loading)
+        return AttemptFailure(message, transient=True, wait=wait, loading=loading)
 
     def _unauthorised(self, status: int, said: str) -> str:
         variable = self.config.api_key_env

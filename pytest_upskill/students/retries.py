@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Setback:
+class AttemptFailure:
     """Why an attempt gave no answer. ``transient``: another may. ``wait`` (s) is what the server asked for.
 
     ``loading``: the server is still reading its model, which may take longer than the usual attempts.
@@ -40,27 +40,27 @@ class Setback:
 
 
 def persist(
-    attempt: Callable[[], T | Setback],
+    attempt: Callable[[], T | AttemptFailure],
     *,
     patience: float,
     sleep: Callable[[float], object],
     attempts: int = ATTEMPTS,
-) -> T | Setback:
+) -> T | AttemptFailure:
     """The first answer, or the last setback: after ``attempts``, or where a wait would end after ``patience`` (s)."""
     counted = 0
 
     def stop(state: RetryCallState) -> bool:
         nonlocal counted
-        setback = _setback(state)
-        counted += not setback.loading
+        failure = _failure(state)
+        counted += not failure.loading
         spent = max(state.seconds_since_start or 0.0, state.idle_for)
         return counted >= attempts or spent + state.upcoming_sleep > patience
 
-    def give_up(state: RetryCallState) -> Setback:
-        return _told(_setback(state), state.attempt_number, patience)
+    def give_up(state: RetryCallState) -> AttemptFailure:
+        return _told(_failure(state), state.attempt_number, patience)
 
     retrying = Retrying(
-        retry=retry_if_result(lambda result: isinstance(result, Setback) and result.transient),
+        retry=retry_if_result(lambda result: isinstance(result, AttemptFailure) and result.transient),
         stop=stop,
         wait=_wait,
         sleep=lambda seconds: (sleep(seconds), None)[1],
@@ -90,22 +90,22 @@ _backoff = wait_exponential(multiplier=FIRST_WAIT, max=LONGEST_WAIT) + wait_rand
 
 
 def _wait(state: RetryCallState) -> float:
-    asked = _setback(state).wait
+    asked = _failure(state).wait
     return asked if asked is not None else _backoff(state)
 
 
-def _setback(state: RetryCallState) -> Setback:
-    setback = state.outcome.result() if state.outcome is not None else None
-    assert isinstance(setback, Setback), "only setbacks are tried again"
-    return setback
+def _failure(state: RetryCallState) -> AttemptFailure:
+    failure = state.outcome.result() if state.outcome is not None else None
+    assert isinstance(failure, AttemptFailure), "only setbacks are tried again"
+    return failure
 
 
-def _told(setback: Setback, attempts: int, patience: float) -> Setback:
+def _told(failure: AttemptFailure, attempts: int, patience: float) -> AttemptFailure:
     """The setback with the number of attempts, where there was more than one."""
-    if setback.wait is not None and setback.wait > patience:
-        note = f" (it asks to wait {setback.wait:.0f} s, longer than this student's timeout of {patience:.0f} s)"
+    if failure.wait is not None and failure.wait > patience:
+        note = f" (it asks to wait {failure.wait:.0f} s, longer than this student's timeout of {patience:.0f} s)"
     elif attempts > 1:
         note = f" (tried {attempts} times)"
     else:
         note = ""
-    return replace(setback, message=setback.message + note)
+    return replace(failure, message=failure.message + note)

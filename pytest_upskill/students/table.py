@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from pytest_upskill.documents.spelling import nearest
 from pytest_upskill.errors import UsageError
-from pytest_upskill.spelling import nearest
 from pytest_upskill.students.base import Price, StudentConfig
 
 PROVIDERS = ("openai", "llama.cpp", "anthropic")

@@ -19,15 +19,17 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from pytest_upskill import expression
-from pytest_upskill.build import host, messages
-from pytest_upskill.case_file import load_case
-from pytest_upskill.cell import findings, sanitizer
+from pytest_upskill.build import messages
+from pytest_upskill.cases.case_file import load_case
+from pytest_upskill.cases.operator_schema import parse_operator
+from pytest_upskill.contracts.launcher.extraction import extract_kernel
+from pytest_upskill.contracts.launcher.signature import Parameter, Signature, entry_source
+from pytest_upskill.documents import expression
+from pytest_upskill.documents.markdown import fences, lines_of, sections
 from pytest_upskill.errors import CaseError, InfrastructureError, UsageError
-from pytest_upskill.extract import extract_kernel
-from pytest_upskill.markdown import fences, lines_of, sections
-from pytest_upskill.native.cpu.needs import needs_gpu
-from pytest_upskill.native.cpu.rewrite import rewrite
+from pytest_upskill.languages.cuda import cpu_build as host
+from pytest_upskill.languages.cuda.gpu_features import needs_gpu
+from pytest_upskill.languages.cuda.rewrite import rewrite
 from pytest_upskill.oracle.draw import parse_example
 from pytest_upskill.records import (
     Assertion,
@@ -40,11 +42,11 @@ from pytest_upskill.records import (
     Verdict,
     VerdictKind,
 )
-from pytest_upskill.schema import parse_operator
-from pytest_upskill.signature import Parameter, Signature, entry_source
-from pytest_upskill.skill import validate
+from pytest_upskill.replies.cassette import Cassette, Recording
+from pytest_upskill.sandbox import compute_sanitizer as sanitizer
+from pytest_upskill.sandbox import findings
+from pytest_upskill.skills.skill import validate
 from pytest_upskill.students import reading
-from pytest_upskill.students.cassette import Cassette, Recording
 from tests.fuzz.texts import like, noise
 
 SECONDS = 20

@@ -6,9 +6,9 @@ import contextlib
 
 import pytest
 
-from pytest_upskill.extract import MAX_KERNEL, extract_kernel
-from pytest_upskill.native.cpu.needs import needs_gpu
-from pytest_upskill.native.cpu.rewrite import rewrite
+from pytest_upskill.contracts.launcher.extraction import MAX_KERNEL, extract_kernel
+from pytest_upskill.languages.cuda.gpu_features import needs_gpu
+from pytest_upskill.languages.cuda.rewrite import rewrite
 from tests.fuzz.targets import SIGNATURE, SOURCE, guarded
 
 _LENGTH = 60_000

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_upskill.cuda_machine import CudaMachine, find
+from pytest_upskill.devices.cuda import CudaMachine, find
 from pytest_upskill.errors import InfrastructureError
 
 HERE = Path(__file__).parent

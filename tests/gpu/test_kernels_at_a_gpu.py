@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_upskill.cuda_machine import CudaMachine
-from pytest_upskill.extract import extract_kernel
+from pytest_upskill.contracts.launcher.extraction import extract_kernel
+from pytest_upskill.devices.cuda import CudaMachine
 from pytest_upskill.oracle.explore import explore
 from tests.integration.test_kernel_collection import EXAMPLES, MARK, RIGHT, SEED, WRONG, asked, name_of
 
@@ -22,8 +22,8 @@ def failed(machine: CudaMachine, path: Path) -> dict[str, str]:
     built = machine.build(extraction.kernel.source, signature)
     if built.library is None:
         return {"compiles": built.message}
-    with machine.cell(built.library, signature, 10.0) as cell:
-        judgement = explore(case, signature, cell.call, seed=SEED, examples=EXAMPLES, only=None)
+    with machine.sandbox(built.library, signature, 10.0) as sandbox:
+        judgement = explore(case, signature, sandbox.call, seed=SEED, examples=EXAMPLES, only=None)
     return {assertion.name: assertion.message for assertion in judgement.assertions if not assertion.passed}
 
 

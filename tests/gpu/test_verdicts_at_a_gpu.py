@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pytest_upskill.cuda_machine import CudaMachine
+from pytest_upskill.contracts.launcher.signature import derive
+from pytest_upskill.devices.cuda import CudaMachine
 from pytest_upskill.oracle.draw import parse_example
 from pytest_upskill.oracle.explore import Judgement, explore
-from pytest_upskill.oracle.golden import result_dtypes
-from pytest_upskill.signature import derive
+from pytest_upskill.oracle.reference import result_dtypes
 from tests.unit.oracle_kernels import make_case
 
 FRONT = "dims:\n  rows: 1..200000\n  cols: 1..4096\nargs:\n  x: [rows, cols]\ndtypes: [float32]\n"
@@ -31,9 +31,9 @@ def judged(machine: CudaMachine, folder: Path, axis: str, shape: str, example: s
     signature = derive(case, result_dtypes(case))
     built = machine.build(KERNEL.replace("{axis}", axis).replace("{shape}", shape), signature)
     assert built.library is not None, built.message
-    with machine.cell(built.library, signature, 20.0) as cell:
+    with machine.sandbox(built.library, signature, 20.0) as sandbox:
         only = parse_example(example, case) if example else None
-        return explore(case, signature, cell.call, seed=5, examples=9, only=only, largest=machine.largest)
+        return explore(case, signature, sandbox.call, seed=5, examples=9, only=only, largest=machine.largest)
 
 
 def test_many_rows_along_x_pass(machine: CudaMachine, tmp_path: Path) -> None:

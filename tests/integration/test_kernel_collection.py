@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from pytest_upskill.build.host import HostCompiler
-from pytest_upskill.case import Case
-from pytest_upskill.case_file import load_case
-from pytest_upskill.cell.client import Cell
-from pytest_upskill.cell.confine import strongest
-from pytest_upskill.extract import extract_kernel
+from pytest_upskill.cases.case import Case
+from pytest_upskill.cases.case_file import load_case
+from pytest_upskill.contracts.launcher.extraction import extract_kernel
+from pytest_upskill.contracts.launcher.signature import Signature, derive, entry_source
+from pytest_upskill.languages.cuda.cpu_build import HostCompiler
 from pytest_upskill.oracle.explore import explore
-from pytest_upskill.oracle.golden import result_dtypes
-from pytest_upskill.signature import Signature, derive, entry_source
+from pytest_upskill.oracle.reference import result_dtypes
+from pytest_upskill.sandbox.client import Sandbox
+from pytest_upskill.sandbox.confinement import strongest
 
 KERNELS = Path(__file__).resolve().parents[1] / "kernels"
 EVALS = Path(__file__).resolve().parents[2] / "skills" / "cuda-kernels" / "evals"
@@ -64,8 +64,10 @@ def failed(name: str, source: str, seed: int = SEED, examples: int | None = EXAM
     build = compiler().build(extraction.kernel.source, entry_source(signature), confinement=confinement)
     if build.library is None:
         return {"compiles": build.message}
-    with Cell(build.library, signature, confinement) as cell:
-        judgement = explore(case, signature, cell.call, seed=seed, examples=examples, only=None, repeat=cell.repeat)
+    with Sandbox(build.library, signature, confinement) as sandbox:
+        judgement = explore(
+            case, signature, sandbox.call, seed=seed, examples=examples, only=None, repeat=sandbox.repeat
+        )
     assert judgement.inconclusive is None, judgement.inconclusive
     return {assertion.name: assertion.message for assertion in judgement.assertions if not assertion.passed}
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from pytest_upskill.build.cuda import CudaCompiler
 from pytest_upskill.build.nvcc import find_nvcc
-from pytest_upskill.cell.confine import strongest
-from pytest_upskill.extract import extract_kernel
-from pytest_upskill.signature import entry_source
+from pytest_upskill.contracts.launcher.extraction import extract_kernel
+from pytest_upskill.contracts.launcher.signature import entry_source
+from pytest_upskill.languages.cuda.gpu_build import CudaCompiler
+from pytest_upskill.sandbox.confinement import strongest
 from tests.integration.test_kernel_collection import CASES, RIGHT, asked, name_of
 
 ARCHITECTURES = ("sm_80", "sm_90", "sm_100")

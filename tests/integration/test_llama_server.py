@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pytest_upskill.case import Case
+from pytest_upskill.cases.case import Case
 from pytest_upskill.errors import StudentError
 from pytest_upskill.records import Prompt, Question, Reply
 from pytest_upskill.students.base import Student

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_upskill.cell.confine import strongest
+from pytest_upskill.sandbox.confinement import strongest
 from tests.integration.conftest import Workbench, kernel
 
 STUDENT = "--upskill-student=files:answers"

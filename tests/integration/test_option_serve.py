@@ -130,15 +130,15 @@ def test_a_run_that_is_ended_leaves_no_server(served: Workbench, number: int) ->
 
 def _alive(served: Workbench) -> list[int]:
     """The servers (and keepers) of this test that run."""
-    alive = []
+    surviving = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             words = (process / "cmdline").read_bytes()
         except OSError:
             continue
         if b"serving" in words and str(served.root / "tiny.gguf").encode() in words:
-            alive.append(int(process.name))
-    return alive
+            surviving.append(int(process.name))
+    return surviving
 
 
 def _wait_for_end(pid: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_upskill.students import cassette
+from pytest_upskill.replies import cassette
 from tests.integration.conftest import Workbench
 from tests.llama.scripted import Endpoint
 

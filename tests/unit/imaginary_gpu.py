@@ -13,12 +13,12 @@ import tempfile
 from pathlib import Path
 
 from pytest_upskill.build import toolchain
-from pytest_upskill.cell.client import Cell
-from pytest_upskill.cell.confine import strongest
-from pytest_upskill.cell.gpu import Access
-from pytest_upskill.cell.worker_process import Limits
-from pytest_upskill.signature import Signature
-from tests.unit.cell_kernels import PROBE_SIGNATURE, library_of
+from pytest_upskill.contracts.launcher.signature import Signature
+from pytest_upskill.devices.gpu import Access
+from pytest_upskill.sandbox.client import Sandbox
+from pytest_upskill.sandbox.confinement import strongest
+from pytest_upskill.sandbox.worker_process import Limits
+from tests.unit.sandbox_kernels import PROBE_SIGNATURE, library_of
 
 SOURCE = Path(__file__).with_name("fake_libcuda.cpp")
 
@@ -38,7 +38,7 @@ def access(runtime: Path | None = None, **environment: str) -> Access:
     return Access((), (*folders, Path("/sys")), {"LD_LIBRARY_PATH": path, **environment})
 
 
-def gpu_cell(
+def gpu_sandbox(
     source: str,
     signature: Signature = PROBE_SIGNATURE,
     *,
@@ -46,8 +46,8 @@ def gpu_cell(
     seconds: float = 10.0,
     environment: dict[str, str] | None = None,
     **limits: int,
-) -> Cell:
+) -> Sandbox:
     library = library_of(source, signature)
     made = access(library.parent, **(environment or {}))
     made = Access(made.devices, (*made.readable, *map(Path, prefix[1:])), made.environment, prefix)
-    return Cell(library, signature, strongest(), Limits(seconds=seconds, **limits), gpu=made)
+    return Sandbox(library, signature, strongest(), Limits(seconds=seconds, **limits), gpu=made)

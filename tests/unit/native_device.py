@@ -21,8 +21,8 @@ import pytest
 from filelock import FileLock
 from numpy.typing import NDArray
 
+from pytest_upskill.languages.cuda.rewrite import rewrite
 from pytest_upskill.native.cpu import flags
-from pytest_upskill.native.cpu.rewrite import rewrite
 
 KERNELS = Path(__file__).resolve().parents[1] / "native"
 SOURCES = sorted(KERNELS.glob("*.cu"))

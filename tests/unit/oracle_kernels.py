@@ -8,15 +8,15 @@ from pathlib import Path
 
 import torch
 
-from pytest_upskill.case import Case
-from pytest_upskill.case_file import load_case
+from pytest_upskill.cases.case import Case
+from pytest_upskill.cases.case_file import load_case
+from pytest_upskill.contracts.launcher.signature import Signature, derive
+from pytest_upskill.oracle.compare import read
 from pytest_upskill.oracle.explore import Judgement, explore
-from pytest_upskill.oracle.golden import result_dtypes
-from pytest_upskill.oracle.judge import read
 from pytest_upskill.oracle.prepare import as_bytes
+from pytest_upskill.oracle.reference import result_dtypes
 from pytest_upskill.oracle.values import DTYPE
 from pytest_upskill.records import Answer, Call, Example, Finding, TensorArgument
-from pytest_upskill.signature import Signature, derive
 
 Values = dict[str, object]
 Run = Callable[[Call], Answer]

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_upskill.budget import (
+from pytest_upskill.records import Exchange, Prompt
+from pytest_upskill.replies.budget import (
     TEMPLATE_TOKENS,
     TOLD_TOKENS,
     WorstCase,
@@ -17,8 +18,7 @@ from pytest_upskill.budget import (
     worst_case,
     worst_conversation,
 )
-from pytest_upskill.ledger import Limits, Totals
-from pytest_upskill.records import Exchange, Prompt
+from pytest_upskill.replies.ledger import Limits, Totals
 from tests.unit.scripted_students import CONFIG
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from pytest_upskill.build.compilation import Compiled, CompileLimits, compile_confined
-from pytest_upskill.cell.confine import Confinement, strongest
-from pytest_upskill.errors import CellError, ToolchainError
+from pytest_upskill.errors import SandboxError, ToolchainError
+from pytest_upskill.sandbox.confinement import Confinement, strongest
 
 
 def compile_with(script: str, folder: Path, **limits) -> Compiled:
@@ -67,7 +67,7 @@ def test_source_that_quotes_a_fault_of_the_machine_gains_nothing(tmp_path: Path)
 
 
 def test_bubblewrap_that_fails_is_a_cell_error(tmp_path: Path) -> None:
-    with pytest.raises(CellError, match=r"compiler could not be confined: bwrap: Can't mkdir"):
+    with pytest.raises(SandboxError, match=r"compiler could not be confined: bwrap: Can't mkdir"):
         compile_with('echo "bwrap: Can\'t mkdir /x" >&2; exit 1', tmp_path, confinement=Confinement("process"))
 
 

@@ -8,10 +8,10 @@ import pytest
 from pytest_upskill.build import nvcc
 from pytest_upskill.build.cache import Cache
 from pytest_upskill.build.nvcc import NvccCheck
-from pytest_upskill.cell.confine import strongest
+from pytest_upskill.contracts.launcher.signature import Signature, entry_source
 from pytest_upskill.records import Build
-from pytest_upskill.signature import Signature, entry_source
-from tests.unit.cell_kernels import AXPY, AXPY_SIGNATURE, PROBE_SIGNATURE, probe
+from pytest_upskill.sandbox.confinement import strongest
+from tests.unit.sandbox_kernels import AXPY, AXPY_SIGNATURE, PROBE_SIGNATURE, probe
 
 needs_nvcc = pytest.mark.skipif(nvcc.find_nvcc() is None, reason="nvcc is not installed")
 

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_upskill.case import Choices, Dim, Expectation, Named, Range, ScalarSpec, TensorSpec, Tolerance
-from pytest_upskill.case_file import load_case
+from pytest_upskill.cases.case import Choices, Dim, Expectation, Named, Range, ScalarSpec, TensorSpec, Tolerance
+from pytest_upskill.cases.case_file import load_case
+from pytest_upskill.documents.expression import parse
 from pytest_upskill.errors import CaseError
-from pytest_upskill.expression import parse
 
 RMS_NORM = """\
 ---

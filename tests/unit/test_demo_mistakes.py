@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_upskill.case import Case, Snippet
-from pytest_upskill.case_file import load_case
+from pytest_upskill.cases.case import Case, Snippet
+from pytest_upskill.cases.case_file import load_case
 from pytest_upskill.students.demo.mistakes import slip
 
 CASES = sorted((Path(__file__).parents[2] / "skills/cuda-kernels/evals").glob("*.md"))

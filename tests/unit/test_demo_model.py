@@ -24,7 +24,7 @@ FILLER = "Kernels are launched over a grid of blocks. " * 100
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server with a model of forty topics: more than one attention head holds."""
     from pytest_upskill.students.demo.model import Script, Topic, write_model
-    from pytest_upskill.students.serving.desk import Servers
+    from pytest_upskill.students.serving.broker import Servers
 
     folder: Path = tmp_path_factory.mktemp("made")
     topics = [Topic(topic, f"A wrong answer to {topic}", f"The right answer to {topic}") for topic in TOPICS]

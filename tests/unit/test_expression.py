@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_upskill.expression import Expression, parse
+from pytest_upskill.documents.expression import Expression, parse
 
 VALUES = {"rows": 5, "cols": 96, "heads": 8, "causal": True}
 

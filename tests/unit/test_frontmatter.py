@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from pytest_upskill.documents.frontmatter import parse, read_text
 from pytest_upskill.errors import CaseError, SkillError
-from pytest_upskill.frontmatter import parse, read_text
 
 PATH = Path("evals/x.md")
 

@@ -15,10 +15,10 @@ from unittest.mock import Mock
 
 import pytest
 
-from pytest_upskill import presence
 from pytest_upskill.errors import InfrastructureError
-from pytest_upskill.ledger import FAULTS, REST_SECONDS, Failed, Granted, Kept, Ledger, Limits, Stopped
 from pytest_upskill.records import Tokens
+from pytest_upskill.replies import process_liveness as presence
+from pytest_upskill.replies.ledger import FAULTS, REST_SECONDS, Failed, Granted, Kept, Ledger, Limits, Stopped
 from tests.unit.scripted_students import ask, recording
 
 
@@ -71,7 +71,7 @@ def test_no_more_questions_are_open_than_the_student_takes_over_all_processes(bo
 
 def test_the_claims_of_a_process_that_is_gone_are_given_to_others(book: Ledger, tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from pytest_upskill.ledger import Ledger; "
+        "import sys; from pathlib import Path; from pytest_upskill.replies.ledger import Ledger; "
         "from tests.unit.scripted_students import ask; import os; "
         "print(len(Ledger(Path(sys.argv[1]), 'now').claim([ask()], 1)), flush=True); os.kill(os.getpid(), 9)"
     )
@@ -141,7 +141,7 @@ def test_what_the_dead_asked_of_another_student_holds_nothing_back(tmp_path: Pat
     killed, book = other(tmp_path, limits=Limits(usd=1.5)), other(tmp_path, limits=Limits(usd=1.5))
     elsewhere = replace(ask("a"), student="somebody else")
     assert killed.claim([elsewhere], slots=1) == {elsewhere.key: Granted()}
-    killed._presence.leave()  # as the system does for a process that was killed
+    killed._liveness.leave()  # as the system does for a process that was killed
     answer = book.claim([ask("b")], slots=1)[ask("b").key]
     assert isinstance(answer, Stopped) and "$1.00 of --upskill-budget=1.5 are spent" in answer.reason
 

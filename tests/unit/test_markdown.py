@@ -1,6 +1,6 @@
 import pytest
 
-from pytest_upskill.markdown import fences, lines_of, sections
+from pytest_upskill.documents.markdown import fences, lines_of, sections
 
 
 def blocks(text):

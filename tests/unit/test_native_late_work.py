@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from pytest_upskill.case import Case
+from pytest_upskill.cases.case import Case
 from pytest_upskill.oracle.explore import Judgement, explore
-from tests.unit.cell_kernels import HEADERS, cell_of, integers, probe, probe_call
 from tests.unit.oracle_kernels import failed, make_case, signature_of
+from tests.unit.sandbox_kernels import HEADERS, integers, probe, probe_call, sandbox_of
 
 THREADS = "#include <thread>\n#include <chrono>\n"
 LATER = "std::this_thread::sleep_for(std::chrono::seconds(5));"
@@ -20,8 +20,8 @@ STORE = "__global__ void store(int64_t* out, int64_t value) { out[threadIdx.x] =
 
 def test_a_thread_that_writes_after_the_launcher_has_returned_is_named() -> None:
     body = f"store<<<1, n, 0, stream>>>(out, 0); std::thread([=] {{ {LATER} out[0] = 1; }}).detach();"
-    with cell_of(probe(body, THREADS + STORE)) as cell:
-        (found,) = cell.call(probe_call()).findings
+    with sandbox_of(probe(body, THREADS + STORE)) as sandbox:
+        (found,) = sandbox.call(probe_call()).findings
     assert (found.assertion, found.kind) == ("runs", "host-thread")
     assert "1 host thread(s) of its own are still there" in found.message
 
@@ -29,16 +29,16 @@ def test_a_thread_that_writes_after_the_launcher_has_returned_is_named() -> None
 def test_the_process_with_the_thread_ends_and_the_next_call_finds_a_new_one() -> None:
     before = THREADS + STORE + "\nstatic int64_t calls = 0;"
     body = f"store<<<1, n, 0, stream>>>(out, ++calls); if (n == 3) std::thread([=] {{ {LATER} }}).detach();"
-    with cell_of(probe(body, before)) as cell:
-        left, sound = cell.call(probe_call(3)), cell.call(probe_call(4))
+    with sandbox_of(probe(body, before)) as sandbox:
+        left, sound = sandbox.call(probe_call(3)), sandbox.call(probe_call(4))
     assert not left.ran and sound.findings == () and integers(sound) == [1] * 4
 
 
 def test_threads_that_are_joined_are_nobodys_business() -> None:
     body = "int64_t value = 0; std::thread worker([&] { value = 7; }); worker.join();"
     body += "store<<<1, n, 0, stream>>>(out, value);"
-    with cell_of(probe(body, THREADS + STORE)) as cell:
-        answers = [cell.call(probe_call()) for _ in range(20)]
+    with sandbox_of(probe(body, THREADS + STORE)) as sandbox:
+        answers = [sandbox.call(probe_call()) for _ in range(20)]
     assert all(answer.findings == () and integers(answer) == [7] * 4 for answer in answers)
 
 
@@ -58,8 +58,8 @@ def judged(case: Case, kernel: str, launcher: str, before: str = "") -> Judgemen
         f"void {case.name}({parameters}, cudaStream_t stream) {{ {launcher} }}\n"
     )
     signature = signature_of(case)
-    with cell_of(source, signature) as cell:
-        return explore(case, signature, cell.call, seed=3, examples=8, only=None, repeat=cell.repeat)
+    with sandbox_of(source, signature) as sandbox:
+        return explore(case, signature, sandbox.call, seed=3, examples=8, only=None, repeat=sandbox.repeat)
 
 
 KERNEL = "const int64_t i = blockIdx.x * 256 + threadIdx.x; if (i < n) out[i] = 2 * x[i];"
@@ -87,7 +87,7 @@ def test_a_result_that_is_cached_by_its_addresses_is_met_by_unseen_contents(doub
     )
     case_of_one_size = doubles.path.read_text().replace("n: 1..300", "n: [64, 300]")
     doubles.path.write_text(case_of_one_size)
-    from pytest_upskill.case_file import load_case
+    from pytest_upskill.cases.case_file import load_case
 
     found = judged(load_case(doubles.path, "demo"), KERNEL, launcher, before)
     assert "correct[float32]" in failed(found)

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from pytest_upskill.errors import CaseError
-from pytest_upskill.oracle.golden import empty_examples
+from pytest_upskill.oracle.reference import empty_examples
 from pytest_upskill.oracle.tolerance import floor
 from pytest_upskill.records import Answer, Call, TensorArgument
 from tests.unit.oracle_kernels import (

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pytest_upskill.case import Case
+from pytest_upskill.cases.case import Case
 from pytest_upskill.errors import UsageError
-from pytest_upskill.oracle import ladder, search
+from pytest_upskill.oracle import search, size_distribution
 from pytest_upskill.oracle.draw import examples, parse_example
 from pytest_upskill.oracle.shapes import OutputSize, problem
 from pytest_upskill.records import Example
@@ -21,8 +21,8 @@ SAME = "def f(x):\n    return x"
 def drawn(case: Case, count: int = 60, seed: int = 5, dtype: str = "float32", *, large: bool = False) -> list[Example]:
     found: list[Example] = []
     strategy = examples(case, OutputSize(), dtype, large=large)
-    for index in range(0, count, search.LOT):
-        search.generate(search.Lot(dtype, index, search.LOT, large), strategy, seed, found.append)
+    for index in range(0, count, search.BATCH):
+        search.generate(search.Batch(dtype, index, search.BATCH, large), strategy, seed, found.append)
     return found
 
 
@@ -33,14 +33,14 @@ def case(tmp_path: Path) -> Case:
 
 
 def test_a_higher_step_never_gives_a_smaller_size() -> None:
-    rungs = ladder.of_range(0, 5000)
-    sizes = [rungs.pick(step) for step in range(0, ladder.STEPS, 4001)]
+    rungs = size_distribution.of_range(0, 5000)
+    sizes = [rungs.pick(step) for step in range(0, size_distribution.STEPS, 4001)]
     assert sizes == sorted(sizes) and sizes[0] == 0 and sizes[-1] == 5000
 
 
 def test_the_ladder_favours_sizes_around_warps_and_bounds_and_leaves_out_none() -> None:
-    rungs = ladder.of_range(1, 40)
-    sizes = [rungs.pick(step) for step in range(0, ladder.STEPS, 997)]
+    rungs = size_distribution.of_range(1, 40)
+    sizes = [rungs.pick(step) for step in range(0, size_distribution.STEPS, 997)]
     assert set(sizes) == set(range(1, 41))
     assert min(sizes.count(size) for size in (31, 32, 33, 1, 40, 39)) > 2 * sizes.count(20)
 
@@ -64,7 +64,7 @@ def test_a_device_with_more_room_gets_larger_examples_and_longer_grids(tmp_path:
     found: list[Example] = []
     strategy = examples(case, OutputSize(), "float32", large=True, largest=1 << 22)
     for index in range(3):
-        search.generate(search.Lot("float32", index, search.LOT, large=True), strategy, 5, found.append)
+        search.generate(search.Batch("float32", index, search.BATCH, large=True), strategy, 5, found.append)
     sizes = [prod(one.dims.values()) for one in found]
     assert 1 << 20 < max(sizes) <= 1 << 22
     assert max(one.dims["rows"] for one in found) > 65_535
@@ -167,24 +167,26 @@ def test_a_text_that_breaks_a_condition_is_refused(tmp_path: Path) -> None:
 
 def test_a_plan_has_the_asked_number_and_two_large_ones() -> None:
     for count in (1, 3, 5, 25, 100):
-        lots = search.plan("float32", count)
-        assert sum(lot.count for lot in lots) == count
-    assert sum(lot.count for lot in search.plan("float32", 25) if lot.large) == 2
+        batches = search.plan("float32", count)
+        assert sum(batch.count for batch in batches) == count
+    assert sum(batch.count for batch in search.plan("float32", 25) if batch.large) == 2
 
 
 def test_a_plan_with_a_forced_family_has_it_in_small_examples_and_in_a_large_one() -> None:
     for count in (1, 3, 4, 5, 8, 25, 100):
-        lots = search.plan("float32", count, "outliers")
-        assert sum(lot.count for lot in lots) == count
-        assert [lot.index for lot in lots] == list(range(len(lots))) and all(lot.count > 0 for lot in lots)
-        assert sum(lot.count for lot in lots if lot.large and lot.family) == (count >= 3)
-    assert sum(lot.count for lot in lots if lot.family and not lot.large) == 11
+        batches = search.plan("float32", count, "outliers")
+        assert sum(batch.count for batch in batches) == count
+        assert [batch.index for batch in batches] == list(range(len(batches))) and all(
+            batch.count > 0 for batch in batches
+        )
+        assert sum(batch.count for batch in batches if batch.large and batch.family) == (count >= 3)
+    assert sum(batch.count for batch in batches if batch.family and not batch.large) == 11
 
 
 def test_large_examples_of_one_family_alone_are_never_small(case: Case) -> None:
     found: list[Example] = []
     strategy = examples(case, OutputSize(), "float32", large=True, among=("outliers",))
     for index in range(6):
-        search.generate(search.Lot("float32", index, 1, large=True, family="outliers"), strategy, 5, found.append)
+        search.generate(search.Batch("float32", index, 1, large=True, family="outliers"), strategy, 5, found.append)
     assert len(found) == 6 and min(prod(one.dims.values()) for one in found) > 1 << 16
     assert {one.values for one in found} == {"outliers"}

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from pytest_upskill.case import Case
+from pytest_upskill.cases.case import Case
+from pytest_upskill.oracle.compare import judge
 from pytest_upskill.oracle.draw import parse_example
 from pytest_upskill.oracle.families import INTEGERS
 from pytest_upskill.oracle.isolation import isolated
-from pytest_upskill.oracle.judge import judge
 from pytest_upskill.oracle.prepare import Preparation, Prepared, as_bytes
 from pytest_upskill.oracle.values import DTYPE
 from pytest_upskill.records import Answer, Call, Example, TensorArgument

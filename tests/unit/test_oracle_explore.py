@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from pytest_upskill.case import Case
-from pytest_upskill.errors import CaseError, CellError
+from pytest_upskill.cases.case import Case
+from pytest_upskill.contracts.launcher.signature import derive
+from pytest_upskill.errors import CaseError, SandboxError
 from pytest_upskill.oracle.draw import parse_example
 from pytest_upskill.oracle.explore import explore
-from pytest_upskill.oracle.golden import result_dtypes
+from pytest_upskill.oracle.reference import result_dtypes
 from pytest_upskill.records import Answer, Call, Finding, TensorArgument
-from pytest_upskill.signature import derive
 from tests.unit.oracle_kernels import (
     ROWS_COLS,
     Run,
@@ -409,9 +409,9 @@ def test_a_reference_that_raises_on_some_size_is_a_case_error(tmp_path: Path) ->
 
 def test_what_run_raises_passes_through(doubles: Case) -> None:
     def run(call: Call) -> Answer:
-        raise CellError("no room on the disk")
+        raise SandboxError("no room on the disk")
 
-    with pytest.raises(CellError, match="no room on the disk"):
+    with pytest.raises(SandboxError, match="no room on the disk"):
         judge_kernel(doubles, run)
 
 
@@ -437,8 +437,8 @@ def test_the_case_and_the_user_say_how_many_examples(tmp_path: Path) -> None:
 
 
 def test_explore_is_what_the_pipeline_calls(doubles: Case) -> None:
-    from pytest_upskill.oracle.golden import result_dtypes
-    from pytest_upskill.signature import derive
+    from pytest_upskill.contracts.launcher.signature import derive
+    from pytest_upskill.oracle.reference import result_dtypes
 
     signature = derive(doubles, result_dtypes(doubles))
     judgement = explore(doubles, signature, on_x(lambda x: x * 2), seed=1, examples=4, only=None)
@@ -471,7 +471,7 @@ def test_a_cell_that_dies_while_shrinking_does_not_hide_the_verdict(doubles: Cas
     def run(call: Call) -> Answer:
         calls[0] += 1
         if calls[0] > 11:
-            raise CellError("gone")
+            raise SandboxError("gone")
         return on_x(lambda x: x * 3)(call)
 
     judgement = judge_kernel(doubles, run)

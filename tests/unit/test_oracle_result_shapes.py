@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from pytest_upskill.case_file import load_case
-from pytest_upskill.oracle.golden import result_dtypes
+from pytest_upskill.cases.case_file import load_case
+from pytest_upskill.contracts.launcher.prompt import build_prompt
+from pytest_upskill.contracts.launcher.signature import derive
+from pytest_upskill.oracle.reference import result_dtypes
 from pytest_upskill.oracle.result_shapes import result_shapes
-from pytest_upskill.prompt import build_prompt
-from pytest_upskill.signature import derive
 
 CASES = Path(__file__).parents[2] / "skills" / "cuda-kernels" / "evals"
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from pytest_upskill.case import Case
-from pytest_upskill.oracle.golden import Reference
+from pytest_upskill.cases.case import Case
+from pytest_upskill.oracle.input_dependency import InputDependency, measure
 from pytest_upskill.oracle.isolation import isolated
 from pytest_upskill.oracle.prepare import GivenUp, Preparation, Prepared
-from pytest_upskill.oracle.reach import Reach, measure
+from pytest_upskill.oracle.reference import Reference
 from pytest_upskill.oracle.values import DTYPE
 from pytest_upskill.records import Example
 from tests.unit.oracle_kernels import blocked_sum, make_case, pairwise_sum, serial_sum, signature_of, values_of
@@ -117,29 +117,31 @@ def test_a_cases_own_tolerance_replaces_the_bound(tmp_path: Path) -> None:
     assert bound is not None and torch.allclose(bound, 0.25 + 0.5 * gold.abs())
 
 
-def reach_of(folder: Path, reference: str, shape: tuple[int, ...]) -> Reach:
+def dependency_of(folder: Path, reference: str, shape: tuple[int, ...]) -> InputDependency:
     case = make_case(folder, OP, FRONT, reference)
     x = torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
     return measure(Reference(case), {"x": x}, {"rows": shape[0], "cols": shape[1]}, "")["out"]
 
 
 def test_reach_counts_terms_and_finds_the_axes_of_a_reduction(tmp_path: Path) -> None:
-    assert reach_of(tmp_path, "def f(x):\n    return x.sum(-1)", (4, 9)) == Reach(9, ())
-    assert reach_of(tmp_path, "def f(x):\n    return torch.softmax(x, -1)", (4, 9)) == Reach(9, (1,))
-    assert reach_of(tmp_path, "def f(x):\n    return torch.softmax(x, 0)", (4, 9)) == Reach(4, (0,))
-    assert reach_of(tmp_path, "def f(x):\n    return x.cumsum(-1)", (4, 9)) == Reach(9, (1,))
-    assert reach_of(tmp_path, "def f(x):\n    return x * 2", (4, 9)) == Reach(1, ())
+    assert dependency_of(tmp_path, "def f(x):\n    return x.sum(-1)", (4, 9)) == InputDependency(9, ())
+    assert dependency_of(tmp_path, "def f(x):\n    return torch.softmax(x, -1)", (4, 9)) == InputDependency(9, (1,))
+    assert dependency_of(tmp_path, "def f(x):\n    return torch.softmax(x, 0)", (4, 9)) == InputDependency(4, (0,))
+    assert dependency_of(tmp_path, "def f(x):\n    return x.cumsum(-1)", (4, 9)) == InputDependency(9, (1,))
+    assert dependency_of(tmp_path, "def f(x):\n    return x * 2", (4, 9)) == InputDependency(1, ())
 
 
 def test_a_matrix_product_shares_no_reduction(tmp_path: Path) -> None:
     front = "dims:\n  rows: 1..64\n  cols: 1..1100\nargs:\n  x: [rows, cols]\n  y: [cols, rows]\n"
     case = make_case(tmp_path, "f(Tensor x, Tensor y) -> Tensor", front, "def f(x, y):\n    return x @ y")
     x = torch.randn(4, 9, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
-    assert measure(Reference(case), {"x": x, "y": x.T * 2}, {"rows": 4, "cols": 9}, "")["out"] == Reach(18, ())
+    assert measure(Reference(case), {"x": x, "y": x.T * 2}, {"rows": 4, "cols": 9}, "")["out"] == InputDependency(
+        18, ()
+    )
 
 
 def test_without_gradients_all_inputs_count(tmp_path: Path) -> None:
-    assert reach_of(tmp_path, "def f(x):\n    return x.detach() * 2", (4, 9)) == Reach(36, (-1,))
+    assert dependency_of(tmp_path, "def f(x):\n    return x.detach() * 2", (4, 9)) == InputDependency(36, (-1,))
 
 
 def test_inputs_keep_their_declared_range_when_they_are_perturbed(tmp_path: Path) -> None:

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from pytest_upskill.case import Case
+from pytest_upskill.cases.case import Case
 from pytest_upskill.errors import CaseError
 from pytest_upskill.oracle.families import FAMILIES
-from pytest_upskill.oracle.golden import load_inputs
+from pytest_upskill.oracle.reference import load_inputs
 from pytest_upskill.oracle.values import Value, complete
 from pytest_upskill.records import Example
 from tests.unit.oracle_kernels import make_case

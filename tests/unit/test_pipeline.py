@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from pytest_upskill.case import Case
-from pytest_upskill.ledger import Ledger
-from pytest_upskill.oracle.worth import Worth
-from pytest_upskill.pipeline import Pipeline
+from pytest_upskill.case_quality.quality import CaseQuality
+from pytest_upskill.cases.case import Case
+from pytest_upskill.contracts.launcher.signature import Signature
+from pytest_upskill.execution.pipeline import Pipeline
+from pytest_upskill.execution.task import Task
 from pytest_upskill.records import Assertion, ItemKind, Question, Reply, VerdictKind
-from pytest_upskill.replies import Replies
-from pytest_upskill.signature import Signature
-from pytest_upskill.task import Task
+from pytest_upskill.replies.ledger import Ledger
+from pytest_upskill.replies.scheduling import Replies
 from tests.unit.oracle_kernels import ROWS_COLS, make_case
 from tests.unit.scripted_students import ScriptedStudent, reply
 
@@ -38,9 +38,9 @@ class Checks:
     def is_known_to_be_good(self, case: Case) -> bool:
         return case.name in self.checked and case.name not in self.bad
 
-    def worth(self, case: Case, signature: Signature) -> Worth:
+    def quality(self, case: Case, signature: Signature) -> CaseQuality:
         self.checked += [case.name] if case.name not in self.checked else []
-        return Worth((Assertion("solution", case.name not in self.bad, "it is wrong"),))
+        return CaseQuality((Assertion("solution", case.name not in self.bad, "it is wrong"),))
 
 
 def tasks(folder: Path, names: str) -> list[Task]:

@@ -11,7 +11,7 @@ import pytest
 
 from pytest_upskill.records import Outcome, VerdictKind
 from pytest_upskill.reporting.failure import SCREEN, failure_lines
-from pytest_upskill.reporting.ink import measure
+from pytest_upskill.reporting.text_style import measure
 from tests.unit.reporting_outcomes import SOURCE, counterexample, outcome, spec
 
 REPLAY = (

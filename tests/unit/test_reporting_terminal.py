@@ -12,15 +12,15 @@ import pytest
 from pytest_upskill.records import (
     Assertion,
     ItemKind,
-    LivingMutant,
     MutationScore,
     Outcome,
+    SurvivingMutant,
     Tokens,
     Verdict,
     VerdictKind,
 )
-from pytest_upskill.reporting.ink import measure
 from pytest_upskill.reporting.terminal import header_lines, summary_lines
+from pytest_upskill.reporting.text_style import measure
 from pytest_upskill.reporting.view import build_view
 from tests.unit.reporting_outcomes import golden, outcome, run, spec
 
@@ -241,19 +241,21 @@ def test_header_says_one_fact_on_a_line() -> None:
     assert list(header_lines({"device": "cpu", "seed": "7"})) == ["upskill device: cpu", "upskill seed: 7"]
 
 
-def mutants(case: str, killed: int = 12, lived: tuple[LivingMutant, ...] = (), reason: str | None = None) -> Outcome:
+def mutants(
+    case: str, killed: int = 12, survived: tuple[SurvivingMutant, ...] = (), reason: str | None = None
+) -> Outcome:
     """The item that holds a case against wrong results; ``reason`` is that of a refused case."""
     name, message = (reason or "varies: ").split(": ", 1)
     verdict = Verdict(
         VerdictKind.FAILED if reason else VerdictKind.PASSED, reason, (Assertion(name, reason is None, message),)
     )
-    score = None if reason else MutationScore(killed, killed + len(lived), 1, lived)
+    score = None if reason else MutationScore(killed, killed + len(survived), 1, survived)
     return Outcome(f"skills/cuda-kernels/SKILL.md::{case}[mutants]", ItemKind.MUTANTS, "cuda-kernels", case, verdict,
                    score=score)  # fmt: skip
 
 
-ADVISED = LivingMutant(41, "c < cols -> c <= cols", False, "with larger dims, such as 'cols: 1..4096'")
-UNSEEN = LivingMutant(52, "dropped __syncthreads();", True)
+ADVISED = SurvivingMutant(41, "c < cols -> c <= cols", False, "with larger dims, such as 'cols: 1..4096'")
+UNSEEN = SurvivingMutant(52, "dropped __syncthreads();", True)
 
 ONE_CASE = """\
 cuda-kernels  1 of 1 case passes its own solution  SKILL.md is valid

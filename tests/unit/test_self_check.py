@@ -12,14 +12,14 @@ import pytest
 import torch
 
 import pytest_upskill
+from pytest_upskill.build.build_pool import BuildPool
 from pytest_upskill.build.cache import Cache
-from pytest_upskill.builders import Builders
-from pytest_upskill.case import Case
-from pytest_upskill.case_file import load_case
+from pytest_upskill.case_quality.self_check import SelfCheck
+from pytest_upskill.cases.case import Case
+from pytest_upskill.cases.case_file import load_case
 from pytest_upskill.errors import ToolchainError
-from pytest_upskill.questions import Questions
+from pytest_upskill.execution.prompt_rendering import PromptRenderer
 from pytest_upskill.records import Answer, Build, Call
-from pytest_upskill.self_check import SelfCheck
 from tests.unit.oracle_kernels import ROWS_COLS, kernel, make_case
 
 RIGHT, WRONG = 2.0, 3.0
@@ -34,7 +34,7 @@ def double(factor: float) -> Any:
     return kernel(compute)
 
 
-class FakeCell:
+class FakeSandbox:
     """A cell whose kernel multiplies by what its library's name says."""
 
     def __init__(self, library: Path) -> None:
@@ -46,7 +46,7 @@ class FakeCell:
     def repeat(self, call: Call, time: int) -> Answer:
         return self.call(call)
 
-    def __enter__(self) -> FakeCell:
+    def __enter__(self) -> FakeSandbox:
         return self
 
     def __exit__(
@@ -76,9 +76,9 @@ class FakeMachine:
         library.write_bytes(library.name.encode())
         return Build(library)
 
-    def cell(self, library: Path, signature: object, timeout: float) -> FakeCell:
+    def sandbox(self, library: Path, signature: object, timeout: float) -> FakeSandbox:
         self.cells += 1
-        return FakeCell(library)
+        return FakeSandbox(library)
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def cache(tmp_path: Path) -> Cache:
 
 
 def problem(checks: SelfCheck, case: Case) -> str | None:
-    return checks.worth(case, Questions().signature(case)).problem
+    return checks.quality(case, PromptRenderer().signature(case)).problem
 
 
 def test_a_good_case_is_built_and_run_once_for_all_later_runs(case: Case, machine: FakeMachine, cache: Cache) -> None:
@@ -165,15 +165,15 @@ def test_a_solution_that_this_device_cannot_run_is_not_held_against_its_case(
     case: Case, machine: FakeMachine, cache: Cache
 ) -> None:
     machine.answer = Build(None, needs="needs a GPU: tensor cores")
-    found = check(machine, cache).whole(case, Questions().signature(case))
-    assert found.worth.problem is None and found.score is None
+    found = check(machine, cache).whole(case, PromptRenderer().signature(case))
+    assert found.quality.problem is None and found.score is None
     assert found.notes == ("its solution is not run here: needs a GPU: tensor cores",)
 
 
 def test_a_case_without_a_solution_is_not_built(case: Case, machine: FakeMachine, cache: Cache) -> None:
-    found = check(machine, cache).whole(replace(case, solution=None), Questions().signature(case))
-    assert found.worth.problem is None and found.score is None
-    assert "solution" not in [one.name for one in found.worth.assertions]
+    found = check(machine, cache).whole(replace(case, solution=None), PromptRenderer().signature(case))
+    assert found.quality.problem is None and found.score is None
+    assert "solution" not in [one.name for one in found.quality.assertions]
     assert machine.builds == 0
 
 
@@ -187,21 +187,21 @@ def test_a_machine_that_cannot_compile_is_no_fault_of_the_case(case: Case, machi
 
 
 def test_a_build_that_was_sent_ahead_is_used(case: Case, machine: FakeMachine, cache: Cache) -> None:
-    checks, builders = check(machine, cache), Builders(1)
+    checks, pool = check(machine, cache), BuildPool(1)
     for _ in range(2):
-        checks.send_ahead(case, Questions().signature(case), builders)
+        checks.send_ahead(case, PromptRenderer().signature(case), pool)
     assert problem(checks, case) is None
-    checks.send_ahead(case, Questions().signature(case), builders)
-    builders.close()
+    checks.send_ahead(case, PromptRenderer().signature(case), pool)
+    pool.close()
     assert machine.builds == 1
 
 
 def test_the_score_is_of_mutants_and_is_kept_with_the_worth(case: Case, machine: FakeMachine, cache: Cache) -> None:
-    first = check(machine, cache).whole(case, Questions().signature(case))
+    first = check(machine, cache).whole(case, PromptRenderer().signature(case))
     assert first.score is not None
-    assert (first.score.killed, first.score.total, first.score.lived) == (2, 2, ())
+    assert (first.score.killed, first.score.total, first.score.survived) == (2, 2, ())
     builds = machine.builds
-    assert check(machine, cache).whole(case, Questions().signature(case)) == first
+    assert check(machine, cache).whole(case, PromptRenderer().signature(case)) == first
     assert problem(check(machine, cache), case) is None
     assert machine.builds == builds
 
@@ -210,7 +210,7 @@ def test_every_mutant_of_a_solution_is_tried(case: Case, machine: FakeMachine, c
     text = case.path.read_text(encoding="utf-8").replace("g(2); h(3);", "g(2); h(3); i(4); j(5); k(6); l(7); m(8);")
     case.path.write_text(text, encoding="utf-8")
     seven = load_case(case.path, "demo")
-    found = check(machine, cache).whole(seven, Questions().signature(seven))
+    found = check(machine, cache).whole(seven, PromptRenderer().signature(seven))
     assert found.score is not None
     assert (found.score.killed, found.score.total) == (7, 7)
 
@@ -219,9 +219,9 @@ def test_mutants_that_live_are_told_with_their_line_and_the_same_code_is_equival
     case: Case, machine: FakeMachine, cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tests.unit.test_self_check.WRONG", RIGHT)
-    found = check(machine, cache).whole(case, Questions().signature(case))
+    found = check(machine, cache).whole(case, PromptRenderer().signature(case))
     assert found.score is not None
     assert (found.score.killed, found.score.total) == (0, 2)
     line = next(n for n, text in enumerate(case.path.read_text(encoding="utf-8").splitlines(), 1) if "g(2)" in text)
-    assert {(one.line, one.unseen) for one in found.score.lived} == {(line, True)}
-    assert {one.change for one in found.score.lived} == {"(2) -> ((2 + 1))", "(3) -> ((3 + 1))"}
+    assert {(one.line, one.unseen) for one in found.score.survived} == {(line, True)}
+    assert {one.change for one in found.score.survived} == {"(2) -> ((2 + 1))", "(3) -> ((3 + 1))"}

@@ -18,7 +18,7 @@ import pytest
 
 from pytest_upskill.errors import StudentError
 from pytest_upskill.students.base import StudentConfig
-from pytest_upskill.students.serving.desk import DeskServers, Servers
+from pytest_upskill.students.serving.broker import BrokerClient, Servers
 
 SERVER = """
 import http.server, os, pathlib, sys
@@ -180,9 +180,9 @@ def test_a_start_that_takes_too_long_ends_with_the_run(bench: Bench) -> None:
 
 def test_other_processes_of_the_run_get_the_same_server_at_the_desk(bench: Bench) -> None:
     servers = bench.servers()
-    path = servers.open_desk()
-    assert path == servers.open_desk()
-    far = [DeskServers(path).of("pupil") for _ in range(4)]
+    path = servers.open_broker()
+    assert path == servers.open_broker()
+    far = [BrokerClient(path).of("pupil") for _ in range(4)]
     try:
         with ThreadPoolExecutor(4) as pool:
             (address,) = set(pool.map(lambda server: server.address(), far))
@@ -194,11 +194,11 @@ def test_other_processes_of_the_run_get_the_same_server_at_the_desk(bench: Bench
         assert pid_at(address) == bench.started()[1]
         assert len(bench.started()) == 2
         with pytest.raises(StudentError, match="nobody here serves 'stranger'"):
-            DeskServers(path).of("stranger").address()
+            BrokerClient(path).of("stranger").address()
     finally:
         servers.stop()
     with pytest.raises(StudentError, match="the run was ended"):
-        DeskServers(path).of("pupil").address()
+        BrokerClient(path).of("pupil").address()
     assert not Path(path).exists()
 
 
@@ -217,12 +217,12 @@ from pytest_upskill.students.serving.desk import Servers
 folder, command = Path(sys.argv[1]), sys.argv[2]
 servers = Servers({"pupil": StudentConfig("pupil", "llama.cpp", "m", serve=command)}, folder, lambda line: None)
 address = servers.of("pupil").address()
-print(json.dumps({"address": address, "keeper": servers.of("pupil")._process.pid}), flush=True)
+print(json.dumps({"address": address, "supervisor": servers.of("pupil")._process.pid}), flush=True)
 time.sleep(600)
 """
 
 
-@pytest.mark.parametrize("victim", ["owner", "keeper"])
+@pytest.mark.parametrize("victim", ["owner", "supervisor"])
 def test_no_server_outlives_its_owner_or_its_keeper_even_where_they_are_killed(bench: Bench, victim: str) -> None:
     command = f"{sys.executable} {bench.folder / 'server.py'} {{port}} {bench.pids}"
     if victim == "owner":
@@ -234,7 +234,7 @@ def test_no_server_outlives_its_owner_or_its_keeper_even_where_they_are_killed(b
         assert owner.stdout is not None
         told = json.loads(owner.stdout.readline())
         (pid,) = bench.started()
-        os.kill(owner.pid if victim == "owner" else told["keeper"], signal.SIGKILL)
+        os.kill(owner.pid if victim == "owner" else told["supervisor"], signal.SIGKILL)
         wait_for_end(pid)
     finally:
         owner.kill()

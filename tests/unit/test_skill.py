@@ -2,7 +2,7 @@ import pytest
 import skills_ref
 
 from pytest_upskill.errors import SkillError
-from pytest_upskill.skill import case_paths, load_skill, parse_skill, validate
+from pytest_upskill.skills.skill import case_paths, load_skill, parse_skill, validate
 
 GOOD = """\
 ---

@@ -20,7 +20,7 @@ import keyring.errors
 import pytest
 from keyring.backend import KeyringBackend
 
-from pytest_upskill.case import Case
+from pytest_upskill.cases.case import Case
 from pytest_upskill.errors import StudentError
 from pytest_upskill.records import Prompt, Question, Tokens
 from pytest_upskill.students import openai as openai_room
@@ -306,9 +306,9 @@ def test_a_connection_that_is_never_made_is_no_server_at_all_and_not_a_slow_one(
     error = openai.APITimeoutError(request=httpx2.Request("POST", "http://10.0.0.1/v1"))
     error.__cause__ = httpx2.ConnectTimeout("timed out")
     with Asking("http://10.0.0.1/v1") as student:
-        setback = student.student._explain(openai, error)
-    assert setback.unreachable
-    assert setback.message.startswith("no server answers at http://10.0.0.1/v1 (no connection in 10 s); check base_url")
+        failure = student.student._explain(openai, error)
+    assert failure.unreachable
+    assert failure.message.startswith("no server answers at http://10.0.0.1/v1 (no connection in 10 s); check base_url")
 
 
 def test_a_name_that_resolves_to_nothing_is_no_server() -> None:

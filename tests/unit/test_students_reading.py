@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pytest_upskill.case import Case
+from pytest_upskill.cases.case import Case
 from pytest_upskill.records import Exchange, Prompt, Question, Reply, Tokens
 from pytest_upskill.students import reading
 from pytest_upskill.students.base import StudentConfig

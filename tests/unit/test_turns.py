@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_upskill import turns
 from pytest_upskill.errors import StudentError
+from pytest_upskill.execution import turns
+from pytest_upskill.execution.turns import Try
 from pytest_upskill.records import (
     Assertion,
     Counterexample,
@@ -25,7 +26,6 @@ from pytest_upskill.records import (
 )
 from pytest_upskill.reporting.view import RunInfo, build_view
 from pytest_upskill.students.base import Student, StudentConfig
-from pytest_upskill.turns import Try
 
 QUESTION = Question("tiny", "scale", "skill", 2, Prompt("You write.", "Write it."))
 COUNTEREXAMPLE = Counterexample(

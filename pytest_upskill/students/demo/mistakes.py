@@ -6,7 +6,7 @@ import re
 import zlib
 from collections.abc import Iterator
 
-from pytest_upskill.case import Case
+from pytest_upskill.cases.case import Case
 
 _LAUNCH = re.compile(r"\w+(?:<[\w\s,]*>)?<<<.*?>>>\(.*?\);", re.DOTALL)
 """One launch of a kernel, with its arguments."""

@@ -14,11 +14,11 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_upskill.case import Case
-from pytest_upskill.skill import load_skill, skill_file
+from pytest_upskill.cases.case import Case
+from pytest_upskill.skills.skill import load_skill, skill_file
 from pytest_upskill.students.demo.mistakes import slip
 from pytest_upskill.students.golden import fenced
-from pytest_upskill.students.serving.desk import model_path
+from pytest_upskill.students.serving.broker import model_path
 
 if TYPE_CHECKING:
     from pytest_upskill.students.demo.model import Script

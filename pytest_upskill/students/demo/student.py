@@ -7,14 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from pytest_upskill.case import Case
+from pytest_upskill.cases.case import Case
 from pytest_upskill.errors import UsageError
 from pytest_upskill.records import Question, Reply
 from pytest_upskill.students.base import Server, StudentConfig
 from pytest_upskill.students.demo import LABEL
 from pytest_upskill.students.demo.scripts import Scripts
 from pytest_upskill.students.llama_server import LlamaServerStudent
-from pytest_upskill.students.serving.desk import ModelFile
+from pytest_upskill.students.serving.broker import ModelFile
 
 
 class _Servers(Protocol):

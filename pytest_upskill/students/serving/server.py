@@ -18,7 +18,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 from pytest_upskill.errors import StudentError
-from pytest_upskill.students.serving import keeper
+from pytest_upskill.students.serving import supervisor
 from pytest_upskill.students.serving.plan import Plan
 
 START_LIMIT = 3600.0
@@ -151,7 +151,7 @@ def _spawn(plan: Plan, again: bool) -> subprocess.Popen[bytes]:
     with plan.log.open("ab" if again else "wb") as log:
         log.write(f"$ {' '.join(plan.command)}\n".encode())
     return subprocess.Popen(
-        [sys.executable, "-I", str(keeper.__file__), str(plan.log), *plan.command],
+        [sys.executable, "-I", str(supervisor.__file__), str(plan.log), *plan.command],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -167,11 +167,11 @@ def _import_path() -> dict[str, str]:
     return {"PYTHONPATH": os.pathsep.join(filter(None, (str(_PACKAGE_ROOT), os.environ.get("PYTHONPATH"))))}
 
 
-def _let_go(keeper_process: subprocess.Popen[bytes]) -> None:
+def _let_go(supervisor_process: subprocess.Popen[bytes]) -> None:
     """Closes our end of the keeper's pipe."""
-    if keeper_process.stdin is not None:
+    if supervisor_process.stdin is not None:
         with contextlib.suppress(OSError):
-            keeper_process.stdin.close()
+            supervisor_process.stdin.close()
 
 
 def _answers(url: str) -> int | None:

@@ -1,0 +1,146 @@
+"""Builds and runs the mechanical mutants of a solution, and counts those that its case notices.
+
+Knows the machine, and the examples on which the solution was judged. Mutants are built for the first dtype alone, in
+threads, while earlier ones run.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+from pytest_upskill.build.object_code import fingerprint
+from pytest_upskill.case_quality.kill_check import Kept, fault_of, kill_check, selected
+from pytest_upskill.case_quality.quality import case_seed
+from pytest_upskill.case_quality.suggestions import changes, drawn
+from pytest_upskill.cases.case import Case
+from pytest_upskill.contracts.launcher.signature import Signature
+from pytest_upskill.devices.machine import Machine
+from pytest_upskill.errors import UpskillError
+from pytest_upskill.languages.cuda.mutants import SourceMutant, source_mutants
+from pytest_upskill.oracle.isolation import isolated
+from pytest_upskill.records import Build, MutationScore, SurvivingMutant
+
+MUTANTS = 12
+"""Mutants of each case that are counted, where its solution has as many."""
+
+_SPARE = 12
+"""Further ones, for those that do not compile, or come to the same machine code."""
+_LEAST_SECONDS = 1.0
+_TIMES_SLOWER = 20
+_ADVICE_EXAMPLES = 4
+"""Three small ones and a large one, for each change of the case that is tried."""
+_ADVISED = 4
+"""Living mutants for which changes are tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Survivor:
+    mutant: SourceMutant
+    library: Path
+    unseen: bool
+
+
+class MutationRun:
+    """One case's mutants. ``kept`` are its examples of the first dtype, ``slowest`` the solution's slowest call (s)."""
+
+    def __init__(self, case: Case, signature: Signature, machine: Machine, kept: list[Kept], slowest: float) -> None:
+        assert case.solution is not None
+        self._case, self._machine, self._kept = case, machine, selected(kept)
+        self._full = signature
+        self._signature = replace(signature, dtypes=signature.dtypes[:1])
+        self._timeout = max(_LEAST_SECONDS, _TIMES_SLOWER * slowest)
+        self._source, self._line = case.solution.source, case.solution.line
+
+    def score(self, solution: Path) -> MutationScore:
+        """How the mutants fared of a solution whose library (for all dtypes) is given. Raises InfrastructureError."""
+        surviving: list[_Survivor] = []
+        killed = equivalent = 0
+        with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
+            original = self._build(self._source)
+            for mutant, library in self._built(threads):
+                if _same_code(original, library, mutant):
+                    equivalent += 1
+                    continue
+                found = self._checked(library, self._kept)
+                if found is None:
+                    killed += 1
+                else:
+                    surviving.append(_Survivor(mutant, library, found))
+                if killed + len(surviving) == MUTANTS:
+                    threads.shutdown(wait=False, cancel_futures=True)
+                    break
+        advice = self._advice(surviving, solution) if surviving else {}
+        survived = tuple(
+            SurvivingMutant(self._line + one.mutant.line - 1, one.mutant.change, one.unseen, advice.get(number, ""))
+            for number, one in enumerate(surviving)
+        )
+        return MutationScore(killed, killed + len(surviving), equivalent, survived)
+
+    # ------------------------------------------------------------------------------------- building
+
+    def _build(self, source: str) -> Build:
+        return self._machine.build(source, self._signature, checked=False)
+
+    def _built(self, threads: ThreadPoolExecutor) -> Iterator[tuple[SourceMutant, Path]]:
+        """The mutants that compile, in order; as many are on their way as are wanted, and one more for each lost."""
+        candidates = iter(source_mutants(self._source, MUTANTS + _SPARE, case_seed(self._case)))
+        waiting: deque[tuple[SourceMutant, Future[Build]]] = deque()
+
+        def send(count: int) -> None:
+            for mutant in islice(candidates, count):
+                waiting.append((mutant, threads.submit(self._build, mutant.source)))
+
+        send(os.cpu_count() or 1)
+        while waiting:
+            mutant, future = waiting.popleft()
+            build = future.result()
+            send(1)
+            if build.library is not None:
+                yield mutant, build.library
+
+    # ------------------------------------------------------------------------------------- running
+
+    def _checked(self, library: Path, kept: list[Kept]) -> bool | None:
+        """None where the mutant died, else whether all of its bits were the solution's."""
+        with self._machine.sandbox(library, self._signature, self._timeout) as sandbox:
+            found = kill_check(kept, sandbox.call, sandbox.repeat, atomics=self._case.atomics)
+        return None if found.fault is not None else found.unseen
+
+    def _advice(self, surviving: list[_Survivor], solution: Path) -> dict[int, str]:
+        """With what change of the case each mutant would die, by its number; tried, not guessed."""
+        told: dict[int, str] = {}
+        for change in changes(self._case, self._case.dtypes[0]):
+            left = [number for number in range(len(surviving))[:_ADVISED] if number not in told]
+            if change.case is self._case:
+                continue  # more of the same examples: too dear for advice
+            kept = self._examples(change.case, solution) if left else []
+            for number in left if kept else []:
+                if self._checked(surviving[number].library, kept) is None:
+                    told[number] = change.said
+        return told
+
+    def _examples(self, case: Case, solution: Path) -> list[Kept]:
+        """Examples of a changed case on which the solution is right; none where the case does not bear the change."""
+        found: list[Kept] = []
+        try:
+            with isolated(), self._machine.sandbox(solution, self._full, self._timeout) as sandbox:
+                for prepared in drawn(case, self._full, case.dtypes[0], _ADVICE_EXAMPLES):
+                    answer = sandbox.call(prepared.call)
+                    if fault_of(prepared, answer) is None:
+                        found.append(Kept(prepared, {name: bytes(data) for name, data in answer.outputs.items()}))
+        except (UpskillError, ValueError):
+            return []
+        return found
+
+
+def _same_code(original: Build, library: Path, mutant: SourceMutant) -> bool:
+    if original.library is None:
+        return False
+    known = fingerprint(original.library, variables=not mutant.in_body)
+    return known is not None and known == fingerprint(library, variables=not mutant.in_body)

@@ -1,0 +1,183 @@
+"""Is a case worth asking? It must accept its own solution, reject wrong results, and hang on its inputs.
+
+Knows the solution only as a function from a call to an answer, as exploration does. What is wrong with a case comes
+with the change that would mend it, which was tried before it is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import torch
+
+from pytest_upskill.case_quality.result_mutants import MUTANTS, SMALL, UNVARIED, ResultTrial, Spoiled, right_outputs
+from pytest_upskill.case_quality.suggestions import suggestions
+from pytest_upskill.cases.case import Case, Range
+from pytest_upskill.contracts.launcher.signature import Signature
+from pytest_upskill.documents.expression import parse
+from pytest_upskill.oracle.explore import Judgement, Repeat, Run, Watch, explore
+from pytest_upskill.oracle.isolation import stable_hash
+from pytest_upskill.oracle.prepare import Prepared
+from pytest_upskill.oracle.reference import Reference, cast, load_inputs
+from pytest_upskill.records import Answer, Assertion, Call
+
+SOLUTION = "solution"
+_HOPELESS = "no larger dims and no other values were found that help: change the reference"
+VARIES = "varies"
+"""The assertion that results hang on the inputs."""
+
+
+@dataclass(frozen=True, slots=True)
+class CaseQuality:
+    """What was found of a case: assertions ``solution`` (if it has one), ``varies`` and ``rejects[...]``.
+
+    ``inconclusive`` says why the case itself cannot be judged.
+    """
+
+    assertions: tuple[Assertion, ...]
+    inconclusive: str | None = None
+
+    @property
+    def problem(self) -> str | None:
+        """Why nobody should be asked, None where the case is worth it."""
+        failed = next((one for one in self.assertions if not one.passed), None)
+        return failed.message if failed else self.inconclusive
+
+
+def case_seed(case: Case) -> int:
+    """The seed of a case's own check: it hangs on the case alone, so that the result can be kept."""
+    return stable_hash("self-check", case.name, case.text_hash)
+
+
+def check(
+    case: Case,
+    signature: Signature,
+    run: Run | None,
+    repeat: Repeat | None,
+    largest: int,
+    watch: Watch | None = None,
+) -> CaseQuality:
+    """Explores the solution behind ``run`` (None: there is none), and holds every wrong result against its examples.
+
+    ``watch`` sees the examples, too. Raises CaseError, and whatever ``run`` raises.
+    """
+    trial = ResultTrial(_Others(case))
+    perfect = _Perfect()
+
+    def see(prepared: Prepared) -> None:
+        if run is None:
+            perfect.learn(prepared)
+        trial.add(prepared)
+        if watch is not None:
+            watch(prepared)
+
+    judgement = explore(
+        case,
+        signature,
+        run or perfect,
+        seed=case_seed(case),
+        examples=None,
+        only=None,
+        repeat=repeat if run else None,
+        largest=largest,
+        watch=see,
+    )
+    solution = _solution(judgement) if run is not None else ()
+    if not all(one.passed for one in solution):
+        return CaseQuality(solution)
+    return CaseQuality((*solution, *_rejections(case, signature, trial)), judgement.inconclusive)
+
+
+class _Perfect:
+    """Stands in for a solution where there is none: gives what is expected, rounded."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Call, Mapping[str, memoryview]]] = {}
+
+    def learn(self, prepared: Prepared) -> None:
+        """Before the call of this example is made."""
+        # The call is kept as well, so that its number is not given to another one.
+        self._known[id(prepared.call)] = (prepared.call, right_outputs(prepared.expected))
+
+    def __call__(self, call: Call) -> Answer:
+        return Answer(self._known[id(call)][1])
+
+
+class _Others:
+    """The exact results of other inputs of the same sizes."""
+
+    def __init__(self, case: Case) -> None:
+        self._reference, self._source = Reference(case), load_inputs(case)
+
+    def __call__(self, prepared: Prepared) -> Mapping[str, torch.Tensor]:
+        example = prepared.example
+        other = replace(example, seed=stable_hash("other inputs", example.seed) % 10_000_000, values="normal")
+        other = replace(other, values=other.values if example.values else "")
+        arguments = cast(self._source.arguments(other), torch.float64)
+        return self._reference.run(arguments, other.dims, torch.float64, f"on {other}, in float64")
+
+
+def _solution(judgement: Judgement) -> tuple[Assertion, ...]:
+    failed = next((one for one in judgement.assertions if not one.passed), None)
+    if failed is None:
+        return (Assertion(SOLUTION, True),)
+    found = judgement.counterexample
+    message = found.message if found else failed.message
+    place = f" (on {found.example})" if found else ""
+    return (Assertion(SOLUTION, False, f"its own solution fails {failed.name}: {message}{place}"),)
+
+
+def _rejections(case: Case, signature: Signature, trial: ResultTrial) -> Iterator[Assertion]:
+    """One assertion for each mutant, whatever outputs and dtypes it was tried on; ``varies`` comes last."""
+    survived = trial.survived
+    survived += [(SMALL, *key) for key in trial.outputs if _too_small(case, signature, trial, *key)]
+    helped = _helped(case, signature, survived)
+    for name in (mutant.name for mutant in MUTANTS):
+        found = [key for key in survived if key[0] == name]
+        label = VARIES if name == UNVARIED else f"rejects[{name}]"
+        if found:
+            yield Assertion(label, False, f"{_complaint(trial, found)}; {helped.get(name) or _HOPELESS}")
+        elif any(key[0] == name for key in trial.dead):
+            yield Assertion(label, True)
+
+
+def _helped(case: Case, signature: Signature, survived: list[Spoiled]) -> dict[str, str]:
+    """What would help against each mutant, by its name; tried for the first output and dtype in which it lived."""
+    first: dict[str, Spoiled] = {}
+    for key in survived:
+        first.setdefault(key[0], key)
+    told: dict[str, str] = {}
+    for dtype in dict.fromkeys(key[2] for key in first.values()):
+        found = suggestions(case, signature, [key for key in first.values() if key[2] == dtype], _Others)
+        told |= {key[0]: f"that would not be so {said}" for key, said in found.items()}
+    return told
+
+
+def _too_small(case: Case, signature: Signature, trial: ResultTrial, output: str, dtype: str) -> bool:
+    """Whether no example had a result of more than one tile, although the case's sizes are for it to choose."""
+    key = (SMALL, output, dtype)
+    untried = key not in trial.dead and key not in trial.survived_on
+    return untried and trial.outputs[(output, dtype)] > 0 and _may_grow(case, signature, output)
+
+
+def _may_grow(case: Case, signature: Signature, output: str) -> bool:
+    """Whether the size of an output hangs on a dim that has a range; False where it is not known."""
+    ranges = {dim.name for dim in case.dims if isinstance(dim.sizes, Range)}
+    own = next((tensor.shape for tensor in case.tensors if tensor.name == output), None)
+    told = next((one.shape for one in signature.parameters if one.name == output), None)
+    shape = own or tuple(parse(size) for size in told or ())
+    return any(size.names & ranges for size in shape)
+
+
+def _complaint(trial: ResultTrial, found: list[Spoiled]) -> str:
+    name, output, dtype = found[0]
+    said = next(mutant.said for mutant in MUTANTS if mutant.name == name)
+    others = sorted({one[2] for one in found} - {dtype})
+    count = trial.survived_on.get(found[0], 0)
+    examples = f"on all {count} examples" if count else "on every example, since all are that small"
+    tried = ", ".join((dtype, *others))
+    if name == UNVARIED:
+        what = f"'{output}' hardly varies with the inputs: other inputs of the same sizes give the same result"
+        return f"{what} {examples} ({tried})"
+    return f"a kernel that {said} passes: '{output}' is right {examples} ({tried})"

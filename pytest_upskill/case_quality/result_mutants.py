@@ -1,0 +1,212 @@
+"""Wrong results that any case must reject, made from right ones. Knows expectations, and runs no kernel.
+
+Each mutant stands for a kernel that a harness was seen to accept: one that writes zeros, returns its input, leaves its
+last row as it was, or answers with what it computed for the call before. One output is spoiled at a time, while the
+others stay right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+
+from pytest_upskill.oracle.compare import judge, read
+from pytest_upskill.oracle.prepare import Expected, Prepared, as_bytes
+from pytest_upskill.oracle.values import DTYPE
+from pytest_upskill.records import Call, TensorArgument
+
+TILE = 32
+"""Elements of the smallest piece that threads share: a kernel that writes no more has one warp, and no loop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a mutant may be made from: the call, the right result, and the results of the previous call and of other
+    inputs of the same sizes (flat, empty where there are none).
+    """
+
+    call: Call
+    expected: Expected
+    right: torch.Tensor
+    previous: torch.Tensor
+    other: torch.Tensor
+
+
+Make = Callable[[Context], torch.Tensor | None]
+"""The wrong result, None where this mutant does not apply."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResultMutant:
+    """``said`` completes "a kernel that ..."."""
+
+    name: str
+    said: str
+    make: Make
+
+
+def _constant(value: float) -> Make:
+    return lambda context: torch.full_like(context.right, value)
+
+
+def _mean(context: Context) -> torch.Tensor | None:
+    """The mean of what is expected; in a single element it would be the right result."""
+    finite = context.right.to(torch.float64)
+    finite = finite[torch.isfinite(finite)]
+    if context.right.numel() < 2 or finite.numel() == 0:
+        return None
+    mean = finite.mean()
+    rounded = mean if context.right.is_floating_point() else mean.round()
+    return torch.full_like(context.right, float(rounded))
+
+
+def _input(context: Context) -> torch.Tensor | None:
+    """The first tensor that is given, over and over where it is too short. An in-place tensor is its own first."""
+    given = [one for one in context.call.arguments if isinstance(one, TensorArgument) and one.role != "output"]
+    own = [one for one in given if one.name == context.expected.name]
+    first = next(iter((*own, *given)), None)
+    if first is None or first.elements == 0:
+        return None
+    return fitted(read(first.data, first.dtype, (first.elements,)), context.right)
+
+
+def _last_row(context: Context) -> torch.Tensor | None:
+    if context.right.dim() == 0 or len(context.right) < 2:
+        return None
+    rows = len(context.right) - 1
+    return _stale(context, rows * (context.right.numel() // len(context.right)))
+
+
+def _last_tile(context: Context) -> torch.Tensor | None:
+    return _stale(context, (context.right.numel() - 1) // TILE * TILE) if context.right.numel() > TILE else None
+
+
+def _first_element(context: Context) -> torch.Tensor | None:
+    return _stale(context, 1) if context.right.numel() > 1 else None
+
+
+def _first_tile(context: Context) -> torch.Tensor | None:
+    return _stale(context, TILE) if context.right.numel() > TILE else None
+
+
+def _stale(context: Context, begin: int) -> torch.Tensor:
+    """From ``begin`` on what the previous call left there, or zeros in a fresh buffer."""
+    old = fitted(context.previous, context.right) if context.previous.numel() else torch.zeros_like(context.right)
+    mixed = context.right.clone().reshape(-1)
+    mixed[begin:] = old.reshape(-1)[begin:]
+    return mixed.reshape(context.right.shape)
+
+
+def _last_column(context: Context) -> torch.Tensor | None:
+    """The last column holds what belongs into the one before it."""
+    if context.right.dim() == 0 or context.right.shape[-1] < 2:
+        return None
+    shifted = context.right.clone()
+    shifted[..., -1] = context.right[..., -2]
+    return shifted
+
+
+def _rounded(through: torch.dtype, dtype: str) -> Make:
+    return lambda context: (
+        context.right.to(through).to(context.right.dtype) if context.expected.dtype == dtype else None
+    )
+
+
+def _previous(context: Context) -> torch.Tensor | None:
+    return fitted(context.previous, context.right) if context.previous.numel() else None
+
+
+def _other(context: Context) -> torch.Tensor | None:
+    return fitted(context.other, context.right) if context.other.numel() == context.right.numel() else None
+
+
+UNVARIED = "other-inputs"
+"""The mutant that only lives where the result does not depend on the inputs."""
+SMALL = "first-tile"
+"""The mutant that only lives where results are small."""
+
+MUTANTS: tuple[ResultMutant, ...] = (
+    ResultMutant("zeros", "writes zeros", _constant(0.0)),
+    ResultMutant("ones", "writes ones", _constant(1.0)),
+    ResultMutant("input", "returns its first input", _input),
+    ResultMutant("mean", "writes one constant, the mean of what is expected", _mean),
+    ResultMutant("last-row", "leaves its last row as it was", _last_row),
+    ResultMutant("last-tile", f"leaves its last tile of {TILE} elements as it was", _last_tile),
+    ResultMutant("first-element", "writes its first element only", _first_element),
+    ResultMutant(SMALL, f"writes its first {TILE} elements only", _first_tile),
+    ResultMutant("last-column", "is off by one in the last column", _last_column),
+    ResultMutant("half", "computes in half precision", _rounded(torch.float16, "float32")),
+    ResultMutant("single", "computes in single precision", _rounded(torch.float32, "float64")),
+    ResultMutant("previous", "returns what it computed for the call before", _previous),
+    ResultMutant(UNVARIED, "returns what it would for other inputs of the same sizes", _other),
+)
+
+Spoiled = tuple[str, str, str]
+"""A mutant's name, the output that it spoils, and the dtype that is tried."""
+
+
+def fitted(values: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """As many elements as ``like`` has, over and over where they are too few, in its shape and dtype."""
+    flat = values.reshape(-1)
+    times = -(-like.numel() // max(flat.numel(), 1))
+    return flat.repeat(times)[: like.numel()].reshape(like.shape).to(like.dtype)
+
+
+def right_result(expected: Expected) -> torch.Tensor:
+    """What a perfect kernel gives: gold, rounded to the output's dtype."""
+    return expected.gold.to(DTYPE[expected.dtype])
+
+
+def right_outputs(expected: tuple[Expected, ...]) -> dict[str, memoryview]:
+    """The bytes of what a perfect kernel gives."""
+    return {one.name: as_bytes(right_result(one)) for one in expected}
+
+
+class ResultTrial:
+    """Holds every mutant against one example after the other; a mutant that has died once is not made again."""
+
+    def __init__(self, other_results: Callable[[Prepared], Mapping[str, torch.Tensor]]) -> None:
+        """``other_results`` gives the exact results of other inputs of the same sizes, by output."""
+        self._other_results = other_results
+        self.dead: set[Spoiled] = set()
+        self.survived_on: dict[Spoiled, int] = {}
+        """How many examples each mutant passed that has not died."""
+        self.outputs: dict[tuple[str, str], int] = {}
+        """The most elements that each output had, by output and dtype."""
+        self._previous: dict[tuple[str, str], torch.Tensor] = {}
+
+    def add(self, prepared: Prepared) -> None:
+        """Tries one more example."""
+        dtype = prepared.example.dtype
+        other: Mapping[str, torch.Tensor] | None = None
+        for expected in prepared.expected:
+            key = (expected.name, dtype)
+            self.outputs[key] = max(self.outputs.get(key, 0), expected.gold.numel())
+            if expected.gold.numel() == 0:
+                continue
+            if (UNVARIED, *key) not in self.dead and other is None:
+                other = self._other_results(prepared)
+            self._try(prepared.call, expected, dtype, (other or {}).get(expected.name, torch.empty(0)))
+            self._previous[key] = right_result(expected).reshape(-1)
+
+    def _try(self, call: Call, expected: Expected, dtype: str, other: torch.Tensor) -> None:
+        previous = self._previous.get((expected.name, dtype), torch.empty(0))
+        context = Context(call, expected, right_result(expected), previous, other)
+        for mutant in MUTANTS:
+            key = (mutant.name, expected.name, dtype)
+            made = None if key in self.dead else mutant.make(context)
+            if made is None:
+                continue
+            if judge((expected,), {expected.name: as_bytes(made)}) is None:
+                self.survived_on[key] = self.survived_on.get(key, 0) + 1
+            else:
+                self.dead.add(key)
+                self.survived_on.pop(key, None)
+
+    @property
+    def survived(self) -> list[Spoiled]:
+        """The mutants that no example could tell from a right kernel, in the order of ``MUTANTS``."""
+        order = {mutant.name: number for number, mutant in enumerate(MUTANTS)}
+        return sorted(self.survived_on, key=lambda key: order[key[0]])

@@ -1,0 +1,116 @@
+"""With what change a case would reject what it accepts: changes are tried on a copy of it, in the order of their price.
+
+Knows cases, and the mutants of results; runs no kernel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+import torch
+
+from pytest_upskill.case_quality.result_mutants import ResultTrial, Spoiled
+from pytest_upskill.cases.case import Case, Choices, Dim, Range
+from pytest_upskill.contracts.launcher.signature import Signature
+from pytest_upskill.documents.expression import parse
+from pytest_upskill.errors import UpskillError
+from pytest_upskill.oracle import search
+from pytest_upskill.oracle.draw import examples as example_strategy
+from pytest_upskill.oracle.isolation import isolated, stable_hash
+from pytest_upskill.oracle.prepare import Preparation, Prepared
+from pytest_upskill.records import FLOATING, Example
+
+SMALLEST_RANGE = 64
+_TIMES = 4
+_EXAMPLES = 12
+_MORE_EXAMPLES = 60
+_LARGEST = 1 << 17
+"""Elements of the large examples."""
+
+Others = Callable[[Case], Callable[[Prepared], Mapping[str, torch.Tensor]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A changed copy of a case; ``said`` completes "that would not be so ..."."""
+
+    said: str
+    case: Case
+    examples: int = _EXAMPLES
+
+
+def changes(case: Case, dtype: str) -> Iterator[Change]:
+    """What an author could do, one thing at a time."""
+    if case.tolerance:
+        yield Change("without the case's own 'tolerance'", replace(case, tolerance={}))
+    for dim in case.dims:
+        larger = _larger(dim)
+        text = f"with larger dims, such as '{dim.name}: {larger.sizes.low}..{larger.sizes.high}'"  # type: ignore[union-attr]
+        yield Change(text, replace(case, dims=tuple(larger if one is dim else one for one in case.dims)))
+    yield from _other_values(case, dtype)
+    yield Change(f"with more examples, such as 'examples: {_MORE_EXAMPLES}'", case, _MORE_EXAMPLES)
+
+
+def _larger(dim: Dim) -> Dim:
+    if isinstance(dim.sizes, Choices):
+        high = max(_TIMES * int(max(dim.sizes.options)), SMALLEST_RANGE)
+        return Dim(dim.name, Range(parse(1), parse(high)))
+    known = dim.sizes.high.constant
+    higher = (
+        parse(max(_TIMES * int(known), SMALLEST_RANGE))
+        if known is not None
+        else parse(f"{_TIMES} * ({dim.sizes.high})")
+    )
+    return Dim(dim.name, Range(dim.sizes.low, higher))
+
+
+def _other_values(case: Case, dtype: str) -> Iterator[Change]:
+    if case.inputs is not None:
+        yield Change("with other values, such as those drawn without '## Inputs'", replace(case, inputs=None))
+    for tensor in case.tensors:
+        if tensor.values is not None and (tensor.dtype or dtype) in FLOATING:
+            free = tuple(replace(one, values=None) if one is tensor else one for one in case.arguments)
+            text = f"with other values, such as those drawn without 'values' of '{tensor.name}'"
+            yield Change(text, replace(case, arguments=free))
+
+
+def suggestions(case: Case, signature: Signature, spoiled: Sequence[Spoiled], others: Others) -> dict[Spoiled, str]:
+    """With what change of the case each mutant would die (``Change.said``); left out are those that nothing helps.
+
+    All mutants should be of one dtype, since they are tried together.
+    """
+    found: dict[Spoiled, str] = {}
+    for change in changes(case, spoiled[0][2]):
+        left = {one for one in spoiled if one not in found}
+        if not left:
+            break
+        # A change that the case's reference or its conditions do not bear is no help.
+        with suppress(UpskillError, ValueError):
+            found |= dict.fromkeys(_dying(change, signature, left, others), change.said)
+    return found
+
+
+def _dying(change: Change, signature: Signature, left: set[Spoiled], others: Others) -> set[Spoiled]:
+    trial = ResultTrial(others(change.case))
+    dtype = next(iter(left))[2]
+    with isolated():
+        for prepared in drawn(change.case, signature, dtype, change.examples):
+            trial.add(prepared)
+            if left <= trial.dead:
+                break
+    return left & trial.dead
+
+
+def drawn(case: Case, signature: Signature, dtype: str, count: int) -> Iterator[Prepared]:
+    """Examples of a dtype, prepared. Within ``isolated`` alone."""
+    preparation = Preparation(case, signature)
+    for number, batch in enumerate(search.plan(dtype, count)):
+        found: list[Example] = []
+        strategy = example_strategy(case, preparation.outputs, dtype, large=batch.large, largest=_LARGEST)
+        search.generate(batch, strategy, stable_hash("remedy", case.text_hash, number), found.append)
+        for example in found:
+            prepared = preparation.prepare(example)
+            if isinstance(prepared, Prepared):
+                yield prepared

@@ -1,0 +1,144 @@
+"""What a case is: one task with an oracle, read from ``evals/<case>.md``. Knows text, never torch.
+
+This room holds the words; ``case_file`` reads and validates them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from pytest_upskill.cases.operator_schema import Operator
+from pytest_upskill.documents.expression import Expression
+
+NAMED_VALUES = ("normal", "uniform", "positive", "sorted", "permutation", "bool", "wild")
+"""What ``values:`` of a tensor may be called."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snippet:
+    """A fenced block of a case; ``line`` is the 1-based line of its first source line in the ``.md`` file."""
+
+    source: str
+    line: int
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """``low..high``, both ends included; the ends may name dims (of a dim: earlier dims)."""
+
+    low: Expression
+    high: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """A list that is drawn from; one value is a list of one."""
+
+    options: tuple[float | int | bool, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A family of values by name, one of ``NAMED_VALUES``."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dim:
+    """A size. ``fixed`` ones were given as one number; they stay in the signature all the same."""
+
+    name: str
+    sizes: Range | Choices
+
+    @property
+    def fixed(self) -> bool:
+        return isinstance(self.sizes, Choices) and len(self.sizes.options) == 1
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """A tensor argument: its shape, its own dtype (None: the dtype that is tried), its values (None: moderate)."""
+
+    name: str
+    shape: tuple[Expression, ...]
+    dtype: str | None = None
+    values: Range | Choices | Named | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ScalarSpec:
+    """The values of a scalar argument; ``kind`` as in the operator schema."""
+
+    name: str
+    kind: Literal["float", "int", "bool"]
+    values: Range | Choices
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """A case's own tolerance for one dtype: ``|got - gold| <= atol + rtol * |gold|``."""
+
+    rtol: float
+    atol: float
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What the answer to a text case must hold."""
+
+    contains: tuple[str, ...] = ()
+    matches: tuple[str, ...] = ()
+    rubric: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One task with an oracle. ``task`` is the only part that a student ever sees.
+
+    ``arguments`` are in schema order; ``tolerance`` maps a dtype to the case's own tolerance ("*" for every dtype).
+    ``text_hash`` identifies the file's content.
+    """
+
+    name: str
+    skill: str
+    path: Path
+    task: str
+    op: Operator | None
+    dims: tuple[Dim, ...] = ()
+    where: tuple[Expression, ...] = ()
+    arguments: tuple[TensorSpec | ScalarSpec, ...] = ()
+    dtypes: tuple[str, ...] = ("float32",)
+    returns: Mapping[str, str] = field(default_factory=dict)
+    reference: Snippet | None = None
+    solution: Snippet | None = None
+    inputs: Snippet | None = None
+    tolerance: Mapping[str, Tolerance] = field(default_factory=dict)
+    examples: int | None = None
+    contract: Literal["launcher", "kernel-builder"] = "launcher"
+    language: str = "cuda"
+    speed: Mapping[str, int] = field(default_factory=dict)
+    at_least: float | None = None
+    tags: tuple[str, ...] = ()
+    atomics: bool = False
+    zero: bool = False
+    expect: Expectation | None = None
+    text_hash: str = ""
+
+    @property
+    def tensors(self) -> tuple[TensorSpec, ...]:
+        """The tensor arguments, in schema order."""
+        return tuple(argument for argument in self.arguments if isinstance(argument, TensorSpec))
+
+    @property
+    def scalars(self) -> tuple[ScalarSpec, ...]:
+        """The scalar arguments, in schema order."""
+        return tuple(argument for argument in self.arguments if isinstance(argument, ScalarSpec))
+
+    @property
+    def kind(self) -> Literal["kernel", "text"]:
+        return "text" if self.op is None else "kernel"

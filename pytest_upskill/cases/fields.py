@@ -1,0 +1,328 @@
+"""Reads single fields of a case's frontmatter, with the place of whatever is wrong. Knows no other field's meaning.
+
+``Scope`` is what a field may refer to: it grows while a case is read.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from pytest_upskill.cases.case import NAMED_VALUES, Choices, Dim, Named, Range, ScalarSpec, TensorSpec
+from pytest_upskill.cases.operator_schema import Argument
+from pytest_upskill.documents.expression import Expression, parse
+from pytest_upskill.documents.frontmatter import Value
+from pytest_upskill.documents.spelling import suggest
+from pytest_upskill.errors import CaseError
+from pytest_upskill.records import C_TYPE, FLOATING
+
+INTEGER_LIMITS: Mapping[str, tuple[int, int]] = {
+    "int8": (-(2**7), 2**7 - 1),
+    "uint8": (0, 2**8 - 1),
+    "int16": (-(2**15), 2**15 - 1),
+    "int32": (-(2**31), 2**31 - 1),
+    "int64": (-(2**63), 2**63 - 1),
+}
+
+MAX_SIZE = 2**40
+"""No dim is larger: a tensor of as many bytes fits no machine that we know."""
+
+_RANGE = re.compile(r"(?P<low>.+?)(?<!\.)\.\.(?!\.)(?P<high>.+)\Z", re.DOTALL)
+_RANGE_FORM = "a range is written 'low..high', both ends included"
+
+
+@dataclass
+class Scope:
+    """The file, and the dims defined so far."""
+
+    path: Path
+    dims: dict[str, Dim] = field(default_factory=dict)
+
+    def fail(self, message: str, value: Value | int) -> CaseError:
+        """An error at a value or a line, to be raised."""
+        return CaseError(message, self.path, value.line if isinstance(value, Value) else value)
+
+
+# ---------------------------------------------------------------------------------------------- plain shapes of values
+
+
+def mapping(scope: Scope, value: Value, what: str, form: str, known: Iterable[str] | None = None) -> dict[str, Value]:
+    """A mapping, whose keys are ``known`` ones where that is given."""
+    if not isinstance(value.data, dict):
+        raise scope.fail(f"{what} is '{value.shown}'; it must be a mapping such as {form}", value)
+    if known is not None:
+        choices = list(known)
+        for key, child in value.data.items():
+            if key not in choices:
+                raise scope.fail(f"{what} has an unknown key '{key}'{suggest(key, choices)}", child)
+    return value.data
+
+
+def items(scope: Scope, value: Value, what: str, form: str) -> list[Value]:
+    """A list with something in it."""
+    if not isinstance(value.data, list):
+        hint = f"; write [{value.shown}]" if isinstance(value.data, str | int | float) else ""
+        raise scope.fail(f"{what} is '{value.shown}'; it must be a list such as {form}{hint}", value)
+    if not value.data:
+        raise scope.fail(f"{what} is an empty list; name at least one, as in {form}, or leave the key out", value)
+    return value.data
+
+
+def texts(scope: Scope, value: Value, what: str, form: str) -> tuple[str, ...]:
+    """A list of texts, none of them empty or twice."""
+    found: list[str] = []
+    for item in items(scope, value, what, form):
+        if not isinstance(item.data, str) or not item.data.strip():
+            raise scope.fail(f"{what} holds '{item.shown}', which is not a text; write it in quotes", item)
+        if item.data in found:
+            raise scope.fail(f"{what} holds '{item.data}' twice; keep one", item)
+        found.append(item.data)
+    return tuple(found)
+
+
+def boolean(scope: Scope, value: Value, what: str) -> bool:
+    """``true`` or ``false``."""
+    if not isinstance(value.data, bool):
+        raise scope.fail(f"{what} is '{value.shown}'; it must be true or false (in YAML 1.2, 'yes' is a word)", value)
+    return value.data
+
+
+def integer(scope: Scope, value: Value, what: str, least: int) -> int:
+    """An integer of at least ``least``."""
+    if type(value.data) is not int or value.data < least:
+        raise scope.fail(f"{what} is '{value.shown}'; it must be an integer, {least} or more", value)
+    return value.data
+
+
+def real(scope: Scope, value: Value, what: str, *, positive: bool) -> float:
+    """A finite number: above zero where ``positive``, else zero or more."""
+    number = value.data
+    if type(number) not in (int, float) or not math.isfinite(number) or number < 0 or (positive and number == 0):
+        bound = "above zero" if positive else "zero or more"
+        raise scope.fail(f"{what} is '{value.shown}'; it must be a number, {bound}", value)
+    return float(number)
+
+
+def choice(scope: Scope, value: Value, what: str, known: Iterable[str]) -> str:
+    """One word of a few."""
+    choices = list(known)
+    if value.data not in choices:
+        raise scope.fail(f"{what} '{value.shown}' is unknown{suggest(value.shown, choices)}", value)
+    return str(value.data)
+
+
+def dtype(scope: Scope, value: Value, what: str) -> str:
+    """A dtype's name."""
+    if value.text.startswith("torch."):
+        raise scope.fail(f"{what} '{value.shown}' is written without 'torch.'", value)
+    if not isinstance(value.data, str) or value.data not in C_TYPE:
+        raise scope.fail(
+            f"{what} '{value.shown}' is no dtype that a case may have{suggest(value.shown, C_TYPE)}", value
+        )
+    return str(value.data)
+
+
+# ------------------------------------------------------------------------------------------------------- expressions
+
+
+def expression(scope: Scope, value: Value, what: str, known: Iterable[str], *, reals: bool = False) -> Expression:
+    """An expression over ``known`` names; without ``reals``, of integers only."""
+    if type(value.data) not in (str, int, float):
+        raise scope.fail(f"{what} is '{value.shown}', which is no expression", value)
+    return _expression(scope, value, value.text, what, known, reals)
+
+
+def _expression(scope: Scope, value: Value, text: str, what: str, known: Iterable[str], reals: bool) -> Expression:
+    try:
+        found = parse(text)
+    except ValueError as error:
+        raise scope.fail(f"{what}: {error}", value) from None
+    choices = list(known)
+    for name in sorted(found.names):
+        if name not in choices:
+            raise scope.fail(f"{what} names '{name}', which 'dims' does not define{suggest(name, choices)}", value)
+    if not reals and found.fractional:
+        raise scope.fail(f"{what} is '{text}'; only integers are possible there", value)
+    return found
+
+
+def interval(scope: Scope, value: Value, what: str, known: Iterable[str], *, reals: bool) -> Range:
+    """``low..high``; where both ends are numbers, in order."""
+    match = _RANGE.match(value.text)
+    if match is None:
+        raise scope.fail(f"{what} is '{value.shown}'; {_RANGE_FORM}", value)
+    choices = list(known)
+    low = _expression(scope, value, match["low"].strip(), f"the lower end of {what}", choices, reals)
+    high = _expression(scope, value, match["high"].strip(), f"the upper end of {what}", choices, reals)
+    for end in (low, high):
+        if end.condition:
+            raise scope.fail(f"{what} is '{value.shown}', but '{end}' is a condition, not a number", value)
+    if low.constant is not None and high.constant is not None and low.constant > high.constant:
+        raise scope.fail(f"{what} is '{value.shown}', whose lower end is above the upper one: swap them", value)
+    return Range(low, high)
+
+
+# --------------------------------------------------------------------------------------------------------------- dims
+
+
+def dim(scope: Scope, name: str, value: Value) -> Dim:
+    """``a..b``, a list of sizes, or one number; bounds may name the dims before it."""
+    what = f"dim '{name}'"
+    if isinstance(value.data, str) and ".." in value.data:
+        sizes = interval(scope, value, what, scope.dims, reals=False)
+        for end in (sizes.low, sizes.high):
+            if end.constant is not None and not 0 <= end.constant <= MAX_SIZE:
+                raise scope.fail(f"{what} reaches {end}; a size is an integer from 0 to 2^40", value)
+        return Dim(name, sizes)
+    children = items(scope, value, what, "[32, 64]") if isinstance(value.data, list) else [value]
+    found: list[int] = []
+    for child in children:
+        if type(child.data) is not int or not 0 <= child.data <= MAX_SIZE:
+            form = "a size is a range (1..512), a list ([32, 64]) or one number, from 0 to 2^40"
+            raise scope.fail(f"{what} is '{child.shown}'; {form}", child)
+        if child.data in found:
+            raise scope.fail(f"{what} lists {child.data} twice; keep one", child)
+        found.append(child.data)
+    return Dim(name, Choices(tuple(found)))
+
+
+# --------------------------------------------------------------------------------------------------------- arguments
+
+_TENSOR_FORM = "'x: [rows, cols]' or 'x: {shape: [rows, cols], dtype: int64, values: 0..9}'"
+
+
+def tensor(scope: Scope, argument: Argument, value: Value, dtypes: tuple[str, ...]) -> TensorSpec:
+    """A tensor argument, in the short or the long form; ``dtypes`` are those tried where it has none of its own."""
+    what = f"'{argument.name}'"
+    if isinstance(value.data, list):
+        return TensorSpec(argument.name, _shape(scope, what, value))
+    if not isinstance(value.data, dict):
+        raise scope.fail(f"{what} is '{value.shown}'; a tensor is described as {_TENSOR_FORM}", value)
+    parts = mapping(scope, value, what, _TENSOR_FORM, ("shape", "dtype", "values"))
+    if "shape" not in parts:
+        raise scope.fail(f"{what} has no shape; a tensor is described as {_TENSOR_FORM}", value)
+    own = dtype(scope, parts["dtype"], f"dtype of {what}") if "dtype" in parts else None
+    drawn = None
+    if "values" in parts:
+        tried = dtypes if own is None else (own,)
+        drawn = _tensor_values(scope, f"'values' of {what}", parts["values"], tried)
+    return TensorSpec(argument.name, _shape(scope, what, parts["shape"]), own, drawn)
+
+
+def _shape(scope: Scope, what: str, value: Value) -> tuple[Expression, ...]:
+    if not isinstance(value.data, list):
+        raise scope.fail(f"shape of {what} is '{value.shown}'; it must be a list such as [rows, cols]", value)
+    shape = []
+    for item in value.data:
+        size = expression(scope, item, f"shape of {what}", scope.dims)
+        if size.condition:
+            raise scope.fail(f"shape of {what} holds '{size}', a condition; a size is a number", item)
+        if size.constant is not None and not 0 <= size.constant <= MAX_SIZE:
+            raise scope.fail(f"shape of {what} holds '{size}'; a size is an integer from 0 to 2^40", item)
+        shape.append(size)
+    return tuple(shape)
+
+
+def _tensor_values(scope: Scope, what: str, value: Value, dtypes: tuple[str, ...]) -> Range | Choices | Named:
+    if isinstance(value.data, list):
+        options = items(scope, value, what, "[0, 1]")
+        return Choices(tuple(_option(scope, what, item, dtypes) for item in options))
+    if isinstance(value.data, str) and ".." in value.data:
+        return _tensor_range(scope, what, value, dtypes)
+    if not isinstance(value.data, str):
+        raise scope.fail(f"{what} are '{value.shown}'; write a range (0..9), a list ([{value.shown}]) or a name", value)
+    name = choice(scope, value, what, NAMED_VALUES)
+    for tried in dtypes:
+        wrong = _misnamed(name, tried)
+        if wrong:
+            raise scope.fail(f"{what} are '{name}', {wrong}, but the tensor is {tried}", value)
+    return Named(name)
+
+
+def _misnamed(name: str, tried: str) -> str | None:
+    """Which tensors alone a family of values is for, where ``tried`` is another."""
+    floating = tried in FLOATING
+    if name in ("normal", "wild") and not floating:
+        return "which is for floating tensors"
+    if name == "permutation" and tried not in INTEGER_LIMITS:
+        return "which is for integer tensors"
+    if name in ("uniform", "positive", "sorted") and tried == "bool":
+        return "which is for tensors of numbers"
+    return None
+
+
+def _tensor_range(scope: Scope, what: str, value: Value, dtypes: tuple[str, ...]) -> Range:
+    if "bool" in dtypes:
+        raise scope.fail(f"{what} are '{value.shown}', but the tensor is bool: leave them out, or list them", value)
+    found = interval(scope, value, what, scope.dims, reals=all(tried in FLOATING for tried in dtypes))
+    for tried in dtypes:
+        low, high = INTEGER_LIMITS.get(tried, (-math.inf, math.inf))
+        for end in (found.low, found.high):
+            if end.constant is not None and not low <= end.constant <= high:
+                raise scope.fail(f"{what} reach {end}, which {tried} cannot hold ({low} to {high})", value)
+    return found
+
+
+def _option(scope: Scope, what: str, item: Value, dtypes: tuple[str, ...]) -> float | int | bool:
+    """One element of a list of values, which each of ``dtypes`` must be able to hold."""
+    for tried in dtypes:
+        if tried == "bool":
+            fits = isinstance(item.data, bool)
+            rule = "true or false"
+        elif tried in FLOATING:
+            fits = type(item.data) in (int, float)
+            rule = "a number (infinity is .inf or -.inf)"
+        else:
+            low, high = INTEGER_LIMITS[tried]
+            fits = type(item.data) is int and low <= item.data <= high
+            rule = f"an integer from {low} to {high}"
+        if not fits:
+            raise scope.fail(f"{what} hold '{item.shown}'; for {tried} each must be {rule}", item)
+    return _number(item.data, dtypes)
+
+
+def _number(data: Any, dtypes: tuple[str, ...]) -> float | int | bool:
+    return float(data) if all(tried in FLOATING for tried in dtypes) else data
+
+
+_KIND_DTYPE = {"float": ("float32",), "int": ("int64",), "bool": ("bool",)}
+
+
+def scalar(scope: Scope, argument: Argument, value: Value) -> ScalarSpec:
+    """A scalar argument: ``{values: ...}`` with a range, a list or one value."""
+    what = f"'{argument.name}'"
+    if not isinstance(value.data, dict):
+        form = f"{argument.name}: {{values: {value.shown if value.data is not None else '1..8'}}}"
+        raise scope.fail(f"{what} is '{value.shown}'; a scalar is described as '{form}'", value)
+    for key in ("shape", "dtype"):
+        if key in value.data:
+            raise scope.fail(f"{what} has a {key}, but it is a scalar of type '{argument.kind}'", value.data[key])
+    parts = mapping(scope, value, what, "{values: 1..8}", ("values",))
+    if "values" not in parts:
+        raise scope.fail(f"{what} has no 'values'; a scalar needs a range, a list or one value", value)
+    return ScalarSpec(argument.name, _kind(argument), _scalar_values(scope, argument, parts["values"]))
+
+
+def _kind(argument: Argument) -> Literal["float", "int", "bool"]:
+    assert argument.kind != "Tensor"
+    return argument.kind
+
+
+def _scalar_values(scope: Scope, argument: Argument, value: Value) -> Range | Choices:
+    what = f"'values' of '{argument.name}'"
+    dtypes = _KIND_DTYPE[argument.kind]
+    if isinstance(value.data, str) and ".." in value.data:
+        if argument.kind == "bool":
+            raise scope.fail(f"{what} are '{value.shown}'; those of a bool are true, false or [true, false]", value)
+        found = interval(scope, value, what, scope.dims, reals=argument.kind == "float")
+        for end in (found.low, found.high):
+            if argument.kind == "int" and end.constant is not None and not -(2**63) <= end.constant < 2**63:
+                raise scope.fail(f"{what} reach {end}, which int64_t cannot hold", value)
+        return found
+    if isinstance(value.data, list):
+        return Choices(tuple(_option(scope, what, item, dtypes) for item in items(scope, value, what, "[1, 2]")))
+    return Choices((_option(scope, what, value, dtypes),))

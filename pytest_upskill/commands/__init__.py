@@ -1,0 +1,1 @@
+"""The command lines beside pytest: ``python -m pytest_upskill COMMAND``."""

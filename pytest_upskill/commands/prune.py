@@ -1,0 +1,176 @@
+"""``python -m pytest_upskill.cassettes prune [SKILL ...]``: removes kept and recorded replies that no case uses.
+
+A reply is used by no case where its case is gone, or where the case's prompt in its arm has changed since. Working out
+prompts runs the cases' references, as pytest does; nobody is asked.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from filelock import FileLock
+
+from pytest_upskill.cases.case import Case
+from pytest_upskill.cases.case_file import load_case
+from pytest_upskill.errors import CaseError, SkillError, UpskillError
+from pytest_upskill.execution.prompt_rendering import PromptRenderer
+from pytest_upskill.execution.task import Task
+from pytest_upskill.records import ItemKind
+from pytest_upskill.replies import cassette
+from pytest_upskill.replies.cassette import Cassette, Recording
+from pytest_upskill.replies.ledger import FILE, Ledger
+from pytest_upskill.skills.disclosure import MODES
+from pytest_upskill.skills.skill import FILE_NAMES, case_paths
+from pytest_upskill.students import reply_files as layout
+
+ARMS = ("skill", "baseline", "placebo")
+"""Arms whose prompts can be worked out again; of others (``previous``) a reply is used as long as its case is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Uses:
+    """What a skill's cases ask: the digests of their prompts, by case and arm; None where nobody can tell."""
+
+    prompts: dict[str, dict[str, frozenset[str]] | None]
+
+    def why_unused(self, one: Recording, kept: Iterable[Recording]) -> str:
+        """Why no case uses a recording; empty where one does. Later turns are used where their first one is."""
+        if one.case not in self.prompts:
+            return "its case is gone"
+        if one.turn > 1:
+            first = any(other.label == (one.case, one.arm, one.trial, 1) for other in kept)
+            return "" if first else "its first turn is gone"
+        prompts = self.prompts[one.case]
+        if prompts is None or one.arm not in prompts or one.prompt in prompts[one.arm]:
+            return ""
+        return "its prompt has changed"
+
+
+def uses_of(skill_path: Path) -> Uses:
+    """What the cases of a skill ask. Cases that are broken keep what they have."""
+    questions = PromptRenderer()
+    prompts: dict[str, dict[str, frozenset[str]] | None] = {}
+    for path in case_paths(skill_path.parent):
+        try:
+            case = load_case(path, skill_path.parent.name)
+            prompts[case.name] = {arm: _digests(questions, case, skill_path, arm) for arm in ARMS}
+        except (CaseError, SkillError) as error:
+            print(f"kept as it is: {error}", file=sys.stderr)
+            prompts[path.stem] = None
+    return Uses(prompts)
+
+
+def _digests(questions: PromptRenderer, case: Case, skill_path: Path, arm: str) -> frozenset[str]:
+    """Of the prompt in each of the ways in which a skill may be shown: students' tables choose one."""
+    kind = ItemKind.KERNEL if case.kind == "kernel" else ItemKind.TEXT
+    plain = Task(
+        id="", kind=kind, skill=case.skill, skill_path=skill_path, case=case, student=None, arm=arm, trial=1, seed=0,
+        examples=None, example=None, replay="",
+    )  # fmt: skip
+    return frozenset(questions.of(replace(plain, disclosure=mode)).prompt.digest for mode in MODES)
+
+
+def prune(skill_path: Path, root: Path, dry_run: bool = False) -> list[str]:
+    """Prunes a skill's cassettes, and its kept replies below ``root``; one line for each reply that is removed."""
+    uses = uses_of(skill_path)
+    lines = []
+    for path in sorted((skill_path.parent / cassette.FOLDER).glob("*.jsonl")):
+        lines += _prune_cassette(path, uses, root, dry_run)
+    if (root / layout.HOME / FILE).is_file():
+        lines += _prune_ledger(skill_path.parent.name, uses, root, dry_run)
+    return sorted(lines)
+
+
+def _prune_cassette(path: Path, uses: Uses, root: Path, dry_run: bool) -> list[str]:
+    with FileLock(layout.home(root) / "cassettes.lock"):
+        recordings = Cassette(path).recordings()
+        unused = _unused(recordings, uses)
+        if unused and not dry_run:
+            cassette.write(path, [one for one in recordings if one.key not in unused])
+    return [_told(one, os.path.relpath(path), unused[one.key]) for one in recordings if one.key in unused]
+
+
+def _prune_ledger(skill: str, uses: Uses, root: Path, dry_run: bool) -> list[str]:
+    ledger = Ledger(root, "prune")
+    try:
+        lines, keys = [], []
+        by_student: dict[str, list[Recording]] = {}
+        for student, one in ledger.replies_to(skill):
+            by_student.setdefault(student, []).append(one)
+        for student, recordings in sorted(by_student.items()):
+            unused = _unused(recordings, uses)
+            keys += list(unused)
+            place = f"{layout.HOME}/{FILE}, {student}"
+            lines += [_told(one, place, unused[one.key]) for one in recordings if one.key in unused]
+        if keys and not dry_run:
+            ledger.forget(keys)
+        return lines
+    finally:
+        ledger.leave()
+        ledger.close()
+
+
+def _unused(recordings: Sequence[Recording], uses: Uses) -> dict[str, str]:
+    """Why each of the recordings that no case uses is unused, by key."""
+    kept: list[Recording] = []
+    unused: dict[str, str] = {}
+    for one in sorted(recordings, key=lambda one: one.turn):
+        if why := uses.why_unused(one, kept):
+            unused[one.key] = why
+        else:
+            kept.append(one)
+    return unused
+
+
+def _told(one: Recording, place: str, why: str) -> str:
+    trial = f"-{one.trial}" if one.trial > 1 else ""
+    turn = f", turn {one.turn}" if one.turn > 1 else ""
+    return f"{place}: {one.case} [{one.arm}{trial}{turn}]: {why}"
+
+
+def _skills(names: Sequence[str]) -> list[Path]:
+    """The SKILL.md of each folder, or of all folders below this one. Raises UpskillError for a folder without one."""
+    if not names:
+        found = (path for name in FILE_NAMES for path in Path().rglob(name))
+        return sorted(path for path in found if not any(part.startswith(".") for part in path.parts))
+    return [_skill(Path(name)) for name in names]
+
+
+def _skill(path: Path) -> Path:
+    if path.is_file() and path.name in FILE_NAMES:
+        return path
+    found = next((path / name for name in FILE_NAMES if (path / name).is_file()), None)
+    if found is None:
+        raise SkillError(f"{path} holds no {FILE_NAMES[0]}; name a skill's folder")
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; 0 where all went well, 2 where it could not."""
+    parser = argparse.ArgumentParser(prog="python -m pytest_upskill.commands.prune", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    command = commands.add_parser("prune", help="remove kept and recorded replies that no case uses")
+    command.add_argument("skills", metavar="SKILL", nargs="*", help="a skill's folder (default: all below this folder)")
+    command.add_argument("--rootdir", type=Path, default=Path(), help="pytest's rootdir, which holds .upskill")
+    command.add_argument("--dry-run", action="store_true", help="say what would be removed, and remove nothing")
+    options = parser.parse_args(arguments)
+    removed = 0
+    try:
+        for skill_path in _skills(options.skills):
+            for line in prune(skill_path.resolve(), options.rootdir.resolve(), options.dry_run):
+                removed += 1
+                print(line)
+    except (UpskillError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(f"{removed} {'reply' if removed == 1 else 'replies'} {'would be ' if options.dry_run else ''}removed")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,1 @@
+"""What a reply must define, one package per contract."""

@@ -1,0 +1,247 @@
+"""Does a definition have the signature that was asked for? Lenient in spelling, strict in meaning.
+
+What this room cannot judge (a type that it does not know, a definition that a macro writes) is left to the compiler.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pytest_upskill.contracts.launcher.signature import Parameter, Signature, declaration
+from pytest_upskill.languages.cuda.parser import Definition, mask, split_list
+
+_SPELLINGS: Mapping[str, tuple[str, ...]] = {
+    "float": ("float",),
+    "double": ("double",),
+    "__half": ("__half", "half"),
+    "__nv_bfloat16": ("__nv_bfloat16", "nv_bfloat16"),
+    "int8_t": ("int8_t", "char signed"),
+    "uint8_t": ("uint8_t", "char unsigned"),
+    "int16_t": ("int16_t", "short", "int short", "short signed", "int short signed"),
+    "int32_t": ("int32_t", "int", "signed", "int signed"),
+    "int64_t": (
+        "int64_t", "long", "int long", "long signed", "int long signed", "ptrdiff_t", "ssize_t", "intptr_t",
+    ),
+    "bool": ("bool",),
+    "char": ("char",),
+    "uint16_t": ("uint16_t", "short unsigned", "int short unsigned", "ushort"),
+    "uint32_t": ("uint32_t", "unsigned", "int unsigned", "uint"),
+    "uint64_t": ("uint64_t", "long unsigned", "int long unsigned", "size_t", "ulong", "uintptr_t"),
+    "long long": ("long long", "int long long", "long long signed", "int long long signed"),
+    "unsigned long long": ("long long unsigned", "int long long unsigned"),
+    "void": ("void",),
+    "cudaStream_t": ("cudaStream_t", "CUstream"),
+    "cudaError_t": ("cudaError_t",),
+}  # fmt: skip
+_CANONICAL = {spelling: canonical for canonical, spellings in _SPELLINGS.items() for spelling in spellings}
+_VECTOR = re.compile(r"(?:u?char|u?short|u?int|u?long|u?longlong|float|double)[1-4]\Z|(?:__)?half2\Z|__nv_bfloat162\Z")
+_NOT_VALUES = ("void", "cudaStream_t", "cudaError_t")
+
+_NOISE = re.compile(
+    r"\[\[.*?\]\]|__attribute__\s*\(\(.*?\)\)|__declspec\s*\(.*?\)|alignas\s*\(.*?\)|"
+    r"\b(?:__restrict__|__restrict|restrict|volatile|register|typename|struct|__grid_constant__|__host__)\b",
+    re.DOTALL,
+)
+_TOKEN = re.compile(r"[A-Za-z_]\w*|::|\*|&&|&|\[[^\]]*\]|<[^<>]*(?:<[^<>]*>[^<>]*)*>|\(|\)|\.\.\.|\S")
+_WORD = re.compile(r"[A-Za-z_]\w*\Z")
+_TYPE_WORDS = frozenset(("signed", "unsigned", "short", "long", "int", "char", "float", "double", "bool", "void"))
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """A parameter as a student declared it: ``type`` is canonical where we know it, else as written."""
+
+    type: str
+    known: bool
+    const: bool
+    pointers: int
+    reference: bool
+    default: bool
+    text: str
+
+
+def mismatch(definitions: Sequence[Definition], signature: Signature, source: str) -> str | None:
+    """Why none of these definitions is the function asked for, with what was expected and found; None where one is."""
+    complaints = []
+    for definition in _eligible(definitions):
+        complaint = _complaint(definition, signature, source)
+        if complaint is None:
+            return None
+        complaints.append((_rank(definition, signature), complaint))
+    best = max(complaints, key=lambda pair: pair[0])[1] if complaints else "has specialisations, but no template"
+    return f"'{signature.name}' {best}; asked for:\n{declaration(signature)}"
+
+
+def _eligible(definitions: Sequence[Definition]) -> list[Definition]:
+    """Definitions; and where a template is only specialised, its declaration stands for all of them."""
+    ours = [definition for definition in definitions if definition.inside is None]
+    whole = [definition for definition in ours if definition.body and not definition.specialised]
+    if any(definition.body and definition.specialised for definition in ours):
+        whole += [definition for definition in ours if not definition.body and not definition.specialised]
+    return whole
+
+
+def _rank(definition: Definition, signature: Signature) -> int:
+    same = definition.parameters is not None and len(definition.parameters) == len(signature.parameters)
+    return 2 * same + ("__global__" not in definition.head)
+
+
+def _complaint(definition: Definition, signature: Signature, source: str) -> str | None:
+    if definition.parameters is None:
+        return None
+    template, head = _template_of(definition.head)
+    if re.search(r"\b__global__\b", head):
+        return "is a kernel (__global__); a host function that launches kernels was asked for"
+    if re.search(r"\b__device__\b", head) and not re.search(r"\b__host__\b", head):
+        return "is a device function (__device__); a host function was asked for"
+    return (
+        _template_complaint(template, signature)
+        or _result_complaint(head)
+        or _parameters_complaint(definition.parameters, template or (), signature, source)
+    )
+
+
+def _template_of(head: str) -> tuple[tuple[str, ...] | None, str]:
+    """The parameters of a template (None where it is none), and what follows them."""
+    match = re.match(r"\s*(?:extern\s+)?template\s*<", head)
+    if match is None:
+        return None, head
+    depth, place = 1, match.end()
+    while place < len(head) and depth:
+        depth += {"<": 1, ">": -1}.get(head[place], 0)
+        place += 1
+    return split_list(head[match.end() : place - 1]), head[place:]
+
+
+def _template_complaint(template: tuple[str, ...] | None, signature: Signature) -> str | None:
+    if not signature.template:
+        return None if template is None else "is a template; a plain function was asked for"
+    if template is None:
+        return "is no template; 'template <typename scalar_t>' was asked for"
+    if not template or not re.match(r"(?:typename|class)\b(?!\s*\.)", template[0]):
+        shown = ", ".join(template)
+        return (
+            f"is 'template <{shown}>', whose first parameter is no type; 'template <typename scalar_t>' was asked for"
+        )
+    for extra in template[1:]:
+        if "=" not in extra and "..." not in extra and not re.match(r"(?:typename|class)\b", extra):
+            return f"has a template parameter '{extra}' without a default; 'template <typename scalar_t>' was asked for"
+    return None
+
+
+def _result_complaint(head: str) -> str | None:
+    words: list[str] = re.findall(r"[A-Za-z_]\w*|\*", _NOISE.sub(" ", head))
+    if ("void" in words and "*" not in words) or "auto" in words:
+        return None
+    given = [word for word in words if word not in ("static", "inline", "extern", "constexpr", "__forceinline__")]
+    if given and all(word in _CANONICAL or word in _TYPE_WORDS or word == "*" for word in given):
+        return f"returns '{' '.join(given)}', not void"
+    return None
+
+
+def _parameters_complaint(
+    parameters: Sequence[str], template: tuple[str, ...], signature: Signature, source: str
+) -> str | None:
+    wanted = signature.parameters
+    if any("..." in parameter for parameter in parameters):
+        return None
+    if len(parameters) != len(wanted):
+        shown = ", ".join(" ".join(parameter.split()) for parameter in parameters)
+        return f"has {len(parameters)} parameters, not {len(wanted)}: ({shown})"
+    types = [match[1] for extra in template if (match := re.match(r"(?:typename|class)\s+(\w+)", extra))]
+    scalar = types[0] if template and types else None
+    for index, (text, parameter) in enumerate(zip(parameters, wanted, strict=True), 1):
+        found = _declared(text, scalar, source)
+        if (found.known or found.type not in types) and not _fits(found, parameter):
+            return f"has '{found.text}' as parameter {index}, where '{parameter.declared}' was asked for{_hint(found)}"
+    return None
+
+
+def _hint(found: Declared) -> str:
+    return " (long long is another type than int64_t)" if found.type == "long long" and found.pointers else ""
+
+
+def _fits(found: Declared, wanted: Parameter) -> bool:
+    if wanted.role == "stream":
+        return not found.known or (found.type == "cudaStream_t" and not found.pointers and _by_value(found))
+    if wanted.pointer:
+        if not found.known and found.pointers == 0:
+            return True
+        const = wanted.role == "input"
+        same = not found.known or found.type == wanted.ctype
+        return same and found.pointers == 1 and found.const == const and not found.reference
+    if not found.known:
+        return True
+    return found.pointers == 0 and _by_value(found) and found.type not in _NOT_VALUES and not _VECTOR.match(found.type)
+
+
+def _by_value(found: Declared) -> bool:
+    return not found.reference or found.const
+
+
+def _declared(text: str, scalar: str | None, source: str) -> Declared:
+    plain = " ".join(text.split())
+    declarator, _, default = _NOISE.sub(" ", plain).partition("=")
+    tokens = _TOKEN.findall(declarator)
+    first = next((index for index, token in enumerate(tokens) if token in ("*", "&", "&&")), len(tokens))
+    words, rest = tokens[:first], tokens[first:]
+    arrays = sum(token.startswith("[") for token in tokens)
+    words = [word for word in words if not word.startswith("[")]
+    const = "const" in words
+    words = [word for word in words if word not in ("const", "constexpr")]
+    if not rest:
+        words = _without_name(words)
+    name, known = _canonical(words, scalar, source)
+    pointers = rest.count("*") + arrays + name.count("*")
+    base = name.rstrip("* ")
+    const = const or name.startswith("const ")
+    return Declared(
+        base.removeprefix("const "), known, const, pointers, "&" in rest or "&&" in rest, bool(default), plain
+    )
+
+
+def _without_name(words: list[str]) -> list[str]:
+    """``int64_t rows`` without ``rows``; ``int64_t`` and ``unsigned int`` stay as they are."""
+    if len(words) < 2 or not _WORD.match(words[-1]) or words[-1] in _TYPE_WORDS or words[-2] == "::":
+        return words
+    return words[:-1]
+
+
+def _canonical(words: list[str], scalar: str | None, source: str, depth: int = 0) -> tuple[str, bool]:
+    """Our name for a type and whether we know it; follows the aliases that the source itself defines."""
+    if words[:1] == ["::"]:
+        words = words[1:]
+    if words[:2] == ["std", "::"]:
+        words = words[2:]
+    if len(words) == 1 and words[0] == scalar:
+        return "scalar_t", True
+    spelled = " ".join(sorted(words))
+    if spelled in _CANONICAL:
+        return _CANONICAL[spelled], True
+    if len(words) == 1 and _VECTOR.match(words[0]):
+        return words[0], True
+    if len(words) == 1 and depth < 4:
+        meant = _alias(words[0], source)
+        if meant is not None:
+            tokens = _TOKEN.findall(_NOISE.sub(" ", meant))
+            stars = "*" * tokens.count("*")
+            const = "const " if "const" in tokens else ""
+            inner, known = _canonical([t for t in tokens if t not in ("*", "const")], scalar, source, depth + 1)
+            return const + inner + stars, known
+    return "".join(words), False
+
+
+def _alias(word: str, source: str) -> str | None:
+    """What ``using``, ``typedef`` or ``#define`` of the source says that a word means."""
+    masked = mask(source)
+    for pattern in (
+        rf"\busing\s+{word}\s*=\s*([^;{{}}]{{1,200}});",
+        rf"\btypedef\s+([^;{{}}]{{1,200}}?)\s*\b{word}\s*;",
+        rf"(?m)^[ \t]*#[ \t]*define[ \t]+{word}[ \t]+([^\n\\]+)$",
+    ):
+        match = re.search(pattern, masked)
+        if match:
+            return match[1]
+    return None

@@ -1,0 +1,1 @@
+"""Where kernels run: the cpu device and GPUs."""

@@ -1,0 +1,99 @@
+"""The device ``cuda``: a GPU of this machine, nvcc for it, and cells that are let at it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_upskill.contracts.launcher.signature import Signature, entry_source
+from pytest_upskill.devices import gpu
+from pytest_upskill.devices.gpu import Gpu
+from pytest_upskill.errors import ToolchainError
+from pytest_upskill.languages.cuda import gpu_build as cuda
+from pytest_upskill.languages.cuda.gpu_build import CudaCompiler
+from pytest_upskill.records import Build
+from pytest_upskill.sandbox.client import Limits, Sandbox
+from pytest_upskill.sandbox.compute_sanitizer import Sanitizer
+from pytest_upskill.sandbox.confinement import Confinement, strongest
+
+NO_GPU = "no NVIDIA GPU is visible (there is no /dev/nvidia0)"
+
+_MEMORY = 16 << 30
+"""Bytes of host memory, and of the tensors of one call: more than the cpu device gives, since examples are larger."""
+
+
+@dataclass(frozen=True, slots=True)
+class CudaMachine:
+    """One GPU, and what builds and runs kernels for it."""
+
+    device: str
+    gpu: Gpu
+    compiler: CudaCompiler
+    confinement: Confinement
+    sanitizer: Sanitizer | None = None
+    largest: int = 1 << 22
+
+    @property
+    def _scratch(self) -> int:
+        """Bytes that a launcher may take beside its tensors."""
+        return self.gpu.memory // 2
+
+    def describe(self) -> str:
+        """One line for the header: the device, and who compiles for it."""
+        watched = f"; {self.sanitizer.describe()}" if self.sanitizer else ""
+        return f"{self.device} ({self.gpu.describe()}; compiler {self.compiler.describe()}{watched})"
+
+    def facts(self) -> Mapping[str, str | int | None]:
+        """For reports: what a result may depend on."""
+        from pytest_upskill.devices.machine import processor
+
+        return {
+            "processor": processor(),
+            "cores": os.cpu_count(),
+            "gpu": self.gpu.name,
+            "gpu_memory": self.gpu.memory,
+            "gpu_memory_limit": self._scratch,
+            "architecture": ", ".join(self.compiler.architectures),
+            "driver": ".".join(map(str, self.gpu.driver)),
+            "nvcc": self.compiler.describe(),
+            "sanitizer": self.sanitizer.describe() if self.sanitizer else None,
+            "cell": self.confinement.level,
+        }
+
+    def build(self, source: str, signature: Signature, *, checked: bool = True) -> Build:
+        """Compiles a kernel for the GPU. Raises ToolchainError or CellError for what is not the kernel's fault."""
+        return self.compiler.build(source, entry_source(signature), confinement=self.confinement)
+
+    def sandbox(self, library: Path, signature: Signature, timeout: float) -> Sandbox:
+        """A cell at the GPU; ``timeout`` in seconds for each call. compute-sanitizer gets more of them."""
+        seconds = timeout * (self.sanitizer.slowdown if self.sanitizer else 1)
+        limits = Limits(seconds=seconds, memory=_MEMORY, file_size=256 << 20, scratch_memory=self._scratch)
+        access = self.gpu.access()
+        if self.sanitizer:
+            access = self.sanitizer.around(access)
+        return Sandbox(library, signature, self.confinement, limits, gpu=access)
+
+
+def find(architecture: str | None, sanitizer: bool, worker: str) -> CudaMachine:
+    """This worker's GPU, with all that is needed to use it. Raises ToolchainError that says what is missing."""
+    if not gpu.nodes():
+        raise ToolchainError(NO_GPU)
+    chosen = gpu.share(gpu.find(), worker)
+    toolkit = cuda.find_toolkit()
+    gpu.check_driver(chosen, toolkit.nvcc.version)
+    compiler = CudaCompiler([architecture or chosen.architecture])
+    cuda.check_architecture(compiler.architectures[0], toolkit)
+    return CudaMachine("cuda", chosen, compiler, strongest(), _sanitizer(toolkit) if sanitizer else None)
+
+
+def _sanitizer(toolkit: cuda.Toolkit) -> Sanitizer:
+    beside = toolkit.nvcc.program.with_name("compute-sanitizer")
+    program = str(beside) if os.access(beside, os.X_OK) else shutil.which("compute-sanitizer")
+    if program is None:
+        raise ToolchainError(
+            "--upskill-sanitizer needs compute-sanitizer, which is not installed; it is part of CUDA's toolkit"
+        )
+    return Sanitizer(Path(program))

@@ -1,0 +1,149 @@
+"""Which GPUs this machine has, and what a cell must be let at to use one. Knows no compiler and no kernel.
+
+The CUDA driver is asked in a process of its own. Its answer holds for the whole run.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pytest_upskill.errors import ToolchainError
+from pytest_upskill.sandbox import process
+from pytest_upskill.sandbox.confinement import ENVIRONMENT, python
+
+PROBE = Path(__file__).resolve().with_name("gpu_probe.py")
+
+_SECONDS = 60.0
+_PASSED_ON = ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "LD_LIBRARY_PATH", "NVIDIA_VISIBLE_DEVICES")
+_NODES = ("nvidia[0-9]*", "nvidiactl", "nvidia-uvm", "nvidia-uvm-tools", "nvidia-caps", "dxg")
+_READABLE = ("/sys", "/proc/driver/nvidia")
+"""Where the driver reads what hardware there is; containers mount the second over that of the host."""
+_SYSTEM_LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64")
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What a cell is let at: device files, folders to read, and variables for its environment.
+
+    ``prefix`` is a program with options that starts the cell's process and watches it, if any.
+    """
+
+    devices: tuple[Path, ...]
+    readable: tuple[Path, ...]
+    environment: Mapping[str, str]
+    prefix: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """One GPU. ``visible`` is what CUDA_VISIBLE_DEVICES calls it; memory in bytes; ``driver`` is the CUDA version that
+    its driver serves, ``library`` the file of that driver.
+    """
+
+    visible: str
+    name: str
+    architecture: str
+    memory: int
+    driver: tuple[int, int]
+    library: Path
+
+    def describe(self) -> str:
+        """As in "NVIDIA H200, sm_90, 139 GiB, driver for CUDA 13.0"."""
+        driver = ".".join(map(str, self.driver))
+        return f"{self.name}, {self.architecture}, {self.memory / 2**30:.0f} GiB, driver for CUDA {driver}"
+
+    def access(self) -> Access:
+        """What a cell needs to use this GPU, and no other."""
+        # A process asks for one device: it is then the first and only one that it sees.
+        environment = {"CUDA_VISIBLE_DEVICES": self.visible, "CUDA_CACHE_DISABLE": "1"}
+        order = os.environ.get("CUDA_DEVICE_ORDER")
+        environment.update({"CUDA_DEVICE_ORDER": order} if order else {})
+        folder = self.library.parent
+        if str(folder) not in _SYSTEM_LIBRARIES:
+            environment["LD_LIBRARY_PATH"] = str(folder)
+        readable = [Path(name) for name in _READABLE if Path(name).exists()]
+        return Access(nodes(), (*readable, folder, self.library.resolve().parent), environment)
+
+
+def nodes(root: Path = Path("/dev")) -> tuple[Path, ...]:
+    """The device files of NVIDIA's driver; there is none without a GPU. Costs next to nothing."""
+    return tuple(sorted(path for pattern in _NODES for path in root.glob(pattern)))
+
+
+@functools.cache
+def find() -> tuple[Gpu, ...]:
+    """All GPUs that may be used, in the order of CUDA_VISIBLE_DEVICES. Raises ToolchainError if there is none."""
+    passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    ran = process.run([python(), "-I", "-S", str(PROBE)], environment={**ENVIRONMENT, **passed}, seconds=_SECONDS)
+    if ran.timed_out:
+        raise ToolchainError(f"the GPU's driver did not answer within {_SECONDS:g} s; see whether nvidia-smi does")
+    try:
+        said = json.loads(ran.output.strip().splitlines()[-1])
+    except (ValueError, IndexError):
+        raise ToolchainError(
+            f"the GPU's driver ended the process that asked it (status {ran.status}): {ran.output[-200:]!r}; "
+            "see whether nvidia-smi works"
+        ) from None
+    return read(said, os.environ.get("CUDA_VISIBLE_DEVICES"))
+
+
+def read(said: Mapping[str, Any], visible: str | None) -> tuple[Gpu, ...]:
+    """The probe's answer as GPUs. Raises ToolchainError."""
+    if "error" in said:
+        raise ToolchainError(_explained(str(said["error"])))
+    names = [part.strip() for part in visible.split(",")] if visible else []
+    version = int(said["driver"])
+    found = tuple(
+        Gpu(
+            visible=names[index] if index < len(names) else str(index),
+            name=str(device["name"]),
+            architecture=f"sm_{device['capability'][0]}{device['capability'][1]}",
+            memory=int(device["memory"]),
+            driver=(version // 1000, version % 1000 // 10),
+            library=Path(said["library"]),
+        )
+        for index, device in enumerate(said["devices"])
+    )
+    if not found:
+        raise ToolchainError("the driver sees no GPU; is CUDA_VISIBLE_DEVICES set to something else?")
+    return found
+
+
+def check_driver(gpu: Gpu, toolkit: str) -> None:
+    """Raises ToolchainError where a driver is too old for programs of a toolkit ("13.0").
+
+    Within one major version an older driver serves a newer toolkit (CUDA's minor version compatibility).
+    """
+    if gpu.driver[0] < int(toolkit.partition(".")[0]):
+        served = ".".join(map(str, gpu.driver))
+        raise ToolchainError(
+            f"the driver of {gpu.name} serves CUDA {served} and is older than nvcc {toolkit}; update the driver, or "
+            f"put an nvcc of CUDA {gpu.driver[0]} first (CUDA_HOME)"
+        )
+
+
+def share(gpus: tuple[Gpu, ...], worker: str) -> Gpu:
+    """The GPU of one worker of pytest-xdist ("gw3"; empty without xdist): they are dealt out in turn."""
+    number = int(worker.removeprefix("gw")) if worker.removeprefix("gw").isdigit() else 0
+    return gpus[number % len(gpus)]
+
+
+def _explained(error: str) -> str:
+    if "libcuda.so.1" in error:
+        return (
+            "a GPU's device file is there, but no driver's library (libcuda.so.1); install the driver, or start the "
+            "container with --gpus all and NVIDIA_DRIVER_CAPABILITIES=compute,utility"
+        )
+    if "NO_DEVICE" in error:
+        return (
+            f"the driver sees no GPU: {error}; is CUDA_VISIBLE_DEVICES empty, or the GPU not passed to the container?"
+        )
+    return (
+        f"the GPU's driver does not work: {error}; see whether nvidia-smi does, and restart the machine after an update"
+    )

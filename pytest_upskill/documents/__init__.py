@@ -1,0 +1,1 @@
+"""Reading text: Markdown, YAML frontmatter, expressions, identifiers, spelling."""

@@ -1,0 +1,267 @@
+"""Splits a Markdown file into YAML frontmatter and body, and reads the YAML with the line of each value.
+
+YAML 1.2: ``1e-3`` is a number and ``no`` a word. Knows neither cases nor skills; the caller says which error to raise.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from pytest_upskill.documents.markdown import lines_of
+from pytest_upskill.errors import LocatedError
+
+DELIMITER = "---"
+MAX_CHARACTERS = 100_000
+MAX_DEPTH = 40
+_PREFIX = "tag:yaml.org,2002:"
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A YAML value. ``data`` is plain (lists and dicts hold further values); ``line`` is 1-based, in the ``.md`` file.
+
+    ``text`` is a scalar as it was written. The line of a mapping's value is that of its key.
+    """
+
+    data: Any
+    line: int
+    text: str = ""
+
+    @property
+    def shown(self) -> str:
+        """How a message quotes it."""
+        if isinstance(self.data, dict):
+            return "{" + ", ".join(f"{key}: {value.shown}" for key, value in self.data.items()) + "}"
+        if isinstance(self.data, list):
+            return "[" + ", ".join(value.shown for value in self.data) + "]"
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A file in two: the frontmatter, which is a mapping, and the body, whose first line has number ``body_line``."""
+
+    frontmatter: Value
+    body: list[str]
+    body_line: int
+
+
+def read_text(path: Path, error: type[LocatedError]) -> str:
+    """A UTF-8 file's text without a byte order mark; what cannot be read is an ``error`` with the file's name."""
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as problem:
+        line = problem.object[: problem.start].count(b"\n") + 1
+        byte = problem.object[problem.start]
+        raise error(f"byte 0x{byte:02x} is not UTF-8; save the file in that encoding", path, line) from None
+    except OSError as problem:
+        raise error(f"cannot be read: {problem.strerror or problem}", path) from None
+
+
+def parse(text: str, path: Path, error: type[LocatedError]) -> Document:
+    """Split at lines that are exactly ``---``, and read the YAML between the first two."""
+    lines = lines_of(text)
+    if lines[0] != DELIMITER:
+        raise error(f"line 1 must be exactly '---', the start of the frontmatter, not {_quoted(lines[0])}", path, 1)
+    try:
+        end = lines.index(DELIMITER, 1)
+    except ValueError:
+        raise error(_unclosed(lines), path, 1) from None
+    source = "\n".join(lines[1:end])
+    frontmatter = _Reader(path, error).read(source)
+    return Document(frontmatter, lines[end + 1 :], end + 2)
+
+
+def _quoted(line: str) -> str:
+    return f"'{line[:40]}'" if line else "an empty line"
+
+
+def _unclosed(lines: list[str]) -> str:
+    message = "the frontmatter has no end: a second line that is exactly '---' is missing"
+    for number, line in enumerate(lines[1:], 2):
+        if line.strip() == DELIMITER:
+            return f"{message}; line {number} has blanks around it, remove them"
+    return message
+
+
+@lru_cache(maxsize=1)
+def _parser() -> Callable[[str], Any]:
+    """libyaml's event parser. Composing nodes with ruamel takes ten times as long, and recurses in C."""
+    from ruamel.yaml import YAML
+
+    return YAML(typ="safe").Parser
+
+
+class _Reader:
+    """Builds values from events; the schema is YAML 1.2's core schema (section 10.3)."""
+
+    def __init__(self, path: Path, error: type[LocatedError]) -> None:
+        self._path = path
+        self._error = error
+
+    def read(self, source: str) -> Value:
+        if len(source) > MAX_CHARACTERS:
+            raise self._fail(f"the frontmatter has {len(source)} characters; at most {MAX_CHARACTERS} are read", 0)
+        value = self._document(source)
+        if value is None or (value.data is None and not value.text):
+            raise self._fail("the frontmatter is empty; it must be a mapping of keys to values", 0)
+        if not isinstance(value.data, dict):
+            raise self._fail(f"the frontmatter must be a mapping of keys to values, not '{value.shown[:40]}'", 0)
+        return value
+
+    def _document(self, source: str) -> Value | None:
+        from ruamel.yaml.error import YAMLError
+
+        try:
+            events = _Events(_parser()(source))
+            if events.next("StreamStart", "DocumentStart") is None:
+                return None
+            value = self._value(events, events.take(), None, 0)
+            events.next("DocumentEnd", "StreamEnd")
+            return value
+        except YAMLError as problem:
+            raise self._not_yaml(problem, source) from None
+        except ValueError as problem:  # half of a surrogate pair
+            raise self._fail(f"the frontmatter is not YAML: {problem}", 0) from None
+
+    def _not_yaml(self, problem: Any, source: str) -> LocatedError:
+        reason = getattr(problem, "problem", None) or getattr(problem, "reason", None) or str(problem)
+        mark, context = getattr(problem, "problem_mark", None), getattr(problem, "context_mark", None)
+        line = source.count("\n", 0, getattr(problem, "position", 0)) if mark is None else mark.line
+        if context is not None and line > source.count("\n"):
+            line = context.line  # what is not closed is found out at the end, and is wrong where it begins
+        begun = f", begun in line {context.line + 2}" if context is not None and context.line != line else ""
+        return self._fail(f"the frontmatter is not YAML: {reason}{begun}{_excerpt(source, line)}", line)
+
+    def _value(self, events: _Events, event: Any, line: int | None, depth: int) -> Value:
+        """The value that begins with ``event``; ``line`` is its key's, where it has one."""
+        kind = type(event).__name__
+        place = event.start_mark.line if line is None else line
+        if kind == "AliasEvent":
+            raise self._fail(f"the YAML alias '*{event.anchor}' is not used here: write the value out", place)
+        tag = str(event.ctag) if event.ctag is not None else ""
+        if tag and (not tag.startswith(_PREFIX) or tag[len(_PREFIX) :] not in _TAGS[kind]):
+            raise self._fail(f"the YAML tag '{tag.replace(_PREFIX, '!!')}' is not used here: remove it", place)
+        if kind == "ScalarEvent":
+            return self._scalar(event, tag, place)
+        if depth >= MAX_DEPTH:
+            raise self._fail(f"the frontmatter is nested more than {MAX_DEPTH} deep: flatten it", place)
+        if kind == "SequenceStartEvent":
+            return Value(self._sequence(events, depth), place + 2)
+        return Value(self._mapping(events, depth), place + 2)
+
+    def _sequence(self, events: _Events, depth: int) -> list[Value]:
+        found = []
+        while type(event := events.take()).__name__ != "SequenceEndEvent":
+            found.append(self._value(events, event, None, depth + 1))
+        return found
+
+    def _mapping(self, events: _Events, depth: int) -> dict[str, Value]:
+        mapping: dict[str, Value] = {}
+        while type(event := events.take()).__name__ != "MappingEndEvent":
+            line = event.start_mark.line
+            key = self._value(events, event, None, depth + 1)
+            if isinstance(key.data, list | dict) or key.text == "<<":
+                raise self._fail(f"'{key.shown}' cannot be a key here: keys are words", line)
+            if key.text in mapping:
+                first = mapping[key.text].line
+                raise self._fail(f"key '{key.text}' is given twice, first in line {first}: keep one", line)
+            mapping[key.text] = self._value(events, events.take(), line, depth + 1)
+        return mapping
+
+    def _scalar(self, event: Any, tag: str, place: int) -> Value:
+        text = event.value
+        if tag:
+            try:
+                return Value(_TAGGED[tag[len(_PREFIX) :]](text), place + 2, text)
+            except ValueError:
+                shown = tag.replace(_PREFIX, "!!")
+                raise self._fail(f"'{text}' is not what its YAML tag '{shown}' says: remove the tag", place) from None
+        return Value(_resolved(text) if event.implicit[0] else text, place + 2, text)
+
+    def _fail(self, message: str, line: int) -> LocatedError:
+        return self._error(message, self._path, line + 2)
+
+
+class _Events:
+    """One event after another, from a parser that holds no more than one document."""
+
+    def __init__(self, parser: Any) -> None:
+        self.take: Callable[[], Any] = parser.get_event
+
+    def next(self, *kinds: str) -> Any:
+        """Take events of these kinds in turn; the last one, or None where the stream ends before."""
+        event = None
+        for kind in kinds:
+            event = self.take()
+            if type(event).__name__ == "StreamEndEvent" and kind != "StreamEnd":
+                return None
+        return event
+
+
+def _excerpt(source: str, line: int) -> str:
+    lines = source.split("\n")
+    text = lines[line].strip() if line < len(lines) else ""
+    return f", near '{text[:60]}'" if text else ""
+
+
+_DECIMAL = re.compile(r"[-+]?[0-9]+\Z")
+_BASED = re.compile(r"0o[0-7]+\Z|0x[0-9a-fA-F]+\Z")
+_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z")
+_SPECIAL = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+    **dict.fromkeys((".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF"), math.inf),
+    **dict.fromkeys(("-.inf", "-.Inf", "-.INF"), -math.inf),
+    **dict.fromkeys((".nan", ".NaN", ".NAN"), math.nan),
+}
+_MAX_DIGITS = 400
+"""Python refuses to convert some thousand digits, and nobody means such a number."""
+
+
+def _resolved(text: str) -> Any:
+    """A plain scalar by the core schema."""
+    if text in _SPECIAL:
+        return _SPECIAL[text]
+    if text[0] not in "+-.0123456789" or len(text) > _MAX_DIGITS:
+        return text
+    if _DECIMAL.match(text):
+        return int(text)
+    if _BASED.match(text):
+        return int(text, 0)
+    return float(text) if _FLOAT.match(text) else text
+
+
+def _integer(text: str) -> int:
+    return int(text, 0) if _BASED.match(text) else int(text)
+
+
+def _real(text: str) -> float:
+    return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
+
+
+def _boolean(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise ValueError(text)
+    return text.lower() == "true"
+
+
+def _null(_text: str) -> None:
+    return None
+
+
+_TAGGED: dict[str, Callable[[str], Any]] = {
+    "str": str,
+    "int": _integer,
+    "float": _real,
+    "bool": _boolean,
+    "null": _null,
+}
+_TAGS = {"ScalarEvent": tuple(_TAGGED), "SequenceStartEvent": ("seq",), "MappingStartEvent": ("map",)}

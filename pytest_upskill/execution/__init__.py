@@ -1,0 +1,1 @@
+"""The order of things: prompt rendering, reply, judgement, outcome; look-ahead; turns."""

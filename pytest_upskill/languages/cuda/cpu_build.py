@@ -1,0 +1,252 @@
+"""Builds kernels for the cpu device with the machine's C++ compiler. Knows no signature and no cell client.
+
+Once per machine and compiler: the device's runtime with the driver, and a precompiled header. Then, for each kernel:
+the rewritten source with the generated entry at its end, compiled in a cell and linked against the runtime.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import re
+import shlex
+import shutil
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_upskill.build import messages, toolchain
+from pytest_upskill.build.cache import Cache, Entry, Made, key_of
+from pytest_upskill.build.compilation import DEFAULT_LIMITS, CompileLimits, compile_confined
+from pytest_upskill.contracts.launcher.signature import ENTRY
+from pytest_upskill.errors import ToolchainError
+from pytest_upskill.languages.cuda import symbol_policy
+from pytest_upskill.languages.cuda.rewrite import rewrite
+from pytest_upskill.languages.cuda.source_text import blank_out
+from pytest_upskill.native.cpu import flags
+from pytest_upskill.records import Build
+from pytest_upskill.sandbox import process
+from pytest_upskill.sandbox.client import RUNTIME
+from pytest_upskill.sandbox.confinement import ENVIRONMENT, Confinement
+
+NATIVE = Path(flags.__file__).resolve().parents[1]
+LIBRARY = "kernel.so"
+
+_RUNTIME_SECONDS = 300.0
+_OURS = re.compile(r"\bUPSKILL_\w*|\bupskill_cpu\w*|\bupskill\s*::\s*\w*")
+_ASSEMBLY = re.compile(r"\b(?:asm|__asm|__asm__)\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Toolkit:
+    """What every kernel's build needs: folders in the cache."""
+
+    runtime: Path
+    header: Path
+    readable: tuple[Path, ...]
+
+
+class HostCompiler:
+    """Builds kernels; one for all threads. Nothing is looked for or built before it is needed."""
+
+    def __init__(self, cache: Cache | None = None, limits: CompileLimits = DEFAULT_LIMITS) -> None:
+        self._cache = cache or Cache()
+        self._limits = limits
+
+    def available(self) -> bool:
+        """Whether there is a compiler to build with."""
+        try:
+            self.compiler()
+        except ToolchainError:
+            return False
+        return True
+
+    def compiler(self) -> toolchain.Compiler:
+        """The compiler in use. Raises ToolchainError that names what to install."""
+        return toolchain.find_compiler()
+
+    def describe(self) -> str:
+        """The compiler with its version, as in "g++ 12.2.0"; or why there is none."""
+        try:
+            return self.compiler().describe()
+        except ToolchainError as error:
+            return f"none ({error})"
+
+    def build(self, source: str, entry: str, *, confinement: Confinement) -> Build:
+        """The library of a kernel, or the compiler's message on why there is none.
+
+        Raises ToolchainError or CellError for what is not the kernel's fault.
+        """
+        began = time.monotonic()
+        compiler = self.compiler()
+        toolkit = self.prepare()
+        key = key_of("kernel", source, entry, *self._identity(compiler), confinement.level)
+        made = self._cache.get(key, lambda folder: self._make(folder, source, entry, compiler, toolkit, confinement))
+        library = made.folder / LIBRARY if made.facts["ok"] == "yes" else None
+        return Build(
+            library=library,
+            message=made.facts["message"],
+            compilers=(compiler.describe(),),
+            seconds=time.monotonic() - began,
+            cached=not made.fresh,
+            violations=symbol_policy.violations(library) if library else (),
+        )
+
+    def prepare(self) -> Toolkit:
+        """The runtime and the precompiled header, built where the cache lacks them: seconds, once per machine."""
+        compiler = self.compiler()
+        identity = self._identity(compiler)
+        with ThreadPoolExecutor(2) as pool:
+            header = pool.submit(self._cache.get, key_of("header", *identity), functools.partial(_header, compiler))
+            runtime = pool.submit(self._cache.get, key_of("runtime", *identity), functools.partial(_runtime, compiler))
+            folders = [self._sound(runtime.result()).folder, self._sound(header.result()).folder]
+        return Toolkit(
+            runtime=folders[0] / RUNTIME,
+            header=folders[1],
+            readable=(NATIVE, *folders, *compiler.folders),
+        )
+
+    @staticmethod
+    def _sound(entry: Entry) -> Entry:
+        if entry.facts["ok"] != "yes":
+            raise ToolchainError(f"the cpu device's runtime does not compile here: {entry.facts['message']}")
+        return entry
+
+    @staticmethod
+    def _identity(compiler: toolchain.Compiler) -> tuple[str, ...]:
+        # The folder's name is in the debugging information, by which our headers are told from the user's sources.
+        return (compiler.identity, native_hash(), str(NATIVE))
+
+    def _make(
+        self,
+        folder: Path,
+        source: str,
+        entry: str,
+        compiler: toolchain.Compiler,
+        toolkit: Toolkit,
+        confinement: Confinement,
+    ) -> Made:
+        try:
+            unit = translation_unit(source, entry)
+        except ValueError as error:
+            return Made({"ok": "no", "message": str(error)})
+        with self._cache.scratch() as scratch:
+            compiled = compile_confined(
+                _script(compiler, toolkit),
+                {"kernel.cpp": unit},
+                entry=entry,
+                scratch=scratch,
+                products=(LIBRARY,),
+                readable=toolkit.readable,
+                path=[compiler.program.parent],
+                confinement=confinement,
+                limits=self._limits,
+                internal=flags.INTERNAL_PREFIXES,
+            )
+            if compiled.ok:
+                (scratch / LIBRARY).rename(folder / LIBRARY)
+                _link(toolkit.runtime, folder / RUNTIME)
+        return Made({"ok": "yes" if compiled.ok else "no", "message": compiled.message}, keep=compiled.lasting)
+
+
+def translation_unit(source: str, entry: str) -> str:
+    """What the compiler reads: the student's source, rewritten, and the generated entry under a name of its own.
+
+    Raises ValueError, with the line, for a source that cannot be rewritten, or that holds assembly of the host's.
+    """
+    _refuse_names_of_ours(source)
+    text = rewrite(source, messages.SOURCE_NAME, flags.NO_SILENCERS)
+    _refuse_assembly(text.partition(f'#line 1 "{messages.SOURCE_NAME}"\n')[2])
+    return f'{text}\n#line 1 "{messages.ENTRY_NAME}"\n{entry}\n'
+
+
+def _refuse_names_of_ours(source: str) -> None:
+    """The headers' own macros and functions would, among other things, hide accesses."""
+    for number, line in enumerate(blank_out(source).split("\n"), 1):
+        if found := _OURS.search(line):
+            raise ValueError(f"{messages.SOURCE_NAME}:{number}: {found[0]!r} is a name of the harness; use another one")
+
+
+def _refuse_assembly(rewritten: str) -> None:
+    """Inline PTX has become C++: what is left is for the host's processor, and would touch memory unseen."""
+    for number, line in enumerate(blank_out(rewritten).split("\n"), 1):
+        if found := _ASSEMBLY.search(line):
+            raise ValueError(
+                f"{messages.SOURCE_NAME}:{number}: {found[0]!r} begins no inline PTX that can be read; "
+                'write it as asm("instructions" : ...) in the function that needs it'
+            )
+
+
+@functools.cache
+def native_hash() -> str:
+    """Changes whenever a file that takes part in every build does."""
+    own = Path(__file__).resolve().parent
+    files = [
+        file for file in sorted((*NATIVE.rglob("*"), *own.rglob("*.py"))) if file.is_file() and file.suffix != ".pyc"
+    ]
+    return key_of(*(part for file in files for part in (file.name, file.read_bytes())))
+
+
+def _script(compiler: toolchain.Compiler, toolkit: Toolkit) -> str:
+    program = str(compiler.program)
+    header = str(toolkit.header / flags.PCH_HEADER.name)
+    # gcc takes the precompiled header that lies beside the one that is named.
+    first = ["-include", header] if compiler.family == "gcc" else ["-include-pch", f"{header}.pch"]
+    common = [*flags.student_flags(compiler.family), *first, *_folders()]
+    compile_line = [program, *common, "-c", "kernel.cpp", "-o", "kernel.o"]
+    # What is missing is the linker's to say, here, and not the loader's in the middle of a call.
+    whole = ["-Wl,-z,defs", f"-Wl,--require-defined={ENTRY}"]
+    link_line = [program, "kernel.o", "-o", LIBRARY, *whole, *flags.LINK_FLAGS, str(toolkit.runtime)]
+    return f"{shlex.join(compile_line)} && {shlex.join(link_line)}"
+
+
+def _folders() -> list[str]:
+    return [f"-I{folder}" for folder in flags.INCLUDE_FOLDERS]
+
+
+def _header(compiler: toolchain.Compiler, folder: Path) -> Made:
+    header = folder / flags.PCH_HEADER.name
+    shutil.copyfile(flags.PCH_HEADER, header)
+    suffix = ".gch" if compiler.family == "gcc" else ".pch"
+    line = [str(compiler.program), *flags.student_flags(compiler.family), *_folders(), "-x", "c++-header"]
+    return _trusted([*line, str(header), "-o", f"{header}{suffix}"], compiler)
+
+
+def _runtime(compiler: toolchain.Compiler, folder: Path) -> Made:
+    """One object for each source, side by side, then the library. Our own code: it needs no cell."""
+    sources = [*flags.RUNTIME_SOURCES, NATIVE / "driver.cpp"]
+    objects = [folder / f"{number}.o" for number in range(len(sources))]
+    common = [str(compiler.program), *flags.RUNTIME_FLAGS, *_folders(), f"-I{NATIVE}", "-c"]
+
+    def compile_one(source: Path, target: Path) -> Made:
+        return _trusted([*common, str(source), "-o", str(target)], compiler)
+
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        failed = [made for made in pool.map(compile_one, sources, objects) if made.facts["ok"] != "yes"]
+    if failed:
+        return failed[0]
+    names = [str(target) for target in objects]
+    link = [*names, *flags.RUNTIME_LINK_FLAGS, f"-Wl,-soname,{RUNTIME}", "-o", str(folder / RUNTIME)]
+    made = _trusted([str(compiler.program), *link], compiler)
+    for unneeded in objects:
+        unneeded.unlink()
+    return made
+
+
+def _trusted(argv: Sequence[str], compiler: toolchain.Compiler) -> Made:
+    environment = {**ENVIRONMENT, "PATH": f"{compiler.program.parent}{os.pathsep}{ENVIRONMENT['PATH']}"}
+    ran = process.run(argv, environment=environment, seconds=_RUNTIME_SECONDS)
+    if ran.status == 0:
+        return Made({"ok": "yes", "message": ""})
+    return Made({"ok": "no", "message": messages.shorten(ran.output, "")}, keep=False)
+
+
+def _link(existing: Path, new: Path) -> None:
+    """The same file under a second name, so that an entry stays whole when the other one is evicted."""
+    with contextlib.suppress(OSError):
+        os.link(existing, new)
+        return
+    shutil.copyfile(existing, new)

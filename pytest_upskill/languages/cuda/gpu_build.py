@@ -1,0 +1,255 @@
+"""Builds kernels for a GPU with nvcc. Knows no signature and no cell client, and needs no GPU.
+
+Once per machine and toolkit: the driver, in an object of its own, from the host's compiler. Then, for each kernel: the
+source as the student wrote it with the generated entry at its end, compiled in a cell for every architecture asked for,
+and linked with the driver and the static CUDA runtime into one library. Before that, all names of the student's object
+but the entry's are made local, so that a student's ``cudaMemcpy`` or ``upskill_call`` is nobody else's.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+import shlex
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from pytest_upskill.build import kernel_resources as resources
+from pytest_upskill.build import toolchain
+from pytest_upskill.build.cache import Cache, Made, key_of
+from pytest_upskill.build.compilation import DEFAULT_LIMITS, CompileLimits, compile_confined
+from pytest_upskill.build.messages import ENTRY_NAME, SOURCE_NAME, shorten
+from pytest_upskill.build.nvcc import Nvcc, find_nvcc
+from pytest_upskill.contracts.launcher.signature import ENTRY
+from pytest_upskill.errors import ToolchainError
+from pytest_upskill.languages.cuda import symbol_policy
+from pytest_upskill.languages.cuda.cpu_build import LIBRARY, NATIVE
+from pytest_upskill.records import Build, KernelResources
+from pytest_upskill.sandbox import process
+from pytest_upskill.sandbox.confinement import ENVIRONMENT, Confinement
+
+STUDENT_FLAGS = ("-std=c++17", "-O2", "-w", "-lineinfo", "-Xptxas=-v", "-Xcompiler=-fPIC,-fvisibility=hidden")
+"""What a student's unit is compiled with: nothing that loosens arithmetic, nothing that the user can change."""
+
+_DRIVER = "driver.o"
+_DRIVER_SOURCES = (NATIVE / "driver.cpp", NATIVE / "cuda" / "device.cpp", NATIVE / "cuda" / "launcher.cpp")
+_DRIVER_FLAGS = ("-std=c++20", "-O2", "-fPIC", "-Wall", "-Wextra", "-Werror")
+_DRIVER_HEADERS = tuple(sorted(NATIVE.glob("*.h")))
+_EXPORTS = NATIVE / "cuda" / "exports.map"
+_CALL = "upskill_call"
+KERNEL = "kernel.o"
+"""The student's own object, which lies beside the library."""
+
+CALLS = (
+    "__cudaLaunchKernel",
+    "cudaLaunchKernel",
+    "cudaLaunchKernelExC",
+    "cudaLaunchCooperativeKernel",
+    "cudaMemcpy",
+    "cudaMemcpyAsync",
+    "cudaMemcpy2D",
+    "cudaMemcpy2DAsync",
+    "cudaMemcpyFromSymbol",
+    "cudaMemcpyFromSymbolAsync",
+)
+"""Functions of the CUDA runtime that native/cuda/launcher.cpp counts when the student's object calls them."""
+
+_COUNTED = "upskill_counted_"
+_PROBE_SECONDS = 30.0
+_DRIVER_SECONDS = 120.0
+_ADVICE = "install CUDA's toolkit, or the extra [cuda-compiler]: pip install 'pytest-upskill[cuda-compiler]'"
+
+
+@dataclass(frozen=True, slots=True)
+class Toolkit:
+    """nvcc, and where the headers and libraries of its CUDA runtime lie."""
+
+    nvcc: Nvcc
+    include: Path
+    libraries: Path
+    architectures: tuple[str, ...]
+    """All that this nvcc compiles for: ``sm_75`` and so on."""
+
+
+class CudaCompiler:
+    """Builds kernels for some architectures; one for all threads. Nothing is looked for before it is needed."""
+
+    def __init__(
+        self,
+        architectures: Sequence[str],
+        cache: Cache | None = None,
+        limits: CompileLimits = DEFAULT_LIMITS,
+    ) -> None:
+        self.architectures = tuple(architectures)
+        self._cache = cache or Cache()
+        self._limits = limits
+
+    def describe(self) -> str:
+        """As in "nvcc 13.0 for sm_90"; or why there is none."""
+        try:
+            return f"{find_toolkit().nvcc.describe()} for {', '.join(self.architectures)}"
+        except ToolchainError as error:
+            return f"none ({error})"
+
+    def build(self, source: str, entry: str, *, confinement: Confinement) -> Build:
+        """The library of a kernel, or the compiler's message on why there is none.
+
+        Raises ToolchainError or CellError for what is not the kernel's fault.
+        """
+        began = time.monotonic()
+        toolkit, host = find_toolkit(), toolchain.find_compiler()
+        for architecture in self.architectures:
+            check_architecture(architecture, toolkit)
+        driver = self.prepare()
+        script = _script(toolkit, host, self.architectures, driver)
+        key = key_of(
+            "cuda", source, entry, script, toolkit.nvcc.version, host.identity, _files_key(), confinement.level
+        )
+        made = self._cache.get(key, lambda folder: self._make(folder, source, entry, script, driver, confinement))
+        library = made.folder / LIBRARY if made.facts["ok"] == "yes" else None
+        return Build(
+            library=library,
+            message=made.facts["message"],
+            compilers=(toolkit.nvcc.describe(),),
+            seconds=time.monotonic() - began,
+            cached=not made.fresh,
+            kernels=tuple(KernelResources(**kernel) for kernel in json.loads(made.facts["kernels"])),
+            violations=symbol_policy.violations(library, made.folder / KERNEL) if library else (),
+        )
+
+    def prepare(self) -> Path:
+        """The driver's object, built where the cache lacks it: a second, once per machine. Raises ToolchainError."""
+        toolkit, host = find_toolkit(), toolchain.find_compiler()
+        key = key_of("cuda-driver", str(toolkit.include), toolkit.nvcc.version, host.identity, _files_key())
+        made = self._cache.get(key, lambda folder: _driver(folder, toolkit, host))
+        if made.facts["ok"] != "yes":
+            raise ToolchainError(f"the cuda device's driver does not compile here: {made.facts['message']}")
+        return made.folder / _DRIVER
+
+    def _make(self, folder: Path, source: str, entry: str, script: str, driver: Path, confinement: Confinement) -> Made:
+        toolkit, host = find_toolkit(), toolchain.find_compiler()
+        with self._cache.scratch() as scratch:
+            compiled = compile_confined(
+                script,
+                {SOURCE_NAME: f'{source}\n#line 1 "{ENTRY_NAME}"\n{entry}\n'},
+                entry=entry,
+                scratch=scratch,
+                products=(LIBRARY, KERNEL),
+                readable=[*toolkit.nvcc.folders, toolkit.include, toolkit.libraries, driver.parent, NATIVE],
+                path=[toolkit.nvcc.program.parent, host.program.parent],
+                confinement=confinement,
+                limits=self._limits,
+            )
+            if compiled.ok:
+                for name in (LIBRARY, KERNEL):
+                    (scratch / name).rename(folder / name)
+        kernels = [asdict(kernel) for kernel in resources.parse(compiled.output)]
+        facts = {"ok": "yes" if compiled.ok else "no", "message": compiled.message, "kernels": json.dumps(kernels)}
+        return Made(facts, keep=compiled.lasting)
+
+
+@functools.cache
+def find_toolkit() -> Toolkit:
+    """The machine's nvcc, with what is needed to link and not only to check. Raises ToolchainError."""
+    nvcc = find_nvcc()
+    if nvcc is None:
+        raise ToolchainError(f"no nvcc was found; {_ADVICE}")
+    root = nvcc.folders[0]
+    ran = process.run(
+        [str(nvcc.program), "--list-gpu-code"],
+        environment={**ENVIRONMENT, "PATH": f"{nvcc.program.parent}:{ENVIRONMENT['PATH']}"},
+        seconds=_PROBE_SECONDS,
+    )
+    known = tuple(sorted(set(re.findall(r"sm_\w+", ran.output)), key=_generation))
+    if ran.status != 0 or not known:
+        raise ToolchainError(f"{nvcc.program} --list-gpu-code does not work: {ran.output[:200]}; {_ADVICE}")
+    include = _folder_of(root, "cuda_runtime.h", ("include", "targets/x86_64-linux/include", "*/include"))
+    libraries = _folder_of(root, "libcudart_static.a", ("lib64", "targets/x86_64-linux/lib", "lib", "*/lib"))
+    return Toolkit(nvcc, include, libraries, known)
+
+
+def check_architecture(architecture: str, toolkit: Toolkit) -> None:
+    """Raises ToolchainError for an architecture that nvcc does not compile for."""
+    # "sm_90a" is a variant of "sm_90", which nvcc does not list.
+    if architecture.rstrip("af") not in toolkit.architectures:
+        raise ToolchainError(
+            f"{toolkit.nvcc.describe()} does not know the architecture {architecture}; it compiles for "
+            f"{', '.join(toolkit.architectures)}; install a newer toolkit, or name one of these with --upskill-arch"
+        )
+
+
+def _generation(architecture: str) -> int:
+    return int(re.sub(r"\D", "", architecture))
+
+
+def _folder_of(root: Path, name: str, places: Sequence[str]) -> Path:
+    for place in places:
+        for folder in sorted(root.glob(place)):
+            if (folder / name).is_file():
+                return folder.resolve()
+    raise ToolchainError(f"{name} is missing below {root}; {_ADVICE}")
+
+
+@functools.cache
+def _files_key() -> str:
+    files = (*_DRIVER_SOURCES, *_DRIVER_HEADERS, _EXPORTS)
+    return key_of(*(file.read_bytes() for file in files), *_DRIVER_FLAGS)
+
+
+def _script(toolkit: Toolkit, host: toolchain.Compiler, architectures: Sequence[str], driver: Path) -> str:
+    """Compiles, reads ptxas' names aloud, hides the student's, links. Messages of a failed compilation pass through."""
+    targets = [
+        word
+        for architecture in architectures
+        for word in ("-gencode", f"arch={architecture.replace('sm_', 'compute_')},code={architecture}")
+    ]
+    threads = ["--threads", str(len(architectures))] if len(architectures) > 1 else []
+    nvcc = [str(toolkit.nvcc.program), f"-ccbin={host.program}", *STUDENT_FLAGS, *targets, *threads]
+    compile_line = shlex.join([*nvcc, "-c", SOURCE_NAME, "-o", "student.o"])
+    hide_line = " && ".join(shlex.join(line) for line in _closed(host, ["student.o"], KERNEL, [ENTRY]))
+    exports = [f"-Wl,--version-script={_EXPORTS}", f"-Wl,--require-defined={ENTRY}", f"-Wl,--require-defined={_CALL}"]
+    renamed = [f"--redefine-sym={name}={_COUNTED}{name}" for name in CALLS]
+    count_line = shlex.join(["objcopy", *renamed, KERNEL, "counted.o"])
+    link = [str(host.program), "-shared", "counted.o", str(driver), "-o", LIBRARY, "-Wl,-z,defs", *exports]
+    link_line = shlex.join([*link, str(toolkit.libraries / "libcudart_static.a"), "-ldl", "-lrt", "-lpthread"])
+    return (
+        f"{compile_line} >messages 2>&1; status=$?\n"
+        "{ c++filt <messages || cat messages; } >readable\n"
+        "[ $status -eq 0 ] || { cat readable; exit 1; }\n"
+        f"{hide_line} && {count_line} && {link_line} && cat readable"
+    )
+
+
+def _driver(folder: Path, toolkit: Toolkit, host: toolchain.Compiler) -> Made:
+    """Our own code: it needs no cell. Its parts become one object."""
+    objects = [folder / f"{number}.o" for number in range(len(_DRIVER_SOURCES))]
+    common = [str(host.program), *_DRIVER_FLAGS, f"-I{NATIVE}", f"-isystem{toolkit.include}", "-c"]
+    lines = [[*common, str(source), "-o", str(made)] for source, made in zip(_DRIVER_SOURCES, objects, strict=True)]
+    shown = [_CALL, *(f"{_COUNTED}{name}" for name in CALLS)]
+    for line in (*lines, *_closed(host, [str(part) for part in objects], str(folder / _DRIVER), shown)):
+        ran = process.run(line, environment=_host_environment(host), seconds=_DRIVER_SECONDS)
+        if ran.status != 0:
+            return Made({"ok": "no", "message": shorten(ran.output, "")}, keep=False)
+    for part in objects:
+        part.unlink()
+    return Made({"ok": "yes", "message": ""})
+
+
+def _closed(host: toolchain.Compiler, parts: Sequence[str], made: str, shown: Sequence[str]) -> list[list[str]]:
+    """Joins objects into one that shows a few names alone.
+
+    Without groups: a linker that merges an inline function of two objects would put one's in the place of the other's.
+    """
+    joined = f"{made}.joined"
+    return [
+        [str(host.program), "-nostdlib", "-r", "-Wl,--force-group-allocation", *parts, "-o", joined],
+        ["objcopy", *(f"--keep-global-symbol={name}" for name in shown), joined, made],
+        ["rm", joined],
+    ]
+
+
+def _host_environment(host: toolchain.Compiler) -> dict[str, str]:
+    return {**ENVIRONMENT, "PATH": f"{host.program.parent}:{ENVIRONMENT['PATH']}"}

@@ -1,0 +1,228 @@
+"""Compiles and runs a whole CUDA program on the host, and prints what the cpu device saw. Knows the command line.
+
+The program is the user's own: it is not confined, and it runs in the folder where it was called, as any program does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_upskill.build import messages, toolchain
+from pytest_upskill.errors import UpskillError
+from pytest_upskill.languages.cuda import program_link
+from pytest_upskill.languages.cuda.cpu_build import HostCompiler, Toolkit
+from pytest_upskill.languages.cuda.program_source import NeedsGpu, Sources
+from pytest_upskill.native.cpu import flags
+from pytest_upskill.sandbox import findings
+
+REPORTED = 66
+"""The exit status of a program that ended well, but was reported on."""
+CANNOT_RUN = 2
+"""The exit status where there is no program to run: no file, no compiler, an error in the source."""
+
+REPORT_FILE = "UPSKILL_REPORT_FILE"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A command line, read."""
+
+    files: tuple[Path, ...]
+    include: tuple[Path, ...]
+    define: tuple[str, ...]
+    checks: bool
+    arguments: tuple[str, ...]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """``python -m pytest_upskill.native``: returns the exit status."""
+    request = read_arguments(sys.argv[1:] if argv is None else argv)
+    try:
+        with tempfile.TemporaryDirectory(prefix="upskill-") as scratch:
+            program = build(request, Path(scratch))
+            return run(program, request.arguments, Path(scratch) / "reports")
+    except (UpskillError, NeedsGpu, ValueError, CompileError) as error:
+        print(f"pytest_upskill.native: {error}", file=sys.stderr)
+        return CANNOT_RUN
+
+
+class CompileError(Exception):
+    """The compiler or the linker refused the program; the message is theirs."""
+
+
+def read_arguments(argv: Sequence[str]) -> Request:
+    """Reads a command line; on a mistake it prints the usage and exits with status 2, as argparse does."""
+    own = list(argv)
+    arguments: list[str] = []
+    if "--" in own:
+        split = own.index("--")
+        own, arguments = own[:split], own[split + 1 :]
+    parser = _parser()
+    given = parser.parse_args(own)
+    missing = [str(path) for path in given.files if not path.is_file()]
+    if missing:
+        parser.error(f"no such file: {', '.join(missing)}; arguments of the program itself come after --")
+    absent = [str(path) for path in given.include if not path.is_dir()]
+    if absent:
+        parser.error(f"no such folder: {', '.join(absent)}; -I names a folder with headers")
+    return Request(tuple(given.files), tuple(given.include), tuple(given.define), given.checks, tuple(arguments))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m pytest_upskill.native",
+        usage="%(prog)s [-h] [-I DIR]... [-D NAME[=VALUE]]... [--no-checks] FILE.cu... [-- ARGUMENTS...]",
+        description="Compiles a CUDA program, main included, runs it on the host, and prints what is wrong with its "
+        "kernels: out-of-bounds accesses, races, barrier mistakes.",
+        epilog=f"The exit status is the program's, {REPORTED} if something was reported, {CANNOT_RUN} if the program "
+        "could not be built. The program is not confined: run only what you would run by itself. For example: "
+        "%(prog)s -I include -D N=1024 main.cu kernels.cu -- --size 3",
+    )
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE.cu", help="the program's sources")
+    parser.add_argument(
+        "-I", dest="include", action="append", default=[], type=Path, metavar="DIR", help="a folder with headers"
+    )
+    parser.add_argument(
+        "-D", dest="define", action="append", default=[], metavar="NAME[=VALUE]", help="a macro, as for the compiler"
+    )
+    parser.add_argument("--no-checks", dest="checks", action="store_false", help="run at full speed, report nothing")
+    return parser
+
+
+# --------------------------------------------------------------------------------------------- building
+
+
+def build(request: Request, scratch: Path) -> Path:
+    """The executable. Raises UsageError, ToolchainError, NeedsGpu, CompileError, or ValueError with a place."""
+    host = HostCompiler()
+    compiler = host.compiler()
+    folder = scratch / "sources"
+    folder.mkdir()
+    sources = Sources(folder, request.include)
+    units = [sources.unit(path) for path in request.files]
+    toolkit = host.prepare()
+    options = _compile_options(request, compiler, toolkit)
+    objects = [unit.with_suffix(".o") for unit in units]
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        lines = [
+            [*options, f"-iquote{path.parent}", "-c", str(unit), "-o", str(target)]
+            for path, unit, target in zip(request.files, units, objects, strict=True)
+        ]
+        list(pool.map(_compile, lines))
+    program = scratch / request.files[0].stem
+    line = [str(compiler.program), *map(str, objects), "-o", str(program), *_link_options(toolkit.runtime)]
+    if said := _refused(line):
+        raise CompileError(f"the program does not link:\n{program_link.explain(said, request.files)}")
+    return program
+
+
+def _compile_options(request: Request, compiler: toolchain.Compiler, toolkit: Toolkit) -> list[str]:
+    first: list[str] = []
+    options = list(flags.student_flags(compiler.family))
+    if request.checks:
+        header = str(toolkit.header / flags.PCH_HEADER.name)
+        first = ["-include", header] if compiler.family == "gcc" else ["-include-pch", f"{header}.pch"]
+    else:
+        options = [flag for flag in options if not flag.startswith(("-fsanitize", "--param=tsan", "-O"))]
+        options += ["-O2", "-fwrapv"]
+    options.append("-gdwarf-4")  # of version 5, older addr2lines take a header's lines for the source's
+    folders = [f"-I{folder}" for folder in (*flags.INCLUDE_FOLDERS, *request.include)]
+    folders += ["-idirafter", str(flags.SAMPLES_INCLUDE)]
+    return [str(compiler.program), *options, *first, *folders, *(f"-D{name}" for name in request.define)]
+
+
+def _link_options(runtime: Path) -> list[str]:
+    wraps = [flag for flag in flags.LINK_FLAGS if flag.startswith("-Wl,--wrap")]
+    return ["-pie", *wraps, str(runtime), f"-Wl,-rpath,{runtime.parent}", "-lpthread", "-ldl", "-lm"]
+
+
+def _compile(line: Sequence[str]) -> None:
+    if said := _refused(line):
+        raise CompileError(f"the program does not compile:\n{said}")
+
+
+def _refused(line: Sequence[str]) -> str:
+    """What the compiler or the linker says if it fails; otherwise nothing."""
+    ran = subprocess.run(line, capture_output=True, text=True, errors="replace", check=False)
+    if ran.returncode == 0:
+        return ""
+    return messages.shorten(ran.stdout + ran.stderr, "", flags.INTERNAL_PREFIXES) or f"{line[0]} failed"
+
+
+# --------------------------------------------------------------------------------------------- running
+
+
+def run(program: Path, arguments: Sequence[str], reports: Path) -> int:
+    """Runs the program here and now; its input and output are ours. Returns the exit status to end with."""
+    sys.stdout.flush()
+    started = subprocess.Popen([str(program), *arguments], env={**os.environ, REPORT_FILE: str(reports)})
+    while True:
+        try:
+            status = started.wait()
+            break
+        except KeyboardInterrupt:
+            continue  # the program got it too, and decides
+    lines = reports.read_text(encoding="utf-8", errors="replace").splitlines() if reports.exists() else []
+    reported = findings.parse(lines)
+    for text in described(reported, program):
+        print(text, file=sys.stderr)
+    if reported:
+        print(f"pytest_upskill.native: {len(reported)} reported", file=sys.stderr)
+        return REPORTED
+    if status < 0:
+        print(f"pytest_upskill.native: the program was killed by signal {-status}", file=sys.stderr)
+        return 128 - status
+    return status
+
+
+_PLACE = re.compile(r"<(0x[0-9a-f]{1,16})>")
+
+
+def described(reported: Sequence[findings.Reported], program: Path) -> Iterator[str]:
+    """``FILE:LINE: kind: message`` for each report; further places in a message are named in the same way."""
+    wanted = {entry.pc for entry in reported if entry.pc is not None}
+    wanted |= {place for entry in reported for place in _PLACE.findall(entry.finding.message)}
+    places = _places(program, sorted(wanted))
+    for entry in reported:
+        place = places.get(entry.pc or "", "")
+        message = _PLACE.sub(lambda found: places.get(found[1], "an unknown place"), entry.finding.message)
+        yield f"{place}: {entry.finding.kind}: {message}".removeprefix(": ")
+
+
+def _places(program: Path, offsets: Sequence[str]) -> dict[str, str]:
+    """``FILE:LINE`` for each offset, by addr2line: the innermost frame that is the user's own."""
+    tool = shutil.which("addr2line")
+    if tool is None or not offsets:
+        return {}
+    found: dict[str, str] = {}
+    for offset in offsets:
+        ran = subprocess.run([tool, "-i", "-e", str(program), offset], capture_output=True, text=True, check=False)
+        frames = [line.split(" ")[0] for line in ran.stdout.splitlines()]
+        own = [
+            frame
+            for frame in frames
+            if not frame.startswith((str(flags.INCLUDE), str(flags.SAMPLES_INCLUDE), "?"))
+            and "/include/c++/" not in frame
+        ]
+        if own:
+            found[offset] = _shown(own[0], program)
+    return found
+
+
+def _shown(frame: str, program: Path) -> str:
+    """The name as it was given: what was relative on the command line is relative to the working folder."""
+    name, _, line = frame.rpartition(":")
+    path = Path(name)
+    if path.is_absolute() and path.is_relative_to(Path.cwd()):
+        name = str(path.relative_to(Path.cwd()))
+    return f"{name}:{line}"

@@ -1,0 +1,210 @@
+"""Translates the inline PTX that kernels use into calls of functions in our headers. Knows the source text alone.
+
+Each instruction of an ``asm`` statement becomes one C++ statement over ``upskill_cpu/ptx.h``. What has no counterpart
+there raises Unsupported, for the scan that runs before the build. Instructions: the PTX ISA, section 9.7.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from pytest_upskill.languages.cuda.ptx_instructions import Unsupported, instruction_code
+from pytest_upskill.languages.cuda.source_text import CLOSERS, OPENERS, blank_out, bracket_pairs, line_breaks
+
+HEADER = "upskill_cpu/ptx.h"
+"""What a unit with inline PTX includes."""
+
+_ASM = re.compile(r"\b(?:asm|__asm__|__asm)\b(?:\s|\\\n)*(?:(?:volatile|__volatile__|__volatile)\b(?:\s|\\\n)*)?\(")
+_LITERAL = re.compile(r'"((?:[^"\\\n]|\\[\s\S])*)"')
+_RAW = re.compile(r'R"(?P<fence>[^()\\\s]{0,16})\((?P<text>[\s\S]*?)\)(?P=fence)"')
+_OPERAND = re.compile(r'\s*(?:\[\s*(?P<name>\w+)\s*\]\s*)?"(?P<constraint>[^"]*)"\s*\((?P<value>[\s\S]*)\)\s*')
+_ESCAPES = {"n": "\n", "t": " ", "r": " ", "\\": "\\", '"': '"', "\n": ""}
+_TOKEN_BREAK = re.compile(r"/\*[\s\S]*?\*/|//[^\n]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """An ``asm`` statement: where it stands in the source (its end is past the closing bracket), and its parts."""
+
+    start: int
+    end: int
+    template: str
+    operands: tuple[str, ...]
+    names: tuple[str, ...]
+    opaque: bool = False
+    """Whether the template is made of more than literals, so that it cannot be read."""
+
+
+def statements(text: str) -> Iterator[Statement]:
+    """The ``asm`` statements of a source, in order. One without a literal template has an empty one."""
+    blank = blank_out(text)
+    pairs = bracket_pairs(blank)
+    end = 0
+    for match in _ASM.finditer(blank):
+        closing = pairs.get(match.end() - 1)
+        if closing is not None and match.start() >= end:
+            end = closing
+            yield _read(text, match.start(), match.end(), closing)
+
+
+def translate(statement: Statement) -> str:
+    """The C++ for a statement. Raises Unsupported."""
+    if statement.opaque:
+        raise Unsupported("inline PTX that cannot be read")
+    code: list[str] = []
+    for line in _instructions(statement.template):
+        code += _translate_one(line, statement)
+    if not code:
+        return "(void)0"
+    if len(code) == 1:
+        return code[0].removesuffix(";")
+    return f"do {{ {' '.join(code)} }} while (0)"
+
+
+def rewrite_statements(text: str) -> tuple[str, bool]:
+    """The source with every statement translated that can be; and whether there was any. Lines stay where they are."""
+    found = False
+    for statement in reversed(list(statements(text))):
+        try:
+            code = translate(statement)
+        except Unsupported:
+            continue
+        breaks = line_breaks(text[statement.start : statement.end])
+        text = f"{text[: statement.start]}{code}{breaks}{text[statement.end :]}"
+        found = True
+    return text, found
+
+
+# --------------------------------------------------------------------------------------------- the C++ statement
+
+
+def _read(text: str, start: int, begin: int, end: int) -> Statement:
+    sections = _split(text[begin:end], ":")
+    operands: list[str] = []
+    names: list[str] = []
+    for section in sections[1:3]:
+        for piece in _split(section, ","):
+            if found := _OPERAND.fullmatch(piece.replace("\\\n", " ")):
+                operands.append(" ".join(found["value"].split()))
+                names.append(found["name"] or "")
+    template = _template(sections[0])
+    return Statement(start, end + 1, template or "", tuple(operands), tuple(names), template is None)
+
+
+def _template(section: str) -> str | None:
+    """The text of the instructions; None where a macro makes a part of it."""
+    if raw := _RAW.search(section):
+        return raw["text"]
+    section = blank_comments(section.replace("\\\n", " "))
+    if _LITERAL.sub("", section).strip():
+        return None
+    literals = _LITERAL.findall(section)
+    return "".join(re.sub(r"\\([\s\S])", lambda match: _ESCAPES.get(match[1], match[1]), text) for text in literals)
+
+
+def blank_comments(text: str) -> str:
+    """The text without comments that stand outside of string literals."""
+    return re.sub(r'("(?:[^"\\\n]|\\[\s\S])*")|/\*[\s\S]*?\*/|//[^\n]*', lambda match: match[1] or " ", text)
+
+
+def _split(text: str, mark: str) -> list[str]:
+    """The pieces between marks that stand in no bracket and no string."""
+    blank = blank_out(text)
+    depth, begin, pieces = 0, 0, []
+    for position, character in enumerate(blank):
+        depth += (character in CLOSERS) - (character in OPENERS)
+        if character == mark and depth == 0:
+            pieces.append(text[begin:position])
+            begin = position + 1
+    return [*pieces, text[begin:]]
+
+
+# --------------------------------------------------------------------------------------------- the instructions
+
+
+def _instructions(template: str) -> Iterator[str]:
+    """Instructions and declarations, without the braces of scopes around them."""
+    for piece in _TOKEN_BREAK.sub(" ", template).split(";"):
+        line = " ".join(piece.split())
+        while line.startswith(("{", "}")):
+            line = line[1:].lstrip()
+        if line:
+            yield line
+
+
+def _translate_one(line: str, statement: Statement) -> list[str]:
+    if line.startswith(".reg"):
+        return [_declaration(line)]
+    guard = ""
+    if found := re.match(r"@(!?)\s*(%?\w+)\s+", line):
+        register = _operand(found[2], statement)
+        guard = f"if ({found[1]}({register})) "
+        line = line[found.end() :]
+    opcode, _, rest = line.partition(" ")
+    if opcode.endswith(":") or opcode.startswith("."):
+        raise Unsupported("control flow in inline PTX" if opcode.endswith(":") else f"the PTX directive {opcode}")
+    operands = [_operands(piece.strip(), statement) for piece in _split(rest, ",")] if rest.strip() else []
+    return [f"{guard}{{ {code}; }}" if guard else f"{code};" for code in [instruction_code(opcode, operands)]]
+
+
+_REGISTER_TYPES = {"pred": "bool", "f32": "float", "f64": "double"}
+
+
+def _declaration(line: str) -> str:
+    found = re.fullmatch(r"\.reg\s*\.(\w+)\s+(.*)", line)
+    if not found:
+        raise Unsupported("a .reg directive that declares a vector")
+    kind = _REGISTER_TYPES.get(found[1])
+    if kind is None:
+        bits = re.fullmatch(r"[bsuf](8|16|32|64)", found[1])
+        if not bits:
+            raise Unsupported(f"the PTX register type .{found[1]}")
+        kind = f"uint{bits[1]}_t"
+    names = []
+    for name in found[2].split(","):
+        if several := re.fullmatch(r"\s*(%?\w+)<(\d+)>\s*", name):
+            names += [f"{several[1]}{number}" for number in range(int(several[2]))]
+        else:
+            names.append(name.strip())
+    return f"{kind} {', '.join(_register(name) for name in names)};"
+
+
+def _register(name: str) -> str:
+    return f"upskill_cpu_r_{name.strip('%')}"
+
+
+def _operands(text: str, statement: Statement) -> Sequence[str]:
+    """One operand; a vector ``{a, b}`` as its parts, an address with its offset as ``["[", base, offset]``."""
+    if text.startswith("{"):
+        return [_operand(piece.strip(), statement) for piece in text.strip("{}").split(",")]
+    if text.startswith("["):
+        base, _, offset = (part.strip() for part in text.strip("[] ").partition("+"))
+        return ["[", _operand(base, statement), offset and _operand(offset, statement)]
+    return [_operand(text, statement)]
+
+
+def _operand(text: str, statement: Statement) -> str:
+    text = text.replace("%%", "%")
+    if text.startswith("!"):
+        return f"!({_operand(text[1:].strip(), statement)})"
+    if found := re.fullmatch(r"%(\d+)", text):
+        if int(found[1]) >= len(statement.operands):
+            raise Unsupported(f"inline PTX whose operand {text} is not given")
+        return f"({statement.operands[int(found[1])]})"
+    if (found := re.fullmatch(r"%\[(\w+)\]", text)) and found[1] in statement.names:
+        return f"({statement.operands[statement.names.index(found[1])]})"
+    return _plain_operand(text)
+
+
+def _plain_operand(text: str) -> str:
+    if found := re.fullmatch(r"0[fF]([0-9A-Fa-f]{8})", text):
+        return f"__uint_as_float(0x{found[1]}u)"
+    if re.fullmatch(r"-?(?:0[xX][0-9A-Fa-f]+|\d+)[uU]?|-?\d+\.\d*(?:[eE][-+]?\d+)?", text):
+        return text
+    if re.fullmatch(r"%[a-z]\w*(?:\.[xyz])?", text) and not re.fullmatch(r"%[rpfdh]\d*", text):
+        return f"::upskill::cpu::ptx::special_{text[1:].replace('.', '_')}()"
+    if re.fullmatch(r"[%_$a-zA-Z][\w$]*", text):
+        return _register(text)
+    raise Unsupported(f"the PTX operand {text!r}")

@@ -1,0 +1,319 @@
+"""Makes CUDA C++ readable to a host compiler, without moving a line. Knows the source text alone.
+
+What macros and headers cannot express is rewritten: kernel launches (``k<<<grid, block>>>(x)``), ``extern __shared__``
+arrays, alignment and ``static`` around ``__shared__``, ``__noinline__``, and inline PTX (``ptx``). Everything else is
+left to our headers.
+"""
+
+from __future__ import annotations
+
+import re
+
+from pytest_upskill.languages.cuda import ptx
+from pytest_upskill.languages.cuda.source_text import CLOSERS, OPAQUE, OPENERS, blank_out, closing_bracket, line_breaks
+
+HEADER = "upskill_cpu.h"
+"""What nvcc includes by itself, and more; see flags.PCH_HEADER."""
+
+
+def rewrite(source: str, name: str = "kernel.cu", preamble: str = "") -> str:
+    """The source for the host compiler; messages and debug information speak of ``name`` and its own lines.
+
+    ``preamble``, whole lines, stands between our headers and the source. Raises ValueError, beginning ``name:line:``,
+    for a launch or declaration that never ends.
+    """
+    text, has_ptx = ptx.rewrite_statements(source.replace("\r\n", "\n"))
+    for step in (
+        _close_chevrons,
+        _rewrite_launches,
+        _rewrite_api_launches,
+        _rewrite_dynamic_shared,
+        _rewrite_static_shared,
+        _rewrite_noinline,
+    ):
+        text = step(text, name)
+    headers = (HEADER, ptx.HEADER) if has_ptx else (HEADER,)
+    includes = "".join(f'#include "{header}"\n' for header in headers)
+    return f'{includes}{preamble}#line 1 "{name}"\n{text}'
+
+
+def _fail(text: str, position: int, name: str, problem: str) -> ValueError:
+    return ValueError(f"{name}:{text.count(chr(10), 0, position) + 1}: {problem}")
+
+
+# --------------------------------------------------------------------------------------------- launches
+
+
+_OPENING_CHEVRONS = re.compile(r"(?<!<)(?<!operator)(?:<<[ \t]+<|<[ \t]+<<)(?!<)")
+_CLOSING_CHEVRONS = re.compile(r"(?:>>[ \t]+>|>[ \t]+>>|>[ \t]+>[ \t]+>)(?=\s*\()")
+
+
+def _close_chevrons(text: str, name: str) -> str:
+    """``k << <g, b >> > (x)``, as some editors format a launch, becomes ``k <<<g, b >>> (x)``; nvcc reads both."""
+    del name
+    blank = blank_out(text)
+    openings = list(_OPENING_CHEVRONS.finditer(blank))
+    closings = [found for one in openings if (found := _CLOSING_CHEVRONS.search(blank, one.end()))]
+    marks = [*((one, "<<<") for one in openings), *((one, ">>>") for one in closings)]
+    for match, mark in sorted(marks, key=lambda entry: -entry[0].start()):
+        if text[match.start() : match.end()] == match.group():
+            text = text[: match.start()] + mark.ljust(len(match.group())) + text[match.end() :]
+    return text
+
+
+def _rewrite_launches(text: str, name: str) -> str:
+    """``k<<<g, b>>>(x)`` becomes ``::upskill::cpu::launch_kernel([&](auto&&... a) { k(a...); }, "k", g, b)(x)``."""
+    blank = blank_out(text)
+    for match in reversed(list(re.finditer(r"(?<!<)<<<(?!<)", blank))):
+        text, blank = _rewrite_launch(text, blank, match.start(), name)
+    return text
+
+
+def _rewrite_launch(text: str, blank: str, start: int, name: str) -> tuple[str, str]:
+    """``blank`` is kept in step with the text: to blank it afresh for each of a thousand launches takes minutes."""
+    kernel_start = _kernel_start(blank, start)
+    kernel = text[kernel_start:start]
+    if not kernel.strip():
+        raise _fail(
+            text, start, name, "a launch '<<<...>>>' without a kernel before it; write kernel<<<grid, block>>>(...)"
+        )
+    rest = blank[start:]
+    end = _configuration_end(rest)
+    if end < 0:
+        raise _fail(
+            text, start, name, "the launch that begins with '<<<' has no '>>>'; write kernel<<<grid, block>>>(...)"
+        )
+    opening = re.compile(r"(?:\s|\\\n)*").match(rest, end + 3)
+    paren = opening.end() if opening else end + 3
+    closing = closing_bracket(rest, paren) if rest[paren : paren + 1] == "(" else -1
+    if closing < 0:
+        raise _fail(
+            text, start, name, "the launch's argument list has no end; write kernel<<<grid, block>>>(arguments)"
+        )
+    configuration, arguments = text[start + 3 : start + end], text[start + paren + 1 : start + closing]
+    label = re.sub(r'[\s\\"]+', " ", _without_comments(kernel)).strip()
+    breaks = line_breaks(text[start + end : start + paren])
+    callee = f"launch_kernel([&](auto&&... upskill_cpu_a) UPSKILL_CPU_UNCHECKED {{ {kernel}(upskill_cpu_a...); }}"
+    if any(argument.lstrip().startswith("{") for argument in _split(arguments)):
+        callee = f"launch_function({kernel}"
+    call = f'::upskill::cpu::{callee}, "{label}", {configuration}){breaks}({_null_pointers(arguments)})'
+    after = start + closing + 1
+    return text[:kernel_start] + call + text[after:], blank[:kernel_start] + blank_out(call) + blank[after:]
+
+
+_KERNEL_CAST = re.compile(
+    r"\bcudaLaunch(?:Cooperative)?Kernel\s*\(\s*"
+    r"(\(\s*(?:const\s+)?void\s*(?:const\s*)?\*\s*\)|(?:reinterpret|static)_cast\s*<\s*(?:const\s+)?void\s*\*\s*>)"
+)
+
+
+def _rewrite_api_launches(text: str, name: str) -> str:
+    """``cudaLaunchKernel((void*)k, ...)``: without the cast the kernel's parameters are known, and it can be called."""
+    del name
+    for match in reversed(list(_KERNEL_CAST.finditer(blank_out(text)))):
+        start, end = match.span(1)
+        text = text[:start] + re.sub(r"[^\n]", " ", text[start:end]) + text[end:]
+    return text
+
+
+def _without_comments(text: str) -> str:
+    return OPAQUE.sub(lambda match: match.group() if match.group()[0] != "/" else " ", text)
+
+
+def _null_pointers(arguments: str) -> str:
+    """NULL and 0 lose their meaning as pointers when they are passed on; nullptr and our Zero keep it."""
+    zero = "::upskill::cpu::Zero{}"
+    pieces = [piece.replace("0", zero) if piece.strip() == "0" else piece for piece in _split(arguments)]
+    return re.sub(r"\bNULL\b", "nullptr", ",".join(pieces))
+
+
+def _split(arguments: str) -> list[str]:
+    """The arguments; all as one piece where template arguments make commas ambiguous."""
+    blank = blank_out(arguments)
+    if "<" in blank:
+        return [arguments]
+    depth, begin, pieces = 0, 0, []
+    for position, character in enumerate(blank):
+        depth += (character in CLOSERS) - (character in OPENERS)
+        if character == "," and depth == 0:
+            pieces.append(arguments[begin:position])
+            begin = position + 1
+    return [*pieces, arguments[begin:]]
+
+
+def _configuration_end(blank: str) -> int:
+    """Where the ``>>>`` is that closes the ``<<<`` at 0, or -1."""
+    depth = 0
+    for position in range(3, len(blank)):
+        character = blank[position]
+        if depth == 0 and blank.startswith(">>>", position):
+            return position
+        if character in CLOSERS:
+            depth += 1
+        elif character in OPENERS:
+            depth -= 1
+            if depth < 0:
+                return -1
+        elif character == ";" and depth == 0:
+            return -1
+    return -1
+
+
+def _kernel_start(blank: str, end: int) -> int:
+    """Where the expression that names the kernel begins: names, scopes, members, and their brackets."""
+    position = _skip_space_back(blank, end)
+    while position > 0:
+        character = blank[position - 1]
+        if character == ">" and blank[position - 2] != "-":
+            position = _skip_space_back(blank, _open_angle(blank, position - 1))
+        elif character in ")]":
+            position = _open_bracket(blank, position - 1)
+            if not _names_a_callee(blank, position):
+                return position
+        elif character.isalnum() or character == "_":
+            position = _word_start(blank, position)
+            before = _skip_space_back(blank, position)
+            joint = next((mark for mark in ("::", "->", ".") if blank.endswith(mark, 0, before)), "")
+            if not joint:
+                return position
+            position = before - len(joint)
+            if joint == "::" and not _names_a_callee(blank, position):
+                return position
+        else:
+            return position
+    return position
+
+
+def _word_start(blank: str, end: int) -> int:
+    while end > 0 and (blank[end - 1].isalnum() or blank[end - 1] == "_"):
+        end -= 1
+    return end
+
+
+def _names_a_callee(blank: str, end: int) -> bool:
+    """Whether what ends at ``end`` belongs to the expression that goes on there: a name, a scope or a bracket."""
+    if end == 0 or not (blank[end - 1].isalnum() or blank[end - 1] in "_>]"):
+        return False
+    return blank[_word_start(blank, end) : end] not in ("return", "else", "do", "case", "goto", "co_return", "throw")
+
+
+def _skip_space_back(blank: str, position: int) -> int:
+    while position > 0 and (blank[position - 1].isspace() or blank.startswith("\\\n", position - 1)):
+        position -= 1
+    return position
+
+
+def _open_angle(blank: str, closing: int) -> int:
+    """The ``<`` of the template arguments that end at ``closing``; brackets within are skipped."""
+    depth, position = 0, closing
+    while position >= 0:
+        character = blank[position]
+        if character == ">" and blank[position - 1 : position] != "-":
+            depth += 1
+        elif character == "<":
+            depth -= 1
+            if depth == 0:
+                return position
+        elif character in OPENERS:
+            position = _open_bracket(blank, position)
+        elif character in ";{":
+            return closing
+        position -= 1
+    return closing
+
+
+def _open_bracket(blank: str, closing: int) -> int:
+    depth, position = 0, closing
+    while position >= 0:
+        if blank[position] in OPENERS:
+            depth += 1
+        elif blank[position] in CLOSERS:
+            depth -= 1
+            if depth == 0:
+                return position
+        position -= 1
+    return 0
+
+
+# --------------------------------------------------------------------------------------------- shared memory
+
+_SHARED = re.compile(r"\b__shared__\b")
+_DECLARATION = 2000
+"""Characters of a declaration in which ``__shared__`` is looked for."""
+
+_ALIGNMENT = re.compile(r"\b(?:__align__|alignas)\s*\(")
+_ARRAY = re.compile(r"(?P<type>[\s\S]*?[\s*&>])(?P<name>\w+)\s*\[\s*\](?P<rest>(?:\s*\[[^\]]*\])*)\s*")
+_OBJECT = re.compile(r"(?P<type>[\s\S]*?[\s*&>])(?P<name>\w+)\s*")
+
+
+def _rewrite_dynamic_shared(text: str, name: str) -> str:
+    """``extern __shared__ T x[];`` becomes a pointer to where the block's dynamic shared memory begins."""
+    blank = blank_out(text)
+    for match in reversed(list(re.finditer(r"\bextern\b", blank))):
+        end = blank.find(";", match.start())
+        stop = end if end >= 0 else len(blank)
+        if (
+            not _SHARED.search(blank, match.start(), min(stop, match.start() + _DECLARATION))
+            or "{" in blank[match.start() : stop]
+        ):
+            continue
+        if end < 0:
+            raise _fail(text, match.start(), name, "the declaration 'extern __shared__' has no ';'")
+        declaration = _dynamic_declaration(text[match.start() : end])
+        if declaration is None:
+            problem = "cannot read this 'extern __shared__' declaration; write extern __shared__ float buffer[];"
+            raise _fail(text, match.start(), name, problem)
+        text = text[: match.start()] + declaration + text[end:]
+    return text
+
+
+def _dynamic_declaration(statement: str) -> str | None:
+    plain = _drop_alignments(_without_comments(statement))
+    plain = re.sub(r"\b(?:extern|__shared__|static)\b", " ", plain.replace("\\\n", " "))
+    memory = "upskill_cpu_dynamic_shared"
+    if array := _ARRAY.fullmatch(plain):
+        kind, rest = " ".join(array["type"].split()), array["rest"].strip()
+        made = f"{kind} (*const {array['name']}){rest} = reinterpret_cast<{kind} (*){rest}>({memory})"
+    elif single := _OBJECT.fullmatch(plain):
+        kind = " ".join(single["type"].split())
+        made = f"{kind} &{single['name']} = *reinterpret_cast<{kind} *>({memory})"
+    else:
+        return None
+    return made + line_breaks(statement)
+
+
+def _drop_alignments(text: str) -> str:
+    while match := _ALIGNMENT.search(text):
+        closing = closing_bracket(blank_out(text), match.end() - 1)
+        if closing < 0:
+            return text
+        text = f"{text[: match.start()]} {text[closing + 1 :]}"
+    return text
+
+
+def _rewrite_static_shared(text: str, name: str) -> str:
+    """Our ``__shared__`` brings its own ``static``; and ``alignas`` may not follow that, where an attribute may."""
+    del name
+    blank = blank_out(text)
+    for match in reversed(list(re.finditer(r"(?:\bstatic\s+)?\b__shared__\b(?:\s+static\b)?", blank))):
+        end = match.end()
+        breaks = line_breaks(text[match.start() : end])
+        attribute = ""
+        if alignment := re.compile(r"\s*\balignas\s*\(").match(blank, end):
+            closing = closing_bracket(blank, alignment.end() - 1)
+            if closing > 0:
+                inner = text[alignment.end() : closing]
+                attribute = f"{line_breaks(text[end : alignment.end()])} __attribute__((aligned({inner})))"
+                end = closing + 1
+        text = f"{text[: match.start()]}__shared__{breaks}{attribute}{text[end:]}"
+    return text
+
+
+def _rewrite_noinline(text: str, name: str) -> str:
+    """As a macro, ``__noinline__`` would break the standard library's headers, which spell the attribute so."""
+    del name
+    blank = blank_out(text)
+    for match in reversed(list(re.finditer(r"\b__noinline__\b", blank))):
+        if not re.search(r"\(\s*$", blank[: match.start()]):
+            text = f"{text[: match.start()]}__attribute__((noinline)){text[match.end() :]}"
+    return text

@@ -1,0 +1,167 @@
+"""Which means a launcher may use: read off the built object, never off words in its source.
+
+The object may call the C and C++ run times, libm, libgcc and the CUDA run time, and of these nothing by which a result
+could come from elsewhere than from its own kernels. What is imported is certain; a system call that a source makes in
+assembly imports nothing, and is the cell's to refuse.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_upskill.build import elf
+from pytest_upskill.contracts.launcher.signature import ENTRY
+from pytest_upskill.sandbox.client import RUNTIME
+
+LIBRARIES = re.compile(
+    rf"{re.escape(RUNTIME)}|lib(stdc\+\+|c\+\+|c\+\+abi|gcc_s|unwind|m|mvec|c|pthread|rt)\.so(\.\d+)?|"
+    r"ld-linux[\w.-]*\.so\.\d+"
+)
+"""Libraries that an object may need."""
+
+_MOST_TOLD = 5
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """Names that may not be imported; ``why`` completes "kernels may not ..."."""
+
+    why: str
+    names: re.Pattern[str]
+
+
+def _rule(why: str, *patterns: str) -> _Rule:
+    return _Rule(why, re.compile("|".join(patterns)))
+
+
+_RULES = (
+    _rule(
+        "load code while they run",
+        r"_*(libc_)?dl(m?open|v?sym|open_mode|iterate_phdr|addr1?|info)",
+        r"cuda(GetDriverEntryPoint|Library|GetKernel|ModuleLoad)\w*",
+        r"cu(Module|Library|Link|GetProcAddress|Init|Launch|Ctx|Mem)\w*",
+        r"nvrtc\w*",
+    ),
+    _rule(
+        "start processes",
+        r"_*(v?fork|clone\d?|system|popen|pclose|daemon|posix_spawnp?|exec[lv]p?e?|execvpe|fexecve|execveat|wait(pid|id|3|4)?)",
+    ),
+    _rule(
+        "start threads of the host",
+        r"pthread_create|thrd_create|_ZNSt6thread15_M_start_thread.*|_ZNSt3__16thread.*|pthread_kill|pthread_cancel",
+    ),
+    _rule(
+        "use sockets",
+        r"socket(pair)?|connect|bind|listen|accept4?|shutdown|(send|recv)(to|from|msg|mmsg)?|getaddrinfo|gethostby\w+",
+        r"[gs]etsockopt|getpeername|getsockname",
+    ),
+    _rule(
+        "inspect or change the process that they run in",
+        r"ptrace|process_vm_(read|write)v|p?key_?mprotect|pkey_\w+|mprotect|mmap(64)?|munmap|mremap|madvise|mincore|mlock\w*",
+        r"memfd_create|shm(_open|_unlink|get|at|ctl)|syscall|prctl|arch_prctl|personality|userfaultfd|[gs]etcontext",
+        r"[gs]?e?t?rlimit(64)?|setrlimit(64)?|prlimit(64)?|sbrk|brk|unshare|setns|mount|chroot|__libc_start_main",
+        r"_r_debug|_rtld_global\w*|_dl_\w+|__libc_stack_end|_*getauxval|__libc_(argv|enable_secure)",
+        r"cuda(Ipc|ImportExternal|Graphics)\w*",
+    ),
+    _rule(
+        "use files",
+        r"_*open(at)?(64)?(_2)?|creat(64)?|f(re|d)?open(64)?|fopencookie|mkstemps?(64)?|mkdtemp|tmpfile(64)?",
+        r"p?(read|write)v?(64)?|__p?read(64)?_chk|lseek(64)?|dup[23]?|close|close_range|pipe2?|ioctl|fcntl(64)?|sendfile(64)?",
+        r"opendir|fdopendir|readdir(64)?|scandir(64)?|nftw(64)?|ftw(64)?|glob(64)?|l?stat(64)?|statx|access|faccessat",
+        r"unlink(at)?|remove|rename(at)?2?|rmdir|mkdir(at)?|symlink(at)?|link(at)?|f?truncate(64)?|f?chmod|f?chown|mkfifo",
+        r"_ZN?K?St.*basic_(filebuf|ifstream|ofstream|fstream).*|_ZN?K?St10filesystem.*|_ZNSt3__1\d+basic_filebuf.*",
+    ),
+    _rule(
+        "send signals, or catch them",
+        r"kill|killpg|raise|tgkill|tkill|sigqueue|signal|(bsd|sysv)_signal|sigaction|sigprocmask|pthread_sigmask|sigaltstack",
+        r"alarm|ualarm|setitimer|timer_create",
+    ),
+    _rule("end the process past its handlers", r"_exit|_Exit|quick_exit"),
+    _rule(
+        "have the host's functions run in a stream",
+        r"cudaLaunchHostFunc\w*|cudaStreamAddCallback\w*",
+    ),
+    _rule(
+        "copy in a way that is not watched",
+        r"cudaMemcpy(2D)?(Peer|Batch|FromArray|ArrayToArray)\w*|cudaMemcpy3D\w*|cudaGraphAdd(Memcpy|Host)\w*",
+    ),
+    _rule(
+        "use memory that host and device share",
+        r"cudaMallocManaged\w*|cudaMallocHost|cudaHost(Alloc|Register|GetDevicePointer)\w*",
+    ),
+    _rule(
+        "call libraries of ready-made kernels",
+        r"(cublas|cudnn|cufft|cusparse|cusolver|curand[A-Z]|cutensor|nccl|npp|nvjpeg)\w*|aoti_torch_\w*|_ZNK?(2at|5torch|3c10)\w*",
+    ),
+    _rule(
+        "call the harness",
+        r"upskill_(?!cpu_)\w*|_ZNK?7upskill\w*|_Py\w*|Py[A-Z]\w*",
+    ),
+)  # fmt: skip
+
+_RESERVED = re.compile(r"(__tsan|__ubsan|__asan)_\w*|upskill_\w*")
+_RESERVED_FUNCTIONS = re.compile(r"_*cuda[A-Z]\w*")
+"""Names of the harness and of the CUDA run time: an object that defines one would take its own calls from them.
+A global variable that is called ``cudaStatus`` takes none.
+"""
+
+
+def violations(library: Path, kernel: Path | None = None) -> tuple[str, ...]:
+    """What in a built kernel is forbidden, one message each; empty for a kernel that keeps the contract.
+
+    ``kernel`` is the student's own object where the library also holds parts of ours. Raises ToolchainError where
+    either cannot be read.
+    """
+    linked = elf.read(library)
+    own = elf.read(kernel) if kernel is not None else linked
+    found = [*_libraries(linked.needed), *_imports(own.imports), *_definitions(own)]
+    if kernel is None:
+        found += _exports(linked.exports)
+    found = list(dict.fromkeys(found))
+    more = len(found) - _MOST_TOLD
+    return (*found[:_MOST_TOLD], *([f"and {more} more of this kind"] if more > 0 else []))
+
+
+def _libraries(needed: Iterable[str]) -> Iterator[str]:
+    for name in needed:
+        if not LIBRARIES.fullmatch(name):
+            yield (
+                f"the kernel needs the library {name!r}; only the C, C++ and CUDA run times may be used: "
+                "compute in kernels of your own"
+            )
+
+
+def _imports(names: Iterable[str]) -> Iterator[str]:
+    for name in sorted(names):
+        rule = next((rule for rule in _RULES if rule.names.fullmatch(name)), None)
+        if rule is not None:
+            yield f"the kernel calls {_shown(name)}; kernels may not {rule.why}: remove the call"
+
+
+def _definitions(own: elf.Image) -> Iterator[str]:
+    taken = {name for name in own.defined if _RESERVED.fullmatch(name) and name != ENTRY}
+    taken |= {name for name in own.defined - own.data if _RESERVED_FUNCTIONS.fullmatch(name)}
+    for name in sorted(taken):
+        yield f"the kernel defines {_shown(name)}, a name of the harness or of the CUDA run time: rename it"
+
+
+def _exports(names: Iterable[str]) -> Iterator[str]:
+    for name in sorted(names):
+        if name != ENTRY:
+            yield f"the kernel shows {_shown(name)} to the process; only the function asked for may be seen: hide it"
+
+
+_READABLE = (
+    (re.compile(r"_ZNSt6thread.*|_ZNSt3__16thread.*"), "std::thread"),
+    (re.compile(r".*basic_(filebuf|ifstream|ofstream|fstream).*"), "std::fstream"),
+    (re.compile(r".*St10filesystem.*"), "std::filesystem"),
+)
+
+
+def _shown(name: str) -> str:
+    """A name as a person would write it; it comes from the object, so it is cut to size."""
+    readable = next((words for pattern, words in _READABLE if pattern.fullmatch(name)), name)
+    return repr(readable[:80])

@@ -1,0 +1,115 @@
+"""Measures how far inputs reach: how many of them one output hangs on, and which outputs share a reduction.
+
+Both come from the supports of float64 gradients: the inputs whose gradient is not zero. Knows references, not bounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+
+from pytest_upskill.errors import CaseError
+from pytest_upskill.oracle.reference import Reference
+from pytest_upskill.oracle.values import Value
+
+_LARGE = 1 << 16
+"""Elements from which one base element has to do."""
+
+Index = tuple[int, ...]
+Support = list[torch.Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class InputDependency:
+    """``terms`` is how many input elements reach one element of an output; ``axes`` are those along which its elements
+    share a reduction."""
+
+    terms: int
+    axes: tuple[int, ...]
+
+
+def measure(
+    reference: Reference, exact: Mapping[str, Value], dims: Mapping[str, int], circumstances: str
+) -> dict[str, InputDependency]:
+    """The reach of every floating output, from gradients at a few of its elements.
+
+    Where there are no gradients, all floating input elements count, and rows count as reductions.
+    """
+    leaves = {
+        name: value.detach().clone().requires_grad_()
+        for name, value in exact.items()
+        if isinstance(value, torch.Tensor) and value.is_floating_point()
+    }
+    total = max(1, sum(leaf.numel() for leaf in leaves.values()))
+    try:
+        outputs = reference.run({**exact, **leaves}, dims, torch.float64, circumstances, grad=True)
+    except CaseError:
+        # It ran without gradients; an operator that cannot record them tells nothing about reach.
+        outputs = {}
+    found = {name: _dependency(output, list(leaves.values()), total) for name, output in outputs.items()}
+    return {name: found.get(name, InputDependency(total, (-1,))) for name in reference.outputs}
+
+
+def _dependency(output: torch.Tensor, leaves: list[torch.Tensor], total: int) -> InputDependency:
+    shape = tuple(output.shape)
+    unknown = InputDependency(total, (-1,) if len(shape) > 1 else ())
+    if not output.requires_grad or output.numel() == 0:
+        return unknown
+    large = total + output.numel() > _LARGE
+    terms, shared = 0, set()
+    try:
+        for base in _bases(shape)[: 1 if large else None]:
+            support = _support(output, base, leaves)
+            size = _size(support)
+            terms = max(terms, size)
+            for axis, partner in _partners(shape, base):
+                if axis in shared:
+                    continue  # what is known need not be measured again
+                other = _support(output, partner, leaves)
+                terms = max(terms, _size(other))
+                if _share(support, size, other):
+                    shared.add(axis)
+    except RuntimeError:
+        return unknown
+    return InputDependency(terms, tuple(sorted(shared))) if terms else unknown
+
+
+def _bases(shape: Index) -> list[Index]:
+    """The last element (the longest prefix of a scan), the middle, the first."""
+    last = tuple(size - 1 for size in shape)
+    middle = tuple(size // 2 for size in shape)
+    return list(dict.fromkeys((last, middle, tuple(0 for _ in shape))))
+
+
+def _partners(shape: Index, base: Index) -> list[tuple[int, Index]]:
+    """For each axis, the element that differs from the base along it alone, as far away as possible."""
+    found = []
+    for axis, size in enumerate(shape):
+        if size > 1:
+            far = 0 if base[axis] >= size / 2 else size - 1
+            found.append((axis, (*base[:axis], far, *base[axis + 1 :])))
+    return found
+
+
+def _support(output: torch.Tensor, index: Index, leaves: list[torch.Tensor]) -> Support:
+    chosen = output[index] if index else output
+    gradients = torch.autograd.grad(chosen, leaves, retain_graph=True, allow_unused=True)
+    return [gradient != 0 for gradient in gradients if gradient is not None]
+
+
+def _size(support: Support) -> int:
+    return sum(int(torch.count_nonzero(mask)) for mask in support)
+
+
+def _share(support: Support, size: int, other: Support) -> bool:
+    """Whether two outputs hang on mostly the same inputs, at least two of them.
+
+    More than half of the smaller support: a softmax row or a scan does; neighbours in a matrix product, which have one
+    factor of two in common, do not, and neither do elements that share a scale.
+    """
+    if len(support) != len(other):
+        return False
+    both = sum(int(torch.count_nonzero(a & b)) for a, b in zip(support, other, strict=True))
+    return both >= 2 and 2 * both > min(size, _size(other))

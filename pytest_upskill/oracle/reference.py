@@ -1,0 +1,218 @@
+"""Runs a case's reference: in float64 for gold, in the case's dtype for eager, with gradients for reach.
+
+Knows cases and torch. Whatever is wrong with a reference is a CaseError at its line in the case's file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+
+from pytest_upskill.cases.case import Case
+from pytest_upskill.errors import CaseError
+from pytest_upskill.oracle.isolation import isolated
+from pytest_upskill.oracle.shapes import OutputSize, problem, smallest
+from pytest_upskill.oracle.snippet import check_parameters, load_function
+from pytest_upskill.oracle.values import DTYPE, Source, Value, complete, dtype_name
+from pytest_upskill.records import Example
+
+_RETURNABLE = frozenset(DTYPE.values())
+
+
+class Reference:
+    """A compiled reference. ``outputs`` names what it yields: the results, and the arguments that it updates in
+    place.
+    """
+
+    def __init__(self, case: Case) -> None:
+        if case.op is None or case.reference is None:
+            raise CaseError(f"case '{case.name}' has no '## Reference'; add one, as a python block", case.path)
+        self.case, self.op = case, case.op
+        self.function = load_function(case.reference, case.op.name, "the reference")
+        self._mutable = tuple(argument.name for argument in case.op.arguments if argument.mutable)
+        self.outputs = (*case.op.results, *self._mutable)
+        names = tuple(argument.name for argument in case.op.arguments)
+        offered = dict.fromkeys(names, "argument") | {dim.name: "dim" for dim in case.dims}
+        check_parameters(self.function, offered, names)
+        self._dims = tuple(dim.name for dim in case.dims if dim.name in self.function.parameters)
+
+    def run(
+        self,
+        arguments: Mapping[str, Value],
+        dims: Mapping[str, int],
+        dtype: torch.dtype,
+        circumstances: str,
+        *,
+        grad: bool = False,
+    ) -> dict[str, torch.Tensor]:
+        """The outputs by name, with torch's default dtype set to ``dtype`` (float32 for an integer).
+
+        Arguments that are updated in place are cloned first, and the clones are outputs. Raises CaseError.
+        """
+        passed = {name: self._own(name, value) for name, value in arguments.items()} if self._mutable else arguments
+        versions = {name: value._version for name, value in passed.items() if isinstance(value, torch.Tensor)}
+        before = torch.get_default_dtype()
+        torch.set_default_dtype(dtype if dtype.is_floating_point else torch.float32)
+        try:
+            with torch.set_grad_enabled(grad):
+                returned = self.function({**passed, **{name: dims[name] for name in self._dims}}, circumstances)
+        finally:
+            torch.set_default_dtype(before)
+        self._check_unchanged(passed, versions)
+        outputs = dict(zip(self.op.results, self._results(returned, circumstances), strict=True))
+        for name in self._mutable:
+            value = passed[name]
+            if isinstance(value, torch.Tensor):
+                outputs[name] = value
+        return outputs
+
+    def _own(self, name: str, value: Value) -> Value:
+        return value.clone() if name in self._mutable and isinstance(value, torch.Tensor) else value
+
+    def _check_unchanged(self, passed: Mapping[str, Value], versions: Mapping[str, int]) -> None:
+        for name, version in versions.items():
+            if passed[name]._version != version and name not in self._mutable:  # type: ignore[union-attr]
+                raise self.error(
+                    f"changes its argument '{name}' in place; write 'Tensor(a!) {name}' in 'op', or change a copy"
+                )
+
+    def _results(self, returned: object, circumstances: str) -> tuple[torch.Tensor, ...]:
+        wanted = len(self.op.results)
+        if wanted == 0:
+            return ()
+        results = tuple(returned) if isinstance(returned, tuple | list) else (returned,)
+        if len(results) != wanted:
+            raise self.error(f"returned {len(results)} results where 'op' has {wanted} ({', '.join(self.op.results)})")
+        for name, result in zip(self.op.results, results, strict=True):
+            if not isinstance(result, torch.Tensor):
+                raise self.error(
+                    f"returned {type(result).__name__} for '{name}', which must be a tensor ({circumstances})"
+                )
+            if result.dtype not in _RETURNABLE:
+                raise self.error(
+                    f"returned dtype {dtype_name(result.dtype)} for '{name}'; a kernel can return {', '.join(DTYPE)}"
+                )
+        return results
+
+    def error(self, what: str) -> CaseError:
+        """A CaseError about this reference, at its first line."""
+        return CaseError(f"the reference {what}", self.function.path, self.function.line)
+
+
+def load_inputs(case: Case) -> Source:
+    """The source of a case's values, with its ``## Inputs`` compiled where it has them. Raises CaseError."""
+    if case.inputs is None:
+        return Source(case)
+    function = load_function(case.inputs, "inputs", "the '## Inputs' function")
+    offered = {"generator": "", "dtype": "", **{dim.name: "dim" for dim in case.dims}}
+    check_parameters(function, offered, ())
+    return Source(case, function)
+
+
+def cast(arguments: Mapping[str, Value], dtype: torch.dtype) -> dict[str, Value]:
+    """Floating tensors in another dtype; integers, bools and scalars as they are."""
+    return {
+        name: value.to(dtype) if isinstance(value, torch.Tensor) and value.is_floating_point() else value
+        for name, value in arguments.items()
+    }
+
+
+def run_eager(reference: Reference, arguments: Mapping[str, Value], example: Example) -> dict[str, torch.Tensor] | None:
+    """The reference in the example's own dtype; None where an operator lacks that dtype."""
+    try:
+        return reference.run(arguments, example.dims, DTYPE[example.dtype], f"on {example}")
+    except CaseError as error:
+        # What fails in half precision alone is PyTorch's gap, not the author's mistake.
+        if example.dtype in ("float16", "bfloat16") and isinstance(error.__cause__, RuntimeError | NotImplementedError):
+            return None
+        raise
+
+
+def result_dtypes(case: Case) -> dict[str, str | None]:
+    """The dtype of each result: None where it follows the dtype that is tried, else the one that it always has.
+
+    Runs the reference on the smallest legal sizes in each dtype. Raises CaseError.
+    """
+    with isolated():
+        reference, source = Reference(case), load_inputs(case)
+        found = [(dtype, _dtypes(reference, source, dtype)) for dtype in case.dtypes]
+        return {result: _settled(reference, result, found) for result in reference.op.results}
+
+
+def _dtypes(reference: Reference, source: Source, dtype: str) -> dict[str, str]:
+    example = smallest_example(source.case, dtype)
+    arguments = source.arguments(example)
+    eager = run_eager(reference, arguments, example)
+    if eager is not None:
+        return {name: dtype_name(value.dtype) for name, value in eager.items()}
+    single = reference.run(cast(arguments, torch.float32), example.dims, torch.float32, f"on {example}, in float32")
+    return {name: dtype if value.dtype == torch.float32 else dtype_name(value.dtype) for name, value in single.items()}
+
+
+def _settled(reference: Reference, result: str, found: list[tuple[str, dict[str, str]]]) -> str | None:
+    if result in reference.case.returns:
+        return reference.case.returns[result]
+    if all(dtypes[result] == tried for tried, dtypes in found):
+        return None
+    kinds = {dtypes[result] for _, dtypes in found}
+    if len(kinds) == 1:
+        return kinds.pop()
+    seen = ", ".join(f"{dtypes[result]} for {tried}" for tried, dtypes in found)
+    raise reference.error(
+        f"returns '{result}' as {seen}: neither always the same dtype nor the one that is tried; "
+        f"fix it with 'returns: {{{result}: float32}}'"
+    )
+
+
+def smallest_example(case: Case, dtype: str) -> Example:
+    """The example with the smallest legal sizes, seed 0 and the simplest values. Raises CaseError."""
+    dims, scalars = smallest(case)
+    return complete(case, Example(dims, dtype, 0, "normal", scalars))
+
+
+def empty_examples(case: Case, dtype: str) -> dict[str, Example]:
+    """For each dim that may be 0, an example in which it is: as small as it can be, and no other dim 0 if possible."""
+    found: dict[str, Example] = {}
+    for dim in case.dims:
+        for base in (3, 1, 0):
+            try:
+                dims, scalars = smallest(case, zero=base == 0)
+            except CaseError:
+                continue
+            dims = {name: max(size, base) for name, size in dims.items()} | {dim.name: 0}
+            if problem(case, dims, scalars) is None:
+                found[dim.name] = complete(case, Example(dims, dtype, 1, "normal", scalars))
+                break
+    return found
+
+
+def measure_outputs(reference: Reference, source: Source) -> OutputSize:
+    """How the outputs grow with each dim, from a few runs on small sizes."""
+    example = smallest_example(source.case, source.case.dtypes[0])
+    base = _output_elements(reference, source, example)
+    powers: dict[str, int] = {}
+    for dim in source.case.dims:
+        larger = _larger(source.case, example, dim.name)
+        if larger is None or base == 0:
+            powers[dim.name] = 0 if dim.fixed else 1
+            continue
+        ratio = _output_elements(reference, source, larger) / base
+        growth = larger.dims[dim.name] / max(example.dims[dim.name], 1)
+        powers[dim.name] = max((p for p in (0, 1, 2, 3) if growth ** (p - 0.5) <= ratio), default=0)
+    return OutputSize(example.dims, base, powers)
+
+
+def _larger(case: Case, example: Example, name: str) -> Example | None:
+    size = max(example.dims[name], 1)
+    for factor in (4, 8, 3, 5, 2, 16):
+        dims = {**example.dims, name: size * factor}
+        if problem(case, dims, example.scalars) is None:
+            return Example(dims, example.dtype, 0, example.values, example.scalars)
+    return None
+
+
+def _output_elements(reference: Reference, source: Source, example: Example) -> int:
+    arguments = cast(source.arguments(example), torch.float64)
+    outputs = reference.run(arguments, example.dims, torch.float64, f"on {example}")
+    return sum(outputs[name].numel() for name in reference.op.results)

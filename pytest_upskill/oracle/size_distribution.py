@@ -1,0 +1,91 @@
+"""Orders the sizes that a dim may have, with weight on those where kernels break. Knows numbers only.
+
+A ladder maps a step (an integer below ``STEPS``) to a size, and never maps a higher step to a smaller size: so the
+smallest failing step is the smallest failing size, and a shrinker that knows nothing of sizes finds it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import accumulate, pairwise
+
+STEPS = 1 << 24
+"""Steps of every ladder."""
+
+SPECIAL = (0, 1, 2, 3, 31, 32, 33, 127, 128, 129, 255, 256, 257, 1023, 1024, 1025)
+"""Around the sizes of warps, blocks and grids."""
+
+PRIMES = (5, 7, 13, 17, 61, 97, 251, 509, 1021, 2053, 4099)
+"""A few sizes that nothing divides."""
+
+_ORDINARY = 0.35
+"""Share of the steps that belong to sizes of no fame, spread evenly over the orders of magnitude."""
+
+
+@dataclass(frozen=True, slots=True)
+class SizeDistribution:
+    """Segments of sizes, each with its first and last size and the share of the steps at which it ends."""
+
+    first: tuple[int, ...]
+    last: tuple[int, ...]
+    ends: tuple[float, ...]
+
+    def pick(self, step: int) -> int:
+        """The size at a step."""
+        share = step / STEPS
+        index = min(bisect_right(self.ends, share), len(self.ends) - 1)
+        start = self.ends[index - 1] if index else 0.0
+        within = (share - start) / max(self.ends[index] - start, 1e-12)
+        return _between(self.first[index], self.last[index], within)
+
+
+def _between(first: int, last: int, share: float) -> int:
+    if first < 1:
+        return min(last, first + int((last - first + 1) * share))
+    return min(last, int(first * ((last + 1) / first) ** share))
+
+
+@lru_cache(maxsize=4096)
+def of_range(low: int, high: int) -> SizeDistribution:
+    """The sizes ``low`` to ``high``, both included; weight on the famous ones, the bounds and their neighbours."""
+    famous = {low, low + 1, high - 1, high, *SPECIAL, *PRIMES}
+    inside = sorted(size for size in famous if low <= size <= high)
+    segments = [(size, size, _weight(size)) for size in inside]
+    segments += _gaps(inside)
+    return _build(segments)
+
+
+@lru_cache(maxsize=4096)
+def of_sizes(sizes: tuple[int, ...]) -> SizeDistribution:
+    """Some sizes, each with the same weight."""
+    return _build([(size, size, 1.0) for size in sizes])
+
+
+def _weight(size: int) -> float:
+    return 0.5 if size in PRIMES else 1.0
+
+
+def _gaps(inside: list[int]) -> list[tuple[int, int, float]]:
+    found = []
+    for left, right in pairwise(inside):
+        if right - left > 1:
+            found.append((left + 1, right - 1, right / max(left, 1)))
+    if not found:
+        return []
+    famous = sum(_weight(size) for size in inside)
+    widths = [max(ratio, 1.0001) ** 0.5 - 1 for _, _, ratio in found]
+    scale = famous * _ORDINARY / (1 - _ORDINARY) / sum(widths)
+    return [(first, last, width * scale) for (first, last, _), width in zip(found, widths, strict=True)]
+
+
+def _build(segments: Iterable[tuple[int, int, float]]) -> SizeDistribution:
+    ordered = sorted(segments)
+    total = sum(weight for _, _, weight in ordered)
+    return SizeDistribution(
+        first=tuple(first for first, _, _ in ordered),
+        last=tuple(last for _, last, _ in ordered),
+        ends=tuple(end / total for end in accumulate(weight for _, _, weight in ordered)),
+    )

@@ -1,0 +1,116 @@
+"""What a question may cost at most, and how the limits of a session are put into words. Asks nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from pytest_upskill.records import Prompt, Tokens
+from pytest_upskill.replies.ledger import Limits, Totals, in_usd
+from pytest_upskill.students import reading
+from pytest_upskill.students.base import StudentConfig
+
+TEMPLATE_TOKENS = 256
+"""Room for what a chat template adds to a prompt."""
+TOLD_TOKENS = 4096
+"""Room for what a student is told of a failure before its next try (``turns.LONGEST_MESSAGE``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorstCase:
+    """The most that one reply can take; ``usd`` is None where the student's table has no price."""
+
+    tokens: int
+    usd: float | None
+
+
+def worst_case(config: StudentConfig, prompt: Prompt) -> WorstCase:
+    """The bound of one question: a token is at least one byte of the prompt, and a reply ends at ``max_tokens``.
+
+    A student that may read files is asked again after each round of reading, with all that it has read.
+    """
+    rounds = 1 + reading.most_rounds(prompt.files)
+    texts = [prompt.system, prompt.user, *prompt.files.values()]
+    texts += [text for exchange in prompt.earlier for text in (exchange.answer, exchange.told)]
+    sent = sum(len(text.encode(errors="replace")) for text in texts) + TEMPLATE_TOKENS
+    tokens = Tokens(input=rounds * sent, output=rounds * longest_reply(config))
+    if config.price is None:
+        return WorstCase(tokens.input + tokens.output, None)
+    into_cache = Tokens(tokens.input, tokens.output, written=tokens.input)
+    return WorstCase(tokens.input + tokens.output, max(config.price.cost(tokens), config.price.cost(into_cache)))
+
+
+def worst_conversation(config: StudentConfig, prompt: Prompt, turns: int) -> list[WorstCase]:
+    """The bound of each of ``turns`` tries: each later one also sends the answers so far, and what was said of them."""
+    first = worst_case(config, prompt)
+    rounds = 1 + reading.most_rounds(prompt.files)
+    more = rounds * (longest_reply(config) + TOLD_TOKENS)
+    dearest = max(config.price.cost(Tokens(more)), config.price.cost(Tokens(more, written=more))) if config.price else 0
+    return [
+        WorstCase(first.tokens + turn * more, None if first.usd is None else first.usd + turn * dearest)
+        for turn in range(turns)
+    ]
+
+
+def longest_reply(config: StudentConfig) -> int:
+    """Tokens after which the server ends a reply; ``options`` go over ``max_tokens``, as in the request."""
+    for name in ("max_completion_tokens", "max_tokens"):
+        given = config.options.get(name)
+        if isinstance(given, int) and not isinstance(given, bool):
+            return given
+    return config.max_tokens
+
+
+def estimate(questions: Iterable[tuple[StudentConfig, Sequence[WorstCase]]]) -> str:
+    """The worst case of a run in words: for each question the tries to come; none where its reply is there already."""
+    to_ask: dict[str, list[WorstCase]] = {}
+    there = 0
+    for config, worst in questions:
+        there += not worst
+        if worst:
+            to_ask.setdefault(config.name, []).extend(worst)
+    parts = [_of_student(name, worst) for name, worst in to_ask.items()]
+    if there:
+        parts.append(f"{there} {'reply is' if there == 1 else 'replies are'} there already")
+    return "; ".join(parts)
+
+
+def _of_student(name: str, worst: Sequence[WorstCase]) -> str:
+    number = f"{name}: {len(worst)} to ask"
+    tokens = sum(one.tokens for one in worst)
+    known = [one.usd for one in worst if one.usd is not None]
+    if len(known) < len(worst):
+        return f"{number}, at most {tokens:,} tokens (its price is not known)"
+    return f"{number}, at most {in_usd(sum(known))} and {tokens:,} tokens"
+
+
+def limits_in_words(limits: Limits, unpriced: Sequence[str]) -> str:
+    """What a session may use up, and whom a limit in USD cannot hold back; empty without limits."""
+    parts = [f"{in_usd(limits.usd)}"] if limits.usd is not None else []
+    parts += [f"{limits.tokens:,} tokens"] if limits.tokens is not None else []
+    if not parts:
+        return ""
+    text = f"at most {' and '.join(parts)} in this session"
+    if limits.usd is not None and unpriced:
+        text += (
+            f"; the price of {', '.join(unpriced)} is not known, so USD do not limit it: give 'price' in its table, or "
+            "--upskill-max-tokens"
+        )
+    return text
+
+
+def spending(totals: Totals, limits: Limits) -> str:
+    """What a session has used up, in words; empty where nothing was asked."""
+    if not totals.asked and not totals.stopped:
+        return ""
+    of_usd = f" of {in_usd(limits.usd)}" if limits.usd is not None else ""
+    of_tokens = f" of {limits.tokens:,}" if limits.tokens is not None else ""
+    priced = totals.tokens - totals.unpriced
+    parts = [f"{in_usd(totals.usd)}{of_usd}"] if priced or of_usd else []
+    parts.append(f"{totals.tokens:,}{of_tokens} tokens")
+    text = f"{', '.join(parts)} on {totals.asked} new {'reply' if totals.asked == 1 else 'replies'}"
+    if totals.unpriced:
+        text += f"; {totals.unpriced:,} of the tokens have no known price"
+    if totals.stopped:
+        text += f"; {totals.stopped}"
+    return text

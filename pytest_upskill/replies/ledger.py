@@ -1,0 +1,365 @@
+"""The one book of replies and of who is asking what: ``.upskill/replies.sqlite``, shared by all processes of a rootdir.
+
+A question is asked by whoever enters a claim for it; everybody else waits for the entry of its reply. Claims count
+against the student's slots and hold back their worst case from the session's purse, all in one transaction, so that a
+process may be killed between any two of them: what was entered stays, and claims of the dead are given to others.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_upskill.replies.cassette import Recording
+from pytest_upskill.replies.process_liveness import ProcessLiveness
+from pytest_upskill.replies.sqlite_storage import SqliteStorage, explained
+from pytest_upskill.students import reply_files as layout
+
+FILE = "replies.sqlite"
+VERSION = 1
+FAULTS = 3
+"""So many lasting failures of a student in a row, and it is left alone in this session."""
+REST_SECONDS = 60.0
+"""So long after the last failure, one question tries whether a student that is left alone is there again."""
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS replies (
+    key TEXT PRIMARY KEY, session TEXT, student TEXT, skill TEXT, case_name TEXT, arm TEXT, trial INTEGER,
+    turn INTEGER, line TEXT
+);
+CREATE TABLE IF NOT EXISTS claims (
+    key TEXT PRIMARY KEY, asker TEXT, session TEXT, student TEXT, usd REAL, tokens INTEGER
+);
+CREATE TABLE IF NOT EXISTS setbacks (
+    session TEXT, key TEXT, line TEXT, message TEXT, lasting INTEGER, PRIMARY KEY (session, key)
+);
+CREATE TABLE IF NOT EXISTS outages (
+    session TEXT, student TEXT, in_a_row INTEGER, latest REAL, message TEXT, PRIMARY KEY (session, student)
+);
+CREATE TABLE IF NOT EXISTS sessions (
+    id TEXT PRIMARY KEY, started REAL, asked INTEGER DEFAULT 0, builds INTEGER DEFAULT 0, usd REAL DEFAULT 0,
+    tokens INTEGER DEFAULT 0, unpriced INTEGER DEFAULT 0, stopped TEXT DEFAULT '', estimate TEXT DEFAULT ''
+);
+"""
+_KEPT_SESSIONS_SECONDS = 7 * 86400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a session may use up; None for no limit."""
+
+    usd: float | None = None
+    tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A question that may have to be asked. ``usd`` and ``tokens`` are the most that its reply can take.
+
+    ``fresh``: only a reply of this session will do.
+    """
+
+    key: str
+    student: str
+    skill: str
+    usd: float = 0.0
+    tokens: int = 0
+    fresh: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A reply is there. ``ours``: it came in this session."""
+
+    recording: Recording
+    ours: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The question was asked in this session, or will not be, and there is no reply."""
+
+    message: str
+    lasting: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The session's purse does not hold what the reply may cost."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """The claim is entered: ask, then ``settle``, ``fail`` or ``release``."""
+
+
+Known = Kept | Failed
+Answer = Known | Stopped | Granted
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """A session so far. ``usd`` is of replies whose price is known, ``unpriced`` counts the tokens of the others."""
+
+    asked: int = 0
+    open: int = 0
+    failed: int = 0
+    builds: int = 0
+    usd: float = 0.0
+    tokens: int = 0
+    unpriced: int = 0
+    stopped: str = ""
+    estimate: str = ""
+
+
+class Ledger:
+    """Opens the book below ``root`` for one process of the session. Safe among threads and processes.
+
+    Every method raises InfrastructureError where the book cannot be read or written.
+    """
+
+    def __init__(
+        self, root: Path, session: str, limits: Limits | None = None, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.session = session
+        self._limits = limits or Limits()
+        self._clock = clock
+        path = root / layout.HOME / FILE
+        with explained(path):
+            self._liveness = ProcessLiveness(layout.home(root) / "askers")
+        self._storage = SqliteStorage(path, _SCHEMA, VERSION)
+        with self._storage.writing():
+            self._storage.execute("INSERT OR IGNORE INTO sessions (id, started) VALUES (?, ?)", (session, clock()))
+
+    def tidy(self) -> None:
+        """Forgets sessions of long ago, and the marks of processes that are gone. Replies stay."""
+        oldest = self._clock() - _KEPT_SESSIONS_SECONDS
+        with self._storage.writing():
+            self._liveness.sweep()
+            self._storage.execute("DELETE FROM sessions WHERE started < ?", (oldest,))
+            for table in ("setbacks", "outages"):
+                self._storage.execute(f"DELETE FROM {table} WHERE session NOT IN (SELECT id FROM sessions)")
+
+    # ------------------------------------------------------------------------------------- what is there
+
+    def find(self, ask: Ask) -> Known | None:
+        """The reply to a question, or why there is none in this session; None where it was not asked yet."""
+        with self._storage.reading():
+            return self._find(ask)
+
+    def changes(self) -> int:
+        """A number that is another one once another process has entered something."""
+        return self._storage.changes()
+
+    def totals(self) -> Totals:
+        """What the session has done and spent, in all of its processes."""
+        with self._storage.reading():
+            row = self._storage.execute(
+                "SELECT asked, (SELECT count(*) FROM claims WHERE session = id), "
+                "(SELECT count(*) FROM setbacks WHERE session = id AND line = ''), builds, usd, tokens, unpriced, "
+                "stopped, estimate FROM sessions WHERE id = ?",
+                (self.session,),
+            ).fetchone()
+        return Totals(*row) if row else Totals()
+
+    def _find(self, ask: Ask) -> Known | None:
+        row = self._storage.execute("SELECT line, session FROM replies WHERE key = ?", (ask.key,)).fetchone()
+        if row and (row[1] == self.session or not ask.fresh):
+            return Kept(Recording.from_line(row[0]), row[1] == self.session)
+        row = self._storage.execute(
+            "SELECT line, message, lasting FROM setbacks WHERE session = ? AND key = ?", (self.session, ask.key)
+        ).fetchone()
+        if row is None:
+            return None
+        return Kept(Recording.from_line(row[0]), True) if row[0] else Failed(row[1], bool(row[2]))
+
+    # ------------------------------------------------------------------------------------- asking
+
+    def claim(self, asks: Sequence[Ask], slots: int) -> Mapping[str, Answer]:
+        """Goes through questions to one student, in order; the answer by key. Those without an answer have to wait.
+
+        They wait because somebody else asks them, because ``slots`` questions to the student are open already, or
+        because replies that are under way may leave enough in the purse.
+        """
+        answers: dict[str, Answer] = {}
+        with self._storage.writing():
+            taken = self._claimed(asks[0].student)
+            dead, rested = self._outage(asks[0].student)
+            slots = 1 if dead else slots
+            waits = False
+            for ask in asks:
+                known = self._find(ask)
+                if known is not None or (dead and not rested):
+                    answers[ask.key] = known or Failed(dead, lasting=True)
+                elif ask.key not in taken and len(taken) < slots and not waits:
+                    answer = self._within_budget(ask)
+                    if isinstance(answer, Granted):
+                        self._enter_claim(ask)
+                        taken.add(ask.key)
+                    waits = answer is None
+                    answers |= {ask.key: answer} if answer else {}
+        return answers
+
+    def settle(self, ask: Ask, recording: Recording, good: bool) -> None:
+        """Enters a reply in the claim's place. One that is not ``good`` is known in this session alone."""
+        tokens, usd = recording.reply.tokens, recording.reply.cost_usd
+        used = tokens.input + tokens.output
+        with self._storage.writing():
+            self._drop_claim(ask.key)
+            if good:
+                self._storage.execute(
+                    "INSERT OR REPLACE INTO replies VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (ask.key, self.session, ask.student, ask.skill, *recording.label, recording.to_line()),
+                )
+            else:
+                self._enter_failure(ask, recording.to_line(), "", False)
+            self._storage.execute("DELETE FROM outages WHERE session = ? AND student = ?", (self.session, ask.student))
+            self._storage.execute(
+                "UPDATE sessions SET asked = asked + 1, usd = usd + ?, tokens = tokens + ?, unpriced = unpriced + ? "
+                "WHERE id = ?",
+                (usd or 0.0, used, used if usd is None else 0, self.session),
+            )
+
+    def fail(self, ask: Ask, message: str, lasting: bool) -> None:
+        """Enters that there is no reply; several ``lasting`` failures in a row end the asking of this student."""
+        with self._storage.writing():
+            self._drop_claim(ask.key)
+            self._enter_failure(ask, "", message, lasting)
+            if lasting:
+                self._storage.execute(
+                    "INSERT INTO outages VALUES (?, ?, 1, ?, ?) "
+                    "ON CONFLICT DO UPDATE SET in_a_row = in_a_row + 1, latest = excluded.latest",
+                    (self.session, ask.student, self._clock(), message),
+                )
+            else:
+                self._storage.execute(
+                    "DELETE FROM outages WHERE session = ? AND student = ?", (self.session, ask.student)
+                )
+
+    def release(self, ask: Ask) -> None:
+        """Takes a claim back: nobody waits for the reply any more."""
+        with self._storage.writing():
+            self._drop_claim(ask.key)
+
+    def count_build(self) -> None:
+        """One more kernel of this session was compiled, or found compiled."""
+        with self._storage.writing():
+            self._storage.execute("UPDATE sessions SET builds = builds + 1 WHERE id = ?", (self.session,))
+
+    def note_estimate(self, text: str) -> None:
+        """What the session may cost at most, in words, for whoever prints it."""
+        with self._storage.writing():
+            self._storage.execute("UPDATE sessions SET estimate = ? WHERE id = ?", (text, self.session))
+
+    def leave(self) -> None:
+        """Gives this process's claims back, and says that it is gone. Replies may still be entered."""
+        with self._storage.writing():
+            self._storage.execute("DELETE FROM claims WHERE asker = ?", (self._liveness.token,))
+        self._liveness.leave()
+
+    def close(self) -> None:
+        """Closes the book; not while a reply may still come."""
+        self._storage.close()
+
+    # ------------------------------------------------------------------------------------- inside a transaction
+
+    def _claimed(self, student: str) -> set[str]:
+        """The keys that somebody alive is asking this student.
+
+        The claims of the dead are given up, those to other students too, for they hold something back from the purse.
+        What they had asked may be on the bill: their worst case is.
+        """
+        rows = self._storage.execute("SELECT key, asker, session, student, usd, tokens FROM claims").fetchall()
+        here = {asker: self._liveness.is_there(asker) for asker in {row[1] for row in rows}}
+        for key, asker, session, _, usd, tokens in rows:
+            if not here[asker]:
+                self._drop_claim(key)
+                self._storage.execute(
+                    "UPDATE sessions SET usd = usd + ?, tokens = tokens + ? WHERE id = ?", (usd, tokens, session)
+                )
+        return {key for key, asker, _, asked, *_ in rows if here[asker] and asked == student}
+
+    def _outage(self, student: str) -> tuple[str, bool]:
+        """Why a student is not asked (empty where it is), and whether one question may try whether that has passed."""
+        row = self._storage.execute(
+            "SELECT in_a_row, latest, message FROM outages WHERE session = ? AND student = ?", (self.session, student)
+        ).fetchone()
+        if row is None or row[0] < FAULTS:
+            return "", False
+        rested = self._clock() - row[1] >= REST_SECONDS
+        return f"not asked, since {row[0]} questions in a row ended like this: {row[2]}", rested
+
+    def _within_budget(self, ask: Ask) -> Granted | Stopped | None:
+        """None where replies under way decide whether there is enough."""
+        spent_usd, spent_tokens, stopped = self._storage.execute(
+            "SELECT usd, tokens, stopped FROM sessions WHERE id = ?", (self.session,)
+        ).fetchone()
+        if stopped and self._is_limited(ask):
+            return Stopped(stopped)
+        held_usd, held_tokens, held = self._storage.execute(
+            "SELECT total(usd), total(tokens), count(*) FROM claims WHERE session = ?", (self.session,)
+        ).fetchone()
+        reason = self._too_much(ask, spent_usd + held_usd, spent_tokens + int(held_tokens))
+        if not reason:
+            return Granted()
+        if held:
+            return None
+        self._storage.execute("UPDATE sessions SET stopped = ? WHERE id = ?", (reason, self.session))
+        return Stopped(reason)
+
+    def _is_limited(self, ask: Ask) -> bool:
+        return self._limits.tokens is not None or ask.usd > 0
+
+    def _too_much(self, ask: Ask, usd: float, tokens: int) -> str:
+        limits = self._limits
+        if limits.usd is not None and ask.usd and not usd + ask.usd <= limits.usd:
+            fits_alone = ask.usd <= limits.usd
+            what = f"{in_usd(usd)} of --upskill-budget={limits.usd:g} are spent, and the next reply may cost "
+            what += in_usd(ask.usd)
+        elif limits.tokens is not None and not tokens + ask.tokens <= limits.tokens:
+            fits_alone = ask.tokens <= limits.tokens
+            what = (
+                f"{tokens} of --upskill-max-tokens={limits.tokens} are spent, and the next reply may take {ask.tokens}"
+            )
+        else:
+            return ""
+        if not fits_alone:
+            return f"the budget is too small: {what}; raise it"
+        go_on = "the same command without --upskill-replies=live" if ask.fresh else "the same command"
+        return f"the budget is used up: {what}; {go_on} goes on from here"
+
+    def _enter_claim(self, ask: Ask) -> None:
+        self._storage.execute(
+            "INSERT INTO claims VALUES (?, ?, ?, ?, ?, ?)",
+            (ask.key, self._liveness.token, self.session, ask.student, ask.usd, ask.tokens),
+        )
+
+    def _drop_claim(self, key: str) -> None:
+        self._storage.execute("DELETE FROM claims WHERE key = ?", (key,))
+
+    def _enter_failure(self, ask: Ask, line: str, message: str, lasting: bool) -> None:
+        self._storage.execute(
+            "INSERT OR REPLACE INTO setbacks VALUES (?, ?, ?, ?, ?)", (self.session, ask.key, line, message, lasting)
+        )
+
+    # ------------------------------------------------------------------------------------- pruning
+
+    def replies_to(self, skill: str) -> list[tuple[str, Recording]]:
+        """Every kept reply to a skill's questions: student, recording."""
+        with self._storage.reading():
+            rows = self._storage.execute("SELECT student, line FROM replies WHERE skill = ?", (skill,)).fetchall()
+        return [(student, Recording.from_line(line)) for student, line in rows]
+
+    def forget(self, keys: Sequence[str]) -> None:
+        """Removes replies for good."""
+        with self._storage.writing():
+            self._storage.execute_each("DELETE FROM replies WHERE key = ?", [(key,) for key in keys])
+
+
+def in_usd(amount: float) -> str:
+    """``$1.20``; below a dollar with four decimals."""
+    return f"${amount:.4f}" if 0 < amount < 1 else f"${amount:,.2f}"

@@ -1,0 +1,394 @@
+"""Where a reply comes from: the one place that asks students, and the one that decides not to.
+
+A reply is looked for in the ledger of this rootdir and in the cassette beside the skill; what neither holds is asked,
+in the order in which it was wanted, with no more questions open at once than the student takes, over all processes.
+Knows nothing of kernels and verdicts.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
+
+from filelock import FileLock
+
+from pytest_upskill.cases.case import Case
+from pytest_upskill.errors import BudgetStopped, InfrastructureError, StudentError
+from pytest_upskill.records import Question, Reply
+from pytest_upskill.replies import cassette
+from pytest_upskill.replies.budget import WorstCase, worst_case, worst_conversation
+from pytest_upskill.replies.cassette import Cassette, Recording
+from pytest_upskill.replies.ledger import Answer, Ask, Failed, Granted, Kept, Known, Ledger
+from pytest_upskill.students import reply_files as layout
+from pytest_upskill.students.base import Student, StudentConfig, is_at_hand
+
+DEFAULT_CONCURRENCY = 4
+"""Questions that may be open at once, where neither the user nor the server says."""
+POLL_SECONDS = 0.02
+"""How often we look whether another process has entered something that we wait for."""
+LIVENESS_SECONDS = 0.5
+"""How often we look whether those who ask are still there."""
+LEAVE_SECONDS = 0.2
+"""How long an ended run waits for replies that are complete to be entered."""
+
+
+class Mode(StrEnum):
+    """``--upskill-replies``."""
+
+    AUTO = "auto"
+    LIVE = "live"
+    RECORD = "record"
+    REPLAY = "replay"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A question to a student. ``folder`` is the skill's; ``record`` is the command that records the reply."""
+
+    item: str
+    student: str
+    question: Question
+    case: Case
+    folder: Path
+    record: str = ""
+
+
+@dataclass(slots=True)
+class _Entry:
+    """A question on its way, for all who want its reply."""
+
+    wanted: Wanted
+    ask: Ask
+    urgent: bool = False
+    reply: Future[Reply] = field(default_factory=Future)
+
+
+class Replies:
+    """Hands out replies as futures; whatever goes wrong is raised by the future.
+
+    ``ledger`` is opened when it is first needed. ``concurrency`` goes over what students and servers say.
+    """
+
+    def __init__(
+        self,
+        ledger: Callable[[], Ledger],
+        student: Callable[[str], Student],
+        rootdir: Path,
+        mode: Mode = Mode.AUTO,
+        concurrency: int | None = None,
+    ) -> None:
+        self._open_ledger = ledger
+        self._student = student
+        self._rootdir = rootdir
+        self._mode = mode
+        self._concurrency = concurrency
+        self._cassettes: dict[Path, Cassette] = {}
+        self._used: dict[Path, dict[str, Recording]] = {}
+        self._widths: dict[str, int] = {}
+        self._warming: set[str] = set()
+        self._queue: dict[str, _Entry] = {}
+        self._asking: dict[str, _Entry] = {}
+        self._changed = threading.Condition()
+        self._stirred = False
+        self._closed = False
+        self._dispatcher: threading.Thread | None = None
+        self._askers: set[threading.Thread] = set()
+
+    @cached_property
+    def _ledger(self) -> Ledger:
+        return self._open_ledger()
+
+    # ------------------------------------------------------------------------------------- what others call
+
+    def want(self, wanted: Wanted, urgent: bool = False) -> Future[Reply]:
+        """The reply, now or later. ``urgent``: somebody waits for it, so it goes before those that are not."""
+        try:
+            return self._want(wanted, urgent)
+        except Exception as error:
+            return _refused(error)
+
+    def worst_case(self, wanted: Wanted, turns: int = 1) -> tuple[StudentConfig, Sequence[WorstCase]]:
+        """The most that each try of a question can cost; the first one nothing where its reply is there already."""
+        config = self._student(wanted.student).config
+        known = self._found(wanted, self._ask_of(wanted))
+        tries = worst_conversation(config, wanted.question.prompt, turns)
+        return config, tries if known is None else tries[1:]
+
+    def student(self, name: str) -> Student:
+        """The student of that name."""
+        return self._student(name)
+
+    def asks(self, student: str) -> bool:
+        """False where looking ahead for replies would be in vain, since nobody is asked."""
+        return self._mode is not Mode.REPLAY and not is_at_hand(self._student(student).config)
+
+    def width(self, student: str) -> int:
+        """How many questions to this student may be open at once, as far as is known by now."""
+        given = self._concurrency or self._student(student).config.concurrency
+        return given or self._widths.get(student, DEFAULT_CONCURRENCY)
+
+    def use(self, wanted: Wanted, reply: Reply) -> None:
+        """Keeps the text of a reply that is about to be judged, where people find it; notes what is to be recorded."""
+        config = self._student(wanted.student).config
+        layout.keep_reply(self._rootdir, config.name, wanted.question, reply)
+        if self._mode is Mode.RECORD and not is_at_hand(config) and is_good(reply):
+            path = cassette.cassette_path(wanted.folder, config.name)
+            one = Recording.of(config, wanted.question, reply)
+            self._used.setdefault(path, {})[one.key] = one
+
+    def stop(self, at_once: bool) -> None:
+        """Asks nothing new. Unless ``at_once``, waits for what is open: a worker may have asked for others."""
+        with self._changed:
+            self._queue.clear()
+            askers = list(self._askers)
+        for thread in askers if not at_once else ():
+            thread.join()
+        with self._changed:
+            self._closed = True
+            self._stir()
+
+    def close(self) -> None:
+        """Enters replies that have just ended, waits for no others, and writes what is to be recorded.
+
+        Comes after the students were closed. Raises OSError, or InfrastructureError for a broken cassette.
+        """
+        deadline = time.monotonic() + LEAVE_SECONDS
+        for thread in list(self._askers):
+            thread.join(max(0.0, deadline - time.monotonic()))
+        if "_ledger" in self.__dict__:
+            self._ledger.leave()
+        self._write_cassettes()
+
+    # ------------------------------------------------------------------------------------- what is there
+
+    def _want(self, wanted: Wanted, urgent: bool) -> Future[Reply]:
+        student = self._student(wanted.student)
+        if is_at_hand(student.config):
+            return _resolved(student.ask(wanted.question, wanted.case))
+        if self._mode is Mode.REPLAY:
+            return _resolved(self._recorded(wanted, student.config))
+        ask = self._ask_of(wanted)
+        known = self._found(wanted, ask)
+        return _future_of(known) if known is not None else self._enqueue(wanted, ask, urgent)
+
+    def _ask_of(self, wanted: Wanted) -> Ask:
+        config = self._student(wanted.student).config
+        worst = worst_case(config, wanted.question.prompt)
+        return Ask(
+            key=cassette.key_of(config, wanted.question),
+            student=config.name,
+            skill=wanted.question.skill,
+            usd=worst.usd or 0.0,
+            tokens=worst.tokens,
+            fresh=self._mode is Mode.LIVE,
+        )
+
+    def _found(self, wanted: Wanted, ask: Ask) -> Known | None:
+        known = self._ledger.find(ask)
+        if known is None and self._mode is not Mode.LIVE:
+            recording = self._cassette(wanted).find(ask.key)
+            return Kept(recording, ours=False) if recording else None
+        return known
+
+    def _cassette(self, wanted: Wanted) -> Cassette:
+        path = cassette.cassette_path(wanted.folder, wanted.student)
+        if path not in self._cassettes:
+            self._cassettes[path] = Cassette(path)
+        return self._cassettes[path]
+
+    def _recorded(self, wanted: Wanted, config: StudentConfig) -> Reply:
+        book = self._cassette(wanted)
+        recording = book.find(cassette.key_of(config, wanted.question))
+        if recording is not None:
+            return recording.reply
+        old = book.labelled(cassette.label_of(wanted.question))
+        if old is None:
+            problem = f"no reply is recorded for it in {book.path}"
+        elif old.prompt != wanted.question.prompt.digest:
+            problem = (
+                f"the reply recorded in {book.path} is stale: the prompt (skill, task or signature) has changed since"
+            )
+        else:
+            problem = f"the reply recorded in {book.path} is stale: {_differences(old, config)}"
+        raise InfrastructureError(f"{wanted.item}: {problem}; record it with: {wanted.record}")
+
+    def _write_cassettes(self) -> None:
+        for path, recordings in self._used.items():
+            with FileLock(layout.home(self._rootdir) / "cassettes.lock"):
+                cassette.merge(path, recordings.values())
+        self._used.clear()
+
+    # ------------------------------------------------------------------------------------- asking, in order
+
+    def _enqueue(self, wanted: Wanted, ask: Ask, urgent: bool) -> Future[Reply]:
+        with self._changed:
+            if self._closed:
+                raise StudentError(f"student '{ask.student}': the run was ended before the question was asked")
+            entry = self._queue.get(ask.key) or self._asking.get(ask.key)
+            if entry is None:
+                entry = self._queue[ask.key] = _Entry(wanted, ask)
+            entry.urgent = entry.urgent or urgent
+            if wanted.student not in self._widths and wanted.student not in self._warming:
+                self._warming.add(wanted.student)
+                threading.Thread(target=self._warm, args=(wanted.student,), name="upskill-warm", daemon=True).start()
+            if self._dispatcher is None:
+                self._dispatcher = threading.Thread(target=self._dispatch, name="upskill-replies", daemon=True)
+                self._dispatcher.start()
+            self._stir()
+            return entry.reply
+
+    def _stir(self) -> None:
+        self._stirred = True
+        self._changed.notify_all()
+
+    def _dispatch(self) -> None:
+        """Starts what can be started, whenever something has changed: here, or in another process."""
+        seen, idle = -1, 0.0
+        while not self._closed:
+            with self._changed:
+                if not self._stirred:
+                    self._changed.wait(POLL_SECONDS if self._queue else None)
+                stirred, self._stirred = self._stirred, False
+            if self._closed or not self._queue:
+                continue
+            try:
+                changes = self._ledger.changes()
+                idle = 0.0 if stirred or changes != seen else idle + POLL_SECONDS
+                if idle == 0.0 or idle >= LIVENESS_SECONDS:
+                    idle = 0.0
+                    self._start_all()
+                seen = changes
+            except Exception as error:  # a dispatcher that dies would leave everybody waiting
+                self._refuse_all(error)
+
+    def _start_all(self) -> None:
+        for student, asks in self._waiting().items():
+            for key, answer in self._ledger.claim(asks, self.width(student)).items():
+                self._answered(key, answer)
+
+    def _waiting(self) -> dict[str, list[Ask]]:
+        """What is to be asked, by student, in order; without students that still get ready."""
+        with self._changed:
+            waiting: dict[str, list[Ask]] = {}
+            for entry in sorted(self._queue.values(), key=lambda entry: not entry.urgent):
+                if entry.ask.student in self._widths:
+                    waiting.setdefault(entry.ask.student, []).append(entry.ask)
+            return waiting
+
+    def _answered(self, key: str, answer: Answer) -> None:
+        with self._changed:
+            entry = self._queue.get(key)
+            if entry is None:  # the run has ended meanwhile; leaving gives the claim back
+                return
+            if isinstance(answer, Granted):
+                thread = threading.Thread(target=self._ask, args=(entry,), name=f"upskill-ask-{key[:8]}", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError:  # the system has no thread for us; the question is refused with all in the queue
+                    self._ledger.release(entry.ask)
+                    raise
+                self._askers.add(thread)
+                self._asking[key] = entry
+            del self._queue[key]
+        if isinstance(answer, Granted):
+            return
+        if isinstance(answer, Kept):
+            entry.reply.set_result(answer.recording.reply)
+        elif isinstance(answer, Failed):
+            entry.reply.set_exception(StudentError(answer.message, answer.lasting))
+        else:
+            entry.reply.set_exception(BudgetStopped(answer.reason))
+
+    def _refuse_all(self, error: Exception) -> None:
+        with self._changed:
+            entries = list(self._queue.values())
+            self._queue.clear()
+        for entry in entries:
+            entry.reply.set_exception(error)
+
+    # ------------------------------------------------------------------------------------- in a thread of its own
+
+    def _ask(self, entry: _Entry) -> None:
+        end = self._end_of(entry.wanted)
+        try:
+            self._enter(entry, end)
+        except Exception as error:
+            end, entered = error, False
+        else:
+            entered = True
+        with self._changed:
+            if entered:  # else the claim stands, and who wants this reply again must not wait for its end
+                self._asking.pop(entry.ask.key, None)
+            self._askers.discard(threading.current_thread())
+            self._stir()
+        if isinstance(end, Reply):
+            entry.reply.set_result(end)
+        else:
+            entry.reply.set_exception(end)
+
+    def _end_of(self, wanted: Wanted) -> Reply | Exception:
+        try:
+            return self._student(wanted.student).ask(wanted.question, wanted.case)
+        except Exception as error:
+            return error
+
+    def _enter(self, entry: _Entry, end: Reply | Exception) -> None:
+        """How a question ended, entered the moment it did. Raises InfrastructureError where it cannot be."""
+        ask, wanted = entry.ask, entry.wanted
+        if isinstance(end, Reply):
+            config = self._student(wanted.student).config
+            self._ledger.settle(ask, Recording.of(config, wanted.question, end), is_good(end))
+        elif self._closed:
+            self._ledger.release(ask)
+        else:
+            told = str(end) if isinstance(end, InfrastructureError) else f"unexpected {type(end).__name__}: {end}"
+            self._ledger.fail(ask, told, getattr(end, "lasting", False))
+
+    def _warm(self, name: str) -> None:
+        """Lets a student get ready and say how many slots there are, before it takes one."""
+        try:
+            slots = self._student(name).slots()
+        except Exception:  # told when a question is asked
+            slots = None
+        with self._changed:
+            self._widths[name] = slots or DEFAULT_CONCURRENCY
+            self._stir()
+
+
+def is_good(reply: Reply) -> bool:
+    """True for a reply that is worth keeping: one that was cut off may be complete the next time."""
+    return reply.finish != "length"
+
+
+def _differences(old: Recording, config: StudentConfig) -> str:
+    now = cassette.sampler(config)
+    changed = [
+        f"{name} was {old.sampler.get(name)!r} and is {now.get(name)!r}"
+        for name in (*now, *(name for name in old.sampler if name not in now))
+        if old.sampler.get(name) != now.get(name)
+    ]
+    return ", ".join(changed) or "it was recorded for a student of another name"
+
+
+def _future_of(known: Known) -> Future[Reply]:
+    if isinstance(known, Kept):
+        return _resolved(known.recording.reply)
+    return _refused(StudentError(known.message, known.lasting))
+
+
+def _resolved(reply: Reply) -> Future[Reply]:
+    future: Future[Reply] = Future()
+    future.set_result(reply)
+    return future
+
+
+def _refused(error: Exception) -> Future[Reply]:
+    future: Future[Reply] = Future()
+    future.set_exception(error)
+    return future

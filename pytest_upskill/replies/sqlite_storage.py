@@ -1,0 +1,103 @@
+"""The SQLite file that the processes of a rootdir share: how it is opened, its transactions, its troubles in words.
+
+Knows neither replies nor students: what the tables hold is the ledger's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from pytest_upskill.errors import InfrastructureError
+
+PATIENCE = 60.0
+"""Seconds that we wait for another process's transaction; each takes milliseconds."""
+
+
+class SqliteStorage:
+    """Opens the file at ``path``, whose folder is there, and makes the tables of ``schema`` that are missing.
+
+    Safe among threads and processes. Every method raises InfrastructureError where the file cannot be read or written.
+    """
+
+    def __init__(self, path: Path, schema: str, version: int) -> None:
+        self._path = path
+        self._lock = threading.RLock()
+        with self.reading():
+            self._db = sqlite3.connect(path, PATIENCE, isolation_level=None, check_same_thread=False)
+            # SQLite does not wait where two change the journal's mode.
+            with FileLock(path.with_name("opening.lock"), PATIENCE):
+                self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = NORMAL")  # a power cut may cost the last replies, a kill none
+        with self.writing():
+            self._check_version(version)
+            for statement in schema.split(";"):
+                self._db.execute(statement)
+            self._db.execute(f"PRAGMA user_version = {version}")
+
+    def _check_version(self, ours: int) -> None:
+        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if version not in (0, ours):
+            raise InfrastructureError(
+                f"{self._path} was written by another version of pytest-upskill (its format is {version}, ours "
+                f"{ours}); use that version, or move the file away to begin a new one"
+            )
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[None]:
+        """Several statements that no other thread comes between."""
+        with explained(self._path), self._lock:
+            yield
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """One transaction: all of it, or nothing."""
+        with self.reading():
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                with contextlib.suppress(sqlite3.DatabaseError):
+                    self._db.execute("ROLLBACK")
+                raise
+
+    def execute(self, statement: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
+        """One statement, inside of ``reading`` or ``writing``."""
+        return self._db.execute(statement, values)
+
+    def execute_each(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
+        """One statement for each row."""
+        self._db.executemany(statement, rows)
+
+    def changes(self) -> int:
+        """A number that is another one once another process has entered something."""
+        with self.reading():
+            return int(self._db.execute("PRAGMA data_version").fetchone()[0])
+
+    def close(self) -> None:
+        """Closes the file; not while somebody may still write."""
+        self._db.close()
+
+
+@contextlib.contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Raises InfrastructureError, with the next step, where the file at ``path`` or its folder cannot be used."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        raise InfrastructureError(
+            f"the replies in {path} cannot be used ({error}); free some space or make it writable, or move "
+            "the file away to begin a new one"
+        ) from error
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        raise InfrastructureError(
+            f"cannot write below {path.parent}: {error.strerror or error}{where}; free some space, or make it writable"
+        ) from error

@@ -1,0 +1,242 @@
+"""How text is put on a terminal: colours, signs, widths and short forms of numbers. Knows nothing of runs.
+
+Every text from outside passes ``clean``: what a model wrote must not steer the terminal.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_STYLES: Mapping[str, str] = {
+    "bold": "1",
+    "dim": "2",
+    "red": "31",
+    "green": "32",
+    "yellow": "33",
+    "cyan": "36",
+}
+_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)?")
+TAB = 4
+
+_UNICODE: Mapping[str, str] = {
+    "tick": "✓",
+    "cross": "✗",
+    "up": "▲",
+    "down": "▼",
+    "level": "·",
+    "more": "…",
+    "rule": "─",
+    "wall": "│",
+    "here": "▶",
+    "times": "\u00d7",
+    "minus": "\u2212",
+    "arrow": "→",
+    "track": "─",
+    "span": "━",
+    "from": "○",
+    "to": "●",
+    "full": "█",
+    "empty": "░",
+    "dot": "·",
+}
+_ASCII: Mapping[str, str] = {
+    "tick": "+",
+    "cross": "x",
+    "up": "^",
+    "down": "v",
+    "level": "=",
+    "more": "...",
+    "rule": "-",
+    "wall": "|",
+    "here": ">",
+    "times": "x",
+    "minus": "-",
+    "arrow": "->",
+    "track": "-",
+    "span": "=",
+    "from": "o",
+    "to": "*",
+    "full": "#",
+    "empty": ".",
+    "dot": "-",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TextStyle:
+    """What the terminal can show. ``width`` is in columns."""
+
+    width: int
+    color: bool
+    unicode: bool
+
+    def sign(self, name: str) -> str:
+        """A sign by name, in the form that the terminal can show."""
+        return (_UNICODE if self.unicode else _ASCII)[name]
+
+    def paint(self, text: str, *styles: str) -> str:
+        """The text in the given styles (``bold``, ``dim`` or a colour); unchanged on a plain terminal."""
+        codes = [_STYLES[style] for style in styles if style]
+        if not (self.color and codes and text):
+            return text
+        return f"\x1b[{';'.join(codes)}m{text}\x1b[0m"
+
+    def clean(self, text: str) -> str:
+        """One line without anything that steers a terminal; in ASCII, too, where that is all there is."""
+        plain = "".join(_shown(char) for char in _ESCAPES.sub("", text.expandtabs(TAB)))
+        return plain if self.unicode else plain.encode("ascii", "replace").decode("ascii")
+
+    def elide(self, text: str, width: int) -> str:
+        """The text if it fits, else its beginning and a sign for the rest."""
+        return self._cut(self.clean(text), width)
+
+    def elide_middle(self, text: str, width: int) -> str:
+        """As ``elide``, but keeps both ends: names often differ only at one of them."""
+        text = self.clean(text)
+        if measure(text) <= width:
+            return text
+        more = self.sign("more")
+        room = max(width - len(more), 1)
+        head = _take(text, (room + 1) // 2)
+        tail = _take(text[::-1], room - measure(head))[::-1]
+        return self._cut(f"{head}{more}{tail}", width)
+
+    def wrap(self, text: str, width: int, lines: int) -> list[str]:
+        """At most ``lines`` lines, broken at spaces where there are some; line ends of the text are kept."""
+        wrapped = [row for part in text.splitlines() for row in _fold(self.clean(part), max(width, 8))]
+        if len(wrapped) > lines:
+            wrapped = [*wrapped[: lines - 1], self._cut(f"{wrapped[lines - 1]} {self.sign('more')}", width)]
+        return wrapped
+
+    def _cut(self, text: str, width: int) -> str:
+        if measure(text) <= width:
+            return text
+        more = self.sign("more")[: max(width, 0)]
+        return _take(text, width - len(more)) + more
+
+
+def printable(text: str) -> str:
+    """All lines of a text, each without anything that steers a terminal, for what pytest prints by itself."""
+    text_style = TextStyle(0, color=False, unicode=True)
+    return "\n".join(text_style.clean(line) for line in text.splitlines())
+
+
+def can_show(encoding: str | None) -> bool:
+    """True if a terminal of this encoding can show every sign that we use."""
+    try:
+        "".join(_UNICODE.values()).encode(encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def measure(text: str) -> int:
+    """How many columns a text takes; without styles."""
+    if text.isascii():
+        return len(text)
+    return sum(_columns(char) for char in text)
+
+
+def pad(text: str, width: int, align: str = "<") -> str:
+    """Filled with spaces to ``width`` columns; ``align`` is ``<`` or ``>``."""
+    space = " " * max(width - measure(text), 0)
+    return space + text if align == ">" else text + space
+
+
+def _columns(char: str) -> int:
+    if unicodedata.combining(char):
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
+
+
+def _shown(char: str) -> str:
+    # Control, format (right-to-left overrides among them), surrogate and private characters are never shown as such.
+    return char if char == " " or unicodedata.category(char)[0] not in "CZ" else " " if char.isspace() else "?"
+
+
+def _take(text: str, width: int) -> str:
+    taken, used = "", 0
+    for char in text:
+        used += _columns(char)
+        if used > width:
+            break
+        taken += char
+    return taken
+
+
+def _fold(text: str, width: int) -> Iterator[str]:
+    rest = text.rstrip()
+    indent = " " * min(len(rest) - len(rest.lstrip()), width // 2)
+    while measure(rest) > width:
+        head = _take(rest, width)
+        cut = head.rfind(" ")
+        if cut <= width // 2:
+            cut = len(head)
+        yield rest[:cut].rstrip()
+        rest = indent + rest[cut:].lstrip()
+    yield rest
+
+
+# --------------------------------------------------------------------------------------------- short forms
+
+
+def percent(rate: float) -> str:
+    """``88%``; only a rate of exactly 1 or 0 is shown as 100% or 0%."""
+    shown = round(100 * rate)
+    if rate < 1:
+        shown = min(shown, 99)
+    if rate > 0:
+        shown = max(shown, 1)
+    return f"{shown}%"
+
+
+def points(difference: float, text_style: TextStyle) -> str:
+    """A difference of rates in percentage points, with its sign: ``+56``, ``-6``, ``0``."""
+    shown = round(100 * difference)
+    if shown == 0:
+        return "0"
+    return f"+{shown}" if shown > 0 else f"{text_style.sign('minus')}{-shown}"
+
+
+def count(number: int) -> str:
+    """``950``, ``1.2k``, ``48k``, ``1.3M``."""
+    for size, unit in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
+        if number >= size * 0.9995:
+            scaled = number / size
+            return f"{scaled:.1f}{unit}" if scaled < 9.95 else f"{scaled:.0f}{unit}"
+    return str(number)
+
+
+def duration(seconds: float) -> str:
+    """``0.4s``, ``12s``, ``3m12s``, ``1h04m``."""
+    if seconds < 9.95:
+        return f"{seconds:.1f}s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02d}s"
+    return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+
+
+def money(usd: float) -> str:
+    """``$1.20``; below a cent with two digits that count."""
+    if usd == 0 or usd >= 0.01:
+        return f"${usd:.2f}"
+    return f"${usd:.2g}" if usd >= 0.0001 else "<$0.0001"
+
+
+def value(number: Any) -> str:
+    """A number as people read it; a text stays as it is."""
+    if isinstance(number, bool) or not isinstance(number, float):
+        return str(number)
+    return f"{number:.6g}"
+
+
+def plural(number: int, noun: str) -> str:
+    """``1 case``, ``2 cases``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

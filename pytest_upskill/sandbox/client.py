@@ -1,0 +1,280 @@
+"""The parent's side of a cell: sends calls to the process in which a kernel lives, and says how each one ended.
+
+Knows the driver's request format (native/driver.h) and nothing of values: outputs are bytes, judged elsewhere.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import struct
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+
+from pytest_upskill.contracts.launcher.signature import Signature
+from pytest_upskill.devices.gpu import Access
+from pytest_upskill.errors import SandboxError
+from pytest_upskill.records import ITEM_SIZE, Answer, Call, Finding, LaunchStatistics, ScalarArgument, TensorArgument
+from pytest_upskill.sandbox import compute_sanitizer as sanitizer
+from pytest_upskill.sandbox import findings
+from pytest_upskill.sandbox.confinement import Confinement
+from pytest_upskill.sandbox.source_lines import Symbols
+from pytest_upskill.sandbox.worker_process import DEFAULT_LIMITS, Limits, WorkerProcess
+
+RUNTIME = "libupskill_cpu.so"
+"""The device's runtime, which lies beside every kernel's library."""
+
+__all__ = ["RUNTIME", "Limits", "Sandbox"]
+
+_ROLE = {"input": 0, "output": 1, "inplace": 2}
+_SCALAR = 3
+_SCALAR_FORMAT = {"float": "<f", "int64_t": "<q", "bool": "<?"}
+_HEADER = struct.Struct("<IIIIQII")
+_ARGUMENT = struct.Struct("<IIQQ128s")
+_STATUS = re.compile(r"(ok|restart|device) (\d{1,16}) (\d{1,16}) (\d{1,16})")
+_ALIGNMENT = 64
+_POISONS = (0x7FF9, 0xFFFA)
+"""Patterns of two bytes: both make a NaN of every floating dtype, none that a GPU computes, and each byte differs.
+They take turns."""
+
+_POISON_OF_REPEATS = 0x7FFC
+"""Differs from both: an element that is never written shows in the bits of a repeat, be it a NaN that is due."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """In which order a device that has the choice (cpu) runs the threads: ``kind`` forward, reverse or random."""
+
+    kind: int = 0
+    seed: int = 1
+    checks: int = 0x7FFFFFFF
+
+
+FORWARD = Order()
+_REVERSE, _RANDOM = 1, 2
+
+_FRESH_EVERY = 4
+"""One repeat in so many starts in a fresh process: a kernel that remembers its answers could repeat those."""
+
+_TIGHT = 0x80000000
+"""The bit of ``checks`` that asks the driver for tensors without guard bands."""
+
+
+class Sandbox:
+    """A kernel's library in a confined process, which is started when needed, and again after each death.
+
+    For one thread at a time. The library is opened here and now, so that it may vanish from the cache afterwards.
+    """
+
+    def __init__(
+        self,
+        library: Path,
+        signature: Signature,
+        confinement: Confinement,
+        limits: Limits = DEFAULT_LIMITS,
+        *,
+        worker: WorkerProcess | None = None,
+        gpu: Access | None = None,
+    ) -> None:
+        """``worker`` is one that was started in advance, with the same confinement, limits and GPU; the cell owns it.
+        With ``gpu``, the library was built for it, and holds the driver as well.
+
+        Raises CellError when the library cannot be opened.
+        """
+        self._signature = signature
+        self._confinement = confinement
+        self._limits = limits
+        self._worker = worker
+        self._gpu = gpu
+        self._loaded = False
+        self._calls = 0
+        self.launch_statistics = LaunchStatistics()
+        """What the launcher was seen to do so far."""
+        self._symbols = Symbols(library, confinement)
+        self._libraries = _open_all(*([library] if gpu else [library.with_name(RUNTIME), library]))
+        if confinement.level == "kernel":  # Landlock goes by paths, and these are nowhere in sight
+            self._libraries = _in_memory(self._libraries)
+
+    def start(self) -> None:
+        """Starts the process now, if there is none; returns at once. Raises CellError."""
+        if self._worker is None:
+            self._worker = WorkerProcess(self._confinement, self._limits, self._gpu)
+            self._loaded = False
+
+    def call(self, call: Call, order: Order = FORWARD, *, again: bool = False) -> Answer:
+        """Does one call. Whatever the kernel does is in the answer; raises CellError only if no process can be had.
+
+        A GPU is shared: where there is no room for the tensors, a fresh process tries once more, and if even that one
+        does not come to the kernel, somebody else has the memory, which is an error and no verdict. A call that is
+        done ``again`` finds its outputs filled with another pattern than the first time.
+        """
+        answer = self._call(call, order, again)
+        if self._gpu is not None and not answer.reached:
+            answer = self._call(call, order, again)
+        self.launch_statistics = self.launch_statistics.with_call(call, answer)
+        if self._gpu is not None and not answer.reached:
+            raise SandboxError(
+                f"the GPU cannot serve a call: {'; '.join(finding.message for finding in answer.findings)}; "
+                "see in nvidia-smi who else uses it, or run fewer workers"
+            )
+        return answer
+
+    def _call(self, call: Call, order: Order, again: bool) -> Answer:
+        if self._gpu is not None:
+            order = self._on_gpu(order)
+        poison = _POISON_OF_REPEATS if again else _POISONS[self._calls % len(_POISONS)]
+        layout = _Layout(call, poison, order, self._limits.scratch_memory)
+        self._calls += not again
+        try:
+            worker = self._ready(layout.size)
+            layout.write_to(worker.memory)
+            nonce = secrets.token_bytes(8)
+            exchange = worker.exchange(nonce + layout.size.to_bytes(8, "little") + layout.request)
+            if isinstance(exchange.reply, Finding):
+                found = sanitizer.parse(worker.printed()) if self._gpu is not None and self._gpu.prefix else ()
+                self.stop()
+                return Answer({}, (exchange.reply, *found), exchange.seconds)
+            return self._answer(worker, layout, nonce, exchange.reply, exchange.seconds)
+        except BaseException:
+            self.stop()
+            raise
+
+    def repeat(self, call: Call, time: int) -> Answer:
+        """The call in another order of threads: in reverse at first, then in random ones, which ``time`` tells.
+
+        A GPU orders threads by itself. One repeat in a few has a process of its own, in which nothing is kept.
+        """
+        if time % _FRESH_EVERY == 0:
+            self.stop()
+        if self._gpu is not None:
+            return self.call(call, again=True)
+        return self.call(call, Order(_REVERSE) if time == 0 else Order(_RANDOM, seed=time), again=True)
+
+    def _on_gpu(self, order: Order) -> Order:
+        """A GPU orders threads by itself: a call in three finds it busy with something else. Bits must not show it."""
+        assert self._gpu is not None
+        loaded = order.kind or (1 if self._calls % 3 == 2 else 0)
+        return replace(order, kind=loaded, checks=order.checks | (_TIGHT if self._gpu.prefix else 0))
+
+    def _ready(self, size: int) -> WorkerProcess:
+        self.start()
+        worker = self._worker
+        assert worker is not None
+        if not self._loaded:
+            worker.await_ready()
+            worker.send_libraries(self._libraries)
+            self._loaded = True
+        worker.map(size)
+        return worker
+
+    def _answer(self, worker: WorkerProcess, layout: _Layout, nonce: bytes, reply: bytes, seconds: float) -> Answer:
+        head, *lines = reply[len(nonce) :].decode("utf-8", "replace").split("\n")
+        known = _STATUS.fullmatch(head)
+        if reply[: len(nonce)] != nonce or known is None:
+            self.stop()
+            return Answer({}, (findings.protocol("its answer does not carry the number of the call"),), seconds)
+        status, (memory, launches, copied_back) = known[1], map(int, known.groups()[1:])
+        reported = findings.parse(lines)
+        found = findings.located(reported, self._symbols.lines)
+        if self._gpu is not None and self._gpu.prefix:
+            found = (*found, *sanitizer.parse(worker.printed()))
+        outputs = layout.outputs(worker.memory) if status == "ok" else {}
+        if status != "ok":
+            self.stop()
+        return Answer(outputs, found, seconds, memory, launches, copied_back, reached=status != "device")
+
+    def stop(self) -> None:
+        """Ends the process, whatever it is doing; the next call starts another."""
+        worker, self._worker = self._worker, None
+        self._loaded = False
+        if worker is not None:
+            worker.end()
+
+    def close(self) -> None:
+        """Ends the process and lets go of the library. The cell cannot be used any more."""
+        self.stop()
+        libraries, self._libraries = self._libraries, ()
+        for descriptor in libraries:
+            os.close(descriptor)
+
+    def __enter__(self) -> Sandbox:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class _Layout:
+    """Where each argument of a call lies in the shared memory, and the request that says so."""
+
+    def __init__(self, call: Call, poison: int, order: Order, scratch_memory: int) -> None:
+        self._places: list[tuple[TensorArgument | ScalarArgument, int]] = []
+        self.size = 0
+        records = [self._place(argument) for argument in call.arguments]
+        drawn = (order.kind, order.checks, order.seed, poison)
+        header = _HEADER.pack(call.instantiation, len(records), *drawn, -(-scratch_memory // 2**20))
+        self.request = header + b"".join(records)
+        self.size = max(self.size, _ALIGNMENT)
+
+    def _place(self, argument: TensorArgument | ScalarArgument) -> bytes:
+        offset = self.size
+        self._places.append((argument, offset))
+        if isinstance(argument, ScalarArgument):
+            role, element, size = _SCALAR, 0, struct.calcsize(_SCALAR_FORMAT[argument.ctype])
+        else:
+            role, element, size = _ROLE[argument.role], ITEM_SIZE[argument.dtype], argument.nbytes
+        self.size += -(-size // _ALIGNMENT) * _ALIGNMENT
+        return _ARGUMENT.pack(role, element, offset, size, argument.name.encode()[:127])
+
+    def write_to(self, memory: memoryview) -> None:
+        """Copies inputs and scalars into the shared memory. Raises CellError for data of another size."""
+        for argument, offset in self._places:
+            if isinstance(argument, ScalarArgument):
+                struct.pack_into(_SCALAR_FORMAT[argument.ctype], memory, offset, argument.value)
+            elif argument.role != "output":
+                memory[offset : offset + argument.nbytes] = _bytes_of(argument)
+
+    def outputs(self, memory: memoryview) -> dict[str, bytes]:
+        """Copies of the outputs: the process could still write to its own."""
+        return {
+            argument.name: bytes(memory[offset : offset + argument.nbytes])
+            for argument, offset in self._places
+            if isinstance(argument, TensorArgument) and argument.role != "input"
+        }
+
+
+def _bytes_of(argument: TensorArgument) -> memoryview:
+    view = memoryview(argument.data if argument.data is not None else b"")
+    if view.nbytes != argument.nbytes:
+        raise SandboxError(
+            f"tensor {argument.name!r} brings {view.nbytes} bytes, but shape {argument.shape} of {argument.dtype} "
+            f"has {argument.nbytes}; pass its contiguous data"
+        )
+    return view.cast("B") if view.nbytes else memoryview(b"")
+
+
+def _in_memory(files: tuple[int, ...]) -> tuple[int, ...]:
+    """The same files as copies in memory; the originals are closed."""
+    copies: list[int] = []
+    for descriptor in files:
+        copies.append(os.memfd_create("library", os.MFD_CLOEXEC))
+        while os.sendfile(copies[-1], descriptor, None, 1 << 24):
+            pass
+        os.close(descriptor)
+    return tuple(copies)
+
+
+def _open_all(*paths: Path) -> tuple[int, ...]:
+    opened: list[int] = []
+    try:
+        for path in paths:
+            opened.append(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+    except OSError as error:
+        for descriptor in opened:
+            os.close(descriptor)
+        raise SandboxError(f"cannot open {path}: {error.strerror}; build the kernel again") from error
+    return tuple(opened)

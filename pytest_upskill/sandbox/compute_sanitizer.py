@@ -1,0 +1,62 @@
+"""compute-sanitizer around a cell's process: how it is started, and what its words mean. Knows no kernel.
+
+Its memcheck sees each access of a kernel, and the allocation that it belongs to. The driver then allocates tensors
+without guard bands, so that a stray access falls outside of everything.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pytest_upskill.devices.gpu import Access
+from pytest_upskill.records import Finding
+from pytest_upskill.sandbox.findings import clean
+from pytest_upskill.sandbox.source_lines import SOURCE_NAME
+
+MOST_REPORTS = 16
+
+_MARK = "========="
+_FAULT = re.compile(r"(?:Invalid|Misaligned|Uninitialized) __(?:global|shared|local)__ .*")
+_LINE = re.compile(rf"\bin (?:\S*/)?{re.escape(SOURCE_NAME)}:(\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Sanitizer:
+    """Where compute-sanitizer is. ``slowdown``: how many times longer a call may take under it."""
+
+    program: Path
+    slowdown: int = 30
+
+    def describe(self) -> str:
+        """A word for the header of a run."""
+        return "compute-sanitizer"
+
+    def around(self, access: Access) -> Access:
+        """The same access for a process that compute-sanitizer watches."""
+        real = self.program.resolve()
+        prefix = (str(real), "--tool", "memcheck", "--print-limit", str(MOST_REPORTS), "--show-backtrace", "no")
+        folder = real.parent.parent if real.parent.name == "bin" else real.parent
+        return replace(access, prefix=prefix, readable=(*access.readable, folder))
+
+
+def parse(printed: str) -> tuple[Finding, ...]:
+    """What compute-sanitizer printed, as findings for ``memory``; anything else that was printed is passed over."""
+    return tuple(dict.fromkeys(_findings(printed.splitlines())))[:MOST_REPORTS]
+
+
+def _findings(lines: Sequence[str]) -> Iterator[Finding]:
+    texts = [line.partition(_MARK)[2].strip() for line in lines if line.startswith(_MARK)]
+    for index, text in enumerate(texts):
+        if not _FAULT.fullmatch(text):
+            continue
+        details = []
+        for detail in texts[index + 1 : index + 5]:
+            if not detail or _FAULT.fullmatch(detail):
+                break
+            details.append(detail)
+        place = next((found for detail in details if (found := _LINE.search(detail))), None)
+        message = f"compute-sanitizer: {text} {', '.join(details)}"
+        yield Finding("memory", "out-of-bounds", clean(message), int(place[1]) if place else None)

@@ -1,0 +1,294 @@
+"""How an untrusted process is confined: the strongest level that this machine offers, and its command lines.
+
+Knows nothing of what is run. Three levels:
+
+- ``bubblewrap``: namespaces of its own (no network, no other process in sight), a read-only view of the few folders
+  that a compiler or an interpreter needs, no home directory, a small private /tmp, one writable scratch folder of a
+  limited size;
+- ``kernel``: what the system's kernel offers without bubblewrap, set up by ``kernel_isolation``: namespaces,
+  Landlock, or both;
+- ``process``: a process of its own with limits, and nothing hidden from it.
+
+Beside this, a process in which a kernel is loaded filters its own system calls (``seccomp``), at every level.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C"}
+"""All that a confined process finds in its environment."""
+
+_SYSTEM = (
+    "/usr",
+    "/bin",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/libx32",
+    "/etc/ld.so.cache",
+    "/etc/alternatives",
+    "/nix/store",
+)
+_LAST = ("--remount-ro", "/dev")
+_TMP_BYTES = 64 << 20
+_PROBE_SECONDS = 10.0
+_NEWER = ("--unshare-user", "--disable-userns")
+"""Options of bubblewrap 0.8; with them, a process inside cannot make namespaces of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """Limits of one process, kept by the kernel. Seconds of processor time; memory and files in bytes."""
+
+    cpu_seconds: int
+    memory: int
+    file_size: int
+    open_files: int = 256
+    processes: int = 256
+    scratch: int = 512 << 20
+    """Bytes of the scratch folder, all files together; processes and this are bounded where there are namespaces."""
+
+
+Level = Literal["bubblewrap", "kernel", "process"]
+
+INSTALL = "install bubblewrap 0.8 or later (Debian, Ubuntu: apt install bubblewrap; Fedora: dnf install bubblewrap)"
+
+_HERE = Path(__file__).resolve().parent
+_ISOLATION = _HERE / "kernel_isolation.py"
+_WORDS = {"namespaces": "no network", "landlock": "files by Landlock"}
+
+
+@dataclass(frozen=True, slots=True)
+class Confinement:
+    """One level, ready to use. ``program`` is bubblewrap's path, ``options`` are those of its options that work here,
+    ``parts`` those of ``kernel_isolation``.
+
+    ``reason`` says what is lacking to the strongest level, and what to do about it; it is empty for that one.
+    ``filtered``: a process that loads a kernel can filter its system calls.
+    """
+
+    level: Level
+    program: str = ""
+    options: tuple[str, ...] = ()
+    reason: str = ""
+    parts: tuple[str, ...] = ()
+    devices: tuple[Path, ...] = ()
+    readable: tuple[Path, ...] = ()
+    filtered: bool = True
+
+    @property
+    def private_scratch(self) -> bool:
+        """Whether the scratch folder inside is memory of a limited size, which is gone with the process."""
+        return "--size" in self.options or "namespaces" in self.parts
+
+    def describe(self) -> str:
+        """One line for the header of a run."""
+        what = {
+            "bubblewrap": "no network, read-only file system, limits",
+            "kernel": ", ".join([*(_WORDS[part] for part in self.parts if part in _WORDS), "limits"]),
+            "process": "limits only",
+        }[self.level]
+        return f"{self.level} ({what}{': ' if self.reason else ''}{self.reason})"
+
+    def command(
+        self,
+        argv: Sequence[str],
+        *,
+        scratch: Path | None = None,
+        readable: Sequence[Path] = (),
+        resources: Resources | None = None,
+    ) -> list[str]:
+        """The command line that runs ``argv`` inside. ``scratch`` is writable and the working directory.
+
+        Paths keep their names inside. ``readable`` are files or folders beyond the system's own. A private scratch
+        folder begins with copies of the files that lie in ``scratch``, and leaves nothing there.
+        """
+        if self.level == "kernel":
+            return self._isolation(argv, scratch, readable, resources)
+        limited = [*_limit(resources, self.level == "bubblewrap"), *argv] if resources else list(argv)
+        if self.level == "process":
+            return limited
+        size = resources.scratch if resources and self.private_scratch else 0
+        return [self.program, *self.options, *_binds(scratch, size, readable), "--", *limited]
+
+    def with_devices(self, devices: Sequence[Path], readable: Sequence[Path]) -> Confinement:
+        """The same level, in which some device files are there, and some files or folders may be read."""
+        if self.level == "process":
+            return self
+        if self.level == "kernel":
+            return replace(self, devices=tuple(devices), readable=(*readable, Path("/proc")))
+        words: list[str] = []
+        for path in devices:
+            words += ["--dev-bind-try", str(path), str(path)]
+        for path in dict.fromkeys(readable):
+            if not path.is_relative_to("/usr"):
+                words += ["--ro-bind-try", str(path), str(path)]
+        # Our options end with what makes /dev read-only; nothing can be put there after it.
+        return replace(self, options=(*self.options[: -len(_LAST)], *words, *_LAST))
+
+    def _isolation(
+        self,
+        argv: Sequence[str],
+        scratch: Path | None,
+        readable: Sequence[Path],
+        resources: Resources | None,
+    ) -> list[str]:
+        plan = {
+            "parts": self.parts,
+            "limits": _limits(resources, "namespaces" in self.parts) if resources else {},
+            "scratch": str(scratch) if scratch else None,
+            "scratch_bytes": resources.scratch if resources else _TMP_BYTES,
+            "readable": [*_SYSTEM, *map(str, (*python_paths(), *self.readable, *readable))],
+            "writable": [str(scratch)] if scratch else [],
+            "devices": [*map(str, self.devices)],
+        }
+        return [python(), "-I", "-S", str(_ISOLATION), json.dumps(plan), *argv]
+
+
+def python_paths() -> tuple[Path, ...]:
+    """What a bare interpreter needs to start: its prefix, wherever that lies."""
+    return (Path(sys.base_prefix).resolve(), Path(sys.base_exec_prefix).resolve())
+
+
+def python() -> str:
+    """The interpreter itself, not a virtual environment's link to it."""
+    base: str = getattr(sys, "_base_executable", "") or sys.executable
+    return os.path.realpath(base)
+
+
+@functools.cache
+def strongest() -> Confinement:
+    """The strongest level that works on this machine; probed once per process (about 10 ms)."""
+    return find(shutil.which("bwrap"))
+
+
+def find(program: str | None) -> Confinement:
+    """The strongest level, with ``program`` as bubblewrap's path (or None), tried out by starting a process in it."""
+    filtered = _can_filter()
+    if program is None:
+        return replace(_without_bubblewrap(INSTALL), filtered=filtered)
+    error = ""
+    for extra, reason in ((_NEWER, ""), ((), f"its scratch folder has no limit on its size; {INSTALL}")):
+        found = Confinement("bubblewrap", program=program, options=_options(extra), reason=reason)
+        error = _probe(found)
+        if not error:
+            return replace(found, filtered=filtered, reason=reason if filtered else _NO_FILTER)
+    reason = f"bubblewrap is installed but does not work here: {error}; {_ALLOW}"
+    return replace(_without_bubblewrap(reason), filtered=filtered)
+
+
+_NO_FILTER = "system calls cannot be filtered; use a kernel with seccomp (5.5 or later, x86-64)"
+_ALLOW = "allow unprivileged user namespaces (in a container: --security-opt seccomp=unconfined)"
+
+
+def _without_bubblewrap(reason: str) -> Confinement:
+    """What the kernel offers, the most of it first."""
+    for parts in (("namespaces", "landlock"), ("landlock",), ("namespaces",)):
+        found = Confinement("kernel", parts=(*parts, "filter") if _can_filter() else parts, reason=reason)
+        if not _probe(found):
+            return found
+    return Confinement("process", reason=reason)
+
+
+def _can_filter() -> bool:
+    """Whether the kernel filters system calls and can ask us about them."""
+    try:
+        actions = Path("/proc/sys/kernel/seccomp/actions_avail").read_text(encoding="ascii")
+    except OSError:
+        return False
+    return os.uname().machine == "x86_64" and "user_notif" in actions.split()
+
+
+def _options(extra: Sequence[str]) -> tuple[str, ...]:
+    # With root's identity and without a read-only /proc/sys, a process could set the host's sysctls from inside.
+    private_tmp = ("--size", str(_TMP_BYTES), "--tmpfs", "/tmp") if extra else ("--tmpfs", "/tmp")
+    return (
+        *("--unshare-all", *extra, "--die-with-parent", "--new-session", "--cap-drop", "ALL"),
+        *_system_binds(),
+        *("--proc", "/proc", "--ro-bind-try", "/proc/sys", "/proc/sys", "--dev", "/dev", *private_tmp),
+        *_LAST,
+    )
+
+
+def _system_binds() -> list[str]:
+    words: list[str] = []
+    for name in _SYSTEM:
+        path = Path(name)
+        if path.is_symlink():
+            words += ["--symlink", str(path.readlink()), name]
+        elif path.exists():
+            words += ["--ro-bind", name, name]
+    return words
+
+
+def _binds(scratch: Path | None, scratch_bytes: int, readable: Sequence[Path]) -> list[str]:
+    words: list[str] = []
+    for path in dict.fromkeys(readable):
+        if not path.is_relative_to("/usr"):
+            words += ["--ro-bind", str(path), str(path)]
+    if scratch is None:
+        words += ["--chdir", "/tmp"]
+    elif scratch_bytes:
+        words += ["--size", str(scratch_bytes), "--tmpfs", str(scratch), "--chdir", str(scratch)]
+        for file in sorted(scratch.iterdir()):
+            words += ["--ro-bind", str(file), str(file)]
+    else:
+        words += ["--bind", str(scratch), str(scratch), "--chdir", str(scratch)]
+    return [*words, "--remount-ro", "/"]
+
+
+def _limits(resources: Resources, counts_processes: bool) -> dict[str, int]:
+    """By the names of the module ``resource``; the limit on processes binds everybody but root."""
+    processes = {"RLIMIT_NPROC": resources.processes} if counts_processes else {}
+    return {
+        **processes,
+        "RLIMIT_CORE": 0,
+        "RLIMIT_CPU": resources.cpu_seconds,
+        "RLIMIT_AS": resources.memory,
+        "RLIMIT_FSIZE": resources.file_size,
+        "RLIMIT_NOFILE": resources.open_files,
+    }
+
+
+def _limit(resources: Resources, counts_processes: bool) -> list[str]:
+    # A shell sets the limits: the alternative, a hook between fork and exec, is not safe in a process with threads.
+    # Processes are counted for each user, in a namespace of its own afresh; outside, all of the user's would count.
+    count = resources.processes
+    # The option's letter differs among shells.
+    processes = f"if (ulimit -u {count}) 2>/dev/null; then ulimit -u {count}; else ulimit -p {count}; fi; "
+    script = (
+        f"ulimit -c 0; ulimit -t {resources.cpu_seconds}; ulimit -v {resources.memory // 1024}; "
+        f"ulimit -f {max(1, resources.file_size // 512)}; ulimit -n {resources.open_files}; "
+        f"{processes if counts_processes else ''}"
+        'exec "$@"'
+    )
+    return ["/bin/sh", "-c", script, "sh"]
+
+
+def _probe(confinement: Confinement) -> str:
+    """Why a process cannot be started so; empty when it can."""
+    try:
+        done = subprocess.run(
+            confinement.command(["/bin/sh", "-c", "exit 0"], scratch=None),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_PROBE_SECONDS,
+            env=ENVIRONMENT,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    if done.returncode == 0:
+        return ""
+    return done.stderr.strip().splitlines()[0] if done.stderr.strip() else f"exit status {done.returncode}"

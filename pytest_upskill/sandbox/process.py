@@ -1,0 +1,184 @@
+"""Starts confined processes, and ends them for certain: no zombie, no leaked descriptor, no orphan.
+
+Knows nothing of what is run in them. Processes are started from one thread that lives as long as we do, because the
+system ties "die with your parent" to the parent's thread, and a pool's threads come and go.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import select
+import selectors
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_upskill.errors import SandboxError
+
+_REAP_SECONDS = 10.0
+_CHUNK = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """How a process ended. ``status`` as a shell sees it: 128 + N for signal N. ``output`` is stdout and stderr."""
+
+    status: int
+    output: str
+    timed_out: bool = False
+    flooded: bool = False
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    cwd: Path | None = None,
+    environment: Mapping[str, str],
+    seconds: float,
+    output_bytes: int = 1 << 20,
+    pass_fds: Sequence[int] = (),
+) -> Ran:
+    """Runs a command to its end, or to the limit on time (s) or output (bytes), which end its whole process group."""
+    process = start(argv, cwd=cwd, environment=environment, pass_fds=pass_fds)
+    assert process.stdout is not None
+    try:
+        text, timed_out, flooded = _drain(process.stdout.fileno(), time.monotonic() + seconds, output_bytes)
+        if not (timed_out or flooded):
+            timed_out = not has_ended(process, seconds)
+    finally:
+        end(process)
+    return Ran(status_of(process), text.decode("utf-8", "replace"), timed_out, flooded)
+
+
+def start(
+    argv: Sequence[str],
+    *,
+    environment: Mapping[str, str],
+    cwd: Path | None = None,
+    pass_fds: Sequence[int] = (),
+) -> subprocess.Popen[bytes]:
+    """Starts a command in a session of its own; stdout and stderr come through one pipe. Raises CellError."""
+
+    def spawn() -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            list(argv),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd=cwd,
+            env=dict(environment),
+            pass_fds=tuple(pass_fds),
+            start_new_session=True,
+            bufsize=0,
+        )
+
+    try:
+        return _spawner.call(spawn)
+    except OSError as error:
+        raise SandboxError(
+            f"cannot start {argv[0]!r}: {error.strerror}; is it installed, and may it be run?"
+        ) from error
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Kills what is left of a process and its group, collects it, and closes its pipe. Never raises for a dead one.
+
+    Raises CellError where the system does not let it go: a GPU's driver can hold a process for good.
+    """
+    if process.returncode is None:
+        # The group first: as long as its leader is not collected, nobody else can be given its number.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        try:
+            process.wait(_REAP_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise SandboxError(
+                f"process {process.pid} was killed and does not end within {_REAP_SECONDS:g} s; if it used a GPU, look "
+                "at nvidia-smi and at the system's log for an Xid error, and restart the machine"
+            ) from None
+    if process.stdout is not None:
+        process.stdout.close()
+
+
+def has_ended(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    """Waits up to ``seconds`` for the process to end by itself, without collecting it."""
+    if process.returncode is not None:
+        return True
+    descriptor = os.pidfd_open(process.pid)
+    try:
+        return bool(select.select([descriptor], [], [], seconds)[0])
+    finally:
+        os.close(descriptor)
+
+
+def status_of(process: subprocess.Popen[bytes]) -> int:
+    """The exit status as a shell sees it; bubblewrap reports its child's in the same way."""
+    code = process.returncode
+    return 128 - code if code < 0 else code
+
+
+def _drain(descriptor: int, deadline: float, limit: int) -> tuple[bytes, bool, bool]:
+    """Reads until the end; returns what came, whether time ran out, and whether there was more than ``limit``."""
+    parts: list[bytes] = []
+    size = 0
+    with selectors.DefaultSelector() as selector:
+        selector.register(descriptor, selectors.EVENT_READ)
+        while True:
+            if not selector.select(max(0.0, deadline - time.monotonic())):
+                return b"".join(parts), True, False
+            part = os.read(descriptor, _CHUNK)
+            if not part:
+                return b"".join(parts), False, False
+            parts.append(part)
+            size += len(part)
+            if size > limit:
+                return b"".join(parts)[:limit], False, True
+
+
+class _Spawner:
+    """One thread that starts processes for all others. A forked child makes its own."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._jobs: queue.SimpleQueue[tuple[Callable[[], subprocess.Popen[bytes]], Future[subprocess.Popen[bytes]]]]
+        self._owner = 0
+
+    def call(self, spawn: Callable[[], subprocess.Popen[bytes]]) -> subprocess.Popen[bytes]:
+        with self._lock:
+            if self._owner != os.getpid():
+                self._owner = os.getpid()
+                self._jobs = queue.SimpleQueue()
+                threading.Thread(target=self._serve, args=(self._jobs,), name="upskill-spawner", daemon=True).start()
+            future: Future[subprocess.Popen[bytes]] = Future()
+            self._jobs.put((spawn, future))
+        try:
+            return future.result()
+        except KeyboardInterrupt:
+            future.add_done_callback(_discard)
+            raise
+
+    @staticmethod
+    def _serve(
+        jobs: queue.SimpleQueue[tuple[Callable[[], subprocess.Popen[bytes]], Future[subprocess.Popen[bytes]]]],
+    ) -> None:
+        while True:
+            spawn, future = jobs.get()
+            try:
+                future.set_result(spawn())
+            except BaseException as error:
+                future.set_exception(error)
+
+
+def _discard(future: Future[subprocess.Popen[bytes]]) -> None:
+    if future.exception() is None:
+        end(future.result())
+
+
+_spawner = _Spawner()

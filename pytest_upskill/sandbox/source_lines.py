@@ -1,0 +1,64 @@
+"""From a place in a kernel's library to the line of the student's source.
+
+The library is untrusted, so binutils reads it in a cell as well.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pytest_upskill.errors import SandboxError
+from pytest_upskill.sandbox import process
+from pytest_upskill.sandbox.confinement import ENVIRONMENT, Confinement, Resources
+
+SOURCE_NAME = "kernel.cu"
+"""What the student's source is called in debug information and in messages."""
+
+_SECONDS = 10.0
+_RESOURCES = Resources(cpu_seconds=10, memory=2 << 30, file_size=1 << 20)
+_FRAME = re.compile(rf"(?:^|/){re.escape(SOURCE_NAME)}:(\d+)")
+
+
+class Symbols:
+    """Looks up lines with addr2line, each place once."""
+
+    def __init__(self, library: Path, confinement: Confinement) -> None:
+        self._library = library
+        self._confinement = confinement
+        self._known: dict[str, int | None] = {}
+
+    def lines(self, places: Sequence[str]) -> Mapping[str, int]:
+        """The 1-based line of each place (hexadecimal offset) that lies in the student's source."""
+        unknown = [place for place in places if place not in self._known]
+        if unknown:
+            self._known.update(self._look_up(unknown))
+        found = {place: self._known[place] for place in places}
+        return {place: line for place, line in found.items() if line is not None}
+
+    def _look_up(self, places: Sequence[str]) -> dict[str, int | None]:
+        nothing: dict[str, int | None] = dict.fromkeys(places)
+        program = shutil.which("addr2line")
+        if program is None:
+            return nothing
+        argv = [program, "--addresses", "--inlines", f"--exe={self._library}", *places]
+        command = self._confinement.command(argv, readable=(self._library.parent,), resources=_RESOURCES)
+        try:
+            done = process.run(command, environment=ENVIRONMENT, seconds=_SECONDS)
+        except SandboxError:
+            return nothing
+        return {**nothing, **_parse(done.output)}
+
+
+def _parse(output: str) -> dict[str, int | None]:
+    """One block for each address: itself, then its frames, innermost first."""
+    lines: dict[str, int | None] = {}
+    place = ""
+    for text in output.splitlines():
+        if text.startswith("0x"):
+            place = hex(int(text, 16))
+        elif (frame := _FRAME.search(text)) and lines.get(place) is None:
+            lines[place] = int(frame.group(1)) or None
+    return lines

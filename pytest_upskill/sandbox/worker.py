@@ -1,0 +1,133 @@
+"""The process in which kernels run. Stands alone: it imports the fewest modules of the standard library, and
+``seccomp``, which stands alone beside it.
+
+Started as ``python -I -S worker.py CONTROL SHARED MEMORY CPU FILE DEVICE``: two inherited descriptors (a socket that
+keeps the bounds of messages, and the shared memory that tensors travel through), limits (bytes, seconds, bytes), and
+the device, ``cpu`` or ``cuda``. The parent first sends the descriptors of the library that holds the driver and of the
+kernel's (on a GPU both are one, and one descriptor comes), then one message for each call:
+8 bytes that the answer begins with, 8 bytes that say how much of the shared memory is in use, and the request,
+which only the driver understands. The answer is those 8 bytes, and the driver's lines.
+
+The 8 bytes are a nonce: an answer that was made before its call does not carry them. A kernel shares this process, and
+could read them from its memory while it runs; it could then forge the lines of its own call, and no more: what it gave
+is judged by the parent, from the bytes in the shared memory.
+
+Nothing here can be trusted once a kernel was loaded: the parent judges bytes, and the way in which the process ends.
+"""
+
+import _socket
+import ctypes
+import mmap
+import os
+import resource
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120 - pathlib takes 10 ms to load
+
+import seccomp  # type: ignore[import-not-found]
+
+MESSAGE_BYTES = 1 << 16
+
+
+def main() -> None:
+    """Serves calls until the parent hangs up."""
+    control, shared, memory, cpu_seconds, file_size = (int(word) for word in sys.argv[1:6])
+    on_gpu, seconds = sys.argv[6] == "cuda", float(sys.argv[7])
+    limit_resources(memory, cpu_seconds, file_size, on_gpu)
+    seccomp.hide()
+    sealed = seccomp.install(seccomp.worker_rules(os.getpid(), on_gpu))
+    if on_gpu:
+        open_gpu()
+    channel = _socket.socket(fileno=control)
+    say_ready(channel, seccomp.watch_threads() if sealed else -1)
+    runtime, kernel = receive_libraries(channel)
+    driver = ctypes.CDLL(runtime, mode=os.RTLD_NOW | os.RTLD_GLOBAL)
+    driver.upskill_call.restype = ctypes.c_char_p
+    driver.upskill_call.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t]
+    entry = ctypes.cast(ctypes.CDLL(kernel, mode=os.RTLD_NOW | os.RTLD_LOCAL).upskill_entry, ctypes.c_void_p)
+    window = Window(shared)
+    # A kernel of the cpu device is stopped a little before the parent's patience ends, so that it can say where it was.
+    limit_time = (lambda seconds: None) if on_gpu else driver.upskill_limit_time
+    margin = 0.9
+    while True:
+        message = channel.recv(MESSAGE_BYTES)
+        if not message:
+            os._exit(0)
+        request = message[16:]
+        base = window.address(int.from_bytes(message[8:16], "little"))
+        limit_time(ctypes.c_double(margin * seconds))
+        lines = driver.upskill_call(entry, base, request, len(request))
+        limit_time(ctypes.c_double(0))
+        channel.send(message[:8] + lines[: MESSAGE_BYTES - 8])
+
+
+def say_ready(channel: "_socket.socket", listener: int) -> None:
+    """With the descriptor that the parent answers requests for threads on; without one, where there is no filter."""
+    if listener < 0:
+        channel.send(b"ready")
+        return
+    packed = listener.to_bytes(4, sys.byteorder)
+    channel.sendmsg([b"ready"], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, packed)])
+    os.close(listener)
+
+
+class Window:
+    """The part of the shared memory that is mapped: as much as any call needed so far."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self.size = 0
+        self.start = 0
+
+    def address(self, size: int) -> int:
+        """The address of a mapping of at least ``size`` bytes."""
+        if size > self.size:
+            self.map = mmap.mmap(self.descriptor, size)
+            self.start = ctypes.addressof(ctypes.c_char.from_buffer(self.map))
+            self.size = size
+        return self.start
+
+
+def receive_libraries(channel: "_socket.socket") -> tuple[str, str]:
+    """Paths of the runtime and of the kernel's library, which come as open files: no folder needs to be visible."""
+    space = _socket.CMSG_SPACE(8)
+    data, ancillary, _, _ = channel.recvmsg(16, space)
+    if not data:
+        os._exit(0)
+    packed = ancillary[0][2]
+    descriptors = [int.from_bytes(packed[at : at + 4], sys.byteorder) for at in range(0, len(packed), 4)]
+    return f"/proc/self/fd/{descriptors[0]}", f"/proc/self/fd/{descriptors[-1]}"
+
+
+def open_gpu() -> None:
+    """Makes the GPU's context while nothing of the kernel's is loaded: what goes wrong here is the machine's fault."""
+    cuda = ctypes.CDLL("libcuda.so.1")
+    context = ctypes.c_void_p()
+    code = cuda.cuInit(0) or cuda.cuDevicePrimaryCtxRetain(ctypes.byref(context), 0)
+    if code:
+        name, text = ctypes.c_char_p(), ctypes.c_char_p()
+        cuda.cuGetErrorName(code, ctypes.byref(name))
+        cuda.cuGetErrorString(code, ctypes.byref(text))
+        sys.exit(f"{(name.value or b'').decode()} ({code}): {(text.value or b'').decode()}")
+
+
+def limit_resources(memory: int, cpu_seconds: int, file_size: int, on_gpu: bool) -> None:
+    """Limits that hold for this process and cannot be raised again (but by root, outside of bubblewrap).
+
+    CUDA's driver reserves address space by the terabyte and opens files by the dozen: with a GPU, what counts against
+    the limit on memory is what is writable and the process's own.
+    """
+    for what, limit in (
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_DATA if on_gpu else resource.RLIMIT_AS, memory),
+        (resource.RLIMIT_CPU, cpu_seconds),
+        (resource.RLIMIT_FSIZE, file_size),
+        (resource.RLIMIT_NOFILE, 1024 if on_gpu else 64),
+    ):
+        _, hard = resource.getrlimit(what)
+        bound = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+        resource.setrlimit(what, (bound, bound))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The pytest side: options, collection, hooks, live progress, exit status. The only package that knows pytest."""

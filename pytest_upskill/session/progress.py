@@ -1,0 +1,136 @@
+"""Shows on a terminal how far a run is: the live line, and what servers do.
+
+Knows pytest's hooks and the run; what the live line says is reporting's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from pytest_upskill.reporting.live import LiveLine, Progress, progress_text
+from pytest_upskill.session.run import Run
+from pytest_upskill.skills.skill import FILE_NAMES
+
+
+def start(run: Run, config: pytest.Config) -> None:
+    """Registers the live line where somebody may see it."""
+    if not (run.asks and is_watched(config, os.environ)):
+        return
+    try:
+        descriptor = os.dup(1)  # pytest's capture takes over the number 1 while items run
+    except OSError:
+        return
+    config.pluginmanager.register(LiveSide(run, descriptor), "upskill-live")
+
+
+def is_watched(config: pytest.Config, environment: Mapping[str, str]) -> bool:
+    """True on a real terminal that nobody else writes to: no pipe, no CI, neither ``-q`` nor ``-s``."""
+    quiet = config.option.verbose < 0 or config.option.capture == "no" or config.option.collectonly
+    plain = environment.get("TERM", "dumb") == "dumb" or any(environment.get(name) for name in ("CI", "BUILD_NUMBER"))
+    return not quiet and not plain and os.isatty(1)
+
+
+class LiveSide:
+    """Counts what was judged, and gives way whenever pytest writes."""
+
+    def __init__(self, run: Run, descriptor: int) -> None:
+        self._run = run
+        self._descriptor = descriptor
+        self._line = LiveLine(descriptor, self._text)
+        self._judged: set[str] = set()
+        self._total = 0
+        self._started = time.monotonic()
+        self._priced = any(run.config(name).price for name in run.student_names)
+
+    def give_way(self) -> None:
+        """To be called before somebody else writes."""
+        self._line.give_way()
+
+    def _text(self) -> str:
+        totals = self._run.totals
+        progress = Progress(
+            judged=len(self._judged),
+            total=self._total,
+            asked=totals.asked,
+            open=totals.open,
+            builds=totals.builds,
+            tokens=totals.tokens,
+            usd=totals.usd if self._priced else None,
+            seconds=time.monotonic() - self._started,
+        )
+        return progress_text(progress)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        self._begin([item.nodeid for item in session.items])
+
+    @pytest.hookimpl(optionalhook=True, trylast=True)
+    def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
+        """An xdist hook: every worker collects the same."""
+        self._begin(ids)
+
+    def _begin(self, ids: list[str]) -> None:
+        ours = [name for name in ids if Path(name.partition("::")[0]).name in FILE_NAMES]
+        if ours and not self._total:
+            self._total = len(ours)
+            self._line.start()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logstart(self) -> None:
+        self._line.give_way()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._line.give_way()
+        if getattr(report, "upskill", None):
+            self._judged.add(report.nodeid)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logfinish(self) -> None:
+        self._line.give_way()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_warning_recorded(self) -> None:
+        self._line.give_way()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_keyboard_interrupt(self) -> None:
+        self._line.stop()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self) -> None:
+        self._line.stop()
+
+    def pytest_unconfigure(self) -> None:
+        self._line.stop()
+        os.close(self._descriptor)
+
+
+class Teller:
+    """Shows a line of its own at once, from any thread, also while pytest captures what is printed."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._column = 0
+        """Where pytest's own line was when we last wrote: we left the terminal at the start of a line."""
+        self._output: int | None = None
+        with contextlib.suppress(OSError):
+            self._output = os.dup(1)
+
+    def tell(self, line: str) -> None:
+        if self._output is None:
+            return
+        live = self._config.pluginmanager.get_plugin("upskill-live")
+        if live is not None:
+            live.give_way()
+        column = self._config.get_terminal_writer().width_of_current_line
+        before = "\n" if column not in (0, self._column) else ""
+        self._column = column
+        with contextlib.suppress(OSError):
+            os.write(self._output, f"{before}upskill serve: {line}\n".encode())

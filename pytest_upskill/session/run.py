@@ -1,0 +1,287 @@
+"""One run of pytest with skills in it: settings, seed, students, machine and pipeline, made when first needed."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
+from os.path import relpath
+from typing import TYPE_CHECKING
+
+import pluggy
+
+from pytest_upskill.errors import StudentError
+from pytest_upskill.session.options import DEFAULT_TIMEOUT, PROMPTS_STUDENT, Settings
+from pytest_upskill.students import demo, registry
+from pytest_upskill.students.base import Student, StudentConfig, is_at_hand
+from pytest_upskill.students.reply_files import HOME, replies_folder
+from pytest_upskill.students.serving import plan
+
+if TYPE_CHECKING:
+    from pytest_upskill.cases.case import Case
+    from pytest_upskill.devices.machine import Machine
+    from pytest_upskill.execution.pipeline import Pipeline
+    from pytest_upskill.records import Assertion, Kernel, Question, Reply
+    from pytest_upskill.replies.ledger import Ledger, Limits, Totals
+    from pytest_upskill.replies.scheduling import Replies
+    from pytest_upskill.students.serving.broker import BrokerClient, Servers
+
+GOLDEN = "golden"
+DEMO = "demo"
+
+_SOURCES = {
+    "live": "live: every question is asked anew",
+    "record": "record: kept replies and new ones are written to the cassettes beside the skills",
+    "replay": "replay: those in the cassettes beside the skills, nobody is asked",
+}
+"""What the header says of ``--upskill-replies``, where it was given."""
+
+
+class StandIn(Student):
+    """Is collected for and never asked: it needs no client, no server and no key. ``why`` is told where it is asked."""
+
+    def __init__(self, config: StudentConfig, why: str) -> None:
+        self.config = config
+        self._why = why
+
+    def ask(self, question: Question, case: Case) -> Reply:
+        raise StudentError(f"student {self.name!r} {self._why}")
+
+
+class Run:
+    """What collection, items and the controller share. ``seed`` is the session's, from the header."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        seed: int,
+        hook: pluggy.HookRelay,
+        device: str = "",
+        session: str = "",
+        broker: str = "",
+        tell: Callable[[str], object] = lambda line: None,
+    ) -> None:
+        """For a worker, ``device`` is the one that the controller took, ``session`` the controller's session, and
+        ``desk`` where it gives out servers. ``tell`` shows a line while they start.
+        """
+        self.settings = settings
+        self.session = session or secrets.token_hex(8)
+        self._broker = broker
+        self._tell = tell
+        self._device = device or settings.device
+        self.seed = seed
+        self._hook = hook
+        self._configs: dict[str, StudentConfig] = {}
+        self._students: dict[str, Student] = {}
+        self._resolve()
+
+    def _resolve(self) -> None:
+        settings = self.settings
+        specs = settings.students or (GOLDEN,)
+        if specs == (PROMPTS_STUDENT,) and settings.prompts:
+            config = StudentConfig(PROMPTS_STUDENT, PROMPTS_STUDENT)
+            self._students = {config.name: StandIn(config, "cannot be asked; name one with --upskill-student")}
+            self._configs = {name: student.config for name, student in self._students.items()}
+            return
+        configs = registry.resolve(specs, settings.students_tables, settings.invocation_dir, settings.base_url)
+        self._configs = {config.name: config for config in configs}
+
+    @property
+    def student_names(self) -> tuple[str, ...]:
+        return tuple(self._configs)
+
+    def config(self, name: str) -> StudentConfig:
+        """The configuration of the student of that name."""
+        return self._configs[name]
+
+    def student(self, name: str) -> Student:
+        """The student of that name, created on first use, by a plugin's hook or by the registry."""
+        if name not in self._students:
+            config = self._configs[name]
+            if self.settings.replies == "replay" and not is_at_hand(config):
+                return self._students.setdefault(name, StandIn(config, "is not asked while replies are replayed"))
+            made = self._hook.pytest_upskill_student(config=config)
+            self._students[name] = made if made is not None else self._make(config)
+        return self._students[name]
+
+    def _make(self, config: StudentConfig) -> Student:
+        if config.provider == DEMO:
+            from pytest_upskill.students.demo.student import make
+
+            return make(config, self.settings.rootdir, self.servers)
+        return registry.create(config, self.servers.of(config.name) if self._serves(config) else None)
+
+    def _serves(self, config: StudentConfig) -> bool:
+        return plan.is_wanted(config, self.settings.serve)
+
+    @cached_property
+    def servers(self) -> Servers | BrokerClient:
+        """The servers that are started for students; under xdist they are the controller's."""
+        from pytest_upskill.students.serving.broker import BrokerClient, Servers
+
+        return BrokerClient(self._broker) if self._broker else Servers(self._configs, self.settings.rootdir, self._tell)
+
+    def open_broker(self) -> str:
+        """Where workers get servers; empty where no student needs one."""
+        from pytest_upskill.students.serving.broker import Servers
+
+        wanted = any(self._serves(config) for config in self._configs.values()) and not self.settings.prompts
+        return self.servers.open_broker() if wanted and isinstance(self.servers, Servers) else ""
+
+    @cached_property
+    def machine(self) -> Machine:
+        from pytest_upskill.devices.machine import choose
+
+        settings = self.settings
+        worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+        return choose(self._device, settings.arch, settings.sanitizer, worker, sandbox=settings.sandbox)
+
+    @property
+    def asks(self) -> bool:
+        """True where a student may be asked whose replies are worth keeping."""
+        students = [self.student(name) for name in self.student_names]
+        return any(not isinstance(student, StandIn) and not is_at_hand(student.config) for student in students)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The book of replies and claims, shared with the run's other processes."""
+        from pytest_upskill.replies.ledger import Ledger
+
+        return Ledger(self.settings.rootdir, self.session, self.limits)
+
+    @property
+    def limits(self) -> Limits:
+        from pytest_upskill.replies.ledger import Limits
+
+        return Limits(self.settings.budget, self.settings.max_tokens)
+
+    @property
+    def counts_costs(self) -> bool:
+        """True where the user set a limit, or knows a price, so that the worst case is worth telling."""
+        limited = self.settings.budget is not None or self.settings.max_tokens is not None
+        return self.asks and (limited or any(config.price for config in self._configs.values()))
+
+    @property
+    def totals(self) -> Totals:
+        """What the session has asked for and spent, in all of its processes."""
+        from pytest_upskill.replies.ledger import Totals
+
+        return self.ledger.totals() if "ledger" in self.__dict__ else Totals()
+
+    def spending(self) -> str:
+        """What was spent, in words; empty where nobody was asked."""
+        from pytest_upskill.replies.budget import spending
+
+        return spending(self.totals, self.limits)
+
+    def source(self) -> str:
+        """Where the replies came from, where it is not the usual place."""
+        if self.settings.replies == "replay":
+            return "recorded replies were replayed, nobody was asked"
+        totals = self.totals
+        if "ledger" in self.__dict__ and not (totals.asked or totals.failed or totals.stopped):
+            return "nobody was asked: what was kept was judged again, --upskill-replies=live asks anew"
+        return ""
+
+    @cached_property
+    def replies(self) -> Replies:
+        from pytest_upskill.replies.scheduling import Mode, Replies
+
+        settings = self.settings
+        return Replies(
+            ledger=lambda: self.ledger,
+            student=self.student,
+            rootdir=settings.rootdir,
+            mode=Mode(settings.replies),
+            concurrency=settings.concurrency,
+        )
+
+    @cached_property
+    def pipeline(self) -> Pipeline:
+        from pytest_upskill.execution.pipeline import Pipeline
+
+        return Pipeline(
+            machine=lambda: self.machine,
+            replies=self.replies,
+            timeout=self.settings.timeout,
+            rootdir=self.settings.rootdir,
+            built=lambda: self.ledger.count_build() if "ledger" in self.__dict__ else None,
+            prompts=self.settings.prompts,
+            more_assertions=self._more_assertions,
+        )
+
+    def _more_assertions(self, case: Case, reply: Reply, kernel: Kernel | None) -> Iterable[Assertion]:
+        for assertions in self._hook.pytest_upskill_assertions(case=case, reply=reply, kernel=kernel):
+            yield from assertions
+
+    def replay_options(self, student: str | None, trial: int) -> list[str]:
+        """Options with which an item is judged again on the reply that was kept, without asking anyone."""
+        config = self._configs.get(student or "")
+        options = []
+        if config is None or config.provider == GOLDEN:
+            options.append("--upskill")
+        else:
+            folder = config.options.get("folder") or replies_folder(self.settings.rootdir, config.name)
+            label = "" if config.name == "files" else f"{config.name}="
+            options.append(f"--upskill-student=files:{label}{relpath(folder, self.settings.invocation_dir)}")
+        options += [f"--upskill-trials={trial}"] if trial > 1 else []
+        options += [f"--upskill-turns={self.settings.turns}"] if self.settings.turns > 1 else []
+        options += [f"--upskill-timeout={self.settings.timeout:g}"] if self.settings.timeout != DEFAULT_TIMEOUT else []
+        if self.settings.device != "auto":
+            options.append(f"--upskill-device={self.settings.device}")
+        options += [f"--upskill-arch={self.settings.arch}"] if self.settings.arch else []
+        options += [f"--upskill-cell={self.settings.sandbox}"] if self.settings.sandbox != "auto" else []
+        options += ["--upskill-sanitizer"] if self.settings.sanitizer else []
+        return options
+
+    def record_options(self, student: str | None, trial: int) -> list[str]:
+        """Options with which an item's reply is asked for, and recorded beside the skill."""
+        options = [f"--upskill-student={student}", "--upskill-replies=record"]
+        return options + ([f"--upskill-trials={trial}"] if trial > 1 else [])
+
+    def kept_replies(self) -> str:
+        """The folder that holds this run's replies, as the user would type it."""
+        return relpath(self.settings.rootdir / HOME / "replies", self.settings.invocation_dir)
+
+    def close(self, at_once: bool = False) -> None:
+        """Ends the run. ``at_once``: open questions are given up; else other workers may need their replies."""
+        if "replies" in self.__dict__:
+            self.replies.stop(at_once)
+        for student in self._students.values():
+            student.close()
+        if "servers" in self.__dict__:
+            self.servers.stop()
+        if "pipeline" in self.__dict__:
+            self.pipeline.close()
+        if "replies" in self.__dict__:
+            self.replies.close()
+
+    def forget(self) -> None:
+        """Lets go of the ledger, once nothing will be read from it any more, and of servers that are still there."""
+        if "servers" in self.__dict__:
+            self.servers.stop()
+        if "ledger" in self.__dict__:
+            self.ledger.close()
+
+    def describe(self) -> Mapping[str, str]:
+        """What the header says of this run."""
+        if self.settings.prompts:
+            return {"prompts": str(self.settings.prompts)}
+        from pytest_upskill.replies.budget import limits_in_words
+
+        unpriced = [config.name for config in self._configs.values() if not (config.price or is_at_hand(config))]
+        limits = limits_in_words(self.limits, unpriced) if self.asks else ""
+        return {
+            "device": self.machine.describe(),
+            "cells": self.machine.confinement.describe(),
+            "seed": str(self.seed),
+            **({"replies": _SOURCES[self.settings.replies]} if self.settings.replies in _SOURCES else {}),
+            **({"budget": limits} if limits else {}),
+            **({DEMO: demo.LABEL} if DEMO in self._configs else {}),
+        }
+
+
+def draw_seed() -> int:
+    """A seed from the operating system, short enough to be typed."""
+    return secrets.randbelow(2**32)

@@ -1,0 +1,196 @@
+"""Wrong results and what becomes of them: every mutant dies in a sound case, and lives where a case is weak."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from pytest_upskill.case_quality import quality
+from pytest_upskill.case_quality.quality import CaseQuality
+from pytest_upskill.case_quality.result_mutants import MUTANTS, Context, right_result
+from pytest_upskill.cases.case import Case
+from pytest_upskill.execution.prompt_rendering import PromptRenderer
+from pytest_upskill.oracle.draw import parse_example
+from pytest_upskill.oracle.isolation import isolated
+from pytest_upskill.oracle.prepare import Preparation, Prepared
+from tests.unit.oracle_kernels import ROWS_COLS, Run, kernel, make_case, signature_of
+
+OP = "f(Tensor x) -> Tensor"
+TWO = ROWS_COLS + "dtypes: [float32, float16]\n"
+DOUBLE = "def f(x):\n    return x * 2"
+
+
+def checked(case: Case, run: Run | None = None) -> CaseQuality:
+    return quality.check(case, PromptRenderer().signature(case), run, None, 1 << 14)
+
+
+def rejected(found: CaseQuality) -> set[str]:
+    return {one.name for one in found.assertions if one.passed}
+
+
+def spoiled(case: Case, example: str, previous: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
+    """What each mutant makes of the first output of an example; those that do not apply are left out."""
+    with isolated():
+        prepared = Preparation(case, signature_of(case)).prepare(parse_example(example, case))
+    assert isinstance(prepared, Prepared)
+    expected = prepared.expected[0]
+    nothing = torch.empty(0)
+    context = Context(
+        prepared.call, expected, right_result(expected), nothing if previous is None else previous, nothing
+    )
+    made = {mutant.name: mutant.make(context) for mutant in MUTANTS}
+    return {name: value for name, value in made.items() if value is not None}
+
+
+@pytest.fixture
+def doubles(tmp_path: Path) -> Case:
+    return make_case(tmp_path, OP, TWO, DOUBLE)
+
+
+def test_a_sound_case_rejects_every_mutant_that_applies(doubles: Case) -> None:
+    found = checked(doubles)
+    assert found.problem is None
+    names = {"varies", *(f"rejects[{mutant.name}]" for mutant in MUTANTS)} - {
+        "rejects[other-inputs]",
+        "rejects[single]",
+    }
+    assert rejected(found) == names
+
+
+def test_mutants_spoil_what_they_say(doubles: Case) -> None:
+    old = torch.full((6,), 7.0)
+    made = spoiled(doubles, "rows=2 cols=40 dtype=float32 seed=5 values=normal", old)
+    with isolated():
+        prepared = Preparation(doubles, signature_of(doubles)).prepare(
+            parse_example("rows=2 cols=40 dtype=float32 seed=5 values=normal", doubles)
+        )
+    assert isinstance(prepared, Prepared)
+    right = right_result(prepared.expected[0])
+    assert torch.equal(made["zeros"], torch.zeros(2, 40)) and torch.equal(made["ones"], torch.ones(2, 40))
+    assert torch.equal(made["input"] * 2, right)
+    assert made["mean"].unique().numel() == 1 and torch.allclose(made["mean"][0, 0], right.mean(), atol=1e-5)
+    assert torch.equal(made["last-row"][0], right[0]) and bool((made["last-row"][1] == 7).all())
+    tile = made["last-tile"].reshape(-1)
+    assert torch.equal(tile[:64], right.reshape(-1)[:64]) and bool((tile[64:] == 7).all())
+    first = made["first-element"].reshape(-1)
+    assert first[0] == right[0, 0] and bool((first[1:] == 7).all())
+    assert int((made["first-tile"] == 7).sum()) == 80 - 32
+    assert torch.equal(made["last-column"][:, :39], right[:, :39])
+    assert torch.equal(made["last-column"][:, 39], right[:, 38])
+    assert torch.equal(made["half"], right.half().float()) and not torch.equal(made["half"], right)
+    assert torch.equal(made["previous"], torch.full((2, 40), 7.0))
+
+
+def test_mutants_that_would_be_right_do_not_apply(doubles: Case) -> None:
+    made = spoiled(doubles, "rows=1 cols=1 dtype=float16 seed=5 values=normal")
+    assert set(made) == {"zeros", "ones", "input"}
+
+
+def test_an_in_place_tensor_that_is_left_alone_is_a_mutant(tmp_path: Path) -> None:
+    case = make_case(
+        tmp_path, "f(Tensor x, Tensor(a!) y) -> ()", "dims: {n: 1..200}\nargs:\n  x: [n]\n  y: [n]\n",
+        "def f(x, y):\n    y.add_(x)",
+    )  # fmt: skip
+    made = spoiled(case, "n=50 dtype=float32 seed=1 values=normal")
+    with isolated():
+        prepared = Preparation(case, signature_of(case)).prepare(
+            parse_example("n=50 dtype=float32 seed=1 values=normal", case)
+        )
+    assert isinstance(prepared, Prepared)
+    own = next(one for one in prepared.call.arguments if one.name == "y")
+    assert made["input"].numpy().tobytes() == bytes(own.data)  # type: ignore[union-attr]
+    assert checked(case).problem is None
+
+
+WEAK: dict[str, tuple[str, str, str, str, str]] = {
+    "tolerance": (
+        OP, TWO + "tolerance: {rtol: 1.0, atol: 9.0}\n", DOUBLE, "rejects[input]", "without the case's own 'tolerance'",
+    ),
+    "tolerance-of-one-dtype": (
+        OP, TWO + "tolerance: {float16: {rtol: 1.0, atol: 9.0}}\n", DOUBLE, "rejects[input]", "(float16); that would",
+    ),
+    "small-dims": (OP, "dims: {n: 1..16}\nargs:\n  x: [n]\n", DOUBLE, "rejects[first-tile]", "such as 'n: 1..64'"),
+    "equal-elements": (
+        OP, TWO, "def f(x):\n    return torch.softmax(x, -1).mean(-1, keepdim=True).expand(x.shape)", "varies",
+        "change the reference",
+    ),
+    "mean-of-softmax": (OP, TWO, "def f(x):\n    return torch.softmax(x, -1).mean()", "varies", "hardly varies"),
+    "zero-weights": (OP, TWO, "def f(x):\n    return x * 0.0", "varies", "change the reference"),
+    "one-value": (
+        OP, "dims: {n: 1..300}\nargs:\n  x: {shape: [n], values: [2.0]}\n", DOUBLE, "rejects[mean]",
+        "drawn without 'values' of 'x'",
+    ),
+    "identity": (OP, TWO, "def f(x):\n    return x * 1", "rejects[input]", "change the reference"),
+    "bools": (OP, TWO, "def f(x):\n    return x > 1e6", "varies", "change the reference"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("op", "front", "reference", "name", "advice"), WEAK.values(), ids=WEAK.keys())
+def test_a_weak_case_is_refused_with_the_mutant_that_lived(
+    tmp_path: Path, op: str, front: str, reference: str, name: str, advice: str
+) -> None:
+    found = checked(make_case(tmp_path, op, front, reference))
+    failed = {one.name: one.message for one in found.assertions if not one.passed}
+    assert name in failed
+    assert advice in failed[name], failed[name]
+    assert found.problem in failed.values()
+
+
+SOUND: dict[str, tuple[str, str, str]] = {
+    "several-outputs": (
+        "f(Tensor x) -> (Tensor values, Tensor indices)", TWO, "def f(x):\n    return x.max(-1)",
+    ),
+    "integers": (
+        OP, "dims: {n: 1..300}\nargs:\n  x: {shape: [n], dtype: int32, values: -99..99}\n",
+        "def f(x):\n    return x * 3 + 1",
+    ),
+    "bools": (OP, TWO, "def f(x):\n    return x > 0.25"),
+    "one-number": (OP, TWO, "def f(x):\n    return x.sum()"),
+    "fixed-dims": (OP, "dims: {n: 16}\nargs:\n  x: [n]\n", DOUBLE),
+    "float64": (OP, ROWS_COLS + "dtypes: [float64]\n", DOUBLE),
+    "zero-sizes": (OP, "dims: {n: 0..300}\nargs:\n  x: [n]\n", DOUBLE),
+    "with-inputs": (OP, ROWS_COLS, "def f(x):\n    return x.cumsum(-1)"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("op", "front", "reference"), SOUND.values(), ids=SOUND.keys())
+def test_a_sound_case_is_worth_asking(tmp_path: Path, op: str, front: str, reference: str) -> None:
+    assert checked(make_case(tmp_path, op, front, reference)).problem is None
+
+
+def test_one_weak_output_of_two_is_named(tmp_path: Path) -> None:
+    case = make_case(
+        tmp_path, "f(Tensor x) -> (Tensor twice, Tensor flag)", ROWS_COLS,
+        "def f(x):\n    return x * 2, torch.zeros_like(x, dtype=torch.int32)",
+    )  # fmt: skip
+    assert "writes zeros passes: 'flag'" in str(checked(case).problem)
+
+
+def twice(factor: float) -> Run:
+    def compute(values: dict[str, object]) -> torch.Tensor:
+        x = values["x"]
+        assert isinstance(x, torch.Tensor)
+        return x * factor
+
+    return kernel(compute)
+
+
+@pytest.mark.parametrize(("factor", "problem"), [(2.0, None), (2.5, "its own solution fails correct[float32]")])
+def test_the_solution_must_pass(doubles: Case, factor: float, problem: str | None) -> None:
+    found = checked(doubles, twice(factor))
+    assert found.assertions[0].name == "solution"
+    assert found.problem is None if problem is None else problem in str(found.problem)
+
+
+def test_the_verdict_is_the_same_each_time(doubles: Case) -> None:
+    assert checked(doubles) == checked(doubles)
+
+
+def test_every_example_is_watched_once(doubles: Case) -> None:
+    seen: list[str] = []
+    watch: Callable[[Prepared], None] = lambda prepared: seen.append(str(prepared.example))  # noqa: E731
+    quality.check(doubles, signature_of(doubles), twice(2.0), None, 1 << 14, watch)
+    assert len(seen) == len(set(seen)) > 40

@@ -1,0 +1,257 @@
+"""Where replies come from, with students of the test's own: order, slots, sharing, and the end of a run."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_upskill.errors import BudgetStopped, InfrastructureError, StudentError
+from pytest_upskill.records import Question, Reply
+from pytest_upskill.replies import cassette
+from pytest_upskill.replies.ledger import Ledger, Limits
+from pytest_upskill.replies.scheduling import Mode, Replies
+from pytest_upskill.students.base import StudentConfig
+from tests.unit.scripted_students import CONFIG, ScriptedStudent, recording, reply, wanted
+
+PATIENCE = 30.0
+Make = Callable[..., Replies]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Make]:
+    """Replies of one process; several of them are several processes of one session, with one ledger file."""
+    made: list[tuple[Replies, Ledger]] = []
+
+    def make(
+        student: ScriptedStudent, mode: Mode = Mode.AUTO, limits: Limits | None = None, concurrency: int | None = None
+    ) -> Replies:
+        ledger = Ledger(tmp_path, "now", limits)
+        replies = Replies(lambda: ledger, lambda name: student, tmp_path, mode, concurrency)
+        made.append((replies, ledger))
+        return replies
+
+    yield make
+    for replies, ledger in made:
+        replies.stop(at_once=True)
+        replies.close()
+        ledger.close()
+
+
+def result(future: Future[Reply]) -> str:
+    return future.result(PATIENCE).text
+
+
+def echo(question: Question) -> Reply:
+    return reply(f"{question.case}!")
+
+
+def test_a_reply_is_asked_for_once_by_whoever_wants_it(make: Make) -> None:
+    student = ScriptedStudent(echo)
+    here, there = make(student), make(student)
+    futures = [who.want(wanted(name)) for name in "abcdef" for who in (here, there, here)]
+    assert [result(future) for future in futures] == [f"{name}!" for name in "abcdef" for _ in range(3)]
+    assert sorted(one.case for one in student.asked) == list("abcdef")
+
+
+def test_questions_go_out_in_order_and_urgent_ones_first(make: Make) -> None:
+    gate, order = threading.Event(), []
+
+    def answer(question: Question) -> Reply:
+        order.append(question.case)
+        gate.wait(PATIENCE)
+        return echo(question)
+
+    replies = make(ScriptedStudent(answer), concurrency=1)
+    futures = [replies.want(wanted(name)) for name in "abc"]
+    futures.append(replies.want(wanted("z"), urgent=True))
+    gate.set()
+    for future in futures:
+        result(future)
+    assert order in (["a", "z", "b", "c"], ["z", "a", "b", "c"])
+
+
+def test_the_slots_of_the_server_are_used_once_they_are_known(make: Make) -> None:
+    together = threading.Barrier(3, timeout=PATIENCE)
+
+    class Served(ScriptedStudent):
+        def slots(self) -> int:
+            return 3
+
+    def answer(question: Question) -> Reply:
+        together.wait()
+        return echo(question)
+
+    replies = make(Served(answer))
+    assert [result(future) for future in [replies.want(wanted(name)) for name in "abcdef"]]
+    assert replies.width("pupil") == 3
+
+
+def test_a_student_that_fails_is_told_to_all_who_wait(make: Make) -> None:
+    student = ScriptedStudent(lambda question: StudentError("no such model"))
+    here, there = make(student), make(student)
+    for future in [who.want(wanted()) for who in (here, there)]:
+        with pytest.raises(StudentError, match="no such model"):
+            future.result(PATIENCE)
+    assert len(student.asked) == 1
+
+
+def test_what_a_students_own_code_raises_is_told_and_ends_nothing(make: Make) -> None:
+    replies = make(
+        ScriptedStudent(lambda question: ZeroDivisionError("oh") if question.case == "a" else echo(question))
+    )
+    with pytest.raises(ZeroDivisionError):
+        replies.want(wanted("a")).result(PATIENCE)
+    assert result(replies.want(wanted("b"))) == "b!"
+    with pytest.raises(StudentError, match="unexpected ZeroDivisionError: oh"):
+        replies.want(wanted("a")).result(PATIENCE)
+
+
+def test_a_reply_that_cannot_be_entered_is_told_to_all_who_want_it_and_leaves_nobody_waiting(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise InfrastructureError("the disk is full")
+
+    monkeypatch.setattr(Ledger, "settle", full)
+    replies = make(ScriptedStudent(echo))
+    for _ in range(2):
+        with pytest.raises(InfrastructureError, match="the disk is full"):
+            replies.want(wanted()).result(PATIENCE)
+
+
+def test_whatever_goes_wrong_between_questions_is_told_and_the_next_ones_are_asked(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim, broken = Ledger.claim, [True]
+
+    def breaks_once(self: Ledger, *given: Any) -> Any:
+        if broken.pop() if broken else False:
+            raise TypeError("a line of another version")
+        return claim(self, *given)
+
+    monkeypatch.setattr(Ledger, "claim", breaks_once)
+    replies = make(ScriptedStudent(echo))
+    with pytest.raises(TypeError, match="a line of another version"):
+        replies.want(wanted("a")).result(PATIENCE)
+    assert result(replies.want(wanted("b"))) == "b!"
+
+
+def test_where_the_system_has_no_thread_left_a_question_can_be_asked_later(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replies = make(ScriptedStudent(echo))
+    assert result(replies.want(wanted("a"))) == "a!"
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name.startswith("upskill-ask"):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            replies.want(wanted("b")).result(PATIENCE)
+    assert result(replies.want(wanted("b"))) == "b!"
+
+
+def test_a_first_reply_that_is_there_leaves_the_later_tries_to_the_worst_case(make: Make) -> None:
+    replies = make(ScriptedStudent(echo))
+    before = replies.worst_case(wanted("a"), turns=3)[1]
+    result(replies.want(wanted("a")))
+    assert replies.worst_case(wanted("a"), turns=3)[1] == before[1:] and len(before) == 3
+    assert not replies.worst_case(wanted("a"))[1]
+
+
+def test_an_empty_purse_raises_what_the_pipeline_knows(make: Make) -> None:
+    config = replace(CONFIG, price=replace(CONFIG.price, output=1e4))
+    student = ScriptedStudent(echo, config)
+    with pytest.raises(BudgetStopped, match=r"--upskill-budget=0\.5"):
+        make(student, limits=Limits(usd=0.5)).want(wanted()).result(PATIENCE)
+    assert not student.asked
+
+
+def test_replaying_asks_nobody_and_needs_no_ledger(tmp_path: Path) -> None:
+    path = cassette.cassette_path(tmp_path, "pupil")
+    cassette.write(path, [recording("one", "as recorded")])
+
+    def no_ledger() -> Ledger:
+        raise AssertionError("opened")
+
+    student = ScriptedStudent(echo)
+    replies = Replies(no_ledger, lambda name: student, tmp_path, Mode.REPLAY)
+    assert result(replies.want(wanted("one", tmp_path))) == "as recorded"
+    with pytest.raises(InfrastructureError, match=r"tiny::two: no reply is recorded .* with: pytest --record"):
+        replies.want(wanted("two", tmp_path)).result(PATIENCE)
+    assert not student.asked
+    replies.close()
+
+
+def test_a_committed_reply_is_not_asked_for(make: Make, tmp_path: Path) -> None:
+    cassette.write(cassette.cassette_path(tmp_path, "pupil"), [recording("one", "as recorded")])
+    student = ScriptedStudent(echo)
+    assert result(make(student).want(wanted("one", tmp_path))) == "as recorded"
+    assert result(make(student, Mode.LIVE).want(wanted("one", tmp_path))) == "one!"
+
+
+def test_replies_at_hand_are_never_kept(make: Make, tmp_path: Path) -> None:
+    student = ScriptedStudent(echo, StudentConfig("files", "files"))
+    replies = make(student)
+    for _ in range(2):
+        assert result(replies.want(replace(wanted(), student="files"))) == "one!"
+    assert len(student.asked) == 2
+
+
+def test_a_run_that_ends_waits_for_what_others_may_need_and_drops_the_rest(make: Make) -> None:
+    asked, gate = threading.Event(), threading.Event()
+
+    def answer(question: Question) -> Reply:
+        asked.set()
+        gate.wait(PATIENCE)
+        return echo(question)
+
+    student = ScriptedStudent(answer)
+    here, there = make(student, concurrency=1), make(student, concurrency=1)
+    first = here.want(wanted("a"))
+    here.want(wanted("b"))
+    assert asked.wait(PATIENCE)
+    stopping = threading.Thread(target=here.stop, args=(False,))
+    stopping.start()
+    gate.set()
+    stopping.join(PATIENCE)
+    here.close()
+    assert first.done() and result(there.want(wanted("a"))) == "a!"
+    assert [one.case for one in student.asked] == ["a"]
+
+
+def test_what_is_broken_off_at_the_end_is_no_failure_of_the_student(make: Make, tmp_path: Path) -> None:
+    asked, gate = threading.Event(), threading.Event()
+
+    def answer(question: Question) -> Exception:
+        asked.set()
+        gate.wait(PATIENCE)
+        return StudentError("the run was ended", lasting=True)
+
+    student = ScriptedStudent(answer)
+    here = make(student)
+    future = here.want(wanted("a"))
+    assert asked.wait(PATIENCE)
+    here.stop(at_once=True)
+    gate.set()
+    with pytest.raises(StudentError):
+        future.result(PATIENCE)
+    here.close()
+    assert result(make(ScriptedStudent(echo)).want(wanted("a"))) == "a!"
+
+
+def test_nothing_is_asked_after_the_end(make: Make) -> None:
+    replies = make(ScriptedStudent(echo))
+    replies.stop(at_once=True)
+    with pytest.raises(StudentError, match="the run was ended before the question was asked"):
+        replies.want(wanted()).result(PATIENCE)

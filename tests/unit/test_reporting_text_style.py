@@ -1,0 +1,142 @@
+"""Short forms of numbers, widths, and which lines of a kernel are shown."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_upskill.reporting import excerpt
+from pytest_upskill.reporting.text_style import (
+    TextStyle,
+    can_show,
+    count,
+    duration,
+    measure,
+    money,
+    pad,
+    percent,
+    points,
+    printable,
+    value,
+)
+from tests.unit.reporting_outcomes import SOURCE
+
+PLAIN = TextStyle(80, color=False, unicode=True)
+ASCII = TextStyle(80, color=False, unicode=False)
+
+
+@pytest.mark.parametrize(
+    ("rate", "text"), [(0.0, "0%"), (1.0, "100%"), (0.875, "88%"), (0.9999, "99%"), (0.0001, "1%"), (0.5, "50%")]
+)
+def test_only_all_is_100_percent_and_only_none_is_0(rate: float, text: str) -> None:
+    assert percent(rate) == text
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(0, "0"), (999, "999"), (1000, "1.0k"), (1249, "1.2k"), (9949, "9.9k"), (9960, "10k"), (48_400, "48k"),
+     (999_400, "999k"), (999_600, "1.0M"), (1_340_000, "1.3M"), (2_000_000_000, "2.0G")],
+)  # fmt: skip
+def test_counts_have_two_or_three_digits(number: int, text: str) -> None:
+    assert count(number) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.0, "0.0s"), (9.94, "9.9s"), (9.96, "10s"), (59.4, "59s"), (59.6, "1m00s"), (192, "3m12s"),
+     (3600, "1h00m"), (3840, "1h04m")],
+)  # fmt: skip
+def test_durations_change_their_unit(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("usd", "text"), [(0.0, "$0.00"), (1.234, "$1.23"), (0.01, "$0.01"), (0.0012, "$0.0012"), (0.00001, "<$0.0001")]
+)
+def test_money_keeps_what_counts(usd: float, text: str) -> None:
+    assert money(usd) == text
+
+
+def test_points_are_signed_and_zero_is_not() -> None:
+    assert [points(x, ASCII) for x in (0.5625, -0.25, 0.001, -0.001, 0.0)] == ["+56", "-25", "0", "0", "0"]
+
+
+def test_numbers_are_shown_with_six_digits_and_texts_as_they_are() -> None:
+    assert [value(x) for x in (1 / 3, 7, True, "0x1p-3", float("nan"))] == ["0.333333", "7", "True", "0x1p-3", "nan"]
+
+
+@pytest.mark.parametrize("width", range(1, 12))
+def test_an_elided_text_is_never_wider_than_asked(width: int) -> None:
+    for text_style in (PLAIN, ASCII):
+        for text in ("abcdefghijkl", "漢字漢字漢字", "e\u0301" * 12):
+            assert measure(text_style.elide(text, width)) <= width
+            assert measure(text_style.elide_middle(text, width)) <= width
+
+
+def test_the_middle_of_a_name_goes_first() -> None:
+    assert PLAIN.elide_middle("llama3-8b-instruct-q4", 12) == "llama3…ct-q4"
+    assert PLAIN.elide_middle("short", 12) == "short"
+
+
+def test_padding_counts_columns_not_letters() -> None:
+    assert pad("漢", 4) == "漢  "
+    assert pad("7", 3, ">") == "  7"
+
+
+def test_wrapping_keeps_line_ends_and_words_and_says_what_is_missing() -> None:
+    assert PLAIN.wrap("one two three\nfour", 9, 5) == ["one two", "three", "four"]
+
+
+def test_a_cut_text_ends_in_a_sign() -> None:
+    last = PLAIN.wrap("word " * 50, 20, 2)[-1]
+    assert last.endswith("…")
+    assert measure(last) <= 20
+
+
+@pytest.mark.parametrize(
+    ("encoding", "able"), [("utf-8", True), ("ascii", False), ("latin-1", False), (None, False), ("?", False)]
+)
+def test_an_encoding_either_has_every_sign_or_gets_none(encoding: str | None, able: bool) -> None:
+    assert can_show(encoding) is able
+
+
+# --------------------------------------------------------------------------------------------- excerpts
+
+
+def test_the_line_that_writes_an_output_is_found_through_the_kernels_own_name() -> None:
+    found = excerpt.choose(SOURCE, None, "", "out")
+    assert found == excerpt.Excerpt(14, "where y is written")
+
+
+def test_the_outputs_own_name_is_preferred() -> None:
+    source = "__global__ void k(float* tmp, float* out) {\n  tmp[0] = 1;\n  out[0] += tmp[0];\n}"
+    assert excerpt.choose(source, None, "", "out") == excerpt.Excerpt(3, "where out is written")
+
+
+def test_a_comparison_is_no_write() -> None:
+    source = "__global__ void k(float* out) {\n  if (out[0] == 1) return;\n  *out = 2;\n}"
+    assert excerpt.choose(source, None, "", "out") == excerpt.Excerpt(1, "the kernel")
+
+
+def test_a_const_pointer_is_not_written() -> None:
+    source = "__global__ void __launch_bounds__(256) k(const float* x, float* __restrict__ y) {\n  y[0] = x[0];\n}"
+    assert excerpt.choose(source, None, "", None) == excerpt.Excerpt(2, "where y is written")
+
+
+def test_a_source_without_a_kernel_has_nothing_to_show() -> None:
+    assert excerpt.choose("void f() { out[0] = 1; }", None, "", "out") is None
+
+
+@pytest.mark.parametrize("line", [1, 2, 8, 15, 16])
+def test_the_window_holds_its_line_and_no_more_rows_than_asked(line: int) -> None:
+    rows = excerpt.window(SOURCE, line, 5)
+    assert len(rows) == 5
+    assert line in [number for number, _ in rows]
+    assert all(SOURCE.splitlines()[number - 1].strip() == text.strip() for number, text in rows)
+
+
+def test_a_short_source_is_shown_whole() -> None:
+    assert excerpt.window("a\n b", 2, 7) == [(1, "a"), (2, " b")]
+
+
+def test_printable_keeps_lines_and_nothing_that_steers_a_terminal() -> None:
+    assert printable("one\x1b[2J\x07\ntwo \x1b]0;title\x07é") == "one?\ntwo é"
