@@ -1,4 +1,4 @@
-"""``python -m pytest_upskill.cassettes prune [SKILL ...]``: removes kept and recorded replies that no case uses.
+"""``python -m pytest_upskill prune [SKILL ...]``: removes kept and recorded replies that no case uses.
 
 A reply is used by no case where its case is gone, or where the case's prompt in its arm has changed since. Working out
 prompts runs the cases' references, as pytest does; nobody is asked.
@@ -152,12 +152,10 @@ def _skill(path: Path) -> Path:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; 0 where all went well, 2 where it could not."""
-    parser = argparse.ArgumentParser(prog="python -m pytest_upskill.commands.prune", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    command = commands.add_parser("prune", help="remove kept and recorded replies that no case uses")
-    command.add_argument("skills", metavar="SKILL", nargs="*", help="a skill's folder (default: all below this folder)")
-    command.add_argument("--rootdir", type=Path, default=Path(), help="pytest's rootdir, which holds .upskill")
-    command.add_argument("--dry-run", action="store_true", help="say what would be removed, and remove nothing")
+    parser = argparse.ArgumentParser(prog="python -m pytest_upskill prune", description=__doc__)
+    parser.add_argument("skills", metavar="SKILL", nargs="*", help="a skill's folder (default: all below this folder)")
+    parser.add_argument("--rootdir", type=Path, default=Path(), help="pytest's rootdir, which holds .upskill")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be removed, and remove nothing")
     options = parser.parse_args(arguments)
     removed = 0
     try:
@@ -170,7 +168,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     print(f"{removed} {'reply' if removed == 1 else 'replies'} {'would be ' if options.dry_run else ''}removed")
     return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -2,8 +2,8 @@
 
 Started as ``python -I -S kernel_isolation.py PLAN PROGRAM ARGUMENTS...``; PLAN is JSON: ``parts`` (of
 "namespaces", "landlock", "filter"), ``limits`` (names of the ``resource`` module to numbers), ``scratch`` (a folder,
-or null), ``scratch_bytes``, ``readable``, ``writable`` and ``devices`` (paths). What a part cannot do ends the process, with its reason, before the
-program starts.
+or null), ``scratch_bytes``, ``readable``, ``writable`` and ``devices`` (paths). What a part cannot do ends the
+process, with its reason, before the program starts.
 
 namespaces: no network, no other process, a scratch folder of its own with a limit on its size (user_namespaces(7));
 landlock: only the paths that are named can be opened (landlock(7)); filter: see ``seccomp``. The exit status is the

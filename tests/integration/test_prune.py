@@ -1,4 +1,4 @@
-"""``python -m pytest_upskill.commands.prune prune``, as a user calls it."""
+"""``python -m pytest_upskill prune``, as a user calls it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ASK = ("skills", "--upskill-student=pupil", "-k", "word")
 
 
 def prune(bench: Workbench, *arguments: str) -> pytest.RunResult:
-    return bench.pytester.run(sys.executable, "-m", "pytest_upskill.commands.prune", "prune", *arguments)
+    return bench.pytester.run(sys.executable, "-m", "pytest_upskill", "prune", *arguments)
 
 
 def test_replies_that_no_case_uses_are_removed_from_cassettes_and_ledger(bench: Workbench) -> None:

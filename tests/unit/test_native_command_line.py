@@ -1,4 +1,4 @@
-"""python -m pytest_upskill.native: a whole CUDA program is compiled, run where it was called, and reported on."""
+"""python -m pytest_upskill run: a whole CUDA program is compiled, run where it was called, and reported on."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="the cpu device needs g++")
 
 
-def door(
+def run_program(
     *arguments: str, folder: Path = PROGRAMS, typed: str = "", **environment: str
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "pytest_upskill.native", *arguments],
+        [sys.executable, "-m", "pytest_upskill", "run", *arguments],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
         input=typed,
@@ -36,22 +36,22 @@ SAXPY = ("-I", "include", "-D", "COUNT=1000", "saxpy.cu")
 
 
 def test_a_sound_program_runs_with_its_arguments_and_its_exit_status() -> None:
-    ran = door(*SAXPY, "--", "0", "5")
+    ran = run_program(*SAXPY, "--", "0", "5")
     assert (ran.returncode, ran.stdout, ran.stderr) == (5, "y[0] = 5\n", "")
 
 
 def test_what_is_wrong_is_told_with_the_users_file_and_line() -> None:
-    ran = door(*SAXPY, "--", "3")
+    ran = run_program(*SAXPY, "--", "3")
     assert ran.returncode == 66
     assert ran.stdout == "y[0] = 5\n"
     assert "saxpy.cuh:6: out-of-bounds: " in ran.stderr
     assert "element 997 of memory from cudaMalloc" in ran.stderr
     assert "in kernel saxpy, block (7,0,0), thread (101,0,0)" in ran.stderr
-    assert "pytest_upskill.native: 1 reported" in ran.stderr
+    assert "pytest_upskill run: 1 reported" in ran.stderr
 
 
 def test_without_checks_nothing_is_reported() -> None:
-    ran = door("--no-checks", *SAXPY, "--", "3", "4")
+    ran = run_program("--no-checks", *SAXPY, "--", "3", "4")
     assert (ran.returncode, ran.stderr) == (4, "")
 
 
@@ -75,7 +75,7 @@ def test_without_checks_nothing_is_reported() -> None:
 )
 def test_what_becomes_of_a_program_is_clear(tmp_path: Path, source: str, status: int, said: str) -> None:
     (tmp_path / "program.cu").write_text(source)
-    ran = door("program.cu", folder=tmp_path, LC_ALL="C")
+    ran = run_program("program.cu", folder=tmp_path, LC_ALL="C")
     assert ran.returncode == status, ran.stderr
     assert said in ran.stderr
 
@@ -91,7 +91,7 @@ def test_a_program_that_hangs_is_interrupted_with_the_line_where_it_was(tmp_path
         " hangs<<<1, 1>>>(flag); return cudaDeviceSynchronize(); }\n"
     )
     started = subprocess.Popen(
-        [sys.executable, "-m", "pytest_upskill.native", "hangs.cu"],
+        [sys.executable, "-m", "pytest_upskill", "run", "hangs.cu"],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
@@ -110,11 +110,11 @@ def test_a_program_that_hangs_is_interrupted_with_the_line_where_it_was(tmp_path
 
 
 def test_a_missing_file_and_a_missing_compiler_are_named(tmp_path: Path) -> None:
-    missing = door("nothing.cu", folder=tmp_path)
+    missing = run_program("nothing.cu", folder=tmp_path)
     assert missing.returncode == 2
     assert "no such file: nothing.cu" in missing.stderr
     (tmp_path / "program.cu").write_text("int main() {}")
-    bare = door("program.cu", folder=tmp_path, PATH=str(tmp_path), CXX="")
+    bare = run_program("program.cu", folder=tmp_path, PATH=str(tmp_path), CXX="")
     assert bare.returncode == 2
     assert "no C++ compiler was found" in bare.stderr
     for words in ("apt-get install g++", "dnf install gcc-c++", "macOS: the device needs Linux"):
@@ -146,7 +146,7 @@ def two_files(tmp_path: Path) -> Path:
 
 
 def test_a_program_of_several_files_is_linked(two_files: Path) -> None:
-    ran = door("main.cu", "twice.cu", folder=two_files)
+    ran = run_program("main.cu", "twice.cu", folder=two_files)
     assert (ran.returncode, ran.stderr) == (8, "")
 
 
@@ -163,14 +163,14 @@ def test_a_program_of_several_files_is_linked(two_files: Path) -> None:
 def test_what_does_not_fit_together_is_told_without_a_linkers_words(
     two_files: Path, files: tuple[str, ...], said: str
 ) -> None:
-    ran = door(*files, folder=two_files, LC_ALL="C")
+    ran = run_program(*files, folder=two_files, LC_ALL="C")
     assert ran.returncode == 2
     assert said in ran.stderr
     assert "upskill-" not in ran.stderr  # no path of ours
 
 
 def test_the_help_says_how_arguments_and_the_exit_status_work() -> None:
-    ran = door("--help")
+    ran = run_program("--help")
     assert ran.returncode == 0
     assert "FILE.cu... [-- ARGUMENTS...]" in ran.stdout
     text = " ".join(ran.stdout.split())
@@ -189,10 +189,10 @@ def test_a_program_from_the_samples_runs_without_their_helpers_and_with_its_own(
         '  return getCmdLineArgumentInt(argc, (const char**)argv, "n=");\n}\n'
     )
     (tmp_path / "sample.cu").write_text(source)
-    assert door("sample.cu", "--", "--n=9", "-fast", folder=tmp_path).returncode == 9
+    assert run_program("sample.cu", "--", "--n=9", "-fast", folder=tmp_path).returncode == 9
     (tmp_path / "common").mkdir()
     (tmp_path / "common" / "helper_cuda.h").write_text("#error the user's own\n")
-    ran = door("-I", "common", "sample.cu", folder=tmp_path)
+    ran = run_program("-I", "common", "sample.cu", folder=tmp_path)
     assert "the user's own" in ran.stderr
 
 
@@ -218,7 +218,7 @@ int main(int argc, char**) {
 @pytest.mark.parametrize(("extra", "kind"), [(0, None), (1, "6: use-after-free"), (2, "7: double-free")])
 def test_memory_that_a_kernel_has_made_is_checked_too(tmp_path: Path, extra: int, kind: str | None) -> None:
     (tmp_path / "heap.cu").write_text(HEAP.removeprefix("\n"))
-    ran = door("heap.cu", "--", *["x"] * extra, folder=tmp_path)
+    ran = run_program("heap.cu", "--", *["x"] * extra, folder=tmp_path)
     if kind is None:
         assert (ran.returncode, ran.stderr) == (0, "")
     else:
@@ -230,7 +230,7 @@ def test_memory_that_a_kernel_has_made_is_checked_too(tmp_path: Path, extra: int
 def test_a_program_has_the_callers_input_and_folder(tmp_path: Path) -> None:
     source = '#include <cstdio>\nint main() { int c = getchar(); fprintf(fopen("written", "w"), "%c", c); }'
     (tmp_path / "program.cu").write_text(source)
-    assert door("program.cu", folder=tmp_path, typed="x").returncode == 0
+    assert run_program("program.cu", folder=tmp_path, typed="x").returncode == 0
     assert (tmp_path / "written").read_text() == "x"
 
 
@@ -254,8 +254,8 @@ int main(int argc, char**) {
 
 def test_a_race_between_blocks_is_told_with_both_places_and_a_grid_that_waits_is_silent(tmp_path: Path) -> None:
     (tmp_path / "race.cu").write_text(RACE.removeprefix("\n"))
-    assert door("race.cu", folder=tmp_path).returncode == 0
-    ran = door("race.cu", "--", "x", folder=tmp_path)
+    assert run_program("race.cu", folder=tmp_path).returncode == 0
+    ran = run_program("race.cu", "--", "x", folder=tmp_path)
     assert ran.returncode == 66
     found = next(line for line in ran.stderr.splitlines() if "race: " in line)
     assert found.startswith("race.cu:7: race: ")
@@ -272,6 +272,6 @@ def test_what_goes_wrong_inside_our_headers_is_told_with_the_users_line(tmp_path
         "int main() { k<<<1, 64>>>(); cudaDeviceSynchronize(); }\n"
     )
     (tmp_path / "program.cu").write_text(source)
-    ran = door("program.cu", folder=tmp_path)
+    ran = run_program("program.cu", folder=tmp_path)
     assert ran.returncode == 66
     assert "program.cu:4: barrier-divergence: " in ran.stderr

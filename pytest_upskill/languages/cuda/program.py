@@ -1,27 +1,24 @@
-"""Compiles and runs a whole CUDA program on the host, and prints what the cpu device saw. Knows the command line.
+"""Compiles and runs a whole CUDA program on the host, and prints what the cpu device saw.
 
 The program is the user's own: it is not confined, and it runs in the folder where it was called, as any program does.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_upskill.build import messages, toolchain
-from pytest_upskill.errors import UpskillError
 from pytest_upskill.languages.cuda import program_link
 from pytest_upskill.languages.cuda.cpu_build import HostCompiler, Toolkit
-from pytest_upskill.languages.cuda.program_source import NeedsGpu, Sources
+from pytest_upskill.languages.cuda.program_source import Sources
 from pytest_upskill.native.cpu import flags
 from pytest_upskill.sandbox import findings
 
@@ -35,7 +32,7 @@ REPORT_FILE = "UPSKILL_REPORT_FILE"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A command line, read."""
+    """What to build and run."""
 
     files: tuple[Path, ...]
     include: tuple[Path, ...]
@@ -44,59 +41,8 @@ class Request:
     arguments: tuple[str, ...]
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """``python -m pytest_upskill.native``: returns the exit status."""
-    request = read_arguments(sys.argv[1:] if argv is None else argv)
-    try:
-        with tempfile.TemporaryDirectory(prefix="upskill-") as scratch:
-            program = build(request, Path(scratch))
-            return run(program, request.arguments, Path(scratch) / "reports")
-    except (UpskillError, NeedsGpu, ValueError, CompileError) as error:
-        print(f"pytest_upskill.native: {error}", file=sys.stderr)
-        return CANNOT_RUN
-
-
 class CompileError(Exception):
     """The compiler or the linker refused the program; the message is theirs."""
-
-
-def read_arguments(argv: Sequence[str]) -> Request:
-    """Reads a command line; on a mistake it prints the usage and exits with status 2, as argparse does."""
-    own = list(argv)
-    arguments: list[str] = []
-    if "--" in own:
-        split = own.index("--")
-        own, arguments = own[:split], own[split + 1 :]
-    parser = _parser()
-    given = parser.parse_args(own)
-    missing = [str(path) for path in given.files if not path.is_file()]
-    if missing:
-        parser.error(f"no such file: {', '.join(missing)}; arguments of the program itself come after --")
-    absent = [str(path) for path in given.include if not path.is_dir()]
-    if absent:
-        parser.error(f"no such folder: {', '.join(absent)}; -I names a folder with headers")
-    return Request(tuple(given.files), tuple(given.include), tuple(given.define), given.checks, tuple(arguments))
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m pytest_upskill.native",
-        usage="%(prog)s [-h] [-I DIR]... [-D NAME[=VALUE]]... [--no-checks] FILE.cu... [-- ARGUMENTS...]",
-        description="Compiles a CUDA program, main included, runs it on the host, and prints what is wrong with its "
-        "kernels: out-of-bounds accesses, races, barrier mistakes.",
-        epilog=f"The exit status is the program's, {REPORTED} if something was reported, {CANNOT_RUN} if the program "
-        "could not be built. The program is not confined: run only what you would run by itself. For example: "
-        "%(prog)s -I include -D N=1024 main.cu kernels.cu -- --size 3",
-    )
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE.cu", help="the program's sources")
-    parser.add_argument(
-        "-I", dest="include", action="append", default=[], type=Path, metavar="DIR", help="a folder with headers"
-    )
-    parser.add_argument(
-        "-D", dest="define", action="append", default=[], metavar="NAME[=VALUE]", help="a macro, as for the compiler"
-    )
-    parser.add_argument("--no-checks", dest="checks", action="store_false", help="run at full speed, report nothing")
-    return parser
 
 
 # --------------------------------------------------------------------------------------------- building
@@ -177,10 +123,10 @@ def run(program: Path, arguments: Sequence[str], reports: Path) -> int:
     for text in described(reported, program):
         print(text, file=sys.stderr)
     if reported:
-        print(f"pytest_upskill.native: {len(reported)} reported", file=sys.stderr)
+        print(f"pytest_upskill run: {len(reported)} reported", file=sys.stderr)
         return REPORTED
     if status < 0:
-        print(f"pytest_upskill.native: the program was killed by signal {-status}", file=sys.stderr)
+        print(f"pytest_upskill run: the program was killed by signal {-status}", file=sys.stderr)
         return 128 - status
     return status
 
