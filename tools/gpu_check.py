@@ -158,7 +158,7 @@ def describe(check: Check) -> str:
     """Notes the machine; why there is nothing to check, if so."""
     import torch
 
-    from pytest_upskill.devices.machine import choose
+    from pytest_upskill.devices.choose import choose
     from pytest_upskill.errors import UsageError
 
     os.environ["UPSKILL_CACHE_DIR"] = str(PLACE / "cache")
@@ -179,7 +179,7 @@ def build_solutions(check: Check) -> tuple[bool, str]:
     """Every case's solution, one build for each core at a time, then one build alone to be timed."""
     from pytest_upskill.cases.case_file import load_case
     from pytest_upskill.contracts.launcher.signature import Signature, derive
-    from pytest_upskill.devices.machine import choose
+    from pytest_upskill.devices.choose import choose
     from pytest_upskill.oracle.reference import result_dtypes
     from pytest_upskill.records import Build
 

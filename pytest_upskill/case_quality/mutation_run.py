@@ -20,7 +20,7 @@ from pytest_upskill.case_quality.quality import case_seed
 from pytest_upskill.case_quality.suggestions import changes, drawn
 from pytest_upskill.cases.case import Case
 from pytest_upskill.contracts.launcher.signature import Signature
-from pytest_upskill.devices.machine import Machine
+from pytest_upskill.devices.base import Machine
 from pytest_upskill.errors import UpskillError
 from pytest_upskill.languages.cuda.mutants import SourceMutant, source_mutants
 from pytest_upskill.oracle.isolation import isolated

@@ -25,7 +25,7 @@ from pytest_upskill.records import Answer, Assertion, Build, Call, MutationScore
 if TYPE_CHECKING:
     from pytest_upskill.case_quality.kill_check import Kept
     from pytest_upskill.case_quality.quality import CaseQuality
-    from pytest_upskill.devices.machine import Machine
+    from pytest_upskill.devices.base import Machine
     from pytest_upskill.oracle.prepare import Prepared
     from pytest_upskill.sandbox.client import Sandbox
 

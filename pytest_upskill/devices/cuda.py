@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pytest_upskill.contracts.launcher.signature import Signature, entry_source
 from pytest_upskill.devices import gpu
+from pytest_upskill.devices.base import processor
 from pytest_upskill.devices.gpu import Gpu
 from pytest_upskill.errors import ToolchainError
 from pytest_upskill.languages.cuda import gpu_build as cuda
@@ -48,8 +49,6 @@ class CudaMachine:
 
     def facts(self) -> Mapping[str, str | int | None]:
         """For reports: what a result may depend on."""
-        from pytest_upskill.devices.machine import processor
-
         return {
             "processor": processor(),
             "cores": os.cpu_count(),

@@ -16,6 +16,7 @@ from typing import Any
 from pytest_upskill.errors import ToolchainError
 from pytest_upskill.sandbox import process
 from pytest_upskill.sandbox.confinement import ENVIRONMENT, python
+from pytest_upskill.sandbox.gpu_access import GpuAccess
 
 PROBE = Path(__file__).resolve().with_name("gpu_probe.py")
 
@@ -25,19 +26,6 @@ _NODES = ("nvidia[0-9]*", "nvidiactl", "nvidia-uvm", "nvidia-uvm-tools", "nvidia
 _READABLE = ("/sys", "/proc/driver/nvidia")
 """Where the driver reads what hardware there is; containers mount the second over that of the host."""
 _SYSTEM_LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64")
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """What a cell is let at: device files, folders to read, and variables for its environment.
-
-    ``prefix`` is a program with options that starts the cell's process and watches it, if any.
-    """
-
-    devices: tuple[Path, ...]
-    readable: tuple[Path, ...]
-    environment: Mapping[str, str]
-    prefix: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +46,7 @@ class Gpu:
         driver = ".".join(map(str, self.driver))
         return f"{self.name}, {self.architecture}, {self.memory / 2**30:.0f} GiB, driver for CUDA {driver}"
 
-    def access(self) -> Access:
+    def access(self) -> GpuAccess:
         """What a cell needs to use this GPU, and no other."""
         # A process asks for one device: it is then the first and only one that it sees.
         environment = {"CUDA_VISIBLE_DEVICES": self.visible, "CUDA_CACHE_DISABLE": "1"}
@@ -68,7 +56,7 @@ class Gpu:
         if str(folder) not in _SYSTEM_LIBRARIES:
             environment["LD_LIBRARY_PATH"] = str(folder)
         readable = [Path(name) for name in _READABLE if Path(name).exists()]
-        return Access(nodes(), (*readable, folder, self.library.resolve().parent), environment)
+        return GpuAccess(nodes(), (*readable, folder, self.library.resolve().parent), environment)
 
 
 def nodes(root: Path = Path("/dev")) -> tuple[Path, ...]:

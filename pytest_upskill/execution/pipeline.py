@@ -44,7 +44,7 @@ from pytest_upskill.students import reply_files as layout
 from pytest_upskill.students.base import StudentConfig
 
 if TYPE_CHECKING:
-    from pytest_upskill.devices.machine import Machine
+    from pytest_upskill.devices.base import Machine
     from pytest_upskill.oracle.explore import Judgement
 
 BUILD_THREADS = 2

@@ -14,12 +14,12 @@ from pathlib import Path
 from types import TracebackType
 
 from pytest_upskill.contracts.launcher.signature import Signature
-from pytest_upskill.devices.gpu import Access
 from pytest_upskill.errors import SandboxError
 from pytest_upskill.records import ITEM_SIZE, Answer, Call, Finding, LaunchStatistics, ScalarArgument, TensorArgument
 from pytest_upskill.sandbox import compute_sanitizer as sanitizer
 from pytest_upskill.sandbox import findings
 from pytest_upskill.sandbox.confinement import Confinement
+from pytest_upskill.sandbox.gpu_access import GpuAccess
 from pytest_upskill.sandbox.source_lines import Symbols
 from pytest_upskill.sandbox.worker_process import DEFAULT_LIMITS, Limits, WorkerProcess
 
@@ -76,7 +76,7 @@ class Sandbox:
         limits: Limits = DEFAULT_LIMITS,
         *,
         worker: WorkerProcess | None = None,
-        gpu: Access | None = None,
+        gpu: GpuAccess | None = None,
     ) -> None:
         """``worker`` is one that was started in advance, with the same confinement, limits and GPU; the cell owns it.
         With ``gpu``, the library was built for it, and holds the driver as well.

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pytest_upskill.devices.gpu import Access
 from pytest_upskill.records import Finding
 from pytest_upskill.sandbox.findings import clean
+from pytest_upskill.sandbox.gpu_access import GpuAccess
 from pytest_upskill.sandbox.source_lines import SOURCE_NAME
 
 MOST_REPORTS = 16
@@ -34,7 +34,7 @@ class Sanitizer:
         """A word for the header of a run."""
         return "compute-sanitizer"
 
-    def around(self, access: Access) -> Access:
+    def around(self, access: GpuAccess) -> GpuAccess:
         """The same access for a process that compute-sanitizer watches."""
         real = self.program.resolve()
         prefix = (str(real), "--tool", "memcheck", "--print-limit", str(MOST_REPORTS), "--show-backtrace", "no")

@@ -15,12 +15,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_upskill.devices.gpu import Access
 from pytest_upskill.errors import SandboxError
 from pytest_upskill.records import Finding
 from pytest_upskill.sandbox import findings, process
 from pytest_upskill.sandbox import thread_requests as threads
 from pytest_upskill.sandbox.confinement import ENVIRONMENT, Confinement, python, python_paths
+from pytest_upskill.sandbox.gpu_access import GpuAccess
 
 WORKER = Path(__file__).resolve().with_name("worker.py")
 
@@ -60,7 +60,7 @@ class Exchange:
 class WorkerProcess:
     """A worker, started without waiting for it. Raises CellError where it cannot be started."""
 
-    def __init__(self, confinement: Confinement, limits: Limits = DEFAULT_LIMITS, gpu: Access | None = None) -> None:
+    def __init__(self, confinement: Confinement, limits: Limits = DEFAULT_LIMITS, gpu: GpuAccess | None = None) -> None:
         """With ``gpu``, the process opens that GPU before it says that it is ready."""
         self._limits = limits
         self._gpu = gpu

@@ -20,7 +20,7 @@ from pytest_upskill.students.serving import plan
 
 if TYPE_CHECKING:
     from pytest_upskill.cases.case import Case
-    from pytest_upskill.devices.machine import Machine
+    from pytest_upskill.devices.base import Machine
     from pytest_upskill.execution.pipeline import Pipeline
     from pytest_upskill.records import Assertion, Kernel, Question, Reply
     from pytest_upskill.replies.ledger import Ledger, Limits, Totals
@@ -131,7 +131,7 @@ class Run:
 
     @cached_property
     def machine(self) -> Machine:
-        from pytest_upskill.devices.machine import choose
+        from pytest_upskill.devices.choose import choose
 
         settings = self.settings
         worker = os.environ.get("PYTEST_XDIST_WORKER", "")

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from pytest_upskill.build import toolchain
 from pytest_upskill.contracts.launcher.signature import Signature
-from pytest_upskill.devices.gpu import Access
 from pytest_upskill.sandbox.client import Sandbox
 from pytest_upskill.sandbox.confinement import strongest
+from pytest_upskill.sandbox.gpu_access import GpuAccess
 from pytest_upskill.sandbox.worker_process import Limits
 from tests.unit.sandbox_kernels import PROBE_SIGNATURE, library_of
 
@@ -32,10 +32,10 @@ def driver_folder() -> Path:
     return folder
 
 
-def access(runtime: Path | None = None, **environment: str) -> Access:
+def access(runtime: Path | None = None, **environment: str) -> GpuAccess:
     folders = (driver_folder(), *([runtime] if runtime else []))
     path = os.pathsep.join(map(str, folders))
-    return Access((), (*folders, Path("/sys")), {"LD_LIBRARY_PATH": path, **environment})
+    return GpuAccess((), (*folders, Path("/sys")), {"LD_LIBRARY_PATH": path, **environment})
 
 
 def gpu_sandbox(
@@ -49,5 +49,5 @@ def gpu_sandbox(
 ) -> Sandbox:
     library = library_of(source, signature)
     made = access(library.parent, **(environment or {}))
-    made = Access(made.devices, (*made.readable, *map(Path, prefix[1:])), made.environment, prefix)
+    made = GpuAccess(made.devices, (*made.readable, *map(Path, prefix[1:])), made.environment, prefix)
     return Sandbox(library, signature, strongest(), Limits(seconds=seconds, **limits), gpu=made)

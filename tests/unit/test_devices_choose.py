@@ -6,7 +6,8 @@ import pytest
 
 from pytest_upskill.build.nvcc import find_nvcc
 from pytest_upskill.devices import cuda as cuda_machine
-from pytest_upskill.devices import gpu, machine
+from pytest_upskill.devices import gpu
+from pytest_upskill.devices.choose import choose
 from pytest_upskill.devices.gpu import Gpu
 from pytest_upskill.errors import SandboxError, ToolchainError, UsageError
 from tests.unit.imaginary_gpu import driver_folder
@@ -34,7 +35,7 @@ def gpus(monkeypatch: pytest.MonkeyPatch) -> list[Gpu]:
 
 
 def test_without_a_gpu_auto_is_the_cpu_device(no_gpu: None) -> None:
-    chosen = machine.choose("auto")
+    chosen = choose("auto")
     assert (chosen.device, chosen.largest) == ("cpu", 1 << 20)
 
 
@@ -42,7 +43,7 @@ def test_without_a_gpu_the_cuda_device_says_so(no_gpu: None) -> None:
     with pytest.raises(
         UsageError, match=r"^--upskill-device=cuda: no NVIDIA GPU is visible .*use --upskill-device=cpu$"
     ):
-        machine.choose("cuda")
+        choose("cuda")
 
 
 @pytest.mark.parametrize(
@@ -57,7 +58,7 @@ def test_options_of_the_cuda_device_are_refused_without_it(
     no_gpu: None, device: str, given: dict[str, object], words: str
 ) -> None:
     with pytest.raises(UsageError, match=words):
-        machine.choose(device, **given)  # type: ignore[arg-type]
+        choose(device, **given)  # type: ignore[arg-type]
 
 
 def test_auto_falls_back_where_the_gpu_cannot_be_used_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,16 +67,16 @@ def test_auto_falls_back_where_the_gpu_cannot_be_used_and_says_why(monkeypatch: 
 
     monkeypatch.setattr(gpu, "nodes", lambda: (Path("/dev/null"),))
     monkeypatch.setattr(gpu, "find", broken)
-    chosen = machine.choose("auto")
+    chosen = choose("auto")
     assert chosen.device == "cpu"
     assert "cuda cannot be used: the GPU's driver does not work: CUDA_ERROR_UNKNOWN" in chosen.describe()
     with pytest.raises(UsageError, match="CUDA_ERROR_UNKNOWN; or use --upskill-device=cpu"):
-        machine.choose("cuda")
+        choose("cuda")
 
 
 @needs_nvcc
 def test_auto_takes_a_gpu_that_can_be_used(gpus: list[Gpu]) -> None:
-    chosen = machine.choose("auto")
+    chosen = choose("auto")
     assert (chosen.device, chosen.largest) == ("cuda", 1 << 22)
     assert chosen.describe().startswith("cuda (Imaginary 9000, sm_90, 80 GiB, driver for CUDA 99.0; compiler nvcc ")
     assert chosen.facts()["gpu"] == "Imaginary 9000"
@@ -92,19 +93,19 @@ def test_each_worker_has_its_gpu(gpus: list[Gpu]) -> None:
 def test_a_driver_older_than_the_toolkit_is_explained(gpus: list[Gpu]) -> None:
     gpus[0] = imaginary(driver=(11, 8))
     with pytest.raises(UsageError, match=r"serves CUDA 11\.8 and is older than nvcc"):
-        machine.choose("cuda")
+        choose("cuda")
 
 
 @needs_nvcc
 def test_a_gpu_newer_than_nvcc_is_explained(gpus: list[Gpu]) -> None:
     gpus[0] = imaginary(architecture="sm_999")
     with pytest.raises(UsageError, match="does not know the architecture sm_999"):
-        machine.choose("cuda")
+        choose("cuda")
 
 
 @needs_nvcc
 def test_an_architecture_can_be_chosen(gpus: list[Gpu]) -> None:
-    assert machine.choose("cuda", "sm_80").facts()["architecture"] == "sm_80"
+    assert choose("cuda", "sm_80").facts()["architecture"] == "sm_80"
 
 
 @needs_nvcc
@@ -112,12 +113,12 @@ def test_a_sanitizer_that_is_not_there_is_named(gpus: list[Gpu], monkeypatch: py
     monkeypatch.setattr(cuda_machine.shutil, "which", lambda _: None)  # type: ignore[attr-defined]
     monkeypatch.setattr(cuda_machine.os, "access", lambda *_: False)  # type: ignore[attr-defined]
     with pytest.raises(UsageError, match="--upskill-sanitizer needs compute-sanitizer"):
-        machine.choose("cuda", sanitizer=True)
+        choose("cuda", sanitizer=True)
 
 
 @needs_nvcc
 def test_a_gpu_that_fails_before_the_kernel_is_reached_is_no_verdict(gpus: list[Gpu]) -> None:
-    chosen = machine.choose("cuda")
+    chosen = choose("cuda")
     built = chosen.build(AXPY, AXPY_SIGNATURE)
     assert built.library is not None, built.message
     # The stand-in for the driver's library lacks what the CUDA runtime asks it for.
@@ -133,6 +134,6 @@ def test_a_gpu_that_fails_before_the_kernel_is_reached_is_no_verdict(gpus: list[
 def test_name_that_nvcc_alone_knows_is_a_gap_of_the_cpu_device(no_gpu: None, name: str, needs: bool) -> None:
     call = "cudaStreamCaptureStatus s; cudaStreamIsCapturing(stream, &s);"
     source = AXPY + f"\nstatic void more(cudaStream_t stream) {{ {call.replace('cudaStreamIsCapturing', name)} }}\n"
-    build = machine.choose("cpu").build(source, AXPY_SIGNATURE)
+    build = choose("cpu").build(source, AXPY_SIGNATURE)
     assert not build.ok
     assert build.needs.startswith("needs a GPU: cudaStreamCaptureStatus, kernel.cu:") == needs

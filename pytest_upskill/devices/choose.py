@@ -1,0 +1,41 @@
+"""Which device a run uses: the one that was asked for, or the best that this machine has."""
+
+from __future__ import annotations
+
+from pytest_upskill.build.nvcc import NvccCheck
+from pytest_upskill.devices import cuda, gpu
+from pytest_upskill.devices.base import Machine
+from pytest_upskill.devices.cpu import CpuMachine
+from pytest_upskill.errors import InfrastructureError, UsageError
+from pytest_upskill.languages.cuda.cpu_build import HostCompiler
+from pytest_upskill.sandbox.confinement import strongest
+
+
+def choose(
+    device: str, architecture: str | None = None, sanitizer: bool = False, worker: str = "", *, sandbox: str = "auto"
+) -> Machine:
+    """The machine for ``auto``, ``cuda`` or ``cpu``. ``auto`` takes a GPU that can be used, else the cpu device.
+
+    ``architecture`` (``sm_90``) and ``sanitizer`` are for a GPU alone; ``worker`` is pytest-xdist's name for this
+    process; ``sandbox`` is ``strict`` where nothing but the strongest confinement will do. Raises UsageError that says
+    what is missing.
+    """
+    if sandbox == "strict" and strongest().reason:
+        raise UsageError(
+            f"--upskill-cell=strict: kernels would be confined by {strongest().describe()}; "
+            "or leave --upskill-cell=strict out, and judge only kernels that you trust"
+        )
+
+    if device == "cpu" or (device == "auto" and not gpu.nodes()):
+        for flag, value in (("--upskill-arch", architecture), ("--upskill-sanitizer", sanitizer)):
+            if value:
+                missing = "this run uses the cpu device" if device == "cpu" else cuda.NO_GPU
+                raise UsageError(f"{flag} is for the cuda device, and {missing}; leave it out")
+        return CpuMachine("cpu", HostCompiler(), NvccCheck(), strongest())
+    try:
+        return cuda.find(architecture, sanitizer, worker)
+    except InfrastructureError as error:
+        if device == "auto" and not (architecture or sanitizer):
+            note = f"cuda cannot be used: {error}"
+            return CpuMachine("cpu", HostCompiler(), NvccCheck(), strongest(), note)
+        raise UsageError(f"--upskill-device={device}: {error}; or use --upskill-device=cpu") from None
