@@ -348,7 +348,7 @@ def survived(options: argparse.Namespace, folder: Path) -> list[str]:
         signature = derive(case, result_dtypes(case))
         for mutant, run in mutants(operator).items():
             for seed in range(options.seeds):
-                judgement = explore(case, signature, run, seed=seed, examples=None, only=None)
+                judgement = explore(case, signature.layout, run, seed=seed, examples=None, only=None)
                 missed = [a.name for a in judgement.assertions if a.name.startswith("correct") and a.passed]
                 if len(missed) == len(case.dtypes):
                     alive.append(f"{name}/{mutant} (seed {seed})")
@@ -374,7 +374,7 @@ def cost(folder: Path) -> None:
             return answer
 
         start = time.process_time()
-        judgement = explore(case, signature, run, seed=1, examples=None, only=None)
+        judgement = explore(case, signature.layout, run, seed=1, examples=None, only=None)
         seconds = time.process_time() - start - inside[0]
         passed = all(assertion.passed for assertion in judgement.assertions)
         each = f"{1000 * small:.1f} ms for a small example, {1000 * seconds / 75:.1f} ms for one of an item's"

@@ -45,7 +45,7 @@ def call_of(elements: int) -> Call:
         (
             TensorArgument("out", "output", "float32", (elements,)),
             TensorArgument("x", "input", "float32", (elements,), data),
-            ScalarArgument("n", "int64_t", elements),
+            ScalarArgument("n", "int", elements),
         ),
     )
 

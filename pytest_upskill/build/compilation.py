@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pytest_upskill.build import messages
-from pytest_upskill.contracts.launcher.signature import ENTRY
 from pytest_upskill.errors import SandboxError, ToolchainError
+from pytest_upskill.native import ENTRY
 from pytest_upskill.sandbox import process
 from pytest_upskill.sandbox.confinement import ENVIRONMENT, Confinement, Resources
 

@@ -1,8 +1,7 @@
-"""Checks that a kernel compiles for a GPU (sm_90), with nvcc, where there is one. Builds nothing that is run.
+"""Finds nvcc, and works out the script that checks with it that a kernel compiles for a GPU (sm_90). Runs no script.
 
-The host's compiler accepts what nvcc refuses (a helper without ``__device__``, a host function called in a kernel), so
-the source is checked as the student wrote it. The two halves of nvcc's work run side by side: the device's code down to
-machine code, and the front end's pass over the host's code, whose output nobody needs.
+The two halves of nvcc's work run side by side: the device's code down to machine code, and the front end's pass over
+the host's code, whose output is not needed.
 """
 
 from __future__ import annotations
@@ -13,19 +12,15 @@ import re
 import shlex
 import shutil
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_upskill.build.cache import Cache, Made, key_of
-from pytest_upskill.build.compilation import DEFAULT_LIMITS, CompileLimits, compile_confined
-from pytest_upskill.build.messages import ENTRY_NAME, SOURCE_NAME
+from pytest_upskill.build.messages import SOURCE_NAME
 from pytest_upskill.build.toolchain import find_compiler
 from pytest_upskill.errors import InfrastructureError, ToolchainError
-from pytest_upskill.records import Build
 from pytest_upskill.sandbox import process
-from pytest_upskill.sandbox.confinement import ENVIRONMENT, Confinement
+from pytest_upskill.sandbox.confinement import ENVIRONMENT
 
 ARCHITECTURE = "sm_90"
 
@@ -47,54 +42,10 @@ class Nvcc:
         return f"nvcc {self.version}"
 
 
-class NvccCheck:
-    """Checks kernels; one for all threads. Looks for nvcc when first asked."""
-
-    def __init__(self, cache: Cache | None = None, limits: CompileLimits = DEFAULT_LIMITS) -> None:
-        self._cache = cache or Cache()
-        self._limits = limits
-
-    def available(self) -> bool:
-        """Whether kernels will be checked at all."""
-        return find_nvcc() is not None
-
-    def describe(self) -> str:
-        """The compiler with its version, as in "nvcc 13.0"; or that there is none."""
-        nvcc = find_nvcc()
-        return nvcc.describe() if nvcc else "none (kernels are not checked for GPUs; pip install nvidia-cuda-nvcc)"
-
-    def check(self, source: str, entry: str, *, confinement: Confinement) -> Build | None:
-        """A build without a library: its message is empty if the kernel compiles. None where there is no nvcc.
-
-        Raises ToolchainError or CellError for what is not the kernel's fault.
-        """
-        nvcc = find_nvcc()
-        if nvcc is None:
-            return None
-        began = time.monotonic()
-        key = key_of("nvcc", source, entry, nvcc.script, nvcc.version, confinement.level)
-        made = self._cache.get(key, lambda _: self._make(source, entry, nvcc, confinement))
-        return Build(
-            library=None,
-            message=made.facts["message"],
-            compilers=(nvcc.describe(),),
-            seconds=time.monotonic() - began,
-            cached=not made.fresh,
-        )
-
-    def _make(self, source: str, entry: str, nvcc: Nvcc, confinement: Confinement) -> Made:
-        with self._cache.scratch() as scratch:
-            compiled = compile_confined(
-                nvcc.script,
-                {SOURCE_NAME: f'{source}\n#line 1 "{ENTRY_NAME}"\n{entry}\n'},
-                entry=entry,
-                scratch=scratch,
-                readable=nvcc.folders,
-                path=[nvcc.program.parent, find_compiler().program.parent],
-                confinement=confinement,
-                limits=self._limits,
-            )
-        return Made({"message": compiled.message}, keep=compiled.lasting)
+def describe() -> str:
+    """The nvcc in use with its version, as in "nvcc 13.0"; or that there is none."""
+    nvcc = find_nvcc()
+    return nvcc.describe() if nvcc else "none (kernels are not checked for GPUs; pip install nvidia-cuda-nvcc)"
 
 
 @functools.cache

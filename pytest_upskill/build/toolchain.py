@@ -51,6 +51,14 @@ def find_compiler(environment: dict[str, str] | None = None) -> Compiler:
     return _find(environment.get("CXX", "").strip(), environment.get("PATH", os.defpath))
 
 
+def describe() -> str:
+    """The compiler in use with its version, as in "g++ 12.2.0"; or why there is none."""
+    try:
+        return find_compiler().describe()
+    except ToolchainError as error:
+        return f"none ({error})"
+
+
 @functools.cache
 def _find(chosen: str, path: str) -> Compiler:
     if chosen:

@@ -10,19 +10,17 @@ import os
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 
-from pytest_upskill.build.object_code import fingerprint
 from pytest_upskill.case_quality.kill_check import Kept, fault_of, kill_check, selected
 from pytest_upskill.case_quality.quality import case_seed
+from pytest_upskill.case_quality.subject import Subject
 from pytest_upskill.case_quality.suggestions import changes, drawn
 from pytest_upskill.cases.case import Case
-from pytest_upskill.contracts.launcher.signature import Signature
 from pytest_upskill.devices.base import Machine
 from pytest_upskill.errors import UpskillError
-from pytest_upskill.languages.cuda.mutants import SourceMutant, source_mutants
+from pytest_upskill.languages.base import SourceMutant
 from pytest_upskill.oracle.isolation import isolated
 from pytest_upskill.records import Build, MutationScore, SurvivingMutant
 
@@ -42,36 +40,37 @@ _ADVISED = 4
 @dataclass(frozen=True, slots=True)
 class _Survivor:
     mutant: SourceMutant
-    library: Path
+    build: Build
     unseen: bool
 
 
 class MutationRun:
     """One case's mutants. ``kept`` are its examples of the first dtype, ``slowest`` the solution's slowest call (s)."""
 
-    def __init__(self, case: Case, signature: Signature, machine: Machine, kept: list[Kept], slowest: float) -> None:
+    def __init__(self, subject: Subject, machine: Machine, kept: list[Kept], slowest: float) -> None:
+        case = subject.case
         assert case.solution is not None
         self._case, self._machine, self._kept = case, machine, selected(kept)
-        self._full = signature
-        self._signature = replace(signature, dtypes=signature.dtypes[:1])
+        self._full = subject
+        self._first = subject.of_first_dtype()
         self._timeout = max(_LEAST_SECONDS, _TIMES_SLOWER * slowest)
         self._source, self._line = case.solution.source, case.solution.line
 
-    def score(self, solution: Path) -> MutationScore:
-        """How the mutants fared of a solution whose library (for all dtypes) is given. Raises InfrastructureError."""
+    def score(self, solution: Build) -> MutationScore:
+        """How the mutants fared of a solution whose build (for all dtypes) is given. Raises InfrastructureError."""
         surviving: list[_Survivor] = []
         killed = equivalent = 0
         with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
             original = self._build(self._source)
-            for mutant, library in self._built(threads):
-                if _same_code(original, library, mutant):
+            for mutant, build in self._built(threads):
+                if self._full.language.same_code(original, build, in_body=mutant.in_body):
                     equivalent += 1
                     continue
-                found = self._checked(library, self._kept)
+                found = self._checked(build, self._kept)
                 if found is None:
                     killed += 1
                 else:
-                    surviving.append(_Survivor(mutant, library, found))
+                    surviving.append(_Survivor(mutant, build, found))
                 if killed + len(surviving) == MUTANTS:
                     threads.shutdown(wait=False, cancel_futures=True)
                     break
@@ -85,11 +84,11 @@ class MutationRun:
     # ------------------------------------------------------------------------------------- building
 
     def _build(self, source: str) -> Build:
-        return self._machine.build(source, self._signature, checked=False)
+        return self._first.build(source, self._machine)
 
-    def _built(self, threads: ThreadPoolExecutor) -> Iterator[tuple[SourceMutant, Path]]:
+    def _built(self, threads: ThreadPoolExecutor) -> Iterator[tuple[SourceMutant, Build]]:
         """The mutants that compile, in order; as many are on their way as are wanted, and one more for each lost."""
-        candidates = iter(source_mutants(self._source, MUTANTS + _SPARE, case_seed(self._case)))
+        candidates = iter(self._full.language.mutants(self._source, MUTANTS + _SPARE, case_seed(self._case)))
         waiting: deque[tuple[SourceMutant, Future[Build]]] = deque()
 
         def send(count: int) -> None:
@@ -102,17 +101,17 @@ class MutationRun:
             build = future.result()
             send(1)
             if build.library is not None:
-                yield mutant, build.library
+                yield mutant, build
 
     # ------------------------------------------------------------------------------------- running
 
-    def _checked(self, library: Path, kept: list[Kept]) -> bool | None:
+    def _checked(self, build: Build, kept: list[Kept]) -> bool | None:
         """None where the mutant died, else whether all of its bits were the solution's."""
-        with self._machine.sandbox(library, self._signature, self._timeout) as sandbox:
-            found = kill_check(kept, sandbox.call, sandbox.repeat, atomics=self._case.atomics)
+        with self._first.execute(build, self._machine, self._timeout) as executor:
+            found = kill_check(kept, executor.call, executor.repeat, atomics=self._case.atomics)
         return None if found.fault is not None else found.unseen
 
-    def _advice(self, surviving: list[_Survivor], solution: Path) -> dict[int, str]:
+    def _advice(self, surviving: list[_Survivor], solution: Build) -> dict[int, str]:
         """With what change of the case each mutant would die, by its number; tried, not guessed."""
         told: dict[int, str] = {}
         for change in changes(self._case, self._case.dtypes[0]):
@@ -121,26 +120,19 @@ class MutationRun:
                 continue  # more of the same examples: too dear for advice
             kept = self._examples(change.case, solution) if left else []
             for number in left if kept else []:
-                if self._checked(surviving[number].library, kept) is None:
+                if self._checked(surviving[number].build, kept) is None:
                     told[number] = change.said
         return told
 
-    def _examples(self, case: Case, solution: Path) -> list[Kept]:
+    def _examples(self, case: Case, solution: Build) -> list[Kept]:
         """Examples of a changed case on which the solution is right; none where the case does not bear the change."""
         found: list[Kept] = []
         try:
-            with isolated(), self._machine.sandbox(solution, self._full, self._timeout) as sandbox:
-                for prepared in drawn(case, self._full, case.dtypes[0], _ADVICE_EXAMPLES):
-                    answer = sandbox.call(prepared.call)
+            with isolated(), self._full.execute(solution, self._machine, self._timeout) as executor:
+                for prepared in drawn(case, self._full.layout, case.dtypes[0], _ADVICE_EXAMPLES):
+                    answer = executor.call(prepared.call)
                     if fault_of(prepared, answer) is None:
                         found.append(Kept(prepared, {name: bytes(data) for name, data in answer.outputs.items()}))
         except (UpskillError, ValueError):
             return []
         return found
-
-
-def _same_code(original: Build, library: Path, mutant: SourceMutant) -> bool:
-    if original.library is None:
-        return False
-    known = fingerprint(original.library, variables=not mutant.in_body)
-    return known is not None and known == fingerprint(library, variables=not mutant.in_body)

@@ -12,15 +12,15 @@ from dataclasses import dataclass, replace
 import torch
 
 from pytest_upskill.case_quality.result_mutants import MUTANTS, SMALL, UNVARIED, ResultTrial, Spoiled, right_outputs
+from pytest_upskill.case_quality.subject import Subject
 from pytest_upskill.case_quality.suggestions import suggestions
 from pytest_upskill.cases.case import Case, Range
-from pytest_upskill.contracts.launcher.signature import Signature
 from pytest_upskill.documents.expression import parse
 from pytest_upskill.oracle.explore import Judgement, Repeat, Run, Watch, explore
 from pytest_upskill.oracle.isolation import stable_hash
 from pytest_upskill.oracle.prepare import Prepared
 from pytest_upskill.oracle.reference import Reference, cast, load_inputs
-from pytest_upskill.records import Answer, Assertion, Call
+from pytest_upskill.records import Answer, Assertion, Call, CallLayout
 
 SOLUTION = "solution"
 _HOPELESS = "no larger dims and no other values were found that help: change the reference"
@@ -51,8 +51,7 @@ def case_seed(case: Case) -> int:
 
 
 def check(
-    case: Case,
-    signature: Signature,
+    subject: Subject,
     run: Run | None,
     repeat: Repeat | None,
     largest: int,
@@ -62,6 +61,7 @@ def check(
 
     ``watch`` sees the examples, too. Raises CaseError, and whatever ``run`` raises.
     """
+    case, layout = subject.case, subject.layout
     trial = ResultTrial(_Others(case))
     perfect = _Perfect()
 
@@ -74,7 +74,7 @@ def check(
 
     judgement = explore(
         case,
-        signature,
+        layout,
         run or perfect,
         seed=case_seed(case),
         examples=None,
@@ -82,11 +82,13 @@ def check(
         repeat=repeat if run else None,
         largest=largest,
         watch=see,
+        checks=subject.language.checks,
+        source_name=subject.language.source_name,
     )
     solution = _solution(judgement) if run is not None else ()
     if not all(one.passed for one in solution):
         return CaseQuality(solution)
-    return CaseQuality((*solution, *_rejections(case, signature, trial)), judgement.inconclusive)
+    return CaseQuality((*solution, *_rejections(case, layout, trial)), judgement.inconclusive)
 
 
 class _Perfect:
@@ -128,11 +130,11 @@ def _solution(judgement: Judgement) -> tuple[Assertion, ...]:
     return (Assertion(SOLUTION, False, f"its own solution fails {failed.name}: {message}{place}"),)
 
 
-def _rejections(case: Case, signature: Signature, trial: ResultTrial) -> Iterator[Assertion]:
+def _rejections(case: Case, layout: CallLayout, trial: ResultTrial) -> Iterator[Assertion]:
     """One assertion for each mutant, whatever outputs and dtypes it was tried on; ``varies`` comes last."""
     survived = trial.survived
-    survived += [(SMALL, *key) for key in trial.outputs if _too_small(case, signature, trial, *key)]
-    helped = _helped(case, signature, survived)
+    survived += [(SMALL, *key) for key in trial.outputs if _too_small(case, layout, trial, *key)]
+    helped = _helped(case, layout, survived)
     for name in (mutant.name for mutant in MUTANTS):
         found = [key for key in survived if key[0] == name]
         label = VARIES if name == UNVARIED else f"rejects[{name}]"
@@ -142,30 +144,30 @@ def _rejections(case: Case, signature: Signature, trial: ResultTrial) -> Iterato
             yield Assertion(label, True)
 
 
-def _helped(case: Case, signature: Signature, survived: list[Spoiled]) -> dict[str, str]:
+def _helped(case: Case, layout: CallLayout, survived: list[Spoiled]) -> dict[str, str]:
     """What would help against each mutant, by its name; tried for the first output and dtype in which it lived."""
     first: dict[str, Spoiled] = {}
     for key in survived:
         first.setdefault(key[0], key)
     told: dict[str, str] = {}
     for dtype in dict.fromkeys(key[2] for key in first.values()):
-        found = suggestions(case, signature, [key for key in first.values() if key[2] == dtype], _Others)
+        found = suggestions(case, layout, [key for key in first.values() if key[2] == dtype], _Others)
         told |= {key[0]: f"that would not be so {said}" for key, said in found.items()}
     return told
 
 
-def _too_small(case: Case, signature: Signature, trial: ResultTrial, output: str, dtype: str) -> bool:
+def _too_small(case: Case, layout: CallLayout, trial: ResultTrial, output: str, dtype: str) -> bool:
     """Whether no example had a result of more than one tile, although the case's sizes are for it to choose."""
     key = (SMALL, output, dtype)
     untried = key not in trial.dead and key not in trial.survived_on
-    return untried and trial.outputs[(output, dtype)] > 0 and _may_grow(case, signature, output)
+    return untried and trial.outputs[(output, dtype)] > 0 and _may_grow(case, layout, output)
 
 
-def _may_grow(case: Case, signature: Signature, output: str) -> bool:
+def _may_grow(case: Case, layout: CallLayout, output: str) -> bool:
     """Whether the size of an output hangs on a dim that has a range; False where it is not known."""
     ranges = {dim.name for dim in case.dims if isinstance(dim.sizes, Range)}
     own = next((tensor.shape for tensor in case.tensors if tensor.name == output), None)
-    told = next((one.shape for one in signature.parameters if one.name == output), None)
+    told = next((one.shape for one in layout.tensors if one.name == output), None)
     shape = own or tuple(parse(size) for size in told or ())
     return any(size.names & ranges for size in shape)
 

@@ -12,25 +12,32 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import pytest_upskill
-from pytest_upskill.build.build_pool import BuildPool, Job
 from pytest_upskill.build.cache import Cache, Made, key_of
-from pytest_upskill.cases.case import Case
-from pytest_upskill.contracts.launcher.signature import Signature
-from pytest_upskill.languages.cuda.cpu_build import native_hash
+from pytest_upskill.case_quality.subject import Subject
+from pytest_upskill.devices.base import Machine, identity
+from pytest_upskill.languages.base import Executor
 from pytest_upskill.records import Answer, Assertion, Build, Call, MutationScore
 
 if TYPE_CHECKING:
     from pytest_upskill.case_quality.kill_check import Kept
     from pytest_upskill.case_quality.quality import CaseQuality
-    from pytest_upskill.devices.base import Machine
     from pytest_upskill.oracle.prepare import Prepared
-    from pytest_upskill.sandbox.client import Sandbox
 
 _JUDGE = ("case_quality", "oracle", "sandbox", "contracts", "languages", "cases", "documents")
 """The packages whose changes may change a result that was kept."""
+
+
+class Started(Protocol):
+    """A build that was started; ``result`` waits for it."""
+
+    def result(self) -> Build: ...
+
+
+Submit = Callable[[Callable[[], Build]], Started]
+"""Starts a build in the background."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,111 +60,107 @@ class SelfCheck:
         self._timeout = timeout
         self._cache = cache or Cache()
         self._known: dict[str, CaseQuality] = {}
-        self._builds: dict[str, Job[Build]] = {}
+        self._builds: dict[str, Started] = {}
 
-    def send_ahead(self, case: Case, signature: Signature, pool: BuildPool) -> None:
-        """Sets the build of a solution on its way, where its case has yet to be checked."""
-        key = self._key("worth", case)
-        if case.solution is None or key in self._known or key in self._builds or self._cache.find(key):
+    def send_ahead(self, subject: Subject, submit: Submit) -> None:
+        """Starts the build of a solution whose case has yet to be checked."""
+        key = self._key("quality", subject)
+        solution = subject.case.solution
+        if solution is None or key in self._known or key in self._builds or self._cache.find(key):
             return
-        source = case.solution.source
-        self._builds[key] = pool.begin(lambda: self._machine().build(source, signature, checked=False))
+        self._builds[key] = submit(lambda: subject.build(solution.source, self._machine()))
 
-    def is_known_to_be_good(self, case: Case) -> bool:
+    def is_known_to_be_good(self, subject: Subject) -> bool:
         """Whether the case was checked before, here or in an earlier run, and is worth asking."""
-        key = self._key("worth", case)
+        key = self._key("quality", subject)
         if key in self._known:
             return self._known[key].problem is None
         return self._cache.find(key) is not None  # only good cases are kept
 
-    def quality(self, case: Case, signature: Signature) -> CaseQuality:
+    def quality(self, subject: Subject) -> CaseQuality:
         """Whether the case is worth asking; from memory or from the cache, where it was checked before.
 
         Raises CaseError where it cannot be checked, InfrastructureError where nothing can be compiled or run.
         """
-        key = self._key("worth", case)
+        key = self._key("quality", subject)
         if key not in self._known:
             kept = self._cache.find(key)
-            self._known[key] = _quality_from(kept.facts) if kept else self._checked_once(key, case, signature)
+            self._known[key] = _quality_from(kept.facts) if kept else self._checked_once(key, subject)
         return self._known[key]
 
-    def _checked_once(self, key: str, case: Case, signature: Signature) -> CaseQuality:
+    def _checked_once(self, key: str, subject: Subject) -> CaseQuality:
         """Builds first: the cache's locks must not nest. Other processes wait for the first one's result."""
-        build = self._built(key, case, signature)
+        build = self._built(key, subject)
         found: list[CaseQuality] = []
 
         def make(_: Path) -> Made:
-            found.append(self._explored(case, signature, build, None))
+            found.append(self._explored(subject, build, None))
             return _made(found[0])
 
         entry = self._cache.get(key, make)
         return found[0] if found else _quality_from(entry.facts)
 
-    def _built(self, key: str, case: Case, signature: Signature) -> Build | None:
-        if case.solution is None:
+    def _built(self, key: str, subject: Subject) -> Build | None:
+        if subject.case.solution is None:
             return None
         sent = self._builds.pop(key, None)
         if sent is not None:
             return sent.result()
-        return self._machine().build(case.solution.source, signature, checked=False)
+        return subject.build(subject.case.solution.source, self._machine())
 
-    def _explored(
-        self, case: Case, signature: Signature, build: Build | None, recorder: Recorder | None
-    ) -> CaseQuality:
+    def _explored(self, subject: Subject, build: Build | None, recorder: Recorder | None) -> CaseQuality:
         from pytest_upskill.case_quality.quality import SOLUTION, CaseQuality, check
 
         machine = self._machine()
         if build is None or build.needs:
-            return check(case, signature, None, None, machine.largest)
+            return check(subject, None, None, machine.largest)
         if build.library is None:
             first = next((line for line in build.message.splitlines() if "error" in line), build.message)
             return CaseQuality((Assertion(SOLUTION, False, f"its own solution does not compile: {first.strip()}"),))
-        with machine.sandbox(build.library, signature, self._timeout) as sandbox:
+        with subject.execute(build, machine, self._timeout) as executor:
             recorder = recorder or Recorder("")
-            recorder.sandbox = sandbox
-            return check(case, signature, recorder.run, sandbox.repeat, machine.largest, recorder.see)
+            recorder.executor = executor
+            return check(subject, recorder.run, executor.repeat, machine.largest, recorder.see)
 
-    def whole(self, case: Case, signature: Signature) -> Checked:
+    def whole(self, subject: Subject) -> Checked:
         """The worth of a case, and the score of its solution's mechanical mutants. Raises as ``worth`` does."""
         from pytest_upskill.case_quality.mutation_run import MutationRun
 
-        key, score_key = self._key("worth", case), self._key("score", case)
+        key, score_key = self._key("quality", subject), self._key("score", subject)
         kept, scored = self._cache.find(key), self._cache.find(score_key)
         if kept and scored:
             score = json.loads(scored.facts["score"])
             return Checked(_quality_from(kept.facts), MutationScore.from_plain(score) if score else None)
-        build = self._built(key, case, signature)
-        recorder = Recorder(case.dtypes[0])
-        quality = self._known[key] = self._explored(case, signature, build, recorder)
+        build = self._built(key, subject)
+        recorder = Recorder(subject.case.dtypes[0])
+        quality = self._known[key] = self._explored(subject, build, recorder)
         if build is not None and build.needs:
             return Checked(quality, None, (f"its solution is not run here: {build.needs}",))
         score_found = None
         if quality.problem is None and build is not None and build.library is not None:
-            score_found = MutationRun(case, signature, self._machine(), recorder.kept, recorder.slowest).score(
-                build.library
-            )
+            score_found = MutationRun(subject, self._machine(), recorder.kept, recorder.slowest).score(build)
         if quality.problem is None:
             self._cache.get(key, lambda _: _made(quality))
             plain = json.dumps(score_found and dataclasses.asdict(score_found))
             self._cache.get(score_key, lambda _: Made({"score": plain}))
         return Checked(quality, score_found)
 
-    def _key(self, what: str, case: Case) -> str:
-        return key_of("self-check", what, case.name, case.text_hash, f"{self._timeout:g}", *self._identity)
+    def _key(self, what: str, subject: Subject) -> str:
+        case = subject.case
+        kept = (case.name, case.text_hash, f"{self._timeout:g}", subject.language.identity())
+        return key_of("self-check", what, *kept, *self._identity)
 
     @functools.cached_property
     def _identity(self) -> tuple[str, ...]:
         import torch
 
-        machine = self._machine()
-        facts = json.dumps(dict(machine.facts()), sort_keys=True, default=str)
-        return (pytest_upskill.__version__, torch.__version__, machine.device, facts, _judge_hash(), native_hash())
+        return (pytest_upskill.__version__, torch.__version__, *identity(self._machine()), _judge_hash())
 
 
 class Recorder:
     """Keeps the examples of one dtype, the bytes that the solution gave, and how long its slowest call took (s)."""
 
-    sandbox: Sandbox
+    executor: Executor
 
     def __init__(self, dtype: str) -> None:
         self._dtype = dtype
@@ -171,7 +174,7 @@ class Recorder:
     def run(self, call: Call) -> Answer:
         from pytest_upskill.case_quality.kill_check import Kept
 
-        answer = self.sandbox.call(call)
+        answer = self.executor.call(call)
         if self._latest is not None and call is self._latest.call and answer.ran:
             self.kept.append(Kept(self._latest, {name: bytes(data) for name, data in answer.outputs.items()}))
             self.slowest = max(self.slowest, answer.seconds)

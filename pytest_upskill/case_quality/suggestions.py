@@ -13,14 +13,13 @@ import torch
 
 from pytest_upskill.case_quality.result_mutants import ResultTrial, Spoiled
 from pytest_upskill.cases.case import Case, Choices, Dim, Range
-from pytest_upskill.contracts.launcher.signature import Signature
 from pytest_upskill.documents.expression import parse
 from pytest_upskill.errors import UpskillError
 from pytest_upskill.oracle import search
 from pytest_upskill.oracle.draw import examples as example_strategy
 from pytest_upskill.oracle.isolation import isolated, stable_hash
 from pytest_upskill.oracle.prepare import Preparation, Prepared
-from pytest_upskill.records import FLOATING, Example
+from pytest_upskill.records import FLOATING, CallLayout, Example
 
 SMALLEST_RANGE = 64
 _TIMES = 4
@@ -76,7 +75,7 @@ def _other_values(case: Case, dtype: str) -> Iterator[Change]:
             yield Change(text, replace(case, arguments=free))
 
 
-def suggestions(case: Case, signature: Signature, spoiled: Sequence[Spoiled], others: Others) -> dict[Spoiled, str]:
+def suggestions(case: Case, layout: CallLayout, spoiled: Sequence[Spoiled], others: Others) -> dict[Spoiled, str]:
     """With what change of the case each mutant would die (``Change.said``); left out are those that nothing helps.
 
     All mutants should be of one dtype, since they are tried together.
@@ -88,24 +87,24 @@ def suggestions(case: Case, signature: Signature, spoiled: Sequence[Spoiled], ot
             break
         # A change that the case's reference or its conditions do not bear is no help.
         with suppress(UpskillError, ValueError):
-            found |= dict.fromkeys(_dying(change, signature, left, others), change.said)
+            found |= dict.fromkeys(_dying(change, layout, left, others), change.said)
     return found
 
 
-def _dying(change: Change, signature: Signature, left: set[Spoiled], others: Others) -> set[Spoiled]:
+def _dying(change: Change, layout: CallLayout, left: set[Spoiled], others: Others) -> set[Spoiled]:
     trial = ResultTrial(others(change.case))
     dtype = next(iter(left))[2]
     with isolated():
-        for prepared in drawn(change.case, signature, dtype, change.examples):
+        for prepared in drawn(change.case, layout, dtype, change.examples):
             trial.add(prepared)
             if left <= trial.dead:
                 break
     return left & trial.dead
 
 
-def drawn(case: Case, signature: Signature, dtype: str, count: int) -> Iterator[Prepared]:
+def drawn(case: Case, layout: CallLayout, dtype: str, count: int) -> Iterator[Prepared]:
     """Examples of a dtype, prepared. Within ``isolated`` alone."""
-    preparation = Preparation(case, signature)
+    preparation = Preparation(case, layout)
     for number, batch in enumerate(search.plan(dtype, count)):
         found: list[Example] = []
         strategy = example_strategy(case, preparation.outputs, dtype, large=batch.large, largest=_LARGEST)

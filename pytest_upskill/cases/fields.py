@@ -18,7 +18,7 @@ from pytest_upskill.documents.expression import Expression, parse
 from pytest_upskill.documents.frontmatter import Value
 from pytest_upskill.documents.spelling import suggest
 from pytest_upskill.errors import CaseError
-from pytest_upskill.records import C_TYPE, FLOATING
+from pytest_upskill.records import FLOATING, ITEM_SIZE
 
 INTEGER_LIMITS: Mapping[str, tuple[int, int]] = {
     "int8": (-(2**7), 2**7 - 1),
@@ -119,9 +119,9 @@ def dtype(scope: Scope, value: Value, what: str) -> str:
     """A dtype's name."""
     if value.text.startswith("torch."):
         raise scope.fail(f"{what} '{value.shown}' is written without 'torch.'", value)
-    if not isinstance(value.data, str) or value.data not in C_TYPE:
+    if not isinstance(value.data, str) or value.data not in ITEM_SIZE:
         raise scope.fail(
-            f"{what} '{value.shown}' is no dtype that a case may have{suggest(value.shown, C_TYPE)}", value
+            f"{what} '{value.shown}' is no dtype that a case may have{suggest(value.shown, ITEM_SIZE)}", value
         )
     return str(value.data)
 

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import platform
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
-from pytest_upskill.contracts.launcher.signature import Signature
-from pytest_upskill.records import Build
 from pytest_upskill.sandbox.client import Sandbox
 from pytest_upskill.sandbox.confinement import Confinement
 
 
 class Machine(Protocol):
-    """A device with its compilers."""
+    """A device of this machine. ``identity`` tells apart machines whose results may differ."""
 
     @property
     def device(self) -> str: ...
+
+    @property
+    def architectures(self) -> tuple[str, ...]:
+        """Those of GPUs that kernels are compiled for, such as ``sm_90``; empty on the cpu device."""
 
     @property
     def confinement(self) -> Confinement: ...
@@ -32,14 +35,13 @@ class Machine(Protocol):
     def facts(self) -> Mapping[str, str | int | None]:
         """For reports: what a result may depend on."""
 
-    def build(self, source: str, signature: Signature, *, checked: bool = True) -> Build:
-        """Compiles a kernel; where it is not ``checked``, with no other compiler than the one that it runs with.
+    def sandbox(self, library: Path, timeout: float) -> Sandbox:
+        """A sandbox for a library with kernels; ``timeout`` in seconds for each call."""
 
-        Raises ToolchainError or CellError for what is not the kernel's fault.
-        """
 
-    def sandbox(self, library: Path, signature: Signature, timeout: float) -> Sandbox:
-        """A cell for a built kernel; ``timeout`` in seconds for each call."""
+def identity(machine: Machine) -> tuple[str, ...]:
+    """Texts that change whenever a result that was kept may be another one on this machine."""
+    return machine.device, json.dumps(dict(machine.facts()), sort_keys=True, default=str)
 
 
 def processor() -> str:

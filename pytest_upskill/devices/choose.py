@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pytest_upskill.build.nvcc import NvccCheck
 from pytest_upskill.devices import cuda, gpu
 from pytest_upskill.devices.base import Machine
 from pytest_upskill.devices.cpu import CpuMachine
 from pytest_upskill.errors import InfrastructureError, UsageError
-from pytest_upskill.languages.cuda.cpu_build import HostCompiler
 from pytest_upskill.sandbox.confinement import strongest
 
 
@@ -31,11 +29,11 @@ def choose(
             if value:
                 missing = "this run uses the cpu device" if device == "cpu" else cuda.NO_GPU
                 raise UsageError(f"{flag} is for the cuda device, and {missing}; leave it out")
-        return CpuMachine("cpu", HostCompiler(), NvccCheck(), strongest())
+        return CpuMachine("cpu", strongest())
     try:
         return cuda.find(architecture, sanitizer, worker)
     except InfrastructureError as error:
         if device == "auto" and not (architecture or sanitizer):
             note = f"cuda cannot be used: {error}"
-            return CpuMachine("cpu", HostCompiler(), NvccCheck(), strongest(), note)
+            return CpuMachine("cpu", strongest(), note)
         raise UsageError(f"--upskill-device={device}: {error}; or use --upskill-device=cpu") from None

@@ -1,4 +1,4 @@
-"""The device ``cuda``: a GPU of this machine, nvcc for it, and cells that are let at it."""
+"""The device ``cuda``: a GPU of this machine, nvcc for it, and sandboxes with access to it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_upskill.contracts.launcher.signature import Signature, entry_source
+from pytest_upskill.build import cuda_toolkit
+from pytest_upskill.build.cuda_toolkit import Toolkit
 from pytest_upskill.devices import gpu
 from pytest_upskill.devices.base import processor
 from pytest_upskill.devices.gpu import Gpu
 from pytest_upskill.errors import ToolchainError
-from pytest_upskill.languages.cuda import gpu_build as cuda
-from pytest_upskill.languages.cuda.gpu_build import CudaCompiler
-from pytest_upskill.records import Build
 from pytest_upskill.sandbox.client import Limits, Sandbox
 from pytest_upskill.sandbox.compute_sanitizer import Sanitizer
 from pytest_upskill.sandbox.confinement import Confinement, strongest
@@ -32,7 +30,7 @@ class CudaMachine:
 
     device: str
     gpu: Gpu
-    compiler: CudaCompiler
+    architectures: tuple[str, ...]
     confinement: Confinement
     sanitizer: Sanitizer | None = None
     largest: int = 1 << 22
@@ -45,7 +43,7 @@ class CudaMachine:
     def describe(self) -> str:
         """One line for the header: the device, and who compiles for it."""
         watched = f"; {self.sanitizer.describe()}" if self.sanitizer else ""
-        return f"{self.device} ({self.gpu.describe()}; compiler {self.compiler.describe()}{watched})"
+        return f"{self.device} ({self.gpu.describe()}; compiler {cuda_toolkit.describe(self.architectures)}{watched})"
 
     def facts(self) -> Mapping[str, str | int | None]:
         """For reports: what a result may depend on."""
@@ -55,25 +53,21 @@ class CudaMachine:
             "gpu": self.gpu.name,
             "gpu_memory": self.gpu.memory,
             "gpu_memory_limit": self._scratch,
-            "architecture": ", ".join(self.compiler.architectures),
+            "architecture": ", ".join(self.architectures),
             "driver": ".".join(map(str, self.gpu.driver)),
-            "nvcc": self.compiler.describe(),
+            "nvcc": cuda_toolkit.describe(self.architectures),
             "sanitizer": self.sanitizer.describe() if self.sanitizer else None,
             "cell": self.confinement.level,
         }
 
-    def build(self, source: str, signature: Signature, *, checked: bool = True) -> Build:
-        """Compiles a kernel for the GPU. Raises ToolchainError or CellError for what is not the kernel's fault."""
-        return self.compiler.build(source, entry_source(signature), confinement=self.confinement)
-
-    def sandbox(self, library: Path, signature: Signature, timeout: float) -> Sandbox:
-        """A cell at the GPU; ``timeout`` in seconds for each call. compute-sanitizer gets more of them."""
+    def sandbox(self, library: Path, timeout: float) -> Sandbox:
+        """A sandbox with access to the GPU; ``timeout`` (s) is for each call, and longer under compute-sanitizer."""
         seconds = timeout * (self.sanitizer.slowdown if self.sanitizer else 1)
         limits = Limits(seconds=seconds, memory=_MEMORY, file_size=256 << 20, scratch_memory=self._scratch)
         access = self.gpu.access()
         if self.sanitizer:
             access = self.sanitizer.around(access)
-        return Sandbox(library, signature, self.confinement, limits, gpu=access)
+        return Sandbox(library, self.confinement, limits, gpu=access)
 
 
 def find(architecture: str | None, sanitizer: bool, worker: str) -> CudaMachine:
@@ -81,14 +75,14 @@ def find(architecture: str | None, sanitizer: bool, worker: str) -> CudaMachine:
     if not gpu.nodes():
         raise ToolchainError(NO_GPU)
     chosen = gpu.share(gpu.find(), worker)
-    toolkit = cuda.find_toolkit()
+    toolkit = cuda_toolkit.find_toolkit()
     gpu.check_driver(chosen, toolkit.nvcc.version)
-    compiler = CudaCompiler([architecture or chosen.architecture])
-    cuda.check_architecture(compiler.architectures[0], toolkit)
-    return CudaMachine("cuda", chosen, compiler, strongest(), _sanitizer(toolkit) if sanitizer else None)
+    architectures = (architecture or chosen.architecture,)
+    cuda_toolkit.check_architecture(architectures[0], toolkit)
+    return CudaMachine("cuda", chosen, architectures, strongest(), _sanitizer(toolkit) if sanitizer else None)
 
 
-def _sanitizer(toolkit: cuda.Toolkit) -> Sanitizer:
+def _sanitizer(toolkit: Toolkit) -> Sanitizer:
     beside = toolkit.nvcc.program.with_name("compute-sanitizer")
     program = str(beside) if os.access(beside, os.X_OK) else shutil.which("compute-sanitizer")
     if program is None:

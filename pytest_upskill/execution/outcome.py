@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,6 @@ from pytest_upskill.execution.task import Prepared, Task
 from pytest_upskill.records import (
     Assertion,
     Counterexample,
-    LaunchStatistics,
     Outcome,
     Reply,
     Seconds,
@@ -75,13 +74,13 @@ def kernel_outcome(
     judgement: Judgement | None,
     further: Sequence[Assertion],
     run_seconds: float,
-    launch_statistics: LaunchStatistics,
+    violations: Sequence[str],
 ) -> Outcome:
     """The verdict on a kernel, with all that is told of it; ``run_seconds`` is what judging took.
 
-    ``conduct`` is what the launcher was seen to do.
+    ``violations`` is what it was seen to do that the contract forbids.
     """
-    verdict = _verdict(case, prepared, judgement, further, launch_statistics)
+    verdict = _verdict(case, prepared, judgement, further, violations)
     outcome = outcome_of(task, verdict, prepared)
     extraction = prepared.extraction
     kernel = (extraction.kernel or extraction.found) if extraction else None
@@ -102,11 +101,11 @@ def _verdict(
     prepared: Prepared,
     judgement: Judgement | None,
     further: Sequence[Assertion],
-    launch_statistics: LaunchStatistics,
+    violations: Sequence[str],
 ) -> Verdict:
     if prepared.build is not None and prepared.build.needs:
         return Verdict(VerdictKind.INCONCLUSIVE, prepared.build.needs)
-    assertions = [*_before_running(prepared, launch_statistics), *_running(case, prepared, judgement), *further]
+    assertions = [*_before_running(prepared, violations), *_running(case, prepared, judgement), *further]
     failed = next((assertion for assertion in assertions if not assertion.passed), None)
     if failed is None and judgement is not None and judgement.inconclusive:
         return Verdict(VerdictKind.INCONCLUSIVE, judgement.inconclusive, tuple(assertions))
@@ -118,7 +117,7 @@ def _verdict(
     )
 
 
-def _before_running(prepared: Prepared, launch_statistics: LaunchStatistics) -> list[Assertion]:
+def _before_running(prepared: Prepared, violations: Sequence[str]) -> list[Assertion]:
     extraction, build = prepared.extraction, prepared.build
     assert extraction is not None
     if not extraction.block_found:
@@ -126,25 +125,9 @@ def _before_running(prepared: Prepared, launch_statistics: LaunchStatistics) -> 
     reply = Assertion("reply", True)
     if extraction.kernel is None or build is None:
         return [reply, Assertion("contract", False, extraction.problem), *_not_tried(["compiles"], "no kernel")]
-    broken = [*build.violations, *_misconduct(launch_statistics)]
+    broken = [*build.violations, *violations]
     contract = Assertion("contract", not broken, "; ".join(broken))
     return [reply, contract, Assertion("compiles", build.ok, build.message)]
-
-
-def _misconduct(launch_statistics: LaunchStatistics) -> Iterator[str]:
-    """What the launcher did that the contract forbids. Evidence and no proof: a kernel could tamper with its own
-    process, and then gains a result that is judged like any other.
-    """
-    if launch_statistics.calls and not launch_statistics.launches:
-        yield (
-            f"no kernel was launched in {launch_statistics.calls} calls that had something to compute: "
-            "define a __global__ function and launch it on the stream"
-        )
-    if launch_statistics.copied_back:
-        yield (
-            f"the launcher copied {launch_statistics.copied_back} bytes of device memory to the host in one call; "
-            "results are computed on the device, without synchronising: leave them there"
-        )
 
 
 def _running(case: Case, prepared: Prepared, judgement: Judgement | None) -> Sequence[Assertion]:

@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING
 
 from pytest_upskill.build.build_pool import BuildPool, Job
 from pytest_upskill.case_quality.self_check import SelfCheck
+from pytest_upskill.case_quality.subject import Subject
 from pytest_upskill.cases.case import Case
-from pytest_upskill.contracts.launcher.extraction import extract_kernel
-from pytest_upskill.contracts.launcher.signature import Signature
+from pytest_upskill.contracts.base import Signature
 from pytest_upskill.errors import BudgetStopped, CaseError, InfrastructureError, SkillError, UpskillError, UsageError
 from pytest_upskill.execution import text_case, turns
+from pytest_upskill.execution.adapters import contract_of, language_of
 from pytest_upskill.execution.outcome import cut_off, kernel_outcome, mutants_outcome, outcome_of, spec_outcome
 from pytest_upskill.execution.prompt_rendering import PromptRenderer
 from pytest_upskill.execution.task import Prepared, Task
@@ -107,7 +108,7 @@ class Pipeline:
         if task.id in self._ahead or not self._is_asked(task) or not self._replies.asks(task.student or ""):
             return
         assert task.case is not None
-        if _is_gated(task) and not self._self_check.is_known_to_be_good(task.case):
+        if _is_gated(task) and not self._self_check.is_known_to_be_good(self._subject(task.case)):
             self._unchecked.append(task)
             return
         self._ahead.add(task.id)
@@ -190,11 +191,11 @@ class Pipeline:
             return outcome_of(task, text_case.judge(case, prepared.reply), prepared)
         signature = self._prompts_of.signature(case)
         started = time.perf_counter()
-        judgement, launch_statistics = self._judge(task, case, signature, prepared, only)
+        judgement, statistics, violations = self._judge(task, case, signature, prepared, only)
         further = self._further(case, prepared)
-        outcome = kernel_outcome(task, case, prepared, judgement, further, _since(started), launch_statistics)
+        outcome = kernel_outcome(task, case, prepared, judgement, further, _since(started), violations)
         return (
-            replace(outcome, device_memory=launch_statistics.device_memory or None)
+            replace(outcome, device_memory=statistics.device_memory or None)
             if self._machine().device == "cuda"
             else outcome
         )
@@ -242,10 +243,12 @@ class Pipeline:
         if signature is None:
             failed = text_case.judge(wanted.case, reply).kind is VerdictKind.FAILED
             return Prepared(reply, None, None, cut_off(wanted.student, reply) if failed else "")
-        extraction = extract_kernel(reply.text, signature)
+        extraction = contract_of(wanted.case).extract(reply.text, signature)
         if extraction.kernel is None:
             return Prepared(reply, extraction, None, cut_off(wanted.student, reply))
-        build = self._machine().build(extraction.kernel.source, signature)
+        language = language_of(wanted.case)
+        sources = {language.source_name: extraction.kernel.source}
+        build = language.build(sources, signature.entry, self._machine())
         self._built()
         return Prepared(reply, extraction, build, "" if build.ok else cut_off(wanted.student, reply))
 
@@ -260,45 +263,51 @@ class Pipeline:
 
     def _mutants(self, task: Task, case: Case) -> Outcome:
         started = time.perf_counter()
-        checked = self._self_check.whole(case, self._prompts_of.signature(case))
+        checked = self._self_check.whole(self._subject(case))
         return mutants_outcome(task, checked, _since(started))
 
     def _check_quality(self, task: Task, case: Case) -> None:
         """Raises CaseError for a case that nobody should be asked; its own solution is the self-check itself."""
         if _is_gated(task):
-            problem = self._self_check.quality(case, self._prompts_of.signature(case)).problem
+            problem = self._self_check.quality(self._subject(case)).problem
             if problem is not None:
                 raise CaseError(f"not asked, because the case fails its self-check: {problem}", case.path)
+
+    def _subject(self, case: Case) -> Subject:
+        return Subject(case, language_of(case), self._prompts_of.signature(case))
 
     def _send_solutions_ahead(self, tasks: Iterable[Task]) -> None:
         for task in filter(_is_gated, tasks):
             # As above: a case that is broken says so where its item is run.
             with contextlib.suppress(Exception):
                 assert task.case is not None
-                self._self_check.send_ahead(task.case, self._prompts_of.signature(task.case), self._pool)
+                self._self_check.send_ahead(self._subject(task.case), self._pool.begin)
 
     # ------------------------------------------------------------------------------------- judging
 
     def _judge(
         self, task: Task, case: Case, signature: Signature, prepared: Prepared, only: Example | None
-    ) -> tuple[Judgement | None, LaunchStatistics]:
-        """What the oracle found, and what the launcher was seen to do."""
+    ) -> tuple[Judgement | None, LaunchStatistics, Sequence[str]]:
+        """What the oracle found, what the launcher was seen to do, and what of that is forbidden."""
         if prepared.build is None or prepared.build.library is None:
-            return None, LaunchStatistics()
+            return None, LaunchStatistics(), ()
         from pytest_upskill.oracle.explore import explore
 
-        with self._machine().sandbox(prepared.build.library, signature, self._timeout) as sandbox:
+        language = language_of(case)
+        with language.execute(prepared.build, signature.layout, self._machine(), self._timeout) as executor:
             judgement = explore(
                 case,
-                signature,
-                sandbox.call,
+                signature.layout,
+                executor.call,
                 seed=task.seed,
                 examples=task.examples,
                 only=only,
-                repeat=sandbox.repeat,
+                repeat=executor.repeat,
                 largest=self._machine().largest,
+                checks=language.checks,
+                source_name=language.source_name,
             )
-            return judgement, sandbox.launch_statistics
+            return judgement, executor.launch_statistics, executor.violations()
 
 
 def _is_gated(task: Task) -> bool:

@@ -5,14 +5,18 @@ Belongs to the main thread: deriving a signature runs the case's reference.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import lru_cache
+from importlib import resources
 from pathlib import Path
+from string import Template
 
 from pytest_upskill.cases.case import Case
-from pytest_upskill.contracts.launcher.prompt import build_prompt
-from pytest_upskill.contracts.launcher.signature import Signature, derive
+from pytest_upskill.contracts.base import Signature
 from pytest_upskill.errors import CaseError
+from pytest_upskill.execution.adapters import contract_of
 from pytest_upskill.execution.task import Task
-from pytest_upskill.records import Question
+from pytest_upskill.records import Prompt, Question, ResultFacts
 from pytest_upskill.skills import arms
 from pytest_upskill.skills.disclosure import Guidance
 
@@ -40,7 +44,9 @@ class PromptRenderer:
             from pytest_upskill.oracle.result_shapes import result_shapes
 
             try:
-                self._signatures[case.path] = derive(case, result_dtypes(case), result_shapes(case))
+                self._signatures[case.path] = contract_of(case).signature(
+                    case, ResultFacts(result_dtypes(case), result_shapes(case))
+                )
             except CaseError as error:
                 self._signatures[case.path] = error
         signature = self._signatures[case.path]
@@ -53,3 +59,33 @@ class PromptRenderer:
         if key not in self._guidance:
             self._guidance[key] = arms.guidance(arm, skill_path, mode)
         return self._guidance[key]
+
+
+def build_prompt(
+    case: Case, signature: Signature | None, guidance: str | None, files: Mapping[str, str] | None = None
+) -> Prompt:
+    """The prompt for a case in an arm that adds ``guidance`` (None: nothing). ``signature`` is None for a text case.
+
+    ``files`` can be read through a tool; ``guidance`` then only says what they are about. The user's text is the same
+    in every arm: an arm's guidance is added to the system text, and changes nothing else.
+    """
+    files = files or {}
+    if signature is None:
+        return Prompt(_guided("", guidance, files), case.task.strip() + "\n", files=files)
+    contract = contract_of(case)
+    return Prompt(_guided(contract.system_text(), guidance, files), contract.user_text(case, signature), files=files)
+
+
+def _guided(system: str, guidance: str | None, files: Mapping[str, str]) -> str:
+    """The system text with an arm's guidance; a text case has no other system text, so a guide stands alone."""
+    if guidance is not None and files:
+        system = _template("tools").substitute(system=system, guidance=guidance.strip())
+    elif guidance is not None:
+        system = _template("guidance").substitute(system=system, guidance=guidance.strip()) if system else guidance
+    return system.strip() + "\n" if system else ""
+
+
+@lru_cache
+def _template(name: str) -> Template:
+    file = resources.files("pytest_upskill") / "prompts" / f"{name}.md"
+    return Template(file.read_text(encoding="utf-8"))

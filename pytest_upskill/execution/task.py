@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_upskill.cases.case import Case
-from pytest_upskill.contracts.launcher.extraction import Extraction
+from pytest_upskill.contracts.base import Extraction
 from pytest_upskill.records import Build, ItemKind, Reply
 
 

@@ -7,14 +7,13 @@ whatever later calls give.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import hypothesis
 
 from pytest_upskill.cases.case import Case
-from pytest_upskill.contracts.launcher.signature import Signature
 from pytest_upskill.errors import UpskillError
 from pytest_upskill.oracle import search
 from pytest_upskill.oracle.compare import first_difference, judge, number
@@ -25,10 +24,12 @@ from pytest_upskill.oracle.prepare import OFF, GivenUp, Preparation, Prepared
 from pytest_upskill.oracle.reference import empty_examples, smallest_example
 from pytest_upskill.oracle.search import Batch, Stop
 from pytest_upskill.oracle.shrink import SECONDS, Fault, Shrinking, Tried, elements_of
-from pytest_upskill.records import Answer, Assertion, Call, Counterexample, Example, Finding
+from pytest_upskill.records import Answer, Assertion, Call, CallLayout, Counterexample, Example, Finding
 
 EXAMPLES = 25
 """Examples of each dtype, where neither the user nor the case says otherwise."""
+
+CHECKS = ("runs", "correct", "memory", "deterministic", "inputs")
 
 _REPEAT_EVERY = 5
 _UNSURE_SHARE = 0.2
@@ -63,7 +64,7 @@ class _Kept:
 
 def explore(
     case: Case,
-    signature: Signature,
+    layout: CallLayout,
     run: Run,
     *,
     seed: int,
@@ -72,17 +73,20 @@ def explore(
     repeat: Repeat | None = None,
     largest: int = LARGEST,
     watch: Watch | None = None,
+    checks: Sequence[str] = CHECKS,
+    source_name: str = "",
 ) -> Judgement:
-    """Judge the kernel behind ``run``: assertions ``runs``, ``correct[...]``, ``memory``, ``deterministic``,
-    ``inputs``.
+    """Judge the kernel behind ``run``: an assertion for each of ``checks``, and for each dtype where it is ``correct``.
 
     Some calls are asked again, of ``repeat`` where it is given. ``examples`` of each dtype (the case's own number,
     or 25); with ``only``, that one example and its repeat. The same seed asks the same examples. ``largest`` is how
     many elements large examples may have. ``watch`` sees every example before it is run, but for those of shrinking.
+    Findings with a line name ``source_name``.
     Raises CaseError where the case is at fault, and whatever ``run`` raises.
     """
     with isolated():
-        exploration = _Exploration(case, signature, run, seed, largest, repeat or (lambda call, _: run(call)))
+        exploration = _Exploration(case, layout, run, seed, largest, repeat or (lambda call, _: run(call)))
+        exploration.checks, exploration.source_name = checks, source_name
         exploration.watch = watch
         if only is not None:
             exploration.try_only(only)
@@ -92,11 +96,13 @@ def explore(
 
 
 class _Exploration:
-    def __init__(self, case: Case, signature: Signature, run: Run, seed: int, largest: int, repeat: Repeat) -> None:
+    def __init__(self, case: Case, layout: CallLayout, run: Run, seed: int, largest: int, repeat: Repeat) -> None:
         self.case, self.run, self.seed, self.largest, self.repeat = case, run, seed, largest, repeat
         self.repeats = 0
+        self.checks: Sequence[str] = CHECKS
+        self.source_name = ""
         self.watch: Watch | None = None
-        self.preparation = Preparation(case, signature)
+        self.preparation = Preparation(case, layout)
         self.tried: dict[str, Tried] = {}
         self.given_up: dict[str, str] = {}
         self.unsure = 0
@@ -190,7 +196,7 @@ class _Exploration:
     def _faults(self, prepared: Prepared, answer: Answer) -> dict[str, Fault]:
         faults: dict[str, Fault] = {}
         for finding in answer.findings:
-            faults.setdefault(finding.assertion, Fault(_placed(finding), finding.kind, line=finding.line))
+            faults.setdefault(finding.assertion, Fault(self._placed(finding), finding.kind, line=finding.line))
         memory = faults.get("memory")
         if memory is not None and "runs" in faults and faults["runs"].line is None:
             broken = faults["runs"]
@@ -204,6 +210,9 @@ class _Exploration:
                 if memory is not None:  # the likelier cause of wrong values than whatever they look like
                     faults[name] = Fault(memory.message, worst=worst, line=memory.line)
         return faults
+
+    def _placed(self, finding: Finding) -> str:
+        return finding.message if finding.line is None else f"{self.source_name}:{finding.line}: {finding.message}"
 
     def _stop_if_broken(self, tried: Tried) -> None:
         if "runs" in tried.faults:
@@ -235,7 +244,7 @@ class _Exploration:
 
     def judgement(self, dtypes: tuple[str, ...], *, shrink: bool) -> Judgement:
         """Put together what was found; shrinks the first failed assertion's example."""
-        names = ["runs", *(f"correct[{dtype}]" for dtype in dtypes), "memory", "deterministic", "inputs"]
+        names = assertion_names(self.checks, dtypes)
         broken = any("runs" in tried.faults for tried in self.tried.values())
         assertions = [self._assertion(name, broken) for name in names]
         counterexample = None
@@ -326,8 +335,13 @@ class _Exploration:
             faults.setdefault("deterministic", fault)
 
 
-def _placed(finding: Finding) -> str:
-    return finding.message if finding.line is None else f"kernel.cu:{finding.line}: {finding.message}"
+def assertion_names(checks: Sequence[str], dtypes: Sequence[str]) -> list[str]:
+    """The assertions that ``checks`` stand for, in order."""
+    return [
+        name
+        for check in checks
+        for name in ([f"correct[{dtype}]" for dtype in dtypes] if check == "correct" else [check])
+    ]
 
 
 def _described(name: str, tried: Tried, *, reproducible: bool) -> Counterexample:

@@ -15,14 +15,21 @@ from typing import Any
 import torch
 
 from pytest_upskill.cases.case import Case
-from pytest_upskill.contracts.launcher.signature import Parameter, Signature
 from pytest_upskill.oracle import exact
 from pytest_upskill.oracle.families import INTEGERS
 from pytest_upskill.oracle.reference import Reference, cast, load_inputs, measure_outputs, run_eager
 from pytest_upskill.oracle.shapes import OutputSize
 from pytest_upskill.oracle.tolerance import Bound, Runs, Unstable, bounds
 from pytest_upskill.oracle.values import DTYPE, Value, complete, dtype_name, wild
-from pytest_upskill.records import C_TYPE, FLOATING, Call, Example, Role, ScalarArgument, TensorArgument
+from pytest_upskill.records import (
+    FLOATING,
+    Call,
+    CallLayout,
+    Example,
+    ScalarArgument,
+    TensorArgument,
+    TensorParameter,
+)
 
 ATTEMPTS = 8
 """How often an example is drawn before it is given up."""
@@ -37,8 +44,6 @@ _COMPARED, _ELEMENTS = 8, 256
 """Examples, or elements of results, after which a reference counts as one that repeats itself."""
 
 Outputs = Mapping[str, torch.Tensor]
-
-_DTYPE_OF = {ctype: dtype for dtype, ctype in C_TYPE.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +84,8 @@ class GivenUp:
 class Preparation:
     """Prepares the examples of one case. Raises CaseError where the reference or the inputs are at fault."""
 
-    def __init__(self, case: Case, signature: Signature) -> None:
-        self.case, self.signature = case, signature
+    def __init__(self, case: Case, layout: CallLayout) -> None:
+        self.case, self.layout = case, layout
         self.reference, self.source = Reference(case), load_inputs(case)
         self._wild = wild(case)
         self._compared, self._elements = 0, 0
@@ -198,12 +203,9 @@ class Preparation:
         )
 
     def _dtypes(self, example: Example) -> dict[str, str]:
-        """The dtype of each output, by the signature, in the reference's order."""
-        pointers = {p.name: p for p in self.signature.parameters if p.pointer}
-        return {name: self._dtype(pointers[name], example) for name in self.reference.outputs}
-
-    def _dtype(self, parameter: Parameter, example: Example) -> str:
-        return example.dtype if parameter.ctype == "scalar_t" else _DTYPE_OF[parameter.ctype]
+        """The dtype of each output, by the layout, in the reference's order."""
+        tensors = {tensor.name: tensor for tensor in self.layout.tensors}
+        return {name: tensors[name].dtype_in(example.dtype) for name in self.reference.outputs}
 
     def _eager(
         self,
@@ -252,34 +254,28 @@ class Preparation:
     def _call(self, example: Example, arguments: Mapping[str, Value], expected: tuple[Expected, ...]) -> Call:
         shapes = {one.name: one.shape for one in expected}
         parts: list[TensorArgument | ScalarArgument] = []
-        for parameter in self.signature.parameters:
-            if parameter.role == "stream":
-                continue
-            if parameter.role == "dim":
-                parts.append(ScalarArgument(parameter.name, parameter.ctype, int(example.dims[parameter.name])))
-            elif parameter.role == "scalar":
-                value = arguments[parameter.name]
-                assert not isinstance(value, torch.Tensor)
-                parts.append(ScalarArgument(parameter.name, parameter.ctype, value))
-            else:
+        for parameter in self.layout.parameters:
+            if isinstance(parameter, TensorParameter):
                 parts.append(self._tensor(parameter, example, arguments, shapes))
-        instantiation = self.signature.dtypes.index(example.dtype) if self.signature.template else 0
-        return Call(instantiation, tuple(parts))
+                continue
+            value = int(example.dims[parameter.name]) if parameter.dim else arguments[parameter.name]
+            assert not isinstance(value, torch.Tensor)
+            parts.append(ScalarArgument(parameter.name, parameter.kind, value))
+        return Call(self.layout.dtypes.index(example.dtype), tuple(parts))
 
     def _tensor(
         self,
-        parameter: Parameter,
+        parameter: TensorParameter,
         example: Example,
         arguments: Mapping[str, Value],
         shapes: Mapping[str, tuple[int, ...]],
     ) -> TensorArgument:
-        dtype = self._dtype(parameter, example)
+        dtype = parameter.dtype_in(example.dtype)
         if parameter.role == "output":
             return TensorArgument(parameter.name, "output", dtype, shapes[parameter.name])
         value = arguments[parameter.name]
         assert isinstance(value, torch.Tensor)
-        role: Role = "inplace" if parameter.role == "inplace" else "input"
-        return TensorArgument(parameter.name, role, dtype, tuple(value.shape), as_bytes(value))
+        return TensorArgument(parameter.name, parameter.role, dtype, tuple(value.shape), as_bytes(value))
 
 
 def as_bytes(tensor: torch.Tensor) -> memoryview:

@@ -6,7 +6,14 @@ Sizes are in elements or bytes as named, times in seconds.
 from __future__ import annotations
 
 from pytest_upskill.records.asking import Exchange, Prompt, Question, Reply, Tokens, reply_file_name
-from pytest_upskill.records.dtypes import C_TYPE, FLOATING, ITEM_SIZE
+from pytest_upskill.records.call_layout import (
+    CallLayout,
+    ResultFacts,
+    ScalarKind,
+    ScalarParameter,
+    TensorParameter,
+)
+from pytest_upskill.records.dtypes import FLOATING, ITEM_SIZE
 from pytest_upskill.records.judgement import (
     SCHEMA,
     Assertion,
@@ -35,7 +42,6 @@ from pytest_upskill.records.running import (
 )
 
 __all__ = [
-    "C_TYPE",
     "FLOATING",
     "ITEM_SIZE",
     "SCHEMA",
@@ -43,6 +49,7 @@ __all__ = [
     "Assertion",
     "Build",
     "Call",
+    "CallLayout",
     "Counterexample",
     "Example",
     "Exchange",
@@ -56,11 +63,15 @@ __all__ = [
     "Prompt",
     "Question",
     "Reply",
+    "ResultFacts",
     "Role",
     "ScalarArgument",
+    "ScalarKind",
+    "ScalarParameter",
     "Seconds",
     "SurvivingMutant",
     "TensorArgument",
+    "TensorParameter",
     "Tokens",
     "Turn",
     "Verdict",

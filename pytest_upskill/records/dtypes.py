@@ -18,18 +18,4 @@ ITEM_SIZE: Mapping[str, int] = {
 }
 """Bytes of one element."""
 
-C_TYPE: Mapping[str, str] = {
-    "float64": "double",
-    "float32": "float",
-    "float16": "__half",
-    "bfloat16": "__nv_bfloat16",
-    "int8": "int8_t",
-    "uint8": "uint8_t",
-    "int16": "int16_t",
-    "int32": "int32_t",
-    "int64": "int64_t",
-    "bool": "bool",
-}
-"""The C type that a kernel gets for each dtype."""
-
 FLOATING = ("float64", "float32", "float16", "bfloat16")

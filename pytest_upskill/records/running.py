@@ -82,10 +82,10 @@ class TensorArgument:
 
 @dataclass(frozen=True, slots=True)
 class ScalarArgument:
-    """A scalar or a dim for a call; ``ctype`` is ``float``, ``int64_t`` or ``bool``."""
+    """A scalar or a dim for a call; ``kind`` is ``float`` (float32), ``int`` (int64) or ``bool``."""
 
     name: str
-    ctype: str
+    kind: Literal["float", "int", "bool"]
     value: float | int | bool
 
 

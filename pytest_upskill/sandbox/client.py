@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 
-from pytest_upskill.contracts.launcher.signature import Signature
 from pytest_upskill.errors import SandboxError
 from pytest_upskill.records import ITEM_SIZE, Answer, Call, Finding, LaunchStatistics, ScalarArgument, TensorArgument
 from pytest_upskill.sandbox import compute_sanitizer as sanitizer
@@ -30,7 +29,7 @@ __all__ = ["RUNTIME", "Limits", "Sandbox"]
 
 _ROLE = {"input": 0, "output": 1, "inplace": 2}
 _SCALAR = 3
-_SCALAR_FORMAT = {"float": "<f", "int64_t": "<q", "bool": "<?"}
+_SCALAR_FORMAT = {"float": "<f", "int": "<q", "bool": "<?"}
 _HEADER = struct.Struct("<IIIIQII")
 _ARGUMENT = struct.Struct("<IIQQ128s")
 _STATUS = re.compile(r"(ok|restart|device) (\d{1,16}) (\d{1,16}) (\d{1,16})")
@@ -71,7 +70,6 @@ class Sandbox:
     def __init__(
         self,
         library: Path,
-        signature: Signature,
         confinement: Confinement,
         limits: Limits = DEFAULT_LIMITS,
         *,
@@ -83,7 +81,6 @@ class Sandbox:
 
         Raises CellError when the library cannot be opened.
         """
-        self._signature = signature
         self._confinement = confinement
         self._limits = limits
         self._worker = worker
@@ -224,7 +221,7 @@ class _Layout:
         offset = self.size
         self._places.append((argument, offset))
         if isinstance(argument, ScalarArgument):
-            role, element, size = _SCALAR, 0, struct.calcsize(_SCALAR_FORMAT[argument.ctype])
+            role, element, size = _SCALAR, 0, struct.calcsize(_SCALAR_FORMAT[argument.kind])
         else:
             role, element, size = _ROLE[argument.role], ITEM_SIZE[argument.dtype], argument.nbytes
         self.size += -(-size // _ALIGNMENT) * _ALIGNMENT
@@ -234,7 +231,7 @@ class _Layout:
         """Copies inputs and scalars into the shared memory. Raises CellError for data of another size."""
         for argument, offset in self._places:
             if isinstance(argument, ScalarArgument):
-                struct.pack_into(_SCALAR_FORMAT[argument.ctype], memory, offset, argument.value)
+                struct.pack_into(_SCALAR_FORMAT[argument.kind], memory, offset, argument.value)
             elif argument.role != "output":
                 memory[offset : offset + argument.nbytes] = _bytes_of(argument)
 

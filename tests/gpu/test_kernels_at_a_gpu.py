@@ -23,7 +23,7 @@ def failed(machine: CudaMachine, path: Path) -> dict[str, str]:
     if built.library is None:
         return {"compiles": built.message}
     with machine.sandbox(built.library, signature, 10.0) as sandbox:
-        judgement = explore(case, signature, sandbox.call, seed=SEED, examples=EXAMPLES, only=None)
+        judgement = explore(case, signature.layout, sandbox.call, seed=SEED, examples=EXAMPLES, only=None)
     return {assertion.name: assertion.message for assertion in judgement.assertions if not assertion.passed}
 
 

@@ -38,7 +38,7 @@ def sandbox_of(machine: CudaMachine) -> Iterator[SandboxOf]:
         built = machine.build(source, signature)
         assert built.library is not None, built.message
         chosen = Limits(**{"memory": 16 << 30, "file_size": 256 << 20, **limits})  # type: ignore[arg-type]
-        opened.append(Sandbox(built.library, signature, machine.confinement, chosen, gpu=machine.gpu.access()))
+        opened.append(Sandbox(built.library, machine.confinement, chosen, gpu=machine.gpu.access()))
         return opened[-1]
 
     yield make
@@ -160,7 +160,7 @@ def test_an_index_past_2_to_the_31_tells_64_bits_from_32(
     arguments = (
         TensorArgument("out", "output", "uint8", (count,)),
         TensorArgument("x", "input", "uint8", (count,), memoryview(data)[:count]),
-        ScalarArgument("n", "int64_t", count),
+        ScalarArgument("n", "int", count),
     )
     answer = sandbox_of(COPY_KERNEL.replace("INDEX", index), COPY, seconds=60.0).call(Call(0, arguments))
     assert (answer.ran and answer.outputs["out"] == memoryview(data)[:count]) is right

@@ -33,7 +33,7 @@ def judged(machine: CudaMachine, folder: Path, axis: str, shape: str, example: s
     assert built.library is not None, built.message
     with machine.sandbox(built.library, signature, 20.0) as sandbox:
         only = parse_example(example, case) if example else None
-        return explore(case, signature, sandbox.call, seed=5, examples=9, only=only, largest=machine.largest)
+        return explore(case, signature.layout, sandbox.call, seed=5, examples=9, only=only, largest=machine.largest)
 
 
 def test_many_rows_along_x_pass(machine: CudaMachine, tmp_path: Path) -> None:

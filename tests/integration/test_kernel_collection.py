@@ -64,7 +64,7 @@ def failed(name: str, source: str, seed: int = SEED, examples: int | None = EXAM
     build = compiler().build(extraction.kernel.source, entry_source(signature), confinement=confinement)
     if build.library is None:
         return {"compiles": build.message}
-    with Sandbox(build.library, signature, confinement) as sandbox:
+    with Sandbox(build.library, confinement) as sandbox:
         judgement = explore(
             case, signature, sandbox.call, seed=seed, examples=examples, only=None, repeat=sandbox.repeat
         )

@@ -50,4 +50,4 @@ def gpu_sandbox(
     library = library_of(source, signature)
     made = access(library.parent, **(environment or {}))
     made = GpuAccess(made.devices, (*made.readable, *map(Path, prefix[1:])), made.environment, prefix)
-    return Sandbox(library, signature, strongest(), Limits(seconds=seconds, **limits), gpu=made)
+    return Sandbox(library, strongest(), Limits(seconds=seconds, **limits), gpu=made)

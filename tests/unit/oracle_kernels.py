@@ -77,7 +77,7 @@ def fails_to_run(kind: str, message: str) -> Answer:
 def judge_kernel(
     case: Case, run: Run, *, seed: int = 3, examples: int | None = 8, only: Example | None = None
 ) -> Judgement:
-    return explore(case, signature_of(case), run, seed=seed, examples=examples, only=only)
+    return explore(case, signature_of(case).layout, run, seed=seed, examples=examples, only=only)
 
 
 def verdicts(judgement: Judgement) -> dict[str, bool]:

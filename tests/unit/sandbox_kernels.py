@@ -95,8 +95,8 @@ def axpy_call(x: list[float], y: list[float], alpha: float, negate: bool, shift:
             TensorArgument("y", "input", dtype, shape, encode(y, dtype)),
             ScalarArgument("alpha", "float", alpha),
             ScalarArgument("negate", "bool", negate),
-            ScalarArgument("shift", "int64_t", shift),
-            ScalarArgument("n", "int64_t", len(x)),
+            ScalarArgument("shift", "int", shift),
+            ScalarArgument("n", "int", len(x)),
         ),
     )
 
@@ -107,7 +107,7 @@ def probe_call(n: int = 4) -> Call:
         (
             TensorArgument("out", "output", "int64", (n,)),
             TensorArgument("x", "input", "int64", (n,), struct.pack(f"<{n}q", *range(n))),
-            ScalarArgument("n", "int64_t", n),
+            ScalarArgument("n", "int", n),
         ),
     )
 
@@ -141,6 +141,4 @@ def sandbox_of(
     confinement: Confinement | None = None,
     **limits: int,
 ) -> Sandbox:
-    return Sandbox(
-        library_of(source, signature), signature, confinement or strongest(), Limits(seconds=seconds, **limits)
-    )
+    return Sandbox(library_of(source, signature), confinement or strongest(), Limits(seconds=seconds, **limits))

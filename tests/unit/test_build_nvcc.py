@@ -7,8 +7,8 @@ import pytest
 
 from pytest_upskill.build import nvcc
 from pytest_upskill.build.cache import Cache
-from pytest_upskill.build.nvcc import NvccCheck
 from pytest_upskill.contracts.launcher.signature import Signature, entry_source
+from pytest_upskill.languages.cuda.nvcc_check import NvccCheck
 from pytest_upskill.records import Build
 from pytest_upskill.sandbox.confinement import strongest
 from tests.unit.sandbox_kernels import AXPY, AXPY_SIGNATURE, PROBE_SIGNATURE, probe

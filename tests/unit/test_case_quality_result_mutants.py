@@ -34,7 +34,7 @@ def rejected(found: CaseQuality) -> set[str]:
 def spoiled(case: Case, example: str, previous: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
     """What each mutant makes of the first output of an example; those that do not apply are left out."""
     with isolated():
-        prepared = Preparation(case, signature_of(case)).prepare(parse_example(example, case))
+        prepared = Preparation(case, signature_of(case).layout).prepare(parse_example(example, case))
     assert isinstance(prepared, Prepared)
     expected = prepared.expected[0]
     nothing = torch.empty(0)
@@ -64,7 +64,7 @@ def test_mutants_spoil_what_they_say(doubles: Case) -> None:
     old = torch.full((6,), 7.0)
     made = spoiled(doubles, "rows=2 cols=40 dtype=float32 seed=5 values=normal", old)
     with isolated():
-        prepared = Preparation(doubles, signature_of(doubles)).prepare(
+        prepared = Preparation(doubles, signature_of(doubles).layout).prepare(
             parse_example("rows=2 cols=40 dtype=float32 seed=5 values=normal", doubles)
         )
     assert isinstance(prepared, Prepared)
@@ -96,7 +96,7 @@ def test_an_in_place_tensor_that_is_left_alone_is_a_mutant(tmp_path: Path) -> No
     )  # fmt: skip
     made = spoiled(case, "n=50 dtype=float32 seed=1 values=normal")
     with isolated():
-        prepared = Preparation(case, signature_of(case)).prepare(
+        prepared = Preparation(case, signature_of(case).layout).prepare(
             parse_example("n=50 dtype=float32 seed=1 values=normal", case)
         )
     assert isinstance(prepared, Prepared)

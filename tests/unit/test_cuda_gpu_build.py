@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from pytest_upskill.build.cuda_toolkit import check_architecture, describe, find_toolkit
 from pytest_upskill.build.nvcc import find_nvcc
 from pytest_upskill.contracts.launcher.signature import Signature, entry_source
 from pytest_upskill.errors import ToolchainError
-from pytest_upskill.languages.cuda.gpu_build import CudaCompiler, check_architecture, find_toolkit
+from pytest_upskill.languages.cuda.gpu_build import CudaCompiler
 from pytest_upskill.records import Build
 from pytest_upskill.sandbox.confinement import strongest
 from tests.unit.sandbox_kernels import AXPY, AXPY_SIGNATURE, PROBE_SIGNATURE, probe
@@ -104,7 +105,7 @@ def test_messages_name_the_students_lines_and_say_nothing_of_resources(body: str
 
 
 def test_compiler_is_described_with_its_architectures() -> None:
-    assert CudaCompiler(("sm_80", "sm_90")).describe().endswith(" for sm_80, sm_90")
+    assert describe(("sm_80", "sm_90")).endswith(" for sm_80, sm_90")
 
 
 def test_what_the_students_object_calls_is_held_against_the_contract() -> None:

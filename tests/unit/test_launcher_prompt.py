@@ -4,10 +4,10 @@ import pytest
 
 from pytest_upskill.cases.case import Case, Choices, Dim, Expectation, Range, ScalarSpec, TensorSpec
 from pytest_upskill.cases.operator_schema import parse_operator
-from pytest_upskill.contracts.launcher.prompt import build_prompt
 from pytest_upskill.contracts.launcher.signature import declaration, derive
 from pytest_upskill.documents.expression import parse
 from pytest_upskill.errors import CaseError
+from pytest_upskill.execution.prompt_rendering import build_prompt
 
 GUIDANCE = "Use $shared memory. ${This} costs $5.\n"
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from pytest_upskill.build import toolchain
+from pytest_upskill.build.cuda_toolkit import find_toolkit
 from pytest_upskill.errors import ToolchainError
 from pytest_upskill.languages.cuda.cpu_build import NATIVE
-from pytest_upskill.languages.cuda.gpu_build import find_toolkit
 
 SOURCE = Path(__file__).with_name("scripted_runtime.cpp")
 

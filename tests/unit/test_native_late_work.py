@@ -59,7 +59,7 @@ def judged(case: Case, kernel: str, launcher: str, before: str = "") -> Judgemen
     )
     signature = signature_of(case)
     with sandbox_of(source, signature) as sandbox:
-        return explore(case, signature, sandbox.call, seed=3, examples=8, only=None, repeat=sandbox.repeat)
+        return explore(case, signature.layout, sandbox.call, seed=3, examples=8, only=None, repeat=sandbox.repeat)
 
 
 KERNEL = "const int64_t i = blockIdx.x * 256 + threadIdx.x; if (i < n) out[i] = 2 * x[i];"

@@ -39,7 +39,7 @@ Adder = Callable[[torch.Tensor], torch.Tensor]
 
 
 def preparation(case: Case) -> Preparation:
-    return Preparation(case, signature_of(case))
+    return Preparation(case, signature_of(case).layout)
 
 
 def whole(case: Case, dtype: str = "float32", seed: int = 1, **dims: int) -> Prepared:

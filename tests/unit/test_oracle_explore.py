@@ -263,7 +263,7 @@ def test_repeats_are_asked_of_the_function_for_them_each_with_its_number(doubles
         return run(call)
 
     signature = derive(doubles, result_dtypes(doubles))
-    judgement = explore(doubles, signature, run, seed=1, examples=10, only=None, repeat=repeat)
+    judgement = explore(doubles, signature.layout, run, seed=1, examples=10, only=None, repeat=repeat)
     assert failed(judgement) == []
     assert len(numbers) >= 2
     assert numbers == list(range(len(numbers)))
@@ -274,7 +274,7 @@ def test_a_kernel_whose_bits_depend_on_the_order_of_threads_fails_deterministic(
         return on_x(lambda x: x * (2 + 2**-22))(call)
 
     signature = derive(doubles, result_dtypes(doubles))
-    judgement = explore(doubles, signature, on_x(lambda x: x * 2), seed=1, examples=10, only=None, repeat=repeat)
+    judgement = explore(doubles, signature.layout, on_x(lambda x: x * 2), seed=1, examples=10, only=None, repeat=repeat)
     assert failed(judgement) == ["deterministic"]
     assert judgement.counterexample is not None and judgement.counterexample.reproducible
 
@@ -441,7 +441,7 @@ def test_explore_is_what_the_pipeline_calls(doubles: Case) -> None:
     from pytest_upskill.oracle.reference import result_dtypes
 
     signature = derive(doubles, result_dtypes(doubles))
-    judgement = explore(doubles, signature, on_x(lambda x: x * 2), seed=1, examples=4, only=None)
+    judgement = explore(doubles, signature.layout, on_x(lambda x: x * 2), seed=1, examples=4, only=None)
     assert [assertion.name for assertion in judgement.assertions][:2] == ["runs", "correct[float32]"]
 
 

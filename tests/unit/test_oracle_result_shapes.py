@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from pytest_upskill.cases.case_file import load_case
-from pytest_upskill.contracts.launcher.prompt import build_prompt
 from pytest_upskill.contracts.launcher.signature import derive
+from pytest_upskill.execution.prompt_rendering import build_prompt
 from pytest_upskill.oracle.reference import result_dtypes
 from pytest_upskill.oracle.result_shapes import result_shapes
 

@@ -24,7 +24,7 @@ Adder = Callable[[torch.Tensor], torch.Tensor]
 
 def prepared(case: Case, dtype: str = "float32", values: str = "normal", seed: int = 1, **dims: int) -> Prepared:
     with isolated():
-        found = Preparation(case, signature_of(case)).prepare(Example(dims, dtype, seed, values))
+        found = Preparation(case, signature_of(case).layout).prepare(Example(dims, dtype, seed, values))
     assert isinstance(found, Prepared)
     return found
 
@@ -165,7 +165,9 @@ def test_gold_stays_within_half_of_the_dtypes_range(tmp_path: Path) -> None:
 def test_what_can_never_be_judged_is_given_up_with_its_reason(tmp_path: Path) -> None:
     case = make_case(tmp_path, OP, FRONT, "def f(x):\n    return x * 0 + 60000")
     with isolated():
-        found = Preparation(case, signature_of(case)).prepare(Example({"rows": 3, "cols": 5}, "float16", 1, "normal"))
+        found = Preparation(case, signature_of(case).layout).prepare(
+            Example({"rows": 3, "cols": 5}, "float16", 1, "normal")
+        )
     assert isinstance(found, GivenUp) and found.reason == "the exact result leaves half of the dtype's range"
 
 

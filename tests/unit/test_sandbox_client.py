@@ -128,7 +128,7 @@ def test_library_may_vanish_once_the_cell_has_it(tmp_path: Path) -> None:
     library = library_of(AXPY, AXPY_SIGNATURE)
     for name in (library.name, RUNTIME):
         shutil.copy(library.with_name(name), tmp_path / name)
-    with Sandbox(tmp_path / library.name, AXPY_SIGNATURE, strongest()) as sandbox:
+    with Sandbox(tmp_path / library.name, strongest()) as sandbox:
         shutil.rmtree(tmp_path)
         assert sandbox.call(axpy_call([1.0], [1.0], 1.0, False, 0)).findings == ()
 
@@ -136,7 +136,7 @@ def test_library_may_vanish_once_the_cell_has_it(tmp_path: Path) -> None:
 def test_process_started_in_advance_is_taken_over() -> None:
     worker = WorkerProcess(strongest(), DEFAULT_LIMITS)
     library = library_of(AXPY, AXPY_SIGNATURE)
-    with Sandbox(library, AXPY_SIGNATURE, strongest(), worker=worker) as sandbox:
+    with Sandbox(library, strongest(), worker=worker) as sandbox:
         assert sandbox.call(axpy_call([1.0], [1.0], 1.0, False, 0)).findings == ()
 
 
@@ -433,7 +433,7 @@ def test_files_of_the_user_are_not_there() -> None:
 
 def test_missing_library_is_named(tmp_path: Path) -> None:
     with pytest.raises(SandboxError, match=r"cannot open .*libupskill_cpu\.so: No such file or directory; build"):
-        Sandbox(tmp_path / "kernel.so", PROBE_SIGNATURE, strongest())
+        Sandbox(tmp_path / "kernel.so", strongest())
 
 
 def test_data_of_another_size_is_named() -> None:
@@ -456,5 +456,5 @@ def test_process_that_does_not_start_is_a_cell_error(tmp_path: Path) -> None:
     broken.chmod(0o755)
     library = library_of(probe(""), PROBE_SIGNATURE)
     refused = pytest.raises(SandboxError, match=r"did not start: bwrap: no namespaces left")
-    with Sandbox(library, PROBE_SIGNATURE, Confinement("bubblewrap", program=str(broken))) as sandbox, refused:
+    with Sandbox(library, Confinement("bubblewrap", program=str(broken))) as sandbox, refused:
         sandbox.call(probe_call())

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 
+from pytest_upskill.contracts.base import Extraction
 from pytest_upskill.contracts.launcher.signature import Signature, declaration
 from pytest_upskill.contracts.launcher.signature_check import mismatch
 from pytest_upskill.documents.markdown import Fence
@@ -21,20 +22,6 @@ MAX_BLOCKS = 1000
 
 MAX_KERNEL = 200_000
 """Characters of a kernel; the longest that people write are a tenth of it, and what follows reads every one of them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Extraction:
-    """What a reply holds. ``problem`` is empty where ``kernel`` meets the contract, and else says why it is None.
-
-    ``block_found`` tells a reply without any block (``reply`` failed) from one without the right function
-    (``contract`` failed). ``found`` is the block that came closest, for a person to see.
-    """
-
-    kernel: Kernel | None
-    block_found: bool
-    problem: str = ""
-    found: Kernel | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +42,7 @@ def extract_kernel(text: str, signature: Signature) -> Extraction:
         definitions = find_definitions(fence.source, signature.name, parse=parsed <= MAX_PARSED)
         kernel = Kernel(fence.source, fence.line)
         if any(definition.body and definition.inside is None for definition in definitions):
-            complaint = _too_long(fence) or mismatch(definitions, signature, fence.source)
+            complaint = _too_long(fence.source) or mismatch(definitions, signature, fence.source)
             if complaint is None:
                 return Extraction(kernel, True, "", kernel)
             return Extraction(None, True, complaint, kernel)
@@ -65,8 +52,16 @@ def extract_kernel(text: str, signature: Signature) -> Extraction:
     return Extraction(None, True, _not_defined(blocks, near, signature), found)
 
 
-def _too_long(fence: Fence) -> str | None:
-    length = len(fence.source)
+def problem(source: str, signature: Signature) -> str | None:
+    """Why a source does not define the function asked for; None where it does."""
+    definitions = find_definitions(source, signature.name)
+    if not any(definition.body and definition.inside is None for definition in definitions):
+        return f"the source does not define '{signature.name}'; asked for:\n{declaration(signature)}"
+    return _too_long(source) or mismatch(definitions, signature, source)
+
+
+def _too_long(source: str) -> str | None:
+    length = len(source)
     return f"the kernel has {length} characters; at most {MAX_KERNEL}: shorten it" if length > MAX_KERNEL else None
 
 

@@ -1,50 +1,21 @@
-"""What a student is asked: the texts are files under ``prompts/``; this room fills them in. Knows cases, no student.
-
-The user's text is the same in every arm. An arm's guidance is added to the system text, and changes nothing else.
-"""
+"""The contract's part of a prompt: the texts are files beside this one, filled in here. Knows cases, no student."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import lru_cache
 from importlib import resources
 from string import Template
 
 from pytest_upskill.cases.case import Case, Choices, Dim, Range, ScalarSpec
 from pytest_upskill.contracts.launcher.signature import Parameter, Signature, declaration
-from pytest_upskill.errors import CaseError
-from pytest_upskill.records import C_TYPE, Prompt
+from pytest_upskill.languages.cuda.types import C_TYPE
 
 _EXACT = "The same input must give the same bits each time."
 _ATOMICS = "Float atomics are allowed: the order of their additions may show in the last bits of the result."
 
 
-def build_prompt(
-    case: Case, signature: Signature | None, guidance: str | None, files: Mapping[str, str] | None = None
-) -> Prompt:
-    """The prompt for a case in an arm that adds ``guidance`` (None: nothing). ``signature`` is None for a text case.
-
-    ``files`` can be read through a tool; ``guidance`` then only says what they are about.
-    """
-    files = files or {}
-    if case.op is None:
-        return Prompt(_guided("", guidance, files), case.task.strip() + "\n", files=files)
-    if case.contract != "launcher" or signature is None:
-        raise CaseError(f"contract '{case.contract}' cannot be asked for: write 'contract: launcher'", case.path)
-    system = _guided(_template("system").template.strip(), guidance, files)
-    return Prompt(system, _launcher_text(case, signature), files=files)
-
-
-def _guided(system: str, guidance: str | None, files: Mapping[str, str]) -> str:
-    """The system text with an arm's guidance; a text case has no other system text, so a guide stands alone."""
-    if guidance is not None and files:
-        system = _template("tools").substitute(system=system, guidance=guidance.strip())
-    elif guidance is not None:
-        system = _template("guidance").substitute(system=system, guidance=guidance.strip()) if system else guidance
-    return system.strip() + "\n" if system else ""
-
-
-def _launcher_text(case: Case, signature: Signature) -> str:
+def user_text(case: Case, signature: Signature) -> str:
+    """The user text of a case's prompt."""
     return _template("launcher").substitute(
         task=case.task.strip(),
         declaration=declaration(signature),
@@ -54,11 +25,14 @@ def _launcher_text(case: Case, signature: Signature) -> str:
     )
 
 
+def system_text() -> str:
+    """The system text, before an arm adds its guidance."""
+    return _template("system").template.strip()
+
+
 @lru_cache
 def _template(name: str) -> Template:
-    own = resources.files("pytest_upskill.contracts.launcher") / f"{name}.md"
-    file = own if own.is_file() else resources.files("pytest_upskill") / "prompts" / f"{name}.md"
-    return Template(file.read_text(encoding="utf-8"))
+    return Template((resources.files(__package__) / f"{name}.md").read_text(encoding="utf-8"))
 
 
 def _template_line(signature: Signature) -> list[str]:

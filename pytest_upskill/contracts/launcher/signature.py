@@ -6,19 +6,17 @@ Knows cases, never torch: which dtype each result has is measured elsewhere and 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from pytest_upskill.cases.case import Case, ScalarSpec
-from pytest_upskill.records import C_TYPE
-
-ENTRY = "upskill_entry"
-"""The generated function's name: ``extern "C" void upskill_entry(int instantiation, void* const* a, cudaStream_t)``."""
-
-SCALAR_TYPE: Mapping[str, str] = {"float": "float", "int": "int64_t", "bool": "bool"}
-"""The C type of a scalar argument of each kind of the operator schema."""
+from pytest_upskill.languages.cuda.types import C_TYPE, SCALAR_TYPE
+from pytest_upskill.native import ENTRY
+from pytest_upskill.records import CallLayout, ScalarKind, ScalarParameter, TensorParameter
 
 WIDTH = 80
+_KIND: Mapping[str, ScalarKind] = {"float": "float", "int64_t": "int", "bool": "bool"}
+_DTYPE = {ctype: dtype for dtype, ctype in C_TYPE.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +53,21 @@ class Signature:
     template: bool
     parameters: tuple[Parameter, ...]
 
+    @property
+    def layout(self) -> CallLayout:
+        """The same without C++ and without the stream."""
+        known = (_in_layout(parameter) for parameter in self.parameters)
+        return CallLayout(self.dtypes, tuple(parameter for parameter in known if parameter is not None))
+
+    def for_dtypes(self, dtypes: tuple[str, ...]) -> Signature:
+        """The same, called with these dtypes alone."""
+        return replace(self, dtypes=dtypes)
+
+    @property
+    def entry(self) -> str:
+        """The generated function that calls it."""
+        return entry_source(self)
+
 
 def derive(
     case: Case, results: Mapping[str, str | None], shapes: Mapping[str, tuple[str, ...]] | None = None
@@ -86,6 +99,14 @@ def derive(
     parameters += [Parameter(dim.name, "int64_t", "dim") for dim in case.dims]
     parameters.append(Parameter("stream", "cudaStream_t", "stream"))
     return Signature(case.op.name, case.dtypes, template, tuple(parameters))
+
+
+def _in_layout(parameter: Parameter) -> TensorParameter | ScalarParameter | None:
+    if parameter.role == "stream":
+        return None
+    if parameter.role == "scalar" or parameter.role == "dim":  # noqa: PLR1714 - tells the type checker
+        return ScalarParameter(parameter.name, _KIND[parameter.ctype], dim=parameter.role == "dim")
+    return TensorParameter(parameter.name, parameter.role, _DTYPE.get(parameter.ctype), parameter.shape)
 
 
 def declaration(signature: Signature) -> str:

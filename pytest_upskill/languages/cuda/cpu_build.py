@@ -1,4 +1,4 @@
-"""Builds kernels for the cpu device with the machine's C++ compiler. Knows no signature and no cell client.
+"""Builds kernels for the cpu device with the machine's C++ compiler. Knows no contract.
 
 Once per machine and compiler: the device's runtime with the driver, and a precompiled header. Then, for each kernel:
 the rewritten source with the generated entry at its end, compiled in a cell and linked against the runtime.
@@ -21,11 +21,11 @@ from pathlib import Path
 from pytest_upskill.build import messages, toolchain
 from pytest_upskill.build.cache import Cache, Entry, Made, key_of
 from pytest_upskill.build.compilation import DEFAULT_LIMITS, CompileLimits, compile_confined
-from pytest_upskill.contracts.launcher.signature import ENTRY
 from pytest_upskill.errors import ToolchainError
 from pytest_upskill.languages.cuda import symbol_policy
 from pytest_upskill.languages.cuda.rewrite import rewrite
 from pytest_upskill.languages.cuda.source_text import blank_out
+from pytest_upskill.native import ENTRY
 from pytest_upskill.native.cpu import flags
 from pytest_upskill.records import Build
 from pytest_upskill.sandbox import process
@@ -67,13 +67,6 @@ class HostCompiler:
     def compiler(self) -> toolchain.Compiler:
         """The compiler in use. Raises ToolchainError that names what to install."""
         return toolchain.find_compiler()
-
-    def describe(self) -> str:
-        """The compiler with its version, as in "g++ 12.2.0"; or why there is none."""
-        try:
-            return self.compiler().describe()
-        except ToolchainError as error:
-            return f"none ({error})"
 
     def build(self, source: str, entry: str, *, confinement: Confinement) -> Build:
         """The library of a kernel, or the compiler's message on why there is none.

@@ -1,4 +1,4 @@
-"""Builds kernels for a GPU with nvcc. Knows no signature and no cell client, and needs no GPU.
+"""Builds kernels for a GPU with nvcc. Knows no contract, and needs no GPU.
 
 Once per machine and toolkit: the driver, in an object of its own, from the host's compiler. Then, for each kernel: the
 source as the student wrote it with the generated entry at its end, compiled in a cell for every architecture asked for,
@@ -10,23 +10,22 @@ from __future__ import annotations
 
 import functools
 import json
-import re
 import shlex
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from pytest_upskill.build import kernel_resources as resources
 from pytest_upskill.build import toolchain
 from pytest_upskill.build.cache import Cache, Made, key_of
 from pytest_upskill.build.compilation import DEFAULT_LIMITS, CompileLimits, compile_confined
+from pytest_upskill.build.cuda_toolkit import Toolkit, check_architecture, find_toolkit
 from pytest_upskill.build.messages import ENTRY_NAME, SOURCE_NAME, shorten
-from pytest_upskill.build.nvcc import Nvcc, find_nvcc
-from pytest_upskill.contracts.launcher.signature import ENTRY
 from pytest_upskill.errors import ToolchainError
 from pytest_upskill.languages.cuda import symbol_policy
 from pytest_upskill.languages.cuda.cpu_build import LIBRARY, NATIVE
+from pytest_upskill.native import ENTRY
 from pytest_upskill.records import Build, KernelResources
 from pytest_upskill.sandbox import process
 from pytest_upskill.sandbox.confinement import ENVIRONMENT, Confinement
@@ -58,20 +57,7 @@ CALLS = (
 """Functions of the CUDA runtime that native/cuda/launcher.cpp counts when the student's object calls them."""
 
 _COUNTED = "upskill_counted_"
-_PROBE_SECONDS = 30.0
 _DRIVER_SECONDS = 120.0
-_ADVICE = "install CUDA's toolkit, or the extra [cuda-compiler]: pip install 'pytest-upskill[cuda-compiler]'"
-
-
-@dataclass(frozen=True, slots=True)
-class Toolkit:
-    """nvcc, and where the headers and libraries of its CUDA runtime lie."""
-
-    nvcc: Nvcc
-    include: Path
-    libraries: Path
-    architectures: tuple[str, ...]
-    """All that this nvcc compiles for: ``sm_75`` and so on."""
 
 
 class CudaCompiler:
@@ -86,13 +72,6 @@ class CudaCompiler:
         self.architectures = tuple(architectures)
         self._cache = cache or Cache()
         self._limits = limits
-
-    def describe(self) -> str:
-        """As in "nvcc 13.0 for sm_90"; or why there is none."""
-        try:
-            return f"{find_toolkit().nvcc.describe()} for {', '.join(self.architectures)}"
-        except ToolchainError as error:
-            return f"none ({error})"
 
     def build(self, source: str, entry: str, *, confinement: Confinement) -> Build:
         """The library of a kernel, or the compiler's message on why there is none.
@@ -149,48 +128,6 @@ class CudaCompiler:
         kernels = [asdict(kernel) for kernel in resources.parse(compiled.output)]
         facts = {"ok": "yes" if compiled.ok else "no", "message": compiled.message, "kernels": json.dumps(kernels)}
         return Made(facts, keep=compiled.lasting)
-
-
-@functools.cache
-def find_toolkit() -> Toolkit:
-    """The machine's nvcc, with what is needed to link and not only to check. Raises ToolchainError."""
-    nvcc = find_nvcc()
-    if nvcc is None:
-        raise ToolchainError(f"no nvcc was found; {_ADVICE}")
-    root = nvcc.folders[0]
-    ran = process.run(
-        [str(nvcc.program), "--list-gpu-code"],
-        environment={**ENVIRONMENT, "PATH": f"{nvcc.program.parent}:{ENVIRONMENT['PATH']}"},
-        seconds=_PROBE_SECONDS,
-    )
-    known = tuple(sorted(set(re.findall(r"sm_\w+", ran.output)), key=_generation))
-    if ran.status != 0 or not known:
-        raise ToolchainError(f"{nvcc.program} --list-gpu-code does not work: {ran.output[:200]}; {_ADVICE}")
-    include = _folder_of(root, "cuda_runtime.h", ("include", "targets/x86_64-linux/include", "*/include"))
-    libraries = _folder_of(root, "libcudart_static.a", ("lib64", "targets/x86_64-linux/lib", "lib", "*/lib"))
-    return Toolkit(nvcc, include, libraries, known)
-
-
-def check_architecture(architecture: str, toolkit: Toolkit) -> None:
-    """Raises ToolchainError for an architecture that nvcc does not compile for."""
-    # "sm_90a" is a variant of "sm_90", which nvcc does not list.
-    if architecture.rstrip("af") not in toolkit.architectures:
-        raise ToolchainError(
-            f"{toolkit.nvcc.describe()} does not know the architecture {architecture}; it compiles for "
-            f"{', '.join(toolkit.architectures)}; install a newer toolkit, or name one of these with --upskill-arch"
-        )
-
-
-def _generation(architecture: str) -> int:
-    return int(re.sub(r"\D", "", architecture))
-
-
-def _folder_of(root: Path, name: str, places: Sequence[str]) -> Path:
-    for place in places:
-        for folder in sorted(root.glob(place)):
-            if (folder / name).is_file():
-                return folder.resolve()
-    raise ToolchainError(f"{name} is missing below {root}; {_ADVICE}")
 
 
 @functools.cache

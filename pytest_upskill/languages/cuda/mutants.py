@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pytest_upskill.languages.base import SourceMutant
 from pytest_upskill.languages.cuda.parser import MAX_PARSED, parser
 
 if TYPE_CHECKING:
@@ -19,31 +20,6 @@ if TYPE_CHECKING:
 
 _SHOWN = 28
 """Characters of what is shown on each side of a change."""
-
-
-@dataclass(frozen=True, slots=True)
-class SourceMutant:
-    """``source`` is the whole kernel with one change, at ``line`` (1-based): ``before`` became ``after``."""
-
-    kind: str
-    line: int
-    before: str
-    after: str
-    source: str
-    in_body: bool = True
-    """Whether it is made inside a function, so that it cannot change how a variable begins."""
-
-    @property
-    def change(self) -> str:
-        """The change in a few words, with what stands around it."""
-        before, after = " ".join(self.before.split()), " ".join(self.after.split())
-        if not after.strip(" ;"):
-            return f"dropped {_cut(before, 0, _SHOWN)}"
-        if before.startswith(after):
-            return f"dropped {_cut(before[len(after) :].strip(), 0, _SHOWN)} in {_cut(before, 0, _SHOWN)}"
-        same = _common(before, after)
-        tail = _common(before[same:][::-1], after[same:][::-1])
-        return f"{_cut(before, same, len(before) - tail)} -> {_cut(after, same, len(after) - tail)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +77,20 @@ def _applied(data: bytes, edit: _Edit) -> SourceMutant:
     before = data[edit.node.start_byte : edit.node.end_byte]
     after = mutated[edit.node.start_byte : edit.node.end_byte + len(mutated) - len(data)]
     line = edit.node.start_point[0] + 1
-    return SourceMutant(
-        edit.kind, line, before.decode(), after.decode(), mutated.decode(), _within(edit.node, "compound_statement")
-    )
+    change = _change(before.decode(), after.decode())
+    return SourceMutant(edit.kind, line, change, mutated.decode(), _within(edit.node, "compound_statement"))
+
+
+def _change(before: str, after: str) -> str:
+    """A change in a few words, with what stands around it."""
+    before, after = " ".join(before.split()), " ".join(after.split())
+    if not after.strip(" ;"):
+        return f"dropped {_cut(before, 0, _SHOWN)}"
+    if before.startswith(after):
+        return f"dropped {_cut(before[len(after) :].strip(), 0, _SHOWN)} in {_cut(before, 0, _SHOWN)}"
+    same = _common(before, after)
+    tail = _common(before[same:][::-1], after[same:][::-1])
+    return f"{_cut(before, same, len(before) - tail)} -> {_cut(after, same, len(after) - tail)}"
 
 
 def _common(one: str, other: str) -> int:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_upskill.build import elf
-from pytest_upskill.contracts.launcher.signature import ENTRY
+from pytest_upskill.native import ENTRY
 from pytest_upskill.sandbox.client import RUNTIME
 
 LIBRARIES = re.compile(

@@ -1,0 +1,36 @@
+"""A case that is checked, with what is needed to build and call kernels for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from pytest_upskill.cases.case import Case
+from pytest_upskill.contracts.base import Signature
+from pytest_upskill.devices.base import Machine
+from pytest_upskill.languages.base import Executor, Language
+from pytest_upskill.records import Build, CallLayout
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """``signature`` is what the case asks for."""
+
+    case: Case
+    language: Language
+    signature: Signature
+
+    @property
+    def layout(self) -> CallLayout:
+        return self.signature.layout
+
+    def of_first_dtype(self) -> Subject:
+        """The same for the first of the case's dtypes alone."""
+        return replace(self, signature=self.signature.for_dtypes(self.case.dtypes[:1]))
+
+    def build(self, source: str, machine: Machine) -> Build:
+        """Builds a kernel with the compiler that it runs with, and asks no other one."""
+        return self.language.build({self.language.source_name: source}, self.signature.entry, machine, checked=False)
+
+    def execute(self, build: Build, machine: Machine, timeout: float) -> Executor:
+        """A sandbox for a build that succeeded; ``timeout`` (s) is for each call."""
+        return self.language.execute(build, self.layout, machine, timeout)

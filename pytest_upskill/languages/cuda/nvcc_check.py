@@ -1,0 +1,62 @@
+"""Checks that a kernel compiles for a GPU, with nvcc, where there is one. Builds nothing that is run.
+
+The host's compiler accepts what nvcc refuses (a helper without ``__device__``, a host function called in a kernel), so
+the source is checked as the student wrote it.
+"""
+
+from __future__ import annotations
+
+import time
+
+from pytest_upskill.build.cache import Cache, Made, key_of
+from pytest_upskill.build.compilation import DEFAULT_LIMITS, CompileLimits, compile_confined
+from pytest_upskill.build.messages import ENTRY_NAME, SOURCE_NAME
+from pytest_upskill.build.nvcc import Nvcc, find_nvcc
+from pytest_upskill.build.toolchain import find_compiler
+from pytest_upskill.records import Build
+from pytest_upskill.sandbox.confinement import Confinement
+
+
+class NvccCheck:
+    """Checks kernels; one for all threads. Looks for nvcc when first asked."""
+
+    def __init__(self, cache: Cache | None = None, limits: CompileLimits = DEFAULT_LIMITS) -> None:
+        self._cache = cache or Cache()
+        self._limits = limits
+
+    def available(self) -> bool:
+        """Whether kernels will be checked at all."""
+        return find_nvcc() is not None
+
+    def check(self, source: str, entry: str, *, confinement: Confinement) -> Build | None:
+        """A build without a library: its message is empty if the kernel compiles. None where there is no nvcc.
+
+        Raises ToolchainError or CellError for what is not the kernel's fault.
+        """
+        nvcc = find_nvcc()
+        if nvcc is None:
+            return None
+        began = time.monotonic()
+        key = key_of("nvcc", source, entry, nvcc.script, nvcc.version, confinement.level)
+        made = self._cache.get(key, lambda _: self._make(source, entry, nvcc, confinement))
+        return Build(
+            library=None,
+            message=made.facts["message"],
+            compilers=(nvcc.describe(),),
+            seconds=time.monotonic() - began,
+            cached=not made.fresh,
+        )
+
+    def _make(self, source: str, entry: str, nvcc: Nvcc, confinement: Confinement) -> Made:
+        with self._cache.scratch() as scratch:
+            compiled = compile_confined(
+                nvcc.script,
+                {SOURCE_NAME: f'{source}\n#line 1 "{ENTRY_NAME}"\n{entry}\n'},
+                entry=entry,
+                scratch=scratch,
+                readable=nvcc.folders,
+                path=[nvcc.program.parent, find_compiler().program.parent],
+                confinement=confinement,
+                limits=self._limits,
+            )
+        return Made({"message": compiled.message}, keep=compiled.lasting)
