@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_upskill.build import toolchain
 from pytest_upskill.cases.case import Case
 from pytest_upskill.cases.case_file import load_case
 from pytest_upskill.contracts.launcher.extraction import extract_kernel
@@ -51,7 +52,7 @@ def asked(name: str) -> tuple[Case, Signature]:
 def compiler() -> HostCompiler:
     found = HostCompiler()
     if not found.available():
-        pytest.skip(f"no C++ compiler: {found.describe()}")
+        pytest.skip(f"no C++ compiler: {toolchain.describe()}")
     return found
 
 
@@ -66,7 +67,7 @@ def failed(name: str, source: str, seed: int = SEED, examples: int | None = EXAM
         return {"compiles": build.message}
     with Sandbox(build.library, confinement) as sandbox:
         judgement = explore(
-            case, signature, sandbox.call, seed=seed, examples=examples, only=None, repeat=sandbox.repeat
+            case, signature.layout, sandbox.call, seed=seed, examples=examples, only=None, repeat=sandbox.repeat
         )
     assert judgement.inconclusive is None, judgement.inconclusive
     return {assertion.name: assertion.message for assertion in judgement.assertions if not assertion.passed}

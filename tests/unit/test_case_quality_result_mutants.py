@@ -11,7 +11,9 @@ import torch
 from pytest_upskill.case_quality import quality
 from pytest_upskill.case_quality.quality import CaseQuality
 from pytest_upskill.case_quality.result_mutants import MUTANTS, Context, right_result
+from pytest_upskill.case_quality.subject import Subject
 from pytest_upskill.cases.case import Case
+from pytest_upskill.execution.adapters import language_of
 from pytest_upskill.execution.prompt_rendering import PromptRenderer
 from pytest_upskill.oracle.draw import parse_example
 from pytest_upskill.oracle.isolation import isolated
@@ -23,8 +25,12 @@ TWO = ROWS_COLS + "dtypes: [float32, float16]\n"
 DOUBLE = "def f(x):\n    return x * 2"
 
 
+def subject_of(case: Case) -> Subject:
+    return Subject(case, language_of(case), PromptRenderer().signature(case))
+
+
 def checked(case: Case, run: Run | None = None) -> CaseQuality:
-    return quality.check(case, PromptRenderer().signature(case), run, None, 1 << 14)
+    return quality.check(subject_of(case), run, None, 1 << 14)
 
 
 def rejected(found: CaseQuality) -> set[str]:
@@ -192,5 +198,5 @@ def test_the_verdict_is_the_same_each_time(doubles: Case) -> None:
 def test_every_example_is_watched_once(doubles: Case) -> None:
     seen: list[str] = []
     watch: Callable[[Prepared], None] = lambda prepared: seen.append(str(prepared.example))  # noqa: E731
-    quality.check(doubles, signature_of(doubles), twice(2.0), None, 1 << 14, watch)
+    quality.check(subject_of(doubles), twice(2.0), None, 1 << 14, watch)
     assert len(seen) == len(set(seen)) > 40
