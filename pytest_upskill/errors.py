@@ -4,7 +4,8 @@
     ├── UsageError            an option, an ini value or a students table that cannot be meant so
     ├── SkillError            a SKILL.md that breaks the specification
     ├── CaseError             a case that cannot be asked, or cannot be judged
-    ├── BudgetStopped         the session's purse does not hold what the next reply may cost
+    ├── BudgetStopped         the remaining budget does not cover what the next reply may cost
+    ├── LimitReached          a limit on the time of one item was reached before there was a verdict
     └── InfrastructureError   nobody's answer: it is never a student's failure, and never a pass
         ├── StudentError      the model could not be reached, or refused
         ├── ToolchainError    a compiler is missing, or failed by itself
@@ -58,6 +59,10 @@ class CaseError(LocatedError):
 
 class BudgetStopped(UpskillError):
     """Nobody was asked, since a limit that the user set would be passed."""
+
+
+class LimitReached(UpskillError):
+    """A limit that the caller set ended the judging of one item."""
 
 
 class InfrastructureError(UpskillError):

@@ -27,6 +27,7 @@ from pytest_upskill.records.judgement import (
     Turn,
     Verdict,
     VerdictKind,
+    assertion_names,
 )
 from pytest_upskill.records.running import (
     Answer,
@@ -76,5 +77,6 @@ __all__ = [
     "Turn",
     "Verdict",
     "VerdictKind",
+    "assertion_names",
     "reply_file_name",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -65,6 +65,15 @@ class Assertion:
     name: str
     passed: bool
     message: str = ""
+
+
+def assertion_names(checks: Sequence[str], dtypes: Sequence[str]) -> list[str]:
+    """The assertions that ``checks`` stand for, in order: ``correct`` for one of each dtype."""
+    return [
+        name
+        for check in checks
+        for name in ([f"correct[{dtype}]" for dtype in dtypes] if check == "correct" else [check])
+    ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -199,13 +199,15 @@ class Run:
 
     @cached_property
     def pipeline(self) -> Pipeline:
-        from pytest_upskill.execution.pipeline import Pipeline
+        from pytest_upskill.execution.pipeline import JudgeOptions, Pipeline
+
+        settings = self.settings
 
         return Pipeline(
             machine=lambda: self.machine,
             replies=self.replies,
-            timeout=self.settings.timeout,
-            rootdir=self.settings.rootdir,
+            options=JudgeOptions(settings.timeout, settings.arch, settings.sanitizer, settings.sandbox),
+            rootdir=settings.rootdir,
             built=lambda: self.ledger.count_build() if "ledger" in self.__dict__ else None,
             prompts=self.settings.prompts,
             more_assertions=self._more_assertions,
