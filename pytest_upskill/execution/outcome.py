@@ -168,8 +168,8 @@ def _notes(prepared: Prepared, judgement: Judgement | None) -> tuple[str, ...]:
     notes = list(judgement.notes) if judgement else []
     if prepared.reply.finish == "length":
         notes.append("the reply was cut off")
-    if prepared.reply.details.get("note"):
-        notes.append(str(prepared.reply.details["note"]))
+    if prepared.reply.details.note:
+        notes.append(prepared.reply.details.note)
     return tuple(notes)
 
 

@@ -25,7 +25,7 @@ from pytest_upskill.oracle.prepare import OFF, GivenUp, Preparation, Prepared
 from pytest_upskill.oracle.reference import empty_examples, smallest_example
 from pytest_upskill.oracle.search import Batch, Stop
 from pytest_upskill.oracle.shrink import SECONDS, Fault, Shrinking, Tried, elements_of
-from pytest_upskill.records import Answer, Assertion, Call, Counterexample, Example, Finding
+from pytest_upskill.records import Answer, Assertion, Call, Counterexample, Example, Finding, WorstElement
 
 EXAMPLES = 25
 """Examples of each dtype, where neither the user nor the case says otherwise."""
@@ -352,6 +352,5 @@ def _difference(prepared: Prepared, first: Mapping[str, Any], second: Mapping[st
             message = f"the same input gave other bits: {place} was {number(before)}, then {number(after)}"
             if isinstance(before, float) and math.isnan(before) and math.isnan(after):
                 message += ", two kinds of NaN, as if never written"
-            worst = {"output": one.name, "index": list(index), "expected": number(before), "got": number(after)}
-            return Fault(message, "difference", {**worst, "error": None, "bound": None})
+            return Fault(message, "difference", WorstElement(one.name, index, number(before), number(after)))
     return None

@@ -5,7 +5,7 @@ Sizes are in elements or bytes as named, times in seconds.
 
 from __future__ import annotations
 
-from pytest_upskill.records.asking import Exchange, Prompt, Question, Reply, Tokens, reply_file_name
+from pytest_upskill.records.asking import Exchange, Prompt, Question, Reply, ReplyDetails, Tokens, reply_file_name
 from pytest_upskill.records.dtypes import C_TYPE, FLOATING, ITEM_SIZE
 from pytest_upskill.records.judgement import (
     SCHEMA,
@@ -20,6 +20,7 @@ from pytest_upskill.records.judgement import (
     Turn,
     Verdict,
     VerdictKind,
+    WorstElement,
 )
 from pytest_upskill.records.running import (
     Answer,
@@ -56,6 +57,7 @@ __all__ = [
     "Prompt",
     "Question",
     "Reply",
+    "ReplyDetails",
     "Role",
     "ScalarArgument",
     "Seconds",
@@ -65,5 +67,6 @@ __all__ = [
     "Turn",
     "Verdict",
     "VerdictKind",
+    "WorstElement",
     "reply_file_name",
 ]
