@@ -22,8 +22,9 @@ from pytest_upskill.execution.prompt_rendering import PromptRenderer
 from pytest_upskill.execution.task import Task
 from pytest_upskill.records import ItemKind
 from pytest_upskill.replies import cassette
-from pytest_upskill.replies.cassette import Cassette, Recording
+from pytest_upskill.replies.cassette import Cassette
 from pytest_upskill.replies.ledger import FILE, Ledger
+from pytest_upskill.replies.stored_reply import Recording
 from pytest_upskill.skills.disclosure import MODES
 from pytest_upskill.skills.skill import FILE_NAMES, case_paths
 from pytest_upskill.students import reply_files as layout
@@ -88,10 +89,13 @@ def prune(skill_path: Path, root: Path, dry_run: bool = False) -> list[str]:
 
 def _prune_cassette(path: Path, uses: Uses, root: Path, dry_run: bool) -> list[str]:
     with FileLock(layout.home(root) / "cassettes.lock"):
-        recordings = Cassette(path).recordings()
+        found = Cassette(path)
+        recordings = found.recordings()
         unused = _unused(recordings, uses)
         if unused and not dry_run:
-            cassette.write(path, [one for one in recordings if one.key not in unused])
+            used = [one for one in recordings if one.key not in unused]
+            cassette.write(path, used, [line for _, line in found.unusable()])
+    _warn(found.problems.values())
     return [_told(one, os.path.relpath(path), unused[one.key]) for one in recordings if one.key in unused]
 
 
@@ -109,10 +113,16 @@ def _prune_ledger(skill: str, uses: Uses, root: Path, dry_run: bool) -> list[str
             lines += [_told(one, place, unused[one.key]) for one in recordings if one.key in unused]
         if keys and not dry_run:
             ledger.forget(keys)
+        _warn(ledger.problems.take())
         return lines
     finally:
         ledger.leave()
         ledger.close()
+
+
+def _warn(problems: Iterable[str]) -> None:
+    for problem in problems:
+        print(f"kept as it is: {problem}", file=sys.stderr)
 
 
 def _unused(recordings: Sequence[Recording], uses: Uses) -> dict[str, str]:

@@ -119,8 +119,8 @@ def _notes(reply: Reply, result: JudgeResult | None) -> tuple[str, ...]:
     notes = list(result.notes) if result else []
     if reply.finish == "length":
         notes.append("the reply was cut off")
-    if reply.details.get("note"):
-        notes.append(str(reply.details["note"]))
+    if reply.details.note:
+        notes.append(reply.details.note)
     return tuple(notes)
 
 

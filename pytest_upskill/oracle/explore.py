@@ -32,6 +32,7 @@ from pytest_upskill.records import (
     Counterexample,
     Example,
     Finding,
+    WorstElement,
     assertion_names,
 )
 
@@ -374,6 +375,5 @@ def _difference(prepared: Prepared, first: Mapping[str, Any], second: Mapping[st
             message = f"the same input gave other bits: {place} was {number(before)}, then {number(after)}"
             if isinstance(before, float) and math.isnan(before) and math.isnan(after):
                 message += ", two kinds of NaN, as if never written"
-            worst = {"output": one.name, "index": list(index), "expected": number(before), "got": number(after)}
-            return Fault(message, "difference", {**worst, "error": None, "bound": None})
+            return Fault(message, "difference", WorstElement(one.name, index, number(before), number(after)))
     return None

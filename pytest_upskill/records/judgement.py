@@ -77,17 +77,36 @@ def assertion_names(checks: Sequence[str], dtypes: Sequence[str]) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
+class WorstElement:
+    """The element of an output that is furthest off. Numbers are texts, as they are shown.
+
+    ``error`` and ``bound`` are None where values are compared exactly.
+    """
+
+    output: str
+    index: tuple[int, ...]
+    expected: str
+    got: str
+    error: str | None = None
+    bound: str | None = None
+
+    @classmethod
+    def from_plain(cls, data: Mapping[str, Any]) -> WorstElement:
+        """The inverse of ``dataclasses.asdict``, also after a passage through JSON."""
+        return cls(**{**data, "index": tuple(data["index"])})
+
+
+@dataclass(frozen=True, slots=True)
 class Counterexample:
     """The smallest example known to fail ``assertion``, with what a person needs to see.
 
-    ``worst`` describes the element that is furthest off: output, index, expected, got, error, bound (as texts and
-    numbers, ready to print). ``line`` is a line of the kernel, where one is to blame.
+    ``line`` is a line of the kernel, where one is to blame.
     """
 
     assertion: str
     example: Example
     message: str
-    worst: Mapping[str, Any] | None = None
+    worst: WorstElement | None = None
     line: int | None = None
     reproducible: bool = True
 
@@ -199,7 +218,14 @@ class Outcome:
         verdict = dict(data["verdict"])
         counterexample = verdict["counterexample"]
         if counterexample is not None:
-            counterexample = Counterexample(**{**counterexample, "example": Example(**counterexample["example"])})
+            worst = counterexample["worst"]
+            counterexample = Counterexample(
+                **{
+                    **counterexample,
+                    "example": Example(**counterexample["example"]),
+                    "worst": None if worst is None else WorstElement.from_plain(worst),
+                }
+            )
         rebuilt = Verdict(
             kind=VerdictKind(verdict["kind"]),
             reason=verdict["reason"],

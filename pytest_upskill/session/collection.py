@@ -91,8 +91,8 @@ class SkillFile(pytest.File):
     def _warn_of_gaps(self, cases: list[Case], wanted: dict[str, list[str]]) -> None:
         """What is left out is said, lest a slip look like success."""
         for student, possible in wanted.items():
-            if cases and not possible and "folder" in self.run.config(student).options:
-                folder = self.run.config(student).options["folder"]
+            folder = self.run.config(student).folder
+            if cases and not possible and folder is not None:
                 self.warn(
                     UpskillWarning(
                         f"student {student!r} has no reply for skill {self.skill!r}: expected "
@@ -198,6 +198,8 @@ class UpskillItem(pytest.Item):
             self.outcome = unjudged(self.task, VerdictKind.FAILED, self.problem)
         else:
             self.outcome = self._judged()
+            for problem in self.run.replies.new_problems():
+                self.warn(UpskillWarning(problem))
         verdict = self.outcome.verdict
         self.user_properties.append(("upskill_verdict", str(verdict.kind)))
         for note in self.outcome.notes if self.task.kind is ItemKind.SPEC else ():

@@ -224,7 +224,7 @@ class Run:
         if config is None or config.provider == GOLDEN:
             options.append("--upskill")
         else:
-            folder = config.options.get("folder") or replies_folder(self.settings.rootdir, config.name)
+            folder = config.folder or replies_folder(self.settings.rootdir, config.name)
             label = "" if config.name == "files" else f"{config.name}="
             options.append(f"--upskill-student=files:{label}{relpath(folder, self.settings.invocation_dir)}")
         options += [f"--upskill-trials={trial}"] if trial > 1 else []

@@ -16,11 +16,12 @@ from pytest_upskill.students.reply_files import component, path_of, read_text
 
 
 class FilesStudent(Student):
-    """``config.options["folder"]`` is the absolute path of the folder."""
+    """``config.folder`` is the absolute path of the folder."""
 
     def __init__(self, config: StudentConfig) -> None:
+        assert config.folder is not None, "the registry makes no files student without a folder"
         self.config = config
-        self.folder = Path(config.options["folder"])
+        self.folder = config.folder
 
     def arms_for(self, skill: str, arms: Sequence[str], cases: Sequence[str]) -> tuple[str, ...]:
         """The arms for which there is a file, of any of the cases and any trial."""

@@ -65,11 +65,11 @@ def write_prompt(folder: Path, question: Question) -> Path:
     return path
 
 
-def write_atomically(path: Path, text: str) -> None:
+def write_atomically(path: Path, text: str | bytes) -> None:
     """Whoever reads ``path`` meanwhile sees all of the old text or all of the new. Line ends stay as they are."""
     path.parent.mkdir(parents=True, exist_ok=True)
     # Half of a surrogate pair has no UTF-8: a server may send one all the same.
-    data = text.encode("utf-8", errors="replace")
+    data = text if isinstance(text, bytes) else text.encode("utf-8", errors="replace")
     temporary = path.with_name(f".writing-{secrets.token_hex(8)}")
     try:
         temporary.write_bytes(data)

@@ -65,9 +65,9 @@ def pipeline(folder: Path, ledger: Ledger, answer: Any, checks: Checks, slots: i
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Any:
-    book = Ledger(tmp_path, "now")
-    yield book
-    book.close()
+    opened = Ledger(tmp_path, "now")
+    yield opened
+    opened.close()
 
 
 def test_while_a_reply_is_out_later_cases_are_checked_so_that_no_slot_is_idle(tmp_path: Path, ledger: Ledger) -> None:
