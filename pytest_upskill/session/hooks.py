@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_upskill.configuration.report_paths import check_writable
 from pytest_upskill.errors import InfrastructureError, UsageError
 from pytest_upskill.records import ItemKind, Outcome, VerdictKind
-from pytest_upskill.session import options as settings_room
-from pytest_upskill.session import progress
+from pytest_upskill.session import options, progress
 from pytest_upskill.session.collection import UpskillItem, UpskillWarning, collect_file
 from pytest_upskill.session.run import Run, draw_seed
 
@@ -45,7 +45,7 @@ def start(config: pytest.Config) -> None:
     """Reads the settings and registers this process's side. Raises pytest.UsageError on what cannot be meant so."""
     worker_input = getattr(config, "workerinput", None)
     try:
-        settings = settings_room.read(config)
+        settings = options.read(config)
         seed = worker_input[_SEED] if worker_input else settings.seed
         device = worker_input[_DEVICE] if worker_input else ""
         session = worker_input[_SESSION] if worker_input else ""
@@ -56,7 +56,7 @@ def start(config: pytest.Config) -> None:
             for name in run.student_names:
                 run.student(name)
             for path in settings.reports:
-                settings_room.check_writable(path)
+                check_writable(path)
             if not settings.prompts:
                 _ = run.machine
             if run.asks and not config.option.collectonly:
