@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from pytest_upskill.errors import InfrastructureError
+from pytest_upskill.paths import component, write_atomically
 from pytest_upskill.records import Question, Reply, Tokens
 from pytest_upskill.students.base import StudentConfig
-from pytest_upskill.students.reply_files import component, write_atomically
 
 FOLDER = "cassettes"
 _KEY_LENGTH = 40

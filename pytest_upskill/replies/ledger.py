@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pytest_upskill.paths import HOME, home
 from pytest_upskill.replies.cassette import Recording
 from pytest_upskill.replies.process_liveness import ProcessLiveness
 from pytest_upskill.replies.sqlite_storage import SqliteStorage, explained
-from pytest_upskill.students import reply_files as layout
 
 FILE = "replies.sqlite"
 VERSION = 1
@@ -128,9 +128,9 @@ class Ledger:
         self.session = session
         self._limits = limits or Limits()
         self._clock = clock
-        path = root / layout.HOME / FILE
+        path = root / HOME / FILE
         with explained(path):
-            self._liveness = ProcessLiveness(layout.home(root) / "askers")
+            self._liveness = ProcessLiveness(home(root) / "askers")
         self._storage = SqliteStorage(path, _SCHEMA, VERSION)
         with self._storage.writing():
             self._storage.execute("INSERT OR IGNORE INTO sessions (id, started) VALUES (?, ?)", (session, clock()))

@@ -13,9 +13,10 @@ import pluggy
 
 from pytest_upskill.configuration.settings import DEFAULT_TIMEOUT, PROMPTS_STUDENT, Settings
 from pytest_upskill.errors import StudentError
+from pytest_upskill.paths import HOME
 from pytest_upskill.students import demo, registry
 from pytest_upskill.students.base import Student, StudentConfig, is_at_hand
-from pytest_upskill.students.reply_files import HOME, replies_folder
+from pytest_upskill.students.reply_files import replies_folder
 from pytest_upskill.students.serving import plan
 
 if TYPE_CHECKING:
