@@ -23,6 +23,6 @@ def pytest_configure(config: pytest.Config) -> None:
         "upskill(skill, case, student, arm, trial): on every item of a skill; select with -m \"upskill(arm='skill')\"",
     )
     if options.requested(config) and not config.option.help:
-        from pytest_upskill.session import hooks as session
+        from pytest_upskill.session.start import start
 
-        session.start(config)
+        start(config)

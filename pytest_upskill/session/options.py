@@ -137,7 +137,7 @@ def requested(config: pytest.Config) -> bool:
 
 
 def read(config: pytest.Config) -> Settings:
-    """Options over ini values over defaults. Raises UsageError on a value that has no meaning."""
+    """Options over ini values over defaults. Raises UsageError on a wrong value."""
     from pytest_upskill.configuration.pyproject import students_tables
     from pytest_upskill.configuration.settings import DEFAULT_ARMS, DEFAULT_TIMEOUT, PROMPTS_STUDENT, Settings
 
