@@ -15,6 +15,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from pytest_upskill import paths
 from pytest_upskill.cases.case import Case
 from pytest_upskill.cases.case_file import load_case
 from pytest_upskill.errors import CaseError, SkillError, UpskillError
@@ -27,7 +28,6 @@ from pytest_upskill.replies.ledger import FILE, Ledger
 from pytest_upskill.replies.stored_reply import Recording
 from pytest_upskill.skills.disclosure import MODES
 from pytest_upskill.skills.skill import FILE_NAMES, case_paths
-from pytest_upskill.students import reply_files as layout
 
 ARMS = ("skill", "baseline", "placebo")
 """Arms whose prompts can be worked out again; of others (``previous``) a reply is used as long as its case is there."""
@@ -82,13 +82,13 @@ def prune(skill_path: Path, root: Path, dry_run: bool = False) -> list[str]:
     lines = []
     for path in sorted((skill_path.parent / cassette.FOLDER).glob("*.jsonl")):
         lines += _prune_cassette(path, uses, root, dry_run)
-    if (root / layout.HOME / FILE).is_file():
+    if (root / paths.HOME / FILE).is_file():
         lines += _prune_ledger(skill_path.parent.name, uses, root, dry_run)
     return sorted(lines)
 
 
 def _prune_cassette(path: Path, uses: Uses, root: Path, dry_run: bool) -> list[str]:
-    with FileLock(layout.home(root) / "cassettes.lock"):
+    with FileLock(paths.home(root) / "cassettes.lock"):
         found = Cassette(path)
         recordings = found.recordings()
         unused = _unused(recordings, uses)
@@ -109,7 +109,7 @@ def _prune_ledger(skill: str, uses: Uses, root: Path, dry_run: bool) -> list[str
         for student, recordings in sorted(by_student.items()):
             unused = _unused(recordings, uses)
             keys += list(unused)
-            place = f"{layout.HOME}/{FILE}, {student}"
+            place = f"{paths.HOME}/{FILE}, {student}"
             lines += [_told(one, place, unused[one.key]) for one in recordings if one.key in unused]
         if keys and not dry_run:
             ledger.forget(keys)

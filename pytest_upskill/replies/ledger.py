@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_upskill.documents.json_fields import FieldError
+from pytest_upskill.paths import HOME, home
 from pytest_upskill.replies.problem_log import ProblemLog
 from pytest_upskill.replies.process_liveness import ProcessLiveness
 from pytest_upskill.replies.sqlite_storage import SqliteStorage, explained
 from pytest_upskill.replies.stored_reply import Recording
-from pytest_upskill.students import reply_files as layout
 
 FILE = "replies.sqlite"
 VERSION = 2
@@ -139,10 +139,10 @@ class Ledger:
         self.session = session
         self._limits = limits or Limits()
         self._clock = clock
-        self.path = root / layout.HOME / FILE
+        self.path = root / HOME / FILE
         self.problems = ProblemLog()
         with explained(self.path):
-            self._liveness = ProcessLiveness(layout.home(root) / "askers")
+            self._liveness = ProcessLiveness(home(root) / "askers")
         self._storage = SqliteStorage(self.path, _SCHEMA, VERSION, _MIGRATIONS)
         with self._storage.writing():
             self._storage.execute("INSERT OR IGNORE INTO sessions (id, started) VALUES (?, ?)", (session, clock()))

@@ -22,6 +22,7 @@ from filelock import FileLock
 from pytest_upskill.cases.case import Case
 from pytest_upskill.documents.json_fields import FieldError
 from pytest_upskill.errors import BudgetStopped, InfrastructureError, StudentError
+from pytest_upskill.paths import home
 from pytest_upskill.records import Question, Reply
 from pytest_upskill.replies import cassette
 from pytest_upskill.replies.budget import WorstCase, worst_case, worst_conversation
@@ -29,7 +30,7 @@ from pytest_upskill.replies.cassette import Cassette, UnusableReplyError
 from pytest_upskill.replies.ledger import Answer, Ask, Failed, Granted, Kept, Known, Ledger
 from pytest_upskill.replies.problem_log import ProblemLog
 from pytest_upskill.replies.stored_reply import Recording, Sampler, key_of, label_of
-from pytest_upskill.students import reply_files as layout
+from pytest_upskill.students import reply_files
 from pytest_upskill.students.base import Student, StudentConfig, is_at_hand
 
 DEFAULT_CONCURRENCY = 4
@@ -146,7 +147,7 @@ class Replies:
     def use(self, wanted: Wanted, reply: Reply) -> None:
         """Keeps the text of a reply that is about to be judged, where people find it; notes what is to be recorded."""
         config = self._student(wanted.student).config
-        layout.keep_reply(self._rootdir, config.name, wanted.question, reply)
+        reply_files.keep_reply(self._rootdir, config.name, wanted.question, reply)
         if self._mode is Mode.RECORD and not is_at_hand(config) and is_good(reply):
             path = cassette.cassette_path(wanted.folder, config.name)
             one = Recording.of(config, wanted.question, reply)
@@ -237,7 +238,7 @@ class Replies:
 
     def _write_cassettes(self) -> None:
         for path, recordings in self._used.items():
-            with FileLock(layout.home(self._rootdir) / "cassettes.lock"):
+            with FileLock(home(self._rootdir) / "cassettes.lock"):
                 cassette.merge(path, recordings.values())
         self._used.clear()
 

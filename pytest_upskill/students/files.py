@@ -10,9 +10,10 @@ from pathlib import Path
 
 from pytest_upskill.cases.case import Case
 from pytest_upskill.errors import StudentError
+from pytest_upskill.paths import component, read_text
 from pytest_upskill.records import Question, Reply, reply_file_name
 from pytest_upskill.students.base import Student, StudentConfig
-from pytest_upskill.students.reply_files import component, path_of, read_text
+from pytest_upskill.students.reply_files import path_of
 
 
 class FilesStudent(Student):
