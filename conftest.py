@@ -2,9 +2,9 @@
 
 import os
 
-from pytest_upskill.build.cache import default_folder
+from pytest_upskill.paths import cache_folder
 
 pytest_plugins = ["pytester"]
 
 # pytester gives each test a home of its own: without this, each would build the device's runtime again.
-os.environ["UPSKILL_CACHE_DIR"] = str(default_folder())
+os.environ["UPSKILL_CACHE_DIR"] = str(cache_folder())

@@ -1,14 +1,15 @@
-"""The words for what can go wrong, in one tree. Knows nothing of the other rooms.
+"""The exceptions that this package raises on purpose, in one tree. Imports nothing of ours.
 
     UpskillError
-    ├── UsageError            an option, an ini value or a students table that cannot be meant so
+    ├── UsageError            an option, an ini value or a students table with a wrong value
     ├── SkillError            a SKILL.md that breaks the specification
     ├── CaseError             a case that cannot be asked, or cannot be judged
-    ├── BudgetStopped         the session's purse does not hold what the next reply may cost
-    └── InfrastructureError   nobody's answer: it is never a student's failure, and never a pass
+    ├── BudgetStopped         the next reply could exceed the remaining budget
+    ├── LimitReached          a limit on the time of one item was reached before there was a verdict
+    └── InfrastructureError   the run could not be done: never a student's failure, and never a pass
         ├── StudentError      the model could not be reached, or refused
-        ├── ToolchainError    a compiler is missing, or failed by itself
-        └── CellError         the confined process could not be started or fed
+        ├── ToolchainError    a compiler, or another program that we call, is missing or broken
+        └── SandboxError      a sandboxed process could not be started or fed
 
 Every message names the value, the rule that it broke, and the next step.
 """
@@ -24,7 +25,7 @@ class UpskillError(Exception):
 
 
 class UsageError(UpskillError):
-    """What the user asked for cannot be meant so; nothing has run yet."""
+    """An option, an ini value or a table with a wrong value; nothing has run yet."""
 
 
 class LocatedError(UpskillError):
@@ -57,7 +58,11 @@ class CaseError(LocatedError):
 
 
 class BudgetStopped(UpskillError):
-    """Nobody was asked, since a limit that the user set would be passed."""
+    """No model was queried: the reply could exceed a limit that the user set."""
+
+
+class LimitReached(UpskillError):
+    """A limit that the caller set ended the judging of one item."""
 
 
 class InfrastructureError(UpskillError):
@@ -77,4 +82,4 @@ class ToolchainError(InfrastructureError):
 
 
 class SandboxError(InfrastructureError):
-    """A confined process could not be started or fed."""
+    """A sandboxed process could not be started or fed."""

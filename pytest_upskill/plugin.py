@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_upskill.session import options as settings
+from pytest_upskill.session import options
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    settings.add_options(parser)
+    options.add_options(parser)
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -22,7 +22,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers",
         "upskill(skill, case, student, arm, trial): on every item of a skill; select with -m \"upskill(arm='skill')\"",
     )
-    if settings.requested(config) and not config.option.help:
-        from pytest_upskill.session import hooks as session
+    if options.requested(config) and not config.option.help:
+        from pytest_upskill.session.start import start
 
-        session.start(config)
+        start(config)

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_upskill.errors import ToolchainError
+from pytest_upskill.paths import cache_folder
 
 VERSION = "1"
 LIMIT_BYTES = 2 << 30
@@ -57,21 +58,11 @@ def key_of(*parts: str | bytes) -> str:
     return digest.hexdigest()
 
 
-def default_folder() -> Path:
-    """``UPSKILL_CACHE_DIR``, else the user's cache folder."""
-    chosen = os.environ.get("UPSKILL_CACHE_DIR")
-    if chosen:
-        return Path(chosen).expanduser().absolute()
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("pytest-upskill"))
-
-
 class Cache:
     """Entries under one folder; safe among threads and processes. Raises ToolchainError where it cannot write."""
 
     def __init__(self, folder: Path | None = None, limit_bytes: int = LIMIT_BYTES) -> None:
-        self.folder = folder or default_folder()
+        self.folder = folder or cache_folder()
         self._entries = self.folder / f"v{VERSION}"
         self._limit = limit_bytes
         self._stores = 0

@@ -101,7 +101,7 @@ class Case:
     """One task with an oracle. ``task`` is the only part that a student ever sees.
 
     ``arguments`` are in schema order; ``tolerance`` maps a dtype to the case's own tolerance ("*" for every dtype).
-    ``text_hash`` identifies the file's content.
+    ``text`` is the file's content, and ``text_hash`` identifies it.
     """
 
     name: str
@@ -119,7 +119,7 @@ class Case:
     inputs: Snippet | None = None
     tolerance: Mapping[str, Tolerance] = field(default_factory=dict)
     examples: int | None = None
-    contract: Literal["launcher", "kernel-builder"] = "launcher"
+    contract: str = "launcher"
     language: str = "cuda"
     speed: Mapping[str, int] = field(default_factory=dict)
     at_least: float | None = None
@@ -128,6 +128,7 @@ class Case:
     zero: bool = False
     expect: Expectation | None = None
     text_hash: str = ""
+    text: str = field(default="", repr=False)
 
     @property
     def tensors(self) -> tuple[TensorSpec, ...]:

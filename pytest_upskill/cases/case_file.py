@@ -37,7 +37,11 @@ _DIMS_FORM = "{rows: 1..512, cols: [32, 64]}"
 
 def load_case(path: Path, skill: str) -> Case:
     """Read one case of ``skill``; raises CaseError with the place of the first thing that is wrong."""
-    text = read_text(path, CaseError)
+    return parse_case(read_text(path, CaseError), path, skill)
+
+
+def parse_case(text: str, path: Path, skill: str) -> Case:
+    """A case from the text of its file. ``path`` names it, and stands in messages. Raises CaseError."""
     if not _NAME.match(path.stem):
         raise CaseError(
             f"a case is called by its file's name, and '{path.stem}' is none: use letters, digits, '_' and '-'", path
@@ -54,6 +58,7 @@ def load_case(path: Path, skill: str) -> Case:
         task=sections.task,
         op=None,
         tags=fields.texts(scope, top["tags"], "'tags'", "[reduction]") if "tags" in top else (),
+        text=text,
         text_hash=hashlib.sha256(text.encode()).hexdigest(),
     )
     return _kernel_case(case, scope, top, sections) if "op" in top else _text_case(case, scope, top, sections)

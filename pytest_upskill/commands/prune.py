@@ -15,6 +15,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from pytest_upskill import paths
 from pytest_upskill.cases.case import Case
 from pytest_upskill.cases.case_file import load_case
 from pytest_upskill.errors import CaseError, SkillError, UpskillError
@@ -22,11 +23,11 @@ from pytest_upskill.execution.prompt_rendering import PromptRenderer
 from pytest_upskill.execution.task import Task
 from pytest_upskill.records import ItemKind
 from pytest_upskill.replies import cassette
-from pytest_upskill.replies.cassette import Cassette, Recording
+from pytest_upskill.replies.cassette import Cassette
 from pytest_upskill.replies.ledger import FILE, Ledger
+from pytest_upskill.replies.stored_reply import Recording
 from pytest_upskill.skills.disclosure import MODES
 from pytest_upskill.skills.skill import FILE_NAMES, case_paths
-from pytest_upskill.students import reply_files as layout
 
 ARMS = ("skill", "baseline", "placebo")
 """Arms whose prompts can be worked out again; of others (``previous``) a reply is used as long as its case is there."""
@@ -81,17 +82,20 @@ def prune(skill_path: Path, root: Path, dry_run: bool = False) -> list[str]:
     lines = []
     for path in sorted((skill_path.parent / cassette.FOLDER).glob("*.jsonl")):
         lines += _prune_cassette(path, uses, root, dry_run)
-    if (root / layout.HOME / FILE).is_file():
+    if (root / paths.HOME / FILE).is_file():
         lines += _prune_ledger(skill_path.parent.name, uses, root, dry_run)
     return sorted(lines)
 
 
 def _prune_cassette(path: Path, uses: Uses, root: Path, dry_run: bool) -> list[str]:
-    with FileLock(layout.home(root) / "cassettes.lock"):
-        recordings = Cassette(path).recordings()
+    with FileLock(paths.home(root) / "cassettes.lock"):
+        found = Cassette(path)
+        recordings = found.recordings()
         unused = _unused(recordings, uses)
         if unused and not dry_run:
-            cassette.write(path, [one for one in recordings if one.key not in unused])
+            used = [one for one in recordings if one.key not in unused]
+            cassette.write(path, used, [line for _, line in found.unusable()])
+    _warn(found.problems.values())
     return [_told(one, os.path.relpath(path), unused[one.key]) for one in recordings if one.key in unused]
 
 
@@ -105,14 +109,20 @@ def _prune_ledger(skill: str, uses: Uses, root: Path, dry_run: bool) -> list[str
         for student, recordings in sorted(by_student.items()):
             unused = _unused(recordings, uses)
             keys += list(unused)
-            place = f"{layout.HOME}/{FILE}, {student}"
+            place = f"{paths.HOME}/{FILE}, {student}"
             lines += [_told(one, place, unused[one.key]) for one in recordings if one.key in unused]
         if keys and not dry_run:
             ledger.forget(keys)
+        _warn(ledger.problems.take())
         return lines
     finally:
         ledger.leave()
         ledger.close()
+
+
+def _warn(problems: Iterable[str]) -> None:
+    for problem in problems:
+        print(f"kept as it is: {problem}", file=sys.stderr)
 
 
 def _unused(recordings: Sequence[Recording], uses: Uses) -> dict[str, str]:

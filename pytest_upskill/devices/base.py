@@ -29,6 +29,13 @@ class Machine(Protocol):
     def largest(self) -> int:
         """Elements of the largest examples, all tensors together."""
 
+    @property
+    def memory(self) -> int:
+        """Bytes of host memory that a kernel's process may use."""
+
+    def with_memory(self, memory: int) -> Machine:
+        """The same with another limit on memory (bytes)."""
+
     def describe(self) -> str:
         """One line for the header: the device, and who compiles for it."""
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pytest_upskill.build import nvcc, toolchain
 from pytest_upskill.devices.base import processor
 from pytest_upskill.sandbox.client import Limits, Sandbox
 from pytest_upskill.sandbox.confinement import Confinement
+from pytest_upskill.sandbox.worker_process import DEFAULT_LIMITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class CpuMachine:
     note: str = ""
     largest: int = 1 << 20
     architectures: tuple[str, ...] = ()
+    memory: int = DEFAULT_LIMITS.memory
 
     def describe(self) -> str:
         """One line for the header: the device, and who compiles for it."""
@@ -43,4 +45,8 @@ class CpuMachine:
 
     def sandbox(self, library: Path, timeout: float) -> Sandbox:
         """A sandbox for a library with kernels; ``timeout`` in seconds for each call."""
-        return Sandbox(library, self.confinement, Limits(seconds=timeout))
+        return Sandbox(library, self.confinement, Limits(seconds=timeout, memory=self.memory))
+
+    def with_memory(self, memory: int) -> CpuMachine:
+        """The same with another limit on the memory (bytes) of a kernel's process."""
+        return replace(self, memory=memory)

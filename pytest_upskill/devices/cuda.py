@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pytest_upskill.build import cuda_toolkit
@@ -34,6 +34,7 @@ class CudaMachine:
     confinement: Confinement
     sanitizer: Sanitizer | None = None
     largest: int = 1 << 22
+    memory: int = _MEMORY
 
     @property
     def _scratch(self) -> int:
@@ -63,11 +64,15 @@ class CudaMachine:
     def sandbox(self, library: Path, timeout: float) -> Sandbox:
         """A sandbox with access to the GPU; ``timeout`` (s) is for each call, and longer under compute-sanitizer."""
         seconds = timeout * (self.sanitizer.slowdown if self.sanitizer else 1)
-        limits = Limits(seconds=seconds, memory=_MEMORY, file_size=256 << 20, scratch_memory=self._scratch)
+        limits = Limits(seconds=seconds, memory=self.memory, file_size=256 << 20, scratch_memory=self._scratch)
         access = self.gpu.access()
         if self.sanitizer:
             access = self.sanitizer.around(access)
         return Sandbox(library, self.confinement, limits, gpu=access)
+
+    def with_memory(self, memory: int) -> CudaMachine:
+        """The same with another limit on the memory (bytes) of a kernel's process."""
+        return replace(self, memory=memory)
 
 
 def find(architecture: str | None, sanitizer: bool, worker: str) -> CudaMachine:

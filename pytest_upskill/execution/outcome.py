@@ -7,8 +7,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_upskill.cases.case import Case
+from pytest_upskill.contracts.base import Extraction
 from pytest_upskill.errors import SkillError
-from pytest_upskill.execution.task import Prepared, Task
+from pytest_upskill.execution.attempts import Answered
+from pytest_upskill.execution.task import Task
+from pytest_upskill.judging.result import JudgeResult
+from pytest_upskill.judging.signatures import language_of
+from pytest_upskill.judging.verdict import not_tried, verdict_of
 from pytest_upskill.records import (
     Assertion,
     Counterexample,
@@ -18,18 +23,17 @@ from pytest_upskill.records import (
     Tokens,
     Verdict,
     VerdictKind,
+    assertion_names,
 )
 from pytest_upskill.skills import arms
 from pytest_upskill.skills.skill import skill_file, validate
 
 if TYPE_CHECKING:
     from pytest_upskill.case_quality.self_check import Checked
-    from pytest_upskill.oracle.explore import Judgement
 
 
-def outcome_of(task: Task, verdict: Verdict, prepared: Prepared | None = None) -> Outcome:
+def outcome_of(task: Task, verdict: Verdict, reply: Reply | None = None) -> Outcome:
     """The row of the report for a verdict that was reached without running anything."""
-    reply = prepared.reply if prepared else None
     return Outcome(
         id=task.id,
         kind=task.kind,
@@ -68,77 +72,41 @@ def mutants_outcome(task: Task, checked: Checked, seconds: float) -> Outcome:
 
 
 def kernel_outcome(
-    task: Task,
-    case: Case,
-    prepared: Prepared,
-    judgement: Judgement | None,
-    further: Sequence[Assertion],
-    run_seconds: float,
-    violations: Sequence[str],
+    task: Task, case: Case, answered: Answered, result: JudgeResult | None, further: Sequence[Assertion]
 ) -> Outcome:
-    """The verdict on a kernel, with all that is told of it; ``run_seconds`` is what judging took.
-
-    ``violations`` is what it was seen to do that the contract forbids.
-    """
-    verdict = _verdict(case, prepared, judgement, further, violations)
-    outcome = outcome_of(task, verdict, prepared)
-    extraction = prepared.extraction
-    kernel = (extraction.kernel or extraction.found) if extraction else None
-    return replace(
-        outcome,
-        seconds=Seconds(
-            reply=prepared.reply.seconds, build=prepared.build.seconds if prepared.build else 0.0, run=run_seconds
-        ),
-        source=kernel.source if kernel else None,
-        kernels=prepared.build.kernels if prepared.build else (),
-        replay=_with_example(task, verdict.counterexample),
-        notes=_notes(prepared, judgement),
-    )
-
-
-def _verdict(
-    case: Case,
-    prepared: Prepared,
-    judgement: Judgement | None,
-    further: Sequence[Assertion],
-    violations: Sequence[str],
-) -> Verdict:
-    if prepared.build is not None and prepared.build.needs:
-        return Verdict(VerdictKind.INCONCLUSIVE, prepared.build.needs)
-    assertions = [*_before_running(prepared, violations), *_running(case, prepared, judgement), *further]
-    failed = next((assertion for assertion in assertions if not assertion.passed), None)
-    if failed is None and judgement is not None and judgement.inconclusive:
-        return Verdict(VerdictKind.INCONCLUSIVE, judgement.inconclusive, tuple(assertions))
-    return Verdict(
-        kind=VerdictKind.FAILED if failed else VerdictKind.PASSED,
-        reason=f"{failed.name}: {failed.message}" if failed else None,
-        assertions=tuple(assertions),
-        counterexample=judgement.counterexample if judgement else None,
-    )
-
-
-def _before_running(prepared: Prepared, violations: Sequence[str]) -> list[Assertion]:
-    extraction, build = prepared.extraction, prepared.build
+    """The outcome of a kernel item; ``result`` is None where the reply holds no kernel to judge."""
+    extraction, reply = answered.extraction, answered.reply
     assert extraction is not None
-    if not extraction.block_found:
-        return [Assertion("reply", False, extraction.problem), *_not_tried(["contract", "compiles"], "no kernel")]
-    reply = Assertion("reply", True)
-    if extraction.kernel is None or build is None:
-        return [reply, Assertion("contract", False, extraction.problem), *_not_tried(["compiles"], "no kernel")]
-    broken = [*build.violations, *violations]
-    contract = Assertion("contract", not broken, "; ".join(broken))
-    return [reply, contract, Assertion("compiles", build.ok, build.message)]
+    verdict = _without_kernel(case, extraction, further) if result is None else _with_reply(result.verdict, further)
+    kernel = extraction.kernel or extraction.found
+    return replace(
+        outcome_of(task, verdict, reply),
+        seconds=Seconds(reply.seconds, result.build_seconds, result.run_seconds) if result else Seconds(reply.seconds),
+        source=kernel.source if kernel else None,
+        kernels=result.build.kernels if result and result.build else (),
+        device_memory=result.device_memory if result else None,
+        replay=_with_example(task, verdict.counterexample),
+        notes=_notes(reply, result),
+    )
 
 
-def _running(case: Case, prepared: Prepared, judgement: Judgement | None) -> Sequence[Assertion]:
-    if judgement is not None:
-        return judgement.assertions
-    names = ["runs", *(f"correct[{dtype}]" for dtype in case.dtypes), "memory", "deterministic", "inputs"]
-    return _not_tried(names, "it does not compile" if prepared.build else "no kernel")
+def _with_reply(verdict: Verdict, further: Sequence[Assertion]) -> Verdict:
+    """The judge's verdict with what it does not know of: that there is a block of code, and others' assertions."""
+    if not verdict.assertions:
+        return verdict
+    assertions = (Assertion("reply", True), *verdict.assertions, *further)
+    unsure = verdict.reason if verdict.kind is VerdictKind.INCONCLUSIVE else None
+    return verdict_of(assertions, verdict.counterexample, unsure)
 
 
-def _not_tried(names: Sequence[str], why: str) -> list[Assertion]:
-    return [Assertion(name, False, f"not tried: {why}") for name in names]
+def _without_kernel(case: Case, extraction: Extraction, further: Sequence[Assertion]) -> Verdict:
+    language = language_of(case)
+    later = [*(["compiles"] if language.compiles else []), *assertion_names(language.checks, case.dtypes)]
+    if extraction.block_found:
+        first = [Assertion("reply", True), Assertion("contract", False, extraction.problem)]
+    else:
+        first = [Assertion("reply", False, extraction.problem), *not_tried(["contract"], "no kernel")]
+    return verdict_of([*first, *not_tried(later, "no kernel"), *further])
 
 
 def _with_example(task: Task, counterexample: Counterexample | None) -> str:
@@ -147,12 +115,12 @@ def _with_example(task: Task, counterexample: Counterexample | None) -> str:
     return f"{task.replay} --upskill-example='{counterexample.example}'"
 
 
-def _notes(prepared: Prepared, judgement: Judgement | None) -> tuple[str, ...]:
-    notes = list(judgement.notes) if judgement else []
-    if prepared.reply.finish == "length":
+def _notes(reply: Reply, result: JudgeResult | None) -> tuple[str, ...]:
+    notes = list(result.notes) if result else []
+    if reply.finish == "length":
         notes.append("the reply was cut off")
-    if prepared.reply.details.get("note"):
-        notes.append(str(prepared.reply.details["note"]))
+    if reply.details.note:
+        notes.append(reply.details.note)
     return tuple(notes)
 
 

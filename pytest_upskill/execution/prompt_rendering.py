@@ -1,4 +1,4 @@
-"""From a task to the question that a student is asked: the signature of its case, the text of its arm, the prompt.
+"""From a task to the question that a student is asked: the text of its arm, the prompt.
 
 Belongs to the main thread: deriving a signature runs the case's reference.
 """
@@ -13,46 +13,27 @@ from string import Template
 
 from pytest_upskill.cases.case import Case
 from pytest_upskill.contracts.base import Signature
-from pytest_upskill.errors import CaseError
-from pytest_upskill.execution.adapters import contract_of
 from pytest_upskill.execution.task import Task
-from pytest_upskill.records import Prompt, Question, ResultFacts
+from pytest_upskill.judging.signatures import contract_of, signature_of
+from pytest_upskill.records import Prompt, Question
 from pytest_upskill.skills import arms
 from pytest_upskill.skills.disclosure import Guidance
 
 
 class PromptRenderer:
-    """Signatures and the texts of arms are worked out once for all tasks."""
+    """The texts of arms are worked out once for all tasks."""
 
     def __init__(self) -> None:
-        self._signatures: dict[Path, Signature | CaseError] = {}
         self._guidance: dict[tuple[str, Path, str], Guidance | None] = {}
 
     def of(self, task: Task) -> Question:
         """What the student is asked. Raises CaseError where the reference fails, SkillError for an arm without text."""
         assert task.case is not None and task.arm is not None
-        signature = self.signature(task.case) if task.case.kind == "kernel" else None
+        signature = signature_of(task.case) if task.case.kind == "kernel" else None
         shown = self._shown(task.arm, task.skill_path, task.disclosure)
         text, files = (shown.text, shown.files) if shown else (None, None)
         prompt = build_prompt(task.case, signature, text, files)
         return Question(task.skill, task.case.name, arms.slug(task.arm), task.trial, prompt)
-
-    def signature(self, case: Case) -> Signature:
-        """The signature that the case asks for. Raises CaseError where the case's reference fails."""
-        if case.path not in self._signatures:
-            from pytest_upskill.oracle.reference import result_dtypes
-            from pytest_upskill.oracle.result_shapes import result_shapes
-
-            try:
-                self._signatures[case.path] = contract_of(case).signature(
-                    case, ResultFacts(result_dtypes(case), result_shapes(case))
-                )
-            except CaseError as error:
-                self._signatures[case.path] = error
-        signature = self._signatures[case.path]
-        if isinstance(signature, CaseError):
-            raise signature
-        return signature
 
     def _shown(self, arm: str, skill_path: Path, mode: str) -> Guidance | None:
         key = (arm, skill_path, mode)

@@ -1,4 +1,4 @@
-"""One item on its way through the pipeline, as plain data: what is to be done, and what could be had before judging."""
+"""One item on its way through the pipeline, as plain data: what is to be done."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_upskill.cases.case import Case
-from pytest_upskill.contracts.base import Extraction
-from pytest_upskill.records import Build, ItemKind, Reply
+from pytest_upskill.records import ItemKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +32,3 @@ class Task:
     turns: int = 1
     disclosure: str = "body"
     record: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """What can be had before judging: the reply, the kernel in it, and its build (None without a kernel)."""
-
-    reply: Reply
-    extraction: Extraction | None
-    build: Build | None
-    cut_off: str = ""
-    """Why nothing can be judged, where the reply was cut off before its end."""

@@ -24,12 +24,12 @@ from pytest_upskill.records import (
     Turn,
     Verdict,
     VerdictKind,
+    WorstElement,
 )
 from pytest_upskill.students.base import Student
 
 LONGEST_MESSAGE = 3000
 """Characters of a compiler's or a checker's message that a student is told: its first errors."""
-_WORST = ("output", "index", "expected", "got", "error", "bound")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +64,7 @@ def converse(first: Try, most: int, student: Student, again: Callable[[Question]
 def follow_up(last: Try) -> Question:
     """The next question of a conversation: the same prompt, the answer, and what was found of it."""
     prompt = last.question.prompt
-    read = tuple(str(path) for path in last.reply.details.get("read", ()))
-    exchange = Exchange(last.reply.text, feedback(last.outcome), read)
+    exchange = Exchange(last.reply.text, feedback(last.outcome), last.reply.details.read)
     return replace(last.question, prompt=replace(prompt, earlier=(*prompt.earlier, exchange)))
 
 
@@ -104,13 +103,23 @@ def _example(found: Counterexample, source: str | None) -> Iterator[str]:
     sizes = {**found.example.dims, **found.example.scalars}
     named = ", ".join(f"{name} = {value}" for name, value in sizes.items())
     yield f"- smallest input that shows it: {named}, {found.example.dtype}"
-    worst = found.worst or {}
-    for name in _WORST:
-        if worst.get(name) is not None:
-            yield f"- {name}: {worst[name]}"
+    if found.worst is not None:
+        yield from _worst(found.worst)
     lines = (source or "").splitlines()
     if found.line is not None and 0 < found.line <= len(lines):
         yield f"- line {found.line} of your source: `{lines[found.line - 1].strip()}`"
+
+
+def _worst(worst: WorstElement) -> Iterator[str]:
+    # A list's brackets: this text is part of a later prompt, and kept replies are found by its digest.
+    yield f"- output: {worst.output}"
+    yield f"- index: {list(worst.index)}"
+    yield f"- expected: {worst.expected}"
+    yield f"- got: {worst.got}"
+    if worst.error is not None:
+        yield f"- error: {worst.error}"
+    if worst.bound is not None:
+        yield f"- bound: {worst.bound}"
 
 
 def _cut(message: str) -> str:

@@ -14,7 +14,7 @@ extern "C" {
 enum { UPSKILL_READ_ONLY = 0, UPSKILL_READ_WRITE = 1 };
 
 // Names the exact extent of a tensor, which usually lies inside a larger allocation of cudaMalloc. From then on only
-// the watched extents of that allocation may be touched: the rest of it is a guard band, where a stray access is
+// the watched extents of that allocation may be touched: the rest of it is a guard band, where a wild access is
 // reported and goes through. `name` is copied. `initialised` says whether the contents may be read before a write.
 void upskill_watch(const void* base, size_t bytes, const char* name, int access, int initialised);
 

@@ -16,7 +16,7 @@ import torch
 from pytest_upskill.oracle.hints import hint
 from pytest_upskill.oracle.prepare import Expected
 from pytest_upskill.oracle.values import DTYPE
-from pytest_upskill.records import ITEM_SIZE
+from pytest_upskill.records import ITEM_SIZE, WorstElement
 
 Buffer = bytes | bytearray | memoryview
 
@@ -59,16 +59,16 @@ class Mismatch:
         return text
 
     @property
-    def worst(self) -> Mapping[str, Any]:
+    def worst(self) -> WorstElement:
         """The worst element, ready to print."""
-        return {
-            "output": self.output,
-            "index": list(self.index),
-            "expected": number(self.expected),
-            "got": number(self.got),
-            "error": None if self.error is None else f"{self.error:.3g}",
-            "bound": None if self.bound is None else f"{self.bound:.3g}",
-        }
+        return WorstElement(
+            output=self.output,
+            index=self.index,
+            expected=number(self.expected),
+            got=number(self.got),
+            error=None if self.error is None else f"{self.error:.3g}",
+            bound=None if self.bound is None else f"{self.bound:.3g}",
+        )
 
 
 def number(value: Any) -> str:

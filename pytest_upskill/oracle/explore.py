@@ -24,7 +24,17 @@ from pytest_upskill.oracle.prepare import OFF, GivenUp, Preparation, Prepared
 from pytest_upskill.oracle.reference import empty_examples, smallest_example
 from pytest_upskill.oracle.search import Batch, Stop
 from pytest_upskill.oracle.shrink import SECONDS, Fault, Shrinking, Tried, elements_of
-from pytest_upskill.records import Answer, Assertion, Call, CallLayout, Counterexample, Example, Finding
+from pytest_upskill.records import (
+    Answer,
+    Assertion,
+    Call,
+    CallLayout,
+    Counterexample,
+    Example,
+    Finding,
+    WorstElement,
+    assertion_names,
+)
 
 EXAMPLES = 25
 """Examples of each dtype, where neither the user nor the case says otherwise."""
@@ -70,23 +80,24 @@ def explore(
     seed: int,
     examples: int | None,
     only: Example | None,
+    more: Sequence[Example] = (),
     repeat: Repeat | None = None,
     largest: int = LARGEST,
     watch: Watch | None = None,
     checks: Sequence[str] = CHECKS,
     source_name: str = "",
 ) -> Judgement:
-    """Judge the kernel behind ``run``: an assertion for each of ``checks``, and for each dtype where it is ``correct``.
+    """Judge the kernel behind ``run`` by an assertion for each of ``checks``; ``correct`` stands for one of each dtype.
 
     Some calls are asked again, of ``repeat`` where it is given. ``examples`` of each dtype (the case's own number,
-    or 25); with ``only``, that one example and its repeat. The same seed asks the same examples. ``largest`` is how
-    many elements large examples may have. ``watch`` sees every example before it is run, but for those of shrinking.
-    Findings with a line name ``source_name``.
-    Raises CaseError where the case is at fault, and whatever ``run`` raises.
+    or 25); with ``only``, that one example and its repeat. ``more`` are tried besides. The same seed asks the same
+    examples. ``largest`` is how many elements large examples may have. ``watch`` sees every example before it is run,
+    but for those of shrinking. Findings with a line name ``source_name``. Raises CaseError where the case is at fault,
+    and whatever ``run`` raises.
     """
     with isolated():
         exploration = _Exploration(case, layout, run, seed, largest, repeat or (lambda call, _: run(call)))
-        exploration.checks, exploration.source_name = checks, source_name
+        exploration.checks, exploration.source_name, exploration.more = checks, source_name, more
         exploration.watch = watch
         if only is not None:
             exploration.try_only(only)
@@ -101,6 +112,7 @@ class _Exploration:
         self.repeats = 0
         self.checks: Sequence[str] = CHECKS
         self.source_name = ""
+        self.more: Sequence[Example] = ()
         self.watch: Watch | None = None
         self.preparation = Preparation(case, layout)
         self.tried: dict[str, Tried] = {}
@@ -128,6 +140,7 @@ class _Exploration:
             for dtype in self.case.dtypes:
                 for batch in search.plan(dtype, count, forced(self.case, linear=self.preparation.linear(dtype))):
                     self._try_batch(batch)
+                self._try_more(dtype)
                 self._try_something(dtype)
                 self._try_empty(dtype)
                 self._repeat_all()
@@ -139,6 +152,11 @@ class _Exploration:
     def _try_batch(self, batch: Batch) -> None:
         self._earlier = frozenset((*self.tried, *self.given_up))
         search.generate(batch, self.strategy(batch), self.seed, lambda example: self._visit(example, batch))
+
+    def _try_more(self, dtype: str) -> None:
+        for example in self.more:
+            if example.dtype == dtype and str(example) not in self.tried and str(example) not in self.given_up:
+                self._try(example, Batch(dtype, 0, 0, large=False))
 
     def _try_something(self, dtype: str) -> None:
         """Conditions that sizes seldom meet must not leave a dtype untried, which would look like a pass."""
@@ -335,15 +353,6 @@ class _Exploration:
             faults.setdefault("deterministic", fault)
 
 
-def assertion_names(checks: Sequence[str], dtypes: Sequence[str]) -> list[str]:
-    """The assertions that ``checks`` stand for, in order."""
-    return [
-        name
-        for check in checks
-        for name in ([f"correct[{dtype}]" for dtype in dtypes] if check == "correct" else [check])
-    ]
-
-
 def _described(name: str, tried: Tried, *, reproducible: bool) -> Counterexample:
     fault = tried.faults[name]
     message = fault.message
@@ -366,6 +375,5 @@ def _difference(prepared: Prepared, first: Mapping[str, Any], second: Mapping[st
             message = f"the same input gave other bits: {place} was {number(before)}, then {number(after)}"
             if isinstance(before, float) and math.isnan(before) and math.isnan(after):
                 message += ", two kinds of NaN, as if never written"
-            worst = {"output": one.name, "index": list(index), "expected": number(before), "got": number(after)}
-            return Fault(message, "difference", {**worst, "error": None, "bound": None})
+            return Fault(message, "difference", WorstElement(one.name, index, number(before), number(after)))
     return None

@@ -7,9 +7,9 @@ and the values are simplified. Every failing example that was met counts: a stat
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Protocol
 
 import hypothesis
 from hypothesis.strategies import SearchStrategy
@@ -20,7 +20,7 @@ from pytest_upskill.oracle import search
 from pytest_upskill.oracle.search import Batch, Stop
 from pytest_upskill.oracle.shapes import least, problem
 from pytest_upskill.oracle.values import uses_family
-from pytest_upskill.records import Call, Example, TensorArgument
+from pytest_upskill.records import Call, Example, TensorArgument, WorstElement
 
 RUNS = 100
 """Calls of the kernel that one search may make: a limit on runs gives the same counterexample on a loaded machine."""
@@ -35,7 +35,7 @@ class Fault:
 
     message: str
     kind: str = "values"
-    worst: Mapping[str, Any] | None = None
+    worst: WorstElement | None = None
     line: int | None = None
 
 

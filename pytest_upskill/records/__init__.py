@@ -5,7 +5,7 @@ Sizes are in elements or bytes as named, times in seconds.
 
 from __future__ import annotations
 
-from pytest_upskill.records.asking import Exchange, Prompt, Question, Reply, Tokens, reply_file_name
+from pytest_upskill.records.asking import Exchange, Prompt, Question, Reply, ReplyDetails, Tokens, reply_file_name
 from pytest_upskill.records.call_layout import (
     CallLayout,
     ResultFacts,
@@ -27,6 +27,8 @@ from pytest_upskill.records.judgement import (
     Turn,
     Verdict,
     VerdictKind,
+    WorstElement,
+    assertion_names,
 )
 from pytest_upskill.records.running import (
     Answer,
@@ -63,6 +65,7 @@ __all__ = [
     "Prompt",
     "Question",
     "Reply",
+    "ReplyDetails",
     "ResultFacts",
     "Role",
     "ScalarArgument",
@@ -76,5 +79,7 @@ __all__ = [
     "Turn",
     "Verdict",
     "VerdictKind",
+    "WorstElement",
+    "assertion_names",
     "reply_file_name",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
@@ -37,7 +36,17 @@ class Prompt:
     @property
     def digest(self) -> str:
         """A hash (hex) of all that can reach the student: a reply that was kept is good for this prompt alone."""
-        return hashlib.sha256(json.dumps(dataclasses.asdict(self), sort_keys=True).encode()).hexdigest()
+        return _digest_v1(self)
+
+
+def _digest_v1(prompt: Prompt) -> str:
+    """Version 1 of the digest. Kept replies depend on it: these names stay, whatever the fields are called.
+
+    Version 1 does not hash its number; a later version has to.
+    """
+    earlier = [{"answer": one.answer, "told": one.told, "read": list(one.read)} for one in prompt.earlier]
+    named = {"system": prompt.system, "user": prompt.user, "earlier": earlier, "files": dict(prompt.files)}
+    return hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +94,25 @@ class Tokens:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplyDetails:
+    """How a reply came about.
+
+    ``read`` are the files of the skill that the student read, in order, and ``requests`` how many requests that took.
+    ``note`` is shown with the item. ``request`` is the body of the last request, without messages and tools.
+    ``timings``, ``slots``, ``context`` (tokens of one slot) and ``build`` are what the server said of itself.
+    """
+
+    requests: int = 1
+    read: tuple[str, ...] = ()
+    note: str = ""
+    request: Mapping[str, Any] = field(default_factory=dict)
+    timings: Mapping[str, float] = field(default_factory=dict)
+    slots: int | None = None
+    context: int | None = None
+    build: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """A student's answer. ``text`` is without what the server set apart as reasoning."""
 
@@ -95,4 +123,4 @@ class Reply:
     cost_usd: float | None = None
     seconds: float = 0.0
     model: str = ""
-    details: Mapping[str, Any] = field(default_factory=dict)
+    details: ReplyDetails = field(default_factory=ReplyDetails)

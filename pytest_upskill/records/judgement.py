@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -67,18 +67,46 @@ class Assertion:
     message: str = ""
 
 
+def assertion_names(checks: Sequence[str], dtypes: Sequence[str]) -> list[str]:
+    """The assertions that ``checks`` stand for, in order: ``correct`` for one of each dtype."""
+    return [
+        name
+        for check in checks
+        for name in ([f"correct[{dtype}]" for dtype in dtypes] if check == "correct" else [check])
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class WorstElement:
+    """The element of an output that is furthest off. Numbers are texts, as they are shown.
+
+    ``error`` and ``bound`` are None where values are compared exactly.
+    """
+
+    output: str
+    index: tuple[int, ...]
+    expected: str
+    got: str
+    error: str | None = None
+    bound: str | None = None
+
+    @classmethod
+    def from_plain(cls, data: Mapping[str, Any]) -> WorstElement:
+        """The inverse of ``dataclasses.asdict``, also after a passage through JSON."""
+        return cls(**{**data, "index": tuple(data["index"])})
+
+
 @dataclass(frozen=True, slots=True)
 class Counterexample:
     """The smallest example known to fail ``assertion``, with what a person needs to see.
 
-    ``worst`` describes the element that is furthest off: output, index, expected, got, error, bound (as texts and
-    numbers, ready to print). ``line`` is a line of the kernel, where one is to blame.
+    ``line`` is a line of the kernel, where one is to blame.
     """
 
     assertion: str
     example: Example
     message: str
-    worst: Mapping[str, Any] | None = None
+    worst: WorstElement | None = None
     line: int | None = None
     reproducible: bool = True
 
@@ -190,7 +218,14 @@ class Outcome:
         verdict = dict(data["verdict"])
         counterexample = verdict["counterexample"]
         if counterexample is not None:
-            counterexample = Counterexample(**{**counterexample, "example": Example(**counterexample["example"])})
+            worst = counterexample["worst"]
+            counterexample = Counterexample(
+                **{
+                    **counterexample,
+                    "example": Example(**counterexample["example"]),
+                    "worst": None if worst is None else WorstElement.from_plain(worst),
+                }
+            )
         rebuilt = Verdict(
             kind=VerdictKind(verdict["kind"]),
             reason=verdict["reason"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -146,7 +146,7 @@ class LaunchStatistics:
     calls: int = 0
     launches: int = 0
     copied_back: int = 0
-    device_memory: int = 0
+    device_memory: int = field(default=0, compare=False)
 
     def with_call(self, call: Call, answer: Answer) -> LaunchStatistics:
         """The same with one more call."""

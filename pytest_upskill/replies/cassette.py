@@ -1,4 +1,4 @@
-"""Recorded replies: what makes one good for a question, and the file that holds them beside a skill. Asks nobody.
+"""The files of recorded replies beside a skill. Asks nobody.
 
 ``<skill>/cassettes/<student>.jsonl`` holds one reply a line, sorted by case, arm, trial and turn, so that a new reply
 changes one line and git merges two people's recordings. A line starts with its key: looking one up parses one line.
@@ -6,91 +6,16 @@ changes one line and git merges two people's recordings. A line starts with its 
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
-import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
+from pytest_upskill.documents.json_fields import FieldError
 from pytest_upskill.errors import InfrastructureError
-from pytest_upskill.records import Question, Reply, Tokens
-from pytest_upskill.students.base import StudentConfig
-from pytest_upskill.students.reply_files import component, write_atomically
+from pytest_upskill.paths import component, write_atomically
+from pytest_upskill.replies.stored_reply import Label, NewerVersionError, Recording, key_in
 
 FOLDER = "cassettes"
-_KEY_LENGTH = 40
-_START = b'{"key": "'
-"""How every line begins that we wrote ourselves."""
-
-Label = tuple[str, str, int, int]
-"""Case, arm, trial and turn: what a person calls a reply, whatever was asked."""
-
-
-def sampler(config: StudentConfig) -> dict[str, Any]:
-    """What decides how a reply is drawn, besides the prompt: the model, and everything that the request holds."""
-    return {
-        "model": config.model,
-        "temperature": config.temperature,
-        "max_tokens": config.max_tokens,
-        **({"options": dict(config.options)} if config.options else {}),
-    }
-
-
-def key_of(config: StudentConfig, question: Question) -> str:
-    """One name (hex) for student, sampler, prompt and trial: a kept reply answers this question and no other."""
-    parts = [config.name, sampler(config), question.prompt.digest, question.trial, question.turn]
-    text = json.dumps(parts, sort_keys=True, default=str)
-    return hashlib.blake2b(text.encode(), digest_size=_KEY_LENGTH // 2).hexdigest()
-
-
-@dataclass(frozen=True, slots=True)
-class Recording:
-    """A reply, and what it answers. ``prompt`` is the digest of the prompt, ``sampler`` as ``sampler()`` gives it."""
-
-    key: str
-    case: str
-    arm: str
-    trial: int
-    turn: int
-    prompt: str
-    sampler: Mapping[str, Any]
-    reply: Reply
-
-    @classmethod
-    def of(cls, config: StudentConfig, question: Question, reply: Reply) -> Recording:
-        """The recording of a reply that has just ended."""
-        return cls(
-            key=key_of(config, question),
-            case=question.case,
-            arm=question.arm,
-            trial=question.trial,
-            turn=question.turn,
-            prompt=question.prompt.digest,
-            sampler=sampler(config),
-            reply=reply,
-        )
-
-    @property
-    def label(self) -> Label:
-        return label_of(self)
-
-    def to_line(self) -> str:
-        """One line of JSON without its end; ASCII, so that no character can break a line or an encoding."""
-        return json.dumps(dataclasses.asdict(self), default=str)
-
-    @classmethod
-    def from_line(cls, line: str | bytes) -> Recording:
-        """The inverse of ``to_line``. Raises ValueError, KeyError or TypeError on anything else."""
-        data = json.loads(line)
-        reply = data["reply"]
-        return cls(**{**data, "reply": Reply(**{**reply, "tokens": Tokens(**reply["tokens"])})})
-
-
-def label_of(asked: Question | Recording) -> Label:
-    """What a person calls the reply to this question."""
-    return asked.case, asked.arm, asked.trial, asked.turn
+_CONFLICT_MARKS = (b"<<<<<<<", b"|||||||", b"=======", b">>>>>>>")
 
 
 def cassette_path(skill: Path, student: str) -> Path:
@@ -98,30 +23,49 @@ def cassette_path(skill: Path, student: str) -> Path:
     return skill / FOLDER / f"{component(student)}.jsonl"
 
 
+class UnusableReplyError(InfrastructureError):
+    """A reply was recorded, and its line cannot be used: names file, line and next step."""
+
+
 class Cassette:
-    """The recordings of one file, as they were when it was opened; a file that is not there holds none."""
+    """The recordings of one file, as they were when it was opened; a file that is not there holds none.
+
+    A line that cannot be used is in ``problems`` once it was looked at, and hides no other.
+    """
 
     def __init__(self, path: Path) -> None:
-        """Raises InfrastructureError where the file cannot be read, or holds a line that is no recording."""
+        """Raises InfrastructureError where the file cannot be read."""
         self.path = path
+        self.problems: dict[int, str] = {}
+        """By line number: what is wrong with it, with file, line and next step."""
         self._lines = _read_lines(path)
-        self._index: dict[str, int] = {}
+        self._index: dict[str, list[int]] = {}
         self._by_label: dict[Label, Recording] | None = None
         for number, line in enumerate(self._lines, start=1):
-            if line.strip():
-                self._index.setdefault(self._key_in(line, number), number)
+            if line.strip() and (key := key_in(line) or self._key_of_another_hand(number)):
+                self._index.setdefault(key, []).append(number)
 
     def __len__(self) -> int:
         return len(self._index)
 
     def find(self, key: str) -> Recording | None:
-        """The recording of a key. Raises InfrastructureError where its line is broken."""
-        number = self._index.get(key)
-        return None if number is None else self._parse(number)
+        """The recording of a key. Raises UnusableReplyError where no line of that key can be used."""
+        numbers = self._index.get(key, ())
+        found = next((one for number in numbers if (one := self._parsed(number)) is not None), None)
+        if found is None and numbers:
+            raise UnusableReplyError(self.problems[numbers[0]])
+        return found
 
     def recordings(self) -> list[Recording]:
-        """All of them, each parsed now."""
-        return [self._parse(number) for number in self._index.values()]
+        """All that can be used, each parsed now."""
+        by_key = ((self._parsed(number) for number in numbers) for numbers in self._index.values())
+        found = (next((one for one in parsed if one is not None), None) for parsed in by_key)
+        return [one for one in found if one is not None]
+
+    def unusable(self) -> list[tuple[str | None, bytes]]:
+        """Key, where it is known, and text of each line that cannot be used."""
+        self.recordings()
+        return [(key_in(self._lines[number - 1]), self._lines[number - 1]) for number in self.problems]
 
     def labelled(self, label: Label) -> Recording | None:
         """The recording that a person would look for, though another question may have been asked."""
@@ -129,28 +73,36 @@ class Cassette:
             self._by_label = {one.label: one for one in self.recordings()}
         return self._by_label.get(label)
 
-    def _key_in(self, line: bytes, number: int) -> str:
-        end = len(_START) + _KEY_LENGTH
-        if line.startswith(_START) and line[end : end + 1] == b'"':
-            return line[len(_START) : end].decode("ascii", "replace")
-        return self._parse(number).key  # somebody else wrote this line
+    def _key_of_another_hand(self, number: int) -> str | None:
+        recording = self._parsed(number)
+        return recording.key if recording else None
 
-    def _parse(self, number: int) -> Recording:
+    def _parsed(self, number: int) -> Recording | None:
+        line = self._lines[number - 1]
         try:
-            return Recording.from_line(self._lines[number - 1])
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise InfrastructureError(
-                f"{self.path}:{number} is no recorded reply ({type(error).__name__}: {error}); after a merge conflict, "
-                "keep the lines of both sides without git's marks; else delete the line and record it again with "
-                "--upskill-replies=record"
-            ) from None
+            return Recording.from_line(line)
+        except FieldError as error:
+            self.problems[number] = f"{self.path}:{number} {_explained(line, error)}"
+            return None
 
 
-def write(path: Path, recordings: Iterable[Recording]) -> None:
-    """Writes a cassette anew, sorted; one without recordings is removed. Raises OSError."""
-    lines = [one.to_line() + "\n" for one in sorted(recordings, key=lambda one: (*one.label, one.key))]
+def _explained(line: bytes, error: FieldError) -> str:
+    if line.startswith(_CONFLICT_MARKS):
+        return "is a mark of a merge conflict; keep the lines of both sides, and delete git's marks"
+    again = "delete the line and record the reply again with --upskill-replies=record"
+    step = f"upgrade pytest-upskill, or {again}" if isinstance(error, NewerVersionError) else again
+    return f"is not a valid recorded reply: {error}; {step}"
+
+
+def write(path: Path, recordings: Iterable[Recording], unusable: Iterable[bytes] = ()) -> None:
+    """Writes a cassette anew, sorted; ``unusable`` lines follow as they are. Without lines it is removed.
+
+    Raises OSError.
+    """
+    lines = [one.to_line().encode() for one in sorted(recordings, key=lambda one: (*one.label, one.key))]
+    lines += unusable
     if lines:
-        write_atomically(path, "".join(lines))
+        write_atomically(path, b"".join(line + b"\n" for line in lines))
     else:
         path.unlink(missing_ok=True)
 
@@ -158,13 +110,15 @@ def write(path: Path, recordings: Iterable[Recording]) -> None:
 def merge(path: Path, fresh: Iterable[Recording]) -> None:
     """Adds recordings to a cassette; an older one of the same case, arm, trial and turn makes way.
 
-    The caller holds a lock. Raises OSError, or InfrastructureError where the cassette is broken.
+    A line that cannot be used stays, unless one of the recordings has its key. The caller holds a lock. Raises OSError,
+    or InfrastructureError where the cassette cannot be read.
     """
-    by_label = {one.label: one for one in Cassette(path).recordings()}
-    before = dict(by_label)
-    by_label.update({one.label: one for one in fresh})
-    if by_label != before:
-        write(path, by_label.values())
+    cassette = Cassette(path)
+    before = {one.label: one for one in cassette.recordings()}
+    added = {one.label: one for one in fresh}
+    keys = {one.key for one in added.values()}
+    if {**before, **added} != before:
+        write(path, {**before, **added}.values(), (line for key, line in cassette.unusable() if key not in keys))
 
 
 def _read_lines(path: Path) -> list[bytes]:

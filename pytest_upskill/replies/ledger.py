@@ -1,8 +1,8 @@
-"""The one book of replies and of who is asking what: ``.upskill/replies.sqlite``, shared by all processes of a rootdir.
+"""The ledger of replies and open questions: ``.upskill/replies.sqlite``, shared by all processes of a rootdir.
 
-A question is asked by whoever enters a claim for it; everybody else waits for the entry of its reply. Claims count
-against the student's slots and hold back their worst case from the session's purse, all in one transaction, so that a
-process may be killed between any two of them: what was entered stays, and claims of the dead are given to others.
+A question is asked by the process that enters a claim for it; the others wait for its reply. Claims count against the
+student's slots and reserve their worst case from the session's budget, all in one transaction, so that a process may be
+killed between any two of them: what was entered stays, and claims of processes that have exited are given to others.
 """
 
 from __future__ import annotations
@@ -12,17 +12,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_upskill.replies.cassette import Recording
+from pytest_upskill.documents.json_fields import FieldError
+from pytest_upskill.paths import HOME, home
+from pytest_upskill.replies.problem_log import ProblemLog
 from pytest_upskill.replies.process_liveness import ProcessLiveness
 from pytest_upskill.replies.sqlite_storage import SqliteStorage, explained
-from pytest_upskill.students import reply_files as layout
+from pytest_upskill.replies.stored_reply import Recording
 
 FILE = "replies.sqlite"
-VERSION = 1
-FAULTS = 3
-"""So many lasting failures of a student in a row, and it is left alone in this session."""
+VERSION = 2
+MOST_FAILURES = 3
+"""After this many consecutive lasting failures, a student's further questions fail immediately in this session."""
 REST_SECONDS = 60.0
-"""So long after the last failure, one question tries whether a student that is left alone is there again."""
+"""This long after the last failure, one question tries whether such a student answers again."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS replies (
@@ -30,19 +32,27 @@ CREATE TABLE IF NOT EXISTS replies (
     turn INTEGER, line TEXT
 );
 CREATE TABLE IF NOT EXISTS claims (
-    key TEXT PRIMARY KEY, asker TEXT, session TEXT, student TEXT, usd REAL, tokens INTEGER
+    key TEXT PRIMARY KEY, process TEXT, session TEXT, student TEXT, usd REAL, tokens INTEGER
 );
-CREATE TABLE IF NOT EXISTS setbacks (
+CREATE TABLE IF NOT EXISTS failures (
     session TEXT, key TEXT, line TEXT, message TEXT, lasting INTEGER, PRIMARY KEY (session, key)
 );
 CREATE TABLE IF NOT EXISTS outages (
-    session TEXT, student TEXT, in_a_row INTEGER, latest REAL, message TEXT, PRIMARY KEY (session, student)
+    session TEXT, student TEXT, consecutive INTEGER, latest REAL, message TEXT, PRIMARY KEY (session, student)
 );
 CREATE TABLE IF NOT EXISTS sessions (
     id TEXT PRIMARY KEY, started REAL, asked INTEGER DEFAULT 0, builds INTEGER DEFAULT 0, usd REAL DEFAULT 0,
     tokens INTEGER DEFAULT 0, unpriced INTEGER DEFAULT 0, stopped TEXT DEFAULT '', estimate TEXT DEFAULT ''
 );
 """
+_MIGRATIONS = {
+    1: """
+    ALTER TABLE claims RENAME COLUMN asker TO process;
+    ALTER TABLE setbacks RENAME TO failures;
+    ALTER TABLE outages RENAME COLUMN in_a_row TO consecutive
+    """
+}
+"""The lines of replies stay as they are: they carry a version of their own."""
 _KEPT_SESSIONS_SECONDS = 7 * 86400.0
 
 
@@ -87,7 +97,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """The session's purse does not hold what the reply may cost."""
+    """The reply could exceed what is left of the session's budget."""
 
     reason: str
 
@@ -117,9 +127,10 @@ class Totals:
 
 
 class Ledger:
-    """Opens the book below ``root`` for one process of the session. Safe among threads and processes.
+    """Opens the ledger below ``root`` for one process of the session. Safe among threads and processes.
 
-    Every method raises InfrastructureError where the book cannot be read or written.
+    A stored reply that cannot be used counts as missing, and is named in ``problems``. Every method raises
+    InfrastructureError where the ledger cannot be read or written.
     """
 
     def __init__(
@@ -128,20 +139,21 @@ class Ledger:
         self.session = session
         self._limits = limits or Limits()
         self._clock = clock
-        path = root / layout.HOME / FILE
-        with explained(path):
-            self._liveness = ProcessLiveness(layout.home(root) / "askers")
-        self._storage = SqliteStorage(path, _SCHEMA, VERSION)
+        self.path = root / HOME / FILE
+        self.problems = ProblemLog()
+        with explained(self.path):
+            self._liveness = ProcessLiveness(home(root) / "askers")
+        self._storage = SqliteStorage(self.path, _SCHEMA, VERSION, _MIGRATIONS)
         with self._storage.writing():
             self._storage.execute("INSERT OR IGNORE INTO sessions (id, started) VALUES (?, ?)", (session, clock()))
 
     def tidy(self) -> None:
-        """Forgets sessions of long ago, and the marks of processes that are gone. Replies stay."""
+        """Forgets old sessions, and the marks of processes that have exited. Replies stay."""
         oldest = self._clock() - _KEPT_SESSIONS_SECONDS
         with self._storage.writing():
             self._liveness.sweep()
             self._storage.execute("DELETE FROM sessions WHERE started < ?", (oldest,))
-            for table in ("setbacks", "outages"):
+            for table in ("failures", "outages"):
                 self._storage.execute(f"DELETE FROM {table} WHERE session NOT IN (SELECT id FROM sessions)")
 
     # ------------------------------------------------------------------------------------- what is there
@@ -160,7 +172,7 @@ class Ledger:
         with self._storage.reading():
             row = self._storage.execute(
                 "SELECT asked, (SELECT count(*) FROM claims WHERE session = id), "
-                "(SELECT count(*) FROM setbacks WHERE session = id AND line = ''), builds, usd, tokens, unpriced, "
+                "(SELECT count(*) FROM failures WHERE session = id AND line = ''), builds, usd, tokens, unpriced, "
                 "stopped, estimate FROM sessions WHERE id = ?",
                 (self.session,),
             ).fetchone()
@@ -169,32 +181,53 @@ class Ledger:
     def _find(self, ask: Ask) -> Known | None:
         row = self._storage.execute("SELECT line, session FROM replies WHERE key = ?", (ask.key,)).fetchone()
         if row and (row[1] == self.session or not ask.fresh):
-            return Kept(Recording.from_line(row[0]), row[1] == self.session)
+            recording = self._recording(ask.key, row[0])
+            if recording is not None:
+                return Kept(recording, row[1] == self.session)
         row = self._storage.execute(
-            "SELECT line, message, lasting FROM setbacks WHERE session = ? AND key = ?", (self.session, ask.key)
+            "SELECT line, message, lasting FROM failures WHERE session = ? AND key = ?", (self.session, ask.key)
         ).fetchone()
         if row is None:
             return None
-        return Kept(Recording.from_line(row[0]), True) if row[0] else Failed(row[1], bool(row[2]))
+        if not row[0]:
+            return Failed(row[1], bool(row[2]))
+        recording = self._recording(ask.key, row[0])
+        return Kept(recording, True) if recording is not None else None
+
+    def _recording(self, key: str, line: object) -> Recording | None:
+        """The reply in a row; None, with an entry in ``problems``, where it cannot be used."""
+        try:
+            recording = Recording.from_line(line if isinstance(line, str) else repr(line))
+            if recording.key != key:
+                raise FieldError("'key' is that of another question")
+        except FieldError as error:
+            row = self._storage.execute("SELECT case_name, arm, trial, turn FROM replies WHERE key = ?", (key,))
+            case, arm, trial, turn = (f"{value!a:.60}" for value in row.fetchone() or ("unknown",) * 4)
+            self.problems.add(
+                f"{self.path}: the kept reply to case {case}, arm {arm}, trial {trial}, turn {turn} is not valid: "
+                f"{error}; it is not used, and asking again replaces it"
+            )
+            return None
+        return recording
 
     # ------------------------------------------------------------------------------------- asking
 
     def claim(self, asks: Sequence[Ask], slots: int) -> Mapping[str, Answer]:
         """Goes through questions to one student, in order; the answer by key. Those without an answer have to wait.
 
-        They wait because somebody else asks them, because ``slots`` questions to the student are open already, or
-        because replies that are under way may leave enough in the purse.
+        They wait because another process asks them, because ``slots`` questions to the student are open already, or
+        because open questions may leave enough of the budget.
         """
         answers: dict[str, Answer] = {}
         with self._storage.writing():
             taken = self._claimed(asks[0].student)
-            dead, rested = self._outage(asks[0].student)
-            slots = 1 if dead else slots
+            outage, rested = self._outage(asks[0].student)
+            slots = 1 if outage else slots
             waits = False
             for ask in asks:
                 known = self._find(ask)
-                if known is not None or (dead and not rested):
-                    answers[ask.key] = known or Failed(dead, lasting=True)
+                if known is not None or (outage and not rested):
+                    answers[ask.key] = known or Failed(outage, lasting=True)
                 elif ask.key not in taken and len(taken) < slots and not waits:
                     answer = self._within_budget(ask)
                     if isinstance(answer, Granted):
@@ -225,15 +258,15 @@ class Ledger:
             )
 
     def fail(self, ask: Ask, message: str, lasting: bool) -> None:
-        """Enters that there is no reply; several ``lasting`` failures in a row end the asking of this student."""
+        """Enters that there is no reply; consecutive ``lasting`` failures end the asking of this student."""
         with self._storage.writing():
             self._drop_claim(ask.key)
             self._enter_failure(ask, "", message, lasting)
             if lasting:
                 self._storage.execute(
                     "INSERT INTO outages VALUES (?, ?, 1, ?, ?) "
-                    "ON CONFLICT DO UPDATE SET in_a_row = in_a_row + 1, latest = excluded.latest",
-                    (self.session, ask.student, self._clock(), message),
+                    "ON CONFLICT DO UPDATE SET consecutive = consecutive + 1, latest = excluded.latest",
+                    (self.session, ask.student, self._clock(), _encodable(message)),
                 )
             else:
                 self._storage.execute(
@@ -241,7 +274,7 @@ class Ledger:
                 )
 
     def release(self, ask: Ask) -> None:
-        """Takes a claim back: nobody waits for the reply any more."""
+        """Takes a claim back: no process waits for the reply any more."""
         with self._storage.writing():
             self._drop_claim(ask.key)
 
@@ -256,45 +289,48 @@ class Ledger:
             self._storage.execute("UPDATE sessions SET estimate = ? WHERE id = ?", (text, self.session))
 
     def leave(self) -> None:
-        """Gives this process's claims back, and says that it is gone. Replies may still be entered."""
+        """Gives this process's claims back, and removes its mark. Replies may still be entered."""
         with self._storage.writing():
-            self._storage.execute("DELETE FROM claims WHERE asker = ?", (self._liveness.token,))
+            self._storage.execute("DELETE FROM claims WHERE process = ?", (self._liveness.token,))
         self._liveness.leave()
 
     def close(self) -> None:
-        """Closes the book; not while a reply may still come."""
+        """Closes the ledger; not while a reply may still come."""
         self._storage.close()
 
     # ------------------------------------------------------------------------------------- inside a transaction
 
     def _claimed(self, student: str) -> set[str]:
-        """The keys that somebody alive is asking this student.
+        """The keys that a living process is asking this student.
 
-        The claims of the dead are given up, those to other students too, for they hold something back from the purse.
-        What they had asked may be on the bill: their worst case is.
+        Claims of processes that have exited are dropped, those to other students too, since they reserve part of the
+        budget. What they had asked may be on the bill: their worst case is counted as spent.
         """
-        rows = self._storage.execute("SELECT key, asker, session, student, usd, tokens FROM claims").fetchall()
-        here = {asker: self._liveness.is_there(asker) for asker in {row[1] for row in rows}}
-        for key, asker, session, _, usd, tokens in rows:
-            if not here[asker]:
+        rows = self._storage.execute(
+            "SELECT key, CAST(ifnull(process, '') AS TEXT), session, student, usd, tokens FROM claims"
+        ).fetchall()
+        alive = {process: self._liveness.is_there(process) for process in {row[1] for row in rows}}
+        for key, process, session, _, usd, tokens in rows:
+            if not alive[process]:
                 self._drop_claim(key)
                 self._storage.execute(
                     "UPDATE sessions SET usd = usd + ?, tokens = tokens + ? WHERE id = ?", (usd, tokens, session)
                 )
-        return {key for key, asker, _, asked, *_ in rows if here[asker] and asked == student}
+        return {key for key, process, _, asked, *_ in rows if alive[process] and asked == student}
 
     def _outage(self, student: str) -> tuple[str, bool]:
-        """Why a student is not asked (empty where it is), and whether one question may try whether that has passed."""
+        """Why a student is not asked (empty where it is), and whether one question may try if it answers again."""
         row = self._storage.execute(
-            "SELECT in_a_row, latest, message FROM outages WHERE session = ? AND student = ?", (self.session, student)
+            "SELECT consecutive, latest, message FROM outages WHERE session = ? AND student = ?",
+            (self.session, student),
         ).fetchone()
-        if row is None or row[0] < FAULTS:
+        if row is None or row[0] < MOST_FAILURES:
             return "", False
         rested = self._clock() - row[1] >= REST_SECONDS
         return f"not asked, since {row[0]} questions in a row ended like this: {row[2]}", rested
 
     def _within_budget(self, ask: Ask) -> Granted | Stopped | None:
-        """None where replies under way decide whether there is enough."""
+        """None where open questions decide whether there is enough."""
         spent_usd, spent_tokens, stopped = self._storage.execute(
             "SELECT usd, tokens, stopped FROM sessions WHERE id = ?", (self.session,)
         ).fetchone()
@@ -343,21 +379,28 @@ class Ledger:
 
     def _enter_failure(self, ask: Ask, line: str, message: str, lasting: bool) -> None:
         self._storage.execute(
-            "INSERT OR REPLACE INTO setbacks VALUES (?, ?, ?, ?, ?)", (self.session, ask.key, line, message, lasting)
+            "INSERT OR REPLACE INTO failures VALUES (?, ?, ?, ?, ?)",
+            (self.session, ask.key, line, _encodable(message), lasting),
         )
 
     # ------------------------------------------------------------------------------------- pruning
 
     def replies_to(self, skill: str) -> list[tuple[str, Recording]]:
-        """Every kept reply to a skill's questions: student, recording."""
+        """Every kept reply to a skill's questions that can be used: student, recording."""
         with self._storage.reading():
-            rows = self._storage.execute("SELECT student, line FROM replies WHERE skill = ?", (skill,)).fetchall()
-        return [(student, Recording.from_line(line)) for student, line in rows]
+            rows = self._storage.execute("SELECT student, key, line FROM replies WHERE skill = ?", (skill,)).fetchall()
+            found = [(student, self._recording(key, line)) for student, key, line in rows]
+        return [(student, recording) for student, recording in found if recording is not None]
 
     def forget(self, keys: Sequence[str]) -> None:
         """Removes replies for good."""
         with self._storage.writing():
             self._storage.execute_each("DELETE FROM replies WHERE key = ?", [(key,) for key in keys])
+
+
+def _encodable(text: str) -> str:
+    """Without half surrogate pairs, which a server may send and SQLite cannot hold."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def in_usd(amount: float) -> str:

@@ -1,11 +1,14 @@
-"""Who is still there: a process holds a lock on a file of its own, and the system lets go of it however it ends."""
+"""Which processes are alive: each holds a lock on a file of its own, which the system releases however it ends."""
 
 from __future__ import annotations
 
 import fcntl
 import os
+import re
 import secrets
 from pathlib import Path
+
+_TOKEN = re.compile(r"\d+-[0-9a-f]{16}")
 
 
 class ProcessLiveness:
@@ -21,15 +24,20 @@ class ProcessLiveness:
         self.token, self._descriptor = self._sign_in()
 
     def is_there(self, token: str) -> bool:
-        """True while the process of that name lives. The mark of one that does not is removed."""
+        """True while the process of that name lives. The mark of one that does not is removed.
+
+        A token that we never gave out is that of no process: in a path, it could name any file.
+        """
         if token == self.token:
             return True
+        if not _TOKEN.fullmatch(token):
+            return False
         path = self._folder / token
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:
             return False
-        except OSError:  # somebody else's, or too many files are open here: who cannot be looked at may live
+        except OSError:  # another user's, or too many files are open here: it may be alive
             return True
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -42,7 +50,7 @@ class ProcessLiveness:
             os.close(descriptor)
 
     def sweep(self) -> None:
-        """Removes the marks of all who are gone."""
+        """Removes the marks of processes that have exited."""
         for path in list(self._folder.iterdir()):
             self.is_there(path.name)
 

@@ -1,8 +1,9 @@
 """Where a reply comes from: the one place that asks students, and the one that decides not to.
 
-A reply is looked for in the ledger of this rootdir and in the cassette beside the skill; what neither holds is asked,
-in the order in which it was wanted, with no more questions open at once than the student takes, over all processes.
-Knows nothing of kernels and verdicts.
+A reply is looked for in the ledger of this rootdir and in the cassette beside the skill; what neither holds is asked
+for, in the order in which it was wanted, with no more open questions than the student takes, over all processes. A
+stored reply that cannot be used counts as missing and is named in ``new_problems``; where replies are replayed, the
+item that needs it is an error. Knows nothing of kernels and verdicts.
 """
 
 from __future__ import annotations
@@ -19,13 +20,17 @@ from pathlib import Path
 from filelock import FileLock
 
 from pytest_upskill.cases.case import Case
+from pytest_upskill.documents.json_fields import FieldError
 from pytest_upskill.errors import BudgetStopped, InfrastructureError, StudentError
+from pytest_upskill.paths import home
 from pytest_upskill.records import Question, Reply
 from pytest_upskill.replies import cassette
 from pytest_upskill.replies.budget import WorstCase, worst_case, worst_conversation
-from pytest_upskill.replies.cassette import Cassette, Recording
+from pytest_upskill.replies.cassette import Cassette, UnusableReplyError
 from pytest_upskill.replies.ledger import Answer, Ask, Failed, Granted, Kept, Known, Ledger
-from pytest_upskill.students import reply_files as layout
+from pytest_upskill.replies.problem_log import ProblemLog
+from pytest_upskill.replies.stored_reply import Recording, Sampler, key_of, label_of
+from pytest_upskill.students import reply_files
 from pytest_upskill.students.base import Student, StudentConfig, is_at_hand
 
 DEFAULT_CONCURRENCY = 4
@@ -88,6 +93,7 @@ class Replies:
         self._rootdir = rootdir
         self._mode = mode
         self._concurrency = concurrency
+        self._problems = ProblemLog()
         self._cassettes: dict[Path, Cassette] = {}
         self._used: dict[Path, dict[str, Recording]] = {}
         self._widths: dict[str, int] = {}
@@ -133,10 +139,15 @@ class Replies:
         given = self._concurrency or self._student(student).config.concurrency
         return given or self._widths.get(student, DEFAULT_CONCURRENCY)
 
+    def new_problems(self) -> list[str]:
+        """What was found since the last call about stored replies that cannot be used, each once."""
+        kept = self._ledger.problems.take() if "_ledger" in self.__dict__ else []
+        return [*self._problems.take(), *kept]
+
     def use(self, wanted: Wanted, reply: Reply) -> None:
         """Keeps the text of a reply that is about to be judged, where people find it; notes what is to be recorded."""
         config = self._student(wanted.student).config
-        layout.keep_reply(self._rootdir, config.name, wanted.question, reply)
+        reply_files.keep_reply(self._rootdir, config.name, wanted.question, reply)
         if self._mode is Mode.RECORD and not is_at_hand(config) and is_good(reply):
             path = cassette.cassette_path(wanted.folder, config.name)
             one = Recording.of(config, wanted.question, reply)
@@ -156,7 +167,7 @@ class Replies:
     def close(self) -> None:
         """Enters replies that have just ended, waits for no others, and writes what is to be recorded.
 
-        Comes after the students were closed. Raises OSError, or InfrastructureError for a broken cassette.
+        Comes after the students were closed. Raises OSError, or InfrastructureError for a cassette that cannot be read.
         """
         deadline = time.monotonic() + LEAVE_SECONDS
         for thread in list(self._askers):
@@ -181,7 +192,7 @@ class Replies:
         config = self._student(wanted.student).config
         worst = worst_case(config, wanted.question.prompt)
         return Ask(
-            key=cassette.key_of(config, wanted.question),
+            key=key_of(config, wanted.question),
             student=config.name,
             skill=wanted.question.skill,
             usd=worst.usd or 0.0,
@@ -192,7 +203,11 @@ class Replies:
     def _found(self, wanted: Wanted, ask: Ask) -> Known | None:
         known = self._ledger.find(ask)
         if known is None and self._mode is not Mode.LIVE:
-            recording = self._cassette(wanted).find(ask.key)
+            try:
+                recording = self._cassette(wanted).find(ask.key)
+            except UnusableReplyError as error:
+                self._problems.add(str(error))
+                return None
             return Kept(recording, ours=False) if recording else None
         return known
 
@@ -200,27 +215,30 @@ class Replies:
         path = cassette.cassette_path(wanted.folder, wanted.student)
         if path not in self._cassettes:
             self._cassettes[path] = Cassette(path)
+            for problem in self._cassettes[path].problems.values():
+                self._problems.add(problem)
         return self._cassettes[path]
 
     def _recorded(self, wanted: Wanted, config: StudentConfig) -> Reply:
-        book = self._cassette(wanted)
-        recording = book.find(cassette.key_of(config, wanted.question))
+        recorded = self._cassette(wanted)
+        recording = recorded.find(key_of(config, wanted.question))
         if recording is not None:
             return recording.reply
-        old = book.labelled(cassette.label_of(wanted.question))
+        old = recorded.labelled(label_of(wanted.question))
         if old is None:
-            problem = f"no reply is recorded for it in {book.path}"
+            problem = f"no reply is recorded for it in {recorded.path}"
         elif old.prompt != wanted.question.prompt.digest:
             problem = (
-                f"the reply recorded in {book.path} is stale: the prompt (skill, task or signature) has changed since"
+                f"the reply recorded in {recorded.path} is stale: the prompt (skill, task or signature) has changed "
+                "since"
             )
         else:
-            problem = f"the reply recorded in {book.path} is stale: {_differences(old, config)}"
+            problem = f"the reply recorded in {recorded.path} is stale: {_differences(old.sampler, Sampler.of(config))}"
         raise InfrastructureError(f"{wanted.item}: {problem}; record it with: {wanted.record}")
 
     def _write_cassettes(self) -> None:
         for path, recordings in self._used.items():
-            with FileLock(layout.home(self._rootdir) / "cassettes.lock"):
+            with FileLock(home(self._rootdir) / "cassettes.lock"):
                 cassette.merge(path, recordings.values())
         self._used.clear()
 
@@ -333,10 +351,15 @@ class Replies:
             entry.reply.set_exception(end)
 
     def _end_of(self, wanted: Wanted) -> Reply | Exception:
+        student = self._student(wanted.student)
         try:
-            return self._student(wanted.student).ask(wanted.question, wanted.case)
+            reply = student.ask(wanted.question, wanted.case)
+            Recording.from_line(Recording.of(student.config, wanted.question, reply).to_line())
+        except FieldError as error:
+            return StudentError(f"student '{student.name}' gave a reply that cannot be kept: {error}; see its provider")
         except Exception as error:
             return error
+        return reply
 
     def _enter(self, entry: _Entry, end: Reply | Exception) -> None:
         """How a question ended, entered the moment it did. Raises InfrastructureError where it cannot be."""
@@ -366,13 +389,14 @@ def is_good(reply: Reply) -> bool:
     return reply.finish != "length"
 
 
-def _differences(old: Recording, config: StudentConfig) -> str:
-    now = cassette.sampler(config)
-    changed = [
-        f"{name} was {old.sampler.get(name)!r} and is {now.get(name)!r}"
-        for name in (*now, *(name for name in old.sampler if name not in now))
-        if old.sampler.get(name) != now.get(name)
-    ]
+def _differences(old: Sampler, now: Sampler) -> str:
+    pairs = {
+        "model": (old.model, now.model),
+        "temperature": (old.temperature, now.temperature),
+        "max_tokens": (old.max_tokens, now.max_tokens),
+        "options": (old.options, now.options),
+    }
+    changed = [f"{name} was {before!r} and is {after!r}" for name, (before, after) in pairs.items() if before != after]
     return ", ".join(changed) or "it was recorded for a student of another name"
 
 

@@ -1,4 +1,4 @@
-"""The SQLite file that the processes of a rootdir share: how it is opened, its transactions, its troubles in words.
+"""The SQLite file that the processes of a rootdir share: opening and migrating it, transactions, messages for errors.
 
 Knows neither replies nor students: what the tables hold is the ledger's.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,33 +21,43 @@ PATIENCE = 60.0
 
 
 class SqliteStorage:
-    """Opens the file at ``path``, whose folder is there, and makes the tables of ``schema`` that are missing.
+    """Opens the file at ``path``, whose folder exists, and creates the tables of ``schema`` that are missing.
+
+    ``migrations`` maps a version to the statements that lead to the next one. A file of an earlier version is brought
+    to ``version`` in one transaction: a process that is killed meanwhile leaves it as it was.
 
     Safe among threads and processes. Every method raises InfrastructureError where the file cannot be read or written.
     """
 
-    def __init__(self, path: Path, schema: str, version: int) -> None:
+    def __init__(self, path: Path, schema: str, version: int, migrations: Mapping[int, str]) -> None:
         self._path = path
         self._lock = threading.RLock()
         with self.reading():
             self._db = sqlite3.connect(path, PATIENCE, isolation_level=None, check_same_thread=False)
+            self._db.text_factory = lambda data: data.decode("utf-8", "replace")  # a broken text must not hide a row
             # SQLite does not wait where two change the journal's mode.
             with FileLock(path.with_name("opening.lock"), PATIENCE):
                 self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")  # a power cut may cost the last replies, a kill none
         with self.writing():
-            self._check_version(version)
-            for statement in schema.split(";"):
-                self._db.execute(statement)
+            for earlier in range(self._version(version) or version, version):
+                self._execute_all(migrations[earlier])
+            self._execute_all(schema)
             self._db.execute(f"PRAGMA user_version = {version}")
 
-    def _check_version(self, ours: int) -> None:
-        version = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if version not in (0, ours):
+    def _execute_all(self, statements: str) -> None:
+        for statement in statements.split(";"):
+            self._db.execute(statement)
+
+    def _version(self, ours: int) -> int:
+        """The file's version; 0 for a new file."""
+        version = int(self._db.execute("PRAGMA user_version").fetchone()[0])
+        if not 0 <= version <= ours:
             raise InfrastructureError(
                 f"{self._path} was written by another version of pytest-upskill (its format is {version}, ours "
                 f"{ours}); use that version, or move the file away to begin a new one"
             )
+        return version
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[None]:

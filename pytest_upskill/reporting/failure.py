@@ -6,13 +6,12 @@ Knows records, never the run they belong to.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
-from pytest_upskill.records import Assertion, Counterexample, Outcome, VerdictKind
+from pytest_upskill.records import Assertion, Counterexample, Outcome, VerdictKind, WorstElement
 from pytest_upskill.reporting import excerpt
-from pytest_upskill.reporting.text_style import TextStyle, measure, pad, value
+from pytest_upskill.reporting.text_style import TextStyle, measure, pad
 
 SCREEN = 24
 """Lines that a failure may take, on 80 columns."""
@@ -25,7 +24,6 @@ _WORDS = re.compile(r"(?:[^\s'\"\\]|\\.|'[^']*'|\"[^\"]*\"|['\"])+")
 """The words of a shell command, with their quotes."""
 _TOLD_BELOW = "; the worst is "
 """From here on a message repeats what the view shows in lines of its own."""
-_WORST_KNOWN = ("output", "index", "expected", "got", "error", "bound")
 
 
 def failure_lines(outcome: Outcome, width: int = 80, color: bool = False, unicode: bool = True) -> Iterator[str]:
@@ -116,49 +114,39 @@ def _evidence(found: Counterexample | None, text_style: TextStyle) -> Iterator[s
     for line_number, line in enumerate(text_style.wrap(str(found.example), text_style.width - _LABEL - 2, 2)):
         yield _field("" if line_number else "example", text_style.paint(line, "bold"), text_style)
     if found.worst:
-        yield from _worst(
-            {name: entry for name, entry in found.worst.items() if entry not in (None, "None")}, text_style
-        )
+        yield from _worst(found.worst, text_style)
     if not found.reproducible:
         again = "not reproducible: the same input passed when run again; the kernel keeps state, or races"
         for line_number, line in enumerate(text_style.wrap(again, text_style.width - _LABEL - 2, 2)):
             yield _field("" if line_number else "again", text_style.paint(line, "yellow"), text_style)
 
 
-def _worst(worst: Mapping[str, Any], text_style: TextStyle) -> Iterator[str]:
+def _worst(worst: WorstElement, text_style: TextStyle) -> Iterator[str]:
     room = text_style.width - _LABEL - 2
-    if "output" in worst or "index" in worst:
-        yield _field("worst", text_style.elide(_element(worst), room), text_style)
-    for label, style in (("expected", "green"), ("got", "red")):
-        if label in worst:
-            yield _field(label, text_style.paint(text_style.elide(value(worst[label]), room), style), text_style)
-    if "error" in worst or "bound" in worst:
-        yield _field("error", text_style.elide(_error(worst), room), text_style)
-    rest = [f"{name} {value(worst[name])}" for name in worst if name not in _WORST_KNOWN]
-    if rest:
-        yield _field("also", text_style.elide(", ".join(rest), room), text_style)
+    inside = ", ".join(map(str, worst.index))
+    element = f"{worst.output}[{inside}]" if inside else worst.output
+    yield _field("worst", text_style.elide(element, room), text_style)
+    for label, text, style in (("expected", worst.expected, "green"), ("got", worst.got, "red")):
+        if text != "None":
+            yield _field(label, text_style.paint(text_style.elide(text, room), style), text_style)
+    if error := _error(worst.error, worst.bound):
+        yield _field("error", text_style.elide(error, room), text_style)
 
 
-def _element(worst: Mapping[str, Any]) -> str:
-    output, index = str(worst.get("output", "out")), worst.get("index")
-    inside = ", ".join(map(str, index)) if isinstance(index, tuple | list) else str(index or "").strip("[](), ")
-    return f"{output}[{inside}]" if inside else output
-
-
-def _error(worst: Mapping[str, Any]) -> str:
-    error, bound = worst.get("error"), worst.get("bound")
+def _error(error: str | None, bound: str | None) -> str:
+    """Empty where values are compared exactly."""
     if bound is None or error is None:
-        return value(error) if bound is None else f"{value(bound)} is allowed"
-    text = f"{value(error)}, where {value(bound)} is allowed"
+        return (error or "") if bound is None else f"{bound} is allowed"
+    text = f"{error}, where {bound} is allowed"
     times = _ratio(error, bound)
     return text if times is None else f"{text}: {times:.3g} times the bound"
 
 
-def _ratio(error: Any, bound: Any) -> float | None:
+def _ratio(error: str, bound: str) -> float | None:
     """How often the bound goes into the error; None where that says nothing."""
     try:
         times = float(error) / float(bound)
-    except (ValueError, TypeError, ZeroDivisionError):
+    except (ValueError, ZeroDivisionError):
         return None
     return times if 1 < times < 1e9 else None
 
@@ -197,7 +185,7 @@ def _excerpt(outcome: Outcome, first: Assertion | None) -> excerpt.Excerpt | Non
     line = found.line if found else None
     if first.name in ("contract", "compiles") and line is None and excerpt.place_in(first.message) is None:
         return None
-    output = str(found.worst["output"]) if found and found.worst and "output" in found.worst else None
+    output = found.worst.output if found and found.worst else None
     return excerpt.choose(outcome.source, line, first.message, output)
 
 

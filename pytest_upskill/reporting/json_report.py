@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from pytest_upskill.records import SCHEMA, Counterexample, ItemKind, MutationScore, Outcome, Tokens
+from pytest_upskill.records import SCHEMA, Counterexample, ItemKind, MutationScore, Outcome, Tokens, WorstElement
 from pytest_upskill.reporting.view import LiftRow, SummaryRow, View
 
 
@@ -113,9 +113,20 @@ def _counterexample(found: Counterexample) -> dict[str, Any]:
         "scalars": example.scalars,
         "example": str(example),
         "message": found.message,
-        "worst": found.worst,
+        "worst": None if found.worst is None else _worst(found.worst),
         "line": found.line,
         "reproducible": found.reproducible,
+    }
+
+
+def _worst(element: WorstElement) -> dict[str, Any]:
+    return {
+        "output": element.output,
+        "index": element.index,
+        "expected": element.expected,
+        "got": element.got,
+        "error": element.error,
+        "bound": element.bound,
     }
 
 

@@ -9,7 +9,6 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 _STYLES: Mapping[str, str] = {
     "bold": "1",
@@ -228,13 +227,6 @@ def money(usd: float) -> str:
     if usd == 0 or usd >= 0.01:
         return f"${usd:.2f}"
     return f"${usd:.2g}" if usd >= 0.0001 else "<$0.0001"
-
-
-def value(number: Any) -> str:
-    """A number as people read it; a text stays as it is."""
-    if isinstance(number, bool) or not isinstance(number, float):
-        return str(number)
-    return f"{number:.6g}"
 
 
 def plural(number: int, noun: str) -> str:

@@ -1,7 +1,7 @@
 """compute-sanitizer around a cell's process: how it is started, and what its words mean. Knows no kernel.
 
 Its memcheck sees each access of a kernel, and the allocation that it belongs to. The driver then allocates tensors
-without guard bands, so that a stray access falls outside of everything.
+without guard bands, so that a wild access falls outside of everything.
 """
 
 from __future__ import annotations

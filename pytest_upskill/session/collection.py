@@ -1,14 +1,11 @@
 """Skills as pytest nodes: a SKILL.md is a file, each case by student, arm and trial an item.
 
-Knows pytest and the run (``run.Run``); how an item is asked and judged is the pipeline's business.
+Knows pytest and the run (``run.Run``); how an item is asked and judged is decided by the pipeline.
 """
 
 from __future__ import annotations
 
-import hashlib
-import shlex
-from collections.abc import Iterator, Sequence
-from os.path import relpath
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +14,9 @@ import pytest
 from pytest_upskill.cases.case import Case
 from pytest_upskill.cases.case_file import load_case
 from pytest_upskill.errors import CaseError, InfrastructureError, UpskillError
+from pytest_upskill.execution.seeds import item_seed
 from pytest_upskill.records import ItemKind, Outcome, Verdict, VerdictKind
+from pytest_upskill.session.repeat_command import command, record_options, replay_options
 from pytest_upskill.skills import arms
 from pytest_upskill.skills.skill import FILE_NAMES, case_paths
 
@@ -91,8 +90,8 @@ class SkillFile(pytest.File):
     def _warn_of_gaps(self, cases: list[Case], wanted: dict[str, list[str]]) -> None:
         """What is left out is said, lest a slip look like success."""
         for student, possible in wanted.items():
-            if cases and not possible and "folder" in self.run.config(student).options:
-                folder = self.run.config(student).options["folder"]
+            folder = self.run.config(student).folder
+            if cases and not possible and folder is not None:
                 self.warn(
                     UpskillWarning(
                         f"student {student!r} has no reply for skill {self.skill!r}: expected "
@@ -128,6 +127,7 @@ class SkillFile(pytest.File):
         from pytest_upskill.execution.task import Task
 
         settings = self.run.settings
+        config = self.run.config(student) if student else None
         item_id = f"{self.nodeid}::{name}"
         return Task(
             id=item_id,
@@ -141,26 +141,15 @@ class SkillFile(pytest.File):
             seed=item_seed(self.run.seed, item_id),
             examples=settings.examples,
             example=settings.example,
-            replay=self._command(name, self.run.replay_options(student, trial)),
-            record=self._command(name, self.run.record_options(student, trial)),
+            replay=command(settings, self.skill_path, name, replay_options(settings, config, trial)),
+            record=command(settings, self.skill_path, name, record_options(student, trial)),
             turns=settings.turns if kind is ItemKind.KERNEL else 1,
-            disclosure=self.run.config(student).disclosure if student else "body",
+            disclosure=config.disclosure if config else "body",
         )
-
-    def _command(self, name: str, options: Sequence[str]) -> str:
-        """The command that runs an item again from the folder where pytest was called."""
-        target = f"{relpath(self.skill_path, self.run.settings.invocation_dir)}::{name}"
-        return shlex.join(["pytest", target, *options])
 
     def _item(self, name: str, task: Task, problem: str | None = None) -> UpskillItem:
         nodeid = f"{self.nodeid}::{name}"
         return UpskillItem.from_parent(self, name=name, nodeid=nodeid, task=task, problem=problem)
-
-
-def item_seed(session_seed: int, item_id: str) -> int:
-    """An item's own seed (63 bits): it depends on the session's and on the item's id, not on who runs it when."""
-    digest = hashlib.sha256(f"{session_seed}:{item_id}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") >> 1
 
 
 class UpskillItem(pytest.Item):
@@ -198,6 +187,8 @@ class UpskillItem(pytest.Item):
             self.outcome = unjudged(self.task, VerdictKind.FAILED, self.problem)
         else:
             self.outcome = self._judged()
+            for problem in self.run.replies.new_problems():
+                self.warn(UpskillWarning(problem))
         verdict = self.outcome.verdict
         self.user_properties.append(("upskill_verdict", str(verdict.kind)))
         for note in self.outcome.notes if self.task.kind is ItemKind.SPEC else ():

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING
 
 import pluggy
 
-from pytest_upskill.errors import StudentError
-from pytest_upskill.session.options import DEFAULT_TIMEOUT, PROMPTS_STUDENT, Settings
+from pytest_upskill.configuration.settings import PROMPTS_STUDENT, Settings
+from pytest_upskill.paths import HOME
 from pytest_upskill.students import demo, registry
 from pytest_upskill.students.base import Student, StudentConfig, is_at_hand
-from pytest_upskill.students.reply_files import HOME, replies_folder
+from pytest_upskill.students.placeholder import Placeholder
 from pytest_upskill.students.serving import plan
 
 if TYPE_CHECKING:
     from pytest_upskill.cases.case import Case
     from pytest_upskill.devices.base import Machine
     from pytest_upskill.execution.pipeline import Pipeline
-    from pytest_upskill.records import Assertion, Kernel, Question, Reply
+    from pytest_upskill.records import Assertion, Kernel, Reply
     from pytest_upskill.replies.ledger import Ledger, Limits, Totals
     from pytest_upskill.replies.scheduling import Replies
     from pytest_upskill.students.serving.broker import BrokerClient, Servers
@@ -36,17 +36,6 @@ _SOURCES = {
     "replay": "replay: those in the cassettes beside the skills, nobody is asked",
 }
 """What the header says of ``--upskill-replies``, where it was given."""
-
-
-class StandIn(Student):
-    """Is collected for and never asked: it needs no client, no server and no key. ``why`` is told where it is asked."""
-
-    def __init__(self, config: StudentConfig, why: str) -> None:
-        self.config = config
-        self._why = why
-
-    def ask(self, question: Question, case: Case) -> Reply:
-        raise StudentError(f"student {self.name!r} {self._why}")
 
 
 class Run:
@@ -63,7 +52,7 @@ class Run:
         tell: Callable[[str], object] = lambda line: None,
     ) -> None:
         """For a worker, ``device`` is the one that the controller took, ``session`` the controller's session, and
-        ``desk`` where it gives out servers. ``tell`` shows a line while they start.
+        ``broker`` where it gives out servers. ``tell`` shows a line while they start.
         """
         self.settings = settings
         self.session = session or secrets.token_hex(8)
@@ -81,7 +70,7 @@ class Run:
         specs = settings.students or (GOLDEN,)
         if specs == (PROMPTS_STUDENT,) and settings.prompts:
             config = StudentConfig(PROMPTS_STUDENT, PROMPTS_STUDENT)
-            self._students = {config.name: StandIn(config, "cannot be asked; name one with --upskill-student")}
+            self._students = {config.name: Placeholder(config, "cannot be asked; name one with --upskill-student")}
             self._configs = {name: student.config for name, student in self._students.items()}
             return
         configs = registry.resolve(specs, settings.students_tables, settings.invocation_dir, settings.base_url)
@@ -100,7 +89,7 @@ class Run:
         if name not in self._students:
             config = self._configs[name]
             if self.settings.replies == "replay" and not is_at_hand(config):
-                return self._students.setdefault(name, StandIn(config, "is not asked while replies are replayed"))
+                return self._students.setdefault(name, Placeholder(config, "is not asked while replies are replayed"))
             made = self._hook.pytest_upskill_student(config=config)
             self._students[name] = made if made is not None else self._make(config)
         return self._students[name]
@@ -141,7 +130,7 @@ class Run:
     def asks(self) -> bool:
         """True where a student may be asked whose replies are worth keeping."""
         students = [self.student(name) for name in self.student_names]
-        return any(not isinstance(student, StandIn) and not is_at_hand(student.config) for student in students)
+        return any(not isinstance(student, Placeholder) and not is_at_hand(student.config) for student in students)
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -199,13 +188,15 @@ class Run:
 
     @cached_property
     def pipeline(self) -> Pipeline:
-        from pytest_upskill.execution.pipeline import Pipeline
+        from pytest_upskill.execution.pipeline import JudgeOptions, Pipeline
+
+        settings = self.settings
 
         return Pipeline(
             machine=lambda: self.machine,
             replies=self.replies,
-            timeout=self.settings.timeout,
-            rootdir=self.settings.rootdir,
+            options=JudgeOptions(settings.timeout, settings.arch, settings.sanitizer, settings.sandbox),
+            rootdir=settings.rootdir,
             built=lambda: self.ledger.count_build() if "ledger" in self.__dict__ else None,
             prompts=self.settings.prompts,
             more_assertions=self._more_assertions,
@@ -214,31 +205,6 @@ class Run:
     def _more_assertions(self, case: Case, reply: Reply, kernel: Kernel | None) -> Iterable[Assertion]:
         for assertions in self._hook.pytest_upskill_assertions(case=case, reply=reply, kernel=kernel):
             yield from assertions
-
-    def replay_options(self, student: str | None, trial: int) -> list[str]:
-        """Options with which an item is judged again on the reply that was kept, without asking anyone."""
-        config = self._configs.get(student or "")
-        options = []
-        if config is None or config.provider == GOLDEN:
-            options.append("--upskill")
-        else:
-            folder = config.options.get("folder") or replies_folder(self.settings.rootdir, config.name)
-            label = "" if config.name == "files" else f"{config.name}="
-            options.append(f"--upskill-student=files:{label}{relpath(folder, self.settings.invocation_dir)}")
-        options += [f"--upskill-trials={trial}"] if trial > 1 else []
-        options += [f"--upskill-turns={self.settings.turns}"] if self.settings.turns > 1 else []
-        options += [f"--upskill-timeout={self.settings.timeout:g}"] if self.settings.timeout != DEFAULT_TIMEOUT else []
-        if self.settings.device != "auto":
-            options.append(f"--upskill-device={self.settings.device}")
-        options += [f"--upskill-arch={self.settings.arch}"] if self.settings.arch else []
-        options += [f"--upskill-cell={self.settings.sandbox}"] if self.settings.sandbox != "auto" else []
-        options += ["--upskill-sanitizer"] if self.settings.sanitizer else []
-        return options
-
-    def record_options(self, student: str | None, trial: int) -> list[str]:
-        """Options with which an item's reply is asked for, and recorded beside the skill."""
-        options = [f"--upskill-student={student}", "--upskill-replies=record"]
-        return options + ([f"--upskill-trials={trial}"] if trial > 1 else [])
 
     def kept_replies(self) -> str:
         """The folder that holds this run's replies, as the user would type it."""
@@ -280,8 +246,3 @@ class Run:
             **({"budget": limits} if limits else {}),
             **({DEMO: demo.LABEL} if DEMO in self._configs else {}),
         }
-
-
-def draw_seed() -> int:
-    """A seed from the operating system, short enough to be typed."""
-    return secrets.randbelow(2**32)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pytest_upskill.records import Question, Tokens
+from pytest_upskill.records import Question, ReplyDetails, Tokens
 from pytest_upskill.students import reading
 from pytest_upskill.students.reading import Call, Round
 from pytest_upskill.students.remote import CONNECT_TIMEOUT, RemoteStudent, Said
@@ -101,7 +101,7 @@ class AnthropicStudent(RemoteStudent):
             tokens=_tokens(message.usage),
             seconds=seconds,
             model=message.model,
-            details={"request": {key: value for key, value in body.items() if key != "tools"}},
+            details=ReplyDetails(request={key: value for key, value in body.items() if key != "tools"}),
         )
         return Said(reply, _calls(message), {"role": "assistant", "content": _plain(message)})
 

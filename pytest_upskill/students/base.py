@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 from pytest_upskill.cases.case import Case
@@ -45,8 +46,9 @@ class StudentConfig:
     ``timeout`` (s) is the longest that one reply may take, and the longest that we go on trying for one.
     ``temperature`` None leaves it to the server. ``concurrency`` is how many questions may be open at once; None means
     the number of the server's slots. ``serve`` is the command that starts its server, or one of
-    ``serving.plan.WORDS``. ``disclosure`` is how it gets to see a skill: a mode of the room of that name. ``options``
-    go to the provider as they are.
+    ``serving.plan.WORDS``. ``disclosure`` is how it gets to see a skill: one of ``skills.disclosure.MODES``. ``folder``
+    holds the replies of a ``files`` student. ``options`` are the user's own: further fields of each request, which go
+    to the provider as they are.
     """
 
     name: str
@@ -61,6 +63,7 @@ class StudentConfig:
     price: Price | None = None
     serve: str | None = None
     disclosure: str = "body"
+    folder: Path | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
 

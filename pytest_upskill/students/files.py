@@ -10,17 +10,19 @@ from pathlib import Path
 
 from pytest_upskill.cases.case import Case
 from pytest_upskill.errors import StudentError
+from pytest_upskill.paths import component, read_text
 from pytest_upskill.records import Question, Reply, reply_file_name
 from pytest_upskill.students.base import Student, StudentConfig
-from pytest_upskill.students.reply_files import component, path_of, read_text
+from pytest_upskill.students.reply_files import path_of
 
 
 class FilesStudent(Student):
-    """``config.options["folder"]`` is the absolute path of the folder."""
+    """``config.folder`` is the absolute path of the folder."""
 
     def __init__(self, config: StudentConfig) -> None:
+        assert config.folder is not None, "the registry makes no files student without a folder"
         self.config = config
-        self.folder = Path(config.options["folder"])
+        self.folder = config.folder
 
     def arms_for(self, skill: str, arms: Sequence[str], cases: Sequence[str]) -> tuple[str, ...]:
         """The arms for which there is a file, of any of the cases and any trial."""

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pytest_upskill.records import Question
 from pytest_upskill.students.builtin import DEFAULT_LLAMA_URL
-from pytest_upskill.students.openai import OpenAIStudent, Survey
+from pytest_upskill.students.openai import OpenAIStudent, ServerFacts, Survey, positive
 from pytest_upskill.students.reading import Round
 from pytest_upskill.students.remote import CONNECT_TIMEOUT
 from pytest_upskill.students.serving import plan
@@ -29,26 +29,29 @@ class LlamaServerStudent(OpenAIStudent):
         # Said outright, so that it is recorded: the cache can change a reply, and it saves reading the skill again.
         return {"cache_prompt": True, **super()._request(question, rounds)}
 
-    def _server_facts(self, client: openai.OpenAI) -> Mapping[str, Any]:
-        """Slots, context (tokens of one slot) and build, from ``/props``; nothing where it is switched off."""
+    def _server_facts(self, client: openai.OpenAI) -> ServerFacts:
+        """From ``/props``; nothing is known where that is switched off."""
         import openai
 
         try:
             url = f"{self._address.removesuffix('/v1')}/props"
             props = client.get(url, cast_to=object, options={"timeout": CONNECT_TIMEOUT})
         except (openai.OpenAIError, ValueError, RuntimeError):
-            return {}
+            return ServerFacts()
         if not isinstance(props, Mapping):
-            return {}
+            return ServerFacts()
         settings = props.get("default_generation_settings")
         context = settings.get("n_ctx") if isinstance(settings, Mapping) else None
-        facts = {"slots": props.get("total_slots"), "context": context, "build": props.get("build_info")}
-        return {name: value for name, value in facts.items() if value is not None}
+        build = props.get("build_info")
+        return ServerFacts(
+            slots=positive(props.get("total_slots")),
+            context=positive(context),
+            build=build if isinstance(build, str) else "",
+        )
 
     def slots(self) -> int | None:
         survey = self._survey()
-        slots = survey.facts.get("slots") if isinstance(survey, Survey) else None
-        return slots if isinstance(slots, int) and slots > 0 else None
+        return survey.facts.slots if isinstance(survey, Survey) else None
 
     def _serves(self, model: str, served: tuple[str, ...]) -> bool:
         """Servers list a model by its repository, its file or an alias: the name without tag and ending is in each."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from pytest_upskill.cases.case import Case
-from pytest_upskill.records import Question, Reply, Tokens
+from pytest_upskill.records import Question, Reply, ReplyDetails, Tokens
 from pytest_upskill.students import reading
 from pytest_upskill.students.base import Server, StudentConfig
 from pytest_upskill.students.reading import Call, Round
@@ -33,12 +33,25 @@ ABSENT_SECONDS = 30.0
 """So long a server that was not there is not looked for again."""
 
 
+LARGEST_COUNT = 2**53
+"""A larger number is no count of tokens, whatever a server says."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """What is kept of a server with each reply: ``context`` is in tokens, of one slot. None where it does not say."""
+
+    slots: int | None = None
+    context: int | None = None
+    build: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Survey:
     """What a server says of itself, asked once: the models it serves, and facts to keep with each reply."""
 
     models: tuple[str, ...] = ()
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts: ServerFacts = ServerFacts()
 
 
 class OpenAIStudent(RemoteStudent):
@@ -111,8 +124,8 @@ class OpenAIStudent(RemoteStudent):
             return failure if failure.unreachable or failure.loading else Survey()
         return Survey(models=_model_names(listed), facts=self._server_facts(client))
 
-    def _server_facts(self, client: openai.OpenAI) -> Mapping[str, Any]:
-        return {}
+    def _server_facts(self, client: openai.OpenAI) -> ServerFacts:
+        return ServerFacts()
 
     def _serves(self, model: str, served: tuple[str, ...]) -> bool:
         """True where ``model`` is among those that the server lists."""
@@ -195,18 +208,21 @@ class OpenAIStudent(RemoteStudent):
         made = calls if transcript.finish != "length" and body.get("tool_choice") == "auto" else ()
         return Said(reply, made, _assistant(text, made, reasoning))
 
-    def _details(self, transcript: _Transcript, body: Mapping[str, Any]) -> dict[str, Any]:
+    def _details(self, transcript: _Transcript, body: Mapping[str, Any]) -> ReplyDetails:
         survey = self._surveyed if isinstance(self._surveyed, Survey) else Survey()
-        left_out = ("messages", "stream", "stream_options", "tools")
-        asked = {key: value for key, value in body.items() if key not in left_out}
-        details: dict[str, Any] = {"request": asked, **survey.facts}
-        if transcript.timings:
-            details["timings"] = dict(transcript.timings)
+        note = ""
         if survey.models and not self._serves(self.model, survey.models):
-            details["note"] = (
-                f"the server at {self._address} does not list '{self.model}'; it lists {', '.join(survey.models[:5])}"
-            )
-        return details
+            listed = ", ".join(survey.models[:5])
+            note = f"the server at {self._address} does not list '{self.model}'; it lists {listed}"
+        left_out = ("messages", "stream", "stream_options", "tools")
+        return ReplyDetails(
+            note=note,
+            request={key: value for key, value in body.items() if key not in left_out},
+            timings=transcript.timings,
+            slots=survey.facts.slots,
+            context=survey.facts.context,
+            build=survey.facts.build,
+        )
 
 
 @dataclass(slots=True)
@@ -219,7 +235,7 @@ class _Transcript:
     finish: str | None = None
     tokens: Tokens = field(default_factory=Tokens)
     model: str = ""
-    timings: Mapping[str, Any] = field(default_factory=dict)
+    timings: Mapping[str, float] = field(default_factory=dict)
     calls: dict[int, list[str]] = field(default_factory=dict)
     """By index: id, name and arguments, which come in pieces."""
 
@@ -231,12 +247,12 @@ class _Transcript:
             _append(self.reasoning, getattr(delta, "reasoning_content", None) or getattr(delta, "reasoning", None))
             for piece in getattr(delta, "tool_calls", None) or ():
                 self._add_call(piece)
-            self.finish = getattr(choice, "finish_reason", None) or self.finish
-        self.model = getattr(chunk, "model", None) or self.model
+            self.finish = _text(getattr(choice, "finish_reason", None)) or self.finish
+        self.model = _text(getattr(chunk, "model", None)) or self.model
         if (usage := getattr(chunk, "usage", None)) is not None:
             self.tokens = _tokens(usage)
         if isinstance(timings := getattr(chunk, "timings", None), Mapping):
-            self.timings = timings
+            self.timings = {str(name): value for name, value in timings.items() if _is_finite(value)}
 
     def _add_call(self, piece: Any) -> None:
         function = getattr(piece, "function", None)
@@ -253,16 +269,32 @@ class _Transcript:
 
 
 def _append(parts: list[str], piece: object) -> None:
-    if isinstance(piece, str):
-        parts.append(piece)
+    parts.append(_text(piece))
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def positive(value: object) -> int | None:
+    """A count that a server sent; None for anything else."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if 0 < value <= LARGEST_COUNT else None
+
+
+def _is_finite(value: object) -> bool:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    return -LARGEST_COUNT <= value <= LARGEST_COUNT
 
 
 def _tokens(usage: Any) -> Tokens:
     cached = getattr(getattr(usage, "prompt_tokens_details", None), "cached_tokens", None)
     return Tokens(
-        input=int(getattr(usage, "prompt_tokens", None) or 0),
-        output=int(getattr(usage, "completion_tokens", None) or 0),
-        cached=int(cached or 0),
+        input=positive(getattr(usage, "prompt_tokens", None)) or 0,
+        output=positive(getattr(usage, "completion_tokens", None)) or 0,
+        cached=positive(cached) or 0,
     )
 
 

@@ -116,7 +116,7 @@ def _files(spec: str, invocation_dir: Path) -> StudentConfig:
     if not folder.is_dir():
         reason = "is no folder" if folder.exists() else "does not exist"
         raise UsageError(f"--upskill-student: {spec!r}: {folder} {reason}; expected a folder with {LAYOUT}")
-    return StudentConfig(name=label, provider="files", concurrency=8, options={"folder": str(folder)})
+    return StudentConfig(name=label, provider="files", concurrency=8, folder=folder)
 
 
 def _label_and_folder(text: str) -> tuple[str, str]:

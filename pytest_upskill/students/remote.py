@@ -93,7 +93,7 @@ class RemoteStudent(Student):
 
     @abstractmethod
     def _attempt(self, question: Question, rounds: Sequence[Round]) -> Said | AttemptFailure:
-        """One request, after ``rounds`` of reading the skill's files. SDK exceptions become setbacks here."""
+        """One request, after ``rounds`` of reading the skill's files. SDK exceptions become failures here."""
 
     @abstractmethod
     def _make_client(self) -> Any:
@@ -126,7 +126,7 @@ class RemoteStudent(Student):
         return Reply(**fields, cost_usd=price.cost(tokens) if price else None)
 
     def _overdue(self, started: float) -> AttemptFailure | None:
-        """The setback for a reply that takes too long, or that nobody waits for any more."""
+        """The failure of a reply that takes too long, or that nobody waits for any more."""
         if self._closed.is_set():
             return AttemptFailure("the run was ended before the reply was complete")
         if time.monotonic() - started > self.config.timeout:
@@ -207,7 +207,7 @@ class RemoteStudent(Student):
         )
 
     def _explain(self, sdk: Any, error: Exception) -> AttemptFailure:
-        """One SDK exception as a setback. ``sdk`` is the module whose exceptions these are."""
+        """One SDK exception as an AttemptFailure. ``sdk`` is the module whose exceptions these are."""
         if self._closed.is_set():
             return AttemptFailure("the run was ended before the reply was complete")
         if isinstance(error, sdk.APITimeoutError):
@@ -298,7 +298,7 @@ def _joined(replies: Sequence[Reply], read: Sequence[str]) -> Reply:
         tokens=sum((reply.tokens for reply in replies), Tokens()),
         cost_usd=None if None in costs else sum(cost for cost in costs if cost is not None),
         seconds=sum(reply.seconds for reply in replies),
-        details={**last.details, "requests": len(replies), "read": list(read)},
+        details=replace(last.details, requests=len(replies), read=tuple(read)),
     )
 
 

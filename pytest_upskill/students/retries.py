@@ -1,7 +1,7 @@
 """Trying again: how often, and how long we wait between. Knows no provider, and no network.
 
-An attempt gives an answer or a ``Setback``: a value, not an exception, so that nothing of a provider's own exceptions
-(their requests hold keys) is carried along.
+An attempt gives an answer or an ``AttemptFailure``: a value, not an exception, so that nothing of a provider's own
+exceptions (their requests hold keys) is carried along.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def persist(
     sleep: Callable[[float], object],
     attempts: int = ATTEMPTS,
 ) -> T | AttemptFailure:
-    """The first answer, or the last setback: after ``attempts``, or where a wait would end after ``patience`` (s)."""
+    """The first answer, or the last failure: after ``attempts``, or where a wait would end after ``patience`` (s)."""
     counted = 0
 
     def stop(state: RetryCallState) -> bool:
@@ -96,12 +96,12 @@ def _wait(state: RetryCallState) -> float:
 
 def _failure(state: RetryCallState) -> AttemptFailure:
     failure = state.outcome.result() if state.outcome is not None else None
-    assert isinstance(failure, AttemptFailure), "only setbacks are tried again"
+    assert isinstance(failure, AttemptFailure), "only failures are tried again"
     return failure
 
 
 def _told(failure: AttemptFailure, attempts: int, patience: float) -> AttemptFailure:
-    """The setback with the number of attempts, where there was more than one."""
+    """The failure with the number of attempts, where there was more than one."""
     if failure.wait is not None and failure.wait > patience:
         note = f" (it asks to wait {failure.wait:.0f} s, longer than this student's timeout of {patience:.0f} s)"
     elif attempts > 1:

@@ -26,7 +26,7 @@ from pytest_upskill.contracts.launcher.extraction import extract_kernel
 from pytest_upskill.contracts.launcher.signature import Parameter, Signature, entry_source
 from pytest_upskill.documents import expression
 from pytest_upskill.documents.markdown import fences, lines_of, sections
-from pytest_upskill.errors import CaseError, InfrastructureError, UsageError
+from pytest_upskill.errors import CaseError, UsageError
 from pytest_upskill.languages.cuda import cpu_build as host
 from pytest_upskill.languages.cuda.gpu_features import needs_gpu
 from pytest_upskill.languages.cuda.rewrite import rewrite
@@ -41,8 +41,10 @@ from pytest_upskill.records import (
     Tokens,
     Verdict,
     VerdictKind,
+    WorstElement,
 )
-from pytest_upskill.replies.cassette import Cassette, Recording
+from pytest_upskill.replies.cassette import Cassette
+from pytest_upskill.replies.stored_reply import Recording
 from pytest_upskill.sandbox import compute_sanitizer as sanitizer
 from pytest_upskill.sandbox import findings
 from pytest_upskill.skills.skill import validate
@@ -256,10 +258,10 @@ def answers(text: str) -> None:
 
 _DEEP = st.sampled_from(("[" * 5000, '{"path": ' * 5000, '{"key": "a", "reply": ' + "[" * 5000))
 _RECORDING = (
-    '{"key": "'
-    + "0" * 64
-    + '", "case": "scale", "arm": "skill", "trial": 1, "turn": 1, "prompt": "00", "sampler": {}, '
-    '"reply": {"text": "x", "tokens": {"input": 1, "output": 2, "cached": 0}}}\n'
+    '{"key": "' + "0" * 40 + '", "version": 2, "case": "scale", "arm": "skill", "trial": 1, "turn": 1, "prompt": "00", '
+    '"sampler": {"model": "m", "temperature": 0.5, "max_tokens": 9, "options": {"a": [1]}}, '
+    '"reply": {"text": "x", "tokens": {"input": 1, "output": 2, "cached": 0}, "cost_usd": 0.5, '
+    '"details": {"read": ["a"], "timings": {"n": 1.5}, "slots": 2}}}\n'
 )
 _CALLS = ('{"path": "SKILL.md"}', '{"path": "../../../etc/passwd"}', '{"path": "references/../SKILL.md"}')
 
@@ -276,13 +278,11 @@ def cassettes(text: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "files.jsonl"
         path.write_bytes(text.encode("utf-8", "surrogatepass"))
-        try:
-            found = Cassette(path).recordings()
-        except InfrastructureError as error:
-            assert str(path) in str(error)
-        else:
-            for one in found:
-                assert Recording.from_line(one.to_line()) == one
+        found = Cassette(path)
+        for one in found.recordings():
+            assert Recording.from_line(one.to_line()) == one
+        for number, problem in found.problems.items():
+            assert problem.startswith(f"{path}:{number} ") and "\n" not in problem
 
 
 # --------------------------------------------------------------------------------------------- reports
@@ -300,6 +300,15 @@ _EXAMPLES = st.builds(
     values=noise(8),
     scalars=st.dictionaries(st.sampled_from(("k",)), st.integers()),
 )
+_WORST = st.builds(
+    WorstElement,
+    output=noise(20),
+    index=st.lists(st.integers(0), max_size=3).map(tuple),
+    expected=noise(20),
+    got=noise(20),
+    error=st.none() | noise(20),
+    bound=st.none() | noise(20),
+)
 _VERDICTS = st.builds(
     Verdict,
     kind=st.sampled_from(VerdictKind),
@@ -309,7 +318,12 @@ _VERDICTS = st.builds(
     ),
     counterexample=st.none()
     | st.builds(
-        Counterexample, assertion=noise(20), example=_EXAMPLES, message=noise(), line=st.none() | st.integers()
+        Counterexample,
+        assertion=noise(20),
+        example=_EXAMPLES,
+        message=noise(),
+        worst=st.none() | _WORST,
+        line=st.none() | st.integers(),
     ),
 )
 _OUTCOMES = st.builds(

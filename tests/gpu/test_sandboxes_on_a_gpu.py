@@ -64,8 +64,8 @@ def test_base_is_aligned_to_16_bytes_and_no_more(sandbox_of: SandboxOf) -> None:
 
 @pytest.mark.parametrize(("place", "words"), [("n", "after the end of 'out'"), ("-1", "before the start of 'out'")])
 def test_a_write_beside_a_tensor_is_found_by_the_guard_band(sandbox_of: SandboxOf, place: str, words: str) -> None:
-    stray = "__global__ void k(int64_t* out, int64_t i) { out[i] = 7; }"
-    answer = sandbox_of(probe(f"k<<<1, 1, 0, stream>>>(out, {place});", stray)).call(probe_call(4))
+    wild = "__global__ void k(int64_t* out, int64_t i) { out[i] = 7; }"
+    answer = sandbox_of(probe(f"k<<<1, 1, 0, stream>>>(out, {place});", wild)).call(probe_call(4))
     assert [finding.assertion for finding in answer.findings] == ["memory"]
     assert words in answer.findings[0].message
 

@@ -10,7 +10,7 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
-from pytest_upskill.build.cache import default_folder
+from pytest_upskill.paths import cache_folder
 
 MARK = "upskill-hostile-mark"
 """The name of every file that a hostile reply writes, and an argument of every process that it starts."""
@@ -29,7 +29,7 @@ _END_SECONDS = 30.0
 def files(*folders: Path) -> list[Path]:
     """Marked files: directly in the folders that everybody knows, anywhere in ``folders`` and in the cache."""
     places = [Path(name) / MARK for name in _FOLDERS] + [Path.home() / MARK, Path.cwd() / MARK]
-    inside = [path for folder in (*folders, default_folder()) for path in folder.rglob(MARK)]
+    inside = [path for folder in (*folders, cache_folder()) for path in folder.rglob(MARK)]
     return sorted({*inside, *(place for place in places if place.exists())})
 
 

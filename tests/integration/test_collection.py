@@ -19,7 +19,7 @@ def test_nothing_is_collected_and_nothing_heavy_is_loaded_unless_the_user_asks(b
     bench.write(
         "test_plain.py",
         "import sys\n\n\ndef test_nothing_heavy():\n"
-        "    heavy = {'torch', 'numpy', 'scipy', 'hypothesis', 'openai', 'rich', 'pytest_upskill.session.hooks'}\n"
+        "    heavy = {'torch', 'numpy', 'scipy', 'hypothesis', 'openai', 'rich', 'pytest_upskill.session.start'}\n"
         "    assert not heavy & set(sys.modules)\n",
     )
     result = bench.pytester.runpytest_subprocess("-p", "no:hypothesispytest", "-p", "no:anyio")

@@ -43,13 +43,13 @@ def kept(bench: Workbench) -> set[str]:
     path = bench.root / ".upskill" / "replies.sqlite"
     if not path.exists():
         return set()
-    book = sqlite3.connect(path)
+    ledger = sqlite3.connect(path)
     try:
-        return {row[0] for row in book.execute("SELECT case_name FROM replies")}
+        return {row[0] for row in ledger.execute("SELECT case_name FROM replies")}
     except sqlite3.OperationalError:  # killed before there was a table
         return set()
     finally:
-        book.close()
+        ledger.close()
 
 
 def case_of(question: str) -> str:

@@ -69,19 +69,19 @@ def test_tokens_timings_and_the_servers_own_facts_are_kept(llama_server: LlamaSe
     assert first.tokens.input == second.tokens.input > 0
     assert first.tokens.output > 0
     assert 0 < second.tokens.cached < second.tokens.input
-    assert second.details["timings"]["cache_n"] == second.tokens.cached
-    assert second.details["timings"]["predicted_n"] == second.tokens.output
-    assert (second.details["slots"], second.details["context"]) == (2, 4096)
-    assert second.details["request"]["seed"] == 2
-    assert second.details["request"]["cache_prompt"] is True
-    assert "note" not in second.details
+    assert second.details.timings["cache_n"] == second.tokens.cached
+    assert second.details.timings["predicted_n"] == second.tokens.output
+    assert (second.details.slots, second.details.context) == (2, 4096)
+    assert second.details.request["seed"] == 2
+    assert second.details.request["cache_prompt"] is True
+    assert second.details.note == ""
 
 
 def test_another_model_than_the_one_asked_for_is_noted(llama_server: LlamaServers, glm: Any) -> None:
     student = glm(llama_server(WRONG, alias="some-other-model"))
     reply = ask(student, "Scale it.")
     assert reply.model == "some-other-model"
-    assert "does not list 'unsloth/GLM-4.7-Flash-GGUF:Q4_0'; it lists some-other-model" in reply.details["note"]
+    assert "does not list 'unsloth/GLM-4.7-Flash-GGUF:Q4_0'; it lists some-other-model" in reply.details.note
 
 
 def test_more_threads_than_slots_get_each_their_own_answer(llama_server: LlamaServers, glm: Any) -> None:

@@ -1,4 +1,4 @@
-"""``--upskill-budget``: the worst case is told first, one purse serves all workers, and the next run goes on."""
+"""``--upskill-budget``: the worst case is told first, one budget serves all workers, and the next run goes on."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PRICE = "price = {in = 0, out = 10000}"
 
 
 @BOTH
-def test_the_rest_is_stopped_when_the_purse_is_empty_and_the_next_run_goes_on(
+def test_the_rest_is_stopped_when_the_budget_is_exhausted_and_the_next_run_goes_on(
     bench: Workbench, workers: list[str]
 ) -> None:
     with endpoint(reply("an answer")) as server:

@@ -14,6 +14,7 @@ from pytest_upskill.records import (
     Tokens,
     Verdict,
     VerdictKind,
+    WorstElement,
 )
 from pytest_upskill.reporting.view import RunInfo
 
@@ -111,7 +112,6 @@ def counterexample(assertion: str = "correct[float16]", **more: Any) -> Countere
     known: dict[str, Any] = {
         "example": Example({"rows": 1, "cols": 33}, "float16", 7),
         "message": "1 of 33 elements is off",
-        "worst": {"output": "out", "index": (0, 32), "expected": 0.53125, "got": float("nan"), "error": float("nan"),
-                  "bound": 0.0011},
-    }  # fmt: skip
+        "worst": WorstElement("out", (0, 32), "0.53125", "nan", "nan", "0.0011"),
+    }
     return Counterexample(assertion, **{**known, **more})

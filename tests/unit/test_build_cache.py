@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_upskill.build.cache import Cache, Made, default_folder, key_of
+from pytest_upskill.build.cache import Cache, Made, key_of
 from pytest_upskill.errors import ToolchainError
 
 
@@ -127,14 +127,6 @@ def test_folder_that_cannot_be_written_is_named_with_the_next_step(tmp_path: Pat
     cache = Cache(tmp_path / "file")
     with pytest.raises(ToolchainError, match=r"cannot write to the build cache .*file: .*UPSKILL_CACHE_DIR"):
         cache.get("ab12cd3400", maker())
-
-
-def test_folder_comes_from_the_environment_else_from_the_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("UPSKILL_CACHE_DIR", str(tmp_path / "chosen"))
-    assert default_folder() == tmp_path / "chosen"
-    monkeypatch.delenv("UPSKILL_CACHE_DIR")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert default_folder() == tmp_path / "pytest-upskill"
 
 
 def test_key_tells_where_one_part_ends() -> None:

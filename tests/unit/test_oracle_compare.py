@@ -10,6 +10,7 @@ import torch
 from pytest_upskill.oracle.compare import Mismatch, first_difference, judge
 from pytest_upskill.oracle.hints import POISONS
 from pytest_upskill.oracle.prepare import Expected, as_bytes
+from pytest_upskill.records import WorstElement
 from pytest_upskill.sandbox import client
 
 NAN, INF = math.nan, math.inf
@@ -57,9 +58,7 @@ def test_the_worst_element_is_the_one_furthest_beyond_its_bound() -> None:
         "2 of 6 elements of 'out' are wrong (only the first row); "
         "the worst is out[0, 1]: expected 0, got 0.5, off by 0.5 where 0.001 is allowed"
     )
-    assert mismatch.worst == {
-        "output": "out", "index": [0, 1], "expected": "0", "got": "0.5", "error": "0.5", "bound": "0.001"
-    }  # fmt: skip
+    assert mismatch.worst == WorstElement("out", (0, 1), "0", "0.5", "0.5", "0.001")
 
 
 def test_integers_must_be_equal_beyond_what_a_double_can_tell() -> None:

@@ -114,7 +114,7 @@ def test_three_results_of_their_own_dtypes_pass_and_a_swapped_pair_fails(tmp_pat
     judgement = judge_kernel(case, kernel(lambda values: compute(values, 1)))
     assert failed(judgement) == ["correct[float32]", "correct[float16]"]
     assert judgement.counterexample is not None and judgement.counterexample.worst is not None
-    assert judgement.counterexample.worst["output"] == "where"
+    assert judgement.counterexample.worst.output == "where"
 
 
 def test_the_first_of_equal_elements_is_asked_for_in_ties(tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ def test_an_argument_that_is_updated_in_place_is_judged_like_an_output(tmp_path:
     judgement = judge_kernel(case, untouched)
     assert failed(judgement) == ["correct[float32]"]
     assert judgement.counterexample is not None and judgement.counterexample.worst is not None
-    assert judgement.counterexample.worst["output"] == "x"
+    assert judgement.counterexample.worst.output == "x"
 
 
 def test_dims_of_zero_and_conditions_work_together(tmp_path: Path) -> None:
@@ -188,7 +188,7 @@ def test_a_kernel_that_is_wrong_from_one_size_on_is_shrunk_to_that_size(doubles:
     found = judgement.counterexample
     assert found is not None and found.assertion == "correct[float32]" and found.reproducible
     assert dict(found.example.dims) == {"rows": 1, "cols": 701}
-    assert found.worst is not None and found.worst["index"] == [0, 700] and found.worst["got"] == "0"
+    assert found.worst is not None and (found.worst.index, found.worst.got) == ((0, 700), "0")
     assert found.message.startswith(
         "1 of 701 elements of 'out' is wrong (only the last column); the worst is out[0, 700]"
     )

@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 
 from pytest_upskill.case_quality.quality import CaseQuality
-from pytest_upskill.cases.case import Case
-from pytest_upskill.contracts.launcher.signature import Signature
-from pytest_upskill.execution.pipeline import Pipeline
+from pytest_upskill.case_quality.subject import Subject
+from pytest_upskill.execution.pipeline import JudgeOptions, Pipeline
 from pytest_upskill.execution.task import Task
 from pytest_upskill.records import Assertion, ItemKind, Question, Reply, VerdictKind
 from pytest_upskill.replies.ledger import Ledger
@@ -32,13 +31,14 @@ class Checks:
         self.bad = bad
         self.checked: list[str] = []
 
-    def send_ahead(self, case: Case, *_: object) -> None:
+    def send_ahead(self, subject: Subject, *_: object) -> None:
         pass
 
-    def is_known_to_be_good(self, case: Case) -> bool:
-        return case.name in self.checked and case.name not in self.bad
+    def is_known_to_be_good(self, subject: Subject) -> bool:
+        return subject.case.name in self.checked and subject.case.name not in self.bad
 
-    def quality(self, case: Case, signature: Signature) -> CaseQuality:
+    def quality(self, subject: Subject) -> CaseQuality:
+        case = subject.case
         self.checked += [case.name] if case.name not in self.checked else []
         return CaseQuality((Assertion("solution", case.name not in self.bad, "it is wrong"),))
 
@@ -58,16 +58,16 @@ def pipeline(folder: Path, ledger: Ledger, answer: Any, checks: Checks, slots: i
     student = ScriptedStudent(answer)
     replies = Replies(lambda: ledger, lambda name: student, folder, concurrency=slots)
     machine: Any = SimpleNamespace(device="cpu")
-    made = Pipeline(lambda: machine, replies, timeout=1.0, rootdir=folder)
-    made._self_check = checks  # type: ignore[assignment]
+    made = Pipeline(lambda: machine, replies, JudgeOptions(timeout=1.0), rootdir=folder)
+    made._gate._self_check = checks  # type: ignore[assignment]
     return made
 
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Any:
-    book = Ledger(tmp_path, "now")
-    yield book
-    book.close()
+    opened = Ledger(tmp_path, "now")
+    yield opened
+    opened.close()
 
 
 def test_while_a_reply_is_out_later_cases_are_checked_so_that_no_slot_is_idle(tmp_path: Path, ledger: Ledger) -> None:

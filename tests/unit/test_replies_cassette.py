@@ -1,4 +1,4 @@
-"""Recorded replies on disk: what makes a key, and what lines look like."""
+"""Recorded replies beside a skill: finding, merging, and lines that cannot be used."""
 
 from __future__ import annotations
 
@@ -7,48 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pytest_upskill.errors import InfrastructureError
-from pytest_upskill.records import Exchange
 from pytest_upskill.replies import cassette
-from pytest_upskill.replies.cassette import Cassette, Recording, key_of
-from tests.unit.scripted_students import CONFIG, question, recording, reply
-
-
-def test_a_key_stays_the_same_from_one_version_to_the_next() -> None:
-    """Else everything that people recorded would be stale."""
-    assert key_of(CONFIG, question()) == "adb860a3a001507cde9a6fe0d50fab84bd6e4136"
-
-
-@pytest.mark.parametrize(
-    "config",
-    [
-        replace(CONFIG, name="other"),
-        replace(CONFIG, model="other"),
-        replace(CONFIG, temperature=0.5),
-        replace(CONFIG, max_tokens=101),
-        replace(CONFIG, options={"top_p": 1.0}),
-    ],
-)
-def test_another_student_or_sampler_is_another_key(config: object) -> None:
-    assert key_of(config, question()) != key_of(CONFIG, question())  # type: ignore[arg-type]
-
-
-def test_what_does_not_change_the_reply_does_not_change_the_key() -> None:
-    moved = replace(CONFIG, base_url="http://elsewhere/v1", api_key_env="KEY", timeout=5.0, concurrency=9, price=None)
-    assert key_of(moved, question()) == key_of(CONFIG, question())
-
-
-def test_another_prompt_trial_or_turn_is_another_key() -> None:
-    first = question()
-    later = replace(first, prompt=replace(first.prompt, earlier=(Exchange("a", "b"),)))
-    assert len({key_of(CONFIG, one) for one in (first, question("two"), question(trial=2), later)}) == 4
-
-
-def test_a_line_gives_back_what_it_was_made_of() -> None:
-    one = Recording.of(CONFIG, question(), reply("ä\n\u2028 \ud800 end", details={"timings": {"n": 1.5}}))
-    line = one.to_line()
-    assert line.isascii() and "\n" not in line
-    assert Recording.from_line(line) == one
+from pytest_upskill.replies.cassette import Cassette, UnusableReplyError
+from tests.unit.scripted_students import recording
 
 
 def test_a_cassette_is_sorted_and_merges_by_case_arm_trial_and_turn(tmp_path: Path) -> None:
@@ -82,12 +43,57 @@ def test_a_line_of_another_hand_is_found_too(tmp_path: Path) -> None:
     assert Cassette(path).find(recording().key) == recording()
 
 
-@pytest.mark.parametrize("line", ["<<<<<<< ours", '{"key": 7}', "[]", '{"key": "' + "a" * 40 + '", "reply"'])
-def test_a_line_that_is_no_recording_is_named_with_its_number(tmp_path: Path, line: str) -> None:
+BROKEN_KEY = "a" * 40
+BROKEN = {
+    "<<<<<<< ours": "is a mark of a merge conflict; keep the lines of both sides, and delete git's marks",
+    '{"key": 7}': "is not a valid recorded reply: 'key' is 7; it must be a text; delete the line and record the reply",
+    "[]": "is not a valid recorded reply: it is a list; it must be an object; delete the line",
+    f'{{"key": "{BROKEN_KEY}", "reply"': "it is not valid JSON (Expecting ':' delimiter at character 60)",
+    f'{{"key": "{BROKEN_KEY}", "version": 3}}': "versions up to 2; upgrade pytest-upskill, or delete the line",
+}
+
+
+@pytest.mark.parametrize("line", BROKEN)
+def test_a_line_that_is_no_recording_is_named_and_hides_no_other(tmp_path: Path, line: str) -> None:
     path = tmp_path / "pupil.jsonl"
-    path.write_text(f"{recording().to_line()}\n{line}\n", encoding="utf-8")
-    with pytest.raises(InfrastructureError, match=r"pupil.jsonl:2 is no recorded reply"):
-        Cassette(path).recordings()
+    lines = [recording("one").to_line(), line, recording("two").to_line()]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    found = Cassette(path)
+    assert found.recordings() == [recording("one"), recording("two")]
+    assert found.find(recording("two").key) == recording("two")
+    (problem,) = found.problems.values()
+    assert problem.startswith(f"{path}:2 ") and BROKEN[line] in problem
+
+
+def test_looking_for_a_reply_whose_line_is_broken_raises_and_for_another_does_not(tmp_path: Path) -> None:
+    path = tmp_path / "pupil.jsonl"
+    whole = recording("two").to_line()
+    path.write_text(f"{recording().to_line()[:-9]}\n{whole}\n", encoding="utf-8")
+    found = Cassette(path)
+    assert not found.problems, "a line is parsed when its reply is looked for"
+    assert found.find(recording("two").key) == recording("two")
+    with pytest.raises(UnusableReplyError, match=r"pupil.jsonl:1 is not a valid recorded reply: it is not valid JSON"):
+        found.find(recording().key)
+
+
+def test_a_key_that_has_a_broken_line_and_a_whole_one_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "pupil.jsonl"
+    whole = recording().to_line()
+    path.write_text(f"{whole[:-9]}\n{whole}\n", encoding="utf-8")
+    assert Cassette(path).find(recording().key) == recording()
+    assert Cassette(path).recordings() == [recording()]
+
+
+def test_a_line_that_cannot_be_used_stays_until_its_reply_is_recorded_again(tmp_path: Path) -> None:
+    path = tmp_path / "pupil.jsonl"
+    newer = recording("two").to_line().replace('"version": 2', '"version": 3').encode()
+    other_hand = b"\xff no reply"
+    path.write_bytes(newer + b"\n" + other_hand + b"\n")
+    cassette.merge(path, [recording("one")])
+    assert path.read_bytes().splitlines() == [recording("one").to_line().encode(), other_hand, newer]
+    cassette.merge(path, [recording("two")])
+    assert path.read_bytes().splitlines()[2:] == [other_hand]
+    assert Cassette(path).recordings() == [recording("one"), recording("two")]
 
 
 def test_the_last_recording_that_goes_takes_the_file_with_it(tmp_path: Path) -> None:

@@ -169,7 +169,7 @@ def test_a_first_reply_that_is_there_leaves_the_later_tries_to_the_worst_case(ma
     assert not replies.worst_case(wanted("a"))[1]
 
 
-def test_an_empty_purse_raises_what_the_pipeline_knows(make: Make) -> None:
+def test_an_exhausted_budget_raises_what_the_pipeline_expects(make: Make) -> None:
     config = replace(CONFIG, price=replace(CONFIG.price, output=1e4))
     student = ScriptedStudent(echo, config)
     with pytest.raises(BudgetStopped, match=r"--upskill-budget=0\.5"):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy
 import pytest
 
-from pytest_upskill.records import KernelResources, Outcome, VerdictKind
+from pytest_upskill.records import KernelResources, Outcome, Seconds, VerdictKind
 from pytest_upskill.reporting import render
 from pytest_upskill.reporting.view import build_view
 from tests.unit.reporting_outcomes import counterexample, outcome, run, spec
@@ -107,9 +107,17 @@ def test_json_counterexample_can_be_pasted_back() -> None:
     [(math.nan, "NaN"), (math.inf, "Infinity"), (-math.inf, "-Infinity"), (numpy.float32("inf"), "Infinity")],
 )
 def test_json_spells_what_it_has_no_number_for(number: Any, text: str) -> None:
-    found = counterexample(worst={"got": number})
-    item = report([outcome(failed={"memory": "m"}, counterexample=found)])["items"][0]
-    assert item["counterexample"]["worst"]["got"] == text
+    item = report([outcome(seconds=Seconds(run=number))])["items"][0]
+    assert item["seconds"]["run"] == text
+
+
+def test_json_names_the_worst_element_field_by_field() -> None:
+    text = render(build_view([outcome(failed={"memory": "m"}, counterexample=counterexample())], run()), ".json")
+    worst = text[text.index('"worst"') : text.index('"line"')]
+    assert " ".join(worst.split()) == (
+        '"worst": { "output": "out", "index": [ 0, 32 ], "expected": "0.53125", "got": "nan", "error": "nan", '
+        '"bound": "0.0011" },'
+    )
 
 
 def test_json_keeps_text_that_no_encoding_can_hold() -> None:

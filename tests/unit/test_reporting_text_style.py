@@ -16,7 +16,6 @@ from pytest_upskill.reporting.text_style import (
     percent,
     points,
     printable,
-    value,
 )
 from tests.unit.reporting_outcomes import SOURCE
 
@@ -58,10 +57,6 @@ def test_money_keeps_what_counts(usd: float, text: str) -> None:
 
 def test_points_are_signed_and_zero_is_not() -> None:
     assert [points(x, ASCII) for x in (0.5625, -0.25, 0.001, -0.001, 0.0)] == ["+56", "-25", "0", "0", "0"]
-
-
-def test_numbers_are_shown_with_six_digits_and_texts_as_they_are() -> None:
-    assert [value(x) for x in (1 / 3, 7, True, "0x1p-3", float("nan"))] == ["0.333333", "7", "True", "0x1p-3", "nan"]
 
 
 @pytest.mark.parametrize("width", range(1, 12))

@@ -1,11 +1,11 @@
-"""Settings: options over ini values over defaults, validated when they are parsed."""
+"""Options: options over ini values over defaults, validated when they are parsed."""
 
 from __future__ import annotations
 
 import pytest
 
 from pytest_upskill.errors import UsageError
-from pytest_upskill.session import options as settings
+from pytest_upskill.session import options
 
 
 def configured(pytester: pytest.Pytester, *arguments: str, ini: str = "") -> pytest.Config:
@@ -15,17 +15,17 @@ def configured(pytester: pytest.Pytester, *arguments: str, ini: str = "") -> pyt
 
 def test_the_command_line_wins_over_the_ini_file(pytester: pytest.Pytester) -> None:
     config = configured(pytester, "--upskill-trials=3", ini="upskill_trials = 2\nupskill_timeout = 4.5")
-    read = settings.read(config)
+    read = options.read(config)
     assert (read.trials, read.timeout) == (3, 4.5)
 
 
 def test_students_may_be_repeated_or_separated_by_commas(pytester: pytest.Pytester) -> None:
     config = configured(pytester, "--upskill-student=a,b", "--upskill-student=c", "--upskill-student=a")
-    assert settings.read(config).students == ("a", "b", "c")
+    assert options.read(config).students == ("a", "b", "c")
 
 
 def test_nothing_is_requested_unless_the_user_asks(pytester: pytest.Pytester) -> None:
-    assert not settings.requested(configured(pytester))
+    assert not options.requested(configured(pytester))
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_nothing_is_requested_unless_the_user_asks(pytester: pytest.Pytester) ->
     ],
 )
 def test_an_option_or_an_ini_value_asks(pytester: pytest.Pytester, arguments: list[str], ini: str) -> None:
-    assert settings.requested(configured(pytester, *arguments, ini=ini))
+    assert options.requested(configured(pytester, *arguments, ini=ini))
 
 
 @pytest.mark.parametrize(
@@ -57,38 +57,24 @@ def test_an_option_or_an_ini_value_asks(pytester: pytest.Pytester, arguments: li
 def test_a_wrong_value_is_refused_with_the_accepted_forms(
     pytester: pytest.Pytester, name: str, text: str, message: str
 ) -> None:
-    option = next(option for option in settings.OPTIONS if option.name == name)
+    option = next(option for option in options.OPTIONS if option.name == name)
     with pytest.raises(ValueError) as caught:
         option.parse(text)
     assert str(caught.value) == message
     config = configured(pytester, ini=f"{option.dest} = {text}")
     with pytest.raises(UsageError) as refused:
-        settings.read(config)
+        options.read(config)
     assert str(refused.value) == f"ini value {option.dest}: {message}"
-
-
-def test_a_report_in_a_place_that_cannot_be_written_is_refused_before_the_run(pytester: pytest.Pytester) -> None:
-    blocked = pytester.makefile(".txt", blocked="")
-    with pytest.raises(UsageError, match="cannot be written"):
-        settings.check_writable(blocked / "report.json")
-
-
-def test_checking_a_report_leaves_nothing_behind_and_keeps_what_is_there(pytester: pytest.Pytester) -> None:
-    fresh, old = pytester.path / "new.json", pytester.makefile(".json", old="{}")
-    settings.check_writable(fresh)
-    settings.check_writable(old)
-    assert not fresh.exists()
-    assert old.read_text() == "{}"
 
 
 def test_the_students_tables_come_from_pyproject(pytester: pytest.Pytester) -> None:
     pytester.makepyprojecttoml('[tool.upskill.students.mine]\nprovider = "openai"\n[tool.pytest.ini_options]\n')
-    read = settings.read(pytester.parseconfig())
+    read = options.read(pytester.parseconfig())
     assert read.students_tables == {"mine": {"provider": "openai"}}
 
 
 def test_every_option_has_an_ini_value_of_the_same_name_and_is_in_the_help(pytester: pytest.Pytester) -> None:
     shown = pytester.runpytest("--help").stdout.str()
-    for option in settings.OPTIONS:
+    for option in options.OPTIONS:
         assert f"{option.flag}={option.metavar}" in shown
         assert f"  {option.dest} " in shown

@@ -154,7 +154,7 @@ def test_the_files_of_a_skill_are_read_through_a_tool_and_all_requests_are_count
     reading = message("Let me look.", "tool_use", use={"path": "references/a.md"})
     reply, server = ask(reading, message("the answer"), prompt=prompt)
     assert reply.text == "the answer"
-    assert (reply.tokens, reply.details["read"]) == (Tokens(20, 18, 10, 4), ["references/a.md"])
+    assert (reply.tokens, reply.details.read) == (Tokens(20, 18, 10, 4), ("references/a.md",))
     assert [tool["name"] for tool in server.questions[0]["tools"]] == ["read_file"]
     asked, answered = server.questions[1]["messages"][1:]
     assert asked["content"][1] == {

@@ -152,17 +152,6 @@ def test_no_name_leads_out_of_the_folder(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["root"]
 
 
-@pytest.mark.parametrize(
-    ("name", "safe"),
-    [
-        ("rms_norm", "rms_norm"), ("größe 2", "größe 2"), ("a/b", "a-b"), ("a\\b\x00c", "a-b-c"), ("..", "__"),
-        (".hidden", "_hidden"), ("", "_"),
-    ],
-)  # fmt: skip
-def test_names_that_are_file_names_stay_as_they_are(name: str, safe: str) -> None:
-    assert layout.component(name) == safe
-
-
 def test_a_text_that_has_no_utf8_is_kept_all_the_same(tmp_path: Path) -> None:
     assert layout.keep_reply(tmp_path, "x", question(), Reply("a\ud800b")).read_text() == "a?b"
 
@@ -174,18 +163,6 @@ def test_writers_of_the_same_file_never_mix(tmp_path: Path) -> None:
     (path,) = paths
     assert path.read_text() in texts
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]
-
-
-def test_a_writer_that_fails_leaves_neither_the_file_nor_a_remainder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(self: Path, target: Path) -> Path:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(Path, "replace", full)
-    with pytest.raises(OSError, match="No space left"):
-        layout.write_atomically(tmp_path / "reply.md", "a")
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_prompt_is_written_under_two_headings(tmp_path: Path) -> None:

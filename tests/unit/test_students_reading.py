@@ -94,7 +94,7 @@ def test_files_are_read_in_rounds_and_every_request_is_counted(ask: Any) -> None
     answer, server = ask(called("SKILL.md", "nothing.md"), called("references/types.md"), reply("the answer"))
     assert answer.text == "the answer"
     assert answer.tokens == Tokens(input=33, output=21, cached=12)
-    assert (answer.details["read"], answer.details["requests"]) == (["SKILL.md", "references/types.md"], 3)
+    assert (answer.details.read, answer.details.requests) == (("SKILL.md", "references/types.md"), 3)
     sent = server.questions[2]["messages"]
     assert [one["role"] for one in sent] == ["system", "user", "assistant", "tool", "tool", "assistant", "tool"]
     assert sent[2]["tool_calls"][0]["function"] == {"name": "read_file", "arguments": '{"path": "SKILL.md"}'}

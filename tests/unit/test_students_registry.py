@@ -232,15 +232,15 @@ def test_a_folder_is_relative_to_where_pytest_was_called(tmp_path: Path) -> None
     (tmp_path / "answers").mkdir()
     config = only("files:answers", folder=tmp_path)
     assert (config.name, config.provider) == ("files", "files")
-    assert config.options == {"folder": str(tmp_path / "answers")}
+    assert (config.folder, config.options) == (tmp_path / "answers", {})
     assert only(f"files:{tmp_path / 'answers'}", folder=HERE) == config
 
 
 def test_a_label_is_the_name_and_an_equals_sign_in_a_path_is_not_a_label(tmp_path: Path) -> None:
     (tmp_path / "a=b").mkdir()
     assert only("files:glm-4.7=.", folder=tmp_path).name == "glm-4.7"
-    assert only("files:./a=b", folder=tmp_path).options == {"folder": str(tmp_path / "a=b")}
-    assert only("files:x=a=b", folder=tmp_path).options == {"folder": str(tmp_path / "a=b")}
+    assert only("files:./a=b", folder=tmp_path).folder == tmp_path / "a=b"
+    assert only("files:x=a=b", folder=tmp_path).folder == tmp_path / "a=b"
 
 
 def test_a_folder_that_is_not_there_is_told_with_the_layout_that_is_expected(tmp_path: Path) -> None:

@@ -19,10 +19,12 @@ from pytest_upskill.records import (
     Prompt,
     Question,
     Reply,
+    ReplyDetails,
     Seconds,
     Tokens,
     Verdict,
     VerdictKind,
+    WorstElement,
 )
 from pytest_upskill.reporting.view import RunInfo, build_view
 from pytest_upskill.students.base import Student, StudentConfig
@@ -32,7 +34,7 @@ COUNTEREXAMPLE = Counterexample(
     "correct[float16]",
     Example({"rows": 1, "cols": 33}, "float16", 987654, "normal", {"step": 3}),
     "1 of 33 elements of 'out' is wrong",
-    {"output": "out", "index": "0, 32", "expected": 0.25, "got": "nan", "error": None},
+    WorstElement("out", (0, 32), "0.25", "nan"),
     line=2,
 )
 
@@ -69,7 +71,7 @@ def test_a_counterexample_is_told_with_sizes_values_and_line_and_without_the_see
     )
     told = turns.feedback(failed)
     assert "rows = 1, cols = 33, step = 3, float16" in told
-    assert "- expected: 0.25\n- got: nan\n" in told
+    assert "- output: out\n- index: [0, 32]\n- expected: 0.25\n- got: nan\n- line" in told
     assert "- line 2 of your source: `int b;`" in told
     assert "987654" not in told and "None" not in told
 
@@ -86,7 +88,7 @@ def test_a_message_without_end_is_cut() -> None:
 
 
 def test_a_follow_up_goes_on_with_the_conversation_and_has_a_file_of_its_own() -> None:
-    first = Try(QUESTION, Reply("my try", details={"read": ["SKILL.md"]}), outcome())
+    first = Try(QUESTION, Reply("my try", details=ReplyDetails(read=("SKILL.md",))), outcome())
     second = turns.follow_up(first)
     assert second.prompt.user == QUESTION.prompt.user
     assert second.prompt.earlier == (Exchange("my try", turns.feedback(first.outcome), ("SKILL.md",)),)

@@ -39,7 +39,7 @@ class DemoStudent(LlamaServerStudent):
 
     def ask(self, question: Question, case: Case) -> Reply:
         reply = super().ask(question, case)
-        return replace(reply, details={**reply.details, "note": f"{self.name}: {LABEL}"})
+        return replace(reply, details=replace(reply.details, note=f"{self.name}: {LABEL}"))
 
 
 def make(config: StudentConfig, root: Path, servers: _Servers) -> DemoStudent:

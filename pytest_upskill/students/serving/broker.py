@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from pytest_upskill.errors import StudentError
+from pytest_upskill.paths import HOME
 from pytest_upskill.students.base import Server, StudentConfig
-from pytest_upskill.students.reply_files import HOME
 from pytest_upskill.students.serving import plan as plans
 from pytest_upskill.students.serving.server import ServerProcess
 

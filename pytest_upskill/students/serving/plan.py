@@ -12,9 +12,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from pytest_upskill.errors import StudentError
+from pytest_upskill.paths import HOME, component
 from pytest_upskill.students.base import StudentConfig
 from pytest_upskill.students.builtin import DEFAULT_LLAMA_URL
-from pytest_upskill.students.reply_files import HOME, component
 
 AUTO, EMBEDDED, DEMO = "auto", "embedded", "demo"
 WORDS = (AUTO, EMBEDDED, DEMO)

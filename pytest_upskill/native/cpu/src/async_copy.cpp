@@ -8,7 +8,7 @@
 
 #include "block.h"
 #include "hooks.h"
-#include "launch.h"
+#include "launch_state.h"
 #include "upskill_cpu/builtins.h"
 
 namespace {

@@ -7,7 +7,7 @@
 #include "cuda_bf16.h"
 #include "cuda_fp16.h"
 #include "hooks.h"
-#include "launch.h"
+#include "launch_state.h"
 
 namespace {
 

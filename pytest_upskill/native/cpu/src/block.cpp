@@ -5,7 +5,6 @@
 #include <map>
 #include <numeric>
 
-#include "cooperative_grid.h"
 #include "fiber.h"
 #include "ordering.h"
 #include "shadow.h"
@@ -18,6 +17,7 @@ Block block;
 namespace {
 
 void* main_stack_pointer;
+int polls = 0;  // since the block had its turn, in a cooperative launch
 
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 
@@ -105,6 +105,23 @@ ALWAYS_INLINE void switch_to(int thread) {
   if (next.state == State::fresh) start(thread);
   enter(thread);
   upskill_cpu_switch(save, next.stack_pointer);
+}
+
+// Returns when the block is resumed.
+void park_block() { upskill_cpu_switch(&block.threads[block.current].stack_pointer, main_stack_pointer); }
+
+// Parks the block if all of its threads wait for the grid. Returns whether they did.
+bool wait_for_grid() {
+  if (!launch.cooperative || !waits_for_grid(block)) return false;
+  park_block();
+  return true;
+}
+
+// Called whenever a thread polls: after many polls the other blocks get their turn.
+void let_other_blocks_run() {
+  if (!launch.cooperative || ++polls < 4 * block.size) return;
+  polls = 0;
+  park_block();
 }
 
 __attribute__((noinline)) void make_one_runnable() {
@@ -209,6 +226,7 @@ void shape_block(dim3 shape) {
 }
 
 void run_block() {
+  polls = 0;
   block.fibers = false;
   const int first = block.thread_at[0];
   block.threads[first].state = State::runnable;
@@ -218,12 +236,24 @@ void run_block() {
 }
 
 void resume_block() {
+  polls = 0;
   const int next = next_runnable();
   enter(next);
   upskill_cpu_switch(&main_stack_pointer, block.threads[next].stack_pointer);
 }
 
-void park_block() { upskill_cpu_switch(&block.threads[block.current].stack_pointer, main_stack_pointer); }
+bool waits_for_grid(const Block& waiting) {
+  for (int i = 0; i < waiting.size; ++i)
+    if (waiting.threads[i].state != State::finished && waiting.threads[i].state != State::at_grid_barrier) return false;
+  return true;
+}
+
+void abort_launch(cudaError_t error, Assertion assertion, const char* kind, uintptr_t pc, const std::string& message) {
+  report(assertion, kind, pc, message);
+  set_sticky_error(error);
+  launch.aborted = true;
+  leave_block();
+}
 
 void leave_block() {
   void* abandoned;

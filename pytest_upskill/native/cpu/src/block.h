@@ -6,7 +6,7 @@
 
 #include <cstdint>
 
-#include "launch.h"
+#include "launch_state.h"
 #include "vector_types.h"
 
 namespace upskill::cpu {
@@ -76,7 +76,13 @@ void make_runnable(int thread);
 void suspend(State why);
 void yield();
 [[noreturn]] void leave_block();
-void park_block();  // returns when the block is resumed
+
+// Whether the whole block waits for the grid; else some of its threads poll.
+bool waits_for_grid(const Block& block);
+
+// Ends the launch from within a kernel's thread, as a fault does on a GPU: with a report and a sticky error.
+[[noreturn]] void abort_launch(cudaError_t error, Assertion assertion, const char* kind, uintptr_t pc,
+                               const std::string& message);
 
 // In warp.cpp: lets calls go on that waited for a lane which has returned; and __activemask, once nothing else can run.
 void settle_warp_calls(int warp);

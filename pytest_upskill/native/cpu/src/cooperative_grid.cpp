@@ -5,21 +5,17 @@
 #include <vector>
 
 #include "block.h"
+#include "block_order.h"
 #include "fiber.h"
-#include "launch.h"
+#include "launch_state.h"
 #include "memory.h"
 #include "ordering.h"
 #include "upskill_cpu/builtins.h"
 #include "upskill_cpu/grid.h"
-#include "upskill_cpu/runtime_api.h"
 
 namespace upskill::cpu {
 
 namespace {
-
-bool requested = false;
-int polls = 0;
-std::vector<uint3> turns;  // the blocks that have had a turn, since the grid last met
 
 // A block that is not in place.
 struct Parked {
@@ -64,22 +60,14 @@ void put_in_place(const Parked& parked) {
   restore_shared_memory(parked.shared);
 }
 
-// Whether the block waits for the grid; else some of its threads poll.
-bool waits_for_grid(const Block& parked) {
-  for (int i = 0; i < parked.size; ++i)
-    if (parked.threads[i].state != State::finished && parked.threads[i].state != State::at_grid_barrier) return false;
-  return true;
-}
-
 void go_on(Parked& parked) {
-  turns.push_back(parked.index);
+  note_turn(parked.index);
   begin_block(parked.block.size);
   put_in_place(parked);
   begin_fibers(block.current);
   pass_barrier();
   for (int i = 0; i < block.size; ++i)
     if (block.threads[i].state == State::at_grid_barrier) make_runnable(i);
-  polls = 0;
   resume_block();
   put_away(parked);
 }
@@ -112,7 +100,7 @@ bool run_round(const std::vector<std::unique_ptr<Parked>>& blocks) {
     return false;
   }
   if (all_wait) {
-    turns.clear();
+    forget_turns();
     if (!begin_launch()) forget_dates();  // what came before the meeting is ordered before what comes after
   }
   for (const auto& parked : blocks) {
@@ -123,74 +111,24 @@ bool run_round(const std::vector<std::unique_ptr<Parked>>& blocks) {
   return true;
 }
 
-cudaError_t check_size(const dim3& grid, const dim3& shape, const char* kernel, size_t shared) {
-  int per_processor = 0, processors = 0;
-  const auto threads = static_cast<int>(shape.x * shape.y * shape.z);
-  cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, 0);
-  cudaOccupancyMaxActiveBlocksPerMultiprocessor(&per_processor, kernel, threads, shared);
-  const uint64_t blocks = uint64_t{grid.x} * grid.y * grid.z;
-  const uint64_t most = static_cast<uint64_t>(per_processor) * static_cast<uint64_t>(processors);
-  if (threads == 0 || threads > max_threads || blocks <= most) return cudaSuccess;  // the launch itself checks the rest
-  set_error(cudaErrorCooperativeLaunchTooLarge);
-  report(Assertion::runs, "launch-error", 0,
-         format("cooperative launch of %s with %llu blocks of %d threads failed: at most %llu such blocks are resident "
-                "at once on this device",
-                kernel, static_cast<unsigned long long>(blocks), threads, static_cast<unsigned long long>(most)));
-  return cudaErrorCooperativeLaunchTooLarge;
-}
-
 }  // namespace
-
-bool take_cooperative_request() {
-  const bool cooperative = requested;
-  requested = false;
-  return cooperative;
-}
 
 void run_blocks_together(uint64_t count, const std::function<void(uint64_t)>& start) {
   std::vector<std::unique_ptr<Parked>> blocks(count);
-  turns.clear();
+  forget_turns();
   for (uint64_t turn = 0; turn < count; ++turn) {
-    polls = 0;
     start(turn);
     if (launch.aborted) return;
     blocks[turn] = std::make_unique<Parked>();
     put_away(*blocks[turn]);
-    turns.push_back(blockIdx);
+    note_turn(blockIdx);
   }
   while (run_round(blocks)) continue;
-}
-
-bool is_resumed(uint32_t turn) { return turn < turns.size(); }
-
-uint3 resumed_block(uint32_t turn) { return turns[turn]; }
-
-bool wait_for_grid() {
-  if (!launch.cooperative || !waits_for_grid(block)) return false;
-  park_block();
-  return true;
-}
-
-void let_other_blocks_run() {
-  if (!launch.cooperative || ++polls < 4 * block.size) return;
-  polls = 0;
-  park_block();
 }
 
 }  // namespace upskill::cpu
 
 using namespace upskill::cpu;
-
-extern "C" cudaError_t upskill_cpu_launch_cooperative(const char* kernel, const dim3* grid, const dim3* block,
-                                                      size_t shared, cudaStream_t stream, void (*thread)(void*),
-                                                      void* arguments) {
-  if (sticky_error() != cudaSuccess) return sticky_error();
-  if (const cudaError_t error = check_size(*grid, *block, kernel, shared); error != cudaSuccess) return error;
-  requested = true;
-  const cudaError_t error = upskill_cpu_launch(kernel, grid, block, shared, stream, thread, arguments);
-  requested = false;
-  return error;
-}
 
 extern "C" bool upskill_cpu_grid_is_cooperative() { return launch.cooperative; }
 

@@ -6,8 +6,9 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "conduct.h"
-#include "launch.h"
+#include "block.h"
+#include "launch_state.h"
+#include "launch_statistics.h"
 #include "memory.h"
 #include "report.h"
 #include "upskill_cpu/device_assert.h"
@@ -30,13 +31,13 @@ size_t upskill_report_count() {
 }
 const char* upskill_report(size_t index) { return report_text(index); }
 
-size_t upskill_launches() { return conduct.launches; }
-size_t upskill_copied_back() { return conduct.copied_back; }
+size_t upskill_launches() { return launch_statistics.launches; }
+size_t upskill_copied_back() { return launch_statistics.copied_back; }
 
 void upskill_clear_reports() {
   clear_reports();
   clear_errors();
-  conduct = {};
+  launch_statistics = {};
   begin_call();
 }
 

@@ -3,7 +3,7 @@
 #include <cstdlib>
 #include <new>
 
-#include "launch.h"
+#include "launch_state.h"
 #include "memory.h"
 #include "report.h"
 

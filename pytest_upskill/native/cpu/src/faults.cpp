@@ -11,8 +11,9 @@
 #include <cstdlib>
 
 #include "../../device.h"
+#include "block.h"
 #include "fiber.h"
-#include "launch.h"
+#include "launch_state.h"
 #include "module.h"
 #include "report.h"
 

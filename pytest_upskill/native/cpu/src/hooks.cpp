@@ -3,29 +3,20 @@
 #include <cstring>
 
 #include "block.h"
-#include "launch.h"
+#include "launch_state.h"
 #include "memory.h"
 #include "overflow.h"
 #include "report.h"
+#include "span_cache.h"
+#include "wild_access.h"
 
 namespace upskill::cpu {
 
 namespace {
 
-// One place in the code nearly always touches one span, so the span last hit is remembered by place.
-constexpr size_t hit_slots = 512;
-Span nowhere;
-Span* hits[hit_slots];
-
-size_t slot_of(uintptr_t pc) { return pc / 4 % hit_slots; }
-
 const char* verb(Access access) {
   return !is_write(access) ? "read" : access == Access::atomic ? "atomic operation" : "write";
 }
-
-// Host code touches mostly memory of its own: the pieces of 256 bytes that were last found to be so.
-constexpr size_t host_slots = 1024;
-uintptr_t host_pieces[host_slots];
 
 void host_access(uintptr_t address, size_t size, Access access, uintptr_t pc) {
   const uintptr_t piece = address / 256;
@@ -45,28 +36,28 @@ void host_access(uintptr_t address, size_t size, Access access, uintptr_t pc) {
 }
 
 // What is known of an address that belongs to no device memory.
-struct Stray {
+struct WildAccess {
   const char* kind;
   std::string description;
 };
 
-Stray classify(uintptr_t address, size_t size) {
+WildAccess classify(uintptr_t address, size_t size) {
   if (std::string freed = describe_freed(address); !freed.empty()) return {"use-after-free", freed};
   if (is_host_memory(address))
     return {"host-pointer", "the pointer is one to the host's memory, which a GPU cannot reach"};
-  return {"illegal-address", describe_stray(address, size)};
+  return {"illegal-address", describe_wild_access(address, size)};
 }
 
-void stray_access(uintptr_t address, size_t size, Access access, uintptr_t pc) {
+void wild_access(uintptr_t address, size_t size, Access access, uintptr_t pc) {
   if (access == Access::read && is_argument(address, size)) return;
   if (is_guarded(address, size))
     return report(Assertion::memory, "out-of-bounds", pc,
                   format("out-of-bounds %s of %zu bytes: %s,%s", verb(access), size,
-                         describe_stray(address, size).c_str(), where().c_str()));
+                         describe_wild_access(address, size).c_str(), where().c_str()));
   if (is_beside_shared(address))
     abort_launch(cudaErrorIllegalAddress, Assertion::memory, "out-of-bounds", pc,
                  format("out-of-bounds %s of %zu bytes: %s,%s", verb(access), size,
-                        describe_stray(address, size).c_str(), where().c_str()));
+                        describe_wild_access(address, size).c_str(), where().c_str()));
   report_overflow();
   const auto [kind, description] = classify(address, size);
   abort_launch(cudaErrorIllegalAddress, Assertion::memory, kind, pc,
@@ -85,15 +76,15 @@ __attribute__((noinline)) void look_up(uintptr_t address, size_t size, Access ac
   if (!launch.running) return host_access(address, size, access, pc);
   if (!configuration.check_memory) return;
   Span* span = find_span(address, size);
-  if (span == nullptr) return stray_access(address, size, access, pc);
+  if (span == nullptr) return wild_access(address, size, access, pc);
   if (is_write(access) && !span->writable) return forbidden_write(*span, size, access, pc);
-  hits[slot_of(pc)] = span;
+  last_span(pc) = span;
   if (span->remembered && span->cells == nullptr) attach_cells(*span, address, size);
   if (span->cells != nullptr) mark(*span, address, size, access, pc);
 }
 
 inline __attribute__((always_inline)) void check(uintptr_t address, size_t size, Access access, uintptr_t pc) {
-  Span& span = *hits[slot_of(pc)];
+  Span& span = *last_span(pc);
   if (!span.holds(address, size) || (is_write(access) && !span.writable)) return look_up(address, size, access, pc);
   if (span.cells != nullptr) mark(span, address, size, access, pc);
 }
@@ -112,20 +103,11 @@ void count_volatile_read(uintptr_t address) {
   yield();
 }
 
-struct FillHits {
-  FillHits() { forget_hits(); }
-} fill_hits;
-
 }  // namespace
 
 void check_access(uintptr_t address, size_t size, Access access, uintptr_t pc) { check(address, size, access, pc); }
 
 void poll(uintptr_t address) { count_volatile_read(address); }
-
-void forget_hits() {
-  for (Span*& hit : hits) hit = &nowhere;
-  for (uintptr_t& piece : host_pieces) piece = 0;
-}
 
 }  // namespace upskill::cpu
 

@@ -14,7 +14,4 @@ void check_access(uintptr_t address, size_t size, Access access, uintptr_t pc);
 // For a read in a loop that waits for another thread: lets that have its turn.
 void poll(uintptr_t address);
 
-// To be called whenever spans change.
-void forget_hits();
-
 }  // namespace upskill::cpu

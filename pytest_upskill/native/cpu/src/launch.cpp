@@ -1,32 +1,28 @@
-#include "launch.h"
-
+// How a kernel is launched: what may be launched, and the blocks of its grid one after another.
 #include <algorithm>
 #include <utility>
 
 #include "block.h"
-#include "conduct.h"
+#include "block_order.h"
 #include "cooperative_grid.h"
 #include "faults.h"
-#include "hooks.h"
+#include "launch_state.h"
+#include "launch_statistics.h"
 #include "memory.h"
 #include "module.h"
 #include "ordering.h"
 #include "shadow.h"
+#include "span_cache.h"
 #include "upskill_cpu/builtins.h"
+#include "upskill_cpu/grid.h"
 #include "upskill_cpu/launch.h"
-
-uint3 threadIdx, blockIdx, blockDim, gridDim;
-extern const int warpSize = upskill::cpu::warp_size;
-alignas(1024) char upskill_cpu_dynamic_shared[upskill::cpu::max_dynamic_shared + 4096];
+#include "upskill_cpu/runtime_api.h"
 
 namespace upskill::cpu {
 
-Launch launch;
-Configuration configuration;
-
 namespace {
 
-size_t allowed_dynamic_shared = default_dynamic_shared;
+bool cooperative_requested = false;
 
 struct Shape {
   dim3 grid, block;
@@ -57,7 +53,7 @@ cudaError_t check(const char* kernel, const Shape& shape) {
   if (launch.running) return refuse(cudaErrorNotSupported, kernel, shape, "a kernel cannot launch another one here");
   if (const char* rule = broken_rule(shape.grid, shape.block))
     return refuse(cudaErrorInvalidConfiguration, kernel, shape, std::string("invalid configuration argument: ") + rule);
-  if (shape.shared > allowed_dynamic_shared)
+  if (shape.shared > allowed_dynamic_shared())
     return refuse(cudaErrorInvalidValue, kernel, shape,
                   format("invalid argument: %zu bytes of dynamic shared memory; without cudaFuncSetAttribute("
                          "cudaFuncAttributeMaxDynamicSharedMemorySize) a kernel gets %zu, with it up to %zu",
@@ -80,31 +76,6 @@ void check_shared_use(const Shape& shape) {
                   used + shape.shared, max_dynamic_shared));
 }
 
-uint64_t greatest_common_divisor(uint64_t a, uint64_t b) {
-  while (b != 0) std::swap(a %= b, b);
-  return a;
-}
-
-// Which block comes at a turn. The random order is a walk with a step that meets every block once.
-struct BlockOrder {
-  uint64_t count = 0, step = 1, start = 0;
-
-  BlockOrder() = default;
-  explicit BlockOrder(uint64_t blocks) : count(blocks) {
-    if (configuration.order != Order::random) return;
-    start = configuration.seed % count;
-    step = configuration.seed / count % count;
-    while (step == 0 || greatest_common_divisor(step, count) != 1) ++step;
-  }
-
-  uint64_t at(uint64_t turn) const {
-    if (configuration.order == Order::reverse) return count - 1 - turn;
-    return static_cast<uint64_t>((static_cast<unsigned __int128>(turn) * step + start) % count);
-  }
-};
-
-BlockOrder block_order;
-
 void start_block(uint64_t turn) {
   blockIdx = block_at_turn(static_cast<uint32_t>(turn));
   if (configuration.poison_shared) poison_shared_memory();
@@ -113,51 +84,32 @@ void start_block(uint64_t turn) {
 }
 
 void run_grid() {
-  block_order = BlockOrder(uint64_t{gridDim.x} * gridDim.y * gridDim.z);
-  if (launch.cooperative) return run_blocks_together(block_order.count, start_block);
-  for (uint64_t turn = 0; turn < block_order.count && !launch.aborted; ++turn) start_block(turn);
+  const uint64_t blocks = begin_block_order();
+  if (launch.cooperative) return run_blocks_together(blocks, start_block);
+  for (uint64_t turn = 0; turn < blocks && !launch.aborted; ++turn) start_block(turn);
+}
+
+cudaError_t check_size(const dim3& grid, const dim3& shape, const char* kernel, size_t shared) {
+  int per_processor = 0, processors = 0;
+  const auto threads = static_cast<int>(shape.x * shape.y * shape.z);
+  cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, 0);
+  cudaOccupancyMaxActiveBlocksPerMultiprocessor(&per_processor, kernel, threads, shared);
+  const uint64_t blocks = uint64_t{grid.x} * grid.y * grid.z;
+  const uint64_t most = static_cast<uint64_t>(per_processor) * static_cast<uint64_t>(processors);
+  if (threads == 0 || threads > max_threads || blocks <= most) return cudaSuccess;  // the launch itself checks the rest
+  set_error(cudaErrorCooperativeLaunchTooLarge);
+  report(Assertion::runs, "launch-error", 0,
+         format("cooperative launch of %s with %llu blocks of %d threads failed: at most %llu such blocks are resident "
+                "at once on this device",
+                kernel, static_cast<unsigned long long>(blocks), threads, static_cast<unsigned long long>(most)));
+  return cudaErrorCooperativeLaunchTooLarge;
 }
 
 }  // namespace
 
-std::string where() {
-  return format(" in kernel %s, block (%u,%u,%u), thread (%u,%u,%u)", launch.kernel, blockIdx.x, blockIdx.y, blockIdx.z,
-                threadIdx.x, threadIdx.y, threadIdx.z);
-}
-
-uint3 block_at_turn(uint32_t turn) {
-  if (launch.cooperative && is_resumed(turn)) return resumed_block(turn);
-  const uint64_t index = block_order.at(turn), row = gridDim.x, plane = row * gridDim.y;
-  return {static_cast<unsigned>(index % row), static_cast<unsigned>(index % plane / row),
-          static_cast<unsigned>(index / plane)};
-}
-
-void abort_launch(cudaError_t error, Assertion assertion, const char* kind, uintptr_t pc, const std::string& message) {
-  report(assertion, kind, pc, message);
-  set_sticky_error(error);
-  launch.aborted = true;
-  leave_block();
-}
-
-bool is_argument(uintptr_t address, size_t size) {
-  for (size_t i = 0; i < launch.argument_count; ++i) {
-    const auto [begin, bytes] = launch.argument_places[i];
-    const uintptr_t offset = address - reinterpret_cast<uintptr_t>(begin);
-    if (offset < bytes && size <= bytes - offset) return true;
-  }
-  return false;
-}
-
-void allow_dynamic_shared(size_t bytes) { allowed_dynamic_shared = std::max(allowed_dynamic_shared, bytes); }
-
 }  // namespace upskill::cpu
 
 using namespace upskill::cpu;
-
-extern "C" void upskill_cpu_arguments(const upskill_cpu_argument* arguments, size_t count) {
-  launch.argument_places = arguments;
-  launch.argument_count = count;
-}
 
 extern "C" const char* upskill_cpu_kernel_name(const void* kernel) {
   const char* name = function_name(kernel);
@@ -171,7 +123,7 @@ extern "C" cudaError_t upskill_cpu_launch(const char* kernel, const dim3* grid, 
   const Shape shape{*grid, *block, shared};
   if (const cudaError_t error = check(kernel, shape); error != cudaSuccess) return error;
   const Reach reach;
-  ++conduct.launches;
+  ++launch_statistics.launches;
   gridDim = *grid;
   blockDim = *block;
   launch = {kernel,
@@ -180,7 +132,7 @@ extern "C" cudaError_t upskill_cpu_launch(const char* kernel, const dim3* grid, 
             shared,
             false,
             false,
-            take_cooperative_request(),
+            std::exchange(cooperative_requested, false),
             launch.serial + 1,
             launch.argument_places,
             argument_count};
@@ -194,7 +146,18 @@ extern "C" cudaError_t upskill_cpu_launch(const char* kernel, const dim3* grid, 
   launch.argument_count = 0;
   end_watch();
   end_marks();
-  forget_hits();
+  forget_last_spans();
   check_shared_use(shape);
   return last_error();
+}
+
+extern "C" cudaError_t upskill_cpu_launch_cooperative(const char* kernel, const dim3* grid, const dim3* block,
+                                                      size_t shared, cudaStream_t stream, void (*thread)(void*),
+                                                      void* arguments) {
+  if (sticky_error() != cudaSuccess) return sticky_error();
+  if (const cudaError_t error = check_size(*grid, *block, kernel, shared); error != cudaSuccess) return error;
+  cooperative_requested = true;
+  const cudaError_t error = upskill_cpu_launch(kernel, grid, block, shared, stream, thread, arguments);
+  cooperative_requested = false;
+  return error;
 }

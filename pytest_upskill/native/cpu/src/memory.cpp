@@ -10,11 +10,12 @@
 #include <vector>
 
 #include "fiber.h"
-#include "hooks.h"
-#include "launch.h"
+#include "host_writes.h"
+#include "launch_state.h"
 #include "ordering.h"
 #include "report.h"
 #include "shadow.h"
+#include "span_cache.h"
 #include "upskill_cpu/builtins.h"
 
 namespace upskill::cpu {
@@ -31,7 +32,6 @@ constexpr size_t kept_freed_bytes = size_t{64} << 20;
 std::map<uintptr_t, Allocation> allocations;
 std::deque<Allocation> freed;  // the latest last
 size_t freed_bytes = 0;
-std::map<uintptr_t, uintptr_t> written_by_host;  // ends of ranges by their begins; they do not touch each other
 int current_call = 0;
 std::vector<Span> watches;  // sorted
 size_t bytes_in_use = 0;
@@ -70,21 +70,6 @@ bool is_watched(const Allocation& allocation) {
   auto next = std::upper_bound(watches.begin(), watches.end(), allocation.begin, starts_before);
   if (next != watches.begin() && (next - 1)->begin >= allocation.begin) return true;
   return next != watches.end() && next->begin < allocation.begin + allocation.bytes;
-}
-
-void forget_written(uintptr_t begin, uintptr_t end) {
-  auto range = written_by_host.upper_bound(begin);
-  if (range != written_by_host.begin()) --range;
-  while (range != written_by_host.end() && range->first < end) {
-    const auto [from, to] = *range;
-    if (to <= begin) {
-      ++range;
-      continue;
-    }
-    range = written_by_host.erase(range);
-    if (from < begin) written_by_host[from] = begin;
-    if (to > end) written_by_host[end] = to;
-  }
 }
 
 bool out_of_reach = false;
@@ -154,10 +139,10 @@ void* allocate(size_t bytes, AllocationKind kind, uintptr_t pc) {
   const auto begin = reinterpret_cast<uintptr_t>(raw + guard_bytes);
   const uint32_t born = kind == AllocationKind::device ? advance_clock() : 0;
   allocations[begin] = {begin, bytes, kind, born, pc, current_call};
-  forget_written(begin, begin + bytes);
+  forget_host_writes(begin, begin + bytes);
   bytes_in_use += bytes;
   changed = true;
-  forget_hits();
+  forget_last_spans();
   return raw + guard_bytes;
 }
 
@@ -176,7 +161,7 @@ bool deallocate(void* pointer, uintptr_t pc) {
     discard(freed.front());
   }
   changed = true;
-  forget_hits();
+  forget_last_spans();
   return true;
 }
 
@@ -233,7 +218,7 @@ void watch(const void* base, size_t bytes, const char* name, bool writable, bool
     mark_initialised(span.begin, bytes);
   } else {
     span.born = advance_clock();
-    forget_written(span.begin, span.begin + bytes);
+    forget_host_writes(span.begin, span.begin + bytes);
   }
   watches.insert(std::upper_bound(watches.begin(), watches.end(), span.begin, starts_before), span);
   changed = true;
@@ -251,22 +236,8 @@ const Span* watched_at(uintptr_t address) {
 
 void mark_initialised(uintptr_t address, size_t bytes) {
   if (bytes == 0) return;
-  uintptr_t begin = address, end = address + bytes;
-  auto range = written_by_host.upper_bound(end);
-  while (range != written_by_host.begin()) {
-    --range;
-    if (range->second < begin) break;
-    begin = std::min(begin, range->first);
-    end = std::max(end, range->second);
-    range = written_by_host.erase(range);
-  }
-  written_by_host[begin] = end;
+  note_host_write(address, bytes);
   changed = true;
-}
-
-bool is_initialised(uintptr_t address, size_t bytes) {
-  const auto after = written_by_host.upper_bound(address);
-  return after != written_by_host.begin() && address + bytes <= std::prev(after)->second;
 }
 
 std::string describe_freed(uintptr_t address) {
@@ -316,7 +287,7 @@ void prepare_memory(const Module& module, size_t dynamic_shared) {
     prepared_dynamic = dynamic_shared;
   }
   for (Span& span : spans) span.touched = false;
-  forget_hits();
+  forget_last_spans();
 }
 
 void poison_shared_memory() {

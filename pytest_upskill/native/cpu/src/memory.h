@@ -8,31 +8,9 @@
 #include <vector>
 
 #include "module.h"
+#include "span.h"
 
 namespace upskill::cpu {
-
-enum class Space : uint8_t { nowhere, global, shared, stack, module };
-
-struct Cell;
-
-// A range that threads may touch. What is remembered of its elements is in its cells, see shadow.h.
-struct Span {
-  uintptr_t begin = 0;
-  size_t bytes = 0;
-  Space space = Space::nowhere;
-  bool writable = false;
-  bool touched = false;     // shared memory: by this launch, so that it must be poisoned for each block
-  bool remembered = false;  // it is to get cells at its first access
-  uint8_t cell_shift = 0, cell_mask = 0;
-  uint32_t born = 0;  // what was written before this time, by clock, does not count as written
-  Cell* cells = nullptr;
-  std::string name;
-
-  bool holds(uintptr_t address, size_t size) const {
-    const uintptr_t offset = address - begin;
-    return offset < bytes && size <= bytes - offset;
-  }
-};
 
 enum class AllocationKind : uint8_t { device, managed, host, heap };
 
@@ -77,7 +55,6 @@ const Span* watched_at(uintptr_t address);
 
 // Host code has written this part of device memory.
 void mark_initialised(uintptr_t address, size_t bytes);
-bool is_initialised(uintptr_t address, size_t bytes);
 
 // Memory that was given back: a description of it, or an empty text; its bytes stay unused for a while.
 std::string describe_freed(uintptr_t address);
@@ -114,16 +91,7 @@ size_t touched_static_shared();
 // The span that holds all `size` bytes, or nullptr. Marks it as touched.
 Span* find_span(uintptr_t address, size_t size);
 
-// Whether a stray access does no harm: inside an allocation, its guard bands, or the shared memory area.
+// Whether a wild access does no harm: inside an allocation, its guard bands, or the shared memory area.
 bool is_guarded(uintptr_t address, size_t size);
-
-// The rest is in stray.cpp. Whether the process has memory there, far from any of the device's.
-bool is_host_memory(uintptr_t address);
-
-// Whether a stray access is one that has left a shared array by little, where going on would do harm.
-bool is_beside_shared(uintptr_t address);
-
-// "4 bytes past the end of 'x' (20 bytes)", for an access that no span holds.
-std::string describe_stray(uintptr_t address, size_t size);
 
 }  // namespace upskill::cpu

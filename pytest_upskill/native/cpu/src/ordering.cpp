@@ -4,7 +4,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "launch.h"
+#include "launch_state.h"
 #include "upskill_cpu/ordering.h"
 
 namespace upskill::cpu {

@@ -11,7 +11,7 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "launch.h"
+#include "launch_state.h"
 
 namespace upskill::cpu {
 

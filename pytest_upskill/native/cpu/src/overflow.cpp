@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "block.h"
-#include "launch.h"
+#include "launch_state.h"
 #include "ordering.h"
 #include "report.h"
 #include "upskill_cpu/builtins.h"

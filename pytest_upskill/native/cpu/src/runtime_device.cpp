@@ -4,7 +4,7 @@
 #include <cstring>
 #include <set>
 
-#include "launch.h"
+#include "launch_state.h"
 #include "memory.h"
 #include "report.h"
 #include "upskill_cpu/runtime_api.h"

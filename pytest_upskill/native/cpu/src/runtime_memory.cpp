@@ -3,8 +3,8 @@
 #include <iterator>
 #include <map>
 
-#include "conduct.h"
-#include "launch.h"
+#include "launch_state.h"
+#include "launch_statistics.h"
 #include "memory.h"
 #include "report.h"
 #include "upskill_cpu/runtime_api.h"
@@ -91,7 +91,7 @@ cudaError_t copy(void* target, const void* source, size_t bytes, cudaMemcpyKind 
   check_extent(source, bytes, "cudaMemcpy from device memory", pc);
   check_extent(target, bytes, "cudaMemcpy to device memory", pc);
   const Reach reach;
-  if (is_device(source) && is_host(target)) conduct.copied_back += bytes;
+  if (is_device(source) && is_host(target)) launch_statistics.copied_back += bytes;
   std::memmove(target, source, bytes);
   if (is_device(target)) mark_initialised(reinterpret_cast<uintptr_t>(target), bytes);
   return cudaSuccess;
@@ -214,7 +214,7 @@ cudaError_t upskill_cpu_copy_symbol(void* target, const void* source, size_t byt
 
 cudaError_t upskill_cpu_copy_from_symbol(void* target, const void* source, size_t bytes, size_t offset, size_t size) {
   const cudaError_t error = upskill_cpu_copy_symbol(target, source, bytes, offset, size);
-  if (error == cudaSuccess && is_host(target)) conduct.copied_back += bytes;
+  if (error == cudaSuccess && is_host(target)) launch_statistics.copied_back += bytes;
   return error;
 }
 

@@ -7,7 +7,9 @@
 #include <map>
 #include <set>
 
-#include "launch.h"
+#include "block_order.h"
+#include "host_writes.h"
+#include "launch_state.h"
 #include "module.h"
 #include "report.h"
 #include "upskill_cpu/builtins.h"

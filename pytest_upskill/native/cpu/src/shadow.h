@@ -1,5 +1,5 @@
 // What is remembered of each element of memory: who wrote it last, who read it since. It finds races and reads of what
-// nothing has written. Knows which accesses are ordered from ordering.h, and spans from memory.h.
+// nothing has written. Knows which accesses are ordered from ordering.h, and spans from span.h.
 //
 // A span's memory is divided into cells of 4 bytes, or fewer once a smaller access is seen. The functions below are the
 // way that nearly every access takes, so they decide the common cases in line and leave the rest to shadow.cpp.
@@ -8,8 +8,8 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "memory.h"
 #include "ordering.h"
+#include "span.h"
 
 namespace upskill::cpu {
 

@@ -4,7 +4,7 @@
 
 #include "block.h"
 #include "hooks.h"
-#include "launch.h"
+#include "launch_state.h"
 #include "upskill_cpu/builtins.h"
 #include "upskill_cpu/ordering.h"
 

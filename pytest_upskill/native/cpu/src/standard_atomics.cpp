@@ -3,7 +3,7 @@
 #include <cstdint>
 
 #include "hooks.h"
-#include "launch.h"
+#include "launch_state.h"
 #include "ordering.h"
 
 namespace {

@@ -3,7 +3,7 @@
 #include <cstring>
 
 #include "block.h"
-#include "launch.h"
+#include "launch_state.h"
 #include "module.h"
 #include "upskill_cpu/builtins.h"
 #include "upskill_cpu/warp_operations.h"

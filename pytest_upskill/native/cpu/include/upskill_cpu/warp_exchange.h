@@ -10,7 +10,7 @@ extern "C" {
 // Publishes `bytes` of the calling lane and waits until all 32 lanes have done so. Returns where lane 0's bytes are;
 // lane i's begin i * bytes further on. They stay until the call after the next.
 const void* upskill_cpu_warp_exchange(const void* own, size_t bytes, int line);
-// The pointer that a lane has shown. A kernel's own read of the buffer would be a stray access.
+// The pointer that a lane has shown. A kernel's own read of the buffer would be a wild access.
 char* upskill_cpu_shown_pointer(const void* shown, int lane);
 // The pointer for a 32-bit address in shared memory.
 char* upskill_cpu_shared_pointer(uint32_t address);

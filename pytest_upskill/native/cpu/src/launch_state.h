@@ -44,15 +44,9 @@ extern Configuration configuration;
 // " in kernel k, block (0,0,0), thread (3,0,0)", for the current thread.
 std::string where();
 
-// The block that ran in a turn of this launch.
-uint3 block_at_turn(uint32_t turn);
-
-// Ends the launch from within a kernel's thread, as a fault does on a GPU: with a report and a sticky error.
-[[noreturn]] void abort_launch(cudaError_t error, Assertion assertion, const char* kind, uintptr_t pc,
-                               const std::string& message);
-
 // The most dynamic shared memory that cudaFuncSetAttribute has allowed to any kernel, in bytes.
 void allow_dynamic_shared(size_t bytes);
+size_t allowed_dynamic_shared();
 
 constexpr size_t default_dynamic_shared = 48 << 10;
 constexpr size_t max_dynamic_shared = 227 << 10;

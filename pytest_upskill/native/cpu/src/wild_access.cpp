@@ -1,8 +1,7 @@
-// Accesses that no span holds: what lies nearest, and how to say so.
+#include "wild_access.h"
+
 #include <sys/mman.h>
 #include <unistd.h>
-
-#include <string>
 
 #include "memory.h"
 #include "report.h"
@@ -57,7 +56,7 @@ bool is_host_memory(uintptr_t address) {
          mincore(reinterpret_cast<void*>(address / page * page), 1, &resident) == 0;
 }
 
-std::string describe_stray(uintptr_t address, size_t size) {
+std::string describe_wild_access(uintptr_t address, size_t size) {
   constexpr size_t near = size_t{64} << 20;  // farther away, an address has nothing to do with the span
   const Span* best = nearest_span(address, near);
   if (best != nullptr) return distance(address, size, *best);

@@ -1,0 +1,47 @@
+"""``Settings``: everything that a user can choose for a run, with its defaults. Knows no pytest, and reads nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+DEFAULT_ARMS = ("skill", "baseline")
+DEFAULT_TIMEOUT = 10.0
+PROMPTS_STUDENT = "prompts"
+"""The student of a run that only writes prompts and names no other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a run was asked for. Paths are absolute; ``seed`` is None until the controller draws one."""
+
+    students: tuple[str, ...]
+    arms: tuple[str, ...]
+    trials: int
+    turns: int
+    serve: bool
+    device: str
+    arch: str | None
+    sandbox: str
+    sanitizer: bool
+    examples: int | None
+    seed: int | None
+    example: str | None
+    timeout: float
+    replies: str
+    budget: float | None
+    max_tokens: int | None
+    concurrency: int | None
+    base_url: str | None
+    reports: tuple[Path, ...]
+    prompts: Path | None
+    students_tables: Mapping[str, Mapping[str, Any]]
+    rootdir: Path
+    invocation_dir: Path
+
+    @property
+    def self_check(self) -> bool:
+        """No student was named: the cases themselves are checked."""
+        return not self.students

@@ -1,0 +1,207 @@
+"""The judge: a pure function from plain data to plain data. See ``JudgeRequest`` and ``JudgeResult``."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+import pytest_upskill
+from pytest_upskill.cases.case import Case
+from pytest_upskill.cases.case_file import parse_case
+from pytest_upskill.contracts.base import Contract, Signature
+from pytest_upskill.devices.base import Machine
+from pytest_upskill.errors import CaseError, InfrastructureError, LimitReached, UpskillError, UsageError
+from pytest_upskill.judging.request import JudgeRequest
+from pytest_upskill.judging.result import BuildFacts, JudgeResult, Problem
+from pytest_upskill.judging.signatures import contract_of, language_of, signature_of
+from pytest_upskill.judging.verdict import not_tried, verdict_of
+from pytest_upskill.languages.base import Executor, Language
+from pytest_upskill.records import Answer, Assertion, Build, Call, Finding, Verdict, VerdictKind, assertion_names
+
+_MOST_REPORTS = 100
+
+
+def judge(request: JudgeRequest) -> JudgeResult:
+    """Builds the sources, runs them on examples and compares. Never raises for what the sources, the case or the
+    machine did: the result says it.
+    """
+    try:
+        machine = machine_for(request)
+    except UpskillError as error:
+        return problem_of(error)
+    return finish(request, machine, lambda: prepare(request, machine))
+
+
+# ------------------------------------------------------------------------------------------- before running
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A request, read and built. ``broken`` says why the sources do not meet the contract; then there is no build."""
+
+    case: Case
+    language: Language
+    signature: Signature
+    broken: str | None
+    build: Build | None
+
+
+def prepare(request: JudgeRequest, machine: Machine) -> Prepared:
+    """Reads the case and builds the sources. Raises CaseError, and InfrastructureError where they cannot be built."""
+    case = case_of(request)
+    contract, language = contract_of(case), language_of(case)
+    signature = signature_of(case)
+    broken = _broken(request, contract, language, signature, machine)
+    build = None if broken else language.build(request.sources, signature.entry, machine)
+    return Prepared(case, language, signature, broken, build)
+
+
+def _broken(
+    request: JudgeRequest, contract: Contract, language: Language, signature: Signature, machine: Machine
+) -> str | None:
+    if machine.device not in language.devices:
+        devices = ", ".join(language.devices)
+        raise UsageError(f"language '{language.name}' runs on the device {devices}, and not on {machine.device}")
+    return contract.problem(request.sources, signature)
+
+
+def case_of(request: JudgeRequest) -> Case:
+    """The case, with the contract and the language of the request. Raises CaseError."""
+    case = _parsed(request.case_text, request.case_name)
+    return replace(case, contract=request.contract, language=request.language)
+
+
+@lru_cache(maxsize=256)
+def _parsed(text: str, name: str) -> Case:
+    return parse_case(text, Path(f"{name}.md"), skill="")
+
+
+def machine_for(request: JudgeRequest) -> Machine:
+    """The machine that a request asks for; found once in a process. Raises UsageError, InfrastructureError."""
+    return _machine(request.device, request.architecture, request.sanitizer, request.sandbox)
+
+
+@lru_cache(maxsize=8)
+def _machine(device: str, architecture: str | None, sanitizer: bool, sandbox: str) -> Machine:
+    from pytest_upskill.devices.choose import choose
+
+    return choose(device, architecture, sanitizer, os.environ.get("PYTEST_XDIST_WORKER", ""), sandbox=sandbox)
+
+
+# ------------------------------------------------------------------------------------------- running
+
+
+def finish(request: JudgeRequest, machine: Machine, prepared: Callable[[], Prepared]) -> JudgeResult:
+    """The result, once ``prepared`` gives what was built. On the thread that owns PyTorch's default dtype."""
+    try:
+        found = _judged(request, machine, prepared())
+        return replace(found, version=pytest_upskill.__version__, machine=machine.facts())
+    except LimitReached as error:
+        return JudgeResult(Verdict(VerdictKind.INCONCLUSIVE, str(error)))
+    except UpskillError as error:
+        return problem_of(error)
+
+
+def problem_of(error: UpskillError) -> JudgeResult:
+    """The result that tells of an error. Raises those that are no fault of case, request or machine."""
+    if isinstance(error, CaseError):
+        return JudgeResult(Verdict(VerdictKind.INCONCLUSIVE, error.message), Problem("case", error.message, error.line))
+    if isinstance(error, UsageError):
+        return JudgeResult(Verdict(VerdictKind.INCONCLUSIVE, str(error)), Problem("usage", str(error)))
+    if isinstance(error, InfrastructureError):
+        return JudgeResult(Verdict(VerdictKind.INFRASTRUCTURE_ERROR, str(error)), Problem("infrastructure", str(error)))
+    raise error
+
+
+def _judged(request: JudgeRequest, machine: Machine, prepared: Prepared) -> JudgeResult:
+    language, build = prepared.language, prepared.build
+    names = assertion_names(language.checks, prepared.case.dtypes)
+    if build is None:
+        contract = Assertion("contract", False, prepared.broken or "")
+        skipped = not_tried([*(["compiles"] if language.compiles else []), *names], "no kernel")
+        return JudgeResult(verdict_of([contract, *skipped]))
+    facts = BuildFacts(build.ok, build.message, build.compilers, build.kernels, build.cached)
+    if build.needs:
+        verdict = Verdict(VerdictKind.INCONCLUSIVE, build.needs)
+        return JudgeResult(verdict, build=facts, build_seconds=build.seconds)
+    if not build.ok:
+        assertions = [*_built(language, build, ()), *not_tried(names, "it does not compile")]
+        return JudgeResult(verdict_of(assertions), build=facts, build_seconds=build.seconds)
+    result = _run(request, machine, prepared, build)
+    return replace(result, build=facts, build_seconds=build.seconds)
+
+
+def _built(language: Language, build: Build, violations: tuple[str, ...]) -> list[Assertion]:
+    broken = [*build.violations, *violations]
+    contract = Assertion("contract", not broken, "; ".join(broken))
+    return [contract, Assertion("compiles", build.ok, build.message)] if language.compiles else [contract]
+
+
+def _run(request: JudgeRequest, machine: Machine, prepared: Prepared, build: Build) -> JudgeResult:
+    from pytest_upskill.oracle.draw import parse_example
+    from pytest_upskill.oracle.explore import explore
+
+    case, language = prepared.case, prepared.language
+    started = time.perf_counter()
+    only = None if request.example is None else parse_example(request.example, case)
+    more = [parse_example(text, case) for text in request.more_examples]
+    if request.limits.memory is not None:
+        machine = machine.with_memory(request.limits.memory)
+    layout = prepared.signature.layout
+    with language.execute(build, layout, machine, request.limits.call_seconds) as executor:
+        watched = _Watched(executor, request.limits.item_seconds)
+        judgement = explore(
+            case,
+            layout,
+            watched.call,
+            seed=request.seed,
+            examples=request.examples,
+            only=only,
+            more=more,
+            repeat=watched.repeat,
+            largest=request.largest or machine.largest,
+            checks=language.checks,
+            source_name=language.source_name,
+        )
+        violations, own = tuple(executor.violations()), tuple(executor.assertions())
+        statistics = executor.launch_statistics
+    assertions = [*_built(language, build, violations), *judgement.assertions, *own]
+    return JudgeResult(
+        verdict=verdict_of(assertions, judgement.counterexample, judgement.inconclusive),
+        notes=judgement.notes,
+        reports=tuple(watched.reports),
+        launch_statistics=statistics,
+        device_memory=(statistics.device_memory or None) if machine.device == "cuda" else None,
+        run_seconds=time.perf_counter() - started,
+    )
+
+
+class _Watched:
+    """Calls with a limit on the time of all of them; keeps what the device reported."""
+
+    def __init__(self, executor: Executor, seconds: float | None) -> None:
+        self._executor = executor
+        self._seconds = seconds
+        self._deadline = None if seconds is None else time.monotonic() + seconds
+        self.reports: dict[Finding, None] = {}
+
+    def call(self, call: Call) -> Answer:
+        return self._kept(lambda: self._executor.call(call))
+
+    def repeat(self, call: Call, time: int) -> Answer:
+        return self._kept(lambda: self._executor.repeat(call, time))
+
+    def _kept(self, run: Callable[[], Answer]) -> Answer:
+        if self._deadline is not None and time.monotonic() > self._deadline:
+            raise LimitReached(
+                f"the limit of {self._seconds:g} s for all calls was reached; raise it, or allow fewer sizes"
+            )
+        answer = run()
+        for finding in answer.findings:
+            if len(self.reports) < _MOST_REPORTS:
+                self.reports[finding] = None
+        return answer

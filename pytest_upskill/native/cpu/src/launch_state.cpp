@@ -1,0 +1,47 @@
+#include "launch_state.h"
+
+#include <algorithm>
+
+#include "upskill_cpu/builtins.h"
+
+uint3 threadIdx, blockIdx, blockDim, gridDim;
+extern const int warpSize = upskill::cpu::warp_size;
+alignas(1024) char upskill_cpu_dynamic_shared[upskill::cpu::max_dynamic_shared + 4096];
+
+namespace upskill::cpu {
+
+Launch launch;
+Configuration configuration;
+
+namespace {
+
+size_t allowed = default_dynamic_shared;
+
+}  // namespace
+
+std::string where() {
+  return format(" in kernel %s, block (%u,%u,%u), thread (%u,%u,%u)", launch.kernel, blockIdx.x, blockIdx.y, blockIdx.z,
+                threadIdx.x, threadIdx.y, threadIdx.z);
+}
+
+bool is_argument(uintptr_t address, size_t size) {
+  for (size_t i = 0; i < launch.argument_count; ++i) {
+    const auto [begin, bytes] = launch.argument_places[i];
+    const uintptr_t offset = address - reinterpret_cast<uintptr_t>(begin);
+    if (offset < bytes && size <= bytes - offset) return true;
+  }
+  return false;
+}
+
+void allow_dynamic_shared(size_t bytes) { allowed = std::max(allowed, bytes); }
+
+size_t allowed_dynamic_shared() { return allowed; }
+
+}  // namespace upskill::cpu
+
+using namespace upskill::cpu;
+
+extern "C" void upskill_cpu_arguments(const upskill_cpu_argument* arguments, size_t count) {
+  launch.argument_places = arguments;
+  launch.argument_count = count;
+}

@@ -1,0 +1,33 @@
+// A range of memory that threads may touch, and what is known of it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace upskill::cpu {
+
+enum class Space : uint8_t { nowhere, global, shared, stack, module };
+
+struct Cell;
+
+// A range that threads may touch. What is remembered of its elements is in its cells, see shadow.h.
+struct Span {
+  uintptr_t begin = 0;
+  size_t bytes = 0;
+  Space space = Space::nowhere;
+  bool writable = false;
+  bool touched = false;     // shared memory: by this launch, so that it must be poisoned for each block
+  bool remembered = false;  // it is to get cells at its first access
+  uint8_t cell_shift = 0, cell_mask = 0;
+  uint32_t born = 0;  // what was written before this time, by clock, does not count as written
+  Cell* cells = nullptr;
+  std::string name;
+
+  bool holds(uintptr_t address, size_t size) const {
+    const uintptr_t offset = address - begin;
+    return offset < bytes && size <= bytes - offset;
+  }
+};
+
+}  // namespace upskill::cpu

@@ -1,0 +1,112 @@
+"""The hooks of a process that collects items and runs them: duplicates, look-ahead, outcomes on reports."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from pytest_upskill.errors import InfrastructureError
+from pytest_upskill.session.collection import UpskillItem, UpskillWarning, collect_file
+from pytest_upskill.session.report_outcome import attach
+from pytest_upskill.session.run import Run
+
+LOOK_AHEAD = 3
+"""Number of later items whose replies and builds are started early. Those that ``-x`` leaves out were asked in vain."""
+ASK_AHEAD = 8
+"""Replies are requested for this many times the students' slots, so that a slow one keeps no slot idle."""
+
+
+class ItemHooks:
+    """The hooks of collecting and running."""
+
+    def __init__(self, run: Run, is_worker: bool) -> None:
+        self.run = run
+        self.is_worker = is_worker
+        self._items: list[UpskillItem] = []
+        self._place: dict[str, int] = {}
+
+    def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+        return collect_file(self.run, file_path, parent)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Drops items that two arguments named, and notes what comes after each."""
+        unique = {item.nodeid: item for item in reversed(items) if isinstance(item, UpskillItem)}
+        kept = [item for item in items if not isinstance(item, UpskillItem) or unique[item.nodeid] is item]
+        items[:] = kept
+        ours = [item for item in kept if isinstance(item, UpskillItem)]
+        _warn_of_namesakes(ours)
+        self._items = ours
+        self._place = {item.nodeid: index for index, item in enumerate(ours)}
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Estimates the worst case before any student is asked; of several workers, the first does it for all."""
+        config = session.config
+        if config.option.collectonly or (self.is_worker and os.environ.get("PYTEST_XDIST_WORKER") != "gw0"):
+            return
+        ours = [item for item in session.items if isinstance(item, UpskillItem) and item.problem is None]
+        if ours and self.run.counts_costs:
+            self.run.ledger.note_estimate(self.run.pipeline.estimate(item.task for item in ours))
+
+    def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
+        """Kernels are built for the next items of this process; a worker only knows one, alone we look further.
+
+        Replies are the run's: a worker asks for those of items that others will run, as all of them share the ledger.
+        """
+        if not isinstance(item, UpskillItem) or self.run.settings.prompts:
+            return
+        place = self._place.get(item.nodeid, len(self._items))
+        following = self._items[place + 1 : place + 1 + self._depth(item.config)]
+        near = [item, nextitem] if self.is_worker else [item, *following[:LOOK_AHEAD]]
+        self.run.pipeline.prefetch(
+            (other.task for other in near if isinstance(other, UpskillItem) and other.problem is None),
+            (other.task for other in following if other.problem is None),
+        )
+
+    def _depth(self, config: pytest.Config) -> int:
+        """How many later items have their replies on the way; with ``-x``, no more than the students' slots need."""
+        width = sum(self.run.replies.width(name) for name in self.run.student_names if self.run.replies.asks(name))
+        return max(LOOK_AHEAD, width if config.getvalue("maxfail") else ASK_AHEAD * width)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """The outcome travels with the report that ends an item, as text, since xdist carries plain data alone."""
+        report = yield
+        if isinstance(item, UpskillItem) and item.outcome is not None:
+            if call.when == "call" or (call.when == "setup" and report.failed):
+                attach(report, item.outcome)
+            if call.when == "setup" and call.excinfo and isinstance(call.excinfo.value, InfrastructureError):
+                from pytest_upskill.reporting.text_style import printable
+
+                report.longrepr = printable(item.outcome.verdict.reason or "")
+            if report.skipped and isinstance(report.longrepr, tuple):
+                report.longrepr = (str(item.task.skill_path), 1, report.longrepr[2])  # not the line that skips
+        return report
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        at_once = session.exitstatus == pytest.ExitCode.INTERRUPTED or session.shouldstop or session.shouldfail
+        self.run.close(at_once=bool(at_once))
+
+    def pytest_unconfigure(self) -> None:
+        self.run.forget()
+
+
+def _warn_of_namesakes(items: list[UpskillItem]) -> None:
+    """Skills are told apart by their folder's name, in summaries and in the folders that keep replies."""
+    first: dict[str, UpskillItem] = {}
+    for item in items:
+        other = first.setdefault(item.task.skill, item)
+        if other.task.skill_path != item.task.skill_path:
+            first[item.task.skill] = item
+            item.warn(
+                UpskillWarning(
+                    f"two skills are called {item.task.skill!r} ({other.task.skill_path} and {item.task.skill_path}): "
+                    "their rows and their kept replies are mixed; rename one folder, or run them one by one"
+                )
+            )

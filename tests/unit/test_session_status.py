@@ -1,0 +1,60 @@
+"""Letters and exit status of finished items."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import pytest
+
+from pytest_upskill.records import ItemKind, Outcome, Verdict, VerdictKind
+from pytest_upskill.session.exit_status import nothing_decided
+from pytest_upskill.session.report_outcome import attach, outcome_of
+from pytest_upskill.session.status_letters import status_of
+
+
+def outcome(kind: VerdictKind, arm: str | None = "skill", item: ItemKind = ItemKind.KERNEL) -> Outcome:
+    return Outcome(id="a::b", kind=item, skill="a", case="b", verdict=Verdict(kind), student="x", arm=arm, trial=1)
+
+
+def report(of: Outcome | None, result: Literal["passed", "failed", "skipped"] = "passed") -> pytest.TestReport:
+    made = pytest.TestReport("a::b", ("a", 0, "b"), {}, result, None, "call")
+    if of is not None:
+        attach(made, of)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("of", "result", "letter"),
+    [
+        (outcome(VerdictKind.PASSED), "passed", None),
+        (outcome(VerdictKind.FAILED), "failed", None),
+        (outcome(VerdictKind.PASSED, "baseline"), "passed", "+"),
+        (outcome(VerdictKind.FAILED, "previous-v1"), "passed", "-"),
+        (outcome(VerdictKind.INCONCLUSIVE), "skipped", "?"),
+        (outcome(VerdictKind.BUDGET_STOPPED, "baseline"), "skipped", "$"),
+        (outcome(VerdictKind.INFRASTRUCTURE_ERROR, "baseline"), "failed", None),
+        (None, "passed", None),
+    ],
+)
+def test_letters(of: Outcome | None, result: Any, letter: str | None) -> None:
+    status = status_of(report(of, result))
+    assert (status[1] if status else None) == letter
+
+
+def test_an_outcome_comes_back_from_its_report_as_it_was() -> None:
+    sent = outcome(VerdictKind.INCONCLUSIVE)
+    assert outcome_of(report(sent)) == sent
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "expected"),
+    [
+        ([], False),
+        ([outcome(VerdictKind.INCONCLUSIVE)], True),
+        ([outcome(VerdictKind.INCONCLUSIVE), outcome(VerdictKind.PASSED, "baseline")], True),
+        ([outcome(VerdictKind.BUDGET_STOPPED), outcome(VerdictKind.FAILED)], False),
+        ([outcome(VerdictKind.INCONCLUSIVE, None, ItemKind.MUTANTS)], False),
+    ],
+)
+def test_a_run_decides_nothing_if_no_item_of_the_skill_arm_is_decided(outcomes: list[Outcome], expected: bool) -> None:
+    assert nothing_decided(outcomes) is expected
