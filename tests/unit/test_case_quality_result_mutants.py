@@ -11,10 +11,8 @@ import torch
 from pytest_upskill.case_quality import quality
 from pytest_upskill.case_quality.quality import CaseQuality
 from pytest_upskill.case_quality.result_mutants import MUTANTS, Context, right_result
-from pytest_upskill.case_quality.subject import Subject
 from pytest_upskill.cases.case import Case
-from pytest_upskill.execution.adapters import language_of
-from pytest_upskill.execution.prompt_rendering import PromptRenderer
+from pytest_upskill.execution.case_gate import subject_of
 from pytest_upskill.oracle.draw import parse_example
 from pytest_upskill.oracle.isolation import isolated
 from pytest_upskill.oracle.prepare import Preparation, Prepared
@@ -23,10 +21,6 @@ from tests.unit.oracle_kernels import ROWS_COLS, Run, kernel, make_case, signatu
 OP = "f(Tensor x) -> Tensor"
 TWO = ROWS_COLS + "dtypes: [float32, float16]\n"
 DOUBLE = "def f(x):\n    return x * 2"
-
-
-def subject_of(case: Case) -> Subject:
-    return Subject(case, language_of(case), PromptRenderer().signature(case))
 
 
 def checked(case: Case, run: Run | None = None) -> CaseQuality:

@@ -19,7 +19,7 @@ from pytest_upskill.case_quality.subject import Subject
 from pytest_upskill.cases.case import Case
 from pytest_upskill.cases.case_file import load_case
 from pytest_upskill.errors import ToolchainError
-from pytest_upskill.execution.prompt_rendering import PromptRenderer
+from pytest_upskill.judging.signatures import signature_of
 from pytest_upskill.languages.cuda.language import CudaLanguage
 from pytest_upskill.records import Answer, Build, Call, CallLayout
 from tests.unit.oracle_kernels import ROWS_COLS, kernel, make_case
@@ -124,7 +124,7 @@ def cache(tmp_path: Path) -> Cache:
 
 
 def subject(case: Case, language: FakeLanguage) -> Subject:
-    return Subject(case, language, PromptRenderer().signature(case))  # type: ignore[arg-type]
+    return Subject(case, language, signature_of(case))  # type: ignore[arg-type]
 
 
 def problem(checks: SelfCheck, case: Case, language: FakeLanguage) -> str | None:
