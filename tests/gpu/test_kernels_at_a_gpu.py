@@ -23,7 +23,7 @@ def failed(machine: CudaMachine, path: Path) -> dict[str, str]:
     built = CudaLanguage().build({CudaLanguage.source_name: extraction.kernel.source}, signature.entry, machine)
     if built.library is None:
         return {"compiles": built.message}
-    with machine.sandbox(built.library, 10.0) as sandbox:
+    with machine.sandbox(built.library, 10.0, CudaLanguage.source_name) as sandbox:
         judgement = explore(case, signature.layout, sandbox.call, seed=SEED, examples=EXAMPLES, only=None)
     return {assertion.name: assertion.message for assertion in judgement.assertions if not assertion.passed}
 

@@ -39,7 +39,8 @@ def sandbox_of(machine: CudaMachine) -> Iterator[SandboxOf]:
         built = CudaLanguage().build({CudaLanguage.source_name: source}, signature.entry, machine)
         assert built.library is not None, built.message
         chosen = Limits(**{"memory": 16 << 30, "file_size": 256 << 20, **limits})  # type: ignore[arg-type]
-        opened.append(Sandbox(built.library, machine.confinement, chosen, gpu=machine.gpu.access()))
+        gpu, name = machine.gpu.access(), CudaLanguage.source_name
+        opened.append(Sandbox(built.library, machine.confinement, chosen, gpu=gpu, source_name=name))
         return opened[-1]
 
     yield make

@@ -33,7 +33,7 @@ def judged(machine: CudaMachine, folder: Path, axis: str, shape: str, example: s
     source = KERNEL.replace("{axis}", axis).replace("{shape}", shape)
     built = CudaLanguage().build({CudaLanguage.source_name: source}, signature.entry, machine)
     assert built.library is not None, built.message
-    with machine.sandbox(built.library, 20.0) as sandbox:
+    with machine.sandbox(built.library, 20.0, CudaLanguage.source_name) as sandbox:
         only = parse_example(example, case) if example else None
         return explore(case, signature.layout, sandbox.call, seed=5, examples=9, only=only, largest=machine.largest)
 

@@ -130,7 +130,7 @@ def test_a_gpu_that_fails_before_the_kernel_is_reached_is_no_verdict(gpus: list[
     assert built.library is not None, built.message
     # The stand-in for the driver's library lacks what the CUDA runtime asks it for.
     with (
-        chosen.sandbox(built.library, 10.0) as sandbox,
+        chosen.sandbox(built.library, 10.0, CudaLanguage.source_name) as sandbox,
         pytest.raises(SandboxError, match="cannot serve a call"),
     ):
         sandbox.call(axpy_call([1.0], [1.0], 1.0, False, 0))

@@ -53,7 +53,7 @@ class CudaLanguage:
 
     def execute(self, build: Build, layout: CallLayout, machine: Machine, timeout: float) -> CudaExecutor:
         assert build.library is not None
-        return CudaExecutor(machine.sandbox(build.library, timeout))
+        return CudaExecutor(machine.sandbox(build.library, timeout, self.source_name))
 
     def mutants(self, source: str, count: int, seed: int) -> Sequence[SourceMutant]:
         return mutants.source_mutants(source, count, seed)
