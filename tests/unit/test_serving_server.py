@@ -213,7 +213,7 @@ OWNER = """
 import json, sys, time
 from pathlib import Path
 from pytest_upskill.students.base import StudentConfig
-from pytest_upskill.students.serving.desk import Servers
+from pytest_upskill.students.serving.broker import Servers
 folder, command = Path(sys.argv[1]), sys.argv[2]
 servers = Servers({"pupil": StudentConfig("pupil", "llama.cpp", "m", serve=command)}, folder, lambda line: None)
 address = servers.of("pupil").address()
