@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-import pytest_upskill
 from pytest_upskill.cases.case import Case
 from pytest_upskill.cases.case_file import parse_case
 from pytest_upskill.contracts.base import Contract, Signature
@@ -21,6 +20,7 @@ from pytest_upskill.judging.signatures import contract_of, language_of, signatur
 from pytest_upskill.judging.verdict import not_tried, verdict_of
 from pytest_upskill.languages.base import Executor, Language
 from pytest_upskill.records import Answer, Assertion, Build, Call, Finding, Verdict, VerdictKind, assertion_names
+from pytest_upskill.records.version import VERSION
 
 _MOST_REPORTS = 100
 
@@ -99,7 +99,7 @@ def finish(request: JudgeRequest, machine: Machine, prepared: Callable[[], Prepa
     """The result, once ``prepared`` gives what was built. On the thread that owns PyTorch's default dtype."""
     try:
         found = _judged(request, machine, prepared())
-        return replace(found, version=pytest_upskill.__version__, machine=machine.facts())
+        return replace(found, version=VERSION, machine=machine.facts())
     except LimitReached as error:
         return JudgeResult(Verdict(VerdictKind.INCONCLUSIVE, str(error)))
     except UpskillError as error:
