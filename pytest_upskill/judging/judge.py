@@ -23,6 +23,8 @@ from pytest_upskill.languages.base import Executor, Language
 from pytest_upskill.records import Answer, Assertion, Build, Call, Finding, Verdict, VerdictKind, assertion_names
 
 _MOST_REPORTS = 100
+LEAST_MEMORY = 256 << 20
+"""Bytes without which a process for kernels does not start."""
 
 
 def judge(request: JudgeRequest) -> JudgeResult:
@@ -149,8 +151,7 @@ def _run(request: JudgeRequest, machine: Machine, prepared: Prepared, build: Bui
     started = time.perf_counter()
     only = None if request.example is None else parse_example(request.example, case)
     more = [parse_example(text, case) for text in request.more_examples]
-    if request.limits.memory is not None:
-        machine = machine.with_memory(request.limits.memory)
+    machine = _within_limits(request, machine)
     layout = prepared.signature.layout
     with language.execute(build, layout, machine, request.limits.call_seconds) as executor:
         watched = _Watched(executor, request.limits.item_seconds)
@@ -178,6 +179,16 @@ def _run(request: JudgeRequest, machine: Machine, prepared: Prepared, build: Bui
         device_memory=(statistics.device_memory or None) if machine.device == "cuda" else None,
         run_seconds=time.perf_counter() - started,
     )
+
+
+def _within_limits(request: JudgeRequest, machine: Machine) -> Machine:
+    memory = request.limits.memory
+    if memory is None:
+        return machine
+    if memory < LEAST_MEMORY:
+        least = LEAST_MEMORY >> 20
+        raise UsageError(f"limits.memory is {memory} bytes; a kernel's process itself needs {least} MiB: give it more")
+    return machine.with_memory(memory)
 
 
 class _Watched:

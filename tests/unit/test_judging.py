@@ -70,12 +70,12 @@ def test_requests_and_results_are_plain_data() -> None:
 @pytest.mark.parametrize(
     ("change", "kind", "said"),
     [
-        ({"case_text": "no case"}, "case", "the file does not begin with '---'"),
+        ({"case_text": "no case"}, "case", "line 1 must be exactly '---'"),
         ({"contract": "nothing"}, "case", "contract 'nothing' is not known"),
         ({"language": "nothing"}, "case", "contract 'launcher' is for language cuda, not 'nothing'"),
         ({"example": "rows=1"}, "usage", "example 'rows=1' of case 'vector_add'"),
         ({"sanitizer": True}, "usage", "--upskill-sanitizer is for the cuda device"),
-        ({"limits": Limits(memory=1 << 10)}, "infrastructure", "the process for kernels did not start"),
+        ({"limits": Limits(memory=1 << 20)}, "usage", "limits.memory is 1048576 bytes"),
     ],
 )  # fmt: skip
 def test_what_is_no_fault_of_the_sources_is_a_problem(change: dict[str, object], kind: str, said: str) -> None:
