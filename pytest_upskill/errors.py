@@ -4,7 +4,7 @@
     ├── UsageError            an option, an ini value or a students table that cannot be meant so
     ├── SkillError            a SKILL.md that breaks the specification
     ├── CaseError             a case that cannot be asked, or cannot be judged
-    ├── BudgetStopped         the session's purse does not hold what the next reply may cost
+    ├── BudgetStopped         the next reply could exceed what is left of the session's budget
     └── InfrastructureError   nobody's answer: it is never a student's failure, and never a pass
         ├── StudentError      the model could not be reached, or refused
         ├── ToolchainError    a compiler is missing, or failed by itself

@@ -63,7 +63,7 @@ class Run:
         tell: Callable[[str], object] = lambda line: None,
     ) -> None:
         """For a worker, ``device`` is the one that the controller took, ``session`` the controller's session, and
-        ``desk`` where it gives out servers. ``tell`` shows a line while they start.
+        ``broker`` where it gives out servers. ``tell`` shows a line while they start.
         """
         self.settings = settings
         self.session = session or secrets.token_hex(8)
@@ -145,7 +145,7 @@ class Run:
 
     @cached_property
     def ledger(self) -> Ledger:
-        """The book of replies and claims, shared with the run's other processes."""
+        """The ledger of replies and claims, shared with the run's other processes."""
         from pytest_upskill.replies.ledger import Ledger
 
         return Ledger(self.settings.rootdir, self.session, self.limits)
