@@ -69,15 +69,12 @@ def test_broken_records_are_asked_for_again_with_a_warning(bench: Workbench, wor
         cassette_of(bench).path.unlink()
         spoil_ledger(bench)
         result = bench.run(*ASK, *workers)
-        assert len(server.questions) == 6
-        assert sorted(text[-4:] for text in asked(server)[4:]) == [" 2.\n", " 3.\n"] or len(asked(server)) == 6
-        result.assert_outcomes(passed=4, warnings=result.parseoutcomes().get("warnings", 0))
+        assert len(server.questions) == 6, "those alone whose kept replies are broken"
+        assert {text.split()[-1] for text in asked(server)[4:]} == {"2.", "3."}
+        assert result.parseoutcomes()["passed"] == 4 and result.parseoutcomes()["warnings"] >= 2
         shown = " ".join(result.stdout.str().split())
         assert "the kept reply to case 'word-002', arm 'skill', trial 1, turn 1 is not valid: 'version' is 9" in shown
-        assert (
-            "the kept reply to case 'word-003', arm 'skill', trial 1, turn 1 is not valid: it is not valid JSON"
-            in shown
-        )
+        assert "case 'word-003', arm 'skill', trial 1, turn 1 is not valid: 'reply.tokens.input' is Infinity" in shown
         assert "= skills =" in shown and set(verdicts(bench).values()) == {"passed"}
         bench.run(*ASK, *workers).assert_outcomes(passed=4)
         assert len(server.questions) == 6, "the new replies took the place of the broken ones"

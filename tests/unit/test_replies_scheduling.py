@@ -233,9 +233,7 @@ def test_a_recorded_reply_whose_line_is_broken_is_asked_for_again_and_named(make
 
 def test_a_reply_of_a_plugin_that_could_not_be_read_again_is_an_error_that_names_the_field(make: Make) -> None:
     replies = make(ScriptedStudent(lambda question: reply(cost_usd="1")))
-    with pytest.raises(
-        StudentError, match=r"'pupil' gave a reply that cannot be kept: 'reply.cost_usd' is \"1\"; it"
-    ):
+    with pytest.raises(StudentError, match=r"'pupil' gave a reply that cannot be kept: 'reply.cost_usd' is \"1\"; it"):
         replies.want(wanted()).result(PATIENCE)
 
 
