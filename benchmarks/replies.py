@@ -20,7 +20,8 @@ from pytest_upskill.execution.prompt_rendering import PromptRenderer
 from pytest_upskill.execution.task import Task
 from pytest_upskill.records import ItemKind, Prompt, Question, Reply, Tokens
 from pytest_upskill.replies import cassette
-from pytest_upskill.replies.cassette import Cassette, Recording
+from pytest_upskill.replies.cassette import Cassette
+from pytest_upskill.replies.stored_reply import Recording, key_of
 from pytest_upskill.students.base import StudentConfig
 
 ITEMS, SLOTS, LATENCY = 48, 4, 2.0
@@ -142,7 +143,7 @@ def opened_cassette() -> None:
         path = Path(name) / "pupil.jsonl"
         questions = [Question("many", f"case-{n}", "skill", 1, Prompt("", str(n))) for n in range(ENTRIES)]
         cassette.write(path, [Recording.of(config, question, Reply(text)) for question in questions])
-        key = cassette.key_of(config, questions[ENTRIES // 2])
+        key = key_of(config, questions[ENTRIES // 2])
         times = []
         for _ in range(5):
             started = time.perf_counter()
