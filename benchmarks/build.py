@@ -22,11 +22,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from pytest_upskill.build.cache import Cache
+from pytest_upskill.build.nvcc import find_nvcc
 from pytest_upskill.build.toolchain import find_compiler
 from pytest_upskill.contracts.launcher.signature import Parameter, Signature, entry_source
 from pytest_upskill.languages.cuda.cpu_build import HostCompiler
 from pytest_upskill.languages.cuda.gpu_build import CudaCompiler
-from pytest_upskill.languages.cuda.nvcc_check import NvccCheck, find_nvcc
+from pytest_upskill.languages.cuda.nvcc_check import NvccCheck
 from pytest_upskill.sandbox.confinement import strongest
 
 ROUNDS = 9

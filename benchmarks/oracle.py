@@ -302,7 +302,7 @@ def honest(options: argparse.Namespace, folder: Path) -> Tally:
     all_seen = Tally()
     for name, operator in OPERATORS.items():
         case = build_case(name, operator, options.dtypes, folder)
-        preparation = Preparation(case, derive(case, result_dtypes(case)))
+        preparation = Preparation(case, derive(case, result_dtypes(case)).layout)
         for algorithm_name, algorithm in operator.honest.items():
             adders = operator.adders if algorithm_name in ("two-pass", "sum", "mean", "dot") else ("serial",)
             for adder in adders:
@@ -363,7 +363,7 @@ def cost(folder: Path) -> None:
     for name, operator in OPERATORS.items():
         case = build_case(name, operator, ("float32", "float16", "bfloat16"), folder)
         signature = derive(case, result_dtypes(case))
-        small = _small(Preparation(case, signature), operator)
+        small = _small(Preparation(case, signature.layout), operator)
         inside = [0.0]
         algorithm = next(iter(operator.honest.values()))
 

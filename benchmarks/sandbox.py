@@ -52,7 +52,7 @@ def call_of(elements: int) -> Call:
 
 def main() -> None:
     strong = strongest()
-    levels = {level.level: level for level in (strong, find(None), Confinement("process"))}
+    levels: dict[str, Confinement] = {level.level: level for level in (strong, find(None), Confinement("process"))}
     build = HostCompiler().build(SOURCE, entry_source(SIGNATURE), confinement=strong)
     starts: dict[str, list[float]] = {level: [] for level in levels}
     for _ in range(ROUNDS + 1):
@@ -74,7 +74,7 @@ def start(build: Build, confinement: Confinement) -> float:
     assert build.library is not None, build.message
     call = call_of(16)
     started = time.perf_counter()
-    with Sandbox(build.library, SIGNATURE, confinement) as sandbox:
+    with Sandbox(build.library, confinement) as sandbox:
         answer = sandbox.call(call)
         seconds = time.perf_counter() - started
     assert not answer.findings, answer.findings
@@ -85,7 +85,7 @@ def call_seconds(build: Build, confinement: Confinement, elements: int) -> float
     assert build.library is not None, build.message
     call = call_of(elements)
     seconds = []
-    with Sandbox(build.library, SIGNATURE, confinement) as sandbox:
+    with Sandbox(build.library, confinement) as sandbox:
         for _ in range(ROUNDS + 1):
             started = time.perf_counter()
             answer = sandbox.call(call)

@@ -180,10 +180,11 @@ def build_solutions(check: Check) -> tuple[bool, str]:
     from pytest_upskill.cases.case_file import load_case
     from pytest_upskill.contracts.launcher.signature import Signature, derive
     from pytest_upskill.devices.choose import choose
+    from pytest_upskill.languages.cuda.language import CudaLanguage
     from pytest_upskill.oracle.reference import result_dtypes
     from pytest_upskill.records import Build
 
-    machine = choose(check.device)
+    machine, language = choose(check.device), CudaLanguage()
     asked: list[tuple[str, str, Signature]] = []
     for path in sorted((ROOT / "skills").glob("*/evals/*.md")):
         case = load_case(path, path.parents[1].name)
@@ -191,7 +192,7 @@ def build_solutions(check: Check) -> tuple[bool, str]:
             asked.append((case.name, f"{case.solution.source}\n// {time.time()}\n", derive(case, result_dtypes(case))))
 
     def build(one: tuple[str, str, Signature]) -> Build:
-        return machine.build(one[1], one[2])
+        return language.build({language.source_name: one[1]}, one[2].entry, machine)
 
     build(asked[0])
     with ThreadPoolExecutor(min(os.cpu_count() or 1, 8)) as pool:

@@ -42,8 +42,11 @@ class Machine(Protocol):
     def facts(self) -> Mapping[str, str | int | None]:
         """For reports: what a result may depend on."""
 
-    def sandbox(self, library: Path, timeout: float) -> Sandbox:
-        """A sandbox for a library with kernels; ``timeout`` in seconds for each call."""
+    def sandbox(self, library: Path, timeout: float, source_name: str) -> Sandbox:
+        """A sandbox for a library with kernels; ``timeout`` in seconds for each call.
+
+        ``source_name`` is what debug information calls the kernels' source: findings have its lines.
+        """
 
 
 def identity(machine: Machine) -> tuple[str, ...]:

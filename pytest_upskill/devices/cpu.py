@@ -43,9 +43,9 @@ class CpuMachine:
             "cell": self.confinement.level,
         }
 
-    def sandbox(self, library: Path, timeout: float) -> Sandbox:
+    def sandbox(self, library: Path, timeout: float, source_name: str) -> Sandbox:
         """A sandbox for a library with kernels; ``timeout`` in seconds for each call."""
-        return Sandbox(library, self.confinement, Limits(seconds=timeout, memory=self.memory))
+        return Sandbox(library, self.confinement, Limits(seconds=timeout, memory=self.memory), source_name=source_name)
 
     def with_memory(self, memory: int) -> CpuMachine:
         """The same with another limit on the memory (bytes) of a kernel's process."""

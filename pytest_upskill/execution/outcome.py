@@ -10,6 +10,7 @@ from pytest_upskill.cases.case import Case
 from pytest_upskill.contracts.base import Extraction
 from pytest_upskill.errors import SkillError
 from pytest_upskill.execution.attempts import Answered
+from pytest_upskill.execution.source_line import with_source
 from pytest_upskill.execution.task import Task
 from pytest_upskill.judging.result import JudgeResult
 from pytest_upskill.judging.signatures import language_of
@@ -79,15 +80,15 @@ def kernel_outcome(
     assert extraction is not None
     verdict = _without_kernel(case, extraction, further) if result is None else _with_reply(result.verdict, further)
     kernel = extraction.kernel or extraction.found
-    return replace(
+    outcome = replace(
         outcome_of(task, verdict, reply),
         seconds=Seconds(reply.seconds, result.build_seconds, result.run_seconds) if result else Seconds(reply.seconds),
-        source=kernel.source if kernel else None,
         kernels=result.build.kernels if result and result.build else (),
         device_memory=result.device_memory if result else None,
         replay=_with_example(task, verdict.counterexample),
         notes=_notes(reply, result),
     )
+    return with_source(outcome, language_of(case), kernel.source if kernel else None)
 
 
 def _with_reply(verdict: Verdict, further: Sequence[Assertion]) -> Verdict:

@@ -171,6 +171,8 @@ def _unjudged(outcome: Outcome) -> Outcome:
         cost_usd=None,
         seconds=Seconds(),
         source=None,
+        shown_line=None,
+        shown_why="",
         kernels=(),
         notes=(),
         device_memory=None,

@@ -78,5 +78,12 @@ class Language(Protocol):
     def mutants(self, source: str, count: int, seed: int) -> Sequence[SourceMutant]:
         """At most ``count`` kernels with one small change each, in an order that spreads their kinds."""
 
+    def line_to_show(self, source: str, output: str | None) -> tuple[int, str] | None:
+        """The line (1-based) to show for a failure of which no line is known, and what it is ("where out is written").
+
+        A guess for the reader, from the source alone; ``output`` is the wrong result, where one is known. None means
+        that the language has no idea, and no line is shown.
+        """
+
     def same_code(self, original: Build, mutant: Build, *, in_body: bool) -> bool:
         """Whether two builds come to the same machine code, so that no input can tell them apart."""

@@ -207,6 +207,12 @@ class Outcome:
     """Of a mutants item: how its solution's mechanical mutants fared; None where there is no solution."""
     turns: tuple[Turn, ...] = ()
     """The tries of a conversation, where more than one was allowed; everything else here is of the last, or the sum."""
+    source_name: str = ""
+    """What the source is called in messages, such as ``kernel.cu``."""
+    shown_line: int | None = None
+    """The line of the source (1-based) that the report of a failure shows; None where no line stands out."""
+    shown_why: str = ""
+    """What that line is, where it is a guess: "where out is written"."""
 
     def to_plain(self) -> dict[str, Any]:
         """Plain data, for another process."""

@@ -41,7 +41,7 @@ def failure_lines(outcome: Outcome, width: int = 80, color: bool = False, unicod
     below = [*_others(outcome, first, text_style), *_replay(outcome.replay, text_style)]
     room = SCREEN - len(above) - len(below) - 2
     yield from above
-    yield from _source(outcome, first, room, text_style)
+    yield from _source(outcome, room, text_style)
     if below:
         yield ""
         yield from below
@@ -158,35 +158,24 @@ def _field(label: str, text: str, text_style: TextStyle) -> str:
 # --------------------------------------------------------------------------------------------- where
 
 
-def _source(outcome: Outcome, first: Assertion | None, room: int, text_style: TextStyle) -> Iterator[str]:
-    found = _excerpt(outcome, first)
-    if found is None or outcome.source is None or room < 4:
+def _source(outcome: Outcome, room: int, text_style: TextStyle) -> Iterator[str]:
+    line = outcome.shown_line
+    if line is None or outcome.source is None or room < 4:
         return
     yield ""
-    place = f"kernel.cu:{found.line}" + (f", {found.why}" if found.why else "")
+    place = f"{outcome.source_name}:{line}" + (f", {outcome.shown_why}" if outcome.shown_why else "")
     yield "  " + text_style.paint(text_style.elide(place, text_style.width - 2), "dim")
-    rows = excerpt.window(outcome.source, found.line, min(7, room - 3))
+    rows = excerpt.window(outcome.source, line, min(7, room - 3))
     digits = len(str(rows[-1][0]))
     for number, text in rows:
-        marked = number == found.line
+        marked = number == line
         sign = text_style.sign("here") if marked else " "
         room = text_style.width - digits - 8
         pieces = text_style.wrap(text, room, 2) if marked else [text_style.elide(text, room)]
         for piece_number, piece in enumerate(pieces or [""]):
             margin = f"  {sign} {number:>{digits}}" if piece_number == 0 else " " * (digits + 4)
-            line = f"{margin} {text_style.sign('wall')} {piece}".rstrip()
-            yield text_style.paint(line, "bold") if marked else line
-
-
-def _excerpt(outcome: Outcome, first: Assertion | None) -> excerpt.Excerpt | None:
-    if outcome.source is None or first is None or first.name == "reply":
-        return None
-    found = outcome.verdict.counterexample
-    line = found.line if found else None
-    if first.name in ("contract", "compiles") and line is None and excerpt.place_in(first.message) is None:
-        return None
-    output = found.worst.output if found and found.worst else None
-    return excerpt.choose(outcome.source, line, first.message, output)
+            row = f"{margin} {text_style.sign('wall')} {piece}".rstrip()
+            yield text_style.paint(row, "bold") if marked else row
 
 
 # --------------------------------------------------------------------------------------------- what else

@@ -75,13 +75,16 @@ class Sandbox:
         *,
         worker: WorkerProcess | None = None,
         gpu: GpuAccess | None = None,
+        source_name: str = "",
     ) -> None:
         """``worker`` is one that was started in advance, with the same confinement, limits and GPU; the cell owns it.
-        With ``gpu``, the library was built for it, and holds the driver as well.
+        With ``gpu``, the library was built for it, and holds the driver as well. Findings have lines of the source that
+        debug information calls ``source_name``; without it they have none.
 
         Raises CellError when the library cannot be opened.
         """
         self._confinement = confinement
+        self._source_name = source_name
         self._limits = limits
         self._worker = worker
         self._gpu = gpu
@@ -89,7 +92,7 @@ class Sandbox:
         self._calls = 0
         self.launch_statistics = LaunchStatistics()
         """What the launcher was seen to do so far."""
-        self._symbols = Symbols(library, confinement)
+        self._symbols = Symbols(library, confinement, source_name)
         self._libraries = _open_all(*([library] if gpu else [library.with_name(RUNTIME), library]))
         if confinement.level == "kernel":  # Landlock goes by paths, and these are nowhere in sight
             self._libraries = _in_memory(self._libraries)
@@ -130,7 +133,7 @@ class Sandbox:
             nonce = secrets.token_bytes(8)
             exchange = worker.exchange(nonce + layout.size.to_bytes(8, "little") + layout.request)
             if isinstance(exchange.reply, Finding):
-                found = sanitizer.parse(worker.printed()) if self._gpu is not None and self._gpu.prefix else ()
+                found = self._watched(worker)
                 self.stop()
                 return Answer({}, (exchange.reply, *found), exchange.seconds)
             return self._answer(worker, layout, nonce, exchange.reply, exchange.seconds)
@@ -175,12 +178,17 @@ class Sandbox:
         status, (memory, launches, copied_back) = known[1], map(int, known.groups()[1:])
         reported = findings.parse(lines)
         found = findings.located(reported, self._symbols.lines)
-        if self._gpu is not None and self._gpu.prefix:
-            found = (*found, *sanitizer.parse(worker.printed()))
+        found = (*found, *self._watched(worker))
         outputs = layout.outputs(worker.memory) if status == "ok" else {}
         if status != "ok":
             self.stop()
         return Answer(outputs, found, seconds, memory, launches, copied_back, reached=status != "device")
+
+    def _watched(self, worker: WorkerProcess) -> tuple[Finding, ...]:
+        """What compute-sanitizer found, where it watches the process."""
+        if self._gpu is None or not self._gpu.prefix:
+            return ()
+        return sanitizer.parse(worker.printed(), self._source_name)
 
     def stop(self) -> None:
         """Ends the process, whatever it is doing; the next call starts another."""

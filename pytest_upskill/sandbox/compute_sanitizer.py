@@ -14,13 +14,11 @@ from pathlib import Path
 from pytest_upskill.records import Finding
 from pytest_upskill.sandbox.findings import clean
 from pytest_upskill.sandbox.gpu_access import GpuAccess
-from pytest_upskill.sandbox.source_lines import SOURCE_NAME
 
 MOST_REPORTS = 16
 
 _MARK = "========="
 _FAULT = re.compile(r"(?:Invalid|Misaligned|Uninitialized) __(?:global|shared|local)__ .*")
-_LINE = re.compile(rf"\bin (?:\S*/)?{re.escape(SOURCE_NAME)}:(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +40,16 @@ class Sanitizer:
         return replace(access, prefix=prefix, readable=(*access.readable, folder))
 
 
-def parse(printed: str) -> tuple[Finding, ...]:
-    """What compute-sanitizer printed, as findings for ``memory``; anything else that was printed is passed over."""
-    return tuple(dict.fromkeys(_findings(printed.splitlines())))[:MOST_REPORTS]
+def parse(printed: str, source_name: str) -> tuple[Finding, ...]:
+    """What compute-sanitizer printed, as findings for ``memory``; anything else that was printed is passed over.
+
+    Findings have the lines that it names of ``source_name``.
+    """
+    return tuple(dict.fromkeys(_findings(printed.splitlines(), source_name)))[:MOST_REPORTS]
 
 
-def _findings(lines: Sequence[str]) -> Iterator[Finding]:
+def _findings(lines: Sequence[str], source_name: str) -> Iterator[Finding]:
+    line_of_source = re.compile(rf"\bin (?:\S*/)?{re.escape(source_name)}:(\d+)")
     texts = [line.partition(_MARK)[2].strip() for line in lines if line.startswith(_MARK)]
     for index, text in enumerate(texts):
         if not _FAULT.fullmatch(text):
@@ -57,6 +59,6 @@ def _findings(lines: Sequence[str]) -> Iterator[Finding]:
             if not detail or _FAULT.fullmatch(detail):
                 break
             details.append(detail)
-        place = next((found for detail in details if (found := _LINE.search(detail))), None)
+        place = next((found for detail in details if (found := line_of_source.search(detail))), None)
         message = f"compute-sanitizer: {text} {', '.join(details)}"
         yield Finding("memory", "out-of-bounds", clean(message), int(place[1]) if place else None)

@@ -14,28 +14,25 @@ from pytest_upskill.errors import SandboxError
 from pytest_upskill.sandbox import process
 from pytest_upskill.sandbox.confinement import ENVIRONMENT, Confinement, Resources
 
-SOURCE_NAME = "kernel.cu"
-"""What the student's source is called in debug information and in messages."""
-
 _SECONDS = 10.0
 _RESOURCES = Resources(cpu_seconds=10, memory=2 << 30, file_size=1 << 20)
-_FRAME = re.compile(rf"(?:^|/){re.escape(SOURCE_NAME)}:(\d+)")
 
 
 class Symbols:
-    """Looks up lines with addr2line, each place once."""
+    """Looks up lines with addr2line, each place once. ``source_name`` is the source's name in debug information."""
 
-    def __init__(self, library: Path, confinement: Confinement) -> None:
+    def __init__(self, library: Path, confinement: Confinement, source_name: str) -> None:
         self._library = library
         self._confinement = confinement
+        self._source_name = source_name
         self._known: dict[str, int | None] = {}
 
     def lines(self, places: Sequence[str]) -> Mapping[str, int]:
         """The 1-based line of each place (hexadecimal offset) that lies in the student's source."""
         unknown = [place for place in places if place not in self._known]
-        if unknown:
+        if unknown and self._source_name:
             self._known.update(self._look_up(unknown))
-        found = {place: self._known[place] for place in places}
+        found = {place: self._known.get(place) for place in places}
         return {place: line for place, line in found.items() if line is not None}
 
     def _look_up(self, places: Sequence[str]) -> dict[str, int | None]:
@@ -49,16 +46,17 @@ class Symbols:
             done = process.run(command, environment=ENVIRONMENT, seconds=_SECONDS)
         except SandboxError:
             return nothing
-        return {**nothing, **_parse(done.output)}
+        return {**nothing, **_parse(done.output, self._source_name)}
 
 
-def _parse(output: str) -> dict[str, int | None]:
+def _parse(output: str, source_name: str) -> dict[str, int | None]:
     """One block for each address: itself, then its frames, innermost first."""
+    frame_of_source = re.compile(rf"(?:^|/){re.escape(source_name)}:(\d+)")
     lines: dict[str, int | None] = {}
     place = ""
     for text in output.splitlines():
         if text.startswith("0x"):
             place = hex(int(text, 16))
-        elif (frame := _FRAME.search(text)) and lines.get(place) is None:
+        elif (frame := frame_of_source.search(text)) and lines.get(place) is None:
             lines[place] = int(frame.group(1)) or None
     return lines

@@ -8,6 +8,7 @@ import pytest
 
 from pytest_upskill.contracts.launcher.extraction import extract_kernel
 from pytest_upskill.devices.cuda import CudaMachine
+from pytest_upskill.languages.cuda.language import CudaLanguage
 from pytest_upskill.oracle.explore import explore
 from tests.integration.test_kernel_collection import EXAMPLES, MARK, RIGHT, SEED, WRONG, asked, name_of
 
@@ -19,10 +20,10 @@ def failed(machine: CudaMachine, path: Path) -> dict[str, str]:
     case, signature = asked(path.parent.name)
     extraction = extract_kernel(f"```cuda\n{path.read_text()}\n```\n", signature)
     assert extraction.kernel is not None, extraction.problem
-    built = machine.build(extraction.kernel.source, signature)
+    built = CudaLanguage().build({CudaLanguage.source_name: extraction.kernel.source}, signature.entry, machine)
     if built.library is None:
         return {"compiles": built.message}
-    with machine.sandbox(built.library, signature, 10.0) as sandbox:
+    with machine.sandbox(built.library, 10.0, CudaLanguage.source_name) as sandbox:
         judgement = explore(case, signature.layout, sandbox.call, seed=SEED, examples=EXAMPLES, only=None)
     return {assertion.name: assertion.message for assertion in judgement.assertions if not assertion.passed}
 

@@ -11,6 +11,7 @@ import pytest
 
 from pytest_upskill.contracts.launcher.signature import Parameter, Signature
 from pytest_upskill.devices.cuda import CudaMachine
+from pytest_upskill.languages.cuda.language import CudaLanguage
 from pytest_upskill.records import Call, ScalarArgument, TensorArgument
 from pytest_upskill.sandbox.client import Sandbox
 from pytest_upskill.sandbox.worker_process import Limits
@@ -35,10 +36,11 @@ def sandbox_of(machine: CudaMachine) -> Iterator[SandboxOf]:
     opened: list[Sandbox] = []
 
     def make(source: str, signature: Signature = PROBE_SIGNATURE, **limits: float) -> Sandbox:
-        built = machine.build(source, signature)
+        built = CudaLanguage().build({CudaLanguage.source_name: source}, signature.entry, machine)
         assert built.library is not None, built.message
         chosen = Limits(**{"memory": 16 << 30, "file_size": 256 << 20, **limits})  # type: ignore[arg-type]
-        opened.append(Sandbox(built.library, machine.confinement, chosen, gpu=machine.gpu.access()))
+        gpu, name = machine.gpu.access(), CudaLanguage.source_name
+        opened.append(Sandbox(built.library, machine.confinement, chosen, gpu=gpu, source_name=name))
         return opened[-1]
 
     yield make

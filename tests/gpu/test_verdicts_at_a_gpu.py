@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pytest_upskill.contracts.launcher.signature import derive
 from pytest_upskill.devices.cuda import CudaMachine
+from pytest_upskill.languages.cuda.language import CudaLanguage
 from pytest_upskill.oracle.draw import parse_example
 from pytest_upskill.oracle.explore import Judgement, explore
 from pytest_upskill.oracle.reference import result_dtypes
@@ -29,9 +30,10 @@ void twice(float* out, const float* x, int64_t rows, int64_t cols, cudaStream_t 
 def judged(machine: CudaMachine, folder: Path, axis: str, shape: str, example: str = "") -> Judgement:
     case = make_case(folder, "twice(Tensor x) -> Tensor", FRONT, "def twice(x):\n    return 2 * x")
     signature = derive(case, result_dtypes(case))
-    built = machine.build(KERNEL.replace("{axis}", axis).replace("{shape}", shape), signature)
+    source = KERNEL.replace("{axis}", axis).replace("{shape}", shape)
+    built = CudaLanguage().build({CudaLanguage.source_name: source}, signature.entry, machine)
     assert built.library is not None, built.message
-    with machine.sandbox(built.library, signature, 20.0) as sandbox:
+    with machine.sandbox(built.library, 20.0, CudaLanguage.source_name) as sandbox:
         only = parse_example(example, case) if example else None
         return explore(case, signature.layout, sandbox.call, seed=5, examples=9, only=only, largest=machine.largest)
 

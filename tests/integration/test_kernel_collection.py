@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from pytest_upskill.build import toolchain
+from pytest_upskill.build.messages import SOURCE_NAME
 from pytest_upskill.cases.case import Case
 from pytest_upskill.cases.case_file import load_case
 from pytest_upskill.contracts.launcher.extraction import extract_kernel
@@ -51,7 +53,7 @@ def asked(name: str) -> tuple[Case, Signature]:
 def compiler() -> HostCompiler:
     found = HostCompiler()
     if not found.available():
-        pytest.skip(f"no C++ compiler: {found.describe()}")
+        pytest.skip(f"no C++ compiler: {toolchain.describe()}")
     return found
 
 
@@ -64,9 +66,9 @@ def failed(name: str, source: str, seed: int = SEED, examples: int | None = EXAM
     build = compiler().build(extraction.kernel.source, entry_source(signature), confinement=confinement)
     if build.library is None:
         return {"compiles": build.message}
-    with Sandbox(build.library, confinement) as sandbox:
+    with Sandbox(build.library, confinement, source_name=SOURCE_NAME) as sandbox:
         judgement = explore(
-            case, signature, sandbox.call, seed=seed, examples=examples, only=None, repeat=sandbox.repeat
+            case, signature.layout, sandbox.call, seed=seed, examples=examples, only=None, repeat=sandbox.repeat
         )
     assert judgement.inconclusive is None, judgement.inconclusive
     return {assertion.name: assertion.message for assertion in judgement.assertions if not assertion.passed}

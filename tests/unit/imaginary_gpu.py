@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 from pytest_upskill.build import toolchain
+from pytest_upskill.build.messages import SOURCE_NAME
 from pytest_upskill.contracts.launcher.signature import Signature
 from pytest_upskill.sandbox.client import Sandbox
 from pytest_upskill.sandbox.confinement import strongest
@@ -50,4 +51,4 @@ def gpu_sandbox(
     library = library_of(source, signature)
     made = access(library.parent, **(environment or {}))
     made = GpuAccess(made.devices, (*made.readable, *map(Path, prefix[1:])), made.environment, prefix)
-    return Sandbox(library, strongest(), Limits(seconds=seconds, **limits), gpu=made)
+    return Sandbox(library, strongest(), Limits(seconds=seconds, **limits), gpu=made, source_name=SOURCE_NAME)

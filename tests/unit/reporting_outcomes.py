@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pytest_upskill.execution.source_line import with_source
+from pytest_upskill.languages.cuda.language import CudaLanguage
 from pytest_upskill.records import (
     Assertion,
     Counterexample,
@@ -46,15 +48,16 @@ def outcome(
     counterexample: Counterexample | None = None,
     tokens: Tokens = REPLY_TOKENS,
     seconds: Seconds = REPLY_SECONDS,
+    source: str | None = None,
     **more: Any,
 ) -> Outcome:
-    """A kernel item; ``failed`` maps assertions to messages, and makes it a failed one."""
+    """A kernel item; ``failed`` maps assertions to messages, and makes it a failed one. ``source`` is CUDA C++."""
     failed = failed or {}
     kind = kind or (VerdictKind.FAILED if failed else VerdictKind.PASSED)
     decided = kind in (VerdictKind.PASSED, VerdictKind.FAILED)
     assertions = tuple(Assertion(name, name not in failed, failed.get(name, "")) for name in NAMES) if decided else ()
     suffix = "" if trial == 1 else f"-{trial}"
-    return Outcome(
+    made = Outcome(
         id=f"skills/{skill}/SKILL.md::{case}[{student}-{arm}{suffix}]",
         kind=ItemKind.KERNEL,
         skill=skill,
@@ -67,6 +70,7 @@ def outcome(
         seconds=seconds,
         **more,
     )
+    return with_source(made, CudaLanguage(), source)
 
 
 def golden(case: str, **more: Any) -> Outcome:

@@ -6,6 +6,7 @@ import functools
 import struct
 from pathlib import Path
 
+from pytest_upskill.build.messages import SOURCE_NAME
 from pytest_upskill.contracts.launcher.signature import Parameter, Signature, entry_source
 from pytest_upskill.languages.cuda.cpu_build import HostCompiler
 from pytest_upskill.records import Answer, Build, Call, ScalarArgument, TensorArgument
@@ -141,4 +142,6 @@ def sandbox_of(
     confinement: Confinement | None = None,
     **limits: int,
 ) -> Sandbox:
-    return Sandbox(library_of(source, signature), confinement or strongest(), Limits(seconds=seconds, **limits))
+    library = library_of(source, signature)
+    chosen = Limits(seconds=seconds, **limits)
+    return Sandbox(library, confinement or strongest(), chosen, source_name=SOURCE_NAME)

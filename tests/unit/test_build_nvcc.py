@@ -8,6 +8,7 @@ import pytest
 from pytest_upskill.build import nvcc
 from pytest_upskill.build.cache import Cache
 from pytest_upskill.contracts.launcher.signature import Signature, entry_source
+from pytest_upskill.languages.cuda import nvcc_check
 from pytest_upskill.languages.cuda.nvcc_check import NvccCheck
 from pytest_upskill.records import Build
 from pytest_upskill.sandbox.confinement import strongest
@@ -63,10 +64,11 @@ def test_generated_call_is_named() -> None:
 
 
 def test_machine_without_nvcc_checks_nothing_and_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(nvcc, "find_nvcc", lambda: None)
+    for module in (nvcc, nvcc_check):
+        monkeypatch.setattr(module, "find_nvcc", lambda: None)
     checker = NvccCheck(Cache(tmp_path))
     assert not checker.available()
-    assert checker.describe().startswith("none (")
+    assert nvcc.describe().startswith("none (")
     assert checker.check(AXPY, "", confinement=strongest()) is None
 
 

@@ -12,7 +12,7 @@ from pytest_upskill.case_quality import quality
 from pytest_upskill.case_quality.quality import CaseQuality
 from pytest_upskill.case_quality.result_mutants import MUTANTS, Context, right_result
 from pytest_upskill.cases.case import Case
-from pytest_upskill.execution.prompt_rendering import PromptRenderer
+from pytest_upskill.execution.case_gate import subject_of
 from pytest_upskill.oracle.draw import parse_example
 from pytest_upskill.oracle.isolation import isolated
 from pytest_upskill.oracle.prepare import Preparation, Prepared
@@ -24,7 +24,7 @@ DOUBLE = "def f(x):\n    return x * 2"
 
 
 def checked(case: Case, run: Run | None = None) -> CaseQuality:
-    return quality.check(case, PromptRenderer().signature(case), run, None, 1 << 14)
+    return quality.check(subject_of(case), run, None, 1 << 14)
 
 
 def rejected(found: CaseQuality) -> set[str]:
@@ -192,5 +192,5 @@ def test_the_verdict_is_the_same_each_time(doubles: Case) -> None:
 def test_every_example_is_watched_once(doubles: Case) -> None:
     seen: list[str] = []
     watch: Callable[[Prepared], None] = lambda prepared: seen.append(str(prepared.example))  # noqa: E731
-    quality.check(doubles, signature_of(doubles), twice(2.0), None, 1 << 14, watch)
+    quality.check(subject_of(doubles), twice(2.0), None, 1 << 14, watch)
     assert len(seen) == len(set(seen)) > 40

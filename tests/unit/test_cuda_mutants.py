@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_upskill.languages.cuda.mutants import SourceMutant, source_mutants
+from pytest_upskill.languages.base import SourceMutant
+from pytest_upskill.languages.cuda.mutants import source_mutants
 
 KERNEL = """\
 #include <cuda_runtime.h>

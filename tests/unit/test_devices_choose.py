@@ -7,9 +7,12 @@ import pytest
 from pytest_upskill.build.nvcc import find_nvcc
 from pytest_upskill.devices import cuda as cuda_machine
 from pytest_upskill.devices import gpu
+from pytest_upskill.devices.base import Machine
 from pytest_upskill.devices.choose import choose
 from pytest_upskill.devices.gpu import Gpu
 from pytest_upskill.errors import SandboxError, ToolchainError, UsageError
+from pytest_upskill.languages.cuda.language import CudaLanguage
+from pytest_upskill.records import Build
 from tests.unit.imaginary_gpu import driver_folder
 from tests.unit.sandbox_kernels import AXPY, AXPY_SIGNATURE, axpy_call
 
@@ -18,6 +21,10 @@ needs_nvcc = pytest.mark.skipif(find_nvcc() is None, reason="nvcc is not install
 
 def imaginary(architecture: str = "sm_90", driver: tuple[int, int] = (99, 0), visible: str = "0") -> Gpu:
     return Gpu(visible, "Imaginary 9000", architecture, 80 << 30, driver, driver_folder() / "libcuda.so.1")
+
+
+def build(source: str, machine: Machine) -> Build:
+    return CudaLanguage().build({CudaLanguage.source_name: source}, AXPY_SIGNATURE.entry, machine)
 
 
 @pytest.fixture
@@ -119,11 +126,11 @@ def test_a_sanitizer_that_is_not_there_is_named(gpus: list[Gpu], monkeypatch: py
 @needs_nvcc
 def test_a_gpu_that_fails_before_the_kernel_is_reached_is_no_verdict(gpus: list[Gpu]) -> None:
     chosen = choose("cuda")
-    built = chosen.build(AXPY, AXPY_SIGNATURE)
+    built = build(AXPY, chosen)
     assert built.library is not None, built.message
     # The stand-in for the driver's library lacks what the CUDA runtime asks it for.
     with (
-        chosen.sandbox(built.library, AXPY_SIGNATURE, 10.0) as sandbox,
+        chosen.sandbox(built.library, 10.0, CudaLanguage.source_name) as sandbox,
         pytest.raises(SandboxError, match="cannot serve a call"),
     ):
         sandbox.call(axpy_call([1.0], [1.0], 1.0, False, 0))
@@ -134,6 +141,6 @@ def test_a_gpu_that_fails_before_the_kernel_is_reached_is_no_verdict(gpus: list[
 def test_name_that_nvcc_alone_knows_is_a_gap_of_the_cpu_device(no_gpu: None, name: str, needs: bool) -> None:
     call = "cudaStreamCaptureStatus s; cudaStreamIsCapturing(stream, &s);"
     source = AXPY + f"\nstatic void more(cudaStream_t stream) {{ {call.replace('cudaStreamIsCapturing', name)} }}\n"
-    build = choose("cpu").build(source, AXPY_SIGNATURE)
-    assert not build.ok
-    assert build.needs.startswith("needs a GPU: cudaStreamCaptureStatus, kernel.cu:") == needs
+    built = build(source, choose("cpu"))
+    assert not built.ok
+    assert built.needs.startswith("needs a GPU: cudaStreamCaptureStatus, kernel.cu:") == needs

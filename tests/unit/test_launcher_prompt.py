@@ -124,7 +124,7 @@ def test_a_text_case_is_asked_with_its_task_alone(tmp_path):
     assert build_prompt(case, None, None).user == "Why $1?\n"
 
 
-def test_a_contract_that_cannot_be_asked_for_is_an_error_of_the_case(case):
+def test_a_contract_that_is_not_known_is_an_error_of_the_case(case):
     project = dataclasses.replace(case, contract="kernel-builder")
-    with pytest.raises(CaseError, match="contract 'kernel-builder' cannot be asked for"):
+    with pytest.raises(CaseError, match="contract 'kernel-builder' is not known"):
         build_prompt(project, derive(project, {}), None)

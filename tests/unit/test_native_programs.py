@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_upskill.languages.cuda.program import main
+from pytest_upskill.commands.run_program import main
 
 PROGRAMS = Path(__file__).resolve().parents[1] / "native" / "programs"
 CHECKED = sorted(path for path in PROGRAMS.glob("*.cu") if '#include "checked.cuh"' in path.read_text())

@@ -97,30 +97,6 @@ def test_an_encoding_either_has_every_sign_or_gets_none(encoding: str | None, ab
 # --------------------------------------------------------------------------------------------- excerpts
 
 
-def test_the_line_that_writes_an_output_is_found_through_the_kernels_own_name() -> None:
-    found = excerpt.choose(SOURCE, None, "", "out")
-    assert found == excerpt.Excerpt(14, "where y is written")
-
-
-def test_the_outputs_own_name_is_preferred() -> None:
-    source = "__global__ void k(float* tmp, float* out) {\n  tmp[0] = 1;\n  out[0] += tmp[0];\n}"
-    assert excerpt.choose(source, None, "", "out") == excerpt.Excerpt(3, "where out is written")
-
-
-def test_a_comparison_is_no_write() -> None:
-    source = "__global__ void k(float* out) {\n  if (out[0] == 1) return;\n  *out = 2;\n}"
-    assert excerpt.choose(source, None, "", "out") == excerpt.Excerpt(1, "the kernel")
-
-
-def test_a_const_pointer_is_not_written() -> None:
-    source = "__global__ void __launch_bounds__(256) k(const float* x, float* __restrict__ y) {\n  y[0] = x[0];\n}"
-    assert excerpt.choose(source, None, "", None) == excerpt.Excerpt(2, "where y is written")
-
-
-def test_a_source_without_a_kernel_has_nothing_to_show() -> None:
-    assert excerpt.choose("void f() { out[0] = 1; }", None, "", "out") is None
-
-
 @pytest.mark.parametrize("line", [1, 2, 8, 15, 16])
 def test_the_window_holds_its_line_and_no_more_rows_than_asked(line: int) -> None:
     rows = excerpt.window(SOURCE, line, 5)

@@ -329,7 +329,7 @@ def test_process_dies_with_the_parent_even_in_the_middle_of_a_call(level: str) -
     code = (
         f"import sys, threading; sys.path.insert(0, {str(Path(__file__).parents[2])!r})\n"
         "from pathlib import Path; from tests.unit.test_sandbox_client import *\n"
-        f"sandbox = Sandbox(Path({str(library)!r}), PROBE_SIGNATURE, confinement_of({level!r})); sandbox.start()\n"
+        f"sandbox = Sandbox(Path({str(library)!r}), confinement_of({level!r})); sandbox.start()\n"
         "print(sandbox._worker._process.pid, flush=True); sandbox.call(probe_call())"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:

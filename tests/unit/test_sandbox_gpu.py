@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_upskill.build.messages import SOURCE_NAME
 from pytest_upskill.devices import gpu
 from pytest_upskill.devices.gpu import Gpu
 from pytest_upskill.errors import SandboxError, ToolchainError
@@ -253,14 +254,14 @@ noise of the kernel's own
 
 
 def test_a_report_of_the_sanitizer_becomes_a_finding_with_its_line() -> None:
-    (finding,) = parse(REPORT)
+    (finding,) = parse(REPORT, SOURCE_NAME)
     assert (finding.assertion, finding.kind, finding.line) == ("memory", "out-of-bounds", 12)
     assert "Invalid __global__ write of size 4 bytes" in finding.message
     assert "1 bytes after the nearest allocation" in finding.message
 
 
 def test_what_a_kernel_prints_is_no_report() -> None:
-    assert parse("Invalid __global__ write of size 4 bytes\n======== x\n") == ()
+    assert parse("Invalid __global__ write of size 4 bytes\n======== x\n", SOURCE_NAME) == ()
 
 
 def test_the_sanitizer_starts_the_process_that_it_watches(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pytest_upskill.build import object_code
 from pytest_upskill.build.messages import SOURCE_NAME, unknown_name
 from pytest_upskill.devices.base import Machine
 from pytest_upskill.languages.base import SourceMutant
-from pytest_upskill.languages.cuda import gpu_features, mutants
+from pytest_upskill.languages.cuda import gpu_features, line_mapping, mutants
 from pytest_upskill.languages.cuda.cpu_build import HostCompiler, native_hash
 from pytest_upskill.languages.cuda.executor import CudaExecutor
 from pytest_upskill.languages.cuda.gpu_build import CudaCompiler
@@ -53,10 +53,13 @@ class CudaLanguage:
 
     def execute(self, build: Build, layout: CallLayout, machine: Machine, timeout: float) -> CudaExecutor:
         assert build.library is not None
-        return CudaExecutor(machine.sandbox(build.library, timeout))
+        return CudaExecutor(machine.sandbox(build.library, timeout, self.source_name))
 
     def mutants(self, source: str, count: int, seed: int) -> Sequence[SourceMutant]:
         return mutants.source_mutants(source, count, seed)
+
+    def line_to_show(self, source: str, output: str | None) -> tuple[int, str] | None:
+        return line_mapping.line_to_show(source, output)
 
     def same_code(self, original: Build, mutant: Build, *, in_body: bool) -> bool:
         if original.library is None or mutant.library is None:
