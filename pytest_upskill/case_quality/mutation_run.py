@@ -10,6 +10,7 @@ import os
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 
@@ -22,6 +23,7 @@ from pytest_upskill.devices.base import Machine
 from pytest_upskill.errors import UpskillError
 from pytest_upskill.languages.base import SourceMutant
 from pytest_upskill.oracle.isolation import isolated
+from pytest_upskill.oracle.reference_runner import OpenRunner, in_this_process
 from pytest_upskill.records import Build, MutationScore, SurvivingMutant
 
 MUTANTS = 12
@@ -45,13 +47,23 @@ class _Survivor:
 
 
 class MutationRun:
-    """One case's mutants. ``kept`` are its examples of the first dtype, ``slowest`` the solution's slowest call (s)."""
+    """One case's mutants. ``kept`` are its examples of the first dtype, ``slowest`` the solution's slowest call (s).
 
-    def __init__(self, subject: Subject, machine: Machine, kept: list[Kept], slowest: float) -> None:
+    ``open_runner`` gives what runs the Python of changed copies of the case.
+    """
+
+    def __init__(
+        self,
+        subject: Subject,
+        machine: Machine,
+        kept: list[Kept],
+        slowest: float,
+        open_runner: OpenRunner = in_this_process,
+    ) -> None:
         case = subject.case
         assert case.solution is not None
         self._case, self._machine, self._kept = case, machine, selected(kept)
-        self._full = subject
+        self._full, self._open_runner = subject, open_runner
         self._first = subject.of_first_dtype()
         self._timeout = max(_LEAST_SECONDS, _TIMES_SLOWER * slowest)
         self._source, self._line = case.solution.source, case.solution.line
@@ -128,8 +140,12 @@ class MutationRun:
         """Examples of a changed case on which the solution is right; none where the case does not bear the change."""
         found: list[Kept] = []
         try:
-            with isolated(), self._full.execute(solution, self._machine, self._timeout) as executor:
-                for prepared in drawn(case, self._full.layout, case.dtypes[0], _ADVICE_EXAMPLES):
+            with (
+                isolated(),
+                closing(self._open_runner(case)) as runner,
+                self._full.execute(solution, self._machine, self._timeout) as executor,
+            ):
+                for prepared in drawn(runner, self._full.layout, case.dtypes[0], _ADVICE_EXAMPLES):
                     answer = executor.call(prepared.call)
                     if fault_of(prepared, answer) is None:
                         found.append(Kept(prepared, {name: bytes(data) for name, data in answer.outputs.items()}))
