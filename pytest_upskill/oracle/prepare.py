@@ -126,12 +126,13 @@ class Preparation:
         return measure_outputs(self.reference, self.source)
 
     @cached_property
-    def _linear(self) -> bool:
+    def is_linear(self) -> bool:
+        """Whether the reference is linear with whole coefficients, as far as a few examples show."""
         return exact.is_linear(self.reference, self.source, self.outputs)
 
     def linear(self, dtype: str) -> bool:
         """Whether examples of whole numbers can be held to the exact result, where this dtype is tried."""
-        return bool(exact.floating(self.case, dtype)) and self._linear
+        return bool(exact.floating(self.case, dtype)) and self.is_linear
 
     def prepare(self, example: Example) -> Prepared | GivenUp:
         """The first attempt at an example that can be judged."""
@@ -153,9 +154,9 @@ class Preparation:
             reasons.append(found)
         return GivenUp(example, reasons[-1])
 
-    def other_results(self, prepared: Prepared) -> Outputs:
+    def other_results(self, example: Example) -> Outputs:
         """The exact results of other inputs of the same sizes, by output."""
-        other = other_example(prepared.example)
+        other = other_example(example)
         arguments = cast(self.source.arguments(other), torch.float64)
         return self.reference.run(arguments, other.dims, torch.float64, f"on {other}, in float64")
 

@@ -48,7 +48,7 @@ class ReferenceRunner(Protocol):
     def prepare(self, example: Example) -> Prepared | GivenUp:
         """A call, and what must come back from it."""
 
-    def other_results(self, prepared: Prepared) -> Mapping[str, torch.Tensor]:
+    def other_results(self, example: Example) -> Mapping[str, torch.Tensor]:
         """The exact results of other inputs of the same sizes, by output."""
 
     def close(self) -> None:
