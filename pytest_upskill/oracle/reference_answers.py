@@ -78,6 +78,8 @@ def _tensor_header(plain: object) -> TensorHeader:
     dtype, shape = plain
     if not isinstance(shape, list) or len(shape) > _AXES or not all(_whole(size, 0, _SIZE) for size in shape):
         raise Nonsense("a tensor has no shape")
+    if math.prod(max(size, 1) for size in shape) > _SIZE:  # strides of an empty tensor can overflow, too
+        raise Nonsense("a tensor's shape is larger than any memory")
     return dtype, tuple(shape)
 
 

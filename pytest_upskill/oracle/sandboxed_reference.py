@@ -258,7 +258,7 @@ class SandboxedReference:
         return ByteStreamProcess(
             lambda channel: [python(), "-I", "-S", "-B", str(WORKER), str(channel), json.dumps(plan)],
             self._confinement,
-            readable=(*python_paths(), PACKAGE, *paths),
+            readable=(*python_paths(), PACKAGE, WORKER, *paths),
             environment={**ENVIRONMENT, **numeric, "OMP_NUM_THREADS": "1"},
             resources=Resources(self._limits.cpu_seconds, _ADDRESS_SPACE, _FILE_BYTES),
             output_bytes=self._limits.output_bytes,
