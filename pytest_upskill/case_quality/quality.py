@@ -59,16 +59,16 @@ def check(
 ) -> CaseQuality:
     """Explores the solution behind ``run`` (None: there is none), and holds every wrong result against its examples.
 
-    ``watch`` sees the examples, too. ``open_runner`` gives what runs the Python of the case, and of changed copies of
-    it. Raises CaseError, and whatever ``run`` raises.
+    ``watch`` sees the examples, too. ``open_runner`` gives what runs the case's Python. Raises CaseError, and
+    whatever ``run`` raises.
     """
     with closing(open_runner(subject.case)) as runner:
         trial = ResultTrial(runner.other_results)
         judgement = _explored(subject, runner, run, repeat, largest, watch, trial)
-    solution = _solution(judgement) if run is not None else ()
-    if not all(one.passed for one in solution):
-        return CaseQuality(solution)
-    rejections = _rejections(subject.case, subject.layout, trial, open_runner)
+        solution = _solution(judgement) if run is not None else ()
+        if not all(one.passed for one in solution):
+            return CaseQuality(solution)
+        rejections = tuple(_rejections(runner, subject.layout, trial))
     return CaseQuality((*solution, *rejections), judgement.inconclusive)
 
 
@@ -132,11 +132,11 @@ def _solution(judgement: Judgement) -> tuple[Assertion, ...]:
     return (Assertion(SOLUTION, False, f"its own solution fails {failed.name}: {message}{place}"),)
 
 
-def _rejections(case: Case, layout: CallLayout, trial: ResultTrial, open_runner: OpenRunner) -> Iterator[Assertion]:
+def _rejections(runner: ReferenceRunner, layout: CallLayout, trial: ResultTrial) -> Iterator[Assertion]:
     """One assertion for each mutant, whatever outputs and dtypes it was tried on; ``varies`` comes last."""
     survived = trial.survived
-    survived += [(SMALL, *key) for key in trial.outputs if _too_small(case, layout, trial, *key)]
-    helped = _helped(case, layout, survived, open_runner)
+    survived += [(SMALL, *key) for key in trial.outputs if _too_small(runner.case, layout, trial, *key)]
+    helped = _helped(runner, layout, survived)
     for name in (mutant.name for mutant in MUTANTS):
         found = [key for key in survived if key[0] == name]
         label = VARIES if name == UNVARIED else f"rejects[{name}]"
@@ -146,14 +146,14 @@ def _rejections(case: Case, layout: CallLayout, trial: ResultTrial, open_runner:
             yield Assertion(label, True)
 
 
-def _helped(case: Case, layout: CallLayout, survived: list[Spoiled], open_runner: OpenRunner) -> dict[str, str]:
+def _helped(runner: ReferenceRunner, layout: CallLayout, survived: list[Spoiled]) -> dict[str, str]:
     """What would help against each mutant, by its name; tried for the first output and dtype in which it lived."""
     first: dict[str, Spoiled] = {}
     for key in survived:
         first.setdefault(key[0], key)
     told: dict[str, str] = {}
     for dtype in dict.fromkeys(key[2] for key in first.values()):
-        found = suggestions(case, layout, [key for key in first.values() if key[2] == dtype], open_runner)
+        found = suggestions(runner, layout, [key for key in first.values() if key[2] == dtype])
         told |= {key[0]: f"that would not be so {said}" for key, said in found.items()}
     return told
 

@@ -6,7 +6,7 @@ Knows cases, and the mutants of results; runs no kernel.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from pytest_upskill.case_quality.result_mutants import ResultTrial, Spoiled
@@ -17,7 +17,7 @@ from pytest_upskill.oracle import search
 from pytest_upskill.oracle.draw import examples as example_strategy
 from pytest_upskill.oracle.isolation import isolated, stable_hash
 from pytest_upskill.oracle.prepare import Prepared
-from pytest_upskill.oracle.reference_runner import OpenRunner, ReferenceRunner
+from pytest_upskill.oracle.reference_runner import ReferenceRunner
 from pytest_upskill.records import FLOATING, CallLayout, Example
 
 SMALLEST_RANGE = 64
@@ -72,29 +72,28 @@ def _other_values(case: Case, dtype: str) -> Iterator[Change]:
             yield Change(text, replace(case, arguments=free))
 
 
-def suggestions(
-    case: Case, layout: CallLayout, spoiled: Sequence[Spoiled], open_runner: OpenRunner
-) -> dict[Spoiled, str]:
+def suggestions(runner: ReferenceRunner, layout: CallLayout, spoiled: Sequence[Spoiled]) -> dict[Spoiled, str]:
     """With what change of the case each mutant would die (``Change.said``); left out are those that nothing helps.
 
-    All mutants should be of one dtype, since they are tried together. ``open_runner`` is asked for each changed copy.
+    All mutants should be of one dtype, since they are tried together. ``runner`` is the case's own.
     """
     found: dict[Spoiled, str] = {}
-    for change in changes(case, spoiled[0][2]):
+    for change in changes(runner.case, spoiled[0][2]):
         left = {one for one in spoiled if one not in found}
         if not left:
             break
         # A change that the case's reference or its conditions do not bear is no help.
         with suppress(UpskillError, ValueError):
-            found |= dict.fromkeys(_dying(change, layout, left, open_runner), change.said)
+            found |= dict.fromkeys(_dying(change, runner, layout, left), change.said)
     return found
 
 
-def _dying(change: Change, layout: CallLayout, left: set[Spoiled], open_runner: OpenRunner) -> set[Spoiled]:
+def _dying(change: Change, runner: ReferenceRunner, layout: CallLayout, left: set[Spoiled]) -> set[Spoiled]:
     dtype = next(iter(left))[2]
-    with isolated(), closing(open_runner(change.case)) as runner:
-        trial = ResultTrial(runner.other_results)
-        for prepared in drawn(runner, layout, dtype, change.examples):
+    changed = runner.for_copy(change.case)
+    trial = ResultTrial(changed.other_results)
+    with isolated():
+        for prepared in drawn(changed, layout, dtype, change.examples):
             trial.add(prepared)
             if left <= trial.dead:
                 break

@@ -117,6 +117,10 @@ class Preparation:
         """Dtypes and shapes of the results. Raises CaseError."""
         return ResultFacts(result_dtypes(self.case), result_shapes(self.case))
 
+    def for_copy(self, case: Case) -> Preparation:
+        """The same for a changed copy of the case."""
+        return Preparation(case)
+
     def close(self) -> None:
         """There is nothing to end."""
 

@@ -51,12 +51,15 @@ class ReferenceRunner(Protocol):
     def other_results(self, example: Example) -> Mapping[str, torch.Tensor]:
         """The exact results of other inputs of the same sizes, by output."""
 
+    def for_copy(self, case: Case) -> ReferenceRunner:
+        """A runner for a changed copy of the case. It works as long as this one is open."""
+
     def close(self) -> None:
         """Ends what was started; may be called again."""
 
 
 OpenRunner = Callable[[Case], ReferenceRunner]
-"""Makes the runner of a case, or of a changed copy of one; whoever asks for it closes it."""
+"""Makes the runner of a case; whoever asks for it closes it."""
 
 
 def in_this_process(case: Case) -> ReferenceRunner:
@@ -70,9 +73,10 @@ def runners(*, trusted: bool, confinement: Confinement) -> OpenRunner:
         return in_this_process
 
     def in_a_sandbox(case: Case) -> ReferenceRunner:
+        from pytest_upskill.oracle.reference_process import ReferenceProcess
         from pytest_upskill.oracle.sandboxed_reference import SandboxedReference
 
-        return SandboxedReference(case, confinement)
+        return SandboxedReference(case, ReferenceProcess(confinement))
 
     return in_a_sandbox
 

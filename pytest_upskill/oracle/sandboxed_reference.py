@@ -1,25 +1,15 @@
 """Runs the Python of an untrusted case in a confined process of its own. None of it runs here, and no pickle is read.
 
-The process starts at once, without being waited for: it takes seconds to load torch. One message is one example, so
-that what comes back is a call with its expectations; the process may lie about these numbers, for its own case, and
-about nothing else. It sees no network, no home directory, no environment, and no file but the interpreter, torch and
-this package; it can write nothing and start nothing.
-
-Sandboxes do not nest: this one is a sibling of the kernel's.
+One message is one example, so that what comes back is a call with its expectations. The process may lie about these
+numbers, for its own case, and about nothing else (``reference_answers``); that it loops, ends or answers nonsense is
+the case's fault.
 """
 
 from __future__ import annotations
 
 import contextlib
-import importlib.util
-import json
-import os
-import secrets
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -28,77 +18,32 @@ from pytest_upskill.cases.plain_case import to_plain
 from pytest_upskill.errors import CaseError, SandboxError
 from pytest_upskill.oracle import exact, reference_answers
 from pytest_upskill.oracle.prepare import GivenUp, Prepared
-from pytest_upskill.oracle.reference_answers import Header, Nonsense
-from pytest_upskill.oracle.reference_messages import (
-    HEADER_BYTES,
-    LENGTH,
-    NONCE_BYTES,
-    READY,
-    example_to_plain,
-    layout_to_plain,
-)
+from pytest_upskill.oracle.reference_answers import Nonsense
+from pytest_upskill.oracle.reference_messages import example_to_plain, layout_to_plain
+from pytest_upskill.oracle.reference_process import Answer, Plain, ReferenceProcess
 from pytest_upskill.oracle.shapes import OutputSize
 from pytest_upskill.oracle.values import complete
 from pytest_upskill.records import CallLayout, Example, ResultFacts
-from pytest_upskill.sandbox.byte_stream_process import ByteStreamProcess, Unanswered
-from pytest_upskill.sandbox.confinement import ENVIRONMENT, INSTALL, Confinement, Resources, python, python_paths
+from pytest_upskill.sandbox.byte_stream_process import Unanswered
 
-PACKAGE = Path(__file__).resolve().parents[1]
-WORKER = Path(__file__).resolve().with_name("reference_worker.py")
-
-_NEEDED = ("torch", "numpy", "typing_extensions")
-"""Packages whose folders in sys.path the process must read; what else torch needs lies beside them."""
-
-_NUMERIC = ("ATEN_CPU_CAPABILITY", "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
-"""Variables that change results in their last bits, and must be the same on both sides."""
-
-_ADDRESS_SPACE = 1 << 40
-"""Before torch is loaded; the process lowers it by itself before it sees a case."""
-
-_FILE_BYTES = 1 << 20
 _NONSENSE = (
     "gave an answer that cannot be used: {}; a reference may compute and return tensors, and must leave modules, "
     "threads and descriptors alone"
 )
 
-Plain = dict[str, Any]
-Answer = tuple[Header, list[torch.Tensor]]
-
-
-@dataclass(frozen=True, slots=True)
-class ReferenceLimits:
-    """Of one reference: seconds to load torch, for each message, and of processor time in all; the rest in bytes.
-
-    ``memory`` is what it may take beyond torch itself, ``output_bytes`` what it may print, and ``answer_bytes`` what
-    it may send, in one message.
-    """
-
-    start_seconds: float = 120.0
-    seconds: float = 60.0
-    cpu_seconds: int = 1800
-    memory: int = 4 << 30
-    output_bytes: int = 1 << 20
-    answer_bytes: int = 1 << 29
-
-
-DEFAULT_LIMITS = ReferenceLimits()
-
 
 class SandboxedReference:
-    """A ``ReferenceRunner`` whose case's Python runs in a sandbox. For one thread at a time.
+    """A ``ReferenceRunner`` whose case's Python runs in ``process``, which it ends where it ``owns`` it.
 
-    Raises SandboxError where ``confinement`` hides too little, or the process does not start.
+    For one thread at a time. Beside CaseError, every method may raise SandboxError: the process does not start.
     """
 
-    def __init__(self, case: Case, confinement: Confinement, limits: ReferenceLimits = DEFAULT_LIMITS) -> None:
+    def __init__(self, case: Case, process: ReferenceProcess, *, owns: bool = True) -> None:
         self.case = case
         self.layout: CallLayout | None = None
-        self._confinement, self._limits = confinement, limits
-        self._refuse_weak()
-        self._serves = self._loaded = False
+        self._process, self._owns = process, owns
         self._deaths = 0
         self._fault: CaseError | None = None
-        self._process: ByteStreamProcess | None = self._start()
 
     # ------------------------------------------------------------------------------------- what a runner does
 
@@ -142,9 +87,14 @@ class SandboxedReference:
         with self._checked():
             return reference_answers.read_others(self.case, header, tensors)
 
+    def for_copy(self, case: Case) -> SandboxedReference:
+        """A runner for a changed copy of the case, which is the same stranger's: in the same process."""
+        return SandboxedReference(case, self._process, owns=False)
+
     def close(self) -> None:
-        """Ends the process; may be called again."""
-        self._stop()
+        """Ends the process, unless it is another runner's; may be called again."""
+        if self._owns:
+            self._process.stop()
 
     # ------------------------------------------------------------------------------------- asking
 
@@ -160,7 +110,7 @@ class SandboxedReference:
             return self._answer(request)
         except Unanswered as error:
             self._deaths += error.cause == "ended"
-            self._stop()
+            self._process.stop()
             if error.cause == "ended" and self._deaths == 1:
                 return self._ask(request, circumstances)
             raise self._broken(self._why(error, circumstances)) from None
@@ -169,38 +119,22 @@ class SandboxedReference:
         except (CaseError, SandboxError):
             raise
         except BaseException:  # an interrupt leaves half an answer in the stream
-            self._stop()
+            self._process.stop()
             raise
 
     def _answer(self, request: Plain) -> Answer:
-        """Header and tensors; the process is made ready, and given the case, where it was not."""
-        process = self._ready()
-        if not self._loaded:
-            self._tell(process, {"ask": "case", "case": to_plain(self.case)})
-            self._loaded = True
-        return self._tell(process, request)
+        """Header and tensors; the process is given the case first, where it holds none or another copy."""
+        if self._process.holds is not self:
+            self._raise_error(self._process.ask({"ask": "case", "case": to_plain(self.case)}))
+            self._process.holds = self
+        answer = self._process.ask(request)
+        self._raise_error(answer)
+        return answer
 
-    def _tell(self, process: ByteStreamProcess, request: Plain) -> Answer:
-        """One message and its answer. Raises Nonsense, Unanswered, and the CaseError that it tells of."""
-        if process.has_unread():
-            raise Nonsense("it came before it was asked for")
-        nonce = secrets.token_bytes(NONCE_BYTES)
-        deadline = process.begin(self._limits.seconds)
-        text = json.dumps({**request, "nonce": nonce.hex()}).encode()
-        process.send(LENGTH.pack(len(text)) + text, deadline)
-        frame = process.receive(NONCE_BYTES + LENGTH.size, deadline)
-        if not secrets.compare_digest(bytes(frame[:NONCE_BYTES]), nonce):
-            raise Nonsense("it does not belong to what was asked")
-        (size,) = LENGTH.unpack(frame[NONCE_BYTES:])
-        if size > HEADER_BYTES:
-            raise Nonsense(f"its header has {size} bytes, more than the limit of {HEADER_BYTES}")
-        header = reference_answers.read_header(process.receive(size, deadline))
-        error = reference_answers.read_error(self.case, header)
+    def _raise_error(self, answer: Answer) -> None:
+        error = reference_answers.read_error(self.case, answer[0])
         if error is not None:
             raise error
-        listed = reference_answers.read_tensor_headers(header, self._limits.answer_bytes)
-        pieces = [(one, process.receive(reference_answers.nbytes(one), deadline)) for one in listed]
-        return header, [reference_answers.tensor_of(one, data) for one, data in pieces]
 
     # ------------------------------------------------------------------------------------- what went wrong
 
@@ -214,13 +148,13 @@ class SandboxedReference:
 
     def _broken(self, what: str) -> CaseError:
         """The fault that every later request meets as well, without a process."""
-        self._stop()
+        self._process.stop()
         line = self.case.reference.line if self.case.reference else None
         self._fault = CaseError(f"case '{self.case.name}': the reference {what}", self.case.path, line)
         return self._fault
 
     def _why(self, error: Unanswered, circumstances: str) -> str:
-        limits = self._limits
+        limits = self._process.limits
         if error.cause == "timeout":
             return (
                 f"did not finish within {limits.seconds:g} s ({circumstances}); "
@@ -232,70 +166,3 @@ class SandboxedReference:
             f"ended its process twice, with {error.detail} ({circumstances}); it may use {limits.memory >> 20} MiB "
             f"and {limits.cpu_seconds} s of processor time, and must return: remove what exits or crashes"
         )
-
-    # ------------------------------------------------------------------------------------- the process
-
-    def _refuse_weak(self) -> None:
-        """Nothing untrusted runs where files and the network are open to it."""
-        level = self._confinement
-        hidden = level.level == "bubblewrap" or (level.level == "kernel" and {"landlock", "filter"} <= set(level.parts))
-        if not hidden:
-            raise SandboxError(
-                f"case '{self.case.name}' is not trusted, and the confinement here does not hide files and the network "
-                f"from its reference: {level.level} (it has {', '.join(level.parts) or 'limits only'}); "
-                f"{INSTALL}, or trust the case"
-            )
-
-    def _start(self) -> ByteStreamProcess:
-        paths = _import_paths()
-        plan = {
-            "paths": [str(path) for path in paths],
-            "package": str(PACKAGE),
-            "memory": self._limits.memory,
-            "filter": self._confinement.filtered,
-        }
-        numeric = {name: os.environ[name] for name in _NUMERIC if name in os.environ}
-        return ByteStreamProcess(
-            lambda channel: [python(), "-I", "-S", "-B", str(WORKER), str(channel), json.dumps(plan)],
-            self._confinement,
-            readable=(*python_paths(), PACKAGE, WORKER, *paths),
-            environment={**ENVIRONMENT, **numeric, "OMP_NUM_THREADS": "1"},
-            resources=Resources(self._limits.cpu_seconds, _ADDRESS_SPACE, _FILE_BYTES),
-            output_bytes=self._limits.output_bytes,
-        )
-
-    def _ready(self) -> ByteStreamProcess:
-        """The process, once it serves. Nothing of the case's has run before that: a failure is the machine's."""
-        if self._process is not None and self._serves:
-            return self._process
-        process = self._process = self._process or self._start()
-        try:
-            said = process.receive(len(READY), process.begin(self._limits.start_seconds))
-            problem = "" if said == READY else "it sent something else"
-        except Unanswered as error:
-            problem = f"{error.detail or error.cause}; {process.printed()}"
-        if problem:
-            self._stop()
-            raise SandboxError(
-                f"the process for untrusted references did not start: {problem}; "
-                "check that the files of Python, torch and pytest-upskill can be read, and that memory is left"
-            )
-        self._serves = True
-        return process
-
-    def _stop(self) -> None:
-        self._loaded = self._serves = False
-        if self._process is not None:
-            self._process.end()
-            self._process = None
-
-
-def _import_paths() -> tuple[Path, ...]:
-    """The entries of sys.path where torch and what it needs lie."""
-    found = []
-    for name in _NEEDED:
-        spec = importlib.util.find_spec(name)
-        if spec is not None and spec.origin:
-            origin = Path(spec.origin)
-            found.append(origin.parent.parent if spec.submodule_search_locations else origin.parent)
-    return tuple(dict.fromkeys(found))
