@@ -23,6 +23,7 @@ from pytest_upskill.errors import SandboxError
 from pytest_upskill.oracle import reference_answers
 from pytest_upskill.oracle.reference_answers import Header, Nonsense
 from pytest_upskill.oracle.reference_messages import HEADER_BYTES, LENGTH, NONCE_BYTES, READY
+from pytest_upskill.oracle.reference_worker import address_space
 from pytest_upskill.sandbox.byte_stream_process import ByteStreamProcess, Unanswered
 from pytest_upskill.sandbox.confinement import ENVIRONMENT, INSTALL, Confinement, Resources, python, python_paths
 
@@ -37,6 +38,9 @@ _NUMERIC = ("ATEN_CPU_CAPABILITY", "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS", "ONEDN
 
 _ADDRESS_SPACE = 1 << 40
 """Before torch is loaded; the process lowers it by itself before it sees a case."""
+
+_TORCH_BYTES = 8 << 30
+"""Address space of a process with torch, where the system does not tell ours."""
 
 _FILE_BYTES = 1 << 20
 Plain = dict[str, Any]
@@ -121,6 +125,7 @@ class ReferenceProcess:
             "paths": [str(path) for path in paths],
             "package": str(PACKAGE),
             "memory": self.limits.memory,
+            "address_space": address_space() or _TORCH_BYTES,
             "filter": self._confinement.filtered,
         }
         numeric = {name: os.environ[name] for name in _NUMERIC if name in os.environ}

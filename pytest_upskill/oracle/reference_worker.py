@@ -1,9 +1,12 @@
 """The start of the process in which an untrusted reference runs. Stands alone until it has found torch and our package.
 
 Started as ``python -I -S -B reference_worker.py CHANNEL PLAN``: an inherited stream socket, and JSON with ``paths``
-(entries of sys.path), ``package`` (our package's folder), ``memory`` (bytes beyond what torch takes) and ``filter``
-(whether system calls must be filtered). Everything is imported first; then the process gives up what it has no more
-need of, for good, and says that it is ready. A case's code comes after that.
+(entries of sys.path), ``package`` (our package's folder), ``memory`` (bytes beyond what torch takes), ``address_space``
+(bytes that the parent, which has torch loaded as well, has mapped) and ``filter`` (whether system calls must be
+filtered).
+
+Everything is imported first. Then the process gives up what it has no more need of, for good, and says that it is
+ready. A case's code comes after that.
 """
 
 import importlib.util
@@ -23,7 +26,7 @@ def main() -> None:
     from pytest_upskill.oracle import reference_serving
     from pytest_upskill.sandbox import seccomp
 
-    limit_memory(plan["memory"])
+    limit_memory(plan["memory"], plan["address_space"])
     seccomp.hide()
     sealed = seccomp.install(seccomp.worker_rules(os.getpid(), on_gpu=False))
     if plan["filter"] and not sealed:
@@ -41,16 +44,24 @@ def find_package(folder: str) -> None:
     spec.loader.exec_module(module)
 
 
-def limit_memory(allowed: int) -> None:
-    """So many bytes of address space beyond what is in use now: libraries of a torch for GPUs alone take many GiB."""
-    try:
-        with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123
-            used = int(file.read().split()[0]) * resource.getpagesize()
-    except OSError:  # Landlock without a namespace hides /proc
-        used = 16 << 30
+def limit_memory(allowed: int, known: int) -> None:
+    """So many bytes of address space beyond what is in use now: libraries of a torch for GPUs alone take many GiB.
+
+    ``known`` stands in for what is in use where /proc is hidden.
+    """
+    used = address_space() or known
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     limit = used + allowed if hard == resource.RLIM_INFINITY else min(used + allowed, hard)
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+
+def address_space() -> int:
+    """Bytes that this process has mapped; 0 where the system does not tell."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 - pathlib takes 10 ms to load
+            return int(file.read().split()[0]) * resource.getpagesize()
+    except OSError:
+        return 0
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ They are small scripts in the same sandbox, which need no torch, and have the la
 
 from __future__ import annotations
 
+import dataclasses
 import textwrap
 import time
 from collections.abc import Iterator
@@ -188,6 +189,13 @@ def test_process_that_ends_is_started_again_once(fake: Fakes, script: str, how: 
     told = fault(fake(script))
     assert f"ended its process twice, with {how} (on whole numbers)" in told
     assert "remove what exits or crashes" in told
+
+
+def test_processor_time_has_a_limit(fake: Fakes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reference_process, "Resources", lambda *given: confine.Resources(1, *given[1:]))
+    runner = fake("request()\nwhile True: pass")
+    runner._process.limits = dataclasses.replace(LIMITS, seconds=20.0)
+    assert "signal 24: out of processor time" in fault(runner) or "signal 9" in fault(runner)
 
 
 def test_process_that_ended_by_accident_is_forgiven(fake: Fakes) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -10,25 +11,31 @@ from pathlib import Path
 import pytest
 import torch
 
+from pytest_upskill.case_quality import quality
+from pytest_upskill.case_quality.subject import Subject
 from pytest_upskill.cases.case import Case
 from pytest_upskill.cases.case_file import load_case
+from pytest_upskill.contracts.launcher.signature import derive
 from pytest_upskill.errors import CaseError
+from pytest_upskill.execution.adapters import language_of
 from pytest_upskill.oracle.explore import Judgement, explore
 from pytest_upskill.oracle.isolation import isolated
 from pytest_upskill.oracle.prepare import GivenUp, Preparation, Prepared
-from pytest_upskill.oracle.reference import smallest_example
+from pytest_upskill.oracle.reference import result_dtypes, smallest_example
 from pytest_upskill.oracle.reference_process import ReferenceLimits, ReferenceProcess
-from pytest_upskill.oracle.reference_runner import ReferenceRunner, open_runner
+from pytest_upskill.oracle.reference_runner import ReferenceRunner, open_runner, runners
+from pytest_upskill.oracle.result_shapes import result_shapes
 from pytest_upskill.oracle.sandboxed_reference import SandboxedReference
 from pytest_upskill.records import CallLayout, Example, ScalarParameter, TensorArgument, TensorParameter
 from pytest_upskill.sandbox import confinement as confine
+from pytest_upskill.sandbox.byte_stream_process import ByteStreamProcess
 from tests.unit.oracle_kernels import kernel, make_case, signature_of
 
 ROOT = Path(__file__).parents[2]
 SKILL = ROOT / "skills" / "cuda-kernels" / "evals"
 LEVELS = [
     found
-    for found in (confine.strongest(), confine.find(None))
+    for found in (confine.strongest(), confine.find(None), confine.Confinement("kernel", parts=("landlock", "filter")))
     if found.level == "bubblewrap" or {"landlock", "filter"} <= set(found.parts)
 ]
 """The levels of this machine that hide files and the network."""
@@ -198,9 +205,9 @@ ATTEMPTS = {
     17: "resource.setrlimit(resource.RLIMIT_AS, (-1, -1))",
     18: "os.memfd_create('left')",
     19: "os.unlink('/tmp')",
-    20: "bytearray(2 << 30)",
-    21: "torch.empty(1 << 32)",
-    22: "[bytearray(1 << 20) for _ in range(1 << 20)]",
+    20: "bytearray(32 << 30)",
+    21: "torch.empty(1 << 34)",
+    22: "[torch.empty(1 << 26) for _ in range(1 << 20)]",
     23: "os.rename('/tmp', '/left')",
 }
 """By the size on which each is made; all must raise."""
@@ -226,7 +233,7 @@ def prisoner(folder: Path) -> Case:
     return make_case(folder, OP, FRONT, "\n".join([*lines, "    return x * 2"]))
 
 
-@pytest.mark.parametrize("level", LEVELS, ids=lambda level: level.level)
+@pytest.mark.parametrize("level", LEVELS, ids=lambda level: " ".join((level.level, *level.parts)))
 def test_no_file_no_network_no_process_no_memory_and_no_key(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, level: confine.Confinement
 ) -> None:
@@ -245,6 +252,7 @@ def test_no_file_no_network_no_process_no_memory_and_no_key(
     assert "OPENAI_API_KEY" not in str(seen)
     assert str(Path.home()) not in seen[40]
     assert "ValueError: [] " in seen[43]
+    assert "landlock" in level.parts or re.search(r"ValueError: '?[1-7]'? ", seen[42])
 
 
 def faulty(case: Case, limits: ReferenceLimits = LIMITS, n: int = 2) -> CaseError:
@@ -330,3 +338,22 @@ def test_reference_can_lie_about_its_own_numbers_and_no_further(tmp_path: Path) 
         assert not lie.expected[0].gold.any()
         with pytest.raises(CaseError, match=r"gives 'x' as float32 of shape \[2\], which the case has as"):
             runner.prepare(Example({"n": 3}, "float32", 1))
+
+
+# ------------------------------------------------------------------------------------------- the self-check
+
+
+def test_self_check_of_a_weak_case_comes_to_the_same_in_a_single_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = make_case(tmp_path, OP, FRONT.replace("64", "8"), "def f(x):\n    return x * 2")
+    signature = derive(case, result_dtypes(case), result_shapes(case))
+    subject = Subject(case, language_of(case), signature)
+    started: list[ByteStreamProcess] = []
+    start = ReferenceProcess._start
+    monkeypatch.setattr(ReferenceProcess, "_start", lambda self: started.append(start(self)) or started[-1])
+    there = quality.check(subject, None, None, 1 << 14, open_runner=runners(trusted=False, confinement=LEVELS[0]))
+    assert there == quality.check(subject, None, None, 1 << 14)
+    assert there.problem is not None
+    assert "that would not be so with larger dims" in str(there.assertions)
+    assert len(started) == 1
