@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest_upskill
 from pytest_upskill.cases.case import Case
@@ -21,6 +23,9 @@ from pytest_upskill.judging.signatures import contract_of, language_of, signatur
 from pytest_upskill.judging.verdict import not_tried, verdict_of
 from pytest_upskill.languages.base import Executor, Language
 from pytest_upskill.records import Answer, Assertion, Build, Call, Finding, Verdict, VerdictKind, assertion_names
+
+if TYPE_CHECKING:
+    from pytest_upskill.oracle.reference_runner import ReferenceRunner
 
 _MOST_REPORTS = 100
 LEAST_MEMORY = 256 << 20
@@ -50,16 +55,30 @@ class Prepared:
     signature: Signature
     broken: str | None
     build: Build | None
+    runner: ReferenceRunner | None = None
+    """The process of an untrusted case's Python; whoever has this closes it."""
 
 
 def prepare(request: JudgeRequest, machine: Machine) -> Prepared:
     """Reads the case and builds the sources. Raises CaseError, and InfrastructureError where they cannot be built."""
     case = case_of(request)
     contract, language = contract_of(case), language_of(case)
-    signature = signature_of(case)
-    broken = _broken(request, contract, language, signature, machine)
-    build = None if broken else language.build(request.sources, signature.entry, machine)
-    return Prepared(case, language, signature, broken, build)
+    runner = None if request.trusted else _sandboxed(case, machine)
+    try:
+        signature = contract.signature(case, runner.results()) if runner else signature_of(case)
+        broken = _broken(request, contract, language, signature, machine)
+        build = None if broken else language.build(request.sources, signature.entry, machine)
+    except BaseException:
+        if runner:
+            runner.close()
+        raise
+    return Prepared(case, language, signature, broken, build, runner)
+
+
+def _sandboxed(case: Case, machine: Machine) -> ReferenceRunner:
+    from pytest_upskill.oracle.reference_runner import runners
+
+    return runners(trusted=False, confinement=machine.confinement)(case)
 
 
 def _broken(
@@ -100,7 +119,9 @@ def _machine(device: str, architecture: str | None, sanitizer: bool, sandbox: st
 def finish(request: JudgeRequest, machine: Machine, prepared: Callable[[], Prepared]) -> JudgeResult:
     """The result, once ``prepared`` gives what was built. On the thread that owns PyTorch's default dtype."""
     try:
-        found = _judged(request, machine, prepared())
+        ready = prepared()
+        with contextlib.closing(ready.runner) if ready.runner else contextlib.nullcontext():
+            found = _judged(request, machine, ready)
         return replace(found, version=pytest_upskill.__version__, machine=machine.facts())
     except LimitReached as error:
         return JudgeResult(Verdict(VerdictKind.INCONCLUSIVE, str(error)))
@@ -167,6 +188,7 @@ def _run(request: JudgeRequest, machine: Machine, prepared: Prepared, build: Bui
             largest=request.largest or machine.largest,
             checks=language.checks,
             source_name=language.source_name,
+            runner=prepared.runner,
         )
         violations, own = tuple(executor.violations()), tuple(executor.assertions())
         statistics = executor.launch_statistics

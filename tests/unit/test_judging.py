@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import json
 import os
 import pickle
@@ -123,3 +124,14 @@ def test_a_worker_that_dies_costs_its_own_requests_alone() -> None:
         assert pool.submit(request).result() == first
     finally:
         pool.close()
+
+
+def test_an_untrusted_case_gives_the_same_result_and_its_own_python_stays_out_of_this_process() -> None:
+    request = request_of("argmax", kernel("argmax", "wrong"), examples=3)
+    assert judge(replace(request, trusted=False)) == judge(request)
+    leaves = "\n    import builtins\n    builtins.upskill_was_here = True\n"
+    text = request.case_text.replace("def argmax(x):\n", f"def argmax(x):{leaves}", 1)
+    assert text != request.case_text
+    result = judge(replace(request, case_text=text, trusted=False))
+    assert result.problem is None
+    assert not hasattr(builtins, "upskill_was_here")
