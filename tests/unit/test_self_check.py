@@ -35,7 +35,7 @@ def double(factor: float) -> Any:
 
 
 class FakeSandbox:
-    """A cell whose kernel multiplies by what its library's name says."""
+    """A sandbox whose kernel multiplies by what its library's name says."""
 
     def __init__(self, library: Path) -> None:
         self._run = double(float(library.stem))
@@ -62,7 +62,7 @@ class FakeMachine:
 
     def __init__(self, folder: Path, solution: float = RIGHT, device: str = "cpu", compiler: str = "g++ 1") -> None:
         self.device, self.compiler, self.factor = device, compiler, solution
-        self.folder, self.builds, self.cells = folder, 0, 0
+        self.folder, self.builds, self.sandboxes = folder, 0, 0
         self.answer: Build | None = None
 
     def facts(self) -> Mapping[str, str]:
@@ -77,7 +77,7 @@ class FakeMachine:
         return Build(library)
 
     def sandbox(self, library: Path, signature: object, timeout: float) -> FakeSandbox:
-        self.cells += 1
+        self.sandboxes += 1
         return FakeSandbox(library)
 
 
@@ -113,7 +113,7 @@ def test_a_good_case_is_built_and_run_once_for_all_later_runs(case: Case, machin
     assert problem(first, case) is None
     assert problem(first, case) is None
     assert problem(check(machine, cache), case) is None
-    assert (machine.builds, machine.cells) == (1, 1)
+    assert (machine.builds, machine.sandboxes) == (1, 1)
 
 
 def test_another_content_device_compiler_or_timeout_is_checked_anew(

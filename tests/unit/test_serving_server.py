@@ -140,7 +140,7 @@ def kill(pid: int) -> None:
 
 
 def revived(server: Any) -> None:
-    """The keeper notices the end of its server a moment after the server's end."""
+    """The supervisor notices the end of its server a moment after the server's end."""
     server._process.wait(30)
     server.revive()
 
@@ -213,7 +213,7 @@ OWNER = """
 import json, sys, time
 from pathlib import Path
 from pytest_upskill.students.base import StudentConfig
-from pytest_upskill.students.serving.desk import Servers
+from pytest_upskill.students.serving.broker import Servers
 folder, command = Path(sys.argv[1]), sys.argv[2]
 servers = Servers({"pupil": StudentConfig("pupil", "llama.cpp", "m", serve=command)}, folder, lambda line: None)
 address = servers.of("pupil").address()
@@ -223,7 +223,7 @@ time.sleep(600)
 
 
 @pytest.mark.parametrize("victim", ["owner", "supervisor"])
-def test_no_server_outlives_its_owner_or_its_keeper_even_where_they_are_killed(bench: Bench, victim: str) -> None:
+def test_no_server_outlives_its_owner_or_its_supervisor_even_where_they_are_killed(bench: Bench, victim: str) -> None:
     command = f"{sys.executable} {bench.folder / 'server.py'} {{port}} {bench.pids}"
     if victim == "owner":
         command = f'sh -c "{command}; exit 0"'  # what a server starts itself goes with it
