@@ -91,7 +91,7 @@ def victims():
         except OSError:
             continue
         if b"pytest_upskill.students.serving.embedded" in words and str(Path.cwd()).encode() in b" ".join(words):
-            if b"-I" not in words:  # the supervisor's own words hold the command, too
+            if b"-I" not in words:  # the supervisor's own arguments hold the command, too
                 yield int(process.name)
 
 def attempt(self, question, rounds):

@@ -188,26 +188,26 @@ def test_thread_that_is_asked_for_by_a_process_that_is_gone_is_nobodys_error() -
     os.close(descriptor)
 
 
-# ------------------------------------------------------------------------------------------- the fence by itself
+# ------------------------------------------------------------------------------------------- kernel isolation alone
 
 
-def fence(*parts: str, **plan) -> subprocess.CompletedProcess[str]:
-    program = Path(confine.__file__).with_name("fence.py")
+def isolated(*parts: str, **plan) -> subprocess.CompletedProcess[str]:
+    program = Path(confine.__file__).with_name("kernel_isolation.py")
     whole = {"parts": parts, "limits": {}, "scratch": None, "scratch_bytes": 1 << 20}
     whole |= {"readable": ["/usr", "/bin", "/lib", "/lib64"], "writable": [], "devices": [], **plan}
     argv = [sys.executable, "-I", "-S", str(program), json.dumps(whole), "/bin/sh", "-c", "echo reached"]
     return subprocess.run(argv, capture_output=True, text=True, check=False)
 
 
-def test_fence_that_cannot_be_put_up_ends_before_the_program_starts(tmp_path: Path) -> None:
-    ran = fence("namespaces", scratch=str(tmp_path / "gone"))
+def test_isolation_that_cannot_be_set_up_ends_before_the_program_starts(tmp_path: Path) -> None:
+    ran = isolated("namespaces", scratch=str(tmp_path / "gone"))
     assert ran.returncode == 1
-    assert ran.stderr.startswith("fence: ")
+    assert ran.stderr.startswith("sandbox: ")
     assert "reached" not in ran.stdout
 
 
-def test_limits_of_a_fence_hold() -> None:
-    program = Path(confine.__file__).with_name("fence.py")
+def test_limits_of_the_isolation_hold() -> None:
+    program = Path(confine.__file__).with_name("kernel_isolation.py")
     plan = {"parts": [], "limits": {"RLIMIT_NOFILE": 7}, "scratch": None, "scratch_bytes": 0}
     plan |= {"readable": [], "writable": [], "devices": []}
     argv = [sys.executable, "-I", "-S", str(program), json.dumps(plan), "/bin/sh", "-c", "ulimit -Hn"]
