@@ -101,6 +101,8 @@ class Case:
     """One task with an oracle. ``task`` is the only part that a student ever sees.
 
     ``arguments`` are in schema order; ``tolerance`` maps a dtype to the case's own tolerance ("*" for every dtype).
+    ``contract`` and ``language`` are names, which are looked up where kernels are judged; ``forbid`` names operators
+    that must not be called, and ``vectorised`` asks that the work done in Python does not grow with the sizes.
     ``text_hash`` identifies the file's content.
     """
 
@@ -119,11 +121,13 @@ class Case:
     inputs: Snippet | None = None
     tolerance: Mapping[str, Tolerance] = field(default_factory=dict)
     examples: int | None = None
-    contract: Literal["launcher", "kernel-builder"] = "launcher"
+    contract: str = "launcher"
     language: str = "cuda"
     speed: Mapping[str, int] = field(default_factory=dict)
     at_least: float | None = None
     tags: tuple[str, ...] = ()
+    forbid: tuple[str, ...] = ()
+    vectorised: bool = False
     atomics: bool = False
     zero: bool = False
     expect: Expectation | None = None

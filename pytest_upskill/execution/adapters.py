@@ -21,6 +21,10 @@ def contract_of(case: Case) -> Contract:
         raise CaseError(
             f"contract '{case.contract}' is for language {', '.join(found.languages)}, not '{case.language}'", case.path
         )
+    given = {"forbid": bool(case.forbid), "vectorised": case.vectorised}
+    for key in given:
+        if given[key] and key not in found.case_keys:
+            raise CaseError(f"'{key}' has no meaning in contract '{case.contract}'; remove it", case.path)
     return found
 
 

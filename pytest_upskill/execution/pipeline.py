@@ -191,8 +191,8 @@ class Pipeline:
             return outcome_of(task, text_case.judge(case, prepared.reply), prepared)
         signature = self._prompts_of.signature(case)
         started = time.perf_counter()
-        judgement, statistics, violations = self._judge(task, case, signature, prepared, only)
-        further = self._further(case, prepared)
+        judgement, statistics, violations, own = self._judge(task, case, signature, prepared, only)
+        further = (*own, *self._further(case, prepared))
         outcome = kernel_outcome(task, case, prepared, judgement, further, _since(started), violations)
         return (
             replace(outcome, device_memory=statistics.device_memory or None)
@@ -287,10 +287,10 @@ class Pipeline:
 
     def _judge(
         self, task: Task, case: Case, signature: Signature, prepared: Prepared, only: Example | None
-    ) -> tuple[Judgement | None, LaunchStatistics, Sequence[str]]:
+    ) -> tuple[Judgement | None, LaunchStatistics, Sequence[str], Sequence[Assertion]]:
         """What the oracle found, what the launcher was seen to do, and what of that is forbidden."""
         if prepared.build is None or prepared.build.library is None:
-            return None, LaunchStatistics(), ()
+            return None, LaunchStatistics(), (), ()
         from pytest_upskill.oracle.explore import explore
 
         language = language_of(case)
@@ -307,7 +307,7 @@ class Pipeline:
                 checks=language.checks,
                 source_name=language.source_name,
             )
-            return judgement, executor.launch_statistics, executor.violations()
+            return judgement, executor.launch_statistics, executor.violations(), executor.assertions()
 
 
 def _is_gated(task: Task) -> bool:

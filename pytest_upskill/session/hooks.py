@@ -18,6 +18,7 @@ import pytest
 
 from pytest_upskill.errors import InfrastructureError, UsageError
 from pytest_upskill.records import ItemKind, Outcome, VerdictKind
+from pytest_upskill.session import adapters
 from pytest_upskill.session import options as settings_room
 from pytest_upskill.session import progress
 from pytest_upskill.session.collection import UpskillItem, UpskillWarning, collect_file
@@ -45,6 +46,7 @@ def start(config: pytest.Config) -> None:
     """Reads the settings and registers this process's side. Raises pytest.UsageError on what cannot be meant so."""
     worker_input = getattr(config, "workerinput", None)
     try:
+        adapters.register(config.hook)
         settings = settings_room.read(config)
         seed = worker_input[_SEED] if worker_input else settings.seed
         device = worker_input[_DEVICE] if worker_input else ""
