@@ -22,11 +22,10 @@ def _register(answers: Iterable[Any], add: Callable[[Any], None], hook: str, nee
     # Pluggy gives the answer of the plugin that was registered last first: that one has the last word.
     for answer in reversed(list(answers)):
         for one in answer if isinstance(answer, list | tuple) else (answer,):
-            missing = next((name for name in ("name", *needed) if not hasattr(one, name)), None)
+            missing = next(
+                (name for name in ("name", *needed) if isinstance(one, type) or not hasattr(one, name)), None
+            )
             if missing is not None:
-                raise UsageError(
-                    f"{hook} returned {type(one).__name__}, which has no '{missing}'; return an object of such a class, not the class"
-                    if isinstance(one, type)
-                    else f"{hook} returned {type(one).__name__}, which has no '{missing}'"
-                )
+                kind = f"the class {one.__name__}" if isinstance(one, type) else f"a {type(one).__name__}"
+                raise UsageError(f"{hook} returned {kind} without '{missing}'; return an object that has it")
             add(one)

@@ -18,9 +18,8 @@ import pytest
 
 from pytest_upskill.errors import InfrastructureError, UsageError
 from pytest_upskill.records import ItemKind, Outcome, VerdictKind
-from pytest_upskill.session import adapters
+from pytest_upskill.session import adapters, progress
 from pytest_upskill.session import options as settings_room
-from pytest_upskill.session import progress
 from pytest_upskill.session.collection import UpskillItem, UpskillWarning, collect_file
 from pytest_upskill.session.run import Run, draw_seed
 

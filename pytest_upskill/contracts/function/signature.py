@@ -25,7 +25,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A result: its dtype, None where it follows the one that is tried, and its sizes in terms of the dims, if known."""
+    """A result: its dtype (None: the one that is tried), and its sizes in terms of the dims, if they are known."""
 
     name: str
     dtype: str | None = None

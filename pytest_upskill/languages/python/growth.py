@@ -106,5 +106,6 @@ def _message(size: str, first: int, last: int, before: Counts, after: Counts) ->
     more = {line: count - before.lines.get(line, 0) for line, count in after.lines.items()}
     line = max(more, key=lambda one: more[one], default=0)
     if line and more[line] >= last - first:
-        message = f"{SOURCE_NAME}:{line}: {message}; this line grows most ({before.lines.get(line, 0)} to {after.lines[line]})"
+        most = f"this line grows most ({before.lines.get(line, 0)} to {after.lines[line]})"
+        message = f"{SOURCE_NAME}:{line}: {message}; {most}"
     return f"{message}; replace the loop by operations on whole tensors"

@@ -1,4 +1,4 @@
-"""Mechanical mutants of a Python source: one small change each, of the kind that people make. Knows Python's grammar."""
+"""Mechanical mutants of a Python source: one small change each, as people make them. Knows Python's grammar."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def source_mutants(source: str, count: int, seed: int) -> Sequence[SourceMutant]
                     if mutant is not None:
                         kinds[kind].append(mutant)
     for found in kinds.values():
-        random.Random(seed).shuffle(found)  # noqa: S311 - an order, not a secret
+        random.Random(seed).shuffle(found)
     turns = itertools.zip_longest(*(kinds[kind] for kind in sorted(kinds)))
     return [mutant for turn in turns for mutant in turn if mutant is not None][:count]
 
@@ -60,7 +60,8 @@ def _changes(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
     elif isinstance(node, ast.Constant) and isinstance(node.value, bool):
         yield "flag", ast.Constant(not node.value)
     elif isinstance(node, ast.Constant) and isinstance(node.value, int | float):
-        yield "constant", ast.Constant(node.value + 1)
+        other = node.value * 2 if isinstance(node.value, float) and node.value else node.value + 1
+        yield "constant", ast.Constant(other)
     elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
         if node.func.attr in _TWINS:
             twin = ast.Attribute(node.func.value, _TWINS[node.func.attr], ast.Load())

@@ -28,7 +28,7 @@ _SANDBOX = Path(seccomp.__file__).resolve().parent
 _START_SECONDS = 120.0
 """To import torch takes 3 s, on a busy machine with a cold disk many times that."""
 _ANSWER_SECONDS = 10.0
-_ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 _MESSAGE_BYTES = 1 << 16
 
 
@@ -85,7 +85,7 @@ class Worker:
 class _Running:
     """One started server."""
 
-    def __init__(self, confinement: Confinement, lock: threading.RLock) -> None:  # type: ignore[valid-type]
+    def __init__(self, confinement: Confinement, lock: threading.RLock) -> None:
         self._lock = lock
         self._owner = os.getpid()
         self._ended: dict[bytes, int] = {}
