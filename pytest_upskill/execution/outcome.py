@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pytest_upskill.cases.case import Case
 from pytest_upskill.errors import SkillError
+from pytest_upskill.execution.adapters import language_of
 from pytest_upskill.execution.task import Prepared, Task
 from pytest_upskill.records import (
     Assertion,
@@ -90,6 +91,7 @@ def kernel_outcome(
             reply=prepared.reply.seconds, build=prepared.build.seconds if prepared.build else 0.0, run=run_seconds
         ),
         source=kernel.source if kernel else None,
+        source_name=language_of(case).source_name,
         kernels=prepared.build.kernels if prepared.build else (),
         replay=_with_example(task, verdict.counterexample),
         notes=_notes(prepared, judgement),

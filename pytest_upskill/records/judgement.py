@@ -167,6 +167,8 @@ class Outcome:
     seconds: Seconds = Seconds()
     source: str | None = None
     """The kernel that was judged, for the report of a failure."""
+    source_name: str = "kernel.cu"
+    """What messages call it, as its language says."""
     replay: str | None = None
     """The command that runs this item's counterexample, or this item, again."""
     notes: tuple[str, ...] = ()

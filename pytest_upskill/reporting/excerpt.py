@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 _KERNEL = re.compile(r"__global__\b")
 _PARAMETERS = re.compile(r"__global__[^(;{]*?(?:__launch_bounds__\s*\([^)]*\)[^(;{]*?)?\b(\w+)\s*\(([^)]*)\)")
-_PLACE = re.compile(r"kernel\.cu:(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,15 +17,17 @@ class Excerpt:
     why: str = ""
 
 
-def place_in(message: str) -> int | None:
-    """The first line of the kernel that a message names, as ``kernel.cu:12``."""
-    found = _PLACE.search(message)
+def place_in(message: str, source_name: str) -> int | None:
+    """The first line of the kernel that a message names, as ``kernel.cu:12`` where that is its source's name."""
+    found = re.search(rf"{re.escape(source_name)}:(\d+)", message)
     return int(found[1]) if found else None
 
 
-def choose(source: str, line: int | None, message: str, output: str | None) -> Excerpt | None:
+def choose(
+    source: str, line: int | None, message: str, output: str | None, source_name: str = "kernel.cu"
+) -> Excerpt | None:
     """The line that is to blame if it is known, else where a kernel writes the output, else a kernel's head."""
-    known = line or place_in(message)
+    known = line or place_in(message, source_name)
     if known is not None and 1 <= known <= len(source.splitlines()):
         return Excerpt(known)
     return _write(source, output) or _head(source)

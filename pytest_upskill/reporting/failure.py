@@ -175,7 +175,7 @@ def _source(outcome: Outcome, first: Assertion | None, room: int, text_style: Te
     if found is None or outcome.source is None or room < 4:
         return
     yield ""
-    place = f"kernel.cu:{found.line}" + (f", {found.why}" if found.why else "")
+    place = f"{outcome.source_name}:{found.line}" + (f", {found.why}" if found.why else "")
     yield "  " + text_style.paint(text_style.elide(place, text_style.width - 2), "dim")
     rows = excerpt.window(outcome.source, found.line, min(7, room - 3))
     digits = len(str(rows[-1][0]))
@@ -195,10 +195,14 @@ def _excerpt(outcome: Outcome, first: Assertion | None) -> excerpt.Excerpt | Non
         return None
     found = outcome.verdict.counterexample
     line = found.line if found else None
-    if first.name in ("contract", "compiles") and line is None and excerpt.place_in(first.message) is None:
+    if (
+        first.name in ("contract", "compiles")
+        and line is None
+        and excerpt.place_in(first.message, outcome.source_name) is None
+    ):
         return None
     output = str(found.worst["output"]) if found and found.worst and "output" in found.worst else None
-    return excerpt.choose(outcome.source, line, first.message, output)
+    return excerpt.choose(outcome.source, line, first.message, output, outcome.source_name)
 
 
 # --------------------------------------------------------------------------------------------- what else

@@ -1,6 +1,3 @@
-import torch
-
-
 def row_moments(x):
     """A Python loop over at most eight blocks, however long the rows are."""
     wide = x.double()

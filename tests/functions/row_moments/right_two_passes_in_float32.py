@@ -1,6 +1,3 @@
-import torch
-
-
 def row_moments(x):
     shift = x[:, :1]
     near = x - shift

@@ -1,8 +1,5 @@
 # fails: correct
 # divides by cols, not by cols - 1
-import torch
-
-
 def row_moments(x):
     wide = x.double()
     mean = wide.mean(-1, keepdim=True)
