@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pytest_upskill.cases.case import Case
+    from pytest_upskill.contracts.base import Contract
+    from pytest_upskill.languages.base import Language
     from pytest_upskill.records import Assertion, Kernel, Reply
     from pytest_upskill.reporting.view import View
     from pytest_upskill.students.base import Student, StudentConfig
@@ -26,6 +28,22 @@ def pytest_upskill_student(config: StudentConfig) -> Student | None:
     """Called once for each student, in each process of a run: return a student, or None if ``config`` is not for you.
 
     Example: ``return Echo(config) if config.provider == "echo" else None``.
+    """
+
+
+@pytest.hookspec
+def pytest_upskill_language() -> Language | Sequence[Language] | None:
+    """Called once at the start of each process of a run: return a language, or several, that cases may name.
+
+    Example: ``return TableLanguage()``; ``pytest_upskill.languages.base.Language`` says what it must offer.
+    """
+
+
+@pytest.hookspec
+def pytest_upskill_contract() -> Contract | Sequence[Contract] | None:
+    """Called once at the start of each process of a run: return a contract, or several, that cases may name.
+
+    Example: ``return TableContract()``; ``pytest_upskill.contracts.base.Contract`` says what it must offer.
     """
 
 

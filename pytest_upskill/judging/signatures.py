@@ -27,6 +27,10 @@ def contract_of(case: Case) -> Contract:
         raise CaseError(
             f"contract '{case.contract}' is for language {', '.join(found.languages)}, not '{case.language}'", case.path
         )
+    given = {"forbid": bool(case.forbid), "vectorised": case.vectorised}
+    for key, is_given in given.items():
+        if is_given and key not in found.case_keys:
+            raise CaseError(f"'{key}' has no meaning in contract '{case.contract}'; remove it", case.path)
     return found
 
 

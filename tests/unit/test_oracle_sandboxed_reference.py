@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from pytest_upskill.execution.adapters import language_of
 
 from pytest_upskill.case_quality import quality
 from pytest_upskill.case_quality.subject import Subject
@@ -18,6 +17,7 @@ from pytest_upskill.cases.case import Case
 from pytest_upskill.cases.case_file import load_case
 from pytest_upskill.contracts.launcher.signature import derive
 from pytest_upskill.errors import CaseError
+from pytest_upskill.judging.signatures import language_of
 from pytest_upskill.oracle.explore import Judgement, explore
 from pytest_upskill.oracle.isolation import isolated
 from pytest_upskill.oracle.prepare import GivenUp, Preparation, Prepared
