@@ -8,10 +8,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from cpu_device import Device
+from typing import Protocol
 
 ELEMENTS = 65536
 FLOATS = 4 * ELEMENTS
@@ -27,6 +24,16 @@ KERNELS: dict[str, tuple[tuple[int, ...], tuple[object, ...]]] = {
 }
 
 Timer = Callable[[Sequence[Callable[[], object]]], list[float]]
+
+
+class Device(Protocol):
+    """What builds and runs kernels here; cpu_device.py has ours."""
+
+    def build(self, source: Path, entry: str = ...) -> Path: ...
+
+    def buffer(self, name: str, size: int, read_only: bool) -> int: ...
+
+    def configure(self, checks: int) -> None: ...
 
 
 class Prototype:

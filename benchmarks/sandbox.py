@@ -1,4 +1,4 @@
-"""What a cell costs: its start (until the first answer), and a call beside the kernel's own work.
+"""What a sandbox costs: its start (until the first answer), and a call beside the kernel's own work.
 
 Run: python benchmarks/sandbox.py. The levels of confinement take turns, and the first round is a warm-up. Medians. The
 strongest level must cost less than 40 ms more than none; the exit status is 1 where it does not.

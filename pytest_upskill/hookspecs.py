@@ -17,7 +17,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_upskill import Assertion, Case, Kernel, Reply, Student, StudentConfig, View
+    from pytest_upskill import Assertion, Case, Contract, Kernel, Language, Reply, Student, StudentConfig, View
 
 
 @pytest.hookspec(firstresult=True)
@@ -25,6 +25,22 @@ def pytest_upskill_student(config: StudentConfig) -> Student | None:
     """Called once for each student, in each process of a run: return a student, or None if ``config`` is not for you.
 
     Example: ``return Echo(config) if config.provider == "echo" else None``.
+    """
+
+
+@pytest.hookspec
+def pytest_upskill_language() -> Language | Sequence[Language] | None:
+    """Called once at the start of each process of a run: return a language, or several, that cases may name.
+
+    Example: ``return TableLanguage()``; ``pytest_upskill.Language`` says what it must offer.
+    """
+
+
+@pytest.hookspec
+def pytest_upskill_contract() -> Contract | Sequence[Contract] | None:
+    """Called once at the start of each process of a run: return a contract, or several, that cases may name.
+
+    Example: ``return TableContract()``; ``pytest_upskill.Contract`` says what it must offer.
     """
 
 

@@ -10,6 +10,7 @@ import os
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 
@@ -17,11 +18,11 @@ from pytest_upskill.case_quality.kill_check import Kept, fault_of, kill_check, s
 from pytest_upskill.case_quality.quality import case_seed
 from pytest_upskill.case_quality.subject import Subject
 from pytest_upskill.case_quality.suggestions import changes, drawn
-from pytest_upskill.cases.case import Case
 from pytest_upskill.devices.base import Machine
 from pytest_upskill.errors import UpskillError
 from pytest_upskill.languages.base import SourceMutant
 from pytest_upskill.oracle.isolation import isolated
+from pytest_upskill.oracle.reference_runner import OpenRunner, ReferenceRunner, in_this_process
 from pytest_upskill.records import Build, MutationScore, SurvivingMutant
 
 MUTANTS = 12
@@ -45,13 +46,23 @@ class _Survivor:
 
 
 class MutationRun:
-    """One case's mutants. ``kept`` are its examples of the first dtype, ``slowest`` the solution's slowest call (s)."""
+    """One case's mutants. ``kept`` are its examples of the first dtype, ``slowest`` the solution's slowest call (s).
 
-    def __init__(self, subject: Subject, machine: Machine, kept: list[Kept], slowest: float) -> None:
+    ``open_runner`` gives what runs the case's Python, for changed copies of the case.
+    """
+
+    def __init__(
+        self,
+        subject: Subject,
+        machine: Machine,
+        kept: list[Kept],
+        slowest: float,
+        open_runner: OpenRunner = in_this_process,
+    ) -> None:
         case = subject.case
         assert case.solution is not None
         self._case, self._machine, self._kept = case, machine, selected(kept)
-        self._full = subject
+        self._full, self._open_runner = subject, open_runner
         self._first = subject.of_first_dtype()
         self._timeout = max(_LEAST_SECONDS, _TIMES_SLOWER * slowest)
         self._source, self._line = case.solution.source, case.solution.line
@@ -114,22 +125,23 @@ class MutationRun:
     def _advice(self, surviving: list[_Survivor], solution: Build) -> dict[int, str]:
         """With what change of the case each mutant would die, by its number; tried, not guessed."""
         told: dict[int, str] = {}
-        for change in changes(self._case, self._case.dtypes[0]):
-            left = [number for number in range(len(surviving))[:_ADVISED] if number not in told]
-            if change.case is self._case:
-                continue  # more of the same examples: too dear for advice
-            kept = self._examples(change.case, solution) if left else []
-            for number in left if kept else []:
-                if self._checked(surviving[number].build, kept) is None:
-                    told[number] = change.said
+        with closing(self._open_runner(self._case)) as runner:
+            for change in changes(self._case, self._case.dtypes[0]):
+                left = [number for number in range(len(surviving))[:_ADVISED] if number not in told]
+                if change.case is self._case:
+                    continue  # more of the same examples: too dear for advice
+                kept = self._examples(runner.for_copy(change.case), solution) if left else []
+                for number in left if kept else []:
+                    if self._checked(surviving[number].build, kept) is None:
+                        told[number] = change.said
         return told
 
-    def _examples(self, case: Case, solution: Build) -> list[Kept]:
+    def _examples(self, runner: ReferenceRunner, solution: Build) -> list[Kept]:
         """Examples of a changed case on which the solution is right; none where the case does not bear the change."""
         found: list[Kept] = []
         try:
             with isolated(), self._full.execute(solution, self._machine, self._timeout) as executor:
-                for prepared in drawn(case, self._full.layout, case.dtypes[0], _ADVICE_EXAMPLES):
+                for prepared in drawn(runner, self._full.layout, self._case.dtypes[0], _ADVICE_EXAMPLES):
                     answer = executor.call(prepared.call)
                     if fault_of(prepared, answer) is None:
                         found.append(Kept(prepared, {name: bytes(data) for name, data in answer.outputs.items()}))

@@ -7,9 +7,8 @@ with the change that would mend it, which was tried before it is told.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-
-import torch
+from contextlib import closing
+from dataclasses import dataclass
 
 from pytest_upskill.case_quality.result_mutants import MUTANTS, SMALL, UNVARIED, ResultTrial, Spoiled, right_outputs
 from pytest_upskill.case_quality.subject import Subject
@@ -19,7 +18,7 @@ from pytest_upskill.documents.expression import parse
 from pytest_upskill.oracle.explore import Judgement, Repeat, Run, Watch, explore
 from pytest_upskill.oracle.isolation import stable_hash
 from pytest_upskill.oracle.prepare import Prepared
-from pytest_upskill.oracle.reference import Reference, cast, load_inputs
+from pytest_upskill.oracle.reference_runner import OpenRunner, ReferenceRunner, in_this_process
 from pytest_upskill.records import Answer, Assertion, Call, CallLayout
 
 SOLUTION = "solution"
@@ -56,13 +55,33 @@ def check(
     repeat: Repeat | None,
     largest: int,
     watch: Watch | None = None,
+    open_runner: OpenRunner = in_this_process,
 ) -> CaseQuality:
     """Explores the solution behind ``run`` (None: there is none), and holds every wrong result against its examples.
 
-    ``watch`` sees the examples, too. Raises CaseError, and whatever ``run`` raises.
+    ``watch`` sees the examples, too. ``open_runner`` gives what runs the case's Python. Raises CaseError, and
+    whatever ``run`` raises.
     """
-    case, layout = subject.case, subject.layout
-    trial = ResultTrial(_Others(case))
+    with closing(open_runner(subject.case)) as runner:
+        trial = ResultTrial(runner.other_results)
+        judgement = _explored(subject, runner, run, repeat, largest, watch, trial)
+        solution = _solution(judgement) if run is not None else ()
+        if not all(one.passed for one in solution):
+            return CaseQuality(solution)
+        rejections = tuple(_rejections(runner, subject.layout, trial))
+    return CaseQuality((*solution, *rejections), judgement.inconclusive)
+
+
+def _explored(
+    subject: Subject,
+    runner: ReferenceRunner,
+    run: Run | None,
+    repeat: Repeat | None,
+    largest: int,
+    watch: Watch | None,
+    trial: ResultTrial,
+) -> Judgement:
+    """Explores the solution, or what stands in for it; ``trial`` gets every example."""
     perfect = _Perfect()
 
     def see(prepared: Prepared) -> None:
@@ -72,11 +91,11 @@ def check(
         if watch is not None:
             watch(prepared)
 
-    judgement = explore(
-        case,
-        layout,
+    return explore(
+        subject.case,
+        subject.layout,
         run or perfect,
-        seed=case_seed(case),
+        seed=case_seed(subject.case),
         examples=None,
         only=None,
         repeat=repeat if run else None,
@@ -84,11 +103,8 @@ def check(
         watch=see,
         checks=subject.language.checks,
         source_name=subject.language.source_name,
+        runner=runner,
     )
-    solution = _solution(judgement) if run is not None else ()
-    if not all(one.passed for one in solution):
-        return CaseQuality(solution)
-    return CaseQuality((*solution, *_rejections(case, layout, trial)), judgement.inconclusive)
 
 
 class _Perfect:
@@ -106,20 +122,6 @@ class _Perfect:
         return Answer(self._known[id(call)][1])
 
 
-class _Others:
-    """The exact results of other inputs of the same sizes."""
-
-    def __init__(self, case: Case) -> None:
-        self._reference, self._source = Reference(case), load_inputs(case)
-
-    def __call__(self, prepared: Prepared) -> Mapping[str, torch.Tensor]:
-        example = prepared.example
-        other = replace(example, seed=stable_hash("other inputs", example.seed) % 10_000_000, values="normal")
-        other = replace(other, values=other.values if example.values else "")
-        arguments = cast(self._source.arguments(other), torch.float64)
-        return self._reference.run(arguments, other.dims, torch.float64, f"on {other}, in float64")
-
-
 def _solution(judgement: Judgement) -> tuple[Assertion, ...]:
     failed = next((one for one in judgement.assertions if not one.passed), None)
     if failed is None:
@@ -130,11 +132,11 @@ def _solution(judgement: Judgement) -> tuple[Assertion, ...]:
     return (Assertion(SOLUTION, False, f"its own solution fails {failed.name}: {message}{place}"),)
 
 
-def _rejections(case: Case, layout: CallLayout, trial: ResultTrial) -> Iterator[Assertion]:
+def _rejections(runner: ReferenceRunner, layout: CallLayout, trial: ResultTrial) -> Iterator[Assertion]:
     """One assertion for each mutant, whatever outputs and dtypes it was tried on; ``varies`` comes last."""
     survived = trial.survived
-    survived += [(SMALL, *key) for key in trial.outputs if _too_small(case, layout, trial, *key)]
-    helped = _helped(case, layout, survived)
+    survived += [(SMALL, *key) for key in trial.outputs if _too_small(runner.case, layout, trial, *key)]
+    helped = _helped(runner, layout, survived)
     for name in (mutant.name for mutant in MUTANTS):
         found = [key for key in survived if key[0] == name]
         label = VARIES if name == UNVARIED else f"rejects[{name}]"
@@ -144,14 +146,14 @@ def _rejections(case: Case, layout: CallLayout, trial: ResultTrial) -> Iterator[
             yield Assertion(label, True)
 
 
-def _helped(case: Case, layout: CallLayout, survived: list[Spoiled]) -> dict[str, str]:
+def _helped(runner: ReferenceRunner, layout: CallLayout, survived: list[Spoiled]) -> dict[str, str]:
     """What would help against each mutant, by its name; tried for the first output and dtype in which it lived."""
     first: dict[str, Spoiled] = {}
     for key in survived:
         first.setdefault(key[0], key)
     told: dict[str, str] = {}
     for dtype in dict.fromkeys(key[2] for key in first.values()):
-        found = suggestions(case, layout, [key for key in first.values() if key[2] == dtype], _Others)
+        found = suggestions(runner, layout, [key for key in first.values() if key[2] == dtype])
         told |= {key[0]: f"that would not be so {said}" for key, said in found.items()}
     return told
 

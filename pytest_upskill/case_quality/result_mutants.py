@@ -15,7 +15,7 @@ import torch
 from pytest_upskill.oracle.compare import judge, read
 from pytest_upskill.oracle.prepare import Expected, Prepared, as_bytes
 from pytest_upskill.oracle.values import DTYPE
-from pytest_upskill.records import Call, TensorArgument
+from pytest_upskill.records import Call, Example, TensorArgument
 
 TILE = 32
 """Elements of the smallest piece that threads share: a kernel that writes no more has one warp, and no loop."""
@@ -167,7 +167,7 @@ def right_outputs(expected: tuple[Expected, ...]) -> dict[str, memoryview]:
 class ResultTrial:
     """Holds every mutant against one example after the other; a mutant that has died once is not made again."""
 
-    def __init__(self, other_results: Callable[[Prepared], Mapping[str, torch.Tensor]]) -> None:
+    def __init__(self, other_results: Callable[[Example], Mapping[str, torch.Tensor]]) -> None:
         """``other_results`` gives the exact results of other inputs of the same sizes, by output."""
         self._other_results = other_results
         self.dead: set[Spoiled] = set()
@@ -187,7 +187,7 @@ class ResultTrial:
             if expected.gold.numel() == 0:
                 continue
             if (UNVARIED, *key) not in self.dead and other is None:
-                other = self._other_results(prepared)
+                other = self._other_results(prepared.example)
             self._try(prepared.call, expected, dtype, (other or {}).get(expected.name, torch.empty(0)))
             self._previous[key] = right_result(expected).reshape(-1)
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pytest_upskill.case_quality.kill_check import Kept
     from pytest_upskill.case_quality.quality import CaseQuality
     from pytest_upskill.oracle.prepare import Prepared
+    from pytest_upskill.oracle.reference_runner import OpenRunner
 
 _JUDGE = ("case_quality", "oracle", "sandbox", "contracts", "languages", "cases", "documents")
 """The packages whose changes may change a result that was kept."""
@@ -52,13 +53,21 @@ class Checked:
 class SelfCheck:
     """Checks cases, each once. Belongs to the main thread, but for the builds that it sends ahead.
 
-    ``timeout`` (s) is for each call of a solution.
+    ``timeout`` (s) is for each call of a solution; ``open_runner`` gives what runs the Python of a case (this process,
+    where it is None).
     """
 
-    def __init__(self, machine: Callable[[], Machine], timeout: float, cache: Cache | None = None) -> None:
+    def __init__(
+        self,
+        machine: Callable[[], Machine],
+        timeout: float,
+        cache: Cache | None = None,
+        open_runner: OpenRunner | None = None,
+    ) -> None:
         self._machine = machine
         self._timeout = timeout
         self._cache = cache or Cache()
+        self._open_runner = open_runner
         self._known: dict[str, CaseQuality] = {}
         self._builds: dict[str, Started] = {}
 
@@ -110,21 +119,23 @@ class SelfCheck:
 
     def _explored(self, subject: Subject, build: Build | None, recorder: Recorder | None) -> CaseQuality:
         from pytest_upskill.case_quality.quality import SOLUTION, CaseQuality, check
+        from pytest_upskill.oracle.reference_runner import in_this_process
 
-        machine = self._machine()
+        machine, runners = self._machine(), self._open_runner or in_this_process
         if build is None or build.needs:
-            return check(subject, None, None, machine.largest)
+            return check(subject, None, None, machine.largest, open_runner=runners)
         if build.library is None:
             first = next((line for line in build.message.splitlines() if "error" in line), build.message)
             return CaseQuality((Assertion(SOLUTION, False, f"its own solution does not compile: {first.strip()}"),))
         with subject.execute(build, machine, self._timeout) as executor:
             recorder = recorder or Recorder("")
             recorder.executor = executor
-            return check(subject, recorder.run, executor.repeat, machine.largest, recorder.see)
+            return check(subject, recorder.run, executor.repeat, machine.largest, recorder.see, runners)
 
     def whole(self, subject: Subject) -> Checked:
         """The worth of a case, and the score of its solution's mechanical mutants. Raises as ``worth`` does."""
         from pytest_upskill.case_quality.mutation_run import MutationRun
+        from pytest_upskill.oracle.reference_runner import in_this_process
 
         key, score_key = self._key("quality", subject), self._key("score", subject)
         kept, scored = self._cache.find(key), self._cache.find(score_key)
@@ -138,7 +149,9 @@ class SelfCheck:
             return Checked(quality, None, (f"its solution is not run here: {build.needs}",))
         score_found = None
         if quality.problem is None and build is not None and build.library is not None:
-            score_found = MutationRun(subject, self._machine(), recorder.kept, recorder.slowest).score(build)
+            runners = self._open_runner or in_this_process
+            run = MutationRun(subject, self._machine(), recorder.kept, recorder.slowest, runners)
+            score_found = run.score(build)
         if quality.problem is None:
             self._cache.get(key, lambda _: _made(quality))
             plain = json.dumps(score_found and dataclasses.asdict(score_found))

@@ -5,11 +5,9 @@ Knows cases, and the mutants of results; runs no kernel.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-
-import torch
 
 from pytest_upskill.case_quality.result_mutants import ResultTrial, Spoiled
 from pytest_upskill.cases.case import Case, Choices, Dim, Range
@@ -18,7 +16,8 @@ from pytest_upskill.errors import UpskillError
 from pytest_upskill.oracle import search
 from pytest_upskill.oracle.draw import examples as example_strategy
 from pytest_upskill.oracle.isolation import isolated, stable_hash
-from pytest_upskill.oracle.prepare import Preparation, Prepared
+from pytest_upskill.oracle.prepare import Prepared
+from pytest_upskill.oracle.reference_runner import ReferenceRunner
 from pytest_upskill.records import FLOATING, CallLayout, Example
 
 SMALLEST_RANGE = 64
@@ -27,8 +26,6 @@ _EXAMPLES = 12
 _MORE_EXAMPLES = 60
 _LARGEST = 1 << 17
 """Elements of the large examples."""
-
-Others = Callable[[Case], Callable[[Prepared], Mapping[str, torch.Tensor]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,41 +72,42 @@ def _other_values(case: Case, dtype: str) -> Iterator[Change]:
             yield Change(text, replace(case, arguments=free))
 
 
-def suggestions(case: Case, layout: CallLayout, spoiled: Sequence[Spoiled], others: Others) -> dict[Spoiled, str]:
+def suggestions(runner: ReferenceRunner, layout: CallLayout, spoiled: Sequence[Spoiled]) -> dict[Spoiled, str]:
     """With what change of the case each mutant would die (``Change.said``); left out are those that nothing helps.
 
-    All mutants should be of one dtype, since they are tried together.
+    All mutants should be of one dtype, since they are tried together. ``runner`` is the case's own.
     """
     found: dict[Spoiled, str] = {}
-    for change in changes(case, spoiled[0][2]):
+    for change in changes(runner.case, spoiled[0][2]):
         left = {one for one in spoiled if one not in found}
         if not left:
             break
         # A change that the case's reference or its conditions do not bear is no help.
         with suppress(UpskillError, ValueError):
-            found |= dict.fromkeys(_dying(change, layout, left, others), change.said)
+            found |= dict.fromkeys(_dying(change, runner, layout, left), change.said)
     return found
 
 
-def _dying(change: Change, layout: CallLayout, left: set[Spoiled], others: Others) -> set[Spoiled]:
-    trial = ResultTrial(others(change.case))
+def _dying(change: Change, runner: ReferenceRunner, layout: CallLayout, left: set[Spoiled]) -> set[Spoiled]:
     dtype = next(iter(left))[2]
+    changed = runner.for_copy(change.case)
+    trial = ResultTrial(changed.other_results)
     with isolated():
-        for prepared in drawn(change.case, layout, dtype, change.examples):
+        for prepared in drawn(changed, layout, dtype, change.examples):
             trial.add(prepared)
             if left <= trial.dead:
                 break
     return left & trial.dead
 
 
-def drawn(case: Case, layout: CallLayout, dtype: str, count: int) -> Iterator[Prepared]:
-    """Examples of a dtype, prepared. Within ``isolated`` alone."""
-    preparation = Preparation(case, layout)
+def drawn(runner: ReferenceRunner, layout: CallLayout, dtype: str, count: int) -> Iterator[Prepared]:
+    """Examples of a dtype, prepared for ``layout``. Within ``isolated`` alone."""
+    case, runner.layout = runner.case, layout
     for number, batch in enumerate(search.plan(dtype, count)):
         found: list[Example] = []
-        strategy = example_strategy(case, preparation.outputs, dtype, large=batch.large, largest=_LARGEST)
+        strategy = example_strategy(case, runner.outputs, dtype, large=batch.large, largest=_LARGEST)
         search.generate(batch, strategy, stable_hash("remedy", case.text_hash, number), found.append)
         for example in found:
-            prepared = preparation.prepare(example)
+            prepared = runner.prepare(example)
             if isinstance(prepared, Prepared):
                 yield prepared

@@ -101,6 +101,8 @@ class Case:
     """One task with an oracle. ``task`` is the only part that a student ever sees.
 
     ``arguments`` are in schema order; ``tolerance`` maps a dtype to the case's own tolerance ("*" for every dtype).
+    ``contract`` and ``language`` are names, which are looked up where kernels are judged; ``forbid`` names operators
+    that must not be called, and ``vectorised`` asks that the work done in Python does not grow with the sizes.
     ``text`` is the file's content, and ``text_hash`` identifies it.
     """
 
@@ -124,6 +126,8 @@ class Case:
     speed: Mapping[str, int] = field(default_factory=dict)
     at_least: float | None = None
     tags: tuple[str, ...] = ()
+    forbid: tuple[str, ...] = ()
+    vectorised: bool = False
     atomics: bool = False
     zero: bool = False
     expect: Expectation | None = None

@@ -25,13 +25,13 @@ from pytest_upskill.records import FLOATING
 
 KERNEL_KEYS = (
     "op", "dims", "where", "args", "dtypes", "returns", "tolerance", "examples", "contract", "language", "speed",
-    "at_least", "tags", "atomics", "zero",
+    "at_least", "tags", "atomics", "zero", "forbid", "vectorised",
 )  # fmt: skip
 TEXT_KEYS = ("expect", "tags")
-CONTRACTS = ("launcher", "kernel-builder")
-LANGUAGES = ("cuda",)
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
+_OPERATOR_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*\Z")
 _DIMS_FORM = "{rows: 1..512, cols: [32, 64]}"
 
 
@@ -110,7 +110,7 @@ def _kernel_case(case: Case, scope: Scope, top: Mapping[str, Value], sections: S
     dtypes = _dtypes(scope, top)
     arguments = _arguments(scope, top, operator, dtypes)
     where = _where(scope, top, arguments)
-    contract = _word(scope, top, "contract", CONTRACTS)
+    contract, language = _word(scope, top, "contract", "launcher"), _word(scope, top, "language", "cuda")
     speed = _speed(scope, top, where)
     return replace(
         case,
@@ -121,14 +121,16 @@ def _kernel_case(case: Case, scope: Scope, top: Mapping[str, Value], sections: S
         dtypes=dtypes,
         returns=_returns(scope, top, operator),
         reference=sections.reference(operator, tuple(scope.dims)),
-        solution=sections.whole("Solution") if contract == "kernel-builder" else sections.solution(),
+        solution=sections.whole("Solution") if contract == "kernel-builder" else sections.solution(language),
         inputs=sections.inputs(tuple(scope.dims)),
         tolerance=_tolerance(scope, top),
         examples=fields.integer(scope, top["examples"], "'examples'", 1) if "examples" in top else None,
-        contract="launcher" if contract == "launcher" else "kernel-builder",
-        language=_word(scope, top, "language", LANGUAGES),
+        contract=contract,
+        language=language,
         speed=speed,
         at_least=_at_least(scope, top),
+        forbid=_forbidden(scope, top),
+        vectorised="vectorised" in top and fields.boolean(scope, top["vectorised"], "'vectorised'"),
         atomics="atomics" in top and fields.boolean(scope, top["atomics"], "'atomics'"),
         zero="zero" in top and fields.boolean(scope, top["zero"], "'zero'"),
     )
@@ -253,8 +255,30 @@ def _pair(scope: Scope, value: Value, what: str) -> Tolerance:
     )
 
 
-def _word(scope: Scope, top: Mapping[str, Value], key: str, known: tuple[str, ...]) -> str:
-    return fields.choice(scope, top[key], key, known) if key in top else known[0]
+def _word(scope: Scope, top: Mapping[str, Value], key: str, otherwise: str) -> str:
+    """A name that is looked up later: plugins may add contracts and languages."""
+    if key not in top:
+        return otherwise
+    value = top[key]
+    if not isinstance(value.data, str) or not _WORD.match(value.data):
+        raise scope.fail(f"{key} is '{value.shown}'; it must be a name such as '{otherwise}'", value)
+    return value.data
+
+
+def _forbidden(scope: Scope, top: Mapping[str, Value]) -> tuple[str, ...]:
+    """Names of operators, which only torch could know."""
+    if "forbid" not in top:
+        return ()
+    for item in fields.items(scope, top["forbid"], "'forbid'", "[softmax, log_softmax]"):
+        if isinstance(item.data, str) and item.data.strip() and not _OPERATOR_NAME.match(item.data):
+            bare = re.split(r"::|\.", item.data.removeprefix("torch."))
+            near = next((part for part in bare if part not in ("aten", "ops", "F", "nn", "functional", "Tensor")), "")
+            hint = f"; write '{near}'" if _OPERATOR_NAME.match(near) else ""
+            raise scope.fail(
+                f"'forbid' holds '{item.data}'; an operator is named without a namespace, an overload or a call{hint}",
+                item,
+            )
+    return fields.texts(scope, top["forbid"], "'forbid'", "[softmax, log_softmax]")
 
 
 def _speed(scope: Scope, top: Mapping[str, Value], where: tuple[Expression, ...]) -> dict[str, int]:

@@ -15,7 +15,8 @@ from pytest_upskill.errors import CaseError
 
 HEADINGS = ("Reference", "Solution", "Inputs", "Notes")
 _PYTHON = ("python", "py", "python3")
-_CUDA = ("cuda", "cu", "cpp", "c++")
+_FENCES = {"cuda": ("cuda", "cu", "cpp", "c++"), "python": _PYTHON}
+"""What the blocks of a language may be called, where that is more than its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +44,10 @@ class Sections:
             raise CaseError(f"'## {title}' is empty; fill it, or remove the heading", self.path, section.line)
         return Snippet("\n".join(lines[skipped:]).rstrip() + "\n", section.line + 1 + skipped, self.path)
 
-    def solution(self) -> Snippet | None:
-        """The kernel that passes: one CUDA block, if there is one."""
+    def solution(self, language: str) -> Snippet | None:
+        """The kernel that passes: one block in the case's language, if there is one."""
         section = self.titled.get("Solution")
-        return None if section is None else self._snippet(section, _CUDA, "cuda")
+        return None if section is None else self._snippet(section, _FENCES.get(language, (language,)), language)
 
     def reference(self, operator: Operator, dims: Sequence[str]) -> Snippet:
         """The oracle: Python that defines a function with the operator's name, which is called with names."""

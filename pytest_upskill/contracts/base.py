@@ -52,6 +52,8 @@ class Contract(Protocol):
     name: str
     languages: Sequence[str]
     """The languages in which it can be met."""
+    case_keys: Sequence[str]
+    """The keys of a case that mean something to it alone, of ``forbid`` and ``vectorised``."""
 
     def signature(self, case: Case, results: ResultFacts) -> Signature:
         """What the case asks for."""

@@ -7,7 +7,10 @@ from collections.abc import Mapping
 
 from pytest_upskill.contracts.base import Contract
 
-_OWN: Mapping[str, str] = {"launcher": "launcher.contract:LauncherContract"}
+_OWN: Mapping[str, str] = {
+    "launcher": "launcher.contract:LauncherContract",
+    "function": "function.contract:FunctionContract",
+}
 """Where each is: ``module:class`` in this package."""
 
 _known: dict[str, Contract] = {}

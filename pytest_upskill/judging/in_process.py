@@ -58,7 +58,7 @@ class InProcess:
 def _can_start(request: JudgeRequest) -> bool:
     """Whether nothing has to be run on the main thread before the sources can be built."""
     try:
-        return is_known(case_of(request))
+        return not request.trusted or is_known(case_of(request))
     except CaseError:  # told with the result
         return False
 

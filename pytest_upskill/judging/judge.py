@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pytest_upskill.cases.case import Case
 from pytest_upskill.cases.case_file import parse_case
@@ -22,7 +24,12 @@ from pytest_upskill.languages.base import Executor, Language
 from pytest_upskill.records import Answer, Assertion, Build, Call, Finding, Verdict, VerdictKind, assertion_names
 from pytest_upskill.records.version import VERSION
 
+if TYPE_CHECKING:
+    from pytest_upskill.oracle.reference_runner import ReferenceRunner
+
 _MOST_REPORTS = 100
+LEAST_MEMORY = 256 << 20
+"""Bytes without which a process for kernels does not start."""
 
 
 def judge(request: JudgeRequest) -> JudgeResult:
@@ -48,16 +55,30 @@ class Prepared:
     signature: Signature
     broken: str | None
     build: Build | None
+    runner: ReferenceRunner | None = None
+    """The process of an untrusted case's Python; whoever has this closes it."""
 
 
 def prepare(request: JudgeRequest, machine: Machine) -> Prepared:
     """Reads the case and builds the sources. Raises CaseError, and InfrastructureError where they cannot be built."""
     case = case_of(request)
     contract, language = contract_of(case), language_of(case)
-    signature = signature_of(case)
-    broken = _broken(request, contract, language, signature, machine)
-    build = None if broken else language.build(request.sources, signature.entry, machine)
-    return Prepared(case, language, signature, broken, build)
+    runner = None if request.trusted else _sandboxed(case, machine)
+    try:
+        signature = contract.signature(case, runner.results()) if runner else signature_of(case)
+        broken = _broken(request, contract, language, signature, machine)
+        build = None if broken else language.build(request.sources, signature.entry, machine)
+    except BaseException:
+        if runner:
+            runner.close()
+        raise
+    return Prepared(case, language, signature, broken, build, runner)
+
+
+def _sandboxed(case: Case, machine: Machine) -> ReferenceRunner:
+    from pytest_upskill.oracle.reference_runner import runners
+
+    return runners(trusted=False, confinement=machine.confinement)(case)
 
 
 def _broken(
@@ -98,7 +119,9 @@ def _machine(device: str, architecture: str | None, sanitizer: bool, sandbox: st
 def finish(request: JudgeRequest, machine: Machine, prepared: Callable[[], Prepared]) -> JudgeResult:
     """The result, once ``prepared`` gives what was built. On the thread that owns PyTorch's default dtype."""
     try:
-        found = _judged(request, machine, prepared())
+        ready = prepared()
+        with contextlib.closing(ready.runner) if ready.runner else contextlib.nullcontext():
+            found = _judged(request, machine, ready)
         return replace(found, version=VERSION, machine=machine.facts())
     except LimitReached as error:
         return JudgeResult(Verdict(VerdictKind.INCONCLUSIVE, str(error)))
@@ -149,8 +172,7 @@ def _run(request: JudgeRequest, machine: Machine, prepared: Prepared, build: Bui
     started = time.perf_counter()
     only = None if request.example is None else parse_example(request.example, case)
     more = [parse_example(text, case) for text in request.more_examples]
-    if request.limits.memory is not None:
-        machine = machine.with_memory(request.limits.memory)
+    machine = _within_limits(request, machine)
     layout = prepared.signature.layout
     with language.execute(build, layout, machine, request.limits.call_seconds) as executor:
         watched = _Watched(executor, request.limits.item_seconds)
@@ -166,6 +188,7 @@ def _run(request: JudgeRequest, machine: Machine, prepared: Prepared, build: Bui
             largest=request.largest or machine.largest,
             checks=language.checks,
             source_name=language.source_name,
+            runner=prepared.runner,
         )
         violations, own = tuple(executor.violations()), tuple(executor.assertions())
         statistics = executor.launch_statistics
@@ -178,6 +201,16 @@ def _run(request: JudgeRequest, machine: Machine, prepared: Prepared, build: Bui
         device_memory=(statistics.device_memory or None) if machine.device == "cuda" else None,
         run_seconds=time.perf_counter() - started,
     )
+
+
+def _within_limits(request: JudgeRequest, machine: Machine) -> Machine:
+    memory = request.limits.memory
+    if memory is None:
+        return machine
+    if memory < LEAST_MEMORY:
+        least = LEAST_MEMORY >> 20
+        raise UsageError(f"limits.memory is {memory} bytes; a kernel's process itself needs {least} MiB: give it more")
+    return machine.with_memory(memory)
 
 
 class _Watched:

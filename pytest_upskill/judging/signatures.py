@@ -12,7 +12,6 @@ from pytest_upskill.documents.spelling import suggest
 from pytest_upskill.errors import CaseError
 from pytest_upskill.languages import registry as languages
 from pytest_upskill.languages.base import Language
-from pytest_upskill.records import ResultFacts
 
 _MOST = 4096
 _known: dict[tuple[object, ...], Signature | CaseError] = {}
@@ -28,6 +27,10 @@ def contract_of(case: Case) -> Contract:
         raise CaseError(
             f"contract '{case.contract}' is for language {', '.join(found.languages)}, not '{case.language}'", case.path
         )
+    given = {"forbid": bool(case.forbid), "vectorised": case.vectorised}
+    for key, is_given in given.items():
+        if is_given and key not in found.case_keys:
+            raise CaseError(f"'{key}' has no meaning in contract '{case.contract}'; remove it", case.path)
     return found
 
 
@@ -63,10 +66,9 @@ def signature_of(case: Case) -> Signature:
 
 
 def _derive(case: Case) -> Signature:
-    from pytest_upskill.oracle.reference import result_dtypes
-    from pytest_upskill.oracle.result_shapes import result_shapes
+    from pytest_upskill.oracle.reference_runner import in_this_process
 
-    return contract_of(case).signature(case, ResultFacts(result_dtypes(case), result_shapes(case)))
+    return contract_of(case).signature(case, in_this_process(case).results())
 
 
 def _key(case: Case) -> tuple[object, ...]:

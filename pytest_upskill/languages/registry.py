@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from pytest_upskill.languages.base import Language
 
-_OWN: Mapping[str, str] = {"cuda": "cuda.language:CudaLanguage"}
+_OWN: Mapping[str, str] = {"cuda": "cuda.language:CudaLanguage", "python": "python.language:PythonLanguage"}
 """Where each is: ``module:class`` in this package."""
 
 _known: dict[str, Language] = {}

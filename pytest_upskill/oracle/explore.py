@@ -22,6 +22,7 @@ from pytest_upskill.oracle.draw import examples as example_strategy
 from pytest_upskill.oracle.isolation import isolated
 from pytest_upskill.oracle.prepare import OFF, GivenUp, Preparation, Prepared
 from pytest_upskill.oracle.reference import empty_examples, smallest_example
+from pytest_upskill.oracle.reference_runner import ReferenceRunner
 from pytest_upskill.oracle.search import Batch, Stop
 from pytest_upskill.oracle.shrink import SECONDS, Fault, Shrinking, Tried, elements_of
 from pytest_upskill.records import (
@@ -86,17 +87,20 @@ def explore(
     watch: Watch | None = None,
     checks: Sequence[str] = CHECKS,
     source_name: str = "",
+    runner: ReferenceRunner | None = None,
 ) -> Judgement:
     """Judge the kernel behind ``run`` by an assertion for each of ``checks``; ``correct`` stands for one of each dtype.
 
     Some calls are asked again, of ``repeat`` where it is given. ``examples`` of each dtype (the case's own number,
     or 25); with ``only``, that one example and its repeat. ``more`` are tried besides. The same seed asks the same
     examples. ``largest`` is how many elements large examples may have. ``watch`` sees every example before it is run,
-    but for those of shrinking. Findings with a line name ``source_name``. Raises CaseError where the case is at fault,
-    and whatever ``run`` raises.
+    but for those of shrinking. Findings with a line name ``source_name``. ``runner`` runs the case's own Python;
+    without one, this process does. Raises CaseError where the case is at fault, and whatever ``run`` raises.
     """
     with isolated():
-        exploration = _Exploration(case, layout, run, seed, largest, repeat or (lambda call, _: run(call)))
+        preparation = runner or Preparation(case)
+        preparation.layout = layout
+        exploration = _Exploration(preparation, run, seed, largest, repeat or (lambda call, _: run(call)))
         exploration.checks, exploration.source_name, exploration.more = checks, source_name, more
         exploration.watch = watch
         if only is not None:
@@ -107,14 +111,14 @@ def explore(
 
 
 class _Exploration:
-    def __init__(self, case: Case, layout: CallLayout, run: Run, seed: int, largest: int, repeat: Repeat) -> None:
-        self.case, self.run, self.seed, self.largest, self.repeat = case, run, seed, largest, repeat
+    def __init__(self, preparation: ReferenceRunner, run: Run, seed: int, largest: int, repeat: Repeat) -> None:
+        self.preparation, self.case = preparation, preparation.case
+        self.run, self.seed, self.largest, self.repeat = run, seed, largest, repeat
         self.repeats = 0
         self.checks: Sequence[str] = CHECKS
         self.source_name = ""
         self.more: Sequence[Example] = ()
         self.watch: Watch | None = None
-        self.preparation = Preparation(case, layout)
         self.tried: dict[str, Tried] = {}
         self.given_up: dict[str, str] = {}
         self.unsure = 0

@@ -7,7 +7,7 @@ tenth of the tensor's scale, where a discrete result hangs on a near-tie. The la
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -17,15 +17,25 @@ import torch
 from pytest_upskill.cases.case import Case
 from pytest_upskill.oracle import exact
 from pytest_upskill.oracle.families import INTEGERS
-from pytest_upskill.oracle.reference import Reference, cast, load_inputs, measure_outputs, run_eager
+from pytest_upskill.oracle.isolation import stable_hash
+from pytest_upskill.oracle.reference import (
+    Reference,
+    cast,
+    load_inputs,
+    measure_outputs,
+    result_dtypes,
+    run_eager,
+)
+from pytest_upskill.oracle.result_shapes import result_shapes
 from pytest_upskill.oracle.shapes import OutputSize
 from pytest_upskill.oracle.tolerance import Bound, Runs, Unstable, bounds
-from pytest_upskill.oracle.values import DTYPE, Value, complete, dtype_name, wild
+from pytest_upskill.oracle.values import DTYPE, Source, Value, complete, dtype_name, wild
 from pytest_upskill.records import (
     FLOATING,
     Call,
     CallLayout,
     Example,
+    ResultFacts,
     ScalarArgument,
     TensorArgument,
     TensorParameter,
@@ -82,13 +92,37 @@ class GivenUp:
 
 
 class Preparation:
-    """Prepares the examples of one case. Raises CaseError where the reference or the inputs are at fault."""
+    """Prepares the examples of one case in this process: a ``ReferenceRunner`` for cases whose Python is trusted.
 
-    def __init__(self, case: Case, layout: CallLayout) -> None:
+    The case's Python is loaded on first use, which must be within ``isolated``, as all use but ``results`` must.
+    Raises CaseError where the reference or the inputs are at fault.
+    """
+
+    def __init__(self, case: Case, layout: CallLayout | None = None) -> None:
         self.case, self.layout = case, layout
-        self.reference, self.source = Reference(case), load_inputs(case)
         self._wild = wild(case)
         self._compared, self._elements = 0, 0
+
+    @cached_property
+    def reference(self) -> Reference:
+        """The case's reference, loaded."""
+        return Reference(self.case)
+
+    @cached_property
+    def source(self) -> Source:
+        """Where the case's values come from, its own function for them loaded."""
+        return load_inputs(self.case)
+
+    def results(self) -> ResultFacts:
+        """Dtypes and shapes of the results. Raises CaseError."""
+        return ResultFacts(result_dtypes(self.case), result_shapes(self.case))
+
+    def for_copy(self, case: Case) -> Preparation:
+        """The same for a changed copy of the case."""
+        return Preparation(case)
+
+    def close(self) -> None:
+        """There is nothing to end."""
 
     @cached_property
     def outputs(self) -> OutputSize:
@@ -96,12 +130,13 @@ class Preparation:
         return measure_outputs(self.reference, self.source)
 
     @cached_property
-    def _linear(self) -> bool:
+    def is_linear(self) -> bool:
+        """Whether the reference is linear with whole coefficients, as far as a few examples show."""
         return exact.is_linear(self.reference, self.source, self.outputs)
 
     def linear(self, dtype: str) -> bool:
         """Whether examples of whole numbers can be held to the exact result, where this dtype is tried."""
-        return bool(exact.floating(self.case, dtype)) and self._linear
+        return bool(exact.floating(self.case, dtype)) and self.is_linear
 
     def prepare(self, example: Example) -> Prepared | GivenUp:
         """The first attempt at an example that can be judged."""
@@ -119,9 +154,15 @@ class Preparation:
             found = self._expected(example, arguments)
             if not isinstance(found, str):
                 unsure = bool(reasons) and reasons[0] == OFF and not self._wild
-                return Prepared(example, self._call(example, arguments, found), found, unsure)
+                return Prepared(example, call_of(self._known_layout, example, arguments, found), found, unsure)
             reasons.append(found)
         return GivenUp(example, reasons[-1])
+
+    def other_results(self, example: Example) -> Outputs:
+        """The exact results of other inputs of the same sizes, by output."""
+        other = other_example(example)
+        arguments = cast(self.source.arguments(other), torch.float64)
+        return self.reference.run(arguments, other.dims, torch.float64, f"on {other}, in float64")
 
     def _check_replay(self, example: Example) -> None:
         """The same example must give the same inputs, and these the same results: looked at until that was no luck."""
@@ -164,7 +205,7 @@ class Preparation:
             Expected(name, dtype, _overflowed(found.gold[name], dtype).contiguous(), found.allowed.get(name))
             for name, dtype in dtypes.items()
         )
-        return Prepared(example, self._call(example, found.arguments, expected), expected)
+        return Prepared(example, call_of(self._known_layout, example, found.arguments, expected), expected)
 
     def _expected(self, example: Example, arguments: Mapping[str, Value]) -> tuple[Expected, ...] | str:
         """What must come back for these values, or why they must be drawn again."""
@@ -204,8 +245,13 @@ class Preparation:
 
     def _dtypes(self, example: Example) -> dict[str, str]:
         """The dtype of each output, by the layout, in the reference's order."""
-        tensors = {tensor.name: tensor for tensor in self.layout.tensors}
-        return {name: tensors[name].dtype_in(example.dtype) for name in self.reference.outputs}
+        return output_dtypes(self.reference.outputs, self._known_layout, example)
+
+    @property
+    def _known_layout(self) -> CallLayout:
+        if self.layout is None:
+            raise ValueError("examples are prepared for a layout: set 'layout' first")
+        return self.layout
 
     def _eager(
         self,
@@ -249,33 +295,50 @@ class Preparation:
                         f"{dtype_name(value.dtype)}, on the same inputs ({example}); shapes must hang on dims alone"
                     )
 
-    # ------------------------------------------------------------------------------------- calls
 
-    def _call(self, example: Example, arguments: Mapping[str, Value], expected: tuple[Expected, ...]) -> Call:
-        shapes = {one.name: one.shape for one in expected}
-        parts: list[TensorArgument | ScalarArgument] = []
-        for parameter in self.layout.parameters:
-            if isinstance(parameter, TensorParameter):
-                parts.append(self._tensor(parameter, example, arguments, shapes))
-                continue
-            value = int(example.dims[parameter.name]) if parameter.dim else arguments[parameter.name]
-            assert not isinstance(value, torch.Tensor)
-            parts.append(ScalarArgument(parameter.name, parameter.kind, value))
-        return Call(self.layout.dtypes.index(example.dtype), tuple(parts))
+# ------------------------------------------------------------------------------------------- calls
 
-    def _tensor(
-        self,
-        parameter: TensorParameter,
-        example: Example,
-        arguments: Mapping[str, Value],
-        shapes: Mapping[str, tuple[int, ...]],
-    ) -> TensorArgument:
-        dtype = parameter.dtype_in(example.dtype)
-        if parameter.role == "output":
-            return TensorArgument(parameter.name, "output", dtype, shapes[parameter.name])
-        value = arguments[parameter.name]
-        assert isinstance(value, torch.Tensor)
-        return TensorArgument(parameter.name, parameter.role, dtype, tuple(value.shape), as_bytes(value))
+
+def output_dtypes(outputs: Sequence[str], layout: CallLayout, example: Example) -> dict[str, str]:
+    """The dtype of each output in the calls of an example, in the order of ``outputs``."""
+    tensors = {tensor.name: tensor for tensor in layout.tensors}
+    return {name: tensors[name].dtype_in(example.dtype) for name in outputs}
+
+
+def other_example(example: Example) -> Example:
+    """One with the same sizes, and other values."""
+    seed = stable_hash("other inputs", example.seed) % 10_000_000
+    return replace(example, seed=seed, values="normal" if example.values else "")
+
+
+def call_of(
+    layout: CallLayout, example: Example, arguments: Mapping[str, Value], expected: tuple[Expected, ...]
+) -> Call:
+    """The call that ``layout`` asks for, with these arguments of the operator."""
+    shapes = {one.name: one.shape for one in expected}
+    parts: list[TensorArgument | ScalarArgument] = []
+    for parameter in layout.parameters:
+        if isinstance(parameter, TensorParameter):
+            parts.append(_tensor(parameter, example, arguments, shapes))
+            continue
+        value = int(example.dims[parameter.name]) if parameter.dim else arguments[parameter.name]
+        assert not isinstance(value, torch.Tensor)
+        parts.append(ScalarArgument(parameter.name, parameter.kind, value))
+    return Call(layout.dtypes.index(example.dtype), tuple(parts))
+
+
+def _tensor(
+    parameter: TensorParameter,
+    example: Example,
+    arguments: Mapping[str, Value],
+    shapes: Mapping[str, tuple[int, ...]],
+) -> TensorArgument:
+    dtype = parameter.dtype_in(example.dtype)
+    if parameter.role == "output":
+        return TensorArgument(parameter.name, "output", dtype, shapes[parameter.name])
+    value = arguments[parameter.name]
+    assert isinstance(value, torch.Tensor)
+    return TensorArgument(parameter.name, parameter.role, dtype, tuple(value.shape), as_bytes(value))
 
 
 def as_bytes(tensor: torch.Tensor) -> memoryview:

@@ -59,7 +59,7 @@ def _told(
     axes = []
     for axis in range(len(shapes[0][1])):
         seen = [(sizes, shape[axis]) for sizes, shape in shapes]
-        text = next((text for text, size in _terms(case) if all(size(sizes) == got for sizes, got in seen)), None)
+        text = next((text for text, size in terms(case) if all(size(sizes) == got for sizes, got in seen)), None)
         if text is None and len({got for _, got in seen}) == 1:
             text = str(seen[0][1])
         if text is None:
@@ -68,10 +68,10 @@ def _told(
     return tuple(axes)
 
 
-def _terms(case: Case) -> list[tuple[str, Size]]:
+def terms(case: Case) -> list[tuple[str, Size]]:
     """What a size may be: a dim, a size of an argument, an integer scalar."""
     names = [*(dim.name for dim in case.dims), *(scalar.name for scalar in integer_scalars(case))]
-    terms: list[tuple[str, Size]] = [(name, lambda sizes, name=name: sizes[name]) for name in names]  # type: ignore[misc]
+    found: list[tuple[str, Size]] = [(name, lambda sizes, name=name: sizes[name]) for name in names]  # type: ignore[misc]
     for tensor in case.tensors:
-        terms += [(size.text, lambda sizes, size=size: int(size.evaluate(sizes))) for size in tensor.shape]  # type: ignore[misc]
-    return terms
+        found += [(size.text, lambda sizes, size=size: int(size.evaluate(sizes))) for size in tensor.shape]  # type: ignore[misc]
+    return found

@@ -307,7 +307,8 @@ class Ledger:
         budget. What they had asked may be on the bill: their worst case is counted as spent.
         """
         rows = self._storage.execute(
-            "SELECT key, CAST(ifnull(process, '') AS TEXT), session, student, usd, tokens FROM claims"
+            "SELECT key, CAST(ifnull(process, '') AS TEXT), session, student, CAST(ifnull(usd, 0) AS REAL), "
+            "CAST(ifnull(tokens, 0) AS INTEGER) FROM claims"
         ).fetchall()
         alive = {process: self._liveness.is_there(process) for process in {row[1] for row in rows}}
         for key, process, session, _, usd, tokens in rows:

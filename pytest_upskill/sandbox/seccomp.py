@@ -101,6 +101,11 @@ def thread_rules() -> "list[bytes]":
     return [*beginning(), step(EQUAL, CLONE, 0, 1), step(RETURN, ASK), step(RETURN, ALLOW)]
 
 
+def no_thread_rules() -> "list[bytes]":
+    """For a process that has all its threads already."""
+    return [*beginning(), step(EQUAL, CLONE3, 0, 1), step(RETURN, MISSING), *refuse([CLONE]), step(RETURN, ALLOW)]
+
+
 def beginning() -> "list[bytes]":
     """Refuses other architectures, and loads the number of the call."""
     steps = [step(LOAD, 4), step(EQUAL, ARCHITECTURE, 1), step(RETURN, KILL), step(LOAD, 0)]

@@ -67,7 +67,7 @@ class WorkerProcess:
         self._kept = bytearray()
         self._printed = 0
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._shared = _sealed_memory(limits.memory)
+        self._shared = sealed_memory(limits.memory)
         self._map: mmap.mmap | None = None
         self._ready = False
         self._listener = -1
@@ -230,7 +230,7 @@ class WorkerProcess:
             self._map = None
 
 
-def _sealed_memory(size: int) -> int:
+def sealed_memory(size: int) -> int:
     """Anonymous shared memory of a fixed size, which takes up room only where it is written.
 
     The seals keep a kernel from shrinking it under our feet (a bus error, here) and from growing it.

@@ -134,7 +134,7 @@ class Run:
 
     @cached_property
     def ledger(self) -> Ledger:
-        """The book of replies and claims, shared with the run's other processes."""
+        """The ledger of replies and claims, shared with the run's other processes."""
         from pytest_upskill.replies.ledger import Ledger
 
         return Ledger(self.settings.rootdir, self.session, self.limits)

@@ -11,7 +11,7 @@ import pytest
 from pytest_upskill.configuration.report_paths import check_writable
 from pytest_upskill.errors import InfrastructureError, UsageError
 from pytest_upskill.execution.seeds import draw_seed
-from pytest_upskill.session import options, progress, worker_input
+from pytest_upskill.session import adapters, options, progress, worker_input
 from pytest_upskill.session.controller import Controller
 from pytest_upskill.session.item_hooks import ItemHooks
 from pytest_upskill.session.run import Run
@@ -21,6 +21,7 @@ def start(config: pytest.Config) -> None:
     """Reads the settings and registers this process's hooks. Raises pytest.UsageError on a wrong value."""
     given = getattr(config, "workerinput", None)
     try:
+        adapters.register(config.hook)
         settings = options.read(config)
         if given is not None:
             ours = worker_input.read(given)

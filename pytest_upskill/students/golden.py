@@ -31,12 +31,12 @@ class GoldenStudent(Student):
             raise StudentError(
                 f"student 'golden': case '{case.name}' has no solution ({case.path}); add one under '## Solution'"
             )
-        return Reply(text=fenced(case.solution.source), cost_usd=0.0, model="golden")
+        return Reply(text=fenced(case.solution.source, case.language), cost_usd=0.0, model="golden")
 
 
-def fenced(source: str) -> str:
-    """A ``cuda`` block whose fence is longer than any run of backticks in the source."""
+def fenced(source: str, language: str) -> str:
+    """A block in a language whose fence is longer than any run of backticks in the source."""
     longest = max((len(run) for run in re.findall(r"`+", source)), default=0)
     fence = "`" * max(3, longest + 1)
     newline = "" if source.endswith("\n") else "\n"
-    return f"{fence}cuda\n{source}{newline}{fence}\n"
+    return f"{fence}{language}\n{source}{newline}{fence}\n"

@@ -1,4 +1,4 @@
-"""What is fuzzed: each target is a strategy, and a check that lets nothing through but the errors of its own room.
+"""What is fuzzed: each target is a strategy, and a check that lets nothing through but the errors of its own package.
 
 A check that raises anything else has found a defect; so has one that does not come back (``guarded``).
 """
@@ -241,7 +241,7 @@ def compiler_messages(text: str) -> None:
     assert len(short.splitlines()) <= messages.MOST_LINES + 1 or not short.isprintable()
 
 
-# --------------------------------------------------------------------------------------------- what cells say
+# --------------------------------------------------------------------------------------------- what sandboxes report
 
 
 @target(like("memory\tguard\t0\t4 bytes before 'x'\nmemory\tout-of-bounds\t0x1a2b\telement 3 of 'x' <0x1a2b>\n"))

@@ -20,8 +20,8 @@ ROWS = range(1, 43)
 
 def _harmless(tried: list[Attempt]) -> list[Attempt]:
     """Without bubblewrap, what would reach the user's files is not tried."""
-    fenced = shutil.which("bwrap") is not None
-    return [attempt for attempt in tried if fenced or attempt.needs != "bubblewrap"]
+    has_bubblewrap = shutil.which("bwrap") is not None
+    return [attempt for attempt in tried if has_bubblewrap or attempt.needs != "bubblewrap"]
 
 
 @pytest.mark.parametrize("folder", FOLDERS)

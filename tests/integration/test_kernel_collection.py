@@ -1,4 +1,4 @@
-"""The kernels in tests/kernels, and each case's own solution, on the whole way: extraction, build, cell, oracle.
+"""The kernels in tests/kernels, and each case's own solution, on the whole way: extraction, build, sandbox, oracle.
 
 A file's name says what it is. ``right_*.cu`` passes every assertion. The first line of a ``wrong_*.cu`` names an
 assertion that must be among the failed ones: ``// fails: memory``. Its second line says what is wrong with it.

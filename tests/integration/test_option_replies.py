@@ -110,8 +110,8 @@ def test_a_broken_line_is_named(bench: Workbench) -> None:
         path = cassette_of(bench).path
         path.write_text("<<<<<<< ours\n" + path.read_text(encoding="utf-8"), encoding="utf-8")
         result = bench.run(*ASK, "--upskill-replies=replay")
-    result.assert_outcomes(errors=2)
-    assert "pupil.jsonl:1 is no recorded reply" in result.stdout.str()
+    result.assert_outcomes(passed=2, warnings=1)
+    assert "pupil.jsonl:1 is a mark of a merge conflict; keep the lines of both sides" in result.stdout.str()
 
 
 def test_an_unknown_source_is_refused_with_the_accepted_ones(bench: Workbench) -> None:

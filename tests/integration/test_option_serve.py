@@ -91,7 +91,7 @@ def victims():
         except OSError:
             continue
         if b"pytest_upskill.students.serving.embedded" in words and str(Path.cwd()).encode() in b" ".join(words):
-            if b"-I" not in words:  # the keeper's own words hold the command, too
+            if b"-I" not in words:  # the supervisor's own arguments hold the command, too
                 yield int(process.name)
 
 def attempt(self, question, rounds):
@@ -129,7 +129,7 @@ def test_a_run_that_is_ended_leaves_no_server(served: Workbench, number: int) ->
 
 
 def _alive(served: Workbench) -> list[int]:
-    """The servers (and keepers) of this test that run."""
+    """The servers (and supervisors) of this test that run."""
     surviving = []
     for process in Path("/proc").glob("[0-9]*"):
         try:

@@ -45,6 +45,19 @@ def test_replies_that_no_case_uses_are_removed_from_cassettes_and_ledger(bench: 
         assert len(server.questions) == 8
 
 
+def test_a_record_that_cannot_be_used_is_named_and_kept(bench: Workbench) -> None:
+    with endpoint(reply("an answer")) as server:
+        text_skill(bench, server, 2)
+        bench.run(*ASK, "--upskill-arms=skill", "--upskill-replies=record").assert_outcomes(passed=2)
+    path = cassette_of(bench).path
+    path.write_text(path.read_text(encoding="utf-8") + "no reply\n", encoding="utf-8")
+    (bench.skill / "evals" / "word-001.md").unlink()
+    done = prune(bench)
+    assert (done.ret, done.stdout.lines[-1]) == (0, "2 replies removed")
+    done.stderr.fnmatch_lines(["kept as it is: *pupil.jsonl:3 is not a valid recorded reply: it is not valid JSON *"])
+    assert path.read_text(encoding="utf-8").splitlines()[1:] == ["no reply"]
+
+
 def test_a_folder_without_a_skill_is_refused(bench: Workbench) -> None:
     refused = prune(bench, "answers")
     assert refused.ret == 2

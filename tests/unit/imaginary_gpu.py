@@ -1,7 +1,7 @@
-"""A GPU that is not there: a stand-in for the driver's library, and cells that believe in it.
+"""A GPU that is not there: a stand-in for the driver's library, and sandboxes that use it.
 
 Kernels are built for the cpu device, whose library serves as "the one library that holds the driver as well", since it
-brings the cpu device's runtime along. So the whole way of a GPU's cell is walked, with the very same driver.
+brings the cpu device's runtime along. So a GPU's sandbox is tested from end to end, with the same driver.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Kernels, calls and builds that the tests of build/ and cell/ share."""
+"""Kernels, calls and builds that the tests of build/ and sandbox/ share."""
 
 from __future__ import annotations
 

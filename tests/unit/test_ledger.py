@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import random
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,7 +18,7 @@ from unittest.mock import Mock
 import pytest
 
 from pytest_upskill.errors import InfrastructureError
-from pytest_upskill.records import Tokens
+from pytest_upskill.records import ReplyDetails, Tokens
 from pytest_upskill.replies import process_liveness
 from pytest_upskill.replies.ledger import MOST_FAILURES, REST_SECONDS, Failed, Granted, Kept, Ledger, Limits, Stopped
 from tests.unit.scripted_students import ask, recording
@@ -233,6 +235,174 @@ def test_a_file_that_is_no_ledger_is_named_with_the_next_step(tmp_path: Path) ->
     path.write_text("not a database, " * 100, encoding="utf-8")
     with pytest.raises(InfrastructureError, match=r"replies.sqlite cannot be used .* move the file away to begin"):
         other(tmp_path)
+
+
+# --------------------------------------------------------------------------------------------- files of other hands
+
+VERSION_1 = """
+CREATE TABLE replies (
+    key TEXT PRIMARY KEY, session TEXT, student TEXT, skill TEXT, case_name TEXT, arm TEXT, trial INTEGER,
+    turn INTEGER, line TEXT
+);
+CREATE TABLE claims (
+    key TEXT PRIMARY KEY, asker TEXT, session TEXT, student TEXT, usd REAL, tokens INTEGER
+);
+CREATE TABLE setbacks (
+    session TEXT, key TEXT, line TEXT, message TEXT, lasting INTEGER, PRIMARY KEY (session, key)
+);
+CREATE TABLE outages (
+    session TEXT, student TEXT, in_a_row INTEGER, latest REAL, message TEXT, PRIMARY KEY (session, student)
+);
+CREATE TABLE sessions (
+    id TEXT PRIMARY KEY, started REAL, asked INTEGER DEFAULT 0, builds INTEGER DEFAULT 0, usd REAL DEFAULT 0,
+    tokens INTEGER DEFAULT 0, unpriced INTEGER DEFAULT 0, stopped TEXT DEFAULT '', estimate TEXT DEFAULT ''
+);
+PRAGMA user_version = 1;
+"""
+NAMES = ("one", "two", "three")
+
+
+def line_of_version_1(name: str) -> str:
+    data = json.loads(recording(name).to_line())
+    del data["version"]
+    data["reply"]["details"] = {"slots": 2, "odd": [name]}
+    return json.dumps(data)
+
+
+def database(root: Path) -> sqlite3.Connection:
+    path = root / ".upskill" / "replies.sqlite"
+    path.parent.mkdir(exist_ok=True)
+    return sqlite3.connect(path)
+
+
+def file_of_version_1(root: Path) -> None:
+    """As version 1 left it: three replies, one failure of the session ``now``, an outage and a claim."""
+    with contextlib.closing(database(root)) as file, file:
+        file.executescript(VERSION_1)
+        for name in NAMES:
+            one = recording(name)
+            values = (one.key, "old", "pupil", "tiny", *one.label, line_of_version_1(name))
+            file.execute("INSERT INTO replies VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+        file.execute("INSERT INTO setbacks VALUES ('now', ?, '', 'no such model', 1)", (ask("failed").key,))
+        file.execute("INSERT INTO claims VALUES (?, '7-0123456789abcdef', 'now', 'pupil', 0.5, 9)", (ask("open").key,))
+        file.execute("INSERT INTO outages VALUES ('now', 'other', 3, 0.0, 'no server')")
+        file.execute("INSERT INTO sessions (id, started, usd) VALUES ('now', 0.0, 0.25)")
+
+
+def test_a_ledger_of_version_1_is_migrated_with_every_reply_failure_and_claim(tmp_path: Path) -> None:
+    file_of_version_1(tmp_path)
+    ledger = other(tmp_path)
+    for name in NAMES:
+        kept = replace(recording(name), reply=replace(recording(name).reply, details=ReplyDetails(slots=2)))
+        assert ledger.find(ask(name)) == Kept(kept, ours=False)
+    assert ledger.find(ask("failed")) == Failed("no such model", lasting=True)
+    assert (ledger.totals().open, ledger.totals().failed) == (1, 1)
+    assert ledger.claim([ask("open")], slots=1) == {ask("open").key: Granted()}
+    assert ledger.totals().usd == 0.75, "the process that had asked has exited"
+    elsewhere = replace(ask("new"), student="other")
+    assert isinstance(ledger.claim([elsewhere], slots=1)[elsewhere.key], Granted), "long after the last failure"
+    assert not ledger.problems.take()
+    assert len(other(tmp_path, "later").replies_to("tiny")) == len(NAMES)
+
+
+def test_a_migration_that_is_killed_half_way_leaves_version_1(tmp_path: Path) -> None:
+    file_of_version_1(tmp_path)
+    code = """
+import functools, os, sqlite3, sys
+from pathlib import Path
+from pytest_upskill.replies.ledger import Ledger
+
+class Killed(sqlite3.Connection):
+    def execute(self, statement, *values):
+        if "RENAME TO failures" in statement:
+            super().execute(statement, *values)
+            os.kill(os.getpid(), 9)
+        return super().execute(statement, *values)
+
+sqlite3.connect = functools.partial(sqlite3.connect, factory=Killed)
+Ledger(Path(sys.argv[1]), "now")
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert done.returncode == -9, done.stderr
+    with contextlib.closing(database(tmp_path)) as file:
+        assert file.execute("PRAGMA user_version").fetchone() == (1,)
+        assert {row[0] for row in file.execute("SELECT name FROM sqlite_master WHERE type = 'table'")} == {
+            "replies", "claims", "setbacks", "outages", "sessions",
+        }  # fmt: skip
+    assert len(other(tmp_path).replies_to("tiny")) == len(NAMES)
+
+
+@pytest.mark.parametrize("version", [3, 99, -1])
+def test_a_ledger_of_another_version_is_refused_and_stays_as_it_is(tmp_path: Path, version: int) -> None:
+    other(tmp_path).close()
+    with contextlib.closing(database(tmp_path)) as file, file:
+        file.execute(f"PRAGMA user_version = {version}")
+    with pytest.raises(InfrastructureError, match=rf"its format is {version}, ours 2\); use that version, or move the"):
+        other(tmp_path)
+    with contextlib.closing(database(tmp_path)) as file:
+        assert file.execute("PRAGMA user_version").fetchone() == (version,)
+
+
+def spoil(root: Path, name: str, line: object) -> None:
+    with contextlib.closing(database(root)) as file, file:
+        assert file.execute("UPDATE replies SET line = ? WHERE case_name = ?", (line, name)).rowcount == 1
+
+
+WHOLE = recording().to_line()
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        (WHOLE.replace("0.25", '"1"'), "'reply.cost_usd' is \"1\"; it must be a finite number of at least 0, or null"),
+        (WHOLE[:-7], "it is not valid JSON"),
+        (WHOLE.replace('"version": 2', '"version": 3'), "this pytest-upskill reads versions up to 2"),
+        (recording("two").to_line(), "'key' is that of another question"),
+        (b"\xff\x00", "it is not valid JSON"),
+        (None, "it is not valid JSON"),
+        (7, "it is 7; it must be an object"),
+    ],
+)
+def test_a_reply_that_cannot_be_used_counts_as_missing_and_is_named_once(
+    ledger: Ledger, tmp_path: Path, line: object, problem: str
+) -> None:
+    for name in ("one", "two"):
+        ledger.settle(ask(name), recording(name), good=True)
+    spoil(tmp_path, "one", line)
+    assert ledger.find(ask("one")) is None and ledger.find(ask("one")) is None
+    assert ledger.find(ask("two")) == Kept(recording("two"), ours=True)
+    assert ledger.replies_to("tiny") == [("pupil", recording("two"))]
+    (told,) = ledger.problems.take()
+    start = (
+        f"{tmp_path}/.upskill/replies.sqlite: the kept reply to case 'one', arm 'skill', trial 1, turn 1 is not valid: "
+    )
+    assert told.startswith(start) and problem in told
+    assert told.endswith("; it is not used, and asking again replaces it")
+    assert ledger.claim([ask("one")], slots=1) == {ask("one").key: Granted()}
+    ledger.settle(ask("one"), recording("one"), good=True)
+    assert ledger.find(ask("one")) == Kept(recording("one"), ours=True)
+
+
+def test_a_reply_that_cannot_be_used_is_not_asked_for_twice_in_a_session_where_asking_fails(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    ledger.settle(ask(), recording(), good=True)
+    spoil(tmp_path, "one", "broken")
+    assert ledger.claim([ask()], slots=1) == {ask().key: Granted()}
+    ledger.fail(ask(), "no server \ud800", lasting=False)
+    assert ledger.claim([ask()], slots=1) == {ask().key: Failed("no server ?")}
+
+
+def test_a_claim_names_no_file_outside_of_its_folder(ledger: Ledger, tmp_path: Path) -> None:
+    """A token is the name of a file that is removed where nobody holds a lock on it."""
+    precious = tmp_path / "precious"
+    precious.touch()
+    with contextlib.closing(database(tmp_path)) as file, file:
+        for key, token in (("a", "../../precious"), ("b", str(precious)), ("c", b"\xff"), ("d", None)):
+            file.execute("INSERT INTO claims VALUES (?, ?, 'now', 'pupil', 'much', NULL)", (key, token))
+    assert ledger.claim([ask()], slots=1) == {ask().key: Granted()}
+    assert precious.exists()
+    assert ledger.totals().open == 1
 
 
 def test_tidying_removes_the_marks_of_exited_processes_and_keeps_those_of_living_ones(

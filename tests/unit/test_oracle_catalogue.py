@@ -1,6 +1,6 @@
 """What the oracle alone must catch, with the default number of examples: each wrong kernel of each operator dies.
 
-And what it must not take for wrong, or must lay at the case's door.
+And what it must not take for wrong, or must count as an error of the case.
 """
 
 from __future__ import annotations

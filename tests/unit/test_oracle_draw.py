@@ -38,7 +38,7 @@ def test_a_higher_step_never_gives_a_smaller_size() -> None:
     assert sizes == sorted(sizes) and sizes[0] == 0 and sizes[-1] == 5000
 
 
-def test_the_ladder_favours_sizes_around_warps_and_bounds_and_leaves_out_none() -> None:
+def test_the_size_distribution_favours_sizes_around_warps_and_bounds_and_leaves_out_none() -> None:
     rungs = size_distribution.of_range(1, 40)
     sizes = [rungs.pick(step) for step in range(0, size_distribution.STEPS, 997)]
     assert set(sizes) == set(range(1, 41))

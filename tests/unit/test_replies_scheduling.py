@@ -200,6 +200,43 @@ def test_a_committed_reply_is_not_asked_for(make: Make, tmp_path: Path) -> None:
     assert result(make(student, Mode.LIVE).want(wanted("one", tmp_path))) == "one!"
 
 
+def broken_cassette(folder: Path) -> Path:
+    """A line for the case ``one`` whose cost is a text, a line that is no JSON, and a whole line for ``two``."""
+    path = cassette.cassette_path(folder, "pupil")
+    path.parent.mkdir(parents=True)
+    broken = recording("one").to_line().replace("0.25", '"0.25"')
+    path.write_text(f"{broken}\nnot json\n{recording('two', 'as recorded').to_line()}\n", encoding="utf-8")
+    return path
+
+
+def test_replaying_a_reply_whose_line_is_broken_is_an_error_of_that_item_alone(tmp_path: Path) -> None:
+    path = broken_cassette(tmp_path)
+    replies = Replies(lambda: pytest.fail("opened"), lambda name: ScriptedStudent(echo), tmp_path, Mode.REPLAY)
+    with pytest.raises(InfrastructureError, match=r"pupil.jsonl:1 is not a valid .* 'reply.cost_usd' is \"0.25\"; it"):
+        replies.want(wanted("one", tmp_path)).result(PATIENCE)
+    assert result(replies.want(wanted("two", tmp_path))) == "as recorded"
+    (problem,) = replies.new_problems()
+    assert problem.startswith(f"{path}:2 is not a valid recorded reply: it is not valid JSON")
+    assert not replies.new_problems()
+
+
+def test_a_recorded_reply_whose_line_is_broken_is_asked_for_again_and_named(make: Make, tmp_path: Path) -> None:
+    path = broken_cassette(tmp_path)
+    student = ScriptedStudent(echo)
+    replies = make(student)
+    assert replies.worst_case(wanted("one", tmp_path))[1], "it may cost something"
+    assert result(replies.want(wanted("one", tmp_path))) == "one!"
+    assert result(replies.want(wanted("two", tmp_path))) == "as recorded"
+    assert [one.case for one in student.asked] == ["one"]
+    assert sorted(problem.partition(" is ")[0] for problem in replies.new_problems()) == [f"{path}:1", f"{path}:2"]
+
+
+def test_a_reply_of_a_plugin_that_could_not_be_read_again_is_an_error_that_names_the_field(make: Make) -> None:
+    replies = make(ScriptedStudent(lambda question: reply(cost_usd="1")))
+    with pytest.raises(StudentError, match=r"'pupil' gave a reply that cannot be kept: 'reply.cost_usd' is \"1\"; it"):
+        replies.want(wanted()).result(PATIENCE)
+
+
 def test_replies_at_hand_are_never_kept(make: Make, tmp_path: Path) -> None:
     student = ScriptedStudent(echo, StudentConfig("files", "files"))
     replies = make(student)

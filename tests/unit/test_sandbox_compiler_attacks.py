@@ -23,7 +23,7 @@ LEVELS = [found for found in (confine.strongest(), confine.find(None)) if found.
 if not LEVELS:
     pytest.skip("nothing confines a compiler here: install bubblewrap", allow_module_level=True)
 
-fenced = pytest.mark.parametrize("level", LEVELS, ids=lambda level: level.level)
+confined = pytest.mark.parametrize("level", LEVELS, ids=lambda level: level.level)
 
 
 def attack(before: str, body: str = "", level: Confinement | None = None) -> Build:
@@ -32,12 +32,12 @@ def attack(before: str, body: str = "", level: Confinement | None = None) -> Bui
 
 
 ASSEMBLY = "#define JOIN(a, b) a##b\nJOIN(__as, m__)"
-"""As a source can spell it that has to get past the search for assembly: what the cell refuses is tried here."""
+"""As a source can spell it that has to get past the search for assembly: what the sandbox refuses is tried here."""
 
 SECRETS = ("/etc/passwd", "/etc/shadow", str(Path.home() / ".bashrc"))
 
 
-@fenced
+@confined
 @pytest.mark.parametrize("form", ['#include "{}"', "#include <{}>", ASSEMBLY + '(".incbin \\"{}\\"");'])
 def test_file_outside_of_the_cell_cannot_be_taken_in(level: Confinement, form: str, tmp_path: Path) -> None:
     secret = tmp_path / "case.md"
@@ -50,7 +50,7 @@ def test_file_outside_of_the_cell_cannot_be_taken_in(level: Confinement, form: s
 
 
 @pytest.mark.skipif(
-    LEVELS[0].level != "bubblewrap", reason=f"a cell here hides contents, not names: {LEVELS[0].reason}"
+    LEVELS[0].level != "bubblewrap", reason=f"a sandbox here hides contents, not names: {LEVELS[0].reason}"
 )
 def test_existence_of_a_file_outside_cannot_be_asked_for(tmp_path: Path) -> None:
     secret = tmp_path / "case.md"
@@ -60,7 +60,7 @@ def test_existence_of_a_file_outside_cannot_be_asked_for(tmp_path: Path) -> None
     assert made.ok, made.message
 
 
-@fenced
+@confined
 def test_environment_of_the_compiler_has_nothing_of_the_users(
     level: Confinement, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -112,7 +112,7 @@ def test_attack_on_the_compiler_is_a_named_failure(name: str) -> None:
     "pragma", ['#pragma GCC optimize("-fplugin={}")', '#pragma GCC plugin "{}"', '#pragma GCC optimize("plugin={}")']
 )
 def test_pragma_that_names_a_plugin_loads_nothing(pragma: str) -> None:
-    # Within the cell the toolchain's own folder is all that could hold one: a file that is there, and is no plug-in.
+    # Within the sandbox the toolchain's own folder is all that could hold one: a file that is there, and is no plug-in.
     made = attack(pragma.format("/usr/lib/x86_64-linux-gnu/libc.so.6"))
     assert made.ok, made.message
 

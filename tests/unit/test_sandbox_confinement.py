@@ -11,10 +11,10 @@ from pytest_upskill.sandbox import process
 from pytest_upskill.sandbox.confinement import ENVIRONMENT, Confinement, Resources
 from tests.unit.test_sandbox_process import ends
 
-FENCED = [found for found in (confine.strongest(), confine.find(None)) if found.level != "process"]
+CONFINED = [found for found in (confine.strongest(), confine.find(None)) if found.level != "process"]
 """The levels of this machine that hide something."""
 
-fenced = pytest.mark.parametrize("level", FENCED, ids=lambda level: level.level)
+confined = pytest.mark.parametrize("level", CONFINED, ids=lambda level: level.level)
 needs_bubblewrap = pytest.mark.skipif(
     confine.strongest().level != "bubblewrap", reason=f"bubblewrap does not work here: {confine.strongest().reason}"
 )
@@ -33,7 +33,7 @@ def fake(folder: Path, script: str) -> str:
 
 
 def refusing(*parts: str):
-    """A probe that finds these parts of the fence missing."""
+    """A probe that finds these parts of the confinement missing."""
 
     def probe(confinement: Confinement) -> str:
         return "refused" if set(parts) & set(confinement.parts) else ""
@@ -92,7 +92,7 @@ def test_older_bubblewrap_without_the_newest_options_is_used_and_said_to_be_old(
     assert "its scratch folder has no limit on its size; install bubblewrap 0.8" in confinement.describe()
 
 
-@fenced
+@confined
 def test_home_and_the_rest_of_the_file_system_cannot_be_read(level: Confinement, tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("key")
@@ -102,7 +102,7 @@ def test_home_and_the_rest_of_the_file_system_cannot_be_read(level: Confinement,
     assert "listed" not in ran.output
 
 
-@fenced
+@confined
 def test_only_the_scratch_folder_can_be_written_and_keeps_nothing(level: Confinement, tmp_path: Path) -> None:
     (tmp_path / "source").write_text("text")
     places = f"/a /usr/a /dev/a /dev/shm/a /proc/sys/kernel/core_pattern {tmp_path.parent}/a a"
@@ -119,7 +119,7 @@ def test_only_the_scratch_folder_can_be_written_and_keeps_nothing(level: Confine
 RESOURCES = Resources(cpu_seconds=10, memory=1 << 30, file_size=4 << 20, scratch=2 << 20, processes=16)
 
 
-@fenced
+@confined
 def test_scratch_folder_has_a_limit_on_its_size(level: Confinement, tmp_path: Path) -> None:
     fill = "for i in 1 2 3 4 5 6 7 8; do head -c 1048576 /dev/zero >part$i || break; done; du -cb part* | tail -n 1"
     ran = inside(fill, level, scratch=tmp_path, resources=RESOURCES)
@@ -128,7 +128,7 @@ def test_scratch_folder_has_a_limit_on_its_size(level: Confinement, tmp_path: Pa
     assert list(tmp_path.iterdir()) == []
 
 
-@fenced
+@confined
 def test_readable_paths_keep_their_names_and_cannot_be_written(level: Confinement, tmp_path: Path) -> None:
     shown = tmp_path / "shown"
     shown.mkdir()
@@ -138,7 +138,7 @@ def test_readable_paths_keep_their_names_and_cannot_be_written(level: Confinemen
     assert ran.output.rstrip().endswith("refused")
 
 
-@fenced
+@confined
 def test_there_is_no_network_and_no_other_process(level: Confinement) -> None:
     ran = inside("cat /proc/net/dev | tail -n +3 | cut -d: -f1; ls /proc | grep -c '^[0-9]'", level)
     interface, processes = ran.output.split()
@@ -146,23 +146,23 @@ def test_there_is_no_network_and_no_other_process(level: Confinement) -> None:
     assert int(processes) < 8
 
 
-@fenced
+@confined
 def test_no_capability_is_left(level: Confinement) -> None:
     ran = inside("grep -E 'Cap(Eff|Prm|Bnd)|NoNewPrivs' /proc/self/status", level)
     assert set(ran.output.split()[1::2]) == {"0000000000000000", "1"}
 
 
-@fenced
+@confined
 def test_no_namespace_can_be_made_inside(level: Confinement) -> None:
     assert "made" not in inside("unshare --user --map-root-user echo made", level).output
 
 
-@fenced
+@confined
 def test_end_of_a_process_is_told_as_a_shell_tells_it(level: Confinement) -> None:
     assert [inside(script, level).status for script in ("exit 3", "kill -SEGV $$")] == [3, 139]
 
 
-@fenced
+@confined
 def test_all_children_end_with_the_process_even_those_that_left_its_group(level: Confinement) -> None:
     name = f"{secrets.randbelow(1 << 40) + 1000}"
     inside(f"setsid sleep {name} >/dev/null 2>&1 & exit 0", level)
@@ -178,7 +178,7 @@ def read(file: Path) -> str:
         return ""
 
 
-@fenced
+@confined
 def test_processes_are_counted_for_everybody_but_root(level: Confinement) -> None:
     ran = inside("ulimit -p 2>/dev/null || ulimit -u", level, resources=RESOURCES)
     assert ran.output.split()[-1] == "16"
@@ -197,7 +197,7 @@ def test_endless_loop_is_ended_by_the_limit_on_processor_time() -> None:
     assert process.run(argv, environment=ENVIRONMENT, seconds=10.0).status in (128 + 24, 128 + 9)
 
 
-@fenced
+@confined
 def test_interpreter_starts_inside(level: Confinement) -> None:
     argv = level.command(
         [confine.python(), "-I", "-S", "-c", "import ctypes, mmap, _socket, resource; print('started')"],

@@ -113,8 +113,8 @@ def test_a_driver_outside_of_the_systems_folders_is_found_in_the_cell() -> None:
 
 
 def test_device_files_are_bound_before_dev_is_closed() -> None:
-    fenced = Confinement("bubblewrap", "bwrap", ("--dev", "/dev", "--remount-ro", "/dev"))
-    opened = fenced.with_devices([Path("/dev/nvidia0")], [Path("/sys"), Path("/usr/lib")])
+    confined = Confinement("bubblewrap", "bwrap", ("--dev", "/dev", "--remount-ro", "/dev"))
+    opened = confined.with_devices([Path("/dev/nvidia0")], [Path("/sys"), Path("/usr/lib")])
     assert opened.options == (
         *("--dev", "/dev", "--dev-bind-try", "/dev/nvidia0", "/dev/nvidia0"),
         *("--ro-bind-try", "/sys", "/sys", "--remount-ro", "/dev"),

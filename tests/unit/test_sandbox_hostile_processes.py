@@ -206,7 +206,7 @@ def test_isolation_that_cannot_be_set_up_ends_before_the_program_starts(tmp_path
     assert "reached" not in ran.stdout
 
 
-def test_limits_of_kernel_isolation_hold() -> None:
+def test_limits_of_the_isolation_hold() -> None:
     program = Path(confine.__file__).with_name("kernel_isolation.py")
     plan = {"parts": [], "limits": {"RLIMIT_NOFILE": 7}, "scratch": None, "scratch_bytes": 0}
     plan |= {"readable": [], "writable": [], "devices": []}

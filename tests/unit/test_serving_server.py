@@ -140,7 +140,7 @@ def kill(pid: int) -> None:
 
 
 def revived(server: Any) -> None:
-    """The keeper notices the end of its server a moment after the server's end."""
+    """The supervisor notices the end of its server a moment after the server's end."""
     server._process.wait(30)
     server.revive()
 
@@ -178,7 +178,7 @@ def test_a_start_that_takes_too_long_ends_with_the_run(bench: Bench) -> None:
             waiting.result(30)
 
 
-def test_other_processes_of_the_run_get_the_same_server_at_the_desk(bench: Bench) -> None:
+def test_other_processes_of_the_run_get_the_same_server_from_the_broker(bench: Bench) -> None:
     servers = bench.servers()
     path = servers.open_broker()
     assert path == servers.open_broker()
@@ -223,7 +223,7 @@ time.sleep(600)
 
 
 @pytest.mark.parametrize("victim", ["owner", "supervisor"])
-def test_no_server_outlives_its_owner_or_its_keeper_even_where_they_are_killed(bench: Bench, victim: str) -> None:
+def test_no_server_outlives_its_owner_or_its_supervisor_even_where_they_are_killed(bench: Bench, victim: str) -> None:
     command = f"{sys.executable} {bench.folder / 'server.py'} {{port}} {bench.pids}"
     if victim == "owner":
         command = f'sh -c "{command}; exit 0"'  # what a server starts itself goes with it

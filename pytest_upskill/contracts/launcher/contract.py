@@ -16,6 +16,7 @@ class LauncherContract:
 
     name = "launcher"
     languages = ("cuda",)
+    case_keys = ()
 
     def signature(self, case: Case, results: ResultFacts) -> Signature:
         return derive(case, results.dtypes, results.shapes)

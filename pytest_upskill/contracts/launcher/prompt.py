@@ -6,7 +6,8 @@ from functools import lru_cache
 from importlib import resources
 from string import Template
 
-from pytest_upskill.cases.case import Case, Choices, Dim, Range, ScalarSpec
+from pytest_upskill.cases.case import Case
+from pytest_upskill.contracts.case_wording import conditions, dim_text, scalar_text
 from pytest_upskill.contracts.launcher.signature import Parameter, Signature, declaration
 from pytest_upskill.languages.cuda.types import C_TYPE
 
@@ -20,7 +21,7 @@ def user_text(case: Case, signature: Signature) -> str:
         task=case.task.strip(),
         declaration=declaration(signature),
         parameters="\n".join(_template_line(signature) + _parameter_lines(case, signature)),
-        conditions=_conditions(case),
+        conditions=conditions(case),
         determinism=_ATOMICS if case.atomics else _EXACT,
     )
 
@@ -52,9 +53,9 @@ def _parameter_lines(case: Case, signature: Signature) -> list[str]:
         if parameter.pointer:
             lines.append(f"- `{parameter.name}`: {_tensor_text(parameter, shapes.get(parameter.name))}")
         elif parameter.role == "dim":
-            lines.append(f"- `{parameter.name}`: a size, {_dim_text(dims[parameter.name], case)}.")
+            lines.append(f"- `{parameter.name}`: a size, {dim_text(dims[parameter.name], case)}.")
         elif parameter.role == "scalar":
-            lines.append(f"- `{parameter.name}`: {_scalar_text(scalars[parameter.name])}.")
+            lines.append(f"- `{parameter.name}`: {scalar_text(scalars[parameter.name])}.")
     return lines
 
 
@@ -65,43 +66,3 @@ def _tensor_text(parameter: Parameter, shape: str | None) -> str:
         return "the output to write, of the shape that the task gives it."
     role = "read and written in place" if parameter.role == "inplace" else "only read"
     return f"shape [{shape}], {role}."
-
-
-def _dim_text(dim: Dim, case: Case) -> str:
-    """The sizes that a kernel can meet: those that are drawn, and the one at which it is timed."""
-    sizes, timed = dim.sizes, case.speed.get(dim.name)
-    if isinstance(sizes, Choices):
-        further = () if timed is None or timed in sizes.options else (timed,)
-        return _options_text(Choices((*sizes.options, *further)))
-    text = f"{sizes.low} to {sizes.high}" + ("" if timed is None or _within(sizes, timed) else f", or {timed}")
-    least = sizes.low.constant
-    if least == 0:
-        return f"{text}; it may be 0"
-    if case.zero and least == 1:
-        return f"{text}, or 0"
-    return text if least is None else f"{text}; it is never 0"
-
-
-def _within(sizes: Range, size: int) -> bool:
-    """Whether a range surely holds a size; one whose ends name dims is not sure."""
-    low, high = sizes.low.constant, sizes.high.constant
-    return low is not None and high is not None and low <= size <= high
-
-
-def _scalar_text(scalar: ScalarSpec) -> str:
-    if isinstance(scalar.values, Range):
-        return f"{scalar.values.low} to {scalar.values.high}"
-    return _options_text(scalar.values)
-
-
-def _options_text(choices: Choices) -> str:
-    texts = [str(option).lower() if isinstance(option, bool) else f"{option}" for option in choices.options]
-    if len(texts) == 1:
-        return f"always {texts[0]}"
-    return f"one of {', '.join(texts)}"
-
-
-def _conditions(case: Case) -> str:
-    if not case.where:
-        return ""
-    return "- These conditions hold: " + "; ".join(f"`{condition}`" for condition in case.where) + ".\n"

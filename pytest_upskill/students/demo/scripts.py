@@ -43,7 +43,10 @@ class Scripts:
         marker = case.task.strip()
         if wrong is None or case.solution is None or not marker:
             return False
-        answers = (f"Here is the kernel.\n\n{fenced(wrong)}", fenced(case.solution.source))
+        answers = (
+            f"Here is the kernel.\n\n{fenced(wrong, case.language)}",
+            fenced(case.solution.source, case.language),
+        )
         line = _telling_line(case)
         with self._lock:
             self._informing[line] = None

@@ -1,4 +1,5 @@
 """Servers that are started for students: one of each for a whole run, whoever asks, and none left behind.
 
-Knows configurations of students; never asks a question. ``keeper`` and ``embedded`` are scripts that run on their own.
+Knows configurations of students; never asks a question. ``supervisor`` and ``embedded`` are scripts that run on their
+own.
 """

@@ -1,6 +1,6 @@
 """Where the processes of a run ask for servers: the owner starts them, and xdist's workers ask it over a socket.
 
-    Servers       the owner's: starts servers, stops them all, and opens the desk for others
+    Servers       the owner's: starts servers, stops them all, and opens the broker for others
     DeskServers   a worker's: passes each question on to the owner
 
 A line of JSON goes each way: ``{"student": ..., "do": "address" | "revive", "model": ...}``; an address or an error.
@@ -80,7 +80,7 @@ class Servers:
             return {"error": str(error), "lasting": error.lasting}
 
     def stop(self) -> None:
-        """Ends all servers that we started, and the desk."""
+        """Ends all servers that we started, and the broker."""
         with self._lock:
             processes, broker = list(self._processes.values()), self._broker
             self._broker = None
@@ -116,7 +116,7 @@ def model_path(root: Path, digest: str) -> Path:
 
 
 class _FarServer:
-    """One server, through the desk. The address does not change for as long as the server can be had."""
+    """One server, through the broker. The address does not change for as long as the server can be had."""
 
     def __init__(self, path: str, student: str, model: ModelFile | None) -> None:
         self._path = path
@@ -154,7 +154,7 @@ class _Broker:
     def __init__(self, servers: Servers) -> None:
         short = len(tempfile.gettempdir()) < LONGEST_FOLDER
         self._folder = Path(tempfile.mkdtemp(prefix="upskill-", dir=None if short else "/tmp"))
-        self.path = str(self._folder / "desk")
+        self.path = str(self._folder / "broker")
 
         class Handler(socketserver.StreamRequestHandler):
             def handle(self) -> None:
@@ -167,7 +167,7 @@ class _Broker:
             block_on_close = False
 
         self._listener = Listener(self.path, Handler)
-        self._thread = threading.Thread(target=self._listener.serve_forever, name="upskill-desk", daemon=True)
+        self._thread = threading.Thread(target=self._listener.serve_forever, name="upskill-broker", daemon=True)
         self._thread.start()
 
     def close(self) -> None:

@@ -146,7 +146,7 @@ class ServerProcess:
 
 
 def _spawn(plan: Plan, again: bool) -> subprocess.Popen[bytes]:
-    """The keeper with the server. The log begins anew with each run, and goes on where a server is started again."""
+    """The supervisor with the server. Each run begins a new log; a restarted server continues it."""
     plan.log.parent.mkdir(parents=True, exist_ok=True)
     with plan.log.open("ab" if again else "wb") as log:
         log.write(f"$ {' '.join(plan.command)}\n".encode())
@@ -168,7 +168,7 @@ def _import_path() -> dict[str, str]:
 
 
 def _let_go(supervisor_process: subprocess.Popen[bytes]) -> None:
-    """Closes our end of the keeper's pipe."""
+    """Closes our end of the supervisor's pipe."""
     if supervisor_process.stdin is not None:
         with contextlib.suppress(OSError):
             supervisor_process.stdin.close()

@@ -1,6 +1,6 @@
 """Keeps a server as long as whoever started it lives. A script: it imports nothing of ours.
 
-    python keeper.py LOG COMMAND...
+    python supervisor.py LOG COMMAND...
 
 Standard input is a pipe whose other end the owner holds: when it closes, because the owner is done or was killed, the
 server and all its children are ended. Ends with the server's own status where that ends first.

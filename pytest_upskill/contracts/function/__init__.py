@@ -1,0 +1,1 @@
+"""The contract ``function``: a Python function from tensors to tensors."""

@@ -1,0 +1,73 @@
+"""The backend that judges in processes of its own. Requests and results cross as JSON.
+
+Starting a worker takes seconds (it imports PyTorch), so workers live as long as the pool. One that dies costs the
+requests that were under way, each of which gets an infrastructure error, and is replaced.
+"""
+
+from __future__ import annotations
+
+import importlib
+import multiprocessing
+import signal
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+
+from pytest_upskill.errors import InfrastructureError
+from pytest_upskill.judging.json_form import request_from_json, request_to_json, result_from_json, result_to_json
+from pytest_upskill.judging.judge import judge, problem_of
+from pytest_upskill.judging.request import JudgeRequest
+from pytest_upskill.judging.result import JudgeResult
+
+
+class WorkerPool:
+    """``plugins`` names modules that register further languages and contracts when they are imported."""
+
+    def __init__(self, workers: int, plugins: Sequence[str] = ()) -> None:
+        self._workers, self._plugins = workers, tuple(plugins)
+        self._lock = threading.Lock()
+        self._pool = self._started()
+
+    def submit(self, request: JudgeRequest) -> Future[JudgeResult]:
+        """The result, once a worker has it."""
+        result: Future[JudgeResult] = Future()
+        text = request_to_json(request)
+        with self._lock:
+            try:
+                answer = self._pool.submit(_judged, text)
+            except RuntimeError:  # a worker died since the last request
+                self._pool.shutdown(wait=False)
+                self._pool = self._started()
+                answer = self._pool.submit(_judged, text)
+        result.set_running_or_notify_cancel()
+        answer.add_done_callback(lambda answer: _settle(result, answer))
+        return result
+
+    def close(self) -> None:
+        """Gives up what no worker has begun; those at work end once they are done."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _started(self) -> ProcessPoolExecutor:
+        context = multiprocessing.get_context("spawn")  # PyTorch's threads do not survive a fork
+        return ProcessPoolExecutor(self._workers, context, _begin_worker, (self._plugins,))
+
+
+def _settle(result: Future[JudgeResult], answer: Future[str]) -> None:
+    try:
+        result.set_result(result_from_json(answer.result()))
+    except BaseException as error:
+        lost = f"a worker of the judge ended before it answered ({type(error).__name__}: {error}); run it again"
+        result.set_result(problem_of(InfrastructureError(lost)))
+
+
+# --------------------------------------------------------------------------------------------- in a worker
+
+
+def _begin_worker(plugins: Sequence[str]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is the parent's to handle
+    for name in plugins:
+        importlib.import_module(name)
+
+
+def _judged(text: str) -> str:
+    return result_to_json(judge(request_from_json(text)))

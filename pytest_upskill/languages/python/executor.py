@@ -1,0 +1,256 @@
+"""A Python kernel in its sandbox: calls, and what was seen of the operators it uses. See ``languages.base.Executor``.
+
+Outputs are bytes, judged elsewhere. What the worker says of itself is evidence and no proof.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pytest_upskill.errors import SandboxError
+from pytest_upskill.languages.python import SOURCE_NAME
+from pytest_upskill.languages.python.growth import Counts, Growth
+from pytest_upskill.languages.python.kernel_process import KernelProcess
+from pytest_upskill.languages.python.server import WorkerServer
+from pytest_upskill.records import (
+    ITEM_SIZE,
+    Answer,
+    Assertion,
+    Call,
+    Finding,
+    LaunchStatistics,
+    ScalarArgument,
+    TensorArgument,
+)
+from pytest_upskill.sandbox import findings
+from pytest_upskill.sandbox.worker_process import Limits
+
+_ALIGNMENT = 64
+_POISONS = (b"\xf9\x7f", b"\xfa\xff")
+"""Patterns of two bytes: both make a NaN of every floating dtype. They take turns."""
+_POISON_OF_REPEATS = b"\xfc\x7f"
+_FRESH_EVERY = 4
+"""One repeat in so many starts in a fresh process: a kernel that remembers its answers could repeat those."""
+
+
+class PythonExecutor:
+    """Owns its worker, which is started when needed, and again after each death. For one thread at a time."""
+
+    def __init__(self, kernel: Path, server: WorkerServer, limits: Limits, *, filtered: bool) -> None:
+        """``kernel`` is the file that the language's build wrote. Raises SandboxError where it cannot be opened."""
+        self._server, self._limits, self._filtered = server, limits, filtered
+        try:
+            self._entry: Mapping[str, Any] = json.loads(kernel.read_text(encoding="utf-8"))["entry"]
+            self._kernel: int = os.open(kernel, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise SandboxError(f"cannot open {kernel}: {error.strerror}; build the kernel again") from error
+        self._process: KernelProcess | None = None
+        self._calls = 0
+        self._seen: dict[str, str] = {}
+        self._growth = Growth() if self._entry.get("vectorised") else None
+
+    @property
+    def launch_statistics(self) -> LaunchStatistics:
+        """A function launches nothing."""
+        return LaunchStatistics()
+
+    def call(self, call: Call) -> Answer:
+        self._calls += 1
+        answer, _ = self._call(call, _POISONS[self._calls % len(_POISONS)])
+        if self._growth is not None:
+            self._growth.see(call, answer.ran)
+        return answer
+
+    def repeat(self, call: Call, time: int) -> Answer:
+        """The call once more; one in a few has a process of its own, in which nothing is kept."""
+        if time % _FRESH_EVERY == 0:
+            self.stop()
+        return self._call(call, _POISON_OF_REPEATS)[0]
+
+    def violations(self) -> Sequence[str]:
+        return list(self._seen.values())
+
+    def assertions(self) -> Sequence[Assertion]:
+        """``vectorised``, where the case asks for it: the work done in Python must not grow with the sizes."""
+        return () if self._growth is None else (self._growth.assertion(self._count),)
+
+    def _count(self, call: Call) -> Counts | str:
+        """The work of a call, or why it cannot be counted. Once uncounted: what is done on first use is no growth."""
+        for count in (False, True):
+            answer, counts = self._call(call, _POISON_OF_REPEATS, count=count)
+            if not answer.ran:
+                return next(finding.message for finding in answer.findings if finding.assertion == "runs")
+        return counts or "its process did not tell"
+
+    # ------------------------------------------------------------------------------------- one call
+
+    def _call(self, call: Call, poison: bytes, *, count: bool = False) -> tuple[Answer, Counts | None]:
+        layout = _Layout(call)
+        try:
+            worker = self._ready(layout.size)
+            layout.write_to(worker.memory, poison)
+            nonce = secrets.token_bytes(8)
+            request = json.dumps({"size": layout.size, "count": count, "arguments": layout.arguments})
+            exchange = worker.exchange(nonce + request.encode())
+            seconds = exchange.seconds
+            if isinstance(exchange.reply, Finding):
+                self.stop()
+                return Answer({}, (exchange.reply,), seconds), None
+            plain = _parsed(exchange.reply, nonce)
+            if plain is None:
+                self.stop()
+                return Answer({}, (findings.protocol("its answer cannot be read"),), seconds), None
+            self._note(plain)
+            found = _finding(plain, self._limits.seconds)
+            changed = layout.changed(worker.memory)
+            outputs = layout.outputs(worker.memory) if found is None else {}
+            return Answer(outputs, tuple(one for one in (found, *changed) if one), seconds), _counts(plain)
+        except BaseException:
+            self.stop()
+            raise
+
+    def _ready(self, size: int) -> KernelProcess:
+        if self._process is None:
+            self._process = KernelProcess(self._server, self._kernel, self._limits, filtered=self._filtered)
+        self._process.map(size)
+        return self._process
+
+    def _note(self, plain: Mapping[str, Any]) -> None:
+        """Forbidden operators that were seen; names were checked against those that the case forbids."""
+        for name, called, line in plain["seen"]:
+            if name in self._seen:
+                continue
+            if name == "":
+                self._seen[name] = "the record of its operators was ended while it ran; leave torch's profiler alone"
+                continue
+            place = f"{SOURCE_NAME}:{line}: " if line else ""
+            shown = f" (as '{findings.clean(called)[:80]}')" if called != name else ""
+            self._seen[name] = f"{place}it calls '{findings.clean(name)[:80]}'{shown}, which the task forbids"
+
+    def stop(self) -> None:
+        """Ends the process, whatever it is doing; the next call starts another."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.end()
+
+    def close(self) -> None:
+        """Ends the process and lets go of the kernel."""
+        self.stop()
+        kernel, self._kernel = self._kernel, -1
+        if kernel >= 0:
+            os.close(kernel)
+
+    def __enter__(self) -> PythonExecutor:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+class _Layout:
+    """Where each tensor of a call lies in the shared memory."""
+
+    def __init__(self, call: Call) -> None:
+        self.size = 0
+        self._places: list[tuple[TensorArgument, int]] = []
+        self.arguments = [self._placed(argument) for argument in call.arguments]
+        self.size = max(self.size, _ALIGNMENT)
+
+    def _placed(self, argument: TensorArgument | ScalarArgument) -> dict[str, Any]:
+        if isinstance(argument, ScalarArgument):
+            return {"name": argument.name, "value": argument.value}
+        offset = self.size
+        self._places.append((argument, offset))
+        self.size += -(-argument.nbytes // _ALIGNMENT) * _ALIGNMENT
+        plain = {"name": argument.name, "role": argument.role, "dtype": argument.dtype, "shape": list(argument.shape)}
+        return {**plain, "offset": offset}
+
+    def write_to(self, memory: memoryview, poison: bytes) -> None:
+        """Inputs are copied in, outputs filled with a pattern."""
+        for argument, offset in self._places:
+            place = memory[offset : offset + argument.nbytes]
+            if argument.role == "output":
+                place[:] = (poison * (argument.nbytes // 2 + 1))[: argument.nbytes]
+            elif argument.nbytes:
+                place[:] = _bytes_of(argument)
+
+    def outputs(self, memory: memoryview) -> dict[str, bytes]:
+        """Copies of the outputs: the process could still write to its own."""
+        return {
+            argument.name: bytes(memory[offset : offset + argument.nbytes])
+            for argument, offset in self._places
+            if argument.role != "input"
+        }
+
+    def changed(self, memory: memoryview) -> list[Finding]:
+        """The inputs that are not what they were before the call."""
+        found = []
+        for argument, offset in self._places:
+            if argument.role != "input" or not argument.nbytes:
+                continue
+            if bytes(memory[offset : offset + argument.nbytes]) != bytes(_bytes_of(argument)):
+                message = f"argument '{argument.name}' was changed in place; work on a copy, as 'x.clone()' makes one"
+                found.append(Finding("inputs", "input-modified", message))
+        return found
+
+
+def _bytes_of(argument: TensorArgument) -> memoryview:
+    view = memoryview(argument.data if argument.data is not None else b"")
+    if view.nbytes != argument.elements * ITEM_SIZE[argument.dtype]:
+        raise SandboxError(
+            f"tensor {argument.name!r} brings {view.nbytes} bytes, but shape {argument.shape} of {argument.dtype} "
+            f"has {argument.nbytes}; pass its contiguous data"
+        )
+    return view.cast("B")
+
+
+# ------------------------------------------------------------------------------------------- what the worker said
+
+
+def _parsed(reply: bytes, nonce: bytes) -> Mapping[str, Any] | None:
+    """The answer as plain data of the right kinds; None for anything else."""
+    if reply[: len(nonce)] != nonce:
+        return None
+    try:
+        plain = json.loads(reply[len(nonce) :])
+        seen = [(str(name), str(called), _line(line)) for name, called, line in plain.get("seen", ())]
+        kind, line = plain.get("kind"), _line(plain.get("line"))
+        return {**plain, "seen": seen, "kind": kind, "line": line, "message": str(plain.get("message", ""))}
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def _line(value: object) -> int | None:
+    return value if type(value) is int and 0 < value < 1 << 31 else None
+
+
+def _finding(plain: Mapping[str, Any], seconds: float) -> Finding | None:
+    """Why there is no result, as a finding for ``runs``."""
+    kind, line = plain["kind"], plain["line"]
+    if kind is None:
+        return None
+    if kind == "timeout":
+        return Finding("runs", "timeout", findings.timeout(seconds).message, line)
+    message = findings.clean(plain["message"])
+    if kind == "result":
+        return Finding("runs", "result", f"the function {message}")
+    if message.startswith("MemoryError") or "can't allocate memory" in message:
+        return Finding("runs", "memory-limit", f"out of memory: {message}", line)
+    return Finding("runs", "exception", f"raised {message}", line)
+
+
+def _counts(plain: Mapping[str, Any]) -> Counts | None:
+    try:
+        found = plain["counts"]
+        lines = {int(line): int(count) for line, count in found["lines"]}
+        whole = bool(found["kept"]) and found["operators"] is not None and found["bytes"] is not None
+        if not whole:
+            return None
+        return Counts(int(found["instructions"]), int(found["operators"]), int(found["bytes"]), lines)
+    except (KeyError, TypeError, ValueError):
+        return None

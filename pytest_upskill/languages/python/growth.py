@@ -1,0 +1,111 @@
+"""Does the work that a kernel does in Python grow with the sizes? Counted on calls that it was judged on, never timed.
+
+The work of a call is the executed instructions of its own code, the operators that torch dispatched, and an eighth of
+the bytes of Python objects that were alive at once (``sum(x.tolist())`` executes no instruction per element, but makes
+an object of each). It may be any constant, and may grow with the logarithm of a size, or by a step for each large
+block; a step for each element, row or column is too much.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from math import prod
+
+from pytest_upskill.languages.python import SOURCE_NAME
+from pytest_upskill.records import Assertion, Call, TensorArgument
+
+NAME = "vectorised"
+
+MOST_ELEMENTS = 1 << 16
+"""Of a call that is counted: a loop over as many takes a second under the counter."""
+_KEPT = 64
+_LEAST, _RATIO = 16, 4
+"""Two calls are compared where a size grows by this factor, from this one on: below, a fixed number of blocks would
+look like growth."""
+_PER_UNIT, _FREE = 2, 150
+"""Work that each further unit of a size may add, and what is free: eight doublings, at 20 instructions each. The
+shortest loops take 8 instructions and an operator for each element."""
+_BYTES = 8
+
+Sizes = Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """The work of one call. ``lines`` maps lines of the source to executed instructions (0: code made at run time)."""
+
+    instructions: int
+    operators: int
+    bytes: int
+    lines: Mapping[int, int]
+
+    @property
+    def work(self) -> int:
+        return self.instructions + self.operators + self.bytes // _BYTES
+
+
+class Growth:
+    """Remembers calls of one dtype, and compares those whose sizes differ most."""
+
+    def __init__(self) -> None:
+        self._calls: list[Call] = []
+        self._broken = False
+
+    def see(self, call: Call, ran: bool) -> None:
+        """A call that was judged."""
+        self._broken = self._broken or not ran
+        small = 0 < _sizes(call)["elements"] <= MOST_ELEMENTS
+        if ran and small and len(self._calls) < _KEPT and call.instantiation == 0:
+            self._calls.append(call)
+
+    def assertion(self, count: Callable[[Call], Counts | str]) -> Assertion:
+        """The assertion; ``count`` makes a call once more and counts, or says why it cannot be counted."""
+        if self._broken:
+            return Assertion(NAME, False, "not tried: the function did not run")
+        known: dict[int, Counts | str] = {}
+        measured = False
+        for size, small, large in self._pairs():
+            for call in (small, large):
+                if id(call) not in known:
+                    known[id(call)] = count(call)
+            before, after = known[id(small)], known[id(large)]
+            if isinstance(before, str) or isinstance(after, str):
+                why = before if isinstance(before, str) else after
+                return Assertion(NAME, False, f"its work cannot be counted: {why}")
+            measured = True
+            first, last = _sizes(small)[size], _sizes(large)[size]
+            if after.work - before.work > _PER_UNIT * (last - first) + _FREE:
+                return Assertion(NAME, False, _message(size, first, last, before, after))
+        return Assertion(NAME, True, "" if measured else "not measured: all examples are of about the same size")
+
+    def _pairs(self) -> Iterator[tuple[str, Call, Call]]:
+        """For each size the call in which it is largest, and one in which it is a fraction of that."""
+        for size in {name: None for call in self._calls for name in _sizes(call)}:
+            having = [call for call in self._calls if size in _sizes(call)]
+            large = max(having, key=lambda call: _sizes(call)[size])
+            fitting = [call for call in having if _LEAST <= _sizes(call)[size] <= _sizes(large)[size] // _RATIO]
+            if fitting:
+                yield size, max(fitting, key=lambda call: _sizes(call)[size]), large
+
+
+def _sizes(call: Call) -> Sizes:
+    """Each axis of each argument, and the elements of the largest one."""
+    tensors = [one for one in call.arguments if isinstance(one, TensorArgument) and one.role != "output"]
+    axes = {f"{one.name}.shape[{axis}]": size for one in tensors for axis, size in enumerate(one.shape)}
+    return {**axes, "elements": max((prod(one.shape) for one in tensors), default=0)}
+
+
+def _message(size: str, first: int, last: int, before: Counts, after: Counts) -> str:
+    what = "the elements" if size == "elements" else size
+    message = (
+        f"the work done in Python grows with {what}: with {first}, {before.instructions} instructions, "
+        f"{before.operators} operators and {before.bytes} bytes of objects; with {last}, {after.instructions}, "
+        f"{after.operators} and {after.bytes}"
+    )
+    more = {line: count - before.lines.get(line, 0) for line, count in after.lines.items()}
+    line = max(more, key=lambda one: more[one], default=0)
+    if line and more[line] >= last - first:
+        most = f"this line grows most ({before.lines.get(line, 0)} to {after.lines[line]})"
+        message = f"{SOURCE_NAME}:{line}: {message}; {most}"
+    return f"{message}; replace the loop by operations on whole tensors"

@@ -1,0 +1,71 @@
+"""The language ``python``: see ``languages.base.Language``."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pytest_upskill.build.cache import Cache, Made, key_of
+from pytest_upskill.devices.base import Machine
+from pytest_upskill.languages.base import SourceMutant
+from pytest_upskill.languages.python import SOURCE_NAME, bytecode, mutants
+from pytest_upskill.languages.python.executor import PythonExecutor
+from pytest_upskill.languages.python.server import WorkerServer
+from pytest_upskill.records import Build, CallLayout
+from pytest_upskill.sandbox.confinement import Confinement
+from pytest_upskill.sandbox.worker_process import Limits
+
+_FILE = "kernel.json"
+
+
+class PythonLanguage:
+    """Functions of torch on the cpu, also where the machine has a GPU. Nothing is compiled: a build is one file."""
+
+    name = "python"
+    source_name = SOURCE_NAME
+    devices = ("cpu",)
+    compiles = False
+    checks = ("runs", "correct", "deterministic", "inputs")
+
+    def __init__(self) -> None:
+        self._cache = Cache()
+        self._lock = threading.Lock()
+        self._servers: dict[Confinement, WorkerServer] = {}
+
+    def identity(self) -> str:
+        return f"python {sys.version}"
+
+    def build(self, sources: Mapping[str, str], entry: str, machine: Machine, *, checked: bool = True) -> Build:
+        """``entry`` is JSON: ``name``, ``results`` (names), ``forbid`` (operators) and ``vectorised``."""
+        plain = {"source": sources[self.source_name], "source_name": self.source_name, "entry": json.loads(entry)}
+        text = json.dumps(plain)
+
+        def make(folder: Path) -> Made:
+            (folder / _FILE).write_text(text, encoding="utf-8")
+            return Made({})
+
+        kept = self._cache.get(key_of("python", text), make)
+        return Build(library=kept.folder / _FILE, cached=not kept.fresh)
+
+    def execute(self, build: Build, layout: CallLayout, machine: Machine, timeout: float) -> PythonExecutor:
+        assert build.library is not None
+        confinement = machine.confinement
+        with self._lock:
+            server = self._servers.setdefault(confinement, WorkerServer(confinement))
+        return PythonExecutor(build.library, server, Limits(seconds=timeout), filtered=confinement.filtered)
+
+    def mutants(self, source: str, count: int, seed: int) -> Sequence[SourceMutant]:
+        return mutants.source_mutants(source, count, seed)
+
+    def same_code(self, original: Build, mutant: Build, *, in_body: bool) -> bool:
+        if original.library is None or mutant.library is None:
+            return False
+        known, other = (bytecode.fingerprint(_source(library)) for library in (original.library, mutant.library))
+        return known is not None and known == other
+
+
+def _source(library: Path) -> str:
+    return str(json.loads(library.read_text(encoding="utf-8"))["source"])

@@ -1,0 +1,194 @@
+"""The parent's side of the process that imports torch once and starts workers by forking. Knows no kernels.
+
+One server for each way of confining, in each process of ours; it starts when the first worker is wanted, again after
+it has died, and ends with us.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import select
+import socket
+import subprocess
+import threading
+import time
+import weakref
+from collections.abc import Sequence
+from pathlib import Path
+
+from pytest_upskill.errors import SandboxError
+from pytest_upskill.sandbox import process, seccomp
+from pytest_upskill.sandbox.confinement import ENVIRONMENT, Confinement, python, python_paths
+from pytest_upskill.sandbox.worker_process import Limits
+
+WORKER = Path(__file__).resolve().with_name("worker.py")
+_SANDBOX = Path(seccomp.__file__).resolve().parent
+_START_SECONDS = 120.0
+"""To import torch takes 3 s, on a busy machine with a cold disk many times that."""
+_ANSWER_SECONDS = 10.0
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+_MESSAGE_BYTES = 1 << 16
+
+
+class WorkerServer:
+    """Starts workers in forks of a confined process. Safe among threads. Raises SandboxError where it cannot serve."""
+
+    def __init__(self, confinement: Confinement) -> None:
+        self._confinement = confinement
+        self._lock = threading.RLock()
+        self._running: _Running | None = None
+
+    def start(self, files: Sequence[int], limits: Limits) -> Worker:
+        """A worker, to which the open files are handed: its channel, shared memory, pipe for output, and kernel."""
+        plain = {"memory": limits.memory, "cpu_seconds": limits.cpu_seconds, "file_size": limits.file_size}
+        with self._lock:
+            for again in (False, True):
+                running = self._running_one()
+                try:
+                    return running.start(files, json.dumps({**plain, "seconds": limits.seconds}).encode())
+                except OSError as error:
+                    self.close()
+                    if again:
+                        raise SandboxError(f"the process for Python kernels does not answer: {error}") from error
+        raise AssertionError
+
+    def _running_one(self) -> _Running:
+        if self._running is None or not self._running.is_ours():
+            self._running = _Running(self._confinement, self._lock)
+        return self._running
+
+    def close(self) -> None:
+        """Ends the process and all workers."""
+        with self._lock:
+            running, self._running = self._running, None
+            if running is not None:
+                running.end()
+
+
+class Worker:
+    """A fork of the server: can be ended, and told how it ended."""
+
+    def __init__(self, server: _Running, number: bytes) -> None:
+        self._server, self._number = server, number
+
+    def status(self, seconds: float) -> int | None:
+        """How it ended, as a shell sees it, waiting up to ``seconds``; None where it goes on."""
+        return self._server.status(self._number, seconds)
+
+    def end(self) -> None:
+        """Kills it, and waits until it is gone."""
+        self._server.kill(self._number)
+
+
+class _Running:
+    """One started server."""
+
+    def __init__(self, confinement: Confinement, lock: threading.RLock) -> None:
+        self._lock = lock
+        self._owner = os.getpid()
+        self._ended: dict[bytes, int] = {}
+        self._count = 0
+        self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        folders = torch_folders()
+        argv = [python(), "-I", "-S", str(WORKER), str(theirs.fileno()), str(_SANDBOX), *map(str, folders)]
+        try:
+            self._process = process.start(
+                confinement.command(argv, readable=(*python_paths(), WORKER.parent, _SANDBOX, *folders)),
+                environment={**ENVIRONMENT, **_ONE_THREAD},
+                pass_fds=(theirs.fileno(),),
+            )
+        except BaseException:
+            self._channel.close()
+            raise
+        finally:
+            theirs.close()
+        self._finalizer = weakref.finalize(self, _release, self._owner, self._process, self._channel)
+        self._await_ready()
+
+    def is_ours(self) -> bool:
+        """Whether it was started by this process, and not by the one that forked it, and can serve."""
+        return self._owner == os.getpid() and self._finalizer.alive and not process.has_ended(self._process, 0)
+
+    def _await_ready(self) -> None:
+        if select.select([self._channel], [], [], _START_SECONDS)[0] and self._channel.recv(16) == b"ready":
+            return
+        self._channel.close()
+        assert self._process.stdout is not None
+        process.has_ended(self._process, 1.0)
+        said = ""
+        if select.select([self._process.stdout], [], [], 0)[0]:
+            said = os.read(self._process.stdout.fileno(), 4096).decode("utf-8", "replace").strip()
+        self.end()
+        raise SandboxError(
+            f"the process for Python kernels did not start: {said or 'it does not answer'}; check that torch can be "
+            "imported and that its folder can be read, or report this as a defect"
+        )
+
+    def start(self, files: Sequence[int], limits: bytes) -> Worker:
+        """Raises OSError where the process is gone."""
+        with self._lock:
+            self._count += 1
+            number = self._count.to_bytes(8, "little")
+            socket.send_fds(self._channel, [b"start" + number + limits], list(files))
+            return Worker(self, number)
+
+    def status(self, number: bytes, seconds: float) -> int | None:
+        """See ``Worker.status``. Where the server itself is gone, its workers are, too."""
+        deadline = time.monotonic() + seconds
+        with self._lock:
+            while number not in self._ended:
+                left = max(0.0, deadline - time.monotonic())
+                if not self._finalizer.alive:
+                    return 128 + 9
+                if not select.select([self._channel], [], [], left)[0]:
+                    return None
+                try:
+                    message = self._channel.recv(_MESSAGE_BYTES)
+                except OSError:
+                    message = b""
+                if not message:
+                    self.end()
+                    return 128 + 9
+                self._ended[message[:8]] = int.from_bytes(message[8:12], "little")
+            return self._ended[number]
+
+    def kill(self, number: bytes) -> None:
+        """See ``Worker.end``."""
+        with self._lock:
+            if self._owner != os.getpid() or not self._finalizer.alive:
+                return
+            try:
+                if number not in self._ended:
+                    self._channel.send(b"end  " + number)
+            except OSError:
+                self.end()
+                return
+            if self.status(number, _ANSWER_SECONDS) is None:
+                self.end()
+            self._ended.pop(number, None)
+
+    def end(self) -> None:
+        """Ends the process and with it all workers."""
+        self._finalizer()
+
+
+def torch_folders() -> tuple[Path, ...]:
+    """Where torch is installed, and what it needs; nothing is imported. Raises SandboxError without torch."""
+    found: list[Path] = []
+    for name in ("torch", "typing_extensions", "sympy"):
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.origin:
+            file = Path(spec.origin).resolve()
+            found.append(file.parents[1] if file.name == "__init__.py" else file.parent)
+        elif name == "torch":
+            raise SandboxError("torch cannot be found; install it where pytest runs")
+    return tuple(dict.fromkeys(found))
+
+
+def _release(owner: int, started: subprocess.Popen[bytes], channel: socket.socket) -> None:
+    # A forked child of ours inherits this finalizer, but the process is not its own to end.
+    if owner == os.getpid():
+        process.end(started)
+    channel.close()

@@ -1,0 +1,203 @@
+"""The process that imports torch once, and its forks, in each of which one kernel lives. Stands alone: it imports
+torch, the standard library, ``worker_kernel`` beside it, and ``seccomp`` of the sandbox, whose folder it gets.
+
+Started as ``python -I -S worker.py CONTROL SANDBOX PATHS...``: an inherited socket that keeps the bounds of messages,
+the folder of ``seccomp``, and folders in which torch is found. On CONTROL come ``start`` (with four open files: the
+worker's own channel, the shared memory of its tensors, where it prints, and the kernel; and its limits) and ``end``.
+For each worker that has ended, its number and its status go back. The server itself never sees a kernel.
+
+A worker is a fork without threads, files, sockets or new processes (a filter of system calls, put on after the fork).
+Each message on its channel is one call: 8 bytes that the answer begins with, and JSON. What a worker says is untrusted
+once it has loaded its kernel: the parent judges bytes in the shared memory, and the way in which the process ends.
+"""
+
+import gc
+import json
+import mmap
+import os
+import resource
+import select
+import signal
+import socket
+import sys
+import traceback
+import warnings
+from typing import Any
+
+MESSAGE_BYTES = 1 << 16
+_WITH_TORCH = (
+    "torch", "torchgen", "functorch", "typing_extensions", "sympy", "mpmath", "networkx", "jinja2", "markupsafe",
+    "fsspec", "filelock",
+)  # fmt: skip
+"""What can be imported beside the standard library: torch and what it needs itself."""
+
+_OURS = ("seccomp", "worker_kernel", "worker_watch")
+
+
+class OnlyTorch:
+    """A finder that finds nothing, and refuses all that is neither torch nor the standard library."""
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        top = name.partition(".")[0]
+        known = top in (*_WITH_TORCH, *_OURS) or top in sys.stdlib_module_names or top.startswith("_sysconfigdata")
+        if not known:
+            raise ModuleNotFoundError(
+                f"No module named {name!r}: only torch and Python's standard library can be imported here", name=name
+            )
+
+
+sys.path[:0] = [sys.argv[2], os.path.dirname(os.path.abspath(__file__))]  # noqa: PTH100, PTH120 - no pathlib needed
+sys.path += sys.argv[3:]
+sys.meta_path.insert(0, OnlyTorch())
+warnings.simplefilter("ignore")
+
+import seccomp  # type: ignore[import-not-found]  # noqa: E402
+import worker_kernel  # type: ignore[import-not-found]  # noqa: E402
+
+del sys.path[:2]
+
+
+def main() -> None:
+    """Serves until the parent hangs up."""
+    control = socket.socket(fileno=int(sys.argv[1]))
+    worker_kernel.prepare_torch()
+    seccomp.hide()
+    gc.collect()
+    gc.freeze()
+    control.send(b"ready")
+    serve(control)
+
+
+# ------------------------------------------------------------------------------------------------- the server
+
+
+def serve(control: socket.socket) -> None:
+    """Starts workers and ends them, and tells how they ended."""
+    poller = select.poll()
+    poller.register(control, select.POLLIN)
+    numbers: dict[int, tuple[int, bytes]] = {}
+    while True:
+        for descriptor, _ in poller.poll():
+            if descriptor != control.fileno():
+                poller.unregister(descriptor)
+                process, number = numbers.pop(descriptor)
+                os.close(descriptor)
+                control.send(number + status_of(process).to_bytes(4, "little"))
+                continue
+            message, files, _, _ = socket.recv_fds(control, MESSAGE_BYTES, 4)
+            if not message:
+                return
+            word, number = message[:5], message[5:13]
+            if word == b"start":
+                process = os.fork()
+                if process == 0:
+                    become_worker([control.fileno(), *numbers], files, json.loads(message[13:]))
+                for file in files:
+                    os.close(file)
+                watch = os.pidfd_open(process)
+                numbers[watch] = (process, number)
+                poller.register(watch, select.POLLIN)
+            else:
+                for process, other in numbers.values():
+                    if other == number:
+                        os.kill(process, signal.SIGKILL)
+
+
+def status_of(process: int) -> int:
+    """How a worker ended, as a shell sees it."""
+    _, status = os.waitpid(process, 0)
+    return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+
+
+def become_worker(inherited: "list[int]", files: "list[int]", limits: "dict[str, float]") -> None:
+    """In the fork: gives up all that a kernel has no need of, and serves the calls of one kernel. Does not return."""
+    try:
+        channel, shared, output, source = files
+        for descriptor in inherited:
+            os.close(descriptor)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        os.close(output)
+        # The place in the file is the parent's, too, and other forks'.
+        plan = json.loads(os.pread(source, os.fstat(source).st_size, 0))
+        os.close(source)
+        worker_kernel.seed_generators()
+        limit_resources(limits)
+        seccomp.hide()
+        # Later filters cannot lift what earlier ones refuse.
+        filtered = seccomp.install(seccomp.no_thread_rules()) and seccomp.install(
+            seccomp.worker_rules(os.getpid(), False)
+        )
+        own = socket.socket(fileno=channel)
+        own.send(b"ready" if filtered else b"ready, unfiltered")
+        work(own, shared, worker_kernel.Kernel(plan), limits["seconds"])
+        os._exit(0)
+    except BaseException:
+        traceback.print_exc()
+        os._exit(70)
+
+
+def limit_resources(limits: "dict[str, float]") -> None:
+    """Limits that cannot be raised again. What torch takes up already is on the house."""
+    memory = int(limits["memory"])
+    for what, limit in (
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_AS, memory + mapped()),
+        (resource.RLIMIT_DATA, memory + (1 << 30)),
+        (resource.RLIMIT_CPU, int(limits["cpu_seconds"])),
+        (resource.RLIMIT_FSIZE, int(limits["file_size"])),
+        (resource.RLIMIT_NOFILE, 64),
+    ):
+        _, hard = resource.getrlimit(what)
+        bound = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+        resource.setrlimit(what, (bound, bound))
+
+
+def mapped() -> int:
+    """Bytes of address space in use; a guess where /proc is out of sight."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123
+            return int(file.read().split()[0]) * mmap.PAGESIZE
+    except OSError:
+        return 4 << 30
+
+
+# ------------------------------------------------------------------------------------------------- one worker
+
+
+class Late(BaseException):
+    """The time of a call is nearly over: raised where the kernel is, so that the line is known."""
+
+
+def work(channel: socket.socket, shared: int, kernel: "Any", seconds: float) -> None:
+    """Serves calls until the parent hangs up."""
+    memory: mmap.mmap | None = None
+    set_timer, clock = signal.setitimer, signal.ITIMER_REAL
+
+    def late(*_: object) -> None:
+        raise Late
+
+    while message := channel.recv(MESSAGE_BYTES):
+        request = json.loads(message[8:])
+        if memory is None or len(memory) < request["size"]:
+            memory = mmap.mmap(shared, request["size"])
+        signal.signal(signal.SIGALRM, late)
+        set_timer(clock, 0.9 * seconds)
+        try:
+            answer = kernel.call(request, memory)
+        except Late as error:
+            answer = {"kind": "timeout", "message": "", "line": worker_kernel.line_of(error)}
+        except BaseException as error:
+            answer = {
+                "kind": "exception",
+                "message": worker_kernel.describe(error),
+                "line": worker_kernel.line_of(error),
+            }
+        finally:
+            set_timer(clock, 0)
+        answer["seen"] = [[name, *where] for name, where in kernel.seen.items()]
+        channel.send(message[:8] + json.dumps(answer).encode()[: MESSAGE_BYTES - 8])
+
+
+if __name__ == "__main__":
+    main()

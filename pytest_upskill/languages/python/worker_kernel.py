@@ -1,0 +1,149 @@
+"""One kernel in a worker: its source, its calls, and what is wrong with results. Stands beside ``worker``, alone."""
+
+import mmap
+import random
+import sys
+import types
+
+import torch
+import worker_watch  # type: ignore[import-not-found]
+
+_MESSAGE_LENGTH = 800
+
+
+def prepare_torch() -> None:
+    """One thread; memory that is allocated and not written holds NaN; what torch sets up on first use is set up."""
+    torch.set_num_threads(1)
+    torch._C._set_deterministic_algorithms(True, warn_only=True)  # the public function imports torch's compiler
+    x = torch.ones(4, 4)
+    with worker_watch.Watcher(frozenset()):
+        torch.softmax(x @ x, -1).sum().item()
+
+
+def seed_generators() -> None:
+    """A fork would repeat the random numbers of every other one, and random results would look deterministic."""
+    random.seed()
+    torch.seed()
+
+
+def describe(error: BaseException) -> str:
+    """The type of an exception and its message, which code of the kernel's may compute."""
+    try:
+        text = str(error)
+    except BaseException:
+        text = "(its message cannot be had)"
+    name = type(error).__name__
+    return f"{name}: {text[:_MESSAGE_LENGTH]}" if text else name
+
+
+def line_of(error: BaseException) -> "int | None":
+    """The innermost line of the kernel's source that an exception passed through."""
+    found = getattr(error, "lineno", None) if isinstance(error, SyntaxError) else None
+    place = error.__traceback__
+    while place is not None:
+        if place.tb_frame.f_code.co_filename == worker_watch.SOURCE_NAME:
+            found = place.tb_lineno
+        place = place.tb_next
+    return found
+
+
+class Kernel:
+    """The function that a source defines, which is loaded in the first call."""
+
+    def __init__(self, plan: "dict[str, object]") -> None:
+        entry = plan["entry"]
+        self.source: str = plan["source"]  # type: ignore[assignment]
+        self.name: str = entry["name"]  # type: ignore[index]
+        self.results: list[str] = entry["results"]  # type: ignore[index]
+        self.forbidden = frozenset(map(worker_watch.bare, entry["forbid"]))  # type: ignore[index]
+        self.seen: dict[str, tuple[str, int | None]] = {}
+        self.function: object = None
+
+    def call(self, request: "dict[str, object]", memory: mmap.mmap) -> "dict[str, object]":
+        """One call. Raises whatever the kernel raises; what it gave wrongly is a ``kind`` and a ``message``."""
+        outputs: dict[str, torch.Tensor] = {}
+        arguments: list[object] = []
+        for one in request["arguments"]:  # type: ignore[attr-defined]
+            value = one["value"] if "value" in one else tensor_at(memory, one)
+            if one.get("role") == "output":
+                outputs[one["name"]] = value
+            else:
+                arguments.append(value)
+        given = list(arguments)
+        counts: dict[str, object] | None = None
+        if self.forbidden and not request.get("count"):
+            with worker_watch.Watcher(self.forbidden, self.seen):
+                result = self.loaded()(*arguments)
+        elif request.get("count"):
+            counts, result = worker_watch.counted(self.loaded(), arguments)
+        else:
+            result = self.loaded()(*arguments)
+        problem = self.store(result, outputs, given)
+        return {"kind": "result", "message": problem, "line": None} if problem else {"counts": counts}
+
+    def loaded(self) -> "types.FunctionType":
+        """The function; runs the source where that was not done."""
+        if self.function is None:
+            module = types.ModuleType("kernel")
+            module.__file__ = worker_watch.SOURCE_NAME
+            sys.modules["kernel"] = module
+            exec(compile(self.source, worker_watch.SOURCE_NAME, "exec", dont_inherit=True), module.__dict__)
+            self.function = getattr(module, self.name)
+        return self.function  # type: ignore[return-value]
+
+    def store(self, result: object, outputs: "dict[str, torch.Tensor]", given: "list[object]") -> str:
+        """Copies the results to where they belong; says what is wrong with them, or nothing."""
+        if not self.results:
+            returned_own = any(result is one for one in given)
+            return "" if result is None or returned_own else f"returned {kind_of(result)}, where None was asked for"
+        if len(self.results) == 1:
+            found = [result]
+        elif isinstance(result, tuple | list):
+            found = list(result)
+            if len(found) != len(self.results):
+                return f"returned {len(found)} results, where {len(self.results)} were asked for"
+        else:
+            return f"returned {kind_of(result)}, where a tuple of {len(self.results)} tensors was asked for"
+        for name, value in zip(self.results, found, strict=True):
+            wrong = mismatch(value, outputs[name])
+            if wrong:
+                return f"returned {wrong} for '{name}'" if len(found) > 1 else f"returned {wrong}"
+        with torch.no_grad():
+            for name, value in zip(self.results, found, strict=True):
+                outputs[name].copy_(value.detach())  # type: ignore[attr-defined]
+        return ""
+
+
+def mismatch(value: object, wanted: "torch.Tensor") -> str:
+    """What a result is that must not be; empty where it is what was asked for."""
+    if type(value) is not torch.Tensor:
+        return f"{kind_of(value)}, where a tensor was asked for"
+    if value.layout is not torch.strided:
+        return f"a tensor of layout {str(value.layout)[6:]}, where a dense one was asked for"
+    if value.is_quantized or value.device.type != "cpu":
+        what = "a quantised tensor" if value.is_quantized else f"a tensor on device '{value.device}'"
+        return f"{what}, where an ordinary one on the cpu was asked for"
+    if value.shape != wanted.shape:
+        return f"shape {list(value.shape)}, where {list(wanted.shape)} was asked for"
+    if value.dtype != wanted.dtype:
+        return f"dtype {str(value.dtype)[6:]}, where {str(wanted.dtype)[6:]} was asked for"
+    return ""
+
+
+def kind_of(value: object) -> str:
+    """What a value is, in words; nothing of its own is called."""
+    kind = type(value)
+    if value is None:
+        return "None"
+    return f"a {kind.__name__}" + (" (a subclass of Tensor)" if issubclass(kind, torch.Tensor) else "")
+
+
+def tensor_at(memory: mmap.mmap, one: "dict[str, object]") -> "torch.Tensor":
+    """A tensor of its own storage, which is a part of the shared memory."""
+    dtype, shape = getattr(torch, str(one["dtype"])), one["shape"]
+    count = 1
+    for size in shape:  # type: ignore[attr-defined]
+        count *= size
+    if count == 0:
+        return torch.empty(shape, dtype=dtype)  # type: ignore[call-overload, no-any-return]
+    return torch.frombuffer(memory, dtype=dtype, count=count, offset=one["offset"]).reshape(shape)  # type: ignore[arg-type, call-overload, no-any-return]

@@ -1,0 +1,165 @@
+"""What a worker sees of the operators that a kernel calls, and of its work. Stands beside ``worker``, alone.
+
+A kernel shares the process with all of this, and could lie to it: evidence, no proof.
+"""
+
+import os
+import sys
+import tracemalloc
+import types
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+profiler: Any = torch.autograd
+
+SOURCE_NAME = "kernel.py"
+"""What the kernel's source is called in tracebacks."""
+
+
+def line_now() -> "int | None":
+    """The line of the kernel's source that is being executed."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code.co_filename == SOURCE_NAME:
+            return frame.f_lineno
+        frame = frame.f_back  # type: ignore[assignment]
+    return None
+
+
+def bare(name: str) -> str:
+    """An operator's name without namespace, overload and underscores: ``softmax`` of ``aten::_softmax.out``."""
+    return name.rpartition("::")[2].partition(".")[0].removeprefix("special_").strip("_")
+
+
+class Watcher:
+    """Sees the operators that are called while it is entered, however that is done: by functions of torch and methods
+    of tensors (a torch function mode), and by the dispatcher's records (the profiler's), which also cover C++,
+    TorchScript, and code in which modes are switched off.
+    """
+
+    def __init__(self, names: "frozenset[str]", seen: "dict[str, tuple[str, int | None]] | None" = None) -> None:
+        found: dict[str, tuple[str, int | None]] = {} if seen is None else seen
+
+        class Mode(TorchFunctionMode):
+            def __torch_function__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+                name = str(getattr(func, "__name__", ""))
+                if bare(name) in names:
+                    found.setdefault(bare(name), (name, line_now()))
+                return func(*args, **(kwargs or {}))
+
+        self.names, self.seen = names, found
+        self.mode: Any = Mode()
+
+    def __enter__(self) -> None:
+        record()
+        self.mode.__enter__()
+
+    def __exit__(self, *error: object) -> None:
+        self.mode.__exit__(*error)
+        events = recorded()
+        if events is None:
+            self.seen.setdefault("", ("", None))
+            return
+        for name in called(events):
+            if bare(name) in self.names:
+                self.seen.setdefault(bare(name), (name, None))
+
+
+def record() -> None:
+    """Begins to record the calls of the dispatcher."""
+    state = profiler.ProfilerState.CPU
+    plain = torch._C._profiler._ExperimentalConfig()
+    profiler._enable_profiler_legacy(profiler.ProfilerConfig(state, False, False, False, False, False, plain))
+
+
+def recorded() -> "list[tuple[str, str]] | None":
+    """What was recorded: (kind, name), where kinds are ``push`` and ``pop``. None where somebody ended it before."""
+    try:
+        threads = profiler._disable_profiler_legacy()
+    except RuntimeError:
+        return None
+    return [(event.kind(), event.name()) for thread in threads for event in thread]
+
+
+def called(events: "list[tuple[str, str]]") -> "list[str]":
+    """The operators that were called, without those that an operator of its own uses inside: ``mean`` is no ``sum``,
+    but ``softmax`` is ``_softmax``, since it consists of it.
+    """
+    names: list[str] = []
+    inside: list[bool] = []
+    for kind, name in events:
+        if kind == "push":
+            if not any(inside):
+                names.append(name)
+            inside.append(name.startswith("aten::") and not is_composite(name))
+        elif kind == "pop" and inside:
+            inside.pop()
+    return names
+
+
+def is_composite(name: str, known: "dict[str, bool]" = {}) -> bool:  # noqa: B006 - a cache
+    """Whether an operator is defined by others (CompositeImplicitAutograd)."""
+    if name not in known:
+        packet = getattr(torch.ops.aten, name[6:], None)
+        known[name] = any(map(has_composite_kernel, packet_names(name, packet)))
+    return known[name]
+
+
+def packet_names(name: str, packet: object) -> "list[str]":
+    """The full names of an operator's overloads, but those that write to ``out`` or name their dims."""
+    overloads = [one for one in packet.overloads() if "out" not in one and "name" not in one] if packet else []  # type: ignore[attr-defined]
+    return [name if one == "default" else f"{name}.{one}" for one in overloads]
+
+
+def has_composite_kernel(name: str) -> bool:
+    """TorchScript alone has some overloads, of which the dispatcher knows nothing."""
+    try:
+        return bool(torch._C._dispatch_has_kernel_for_dispatch_key(name, "CompositeImplicitAutograd"))
+    except RuntimeError:
+        return False
+
+
+def counted(function: "types.FunctionType", arguments: "list[object]") -> "tuple[dict[str, object], object]":
+    """The work of one call: executed instructions by line, calls of the dispatcher, most bytes of Python objects.
+
+    Only code of the kernel's own counts, wherever it was made; torch's and the standard library's does not.
+    """
+    instructions: dict[int, int] = {}
+    own: dict[str, bool] = {}
+
+    def is_own(name: str) -> bool:
+        if name not in own:
+            own[name] = name == SOURCE_NAME or (not name.startswith("<frozen") and not os.path.isabs(name))  # noqa: PTH117
+        return own[name]
+
+    def trace(frame: types.FrameType, event: str, argument: object) -> object:
+        if not is_own(frame.f_code.co_filename):
+            return None
+        frame.f_trace_opcodes = True
+        if event == "opcode":
+            line = frame.f_lineno if frame.f_code.co_filename == SOURCE_NAME else 0
+            instructions[line] = instructions.get(line, 0) + 1
+        return trace
+
+    record()
+    tracemalloc.start()
+    sys.settrace(trace)  # type: ignore[arg-type]
+    try:
+        result = function(*arguments)
+    finally:
+        kept = sys.gettrace() is trace
+        sys.settrace(None)
+        most = tracemalloc.get_traced_memory()[1] if tracemalloc.is_tracing() else None
+        tracemalloc.stop()
+        events = recorded()
+    lines = sorted(instructions.items(), key=lambda pair: -pair[1])[:200]
+    counts = {
+        "lines": lines,
+        "instructions": sum(instructions.values()),
+        "operators": None if events is None else sum(kind == "push" for kind, _ in events),
+        "bytes": most,
+        "kept": kept,
+    }
+    return counts, result

@@ -1,0 +1,169 @@
+"""The process in which an untrusted case's Python runs: how it is started, confined, asked and ended.
+
+Knows frames (``reference_messages``), and neither cases nor what answers mean beyond their form. The process starts at
+once, without being waited for: it takes seconds to load torch. It sees no network, no home directory, no environment,
+and no file but the interpreter, torch and this package; it can write nothing and start nothing.
+
+Sandboxes do not nest: this one is a sibling of the kernel's.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pytest_upskill.errors import SandboxError
+from pytest_upskill.oracle import reference_answers
+from pytest_upskill.oracle.reference_answers import Header, Nonsense
+from pytest_upskill.oracle.reference_messages import HEADER_BYTES, LENGTH, NONCE_BYTES, READY
+from pytest_upskill.oracle.reference_worker import address_space
+from pytest_upskill.sandbox.byte_stream_process import ByteStreamProcess, Unanswered
+from pytest_upskill.sandbox.confinement import ENVIRONMENT, INSTALL, Confinement, Resources, python, python_paths
+
+PACKAGE = Path(__file__).resolve().parents[1]
+WORKER = Path(__file__).resolve().with_name("reference_worker.py")
+
+_NEEDED = ("torch", "numpy", "typing_extensions")
+"""Packages whose folders in sys.path the process must read; what else torch needs lies beside them."""
+
+_NUMERIC = ("ATEN_CPU_CAPABILITY", "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
+"""Variables that change results in their last bits, and must be the same on both sides."""
+
+_ADDRESS_SPACE = 1 << 40
+"""Before torch is loaded; the process lowers it by itself before it sees a case."""
+
+_TORCH_BYTES = 8 << 30
+"""Address space of a process with torch, where the system does not tell ours."""
+
+_FILE_BYTES = 1 << 20
+Plain = dict[str, Any]
+Answer = tuple[Header, list[torch.Tensor]]
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceLimits:
+    """Of one reference: seconds to load torch, for each message, and of processor time in all; the rest in bytes.
+
+    ``memory`` is what it may take beyond torch itself, ``output_bytes`` what it may print, and ``answer_bytes`` what
+    it may send, in one message.
+    """
+
+    start_seconds: float = 120.0
+    seconds: float = 60.0
+    cpu_seconds: int = 1800
+    memory: int = 4 << 30
+    output_bytes: int = 1 << 20
+    answer_bytes: int = 1 << 29
+
+
+DEFAULT_LIMITS = ReferenceLimits()
+
+
+class ReferenceProcess:
+    """One process for the references of one stranger, started when needed. For one thread at a time.
+
+    Raises SandboxError where ``confinement`` hides too little, or the process does not start.
+    """
+
+    def __init__(self, confinement: Confinement, limits: ReferenceLimits = DEFAULT_LIMITS) -> None:
+        self.limits = limits
+        self.holds: object = None
+        """Whose case it holds; it is forgotten with the process."""
+        self._confinement = confinement
+        self._refuse_weak()
+        self._serves = False
+        self._process: ByteStreamProcess | None = self._start()
+
+    def ask(self, request: Plain) -> Answer:
+        """One message and its answer, as it came. Raises Nonsense, Unanswered, SandboxError."""
+        process = self._ready()
+        if process.has_unread():
+            raise Nonsense("it came before it was asked for")
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        deadline = process.begin(self.limits.seconds)
+        text = json.dumps({**request, "nonce": nonce.hex()}).encode()
+        process.send(LENGTH.pack(len(text)) + text, deadline)
+        frame = process.receive(NONCE_BYTES + LENGTH.size, deadline)
+        if not secrets.compare_digest(bytes(frame[:NONCE_BYTES]), nonce):
+            raise Nonsense("it does not belong to what was asked")
+        (size,) = LENGTH.unpack(frame[NONCE_BYTES:])
+        if size > HEADER_BYTES:
+            raise Nonsense(f"its header has {size} bytes, more than the limit of {HEADER_BYTES}")
+        header = reference_answers.read_header(process.receive(size, deadline))
+        listed = reference_answers.read_tensor_headers(header, self.limits.answer_bytes)
+        pieces = [(one, process.receive(reference_answers.nbytes(one), deadline)) for one in listed]
+        return header, [reference_answers.tensor_of(one, data) for one, data in pieces]
+
+    def stop(self) -> None:
+        """Ends the process, if there is one; the next request starts another."""
+        self._serves, self.holds = False, None
+        if self._process is not None:
+            self._process.end()
+            self._process = None
+
+    def _refuse_weak(self) -> None:
+        """Nothing untrusted runs where files and the network are open to it."""
+        level = self._confinement
+        hidden = level.level == "bubblewrap" or (level.level == "kernel" and {"landlock", "filter"} <= set(level.parts))
+        if not hidden:
+            raise SandboxError(
+                "the case is not trusted, and the confinement here does not hide files and the network from its "
+                f"reference: {level.level} (it has {', '.join(level.parts) or 'limits only'}); "
+                f"{INSTALL}, or trust the case"
+            )
+
+    def _start(self) -> ByteStreamProcess:
+        paths = _import_paths()
+        plan = {
+            "paths": [str(path) for path in paths],
+            "package": str(PACKAGE),
+            "memory": self.limits.memory,
+            "address_space": address_space() or _TORCH_BYTES,
+            "filter": self._confinement.filtered,
+        }
+        numeric = {name: os.environ[name] for name in _NUMERIC if name in os.environ}
+        return ByteStreamProcess(
+            lambda channel: [python(), "-I", "-S", "-B", str(WORKER), str(channel), json.dumps(plan)],
+            self._confinement,
+            readable=(*python_paths(), PACKAGE, WORKER, *paths),
+            environment={**ENVIRONMENT, **numeric, "OMP_NUM_THREADS": "1"},
+            resources=Resources(self.limits.cpu_seconds, _ADDRESS_SPACE, _FILE_BYTES),
+            output_bytes=self.limits.output_bytes,
+        )
+
+    def _ready(self) -> ByteStreamProcess:
+        """The process, once it serves. Nothing of the case's has run before that: a failure is the machine's."""
+        if self._process is not None and self._serves:
+            return self._process
+        process = self._process = self._process or self._start()
+        try:
+            said = process.receive(len(READY), process.begin(self.limits.start_seconds))
+            problem = "" if said == READY else "it sent something else"
+        except Unanswered as error:
+            problem = f"{error.detail or error.cause}; {process.printed()}"
+        if problem:
+            self.stop()
+            raise SandboxError(
+                f"the process for untrusted references did not start: {problem}; "
+                "check that the files of Python, torch and pytest-upskill can be read, and that memory is left"
+            )
+        self._serves = True
+        return process
+
+
+def _import_paths() -> tuple[Path, ...]:
+    """The entries of sys.path where torch and what it needs lie."""
+    found = []
+    for name in _NEEDED:
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.origin:
+            origin = Path(spec.origin)
+            found.append(origin.parent.parent if spec.submodule_search_locations else origin.parent)
+    return tuple(dict.fromkeys(found))

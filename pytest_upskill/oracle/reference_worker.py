@@ -1,0 +1,68 @@
+"""The start of the process in which an untrusted reference runs. Stands alone until it has found torch and our package.
+
+Started as ``python -I -S -B reference_worker.py CHANNEL PLAN``: an inherited stream socket, and JSON with ``paths``
+(entries of sys.path), ``package`` (our package's folder), ``memory`` (bytes beyond what torch takes), ``address_space``
+(bytes that the parent, which has torch loaded as well, has mapped) and ``filter`` (whether system calls must be
+filtered).
+
+Everything is imported first. Then the process gives up what it has no more need of, for good, and says that it is
+ready. A case's code comes after that.
+"""
+
+import importlib.util
+import json
+import os
+import resource
+import sys
+
+
+def main() -> None:
+    """Serves requests until the parent hangs up."""
+    plan = json.loads(sys.argv[2])
+    sys.path[:0] = plan["paths"]
+    find_package(plan["package"])
+    import torch  # noqa: F401 - seconds of work, which must not count against a request
+
+    from pytest_upskill.oracle import reference_serving
+    from pytest_upskill.sandbox import seccomp
+
+    limit_memory(plan["memory"], plan["address_space"])
+    seccomp.hide()
+    sealed = seccomp.install(seccomp.worker_rules(os.getpid(), on_gpu=False))
+    if plan["filter"] and not sealed:
+        sys.exit("system calls could not be filtered (seccomp), although this system can")
+    reference_serving.serve(int(sys.argv[1]))
+
+
+def find_package(folder: str) -> None:
+    """Our package, without a look at the folder that it lies in, which may be a whole checkout and is not readable."""
+    file = f"{folder}/__init__.py"
+    spec = importlib.util.spec_from_file_location("pytest_upskill", file, submodule_search_locations=[folder])
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["pytest_upskill"] = module
+    spec.loader.exec_module(module)
+
+
+def limit_memory(allowed: int, known: int) -> None:
+    """So many bytes of address space beyond what is in use now: libraries of a torch for GPUs alone take many GiB.
+
+    ``known`` stands in for what is in use where /proc is hidden.
+    """
+    used = address_space() or known
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    limit = used + allowed if hard == resource.RLIM_INFINITY else min(used + allowed, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+
+def address_space() -> int:
+    """Bytes that this process has mapped; 0 where the system does not tell."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 - pathlib takes 10 ms to load
+            return int(file.read().split()[0]) * resource.getpagesize()
+    except OSError:
+        return 0
+
+
+if __name__ == "__main__":
+    main()

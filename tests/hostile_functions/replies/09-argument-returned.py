@@ -1,0 +1,5 @@
+# case: twice
+# fails: correct
+# says: .
+def twice(x):
+    return x

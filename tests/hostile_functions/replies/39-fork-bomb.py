@@ -1,0 +1,9 @@
+# case: twice
+# fails: runs
+# says: PermissionError
+import os
+
+
+def twice(x):
+    while True:
+        os.fork()

@@ -1,0 +1,10 @@
+# case: twice
+# fails: runs
+# says: no answer within the limit
+def twice(x):
+    while True:
+        try:
+            while True:
+                pass
+        except BaseException:
+            pass
