@@ -108,7 +108,7 @@ def test_every_block_is_of_a_kind_that_is_tested() -> None:
         "git clone ",
         "llama-server ",
         "pip install ",
-        "python -m pytest_upskill prune ",
+        "python -m pytest_upskill prune",
     )
     assert all(line.startswith(known) for line in shell_lines())
 
