@@ -336,8 +336,6 @@ def test_windows_line_ends_and_a_byte_order_mark_change_nothing(tmp_path):
         ("examples: 0", 2, "'examples' is '0'; it must be an integer, 1 or more"),
         ("examples: 1.5", 2, "it must be an integer, 1 or more"),
         ("examples: true", 2, "it must be an integer, 1 or more"),
-        ("contract: launchers", 2, "contract 'launchers' is unknown; did you mean 'launcher'?"),
-        ("language: triton", 2, "language 'triton' is unknown; known: cuda"),
         ("speed: {m: 1}", 2, "'speed' has an unknown key 'm'"),
         ("speed: {}", 2, "'speed' gives no size for dim 'n': add 'n: 4096'"),
         ("speed: {n: 0}", 2, "'speed' of dim 'n' is '0'; it must be an integer, 1 or more"),
