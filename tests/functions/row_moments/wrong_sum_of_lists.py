@@ -9,5 +9,7 @@ def row_moments(x):
     n = x.shape[1]
     rows = x.tolist()
     mean = [math.fsum(row) / n for row in rows]
-    square = [math.fsum(map(float.__mul__, row, row)) for row in (x.double() - torch.tensor(mean).double()[:, None]).tolist()]
+    square = [
+        math.fsum(map(float.__mul__, row, row)) for row in (x.double() - torch.tensor(mean).double()[:, None]).tolist()
+    ]
     return torch.tensor(mean), torch.tensor(square) / (n - 1)

@@ -3,7 +3,9 @@
 # says: it calls 'softmax'
 import torch
 
-graph = torch._C.parse_ir("graph(%x : Tensor, %d : int, %n : NoneType):\n  %y : Tensor = aten::softmax(%x, %d, %n)\n  return (%y)")
+graph = torch._C.parse_ir(
+    "graph(%x : Tensor, %d : int, %n : NoneType):\n  %y : Tensor = aten::softmax(%x, %d, %n)\n  return (%y)"
+)
 function = torch._C._create_function_from_graph("f", graph)
 
 
