@@ -1,3 +1,138 @@
-"""pytest-upskill: agent skills as test suites, judged by the kernels that students write with them."""
+"""pytest-upskill: agent skills as test suites, judged by the kernels that students write with them.
 
-__version__ = "0.1.0"
+Everything that plugins and ``conftest.py`` may import is here, and is loaded when it is first used.
+``docs/architecture.md`` says what each name is for; all other modules are private.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pytest_upskill.cases.case import Case
+    from pytest_upskill.contracts.base import Contract, Extraction, Signature
+    from pytest_upskill.devices.base import Machine
+    from pytest_upskill.errors import (
+        BudgetStopped,
+        CaseError,
+        InfrastructureError,
+        LimitReached,
+        LocatedError,
+        SandboxError,
+        SkillError,
+        StudentError,
+        ToolchainError,
+        UpskillError,
+        UsageError,
+    )
+    from pytest_upskill.judging import JudgeRequest, JudgeResult, judge
+    from pytest_upskill.languages.base import Executor, Language, SourceMutant
+    from pytest_upskill.records import (
+        Answer,
+        Assertion,
+        Build,
+        Call,
+        CallLayout,
+        Finding,
+        Kernel,
+        LaunchStatistics,
+        Outcome,
+        Question,
+        Reply,
+        ResultFacts,
+        ScalarArgument,
+        ScalarParameter,
+        TensorArgument,
+        TensorParameter,
+        Tokens,
+        Verdict,
+        VerdictKind,
+    )
+    from pytest_upskill.reporting.view import View
+    from pytest_upskill.students.base import Student, StudentConfig
+
+    __version__: str
+
+__all__ = [
+    "Answer",
+    "Assertion",
+    "BudgetStopped",
+    "Build",
+    "Call",
+    "CallLayout",
+    "Case",
+    "CaseError",
+    "Contract",
+    "Executor",
+    "Extraction",
+    "Finding",
+    "InfrastructureError",
+    "JudgeRequest",
+    "JudgeResult",
+    "Kernel",
+    "Language",
+    "LaunchStatistics",
+    "LimitReached",
+    "LocatedError",
+    "Machine",
+    "Outcome",
+    "Question",
+    "Reply",
+    "ResultFacts",
+    "SandboxError",
+    "ScalarArgument",
+    "ScalarParameter",
+    "Signature",
+    "SkillError",
+    "SourceMutant",
+    "Student",
+    "StudentConfig",
+    "StudentError",
+    "TensorArgument",
+    "TensorParameter",
+    "Tokens",
+    "ToolchainError",
+    "UpskillError",
+    "UsageError",
+    "Verdict",
+    "VerdictKind",
+    "View",
+    "__version__",
+    "judge",
+]
+
+_ELSEWHERE: Mapping[str, str] = {
+    "Case": "cases.case",
+    "Contract": "contracts.base",
+    "Executor": "languages.base",
+    "Extraction": "contracts.base",
+    "JudgeRequest": "judging",
+    "JudgeResult": "judging",
+    "Language": "languages.base",
+    "Machine": "devices.base",
+    "Signature": "contracts.base",
+    "SourceMutant": "languages.base",
+    "Student": "students.base",
+    "StudentConfig": "students.base",
+    "View": "reporting.view",
+    "judge": "judging",
+}
+"""The modules of those public names that are neither errors nor records."""
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    if name == "__version__":
+        return importlib.import_module("pytest_upskill.records.version").VERSION
+    from pytest_upskill import errors
+
+    module = "errors" if hasattr(errors, name) else _ELSEWHERE.get(name, "records")
+    return getattr(importlib.import_module(f"pytest_upskill.{module}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

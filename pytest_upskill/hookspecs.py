@@ -1,9 +1,11 @@
 """The hooks by which others extend pytest-upskill; implement them in a ``conftest.py`` or a plugin.
 
-Example, a line of your own at the end of a run::
+All types that they take and return can be imported from ``pytest_upskill``. For example, an assertion of your own::
 
-    def pytest_upskill_report(view):
-        print(f"{len(view.items)} items on the {view.run.device} device")
+    from pytest_upskill import Assertion, Case, Kernel, Reply
+
+    def pytest_upskill_assertions(case: Case, reply: Reply, kernel: Kernel | None) -> list[Assertion]:
+        return [Assertion("short", len(reply.text) < 8000, "the reply has 8000 characters or more")]
 """
 
 from __future__ import annotations
@@ -15,12 +17,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_upskill.cases.case import Case
-    from pytest_upskill.contracts.base import Contract
-    from pytest_upskill.languages.base import Language
-    from pytest_upskill.records import Assertion, Kernel, Reply
-    from pytest_upskill.reporting.view import View
-    from pytest_upskill.students.base import Student, StudentConfig
+    from pytest_upskill import Assertion, Case, Contract, Kernel, Language, Reply, Student, StudentConfig, View
 
 
 @pytest.hookspec(firstresult=True)
@@ -35,7 +32,7 @@ def pytest_upskill_student(config: StudentConfig) -> Student | None:
 def pytest_upskill_language() -> Language | Sequence[Language] | None:
     """Called once at the start of each process of a run: return a language, or several, that cases may name.
 
-    Example: ``return TableLanguage()``; ``pytest_upskill.languages.base.Language`` says what it must offer.
+    Example: ``return TableLanguage()``; ``pytest_upskill.Language`` says what it must offer.
     """
 
 
@@ -43,7 +40,7 @@ def pytest_upskill_language() -> Language | Sequence[Language] | None:
 def pytest_upskill_contract() -> Contract | Sequence[Contract] | None:
     """Called once at the start of each process of a run: return a contract, or several, that cases may name.
 
-    Example: ``return TableContract()``; ``pytest_upskill.contracts.base.Contract`` says what it must offer.
+    Example: ``return TableContract()``; ``pytest_upskill.Contract`` says what it must offer.
     """
 
 
@@ -51,7 +48,8 @@ def pytest_upskill_contract() -> Contract | Sequence[Contract] | None:
 def pytest_upskill_assertions(case: Case, reply: Reply, kernel: Kernel | None) -> Sequence[Assertion]:  # type: ignore[empty-body]
     """Called for each kernel item after it was judged: return further assertions; an item passes when all do.
 
-    Example: ``return [Assertion("short", len(reply.text) < 8000, "the reply is long")]``.
+    ``kernel`` is None where the reply holds none. Example:
+    ``return [Assertion("documented", kernel is not None and "//" in kernel.source, "the kernel has no comment")]``.
     """
 
 

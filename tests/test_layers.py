@@ -20,8 +20,9 @@ PACKAGE = ROOT / "pytest_upskill"
 NATIVE = PACKAGE / "native"
 
 LAYERS = (
-    ("__init__", "__main__", "plugin"),
+    ("__main__", "plugin"),
     ("hookspecs",),
+    ("__init__",),
     ("session", "commands"),
     ("configuration",),
     ("execution",),

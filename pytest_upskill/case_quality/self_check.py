@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-import pytest_upskill
 from pytest_upskill.build.cache import Cache, Made, key_of
 from pytest_upskill.case_quality.subject import Subject
 from pytest_upskill.devices.base import Machine, identity
 from pytest_upskill.languages.base import Executor, Language
 from pytest_upskill.records import Answer, Assertion, Build, Call, MutationScore
+from pytest_upskill.records.version import VERSION
 
 if TYPE_CHECKING:
     from pytest_upskill.case_quality.kill_check import Kept
@@ -203,7 +203,7 @@ def _quality_from(facts: Mapping[str, str]) -> CaseQuality:
 def _versions() -> tuple[str, ...]:
     import torch
 
-    return pytest_upskill.__version__, torch.__version__, _judge_hash()
+    return VERSION, torch.__version__, _judge_hash()
 
 
 @functools.cache

@@ -11,7 +11,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytest_upskill
 from pytest_upskill.cases.case import Case
 from pytest_upskill.cases.case_file import parse_case
 from pytest_upskill.contracts.base import Contract, Signature
@@ -23,6 +22,7 @@ from pytest_upskill.judging.signatures import contract_of, language_of, signatur
 from pytest_upskill.judging.verdict import not_tried, verdict_of
 from pytest_upskill.languages.base import Executor, Language
 from pytest_upskill.records import Answer, Assertion, Build, Call, Finding, Verdict, VerdictKind, assertion_names
+from pytest_upskill.records.version import VERSION
 
 if TYPE_CHECKING:
     from pytest_upskill.oracle.reference_runner import ReferenceRunner
@@ -122,7 +122,7 @@ def finish(request: JudgeRequest, machine: Machine, prepared: Callable[[], Prepa
         ready = prepared()
         with contextlib.closing(ready.runner) if ready.runner else contextlib.nullcontext():
             found = _judged(request, machine, ready)
-        return replace(found, version=pytest_upskill.__version__, machine=machine.facts())
+        return replace(found, version=VERSION, machine=machine.facts())
     except LimitReached as error:
         return JudgeResult(Verdict(VerdictKind.INCONCLUSIVE, str(error)))
     except UpskillError as error:

@@ -11,13 +11,11 @@ CONFTEST = '''
 import json
 import struct
 
-from pytest_upskill.contracts.base import Extraction
-from pytest_upskill.documents.reply_blocks import answer_blocks
-from pytest_upskill.languages.base import SourceMutant
-from pytest_upskill.records import (
-    Answer, Assertion, Build, CallLayout, Finding, Kernel, LaunchStatistics, ScalarParameter, TensorArgument,
-    TensorParameter,
+from pytest_upskill import (
+    Answer, Assertion, Build, CallLayout, Extraction, Finding, Kernel, LaunchStatistics, ScalarParameter, SourceMutant,
+    TensorArgument, TensorParameter,
 )
+from pytest_upskill.documents.reply_blocks import answer_blocks
 
 
 class TableExecutor:
@@ -72,6 +70,9 @@ class TableLanguage:
         table = json.loads(source)
         changed = {key: value + 1 for key, value in table.items()}
         return [SourceMutant("shifted", 1, "all are one more", json.dumps(changed))]
+
+    def line_to_show(self, source, output):
+        return None
 
     def same_code(self, original, mutant, *, in_body):
         return original.library.read_text() == mutant.library.read_text()

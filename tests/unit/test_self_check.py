@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import torch
 
-import pytest_upskill
 from pytest_upskill.build.build_pool import BuildPool
 from pytest_upskill.build.cache import Cache
+from pytest_upskill.case_quality import self_check
 from pytest_upskill.case_quality.self_check import SelfCheck
 from pytest_upskill.case_quality.subject import Subject
 from pytest_upskill.cases.case import Case
@@ -164,7 +164,7 @@ def test_another_version_of_the_package_or_of_torch_is_checked_anew(
     case: Case, language: FakeLanguage, cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     problem(check(cache), case, language)
-    monkeypatch.setattr(pytest_upskill, "__version__", "99.0")
+    monkeypatch.setattr(self_check, "VERSION", "99.0")
     problem(check(cache), case, language)
     monkeypatch.setattr(torch, "__version__", "99.0")
     problem(check(cache), case, language)

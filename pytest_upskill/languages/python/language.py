@@ -60,6 +60,9 @@ class PythonLanguage:
     def mutants(self, source: str, count: int, seed: int) -> Sequence[SourceMutant]:
         return mutants.source_mutants(source, count, seed)
 
+    def line_to_show(self, source: str, output: str | None) -> tuple[int, str] | None:
+        """None: a function of tensors gives its results as a whole, and no line of it writes an element."""
+
     def same_code(self, original: Build, mutant: Build, *, in_body: bool) -> bool:
         if original.library is None or mutant.library is None:
             return False
