@@ -1,10 +1,12 @@
 """What the plugin costs: installed and unused, and collecting 1,000 cases. Run: python benchmarks/plugin.py
 
-Whole processes, in turn (A B A B ...), medians; the first pair is a warm-up.
+Whole processes without any other plugin, in turn (A B A B ...), medians of processor time; the first pair is a warm-up.
+``python benchmarks/plugin.py quick`` leaves out the self-check of skills/.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import resource
 import statistics
@@ -14,24 +16,38 @@ import tempfile
 import time
 from pathlib import Path
 
-ROUNDS = 11
+ROOT = Path(__file__).parents[1]
+OURS = ("-p", "pytest_upskill.plugin")
+ROUNDS = 15
 CASES = 1000
-CASE = (Path(__file__).parents[1] / "skills/cuda-kernels/evals/rms_norm.md").read_text(encoding="utf-8")
+CASE = (ROOT / "skills/cuda-kernels/evals/rms_norm.md").read_text(encoding="utf-8")
 SKILL = "---\nname: many\ndescription: A skill with many cases. Use for measuring.\n---\nBody.\n"
 
 
+def environment() -> dict[str, str]:
+    """No plugin but those that are named; compiled modules are kept, as for any user."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    return {**kept, "PYTHONPATH": path, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+
+
+def processor_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def timed(folder: Path, *arguments: str) -> float:
-    started = time.perf_counter()
+    """Processor seconds of one pytest."""
+    before = processor_seconds()
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    seconds = time.perf_counter() - started
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=environment())
     if done.returncode not in (0, 5):
         raise SystemExit(done.stdout + done.stderr)
-    return seconds
+    return processor_seconds() - before
 
 
 def compare(folder: Path, a: list[str], b: list[str], rounds: int) -> tuple[float, float]:
-    """Median seconds of both, measured in turn."""
+    """Median processor seconds of both, measured in turn."""
     pairs = [(timed(folder, *a), timed(folder, *b)) for _ in range(rounds + 1)][1:]
     return statistics.median(pair[0] for pair in pairs), statistics.median(pair[1] for pair in pairs)
 
@@ -41,9 +57,9 @@ def unused() -> None:
         folder = Path(name)
         (folder / "pytest.ini").write_text("[pytest]\n")
         (folder / "test_one.py").write_text("def test_one():\n    assert True\n")
-        without, installed = compare(folder, ["-p", "no:upskill"], [], ROUNDS)
+        without, installed = compare(folder, [], [*OURS], ROUNDS)
     print(f"bare pytest              {without * 1e3:7.1f} ms")
-    print(f"plugin installed, unused {installed * 1e3:7.1f} ms, +{(installed - without) * 1e3:.1f} ms (goal: under 30)")
+    print(f"plugin installed, unused {installed * 1e3:7.1f} ms, {installed / without - 1:+.1%} (goal: under 10%)")
 
 
 def many_cases() -> None:
@@ -57,7 +73,7 @@ def many_cases() -> None:
             text = re.sub(r"\brms_norm\b", f"rms_norm_{number}", CASE)
             (evals / f"rms_norm_{number}.md").write_text(text)
         nothing, collecting = compare(
-            folder, ["--collect-only", "skills"], ["--collect-only", "--upskill-student=glm-4.7", "skills"], 5
+            folder, ["--collect-only", "skills"], [*OURS, "--collect-only", "--upskill-student=glm-4.7", "skills"], 5
         )
     print(f"collecting {CASES} cases    {(collecting - nothing) * 1e3:7.1f} ms more than nothing (goal: under 1000 ms)")
 
@@ -68,12 +84,14 @@ def memory() -> None:
 
 
 def whole_suite() -> None:
-    seconds = timed(Path(__file__).parents[1], "skills", "--upskill")
-    print(f"self-check of skills/    {seconds:7.1f} s")
+    started = time.perf_counter()
+    timed(ROOT, *OURS, "skills", "--upskill")
+    print(f"self-check of skills/    {time.perf_counter() - started:7.1f} s")
 
 
 if __name__ == "__main__":
     unused()
     many_cases()
-    whole_suite()
+    if "quick" not in sys.argv[1:]:
+        whole_suite()
     memory()

@@ -157,9 +157,7 @@ def test_a_package_imports_lower_layers_only(path: Path) -> None:
     level = {part: number for number, line in enumerate(LAYERS) for part in line}
     own = part_of(name_of(path))
     modules = {name_of(other) for other in python_files()}
-    used = {
-        longest_known(name, modules) or name for name in imported_names(path) if name.split(".")[0] == "pytest_upskill"
-    }
+    used = {longest_known(name, modules) or name for name in imported_names(path) if name.startswith("pytest_upskill.")}
     wrong = sorted(name for name in used if part_of(name) != own and level[part_of(name)] <= level[own])
     assert not wrong, f"{path.relative_to(ROOT)}: {', '.join(wrong)} is not below {own} in LAYERS"
 

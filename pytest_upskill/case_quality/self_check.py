@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 from pytest_upskill.build.cache import Cache, Made, key_of
 from pytest_upskill.case_quality.subject import Subject
 from pytest_upskill.devices.base import Machine, identity
-from pytest_upskill.languages.base import Executor
+from pytest_upskill.languages.base import Executor, Language
 from pytest_upskill.records import Answer, Assertion, Build, Call, MutationScore
 from pytest_upskill.records.version import VERSION
 
@@ -59,7 +59,7 @@ class SelfCheck:
 
     def __init__(
         self,
-        machine: Callable[[], Machine],
+        machine: Callable[[Language], Machine],
         timeout: float,
         cache: Cache | None = None,
         open_runner: OpenRunner | None = None,
@@ -77,7 +77,7 @@ class SelfCheck:
         solution = subject.case.solution
         if solution is None or key in self._known or key in self._builds or self._cache.find(key):
             return
-        self._builds[key] = submit(lambda: subject.build(solution.source, self._machine()))
+        self._builds[key] = submit(lambda: subject.build(solution.source, self._machine(subject.language)))
 
     def is_known_to_be_good(self, subject: Subject) -> bool:
         """Whether the case was checked before, here or in an earlier run, and is worth asking."""
@@ -115,13 +115,13 @@ class SelfCheck:
         sent = self._builds.pop(key, None)
         if sent is not None:
             return sent.result()
-        return subject.build(subject.case.solution.source, self._machine())
+        return subject.build(subject.case.solution.source, self._machine(subject.language))
 
     def _explored(self, subject: Subject, build: Build | None, recorder: Recorder | None) -> CaseQuality:
         from pytest_upskill.case_quality.quality import SOLUTION, CaseQuality, check
         from pytest_upskill.oracle.reference_runner import in_this_process
 
-        machine, runners = self._machine(), self._open_runner or in_this_process
+        machine, runners = self._machine(subject.language), self._open_runner or in_this_process
         if build is None or build.needs:
             return check(subject, None, None, machine.largest, open_runner=runners)
         if build.library is None:
@@ -150,7 +150,7 @@ class SelfCheck:
         score_found = None
         if quality.problem is None and build is not None and build.library is not None:
             runners = self._open_runner or in_this_process
-            run = MutationRun(subject, self._machine(), recorder.kept, recorder.slowest, runners)
+            run = MutationRun(subject, self._machine(subject.language), recorder.kept, recorder.slowest, runners)
             score_found = run.score(build)
         if quality.problem is None:
             self._cache.get(key, lambda _: _made(quality))
@@ -161,13 +161,7 @@ class SelfCheck:
     def _key(self, what: str, subject: Subject) -> str:
         case = subject.case
         kept = (case.name, case.text_hash, f"{self._timeout:g}", subject.language.identity())
-        return key_of("self-check", what, *kept, *self._identity)
-
-    @functools.cached_property
-    def _identity(self) -> tuple[str, ...]:
-        import torch
-
-        return (VERSION, torch.__version__, *identity(self._machine()), _judge_hash())
+        return key_of("self-check", what, *kept, *_versions(), *identity(self._machine(subject.language)))
 
 
 class Recorder:
@@ -204,6 +198,12 @@ def _quality_from(facts: Mapping[str, str]) -> CaseQuality:
     from pytest_upskill.case_quality.quality import CaseQuality
 
     return CaseQuality(tuple(Assertion(**one) for one in json.loads(facts["assertions"])))
+
+
+def _versions() -> tuple[str, ...]:
+    import torch
+
+    return VERSION, torch.__version__, _judge_hash()
 
 
 @functools.cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import platform
 from collections.abc import Mapping
@@ -14,6 +15,8 @@ from pytest_upskill.sandbox.confinement import Confinement
 
 class Machine(Protocol):
     """A device of this machine. ``identity`` tells apart machines whose results may differ."""
+
+    def __hash__(self) -> int: ...
 
     @property
     def device(self) -> str: ...
@@ -49,6 +52,7 @@ class Machine(Protocol):
         """
 
 
+@functools.lru_cache(maxsize=8)
 def identity(machine: Machine) -> tuple[str, ...]:
     """Texts that change whenever a result that was kept may be another one on this machine."""
     return machine.device, json.dumps(dict(machine.facts()), sort_keys=True, default=str)

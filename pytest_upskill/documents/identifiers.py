@@ -44,7 +44,7 @@ _CUDA_AND_C = frozenset(
     """.split()  # noqa: SIM905 - a table
 )
 
-_PREFIXES = ("upskill", "cuda")
+_RESERVED = re.compile(r"(?:upskill|cuda)(?:_|[A-Z]|\Z)")
 
 
 def refusal(name: str) -> str | None:  # noqa: PLR0911 - one line for each reason
@@ -61,6 +61,6 @@ def refusal(name: str) -> str | None:  # noqa: PLR0911 - one line for each reaso
         return f"is taken: {_TAKEN[name]}"
     if name in _CUDA_AND_C:
         return "is taken: the headers of CUDA or C define it"
-    if any(re.match(prefix + r"(_|[A-Z]|\Z)", name) for prefix in _PREFIXES):
+    if _RESERVED.match(name):
         return "is taken: names that begin so belong to CUDA or to the harness"
     return None

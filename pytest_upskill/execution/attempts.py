@@ -20,7 +20,8 @@ from pytest_upskill.judging.request import JudgeRequest
 from pytest_upskill.judging.result import JudgeResult
 from pytest_upskill.judging.signatures import contract_of, signature_of
 from pytest_upskill.records import Kernel, Question, Reply
-from pytest_upskill.replies.scheduling import Replies, Wanted
+from pytest_upskill.replies.scheduling import Replies
+from pytest_upskill.replies.wanted import Wanted
 
 
 @dataclass(frozen=True, slots=True)

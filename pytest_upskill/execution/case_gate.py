@@ -12,6 +12,7 @@ from pytest_upskill.devices.base import Machine
 from pytest_upskill.errors import CaseError
 from pytest_upskill.execution.task import Task
 from pytest_upskill.judging.signatures import language_of, signature_of
+from pytest_upskill.languages.base import Language
 from pytest_upskill.records import ItemKind
 
 
@@ -21,9 +22,12 @@ def subject_of(case: Case) -> Subject:
 
 
 class CaseGate:
-    """``submit`` starts builds in the background; ``timeout`` (s) is for each call of a solution."""
+    """``machine`` finds the one that a language runs on; ``submit`` starts builds in the background.
 
-    def __init__(self, machine: Callable[[], Machine], timeout: float, submit: Submit) -> None:
+    ``timeout`` (s) is for each call of a solution.
+    """
+
+    def __init__(self, machine: Callable[[Language], Machine], timeout: float, submit: Submit) -> None:
         self._self_check = SelfCheck(machine, timeout)
         self._submit = submit
 

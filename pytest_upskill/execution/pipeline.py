@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from pytest_upskill.build.build_pool import Job
 from pytest_upskill.cases.case import Case
+from pytest_upskill.devices.choose import choose
 from pytest_upskill.errors import BudgetStopped, CaseError, InfrastructureError, SkillError, UpskillError, UsageError
 from pytest_upskill.execution import text_case, turns
 from pytest_upskill.execution.attempts import Answered, Attempts, files_can_be_written, wanted_of
@@ -27,6 +28,7 @@ from pytest_upskill.judging.in_process import InProcess
 from pytest_upskill.judging.request import JudgeRequest, Limits
 from pytest_upskill.judging.result import JudgeResult
 from pytest_upskill.judging.signatures import language_of
+from pytest_upskill.languages.base import Language
 from pytest_upskill.records import (
     Assertion,
     ItemKind,
@@ -77,8 +79,10 @@ class Pipeline:
         self._machine, self._replies, self._options = machine, replies, options
         self._prompts, self._more_assertions = prompts, more_assertions
         self._renderer = PromptRenderer()
-        self._backend = InProcess(lambda _: machine(), built)
-        self._gate = CaseGate(machine, options.timeout, self._backend.begin)
+        self._backend = InProcess(lambda request: self._machine_of(request.device), built)
+        self._gate = CaseGate(
+            lambda language: self._machine_of(self._device_of(language)), options.timeout, self._backend.begin
+        )
         self._attempts = Attempts(replies, self._backend, self._request, rootdir)
         self._ahead = LookAhead(replies, self._gate, self._begin, self._first_question)
 
@@ -165,18 +169,30 @@ class Pipeline:
 
     # ------------------------------------------------------------------------------------- judging
 
+    def _device_of(self, language: Language) -> str:
+        """The run's device, or the language's own where it does not run there."""
+        device = self._machine().device
+        return device if device in language.devices else language.devices[0]
+
+    def _machine_of(self, device: str) -> Machine:
+        chosen = self._machine()
+        return chosen if chosen.device == device else choose(device, sandbox=self._options.sandbox)
+
     def _request(self, task: Task, kernel: Kernel) -> JudgeRequest:
         case, options = task.case, self._options
         assert case is not None
+        language = language_of(case)
+        device = self._device_of(language)
+        own = device == self._machine().device
         return JudgeRequest(
             case_text=case.text,
             case_name=case.name,
-            sources={language_of(case).source_name: kernel.source},
+            sources={language.source_name: kernel.source},
             contract=case.contract,
             language=case.language,
-            device=self._machine().device,
-            architecture=options.architecture,
-            sanitizer=options.sanitizer,
+            device=device,
+            architecture=options.architecture if own else None,
+            sanitizer=options.sanitizer and own,
             sandbox=options.sandbox,
             seed=task.seed,
             examples=task.examples,

@@ -111,8 +111,7 @@ class ReferenceProcess:
     def _refuse_weak(self) -> None:
         """Nothing untrusted runs where files and the network are open to it."""
         level = self._confinement
-        hidden = level.level == "bubblewrap" or (level.level == "kernel" and {"landlock", "filter"} <= set(level.parts))
-        if not hidden:
+        if not hides_enough(level):
             raise SandboxError(
                 "the case is not trusted, and the confinement here does not hide files and the network from its "
                 f"reference: {level.level} (it has {', '.join(level.parts) or 'limits only'}); "
@@ -156,6 +155,12 @@ class ReferenceProcess:
             )
         self._serves = True
         return process
+
+
+def hides_enough(confinement: Confinement) -> bool:
+    """Whether an untrusted reference may run so confined: files and the network are out of its reach."""
+    by_kernel = confinement.level == "kernel" and {"landlock", "filter"} <= set(confinement.parts)
+    return confinement.level == "bubblewrap" or by_kernel
 
 
 def _import_paths() -> tuple[Path, ...]:

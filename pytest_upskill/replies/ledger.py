@@ -9,121 +9,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_upskill.documents.json_fields import FieldError
 from pytest_upskill.paths import HOME, home
+from pytest_upskill.replies.claims import Answer, Ask, Failed, Granted, Kept, Known, Limits, Stopped, Totals
+from pytest_upskill.replies.ledger_schema import MIGRATIONS, SCHEMA, VERSION
 from pytest_upskill.replies.problem_log import ProblemLog
 from pytest_upskill.replies.process_liveness import ProcessLiveness
 from pytest_upskill.replies.sqlite_storage import SqliteStorage, explained
 from pytest_upskill.replies.stored_reply import Recording
 
 FILE = "replies.sqlite"
-VERSION = 2
 MOST_FAILURES = 3
 """After this many consecutive lasting failures, a student's further questions fail immediately in this session."""
 REST_SECONDS = 60.0
 """This long after the last failure, one question tries whether such a student answers again."""
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS replies (
-    key TEXT PRIMARY KEY, session TEXT, student TEXT, skill TEXT, case_name TEXT, arm TEXT, trial INTEGER,
-    turn INTEGER, line TEXT
-);
-CREATE TABLE IF NOT EXISTS claims (
-    key TEXT PRIMARY KEY, process TEXT, session TEXT, student TEXT, usd REAL, tokens INTEGER
-);
-CREATE TABLE IF NOT EXISTS failures (
-    session TEXT, key TEXT, line TEXT, message TEXT, lasting INTEGER, PRIMARY KEY (session, key)
-);
-CREATE TABLE IF NOT EXISTS outages (
-    session TEXT, student TEXT, consecutive INTEGER, latest REAL, message TEXT, PRIMARY KEY (session, student)
-);
-CREATE TABLE IF NOT EXISTS sessions (
-    id TEXT PRIMARY KEY, started REAL, asked INTEGER DEFAULT 0, builds INTEGER DEFAULT 0, usd REAL DEFAULT 0,
-    tokens INTEGER DEFAULT 0, unpriced INTEGER DEFAULT 0, stopped TEXT DEFAULT '', estimate TEXT DEFAULT ''
-);
-"""
-_MIGRATIONS = {
-    1: """
-    ALTER TABLE claims RENAME COLUMN asker TO process;
-    ALTER TABLE setbacks RENAME TO failures;
-    ALTER TABLE outages RENAME COLUMN in_a_row TO consecutive
-    """
-}
-"""The lines of replies stay as they are: they carry a version of their own."""
 _KEPT_SESSIONS_SECONDS = 7 * 86400.0
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a session may use up; None for no limit."""
-
-    usd: float | None = None
-    tokens: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """A question that may have to be asked. ``usd`` and ``tokens`` are the most that its reply can take.
-
-    ``fresh``: only a reply of this session will do.
-    """
-
-    key: str
-    student: str
-    skill: str
-    usd: float = 0.0
-    tokens: int = 0
-    fresh: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """A reply is there. ``ours``: it came in this session."""
-
-    recording: Recording
-    ours: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """The question was asked in this session, or will not be, and there is no reply."""
-
-    message: str
-    lasting: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Stopped:
-    """The reply could exceed what is left of the session's budget."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Granted:
-    """The claim is entered: ask, then ``settle``, ``fail`` or ``release``."""
-
-
-Known = Kept | Failed
-Answer = Known | Stopped | Granted
-
-
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """A session so far. ``usd`` is of replies whose price is known, ``unpriced`` counts the tokens of the others."""
-
-    asked: int = 0
-    open: int = 0
-    failed: int = 0
-    builds: int = 0
-    usd: float = 0.0
-    tokens: int = 0
-    unpriced: int = 0
-    stopped: str = ""
-    estimate: str = ""
 
 
 class Ledger:
@@ -143,7 +46,7 @@ class Ledger:
         self.problems = ProblemLog()
         with explained(self.path):
             self._liveness = ProcessLiveness(home(root) / "askers")
-        self._storage = SqliteStorage(self.path, _SCHEMA, VERSION, _MIGRATIONS)
+        self._storage = SqliteStorage(self.path, SCHEMA, VERSION, MIGRATIONS)
         with self._storage.writing():
             self._storage.execute("INSERT OR IGNORE INTO sessions (id, started) VALUES (?, ?)", (session, clock()))
 

@@ -13,23 +13,23 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 
 from filelock import FileLock
 
-from pytest_upskill.cases.case import Case
 from pytest_upskill.documents.json_fields import FieldError
 from pytest_upskill.errors import BudgetStopped, InfrastructureError, StudentError
 from pytest_upskill.paths import home
-from pytest_upskill.records import Question, Reply
+from pytest_upskill.records import Reply
 from pytest_upskill.replies import cassette
 from pytest_upskill.replies.budget import WorstCase, worst_case, worst_conversation
 from pytest_upskill.replies.cassette import Cassette, UnusableReplyError
-from pytest_upskill.replies.ledger import Answer, Ask, Failed, Granted, Kept, Known, Ledger
+from pytest_upskill.replies.claims import Answer, Ask, Failed, Granted, Kept, Known
+from pytest_upskill.replies.ledger import Ledger
 from pytest_upskill.replies.problem_log import ProblemLog
 from pytest_upskill.replies.stored_reply import Recording, Sampler, key_of, label_of
+from pytest_upskill.replies.wanted import Mode, Wanted, differences, is_good, refused, resolved
 from pytest_upskill.students import reply_files
 from pytest_upskill.students.base import Student, StudentConfig, is_at_hand
 
@@ -41,27 +41,6 @@ LIVENESS_SECONDS = 0.5
 """How often we look whether those who ask are still there."""
 LEAVE_SECONDS = 0.2
 """How long an ended run waits for replies that are complete to be entered."""
-
-
-class Mode(StrEnum):
-    """``--upskill-replies``."""
-
-    AUTO = "auto"
-    LIVE = "live"
-    RECORD = "record"
-    REPLAY = "replay"
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A question to a student. ``folder`` is the skill's; ``record`` is the command that records the reply."""
-
-    item: str
-    student: str
-    question: Question
-    case: Case
-    folder: Path
-    record: str = ""
 
 
 @dataclass(slots=True)
@@ -117,7 +96,7 @@ class Replies:
         try:
             return self._want(wanted, urgent)
         except Exception as error:
-            return _refused(error)
+            return refused(error)
 
     def worst_case(self, wanted: Wanted, turns: int = 1) -> tuple[StudentConfig, Sequence[WorstCase]]:
         """The most that each try of a question can cost; the first one nothing where its reply is there already."""
@@ -181,9 +160,9 @@ class Replies:
     def _want(self, wanted: Wanted, urgent: bool) -> Future[Reply]:
         student = self._student(wanted.student)
         if is_at_hand(student.config):
-            return _resolved(student.ask(wanted.question, wanted.case))
+            return resolved(student.ask(wanted.question, wanted.case))
         if self._mode is Mode.REPLAY:
-            return _resolved(self._recorded(wanted, student.config))
+            return resolved(self._recorded(wanted, student.config))
         ask = self._ask_of(wanted)
         known = self._found(wanted, ask)
         return _future_of(known) if known is not None else self._enqueue(wanted, ask, urgent)
@@ -233,7 +212,7 @@ class Replies:
                 "since"
             )
         else:
-            problem = f"the reply recorded in {recorded.path} is stale: {_differences(old.sampler, Sampler.of(config))}"
+            problem = f"the reply recorded in {recorded.path} is stale: {differences(old.sampler, Sampler.of(config))}"
         raise InfrastructureError(f"{wanted.item}: {problem}; record it with: {wanted.record}")
 
     def _write_cassettes(self) -> None:
@@ -384,35 +363,7 @@ class Replies:
             self._stir()
 
 
-def is_good(reply: Reply) -> bool:
-    """True for a reply that is worth keeping: one that was cut off may be complete the next time."""
-    return reply.finish != "length"
-
-
-def _differences(old: Sampler, now: Sampler) -> str:
-    pairs = {
-        "model": (old.model, now.model),
-        "temperature": (old.temperature, now.temperature),
-        "max_tokens": (old.max_tokens, now.max_tokens),
-        "options": (old.options, now.options),
-    }
-    changed = [f"{name} was {before!r} and is {after!r}" for name, (before, after) in pairs.items() if before != after]
-    return ", ".join(changed) or "it was recorded for a student of another name"
-
-
 def _future_of(known: Known) -> Future[Reply]:
     if isinstance(known, Kept):
-        return _resolved(known.recording.reply)
-    return _refused(StudentError(known.message, known.lasting))
-
-
-def _resolved(reply: Reply) -> Future[Reply]:
-    future: Future[Reply] = Future()
-    future.set_result(reply)
-    return future
-
-
-def _refused(error: Exception) -> Future[Reply]:
-    future: Future[Reply] = Future()
-    future.set_exception(error)
-    return future
+        return resolved(known.recording.reply)
+    return refused(StudentError(known.message, known.lasting))

@@ -14,7 +14,7 @@ from pytest_upskill.reporting.view import SkillView, View
 __all__ = ["failure_lines", "header_lines", "summary_lines"]
 
 CPU_CAVEAT = (
-    "judged on the cpu device: the same CUDA C++, executed by this machine; not a proof of the tolerance on a GPU"
+    "judged on the cpu device: the same programs, executed by this machine; not a proof of the tolerance on a GPU"
 )
 _LABEL = 9
 _NOTES = 6

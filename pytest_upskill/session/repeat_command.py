@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shlex
 from collections.abc import Sequence
 from os.path import relpath
@@ -12,9 +13,15 @@ from pytest_upskill.students.base import StudentConfig
 from pytest_upskill.students.reply_files import replies_folder
 
 
+@functools.lru_cache(maxsize=64)
+def _relative(path: Path, folder: Path) -> str:
+    """Items of a skill share two of these, and a skill may have thousands of items."""
+    return relpath(path, folder)
+
+
 def command(settings: Settings, skill_path: Path, item: str, options: Sequence[str]) -> str:
     """The command that runs an item from the folder where pytest was called."""
-    target = f"{relpath(skill_path, settings.invocation_dir)}::{item}"
+    target = f"{_relative(skill_path, settings.invocation_dir)}::{item}"
     return shlex.join(["pytest", target, *options])
 
 
@@ -39,7 +46,7 @@ def _source(settings: Settings, config: StudentConfig | None) -> str:
         return "--upskill"
     folder = config.folder or replies_folder(settings.rootdir, config.name)
     label = "" if config.name == "files" else f"{config.name}="
-    return f"--upskill-student=files:{label}{relpath(folder, settings.invocation_dir)}"
+    return f"--upskill-student=files:{label}{_relative(folder, settings.invocation_dir)}"
 
 
 def record_options(student: str | None, trial: int) -> list[str]:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from pytest_upskill.devices.base import Machine
     from pytest_upskill.execution.pipeline import Pipeline
     from pytest_upskill.records import Assertion, Kernel, Reply
-    from pytest_upskill.replies.ledger import Ledger, Limits, Totals
+    from pytest_upskill.replies.claims import Limits, Totals
+    from pytest_upskill.replies.ledger import Ledger
     from pytest_upskill.replies.scheduling import Replies
     from pytest_upskill.students.serving.broker import BrokerClient, Servers
 
@@ -141,7 +142,7 @@ class Run:
 
     @property
     def limits(self) -> Limits:
-        from pytest_upskill.replies.ledger import Limits
+        from pytest_upskill.replies.claims import Limits
 
         return Limits(self.settings.budget, self.settings.max_tokens)
 
@@ -154,7 +155,7 @@ class Run:
     @property
     def totals(self) -> Totals:
         """What the session has asked for and spent, in all of its processes."""
-        from pytest_upskill.replies.ledger import Totals
+        from pytest_upskill.replies.claims import Totals
 
         return self.ledger.totals() if "ledger" in self.__dict__ else Totals()
 
@@ -175,7 +176,8 @@ class Run:
 
     @cached_property
     def replies(self) -> Replies:
-        from pytest_upskill.replies.scheduling import Mode, Replies
+        from pytest_upskill.replies.scheduling import Replies
+        from pytest_upskill.replies.wanted import Mode
 
         settings = self.settings
         return Replies(

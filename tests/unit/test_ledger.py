@@ -20,7 +20,8 @@ import pytest
 from pytest_upskill.errors import InfrastructureError
 from pytest_upskill.records import ReplyDetails, Tokens
 from pytest_upskill.replies import process_liveness
-from pytest_upskill.replies.ledger import MOST_FAILURES, REST_SECONDS, Failed, Granted, Kept, Ledger, Limits, Stopped
+from pytest_upskill.replies.claims import Failed, Granted, Kept, Limits, Stopped
+from pytest_upskill.replies.ledger import MOST_FAILURES, REST_SECONDS, Ledger
 from tests.unit.scripted_students import ask, recording
 
 
@@ -419,7 +420,8 @@ def test_tidying_removes_the_marks_of_exited_processes_and_keeps_those_of_living
 CHILD = """
 import json, sys
 from pathlib import Path
-from pytest_upskill.replies.ledger import Granted, Kept, Ledger
+from pytest_upskill.replies.ledger import Ledger
+from pytest_upskill.replies.claims import Granted, Kept
 from tests.unit.scripted_students import ask, recording
 ledger = Ledger(Path(sys.argv[1]), "now")
 for number in range(int(sys.argv[2])):

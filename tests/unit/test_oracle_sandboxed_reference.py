@@ -22,7 +22,7 @@ from pytest_upskill.oracle.explore import Judgement, explore
 from pytest_upskill.oracle.isolation import isolated
 from pytest_upskill.oracle.prepare import GivenUp, Preparation, Prepared
 from pytest_upskill.oracle.reference import result_dtypes, smallest_example
-from pytest_upskill.oracle.reference_process import ReferenceLimits, ReferenceProcess
+from pytest_upskill.oracle.reference_process import ReferenceLimits, ReferenceProcess, hides_enough
 from pytest_upskill.oracle.reference_runner import ReferenceRunner, open_runner, runners
 from pytest_upskill.oracle.result_shapes import result_shapes
 from pytest_upskill.oracle.sandboxed_reference import SandboxedReference
@@ -33,11 +33,9 @@ from tests.unit.oracle_kernels import kernel, make_case, signature_of
 
 ROOT = Path(__file__).parents[2]
 SKILL = ROOT / "skills" / "cuda-kernels" / "evals"
-LEVELS = [
-    found
-    for found in (confine.strongest(), confine.find(None), confine.Confinement("kernel", parts=("landlock", "filter")))
-    if found.level == "bubblewrap" or {"landlock", "filter"} <= set(found.parts)
-]
+LANDLOCK = confine.Confinement("kernel", parts=("landlock", "filter"))
+FOUND = [confine.strongest(), confine.find(None), *([LANDLOCK] if "landlock" in confine.find(None).parts else [])]
+LEVELS = [found for found in FOUND if hides_enough(found)]
 """The levels of this machine that hide files and the network."""
 
 pytestmark = pytest.mark.skipif(not LEVELS, reason=f"untrusted references are refused here: {confine.find(None)}")
@@ -84,7 +82,25 @@ def examples_of(case: Case) -> Iterator[Example]:
 
 @pytest.mark.parametrize("name", ["softmax", "adamw_step", "masked_fill", "cross_entropy", "max_pool2d"])
 def test_calls_gold_and_bounds_are_those_of_this_process_bit_for_bit(name: str) -> None:
-    case = load_case(SKILL / f"{name}.md", "cuda-kernels")
+    assert compare(load_case(SKILL / f"{name}.md", "cuda-kernels"))
+
+
+def test_numbers_that_are_none_are_the_same_on_both_sides(tmp_path: Path) -> None:
+    front = "dims:\n  n: 1..64\nargs:\n  x: {shape: [n], values: wild}\n  y: [n]\ndtypes: [float64, float32]\n"
+    inputs = """
+        def inputs(generator, dtype, n):
+            y = torch.rand(n, generator=generator, dtype=torch.float64).to(dtype)
+            y[::2] = torch.nan
+            return {"y": y}
+    """
+    op = "f(Tensor x, Tensor y) -> (Tensor out, Tensor first)"
+    judged = compare(make_case(tmp_path, op, front, "def f(x, y):\n    return x / y, y.isnan()", inputs))
+    assert any(one.expected[0].gold.isnan().any() for one in judged)
+
+
+def compare(case: Case) -> list[Prepared]:
+    """Both forms of a runner give the same, for examples of every dtype; returns those that can be judged."""
+    judged: list[Prepared] = []
     here, there = Preparation(case), SandboxedReference(case, ReferenceProcess(LEVELS[0]))
     with closing(there), isolated():
         assert here.results() == there.results()
@@ -95,10 +111,12 @@ def test_calls_gold_and_bounds_are_those_of_this_process_bit_for_bit(name: str) 
             prepared = here.prepare(example)
             assert facts_of(prepared) == facts_of(there.prepare(example)), example
             if isinstance(prepared, Prepared):
+                judged.append(prepared)
                 ours, theirs = here.other_results(prepared.example), there.other_results(prepared.example)
                 assert {name: bits(value) for name, value in ours.items()} == {
                     name: bits(value) for name, value in theirs.items()
                 }
+    return judged
 
 
 def test_whole_exploration_comes_to_the_same_judgement_and_counterexample(tmp_path: Path) -> None:
@@ -357,3 +375,16 @@ def test_self_check_of_a_weak_case_comes_to_the_same_in_a_single_process(
     assert there.problem is not None
     assert "that would not be so with larger dims" in str(there.assertions)
     assert len(started) == 1
+
+
+def test_trusted_case_runs_here_and_any_runner_is_closed_in_the_end(tmp_path: Path) -> None:
+    case = make_case(tmp_path, OP, FRONT, "def f(x):\n    return x * 2")
+    with open_runner(case, LAYOUT, trusted=True, confinement=LEVELS[0]) as runner:
+        assert isinstance(runner, Preparation)
+        assert runner.layout == LAYOUT
+    with pytest.raises(ZeroDivisionError), open_runner(case, trusted=False, confinement=LEVELS[0]) as runner:
+        assert isinstance(runner, SandboxedReference)
+        assert runner._process._process is not None  # on its way, and not waited for
+        assert not runner._process._serves
+        raise ZeroDivisionError
+    assert runner._process._process is None

@@ -74,7 +74,7 @@ cuda-kernels  8 of 8 cases pass their own solution  SKILL.md is valid
   ✓ runs                 8/8   ✓ inputs               8/8
   ✓ correct[float32]     8/8
 
-device   judged on the cpu device: the same CUDA C++, executed by this machine;
+device   judged on the cpu device: the same programs, executed by this machine;
          not a proof of the tolerance on a GPU
 seed     7; --upskill-seed=7 repeats this run's examples exactly
 replies  kept in .upskill/replies
@@ -91,7 +91,7 @@ cuda-kernels  8 cases, SKILL.md is valid
 
 Lift is paired by case, with its 95% interval. Tokens are in+out; they and the
 time are of all arms together. Assertions are averages.
-device   judged on the cpu device: the same CUDA C++, executed by this machine;
+device   judged on the cpu device: the same programs, executed by this machine;
          not a proof of the tolerance on a GPU
 seed     7; --upskill-seed=7 repeats this run's examples exactly
 replies  kept in .upskill/replies
@@ -108,7 +108,7 @@ cuda-kernels  8 cases, SKILL.md is valid
 
 Lift is paired by case, with its 95% interval. Tokens are in+out; they and the time are of all arms together.
 Assertions are averages.
-device   judged on the cpu device: the same CUDA C++, executed by this machine; not a proof of the tolerance on a GPU
+device   judged on the cpu device: the same programs, executed by this machine; not a proof of the tolerance on a GPU
 seed     7; --upskill-seed=7 repeats this run's examples exactly
 replies  kept in .upskill/replies
 """
@@ -127,7 +127,7 @@ cuda-kernels  8 cases
 Lift is paired by case, with its 95% interval. Tokens are in+out; they and the
 time are of all arms together. Assertions are averages.
 note     the case sets its own tolerance: argmax, gelu, matmul, rotary, scan
-device   judged on the cpu device: the same CUDA C++, executed by this machine;
+device   judged on the cpu device: the same programs, executed by this machine;
          not a proof of the tolerance on a GPU
 seed     7; --upskill-seed=7 repeats this run's examples exactly
 """

@@ -110,7 +110,7 @@ def case(tmp_path: Path) -> Case:
 
 def check(cache: Cache, machine: FakeMachine | None = None, timeout: float = 5.0) -> SelfCheck:
     there = machine or FakeMachine()
-    return SelfCheck(lambda: there, timeout, cache)  # type: ignore[arg-type,return-value]
+    return SelfCheck(lambda _: there, timeout, cache)  # type: ignore[arg-type,return-value]
 
 
 @pytest.fixture

@@ -51,13 +51,18 @@ class Growth:
     def __init__(self) -> None:
         self._calls: list[Call] = []
         self._broken = False
+        self._largest: dict[str, int] = {}
 
     def see(self, call: Call, ran: bool) -> None:
         """A call that was judged."""
         self._broken = self._broken or not ran
-        small = 0 < _sizes(call)["elements"] <= MOST_ELEMENTS
-        if ran and small and len(self._calls) < _KEPT and call.instantiation == 0:
+        sizes = _sizes(call)
+        small = 0 < sizes["elements"] <= MOST_ELEMENTS
+        if not ran or not small or call.instantiation != 0:
+            return
+        if len(self._calls) < _KEPT or any(size > self._largest.get(name, 0) for name, size in sizes.items()):
             self._calls.append(call)
+            self._largest = {name: max(size, self._largest.get(name, 0)) for name, size in sizes.items()}
 
     def assertion(self, count: Callable[[Call], Counts | str]) -> Assertion:
         """The assertion; ``count`` makes a call once more and counts, or says why it cannot be counted."""
