@@ -40,8 +40,9 @@ def judged(work: Callable[[int, int], int], shapes: list[tuple[int, int]] = SHAP
         lambda rows, cols: 300 + 60 * math.ceil(rows * cols / 4096),
         lambda rows, cols: 300 if rows > 1 else 20,
         lambda rows, cols: 300 + 40 * math.isqrt(cols),
+        lambda rows, cols: 300 + 160 * math.ceil(math.log2(cols + 1)) + 160 * math.ceil(math.log2(rows + 1)),
     ],
-    ids=["constant", "doubling", "fixed-blocks", "large-blocks", "branch", "root"],
+    ids=["constant", "doubling", "fixed-blocks", "large-blocks", "branch", "root", "two-trees"],
 )
 def test_bounded_and_logarithmic_work_is_no_growth(work: Callable[[int, int], int]) -> None:
     assert judged(work) == (True, "")

@@ -80,14 +80,14 @@ class PythonExecutor:
         return () if self._growth is None else (self._growth.assertion(self._count),)
 
     def _count(self, call: Call) -> Counts | str:
-        """The work of a call, or why it cannot be counted. Once uncounted: what is done on first use is no growth."""
+        """The work of a call, or why it cannot be counted. First uncounted: what is done on first use is no growth."""
         outputs: list[Mapping[str, Any]] = []
-        for count in (False, True):
+        for count in (False, False, True):
             answer, counts = self._call(call, _POISON_OF_REPEATS, count=count)
             if not answer.ran:
                 return next(finding.message for finding in answer.findings if finding.assertion == "runs")
             outputs.append(answer.outputs)
-        if outputs[0] != outputs[1]:
+        if outputs[0] == outputs[1] != outputs[2]:
             return "it gives another result while it is counted"
         return counts or "its process did not tell"
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from math import prod
+from math import log2, prod
 
 from pytest_upskill.languages.python import SOURCE_NAME
 from pytest_upskill.records import Assertion, Call, TensorArgument
@@ -23,12 +23,13 @@ _KEPT = 64
 _LEAST, _RATIO = 16, 4
 """Two calls are compared where a size grows by this factor, from this one on: below, a fixed number of blocks would
 look like growth."""
-_PER_UNIT, _FREE = 2, 150
-"""Work that each further unit of a size may add, and what is free: eight doublings, at 20 instructions each. The
-shortest loops take 8 instructions and an operator for each element."""
+_PER_UNIT, _PER_DOUBLING, _FREE = 2, 200, 150
+"""Work that each further unit of the size in question may add, each doubling of any size, and what is free. A step of a
+tree takes about 150; the shortest loops take 8 instructions and an operator for each element."""
 _BYTES = 8
 
 Sizes = Mapping[str, int]
+Doublings = Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,18 +81,25 @@ class Growth:
                 return Assertion(NAME, False, f"its work cannot be counted: {why}")
             measured = True
             first, last = _sizes(small)[size], _sizes(large)[size]
-            if after.work - before.work > _PER_UNIT * (last - first) + _FREE:
+            doublings = sum(_doublings(small, large).values())
+            if after.work - before.work > _PER_UNIT * (last - first) + _PER_DOUBLING * doublings + _FREE:
                 return Assertion(NAME, False, _message(size, first, last, before, after))
         return Assertion(NAME, True, "" if measured else "not measured: all examples are of about the same size")
 
     def _pairs(self) -> Iterator[tuple[str, Call, Call]]:
-        """For each size the call in which it is largest, and one in which it is a fraction of that."""
+        """For each size a call in which it is large, and one in which it is a fraction of that; others grow least."""
         for size in {name: None for call in self._calls for name in _sizes(call)}:
-            having = [call for call in self._calls if size in _sizes(call)]
-            large = max(having, key=lambda call: _sizes(call)[size])
-            fitting = [call for call in having if _LEAST <= _sizes(call)[size] <= _sizes(large)[size] // _RATIO]
-            if fitting:
-                yield size, max(fitting, key=lambda call: _sizes(call)[size]), large
+            having = [(call, _sizes(call)[size]) for call in self._calls if size in _sizes(call)]
+            most = max(found for _, found in having)
+            pairs = [
+                (sum(_doublings(small, large, size).values()), first - last, small, large)
+                for large, last in having
+                for small, first in having
+                if 2 * last >= most and _LEAST <= first <= last // _RATIO
+            ]
+            if pairs:
+                _, _, small, large = min(pairs, key=lambda pair: pair[:2])
+                yield size, small, large
 
 
 def _sizes(call: Call) -> Sizes:
@@ -99,6 +107,13 @@ def _sizes(call: Call) -> Sizes:
     tensors = [one for one in call.arguments if isinstance(one, TensorArgument) and one.role != "output"]
     axes = {f"{one.name}.shape[{axis}]": size for one in tensors for axis, size in enumerate(one.shape)}
     return {**axes, "elements": max((prod(one.shape) for one in tensors), default=0)}
+
+
+def _doublings(small: Call, large: Call, without: str = "elements") -> Doublings:
+    """How often each axis doubles from one call to the other, but for one of them."""
+    before, after = _sizes(small), _sizes(large)
+    grown = {name: size / before[name] for name, size in after.items() if before.get(name, 0) and name != without}
+    return {name: log2(ratio) for name, ratio in grown.items() if ratio > 1 and name != "elements"}
 
 
 def _message(size: str, first: int, last: int, before: Counts, after: Counts) -> str:

@@ -135,6 +135,8 @@ def kind_of(value: object) -> str:
     kind = type(value)
     if value is None:
         return "None"
+    if kind is torch.Tensor:
+        return "one tensor"
     return f"a {kind.__name__}" + (" (a subclass of Tensor)" if issubclass(kind, torch.Tensor) else "")
 
 
