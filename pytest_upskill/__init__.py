@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pytest_upskill.cases.case import Case
     from pytest_upskill.contracts.base import Contract, Extraction, Signature
     from pytest_upskill.devices.base import Machine
+    from pytest_upskill.documents.reasoning import answer_blocks
     from pytest_upskill.errors import (
         BudgetStopped,
         CaseError,
@@ -99,6 +100,7 @@ __all__ = [
     "VerdictKind",
     "View",
     "__version__",
+    "answer_blocks",
     "judge",
 ]
 
@@ -116,6 +118,7 @@ _ELSEWHERE: Mapping[str, str] = {
     "Student": "students.base",
     "StudentConfig": "students.base",
     "View": "reporting.view",
+    "answer_blocks": "documents.reasoning",
     "judge": "judging",
 }
 """The modules of those public names that are neither errors nor records."""

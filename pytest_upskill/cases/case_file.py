@@ -12,16 +12,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from pytest_upskill.cases import fields
-from pytest_upskill.cases.case import Case, Choices, Expectation, ScalarSpec, TensorSpec, Tolerance
+from pytest_upskill.cases.case import Case, Choices, Expectation, ScalarSpec, TensorSpec
 from pytest_upskill.cases.fields import Scope
 from pytest_upskill.cases.operator_schema import Operator, parse_operator
 from pytest_upskill.cases.sections import Sections, read_sections
+from pytest_upskill.cases.tolerance import read_tolerance
 from pytest_upskill.documents.expression import Expression
 from pytest_upskill.documents.frontmatter import Value, parse, read_text
 from pytest_upskill.documents.identifiers import refusal
 from pytest_upskill.documents.spelling import suggest
 from pytest_upskill.errors import CaseError
-from pytest_upskill.records import FLOATING
 
 KERNEL_KEYS = (
     "op", "dims", "where", "args", "dtypes", "returns", "tolerance", "examples", "contract", "language", "speed",
@@ -123,7 +123,7 @@ def _kernel_case(case: Case, scope: Scope, top: Mapping[str, Value], sections: S
         reference=sections.reference(operator, tuple(scope.dims)),
         solution=sections.whole("Solution") if contract == "kernel-builder" else sections.solution(language),
         inputs=sections.inputs(tuple(scope.dims)),
-        tolerance=_tolerance(scope, top),
+        tolerance=read_tolerance(scope, top),
         examples=fields.integer(scope, top["examples"], "'examples'", 1) if "examples" in top else None,
         contract=contract,
         language=language,
@@ -228,31 +228,6 @@ def _returns(scope: Scope, top: Mapping[str, Value], operator: Operator) -> dict
         return {}
     parts = fields.mapping(scope, top["returns"], "'returns'", "{mean: float32}", operator.results)
     return {name: fields.dtype(scope, value, f"dtype of result '{name}'") for name, value in parts.items()}
-
-
-def _tolerance(scope: Scope, top: Mapping[str, Value]) -> dict[str, Tolerance]:
-    """One pair for every dtype ("*"), or one for each that is named."""
-    if "tolerance" not in top:
-        return {}
-    form = "{rtol: 1e-3, atol: 1e-5} or {float16: {rtol: 1e-3, atol: 1e-5}}"
-    value = top["tolerance"]
-    parts = fields.mapping(scope, value, "'tolerance'", form, ("rtol", "atol", *FLOATING))
-    if "rtol" in parts or "atol" in parts:
-        return {"*": _pair(scope, value, "'tolerance'")}
-    if not parts:
-        raise scope.fail(f"'tolerance' is empty; write {form}, or leave it out", value)
-    return {name: _pair(scope, part, f"'tolerance' of {name}") for name, part in parts.items()}
-
-
-def _pair(scope: Scope, value: Value, what: str) -> Tolerance:
-    parts = fields.mapping(scope, value, what, "{rtol: 1e-3, atol: 1e-5}", ("rtol", "atol"))
-    for key in ("rtol", "atol"):
-        if key not in parts:
-            raise scope.fail(f"{what} has no '{key}'; give both, as in {{rtol: 1e-3, atol: 1e-5}}", value)
-    return Tolerance(
-        rtol=fields.real(scope, parts["rtol"], f"'rtol' of {what}", positive=False),
-        atol=fields.real(scope, parts["atol"], f"'atol' of {what}", positive=False),
-    )
 
 
 def _word(scope: Scope, top: Mapping[str, Value], key: str, otherwise: str) -> str:

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pluggy
 
 from pytest_upskill.contracts import registry as contracts
+from pytest_upskill.contracts.base import Contract
 from pytest_upskill.errors import UsageError
 from pytest_upskill.languages import registry as languages
+from pytest_upskill.languages.base import Language
 
 
 def register(hook: pluggy.HookRelay) -> None:
     """Asks all plugins. Raises UsageError for what is no language or no contract."""
-    _register(hook.pytest_upskill_language(), languages.register, "pytest_upskill_language", ("build", "execute"))
-    _register(hook.pytest_upskill_contract(), contracts.register, "pytest_upskill_contract", ("signature", "extract"))
+    _register(hook.pytest_upskill_language(), languages.register, "pytest_upskill_language", Language)
+    _register(hook.pytest_upskill_contract(), contracts.register, "pytest_upskill_contract", Contract)
 
 
-def _register(answers: Iterable[Any], add: Callable[[Any], None], hook: str, needed: Sequence[str]) -> None:
+def _register(answers: Iterable[Any], add: Callable[[Any], None], hook: str, protocol: type) -> None:
+    needed = sorted(name for name in (*vars(protocol), *protocol.__annotations__) if not name.startswith("_"))
     # Pluggy gives the answer of the plugin that was registered last first: that one has the last word.
     for answer in reversed(list(answers)):
         for one in answer if isinstance(answer, list | tuple) else (answer,):
-            missing = next(
-                (name for name in ("name", *needed) if isinstance(one, type) or not hasattr(one, name)), None
-            )
+            missing = next((name for name in needed if isinstance(one, type) or not hasattr(one, name)), None)
             if missing is not None:
                 kind = f"the class {one.__name__}" if isinstance(one, type) else f"a {type(one).__name__}"
                 raise UsageError(f"{hook} returned {kind} without '{missing}'; return an object that has it")

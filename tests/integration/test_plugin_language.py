@@ -15,7 +15,7 @@ from pytest_upskill import (
     Answer, Assertion, Build, CallLayout, Extraction, Finding, Kernel, LaunchStatistics, ScalarParameter, SourceMutant,
     TensorArgument, TensorParameter,
 )
-from pytest_upskill.documents.reply_blocks import answer_blocks
+from pytest_upskill import answer_blocks
 
 
 class TableExecutor:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from pytest_upskill.contracts.launcher.extraction import extract_kernel
 from pytest_upskill.contracts.launcher.signature import Parameter, Signature, declaration
-from pytest_upskill.documents.reply_blocks import answer_blocks
+from pytest_upskill.documents.reasoning import answer_blocks
 
 SIGNATURE = Signature(
     "rms_norm",

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pytest_upskill.contracts.base import Extraction
 from pytest_upskill.contracts.function.signature import Signature, declaration
 from pytest_upskill.documents.markdown import Fence
-from pytest_upskill.documents.reply_blocks import Blocks, answer_blocks
+from pytest_upskill.documents.reasoning import Blocks, answer_blocks
 from pytest_upskill.languages.python import SOURCE_NAME
 from pytest_upskill.records import Kernel
 

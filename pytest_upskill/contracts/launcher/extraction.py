@@ -13,7 +13,7 @@ from pytest_upskill.contracts.base import Extraction
 from pytest_upskill.contracts.launcher.signature import Signature, declaration
 from pytest_upskill.contracts.launcher.signature_check import mismatch
 from pytest_upskill.documents.markdown import Fence
-from pytest_upskill.documents.reply_blocks import Blocks, answer_blocks
+from pytest_upskill.documents.reasoning import Blocks, answer_blocks
 from pytest_upskill.languages.cuda.parser import MAX_PARSED, Definition, find_definitions
 from pytest_upskill.records import Kernel
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "block.h"
-#include "hooks.h"
+#include "memory_checks.h"
 #include "launch_state.h"
 #include "upskill_cpu/builtins.h"
 

@@ -6,7 +6,7 @@
 #include "block.h"
 #include "cuda_bf16.h"
 #include "cuda_fp16.h"
-#include "hooks.h"
+#include "memory_checks.h"
 #include "launch_state.h"
 
 namespace {

@@ -3,7 +3,7 @@
 #include <cstring>
 
 #include "block.h"
-#include "hooks.h"
+#include "memory_checks.h"
 #include "launch_state.h"
 #include "upskill_cpu/builtins.h"
 #include "upskill_cpu/ordering.h"

@@ -2,7 +2,7 @@
 // order.
 #include <cstdint>
 
-#include "hooks.h"
+#include "memory_checks.h"
 #include "launch_state.h"
 #include "ordering.h"
 

@@ -1,4 +1,4 @@
-#include "overflow.h"
+#include "integer_overflow.h"
 
 #include <cstddef>
 #include <cstdint>

@@ -1,11 +1,11 @@
-#include "hooks.h"
+#include "memory_checks.h"
 
 #include <cstring>
 
 #include "block.h"
 #include "launch_state.h"
 #include "memory.h"
-#include "overflow.h"
+#include "integer_overflow.h"
 #include "report.h"
 #include "span_cache.h"
 #include "wild_access.h"

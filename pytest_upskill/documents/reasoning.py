@@ -1,4 +1,4 @@
-"""The fenced blocks of a model's reply that belong to its answer, not to its reasoning. Knows no language of code.
+"""Separates the answer of a reply from its reasoning: the fenced blocks of the answer. Knows no language of code.
 
 Reasoning is what stands between ``<think>`` and ``</think>`` (and the like); after an opening tag that is never closed;
 and before a closing tag that was never opened, since chat templates often open it themselves. An opening tag counts at
