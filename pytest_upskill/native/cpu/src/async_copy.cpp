@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "block.h"
-#include "memory_checks.h"
 #include "launch_state.h"
+#include "memory_checks.h"
 #include "upskill_cpu/builtins.h"
 
 namespace {

@@ -6,8 +6,8 @@
 #include "block.h"
 #include "cuda_bf16.h"
 #include "cuda_fp16.h"
-#include "memory_checks.h"
 #include "launch_state.h"
+#include "memory_checks.h"
 
 namespace {
 

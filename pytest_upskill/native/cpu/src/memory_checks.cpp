@@ -3,9 +3,9 @@
 #include <cstring>
 
 #include "block.h"
+#include "integer_overflow.h"
 #include "launch_state.h"
 #include "memory.h"
-#include "integer_overflow.h"
 #include "report.h"
 #include "span_cache.h"
 #include "wild_access.h"

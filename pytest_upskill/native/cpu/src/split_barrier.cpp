@@ -3,8 +3,8 @@
 #include <cstring>
 
 #include "block.h"
-#include "memory_checks.h"
 #include "launch_state.h"
+#include "memory_checks.h"
 #include "upskill_cpu/builtins.h"
 #include "upskill_cpu/ordering.h"
 

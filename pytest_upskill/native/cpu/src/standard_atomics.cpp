@@ -2,8 +2,8 @@
 // order.
 #include <cstdint>
 
-#include "memory_checks.h"
 #include "launch_state.h"
+#include "memory_checks.h"
 #include "ordering.h"
 
 namespace {
