@@ -102,6 +102,8 @@ def test_the_entry_tells_the_language_what_is_called_and_watched() -> None:
         GOOD.replace("steps)", "steps=3, **others)"),
         GOOD.replace("def scale", "@torch.no_grad()\ndef scale"),
         f"scale = None\n{GOOD}",
+        GOOD.replace("steps)", "steps, more=lambda a, b=(1, 2): {a: b}, *rest, last=[1, 2])"),
+        GOOD.replace("(x, state,", "(\n    x: 'a, b',  # one, two\n    state: dict[str, int],"),
     ],
 )
 def test_a_function_with_the_right_parameters_is_accepted(source: str) -> None:

@@ -5,11 +5,10 @@ Blocks are never joined. A block that was not closed counts only where no closed
 
 from __future__ import annotations
 
-import ast
-import warnings
 from collections.abc import Iterable
 
 from pytest_upskill.contracts.base import Extraction
+from pytest_upskill.contracts.function.definitions import Definition, definitions
 from pytest_upskill.contracts.function.signature import Signature, declaration
 from pytest_upskill.documents.markdown import Fence
 from pytest_upskill.documents.reasoning import Blocks, answer_blocks
@@ -47,63 +46,58 @@ def problem(source: str, signature: Signature) -> str | None:
     """Why a source does not define the function asked for; None where it does."""
     if len(source) > MAX_SOURCE:
         return f"the source has {len(source)} characters; at most {MAX_SOURCE}: shorten it"
-    tree = _parsed(source)
-    if isinstance(tree, str):
-        return tree
-    found = [node for node in tree.body if signature.name in _names_of(node)]
+    wrong = _syntax_problem(source)
+    if wrong:
+        return wrong
+    found = [one for one in definitions(source, signature.name) if one.top_level]
     if not found:
-        nested = any(signature.name in _names_of(node) for node in ast.walk(tree))
-        where = ", not inside of something else" if nested else ""
-        return f"the source defines no '{signature.name}' at the top level{where}; {_asked(signature)}"
-    node = found[-1]
-    place = f"{SOURCE_NAME}:{node.lineno}: '{signature.name}'"
-    if isinstance(node, ast.AsyncFunctionDef):
-        return f"{place} is an async function; {_asked(signature)}"
-    if not isinstance(node, ast.FunctionDef):
-        kind = "a class" if isinstance(node, ast.ClassDef) else "not defined by 'def'"
-        return f"{place} is {kind}; {_asked(signature)}"
-    complaint = _parameters_complaint(node.args, [one.name for one in signature.parameters])
-    return f"{place} {complaint}; {_asked(signature)}" if complaint else None
+        nested = ", not inside of something else" if definitions(source, signature.name) else ""
+        return f"the source defines no '{signature.name}' at the top level{nested}; {_asked(signature)}"
+    last = found[-1]
+    complaint = _KINDS.get(last.kind) or _parameters_complaint(last, [one.name for one in signature.parameters])
+    return f"{SOURCE_NAME}:{last.line}: '{signature.name}' {complaint}; {_asked(signature)}" if complaint else None
 
 
-def _parsed(source: str) -> ast.Module | str:
-    """The tree of a source, or what is wrong with it."""
+_KINDS = {
+    "async def": "is an async function",
+    "class": "is a class",
+    "=": "is not defined by 'def'",
+}
+_WARNINGS = ("invalid escape sequence", "invalid octal escape", '"is" with', '"is not" with')
+"""What is a warning to Python, and an error where the user's pytest turns warnings into errors."""
+
+
+def _syntax_problem(source: str) -> str | None:
+    """What is wrong with the grammar.
+
+    Replies are read in several threads. Python's ``ast`` cannot build trees in two at once (SystemError: AST
+    constructor recursion depth mismatch), nor can warnings be silenced in one, so that the source is compiled instead.
+    """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return ast.parse(source)
+        compile(source, SOURCE_NAME, "exec", dont_inherit=True)
     except SyntaxError as error:
+        if str(error.msg).startswith(_WARNINGS):
+            return None
         return f"{SOURCE_NAME}:{error.lineno or 1}: this is no Python: {error.msg}"
     except (ValueError, RecursionError, MemoryError) as error:
         return f"the source cannot be parsed: {type(error).__name__}: {error}"
-
-
-def _names_of(node: ast.AST) -> list[str]:
-    """What a statement defines."""
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        return [node.name]
-    if isinstance(node, ast.Assign):
-        return [target.id for target in node.targets if isinstance(target, ast.Name)]
-    if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-        return [node.target.id]
-    return []
+    return None
 
 
 def _defines(source: str, name: str) -> bool:
-    tree = _parsed(source) if len(source) <= MAX_SOURCE else ""
-    return isinstance(tree, str) or any(name in _names_of(node) for node in tree.body)
+    return _syntax_problem(source) is not None or any(one.top_level for one in definitions(source, name))
 
 
-def _parameters_complaint(arguments: ast.arguments, wanted: list[str]) -> str | None:
-    positional = [one.arg for one in (*arguments.posonlyargs, *arguments.args)]
+def _parameters_complaint(found: Definition, wanted: list[str]) -> str | None:
+    positional = [one.name for one in found.parameters if one.kind == ""]
     shown = f"({', '.join(positional)})"
-    needed = positional[: len(positional) - len(arguments.defaults)]
+    needed = [one for one in found.parameters if one.kind == "" and not one.default]
     if len(positional) < len(wanted) or len(needed) > len(wanted):
         return f"has {len(positional)} parameters {shown}, not {len(wanted)}"
-    for number, (found, name) in enumerate(zip(positional, wanted, strict=False), 1):
-        if found != name:
-            return f"has '{found}' as parameter {number}, where '{name}' was asked for"
-    missing = [one.arg for one, value in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if value is None]
+    for number, (name, asked) in enumerate(zip(positional, wanted, strict=False), 1):
+        if name != asked:
+            return f"has '{name}' as parameter {number}, where '{asked}' was asked for"
+    missing = [one.name for one in found.parameters if one.kind == "keyword" and not one.default]
     return f"needs a further argument '{missing[0]}'" if missing else None
 
 

@@ -1,0 +1,112 @@
+"""Finds what a Python source defines, from its tokens: no tree is built, so that threads do not disturb each other."""
+
+from __future__ import annotations
+
+import io
+import tokenize
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+_OPENING, _CLOSING = ("(", "[", "{"), (")", "]", "}")
+_ASIDE = (tokenize.NL, tokenize.COMMENT, tokenize.INDENT, tokenize.DEDENT)
+
+Token = tokenize.TokenInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """``kind`` is empty for one that can be given by its place."""
+
+    name: str
+    kind: Literal["", "keyword", "*", "**"]
+    default: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A statement that gives a name its meaning; ``line`` is 1-based."""
+
+    kind: Literal["def", "async def", "class", "="]
+    line: int
+    top_level: bool
+    parameters: Sequence[Parameter] = ()
+
+
+def definitions(source: str, name: str) -> list[Definition]:
+    """Those of a name, in order, in a source that Python can compile."""
+    found = []
+    for statement in _statements(source):
+        words = [token.string for token in statement[:3]]
+        line, top_level = statement[0].start[0], statement[0].start[1] == 0
+        if words[:2] == ["def", name]:
+            found.append(Definition("def", line, top_level, _parameters(statement[2:])))
+        elif words[:3] == ["async", "def", name]:
+            found.append(Definition("async def", line, top_level))
+        elif words[:2] == ["class", name]:
+            found.append(Definition("class", line, top_level))
+        elif words[:1] == [name] and words[1:2] in (["="], [":"]):
+            found.append(Definition("=", line, top_level))
+    return found
+
+
+def _statements(source: str) -> Iterator[list[Token]]:
+    """The tokens of each logical line; what stands after a ``;`` belongs to the same."""
+    line: list[Token] = []
+    try:
+        for token in tokenize.generate_tokens(io.StringIO(source).readline):
+            if token.type == tokenize.NEWLINE:
+                if line:
+                    yield line
+                line = []
+            elif token.type not in _ASIDE and token.type != tokenize.ENDMARKER:
+                line.append(token)
+    except (tokenize.TokenError, SyntaxError):
+        return
+
+
+def _parameters(tokens: Sequence[Token]) -> list[Parameter]:
+    """Those between the first pair of brackets: ``(x: Tensor, /, *, eps=1.0)``."""
+    found: list[Parameter] = []
+    keyword = False
+    for part in _parts(tokens):
+        words = [token.string for token in part]
+        if words[0] == "/":
+            continue
+        if words[0] in ("*", "**"):
+            keyword = True
+            if len(words) > 1:
+                found.append(Parameter(words[1], "**" if words[0] == "**" else "*", True))
+            continue
+        found.append(Parameter(words[0], "keyword" if keyword else "", _has_default(words)))
+    return found
+
+
+def _parts(tokens: Sequence[Token]) -> Iterator[list[Token]]:
+    """What stands between the commas of the first pair of parentheses."""
+    depth, began, in_lambda = 0, False, False
+    part: list[Token] = []
+    for token in tokens:
+        depth += (token.string in _OPENING) - (token.string in _CLOSING)
+        if not began:
+            began = token.string == "("
+            continue
+        if depth == 1:  # the commas of a lambda's own parameters are no end
+            in_lambda = token.string == "lambda" or (in_lambda and token.string != ":")
+        if depth == 0 or (depth == 1 and token.string == "," and not in_lambda):
+            if part:
+                yield part
+            part = []
+            if depth == 0:
+                return
+            continue
+        part.append(token)
+
+
+def _has_default(words: Sequence[str]) -> bool:
+    depth = 0
+    for word in words:
+        depth += (word in _OPENING) - (word in _CLOSING)
+        if word == "=" and depth == 0:
+            return True
+    return False
