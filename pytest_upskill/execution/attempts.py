@@ -16,6 +16,7 @@ from pytest_upskill.contracts.base import Extraction
 from pytest_upskill.errors import InfrastructureError
 from pytest_upskill.execution.task import Task
 from pytest_upskill.judging.backend import Backend
+from pytest_upskill.judging.judge import parsed_case
 from pytest_upskill.judging.request import JudgeRequest
 from pytest_upskill.judging.result import JudgeResult
 from pytest_upskill.judging.signatures import contract_of, signature_of
@@ -46,7 +47,9 @@ class Attempts:
         """Wants the reply, before those that nothing waits for, and what follows from it."""
         wanted = wanted_of(task, question)
         if wanted.case.kind == "kernel":
-            signature_of(wanted.case)  # runs the reference, which the thread must not
+            # What the thread must not do: run the reference, and build Python's trees.
+            signature_of(wanted.case)
+            parsed_case(wanted.case.text, wanted.case.name)
         reply = self._replies.want(wanted, urgent=True)
         return self._pool.after(reply, lambda reply: self._answered(task, wanted, reply))
 

@@ -92,12 +92,16 @@ def _broken(
 
 def case_of(request: JudgeRequest) -> Case:
     """The case, with the contract and the language of the request. Raises CaseError."""
-    case = _parsed(request.case_text, request.case_name)
+    case = parsed_case(request.case_text, request.case_name)
     return replace(case, contract=request.contract, language=request.language)
 
 
 @lru_cache(maxsize=256)
-def _parsed(text: str, name: str) -> Case:
+def parsed_case(text: str, name: str) -> Case:
+    """A case from its text, read once. Raises CaseError.
+
+    Not in two threads at once: Python's ``ast`` module, which reads expressions, fails there (CPython issue 106905).
+    """
     return parse_case(text, Path(f"{name}.md"), skill="")
 
 
