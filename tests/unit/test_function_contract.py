@@ -6,11 +6,11 @@ import dataclasses
 import json
 
 import pytest
-from pytest_upskill.execution.adapters import contract_of, language_of
 
 from pytest_upskill.contracts.function.contract import FunctionContract
 from pytest_upskill.contracts.function.extraction import MAX_SOURCE, extract_function
 from pytest_upskill.errors import CaseError
+from pytest_upskill.judging.signatures import contract_of, language_of
 from pytest_upskill.records import ScalarParameter, TensorParameter
 from tests.unit.function_cases import case, signature
 
