@@ -13,7 +13,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,11 +32,22 @@ _STORES_BETWEEN_EVICTIONS = 50
 
 
 @dataclass(frozen=True, slots=True)
+class Facts:
+    """What is kept of an entry beside its files: whether making it succeeded, a compiler's message, and ``data``, a
+    text that only whoever made the entry can read.
+    """
+
+    ok: bool = True
+    message: str = ""
+    data: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
-    """What was kept under a key: a folder with files, and facts (plain JSON) about them."""
+    """What was kept under a key: a folder with files, and facts about them."""
 
     folder: Path
-    facts: Mapping[str, str]
+    facts: Facts
     fresh: bool = False
 
 
@@ -44,7 +55,7 @@ class Entry:
 class Made:
     """What making an entry came to; with ``keep`` False it is handed back but not kept for next time."""
 
-    facts: Mapping[str, str]
+    facts: Facts
     keep: bool = True
 
 
@@ -181,20 +192,23 @@ class Cache:
             ) from error
 
 
-def _write_manifest(folder: Path, facts: Mapping[str, str]) -> None:
+def _write_manifest(folder: Path, facts: Facts) -> None:
     files = {file.name: _fingerprint(file) for file in sorted(folder.iterdir())}
-    (folder / _MANIFEST).write_text(json.dumps({"facts": dict(facts), "files": files}), encoding="utf-8")
+    told = {"ok": facts.ok, "message": facts.message, "data": facts.data}
+    (folder / _MANIFEST).write_text(json.dumps({"facts": told, "files": files}), encoding="utf-8")
 
 
-def _read_manifest(folder: Path) -> Mapping[str, str] | None:
+def _read_manifest(folder: Path) -> Facts | None:
     """The facts of an entry; None where it is absent, or not what its manifest says."""
     try:
         manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
-        files, facts = manifest["files"], manifest["facts"]
+        files, told = manifest["files"], manifest["facts"]
+        facts = Facts(told["ok"], told["message"], told["data"])
         whole = all(_fingerprint(folder / name) == fingerprint for name, fingerprint in files.items())
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    return facts if whole and isinstance(facts, dict) else None
+    typed = type(facts.ok) is bool and isinstance(facts.message, str) and isinstance(facts.data, str)
+    return facts if whole and typed else None
 
 
 def _fingerprint(file: Path) -> str:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from pytest_upskill.build.cache import Cache, Made, key_of
+from pytest_upskill.build.cache import Cache, Facts, Made, key_of
 from pytest_upskill.case_quality.subject import Subject
 from pytest_upskill.devices.base import Machine, identity
 from pytest_upskill.languages.base import Executor, Language
@@ -140,7 +140,7 @@ class SelfCheck:
         key, score_key = self._key("quality", subject), self._key("score", subject)
         kept, scored = self._cache.find(key), self._cache.find(score_key)
         if kept and scored:
-            score = json.loads(scored.facts["score"])
+            score = json.loads(scored.facts.data)
             return Checked(_quality_from(kept.facts), MutationScore.from_plain(score) if score else None)
         build = self._built(key, subject)
         recorder = Recorder(subject.case.dtypes[0])
@@ -155,7 +155,7 @@ class SelfCheck:
         if quality.problem is None:
             self._cache.get(key, lambda _: _made(quality))
             plain = json.dumps(score_found and dataclasses.asdict(score_found))
-            self._cache.get(score_key, lambda _: Made({"score": plain}))
+            self._cache.get(score_key, lambda _: Made(Facts(data=plain)))
         return Checked(quality, score_found)
 
     def _key(self, what: str, subject: Subject) -> str:
@@ -191,13 +191,13 @@ class Recorder:
 def _made(quality: CaseQuality) -> Made:
     """Only a good case is kept: of a bad one, the reason may lie in this very run, and the next one looks again."""
     assertions = json.dumps([dataclasses.asdict(one) for one in quality.assertions])
-    return Made({"assertions": assertions}, keep=quality.problem is None)
+    return Made(Facts(data=assertions), keep=quality.problem is None)
 
 
-def _quality_from(facts: Mapping[str, str]) -> CaseQuality:
+def _quality_from(facts: Facts) -> CaseQuality:
     from pytest_upskill.case_quality.quality import CaseQuality
 
-    return CaseQuality(tuple(Assertion(**one) for one in json.loads(facts["assertions"])))
+    return CaseQuality(tuple(Assertion(**one) for one in json.loads(facts.data)))
 
 
 def _versions() -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_upskill.build.cache import Cache, Made, key_of
+from pytest_upskill.build.cache import Cache, Facts, Made, key_of
 from pytest_upskill.errors import ToolchainError
 
 
@@ -17,7 +17,7 @@ def maker(text: str = "built", keep: bool = True):
     def make(folder: Path) -> Made:
         calls.append(folder)
         (folder / "kernel.so").write_text(text)
-        return Made({"ok": "yes"}, keep=keep)
+        return Made(Facts(message="built", data="{}"), keep=keep)
 
     make.calls = calls
     return make
@@ -33,12 +33,12 @@ def test_second_request_is_served_without_making(tmp_path: Path) -> None:
     second = Cache(tmp_path).get("ab12cd3400", make)
     assert (first.fresh, second.fresh) == (True, False)
     assert second.folder == first.folder
-    assert second.facts == {"ok": "yes"}
+    assert second.facts == Facts(True, "built", "{}")
     assert len(make.calls) == 1
     assert scratch_of(Cache(tmp_path)) == []
 
 
-@pytest.mark.parametrize("damage", ["truncate", "remove", "flip", "manifest"])
+@pytest.mark.parametrize("damage", ["truncate", "remove", "flip", "manifest", "types"])
 def test_damaged_entry_is_made_again(tmp_path: Path, damage: str) -> None:
     cache, make = Cache(tmp_path), maker("library")
     folder = cache.get("ab12cd3400", make).folder
@@ -48,6 +48,9 @@ def test_damaged_entry_is_made_again(tmp_path: Path, damage: str) -> None:
         (folder / "kernel.so").unlink()
     elif damage == "flip":
         (folder / "kernel.so").write_text("librarY")
+    elif damage == "types":
+        manifest = (folder / "manifest.json").read_text()
+        (folder / "manifest.json").write_text(manifest.replace('"ok": true', '"ok": "yes"'))
     else:
         (folder / "manifest.json").write_text('{"facts"')
     again = cache.get("ab12cd3400", make)
@@ -58,7 +61,7 @@ def test_damaged_entry_is_made_again(tmp_path: Path, damage: str) -> None:
 def test_result_that_is_not_lasting_is_not_kept(tmp_path: Path) -> None:
     make = maker(keep=False)
     cache = Cache(tmp_path)
-    assert cache.get("ab12cd3400", make).facts == {"ok": "yes"}
+    assert cache.get("ab12cd3400", make).facts == Facts(True, "built", "{}")
     cache.get("ab12cd3400", make)
     assert len(make.calls) == 2
 

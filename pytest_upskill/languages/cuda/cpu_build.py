@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_upskill.build import messages, toolchain
-from pytest_upskill.build.cache import Cache, Entry, Made, key_of
+from pytest_upskill.build.cache import Cache, Entry, Facts, Made, key_of
 from pytest_upskill.build.compilation import DEFAULT_LIMITS, CompileLimits, compile_confined
 from pytest_upskill.errors import ToolchainError
 from pytest_upskill.languages.cuda import symbol_policy
@@ -78,10 +78,10 @@ class HostCompiler:
         toolkit = self.prepare()
         key = key_of("kernel", source, entry, *self._identity(compiler), confinement.level)
         made = self._cache.get(key, lambda folder: self._make(folder, source, entry, compiler, toolkit, confinement))
-        library = made.folder / LIBRARY if made.facts["ok"] == "yes" else None
+        library = made.folder / LIBRARY if made.facts.ok else None
         return Build(
             library=library,
-            message=made.facts["message"],
+            message=made.facts.message,
             compilers=(compiler.describe(),),
             seconds=time.monotonic() - began,
             cached=not made.fresh,
@@ -104,8 +104,8 @@ class HostCompiler:
 
     @staticmethod
     def _sound(entry: Entry) -> Entry:
-        if entry.facts["ok"] != "yes":
-            raise ToolchainError(f"the cpu device's runtime does not compile here: {entry.facts['message']}")
+        if not entry.facts.ok:
+            raise ToolchainError(f"the cpu device's runtime does not compile here: {entry.facts.message}")
         return entry
 
     @staticmethod
@@ -125,7 +125,7 @@ class HostCompiler:
         try:
             unit = translation_unit(source, entry)
         except ValueError as error:
-            return Made({"ok": "no", "message": str(error)})
+            return Made(Facts(False, str(error)))
         with self._cache.scratch() as scratch:
             compiled = compile_confined(
                 _script(compiler, toolkit),
@@ -142,7 +142,7 @@ class HostCompiler:
             if compiled.ok:
                 (scratch / LIBRARY).rename(folder / LIBRARY)
                 _link(toolkit.runtime, folder / RUNTIME)
-        return Made({"ok": "yes" if compiled.ok else "no", "message": compiled.message}, keep=compiled.lasting)
+        return Made(Facts(compiled.ok, compiled.message), keep=compiled.lasting)
 
 
 def translation_unit(source: str, entry: str) -> str:
@@ -218,7 +218,7 @@ def _runtime(compiler: toolchain.Compiler, folder: Path) -> Made:
         return _trusted([*common, str(source), "-o", str(target)], compiler)
 
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        failed = [made for made in pool.map(compile_one, sources, objects) if made.facts["ok"] != "yes"]
+        failed = [made for made in pool.map(compile_one, sources, objects) if not made.facts.ok]
     if failed:
         return failed[0]
     names = [str(target) for target in objects]
@@ -233,8 +233,8 @@ def _trusted(argv: Sequence[str], compiler: toolchain.Compiler) -> Made:
     environment = {**ENVIRONMENT, "PATH": f"{compiler.program.parent}{os.pathsep}{ENVIRONMENT['PATH']}"}
     ran = process.run(argv, environment=environment, seconds=_RUNTIME_SECONDS)
     if ran.status == 0:
-        return Made({"ok": "yes", "message": ""})
-    return Made({"ok": "no", "message": messages.shorten(ran.output, "")}, keep=False)
+        return Made(Facts())
+    return Made(Facts(False, messages.shorten(ran.output, "")), keep=False)
 
 
 def _link(existing: Path, new: Path) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from pytest_upskill.build import kernel_resources as resources
 from pytest_upskill.build import toolchain
-from pytest_upskill.build.cache import Cache, Made, key_of
+from pytest_upskill.build.cache import Cache, Facts, Made, key_of
 from pytest_upskill.build.compilation import DEFAULT_LIMITS, CompileLimits, compile_confined
 from pytest_upskill.build.cuda_toolkit import Toolkit, check_architecture, find_toolkit
 from pytest_upskill.build.messages import ENTRY_NAME, SOURCE_NAME, shorten
@@ -88,14 +88,14 @@ class CudaCompiler:
             "cuda", source, entry, script, toolkit.nvcc.version, host.identity, _files_key(), confinement.level
         )
         made = self._cache.get(key, lambda folder: self._make(folder, source, entry, script, driver, confinement))
-        library = made.folder / LIBRARY if made.facts["ok"] == "yes" else None
+        library = made.folder / LIBRARY if made.facts.ok else None
         return Build(
             library=library,
-            message=made.facts["message"],
+            message=made.facts.message,
             compilers=(toolkit.nvcc.describe(),),
             seconds=time.monotonic() - began,
             cached=not made.fresh,
-            kernels=tuple(KernelResources(**kernel) for kernel in json.loads(made.facts["kernels"])),
+            kernels=tuple(KernelResources(**kernel) for kernel in json.loads(made.facts.data)),
             violations=symbol_policy.violations(library, made.folder / KERNEL) if library else (),
         )
 
@@ -104,8 +104,8 @@ class CudaCompiler:
         toolkit, host = find_toolkit(), toolchain.find_compiler()
         key = key_of("cuda-driver", str(toolkit.include), toolkit.nvcc.version, host.identity, _files_key())
         made = self._cache.get(key, lambda folder: _driver(folder, toolkit, host))
-        if made.facts["ok"] != "yes":
-            raise ToolchainError(f"the cuda device's driver does not compile here: {made.facts['message']}")
+        if not made.facts.ok:
+            raise ToolchainError(f"the cuda device's driver does not compile here: {made.facts.message}")
         return made.folder / _DRIVER
 
     def _make(self, folder: Path, source: str, entry: str, script: str, driver: Path, confinement: Confinement) -> Made:
@@ -126,7 +126,7 @@ class CudaCompiler:
                 for name in (LIBRARY, KERNEL):
                     (scratch / name).rename(folder / name)
         kernels = [asdict(kernel) for kernel in resources.parse(compiled.output)]
-        facts = {"ok": "yes" if compiled.ok else "no", "message": compiled.message, "kernels": json.dumps(kernels)}
+        facts = Facts(compiled.ok, compiled.message, json.dumps(kernels))
         return Made(facts, keep=compiled.lasting)
 
 
@@ -169,10 +169,10 @@ def _driver(folder: Path, toolkit: Toolkit, host: toolchain.Compiler) -> Made:
     for line in (*lines, *_closed(host, [str(part) for part in objects], str(folder / _DRIVER), shown)):
         ran = process.run(line, environment=_host_environment(host), seconds=_DRIVER_SECONDS)
         if ran.status != 0:
-            return Made({"ok": "no", "message": shorten(ran.output, "")}, keep=False)
+            return Made(Facts(False, shorten(ran.output, "")), keep=False)
     for part in objects:
         part.unlink()
-    return Made({"ok": "yes", "message": ""})
+    return Made(Facts())
 
 
 def _closed(host: toolchain.Compiler, parts: Sequence[str], made: str, shown: Sequence[str]) -> list[list[str]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 
-from pytest_upskill.build.cache import Cache, Made, key_of
+from pytest_upskill.build.cache import Cache, Facts, Made, key_of
 from pytest_upskill.build.compilation import DEFAULT_LIMITS, CompileLimits, compile_confined
 from pytest_upskill.build.messages import ENTRY_NAME, SOURCE_NAME
 from pytest_upskill.build.nvcc import Nvcc, find_nvcc
@@ -41,7 +41,7 @@ class NvccCheck:
         made = self._cache.get(key, lambda _: self._make(source, entry, nvcc, confinement))
         return Build(
             library=None,
-            message=made.facts["message"],
+            message=made.facts.message,
             compilers=(nvcc.describe(),),
             seconds=time.monotonic() - began,
             cached=not made.fresh,
@@ -59,4 +59,4 @@ class NvccCheck:
                 confinement=confinement,
                 limits=self._limits,
             )
-        return Made({"message": compiled.message}, keep=compiled.lasting)
+        return Made(Facts(compiled.ok, compiled.message), keep=compiled.lasting)

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pytest_upskill.build.cache import Cache, Made, key_of
+from pytest_upskill.build.cache import Cache, Facts, Made, key_of
 from pytest_upskill.devices.base import Machine
 from pytest_upskill.languages.base import SourceMutant
 from pytest_upskill.languages.python import SOURCE_NAME, bytecode, mutants
@@ -45,7 +45,7 @@ class PythonLanguage:
 
         def make(folder: Path) -> Made:
             (folder / _FILE).write_text(text, encoding="utf-8")
-            return Made({})
+            return Made(Facts())
 
         kept = self._cache.get(key_of("python", text), make)
         return Build(library=kept.folder / _FILE, cached=not kept.fresh)
