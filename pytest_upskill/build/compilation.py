@@ -82,7 +82,7 @@ def compile_confined(
     """Writes the sources into ``scratch`` and runs a shell script there. Its exit status decides.
 
     ``products`` are files that the script makes there, and all that is left of it afterwards. ``path`` are folders for
-    PATH ahead of the system's. Raises ToolchainError or CellError for what is not the source's fault.
+    PATH ahead of the system's. Raises ToolchainError or SandboxError for what is not the source's fault.
     """
     resources = Resources(int(limits.seconds) + 1, limits.memory, limits.file_size, scratch=limits.scratch)
     search = os.pathsep.join([*map(str, path), ENVIRONMENT["PATH"]])

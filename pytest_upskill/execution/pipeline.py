@@ -201,17 +201,19 @@ class Pipeline:
         )
 
     def _judged(self, task: Task, case: Case, answered: Answered) -> Outcome:
-        reply, student = answered.reply, task.student or ""
-        if case.kind == "text":
-            verdict = text_case.judge(case, reply)
-            told = cut_off(student, reply) if verdict.kind is VerdictKind.FAILED else ""
-        else:
-            result = answered.judgement.result() if answered.judgement else None
-            told = cut_off(student, reply) if result is None or (result.build and not result.build.ok) else ""
-        if told:
-            return outcome_of(task, Verdict(VerdictKind.INFRASTRUCTURE_ERROR, reason=told), reply)
-        if case.kind == "text":
-            return outcome_of(task, verdict, reply)
+        judged = self._judged_text if case.kind == "text" else self._judged_kernel
+        return judged(task, case, answered)
+
+    def _judged_text(self, task: Task, case: Case, answered: Answered) -> Outcome:
+        verdict = text_case.judge(case, answered.reply)
+        failed = verdict.kind is VerdictKind.FAILED
+        return _lost(task, answered, failed) or outcome_of(task, verdict, answered.reply)
+
+    def _judged_kernel(self, task: Task, case: Case, answered: Answered) -> Outcome:
+        result = answered.judgement.result() if answered.judgement else None
+        failed = result is None or (result.build is not None and not result.build.ok)
+        if lost := _lost(task, answered, failed):
+            return lost
         _raise_problem(result, case)
         return kernel_outcome(task, case, answered, result, self._further(case, answered))
 
@@ -225,6 +227,12 @@ class Pipeline:
         started = time.perf_counter()
         checked = self._gate.whole(case)
         return mutants_outcome(task, checked, time.perf_counter() - started)
+
+
+def _lost(task: Task, answered: Answered, failed: bool) -> Outcome | None:
+    """The outcome of a reply that failed since it was cut off, which is no fault of the student; None of any other."""
+    told = cut_off(task.student or "", answered.reply) if failed else ""
+    return outcome_of(task, Verdict(VerdictKind.INFRASTRUCTURE_ERROR, reason=told), answered.reply) if told else None
 
 
 def _check_example(task: Task, case: Case) -> None:

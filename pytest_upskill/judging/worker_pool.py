@@ -11,7 +11,8 @@ import multiprocessing
 import signal
 import threading
 from collections.abc import Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import CancelledError, Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 
 from pytest_upskill.errors import InfrastructureError
 from pytest_upskill.judging.json_form import request_from_json, request_to_json, result_from_json, result_to_json
@@ -55,9 +56,11 @@ class WorkerPool:
 def _settle(result: Future[JudgeResult], answer: Future[str]) -> None:
     try:
         result.set_result(result_from_json(answer.result()))
-    except BaseException as error:
+    except (BrokenProcessPool, CancelledError) as error:
         lost = f"a worker of the judge ended before it answered ({type(error).__name__}: {error}); run it again"
         result.set_result(problem_of(InfrastructureError(lost)))
+    except Exception as error:  # a defect of ours, which the other backend raises as well
+        result.set_exception(error)
 
 
 # --------------------------------------------------------------------------------------------- in a worker

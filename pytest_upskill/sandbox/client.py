@@ -81,7 +81,7 @@ class Sandbox:
         With ``gpu``, the library was built for it, and holds the driver as well. Findings have lines of the source that
         debug information calls ``source_name``; without it they have none.
 
-        Raises CellError when the library cannot be opened.
+        Raises SandboxError when the library cannot be opened.
         """
         self._confinement = confinement
         self._source_name = source_name
@@ -98,13 +98,13 @@ class Sandbox:
             self._libraries = _in_memory(self._libraries)
 
     def start(self) -> None:
-        """Starts the process now, if there is none; returns at once. Raises CellError."""
+        """Starts the process now, if there is none; returns at once. Raises SandboxError."""
         if self._worker is None:
             self._worker = WorkerProcess(self._confinement, self._limits, self._gpu)
             self._loaded = False
 
     def call(self, call: Call, order: Order = FORWARD, *, again: bool = False) -> Answer:
-        """Does one call. Whatever the kernel does is in the answer; raises CellError only if no process can be had.
+        """Does one call. Whatever the kernel does is in the answer; raises SandboxError only if no process can be had.
 
         A GPU is shared: where there is no room for the tensors, a fresh process tries once more, and if even that one
         does not come to the kernel, somebody else has the memory, which is an error and no verdict. A call that is
@@ -236,7 +236,7 @@ class _Layout:
         return _ARGUMENT.pack(role, element, offset, size, argument.name.encode()[:127])
 
     def write_to(self, memory: memoryview) -> None:
-        """Copies inputs and scalars into the shared memory. Raises CellError for data of another size."""
+        """Copies inputs and scalars into the shared memory. Raises SandboxError for data of another size."""
         for argument, offset in self._places:
             if isinstance(argument, ScalarArgument):
                 struct.pack_into(_SCALAR_FORMAT[argument.kind], memory, offset, argument.value)

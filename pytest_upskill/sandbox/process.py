@@ -64,7 +64,7 @@ def start(
     cwd: Path | None = None,
     pass_fds: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
-    """Starts a command in a session of its own; stdout and stderr come through one pipe. Raises CellError."""
+    """Starts a command in a session of its own; stdout and stderr come through one pipe. Raises SandboxError."""
 
     def spawn() -> subprocess.Popen[bytes]:
         return subprocess.Popen(
@@ -90,7 +90,7 @@ def start(
 def end(process: subprocess.Popen[bytes]) -> None:
     """Kills what is left of a process and its group, collects it, and closes its pipe. Never raises for a dead one.
 
-    Raises CellError where the system does not let it go: a GPU's driver can hold a process for good.
+    Raises SandboxError where the system does not let it go: a GPU's driver can hold a process for good.
     """
     if process.returncode is None:
         # The group first: as long as its leader is not collected, nobody else can be given its number.

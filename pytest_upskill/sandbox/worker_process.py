@@ -58,7 +58,7 @@ class Exchange:
 
 
 class WorkerProcess:
-    """A worker, started without waiting for it. Raises CellError where it cannot be started."""
+    """A worker, started without waiting for it. Raises SandboxError where it cannot be started."""
 
     def __init__(self, confinement: Confinement, limits: Limits = DEFAULT_LIMITS, gpu: GpuAccess | None = None) -> None:
         """With ``gpu``, the process opens that GPU before it says that it is ready."""
@@ -95,7 +95,7 @@ class WorkerProcess:
         self._finalizer = weakref.finalize(self, _release, os.getpid(), self._process, self._channel, self._descriptors)
 
     def await_ready(self) -> None:
-        """Waits until the process serves. Raises CellError with what it printed if it does not come to that."""
+        """Waits until the process serves. Raises SandboxError with what it printed if it does not come to that."""
         exchange = self._receive(time.monotonic(), _GPU_START_SECONDS if self._gpu else _START_SECONDS)
         if exchange.reply == b"ready" and self._filtered and self._listener < 0:
             self.end()
@@ -121,7 +121,7 @@ class WorkerProcess:
         )
 
     def map(self, size: int) -> None:
-        """Maps at least ``size`` bytes of the shared memory. Raises CellError beyond the limit on memory."""
+        """Maps at least ``size`` bytes of the shared memory. Raises SandboxError beyond the limit on memory."""
         if size > self._limits.memory:
             raise SandboxError(
                 f"a call needs {size} bytes for its tensors, more than the limit of {self._limits.memory}; "

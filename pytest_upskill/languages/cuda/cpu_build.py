@@ -71,7 +71,7 @@ class HostCompiler:
     def build(self, source: str, entry: str, *, confinement: Confinement) -> Build:
         """The library of a kernel, or the compiler's message on why there is none.
 
-        Raises ToolchainError or CellError for what is not the kernel's fault.
+        Raises ToolchainError or SandboxError for what is not the kernel's fault.
         """
         began = time.monotonic()
         compiler = self.compiler()

@@ -76,7 +76,7 @@ class CudaCompiler:
     def build(self, source: str, entry: str, *, confinement: Confinement) -> Build:
         """The library of a kernel, or the compiler's message on why there is none.
 
-        Raises ToolchainError or CellError for what is not the kernel's fault.
+        Raises ToolchainError or SandboxError for what is not the kernel's fault.
         """
         began = time.monotonic()
         toolkit, host = find_toolkit(), toolchain.find_compiler()

@@ -31,7 +31,7 @@ class NvccCheck:
     def check(self, source: str, entry: str, *, confinement: Confinement) -> Build | None:
         """A build without a library: its message is empty if the kernel compiles. None where there is no nvcc.
 
-        Raises ToolchainError or CellError for what is not the kernel's fault.
+        Raises ToolchainError or SandboxError for what is not the kernel's fault.
         """
         nvcc = find_nvcc()
         if nvcc is None:
