@@ -129,7 +129,7 @@ class Sandbox:
         self._calls += not again
         try:
             worker = self._ready(layout.size)
-            layout.write_to(worker.memory)
+            layout.write_to(worker.memory.view)
             nonce = secrets.token_bytes(8)
             exchange = worker.exchange(nonce + layout.size.to_bytes(8, "little") + layout.request)
             if isinstance(exchange.reply, Finding):
@@ -166,7 +166,7 @@ class Sandbox:
             worker.await_ready()
             worker.send_libraries(self._libraries)
             self._loaded = True
-        worker.map(size)
+        worker.memory.map(size)
         return worker
 
     def _answer(self, worker: WorkerProcess, layout: _Layout, nonce: bytes, reply: bytes, seconds: float) -> Answer:
@@ -179,7 +179,7 @@ class Sandbox:
         reported = findings.parse(lines)
         found = findings.located(reported, self._symbols.lines)
         found = (*found, *self._watched(worker))
-        outputs = layout.outputs(worker.memory) if status == "ok" else {}
+        outputs = layout.outputs(worker.memory.view) if status == "ok" else {}
         if status != "ok":
             self.stop()
         return Answer(outputs, found, seconds, memory, launches, copied_back, reached=status != "device")

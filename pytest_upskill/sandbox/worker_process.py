@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import array
-import fcntl
-import mmap
 import os
 import select
 import socket
@@ -21,6 +19,7 @@ from pytest_upskill.sandbox import findings, process
 from pytest_upskill.sandbox import thread_requests as threads
 from pytest_upskill.sandbox.confinement import ENVIRONMENT, Confinement, python, python_paths
 from pytest_upskill.sandbox.gpu_access import GpuAccess
+from pytest_upskill.sandbox.shared_memory import SharedMemory
 
 WORKER = Path(__file__).resolve().with_name("worker.py")
 
@@ -67,15 +66,12 @@ class WorkerProcess:
         self._kept = bytearray()
         self._printed = 0
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._shared = sealed_memory(limits.memory)
-        self._map: mmap.mmap | None = None
+        self.memory = SharedMemory(limits.memory)
         self._ready = False
         self._listener = -1
-        self._descriptors = [self._shared]
+        self._descriptors = [self.memory.descriptor]
         self._filtered = confinement.filtered
-        self.memory = memoryview(b"")
-        """The part of the shared memory that is mapped."""
-        argv = [python(), "-I", "-S", str(WORKER), str(theirs.fileno()), str(self._shared)]
+        argv = [python(), "-I", "-S", str(WORKER), str(theirs.fileno()), str(self.memory.descriptor)]
         argv += [str(limits.memory), str(limits.cpu_seconds), str(limits.file_size), "cuda" if gpu else "cpu"]
         argv.append(str(limits.seconds))
         if gpu is not None:
@@ -85,7 +81,7 @@ class WorkerProcess:
             self._process = process.start(
                 confinement.command(argv, readable=(*python_paths(), WORKER.parent)),
                 environment={**ENVIRONMENT, **gpu.environment} if gpu else ENVIRONMENT,
-                pass_fds=(theirs.fileno(), self._shared),
+                pass_fds=(theirs.fileno(), self.memory.descriptor),
             )
         except BaseException:
             _release(os.getpid(), None, self._channel, self._descriptors)
@@ -119,18 +115,6 @@ class WorkerProcess:
         self._channel.sendmsg(
             [b"libraries"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors).tobytes())]
         )
-
-    def map(self, size: int) -> None:
-        """Maps at least ``size`` bytes of the shared memory. Raises SandboxError beyond the limit on memory."""
-        if size > self._limits.memory:
-            raise SandboxError(
-                f"a call needs {size} bytes for its tensors, more than the limit of {self._limits.memory}; "
-                "lower the case's dims"
-            )
-        if size > len(self.memory):
-            self._unmap()
-            self._map = mmap.mmap(self._shared, -(-size // mmap.PAGESIZE) * mmap.PAGESIZE)
-            self.memory = memoryview(self._map)
 
     def exchange(self, message: bytes) -> Exchange:
         """Sends a message and waits for the reply, or for the end of the process, of its time, or of our patience."""
@@ -219,26 +203,8 @@ class WorkerProcess:
 
     def end(self) -> None:
         """Ends the process and frees everything; may be called again."""
-        self._unmap()
+        self.memory.unmap()
         self._finalizer()
-
-    def _unmap(self) -> None:
-        self.memory.release()
-        self.memory = memoryview(b"")
-        if self._map is not None:
-            self._map.close()
-            self._map = None
-
-
-def sealed_memory(size: int) -> int:
-    """Anonymous shared memory of a fixed size, which takes up room only where it is written.
-
-    The seals keep a kernel from shrinking it under our feet (a bus error, here) and from growing it.
-    """
-    descriptor = os.memfd_create("upskill", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    os.ftruncate(descriptor, size)
-    fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
-    return descriptor
 
 
 def _release(

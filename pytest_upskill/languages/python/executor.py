@@ -97,7 +97,7 @@ class PythonExecutor:
         layout = _Layout(call)
         try:
             worker = self._ready(layout.size)
-            layout.write_to(worker.memory, poison)
+            layout.write_to(worker.memory.view, poison)
             nonce = secrets.token_bytes(8)
             request = json.dumps({"size": layout.size, "count": count, "arguments": layout.arguments})
             exchange = worker.exchange(nonce + request.encode())
@@ -111,8 +111,8 @@ class PythonExecutor:
                 return Answer({}, (findings.protocol("its answer cannot be read"),), seconds), None
             self._note(plain)
             found = _finding(plain, self._limits.seconds)
-            changed = layout.changed(worker.memory)
-            outputs = layout.outputs(worker.memory) if found is None else {}
+            changed = layout.changed(worker.memory.view)
+            outputs = layout.outputs(worker.memory.view) if found is None else {}
             return Answer(outputs, tuple(one for one in (found, *changed) if one), seconds), _counts(plain)
         except BaseException:
             self.stop()
@@ -121,7 +121,7 @@ class PythonExecutor:
     def _ready(self, size: int) -> KernelProcess:
         if self._process is None:
             self._process = KernelProcess(self._server, self._kernel, self._limits, filtered=self._filtered)
-        self._process.map(size)
+        self._process.memory.map(size)
         return self._process
 
     def _note(self, plain: Mapping[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 import os
 import select
 import socket
@@ -13,7 +12,8 @@ from pytest_upskill.errors import SandboxError
 from pytest_upskill.languages.python.server import Worker, WorkerServer
 from pytest_upskill.records import Finding
 from pytest_upskill.sandbox import findings
-from pytest_upskill.sandbox.worker_process import Exchange, Limits, sealed_memory
+from pytest_upskill.sandbox.shared_memory import SharedMemory
+from pytest_upskill.sandbox.worker_process import Exchange, Limits
 
 _START_SECONDS = 30.0
 _END_SECONDS = 1.0
@@ -29,15 +29,12 @@ class KernelProcess:
         self._limits = limits
         self._kept = bytearray()
         self._printed = 0
-        self._map: mmap.mmap | None = None
-        self.memory = memoryview(b"")
-        """The part of the shared memory that is mapped."""
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._output, written = os.pipe2(os.O_CLOEXEC)
-        self._shared = sealed_memory(limits.memory)
-        own = [self._output, self._shared]
+        self.memory = SharedMemory(limits.memory)
+        own = [self._output, self.memory.descriptor]
         try:
-            self._worker = server.start((theirs.fileno(), self._shared, written, kernel), limits)
+            self._worker = server.start((theirs.fileno(), self.memory.descriptor, written, kernel), limits)
         except BaseException:
             _release(None, self._channel, own)
             raise
@@ -57,18 +54,6 @@ class KernelProcess:
             said = "it could not filter its system calls (seccomp), although this system can"
         why = reply.message if isinstance(reply, Finding) else "it sent something else"
         raise SandboxError(f"the process for a Python kernel did not start: {said or why}")
-
-    def map(self, size: int) -> None:
-        """Maps at least ``size`` bytes of the shared memory. Raises SandboxError beyond the limit on memory."""
-        if size > self._limits.memory:
-            raise SandboxError(
-                f"a call needs {size} bytes for its tensors, more than the limit of {self._limits.memory}; "
-                "lower the case's dims"
-            )
-        if size > len(self.memory):
-            self._unmap()
-            self._map = mmap.mmap(self._shared, -(-size // mmap.PAGESIZE) * mmap.PAGESIZE)
-            self.memory = memoryview(self._map)
 
     def exchange(self, message: bytes) -> Exchange:
         """Sends a message and waits for the reply, or for the end of the process, of its time, or of our patience."""
@@ -123,15 +108,8 @@ class KernelProcess:
 
     def end(self) -> None:
         """Ends the process and frees everything; may be called again."""
-        self._unmap()
+        self.memory.unmap()
         self._finalizer()
-
-    def _unmap(self) -> None:
-        self.memory.release()
-        self.memory = memoryview(b"")
-        if self._map is not None:
-            self._map.close()
-            self._map = None
 
 
 def _release(worker: Worker | None, channel: socket.socket, descriptors: list[int]) -> None:
