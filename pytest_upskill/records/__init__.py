@@ -6,13 +6,7 @@ Sizes are in elements or bytes as named, times in seconds.
 from __future__ import annotations
 
 from pytest_upskill.records.asking import Exchange, Prompt, Question, Reply, ReplyDetails, Tokens, reply_file_name
-from pytest_upskill.records.call_layout import (
-    CallLayout,
-    ResultFacts,
-    ScalarKind,
-    ScalarParameter,
-    TensorParameter,
-)
+from pytest_upskill.records.call_layout import CallLayout, ResultFacts, ScalarKind, ScalarParameter, TensorParameter
 from pytest_upskill.records.dtypes import FLOATING, ITEM_SIZE
 from pytest_upskill.records.judgement import (
     SCHEMA,

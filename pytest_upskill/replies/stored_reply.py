@@ -162,12 +162,7 @@ def _reply_to_plain(reply: Reply) -> dict[str, Any]:
         "text": reply.text,
         "reasoning": reply.reasoning,
         "finish": reply.finish,
-        "tokens": {
-            "input": tokens.input,
-            "output": tokens.output,
-            "cached": tokens.cached,
-            "written": tokens.written,
-        },
+        "tokens": {"input": tokens.input, "output": tokens.output, "cached": tokens.cached, "written": tokens.written},
         "cost_usd": reply.cost_usd,
         "seconds": reply.seconds,
         "model": reply.model,

@@ -44,12 +44,7 @@ BUILTIN: Mapping[str, Mapping[str, Any]] = {
         "api_key_env": "ANTHROPIC_API_KEY",
         "concurrency": 4,
     },
-    "opus": {
-        "provider": "anthropic",
-        "model": "claude-opus-5-5",
-        "api_key_env": "ANTHROPIC_API_KEY",
-        "concurrency": 4,
-    },
+    "opus": {"provider": "anthropic", "model": "claude-opus-5-5", "api_key_env": "ANTHROPIC_API_KEY", "concurrency": 4},
     "kimi": {
         "provider": "openai",
         "model": "kimi-k2.6",

@@ -60,11 +60,7 @@ class OpenAIStudent(RemoteStudent):
     default_url = DEFAULT_URL
 
     def __init__(
-        self,
-        config: StudentConfig,
-        *,
-        sleep: Callable[[float], object] | None = None,
-        server: Server | None = None,
+        self, config: StudentConfig, *, sleep: Callable[[float], object] | None = None, server: Server | None = None
     ) -> None:
         super().__init__(config, sleep=sleep, server=server)
         self._survey_lock = threading.Lock()
@@ -300,11 +296,7 @@ def _tokens(usage: Any) -> Tokens:
 
 _TOOL: Mapping[str, Any] = {
     "type": "function",
-    "function": {
-        "name": reading.NAME,
-        "description": reading.DESCRIPTION,
-        "parameters": reading.PARAMETERS,
-    },
+    "function": {"name": reading.NAME, "description": reading.DESCRIPTION, "parameters": reading.PARAMETERS},
 }
 
 

@@ -30,10 +30,7 @@ _RESERVED = ("golden", "demo")
 
 
 def resolve(
-    specs: Sequence[str],
-    tables: Mapping[str, Mapping[str, Any]],
-    invocation_dir: Path,
-    base_url: str | None = None,
+    specs: Sequence[str], tables: Mapping[str, Mapping[str, Any]], invocation_dir: Path, base_url: str | None = None
 ) -> list[StudentConfig]:
     """The students that ``specs`` name, in order; naming the same one twice asks it once.
 

@@ -49,11 +49,7 @@ class RemoteStudent(Student):
     """Where the provider is, for a configuration without ``base_url``."""
 
     def __init__(
-        self,
-        config: StudentConfig,
-        *,
-        sleep: Callable[[float], object] | None = None,
-        server: Server | None = None,
+        self, config: StudentConfig, *, sleep: Callable[[float], object] | None = None, server: Server | None = None
     ) -> None:
         self.config = config
         self._server = server
@@ -235,8 +231,7 @@ class RemoteStudent(Student):
         if type(error.__cause__).__name__ == "ConnectError":
             return self._not_there(said)
         return AttemptFailure(
-            f"{self._address} broke off the connection ({said}); see the server's own log for the cause",
-            transient=True,
+            f"{self._address} broke off the connection ({said}); see the server's own log for the cause", transient=True
         )
 
     def _not_there(self, said: str) -> AttemptFailure:
