@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from pytest_upskill.documents.json_fields import FieldError
 from pytest_upskill.errors import InfrastructureError
 from pytest_upskill.paths import component, write_atomically
-from pytest_upskill.replies.stored_reply import Label, NewerVersionError, Recording, key_in
+from pytest_upskill.replies.stored_reply import FieldError, Label, NewerVersionError, Recording, key_in
 
 FOLDER = "cassettes"
 _CONFLICT_MARKS = (b"<<<<<<<", b"|||||||", b"=======", b">>>>>>>")

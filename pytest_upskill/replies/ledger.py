@@ -11,14 +11,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from pytest_upskill.documents.json_fields import FieldError
 from pytest_upskill.paths import HOME, home
 from pytest_upskill.replies.claims import Answer, Ask, Failed, Granted, Kept, Known, Limits, Stopped, Totals
 from pytest_upskill.replies.ledger_schema import MIGRATIONS, SCHEMA, VERSION
 from pytest_upskill.replies.problem_log import ProblemLog
 from pytest_upskill.replies.process_liveness import ProcessLiveness
 from pytest_upskill.replies.sqlite_storage import SqliteStorage, explained
-from pytest_upskill.replies.stored_reply import Recording
+from pytest_upskill.replies.stored_reply import FieldError, Recording
 
 FILE = "replies.sqlite"
 MOST_FAILURES = 3

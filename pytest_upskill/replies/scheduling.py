@@ -18,7 +18,6 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from pytest_upskill.documents.json_fields import FieldError
 from pytest_upskill.errors import BudgetStopped, InfrastructureError, StudentError
 from pytest_upskill.paths import home
 from pytest_upskill.records import Reply
@@ -28,7 +27,7 @@ from pytest_upskill.replies.cassette import Cassette, UnusableReplyError
 from pytest_upskill.replies.claims import Answer, Ask, Failed, Granted, Kept, Known
 from pytest_upskill.replies.ledger import Ledger
 from pytest_upskill.replies.problem_log import ProblemLog
-from pytest_upskill.replies.stored_reply import Recording, Sampler, key_of, label_of
+from pytest_upskill.replies.stored_reply import FieldError, Recording, Sampler, key_of, label_of
 from pytest_upskill.replies.wanted import Mode, Wanted, differences, is_good, refused, resolved
 from pytest_upskill.students import reply_files
 from pytest_upskill.students.base import Student, StudentConfig, is_at_hand

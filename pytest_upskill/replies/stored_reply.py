@@ -13,19 +13,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pytest_upskill.documents import json_fields
-from pytest_upskill.documents.json_fields import FieldError, Fields
-from pytest_upskill.records import Question, Reply, ReplyDetails, Tokens
+from pytest_upskill.records import Question, Reply
 from pytest_upskill.students.base import StudentConfig
 
 VERSION = 2
 _KEY_BYTES = 20
-_KEY = re.compile(r"[0-9a-f]{40}")
 _KEY_FIRST = re.compile(rb'\{"key": "([0-9a-f]{40})"')
 """How every line begins that we wrote."""
 
 Label = tuple[str, str, int, int]
 """Case, arm, trial and turn: what a person calls a reply, whatever was asked."""
+
+
+class FieldError(ValueError):
+    """A line that is no JSON object, or a field that is missing or of a wrong type: names the field and the rule."""
 
 
 class NewerVersionError(FieldError):
@@ -108,23 +109,19 @@ class Recording:
     @classmethod
     def from_line(cls, line: str | bytes) -> Recording:
         """The inverse of ``to_line``, for lines of version 1 too. Raises FieldError on anything else."""
-        fields = json_fields.parse(line)
-        version = fields.count("version", 1, least=1)
-        if version > VERSION:
-            raise NewerVersionError(f"'version' is {version}; this pytest-upskill reads versions up to {VERSION}")
-        key = fields.text("key")
-        if not _KEY.fullmatch(key):
-            raise FieldError("'key' must be 40 hexadecimal digits")
-        return cls(
-            key=key,
-            case=fields.text("case"),
-            arm=fields.text("arm"),
-            trial=fields.count("trial", least=1),
-            turn=fields.count("turn", least=1),
-            prompt=fields.text("prompt"),
-            sampler=_sampler_from(fields.fields("sampler")),
-            reply=_reply_from(fields.fields("reply"), version),
-        )
+        from pydantic import ValidationError
+
+        from pytest_upskill.replies.stored_form import HeadForm, LineForm, explain
+
+        plain = _parsed(line)
+        try:
+            version = HeadForm.model_validate(plain).version
+            if version > VERSION:
+                raise NewerVersionError(f"'version' is {version}; this pytest-upskill reads versions up to {VERSION}")
+            form = LineForm.model_validate(plain, context=version)
+        except ValidationError as error:
+            raise FieldError(explain(error)) from None
+        return cls(**{**dict(form), "sampler": Sampler(**dict(form.sampler)), "reply": form.reply.to_record()})
 
 
 def label_of(asked: Question | Recording) -> Label:
@@ -145,15 +142,6 @@ def _sampler_to_plain(sampler: Sampler) -> dict[str, Any]:
     """Part of the key, too."""
     plain = {"model": sampler.model, "temperature": sampler.temperature, "max_tokens": sampler.max_tokens}
     return {**plain, "options": dict(sampler.options)} if sampler.options else plain
-
-
-def _sampler_from(fields: Fields) -> Sampler:
-    return Sampler(
-        model=fields.text("model"),
-        temperature=fields.number_or_none("temperature"),
-        max_tokens=fields.count("max_tokens"),
-        options=fields.mapping("options"),
-    )
 
 
 def _reply_to_plain(reply: Reply) -> dict[str, Any]:
@@ -179,33 +167,20 @@ def _reply_to_plain(reply: Reply) -> dict[str, Any]:
     }
 
 
-def _reply_from(fields: Fields, version: int) -> Reply:
-    tokens = fields.fields("tokens")
-    return Reply(
-        text=fields.text("text"),
-        reasoning=fields.text("reasoning", ""),
-        finish=fields.text("finish", "stop"),
-        tokens=Tokens(
-            input=tokens.count("input", 0),
-            output=tokens.count("output", 0),
-            cached=tokens.count("cached", 0),
-            written=tokens.count("written", 0),
-        ),
-        cost_usd=fields.number_or_none("cost_usd"),
-        seconds=fields.number("seconds", 0.0),
-        model=fields.text("model", ""),
-        details=_details_from(fields.fields("details", {}, lenient=version == 1)),
-    )
+def _parsed(line: str | bytes) -> object:
+    try:
+        return json.loads(line, parse_constant=_refuse_constant)
+    except json.JSONDecodeError as error:
+        raise FieldError(f"it is not valid JSON ({error.msg} at character {error.pos + 1})") from None
+    except UnicodeDecodeError as error:
+        raise FieldError(f"it is not valid UTF-8 (byte {error.start + 1})") from None
+    except RecursionError:
+        raise FieldError("it is nested too deeply") from None
+    except FieldError:
+        raise
+    except ValueError:  # int() refuses thousands of digits
+        raise FieldError("it holds a number with too many digits") from None
 
 
-def _details_from(fields: Fields) -> ReplyDetails:
-    return ReplyDetails(
-        requests=fields.count("requests", 1),
-        read=fields.texts("read", ()),
-        note=fields.text("note", ""),
-        request=fields.mapping("request"),
-        timings=fields.numbers("timings"),
-        slots=fields.count_or_none("slots"),
-        context=fields.count_or_none("context"),
-        build=fields.text("build", ""),
-    )
+def _refuse_constant(word: str) -> object:
+    raise FieldError(f"it holds {word}; numbers must be finite")
