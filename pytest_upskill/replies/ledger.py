@@ -212,7 +212,7 @@ class Ledger:
             "SELECT key, CAST(ifnull(process, '') AS TEXT), session, student, CAST(ifnull(usd, 0) AS REAL), "
             "CAST(ifnull(tokens, 0) AS INTEGER) FROM claims"
         ).fetchall()
-        alive = {process: self._liveness.is_there(process) for process in {row[1] for row in rows}}
+        alive = {process: self._liveness.is_alive(process) for process in {row[1] for row in rows}}
         for key, process, session, _, usd, tokens in rows:
             if not alive[process]:
                 self._drop_claim(key)
