@@ -26,8 +26,7 @@ from pytest_upskill.replies.budget import WorstCase, worst_case, worst_conversat
 from pytest_upskill.replies.cassette import Cassette, UnusableReplyError
 from pytest_upskill.replies.claims import Answer, Ask, Failed, Granted, Kept, Known
 from pytest_upskill.replies.ledger import Ledger
-from pytest_upskill.replies.problem_log import ProblemLog
-from pytest_upskill.replies.stored_reply import FieldError, Recording, Sampler, key_of, label_of
+from pytest_upskill.replies.stored_reply import FieldError, ProblemLog, Recording, Sampler, key_of, label_of
 from pytest_upskill.replies.wanted import Mode, Wanted, differences, is_good, refused, resolved
 from pytest_upskill.students import reply_files
 from pytest_upskill.students.base import Student, StudentConfig, is_at_hand

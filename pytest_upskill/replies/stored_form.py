@@ -1,13 +1,15 @@
 """The fields of a stored reply as pydantic models: names, types and limits.
 
-The names belong to the version of the line; where one differs from the field of ours, ``to_record`` maps it. This is a
-module of its own because importing pydantic takes a tenth of a second: the first line that is read imports it.
+The names are those of the stored line. They are also the fields of our records today; whoever renames one of those maps
+the names here. A module of its own because importing pydantic takes a tenth of a second: only reading or writing a line
+imports it.
 """
 
 from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import (
@@ -124,6 +126,21 @@ class _Reply(_Form):
     def to_record(self) -> Reply:
         details = ReplyDetails(**{**dict(self.details), "read": tuple(self.details.read)})
         return Reply(**{**dict(self), "tokens": Tokens(**dict(self.tokens)), "details": details})
+
+
+def reply_to_plain(reply: Reply) -> dict[str, Any]:
+    """The reply under its stored names, in the order of the form."""
+    return _to_plain(_Reply, reply)
+
+
+def _to_plain(form: type[BaseModel], record: object) -> dict[str, Any]:
+    plain = {}
+    for name, field in form.model_fields.items():
+        value, inner = getattr(record, name), field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            value = _to_plain(inner, value)
+        plain[name] = dict(value) if isinstance(value, Mapping) else value
+    return plain
 
 
 class LineForm(_Form):
