@@ -1,7 +1,4 @@
-"""What the rooms hand each other: frozen, plain data. Knows no room but ``errors``.
-
-Sizes are in elements or bytes as named, times in seconds.
-"""
+"""Frozen dataclasses that the packages exchange. Sizes are in elements or bytes as named, times in seconds."""
 
 from __future__ import annotations
 
