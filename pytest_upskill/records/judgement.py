@@ -152,8 +152,7 @@ class MutationScore:
     @classmethod
     def from_plain(cls, data: Mapping[str, Any]) -> MutationScore:
         """The inverse of ``dataclasses.asdict``, also after JSON. Raises ValueError on data of another shape."""
-        score: MutationScore = _adapter(cls).validate_python(data)
-        return score
+        return _scores().validate_python(data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,12 +209,18 @@ class Outcome:
     @classmethod
     def from_plain(cls, data: Mapping[str, Any]) -> Outcome:
         """The inverse of ``to_plain``, also after JSON. Raises ValueError on data of another shape."""
-        outcome: Outcome = _adapter(cls).validate_python(data)
-        return outcome
+        return _outcomes().validate_python(data)
 
 
 @cache
-def _adapter(kind: Any) -> TypeAdapter[Any]:
+def _outcomes() -> TypeAdapter[Outcome]:
     from pydantic import TypeAdapter  # a tenth of a second, which only a process that reads plain data spends
 
-    return TypeAdapter(kind)
+    return TypeAdapter(Outcome)
+
+
+@cache
+def _scores() -> TypeAdapter[MutationScore]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(MutationScore)
