@@ -42,7 +42,7 @@ class AnthropicStudent(RemoteStudent):
         import anthropic
 
         return anthropic.Anthropic(
-            api_key=key.reveal() if (key := self._key()) else None,
+            api_key=key.get_secret_value() if (key := self._key()) else None,
             base_url=self._address,
             max_retries=0,
             timeout=anthropic.Timeout(self.config.timeout, connect=self._connect_timeout),

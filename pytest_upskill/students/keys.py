@@ -9,30 +9,20 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
 
 SERVICE = "pytest-upskill"
 
 
-class Key:
-    """A key that no traceback, log or ``repr`` shows."""
+def find(variable: str) -> SecretStr | None:
+    """The key that ``variable`` names, None if neither place has one. No traceback or ``repr`` shows it."""
+    from pydantic import SecretStr
 
-    __slots__ = ("_text",)
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def reveal(self) -> str:
-        """The key itself, for the header of a request."""
-        return self._text
-
-    def __repr__(self) -> str:
-        return "[key]"
-
-
-def find(variable: str) -> Key | None:
-    """The key that ``variable`` names, None if neither place has one."""
     text = os.environ.get(variable, "").strip() or _from_keyring(variable)
-    return Key(text) if text else None
+    return SecretStr(text) if text else None
 
 
 def how_to_give(variable: str) -> str:

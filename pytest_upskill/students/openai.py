@@ -83,7 +83,7 @@ class OpenAIStudent(RemoteStudent):
         timeout = openai.Timeout(self.config.timeout, connect=self._connect_timeout)
         client = openai.OpenAI(
             base_url=self._address,
-            api_key=key.reveal() if (key := self._key()) else NO_KEY,
+            api_key=key.get_secret_value() if (key := self._key()) else NO_KEY,
             max_retries=0,
             timeout=timeout,
             http_client=openai.DefaultHttpxClient(timeout=timeout, trust_env=proxied),

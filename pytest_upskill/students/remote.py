@@ -11,7 +11,7 @@ import time
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_upskill.cases.case import Case
 from pytest_upskill.errors import InfrastructureError, StudentError
@@ -20,6 +20,9 @@ from pytest_upskill.students import keys, reading
 from pytest_upskill.students.base import Server, Student, StudentConfig
 from pytest_upskill.students.reading import Call, Round
 from pytest_upskill.students.retries import ATTEMPTS, AttemptFailure, persist, retry_after
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
 
 CONNECT_TIMEOUT = 10.0
 """Seconds after which a server without any answer counts as unreachable."""
@@ -57,7 +60,7 @@ class RemoteStudent(Student):
         self._sleep = sleep or self._closed.wait
         self._lock = threading.Lock()
         self._client: Any = None
-        self._kept_key: keys.Key | None = None
+        self._kept_key: SecretStr | None = None
 
     def ask(self, question: Question, case: Case) -> Reply:
         self._require_key()
@@ -140,7 +143,7 @@ class RemoteStudent(Student):
 
     # ------------------------------------------------------------------------------------------- key
 
-    def _key(self) -> keys.Key | None:
+    def _key(self) -> SecretStr | None:
         variable = self.config.api_key_env
         if variable is not None and self._kept_key is None:
             self._kept_key = keys.find(variable)
@@ -148,7 +151,7 @@ class RemoteStudent(Student):
 
     def _require_key(self) -> None:
         variable, key = self.config.api_key_env, self._key()
-        if variable is None or (key and re.fullmatch(r"[!-~]+", key.reveal())):
+        if variable is None or (key and re.fullmatch(r"[!-~]+", key.get_secret_value())):
             return
         if key is None:
             problem = f", which should hold the key for {self._address}, is not set; {keys.how_to_give(variable)}"
@@ -162,7 +165,7 @@ class RemoteStudent(Student):
     def _quoted(self, said: str) -> str:
         """A server's message, shortened, on one line. Some servers quote the key that they refuse."""
         key = self._key()
-        line = " ".join((said.replace(key.reveal(), "[key]") if key else said).split())
+        line = " ".join((said.replace(key.get_secret_value(), "[key]") if key else said).split())
         return line if len(line) <= LONGEST_QUOTE else f"{line[:LONGEST_QUOTE]}..."
 
     # ------------------------------------------------------------------------------------------- failures
