@@ -94,8 +94,6 @@ class Ledger:
         with self._storage.writing():
             self._execute(statement, *values)
 
-    # ------------------------------------------------------------------------------------- reading
-
     def find(self, ask: Ask) -> Known | None:
         """The reply to a question, or why there is none in this session; None for a question that was not asked."""
         with self._storage.reading():
@@ -146,8 +144,6 @@ class Ledger:
             )
             return None
         return recording
-
-    # ------------------------------------------------------------------------------------- asking
 
     def claim(self, asks: Sequence[Ask], slots: int) -> Mapping[str, Answer]:
         """The answers, by key, to questions for one student, in order. Questions without an answer have to wait.
@@ -229,8 +225,6 @@ class Ledger:
         """Close the file. No reply can be entered afterwards."""
         self._storage.close()
 
-    # ------------------------------------------------------------------------------------- inside a transaction
-
     def _claimed(self, student: str) -> set[str]:
         """The keys of the questions that live processes are asking this student.
 
@@ -303,8 +297,6 @@ class Ledger:
     def _enter_failure(self, ask: Ask, line: str, message: str, lasting: bool) -> None:
         row = (self.session, ask.key, line, _encodable(message), lasting)
         self._execute("INSERT OR REPLACE INTO failures VALUES (?, ?, ?, ?, ?)", *row)
-
-    # ------------------------------------------------------------------------------------- pruning
 
     def replies_to(self, skill: str) -> list[tuple[str, Recording]]:
         """(student, recording) of every usable reply to the questions of a skill."""

@@ -86,8 +86,6 @@ class Replies:
     def _ledger(self) -> Ledger:
         return self._open_ledger()
 
-    # ------------------------------------------------------------------------------------- what others call
-
     def want(self, wanted: Wanted, urgent: bool = False) -> Future[Reply]:
         """The future reply. ``urgent``: the caller is about to wait for it, so it goes before those that are not."""
         try:
@@ -151,8 +149,6 @@ class Replies:
                 cassette.merge(path, recordings.values())
         self._used.clear()
 
-    # ------------------------------------------------------------------------------------- looking up
-
     def _want(self, wanted: Wanted, urgent: bool) -> Future[Reply]:
         student = self.student(wanted.student)
         if is_at_hand(student.config):
@@ -202,8 +198,6 @@ class Replies:
         else:
             problem = f"{stale}: {differences(old.sampler, Sampler.of(config))}"
         raise InfrastructureError(f"{wanted.item}: {problem}; record it with: {wanted.record}")
-
-    # ------------------------------------------------------------------------------------- asking, in order
 
     def _enqueue(self, wanted: Wanted, ask: Ask, urgent: bool) -> Future[Reply]:
         with self._changed:
@@ -280,8 +274,6 @@ class Replies:
             self._queue.clear()
         for entry in entries:
             entry.reply.set_exception(error)
-
-    # ------------------------------------------------------------------------------------- in a thread per question
 
     def _ask(self, entry: _Entry) -> None:
         end = self._asked(entry.wanted)

@@ -92,8 +92,6 @@ class OpenAIStudent(RemoteStudent):
             client.organization = client.project = None
         return client
 
-    # ------------------------------------------------------------------------------------------- the server
-
     def _survey(self) -> Survey | AttemptFailure:
         """The survey, requested once; after a failure, it is requested again after ABSENT_SECONDS."""
         client = self._connected()
@@ -121,8 +119,6 @@ class OpenAIStudent(RemoteStudent):
     def _serves(self, model: str, served: tuple[str, ...]) -> bool:
         """True if ``model`` is among those that the server lists."""
         return model in served
-
-    # ------------------------------------------------------------------------------------------- one question
 
     def _request(self, question: Question, rounds: Sequence[Round]) -> dict[str, Any]:
         """The body of the request; the configuration's ``options`` override other fields."""

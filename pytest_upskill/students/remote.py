@@ -91,8 +91,6 @@ class RemoteStudent(Student):
         if client is not None:
             client.close()
 
-    # ------------------------------------------------------------------------------------------- for subclasses
-
     @abstractmethod
     def _attempt(self, question: Question, rounds: Sequence[Round]) -> Response | AttemptFailure:
         """One request, after ``rounds`` of reading the skill's files. SDK exceptions become failures here."""
@@ -141,8 +139,6 @@ class RemoteStudent(Student):
     def _table(self) -> str:
         return f"[tool.upskill.students.{self.name}]"
 
-    # ------------------------------------------------------------------------------------------- key
-
     def _key(self) -> SecretStr | None:
         variable = self.config.api_key_env
         if variable is not None and self._kept_key is None:
@@ -167,8 +163,6 @@ class RemoteStudent(Student):
         key = self._key()
         line = " ".join((said.replace(key.get_secret_value(), "[key]") if key else said).split())
         return line if len(line) <= LONGEST_QUOTE else f"{line[:LONGEST_QUOTE]}..."
-
-    # ------------------------------------------------------------------------------------------- failures
 
     def _tried(self, attempt: Callable[[], T | AttemptFailure], attempts: int) -> T | AttemptFailure:
         def once() -> T | AttemptFailure:

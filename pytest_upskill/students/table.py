@@ -59,9 +59,6 @@ def endpoint_url(what: str, value: Any) -> str:
     return str(value).rstrip("/")
 
 
-# --------------------------------------------------------------------------------------------- values
-
-
 def _wrong(what: str, value: Any, expected: str) -> UsageError:
     return UsageError(f"{what} = {value!r}: expected {expected}")
 

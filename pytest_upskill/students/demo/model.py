@@ -158,9 +158,6 @@ def _cut(text: str, taken: set[str], length: int) -> list[str]:
     return pieces
 
 
-# --------------------------------------------------------------------------------------------- weights
-
-
 def _tensors(vocabulary: Vocabulary) -> dict[str, NDArray[np.float32]]:
     width, tokens, hidden = vocabulary.width, len(vocabulary.texts), vocabulary.hidden
     rows = HEAD * vocabulary.heads
@@ -206,9 +203,6 @@ def _write_topics(
                 tensors["blk.1.ffn_down.weight"][first, row] = TOPIC_GAIN
             for before, after in itertools.pairwise([first, *pieces, vocabulary.end]):
                 tensors["output.weight"][after, before] = CHAIN_GAIN
-
-
-# --------------------------------------------------------------------------------------------- file
 
 
 def _write_shape(writer: Any, vocabulary: Vocabulary, context: int) -> None:

@@ -85,8 +85,6 @@ class ServerProcess:
             process.kill()
             process.wait()
 
-    # ------------------------------------------------------------------------------------------- with the lock held
-
     def _found_or_started(self) -> Plan:
         running = (HTTPStatus.OK, HTTPStatus.SERVICE_UNAVAILABLE)  # the latter while it loads its model
         if self._existing is not None and _status_of(self._existing.health) in running:
