@@ -36,7 +36,7 @@ def replay_options(settings: Settings, config: StudentConfig | None, trial: int)
     options += [f"--upskill-timeout={settings.timeout:g}"] if settings.timeout != DEFAULT_TIMEOUT else []
     options += [f"--upskill-device={settings.device}"] if settings.device != "auto" else []
     options += [f"--upskill-arch={settings.arch}"] if settings.arch else []
-    options += [f"--upskill-cell={settings.sandbox}"] if settings.sandbox != "auto" else []
+    options += [f"--upskill-sandbox={settings.sandbox}"] if settings.sandbox != "auto" else []
     options += ["--upskill-sanitizer"] if settings.sanitizer else []
     return options
 
