@@ -19,7 +19,7 @@ from rich.text import Text
 ROOT = Path(__file__).resolve().parents[1]
 PICTURE = ROOT / "docs" / "run.svg"
 COMMAND = "pytest skills/cuda-kernels -k 'rms_norm or softmax' --upskill-student=files:docs/example-replies"
-WIDTH = 84
+WIDTH = 80
 
 
 def main() -> None:
