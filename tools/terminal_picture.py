@@ -1,4 +1,4 @@
-"""Renews ``docs/run.svg``, the README's picture of a run: ``python tools/terminal_picture.py``.
+"""Renew ``docs/run.svg``, the picture in the README: ``python tools/terminal_picture.py``.
 
 Runs ``COMMAND`` in colour and turns what it prints into an SVG. Needs rich, which the development environment has.
 """
@@ -34,9 +34,9 @@ def main() -> None:
 
 
 def coloured_output() -> str:
-    """What ``COMMAND`` prints, without the lines that name this machine."""
+    """What ``COMMAND`` prints, without pytest's header, which names this machine, and its short summary."""
     # The seed is fixed so that a new picture differs only where the output does.
-    fixed = ["--no-header", "--color=yes", "--upskill-seed=7"]
+    fixed = ["--no-header", "-rN", "--color=yes", "--upskill-seed=7"]
     plain = {name: value for name, value in os.environ.items() if name not in ("CI", "BUILD_NUMBER", "PYTEST_ADDOPTS")}
     done = subprocess.run(
         [sys.executable, "-m", *shlex.split(COMMAND), *fixed],
