@@ -35,7 +35,7 @@ def command(ctx: click.Context, paths: Sequence[Path]) -> None:
             warnings += problem.severity == "warning"
             style = {"fg": "red", "bold": True} if problem.severity == "error" else {"fg": "yellow"}
             place = click.style(f"{path}:{problem.line or 1}", bold=True)
-            click.echo(f"{place}: {click.style(problem.severity, **style)}: {problem.message}")  # type: ignore[arg-type]
+            click.echo(f"{place}: {click.style(problem.severity, **style)}: {problem.message}")
     click.echo(f"{_count(len(files), 'skill')}: {_count(errors, 'error')}, {_count(warnings, 'warning')}")
     ctx.exit(1 if errors else 0)
 

@@ -15,7 +15,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "lint": ("lint", "Check skills and cases against the specification, without pytest."),
     "prune": ("prune", "Remove kept and recorded replies that no case uses."),
 }
-"""Each command's module in this package, and its line in ``--help``. A module is imported when its command is called."""
+"""Each command's module and its line in ``--help``. A module is imported when its command is called."""
 
 
 class _LazyGroup(click.Group):

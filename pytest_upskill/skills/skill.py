@@ -74,7 +74,7 @@ def skill_file(path: Path) -> Path:
 def skill_files(paths: Sequence[Path]) -> list[Path]:
     """The ``SKILL.md`` files that paths name: each a skill's folder, its file, or a folder above skills.
 
-    Without a path, those below the current folder; hidden folders are left out. Raises SkillError where a path has none.
+    Without a path, those below the current folder. Hidden folders are left out. Raises SkillError for a path without.
     """
     found: list[Path] = []
     for path in paths or [Path()]:
