@@ -1,8 +1,7 @@
 """The fields of a stored reply as pydantic models: names, types and limits.
 
-The names are those of the stored line. They are also the fields of our records today; a renamed field of ours has to be mapped
-the names here. A module of its own because importing pydantic takes a tenth of a second: only reading or writing a line
-imports it.
+The names are those of a stored line. If a field of our records is renamed, its stored name has to be mapped here. A
+module of its own because importing pydantic takes a tenth of a second: only reading or writing a line imports it.
 """
 
 from __future__ import annotations
