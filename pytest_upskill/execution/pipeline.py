@@ -29,16 +29,7 @@ from pytest_upskill.judging.request import JudgeRequest, Limits
 from pytest_upskill.judging.result import JudgeResult
 from pytest_upskill.judging.signatures import language_of
 from pytest_upskill.languages.base import Language
-from pytest_upskill.records import (
-    Assertion,
-    ItemKind,
-    Kernel,
-    Outcome,
-    Question,
-    Reply,
-    Verdict,
-    VerdictKind,
-)
+from pytest_upskill.records import Assertion, ItemKind, Kernel, Outcome, Question, Reply, Verdict, VerdictKind
 from pytest_upskill.replies.budget import WorstCase, estimate
 from pytest_upskill.replies.scheduling import Replies
 from pytest_upskill.students import reply_files

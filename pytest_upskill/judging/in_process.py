@@ -25,9 +25,7 @@ class InProcess:
     """``machine`` finds the machine for a request; ``built`` is called whenever a kernel was compiled."""
 
     def __init__(
-        self,
-        machine: Callable[[JudgeRequest], Machine] = machine_for,
-        built: Callable[[], object] = lambda: None,
+        self, machine: Callable[[JudgeRequest], Machine] = machine_for, built: Callable[[], object] = lambda: None
     ) -> None:
         self._machine, self._built = machine, built
         self._pool = BuildPool(BUILD_THREADS)

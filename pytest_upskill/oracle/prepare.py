@@ -18,14 +18,7 @@ from pytest_upskill.cases.case import Case
 from pytest_upskill.oracle import exact
 from pytest_upskill.oracle.families import INTEGERS
 from pytest_upskill.oracle.isolation import stable_hash
-from pytest_upskill.oracle.reference import (
-    Reference,
-    cast,
-    load_inputs,
-    measure_outputs,
-    result_dtypes,
-    run_eager,
-)
+from pytest_upskill.oracle.reference import Reference, cast, load_inputs, measure_outputs, result_dtypes, run_eager
 from pytest_upskill.oracle.result_shapes import result_shapes
 from pytest_upskill.oracle.shapes import OutputSize
 from pytest_upskill.oracle.tolerance import Bound, Runs, Unstable, bounds
@@ -328,10 +321,7 @@ def call_of(
 
 
 def _tensor(
-    parameter: TensorParameter,
-    example: Example,
-    arguments: Mapping[str, Value],
-    shapes: Mapping[str, tuple[int, ...]],
+    parameter: TensorParameter, example: Example, arguments: Mapping[str, Value], shapes: Mapping[str, tuple[int, ...]]
 ) -> TensorArgument:
     dtype = parameter.dtype_in(example.dtype)
     if parameter.role == "output":
