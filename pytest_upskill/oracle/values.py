@@ -160,7 +160,7 @@ class Source:
             known = ", ".join(one.name for one in self.case.arguments)
             raise self.error(f"returned '{name}', which is no argument of 'op'; the arguments are {known}")
         if isinstance(argument, ScalarSpec):
-            return self._checked_scalar(argument, value)
+            return self._checked_scalar(argument, value, example)
         wanted, dtype = shape_of(argument, example.dims), argument.dtype or example.dtype
         if not isinstance(value, torch.Tensor):
             raise self.error(
@@ -171,11 +171,16 @@ class Source:
             raise self.error(f"returned '{name}' with {found}; 'args' says {list(wanted)} and {dtype} (on {example})")
         return value.detach().contiguous()
 
-    def _checked_scalar(self, argument: ScalarSpec, value: object) -> Value:
+    def _checked_scalar(self, argument: ScalarSpec, value: object, example: Example) -> Value:
         if isinstance(value, torch.Tensor) and value.numel() == 1:
             value = value.item()
         if not isinstance(value, bool | int | float):
             raise self.error(f"returned {type(value).__name__} for '{argument.name}'; it must be a {argument.kind}")
+        if argument.kind == "int" and not -(1 << 63) <= value < 1 << 63:
+            raise self.error(
+                f"returned {value} for '{argument.name}', which is an int64_t, from -2^63 to 2^63 - 1; return a number "
+                f"of this range (on {example})"
+            )
         if argument.kind == "float":
             return single(float(value))
         return bool(value) if argument.kind == "bool" else int(value)
