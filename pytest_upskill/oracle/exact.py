@@ -20,12 +20,11 @@ import torch
 
 from pytest_upskill.cases.case import Case, Choices, Named, Range, ScalarSpec, TensorSpec
 from pytest_upskill.errors import CaseError
-from pytest_upskill.oracle import size_distribution
 from pytest_upskill.oracle.families import INTEGERS
-from pytest_upskill.oracle.isolation import generator, stable_hash
-from pytest_upskill.oracle.reference import Reference, cast
-from pytest_upskill.oracle.shapes import OutputSize, choose, integer_scalars
-from pytest_upskill.oracle.values import DTYPE, Source, Value, complete
+from pytest_upskill.oracle.isolation import generator
+from pytest_upskill.oracle.reference import Reference, cast, various_examples
+from pytest_upskill.oracle.shapes import OutputSize
+from pytest_upskill.oracle.values import DTYPE, Source, Value
 from pytest_upskill.records import FLOATING, Example
 
 Arguments = Mapping[str, Value]
@@ -44,7 +43,7 @@ _SLACK = 4.0
 """For what the estimate of the terms may miss."""
 
 _SIGN_DRAWS, _FEW_DRAWS, _MANY_RESULTS = 16, 4, 64
-_PROBES, _PROBE_ELEMENTS, _PROBE_SIZE = 3, 1 << 12, 9
+_PROBES, _PROBE_SIZE = 3, 9
 
 
 # ------------------------------------------------------------------------------------------- is it linear?
@@ -70,14 +69,8 @@ def _probe_examples(case: Case, outputs: OutputSize) -> list[Example]:
     """The largest of a few small examples: on one row or one column, softmax and the like are constants."""
     found: dict[str, tuple[int, Example]] = {}
     dtype = next(dtype for dtype in case.dtypes if floating(case, dtype))
-    count = len(case.dims) + len(integer_scalars(case))
-    for number in range(4 * _PROBES):
-        steps = [stable_hash("linear", number, index) % size_distribution.STEPS for index in range(count)]
-        chosen = choose(case, outputs, _PROBE_ELEMENTS, number % max(len(case.dims), 1), steps)
-        if chosen is not None:
-            dims, scalars = chosen
-            example = complete(case, Example(dims, dtype, number, INTEGERS, scalars))
-            found[str(dims)] = (min(dims.values(), default=0), example)
+    for example in various_examples(case, "linear", 4 * _PROBES, outputs, dtype, INTEGERS):
+        found[str(example.dims)] = (min(example.dims.values(), default=0), example)
     ordered = sorted(found.values(), key=lambda pair: -pair[0])
     return [example for _, example in ordered[:_PROBES]]
 

@@ -18,8 +18,15 @@ from pytest_upskill.cases.case import Case
 from pytest_upskill.oracle import exact
 from pytest_upskill.oracle.families import INTEGERS
 from pytest_upskill.oracle.isolation import stable_hash
-from pytest_upskill.oracle.reference import Reference, cast, load_inputs, measure_outputs, result_dtypes, run_eager
-from pytest_upskill.oracle.result_shapes import result_shapes
+from pytest_upskill.oracle.reference import (
+    Reference,
+    cast,
+    load_inputs,
+    measure_outputs,
+    result_dtypes,
+    result_shapes,
+    run_eager,
+)
 from pytest_upskill.oracle.shapes import OutputSize
 from pytest_upskill.oracle.tolerance import Bound, Runs, Unstable, bounds
 from pytest_upskill.oracle.values import DTYPE, Source, Value, complete, dtype_name, wild

@@ -1,23 +1,29 @@
-"""Runs a case's reference: in float64 for gold, in the case's dtype for eager, with gradients for reach.
+"""Runs a case's reference: in float64 for gold, in the case's dtype for eager, with gradients for input dependency.
 
-Knows cases and torch. Whatever is wrong with a reference is a CaseError at its line in the case's file.
+Whatever is wrong with a reference is a CaseError at its line in the case's file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import torch
 
 from pytest_upskill.cases.case import Case
 from pytest_upskill.errors import CaseError
-from pytest_upskill.oracle.isolation import isolated
-from pytest_upskill.oracle.shapes import OutputSize, problem, smallest
+from pytest_upskill.oracle.isolation import isolated, stable_hash
+from pytest_upskill.oracle.shapes import OutputSize, choose, integer_scalars, problem, smallest
+from pytest_upskill.oracle.size_distribution import STEPS
 from pytest_upskill.oracle.snippet import check_parameters, load_function
 from pytest_upskill.oracle.values import DTYPE, Source, Value, complete, dtype_name
 from pytest_upskill.records import Example
 
 _RETURNABLE = frozenset(DTYPE.values())
+_RUNS, _ELEMENTS = 6, 1 << 12
+
+Size = Callable[[Mapping[str, int]], int]
+Shapes = list[tuple[dict[str, int], dict[str, tuple[int, ...]]]]
+"""Of each run: its sizes (dims and integer scalars), and the shapes of its results."""
 
 
 class Reference:
@@ -163,6 +169,72 @@ def _settled(reference: Reference, result: str, found: list[tuple[str, dict[str,
         f"returns '{result}' as {seen}: neither always the same dtype nor the one that is tried; "
         f"fix it with 'returns: {{{result}: float32}}'"
     )
+
+
+# ------------------------------------------------------------------------------------------- shapes of results
+
+
+def result_shapes(case: Case) -> dict[str, tuple[str, ...]]:
+    """The sizes of each result in terms of the dims, as a prompt can state them, read off a few runs: dims, expressions
+    that the case's own shapes use, or numbers. A result whose shape these cannot give is left out.
+
+    Raises CaseError where the reference fails.
+    """
+    with isolated():
+        runs = list(_runs(case))
+    return {name: shape for name in (case.op.results if case.op else ()) if (shape := _stated(case, name, runs))}
+
+
+def _runs(case: Case) -> Shapes:
+    reference, source = Reference(case), load_inputs(case)
+    found = []
+    for example in various_examples(case, "result shapes", _RUNS, OutputSize(), case.dtypes[0], "normal"):
+        try:
+            results = run_eager(reference, source.arguments(example), example)
+        except CaseError:
+            continue  # reported, with its place, when the example is judged
+        if results is not None:
+            shapes = {name: tuple(value.shape) for name, value in results.items()}
+            found.append(({**example.dims, **example.scalars}, shapes))
+    return found
+
+
+def _stated(case: Case, name: str, runs: Shapes) -> tuple[str, ...] | None:
+    shapes = [(sizes, shapes[name]) for sizes, shapes in runs if name in shapes]
+    if len(shapes) < 2 or len({len(shape) for _, shape in shapes}) != 1:
+        return None
+    axes = []
+    for axis in range(len(shapes[0][1])):
+        seen = [(sizes, shape[axis]) for sizes, shape in shapes]
+        text = next((text for text, size in terms(case) if all(size(sizes) == got for sizes, got in seen)), None)
+        if text is None and len({got for _, got in seen}) > 1:
+            return None
+        axes.append(text or str(seen[0][1]))
+    return tuple(axes)
+
+
+def terms(case: Case) -> list[tuple[str, Size]]:
+    """What a size may be: a dim, an integer scalar, a size of an argument."""
+    names = [*(dim.name for dim in case.dims), *(scalar.name for scalar in integer_scalars(case))]
+    found: list[tuple[str, Size]] = [(name, lambda sizes, name=name: sizes[name]) for name in names]  # type: ignore[misc]
+    for tensor in case.tensors:
+        found += [(size.text, lambda sizes, size=size: int(size.evaluate(sizes))) for size in tensor.shape]  # type: ignore[misc]
+    return found
+
+
+def various_examples(
+    case: Case, label: str, count: int, outputs: OutputSize, dtype: str, family: str
+) -> Iterator[Example]:
+    """Up to ``count`` small examples of various sizes, the same for each ``label`` in every process."""
+    free = len(case.dims) + len(integer_scalars(case))
+    for number in range(count):
+        steps = [stable_hash(label, number, index) % STEPS for index in range(free)]
+        chosen = choose(case, outputs, _ELEMENTS, number % max(len(case.dims), 1), steps)
+        if chosen is not None:
+            yield complete(case, Example(chosen[0], dtype, number, family, chosen[1]))
+
+
+# ------------------------------------------------------------------------------------------- special examples
 
 
 def smallest_example(case: Case, dtype: str) -> Example:
