@@ -1,4 +1,4 @@
-"""Says in a few words what wrong elements have in common, where it may help a person. Knows masks and values only."""
+"""Describes in a few words what wrong elements have in common."""
 
 from __future__ import annotations
 
@@ -10,21 +10,18 @@ POISONS = ((0xF9, 0x7F), (0xFA, 0xFF), (0xFC, 0x7F))
 
 def hint(wrong: torch.Tensor, got: torch.Tensor) -> str:
     """A short remark on the wrong elements, or an empty text. ``got`` is in the output's own dtype."""
-    parts = [part for part in (_value(wrong, got), _place(wrong)) if part]
-    return ", ".join(parts)
+    return ", ".join(part for part in (_value(got[wrong]), _place(wrong)) if part)
 
 
-def _value(wrong: torch.Tensor, got: torch.Tensor) -> str:
-    values = got[wrong]
+def _value(values: torch.Tensor) -> str:
     if _poison(values):
         return f"{values.reshape(-1)[0].item()}, as if never written"
-    if values.is_floating_point() and bool(values.isnan().all()):
-        return "NaN"
     if values.is_floating_point() and bool(values.isnan().any()):
-        return "some are NaN"
+        return "NaN" if bool(values.isnan().all()) else "some are NaN"
     if values.numel() > 1 and bool((values == 0).all()):
         return "all of those are 0"
-    if values.numel() > 2 and _same_bits(values):
+    rows = values.contiguous().reshape(-1, 1).view(torch.uint8)
+    if values.numel() > 2 and bool((rows == rows[:1]).all()):
         return f"all of those hold {values.reshape(-1)[0].item():.6g}"
     return ""
 
@@ -35,11 +32,6 @@ def _poison(values: torch.Tensor) -> bool:
     if values.element_size() == 1:
         return any(bool(torch.isin(raw, torch.tensor(pair, dtype=torch.uint8)).all()) for pair in POISONS)
     return any(bool((raw[0::2] == low).all()) and bool((raw[1::2] == high).all()) for low, high in POISONS)
-
-
-def _same_bits(values: torch.Tensor) -> bool:
-    rows = values.contiguous().reshape(-1, 1).view(torch.uint8)
-    return bool((rows == rows[:1]).all())
 
 
 def _place(wrong: torch.Tensor) -> str:
@@ -56,7 +48,7 @@ def _place(wrong: torch.Tensor) -> str:
 
 
 def _along(wrong: torch.Tensor, axis: int, count: int) -> str:
-    """Whether all wrong elements have the same index along an axis, and it is an end of it."""
+    """Says so where all wrong elements have the first or the last index along an axis."""
     size = wrong.shape[axis]
     if size < 2:
         return ""
@@ -67,18 +59,12 @@ def _along(wrong: torch.Tensor, axis: int, count: int) -> str:
     index = int(hit.to(torch.uint8).argmax())
     if index not in (0, size - 1) or (count == 1 and wrong.dim() > 1 and wrong.numel() > size):
         return ""
-    which = "first" if index == 0 else "last"
-    return f"only the {which} {_slice(axis, wrong.dim())}"
-
-
-def _slice(axis: int, dims: int) -> str:
-    if dims == 2:
-        return "column" if axis == 1 else "row"
-    return "element" if dims == 1 else f"index of dim {axis}"
+    names = {1: ("element",), 2: ("row", "column")}.get(wrong.dim())
+    return f"only the {'first' if index == 0 else 'last'} {names[axis] if names else f'index of dim {axis}'}"
 
 
 def _beyond(wrong: torch.Tensor, count: int) -> str:
-    """Whether everything up to some element is right and most of what follows is wrong."""
+    """Says so where everything up to some element is right and most of what follows is wrong, or the reverse."""
     first = int(wrong.to(torch.uint8).argmax())
     rest = wrong.numel() - first
     if first >= 16 and rest > 1 and count >= 0.5 * rest:

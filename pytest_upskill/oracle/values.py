@@ -14,10 +14,10 @@ import torch
 
 from pytest_upskill.cases.case import Case, Choices, Named, Range, ScalarSpec, TensorSpec
 from pytest_upskill.errors import CaseError
-from pytest_upskill.oracle import size_distribution
 from pytest_upskill.oracle.families import FAMILIES, INTEGERS, WEIGHTED, Size, integer, mixed, normal, share
 from pytest_upskill.oracle.isolation import generator, stable_hash
-from pytest_upskill.oracle.shapes import integer_scalars, scalar_options, violated
+from pytest_upskill.oracle.shapes import at_step, first, integer_scalars, scalar_options, violated
+from pytest_upskill.oracle.size_distribution import STEPS
 from pytest_upskill.oracle.snippet import Function
 from pytest_upskill.records import FLOATING, Example
 
@@ -63,14 +63,10 @@ def _from_seed(case: Case, scalar: ScalarSpec, example: Example, earlier: Mappin
     options = scalar_options(scalar, example.dims)
     known = {**example.dims, **example.scalars, **earlier}
     for attempt in range(256):
-        step = stable_hash("scalar", scalar.name, example.seed, attempt) % size_distribution.STEPS
-        if isinstance(scalar.values, Range):
-            value = options[0] + (options[1] - options[0] + 1) * step // size_distribution.STEPS
-        else:
-            value = options[len(options) * step // size_distribution.STEPS]
+        value = at_step(options, stable_hash("scalar", scalar.name, example.seed, attempt) % STEPS)
         if violated(case, {**known, scalar.name: value}) is None:
             return value
-    return options[0]
+    return first(options)
 
 
 def shape_of(tensor: TensorSpec, dims: Mapping[str, int]) -> Size:
