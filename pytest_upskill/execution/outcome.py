@@ -155,9 +155,6 @@ def text_verdict(case: Case, reply: Reply) -> Verdict:
     return verdict_of(assertions, inconclusive=rubric)
 
 
-# ------------------------------------------------------------------------------------------- the line to show
-
-
 def with_source(outcome: Outcome, language: Language, source: str | None) -> Outcome:
     """The outcome with the source that was judged, and the line that its report shows."""
     line, why = (None, "") if source is None else _line_to_show(language, source, outcome.verdict) or (None, "")

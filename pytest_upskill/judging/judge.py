@@ -51,9 +51,6 @@ def judge(request: JudgeRequest) -> JudgeResult:
     return finish(request, machine, lambda: prepare(request, machine))
 
 
-# ------------------------------------------------------------------------------------------- before running
-
-
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """A request, read and built. ``broken`` says why the sources do not meet the contract; then there is no build.
@@ -114,9 +111,6 @@ def _machine(device: str, architecture: str | None, sanitizer: bool, sandbox: st
     from pytest_upskill.devices.choose import choose
 
     return choose(device, architecture, sanitizer, os.environ.get("PYTEST_XDIST_WORKER", ""), sandbox=sandbox)
-
-
-# ------------------------------------------------------------------------------------------- running
 
 
 def finish(request: JudgeRequest, machine: Machine, prepared: Callable[[], Prepared]) -> JudgeResult:

@@ -86,9 +86,6 @@ def _below(count: int) -> st.SearchStrategy[int]:
     return st.integers(_BASE, _BASE + count - 1).map(lambda number: number - _BASE)
 
 
-# ------------------------------------------------------------------------------------------- from text
-
-
 def parse_example(text: str, case: Case) -> Example:
     """The example that a text such as ``rows=1 cols=33 dtype=float16 seed=7`` names, complete.
 

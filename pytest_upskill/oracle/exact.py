@@ -1,12 +1,12 @@
-"""The exact lane: whole numbers on which a linear reference has one right result, whatever the order of its sums.
+"""Whole numbers on which a linear reference has one right result, whatever the order of its sums.
 
-A tolerance for sums of K terms must be wide for large K, and a few wrong terms hide in it. Where the reference is
-linear in each of its floating tensors with whole coefficients (sums, products, scans, convolutions, gathers, copies),
-small whole inputs close that door: no partial sum leaves the whole numbers that float32 holds, so every honest kernel
-gives the same bits. Knows references and values, not kernels.
+A tolerance for sums of K terms must be wide for large K, and can hide a few wrong terms. Small whole inputs need no
+tolerance where the reference is linear in each of its floating tensors with whole coefficients (sums, products, scans,
+convolutions, gathers, copies): every partial sum is a whole number that float32 holds, so every honest kernel gives the
+same bits.
 
-How large inputs may be hangs on the sum of all terms' magnitudes. For random signs s, the mean of f(s)^2 is the sum of
-the squared coefficients (the terms are orthogonal), and whole coefficients are no larger than their squares; a few
+How large inputs may be depends on the sum of all terms' magnitudes. For random signs s, the mean of f(s)^2 is the sum
+of the squared coefficients (the terms are orthogonal), and whole coefficients are no larger than their squares; a few
 draws of signs estimate it for every output at once.
 """
 
@@ -46,9 +46,6 @@ _SIGN_DRAWS, _FEW_DRAWS, _MANY_RESULTS = 16, 4, 64
 _PROBES, _PROBE_SIZE = 3, 9
 
 
-# ------------------------------------------------------------------------------------------- is it linear?
-
-
 def is_linear(reference: Reference, source: Source, outputs: OutputSize) -> bool:
     """Whether every floating result is linear, with whole coefficients, in each floating tensor by itself (a constant
     may be added), as far as a few examples show: f(a + b) + f(0) = f(a) + f(b), exactly, on whole numbers.
@@ -61,7 +58,7 @@ def is_linear(reference: Reference, source: Source, outputs: OutputSize) -> bool
     try:
         found = [_probe(reference, source, example) for example in _probe_examples(case, outputs)]
     except CaseError:
-        return False  # a reference need not work on whole numbers that nobody declared
+        return False  # a reference need not work on whole numbers that the case does not declare
     return any(varies for _, varies in found) and all(linear for linear, _ in found)
 
 
@@ -76,8 +73,8 @@ def _probe_examples(case: Case, outputs: OutputSize) -> list[Example]:
 
 
 def _probe(reference: Reference, source: Source, example: Example) -> tuple[bool, bool]:
-    """Whether the reference is linear on this example, and whether its results vary with its inputs at all."""
-    random = generator("linear", example)
+    """Whether the reference is linear on this example, and whether its results vary with its inputs."""
+    random, where = generator("linear", example), f"on {example}, on whole numbers"
     base = _with_scalars(source.case, source.arguments(example), example, random)
     if base is None:
         return False, False
@@ -89,28 +86,21 @@ def _probe(reference: Reference, source: Source, example: Example) -> tuple[bool
     exact = {**cast(base, torch.float64), **{name: drawn(name) for name in names}}
 
     def run(name: str, value: torch.Tensor) -> Outputs:
-        given = {**exact, name: value}
-        return _floats(reference.run(given, example.dims, torch.float64, f"on {example}, on whole numbers"))
+        return _floats(reference.run({**exact, name: value}, example.dims, torch.float64, where))
 
     varies = False
     for name in names:
         first, second = drawn(name), drawn(name)
         zero, one, other, both = (run(name, x) for x in (torch.zeros_like(first), first, second, first + second))
-        if not one or not all(_adds_up(zero[key], one[key], other[key], both[key]) for key in one):
+        whole = all(_whole(one[key]) and _whole(other[key]) for key in one)
+        if not one or not whole or not all(torch.equal(both[key] + zero[key], one[key] + other[key]) for key in one):
             return False, False
         varies |= any(not torch.equal(zero[key], one[key]) for key in one)
     return True, varies
 
 
-def _adds_up(zero: torch.Tensor, one: torch.Tensor, other: torch.Tensor, both: torch.Tensor) -> bool:
-    return _whole(one) and _whole(other) and torch.equal(both + zero, one + other)
-
-
 def _whole(output: torch.Tensor) -> bool:
     return torch.equal(output, output.round())
-
-
-# ------------------------------------------------------------------------------------------- whole inputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +141,7 @@ def draw(
                 return found
             limit //= 4
     except CaseError:
-        return None  # the ordinary draws tell what is wrong with a reference
+        return None  # the ordinary draws report what is wrong with a reference
     return None
 
 
@@ -179,7 +169,7 @@ def _settled(
 
 
 def _rounding(gold: torch.Tensor, dtype: str) -> torch.Tensor | None:
-    """What rounding a sum once may cost: nothing where the dtype holds it. None where gold is not fit for the lane."""
+    """The error of rounding a sum once: 0 where the dtype holds it. None where gold has no exact result."""
     info = torch.finfo(DTYPE[dtype])
     if gold.numel() and (not _whole(gold) or float(gold.abs().max()) > info.max / 2):
         return None
@@ -232,7 +222,7 @@ def _terms(reference: Reference, base: Arguments, names: list[str], example: Exa
 def _inputs(
     case: Case, base: Arguments, example: Example, limit: int, positive: bool, random: torch.Generator
 ) -> Arguments | None:
-    """The arguments with whole numbers in their floating tensors, all of one sign if so asked."""
+    """The arguments with whole numbers in their floating tensors, ``positive`` ones or of both signs."""
     made: dict[str, Value] = dict(base)
     for tensor in floating(case, example.dtype):
         value = base[tensor.name]
@@ -252,7 +242,7 @@ def _whole_tensor(
     positive: bool,
     random: torch.Generator,
 ) -> torch.Tensor | None:
-    """Whole numbers that the case allows for this tensor; ``drawn`` is what it would hold else."""
+    """Whole numbers that the case allows for this tensor; ``drawn`` is what it holds in an ordinary example."""
     values, size = tensor.values, tuple(drawn.shape)
     if isinstance(values, Named) and values.name in ("bool", "permutation"):
         return drawn if not drawn.numel() or float(drawn.abs().max()) <= limit else None
@@ -271,7 +261,7 @@ def _whole_tensor(
 
 
 def _between(low: int, high: int, size: tuple[int, ...], random: torch.Generator) -> torch.Tensor | None:
-    """Whole numbers between both, without zeros where others are left to choose from: each of them must count."""
+    """Whole numbers between both; without zeros, unless nearly all are, so that each of them counts."""
     if low > high:
         return None
     values = torch.randint(low, high + 1, size, generator=random, dtype=torch.int32)

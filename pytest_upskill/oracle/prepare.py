@@ -183,8 +183,6 @@ class Preparation:
         self._compared += 1
         self._elements += sum(value.numel() for value in first.values())
 
-    # ------------------------------------------------------------------------------------- expectations
-
     def _whole(self, example: Example) -> Prepared | None:
         """The example with whole numbers, which have one exact result; None where the case has none."""
         if not self.linear(example.dtype):
@@ -274,9 +272,6 @@ class Preparation:
                         f"returned '{name}' with shape {list(gold[name].shape)} in float64 and {list(value.shape)} in "
                         f"{dtype_name(value.dtype)}, on the same inputs ({example}); shapes must depend on dims alone"
                     )
-
-
-# ------------------------------------------------------------------------------------------- calls
 
 
 def output_dtypes(outputs: Sequence[str], layout: CallLayout, example: Example) -> dict[str, str]:

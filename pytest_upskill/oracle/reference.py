@@ -171,9 +171,6 @@ def _settled(reference: Reference, result: str, found: list[tuple[str, dict[str,
     )
 
 
-# ------------------------------------------------------------------------------------------- shapes of results
-
-
 def result_shapes(case: Case) -> dict[str, tuple[str, ...]]:
     """The sizes of each result in terms of the dims, as a prompt can state them, read off a few runs: dims, expressions
     that the case's own shapes use, or numbers. A result whose shape these cannot give is left out.
@@ -232,9 +229,6 @@ def various_examples(
         chosen = choose(case, outputs, _ELEMENTS, number % max(len(case.dims), 1), steps)
         if chosen is not None:
             yield complete(case, Example(chosen[0], dtype, number, family, chosen[1]))
-
-
-# ------------------------------------------------------------------------------------------- special examples
 
 
 def smallest_example(case: Case, dtype: str) -> Example:

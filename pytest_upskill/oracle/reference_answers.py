@@ -65,9 +65,6 @@ def _checked(form: TypeAdapter[T], value: object, problem: str) -> T:
         raise Nonsense(problem) from None
 
 
-# ------------------------------------------------------------------------------------------- frames
-
-
 def read_header(data: bytes | bytearray) -> dict[str, Any]:
     """The header, which is a JSON object. Raises Nonsense."""
     try:
@@ -116,9 +113,6 @@ def read_error(case: Case, header: Header) -> CaseError | None:
     return None
 
 
-# ------------------------------------------------------------------------------------------- facts
-
-
 def read_results(case: Case, header: Header) -> ResultFacts:
     """Dtypes and shapes of results. Prompts show these, so only the case's own words pass."""
     dtypes = _checked(_DTYPES, header.get("dtypes"), "a result has no dtype that kernels know")
@@ -148,9 +142,6 @@ def read_outputs(case: Case, header: Header) -> OutputSize:
 def read_linear(header: Header) -> bool:
     """Whether the reference is linear."""
     return _checked(_YES_OR_NO, header.get("linear"), "it does not say whether the reference is linear")
-
-
-# ------------------------------------------------------------------------------------------- examples
 
 
 def read_prepared(

@@ -114,9 +114,6 @@ def _rule(name: str, options: Options) -> str:
     return f"'{name}' must be one of {', '.join(map(str, options))}"
 
 
-# ------------------------------------------------------------------------------------------- the smallest
-
-
 def smallest(case: Case, *, zero: bool | None = None) -> tuple[dict[str, int], dict[str, int]]:
     """The smallest legal sizes and integer scalars; sizes of 0 only where nothing else is legal, or with ``zero``.
 
@@ -166,9 +163,6 @@ def _few(options: Options) -> Sequence[int]:
     low, high = options.start, options.stop - 1
     special = (size for size in SPECIAL if low + 64 < size <= high)
     return [*range(low, min(high, low + 64) + 1), *special, *([high] if high > low + 64 else [])]
-
-
-# ------------------------------------------------------------------------------------------- chosen by steps
 
 
 def choose(
