@@ -149,7 +149,7 @@ class Preparation:
             arguments = self.source.arguments(drawn, attempt)
             found = self._expected(example, arguments)
             if not isinstance(found, str):
-                unsure = bool(reasons) and reasons[0] == OFF and not self._wild
+                unsure = reasons[:1] == [OFF] and not self._wild
                 return Prepared(example, call_of(self._known_layout, example, arguments, found), found, unsure)
             reasons.append(found)
         return GivenUp(example, reasons[-1])

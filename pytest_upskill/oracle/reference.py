@@ -6,6 +6,7 @@ Whatever is wrong with a reference is a CaseError at its line in the case's file
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 
 import torch
 
@@ -18,7 +19,6 @@ from pytest_upskill.oracle.snippet import check_parameters, load_function
 from pytest_upskill.oracle.values import DTYPE, Source, Value, complete, dtype_name
 from pytest_upskill.records import Example
 
-_RETURNABLE = frozenset(DTYPE.values())
 _RUNS, _ELEMENTS = 6, 1 << 12
 
 Size = Callable[[Mapping[str, int]], int]
@@ -27,9 +27,7 @@ Shapes = list[tuple[dict[str, int], dict[str, tuple[int, ...]]]]
 
 
 class Reference:
-    """A compiled reference. ``outputs`` names what it yields: the results, and the arguments that it updates in
-    place.
-    """
+    """A compiled reference. ``outputs`` names the results and the arguments that it updates in place."""
 
     def __init__(self, case: Case) -> None:
         if case.op is None or case.reference is None:
@@ -56,7 +54,10 @@ class Reference:
 
         Arguments that are updated in place are cloned first, and the clones are outputs. Raises CaseError.
         """
-        passed = {name: self._own(name, value) for name, value in arguments.items()} if self._mutable else arguments
+        passed = dict(arguments)
+        for name in self._mutable:
+            if isinstance(value := passed[name], torch.Tensor):
+                passed[name] = value.clone()
         versions = {name: value._version for name, value in passed.items() if isinstance(value, torch.Tensor)}
         before = torch.get_default_dtype()
         torch.set_default_dtype(dtype if dtype.is_floating_point else torch.float32)
@@ -65,23 +66,13 @@ class Reference:
                 returned = self.function({**passed, **{name: dims[name] for name in self._dims}}, circumstances)
         finally:
             torch.set_default_dtype(before)
-        self._check_unchanged(passed, versions)
-        outputs = dict(zip(self.op.results, self._results(returned, circumstances), strict=True))
-        for name in self._mutable:
-            value = passed[name]
-            if isinstance(value, torch.Tensor):
-                outputs[name] = value
-        return outputs
-
-    def _own(self, name: str, value: Value) -> Value:
-        return value.clone() if name in self._mutable and isinstance(value, torch.Tensor) else value
-
-    def _check_unchanged(self, passed: Mapping[str, Value], versions: Mapping[str, int]) -> None:
         for name, version in versions.items():
             if passed[name]._version != version and name not in self._mutable:  # type: ignore[union-attr]
-                raise self.error(
-                    f"changes its argument '{name}' in place; write 'Tensor(a!) {name}' in 'op', or change a copy"
-                )
+                advice = f"write 'Tensor(a!) {name}' in 'op', or change a copy"
+                raise self.error(f"changes its argument '{name}' in place; {advice}")
+        outputs = dict(zip(self.op.results, self._results(returned, circumstances), strict=True))
+        updated = {name: value for name in self._mutable if isinstance(value := passed[name], torch.Tensor)}
+        return outputs | updated
 
     def _results(self, returned: object, circumstances: str) -> tuple[torch.Tensor, ...]:
         wanted = len(self.op.results)
@@ -92,13 +83,11 @@ class Reference:
             raise self.error(f"returned {len(results)} results where 'op' has {wanted} ({', '.join(self.op.results)})")
         for name, result in zip(self.op.results, results, strict=True):
             if not isinstance(result, torch.Tensor):
-                raise self.error(
-                    f"returned {type(result).__name__} for '{name}', which must be a tensor ({circumstances})"
-                )
-            if result.dtype not in _RETURNABLE:
-                raise self.error(
-                    f"returned dtype {dtype_name(result.dtype)} for '{name}'; a kernel can return {', '.join(DTYPE)}"
-                )
+                kind = type(result).__name__
+                raise self.error(f"returned {kind} for '{name}', which must be a tensor ({circumstances})")
+            if result.dtype not in DTYPE.values():
+                known = ", ".join(DTYPE)
+                raise self.error(f"returned dtype {dtype_name(result.dtype)} for '{name}'; a kernel can return {known}")
         return results
 
     def error(self, what: str) -> CaseError:
@@ -129,7 +118,7 @@ def run_eager(reference: Reference, arguments: Mapping[str, Value], example: Exa
     try:
         return reference.run(arguments, example.dims, DTYPE[example.dtype], f"on {example}")
     except CaseError as error:
-        # What fails in half precision alone is PyTorch's gap, not the author's mistake.
+        # PyTorch lacks some operators in half precision: that is not the author's mistake.
         if example.dtype in ("float16", "bfloat16") and isinstance(error.__cause__, RuntimeError | NotImplementedError):
             return None
         raise
@@ -271,11 +260,9 @@ def measure_outputs(reference: Reference, source: Source) -> OutputSize:
 
 def _larger(case: Case, example: Example, name: str) -> Example | None:
     size = max(example.dims[name], 1)
-    for factor in (4, 8, 3, 5, 2, 16):
-        dims = {**example.dims, name: size * factor}
-        if problem(case, dims, example.scalars) is None:
-            return Example(dims, example.dtype, 0, example.values, example.scalars)
-    return None
+    larger = ({**example.dims, name: size * factor} for factor in (4, 8, 3, 5, 2, 16))
+    legal = (dims for dims in larger if problem(case, dims, example.scalars) is None)
+    return next((replace(example, dims=dims) for dims in legal), None)
 
 
 def _output_elements(reference: Reference, source: Source, example: Example) -> int:

@@ -211,6 +211,8 @@ class _Chooser:
         for scalar, step in zip(integer_scalars(self.case), steps, strict=True):
             options, known = scalar_options(scalar, dims), {**dims, **chosen}
             value: int | None
+            if not options:
+                return None
             if isinstance(options, range):
                 low, high = options.start, options.stop - 1
                 wanted = of_range(low, high).pick(step) if low >= 0 else at_step(options, step)

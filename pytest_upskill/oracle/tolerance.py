@@ -41,7 +41,7 @@ Outputs = Mapping[str, torch.Tensor]
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """What was run on the inputs as they are. ``dtypes`` are those of the floating outputs that need a bound."""
+    """The runs on unperturbed inputs. ``dtypes`` are those of the floating outputs that need a bound."""
 
     example: Example
     arguments: Mapping[str, Value]
@@ -53,7 +53,7 @@ class Runs:
 
 
 class Unstable(Exception):
-    """The reference, run in float32 on inputs moved by one unit, leaves the numbers: no bound can be given here."""
+    """The reference, run in float32 on inputs moved by one unit, gives NaN or infinity: there is no bound here."""
 
 
 def floor(gold: torch.Tensor, dtype: str) -> torch.Tensor:
