@@ -190,10 +190,19 @@ def _run(request: JudgeRequest, machine: Machine, prepared: Prepared, build: Bui
     with language.execute(build, layout, machine, request.limits.call_seconds) as executor:
         watched = _Watched(executor, request.limits.item_seconds)
         judgement = explore(
-            case, layout, watched.call, repeat=watched.repeat, runner=prepared.runner,
-            seed=request.seed, examples=request.examples, only=only, more=more,
-            largest=request.largest or machine.largest, checks=language.checks, source_name=language.source_name,
-        )  # fmt: skip
+            case,
+            layout,
+            watched.call,
+            repeat=watched.repeat,
+            runner=prepared.runner,
+            seed=request.seed,
+            examples=request.examples,
+            only=only,
+            more=more,
+            largest=request.largest or machine.largest,
+            checks=language.checks,
+            source_name=language.source_name,
+        )
         violations, own = tuple(executor.violations()), tuple(executor.assertions())
         statistics = executor.launch_statistics
     assertions = [*_built(language, build, violations), *judgement.assertions, *own]

@@ -66,10 +66,8 @@ def _outliers(size: Size, random: torch.Generator) -> torch.Tensor:
 
 Family = Callable[[Size, torch.Generator], torch.Tensor]
 
-_PURE: Mapping[str, Family] = {
-    "normal": normal, "uniform": _uniform, "shifted": _shifted, "scaled": _scaled, "equal": _equal, "zeros": _zeros,
-    "outliers": _outliers,
-}  # fmt: skip
+_FUNCTIONS: tuple[Family, ...] = (normal, _uniform, _shifted, _scaled, _equal, _zeros, _outliers)
+_PURE = {function.__name__.removeprefix("_"): function for function in _FUNCTIONS}
 
 
 def mixed(size: Size, random: torch.Generator) -> torch.Tensor:

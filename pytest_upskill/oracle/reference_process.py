@@ -110,9 +110,12 @@ class ReferenceProcess:
     def _start(self) -> ByteStreamProcess:
         paths = _import_paths()
         plan = {
-            "paths": [str(path) for path in paths], "package": str(PACKAGE), "memory": self.limits.memory,
-            "address_space": address_space() or _TORCH_BYTES, "filter": self._confinement.filtered,
-        }  # fmt: skip
+            "paths": [str(path) for path in paths],
+            "package": str(PACKAGE),
+            "memory": self.limits.memory,
+            "address_space": address_space() or _TORCH_BYTES,
+            "filter": self._confinement.filtered,
+        }
         numeric = {name: os.environ[name] for name in _NUMERIC if name in os.environ}
         return ByteStreamProcess(
             lambda channel: [python(), "-I", "-S", "-B", str(WORKER), str(channel), json.dumps(plan)],
