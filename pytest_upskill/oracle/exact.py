@@ -133,9 +133,10 @@ def draw(
     if base is None or not floating(source.case, example.dtype):
         return None
     try:
-        limit = _limit(reference, source.case, base, example, dtypes if cancelling else {}, random)
+        whole = _WholeNumbers(reference, source.case, example, base, random)
+        limit = whole.limit(dtypes if cancelling else {})
         while limit >= 1:
-            arguments = _inputs(source.case, base, example, limit, positive and not cancelling, random)
+            arguments = whole.inputs(limit, positive and not cancelling)
             found = None if arguments is None else _settled(reference, arguments, example, dtypes, eager)
             if found is not None:
                 return found
@@ -180,84 +181,76 @@ def _rounding(gold: torch.Tensor, dtype: str) -> torch.Tensor | None:
     return torch.where(inexact, unit, 0.0)
 
 
-def _limit(
-    reference: Reference,
-    case: Case,
-    base: Arguments,
-    example: Example,
-    dtypes: Mapping[str, str],
-    random: torch.Generator,
-) -> int:
-    """The magnitude that inputs may have, so that all terms of a result together fit into an accumulator; and usual
-    results of both signs into ``dtypes``."""
-    tensors = floating(case, example.dtype)
-    double = all((tensor.dtype or example.dtype) == "float64" for tensor in tensors)
-    room = _ROOM[torch.float64 if double else torch.float32]
-    terms = max(1.0, _terms(reference, base, [tensor.name for tensor in tensors], example, random))
-    room /= _SLACK * terms
-    for dtype in dtypes.values():
-        if dtype in FLOATING:
-            room = min(room, max(2 / torch.finfo(DTYPE[dtype]).eps / (_SLACK * math.sqrt(terms)), 1.0))
-    return min(LARGEST, int(room ** (1 / len(tensors))))
+@dataclass(frozen=True, slots=True)
+class _WholeNumbers:
+    reference: Reference
+    case: Case
+    example: Example
+    base: Arguments
+    random: torch.Generator
 
+    @property
+    def tensors(self) -> tuple[TensorSpec, ...]:
+        return floating(self.case, self.example.dtype)
 
-def _terms(reference: Reference, base: Arguments, names: list[str], example: Example, random: torch.Generator) -> float:
-    """The sum of the squared coefficients of the result that has most, estimated from random signs."""
+    def limit(self, dtypes: Mapping[str, str]) -> int:
+        """The magnitude that inputs may have, so that all terms of a result together fit into an accumulator; and usual
+        results of both signs into ``dtypes``.
+        """
+        double = all((tensor.dtype or self.example.dtype) == "float64" for tensor in self.tensors)
+        terms = max(1.0, self._terms())
+        room = _ROOM[torch.float64 if double else torch.float32] / (_SLACK * terms)
+        for dtype in dtypes.values():
+            if dtype in FLOATING:
+                room = min(room, max(2 / torch.finfo(DTYPE[dtype]).eps / (_SLACK * math.sqrt(terms)), 1.0))
+        return min(LARGEST, int(room ** (1 / len(self.tensors))))
 
-    def signs(name: str) -> torch.Tensor:
-        return torch.randint(0, 2, _shape(base, name), generator=random).mul_(2).sub_(1).double()
+    def _terms(self) -> float:
+        """The sum of the squared coefficients of the result that has most, estimated from random signs."""
+        total: dict[str, torch.Tensor] = {}
+        where = f"on {self.example}, on random signs"
+        for drawn in range(1, _SIGN_DRAWS + 1):
+            signs = {tensor.name: self._signs(tensor.name) for tensor in self.tensors}
+            outputs = self.reference.run({**self.base, **signs}, self.example.dims, torch.float64, where)
+            for name, output in _floats(outputs).items():
+                total[name] = total.get(name, torch.zeros_like(output)) + output.square()
+            # Many results make up for few draws: it is the largest of them that counts.
+            if drawn >= _FEW_DRAWS and min(one.numel() for one in total.values()) >= _MANY_RESULTS:
+                break
+        return max((float(one.max()) / drawn for one in total.values() if one.numel()), default=1.0)
 
-    total: dict[str, torch.Tensor] = {}
-    for drawn in range(1, _SIGN_DRAWS + 1):
-        given = {**base, **{name: signs(name) for name in names}}
-        outputs = _floats(reference.run(given, example.dims, torch.float64, f"on {example}, on random signs"))
-        for name, output in outputs.items():
-            total[name] = total.get(name, torch.zeros_like(output)) + output.square()
-        # Many results make up for few draws: it is the largest of them that counts.
-        if drawn >= _FEW_DRAWS and min(one.numel() for one in total.values()) >= _MANY_RESULTS:
-            break
-    return max((float(one.max()) / drawn for one in total.values() if one.numel()), default=1.0)
+    def _signs(self, name: str) -> torch.Tensor:
+        return torch.randint(0, 2, _shape(self.base, name), generator=self.random).mul_(2).sub_(1).double()
 
+    def inputs(self, limit: int, positive: bool) -> Arguments | None:
+        """The arguments with whole numbers in their floating tensors, ``positive`` ones or of both signs."""
+        made: dict[str, Value] = dict(self.base)
+        for tensor in self.tensors:
+            value = self.base[tensor.name]
+            assert isinstance(value, torch.Tensor)
+            whole = self._tensor(tensor, value, limit, positive)
+            if whole is None:
+                return None
+            made[tensor.name] = whole.to(value.dtype).contiguous()
+        return made
 
-def _inputs(
-    case: Case, base: Arguments, example: Example, limit: int, positive: bool, random: torch.Generator
-) -> Arguments | None:
-    """The arguments with whole numbers in their floating tensors, ``positive`` ones or of both signs."""
-    made: dict[str, Value] = dict(base)
-    for tensor in floating(case, example.dtype):
-        value = base[tensor.name]
-        assert isinstance(value, torch.Tensor)
-        whole = _whole_tensor(tensor, value, example.dims, limit, positive, random)
-        if whole is None:
-            return None
-        made[tensor.name] = whole.to(value.dtype).contiguous()
-    return made
-
-
-def _whole_tensor(
-    tensor: TensorSpec,
-    drawn: torch.Tensor,
-    dims: Mapping[str, int],
-    limit: int,
-    positive: bool,
-    random: torch.Generator,
-) -> torch.Tensor | None:
-    """Whole numbers that the case allows for this tensor; ``drawn`` is what it holds in an ordinary example."""
-    values, size = tensor.values, tuple(drawn.shape)
-    if isinstance(values, Named) and values.name in ("bool", "permutation"):
-        return drawn if not drawn.numel() or float(drawn.abs().max()) <= limit else None
-    if isinstance(values, Range):
-        low, high = math.ceil(values.low.evaluate(dims)), math.floor(values.high.evaluate(dims))
-        return _between(max(low, -limit), min(high, limit), size, random)
-    if isinstance(values, Choices):
-        options = [float(one) for one in values.options if float(one).is_integer() and abs(float(one)) <= limit]
-        return torch.tensor(options)[torch.randint(len(options), size, generator=random)] if options else None
-    name = values.name if isinstance(values, Named) else ""
-    if name == "uniform":
-        return torch.randint(0, 2, size, generator=random).double()
-    low = 1 if positive or name == "positive" else -limit
-    whole = _between(low, limit, size, random)
-    return whole.sort(-1).values if whole is not None and name == "sorted" and size else whole
+    def _tensor(self, tensor: TensorSpec, drawn: torch.Tensor, limit: int, positive: bool) -> torch.Tensor | None:
+        """Whole numbers that the case allows for this tensor; ``drawn`` is what it holds in an ordinary example."""
+        values, size, random = tensor.values, tuple(drawn.shape), self.random
+        name = values.name if isinstance(values, Named) else ""
+        if name in ("bool", "permutation"):
+            return drawn if not drawn.numel() or float(drawn.abs().max()) <= limit else None
+        if isinstance(values, Range):
+            dims = self.example.dims
+            low, high = math.ceil(values.low.evaluate(dims)), math.floor(values.high.evaluate(dims))
+            return _between(max(low, -limit), min(high, limit), size, random)
+        if isinstance(values, Choices):
+            options = [float(one) for one in values.options if float(one).is_integer() and abs(float(one)) <= limit]
+            return torch.tensor(options)[torch.randint(len(options), size, generator=random)] if options else None
+        if name == "uniform":
+            return torch.randint(0, 2, size, generator=random).double()
+        whole = _between(1 if positive or name == "positive" else -limit, limit, size, random)
+        return whole.sort(-1).values if whole is not None and name == "sorted" and size else whole
 
 
 def _between(low: int, high: int, size: tuple[int, ...], random: torch.Generator) -> torch.Tensor | None:
