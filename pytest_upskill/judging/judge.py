@@ -239,9 +239,8 @@ class _Watched:
 
     def _kept(self, run: Callable[[], Answer]) -> Answer:
         if self._deadline is not None and time.monotonic() > self._deadline:
-            raise LimitReached(
-                f"the limit of {self._seconds:g} s for all calls was reached; raise it, or allow fewer sizes"
-            )
+            limit = f"the limit of {self._seconds:g} s for all calls"
+            raise LimitReached(f"{limit} was reached; raise it, or allow fewer sizes")
         answer = run()
         for finding in answer.findings:
             if len(self.reports) < _MOST_REPORTS:

@@ -61,14 +61,8 @@ class Mismatch:
     @property
     def worst(self) -> WorstElement:
         """The worst element, ready to print."""
-        return WorstElement(
-            output=self.output,
-            index=self.index,
-            expected=number(self.expected),
-            got=number(self.got),
-            error=None if self.error is None else f"{self.error:.3g}",
-            bound=None if self.bound is None else f"{self.bound:.3g}",
-        )
+        error, bound = (None if size is None else f"{size:.3g}" for size in (self.error, self.bound))
+        return WorstElement(self.output, self.index, number(self.expected), number(self.got), error, bound)
 
 
 def number(value: Any) -> str:
@@ -139,7 +133,7 @@ def _judge_floating(expected: Expected, bound: torch.Tensor, raw: torch.Tensor) 
     shown = [float(gold.reshape(-1)[flat].to(DTYPE[expected.dtype])), float(got.reshape(-1)[flat])]
     off, allowed = float(error.reshape(-1)[flat]), float(bound.reshape(-1)[flat])
     sizes = (off, allowed) if math.isfinite(off) else (None, None)
-    return _mismatch(expected, ~right, flat, shown, hint(~right, raw), *sizes)
+    return _mismatch(expected, ~right, flat, shown, hint(~right, raw), sizes)
 
 
 def _mismatch(
@@ -147,12 +141,11 @@ def _mismatch(
     wrong: torch.Tensor,
     flat: int,
     shown: list[Any],
-    hint: str,
-    error: float | None = None,
-    bound: float | None = None,
+    remark: str,
+    sizes: tuple[float | None, float | None] = (None, None),
 ) -> Mismatch:
     count, index = int(torch.count_nonzero(wrong)), _index(flat, expected.shape)
-    return Mismatch(expected.name, count, wrong.numel(), index, shown[0], shown[1], error, bound, hint)
+    return Mismatch(expected.name, count, wrong.numel(), index, shown[0], shown[1], *sizes, remark)
 
 
 def _index(flat: int, shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -45,7 +45,7 @@ ATTEMPTS = 8
 """How often an example is drawn before it is given up."""
 
 OFF = "PyTorch's own result is off by more than a tenth of the output's scale"
-"""Why an example is drawn again: the reason that counts towards an inconclusive item."""
+"""Why an example is drawn again; this reason counts towards an inconclusive item."""
 
 _SIMPLE = 3
 """Attempts from this one on use the normal family."""
@@ -53,6 +53,7 @@ _SIMPLE = 3
 _COMPARED, _ELEMENTS = 8, 256
 """Examples, or elements of results, after which a reference counts as deterministic."""
 
+Arguments = Mapping[str, Value]
 Outputs = Mapping[str, torch.Tensor]
 
 
@@ -119,7 +120,7 @@ class Preparation:
         return Preparation(case)
 
     def close(self) -> None:
-        """There is nothing to end."""
+        """Does nothing: there is no process to end."""
 
     @cached_property
     def outputs(self) -> OutputSize:
@@ -188,10 +189,7 @@ class Preparation:
         if not self.linear(example.dtype):
             return None
         dtypes = self._dtypes(example)
-
-        def eager(arguments: Mapping[str, Value], gold: Outputs, single: Outputs) -> Outputs:
-            return self._eager(example, arguments, gold, single, dtypes)
-
+        eager = partial(self._eager, example, dtypes=dtypes)
         found = exact.draw(self.reference, self.source, example, dtypes, eager)
         if found is None:
             return None
@@ -199,7 +197,7 @@ class Preparation:
         expected = tuple(Expected(name, dtypes[name], value, found.allowed.get(name)) for name, value in gold.items())
         return Prepared(example, call_of(self._known_layout, example, found.arguments, expected), expected)
 
-    def _expected(self, example: Example, arguments: Mapping[str, Value]) -> tuple[Expected, ...] | str:
+    def _expected(self, example: Example, arguments: Arguments) -> tuple[Expected, ...] | str:
         """What must come back for these values, or why they must be drawn again."""
         exact, rounded = cast(arguments, torch.float64), cast(arguments, torch.float32)
         gold = self.reference.run(exact, example.dims, torch.float64, f"on {example}, in float64")
@@ -240,12 +238,7 @@ class Preparation:
         return self.layout
 
     def _eager(
-        self,
-        example: Example,
-        arguments: Mapping[str, Value],
-        gold: Mapping[str, torch.Tensor],
-        single: Mapping[str, torch.Tensor],
-        dtypes: Mapping[str, str],
+        self, example: Example, arguments: Arguments, gold: Outputs, single: Outputs, dtypes: Mapping[str, str]
     ) -> dict[str, torch.Tensor]:
         """Each output in its own dtype: from a run in the example's dtype where that gives it, else from float32."""
         tensors = [value for value in arguments.values() if isinstance(value, torch.Tensor)]
@@ -262,9 +255,7 @@ class Preparation:
             rounded[name] = value.to(DTYPE[dtype])
         return rounded
 
-    def _check_shapes(
-        self, example: Example, gold: Mapping[str, torch.Tensor], *runs: Mapping[str, torch.Tensor]
-    ) -> None:
+    def _check_shapes(self, example: Example, gold: Outputs, *runs: Outputs) -> None:
         for run in runs:
             for name, value in run.items():
                 if value.shape != gold[name].shape:
@@ -280,9 +271,7 @@ def output_dtypes(outputs: Sequence[str], layout: CallLayout, example: Example) 
     return {name: tensors[name].dtype_in(example.dtype) for name in outputs}
 
 
-def call_of(
-    layout: CallLayout, example: Example, arguments: Mapping[str, Value], expected: tuple[Expected, ...]
-) -> Call:
+def call_of(layout: CallLayout, example: Example, arguments: Arguments, expected: tuple[Expected, ...]) -> Call:
     """The call that ``layout`` asks for, with these arguments of the operator."""
     shapes = {one.name: one.shape for one in expected}
     parts: list[TensorArgument | ScalarArgument] = []

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TypeVar
 
 import torch
@@ -17,9 +17,18 @@ import torch
 from pytest_upskill.cases.case import Case
 from pytest_upskill.cases.plain_case import to_plain
 from pytest_upskill.errors import CaseError, SandboxError
-from pytest_upskill.oracle import exact, reference_answers
+from pytest_upskill.oracle import exact
 from pytest_upskill.oracle.prepare import GivenUp, Prepared
-from pytest_upskill.oracle.reference_answers import Nonsense
+from pytest_upskill.oracle.reference_answers import (
+    Header,
+    Nonsense,
+    read_error,
+    read_linear,
+    read_others,
+    read_outputs,
+    read_prepared,
+    read_results,
+)
 from pytest_upskill.oracle.reference_messages import Plain
 from pytest_upskill.oracle.reference_process import Answer, ReferenceProcess
 from pytest_upskill.oracle.shapes import OutputSize
@@ -44,22 +53,16 @@ class SandboxedReference:
         self._fault: CaseError | None = None
 
     def results(self) -> ResultFacts:
-        return self._ask(
-            {"ask": "results"},
-            "on the smallest sizes",
-            lambda answer: reference_answers.read_results(self.case, answer[0]),
-        )
+        return self._ask({"ask": "results"}, "on the smallest sizes", lambda header, _: read_results(self.case, header))
 
     @cached_property
     def outputs(self) -> OutputSize:
         """How large the outputs are, roughly, for any sizes."""
-        return self._ask(
-            {"ask": "outputs"}, "on small sizes", lambda answer: reference_answers.read_outputs(self.case, answer[0])
-        )
+        return self._ask({"ask": "outputs"}, "on small sizes", lambda header, _: read_outputs(self.case, header))
 
     @cached_property
     def _linear(self) -> bool:
-        return self._ask({"ask": "linear"}, "on whole numbers", lambda answer: reference_answers.read_linear(answer[0]))
+        return self._ask({"ask": "linear"}, "on whole numbers", lambda header, _: read_linear(header))
 
     def linear(self, dtype: str) -> bool:
         return bool(exact.floating(self.case, dtype)) and self._linear
@@ -68,18 +71,12 @@ class SandboxedReference:
         layout, example = self.layout, complete(self.case, example)
         if layout is None:
             raise ValueError("examples are prepared for a layout: set 'layout' first")
-        return self._ask(
-            {"ask": "prepare", "layout": asdict(layout), "example": asdict(example)},
-            f"on {example}",
-            lambda answer: reference_answers.read_prepared(self.case, layout, example, *answer),
-        )
+        request = {"ask": "prepare", "layout": asdict(layout), "example": asdict(example)}
+        return self._ask(request, f"on {example}", partial(read_prepared, self.case, layout, example))
 
     def other_results(self, example: Example) -> Mapping[str, torch.Tensor]:
-        return self._ask(
-            {"ask": "others", "example": asdict(example)},
-            f"on other inputs than {example}",
-            lambda answer: reference_answers.read_others(self.case, *answer),
-        )
+        request = {"ask": "others", "example": asdict(example)}
+        return self._ask(request, f"on other inputs than {example}", partial(read_others, self.case))
 
     def for_copy(self, case: Case) -> SandboxedReference:
         """A runner for a changed copy of the case, in the same process: both are as untrusted."""
@@ -90,7 +87,7 @@ class SandboxedReference:
         if self._owns:
             self._process.stop()
 
-    def _ask(self, request: Plain, circumstances: str, read: Callable[[Answer], T]) -> T:
+    def _ask(self, request: Plain, circumstances: str, read: Callable[[Header, list[torch.Tensor]], T]) -> T:
         """What ``read`` makes of the answer. A fault of the process, unlike an error that it reports, is final.
 
         A process that ended is started again once: the machine may have been short of memory. Raises CaseError,
@@ -99,7 +96,7 @@ class SandboxedReference:
         if self._fault is not None:
             raise self._fault
         try:
-            return read(self._answer(request))
+            return read(*self._answer(request))
         except Unanswered as error:
             self._ended += error.cause == "ended"
             self._process.stop()
@@ -127,7 +124,7 @@ class SandboxedReference:
         return answer
 
     def _raise_error(self, answer: Answer) -> None:
-        error = reference_answers.read_error(self.case, answer[0])
+        error = read_error(self.case, answer[0])
         if error is not None:
             raise error
 
