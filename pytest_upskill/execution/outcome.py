@@ -18,7 +18,6 @@ from pytest_upskill.judging.signatures import language_of
 from pytest_upskill.languages.base import Language
 from pytest_upskill.records import (
     Assertion,
-    Counterexample,
     Outcome,
     Reply,
     Seconds,
@@ -67,11 +66,7 @@ def spec_outcome(task: Task) -> Outcome:
 
 def mutants_outcome(task: Task, checked: Checked, seconds: float) -> Outcome:
     """The outcome of a self-check. The score of the mechanical mutants is advice: it fails nothing."""
-    failed = next((one for one in checked.quality.assertions if not one.passed), None)
-    unsure = checked.quality.inconclusive if failed is None else None
-    kind = VerdictKind.FAILED if failed else VerdictKind.INCONCLUSIVE if unsure else VerdictKind.PASSED
-    reason = f"{failed.name}: {failed.message}" if failed else unsure
-    outcome = outcome_of(task, Verdict(kind, reason, checked.quality.assertions))
+    outcome = outcome_of(task, verdict_of(checked.quality.assertions, inconclusive=checked.quality.inconclusive))
     return replace(outcome, seconds=Seconds(run=seconds), score=checked.score, notes=checked.notes)
 
 
@@ -82,14 +77,19 @@ def kernel_outcome(
     extraction, reply = answered.extraction, answered.reply
     assert extraction is not None
     verdict = _without_kernel(case, extraction, further) if result is None else _with_reply(result.verdict, further)
-    kernel = extraction.kernel or extraction.found
+    kernel, example = extraction.kernel or extraction.found, verdict.counterexample and verdict.counterexample.example
+    notes = [
+        *(result.notes if result else ()),
+        "the reply was cut off" * (reply.finish == "length"),
+        reply.details.note,
+    ]
     outcome = replace(
         outcome_of(task, verdict, reply),
         seconds=Seconds(reply.seconds, result.build_seconds, result.run_seconds) if result else Seconds(reply.seconds),
         kernels=result.build.kernels if result and result.build else (),
         device_memory=result.device_memory if result else None,
-        replay=_with_example(task, verdict.counterexample),
-        notes=_notes(reply, result),
+        replay=f"{task.replay} --upskill-example='{example}'" if example and not task.example else task.replay,
+        notes=tuple(filter(None, notes)),
     )
     return with_source(outcome, language_of(case), kernel.source if kernel else None)
 
@@ -113,29 +113,15 @@ def _without_kernel(case: Case, extraction: Extraction, further: Sequence[Assert
     return verdict_of([*first, *not_tried(later, "no kernel"), *further])
 
 
-def _with_example(task: Task, counterexample: Counterexample | None) -> str:
-    if counterexample is None or task.example:
-        return task.replay
-    return f"{task.replay} --upskill-example='{counterexample.example}'"
-
-
-def _notes(reply: Reply, result: JudgeResult | None) -> tuple[str, ...]:
-    notes = list(result.notes) if result else []
-    if reply.finish == "length":
-        notes.append("the reply was cut off")
-    if reply.details.note:
-        notes.append(reply.details.note)
-    return tuple(notes)
-
-
-def cut_off(student: str, reply: Reply) -> str:
-    """Why a reply that failed is incomplete; empty where it is complete."""
+def cut_off(task: Task, reply: Reply) -> Outcome | None:
+    """The outcome of a reply that failed because it was cut off, which is no fault of the student; else None."""
     if reply.finish != "length":
-        return ""
-    return (
-        f"student {student!r}: the reply was cut off after {reply.tokens.output} tokens, before it was complete; "
-        f"raise max_tokens in [tool.upskill.students.{student}]"
+        return None
+    reason = (
+        f"student {task.student!r}: the reply was cut off after {reply.tokens.output} tokens, before it was complete; "
+        f"raise max_tokens in [tool.upskill.students.{task.student}]"
     )
+    return outcome_of(task, Verdict(VerdictKind.INFRASTRUCTURE_ERROR, reason), reply)
 
 
 def text_verdict(case: Case, reply: Reply) -> Verdict:

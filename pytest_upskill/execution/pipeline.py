@@ -187,22 +187,16 @@ class Pipeline:
     def _judged(self, task: Task, case: Case, answered: Answered) -> Outcome:
         if case.kind == "text":
             verdict = text_verdict(case, answered.reply)
-            failed = verdict.kind is VerdictKind.FAILED
-            return _cut_off(task, answered, failed) or outcome_of(task, verdict, answered.reply)
+            lost = cut_off(task, answered.reply) if verdict.kind is VerdictKind.FAILED else None
+            return lost or outcome_of(task, verdict, answered.reply)
         result = answered.judgement.result() if answered.judgement else None
         failed = result is None or (result.build is not None and not result.build.ok)
-        if outcome := _cut_off(task, answered, failed):
-            return outcome
+        if failed and (lost := cut_off(task, answered.reply)):
+            return lost
         _raise_problem(result, case)
         kernel = answered.extraction.kernel if answered.extraction else None
         more = self._more_assertions
         return kernel_outcome(task, case, answered, result, tuple(more(case, answered.reply, kernel)) if more else ())
-
-
-def _cut_off(task: Task, answered: Answered, failed: bool) -> Outcome | None:
-    """The outcome of a reply that failed because it was cut off, which is no fault of the student; else None."""
-    why = cut_off(task.student or "", answered.reply) if failed else ""
-    return outcome_of(task, Verdict(VerdictKind.INFRASTRUCTURE_ERROR, reason=why), answered.reply) if why else None
 
 
 def _raise_problem(result: JudgeResult | None, case: Case) -> None:
