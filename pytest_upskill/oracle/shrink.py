@@ -7,7 +7,6 @@ the values are simplified. Every failing example that was met counts: a stateful
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -81,7 +80,7 @@ class Shrinking:
         """The smallest failing example that was met."""
         assert self._first.batch is not None
         if not self._first.batch.family:  # one large example alone gives Hypothesis nothing to go down to
-            search.shrink(self._first.batch, strategy, self._explored.seed, self._judged(self._first.batch))
+            search.shrink(self._first.batch, strategy, self._explored.seed, self._drawn_again_fails)
         try:
             self._lower_dims()
             self._simplify()
@@ -91,23 +90,17 @@ class Shrinking:
             raise self._error
         return self._best
 
-    def _judged(self, batch: Batch) -> Callable[[Example], bool]:
+    def _drawn_again_fails(self, example: Example) -> bool:
         """Whether an example fails, for Hypothesis; rejects those of earlier batches, as the first draw did."""
-        tried = self._explored.tried.items()
-        earlier = {key for key, one in tried if one.batch is not None and one.batch != batch}
-        earlier |= set(self._explored.given_up)
-
-        def fails(example: Example) -> bool:
-            if str(example) in earlier:
-                hypothesis.reject()
-            return self._fails(example)
-
-        return fails
+        tried = self._explored.tried.get(str(example))
+        earlier = tried is not None and tried.batch is not None and tried.batch != self._first.batch
+        if earlier or str(example) in self._explored.given_up:
+            hypothesis.reject()
+        return self._fails(example)
 
     def _lower_dims(self) -> None:
         for _ in range(2):
-            before = self._best
-            dims = self._best.example.dims
+            before, dims = self._best, self._best.example.dims
             for name in sorted(dims, key=lambda name: -dims[name]):
                 self._lower(name)
             if self._best is before:

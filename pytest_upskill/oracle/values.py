@@ -165,8 +165,10 @@ class Source:
         if not isinstance(value, bool | int | float):
             raise self.error(f"returned {type(value).__name__} for '{argument.name}'; it must be a {argument.kind}")
         if argument.kind == "int" and not -(1 << 63) <= value < 1 << 63:
+            long = isinstance(value, int) and value.bit_length() > 128  # Python converts no very long ones to text
             rule = "which is an int64_t, from -2^63 to 2^63 - 1; return a number of this range"
-            raise self.error(f"returned {value} for '{argument.name}', {rule} (on {example})")
+            shown = "a longer int" if long else value
+            raise self.error(f"returned {shown} for '{argument.name}', {rule} (on {example})")
         if argument.kind == "float":
             return single(float(value))
         return bool(value) if argument.kind == "bool" else int(value)

@@ -152,7 +152,7 @@ def test_inputs_replace_what_they_return_and_replay_even_with_torchs_own_generat
 @pytest.mark.parametrize(
     ("value", "shown"),
     [("1 << 63", "9223372036854775808"), ("-(1 << 63) - 1", "-9223372036854775809"), ("float('inf')", "inf"),
-     ("torch.tensor(torch.nan)", "nan")],
+     ("torch.tensor(torch.nan)", "nan"), ("10**9999", "a longer int")],
 )  # fmt: skip
 def test_int_of_inputs_that_int64_cannot_hold_is_an_error_of_the_case(tmp_path: Path, value: str, shown: str) -> None:
     front = "dims:\n  n: 1..8\nargs:\n  x: [n]\n  k: {values: 1..8}\n"
