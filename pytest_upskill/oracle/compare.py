@@ -19,6 +19,8 @@ from pytest_upskill.oracle.values import DTYPE
 from pytest_upskill.records import ITEM_SIZE, WorstElement
 
 Buffer = bytes | bytearray | memoryview
+Sizes = tuple[float | None, float | None]
+"""An error and its bound."""
 
 POISONS = ((0xF9, 0x7F), (0xFA, 0xFF), (0xFC, 0x7F))
 """Outputs are filled with one of these pairs of bytes (low, high): each is a NaN of every floating dtype."""
@@ -137,12 +139,7 @@ def _judge_floating(expected: Expected, bound: torch.Tensor, raw: torch.Tensor) 
 
 
 def _mismatch(
-    expected: Expected,
-    wrong: torch.Tensor,
-    flat: int,
-    shown: list[Any],
-    remark: str,
-    sizes: tuple[float | None, float | None] = (None, None),
+    expected: Expected, wrong: torch.Tensor, flat: int, shown: list[Any], remark: str, sizes: Sizes = (None, None)
 ) -> Mismatch:
     count, index = int(torch.count_nonzero(wrong)), _index(flat, expected.shape)
     return Mismatch(expected.name, count, wrong.numel(), index, shown[0], shown[1], *sizes, remark)

@@ -48,20 +48,14 @@ def forced(case: Case, *, linear: bool) -> str:
 
 
 def examples(
-    case: Case,
-    outputs: OutputSize,
-    dtype: str,
-    *,
-    large: bool,
-    largest: int = LARGEST,
-    among: tuple[str, ...] | None = None,
+    case: Case, outputs: OutputSize, dtype: str, *, large: bool, largest: int = LARGEST, among: tuple[str, ...] = ()
 ) -> st.SearchStrategy[Example]:
     """Examples of one dtype: of up to 2^14 elements, or large ones of up to ``largest``. They shrink to few and simple
     elements. ``among`` are the families that are drawn from; where it is one alone, the very simplest example is left
     out, and large ones are of at least half the doublings.
     """
     doublings = math.log2(largest / SMALL_LIMIT)
-    named = families(case, linear=False) if among is None else among
+    named = among or families(case, linear=False)
 
     @st.composite
     def build(draw: Callable[[st.SearchStrategy[int]], int]) -> Example:

@@ -24,10 +24,9 @@ from pytest_upskill.oracle.families import INTEGERS
 from pytest_upskill.oracle.isolation import generator
 from pytest_upskill.oracle.reference import Reference, cast, various_examples
 from pytest_upskill.oracle.shapes import OutputSize
-from pytest_upskill.oracle.values import DTYPE, Source, Value
+from pytest_upskill.oracle.values import DTYPE, Arguments, Source, Value
 from pytest_upskill.records import FLOATING, Example
 
-Arguments = Mapping[str, Value]
 Outputs = Mapping[str, torch.Tensor]
 
 LARGEST = 255

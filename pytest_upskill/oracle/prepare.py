@@ -29,7 +29,7 @@ from pytest_upskill.oracle.reference import (
 )
 from pytest_upskill.oracle.shapes import OutputSize
 from pytest_upskill.oracle.tolerance import Bound, Runs, Unstable, bounds
-from pytest_upskill.oracle.values import DTYPE, Source, Value, complete, dtype_name, wild
+from pytest_upskill.oracle.values import DTYPE, Arguments, Source, Value, complete, dtype_name, wild
 from pytest_upskill.records import (
     FLOATING,
     Call,
@@ -53,7 +53,6 @@ _SIMPLE = 3
 _COMPARED, _ELEMENTS = 8, 256
 """Examples, or elements of results, after which a reference counts as deterministic."""
 
-Arguments = Mapping[str, Value]
 Outputs = Mapping[str, torch.Tensor]
 
 

@@ -16,7 +16,7 @@ from pytest_upskill.oracle.isolation import isolated, stable_hash
 from pytest_upskill.oracle.shapes import OutputSize, choose, integer_scalars, problem, smallest
 from pytest_upskill.oracle.size_distribution import STEPS
 from pytest_upskill.oracle.snippet import check_parameters, load_function
-from pytest_upskill.oracle.values import DTYPE, Source, Value, complete, dtype_name
+from pytest_upskill.oracle.values import DTYPE, Arguments, Source, Value, complete, dtype_name
 from pytest_upskill.records import Example
 
 _RUNS, _ELEMENTS = 6, 1 << 12
@@ -43,7 +43,7 @@ class Reference:
 
     def run(
         self,
-        arguments: Mapping[str, Value],
+        arguments: Arguments,
         dims: Mapping[str, int],
         dtype: torch.dtype,
         circumstances: str,
@@ -105,7 +105,7 @@ def load_inputs(case: Case) -> Source:
     return Source(case, function)
 
 
-def cast(arguments: Mapping[str, Value], dtype: torch.dtype) -> dict[str, Value]:
+def cast(arguments: Arguments, dtype: torch.dtype) -> dict[str, Value]:
     """Floating tensors in another dtype; integers, bools and scalars as they are."""
     return {
         name: value.to(dtype) if isinstance(value, torch.Tensor) and value.is_floating_point() else value
@@ -113,7 +113,7 @@ def cast(arguments: Mapping[str, Value], dtype: torch.dtype) -> dict[str, Value]
     }
 
 
-def run_eager(reference: Reference, arguments: Mapping[str, Value], example: Example) -> dict[str, torch.Tensor] | None:
+def run_eager(reference: Reference, arguments: Arguments, example: Example) -> dict[str, torch.Tensor] | None:
     """The reference in the example's own dtype; None where an operator lacks that dtype."""
     try:
         return reference.run(arguments, example.dims, DTYPE[example.dtype], f"on {example}")

@@ -19,6 +19,8 @@ from hypothesis.errors import Unsatisfiable
 from pytest_upskill.oracle.isolation import stable_hash
 from pytest_upskill.records import Example
 
+Strategy = st.SearchStrategy[Example]
+
 BATCH = 9
 LARGE = 2
 """Large examples of each dtype."""
@@ -59,7 +61,7 @@ def plan(dtype: str, examples: int, forced: str = "") -> list[Batch]:
     return [Batch(dtype, index, *one) for index, one in enumerate(one for one in sizes if one[0])]
 
 
-def generate(batch: Batch, strategy: st.SearchStrategy[Example], seed: int, visit: Callable[[Example], None]) -> None:
+def generate(batch: Batch, strategy: Strategy, seed: int, visit: Callable[[Example], None]) -> None:
     """Call ``visit`` with each example of a batch; it may reject one (``hypothesis.reject``).
 
     ``visit`` must not raise an Exception of its own; ``Stop`` ends the search and passes through.
@@ -72,7 +74,7 @@ def generate(batch: Batch, strategy: st.SearchStrategy[Example], seed: int, visi
         _run(test, batch, strategy, seed, (Phase.generate,))
 
 
-def shrink(batch: Batch, strategy: st.SearchStrategy[Example], seed: int, fails: Callable[[Example], bool]) -> None:
+def shrink(batch: Batch, strategy: Strategy, seed: int, fails: Callable[[Example], bool]) -> None:
     """Draw a batch again and let Hypothesis simplify the first example that fails. ``fails`` keeps its own record.
 
     Hypothesis's own result is not used: a stateful kernel confuses it, and ``fails`` may raise ``Stop``.
@@ -87,11 +89,7 @@ def shrink(batch: Batch, strategy: st.SearchStrategy[Example], seed: int, fails:
 
 
 def _run(
-    test: Callable[[Example], None],
-    batch: Batch,
-    strategy: st.SearchStrategy[Example],
-    seed: int,
-    phases: tuple[Phase, ...],
+    test: Callable[[Example], None], batch: Batch, strategy: Strategy, seed: int, phases: tuple[Phase, ...]
 ) -> None:
     wanted = settings(
         max_examples=batch.count,

@@ -22,6 +22,7 @@ from pytest_upskill.oracle.snippet import Function
 from pytest_upskill.records import FLOATING, Example
 
 Value = torch.Tensor | float | int | bool
+Arguments = Mapping[str, Value]
 
 DTYPE: Mapping[str, torch.dtype] = {
     name: getattr(torch, name)
