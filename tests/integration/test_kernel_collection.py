@@ -86,7 +86,7 @@ def test_a_right_kernel_passes_every_assertion(path: Path) -> None:
     assert failed(path.parent.name, path.read_text()) == {}
 
 
-@pytest.mark.soak
+@pytest.mark.full
 @pytest.mark.parametrize("seed", SOAK_SEEDS)
 @pytest.mark.parametrize("path", RIGHT, ids=name_of)
 def test_a_right_kernel_passes_on_every_seed_with_the_default_number_of_examples(path: Path, seed: int) -> None:

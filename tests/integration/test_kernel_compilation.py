@@ -40,7 +40,7 @@ def test_a_solution_compiles_for_every_generation_of_gpus(name: str) -> None:
     compile_for_all(name, solution.source)
 
 
-@pytest.mark.every_architecture
+@pytest.mark.full
 @pytest.mark.parametrize("path", RIGHT, ids=name_of)
 def test_a_right_kernel_compiles_for_every_generation_of_gpus(path: Path) -> None:
     compile_for_all(path.parent.name, path.read_text())
