@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.conftest import BOTH_ALWAYS, Workbench, fenced, kernel
+from tests.integration.conftest import BOTH, Workbench, fenced, kernel
 from tests.llama.fixture import needs_llama
 
 pytestmark = needs_llama
@@ -42,7 +42,7 @@ def served(bench: Workbench) -> Workbench:
     return bench
 
 
-@BOTH_ALWAYS
+@BOTH
 def test_a_server_is_started_once_and_ended_with_the_run(served: Workbench, workers: list[str]) -> None:
     result = served.run("skills", "--upskill-student=local", *workers, own_process=True)
     assert result.ret == 0, result.stdout.str()

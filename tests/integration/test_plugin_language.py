@@ -173,7 +173,7 @@ def tables(pytester: pytest.Pytester) -> pytest.Pytester:
 @BOTH
 def test_a_case_in_a_registered_language_is_checked_like_any_other(tables: pytest.Pytester, workers: list[str]) -> None:
     tables.makeconftest(CONFTEST)
-    result = tables.runpytest_inprocess("tables", "--upskill", "--upskill-device=cpu", *workers)
+    result = tables.runpytest_subprocess("tables", "--upskill", "--upskill-device=cpu", *workers)
     result.assert_outcomes(passed=3)
 
 
@@ -185,7 +185,7 @@ def test_replies_in_a_registered_language_fail_the_assertions_of_it_and_of_the_o
         (folder / "square.skill.md").write_text(f"```json\n{answer}\n```\n")
     students = [f"--upskill-student=files:{name}=answers/{name}" for name in ANSWERS]
     arguments = ("tables", *students, "--upskill-arms=skill", "--upskill-device=cpu", "--upskill-report=report.json")
-    tables.runpytest_inprocess(*arguments)
+    tables.runpytest_subprocess(*arguments)
     items = json.loads((tables.path / "report.json").read_text())["items"]
     failed = {
         item["student"]: [one["name"] for one in item["assertions"] if not one["passed"]][:1]
@@ -205,12 +205,12 @@ def test_replies_in_a_registered_language_fail_the_assertions_of_it_and_of_the_o
 def test_a_language_that_nobody_registered_fails_the_case_and_names_those_that_are_known(
     tables: pytest.Pytester,
 ) -> None:
-    result = tables.runpytest_inprocess("tables", "--upskill", "--upskill-device=cpu")
+    result = tables.runpytest_subprocess("tables", "--upskill", "--upskill-device=cpu")
     result.stdout.fnmatch_lines(["*contract 'lookup' is not known*"])
 
 
 def test_a_hook_that_returns_a_class_is_refused_with_its_name(tables: pytest.Pytester) -> None:
     tables.makeconftest("class Table:\n    name = 'table'\n\ndef pytest_upskill_language():\n    return Table\n")
-    result = tables.runpytest_inprocess("tables", "--upskill", "--upskill-device=cpu")
+    result = tables.runpytest_subprocess("tables", "--upskill", "--upskill-device=cpu")
     result.stderr.fnmatch_lines(["*pytest_upskill_language returned the class Table*return an object*"])
     assert result.ret == pytest.ExitCode.USAGE_ERROR
