@@ -23,7 +23,7 @@ help:
 	@echo "make fuzz                 feed the readers of cases, replies and answers with nonsense; SECONDS=60"
 	@echo "make lint                 ruff, mypy and clang-format, changing nothing"
 	@echo "make format               format Python and C++"
-	@echo "make bench                the benchmarks, as ratios where that can be; QUICK=quick only tries them out"
+	@echo "make bench                the benchmarks, as ratios where that can be; QUICK=--quick only tries them out"
 	@echo "make clean                remove the virtual environment and caches"
 
 $(STAMP): pyproject.toml constraints.txt tools/setup.sh

@@ -24,6 +24,7 @@ SLOW = (
     "hostile",
     "hostile_functions",
     "integration",
+    "test_benchmarks.py",
     "test_readme.py",
     "test_wheel.py",
     "unit/test_case_quality_result_mutants.py",
