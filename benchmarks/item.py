@@ -1,8 +1,8 @@
-"""What an item costs: three dtypes of 25 examples each, builds cached.
+"""Cost of an item: three dtypes of 25 examples each, with cached builds.
 
-Run: python benchmarks/item.py [--quick] [CASE ...]. ``--quick`` measures one case once, to try the benchmark out.
+Run: python benchmarks/item.py [--quick] [CASE ...]. ``--quick`` measures one case once, to try the benchmark.
 
-Seconds are the item's own, as the JSON report has them; the first round fills the cache and is not counted.
+Seconds are the item's own, from the JSON report; the first round fills the cache and is not counted.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What asking costs beside the server: idle slots, replaying, opening. Run: python benchmarks/replies.py [--quick]
+"""Overhead of queries beside the server: idle slots, replaying, opening. Run: python benchmarks/replies.py [--quick]
 
-The server is scripted: it answers every question after a fixed time, so that the ideal length of a run is known.
-``--quick`` measures few items once, to try the benchmark out.
+The server is scripted: it answers each request after a fixed time, so the ideal duration of a run is known.
+``--quick`` measures few items once, to try the benchmark.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ concurrency = 4
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One stream for each question, ``LATENCY`` s after it came in."""
+    """Answer a request with one stream, ``LATENCY`` s after it arrived."""
 
     protocol_version = "HTTP/1.1"
 
@@ -70,7 +70,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(text.encode())
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Says nothing."""
+        """Log nothing."""
 
 
 def made_skill(folder: Path, cases: int, url: str) -> None:

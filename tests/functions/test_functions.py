@@ -1,4 +1,4 @@
-"""The functions beside this file, and each case's own solution, on the whole way: extraction, sandbox, oracle.
+"""The functions beside this file, and each case's own solution, through extraction, sandbox and oracle.
 
 A file's name says what it is. ``right_*.py`` passes every assertion. The first line of a ``wrong_*.py`` names an
 assertion that must be among the failed ones: ``# fails: correct``. Its second line says what is wrong with it.

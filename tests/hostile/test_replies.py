@@ -1,7 +1,7 @@
-"""Hostile replies get the verdicts that their files name, for the reasons that they name, and leave nothing behind.
+"""Hostile replies get the verdicts and reasons that their files name, and leave nothing behind. Honest ones pass.
 
-Honest ones pass. The files of a chunk are judged in one run of pytest, when the first of them is tested; only the
-selected ones are judged. By default these are one hostile reply for each row of the catalogue, and some honest ones.
+The files of a chunk are judged in one run of pytest, when the first of them is tested; only the selected ones are
+judged. By default these are all replies of text, one hostile kernel for each row of the catalogue, and some honest ones.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ HONEST_ONES = 5
 
 def _in_the_sample(folder: str, attempt: Attempt) -> bool:
     others = attempts(folder)
+    if folder == "replies/text":  # nothing is built for most of them
+        return True
     if folder == "honest":
         return others.index(attempt) % (len(others) // HONEST_ONES) == 0
     return next(other for other in others if other.row == attempt.row) == attempt
