@@ -1,7 +1,7 @@
 """Cost of a sandbox: its start (until the first answer), and a call without the kernel's own work.
 
-Run: python benchmarks/sandbox.py [--quick]. The levels alternate, and the first round is a warm-up; figures are medians.
-The strongest level must cost less than 40 ms more than none; otherwise the exit status is 1.
+Run: python benchmarks/sandbox.py [--quick]. The levels alternate, and the first round is a warm-up; figures are
+medians. The strongest level must cost less than 40 ms more than none; otherwise the exit status is 1.
 ``--quick`` measures once, to try the benchmark, and does not compare.
 """
 

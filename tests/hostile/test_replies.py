@@ -1,7 +1,8 @@
 """Hostile replies get the verdicts and reasons that their files name, and leave nothing behind. Honest ones pass.
 
 The files of a chunk are judged in one run of pytest, when the first of them is tested; only the selected ones are
-judged. By default these are all replies of text, one hostile kernel for each row of the catalogue, and some honest ones.
+judged. By default these are all replies of text, one hostile kernel for each row of the catalogue, and some honest
+ones.
 """
 
 from __future__ import annotations
