@@ -18,6 +18,7 @@ from pytest_upskill.judging import JudgeRequest, JudgeResult, Limits, judge, wor
 from pytest_upskill.judging.in_process import InProcess
 from pytest_upskill.judging.worker_pool import REQUESTS, RESULTS, WorkerPool
 from pytest_upskill.records import VerdictKind
+from tests.sampling import first_of_each
 
 ROOT = Path(__file__).resolve().parents[2]
 CASES = ("vector_add", "argmax", "row_variance")
@@ -34,6 +35,11 @@ def kernel(name: str, kind: str) -> str:
     return next(path for path in KERNELS if path.parent.name == name and path.name.startswith(kind)).read_text()
 
 
+def kind_of(path: Path) -> tuple[str, str]:
+    """Its case, and whether it is right or the assertion that it fails, as its first line says."""
+    return path.parent.name, path.read_text().partition("\n")[0] if path.name.startswith("wrong") else "right"
+
+
 @pytest.fixture(scope="module")
 def pool() -> Iterator[WorkerPool]:
     made = WorkerPool(1)
@@ -41,7 +47,7 @@ def pool() -> Iterator[WorkerPool]:
     made.close()
 
 
-@pytest.mark.parametrize("path", KERNELS, ids=lambda path: f"{path.parent.name}-{path.stem}")
+@pytest.mark.parametrize("path", first_of_each(KERNELS, kind_of, lambda path: f"{path.parent.name}-{path.stem}"))
 def test_both_backends_give_the_same_result(pool: WorkerPool, path: Path) -> None:
     request = request_of(path.parent.name, path.read_text())
     far = pool.submit(request)
