@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_upskill.contracts.launcher.signature import Parameter, Signature, declaration
-from pytest_upskill.languages.cuda.parser import Definition, mask, split_list
+from pytest_upskill.languages.cuda.parser import Definition, split_list
+from pytest_upskill.languages.cuda.source_text import blank_out
 
 _SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "float": ("float",),
@@ -235,7 +236,7 @@ def _canonical(words: list[str], scalar: str | None, source: str, depth: int = 0
 
 def _alias(word: str, source: str) -> str | None:
     """What ``using``, ``typedef`` or ``#define`` of the source says that a word means."""
-    masked = mask(source)
+    masked = blank_out(source)
     for pattern in (
         rf"\busing\s+{word}\s*=\s*([^;{{}}]{{1,200}});",
         rf"\btypedef\s+([^;{{}}]{{1,200}}?)\s*\b{word}\s*;",
