@@ -1,4 +1,4 @@
-"""Finds what a Python source defines, from its tokens: no tree is built, so that threads do not disturb each other."""
+"""Finds the definitions in a Python source. Reads tokens, because ``ast`` cannot build trees in two threads at once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Token = tokenize.TokenInfo
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """``kind`` is empty for one that can be given by its place."""
+    """``kind`` is empty for a positional parameter."""
 
     name: str
     kind: Literal["", "keyword", "*", "**"]
@@ -25,7 +25,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """A statement that gives a name its meaning; ``line`` is 1-based."""
+    """A statement that defines a name; ``line`` is 1-based."""
 
     kind: Literal["def", "async def", "class", "="]
     line: int
@@ -34,7 +34,7 @@ class Definition:
 
 
 def definitions(source: str, name: str) -> list[Definition]:
-    """Those of a name, in order, in a source that Python can compile."""
+    """The definitions of a name, in order, in a source that Python can compile."""
     found = []
     for statement in _statements(source):
         words = [token.string for token in statement[:3]]
@@ -51,7 +51,7 @@ def definitions(source: str, name: str) -> list[Definition]:
 
 
 def _statements(source: str) -> Iterator[list[Token]]:
-    """The tokens of each logical line; what stands after a ``;`` belongs to the same."""
+    """The tokens of each logical line, including those after a ``;``."""
     line: list[Token] = []
     try:
         for token in tokenize.generate_tokens(io.StringIO(source).readline):
@@ -66,24 +66,22 @@ def _statements(source: str) -> Iterator[list[Token]]:
 
 
 def _parameters(tokens: Sequence[Token]) -> list[Parameter]:
-    """Those between the first pair of brackets: ``(x: Tensor, /, *, eps=1.0)``."""
+    """The parameters in the first pair of brackets: ``(x: Tensor, /, *, eps=1.0)``."""
     found: list[Parameter] = []
     keyword = False
     for part in _parts(tokens):
         words = [token.string for token in part]
-        if words[0] == "/":
-            continue
         if words[0] in ("*", "**"):
             keyword = True
             if len(words) > 1:
                 found.append(Parameter(words[1], "**" if words[0] == "**" else "*", True))
-            continue
-        found.append(Parameter(words[0], "keyword" if keyword else "", _has_default(words)))
+        elif words[0] != "/":
+            found.append(Parameter(words[0], "keyword" if keyword else "", _has_default(words)))
     return found
 
 
 def _parts(tokens: Sequence[Token]) -> Iterator[list[Token]]:
-    """What stands between the commas of the first pair of parentheses."""
+    """The tokens between the commas of the first pair of parentheses."""
     depth, began, in_lambda = 0, False, False
     part: list[Token] = []
     for token in tokens:

@@ -125,8 +125,9 @@ def become_worker(inherited: "list[int]", files: "list[int]", limits: "dict[str,
         limit_resources(limits)
         seccomp.hide()
         # Later filters cannot lift what earlier ones refuse.
-        rules = (seccomp.no_thread_rules(), seccomp.worker_rules(os.getpid(), False))
-        filtered = all(map(seccomp.install, rules))
+        filtered = seccomp.install(seccomp.no_thread_rules()) and seccomp.install(
+            seccomp.worker_rules(os.getpid(), False)
+        )
         own = socket.socket(fileno=channel)
         own.send(b"ready" if filtered else b"ready, unfiltered")
         work(own, shared, worker_kernel.Kernel(plan), limits["seconds"])
