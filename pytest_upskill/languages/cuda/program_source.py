@@ -31,7 +31,7 @@ class Sources:
     _headers: dict[Path, Path] = field(default_factory=dict)
 
     def unit(self, path: Path) -> Path:
-        """Writes the translation unit of a source. Raises UsageError, NeedsGpu, and ValueError (a launch without end)."""
+        """Writes a source's translation unit. Raises UsageError, NeedsGpu, and ValueError (a launch without end)."""
         target = self.folder / f"{len(list(self.folder.iterdir()))}-{path.stem}.cpp"
         target.write_text(self._rewritten(path), encoding="utf-8", errors="surrogateescape")
         return target
