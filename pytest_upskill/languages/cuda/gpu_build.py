@@ -43,17 +43,9 @@ KERNEL = "kernel.o"
 """The student's own object, beside the library."""
 
 CALLS = (
-    "__cudaLaunchKernel",
-    "cudaLaunchKernel",
-    "cudaLaunchKernelExC",
-    "cudaLaunchCooperativeKernel",
-    "cudaMemcpy",
-    "cudaMemcpyAsync",
-    "cudaMemcpy2D",
-    "cudaMemcpy2DAsync",
-    "cudaMemcpyFromSymbol",
-    "cudaMemcpyFromSymbolAsync",
-)
+    "__cudaLaunchKernel", "cudaLaunchKernel", "cudaLaunchKernelExC", "cudaLaunchCooperativeKernel", "cudaMemcpy",
+    "cudaMemcpyAsync", "cudaMemcpy2D", "cudaMemcpy2DAsync", "cudaMemcpyFromSymbol", "cudaMemcpyFromSymbolAsync",
+)  # fmt: skip
 """Functions of the CUDA runtime that native/cuda/launcher.cpp counts when the student's object calls them."""
 
 _COUNTED = "upskill_counted_"
@@ -64,10 +56,7 @@ class CudaCompiler:
     """Builds kernels for some architectures. Thread-safe; finds the toolkit on first use."""
 
     def __init__(
-        self,
-        architectures: Sequence[str],
-        cache: Cache | None = None,
-        limits: CompileLimits = DEFAULT_LIMITS,
+        self, architectures: Sequence[str], cache: Cache | None = None, limits: CompileLimits = DEFAULT_LIMITS
     ) -> None:
         self.architectures = tuple(architectures)
         self._cache = cache or Cache()

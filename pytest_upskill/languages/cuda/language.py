@@ -85,18 +85,13 @@ class CudaExecutor:
 
     def violations(self) -> Sequence[str]:
         """Evidence, not proof: a kernel could tamper with its process. Its results are judged in any case."""
-        seen = self._sandbox.launch_statistics
-        found = []
+        seen, found = self._sandbox.launch_statistics, []
         if seen.calls and not seen.launches:
-            found.append(
-                f"no kernel was launched in {seen.calls} calls that had something to compute: define a __global__ "
-                "function and launch it on the stream"
-            )
+            what = f"no kernel was launched in {seen.calls} calls that had something to compute"
+            found.append(f"{what}: define a __global__ function and launch it on the stream")
         if seen.copied_back:
-            found.append(
-                f"the launcher copied {seen.copied_back} bytes of device memory to the host in one call; results are "
-                "computed on the device, without synchronising: leave them there"
-            )
+            what = f"the launcher copied {seen.copied_back} bytes of device memory to the host in one call"
+            found.append(f"{what}; results are computed on the device, without synchronising: leave them there")
         return found
 
     def assertions(self) -> Sequence[Assertion]:

@@ -107,9 +107,6 @@ def _cut(text: str, begin: int, end: int) -> str:
     return f"{'...' if first else ''}{text[first:last]}{'...' if last < len(text) else ''}"
 
 
-# ------------------------------------------------------------------------------------------- parsing
-
-
 def _tokens(source: str) -> tuple[str, ...]:
     """The words of a source without comments and spaces: nearly what a compiler reads."""
     found: list[str] = []
@@ -149,8 +146,6 @@ def _edits(root: Node) -> Iterator[_Edit]:
         children = node.named_children
         stack += (children[:1] if node.type == "array_declarator" else children)[::-1]
 
-
-# ------------------------------------------------------------------------------------------- kinds of changes
 
 _COMPARISON: Mapping[str, str] = {"<": "<=", "<=": "<", ">": ">=", ">=": ">", "==": "!=", "!=": "=="}
 _SIGN: Mapping[str, str] = {"+": "-", "-": "+", "*": "/", "/": "*", "%": "/"}

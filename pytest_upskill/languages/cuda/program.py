@@ -45,9 +45,6 @@ class CompileError(Exception):
     """The compiler or the linker rejected the program; the message is theirs."""
 
 
-# --------------------------------------------------------------------------------------------- building
-
-
 def build(request: Request, scratch: Path) -> Path:
     """The executable. Raises UsageError, ToolchainError, NeedsGpu, CompileError, or ValueError with a place."""
     compiler = toolchain.find_compiler()
@@ -123,9 +120,6 @@ def _explained(said: str, files: Sequence[Path]) -> str:
             name, place = twice["name"], twice["place"] or "two files"
             found.setdefault(name, f"{place}: {name} is defined more than once; a function in a header wants 'inline'")
     return "\n".join(found.values()) or said
-
-
-# --------------------------------------------------------------------------------------------- running
 
 
 def run(program: Path, arguments: Sequence[str], reports: Path) -> int:

@@ -73,9 +73,6 @@ def rewrite_statements(text: str) -> tuple[str, bool]:
     return text, found
 
 
-# --------------------------------------------------------------------------------------------- the C++ statement
-
-
 def _read(text: str, start: int, begin: int, end: int) -> Statement:
     sections = split_outside(text[begin:end], ":")
     pieces = [piece.replace("\\\n", " ") for section in sections[1:3] for piece in split_outside(section, ",")]
@@ -92,9 +89,6 @@ def _template(section: str) -> str | None:
         return None
     literals = _LITERAL.findall(section)
     return "".join(re.sub(r"\\([\s\S])", lambda match: _ESCAPES.get(match[1], match[1]), text) for text in literals)
-
-
-# --------------------------------------------------------------------------------------------- the instructions
 
 
 def _instructions(template: str) -> Iterator[str]:

@@ -184,9 +184,6 @@ def address(operand: Sequence[str], space: str) -> str:
     return f"{NAMESPACE}::{function}({operand[1]})" + (f" + {operand[2]}" if operand[2] else "")
 
 
-# --------------------------------------------------------------------------------------------- built by functions
-
-
 def _move_vector(found: re.Match[str], operands: Operands) -> str:
     """``mov.b32 %0, {%1, %2}``, and the other way round."""
     target, source = operands

@@ -91,8 +91,6 @@ class PythonExecutor:
             return "it gives another result while it is counted"
         return counts or "its process did not tell"
 
-    # ------------------------------------------------------------------------------------- one call
-
     def _call(self, call: Call, poison: bytes, *, count: bool = False) -> tuple[Answer, Counts | None]:
         layout = _Layout(call)
         try:
@@ -202,9 +200,6 @@ def _bytes_of(argument: TensorArgument) -> memoryview:
             f"has {argument.nbytes}; pass its contiguous data"
         )
     return view.cast("B")
-
-
-# ------------------------------------------------------------------------------------------- the worker's reply
 
 
 def _parsed(reply: bytes, nonce: bytes) -> Mapping[str, Any] | Finding:

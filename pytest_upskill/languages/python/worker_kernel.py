@@ -5,6 +5,7 @@ import mmap
 import random
 import sys
 import types
+from contextlib import nullcontext
 
 import torch
 import worker_watch  # type: ignore[import-not-found]
@@ -70,16 +71,13 @@ class Kernel:
                 outputs[one["name"]] = value
             else:
                 arguments.append(value)
-        given = list(arguments)
         counts: dict[str, object] | None = None
-        if self.forbidden and not request.get("count"):
-            with worker_watch.Watcher(self.forbidden, self.seen):
-                result = self.loaded()(*arguments)
-        elif request.get("count"):
+        if request.get("count"):
             counts, result = worker_watch.counted(self.loaded(), arguments)
         else:
-            result = self.loaded()(*arguments)
-        problem = self.store(result, outputs, given)
+            with worker_watch.Watcher(self.forbidden, self.seen) if self.forbidden else nullcontext():
+                result = self.loaded()(*arguments)
+        problem = self.store(result, outputs, arguments)
         return {"kind": "result", "message": problem, "line": None} if problem else {"counts": counts}
 
     def loaded(self) -> "types.FunctionType":
@@ -97,21 +95,18 @@ class Kernel:
         if not self.results:
             returned_own = any(result is one for one in given)
             return "" if result is None or returned_own else f"returned {kind_of(result)}, where None was asked for"
-        if len(self.results) == 1:
-            found = [result]
-        elif isinstance(result, tuple | list):
-            found = list(result)
-            if len(found) != len(self.results):
-                return f"returned {len(found)} results, where {len(self.results)} were asked for"
-        else:
+        found = [result] if len(self.results) == 1 else result
+        if not isinstance(found, tuple | list):
             return f"returned {kind_of(result)}, where a tuple of {len(self.results)} tensors was asked for"
+        found = list(found)
+        if len(found) != len(self.results):
+            return f"returned {len(found)} results, where {len(self.results)} were asked for"
         for name, value in zip(self.results, found, strict=True):
-            wrong = mismatch(value, outputs[name])
-            if wrong:
+            if wrong := mismatch(value, outputs[name]):
                 return f"returned {wrong} for '{name}'" if len(found) > 1 else f"returned {wrong}"
         with torch.no_grad():
             for name, value in zip(self.results, found, strict=True):
-                outputs[name].copy_(value.detach())  # type: ignore[attr-defined]
+                outputs[name].copy_(value.detach())
         return ""
 
 

@@ -103,18 +103,13 @@ def is_composite(name: str, known: "dict[str, bool]" = {}) -> bool:  # noqa: B00
     """Whether an operator is defined by others (CompositeImplicitAutograd)."""
     if name not in known:
         packet = getattr(torch.ops.aten, name[6:], None)
-        known[name] = any(map(has_composite_kernel, packet_names(name, packet)))
+        overloads = [one for one in packet.overloads() if "out" not in one and "name" not in one] if packet else []
+        known[name] = any(has_composite_kernel(name if one == "default" else f"{name}.{one}") for one in overloads)
     return known[name]
 
 
-def packet_names(name: str, packet: object) -> "list[str]":
-    """The full names of an operator's overloads, except those with ``out`` or with named dims."""
-    overloads = [one for one in packet.overloads() if "out" not in one and "name" not in one] if packet else []  # type: ignore[attr-defined]
-    return [name if one == "default" else f"{name}.{one}" for one in overloads]
-
-
 def has_composite_kernel(name: str) -> bool:
-    """Whether an overload is a composite; False for those of TorchScript, which the dispatcher does not have."""
+    """Whether an overload is defined by others; False for those of TorchScript, which the dispatcher does not have."""
     try:
         return bool(torch._C._dispatch_has_kernel_for_dispatch_key(name, "CompositeImplicitAutograd"))
     except RuntimeError:
@@ -154,9 +149,8 @@ def counted(function: "types.FunctionType", arguments: "list[object]") -> "tuple
         most = tracemalloc.get_traced_memory()[1] if tracemalloc.is_tracing() else None
         tracemalloc.stop()
         events = recorded()
-    lines = sorted(instructions.items(), key=lambda pair: -pair[1])[:200]
     counts = {
-        "lines": lines,
+        "lines": sorted(instructions.items(), key=lambda pair: -pair[1])[:200],
         "instructions": sum(instructions.values()),
         "operators": None if events is None else sum(kind == "push" for kind, _ in events),
         "bytes": most,
