@@ -1,4 +1,6 @@
-"""Finds the definitions in a Python source. Reads tokens, because ``ast`` cannot build trees in two threads at once."""
+"""Finds the definitions in a Python source. Reads tokens, which raise no SyntaxWarning, unlike ``ast`` (it is an error
+where the user's pytest turns warnings into errors).
+"""
 
 from __future__ import annotations
 

@@ -48,11 +48,7 @@ _WARNINGS = ("invalid escape sequence", "invalid octal escape", '"is" with', '"i
 
 
 def _syntax_problem(source: str) -> str | None:
-    """The syntax error of a source, or None.
-
-    Several threads read replies, and Python's ``ast`` cannot build trees in two of them at once (SystemError: AST
-    constructor recursion depth mismatch), nor can one thread silence warnings. So we compile the source.
-    """
+    """The syntax error of a source, or None. Several threads read replies, and one thread alone cannot ignore warnings."""
     try:
         compile(source, SOURCE_NAME, "exec", dont_inherit=True)
     except SyntaxError as error:

@@ -1,4 +1,4 @@
-"""The parent's side of one worker: its channel, shared memory, output and end. Knows no tensors."""
+"""One worker as the parent sees it: its channel, its shared memory, what it prints, and its end. Knows no tensors."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class KernelProcess:
     """A worker that holds one kernel. Raises SandboxError where it cannot be started."""
 
     def __init__(self, server: WorkerServer, kernel: int, limits: Limits, *, filtered: bool) -> None:
-        """``kernel`` is its open file; ``filtered`` says that seccomp filters are available here."""
+        """``kernel`` is the open file that holds it; ``filtered`` says that system calls can be filtered here."""
         self._limits = limits
         self._kept = bytearray()
         self._printed = 0
@@ -56,7 +56,7 @@ class KernelProcess:
         raise SandboxError(f"the process for a Python kernel did not start: {said or why}")
 
     def exchange(self, message: bytes) -> Exchange:
-        """Sends a message and waits for the reply, the end of the process, the time limit, or too much output."""
+        """Sends a message and waits for the reply, or for the end of the process, of its time, or of our patience."""
         self._printed = 0
         self._kept.clear()
         began = time.monotonic()
@@ -91,7 +91,7 @@ class KernelProcess:
         return b"" if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC) else reply
 
     def _take_output(self) -> bool:
-        """Reads output and keeps its last bytes; False at its end."""
+        """Reads what was printed; False at its end. Of much output the last bytes are kept."""
         part = os.read(self._output, 1 << 16)
         self._printed += len(part)
         self._kept = (self._kept + part)[-_KEPT_OUTPUT:]
@@ -107,7 +107,7 @@ class KernelProcess:
         return findings.death(status, self._kept.decode("utf-8", "replace"), self._limits.memory)
 
     def end(self) -> None:
-        """Ends the process and frees its resources; may be called again."""
+        """Ends the process and frees everything; may be called again."""
         self.memory.unmap()
         self._finalizer()
 
