@@ -48,7 +48,7 @@ _WARNINGS = ("invalid escape sequence", "invalid octal escape", '"is" with', '"i
 
 
 def _syntax_problem(source: str) -> str | None:
-    """The syntax error of a source, or None. Several threads read replies, and one thread alone cannot ignore warnings."""
+    """The syntax error of a source, or None. Several threads read replies, and no thread can ignore warnings alone."""
     try:
         compile(source, SOURCE_NAME, "exec", dont_inherit=True)
     except SyntaxError as error:

@@ -193,7 +193,7 @@ def _header(compiler: toolchain.Compiler, folder: Path) -> Made:
 
 
 def _runtime(compiler: toolchain.Compiler, folder: Path) -> Made:
-    """One object for each source, side by side, then the library. Our own code: it needs no cell."""
+    """Compiles the sources in parallel and links the library; our own code needs no sandbox."""
     sources = [*flags.RUNTIME_SOURCES, NATIVE / "driver.cpp"]
     objects = [folder / f"{number}.o" for number in range(len(sources))]
     common = [str(compiler.program), *flags.RUNTIME_FLAGS, *_folders(), f"-I{NATIVE}", "-c"]
