@@ -8,6 +8,7 @@ import io
 import tokenize
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import dropwhile, islice
 from typing import Literal
 
 _OPENING, _CLOSING = ("(", "[", "{"), (")", "]", "}")
@@ -39,10 +40,10 @@ def definitions(source: str, name: str) -> list[Definition]:
     """The definitions of a name, in order, in a source that Python can compile."""
     found = []
     for statement in _statements(source):
-        words = [token.string for token in statement[:3]]
+        words = [token.string for token in statement]
         line, top_level = statement[0].start[0], statement[0].start[1] == 0
         if words[:2] == ["def", name]:
-            found.append(Definition("def", line, top_level, _parameters(statement[2:])))
+            found.append(Definition("def", line, top_level, _parameters(words)))
         elif words[:3] == ["async", "def", name]:
             found.append(Definition("async def", line, top_level))
         elif words[:2] == ["class", name]:
@@ -67,46 +68,33 @@ def _statements(source: str) -> Iterator[list[Token]]:
         return
 
 
-def _parameters(tokens: Sequence[Token]) -> list[Parameter]:
-    """The parameters in the first pair of brackets: ``(x: Tensor, /, *, eps=1.0)``."""
+def _parameters(words: Sequence[str]) -> list[Parameter]:
+    """The parameters in the first pair of parentheses: ``(x: Tensor, /, *, eps=1.0)``."""
     found: list[Parameter] = []
     keyword = False
-    for part in _parts(tokens):
-        words = [token.string for token in part]
-        if words[0] in ("*", "**"):
+    for part in _parts(words):
+        if part[0] in ("*", "**"):
             keyword = True
-            if len(words) > 1:
-                found.append(Parameter(words[1], "**" if words[0] == "**" else "*", True))
-        elif words[0] != "/":
-            found.append(Parameter(words[0], "keyword" if keyword else "", _has_default(words)))
+            if len(part) > 1:
+                found.append(Parameter(part[1], "**" if part[0] == "**" else "*", True))
+        elif part[0] != "/":
+            found.append(Parameter(part[0], "keyword" if keyword else "", "=" in part))
     return found
 
 
-def _parts(tokens: Sequence[Token]) -> Iterator[list[Token]]:
-    """The tokens between the commas of the first pair of parentheses."""
-    depth, began, in_lambda = 0, False, False
-    part: list[Token] = []
-    for token in tokens:
-        depth += (token.string in _OPENING) - (token.string in _CLOSING)
-        if not began:
-            began = token.string == "("
-            continue
-        if depth == 1:  # the commas of a lambda's own parameters are no end
-            in_lambda = token.string == "lambda" or (in_lambda and token.string != ":")
-        if depth == 0 or (depth == 1 and token.string == "," and not in_lambda):
+def _parts(words: Sequence[str]) -> Iterator[list[str]]:
+    """The words between the commas of the first pair of parentheses, without those in further brackets."""
+    depth, in_lambda = 1, False
+    part: list[str] = []
+    for word in islice(dropwhile(lambda word: word != "(", words), 1, None):
+        depth += (word in _OPENING) - (word in _CLOSING)
+        if depth == 1:  # commas between a lambda's own parameters do not count
+            in_lambda = word == "lambda" or (in_lambda and word != ":")
+        if depth == 0 or (depth == 1 and word == "," and not in_lambda):
             if part:
                 yield part
             part = []
-            if depth == 0:
-                return
-            continue
-        part.append(token)
-
-
-def _has_default(words: Sequence[str]) -> bool:
-    depth = 0
-    for word in words:
-        depth += (word in _OPENING) - (word in _CLOSING)
-        if word == "=" and depth == 0:
-            return True
-    return False
+        elif depth == 1:
+            part.append(word)
+        if depth == 0:
+            return

@@ -21,8 +21,9 @@ def extract_function(text: str, signature: Signature) -> Extraction:
 
     def judge(fence: Fence, blocks: Blocks) -> tuple[str, bool]:
         complaint = problem(fence.source, signature)
-        defines = any(one.top_level for one in definitions(fence.source, signature.name))
-        return complaint or "", complaint is None or defines or _syntax_problem(fence.source) is not None
+        if complaint is None or _syntax_problem(fence.source) is not None:
+            return complaint or "", True
+        return complaint, any(one.top_level for one in definitions(fence.source, signature.name))
 
     return extract(text, signature.name, "python", declaration(signature), judge, MAX_BLOCKS)
 
