@@ -57,7 +57,7 @@ class Expression:
         try:
             return _checked(self.text).evaluate(values)
         except ZeroDivisionError:
-            shown = " ".join(f"{name}={values[name]}" for name in sorted(self.names)) or "these values"
+            shown = " ".join(f"{name}={values[name]}" for name in sorted(self.names))
             raise ValueError(f"'{self.text}' divides by zero for {shown}") from None
         except KeyError as error:
             raise ValueError(f"'{self.text}' names '{error.args[0]}', which has no value here") from None
@@ -65,7 +65,7 @@ class Expression:
     @property
     def constant(self) -> Number | None:
         """The value of an expression without names, None for any other."""
-        return None if self.names else self.evaluate({})
+        return _checked(self.text).constant
 
     @property
     def condition(self) -> bool:
@@ -85,6 +85,7 @@ class Expression:
 class _Checked:
     evaluate: Evaluate
     names: frozenset[str]
+    constant: Number | None = None
     condition: bool = False
     fractional: bool = False
 
@@ -110,9 +111,14 @@ def _checked(text: str) -> _Checked:
     tree = _tree(text)
     names: set[str] = set()
     evaluate = _build(tree, text, names)
+    try:
+        constant = None if names else evaluate({})
+    except ZeroDivisionError:
+        raise ValueError(f"'{text}' divides by zero") from None
     negation = isinstance(tree, ast.UnaryOp) and isinstance(tree.op, ast.Not)
+    condition = negation or isinstance(tree, ast.Compare | ast.BoolOp)
     fractional = any(isinstance(node, ast.Constant) and isinstance(node.value, float) for node in ast.walk(tree))
-    return _Checked(evaluate, frozenset(names), negation or isinstance(tree, ast.Compare | ast.BoolOp), fractional)
+    return _Checked(evaluate, frozenset(names), constant, condition, fractional)
 
 
 def _tree(text: str) -> ast.expr:

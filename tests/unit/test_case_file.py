@@ -324,6 +324,8 @@ def test_windows_line_ends_and_a_byte_order_mark_change_nothing(tmp_path):
         ("tolerance: 1e-3", 2, "'tolerance' is '1e-3'; it must be a mapping such as {rtol: 1e-3, atol: 1e-5}"),
         ("tolerance: {}", 2, "'tolerance' is empty"),
         ("tolerance: {rtol: 1e-3}", 2, "'tolerance' has no 'atol'; give both"),
+        ("args: {x: [1 // 0]}", 2, "shape of 'x': '1 // 0' divides by zero"),
+        ("dims: {n: 1..1 // 0}", 2, "the upper end of dim 'n': '1 // 0' divides by zero"),
         ("tolerance: {rtol: -1, atol: 0}", 2, "'rtol' of 'tolerance' is '-1'; it must be a number, zero or more"),
         ("tolerance: {rtol: .nan, atol: 0}", 2, "it must be a number, zero or more"),
         (

@@ -87,6 +87,7 @@ def test_a_number_with_a_point_or_an_exponent_is_fractional(text, fractional):
         ("1j", "is not allowed"),
         ("1e999", "is not allowed"),
         ("_rows", "is not allowed"),
+        ("2 % (1 - 1)", "'2 % (1 - 1)' divides by zero"),
         ("rows +", "cannot be read"),
         ("a b", "cannot be read"),
         ("rows # all", "not one line"),
