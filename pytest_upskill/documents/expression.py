@@ -83,8 +83,8 @@ class Expression:
 
 @dataclass(frozen=True, slots=True)
 class _Checked:
+    expression: Expression
     evaluate: Evaluate
-    names: frozenset[str]
     constant: Number | None = None
     condition: bool = False
     fractional: bool = False
@@ -92,8 +92,7 @@ class _Checked:
 
 def parse(text: str | int | float) -> Expression:
     """Check a text (or a number); raises ValueError with the part that is not allowed and the rule."""
-    stripped = text.strip() if isinstance(text, str) else _number_text(text)
-    return Expression(stripped, _checked(stripped).names)
+    return _checked(text.strip() if isinstance(text, str) else _number_text(text)).expression
 
 
 def _number_text(number: float) -> str:
@@ -107,7 +106,7 @@ def _number_text(number: float) -> str:
 @lru_cache(maxsize=4096)
 def _checked(text: str) -> _Checked:
     if _NAME.match(text) and text not in _NO_NAMES:  # most sizes are names: these need no tree
-        return _Checked(lambda values: values[text], frozenset((text,)))
+        return _Checked(Expression(text, frozenset((text,))), lambda values: values[text])
     tree = _tree(text)
     names: set[str] = set()
     evaluate = _build(tree, text, names)
@@ -118,7 +117,7 @@ def _checked(text: str) -> _Checked:
     negation = isinstance(tree, ast.UnaryOp) and isinstance(tree.op, ast.Not)
     condition = negation or isinstance(tree, ast.Compare | ast.BoolOp)
     fractional = any(isinstance(node, ast.Constant) and isinstance(node.value, float) for node in ast.walk(tree))
-    return _Checked(evaluate, frozenset(names), constant, condition, fractional)
+    return _Checked(Expression(text, frozenset(names)), evaluate, constant, condition, fractional)
 
 
 def _tree(text: str) -> ast.expr:

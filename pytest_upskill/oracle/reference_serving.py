@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -89,7 +88,7 @@ class Serving:
             return {"failed": f"{type(error).__name__}: {error}"[:_MESSAGE_LENGTH]}, []
 
     def _case(self, request: Header) -> tuple[Header, list[Piece]]:
-        self._runner = Preparation(from_plain(request["case"], Path("case.md")))
+        self._runner = Preparation(from_plain(request["case"]))
         return {}, []
 
     def _results(self, _: Header) -> tuple[Header, list[Piece]]:

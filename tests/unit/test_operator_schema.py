@@ -69,7 +69,10 @@ def test_blanks_are_free(text):
         ("f(int[] n) -> Tensor", "argument 'n' is of type 'int[]'"),
         ("f(Scalar n) -> Tensor", "argument 'n' is of type 'Scalar'"),
         ("f(SymInt n) -> Tensor", "argument 'n' is of type 'SymInt'"),
-        ("f(tensor x) -> Tensor", "argument 'x' is of type 'tensor', which no kernel here takes; a case uses Tensor, Tensor(a!)"),
+        (
+            "f(tensor x) -> Tensor",
+            "argument 'x' is of type 'tensor', which no kernel here takes; a case uses Tensor, Tensor(a!)",
+        ),
         ("f(tensor x) -> Tensor", "did you mean 'Tensor'?"),
         ("f(double x) -> Tensor", "argument 'x' is of type 'double'"),
         ("f(Tensor) -> Tensor", "argument 'Tensor' needs a type and a name"),
