@@ -16,6 +16,7 @@ from pytest_upskill.cases import fields
 from pytest_upskill.cases.case import Case, Choices, Expectation, ScalarSpec, TensorSpec
 from pytest_upskill.cases.fields import Scope
 from pytest_upskill.cases.operator_schema import Operator, parse_operator
+from pytest_upskill.cases.pattern import pattern_problem
 from pytest_upskill.cases.sections import Sections, read_sections
 from pytest_upskill.documents.expression import Expression
 from pytest_upskill.documents.frontmatter import Value, parse, read_text
@@ -113,10 +114,8 @@ def _expectation(scope: Scope, value: Value) -> Expectation:
         raise scope.fail(f"'expect' is empty; say what an answer must contain, as in {form}", value)
     found = {key: fields.texts(scope, part, f"'{key}' of 'expect'", f"[{key}]") for key, part in parts.items()}
     for item in parts["matches"].data if "matches" in parts else ():
-        try:
-            re.compile(item.data)
-        except re.error as error:
-            raise scope.fail(f"'{item.data}' in 'matches' is not a regular expression: {error}", item) from None
+        if problem := pattern_problem(item.data):
+            raise scope.fail(f"'{item.data}' in 'matches' is not a regular expression: {problem}", item)
     return Expectation(**found)
 
 

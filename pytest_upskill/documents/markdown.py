@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 _LIST_ITEM = re.compile(r"([-+*]|[0-9]{1,9}[.)])( {1,4})(?=\S)")
-_HEADING = re.compile(r" {0,3}##(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*\Z")
+_HEADING = re.compile(r" {0,3}##(?=[ \t]|\Z)")
 _MAX_NESTED = 20
 _MARKERS = frozenset("`~-+*0123456789")
 
@@ -131,13 +131,20 @@ def sections(lines: Sequence[str], first: int = 1) -> list[Section]:
         heading = None if reader.inside or "##" not in line else _HEADING.match(line)
         if heading:
             found.append(Section(title, start, "\n".join(lines[begin:index]), tuple(blocks)))
-            title, start, begin, blocks = (heading[1] or "").strip(), first + index, index + 1, []
+            title, start, begin, blocks = _title(line[heading.end() :]), first + index, index + 1, []
             continue
         if (fence := reader.feed(first + index, line)) is not None:
             blocks.append(fence)
     last = reader.end()
     found.append(Section(title, start, "\n".join(lines[begin:]), (*blocks, last) if last else tuple(blocks)))
     return found
+
+
+def _title(text: str) -> str:
+    """The title of a heading, without ``#`` at its end."""
+    title = text.strip(" \t")
+    bare = title.rstrip("#")
+    return bare.rstrip(" \t") if bare.endswith((" ", "\t")) else title
 
 
 def _columns(line: str, stripped: str) -> int:

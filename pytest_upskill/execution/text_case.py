@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
-
 from pytest_upskill.cases.case import Case
+from pytest_upskill.cases.pattern import found
 from pytest_upskill.records import Assertion, Reply, Verdict, VerdictKind
 
 
@@ -17,7 +16,7 @@ def judge(case: Case, reply: Reply) -> Verdict:
         for wanted in case.expect.contains
     ]
     assertions += [
-        Assertion(f"matches[{pattern}]", re.search(pattern, text) is not None, f"nothing matches {pattern!r}")
+        Assertion(f"matches[{pattern}]", found(pattern, text), f"nothing matches {pattern!r}")
         for pattern in case.expect.matches
     ]
     named = tuple(Assertion(a.name, a.passed, "" if a.passed else a.message) for a in assertions)
