@@ -7,7 +7,6 @@ kept in the user's cache, by the case, the versions and the device, so that late
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from pytest_upskill.build.cache import Cache, Facts, Made, key_of
+from pytest_upskill.case_quality.code_digest import code_digest
 from pytest_upskill.case_quality.subject import Subject
+from pytest_upskill.cases.case import Case
 from pytest_upskill.devices.base import Machine, identity
 from pytest_upskill.languages.base import Executor, Language
 from pytest_upskill.records import Answer, Assertion, Build, Call, MutationScore
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
     from pytest_upskill.case_quality.quality import CaseQuality
     from pytest_upskill.oracle.prepare import Prepared
     from pytest_upskill.oracle.reference_runner import OpenRunner
-
-_JUDGE = ("case_quality", "oracle", "sandbox", "contracts", "languages", "cases", "documents")
-"""The packages whose changes may change a result that was kept."""
 
 
 class Started(Protocol):
@@ -137,16 +135,17 @@ class SelfCheck:
         from pytest_upskill.case_quality.mutation_run import MutationRun
         from pytest_upskill.oracle.reference_runner import in_this_process
 
+        notes = _notes(subject.case)
         key, score_key = self._key("quality", subject), self._key("score", subject)
         kept, scored = self._cache.find(key), self._cache.find(score_key)
         if kept and scored:
             score = json.loads(scored.facts.data)
-            return Checked(_quality_from(kept.facts), MutationScore.from_plain(score) if score else None)
+            return Checked(_quality_from(kept.facts), MutationScore.from_plain(score) if score else None, notes)
         build = self._built(key, subject)
         recorder = Recorder(subject.case.dtypes[0])
         quality = self._known[key] = self._explored(subject, build, recorder)
         if build is not None and build.needs:
-            return Checked(quality, None, (f"its solution is not run here: {build.needs}",))
+            return Checked(quality, None, (f"its solution is not run here: {build.needs}", *notes))
         score_found = None
         if quality.problem is None and build is not None and build.library is not None:
             runners = self._open_runner or in_this_process
@@ -156,7 +155,7 @@ class SelfCheck:
             self._cache.get(key, lambda _: _made(quality))
             plain = json.dumps(score_found and dataclasses.asdict(score_found))
             self._cache.get(score_key, lambda _: Made(Facts(data=plain)))
-        return Checked(quality, score_found)
+        return Checked(quality, score_found, notes)
 
     def _key(self, what: str, subject: Subject) -> str:
         case = subject.case
@@ -200,14 +199,13 @@ def _quality_from(facts: Facts) -> CaseQuality:
     return CaseQuality(tuple(Assertion(**one) for one in json.loads(facts.data)))
 
 
+def _notes(case: Case) -> tuple[str, ...]:
+    """What the case asks for and no kernel is judged by."""
+    keys = [f"'{key}'" for key, value in (("speed", case.speed), ("at_least", case.at_least)) if value]
+    return (f"not checked yet: {' and '.join(keys)}, since kernels are not timed",) if keys else ()
+
+
 def _versions() -> tuple[str, ...]:
     import torch
 
-    return VERSION, torch.__version__, _judge_hash()
-
-
-@functools.cache
-def _judge_hash() -> str:
-    package = Path(__file__).resolve().parents[1]
-    files = [file for name in _JUDGE for file in sorted((package / name).rglob("*.py"))]
-    return key_of(*(file.read_bytes() for file in files))
+    return VERSION, torch.__version__, code_digest()
