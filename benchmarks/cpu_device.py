@@ -1,9 +1,9 @@
-"""What the cpu device costs: builds, fibers, and kernels with all checks, with bounds alone, and built without any.
+"""Cost of the cpu device: builds, fibers, and kernels with all checks, with bounds checks only, and without checks.
 
 Run: python benchmarks/cpu_device.py [--prototype FOLDER] [FOLDER...]. Each FOLDER is pytest_upskill/native/cpu of
-another checkout, whose device takes part with all of its own checks, so that two states can be compared in one run.
-``--prototype`` names a folder with kernels/*.cu, a shim and a build.sh of another device of this kind: its kernels are
-built and run by both. Whatever is compared takes turns; the figures are medians.
+another checkout; its device runs with all of its own checks, so one run can compare two versions.
+``--prototype`` names a folder with kernels/*.cu, a shim and a build.sh of another such device; its kernels are built
+and run by both. The variants alternate; figures are medians.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def compile_with(*arguments: object) -> None:
 
 
 def medians(tasks: Sequence[Callable[[], object]], rounds: int = ROUNDS) -> list[float]:
-    """Milliseconds of each task. They take turns; the first round does not count."""
+    """Milliseconds of each task. They alternate; the first round does not count."""
 
     def once(task: Callable[[], object]) -> float:
         start = time.perf_counter()

@@ -1,6 +1,6 @@
-"""What an item costs: three dtypes of 25 examples each, builds cached. Run: python benchmarks/item.py [CASE ...]
+"""Cost of an item: three dtypes of 25 examples each, with cached builds. Run: python benchmarks/item.py [CASE ...]
 
-Seconds are the item's own, as the JSON report has them; the first round fills the cache and is not counted.
+Seconds are the item's own, from the JSON report; the first round fills the cache and is not counted.
 """
 
 from __future__ import annotations

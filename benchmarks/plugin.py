@@ -1,7 +1,7 @@
-"""What the plugin costs: installed and unused, and collecting 1,000 cases. Run: python benchmarks/plugin.py
+"""Cost of the plugin: installed but unused, and collecting 1,000 cases. Run: python benchmarks/plugin.py
 
-Whole processes without any other plugin, in turn (A B A B ...), medians of processor time; the first pair is a warm-up.
-``python benchmarks/plugin.py quick`` leaves out the self-check of skills/.
+Whole processes without other plugins, alternating (A B A B ...); medians of processor time after a warm-up pair.
+``python benchmarks/plugin.py quick`` skips the self-check of skills/.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SKILL = "---\nname: many\ndescription: A skill with many cases. Use for measurin
 
 
 def environment() -> dict[str, str]:
-    """No plugin but those that are named; compiled modules are kept, as for any user."""
+    """The environment: no plugin except the named ones; bytecode is cached, as for any user."""
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     return {**kept, "PYTHONPATH": path, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
@@ -47,7 +47,7 @@ def timed(folder: Path, *arguments: str) -> float:
 
 
 def compare(folder: Path, a: list[str], b: list[str], rounds: int) -> tuple[float, float]:
-    """Median processor seconds of both, measured in turn."""
+    """Median processor seconds of both, alternating."""
     pairs = [(timed(folder, *a), timed(folder, *b)) for _ in range(rounds + 1)][1:]
     return statistics.median(pair[0] for pair in pairs), statistics.median(pair[1] for pair in pairs)
 

@@ -1,6 +1,6 @@
-"""What asking costs beside the server: idle slots, replaying, opening. Run: python benchmarks/replies.py
+"""Overhead of queries beside the server: idle slots, replaying, opening. Run: python benchmarks/replies.py
 
-The server is scripted: it answers every question after a fixed time, so that the ideal length of a run is known.
+The server is scripted: it answers each request after a fixed time, so the ideal duration of a run is known.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ concurrency = 4
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One stream for each question, ``LATENCY`` s after it came in."""
+    """Answer a request with one stream, ``LATENCY`` s after it arrived."""
 
     protocol_version = "HTTP/1.1"
 
@@ -67,7 +67,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(text.encode())
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Says nothing."""
+        """Log nothing."""
 
 
 def made_skill(folder: Path, cases: int, url: str) -> None:

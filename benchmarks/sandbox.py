@@ -1,7 +1,7 @@
-"""What a sandbox costs: its start (until the first answer), and a call beside the kernel's own work.
+"""Cost of a sandbox: its start (until the first answer), and a call without the kernel's own work.
 
-Run: python benchmarks/sandbox.py. The levels of confinement take turns, and the first round is a warm-up. Medians. The
-strongest level must cost less than 40 ms more than none; the exit status is 1 where it does not.
+Run: python benchmarks/sandbox.py. The levels alternate, and the first round is a warm-up; figures are medians. The
+strongest level must cost less than 40 ms more than none; otherwise the exit status is 1.
 """
 
 from __future__ import annotations

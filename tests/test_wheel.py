@@ -1,4 +1,4 @@
-"""The wheel holds everything: installed in a fresh environment, it judges a case on its own."""
+"""The wheel is complete: installed in a new environment, it judges a case."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def run(*command: object, cwd: Path) -> str:
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Python of a fresh environment with our wheel; what we depend on is lent by the environment of the tests."""
+    """The Python of a new environment with our wheel; dependencies come from the environment of the tests."""
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
     ignored = shutil.ignore_patterns(".venv", ".git", ".upskill", "__pycache__", ".*_cache", "tests")

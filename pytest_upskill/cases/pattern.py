@@ -19,7 +19,7 @@ def pattern_problem(pattern: str) -> str | None:
     return None
 
 
-def found(pattern: str, text: str, seconds: float = SECONDS) -> bool:
+def pattern_matches(pattern: str, text: str, seconds: float = SECONDS) -> bool:
     """Whether ``pattern`` matches somewhere in ``text``. Raises InfrastructureError after ``seconds``."""
     import regex
 

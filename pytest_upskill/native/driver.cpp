@@ -1,10 +1,10 @@
 // The driver: ordinary CUDA runtime code that calls a kernel's entry with tensors in guarded device memory.
 //
-// It is an object of its own, so that no macro of the student's reaches it, and knows the device only through the CUDA
-// runtime API and device.h: the cpu device's runtime and a GPU's serve it alike. One call: every tensor lies in an
-// allocation of its own between two guard bands, on an address aligned to 16 bytes and no more; inputs are copied in,
-// outputs filled with poison; after the launch and a device-wide synchronise, the guards and the inputs are compared
-// with what they were, and the outputs copied out. Device memory is kept from call to call, so that addresses repeat.
+// It is a separate object, so that no macro of the student's source reaches it. It uses only the CUDA runtime API and
+// device.h, so the same code runs on the cpu device and on a GPU. In each call, every tensor has an allocation of its
+// own between two guard bands, at an address that is aligned to 16 bytes and not to more. Inputs are copied in, outputs
+// are filled with poison. After the launch and a device-wide synchronise, guards and inputs are compared with their
+// earlier contents, and outputs are copied out. Device memory is kept between calls, so that addresses repeat.
 #include "driver.h"
 
 #include "device.h"
@@ -27,9 +27,9 @@ namespace {
 constexpr std::size_t kGuardBytes = 4096;
 constexpr std::size_t kOffset = 16;  // cudaMalloc aligns to 256, so that a tensor's base is 16 modulo 32
 constexpr std::size_t kChunk = 1 << 16;
-constexpr int kPatience = 200;  // looks, a quarter of a millisecond apart, until joined threads are gone
+constexpr int kPatience = 200;  // checks, a quarter of a millisecond apart, for joined threads to disappear
 
-// Device memory of one argument: grows when it must, and keeps its address otherwise. A tight one always fits exactly.
+// Device memory of one argument. It grows when needed and otherwise keeps its address. A tight one always fits exactly.
 class Slot {
  public:
   void* base(std::size_t bytes, std::size_t guard) {
@@ -80,8 +80,8 @@ std::vector<char> patterned(std::uint32_t pattern) {
   return chunk;
 }
 
-// The first chunk comes from the host, the rest from what is there already, twice as much each time: a copy has a
-// price.
+// The first chunk is copied from the host; the rest is copied on the device, doubling each time, because each copy has
+// a fixed cost.
 void fill(char* device, std::size_t bytes, const std::vector<char>& pattern) {
   std::size_t done = std::min(kChunk, bytes);
   if (done > 0) {
@@ -178,7 +178,7 @@ bool launch_failed(cudaError_t code, const char* when, Findings& findings) {
   return true;
 }
 
-// Calls the student's launcher; whatever it throws is a finding.
+// Calls the student's launcher; any exception it throws is a finding.
 bool enter(Entry entry, int instantiation, void* const* arguments, Findings& findings) {
   try {
     entry(instantiation, arguments, stream);
@@ -227,7 +227,7 @@ void collect_reports(Findings& findings) {
   }
 }
 
-// What is looked at after a launch that went through.
+// The checks after a launch that succeeded.
 void inspect(const std::vector<Tensor>& tensors, const std::vector<char>& pattern, Findings& findings) {
   for (const Tensor& tensor : tensors) {
     check_guards(tensor, pattern, findings);
@@ -261,7 +261,7 @@ void inspect_returned(Findings& findings) {
   }
 }
 
-// Whether host threads that the launcher started outlive it. One that was joined may be seen for a moment more.
+// Whether host threads that the launcher started outlive it. A joined thread may stay visible for a moment.
 bool threads_remain(Findings& findings) {
   int threads = upskill_host_threads();
   for (int look = 0; threads > 1 && look < kPatience; ++look) {
@@ -279,7 +279,7 @@ bool threads_remain(Findings& findings) {
   return true;
 }
 
-// The outputs once more: everything was synchronised, so nobody has any business with them.
+// Checks the outputs a second time: after the synchronisation nothing may write to them.
 void inspect_again(const std::vector<Tensor>& tensors, Findings& findings) {
   for (const Tensor& tensor : tensors) {
     if (tensor.argument->role == kInput || compare(tensor.base, tensor.host, tensor.bytes()).count == 0) {
@@ -298,9 +298,9 @@ std::size_t free_memory() {
 
 std::size_t above(std::size_t more, std::size_t less) { return more > less ? more - less : 0; }
 
-// What a call came to: whether the process can serve another one, whether the kernel was reached at all, and the most
-// device memory that was seen in use since the process began. What the launcher did: kernels launched, and bytes of
-// device memory that it copied to the host.
+// The result of a call: whether the process can serve another call, whether the kernel was reached at all, the most
+// device memory in use since the process began, the number of kernels launched, and the bytes of device memory that the
+// launcher copied to the host.
 struct Course {
   bool sound = false;
   bool launched = false;
@@ -309,7 +309,7 @@ struct Course {
   std::size_t copied_back = 0;
 };
 
-// `before` and `least` are the bytes that were free ahead of the launch, and the fewest after it.
+// `before` is the number of free bytes before the launch, `least` the smallest number after it.
 void check_memory(const RequestHeader& header, std::size_t before, std::size_t least, Findings& findings) {
   const std::size_t taken = above(before, least) >> 20;
   if (header.scratch_mib != 0 && taken > header.scratch_mib) {
@@ -342,7 +342,7 @@ void call(Entry entry, char* shared, const RequestHeader& header, const RequestA
   course.launches = upskill_launches();
   course.copied_back = upskill_copied_back();
   sound &= !launch_failed(cudaGetLastError(), "cudaGetLastError after the launch", findings);
-  // Ahead of the synchronisation, what cudaFreeAsync was told of is still there.
+  // Before the synchronisation, memory passed to cudaFreeAsync is still allocated.
   std::size_t least = sound ? free_memory() : before;
   sound = sound && !launch_failed(cudaDeviceSynchronize(), "cudaDeviceSynchronize after the launch", findings);
   collect_reports(findings);

@@ -1,4 +1,4 @@
-// What the driver says of a call: lines of four fields, as many as an answer holds.
+// The driver's findings of a call: lines of four fields, up to the size of an answer.
 #ifndef UPSKILL_DRIVER_FINDINGS_H
 #define UPSKILL_DRIVER_FINDINGS_H
 

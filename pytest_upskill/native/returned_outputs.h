@@ -1,7 +1,7 @@
-// What became of the outputs of a call once it had returned: nobody has any business with them then.
+// Detects writes to the outputs of a call after the call has returned.
 //
-// The host's copies are gone by the next call, since its inputs lie there; the device's memory is as it was left, so
-// that a hash tells. It must be looked at before anything is placed in that memory, or freed.
+// The host's copies are overwritten by the next call's inputs; the device's memory is unchanged, so its hash is
+// compared. The check must run before anything is placed in that memory, and before it is freed.
 #ifndef UPSKILL_RETURNED_OUTPUTS_H
 #define UPSKILL_RETURNED_OUTPUTS_H
 
@@ -32,7 +32,7 @@ inline void check(cudaError_t code, const char* during) {
 
 class ReturnedOutputs {
  public:
-  // `copy` is what the call gave back of the `bytes` at `base`.
+  // `copy` holds the `bytes` that the call returned from `base`.
   void remember(std::string name, const char* base, const char* copy, std::size_t bytes) {
     std::size_t hash = 0;
     for (std::size_t done = 0; done < bytes; done += kCompared) {
@@ -41,7 +41,7 @@ class ReturnedOutputs {
     outputs_.push_back({std::move(name), base, bytes, hash});
   }
 
-  // The names of those that are no longer what they were; forgets them all.
+  // Returns the names of the outputs that have changed, and clears the list.
   std::vector<std::string> take_changed() {
     std::vector<std::string> changed;
     copy_.resize(kCompared);

@@ -1,4 +1,4 @@
-"""The environment in which hostile replies are judged: a key that they may look for, and caches that stay."""
+"""The environment in which hostile replies are judged: a key that they may look for, and caches shared by all tests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.hostile.suite import SECRET
 
 @pytest.fixture
 def keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As a user's shell has them: a key of a provider, and a path with the interpreter that runs the tests."""
+    """Set what a user's shell has: a provider's key, and a PATH with the interpreter that runs the tests."""
     monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
     monkeypatch.setenv("ANTHROPIC_API_KEY", SECRET)
     monkeypatch.setenv("PATH", os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"])))

@@ -1,4 +1,4 @@
-"""Replies to judge, each in a file that also says what must come of it, and one run of the whole plugin over many.
+"""Replies with the verdict that each must get, and one run of the whole plugin over many.
 
 A file begins with a few lines between ``---``: ``row`` of the catalogue in docs/trust.md, ``case`` of the skill in
 ``skills/``, ``verdict``, ``fails`` (the assertions that fail first, in order) and ``says`` (a regular expression for
@@ -32,7 +32,7 @@ KEYS = frozenset(("row", "case", "verdict", "fails", "says", "forbids", "needs",
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One file: a reply, and what must come of it."""
+    """One file: a reply, and the verdict that it must get."""
 
     name: str
     row: int
@@ -51,7 +51,7 @@ class Attempt:
 
 
 def attempts(folder: str) -> list[Attempt]:
-    """All of a folder, in the order of their names."""
+    """All attempts of a folder, sorted by name."""
     return [_read(path) for path in sorted((HERE / folder).glob("*.md"))]
 
 
@@ -102,7 +102,7 @@ def judged(pytester: pytest.Pytester, tried: Sequence[Attempt], *arguments: str)
 
 
 def complaint(attempt: Attempt, item: Mapping[str, Any] | None) -> str:
-    """What is not as the file says; empty where all is."""
+    """The difference from what the file requires; empty if there is none."""
     if item is None:
         return f"{attempt.name}: there is no such item"
     everything = json.dumps(item, ensure_ascii=False)

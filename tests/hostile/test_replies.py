@@ -1,6 +1,6 @@
-"""Hostile replies get the verdicts that their files name, for the reasons that they name, and leave nothing behind.
+"""Hostile replies get the verdicts and reasons that their files name, and leave nothing behind. Honest ones pass.
 
-Honest ones pass. Each folder is judged in one run of pytest, in a process of its own.
+Each folder is judged in one run of pytest, in a process of its own.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ ROWS = range(1, 43)
 
 
 def _harmless(tried: list[Attempt]) -> list[Attempt]:
-    """Without bubblewrap, what would reach the user's files is not tried."""
+    """Without bubblewrap, attacks that could reach the user's files are left out."""
     has_bubblewrap = shutil.which("bwrap") is not None
     return [attempt for attempt in tried if has_bubblewrap or attempt.needs != "bubblewrap"]
 

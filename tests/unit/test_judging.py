@@ -16,8 +16,7 @@ import pytest
 
 from pytest_upskill.judging import JudgeRequest, JudgeResult, Limits, judge, worker_pool
 from pytest_upskill.judging.in_process import InProcess
-from pytest_upskill.judging.json_form import request_from_json, request_to_json, result_from_json, result_to_json
-from pytest_upskill.judging.worker_pool import WorkerPool
+from pytest_upskill.judging.worker_pool import REQUESTS, RESULTS, WorkerPool
 from pytest_upskill.records import VerdictKind
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -63,10 +62,11 @@ def test_requests_and_results_are_plain_data() -> None:
     request = request_of("argmax", kernel("argmax", "wrong"), limits=Limits(3.0, 60.0, 1 << 30))
     result = judge(request)
     assert result.verdict.counterexample is not None
-    assert request_from_json(request_to_json(request)) == request == pickle.loads(pickle.dumps(request))
-    assert result_from_json(result_to_json(result)) == result == pickle.loads(pickle.dumps(result))
-    assert not any(str(ROOT) in text for text in (request_to_json(request), result_to_json(result)))
-    assert json.loads(result_to_json(result))["verdict"]["kind"] == "failed"
+    asked, answered = REQUESTS.dump_json(request), RESULTS.dump_json(result)
+    assert REQUESTS.validate_json(asked) == request == pickle.loads(pickle.dumps(request))
+    assert RESULTS.validate_json(answered) == result == pickle.loads(pickle.dumps(result))
+    assert not any(str(ROOT).encode() in text for text in (asked, answered))
+    assert json.loads(answered)["verdict"]["kind"] == "failed"
 
 
 @pytest.mark.parametrize(
@@ -128,9 +128,9 @@ def test_a_worker_that_dies_costs_its_own_requests_alone() -> None:
         pool.close()
 
 
-def test_a_defect_in_a_worker_is_raised_and_not_called_its_death() -> None:
+def test_a_defect_in_a_worker_is_raised() -> None:
     result: Future[JudgeResult] = Future()
-    answer: Future[str] = Future()
+    answer: Future[bytes] = Future()
     answer.set_exception(ZeroDivisionError("ours"))
     worker_pool._settle(result, answer)
     with pytest.raises(ZeroDivisionError, match="ours"):

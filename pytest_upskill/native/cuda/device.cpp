@@ -1,9 +1,9 @@
-// device.h on a GPU: the hardware watches nothing for us, and orders threads by itself.
+// device.h on a GPU, whose hardware has no memory checks of this kind and schedules threads itself.
 //
-// What it does see (an access outside of everything mapped, a trap) comes back as an error of the CUDA runtime, and
-// writes beside a tensor show in the driver's guard bands; compute-sanitizer, where asked for, tells the rest. An order
-// other than forward means that the GPU is to be busy with something else while the kernel runs: blocks then get their
-// multiprocessors at other times and places.
+// What the GPU does detect (an access outside of all mapped memory, a trap) arrives as an error of the CUDA runtime;
+// writes beside a tensor show in the driver's guard bands; compute-sanitizer, where requested, finds the rest. For an
+// order other than forward, another kernel keeps the GPU busy meanwhile: blocks then run on other multiprocessors at
+// other times.
 #include "device.h"
 
 #include <cuda_runtime.h>
@@ -49,7 +49,7 @@ void upskill_configure(int order, uint64_t, int) {
   for (int i = 0; i < kLoadFills && can_load(); ++i) {
     cudaMemsetAsync(load, i, kLoadBytes, beside);
   }
-  cudaGetLastError();  // without room for the load there is none: no reason to fail a call
+  cudaGetLastError();  // if there is no memory for the load, run without it: no reason to fail a call
 }
 
 }  // extern "C"

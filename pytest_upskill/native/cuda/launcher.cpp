@@ -1,7 +1,7 @@
-// What a launcher does on a GPU, counted: device.h's upskill_launches and upskill_copied_back.
+// Launch statistics on a GPU: device.h's upskill_launches and upskill_copied_back.
 //
-// The student's object calls these in the place of the CUDA runtime's functions: its references are renamed before it
-// is linked (CALLS in build/cuda.py lists the names). The driver's own calls go straight to the runtime.
+// The student's object calls these functions in place of the CUDA runtime's: its references are renamed before it is
+// linked (CALLS in build/cuda.py lists the names). The driver's own calls go directly to the runtime.
 #include <cuda_runtime.h>
 
 #include "device.h"

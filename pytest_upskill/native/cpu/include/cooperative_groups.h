@@ -66,7 +66,7 @@ class grid_group {
 };
 UPSKILL_CPU_INLINE grid_group this_grid() { return {}; }
 
-// The threads of one warp that are together: lanes `members()` of it, ranked in their order.
+// A group of threads of one warp: lanes `members()` of it, ranked in their order.
 template <class Group>
 class warp_group {
  public:
@@ -89,7 +89,7 @@ class warp_group {
     return self().to_ranks(__match_all_sync(mask(), value, &all, line));
   }
 
-  // A thread outside the group gives its own value back, as CUDA's shuffles do.
+  // For a source outside the group a thread gets its own value, as with CUDA's shuffles.
   template <class T>
   UPSKILL_CPU_INLINE T shfl(T value, int rank, int line = __builtin_LINE()) const {
     return details::shuffle(mask(), value, self().lane_of(static_cast<unsigned int>(rank) % self().num_threads()),
@@ -116,7 +116,7 @@ class warp_group {
   UPSKILL_CPU_INLINE unsigned int mask() const { return self().members(); }
 };
 
-// Where the lanes of a tile are: tiles are cut from the warp in order.
+// The position of a tile's lanes: tiles are cut from the warp in order.
 template <unsigned int Size>
 class tile_lanes {
   static_assert(Size >= 1 && Size <= 32 && (Size & (Size - 1)) == 0,
@@ -137,7 +137,7 @@ class tile_lanes {
   UPSKILL_CPU_INLINE static unsigned int first_lane() { return details::lane() & ~(Size - 1); }
 };
 
-// A tile of several warps; it can wait, and no more.
+// A tile of several warps; it supports sync only.
 template <unsigned int Size>
 class warps_tile {
   static_assert(Size <= 1024 && (Size & (Size - 1)) == 0, "the size of a tile is a power of two, up to 1024");
@@ -149,7 +149,7 @@ class warps_tile {
   UPSKILL_CPU_INLINE static unsigned int meta_group_rank() { return details::rank_in_block() / Size; }
   UPSKILL_CPU_INLINE static unsigned int meta_group_size() { return (details::block_threads() + Size - 1) / Size; }
   UPSKILL_CPU_INLINE static void sync(int line = __builtin_LINE()) {
-    // The barriers with numbers up to 15 are the kernel's own.
+    // The barriers numbered up to 15 belong to the kernel.
     upskill_cpu_numbered_barrier(16 + meta_group_rank(), Size, true, line);
   }
 };
@@ -161,7 +161,7 @@ class thread_block_tile : public tile_lanes<Size>, public warp_group<thread_bloc
   UPSKILL_CPU_INLINE static unsigned int meta_group_size() { return (Parent::num_threads() + Size - 1) / Size; }
 };
 
-// A tile that has forgotten what it was cut from, for functions that take any tile of a size.
+// A tile without its parent's type, for functions that take any tile of a size.
 template <unsigned int Size>
 class thread_block_tile<Size, void> : public tile_lanes<Size>, public warp_group<thread_block_tile<Size, void>> {
  public:
@@ -205,7 +205,7 @@ UPSKILL_CPU_INLINE coalesced_group coalesced_threads(int line = __builtin_LINE()
   return coalesced_group(__activemask(line));
 }
 
-// Any group, known when the kernel runs: the whole block, or some lanes of one warp.
+// Any group, described at run time: the whole block, or some lanes of one warp.
 class thread_group {
  public:
   UPSKILL_CPU_INLINE thread_group(const thread_block&) {}

@@ -55,7 +55,7 @@ inline cublasStatus_t cublasLtCreate(cublasLtHandle_t* handle) {
 }
 inline cublasStatus_t cublasLtDestroy(cublasLtHandle_t) { return CUBLAS_STATUS_SUCCESS; }
 
-// The rest takes anything, says what it would need, and fails.
+// The other functions accept anything, report what they would need, and fail.
 #define UPSKILL_CPU_NEEDS_GPU(name)                                             \
   template <class... Arguments>                                                 \
   cublasStatus_t name(Arguments...) {                                           \

@@ -1,6 +1,6 @@
 // cuBLAS, for programs that compare their own kernels with it: handles, and plain matrix products on the host.
 //
-// Everything else that a program may call is not declared, so that the compiler says which function it lacks.
+// Other functions are not declared, so that the compiler names the missing one.
 #ifndef UPSKILL_CPU_CUBLAS_V2_H
 #define UPSKILL_CPU_CUBLAS_V2_H
 
@@ -137,7 +137,7 @@ inline cublasStatus_t cublasGemmEx(cublasHandle_t, cublasOperation_t ta, cublasO
     return mixed<__nv_bfloat16, float>(ta, tb, m, n, k, x, a, lda, b, ldb, y, c, ldc);
   return CUBLAS_STATUS_NOT_SUPPORTED;
 }
-// Programs of the time before compute types pass the type of the sums.
+// Programs older than compute types pass the type of the sums.
 inline cublasStatus_t cublasGemmEx(cublasHandle_t handle, cublasOperation_t ta, cublasOperation_t tb, int m, int n,
                                    int k, const void* alpha, const void* a, cudaDataType type_a, int lda, const void* b,
                                    cudaDataType type_b, int ldb, const void* beta, void* c, cudaDataType type_c,

@@ -1,3 +1,3 @@
-// A header of the CUDA toolkit whose contents that can be had here are the primitives.
+// A header of the CUDA toolkit of which only the primitives are supported.
 #pragma once
 #include "cuda_pipeline_primitives.h"

@@ -1,4 +1,4 @@
-// __pipeline_memcpy_async and its kin.
+// __pipeline_memcpy_async and related functions.
 #ifndef UPSKILL_CPU_CUDA_PIPELINE_PRIMITIVES_H
 #define UPSKILL_CPU_CUDA_PIPELINE_PRIMITIVES_H
 

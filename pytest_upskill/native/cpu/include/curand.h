@@ -1,5 +1,5 @@
-// cuRAND's host API: arrays of random numbers. The distributions are those that were asked for; the numbers are others
-// than NVIDIA's generators give.
+// cuRAND's host API: arrays of random numbers. The distributions are cuRAND's; the numbers differ from those of
+// NVIDIA's generators.
 #ifndef UPSKILL_CPU_CURAND_H
 #define UPSKILL_CPU_CURAND_H
 
@@ -44,7 +44,7 @@ typedef curandGenerator_st* curandGenerator_t;
 
 namespace upskill::cpu {
 
-// Fills an array of the device's or the host's with what `draw` gives.
+// Fills an array on the device or the host with numbers from `draw`.
 template <class T, class Draw>
 curandStatus_t fill_random(curandGenerator_t generator, T* target, size_t count, Draw draw) {
   if (generator == nullptr) return CURAND_STATUS_NOT_INITIALIZED;

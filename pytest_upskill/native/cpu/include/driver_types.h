@@ -4,7 +4,7 @@
 
 #include <cstddef>
 
-// By these, headers of other makers tell that CUDA's are there.
+// Other vendors' headers detect CUDA's by these macros.
 #define __DRIVER_TYPES_H__
 #define __CUDA_RUNTIME_H__
 #define __CUDA_RUNTIME_API_H__
@@ -150,7 +150,7 @@ struct cudaPointerAttributes {
   void *devicePointer, *hostPointer;
 };
 
-// Numbered as in CUDA; those that no kernel's launcher asks for are left out.
+// Numbered as in CUDA; those that launchers do not use are left out.
 enum cudaDeviceAttr {
   cudaDevAttrMaxThreadsPerBlock = 1,
   cudaDevAttrMaxBlockDimX = 2,
@@ -205,7 +205,7 @@ enum cudaDeviceAttr {
   cudaDevAttrMemoryPoolsSupported = 115,
 };
 
-// The fields of CUDA 12 and 13 that programs print or decide by.
+// The fields of CUDA 12 and 13 that programs print or branch on.
 struct cudaDeviceProp {
   char name[256];
   size_t totalGlobalMem, sharedMemPerBlock;

@@ -1,7 +1,7 @@
-// nvcuda::wmma: matrix fragments, shared out among the lanes of a warp.
+// nvcuda::wmma: matrix fragments, distributed over the lanes of a warp.
 //
-// Which lane holds which element is unspecified in CUDA. Accumulators of 16x16 lie as they do on current GPUs;
-// everything else is dealt out to the lanes in row-major order.
+// CUDA does not specify which lane holds which element. Accumulators of 16x16 are laid out as on current GPUs;
+// everything else is distributed over the lanes in row-major order.
 #ifndef UPSKILL_CPU_MMA_H
 #define UPSKILL_CPU_MMA_H
 
@@ -42,7 +42,7 @@ struct Shape {
   static constexpr int rows = std::is_same_v<Use, matrix_b> ? K : M, columns = std::is_same_v<Use, matrix_a> ? K : N;
   static constexpr int count = rows * columns / 32;
 
-  // Where element `i` of a lane lies.
+  // The position of element `i` of a lane.
   UPSKILL_CPU_INLINE static void place(int lane, int i, int& row, int& column) {
     if constexpr (std::is_same_v<Use, accumulator> && M == 16 && N == 16) {
       row = lane / 4 + i / 2 % 2 * 8;

@@ -1,3 +1,3 @@
-// The older place of nvtx3/nvToolsExt.h.
+// The older location of nvtx3/nvToolsExt.h.
 #pragma once
 #include "nvtx3/nvToolsExt.h"

@@ -1,6 +1,6 @@
-// What every kernel's translation unit begins with; this header is the one that is precompiled.
+// The start of every kernel's translation unit; this is the precompiled header.
 //
-// The standard headers come first: CUDA's keywords are macros, and must not be seen by them.
+// The standard headers come first: CUDA's keywords are macros, and must not apply to them.
 #ifndef UPSKILL_CPU_H
 #define UPSKILL_CPU_H
 

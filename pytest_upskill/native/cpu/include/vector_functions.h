@@ -1,4 +1,4 @@
-// make_float4 and its kin.
+// make_float4 and related functions.
 #ifndef UPSKILL_CPU_VECTOR_FUNCTIONS_H
 #define UPSKILL_CPU_VECTOR_FUNCTIONS_H
 

@@ -1,4 +1,4 @@
-// cp.async and its kin: each thread has a queue of copies, in groups.
+// cp.async and related instructions: each thread has a queue of copies, in groups.
 #include "upskill_cpu/async_copy.h"
 
 #include <cstring>
@@ -27,7 +27,7 @@ struct Queue {
   std::deque<std::vector<Copy>> groups;
 };
 
-// By thread of the grid. Copies that nobody waited for are dropped with the launch.
+// By thread of the grid. Copies that were never waited for are dropped at the end of the launch.
 std::unordered_map<uint64_t, Queue> queues;
 uint64_t queues_of = 0;
 

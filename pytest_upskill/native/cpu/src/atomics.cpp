@@ -1,4 +1,4 @@
-// Atomic operations. With one OS thread they are plain read-modify-writes, announced as atomic to the memory checks.
+// Atomic operations. With one OS thread they are plain read-modify-writes, recorded as atomic in the memory checks.
 #include "upskill_cpu/atomics.h"
 
 #include <cstdint>
@@ -13,7 +13,7 @@ namespace {
 
 using namespace upskill::cpu;
 
-// A thread whose atomics change nothing waits for another thread (a lock, a flag), which must get its turn.
+// A thread whose atomics change nothing polls for another thread (a lock, a flag), which must run.
 void count_idle(const void* address) {
   static const void* last_address;
   static int last_thread, repeats;

@@ -98,7 +98,7 @@ __attribute__((noinline)) void start(int thread) {
   block.threads[thread].stack_pointer = prepare_stack(thread, fiber_main);
 }
 
-// What follows is in line down to the switch, so that a stopped thread leaves few cache lines of stack behind.
+// The following functions are inline down to the switch, so that a suspended thread occupies few cache lines of stack.
 ALWAYS_INLINE void switch_to(int thread) {
   void** save = &block.threads[block.current].stack_pointer;
   Thread& next = block.threads[thread];
@@ -117,7 +117,7 @@ bool wait_for_grid() {
   return true;
 }
 
-// Called whenever a thread polls: after many polls the other blocks get their turn.
+// Called whenever a thread polls; after many polls the other blocks run.
 void let_other_blocks_run() {
   if (!launch.cooperative || ++polls < 4 * block.size) return;
   polls = 0;
@@ -128,7 +128,7 @@ __attribute__((noinline)) void make_one_runnable() {
   if (!converge() && !wait_for_grid()) deadlock();
 }
 
-// Runs other threads until the current one can go on. For a finished thread that is never.
+// Runs other threads until the current one can continue. A finished thread never continues.
 ALWAYS_INLINE void run_others() {
   const int self = block.current;
   for (;;) {
@@ -152,8 +152,8 @@ ALWAYS_INLINE void run_others() {
   __builtin_unreachable();
 }
 
-// A local variable that was never set holds what the thread before left there, which is often the right value. In other
-// orders than the first it holds a NaN, or -1, so that such a kernel gives other bits.
+// An uninitialised local variable holds what the previous thread left there, which is often the right value. In orders
+// other than the first it holds a NaN, or -1, so that such a kernel returns different bits.
 __attribute__((noinline)) void poison_stack() {
   char room[2048];
   std::memset(room, 0xff, sizeof room);
@@ -165,7 +165,7 @@ void run_thread() {
   launch.thread(launch.arguments);
 }
 
-// The block's first stack: threads one after another, until one of them needs the others.
+// The block's first stack runs threads one after another, until one of them must wait for others.
 void run_in_turn() {
   for (int position = 0;;) {
     run_thread();
@@ -195,7 +195,7 @@ void shuffle(T* items, int count) {
   for (int i = count - 1; i > 0; --i) std::swap(items[i], items[next_random() % (i + 1)]);
 }
 
-// Warps keep together: the order is one of warps, and of lanes within each.
+// The order permutes whole warps, and lanes within each warp.
 void order_threads() {
   const int full = block.size / warp_size, rest = block.size % warp_size;
   int warps[max_threads / warp_size], lanes[warp_size], position = 0;

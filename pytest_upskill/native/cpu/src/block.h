@@ -1,7 +1,7 @@
-// The threads of one block: who runs, who waits for what. One block exists at a time.
+// The threads of one block: which one runs, and what each waits for. One block exists at a time.
 //
-// A block starts as a plain loop over its threads, on one stack. The first thread that needs another (a barrier, a warp
-// operation) turns the rest into fibers. Most kernels without barriers never get there.
+// A block starts as a plain loop over its threads, on one stack. The first thread that must wait for another (at a
+// barrier or a warp operation) turns the rest into fibers. Most kernels without barriers never need them.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +25,7 @@ struct Thread {
   void* stack_pointer;
   WarpCall call;
   uint64_t result;
-  uintptr_t pc;  // where it waits, and the line of that
+  uintptr_t pc;  // where it waits
   int line;
   State state;
 };
@@ -40,7 +40,7 @@ struct Barrier {
   uintptr_t pc;
   int arrived;
   int holding;     // arrivals with a true predicate
-  int attendance;  // how many met at the barrier before
+  int attendance;  // arrivals at the previous barrier
   bool mixed;      // arrivals at different lines
   int generation;
   struct {
@@ -63,11 +63,12 @@ struct Block {
 
 extern Block block;
 
-// Called once for each launch, and once for each block; run_block returns when all threads have, or on an abort.
+// Called once per launch, and once per block; run_block returns when all threads have returned, or on an abort.
 void shape_block(dim3 shape);
 void run_block();
 
-// Lets a block go on that left with threads unfinished (see cooperative_grid.h): some of them are runnable now.
+// Continues a block that was suspended with unfinished threads (see cooperative_grid.h), some of which are runnable
+// now.
 void resume_block();
 
 // From within a thread.
@@ -77,14 +78,15 @@ void suspend(State why);
 void yield();
 [[noreturn]] void leave_block();
 
-// Whether the whole block waits for the grid; else some of its threads poll.
+// Whether the whole block waits for the grid; otherwise some of its threads poll.
 bool waits_for_grid(const Block& block);
 
 // Ends the launch from within a kernel's thread, as a fault does on a GPU: with a report and a sticky error.
 [[noreturn]] void abort_launch(cudaError_t error, Assertion assertion, const char* kind, uintptr_t pc,
                                const std::string& message);
 
-// In warp.cpp: lets calls go on that waited for a lane which has returned; and __activemask, once nothing else can run.
+// In warp.cpp: completes calls that waited for a lane which has returned, and __activemask once nothing else is
+// runnable.
 void settle_warp_calls(int warp);
 bool converge();
 

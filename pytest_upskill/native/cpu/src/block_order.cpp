@@ -15,7 +15,7 @@ uint64_t greatest_common_divisor(uint64_t a, uint64_t b) {
   return a;
 }
 
-// Which block comes at a turn. The random order is a walk with a step that meets every block once.
+// The block that runs at a turn. The random order walks with a step that visits every block once.
 struct BlockOrder {
   uint64_t count = 0, step = 1, start = 0;
 
@@ -34,7 +34,7 @@ struct BlockOrder {
 };
 
 BlockOrder block_order;
-std::vector<uint3> turns;  // the blocks that have had a turn, since the grid last met
+std::vector<uint3> turns;  // the blocks that have had a turn since the last grid barrier
 
 }  // namespace
 

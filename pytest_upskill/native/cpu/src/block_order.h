@@ -1,4 +1,4 @@
-// Which block of a grid runs at which turn.
+// The order in which the blocks of a grid run.
 #pragma once
 
 #include <cstdint>
@@ -7,14 +7,14 @@
 
 namespace upskill::cpu {
 
-// Called when a launch begins: a turn for each block of the grid, in the order that is configured. Returns their
-// number.
+// Called when a launch begins: assigns a turn to each block of the grid, in the configured order. Returns the number of
+// turns.
 uint64_t begin_block_order();
 
-// The block that ran in a turn of this launch.
+// The block that ran at a turn of this launch.
 uint3 block_at_turn(uint32_t turn);
 
-// Blocks of a cooperative launch that go on count as new ones, with turns of their own, since the grid last met.
+// Resumed blocks of a cooperative launch count as new ones, with turns of their own since the last grid barrier.
 void note_turn(uint3 block);
 void forget_turns();
 

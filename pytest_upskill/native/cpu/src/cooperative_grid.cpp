@@ -17,7 +17,7 @@ namespace upskill::cpu {
 
 namespace {
 
-// A block that is not in place.
+// A suspended block.
 struct Parked {
   Block block;
   uint3 index;
@@ -86,7 +86,7 @@ void report_absent_blocks(const std::vector<std::unique_ptr<Parked>>& blocks, si
   launch.aborted = true;
 }
 
-// One turn for each block that can go on; false when none is left.
+// Gives each runnable block one turn; returns false when there is none.
 bool run_round(const std::vector<std::unique_ptr<Parked>>& blocks) {
   size_t finished = 0, waiting = 0;
   for (const auto& parked : blocks) {
@@ -101,7 +101,7 @@ bool run_round(const std::vector<std::unique_ptr<Parked>>& blocks) {
   }
   if (all_wait) {
     forget_turns();
-    if (!begin_launch()) forget_dates();  // what came before the meeting is ordered before what comes after
+    if (!begin_launch()) forget_dates();  // accesses before the grid barrier precede those after it
   }
   for (const auto& parked : blocks) {
     if (parked->finished || (!all_wait && waits_for_grid(parked->block))) continue;

@@ -1,4 +1,4 @@
-// device.h, as the cpu device implements it; and what a kernel's assert and __trap do.
+// The cpu device's implementation of device.h, and of a kernel's assert and __trap.
 #include "../../device.h"
 
 #include <dirent.h>

@@ -1,5 +1,5 @@
-// malloc and new in a kernel: memory of the device, which a kernel frees. The user's object is linked with --wrap for
-// the names below; host code gets the C library's memory.
+// malloc and new in a kernel: device memory, which the kernel frees. The user's object is linked with --wrap for the
+// names below; host code gets the C library's memory.
 #include <cstdlib>
 #include <new>
 

@@ -25,7 +25,7 @@ enum class Stop { none, time, interrupt };
 Stop wanted = Stop::none;
 double limit_seconds = 0, deadline = 0;  // by the clock of `now`
 
-alignas(16) char signal_stack[64 << 10];  // a thread whose stack is used up has no room for a handler
+alignas(16) char signal_stack[64 << 10];  // a thread whose stack has overflowed has no room for a handler
 
 struct Registers {
   uintptr_t pc, stack_pointer;
@@ -40,8 +40,8 @@ Registers registers_of(const void* context) {
 #endif
 }
 
-// Where the kernel was: the instruction itself, or, within the runtime or a library, what returns to the kernel. In the
-// form of a return address, as all places are.
+// The code address of the fault in the kernel: the instruction itself, or, within the runtime or a library, the return
+// address into the kernel. Like all code addresses here it has the form of a return address.
 uintptr_t place_in_kernel(const Registers& registers) {
   if (is_code(registers.pc)) return registers.pc + 1;
   const StackArea stacks = reserve_stacks(0);
@@ -65,7 +65,7 @@ void set_timer(double seconds) {
   setitimer(ITIMER_REAL, &timer, nullptr);
 }
 
-// What the signal did before we came, which for nearly all programs is to end them.
+// Restores the signal's previous disposition, which for nearly all programs ends them.
 void pass_on(int signal) {
   ::signal(signal, SIG_DFL);
   raise(signal);
@@ -82,7 +82,7 @@ Fault describe(int signal, uintptr_t address, const Registers& registers) {
   if (signal == SIGFPE)
     return {"division-by-zero", cudaErrorLaunchFailure, Assertion::runs,
             "an integer is divided by zero (or the smallest one by -1): a GPU goes on with an undefined value"};
-  // The page that cannot be touched lies below the stack, and a frame is entered in steps of at most a page.
+  // The guard page lies below the stack, and compilers probe large frames in steps of at most a page.
   const StackArea stacks = reserve_stacks(0);
   if (address - stacks.begin < stacks.bytes && address < registers.stack_pointer + 4096)
     return {"stack-overflow", cudaErrorLaunchFailure, Assertion::runs,
@@ -100,7 +100,7 @@ void on_fault(int signal, siginfo_t* info, void* context) {
   abort_launch(fault.error, fault.assertion, fault.kind, place_in_kernel(registers), fault.message + "," + where());
 }
 
-// Only where the kernel's own code is at work can it be left: the runtime or a library may be in the middle of things.
+// A kernel can be left only while its own code runs: the runtime or a library may hold an inconsistent state.
 void on_timer(int signal, siginfo_t*, void* context) {
   if (wanted == Stop::none && limit_seconds == 0) return pass_on(signal);
   if (wanted == Stop::none) wanted = Stop::time;
@@ -127,7 +127,7 @@ void on_interrupt(int signal, siginfo_t*, void*) {
 void handle(int signal, void (*handler)(int, siginfo_t*, void*)) {
   struct sigaction action {};
   action.sa_sigaction = handler;
-  // A handler that ends a launch does not return, and the next signal must come through all the same.
+  // A handler that ends a launch does not return, so the signal is unblocked here.
   action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
   sigaction(signal, &action, nullptr);
 }
@@ -147,7 +147,7 @@ void install_handlers() {
   sigaltstack(&stack, nullptr);
   for (int signal : {SIGSEGV, SIGBUS, SIGFPE})
     if (is_default(signal)) handle(signal, on_fault);
-  // A program that a person runs, see ../../program.py: they will want to know where it hung.
+  // In a program started with `pytest-upskill run`, report where it hung.
   if (std::getenv("UPSKILL_REPORT_FILE") == nullptr || !is_default(SIGINT) || !is_default(SIGALRM)) return;
   handle(SIGINT, on_interrupt);
   handle(SIGALRM, on_timer);

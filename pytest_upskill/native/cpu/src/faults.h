@@ -1,10 +1,10 @@
-// Signals that end a kernel, turned into reports with a line: a stack that is used up, a division by zero, an access
-// that no check has seen, and time that has run out.
+// Signals that end a kernel, turned into reports with a line: stack overflow, division by zero, an access that no check
+// saw, and the time limit.
 #pragma once
 
 namespace upskill::cpu {
 
-// To be called around each launch. The time runs out only in between: host code that sleeps must not be woken.
+// Encloses each launch. The time limit applies only in between: host code that sleeps must not be interrupted.
 void watch_signals();
 void end_watch();
 

@@ -12,7 +12,7 @@ namespace {
 constexpr size_t stack_bytes = 128 << 10;
 constexpr size_t guard_bytes = 4096;
 constexpr int max_stacks = 1024;
-// Stacks that all began at the same offset in a page would fight for the same few cache sets.
+// Stacks that all began at the same offset in a page would compete for the same few cache sets.
 constexpr size_t stagger_bytes = 320, stagger_period = 8192;
 
 char* stacks = nullptr;

@@ -1,4 +1,4 @@
-// Stacks for the threads of a block, and the switch between them. Knows nothing of CUDA.
+// Stacks for the threads of a block, and the switch between them. Independent of CUDA.
 #pragma once
 
 #include <cstddef>
@@ -13,16 +13,16 @@ struct StackArea {
   size_t one;  // the bytes of each
 };
 
-// Makes sure that the stacks 0 to count - 1 exist.
+// Allocates the stacks 0 to count - 1 if needed.
 StackArea reserve_stacks(int count);
 
 // A fresh stack, on which `entry` starts at the first switch to the returned stack pointer. `entry` never returns.
 void* prepare_stack(int index, void (*entry)());
 
-// Where the stack ends (its oldest byte) on which a stopped fiber with this stack pointer lives.
+// The oldest byte of the stack on which a suspended fiber with this stack pointer lives.
 uintptr_t stack_end(const void* stack_pointer);
 
 }  // namespace upskill::cpu
 
-// Saves the callee-saved registers, stores the stack pointer in *save, and goes on where `to` was saved.
+// Saves the callee-saved registers, stores the stack pointer in *save, and resumes at the stack pointer `to`.
 extern "C" void upskill_cpu_switch(void** save, void* to);

@@ -13,7 +13,7 @@ namespace upskill::cpu {
 
 namespace {
 
-// The latest of a thread. Nothing is made into text here: a hash may run over at every step.
+// The latest overflow of each thread. Nothing is formatted here: a hash may overflow at every step.
 struct Overflow {
   uintptr_t pc = 0;
   uint32_t block_start = 0;  // of which block of which launch
@@ -26,7 +26,7 @@ Overflow latest[max_threads];
 
 int64_t widen(uint64_t value, unsigned bits) { return static_cast<int64_t>(value << (64 - bits)) >> (64 - bits); }
 
-// "3000000000 does not fit", or nothing where it would take more than 64 bits to say.
+// "3000000000 does not fit", or an empty text where the value needs more than 64 bits.
 std::string exact(const Overflow& overflow) {
   __int128 value = overflow.left;
   if (overflow.operation == '+') value += overflow.right;

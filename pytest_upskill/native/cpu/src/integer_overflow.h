@@ -1,13 +1,12 @@
-// Sums and products of signed numbers that ran over, as -fsanitize=signed-integer-overflow sees them.
+// Overflowing sums and products of signed integers, as -fsanitize=signed-integer-overflow sees them.
 //
-// Such a number may be meant to (an old hash, a generator of random numbers), so it is no fault by itself: it is noted,
-// and reported once the same thread follows an address into nowhere.
+// Overflow may be intended (an old hash, a random number generator), so it is not a finding on its own: it is recorded,
+// and reported once the same thread uses an invalid address.
 #pragma once
 
 namespace upskill::cpu {
 
-// To be called when a thread's access lies far from all memory: names the line where its arithmetic ran over, if it
-// did.
+// Called when a thread's access lies far from all memory: names the line where its arithmetic overflowed, if it did.
 void report_overflow();
 
 }  // namespace upskill::cpu

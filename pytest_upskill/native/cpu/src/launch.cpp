@@ -1,4 +1,4 @@
-// How a kernel is launched: what may be launched, and the blocks of its grid one after another.
+// Launching a kernel: checks the configuration and runs the blocks of the grid one after another.
 #include <algorithm>
 #include <utility>
 
@@ -61,8 +61,8 @@ cudaError_t check(const char* kernel, const Shape& shape) {
   return cudaSuccess;
 }
 
-// What a kernel declares is known only once it has run: its __shared__ variables are those that it has touched. nvcc
-// refuses more than 48 KiB of them, and a GPU the launch of more than a block can have.
+// The size of a kernel's static __shared__ variables is known only after it has run: they are those it has touched.
+// nvcc refuses more than 48 KiB of them, and a GPU refuses the launch when the block's total is too large.
 void check_shared_use(const Shape& shape) {
   const size_t used = touched_static_shared();
   if (used > default_dynamic_shared)

@@ -1,4 +1,4 @@
-// The launch that is running: which kernel, and how it ends.
+// The running launch: its kernel, and how it ends.
 #pragma once
 
 #include <cstddef>
@@ -26,7 +26,7 @@ struct Launch {
 
 extern Launch launch;
 
-// Whether these bytes of the host's memory are an argument of this launch, which its threads copy.
+// Whether these bytes of host memory are an argument of this launch, which its threads copy.
 bool is_argument(uintptr_t address, size_t size);
 
 enum class Order { forward, reverse, random };
@@ -44,7 +44,7 @@ extern Configuration configuration;
 // " in kernel k, block (0,0,0), thread (3,0,0)", for the current thread.
 std::string where();
 
-// The most dynamic shared memory that cudaFuncSetAttribute has allowed to any kernel, in bytes.
+// The largest dynamic shared memory size that cudaFuncSetAttribute has allowed for any kernel, in bytes.
 void allow_dynamic_shared(size_t bytes);
 size_t allowed_dynamic_shared();
 

@@ -1,4 +1,4 @@
-// What the launcher did in this call: read through device.h, and reset with the reports.
+// Launch statistics of this call: read through device.h, and reset with the reports.
 #pragma once
 
 #include <cstddef>
@@ -6,8 +6,8 @@
 namespace upskill::cpu {
 
 struct LaunchStatistics {
-  size_t launches = 0;     // that the device took
-  size_t copied_back = 0;  // bytes of device memory that went to the host
+  size_t launches = 0;     // accepted by the device
+  size_t copied_back = 0;  // bytes of device memory copied to the host
 };
 
 inline LaunchStatistics launch_statistics;

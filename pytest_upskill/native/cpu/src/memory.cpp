@@ -22,7 +22,7 @@ namespace upskill::cpu {
 
 namespace {
 
-// Around every allocation, so that an overrun by little is met by our report and not by the C library's heap.
+// Padding around every allocation, so that a small overrun is reported here and does not corrupt the C library's heap.
 constexpr size_t guard_bytes = 512;
 constexpr size_t page_bytes =
     4096;  // an allocation has its own, so that it can be put out of reach; cudaMalloc promises 256
@@ -134,7 +134,7 @@ void* allocate(size_t bytes, AllocationKind kind, uintptr_t pc) {
   auto* raw = static_cast<char*>(std::aligned_alloc(page_bytes, rounded));
   if (raw == nullptr) return nullptr;
   std::memset(raw, poison_byte, rounded);
-  // Fresh pages of managed memory are zero on a GPU, and what the host writes there is not seen here.
+  // Fresh pages of managed memory are zero on a GPU, and host writes to them are not seen here.
   if (kind == AllocationKind::managed) std::memset(raw + guard_bytes, 0, bytes);
   const auto begin = reinterpret_cast<uintptr_t>(raw + guard_bytes);
   const uint32_t born = kind == AllocationKind::device ? advance_clock() : 0;
@@ -146,7 +146,7 @@ void* allocate(size_t bytes, AllocationKind kind, uintptr_t pc) {
   return raw + guard_bytes;
 }
 
-// Freed memory is kept for a while, so that a use of it is met and meets nothing else.
+// Freed memory is kept for a while, so that a later use of it is reported and corrupts nothing.
 bool deallocate(void* pointer, uintptr_t pc) {
   const auto found = allocations.find(reinterpret_cast<uintptr_t>(pointer));
   if (found == allocations.end()) return false;
@@ -252,8 +252,8 @@ std::string describe_freed(uintptr_t address) {
 
 void begin_call() { ++current_call; }
 
-// Scratch that is kept for later calls is not asked for again. What was asked for again, at the same place and as much
-// of it, while that of an earlier call is still there, is lost.
+// Detects leaks across calls. Scratch kept for later calls is allocated once; an allocation of the same size at the
+// same line that repeats while that of an earlier call is still alive is leaked.
 void report_leaks() {
   std::map<std::pair<uintptr_t, size_t>, std::pair<int, int>> counts;  // earlier, now
   for (const auto& [begin, allocation] : allocations) {
@@ -312,7 +312,7 @@ void restore_shared_memory(const SharedCopy& copy) {
   for (const auto& [begin, bytes] : copy.ranges) {
     std::memcpy(reinterpret_cast<void*>(begin), copy.bytes.data() + next, bytes);
     Span* span = find_span(begin, bytes);
-    // The block's writes get a new date, since its old ones belong to another block by now.
+    // The block's writes get a new stamp, since its old ones belong to another block by now.
     for (size_t i = 0; span != nullptr && span->cells != nullptr && i < bytes; i += size_t{1} << span->cell_shift) {
       Cell cell{};
       if (copy.written[next + i]) cell.write = {self.clock, 0};

@@ -1,4 +1,4 @@
-// Which memory exists, and who may touch it: allocations, watched tensors, shared memory, stacks, module data.
+// Memory and the permission to access it: allocations, watched tensors, shared memory, stacks, module data.
 #pragma once
 
 #include <cstddef>
@@ -19,23 +19,24 @@ struct Allocation {
   size_t bytes = 0;
   AllocationKind kind = AllocationKind::device;
   uint32_t born = 0;  // 0: the contents may be read before a write
-  uintptr_t pc = 0;   // where it was asked for
+  uintptr_t pc = 0;   // where it was allocated
   int call = 0;       // in which call of the driver
 };
 
-// Allocations, for the runtime API. allocate returns nullptr where there is no memory; deallocate whether it was known.
+// Allocations, for the runtime API. allocate returns nullptr when out of memory; deallocate returns whether the pointer
+// was known.
 void* allocate(size_t bytes, AllocationKind kind, uintptr_t pc);
 bool deallocate(void* pointer, uintptr_t pc);
 void release_all();
 
-// malloc and free while a kernel runs: its accesses find the memory at once. The contents count as written.
+// malloc and free within a kernel: the memory is accessible at once. The contents count as written.
 void* allocate_in_kernel(size_t bytes, uintptr_t pc);
 bool deallocate_in_kernel(void* pointer, uintptr_t pc);
 
 const Allocation* allocation_at(uintptr_t address);
 size_t allocated_bytes();
-// Device memory, out of the host code's reach or within it. Whatever of ours touches it holds a Reach meanwhile; one
-// that is kept leaves it within reach until the next launcher.
+// Makes device memory accessible or inaccessible to host code. Code of the runtime that accesses it holds a Reach
+// meanwhile; a Reach that is kept leaves it accessible until the next launcher.
 void put_out_of_reach(bool yes);
 class Reach {
  public:
@@ -56,14 +57,14 @@ const Span* watched_at(uintptr_t address);
 // Host code has written this part of device memory.
 void mark_initialised(uintptr_t address, size_t bytes);
 
-// Memory that was given back: a description of it, or an empty text; its bytes stay unused for a while.
+// Describes the freed memory that holds the address, or returns an empty text; freed bytes stay unused for a while.
 std::string describe_freed(uintptr_t address);
 
 // Called when a call of the driver begins, and when its reports are read.
 void begin_call();
 void report_leaks();
 
-// From the shadow: all times that were noted are older than any to come.
+// From the shadow: all recorded clock values are older than any later one.
 void forget_dates();
 
 // To be called when the configuration has changed.
@@ -91,7 +92,7 @@ size_t touched_static_shared();
 // The span that holds all `size` bytes, or nullptr. Marks it as touched.
 Span* find_span(uintptr_t address, size_t size);
 
-// Whether a wild access does no harm: inside an allocation, its guard bands, or the shared memory area.
+// Whether a wild access is harmless: inside an allocation, its guard bands, or the shared memory area.
 bool is_guarded(uintptr_t address, size_t size);
 
 }  // namespace upskill::cpu

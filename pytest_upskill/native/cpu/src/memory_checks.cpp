@@ -32,10 +32,10 @@ void host_access(uintptr_t address, size_t size, Access access, uintptr_t pc) {
           "host code makes a %s of %zu bytes of device memory through its pointer; a GPU's memory is not the host's, "
           "use cudaMemcpy, or a kernel",
           verb(access), size));
-  put_out_of_reach(false);  // it was told; the access itself goes through
+  put_out_of_reach(false);  // reported; the access itself is performed
 }
 
-// What is known of an address that belongs to no device memory.
+// Describes an address that belongs to no device memory.
 struct WildAccess {
   const char* kind;
   std::string description;
@@ -89,8 +89,8 @@ inline __attribute__((always_inline)) void check(uintptr_t address, size_t size,
   if (span.cells != nullptr) mark(span, address, size, access, pc);
 }
 
-// A thread that reads one volatile place over and over waits for another thread, which must get its turn, and that
-// before the read is checked: it may see what the other thread stored.
+// A thread that reads one volatile address repeatedly polls for another thread. That thread must run before the read is
+// checked, so that the read can see its store.
 void count_volatile_read(uintptr_t address) {
   static uintptr_t last_address;
   static int last_thread, repeats;
@@ -201,7 +201,7 @@ void __ubsan_handle_type_mismatch_v1(TypeMismatch* data, uintptr_t address) {
                       data->type->name, alignment, static_cast<unsigned>(address % alignment), where().c_str()));
 }
 
-// The array may be a local one, and what lies behind it on the stack must not be overwritten: the launch ends here.
+// The array may be a local one, and the stack behind it must not be overwritten: the launch ends here.
 void __ubsan_handle_out_of_bounds(OutOfBounds* data, uintptr_t index) {
   if (!launch.running) return;
   abort_launch(cudaErrorIllegalAddress, Assertion::memory, "out-of-bounds", PC,

@@ -1,4 +1,4 @@
-// Every access to memory that a kernel makes, seen through the entry points of -fsanitize=thread.
+// Checks every memory access of a kernel, through the entry points of -fsanitize=thread.
 #pragma once
 
 #include <cstddef>
@@ -8,10 +8,10 @@
 
 namespace upskill::cpu {
 
-// Reports the access if it is not allowed, and ends the launch if going on would do harm.
+// Reports the access if it is not allowed, and ends the launch if continuing would corrupt memory.
 void check_access(uintptr_t address, size_t size, Access access, uintptr_t pc);
 
-// For a read in a loop that waits for another thread: lets that have its turn.
+// For a read in a loop that polls for another thread: lets that thread run.
 void poll(uintptr_t address);
 
 }  // namespace upskill::cpu

@@ -15,7 +15,7 @@
 #include <set>
 #include <utility>
 
-// The loader's own entry: the address of a thread-local variable from its module and offset.
+// The loader's own function: the address of a thread-local variable from its module and offset.
 struct TlsIndex {
   unsigned long module, offset;
 };
@@ -110,7 +110,7 @@ void visit_symbols(const std::string& path, Visitor visit_symbol) {
   with_file(path, [&](const char* file, size_t bytes) { visit_symbols(file, bytes, visit_symbol); });
 }
 
-// The largest executable section: what the compiler made, without the linker's stubs, which have no lines.
+// The largest executable section: the compiled code, without the linker's stubs, which have no lines.
 void find_code(Module& module) {
   with_file(module.path, [&](const char* file, size_t bytes) {
     const auto* header = reinterpret_cast<const ElfW(Ehdr)*>(file);

@@ -1,4 +1,4 @@
-// The shared library that a kernel lives in: where its data and its __shared__ variables are.
+// The shared library that holds a kernel: where its data and its __shared__ variables are.
 #pragma once
 
 #include <cstddef>
@@ -33,13 +33,13 @@ struct Module {
   std::vector<Variable> guards;
 };
 
-// The module that holds the code at `address`; it is remembered until a library is unloaded.
+// The module that holds the code at `address`; cached until a library is unloaded.
 const Module& module_of(const void* address);
 
 // `pc` relative to the module of the last launch, as addr2line wants it for a return address; 0 if it is elsewhere.
 uintptr_t offset_in_module(uintptr_t pc);
 
-// "softmax<float>", the function at that address; nullptr if its module was stripped. The text lives on.
+// "softmax<float>", the function at that address; nullptr if its module was stripped. The text stays valid.
 const char* function_name(const void* address);
 
 // Whether the kernel's own code lies at that address.

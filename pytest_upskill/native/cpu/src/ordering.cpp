@@ -15,14 +15,14 @@ uint32_t clocks[max_threads];
 namespace {
 
 constexpr int max_warps = max_threads / warp_size;
-constexpr uint32_t last_clock = 0x80000000u;  // begin_launch starts anew from here, long before the clock runs over
+constexpr uint32_t last_clock = 0x80000000u;  // begin_launch restarts from here, long before the clock overflows
 
 int warp_of(int thread) { return thread / warp_size; }
 bool same_warp(int a, int b) { return warp_of(a) == warp_of(b); }
 
 uint32_t now = 1;
-uint32_t warp_floors[max_warps];              // of the last operation in which a whole warp took part
-uint32_t lanes_seen[max_threads][warp_size];  // what a lane knows of the others through operations of some lanes
+uint32_t warp_floors[max_warps];              // of the last operation of a whole warp
+uint32_t lanes_seen[max_threads][warp_size];  // what a lane knows of the others through partial-warp operations
 std::vector<uint32_t> block_starts;           // by turn
 
 // A thread's last fence. Fences of a block (__threadfence_block) order its own threads only.
@@ -34,7 +34,7 @@ Fence fences[scopes][max_threads];
 bool block_has_fence = false, block_has_release = false;
 int threads_of_block = 0;
 
-// What is kept of the fences of a block that has ended: who fenced, and the last time that anyone did.
+// The fences of a block that has ended: which threads fenced, and the time of the last fence.
 struct PastFences {
   uint32_t clock = 0;
   uint32_t threads[max_warps] = {};
@@ -84,7 +84,7 @@ void add_to_thread(int thread, Acquired entry) {
 
 uint32_t current_turn() { return static_cast<uint32_t>(block_starts.size()) - 1; }
 
-// When the thread fenced last, or a later time at which some thread of its block did.
+// The thread's last fence, or a later time at which some thread of its block fenced.
 uint32_t fence_clock(uint32_t turn, int thread) {
   if (turn == current_turn()) return fences[within_block][thread].clock;
   const auto found = past_fences.find(turn);
@@ -92,8 +92,8 @@ uint32_t fence_clock(uint32_t turn, int thread) {
   return found->second.threads[warp_of(thread)] >> thread % warp_size & 1 ? found->second.clock : 0;
 }
 
-// Whether the release hands on what `thread` did at `clock`: the releasing thread must have fenced after it, or after a
-// barrier that came after it; or the other thread itself has fenced, before such a barrier.
+// Whether the release covers what `thread` did at `clock`: the releasing thread must have fenced after it, or after a
+// barrier that came after it; or the other thread itself has fenced before such a barrier.
 bool covers(const Release& release, uint32_t turn, uint32_t clock, int thread) {
   const Fence& fence = release.fence[turn == current_turn() ? within_block : between_blocks];
   const bool together = same_warp(thread, release.thread);
@@ -136,7 +136,7 @@ void forget_acquired() {
   acquirers.clear();
 }
 
-// Lanes that take part know of the others what any of them knew.
+// Each participating lane learns what any of them knew of the others.
 void join_lanes(int warp, uint32_t lanes) {
   uint32_t joint[warp_size] = {};
   for (uint32_t rest = lanes; rest != 0; rest &= rest - 1) {

@@ -1,4 +1,4 @@
-// Leaps of the generator XORWOW: its steps are linear over bits, so that a matrix takes many at once.
+// Skips ahead in the generator XORWOW: its steps are linear over bits, so that a matrix performs many at once.
 #include "upskill_cpu/random_xorwow.h"
 
 #include <cstddef>
@@ -43,7 +43,7 @@ struct Leap {
   }
 };
 
-// A leap of 2^power steps; made once.
+// A skip of 2^power steps; computed once.
 const Leap& leap_of(size_t power) {
   static std::vector<std::unique_ptr<Leap>> leaps;
   if (leaps.empty()) leaps.push_back(std::make_unique<Leap>(Leap::once()));

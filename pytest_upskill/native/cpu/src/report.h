@@ -1,4 +1,4 @@
-// What the device saw, for upskill_report; and the device's error, for cudaGetLastError.
+// Findings of the device, for upskill_report; and the device's error, for cudaGetLastError.
 #pragma once
 
 #include <cstdint>
@@ -13,10 +13,10 @@ enum class Assertion { runs, memory, inputs, deterministic };
 // Keeps the first report of each kind for each place in the code. `pc` is a return address, or 0.
 void report(Assertion assertion, const char* kind, uintptr_t pc, const std::string& message);
 
-// Whether report would keep it, for those who would spend time on a message.
+// Whether report would keep it; avoids formatting a message that would be dropped.
 bool is_new_report(const char* kind, uintptr_t pc);
 
-// A place in the code within a message: "<0x1a2b>", which the reader of the reports turns into "line 12"; or nothing.
+// A code address within a message, "<0x1a2b>", which the reader of the reports turns into "line 12"; or an empty text.
 std::string name_place(uintptr_t pc);
 
 size_t report_count();

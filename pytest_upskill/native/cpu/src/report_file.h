@@ -1,4 +1,4 @@
-// Reports of a whole program, written as they arise to the file that UPSKILL_REPORT_FILE names: they outlive a crash.
+// Reports of a whole program, written at once to the file that UPSKILL_REPORT_FILE names, so that they survive a crash.
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// The runtime API's device, errors, streams and events. All work is done when it is asked for.
+// The runtime API's device, errors, streams and events. All work is done synchronously.
 #include <time.h>
 
 #include <cstring>
@@ -13,7 +13,7 @@ using namespace upskill::cpu;
 
 namespace {
 
-// Properties of an H200 (sm_90), where a kernel's choices may depend on them; memory is our own.
+// Properties of an H200 (sm_90), since kernels may branch on them; the memory size is the emulation's.
 constexpr int processors = 132;
 constexpr int threads_per_processor = 2048;
 constexpr int blocks_per_processor = 32;

@@ -50,7 +50,7 @@ bool is_device(const void* pointer) {
 
 bool is_host(const void* pointer) { return !is_device(pointer); }
 
-// All of the bytes lie in the allocation in which the first one lies. Host memory and variables are not known here.
+// Whether all of the bytes lie in the allocation that holds the first one. Host memory and variables are not covered.
 bool fits(const void* pointer, size_t bytes) {
   const auto address = reinterpret_cast<uintptr_t>(pointer);
   const Allocation* allocation = allocation_at(address);
@@ -72,7 +72,7 @@ bool kind_matches(const void* target, const void* source, cudaMemcpyKind kind) {
   }
 }
 
-// A copy that starts inside a tensor and runs over its end. One that starts outside is the driver's own business.
+// A copy that starts inside a tensor and runs past its end. Copies that start outside are the driver's own.
 void check_extent(const void* pointer, size_t bytes, const char* what, uintptr_t pc) {
   const auto address = reinterpret_cast<uintptr_t>(pointer);
   const Span* span = watched_at(address);

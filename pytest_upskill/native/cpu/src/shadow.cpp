@@ -20,11 +20,11 @@ bool store_pending = false;
 
 namespace {
 
-constexpr size_t max_cell_bytes = size_t{1} << 30;  // of all cells; what does not fit is not remembered
+constexpr size_t max_cell_bytes = size_t{1} << 30;  // of all cells; accesses beyond this limit are not recorded
 constexpr size_t vector_bytes = 16;                 // the largest access of one instruction
 constexpr int full_shift = 2;
 
-// The cells of a span, kept when spans are put together anew.
+// The cells of a span, kept while the list of spans is rebuilt.
 struct Store {
   Cell* cells;
   size_t span_bytes;
@@ -58,7 +58,7 @@ void use(Span& span, const Store& store) {
 
 int shift_for(uintptr_t offset, size_t size) { return std::min(full_shift, __builtin_ctzll(offset | size)); }
 
-// Divides cells, so that accesses of fewer bytes can be told apart.
+// Splits cells, so that accesses of fewer bytes are distinguished.
 void divide_cells(Span& span, int shift) {
   Store& store = stores[span.begin];
   Store finer{nullptr, store.span_bytes, shift};
@@ -80,7 +80,7 @@ void divide_cells(Span& span, int shift) {
 
 // --------------------------------------------------------------------------------------------- races
 
-// One access of a pair that nothing orders.
+// One access of an unordered pair.
 struct Party {
   Access access;
   uint32_t turn, thread;
@@ -94,25 +94,26 @@ struct Race {
   size_t size;
 };
 
-// What a place read without any order, but from an atomic operation, or before one. That is how a loop around atomicCAS
-// begins, and how a test saves an atomic operation: places where the thread goes on to one are guards, the others race.
+// Addresses read without order, except by or before an atomic operation. Such reads start a loop around atomicCAS, or
+// skip an unnecessary atomic operation: where the thread continues with an atomic operation on the address the read is
+// a guard, otherwise it races.
 std::map<uint32_t, Race> doubtful_reads;
 std::set<uint32_t> guards;
 
-// Volatile accesses by lanes of one warp, by place: the first such pair. A flag that lanes poll is one address; an old
-// reduction that counts on the lanes running in step shows more.
+// Volatile accesses by lanes of one warp, by address: the first such pair. A polled flag is one address; an old
+// reduction that relies on lanes running in lockstep shows more.
 std::map<uint32_t, Race> lanes_in_step;
 
-// Reads of what nothing had written, by place. Where the write came later, and unordered, that is a race and no more.
+// Reads of uninitialised memory, by address. Where the write came later, and unordered, it is reported as a race only.
 std::map<uint32_t, std::string> unwritten_reads;
 std::set<uint32_t> racing_places;
 
-// A store whose race does harm only if it changes something.
+// A racing store that is harmful only if it changes the value.
 struct PendingStore {
   Race race;
   char before[vector_bytes];
   Cell *begin, *end;
-  Cell marks[vector_bytes];  // as they were
+  Cell marks[vector_bytes];  // previous marks
 } pending;
 
 const char* verb(Access access) {
@@ -176,7 +177,7 @@ Access access_of(uint16_t thread, bool write) {
 
 // --------------------------------------------------------------------------------------------- one access
 
-// An access that is being marked, and what it found.
+// An access being recorded, and its findings.
 class Marking {
  public:
   Marking(Span& span, uintptr_t address, size_t size, Access access, uintptr_t pc)
@@ -210,7 +211,7 @@ class Marking {
   bool is_unwritten(Cell& cell) {
     if (cell.write.clock >= since_ || (span_.space != Space::shared && cell.write.clock >= span_.born)) return false;
     if (span_.space == Space::shared || !is_initialised(address_, size_)) return true;
-    cell.write.clock = self.launch_start - 1;  // the next read need not ask again
+    cell.write.clock = self.launch_start - 1;  // the next read need not check again
     return false;
   }
 
@@ -303,7 +304,7 @@ void settle_store() {
   const Race& race = pending.race;
   if (std::memcmp(pending.before, reinterpret_cast<const void*>(race.address), race.size) != 0)
     return report_race(race);
-  // It is as if it had not been: what the thread stores here next is held against the same marks.
+  // The store is undone: what the thread stores here next is checked against the same marks.
   for (Cell *cell = pending.begin, *before = pending.marks; cell != pending.end; ++cell, ++before) {
     if (is_write(race.other.access)) {
       *cell = *before;

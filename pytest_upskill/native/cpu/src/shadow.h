@@ -1,8 +1,8 @@
-// What is remembered of each element of memory: who wrote it last, who read it since. It finds races and reads of what
-// nothing has written. Knows which accesses are ordered from ordering.h, and spans from span.h.
+// The state of each element of memory: its last writer and its readers since. Finds races and reads of uninitialised
+// memory. Takes the order of accesses from ordering.h, and spans from span.h.
 //
-// A span's memory is divided into cells of 4 bytes, or fewer once a smaller access is seen. The functions below are the
-// way that nearly every access takes, so they decide the common cases in line and leave the rest to shadow.cpp.
+// A span's memory is divided into cells of 4 bytes, or fewer after a smaller access. Nearly every access takes the
+// functions below, so they decide the common cases inline and leave the rest to shadow.cpp.
 #pragma once
 
 #include <cstddef>
@@ -19,7 +19,7 @@ inline bool is_write(Access access) {
   return access == Access::write || access == Access::volatile_write || access == Access::atomic;
 }
 
-// Dates are clocks of ordering.h, 0 for never. Places are return addresses, cut to 32 bits.
+// Stamps are clocks of ordering.h, 0 for never. Code addresses are return addresses, cut to 32 bits.
 struct Mark {
   uint32_t clock, place;
 };
@@ -33,29 +33,29 @@ struct Cell {
 };
 static_assert(sizeof(Cell) == 32);
 
-// Flags beside the number of the thread. Marks that carry one never take the short way.
+// Flags stored with the thread's number. Marks with a flag never take the fast path.
 constexpr uint16_t thread_bits = 0x3ff;
 constexpr uint16_t atomic_flag = 0x8000;
 constexpr uint16_t volatile_flag = 0x4000;
 constexpr uint16_t agreed_flag = 0x2000;  // several threads have stored the same value
 
-// Gives the span cells where accesses to it are to be remembered. `size` is that of the first access.
+// Allocates the span's cells if its accesses are to be recorded. `size` is that of the first access.
 void attach_cells(Span& span, uintptr_t address, size_t size);
-// Memory that has gone must not leave its marks to what is allocated in its place.
+// Discards the marks of freed memory, so that they do not apply to a later allocation there.
 void drop_cells(uintptr_t begin, size_t bytes);
 
-// The cells that a span had before spans were put together anew.
+// The cells that a span had before the list of spans was rebuilt.
 void restore_cells(Span& span);
 void drop_all_cells();
 
-// Called when a launch ends: reports what only the whole of it could show.
+// Called when a launch ends; reports findings that depend on the whole launch.
 void end_marks();
 
-// A store that races with other accesses does no harm if it stores what is there already, which is known after it.
+// A store that races with other accesses is harmless if it stores the present value; this is known after the store.
 extern bool store_pending;
 void settle_store();
 
-// The way for everything that is not decided in line.
+// The slow path, for everything that is not decided inline.
 void mark_slowly(Span& span, uintptr_t address, size_t size, Access access, uintptr_t pc);
 
 inline bool is_fine_write_mark(const Span& span, const Cell& cell) {
@@ -64,7 +64,7 @@ inline bool is_fine_write_mark(const Span& span, const Cell& cell) {
   return clock < self.launch_start && clock >= span.born;
 }
 
-// Marks older than this are of no concern: shared memory starts anew with each block.
+// Marks older than this are ignored: shared memory starts afresh with each block.
 inline uint32_t oldest_of_concern(const Span& span) {
   return span.space == Space::shared ? self.block_start : self.launch_start;
 }

@@ -1,4 +1,4 @@
-// A range of memory that threads may touch, and what is known of it.
+// A range of memory that threads may access, and its state.
 #pragma once
 
 #include <cstddef>
@@ -11,16 +11,16 @@ enum class Space : uint8_t { nowhere, global, shared, stack, module };
 
 struct Cell;
 
-// A range that threads may touch. What is remembered of its elements is in its cells, see shadow.h.
+// A range that threads may access. The state of its elements is in its cells, see shadow.h.
 struct Span {
   uintptr_t begin = 0;
   size_t bytes = 0;
   Space space = Space::nowhere;
   bool writable = false;
   bool touched = false;     // shared memory: by this launch, so that it must be poisoned for each block
-  bool remembered = false;  // it is to get cells at its first access
+  bool remembered = false;  // gets cells at its first access
   uint8_t cell_shift = 0, cell_mask = 0;
-  uint32_t born = 0;  // what was written before this time, by clock, does not count as written
+  uint32_t born = 0;  // writes before this clock value do not count
   Cell* cells = nullptr;
   std::string name;
 

@@ -10,12 +10,12 @@ namespace upskill::cpu {
 
 constexpr size_t span_slots = 512;
 
-// Never nullptr. Hidden, so that the fast path of every access loads it without a detour.
+// Never nullptr. Hidden visibility, so that the fast path of every access loads it directly.
 [[gnu::visibility("hidden")]] extern Span* last_spans[span_slots];
 
 inline Span*& last_span(uintptr_t pc) { return last_spans[pc / 4 % span_slots]; }
 
-// Host code touches mostly memory of its own: the pieces of 256 bytes that were last found to be so.
+// Host code accesses mostly memory of its own: caches the 256-byte pieces last found to be host memory.
 constexpr size_t host_slots = 1024;
 [[gnu::visibility("hidden")]] extern uintptr_t host_pieces[host_slots];
 

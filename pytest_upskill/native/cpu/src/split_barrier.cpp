@@ -14,7 +14,7 @@ using namespace upskill::cpu;
 using SplitBarrier = upskill_cpu_split_barrier;
 
 constexpr uint32_t numbers = 32;  // 16 of PTX, and 16 for tiles of several warps
-// Who polls that often waits for a thread that never comes.
+// A thread that polls this often waits for a thread that never arrives.
 constexpr int patience = 1 << 18;
 
 uint32_t arrive(SplitBarrier& barrier, uint32_t count, bool drop) {
@@ -56,7 +56,7 @@ SplitBarrier& numbered(uint32_t number, uint32_t threads) {
 }  // namespace
 
 extern "C" void upskill_cpu_split_barrier_init(SplitBarrier* barrier, uint32_t expected) {
-  // Announced as the kernel's own write, so that the memory counts as touched and written.
+  // Recorded as the kernel's own write, so that the memory counts as touched and written.
   check_access(reinterpret_cast<uintptr_t>(barrier), sizeof *barrier, Access::write,
                reinterpret_cast<uintptr_t>(__builtin_return_address(0)));
   *barrier = {expected, expected, 0, 0};

@@ -1,5 +1,5 @@
-// What -fsanitize=thread makes of std::atomic and the __atomic builtins: the operation itself, and in a kernel its
-// order.
+// std::atomic and the __atomic builtins as compiled by -fsanitize=thread: the operation itself, and within a kernel its
+// memory order.
 #include <cstdint>
 
 #include "launch_state.h"

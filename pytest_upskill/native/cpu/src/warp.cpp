@@ -1,4 +1,4 @@
-// Warp operations: lanes wait until all lanes that the mask names have made the same call, and the last performs it.
+// Warp operations: lanes wait until all lanes in the mask have made the same call; the last one performs it.
 #include "block.h"
 #include "ordering.h"
 #include "shadow.h"
@@ -9,7 +9,7 @@ namespace upskill::cpu {
 
 namespace {
 
-// What a shuffle gives that reads a lane which takes no part: a NaN in every floating type, and -1.
+// What a shuffle returns when it reads a lane that does not take part: a NaN in every floating type, and -1.
 constexpr uint64_t poison = ~uint64_t{0};
 
 template <class Action>
@@ -83,8 +83,8 @@ uint64_t common_result(const Thread* threads, uint32_t lanes, int operation) {
   }
 }
 
-// A lane that the mask names is meant to be there. So is one that an indexed shuffle asks for; but at the edge of a
-// shift, a lane outside the mask is read in vain, and only the value tells.
+// A lane in the mask must take part, and so must the source lane of an indexed shuffle. At the edge of a shift, reading
+// a lane outside the mask is allowed; only the value shows it.
 void report_inactive_source(const Thread& thread, int lane) {
   const bool named = thread.call.mask >> thread.call.source & 1;
   if ((!named && thread.call.operation == warp_shift) || !is_new_report("inactive-lane", thread.pc)) return;
@@ -132,7 +132,7 @@ void settle_warp_calls(int warp) {
   });
 }
 
-// Lanes of one warp that asked at the same line are the active ones.
+// Lanes of one warp that call from the same line are the active ones.
 bool converge() {
   for (int i = 0; i < block.size; ++i) {
     if (block.threads[i].state != State::converging) continue;

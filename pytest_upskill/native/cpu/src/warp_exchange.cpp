@@ -12,7 +12,7 @@ namespace {
 
 using namespace upskill::cpu;
 
-// A lane can be one operation ahead of the others, no more: they meet in each.
+// A lane can be at most one operation ahead of the others, since all lanes synchronise in each.
 constexpr size_t lane_bytes = 512;
 char buffers[max_threads / warp_size][2][warp_size * lane_bytes];
 uint8_t turns[max_threads];

@@ -1,4 +1,4 @@
-// Accesses that no span holds: what lies nearest, and how to say so.
+// Accesses outside of all spans: finds the nearest span and describes the access.
 #pragma once
 
 #include <cstddef>
@@ -7,10 +7,10 @@
 
 namespace upskill::cpu {
 
-// Whether the process has memory there, far from any of the device's.
+// Whether the process has mapped memory there, far from any device memory.
 bool is_host_memory(uintptr_t address);
 
-// Whether the access has left a shared array by little, where going on would do harm.
+// Whether the access is slightly outside a shared array, where continuing would corrupt memory.
 bool is_beside_shared(uintptr_t address);
 
 // "4 bytes past the end of 'x' (20 bytes)".

@@ -1,4 +1,4 @@
-// What the parts of CUB have in common: temporary storage, ranks, operations.
+// Shared code of the parts of CUB: temporary storage, ranks, operations.
 #ifndef UPSKILL_CPU_CUB_BLOCK_STORAGE_CUH
 #define UPSKILL_CPU_CUB_BLOCK_STORAGE_CUH
 

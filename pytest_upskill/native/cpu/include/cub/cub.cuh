@@ -1,4 +1,4 @@
-// The parts of CUB that are there: reductions, scans, loads and stores of a block or a warp.
+// The supported parts of CUB: reductions, scans, loads and stores of a block or a warp.
 #pragma once
 #include "block/block_load.cuh"
 #include "block/block_reduce.cuh"

@@ -1,4 +1,4 @@
-// Marks for a profiler's timeline: nobody reads them here.
+// Marks for a profiler's timeline; ignored here.
 #pragma once
 
 inline int nvtxRangePushA(const char*) { return 0; }

@@ -1,6 +1,6 @@
-// Copies from global to shared memory that are asked for now and happen when they are waited for.
+// Copies from global to shared memory that are requested now and performed when they are waited for.
 //
-// They are done as late as they may be, so that a kernel which reads too early sees what was there before.
+// They are performed as late as possible, so that a kernel which reads too early sees the old contents.
 #ifndef UPSKILL_CPU_ASYNC_COPY_H
 #define UPSKILL_CPU_ASYNC_COPY_H
 

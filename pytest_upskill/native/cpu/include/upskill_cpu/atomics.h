@@ -1,6 +1,6 @@
 // Atomic operations, with CUDA's overloads and no others; src/atomics.cpp performs them.
 //
-// They live in the runtime so that a kernel's own accesses and its atomic ones are told apart.
+// They are in the runtime so that a kernel's atomic and other accesses are distinguished.
 #ifndef UPSKILL_CPU_ATOMICS_H
 #define UPSKILL_CPU_ATOMICS_H
 

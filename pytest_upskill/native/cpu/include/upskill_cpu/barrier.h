@@ -1,4 +1,4 @@
-// Barriers of a block, and memory fences. The line tells one barrier of the source from another.
+// Barriers of a block, and memory fences. The line distinguishes the barriers of the source.
 #ifndef UPSKILL_CPU_BARRIER_H
 #define UPSKILL_CPU_BARRIER_H
 

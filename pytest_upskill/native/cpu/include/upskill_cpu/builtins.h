@@ -1,4 +1,4 @@
-// threadIdx and its kin: objects that the runtime sets before each thread runs.
+// threadIdx and the other built-in variables: objects that the runtime sets before each thread runs.
 //
 // They are const for a kernel, as in CUDA. That also keeps the compiler from instrumenting reads of them, and lets it
 // keep them in registers; this is sound because within one run of a thread they never change. (A const object of a
@@ -19,7 +19,7 @@ UPSKILL_CPU_BUILTIN uint3 threadIdx;
 UPSKILL_CPU_BUILTIN uint3 blockIdx;
 UPSKILL_CPU_BUILTIN uint3 blockDim;
 UPSKILL_CPU_BUILTIN uint3 gridDim;
-extern const int warpSize;  // 32, but no constant expression: so it is with nvcc
+extern const int warpSize;  // 32, but not a constant expression, as with nvcc
 #undef UPSKILL_CPU_BUILTIN
 
 // Where `extern __shared__` arrays begin: aligned to 1024 bytes.

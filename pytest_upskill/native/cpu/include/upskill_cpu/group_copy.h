@@ -1,4 +1,4 @@
-// A copy that the threads of a group share, in the largest pieces that alignment allows.
+// A copy shared by the threads of a group, in the largest pieces that alignment allows.
 #ifndef UPSKILL_CPU_GROUP_COPY_H
 #define UPSKILL_CPU_GROUP_COPY_H
 
@@ -10,7 +10,7 @@
 
 namespace upskill::cpu {
 
-// Asks for the pieces of the thread with this rank; nothing is copied before it is waited for.
+// Requests the pieces of the thread with this rank; nothing is copied before the wait.
 UPSKILL_CPU_INLINE void copy_share(void* target, const void* source, size_t bytes, size_t rank, size_t threads) {
   const uintptr_t places = reinterpret_cast<uintptr_t>(target) | reinterpret_cast<uintptr_t>(source);
   const size_t piece = places % 16 == 0 ? 16 : places % 4 == 0 ? 4 : 1;

@@ -1,4 +1,4 @@
-// What `kernel<<<grid, block, shared, stream>>>(arguments)` is rewritten to.
+// The function that `kernel<<<grid, block, shared, stream>>>(arguments)` is rewritten to.
 #ifndef UPSKILL_CPU_LAUNCH_H
 #define UPSKILL_CPU_LAUNCH_H
 
@@ -13,15 +13,15 @@
 extern "C" cudaError_t upskill_cpu_launch(const char* kernel, const dim3* grid, const dim3* block, size_t shared,
                                           cudaStream_t stream, void (*thread)(void*), void* arguments);
 
-// Where an argument of the next launch lies, in the host's memory: a class with a copy constructor of its own is copied
-// from there in each thread.
+// The host address of an argument of the next launch: a class with a copy constructor of its own is copied from there
+// in each thread.
 struct upskill_cpu_argument {
   const void* begin;
   size_t bytes;
 };
 extern "C" void upskill_cpu_arguments(const upskill_cpu_argument* arguments, size_t count);
 
-// What a kernel that is launched through a pointer is called in reports.
+// The name in reports of a kernel that is launched through a pointer.
 extern "C" const char* upskill_cpu_kernel_name(const void* kernel);
 
 namespace upskill::cpu {
@@ -31,7 +31,7 @@ UPSKILL_CPU_UNCHECKED void run_thread(void* body) {
   (*static_cast<Body*>(body))();
 }
 
-// Of an array it is the pointer that is passed.
+// An array is passed as a pointer.
 template <class Argument>
 UPSKILL_CPU_UNCHECKED upskill_cpu_argument place_of(Argument& argument) {
   return {__builtin_addressof(argument), std::is_array_v<Argument> ? 0 : sizeof argument};
@@ -75,7 +75,7 @@ UPSKILL_CPU_UNCHECKED FunctionLaunch<Parameters...> launch_function(void (*kerne
   return {{kernel, name, grid, block, shared, stream}};
 }
 
-// A literal 0, which is a number and a null pointer.
+// A literal 0, which is both a number and a null pointer.
 struct Zero {
   constexpr operator int() const { return 0; }
   template <class T>

@@ -1,5 +1,5 @@
-// Loads and stores with a cache hint: plain ones here, so that they are checked like any other access. But for those
-// that go to where other threads' stores arrive, with which one may wait for a flag: they are volatile.
+// Loads and stores with a cache hint: plain ones here, so that they are checked like any other access. The exceptions
+// are those that bypass the L1 cache, which a thread may use to poll a flag: they are volatile.
 #ifndef UPSKILL_CPU_MEMORY_ACCESS_H
 #define UPSKILL_CPU_MEMORY_ACCESS_H
 

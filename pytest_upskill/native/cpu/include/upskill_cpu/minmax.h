@@ -1,5 +1,5 @@
 // min and max in the global namespace, with CUDA's overloads for mixed types: two of one type, or signed and unsigned
-// of one width (then unsigned), or float and double. A NaN loses against a number.
+// of one width (then unsigned), or float and double. A number wins against a NaN.
 #ifndef UPSKILL_CPU_MINMAX_H
 #define UPSKILL_CPU_MINMAX_H
 

@@ -1,6 +1,6 @@
 // The classes of one narrow floating type; included by cuda_fp16.h and cuda_bf16.h, which define
 //   NARROW, NARROW2, NARROW_RAW, NARROW2_RAW   the types,  FORMAT   its encoding.
-// Constructors and conversions are those of CUDA, so that what is ambiguous there is so here.
+// Constructors and conversions are those of CUDA, so that calls that are ambiguous there are ambiguous here.
 // It has no include guard, because each type includes it once.
 
 struct NARROW_RAW {

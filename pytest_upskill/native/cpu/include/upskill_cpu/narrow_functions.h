@@ -49,7 +49,7 @@ UPSKILL_CPU_INLINE int __hisinf(NARROW a) {
   return (::upskill::cpu::bits_of(a) & 0x8000u) != 0 ? -1 : 1;
 }
 
-// A NaN loses against a number; -0 is less than +0. Where the values are equal, only the sign of a zero can differ.
+// A number wins against a NaN; -0 is less than +0. Where the values are equal, only the sign of a zero can differ.
 NARROW_FUNCTION __hmax(NARROW a, NARROW b) {
   using namespace ::upskill::cpu;
   if (__hisnan(a)) return __hisnan(b) ? narrow_nan(a) : b;

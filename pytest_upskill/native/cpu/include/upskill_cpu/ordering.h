@@ -1,6 +1,6 @@
-// For synchronisation that is built in these headers out of more than barriers and atomic operations: tells the
-// detection of races what it promises. What a thread did before it releases an object comes before what another thread
-// does after it has acquired the same object, later.
+// For synchronisation that these headers build from more than barriers and atomic operations: informs race detection.
+// What a thread did before it releases an object is ordered before what another thread does after it acquires the same
+// object later.
 #ifndef UPSKILL_CPU_ORDERING_H
 #define UPSKILL_CPU_ORDERING_H
 

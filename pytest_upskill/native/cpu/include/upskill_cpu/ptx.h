@@ -213,7 +213,7 @@ UPSKILL_CPU_INLINE void store_plain(char* address, const V&... values) {
   else
     *reinterpret_cast<Vector<T, sizeof...(V)>*>(address) = Vector<T, sizeof...(V)>{{as<T>(values)...}};
 }
-// Volatile accesses are those that a thread may wait with.
+// Volatile accesses are those that a thread may poll with.
 template <class T, class... D>
 UPSKILL_CPU_INLINE void load_volatile(const char* address, D&... d) {
   const auto* place = reinterpret_cast<const volatile T*>(address);
@@ -269,7 +269,7 @@ UPSKILL_CPU_INLINE int shuffle_width(uint32_t clamp) { return 32 - static_cast<i
 
 // --------------------------------------------------------------------------------------------- matrices
 
-// A row of an 8x8 matrix of 16-bit elements: the hardware wants it aligned.
+// A row of an 8x8 matrix of 16-bit elements; the hardware requires it to be aligned.
 struct alignas(16) MatrixRow {
   uint16_t elements[8];
 };

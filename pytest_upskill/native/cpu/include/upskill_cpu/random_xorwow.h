@@ -1,5 +1,5 @@
-// XORWOW, cuRAND's default generator. Its steps are linear over bits, so that it can be sent far ahead: a subsequence
-// begins 2^67 steps after the one before.
+// XORWOW, cuRAND's default generator. Its steps are linear over bits, so that it can skip ahead far: a subsequence
+// begins 2^67 steps after the previous one.
 #ifndef UPSKILL_CPU_RANDOM_XORWOW_H
 #define UPSKILL_CPU_RANDOM_XORWOW_H
 
@@ -16,7 +16,7 @@ typedef curandStateXORWOW curandState_t;
 typedef curandStateXORWOW curandState;
 
 extern "C" {
-// Sends the generator n * 2^power steps ahead.
+// Advances the generator by n * 2^power steps.
 void upskill_cpu_xorwow_leap(unsigned int* words, unsigned long long n, unsigned int power);
 }
 

@@ -1,6 +1,6 @@
 // The host side of the CUDA runtime API, as far as launchers of kernels use it; src/runtime_*.cpp implements it.
 //
-// Work is done at once, in the order in which it is asked for, whatever the stream.
+// Work is performed synchronously, in the order of the calls, whatever the stream.
 #ifndef UPSKILL_CPU_RUNTIME_API_H
 #define UPSKILL_CPU_RUNTIME_API_H
 

@@ -58,7 +58,7 @@ cudaError_t cudaMallocFromPoolAsync(T** pointer, size_t bytes, cudaMemPool_t, cu
   return cudaMallocAsync(pointer, bytes, stream);
 }
 
-// The host's memory is all alike here.
+// Here all host memory is alike.
 inline cudaError_t cudaHostRegister(void*, size_t, unsigned int) { return cudaSuccess; }
 inline cudaError_t cudaHostUnregister(void*) { return cudaSuccess; }
 template <class T>
@@ -89,7 +89,7 @@ inline cudaError_t cudaDeviceCanAccessPeer(int* can, int, int) {
   return cudaSuccess;
 }
 
-// CUDA 13 names a place where CUDA 12 has a device's number.
+// CUDA 13 passes a location where CUDA 12 passes a device's number.
 enum cudaMemLocationType {
   cudaMemLocationTypeInvalid = 0,
   cudaMemLocationTypeDevice = 1,

@@ -1,17 +1,17 @@
-// Barriers at which arriving and waiting are two things: cuda::barrier, and the numbered barriers of a block.
+// Barriers with separate arrive and wait: cuda::barrier, and the numbered barriers of a block.
 #ifndef UPSKILL_CPU_SPLIT_BARRIER_H
 #define UPSKILL_CPU_SPLIT_BARRIER_H
 
 #include <cstdint>
 
 extern "C" {
-// Lives where the kernel puts it, in shared memory mostly; the kernel itself never reads it.
+// Lies where the kernel puts it, mostly in shared memory; the kernel itself never reads it.
 struct upskill_cpu_split_barrier {
   uint32_t expected, pending, phase, dropped;
 };
 
 void upskill_cpu_split_barrier_init(upskill_cpu_split_barrier* barrier, uint32_t expected);
-// `count` arrivals. Returns the phase that they belong to, to be waited for.
+// `count` arrivals. Returns their phase, to be waited for.
 uint32_t upskill_cpu_split_barrier_arrive(upskill_cpu_split_barrier* barrier, uint32_t count, bool drop);
 bool upskill_cpu_split_barrier_passed(upskill_cpu_split_barrier* barrier, uint32_t phase);
 uint32_t upskill_cpu_split_barrier_phase(const upskill_cpu_split_barrier* barrier);

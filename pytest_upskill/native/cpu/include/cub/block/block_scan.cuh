@@ -51,7 +51,7 @@ class BlockScan {
   UPSKILL_CPU_INLINE void ExclusiveSum(T in, T& out, T& total, UPSKILL_CPU_LINE) {
     ExclusiveScan(in, out, T{}, detail::Add(), total, line);
   }
-  // With a running prefix: the callback gets the block's total and gives what comes before the block.
+  // With a running prefix: the callback receives the block's total and returns the prefix of the block.
   template <class Callback>
   UPSKILL_CPU_INLINE auto ExclusiveSum(T in, T& out, Callback& prefix, UPSKILL_CPU_LINE)
       -> decltype(prefix(in), void()) {
