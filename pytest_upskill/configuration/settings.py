@@ -15,7 +15,11 @@ PROMPTS_STUDENT = "prompts"
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a run was asked for. Paths are absolute; ``seed`` is None until the controller draws one."""
+    """What a run was asked for. Paths are absolute; ``seed`` is None until the controller draws one.
+
+    ``origins`` says where ``base_url`` and ``serve`` were given: an option, or a configuration file. A setting with its
+    default value has no origin.
+    """
 
     students: tuple[str, ...]
     arms: tuple[str, ...]
@@ -38,6 +42,7 @@ class Settings:
     reports: tuple[Path, ...]
     prompts: Path | None
     students_tables: Mapping[str, Mapping[str, Any]]
+    origins: Mapping[str, str]
     rootdir: Path
     invocation_dir: Path
 

@@ -10,6 +10,9 @@ from pytest_upskill.reporting.text_style import TextStyle, count, duration, mone
 from pytest_upskill.reporting.view import BASELINE_ARM, SKILL_ARM, LiftRow, SkillView, StudentView, SummaryRow, View
 
 _FAILURES = 30
+_ZERO_WIDTH_SPACE = "\u200b"
+_LINKED = re.compile(r"@(?=\S)|#(?=\d)|GH(?=-\d)|(?:https?|ftp)(?=:)|www(?=\.)", re.IGNORECASE)
+"""Where GitHub begins a mention, an e-mail address, an issue reference or a link, whether or not it is escaped."""
 _STYLE = TextStyle(width=200, color=False, unicode=True)
 
 
@@ -141,6 +144,6 @@ def _failures(items: Sequence[Outcome]) -> Iterator[str]:
 
 
 def _safe(text: str, width: int = 300) -> str:
-    """One line in which nothing is markup: a reply must not write our report."""
-    line = _STYLE.elide(" ".join(text.split()), width)
-    return re.sub(r"([\\`*_{}\[\]<>()#|~!])", r"\\\1", line)
+    """One line without markup, links and mentions: the text of a reply must not write our report, nor notify anyone."""
+    line = re.sub(r"([\\`*_{}\[\]<>()#|~!])", r"\\\1", _STYLE.elide(" ".join(text.split()), width))
+    return _LINKED.sub(lambda found: f"{found.group()}{_ZERO_WIDTH_SPACE}", line)

@@ -8,7 +8,7 @@ from pytest_upskill.records import ItemKind, VerdictKind
 from pytest_upskill.reporting.comparison import comparison_lines
 from pytest_upskill.reporting.failure import failure_lines
 from pytest_upskill.reporting.self_check import self_check_lines
-from pytest_upskill.reporting.text_style import TextStyle, pad, plural
+from pytest_upskill.reporting.text_style import TextStyle, pad, plural, printable
 from pytest_upskill.reporting.view import SkillView, View
 
 __all__ = ["failure_lines", "header_lines", "summary_lines"]
@@ -23,7 +23,7 @@ _NOTES = 6
 def header_lines(facts: Mapping[str, str]) -> Iterator[str]:
     """What the head of a run says, one line for each fact: ``upskill device: ...``."""
     for name, text in facts.items():
-        yield f"upskill {name}: {text}"
+        yield printable(f"upskill {name}: {text}")
 
 
 def summary_lines(view: View, width: int, color: bool, unicode: bool = True) -> Iterator[str]:

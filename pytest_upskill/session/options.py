@@ -126,6 +126,15 @@ def _value(config: pytest.Config, option: Option) -> Any:
         raise UsageError(f"ini value {option.dest}: {error}") from None
 
 
+def _origin(config: pytest.Config, dest: str) -> str:
+    """Where a value was given: the option's flag, or the configuration file as seen from the current folder."""
+    from os.path import relpath
+
+    if config.getoption(dest) or config.inipath is None:
+        return f"--{dest.replace('_', '-')}"
+    return relpath(config.inipath, config.invocation_params.dir)
+
+
 def requested(config: pytest.Config) -> bool:
     """True if the user asked for skills: ``--upskill``, a student, prompts, or the ini values of these."""
     if config.getoption("upskill") or config.getini("upskill"):
@@ -144,12 +153,13 @@ def read(config: pytest.Config) -> Settings:
     students = tuple(dict.fromkeys(given["student"] or ()))
     if given["prompts"] and not students:
         students = (PROMPTS_STUDENT,)
+    serve = bool(config.getoption("upskill_serve") or config.getini("upskill_serve"))
     return Settings(
         students=students,
         arms=given["arms"] or DEFAULT_ARMS,
         trials=given["trials"] or 1,
         turns=given["turns"] or 1,
-        serve=bool(config.getoption("upskill_serve") or config.getini("upskill_serve")),
+        serve=serve,
         device=given["device"] or "auto",
         arch=given["arch"],
         sandbox=given["sandbox"] or "auto",
@@ -165,6 +175,11 @@ def read(config: pytest.Config) -> Settings:
         base_url=given["base-url"],
         reports=tuple(invocation_dir / name for name in given["report"] or ()),
         prompts=invocation_dir / given["prompts"] if given["prompts"] else None,
+        origins={
+            name: _origin(config, f"upskill_{name}")
+            for name, value in (("base_url", given["base-url"]), ("serve", serve))
+            if value
+        },
         students_tables=students_tables(config.rootpath / "pyproject.toml"),
         rootdir=config.rootpath,
         invocation_dir=invocation_dir,

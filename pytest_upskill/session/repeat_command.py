@@ -30,13 +30,15 @@ def replay_options(settings: Settings, config: StudentConfig | None, arm: str | 
 
     ``config`` and ``arm`` are None for an item that has no student.
     """
-    options = [_source(settings, config), *_question(settings, arm, trial)]
-    options += [f"--upskill-timeout={settings.timeout:g}"] if settings.timeout != DEFAULT_TIMEOUT else []
+    return [_source(settings, config), *_question(settings, arm, trial), *_judging(settings)]
+
+
+def _judging(settings: Settings) -> list[str]:
+    options = [f"--upskill-timeout={settings.timeout:g}"] if settings.timeout != DEFAULT_TIMEOUT else []
     options += [f"--upskill-device={settings.device}"] if settings.device != "auto" else []
     options += [f"--upskill-arch={settings.arch}"] if settings.arch else []
     options += [f"--upskill-sandbox={settings.sandbox}"] if settings.sandbox != "auto" else []
-    options += ["--upskill-sanitizer"] if settings.sanitizer else []
-    return options
+    return [*options, "--upskill-sanitizer"] if settings.sanitizer else options
 
 
 def _source(settings: Settings, config: StudentConfig | None) -> str:
@@ -52,11 +54,12 @@ def record_options(settings: Settings, student: str | None, arm: str | None, tri
     options = [f"--upskill-student={student}", "--upskill-replies=record", *_question(settings, arm, trial)]
     options += [f"--upskill-base-url={settings.base_url}"] if settings.base_url else []
     options += ["--upskill-serve"] if settings.serve else []
-    return options
+    # With more than one turn, later questions depend on how the replies before are judged.
+    return [*options, *_judging(settings)] if settings.turns > 1 else options
 
 
 def _question(settings: Settings, arm: str | None, trial: int) -> list[str]:
     """Options without which this arm, trial and number of turns would not be collected."""
-    options = [f"--upskill-arms={arm}"] if arm and arm not in DEFAULT_ARMS else []
+    options = [f"--upskill-arms={arm}"] if arm and (arm not in DEFAULT_ARMS or settings.arms != DEFAULT_ARMS) else []
     options += [f"--upskill-trials={trial}"] if trial > 1 else []
     return options + ([f"--upskill-turns={settings.turns}"] if settings.turns > 1 else [])

@@ -13,6 +13,7 @@ import pluggy
 
 from pytest_upskill.configuration.settings import PROMPTS_STUDENT, Settings
 from pytest_upskill.paths import HOME
+from pytest_upskill.session.overrides import overrides
 from pytest_upskill.students import demo, registry
 from pytest_upskill.students.base import Student, StudentConfig, is_at_hand
 from pytest_upskill.students.placeholder import Placeholder
@@ -243,6 +244,7 @@ class Run:
         return {
             "device": self.machine.describe(),
             "sandbox": self.machine.confinement.describe(),
+            **dict(overrides(self.settings, list(self._configs.values()))),
             "seed": str(self.seed),
             **({"replies": _SOURCES[self.settings.replies]} if self.settings.replies in _SOURCES else {}),
             **({"budget": limits} if limits else {}),

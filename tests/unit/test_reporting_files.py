@@ -153,6 +153,32 @@ def test_markdown_is_not_written_by_a_reply() -> None:
     assert "a \\| b \\<img src=x\\> \\# head \\`code\\`" in text
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("@octocat", "@\u200boctocat"),
+        ("ping a@b.example", "ping a@\u200bb.example"),
+        ("https://evil.example/x", "https\u200b://evil.example/x"),
+        ("HTTP://evil.example", "HTTP\u200b://evil.example"),
+        ("_www.evil.example", "\\_www\u200b.evil.example"),
+        ("fixes #12", "fixes \\#\u200b12"),
+        ("owner/repo#12 GH-12", "owner/repo\\#\u200b12 GH\u200b-12"),
+        ("<b>@x</b>", "\\<b\\>@\u200bx\\</b\\>"),
+    ],
+)
+def test_markdown_has_no_live_mention_link_or_issue_reference(text: str, shown: str) -> None:
+    items = [
+        outcome(failed={"reply": text}, skill=text, student=text, notes=(text,)),
+        outcome(student=text, skill=text, arm="baseline"),
+    ]
+    lines = render(build_view(items, run()), ".md").splitlines()
+    assert f"## {shown}" in lines
+    assert f"| {shown} | with skill |" in "\n".join(lines)
+    assert f"- Note: {shown} (1 item)" in lines
+    assert f"| reply: {shown} |" in "\n".join(lines).replace("failed | reply", "| reply")
+    assert text not in "\n".join(lines)
+
+
 def test_an_unknown_ending_names_the_accepted_ones() -> None:
     with pytest.raises(ValueError, match=r"no report is called '\.xml'; accepted: \.json, \.md, \.csv"):
         render(build_view([], run()), ".xml")
