@@ -53,11 +53,11 @@ def _rates(skill: SkillView, self_check: bool) -> Iterator[str]:
 
 
 def _mutants(items: Sequence[Outcome]) -> Iterator[str]:
-    """The score of each case's mechanical mutants, and those that lived."""
+    """The score of each case's mechanical mutants, and the survivors."""
     scored = [(item.case or "", item.score) for item in items if item.score is not None]
     if not scored:
         return
-    yield from ("", "| case | mutants that died | lived |", "|---|---:|---|")
+    yield from ("", "| case | mutants killed | survived |", "|---|---:|---|")
     for case, score in scored:
         survived = "; ".join(
             f"line {one.line}: {one.change}" + (f" ({one.advice})" if one.advice else "") for one in score.survived

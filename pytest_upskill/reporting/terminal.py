@@ -32,7 +32,7 @@ def summary_lines(view: View, width: int, color: bool, unicode: bool = True) -> 
     yield _rule(" skills ", text_style)
     if not view.run.device:
         asked = sum(len(skill.judged) for skill in view.skills)
-        yield f"{plural(asked, 'prompt')} written; nobody was asked, nothing was judged"
+        yield f"{plural(asked, 'prompt')} written; no student was queried"
         return
     if view.run.self_check:
         for skill in view.skills:

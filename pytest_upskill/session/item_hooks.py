@@ -10,7 +10,7 @@ import pytest
 
 from pytest_upskill.errors import InfrastructureError
 from pytest_upskill.session.collection import UpskillItem, UpskillWarning, collect_file
-from pytest_upskill.session.report_outcome import attach
+from pytest_upskill.session.item_report import attach
 from pytest_upskill.session.run import Run
 
 LOOK_AHEAD = 3
