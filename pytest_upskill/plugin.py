@@ -1,4 +1,4 @@
-"""The entry point that pytest loads. Thin on purpose: who does not ask for skills pays for options alone."""
+"""The entry point that pytest loads. Without options of ours it only registers them, and imports nothing else."""
 
 from __future__ import annotations
 

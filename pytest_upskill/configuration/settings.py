@@ -1,4 +1,4 @@
-"""``Settings``: everything that a user can choose for a run, with its defaults. Knows no pytest, and reads nothing."""
+"""``Settings``: everything that a user can set for a run."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 DEFAULT_ARMS = ("skill", "baseline")
 DEFAULT_TIMEOUT = 10.0
 PROMPTS_STUDENT = "prompts"
-"""The student of a run that only writes prompts and names no other."""
+"""The student of a run that only writes prompts and names no student."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a run was asked for. Paths are absolute; ``seed`` is None until the controller draws one.
+    """The settings of a run. Paths are absolute; ``seed`` is None until the controller draws one.
 
     ``origins`` says where ``base_url`` and ``serve`` were given: an option, or a configuration file. A setting with its
     default value has no origin.

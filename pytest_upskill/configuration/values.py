@@ -1,6 +1,6 @@
 """Parsers of option and ini texts. Each raises ValueError with a message that names the accepted forms.
 
-Imported whenever pytest starts, so it imports next to nothing itself.
+Imported whenever pytest starts, so it imports almost nothing.
 """
 
 from __future__ import annotations

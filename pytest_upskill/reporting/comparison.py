@@ -150,13 +150,7 @@ def _arm_label(row: SummaryRow) -> str:
 
 
 def _undecided(row: SummaryRow) -> str:
-    counts = [
-        f"{row.inconclusive} inconclusive" if row.inconclusive else "",
-        texts.plural(row.errors, "infrastructure error") if row.errors else "",
-        f"{row.stopped} stopped by the budget" if row.stopped else "",
-    ]
-    text = ", ".join(part for part in counts if part)
-    return text and f"{_arm_label(row)}: {text} (not counted)"
+    return row.undecided and f"{_arm_label(row)}: {row.undecided} (not counted)"
 
 
 # --------------------------------------------------------------------------------------------- the rows

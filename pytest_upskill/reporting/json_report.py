@@ -1,6 +1,6 @@
-"""The JSON report: a stable form that scripts depend on. Knows the view only.
+"""The JSON report: a stable format that scripts can depend on.
 
-Numbers that JSON has no word for become the texts "NaN", "Infinity" and "-Infinity".
+Numbers that JSON cannot express become the texts "NaN", "Infinity" and "-Infinity".
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def _mutants(score: MutationScore) -> dict[str, Any]:
 
 
 def _on_gpu(item: Outcome) -> dict[str, Any]:
-    """What is only known of kernels that were built for a GPU, and run on one."""
+    """Facts of kernels that were built for a GPU and run on one."""
     known: dict[str, Any] = {}
     if item.kernels:
         known["build"] = {"kernels": [asdict(kernel) for kernel in item.kernels]}
@@ -80,7 +80,7 @@ def _on_gpu(item: Outcome) -> dict[str, Any]:
 
 
 def _turns(item: Outcome) -> dict[str, Any]:
-    """What is only known where a student could try more than once."""
+    """The turns of an item that could have more than one."""
     if not item.turns:
         return {}
     return {

@@ -1,4 +1,4 @@
-"""The Markdown report, as a pull request or a job summary on GitHub shows it. Knows the view only."""
+"""The Markdown report, for a pull request or a job summary on GitHub."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _row(student: StudentView, row: SummaryRow) -> str:
     cells = [
         _safe(student.name),
         "with skill" if row.arm == SKILL_ARM else _safe(row.arm),
-        _passed(row),
+        f"{row.passed}/{row.total}" + (f" ({row.undecided})" if row.undecided else ""),
         "" if row.pass_rate is None else percent(row.pass_rate),
         "" if interval is None else f"{percent(interval[0])} to {percent(interval[1])}",
         _lift(student.lift(BASELINE_ARM if row.arm == SKILL_ARM else row.arm), row.arm),
@@ -87,19 +87,6 @@ def _turns(student: StudentView, row: SummaryRow) -> list[str]:
         return []
     rates = ", ".join(percent(rate) for rate in row.pass_at_turn)
     return [f"- {_safe(student.name)}, {'with skill' if row.arm == SKILL_ARM else _safe(row.arm)}: {rates}"]
-
-
-def _passed(row: SummaryRow) -> str:
-    extra = [
-        text
-        for number, text in (
-            (row.inconclusive, f"{row.inconclusive} inconclusive"),
-            (row.errors, plural(row.errors, "error")),
-            (row.stopped, f"{row.stopped} stopped"),
-        )
-        if number
-    ]
-    return f"{row.passed}/{row.total}" + (f" ({', '.join(extra)})" if extra else "")
 
 
 def _lift(lift: LiftRow | None, arm: str) -> str:
@@ -120,7 +107,7 @@ def _is_loss(item: Outcome) -> bool:
 
 
 def _notes(view: View) -> Iterator[str]:
-    """What marks items, each once, with how many it marks."""
+    """Each note once, with the number of its items."""
     marked: dict[str, int] = {}
     for item in view.items:
         for note in item.notes:

@@ -1,4 +1,4 @@
-"""The summary at the end of a run, as lines; only the plugin prints. Knows the view and the terminal's abilities."""
+"""The header and the summary of a run, as lines; the hooks print them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NOTES = 6
 
 
 def header_lines(facts: Mapping[str, str]) -> Iterator[str]:
-    """What the head of a run says, one line for each fact: ``upskill device: ...``."""
+    """The header of a run, one line for each fact: ``upskill device: ...``."""
     for name, text in facts.items():
         yield printable(f"upskill {name}: {text}")
 
@@ -47,7 +47,7 @@ def _rule(title: str, text_style: TextStyle) -> str:
     return text_style.paint("=" * left + title + "=" * (text_style.width - len(title) - left), "bold")
 
 
-# --------------------------------------------------------------------------------------------- what every run says
+# --------------------------------------------------------------------------------------------- every run
 
 
 def _problems(skill: SkillView, text_style: TextStyle) -> Iterator[str]:

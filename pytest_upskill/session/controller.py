@@ -1,4 +1,4 @@
-"""The hooks of the process that reports: header, status letters, summary, report files and exit status."""
+"""The hooks of the reporting process: header, status letters, summary, report files and exit status."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Controller:
-    """Gathers outcomes, prints the summary and writes reports."""
+    """Collects outcomes, prints the summary and writes reports."""
 
     def __init__(self, run: Run, config: pytest.Config) -> None:
         self.run = run

@@ -1,7 +1,7 @@
-"""The options of ``pytest``, each with an ini value of the same name with underscores; the command line wins.
+"""The options of ``pytest``. Each has an ini value of the same name with underscores; the command line wins.
 
 Values are validated when they are parsed, and a wrong one prints the accepted forms. ``read`` turns them into one
-frozen ``Settings``: nothing below this package sees pytest's ``config``. Imported whenever pytest starts.
+frozen ``Settings``: lower layers do not see pytest's ``config``. Imported whenever pytest starts.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pytest_upskill.configuration.settings import Settings
 
 
-class Option(NamedTuple):  # no dataclass: every pytest that has us installed would pay 2 ms for making it
+class Option(NamedTuple):  # creating a dataclass takes 2 ms, in every pytest with the plugin installed
     """One option: ``parse`` turns its text into a value and raises ValueError naming the accepted forms."""
 
     name: str
@@ -43,19 +43,18 @@ OPTIONS = (
     Option("arms", "ARMS", "what students are given, comma-separated: skill, baseline, placebo, previous:REVISION "
            "(default: skill,baseline)", values.arms),
     Option("trials", "N", "ask for each kernel N times (default: 1)", values.positive_int),
-    Option("turns", "N", "after a failure, tell the student what is wrong and let it try again, up to N tries in all "
+    Option("turns", "N", "after a failure, show the student what is wrong and ask again, up to N turns in total "
            "(default: 1)", values.positive_int),
     Option("device", "DEVICE", "where kernels run: auto, cuda or cpu (default: auto)", values.device),
     Option("arch", "SM", "compile for this architecture of GPUs, such as sm_90 (default: that of the GPU in use)",
            values.arch),
-    Option("examples", "N", "examples that are drawn for each dtype (default: 25, or the case's own)",
-           values.positive_int),
-    Option("seed", "N", "repeat a run exactly: the seed that its header printed", values.seed),
-    Option("example", "EXAMPLE", "judge on this example alone, as a failure printed it: "
+    Option("examples", "N", "number of examples for each dtype (default: the case's own, else 25)", values.positive_int),
+    Option("seed", "N", "repeat a run exactly, with the seed from its header", values.seed),
+    Option("example", "EXAMPLE", "judge on this example only, in the form that a failure prints: "
            "'rows=1 cols=33 dtype=float16 seed=7'", values.text),
-    Option("timeout", "SECONDS", "the longest that one call of a kernel may take (default: 10)", values.seconds),
-    Option("replies", "SOURCE", "where replies come from: auto (those that are kept, else the student), live (always "
-           "the student), record (as auto, and written beside the skill), replay (recorded ones alone) (default: auto)",
+    Option("timeout", "SECONDS", "time limit of one call of a kernel (default: 10)", values.seconds),
+    Option("replies", "SOURCE", "where replies come from: auto (stored replies, else the student), live (the student), "
+           "record (as auto, and write cassettes beside the skill), replay (cassettes only) (default: auto)",
            values.replies),
     Option("budget", "USD", "stop asking once the next reply could exceed the remaining budget", values.usd),
     Option("max-tokens", "N", "stop asking once the next reply could take more tokens than remain of this",
@@ -65,15 +64,15 @@ OPTIONS = (
     Option("base-url", "URL", "where the llama.cpp server answers (default: http://127.0.0.1:8080/v1)", values.url),
     Option("sandbox", "LEVEL", "how kernels are confined: auto uses the strongest level available, strict aborts "
            "unless full isolation by bubblewrap is available (default: auto)", values.sandbox),
-    Option("report", "PATH", "write a report; the ending chooses the form: .json, .md or .csv (repeatable)",
+    Option("report", "PATH", "write a report in the format of the suffix: .json, .md or .csv (repeatable)",
            values.reports, repeatable=True),
-    Option("prompts", "DIR", "write the prompts to this folder, and run nothing", values.text),
+    Option("prompts", "DIR", "write the prompts to this folder; query and run nothing", values.text),
 )  # fmt: skip
 
 
 def add_options(parser: pytest.Parser) -> None:
     """Adds the group of options, and their ini values."""
-    group = parser.getgroup("upskill", "skills, judged by the kernels that students write")
+    group = parser.getgroup("upskill", "skills, tested by the kernels that students write with them")
     group.addoption(
         "--upskill", action="store_true", default=None,
         help="collect skills; without a student, check their cases",
@@ -136,7 +135,7 @@ def _origin(config: pytest.Config, dest: str) -> str:
 
 
 def requested(config: pytest.Config) -> bool:
-    """True if the user asked for skills: ``--upskill``, a student, prompts, or the ini values of these."""
+    """True if ``--upskill``, a student or prompts were given, as options or ini values."""
     if config.getoption("upskill") or config.getini("upskill"):
         return True
     asking = (option for option in OPTIONS if option.name in ("student", "prompts"))

@@ -26,7 +26,7 @@ def command(settings: Settings, skill_path: Path, item: str, options: Sequence[s
 
 
 def replay_options(settings: Settings, config: StudentConfig | None, arm: str | None, trial: int) -> list[str]:
-    """Options that judge an item again on the reply that was kept, without querying a student.
+    """Options that judge an item again on its stored reply, without querying a student.
 
     ``config`` and ``arm`` are None for an item that has no student.
     """

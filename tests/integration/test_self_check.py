@@ -56,7 +56,7 @@ def test_a_degenerate_case_is_refused_without_a_solution(bench: Workbench) -> No
     result = bench.run("skills", "--upskill", "-k", "scale")
     result.assert_outcomes(failed=1, warnings=1)
     assert "'out' hardly varies with the inputs" in flat(result)
-    result.stdout.fnmatch_lines(["*no '## Solution', so held against wrong results alone: scale*"])
+    result.stdout.fnmatch_lines(["*no '## Solution', so checked with wrong results only: scale*"])
 
 
 def test_a_sound_skill_shows_how_many_mutants_died(bench: Workbench) -> None:

@@ -142,7 +142,7 @@ def test_csv_defuses_what_a_spreadsheet_would_run() -> None:
 def test_markdown_has_a_row_for_each_arm_and_each_loss() -> None:
     text = render(build_view(both_arms(), run()), ".md")
     assert "| glm-4.7 | with skill | 1/2 | 50% | 9% to 91% | 0 points | 8.5/9.0 | 2.0k+1.0k |  | 3.5s |" in text
-    assert "| glm-4.7 | baseline | 0/1 (1 error) | 0% |" in text
+    assert "| glm-4.7 | baseline | 0/1 (1 infrastructure error) | 0% |" in text
     assert "`rows=1 cols=33 dtype=float16 seed=7`" in text
     assert "not a proof of the tolerance on a GPU" in text
     assert text.count("| failed |") == 1, "control arms are data, not losses"
