@@ -48,7 +48,8 @@ OPTIONS = (
     Option("device", "DEVICE", "where kernels run: auto, cuda or cpu (default: auto)", values.device),
     Option("arch", "SM", "compile for this architecture of GPUs, such as sm_90 (default: that of the GPU in use)",
            values.arch),
-    Option("examples", "N", "number of examples for each dtype (default: the case's own, else 25)", values.positive_int),
+    Option("examples", "N", "examples for each dtype (default: the case's own number, else 25)",
+           values.positive_int),
     Option("seed", "N", "repeat a run exactly, with the seed from its header", values.seed),
     Option("example", "EXAMPLE", "judge on this example only, in the form that a failure prints: "
            "'rows=1 cols=33 dtype=float16 seed=7'", values.text),

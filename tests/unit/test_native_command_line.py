@@ -14,7 +14,7 @@ import pytest
 PROGRAMS = Path(__file__).resolve().parents[1] / "native" / "programs"
 ROOT = Path(__file__).resolve().parents[2]
 
-pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="the cpu device needs g++")
+pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="the cpu device needs g++: apt install g++")
 
 
 def run_program(
