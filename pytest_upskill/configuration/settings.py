@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-DEFAULT_ARMS = ("skill", "baseline")
-DEFAULT_TIMEOUT = 10.0
+DEFAULTS: Mapping[str, Any] = {
+    "arms": ("skill", "baseline"), "trials": 1, "turns": 1, "device": "auto", "sandbox": "auto", "timeout": 10.0,
+    "replies": "auto",
+}  # fmt: skip
+"""Values of settings that were not given. Those that are not listed are None, False or empty."""
 PROMPTS_STUDENT = "prompts"
 """The student of a run that only writes prompts and names no student."""
 

@@ -55,7 +55,7 @@ class ItemHooks:
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
         """Starts builds for the next items of this process, and replies for later ones.
 
-        An xdist worker knows its next item only. It requests replies for items of other workers, too: all share a ledger.
+        An xdist worker knows its next item only. It also requests replies for other workers' items: all share a ledger.
         """
         if not isinstance(item, UpskillItem) or self.run.settings.prompts:
             return

@@ -71,35 +71,32 @@ OPTIONS = (
 )  # fmt: skip
 
 
+SWITCHES = {
+    "upskill": "collect skills; without a student, check their cases",
+    "upskill-serve": "start the server of a llama.cpp student where none answers: llama-server, or the extra [llama]",
+    "upskill-sanitizer": "on the cuda device, run kernels under compute-sanitizer's memcheck, many times slower",
+}
+"""Options without a value, and their help."""
+
+
 def add_options(parser: pytest.Parser) -> None:
     """Adds the group of options, and their ini values."""
     group = parser.getgroup("upskill", "skills, tested by the kernels that students write with them")
-    group.addoption(
-        "--upskill", action="store_true", default=None,
-        help="collect skills; without a student, check their cases",
-    )  # fmt: skip
-    parser.addini("upskill", "collect skills, as --upskill does", type="bool", default=False)
+    first, *others = SWITCHES
+    _add_switch(group, parser, first)
     for option in OPTIONS:
         group.addoption(
-            option.flag,
-            dest=option.dest,
-            metavar=option.metavar,
-            action="append" if option.repeatable else "store",
-            type=_argument_type(option),
-            default=None,
-            help=option.help,
-        )
+            option.flag, dest=option.dest, metavar=option.metavar, type=_argument_type(option), default=None,
+            action="append" if option.repeatable else "store", help=option.help,
+        )  # fmt: skip
         parser.addini(option.dest, f"default of {option.flag}", type="string", default="")
-    group.addoption(
-        "--upskill-serve", action="store_true", default=None,
-        help="start the server of a llama.cpp student where none answers: llama-server, or the extra [llama]",
-    )  # fmt: skip
-    parser.addini("upskill_serve", "default of --upskill-serve", type="bool", default=False)
-    group.addoption(
-        "--upskill-sanitizer", action="store_true", default=None,
-        help="on the cuda device, run kernels under compute-sanitizer's memcheck, many times slower",
-    )  # fmt: skip
-    parser.addini("upskill_sanitizer", "default of --upskill-sanitizer", type="bool", default=False)
+    for name in others:
+        _add_switch(group, parser, name)
+
+
+def _add_switch(group: pytest.OptionGroup, parser: pytest.Parser, name: str) -> None:
+    group.addoption(f"--{name}", action="store_true", default=None, help=SWITCHES[name])
+    parser.addini(name.replace("-", "_"), f"default of --{name}", type="bool", default=False)
 
 
 def _argument_type(option: Option) -> Callable[[str], Any]:
@@ -137,49 +134,34 @@ def _origin(config: pytest.Config, dest: str) -> str:
 
 def requested(config: pytest.Config) -> bool:
     """True if ``--upskill``, a student or prompts were given, as options or ini values."""
-    if config.getoption("upskill") or config.getini("upskill"):
+    if _is_on(config, "upskill"):
         return True
     asking = (option for option in OPTIONS if option.name in ("student", "prompts"))
     return any(config.getoption(option.dest) or config.getini(option.dest) for option in asking)
 
 
+def _is_on(config: pytest.Config, switch: str) -> bool:
+    return bool(config.getoption(switch) or config.getini(switch))
+
+
 def read(config: pytest.Config) -> Settings:
     """Options over ini values over defaults. Raises UsageError on a wrong value."""
     from pytest_upskill.configuration.pyproject import students_tables
-    from pytest_upskill.configuration.settings import DEFAULT_ARMS, DEFAULT_TIMEOUT, PROMPTS_STUDENT, Settings
+    from pytest_upskill.configuration.settings import DEFAULTS, PROMPTS_STUDENT, Settings
 
-    given = {option.name: _value(config, option) for option in OPTIONS}
-    invocation_dir = config.invocation_params.dir
-    students = tuple(dict.fromkeys(given["student"] or ()))
-    if given["prompts"] and not students:
-        students = (PROMPTS_STUDENT,)
-    serve = bool(config.getoption("upskill_serve") or config.getini("upskill_serve"))
+    found = {option.dest.removeprefix("upskill_"): _value(config, option) for option in OPTIONS}
+    found |= {name: value for name, value in DEFAULTS.items() if found[name] is None}
+    student, report, prompts = (found.pop(name) for name in ("student", "report", "prompts"))
+    serve, invocation_dir = _is_on(config, "upskill_serve"), config.invocation_params.dir
+    given = {"base_url": found["base_url"], "serve": serve}
     return Settings(
-        students=students,
-        arms=given["arms"] or DEFAULT_ARMS,
-        trials=given["trials"] or 1,
-        turns=given["turns"] or 1,
+        **found,
+        students=tuple(dict.fromkeys(student or ())) or ((PROMPTS_STUDENT,) if prompts else ()),
         serve=serve,
-        device=given["device"] or "auto",
-        arch=given["arch"],
-        sandbox=given["sandbox"] or "auto",
-        sanitizer=bool(config.getoption("upskill_sanitizer") or config.getini("upskill_sanitizer")),
-        examples=given["examples"],
-        seed=given["seed"],
-        example=given["example"],
-        timeout=given["timeout"] or DEFAULT_TIMEOUT,
-        replies=given["replies"] or "auto",
-        budget=given["budget"],
-        max_tokens=given["max-tokens"],
-        concurrency=given["concurrency"],
-        base_url=given["base-url"],
-        reports=tuple(invocation_dir / name for name in given["report"] or ()),
-        prompts=invocation_dir / given["prompts"] if given["prompts"] else None,
-        origins={
-            name: _origin(config, f"upskill_{name}")
-            for name, value in (("base_url", given["base-url"]), ("serve", serve))
-            if value
-        },
+        sanitizer=_is_on(config, "upskill_sanitizer"),
+        reports=tuple(invocation_dir / name for name in report or ()),
+        prompts=invocation_dir / prompts if prompts else None,
+        origins={name: _origin(config, f"upskill_{name}") for name, value in given.items() if value},
         students_tables=students_tables(config.rootpath / "pyproject.toml"),
         rootdir=config.rootpath,
         invocation_dir=invocation_dir,
