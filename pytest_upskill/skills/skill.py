@@ -62,7 +62,7 @@ def skill_files(paths: Sequence[Path]) -> list[Path]:
             continue
         below = (one for name in FILE_NAMES for one in path.rglob(name))
         visible = sorted(one for one in below if not any(part.startswith(".") for part in one.relative_to(path).parts))
-        if paths and not visible:
+        if not visible:
             skill_file(path)
         found += visible
     return list(dict.fromkeys(found))
