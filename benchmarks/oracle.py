@@ -426,7 +426,7 @@ def main(arguments: list[str] | None = None) -> int:
             cost(folder)
         if options.only in (None, "mutants"):
             alive = survived(options, folder)
-            print(f"mutants that lived: {', '.join(alive) or 'none'}", flush=True)
+            print(f"mutants that survived: {', '.join(alive) or 'none'}", flush=True)
             failed |= bool(alive)
         if options.only in (None, "honest"):
             seen = honest(options, folder)

@@ -178,7 +178,7 @@ def test_a_server_that_refuses_the_key_is_not_asked_for_every_item(bench: Workbe
     shown = " ".join(result.stdout.str().split())
     assert "not asked, since 3 questions in a row ended like this: student 'pupil': http://" in shown
     assert "check the key in the environment variable PUPIL_KEY" in shown
-    assert "nobody was asked" not in shown
+    assert "no student was queried" not in shown
 
 
 def test_no_file_of_a_run_and_no_line_of_it_holds_the_key(bench: Workbench) -> None:

@@ -93,7 +93,7 @@ def test_the_ini_value_counts_and_the_command_line_wins(bench: Workbench, monkey
 def test_another_word_is_refused_with_the_accepted_ones(bench: Workbench) -> None:
     result = bench.run("skills", "--upskill", "--upskill-sandbox=tight")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*unknown way to confine kernels 'tight'; accepted: auto, strict"])
+    result.stderr.fnmatch_lines(["*unknown sandbox level 'tight'; accepted: auto, strict"])
 
 
 # ------------------------------------------------------------------------------------------- the contract

@@ -135,10 +135,10 @@ def run(program: Path, arguments: Sequence[str], reports: Path) -> int:
     for text in described(reported, program):
         print(text, file=sys.stderr)
     if reported:
-        print(f"pytest_upskill run: {len(reported)} reported", file=sys.stderr)
+        print(f"pytest-upskill run: {len(reported)} reported", file=sys.stderr)
         return REPORTED
     if status < 0:
-        print(f"pytest_upskill run: the program was killed by signal {-status}", file=sys.stderr)
+        print(f"pytest-upskill run: the program was killed by signal {-status}", file=sys.stderr)
         return 128 - status
     return status
 
