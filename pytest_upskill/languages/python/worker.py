@@ -188,8 +188,8 @@ def work(channel: socket.socket, shared: int, kernel: "Any", seconds: float) -> 
         except Late as error:
             answer = {"kind": "timeout", "message": "", "line": worker_kernel.line_of(error)}
         except BaseException as error:
-            message = worker_kernel.describe(error)
-            answer = {"kind": "exception", "message": message, "line": worker_kernel.line_of(error)}
+            text, line = worker_kernel.describe(error), worker_kernel.line_of(error)
+            answer = {"kind": "exception", "message": text, "line": line}
         finally:
             set_timer(clock, 0)
         answer["seen"] = [[name, *where] for name, where in kernel.seen.items()]
