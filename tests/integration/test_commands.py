@@ -124,7 +124,7 @@ def test_lint_says_file_and_line_of_errors_and_advice(pytester: pytest.Pytester,
     checked.stdout.fnmatch_lines(
         [
             "skills/tiny/SKILL.md:2: error: name 'Tiny' must be in lower case: write 'tiny'",
-            "skills/tiny/SKILL.md:4: warning: 'model' is an agent's own key*",
+            "skills/tiny/SKILL.md:4: warning: 'model' is a key of a single agent*",
             "skills/tiny/evals/scale.md:6: error: *'m'*",
             "1 skill: 3 errors, 1 warning",
         ]
