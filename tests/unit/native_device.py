@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,9 +15,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from filelock import FileLock
 from numpy.typing import NDArray
 
+from pytest_upskill.build.cache import Cache, Facts, Made, key_of
 from pytest_upskill.languages.cuda.rewrite import rewrite
 from pytest_upskill.native.cpu import flags
 
@@ -44,27 +41,34 @@ class Result:
 
 @dataclass(frozen=True)
 class Device:
-    """The runtime and the precompiled header, built once."""
+    """The runtime and the precompiled header under a key of the cache, built once."""
 
-    folder: Path
+    key: str
+
+    @property
+    def folder(self) -> Path:
+        return Cache().get(self.key, build_device).folder
 
     @property
     def runtime(self) -> Path:
         return self.folder / "libupskill_cpu.so"
 
     def build(self, source: Path) -> Path:
-        """The library of a test kernel, built unless it is there already."""
-        text = rewrite(source.read_text(), source.name)
-        library = self.folder / f"{source.stem}-{hashlib.sha256(text.encode()).hexdigest()[:16]}.so"
-        with FileLock(f"{library}.lock"):
-            if not library.exists():
-                unit, compiled = library.with_suffix(".cpp"), library.with_suffix(".o")
-                unit.write_text(text)
-                include = ["-include", str(self.folder / flags.PCH_HEADER.name), f"-iquote{source.parent}"]
-                gxx(*flags.student_flags("gcc"), *include, *folders(), "-c", unit, "-o", compiled)
-                gxx(*flags.LINK_FLAGS, "-o", f"{library}.new", compiled, self.runtime)
-                Path(f"{library}.new").rename(library)
-        return library
+        """The library of a test kernel, from the cache."""
+        text, device = rewrite(source.read_text(), source.name), self.folder
+
+        def compile_kernel(folder: Path) -> Made:
+            library, unit, compiled = (folder / f"kernel.{suffix}" for suffix in ("so", "cpp", "o"))
+            unit.write_text(text)
+            include = ["-include", str(device / flags.PCH_HEADER.name), f"-iquote{source.parent}"]
+            gxx(*flags.student_flags("gcc"), *include, *folders(), "-c", unit, "-o", compiled)
+            gxx(*flags.LINK_FLAGS, "-o", library, compiled, device / "libupskill_cpu.so")
+            unit.unlink()
+            compiled.unlink()
+            return Made(Facts())
+
+        headers = [path.read_bytes() for path in sorted(source.parent.glob("*.h"))]
+        return Cache().get(key_of("native test", self.key, text, *headers), compile_kernel).folder / "kernel.so"
 
     def run(self, name: str, *calls: dict[str, Any]) -> list[Result]:
         """Calls the entry of a test kernel in a process of its own; buffers are numpy arrays, by name."""
@@ -130,7 +134,7 @@ def with_lines(library: Path, text: str) -> str:
     return re.sub("<(0x[0-9a-f]+)>", lambda place: f"line {line_of(library, place[1])}", text)
 
 
-def build_device(folder: Path) -> None:
+def build_device(folder: Path) -> Made:
     def compile_one(source: Path) -> Path:
         target = folder / f"{source.stem}.o"
         gxx(*flags.RUNTIME_FLAGS, *folders(), "-c", source, "-o", target)
@@ -147,21 +151,18 @@ def build_device(folder: Path) -> None:
         header.result()
     soname = "-Wl,-soname,libupskill_cpu.so"
     gxx(*flags.RUNTIME_LINK_FLAGS, soname, *objects, "-o", folder / "libupskill_cpu.so")
+    for unneeded in objects:
+        unneeded.unlink()
+    return Made(Facts())
 
 
 @pytest.fixture(scope="session")
 def device() -> Device:
-    """Built once for each state of the native sources, and kept between sessions."""
+    """Built once for each state of the native sources, and kept in the cache, which evicts it like any other build."""
     parts = [Path(flags.__file__), *flags.RUNTIME_SOURCES, *flags.RUNTIME_HEADERS]
-    digest = hashlib.sha256(b"\0".join(part.read_bytes() for part in parts)).hexdigest()[:16]
-    root = Path(os.environ.get("UPSKILL_CACHE_DIR", tempfile.gettempdir())) / f"upskill-native-tests-{os.getuid()}"
-    root.mkdir(parents=True, exist_ok=True)
-    with FileLock(root / f"{digest}.lock"):
-        if not (root / digest).exists():
-            with tempfile.TemporaryDirectory(dir=root) as scratch:
-                build_device(Path(scratch))
-                shutil.copytree(scratch, root / digest)
-    return Device(root / digest)
+    made = Device(key_of("native tests", *(part.read_bytes() for part in parts)))
+    assert made.runtime.exists()
+    return made
 
 
 def silent(result: Result) -> Result:
