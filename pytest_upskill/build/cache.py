@@ -113,8 +113,8 @@ class Cache:
     def evict(self, spared_seconds: float = _SPARED_SECONDS) -> int:
         """Removes the least recently used entries until the limit holds; returns how many.
 
-        Entries used within ``spared_seconds`` stay: another process may be about to open them. Entries share files (hard
-        links); each file counts once.
+        Entries used within ``spared_seconds`` stay: another process may be about to open them. Entries share files
+        (hard links); each file counts once.
         """
         self._sweep()
         total, removed, counted = 0, 0, set[int]()

@@ -30,12 +30,20 @@ _PROBE_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Nvcc:
-    """A working nvcc: its program, its version, and the script that checks ``kernel.cu`` in the working directory."""
+    """A working nvcc: its program, its version, and the script that checks ``kernel.cu`` in the working directory.
+
+    ``identity`` differs for toolkits with other compilers or headers, and does not depend on where they are installed.
+    """
 
     program: Path
     version: str
     script: str
     folders: tuple[Path, ...]
+    identity: str
+
+    def key(self, script: str) -> str:
+        """A script, for keys of the cache: the toolkit's folder has a fixed name in it."""
+        return f"{self.identity}\n{script.replace(str(self.folders[0]), 'CUDA')}"
 
     def describe(self) -> str:
         """As in "nvcc 13.0"."""
@@ -79,7 +87,15 @@ def _probe(program: Path) -> Nvcc:
     if version is None:
         raise ToolchainError(f"{program} does not say its version")
     plan = _run([str(program), *_FLAGS, "--dryrun", "-cuda", SOURCE_NAME, "-o", "kernel.ii"])
-    return Nvcc(program, version.group(1), _script(program, plan), _folders(program, plan))
+    folders = _folders(program, plan)
+    return Nvcc(program, version[1], _script(program, plan), folders, f"{said}{_headers(folders[0])}")
+
+
+def _headers(root: Path) -> str:
+    """Names and sizes of the toolkit's own headers, which PyPI's packages can bring in versions of their own."""
+    places = ("include", "*/include", "targets/*/include")
+    headers = (file for place in places for file in root.glob(f"{place}/*.h*"))
+    return " ".join(sorted(f"{file.name}:{file.stat().st_size}" for file in headers))
 
 
 def _run(argv: list[str]) -> str:

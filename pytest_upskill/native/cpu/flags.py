@@ -9,6 +9,13 @@ from __future__ import annotations
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+NATIVE = HERE.parent
+"""The folder of all native sources."""
+
+ALIAS = "pytest_upskill/native"
+"""The name of that folder in builds: a link to it, below the working directory of the compiler. Debug information and
+precompiled headers then do not depend on where the package is installed, and all its copies share them.
+(-ffile-prefix-map does not reach precompiled headers, nor the callers of inlined functions in gcc 12.)"""
 
 INCLUDE = HERE / "include"
 INCLUDE_FOLDERS = (INCLUDE,)
