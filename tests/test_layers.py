@@ -49,7 +49,10 @@ STANDALONE = (
 )  # fmt: skip
 """Programs that start without our package: they import the standard library, and the first two their seccomp filter."""
 
-HEAVY = ("torch", "numpy", "scipy", "hypothesis", "openai", "anthropic", "pydantic", "rich", "ruamel", "tree_sitter")
+HEAVY = (
+    "torch", "numpy", "scipy", "hypothesis", "openai", "anthropic", "pydantic", "rich", "ruamel", "tree_sitter",
+    "system_calls",
+)  # fmt: skip
 LOADED_WITH_THE_PLUGIN = {
     "pytest_upskill", "pytest_upskill.plugin", "pytest_upskill.hookspecs", "pytest_upskill.errors",
     "pytest_upskill.session", "pytest_upskill.session.options",

@@ -25,6 +25,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from pytest_upskill.sandbox import system_call_filters
+
 ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C"}
 """All that a confined process finds in its environment."""
 
@@ -151,6 +153,7 @@ class Confinement:
             "readable": [*_SYSTEM, *map(str, (*python_paths(), *self.readable, *readable))],
             "writable": [str(scratch)] if scratch else [],
             "devices": [*map(str, self.devices)],
+            "filter": system_call_filters.for_compilers(bool(self.devices)),
         }
         return [python(), "-I", "-S", str(_ISOLATION), json.dumps(plan), *argv]
 

@@ -60,7 +60,7 @@ def main() -> None:
         if "landlock" in parts:
             restrict_paths(plan)
         drop_capabilities()
-        if "filter" in parts and not seccomp.install(seccomp.compiler_rules(bool(plan["devices"]))):
+        if "filter" in parts and not seccomp.install(plan["filter"]):
             raise Refused("seccomp")
         os.execvp(argv[0], argv)
     except (OSError, Refused) as error:

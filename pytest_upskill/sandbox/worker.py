@@ -1,18 +1,17 @@
 """The process in which kernels run. Stands alone: it imports the fewest modules of the standard library, and
 ``seccomp``, which stands alone beside it.
 
-Started as ``python -I -S worker.py CONTROL SHARED MEMORY CPU FILE DEVICE``: two inherited descriptors (a socket that
-keeps the bounds of messages, and the shared memory that tensors travel through), limits (bytes, seconds, bytes), and
-the device, ``cpu`` or ``cuda``. The parent first sends the descriptors of the library that holds the driver and of the
-kernel's (on a GPU both are one, and one descriptor comes), then one message for each call:
-8 bytes that the answer begins with, 8 bytes that say how much of the shared memory is in use, and the request,
-which only the driver understands. The answer is those 8 bytes, and the driver's lines.
+Started as ``python -I -S worker.py CONTROL SHARED MEMORY CPU FILE DEVICE SECONDS FILTER THREADS``: two inherited
+descriptors (a socket that keeps the bounds of messages, and the memory that tensors are passed in), limits (bytes,
+seconds, bytes), the device, ``cpu`` or ``cuda``, the limit on a call (s), and two filters of system calls: that of
+kernels, and that of new threads. The parent first sends the descriptors of the library with the driver and of the
+kernel's (on a GPU the two are one library, with one descriptor), then one message for each call: a nonce of 8 bytes,
+8 bytes with the size of the shared memory in use, and the request, whose format only the driver knows. The answer is
+the nonce and the driver's lines.
 
-The 8 bytes are a nonce: an answer that was made before its call does not carry them. A kernel shares this process, and
-could read them from its memory while it runs; it could then forge the lines of its own call, and no more: what it gave
-is judged by the parent, from the bytes in the shared memory.
-
-Nothing here can be trusted once a kernel was loaded: the parent judges bytes, and the way in which the process ends.
+An answer that was made before its call does not have the nonce. A kernel shares this process, and can read the nonce
+while it runs; it can forge the lines of its own call, and nothing else: the parent judges its results from the bytes in
+the shared memory, and from the way in which the process ends.
 """
 
 import _socket
@@ -35,11 +34,11 @@ def main() -> None:
     on_gpu, seconds = sys.argv[6] == "cuda", float(sys.argv[7])
     limit_resources(memory, cpu_seconds, file_size, on_gpu)
     seccomp.hide()
-    sealed = seccomp.install(seccomp.worker_rules(os.getpid(), on_gpu))
+    filtered = seccomp.install(sys.argv[8])
     if on_gpu:
         open_gpu()
     channel = _socket.socket(fileno=control)
-    say_ready(channel, seccomp.watch_threads() if sealed else -1)
+    say_ready(channel, seccomp.listen(sys.argv[9]) if filtered else -1)
     runtime, kernel = receive_libraries(channel)
     driver = ctypes.CDLL(runtime, mode=os.RTLD_NOW | os.RTLD_GLOBAL)
     driver.upskill_call.restype = ctypes.c_char_p

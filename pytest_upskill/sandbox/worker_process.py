@@ -16,6 +16,7 @@ from pathlib import Path
 from pytest_upskill.errors import SandboxError
 from pytest_upskill.records import Finding
 from pytest_upskill.sandbox import findings, process
+from pytest_upskill.sandbox import system_call_filters as filters
 from pytest_upskill.sandbox import thread_requests as threads
 from pytest_upskill.sandbox.confinement import ENVIRONMENT, Confinement, python, python_paths
 from pytest_upskill.sandbox.gpu_access import GpuAccess
@@ -73,7 +74,7 @@ class WorkerProcess:
         self._filtered = confinement.filtered
         argv = [python(), "-I", "-S", str(WORKER), str(theirs.fileno()), str(self.memory.descriptor)]
         argv += [str(limits.memory), str(limits.cpu_seconds), str(limits.file_size), "cuda" if gpu else "cpu"]
-        argv.append(str(limits.seconds))
+        argv += [str(limits.seconds), filters.for_kernels(gpu is not None), filters.asking_for_threads()]
         if gpu is not None:
             argv = [*gpu.prefix, *argv]
             confinement = confinement.with_devices(gpu.devices, gpu.readable)
