@@ -1,6 +1,6 @@
-"""Whether two builds hold the same machine code. Knows ELF files (64 bits, little-endian), no compiler.
+"""Compares the machine code of builds: 64-bit little-endian ELF files.
 
-Debug information is left out: a change of the source that leaves the code as it is may still move columns there.
+Debug information is left out: it can differ, in columns for example, where the code is the same.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ _HEADER = struct.Struct("<16s2HI3QI6H")
 _SECTION = struct.Struct("<2I4Q2I2Q")
 _PROGBITS, _ALLOCATED = 1, 2
 _LEFT_OUT = (b".eh_frame", b".eh_frame_hdr", b".gcc_except_table")
-"""Tables that tell where the code lies."""
+"""Tables of places in the code."""
 
 
 def fingerprint(library: Path, *, variables: bool = True) -> str | None:
-    """The same for libraries with the same code and constants, and the same initial values of ``variables``.
+    """A digest of the code, the constants and, with ``variables``, the initial values; None for another kind of file.
 
-    Where bounds are checked, the compiler keeps lines and columns among the latter. None for what is no such file.
+    With checks of bounds, the initial values include lines and columns.
     """
     data = library.read_bytes()
     left_out = _LEFT_OUT if variables else (*_LEFT_OUT, b".data")
@@ -35,7 +35,7 @@ def fingerprint(library: Path, *, variables: bool = True) -> str | None:
 
 
 def _sections(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Name and content of each section that is loaded and not empty."""
+    """Name and content of each loaded section that is not empty."""
     header = _HEADER.unpack_from(data)
     if header[0][:6] != b"\x7fELF\x02\x01":
         raise struct.error("no ELF file of 64 bits")

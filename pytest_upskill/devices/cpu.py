@@ -1,4 +1,4 @@
-"""The device ``cpu``: kernels run on the host, in sandboxes. Knows no GPU."""
+"""The device ``cpu``: kernels run on the host, in sandboxes."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from pytest_upskill.sandbox.worker_process import DEFAULT_LIMITS
 
 @dataclass(frozen=True, slots=True)
 class CpuMachine:
-    """What the ``cpu`` device needs. Without nvcc, kernels are compiled for the host alone.
+    """The ``cpu`` device. Without nvcc, kernels are compiled for the host only.
 
-    ``note`` says why a GPU that seems to be there is not used.
+    ``note`` says why the GPU of this machine is not used.
     """
 
     device: str

@@ -21,12 +21,12 @@ from pytest_upskill.sandbox.confinement import Confinement, strongest
 NO_GPU = "no NVIDIA GPU is visible (there is no /dev/nvidia0)"
 
 _MEMORY = 16 << 30
-"""Bytes of host memory, and of the tensors of one call: more than the cpu device gives, since examples are larger."""
+"""Bytes of host memory, and of the tensors of one call: more than on the cpu device, since examples are larger."""
 
 
 @dataclass(frozen=True, slots=True)
 class CudaMachine:
-    """One GPU, and what builds and runs kernels for it."""
+    """One GPU, with its compiler and its sandboxes."""
 
     device: str
     gpu: Gpu
@@ -38,7 +38,7 @@ class CudaMachine:
 
     @property
     def _scratch(self) -> int:
-        """Bytes that a launcher may take beside its tensors."""
+        """Bytes of device memory that a launcher may use besides its tensors."""
         return self.gpu.memory // 2
 
     def describe(self) -> str:
@@ -76,7 +76,7 @@ class CudaMachine:
 
 
 def find(architecture: str | None, sanitizer: bool, worker: str) -> CudaMachine:
-    """This worker's GPU, with all that is needed to use it. Raises ToolchainError that says what is missing."""
+    """This worker's GPU with its toolkit. Raises ToolchainError that says what is missing."""
     if not gpu.nodes():
         raise ToolchainError(NO_GPU)
     chosen = gpu.share(gpu.find(), worker)

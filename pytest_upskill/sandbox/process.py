@@ -66,11 +66,7 @@ def run(
 
 
 def start(
-    argv: Sequence[str],
-    *,
-    environment: Mapping[str, str],
-    cwd: Path | None = None,
-    pass_fds: Sequence[int] = (),
+    argv: Sequence[str], *, environment: Mapping[str, str], cwd: Path | None = None, pass_fds: Sequence[int] = ()
 ) -> subprocess.Popen[bytes]:
     """Starts a command in its own session; stdout and stderr share one pipe. Raises SandboxError."""
 

@@ -1,5 +1,4 @@
-"""The process in which kernels run. Stands alone: it imports the fewest modules of the standard library, and
-``seccomp``, which stands alone beside it.
+"""The process in which kernels run. It imports few modules of the standard library, for a fast start, and ``seccomp``.
 
 Started as ``python -I -S worker.py CONTROL SHARED MEMORY CPU FILE DEVICE SECONDS FILTER THREADS``: two inherited
 descriptors (a socket that keeps the bounds of messages, and the memory that tensors are passed in), limits (bytes,
@@ -29,7 +28,7 @@ MESSAGE_BYTES = 1 << 16
 
 
 def main() -> None:
-    """Serves calls until the parent hangs up."""
+    """Serves calls until the parent closes the channel."""
     control, shared, memory, cpu_seconds, file_size = (int(word) for word in sys.argv[1:6])
     on_gpu, seconds = sys.argv[6] == "cuda", float(sys.argv[7])
     limit_resources(memory, cpu_seconds, file_size, on_gpu)
@@ -45,7 +44,7 @@ def main() -> None:
     driver.upskill_call.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t]
     entry = ctypes.cast(ctypes.CDLL(kernel, mode=os.RTLD_NOW | os.RTLD_LOCAL).upskill_entry, ctypes.c_void_p)
     window = Window(shared)
-    # A kernel of the cpu device is stopped a little before the parent's patience ends, so that it can say where it was.
+    # A kernel on the cpu device is stopped shortly before the parent's limit, so that its line can be reported.
     limit_time = (lambda seconds: None) if on_gpu else driver.upskill_limit_time
     margin = 0.9
     while True:
@@ -61,7 +60,7 @@ def main() -> None:
 
 
 def say_ready(channel: "_socket.socket", listener: int) -> None:
-    """With the descriptor that the parent answers requests for threads on; without one, where there is no filter."""
+    """Tells the parent, with the descriptor for requests for threads, if there is a filter."""
     if listener < 0:
         channel.send(b"ready")
         return
@@ -71,7 +70,7 @@ def say_ready(channel: "_socket.socket", listener: int) -> None:
 
 
 class Window:
-    """The part of the shared memory that is mapped: as much as any call needed so far."""
+    """The mapped part of the shared memory: as much as any call needed so far."""
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
@@ -88,7 +87,7 @@ class Window:
 
 
 def receive_libraries(channel: "_socket.socket") -> tuple[str, str]:
-    """Paths of the runtime and of the kernel's library, which come as open files: no folder needs to be visible."""
+    """Paths of the runtime and of the kernel's library, received as open files: their folders are not visible."""
     space = _socket.CMSG_SPACE(8)
     data, ancillary, _, _ = channel.recvmsg(16, space)
     if not data:
@@ -99,7 +98,7 @@ def receive_libraries(channel: "_socket.socket") -> tuple[str, str]:
 
 
 def open_gpu() -> None:
-    """Makes the GPU's context while nothing of the kernel's is loaded: what goes wrong here is the machine's fault."""
+    """Makes the GPU's context before the kernel is loaded: a failure is the machine's fault."""
     cuda = ctypes.CDLL("libcuda.so.1")
     context = ctypes.c_void_p()
     code = cuda.cuInit(0) or cuda.cuDevicePrimaryCtxRetain(ctypes.byref(context), 0)
@@ -111,10 +110,10 @@ def open_gpu() -> None:
 
 
 def limit_resources(memory: int, cpu_seconds: int, file_size: int, on_gpu: bool) -> None:
-    """Limits that hold for this process and cannot be raised again (but by root, outside of bubblewrap).
+    """Sets limits of this process, which only root outside of bubblewrap can raise again.
 
-    CUDA's driver reserves address space by the terabyte and opens files by the dozen: with a GPU, what counts against
-    the limit on memory is what is writable and the process's own.
+    CUDA's driver reserves terabytes of address space and opens many files: with a GPU, the limit on memory counts
+    private writable memory only.
     """
     for what, limit in (
         (resource.RLIMIT_CORE, 0),
