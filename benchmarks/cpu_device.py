@@ -1,9 +1,9 @@
-"""What the cpu device costs: builds, fibers, and kernels with all checks, with bounds alone, and built without any.
+"""Cost of the cpu device: builds, fibers, and kernels with all checks, with bounds checks only, and without checks.
 
 Run: python benchmarks/cpu_device.py [--prototype FOLDER] [FOLDER...]. Each FOLDER is pytest_upskill/native/cpu of
-another checkout, whose device takes part with all of its own checks, so that two states can be compared in one run.
-``--prototype`` names a folder with kernels/*.cu, a shim and a build.sh of another device of this kind: its kernels are
-built and run by both. Whatever is compared takes turns; the figures are medians.
+another checkout; its device runs with all of its own checks, so one run can compare two versions.
+``--prototype`` names a folder with kernels/*.cu, a shim and a build.sh of another such device; its kernels are built
+and run by both. The variants alternate; figures are medians.
 """
 
 from __future__ import annotations
@@ -98,23 +98,26 @@ def compile_with(*arguments: object) -> None:
     subprocess.run(["g++", *map(str, arguments)], check=True)
 
 
-def medians(tasks: Sequence[Callable[[], object]], rounds: int = ROUNDS) -> list[float]:
-    """Milliseconds of each task. They take turns; the first round does not count."""
+def medians(tasks: Sequence[Callable[[], object]], rounds: int | None = None) -> list[float]:
+    """Milliseconds of each task. They alternate; the first round does not count."""
 
     def once(task: Callable[[], object]) -> float:
         start = time.perf_counter()
         task()
         return 1e3 * (time.perf_counter() - start)
 
-    found = [[once(task) for task in tasks] for _ in range(rounds + 1)][1:]
+    found = [[once(task) for task in tasks] for _ in range((rounds or ROUNDS) + 1)][1:]
     return [statistics.median(times) for times in zip(*found, strict=True)]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--prototype", type=Path, metavar="FOLDER")
+    parser.add_argument("--quick", action="store_true", help="one round, to try the benchmark out")
     parser.add_argument("folders", nargs="*", type=Path, metavar="FOLDER")
     given = parser.parse_args()
+    global ROUNDS  # noqa: PLW0603
+    ROUNDS = 1 if given.quick else ROUNDS
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         devices = {"all checks": Device(scratch / "here", flags.HERE)}

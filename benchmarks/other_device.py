@@ -1,4 +1,4 @@
-"""The kernels of a prototype of a cpu device, built and run by it and by ours, in turns. For cpu_device.py."""
+"""Kernels of a prototype of a cpu device, built and run by it and by ours, alternating. For cpu_device.py."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Device(Protocol):
 
 
 class Prototype:
-    """The other device, in a folder of its own that can be written to."""
+    """The other device, in a writable copy of its folder."""
 
     def __init__(self, folder: Path, scratch: Path) -> None:
         self.folder = scratch / "prototype"

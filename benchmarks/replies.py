@@ -1,6 +1,7 @@
-"""What asking costs beside the server: idle slots, replaying, opening. Run: python benchmarks/replies.py
+"""Overhead of queries beside the server: idle slots, replaying, opening. Run: python benchmarks/replies.py [--quick]
 
-The server is scripted: it answers every question after a fixed time, so that the ideal length of a run is known.
+The server is scripted: it answers each request after a fixed time, so the ideal duration of a run is known.
+``--quick`` measures few items once, to try the benchmark.
 """
 
 from __future__ import annotations
@@ -24,9 +25,11 @@ from pytest_upskill.replies.cassette import Cassette
 from pytest_upskill.replies.stored_reply import Recording, key_of
 from pytest_upskill.students.base import StudentConfig
 
-ITEMS, SLOTS, LATENCY = 48, 4, 2.0
-REPLAYED = 1000
-ENTRIES = 10_000
+QUICK = "--quick" in sys.argv
+ITEMS, SLOTS, LATENCY = (4, 4, 0.1) if QUICK else (48, 4, 2.0)
+REPLAYED = 4 if QUICK else 1000
+ENTRIES = 10 if QUICK else 10_000
+ROUNDS = 1 if QUICK else 3
 MOMENTS: list[float] = []
 """When questions came in, and when their replies were ready."""
 CASE = "---\nexpect: {contains: [answer]}\n---\nSay the word number NUMBER.\n"
@@ -40,7 +43,7 @@ concurrency = 4
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One stream for each question, ``LATENCY`` s after it came in."""
+    """Answer a request with one stream, ``LATENCY`` s after it arrived."""
 
     protocol_version = "HTTP/1.1"
 
@@ -67,7 +70,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(text.encode())
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Says nothing."""
+        """Log nothing."""
 
 
 def made_skill(folder: Path, cases: int, url: str) -> None:
@@ -98,7 +101,7 @@ def busy_slots() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         made_skill(folder, ITEMS // 2, f"http://127.0.0.1:{server.server_port}/v1")
-        for label, workers in (("alone", ()), ("-n 2", ("-n", "2"))):
+        for label, workers in (("alone", ()), ("-n 2", ("-n", "2")))[: 1 if QUICK else None]:
             MOMENTS.clear()
             whole = run(folder, "--upskill-replies=live", *workers)
             asking = max(MOMENTS) - min(MOMENTS)
@@ -120,9 +123,9 @@ def replayed_items() -> None:
         paths = sorted((folder / "skills" / "many" / "evals").iterdir())
         lines = [_recording(config, questions.of(_task(path))) for path in paths]
         cassette.write(folder / "skills" / "many" / "cassettes" / "pupil.jsonl", lines)
-        nothing = statistics.median(run(folder, "--upskill-arms=skill", "-k", "spec") for _ in range(3))
+        nothing = statistics.median(run(folder, "--upskill-arms=skill", "-k", "spec") for _ in range(ROUNDS))
         replay = ("--upskill-arms=skill", "--upskill-replies=replay")
-        seconds = statistics.median(run(folder, *replay) for _ in range(3))
+        seconds = statistics.median(run(folder, *replay) for _ in range(ROUNDS))
     each = (seconds - nothing) / REPLAYED * 1e3
     print(f"{REPLAYED} replayed items      {each:7.2f} ms each, pytest's own time included (goal: under 20 ms)")
 

@@ -1,4 +1,4 @@
-"""docs/architecture.md is true: its paths exist, its names can be imported, its drawing is that of the layers' test."""
+"""docs/architecture.md is true: its paths exist, its names can be imported, its layers are the tested ones."""
 
 from __future__ import annotations
 

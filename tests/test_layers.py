@@ -1,6 +1,6 @@
-"""The architecture, read from the sources: layers, cycles, sizes, and what loading the plugin costs.
+"""The architecture, read from the sources: layers, cycles, sizes, and the cost of loading the plugin.
 
-Imports count wherever they stand: at the top of a module, inside functions, under ``TYPE_CHECKING``, and relative ones.
+All imports count: at the top of a module, inside functions, under ``TYPE_CHECKING``, and relative ones.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ LAYERS = (
     ("documents", "records"),
     ("errors", "paths"),
 )
-"""Highest first. A package imports packages of lower lines only: none of its own line but itself."""
+"""Highest first. A package imports packages of lower lines only: no other package of its own line."""
 
 SINGLE_FILES = {"__init__", "__main__", "plugin", "hookspecs", "errors", "paths"}
 STANDALONE = (
@@ -77,12 +77,12 @@ def tree_of(path: Path) -> ast.Module:
 
 
 def name_of(path: Path, root: Path = ROOT) -> str:
-    """``pytest_upskill.records`` for its ``__init__.py``, too."""
+    """The dotted name of a module; a package's ``__init__.py`` has the package's name."""
     return ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
 
 
 def imported_names(path: Path, root: Path = ROOT) -> Iterator[str]:
-    """Dotted names of everything a file imports, ``from a import b`` as ``a.b``."""
+    """Dotted names of all imports of a file, ``from a import b`` as ``a.b``."""
     package = name_of(path, root).split(".") if path.stem == "__init__" else name_of(path, root).split(".")[:-1]
     for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
@@ -94,14 +94,14 @@ def imported_names(path: Path, root: Path = ROOT) -> Iterator[str]:
 
 
 def longest_known(name: str, modules: Iterable[str]) -> str | None:
-    """The module that an imported name lies in: ``a.b`` of ``from a import b`` may be one, or a name in ``a``."""
+    """The module of an imported name: ``a.b`` of ``from a import b`` is a module, or a name in ``a``."""
     while name and name not in modules:
         name = name.rpartition(".")[0]
     return name or None
 
 
 def import_graph(folder: Path, root: Path) -> dict[str, set[str]]:
-    """Which module of a folder imports which. That a package is loaded before its modules does not count."""
+    """The imports between modules of a folder. Implicit loading of a package before its modules does not count."""
     modules = {name_of(path, root): path for path in python_files(folder)}
     return {
         name: {other for found in imported_names(path, root) if (other := longest_known(found, modules))} - {name}
@@ -190,7 +190,7 @@ def native_files() -> list[Path]:
 
 
 def included(path: Path) -> Iterator[Path]:
-    """The files of ours that a C++ file includes."""
+    """Our own files that a C++ file includes."""
     for name in re.findall(r'^\s*#\s*include\s*["<]([^">]+)[">]', path.read_text(encoding="utf-8"), re.MULTILINE):
         folders = (path.parent, NATIVE, NATIVE / "cpu/include", NATIVE / "cpu/src")
         found = next((folder / name for folder in folders if (folder / name).is_file()), None)
@@ -245,7 +245,7 @@ def test_a_standalone_program_imports_nothing_of_ours_but_its_seccomp_filter(nam
 
 
 def loaded(*modules: str) -> set[str]:
-    """Everything that a fresh process has loaded after importing these."""
+    """All modules that a new process has loaded after these imports."""
     code = f"import sys, {', '.join(modules)}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return set(done.stdout.split())

@@ -1,38 +1,47 @@
-"""The README is true: its commands are run and their output compared, its tables and cases are read by our own code."""
+"""README, CONTRIBUTING and docs/ are true: commands are run, cases and tables are read, links and options exist."""
 
 from __future__ import annotations
 
+import ast
 import doctest
+import html
 import os
 import re
 import shlex
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from pytest_upskill.cases.case_file import load_case
 from pytest_upskill.contracts.launcher.signature import derive
 from pytest_upskill.oracle.reference import result_dtypes
-from pytest_upskill.session.options import OPTIONS
 from pytest_upskill.students.registry import resolve
+from tests.hostile import suite
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCK = re.compile(r"^(```|~~~~)(\w+)\n(.*?)^\1$", re.DOTALL | re.MULTILINE)
-BLOCKS = [(match.group(2), match.group(3)) for match in BLOCK.finditer(README)]
+PAGES = {
+    path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+    for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/*.md")))
+}
+README = PAGES["README.md"]
+TEXT = "".join(PAGES.values())
+BLOCK = re.compile(r"^(````|```|~~~~)(\w+)\n(.*?)^\1$", re.DOTALL | re.MULTILINE)
+BLOCKS = [(page, match[2], match[3]) for page, text in PAGES.items() for match in BLOCK.finditer(text)]
 
 
-def blocks(language: str) -> list[str]:
-    return [text for name, text in BLOCKS if name == language]
+def blocks(language: str, page: str = "") -> list[str]:
+    return [text for place, name, text in BLOCKS if name == language and page in ("", place)]
 
 
 def run(command: list[str], cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
     scripts = str(Path(sys.executable).parent)
     path = f"{scripts}{os.pathsep}{os.environ['PATH']}"
-    # The README shows what a pipe shows: no colour, 80 columns.
+    # The pages show what a pipe shows: no colour, 80 columns.
     plain = {
         key: value for key, value in os.environ.items() if key not in ("FORCE_COLOR", "PY_COLORS", "PYTEST_ADDOPTS")
     }
@@ -42,8 +51,11 @@ def run(command: list[str], cwd: Path = ROOT, **environment: str) -> subprocess.
     )  # fmt: skip
 
 
+# ------------------------------------------------------------------------------------------------- commands and output
+
+
 @pytest.mark.parametrize("block", blocks("console"), ids=lambda text: text.splitlines()[0][:60])
-def test_a_command_prints_what_the_readme_shows(block: str) -> None:
+def test_a_command_prints_what_is_shown(block: str) -> None:
     first, _, shown = block.partition("\n")
     done = run(shlex.split(first.removeprefix("$ ")))
     difference = doctest.OutputChecker()
@@ -52,11 +64,83 @@ def test_a_command_prints_what_the_readme_shows(block: str) -> None:
         pytest.fail(difference.output_difference(example, done.stdout, doctest.ELLIPSIS | doctest.REPORT_NDIFF))
 
 
+def test_the_picture_shows_what_the_readme_quotes_of_the_same_command() -> None:
+    """Renew it with ``python tools/terminal_picture.py``."""
+    svg = (ROOT / "docs" / "run.svg").read_text(encoding="utf-8")
+    pictured = re.sub(r"\s", "", html.unescape(re.sub(r"<[^>]*>", "", svg)))
+    (block,) = [text for text in blocks("console") if "files:docs/example-replies" in text]
+    command, *shown = block.replace(" ...", "").splitlines()
+    assert re.sub(r"\s", "", command.replace('"', "'")) in pictured.replace("\\", "")
+    lines = [re.sub(r"\s", "", line) for line in shown if line != "..."]
+    assert [line for line in lines if line not in pictured] == []
+
+
+def shell_lines(page: str = "") -> list[str]:
+    text = "".join(blocks("sh", page)).replace("\\\n", "")
+    return [line for line in (line.partition("  #")[0].strip() for line in text.splitlines()) if line]
+
+
+@pytest.mark.parametrize("line", sorted({line for line in shell_lines() if line.startswith("make ")}))
+def test_a_target_of_make_exists(line: str) -> None:
+    done = run([*shlex.split(line), "--dry-run"])
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"`make ([\w-]+)`", TEXT))))
+def test_a_target_of_make_in_a_sentence_exists(target: str) -> None:
+    done = run(["make", target, "--dry-run"])
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("line", [line for line in shell_lines() if line.startswith("pytest ")])
+def test_a_call_of_pytest_collects_items(line: str) -> None:
+    done = run([sys.executable, "-m", *shlex.split(line), "--collect-only", "-q", "-p", "no:cacheprovider"])
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "softmax[glm-4.7-skill]" in done.stdout
+
+
+def test_every_block_is_of_a_kind_that_is_tested() -> None:
+    assert {language for _, language, _ in BLOCKS} <= {
+        "console", "text", "toml", "markdown", "sh", "yaml", "python",
+    }  # fmt: skip
+    known = ("make ", "pytest ", "git clone ", "llama-server ", "pip ", "keyring ", "docker run ")
+    assert [line for line in shell_lines() if not line.startswith(known)] == []
+
+
+@pytest.mark.parametrize("text", blocks("python"))
+def test_python_can_be_parsed(text: str) -> None:
+    assert ast.parse(text).body
+
+
+@pytest.mark.parametrize("text", blocks("yaml"))
+def test_yaml_can_be_parsed(text: str) -> None:
+    assert YAML(typ="safe").load(text)
+
+
+# ---------------------------------------------------------------------------------------- options, commands and tables
+
+
+@cache
+def options() -> dict[str, str]:
+    """Each option as ``--help`` writes it, with its help text."""
+    printed = run([sys.executable, "-m", "pytest", "--help"], COLUMNS="1000").stdout
+    return dict(re.findall(r"^  (--upskill\S*)\s+(.+)$", printed, re.MULTILINE))
+
+
 def test_the_options_are_those_of_the_help() -> None:
-    (shown,) = blocks("text")
-    printed = run([sys.executable, "-m", "pytest", "--help"]).stdout
-    assert shown in printed
-    assert all(option.flag in shown for option in OPTIONS)
+    table = ["| option | meaning |", "|---|---|", *(f"| `{option}` | {text} |" for option, text in options().items())]
+    assert "\n".join(table) in README, "the table of options should be:\n" + "\n".join(table)
+
+
+def test_every_option_that_is_named_exists() -> None:
+    known = {option.partition("=")[0] for option in options()}
+    assert set(re.findall(r"--upskill(?:-[a-z]+)*", TEXT)) <= known
+
+
+def test_every_command_that_is_named_exists_and_is_in_the_readme() -> None:
+    printed = run([sys.executable, "-m", "pytest_upskill", "--help"]).stdout
+    named = re.compile(r"(?:`|\$ )pytest-upskill ([a-z]+)")
+    assert set(named.findall(TEXT)) == set(named.findall(README)) == set(re.findall(r"(?m)^  +([a-z]+)  +\S", printed))
 
 
 def test_the_students_table_is_accepted() -> None:
@@ -67,8 +151,31 @@ def test_the_students_table_is_accepted() -> None:
     assert config.price is not None and config.price.cached == 0.01
 
 
-def test_the_case_is_valid_and_passes_its_own_solution(tmp_path: Path) -> None:
-    (text,) = blocks("markdown")
+def test_the_extras_that_the_readme_names_exist() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    assert set(extras) <= set(re.findall(r"\[([a-z-]+)\]", README))
+
+
+def test_the_wheels_for_a_gpu_machine_are_all_dependencies() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    (line,) = [line for line in shell_lines("docs/gpu.md") if line.startswith("pip download ")]
+    names = {re.split(r"[^\w.-]", text)[0] for text in project["dependencies"]}
+    assert names - {"torch"} <= set(line.split())
+
+
+# ------------------------------------------------------------------------------------------------- cases and replies
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/cases.md", "docs/languages.md"])
+def test_the_case_on_a_page_is_valid(page: str, tmp_path: Path) -> None:
+    (text,) = blocks("markdown", page)
+    path = tmp_path / "a_case.md"
+    path.write_text(text, encoding="utf-8")
+    assert load_case(path, "rows").task
+
+
+def test_the_complete_case_passes_its_own_solution(tmp_path: Path) -> None:
+    (text,) = blocks("markdown", "docs/cases.md")
     path = tmp_path / "skills" / "rows" / "evals" / "scale_rows.md"
     path.parent.mkdir(parents=True)
     path.write_text(text, encoding="utf-8")
@@ -82,37 +189,33 @@ def test_the_case_is_valid_and_passes_its_own_solution(tmp_path: Path) -> None:
     assert "3 passed" in done.stdout, done.stdout
 
 
-def shell_lines() -> list[str]:
-    lines = [line.partition("  #")[0].strip() for text in blocks("sh") for line in text.splitlines()]
-    return [line for line in lines if line]
+def test_the_hostile_reply_is_one_of_ours() -> None:
+    (text,) = blocks("markdown", "CONTRIBUTING.md")
+    files = (suite.HERE / "replies").rglob("*.md")
+    assert text in {path.read_text(encoding="utf-8") for path in files}
 
 
-@pytest.mark.parametrize("line", [line for line in shell_lines() if line.startswith("make ")])
-def test_a_target_of_make_exists(line: str) -> None:
-    done = run([*shlex.split(line), "--dry-run"])
-    assert done.returncode == 0, done.stderr
+# ------------------------------------------------------------------------------------------------------------- links
 
 
-@pytest.mark.parametrize("line", [line for line in shell_lines() if line.startswith("pytest ")])
-def test_a_call_of_pytest_collects_items(line: str) -> None:
-    done = run([sys.executable, "-m", *shlex.split(line), "--collect-only", "-q", "-p", "no:cacheprovider"])
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "softmax[glm-4.7-skill]" in done.stdout
+def anchors(text: str) -> set[str]:
+    """The anchors of a page: its headings as GitHub spells them, and explicit ones."""
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    slugs = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    return slugs | set(re.findall(r'<a id="([^"]+)">', text))
 
 
-def test_every_block_is_of_a_kind_that_is_tested() -> None:
-    assert {language for language, _ in BLOCKS} == {"console", "text", "toml", "markdown", "sh"}
-    known = (
-        "make ",
-        "pytest ",
-        "git clone ",
-        "llama-server ",
-        "pip install ",
-        "python -m pytest_upskill prune",
-    )
-    assert all(line.startswith(known) for line in shell_lines())
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page: str) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", PAGES[page]):
+        if link.startswith("https://"):
+            continue
+        path, _, anchor = link.partition("#")
+        target = ((ROOT / page).parent / path).resolve() if path else ROOT / page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target.read_text(encoding="utf-8")), link
 
 
-def test_the_extras_that_the_readme_names_exist() -> None:
-    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
-    assert set(extras) <= set(re.findall(r"\[([a-z-]+)\]", README))
+@pytest.mark.parametrize("page", [page for page in PAGES if page.startswith("docs/")])
+def test_a_page_starts_with_what_it_is_for(page: str) -> None:
+    assert "This page " in PAGES[page].split("\n\n")[1]

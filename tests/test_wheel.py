@@ -1,7 +1,8 @@
-"""The wheel holds everything: installed in a fresh environment, it judges a case on its own."""
+"""The wheel is complete: installed in a new environment, it judges a case."""
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -18,14 +19,17 @@ ROOT = Path(__file__).parents[1]
 
 
 def run(*command: object, cwd: Path) -> str:
-    done = subprocess.run([str(word) for word in command], cwd=cwd, capture_output=True, text=True, check=False)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}  # the wheel comes first
+    done = subprocess.run(
+        [str(word) for word in command], cwd=cwd, env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Python of a fresh environment with our wheel; what we depend on is lent by the environment of the tests."""
+    """The Python of a new environment with our wheel; dependencies come from the environment of the tests."""
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
     ignored = shutil.ignore_patterns(".venv", ".git", ".upskill", "__pycache__", ".*_cache", "tests")

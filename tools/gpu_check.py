@@ -1,11 +1,10 @@
-"""Everything that needs a GPU, in one command that ends with a table: ``make gpu-check``.
+"""Runs everything that needs a GPU and prints a table: ``make gpu-check``.
 
-``python tools/gpu_check.py`` runs in the Python environment that it is started in (3.11 to 3.13, with PyTorch) and
-installs nothing into it. Where packages are missing and ``--wheels DIR`` names a folder with their wheels, they are
-unpacked into a folder of their own.
-``--rehearse`` goes the same way on the cpu device, to try this program where there is no GPU.
+``python tools/gpu_check.py`` uses the current Python environment (3.11 to 3.13, with PyTorch) and installs nothing into
+it. If packages are missing and ``--wheels DIR`` names a folder with their wheels, they are unpacked into a separate
+folder. ``--rehearse`` runs the same steps on the cpu device, to test this program without a GPU.
 
-Exit status: 0 if all went well, 1 if something failed, 2 if nothing could be checked.
+Exit status: 0 if everything passed, 1 if something failed, 2 if nothing could be checked.
 """
 
 from __future__ import annotations
@@ -68,7 +67,7 @@ class Check:
         return SECONDS - (time.monotonic() - self.began)
 
     def step(self, name: str, work: Callable[[], tuple[bool, str]]) -> None:
-        """Does one step; whatever it raises is its failure, and the next step is done all the same."""
+        """Run one step; an exception is its failure, and the next step still runs."""
         print(f"== {name}", flush=True)
         began = time.monotonic()
         try:
@@ -106,7 +105,7 @@ def main() -> int:
 
 
 def unpack(wheels: Path | None) -> str:
-    """Makes all packages importable, for this process and those that it starts; else what to do about it."""
+    """Make all packages importable, also for child processes. Returns what to do if that fails."""
     site = PLACE / "site"
     if site.is_dir():
         use(site)
@@ -148,14 +147,14 @@ def use(site: Path) -> None:
 
 
 def environment() -> dict[str, str]:
-    """For children: our sources first, and a cache of builds of our own, so that builds are timed and not found."""
+    """The environment of child processes: our sources first, and an empty build cache, so that builds are timed."""
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return {**kept, "PYTHONPATH": path, "UPSKILL_CACHE_DIR": str(PLACE / "cache")}
 
 
 def describe(check: Check) -> str:
-    """Notes the machine; why there is nothing to check, if so."""
+    """Record the machine; returns the reason if nothing can be checked."""
     import torch
 
     from pytest_upskill.devices.choose import choose
@@ -176,7 +175,7 @@ def describe(check: Check) -> str:
 
 
 def build_solutions(check: Check) -> tuple[bool, str]:
-    """Every case's solution, one build for each core at a time, then one build alone to be timed."""
+    """Build every case's solution, one per core at a time, then time a single build."""
     from pytest_upskill.cases.case_file import load_case
     from pytest_upskill.contracts.launcher.signature import Signature, derive
     from pytest_upskill.devices.choose import choose
@@ -258,7 +257,7 @@ def gpu_tests(check: Check, rehearsal: bool) -> tuple[bool, str]:
 
 
 def report(check: Check) -> int:
-    """Prints the table, and keeps it with the figures as Markdown for docs/gpu.md."""
+    """Print the table, and write it with the figures as Markdown for docs/gpu.md."""
     lines = [f"| {name} | {value} |" for name, value in check.figures.items()]
     (PLACE / "figures.md").write_text("| | |\n|---|---|\n" + "\n".join(lines) + "\n", encoding="utf-8")
     print("\n" + "\n".join(f"{name:<20} {value}" for name, value in check.figures.items()) + "\n")

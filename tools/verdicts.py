@@ -1,7 +1,7 @@
-"""Judges everything that the repository holds with one seed, and writes or compares the verdicts:
+"""Judges everything in the repository with one seed, and writes the verdicts or compares them:
 
     python tools/verdicts.py write FILE       all of skills/, tests/kernels and tests/hostile
-    python tools/verdicts.py compare FILE     the same again, held against an earlier file; 1 if they differ
+    python tools/verdicts.py compare FILE     the same, compared with an earlier file; exit status 1 if they differ
 
 For changes that must not change a verdict. The file holds verdicts, reasons, assertions and counterexamples.
 """

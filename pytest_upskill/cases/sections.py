@@ -11,6 +11,7 @@ from pytest_upskill.cases.case import Snippet
 from pytest_upskill.cases.operator_schema import Operator
 from pytest_upskill.documents.markdown import Fence, Section, sections
 from pytest_upskill.documents.spelling import suggest
+from pytest_upskill.documents.syntax import parse_module
 from pytest_upskill.errors import CaseError
 
 HEADINGS = ("Reference", "Solution", "Inputs", "Notes")
@@ -99,7 +100,7 @@ class Sections:
     def _function(self, snippet: Snippet, name: str, form: str) -> ast.FunctionDef:
         """The function of that name, which must stand at the top level of the snippet."""
         try:
-            tree = ast.parse(snippet.source)
+            tree = parse_module(snippet.source)
         except SyntaxError as error:
             line = snippet.line + (error.lineno or 1) - 1
             raise CaseError(f"the Python here cannot be parsed: {error.msg}", self.path, line) from None

@@ -1,32 +1,40 @@
-"""``python -m pytest_upskill COMMAND``: finds the command, and leaves its arguments to it."""
+"""The console script ``pytest-upskill``, and ``python -m pytest_upskill``: one click group with lazy commands."""
 
 from __future__ import annotations
 
 import importlib
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+
+import click
+
+from pytest_upskill.records.version import VERSION
 
 _COMMANDS: Mapping[str, tuple[str, str]] = {
-    "run": ("run_program", "run a CUDA program on the host, and report what the cpu device sees"),
-    "prune": ("prune", "remove kept and recorded replies that no case uses"),
+    "run": ("run_program", "Run a CUDA program on the host and report memory errors, races and barrier mistakes."),
+    "list": ("list_cases", "List skills and their cases."),
+    "lint": ("lint", "Check skills and cases against the specification, without pytest."),
+    "prune": ("prune", "Remove kept and recorded replies that no case uses."),
 }
-"""Each command's module in this package, and what it does. A command is imported when it is called."""
+"""Each command's module and its line in ``--help``. A module is imported when its command is called."""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command and returns its exit status; 2 where there is no such command."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    if not words or words[0] in ("-h", "--help"):
-        print(_usage())
-        return 0 if words else 2
-    if words[0] not in _COMMANDS:
-        print(f"error: no command {words[0]!r}\n{_usage()}", file=sys.stderr)
-        return 2
-    module = importlib.import_module(f"pytest_upskill.commands.{_COMMANDS[words[0]][0]}")
-    status: int = module.main(words[1:])
-    return status
+class _LazyGroup(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module = importlib.import_module(f"pytest_upskill.commands.{_COMMANDS[cmd_name][0]}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, help_text) for name, (_, help_text) in _COMMANDS.items()])
 
 
-def _usage() -> str:
-    lines = (f"  {name:8} {what}" for name, (_, what) in _COMMANDS.items())
-    return "\n".join(["usage: python -m pytest_upskill COMMAND ...", *lines])
+@click.command(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(VERSION, prog_name="pytest-upskill")
+def main() -> None:
+    """Tools for skill authors, beside ``pytest --upskill``."""

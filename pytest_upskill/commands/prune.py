@@ -1,18 +1,17 @@
-"""``python -m pytest_upskill prune [SKILL ...]``: removes kept and recorded replies that no case uses.
+"""``pytest-upskill prune [SKILL ...]``: removes kept and recorded replies that no case uses.
 
-A reply is used by no case where its case is gone, or where the case's prompt in its arm has changed since. Working out
-prompts runs the cases' references, as pytest does; nobody is asked.
+A reply is unused when its case is gone, or when the case's prompt in its arm has changed since. Rendering prompts runs
+the cases' references, as pytest does; no model is queried.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import click
 from filelock import FileLock
 
 from pytest_upskill import paths
@@ -27,7 +26,7 @@ from pytest_upskill.replies.cassette import Cassette
 from pytest_upskill.replies.ledger import FILE, Ledger
 from pytest_upskill.replies.stored_reply import Recording
 from pytest_upskill.skills.disclosure import MODES
-from pytest_upskill.skills.skill import FILE_NAMES, case_paths
+from pytest_upskill.skills.skill import case_paths, skill_files
 
 ARMS = ("skill", "baseline", "placebo")
 """Arms whose prompts can be worked out again; of others (``previous``) a reply is used as long as its case is there."""
@@ -61,7 +60,7 @@ def uses_of(skill_path: Path) -> Uses:
             case = load_case(path, skill_path.parent.name)
             prompts[case.name] = {arm: _digests(questions, case, skill_path, arm) for arm in ARMS}
         except (CaseError, SkillError) as error:
-            print(f"kept as it is: {error}", file=sys.stderr)
+            click.echo(f"kept as it is: {error}", err=True)
             prompts[path.stem] = None
     return Uses(prompts)
 
@@ -122,7 +121,7 @@ def _prune_ledger(skill: str, uses: Uses, root: Path, dry_run: bool) -> list[str
 
 def _warn(problems: Iterable[str]) -> None:
     for problem in problems:
-        print(f"kept as it is: {problem}", file=sys.stderr)
+        click.echo(f"kept as it is: {problem}", err=True)
 
 
 def _unused(recordings: Sequence[Recording], uses: Uses) -> dict[str, str]:
@@ -143,38 +142,22 @@ def _told(one: Recording, place: str, why: str) -> str:
     return f"{place}: {one.case} [{one.arm}{trial}{turn}]: {why}"
 
 
-def _skills(names: Sequence[str]) -> list[Path]:
-    """The SKILL.md of each folder, or of all folders below this one. Raises UpskillError for a folder without one."""
-    if not names:
-        found = (path for name in FILE_NAMES for path in Path().rglob(name))
-        return sorted(path for path in found if not any(part.startswith(".") for part in path.parts))
-    return [_skill(Path(name)) for name in names]
+@click.command("prune")
+@click.argument("skills", metavar="[SKILL]...", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--rootdir", default=".", type=click.Path(path_type=Path), help="pytest's rootdir, which holds .upskill.")
+@click.option("--dry-run", is_flag=True, help="Print what would be removed, and remove nothing.")
+def command(skills: Sequence[Path], rootdir: Path, dry_run: bool) -> None:
+    """Remove kept and recorded replies that no case uses.
 
-
-def _skill(path: Path) -> Path:
-    if path.is_file() and path.name in FILE_NAMES:
-        return path
-    found = next((path / name for name in FILE_NAMES if (path / name).is_file()), None)
-    if found is None:
-        raise SkillError(f"{path} holds no {FILE_NAMES[0]}; name a skill's folder")
-    return found
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; 0 where all went well, 2 where it could not."""
-    parser = argparse.ArgumentParser(prog="python -m pytest_upskill prune", description=__doc__)
-    parser.add_argument("skills", metavar="SKILL", nargs="*", help="a skill's folder (default: all below this folder)")
-    parser.add_argument("--rootdir", type=Path, default=Path(), help="pytest's rootdir, which holds .upskill")
-    parser.add_argument("--dry-run", action="store_true", help="say what would be removed, and remove nothing")
-    options = parser.parse_args(arguments)
+    SKILL is a skill's folder or its SKILL.md; without one, all skills below the current folder are pruned. A reply is
+    unused when its case is gone, or when the case's prompt has changed since.
+    """
     removed = 0
     try:
-        for skill_path in _skills(options.skills):
-            for line in prune(skill_path.resolve(), options.rootdir.resolve(), options.dry_run):
+        for skill_path in skill_files(skills):
+            for line in prune(skill_path.resolve(), rootdir.resolve(), dry_run):
                 removed += 1
-                print(line)
+                click.echo(line)
     except (UpskillError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(f"{removed} {'reply' if removed == 1 else 'replies'} {'would be ' if options.dry_run else ''}removed")
-    return 0
+        raise click.UsageError(str(error)) from None
+    click.echo(f"{removed} {'reply' if removed == 1 else 'replies'} {'would be ' if dry_run else ''}removed")

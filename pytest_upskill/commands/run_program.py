@@ -1,64 +1,57 @@
-"""``python -m pytest_upskill run FILE.cu``: runs a CUDA program on the host. Knows the command line."""
+"""``pytest-upskill run FILE.cu``: compiles a CUDA program and runs it on the host, with memory and race checks."""
 
 from __future__ import annotations
 
-import argparse
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+
+import click
 
 from pytest_upskill.errors import UpskillError
 from pytest_upskill.languages.cuda.program import CANNOT_RUN, REPORTED, CompileError, Request, build, run
 from pytest_upskill.languages.cuda.program_source import NeedsGpu
 
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """The command line; returns the exit status."""
-    request = read_arguments(sys.argv[1:] if argv is None else argv)
+
+class _AfterDashes(click.Command):
+    """Keeps what follows ``--`` for the program."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        split = args.index("--") if "--" in args else len(args)
+        ctx.obj = tuple(args[split + 1 :])
+        return super().parse_args(ctx, args[:split])
+
+
+@click.command(
+    "run",
+    cls=_AfterDashes,
+    options_metavar="[OPTIONS]",
+    epilog=f"The exit status is the program's, {REPORTED} if something was reported, {CANNOT_RUN} if the program could "
+    "not be built. The program is not confined: run only programs that you trust. Example: "
+    "pytest-upskill run -I include -D N=1024 main.cu kernels.cu -- --size 3",
+)
+@click.argument("files", metavar="FILE.cu... [-- ARGUMENT...]", nargs=-1, required=True, type=_FILE)
+@click.option("-I", "include", metavar="DIR", multiple=True, type=_FOLDER, help="A folder with headers.")
+@click.option("-D", "define", metavar="NAME[=VALUE]", multiple=True, help="A macro, as for the compiler.")
+@click.option("--no-checks", is_flag=True, help="Run at full speed, without checks.")
+@click.pass_context
+def command(
+    ctx: click.Context, files: Sequence[Path], include: Sequence[Path], define: Sequence[str], no_checks: bool
+) -> None:
+    """Compile a CUDA program and run it on the host.
+
+    Reports what is wrong with its kernels: out-of-bounds accesses, races, barrier mistakes. FILE.cu are the program's
+    sources, main included; arguments of the program itself follow after --.
+    """
+    request = Request(tuple(files), tuple(include), tuple(define), not no_checks, ctx.obj)
     try:
         with tempfile.TemporaryDirectory(prefix="upskill-") as scratch:
             program = build(request, Path(scratch))
-            return run(program, request.arguments, Path(scratch) / "reports")
+            status = run(program, request.arguments, Path(scratch) / "reports")
     except (UpskillError, NeedsGpu, ValueError, CompileError) as error:
-        print(f"pytest_upskill run: {error}", file=sys.stderr)
-        return CANNOT_RUN
-
-
-def read_arguments(argv: Sequence[str]) -> Request:
-    """Reads a command line; on a mistake it prints the usage and exits with status 2, as argparse does."""
-    own = list(argv)
-    arguments: list[str] = []
-    if "--" in own:
-        split = own.index("--")
-        own, arguments = own[:split], own[split + 1 :]
-    parser = _parser()
-    given = parser.parse_args(own)
-    missing = [str(path) for path in given.files if not path.is_file()]
-    if missing:
-        parser.error(f"no such file: {', '.join(missing)}; arguments of the program itself come after --")
-    absent = [str(path) for path in given.include if not path.is_dir()]
-    if absent:
-        parser.error(f"no such folder: {', '.join(absent)}; -I names a folder with headers")
-    return Request(tuple(given.files), tuple(given.include), tuple(given.define), given.checks, tuple(arguments))
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m pytest_upskill run",
-        usage="%(prog)s [-h] [-I DIR]... [-D NAME[=VALUE]]... [--no-checks] FILE.cu... [-- ARGUMENTS...]",
-        description="Compiles a CUDA program, main included, runs it on the host, and prints what is wrong with its "
-        "kernels: out-of-bounds accesses, races, barrier mistakes.",
-        epilog=f"The exit status is the program's, {REPORTED} if something was reported, {CANNOT_RUN} if the program "
-        "could not be built. The program is not confined: run only what you would run by itself. For example: "
-        "%(prog)s -I include -D N=1024 main.cu kernels.cu -- --size 3",
-    )
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE.cu", help="the program's sources")
-    parser.add_argument(
-        "-I", dest="include", action="append", default=[], type=Path, metavar="DIR", help="a folder with headers"
-    )
-    parser.add_argument(
-        "-D", dest="define", action="append", default=[], metavar="NAME[=VALUE]", help="a macro, as for the compiler"
-    )
-    parser.add_argument("--no-checks", dest="checks", action="store_false", help="run at full speed, report nothing")
-    return parser
+        click.echo(f"pytest-upskill run: {error}", err=True)
+        status = CANNOT_RUN
+    ctx.exit(status)

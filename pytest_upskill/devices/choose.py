@@ -19,8 +19,8 @@ def choose(
     """
     if sandbox == "strict" and strongest().reason:
         raise UsageError(
-            f"--upskill-cell=strict: kernels would be confined by {strongest().describe()}; "
-            "or leave --upskill-cell=strict out, and judge only kernels that you trust"
+            f"--upskill-sandbox=strict: kernels would be confined by {strongest().describe()}; "
+            "or leave --upskill-sandbox=strict out, and judge only kernels that you trust"
         )
 
     if device == "cpu" or (device == "auto" and not gpu.nodes()):

@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+from pytest_upskill.documents.syntax import parse_expression
+
 Number = int | float | bool
 Evaluate = Callable[[Mapping[str, Number]], Number]
 
@@ -120,7 +122,7 @@ def _tree(text: str) -> ast.expr:
     if "\n" in text or "#" in text:
         raise ValueError(f"'{text}' is not one line of expression; {_KNOWN}")
     try:
-        return ast.parse(text, mode="eval").body
+        return parse_expression(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise ValueError(f"'{text}' cannot be read; {_KNOWN}") from None
 

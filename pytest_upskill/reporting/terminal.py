@@ -69,7 +69,7 @@ def _footer(view: View, text_style: TextStyle) -> Iterator[str]:
     else:
         yield from _fact("device", f"judged on the {run.device} device", text_style)
     if run.sandbox:
-        yield from _fact("cells", run.sandbox, text_style)
+        yield from _fact("sandbox", run.sandbox, text_style)
     yield from _fact("seed", f"{run.seed}; --upskill-seed={run.seed} repeats this run's examples exactly", text_style)
     if run.replies:
         yield from _fact("replies", f"kept in {run.replies}" + (f"; {run.source}" if run.source else ""), text_style)

@@ -19,7 +19,7 @@ _DECIDED = (VerdictKind.PASSED, VerdictKind.FAILED)
 class RunInfo:
     """What is known of a run as a whole.
 
-    ``started`` is ISO 8601 text, ``seconds`` the run's length, ``cell`` the confinement in force, ``replies`` the
+    ``started`` is ISO 8601 text, ``seconds`` the run's length, ``sandbox`` the confinement in force, ``replies`` the
     folder that keeps the replies, as the user would type it; ``source`` says where they came from, where that is not
     the usual place, and ``spent`` what this run spent on new ones.
     """

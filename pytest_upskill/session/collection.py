@@ -141,8 +141,8 @@ class SkillFile(pytest.File):
             seed=item_seed(self.run.seed, item_id),
             examples=settings.examples,
             example=settings.example,
-            replay=command(settings, self.skill_path, name, replay_options(settings, config, trial)),
-            record=command(settings, self.skill_path, name, record_options(student, trial)),
+            replay=command(settings, self.skill_path, name, replay_options(settings, config, arm, trial)),
+            record=command(settings, self.skill_path, name, record_options(settings, student, arm, trial)),
             turns=settings.turns if kind is ItemKind.KERNEL else 1,
             disclosure=config.disclosure if config else "body",
         )

@@ -63,8 +63,8 @@ OPTIONS = (
     Option("concurrency", "N", "maximum concurrent requests per student (default: its table's, else its server's "
            "slots, else 4)", values.positive_int),
     Option("base-url", "URL", "where the llama.cpp server answers (default: http://127.0.0.1:8080/v1)", values.url),
-    Option("cell", "LEVEL", "how kernels are confined: auto takes the strongest level there is, strict refuses to run "
-           "with less than bubblewrap and all it needs (default: auto)", values.sandbox),
+    Option("sandbox", "LEVEL", "how kernels are confined: auto uses the strongest level available, strict aborts "
+           "unless full isolation by bubblewrap is available (default: auto)", values.sandbox),
     Option("report", "PATH", "write a report; the ending chooses the form: .json, .md or .csv (repeatable)",
            values.reports, repeatable=True),
     Option("prompts", "DIR", "write the prompts to this folder, and run nothing", values.text),
@@ -152,7 +152,7 @@ def read(config: pytest.Config) -> Settings:
         serve=bool(config.getoption("upskill_serve") or config.getini("upskill_serve")),
         device=given["device"] or "auto",
         arch=given["arch"],
-        sandbox=given["cell"] or "auto",
+        sandbox=given["sandbox"] or "auto",
         sanitizer=bool(config.getoption("upskill_sanitizer") or config.getini("upskill_sanitizer")),
         examples=given["examples"],
         seed=given["seed"],

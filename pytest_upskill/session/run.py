@@ -242,7 +242,7 @@ class Run:
         limits = limits_in_words(self.limits, unpriced) if self.asks else ""
         return {
             "device": self.machine.describe(),
-            "cells": self.machine.confinement.describe(),
+            "sandbox": self.machine.confinement.describe(),
             "seed": str(self.seed),
             **({"replies": _SOURCES[self.settings.replies]} if self.settings.replies in _SOURCES else {}),
             **({"budget": limits} if limits else {}),

@@ -7,7 +7,7 @@ Knows text and files, never cases.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -69,6 +69,30 @@ def skill_file(path: Path) -> Path:
         if name in present:
             return path / name
     raise SkillError("the folder holds no SKILL.md: add one, or name another folder", path)
+
+
+def skill_files(paths: Sequence[Path]) -> list[Path]:
+    """The ``SKILL.md`` files that paths name: each a skill's folder, its file, or a folder above skills.
+
+    Without a path, those below the current folder. Hidden folders are left out. Raises SkillError for a path without.
+    """
+    found: list[Path] = []
+    for path in paths or [Path()]:
+        if path.is_file():
+            found.append(path if path.name in FILE_NAMES else _of_case(path))
+            continue
+        below = (one for name in FILE_NAMES for one in path.rglob(name))
+        visible = sorted(one for one in below if not any(part.startswith(".") for part in one.relative_to(path).parts))
+        if paths and not visible:
+            skill_file(path)
+        found += visible
+    return list(dict.fromkeys(found))
+
+
+def _of_case(path: Path) -> Path:
+    if path.suffix == ".md" and path.parent.name == "evals":
+        return skill_file(path.parent.parent)
+    raise SkillError(f"this is no {FILE_NAMES[0]}: name a skill's folder, its {FILE_NAMES[0]}, or a folder above", path)
 
 
 def load_skill(path: Path) -> Skill:

@@ -1,4 +1,4 @@
-"""The functions beside this file, and each case's own solution, on the whole way: extraction, sandbox, oracle.
+"""The functions beside this file, and each case's own solution, through extraction, sandbox and oracle.
 
 A file's name says what it is. ``right_*.py`` passes every assertion. The first line of a ``wrong_*.py`` names an
 assertion that must be among the failed ones: ``# fails: correct``. Its second line says what is wrong with it.
@@ -19,8 +19,7 @@ from pytest_upskill.contracts.function.signature import Signature, derive
 from pytest_upskill.devices.cpu import CpuMachine
 from pytest_upskill.languages.python.language import PythonLanguage
 from pytest_upskill.oracle.explore import explore
-from pytest_upskill.oracle.reference import result_dtypes
-from pytest_upskill.oracle.result_shapes import result_shapes
+from pytest_upskill.oracle.reference import result_dtypes, result_shapes
 from pytest_upskill.records import ResultFacts
 from pytest_upskill.sandbox.confinement import strongest
 

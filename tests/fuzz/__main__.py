@@ -1,4 +1,4 @@
-"""``python -m tests.fuzz SECONDS [TARGET...]``: fuzzes the targets in turn, with other inputs each time.
+"""``python -m tests.fuzz SECONDS [TARGET...]``: fuzzes the targets in turn, with new inputs each time.
 
 A defect ends the run with Hypothesis's smallest input and its traceback; the exit status is then 1.
 """
@@ -18,7 +18,7 @@ _EXAMPLES = 100
 
 
 def main(arguments: list[str]) -> int:
-    """Goes round until the time (s) is over. Every target is tried once at least."""
+    """Cycle through the targets until the time (s) is over. Each one runs at least once."""
     until = time.monotonic() + float(arguments[0] if arguments else 60)
     chosen = [target for target in TARGETS if target.name in arguments[1:] or not arguments[1:]]
     if not chosen:

@@ -1,6 +1,6 @@
-"""What is fuzzed: each target is a strategy, and a check that lets nothing through but the errors of its own package.
+"""Fuzz targets: a strategy, and a check that may raise only the errors of its own package.
 
-A check that raises anything else has found a defect; so has one that does not come back (``guarded``).
+A check that raises anything else has found a defect, and so has one that does not return (``guarded``).
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ TARGETS: list[Target] = []
 
 
 def target(inputs: st.SearchStrategy[Any]) -> Callable[[Callable[[Any], None]], Callable[[Any], None]]:
-    """Makes a check a target, under its own name."""
+    """Register a check as a target under its own name."""
 
     def register(check: Callable[[Any], None]) -> Callable[[Any], None]:
         TARGETS.append(Target(check.__name__, inputs, check))
@@ -106,7 +106,7 @@ def target(inputs: st.SearchStrategy[Any]) -> Callable[[Callable[[Any], None]], 
 
 @contextlib.contextmanager
 def guarded() -> Iterator[None]:
-    """Raises TimeoutError in what takes longer than SECONDS. For the main thread."""
+    """Raise TimeoutError after SECONDS. For the main thread."""
 
     def too_long(number: int, frame: FrameType | None) -> None:
         raise TimeoutError(f"no end within {SECONDS} s")

@@ -1,4 +1,4 @@
-"""Long sources of one repeated piece are read in time that grows with their length, not with its square."""
+"""Long sources of one repeated piece are parsed in linear time, not quadratic."""
 
 from __future__ import annotations
 

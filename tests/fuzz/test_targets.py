@@ -1,4 +1,4 @@
-"""A short run over every target, on the same inputs each time; ``make fuzz`` goes on for as long as one likes."""
+"""A short run of every target on fixed inputs; ``make fuzz`` runs longer, on new ones."""
 
 from __future__ import annotations
 

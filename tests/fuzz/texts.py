@@ -1,4 +1,4 @@
-"""Texts for fuzzing: real documents with a few edits, which come further than noise, and noise."""
+"""Texts for fuzzing: real documents with a few edits, which get further into a parser than noise, and noise."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TOKENS = (
 
 
 def noise(most: int = 200) -> st.SearchStrategy[str]:
-    """Any text, and rows of tokens."""
+    """Random text, and sequences of tokens."""
     return st.one_of(
         st.text(max_size=most),
         st.lists(st.sampled_from(TOKENS), max_size=40).map("".join),
@@ -37,7 +37,7 @@ def noise(most: int = 200) -> st.SearchStrategy[str]:
 
 @st.composite
 def edited(draw: st.DrawFn, documents: Sequence[str]) -> str:
-    """One of the documents after up to six edits: something cut out, put in, said again or moved."""
+    """One of the documents after up to six edits: text removed, inserted, repeated or moved."""
     text = draw(st.sampled_from(documents))
     for _ in range(draw(st.integers(0, 6))):
         start = draw(st.integers(0, len(text)))
@@ -48,5 +48,5 @@ def edited(draw: st.DrawFn, documents: Sequence[str]) -> str:
 
 
 def like(*documents: str) -> st.SearchStrategy[str]:
-    """Edited documents for the most part, and noise."""
+    """Mostly edited documents, and noise."""
     return st.one_of(edited(documents), edited(documents), noise())

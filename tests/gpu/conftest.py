@@ -1,4 +1,4 @@
-"""Tests that need a GPU: each one is skipped without it, with a reason that says how to run them."""
+"""Tests that need a GPU: skipped without one, with a reason that says how to run them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The kernels of tests/kernels at a GPU: right ones pass, and wrong ones fail, if only a GPU can see what is wrong."""
+"""The kernels of tests/kernels on a GPU: right ones pass, and wrong ones that only a GPU can detect fail."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a GPU does to kernels that misbehave, and that the next call is served all the same."""
+"""Kernels that misbehave on a GPU fail with their cause, and the next call still works."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ COUNT = "__global__ void k(int64_t* out) { out[threadIdx.x] = threadIdx.x; }"
 
 @pytest.fixture
 def sandbox_of(machine: CudaMachine) -> Iterator[SandboxOf]:
-    """Cells at the GPU, closed after the test."""
+    """Sandboxes on the GPU, closed after the test."""
     opened: list[Sandbox] = []
 
     def make(source: str, signature: Signature = PROBE_SIGNATURE, **limits: float) -> Sandbox:

@@ -1,4 +1,4 @@
-"""The oracle at a GPU: larger sizes than the skill's cases ask for, and kernels that only those sizes betray."""
+"""The oracle on a GPU: sizes beyond those of the skill's cases, and kernels that fail only there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run may have left behind: files, processes and open ports that hostile replies try to leave."""
+"""Finds files, processes and open ports that hostile replies try to leave behind."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import ctypes
 import os
 import select
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,14 +28,14 @@ _END_SECONDS = 30.0
 
 
 def files(*folders: Path) -> list[Path]:
-    """Marked files: directly in the folders that everybody knows, anywhere in ``folders`` and in the cache."""
+    """Marked files: directly in well-known folders, and anywhere in ``folders`` and the cache."""
     places = [Path(name) / MARK for name in _FOLDERS] + [Path.home() / MARK, Path.cwd() / MARK]
     inside = [path for folder in (*folders, cache_folder()) for path in folder.rglob(MARK)]
     return sorted({*inside, *(place for place in places if place.exists())})
 
 
 def marked_processes(mark: str = MARK) -> list[int]:
-    """Processes, of anybody, with the mark among their arguments."""
+    """Processes of any user with the mark in their arguments."""
     found = []
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit() and folder.name != str(os.getpid()):
@@ -44,9 +45,17 @@ def marked_processes(mark: str = MARK) -> list[int]:
     return sorted(found)
 
 
+def marked_processes_that_stay(seconds: float = _END_SECONDS) -> list[int]:
+    """Marked processes that do not end within the limit: another worker of the tests may run some meanwhile."""
+    deadline = time.monotonic() + seconds
+    while (found := marked_processes()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return found
+
+
 @contextlib.contextmanager
 def adopting() -> Iterator[frozenset[int]]:
-    """Meanwhile, a process whose parent ends becomes ours, and cannot get out of sight. Gives what is ours already."""
+    """While active, orphaned processes become children of this one. Yields the children that exist already."""
     _adopt(True)
     try:
         yield children()
@@ -60,14 +69,14 @@ def _adopt(yes: bool) -> None:
 
 
 def children() -> frozenset[int]:
-    """Our processes, dead ones included."""
+    """Our child processes, including those that have exited."""
     lists = Path("/proc/self/task").glob("*/children")
     return frozenset(int(word) for path in lists for word in path.read_text().split())
 
 
 def orphans(before: frozenset[int], seconds: float = _END_SECONDS) -> dict[int, str]:
-    """Processes that became ours since and do not end, once they had the time to die with their parents: their number,
-    and their arguments.
+    """New child processes that still run after ``seconds``, in which they could end with their parents: process id to
+    arguments.
     """
     alive = {}
     for child in children() - before:
@@ -84,7 +93,7 @@ def orphans(before: frozenset[int], seconds: float = _END_SECONDS) -> dict[int, 
 
 
 def port_is_free(port: int = OPENED) -> bool:
-    """Whether nobody listens on the port that a hostile reply opens."""
+    """True if no process listens on the port that a hostile reply opens."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -96,7 +105,7 @@ def port_is_free(port: int = OPENED) -> bool:
 
 @contextlib.contextmanager
 def listening() -> Iterator[socket.socket]:
-    """A socket that a hostile reply would reach, if it could reach any. Other runs may hold some of the ports."""
+    """A socket that a hostile reply would reach if it had a network. Other runs may hold some of the ports."""
     with socket.socket() as listener:
         for port in LISTENED:
             with contextlib.suppress(OSError):
@@ -108,7 +117,7 @@ def listening() -> Iterator[socket.socket]:
 
 
 def was_reached(listener: socket.socket) -> bool:
-    """Whether anybody connected."""
+    """True if something connected."""
     try:
         listener.accept()[0].close()
     except BlockingIOError:

@@ -1,4 +1,4 @@
-"""The means by which the suite looks for leftovers find what is there."""
+"""The suite's search for leftovers finds those that exist."""
 
 from __future__ import annotations
 

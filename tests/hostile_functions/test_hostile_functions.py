@@ -1,4 +1,4 @@
-"""Hostile functions get the verdicts that their files name, for the reasons that they name, and leave nothing behind.
+"""Hostile functions get the verdicts and reasons that their files name, and leave nothing behind.
 
 A file begins with ``# case: NAME`` and ``# fails: ASSERTION`` (the first that fails), or ``# passes``; ``# says:`` is a
 regular expression for the message. ``# needs: bubblewrap``: what is tried is not prevented at weaker levels.
@@ -22,8 +22,7 @@ from pytest_upskill.devices.cpu import CpuMachine
 from pytest_upskill.languages.python.language import PythonLanguage
 from pytest_upskill.languages.python.server import WORKER
 from pytest_upskill.oracle.explore import explore
-from pytest_upskill.oracle.reference import result_dtypes
-from pytest_upskill.oracle.result_shapes import result_shapes
+from pytest_upskill.oracle.reference import result_dtypes, result_shapes
 from pytest_upskill.records import ResultFacts
 from pytest_upskill.sandbox.confinement import strongest
 
@@ -69,7 +68,7 @@ def first_failure(name: str, source: str) -> tuple[str, str]:
 
 
 def workers() -> int:
-    """Forks of servers that are alive."""
+    """Living forks of the function servers."""
     found = 0
     for process in Path("/proc").iterdir():
         try:

@@ -7,9 +7,7 @@ import subprocess
 import sys
 import threading
 
-import pytest
-
-from tests.integration.conftest import Workbench
+from tests.integration.conftest import BOTH_ALWAYS, Workbench
 from tests.integration.text_skill import text_skill
 from tests.llama.scripted import Stream, endpoint, reply
 
@@ -40,10 +38,8 @@ def on_a_terminal(bench: Workbench, seen: threading.Event, *arguments: str, **en
     return text.decode()
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "two-workers"])
-def test_on_a_terminal_it_tells_of_open_questions_while_they_are_open(
-    bench: Workbench, workers: tuple[str, ...]
-) -> None:
+@BOTH_ALWAYS
+def test_on_a_terminal_it_tells_of_open_questions_while_they_are_open(bench: Workbench, workers: list[str]) -> None:
     seen, late = threading.Event(), threading.Event()
     whole = reply("an answer")
 

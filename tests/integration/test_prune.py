@@ -1,4 +1,4 @@
-"""``python -m pytest_upskill prune``, as a user calls it."""
+"""``pytest-upskill prune``, as a user calls it."""
 
 from __future__ import annotations
 
@@ -61,7 +61,9 @@ def test_a_record_that_cannot_be_used_is_named_and_kept(bench: Workbench) -> Non
 def test_a_folder_without_a_skill_is_refused(bench: Workbench) -> None:
     refused = prune(bench, "answers")
     assert refused.ret == 2
-    refused.stderr.fnmatch_lines(["error: answers holds no SKILL.md; name a skill's folder"])
+    refused.stderr.fnmatch_lines(
+        ["Error: answers: there is no such skill: name a folder with a SKILL.md, or that file"]
+    )
 
 
 def test_a_case_that_is_broken_keeps_its_replies(bench: Workbench) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.conftest import Workbench, case
+from tests.integration.conftest import BOTH, Workbench, case
 
 STUDENT = "--upskill-student=files:answers"
 LOOSE = "tolerance: {rtol: 1.0, atol: 9.0}\n---\nMultiply"
@@ -39,9 +39,9 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("old", "new", "message"), REFUSED.values(), ids=REFUSED.keys())
-@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["plain", "two-workers"])
+@BOTH
 def test_a_weak_case_fails_its_mutants_item_with_what_would_help(
-    bench: Workbench, old: str, new: str, message: str, workers: tuple[str, ...]
+    bench: Workbench, old: str, new: str, message: str, workers: list[str]
 ) -> None:
     weak(bench, old, new)
     result = bench.run("skills", "--upskill", "-k", "scale and mutants", *workers)
@@ -92,8 +92,8 @@ def test_exitfirst_stops_at_a_case_that_is_not_worth_asking(bench: Workbench) ->
     bench.run("skills", "--upskill", "-x").assert_outcomes(passed=2, failed=1)
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["plain", "two-workers"])
-def test_nobody_is_asked_about_a_weak_case(bench: Workbench, workers: tuple[str, ...]) -> None:
+@BOTH
+def test_nobody_is_asked_about_a_weak_case(bench: Workbench, workers: list[str]) -> None:
     bench.right_with_the_skill()
     weak(bench, "---\nMultiply", LOOSE)
     result = bench.run("skills", STUDENT, "--upskill-report=out.json", "-rs", *workers)

@@ -1,1 +1,1 @@
-"""A real llama.cpp server for tests, and models made so small and so exact that a test knows what they will answer."""
+"""A real llama.cpp server for tests, with tiny models whose answers are known."""

@@ -1,4 +1,4 @@
-"""The fixture ``llama_server``: import it into a test module, or a ``conftest.py``, to have it there."""
+"""The fixture ``llama_server``: import it into a test module or a ``conftest.py``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STOP_LIMIT = 5.0
 
 
 class LlamaServers:
-    """Calling it starts one more server; all are stopped when the test ends."""
+    """Start a further server with each call; all are stopped when the test ends."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -60,7 +60,7 @@ class LlamaServers:
         return base_url
 
     def kill(self, base_url: str) -> None:
-        """Ends a server at once, as a crash would."""
+        """Kill a server, as a crash would."""
         self._processes[base_url].kill()
         self._processes[base_url].wait()
 
@@ -76,7 +76,7 @@ class LlamaServers:
 
 
 def _listening(command: list[str], log: Path) -> tuple[subprocess.Popen[bytes], str]:
-    """Starts the server, and waits for the address that it writes into a pipe."""
+    """Start the server, and wait for the address that it writes into a pipe."""
     reading, writing = os.pipe()
     try:
         with log.open("wb") as output:

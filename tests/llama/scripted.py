@@ -1,7 +1,7 @@
-"""An OpenAI-compatible endpoint that does what a test tells it, on a free port of this machine.
+"""A scripted OpenAI-compatible endpoint for tests, on a free local port.
 
-Each question takes the next action of the script; the last one is repeated. An action may be a function that is given
-the question. What came in is kept in ``questions``.
+Each request takes the next action of the script; the last one is repeated. An action may be a function of the request.
+Requests are recorded in ``questions``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Refusal:
-    """An answer that is no stream; ``body`` is JSON, or a text as it is."""
+    """A response that is not a stream; ``body`` is JSON, or literal text."""
 
     status: int
     body: Any = ""
@@ -30,7 +30,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Stream:
-    """Events of a chat stream. ``end``: ``done`` as it should be, ``silent`` without a word, ``cut`` inside a chunk.
+    """Events of a chat stream. ``end``: ``done`` regular, ``silent`` without a final event, ``cut`` inside a chunk.
 
     ``before`` is called before each event.
     """
@@ -60,7 +60,7 @@ Action = Refusal | Stream | Callable[[dict[str, Any]], Refusal | Stream]
 
 
 def reply(text: str = "an answer", *, reasoning: str = "", finish: str | None = "stop", **last: Any) -> Stream:
-    """A stream that says ``text``, as a llama.cpp server does; ``last`` are further fields of the last event."""
+    """A stream of ``text`` like a llama.cpp server's; ``last`` has further fields of the last event."""
     events = [chunk({"role": "assistant", "content": None})]
     events += [chunk({"reasoning_content": part}) for part in halves(reasoning)]
     events += [chunk({"content": part}) for part in halves(text)]
@@ -102,7 +102,7 @@ class Endpoint(ThreadingHTTPServer):
         self._lock = threading.Lock()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that leaves early is part of many tests; anything else is worth seeing."""
+        """Ignore clients that disconnect early, as many tests do; report other errors."""
         if isinstance(sys.exc_info()[1], ConnectionError):
             self.left.set()
         else:
@@ -125,7 +125,7 @@ class Endpoint(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Speaks HTTP/1.1, so that a stream that breaks off can be told from one that ends."""
+    """HTTP/1.1, so that an interrupted stream differs from a complete one."""
 
     protocol_version = "HTTP/1.1"
     server: Endpoint
@@ -158,12 +158,12 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Says nothing: the test's output is the test's."""
+        """Log nothing."""
 
 
 @contextlib.contextmanager
 def endpoint(*actions: Action, models: tuple[str, ...] | None = ("served-model",), port: int = 0) -> Iterator[Endpoint]:
-    """A running endpoint, on a free port or on one where there was one before."""
+    """A running endpoint, on a free port or on the given one."""
     server = Endpoint(actions or (reply(),), models, port)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()

@@ -1,6 +1,6 @@
-"""Runs llama.cpp's own HTTP server, from the xllamacpp wheel, until SIGTERM. A script: it imports nothing of ours.
+"""Runs llama.cpp's own HTTP server, from the xllamacpp wheel, until SIGTERM. A script that imports nothing of ours.
 
-Writes its URL to the file descriptor ``--ready`` once it listens, and closes it.
+Once it listens, it writes its URL to the file descriptor ``--ready`` and closes it.
 """
 
 from __future__ import annotations

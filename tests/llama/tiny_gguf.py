@@ -1,4 +1,4 @@
-"""Models for tests, written by the code that writes the demo student's: they say one of two texts."""
+"""Models for tests that answer with one of two texts, written by the same code as the demo student's."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TEMPLATES = {"plain": model.CHAT_TEMPLATE, "thinks": THINKING_TEMPLATE, "calls":
 
 @dataclass(frozen=True)
 class Script:
-    """What a made model says: ``answer``, or ``answer_with_marker`` where ``marker`` is anywhere in the prompt."""
+    """The answers of a tiny model: ``answer``, or ``answer_with_marker`` if the prompt contains ``marker``."""
 
     answer: str
     answer_with_marker: str = ""
@@ -36,7 +36,7 @@ class Script:
 
 
 def write_model(path: Path, script: Script, context: int = 32768) -> Path:
-    """Writes the model (a few MB) and returns its path. ``context`` is the longest prompt and answer, in tokens."""
+    """Write the model (a few MB) and return its path. ``context`` is the longest prompt and answer, in tokens."""
     either = model.Topic("", script.answer, script.answer_with_marker if script.marker else "")
     telling = (script.marker,) if script.marker else ()
     return model.write_model(path, model.Script((either,), telling, chat_template=TEMPLATES[script.template]), context)

@@ -1,14 +1,15 @@
-"""The cpu device as the tests of its native code see it: built once, and called through tests/native/harness.py."""
+"""The cpu device as the tests of its native code see it, called through tests/native/harness.py.
+
+The runtime and the precompiled header are those with which kernels are built, from the same cache.
+"""
 
 from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pytest_upskill.build.cache import Cache, Facts, Made, key_of
+from pytest_upskill.languages.cuda.cpu_build import HostCompiler
 from pytest_upskill.languages.cuda.rewrite import rewrite
 from pytest_upskill.native.cpu import flags
 
@@ -41,34 +43,28 @@ class Result:
 
 @dataclass(frozen=True)
 class Device:
-    """The runtime and the precompiled header under a key of the cache, built once."""
+    """The runtime and the precompiled header."""
 
-    key: str
-
-    @property
-    def folder(self) -> Path:
-        return Cache().get(self.key, build_device).folder
-
-    @property
-    def runtime(self) -> Path:
-        return self.folder / "libupskill_cpu.so"
+    runtime: Path
+    header: Path
 
     def build(self, source: Path) -> Path:
-        """The library of a test kernel, from the cache."""
-        text, device = rewrite(source.read_text(), source.name), self.folder
+        """The library of a test kernel, from the cache, which evicts it like any other build."""
+        text = rewrite(source.read_text(), source.name)
 
         def compile_kernel(folder: Path) -> Made:
             library, unit, compiled = (folder / f"kernel.{suffix}" for suffix in ("so", "cpp", "o"))
             unit.write_text(text)
-            include = ["-include", str(device / flags.PCH_HEADER.name), f"-iquote{source.parent}"]
+            include = ["-include", str(self.header / flags.PCH_HEADER.name), f"-iquote{source.parent}"]
             gxx(*flags.student_flags("gcc"), *include, *folders(), "-c", unit, "-o", compiled)
-            gxx(*flags.LINK_FLAGS, "-o", library, compiled, device / "libupskill_cpu.so")
+            gxx(*flags.LINK_FLAGS, "-o", library, compiled, self.runtime)
             unit.unlink()
             compiled.unlink()
             return Made(Facts())
 
         headers = [path.read_bytes() for path in sorted(source.parent.glob("*.h"))]
-        return Cache().get(key_of("native test", self.key, text, *headers), compile_kernel).folder / "kernel.so"
+        key = key_of("native test", self.runtime.parent.name, text, *headers)
+        return Cache().get(key, compile_kernel).folder / "kernel.so"
 
     def run(self, name: str, *calls: dict[str, Any]) -> list[Result]:
         """Calls the entry of a test kernel in a process of its own; buffers are numpy arrays, by name."""
@@ -134,35 +130,11 @@ def with_lines(library: Path, text: str) -> str:
     return re.sub("<(0x[0-9a-f]+)>", lambda place: f"line {line_of(library, place[1])}", text)
 
 
-def build_device(folder: Path) -> Made:
-    def compile_one(source: Path) -> Path:
-        target = folder / f"{source.stem}.o"
-        gxx(*flags.RUNTIME_FLAGS, *folders(), "-c", source, "-o", target)
-        return target
-
-    def precompile() -> None:
-        header = folder / flags.PCH_HEADER.name
-        shutil.copyfile(flags.PCH_HEADER, header)
-        gxx(*flags.student_flags("gcc"), *folders(), "-x", "c++-header", header, "-o", f"{header}.gch")
-
-    with ThreadPoolExecutor(2) as pool:
-        header = pool.submit(precompile)
-        objects = list(pool.map(compile_one, flags.RUNTIME_SOURCES))
-        header.result()
-    soname = "-Wl,-soname,libupskill_cpu.so"
-    gxx(*flags.RUNTIME_LINK_FLAGS, soname, *objects, "-o", folder / "libupskill_cpu.so")
-    for unneeded in objects:
-        unneeded.unlink()
-    return Made(Facts())
-
-
 @pytest.fixture(scope="session")
 def device() -> Device:
-    """Built once for each state of the native sources, and kept in the cache, which evicts it like any other build."""
-    parts = [Path(flags.__file__), *flags.RUNTIME_SOURCES, *flags.RUNTIME_HEADERS]
-    made = Device(key_of("native tests", *(part.read_bytes() for part in parts)))
-    assert made.runtime.exists()
-    return made
+    """Built once for each state of the native sources."""
+    toolkit = HostCompiler().prepare()
+    return Device(toolkit.runtime, toolkit.header)
 
 
 def silent(result: Result) -> Result:

@@ -14,7 +14,7 @@ from pytest_upskill.records import Build
 from pytest_upskill.sandbox.confinement import strongest
 from tests.unit.sandbox_kernels import AXPY, AXPY_SIGNATURE, PROBE_SIGNATURE, probe
 
-needs_nvcc = pytest.mark.skipif(nvcc.find_nvcc() is None, reason="nvcc is not installed")
+needs_nvcc = pytest.mark.skipif(nvcc.find_nvcc() is None, reason="nvcc is not installed: pip install nvidia-cuda-nvcc")
 
 
 def check(source: str, signature: Signature = PROBE_SIGNATURE) -> Build:

@@ -20,7 +20,10 @@ from tests.unit.sandbox_kernels import AXPY, AXPY_SIGNATURE, HEADERS, PROBE_SIGN
 
 ENTRY = entry_source(PROBE_SIGNATURE)
 
-bubblewrapped = pytest.mark.skipif(strongest().level != "bubblewrap", reason="bubblewrap does not work on this machine")
+bubblewrapped = pytest.mark.skipif(
+    strongest().level != "bubblewrap",
+    reason="bubblewrap does not work here: install it, and let it make user namespaces",
+)
 
 
 def unique() -> str:

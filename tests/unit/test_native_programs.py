@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from pytest_upskill.commands.run_program import main
+from pytest_upskill.commands.run_program import command
 
 PROGRAMS = Path(__file__).resolve().parents[1] / "native" / "programs"
 CHECKED = sorted(path for path in PROGRAMS.glob("*.cu") if '#include "checked.cuh"' in path.read_text())
 
-pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="the cpu device needs g++")
+pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="the cpu device needs g++: apt install g++")
 
 
 def test_there_are_programs_in_many_styles() -> None:
@@ -21,7 +21,7 @@ def test_there_are_programs_in_many_styles() -> None:
 
 @pytest.mark.parametrize("program", CHECKED, ids=lambda path: path.stem)
 def test_a_program_is_right_and_nothing_is_reported(program: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    status = main([str(program)])
+    status = command.main([str(program)], standalone_mode=False)
     out, err = capfd.readouterr()
     assert err == ""
     assert out.splitlines()[-1].endswith(": right")
@@ -29,6 +29,6 @@ def test_a_program_is_right_and_nothing_is_reported(program: Path, capfd: pytest
 
 
 def test_threads_print_in_the_order_in_which_they_are_let(capfd: pytest.CaptureFixture[str]) -> None:
-    assert main([str(PROGRAMS / "hello.cu")]) == 0
+    assert command.main([str(PROGRAMS / "hello.cu")], standalone_mode=False) == 0
     greetings = [f"hello from thread {thread} of block 0" for thread in range(3)]
     assert capfd.readouterr().out.splitlines() == [*greetings, "1 block"]

@@ -8,6 +8,7 @@ import random
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
+from pytest_upskill.documents.syntax import parse_module
 from pytest_upskill.languages.base import SourceMutant
 
 _COMPARISONS: dict[type[ast.cmpop], ast.cmpop] = {
@@ -28,7 +29,7 @@ _DROPPED = ("abs", "clamp", "clamp_min", "clamp_max", "exp", "log", "neg", "sqrt
 def source_mutants(source: str, count: int, seed: int) -> Sequence[SourceMutant]:
     """At most ``count`` mutants, one of each kind in turn. None of a source that is no Python."""
     try:
-        tree = ast.parse(source)
+        tree = parse_module(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return []
     kinds: dict[str, list[SourceMutant]] = defaultdict(list)

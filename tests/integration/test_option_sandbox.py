@@ -1,22 +1,29 @@
-"""--upskill-cell, as a user calls it, alone and with two workers; and the contract, settled after the run."""
+"""--upskill-sandbox, as a user calls it, alone and with two workers; and the contract, settled after the run."""
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pytest_upskill.sandbox.confinement import strongest
-from tests.integration.conftest import Workbench, kernel
+from tests.integration.conftest import BOTH, Workbench, kernel
 
 STUDENT = "--upskill-student=files:answers"
-BOTH = pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["alone", "two-workers"])
 
 needs_all = pytest.mark.skipif(
     bool(strongest().reason), reason=f"the strongest confinement is missing: {strongest().reason}"
 )
+
+
+@pytest.fixture(autouse=True)
+def _probed_again() -> Iterator[None]:
+    """The level of confinement is found once per process, and these tests change what there is to find."""
+    yield
+    strongest.cache_clear()
 
 
 def without_bubblewrap(bench: Workbench, monkeypatch: pytest.MonkeyPatch, fake: str = "") -> None:
@@ -31,15 +38,16 @@ def without_bubblewrap(bench: Workbench, monkeypatch: pytest.MonkeyPatch, fake: 
         (tools / "bwrap").write_text(f"#!/bin/sh\n{fake}\n")
         (tools / "bwrap").chmod(0o755)
     monkeypatch.setenv("PATH", str(tools))
+    strongest.cache_clear()
 
 
 @BOTH
 @needs_all
 def test_strict_runs_where_all_is_there_and_the_header_names_the_level(bench: Workbench, workers: list[str]) -> None:
     bench.right_with_the_skill()
-    result = bench.run("skills", STUDENT, "--upskill-cell=strict", "-k", "scale", *workers)
+    result = bench.run("skills", STUDENT, "--upskill-sandbox=strict", "-k", "scale", *workers)
     result.assert_outcomes(passed=2)
-    result.stdout.fnmatch_lines(["*cells: bubblewrap (no network, read-only file system, limits)"])
+    result.stdout.fnmatch_lines(["*sandbox: bubblewrap (no network, read-only file system, limits)"])
 
 
 @BOTH
@@ -47,9 +55,9 @@ def test_strict_refuses_less_and_names_what_to_install(
     bench: Workbench, workers: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     without_bubblewrap(bench, monkeypatch)
-    result = bench.run("skills", "--upskill", "--upskill-cell=strict", *workers)
+    result = bench.run("skills", "--upskill", "--upskill-sandbox=strict", *workers)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*--upskill-cell=strict: kernels would be confined by *apt install bubblewrap*"])
+    result.stderr.fnmatch_lines(["*--upskill-sandbox=strict: kernels would be confined by *apt install bubblewrap*"])
 
 
 @BOTH
@@ -60,7 +68,9 @@ def test_auto_goes_on_without_bubblewrap_and_says_what_to_install(
     bench.right_with_the_skill()
     result = bench.run("skills", STUDENT, "-k", "scale", *workers)
     result.assert_outcomes(passed=2)
-    result.stdout.fnmatch_lines(["*cells: * (*limits*: install bubblewrap 0.8 or later (Debian, Ubuntu: apt install *"])
+    result.stdout.fnmatch_lines(
+        ["*sandbox: * (*limits*: install bubblewrap 0.8 or later (Debian, Ubuntu: apt install *"]
+    )
 
 
 def test_auto_goes_on_where_bubblewrap_does_not_work_and_says_why(
@@ -70,18 +80,18 @@ def test_auto_goes_on_where_bubblewrap_does_not_work_and_says_why(
     bench.right_with_the_skill()
     result = bench.run("skills", STUDENT, "-k", "scale")
     result.assert_outcomes(passed=2)
-    result.stdout.fnmatch_lines(["*cells: *bubblewrap is installed but does not work here: bwrap: No permissions*"])
+    result.stdout.fnmatch_lines(["*sandbox: *bubblewrap is installed but does not work here: bwrap: No permissions*"])
 
 
 def test_the_ini_value_counts_and_the_command_line_wins(bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
     without_bubblewrap(bench, monkeypatch)
-    bench.pytester.makeini("[pytest]\nupskill_cell = strict\n")
+    bench.pytester.makeini("[pytest]\nupskill_sandbox = strict\n")
     assert bench.run("skills", "--upskill").ret == pytest.ExitCode.USAGE_ERROR
-    assert bench.run("skills", "--upskill", "--upskill-cell=auto", "-k", "spec").ret == 0
+    assert bench.run("skills", "--upskill", "--upskill-sandbox=auto", "-k", "spec").ret == 0
 
 
 def test_another_word_is_refused_with_the_accepted_ones(bench: Workbench) -> None:
-    result = bench.run("skills", "--upskill", "--upskill-cell=tight")
+    result = bench.run("skills", "--upskill", "--upskill-sandbox=tight")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*unknown way to confine kernels 'tight'; accepted: auto, strict"])
 
