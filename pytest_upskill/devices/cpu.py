@@ -29,12 +29,10 @@ class CpuMachine:
     memory: int = DEFAULT_LIMITS.memory
 
     def describe(self) -> str:
-        """One line for the header: the device, and who compiles for it."""
         note = f"; {self.note}" if self.note else ""
         return f"{self.device} (compiler {toolchain.describe()}; GPU compiler {nvcc.describe()}{note})"
 
     def facts(self) -> Mapping[str, str | int | None]:
-        """For reports: what a result may depend on."""
         return {
             "processor": processor(),
             "cores": os.cpu_count(),
@@ -44,9 +42,7 @@ class CpuMachine:
         }
 
     def sandbox(self, library: Path, timeout: float, source_name: str) -> Sandbox:
-        """A sandbox for a library with kernels; ``timeout`` in seconds for each call."""
         return Sandbox(library, self.confinement, Limits(seconds=timeout, memory=self.memory), source_name=source_name)
 
     def with_memory(self, memory: int) -> CpuMachine:
-        """The same with another limit on the memory (bytes) of a kernel's process."""
         return replace(self, memory=memory)

@@ -42,12 +42,10 @@ class CudaMachine:
         return self.gpu.memory // 2
 
     def describe(self) -> str:
-        """One line for the header: the device, and who compiles for it."""
         watched = f"; {self.sanitizer.describe()}" if self.sanitizer else ""
         return f"{self.device} ({self.gpu.describe()}; compiler {cuda_toolkit.describe(self.architectures)}{watched})"
 
     def facts(self) -> Mapping[str, str | int | None]:
-        """For reports: what a result may depend on."""
         return {
             "processor": processor(),
             "cores": os.cpu_count(),
@@ -71,7 +69,6 @@ class CudaMachine:
         return Sandbox(library, self.confinement, limits, gpu=access, source_name=source_name)
 
     def with_memory(self, memory: int) -> CudaMachine:
-        """The same with another limit on the memory (bytes) of a kernel's process."""
         return replace(self, memory=memory)
 
 

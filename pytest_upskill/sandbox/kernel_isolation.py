@@ -54,7 +54,7 @@ def main() -> None:
             enter_namespaces(plan["scratch"], plan["scratch_bytes"])
         # Within the namespace, so that only its own processes count against the limit on them.
         for name, limit in plan["limits"].items():
-            bound(getattr(resource, name), limit)
+            seccomp.limit(getattr(resource, name), limit)
         if "namespaces" in parts:
             become_a_child(plan["readable"])
         if "landlock" in parts:
@@ -65,13 +65,6 @@ def main() -> None:
         os.execvp(argv[0], argv)
     except (OSError, Refused) as error:
         sys.exit(f"sandbox: {error}")
-
-
-def bound(what: int, limit: int) -> None:
-    """A limit that cannot be raised again."""
-    _, hard = resource.getrlimit(what)
-    least = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
-    resource.setrlimit(what, (least, least))
 
 
 def check(code: int, what: str) -> int:

@@ -7,16 +7,16 @@ thread, and the threads of a pool end earlier.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
-import queue
 import select
 import selectors
 import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import CancelledError, Future
+from collections.abc import Mapping, Sequence
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +36,7 @@ class Ran:
     flooded: bool = False
 
 
+_lock = threading.Lock()
 _stop = threading.local()
 
 
@@ -83,8 +84,13 @@ def start(
             bufsize=0,
         )
 
+    with _lock:  # two threads must not make an executor each: a process ends with the thread that started it
+        future = _spawner(os.getpid()).submit(spawn)
     try:
-        return _spawner.call(spawn)
+        return future.result()
+    except KeyboardInterrupt:
+        future.add_done_callback(_discard)
+        raise
     except OSError as error:
         raise SandboxError(
             f"cannot start {argv[0]!r}: {error.strerror}; is it installed, and may it be run?"
@@ -152,43 +158,12 @@ def _drain(descriptor: int, deadline: float, limit: int) -> tuple[bytes, bool, b
                 return b"".join(parts)[:limit], False, True
 
 
-class _Spawner:
-    """One thread that starts the processes of all others. A forked child makes its own."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._jobs: queue.SimpleQueue[tuple[Callable[[], subprocess.Popen[bytes]], Future[subprocess.Popen[bytes]]]]
-        self._owner = 0
-
-    def call(self, spawn: Callable[[], subprocess.Popen[bytes]]) -> subprocess.Popen[bytes]:
-        with self._lock:
-            if self._owner != os.getpid():
-                self._owner = os.getpid()
-                self._jobs = queue.SimpleQueue()
-                threading.Thread(target=self._serve, args=(self._jobs,), name="upskill-spawner", daemon=True).start()
-            future: Future[subprocess.Popen[bytes]] = Future()
-            self._jobs.put((spawn, future))
-        try:
-            return future.result()
-        except KeyboardInterrupt:
-            future.add_done_callback(_discard)
-            raise
-
-    @staticmethod
-    def _serve(
-        jobs: queue.SimpleQueue[tuple[Callable[[], subprocess.Popen[bytes]], Future[subprocess.Popen[bytes]]]],
-    ) -> None:
-        while True:
-            spawn, future = jobs.get()
-            try:
-                future.set_result(spawn())
-            except BaseException as error:
-                future.set_exception(error)
+@functools.cache
+def _spawner(owner: int) -> ThreadPoolExecutor:
+    """One thread that starts the processes of all others; a forked process has its own."""
+    return ThreadPoolExecutor(1, f"upskill-spawner-{owner}")
 
 
 def _discard(future: Future[subprocess.Popen[bytes]]) -> None:
     if future.exception() is None:
         end(future.result())
-
-
-_spawner = _Spawner()

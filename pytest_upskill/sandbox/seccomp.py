@@ -1,4 +1,4 @@
-"""What a confined process gives up for good: cores, debuggers, and system calls. Stands alone.
+"""What a confined process gives up for good: cores, debuggers, resources and system calls. Stands alone.
 
 Imported by programs that start in processes of their own and find it beside them; it imports nothing of ours. They get
 their filters, which ``system_call_filters`` makes, from the parent.
@@ -6,6 +6,7 @@ their filters, which ``system_call_filters`` makes, from the parent.
 
 import ctypes
 import os
+import resource
 
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
@@ -24,6 +25,13 @@ def hide() -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
     libc.prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)
+
+
+def limit(what: int, bound: int) -> None:
+    """Sets a limit of the module ``resource`` that cannot be raised again."""
+    _, hard = resource.getrlimit(what)
+    least = bound if hard == resource.RLIM_INFINITY else min(bound, hard)
+    resource.setrlimit(what, (least, least))
 
 
 class Program(ctypes.Structure):

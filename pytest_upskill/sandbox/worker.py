@@ -122,9 +122,7 @@ def limit_resources(memory: int, cpu_seconds: int, file_size: int, on_gpu: bool)
         (resource.RLIMIT_FSIZE, file_size),
         (resource.RLIMIT_NOFILE, 1024 if on_gpu else 64),
     ):
-        _, hard = resource.getrlimit(what)
-        bound = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
-        resource.setrlimit(what, (bound, bound))
+        seccomp.limit(what, limit)
 
 
 if __name__ == "__main__":

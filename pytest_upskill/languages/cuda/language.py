@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from pytest_upskill.build import object_code
+from pytest_upskill.build import elf
 from pytest_upskill.build.messages import SOURCE_NAME, unknown_name
 from pytest_upskill.devices.base import Machine
 from pytest_upskill.languages.base import SourceMutant
@@ -64,8 +64,8 @@ class CudaLanguage:
     def same_code(self, original: Build, mutant: Build, *, in_body: bool) -> bool:
         if original.library is None or mutant.library is None:
             return False
-        known = object_code.fingerprint(original.library, variables=not in_body)
-        return known is not None and known == object_code.fingerprint(mutant.library, variables=not in_body)
+        known = elf.fingerprint(original.library, variables=not in_body)
+        return known is not None and known == elf.fingerprint(mutant.library, variables=not in_body)
 
 
 @functools.cache

@@ -147,9 +147,7 @@ def limit_resources(limits: "dict[str, float]") -> None:
         (resource.RLIMIT_FSIZE, int(limits["file_size"])),
         (resource.RLIMIT_NOFILE, 64),
     ):
-        _, hard = resource.getrlimit(what)
-        bound = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
-        resource.setrlimit(what, (bound, bound))
+        seccomp.limit(what, limit)
 
 
 def mapped() -> int:
