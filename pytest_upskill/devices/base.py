@@ -7,10 +7,11 @@ import json
 import platform
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from pytest_upskill.sandbox.client import Sandbox
-from pytest_upskill.sandbox.confinement import Confinement
+if TYPE_CHECKING:  # collection imports this module, and needs no sandbox
+    from pytest_upskill.sandbox.client import Sandbox
+    from pytest_upskill.sandbox.confinement import Confinement
 
 
 class Machine(Protocol):

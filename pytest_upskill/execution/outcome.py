@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_upskill.cases.case import Case
+from pytest_upskill.cases.pattern import pattern_matches
 from pytest_upskill.contracts.base import Extraction
 from pytest_upskill.errors import SkillError
 from pytest_upskill.execution.attempts import Answered
@@ -133,7 +134,7 @@ def text_verdict(case: Case, reply: Reply) -> Verdict:
         for wanted in case.expect.contains
     ]
     tried += [
-        (f"matches[{pattern}]", re.search(pattern, text) is not None, f"nothing matches {pattern!r}")
+        (f"matches[{pattern}]", pattern_matches(pattern, text), f"nothing matches {pattern!r}")
         for pattern in case.expect.matches
     ]
     assertions = [Assertion(name, passed, "" if passed else message) for name, passed, message in tried]

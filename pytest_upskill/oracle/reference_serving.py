@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import socket
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -65,7 +64,7 @@ class Serving:
     def _answer(self, request: Header) -> tuple[Header, list[Piece]]:
         match request["ask"]:
             case "case":
-                self._runner = Preparation(from_plain(request["case"], Path("case.md")))
+                self._runner = Preparation(from_plain(request["case"]))
                 return {}, []
             case "results":
                 return asdict(self._runner.results()), []

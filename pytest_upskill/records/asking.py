@@ -1,19 +1,19 @@
-"""What a student is asked, and what it answered. Token counts are the server's, costs are in USD."""
+"""Questions to students and their replies. Token counts are the server's, costs are in USD."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """An earlier turn of a conversation: what the student answered, and what it was told of it.
+    """An earlier turn of a conversation. ``told`` is the feedback to ``answer``.
 
-    ``read`` are the files of the skill that it read before it answered, in order.
+    ``read`` lists the files of the skill that the student read before it answered, in order.
     """
 
     answer: str
@@ -23,9 +23,9 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What a student is sent: a system text, a user text, and the turns that followed upon them.
+    """What a student is sent: a system text, a user text, and the turns since then.
 
-    ``files`` are those that it may read through a tool, by their path in the skill's folder; empty: there is no tool.
+    ``files`` maps the paths of files that it may read with a tool to their texts; without files there is no tool.
     """
 
     system: str
@@ -35,23 +35,19 @@ class Prompt:
 
     @property
     def digest(self) -> str:
-        """A hash (hex) of all that can reach the student: a reply that was kept is good for this prompt alone."""
-        return _digest_v1(self)
+        """A hash (hex) of the whole prompt: a kept reply answers this prompt only.
 
-
-def _digest_v1(prompt: Prompt) -> str:
-    """Version 1 of the digest. Kept replies depend on it: these names stay, whatever the fields are called.
-
-    Version 1 does not hash its number; a later version has to.
-    """
-    earlier = [{"answer": one.answer, "told": one.told, "read": list(one.read)} for one in prompt.earlier]
-    named = {"system": prompt.system, "user": prompt.user, "earlier": earlier, "files": dict(prompt.files)}
-    return hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()
+        Version 1, which does not hash its number; a later version has to. Kept replies depend on these names: they
+        stay when fields are renamed.
+        """
+        earlier = [{"answer": one.answer, "told": one.told, "read": list(one.read)} for one in self.earlier]
+        named = {"system": self.system, "user": self.user, "earlier": earlier, "files": dict(self.files)}
+        return hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One prompt, and what it is asked for. ``arm`` is already slugged for file names."""
+    """One prompt, and the item that it belongs to. ``arm`` is a slug that can be part of a file name."""
 
     skill: str
     case: str
@@ -66,18 +62,18 @@ class Question:
 
     @property
     def file_name(self) -> str:
-        """``rms_norm.skill.md``, ``rms_norm.skill-2.md`` for the second trial: the layout of the files student."""
+        """``rms_norm.skill.md``, ``rms_norm.skill-2.md`` for the second trial."""
         return reply_file_name(self.case, self.arm, self.trial, self.turn)
 
 
 def reply_file_name(case: str, arm: str, trial: int, turn: int = 1) -> str:
-    """The name of the file that holds a reply (or a prompt) in a folder of replies."""
+    """The name of the file of a reply (or a prompt) in a folder of replies."""
     return f"{case}.{arm}" + (f"-{trial}" if trial > 1 else "") + (f".turn{turn}" if turn > 1 else "") + ".md"
 
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """Counted by the server: ``input`` includes ``cached``, and ``written``, what it put into its cache at a price."""
+    """Token counts of the server. ``input`` includes ``cached`` (read from its cache) and ``written`` (put into it)."""
 
     input: int = 0
     output: int = 0
@@ -85,21 +81,17 @@ class Tokens:
     written: int = 0
 
     def __add__(self, other: Tokens) -> Tokens:
-        return Tokens(
-            self.input + other.input,
-            self.output + other.output,
-            self.cached + other.cached,
-            self.written + other.written,
-        )
+        pairs = zip(astuple(self), astuple(other), strict=True)
+        return Tokens(*(mine + theirs for mine, theirs in pairs))
 
 
 @dataclass(frozen=True, slots=True)
 class ReplyDetails:
-    """How a reply came about.
+    """The origin of a reply.
 
-    ``read`` are the files of the skill that the student read, in order, and ``requests`` how many requests that took.
-    ``note`` is shown with the item. ``request`` is the body of the last request, without messages and tools.
-    ``timings``, ``slots``, ``context`` (tokens of one slot) and ``build`` are what the server said of itself.
+    ``read`` lists the files of the skill that the student read, in order; ``requests`` counts all requests. ``note`` is
+    shown with the item. ``request`` is the body of the last request, without messages and tools. The server reports
+    ``timings``, ``slots``, ``context`` (tokens per slot) and ``build``.
     """
 
     requests: int = 1
@@ -114,7 +106,7 @@ class ReplyDetails:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A student's answer. ``text`` is without what the server set apart as reasoning."""
+    """A student's answer. ``text`` does not include ``reasoning``, which the server separates."""
 
     text: str
     reasoning: str = ""

@@ -1,4 +1,4 @@
-"""What the oracle and the sandbox need to know of a function: its tensors and scalars in order, in no language."""
+"""The tensors and scalars of a function in order, independent of its language."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ ScalarKind = Literal["float", "int", "bool"]
 
 @dataclass(frozen=True, slots=True)
 class TensorParameter:
-    """A tensor of every call. ``dtype`` is None where it follows the dtype that is tried.
+    """A tensor of every call. ``dtype`` is None if it follows the dtype that is tried.
 
-    ``shape``: of an output, its sizes in terms of the dims; None where only the task says them.
+    ``shape``: the sizes of an output in terms of the dims; None if only the task states them.
     """
 
     name: str
@@ -24,7 +24,7 @@ class TensorParameter:
     shape: tuple[str, ...] | None = None
 
     def dtype_in(self, tried: str) -> str:
-        """Its dtype in a call that tries a dtype."""
+        """The tensor's dtype in a call with this dtype."""
         return self.dtype or tried
 
 
@@ -39,7 +39,7 @@ class ScalarParameter:
 
 @dataclass(frozen=True, slots=True)
 class CallLayout:
-    """The parameters of a function in the order of its calls, and the dtypes that it is tried with."""
+    """The parameters of a function in order, and the dtypes that it is tried with."""
 
     dtypes: tuple[str, ...]
     parameters: tuple[TensorParameter | ScalarParameter, ...]
@@ -51,10 +51,10 @@ class CallLayout:
 
 @dataclass(frozen=True, slots=True)
 class ResultFacts:
-    """What runs of a case's reference tell about the operator's results.
+    """Facts about an operator's results, from runs of the reference.
 
-    ``dtypes`` maps each result to its fixed dtype, None where it follows the dtype that is tried; ``shapes`` holds the
-    sizes of those results that can be stated in terms of the dims.
+    ``dtypes`` maps each result to its dtype, None if it follows the dtype that is tried; ``shapes`` holds the sizes of
+    the results that can be stated in terms of the dims.
     """
 
     dtypes: dict[str, str | None]

@@ -1,4 +1,4 @@
-"""How a kernel was judged, and everything that is kept of an item: the rows of the report."""
+"""How a kernel was judged, and what is kept of each item: the rows of the report."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from pytest_upskill.records.asking import Tokens
 from pytest_upskill.records.running import KernelResources
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 SCHEMA = 1
 """Version of the JSON report."""
@@ -37,20 +41,20 @@ class ItemKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """Names one set of inputs completely: the same example always draws the same values.
+    """One set of inputs: the same example always draws the same values.
 
-    ``scalars`` holds integer and bool scalars that were drawn on their own; those that are missing come from the seed.
-    ``values`` is the family of values; empty means that the seed chooses it.
+    ``scalars`` holds integer and bool scalars that were drawn separately; the seed gives the others. ``values`` is the
+    family of values; if empty, the seed chooses it.
     """
 
     dims: Mapping[str, int]
     dtype: str
     seed: int
     values: str = ""
-    scalars: Mapping[str, int] = field(default_factory=dict)
+    scalars: Mapping[str, bool | int] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        """``rows=1 cols=33 dtype=float16 seed=7``: can be pasted back into ``--upskill-example``."""
+        """``rows=1 cols=33 dtype=float16 seed=7``: the form that ``--upskill-example`` takes."""
         parts = [f"{name}={int(value)}" for name, value in (*self.dims.items(), *self.scalars.items())]
         parts += [f"dtype={self.dtype}", f"seed={self.seed}"]
         if self.values:
@@ -60,7 +64,7 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Assertion:
-    """One named check of an item. ``message`` says why it failed; of a passed one it may hold a note."""
+    """One named check of an item. ``message`` says why it failed; if it passed, it may hold a note."""
 
     name: str
     passed: bool
@@ -68,19 +72,16 @@ class Assertion:
 
 
 def assertion_names(checks: Sequence[str], dtypes: Sequence[str]) -> list[str]:
-    """The assertions that ``checks`` stand for, in order: ``correct`` for one of each dtype."""
-    return [
-        name
-        for check in checks
-        for name in ([f"correct[{dtype}]" for dtype in dtypes] if check == "correct" else [check])
-    ]
+    """The assertions of ``checks``, in order: ``correct`` stands for one per dtype."""
+    correct = [f"correct[{dtype}]" for dtype in dtypes]
+    return [name for check in checks for name in (correct if check == "correct" else [check])]
 
 
 @dataclass(frozen=True, slots=True)
 class WorstElement:
-    """The element of an output that is furthest off. Numbers are texts, as they are shown.
+    """The element of an output with the largest error. Numbers are texts, as they are shown.
 
-    ``error`` and ``bound`` are None where values are compared exactly.
+    ``error`` and ``bound`` are None if values are compared exactly.
     """
 
     output: str
@@ -90,18 +91,10 @@ class WorstElement:
     error: str | None = None
     bound: str | None = None
 
-    @classmethod
-    def from_plain(cls, data: Mapping[str, Any]) -> WorstElement:
-        """The inverse of ``dataclasses.asdict``, also after a passage through JSON."""
-        return cls(**{**data, "index": tuple(data["index"])})
-
 
 @dataclass(frozen=True, slots=True)
 class Counterexample:
-    """The smallest example known to fail ``assertion``, with what a person needs to see.
-
-    ``line`` is a line of the kernel, where one is to blame.
-    """
+    """The smallest known example that fails ``assertion``. ``line`` is the line of the kernel at fault, if known."""
 
     assertion: str
     example: Example
@@ -113,7 +106,7 @@ class Counterexample:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How an item ended, and why; ``assertions`` in the order in which they are tried."""
+    """How an item ended, and why; ``assertions`` are in the order in which they are tried."""
 
     kind: VerdictKind
     reason: str | None = None
@@ -127,7 +120,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Seconds:
-    """Where an item's time went."""
+    """The time that an item took."""
 
     reply: float = 0.0
     build: float = 0.0
@@ -136,9 +129,9 @@ class Seconds:
 
 @dataclass(frozen=True, slots=True)
 class SurvivingMutant:
-    """A change of a solution that no example told from the original. ``line`` is 1-based, in the case's file.
+    """A change of a solution that no example detected. ``line`` is 1-based, in the case's file.
 
-    ``unseen`` says that every result had the same bits: the two may be equivalent. ``advice``: with what it would die.
+    ``unseen``: every result had the same bits, so the mutant may be equivalent. ``advice``: what would kill it.
     """
 
     line: int
@@ -149,9 +142,7 @@ class SurvivingMutant:
 
 @dataclass(frozen=True, slots=True)
 class MutationScore:
-    """How many mechanical mutants of a solution died, of how many; ``equivalent`` ones (the same machine code) are not
-    counted. ``survived`` are those that were not killed.
-    """
+    """How many of a solution's mutants were killed. ``equivalent`` ones (same machine code) are not in ``total``."""
 
     killed: int
     total: int
@@ -160,16 +151,13 @@ class MutationScore:
 
     @classmethod
     def from_plain(cls, data: Mapping[str, Any]) -> MutationScore:
-        """The inverse of ``dataclasses.asdict``."""
-        return cls(**{**data, "survived": tuple(SurvivingMutant(**one) for one in data["survived"])})
+        """The inverse of ``dataclasses.asdict``, also after JSON. Raises ValueError on data of another shape."""
+        return _scores().validate_python(data)
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One try of a conversation: how it was judged, and what it took.
-
-    ``seconds`` are those of the reply, the build and the run together.
-    """
+    """One try of a conversation. ``seconds`` is the sum for the reply, the build and the run."""
 
     verdict: VerdictKind
     reason: str | None
@@ -180,7 +168,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Everything that is kept of one item: the row of the report."""
+    """What is kept of one item: a row of the report."""
 
     id: str
     kind: ItemKind
@@ -194,25 +182,25 @@ class Outcome:
     cost_usd: float | None = None
     seconds: Seconds = Seconds()
     source: str | None = None
-    """The kernel that was judged, for the report of a failure."""
+    """The kernel that was judged."""
     replay: str | None = None
-    """The command that runs this item's counterexample, or this item, again."""
+    """The command that repeats the counterexample, or the item."""
     notes: tuple[str, ...] = ()
-    """What the summary marks: an overridden tolerance, a reply that was cut off."""
+    """Remarks for the summary, such as an overridden tolerance or a reply that was cut off."""
     kernels: tuple[KernelResources, ...] = ()
-    """What the kernels take up on the GPU that they were built for; empty on the cpu device."""
+    """The resources of the kernels on the GPU that they were built for; empty on the cpu device."""
     device_memory: int | None = None
-    """The most device memory (bytes) that was seen in use during a call; None where it was not measured."""
+    """The most device memory (bytes) in use during a call; None if it was not measured."""
     score: MutationScore | None = None
-    """Of a mutants item: how its solution's mechanical mutants fared; None where there is no solution."""
+    """The score of a mutants item; None without a solution."""
     turns: tuple[Turn, ...] = ()
-    """The tries of a conversation, where more than one was allowed; everything else here is of the last, or the sum."""
+    """The tries of a conversation, if several were allowed; the other fields are those of the last try, or sums."""
     source_name: str = ""
-    """What the source is called in messages, such as ``kernel.cu``."""
+    """The name of the source in messages, such as ``kernel.cu``."""
     shown_line: int | None = None
-    """The line of the source (1-based) that the report of a failure shows; None where no line stands out."""
+    """The line of the source (1-based) that the report of a failure shows, if any."""
     shown_why: str = ""
-    """What that line is, where it is a guess: "where out is written"."""
+    """Why that line is shown, if it is a guess: "where out is written"."""
 
     def to_plain(self) -> dict[str, Any]:
         """Plain data, for another process."""
@@ -220,38 +208,19 @@ class Outcome:
 
     @classmethod
     def from_plain(cls, data: Mapping[str, Any]) -> Outcome:
-        """The inverse of ``to_plain``; raises KeyError or TypeError on data of another shape."""
-        verdict = dict(data["verdict"])
-        counterexample = verdict["counterexample"]
-        if counterexample is not None:
-            worst = counterexample["worst"]
-            counterexample = Counterexample(
-                **{
-                    **counterexample,
-                    "example": Example(**counterexample["example"]),
-                    "worst": None if worst is None else WorstElement.from_plain(worst),
-                }
-            )
-        rebuilt = Verdict(
-            kind=VerdictKind(verdict["kind"]),
-            reason=verdict["reason"],
-            assertions=tuple(Assertion(**assertion) for assertion in verdict["assertions"]),
-            counterexample=counterexample,
-        )
-        return cls(
-            **{
-                **data,
-                "kind": ItemKind(data["kind"]),
-                "verdict": rebuilt,
-                "tokens": Tokens(**data["tokens"]),
-                "seconds": Seconds(**data["seconds"]),
-                "notes": tuple(data["notes"]),
-                "score": None if data["score"] is None else MutationScore.from_plain(data["score"]),
-                "kernels": tuple(KernelResources(**kernel) for kernel in data["kernels"]),
-                "turns": tuple(_turn_from_plain(turn) for turn in data.get("turns", ())),
-            }
-        )
+        """The inverse of ``to_plain``, also after JSON. Raises ValueError on data of another shape."""
+        return _outcomes().validate_python(data)
 
 
-def _turn_from_plain(data: Mapping[str, Any]) -> Turn:
-    return Turn(**{**data, "verdict": VerdictKind(data["verdict"]), "tokens": Tokens(**data["tokens"])})
+@cache
+def _outcomes() -> TypeAdapter[Outcome]:
+    from pydantic import TypeAdapter  # a tenth of a second, which only a process that reads plain data spends
+
+    return TypeAdapter(Outcome)
+
+
+@cache
+def _scores() -> TypeAdapter[MutationScore]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(MutationScore)

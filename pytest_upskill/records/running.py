@@ -1,7 +1,8 @@
-"""A kernel, its build, the calls of it, and what came back. Sizes are in elements or bytes as named."""
+"""A kernel, its build, its calls and their answers. Sizes are in elements or bytes as named."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,7 @@ from pytest_upskill.records.dtypes import ITEM_SIZE
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """The source that a reply holds, exactly as written; ``line`` is where it starts in the reply (1-based)."""
+    """The source in a reply, unchanged; ``line`` is where it starts in the reply (1-based)."""
 
     source: str
     line: int = 1
@@ -20,9 +21,9 @@ class Kernel:
 
 @dataclass(frozen=True, slots=True)
 class KernelResources:
-    """What one ``__global__`` function takes up on one architecture of GPUs: registers of a thread, the rest in bytes.
+    """The resources of one ``__global__`` function on one GPU architecture: registers per thread, the rest in bytes.
 
-    ``stack``, ``spill_stores`` and ``spill_loads`` are of a thread, ``shared`` is the static shared memory of a block.
+    ``stack``, ``spill_stores`` and ``spill_loads`` are per thread, ``shared`` is the static shared memory per block.
     """
 
     name: str
@@ -36,7 +37,7 @@ class KernelResources:
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """A compiled kernel, or the compiler's word on why there is none (``library`` is None then)."""
+    """A compiled kernel, or the compiler's message if there is none (``library`` is None)."""
 
     library: Path | None
     message: str = ""
@@ -44,11 +45,11 @@ class Build:
     seconds: float = 0.0
     cached: bool = False
     kernels: tuple[KernelResources, ...] = ()
-    """Known of builds for a GPU alone."""
+    """Empty for builds for the CPU."""
     violations: tuple[str, ...] = ()
-    """What the built object calls or defines that the contract forbids; it runs all the same."""
+    """Forbidden symbols that the object calls or defines; the kernel runs nevertheless."""
     needs: str = ""
-    """Why it was not even tried: what the kernel needs that the device does not have, with the line."""
+    """Why nothing was built: what the kernel needs and the device does not have, with the line."""
 
     @property
     def ok(self) -> bool:
@@ -60,7 +61,7 @@ Role = Literal["input", "output", "inplace"]
 
 @dataclass(frozen=True, slots=True)
 class TensorArgument:
-    """A contiguous tensor for a call. ``data`` is its bytes (any buffer), None for an output."""
+    """A contiguous tensor of a call. ``data`` is its bytes (any buffer), None for an output."""
 
     name: str
     role: Role
@@ -70,10 +71,7 @@ class TensorArgument:
 
     @property
     def elements(self) -> int:
-        count = 1
-        for size in self.shape:
-            count *= size
-        return count
+        return math.prod(self.shape)
 
     @property
     def nbytes(self) -> int:
@@ -82,7 +80,7 @@ class TensorArgument:
 
 @dataclass(frozen=True, slots=True)
 class ScalarArgument:
-    """A scalar or a dim for a call; ``kind`` is ``float`` (float32), ``int`` (int64) or ``bool``."""
+    """A scalar or a dim of a call; ``kind`` is ``float`` (float32), ``int`` (int64) or ``bool``."""
 
     name: str
     kind: Literal["float", "int", "bool"]
@@ -91,7 +89,7 @@ class ScalarArgument:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of a kernel: which instantiation (index into the signature's dtypes), and the arguments in order."""
+    """One call of a kernel. ``instantiation`` is an index into the signature's dtypes."""
 
     instantiation: int
     arguments: tuple[TensorArgument | ScalarArgument, ...]
@@ -99,9 +97,9 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that the device or the driver saw, whatever the values: it fails ``assertion``.
+    """A defect that the device or the driver detected in a call: it fails ``assertion``, whatever the results.
 
-    ``line`` is the line of the student's kernel (1-based), where it is known.
+    ``line`` is the line of the student's kernel (1-based), if known.
     """
 
     assertion: Literal["runs", "memory", "inputs", "deterministic"]
@@ -112,7 +110,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back from one call. Any finding for ``runs`` means that ``outputs`` cannot be trusted, or are absent.
+    """The answer to one call. After a finding for ``runs``, ``outputs`` are wrong or absent.
 
     ``outputs`` maps the name of each output and in-place tensor to its bytes.
     """
@@ -121,13 +119,13 @@ class Answer:
     findings: tuple[Finding, ...] = ()
     seconds: float = 0.0
     device_memory: int = 0
-    """The most device memory (bytes) that was seen in use during the call, tensors included; 0 where it is unknown."""
+    """The most device memory (bytes) in use during the call, tensors included; 0 if unknown."""
     launches: int = 0
-    """Kernels that the launcher launched, as far as the device saw."""
+    """Kernel launches that the device detected."""
     copied_back: int = 0
-    """Bytes of device memory that the launcher copied to the host."""
+    """Bytes that the launcher copied from the device to the host."""
     reached: bool = True
-    """False where the device could not even be made ready for the call, so that the kernel had no part in it."""
+    """False if preparing the device failed, before the kernel was called."""
 
     @property
     def ran(self) -> bool:
@@ -136,11 +134,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class LaunchStatistics:
-    """What a launcher was seen to do, over all calls of a cell.
+    """The launches and copies of a launcher, over all calls.
 
-    ``calls`` are those that ended in order and had something to compute (an element to write, and one to read unless
-    nothing is ever read); of these are ``launches``. ``copied_back`` is the most (bytes) that one call copied to the
-    host, ``device_memory`` the most (bytes) in use.
+    ``calls`` counts those that succeeded and had something to compute (an element to write, and one to read unless
+    there are no inputs); ``launches`` are theirs. ``copied_back`` is the most (bytes) that one call copied to the host,
+    ``device_memory`` the most (bytes) in use.
     """
 
     calls: int = 0
@@ -149,11 +147,11 @@ class LaunchStatistics:
     device_memory: int = field(default=0, compare=False)
 
     def with_call(self, call: Call, answer: Answer) -> LaunchStatistics:
-        """The same with one more call."""
+        """The statistics with one more call."""
         tensors = [one for one in call.arguments if isinstance(one, TensorArgument)]
         written = [one for one in tensors if one.role != "input"]
         read = [one for one in tensors if one.role != "output"]
-        # The sum of no elements takes a memset, and no kernel.
+        # The sum of no elements needs a memset, and no kernel.
         counts = answer.ran and all(any(tensor.elements for tensor in some) for some in (written, read) if some)
         return LaunchStatistics(
             calls=self.calls + counts,

@@ -1,1 +1,1 @@
-"""Where replies come from: the ledger, cassettes, budget, scheduling. Knows no kernels and no verdicts."""
+"""Replies: the ledger, cassettes, budget and scheduling."""

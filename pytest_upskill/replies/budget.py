@@ -1,4 +1,4 @@
-"""What a question may cost at most, and how the limits of a session are put into words. Asks nobody."""
+"""The worst case of a question, and the limits and spending of a session in words."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from pytest_upskill.students import reading
 from pytest_upskill.students.base import StudentConfig
 
 TEMPLATE_TOKENS = 256
-"""Room for what a chat template adds to a prompt."""
+"""Upper bound of what a chat template adds to a prompt."""
 TOLD_TOKENS = 4096
-"""Room for what a student is told of a failure before its next try (``turns.LONGEST_MESSAGE``)."""
+"""Upper bound of the feedback on a failed try (``turns.LONGEST_MESSAGE``)."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorstCase:
-    """The most that one reply can take; ``usd`` is None where the student's table has no price."""
+    """The most that one reply can take; ``usd`` is None if the student's table has no price."""
 
     tokens: int
     usd: float | None
 
 
 def worst_case(config: StudentConfig, prompt: Prompt) -> WorstCase:
-    """The bound of one question: a token is at least one byte of the prompt, and a reply ends at ``max_tokens``.
+    """The upper bound of one question: a token is at least one byte of the prompt, and a reply ends at ``max_tokens``.
 
-    A student that may read files is asked again after each round of reading, with all that it has read.
+    A student that may read files gets one request more for each round of reading, with all that it has read.
     """
     rounds = 1 + reading.most_rounds(prompt.files)
     texts = [prompt.system, prompt.user, *prompt.files.values()]
@@ -42,10 +42,9 @@ def worst_case(config: StudentConfig, prompt: Prompt) -> WorstCase:
 
 
 def worst_conversation(config: StudentConfig, prompt: Prompt, turns: int) -> list[WorstCase]:
-    """The bound of each of ``turns`` tries: each later one also sends the answers so far, and what was said of them."""
+    """The upper bound of each of ``turns`` tries: each later one also sends the earlier answers and the feedback."""
     first = worst_case(config, prompt)
-    rounds = 1 + reading.most_rounds(prompt.files)
-    more = rounds * (longest_reply(config) + TOLD_TOKENS)
+    more = (1 + reading.most_rounds(prompt.files)) * (longest_reply(config) + TOLD_TOKENS)
     dearest = max(config.price.cost(Tokens(more)), config.price.cost(Tokens(more, written=more))) if config.price else 0
     return [
         WorstCase(first.tokens + turn * more, None if first.usd is None else first.usd + turn * dearest)
@@ -54,7 +53,7 @@ def worst_conversation(config: StudentConfig, prompt: Prompt, turns: int) -> lis
 
 
 def longest_reply(config: StudentConfig) -> int:
-    """Tokens after which the server ends a reply; ``options`` go over ``max_tokens``, as in the request."""
+    """Tokens after which the server ends a reply; ``options`` override ``max_tokens``, as in the request."""
     for name in ("max_completion_tokens", "max_tokens"):
         given = config.options.get(name)
         if isinstance(given, int) and not isinstance(given, bool):
@@ -63,7 +62,7 @@ def longest_reply(config: StudentConfig) -> int:
 
 
 def estimate(questions: Iterable[tuple[StudentConfig, Sequence[WorstCase]]]) -> str:
-    """The worst case of a run in words: for each question the tries to come; none where its reply is there already."""
+    """The worst case of a run in words. Each question comes with the tries to be asked, none if its reply is there."""
     to_ask: dict[str, list[WorstCase]] = {}
     there = 0
     for config, worst in questions:
@@ -86,32 +85,27 @@ def _of_student(name: str, worst: Sequence[WorstCase]) -> str:
 
 
 def limits_in_words(limits: Limits, unpriced: Sequence[str]) -> str:
-    """What a session may use up, and whom a limit in USD cannot hold back; empty without limits."""
+    """The budget of a session, and the students that a limit in USD does not cover; empty without limits."""
     parts = [f"{in_usd(limits.usd)}"] if limits.usd is not None else []
     parts += [f"{limits.tokens:,} tokens"] if limits.tokens is not None else []
     if not parts:
         return ""
     text = f"at most {' and '.join(parts)} in this session"
-    if limits.usd is not None and unpriced:
-        text += (
-            f"; the price of {', '.join(unpriced)} is not known, so USD do not limit it: give 'price' in its table, or "
-            "--upskill-max-tokens"
-        )
-    return text
+    if limits.usd is None or not unpriced:
+        return text
+    unlimited = f"the price of {', '.join(unpriced)} is not known, so USD do not limit it"
+    return f"{text}; {unlimited}: give 'price' in its table, or --upskill-max-tokens"
 
 
 def spending(totals: Totals, limits: Limits) -> str:
-    """What a session has used up, in words; empty where nothing was asked."""
+    """What a session has spent, in words; empty if nothing was asked."""
     if not totals.asked and not totals.stopped:
         return ""
     of_usd = f" of {in_usd(limits.usd)}" if limits.usd is not None else ""
     of_tokens = f" of {limits.tokens:,}" if limits.tokens is not None else ""
-    priced = totals.tokens - totals.unpriced
-    parts = [f"{in_usd(totals.usd)}{of_usd}"] if priced or of_usd else []
+    parts = [f"{in_usd(totals.usd)}{of_usd}"] if totals.tokens > totals.unpriced or of_usd else []
     parts.append(f"{totals.tokens:,}{of_tokens} tokens")
     text = f"{', '.join(parts)} on {totals.asked} new {'reply' if totals.asked == 1 else 'replies'}"
     if totals.unpriced:
         text += f"; {totals.unpriced:,} of the tokens have no known price"
-    if totals.stopped:
-        text += f"; {totals.stopped}"
-    return text
+    return f"{text}; {totals.stopped}" if totals.stopped else text

@@ -1,7 +1,7 @@
-"""The files of recorded replies beside a skill. Asks nobody.
+"""Cassettes: the files of recorded replies beside a skill.
 
-``<skill>/cassettes/<student>.jsonl`` holds one reply a line, sorted by case, arm, trial and turn, so that a new reply
-changes one line and git merges two people's recordings. A line starts with its key: looking one up parses one line.
+``<skill>/cassettes/<student>.jsonl`` holds one reply per line, sorted by case, arm, trial and turn, so that a new reply
+changes one line and git can merge recordings. A line starts with its key: a lookup parses one line.
 """
 
 from __future__ import annotations
@@ -9,47 +9,46 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from pytest_upskill.documents.json_fields import FieldError
 from pytest_upskill.errors import InfrastructureError
 from pytest_upskill.paths import component, write_atomically
-from pytest_upskill.replies.stored_reply import Label, NewerVersionError, Recording, key_in
+from pytest_upskill.replies.stored_reply import FieldError, Label, NewerVersionError, Recording, key_in
 
 FOLDER = "cassettes"
 _CONFLICT_MARKS = (b"<<<<<<<", b"|||||||", b"=======", b">>>>>>>")
 
 
 def cassette_path(skill: Path, student: str) -> Path:
-    """Where the recorded replies of a student lie; ``skill`` is the skill's folder."""
+    """The path of a student's cassette; ``skill`` is the skill's folder."""
     return skill / FOLDER / f"{component(student)}.jsonl"
 
 
 class UnusableReplyError(InfrastructureError):
-    """A reply was recorded, and its line cannot be used: names file, line and next step."""
+    """A recorded reply cannot be used: names the file, the line and the next step."""
 
 
 class Cassette:
-    """The recordings of one file, as they were when it was opened; a file that is not there holds none.
+    """The recordings in a file, as of when it was opened; none if there is no file.
 
-    A line that cannot be used is in ``problems`` once it was looked at, and hides no other.
+    A line that cannot be used is in ``problems`` once it was parsed, and does not affect other lines.
     """
 
     def __init__(self, path: Path) -> None:
-        """Raises InfrastructureError where the file cannot be read."""
+        """Raises InfrastructureError if the file cannot be read."""
         self.path = path
         self.problems: dict[int, str] = {}
-        """By line number: what is wrong with it, with file, line and next step."""
+        """By line number: what is wrong, with file, line and next step."""
         self._lines = _read_lines(path)
         self._index: dict[str, list[int]] = {}
         self._by_label: dict[Label, Recording] | None = None
         for number, line in enumerate(self._lines, start=1):
-            if line.strip() and (key := key_in(line) or self._key_of_another_hand(number)):
+            if line.strip() and (key := key_in(line) or self._parsed_key(number)):
                 self._index.setdefault(key, []).append(number)
 
     def __len__(self) -> int:
         return len(self._index)
 
     def find(self, key: str) -> Recording | None:
-        """The recording of a key. Raises UnusableReplyError where no line of that key can be used."""
+        """The recording of a key. Raises UnusableReplyError if no line of that key can be used."""
         numbers = self._index.get(key, ())
         found = next((one for number in numbers if (one := self._parsed(number)) is not None), None)
         if found is None and numbers:
@@ -57,23 +56,23 @@ class Cassette:
         return found
 
     def recordings(self) -> list[Recording]:
-        """All that can be used, each parsed now."""
+        """All usable recordings, the first of each key; parses every line."""
         by_key = ((self._parsed(number) for number in numbers) for numbers in self._index.values())
         found = (next((one for one in parsed if one is not None), None) for parsed in by_key)
         return [one for one in found if one is not None]
 
     def unusable(self) -> list[tuple[str | None, bytes]]:
-        """Key, where it is known, and text of each line that cannot be used."""
+        """(key if known, text) of each line that cannot be used."""
         self.recordings()
         return [(key_in(self._lines[number - 1]), self._lines[number - 1]) for number in self.problems]
 
     def labelled(self, label: Label) -> Recording | None:
-        """The recording that a person would look for, though another question may have been asked."""
+        """The recording with this label; it may answer another question."""
         if self._by_label is None:
             self._by_label = {one.label: one for one in self.recordings()}
         return self._by_label.get(label)
 
-    def _key_of_another_hand(self, number: int) -> str | None:
+    def _parsed_key(self, number: int) -> str | None:
         recording = self._parsed(number)
         return recording.key if recording else None
 
@@ -95,7 +94,7 @@ def _explained(line: bytes, error: FieldError) -> str:
 
 
 def write(path: Path, recordings: Iterable[Recording], unusable: Iterable[bytes] = ()) -> None:
-    """Writes a cassette anew, sorted; ``unusable`` lines follow as they are. Without lines it is removed.
+    """Rewrite a cassette: sorted recordings, then ``unusable`` lines unchanged. Without lines, remove it.
 
     Raises OSError.
     """
@@ -108,10 +107,9 @@ def write(path: Path, recordings: Iterable[Recording], unusable: Iterable[bytes]
 
 
 def merge(path: Path, fresh: Iterable[Recording]) -> None:
-    """Adds recordings to a cassette; an older one of the same case, arm, trial and turn makes way.
+    """Add recordings to a cassette; each replaces an older one with the same label, and unusable lines with its key.
 
-    A line that cannot be used stays, unless one of the recordings has its key. The caller holds a lock. Raises OSError,
-    or InfrastructureError where the cassette cannot be read.
+    The caller holds a lock. Raises OSError, or InfrastructureError if the cassette cannot be read.
     """
     cassette = Cassette(path)
     before = {one.label: one for one in cassette.recordings()}

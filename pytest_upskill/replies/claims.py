@@ -1,4 +1,4 @@
-"""What the ledger is asked, and what it answers. Amounts are in USD and tokens."""
+"""What a process requests from the ledger, and the ledger's answers. Amounts are in USD and tokens."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pytest_upskill.replies.stored_reply import Recording
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a session may use up; None for no limit."""
+    """The budget of a session; None for no limit."""
 
     usd: float | None = None
     tokens: int | None = None
@@ -17,10 +17,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A question that may have to be asked. ``usd`` and ``tokens`` are the most that its reply can take.
-
-    ``fresh``: only a reply of this session will do.
-    """
+    """A question to claim. ``usd`` and ``tokens`` are its worst case; ``fresh`` ignores replies of other sessions."""
 
     key: str
     student: str
@@ -32,7 +29,7 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A reply is there. ``ours``: it came in this session."""
+    """The ledger holds the reply. ``ours``: it came in this session."""
 
     recording: Recording
     ours: bool
@@ -40,7 +37,7 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The question was asked in this session, or will not be, and there is no reply."""
+    """The question was asked in this session without a reply, or is not asked at all."""
 
     message: str
     lasting: bool = False
@@ -48,14 +45,14 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """The reply could exceed what is left of the session's budget."""
+    """The reply could exceed the remaining budget of the session."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """The claim is entered: ask, then ``settle``, ``fail`` or ``release``."""
+    """The claim is entered: ask the question, then call ``settle``, ``fail`` or ``release``."""
 
 
 Known = Kept | Failed
@@ -64,7 +61,7 @@ Answer = Known | Stopped | Granted
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """A session so far. ``usd`` is of replies whose price is known, ``unpriced`` counts the tokens of the others."""
+    """A session so far. ``usd`` sums replies with a known price; ``unpriced`` counts the tokens of the others."""
 
     asked: int = 0
     open: int = 0

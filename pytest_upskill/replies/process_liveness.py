@@ -1,72 +1,54 @@
-"""Which processes are alive: each holds a lock on a file of its own, which the system releases however it ends."""
+"""Which processes are alive: each locks a file of its own, and the system releases the lock when the process ends."""
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import secrets
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 _TOKEN = re.compile(r"\d+-[0-9a-f]{16}")
 
 
 class ProcessLiveness:
-    """This process's mark in ``folder``; ``token`` is its name. Other processes' marks can be looked at.
+    """This process's lock file in ``folder``; ``token`` is the file's name. Raises OSError if it cannot be written.
 
-    Raises OSError where the folder cannot be written. A lock needs no clock, and no number that the system may give
-    to somebody else; it works among containers that share the folder.
+    A lock depends on no clock and no process id, which the system may reuse, and works among containers that share the
+    folder.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        self.token, self._descriptor = self._sign_in()
+        self.token = f"{os.getpid()}-{secrets.token_hex(8)}"
+        self._lock = FileLock(folder / self.token, thread_local=False)
+        self._lock.acquire()
 
-    def is_there(self, token: str) -> bool:
-        """True while the process of that name lives. The mark of one that does not is removed.
+    def is_alive(self, token: str) -> bool:
+        """True while the process with this token is alive; otherwise its file is removed.
 
-        A token that we never gave out is that of no process: in a path, it could name any file.
+        A token of another form belongs to no process, and as a path it could name any file.
         """
         if token == self.token:
             return True
-        if not _TOKEN.fullmatch(token):
-            return False
         path = self._folder / token
-        try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-        except FileNotFoundError:
+        if not _TOKEN.fullmatch(token) or not path.exists():
             return False
-        except OSError:  # another user's, or too many files are open here: it may be alive
-            return True
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+            with FileLock(path, blocking=False):
+                path.unlink(missing_ok=True)
+        except (Timeout, OSError):  # a file that cannot be opened (another user's, EMFILE) may belong to a live process
             return True
-        else:
-            path.unlink(missing_ok=True)
-            return False
-        finally:
-            os.close(descriptor)
+        return False
 
     def sweep(self) -> None:
-        """Removes the marks of processes that have exited."""
+        """Remove the files of processes that have exited."""
         for path in list(self._folder.iterdir()):
-            self.is_there(path.name)
+            self.is_alive(path.name)
 
     def leave(self) -> None:
-        """Takes the mark away."""
-        if self._descriptor >= 0:
-            (self._folder / self.token).unlink(missing_ok=True)
-            os.close(self._descriptor)
-            self._descriptor = -1
-
-    def _sign_in(self) -> tuple[str, int]:
-        while True:
-            token = f"{os.getpid()}-{secrets.token_hex(8)}"
-            path = self._folder / token
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC)
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            if path.exists():  # else somebody took it, not yet locked, for that of a dead process
-                return token, descriptor
-            os.close(descriptor)
+        """Remove this process's file."""
+        (self._folder / self.token).unlink(missing_ok=True)
+        self._lock.release()

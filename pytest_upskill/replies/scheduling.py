@@ -1,9 +1,8 @@
-"""Where a reply comes from: the one place that asks students, and the one that decides not to.
+"""Finds replies, and asks students for those that are missing: the only module that queries a student.
 
-A reply is looked for in the ledger of this rootdir and in the cassette beside the skill; what neither holds is asked
-for, in the order in which it was wanted, with no more open questions than the student takes, over all processes. A
-stored reply that cannot be used counts as missing and is named in ``new_problems``; where replies are replayed, the
-item that needs it is an error. Knows nothing of kernels and verdicts.
+A reply is looked up in the ledger of this rootdir and in the cassette beside the skill. Missing ones are asked for in
+the order in which they were wanted, within each student's concurrency, which counts over all processes. A stored reply
+that cannot be used counts as missing and is named in ``new_problems``; where replies are replayed, it is an error.
 """
 
 from __future__ import annotations
@@ -18,7 +17,6 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from pytest_upskill.documents.json_fields import FieldError
 from pytest_upskill.errors import BudgetStopped, InfrastructureError, StudentError
 from pytest_upskill.paths import home
 from pytest_upskill.records import Reply
@@ -27,25 +25,24 @@ from pytest_upskill.replies.budget import WorstCase, worst_case, worst_conversat
 from pytest_upskill.replies.cassette import Cassette, UnusableReplyError
 from pytest_upskill.replies.claims import Answer, Ask, Failed, Granted, Kept, Known
 from pytest_upskill.replies.ledger import Ledger
-from pytest_upskill.replies.problem_log import ProblemLog
-from pytest_upskill.replies.stored_reply import Recording, Sampler, key_of, label_of
-from pytest_upskill.replies.wanted import Mode, Wanted, differences, is_good, refused, resolved
+from pytest_upskill.replies.stored_reply import FieldError, ProblemLog, Recording, Sampler, key_of, label_of
+from pytest_upskill.replies.wanted import Mode, Wanted, differences, is_good
 from pytest_upskill.students import reply_files
 from pytest_upskill.students.base import Student, StudentConfig, is_at_hand
 
 DEFAULT_CONCURRENCY = 4
-"""Questions that may be open at once, where neither the user nor the server says."""
+"""Open questions per student, if neither the user nor the server gives a number."""
 POLL_SECONDS = 0.02
-"""How often we look whether another process has entered something that we wait for."""
+"""Interval at which the ledger is checked for entries of other processes."""
 LIVENESS_SECONDS = 0.5
-"""How often we look whether those who ask are still there."""
+"""Interval at which the processes that ask are checked for being alive."""
 LEAVE_SECONDS = 0.2
-"""How long an ended run waits for replies that are complete to be entered."""
+"""How long an ended run waits for complete replies to be entered."""
 
 
 @dataclass(slots=True)
 class _Entry:
-    """A question on its way, for all who want its reply."""
+    """A question in the queue or being asked, shared by all who want its reply."""
 
     wanted: Wanted
     ask: Ask
@@ -54,9 +51,9 @@ class _Entry:
 
 
 class Replies:
-    """Hands out replies as futures; whatever goes wrong is raised by the future.
+    """Returns replies as futures; every failure is raised by the future.
 
-    ``ledger`` is opened when it is first needed. ``concurrency`` goes over what students and servers say.
+    ``ledger`` is opened on first use. ``concurrency`` overrides that of students and servers.
     """
 
     def __init__(
@@ -68,7 +65,7 @@ class Replies:
         concurrency: int | None = None,
     ) -> None:
         self._open_ledger = ledger
-        self._student = student
+        self.student = student
         self._rootdir = rootdir
         self._mode = mode
         self._concurrency = concurrency
@@ -89,43 +86,37 @@ class Replies:
     def _ledger(self) -> Ledger:
         return self._open_ledger()
 
-    # ------------------------------------------------------------------------------------- what others call
-
     def want(self, wanted: Wanted, urgent: bool = False) -> Future[Reply]:
-        """The reply, now or later. ``urgent``: somebody waits for it, so it goes before those that are not."""
+        """The future reply. ``urgent``: the caller is about to wait for it, so it goes before those that are not."""
         try:
             return self._want(wanted, urgent)
         except Exception as error:
-            return refused(error)
+            return _done(error)
 
     def worst_case(self, wanted: Wanted, turns: int = 1) -> tuple[StudentConfig, Sequence[WorstCase]]:
-        """The most that each try of a question can cost; the first one nothing where its reply is there already."""
-        config = self._student(wanted.student).config
+        """The worst case of each try of a question, without the first one if its reply is there already."""
+        config = self.student(wanted.student).config
         known = self._found(wanted, self._ask_of(wanted))
         tries = worst_conversation(config, wanted.question.prompt, turns)
         return config, tries if known is None else tries[1:]
 
-    def student(self, name: str) -> Student:
-        """The student of that name."""
-        return self._student(name)
-
     def asks(self, student: str) -> bool:
-        """False where looking ahead for replies would be in vain, since nobody is asked."""
-        return self._mode is not Mode.REPLAY and not is_at_hand(self._student(student).config)
+        """True if this student is queried, so that looking ahead for its replies saves time."""
+        return self._mode is not Mode.REPLAY and not is_at_hand(self.student(student).config)
 
     def width(self, student: str) -> int:
-        """How many questions to this student may be open at once, as far as is known by now."""
-        given = self._concurrency or self._student(student).config.concurrency
+        """How many questions to this student may be open at once, as far as known by now."""
+        given = self._concurrency or self.student(student).config.concurrency
         return given or self._widths.get(student, DEFAULT_CONCURRENCY)
 
     def new_problems(self) -> list[str]:
-        """What was found since the last call about stored replies that cannot be used, each once."""
+        """Messages about stored replies that cannot be used, since the last call, each once."""
         kept = self._ledger.problems.take() if "_ledger" in self.__dict__ else []
         return [*self._problems.take(), *kept]
 
     def use(self, wanted: Wanted, reply: Reply) -> None:
-        """Keeps the text of a reply that is about to be judged, where people find it; notes what is to be recorded."""
-        config = self._student(wanted.student).config
+        """Write the text of a reply that is about to be judged to its file, and note it for the cassette."""
+        config = self.student(wanted.student).config
         reply_files.keep_reply(self._rootdir, config.name, wanted.question, reply)
         if self._mode is Mode.RECORD and not is_at_hand(config) and is_good(reply):
             path = cassette.cassette_path(wanted.folder, config.name)
@@ -133,7 +124,7 @@ class Replies:
             self._used.setdefault(path, {})[one.key] = one
 
     def stop(self, at_once: bool) -> None:
-        """Asks nothing new. Unless ``at_once``, waits for what is open: a worker may have asked for others."""
+        """Ask nothing new. Unless ``at_once``, wait for open questions: other workers may want their replies."""
         with self._changed:
             self._queue.clear()
             askers = list(self._askers)
@@ -144,40 +135,35 @@ class Replies:
             self._stir()
 
     def close(self) -> None:
-        """Enters replies that have just ended, waits for no others, and writes what is to be recorded.
+        """Enter replies that have just ended, without waiting for others, and write the cassettes.
 
-        Comes after the students were closed. Raises OSError, or InfrastructureError for a cassette that cannot be read.
+        Call it after closing the students. Raises OSError, or InfrastructureError for a cassette that cannot be read.
         """
         deadline = time.monotonic() + LEAVE_SECONDS
         for thread in list(self._askers):
             thread.join(max(0.0, deadline - time.monotonic()))
         if "_ledger" in self.__dict__:
             self._ledger.leave()
-        self._write_cassettes()
-
-    # ------------------------------------------------------------------------------------- what is there
+        for path, recordings in self._used.items():
+            with FileLock(home(self._rootdir) / "cassettes.lock"):
+                cassette.merge(path, recordings.values())
+        self._used.clear()
 
     def _want(self, wanted: Wanted, urgent: bool) -> Future[Reply]:
-        student = self._student(wanted.student)
+        student = self.student(wanted.student)
         if is_at_hand(student.config):
-            return resolved(student.ask(wanted.question, wanted.case))
+            return _done(student.ask(wanted.question, wanted.case))
         if self._mode is Mode.REPLAY:
-            return resolved(self._recorded(wanted, student.config))
+            return _done(self._recorded(wanted, student.config))
         ask = self._ask_of(wanted)
         known = self._found(wanted, ask)
-        return _future_of(known) if known is not None else self._enqueue(wanted, ask, urgent)
+        return self._enqueue(wanted, ask, urgent) if known is None else _done(_end_of(known))
 
     def _ask_of(self, wanted: Wanted) -> Ask:
-        config = self._student(wanted.student).config
-        worst = worst_case(config, wanted.question.prompt)
-        return Ask(
-            key=key_of(config, wanted.question),
-            student=config.name,
-            skill=wanted.question.skill,
-            usd=worst.usd or 0.0,
-            tokens=worst.tokens,
-            fresh=self._mode is Mode.LIVE,
-        )
+        config, question = self.student(wanted.student).config, wanted.question
+        worst = worst_case(config, question.prompt)
+        usd, fresh = worst.usd or 0.0, self._mode is Mode.LIVE
+        return Ask(key_of(config, question), config.name, question.skill, usd, worst.tokens, fresh)
 
     def _found(self, wanted: Wanted, ask: Ask) -> Known | None:
         known = self._ledger.find(ask)
@@ -204,24 +190,14 @@ class Replies:
         if recording is not None:
             return recording.reply
         old = recorded.labelled(label_of(wanted.question))
+        stale = f"the reply recorded in {recorded.path} is stale"
         if old is None:
             problem = f"no reply is recorded for it in {recorded.path}"
         elif old.prompt != wanted.question.prompt.digest:
-            problem = (
-                f"the reply recorded in {recorded.path} is stale: the prompt (skill, task or signature) has changed "
-                "since"
-            )
+            problem = f"{stale}: the prompt (skill, task or signature) has changed since"
         else:
-            problem = f"the reply recorded in {recorded.path} is stale: {differences(old.sampler, Sampler.of(config))}"
+            problem = f"{stale}: {differences(old.sampler, Sampler.of(config))}"
         raise InfrastructureError(f"{wanted.item}: {problem}; record it with: {wanted.record}")
-
-    def _write_cassettes(self) -> None:
-        for path, recordings in self._used.items():
-            with FileLock(home(self._rootdir) / "cassettes.lock"):
-                cassette.merge(path, recordings.values())
-        self._used.clear()
-
-    # ------------------------------------------------------------------------------------- asking, in order
 
     def _enqueue(self, wanted: Wanted, ask: Ask, urgent: bool) -> Future[Reply]:
         with self._changed:
@@ -245,7 +221,7 @@ class Replies:
         self._changed.notify_all()
 
     def _dispatch(self) -> None:
-        """Starts what can be started, whenever something has changed: here, or in another process."""
+        """Start all questions that can be asked whenever something changes, here or in another process."""
         seen, idle = -1, 0.0
         while not self._closed:
             with self._changed:
@@ -261,46 +237,36 @@ class Replies:
                     idle = 0.0
                     self._start_all()
                 seen = changes
-            except Exception as error:  # a dispatcher that dies would leave everybody waiting
+            except Exception as error:  # without the dispatcher, every caller would wait forever
                 self._refuse_all(error)
 
     def _start_all(self) -> None:
-        for student, asks in self._waiting().items():
-            for key, answer in self._ledger.claim(asks, self.width(student)).items():
-                self._answered(key, answer)
-
-    def _waiting(self) -> dict[str, list[Ask]]:
-        """What is to be asked, by student, in order; without students that still get ready."""
         with self._changed:
             waiting: dict[str, list[Ask]] = {}
             for entry in sorted(self._queue.values(), key=lambda entry: not entry.urgent):
-                if entry.ask.student in self._widths:
+                if entry.ask.student in self._widths:  # else it is still warming up
                     waiting.setdefault(entry.ask.student, []).append(entry.ask)
-            return waiting
+        for student, asks in waiting.items():
+            for key, answer in self._ledger.claim(asks, self.width(student)).items():
+                self._answered(key, answer)
 
     def _answered(self, key: str, answer: Answer) -> None:
         with self._changed:
             entry = self._queue.get(key)
-            if entry is None:  # the run has ended meanwhile; leaving gives the claim back
+            if entry is None:  # the run has ended meanwhile; leaving the ledger drops the claim
                 return
             if isinstance(answer, Granted):
                 thread = threading.Thread(target=self._ask, args=(entry,), name=f"upskill-ask-{key[:8]}", daemon=True)
                 try:
                     thread.start()
-                except RuntimeError:  # the system has no thread for us; the question is refused with all in the queue
+                except RuntimeError:  # the system has no more threads; the dispatcher refuses the whole queue
                     self._ledger.release(entry.ask)
                     raise
                 self._askers.add(thread)
                 self._asking[key] = entry
             del self._queue[key]
-        if isinstance(answer, Granted):
-            return
-        if isinstance(answer, Kept):
-            entry.reply.set_result(answer.recording.reply)
-        elif isinstance(answer, Failed):
-            entry.reply.set_exception(StudentError(answer.message, answer.lasting))
-        else:
-            entry.reply.set_exception(BudgetStopped(answer.reason))
+        if not isinstance(answer, Granted):
+            _set(entry.reply, _end_of(answer))
 
     def _refuse_all(self, error: Exception) -> None:
         with self._changed:
@@ -309,28 +275,22 @@ class Replies:
         for entry in entries:
             entry.reply.set_exception(error)
 
-    # ------------------------------------------------------------------------------------- in a thread of its own
-
     def _ask(self, entry: _Entry) -> None:
-        end = self._end_of(entry.wanted)
+        end = self._asked(entry.wanted)
+        entered = True
         try:
             self._enter(entry, end)
         except Exception as error:
             end, entered = error, False
-        else:
-            entered = True
         with self._changed:
-            if entered:  # else the claim stands, and who wants this reply again must not wait for its end
+            if entered:  # else the claim stays, and a later caller must get this failure instead of waiting for it
                 self._asking.pop(entry.ask.key, None)
             self._askers.discard(threading.current_thread())
             self._stir()
-        if isinstance(end, Reply):
-            entry.reply.set_result(end)
-        else:
-            entry.reply.set_exception(end)
+        _set(entry.reply, end)
 
-    def _end_of(self, wanted: Wanted) -> Reply | Exception:
-        student = self._student(wanted.student)
+    def _asked(self, wanted: Wanted) -> Reply | Exception:
+        student = self.student(wanted.student)
         try:
             reply = student.ask(wanted.question, wanted.case)
             Recording.from_line(Recording.of(student.config, wanted.question, reply).to_line())
@@ -341,29 +301,45 @@ class Replies:
         return reply
 
     def _enter(self, entry: _Entry, end: Reply | Exception) -> None:
-        """How a question ended, entered the moment it did. Raises InfrastructureError where it cannot be."""
+        """Enter the end of a question into the ledger. Raises InfrastructureError if that fails."""
         ask, wanted = entry.ask, entry.wanted
         if isinstance(end, Reply):
-            config = self._student(wanted.student).config
+            config = self.student(wanted.student).config
             self._ledger.settle(ask, Recording.of(config, wanted.question, end), is_good(end))
         elif self._closed:
             self._ledger.release(ask)
         else:
-            told = str(end) if isinstance(end, InfrastructureError) else f"unexpected {type(end).__name__}: {end}"
-            self._ledger.fail(ask, told, getattr(end, "lasting", False))
+            message = str(end) if isinstance(end, InfrastructureError) else f"unexpected {type(end).__name__}: {end}"
+            self._ledger.fail(ask, message, getattr(end, "lasting", False))
 
     def _warm(self, name: str) -> None:
-        """Lets a student get ready and say how many slots there are, before it takes one."""
+        """Start up a student, which gives its number of slots, before its first question takes one."""
         try:
-            slots = self._student(name).slots()
-        except Exception:  # told when a question is asked
+            slots = self.student(name).slots()
+        except Exception:  # shown when a question is asked
             slots = None
         with self._changed:
             self._widths[name] = slots or DEFAULT_CONCURRENCY
             self._stir()
 
 
-def _future_of(known: Known) -> Future[Reply]:
-    if isinstance(known, Kept):
-        return resolved(known.recording.reply)
-    return refused(StudentError(known.message, known.lasting))
+def _end_of(answer: Answer) -> Reply | Exception:
+    if isinstance(answer, Kept):
+        return answer.recording.reply
+    if isinstance(answer, Failed):
+        return StudentError(answer.message, answer.lasting)
+    assert not isinstance(answer, Granted), "a question that is asked has not ended"
+    return BudgetStopped(answer.reason)
+
+
+def _set(future: Future[Reply], end: Reply | Exception) -> None:
+    if isinstance(end, Reply):
+        future.set_result(end)
+    else:
+        future.set_exception(end)
+
+
+def _done(end: Reply | Exception) -> Future[Reply]:
+    future: Future[Reply] = Future()
+    _set(future, end)
+    return future

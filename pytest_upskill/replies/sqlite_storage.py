@@ -1,14 +1,11 @@
-"""The SQLite file that the processes of a rootdir share: opening and migrating it, transactions, messages for errors.
-
-Knows neither replies nor students: what the tables hold is the ledger's.
-"""
+"""The SQLite file that the processes of a rootdir share: opening, migrations, transactions, messages for errors."""
 
 from __future__ import annotations
 
 import contextlib
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +14,15 @@ from filelock import FileLock
 from pytest_upskill.errors import InfrastructureError
 
 PATIENCE = 60.0
-"""Seconds that we wait for another process's transaction; each takes milliseconds."""
+"""Seconds to wait for another process's transaction; each takes milliseconds."""
 
 
 class SqliteStorage:
     """Opens the file at ``path``, whose folder exists, and creates the tables of ``schema`` that are missing.
 
-    ``migrations`` maps a version to the statements that lead to the next one. A file of an earlier version is brought
-    to ``version`` in one transaction: a process that is killed meanwhile leaves it as it was.
+    ``migrations`` maps a version to the statements that lead to the next one; they run in one transaction.
 
-    Safe among threads and processes. Every method raises InfrastructureError where the file cannot be read or written.
+    Safe among threads and processes. Every method raises InfrastructureError if the file cannot be read or written.
     """
 
     def __init__(self, path: Path, schema: str, version: int, migrations: Mapping[int, str]) -> None:
@@ -35,19 +31,15 @@ class SqliteStorage:
         with self.reading():
             self._db = sqlite3.connect(path, PATIENCE, isolation_level=None, check_same_thread=False)
             self._db.text_factory = lambda data: data.decode("utf-8", "replace")  # a broken text must not hide a row
-            # SQLite does not wait where two change the journal's mode.
+            # SQLite does not wait when two processes change the journal's mode.
             with FileLock(path.with_name("opening.lock"), PATIENCE):
                 self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")  # a power cut may cost the last replies, a kill none
         with self.writing():
-            for earlier in range(self._version(version) or version, version):
-                self._execute_all(migrations[earlier])
-            self._execute_all(schema)
+            scripts = [migrations[earlier] for earlier in range(self._version(version) or version, version)]
+            for statement in ";".join([*scripts, schema]).split(";"):
+                self._db.execute(statement)
             self._db.execute(f"PRAGMA user_version = {version}")
-
-    def _execute_all(self, statements: str) -> None:
-        for statement in statements.split(";"):
-            self._db.execute(statement)
 
     def _version(self, ours: int) -> int:
         """The file's version; 0 for a new file."""
@@ -61,13 +53,13 @@ class SqliteStorage:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[None]:
-        """Several statements that no other thread comes between."""
+        """Several statements, without a statement of another thread in between."""
         with explained(self._path), self._lock:
             yield
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
-        """One transaction: all of it, or nothing."""
+        """One transaction, rolled back on an exception."""
         with self.reading():
             try:
                 self._db.execute("BEGIN IMMEDIATE")
@@ -79,26 +71,22 @@ class SqliteStorage:
                 raise
 
     def execute(self, statement: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
-        """One statement, inside of ``reading`` or ``writing``."""
+        """One statement, inside ``reading`` or ``writing``."""
         return self._db.execute(statement, values)
 
-    def execute_each(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
-        """One statement for each row."""
-        self._db.executemany(statement, rows)
-
     def changes(self) -> int:
-        """A number that is another one once another process has entered something."""
+        """A number that changes when another process writes to the file."""
         with self.reading():
             return int(self._db.execute("PRAGMA data_version").fetchone()[0])
 
     def close(self) -> None:
-        """Closes the file; not while somebody may still write."""
+        """Close the file. Nothing can be written afterwards."""
         self._db.close()
 
 
 @contextlib.contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Raises InfrastructureError, with the next step, where the file at ``path`` or its folder cannot be used."""
+    """Raise InfrastructureError, with the next step, if the file at ``path`` or its folder cannot be used."""
     try:
         yield
     except sqlite3.DatabaseError as error:

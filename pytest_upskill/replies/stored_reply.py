@@ -1,7 +1,7 @@
 """A reply as it is stored: the key by which it is found, and the line of JSON that holds it.
 
-The names in a line belong to its version, not to our fields: they are written and read one by one. Version 1 has no
-field ``version``, and its ``details`` hold whatever the provider sent; it is read and no longer written.
+The names in a line belong to its version: ``stored_form`` lists them. Version 1 has no field ``version``, and its
+``details`` hold whatever the provider sent; it is read and no longer written.
 """
 
 from __future__ import annotations
@@ -9,23 +9,24 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pytest_upskill.documents import json_fields
-from pytest_upskill.documents.json_fields import FieldError, Fields
-from pytest_upskill.records import Question, Reply, ReplyDetails, Tokens
+from pytest_upskill.records import Question, Reply
 from pytest_upskill.students.base import StudentConfig
 
 VERSION = 2
-_KEY_BYTES = 20
-_KEY = re.compile(r"[0-9a-f]{40}")
 _KEY_FIRST = re.compile(rb'\{"key": "([0-9a-f]{40})"')
-"""How every line begins that we wrote."""
+"""The beginning of every line that we write."""
 
 Label = tuple[str, str, int, int]
-"""Case, arm, trial and turn: what a person calls a reply, whatever was asked."""
+"""Case, arm, trial and turn: how a person names a reply, whatever was asked."""
+
+
+class FieldError(ValueError):
+    """A line that is no JSON object, or a field that is missing or of a wrong type: names the field and the rule."""
 
 
 class NewerVersionError(FieldError):
@@ -34,7 +35,7 @@ class NewerVersionError(FieldError):
 
 @dataclass(frozen=True, slots=True)
 class Sampler:
-    """What decides how a reply is drawn, besides the prompt: the model, and everything that the request holds."""
+    """What decides how a reply is sampled, besides the prompt: the model, and all other fields of the request."""
 
     model: str
     temperature: float | None
@@ -46,22 +47,25 @@ class Sampler:
         """The sampler of a student."""
         return cls(config.model, config.temperature, config.max_tokens, dict(config.options))
 
+    def to_plain(self) -> dict[str, Any]:
+        """The stored form, which is also part of the key."""
+        plain = {"model": self.model, "temperature": self.temperature, "max_tokens": self.max_tokens}
+        return {**plain, "options": dict(self.options)} if self.options else plain
+
 
 def key_of(config: StudentConfig, question: Question) -> str:
-    """One name (hex) for student, sampler, prompt and trial: a kept reply answers this question and no other."""
-    return _key_v1(config.name, Sampler.of(config), question)
+    """A hash (hex) of student, sampler, prompt, trial and turn: a kept reply answers this question only.
 
-
-def _key_v1(student: str, sampler: Sampler, question: Question) -> str:
-    """Version 1 of the key, which does not hash its number; a later version has to, and must look for both keys."""
-    parts = [student, _sampler_to_plain(sampler), question.prompt.digest, question.trial, question.turn]
-    text = json.dumps(parts, sort_keys=True, default=str)
-    return hashlib.blake2b(text.encode(), digest_size=_KEY_BYTES).hexdigest()
+    Version 1 of the key, which does not hash its number; a later version has to, and must look up both keys.
+    """
+    sampler = Sampler.of(config).to_plain()
+    parts = [config.name, sampler, question.prompt.digest, question.trial, question.turn]
+    return hashlib.blake2b(json.dumps(parts, sort_keys=True, default=str).encode(), digest_size=20).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A reply, and what it answers. ``prompt`` is the digest of the prompt."""
+    """A reply and the question that it answers. ``prompt`` is the digest of the prompt."""
 
     key: str
     case: str
@@ -74,17 +78,9 @@ class Recording:
 
     @classmethod
     def of(cls, config: StudentConfig, question: Question, reply: Reply) -> Recording:
-        """The recording of a reply that has just ended."""
-        return cls(
-            key=key_of(config, question),
-            case=question.case,
-            arm=question.arm,
-            trial=question.trial,
-            turn=question.turn,
-            prompt=question.prompt.digest,
-            sampler=Sampler.of(config),
-            reply=reply,
-        )
+        """The recording of a new reply."""
+        key, sampler = key_of(config, question), Sampler.of(config)
+        return cls(key, *label_of(question), question.prompt.digest, sampler, reply)
 
     @property
     def label(self) -> Label:
@@ -92,125 +88,86 @@ class Recording:
 
     def to_line(self) -> str:
         """One line of JSON without its end; ASCII, so that no character can break a line or an encoding."""
+        from pytest_upskill.replies.stored_form import reply_to_plain
+
         plain = {
-            "key": self.key,  # first, so that a line is found without being parsed
+            "key": self.key,  # first, so that ``key_in`` finds it
             "version": VERSION,
             "case": self.case,
             "arm": self.arm,
             "trial": self.trial,
             "turn": self.turn,
             "prompt": self.prompt,
-            "sampler": _sampler_to_plain(self.sampler),
-            "reply": _reply_to_plain(self.reply),
+            "sampler": self.sampler.to_plain(),
+            "reply": reply_to_plain(self.reply),
         }
         return json.dumps(plain, default=str)
 
     @classmethod
     def from_line(cls, line: str | bytes) -> Recording:
-        """The inverse of ``to_line``, for lines of version 1 too. Raises FieldError on anything else."""
-        fields = json_fields.parse(line)
-        version = fields.count("version", 1, least=1)
-        if version > VERSION:
-            raise NewerVersionError(f"'version' is {version}; this pytest-upskill reads versions up to {VERSION}")
-        key = fields.text("key")
-        if not _KEY.fullmatch(key):
-            raise FieldError("'key' must be 40 hexadecimal digits")
-        return cls(
-            key=key,
-            case=fields.text("case"),
-            arm=fields.text("arm"),
-            trial=fields.count("trial", least=1),
-            turn=fields.count("turn", least=1),
-            prompt=fields.text("prompt"),
-            sampler=_sampler_from(fields.fields("sampler")),
-            reply=_reply_from(fields.fields("reply"), version),
-        )
+        """The inverse of ``to_line``; also reads version 1. Raises FieldError on anything else."""
+        from pydantic import ValidationError
+
+        from pytest_upskill.replies.stored_form import HeadForm, LineForm, explain
+
+        plain = _parsed(line)
+        try:
+            version = HeadForm.model_validate(plain).version
+            if version > VERSION:
+                raise NewerVersionError(f"'version' is {version}; this pytest-upskill reads versions up to {VERSION}")
+            form = LineForm.model_validate(plain, context=version)
+        except ValidationError as error:
+            raise FieldError(explain(error)) from None
+        return cls(**{**dict(form), "sampler": Sampler(**dict(form.sampler)), "reply": form.reply.to_record()})
 
 
 def label_of(asked: Question | Recording) -> Label:
-    """What a person calls the reply to this question."""
+    """The label of the reply to this question."""
     return asked.case, asked.arm, asked.trial, asked.turn
 
 
 def key_in(line: bytes) -> str | None:
-    """The key of a line that we wrote, without parsing the rest, which may be broken; None for other lines."""
+    """The key of a line that we wrote, even if the rest cannot be parsed; None for other lines."""
     found = _KEY_FIRST.match(line)
     return found[1].decode("ascii") if found else None
 
 
-# --------------------------------------------------------------------------------------------- stored names
+def _parsed(line: str | bytes) -> object:
+    try:
+        return json.loads(line, parse_constant=_refuse_constant)
+    except json.JSONDecodeError as error:
+        raise FieldError(f"it is not valid JSON ({error.msg} at character {error.pos + 1})") from None
+    except UnicodeDecodeError as error:
+        raise FieldError(f"it is not valid UTF-8 (byte {error.start + 1})") from None
+    except RecursionError:
+        raise FieldError("it is nested too deeply") from None
+    except FieldError:
+        raise
+    except ValueError:  # int() refuses thousands of digits
+        raise FieldError("it holds a number with too many digits") from None
 
 
-def _sampler_to_plain(sampler: Sampler) -> dict[str, Any]:
-    """Part of the key, too."""
-    plain = {"model": sampler.model, "temperature": sampler.temperature, "max_tokens": sampler.max_tokens}
-    return {**plain, "options": dict(sampler.options)} if sampler.options else plain
+def _refuse_constant(word: str) -> object:
+    raise FieldError(f"it holds {word}; numbers must be finite")
 
 
-def _sampler_from(fields: Fields) -> Sampler:
-    return Sampler(
-        model=fields.text("model"),
-        temperature=fields.number_or_none("temperature"),
-        max_tokens=fields.count("max_tokens"),
-        options=fields.mapping("options"),
-    )
+class ProblemLog:
+    """Messages about stored replies that cannot be used, until they are shown. Takes each once, from any thread."""
 
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: set[str] = set()
+        self._new: list[str] = []
 
-def _reply_to_plain(reply: Reply) -> dict[str, Any]:
-    tokens, details = reply.tokens, reply.details
-    return {
-        "text": reply.text,
-        "reasoning": reply.reasoning,
-        "finish": reply.finish,
-        "tokens": {
-            "input": tokens.input,
-            "output": tokens.output,
-            "cached": tokens.cached,
-            "written": tokens.written,
-        },
-        "cost_usd": reply.cost_usd,
-        "seconds": reply.seconds,
-        "model": reply.model,
-        "details": {
-            "requests": details.requests,
-            "read": list(details.read),
-            "note": details.note,
-            "request": dict(details.request),
-            "timings": dict(details.timings),
-            "slots": details.slots,
-            "context": details.context,
-            "build": details.build,
-        },
-    }
+    def add(self, message: str) -> None:
+        """Add a message, unless it was added before."""
+        with self._lock:
+            if message not in self._known:
+                self._known.add(message)
+                self._new.append(message)
 
-
-def _reply_from(fields: Fields, version: int) -> Reply:
-    tokens = fields.fields("tokens")
-    return Reply(
-        text=fields.text("text"),
-        reasoning=fields.text("reasoning", ""),
-        finish=fields.text("finish", "stop"),
-        tokens=Tokens(
-            input=tokens.count("input", 0),
-            output=tokens.count("output", 0),
-            cached=tokens.count("cached", 0),
-            written=tokens.count("written", 0),
-        ),
-        cost_usd=fields.number_or_none("cost_usd"),
-        seconds=fields.number("seconds", 0.0),
-        model=fields.text("model", ""),
-        details=_details_from(fields.fields("details", {}, lenient=version == 1)),
-    )
-
-
-def _details_from(fields: Fields) -> ReplyDetails:
-    return ReplyDetails(
-        requests=fields.count("requests", 1),
-        read=fields.texts("read", ()),
-        note=fields.text("note", ""),
-        request=fields.mapping("request"),
-        timings=fields.numbers("timings"),
-        slots=fields.count_or_none("slots"),
-        context=fields.count_or_none("context"),
-        build=fields.text("build", ""),
-    )
+    def take(self) -> list[str]:
+        """The messages that were added since the last call, in order."""
+        with self._lock:
+            new, self._new = self._new, []
+            return new

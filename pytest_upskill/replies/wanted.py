@@ -1,8 +1,7 @@
-"""What is wanted of a student, and where its reply may come from."""
+"""What is wanted from a student, and where its reply may come from."""
 
 from __future__ import annotations
 
-from concurrent.futures import Future
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -34,31 +33,14 @@ class Wanted:
 
 
 def is_good(reply: Reply) -> bool:
-    """True for a reply that is worth keeping: one that was cut off may be complete the next time."""
+    """True for a reply worth keeping: one that was cut off may be complete the next time."""
     return reply.finish != "length"
 
 
 def differences(old: Sampler, now: Sampler) -> str:
-    """In which settings a recorded reply's student differs from today's, in words."""
-    pairs = {
-        "model": (old.model, now.model),
-        "temperature": (old.temperature, now.temperature),
-        "max_tokens": (old.max_tokens, now.max_tokens),
-        "options": (old.options, now.options),
-    }
-    changed = [f"{name} was {before!r} and is {after!r}" for name, (before, after) in pairs.items() if before != after]
+    """The settings in which the student of a recorded reply differs from today's, in words."""
+    pairs = [
+        (name, getattr(old, name), getattr(now, name)) for name in ("model", "temperature", "max_tokens", "options")
+    ]
+    changed = [f"{name} was {before!r} and is {after!r}" for name, before, after in pairs if before != after]
     return ", ".join(changed) or "it was recorded for a student of another name"
-
-
-def resolved(reply: Reply) -> Future[Reply]:
-    """A future that is done."""
-    future: Future[Reply] = Future()
-    future.set_result(reply)
-    return future
-
-
-def refused(error: Exception) -> Future[Reply]:
-    """A future that raises."""
-    future: Future[Reply] = Future()
-    future.set_exception(error)
-    return future

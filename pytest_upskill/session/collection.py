@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_upskill.cases.case import Case
-from pytest_upskill.cases.case_file import load_case
+from pytest_upskill.cases.case_file import load_cases
 from pytest_upskill.errors import CaseError, InfrastructureError, UpskillError
 from pytest_upskill.execution.seeds import item_seed
 from pytest_upskill.records import ItemKind, Outcome, Verdict, VerdictKind
@@ -71,12 +71,13 @@ class SkillFile(pytest.File):
         if whole:
             yield self._item("spec", self._task(ItemKind.SPEC, None, None, None, 1, "spec"))
         cases: list[Case] = []
-        for path in case_paths(self.skill_path.parent) if whole else [self.path]:
-            try:
-                cases.append(load_case(path, self.skill))
-            except CaseError as error:
+        paths = case_paths(self.skill_path.parent) if whole else [self.path]
+        for path, found in zip(paths, load_cases(paths, self.skill), strict=True):
+            if isinstance(found, CaseError):
                 task = self._task(ItemKind.BROKEN_CASE, None, None, None, 1, path.stem)
-                yield self._item(path.stem, task, problem=str(error))
+                yield self._item(path.stem, task, problem=str(found))
+            else:
+                cases.append(found)
         wanted = {student: self._arms_of(student, cases) for student in self.run.student_names}
         self._warn_of_gaps(cases, wanted)
         for case in cases:

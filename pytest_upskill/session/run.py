@@ -14,8 +14,7 @@ import pluggy
 from pytest_upskill.configuration.settings import PROMPTS_STUDENT, Settings
 from pytest_upskill.paths import HOME
 from pytest_upskill.students import demo, registry
-from pytest_upskill.students.base import Student, StudentConfig, is_at_hand
-from pytest_upskill.students.placeholder import Placeholder
+from pytest_upskill.students.base import Placeholder, Student, StudentConfig, is_at_hand
 from pytest_upskill.students.serving import plan
 
 if TYPE_CHECKING:

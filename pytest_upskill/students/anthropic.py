@@ -1,4 +1,4 @@
-"""Students behind Anthropic's Messages API. Streams always. The SDK is imported when a question is asked."""
+"""Students behind Anthropic's Messages API. Always streams. The SDK is imported when a question is asked."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_upskill.records import Question, ReplyDetails, Tokens
 from pytest_upskill.students import reading
 from pytest_upskill.students.reading import Call, Round
-from pytest_upskill.students.remote import CONNECT_TIMEOUT, RemoteStudent, Said
+from pytest_upskill.students.remote import RemoteStudent, Response
 from pytest_upskill.students.retries import AttemptFailure
 
 if TYPE_CHECKING:
@@ -24,21 +24,14 @@ _FINISH: Mapping[str | None, str] = {
     "max_tokens": "length",
     "model_context_window_exceeded": "length",
 }
-"""Their stop reasons in the words that the other providers use; those that are not here stay as they are."""
-
-
+"""Anthropic's stop reasons in the terms of the other providers; others stay unchanged."""
 _CACHE: Mapping[str, Any] = {"type": "ephemeral"}
-"""Marks the end of what the service shall keep for the next question (five minutes; each use renews them)."""
-
-_TOOL: Mapping[str, Any] = {
-    "name": reading.NAME,
-    "description": reading.DESCRIPTION,
-    "input_schema": reading.PARAMETERS,
-}
+"""Marks the end of what the service caches for the next question (five minutes, renewed by each use)."""
+_TOOL = {"name": reading.NAME, "description": reading.DESCRIPTION, "input_schema": reading.PARAMETERS}
 
 
 class AnthropicStudent(RemoteStudent):
-    """Claude. There is no seed to give: trials differ by chance alone.
+    """Claude. The API takes no seed: trials differ by chance alone.
 
     The system text, which holds the skill and is the same for all cases of an arm, is put into the service's cache.
     """
@@ -48,10 +41,11 @@ class AnthropicStudent(RemoteStudent):
     def _make_client(self) -> anthropic.Anthropic:
         import anthropic
 
-        key = self._key()
-        timeout = anthropic.Timeout(self.config.timeout, connect=min(CONNECT_TIMEOUT, self.config.timeout))
         return anthropic.Anthropic(
-            api_key=key.reveal() if key else None, base_url=self._address, max_retries=0, timeout=timeout
+            api_key=key.get_secret_value() if (key := self._key()) else None,
+            base_url=self._address,
+            max_retries=0,
+            timeout=anthropic.Timeout(self.config.timeout, connect=self._connect_timeout),
         )
 
     def _request(self, question: Question, rounds: Sequence[Round]) -> dict[str, Any]:
@@ -59,19 +53,17 @@ class AnthropicStudent(RemoteStudent):
         if self.config.temperature is not None:
             body["temperature"] = self.config.temperature
         if question.prompt.files:
-            body["tools"] = [_TOOL]
-            body["tool_choice"] = {
-                "type": "auto" if len(rounds) < reading.most_rounds(question.prompt.files) else "none"
-            }
+            more = len(rounds) < reading.most_rounds(question.prompt.files)
+            body |= {"tools": [_TOOL], "tool_choice": {"type": "auto" if more else "none"}}
         return {**body, **self.config.options}
 
-    def _attempt(self, question: Question, rounds: Sequence[Round]) -> Said | AttemptFailure:
+    def _attempt(self, question: Question, rounds: Sequence[Round]) -> Response | AttemptFailure:
         import anthropic
 
         started = time.monotonic()
         body = self._request(question, rounds)
         try:
-            # As ``extra_body``: options that the SDK does not know pass like those that it does.
+            # As ``extra_body``, options pass whether the SDK knows them or not.
             with self._connected().messages.stream(
                 model=self.model,
                 max_tokens=self.config.max_tokens,
@@ -87,23 +79,26 @@ class AnthropicStudent(RemoteStudent):
             return self._explain(anthropic, error)
         return self._finished(message, body, time.monotonic() - started)
 
-    def _finished(self, message: Any, body: Mapping[str, Any], seconds: float) -> Said | AttemptFailure:
+    def _finished(self, message: Any, body: Mapping[str, Any], seconds: float) -> Response | AttemptFailure:
         if message.stop_reason is None:
             return AttemptFailure(f"{self._address} dropped the stream before the reply was complete", transient=True)
         text = "".join(block.text for block in message.content if block.type == "text")
-        thinking = "".join(block.thinking for block in message.content if block.type == "thinking")
         if message.stop_reason == "end_turn" and not text.strip():
             return AttemptFailure(f"{self._address} ended the reply without a word", transient=True)
         reply = self._reply(
             text=text,
-            reasoning=thinking,
+            reasoning="".join(block.thinking for block in message.content if block.type == "thinking"),
             finish=_FINISH.get(message.stop_reason, message.stop_reason),
             tokens=_tokens(message.usage),
             seconds=seconds,
             model=message.model,
             details=ReplyDetails(request={key: value for key, value in body.items() if key != "tools"}),
         )
-        return Said(reply, _calls(message), {"role": "assistant", "content": _plain(message)})
+        uses = [block for block in message.content if block.type == "tool_use"]
+        calls = tuple(Call(use.id, use.name, json.dumps(use.input)) for use in uses)
+        # The blocks go back unchanged: thoughts must keep their signatures.
+        sent_back = {"role": "assistant", "content": [block.to_dict() for block in message.content]}
+        return Response(reply, calls if message.stop_reason == "tool_use" else (), sent_back)
 
 
 def _system(question: Question) -> list[dict[str, Any]]:
@@ -125,10 +120,8 @@ def _read(rounds: Iterable[Round]) -> Iterator[dict[str, Any]]:
     """The messages of rounds in which files were read."""
     for one in rounds:
         yield one.message or {"role": "assistant", "content": [_use(call) for call in one.calls]}
-        results: list[dict[str, Any]] = [
-            {"type": "tool_result", "tool_use_id": call.id, "content": result}
-            for call, result in zip(one.calls, one.results, strict=True)
-        ]
+        pairs = zip(one.calls, one.results, strict=True)
+        results = [{"type": "tool_result", "tool_use_id": call.id, "content": result} for call, result in pairs]
         yield {"role": "user", "content": results}
 
 
@@ -136,22 +129,8 @@ def _use(call: Call) -> dict[str, Any]:
     return {"type": "tool_use", "id": call.id, "name": call.name, "input": json.loads(call.arguments)}
 
 
-def _calls(message: Any) -> tuple[Call, ...]:
-    if message.stop_reason != "tool_use":
-        return ()
-    uses = (block for block in message.content if block.type == "tool_use")
-    return tuple(Call(use.id, use.name, json.dumps(use.input)) for use in uses)
-
-
-def _plain(message: Any) -> list[Any]:
-    """The blocks as they came: thoughts must be sent back with their signatures."""
-    return [block.to_dict() for block in message.content]
-
-
 def _tokens(usage: Any) -> Tokens:
-    """Their ``input_tokens`` leave out what was read from, or written to, the cache; ours count everything."""
+    """Anthropic's ``input_tokens`` exclude tokens read from, or written to, the cache; ours include them."""
     cached = usage.cache_read_input_tokens or 0
     written = usage.cache_creation_input_tokens or 0
-    return Tokens(
-        input=usage.input_tokens + cached + written, output=usage.output_tokens, cached=cached, written=written
-    )
+    return Tokens(usage.input_tokens + cached + written, usage.output_tokens, cached, written)

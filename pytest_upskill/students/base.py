@@ -1,9 +1,4 @@
-"""What a student is: a configuration, and something that answers questions. Knows no provider.
-
-StudentConfig   who to ask, where, and under which limits: plain data
-Server          what a student may ask of the server that is started for it
-Student         what every provider implements
-"""
+"""The protocol of students, their configuration and prices, independent of any provider."""
 
 from __future__ import annotations
 
@@ -13,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from pytest_upskill.cases.case import Case
+from pytest_upskill.errors import StudentError
 from pytest_upskill.records import Question, Reply, Tokens
 
 DEFAULT_MAX_TOKENS = 8192
@@ -22,8 +18,8 @@ TOKENS_PER_PRICE = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """USD per million tokens. ``cached`` is what an input token costs that the server had in its cache, ``written``
-    one that it put there (None: as any other).
+    """USD per million tokens. ``cached``: an input token read from the server's cache. ``written``: one put into it,
+    None for the price of any other.
     """
 
     input: float
@@ -41,14 +37,13 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class StudentConfig:
-    """One student, completely. Holds the name of the variable with the key, never the key.
+    """The configuration of a student. It holds the name of the variable with the key, never the key.
 
-    ``timeout`` (s) is the longest that one reply may take, and the longest that we go on trying for one.
-    ``temperature`` None leaves it to the server. ``concurrency`` is how many questions may be open at once; None means
-    the number of the server's slots. ``serve`` is the command that starts its server, or one of
-    ``serving.plan.WORDS``. ``disclosure`` is how it gets to see a skill: one of ``skills.disclosure.MODES``. ``folder``
-    holds the replies of a ``files`` student. ``options`` are the user's own: further fields of each request, which go
-    to the provider as they are.
+    ``timeout`` (s) limits one reply, and all attempts to get it. ``temperature`` None leaves it to the server.
+    ``concurrency`` is the maximum of concurrent requests; None means the number of the server's slots. ``serve`` is the
+    command that starts its server, or one of ``serving.plan.WORDS``. ``disclosure`` is how it is shown a skill: one of
+    ``skills.disclosure.MODES``. ``folder`` holds the replies of a ``files`` student. ``options`` are further fields of
+    each request, which go to the provider unchanged.
     """
 
     name: str
@@ -67,23 +62,20 @@ class StudentConfig:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
-_AT_HAND = ("golden", "files")
-
-
 def is_at_hand(config: StudentConfig) -> bool:
-    """True for students whose replies lie on this machine: keeping them would only show old ones."""
-    return config.provider in _AT_HAND
+    """True for students whose replies come from this machine: they are not kept, since a kept one may be outdated."""
+    return config.provider in ("golden", "files")
 
 
 class Server(Protocol):
-    """A server that is started for a student when it is first needed. Both may be called from several threads."""
+    """A server that is started for a student on first use. Both methods may be called from several threads."""
 
     def address(self) -> str:
-        """Its base URL; it answers there when this returns. Raises StudentError where it cannot be started."""
+        """The base URL of the running server. Raises StudentError if it cannot be started."""
         ...
 
     def revive(self) -> None:
-        """To be called when a question failed: starts the server again, once, if it ended. Raises StudentError."""
+        """Restart the server, once, if it ended. Called after a failed question. Raises StudentError."""
         ...
 
 
@@ -94,37 +86,49 @@ class Student(Protocol):
 
     @property
     def name(self) -> str:
-        """What ids and reports call it."""
+        """The name in ids and reports."""
         return self.config.name
 
     @property
     def model(self) -> str:
-        """The model that it is asked to be; a reply says which one answered."""
+        """The requested model; a reply says which one answered."""
         return self.config.model
 
     def arms_for(self, skill: str, arms: Sequence[str], cases: Sequence[str]) -> tuple[str, ...]:
-        """Which of ``arms`` can be asked for this skill and its cases, in the order given."""
+        """The subset of ``arms`` that can be asked for this skill and its cases, in the order given."""
         return tuple(arms)
 
     def can_answer(self, case: Case) -> bool:
-        """False where asking would be pointless, so that no item is collected."""
+        """False if asking would be pointless, so that no item is collected."""
         return True
 
     def slots(self) -> int | None:
-        """How many questions its server answers at once, None where nobody knows. May ask the server, and wait.
+        """How many questions its server answers at once, None if unknown. May query the server, and wait.
 
-        Called once before the first question, while no slot is taken: the place for what takes long at first.
+        Called once before the first question, without taking a slot: the place for a slow start.
         """
         return None
 
     def goes_on(self, question: Question) -> bool:
-        """Whether a question of a later turn may be asked; False ends the conversation with what was judged."""
+        """Whether a question of a later turn may be asked; False ends the conversation with the last judgement."""
         return True
 
     def ask(self, question: Question, case: Case) -> Reply:
-        """The answer. Raises StudentError, with one clear message, where there is none."""
+        """The reply. Raises StudentError, with one clear message, if there is none."""
         ...
 
     def close(self) -> None:
-        """Ends what is open, and every wait. Questions that are still open fail with StudentError."""
+        """End open connections and waits. Open questions fail with StudentError."""
         return
+
+
+class Placeholder(Student):
+    """A student that is collected and never queried. ``why`` ends the message for a caller that does so."""
+
+    def __init__(self, config: StudentConfig, why: str) -> None:
+        self.config = config
+        self._why = why
+
+    def ask(self, question: Question, case: Case) -> Reply:
+        """Raises StudentError."""
+        raise StudentError(f"student {self.name!r} {self._why}")

@@ -1,4 +1,4 @@
-"""The students that exist without any configuration, in the form of the tables of ``pyproject.toml``."""
+"""The built-in students, in the form of the tables of ``pyproject.toml``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 DEFAULT_LLAMA_URL = "http://127.0.0.1:8080/v1"
-"""Where ``llama-server`` answers unless it is told otherwise."""
+"""The default address of ``llama-server``."""
+
+
+def _claude(model: str) -> Mapping[str, Any]:
+    return {"provider": "anthropic", "model": model, "api_key_env": "ANTHROPIC_API_KEY", "concurrency": 4}
+
 
 BUILTIN: Mapping[str, Mapping[str, Any]] = {
     "golden": {"provider": "golden", "concurrency": 8},
@@ -23,8 +28,7 @@ BUILTIN: Mapping[str, Mapping[str, Any]] = {
         "provider": "llama.cpp",
         "model": "unsloth/GLM-4.7-Flash-GGUF:Q4_0",
         "temperature": 0.7,
-        # Sampling as its makers advise for code. Thinking aloud takes minutes a question on a laptop, and often
-        # uses up all of max_tokens.
+        # The makers' advice for code. Thinking takes minutes per question on a laptop, and often all of max_tokens.
         "options": {"top_p": 1.0, "min_p": 0.01, "chat_template_kwargs": {"enable_thinking": False}},
     },
     "llama3-8b": {
@@ -32,24 +36,9 @@ BUILTIN: Mapping[str, Mapping[str, Any]] = {
         "model": "bartowski/Meta-Llama-3.1-8B-Instruct-GGUF:Q4_K_M",
         "temperature": 0.7,
     },
-    "haiku": {
-        "provider": "anthropic",
-        "model": "claude-haiku-5-5",
-        "api_key_env": "ANTHROPIC_API_KEY",
-        "concurrency": 4,
-    },
-    "sonnet": {
-        "provider": "anthropic",
-        "model": "claude-sonnet-5-5",
-        "api_key_env": "ANTHROPIC_API_KEY",
-        "concurrency": 4,
-    },
-    "opus": {
-        "provider": "anthropic",
-        "model": "claude-opus-5-5",
-        "api_key_env": "ANTHROPIC_API_KEY",
-        "concurrency": 4,
-    },
+    "haiku": _claude("claude-haiku-5-5"),
+    "sonnet": _claude("claude-sonnet-5-5"),
+    "opus": _claude("claude-opus-5-5"),
     "kimi": {
         "provider": "openai",
         "model": "kimi-k2.6",

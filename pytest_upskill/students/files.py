@@ -1,12 +1,9 @@
-"""The student that is a folder: each reply is read from ``<folder>/<skill>/<case>.<arm>.md``.
-
-Whoever wrote the files is the student: another tool, a person, or an earlier run.
-"""
+"""The student that is a folder: each reply is read from ``<folder>/<skill>/<case>.<arm>.md``."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from pathlib import Path
 
 from pytest_upskill.cases.case import Case
 from pytest_upskill.errors import StudentError
@@ -25,12 +22,20 @@ class FilesStudent(Student):
         self.folder = config.folder
 
     def arms_for(self, skill: str, arms: Sequence[str], cases: Sequence[str]) -> tuple[str, ...]:
-        """The arms for which there is a file, of any of the cases and any trial."""
-        present = _names(self.folder / component(skill))
-        return tuple(arm for arm in arms if any(_has_reply(present, case, component(arm)) for case in cases))
+        """The arms with a file for any of the cases and any trial."""
+        try:
+            names = [entry.name for entry in (self.folder / component(skill)).iterdir()]
+        except OSError:
+            return ()
+        present = {re.sub(pattern, "", name) for name in names for pattern in (r"\.md$", r"-\d+\.md$")}
+
+        def has_reply(case: str, arm: str) -> bool:
+            return component(reply_file_name(case, component(arm), 1)).removesuffix(".md") in present
+
+        return tuple(arm for arm in arms if any(has_reply(case, arm) for case in cases))
 
     def goes_on(self, question: Question) -> bool:
-        """A conversation was as long as there are files of it."""
+        """A conversation has as many turns as there are files."""
         return path_of(self.folder, question).is_file()
 
     def ask(self, question: Question, case: Case) -> Reply:
@@ -47,19 +52,3 @@ class FilesStudent(Student):
                 f"it must be a text file that you may read"
             ) from None
         return Reply(text=text, model=self.name)
-
-
-def _names(folder: Path) -> frozenset[str]:
-    try:
-        return frozenset(entry.name for entry in folder.iterdir())
-    except OSError:
-        return frozenset()
-
-
-def _has_reply(present: frozenset[str], case: str, arm: str) -> bool:
-    first = component(reply_file_name(case, arm, 1))
-    if first in present:
-        return True
-    stem = first.removesuffix(".md")
-    trials = (name.removeprefix(f"{stem}-").removesuffix(".md") for name in present if name.startswith(f"{stem}-"))
-    return any(trial.isdigit() for trial in trials)

@@ -1,4 +1,4 @@
-"""The student that knows the answer: it replies with the case's own solution, in the skill arm alone."""
+"""The golden student: it replies with the case's own solution, in the skill arm only."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pytest_upskill.students.base import Student, StudentConfig
 
 
 class GoldenStudent(Student):
-    """Needs no model, no key and no network; a case without ``## Solution`` is not for it."""
+    """Needs no model, no key and no network; cannot answer a case without ``## Solution``."""
 
     def __init__(self, config: StudentConfig) -> None:
         self.config = config
@@ -35,7 +35,7 @@ class GoldenStudent(Student):
 
 
 def fenced(source: str, language: str) -> str:
-    """A block in a language whose fence is longer than any run of backticks in the source."""
+    """A fenced block; its fence is longer than any run of backticks in the source."""
     longest = max((len(run) for run in re.findall(r"`+", source)), default=0)
     fence = "`" * max(3, longest + 1)
     newline = "" if source.endswith("\n") else "\n"

@@ -1,6 +1,6 @@
-"""Where a student's key comes from: the environment, else the system's keyring. A key is never printed or stored.
+"""The keys of students, from the environment or the system's keyring. A key is never printed or stored.
 
-The keyring is asked for the service ``pytest-upskill`` and, as its user name, the variable that would hold the key::
+The keyring's service is ``pytest-upskill``, and its user name the variable that would hold the key::
 
     keyring set pytest-upskill ANTHROPIC_API_KEY
 """
@@ -9,40 +9,29 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
 
 SERVICE = "pytest-upskill"
-"""The keyring's name for us."""
 
 
-class Key:
-    """A key that no traceback, log or ``repr`` shows."""
+def find(variable: str) -> SecretStr | None:
+    """The key that ``variable`` names, None if neither place has one. No traceback or ``repr`` shows it."""
+    from pydantic import SecretStr
 
-    __slots__ = ("_text",)
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def reveal(self) -> str:
-        """The key itself, for the header of a request."""
-        return self._text
-
-    def __repr__(self) -> str:
-        return "[key]"
-
-
-def find(variable: str) -> Key | None:
-    """The key that ``variable`` names, None where neither place has one."""
     text = os.environ.get(variable, "").strip() or _from_keyring(variable)
-    return Key(text) if text else None
+    return SecretStr(text) if text else None
 
 
 def how_to_give(variable: str) -> str:
-    """What to do where there is no key."""
+    """What to do if there is no key."""
     return f"export it and run again, or keep it in the system's keyring: keyring set {SERVICE} {variable}"
 
 
 def _from_keyring(variable: str) -> str:
-    """Empty without the package, a keyring that is open, or an entry in it."""
+    """Empty without the package, an unlocked keyring, or an entry in it."""
     if importlib.util.find_spec("keyring") is None:
         return ""
     import keyring

@@ -1,4 +1,4 @@
-"""Students behind a llama.cpp server: what its HTTP server adds to, and how it departs from, an OpenAI endpoint."""
+"""Students behind a llama.cpp server: where its HTTP server differs from an OpenAI endpoint."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ DEFAULT_PORT = 8080
 
 
 class LlamaServerStudent(OpenAIStudent):
-    """A model that ``llama-server`` serves. It answers whatever model it is asked for, so we look at what it lists."""
+    """A model behind ``llama-server``, which answers for any model name: its list says which model it really has."""
 
     default_url = DEFAULT_LLAMA_URL
 
     def _request(self, question: Question, rounds: Sequence[Round]) -> dict[str, Any]:
-        # Said outright, so that it is recorded: the cache can change a reply, and it saves reading the skill again.
+        # Explicit, so that it is recorded: the cache can change a reply, and it saves reading the skill again.
         return {"cache_prompt": True, **super()._request(question, rounds)}
 
     def _server_facts(self, client: openai.OpenAI) -> ServerFacts:
-        """From ``/props``; nothing is known where that is switched off."""
+        """The facts at ``/props``; none if the server does not offer it."""
         import openai
 
         try:
@@ -43,30 +43,27 @@ class LlamaServerStudent(OpenAIStudent):
         settings = props.get("default_generation_settings")
         context = settings.get("n_ctx") if isinstance(settings, Mapping) else None
         build = props.get("build_info")
-        return ServerFacts(
-            slots=positive(props.get("total_slots")),
-            context=positive(context),
-            build=build if isinstance(build, str) else "",
-        )
+        build = build if isinstance(build, str) else ""
+        return ServerFacts(positive(props.get("total_slots")), positive(context), build)
 
     def slots(self) -> int | None:
         survey = self._survey()
         return survey.facts.slots if isinstance(survey, Survey) else None
 
     def _serves(self, model: str, served: tuple[str, ...]) -> bool:
-        """Servers list a model by its repository, its file or an alias: the name without tag and ending is in each."""
-        wanted = _plain(_family(model))
-        return any(wanted in _plain(name) for name in served)
+        """Servers list a model by its repository, its file or an alias; each contains the model's family.
 
-    def _start_command(self) -> str:
-        if self.config.serve and self.config.serve not in plan.WORDS:
-            return self.config.serve
-        port = urlsplit(self._address).port or DEFAULT_PORT
-        return f"llama-server -hf {self.model} --port {port}"
+        The family of ``unsloth/GLM-4.7-Flash-GGUF:Q4_0`` is ``GLM-4.7-Flash``.
+        """
+        family = re.sub(r"([-_.]gguf)$", "", model.rpartition("/")[2].partition(":")[0], flags=re.IGNORECASE)
+        return any(_plain(family) in _plain(name) for name in served)
 
     def _how_to_start(self) -> str:
+        command = self.config.serve
+        if not command or command in plan.WORDS:
+            command = f"llama-server -hf {self.model} --port {urlsplit(self._address).port or DEFAULT_PORT}"
         return (
-            f"start one with: {self._start_command()}; or let this run start it with --upskill-serve; "
+            f"start one with: {command}; or let this run start it with --upskill-serve; "
             "or name another with --upskill-base-url=URL"
         )
 
@@ -75,12 +72,6 @@ class LlamaServerStudent(OpenAIStudent):
             "start the server with a larger -c (it is shared out among the -np slots: each has -c / -np tokens), "
             "or shorten the skill"
         )
-
-
-def _family(model: str) -> str:
-    """``unsloth/GLM-4.7-Flash-GGUF:Q4_0`` -> ``GLM-4.7-Flash``."""
-    name = model.rpartition("/")[2].partition(":")[0]
-    return re.sub(r"([-_.]gguf)$", "", name, flags=re.IGNORECASE)
 
 
 def _plain(name: str) -> str:

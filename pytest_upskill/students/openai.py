@@ -1,6 +1,6 @@
 """Students behind an OpenAI-compatible chat endpoint.
 
-Streams always, because closing a stream is what frees a server's slot. The SDK is imported when a question is asked.
+Always streams, because closing a stream frees the server's slot. The SDK is imported when a question is asked.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -18,7 +18,7 @@ from pytest_upskill.records import Question, Reply, ReplyDetails, Tokens
 from pytest_upskill.students import reading
 from pytest_upskill.students.base import Server, StudentConfig
 from pytest_upskill.students.reading import Call, Round
-from pytest_upskill.students.remote import CONNECT_TIMEOUT, RemoteStudent, Said
+from pytest_upskill.students.remote import CONNECT_TIMEOUT, RemoteStudent, Response
 from pytest_upskill.students.retries import AttemptFailure
 
 if TYPE_CHECKING:
@@ -26,20 +26,18 @@ if TYPE_CHECKING:
 
 DEFAULT_URL = "https://api.openai.com/v1"
 NO_KEY = "none"
-"""Sent to servers that want no key: the SDK insists on one."""
+"""Sent to servers that need no key, since the SDK requires one."""
 SURVEY_ATTEMPTS = 3
-"""Few: a server that was never started is the likeliest reason."""
+"""Fewer than for a question: most often, the server was never started."""
 ABSENT_SECONDS = 30.0
-"""So long a server that was not there is not looked for again."""
-
-
+"""How long an unreachable server is not tried again."""
 LARGEST_COUNT = 2**53
-"""A larger number is no count of tokens, whatever a server says."""
+"""Larger numbers from a server are not taken for counts."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServerFacts:
-    """What is kept of a server with each reply: ``context`` is in tokens, of one slot. None where it does not say."""
+    """What each reply keeps of its server. ``context`` is in tokens per slot. None if the server does not say."""
 
     slots: int | None = None
     context: int | None = None
@@ -48,23 +46,19 @@ class ServerFacts:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What a server says of itself, asked once: the models it serves, and facts to keep with each reply."""
+    """The models that a server lists and its facts, requested once."""
 
     models: tuple[str, ...] = ()
     facts: ServerFacts = ServerFacts()
 
 
 class OpenAIStudent(RemoteStudent):
-    """Any endpoint that speaks ``/chat/completions``."""
+    """A student behind any endpoint with ``/chat/completions``."""
 
     default_url = DEFAULT_URL
 
     def __init__(
-        self,
-        config: StudentConfig,
-        *,
-        sleep: Callable[[float], object] | None = None,
-        server: Server | None = None,
+        self, config: StudentConfig, *, sleep: Callable[[float], object] | None = None, server: Server | None = None
     ) -> None:
         super().__init__(config, sleep=sleep, server=server)
         self._survey_lock = threading.Lock()
@@ -85,26 +79,21 @@ class OpenAIStudent(RemoteStudent):
     def _make_client(self) -> openai.OpenAI:
         import openai
 
-        host = urlsplit(self._address).hostname
-        proxied = host not in ("127.0.0.1", "localhost", "::1")
-        timeout = openai.Timeout(self.config.timeout, connect=min(CONNECT_TIMEOUT, self.config.timeout))
+        proxied = urlsplit(self._address).hostname not in ("127.0.0.1", "localhost", "::1")
+        timeout = openai.Timeout(self.config.timeout, connect=self._connect_timeout)
         client = openai.OpenAI(
             base_url=self._address,
-            api_key=key.reveal() if (key := self._key()) else NO_KEY,
+            api_key=key.get_secret_value() if (key := self._key()) else NO_KEY,
             max_retries=0,
             timeout=timeout,
             http_client=openai.DefaultHttpxClient(timeout=timeout, trust_env=proxied),
         )
-        if (
-            self.config.base_url is not None
-        ):  # the SDK takes these from the environment; they are OpenAI's business alone
+        if self.config.base_url is not None:  # from the environment, and only meant for OpenAI
             client.organization = client.project = None
         return client
 
-    # ------------------------------------------------------------------------------------------- who answers there
-
     def _survey(self) -> Survey | AttemptFailure:
-        """Asked once; a server that is not there is not waited for at each question, but looked for again later."""
+        """The survey, requested once; after a failure, it is requested again after ABSENT_SECONDS."""
         client = self._connected()
         with self._survey_lock:
             if self._surveyed is None or time.monotonic() > self._survey_lasts:
@@ -120,7 +109,7 @@ class OpenAIStudent(RemoteStudent):
             listed = client.get("/models", cast_to=object, options={"timeout": CONNECT_TIMEOUT})
         except (openai.OpenAIError, ValueError, RuntimeError) as error:
             failure = self._explain(openai, error)
-            # Anything else will show, and be worded, when the question itself is asked.
+            # The question itself will show any other failure.
             return failure if failure.unreachable or failure.loading else Survey()
         return Survey(models=_model_names(listed), facts=self._server_facts(client))
 
@@ -128,13 +117,11 @@ class OpenAIStudent(RemoteStudent):
         return ServerFacts()
 
     def _serves(self, model: str, served: tuple[str, ...]) -> bool:
-        """True where ``model`` is among those that the server lists."""
+        """True if ``model`` is among those that the server lists."""
         return model in served
 
-    # ------------------------------------------------------------------------------------------- one question
-
     def _request(self, question: Question, rounds: Sequence[Round]) -> dict[str, Any]:
-        """The body of the request; ``options`` of the configuration come last and win."""
+        """The body of the request; the configuration's ``options`` override other fields."""
         body: dict[str, Any] = {
             "model": self.model,
             "messages": [*_messages(question), *_read(rounds)],
@@ -145,45 +132,39 @@ class OpenAIStudent(RemoteStudent):
             body["temperature"] = self.config.temperature
         if "max_completion_tokens" in self.config.options:
             del body["max_tokens"]
-        elif self.config.base_url is None:  # OpenAI's own models know the limit by this name alone
+        elif self.config.base_url is None:  # OpenAI's own models accept only this name
             body["max_completion_tokens"] = body.pop("max_tokens")
         if question.prompt.files:
             body["tools"] = [_TOOL]
             body["tool_choice"] = "auto" if len(rounds) < reading.most_rounds(question.prompt.files) else "none"
         return {**body, **self.config.options, "stream": True, "stream_options": {"include_usage": True}}
 
-    def _attempt(self, question: Question, rounds: Sequence[Round]) -> Said | AttemptFailure:
+    def _attempt(self, question: Question, rounds: Sequence[Round]) -> Response | AttemptFailure:
         import openai
 
         started = time.monotonic()
         body = self._request(question, rounds)
+        transcript = _Transcript()
         try:
-            # As ``extra_body``: options that the SDK does not know pass like those that it does.
+            # As ``extra_body``, options pass whether the SDK knows them or not.
             with self._connected().chat.completions.create(
                 model=self.model, messages=body["messages"], stream=True, extra_body=body
             ) as stream:
-                transcript = self._collect(stream, started)
+                for chunk in stream:
+                    if (overdue := self._overdue(started)) is not None:
+                        return overdue
+                    transcript.add(chunk)
         except (openai.OpenAIError, ValueError, RuntimeError) as error:
             return self._explain(openai, error)
-        if isinstance(transcript, AttemptFailure):
-            return transcript
         return self._finished(transcript, body, time.monotonic() - started)
 
-    def _collect(self, stream: Iterable[Any], started: float) -> _Transcript | AttemptFailure:
-        transcript = _Transcript()
-        for chunk in stream:
-            if (overdue := self._overdue(started)) is not None:
-                return overdue
-            transcript.add(chunk)
-        return transcript
-
-    def _finished(self, transcript: _Transcript, body: Mapping[str, Any], seconds: float) -> Said | AttemptFailure:
+    def _finished(self, transcript: _Transcript, body: Mapping[str, Any], seconds: float) -> Response | AttemptFailure:
         text, reasoning, calls = "".join(transcript.text), "".join(transcript.reasoning), transcript.made_calls()
         if transcript.chunks == 0:
             return AttemptFailure(
                 f"{self._address} answered with no chat stream at all; check base_url (it usually ends in /v1)"
             )
-        if transcript.finish is None:
+        if not transcript.finish:
             return AttemptFailure(
                 f"{self._address} dropped the stream after {len(text) + len(reasoning)} characters, before the reply "
                 f"was complete; see the server's own log for the cause",
@@ -193,7 +174,7 @@ class OpenAIStudent(RemoteStudent):
             return AttemptFailure(
                 f"{self._address} ended the reply without a word; check that the model '{self.model}' is one that "
                 f"chats, and that its chat template is right",
-                transient=True,  # a draw may be empty by chance
+                transient=True,  # a sample may be empty by chance
             )
         reply = self._reply(
             text=text,
@@ -204,9 +185,9 @@ class OpenAIStudent(RemoteStudent):
             model=transcript.model or self.model,
             details=self._details(transcript, body),
         )
-        # A call that was cut off is no call; the reply then says that it was cut off.
+        # A call that was cut off does not count; the reply then says that it was cut off.
         made = calls if transcript.finish != "length" and body.get("tool_choice") == "auto" else ()
-        return Said(reply, made, _assistant(text, made, reasoning))
+        return Response(reply, made, _assistant(text, made, reasoning))
 
     def _details(self, transcript: _Transcript, body: Mapping[str, Any]) -> ReplyDetails:
         survey = self._surveyed if isinstance(self._surveyed, Survey) else Survey()
@@ -215,96 +196,72 @@ class OpenAIStudent(RemoteStudent):
             listed = ", ".join(survey.models[:5])
             note = f"the server at {self._address} does not list '{self.model}'; it lists {listed}"
         left_out = ("messages", "stream", "stream_options", "tools")
-        return ReplyDetails(
-            note=note,
-            request={key: value for key, value in body.items() if key not in left_out},
-            timings=transcript.timings,
-            slots=survey.facts.slots,
-            context=survey.facts.context,
-            build=survey.facts.build,
-        )
+        request = {key: value for key, value in body.items() if key not in left_out}
+        facts = asdict(survey.facts)
+        return ReplyDetails(note=note, request=request, timings=transcript.timings, **facts)
 
 
 @dataclass(slots=True)
 class _Transcript:
-    """What has come so far. Servers add fields of their own; nothing but the types that we expect is believed."""
+    """The stream so far. Servers differ in their fields: only values of the expected types are used."""
 
     chunks: int = 0
     text: list[str] = field(default_factory=list)
     reasoning: list[str] = field(default_factory=list)
-    finish: str | None = None
+    finish: str = ""
     tokens: Tokens = field(default_factory=Tokens)
     model: str = ""
     timings: Mapping[str, float] = field(default_factory=dict)
     calls: dict[int, list[str]] = field(default_factory=dict)
-    """By index: id, name and arguments, which come in pieces."""
+    """By index: id, name and arguments, which arrive in pieces."""
 
     def add(self, chunk: Any) -> None:
         self.chunks += 1
         for choice in getattr(chunk, "choices", None) or ():
             delta = getattr(choice, "delta", None)
-            _append(self.text, getattr(delta, "content", None))
-            _append(self.reasoning, getattr(delta, "reasoning_content", None) or getattr(delta, "reasoning", None))
+            self.text.append(_text(delta, "content"))
+            self.reasoning.append(_text(delta, "reasoning_content") or _text(delta, "reasoning"))
             for piece in getattr(delta, "tool_calls", None) or ():
-                self._add_call(piece)
-            self.finish = _text(getattr(choice, "finish_reason", None)) or self.finish
-        self.model = _text(getattr(chunk, "model", None)) or self.model
+                function = getattr(piece, "function", None)
+                parts = (_text(piece, "id"), _text(function, "name"), _text(function, "arguments"))
+                index = int(getattr(piece, "index", None) or 0)
+                before = self.calls.get(index, ["", "", ""])
+                self.calls[index] = [old + new for old, new in zip(before, parts, strict=True)]
+            self.finish = _text(choice, "finish_reason") or self.finish
+        self.model = _text(chunk, "model") or self.model
         if (usage := getattr(chunk, "usage", None)) is not None:
             self.tokens = _tokens(usage)
         if isinstance(timings := getattr(chunk, "timings", None), Mapping):
             self.timings = {str(name): value for name, value in timings.items() if _is_finite(value)}
 
-    def _add_call(self, piece: Any) -> None:
-        function = getattr(piece, "function", None)
-        parts = (getattr(piece, "id", None), getattr(function, "name", None), getattr(function, "arguments", None))
-        call = self.calls.setdefault(int(getattr(piece, "index", None) or 0), ["", "", ""])
-        for place, part in enumerate(parts):
-            call[place] += part if isinstance(part, str) else ""
-
     def made_calls(self) -> tuple[Call, ...]:
-        return tuple(
-            Call(call_id or f"call{index}", name, arguments)
-            for index, (call_id, name, arguments) in sorted(self.calls.items())
-        )
+        calls = sorted(self.calls.items())
+        return tuple(Call(call_id or f"call{index}", name, arguments) for index, (call_id, name, arguments) in calls)
 
 
-def _append(parts: list[str], piece: object) -> None:
-    parts.append(_text(piece))
-
-
-def _text(value: object) -> str:
+def _text(holder: object, name: str) -> str:
+    value = getattr(holder, name, None)
     return value if isinstance(value, str) else ""
 
 
 def positive(value: object) -> int | None:
     """A count that a server sent; None for anything else."""
-    if not isinstance(value, int) or isinstance(value, bool):
-        return None
-    return value if 0 < value <= LARGEST_COUNT else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= LARGEST_COUNT else None
 
 
 def _is_finite(value: object) -> bool:
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        return False
-    return -LARGEST_COUNT <= value <= LARGEST_COUNT
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST_COUNT
 
 
 def _tokens(usage: Any) -> Tokens:
     cached = getattr(getattr(usage, "prompt_tokens_details", None), "cached_tokens", None)
-    return Tokens(
-        input=positive(getattr(usage, "prompt_tokens", None)) or 0,
-        output=positive(getattr(usage, "completion_tokens", None)) or 0,
-        cached=positive(cached) or 0,
-    )
+    sent, generated = getattr(usage, "prompt_tokens", None), getattr(usage, "completion_tokens", None)
+    return Tokens(positive(sent) or 0, positive(generated) or 0, positive(cached) or 0)
 
 
-_TOOL: Mapping[str, Any] = {
+_TOOL = {
     "type": "function",
-    "function": {
-        "name": reading.NAME,
-        "description": reading.DESCRIPTION,
-        "parameters": reading.PARAMETERS,
-    },
+    "function": {"name": reading.NAME, "description": reading.DESCRIPTION, "parameters": reading.PARAMETERS},
 }
 
 
@@ -333,7 +290,7 @@ def _assistant(text: str, calls: Sequence[Call], reasoning: str) -> dict[str, An
         for call in calls
     ]
     message: dict[str, Any] = {"role": "assistant", "content": text, "tool_calls": made}
-    # Models that think between calls want their thoughts back, under the name by which they sent them.
+    # Models that reason between calls expect their reasoning back, under the name by which they sent it.
     return {**message, "reasoning_content": reasoning} if reasoning else message
 
 

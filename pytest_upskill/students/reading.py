@@ -1,6 +1,6 @@
-"""The tool with which a student reads a skill's files on demand, as agents do. Knows no provider's wire format.
+"""The tool with which a student reads a skill's files, as agents do, independent of any provider's API.
 
-A call can only name what the question holds: there is no path that leads out of the skill.
+A call can only name files that the question holds: no path leads out of the skill.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PARAMETERS: Mapping[str, Any] = {
 }
 MOST_ROUNDS = 12
 SPARE_ROUNDS = 2
-"""For calls of no use."""
+"""For invalid calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +36,9 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What a student said in one request, and what its calls were answered.
+    """The calls of one request, and their results.
 
-    ``message`` is the student's part in its provider's own form, to be sent back unchanged; None for one from memory.
+    ``message`` is the student's part in its provider's form, sent back unchanged; None for one from an earlier turn.
     """
 
     calls: tuple[Call, ...]
@@ -47,14 +47,14 @@ class Round:
 
 
 def most_rounds(files: Mapping[str, str]) -> int:
-    """So often a student may call for these files before it must answer; 0 without any."""
+    """The maximum of rounds in which a student may read these files before it must answer; 0 without files."""
     return min(MOST_ROUNDS, len(files) + SPARE_ROUNDS) if files else 0
 
 
 def answer(call: Call, files: Mapping[str, str], seen: Collection[str] = ()) -> tuple[str, str | None]:
-    """What a call gets, and the path that was read (None where the call was of no use).
+    """The result of a call, and the path that was read (None for an invalid call).
 
-    What was ``seen`` already is not sent again: a student that reads in circles must not cost without bounds.
+    Files that were ``seen`` are not sent again, which bounds the cost of a student that reads them repeatedly.
     """
     if call.name != NAME:
         return f"There is no tool '{call.name}'; the only one is {NAME}.", None
@@ -69,12 +69,11 @@ def answer(call: Call, files: Mapping[str, str], seen: Collection[str] = ()) -> 
 
 
 def remembered(exchange: Exchange, turn: int, files: Mapping[str, str]) -> Iterator[Round]:
-    """What was read in an earlier turn, as one round: the conversation goes on with it in sight."""
+    """The files that were read in an earlier turn, as one round, so that the conversation still shows them."""
     paths = [path for path in exchange.read if path in files]
-    calls = tuple(
-        Call(f"turn{turn}read{number}", NAME, json.dumps({"path": path})) for number, path in enumerate(paths)
-    )
-    if calls:
+    if paths:
+        texts = [json.dumps({"path": path}) for path in paths]
+        calls = tuple(Call(f"turn{turn}read{number}", NAME, text) for number, text in enumerate(texts))
         yield Round(calls, tuple(files[path] for path in paths))
 
 
@@ -83,6 +82,4 @@ def _path_in(arguments: str) -> str | None:
         path = json.loads(arguments).get("path")
     except (ValueError, AttributeError, RecursionError):
         return None
-    if not isinstance(path, str) or not path.strip():
-        return None
-    return posixpath.normpath(path.strip().lstrip("/"))
+    return posixpath.normpath(path.strip().lstrip("/")) if isinstance(path, str) and path.strip() else None

@@ -1,4 +1,4 @@
-"""Finds students by name, and makes them. The only room that knows every provider; each is imported on first use."""
+"""Finds students by name, and creates them. Each provider's module is imported on first use."""
 
 from __future__ import annotations
 
@@ -23,30 +23,26 @@ _PROVIDERS: Mapping[str, tuple[str, str, str | None]] = {
     "llama.cpp": ("llama_server", "LlamaServerStudent", "openai"),
     "anthropic": ("anthropic", "AnthropicStudent", "anthropic"),
 }
-"""Where each provider is: the module in this package, the class, and the SDK that it needs."""
-
+"""By provider: the module in this package, the class, and the SDK that it needs."""
 _RESERVED = ("golden", "demo")
-"""Names whose items are collected in a way of their own, so that no table and no folder may take them."""
+"""Names that no table and no folder may take: the items of these students are collected differently."""
 
 
 def resolve(
-    specs: Sequence[str],
-    tables: Mapping[str, Mapping[str, Any]],
-    invocation_dir: Path,
-    base_url: str | None = None,
+    specs: Sequence[str], tables: Mapping[str, Mapping[str, Any]], invocation_dir: Path, base_url: str | None = None
 ) -> list[StudentConfig]:
-    """The students that ``specs`` name, in order; naming the same one twice asks it once.
+    """The students that ``specs`` name, in order and each once.
 
-    ``specs``: names (several in one text are separated by commas), ``files:DIR``, ``files:LABEL=DIR`` with DIR
-    relative to ``invocation_dir``. ``base_url`` replaces that of llama.cpp students. Raises UsageError.
+    ``specs``: names (separated by commas), ``files:DIR``, ``files:LABEL=DIR`` with DIR relative to ``invocation_dir``.
+    ``base_url`` replaces that of llama.cpp students. Raises UsageError.
     """
     for name in tables:
         if name in _RESERVED:
-            raise UsageError(
-                f"[tool.upskill.students.{name}]: '{name}' is built in and takes no fields; rename the table"
-            )
+            problem = f"'{name}' is built in and takes no fields; rename the table"
+            raise UsageError(f"[tool.upskill.students.{name}]: {problem}")
     found: dict[str, StudentConfig] = {}
-    for spec in _split(specs):
+    pieces = (piece.strip() for spec in specs for piece in re.split(r"[,\n]", spec))
+    for spec in filter(None, pieces):
         config = _resolve_one(spec, tables, invocation_dir, base_url)
         if found.setdefault(config.name, config) != config:
             raise UsageError(
@@ -57,9 +53,9 @@ def resolve(
 
 
 def create(config: StudentConfig, server: Server | None = None) -> Student:
-    """The student itself, at the ``server`` that is started for it, if any.
+    """The student, with the ``server`` that is started for it, if any.
 
-    Raises UsageError where nobody knows its provider, or the provider's SDK is not installed.
+    Raises UsageError for an unknown provider, or if the provider's SDK is not installed.
     """
     if config.provider not in _PROVIDERS:
         raise UsageError(
@@ -72,15 +68,9 @@ def create(config: StudentConfig, server: Server | None = None) -> Student:
             f"student '{config.name}' needs the package '{sdk}', which is not installed; "
             f"install it with: pip install {sdk}"
         )
-    module = importlib.import_module(f"pytest_upskill.students.{module_name}")
-    kind = getattr(module, class_name)
+    kind = getattr(importlib.import_module(f"pytest_upskill.students.{module_name}"), class_name)
     student: Student = kind(config) if server is None else kind(config, server=server)
     return student
-
-
-def _split(specs: Sequence[str]) -> list[str]:
-    pieces = (piece.strip() for spec in specs for piece in re.split(r"[,\n]", spec))
-    return [piece for piece in pieces if piece]
 
 
 def _resolve_one(
@@ -95,10 +85,6 @@ def _resolve_one(
             f"or files:DIR for a folder of replies, or a table [tool.upskill.students.{spec}] in pyproject.toml)"
         )
     config = config_from_table(spec, tables.get(spec, {}), BUILTIN.get(spec))
-    return _with_base_url(config, base_url)
-
-
-def _with_base_url(config: StudentConfig, base_url: str | None) -> StudentConfig:
     if config.provider != "llama.cpp":
         return config
     if base_url is not None:
@@ -107,7 +93,10 @@ def _with_base_url(config: StudentConfig, base_url: str | None) -> StudentConfig
 
 
 def _files(spec: str, invocation_dir: Path) -> StudentConfig:
-    label, directory = _label_and_folder(spec.removeprefix("files").removeprefix(":"))
+    text = spec.removeprefix("files").removeprefix(":")
+    label, equals, directory = (part.strip() for part in text.partition("="))
+    if not equals or not valid_name(label):
+        label, directory = "files", text.strip()
     if not directory:
         raise UsageError(f"--upskill-student: {spec!r} names no folder; write files:DIR or files:LABEL=DIR")
     if label in _RESERVED:
@@ -117,10 +106,3 @@ def _files(spec: str, invocation_dir: Path) -> StudentConfig:
         reason = "is no folder" if folder.exists() else "does not exist"
         raise UsageError(f"--upskill-student: {spec!r}: {folder} {reason}; expected a folder with {LAYOUT}")
     return StudentConfig(name=label, provider="files", concurrency=8, folder=folder)
-
-
-def _label_and_folder(text: str) -> tuple[str, str]:
-    label, equals, directory = text.partition("=")
-    if equals and valid_name(label.strip()):
-        return label.strip(), directory.strip()
-    return "files", text.strip()

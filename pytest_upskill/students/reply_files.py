@@ -1,6 +1,6 @@
-"""Where replies and prompts lie on disk: ``<folder>/<skill>/<case>.<arm>.md``. Knows no provider.
+"""The layout of replies and prompts on disk: ``<folder>/<skill>/<case>.<arm>.md``.
 
-The files student reads this layout, every run keeps its replies in it, and ``--upskill-prompts`` writes prompts in it.
+The files student reads it; every run writes its replies in it, and ``--upskill-prompts`` its prompts.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ LAYOUT = "<skill>/<case>.<arm>.md, <case>.<arm>-2.md for the second trial"
 
 
 def path_of(folder: Path, question: Question) -> Path:
-    """Where the reply (or prompt) of a question lies in ``folder``."""
+    """The path of the reply (or prompt) of a question in ``folder``."""
     return folder / component(question.skill) / component(question.file_name)
 
 
@@ -25,7 +25,7 @@ def replies_folder(root: Path, student: str) -> Path:
 
 
 def keep_reply(root: Path, student: str, question: Question, reply: Reply) -> Path:
-    """Writes the reply's text below pytest's rootdir and returns its path. Raises OSError where it cannot."""
+    """Write the reply's text below pytest's rootdir and return its path. Raises OSError."""
     home(root)
     path = path_of(replies_folder(root, student), question)
     write_atomically(path, reply.text)
@@ -33,7 +33,7 @@ def keep_reply(root: Path, student: str, question: Question, reply: Reply) -> Pa
 
 
 def write_prompt(folder: Path, question: Question) -> Path:
-    """Writes the prompt of a question under the headings ``# System`` and ``# User`` and returns its path."""
+    """Write the prompt of a question under the headings ``# System`` and ``# User`` and return its path."""
     path = path_of(folder, question)
     prompt = question.prompt
     write_atomically(path, f"# System\n\n{prompt.system.strip()}\n\n# User\n\n{prompt.user.strip()}\n")

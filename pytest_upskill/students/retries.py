@@ -1,7 +1,7 @@
-"""Trying again: how often, and how long we wait between. Knows no provider, and no network.
+"""Retries of an attempt: how many, and how long to wait between them.
 
-An attempt gives an answer or an ``AttemptFailure``: a value, not an exception, so that nothing of a provider's own
-exceptions (their requests hold keys) is carried along.
+An attempt returns an answer or an ``AttemptFailure``: a value, so that no SDK exception is passed on, whose request
+holds the key.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class AttemptFailure:
-    """Why an attempt gave no answer. ``transient``: another may. ``wait`` (s) is what the server asked for.
+    """Why an attempt gave no answer. ``transient``: a retry may. ``wait`` (s) is what the server requests.
 
-    ``loading``: the server is still reading its model, which may take longer than the usual attempts.
-    ``unreachable``: nothing listens there. ``unauthorised``: the key is not accepted.
+    ``loading``: the server still loads its model, which may outlast the usual attempts. ``unreachable``: nothing
+    listens at the address. ``unauthorised``: the key is not accepted.
     """
 
     message: str
@@ -46,18 +46,23 @@ def persist(
     sleep: Callable[[float], object],
     attempts: int = ATTEMPTS,
 ) -> T | AttemptFailure:
-    """The first answer, or the last failure: after ``attempts``, or where a wait would end after ``patience`` (s)."""
+    """The first answer, or the last failure: after ``attempts``, or if the next wait would exceed ``patience`` (s)."""
     counted = 0
 
     def stop(state: RetryCallState) -> bool:
         nonlocal counted
-        failure = _failure(state)
-        counted += not failure.loading
+        counted += not _failure(state).loading
         spent = max(state.seconds_since_start or 0.0, state.idle_for)
         return counted >= attempts or spent + state.upcoming_sleep > patience
 
     def give_up(state: RetryCallState) -> AttemptFailure:
-        return _told(_failure(state), state.attempt_number, patience)
+        failure, note = _failure(state), ""
+        if failure.wait is not None and failure.wait > patience:
+            timeout = f"this student's timeout of {patience:.0f} s"
+            note = f" (it asks to wait {failure.wait:.0f} s, longer than {timeout})"
+        elif state.attempt_number > 1:
+            note = f" (tried {state.attempt_number} times)"
+        return replace(failure, message=failure.message + note)
 
     retrying = Retrying(
         retry=retry_if_result(lambda result: isinstance(result, AttemptFailure) and result.transient),
@@ -75,37 +80,22 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     try:
         seconds = float(text)
     except ValueError:
-        seconds = _until(text)
+        try:
+            seconds = email.utils.parsedate_to_datetime(text).timestamp() - time.time()
+        except (TypeError, ValueError):
+            return None
     return max(seconds, 0.0) if math.isfinite(seconds) else None
-
-
-def _until(date: str) -> float:
-    try:
-        return email.utils.parsedate_to_datetime(date).timestamp() - time.time()
-    except (TypeError, ValueError):
-        return math.nan
 
 
 _backoff = wait_exponential(multiplier=FIRST_WAIT, max=LONGEST_WAIT) + wait_random(0, FIRST_WAIT)
 
 
 def _wait(state: RetryCallState) -> float:
-    asked = _failure(state).wait
-    return asked if asked is not None else _backoff(state)
+    requested = _failure(state).wait
+    return requested if requested is not None else _backoff(state)
 
 
 def _failure(state: RetryCallState) -> AttemptFailure:
     failure = state.outcome.result() if state.outcome is not None else None
-    assert isinstance(failure, AttemptFailure), "only failures are tried again"
+    assert isinstance(failure, AttemptFailure), "only failures are retried"
     return failure
-
-
-def _told(failure: AttemptFailure, attempts: int, patience: float) -> AttemptFailure:
-    """The failure with the number of attempts, where there was more than one."""
-    if failure.wait is not None and failure.wait > patience:
-        note = f" (it asks to wait {failure.wait:.0f} s, longer than this student's timeout of {patience:.0f} s)"
-    elif attempts > 1:
-        note = f" (tried {attempts} times)"
-    else:
-        note = ""
-    return replace(failure, message=failure.message + note)

@@ -1,4 +1,4 @@
-"""Reads one student from a table of ``pyproject.toml``. Knows names, types and limits; knows no provider's code."""
+"""Reads the configuration of a student from a table of ``pyproject.toml``: names, types and limits of its fields."""
 
 from __future__ import annotations
 
@@ -13,58 +13,27 @@ from pytest_upskill.errors import UsageError
 from pytest_upskill.students.base import Price, StudentConfig
 
 PROVIDERS = ("openai", "llama.cpp", "anthropic")
-"""What ``provider`` in a table may be, besides those that plugins bring."""
-
+"""The values of ``provider`` in a table, besides those of plugins."""
 DISCLOSURES = ("body", "full", "tools")
-"""How a student gets to see a skill: see the room ``disclosure``."""
-
-_NAME = re.compile(r"\w[\w.\-]*")
+"""How a student is shown a skill: see ``skills.disclosure``."""
 
 
 def valid_name(name: str) -> bool:
-    """Names stand in ids and are names of folders: letters, digits, dots, dashes, underscores."""
-    return _NAME.fullmatch(name) is not None
+    """True for letters, digits, dots, dashes and underscores: names are part of ids, and names of folders."""
+    return re.fullmatch(r"\w[\w.\-]*", name) is not None
 
 
 def config_from_table(name: str, table: Mapping[str, Any], builtin: Mapping[str, Any] | None = None) -> StudentConfig:
-    """The student ``name``: the table's fields over those of the built-in one of that name. Raises UsageError."""
+    """The student ``name``: the table's fields override those of the built-in one. Raises UsageError."""
     where = f"[tool.upskill.students.{name}]"
     if not valid_name(name):
         raise UsageError(f"{where}: a student's name is made of letters, digits, '.', '-' and '_', not {name!r}")
-    _check_fields(where, table)
-    fields = {key: _READERS[key](f"{where}: {key}", value) for key, value in {**(builtin or {}), **table}.items()}
-    return _checked(where, StudentConfig(name=name, **{"provider": "", **fields}))
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """``; did you mean 'x'?`` where something known is spelled like ``word``, else nothing."""
-    match = nearest(word, known)
-    return "" if match is None else f"; did you mean '{match}'?"
-
-
-def endpoint_url(what: str, value: Any) -> str:
-    """The URL of an endpoint, without a slash at its end. ``what`` is the field or option that gives it."""
-    try:
-        parts = urlsplit(value if isinstance(value, str) else "")
-        usable = (
-            parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and not re.search(r"\s", value)
-        )
-    except ValueError:  # a port that is none, half an IPv6 address
-        usable = False
-    if not usable:
-        raise _wrong(what, value, "a URL such as http://127.0.0.1:8080/v1")
-    return str(value).rstrip("/")
-
-
-def _check_fields(where: str, table: Mapping[str, Any]) -> None:
     for field in table:
         if field not in _READERS:
-            raise UsageError(
-                f"{where}: unknown field '{field}'{did_you_mean(field, _READERS)} (fields: {', '.join(_READERS)})"
-            )
-
-
-def _checked(where: str, config: StudentConfig) -> StudentConfig:
+            hint = f"{did_you_mean(field, _READERS)} (fields: {', '.join(_READERS)})"
+            raise UsageError(f"{where}: unknown field '{field}'{hint}")
+    fields = {key: _READERS[key](f"{where}: {key}", value) for key, value in {**(builtin or {}), **table}.items()}
+    config = StudentConfig(name=name, **{"provider": "", **fields})
     if not config.provider:
         raise UsageError(f"{where}: 'provider' is missing; give one of {', '.join(PROVIDERS)}")
     if not config.model and config.provider in PROVIDERS:
@@ -72,7 +41,22 @@ def _checked(where: str, config: StudentConfig) -> StudentConfig:
     return config
 
 
-# --------------------------------------------------------------------------------------------- values
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """``; did you mean 'x'?`` if a known word is similar to ``word``, else nothing."""
+    match = nearest(word, known)
+    return "" if match is None else f"; did you mean '{match}'?"
+
+
+def endpoint_url(what: str, value: Any) -> str:
+    """The URL of an endpoint, without a slash at its end. ``what`` is its field or option. Raises UsageError."""
+    try:
+        parts = urlsplit(value if isinstance(value, str) else "")
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # an invalid port, half an IPv6 address
+        usable = False
+    if not usable or re.search(r"\s", value):
+        raise _wrong(what, value, "a URL such as http://127.0.0.1:8080/v1")
+    return str(value).rstrip("/")
 
 
 def _wrong(what: str, value: Any, expected: str) -> UsageError:
@@ -86,7 +70,7 @@ def _text(what: str, value: Any) -> str:
 
 
 def _provider(what: str, value: Any) -> str:
-    # Plugins bring providers of their own, so an unknown one is only refused when nobody makes the student.
+    # A plugin may add it, so an unknown one is an error only when the student is made.
     if not isinstance(value, str) or not valid_name(value) or value == "files":
         raise _wrong(what, value, f"one of {', '.join(PROVIDERS)}, or that of a plugin")
     return value
@@ -94,11 +78,9 @@ def _provider(what: str, value: Any) -> str:
 
 def _variable(what: str, value: Any) -> str:
     if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
-        # The value is not shown: people paste the key itself here.
-        raise UsageError(
-            f"{what}: expected the name of an environment variable that holds the key, such as EXAMPLE_API_KEY, "
-            f"never the key itself"
-        )
+        # The value is not shown, since people paste the key itself here.
+        expected = "the name of an environment variable that holds the key, such as EXAMPLE_API_KEY"
+        raise UsageError(f"{what}: expected {expected}, never the key itself")
     return value
 
 
@@ -121,31 +103,25 @@ def _count(high: int) -> Callable[[str, Any], int]:
 
 
 def _price(what: str, value: Any) -> Price:
-    expected = (
-        "USD per million tokens, such as {in = 0.6, out = 2.5, cached = 0.15} ('cached' and 'written' may be left out)"
-    )
+    example = "{in = 0.6, out = 2.5, cached = 0.15} ('cached' and 'written' may be left out)"
+    expected = f"USD per million tokens, such as {example}"
     if not isinstance(value, Mapping) or not {"in", "out"} <= value.keys() <= {"in", "out", "cached", "written"}:
         raise _wrong(what, value, expected)
     rate = _number(0, 1e6, f"a number from 0 to 1000000: {expected}")
     rates = {key: rate(f"{what}.{key}", amount) for key, amount in value.items()}
-    return Price(
-        input=rates["in"], output=rates["out"], cached=rates.get("cached", rates["in"]), written=rates.get("written")
-    )
+    return Price(rates["in"], rates["out"], rates.get("cached", rates["in"]), rates.get("written"))
 
 
 def _options(what: str, value: Any) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise _wrong(what, value, "a table of what each request shall hold besides")
+        raise _wrong(what, value, "a table of further fields of each request")
     return dict(value)
 
 
-def _one_of(*words: str) -> Callable[[str, Any], str]:
-    def read(what: str, value: Any) -> str:
-        if value not in words:
-            raise _wrong(what, value, f"one of {', '.join(words)}")
-        return str(value)
-
-    return read
+def _disclosure(what: str, value: Any) -> str:
+    if value not in DISCLOSURES:
+        raise _wrong(what, value, f"one of {', '.join(DISCLOSURES)}")
+    return str(value)
 
 
 _READERS: Mapping[str, Callable[[str, Any], Any]] = {
@@ -159,7 +135,7 @@ _READERS: Mapping[str, Callable[[str, Any], Any]] = {
     "concurrency": _count(1024),
     "price": _price,
     "serve": _text,
-    "disclosure": _one_of(*DISCLOSURES),
+    "disclosure": _disclosure,
     "options": _options,
 }
-"""The fields of a table, and how each is read."""
+"""The fields of a table, and the function that checks each."""

@@ -51,7 +51,7 @@ def test_broken_lines_of_a_cassette_are_errors_of_their_items_where_they_are_rep
         assert len(server.questions) == 4
     result.assert_outcomes(passed=2, errors=2, warnings=1 + bool(workers))
     shown = " ".join(result.stdout.str().split())
-    assert "pupil.jsonl:1 is not a valid recorded reply: 'reply.cost_usd' is \"1\"; it must be a finite number" in shown
+    assert "pupil.jsonl:1 is not a valid recorded reply: 'reply.cost_usd' is \"1\"; it must be a valid number" in shown
     assert "pupil.jsonl:2 is not a valid recorded reply: it is not valid JSON" in shown
     assert "pupil.jsonl:5 is not a valid recorded reply: it is not valid JSON" in shown
     assert "= skills =" in shown and "INTERNALERROR" not in shown

@@ -59,10 +59,9 @@ def asked(name: str) -> tuple[Case, Signature]:
 
 @functools.cache
 def compiler() -> HostCompiler:
-    found = HostCompiler()
-    if not found.available():
+    if toolchain.describe().startswith("none"):
         pytest.skip(f"no C++ compiler: {toolchain.describe()}")
-    return found
+    return HostCompiler()
 
 
 def failed(name: str, source: str, seed: int = SEED, examples: int | None = EXAMPLES) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pytest_upskill.judging.verdict import verdict_of
+
 from pytest_upskill.records import Assertion, VerdictKind
 
 RIGHT, WRONG = Assertion("runs", True, ""), Assertion("correct[float32]", False, "it is off")

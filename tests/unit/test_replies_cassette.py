@@ -46,7 +46,7 @@ def test_a_line_of_another_hand_is_found_too(tmp_path: Path) -> None:
 BROKEN_KEY = "a" * 40
 BROKEN = {
     "<<<<<<< ours": "is a mark of a merge conflict; keep the lines of both sides, and delete git's marks",
-    '{"key": 7}': "is not a valid recorded reply: 'key' is 7; it must be a text; delete the line and record the reply",
+    '{"key": 7}': "is not a valid recorded reply: 'key' is 7; it must be a valid string; delete the line",
     "[]": "is not a valid recorded reply: it is a list; it must be an object; delete the line",
     f'{{"key": "{BROKEN_KEY}", "reply"': "it is not valid JSON (Expecting ':' delimiter at character 60)",
     f'{{"key": "{BROKEN_KEY}", "version": 3}}': "versions up to 2; upgrade pytest-upskill, or delete the line",

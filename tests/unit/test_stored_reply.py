@@ -8,9 +8,8 @@ from datetime import time
 
 import pytest
 
-from pytest_upskill.documents.json_fields import FieldError
 from pytest_upskill.records import Exchange, Prompt, ReplyDetails, Tokens
-from pytest_upskill.replies.stored_reply import Recording, key_of
+from pytest_upskill.replies.stored_reply import FieldError, Recording, key_of
 from tests.unit.scripted_students import CONFIG, question, reply
 
 PROMPTS = {
@@ -167,44 +166,45 @@ def nested(levels: int) -> object:
 @pytest.mark.parametrize(
     ("path", "value", "problem"),
     [
-        ("reply.cost_usd", "1", "'reply.cost_usd' is \"1\"; it must be a finite number of at least 0, or null"),
-        ("reply.cost_usd", True, "'reply.cost_usd' is true; it must be a finite number of at least 0, or null"),
-        ("reply.cost_usd", -1.0, "'reply.cost_usd' is -1.0; it must be a finite number of at least 0, or null"),
+        ("reply.cost_usd", "1", "'reply.cost_usd' is \"1\"; it must be a valid number"),
+        ("reply.cost_usd", True, "'reply.cost_usd' is true; it must be a valid number"),
+        ("reply.cost_usd", -1.0, "'reply.cost_usd' is -1.0; it must be greater than or equal to 0"),
         ("reply.cost_usd", float("nan"), "it holds NaN; numbers must be finite"),
         ("reply.seconds", float("-inf"), "it holds -Infinity; numbers must be finite"),
-        ("reply.seconds", None, "'reply.seconds' is null; it must be a finite number of at least 0"),
+        ("reply.seconds", None, "'reply.seconds' is null; it must be a valid number"),
+        ("reply.details.timings", {"\x1b[2J" * 99: "1"}, "reply.details.timings.\\x1b[2J"),
         ("reply.seconds", 10**400, "'reply.seconds' is 1000"),
-        ("reply.tokens.input", 1.5, "'reply.tokens.input' is 1.5; it must be a whole number from 0 to 2^53"),
-        ("reply.tokens.output", -1, "'reply.tokens.output' is -1; it must be a whole number from 0 to 2^53"),
-        ("reply.tokens.cached", 2**70, "it must be a whole number from 0 to 2^53"),
-        ("reply.tokens.written", False, "'reply.tokens.written' is false; it must be a whole number from 0 to 2^53"),
+        ("reply.tokens.input", 1.5, "'reply.tokens.input' is 1.5; it must be a valid integer"),
+        ("reply.tokens.output", -1, "'reply.tokens.output' is -1; it must be greater than or equal to 0"),
+        ("reply.tokens.cached", 2**70, "it must be less than or equal to 9007199254740992"),
+        ("reply.tokens.written", False, "'reply.tokens.written' is false; it must be a valid integer"),
         ("reply.tokens", None, "'reply.tokens' is null; it must be an object"),
-        ("reply.text", None, "'reply.text' is null; it must be a text"),
-        ("reply.text", ["a"], "'reply.text' is a list; it must be a text"),
+        ("reply.text", None, "'reply.text' is null; it must be a valid string"),
+        ("reply.text", ["a"], "'reply.text' is a list; it must be a valid string"),
         ("reply.model", "m" * 9, None),
-        ("reply.finish", 1, "'reply.finish' is 1; it must be a text"),
+        ("reply.finish", 1, "'reply.finish' is 1; it must be a valid string"),
         ("reply.details", [], "'reply.details' is a list; it must be an object"),
-        ("reply.details.read", ["a", 1], "'reply.details.read' is a list; it must be a list of texts"),
-        ("reply.details.note", {"a": 1}, "'reply.details.note' is an object; it must be a text"),
-        ("reply.details.timings", {"a": "1"}, "'reply.details.timings' is an object; it must be an object of finite"),
+        ("reply.details.read", ["a", 1], "'reply.details.read.1' is 1; it must be a valid string"),
+        ("reply.details.note", {"a": 1}, "'reply.details.note' is an object; it must be a valid string"),
+        ("reply.details.timings", {"a": "1"}, "'reply.details.timings.a' is \"1\"; it must be a valid number"),
         ("reply.details.request", nested(40), "it must be an object of finite values, nested at most 32 levels deep"),
         (
             "reply.details.slots",
             "2",
-            "'reply.details.slots' is \"2\"; it must be a whole number from 0 to 2^53, or",
+            "'reply.details.slots' is \"2\"; it must be a valid integer",
         ),
         ("sampler.options", nested(400), "it must be an object of finite values, nested at most 32 levels deep"),
         ("sampler.temperature", "hot", "'sampler.temperature' is \"hot\""),
-        ("sampler", {}, "'sampler.model' is missing; it must be a text"),
-        ("trial", 0, "'trial' is 0; it must be a whole number from 1 to 2^53"),
-        ("turn", "1", "'turn' is \"1\"; it must be a whole number from 1 to 2^53"),
+        ("sampler", {}, "'sampler.model' is missing"),
+        ("trial", 0, "'trial' is 0; it must be greater than or equal to 1"),
+        ("turn", "1", "'turn' is \"1\"; it must be a valid integer"),
         ("case", "\x1b[2J\ud800" * 99, None),
-        ("case", 7, "'case' is 7; it must be a text"),
+        ("case", 7, "'case' is 7; it must be a valid string"),
         ("arm", "x\x1b", None),
-        ("key", "A" * 40, "'key' must be 40 hexadecimal digits"),
+        ("key", "A" * 40, "AAAA\"; it must match pattern '^[0-9a-f]{40}$'"),
         ("version", 3, "'version' is 3; this pytest-upskill reads versions up to 2"),
-        ("version", "2", "'version' is \"2\"; it must be a whole number from 1 to 2^53"),
-        ("version", 0, "'version' is 0; it must be a whole number from 1 to 2^53"),
+        ("version", "2", "'version' is \"2\"; it must be a valid integer"),
+        ("version", 0, "'version' is 0; it must be greater than or equal to 1"),
     ],
 )
 def test_every_field_has_a_type_and_a_wrong_one_is_named(path: str, value: object, problem: str | None) -> None:
@@ -228,15 +228,15 @@ def test_every_field_has_a_type_and_a_wrong_one_is_named(path: str, value: objec
         ("[" * 100_000, "it is nested too deeply"),
         ('{"key": ' * 100_000, "it is nested too deeply"),
         ('{"trial": ' + "1" * 9999 + "}", "it holds a number with too many digits"),
-        ("{}", "'key' is missing; it must be a text"),
+        ("{}", "'key' is missing"),
         ('"\\u001b[2J"', 'it is "\\u001b[2J"; it must be an object'),
         (
             LINE.replace("0.25", "1e999"),
-            "'reply.cost_usd' is Infinity; it must be a finite number of at least 0, or null",
+            "'reply.cost_usd' is Infinity; it must be a finite number",
         ),
     ],
 )
-def test_a_text_that_is_no_recording_is_told_in_one_line(line: str | bytes, problem: str) -> None:
+def test_a_text_that_is_no_recording_has_a_message_of_one_line(line: str | bytes, problem: str) -> None:
     with pytest.raises(FieldError) as caught:
         Recording.from_line(line)
     assert problem in str(caught.value)

@@ -166,7 +166,7 @@ def test_a_key_in_a_table_is_refused_without_being_shown() -> None:
         ("price", {"in": 1}, "USD per million tokens, such as"),
         ("price", {"in": 1, "out": 1, "input": 1}, "USD per million tokens, such as"),
         ("serve", ["a"], "a text that is not empty"),
-        ("options", "x", "a table of what each request shall hold besides"),
+        ("options", "x", "a table of further fields of each request"),
     ],
 )
 def test_a_value_of_the_wrong_kind_names_table_field_value_and_what_was_expected(

@@ -1,11 +1,11 @@
-"""The built-in student ``demo``: a real llama.cpp server with a model that is made on the spot, and knows its lines.
+"""The built-in student ``demo``: a real llama.cpp server with a model that is made for the run and has fixed answers.
 
-    mistakes   a plausible slip in a case's own solution: what it answers without the skill
-    scripts    which answer belongs to which prompt, from the cases that are collected
-    model      a GGUF file whose weights, set by hand, say just that
+    mistakes   a common mistake in a case's solution: the answer without the skill
+    scripts    the answer to each prompt, from the collected cases
+    model      a GGUF file with hand-set weights that gives these answers
     student    the provider
 
-It shows the machinery, and no model's ability: everything that it touches says so.
+It shows the machinery, not a model's ability; its outputs are marked accordingly.
 """
 
 LABEL = "a scripted model: shows the machinery, not a model's ability"

@@ -1,16 +1,16 @@
-"""Writes a GGUF file that answers chats with fixed texts, chosen by what the prompt holds. Needs numpy and gguf.
+"""Writes a GGUF file that answers chats with fixed texts, depending on the prompt. Needs numpy and gguf.
 
-Nothing is trained: the weights are a lookup table that llama.cpp runs as it would any Llama model.
+Nothing is trained: the weights are a lookup table that llama.cpp runs like any Llama model.
 
-- The vocabulary is the 256 bytes, a few control tokens, the markers that are looked for in a prompt, and the answers,
-  cut into pieces. An embedding is one-hot, and the output matrix says which piece comes next: an answer is a chain.
+- The vocabulary is the 256 bytes, a few control tokens, the markers to find in a prompt, and the answers, cut into
+  pieces. Embeddings are one-hot, and the output matrix leads from each piece to the next: an answer is a chain.
 - Queries and keys are zero, so attention is the mean over the prompt: for each marker its share of the tokens.
-- The first feed-forward layer lights one direction, *informed*, if the token before an answer is read and any informing
-  marker was seen: so strongly that it drowns that token.
-- The second multiplies "before an answer", or "informed", with the share of each topic, and so starts a topic's answer
-  of the one kind or the other. Without any topic, the two states themselves start the two default answers.
+- The first feed-forward layer sets one direction, *informed*, at the token before an answer if the prompt holds an
+  informing marker: so large that it outweighs that token.
+- The second multiplies "before an answer", or "informed", with the share of each topic, and so starts one of the two
+  answers of a topic. Without any topic, the two states themselves start the two default answers.
 
-Chains have a margin of some 50 logits or more, so sampling at any usual temperature makes no difference.
+Chains have a margin of some 50 logits or more, so the usual temperatures make no difference.
 """
 
 from __future__ import annotations
@@ -34,21 +34,21 @@ CHAT_TEMPLATE = (
 ROLES = ("<|system|>", "<|user|>", "<|assistant|>")
 END = "<|end|>"
 PIECE = 32
-"""Characters of one piece of an answer; longer where a piece would occur twice."""
+"""Characters of one piece of an answer; longer if a piece would occur twice."""
 HEAD = 32
-"""Size of an attention head: so many markers fit into one."""
+"""Size of an attention head, and the number of markers that fit into one."""
 CHAIN_GAIN = 10.0
 MARKER_GAIN = 4.0
-"""The share of a marker is at most 1, so this bounds how much it can dim everything else."""
+"""The share of a marker is at most 1, so this bounds how much it can reduce everything else."""
 INFORMED_GAIN = 1e3
-"""Lets one marker among 30,000 tokens win."""
+"""Enough for one marker among 30,000 tokens."""
 TOPIC_GAIN = 1e10
-"""Lets a topic win over *informed*, which is up to a million times as strong as the share of a topic is weak."""
+"""Lets a topic outweigh *informed*, which can be a million times as large as the share of a topic is small."""
 
 
 @dataclass(frozen=True)
 class Topic:
-    """Two answers to a prompt that holds ``marker``; an empty marker stands for any prompt without a topic."""
+    """Two answers to a prompt that contains ``marker``; an empty marker stands for a prompt without a topic."""
 
     marker: str
     answer: str
@@ -57,7 +57,7 @@ class Topic:
 
 @dataclass(frozen=True)
 class Script:
-    """All that a made model says: the informed answer of a topic, where any text of ``informing`` is in the prompt."""
+    """The answers of a model: the informed answer of a topic if the prompt contains any text of ``informing``."""
 
     topics: tuple[Topic, ...]
     informing: tuple[str, ...] = ()
@@ -66,7 +66,7 @@ class Script:
 
 
 def write_model(path: Path, script: Script, context: int = 32768) -> Path:
-    """Writes the model (a few MB) and returns its path. ``context`` is the longest prompt and answer, in tokens."""
+    """Write the model (a few MB) and return its path. ``context`` limits prompt and answer together, in tokens."""
     vocabulary = Vocabulary(script)
     writer = gguf.GGUFWriter(path, "llama")
     _write_shape(writer, vocabulary, context)
@@ -90,7 +90,7 @@ class _Chains:
 
 
 class Vocabulary:
-    """The tokens, and which of them make up the answers. A token's text occurs once: llama.cpp insists."""
+    """The tokens, and the chains of the answers. Every token's text is unique, as llama.cpp requires."""
 
     def __init__(self, script: Script) -> None:
         self.texts: list[str] = []
@@ -99,23 +99,32 @@ class Vocabulary:
         self.chat_template = script.chat_template
         for byte in range(256):
             self._add(_BYTE_TEXT[byte], gguf.TokenType.NORMAL)
-        self._add("he", gguf.TokenType.NORMAL)  # the loader wants at least one merge
+        self._add("he", gguf.TokenType.NORMAL)  # the loader requires at least one merge
         self.end = self._add(END, gguf.TokenType.CONTROL)
         self.start = [self._add(role, gguf.TokenType.CONTROL) for role in ROLES][-1]
-        # User-defined tokens are found in the text of a prompt before anything else is, long ones first.
+        # User-defined tokens are found in a prompt before all others, long ones first.
         self.informing = [self._add(text, gguf.TokenType.USER_DEFINED) for text in script.informing]
         self._taken: set[str] = {*self.texts, *(topic.marker for topic in script.topics)}
         self.topics = [self._chains(topic) for topic in script.topics]
 
     @property
     def markers(self) -> list[int]:
-        """All that is looked for in a prompt."""
+        """The tokens to find in a prompt."""
         return [*self.informing, *(topic.marker for topic in self.topics if topic.marker is not None)]
 
     @property
     def width(self) -> int:
         """One direction for each token, *informed*, one for each marker, two for each topic; rounded up."""
         return math.ceil((len(self.texts) + 1 + len(self.markers) + 2 * len(self.topics)) / 64) * 64
+
+    @property
+    def heads(self) -> int:
+        return max(1, math.ceil(len(self.markers) / HEAD))
+
+    @property
+    def hidden(self) -> int:
+        """The width of the feed-forward layers: two units for each topic, rounded up."""
+        return math.ceil((2 * len(self.topics) + 1) / 32) * 32
 
     def _chains(self, topic: Topic) -> _Chains:
         marker = self._add(topic.marker, gguf.TokenType.USER_DEFINED) if topic.marker else None
@@ -127,12 +136,11 @@ class Vocabulary:
         return len(self.texts) - 1
 
     def _pieces(self, text: str) -> list[int]:
-        pieces = _cut(text, self._taken, self._piece)
-        return [self._add(_encoded(piece), gguf.TokenType.NORMAL) for piece in pieces]
+        return [self._add(_encoded(piece), gguf.TokenType.NORMAL) for piece in _cut(text, self._taken, self._piece)]
 
 
 def _cut(text: str, taken: set[str], length: int) -> list[str]:
-    """``text`` in pieces that are all different, and different from what is ``taken``, to which they are added."""
+    """``text`` in pieces that differ from each other and from those ``taken``, to which they are added."""
     pieces: list[str] = []
     rest = text
     while rest:
@@ -150,32 +158,23 @@ def _cut(text: str, taken: set[str], length: int) -> list[str]:
     return pieces
 
 
-# --------------------------------------------------------------------------------------------- weights
-
-
 def _tensors(vocabulary: Vocabulary) -> dict[str, NDArray[np.float32]]:
-    width, tokens = vocabulary.width, len(vocabulary.texts)
-    markers, hidden = vocabulary.markers, _hidden(vocabulary)
-    rows = HEAD * _heads(vocabulary)
+    width, tokens, hidden = vocabulary.width, len(vocabulary.texts), vocabulary.hidden
+    rows = HEAD * vocabulary.heads
     tensors = {
         "token_embd.weight": np.eye(tokens, width, dtype=np.float32),
         "output_norm.weight": np.ones(width, np.float32),
         "output.weight": np.zeros((tokens, width), np.float32),
     }
-    for block in (0, 1):
-        tensors |= {
-            f"blk.{block}.attn_norm.weight": np.ones(width, np.float32),
-            f"blk.{block}.attn_q.weight": np.zeros((rows, width), np.float32),
-            f"blk.{block}.attn_k.weight": np.zeros((rows, width), np.float32),
-            f"blk.{block}.attn_v.weight": np.zeros((rows, width), np.float32),
-            f"blk.{block}.attn_output.weight": np.zeros((width, rows), np.float32),
-            f"blk.{block}.ffn_norm.weight": np.ones(width, np.float32),
-            f"blk.{block}.ffn_gate.weight": np.zeros((hidden, width), np.float32),
-            f"blk.{block}.ffn_up.weight": np.zeros((hidden, width), np.float32),
-            f"blk.{block}.ffn_down.weight": np.zeros((width, hidden), np.float32),
-        }
+    for block in ("blk.0", "blk.1"):
+        tensors |= {f"{block}.{name}_norm.weight": np.ones(width, np.float32) for name in ("attn", "ffn")}
+        for name, shape in (
+            *((f"attn_{part}", (rows, width)) for part in "qkv"), ("attn_output", (width, rows)),
+            ("ffn_gate", (hidden, width)), ("ffn_up", (hidden, width)), ("ffn_down", (width, hidden)),
+        ):  # fmt: skip
+            tensors[f"{block}.{name}.weight"] = np.zeros(shape, np.float32)
     informed = tokens
-    shares = {marker: tokens + 1 + place for place, marker in enumerate(markers)}
+    shares = {marker: tokens + 1 + place for place, marker in enumerate(vocabulary.markers)}
     for place, (marker, share) in enumerate(shares.items()):
         # The norm makes the 1 of a one-hot vector sqrt(width): divide it out again.
         tensors["blk.0.attn_v.weight"][place, marker] = 1 / math.sqrt(width)
@@ -191,7 +190,7 @@ def _tensors(vocabulary: Vocabulary) -> dict[str, NDArray[np.float32]]:
 def _write_topics(
     tensors: dict[str, NDArray[np.float32]], vocabulary: Vocabulary, shares: dict[int, int], informed: int
 ) -> None:
-    """Which direction starts each answer, and the answers."""
+    """Set the direction that starts each answer, and the chain of the answer."""
     free = itertools.count(informed + 1 + len(shares))
     unit = itertools.count()
     for topic in vocabulary.topics:
@@ -206,26 +205,14 @@ def _write_topics(
                 tensors["output.weight"][after, before] = CHAIN_GAIN
 
 
-def _heads(vocabulary: Vocabulary) -> int:
-    return max(1, math.ceil(len(vocabulary.markers) / HEAD))
-
-
-def _hidden(vocabulary: Vocabulary) -> int:
-    """Width of the feed-forward layers: two units for each topic, rounded up."""
-    return math.ceil((2 * len(vocabulary.topics) + 1) / 32) * 32
-
-
-# --------------------------------------------------------------------------------------------- file
-
-
 def _write_shape(writer: Any, vocabulary: Vocabulary, context: int) -> None:
     writer.add_name("scripted")
     writer.add_context_length(context)
     writer.add_embedding_length(vocabulary.width)
     writer.add_block_count(2)
-    writer.add_feed_forward_length(_hidden(vocabulary))
-    writer.add_head_count(_heads(vocabulary))
-    writer.add_head_count_kv(_heads(vocabulary))
+    writer.add_feed_forward_length(vocabulary.hidden)
+    writer.add_head_count(vocabulary.heads)
+    writer.add_head_count_kv(vocabulary.heads)
     writer.add_key_length(HEAD)
     writer.add_value_length(HEAD)
     writer.add_rope_dimension_count(HEAD)
@@ -246,14 +233,10 @@ def _write_tokenizer(writer: Any, vocabulary: Vocabulary) -> None:
     writer.add_chat_template(vocabulary.chat_template)
 
 
-def _byte_texts() -> list[str]:
-    """How byte-level BPE spells each byte: itself where it is printable, else a character from 256 on (GPT-2)."""
-    printable = {*range(33, 127), *range(161, 173), *range(174, 256)}
-    spare = iter(range(256, 512))
-    return [chr(byte) if byte in printable else chr(next(spare)) for byte in range(256)]
-
-
-_BYTE_TEXT = _byte_texts()
+_PRINTABLE = {*range(33, 127), *range(161, 173), *range(174, 256)}
+_SPARE = iter(range(256, 512))
+_BYTE_TEXT = [chr(byte) if byte in _PRINTABLE else chr(next(_SPARE)) for byte in range(256)]
+"""The text of each byte in byte-level BPE (GPT-2): itself if it is printable, else a character from 256 on."""
 
 
 def _encoded(text: str) -> str:

@@ -1,6 +1,6 @@
-"""What the demo student says, from the cases that it meets: the solution with the skill, a slip in it without.
+"""The answers of the demo student to the collected cases: the solution with the skill, a mistake in it without.
 
-Every process of a run collects the same cases, so each makes the same model, and its file is named by its digest.
+Every process of a run collects the same cases and so makes the same model; its file is named by its digest.
 """
 
 from __future__ import annotations
@@ -29,37 +29,37 @@ DONT_KNOW = "I only know the cases that this run collected."
 
 
 class Scripts:
-    """The lines that were learnt so far; ``root`` is pytest's rootdir."""
+    """The answers to the cases so far; ``root`` is pytest's rootdir."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._lock = threading.Lock()
         self._answers: dict[str, tuple[str, str]] = {}
-        self._informing: dict[str, None] = {_told_what_is_wrong(): None}
+        self._informing: dict[str, None] = {_first_line_of_feedback(): None}
 
     def learn(self, case: Case) -> bool:
-        """True if there is something to say: a solution, and a slip that can be made in it."""
+        """Add a case. False if it has no solution, or none in which a mistake can be made."""
         wrong = slip(case)
         marker = case.task.strip()
         if wrong is None or case.solution is None or not marker:
             return False
-        answers = (
-            f"Here is the kernel.\n\n{fenced(wrong, case.language)}",
-            fenced(case.solution.source, case.language),
-        )
-        line = _telling_line(case)
+        right = fenced(case.solution.source, case.language)
+        answers = (f"Here is the kernel.\n\n{fenced(wrong, case.language)}", right)
+        # A text that the prompt contains if, and only if, it shows the skill: the longest line of its body.
+        skill = load_skill(skill_file(case.path.parent.parent))
+        line = max((line.strip() for line in skill.body.splitlines()), key=len)
         with self._lock:
             self._informing[line] = None
             return self._answers.setdefault(marker, answers) == answers
 
     def digest(self) -> str:
-        """A hash (hex) of all lines."""
+        """A hash (hex) of all answers."""
         with self._lock:
             lines = json.dumps([sorted(self._answers.items()), sorted(self._informing)])
         return hashlib.sha256(lines.encode()).hexdigest()[:32]
 
     def model(self) -> Path:
-        """The model that says all this, written where it is not there yet."""
+        """The path of the model with these answers, which is written unless it exists."""
         path = model_path(self._root, self.digest())
         with self._lock:
             if not path.exists():
@@ -70,13 +70,12 @@ class Scripts:
         from pytest_upskill.students.demo.model import Script, Topic
 
         topics = [Topic(marker, *answers) for marker, answers in sorted(self._answers.items())]
-        return Script(
-            (Topic("", DONT_KNOW, f"{DONT_KNOW} The skill does not help."), *topics), tuple(self._informing), PIECE
-        )
+        default = Topic("", DONT_KNOW, f"{DONT_KNOW} The skill does not help.")
+        return Script((default, *topics), tuple(self._informing), PIECE)
 
 
 def _write(path: Path, script: Script) -> None:
-    """Into a file of its own first, since other processes may be at it, too; models of earlier runs go."""
+    """Write atomically, since other processes may write the same model, and remove models of earlier runs."""
     from pytest_upskill.students.demo.model import write_model
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -89,13 +88,7 @@ def _write(path: Path, script: Script) -> None:
         old.unlink(missing_ok=True)
 
 
-def _telling_line(case: Case) -> str:
-    """A text that the prompt holds if, and only if, the student was given the skill: the longest line of its body."""
-    skill = load_skill(skill_file(case.path.parent.parent))
-    return max((line.strip() for line in skill.body.splitlines()), key=len)
-
-
-def _told_what_is_wrong() -> str:
-    """How feedback begins: who was told what is wrong does it right."""
+def _first_line_of_feedback() -> str:
+    """Feedback is informing, too: after it, the student answers with the solution."""
     text = (resources.files("pytest_upskill") / "prompts" / "feedback.md").read_text(encoding="utf-8")
     return text.splitlines()[0]

@@ -1,4 +1,4 @@
-"""The provider ``demo``: a student at a llama.cpp server like any other, whose model was made for this very run."""
+"""The provider ``demo``: a student behind a llama.cpp server, whose model is made for the run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class _Servers(Protocol):
 
 
 class DemoStudent(LlamaServerStudent):
-    """Learns its lines from the cases that are collected; each reply is marked as scripted."""
+    """Takes its answers from the collected cases; each reply is marked as scripted."""
 
     def __init__(self, config: StudentConfig, scripts: Scripts, server: Server) -> None:
         super().__init__(config, server=server)
@@ -30,12 +30,12 @@ class DemoStudent(LlamaServerStudent):
 
     def can_answer(self, case: Case) -> bool:
         known = self._scripts.learn(case)
-        # A reply that was kept belongs to the lines that it was taken from: other lines make another model.
+        # Other answers make another model, so that a kept reply is not used for it.
         self.config = replace(self.config, model=f"{self.name}-{self._scripts.digest()[:12]}")
         return known
 
     def _serves(self, model: str, served: tuple[str, ...]) -> bool:
-        return True  # we made it
+        return True
 
     def ask(self, question: Question, case: Case) -> Reply:
         reply = super().ask(question, case)
@@ -43,8 +43,8 @@ class DemoStudent(LlamaServerStudent):
 
 
 def make(config: StudentConfig, root: Path, servers: _Servers) -> DemoStudent:
-    """The student. Raises UsageError where a package that it needs is not installed."""
-    for package in ("xllamacpp", "gguf", "numpy"):
+    """The student. Raises UsageError if a package that it needs is not installed."""
+    for package in ("xllamacpp", "gguf"):
         if importlib.util.find_spec(package) is None:
             raise UsageError(
                 f"student '{config.name}' needs the package '{package}', which is not installed; "

@@ -1,5 +1,4 @@
-"""Servers that are started for students: one of each for a whole run, whoever asks, and none left behind.
+"""Servers that are started for students: one per student for a whole run, ended with it.
 
-Knows configurations of students; never asks a question. ``supervisor`` and ``embedded`` are scripts that run on their
-own.
+``supervisor`` and ``embedded`` are scripts that run in processes of their own.
 """

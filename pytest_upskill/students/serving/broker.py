@@ -1,9 +1,8 @@
-"""Where the processes of a run ask for servers: the owner starts them, and xdist's workers ask it over a socket.
+"""The servers of a run: the controller starts them, and xdist's workers request them from its server broker.
 
-    Servers       the owner's: starts servers, stops them all, and opens the broker for others
-    DeskServers   a worker's: passes each question on to the owner
-
-A line of JSON goes each way: ``{"student": ..., "do": "address" | "revive", "model": ...}``; an address or an error.
+A request over the broker's socket is a line of JSON, ``{"student": ..., "do": "address" | "revive", "model": ...}``; so
+is the response, with an address or an error. (The managers of ``multiprocessing`` would replace ``sys.stdout`` of the
+process that serves them, and unpickle what they receive.)
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import shutil
 import socket
 import socketserver
 import tempfile
@@ -28,9 +26,9 @@ from pytest_upskill.students.serving import plan as plans
 from pytest_upskill.students.serving.server import ServerProcess
 
 LONGEST_FOLDER = 80
-"""Characters of a folder that leave room for ours: the path of a socket may have 107 bytes."""
+"""Characters of a folder below which our socket fits: its path may have 107 bytes."""
 ModelFile = Callable[[], Path]
-"""Makes the model of a student that brings its own, and says where it is."""
+"""Creates the model of a student that brings its own, and returns its path."""
 
 
 class Servers:
@@ -46,15 +44,14 @@ class Servers:
         self._broker: _Broker | None = None
 
     def of(self, student: str, model: ModelFile | None = None) -> ServerProcess:
-        """The server of a student; it is started when its address is asked for, with the ``model`` named last."""
+        """The server of a student. It is started, with the last ``model`` given here, when its address is requested."""
         with self._lock:
             if model is not None:
                 self._models[student] = model
             if student not in self._processes:
-                make = partial(self._plan, self._configs[student])
-                self._processes[student] = ServerProcess(
-                    student, plans.existing(self._configs[student]), make, self._tell
-                )
+                config = self._configs[student]
+                make = partial(self._plan, config)
+                self._processes[student] = ServerProcess(student, plans.existing(config), make, self._tell)
             return self._processes[student]
 
     def _plan(self, config: StudentConfig) -> plans.Plan:
@@ -62,25 +59,25 @@ class Servers:
         return plans.make(config, self._root, model() if model else None)
 
     def open_broker(self) -> str:
-        """The path of a socket at which other processes of this run may ask."""
+        """The path of the broker's socket, for other processes of this run."""
         if self._broker is None:
-            self._broker = _Broker(self)
+            self._broker = _Broker(self._respond)
         return self._broker.path
 
-    def answer(self, asked: Mapping[str, Any]) -> dict[str, Any]:
-        """What a worker is told."""
+    def _respond(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        student, digest = request["student"], request.get("model")
+        if student not in self._configs:
+            return {"error": f"there is no student {student!r} in this run"}
         try:
-            if asked["student"] not in self._configs:
-                return {"error": f"nobody here serves {asked['student']!r}"}
-            server = self.of(asked["student"], self._model_file(asked.get("model")))
-            if asked["do"] == "revive":
+            server = self.of(student, self._model_file(digest))
+            if request["do"] == "revive":
                 server.revive()
             return {"address": server.address()}
         except StudentError as error:
             return {"error": str(error), "lasting": error.lasting}
 
     def stop(self) -> None:
-        """Ends all servers that we started, and the broker."""
+        """End all servers that were started, and the broker."""
         with self._lock:
             processes, broker = list(self._processes.values()), self._broker
             self._broker = None
@@ -90,33 +87,33 @@ class Servers:
             broker.close()
 
     def _model_file(self, digest: object) -> ModelFile | None:
-        """A worker names a model by its digest alone, so that nobody can have another file served."""
+        """A worker names a model by its digest only, so that it cannot have another file served."""
         if not isinstance(digest, str) or not re.fullmatch(r"[0-9a-f]{16,64}", digest):
             return None
         return lambda: model_path(self._root, digest)
 
 
 class BrokerClient:
-    """The servers of a run as a worker sees them; ``path`` is the owner's socket."""
+    """The servers of a run, for a worker; ``path`` is the broker's socket."""
 
     def __init__(self, path: str) -> None:
         self._path = path
 
     def of(self, student: str, model: ModelFile | None = None) -> Server:
         """The server of a student."""
-        return _FarServer(self._path, student, model)
+        return _RemoteServer(self._path, student, model)
 
     def stop(self) -> None:
-        """Nothing to do: they are the owner's."""
+        """Does nothing: the controller ends the servers."""
 
 
 def model_path(root: Path, digest: str) -> Path:
-    """Where a model that was made for a run lies."""
+    """The path of a model that was made for a run."""
     return root / HOME / "models" / f"{digest}.gguf"
 
 
-class _FarServer:
-    """One server, through the broker. The address does not change for as long as the server can be had."""
+class _RemoteServer:
+    """One server, through the broker. A restarted server keeps its address."""
 
     def __init__(self, path: str, student: str, model: ModelFile | None) -> None:
         self._path = path
@@ -126,41 +123,40 @@ class _FarServer:
 
     def address(self) -> str:
         if self._address is None:
-            self._address = self._ask("address")
+            self._address = self._request("address")
         return self._address
 
     def revive(self) -> None:
         self._address = None
-        self._address = self._ask("revive")
+        self._address = self._request("revive")
 
-    def _ask(self, do: str) -> str:
-        digest = self._model().stem if self._model else None
-        asked = {"student": self._student, "do": do, "model": digest}
+    def _request(self, do: str) -> str:
+        request = {"student": self._student, "do": do, "model": self._model().stem if self._model else None}
         try:
             with socket.socket(socket.AF_UNIX) as connection:
                 connection.connect(self._path)
-                connection.sendall(json.dumps(asked).encode() + b"\n")
-                answer = json.loads(connection.makefile().readline())
+                connection.sendall(json.dumps(request).encode() + b"\n")
+                response = json.loads(connection.makefile().readline())
         except (OSError, ValueError):
             raise StudentError(f"student '{self._student}': the run was ended before its server could answer") from None
-        if "error" in answer:
-            raise StudentError(answer["error"], lasting=bool(answer.get("lasting")))
-        return str(answer["address"])
+        if "error" in response:
+            raise StudentError(response["error"], lasting=bool(response.get("lasting")))
+        return str(response["address"])
 
 
 class _Broker:
-    """Listens on a socket that only this user can reach, one thread for each who asks."""
+    """Serves each request in a thread, on a socket that only this user can reach."""
 
-    def __init__(self, servers: Servers) -> None:
+    def __init__(self, respond: Callable[[Mapping[str, Any]], dict[str, Any]]) -> None:
         short = len(tempfile.gettempdir()) < LONGEST_FOLDER
-        self._folder = Path(tempfile.mkdtemp(prefix="upskill-", dir=None if short else "/tmp"))
-        self.path = str(self._folder / "broker")
+        self._folder = tempfile.TemporaryDirectory(prefix="upskill-", dir=None if short else "/tmp")
+        self.path = f"{self._folder.name}/broker"
 
         class Handler(socketserver.StreamRequestHandler):
             def handle(self) -> None:
                 with contextlib.suppress(OSError, ValueError, KeyError):
-                    answer = servers.answer(json.loads(self.rfile.readline()))
-                    self.wfile.write(json.dumps(answer).encode() + b"\n")
+                    response = respond(json.loads(self.rfile.readline()))
+                    self.wfile.write(json.dumps(response).encode() + b"\n")
 
         class Listener(socketserver.ThreadingUnixStreamServer):
             daemon_threads = True
@@ -174,4 +170,5 @@ class _Broker:
         self._listener.shutdown()
         self._listener.server_close()
         self._thread.join()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            self._folder.cleanup()

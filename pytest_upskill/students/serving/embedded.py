@@ -1,9 +1,9 @@
-"""llama.cpp's own HTTP server, from the package xllamacpp, in a process of its own, until SIGTERM.
+"""llama.cpp's HTTP server, from the package xllamacpp, in a process of its own, until SIGTERM.
 
     python -m pytest_upskill.students.serving.embedded (--model FILE | --hub OWNER/NAME:TAG) --alias NAME --port N ...
 
-A model that is named by its place on the Hub is fetched first, unless it is in the Hub's cache; what happens meanwhile
-is printed. A token is only needed for models that ask for one: HF_TOKEN, or that of ``hf auth login``.
+A model on the Hub is downloaded first, unless it is in the Hub's cache; progress is printed. Only gated models need a
+token: HF_TOKEN, or that of ``hf auth login``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pytest_upskill.students.serving import hub
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Serves until it is told to stop. 1 where the model cannot be had."""
+    """Serve until SIGTERM. Returns 1 if the model is not available."""
     options = _options(arguments)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
@@ -45,7 +45,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     source.add_argument("--hub")
     parser.add_argument("--alias", required=True)
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--context", type=int, required=True, help="tokens, shared out among the slots")
+    parser.add_argument("--context", type=int, required=True, help="tokens, divided among the slots")
     parser.add_argument("--slots", type=int, required=True)
     return parser.parse_args(arguments)
 

@@ -1,7 +1,7 @@
-"""Models in GGUF files on the Hugging Face Hub: which files a name means, and fetching them.
+"""Models in GGUF files on the Hugging Face Hub: choosing the files of a model, and downloading them.
 
-The Hub's client is imported when something is fetched. A model is named as llama.cpp names it: ``owner/name:TAG``,
-where the tag is a quantisation such as ``Q4_K_M``.
+A model is named as in llama.cpp: ``owner/name:TAG``; the tag is a quantisation such as ``Q4_K_M``. The Hub's client is
+imported on the first download.
 """
 
 from __future__ import annotations
@@ -11,23 +11,24 @@ from collections.abc import Sequence
 from pathlib import Path
 
 DEFAULT_TAGS = ("Q4_K_M", "Q4_0")
-"""Taken where the name has no tag, as llama.cpp does; else the first model in the repository."""
+"""For a name without a tag, as in llama.cpp; else the first model in the repository."""
 _PART = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$", re.IGNORECASE)
 _NO_MODEL = re.compile(r"(^|[/._-])(mmproj|imatrix)", re.IGNORECASE)
 
 
 class HubError(Exception):
-    """A model cannot be had; the message names it, the reason and the next step."""
+    """A model is not available; the message names it, the reason and the next step."""
 
 
 def choose(name: str, files: Sequence[str]) -> list[str]:
-    """The files of a repository that hold the model ``name``: one, or all its parts in order. Raises HubError."""
+    """The files of the model ``name`` among a repository's: one, or all its parts in order. Raises HubError."""
     models = sorted(file for file in files if file.lower().endswith(".gguf") and not _NO_MODEL.search(file))
     repository, _, tag = name.partition(":")
     if not models:
         raise HubError(f"{repository} holds no GGUF file; name a repository that does, as owner/name:TAG")
     for wanted in [tag] if tag else DEFAULT_TAGS:
-        found = [file for file in models if _has_tag(file, wanted)]
+        pattern = rf"(^|[/._-]){re.escape(wanted)}([/._-]|$)"
+        found = [file for file in models if re.search(pattern, file, re.IGNORECASE)]
         if found:
             return _with_parts(found[0], models)
     if tag:
@@ -36,7 +37,7 @@ def choose(name: str, files: Sequence[str]) -> list[str]:
 
 
 def fetch(name: str) -> Path:
-    """The path of the model's first file, after it and its parts were fetched into the Hub's cache. Raises HubError."""
+    """Download a model into the Hub's cache and return the path of its first file. Raises HubError."""
     repository = name.partition(":")[0]
     try:
         import huggingface_hub
@@ -67,7 +68,7 @@ def fetch(name: str) -> Path:
 
 
 def _cached(name: str) -> Path | None:
-    """The model's first file where all of it is in the Hub's cache already: no network is needed then."""
+    """The model's first file if all of it is in the Hub's cache, which needs no network."""
     import huggingface_hub
 
     repository = name.partition(":")[0]
@@ -77,10 +78,6 @@ def _cached(name: str) -> Path | None:
         return folder / choose(name, present)[0]
     except (OSError, ValueError, HubError):
         return None
-
-
-def _has_tag(file: str, tag: str) -> bool:
-    return re.search(rf"(^|[/._-]){re.escape(tag)}([/._-]|$)", file, re.IGNORECASE) is not None
 
 
 def _with_parts(file: str, models: Sequence[str]) -> list[str]:

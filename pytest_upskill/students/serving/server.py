@@ -1,7 +1,4 @@
-"""One server that we started, from its first question to the end of the run. Belongs to one process of a run.
-
-ServerProcess   starts it when it is needed, waits until it can answer, starts it again once, and stops it
-"""
+"""One server process of a run: started on first use, restarted once, ended with the run."""
 
 from __future__ import annotations
 
@@ -22,22 +19,22 @@ from pytest_upskill.students.serving import supervisor
 from pytest_upskill.students.serving.plan import Plan
 
 START_LIMIT = 3600.0
-"""Seconds until a server that is neither ready nor ended is given up: it may have to fetch a model first."""
+"""Seconds that a server may take to start: it may have to download a model."""
 STOP_LIMIT = 15.0
 _FIRST_WORD, _BETWEEN = 2.0, 2.0
-"""Seconds until the first line on progress; each further one takes this many times as long."""
+"""Seconds until the first line on progress, and the factor by which each further one takes longer."""
 _PROBE = 0.05
 _ANSWER_LIMIT = 5.0
 _PACKAGE_ROOT = Path(__file__).parents[3]
 
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-"""Never through a proxy: these servers are on this machine."""
+"""Uses no proxy: these servers run on this machine."""
 
 
 class ServerProcess:
-    """A ``Server`` (see ``students.base``). ``existing`` is where one may be running already: that one is taken then.
+    """A ``Server`` (see ``students.base``). A server that already runs at ``existing`` is used, and not started.
 
-    ``make`` works out what to start, when it is known that something is to be started; ``tell`` shows a line.
+    ``make`` returns the plan once a server has to be started; ``tell`` shows a line on progress.
     """
 
     def __init__(
@@ -58,8 +55,7 @@ class ServerProcess:
         with self._lock:
             self._raise_if_lost()
             if self._plan is None:
-                self._find_or_start()
-            assert self._plan is not None
+                self._plan = self._found_or_started()
             return self._plan.base_url
 
     def revive(self) -> None:
@@ -67,42 +63,39 @@ class ServerProcess:
             self._raise_if_lost()
             if self._process is None or self._plan is None or self._process.poll() is None:
                 return
-            ended = _how(self._process.returncode)
-            _let_go(self._process)
+            ended = _in_words(self._process.returncode)
+            _close_pipe(self._process)
             if self._restarted:
-                raise self._lost(f"ended again, by itself ({ended}), and is not started a third time", self._plan)
+                raise self._lost(f"ended again ({ended}) and is not started a third time", self._plan)
             self._restarted = True
             self._tell(f"the server of {self._student} ended ({ended}); starting it again")
             self._start(self._plan)
 
     def stop(self) -> None:
-        """Ends the server, and every wait for it. What was not started by us goes on."""
+        """End the server if it was started here, and all waits for it."""
         self._stopping.set()
         with self._lock:
             process, self._process = self._process, None
         if process is None:
             return
-        _let_go(process)
+        _close_pipe(process)
         try:
             process.wait(STOP_LIMIT)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
 
-    # ------------------------------------------------------------------------------------------- with the lock held
-
-    def _find_or_start(self) -> None:
-        there = (HTTPStatus.OK, HTTPStatus.SERVICE_UNAVAILABLE)  # it answers, or is loading its model
-        if self._existing is not None and _answers(self._existing.health) in there:
-            self._plan = self._existing
-            return
+    def _found_or_started(self) -> Plan:
+        running = (HTTPStatus.OK, HTTPStatus.SERVICE_UNAVAILABLE)  # the latter while it loads its model
+        if self._existing is not None and _status_of(self._existing.health) in running:
+            return self._existing
         try:
             plan = self._make()
         except StudentError as error:
             self._failure = error
             raise
         self._start(plan)
-        self._plan = plan
+        return plan
 
     def _start(self, plan: Plan) -> None:
         self._raise_if_lost()
@@ -117,10 +110,10 @@ class ServerProcess:
 
     def _wait_until_ready(self, plan: Plan, process: subprocess.Popen[bytes], started: float) -> None:
         word_due = _FIRST_WORD
-        while _answers(plan.health) != HTTPStatus.OK:
+        while _status_of(plan.health) != HTTPStatus.OK:
             waited = time.monotonic() - started
             if process.poll() is not None:
-                raise self._lost(f"ended before it could answer ({_how(process.returncode)})", plan)
+                raise self._lost(f"ended before it could answer ({_in_words(process.returncode)})", plan)
             if waited > START_LIMIT:
                 raise self._lost(f"could not answer after {waited:.0f} s", plan)
             if waited > word_due:
@@ -136,57 +129,52 @@ class ServerProcess:
             raise StudentError(f"student '{self._student}': the run was ended before the question was asked")
 
     def _lost(self, what: str, plan: Plan) -> StudentError:
-        """The failure, for this question and all later ones."""
-        said = _last_line(plan.log)
-        self._failure = StudentError(
-            f"student '{self._student}': its server {what}; it said last: {said or 'nothing'}; its log is {plan.log}",
-            lasting=True,
-        )
+        """The failure of this question and all later ones."""
+        said = _last_line(plan.log) or "nothing"
+        message = f"its server {what}; it said last: {said}; its log is {plan.log}"
+        self._failure = StudentError(f"student '{self._student}': {message}", lasting=True)
         return self._failure
 
 
 def _spawn(plan: Plan, again: bool) -> subprocess.Popen[bytes]:
-    """The supervisor with the server. Each run begins a new log; a restarted server continues it."""
+    """The supervisor of the server. Each run begins a new log; a restarted server continues it."""
     plan.log.parent.mkdir(parents=True, exist_ok=True)
     with plan.log.open("ab" if again else "wb") as log:
         log.write(f"$ {' '.join(plan.command)}\n".encode())
+    environment = dict(os.environ)
+    if _PACKAGE_ROOT.name not in ("site-packages", "dist-packages"):  # not installed: the server must find our package
+        paths = (str(_PACKAGE_ROOT), os.environ.get("PYTHONPATH"))
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     return subprocess.Popen(
         [sys.executable, "-I", str(supervisor.__file__), str(plan.log), *plan.command],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
-        env={**os.environ, **_import_path()},
+        env=environment,
     )
 
 
-def _import_path() -> dict[str, str]:
-    """Lets a server of ours import this package where it is used without being installed."""
-    if _PACKAGE_ROOT.name in ("site-packages", "dist-packages"):
-        return {}
-    return {"PYTHONPATH": os.pathsep.join(filter(None, (str(_PACKAGE_ROOT), os.environ.get("PYTHONPATH"))))}
-
-
-def _let_go(supervisor_process: subprocess.Popen[bytes]) -> None:
-    """Closes our end of the supervisor's pipe."""
+def _close_pipe(supervisor_process: subprocess.Popen[bytes]) -> None:
+    """Close the owner's end of the supervisor's pipe, which ends the server."""
     if supervisor_process.stdin is not None:
         with contextlib.suppress(OSError):
             supervisor_process.stdin.close()
 
 
-def _answers(url: str) -> int | None:
-    """The HTTP status there, None where nobody answers. Who wants a key is there, too."""
+def _status_of(url: str) -> int | None:
+    """The HTTP status at a URL, None without an answer. A server that requires a key is ready, too."""
     try:
         with _direct.open(url, timeout=_ANSWER_LIMIT) as response:
             return int(response.status)
     except urllib.error.HTTPError as error:
-        wants_key = error.code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
-        return int(HTTPStatus.OK) if wants_key else error.code
+        requires_key = error.code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+        return int(HTTPStatus.OK) if requires_key else error.code
     except (OSError, ValueError):
         return None
 
 
-def _how(status: int) -> str:
+def _in_words(status: int) -> str:
     return f"signal {status - 128}" if status > 128 else f"exit status {status}"
 
 
