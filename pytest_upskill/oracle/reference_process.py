@@ -21,6 +21,7 @@ from pytest_upskill.oracle import reference_answers
 from pytest_upskill.oracle.reference_answers import Header, Nonsense
 from pytest_upskill.oracle.reference_messages import HEADER_BYTES, LENGTH, NONCE_BYTES, READY, Plain
 from pytest_upskill.oracle.reference_worker import address_space
+from pytest_upskill.sandbox import system_call_filters
 from pytest_upskill.sandbox.byte_stream_process import ByteStreamProcess, Unanswered
 from pytest_upskill.sandbox.confinement import ENVIRONMENT, INSTALL, Confinement, Resources, python, python_paths
 
@@ -114,7 +115,8 @@ class ReferenceProcess:
             "package": str(PACKAGE),
             "memory": self.limits.memory,
             "address_space": address_space() or _TORCH_BYTES,
-            "filter": self._confinement.filtered,
+            "filter": system_call_filters.for_kernels(),
+            "filtered": self._confinement.filtered,
         }
         numeric = {name: os.environ[name] for name in _NUMERIC if name in os.environ}
         return ByteStreamProcess(

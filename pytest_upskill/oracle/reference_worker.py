@@ -2,13 +2,13 @@
 
 Started as ``python -I -S -B reference_worker.py CHANNEL PLAN``: an inherited stream socket, and JSON with ``paths``
 (entries of sys.path), ``package`` (our package's folder), ``memory`` (bytes beyond what torch takes), ``address_space``
-(bytes that the parent, which has torch loaded as well, has mapped) and ``filter`` (whether system calls must be
-filtered). Everything is imported before the process drops its rights, and a case's code comes after that.
+(bytes that the parent, which has torch loaded as well, has mapped), ``filter`` (of system calls) and ``filtered``
+(whether it must be installed). Everything is imported before the process drops its rights, and a case's code comes
+after that.
 """
 
 import importlib.util
 import json
-import os
 import resource
 import sys
 
@@ -25,8 +25,7 @@ def main() -> None:
 
     limit_memory(plan["memory"], plan["address_space"])
     seccomp.hide()
-    sealed = seccomp.install(seccomp.worker_rules(os.getpid(), on_gpu=False))
-    if plan["filter"] and not sealed:
+    if not seccomp.install(plan["filter"]) and plan["filtered"]:
         sys.exit("system calls could not be filtered (seccomp), although this system can")
     reference_serving.serve(int(sys.argv[1]))
 

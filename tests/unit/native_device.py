@@ -5,7 +5,6 @@ The runtime and the precompiled header are those with which kernels are built, f
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import subprocess
@@ -17,13 +16,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from filelock import FileLock
 from numpy.typing import NDArray
 
+from pytest_upskill.build.cache import Cache, Facts, Made, key_of
 from pytest_upskill.languages.cuda.cpu_build import HostCompiler
 from pytest_upskill.languages.cuda.rewrite import rewrite
 from pytest_upskill.native.cpu import flags
-from pytest_upskill.paths import cache_folder
 
 KERNELS = Path(__file__).resolve().parents[1] / "native"
 SOURCES = sorted(KERNELS.glob("*.cu"))
@@ -45,25 +43,28 @@ class Result:
 
 @dataclass(frozen=True)
 class Device:
-    """The runtime and the precompiled header, and a folder for the libraries of test kernels."""
+    """The runtime and the precompiled header."""
 
     runtime: Path
     header: Path
-    folder: Path
 
     def build(self, source: Path) -> Path:
-        """The library of a test kernel, built unless it is there already."""
+        """The library of a test kernel, from the cache, which evicts it like any other build."""
         text = rewrite(source.read_text(), source.name)
-        library = self.folder / f"{source.stem}-{hashlib.sha256(text.encode()).hexdigest()[:16]}.so"
-        with FileLock(f"{library}.lock"):
-            if not library.exists():
-                unit, compiled = library.with_suffix(".cpp"), library.with_suffix(".o")
-                unit.write_text(text)
-                include = ["-include", str(self.header / flags.PCH_HEADER.name), f"-iquote{source.parent}"]
-                gxx(*flags.student_flags("gcc"), *include, *folders(), "-c", unit, "-o", compiled)
-                gxx(*flags.LINK_FLAGS, "-o", f"{library}.new", compiled, self.runtime)
-                Path(f"{library}.new").rename(library)
-        return library
+
+        def compile_kernel(folder: Path) -> Made:
+            library, unit, compiled = (folder / f"kernel.{suffix}" for suffix in ("so", "cpp", "o"))
+            unit.write_text(text)
+            include = ["-include", str(self.header / flags.PCH_HEADER.name), f"-iquote{source.parent}"]
+            gxx(*flags.student_flags("gcc"), *include, *folders(), "-c", unit, "-o", compiled)
+            gxx(*flags.LINK_FLAGS, "-o", library, compiled, self.runtime)
+            unit.unlink()
+            compiled.unlink()
+            return Made(Facts())
+
+        headers = [path.read_bytes() for path in sorted(source.parent.glob("*.h"))]
+        key = key_of("native test", self.runtime.parent.name, text, *headers)
+        return Cache().get(key, compile_kernel).folder / "kernel.so"
 
     def run(self, name: str, *calls: dict[str, Any]) -> list[Result]:
         """Calls the entry of a test kernel in a process of its own; buffers are numpy arrays, by name."""
@@ -131,11 +132,9 @@ def with_lines(library: Path, text: str) -> str:
 
 @pytest.fixture(scope="session")
 def device() -> Device:
-    """Built once for each state of the native sources; libraries are kept between sessions."""
+    """Built once for each state of the native sources."""
     toolkit = HostCompiler().prepare()
-    folder = cache_folder() / "native-tests" / toolkit.runtime.parent.name
-    folder.mkdir(parents=True, exist_ok=True)
-    return Device(toolkit.runtime, toolkit.header, folder)
+    return Device(toolkit.runtime, toolkit.header)
 
 
 def silent(result: Result) -> Result:

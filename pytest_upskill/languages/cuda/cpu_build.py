@@ -13,7 +13,7 @@ import re
 import shlex
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +32,7 @@ from pytest_upskill.sandbox import process
 from pytest_upskill.sandbox.client import RUNTIME
 from pytest_upskill.sandbox.confinement import ENVIRONMENT, Confinement
 
-NATIVE = Path(flags.__file__).resolve().parents[1]
+NATIVE = flags.NATIVE
 LIBRARY = "kernel.so"
 
 _RUNTIME_SECONDS = 300.0
@@ -80,11 +80,7 @@ class HostCompiler:
             header = pool.submit(self._cache.get, key_of("header", *identity), functools.partial(_header, compiler))
             runtime = pool.submit(self._cache.get, key_of("runtime", *identity), functools.partial(_runtime, compiler))
             folders = [self._sound(runtime.result()).folder, self._sound(header.result()).folder]
-        return Toolkit(
-            runtime=folders[0] / RUNTIME,
-            header=folders[1],
-            readable=(NATIVE, *folders, *compiler.folders),
-        )
+        return Toolkit(folders[0] / RUNTIME, folders[1], (NATIVE, *folders, *compiler.folders))
 
     @staticmethod
     def _sound(entry: Entry) -> Entry:
@@ -94,8 +90,8 @@ class HostCompiler:
 
     @staticmethod
     def _identity(compiler: toolchain.Compiler) -> tuple[str, ...]:
-        # The folder's name is in the debugging information, by which our headers are told from the user's sources.
-        return (compiler.identity, native_hash(), str(NATIVE))
+        # clang's precompiled header holds the absolute paths of its sources, and is refused when they are gone.
+        return (compiler.identity, native_hash(), *([str(NATIVE)] if compiler.family == "clang" else []))
 
     def _make(
         self,
@@ -164,7 +160,7 @@ def native_hash() -> str:
     files = [
         file for file in sorted((*NATIVE.rglob("*"), *own.rglob("*.py"))) if file.is_file() and file.suffix != ".pyc"
     ]
-    return key_of(*(part for file in files for part in (file.name, file.read_bytes())))
+    return key_of(*(part for file in files for part in ("/".join(file.parts[-3:]), file.read_bytes())))
 
 
 def _script(compiler: toolchain.Compiler, toolkit: Toolkit) -> str:
@@ -172,50 +168,64 @@ def _script(compiler: toolchain.Compiler, toolkit: Toolkit) -> str:
     header = str(toolkit.header / flags.PCH_HEADER.name)
     # gcc takes the precompiled header that lies beside the one that is named.
     first = ["-include", header] if compiler.family == "gcc" else ["-include-pch", f"{header}.pch"]
-    common = [*flags.student_flags(compiler.family), *first, *_folders()]
+    common = [*flags.student_flags(compiler.family), *first, *_folders(compiler)]
     compile_line = [program, *common, "-c", "kernel.cpp", "-o", "kernel.o"]
     # Undefined symbols are errors of the linker here, not of the loader during a call.
     whole = ["-Wl,-z,defs", f"-Wl,--require-defined={ENTRY}"]
     link_line = [program, "kernel.o", "-o", LIBRARY, *whole, *flags.LINK_FLAGS, str(toolkit.runtime)]
-    return f"{shlex.join(compile_line)} && {shlex.join(link_line)}"
+    alias = f"mkdir -p {Path(flags.ALIAS).parent} && ln -sfn {shlex.quote(str(NATIVE))} {flags.ALIAS}"
+    return f"{alias} && {shlex.join(compile_line)} && {shlex.join(link_line)}"
 
 
-def _folders() -> list[str]:
-    return [f"-I{folder}" for folder in flags.INCLUDE_FOLDERS]
+def _folders(compiler: toolchain.Compiler, *more: Path) -> list[str]:
+    native = Path(flags.ALIAS) if compiler.family == "gcc" else NATIVE
+    return [f"-I{native / folder.relative_to(NATIVE)}" for folder in (*flags.INCLUDE_FOLDERS, *more)]
 
 
 def _header(compiler: toolchain.Compiler, folder: Path) -> Made:
     header = folder / flags.PCH_HEADER.name
     shutil.copyfile(flags.PCH_HEADER, header)
     suffix = ".gch" if compiler.family == "gcc" else ".pch"
-    line = [str(compiler.program), *flags.student_flags(compiler.family), *_folders(), "-x", "c++-header"]
-    return _trusted([*line, str(header), "-o", f"{header}{suffix}"], compiler)
+    line = [str(compiler.program), *flags.student_flags(compiler.family), *_folders(compiler), "-x", "c++-header"]
+    with _aliased(folder):
+        return _trusted([*line, header.name, "-o", f"{header.name}{suffix}"], compiler, folder)
 
 
 def _runtime(compiler: toolchain.Compiler, folder: Path) -> Made:
     """Compiles the sources in parallel and links the library; our own code needs no sandbox."""
     sources = [*flags.RUNTIME_SOURCES, NATIVE / "driver.cpp"]
     objects = [folder / f"{number}.o" for number in range(len(sources))]
-    common = [str(compiler.program), *flags.RUNTIME_FLAGS, *_folders(), f"-I{NATIVE}", "-c"]
+    common = [str(compiler.program), *flags.RUNTIME_FLAGS, *_folders(compiler, NATIVE), "-c"]
 
     def compile_one(source: Path, target: Path) -> Made:
-        return _trusted([*common, str(source), "-o", str(target)], compiler)
+        name = Path(flags.ALIAS) / source.relative_to(NATIVE)
+        return _trusted([*common, str(name), "-o", str(target)], compiler, folder)
 
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    with _aliased(folder), ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         failed = [made for made in pool.map(compile_one, sources, objects) if not made.facts.ok]
     if failed:
         return failed[0]
     names = [str(target) for target in objects]
     link = [*names, *flags.RUNTIME_LINK_FLAGS, f"-Wl,-soname,{RUNTIME}", "-o", str(folder / RUNTIME)]
-    made = _trusted([str(compiler.program), *link], compiler)
+    made = _trusted([str(compiler.program), *link], compiler, folder)
     for unneeded in objects:
         unneeded.unlink()
     return made
 
 
-def _trusted(argv: Sequence[str], compiler: toolchain.Compiler) -> Made:
+@contextlib.contextmanager
+def _aliased(folder: Path) -> Iterator[None]:
+    """Meanwhile ``folder`` has the alias of the native sources."""
+    alias = folder / flags.ALIAS
+    alias.parent.mkdir()
+    alias.symlink_to(NATIVE)
+    yield
+    shutil.rmtree(alias.parent)
+
+
+def _trusted(argv: Sequence[str], compiler: toolchain.Compiler, folder: Path) -> Made:
     environment = {**ENVIRONMENT, "PATH": f"{compiler.program.parent}{os.pathsep}{ENVIRONMENT['PATH']}"}
-    ran = process.run(argv, environment=environment, seconds=_RUNTIME_SECONDS)
+    ran = process.run(argv, cwd=folder, environment=environment, seconds=_RUNTIME_SECONDS)
     if ran.status == 0:
         return Made(Facts())
     return Made(Facts(False, messages.shorten(ran.output, "")), keep=False)

@@ -70,9 +70,8 @@ class CudaCompiler:
             check_architecture(architecture, toolkit)
         driver = self.prepare()
         script = _script(toolkit, host, self.architectures, driver)
-        key = key_of(
-            "cuda", source, entry, script, toolkit.nvcc.version, host.identity, _files_key(), confinement.level
-        )
+        portable = toolkit.nvcc.key(script.replace(str(NATIVE), "NATIVE"))
+        key = key_of("cuda", source, entry, portable, host.identity, _files_key(), confinement.level)
         made = self._cache.get(key, lambda folder: self._make(folder, source, entry, script, driver, confinement))
         library = made.folder / LIBRARY if made.facts.ok else None
         return Build(
@@ -88,7 +87,7 @@ class CudaCompiler:
     def prepare(self) -> Path:
         """The driver's object, from the cache or built in a second. Raises ToolchainError."""
         toolkit, host = find_toolkit(), toolchain.find_compiler()
-        key = key_of("cuda-driver", str(toolkit.include), toolkit.nvcc.version, host.identity, _files_key())
+        key = key_of("cuda-driver", toolkit.nvcc.identity, host.identity, _files_key())
         made = self._cache.get(key, lambda folder: _driver(folder, toolkit, host))
         if not made.facts.ok:
             raise ToolchainError(f"the cuda device's driver does not compile here: {made.facts.message}")

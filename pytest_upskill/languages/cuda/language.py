@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from pytest_upskill.build import object_code
+from pytest_upskill.build import elf
 from pytest_upskill.build.messages import SOURCE_NAME, unknown_name
 from pytest_upskill.devices.base import Machine
 from pytest_upskill.languages.base import SourceMutant
@@ -63,7 +63,7 @@ class CudaLanguage:
 
     def same_code(self, original: Build, mutant: Build, *, in_body: bool) -> bool:
         libraries = [build.library for build in (original, mutant) if build.library is not None]
-        known = [object_code.fingerprint(library, variables=not in_body) for library in libraries]
+        known = [elf.fingerprint(library, variables=not in_body) for library in libraries]
         return len(known) == 2 and known[0] is not None and known[0] == known[1]
 
 

@@ -33,7 +33,7 @@ class NvccCheck:
         if nvcc is None:
             return None
         began = time.monotonic()
-        key = key_of("nvcc", source, entry, nvcc.script, nvcc.version, confinement.level)
+        key = key_of("nvcc", source, entry, nvcc.key(nvcc.script), confinement.level)
         made = self._cache.get(key, lambda _: self._make(source, entry, nvcc, confinement))
         return Build(
             library=None,

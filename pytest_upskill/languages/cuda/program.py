@@ -166,12 +166,8 @@ def _places(program: Path, offsets: Sequence[str]) -> dict[str, str]:
     for offset in offsets:
         ran = subprocess.run([tool, "-i", "-e", str(program), offset], capture_output=True, text=True, check=False)
         frames = [line.split(" ")[0] for line in ran.stdout.splitlines()]
-        own = [
-            frame
-            for frame in frames
-            if not frame.startswith((str(flags.INCLUDE), str(flags.SAMPLES_INCLUDE), "?"))
-            and "/include/c++/" not in frame
-        ]
+        ours = (f"{flags.ALIAS}/", "/include/c++/")
+        own = [frame for frame in frames if not (frame.startswith("?") or any(name in frame for name in ours))]
         if own:
             found[offset] = _shown(own[0], program)
     return found

@@ -24,6 +24,7 @@ from pathlib import Path
 
 from pytest_upskill.errors import SandboxError
 from pytest_upskill.sandbox import process, seccomp
+from pytest_upskill.sandbox import system_call_filters as filters
 from pytest_upskill.sandbox.confinement import ENVIRONMENT, Confinement, python, python_paths
 from pytest_upskill.sandbox.worker_process import Limits
 
@@ -92,7 +93,8 @@ class _Running:
         self._count = 0
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         folders = torch_folders()
-        argv = [python(), "-I", "-S", str(WORKER), str(theirs.fileno()), str(_SANDBOX), *map(str, folders)]
+        argv = [python(), "-I", "-S", str(WORKER), str(theirs.fileno()), str(_SANDBOX)]
+        argv += [filters.without_threads(), filters.for_kernels(), *map(str, folders)]
         try:
             self._process = process.start(
                 confinement.command(argv, readable=(*python_paths(), WORKER.parent, _SANDBOX, *folders)),

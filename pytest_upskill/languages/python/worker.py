@@ -1,10 +1,11 @@
 """The process that imports torch once, and its forks, in each of which one kernel lives. Stands alone: it imports
 torch, the standard library, ``worker_kernel`` beside it, and ``seccomp`` of the sandbox, whose folder it gets.
 
-Started as ``python -I -S worker.py CONTROL SANDBOX PATHS...``: an inherited socket that keeps the bounds of messages,
-the folder of ``seccomp``, and folders in which torch is found. On CONTROL come ``start`` (with four open files: the
-worker's own channel, the shared memory of its tensors, where it prints, and the kernel; and its limits) and ``end``.
-For each worker that has ended, its number and its status go back. The server itself never sees a kernel.
+Started as ``python -I -S worker.py CONTROL SANDBOX FILTER FILTER PATHS...``: an inherited socket that keeps the bounds
+of messages, the folder of ``seccomp``, two filters of system calls, and folders in which torch is found. On CONTROL
+come ``start`` (with four open files: the worker's own channel, the shared memory of its tensors, where it prints, and
+the kernel; and its limits) and ``end``. For each worker that has ended, its number and its status go back. The server
+itself never sees a kernel.
 
 A worker is a fork without threads, files, sockets or new processes (a filter of system calls, put on after the fork).
 Each message on its channel is one call: 8 bytes that the answer begins with, and JSON. What a worker says is untrusted
@@ -47,7 +48,7 @@ class OnlyTorch:
 
 
 sys.path[:0] = [sys.argv[2], os.path.dirname(os.path.abspath(__file__))]  # noqa: PTH100, PTH120 - no pathlib needed
-sys.path += sys.argv[3:]
+sys.path += sys.argv[5:]
 sys.meta_path.insert(0, OnlyTorch())
 warnings.simplefilter("ignore")
 
@@ -125,9 +126,7 @@ def become_worker(inherited: "list[int]", files: "list[int]", limits: "dict[str,
         limit_resources(limits)
         seccomp.hide()
         # Later filters cannot lift what earlier ones refuse.
-        filtered = seccomp.install(seccomp.no_thread_rules()) and seccomp.install(
-            seccomp.worker_rules(os.getpid(), False)
-        )
+        filtered = seccomp.install(sys.argv[3]) and seccomp.install(sys.argv[4])
         own = socket.socket(fileno=channel)
         own.send(b"ready" if filtered else b"ready, unfiltered")
         work(own, shared, worker_kernel.Kernel(plan), limits["seconds"])
@@ -148,9 +147,7 @@ def limit_resources(limits: "dict[str, float]") -> None:
         (resource.RLIMIT_FSIZE, int(limits["file_size"])),
         (resource.RLIMIT_NOFILE, 64),
     ):
-        _, hard = resource.getrlimit(what)
-        bound = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
-        resource.setrlimit(what, (bound, bound))
+        seccomp.limit(what, limit)
 
 
 def mapped() -> int:
