@@ -11,18 +11,19 @@ SECONDS ?= 60
 # Tests start many processes: without bytecode on disk each of them would compile everything again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test soak every-architecture gpu-check fuzz lint format bench clean
+.PHONY: help demo test-fast test test-all gpu-check fuzz lint format bench clean
 
 help:
 	@echo "make demo                 the whole road: a scripted model answers every case, without the skill and with it"
-	@echo "make test                 lint, types and all tests"
-	@echo "make soak                 judge all right kernels on ten seeds; none may be rejected (many minutes)"
-	@echo "make every-architecture   compile all right kernels for sm_80, sm_90 and sm_100 (minutes; needs nvcc, no GPU)"
+	@echo "make test-fast            within a minute: what neither compiles, judges nor runs pytest"
+	@echo "make test                 what a change must pass: lint, types, all tests, a fixed sample of large sets of them"
+	@echo "make test-all             for the night: also the rest of those sets, ten seeds of each right kernel, and each"
+	@echo "                          right kernel compiled for sm_80, sm_90 and sm_100 (needs nvcc, no GPU)"
 	@echo "make gpu-check            all that needs a GPU, in the environment of PYTHON; WHEELS=DIR brings missing packages"
 	@echo "make fuzz                 feed the readers of cases, replies and answers with nonsense; SECONDS=60"
 	@echo "make lint                 ruff, mypy and clang-format, changing nothing"
 	@echo "make format               format Python and C++"
-	@echo "make bench                the benchmarks, as ratios where that can be"
+	@echo "make bench                the benchmarks, as ratios where that can be; QUICK=--quick only tries them out"
 	@echo "make clean                remove the virtual environment and caches"
 
 $(STAMP): pyproject.toml constraints.txt tools/setup.sh
@@ -32,14 +33,14 @@ $(STAMP): pyproject.toml constraints.txt tools/setup.sh
 demo: $(STAMP)
 	$(BIN)/pytest skills --upskill-student=demo --upskill-replies=live --upskill-examples=5
 
+test-fast: $(STAMP)
+	$(BIN)/pytest -n $(WORKERS) --fast
+
 test: $(STAMP) lint
 	$(BIN)/pytest -n $(WORKERS)
 
-soak: $(STAMP)
-	$(BIN)/pytest -n $(WORKERS) -m soak
-
-every-architecture: $(STAMP)
-	$(BIN)/pytest -n $(WORKERS) -m every_architecture
+test-all: $(STAMP) lint
+	$(BIN)/pytest -n $(WORKERS) -m ""
 
 # Where GPUs are, PyTorch is there already and no package registry may be in reach: nothing is installed.
 gpu-check:
@@ -60,7 +61,7 @@ format: $(STAMP)
 	git ls-files '*.cpp' '*.h' | grep -v '^tests/' | xargs $(BIN)/clang-format -i
 
 bench: $(STAMP)
-	for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+	for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file $(QUICK) || exit 1; done
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache

@@ -4,7 +4,7 @@ and for the cuda device (without a GPU), next to what PyTorch's ``load_inline`` 
 Run: python benchmarks/build.py. Sources differ by a comment, so each one is compiled. The variants alternate (A B C A B
 C ...) and the first round is a warm-up. Prints medians, and the ratio of building both together to one after the other.
 ``--load-inline`` also compiles the two units of ``load_inline``, which takes minutes, mostly for PyTorch's headers. A
-unit that does not compile on this machine is reported.
+unit that does not compile on this machine is reported. ``--quick`` measures once, to try the benchmark.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ from pytest_upskill.languages.cuda.gpu_build import CudaCompiler
 from pytest_upskill.languages.cuda.nvcc_check import NvccCheck
 from pytest_upskill.sandbox.confinement import strongest
 
-ROUNDS = 9
+QUICK = "--quick" in sys.argv
+ROUNDS = 1 if QUICK else 9
 SIGNATURE = Signature(
     "rms_norm",
     ("float32", "float16", "bfloat16"),
@@ -113,10 +114,10 @@ def main() -> None:
 
 def measure(ways: dict[str, Callable[[str], None]]) -> dict[str, float]:
     seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(ROUNDS + 1):
+    for _ in range(ROUNDS + (not QUICK)):
         for name, way in ways.items():
             seconds[name].append(timed(way, f"{SOURCE}// {uuid.uuid4()}\n"))
-    medians = {name: statistics.median(values[1:]) for name, values in seconds.items()}
+    medians = {name: statistics.median(values[not QUICK :]) for name, values in seconds.items()}
     for name, median in medians.items():
         print(f"{name:<18}{1e3 * median:8.1f} ms")
     return medians

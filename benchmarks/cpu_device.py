@@ -98,7 +98,7 @@ def compile_with(*arguments: object) -> None:
     subprocess.run(["g++", *map(str, arguments)], check=True)
 
 
-def medians(tasks: Sequence[Callable[[], object]], rounds: int = ROUNDS) -> list[float]:
+def medians(tasks: Sequence[Callable[[], object]], rounds: int | None = None) -> list[float]:
     """Milliseconds of each task. They alternate; the first round does not count."""
 
     def once(task: Callable[[], object]) -> float:
@@ -106,15 +106,18 @@ def medians(tasks: Sequence[Callable[[], object]], rounds: int = ROUNDS) -> list
         task()
         return 1e3 * (time.perf_counter() - start)
 
-    found = [[once(task) for task in tasks] for _ in range(rounds + 1)][1:]
+    found = [[once(task) for task in tasks] for _ in range((rounds or ROUNDS) + 1)][1:]
     return [statistics.median(times) for times in zip(*found, strict=True)]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--prototype", type=Path, metavar="FOLDER")
+    parser.add_argument("--quick", action="store_true", help="one round, to try the benchmark out")
     parser.add_argument("folders", nargs="*", type=Path, metavar="FOLDER")
     given = parser.parse_args()
+    global ROUNDS  # noqa: PLW0603
+    ROUNDS = 1 if given.quick else ROUNDS
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         devices = {"all checks": Device(scratch / "here", flags.HERE)}

@@ -1,4 +1,6 @@
-"""Cost of an item: three dtypes of 25 examples each, with cached builds. Run: python benchmarks/item.py [CASE ...]
+"""Cost of an item: three dtypes of 25 examples each, with cached builds.
+
+Run: python benchmarks/item.py [--quick] [CASE ...]. ``--quick`` measures one case once, to try the benchmark.
 
 Seconds are the item's own, from the JSON report; the first round fills the cache and is not counted.
 """
@@ -12,9 +14,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-ROUNDS = 5
+QUICK = "--quick" in sys.argv
+ROUNDS = 0 if QUICK else 5
 ROOT = Path(__file__).parents[1]
-CASES = ("rms_norm", "softmax", "layer_norm", "matmul")
+CASES = ("rms_norm", "softmax", "layer_norm", "matmul")[: 1 if QUICK else None]
 
 
 def seconds_of(case: str) -> float:
@@ -28,7 +31,7 @@ def seconds_of(case: str) -> float:
 
 
 if __name__ == "__main__":
-    for case in sys.argv[1:] or CASES:
-        rounds = [seconds_of(case) for _ in range(ROUNDS + 1)][1:]
+    for case in [word for word in sys.argv[1:] if word != "--quick"] or CASES:
+        rounds = [seconds_of(case) for _ in range(ROUNDS + 1)][not QUICK :]
         median = statistics.median(rounds)
         print(f"{case:16} {median:5.2f} s   {min(rounds):.2f} to {max(rounds):.2f} s (goal: under 3 s)")

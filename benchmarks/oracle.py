@@ -408,7 +408,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--dtypes", type=lambda text: text.split(","), default=["float32", "float16"])
     parser.add_argument("--only", choices=("honest", "mutants", "cost"), help="one measurement of the three")
     parser.add_argument("--verbose", action="store_true", help="name the dtypes in which a mutant passed")
+    parser.add_argument("--quick", action="store_true", help="one operator and small tensors, to try the benchmark out")
+    parser.add_argument("--quick", action="store_true", help="one operator and small tensors, to try the benchmark out")
     options = parser.parse_args(arguments)
+    if options.quick:
+        options.rows, options.sizes, options.seeds = 2, [33], 1
+        for name in list(OPERATORS)[1:]:
+            del OPERATORS[name]
+    if options.quick:
+        options.rows, options.sizes, options.seeds = 2, [33], 1
+        for name in list(OPERATORS)[1:]:
+            del OPERATORS[name]
     failed = False
     with tempfile.TemporaryDirectory() as name, isolated():
         folder = Path(name)
@@ -416,7 +426,7 @@ def main(arguments: list[str] | None = None) -> int:
             cost(folder)
         if options.only in (None, "mutants"):
             alive = survived(options, folder)
-            print(f"mutants that lived: {', '.join(alive) or 'none'}", flush=True)
+            print(f"mutants that survived: {', '.join(alive) or 'none'}", flush=True)
             failed |= bool(alive)
         if options.only in (None, "honest"):
             seen = honest(options, folder)

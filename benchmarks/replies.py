@@ -1,6 +1,7 @@
-"""Overhead of queries beside the server: idle slots, replaying, opening. Run: python benchmarks/replies.py
+"""Overhead of queries beside the server: idle slots, replaying, opening. Run: python benchmarks/replies.py [--quick]
 
 The server is scripted: it answers each request after a fixed time, so the ideal duration of a run is known.
+``--quick`` measures few items once, to try the benchmark.
 """
 
 from __future__ import annotations
@@ -24,9 +25,11 @@ from pytest_upskill.replies.cassette import Cassette
 from pytest_upskill.replies.stored_reply import Recording, key_of
 from pytest_upskill.students.base import StudentConfig
 
-ITEMS, SLOTS, LATENCY = 48, 4, 2.0
-REPLAYED = 1000
-ENTRIES = 10_000
+QUICK = "--quick" in sys.argv
+ITEMS, SLOTS, LATENCY = (4, 4, 0.1) if QUICK else (48, 4, 2.0)
+REPLAYED = 4 if QUICK else 1000
+ENTRIES = 10 if QUICK else 10_000
+ROUNDS = 1 if QUICK else 3
 MOMENTS: list[float] = []
 """When questions came in, and when their replies were ready."""
 CASE = "---\nexpect: {contains: [answer]}\n---\nSay the word number NUMBER.\n"
@@ -98,7 +101,7 @@ def busy_slots() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         made_skill(folder, ITEMS // 2, f"http://127.0.0.1:{server.server_port}/v1")
-        for label, workers in (("alone", ()), ("-n 2", ("-n", "2"))):
+        for label, workers in (("alone", ()), ("-n 2", ("-n", "2")))[: 1 if QUICK else None]:
             MOMENTS.clear()
             whole = run(folder, "--upskill-replies=live", *workers)
             asking = max(MOMENTS) - min(MOMENTS)
@@ -120,9 +123,9 @@ def replayed_items() -> None:
         paths = sorted((folder / "skills" / "many" / "evals").iterdir())
         lines = [_recording(config, questions.of(_task(path))) for path in paths]
         cassette.write(folder / "skills" / "many" / "cassettes" / "pupil.jsonl", lines)
-        nothing = statistics.median(run(folder, "--upskill-arms=skill", "-k", "spec") for _ in range(3))
+        nothing = statistics.median(run(folder, "--upskill-arms=skill", "-k", "spec") for _ in range(ROUNDS))
         replay = ("--upskill-arms=skill", "--upskill-replies=replay")
-        seconds = statistics.median(run(folder, *replay) for _ in range(3))
+        seconds = statistics.median(run(folder, *replay) for _ in range(ROUNDS))
     each = (seconds - nothing) / REPLAYED * 1e3
     print(f"{REPLAYED} replayed items      {each:7.2f} ms each, pytest's own time included (goal: under 20 ms)")
 

@@ -1,14 +1,14 @@
-"""The exceptions that this package raises on purpose, in one tree. Imports nothing of ours.
+"""The exceptions of this package, in one tree. It imports nothing else of the package.
 
     UpskillError
     ├── UsageError            an option, an ini value or a students table with a wrong value
     ├── SkillError            a SKILL.md that breaks the specification
-    ├── CaseError             a case that cannot be asked, or cannot be judged
+    ├── CaseError             a case that is invalid, or cannot be judged
     ├── BudgetStopped         the next reply could exceed the remaining budget
-    ├── LimitReached          a limit on the time of one item was reached before there was a verdict
-    └── InfrastructureError   the run could not be done: never a student's failure, and never a pass
+    ├── LimitReached          the time limit of one item was reached before there was a verdict
+    └── InfrastructureError   machine, tool or server failed: never a student's failure, and never a pass
         ├── StudentError      the model could not be reached, or refused
-        ├── ToolchainError    a compiler, or another program that we call, is missing or broken
+        ├── ToolchainError    a compiler, or another program that is called, is missing or broken
         └── SandboxError      a sandboxed process could not be started or fed
 
 Every message names the value, the rule that it broke, and the next step.
@@ -21,7 +21,7 @@ from pathlib import Path
 
 
 class UpskillError(Exception):
-    """Base of everything this package raises on purpose."""
+    """Base of all exceptions of this package."""
 
 
 class UsageError(UpskillError):
@@ -54,23 +54,23 @@ class SkillError(LocatedError):
 
 
 class CaseError(LocatedError):
-    """A case that cannot be asked or judged: an authoring error, shown as one red item."""
+    """A case that is invalid or cannot be judged: an authoring error, shown as one failed item."""
 
 
 class BudgetStopped(UpskillError):
-    """No model was queried: the reply could exceed a limit that the user set."""
+    """No model was queried: the reply could exceed a limit of the user."""
 
 
 class LimitReached(UpskillError):
-    """A limit that the caller set ended the judging of one item."""
+    """A time limit ended the judging of one item."""
 
 
 class InfrastructureError(UpskillError):
-    """The run could not be done; it says nothing about the student."""
+    """A machine, a tool or a server failed, which is no statement about the student."""
 
 
 class StudentError(InfrastructureError):
-    """A student could not be asked. ``lasting``: the next question would most likely end in the same way."""
+    """A student did not answer. ``lasting``: the next request would most likely fail in the same way."""
 
     def __init__(self, message: str, lasting: bool = False) -> None:
         super().__init__(message)
@@ -78,7 +78,7 @@ class StudentError(InfrastructureError):
 
 
 class ToolchainError(InfrastructureError):
-    """A compiler, or another program that we call, is missing or broken."""
+    """A compiler, or another program that is called, is missing or broken."""
 
 
 class SandboxError(InfrastructureError):

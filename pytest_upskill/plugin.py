@@ -1,6 +1,8 @@
-"""The entry point that pytest loads. Thin on purpose: who does not ask for skills pays for options alone."""
+"""The entry point that pytest loads. Without options of ours it only registers them, and imports nothing else."""
 
 from __future__ import annotations
+
+import sys
 
 import pytest
 
@@ -23,6 +25,11 @@ def pytest_configure(config: pytest.Config) -> None:
         "upskill(skill, case, student, arm, trial): on every item of a skill; select with -m \"upskill(arm='skill')\"",
     )
     if options.requested(config) and not config.option.help:
+        if sys.platform != "linux":
+            raise pytest.UsageError(
+                f"pytest-upskill runs skills on Linux only, and this is {sys.platform}: use a Linux machine, a "
+                "container, or WSL 2; without --upskill options and ini values the plugin does nothing"
+            )
         from pytest_upskill.session.start import start
 
         start(config)

@@ -49,7 +49,10 @@ STANDALONE = (
 )  # fmt: skip
 """Programs that start without our package: they import the standard library, and the first two their seccomp filter."""
 
-HEAVY = ("torch", "numpy", "scipy", "hypothesis", "openai", "anthropic", "pydantic", "rich", "ruamel", "tree_sitter")
+HEAVY = (
+    "torch", "numpy", "scipy", "hypothesis", "openai", "anthropic", "pydantic", "rich", "click", "ruamel",
+    "tree_sitter", "system_calls",
+)  # fmt: skip
 LOADED_WITH_THE_PLUGIN = {
     "pytest_upskill", "pytest_upskill.plugin", "pytest_upskill.hookspecs", "pytest_upskill.errors",
     "pytest_upskill.session", "pytest_upskill.session.options",
@@ -160,6 +163,10 @@ def test_a_package_imports_lower_layers_only(path: Path) -> None:
     used = {longest_known(name, modules) or name for name in imported_names(path) if name.startswith("pytest_upskill.")}
     wrong = sorted(name for name in used if part_of(name) != own and level[part_of(name)] <= level[own])
     assert not wrong, f"{path.relative_to(ROOT)}: {', '.join(wrong)} is not below {own} in LAYERS"
+
+
+def test_click_is_imported_by_the_commands_alone() -> None:
+    assert {part_of(name_of(path)) for path in python_files() if "click" in {*imported_names(path)}} == {"commands"}
 
 
 # --------------------------------------------------------------------------------------------- cycles

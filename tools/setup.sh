@@ -1,6 +1,9 @@
 #!/bin/sh
 # Makes the virtual environment for development: setup.sh PYTHON VENV
 #
+# TORCH=2.9.0 installs that version of PyTorch instead of the pinned one; ANY_PYTHON=1 tries a version of Python that is
+# not supported yet. Both are for continuous integration.
+#
 # PyTorch is installed first and pinned, so that no later package draws in its CUDA builds. bubblewrap and a C++ compiler
 # come from the system; they are installed when that is possible without a password, and told of when it is not.
 set -eu
@@ -8,9 +11,10 @@ python=$1
 venv=$2
 
 "$python" - <<'PY'
+import os
 import sys
 
-if not (3, 11) <= sys.version_info < (3, 14):
+if not os.environ.get("ANY_PYTHON") and not (3, 11) <= sys.version_info < (3, 14):
     sys.exit(f"Python {sys.version.split()[0]} is not supported; call make with PYTHON=python3.11, 3.12 or 3.13")
 PY
 
@@ -34,6 +38,13 @@ fi
 index=""
 # Where PyTorch's own index is meant to be used, name it: TORCH_INDEX=URL make test
 [ -n "${TORCH_INDEX:-}" ] && index="--index-url $TORCH_INDEX"
+pinned=constraints.txt
+if [ -n "${TORCH:-}" ]; then
+    pinned=$venv/constraints.txt
+    sed "s/^torch==.*/torch==$TORCH/" constraints.txt >"$pinned"
+fi
+install="$venv/bin/python -m pip install --quiet ${ANY_PYTHON:+--ignore-requires-python}"
 # shellcheck disable=SC2086
-"$venv/bin/python" -m pip install --quiet $index -c constraints.txt torch
-"$venv/bin/python" -m pip install --quiet -c constraints.txt --group dev -e .
+$install $index -c "$pinned" torch
+# shellcheck disable=SC2086
+$install -c "$pinned" --group dev -e .

@@ -1,5 +1,1 @@
-"""From a kernel's source to a library: compilers, called in cells, and a cache of what they made.
-
-``host`` builds for the cpu device, ``nvcc`` checks that a kernel compiles for a GPU as well. Knows sources and
-messages, no oracle and no pytest.
-"""
+"""Compilers, run in sandboxes, and the cache of what they build."""

@@ -1,24 +1,28 @@
-"""A small pool of threads that compiles: what is in replies, once they are there, and the solutions of cases.
+"""A small thread pool that builds: what replies hold, as soon as they are there, and the solutions of cases.
 
-Asking has no part in it, so that no reply waits behind a compiler. Threads are daemons: an interrupted run ends at
-once, and the confined processes that they wait for die with it.
+Requests to students have their own threads, so that no reply waits for a compiler.
 """
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import os
 import queue
 import threading
+import weakref
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Generic, TypeVar
+
+from pytest_upskill.sandbox import process
 
 S = TypeVar("S")
 T = TypeVar("T")
 
 
 class Job(Generic[T]):
-    """Work on what is ``given``, done once: by a thread of the pool, or by whoever needs the result before that."""
+    """Work on what is ``given``, done once: by a thread of the pool, or by the thread that needs the result first."""
 
     def __init__(self, given: Future[S], work: Callable[[S], T], number: int) -> None:
         self.given = given
@@ -37,7 +41,7 @@ class Job(Generic[T]):
         return self._result.result()
 
     def do(self) -> None:
-        """Does the work, unless somebody has begun it."""
+        """Does the work, unless another thread has begun it."""
         if not self._free.acquire(blocking=False):
             return
         try:
@@ -50,15 +54,14 @@ class Job(Generic[T]):
 
 
 class BuildPool:
-    """``number`` threads, started when there is work."""
+    """An executor of ``number`` threads that does jobs in the order in which they were made."""
 
     def __init__(self, number: int) -> None:
-        self._number = number
         self._numbers = itertools.count()
         self._jobs: queue.PriorityQueue[Job[Any]] = queue.PriorityQueue()
-        self._threads: list[threading.Thread] = []
-        self._lock = threading.Lock()
-        self._closed = False
+        self._stop = os.eventfd(0, os.EFD_CLOEXEC)
+        weakref.finalize(self, os.close, self._stop)
+        self._executor = ThreadPoolExecutor(number, "upskill-build", process.stop_on, (self._stop,))
 
     def after(self, given: Future[S], work: Callable[[S], T]) -> Job[T]:
         """A job that begins once something is there; jobs that were made earlier go first."""
@@ -73,17 +76,14 @@ class BuildPool:
         return self.after(nothing, lambda _: work())
 
     def close(self) -> None:
-        """Begins nothing any more, and waits for nothing."""
-        self._closed = True
+        """Begins no further job, and ends the compilers of those in progress, so that the threads end at once."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
+        os.eventfd_write(self._stop, 1)
 
     def _enqueue(self, job: Job[Any]) -> None:
         self._jobs.put(job)
-        with self._lock:
-            if len(self._threads) < self._number:
-                thread = threading.Thread(target=self._work, name="upskill-build", daemon=True)
-                self._threads.append(thread)
-                thread.start()
+        with contextlib.suppress(RuntimeError):  # it was closed
+            self._executor.submit(self._do_next)
 
-    def _work(self) -> None:
-        while not self._closed:
-            self._jobs.get().do()
+    def _do_next(self) -> None:
+        self._jobs.get_nowait().do()

@@ -1,7 +1,8 @@
 """A content-addressed cache of builds, shared by all processes of a user. Knows keys and files, no compiler.
 
-An entry is a folder that appears in one rename, with a manifest of what it must hold; one that does not match its
-manifest is made again. Whoever makes an entry holds a lock. Oldest entries go first when the cache outgrows its limit.
+An entry is a folder that appears in one rename, with a manifest of its files; an entry that does not match its manifest
+is made again. An entry is made under a lock. The least recently used entries are evicted when the cache exceeds its
+limit.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ _STORES_BETWEEN_EVICTIONS = 50
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is kept of an entry beside its files: whether making it succeeded, a compiler's message, and ``data``, a
-    text that only whoever made the entry can read.
+    """What is kept of an entry besides its files: whether making it succeeded, the compiler's message, and ``data``,
+    text in a format of the entry's maker.
     """
 
     ok: bool = True
@@ -44,7 +45,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What was kept under a key: a folder with files, and facts about them."""
+    """An entry: a folder with files, and facts about them. ``fresh``: made now, and not found."""
 
     folder: Path
     facts: Facts
@@ -53,14 +54,14 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What making an entry came to; with ``keep`` False it is handed back but not kept for next time."""
+    """The result of making an entry; with ``keep`` False it is returned to the caller, but not stored."""
 
     facts: Facts
     keep: bool = True
 
 
 def key_of(*parts: str | bytes) -> str:
-    """One name for all of the parts, in order."""
+    """The key (a digest) of a sequence of parts."""
     digest = hashlib.blake2b(digest_size=20)
     for part in parts:
         data = part.encode() if isinstance(part, str) else part
@@ -70,7 +71,7 @@ def key_of(*parts: str | bytes) -> str:
 
 
 class Cache:
-    """Entries under one folder; safe among threads and processes. Raises ToolchainError where it cannot write."""
+    """Entries below one folder; safe among threads and processes. Raises ToolchainError where it cannot write."""
 
     def __init__(self, folder: Path | None = None, limit_bytes: int = LIMIT_BYTES) -> None:
         self.folder = folder or cache_folder()
@@ -79,23 +80,28 @@ class Cache:
         self._stores = 0
 
     def find(self, key: str) -> Entry | None:
-        """The entry of a key, None where there is none that is whole. Nothing is made, and nobody is waited for."""
-        return self._find(key)
+        """The entry of a key; None if it is missing or damaged. Makes nothing, and waits for no lock."""
+        folder = self._place(key)
+        facts = _read_manifest(folder)
+        if facts is None:
+            return None
+        with contextlib.suppress(OSError):
+            os.utime(folder / _MANIFEST)
+        return Entry(folder, facts)
 
     def get(self, key: str, make: Callable[[Path], Made]) -> Entry:
-        """The entry of a key; ``make`` fills an empty folder where there is none yet, or none that is whole.
+        """The entry of a key; if it is missing or damaged, ``make`` fills an empty folder.
 
         ``make`` runs in at most one thread or process at a time for each key, and its errors pass through.
         """
-        entry = self._find(key)
-        if entry is not None:
+        if entry := self.find(key):
             return entry
         with self._writing(), self._locked(key):
-            return self._find(key) or self._make(key, make)
+            return self.find(key) or self._make(key, make)
 
     @contextlib.contextmanager
     def scratch(self) -> Iterator[Path]:
-        """An empty folder on the cache's file system, gone afterwards."""
+        """An empty folder on the cache's file system, removed afterwards."""
         with self._writing():
             path = self._entries / "scratch" / f"{os.getpid()}-{secrets.token_hex(8)}"
             path.mkdir(parents=True)
@@ -105,15 +111,18 @@ class Cache:
             shutil.rmtree(path, ignore_errors=True)
 
     def evict(self, spared_seconds: float = _SPARED_SECONDS) -> int:
-        """Removes the entries that were not used for longest until the limit holds; returns how many.
+        """Removes the least recently used entries until the limit holds; returns how many.
 
-        Those used within ``spared_seconds`` stay: somebody may be about to open them.
+        Entries used within ``spared_seconds`` stay: another process may be about to open them. Entries share files
+        (hard links); each file counts once.
         """
         self._sweep()
-        known = sorted(self._sizes(), reverse=True)
-        total, removed = 0, 0
-        for used, size, folder in known:
-            total += size
+        total, removed, counted = 0, 0, set[int]()
+        for used, folder in sorted(self._uses(), reverse=True):
+            with contextlib.suppress(OSError):
+                sizes = {status.st_ino: status.st_size for status in map(Path.stat, folder.iterdir())}
+                total += sum(size for inode, size in sizes.items() if inode not in counted)
+                counted.update(sizes)
             if total > self._limit and time.time() - used >= spared_seconds:
                 self._discard(folder)
                 removed += 1
@@ -134,43 +143,34 @@ class Cache:
             self.evict()
         return Entry(final, made.facts, fresh=True)
 
-    def _find(self, key: str) -> Entry | None:
-        folder = self._place(key)
-        facts = _read_manifest(folder)
-        if facts is None:
-            return None
-        with contextlib.suppress(OSError):
-            os.utime(folder / _MANIFEST)
-        return Entry(folder, facts)
-
     def _place(self, key: str) -> Path:
         return self._entries / "entries" / key[:2] / key
 
     def _discard(self, folder: Path) -> None:
-        """Out of sight in one step, then away: nobody ever sees half an entry."""
-        grave = self._entries / "scratch" / f"gone-{secrets.token_hex(8)}"
+        """Renames, then removes: no process ever sees a part of an entry."""
+        discarded = self._entries / "scratch" / f"gone-{secrets.token_hex(8)}"
         with contextlib.suppress(FileNotFoundError):
-            folder.rename(grave)
-            shutil.rmtree(grave, ignore_errors=True)
+            folder.rename(discarded)
+            shutil.rmtree(discarded, ignore_errors=True)
 
     def _sweep(self) -> None:
-        """Removes what processes that were killed left half done."""
+        """Removes the scratch folders of processes that were killed."""
         for folder in self._entries.glob("scratch/*"):
             with contextlib.suppress(OSError):
                 if time.time() - folder.stat().st_mtime > _ABANDONED_SECONDS:
                     shutil.rmtree(folder, ignore_errors=True)
 
-    def _sizes(self) -> Iterator[tuple[float, int, Path]]:
+    def _uses(self) -> Iterator[tuple[float, Path]]:
+        """When each entry was used last, and its folder."""
         for manifest in self._entries.glob(f"entries/*/*/{_MANIFEST}"):
             with contextlib.suppress(OSError):
-                size = sum(file.stat().st_size for file in manifest.parent.iterdir())
-                yield manifest.stat().st_mtime, size, manifest.parent
+                yield manifest.stat().st_mtime, manifest.parent
 
     @contextlib.contextmanager
     def _locked(self, key: str) -> Iterator[None]:
         import filelock
 
-        # A fixed number of lock files: removing one that somebody may wait for is not safe, so there must not be many.
+        # A lock file cannot be removed safely while another process may wait for it: there is a fixed number of them.
         path = self._entries / "locks" / f"{int(key[:8], 16) % _LOCKS:02x}.lock"
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -199,7 +199,7 @@ def _write_manifest(folder: Path, facts: Facts) -> None:
 
 
 def _read_manifest(folder: Path) -> Facts | None:
-    """The facts of an entry; None where it is absent, or not what its manifest says."""
+    """The facts of an entry; None if it is missing, or differs from its manifest."""
     try:
         manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
         files, told = manifest["files"], manifest["facts"]
@@ -212,7 +212,7 @@ def _read_manifest(folder: Path) -> Facts | None:
 
 
 def _fingerprint(file: Path) -> str:
-    """Size and, of files that are quickly read, contents: a full disk cuts files off."""
+    """A file's size and, if it is not large, a digest of its contents: a full disk truncates files."""
     size = file.stat().st_size
     if size > _HASHED_BYTES:
         return f"{size}"

@@ -1,7 +1,4 @@
-"""Runs a compiler over untrusted sources, in a cell, and tells the student's mistakes from the machine's.
-
-Knows neither of the compilers: ``host`` and ``nvcc`` bring their command lines.
-"""
+"""Compiles untrusted sources in a sandbox, and distinguishes the student's errors from the machine's faults."""
 
 from __future__ import annotations
 
@@ -22,7 +19,7 @@ from pytest_upskill.sandbox.confinement import ENVIRONMENT, Confinement, Resourc
 
 @dataclass(frozen=True, slots=True)
 class CompileLimits:
-    """What the compilation of one kernel may use: seconds (elapsed, and of the processor), and bytes."""
+    """Limits of one compilation: seconds (elapsed, and processor time), and bytes."""
 
     seconds: float = 60.0
     memory: int = 4 << 30
@@ -36,9 +33,9 @@ DEFAULT_LIMITS = CompileLimits()
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """``message`` is empty for a success; ``lasting`` says that the same source would come to the same end.
+    """``message`` is empty for a success; ``lasting``: the same source always has this result.
 
-    ``output`` is what a success printed.
+    ``output`` is the output of a success.
     """
 
     ok: bool
@@ -52,7 +49,7 @@ _MACHINE_FAULTS = re.compile(
     r"error while loading shared libraries|cannot find -l|Disk quota exceeded|Resource temporarily unavailable"
 )
 _FULL = "No space left on device"
-"""The machine's fault where the scratch folder is the machine's own."""
+"""A fault of the machine, unless the scratch folder has a limit of its own."""
 
 _MEMORY_FAULTS = re.compile(
     r"out of memory|virtual memory exhausted|[Cc]annot allocate memory|std::bad_alloc|memory exhausted|"
@@ -60,10 +57,10 @@ _MEMORY_FAULTS = re.compile(
 )
 
 _CONFINERS = ("bwrap: ", "sandbox: ")
-"""How the lines of what confines the compiler begin."""
+"""Prefixes of messages of the sandbox itself."""
 
 _HARMLESS = f'extern "C" void {ENTRY}() {{}}\n'
-"""A source that every script compiles, on a machine that is sound."""
+"""A source that every script compiles on a machine without faults."""
 
 
 def compile_confined(
@@ -81,8 +78,8 @@ def compile_confined(
 ) -> Compiled:
     """Writes the sources into ``scratch`` and runs a shell script there. Its exit status decides.
 
-    ``products`` are files that the script makes there, and all that is left of it afterwards. ``path`` are folders for
-    PATH ahead of the system's. Raises ToolchainError or SandboxError for what is not the source's fault.
+    ``products`` are the files that are kept of those that the script makes. ``path`` are folders for PATH, before the
+    system's. Raises ToolchainError or SandboxError for failures that the source does not cause.
     """
     resources = Resources(int(limits.seconds) + 1, limits.memory, limits.file_size, scratch=limits.scratch)
     search = os.pathsep.join([*map(str, path), ENVIRONMENT["PATH"]])
@@ -121,7 +118,7 @@ def _write(folder: Path, sources: Mapping[str, str]) -> None:
 
 @contextlib.contextmanager
 def _taken_out(names: Sequence[str], folder: Path) -> Iterator[list[int]]:
-    """Descriptors of files in memory, through which a cell gives what it made; they then become files of ``folder``."""
+    """Descriptors of files in memory, to which a sandbox writes its products; afterwards files of ``folder``."""
     descriptors = [os.memfd_create(name, os.MFD_CLOEXEC) for name in names]
     try:
         yield descriptors
@@ -155,8 +152,8 @@ def _judge(ran: process.Ran, entry: str, limits: CompileLimits, internal: Sequen
 
 
 def _suspicious(ran: process.Ran) -> list[str]:
-    """Lines in which the machine seems to speak. A message about a place in a source can quote anything; the machine's
-    faults come without one.
+    """Lines that seem to report a fault of the machine. Those have no place in a source; a message with one can quote
+    any text.
     """
     return [
         line
@@ -166,10 +163,12 @@ def _suspicious(ran: process.Ran) -> list[str]:
 
 
 def _raise_for_machine(harmless: process.Ran, ran: process.Ran) -> None:
-    """What a source says can look like any fault of the machine: ``harmless``, the run of another one, decides."""
+    """Raises if ``harmless``, the compilation of another source, failed as well: a source can print any message."""
     if harmless.status == 0:
         return
     line = (_suspicious(harmless) or _suspicious(ran))[0].strip()
     if line.startswith(_CONFINERS):
         raise SandboxError(f"the compiler could not be confined: {line}; see what this machine allows its users")
-    raise ToolchainError(f"the compiler failed by itself: {line}; repair the machine and run again")
+    raise ToolchainError(
+        f"the compiler cannot compile even an empty function: {line}; repair the machine and run again"
+    )

@@ -1,4 +1,4 @@
-"""CUDA's toolkit on this machine: nvcc, and what is needed to link with it. Builds nothing."""
+"""The CUDA toolkit of this machine: nvcc, and what is needed to link with it. Builds nothing."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ _ADVICE = "install CUDA's toolkit, or the extra [cuda-compiler]: pip install 'py
 
 @dataclass(frozen=True, slots=True)
 class Toolkit:
-    """nvcc, and where the headers and libraries of its CUDA runtime lie."""
+    """nvcc, and the folders of the headers and libraries of its CUDA runtime."""
 
     nvcc: Nvcc
     include: Path
     libraries: Path
     architectures: tuple[str, ...]
-    """All that this nvcc compiles for: ``sm_75`` and so on."""
+    """The targets of this nvcc, such as ``sm_75``."""
 
 
 @functools.cache
 def find_toolkit() -> Toolkit:
-    """The machine's nvcc, with what is needed to link and not only to check. Raises ToolchainError."""
+    """The machine's nvcc, with what is needed to link. Raises ToolchainError."""
     nvcc = find_nvcc()
     if nvcc is None:
         raise ToolchainError(f"no nvcc was found; {_ADVICE}")
@@ -71,7 +71,7 @@ def _folder_of(root: Path, name: str, places: Sequence[str]) -> Path:
 
 
 def describe(architectures: Sequence[str]) -> str:
-    """As in "nvcc 13.0 for sm_90"; or why there is none."""
+    """The compiler and its targets, such as "nvcc 13.0 for sm_90", or why there is none."""
     try:
         return f"{find_toolkit().nvcc.describe()} for {', '.join(architectures)}"
     except ToolchainError as error:

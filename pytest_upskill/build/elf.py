@@ -1,11 +1,12 @@
-"""What a built object needs, takes from others and shows: the tables of an ELF file. Knows no rule about them.
+"""Reads ELF files (64-bit, little-endian): the names that an object imports and exports, and a digest of its code.
 
-Read by us and not by binutils, since the object is untrusted: every offset is checked, and nothing is followed.
-Layout: System V ABI, chapter 4 and 5 (64-bit, little-endian).
+The object is untrusted, so binutils does not read it: every offset is checked here. Layout: System V ABI, chapters 4
+and 5.
 """
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,18 +19,19 @@ _HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
 _SECTION = struct.Struct("<IIQQQQIIQQ")
 _SYMBOL = struct.Struct("<IBBHQQ")
 _DYNAMIC = struct.Struct("<qQ")
-_SYMTAB, _DYNAMIC_SECTION, _DYNSYM, _NOBITS = 2, 6, 11, 8
+_PROGBITS, _SYMTAB, _DYNAMIC_SECTION, _NOBITS, _DYNSYM = 1, 2, 6, 8, 11
 _NEEDED = 1
 _UNDEFINED = 0
-_EXECUTABLE = 4
+_ALLOCATED, _EXECUTABLE = 2, 4
 _LOCAL, _FILE, _SECTION_TYPE = 0, 4, 3
+_TABLES = ("", ".eh_frame", ".eh_frame_hdr", ".gcc_except_table")
+"""Sections with places in the code."""
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """Names alone. ``imports`` and ``exports`` are those of the loader's table; an object that was not linked yet has
-    none, and its own table stands in. ``defined`` also has what is seen in the file alone; of it, ``data`` is what
-    could not be called: it lies in sections that are not executable.
+    """Names. ``imports`` and ``exports`` come from the dynamic symbol table, or from the static one of an object that
+    is not linked yet. ``defined`` has the names of both; those in ``data`` are in sections that are not executable.
     """
 
     needed: tuple[str, ...]
@@ -40,17 +42,35 @@ class Image:
 
 
 def read(path: Path) -> Image:
-    """The tables of a shared library or an object. Raises ToolchainError where the file is not such a one."""
+    """The names of a shared library or an object. Raises ToolchainError for a file of another kind."""
     try:
         return _Reader(path.read_bytes()).image()
     except (OSError, struct.error, IndexError) as error:
         raise ToolchainError(f"{path.name} is not a library that can be read ({error}); build it again") from None
 
 
+def fingerprint(library: Path, *, variables: bool = True) -> str | None:
+    """A digest of the code, the constants and, with ``variables``, the initial values; None for a file of another kind.
+
+    Debug information is left out: it can differ, in columns for example, where the code is the same. With checks of
+    bounds, the initial values include lines and columns.
+    """
+    digest = hashlib.blake2b(digest_size=20)
+    left_out = _TABLES if variables else (*_TABLES, ".data")
+    try:
+        for name, content in _Reader(library.read_bytes()).loaded():
+            if name not in left_out:
+                digest.update(f"{name}\0{len(content)}\0".encode() + content)
+    except (struct.error, IndexError):
+        return None
+    return digest.hexdigest()
+
+
 @dataclass(frozen=True, slots=True)
 class _Section:
+    name: int
     kind: int
-    executable: bool
+    flags: int
     offset: int
     size: int
     link: int
@@ -70,7 +90,7 @@ class _Reader:
         if not data.startswith(_MAGIC):
             raise struct.error("no 64-bit ELF file")
         header = _HEADER.unpack_from(data)
-        start, size, count = header[6], header[11], header[12]
+        start, size, count, self._names = header[6], header[11], header[12], header[13]
         if size != _SECTION.size:
             raise struct.error("no table of sections")
         self._sections = [self._section(start + number * size) for number in range(count)]
@@ -90,8 +110,15 @@ class _Reader:
         )
 
     def _section(self, offset: int) -> _Section:
-        _, kind, flags, _, place, size, link, _, _, _ = _SECTION.unpack_from(self._data, offset)
-        return _Section(kind, bool(flags & _EXECUTABLE), place, size, link)
+        name, kind, flags, _, place, size, link, _, _, _ = _SECTION.unpack_from(self._data, offset)
+        return _Section(name, kind, flags, place, size, link)
+
+    def loaded(self) -> Iterator[tuple[str, bytes]]:
+        """Name and content of each loaded section that is not empty."""
+        names = self._bytes(self._sections[self._names])
+        for section in self._sections:
+            if section.kind == _PROGBITS and section.flags & _ALLOCATED and section.size:
+                yield _text(names, section.name), self._bytes(section)
 
     def _bytes(self, section: _Section) -> bytes:
         if section.kind == _NOBITS:
@@ -111,7 +138,7 @@ class _Reader:
                     yield _Symbol(name, info >> 4 == _LOCAL, index == _UNDEFINED, self._holds_data(index))
 
     def _holds_data(self, section: int) -> bool:
-        return section < len(self._sections) and not self._sections[section].executable
+        return section < len(self._sections) and not self._sections[section].flags & _EXECUTABLE
 
     def _needed(self) -> Iterator[str]:
         for section in self._sections:

@@ -1,4 +1,4 @@
-"""What ptxas says that a kernel needs: registers, spills, shared memory. Knows only text."""
+"""Reads the resources of kernels (registers, spills, shared memory) from the output of ptxas."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from pytest_upskill.records import KernelResources
 
 MOST_KERNELS = 64
-"""Kernels that are kept of one build; a template can have any number."""
+"""Kernels of one build that are kept; a template can have any number of instantiations."""
 
 _NAME_LENGTH = 120
 _ENTRY = re.compile(r"Compiling entry function '(?P<name>.+)' for '(?P<architecture>sm_\w+)'")

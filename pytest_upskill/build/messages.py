@@ -1,7 +1,4 @@
-"""Compilers' messages, cut down to what helps: errors first, the student's lines, no prefixes of ours.
-
-Knows only text.
-"""
+"""Shortens compilers' messages: errors first, with lines of the student's source, without prefixes of ours."""
 
 from __future__ import annotations
 
@@ -10,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 SOURCE_NAME = "kernel.cu"
-"""What the student's source is called in messages."""
+"""The name of the student's source in messages."""
 ENTRY_NAME = "upskill_entry.cu"
-"""What the generated end of the translation unit is called, until ``shorten`` names the call instead."""
+"""The name of the generated end of the translation unit; ``shorten`` names the call instead."""
 
 MOST_LINES = 40
 MOST_WIDTH = 300
@@ -47,7 +44,7 @@ _UNKNOWN = re.compile(
 
 @dataclass(slots=True)
 class _Block:
-    """A message with the lines that lead to it and follow it."""
+    """A message with its context lines."""
 
     severity: int
     lines: list[str] = field(default_factory=list)
@@ -56,7 +53,7 @@ class _Block:
 def shorten(output: str, entry: str, internal: Sequence[str] = ()) -> str:
     """At most about 40 lines, errors first, without warnings when there are errors.
 
-    ``entry`` is the generated source, to name its lines; ``internal`` are texts (prefixes of ours) to leave out.
+    ``entry`` is the generated source, whose lines are named; ``internal`` are texts (prefixes of ours) to remove.
     """
     blocks = list(_blocks(output.replace("\r", "").splitlines()))
     errors = [block for block in blocks if block.severity == 0]
@@ -69,9 +66,9 @@ def shorten(output: str, entry: str, internal: Sequence[str] = ()) -> str:
 
 
 def unknown_name(message: str) -> tuple[str, int] | None:
-    """The name (or header) that a compiler's first error says it does not know, and the line of the student's source.
+    """The name (or header) that is unknown in the first error, and its line of the student's source.
 
-    ``message`` is what ``shorten`` gave; None where it is of another kind.
+    ``message`` comes from ``shorten``; None for an error of another kind.
     """
     error = _FIRST_ERROR.search(message)
     found = _UNKNOWN.search(error["text"]) if error else None
@@ -81,7 +78,7 @@ def unknown_name(message: str) -> tuple[str, int] | None:
 
 
 def _blocks(lines: Sequence[str]) -> Iterator[_Block]:
-    """Each message with its context: what precedes an error ("In instantiation of") belongs to it, notes follow it."""
+    """Each message with its context: lines before an error ("In instantiation of") belong to it, and notes after it."""
     waiting: list[str] = []
     block: _Block | None = None
     for line in lines:
@@ -105,7 +102,7 @@ def _blocks(lines: Sequence[str]) -> Iterator[_Block]:
 
 
 def _from_home(lines: list[str]) -> list[str]:
-    """Without the way to our headers. An error within one comes first with the line of the student that led there."""
+    """``lines`` without chains of includes of our headers. An error in a header gets the student's line in front."""
     lines = [line for line in lines if not (_INCLUSION.search(line) and _OURS.search(line))]
     error = next((number for number, line in enumerate(lines) if _severity(line) == 0), None)
     found = _GNU.match(lines[error]) if error is not None else None

@@ -1,7 +1,7 @@
-"""Finds nvcc, and works out the script that checks with it that a kernel compiles for a GPU (sm_90). Runs no script.
+"""Finds nvcc, and makes the script that checks that a kernel compiles for a GPU (sm_90). Runs no script.
 
-The two halves of nvcc's work run side by side: the device's code down to machine code, and the front end's pass over
-the host's code, whose output is not needed.
+The script compiles device code to machine code, and at the same time runs nvcc's front end on the host code, whose
+output is not needed.
 """
 
 from __future__ import annotations
@@ -30,20 +30,28 @@ _PROBE_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Nvcc:
-    """A working nvcc: its program, its version, and the script that checks ``kernel.cu`` in the working directory."""
+    """An nvcc that works: its program, its version, and the script that checks ``kernel.cu`` in the working directory.
+
+    ``identity`` differs for toolkits with other compilers or headers, and does not depend on where they are installed.
+    """
 
     program: Path
     version: str
     script: str
     folders: tuple[Path, ...]
+    identity: str
+
+    def key(self, script: str) -> str:
+        """A script, for keys of the cache: the toolkit's folder has a fixed name in it."""
+        return f"{self.identity}\n{script.replace(str(self.folders[0]), 'CUDA')}"
 
     def describe(self) -> str:
-        """As in "nvcc 13.0"."""
+        """The version, such as "nvcc 13.0"."""
         return f"nvcc {self.version}"
 
 
 def describe() -> str:
-    """The nvcc in use with its version, as in "nvcc 13.0"; or that there is none."""
+    """The nvcc in use with its version, such as "nvcc 13.0", or a note that there is none."""
     nvcc = find_nvcc()
     return nvcc.describe() if nvcc else "none (kernels are not checked for GPUs; pip install nvidia-cuda-nvcc)"
 
@@ -73,13 +81,21 @@ def _candidates() -> Iterator[Path]:
 
 def _probe(program: Path) -> Nvcc:
     if not os.access(program, os.X_OK):
-        raise ToolchainError(f"{program} cannot be run")
+        raise ToolchainError(f"{program} is not executable")
     said = _run([str(program), "--version"])
     version = re.search(r"release (\d+\.\d+)", said)
     if version is None:
-        raise ToolchainError(f"{program} does not say its version")
+        raise ToolchainError(f"{program} --version prints no version")
     plan = _run([str(program), *_FLAGS, "--dryrun", "-cuda", SOURCE_NAME, "-o", "kernel.ii"])
-    return Nvcc(program, version.group(1), _script(program, plan), _folders(program, plan))
+    folders = _folders(program, plan)
+    return Nvcc(program, version[1], _script(program, plan), folders, f"{said}{_headers(folders[0])}")
+
+
+def _headers(root: Path) -> str:
+    """Names and sizes of the toolkit's own headers, which PyPI's packages can bring in versions of their own."""
+    places = ("include", "*/include", "targets/*/include")
+    headers = (file for place in places for file in root.glob(f"{place}/*.h*"))
+    return " ".join(sorted(f"{file.name}:{file.stat().st_size}" for file in headers))
 
 
 def _run(argv: list[str]) -> str:
@@ -91,12 +107,12 @@ def _run(argv: list[str]) -> str:
 
 
 def _script(program: Path, plan: str) -> str:
-    """Device and host at once; where the plan is not of the form that we know, nvcc does all, one after the other."""
+    """Device and host code at the same time; where the plan has another form, one call of nvcc, which is slower."""
     host = _host_pass(plan)
     command = shlex.join([str(program), *_FLAGS])
     if host is None:
         return f"{command} -c {SOURCE_NAME} -o kernel.o"
-    # Each half writes to a file of its own, so that messages do not mix; the host's errors come first, as in nvcc.
+    # Each part writes to its own file, so that messages do not mix; the host's errors come first, as in nvcc.
     return (
         f"{command} -cubin {SOURCE_NAME} -o kernel.cubin >device.txt 2>&1 & device=$!\n"
         f"{{ {host}; }} >host.txt 2>&1; host=$?\n"
@@ -107,7 +123,7 @@ def _script(program: Path, plan: str) -> str:
 
 
 def _host_pass(plan: str) -> str | None:
-    """The preprocessor's and the front end's command for the host's code, from what nvcc says that it would do."""
+    """The commands of the preprocessor and the front end for host code, from nvcc's dry run."""
     lines = [line.removeprefix("#$ ") for line in plan.splitlines()]
     preprocess = next((line for line in lines if " -E " in line and "__CUDA_ARCH__=" not in line), None)
     front_end = next((line for line in lines if re.match(r'"?\S*cudafe\+\+"? ', line)), None)
@@ -118,7 +134,7 @@ def _host_pass(plan: str) -> str | None:
         return None
     path = next((line.removeprefix("PATH=") for line in lines if line.startswith("PATH=")), "")
     script = f"PATH={shlex.quote(_front_end_folder(path))}:$PATH; {preprocess} && {front_end}"
-    # Temporary names were chosen for the dry run: fixed ones in the scratch folder take their place.
+    # The dry run has random temporary names, which are replaced by fixed ones in the scratch folder.
     script = re.sub(r'"[^"]*tmpxft_[0-9a-f]+_[0-9a-f]+-', '"check-', script)
     return script.replace(str(Path.cwd() / SOURCE_NAME), SOURCE_NAME)
 
@@ -129,7 +145,7 @@ def _front_end_folder(path: str) -> str:
 
 
 def _folders(program: Path, plan: str) -> tuple[Path, ...]:
-    """What must be readable in a cell: the toolkit, and for the parts of one from PyPI its neighbours."""
+    """What must be readable in the sandbox: the toolkit (from PyPI, the folder of all its packages) and g++."""
     top = re.search(r"^#\$ (?:TOP|_HERE_)=(.+)$", plan, re.MULTILINE)
     root = Path(top.group(1)).resolve() if top else program.resolve().parent.parent
     root = root.parent if root.name == "bin" else root

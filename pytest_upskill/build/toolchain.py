@@ -1,4 +1,4 @@
-"""Which C++ compiler this machine has. Runs it once per process to learn its version; builds nothing."""
+"""Finds this machine's C++ compiler. Runs it once per process, for its version; builds nothing."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ class Compiler:
     family: Literal["gcc", "clang"]
     version: str
     identity: str
-    """Changes whenever the program does."""
+    """A text that changes with the program."""
 
     @property
     def folders(self) -> tuple[Path, ...]:
-        """Where its files lie, should that not be the system's own folders."""
+        """Its folders, which may be outside of the system's."""
         real = self.program.resolve().parent
         return (self.program.parent, real.parent if real.name == "bin" else real)
 
     def describe(self) -> str:
-        """As in "g++ 12.2.0"."""
+        """The compiler and its version, such as "g++ 12.2.0"."""
         return f"{'g++' if self.family == 'gcc' else 'clang++'} {self.version}"
 
 
@@ -52,7 +52,7 @@ def find_compiler(environment: dict[str, str] | None = None) -> Compiler:
 
 
 def describe() -> str:
-    """The compiler in use with its version, as in "g++ 12.2.0"; or why there is none."""
+    """The compiler in use with its version, such as "g++ 12.2.0", or why there is none."""
     try:
         return find_compiler().describe()
     except ToolchainError as error:
@@ -69,7 +69,7 @@ def _find(chosen: str, path: str) -> Compiler:
             raise ToolchainError(f"CXX is {chosen!r}, which is not a program that can be run; correct or unset it")
         return _probe(program)
     problems = []
-    # ccache's links are passed over: it wants a home directory, and we have a cache of our own.
+    # ccache's links are skipped: it needs a home directory, and builds are cached here anyway.
     path = os.pathsep.join(folder for folder in path.split(os.pathsep) if "ccache" not in folder)
     for name in CANDIDATES:
         program = shutil.which(name, path=path)

@@ -1,1 +1,1 @@
-"""Is a case worth asking: the self-check, wrong results, mutants of the solution, suggestions."""
+"""The quality of cases: self-check, wrong results, mutants of the solution, suggestions."""

@@ -1,6 +1,6 @@
-"""Runs a changed kernel on examples that are at hand, until one tells it from the right one. Knows no sources.
+"""The kill check: runs a mutant on examples until an assertion fails.
 
-Nothing is drawn or shrunk here: the examples are those on which the right kernel was judged, with the bits it gave.
+The examples are those on which the right kernel was judged, with the bytes of its results; none are drawn here.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from pytest_upskill.oracle.shrink import elements_of
 from pytest_upskill.records import Answer, Example
 
 ORDERS = 2
-"""How often a call is asked again in another order of threads, of those that are asked again."""
+"""How often a call is repeated in another order of threads."""
 _AGAIN_EVERY = 5
+"""One of five small examples is repeated."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """An example, and the bytes that the right kernel gave for it."""
+    """An example, and the bytes of the right kernel's results."""
 
     prepared: Prepared
     outputs: Mapping[str, bytes]
@@ -30,9 +31,9 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class KillCheck:
-    """``fault`` is the assertion that failed first, None where the kernel lives. ``example`` is where.
+    """``fault`` is the assertion that failed first, on ``example``; None where the mutant survived.
 
-    ``unseen`` says that all bits were those of the right kernel: the two may well be equivalent.
+    ``unseen``: all results had the bits of the right kernel's, so the two may be equivalent.
     """
 
     fault: str | None
@@ -41,7 +42,7 @@ class KillCheck:
 
 
 def selected(kept: Sequence[Kept]) -> list[Kept]:
-    """All small examples and one large one: what a large one finds, the next hardly adds to, and it takes long."""
+    """All small examples and one large one: large ones take long, and a second one hardly finds more."""
     small = [one for one in kept if _is_small(one)]
     return [*small, *[one for one in kept if not _is_small(one)][:1]]
 
@@ -51,7 +52,7 @@ def _is_small(one: Kept) -> bool:
 
 
 def kill_check(kept: Sequence[Kept], run: Run, repeat: Repeat, *, atomics: bool = False) -> KillCheck:
-    """Asks the kernel behind ``run`` on one example after the other; stops at the first that fails."""
+    """Call the kernel behind ``run`` on one example after the other, up to the first that fails."""
     unseen = True
     again: list[tuple[Kept, Mapping[str, Buffer]]] = []
     for number, one in enumerate(kept):
@@ -81,7 +82,7 @@ def _again(one: Kept, first: Mapping[str, Buffer], repeat: Repeat, atomics: bool
 
 
 def fault_of(prepared: Prepared, answer: Answer) -> str | None:
-    """The assertion that an answer fails, None where it is right."""
+    """The assertion that an answer fails, None if it is right."""
     if answer.findings:
         return answer.findings[0].assertion
     return None if judge(prepared.expected, answer.outputs) is None else f"correct[{prepared.example.dtype}]"

@@ -1,7 +1,6 @@
-"""Builds and runs the mechanical mutants of a solution, and counts those that its case notices.
+"""Builds and runs the mechanical mutants of a solution, and counts those that its case kills.
 
-Knows the machine, and the examples on which the solution was judged. Mutants are built for the first dtype alone, in
-threads, while earlier ones run.
+Mutants are built for the first dtype only, in threads, while earlier ones run.
 """
 
 from __future__ import annotations
@@ -26,16 +25,15 @@ from pytest_upskill.oracle.reference_runner import OpenRunner, ReferenceRunner, 
 from pytest_upskill.records import Build, MutationScore, SurvivingMutant
 
 MUTANTS = 12
-"""Mutants of each case that are counted, where its solution has as many."""
-
+"""The most mutants of a case that are counted."""
 _SPARE = 12
-"""Further ones, for those that do not compile, or come to the same machine code."""
+"""Further mutants, in place of those that do not compile or have the solution's machine code."""
 _LEAST_SECONDS = 1.0
 _TIMES_SLOWER = 20
 _ADVICE_EXAMPLES = 4
 """Three small ones and a large one, for each change of the case that is tried."""
 _ADVISED = 4
-"""Living mutants for which changes are tried."""
+"""Surviving mutants for which changes of the case are tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +66,7 @@ class MutationRun:
         self._source, self._line = case.solution.source, case.solution.line
 
     def score(self, solution: Build) -> MutationScore:
-        """How the mutants fared of a solution whose build (for all dtypes) is given. Raises InfrastructureError."""
+        """The score of the mutants. ``solution`` is the solution's build for all dtypes. Raises InfrastructureError."""
         surviving: list[_Survivor] = []
         killed = equivalent = 0
         with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
@@ -98,7 +96,7 @@ class MutationRun:
         return self._first.build(source, self._machine)
 
     def _built(self, threads: ThreadPoolExecutor) -> Iterator[tuple[SourceMutant, Build]]:
-        """The mutants that compile, in order; as many are on their way as are wanted, and one more for each lost."""
+        """The mutants that compile, in order, each with its build. One build per CPU core is in progress."""
         candidates = iter(self._full.language.mutants(self._source, MUTANTS + _SPARE, case_seed(self._case)))
         waiting: deque[tuple[SourceMutant, Future[Build]]] = deque()
 
@@ -117,19 +115,19 @@ class MutationRun:
     # ------------------------------------------------------------------------------------- running
 
     def _checked(self, build: Build, kept: list[Kept]) -> bool | None:
-        """None where the mutant died, else whether all of its bits were the solution's."""
+        """None for a killed mutant; for a survivor whether all its results had the solution's bits."""
         with self._first.execute(build, self._machine, self._timeout) as executor:
             found = kill_check(kept, executor.call, executor.repeat, atomics=self._case.atomics)
         return None if found.fault is not None else found.unseen
 
     def _advice(self, surviving: list[_Survivor], solution: Build) -> dict[int, str]:
-        """With what change of the case each mutant would die, by its number; tried, not guessed."""
+        """The change of the case that kills each mutant, by the mutant's number. Each change was tried."""
         told: dict[int, str] = {}
         with closing(self._open_runner(self._case)) as runner:
             for change in changes(self._case, self._case.dtypes[0]):
                 left = [number for number in range(len(surviving))[:_ADVISED] if number not in told]
                 if change.case is self._case:
-                    continue  # more of the same examples: too dear for advice
+                    continue  # more of the same examples would take too long
                 kept = self._examples(runner.for_copy(change.case), solution) if left else []
                 for number in left if kept else []:
                     if self._checked(surviving[number].build, kept) is None:
@@ -137,7 +135,7 @@ class MutationRun:
         return told
 
     def _examples(self, runner: ReferenceRunner, solution: Build) -> list[Kept]:
-        """Examples of a changed case on which the solution is right; none where the case does not bear the change."""
+        """Examples of a changed case on which the solution is right; none if the change makes the case invalid."""
         found: list[Kept] = []
         try:
             with isolated(), self._full.execute(solution, self._machine, self._timeout) as executor:

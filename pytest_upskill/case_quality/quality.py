@@ -1,12 +1,11 @@
-"""Is a case worth asking? It must accept its own solution, reject wrong results, and hang on its inputs.
+"""Case quality: a case must accept its own solution and reject wrong results, and its result must depend on its inputs.
 
-Knows the solution only as a function from a call to an answer, as exploration does. What is wrong with a case comes
-with the change that would mend it, which was tried before it is told.
+Each complaint about a case comes with a change of the case that fixes it, which was tried.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -22,16 +21,16 @@ from pytest_upskill.oracle.reference_runner import OpenRunner, ReferenceRunner, 
 from pytest_upskill.records import Answer, Assertion, Call, CallLayout
 
 SOLUTION = "solution"
-_HOPELESS = "no larger dims and no other values were found that help: change the reference"
+_NO_FIX = "neither larger dims nor other values fix it: change the reference"
 VARIES = "varies"
-"""The assertion that results hang on the inputs."""
+"""The assertion that results depend on the inputs."""
 
 
 @dataclass(frozen=True, slots=True)
 class CaseQuality:
-    """What was found of a case: assertions ``solution`` (if it has one), ``varies`` and ``rejects[...]``.
+    """The assertions about a case: ``solution`` (if it has one), ``varies`` and ``rejects[...]``.
 
-    ``inconclusive`` says why the case itself cannot be judged.
+    ``inconclusive`` is the reason why the case itself cannot be judged.
     """
 
     assertions: tuple[Assertion, ...]
@@ -39,13 +38,13 @@ class CaseQuality:
 
     @property
     def problem(self) -> str | None:
-        """Why nobody should be asked, None where the case is worth it."""
+        """Why students should not be asked, None for a good case."""
         failed = next((one for one in self.assertions if not one.passed), None)
         return failed.message if failed else self.inconclusive
 
 
 def case_seed(case: Case) -> int:
-    """The seed of a case's own check: it hangs on the case alone, so that the result can be kept."""
+    """The seed of a case's self-check. It depends on the case only, so that the result can be cached."""
     return stable_hash("self-check", case.name, case.text_hash)
 
 
@@ -57,10 +56,10 @@ def check(
     watch: Watch | None = None,
     open_runner: OpenRunner = in_this_process,
 ) -> CaseQuality:
-    """Explores the solution behind ``run`` (None: there is none), and holds every wrong result against its examples.
+    """Judge the solution behind ``run`` (None: there is none), and try every wrong result on its examples.
 
-    ``watch`` sees the examples, too. ``open_runner`` gives what runs the case's Python. Raises CaseError, and
-    whatever ``run`` raises.
+    ``watch`` gets the examples, too. ``open_runner`` opens what runs the case's Python. Raises CaseError, and the
+    exceptions of ``run``.
     """
     with closing(open_runner(subject.case)) as runner:
         trial = ResultTrial(runner.other_results)
@@ -81,12 +80,13 @@ def _explored(
     watch: Watch | None,
     trial: ResultTrial,
 ) -> Judgement:
-    """Explores the solution, or what stands in for it; ``trial`` gets every example."""
-    perfect = _Perfect()
+    """Judge the solution, or the exact results where there is none; ``trial`` gets every example."""
+    # Keeps the calls as well: the id of an object that no longer exists can be used again.
+    exact: dict[int, tuple[Call, Answer]] = {}
 
     def see(prepared: Prepared) -> None:
         if run is None:
-            perfect.learn(prepared)
+            exact[id(prepared.call)] = (prepared.call, Answer(right_outputs(prepared.expected)))
         trial.add(prepared)
         if watch is not None:
             watch(prepared)
@@ -94,7 +94,7 @@ def _explored(
     return explore(
         subject.case,
         subject.layout,
-        run or perfect,
+        run or (lambda call: exact[id(call)][1]),
         seed=case_seed(subject.case),
         examples=None,
         only=None,
@@ -105,21 +105,6 @@ def _explored(
         source_name=subject.language.source_name,
         runner=runner,
     )
-
-
-class _Perfect:
-    """Stands in for a solution where there is none: gives what is expected, rounded."""
-
-    def __init__(self) -> None:
-        self._known: dict[int, tuple[Call, Mapping[str, memoryview]]] = {}
-
-    def learn(self, prepared: Prepared) -> None:
-        """Before the call of this example is made."""
-        # The call is kept as well, so that its number is not given to another one.
-        self._known[id(prepared.call)] = (prepared.call, right_outputs(prepared.expected))
-
-    def __call__(self, call: Call) -> Answer:
-        return Answer(self._known[id(call)][1])
 
 
 def _solution(judgement: Judgement) -> tuple[Assertion, ...]:
@@ -133,7 +118,7 @@ def _solution(judgement: Judgement) -> tuple[Assertion, ...]:
 
 
 def _rejections(runner: ReferenceRunner, layout: CallLayout, trial: ResultTrial) -> Iterator[Assertion]:
-    """One assertion for each mutant, whatever outputs and dtypes it was tried on; ``varies`` comes last."""
+    """One assertion for each mutant, over all outputs and dtypes that it was tried on; ``varies`` comes last."""
     survived = trial.survived
     survived += [(SMALL, *key) for key in trial.outputs if _too_small(runner.case, layout, trial, *key)]
     helped = _helped(runner, layout, survived)
@@ -141,32 +126,32 @@ def _rejections(runner: ReferenceRunner, layout: CallLayout, trial: ResultTrial)
         found = [key for key in survived if key[0] == name]
         label = VARIES if name == UNVARIED else f"rejects[{name}]"
         if found:
-            yield Assertion(label, False, f"{_complaint(trial, found)}; {helped.get(name) or _HOPELESS}")
+            yield Assertion(label, False, f"{_complaint(trial, found)}; {helped.get(name) or _NO_FIX}")
         elif any(key[0] == name for key in trial.dead):
             yield Assertion(label, True)
 
 
 def _helped(runner: ReferenceRunner, layout: CallLayout, survived: list[Spoiled]) -> dict[str, str]:
-    """What would help against each mutant, by its name; tried for the first output and dtype in which it lived."""
+    """The fix for each mutant, by its name; tried on the first output and dtype in which it survived."""
     first: dict[str, Spoiled] = {}
     for key in survived:
         first.setdefault(key[0], key)
-    told: dict[str, str] = {}
+    fixes: dict[str, str] = {}
     for dtype in dict.fromkeys(key[2] for key in first.values()):
         found = suggestions(runner, layout, [key for key in first.values() if key[2] == dtype])
-        told |= {key[0]: f"that would not be so {said}" for key, said in found.items()}
-    return told
+        fixes |= {key[0]: f"this is fixed {said}" for key, said in found.items()}
+    return fixes
 
 
 def _too_small(case: Case, layout: CallLayout, trial: ResultTrial, output: str, dtype: str) -> bool:
-    """Whether no example had a result of more than one tile, although the case's sizes are for it to choose."""
+    """Whether no example had a result of more than one tile, although the case's dims allow larger ones."""
     key = (SMALL, output, dtype)
     untried = key not in trial.dead and key not in trial.survived_on
     return untried and trial.outputs[(output, dtype)] > 0 and _may_grow(case, layout, output)
 
 
 def _may_grow(case: Case, layout: CallLayout, output: str) -> bool:
-    """Whether the size of an output hangs on a dim that has a range; False where it is not known."""
+    """Whether the size of an output depends on a dim with a range; False where it is not known."""
     ranges = {dim.name for dim in case.dims if isinstance(dim.sizes, Range)}
     own = next((tensor.shape for tensor in case.tensors if tensor.name == output), None)
     told = next((one.shape for one in layout.tensors if one.name == output), None)

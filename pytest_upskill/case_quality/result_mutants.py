@@ -1,8 +1,7 @@
-"""Wrong results that any case must reject, made from right ones. Knows expectations, and runs no kernel.
+"""Wrong results that every case must reject, made from right ones without running a kernel.
 
-Each mutant stands for a kernel that a harness was seen to accept: one that writes zeros, returns its input, leaves its
-last row as it was, or answers with what it computed for the call before. One output is spoiled at a time, while the
-others stay right.
+Each mutant represents a kernel that some harness accepts: one that writes zeros, returns its input, does not write its
+last row, or returns the results of the call before. One output is wrong at a time.
 """
 
 from __future__ import annotations
@@ -18,13 +17,14 @@ from pytest_upskill.oracle.values import DTYPE
 from pytest_upskill.records import Call, Example, TensorArgument
 
 TILE = 32
-"""Elements of the smallest piece that threads share: a kernel that writes no more has one warp, and no loop."""
+"""Elements that one warp writes: a kernel that writes no more needs neither a second warp nor a loop."""
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a mutant may be made from: the call, the right result, and the results of the previous call and of other
-    inputs of the same sizes (flat, empty where there are none).
+    """The call, the right result, and the results of the previous call and of other inputs of the same sizes.
+
+    The last two are flat, and empty where there are none.
     """
 
     call: Call
@@ -35,7 +35,7 @@ class Context:
 
 
 Make = Callable[[Context], torch.Tensor | None]
-"""The wrong result, None where this mutant does not apply."""
+"""Makes the wrong result, None where the mutant does not apply."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def _constant(value: float) -> Make:
 
 
 def _mean(context: Context) -> torch.Tensor | None:
-    """The mean of what is expected; in a single element it would be the right result."""
+    """The mean of the expected values; None for a single element, whose mean is the right result."""
     finite = context.right.to(torch.float64)
     finite = finite[torch.isfinite(finite)]
     if context.right.numel() < 2 or finite.numel() == 0:
@@ -63,7 +63,7 @@ def _mean(context: Context) -> torch.Tensor | None:
 
 
 def _input(context: Context) -> torch.Tensor | None:
-    """The first tensor that is given, over and over where it is too short. An in-place tensor is its own first."""
+    """The first input, repeated where it is too short; for an in-place tensor its own input."""
     given = [one for one in context.call.arguments if isinstance(one, TensorArgument) and one.role != "output"]
     own = [one for one in given if one.name == context.expected.name]
     first = next(iter((*own, *given)), None)
@@ -92,7 +92,7 @@ def _first_tile(context: Context) -> torch.Tensor | None:
 
 
 def _stale(context: Context, begin: int) -> torch.Tensor:
-    """From ``begin`` on what the previous call left there, or zeros in a fresh buffer."""
+    """From ``begin`` on the result of the previous call, or zeros if there is none."""
     old = fitted(context.previous, context.right) if context.previous.numel() else torch.zeros_like(context.right)
     mixed = context.right.clone().reshape(-1)
     mixed[begin:] = old.reshape(-1)[begin:]
@@ -100,7 +100,7 @@ def _stale(context: Context, begin: int) -> torch.Tensor:
 
 
 def _last_column(context: Context) -> torch.Tensor | None:
-    """The last column holds what belongs into the one before it."""
+    """The last column has the values of the one before it."""
     if context.right.dim() == 0 or context.right.shape[-1] < 2:
         return None
     shifted = context.right.clone()
@@ -123,9 +123,9 @@ def _other(context: Context) -> torch.Tensor | None:
 
 
 UNVARIED = "other-inputs"
-"""The mutant that only lives where the result does not depend on the inputs."""
+"""The mutant that survives only where the result does not depend on the inputs."""
 SMALL = "first-tile"
-"""The mutant that only lives where results are small."""
+"""The mutant that survives only where results are small."""
 
 MUTANTS: tuple[ResultMutant, ...] = (
     ResultMutant("zeros", "writes zeros", _constant(0.0)),
@@ -148,37 +148,37 @@ Spoiled = tuple[str, str, str]
 
 
 def fitted(values: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-    """As many elements as ``like`` has, over and over where they are too few, in its shape and dtype."""
+    """``values`` in the shape and dtype of ``like``, repeated where they are too few."""
     flat = values.reshape(-1)
     times = -(-like.numel() // max(flat.numel(), 1))
     return flat.repeat(times)[: like.numel()].reshape(like.shape).to(like.dtype)
 
 
 def right_result(expected: Expected) -> torch.Tensor:
-    """What a perfect kernel gives: gold, rounded to the output's dtype."""
+    """The result of a perfect kernel: gold, rounded to the output's dtype."""
     return expected.gold.to(DTYPE[expected.dtype])
 
 
 def right_outputs(expected: tuple[Expected, ...]) -> dict[str, memoryview]:
-    """The bytes of what a perfect kernel gives."""
+    """The bytes of the results of a perfect kernel."""
     return {one.name: as_bytes(right_result(one)) for one in expected}
 
 
 class ResultTrial:
-    """Holds every mutant against one example after the other; a mutant that has died once is not made again."""
+    """Tries every mutant on one example after the other; a mutant that was killed is not made again."""
 
     def __init__(self, other_results: Callable[[Example], Mapping[str, torch.Tensor]]) -> None:
         """``other_results`` gives the exact results of other inputs of the same sizes, by output."""
         self._other_results = other_results
         self.dead: set[Spoiled] = set()
         self.survived_on: dict[Spoiled, int] = {}
-        """How many examples each mutant passed that has not died."""
+        """The number of examples that each surviving mutant passed."""
         self.outputs: dict[tuple[str, str], int] = {}
         """The most elements that each output had, by output and dtype."""
         self._previous: dict[tuple[str, str], torch.Tensor] = {}
 
     def add(self, prepared: Prepared) -> None:
-        """Tries one more example."""
+        """Try the surviving mutants on one more example."""
         dtype = prepared.example.dtype
         other: Mapping[str, torch.Tensor] | None = None
         for expected in prepared.expected:
@@ -207,6 +207,6 @@ class ResultTrial:
 
     @property
     def survived(self) -> list[Spoiled]:
-        """The mutants that no example could tell from a right kernel, in the order of ``MUTANTS``."""
+        """The mutants that passed all examples, in the order of ``MUTANTS``."""
         order = {mutant.name: number for number, mutant in enumerate(MUTANTS)}
         return sorted(self.survived_on, key=lambda key: order[key[0]])

@@ -1,13 +1,11 @@
-"""The self-check of a case: is it worth asking, and how many changes of its own solution does it notice?
+"""The self-check of a case: its quality, and how many mutants of its own solution it kills.
 
-Puts the oracle, the machine and the cache together; knows no students and no items. What is needed for the verdict is
-kept in the user's cache, by the case, the versions and the device, so that later runs pay nothing for it.
+Results are kept in the user's cache by case, code, versions and device, so that later runs do not repeat the check.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from pytest_upskill.build.cache import Cache, Facts, Made, key_of
+from pytest_upskill.case_quality.code_digest import code_digest
 from pytest_upskill.case_quality.subject import Subject
+from pytest_upskill.cases.case import Case
 from pytest_upskill.devices.base import Machine, identity
 from pytest_upskill.languages.base import Executor, Language
 from pytest_upskill.records import Answer, Assertion, Build, Call, MutationScore
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from pytest_upskill.case_quality.quality import CaseQuality
     from pytest_upskill.oracle.prepare import Prepared
     from pytest_upskill.oracle.reference_runner import OpenRunner
-
-_JUDGE = ("case_quality", "oracle", "sandbox", "contracts", "languages", "cases", "documents")
-"""The packages whose changes may change a result that was kept."""
 
 
 class Started(Protocol):
@@ -43,7 +40,7 @@ Submit = Callable[[Callable[[], Build]], Started]
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """Everything that is known of a case. ``score`` is None without a solution that runs and passes."""
+    """The result of a self-check. ``score`` is None without a solution that runs and passes."""
 
     quality: CaseQuality
     score: MutationScore | None
@@ -51,10 +48,10 @@ class Checked:
 
 
 class SelfCheck:
-    """Checks cases, each once. Belongs to the main thread, but for the builds that it sends ahead.
+    """Checks cases, each once. For the main thread; builds may run in others.
 
-    ``timeout`` (s) is for each call of a solution; ``open_runner`` gives what runs the Python of a case (this process,
-    where it is None).
+    ``timeout`` (s) is for each call of a solution; ``open_runner`` opens what runs the Python of a case (None: this
+    process).
     """
 
     def __init__(
@@ -72,7 +69,7 @@ class SelfCheck:
         self._builds: dict[str, Started] = {}
 
     def send_ahead(self, subject: Subject, submit: Submit) -> None:
-        """Starts the build of a solution whose case has yet to be checked."""
+        """Start the build of a solution whose case has not been checked yet."""
         key = self._key("quality", subject)
         solution = subject.case.solution
         if solution is None or key in self._known or key in self._builds or self._cache.find(key):
@@ -80,14 +77,14 @@ class SelfCheck:
         self._builds[key] = submit(lambda: subject.build(solution.source, self._machine(subject.language)))
 
     def is_known_to_be_good(self, subject: Subject) -> bool:
-        """Whether the case was checked before, here or in an earlier run, and is worth asking."""
+        """Whether the case was checked before, here or in an earlier run, and is good."""
         key = self._key("quality", subject)
         if key in self._known:
             return self._known[key].problem is None
         return self._cache.find(key) is not None  # only good cases are kept
 
     def quality(self, subject: Subject) -> CaseQuality:
-        """Whether the case is worth asking; from memory or from the cache, where it was checked before.
+        """The quality of a case, from memory or from the cache if it was checked before.
 
         Raises CaseError where it cannot be checked, InfrastructureError where nothing can be compiled or run.
         """
@@ -98,7 +95,7 @@ class SelfCheck:
         return self._known[key]
 
     def _checked_once(self, key: str, subject: Subject) -> CaseQuality:
-        """Builds first: the cache's locks must not nest. Other processes wait for the first one's result."""
+        """Check a case in one process, while others wait for its result. It builds first: locks must not nest."""
         build = self._built(key, subject)
         found: list[CaseQuality] = []
 
@@ -133,20 +130,21 @@ class SelfCheck:
             return check(subject, recorder.run, executor.repeat, machine.largest, recorder.see, runners)
 
     def whole(self, subject: Subject) -> Checked:
-        """The worth of a case, and the score of its solution's mechanical mutants. Raises as ``worth`` does."""
+        """The quality of a case, and the score of its solution's mutants. Raises as ``quality`` does."""
         from pytest_upskill.case_quality.mutation_run import MutationRun
         from pytest_upskill.oracle.reference_runner import in_this_process
 
+        notes = _notes(subject.case)
         key, score_key = self._key("quality", subject), self._key("score", subject)
         kept, scored = self._cache.find(key), self._cache.find(score_key)
         if kept and scored:
             score = json.loads(scored.facts.data)
-            return Checked(_quality_from(kept.facts), MutationScore.from_plain(score) if score else None)
+            return Checked(_quality_from(kept.facts), MutationScore.from_plain(score) if score else None, notes)
         build = self._built(key, subject)
         recorder = Recorder(subject.case.dtypes[0])
         quality = self._known[key] = self._explored(subject, build, recorder)
         if build is not None and build.needs:
-            return Checked(quality, None, (f"its solution is not run here: {build.needs}",))
+            return Checked(quality, None, (f"its solution is not run here: {build.needs}", *notes))
         score_found = None
         if quality.problem is None and build is not None and build.library is not None:
             runners = self._open_runner or in_this_process
@@ -156,7 +154,7 @@ class SelfCheck:
             self._cache.get(key, lambda _: _made(quality))
             plain = json.dumps(score_found and dataclasses.asdict(score_found))
             self._cache.get(score_key, lambda _: Made(Facts(data=plain)))
-        return Checked(quality, score_found)
+        return Checked(quality, score_found, notes)
 
     def _key(self, what: str, subject: Subject) -> str:
         case = subject.case
@@ -165,7 +163,7 @@ class SelfCheck:
 
 
 class Recorder:
-    """Keeps the examples of one dtype, the bytes that the solution gave, and how long its slowest call took (s)."""
+    """The examples of one dtype, the bytes of the solution's results, and the time of its slowest call (s)."""
 
     executor: Executor
 
@@ -189,7 +187,7 @@ class Recorder:
 
 
 def _made(quality: CaseQuality) -> Made:
-    """Only a good case is kept: of a bad one, the reason may lie in this very run, and the next one looks again."""
+    """The cache entry. Only good cases are kept: a failure may be due to this run, and is checked again in the next."""
     assertions = json.dumps([dataclasses.asdict(one) for one in quality.assertions])
     return Made(Facts(data=assertions), keep=quality.problem is None)
 
@@ -200,14 +198,13 @@ def _quality_from(facts: Facts) -> CaseQuality:
     return CaseQuality(tuple(Assertion(**one) for one in json.loads(facts.data)))
 
 
+def _notes(case: Case) -> tuple[str, ...]:
+    """What the case asks for and no kernel is judged by."""
+    keys = [f"'{key}'" for key, value in (("speed", case.speed), ("at_least", case.at_least)) if value]
+    return (f"not checked yet: {' and '.join(keys)}, since kernels are not timed",) if keys else ()
+
+
 def _versions() -> tuple[str, ...]:
     import torch
 
-    return VERSION, torch.__version__, _judge_hash()
-
-
-@functools.cache
-def _judge_hash() -> str:
-    package = Path(__file__).resolve().parents[1]
-    files = [file for name in _JUDGE for file in sorted((package / name).rglob("*.py"))]
-    return key_of(*(file.read_bytes() for file in files))
+    return VERSION, torch.__version__, code_digest()

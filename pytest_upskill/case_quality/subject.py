@@ -1,4 +1,4 @@
-"""A case that is checked, with what is needed to build and call kernels for it."""
+"""A case to check, with its language and signature, which build and call kernels for it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pytest_upskill.records import Build, CallLayout
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """``signature`` is what the case asks for."""
+    """``signature`` is that of the case's contract."""
 
     case: Case
     language: Language
@@ -24,11 +24,11 @@ class Subject:
         return self.signature.layout
 
     def of_first_dtype(self) -> Subject:
-        """The same for the first of the case's dtypes alone."""
+        """The same for the first of the case's dtypes only."""
         return replace(self, signature=self.signature.for_dtypes(self.case.dtypes[:1]))
 
     def build(self, source: str, machine: Machine) -> Build:
-        """Builds a kernel with the compiler that it runs with, and asks no other one."""
+        """Build a kernel with the compiler that it runs with; no other compiler checks it."""
         return self.language.build({self.language.source_name: source}, self.signature.entry, machine, checked=False)
 
     def execute(self, build: Build, machine: Machine, timeout: float) -> Executor:

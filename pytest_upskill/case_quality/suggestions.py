@@ -1,7 +1,4 @@
-"""With what change a case would reject what it accepts: changes are tried on a copy of it, in the order of their price.
-
-Knows cases, and the mutants of results; runs no kernel.
-"""
+"""Suggestions: changes with which a case rejects a mutant that it accepts. Each was tried on a copy of the case."""
 
 from __future__ import annotations
 
@@ -30,7 +27,7 @@ _LARGEST = 1 << 17
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A changed copy of a case; ``said`` completes "that would not be so ..."."""
+    """A changed copy of a case; ``said`` completes "this is fixed ..."."""
 
     said: str
     case: Case
@@ -38,7 +35,7 @@ class Change:
 
 
 def changes(case: Case, dtype: str) -> Iterator[Change]:
-    """What an author could do, one thing at a time."""
+    """The changes that an author can make, the cheapest first."""
     if case.tolerance:
         yield Change("without the case's own 'tolerance'", replace(case, tolerance={}))
     for dim in case.dims:
@@ -73,16 +70,16 @@ def _other_values(case: Case, dtype: str) -> Iterator[Change]:
 
 
 def suggestions(runner: ReferenceRunner, layout: CallLayout, spoiled: Sequence[Spoiled]) -> dict[Spoiled, str]:
-    """With what change of the case each mutant would die (``Change.said``); left out are those that nothing helps.
+    """The change (``Change.said``) with which the case kills each mutant; without those that no change kills.
 
-    All mutants should be of one dtype, since they are tried together. ``runner`` is the case's own.
+    All mutants must be of one dtype, since they are tried together. ``runner`` is the case's own.
     """
     found: dict[Spoiled, str] = {}
     for change in changes(runner.case, spoiled[0][2]):
         left = {one for one in spoiled if one not in found}
         if not left:
             break
-        # A change that the case's reference or its conditions do not bear is no help.
+        # A change can make the case invalid, by its conditions or in its reference.
         with suppress(UpskillError, ValueError):
             found |= dict.fromkeys(_dying(change, runner, layout, left), change.said)
     return found
@@ -101,7 +98,7 @@ def _dying(change: Change, runner: ReferenceRunner, layout: CallLayout, left: se
 
 
 def drawn(runner: ReferenceRunner, layout: CallLayout, dtype: str, count: int) -> Iterator[Prepared]:
-    """Examples of a dtype, prepared for ``layout``. Within ``isolated`` alone."""
+    """Examples of a dtype, prepared for ``layout``. Call it within ``isolated``."""
     case, runner.layout = runner.case, layout
     for number, batch in enumerate(search.plan(dtype, count)):
         found: list[Example] = []

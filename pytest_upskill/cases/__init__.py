@@ -1,1 +1,1 @@
-"""Cases: what ``evals/<case>.md`` holds, read and validated. Knows text, never torch."""
+"""Cases: the content of ``evals/<case>.md``, read and validated."""

@@ -1,7 +1,4 @@
-"""What a case is: one task with an oracle, read from ``evals/<case>.md``. Knows text, never torch.
-
-This room holds the words; ``case_file`` reads and validates them.
-"""
+"""Cases as plain data: one task with an oracle, as ``case_file`` reads it from ``evals/<case>.md``."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ from pytest_upskill.cases.operator_schema import Operator
 from pytest_upskill.documents.expression import Expression
 
 NAMED_VALUES = ("normal", "uniform", "positive", "sorted", "permutation", "bool", "wild")
-"""What ``values:`` of a tensor may be called."""
+"""The names that ``values`` of a tensor may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,21 +33,21 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """A list that is drawn from; one value is a list of one."""
+    """A list of values to draw from; a single value is a list of one."""
 
     options: tuple[float | int | bool, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A family of values by name, one of ``NAMED_VALUES``."""
+    """A named family of values, one of ``NAMED_VALUES``."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Dim:
-    """A size. ``fixed`` ones were given as one number; they stay in the signature all the same."""
+    """A size. ``fixed``: it is one number; the kernel's signature has it nevertheless."""
 
     name: str
     sizes: Range | Choices
@@ -62,7 +59,7 @@ class Dim:
 
 @dataclass(frozen=True, slots=True)
 class TensorSpec:
-    """A tensor argument: its shape, its own dtype (None: the dtype that is tried), its values (None: moderate)."""
+    """A tensor argument: its shape, its dtype (None: each of the case's dtypes), its values (None: moderate ones)."""
 
     name: str
     shape: tuple[Expression, ...]
@@ -89,7 +86,7 @@ class Tolerance:
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What the answer to a text case must hold."""
+    """What the answer to a text case must contain."""
 
     contains: tuple[str, ...] = ()
     matches: tuple[str, ...] = ()
@@ -98,12 +95,13 @@ class Expectation:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One task with an oracle. ``task`` is the only part that a student ever sees.
+    """One task with an oracle. ``task`` is the text that a student gets.
 
     ``arguments`` are in schema order; ``tolerance`` maps a dtype to the case's own tolerance ("*" for every dtype).
-    ``contract`` and ``language`` are names, which are looked up where kernels are judged; ``forbid`` names operators
-    that must not be called, and ``vectorised`` asks that the work done in Python does not grow with the sizes.
-    ``text`` is the file's content, and ``text_hash`` identifies it.
+    ``contract`` and ``language`` are names in the registries. ``forbid`` names operators that must not be called;
+    ``vectorised`` requires that the work done in Python does not grow with the sizes. ``speed`` and ``at_least`` are
+    the sizes and the least speedup of a timing that is not implemented yet. ``text`` is the file's content, and
+    ``text_hash`` its SHA-256.
     """
 
     name: str

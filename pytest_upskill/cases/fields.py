@@ -1,18 +1,14 @@
-"""Reads single fields of a case's frontmatter, with the place of whatever is wrong. Knows no other field's meaning.
-
-``Scope`` is what a field may refer to: it grows while a case is read.
-"""
+"""Reads single fields of a case's frontmatter. Errors have the line of the value."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
 
-from pytest_upskill.cases.case import NAMED_VALUES, Choices, Dim, Named, Range, ScalarSpec, TensorSpec
+from pytest_upskill.cases.case import NAMED_VALUES, Choices, Dim, Named, Range, ScalarSpec, TensorSpec, Tolerance
 from pytest_upskill.cases.operator_schema import Argument
 from pytest_upskill.documents.expression import Expression, parse
 from pytest_upskill.documents.frontmatter import Value
@@ -29,15 +25,16 @@ INTEGER_LIMITS: Mapping[str, tuple[int, int]] = {
 }
 
 MAX_SIZE = 2**40
-"""No dim is larger: a tensor of as many bytes fits no machine that we know."""
+"""The largest dim: a tensor of 2^40 bytes is larger than the memory of any device."""
 
 _RANGE = re.compile(r"(?P<low>.+?)(?<!\.)\.\.(?!\.)(?P<high>.+)\Z", re.DOTALL)
+_TOLERANCE_FORM = "{rtol: 1e-3, atol: 1e-5} or {float16: {rtol: 1e-3, atol: 1e-5}}"
 _RANGE_FORM = "a range is written 'low..high', both ends included"
 
 
 @dataclass
 class Scope:
-    """The file, and the dims defined so far."""
+    """What a field may refer to: the file, and the dims that are defined so far."""
 
     path: Path
     dims: dict[str, Dim] = field(default_factory=dict)
@@ -50,37 +47,35 @@ class Scope:
 # ---------------------------------------------------------------------------------------------- plain shapes of values
 
 
-def mapping(scope: Scope, value: Value, what: str, form: str, known: Iterable[str] | None = None) -> dict[str, Value]:
-    """A mapping, whose keys are ``known`` ones where that is given."""
+def mapping(scope: Scope, value: Value, what: str, form: str, known: Collection[str] | None = None) -> dict[str, Value]:
+    """A mapping; where ``known`` is given, it has no other keys."""
     if not isinstance(value.data, dict):
         raise scope.fail(f"{what} is '{value.shown}'; it must be a mapping such as {form}", value)
-    if known is not None:
-        choices = list(known)
-        for key, child in value.data.items():
-            if key not in choices:
-                raise scope.fail(f"{what} has an unknown key '{key}'{suggest(key, choices)}", child)
+    for key, child in value.data.items():
+        if known is not None and key not in known:
+            raise scope.fail(f"{what} has an unknown key '{key}'{suggest(key, known)}", child)
     return value.data
 
 
 def items(scope: Scope, value: Value, what: str, form: str) -> list[Value]:
-    """A list with something in it."""
+    """A list that is not empty."""
     if not isinstance(value.data, list):
         hint = f"; write [{value.shown}]" if isinstance(value.data, str | int | float) else ""
         raise scope.fail(f"{what} is '{value.shown}'; it must be a list such as {form}{hint}", value)
     if not value.data:
-        raise scope.fail(f"{what} is an empty list; name at least one, as in {form}, or leave the key out", value)
+        raise scope.fail(f"{what} is an empty list; name at least one, as in {form}, or remove the key", value)
     return value.data
 
 
 def texts(scope: Scope, value: Value, what: str, form: str) -> tuple[str, ...]:
     """A list of texts, none of them empty or twice."""
-    found: list[str] = []
+    found: dict[str, None] = {}
     for item in items(scope, value, what, form):
         if not isinstance(item.data, str) or not item.data.strip():
             raise scope.fail(f"{what} holds '{item.shown}', which is not a text; write it in quotes", item)
         if item.data in found:
             raise scope.fail(f"{what} holds '{item.data}' twice; keep one", item)
-        found.append(item.data)
+        found[item.data] = None
     return tuple(found)
 
 
@@ -107,57 +102,61 @@ def real(scope: Scope, value: Value, what: str, *, positive: bool) -> float:
     return float(number)
 
 
-def choice(scope: Scope, value: Value, what: str, known: Iterable[str]) -> str:
-    """One word of a few."""
-    choices = list(known)
-    if value.data not in choices:
-        raise scope.fail(f"{what} '{value.shown}' is unknown{suggest(value.shown, choices)}", value)
-    return str(value.data)
-
-
 def dtype(scope: Scope, value: Value, what: str) -> str:
-    """A dtype's name."""
+    """The name of a dtype."""
     if value.text.startswith("torch."):
         raise scope.fail(f"{what} '{value.shown}' is written without 'torch.'", value)
     if not isinstance(value.data, str) or value.data not in ITEM_SIZE:
-        raise scope.fail(
-            f"{what} '{value.shown}' is no dtype that a case may have{suggest(value.shown, ITEM_SIZE)}", value
-        )
-    return str(value.data)
+        raise scope.fail(f"{what} '{value.shown}' is not supported{suggest(value.shown, ITEM_SIZE)}", value)
+    return value.data
+
+
+def tolerance(scope: Scope, value: Value) -> dict[str, Tolerance]:
+    """One pair for every dtype ("*"), or one for each dtype that is named."""
+    parts = mapping(scope, value, "'tolerance'", _TOLERANCE_FORM, ("rtol", "atol", *FLOATING))
+    if "rtol" in parts or "atol" in parts:
+        return {"*": _tolerance(scope, value, "'tolerance'")}
+    if not parts:
+        raise scope.fail(f"'tolerance' is empty; write {_TOLERANCE_FORM}, or remove the key", value)
+    return {name: _tolerance(scope, part, f"'tolerance' of {name}") for name, part in parts.items()}
+
+
+def _tolerance(scope: Scope, value: Value, what: str) -> Tolerance:
+    parts = mapping(scope, value, what, "{rtol: 1e-3, atol: 1e-5}", ("rtol", "atol"))
+    for key in ("rtol", "atol"):
+        if key not in parts:
+            raise scope.fail(f"{what} has no '{key}'; give both, as in {{rtol: 1e-3, atol: 1e-5}}", value)
+    return Tolerance(**{key: real(scope, part, f"'{key}' of {what}", positive=False) for key, part in parts.items()})
 
 
 # ------------------------------------------------------------------------------------------------------- expressions
 
 
-def expression(scope: Scope, value: Value, what: str, known: Iterable[str], *, reals: bool = False) -> Expression:
-    """An expression over ``known`` names; without ``reals``, of integers only."""
+def expression(
+    scope: Scope, value: Value, what: str, known: Collection[str], *, text: str | None = None, reals: bool = False
+) -> Expression:
+    """An expression over ``known`` names, of integers unless ``reals``: the value, or ``text``, a part of it."""
     if type(value.data) not in (str, int, float):
-        raise scope.fail(f"{what} is '{value.shown}', which is no expression", value)
-    return _expression(scope, value, value.text, what, known, reals)
-
-
-def _expression(scope: Scope, value: Value, text: str, what: str, known: Iterable[str], reals: bool) -> Expression:
+        raise scope.fail(f"{what} is '{value.shown}', which is not an expression", value)
     try:
-        found = parse(text)
+        found = parse(value.text if text is None else text)
     except ValueError as error:
         raise scope.fail(f"{what}: {error}", value) from None
-    choices = list(known)
-    for name in sorted(found.names):
-        if name not in choices:
-            raise scope.fail(f"{what} names '{name}', which 'dims' does not define{suggest(name, choices)}", value)
+    if not found.names <= set(known):
+        name = min(found.names - set(known))
+        raise scope.fail(f"{what} names '{name}', which 'dims' does not define{suggest(name, known)}", value)
     if not reals and found.fractional:
-        raise scope.fail(f"{what} is '{text}'; only integers are possible there", value)
+        raise scope.fail(f"{what} is '{found}'; numbers there must be integers", value)
     return found
 
 
-def interval(scope: Scope, value: Value, what: str, known: Iterable[str], *, reals: bool) -> Range:
-    """``low..high``; where both ends are numbers, in order."""
+def interval(scope: Scope, value: Value, what: str, *, reals: bool) -> Range:
+    """``low..high``, whose ends may name dims; two numbers are in order."""
     match = _RANGE.match(value.text)
     if match is None:
         raise scope.fail(f"{what} is '{value.shown}'; {_RANGE_FORM}", value)
-    choices = list(known)
-    low = _expression(scope, value, match["low"].strip(), f"the lower end of {what}", choices, reals)
-    high = _expression(scope, value, match["high"].strip(), f"the upper end of {what}", choices, reals)
+    low = expression(scope, value, f"the lower end of {what}", scope.dims, text=match["low"], reals=reals)
+    high = expression(scope, value, f"the upper end of {what}", scope.dims, text=match["high"], reals=reals)
     for end in (low, high):
         if end.condition:
             raise scope.fail(f"{what} is '{value.shown}', but '{end}' is a condition, not a number", value)
@@ -173,20 +172,20 @@ def dim(scope: Scope, name: str, value: Value) -> Dim:
     """``a..b``, a list of sizes, or one number; bounds may name the dims before it."""
     what = f"dim '{name}'"
     if isinstance(value.data, str) and ".." in value.data:
-        sizes = interval(scope, value, what, scope.dims, reals=False)
+        sizes = interval(scope, value, what, reals=False)
         for end in (sizes.low, sizes.high):
             if end.constant is not None and not 0 <= end.constant <= MAX_SIZE:
                 raise scope.fail(f"{what} reaches {end}; a size is an integer from 0 to 2^40", value)
         return Dim(name, sizes)
     children = items(scope, value, what, "[32, 64]") if isinstance(value.data, list) else [value]
-    found: list[int] = []
+    found: dict[int, None] = {}
     for child in children:
         if type(child.data) is not int or not 0 <= child.data <= MAX_SIZE:
             form = "a size is a range (1..512), a list ([32, 64]) or one number, from 0 to 2^40"
             raise scope.fail(f"{what} is '{child.shown}'; {form}", child)
         if child.data in found:
             raise scope.fail(f"{what} lists {child.data} twice; keep one", child)
-        found.append(child.data)
+        found[child.data] = None
     return Dim(name, Choices(tuple(found)))
 
 
@@ -196,7 +195,7 @@ _TENSOR_FORM = "'x: [rows, cols]' or 'x: {shape: [rows, cols], dtype: int64, val
 
 
 def tensor(scope: Scope, argument: Argument, value: Value, dtypes: tuple[str, ...]) -> TensorSpec:
-    """A tensor argument, in the short or the long form; ``dtypes`` are those tried where it has none of its own."""
+    """A tensor argument, in the short or the long form; without a dtype of its own it has each of ``dtypes``."""
     what = f"'{argument.name}'"
     if isinstance(value.data, list):
         return TensorSpec(argument.name, _shape(scope, what, value))
@@ -235,7 +234,9 @@ def _tensor_values(scope: Scope, what: str, value: Value, dtypes: tuple[str, ...
         return _tensor_range(scope, what, value, dtypes)
     if not isinstance(value.data, str):
         raise scope.fail(f"{what} are '{value.shown}'; write a range (0..9), a list ([{value.shown}]) or a name", value)
-    name = choice(scope, value, what, NAMED_VALUES)
+    name = value.data
+    if name not in NAMED_VALUES:
+        raise scope.fail(f"{what} '{name}' is unknown{suggest(name, NAMED_VALUES)}", value)
     for tried in dtypes:
         wrong = _misnamed(name, tried)
         if wrong:
@@ -244,9 +245,8 @@ def _tensor_values(scope: Scope, what: str, value: Value, dtypes: tuple[str, ...
 
 
 def _misnamed(name: str, tried: str) -> str | None:
-    """Which tensors alone a family of values is for, where ``tried`` is another."""
-    floating = tried in FLOATING
-    if name in ("normal", "wild") and not floating:
+    """For which tensors a family of values is, where it is not for those of dtype ``tried``."""
+    if name in ("normal", "wild") and tried not in FLOATING:
         return "which is for floating tensors"
     if name == "permutation" and tried not in INTEGER_LIMITS:
         return "which is for integer tensors"
@@ -257,8 +257,8 @@ def _misnamed(name: str, tried: str) -> str | None:
 
 def _tensor_range(scope: Scope, what: str, value: Value, dtypes: tuple[str, ...]) -> Range:
     if "bool" in dtypes:
-        raise scope.fail(f"{what} are '{value.shown}', but the tensor is bool: leave them out, or list them", value)
-    found = interval(scope, value, what, scope.dims, reals=all(tried in FLOATING for tried in dtypes))
+        raise scope.fail(f"{what} are '{value.shown}', but the tensor is bool: remove them, or list them", value)
+    found = interval(scope, value, what, reals=all(tried in FLOATING for tried in dtypes))
     for tried in dtypes:
         low, high = INTEGER_LIMITS.get(tried, (-math.inf, math.inf))
         for end in (found.low, found.high):
@@ -282,11 +282,7 @@ def _option(scope: Scope, what: str, item: Value, dtypes: tuple[str, ...]) -> fl
             rule = f"an integer from {low} to {high}"
         if not fits:
             raise scope.fail(f"{what} hold '{item.shown}'; for {tried} each must be {rule}", item)
-    return _number(item.data, dtypes)
-
-
-def _number(data: Any, dtypes: tuple[str, ...]) -> float | int | bool:
-    return float(data) if all(tried in FLOATING for tried in dtypes) else data
+    return float(item.data) if all(tried in FLOATING for tried in dtypes) else item.data
 
 
 _KIND_DTYPE = {"float": ("float32",), "int": ("int64",), "bool": ("bool",)}
@@ -304,12 +300,8 @@ def scalar(scope: Scope, argument: Argument, value: Value) -> ScalarSpec:
     parts = mapping(scope, value, what, "{values: 1..8}", ("values",))
     if "values" not in parts:
         raise scope.fail(f"{what} has no 'values'; a scalar needs a range, a list or one value", value)
-    return ScalarSpec(argument.name, _kind(argument), _scalar_values(scope, argument, parts["values"]))
-
-
-def _kind(argument: Argument) -> Literal["float", "int", "bool"]:
     assert argument.kind != "Tensor"
-    return argument.kind
+    return ScalarSpec(argument.name, argument.kind, _scalar_values(scope, argument, parts["values"]))
 
 
 def _scalar_values(scope: Scope, argument: Argument, value: Value) -> Range | Choices:
@@ -318,7 +310,7 @@ def _scalar_values(scope: Scope, argument: Argument, value: Value) -> Range | Ch
     if isinstance(value.data, str) and ".." in value.data:
         if argument.kind == "bool":
             raise scope.fail(f"{what} are '{value.shown}'; those of a bool are true, false or [true, false]", value)
-        found = interval(scope, value, what, scope.dims, reals=argument.kind == "float")
+        found = interval(scope, value, what, reals=argument.kind == "float")
         for end in (found.low, found.high):
             if argument.kind == "int" and end.constant is not None and not -(2**63) <= end.constant < 2**63:
                 raise scope.fail(f"{what} reach {end}, which int64_t cannot hold", value)

@@ -1,23 +1,22 @@
-"""Operator schemas: what ``op:`` of a case says, as plain data. Parsed by torchgen, which does not import torch."""
+"""Operator schemas: the key ``op`` of a case as plain data. Reads the part of PyTorch's grammar that a case may use."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
 from pytest_upskill.documents.identifiers import refusal
 from pytest_upskill.documents.spelling import nearest
-
-if TYPE_CHECKING:
-    from torchgen.model import FunctionSchema
 
 KINDS = ("Tensor", "float", "int", "bool")
 """The types of arguments that a case may have."""
 
 _EXAMPLE = "rms_norm(Tensor x, Tensor weight, float eps) -> Tensor"
 _USED = "a case uses Tensor, Tensor(a!), float, int and bool"
+_ARGUMENT = re.compile(r"(?P<type>\S+) (?P<name>[^\s=]+)(?P<default> ?=.*)?\Z")
+_ANNOTATED = re.compile(r"(\w+)\(([^()]*)\)\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,141 +39,104 @@ class Operator:
 
 
 def parse_operator(text: str, dims: Iterable[str]) -> Operator:
-    """Read a schema; raises ValueError on all that a case cannot have, ``dims`` being the names that are taken."""
+    """Read a schema; raises ValueError on everything that a case cannot have. ``dims`` are names that are taken."""
     tidy = _tidy(text)
-    schema = _parsed(tidy)
-    _refuse_name(schema, tidy)
-    arguments = tuple(_argument(argument) for argument in _listed(schema, tidy))
-    operator = Operator(str(schema.name.name), arguments, _results(schema), tidy)
-    _refuse_aliases(schema)
-    _refuse_clashes(operator, set(dims))
-    if not operator.results and not any(argument.mutable for argument in arguments):
+    name, arguments, results = _parts(tidy)
+    letters: dict[str, str] = {}
+    operator = Operator(
+        name,
+        tuple(_argument(one, letters) for one in arguments.split(", ") if one),
+        _results([one for one in results.split(", ") if one]),
+        tidy,
+    )
+    _refuse_clashes(operator, dims)
+    if not operator.results and not letters:
         raise ValueError("the operator computes nothing: give it a result, '-> Tensor', or an argument 'Tensor(a!)'")
     return operator
 
 
 def _tidy(text: str) -> str:
-    """torchgen wants its own spacing; people need not."""
+    """The schema in PyTorch's own spacing."""
     text = re.sub(r"\s*->\s*", " -> ", " ".join(text.split()))
     return re.sub(r"\s*,\s*", ", ", re.sub(r"\s*\)", ")", re.sub(r"\s*\(\s*", "(", text))).replace("->(", "-> (")
 
 
-def _parsed(text: str) -> FunctionSchema:
-    _refuse_form(text)
-    from torchgen.model import FunctionSchema
-
-    try:
-        return FunctionSchema.parse(text)
-    except Exception as error:  # torchgen asserts, and raises RuntimeError and ValueError
-        raise ValueError(_translated(text, str(error))) from None
-
-
-def _refuse_form(text: str) -> None:
-    """What torchgen answers with a bare assertion."""
-    if not text.partition(" -> ")[2]:
-        raise ValueError(f"'{text}' has no result: write '-> Tensor', as in '{_EXAMPLE}'")
+def _parts(text: str) -> tuple[str, str, str]:
+    """The operator's name, its arguments and its results."""
     head, _, results = text.partition(" -> ")
+    if not results:
+        raise ValueError(f"'{text}' has no result: write '-> Tensor', as in '{_EXAMPLE}'")
     if "(" not in head or not head.endswith(")"):
         raise ValueError(f"'{head}' is not a name and its arguments in parentheses, as in '{_EXAMPLE}'")
-    name = head.partition("(")[0]
-    why = refusal(name) if not re.search(r"[.:]", name) else None
-    if why:
+    name, _, arguments = head[:-1].partition("(")
+    if "." in name or ":" in name:
+        base = name.rpartition("::")[2].partition(".")[0]
+        raise ValueError(f"the operator's name '{name}' has an overload or a namespace; write '{base}'")
+    if why := refusal(name):
         raise ValueError(f"the operator's name '{name}' {why}; call it otherwise")
     if results.startswith("(") and "," not in results and results != "()":
         raise ValueError(f"one result is written without parentheses: '-> {results.strip('()')}', not '-> {results}'")
+    if results.startswith("(") and not results.endswith(")"):
+        raise ValueError(f"'{text}' has a '(' without its ')': close it")
     if "," in results and not results.startswith("("):
         raise ValueError(f"several results are written in parentheses: '-> ({results})', not '-> {results}'")
-    if re.search(r"[(,] *,|, *\)", text):
+    if re.search(r"[(,] ?,|, ?\)", text):
         raise ValueError(f"'{text}' has a comma too many: remove it")
-    if re.search(r"Tensor\s*!", text):
+    if "Tensor!" in text:
         raise ValueError("an argument that is updated in place is written 'Tensor(a!)', not 'Tensor!'")
+    return name, arguments, results[1:-1] if results.startswith("(") else results
 
 
-def _translated(text: str, complaint: str) -> str:
-    unknown = re.match(r"unrecognized type (.+)", complaint)
-    if unknown:
-        word = unknown[1]
-        near = nearest(word, KINDS)
-        return f"'{word}' is no type of an argument; {_USED}" + (f"; did you mean '{near}'?" if near else "")
-    if "illegal argument" in complaint:
-        return f"argument {complaint.partition('illegal argument ')[2]} needs a type and a name; {_USED}"
-    if "mutable positional args" in complaint:
-        return "an argument that is updated in place is not a result as well: write '-> ()'"
-    if "alias annotation" in complaint:
-        return (
-            f"'{complaint.rpartition(' ')[2]}' is no mark of an argument: one that is updated in place is 'Tensor(a!)'"
-        )
-    return f"'{text}' is not an operator schema such as '{_EXAMPLE}'"
-
-
-def _refuse_name(schema: FunctionSchema, text: str) -> None:
-    name = text.partition("(")[0]
-    if schema.name.overload_name or schema.name.name.namespace:
-        raise ValueError(
-            f"the operator's name '{name}' has an overload or a namespace; write '{schema.name.name.base}'"
-        )
-
-
-def _listed(schema: FunctionSchema, text: str) -> list[Any]:
-    if re.search(r"[(,] ?\*,", text):
+def _argument(text: str, letters: dict[str, str]) -> Argument:
+    """One argument; ``letters`` maps the letters of in-place arguments so far to the arguments' names."""
+    if text == "*":
         raise ValueError("'*' (arguments by keyword only) has no meaning for a kernel; leave it out")
-    return list(schema.arguments.flat_all)
-
-
-def _argument(argument: Any) -> Argument:
-    name, kind = argument.name, str(argument.type)
-    why = refusal(name)
-    if why:
+    match = _ARGUMENT.match(text)
+    if match is None:
+        raise ValueError(f"argument '{text}' needs a type and a name; {_USED}")
+    name, kind, mark = match["name"], match["type"], ""
+    if why := refusal(name):
         raise ValueError(f"argument '{name}' {why}; call it otherwise")
-    if argument.default is not None:
+    if match["default"]:
         raise ValueError(f"argument '{name}' has a default; 'args' says which values are tried, so leave it out")
+    if annotated := _ANNOTATED.match(kind):
+        kind, mark = annotated.groups()
     if kind not in KINDS:
-        raise ValueError(f"argument '{name}' is of type '{kind}', which no kernel here takes; {_USED}")
-    mutable = argument.annotation is not None and argument.annotation.is_write
-    if argument.annotation is not None and (not mutable or kind != "Tensor"):
-        raise ValueError(
-            f"argument '{name}' is marked '({argument.annotation})'; only 'Tensor(a!)' means something here"
-        )
-    return Argument(name, kind, mutable)  # type: ignore[arg-type]
+        near = nearest(kind, KINDS)
+        hint = f"; did you mean '{near}'?" if near else ""
+        raise ValueError(f"argument '{name}' is of type '{kind}', which no kernel here takes; {_USED}{hint}")
+    if annotated and (kind != "Tensor" or not re.fullmatch(r"[A-Za-z]\w*!", mark)):
+        raise ValueError(f"argument '{name}' is marked '({mark})'; the only mark is that of 'Tensor(a!)'")
+    if mark and (first := letters.setdefault(mark, name)) != name:
+        message = f"'{first}' and '{name}' are both marked '{mark}', as if they shared memory"
+        raise ValueError(f"{message}; give each its own letter")
+    return Argument(name, kind, bool(mark))  # type: ignore[arg-type]
 
 
-def _results(schema: FunctionSchema) -> tuple[str, ...]:
+def _results(texts: list[str]) -> tuple[str, ...]:
+    """The names of the results; those without one are called ``out``, or ``out0``, ``out1``, ..."""
     names = []
-    for index, result in enumerate(schema.returns):
-        if str(result.type) != "Tensor" or result.annotation is not None:
-            raise ValueError(
-                f"result '{result}' is not possible here: an operator gives 'Tensor', '(Tensor, Tensor)' or '()'"
-            )
-        names.append(result.name or ("out" if len(schema.returns) == 1 else f"out{index}"))
-        why = refusal(names[-1])
-        if why:
+    for index, text in enumerate(texts):
+        kind, _, name = text.partition(" ")
+        if "!" in kind:
+            raise ValueError("an argument that is updated in place is not a result as well: write '-> ()'")
+        if kind != "Tensor":
+            raise ValueError(f"result '{text}' is not possible here: write 'Tensor', '(Tensor, Tensor)' or '()'")
+        names.append(name or ("out" if len(texts) == 1 else f"out{index}"))
+        if why := refusal(names[-1]):
             raise ValueError(f"result '{names[-1]}' {why}; call it otherwise")
     return tuple(names)
 
 
-def _refuse_aliases(schema: FunctionSchema) -> None:
-    seen: dict[str, str] = {}
-    for argument in schema.arguments.flat_all:
-        for letter in argument.annotation.alias_set if argument.annotation is not None else ():
-            if letter in seen:
-                raise ValueError(
-                    f"'{seen[letter]}' and '{argument.name}' are both marked '{letter}!', as if they shared memory; "
-                    "give each its own letter"
-                )
-            seen[letter] = argument.name
-
-
-def _refuse_clashes(operator: Operator, dims: set[str]) -> None:
-    """All these names stand side by side in one C++ parameter list, under the operator's own."""
+def _refuse_clashes(operator: Operator, dims: Iterable[str]) -> None:
+    """All these names are parameters of one C++ function, which has the operator's name."""
     seen = {operator.name: "the operator"}
-    for role, name in (
-        *(("an argument", argument.name) for argument in operator.arguments),
-        *(("a result", result) for result in operator.results),
-        *(("a dim", dim) for dim in sorted(dims)),
-    ):
-        if name in seen:
-            raise ValueError(_clash(name, seen[name], role, operator))
-        seen[name] = role
+    names = [argument.name for argument in operator.arguments]
+    for role, group in (("an argument", names), ("a result", operator.results), ("a dim", sorted(dims))):
+        for name in group:
+            if name in seen:
+                raise ValueError(_clash(name, seen[name], role, operator))
+            seen[name] = role
 
 
 def _clash(name: str, first: str, second: str, operator: Operator) -> str:

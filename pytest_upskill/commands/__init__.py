@@ -1,1 +1,1 @@
-"""The command lines beside pytest: ``python -m pytest_upskill COMMAND``."""
+"""The console script ``pytest-upskill``; one module for each command. The only package that knows click."""

@@ -1,4 +1,4 @@
-"""``pytest-upskill lint [PATH ...]``: holds skills and their cases against the specification, without pytest."""
+"""``pytest-upskill lint [PATH ...]``: the checks of skills and cases that collection makes, without pytest."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from pathlib import Path
 import click
 
 from pytest_upskill.cases.case_file import load_case
-from pytest_upskill.errors import CaseError, SkillError
-from pytest_upskill.skills.skill import Problem, case_paths, skill_files, validate
+from pytest_upskill.errors import CaseError
+from pytest_upskill.reporting.text_style import plural, printable
+from pytest_upskill.skills.advice import Problem
+from pytest_upskill.skills.skill import case_paths, skill_files, validate
 
 
 @click.command("lint")
@@ -22,21 +24,15 @@ def command(ctx: click.Context, paths: Sequence[Path]) -> None:
     are checked. References and solutions are not run: `pytest --upskill` does that. The exit status is 1 where
     something is an error; warnings are advice.
     """
-    try:
-        files = skill_files(paths)
-    except SkillError as error:
-        raise click.UsageError(str(error)) from None
-    if not files:
-        raise click.UsageError("no SKILL.md below the current folder; name a folder with skills")
+    files = skill_files(paths)
     errors = warnings = 0
-    for file in files:
-        for path, problem in problems(file):
-            errors += problem.severity == "error"
-            warnings += problem.severity == "warning"
-            style = {"fg": "red", "bold": True} if problem.severity == "error" else {"fg": "yellow"}
-            place = click.style(f"{path}:{problem.line or 1}", bold=True)
-            click.echo(f"{place}: {click.style(problem.severity, **style)}: {problem.message}")
-    click.echo(f"{_count(len(files), 'skill')}: {_count(errors, 'error')}, {_count(warnings, 'warning')}")
+    for path, problem in (found for file in files for found in problems(file)):
+        errors += problem.severity == "error"
+        warnings += problem.severity == "warning"
+        severity = click.style(problem.severity, fg="red" if problem.severity == "error" else "yellow", bold=True)
+        place = click.style(printable(f"{path}:{problem.line or 1}"), bold=True)
+        click.echo(f"{place}: {severity}: {printable(problem.message)}")
+    click.echo(f"{plural(len(files), 'skill')}: {plural(errors, 'error')}, {plural(warnings, 'warning')}")
     ctx.exit(1 if errors else 0)
 
 
@@ -46,10 +42,10 @@ def problems(skill_path: Path) -> Iterator[tuple[Path, Problem]]:
         yield skill_path, problem
     for path in case_paths(skill_path.parent):
         try:
-            load_case(path, skill_path.parent.name)
+            case = load_case(path, skill_path.parent.name)
         except CaseError as error:
             yield path, Problem("error", error.message, error.line)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+        else:
+            if case.kind == "kernel" and case.solution is None:
+                message = "no '## Solution': the self-check tries wrong results only; add a right kernel"
+                yield path, Problem("warning", message)

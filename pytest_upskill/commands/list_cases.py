@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from pytest_upskill.cases.case import Case
 from pytest_upskill.cases.case_file import load_case
-from pytest_upskill.errors import CaseError, SkillError
+from pytest_upskill.errors import CaseError
+from pytest_upskill.languages import registry
+from pytest_upskill.reporting.text_style import printable
 from pytest_upskill.skills.skill import case_paths, skill_files
 
-_PIPED_WIDTH = 200
-"""Columns where the output is no terminal: wide enough that no line is wrapped."""
+_PIPED_WIDTH = 10_000
+"""Columns where the output is no terminal: no line is wrapped."""
 
 
 @click.command("list")
@@ -26,33 +30,27 @@ def command(ctx: click.Context, paths: Sequence[Path]) -> None:
     PATH is a skill's folder, its SKILL.md, or a folder above skills; without one, all skills below the current folder
     are listed. The exit status is 1 where a case cannot be read.
     """
-    from rich.console import Console
-    from rich.table import Table
-
-    try:
-        files = skill_files(paths)
-    except SkillError as error:
-        raise click.UsageError(str(error)) from None
-    if not files:
-        raise click.UsageError("no SKILL.md below the current folder; name a folder with skills")
-    table = Table("skill", "case", "language", "contract", "dtypes", "tags", box=None, pad_edge=False)
-    broken = 0
-    for file in files:
+    table = Table("skill", "case", "language", "contract", "device", "dtypes", "tags", box=None, pad_edge=False)
+    broken = False
+    for file in skill_files(paths):
         skill = file.absolute().parent.name
         for path in case_paths(file.parent):
             try:
-                table.add_row(skill, path.stem, *_columns(load_case(path, skill)))
+                columns = _columns(load_case(path, skill))
             except CaseError as error:
-                broken += 1
-                table.add_row(skill, path.stem, "[red]cannot be read[/red]")
-                click.echo(f"{path}:{error.line or 1}: {error.message}", err=True)
-    piped = None if sys.stdout.isatty() else _PIPED_WIDTH
-    console = Console(width=piped, highlight=False)
+                broken, columns = True, ("cannot be read",)
+                click.echo(printable(f"{path}:{error.line or 1}: {error.message}"), err=True)
+            table.add_row(*(Text(printable(cell)) for cell in (skill, path.stem, *columns)))
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _PIPED_WIDTH
     console.print(table)
     ctx.exit(1 if broken else 0)
 
 
-def _columns(case: Case) -> tuple[str, str, str, str]:
+def _columns(case: Case) -> tuple[str, ...]:
     if case.kind == "text":
-        return "text", "", "", ", ".join(case.tags)
-    return case.language, case.contract, ", ".join(case.dtypes), ", ".join(case.tags)
+        return "text", "", "", "", ", ".join(case.tags)
+    language = registry.find(case.language)
+    devices = ", ".join(language.devices) if language else "unknown language"
+    return case.language, case.contract, devices, ", ".join(case.dtypes), ", ".join(case.tags)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
+from typing import Any
 
 import click
 
+from pytest_upskill.errors import UpskillError
 from pytest_upskill.records.version import VERSION
 
-_COMMANDS: Mapping[str, tuple[str, str]] = {
+COMMANDS: Mapping[str, tuple[str, str]] = {
     "run": ("run_program", "Run a CUDA program on the host and report memory errors, races and barrier mistakes."),
     "list": ("list_cases", "List skills and their cases."),
     "lint": ("lint", "Check skills and cases against the specification, without pytest."),
@@ -20,18 +22,26 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
 
 class _LazyGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
+        return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _COMMANDS:
+        if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"pytest_upskill.commands.{_COMMANDS[cmd_name][0]}")
-        command: click.Command = module.command
+        command: click.Command = importlib.import_module(f"pytest_upskill.commands.{COMMANDS[cmd_name][0]}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, help_text) for name, (_, help_text) in _COMMANDS.items()])
+            formatter.write_dl([(name, help_text) for name, (_, help_text) in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs a command. An error of ours, or a file that cannot be read, is a message on stderr and exit status 2."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # click ends the program without a word, as a pipe's reader expects
+            raise
+        except (UpskillError, OSError) as error:
+            raise click.UsageError(str(error)) from None
 
 
 @click.command(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -17,7 +17,7 @@ from filelock import FileLock
 from pytest_upskill import paths
 from pytest_upskill.cases.case import Case
 from pytest_upskill.cases.case_file import load_case
-from pytest_upskill.errors import CaseError, SkillError, UpskillError
+from pytest_upskill.errors import CaseError, SkillError
 from pytest_upskill.execution.prompt_rendering import PromptRenderer
 from pytest_upskill.execution.task import Task
 from pytest_upskill.records import ItemKind
@@ -29,17 +29,17 @@ from pytest_upskill.skills.disclosure import MODES
 from pytest_upskill.skills.skill import case_paths, skill_files
 
 ARMS = ("skill", "baseline", "placebo")
-"""Arms whose prompts can be worked out again; of others (``previous``) a reply is used as long as its case is there."""
+"""Arms whose prompts can be rendered again. A reply in another arm (``previous``) is used while its case exists."""
 
 
 @dataclass(frozen=True, slots=True)
 class Uses:
-    """What a skill's cases ask: the digests of their prompts, by case and arm; None where nobody can tell."""
+    """The digests of the prompts of a skill's cases, by case and arm; None for a case that cannot be read."""
 
     prompts: dict[str, dict[str, frozenset[str]] | None]
 
     def why_unused(self, one: Recording, kept: Iterable[Recording]) -> str:
-        """Why no case uses a recording; empty where one does. Later turns are used where their first one is."""
+        """Why no case uses a recording; empty where one does. Later turns are used where their first turn is."""
         if one.case not in self.prompts:
             return "its case is gone"
         if one.turn > 1:
@@ -52,7 +52,7 @@ class Uses:
 
 
 def uses_of(skill_path: Path) -> Uses:
-    """What the cases of a skill ask. Cases that are broken keep what they have."""
+    """The prompts of a skill's cases. A broken case keeps all its replies."""
     questions = PromptRenderer()
     prompts: dict[str, dict[str, frozenset[str]] | None] = {}
     for path in case_paths(skill_path.parent):
@@ -60,13 +60,13 @@ def uses_of(skill_path: Path) -> Uses:
             case = load_case(path, skill_path.parent.name)
             prompts[case.name] = {arm: _digests(questions, case, skill_path, arm) for arm in ARMS}
         except (CaseError, SkillError) as error:
-            click.echo(f"kept as it is: {error}", err=True)
+            _warn([error])
             prompts[path.stem] = None
     return Uses(prompts)
 
 
 def _digests(questions: PromptRenderer, case: Case, skill_path: Path, arm: str) -> frozenset[str]:
-    """Of the prompt in each of the ways in which a skill may be shown: students' tables choose one."""
+    """The digests of a case's prompt in all modes of disclosure: a student's table chooses one."""
     kind = ItemKind.KERNEL if case.kind == "kernel" else ItemKind.TEXT
     plain = Task(
         id="", kind=kind, skill=case.skill, skill_path=skill_path, case=case, student=None, arm=arm, trial=1, seed=0,
@@ -119,9 +119,9 @@ def _prune_ledger(skill: str, uses: Uses, root: Path, dry_run: bool) -> list[str
         ledger.close()
 
 
-def _warn(problems: Iterable[str]) -> None:
+def _warn(problems: Iterable[object]) -> None:
     for problem in problems:
-        click.echo(f"kept as it is: {problem}", err=True)
+        click.echo(f"Warning: kept: {problem}", err=True)
 
 
 def _unused(recordings: Sequence[Recording], uses: Uses) -> dict[str, str]:
@@ -153,11 +153,8 @@ def command(skills: Sequence[Path], rootdir: Path, dry_run: bool) -> None:
     unused when its case is gone, or when the case's prompt has changed since.
     """
     removed = 0
-    try:
-        for skill_path in skill_files(skills):
-            for line in prune(skill_path.resolve(), rootdir.resolve(), dry_run):
-                removed += 1
-                click.echo(line)
-    except (UpskillError, OSError) as error:
-        raise click.UsageError(str(error)) from None
+    for skill_path in skill_files(skills):
+        for line in prune(skill_path.resolve(), rootdir.resolve(), dry_run):
+            removed += 1
+            click.echo(line)
     click.echo(f"{removed} {'reply' if removed == 1 else 'replies'} {'would be ' if dry_run else ''}removed")

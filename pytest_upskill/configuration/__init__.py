@@ -1,1 +1,1 @@
-"""What a run was asked for, from options, ini values and pyproject.toml. Knows no pytest."""
+"""The settings of a run: parsing of options, ini values and pyproject.toml, without pytest."""

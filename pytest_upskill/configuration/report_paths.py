@@ -8,7 +8,7 @@ from pytest_upskill.errors import UsageError
 
 
 def check_writable(path: Path) -> None:
-    """Raises UsageError before anything is run: a report that cannot be written must not cost a run."""
+    """Raises UsageError if the report cannot be written, before anything runs."""
     if path.is_dir():
         raise UsageError(f"--upskill-report: {path} is a folder; name a file in it, such as {path / 'report.json'}")
     try:

@@ -1,4 +1,4 @@
-"""``Settings``: everything that a user can choose for a run, with its defaults. Knows no pytest, and reads nothing."""
+"""``Settings``: everything that a user can set for a run."""
 
 from __future__ import annotations
 
@@ -7,15 +7,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-DEFAULT_ARMS = ("skill", "baseline")
-DEFAULT_TIMEOUT = 10.0
+DEFAULTS: Mapping[str, Any] = {
+    "arms": ("skill", "baseline"), "trials": 1, "turns": 1, "device": "auto", "sandbox": "auto", "timeout": 10.0,
+    "replies": "auto",
+}  # fmt: skip
+"""Values of settings that were not given. Those that are not listed are None, False or empty."""
 PROMPTS_STUDENT = "prompts"
-"""The student of a run that only writes prompts and names no other."""
+"""The student of a run that only writes prompts and names no student."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a run was asked for. Paths are absolute; ``seed`` is None until the controller draws one."""
+    """The settings of a run. Paths are absolute; ``seed`` is None until the controller draws one.
+
+    ``origins`` says where ``base_url`` and ``serve`` were given: an option, or a configuration file. A setting with its
+    default value has no origin.
+    """
 
     students: tuple[str, ...]
     arms: tuple[str, ...]
@@ -38,6 +45,7 @@ class Settings:
     reports: tuple[Path, ...]
     prompts: Path | None
     students_tables: Mapping[str, Mapping[str, Any]]
+    origins: Mapping[str, str]
     rootdir: Path
     invocation_dir: Path
 

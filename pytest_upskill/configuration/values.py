@@ -1,11 +1,12 @@
 """Parsers of option and ini texts. Each raises ValueError with a message that names the accepted forms.
 
-Imported whenever pytest starts, so it imports next to nothing itself.
+Imported whenever pytest starts, so it imports almost nothing.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 REPORT_SUFFIXES = (".json", ".md", ".csv")
@@ -21,26 +22,18 @@ def names(text: str) -> tuple[str, ...]:
 
 def arms(text: str) -> tuple[str, ...]:
     """Arms without repeats, in the order given; their slugs differ."""
-    found = tuple(dict.fromkeys(names(text)))
-    for arm in found:
-        kind, colon, revision = arm.partition(":")
-        if kind == "previous" and colon and revision:
-            continue
-        if arm not in ("skill", "baseline", "placebo"):
-            raise ValueError(f"unknown arm {arm!r}; accepted: skill, baseline, placebo, previous:REVISION")
-    _require_distinct_slugs(found)
-    return found
-
-
-def _require_distinct_slugs(arms: tuple[str, ...]) -> None:
     from pytest_upskill.skills.arms import slug
 
+    found = tuple(dict.fromkeys(names(text)))
     named: dict[str, str] = {}
-    for arm in arms:
+    for arm in found:
+        if not re.fullmatch(r"skill|baseline|placebo|previous:.+", arm):
+            raise ValueError(f"unknown arm {arm!r}; accepted: skill, baseline, placebo, previous:REVISION")
         if named.setdefault(slug(arm), arm) != arm:
             raise ValueError(
                 f"arms {named[slug(arm)]!r} and {arm!r} would both be called {slug(arm)!r}; name one of them"
             )
+    return found
 
 
 def positive_int(text: str) -> int:
@@ -68,31 +61,24 @@ def seconds(text: str) -> float:
     return number
 
 
-def device(text: str) -> str:
-    """A device, or ``auto``."""
-    if text not in ("auto", "cuda", "cpu"):
-        raise ValueError(f"unknown device {text!r}; accepted: auto, cuda, cpu")
-    return text
+def _choice(what: str, *accepted: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in accepted:
+            raise ValueError(f"unknown {what} {text!r}; accepted: {', '.join(accepted)}")
+        return text
+
+    return parse
+
+
+device = _choice("device", "auto", "cuda", "cpu")
+sandbox = _choice("sandbox level", "auto", "strict")
+replies = _choice("source of replies", "auto", "live", "record", "replay")
 
 
 def arch(text: str) -> str:
     """An architecture as nvcc's ``-arch`` takes it, such as ``sm_90``."""
     if not re.fullmatch(r"sm_[0-9]{2,3}[af]?", text):
         raise ValueError(f"{text!r} is not an architecture of GPUs such as sm_90")
-    return text
-
-
-def sandbox(text: str) -> str:
-    """How strictly kernels are confined."""
-    if text not in ("auto", "strict"):
-        raise ValueError(f"unknown way to confine kernels {text!r}; accepted: auto, strict")
-    return text
-
-
-def replies(text: str) -> str:
-    """Where replies come from."""
-    if text not in ("auto", "live", "record", "replay"):
-        raise ValueError(f"unknown source of replies {text!r}; accepted: auto, live, record, replay")
     return text
 
 

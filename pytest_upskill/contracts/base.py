@@ -1,6 +1,8 @@
-"""What a contract must offer: what a reply has to define, in the prompt's words, and how it is found and called.
+"""The protocols that a contract implements: ``Contract`` derives what a reply must define, describes it in the prompt,
+and finds it in the reply; ``Signature`` is that definition for one case.
 
-Register another contract with the hook ``pytest_upskill_contract``.
+A case goes through ``signature``, ``system_text`` and ``user_text``, then each reply through ``extract``, and its
+sources through ``problem`` before the build. Register a contract with the hook ``pytest_upskill_contract``.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from pytest_upskill.records import CallLayout, Kernel, ResultFacts
 
 
 class Signature(Protocol):
-    """What exactly is asked for in one case. Each contract has its own; others read only this."""
+    """The definition that one case requires. A contract's own class may hold more; other packages read only this."""
 
     @property
     def name(self) -> str:
@@ -22,22 +24,22 @@ class Signature(Protocol):
 
     @property
     def layout(self) -> CallLayout:
-        """The tensors and scalars of its calls."""
+        """The tensors and scalars of a call, in order, for the oracle and the sandbox."""
 
     @property
     def entry(self) -> str:
-        """What the language's build needs, besides the sources, to call it."""
+        """The text that ``Language.build`` needs, besides the sources, to call the function."""
 
     def for_dtypes(self, dtypes: tuple[str, ...]) -> Signature:
-        """The same, called with these dtypes alone."""
+        """The same signature with these dtypes only; the self-check uses it to build mutants for one dtype."""
 
 
 @dataclass(frozen=True, slots=True)
 class Extraction:
-    """What a reply holds. ``problem`` is empty where ``kernel`` meets the contract, and else says why it is None.
+    """The kernel that a reply holds, or why it holds none (``problem``, otherwise empty).
 
-    ``block_found`` tells a reply without any block (``reply`` failed) from one without the right function
-    (``contract`` failed). ``found`` is the block that came closest, for a person to see.
+    ``block_found`` tells a reply without a block (``reply`` fails) from one without the right function (``contract``
+    fails). ``found`` is the block that came closest, for reports.
     """
 
     kernel: Kernel | None
@@ -50,22 +52,26 @@ class Contract(Protocol):
     """What a reply must define. One object serves all threads."""
 
     name: str
+    """The name in a case's ``contract``."""
     languages: Sequence[str]
-    """The languages in which it can be met."""
+    """The languages in which the contract can be met; another one in a case is an error."""
     case_keys: Sequence[str]
-    """The keys of a case that mean something to it alone, of ``forbid`` and ``vectorised``."""
+    """Which of the case keys ``forbid`` and ``vectorised`` it supports; the others are errors in a case."""
 
     def signature(self, case: Case, results: ResultFacts) -> Signature:
-        """What the case asks for."""
+        """The ``Signature`` of a case; called once per case and process.
+
+        ``results`` has the dtypes and shapes of the results, measured with the case's reference.
+        """
 
     def system_text(self) -> str:
-        """The system text of every prompt, before an arm adds its guidance."""
+        """The system text of every prompt, to which an arm adds its guidance."""
 
     def user_text(self, case: Case, signature: Any) -> str:
-        """The user text: the task, and what must be defined."""
+        """The user text of a case's prompt: the task, and what must be defined."""
 
     def extract(self, text: str, signature: Any) -> Extraction:
-        """The kernel of a reply."""
+        """The kernel in the text of a reply; called from several threads. Raises nothing, whatever the text is."""
 
     def problem(self, sources: Mapping[str, str], signature: Any) -> str | None:
-        """Why these sources do not meet the contract; None where they do."""
+        """Why sources (path to text) do not meet the contract, or None; the judge calls it before the build."""

@@ -1,4 +1,4 @@
-"""What every device offers to the packages above: ``Machine``. Knows none of the devices."""
+"""The protocol of devices: ``Machine``."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ import json
 import platform
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from pytest_upskill.sandbox.client import Sandbox
-from pytest_upskill.sandbox.confinement import Confinement
+if TYPE_CHECKING:  # collection imports this module, and needs no sandbox
+    from pytest_upskill.sandbox.client import Sandbox
+    from pytest_upskill.sandbox.confinement import Confinement
 
 
 class Machine(Protocol):
-    """A device of this machine. ``identity`` tells apart machines whose results may differ."""
+    """A device of this machine. ``identity`` differs for machines whose results may differ."""
 
     def __hash__(self) -> int: ...
 
@@ -23,7 +24,7 @@ class Machine(Protocol):
 
     @property
     def architectures(self) -> tuple[str, ...]:
-        """Those of GPUs that kernels are compiled for, such as ``sm_90``; empty on the cpu device."""
+        """The GPU architectures that kernels are compiled for, such as ``sm_90``; empty on the cpu device."""
 
     @property
     def confinement(self) -> Confinement: ...
@@ -40,10 +41,10 @@ class Machine(Protocol):
         """The same with another limit on memory (bytes)."""
 
     def describe(self) -> str:
-        """One line for the header: the device, and who compiles for it."""
+        """One line for the header: the device and its compilers."""
 
     def facts(self) -> Mapping[str, str | int | None]:
-        """For reports: what a result may depend on."""
+        """Facts for reports, on which results may depend."""
 
     def sandbox(self, library: Path, timeout: float, source_name: str) -> Sandbox:
         """A sandbox for a library with kernels; ``timeout`` in seconds for each call.
@@ -54,12 +55,12 @@ class Machine(Protocol):
 
 @functools.lru_cache(maxsize=8)
 def identity(machine: Machine) -> tuple[str, ...]:
-    """Texts that change whenever a result that was kept may be another one on this machine."""
+    """Texts that change whenever stored results may not hold for this machine."""
     return machine.device, json.dumps(dict(machine.facts()), sort_keys=True, default=str)
 
 
 def processor() -> str:
-    """The name of the processor, as the system tells it."""
+    """The processor's name, from /proc/cpuinfo."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""Which device a run uses: the one that was asked for, or the best that this machine has."""
+"""Chooses the device of a run: the requested one, or the best of this machine."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ def choose(
 ) -> Machine:
     """The machine for ``auto``, ``cuda`` or ``cpu``. ``auto`` takes a GPU that can be used, else the cpu device.
 
-    ``architecture`` (``sm_90``) and ``sanitizer`` are for a GPU alone; ``worker`` is pytest-xdist's name for this
-    process; ``sandbox`` is ``strict`` where nothing but the strongest confinement will do. Raises UsageError that says
-    what is missing.
+    ``architecture`` (``sm_90``) and ``sanitizer`` need a GPU; ``worker`` is pytest-xdist's name for this process;
+    ``sandbox`` is ``strict`` if only the strongest confinement is accepted. Raises UsageError with what is missing.
     """
     if sandbox == "strict" and strongest().reason:
         raise UsageError(

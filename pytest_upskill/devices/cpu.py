@@ -1,4 +1,4 @@
-"""The device ``cpu``: kernels run on the host, in sandboxes. Knows no GPU."""
+"""The device ``cpu``: kernels run on the host, in sandboxes."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from pytest_upskill.sandbox.worker_process import DEFAULT_LIMITS
 
 @dataclass(frozen=True, slots=True)
 class CpuMachine:
-    """What the ``cpu`` device needs. Without nvcc, kernels are compiled for the host alone.
+    """The ``cpu`` device. Without nvcc, kernels are compiled for the host only.
 
-    ``note`` says why a GPU that seems to be there is not used.
+    ``note`` says why the GPU of this machine is not used.
     """
 
     device: str
@@ -29,12 +29,10 @@ class CpuMachine:
     memory: int = DEFAULT_LIMITS.memory
 
     def describe(self) -> str:
-        """One line for the header: the device, and who compiles for it."""
         note = f"; {self.note}" if self.note else ""
         return f"{self.device} (compiler {toolchain.describe()}; GPU compiler {nvcc.describe()}{note})"
 
     def facts(self) -> Mapping[str, str | int | None]:
-        """For reports: what a result may depend on."""
         return {
             "processor": processor(),
             "cores": os.cpu_count(),
@@ -44,9 +42,7 @@ class CpuMachine:
         }
 
     def sandbox(self, library: Path, timeout: float, source_name: str) -> Sandbox:
-        """A sandbox for a library with kernels; ``timeout`` in seconds for each call."""
         return Sandbox(library, self.confinement, Limits(seconds=timeout, memory=self.memory), source_name=source_name)
 
     def with_memory(self, memory: int) -> CpuMachine:
-        """The same with another limit on the memory (bytes) of a kernel's process."""
         return replace(self, memory=memory)

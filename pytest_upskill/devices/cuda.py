@@ -21,12 +21,12 @@ from pytest_upskill.sandbox.confinement import Confinement, strongest
 NO_GPU = "no NVIDIA GPU is visible (there is no /dev/nvidia0)"
 
 _MEMORY = 16 << 30
-"""Bytes of host memory, and of the tensors of one call: more than the cpu device gives, since examples are larger."""
+"""Bytes of host memory, and of the tensors of one call: more than on the cpu device, since examples are larger."""
 
 
 @dataclass(frozen=True, slots=True)
 class CudaMachine:
-    """One GPU, and what builds and runs kernels for it."""
+    """One GPU, with its compiler and its sandboxes."""
 
     device: str
     gpu: Gpu
@@ -38,16 +38,14 @@ class CudaMachine:
 
     @property
     def _scratch(self) -> int:
-        """Bytes that a launcher may take beside its tensors."""
+        """Bytes of device memory that a launcher may use besides its tensors."""
         return self.gpu.memory // 2
 
     def describe(self) -> str:
-        """One line for the header: the device, and who compiles for it."""
         watched = f"; {self.sanitizer.describe()}" if self.sanitizer else ""
         return f"{self.device} ({self.gpu.describe()}; compiler {cuda_toolkit.describe(self.architectures)}{watched})"
 
     def facts(self) -> Mapping[str, str | int | None]:
-        """For reports: what a result may depend on."""
         return {
             "processor": processor(),
             "cores": os.cpu_count(),
@@ -71,12 +69,11 @@ class CudaMachine:
         return Sandbox(library, self.confinement, limits, gpu=access, source_name=source_name)
 
     def with_memory(self, memory: int) -> CudaMachine:
-        """The same with another limit on the memory (bytes) of a kernel's process."""
         return replace(self, memory=memory)
 
 
 def find(architecture: str | None, sanitizer: bool, worker: str) -> CudaMachine:
-    """This worker's GPU, with all that is needed to use it. Raises ToolchainError that says what is missing."""
+    """This worker's GPU with its toolkit. Raises ToolchainError that says what is missing."""
     if not gpu.nodes():
         raise ToolchainError(NO_GPU)
     chosen = gpu.share(gpu.find(), worker)

@@ -1,6 +1,6 @@
-"""Which GPUs this machine has, and what a cell must be let at to use one. Knows no compiler and no kernel.
+"""Finds the GPUs of this machine, and what a sandbox needs to use one.
 
-The CUDA driver is asked in a process of its own. Its answer holds for the whole run.
+A separate process queries the CUDA driver, once per run.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _SECONDS = 60.0
 _PASSED_ON = ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "LD_LIBRARY_PATH", "NVIDIA_VISIBLE_DEVICES")
 _NODES = ("nvidia[0-9]*", "nvidiactl", "nvidia-uvm", "nvidia-uvm-tools", "nvidia-caps", "dxg")
 _READABLE = ("/sys", "/proc/driver/nvidia")
-"""Where the driver reads what hardware there is; containers mount the second over that of the host."""
+"""Where the driver reads about hardware; containers mount the second over the host's."""
 _SYSTEM_LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64")
 
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
-    """One GPU. ``visible`` is what CUDA_VISIBLE_DEVICES calls it; memory in bytes; ``driver`` is the CUDA version that
-    its driver serves, ``library`` the file of that driver.
+    """One GPU. ``visible`` is its name in CUDA_VISIBLE_DEVICES; memory is in bytes; ``driver`` is the CUDA version that
+    its driver supports, ``library`` the driver's file.
     """
 
     visible: str
@@ -42,13 +42,13 @@ class Gpu:
     library: Path
 
     def describe(self) -> str:
-        """As in "NVIDIA H200, sm_90, 139 GiB, driver for CUDA 13.0"."""
+        """The GPU's facts, such as "NVIDIA H200, sm_90, 139 GiB, driver for CUDA 13.0"."""
         driver = ".".join(map(str, self.driver))
         return f"{self.name}, {self.architecture}, {self.memory / 2**30:.0f} GiB, driver for CUDA {driver}"
 
     def access(self) -> GpuAccess:
-        """What a cell needs to use this GPU, and no other."""
-        # A process asks for one device: it is then the first and only one that it sees.
+        """What a sandbox needs to use this GPU, and no other."""
+        # With one visible device, the process has that one as device 0.
         environment = {"CUDA_VISIBLE_DEVICES": self.visible, "CUDA_CACHE_DISABLE": "1"}
         order = os.environ.get("CUDA_DEVICE_ORDER")
         environment.update({"CUDA_DEVICE_ORDER": order} if order else {})
@@ -60,13 +60,13 @@ class Gpu:
 
 
 def nodes(root: Path = Path("/dev")) -> tuple[Path, ...]:
-    """The device files of NVIDIA's driver; there is none without a GPU. Costs next to nothing."""
+    """The device files of NVIDIA's driver; empty without a GPU. Fast: it lists a folder."""
     return tuple(sorted(path for pattern in _NODES for path in root.glob(pattern)))
 
 
 @functools.cache
 def find() -> tuple[Gpu, ...]:
-    """All GPUs that may be used, in the order of CUDA_VISIBLE_DEVICES. Raises ToolchainError if there is none."""
+    """All visible GPUs, in the order of CUDA_VISIBLE_DEVICES. Raises ToolchainError if there is none."""
     passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     ran = process.run([python(), "-I", "-S", str(PROBE)], environment={**ENVIRONMENT, **passed}, seconds=_SECONDS)
     if ran.timed_out:
@@ -104,9 +104,9 @@ def read(said: Mapping[str, Any], visible: str | None) -> tuple[Gpu, ...]:
 
 
 def check_driver(gpu: Gpu, toolkit: str) -> None:
-    """Raises ToolchainError where a driver is too old for programs of a toolkit ("13.0").
+    """Raises ToolchainError if the driver is too old for programs of a toolkit ("13.0").
 
-    Within one major version an older driver serves a newer toolkit (CUDA's minor version compatibility).
+    Within one major version an older driver supports a newer toolkit (CUDA's minor version compatibility).
     """
     if gpu.driver[0] < int(toolkit.partition(".")[0]):
         served = ".".join(map(str, gpu.driver))
@@ -117,7 +117,7 @@ def check_driver(gpu: Gpu, toolkit: str) -> None:
 
 
 def share(gpus: tuple[Gpu, ...], worker: str) -> Gpu:
-    """The GPU of one worker of pytest-xdist ("gw3"; empty without xdist): they are dealt out in turn."""
+    """The GPU of one worker of pytest-xdist ("gw3"; empty without xdist): workers use the GPUs in turn."""
     number = int(worker.removeprefix("gw")) if worker.removeprefix("gw").isdigit() else 0
     return gpus[number % len(gpus)]
 

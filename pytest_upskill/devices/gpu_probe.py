@@ -1,7 +1,7 @@
-"""Asks the machine's CUDA driver which GPUs there are, and prints what it says as JSON. Stands alone.
+"""Prints the GPUs that the machine's CUDA driver finds, as JSON. Imports nothing of ours.
 
-Started as ``python -I -S gpu_probe.py``, in a process of its own: a driver, once initialised, does not survive a
-fork, and the process that runs pytest must stay free of it.
+Started as ``python -I -S gpu_probe.py``: the process that runs pytest must not initialise the driver, which does not
+work after a fork.
 """
 
 import ctypes
@@ -12,7 +12,7 @@ MAJOR, MINOR = 75, 76
 
 
 class Refused(Exception):
-    """The driver answered with an error."""
+    """The driver returned an error."""
 
 
 def main() -> None:
@@ -57,7 +57,7 @@ def check(cuda: ctypes.CDLL, code: int) -> None:
 
 
 def loaded_from() -> str:
-    """Where the loader found the driver's library."""
+    """The path of the driver's library."""
     with open("/proc/self/maps") as maps:  # noqa: PTH123
         return next((line.split()[-1] for line in maps if "/libcuda.so" in line), "")
 

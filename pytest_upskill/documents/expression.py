@@ -1,12 +1,13 @@
-"""Small integer expressions in cases: sizes, bounds, conditions. Knows no case; never calls ``eval``.
+"""Small integer expressions in cases: sizes, bounds, conditions. Never calls ``eval``.
 
-An expression is made of names, numbers, ``+ - * // %``, comparisons (which may be chained), ``and or not``,
-``min(...)`` and ``max(...)``. Python's parser reads it, and every node that is not on this list is refused.
+An expression consists of names, numbers, ``+ - * // %``, comparisons (which may be chained), ``and or not``,
+``min(...)`` and ``max(...)``. Python's parser reads it; any other node of its syntax tree is an error.
 """
 
 from __future__ import annotations
 
 import ast
+import keyword
 import math
 import operator
 import re
@@ -14,22 +15,26 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+from pytest_upskill.documents.syntax import parse_expression
+
 Number = int | float | bool
 Evaluate = Callable[[Mapping[str, Number]], Number]
 
 MAX_LENGTH = 300
-"""Longer texts are nobody's shape; the limit also bounds the parser's recursion."""
+"""Characters. The limit bounds the recursion of the parser."""
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
-_KEYWORDS = frozenset(("and", "or", "not", "True", "False", "None", "if", "else", "in", "is", "lambda"))
-_INTEGER = re.compile(r"-?[0-9]+\Z")
+_NO_NAMES = frozenset((*keyword.kwlist, "min", "max"))
 _FUNCTIONS: Mapping[str, Callable[..., Number]] = {"min": min, "max": max}
-_OPERATORS: Mapping[type[ast.operator], Callable[[Number, Number], Number]] = {
+_OPERATORS: Mapping[type[ast.operator | ast.unaryop], Callable[..., Number]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
     ast.FloorDiv: operator.floordiv,
     ast.Mod: operator.mod,
+    ast.USub: operator.neg,
+    ast.UAdd: operator.pos,
+    ast.Not: operator.not_,
 }
 _COMPARISONS: Mapping[type[ast.cmpop], Callable[[Number, Number], bool]] = {
     ast.Eq: operator.eq,
@@ -39,7 +44,7 @@ _COMPARISONS: Mapping[type[ast.cmpop], Callable[[Number, Number], bool]] = {
     ast.Gt: operator.gt,
     ast.GtE: operator.ge,
 }
-_KNOWN = "an expression knows names, numbers, + - * // %, comparisons, 'and', 'or', 'not', min() and max()"
+_KNOWN = "an expression consists of names, numbers, + - * // %, comparisons, 'and', 'or', 'not', min() and max()"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,39 +57,44 @@ class Expression:
     def evaluate(self, values: Mapping[str, Number]) -> Number:
         """The value for these ``values``; raises ValueError on a missing name and on a division by zero."""
         try:
-            return _compiled(self.text)(values)
+            return _checked(self.text).evaluate(values)
         except ZeroDivisionError:
-            raise ValueError(f"'{self.text}' divides by zero for {_shown(self.names, values)}") from None
+            shown = " ".join(f"{name}={values[name]}" for name in sorted(self.names))
+            raise ValueError(f"'{self.text}' divides by zero for {shown}") from None
         except KeyError as error:
             raise ValueError(f"'{self.text}' names '{error.args[0]}', which has no value here") from None
 
     @property
     def constant(self) -> Number | None:
         """The value of an expression without names, None for any other."""
-        return None if self.names else self.evaluate({})
+        return _checked(self.text).constant
 
     @property
     def condition(self) -> bool:
-        """Whether it says yes or no: a comparison, ``and``, ``or`` or ``not``."""
-        root = _tree(self.text)
-        return isinstance(root, ast.Compare | ast.BoolOp) or (
-            isinstance(root, ast.UnaryOp) and isinstance(root.op, ast.Not)
-        )
+        """Whether its value is a truth value: a comparison, ``and``, ``or`` or ``not``."""
+        return _checked(self.text).condition
 
     @property
     def fractional(self) -> bool:
         """Whether a number in it is written with a point or an exponent."""
-        return any(
-            isinstance(node, ast.Constant) and isinstance(node.value, float) for node in ast.walk(_tree(self.text))
-        )
+        return _checked(self.text).fractional
 
     def __str__(self) -> str:
         return self.text
 
 
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    expression: Expression
+    evaluate: Evaluate
+    constant: Number | None = None
+    condition: bool = False
+    fractional: bool = False
+
+
 def parse(text: str | int | float) -> Expression:
-    """Check a text (or a number); raises ValueError, which names the piece that does not belong and the rule."""
-    return _parse(text.strip() if isinstance(text, str) else _number_text(text))
+    """Check a text (or a number); raises ValueError with the part that is not allowed and the rule."""
+    return _checked(text.strip() if isinstance(text, str) else _number_text(text)).expression
 
 
 def _number_text(number: float) -> str:
@@ -96,22 +106,22 @@ def _number_text(number: float) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _parse(text: str) -> Expression:
-    if _INTEGER.match(text) and len(text) <= MAX_LENGTH:
-        return Expression(text, frozenset())
-    if _NAME.match(text) and text not in _KEYWORDS and text not in _FUNCTIONS:
-        return Expression(text, frozenset((text,)))
+def _checked(text: str) -> _Checked:
+    if _NAME.match(text) and text not in _NO_NAMES:  # most sizes are names: these need no tree
+        return _Checked(Expression(text, frozenset((text,))), lambda values: values[text])
+    tree = _tree(text)
     names: set[str] = set()
-    _build(_tree(text), text, names)
-    return Expression(text, frozenset(names))
+    evaluate = _build(tree, text, names)
+    try:
+        constant = None if names else evaluate({})
+    except ZeroDivisionError:
+        raise ValueError(f"'{text}' divides by zero") from None
+    negation = isinstance(tree, ast.UnaryOp) and isinstance(tree.op, ast.Not)
+    condition = negation or isinstance(tree, ast.Compare | ast.BoolOp)
+    fractional = any(isinstance(node, ast.Constant) and isinstance(node.value, float) for node in ast.walk(tree))
+    return _Checked(Expression(text, frozenset(names)), evaluate, constant, condition, fractional)
 
 
-@lru_cache(maxsize=4096)
-def _compiled(text: str) -> Evaluate:
-    return _build(_tree(text), text, set())
-
-
-@lru_cache(maxsize=4096)
 def _tree(text: str) -> ast.expr:
     if not text:
         raise ValueError(f"an empty text is no expression; {_KNOWN}")
@@ -120,13 +130,13 @@ def _tree(text: str) -> ast.expr:
     if "\n" in text or "#" in text:
         raise ValueError(f"'{text}' is not one line of expression; {_KNOWN}")
     try:
-        return ast.parse(text, mode="eval").body
+        return parse_expression(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise ValueError(f"'{text}' cannot be read; {_KNOWN}") from None
 
 
 def _build(node: ast.expr, text: str, names: set[str]) -> Evaluate:  # noqa: PLR0911 - one line for each kind of node
-    """Closures for a checked tree; ``names`` collects what it needs."""
+    """A function that evaluates ``node``; adds the names that it needs to ``names``."""
     match node:
         case ast.Constant(value=value) if type(value) is int or (type(value) is float and math.isfinite(value)):
             return lambda _values: value
@@ -134,17 +144,17 @@ def _build(node: ast.expr, text: str, names: set[str]) -> Evaluate:  # noqa: PLR
             names.add(name)
             return lambda values: values[name]
         case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
-            return _binary(_OPERATORS[type(op)], _build(left, text, names), _build(right, text, names))
-        case ast.UnaryOp(op=ast.USub() | ast.UAdd() | ast.Not() as op, operand=operand):
-            return _unary(op, _build(operand, text, names))
+            return _applied(_OPERATORS[type(op)], [_build(part, text, names) for part in (left, right)])
+        case ast.UnaryOp(op=op, operand=operand) if type(op) in _OPERATORS:
+            return _applied(_OPERATORS[type(op)], [_build(operand, text, names)])
         case ast.Compare() if all(type(op) in _COMPARISONS for op in node.ops):
             return _comparison(node, [_build(part, text, names) for part in (node.left, *node.comparators)])
         case ast.BoolOp(op=op, values=parts):
             return _boolean(op, [_build(part, text, names) for part in parts])
         case ast.Call(func=ast.Name(id=name), args=parts, keywords=[]) if name in _FUNCTIONS and len(parts) >= 2:
-            return _call(_FUNCTIONS[name], [_build(part, text, names) for part in parts])
+            return _applied(_FUNCTIONS[name], [_build(part, text, names) for part in parts])
     piece = ast.get_source_segment(text, node) or text
-    raise ValueError(f"'{piece}'{'' if piece == text else f' in {text!r}'} does not belong; {_advice(node)}")
+    raise ValueError(f"'{piece}'{'' if piece == text else f' in {text!r}'} is not allowed; {_advice(node)}")
 
 
 def _advice(node: ast.expr) -> str:
@@ -158,16 +168,8 @@ def _advice(node: ast.expr) -> str:
     return _KNOWN
 
 
-def _binary(function: Callable[[Number, Number], Number], left: Evaluate, right: Evaluate) -> Evaluate:
-    return lambda values: function(left(values), right(values))
-
-
-def _unary(op: ast.unaryop, operand: Evaluate) -> Evaluate:
-    if isinstance(op, ast.Not):
-        return lambda values: not operand(values)
-    if isinstance(op, ast.USub):
-        return lambda values: -operand(values)
-    return operand
+def _applied(function: Callable[..., Number], parts: list[Evaluate]) -> Evaluate:
+    return lambda values: function(*[part(values) for part in parts])
 
 
 def _comparison(node: ast.Compare, parts: list[Evaluate]) -> Evaluate:
@@ -197,11 +199,3 @@ def _boolean(op: ast.boolop, parts: list[Evaluate]) -> Evaluate:
         return parts[-1](values)
 
     return evaluate
-
-
-def _call(function: Callable[..., Number], parts: list[Evaluate]) -> Evaluate:
-    return lambda values: function(*(part(values) for part in parts))
-
-
-def _shown(names: frozenset[str], values: Mapping[str, Number]) -> str:
-    return " ".join(f"{name}={values[name]}" for name in sorted(names) if name in values) or "these values"

@@ -1,6 +1,6 @@
 """Splits a Markdown file into YAML frontmatter and body, and reads the YAML with the line of each value.
 
-YAML 1.2: ``1e-3`` is a number and ``no`` a word. Knows neither cases nor skills; the caller says which error to raise.
+YAML 1.2: ``1e-3`` is a number and ``no`` a word. Callers choose the exception to raise.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pytest_upskill.documents.markdown import lines_of
 from pytest_upskill.errors import LocatedError
@@ -22,12 +22,11 @@ MAX_DEPTH = 40
 _PREFIX = "tag:yaml.org,2002:"
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(NamedTuple):
     """A YAML value. ``data`` is plain (lists and dicts hold further values); ``line`` is 1-based, in the ``.md`` file.
 
     ``text`` is a scalar as it was written. The line of a mapping's value is that of its key.
-    """
+    """  # a tuple, since a case has dozens: a frozen dataclass takes twice as long to create
 
     data: Any
     line: int
@@ -45,7 +44,7 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A file in two: the frontmatter, which is a mapping, and the body, whose first line has number ``body_line``."""
+    """The frontmatter of a file, which is a mapping, and its body, whose first line has number ``body_line``."""
 
     frontmatter: Value
     body: list[str]
@@ -53,7 +52,7 @@ class Document:
 
 
 def read_text(path: Path, error: type[LocatedError]) -> str:
-    """A UTF-8 file's text without a byte order mark; what cannot be read is an ``error`` with the file's name."""
+    """A UTF-8 file's text without a byte order mark; raises ``error`` where it cannot be read or decoded."""
     try:
         return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as problem:
@@ -65,21 +64,16 @@ def read_text(path: Path, error: type[LocatedError]) -> str:
 
 
 def parse(text: str, path: Path, error: type[LocatedError]) -> Document:
-    """Split at lines that are exactly ``---``, and read the YAML between the first two."""
+    """Split a text at lines that are exactly ``---``, and read the YAML between the first two."""
     lines = lines_of(text)
     if lines[0] != DELIMITER:
-        raise error(f"line 1 must be exactly '---', the start of the frontmatter, not {_quoted(lines[0])}", path, 1)
+        found = f"'{lines[0][:40]}'" if lines[0] else "an empty line"
+        raise error(f"line 1 must be exactly '---', the start of the frontmatter, not {found}", path, 1)
     try:
         end = lines.index(DELIMITER, 1)
     except ValueError:
         raise error(_unclosed(lines), path, 1) from None
-    source = "\n".join(lines[1:end])
-    frontmatter = _Reader(path, error).read(source)
-    return Document(frontmatter, lines[end + 1 :], end + 2)
-
-
-def _quoted(line: str) -> str:
-    return f"'{line[:40]}'" if line else "an empty line"
+    return Document(_Reader(path, error).read("\n".join(lines[1:end])), lines[end + 1 :], end + 2)
 
 
 def _unclosed(lines: list[str]) -> str:
@@ -104,6 +98,7 @@ class _Reader:
     def __init__(self, path: Path, error: type[LocatedError]) -> None:
         self._path = path
         self._error = error
+        self._next: Callable[[], Any]
 
     def read(self, source: str) -> Value:
         if len(source) > MAX_CHARACTERS:
@@ -119,11 +114,14 @@ class _Reader:
         from ruamel.yaml.error import YAMLError
 
         try:
-            events = _Events(_parser()(source))
-            if events.next("StreamStart", "DocumentStart") is None:
+            self._next = _parser()(source).get_event
+            self._next()  # the start of the stream
+            if type(self._next()).__name__ == "StreamEndEvent":
                 return None
-            value = self._value(events, events.take(), None, 0)
-            events.next("DocumentEnd", "StreamEnd")
+            value = self._value(self._next(), None, 0)
+            self._next()  # the end of the document
+            if type(further := self._next()).__name__ != "StreamEndEvent":
+                raise self._fail("a second YAML document begins here: remove this line", further.start_mark.line)
             return value
         except YAMLError as problem:
             raise self._not_yaml(problem, source) from None
@@ -135,82 +133,65 @@ class _Reader:
         mark, context = getattr(problem, "problem_mark", None), getattr(problem, "context_mark", None)
         line = source.count("\n", 0, getattr(problem, "position", 0)) if mark is None else mark.line
         if context is not None and line > source.count("\n"):
-            line = context.line  # what is not closed is found out at the end, and is wrong where it begins
+            line = context.line  # a missing bracket is noticed at the end: the place to name is that of the open one
         begun = f", begun in line {context.line + 2}" if context is not None and context.line != line else ""
-        return self._fail(f"the frontmatter is not YAML: {reason}{begun}{_excerpt(source, line)}", line)
+        text = source.split("\n")[line].strip() if line <= source.count("\n") else ""
+        near = f", near '{text[:60]}'" if text else ""
+        return self._fail(f"the frontmatter is not YAML: {reason}{begun}{near}", line)
 
-    def _value(self, events: _Events, event: Any, line: int | None, depth: int) -> Value:
+    def _value(self, event: Any, line: int | None, depth: int) -> Value:
         """The value that begins with ``event``; ``line`` is its key's, where it has one."""
         kind = type(event).__name__
         place = event.start_mark.line if line is None else line
+        if kind == "ScalarEvent" and event.ctag is None:
+            text = event.value
+            return Value(_resolved(text) if event.implicit[0] else text, place + 2, text)
         if kind == "AliasEvent":
-            raise self._fail(f"the YAML alias '*{event.anchor}' is not used here: write the value out", place)
+            raise self._fail(f"the YAML alias '*{event.anchor}' is not supported: write the value out", place)
         tag = str(event.ctag) if event.ctag is not None else ""
-        if tag and (not tag.startswith(_PREFIX) or tag[len(_PREFIX) :] not in _TAGS[kind]):
-            raise self._fail(f"the YAML tag '{tag.replace(_PREFIX, '!!')}' is not used here: remove it", place)
+        if tag and (not tag.startswith(_PREFIX) or tag.removeprefix(_PREFIX) not in _TAGS[kind]):
+            raise self._fail(f"the YAML tag '{tag.replace(_PREFIX, '!!')}' is not supported: remove it", place)
         if kind == "ScalarEvent":
-            return self._scalar(event, tag, place)
+            return self._tagged(event.value, tag.removeprefix(_PREFIX), place)
         if depth >= MAX_DEPTH:
             raise self._fail(f"the frontmatter is nested more than {MAX_DEPTH} deep: flatten it", place)
-        if kind == "SequenceStartEvent":
-            return Value(self._sequence(events, depth), place + 2)
-        return Value(self._mapping(events, depth), place + 2)
-
-    def _sequence(self, events: _Events, depth: int) -> list[Value]:
+        if kind == "MappingStartEvent":
+            return Value(self._mapping(depth + 1), place + 2)
         found = []
-        while type(event := events.take()).__name__ != "SequenceEndEvent":
-            found.append(self._value(events, event, None, depth + 1))
-        return found
+        while type(event := self._next()).__name__ != "SequenceEndEvent":
+            found.append(self._value(event, None, depth + 1))
+        return Value(found, place + 2)
 
-    def _mapping(self, events: _Events, depth: int) -> dict[str, Value]:
+    def _mapping(self, depth: int) -> dict[str, Value]:
         mapping: dict[str, Value] = {}
-        while type(event := events.take()).__name__ != "MappingEndEvent":
+        while type(event := self._next()).__name__ != "MappingEndEvent":
             line = event.start_mark.line
-            key = self._value(events, event, None, depth + 1)
+            key = self._value(event, None, depth)
             if isinstance(key.data, list | dict) or key.text == "<<":
                 raise self._fail(f"'{key.shown}' cannot be a key here: keys are words", line)
             if key.text in mapping:
                 first = mapping[key.text].line
                 raise self._fail(f"key '{key.text}' is given twice, first in line {first}: keep one", line)
-            mapping[key.text] = self._value(events, events.take(), line, depth + 1)
+            mapping[key.text] = self._value(self._next(), line, depth)
         return mapping
 
-    def _scalar(self, event: Any, tag: str, place: int) -> Value:
-        text = event.value
-        if tag:
-            try:
-                return Value(_TAGGED[tag[len(_PREFIX) :]](text), place + 2, text)
-            except ValueError:
-                shown = tag.replace(_PREFIX, "!!")
-                raise self._fail(f"'{text}' is not what its YAML tag '{shown}' says: remove the tag", place) from None
-        return Value(_resolved(text) if event.implicit[0] else text, place + 2, text)
+    def _tagged(self, text: str, tag: str, place: int) -> Value:
+        value = text if tag == "str" else _resolved(text)
+        if tag == "float" and type(value) is int:
+            value = float(value)
+        if type(value) is not _TAGS["ScalarEvent"][tag]:
+            raise self._fail(f"'{text}' is not of the type of its YAML tag '!!{tag}': remove the tag", place)
+        return Value(value, place + 2, text)
 
     def _fail(self, message: str, line: int) -> LocatedError:
         return self._error(message, self._path, line + 2)
 
 
-class _Events:
-    """One event after another, from a parser that holds no more than one document."""
-
-    def __init__(self, parser: Any) -> None:
-        self.take: Callable[[], Any] = parser.get_event
-
-    def next(self, *kinds: str) -> Any:
-        """Take events of these kinds in turn; the last one, or None where the stream ends before."""
-        event = None
-        for kind in kinds:
-            event = self.take()
-            if type(event).__name__ == "StreamEndEvent" and kind != "StreamEnd":
-                return None
-        return event
-
-
-def _excerpt(source: str, line: int) -> str:
-    lines = source.split("\n")
-    text = lines[line].strip() if line < len(lines) else ""
-    return f", near '{text[:60]}'" if text else ""
-
-
+_TAGS: dict[str, dict[str, type]] = {
+    "ScalarEvent": {"str": str, "int": int, "float": float, "bool": bool, "null": type(None)},
+    "SequenceStartEvent": {"seq": list},
+    "MappingStartEvent": {"map": dict},
+}
 _DECIMAL = re.compile(r"[-+]?[0-9]+\Z")
 _BASED = re.compile(r"0o[0-7]+\Z|0x[0-9a-fA-F]+\Z")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z")
@@ -223,7 +204,7 @@ _SPECIAL = {
     **dict.fromkeys((".nan", ".NaN", ".NAN"), math.nan),
 }
 _MAX_DIGITS = 400
-"""Python refuses to convert some thousand digits, and nobody means such a number."""
+"""Longer numbers stay texts: Python refuses to convert more than 4,300 digits."""
 
 
 def _resolved(text: str) -> Any:
@@ -237,31 +218,3 @@ def _resolved(text: str) -> Any:
     if _BASED.match(text):
         return int(text, 0)
     return float(text) if _FLOAT.match(text) else text
-
-
-def _integer(text: str) -> int:
-    return int(text, 0) if _BASED.match(text) else int(text)
-
-
-def _real(text: str) -> float:
-    return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
-
-
-def _boolean(text: str) -> bool:
-    if text.lower() not in ("true", "false"):
-        raise ValueError(text)
-    return text.lower() == "true"
-
-
-def _null(_text: str) -> None:
-    return None
-
-
-_TAGGED: dict[str, Callable[[str], Any]] = {
-    "str": str,
-    "int": _integer,
-    "float": _real,
-    "bool": _boolean,
-    "null": _null,
-}
-_TAGS = {"ScalarEvent": tuple(_TAGGED), "SequenceStartEvent": ("seq",), "MappingStartEvent": ("map",)}

@@ -1,7 +1,4 @@
-"""Which names a case may give to its operator, arguments, results and dims: they become C++ and Python names at once.
-
-Knows languages only.
-"""
+"""The names that the operator, arguments, results and dims of a case may have: valid in C++ and in Python."""
 
 from __future__ import annotations
 
@@ -25,11 +22,11 @@ _CPP_KEYWORDS = frozenset(
 _PYTHON_KEYWORDS = frozenset(keyword.kwlist)
 
 _TAKEN = {
-    "stream": "the contract's last parameter is called so",
-    "scalar_t": "the contract's template parameter is called so",
-    "torch": "the reference uses PyTorch by that name",
-    "main": "a program's first function is called so",
-    "std": "the C++ standard library is called so",
+    "stream": "it is the last parameter of the launcher",
+    "scalar_t": "it is the template parameter of the launcher",
+    "torch": "it is the name of PyTorch in the reference",
+    "main": "it is the first function of a program",
+    "std": "it is the namespace of the C++ standard library",
 }
 
 _CUDA_AND_C = frozenset(
@@ -48,7 +45,7 @@ _RESERVED = re.compile(r"(?:upskill|cuda)(?:_|[A-Z]|\Z)")
 
 
 def refusal(name: str) -> str | None:  # noqa: PLR0911 - one line for each reason
-    """Why ``name`` cannot be used, as the end of a sentence; None where it can."""
+    """Why ``name`` cannot be used, as the end of a sentence; None for a valid name."""
     if name.startswith("_") or name.endswith("_") or "__" in name:
         return "begins or ends with an underscore or doubles one, which C++ and PyTorch reserve"
     if not _IDENTIFIER.match(name):
@@ -62,5 +59,5 @@ def refusal(name: str) -> str | None:  # noqa: PLR0911 - one line for each reaso
     if name in _CUDA_AND_C:
         return "is taken: the headers of CUDA or C define it"
     if _RESERVED.match(name):
-        return "is taken: names that begin so belong to CUDA or to the harness"
+        return "is taken: names with this prefix belong to CUDA or to the harness"
     return None

@@ -1,8 +1,8 @@
-"""Reads the two things that we need of Markdown: fenced blocks and level-2 headings. Knows no case and no reply.
+"""Reads fenced blocks and level-2 headings of Markdown.
 
 Fences follow CommonMark 0.31, section 4.5: three or more backticks or tildes, indented by at most three columns
 (counted from the content of a list item), closed by a line with at least as many of the same character and nothing
-else. One licence: a line that leaves a list item does not end a block opened in it, as models indent carelessly.
+else. One exception: a line that leaves a list item does not end a block opened in it, since models indent carelessly.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 _LIST_ITEM = re.compile(r"([-+*]|[0-9]{1,9}[.)])( {1,4})(?=\S)")
-_HEADING = re.compile(r" {0,3}##(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*\Z")
+_HEADING = re.compile(r" {0,3}##(?=[ \t]|\Z)")
 _MAX_NESTED = 20
 _MARKERS = frozenset("`~-+*0123456789")
 
@@ -38,7 +38,7 @@ class Fence:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """What stands under a ``## `` heading. ``line`` is the heading's; the text above the first has title None."""
+    """The text under a ``## `` heading. ``line`` is the heading's; the text above the first has title None."""
 
     title: str | None
     line: int
@@ -54,29 +54,23 @@ def lines_of(text: str) -> list[str]:
 
 
 class FenceReader:
-    """Is fed a document line by line, and gives each block when it ends."""
+    """Reads a document line by line, and returns each fenced block where it ends."""
 
     def __init__(self) -> None:
         self.inside = False
         self._items: list[int] = []
-        self._reset()
-
-    def _reset(self) -> None:
-        self.inside = False
-        self._info = ""
-        self._character = ""
-        self._length = 0
-        self._indent = 0
-        self._opening = 0
         self._source: list[str] = []
 
     def feed(self, number: int, line: str) -> Fence | None:
-        """Take line ``number``; the block that it closes, if it closes one."""
-        if self.inside:
-            return self._continue(line)
-        stripped = line.lstrip(" \t")
-        if stripped and (stripped[0] in _MARKERS or self._items):
-            self._open(number, line, stripped)
+        """Read line ``number``; returns the block that it closes, if it closes one."""
+        if not self.inside:
+            stripped = line.lstrip(" \t")
+            if stripped and (stripped[0] in _MARKERS or self._items):
+                self._open(number, line, stripped)
+            return None
+        if self._fence in line and self._closes(line):
+            return self._finish(closed=True)
+        self._source.append(_dedented(line, self._indent) if self._indent else line)
         return None
 
     def end(self) -> Fence | None:
@@ -99,42 +93,35 @@ class FenceReader:
         if length < 3 or (character == "`" and "`" in info):
             return
         self.inside, self._info, self._opening = True, info.strip(), number
-        self._character, self._length, self._indent = character, length, indent
+        self._fence, self._indent = character * length, indent
 
     @property
     def _content(self) -> int:
         return self._items[-1] if self._items else 0
 
-    def _continue(self, line: str) -> Fence | None:
+    def _closes(self, line: str) -> bool:
         stripped = line.strip(" \t")
-        if len(stripped) >= self._length and stripped[0] == self._character and not stripped.strip(self._character):
-            margin = _columns(line, line.lstrip(" \t"))
-            if margin <= self._content + 3:
-                return self._finish(closed=True)
-        self._source.append(_dedented(line, self._indent) if self._indent else line)
-        return None
+        only_fence = stripped.startswith(self._fence) and not stripped.strip(self._fence[0])
+        return only_fence and _columns(line, line.lstrip(" \t")) <= self._content + 3
 
     def _finish(self, closed: bool) -> Fence:
         source = "\n".join(self._source) + "\n" if self._source else ""
-        fence = Fence(self._info, source, self._opening, closed)
-        self._reset()
-        return fence
+        self.inside, self._source = False, []
+        return Fence(self._info, source, self._opening, closed)
 
 
 def fences(lines: Sequence[str], first: int = 1) -> Iterator[Fence]:
     """The fenced blocks of a document whose first line has number ``first``, in order."""
     reader = FenceReader()
     for number, line in enumerate(lines, first):
-        fence = reader.feed(number, line)
-        if fence is not None:
+        if (fence := reader.feed(number, line)) is not None:
             yield fence
-    last = reader.end()
-    if last is not None:
+    if (last := reader.end()) is not None:
         yield last
 
 
 def sections(lines: Sequence[str], first: int = 1) -> list[Section]:
-    """Cut at ``## `` headings that stand outside fences; the text above the first is a section without a title."""
+    """Cut at ``## `` headings outside fences; the text above the first is a section without a title."""
     reader = FenceReader()
     found: list[Section] = []
     title: str | None = None
@@ -144,14 +131,20 @@ def sections(lines: Sequence[str], first: int = 1) -> list[Section]:
         heading = None if reader.inside or "##" not in line else _HEADING.match(line)
         if heading:
             found.append(Section(title, start, "\n".join(lines[begin:index]), tuple(blocks)))
-            title, start, begin, blocks = (heading[1] or "").strip(), first + index, index + 1, []
+            title, start, begin, blocks = _title(line[heading.end() :]), first + index, index + 1, []
             continue
-        fence = reader.feed(first + index, line)
-        if fence is not None:
+        if (fence := reader.feed(first + index, line)) is not None:
             blocks.append(fence)
     last = reader.end()
     found.append(Section(title, start, "\n".join(lines[begin:]), (*blocks, last) if last else tuple(blocks)))
     return found
+
+
+def _title(text: str) -> str:
+    """The title of a heading, without ``#`` at its end."""
+    title = text.strip(" \t")
+    bare = title.rstrip("#")
+    return bare.rstrip(" \t") if bare.endswith((" ", "\t")) else title
 
 
 def _columns(line: str, stripped: str) -> int:

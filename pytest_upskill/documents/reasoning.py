@@ -1,8 +1,8 @@
-"""Separates the answer of a reply from its reasoning: the fenced blocks of the answer. Knows no language of code.
+"""The fenced blocks of a reply's answer, without those of its reasoning.
 
-Reasoning is what stands between ``<think>`` and ``</think>`` (and the like); after an opening tag that is never closed;
+Reasoning is the text between ``<think>`` and ``</think>`` (and the like), after an opening tag that is never closed,
 and before a closing tag that was never opened, since chat templates often open it themselves. An opening tag counts at
-the start of a line outside a block; a closing one in a block only at the start of a line, so that code may quote it.
+the start of a line outside a block; a closing one in a block only at the start of a line, so that code can quote it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pytest_upskill.documents.markdown import Fence, FenceReader, fences, lines_
 _NAMES = "think|thinking|thought|thoughts|reasoning|reflection|analysis|scratchpad|seed:think"
 _OPEN = re.compile(rf"[ \t]*(?:<({_NAMES})(?:[ \t][^<>]{{0,100}})?>|\[(THINK)\]|◁(think)▷)", re.IGNORECASE)
 _CLOSE = re.compile(rf"(?<!`)(?:</({_NAMES})[ \t]*>|\[/(THINK)\]|◁/(think)▷)", re.IGNORECASE)
+_BLANKS = re.compile(r"\s*")
 _DOCUMENTS = ("markdown", "md")
 
 
@@ -27,7 +28,7 @@ class Blocks:
 
 
 def answer_blocks(text: str) -> Blocks:
-    """Read a reply, in time linear in its length."""
+    """The blocks of a reply. Takes time linear in its length."""
     scan = _Scan()
     for number, line in enumerate(lines_of(text), 1):
         scan.feed(number, line)
@@ -36,7 +37,7 @@ def answer_blocks(text: str) -> Blocks:
 
 
 class _Scan:
-    """Goes through a reply line by line, in or out of reasoning."""
+    """Reads a reply line by line; ``_family`` is that of the reasoning tag that is open, if one is."""
 
     def __init__(self) -> None:
         self.dropped = False
@@ -49,49 +50,45 @@ class _Scan:
             line = self._without_reasoning(line)
         elif self._family is not None:
             line = self._skipped(line)
-        if line:
-            block = self._reader.feed(number, line)
-            if block is not None:
-                self._blocks.append(block)
-        elif self._reader.inside:
-            self._reader.feed(number, line)
+        if (line or self._reader.inside) and (block := self._reader.feed(number, line)) is not None:
+            self._blocks.append(block)
 
     def end(self) -> list[Fence]:
         last = self._reader.end()
-        return [*self._blocks, last] if last is not None else self._blocks
+        return self._blocks if last is None else [*self._blocks, last]
 
     def _skipped(self, line: str) -> str:
         self.dropped = self.dropped or line.lstrip().startswith(("```", "~~~"))
         return ""
 
     def _without_reasoning(self, line: str) -> str:
-        """What of a line belongs to the answer."""
+        """The part of a line that belongs to the answer."""
+        start = 0
         while True:
             if self._family is not None:
-                close = next((tag for tag in _CLOSE.finditer(line) if _family(tag) == self._family), None)
+                close = next((tag for tag in _CLOSE.finditer(line, start) if _family(tag) == self._family), None)
                 if close is None:
-                    return self._skipped(line)
-                self._family, line = None, line[close.end() :]
-            line = self._after_lone_close(line)
-            opening = None if self._reader.inside else _OPEN.match(line)
+                    return self._skipped(line[start:])
+                self._family, start = None, close.end()
+            start = self._after_lone_close(line, start)
+            opening = None if self._reader.inside else _OPEN.match(line, start)
             if opening is None:
-                return line
-            self._family, line = _family(opening), line[opening.end() :]
+                return line[start:]
+            self._family, start = _family(opening), opening.end()
 
-    def _after_lone_close(self, line: str) -> str:
-        """A closing tag that nobody opened: all before it was reasoning."""
+    def _after_lone_close(self, line: str, start: int) -> int:
+        """Where the answer begins: after a closing tag without an opening one, since all before it was reasoning."""
+        close = None
         if self._reader.inside:
-            close = _CLOSE.match(line.lstrip())
-            rest = line.lstrip()
-        else:
-            opening = _OPEN.match(line)
-            tags = [] if opening else list(_CLOSE.finditer(line))
-            close, rest = (tags[-1] if tags else None), line
+            blanks = _BLANKS.match(line, start)
+            close = _CLOSE.match(line, blanks.end() if blanks else start)
+        elif not _OPEN.match(line, start):
+            close = max(_CLOSE.finditer(line, start), key=re.Match.end, default=None)
         if close is None:
-            return line
+            return start
         self.dropped = self.dropped or bool(self._blocks) or self._reader.inside
         self._blocks, self._reader = [], FenceReader()
-        return rest[close.end() :]
+        return close.end()
 
 
 def _family(tag: re.Match[str]) -> str:
@@ -100,7 +97,7 @@ def _family(tag: re.Match[str]) -> str:
 
 
 def _unwrapped(block: Fence) -> list[Fence]:
-    """Some models put the whole answer into a block of Markdown: the blocks in it, else the block itself."""
+    """The blocks in a block of Markdown, which some models put around the whole answer; any other block as it is."""
     if block.language not in _DOCUMENTS:
         return [block]
     inner = list(fences(lines_of(block.source), block.line))

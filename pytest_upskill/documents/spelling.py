@@ -1,4 +1,4 @@
-"""Suggests what somebody may have meant. Knows words only."""
+"""Suggestions for misspelled words."""
 
 from __future__ import annotations
 
@@ -7,18 +7,15 @@ from collections.abc import Iterable
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that is spelled most like ``word``, or None where none comes close."""
+    """The known word that is spelled most like ``word``, None if none is close."""
     by_folded = {candidate.casefold(): candidate for candidate in known}
     found = difflib.get_close_matches(word.casefold(), by_folded, n=1, cutoff=0.6)
     return by_folded[found[0]] if found else None
 
 
 def suggest(word: str, known: Iterable[str]) -> str:
-    """The end of a message about an unknown ``word``: a near spelling, else what there is to choose from."""
+    """The end of a message about an unknown ``word``: a similar known word, else all known words."""
     choices = list(known)
-    match = nearest(word, choices)
-    if match is not None:
+    if match := nearest(word, choices):
         return f"; did you mean '{match}'?"
-    if not choices:
-        return ""
-    return "; known: " + ", ".join(choices)
+    return "; known: " + ", ".join(choices) if choices else ""

@@ -1,12 +1,14 @@
-"""One try of a student: its reply, and the judgement of what it holds, on their way since they were first wanted.
+"""Attempts of students: a reply, and the judgement of what it holds. Those of later items are under way while an
+earlier one is judged; what goes wrong with them is raised again where their item is run.
 
-The kernel is extracted in a thread as soon as the reply is there, and submitted to the judge.
+A thread extracts the kernel as soon as the reply is there, and submits it to the judge.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,15 +16,17 @@ from pathlib import Path
 from pytest_upskill.build.build_pool import BuildPool, Job
 from pytest_upskill.contracts.base import Extraction
 from pytest_upskill.errors import InfrastructureError
+from pytest_upskill.execution.case_gate import CaseGate
 from pytest_upskill.execution.task import Task
-from pytest_upskill.judging.backend import Backend
+from pytest_upskill.judging.interface import Backend, JudgeRequest, JudgeResult
 from pytest_upskill.judging.judge import parsed_case
-from pytest_upskill.judging.request import JudgeRequest
-from pytest_upskill.judging.result import JudgeResult
 from pytest_upskill.judging.signatures import contract_of, signature_of
 from pytest_upskill.records import Kernel, Question, Reply
 from pytest_upskill.replies.scheduling import Replies
 from pytest_upskill.replies.wanted import Wanted
+
+CHECKED_TOGETHER = 2
+"""Solutions of later cases that are built while another one is checked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,27 +39,75 @@ class Answered:
 
 
 class Attempts:
-    """Starts tries. Replies are kept below ``rootdir``; ``request`` makes a request from a task and a kernel."""
+    """Starts attempts, and waits for them. Belongs to the main thread.
+
+    Replies are kept below ``rootdir``; ``question`` is a task's first question, and ``request`` makes a request from a
+    task and a kernel.
+    """
 
     def __init__(
-        self, replies: Replies, backend: Backend, request: Callable[[Task, Kernel], JudgeRequest], rootdir: Path
+        self,
+        replies: Replies,
+        gate: CaseGate,
+        backend: Backend,
+        question: Callable[[Task], Question],
+        request: Callable[[Task, Kernel], JudgeRequest],
+        rootdir: Path,
     ) -> None:
-        self._replies, self._backend, self._request, self._rootdir = replies, backend, request, rootdir
+        self._replies, self._gate, self._backend, self._rootdir = replies, gate, backend, rootdir
+        self._question, self._request = question, request
         self._pool = BuildPool(1)
+        self._pending: dict[str, Job[Answered]] = {}
+        self._wanted: set[str] = set()
+        self._unchecked: deque[Task] = deque()
 
-    def begin(self, task: Task, question: Question) -> Job[Answered]:
-        """Wants the reply, before those that nothing waits for, and what follows from it."""
+    def prefetch(self, near: Iterable[Task], later: Iterable[Task]) -> None:
+        """Starts the first attempts at ``near`` tasks, and requests the replies alone to those that come ``later``."""
+        fresh = [task for task in near if task.id not in self._pending]
+        self._gate.build_ahead(fresh)
+        for task in fresh:
+            with contextlib.suppress(Exception):
+                self._pending[task.id] = self._first(task)
+        self._unchecked.clear()
+        for task in later:
+            with contextlib.suppress(Exception):
+                self._want_early(task)
+
+    def first(self, task: Task) -> Answered:
+        """Waits for the first attempt, which is started unless it is under way."""
+        return self._result(self._pending.get(task.id) or self._first(task))
+
+    def again(self, task: Task, question: Question) -> Answered:
+        """Starts a later attempt, and waits for it."""
+        return self._result(self._begin(task, question))
+
+    def forget(self, task: Task) -> None:
+        """Drops the attempt at a task that was run."""
+        self._pending.pop(task.id, None)
+
+    def close(self) -> None:
+        """Drops what is under way, starts no further work, and does not wait."""
+        self._pending.clear()
+        self._pool.close()
+
+    def _first(self, task: Task) -> Job[Answered]:
+        assert task.case is not None
+        if task.example is not None and task.case.kind == "kernel":
+            from pytest_upskill.oracle.draw import parse_example
+
+            parse_example(task.example, task.case)  # a mistake in it must not cost a query
+        self._gate.check(task)
+        return self._begin(task, self._question(task))
+
+    def _begin(self, task: Task, question: Question) -> Job[Answered]:
+        """Requests the reply, before those that nothing waits for, and what follows from it."""
         wanted = wanted_of(task, question)
         if wanted.case.kind == "kernel":
-            # What the thread must not do: run the reference, and build Python's trees.
+            # The thread must not run the reference; nor parse Python, which Hypothesis does on this thread.
             signature_of(wanted.case)
             parsed_case(wanted.case.text, wanted.case.name)
         reply = self._replies.want(wanted, urgent=True)
         return self._pool.after(reply, lambda reply: self._answered(task, wanted, reply))
-
-    def close(self) -> None:
-        """Begins nothing any more, and waits for nothing."""
-        self._pool.close()
 
     def _answered(self, task: Task, wanted: Wanted, reply: Reply) -> Answered:
         with files_can_be_written(self._rootdir):
@@ -66,6 +118,26 @@ class Attempts:
         if extraction.kernel is None:
             return Answered(reply, extraction)
         return Answered(reply, extraction, self._backend.submit(self._request(task, extraction.kernel)))
+
+    def _result(self, job: Job[Answered]) -> Answered:
+        """Waits for an attempt. Meanwhile cases of later tasks are checked, and their replies requested."""
+        while self._unchecked and not job.given.done():
+            self._gate.build_ahead(list(self._unchecked)[:CHECKED_TOGETHER])
+            task = self._unchecked.popleft()
+            with contextlib.suppress(Exception):
+                self._gate.check(task)
+                self._want_early(task)
+        return job.result()
+
+    def _want_early(self, task: Task) -> None:
+        """Requests a reply once its case has passed its self-check, which takes time that belongs to earlier items."""
+        if task.id in self._wanted or not self._replies.asks(task.student or ""):
+            return
+        if not self._gate.is_open(task):
+            self._unchecked.append(task)
+            return
+        self._wanted.add(task.id)
+        self._replies.want(wanted_of(task, self._question(task)))
 
 
 def wanted_of(task: Task, question: Question) -> Wanted:

@@ -1,23 +1,24 @@
-"""What is kept of an item, once it is known how it ended. Knows verdicts and assertions, and runs nothing."""
+"""The outcome of an item, from how it ended: verdicts of text cases, notes, the line of the source to show."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_upskill.cases.case import Case
+from pytest_upskill.cases.pattern import pattern_matches
 from pytest_upskill.contracts.base import Extraction
 from pytest_upskill.errors import SkillError
 from pytest_upskill.execution.attempts import Answered
-from pytest_upskill.execution.source_line import with_source
 from pytest_upskill.execution.task import Task
-from pytest_upskill.judging.result import JudgeResult
+from pytest_upskill.judging.interface import JudgeResult
+from pytest_upskill.judging.judge import not_tried, verdict_of
 from pytest_upskill.judging.signatures import language_of
-from pytest_upskill.judging.verdict import not_tried, verdict_of
+from pytest_upskill.languages.base import Language
 from pytest_upskill.records import (
     Assertion,
-    Counterexample,
     Outcome,
     Reply,
     Seconds,
@@ -32,9 +33,12 @@ from pytest_upskill.skills.skill import skill_file, validate
 if TYPE_CHECKING:
     from pytest_upskill.case_quality.self_check import Checked
 
+_WITHOUT_A_GUESS = ("contract", "compiles")
+"""Assertions whose line is shown only where it is known: where an output is written says nothing about them."""
+
 
 def outcome_of(task: Task, verdict: Verdict, reply: Reply | None = None) -> Outcome:
-    """The row of the report for a verdict that was reached without running anything."""
+    """The outcome of a verdict that was reached without running anything."""
     return Outcome(
         id=task.id,
         kind=task.kind,
@@ -55,20 +59,15 @@ def spec_outcome(task: Task) -> Outcome:
     """Validates the skill itself."""
     problems = validate(task.skill_path)
     file = skill_file(task.skill_path)
-    fatal = [problem for problem in problems if problem.severity == "error"]
-    errors = [str(SkillError(problem.message, file, problem.line)) for problem in fatal]
+    errors = [str(SkillError(one.message, file, one.line)) for one in problems if one.severity == "error"]
     kind = VerdictKind.FAILED if errors else VerdictKind.PASSED
     outcome = outcome_of(task, Verdict(kind, reason="\n".join(errors) or None))
-    return replace(outcome, notes=tuple(str(problem) for problem in problems if problem.severity == "warning"))
+    return replace(outcome, notes=tuple(str(one) for one in problems if one.severity == "warning"))
 
 
 def mutants_outcome(task: Task, checked: Checked, seconds: float) -> Outcome:
-    """Whether a case is worth asking. The score of the mechanical mutants is advice: it fails nothing."""
-    failed = next((one for one in checked.quality.assertions if not one.passed), None)
-    unsure = checked.quality.inconclusive if failed is None else None
-    kind = VerdictKind.FAILED if failed else VerdictKind.INCONCLUSIVE if unsure else VerdictKind.PASSED
-    reason = f"{failed.name}: {failed.message}" if failed else unsure
-    outcome = outcome_of(task, Verdict(kind, reason, checked.quality.assertions))
+    """The outcome of a self-check. The score of the mechanical mutants is advice: it fails nothing."""
+    outcome = outcome_of(task, verdict_of(checked.quality.assertions, inconclusive=checked.quality.inconclusive))
     return replace(outcome, seconds=Seconds(run=seconds), score=checked.score, notes=checked.notes)
 
 
@@ -79,20 +78,25 @@ def kernel_outcome(
     extraction, reply = answered.extraction, answered.reply
     assert extraction is not None
     verdict = _without_kernel(case, extraction, further) if result is None else _with_reply(result.verdict, further)
-    kernel = extraction.kernel or extraction.found
+    kernel, example = extraction.kernel or extraction.found, verdict.counterexample and verdict.counterexample.example
+    notes = [
+        *(result.notes if result else ()),
+        "the reply was cut off" * (reply.finish == "length"),
+        reply.details.note,
+    ]
     outcome = replace(
         outcome_of(task, verdict, reply),
         seconds=Seconds(reply.seconds, result.build_seconds, result.run_seconds) if result else Seconds(reply.seconds),
         kernels=result.build.kernels if result and result.build else (),
         device_memory=result.device_memory if result else None,
-        replay=_with_example(task, verdict.counterexample),
-        notes=_notes(reply, result),
+        replay=f"{task.replay} --upskill-example='{example}'" if example and not task.example else task.replay,
+        notes=tuple(filter(None, notes)),
     )
     return with_source(outcome, language_of(case), kernel.source if kernel else None)
 
 
 def _with_reply(verdict: Verdict, further: Sequence[Assertion]) -> Verdict:
-    """The judge's verdict with what it does not know of: that there is a block of code, and others' assertions."""
+    """The judge's verdict with the assertions that the judge does not have: ``reply``, and ``further`` ones."""
     if not verdict.assertions:
         return verdict
     assertions = (Assertion("reply", True), *verdict.assertions, *further)
@@ -110,26 +114,49 @@ def _without_kernel(case: Case, extraction: Extraction, further: Sequence[Assert
     return verdict_of([*first, *not_tried(later, "no kernel"), *further])
 
 
-def _with_example(task: Task, counterexample: Counterexample | None) -> str:
-    if counterexample is None or task.example:
-        return task.replay
-    return f"{task.replay} --upskill-example='{counterexample.example}'"
-
-
-def _notes(reply: Reply, result: JudgeResult | None) -> tuple[str, ...]:
-    notes = list(result.notes) if result else []
-    if reply.finish == "length":
-        notes.append("the reply was cut off")
-    if reply.details.note:
-        notes.append(reply.details.note)
-    return tuple(notes)
-
-
-def cut_off(student: str, reply: Reply) -> str:
-    """Why a reply that is not good stopped too early; empty where it ended by itself."""
+def cut_off(task: Task, reply: Reply) -> Outcome | None:
+    """The outcome of a reply that failed because it was cut off, which is no fault of the student; else None."""
     if reply.finish != "length":
-        return ""
-    return (
-        f"student {student!r}: the reply was cut off after {reply.tokens.output} tokens, before it was complete; "
-        f"raise max_tokens in [tool.upskill.students.{student}]"
+        return None
+    reason = (
+        f"student {task.student!r}: the reply was cut off after {reply.tokens.output} tokens, before it was complete; "
+        f"raise max_tokens in [tool.upskill.students.{task.student}]"
     )
+    return outcome_of(task, Verdict(VerdictKind.INFRASTRUCTURE_ERROR, reason), reply)
+
+
+def text_verdict(case: Case, reply: Reply) -> Verdict:
+    """One assertion for each expected text (ignoring case) and pattern; a rubric needs a teacher: inconclusive."""
+    assert case.expect is not None
+    text = reply.text
+    tried = [
+        (f"contains[{wanted}]", wanted.lower() in text.lower(), f"the answer does not contain {wanted!r}")
+        for wanted in case.expect.contains
+    ]
+    tried += [
+        (f"matches[{pattern}]", pattern_matches(pattern, text), f"nothing matches {pattern!r}")
+        for pattern in case.expect.matches
+    ]
+    assertions = [Assertion(name, passed, "" if passed else message) for name, passed, message in tried]
+    rubric = "a rubric can only be judged by a teacher model" if case.expect.rubric else None
+    return verdict_of(assertions, inconclusive=rubric)
+
+
+def with_source(outcome: Outcome, language: Language, source: str | None) -> Outcome:
+    """The outcome with the source that was judged, and the line that its report shows."""
+    line, why = (None, "") if source is None else _line_to_show(language, source, outcome.verdict) or (None, "")
+    return replace(outcome, source=source, source_name=language.source_name, shown_line=line, shown_why=why)
+
+
+def _line_to_show(language: Language, source: str, verdict: Verdict) -> tuple[int, str] | None:
+    """The line that is to blame, if it is known; otherwise the language's guess, with what it is."""
+    failed, found = verdict.first_failed, verdict.counterexample
+    if failed is None or failed.name == "reply":
+        return None
+    named = re.search(rf"{re.escape(language.source_name)}:(\d+)", failed.message)
+    known = (found.line if found else None) or (int(named[1]) if named else None)
+    if known is not None and 1 <= known <= len(source.splitlines()):
+        return known, ""
+    if known is None and failed.name in _WITHOUT_A_GUESS:
+        return None
+    return language.line_to_show(source, found.worst.output if found and found.worst else None)

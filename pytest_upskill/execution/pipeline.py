@@ -1,7 +1,6 @@
 """The order of things, and the only module that knows it: prompt, reply, judgement, outcome; turns.
 
-A ``Task`` and an ``Outcome`` are plain data. Replies come from ``Replies``, judgements from a backend of ``judging``;
-those of later tasks are under way while the present one is judged (``look_ahead``).
+A ``Task`` and an ``Outcome`` are plain data. Replies come from ``Replies``, judgements from a backend of ``judging``.
 """
 
 from __future__ import annotations
@@ -13,32 +12,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_upskill.build.build_pool import Job
 from pytest_upskill.cases.case import Case
 from pytest_upskill.devices.choose import choose
 from pytest_upskill.errors import BudgetStopped, CaseError, InfrastructureError, SkillError, UpskillError, UsageError
-from pytest_upskill.execution import text_case, turns
+from pytest_upskill.execution import turns
 from pytest_upskill.execution.attempts import Answered, Attempts, files_can_be_written, wanted_of
 from pytest_upskill.execution.case_gate import CaseGate
-from pytest_upskill.execution.look_ahead import LookAhead
-from pytest_upskill.execution.outcome import cut_off, kernel_outcome, mutants_outcome, outcome_of, spec_outcome
+from pytest_upskill.execution.outcome import (
+    cut_off,
+    kernel_outcome,
+    mutants_outcome,
+    outcome_of,
+    spec_outcome,
+    text_verdict,
+)
 from pytest_upskill.execution.prompt_rendering import PromptRenderer
 from pytest_upskill.execution.task import Task
 from pytest_upskill.judging.in_process import InProcess
-from pytest_upskill.judging.request import JudgeRequest, Limits
-from pytest_upskill.judging.result import JudgeResult
+from pytest_upskill.judging.interface import JudgeRequest, JudgeResult, Limits
 from pytest_upskill.judging.signatures import language_of
 from pytest_upskill.languages.base import Language
-from pytest_upskill.records import (
-    Assertion,
-    ItemKind,
-    Kernel,
-    Outcome,
-    Question,
-    Reply,
-    Verdict,
-    VerdictKind,
-)
+from pytest_upskill.records import Assertion, ItemKind, Kernel, Outcome, Question, Reply, Verdict, VerdictKind
 from pytest_upskill.replies.budget import WorstCase, estimate
 from pytest_upskill.replies.scheduling import Replies
 from pytest_upskill.students import reply_files
@@ -52,7 +46,7 @@ MoreAssertions = Callable[[Case, Reply, Kernel | None], Iterable[Assertion]]
 
 @dataclass(frozen=True, slots=True)
 class JudgeOptions:
-    """What every request of a run has in common; ``timeout`` (s) is for each call of a kernel."""
+    """What all requests of a run share; ``timeout`` (s) is for each call of a kernel."""
 
     timeout: float
     architecture: str | None = None
@@ -61,9 +55,8 @@ class JudgeOptions:
 
 
 class Pipeline:
-    """Runs tasks. Replies are kept below ``rootdir``; ``prompts``, if given, is written to instead of asking.
-
-    ``machine`` is called when a kernel is there to be built, and ``built`` once it is.
+    """Runs tasks. Replies are kept below ``rootdir``; with ``prompts``, prompts are written there and no student is
+    queried. ``machine`` is called before a kernel is built, and ``built`` afterwards.
     """
 
     def __init__(
@@ -83,31 +76,31 @@ class Pipeline:
         self._gate = CaseGate(
             lambda language: self._machine_of(self._device_of(language)), options.timeout, self._backend.begin
         )
-        self._attempts = Attempts(replies, self._backend, self._request, rootdir)
-        self._ahead = LookAhead(replies, self._gate, self._begin, self._first_question)
+        self._attempts = Attempts(replies, self._gate, self._backend, self._first_question, self._request, rootdir)
 
     def prefetch(self, tasks: Iterable[Task], later: Iterable[Task] = ()) -> None:
         """Starts replies and builds of ``tasks``, and the replies alone of those that come ``later``."""
-        self._ahead.prefetch(filter(self._is_asked, tasks), filter(self._is_asked, later))
+        self._attempts.prefetch(filter(self._is_asked, tasks), filter(self._is_asked, later))
 
     def estimate(self, tasks: Iterable[Task]) -> str:
         """The most that the replies to these tasks can cost, in words; empty where no student has to be queried."""
         questions: list[tuple[StudentConfig, Sequence[WorstCase]]] = []
         for task in tasks:
             if self._is_asked(task) and self._replies.asks(task.student or ""):
-                with contextlib.suppress(UpskillError):  # told when the task is run
+                with contextlib.suppress(UpskillError):  # reported when the task is run
                     wanted = wanted_of(task, self._renderer.of(task))
                     questions.append(self._replies.worst_case(wanted, task.turns))
         return estimate(questions)
 
     def run(self, task: Task) -> Outcome:
-        """Asks and judges. Never raises for what a student, a case or a server did: the outcome says it."""
+        """Queries and judges. The outcome reports what goes wrong with a student, a case or a server."""
         if task.kind is ItemKind.SPEC:
             return spec_outcome(task)
         assert task.case is not None
         try:
             if task.kind is ItemKind.MUTANTS:
-                return self._mutants(task, task.case)
+                started = time.perf_counter()
+                return mutants_outcome(task, self._gate.whole(task.case), time.perf_counter() - started)
             return self._write_prompt(task) if self._prompts else self._run(task, task.case)
         except (CaseError, SkillError) as error:
             own = task.student == "golden" or task.kind is ItemKind.MUTANTS
@@ -118,11 +111,10 @@ class Pipeline:
         except (InfrastructureError, UsageError) as error:
             return outcome_of(task, Verdict(VerdictKind.INFRASTRUCTURE_ERROR, reason=str(error)))
         finally:
-            self._ahead.forget(task)
+            self._attempts.forget(task)
 
     def close(self) -> None:
-        """Drops what was under way, and waits for nothing."""
-        self._ahead.close()
+        """Drops what is under way, and does not wait."""
         self._attempts.close()
         self._backend.close()
 
@@ -132,26 +124,18 @@ class Pipeline:
     # ------------------------------------------------------------------------------------- asking
 
     def _run(self, task: Task, case: Case) -> Outcome:
-        _check_example(task, case)
-        answered = self._ahead.result(self._ahead.first_try(task))
+        answered = self._attempts.first(task)
         outcome = self._judged(task, case, answered)
         if task.turns == 1:
             return outcome
+
+        def again(question: Question) -> turns.Try:
+            answered = self._attempts.again(task, question)
+            return turns.Try(question, answered.reply, self._judged(task, case, answered))
+
         assert task.student is not None
         first = turns.Try(self._first_question(task), answered.reply, outcome)
-        student = self._replies.student(task.student)
-        return turns.converse(first, task.turns, student, lambda question: self._try(task, case, question))
-
-    def _try(self, task: Task, case: Case, question: Question) -> turns.Try:
-        """A later turn of a conversation, from its question to its outcome."""
-        answered = self._ahead.result(self._attempts.begin(task, question))
-        return turns.Try(question, answered.reply, self._judged(task, case, answered))
-
-    def _begin(self, task: Task) -> Job[Answered]:
-        assert task.case is not None
-        _check_example(task, task.case)
-        self._gate.check(task)
-        return self._attempts.begin(task, self._first_question(task))
+        return turns.converse(first, task.turns, self._replies.student(task.student), again)
 
     def _first_question(self, task: Task) -> Question:
         """A counterexample that is tried again belongs to the last of the replies that were kept."""
@@ -201,46 +185,18 @@ class Pipeline:
         )
 
     def _judged(self, task: Task, case: Case, answered: Answered) -> Outcome:
-        judged = self._judged_text if case.kind == "text" else self._judged_kernel
-        return judged(task, case, answered)
-
-    def _judged_text(self, task: Task, case: Case, answered: Answered) -> Outcome:
-        verdict = text_case.judge(case, answered.reply)
-        failed = verdict.kind is VerdictKind.FAILED
-        return _lost(task, answered, failed) or outcome_of(task, verdict, answered.reply)
-
-    def _judged_kernel(self, task: Task, case: Case, answered: Answered) -> Outcome:
+        if case.kind == "text":
+            verdict = text_verdict(case, answered.reply)
+            lost = cut_off(task, answered.reply) if verdict.kind is VerdictKind.FAILED else None
+            return lost or outcome_of(task, verdict, answered.reply)
         result = answered.judgement.result() if answered.judgement else None
         failed = result is None or (result.build is not None and not result.build.ok)
-        if lost := _lost(task, answered, failed):
+        if failed and (lost := cut_off(task, answered.reply)):
             return lost
         _raise_problem(result, case)
-        return kernel_outcome(task, case, answered, result, self._further(case, answered))
-
-    def _further(self, case: Case, answered: Answered) -> tuple[Assertion, ...]:
-        if self._more_assertions is None:
-            return ()
         kernel = answered.extraction.kernel if answered.extraction else None
-        return tuple(self._more_assertions(case, answered.reply, kernel))
-
-    def _mutants(self, task: Task, case: Case) -> Outcome:
-        started = time.perf_counter()
-        checked = self._gate.whole(case)
-        return mutants_outcome(task, checked, time.perf_counter() - started)
-
-
-def _lost(task: Task, answered: Answered, failed: bool) -> Outcome | None:
-    """The outcome of a reply that failed since it was cut off, which is no fault of the student; None of any other."""
-    told = cut_off(task.student or "", answered.reply) if failed else ""
-    return outcome_of(task, Verdict(VerdictKind.INFRASTRUCTURE_ERROR, reason=told), answered.reply) if told else None
-
-
-def _check_example(task: Task, case: Case) -> None:
-    """Reads the one example to try before a student is queried, so that a slip in it costs nothing."""
-    if task.example is not None and case.kind == "kernel":
-        from pytest_upskill.oracle.draw import parse_example
-
-        parse_example(task.example, case)
+        more = self._more_assertions
+        return kernel_outcome(task, case, answered, result, tuple(more(case, answered.reply, kernel)) if more else ())
 
 
 def _raise_problem(result: JudgeResult | None, case: Case) -> None:

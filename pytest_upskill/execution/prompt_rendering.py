@@ -1,7 +1,4 @@
-"""From a task to the question that a student is asked: the text of its arm, the prompt.
-
-Belongs to the main thread: deriving a signature runs the case's reference.
-"""
+"""From a task to the question for its student. Belongs to the main thread: a signature runs the case's reference."""
 
 from __future__ import annotations
 
@@ -21,25 +18,21 @@ from pytest_upskill.skills.disclosure import Guidance
 
 
 class PromptRenderer:
-    """The texts of arms are worked out once for all tasks."""
+    """Renders questions; keeps the texts of arms, which many tasks share."""
 
     def __init__(self) -> None:
         self._guidance: dict[tuple[str, Path, str], Guidance | None] = {}
 
     def of(self, task: Task) -> Question:
-        """What the student is asked. Raises CaseError where the reference fails, SkillError for an arm without text."""
+        """The task's question. Raises CaseError where the reference fails, SkillError for an arm without text."""
         assert task.case is not None and task.arm is not None
         signature = signature_of(task.case) if task.case.kind == "kernel" else None
-        shown = self._shown(task.arm, task.skill_path, task.disclosure)
-        text, files = (shown.text, shown.files) if shown else (None, None)
-        prompt = build_prompt(task.case, signature, text, files)
-        return Question(task.skill, task.case.name, arms.slug(task.arm), task.trial, prompt)
-
-    def _shown(self, arm: str, skill_path: Path, mode: str) -> Guidance | None:
-        key = (arm, skill_path, mode)
+        key = (task.arm, task.skill_path, task.disclosure)
         if key not in self._guidance:
-            self._guidance[key] = arms.guidance(arm, skill_path, mode)
-        return self._guidance[key]
+            self._guidance[key] = arms.guidance(*key)
+        shown = self._guidance[key]
+        prompt = build_prompt(task.case, signature, shown.text if shown else None, shown.files if shown else None)
+        return Question(task.skill, task.case.name, arms.slug(task.arm), task.trial, prompt)
 
 
 def build_prompt(
@@ -58,7 +51,7 @@ def build_prompt(
 
 
 def _guided(system: str, guidance: str | None, files: Mapping[str, str]) -> str:
-    """The system text with an arm's guidance; a text case has no other system text, so a guide stands alone."""
+    """The system text with an arm's guidance, which stands alone in a text case: that has no other system text."""
     if guidance is not None and files:
         system = _template("tools").substitute(system=system, guidance=guidance.strip())
     elif guidance is not None:

@@ -1,7 +1,7 @@
-"""Another try in the same conversation: the student is told what is wrong with its kernel, and answers again.
+"""Turns: the student gets the first failure of its kernel, and answers again in the same conversation.
 
-It is told what a person would see of the first failure: the compiler's words, or one counterexample. Nothing else of
-the case leaves the judge: no reference, no solution, no other example. Knows students by their protocol alone.
+It sees what a person would see: the compiler's message, or one counterexample. Nothing else of the case leaves the
+judge: no reference, no solution, no other example.
 """
 
 from __future__ import annotations
@@ -24,12 +24,11 @@ from pytest_upskill.records import (
     Turn,
     Verdict,
     VerdictKind,
-    WorstElement,
 )
 from pytest_upskill.students.base import Student
 
 LONGEST_MESSAGE = 3000
-"""Characters of a compiler's or a checker's message that a student is told: its first errors."""
+"""Characters of a compiler's or a checker's message that a student gets: its first errors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +41,9 @@ class Try:
 
 
 def converse(first: Try, most: int, student: Student, again: Callable[[Question], Try]) -> Outcome:
-    """The outcome of a conversation of up to ``most`` tries, of which ``again`` asks for and judges one.
+    """The outcome of a conversation of up to ``most`` tries; ``again`` puts a question and judges the reply.
 
-    Where a later try cannot be had, or paid for, the item is undecided: what it would have brought is not known.
+    Where a later try fails for another reason than its kernel, or exceeds the budget, the item is undecided.
     """
     tries = [first]
     while len(tries) < most and tries[-1].outcome.verdict.kind is VerdictKind.FAILED:
@@ -56,13 +55,13 @@ def converse(first: Try, most: int, student: Student, again: Callable[[Question]
         except (InfrastructureError, BudgetStopped) as error:
             stopped = isinstance(error, BudgetStopped)
             kind = VerdictKind.BUDGET_STOPPED if stopped else VerdictKind.INFRASTRUCTURE_ERROR
-            lost = replace(_unjudged(first.outcome), verdict=Verdict(kind, f"turn {question.turn}: {error}"))
-            tries.append(Try(question, Reply(""), lost))
+            verdict = Verdict(kind, f"turn {question.turn}: {error}")
+            tries.append(Try(question, Reply(""), _unjudged(first.outcome, verdict)))
     return _joined(tries, most)
 
 
 def follow_up(last: Try) -> Question:
-    """The next question of a conversation: the same prompt, the answer, and what was found of it."""
+    """The next question of a conversation: the same prompt, the answer, and its first failure."""
     prompt = last.question.prompt
     exchange = Exchange(last.reply.text, feedback(last.outcome), last.reply.details.read)
     return replace(last.question, prompt=replace(prompt, earlier=(*prompt.earlier, exchange)))
@@ -73,11 +72,8 @@ def reached(question: Question, turn: int) -> Question:
     return replace(question, prompt=replace(question.prompt, earlier=(Exchange("", ""),) * (turn - 1)))
 
 
-# --------------------------------------------------------------------------------------------- what a student is told
-
-
 def feedback(outcome: Outcome) -> str:
-    """The first failure of an item in words for its student."""
+    """The first failure of an item, as its student gets it."""
     first = outcome.verdict.first_failed
     found = "\n".join(_found(first, outcome)) if first else outcome.verdict.reason or "it failed"
     template = (resources.files("pytest_upskill") / "prompts" / "feedback.md").read_text(encoding="utf-8")
@@ -103,70 +99,51 @@ def _example(found: Counterexample, source: str | None) -> Iterator[str]:
     sizes = {**found.example.dims, **found.example.scalars}
     named = ", ".join(f"{name} = {value}" for name, value in sizes.items())
     yield f"- smallest input that shows it: {named}, {found.example.dtype}"
-    if found.worst is not None:
-        yield from _worst(found.worst)
+    if worst := found.worst:
+        # A list's brackets: this text is part of a later prompt, and kept replies are found by its digest.
+        yield f"- output: {worst.output}"
+        yield f"- index: {list(worst.index)}"
+        yield f"- expected: {worst.expected}"
+        yield f"- got: {worst.got}"
+        yield from (f"- {name}: {value}" for name in ("error", "bound") if (value := getattr(worst, name)) is not None)
     lines = (source or "").splitlines()
     if found.line is not None and 0 < found.line <= len(lines):
         yield f"- line {found.line} of your source: `{lines[found.line - 1].strip()}`"
-
-
-def _worst(worst: WorstElement) -> Iterator[str]:
-    # A list's brackets: this text is part of a later prompt, and kept replies are found by its digest.
-    yield f"- output: {worst.output}"
-    yield f"- index: {list(worst.index)}"
-    yield f"- expected: {worst.expected}"
-    yield f"- got: {worst.got}"
-    if worst.error is not None:
-        yield f"- error: {worst.error}"
-    if worst.bound is not None:
-        yield f"- bound: {worst.bound}"
 
 
 def _cut(message: str) -> str:
     return message if len(message) <= LONGEST_MESSAGE else f"{message[:LONGEST_MESSAGE].rstrip()}\n[cut]"
 
 
-# --------------------------------------------------------------------------------------------- what is kept of it
-
-
 def _joined(tries: Sequence[Try], most: int) -> Outcome:
     """The last outcome, with the tokens, cost and seconds of all."""
     outcomes = [one.outcome for one in tries]
-    last = outcomes[-1]
-    costs = [outcome.cost_usd for outcome in outcomes if outcome.cost_usd is not None or _spent(outcome)]
+    spent = [one.seconds for one in outcomes]
+    costs = [one.cost_usd for one in outcomes if one.cost_usd is not None or one.tokens.input or one.tokens.output]
+    # The example belongs to the last reply, and is judged on that one alone.
+    replay = outcomes[-1].replay
     return replace(
-        last,
-        tokens=sum((outcome.tokens for outcome in outcomes), Tokens()),
+        outcomes[-1],
+        tokens=sum((one.tokens for one in outcomes), Tokens()),
         cost_usd=None if not costs or None in costs else sum(cost for cost in costs if cost is not None),
         seconds=Seconds(
-            reply=sum(outcome.seconds.reply for outcome in outcomes),
-            build=sum(outcome.seconds.build for outcome in outcomes),
-            run=sum(outcome.seconds.run for outcome in outcomes),
+            sum(one.reply for one in spent), sum(one.build for one in spent), sum(one.run for one in spent)
         ),
-        turns=tuple(_turn(outcome) for outcome in outcomes),
-        # The example belongs to the last reply, and is judged on that one alone.
-        replay=_at_turn(last.replay, most, len(tries)),
+        turns=tuple(_turn(one) for one in outcomes),
+        replay=replay and replay.replace(f"--upskill-turns={most}", f"--upskill-turns={len(tries)}"),
     )
 
 
 def _turn(outcome: Outcome) -> Turn:
-    spent = outcome.seconds
-    return Turn(
-        verdict=outcome.verdict.kind,
-        reason=outcome.verdict.reason,
-        tokens=outcome.tokens,
-        cost_usd=outcome.cost_usd,
-        seconds=spent.reply + spent.build + spent.run,
-    )
+    verdict, spent = outcome.verdict, outcome.seconds
+    seconds = spent.reply + spent.build + spent.run
+    return Turn(verdict.kind, verdict.reason, outcome.tokens, outcome.cost_usd, seconds)
 
 
-def _spent(outcome: Outcome) -> bool:
-    return bool(outcome.tokens.input or outcome.tokens.output)
-
-
-def _unjudged(outcome: Outcome) -> Outcome:
+def _unjudged(outcome: Outcome, verdict: Verdict) -> Outcome:
     return replace(
         outcome,
+        verdict=verdict,
         tokens=Tokens(),
         cost_usd=None,
         seconds=Seconds(),
@@ -177,7 +154,3 @@ def _unjudged(outcome: Outcome) -> Outcome:
         notes=(),
         device_memory=None,
     )
-
-
-def _at_turn(command: str | None, most: int, turn: int) -> str | None:
-    return command and command.replace(f"--upskill-turns={most}", f"--upskill-turns={turn}")

@@ -1,11 +1,11 @@
-"""The judge: a pure function from plain data to plain data. See ``JudgeRequest`` and ``JudgeResult``."""
+"""The judge: a pure function from plain data to plain data."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -13,15 +13,23 @@ from typing import TYPE_CHECKING
 
 from pytest_upskill.cases.case import Case
 from pytest_upskill.cases.case_file import parse_case
-from pytest_upskill.contracts.base import Contract, Signature
+from pytest_upskill.contracts.base import Signature
 from pytest_upskill.devices.base import Machine
 from pytest_upskill.errors import CaseError, InfrastructureError, LimitReached, UpskillError, UsageError
-from pytest_upskill.judging.request import JudgeRequest
-from pytest_upskill.judging.result import BuildFacts, JudgeResult, Problem
+from pytest_upskill.judging.interface import BuildFacts, JudgeRequest, JudgeResult, Problem
 from pytest_upskill.judging.signatures import contract_of, language_of, signature_of
-from pytest_upskill.judging.verdict import not_tried, verdict_of
 from pytest_upskill.languages.base import Executor, Language
-from pytest_upskill.records import Answer, Assertion, Build, Call, Finding, Verdict, VerdictKind, assertion_names
+from pytest_upskill.records import (
+    Answer,
+    Assertion,
+    Build,
+    Call,
+    Counterexample,
+    Finding,
+    Verdict,
+    VerdictKind,
+    assertion_names,
+)
 from pytest_upskill.records.version import VERSION
 
 if TYPE_CHECKING:
@@ -33,8 +41,8 @@ LEAST_MEMORY = 256 << 20
 
 
 def judge(request: JudgeRequest) -> JudgeResult:
-    """Builds the sources, runs them on examples and compares. Never raises for what the sources, the case or the
-    machine did: the result says it.
+    """Builds the sources, runs them on examples and compares. The result reports what goes wrong in the sources, the
+    case or the machine; nothing of that is raised.
     """
     try:
         machine = machine_for(request)
@@ -43,12 +51,12 @@ def judge(request: JudgeRequest) -> JudgeResult:
     return finish(request, machine, lambda: prepare(request, machine))
 
 
-# ------------------------------------------------------------------------------------------- before running
-
-
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A request, read and built. ``broken`` says why the sources do not meet the contract; then there is no build."""
+    """A request, read and built. ``broken`` says why the sources do not meet the contract; then there is no build.
+
+    ``runner`` holds the process of an untrusted case's Python; ``finish`` closes it.
+    """
 
     case: Case
     language: Language
@@ -56,38 +64,29 @@ class Prepared:
     broken: str | None
     build: Build | None
     runner: ReferenceRunner | None = None
-    """The process of an untrusted case's Python; whoever has this closes it."""
 
 
 def prepare(request: JudgeRequest, machine: Machine) -> Prepared:
     """Reads the case and builds the sources. Raises CaseError, and InfrastructureError where they cannot be built."""
     case = case_of(request)
     contract, language = contract_of(case), language_of(case)
-    runner = None if request.trusted else _sandboxed(case, machine)
+    runner = None
+    if not request.trusted:
+        from pytest_upskill.oracle.reference_runner import in_a_sandbox
+
+        runner = in_a_sandbox(machine.confinement)(case)
     try:
         signature = contract.signature(case, runner.results()) if runner else signature_of(case)
-        broken = _broken(request, contract, language, signature, machine)
+        if machine.device not in language.devices:
+            devices = ", ".join(language.devices)
+            raise UsageError(f"language '{language.name}' runs on the device {devices}, and not on {machine.device}")
+        broken = contract.problem(request.sources, signature)
         build = None if broken else language.build(request.sources, signature.entry, machine)
     except BaseException:
         if runner:
             runner.close()
         raise
     return Prepared(case, language, signature, broken, build, runner)
-
-
-def _sandboxed(case: Case, machine: Machine) -> ReferenceRunner:
-    from pytest_upskill.oracle.reference_runner import runners
-
-    return runners(trusted=False, confinement=machine.confinement)(case)
-
-
-def _broken(
-    request: JudgeRequest, contract: Contract, language: Language, signature: Signature, machine: Machine
-) -> str | None:
-    if machine.device not in language.devices:
-        devices = ", ".join(language.devices)
-        raise UsageError(f"language '{language.name}' runs on the device {devices}, and not on {machine.device}")
-    return contract.problem(request.sources, signature)
 
 
 def case_of(request: JudgeRequest) -> Case:
@@ -98,15 +97,12 @@ def case_of(request: JudgeRequest) -> Case:
 
 @lru_cache(maxsize=256)
 def parsed_case(text: str, name: str) -> Case:
-    """A case from its text, read once. Raises CaseError.
-
-    Not in two threads at once: Python's ``ast`` module, which reads expressions, fails there (CPython issue 106905).
-    """
+    """A case from its text, read once. Raises CaseError."""
     return parse_case(text, Path(f"{name}.md"), skill="")
 
 
 def machine_for(request: JudgeRequest) -> Machine:
-    """The machine that a request asks for; found once in a process. Raises UsageError, InfrastructureError."""
+    """The machine that a request names; found once in a process. Raises UsageError, InfrastructureError."""
     return _machine(request.device, request.architecture, request.sanitizer, request.sandbox)
 
 
@@ -117,11 +113,8 @@ def _machine(device: str, architecture: str | None, sanitizer: bool, sandbox: st
     return choose(device, architecture, sanitizer, os.environ.get("PYTEST_XDIST_WORKER", ""), sandbox=sandbox)
 
 
-# ------------------------------------------------------------------------------------------- running
-
-
 def finish(request: JudgeRequest, machine: Machine, prepared: Callable[[], Prepared]) -> JudgeResult:
-    """The result, once ``prepared`` gives what was built. On the thread that owns PyTorch's default dtype."""
+    """The result of what ``prepared`` returns. Belongs to the thread that owns PyTorch's default dtype."""
     try:
         ready = prepared()
         with contextlib.closing(ready.runner) if ready.runner else contextlib.nullcontext():
@@ -134,7 +127,7 @@ def finish(request: JudgeRequest, machine: Machine, prepared: Callable[[], Prepa
 
 
 def problem_of(error: UpskillError) -> JudgeResult:
-    """The result that tells of an error. Raises those that are no fault of case, request or machine."""
+    """The result that reports an error. Raises errors that are no fault of the case, the request or the machine."""
     if isinstance(error, CaseError):
         return JudgeResult(Verdict(VerdictKind.INCONCLUSIVE, error.message), Problem("case", error.message, error.line))
     if isinstance(error, UsageError):
@@ -144,6 +137,22 @@ def problem_of(error: UpskillError) -> JudgeResult:
     raise error
 
 
+def verdict_of(
+    assertions: Sequence[Assertion], counterexample: Counterexample | None = None, inconclusive: str | None = None
+) -> Verdict:
+    """Failed where an assertion failed; else inconclusive where ``inconclusive`` says why; else passed."""
+    failed = next((assertion for assertion in assertions if not assertion.passed), None)
+    if failed is None and inconclusive:
+        return Verdict(VerdictKind.INCONCLUSIVE, inconclusive, tuple(assertions))
+    kind = VerdictKind.FAILED if failed else VerdictKind.PASSED
+    return Verdict(kind, f"{failed.name}: {failed.message}" if failed else None, tuple(assertions), counterexample)
+
+
+def not_tried(names: Sequence[str], why: str) -> list[Assertion]:
+    """Assertions that fail because an earlier one did."""
+    return [Assertion(name, False, f"not tried: {why}") for name in names]
+
+
 def _judged(request: JudgeRequest, machine: Machine, prepared: Prepared) -> JudgeResult:
     language, build = prepared.language, prepared.build
     names = assertion_names(language.checks, prepared.case.dtypes)
@@ -151,14 +160,13 @@ def _judged(request: JudgeRequest, machine: Machine, prepared: Prepared) -> Judg
         contract = Assertion("contract", False, prepared.broken or "")
         skipped = not_tried([*(["compiles"] if language.compiles else []), *names], "no kernel")
         return JudgeResult(verdict_of([contract, *skipped]))
-    facts = BuildFacts(build.ok, build.message, build.compilers, build.kernels, build.cached)
     if build.needs:
-        verdict = Verdict(VerdictKind.INCONCLUSIVE, build.needs)
-        return JudgeResult(verdict, build=facts, build_seconds=build.seconds)
-    if not build.ok:
-        assertions = [*_built(language, build, ()), *not_tried(names, "it does not compile")]
-        return JudgeResult(verdict_of(assertions), build=facts, build_seconds=build.seconds)
-    result = _run(request, machine, prepared, build)
+        result = JudgeResult(Verdict(VerdictKind.INCONCLUSIVE, build.needs))
+    elif not build.ok:
+        result = JudgeResult(verdict_of([*_built(language, build, ()), *not_tried(names, "it does not compile")]))
+    else:
+        result = _run(request, machine, prepared, build)
+    facts = BuildFacts(build.ok, build.message, build.compilers, build.kernels, build.cached)
     return replace(result, build=facts, build_seconds=build.seconds)
 
 
@@ -176,7 +184,8 @@ def _run(request: JudgeRequest, machine: Machine, prepared: Prepared, build: Bui
     started = time.perf_counter()
     only = None if request.example is None else parse_example(request.example, case)
     more = [parse_example(text, case) for text in request.more_examples]
-    machine = _within_limits(request, machine)
+    if request.limits.memory is not None:
+        machine = _with_memory(machine, request.limits.memory)
     layout = prepared.signature.layout
     with language.execute(build, layout, machine, request.limits.call_seconds) as executor:
         watched = _Watched(executor, request.limits.item_seconds)
@@ -184,15 +193,15 @@ def _run(request: JudgeRequest, machine: Machine, prepared: Prepared, build: Bui
             case,
             layout,
             watched.call,
+            repeat=watched.repeat,
+            runner=prepared.runner,
             seed=request.seed,
             examples=request.examples,
             only=only,
             more=more,
-            repeat=watched.repeat,
             largest=request.largest or machine.largest,
             checks=language.checks,
             source_name=language.source_name,
-            runner=prepared.runner,
         )
         violations, own = tuple(executor.violations()), tuple(executor.assertions())
         statistics = executor.launch_statistics
@@ -207,10 +216,7 @@ def _run(request: JudgeRequest, machine: Machine, prepared: Prepared, build: Bui
     )
 
 
-def _within_limits(request: JudgeRequest, machine: Machine) -> Machine:
-    memory = request.limits.memory
-    if memory is None:
-        return machine
+def _with_memory(machine: Machine, memory: int) -> Machine:
     if memory < LEAST_MEMORY:
         least = LEAST_MEMORY >> 20
         raise UsageError(f"limits.memory is {memory} bytes; a kernel's process itself needs {least} MiB: give it more")
@@ -218,11 +224,10 @@ def _within_limits(request: JudgeRequest, machine: Machine) -> Machine:
 
 
 class _Watched:
-    """Calls with a limit on the time of all of them; keeps what the device reported."""
+    """An executor's calls, within a limit on the time of all of them; keeps what the device reported."""
 
     def __init__(self, executor: Executor, seconds: float | None) -> None:
-        self._executor = executor
-        self._seconds = seconds
+        self._executor, self._seconds = executor, seconds
         self._deadline = None if seconds is None else time.monotonic() + seconds
         self.reports: dict[Finding, None] = {}
 
@@ -234,9 +239,8 @@ class _Watched:
 
     def _kept(self, run: Callable[[], Answer]) -> Answer:
         if self._deadline is not None and time.monotonic() > self._deadline:
-            raise LimitReached(
-                f"the limit of {self._seconds:g} s for all calls was reached; raise it, or allow fewer sizes"
-            )
+            limit = f"the limit of {self._seconds:g} s for all calls"
+            raise LimitReached(f"{limit} was reached; raise it, or allow fewer sizes")
         answer = run()
         for finding in answer.findings:
             if len(self.reports) < _MOST_REPORTS:

@@ -1,6 +1,6 @@
-"""The signature of a case, worked out once in a process: doing so runs the case's reference.
+"""The signature of a case, derived once in a process: that runs the case's reference.
 
-Only on the thread that owns PyTorch's default dtype, which belongs to the process; others may ask what is known.
+Only the thread that owns PyTorch's default dtype, which belongs to the process, may derive one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _known: dict[tuple[object, ...], Signature | CaseError] = {}
 
 
 def contract_of(case: Case) -> Contract:
-    """What a reply to the case must define. Raises CaseError for a name that nothing stands for."""
+    """The case's contract. Raises CaseError for an unknown name, another language, and keys without meaning in it."""
     found = contracts.find(case.contract)
     if found is None:
         known = suggest(case.contract, contracts.names())
@@ -27,36 +27,36 @@ def contract_of(case: Case) -> Contract:
         raise CaseError(
             f"contract '{case.contract}' is for language {', '.join(found.languages)}, not '{case.language}'", case.path
         )
-    given = {"forbid": bool(case.forbid), "vectorised": case.vectorised}
-    for key, is_given in given.items():
+    for key, is_given in {"forbid": case.forbid, "vectorised": case.vectorised}.items():
         if is_given and key not in found.case_keys:
             raise CaseError(f"'{key}' has no meaning in contract '{case.contract}'; remove it", case.path)
     return found
 
 
 def language_of(case: Case) -> Language:
-    """What the case's kernels are written in. Raises CaseError for a name that nothing stands for."""
+    """The case's language. Raises CaseError for an unknown name."""
     found = languages.find(case.language)
     if found is None:
-        raise CaseError(
-            f"language '{case.language}' is not known{suggest(case.language, languages.names())}", case.path
-        )
+        known = suggest(case.language, languages.names())
+        raise CaseError(f"language '{case.language}' is not known{known}", case.path)
     return found
 
 
 def is_known(case: Case) -> bool:
-    """Whether ``signature_of`` needs to run nothing."""
+    """Whether ``signature_of`` runs nothing."""
     return _key(case) in _known
 
 
 def signature_of(case: Case) -> Signature:
-    """What the case asks for. Raises CaseError where its reference fails."""
+    """What a reply must define. Raises CaseError where the reference fails."""
     key = _key(case)
     if key not in _known:
         if len(_known) >= _MOST:
             _known.clear()
+        from pytest_upskill.oracle.reference_runner import in_this_process
+
         try:
-            _known[key] = _derive(case)
+            _known[key] = contract_of(case).signature(case, in_this_process(case).results())
         except CaseError as error:
             _known[key] = error
     found = _known[key]
@@ -65,13 +65,7 @@ def signature_of(case: Case) -> Signature:
     return found
 
 
-def _derive(case: Case) -> Signature:
-    from pytest_upskill.oracle.reference_runner import in_this_process
-
-    return contract_of(case).signature(case, in_this_process(case).results())
-
-
 def _key(case: Case) -> tuple[object, ...]:
-    """What a signature depends on: not the case's path, which the judge does not know."""
+    """What a signature depends on. The case's path does not count: the judge has none."""
     reference = case.reference.source if case.reference else None
     return case.text_hash, case.name, case.contract, case.language, case.op, case.dtypes, reference

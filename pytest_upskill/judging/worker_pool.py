@@ -1,7 +1,7 @@
-"""The backend that judges in processes of its own. Requests and results cross as JSON.
+"""The backend that judges in worker processes. Requests and results cross as JSON.
 
-Starting a worker takes seconds (it imports PyTorch), so workers live as long as the pool. One that dies costs the
-requests that were under way, each of which gets an infrastructure error, and is replaced.
+Starting a worker takes seconds (it imports PyTorch), so workers live as long as the pool. When a worker crashes, each
+request under way gets an infrastructure error, and the worker is replaced.
 """
 
 from __future__ import annotations
@@ -14,11 +14,14 @@ from collections.abc import Sequence
 from concurrent.futures import CancelledError, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
+from pydantic import TypeAdapter
+
 from pytest_upskill.errors import InfrastructureError
-from pytest_upskill.judging.json_form import request_from_json, request_to_json, result_from_json, result_to_json
+from pytest_upskill.judging.interface import JudgeRequest, JudgeResult
 from pytest_upskill.judging.judge import judge, problem_of
-from pytest_upskill.judging.request import JudgeRequest
-from pytest_upskill.judging.result import JudgeResult
+
+REQUESTS, RESULTS = TypeAdapter(JudgeRequest), TypeAdapter(JudgeResult)
+"""Requests and results as JSON. Field names are those of the dataclasses; this form is not stored."""
 
 
 class WorkerPool:
@@ -32,11 +35,11 @@ class WorkerPool:
     def submit(self, request: JudgeRequest) -> Future[JudgeResult]:
         """The result, once a worker has it."""
         result: Future[JudgeResult] = Future()
-        text = request_to_json(request)
+        text = REQUESTS.dump_json(request)
         with self._lock:
             try:
                 answer = self._pool.submit(_judged, text)
-            except RuntimeError:  # a worker died since the last request
+            except RuntimeError:  # a worker crashed since the last request
                 self._pool.shutdown(wait=False)
                 self._pool = self._started()
                 answer = self._pool.submit(_judged, text)
@@ -45,7 +48,7 @@ class WorkerPool:
         return result
 
     def close(self) -> None:
-        """Gives up what no worker has begun; those at work end once they are done."""
+        """Cancels requests that no worker has begun; workers exit once they are done."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _started(self) -> ProcessPoolExecutor:
@@ -53,9 +56,9 @@ class WorkerPool:
         return ProcessPoolExecutor(self._workers, context, _begin_worker, (self._plugins,))
 
 
-def _settle(result: Future[JudgeResult], answer: Future[str]) -> None:
+def _settle(result: Future[JudgeResult], answer: Future[bytes]) -> None:
     try:
-        result.set_result(result_from_json(answer.result()))
+        result.set_result(RESULTS.validate_json(answer.result()))
     except (BrokenProcessPool, CancelledError) as error:
         lost = f"a worker of the judge ended before it answered ({type(error).__name__}: {error}); run it again"
         result.set_result(problem_of(InfrastructureError(lost)))
@@ -63,14 +66,11 @@ def _settle(result: Future[JudgeResult], answer: Future[str]) -> None:
         result.set_exception(error)
 
 
-# --------------------------------------------------------------------------------------------- in a worker
-
-
 def _begin_worker(plugins: Sequence[str]) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is the parent's to handle
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles an interrupt
     for name in plugins:
         importlib.import_module(name)
 
 
-def _judged(text: str) -> str:
-    return result_to_json(judge(request_from_json(text)))
+def _judged(text: bytes) -> bytes:
+    return RESULTS.dump_json(judge(REQUESTS.validate_json(text)))

@@ -1,6 +1,12 @@
-"""What a language must offer: building a kernel, running it in a sandbox, mutating it. Knows no language.
+"""The protocols that a language implements. ``Language`` builds, runs and mutates kernels; ``Executor`` is one built
+kernel in a sandbox.
 
-Register another language with the hook ``pytest_upskill_language``.
+A case goes through ``build``, ``execute``, then ``Executor.call`` and ``repeat`` for each example, and at the end
+``violations``, ``assertions`` and ``launch_statistics``. The self-check of a case does the same with ``mutants``.
+
+Two kinds of failures are kept apart. What a kernel does wrong is data: ``Build.message``, ``Build.violations``, a
+``Finding`` in an ``Answer``. What is wrong with the machine raises ToolchainError or SandboxError, which never fails
+a student. Register a language with the hook ``pytest_upskill_language``.
 """
 
 from __future__ import annotations
@@ -15,75 +21,96 @@ from pytest_upskill.records import Answer, Assertion, Build, Call, CallLayout, L
 
 @dataclass(frozen=True, slots=True)
 class SourceMutant:
-    """``source`` is the whole kernel with one change, at ``line`` (1-based); ``change`` says which, in a few words."""
+    """``source`` is the whole kernel with one change, at ``line`` (1-based); ``change`` describes it in a few words."""
 
     kind: str
     line: int
     change: str
     source: str
     in_body: bool = True
-    """Whether the change is inside a function, so that it cannot change how a variable is initialised."""
+    """Whether the change is inside a function, so that no variable is initialised differently."""
 
 
 class Executor(Protocol):
-    """A built kernel in a sandbox, one call after the other. A context manager; for one thread at a time."""
+    """A built kernel in a sandbox: a context manager, used by one thread at a time."""
 
     @property
     def launch_statistics(self) -> LaunchStatistics:
-        """What the kernel was seen to do in all calls so far."""
+        """The kernel launches in all calls so far; read after the last call. Empty for a language without launches."""
 
     def call(self, call: Call) -> Answer:
-        """One call. Whatever the kernel does is in the answer; raises SandboxError if no process can be had."""
+        """Calls the kernel once; called for each example.
+
+        Crashes, timeouts and wrong accesses are findings in the answer. Raises SandboxError only if no process starts.
+        """
 
     def repeat(self, call: Call, time: int) -> Answer:
-        """The call once more. ``time`` counts repeats, for devices that can run threads in another order."""
+        """Repeats a call, to check that the kernel is deterministic; called after ``call`` with the same ``call``.
+
+        ``time`` counts repeats from 0, for devices that can run threads in another order. Returns and raises as
+        ``call`` does.
+        """
 
     def violations(self) -> Sequence[str]:
-        """What the contract forbids and the kernel was seen to do in the calls so far, a message each."""
+        """A message for each thing that the kernel did and the contract forbids; each fails ``contract``.
+
+        Called once, after the last call.
+        """
 
     def assertions(self) -> Sequence[Assertion]:
-        """Assertions of the language's own on all calls so far."""
+        """The language's own assertions on all calls, added to those of the item; may repeat calls.
+
+        Called once, after the last call. Raises SandboxError as ``call`` does.
+        """
 
     def __enter__(self) -> Executor: ...
 
-    def __exit__(self, *exception: object) -> None: ...
+    def __exit__(self, *exception: object) -> None:
+        """Ends the process and frees its resources."""
 
 
 class Language(Protocol):
-    """What kernels are written in. One object serves all threads; sources map a path to its text."""
+    """What kernels are written in. One object serves all threads. ``sources`` map a path to its text."""
 
     name: str
+    """The name in a case's ``language``."""
     source_name: str
-    """What the kernel's source is called in messages: ``kernel.cu``."""
+    """The path of the kernel's source in messages and in ``sources``: ``kernel.cu``."""
     devices: Sequence[str]
-    """The devices that it runs on."""
+    """The devices on which kernels run: ``cpu``, ``cuda``. A case for another device is a usage error."""
     compiles: bool
-    """Whether building is an assertion (``compiles``): a compiler may refuse a kernel."""
+    """Whether the build is an assertion (``compiles``), because a compiler may reject a kernel."""
     checks: Sequence[str]
-    """The assertions on calls, in order; ``correct`` stands for one of each dtype."""
+    """The assertions on calls, in order; ``correct`` stands for one assertion per dtype."""
 
     def identity(self) -> str:
-        """A text that changes whenever the same source could come to another build."""
+        """A text that changes whenever the same source could give another build; part of the self-check's cache key."""
 
     def build(self, sources: Mapping[str, str], entry: str, machine: Machine, *, checked: bool = True) -> Build:
-        """Builds a kernel; ``entry`` is what the contract adds so that it can be called.
+        """Builds a kernel; called once the contract accepts the sources, also from several threads.
 
-        Where it is not ``checked``, no other compiler than the one it runs with is asked. Raises ToolchainError or
-        SandboxError for what is not the kernel's fault.
+        ``entry`` is ``Signature.entry``. With ``checked`` False (mutants), only the compiler whose output runs is used.
+        Returns a build without ``library`` for a kernel that does not compile (``message``), or that needs another
+        device (``needs``). Raises ToolchainError or SandboxError for problems of the machine.
         """
 
     def execute(self, build: Build, layout: CallLayout, machine: Machine, timeout: float) -> Executor:
-        """A sandbox for a build that succeeded; ``timeout`` (s) is for each call. Raises SandboxError."""
+        """A sandbox for a build with a library; ``timeout`` (s) is for each call. Raises SandboxError."""
 
     def mutants(self, source: str, count: int, seed: int) -> Sequence[SourceMutant]:
-        """At most ``count`` kernels with one small change each, in an order that spreads their kinds."""
+        """At most ``count`` mutants of a case's solution, in an order that mixes their kinds; called by the self-check.
+
+        The same arguments give the same mutants. Empty for a source that cannot be parsed.
+        """
 
     def line_to_show(self, source: str, output: str | None) -> tuple[int, str] | None:
-        """The line (1-based) to show for a failure of which no line is known, and what it is ("where out is written").
+        """The line (1-based) to show for a failure without a known line, and a description ("where out is written").
 
-        A guess for the reader, from the source alone; ``output`` is the wrong result, where one is known. None means
-        that the language has no idea, and no line is shown.
+        Called for reports; ``output`` names the wrong result, where one is known. None shows no line.
         """
 
     def same_code(self, original: Build, mutant: Build, *, in_body: bool) -> bool:
-        """Whether two builds come to the same machine code, so that no input can tell them apart."""
+        """Whether two builds have the same machine code, so that no input can kill the mutant.
+
+        Called for each mutant that compiles; ``in_body`` is that of the mutant. False where it is unknown.
+        """

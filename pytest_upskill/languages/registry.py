@@ -1,31 +1,44 @@
-"""The languages by name: our own, imported when they are first needed, and those that plugins registered."""
+"""The languages by name: our own, imported on first use, and those that plugins registered."""
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
+from typing import Generic, Protocol, TypeVar
 
 from pytest_upskill.languages.base import Language
 
-_OWN: Mapping[str, str] = {"cuda": "cuda.language:CudaLanguage", "python": "python.language:PythonLanguage"}
-"""Where each is: ``module:class`` in this package."""
 
-_known: dict[str, Language] = {}
-
-
-def register(language: Language) -> None:
-    """Makes a language known in this process. One of the same name takes the place of an earlier one."""
-    _known[language.name] = language
+class _Named(Protocol):
+    name: str
 
 
-def names() -> tuple[str, ...]:
-    """All languages that can be found."""
-    return tuple(dict.fromkeys((*_OWN, *_known)))
+_Adapter = TypeVar("_Adapter", bound=_Named)
 
 
-def find(name: str) -> Language | None:
-    """The language of that name; None where there is none."""
-    if name not in _known and name in _OWN:
-        module, _, kind = _OWN[name].partition(":")
-        _known[name] = getattr(importlib.import_module(f"pytest_upskill.languages.{module}"), kind)()
-    return _known.get(name)
+class Registry(Generic[_Adapter]):
+    """Adapters by name. ``own`` gives the place of each of ours: ``module:class`` in ``package``."""
+
+    def __init__(self, package: str, own: Mapping[str, str]) -> None:
+        self._package, self._own = package, own
+        self._known: dict[str, _Adapter] = {}
+
+    def register(self, adapter: _Adapter) -> None:
+        """Adds an adapter for this process; it replaces an earlier one of the same name."""
+        self._known[adapter.name] = adapter
+
+    def names(self) -> tuple[str, ...]:
+        """The names that ``find`` knows."""
+        return tuple(dict.fromkeys((*self._own, *self._known)))
+
+    def find(self, name: str) -> _Adapter | None:
+        """The adapter of that name, or None."""
+        if name not in self._known and name in self._own:
+            module, _, kind = self._own[name].partition(":")
+            self._known[name] = getattr(importlib.import_module(f"{self._package}.{module}"), kind)()
+        return self._known.get(name)
+
+
+OWN = {"cuda": "cuda.language:CudaLanguage", "python": "python.language:PythonLanguage"}
+_registry = Registry[Language](__package__, OWN)
+register, names, find = _registry.register, _registry.names, _registry.find

@@ -1,5 +1,4 @@
-"""The judge: what a kernel must return, how far it may be off, and on which inputs it is asked.
+"""The oracle: what a kernel must return, how far it may be off, and on which inputs it is judged.
 
-Lives in the pytest process and never meets a kernel: calls go out as bytes and come back as bytes. Knows cases,
-signatures and PyTorch; knows nothing of how a call is executed, of students, or of reports.
+Runs in the pytest process, where no kernel runs: calls and answers are bytes.
 """

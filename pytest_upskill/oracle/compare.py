@@ -1,4 +1,4 @@
-"""Compares what came back with what must come back. Knows bytes and expectations; tolerates no wrong element.
+"""Compares what came back with what must come back. No wrong element is tolerated.
 
 The masks of NaN, +Inf and -Inf must be those of gold rounded to the output's dtype, finite elements must be within
 their bound, integers and bools must be equal. Bounds are compared as ``not (error <= bound)``, so that NaN fails.
@@ -11,14 +11,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy
 import torch
 
-from pytest_upskill.oracle.hints import hint
 from pytest_upskill.oracle.prepare import Expected
 from pytest_upskill.oracle.values import DTYPE
 from pytest_upskill.records import ITEM_SIZE, WorstElement
 
 Buffer = bytes | bytearray | memoryview
+Sizes = tuple[float | None, float | None]
+"""An error and its bound."""
+
+POISONS = ((0xF9, 0x7F), (0xFA, 0xFF), (0xFC, 0x7F))
+"""Outputs are filled with one of these pairs of bytes (low, high): each is a NaN of every floating dtype."""
 
 _LEAST = 1e-200
 """Stands for a bound of 0 where errors are compared with bounds."""
@@ -26,7 +31,7 @@ _LEAST = 1e-200
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """What is wrong with one output: how many elements, which is furthest off, and what a person may see in them."""
+    """What is wrong with one output: how many elements, which is furthest off, and a hint at what they share."""
 
     output: str
     wrong: int
@@ -43,15 +48,12 @@ class Mismatch:
         """One or two lines for a person."""
         if self.expected is None:
             return f"'{self.output}' {self.hint}"
-        place = f"{self.output}[{', '.join(map(str, self.index))}]" if self.index else self.output
-        if self.total == 1:
-            text = f"{place} is wrong"
-        else:
-            text = (
-                f"{self.wrong} of {self.total} elements of '{self.output}' {'is' if self.wrong == 1 else 'are'} wrong"
-            )
-        text += f" ({self.hint})" if self.hint else ""
-        text += ": " if self.total == 1 else f"; the worst is {place}: "
+        where, remark = place(self.output, self.index), f" ({self.hint})" if self.hint else ""
+        verb = "is" if self.wrong == 1 else "are"
+        several = (
+            f"{self.wrong} of {self.total} elements of '{self.output}' {verb} wrong{remark}; the worst is {where}: "
+        )
+        text = f"{where} is wrong{remark}: " if self.total == 1 else several
         text += f"expected {number(self.expected)}, got {number(self.got)}"
         if self.error is not None and self.bound is not None:
             text += f", off by {self.error:.3g} where {self.bound:.3g} is allowed"
@@ -61,28 +63,24 @@ class Mismatch:
     @property
     def worst(self) -> WorstElement:
         """The worst element, ready to print."""
-        return WorstElement(
-            output=self.output,
-            index=self.index,
-            expected=number(self.expected),
-            got=number(self.got),
-            error=None if self.error is None else f"{self.error:.3g}",
-            bound=None if self.bound is None else f"{self.bound:.3g}",
-        )
+        error, bound = (None if size is None else f"{size:.3g}" for size in (self.error, self.bound))
+        return WorstElement(self.output, self.index, number(self.expected), number(self.got), error, bound)
 
 
 def number(value: Any) -> str:
-    """A number as short as it stays telling."""
+    """A number with up to nine significant digits."""
     return f"{value:.9g}" if isinstance(value, float) else str(value)
+
+
+def place(output: str, index: tuple[int, ...]) -> str:
+    """An element as a person writes it: ``out[1, 2]``."""
+    return f"{output}[{', '.join(map(str, index))}]" if index else output
 
 
 def judge(expected: tuple[Expected, ...], outputs: Mapping[str, Buffer]) -> Mismatch | None:
     """The first output that is wrong, None where all are right."""
-    for one in expected:
-        mismatch = _judge_one(one, outputs.get(one.name))
-        if mismatch is not None:
-            return mismatch
-    return None
+    mismatches = (_judge_one(one, outputs.get(one.name)) for one in expected)
+    return next((mismatch for mismatch in mismatches if mismatch is not None), None)
 
 
 def read(data: Buffer, dtype: str, shape: tuple[int, ...]) -> torch.Tensor:
@@ -91,7 +89,7 @@ def read(data: Buffer, dtype: str, shape: tuple[int, ...]) -> torch.Tensor:
     view = memoryview(data)
     if view.nbytes == 0:
         return torch.empty(shape, dtype=kind)
-    # PyTorch warns of buffers that it may not write to; we never write, but must not warn either.
+    # PyTorch warns of buffers that it may not write to.
     return torch.frombuffer(bytearray(view) if view.readonly else view, dtype=kind).reshape(shape)
 
 
@@ -99,11 +97,9 @@ def _judge_one(expected: Expected, data: Buffer | None) -> Mismatch | None:
     total = expected.gold.numel()
     if data is None:
         return Mismatch(expected.name, total, total, hint="did not come back")
-    size = total * ITEM_SIZE[expected.dtype]
-    if memoryview(data).nbytes != size:
-        return Mismatch(
-            expected.name, total, total, hint=f"came back with {memoryview(data).nbytes} bytes instead of {size}"
-        )
+    nbytes, size = memoryview(data).nbytes, total * ITEM_SIZE[expected.dtype]
+    if nbytes != size:
+        return Mismatch(expected.name, total, total, hint=f"came back with {nbytes} bytes instead of {size}")
     got = read(data, expected.dtype, expected.shape)
     if expected.bound is None:
         return _judge_discrete(expected, got)
@@ -116,20 +112,10 @@ def _judge_discrete(expected: Expected, got: torch.Tensor) -> Mismatch | None:
     if not bool(wrong.any()):
         return None
     flat = int(wrong.reshape(-1).to(torch.uint8).argmax())
-    value, want = int(got.reshape(-1)[flat].item()), int(gold.reshape(-1)[flat].item())
-    return Mismatch(
-        output=expected.name,
-        wrong=int(torch.count_nonzero(wrong)),
-        total=wrong.numel(),
-        index=_index(flat, expected.shape),
-        expected=_word(want) if expected.dtype == "bool" else want,
-        got=_word(value) if expected.dtype == "bool" else value,
-        hint=hint(wrong, got),
-    )
-
-
-def _word(byte: int) -> str:
-    return ("false", "true")[byte] if byte < 2 else f"a byte of {byte}"
+    shown: list[Any] = [int(one.reshape(-1)[flat].item()) for one in (gold, got)]
+    if expected.dtype == "bool":
+        shown = [("false", "true")[byte] if byte < 2 else f"a byte of {byte}" for byte in shown]
+    return _mismatch(expected, wrong, flat, shown, hint(wrong, got))
 
 
 def _judge_floating(expected: Expected, bound: torch.Tensor, raw: torch.Tensor) -> Mismatch | None:
@@ -142,32 +128,25 @@ def _judge_floating(expected: Expected, bound: torch.Tensor, raw: torch.Tensor) 
     right &= special | torch.isfinite(got)
     if bool(right.all()):
         return None
-    wrong = ~right
     # The worst is furthest beyond its bound; what is no number where one was expected, or the reverse, comes first.
     ratio = error / bound.clamp(min=_LEAST)
-    beyond = torch.where(wrong, ratio.nan_to_num(nan=torch.inf, posinf=torch.inf), -1.0)
+    beyond = torch.where(right, -1.0, ratio.nan_to_num(nan=torch.inf, posinf=torch.inf))
     flat = int(beyond.reshape(-1).argmax())
-    off = float(error.reshape(-1)[flat])
-    finite = math.isfinite(off)
-    return Mismatch(
-        output=expected.name,
-        wrong=int(torch.count_nonzero(wrong)),
-        total=wrong.numel(),
-        index=_index(flat, expected.shape),
-        expected=float(gold.reshape(-1)[flat].to(DTYPE[expected.dtype])),
-        got=float(got.reshape(-1)[flat]),
-        error=off if finite else None,
-        bound=float(bound.reshape(-1)[flat]) if finite else None,
-        hint=hint(wrong, raw),
-    )
+    shown = [float(gold.reshape(-1)[flat].to(DTYPE[expected.dtype])), float(got.reshape(-1)[flat])]
+    off, allowed = float(error.reshape(-1)[flat]), float(bound.reshape(-1)[flat])
+    sizes = (off, allowed) if math.isfinite(off) else (None, None)
+    return _mismatch(expected, ~right, flat, shown, hint(~right, raw), sizes)
+
+
+def _mismatch(
+    expected: Expected, wrong: torch.Tensor, flat: int, shown: list[Any], remark: str, sizes: Sizes = (None, None)
+) -> Mismatch:
+    count, index = int(torch.count_nonzero(wrong)), _index(flat, expected.shape)
+    return Mismatch(expected.name, count, wrong.numel(), index, shown[0], shown[1], *sizes, remark)
 
 
 def _index(flat: int, shape: tuple[int, ...]) -> tuple[int, ...]:
-    index: list[int] = []
-    for size in reversed(shape):
-        index.append(flat % size)
-        flat //= size
-    return tuple(reversed(index))
+    return tuple(map(int, numpy.unravel_index(flat, shape)))
 
 
 def first_difference(
@@ -182,3 +161,70 @@ def first_difference(
     flat = int((left != right).any(-1).to(torch.uint8).argmax())
     before, after = (read(buffer, dtype, shape).reshape(-1)[flat].item() for buffer in (one, other))
     return _index(flat, shape), before, after
+
+
+def hint(wrong: torch.Tensor, got: torch.Tensor) -> str:
+    """A short remark on the wrong elements, or an empty text. ``got`` is in the output's own dtype."""
+    return ", ".join(part for part in (_value(got[wrong]), _place(wrong)) if part)
+
+
+def _value(values: torch.Tensor) -> str:
+    if _poison(values):
+        return f"{values.reshape(-1)[0].item()}, as if never written"
+    if values.is_floating_point() and bool(values.isnan().any()):
+        return "NaN" if bool(values.isnan().all()) else "some are NaN"
+    if values.numel() > 1 and bool((values == 0).all()):
+        return "all of those are 0"
+    rows = values.contiguous().reshape(-1, 1).view(torch.uint8)
+    if values.numel() > 2 and bool((rows == rows[:1]).all()):
+        return f"all of those hold {values.reshape(-1)[0].item():.6g}"
+    return ""
+
+
+def _poison(values: torch.Tensor) -> bool:
+    """Whether the values hold one of the pairs of bytes that outputs are filled with before a call, repeated."""
+    raw = values.contiguous().reshape(-1, 1).view(torch.uint8).reshape(-1)
+    if values.element_size() == 1:
+        return any(bool(torch.isin(raw, torch.tensor(pair, dtype=torch.uint8)).all()) for pair in POISONS)
+    return any(bool((raw[0::2] == low).all()) and bool((raw[1::2] == high).all()) for low, high in POISONS)
+
+
+def _place(wrong: torch.Tensor) -> str:
+    count, total = int(torch.count_nonzero(wrong)), wrong.numel()
+    if total == 1:
+        return ""
+    if count == total:
+        return "every element"
+    for axis in range(wrong.dim() - 1, -1, -1):
+        found = _along(wrong, axis, count)
+        if found:
+            return found
+    return _beyond(wrong.reshape(-1), count)
+
+
+def _along(wrong: torch.Tensor, axis: int, count: int) -> str:
+    """Says so where all wrong elements have the first or the last index along an axis."""
+    size = wrong.shape[axis]
+    if size < 2:
+        return ""
+    others = [other for other in range(wrong.dim()) if other != axis]
+    hit = wrong.any(dim=others) if others else wrong
+    if int(torch.count_nonzero(hit)) != 1:
+        return ""
+    index = int(hit.to(torch.uint8).argmax())
+    if index not in (0, size - 1) or (count == 1 and wrong.dim() > 1 and wrong.numel() > size):
+        return ""
+    names = {1: ("element",), 2: ("row", "column")}.get(wrong.dim())
+    return f"only the {'first' if index == 0 else 'last'} {names[axis] if names else f'index of dim {axis}'}"
+
+
+def _beyond(wrong: torch.Tensor, count: int) -> str:
+    """Says so where everything up to some element is right and most of what follows is wrong, or the reverse."""
+    first = int(wrong.to(torch.uint8).argmax())
+    rest = wrong.numel() - first
+    if first >= 16 and rest > 1 and count >= 0.5 * rest:
+        return f"from element {first} on; all before it are right"
+    last = wrong.numel() - 1 - int(wrong.flip(0).to(torch.uint8).argmax())
+    if last + 1 <= wrong.numel() // 2 and count >= 0.5 * (last + 1) and count > 1:
+        return f"up to element {last}; all after it are right"
+    return ""

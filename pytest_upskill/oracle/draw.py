@@ -1,7 +1,7 @@
-"""Draws examples with Hypothesis, and reads them back from their text. Knows sizes and families, not values.
+"""Draws examples with Hypothesis, and reads them back from their text.
 
-Hypothesis draws every number from far away (``_BASE`` on): in a range that holds none of its favourite constants, and
-none of those that it collects from the user's modules, it draws evenly, and the same in every process.
+Every number is drawn from ``_BASE`` on: in a range without Hypothesis's favourite constants, and without those that it
+collects from the user's modules, it draws evenly, and the same in every process.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from difflib import get_close_matches
 from functools import lru_cache
 
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from pytest_upskill.cases.case import Case
+from pytest_upskill.cases.case import Case, Choices
+from pytest_upskill.documents.spelling import nearest
 from pytest_upskill.errors import UsageError
 from pytest_upskill.oracle.families import FAMILIES, INTEGERS, WEIGHTED
 from pytest_upskill.oracle.shapes import SMALL_LIMIT, OutputSize, choose, integer_scalars, problem
@@ -24,44 +24,38 @@ from pytest_upskill.oracle.values import complete, uses_family
 from pytest_upskill.records import Example
 
 SEEDS = 10_000_000
-"""Seeds have up to seven digits: enough never to repeat, short enough to read out."""
+"""Seeds have up to seven digits: enough to seldom repeat, short enough to read out."""
 
 _BASE = 7 * 10**30
 _LEVELS = 96
 """Steps of a large example's limit, from 2^14 elements to the most."""
 
 LARGEST = 1 << 20
-"""Elements of large examples, all tensors together, where nobody says otherwise."""
+"""Default number of elements of large examples, all tensors together."""
 
 
 def families(case: Case, *, linear: bool) -> tuple[str, ...]:
-    """What an example's family is drawn from, simplest first: of a linear reference, whole numbers one time in six."""
+    """What an example's family is drawn from, simplest first; for a linear reference, one in six is whole numbers."""
     usual = WEIGHTED if uses_family(case) else ("",) * 5
     return (*usual, *(INTEGERS,) * (len(usual) // 5)) if linear else usual
 
 
 def forced(case: Case, *, linear: bool) -> str:
-    """The family that a large example must have: the one in which nothing can hide among many elements."""
+    """The family of large examples in which no error can hide among many elements."""
     if linear:
         return INTEGERS
     return "outliers" if uses_family(case) else ""
 
 
 def examples(
-    case: Case,
-    outputs: OutputSize,
-    dtype: str,
-    *,
-    large: bool,
-    largest: int = LARGEST,
-    among: tuple[str, ...] | None = None,
+    case: Case, outputs: OutputSize, dtype: str, *, large: bool, largest: int = LARGEST, among: tuple[str, ...] = ()
 ) -> st.SearchStrategy[Example]:
     """Examples of one dtype: of up to 2^14 elements, or large ones of up to ``largest``. They shrink to few and simple
     elements. ``among`` are the families that are drawn from; where it is one alone, the very simplest example is left
     out, and large ones are of at least half the doublings.
     """
     doublings = math.log2(largest / SMALL_LIMIT)
-    named = families(case, linear=False) if among is None else among
+    named = among or families(case, linear=False)
 
     @st.composite
     def build(draw: Callable[[st.SearchStrategy[int]], int]) -> Example:
@@ -86,9 +80,6 @@ def _below(count: int) -> st.SearchStrategy[int]:
     return st.integers(_BASE, _BASE + count - 1).map(lambda number: number - _BASE)
 
 
-# ------------------------------------------------------------------------------------------- from text
-
-
 def parse_example(text: str, case: Case) -> Example:
     """The example that a text such as ``rows=1 cols=33 dtype=float16 seed=7`` names, complete.
 
@@ -96,10 +87,15 @@ def parse_example(text: str, case: Case) -> Example:
     UsageError.
     """
     given = _pieces(text, case)
-    dims = {dim.name: _dim(case, dim.name, given) for dim in case.dims}
-    dtype = _dtype(case, given)
-    seed = _whole(case, "seed", given.get("seed"))
-    family = given.get("values", "")
+    dims = {}
+    for dim in case.dims:
+        fixed = str(int(dim.sizes.options[0])) if dim.fixed and isinstance(dim.sizes, Choices) else None
+        dims[dim.name] = _whole(case, dim.name, given.get(dim.name, fixed))
+    dtype = given.get("dtype", case.dtypes[0] if len(case.dtypes) == 1 else "")
+    if dtype not in case.dtypes:
+        missing = "" if dtype else "it is missing; "
+        raise _bad(case, f"dtype={dtype}" if dtype else "dtype", f"{missing}the case has {', '.join(case.dtypes)}")
+    seed, family = _whole(case, "seed", given.get("seed")), given.get("values", "")
     if family and family not in (*FAMILIES, INTEGERS):
         raise _bad(case, f"values={family}", f"'values' must be one of {', '.join((*FAMILIES, INTEGERS))}")
     scalars = {s.name: _scalar(case, s.name, given[s.name]) for s in integer_scalars(case) if s.name in given}
@@ -119,32 +115,13 @@ def _pieces(text: str, case: Case) -> dict[str, str]:
         if not equals or not value:
             raise _bad(case, piece, "each piece must be name=value, without spaces")
         if name not in known:
-            near = get_close_matches(name, known, 1)
-            raise _bad(
-                case,
-                piece,
-                f"'{name}' must be one of {', '.join(known)}" + (f"; did you mean '{near[0]}'?" if near else ""),
-            )
+            near = nearest(name, known)
+            hint = f"; did you mean '{near}'?" if near else ""
+            raise _bad(case, piece, f"'{name}' must be one of {', '.join(known)}{hint}")
         if name in found:
             raise _bad(case, piece, f"'{name}' is given twice")
         found[name] = value
     return found
-
-
-def _dim(case: Case, name: str, given: dict[str, str]) -> int:
-    dim = next(one for one in case.dims if one.name == name)
-    if name not in given and dim.fixed:
-        return int(dim.sizes.options[0])  # type: ignore[union-attr]
-    return _whole(case, name, given.get(name))
-
-
-def _dtype(case: Case, given: dict[str, str]) -> str:
-    dtype = given.get("dtype", case.dtypes[0] if len(case.dtypes) == 1 else None)
-    if dtype is None:
-        raise _bad(case, "dtype", f"it is missing; the case has {', '.join(case.dtypes)}")
-    if dtype not in case.dtypes:
-        raise _bad(case, f"dtype={dtype}", f"the case has {', '.join(case.dtypes)}")
-    return dtype
 
 
 def _whole(case: Case, name: str, value: str | None) -> int:
@@ -156,12 +133,10 @@ def _whole(case: Case, name: str, value: str | None) -> int:
 
 
 def _scalar(case: Case, name: str, value: str) -> int:
-    words = {"true": 1, "false": 0}
-    if value.lower() in words:
-        return words[value.lower()]
-    if not re.fullmatch(r"-?[0-9]{1,18}", value):
+    whole = {"true": "1", "false": "0"}.get(value.lower(), value)
+    if not re.fullmatch(r"-?[0-9]{1,18}", whole):
         raise _bad(case, f"{name}={value}", f"'{name}' must be a whole number (0 or 1 for a bool)")
-    return int(value)
+    return int(whole)
 
 
 def _check_dims(case: Case, dims: dict[str, int]) -> None:

@@ -1,12 +1,12 @@
-"""The exact lane: whole numbers on which a linear reference has one right result, whatever the order of its sums.
+"""Whole numbers on which a linear reference has one right result, whatever the order of its sums.
 
-A tolerance for sums of K terms must be wide for large K, and a few wrong terms hide in it. Where the reference is
-linear in each of its floating tensors with whole coefficients (sums, products, scans, convolutions, gathers, copies),
-small whole inputs close that door: no partial sum leaves the whole numbers that float32 holds, so every honest kernel
-gives the same bits. Knows references and values, not kernels.
+A tolerance for sums of K terms must be wide for large K, and can hide a few wrong terms. Small whole inputs need no
+tolerance where the reference is linear in each of its floating tensors with whole coefficients (sums, products, scans,
+convolutions, gathers, copies): every partial sum is a whole number that float32 holds, so every honest kernel gives the
+same bits.
 
-How large inputs may be hangs on the sum of all terms' magnitudes. For random signs s, the mean of f(s)^2 is the sum of
-the squared coefficients (the terms are orthogonal), and whole coefficients are no larger than their squares; a few
+How large inputs may be depends on the sum of all terms' magnitudes. For random signs s, the mean of f(s)^2 is the sum
+of the squared coefficients (the terms are orthogonal), and whole coefficients are no larger than their squares; a few
 draws of signs estimate it for every output at once.
 """
 
@@ -20,15 +20,13 @@ import torch
 
 from pytest_upskill.cases.case import Case, Choices, Named, Range, ScalarSpec, TensorSpec
 from pytest_upskill.errors import CaseError
-from pytest_upskill.oracle import size_distribution
 from pytest_upskill.oracle.families import INTEGERS
-from pytest_upskill.oracle.isolation import generator, stable_hash
-from pytest_upskill.oracle.reference import Reference, cast
-from pytest_upskill.oracle.shapes import OutputSize, choose, integer_scalars
-from pytest_upskill.oracle.values import DTYPE, Source, Value, complete
+from pytest_upskill.oracle.isolation import generator
+from pytest_upskill.oracle.reference import Reference, cast, various_examples
+from pytest_upskill.oracle.shapes import OutputSize
+from pytest_upskill.oracle.values import DTYPE, Arguments, Source, Value
 from pytest_upskill.records import FLOATING, Example
 
-Arguments = Mapping[str, Value]
 Outputs = Mapping[str, torch.Tensor]
 
 LARGEST = 255
@@ -44,10 +42,7 @@ _SLACK = 4.0
 """For what the estimate of the terms may miss."""
 
 _SIGN_DRAWS, _FEW_DRAWS, _MANY_RESULTS = 16, 4, 64
-_PROBES, _PROBE_ELEMENTS, _PROBE_SIZE = 3, 1 << 12, 9
-
-
-# ------------------------------------------------------------------------------------------- is it linear?
+_PROBES, _PROBE_SIZE = 3, 9
 
 
 def is_linear(reference: Reference, source: Source, outputs: OutputSize) -> bool:
@@ -62,7 +57,7 @@ def is_linear(reference: Reference, source: Source, outputs: OutputSize) -> bool
     try:
         found = [_probe(reference, source, example) for example in _probe_examples(case, outputs)]
     except CaseError:
-        return False  # a reference need not work on whole numbers that nobody declared
+        return False  # a reference need not work on whole numbers that the case does not declare
     return any(varies for _, varies in found) and all(linear for linear, _ in found)
 
 
@@ -70,21 +65,15 @@ def _probe_examples(case: Case, outputs: OutputSize) -> list[Example]:
     """The largest of a few small examples: on one row or one column, softmax and the like are constants."""
     found: dict[str, tuple[int, Example]] = {}
     dtype = next(dtype for dtype in case.dtypes if floating(case, dtype))
-    count = len(case.dims) + len(integer_scalars(case))
-    for number in range(4 * _PROBES):
-        steps = [stable_hash("linear", number, index) % size_distribution.STEPS for index in range(count)]
-        chosen = choose(case, outputs, _PROBE_ELEMENTS, number % max(len(case.dims), 1), steps)
-        if chosen is not None:
-            dims, scalars = chosen
-            example = complete(case, Example(dims, dtype, number, INTEGERS, scalars))
-            found[str(dims)] = (min(dims.values(), default=0), example)
+    for example in various_examples(case, "linear", 4 * _PROBES, outputs, dtype, INTEGERS):
+        found[str(example.dims)] = (min(example.dims.values(), default=0), example)
     ordered = sorted(found.values(), key=lambda pair: -pair[0])
     return [example for _, example in ordered[:_PROBES]]
 
 
 def _probe(reference: Reference, source: Source, example: Example) -> tuple[bool, bool]:
-    """Whether the reference is linear on this example, and whether its results vary with its inputs at all."""
-    random = generator("linear", example)
+    """Whether the reference is linear on this example, and whether its results vary with its inputs."""
+    random, where = generator("linear", example), f"on {example}, on whole numbers"
     base = _with_scalars(source.case, source.arguments(example), example, random)
     if base is None:
         return False, False
@@ -96,28 +85,21 @@ def _probe(reference: Reference, source: Source, example: Example) -> tuple[bool
     exact = {**cast(base, torch.float64), **{name: drawn(name) for name in names}}
 
     def run(name: str, value: torch.Tensor) -> Outputs:
-        given = {**exact, name: value}
-        return _floats(reference.run(given, example.dims, torch.float64, f"on {example}, on whole numbers"))
+        return _floats(reference.run({**exact, name: value}, example.dims, torch.float64, where))
 
     varies = False
     for name in names:
         first, second = drawn(name), drawn(name)
         zero, one, other, both = (run(name, x) for x in (torch.zeros_like(first), first, second, first + second))
-        if not one or not all(_adds_up(zero[key], one[key], other[key], both[key]) for key in one):
+        whole = all(_whole(one[key]) and _whole(other[key]) for key in one)
+        if not one or not whole or not all(torch.equal(both[key] + zero[key], one[key] + other[key]) for key in one):
             return False, False
         varies |= any(not torch.equal(zero[key], one[key]) for key in one)
     return True, varies
 
 
-def _adds_up(zero: torch.Tensor, one: torch.Tensor, other: torch.Tensor, both: torch.Tensor) -> bool:
-    return _whole(one) and _whole(other) and torch.equal(both + zero, one + other)
-
-
 def _whole(output: torch.Tensor) -> bool:
     return torch.equal(output, output.round())
-
-
-# ------------------------------------------------------------------------------------------- whole inputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,15 +132,16 @@ def draw(
     if base is None or not floating(source.case, example.dtype):
         return None
     try:
-        limit = _limit(reference, source.case, base, example, dtypes if cancelling else {}, random)
+        whole = _WholeNumbers(reference, source.case, example, base, random)
+        limit = whole.limit(dtypes if cancelling else {})
         while limit >= 1:
-            arguments = _inputs(source.case, base, example, limit, positive and not cancelling, random)
+            arguments = whole.inputs(limit, positive and not cancelling)
             found = None if arguments is None else _settled(reference, arguments, example, dtypes, eager)
             if found is not None:
                 return found
             limit //= 4
     except CaseError:
-        return None  # the ordinary draws tell what is wrong with a reference
+        return None  # the ordinary draws report what is wrong with a reference
     return None
 
 
@@ -186,7 +169,7 @@ def _settled(
 
 
 def _rounding(gold: torch.Tensor, dtype: str) -> torch.Tensor | None:
-    """What rounding a sum once may cost: nothing where the dtype holds it. None where gold is not fit for the lane."""
+    """The error of rounding a sum once: 0 where the dtype holds it. None where gold has no exact result."""
     info = torch.finfo(DTYPE[dtype])
     if gold.numel() and (not _whole(gold) or float(gold.abs().max()) > info.max / 2):
         return None
@@ -197,88 +180,80 @@ def _rounding(gold: torch.Tensor, dtype: str) -> torch.Tensor | None:
     return torch.where(inexact, unit, 0.0)
 
 
-def _limit(
-    reference: Reference,
-    case: Case,
-    base: Arguments,
-    example: Example,
-    dtypes: Mapping[str, str],
-    random: torch.Generator,
-) -> int:
-    """The magnitude that inputs may have, so that all terms of a result together fit into an accumulator; and usual
-    results of both signs into ``dtypes``."""
-    tensors = floating(case, example.dtype)
-    double = all((tensor.dtype or example.dtype) == "float64" for tensor in tensors)
-    room = _ROOM[torch.float64 if double else torch.float32]
-    terms = max(1.0, _terms(reference, base, [tensor.name for tensor in tensors], example, random))
-    room /= _SLACK * terms
-    for dtype in dtypes.values():
-        if dtype in FLOATING:
-            room = min(room, max(2 / torch.finfo(DTYPE[dtype]).eps / (_SLACK * math.sqrt(terms)), 1.0))
-    return min(LARGEST, int(room ** (1 / len(tensors))))
+@dataclass(frozen=True, slots=True)
+class _WholeNumbers:
+    reference: Reference
+    case: Case
+    example: Example
+    base: Arguments
+    random: torch.Generator
 
+    @property
+    def tensors(self) -> tuple[TensorSpec, ...]:
+        return floating(self.case, self.example.dtype)
 
-def _terms(reference: Reference, base: Arguments, names: list[str], example: Example, random: torch.Generator) -> float:
-    """The sum of the squared coefficients of the result that has most, estimated from random signs."""
+    def limit(self, dtypes: Mapping[str, str]) -> int:
+        """The magnitude that inputs may have, so that all terms of a result together fit into an accumulator; and usual
+        results of both signs into ``dtypes``.
+        """
+        double = all((tensor.dtype or self.example.dtype) == "float64" for tensor in self.tensors)
+        terms = max(1.0, self._terms())
+        room = _ROOM[torch.float64 if double else torch.float32] / (_SLACK * terms)
+        for dtype in dtypes.values():
+            if dtype in FLOATING:
+                room = min(room, max(2 / torch.finfo(DTYPE[dtype]).eps / (_SLACK * math.sqrt(terms)), 1.0))
+        return min(LARGEST, int(room ** (1 / len(self.tensors))))
 
-    def signs(name: str) -> torch.Tensor:
-        return torch.randint(0, 2, _shape(base, name), generator=random).mul_(2).sub_(1).double()
+    def _terms(self) -> float:
+        """The sum of the squared coefficients of the result that has most, estimated from random signs."""
+        total: dict[str, torch.Tensor] = {}
+        where = f"on {self.example}, on random signs"
+        for drawn in range(1, _SIGN_DRAWS + 1):
+            signs = {tensor.name: self._signs(tensor.name) for tensor in self.tensors}
+            outputs = self.reference.run({**self.base, **signs}, self.example.dims, torch.float64, where)
+            for name, output in _floats(outputs).items():
+                total[name] = total.get(name, torch.zeros_like(output)) + output.square()
+            # Many results make up for few draws: it is the largest of them that counts.
+            if drawn >= _FEW_DRAWS and min(one.numel() for one in total.values()) >= _MANY_RESULTS:
+                break
+        return max((float(one.max()) / drawn for one in total.values() if one.numel()), default=1.0)
 
-    total: dict[str, torch.Tensor] = {}
-    for drawn in range(1, _SIGN_DRAWS + 1):
-        given = {**base, **{name: signs(name) for name in names}}
-        outputs = _floats(reference.run(given, example.dims, torch.float64, f"on {example}, on random signs"))
-        for name, output in outputs.items():
-            total[name] = total.get(name, torch.zeros_like(output)) + output.square()
-        # Many results make up for few draws: it is the largest of them that counts.
-        if drawn >= _FEW_DRAWS and min(one.numel() for one in total.values()) >= _MANY_RESULTS:
-            break
-    return max((float(one.max()) / drawn for one in total.values() if one.numel()), default=1.0)
+    def _signs(self, name: str) -> torch.Tensor:
+        return torch.randint(0, 2, _shape(self.base, name), generator=self.random).mul_(2).sub_(1).double()
 
+    def inputs(self, limit: int, positive: bool) -> Arguments | None:
+        """The arguments with whole numbers in their floating tensors, ``positive`` ones or of both signs."""
+        made: dict[str, Value] = dict(self.base)
+        for tensor in self.tensors:
+            value = self.base[tensor.name]
+            assert isinstance(value, torch.Tensor)
+            whole = self._tensor(tensor, value, limit, positive)
+            if whole is None:
+                return None
+            made[tensor.name] = whole.to(value.dtype).contiguous()
+        return made
 
-def _inputs(
-    case: Case, base: Arguments, example: Example, limit: int, positive: bool, random: torch.Generator
-) -> Arguments | None:
-    """The arguments with whole numbers in their floating tensors, all of one sign if so asked."""
-    made: dict[str, Value] = dict(base)
-    for tensor in floating(case, example.dtype):
-        value = base[tensor.name]
-        assert isinstance(value, torch.Tensor)
-        whole = _whole_tensor(tensor, value, example.dims, limit, positive, random)
-        if whole is None:
-            return None
-        made[tensor.name] = whole.to(value.dtype).contiguous()
-    return made
-
-
-def _whole_tensor(
-    tensor: TensorSpec,
-    drawn: torch.Tensor,
-    dims: Mapping[str, int],
-    limit: int,
-    positive: bool,
-    random: torch.Generator,
-) -> torch.Tensor | None:
-    """Whole numbers that the case allows for this tensor; ``drawn`` is what it would hold else."""
-    values, size = tensor.values, tuple(drawn.shape)
-    if isinstance(values, Named) and values.name in ("bool", "permutation"):
-        return drawn if not drawn.numel() or float(drawn.abs().max()) <= limit else None
-    if isinstance(values, Range):
-        low, high = math.ceil(values.low.evaluate(dims)), math.floor(values.high.evaluate(dims))
-        return _between(max(low, -limit), min(high, limit), size, random)
-    if isinstance(values, Choices):
-        options = [float(one) for one in values.options if float(one).is_integer() and abs(float(one)) <= limit]
-        return torch.tensor(options)[torch.randint(len(options), size, generator=random)] if options else None
-    name = values.name if isinstance(values, Named) else ""
-    if name == "uniform":
-        return torch.randint(0, 2, size, generator=random).double()
-    low = 1 if positive or name == "positive" else -limit
-    whole = _between(low, limit, size, random)
-    return whole.sort(-1).values if whole is not None and name == "sorted" and size else whole
+    def _tensor(self, tensor: TensorSpec, drawn: torch.Tensor, limit: int, positive: bool) -> torch.Tensor | None:
+        """Whole numbers that the case allows for this tensor; ``drawn`` is what it holds in an ordinary example."""
+        values, size, random = tensor.values, tuple(drawn.shape), self.random
+        name = values.name if isinstance(values, Named) else ""
+        if name in ("bool", "permutation"):
+            return drawn if not drawn.numel() or float(drawn.abs().max()) <= limit else None
+        if isinstance(values, Range):
+            dims = self.example.dims
+            low, high = math.ceil(values.low.evaluate(dims)), math.floor(values.high.evaluate(dims))
+            return _between(max(low, -limit), min(high, limit), size, random)
+        if isinstance(values, Choices):
+            options = [float(one) for one in values.options if float(one).is_integer() and abs(float(one)) <= limit]
+            return torch.tensor(options)[torch.randint(len(options), size, generator=random)] if options else None
+        if name == "uniform":
+            return torch.randint(0, 2, size, generator=random).double()
+        whole = _between(1 if positive or name == "positive" else -limit, limit, size, random)
+        return whole.sort(-1).values if whole is not None and name == "sorted" and size else whole
 
 
 def _between(low: int, high: int, size: tuple[int, ...], random: torch.Generator) -> torch.Tensor | None:
-    """Whole numbers between both, without zeros where others are left to choose from: each of them must count."""
+    """Whole numbers between both; without zeros, unless nearly all are, so that each of them counts."""
     if low > high:
         return None
     values = torch.randint(low, high + 1, size, generator=random, dtype=torch.int32)

@@ -1,4 +1,4 @@
-"""Explores a kernel: asks it on drawn examples, judges each answer, and shrinks the first failure to a counterexample.
+"""Explores a kernel: calls it on drawn examples, judges each answer, and shrinks the first failure.
 
 Knows a kernel only as a function from a call to an answer. The first failing call fixes the verdict of its assertion,
 whatever later calls give.
@@ -7,8 +7,8 @@ whatever later calls give.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import hypothesis
@@ -16,7 +16,7 @@ import hypothesis
 from pytest_upskill.cases.case import Case
 from pytest_upskill.errors import UpskillError
 from pytest_upskill.oracle import search
-from pytest_upskill.oracle.compare import first_difference, judge, number
+from pytest_upskill.oracle.compare import first_difference, judge, number, place
 from pytest_upskill.oracle.draw import LARGEST, families, forced
 from pytest_upskill.oracle.draw import examples as example_strategy
 from pytest_upskill.oracle.isolation import isolated
@@ -46,11 +46,13 @@ _REPEAT_EVERY = 5
 _UNSURE_SHARE = 0.2
 _REPEATS_WHEN_TRIED_AGAIN = 3
 _UNFINISHED = f" (not shrunk to the end: the limit of {SECONDS:g} s was reached)"
+_NOT_REPRODUCIBLE = (
+    " (not reproducible: the same call passed when it was tried again, so the kernel keeps state or races)"
+)
 
 Run = Callable[[Call], Answer]
 Repeat = Callable[[Call, int], Answer]
-"""Does a call once more. The number says for which time, so that a device which has the choice can take another order
-of threads each time."""
+"""Repeats a call. The number counts repeats, so that a device can take another order of threads each time."""
 
 Watch = Callable[[Prepared], None]
 
@@ -63,14 +65,6 @@ class Judgement:
     counterexample: Counterexample | None
     inconclusive: str | None
     notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    """A call that will be repeated, with the bytes that it gave."""
-
-    prepared: Prepared
-    outputs: Mapping[str, bytes]
 
 
 def explore(
@@ -91,18 +85,17 @@ def explore(
 ) -> Judgement:
     """Judge the kernel behind ``run`` by an assertion for each of ``checks``; ``correct`` stands for one of each dtype.
 
-    Some calls are asked again, of ``repeat`` where it is given. ``examples`` of each dtype (the case's own number,
-    or 25); with ``only``, that one example and its repeat. ``more`` are tried besides. The same seed asks the same
-    examples. ``largest`` is how many elements large examples may have. ``watch`` sees every example before it is run,
-    but for those of shrinking. Findings with a line name ``source_name``. ``runner`` runs the case's own Python;
-    without one, this process does. Raises CaseError where the case is at fault, and whatever ``run`` raises.
+    ``repeat`` repeats some of the calls (``run``, where it is None). ``examples`` are drawn of each dtype (None: the
+    case's own number, or 25), and ``more`` are tried besides; with ``only``, that one example and its repeat. The same
+    seed draws the same examples. ``largest`` is how many elements large examples may have. ``watch`` sees every example
+    before it is run, but for those of shrinking. Findings with a line name ``source_name``. ``runner`` runs the case's
+    own Python (None: this process). Raises CaseError where the case is at fault, and whatever ``run`` raises.
     """
     with isolated():
         preparation = runner or Preparation(case)
         preparation.layout = layout
-        exploration = _Exploration(preparation, run, seed, largest, repeat or (lambda call, _: run(call)))
-        exploration.checks, exploration.source_name, exploration.more = checks, source_name, more
-        exploration.watch = watch
+        again = repeat or (lambda call, _: run(call))
+        exploration = _Exploration(preparation, run, again, seed, largest, more, watch, checks, source_name)
         if only is not None:
             exploration.try_only(only)
             return exploration.judgement((only.dtype,), shrink=False)
@@ -110,22 +103,28 @@ def explore(
         return exploration.judgement(case.dtypes, shrink=True)
 
 
+@dataclass
 class _Exploration:
-    def __init__(self, preparation: ReferenceRunner, run: Run, seed: int, largest: int, repeat: Repeat) -> None:
-        self.preparation, self.case = preparation, preparation.case
-        self.run, self.seed, self.largest, self.repeat = run, seed, largest, repeat
-        self.repeats = 0
-        self.checks: Sequence[str] = CHECKS
-        self.source_name = ""
-        self.more: Sequence[Example] = ()
-        self.watch: Watch | None = None
-        self.tried: dict[str, Tried] = {}
-        self.given_up: dict[str, str] = {}
-        self.unsure = 0
-        self.finished: set[str] = set()
-        self._kept: list[_Kept] = []
-        self._error: Exception | None = None
-        self._earlier: frozenset[str] = frozenset()
+    preparation: ReferenceRunner
+    run: Run
+    repeat: Repeat
+    seed: int
+    largest: int
+    more: Sequence[Example]
+    watch: Watch | None
+    checks: Sequence[str]
+    source_name: str
+    tried: dict[str, Tried] = field(default_factory=dict)
+    given_up: dict[str, str] = field(default_factory=dict)
+    repeats: int = 0
+    unsure: int = 0
+    finished: set[str] = field(default_factory=set)
+    _kept: list[tuple[Prepared, Mapping[str, bytes]]] = field(default_factory=list)
+    """Calls that will be repeated, with the bytes that they gave."""
+    _error: Exception | None = None
+
+    def __post_init__(self) -> None:
+        self.case = self.preparation.case
 
     # ------------------------------------------------------------------------------------- phase 1: trying
 
@@ -144,9 +143,8 @@ class _Exploration:
             for dtype in self.case.dtypes:
                 for batch in search.plan(dtype, count, forced(self.case, linear=self.preparation.linear(dtype))):
                     self._try_batch(batch)
-                self._try_more(dtype)
-                self._try_something(dtype)
-                self._try_empty(dtype)
+                for example in self._not_drawn(dtype):
+                    self._try(example, Batch(dtype, 0, 0, large=False))
                 self._repeat_all()
                 self.finished.add(dtype)
         except Stop:
@@ -154,46 +152,50 @@ class _Exploration:
                 raise self._error from None
 
     def _try_batch(self, batch: Batch) -> None:
-        self._earlier = frozenset((*self.tried, *self.given_up))
-        search.generate(batch, self.strategy(batch), self.seed, lambda example: self._visit(example, batch))
+        earlier = {*self.tried, *self.given_up}
 
-    def _try_more(self, dtype: str) -> None:
-        for example in self.more:
-            if example.dtype == dtype and str(example) not in self.tried and str(example) not in self.given_up:
-                self._try(example, Batch(dtype, 0, 0, large=False))
+        def visit(example: Example) -> None:
+            if str(example) in earlier:
+                hypothesis.reject()
+            if self._is_known(example):
+                return
+            try:
+                self._try(example, batch)
+                # The oldest call that was kept is repeated once two others have been made since.
+                if self._kept and len(self.tried) % _REPEAT_EVERY == 4:
+                    self._repeat(*self._kept.pop(0))
+            except Exception as error:
+                # Hypothesis would take it for a failing example.
+                self._error = error
+                raise Stop from error
 
-    def _try_something(self, dtype: str) -> None:
-        """Conditions that sizes seldom meet must not leave a dtype untried, which would look like a pass."""
-        example = smallest_example(self.case, dtype)
-        if not self._asked(dtype) and str(example) not in self.given_up:
-            self._try(example, Batch(dtype, 0, 0, large=False))
+        search.generate(batch, self.strategy(batch), self.seed, visit)
 
-    def _try_empty(self, dtype: str) -> None:
-        """Sizes of 0 are drawn seldom; each dim that may have one is tried with it at least once."""
+    def _not_drawn(self, dtype: str) -> Iterator[Example]:
+        """Examples of a dtype to try besides those that are drawn."""
+        yield from (one for one in self.more if one.dtype == dtype and not self._is_known(one))
+        # Conditions that sizes seldom meet must not leave a dtype untried, which would look like a pass.
+        smallest = smallest_example(self.case, dtype)
+        if not self._count(dtype) and str(smallest) not in self.given_up:
+            yield smallest
+        # Sizes of 0 are drawn seldom; each dim that may have one is tried with it at least once.
         sizes = [tried.example.dims for tried in self.tried.values() if tried.example.dtype == dtype]
         for name, example in empty_examples(self.case, dtype).items():
             if all(dims[name] != 0 for dims in sizes) and str(example) not in self.given_up:
-                self._try(example, Batch(dtype, 0, 0, large=False))
+                yield example
                 sizes.append(example.dims)
+
+    def _is_known(self, example: Example) -> bool:
+        return str(example) in self.tried or str(example) in self.given_up
+
+    def _count(self, dtype: str) -> int:
+        return sum(tried.example.dtype == dtype for tried in self.tried.values())
 
     def strategy(self, batch: Batch) -> Any:
         among = (batch.family,) if batch.family else families(self.case, linear=self.preparation.linear(batch.dtype))
         return example_strategy(
             self.case, self.preparation.outputs, batch.dtype, large=batch.large, largest=self.largest, among=among
         )
-
-    def _visit(self, example: Example, batch: Batch) -> None:
-        if str(example) in self._earlier:
-            hypothesis.reject()
-        if str(example) in self.tried or str(example) in self.given_up:
-            return
-        try:
-            self._try(example, batch)
-            self._repeat_due()
-        except Exception as error:
-            # Hypothesis would take it for a failing example.
-            self._error = error
-            raise Stop from error
 
     def _try(self, example: Example, batch: Batch | None) -> None:
         prepared = self.preparation.prepare(example)
@@ -204,86 +206,67 @@ class _Exploration:
         if self.watch is not None:
             self.watch(prepared)
         answer = self.run(prepared.call)
-        tried = self._record(prepared, batch, self._faults(prepared, answer))
-        if answer.ran and (batch is None or batch.large or tried.order % _REPEAT_EVERY == 1):
-            self._kept.append(_Kept(prepared, {name: bytes(data) for name, data in answer.outputs.items()}))
-        self._stop_if_broken(tried)
-
-    def _record(self, prepared: Prepared, batch: Batch | None, faults: dict[str, Fault]) -> Tried:
-        key = str(prepared.example)
+        faults = self._faults(prepared, answer)
         tried = Tried(prepared.example, batch, len(self.tried), elements_of(prepared.call), faults)
-        self.tried[key] = tried
-        return tried
+        self.tried[str(prepared.example)] = tried
+        if "runs" in faults:
+            raise Stop
+        if batch is None or batch.large or tried.order % _REPEAT_EVERY == 1:
+            self._kept.append((prepared, {name: bytes(data) for name, data in answer.outputs.items()}))
 
     def _faults(self, prepared: Prepared, answer: Answer) -> dict[str, Fault]:
         faults: dict[str, Fault] = {}
         for finding in answer.findings:
             faults.setdefault(finding.assertion, Fault(self._placed(finding), finding.kind, line=finding.line))
-        memory = faults.get("memory")
-        if memory is not None and "runs" in faults and faults["runs"].line is None:
-            broken = faults["runs"]
+        memory, broken = faults.get("memory"), faults.get("runs")
+        if memory is not None and broken is not None and broken.line is None:
             faults["runs"] = Fault(f"{broken.message}; {memory.message}", broken.kind, line=memory.line)
-        if answer.ran:
-            mismatch = judge(prepared.expected, answer.outputs)
-            if mismatch is not None:
-                name = f"correct[{prepared.example.dtype}]"
-                worst = mismatch.worst if mismatch.expected is not None else None
-                faults[name] = Fault(mismatch.message, worst=worst)
-                if memory is not None:  # the likelier cause of wrong values than whatever they look like
-                    faults[name] = Fault(memory.message, worst=worst, line=memory.line)
+        mismatch = judge(prepared.expected, answer.outputs) if answer.ran else None
+        if mismatch is not None:
+            worst = mismatch.worst if mismatch.expected is not None else None
+            # A memory error is the likelier cause of wrong values than whatever they look like.
+            message, line = (memory.message, memory.line) if memory else (mismatch.message, None)
+            faults[f"correct[{prepared.example.dtype}]"] = Fault(message, worst=worst, line=line)
         return faults
 
     def _placed(self, finding: Finding) -> str:
         return finding.message if finding.line is None else f"{self.source_name}:{finding.line}: {finding.message}"
 
-    def _stop_if_broken(self, tried: Tried) -> None:
-        if "runs" in tried.faults:
-            raise Stop
-
-    def _repeat_due(self) -> None:
-        """Repeat the oldest call that was kept, once two others have been asked since."""
-        if self._kept and len(self.tried) % _REPEAT_EVERY == 4:
-            self._repeat(self._kept.pop(0))
-
     def _repeat_all(self) -> None:
         while self._kept:
-            self._repeat(self._kept.pop(0))
+            self._repeat(*self._kept.pop(0))
 
-    def _repeat(self, kept: _Kept) -> None:
-        tried = self.tried[str(kept.prepared.example)]
-        answer = self.repeat(kept.prepared.call, self.repeats)
+    def _repeat(self, prepared: Prepared, outputs: Mapping[str, bytes]) -> None:
+        tried = self.tried[str(prepared.example)]
+        answer = self.repeat(prepared.call, self.repeats)
         self.repeats += 1
-        for name, fault in self._faults(kept.prepared, answer).items():
+        for name, fault in self._faults(prepared, answer).items():
             if name != f"correct[{tried.example.dtype}]" or self.case.atomics:
                 tried.faults.setdefault(name, fault)
         if answer.ran and not self.case.atomics:
-            changed = _difference(kept.prepared, kept.outputs, answer.outputs)
+            changed = _difference(prepared, outputs, answer.outputs)
             if changed is not None:
                 tried.faults.setdefault("deterministic", changed)
-        self._stop_if_broken(tried)
+        if "runs" in tried.faults:
+            raise Stop
 
     # ------------------------------------------------------------------------------------- judgement
 
     def judgement(self, dtypes: tuple[str, ...], *, shrink: bool) -> Judgement:
         """Put together what was found; shrinks the first failed assertion's example."""
-        names = assertion_names(self.checks, dtypes)
         broken = any("runs" in tried.faults for tried in self.tried.values())
-        assertions = [self._assertion(name, broken) for name in names]
+        names = assertion_names(self.checks, dtypes)
+        failing = {name: [one for one in self.tried.values() if name in one.faults] for name in names}
+        assertions = {name: self._assertion(name, failing[name], broken) for name in names}
         counterexample = None
-        for index, assertion in enumerate(assertions):
-            failing = self._failing(assertion.name)
-            if not assertion.passed and failing:
-                counterexample = self._counterexample(assertion.name, failing[0], shrink)
-                told = self._message(assertion.name, failing, counterexample.message)
-                assertions[index] = Assertion(assertion.name, False, told)
-                break
-        return Judgement(tuple(assertions), counterexample, self._inconclusive(dtypes, broken), self._notes())
+        name = next((name for name in names if failing[name]), None)
+        if name is not None:
+            counterexample = self._counterexample(name, failing[name][0], shrink)
+            assertions[name] = Assertion(name, False, self._message(name, failing[name], counterexample.message))
+        notes = ("judged with the case's own tolerance",) if self.case.tolerance else ()
+        return Judgement(tuple(assertions.values()), counterexample, self._inconclusive(dtypes, broken), notes)
 
-    def _failing(self, name: str) -> list[Tried]:
-        return [tried for tried in self.tried.values() if name in tried.faults]
-
-    def _assertion(self, name: str, broken: bool) -> Assertion:
-        failing = self._failing(name)
+    def _assertion(self, name: str, failing: list[Tried], broken: bool) -> Assertion:
         if failing:
             return Assertion(name, False, self._message(name, failing, failing[0].faults[name].message))
         if broken and name != "runs" and not (name.startswith("correct") and name[8:-1] in self.finished):
@@ -292,47 +275,35 @@ class _Exploration:
 
     def _message(self, name: str, failing: list[Tried], message: str) -> str:
         """What is wrong on one example, and on how many others."""
-        if name == "runs" or not name.startswith("correct"):
-            return message
-        asked = self._asked(failing[0].example.dtype)
-        return f"{message} ({len(failing)} of {asked} examples fail)" if asked > 1 else message
-
-    def _asked(self, dtype: str) -> int:
-        return sum(tried.example.dtype == dtype for tried in self.tried.values())
+        count = self._count(failing[0].example.dtype)
+        several = name.startswith("correct") and count > 1
+        return f"{message} ({len(failing)} of {count} examples fail)" if several else message
 
     def _inconclusive(self, dtypes: tuple[str, ...], broken: bool) -> str | None:
-        asked = len(self.tried) + len(self.given_up)
+        count = len(self.tried) + len(self.given_up)
         doubtful = self.unsure + len(self.given_up)
-        untried = any(not self._asked(dtype) for dtype in dtypes)
-        if broken or (doubtful <= _UNSURE_SHARE * asked and not untried):
+        untried = any(not self._count(dtype) for dtype in dtypes)
+        if broken or (doubtful <= _UNSURE_SHARE * count and not untried):
             return None
         reason = next(iter(self.given_up.values()), OFF)
         advice = "give 'args' values for which the reference is stable"
-        return f"{doubtful} of {asked} examples cannot be judged: {reason}; {advice}"
-
-    def _notes(self) -> tuple[str, ...]:
-        return ("judged with the case's own tolerance",) if self.case.tolerance else ()
+        return f"{doubtful} of {count} examples cannot be judged: {reason}; {advice}"
 
     # ------------------------------------------------------------------------------------- phase 2: shrinking
 
     def _counterexample(self, name: str, first: Tried, shrink: bool) -> Counterexample:
         if not shrink or first.batch is None or first.faults[name].kind == "timeout":
-            return _described(name, first, reproducible=True)
+            return _described(name, first)
         shrinking = Shrinking(self, name, first)
         smallest = shrinking.smallest(self.strategy(first.batch))
         for candidate in (smallest, first) if smallest is not first else (first,):
-            again = self._replayed(candidate.example, name)
+            try:
+                again = self.try_again(candidate.example, name)
+            except UpskillError:
+                continue  # the verdict is fixed: what goes wrong from here on must not hide it
             if again is not None and name in again.faults:
-                found = _described(name, again, reproducible=True)
-                return replace(found, message=found.message + _UNFINISHED) if shrinking.out_of_time else found
-        return _described(name, first, reproducible=False)
-
-    def _replayed(self, example: Example, name: str) -> Tried | None:
-        try:
-            return self.try_again(example, name)
-        except UpskillError:
-            # The verdict is fixed: what goes wrong from here on must not hide it.
-            return None
+                return _described(name, again, _UNFINISHED if shrinking.out_of_time else "")
+        return replace(_described(name, first, _NOT_REPRODUCIBLE), reproducible=False)
 
     def try_again(self, example: Example, name: str) -> Tried | None:
         """Run an example afresh, for one assertion: twice where bits are compared. None where it cannot be judged."""
@@ -344,27 +315,19 @@ class _Exploration:
         if name == "deterministic" and name not in faults and answer.ran and not self.case.atomics:
             kept = {key: bytes(data) for key, data in answer.outputs.items()}
             for time in range(_REPEATS_WHEN_TRIED_AGAIN):
-                self._compare_again(prepared, kept, time, faults)
+                second = self.repeat(prepared.call, time)
+                reported = self._faults(prepared, second).get(name)
+                if reported is not None:
+                    faults[name] = reported
+                fault = _difference(prepared, kept, second.outputs) if second.ran else None
+                if fault is not None:
+                    faults.setdefault(name, fault)
         return Tried(prepared.example, None, -1, elements_of(prepared.call), faults)
 
-    def _compare_again(
-        self, prepared: Prepared, kept: Mapping[str, bytes], time: int, faults: dict[str, Fault]
-    ) -> None:
-        second = self.repeat(prepared.call, time)
-        faults.update({key: fault for key, fault in self._faults(prepared, second).items() if key == "deterministic"})
-        fault = _difference(prepared, kept, second.outputs) if second.ran else None
-        if fault is not None:
-            faults.setdefault("deterministic", fault)
 
-
-def _described(name: str, tried: Tried, *, reproducible: bool) -> Counterexample:
+def _described(name: str, tried: Tried, remark: str = "") -> Counterexample:
     fault = tried.faults[name]
-    message = fault.message
-    if not reproducible:
-        message += (
-            " (not reproducible: the same call passed when it was tried again, so the kernel keeps state or races)"
-        )
-    return Counterexample(name, tried.example, message, fault.worst, fault.line, reproducible)
+    return Counterexample(name, tried.example, fault.message + remark, fault.worst, fault.line)
 
 
 def _difference(prepared: Prepared, first: Mapping[str, Any], second: Mapping[str, Any]) -> Fault | None:
@@ -375,8 +338,8 @@ def _difference(prepared: Prepared, first: Mapping[str, Any], second: Mapping[st
         found = first_difference(first[one.name], second[one.name], one.dtype, one.shape)
         if found is not None:
             index, before, after = found
-            place = f"{one.name}[{', '.join(map(str, index))}]" if index else one.name
-            message = f"the same input gave other bits: {place} was {number(before)}, then {number(after)}"
+            where = place(one.name, index)
+            message = f"the same input gave other bits: {where} was {number(before)}, then {number(after)}"
             if isinstance(before, float) and math.isnan(before) and math.isnan(after):
                 message += ", two kinds of NaN, as if never written"
             return Fault(message, "difference", WorstElement(one.name, index, number(before), number(after)))

@@ -1,4 +1,4 @@
-"""Families of moderate values, which most kernels meet: several of them in one call. Knows torch alone."""
+"""Families of moderate values, as most kernels get them; one call mixes several."""
 
 from __future__ import annotations
 
@@ -64,35 +64,30 @@ def _outliers(size: Size, random: torch.Generator) -> torch.Tensor:
     return values.reshape(size)
 
 
-_PURE: Mapping[str, Callable[[Size, torch.Generator], torch.Tensor]] = {
-    "normal": normal,
-    "uniform": _uniform,
-    "shifted": _shifted,
-    "scaled": _scaled,
-    "equal": _equal,
-    "zeros": _zeros,
-    "outliers": _outliers,
-}
+Family = Callable[[Size, torch.Generator], torch.Tensor]
+
+_FUNCTIONS: tuple[Family, ...] = (normal, _uniform, _shifted, _scaled, _equal, _zeros, _outliers)
+_PURE = {function.__name__.removeprefix("_"): function for function in _FUNCTIONS}
 
 
 def mixed(size: Size, random: torch.Generator) -> torch.Tensor:
     """Two or three families, row by row; a vector has one."""
-    names = list(_PURE)
-    order = torch.randperm(len(names), generator=random)
+    pure = list(_PURE.values())
+    order: list[Family] = [pure[index] for index in torch.randperm(len(pure), generator=random).tolist()]
     if len(size) < 2 or math.prod(size[:-1]) < 2:
-        return _PURE[names[int(order[0])]](size, random)
+        return order[0](size, random)
     count = 2 + integer(2, random)
     which = torch.randint(count, (*size[:-1], 1), generator=random)
-    values = _PURE[names[int(order[0])]](size, random)
+    values = order[0](size, random)
     for index in range(1, count):
-        values = torch.where(which == index, _PURE[names[int(order[index])]](size, random), values)
+        values = torch.where(which == index, order[index](size, random), values)
     return values
 
 
 INTEGERS = "integers"
-"""Values of the exact lane, which a room of its own draws, and for linear references alone."""
+"""The family of ``exact``: whole numbers, for linear references alone."""
 
-FAMILIES: Mapping[str, Callable[[Size, torch.Generator], torch.Tensor]] = {**_PURE, "mixed": mixed}
+FAMILIES: Mapping[str, Family] = {**_PURE, "mixed": mixed}
 """Moderate values, simplest first."""
 
 WEIGHTED = (*_PURE, "mixed", "mixed", "mixed", "mixed")

@@ -1,6 +1,6 @@
-"""Measures how far inputs reach: how many of them one output hangs on, and which outputs share a reduction.
+"""Measures how many inputs one output depends on, and which outputs share a reduction.
 
-Both come from the supports of float64 gradients: the inputs whose gradient is not zero. Knows references, not bounds.
+Both come from the supports of float64 gradients: the inputs whose gradient is not zero.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pytest_upskill.oracle.reference import Reference
 from pytest_upskill.oracle.values import Value
 
 _LARGE = 1 << 16
-"""Elements from which one base element has to do."""
+"""Elements of inputs and output above which only one base element is used."""
 
 Index = tuple[int, ...]
 Support = list[torch.Tensor]
@@ -23,8 +23,8 @@ Support = list[torch.Tensor]
 
 @dataclass(frozen=True, slots=True)
 class InputDependency:
-    """``terms`` is how many input elements reach one element of an output; ``axes`` are those along which its elements
-    share a reduction."""
+    """``terms`` is how many input elements one element of an output depends on; ``axes`` are those along which its
+    elements share a reduction."""
 
     terms: int
     axes: tuple[int, ...]
@@ -33,7 +33,7 @@ class InputDependency:
 def measure(
     reference: Reference, exact: Mapping[str, Value], dims: Mapping[str, int], circumstances: str
 ) -> dict[str, InputDependency]:
-    """The reach of every floating output, from gradients at a few of its elements.
+    """The dependency of every output, from gradients at a few of its elements.
 
     Where there are no gradients, all floating input elements count, and rows count as reductions.
     """
@@ -46,8 +46,7 @@ def measure(
     try:
         outputs = reference.run({**exact, **leaves}, dims, torch.float64, circumstances, grad=True)
     except CaseError:
-        # It ran without gradients; an operator that cannot record them tells nothing about reach.
-        outputs = {}
+        outputs = {}  # it ran without gradients: an operator may be unable to record them
     found = {name: _dependency(output, list(leaves.values()), total) for name, output in outputs.items()}
     return {name: found.get(name, InputDependency(total, (-1,))) for name in reference.outputs}
 
@@ -57,40 +56,25 @@ def _dependency(output: torch.Tensor, leaves: list[torch.Tensor], total: int) ->
     unknown = InputDependency(total, (-1,) if len(shape) > 1 else ())
     if not output.requires_grad or output.numel() == 0:
         return unknown
+    # The last element (the longest prefix of a scan), the middle, the first.
+    bases = dict.fromkeys((tuple(s - 1 for s in shape), tuple(s // 2 for s in shape), (0,) * len(shape)))
     large = total + output.numel() > _LARGE
     terms, shared = 0, set()
     try:
-        for base in _bases(shape)[: 1 if large else None]:
+        for base in list(bases)[: 1 if large else None]:
             support = _support(output, base, leaves)
-            size = _size(support)
-            terms = max(terms, size)
-            for axis, partner in _partners(shape, base):
-                if axis in shared:
-                    continue  # what is known need not be measured again
-                other = _support(output, partner, leaves)
-                terms = max(terms, _size(other))
-                if _share(support, size, other):
-                    shared.add(axis)
+            terms = max(terms, _size(support))
+            for axis, size in enumerate(shape):
+                if size > 1 and axis not in shared:
+                    # The element that differs from the base along this axis alone, as far away as possible.
+                    far = 0 if base[axis] >= size / 2 else size - 1
+                    other = _support(output, (*base[:axis], far, *base[axis + 1 :]), leaves)
+                    terms = max(terms, _size(other))
+                    if _share(support, other):
+                        shared.add(axis)
     except RuntimeError:
         return unknown
     return InputDependency(terms, tuple(sorted(shared))) if terms else unknown
-
-
-def _bases(shape: Index) -> list[Index]:
-    """The last element (the longest prefix of a scan), the middle, the first."""
-    last = tuple(size - 1 for size in shape)
-    middle = tuple(size // 2 for size in shape)
-    return list(dict.fromkeys((last, middle, tuple(0 for _ in shape))))
-
-
-def _partners(shape: Index, base: Index) -> list[tuple[int, Index]]:
-    """For each axis, the element that differs from the base along it alone, as far away as possible."""
-    found = []
-    for axis, size in enumerate(shape):
-        if size > 1:
-            far = 0 if base[axis] >= size / 2 else size - 1
-            found.append((axis, (*base[:axis], far, *base[axis + 1 :])))
-    return found
 
 
 def _support(output: torch.Tensor, index: Index, leaves: list[torch.Tensor]) -> Support:
@@ -103,8 +87,8 @@ def _size(support: Support) -> int:
     return sum(int(torch.count_nonzero(mask)) for mask in support)
 
 
-def _share(support: Support, size: int, other: Support) -> bool:
-    """Whether two outputs hang on mostly the same inputs, at least two of them.
+def _share(support: Support, other: Support) -> bool:
+    """Whether two outputs depend on mostly the same inputs, at least two of them.
 
     More than half of the smaller support: a softmax row or a scan does; neighbours in a matrix product, which have one
     factor of two in common, do not, and neither do elements that share a scale.
@@ -112,4 +96,4 @@ def _share(support: Support, size: int, other: Support) -> bool:
     if len(support) != len(other):
         return False
     both = sum(int(torch.count_nonzero(a & b)) for a, b in zip(support, other, strict=True))
-    return both >= 2 and 2 * both > min(size, _size(other))
+    return both >= 2 and 2 * both > min(_size(support), _size(other))

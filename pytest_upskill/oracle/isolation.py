@@ -1,4 +1,4 @@
-"""Keeps torch's process-wide state as the user left it while references run. Knows torch alone."""
+"""Keeps torch's process-wide state as the user left it while references run; random generators by name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 
 @contextmanager
 def isolated() -> Iterator[None]:
-    """Run with one thread, without warnings, and put back random state, default dtype and thread count afterwards.
+    """Run with one thread, without warnings, and restore random state, default dtype and thread count afterwards.
 
     One thread, because the order of PyTorch's own sums depends on the number of threads, and bounds must not.
     """

@@ -1,15 +1,15 @@
-"""From an example to a call, and to what must come back from it. Knows references and bounds, not kernels' answers.
+"""From an example to a call, and to what must come back from it.
 
-An example whose values no honest kernel could be held to is drawn again, by the next attempt of the same example, so
-that it still replays from its text: where gold leaves half of the dtype's range, where eager is off by more than a
-tenth of the tensor's scale, where a discrete result hangs on a near-tie. The later attempts use the simplest values.
+Values that no honest kernel can be judged on are drawn again, by the next attempt at the same example, so that it still
+replays from its text: where gold leaves half of the dtype's range, where eager is off by more than a tenth of the
+tensor's scale, where a discrete result depends on a near-tie. The later attempts use the simplest values.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -24,12 +24,12 @@ from pytest_upskill.oracle.reference import (
     load_inputs,
     measure_outputs,
     result_dtypes,
+    result_shapes,
     run_eager,
 )
-from pytest_upskill.oracle.result_shapes import result_shapes
 from pytest_upskill.oracle.shapes import OutputSize
 from pytest_upskill.oracle.tolerance import Bound, Runs, Unstable, bounds
-from pytest_upskill.oracle.values import DTYPE, Source, Value, complete, dtype_name, wild
+from pytest_upskill.oracle.values import DTYPE, Arguments, Source, Value, complete, dtype_name, wild
 from pytest_upskill.records import (
     FLOATING,
     Call,
@@ -37,21 +37,21 @@ from pytest_upskill.records import (
     Example,
     ResultFacts,
     ScalarArgument,
+    ScalarParameter,
     TensorArgument,
-    TensorParameter,
 )
 
 ATTEMPTS = 8
 """How often an example is drawn before it is given up."""
 
 OFF = "PyTorch's own result is off by more than a tenth of the output's scale"
-"""Why an example is drawn again: the reason that counts towards an inconclusive item."""
+"""Why an example is drawn again; this reason counts towards an inconclusive item."""
 
 _SIMPLE = 3
 """Attempts from this one on use the normal family."""
 
 _COMPARED, _ELEMENTS = 8, 256
-"""Examples, or elements of results, after which a reference counts as one that repeats itself."""
+"""Examples, or elements of results, after which a reference counts as deterministic."""
 
 Outputs = Mapping[str, torch.Tensor]
 
@@ -60,7 +60,7 @@ Outputs = Mapping[str, torch.Tensor]
 class Expected:
     """What one output must hold. ``gold`` is float64 for a floating output, and of the output's dtype for any other.
 
-    ``bound`` (float64) is the largest error that passes; None asks for equality.
+    ``bound`` (float64) is the largest error that passes; None stands for equality.
     """
 
     name: str
@@ -94,8 +94,7 @@ class GivenUp:
 class Preparation:
     """Prepares the examples of one case in this process: a ``ReferenceRunner`` for cases whose Python is trusted.
 
-    The case's Python is loaded on first use, which must be within ``isolated``, as all use but ``results`` must.
-    Raises CaseError where the reference or the inputs are at fault.
+    The case's Python is loaded on first use.
     """
 
     def __init__(self, case: Case, layout: CallLayout | None = None) -> None:
@@ -114,15 +113,13 @@ class Preparation:
         return load_inputs(self.case)
 
     def results(self) -> ResultFacts:
-        """Dtypes and shapes of the results. Raises CaseError."""
         return ResultFacts(result_dtypes(self.case), result_shapes(self.case))
 
     def for_copy(self, case: Case) -> Preparation:
-        """The same for a changed copy of the case."""
         return Preparation(case)
 
     def close(self) -> None:
-        """There is nothing to end."""
+        """Does nothing: there is no process to end."""
 
     @cached_property
     def outputs(self) -> OutputSize:
@@ -135,7 +132,6 @@ class Preparation:
         return exact.is_linear(self.reference, self.source, self.outputs)
 
     def linear(self, dtype: str) -> bool:
-        """Whether examples of whole numbers can be held to the exact result, where this dtype is tried."""
         return bool(exact.floating(self.case, dtype)) and self.is_linear
 
     def prepare(self, example: Example) -> Prepared | GivenUp:
@@ -153,19 +149,19 @@ class Preparation:
             arguments = self.source.arguments(drawn, attempt)
             found = self._expected(example, arguments)
             if not isinstance(found, str):
-                unsure = bool(reasons) and reasons[0] == OFF and not self._wild
+                unsure = reasons[:1] == [OFF] and not self._wild
                 return Prepared(example, call_of(self._known_layout, example, arguments, found), found, unsure)
             reasons.append(found)
         return GivenUp(example, reasons[-1])
 
     def other_results(self, example: Example) -> Outputs:
-        """The exact results of other inputs of the same sizes, by output."""
-        other = other_example(example)
+        seed = stable_hash("other inputs", example.seed) % 10_000_000
+        other = replace(example, seed=seed, values="normal" if example.values else "")
         arguments = cast(self.source.arguments(other), torch.float64)
         return self.reference.run(arguments, other.dims, torch.float64, f"on {other}, in float64")
 
     def _check_replay(self, example: Example) -> None:
-        """The same example must give the same inputs, and these the same results: looked at until that was no luck."""
+        """Checks that an example gives the same inputs twice, and these the same results; a few examples are enough."""
         if self._compared >= _COMPARED or self._elements >= _ELEMENTS:
             return
         arguments, again = (self.source.arguments(example) for _ in range(2))
@@ -187,51 +183,38 @@ class Preparation:
         self._compared += 1
         self._elements += sum(value.numel() for value in first.values())
 
-    # ------------------------------------------------------------------------------------- expectations
-
     def _whole(self, example: Example) -> Prepared | None:
-        """The example with whole numbers, which must come back exactly; None where the case has none."""
+        """The example with whole numbers, which have one exact result; None where the case has none."""
         if not self.linear(example.dtype):
             return None
         dtypes = self._dtypes(example)
-
-        def eager(arguments: Mapping[str, Value], gold: Outputs, single: Outputs) -> Outputs:
-            return self._eager(example, arguments, gold, single, dtypes)
-
+        eager = partial(self._eager, example, dtypes=dtypes)
         found = exact.draw(self.reference, self.source, example, dtypes, eager)
         if found is None:
             return None
-        expected = tuple(
-            Expected(name, dtype, _overflowed(found.gold[name], dtype).contiguous(), found.allowed.get(name))
-            for name, dtype in dtypes.items()
-        )
+        gold = {name: _overflowed(found.gold[name], dtype).contiguous() for name, dtype in dtypes.items()}
+        expected = tuple(Expected(name, dtypes[name], value, found.allowed.get(name)) for name, value in gold.items())
         return Prepared(example, call_of(self._known_layout, example, found.arguments, expected), expected)
 
-    def _expected(self, example: Example, arguments: Mapping[str, Value]) -> tuple[Expected, ...] | str:
+    def _expected(self, example: Example, arguments: Arguments) -> tuple[Expected, ...] | str:
         """What must come back for these values, or why they must be drawn again."""
-        exact = cast(arguments, torch.float64)
+        exact, rounded = cast(arguments, torch.float64), cast(arguments, torch.float32)
         gold = self.reference.run(exact, example.dims, torch.float64, f"on {example}, in float64")
         dtypes = self._dtypes(example)
         if not self._wild and any(_too_large(gold[name], dtype) for name, dtype in dtypes.items()):
             return "the exact result leaves half of the dtype's range"
-        single = self.reference.run(
-            cast(arguments, torch.float32), example.dims, torch.float32, f"on {example}, in float32"
-        )
+        single = self.reference.run(rounded, example.dims, torch.float32, f"on {example}, in float32")
         eager = self._eager(example, arguments, gold, single, dtypes)
         self._check_shapes(example, gold, single, eager)
         gold = {name: _overflowed(value, dtypes[name]) for name, value in gold.items()}
         floats = {name: dtype for name, dtype in dtypes.items() if dtype in FLOATING}
         for name in dtypes.keys() - floats.keys():
-            if not (
-                torch.equal(gold[name], eager[name]) and torch.equal(gold[name], single[name].to(gold[name].dtype))
-            ):
-                return f"'{name}' hangs on a near-tie"
-        if any(
-            not same_numbers(gold[name], run[name].to(DTYPE[dtype]))
-            for name, dtype in floats.items()
-            for run in (eager, single)
-        ):
-            return OFF
+            if not all(torch.equal(gold[name], run[name].to(gold[name].dtype)) for run in (eager, single)):
+                return f"'{name}' depends on a near-tie"
+        for name, dtype in floats.items():
+            finite = torch.isfinite(gold[name])
+            if not all(torch.equal(finite, torch.isfinite(run[name].to(DTYPE[dtype]))) for run in (eager, single)):
+                return OFF
         try:
             found = bounds(self.reference, Runs(example, arguments, exact, gold, eager, single, floats))
         except Unstable:
@@ -254,49 +237,31 @@ class Preparation:
         return self.layout
 
     def _eager(
-        self,
-        example: Example,
-        arguments: Mapping[str, Value],
-        gold: Mapping[str, torch.Tensor],
-        single: Mapping[str, torch.Tensor],
-        dtypes: Mapping[str, str],
+        self, example: Example, arguments: Arguments, gold: Outputs, single: Outputs, dtypes: Mapping[str, str]
     ) -> dict[str, torch.Tensor]:
         """Each output in its own dtype: from a run in the example's dtype where that gives it, else from float32."""
-        tensors = [
-            value for value in arguments.values() if isinstance(value, torch.Tensor) and value.is_floating_point()
-        ]
-        tried = {DTYPE[example.dtype], *(tensor.dtype for tensor in tensors)}
-        eager: Mapping[str, torch.Tensor] | None
-        if tried == {torch.float32}:
-            eager = single
-        elif tried == {torch.float64}:
-            eager = gold
-        else:
-            eager = run_eager(self.reference, arguments, example)
+        tensors = [value for value in arguments.values() if isinstance(value, torch.Tensor)]
+        tried = {DTYPE[example.dtype], *(tensor.dtype for tensor in tensors if tensor.is_floating_point())}
+        known = single if tried == {torch.float32} else gold if tried == {torch.float64} else None
+        eager = known or run_eager(self.reference, arguments, example)
         rounded: dict[str, torch.Tensor] = {}
         for name, dtype in dtypes.items():
-            source = single if eager is None or name in self.case.returns else eager
-            if source[name].is_floating_point() != (dtype in FLOATING):
+            value = (single if eager is None or name in self.case.returns else eager)[name]
+            if value.is_floating_point() != (dtype in FLOATING):
                 raise self.reference.error(
-                    f"returned {dtype_name(source[name].dtype)} for '{name}', which the signature has as {dtype} "
-                    f"({example})"
+                    f"returned {dtype_name(value.dtype)} for '{name}', which the signature has as {dtype} ({example})"
                 )
-            rounded[name] = source[name].to(DTYPE[dtype])
+            rounded[name] = value.to(DTYPE[dtype])
         return rounded
 
-    def _check_shapes(
-        self, example: Example, gold: Mapping[str, torch.Tensor], *runs: Mapping[str, torch.Tensor]
-    ) -> None:
+    def _check_shapes(self, example: Example, gold: Outputs, *runs: Outputs) -> None:
         for run in runs:
             for name, value in run.items():
                 if value.shape != gold[name].shape:
                     raise self.reference.error(
                         f"returned '{name}' with shape {list(gold[name].shape)} in float64 and {list(value.shape)} in "
-                        f"{dtype_name(value.dtype)}, on the same inputs ({example}); shapes must hang on dims alone"
+                        f"{dtype_name(value.dtype)}, on the same inputs ({example}); shapes must depend on dims alone"
                     )
-
-
-# ------------------------------------------------------------------------------------------- calls
 
 
 def output_dtypes(outputs: Sequence[str], layout: CallLayout, example: Example) -> dict[str, str]:
@@ -305,40 +270,23 @@ def output_dtypes(outputs: Sequence[str], layout: CallLayout, example: Example) 
     return {name: tensors[name].dtype_in(example.dtype) for name in outputs}
 
 
-def other_example(example: Example) -> Example:
-    """One with the same sizes, and other values."""
-    seed = stable_hash("other inputs", example.seed) % 10_000_000
-    return replace(example, seed=seed, values="normal" if example.values else "")
-
-
-def call_of(
-    layout: CallLayout, example: Example, arguments: Mapping[str, Value], expected: tuple[Expected, ...]
-) -> Call:
+def call_of(layout: CallLayout, example: Example, arguments: Arguments, expected: tuple[Expected, ...]) -> Call:
     """The call that ``layout`` asks for, with these arguments of the operator."""
     shapes = {one.name: one.shape for one in expected}
     parts: list[TensorArgument | ScalarArgument] = []
     for parameter in layout.parameters:
-        if isinstance(parameter, TensorParameter):
-            parts.append(_tensor(parameter, example, arguments, shapes))
-            continue
-        value = int(example.dims[parameter.name]) if parameter.dim else arguments[parameter.name]
-        assert not isinstance(value, torch.Tensor)
-        parts.append(ScalarArgument(parameter.name, parameter.kind, value))
+        name = parameter.name
+        if isinstance(parameter, ScalarParameter):
+            value = int(example.dims[name]) if parameter.dim else arguments[name]
+            assert not isinstance(value, torch.Tensor)
+            parts.append(ScalarArgument(name, parameter.kind, value))
+        elif parameter.role == "output":
+            parts.append(TensorArgument(name, "output", parameter.dtype_in(example.dtype), shapes[name]))
+        else:
+            tensor, dtype = arguments[name], parameter.dtype_in(example.dtype)
+            assert isinstance(tensor, torch.Tensor)
+            parts.append(TensorArgument(name, parameter.role, dtype, tuple(tensor.shape), as_bytes(tensor)))
     return Call(layout.dtypes.index(example.dtype), tuple(parts))
-
-
-def _tensor(
-    parameter: TensorParameter,
-    example: Example,
-    arguments: Mapping[str, Value],
-    shapes: Mapping[str, tuple[int, ...]],
-) -> TensorArgument:
-    dtype = parameter.dtype_in(example.dtype)
-    if parameter.role == "output":
-        return TensorArgument(parameter.name, "output", dtype, shapes[parameter.name])
-    value = arguments[parameter.name]
-    assert isinstance(value, torch.Tensor)
-    return TensorArgument(parameter.name, parameter.role, dtype, tuple(value.shape), as_bytes(value))
 
 
 def as_bytes(tensor: torch.Tensor) -> memoryview:
@@ -367,11 +315,6 @@ def _overflowed(gold: torch.Tensor, dtype: str) -> torch.Tensor:
         return gold.to(DTYPE[dtype])
     rounded = gold.to(DTYPE[dtype])
     return torch.where(torch.isfinite(rounded), gold, rounded.to(torch.float64)).to(torch.float64)
-
-
-def same_numbers(gold: torch.Tensor, got: torch.Tensor) -> bool:
-    """Whether both are finite numbers at the same places."""
-    return torch.equal(torch.isfinite(gold), torch.isfinite(got))
 
 
 def _off(gold: torch.Tensor, got: torch.Tensor, bound: Bound) -> bool:

@@ -1,29 +1,33 @@
-"""Runs a case's reference: in float64 for gold, in the case's dtype for eager, with gradients for reach.
+"""Runs a case's reference: in float64 for gold, in the case's dtype for eager, with gradients for input dependency.
 
-Knows cases and torch. Whatever is wrong with a reference is a CaseError at its line in the case's file.
+Whatever is wrong with a reference is a CaseError at its line in the case's file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 
 import torch
 
 from pytest_upskill.cases.case import Case
 from pytest_upskill.errors import CaseError
-from pytest_upskill.oracle.isolation import isolated
-from pytest_upskill.oracle.shapes import OutputSize, problem, smallest
+from pytest_upskill.oracle.isolation import isolated, stable_hash
+from pytest_upskill.oracle.shapes import OutputSize, choose, integer_scalars, problem, smallest
+from pytest_upskill.oracle.size_distribution import STEPS
 from pytest_upskill.oracle.snippet import check_parameters, load_function
-from pytest_upskill.oracle.values import DTYPE, Source, Value, complete, dtype_name
+from pytest_upskill.oracle.values import DTYPE, Arguments, Source, Value, complete, dtype_name
 from pytest_upskill.records import Example
 
-_RETURNABLE = frozenset(DTYPE.values())
+_RUNS, _ELEMENTS = 6, 1 << 12
+
+Size = Callable[[Mapping[str, int]], int]
+Shapes = list[tuple[dict[str, int], dict[str, tuple[int, ...]]]]
+"""Of each run: its sizes (dims and integer scalars), and the shapes of its results."""
 
 
 class Reference:
-    """A compiled reference. ``outputs`` names what it yields: the results, and the arguments that it updates in
-    place.
-    """
+    """A compiled reference. ``outputs`` names the results and the arguments that it updates in place."""
 
     def __init__(self, case: Case) -> None:
         if case.op is None or case.reference is None:
@@ -39,7 +43,7 @@ class Reference:
 
     def run(
         self,
-        arguments: Mapping[str, Value],
+        arguments: Arguments,
         dims: Mapping[str, int],
         dtype: torch.dtype,
         circumstances: str,
@@ -50,7 +54,10 @@ class Reference:
 
         Arguments that are updated in place are cloned first, and the clones are outputs. Raises CaseError.
         """
-        passed = {name: self._own(name, value) for name, value in arguments.items()} if self._mutable else arguments
+        passed = dict(arguments)
+        for name in self._mutable:
+            if isinstance(value := passed[name], torch.Tensor):
+                passed[name] = value.clone()
         versions = {name: value._version for name, value in passed.items() if isinstance(value, torch.Tensor)}
         before = torch.get_default_dtype()
         torch.set_default_dtype(dtype if dtype.is_floating_point else torch.float32)
@@ -59,23 +66,13 @@ class Reference:
                 returned = self.function({**passed, **{name: dims[name] for name in self._dims}}, circumstances)
         finally:
             torch.set_default_dtype(before)
-        self._check_unchanged(passed, versions)
-        outputs = dict(zip(self.op.results, self._results(returned, circumstances), strict=True))
-        for name in self._mutable:
-            value = passed[name]
-            if isinstance(value, torch.Tensor):
-                outputs[name] = value
-        return outputs
-
-    def _own(self, name: str, value: Value) -> Value:
-        return value.clone() if name in self._mutable and isinstance(value, torch.Tensor) else value
-
-    def _check_unchanged(self, passed: Mapping[str, Value], versions: Mapping[str, int]) -> None:
         for name, version in versions.items():
             if passed[name]._version != version and name not in self._mutable:  # type: ignore[union-attr]
-                raise self.error(
-                    f"changes its argument '{name}' in place; write 'Tensor(a!) {name}' in 'op', or change a copy"
-                )
+                advice = f"write 'Tensor(a!) {name}' in 'op', or change a copy"
+                raise self.error(f"changes its argument '{name}' in place; {advice}")
+        outputs = dict(zip(self.op.results, self._results(returned, circumstances), strict=True))
+        updated = {name: value for name in self._mutable if isinstance(value := passed[name], torch.Tensor)}
+        return outputs | updated
 
     def _results(self, returned: object, circumstances: str) -> tuple[torch.Tensor, ...]:
         wanted = len(self.op.results)
@@ -86,13 +83,11 @@ class Reference:
             raise self.error(f"returned {len(results)} results where 'op' has {wanted} ({', '.join(self.op.results)})")
         for name, result in zip(self.op.results, results, strict=True):
             if not isinstance(result, torch.Tensor):
-                raise self.error(
-                    f"returned {type(result).__name__} for '{name}', which must be a tensor ({circumstances})"
-                )
-            if result.dtype not in _RETURNABLE:
-                raise self.error(
-                    f"returned dtype {dtype_name(result.dtype)} for '{name}'; a kernel can return {', '.join(DTYPE)}"
-                )
+                kind = type(result).__name__
+                raise self.error(f"returned {kind} for '{name}', which must be a tensor ({circumstances})")
+            if result.dtype not in DTYPE.values():
+                known = ", ".join(DTYPE)
+                raise self.error(f"returned dtype {dtype_name(result.dtype)} for '{name}'; a kernel can return {known}")
         return results
 
     def error(self, what: str) -> CaseError:
@@ -110,7 +105,7 @@ def load_inputs(case: Case) -> Source:
     return Source(case, function)
 
 
-def cast(arguments: Mapping[str, Value], dtype: torch.dtype) -> dict[str, Value]:
+def cast(arguments: Arguments, dtype: torch.dtype) -> dict[str, Value]:
     """Floating tensors in another dtype; integers, bools and scalars as they are."""
     return {
         name: value.to(dtype) if isinstance(value, torch.Tensor) and value.is_floating_point() else value
@@ -118,12 +113,12 @@ def cast(arguments: Mapping[str, Value], dtype: torch.dtype) -> dict[str, Value]
     }
 
 
-def run_eager(reference: Reference, arguments: Mapping[str, Value], example: Example) -> dict[str, torch.Tensor] | None:
+def run_eager(reference: Reference, arguments: Arguments, example: Example) -> dict[str, torch.Tensor] | None:
     """The reference in the example's own dtype; None where an operator lacks that dtype."""
     try:
         return reference.run(arguments, example.dims, DTYPE[example.dtype], f"on {example}")
     except CaseError as error:
-        # What fails in half precision alone is PyTorch's gap, not the author's mistake.
+        # PyTorch lacks some operators in half precision: that is not the author's mistake.
         if example.dtype in ("float16", "bfloat16") and isinstance(error.__cause__, RuntimeError | NotImplementedError):
             return None
         raise
@@ -163,6 +158,66 @@ def _settled(reference: Reference, result: str, found: list[tuple[str, dict[str,
         f"returns '{result}' as {seen}: neither always the same dtype nor the one that is tried; "
         f"fix it with 'returns: {{{result}: float32}}'"
     )
+
+
+def result_shapes(case: Case) -> dict[str, tuple[str, ...]]:
+    """The sizes of each result in terms of the dims, as a prompt can state them, read off a few runs: dims, expressions
+    that the case's own shapes use, or numbers. A result whose shape these cannot give is left out.
+
+    Raises CaseError where the reference fails.
+    """
+    with isolated():
+        runs = list(_runs(case))
+    return {name: shape for name in (case.op.results if case.op else ()) if (shape := _stated(case, name, runs))}
+
+
+def _runs(case: Case) -> Shapes:
+    reference, source = Reference(case), load_inputs(case)
+    found = []
+    for example in various_examples(case, "result shapes", _RUNS, OutputSize(), case.dtypes[0], "normal"):
+        try:
+            results = run_eager(reference, source.arguments(example), example)
+        except CaseError:
+            continue  # reported, with its place, when the example is judged
+        if results is not None:
+            shapes = {name: tuple(value.shape) for name, value in results.items()}
+            found.append(({**example.dims, **example.scalars}, shapes))
+    return found
+
+
+def _stated(case: Case, name: str, runs: Shapes) -> tuple[str, ...] | None:
+    shapes = [(sizes, shapes[name]) for sizes, shapes in runs if name in shapes]
+    if len(shapes) < 2 or len({len(shape) for _, shape in shapes}) != 1:
+        return None
+    axes = []
+    for axis in range(len(shapes[0][1])):
+        seen = [(sizes, shape[axis]) for sizes, shape in shapes]
+        text = next((text for text, size in terms(case) if all(size(sizes) == got for sizes, got in seen)), None)
+        if text is None and len({got for _, got in seen}) > 1:
+            return None
+        axes.append(text or str(seen[0][1]))
+    return tuple(axes)
+
+
+def terms(case: Case) -> list[tuple[str, Size]]:
+    """What a size may be: a dim, an integer scalar, a size of an argument."""
+    names = [*(dim.name for dim in case.dims), *(scalar.name for scalar in integer_scalars(case))]
+    found: list[tuple[str, Size]] = [(name, lambda sizes, name=name: sizes[name]) for name in names]  # type: ignore[misc]
+    for tensor in case.tensors:
+        found += [(size.text, lambda sizes, size=size: int(size.evaluate(sizes))) for size in tensor.shape]  # type: ignore[misc]
+    return found
+
+
+def various_examples(
+    case: Case, label: str, count: int, outputs: OutputSize, dtype: str, family: str
+) -> Iterator[Example]:
+    """Up to ``count`` small examples of various sizes, the same for each ``label`` in every process."""
+    free = len(case.dims) + len(integer_scalars(case))
+    for number in range(count):
+        steps = [stable_hash(label, number, index) % STEPS for index in range(free)]
+        chosen = choose(case, outputs, _ELEMENTS, number % max(len(case.dims), 1), steps)
+        if chosen is not None:
+            yield complete(case, Example(chosen[0], dtype, number, family, chosen[1]))
 
 
 def smallest_example(case: Case, dtype: str) -> Example:
@@ -205,11 +260,9 @@ def measure_outputs(reference: Reference, source: Source) -> OutputSize:
 
 def _larger(case: Case, example: Example, name: str) -> Example | None:
     size = max(example.dims[name], 1)
-    for factor in (4, 8, 3, 5, 2, 16):
-        dims = {**example.dims, name: size * factor}
-        if problem(case, dims, example.scalars) is None:
-            return Example(dims, example.dtype, 0, example.values, example.scalars)
-    return None
+    larger = ({**example.dims, name: size * factor} for factor in (4, 8, 3, 5, 2, 16))
+    legal = (dims for dims in larger if problem(case, dims, example.scalars) is None)
+    return next((replace(example, dims=dims) for dims in legal), None)
 
 
 def _output_elements(reference: Reference, source: Source, example: Example) -> int:

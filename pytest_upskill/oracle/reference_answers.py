@@ -1,7 +1,7 @@
 """Reads what an untrusted reference's process sent: every field is checked against what the case and the layout allow.
 
-Whoever wrote the bytes may have meant harm. What passes here can be wrong numbers for the case at hand, and nothing
-else: no code, no shape or dtype that the case does not have, no text that reaches a prompt. Anything else is Nonsense.
+The bytes may be hostile. What passes here can be wrong numbers for the case at hand, and nothing else: no code, no
+shape or dtype that the case does not have, no text that reaches a prompt. Anything else is Nonsense.
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
 import torch
+from pydantic import Field, TypeAdapter, ValidationError
 
-from pytest_upskill.cases.case import Case, ScalarSpec, TensorSpec
+from pytest_upskill.cases.case import Case, TensorSpec
 from pytest_upskill.errors import CaseError
 from pytest_upskill.oracle.prepare import Expected, GivenUp, Prepared, call_of, output_dtypes
-from pytest_upskill.oracle.reference import smallest_example
-from pytest_upskill.oracle.result_shapes import terms
+from pytest_upskill.oracle.reference import smallest_example, terms
 from pytest_upskill.oracle.shapes import OutputSize
 from pytest_upskill.oracle.values import DTYPE, Value, dtype_name, shape_of, single
 from pytest_upskill.records import (
@@ -32,21 +32,37 @@ from pytest_upskill.records import (
 from pytest_upskill.sandbox.findings import clean
 
 Header = Mapping[str, Any]
-TensorHeader = tuple[str, tuple[int, ...]]
+TensorHeader = tuple[str, Sequence[int]]
 """Dtype and shape."""
 
-_TENSORS, _AXES, _SIZE = 256, 64, 1 << 40
-_LINES = 1_000_000
-_ELEMENTS = 1 << 48
-_POWERS = range(4)
+T = TypeVar("T")
+
+_LARGEST = 1 << 40
+_Dtype = Annotated[str, Field(pattern=f"^({'|'.join(ITEM_SIZE)})$")]
+_Shape = Annotated[list[Annotated[int, Field(strict=True, ge=0, le=_LARGEST)]], Field(max_length=64)]
+_TENSORS = TypeAdapter(Annotated[list[tuple[_Dtype, _Shape]], Field(max_length=256)])
+_ERROR = TypeAdapter(tuple[str, Annotated[int, Field(strict=True, ge=1, le=1_000_000)] | None])
+_DTYPES = TypeAdapter(dict[str, _Dtype | None])
+_SHAPES = TypeAdapter(dict[str, Annotated[list[str], Field(max_length=64)]])
+_ELEMENTS = TypeAdapter(Annotated[int, Field(strict=True, ge=0, le=1 << 48)])
+_POWERS = TypeAdapter(dict[str, Annotated[int, Field(strict=True, ge=0, le=3)]])
+_TEXT, _YES_OR_NO, _SCALARS = (
+    TypeAdapter(str),
+    TypeAdapter(Annotated[bool, Field(strict=True)]),
+    TypeAdapter(dict[str, Any]),
+)
 _AXIS_DIGITS = 12
 
 
 class Nonsense(Exception):
-    """Bytes that no reference would have given."""
+    """Bytes that no honest process sends."""
 
 
-# ------------------------------------------------------------------------------------------- frames
+def _checked(form: TypeAdapter[T], value: object, problem: str) -> T:
+    try:
+        return form.validate_python(value)
+    except ValidationError:
+        raise Nonsense(problem) from None
 
 
 def read_header(data: bytes | bytearray) -> dict[str, Any]:
@@ -60,27 +76,16 @@ def read_header(data: bytes | bytearray) -> dict[str, Any]:
     return header
 
 
-def read_tensor_headers(header: Header, limit: int) -> list[TensorHeader]:
-    """Dtypes and shapes of the tensors that follow, of no more than ``limit`` bytes together. Raises Nonsense."""
-    listed = header.get("tensors")
-    if not isinstance(listed, list) or len(listed) > _TENSORS:
-        raise Nonsense("it lists no tensors")
-    found = [_tensor_header(one) for one in listed]
-    total = sum(nbytes(one) for one in found)
+def read_tensor_headers(header: Header, limit: int) -> list[tuple[str, list[int]]]:
+    """Dtypes and shapes of the tensors that follow, which have at most ``limit`` bytes together. Raises Nonsense."""
+    found = _checked(_TENSORS, header.get("tensors"), "it lists no tensors with a dtype and a shape each")
+    # Strides of an empty tensor can overflow, too.
+    if any(math.prod(max(size, 1) for size in shape) > _LARGEST for _, shape in found):
+        raise Nonsense("a tensor's shape is larger than any memory")
+    total = sum(map(nbytes, found))
     if total > limit:
         raise Nonsense(f"its tensors have {total} bytes, more than the limit of {limit}")
     return found
-
-
-def _tensor_header(plain: object) -> TensorHeader:
-    if not isinstance(plain, list) or len(plain) != 2 or not isinstance(plain[0], str) or plain[0] not in ITEM_SIZE:
-        raise Nonsense("a tensor has no dtype that kernels know")
-    dtype, shape = plain
-    if not isinstance(shape, list) or len(shape) > _AXES or not all(_whole(size, 0, _SIZE) for size in shape):
-        raise Nonsense("a tensor has no shape")
-    if math.prod(max(size, 1) for size in shape) > _SIZE:  # strides of an empty tensor can overflow, too
-        raise Nonsense("a tensor's shape is larger than any memory")
-    return dtype, tuple(shape)
 
 
 def nbytes(tensor: TensorHeader) -> int:
@@ -89,78 +94,54 @@ def nbytes(tensor: TensorHeader) -> int:
 
 
 def tensor_of(header: TensorHeader, data: bytearray) -> torch.Tensor:
-    """The tensor with these bytes, which it keeps. Raises Nonsense where bools are neither 0 nor 1."""
+    """A tensor over these bytes, which are not copied. Raises Nonsense where bools are neither 0 nor 1."""
     dtype, shape = header
     if not data:
-        return torch.empty(shape, dtype=DTYPE[dtype])
+        return torch.empty(tuple(shape), dtype=DTYPE[dtype])
     if dtype == "bool" and int(torch.frombuffer(data, dtype=torch.uint8).max()) > 1:
         raise Nonsense("a bool is neither 0 nor 1")
-    return torch.frombuffer(data, dtype=DTYPE[dtype]).reshape(shape)
+    return torch.frombuffer(data, dtype=DTYPE[dtype]).reshape(tuple(shape))
 
 
 def read_error(case: Case, header: Header) -> CaseError | None:
-    """The error that the header tells of, at its place in the case's file. Raises Nonsense."""
+    """The error that the header reports, at its line of the case's file. Raises Nonsense."""
     for key, beginning in (("error", ""), ("failed", f"case '{case.name}': preparing it failed with ")):
-        message, line = header.get(key), header.get("line")
-        if message is None:
-            continue
-        if not isinstance(message, str) or not (line is None or _whole(line, 1, _LINES)):
-            raise Nonsense("it tells of an error without a message, or with a line that is none")
-        return CaseError(beginning + clean(message), case.path, line)
+        if header.get(key) is not None:
+            problem = "it reports an error without a message, or with a line that is none"
+            message, line = _checked(_ERROR, (header[key], header.get("line")), problem)
+            return CaseError(beginning + clean(message), case.path, line)
     return None
 
 
-# ------------------------------------------------------------------------------------------- facts
-
-
 def read_results(case: Case, header: Header) -> ResultFacts:
-    """Dtypes and shapes of results; these are shown in prompts, so that only the case's own words pass."""
-    dtypes, shapes = header.get("dtypes"), header.get("shapes")
+    """Dtypes and shapes of results. Prompts show these, so only the case's own words pass."""
+    dtypes = _checked(_DTYPES, header.get("dtypes"), "a result has no dtype that kernels know")
+    shapes = _checked(_SHAPES, header.get("shapes"), "a result's shape is no list of texts")
     names = case.op.results if case.op else ()
-    if not isinstance(dtypes, dict) or not isinstance(shapes, dict) or set(dtypes) != set(names):
-        raise Nonsense("it does not tell the dtype of each result")
-    if not set(shapes) <= set(names):
-        raise Nonsense("it tells the shape of something that is no result")
-    for dtype in dtypes.values():
-        if dtype is not None and not (isinstance(dtype, str) and dtype in ITEM_SIZE):
-            raise Nonsense("a result has no dtype that kernels know")
+    if set(dtypes) != set(names) or not set(shapes) <= set(names):
+        raise Nonsense("it does not give the dtype of each result, and shapes of results alone")
     known = {text for text, _ in terms(case)}
-    return ResultFacts(
-        {name: dtypes[name] for name in names},
-        {name: _told_shape(shapes[name], known) for name in names if name in shapes},
-    )
-
-
-def _told_shape(plain: object, known: set[str]) -> tuple[str, ...]:
-    if not isinstance(plain, list) or len(plain) > _AXES or not all(isinstance(size, str) for size in plain):
-        raise Nonsense("a result's shape is no list of texts")
-    for size in plain:
-        if size not in known and not (size.isascii() and size.isdigit() and len(size) <= _AXIS_DIGITS):
+    for size in {size for shape in shapes.values() for size in shape} - known:
+        if not (size.isascii() and size.isdigit() and len(size) <= _AXIS_DIGITS):
             raise Nonsense("a result's shape names what the case does not have")
-    return tuple(plain)
+    return ResultFacts(
+        {name: dtypes[name] for name in names}, {name: tuple(shapes[name]) for name in names if name in shapes}
+    )
 
 
 def read_outputs(case: Case, header: Header) -> OutputSize:
     """How large outputs are. Raises CaseError where the case has no sizes."""
-    elements, powers = header.get("elements"), header.get("powers")
-    if not _whole(elements, 0, _ELEMENTS) or not isinstance(powers, dict):
-        raise Nonsense("it does not tell the size of the outputs")
-    if set(powers) != {dim.name for dim in case.dims} or not all(_whole(p, 0, _POWERS[-1]) for p in powers.values()):
-        raise Nonsense("it does not tell how the outputs grow with each dim")
-    base = smallest_example(case, case.dtypes[0]).dims
-    assert isinstance(elements, int)
-    return OutputSize(base, elements, {dim.name: powers[dim.name] for dim in case.dims})
+    elements = _checked(_ELEMENTS, header.get("elements"), "it does not give the size of the outputs")
+    powers = _checked(_POWERS, header.get("powers"), "it does not say how the outputs grow")
+    names = [dim.name for dim in case.dims]
+    if set(powers) != set(names):
+        raise Nonsense("it does not say how the outputs grow with each dim")
+    return OutputSize(smallest_example(case, case.dtypes[0]).dims, elements, {name: powers[name] for name in names})
 
 
 def read_linear(header: Header) -> bool:
     """Whether the reference is linear."""
-    linear = header.get("linear")
-    if not isinstance(linear, bool):
-        raise Nonsense("it does not tell whether the reference is linear")
-    return linear
-
-
-# ------------------------------------------------------------------------------------------- examples
+    return _checked(_YES_OR_NO, header.get("linear"), "it does not say whether the reference is linear")
 
 
 def read_prepared(
@@ -168,19 +149,17 @@ def read_prepared(
 ) -> Prepared | GivenUp:
     """The call of an example and what must come back from it, or why there is none."""
     if "given_up" in header:
-        if not isinstance(header["given_up"], str):
-            raise Nonsense("it gives an example up without a reason")
-        return GivenUp(example, clean(header["given_up"]))
-    unsure, scalars = header.get("unsure"), header.get("scalars")
-    if not isinstance(unsure, bool) or not isinstance(scalars, dict):
-        raise Nonsense("it gives neither a call nor a reason why there is none")
+        return GivenUp(example, clean(_checked(_TEXT, header["given_up"], "it gives an example up without a reason")))
+    problem = "it gives neither a call nor a reason why there is none"
+    unsure = _checked(_YES_OR_NO, header.get("unsure"), problem)
+    scalars = _checked(_SCALARS, header.get("scalars"), problem)
     left = list(reversed(tensors))
     arguments: dict[str, Value] = {}
     for parameter in layout.parameters:
         if isinstance(parameter, TensorParameter) and parameter.role != "output":
             arguments[parameter.name] = _input(case, parameter, example, left)
         elif isinstance(parameter, ScalarParameter) and not parameter.dim:
-            arguments[parameter.name] = _scalar(case, parameter, scalars.get(parameter.name))
+            arguments[parameter.name] = _scalar(parameter, scalars.get(parameter.name))
     dtypes = output_dtypes(output_names(case), layout, example)
     expected = tuple(_expected(name, dtype, left) for name, dtype in dtypes.items())
     if left:
@@ -189,7 +168,7 @@ def read_prepared(
 
 
 def output_names(case: Case) -> tuple[str, ...]:
-    """What a reference yields: the results, and the arguments that it updates in place."""
+    """The outputs of a reference: the results, and the arguments that it updates in place."""
     assert case.op is not None
     return (*case.op.results, *(argument.name for argument in case.op.arguments if argument.mutable))
 
@@ -210,13 +189,12 @@ def _input(case: Case, parameter: TensorParameter, example: Example, left: list[
     return tensor
 
 
-def _scalar(case: Case, parameter: ScalarParameter, value: object) -> Value:
-    assert isinstance(next(one for one in case.arguments if one.name == parameter.name), ScalarSpec)
+def _scalar(parameter: ScalarParameter, value: object) -> Value:
     if parameter.kind == "float" and isinstance(value, float) and (math.isnan(value) or single(value) == value):
         return value
     if parameter.kind == "bool" and isinstance(value, bool):
         return value
-    if parameter.kind == "int" and isinstance(value, int) and _whole(value, -(1 << 63), (1 << 63) - 1):
+    if parameter.kind == "int" and type(value) is int and -(1 << 63) <= value < 1 << 63:
         return value
     raise Nonsense(f"it gives no {parameter.kind} for '{parameter.name}'")
 
@@ -238,11 +216,7 @@ def _expected(name: str, dtype: str, left: list[torch.Tensor]) -> Expected:
 
 def read_others(case: Case, header: Header, tensors: Sequence[torch.Tensor]) -> dict[str, torch.Tensor]:
     """Results of other inputs, by output."""
-    names = header.get("names")
-    if names != list(output_names(case)) or len(tensors) != len(output_names(case)):
+    names = list(output_names(case))
+    if header.get("names") != names or len(tensors) != len(names):
         raise Nonsense("it does not give each output once")
-    return dict(zip(output_names(case), tensors, strict=True))
-
-
-def _whole(value: object, low: int, high: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+    return dict(zip(names, tensors, strict=True))

@@ -1,12 +1,16 @@
-"""What both sides of an untrusted reference's stream agree on: frames, and requests as plain data."""
+"""What both ends of an untrusted reference's stream agree on.
+
+A request is its length, and JSON with ``nonce`` and ``ask``. An answer is the nonce, the length of its header, the
+header (JSON), and the bytes of the tensors that the header lists under ``tensors`` as ``[dtype, shape]``. Dataclasses
+cross as ``dataclasses.asdict`` gives them.
+"""
 
 from __future__ import annotations
 
 import struct
-from dataclasses import asdict
 from typing import Any
 
-from pytest_upskill.records import CallLayout, Example, ScalarParameter, TensorParameter
+from pytest_upskill.records import CallLayout, ScalarParameter, TensorParameter
 
 NONCE_BYTES = 16
 LENGTH = struct.Struct("<I")
@@ -18,31 +22,11 @@ HEADER_BYTES = 1 << 16
 Plain = dict[str, Any]
 
 
-def layout_to_plain(layout: CallLayout) -> Plain:
-    """JSON without loss."""
-    return {
-        "dtypes": list(layout.dtypes),
-        "tensors": [isinstance(one, TensorParameter) for one in layout.parameters],
-        "parameters": [asdict(one) for one in layout.parameters],
-    }
-
-
 def layout_from_plain(plain: Plain) -> CallLayout:
-    """The layout again."""
-    parameters = [
-        TensorParameter(**{**one, "shape": None if one["shape"] is None else tuple(one["shape"])})
-        if tensor
-        else ScalarParameter(**one)
-        for tensor, one in zip(plain["tensors"], plain["parameters"], strict=True)
-    ]
+    """The inverse of ``dataclasses.asdict``, also after a passage through JSON."""
+    parameters: list[TensorParameter | ScalarParameter] = []
+    for one in plain["parameters"]:
+        shape = one.get("shape")
+        given = one if shape is None else {**one, "shape": tuple(shape)}
+        parameters.append(TensorParameter(**given) if "role" in one else ScalarParameter(**given))
     return CallLayout(tuple(plain["dtypes"]), tuple(parameters))
-
-
-def example_to_plain(example: Example) -> Plain:
-    """JSON without loss; the order of dims and scalars, which the values depend on, stays."""
-    return {**asdict(example), "dims": list(example.dims.items()), "scalars": list(example.scalars.items())}
-
-
-def example_from_plain(plain: Plain) -> Example:
-    """The example again."""
-    return Example(**{**plain, "dims": dict(plain["dims"]), "scalars": dict(plain["scalars"])})

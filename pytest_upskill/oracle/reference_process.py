@@ -1,9 +1,7 @@
-"""The process in which an untrusted case's Python runs: how it is started, confined, asked and ended.
+"""The process in which an untrusted case's Python runs: starts and confines it, exchanges messages with it, ends it.
 
-Knows frames (``reference_messages``), and neither cases nor what answers mean beyond their form. The process starts at
-once, without being waited for: it takes seconds to load torch. It sees no network, no home directory, no environment,
-and no file but the interpreter, torch and this package; it can write nothing and start nothing.
-
+Knows the form of messages (``reference_messages``), not their meaning. The process sees no network, no home directory,
+no environment, and no file but the interpreter, torch and this package; it can write nothing and start nothing.
 Sandboxes do not nest: this one is a sibling of the kernel's.
 """
 
@@ -15,15 +13,15 @@ import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from pytest_upskill.errors import SandboxError
 from pytest_upskill.oracle import reference_answers
 from pytest_upskill.oracle.reference_answers import Header, Nonsense
-from pytest_upskill.oracle.reference_messages import HEADER_BYTES, LENGTH, NONCE_BYTES, READY
+from pytest_upskill.oracle.reference_messages import HEADER_BYTES, LENGTH, NONCE_BYTES, READY, Plain
 from pytest_upskill.oracle.reference_worker import address_space
+from pytest_upskill.sandbox import system_call_filters
 from pytest_upskill.sandbox.byte_stream_process import ByteStreamProcess, Unanswered
 from pytest_upskill.sandbox.confinement import ENVIRONMENT, INSTALL, Confinement, Resources, python, python_paths
 
@@ -37,22 +35,19 @@ _NUMERIC = ("ATEN_CPU_CAPABILITY", "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS", "ONEDN
 """Variables that change results in their last bits, and must be the same on both sides."""
 
 _ADDRESS_SPACE = 1 << 40
-"""Before torch is loaded; the process lowers it by itself before it sees a case."""
+"""Before torch is loaded; the process lowers it before it gets a case."""
 
 _TORCH_BYTES = 8 << 30
-"""Address space of a process with torch, where the system does not tell ours."""
+"""Address space of a process with torch, where /proc does not give ours."""
 
 _FILE_BYTES = 1 << 20
-Plain = dict[str, Any]
 Answer = tuple[Header, list[torch.Tensor]]
 
 
 @dataclass(frozen=True, slots=True)
 class ReferenceLimits:
-    """Of one reference: seconds to load torch, for each message, and of processor time in all; the rest in bytes.
-
-    ``memory`` is what it may take beyond torch itself, ``output_bytes`` what it may print, and ``answer_bytes`` what
-    it may send, in one message.
+    """Seconds to load torch, for each message, and of processor time in all; bytes of memory beyond torch itself, of
+    what it may print during one message, and of one answer.
     """
 
     start_seconds: float = 120.0
@@ -67,32 +62,37 @@ DEFAULT_LIMITS = ReferenceLimits()
 
 
 class ReferenceProcess:
-    """One process for the references of one stranger, started when needed. For one thread at a time.
+    """One process for the references of one author, started at once (it takes seconds to load torch), and again after
+    ``stop``. For one thread at a time.
 
     Raises SandboxError where ``confinement`` hides too little, or the process does not start.
     """
 
     def __init__(self, confinement: Confinement, limits: ReferenceLimits = DEFAULT_LIMITS) -> None:
-        self.limits = limits
+        if not hides_enough(confinement):
+            raise SandboxError(
+                "the case is not trusted, and the confinement here does not hide files and the network from its "
+                f"reference: {confinement.level} (it has {', '.join(confinement.parts) or 'limits only'}); "
+                f"{INSTALL}, or trust the case"
+            )
+        self.limits, self._confinement = limits, confinement
         self.holds: object = None
-        """Whose case it holds; it is forgotten with the process."""
-        self._confinement = confinement
-        self._refuse_weak()
+        """The runner whose case the process holds."""
         self._serves = False
         self._process: ByteStreamProcess | None = self._start()
 
     def ask(self, request: Plain) -> Answer:
-        """One message and its answer, as it came. Raises Nonsense, Unanswered, SandboxError."""
+        """Header and tensors of the answer to one message. Raises Nonsense, Unanswered, SandboxError."""
         process = self._ready()
         if process.has_unread():
-            raise Nonsense("it came before it was asked for")
+            raise Nonsense("it came before its request")
         nonce = secrets.token_bytes(NONCE_BYTES)
         deadline = process.begin(self.limits.seconds)
         text = json.dumps({**request, "nonce": nonce.hex()}).encode()
         process.send(LENGTH.pack(len(text)) + text, deadline)
         frame = process.receive(NONCE_BYTES + LENGTH.size, deadline)
         if not secrets.compare_digest(bytes(frame[:NONCE_BYTES]), nonce):
-            raise Nonsense("it does not belong to what was asked")
+            raise Nonsense("it does not belong to the request")
         (size,) = LENGTH.unpack(frame[NONCE_BYTES:])
         if size > HEADER_BYTES:
             raise Nonsense(f"its header has {size} bytes, more than the limit of {HEADER_BYTES}")
@@ -108,16 +108,6 @@ class ReferenceProcess:
             self._process.end()
             self._process = None
 
-    def _refuse_weak(self) -> None:
-        """Nothing untrusted runs where files and the network are open to it."""
-        level = self._confinement
-        if not hides_enough(level):
-            raise SandboxError(
-                "the case is not trusted, and the confinement here does not hide files and the network from its "
-                f"reference: {level.level} (it has {', '.join(level.parts) or 'limits only'}); "
-                f"{INSTALL}, or trust the case"
-            )
-
     def _start(self) -> ByteStreamProcess:
         paths = _import_paths()
         plan = {
@@ -125,7 +115,8 @@ class ReferenceProcess:
             "package": str(PACKAGE),
             "memory": self.limits.memory,
             "address_space": address_space() or _TORCH_BYTES,
-            "filter": self._confinement.filtered,
+            "filter": system_call_filters.for_kernels(),
+            "filtered": self._confinement.filtered,
         }
         numeric = {name: os.environ[name] for name in _NUMERIC if name in os.environ}
         return ByteStreamProcess(
@@ -138,7 +129,7 @@ class ReferenceProcess:
         )
 
     def _ready(self) -> ByteStreamProcess:
-        """The process, once it serves. Nothing of the case's has run before that: a failure is the machine's."""
+        """The process, once it serves. No code of the case runs before that, so a failure is the machine's."""
         if self._process is not None and self._serves:
             return self._process
         process = self._process = self._process or self._start()

@@ -1,17 +1,14 @@
-"""The confined side of an untrusted reference: answers requests of the judge's process, in which none of this runs.
+"""The confined end of an untrusted reference's stream: answers requests, in the form that ``reference_messages`` has.
 
-A request is four bytes of length and JSON with ``nonce`` and ``ask``. The answer is the nonce (16 bytes), the length of
-the header, the header (JSON), and the bytes of the tensors that the header lists under ``tensors`` as
-``[dtype, shape]``. The reference shares this process and may change anything in it: whatever is sent from here is data
-that the other side checks (``reference_answers``).
+The reference shares this process and may change anything in it: the judge's process, where none of this runs, checks
+whatever is sent from here (``reference_answers``).
 """
 
 from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -20,25 +17,27 @@ from pytest_upskill.cases.plain_case import from_plain
 from pytest_upskill.errors import CaseError
 from pytest_upskill.oracle.isolation import isolated
 from pytest_upskill.oracle.prepare import GivenUp, Preparation, Prepared, as_bytes
-from pytest_upskill.oracle.reference_messages import HEADER_BYTES, LENGTH, READY, example_from_plain, layout_from_plain
+from pytest_upskill.oracle.reference_messages import HEADER_BYTES, LENGTH, READY, layout_from_plain
 from pytest_upskill.oracle.values import dtype_name
-from pytest_upskill.records import ScalarArgument, TensorArgument
+from pytest_upskill.records import Example, ScalarArgument, TensorArgument
 
 Header = dict[str, Any]
 Piece = tuple[str, tuple[int, ...], memoryview]
 """A tensor: dtype, shape, bytes."""
 
 _MESSAGE_LENGTH = 4000
-"""Characters of a message; the other side cuts it further."""
+"""Characters of a message; the other end cuts it further."""
 
 
 def serve(descriptor: int) -> None:
-    """Answers until the other side hangs up."""
+    """Answers until the other end closes the stream."""
     channel = socket.socket(fileno=descriptor)
+    requests = channel.makefile("rb")
     channel.sendall(READY)
     serving = Serving()
     with isolated():
-        while (request := _receive(channel)) is not None:
+        while len(size := requests.read(LENGTH.size)) == LENGTH.size:
+            request = json.loads(requests.read(*LENGTH.unpack(size)))
             header, pieces = serving.answer(request)
             header["tensors"] = [[dtype, list(shape)] for dtype, shape, _ in pieces]
             text = json.dumps(header).encode()[:HEADER_BYTES]
@@ -47,76 +46,46 @@ def serve(descriptor: int) -> None:
                 channel.sendall(data)
 
 
-def _receive(channel: socket.socket) -> Header | None:
-    """The next request, None at the end."""
-    size = _exactly(channel, LENGTH.size)
-    text = _exactly(channel, LENGTH.unpack(size)[0]) if size else b""
-    request: Header | None = json.loads(text) if text else None
-    return request
-
-
-def _exactly(channel: socket.socket, size: int) -> bytes:
-    data = bytearray()
-    while len(data) < size:
-        part = channel.recv(min(size - len(data), 1 << 16))
-        if not part:
-            return b""
-        data += part
-    return bytes(data)
-
-
 class Serving:
     """One case, from its first request to the last."""
 
     def __init__(self) -> None:
         self._runner: Preparation
-        self._answers: Mapping[str, Callable[[Header], tuple[Header, list[Piece]]]] = {
-            "case": self._case,
-            "results": self._results,
-            "outputs": self._outputs,
-            "linear": self._linear,
-            "prepare": self._prepare,
-            "others": self._others,
-        }
 
     def answer(self, request: Header) -> tuple[Header, list[Piece]]:
-        """The header and the tensors; what goes wrong is a header, too."""
+        """The header and the tensors; an error is a header, too."""
         try:
-            return self._answers[request["ask"]](request)
+            return self._answer(request)
         except CaseError as error:
             return {"error": error.message[:_MESSAGE_LENGTH], "line": error.line}, []
         except BaseException as error:  # the reference decides what is raised here
             return {"failed": f"{type(error).__name__}: {error}"[:_MESSAGE_LENGTH]}, []
 
-    def _case(self, request: Header) -> tuple[Header, list[Piece]]:
-        self._runner = Preparation(from_plain(request["case"], Path("case.md")))
-        return {}, []
-
-    def _results(self, _: Header) -> tuple[Header, list[Piece]]:
-        facts = self._runner.results()
-        return {"dtypes": facts.dtypes, "shapes": {name: list(shape) for name, shape in facts.shapes.items()}}, []
-
-    def _outputs(self, _: Header) -> tuple[Header, list[Piece]]:
-        size = self._runner.outputs
-        return {"elements": size.elements, "powers": dict(size.powers)}, []
-
-    def _linear(self, _: Header) -> tuple[Header, list[Piece]]:
-        return {"linear": self._runner.is_linear}, []
-
-    def _prepare(self, request: Header) -> tuple[Header, list[Piece]]:
-        self._runner.layout = layout_from_plain(request["layout"])
-        found = self._runner.prepare(example_from_plain(request["example"]))
-        if isinstance(found, GivenUp):
-            return {"given_up": found.reason[:_MESSAGE_LENGTH]}, []
-        return _prepared(found)
-
-    def _others(self, request: Header) -> tuple[Header, list[Piece]]:
-        found = self._runner.other_results(example_from_plain(request["example"]))
-        return {"names": list(found)}, [_piece(value) for value in found.values()]
+    def _answer(self, request: Header) -> tuple[Header, list[Piece]]:
+        match request["ask"]:
+            case "case":
+                self._runner = Preparation(from_plain(request["case"]))
+                return {}, []
+            case "results":
+                return asdict(self._runner.results()), []
+            case "outputs":
+                return asdict(self._runner.outputs), []
+            case "linear":
+                return {"linear": self._runner.is_linear}, []
+            case "prepare":
+                self._runner.layout = layout_from_plain(request["layout"])
+                return _prepared(self._runner.prepare(Example(**request["example"])))
+            case "others":
+                found = self._runner.other_results(Example(**request["example"]))
+                return {"names": list(found)}, [_piece(value) for value in found.values()]
+            case unknown:
+                raise ValueError(f"'{unknown}' is no request")
 
 
-def _prepared(found: Prepared) -> tuple[Header, list[Piece]]:
+def _prepared(found: Prepared | GivenUp) -> tuple[Header, list[Piece]]:
     """Tensor arguments in the order of the call, then gold and (of a floating output) bound of each output."""
+    if isinstance(found, GivenUp):
+        return {"given_up": found.reason[:_MESSAGE_LENGTH]}, []
     scalars = {one.name: one.value for one in found.call.arguments if isinstance(one, ScalarArgument)}
     pieces = [
         (one.dtype, one.shape, one.data)

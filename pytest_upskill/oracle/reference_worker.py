@@ -2,22 +2,19 @@
 
 Started as ``python -I -S -B reference_worker.py CHANNEL PLAN``: an inherited stream socket, and JSON with ``paths``
 (entries of sys.path), ``package`` (our package's folder), ``memory`` (bytes beyond what torch takes), ``address_space``
-(bytes that the parent, which has torch loaded as well, has mapped) and ``filter`` (whether system calls must be
-filtered).
-
-Everything is imported first. Then the process gives up what it has no more need of, for good, and says that it is
-ready. A case's code comes after that.
+(bytes that the parent, which has torch loaded as well, has mapped), ``filter`` (of system calls) and ``filtered``
+(whether it must be installed). Everything is imported before the process drops its rights, and a case's code comes
+after that.
 """
 
 import importlib.util
 import json
-import os
 import resource
 import sys
 
 
 def main() -> None:
-    """Serves requests until the parent hangs up."""
+    """Serves requests until the parent closes the stream."""
     plan = json.loads(sys.argv[2])
     sys.path[:0] = plan["paths"]
     find_package(plan["package"])
@@ -28,14 +25,13 @@ def main() -> None:
 
     limit_memory(plan["memory"], plan["address_space"])
     seccomp.hide()
-    sealed = seccomp.install(seccomp.worker_rules(os.getpid(), on_gpu=False))
-    if plan["filter"] and not sealed:
+    if not seccomp.install(plan["filter"]) and plan["filtered"]:
         sys.exit("system calls could not be filtered (seccomp), although this system can")
     reference_serving.serve(int(sys.argv[1]))
 
 
 def find_package(folder: str) -> None:
-    """Our package, without a look at the folder that it lies in, which may be a whole checkout and is not readable."""
+    """Imports our package without its parent folder, which may be a whole checkout and is not readable."""
     file = f"{folder}/__init__.py"
     spec = importlib.util.spec_from_file_location("pytest_upskill", file, submodule_search_locations=[folder])
     assert spec is not None and spec.loader is not None
@@ -45,9 +41,9 @@ def find_package(folder: str) -> None:
 
 
 def limit_memory(allowed: int, known: int) -> None:
-    """So many bytes of address space beyond what is in use now: libraries of a torch for GPUs alone take many GiB.
+    """Limits the address space to ``allowed`` bytes more than is in use: a torch for GPUs alone takes many GiB.
 
-    ``known`` stands in for what is in use where /proc is hidden.
+    ``known`` is the number of bytes in use where /proc is hidden.
     """
     used = address_space() or known
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
@@ -56,7 +52,7 @@ def limit_memory(allowed: int, known: int) -> None:
 
 
 def address_space() -> int:
-    """Bytes that this process has mapped; 0 where the system does not tell."""
+    """Bytes that this process has mapped; 0 where /proc is hidden."""
     try:
         with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 - pathlib takes 10 ms to load
             return int(file.read().split()[0]) * resource.getpagesize()

@@ -1,4 +1,4 @@
-"""Runs a reference as if each of its reductions had the worst rounding of serial summation. Knows torch alone.
+"""Runs a reference as if each of its reductions had the worst rounding of serial summation.
 
 Perturbed inputs do not show what rounding inside does: where one exponential of a softmax outweighs the others,
 moving inputs moves nothing, and yet an honest serial sum swallows the small terms one by one. A sum of n terms of one
@@ -10,80 +10,67 @@ carries the rest exactly.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from math import sqrt
+from math import prod, sqrt
 from typing import Any
 
 import torch
 from torch.overrides import TorchFunctionMode
 
+_Arguments = tuple[Any, ...]
+_Options = Mapping[str, Any]
+_Terms = Callable[[_Arguments, _Options, torch.Tensor], float]
+"""Terms of each element of an output, from an operation's arguments, its keyword arguments, and the output."""
 
-def _merged(arguments: tuple[Any, ...], options: Mapping[str, Any], output: torch.Tensor) -> float:
-    """Terms per element: how many times smaller the output is."""
-    return float(arguments[0].numel() / max(output.numel(), 1))
+
+def _second(given: _Arguments, options: _Options, name: str, default: Any = None) -> Any:
+    return options.get(name, given[1] if len(given) > 1 else default)
 
 
-def _along(arguments: tuple[Any, ...], options: Mapping[str, Any], output: torch.Tensor) -> float:
+def _merged(given: _Arguments, options: _Options, output: torch.Tensor) -> float:
+    """How many times smaller the output is."""
+    return float(given[0].numel() / max(output.numel(), 1))
+
+
+def _along(given: _Arguments, options: _Options, output: torch.Tensor) -> float:
     """Terms along the dim that is named."""
-    dim = options.get("dim", arguments[1] if len(arguments) > 1 else -1)
+    dim = _second(given, options, "dim", -1)
     return float(output.shape[-1 if dim is None else dim]) if output.dim() else 1.0
 
 
-def _inner(arguments: tuple[Any, ...], options: Mapping[str, Any], output: torch.Tensor) -> float:
-    return float(arguments[0].shape[-1])
-
-
-def _added_inner(arguments: tuple[Any, ...], options: Mapping[str, Any], output: torch.Tensor) -> float:
-    return float(arguments[1].shape[-1])
-
-
-def _contracted(arguments: tuple[Any, ...], options: Mapping[str, Any], output: torch.Tensor) -> float:
+def _contracted(given: _Arguments, options: _Options, output: torch.Tensor) -> float:
     """Terms of ``einsum``, as of a matrix product of these sizes: k squared is mk times kn by mn."""
-    operands = [one for one in arguments if isinstance(one, torch.Tensor)]
-    sizes = 1.0
-    for operand in operands:
-        sizes *= operand.numel()
+    sizes = prod(float(one.numel()) for one in given if isinstance(one, torch.Tensor))
     return sqrt(sizes / max(output.numel(), 1))
 
 
-def _filter(arguments: tuple[Any, ...], options: Mapping[str, Any], output: torch.Tensor) -> float:
+def _filter(given: _Arguments, options: _Options, output: torch.Tensor) -> float:
     """Terms of a convolution: channels of a group times the filter."""
-    weight = options.get("weight", arguments[1] if len(arguments) > 1 else None)
+    weight = _second(given, options, "weight")
     return float(weight.numel() / max(weight.shape[0], 1)) if isinstance(weight, torch.Tensor) else 1.0
 
 
-def _normalised(arguments: tuple[Any, ...], options: Mapping[str, Any], output: torch.Tensor) -> float:
-    sizes = options.get("normalized_shape", arguments[1] if len(arguments) > 1 else ())
-    terms = 1.0
-    for size in sizes:
-        terms *= size
-    return terms
-
-
-def _keys(arguments: tuple[Any, ...], options: Mapping[str, Any], output: torch.Tensor) -> float:
-    key = options.get("key", arguments[1] if len(arguments) > 1 else None)
+def _keys(given: _Arguments, options: _Options, output: torch.Tensor) -> float:
+    key = _second(given, options, "key")
     return float(key.shape[-2]) if isinstance(key, torch.Tensor) else 1.0
 
 
-def _classes(arguments: tuple[Any, ...], options: Mapping[str, Any], output: torch.Tensor) -> float:
-    return float(arguments[0].shape[min(1, arguments[0].dim() - 1)])
+def _normalised(given: _Arguments, options: _Options, output: torch.Tensor) -> float:
+    return float(prod(_second(given, options, "normalized_shape", ())))
 
 
-_Terms = Callable[[tuple[Any, ...], Mapping[str, Any], torch.Tensor], float]
 _MERGING = "sum mean var std norm vector_norm linalg_vector_norm linalg_norm prod nansum nanmean logsumexp trace"
 _ALONG = "softmax log_softmax cumsum cumprod logcumsumexp normalize"
 _PRODUCTS = "matmul __matmul__ __rmatmul__ mm bmm mv dot inner vdot linear"
 _ADDED_PRODUCTS = "addmm addmv baddbmm addbmm"
-_CONVOLUTIONS = "conv1d conv2d conv3d"
 _TERMS: Mapping[str, _Terms] = {
     **dict.fromkeys(_MERGING.split(), _merged),
     **dict.fromkeys(_ALONG.split(), _along),
-    **dict.fromkeys(_PRODUCTS.split(), _inner),
-    **dict.fromkeys(_ADDED_PRODUCTS.split(), _added_inner),
-    **dict.fromkeys(_CONVOLUTIONS.split(), _filter),
+    **dict.fromkeys(_PRODUCTS.split(), lambda given, options, output: float(given[0].shape[-1])),
+    **dict.fromkeys(_ADDED_PRODUCTS.split(), lambda given, options, output: float(given[1].shape[-1])),
+    **dict.fromkeys(("conv1d", "conv2d", "conv3d"), _filter),
+    **dict.fromkeys(("layer_norm", "rms_norm"), _normalised),
     "einsum": _contracted,
-    "layer_norm": _normalised,
-    "rms_norm": _normalised,
-    "cross_entropy": _classes,
+    "cross_entropy": lambda given, options, output: float(given[0].shape[min(1, given[0].dim() - 1)]),
     "scaled_dot_product_attention": _keys,
 }
 
@@ -100,8 +87,7 @@ class SerialRounding(TorchFunctionMode):
 
     def __init__(self, unit: float, *, alternate: bool) -> None:
         super().__init__()
-        self.unit, self.alternate = unit, alternate
-        self.touched = 0
+        self.unit, self.alternate, self.touched = unit, alternate, 0
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -114,10 +100,7 @@ class SerialRounding(TorchFunctionMode):
         given = args if isinstance(args[0], torch.Tensor) else args[1:]
         if not given or not isinstance(given[0], torch.Tensor):
             return output
-        return self._moved(name, output, _TERMS[name](given, options, output))
-
-    def _moved(self, name: str, output: torch.Tensor, terms: float) -> torch.Tensor:
         sign = -1 if self.alternate and self.touched % 2 else 1
+        error = sign * _TERMS[name](given, options, output) * self.unit
         self.touched += 1
-        error = sign * terms * self.unit
         return output + error if name in _LOGARITHMIC else output * (1 + error)

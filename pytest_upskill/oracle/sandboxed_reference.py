@@ -1,35 +1,42 @@
 """Runs the Python of an untrusted case in a confined process of its own. None of it runs here, and no pickle is read.
 
 One message is one example, so that what comes back is a call with its expectations. The process may lie about these
-numbers, for its own case, and about nothing else (``reference_answers``); that it loops, ends or answers nonsense is
-the case's fault.
+numbers, for its own case, and about nothing else (``reference_answers``). Where it loops, ends or sends nonsense, the
+case is at fault.
 """
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping
-from functools import cached_property
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from functools import cached_property, partial
+from typing import TypeVar
 
 import torch
 
 from pytest_upskill.cases.case import Case
 from pytest_upskill.cases.plain_case import to_plain
 from pytest_upskill.errors import CaseError, SandboxError
-from pytest_upskill.oracle import exact, reference_answers
+from pytest_upskill.oracle import exact
 from pytest_upskill.oracle.prepare import GivenUp, Prepared
-from pytest_upskill.oracle.reference_answers import Nonsense
-from pytest_upskill.oracle.reference_messages import example_to_plain, layout_to_plain
-from pytest_upskill.oracle.reference_process import Answer, Plain, ReferenceProcess
+from pytest_upskill.oracle.reference_answers import (
+    Header,
+    Nonsense,
+    read_error,
+    read_linear,
+    read_others,
+    read_outputs,
+    read_prepared,
+    read_results,
+)
+from pytest_upskill.oracle.reference_messages import Plain
+from pytest_upskill.oracle.reference_process import Answer, ReferenceProcess
 from pytest_upskill.oracle.shapes import OutputSize
 from pytest_upskill.oracle.values import complete
 from pytest_upskill.records import CallLayout, Example, ResultFacts
 from pytest_upskill.sandbox.byte_stream_process import Unanswered
 
-_NONSENSE = (
-    "gave an answer that cannot be used: {}; a reference may compute and return tensors, and must leave modules, "
-    "threads and descriptors alone"
-)
+T = TypeVar("T")
 
 
 class SandboxedReference:
@@ -42,53 +49,37 @@ class SandboxedReference:
         self.case = case
         self.layout: CallLayout | None = None
         self._process, self._owns = process, owns
-        self._deaths = 0
+        self._ended = 0
         self._fault: CaseError | None = None
 
-    # ------------------------------------------------------------------------------------- what a runner does
-
     def results(self) -> ResultFacts:
-        """Dtypes and shapes of the operator's results."""
-        header, _ = self._ask({"ask": "results"}, "on the smallest sizes")
-        with self._checked():
-            return reference_answers.read_results(self.case, header)
+        return self._ask({"ask": "results"}, "on the smallest sizes", lambda header, _: read_results(self.case, header))
 
     @cached_property
     def outputs(self) -> OutputSize:
         """How large the outputs are, roughly, for any sizes."""
-        header, _ = self._ask({"ask": "outputs"}, "on small sizes")
-        with self._checked():
-            return reference_answers.read_outputs(self.case, header)
+        return self._ask({"ask": "outputs"}, "on small sizes", lambda header, _: read_outputs(self.case, header))
 
     @cached_property
     def _linear(self) -> bool:
-        header, _ = self._ask({"ask": "linear"}, "on whole numbers")
-        with self._checked():
-            return reference_answers.read_linear(header)
+        return self._ask({"ask": "linear"}, "on whole numbers", lambda header, _: read_linear(header))
 
     def linear(self, dtype: str) -> bool:
-        """Whether examples of whole numbers can be held to the exact result, where this dtype is tried."""
         return bool(exact.floating(self.case, dtype)) and self._linear
 
     def prepare(self, example: Example) -> Prepared | GivenUp:
-        """A call, and what must come back from it."""
-        if self.layout is None:
+        layout, example = self.layout, complete(self.case, example)
+        if layout is None:
             raise ValueError("examples are prepared for a layout: set 'layout' first")
-        example = complete(self.case, example)
-        request = {"ask": "prepare", "layout": layout_to_plain(self.layout), "example": example_to_plain(example)}
-        header, tensors = self._ask(request, f"on {example}")
-        with self._checked():
-            return reference_answers.read_prepared(self.case, self.layout, example, header, tensors)
+        request = {"ask": "prepare", "layout": asdict(layout), "example": asdict(example)}
+        return self._ask(request, f"on {example}", partial(read_prepared, self.case, layout, example))
 
     def other_results(self, example: Example) -> Mapping[str, torch.Tensor]:
-        """The exact results of other inputs of the same sizes, by output."""
-        request = {"ask": "others", "example": example_to_plain(example)}
-        header, tensors = self._ask(request, f"on other inputs than {example}")
-        with self._checked():
-            return reference_answers.read_others(self.case, header, tensors)
+        request = {"ask": "others", "example": asdict(example)}
+        return self._ask(request, f"on other inputs than {example}", partial(read_others, self.case))
 
     def for_copy(self, case: Case) -> SandboxedReference:
-        """A runner for a changed copy of the case, which is the same stranger's: in the same process."""
+        """A runner for a changed copy of the case, in the same process: both are as untrusted."""
         return SandboxedReference(case, self._process, owns=False)
 
     def close(self) -> None:
@@ -96,26 +87,27 @@ class SandboxedReference:
         if self._owns:
             self._process.stop()
 
-    # ------------------------------------------------------------------------------------- asking
+    def _ask(self, request: Plain, circumstances: str, read: Callable[[Header, list[torch.Tensor]], T]) -> T:
+        """What ``read`` makes of the answer. A fault of the process, unlike an error that it reports, is final.
 
-    def _ask(self, request: Plain, circumstances: str) -> Answer:
-        """Header and tensors of an answer. A fault of the process, unlike an error that it tells of, is final.
-
-        A process that ended is started again once: an honest reference may have met somebody else's shortage of memory.
-        Raises CaseError, SandboxError.
+        A process that ended is started again once: the machine may have been short of memory. Raises CaseError,
+        SandboxError.
         """
         if self._fault is not None:
             raise self._fault
         try:
-            return self._answer(request)
+            return read(*self._answer(request))
         except Unanswered as error:
-            self._deaths += error.cause == "ended"
+            self._ended += error.cause == "ended"
             self._process.stop()
-            if error.cause == "ended" and self._deaths == 1:
-                return self._ask(request, circumstances)
+            if error.cause == "ended" and self._ended == 1:
+                return self._ask(request, circumstances, read)
             raise self._broken(self._why(error, circumstances)) from None
         except Nonsense as error:
-            raise self._broken(_NONSENSE.format(error)) from None
+            raise self._broken(
+                f"gave an answer that cannot be used: {error}; a reference may compute and return tensors, and must "
+                "leave modules, threads and descriptors alone"
+            ) from None
         except (CaseError, SandboxError):
             raise
         except BaseException:  # an interrupt leaves half an answer in the stream
@@ -123,7 +115,7 @@ class SandboxedReference:
             raise
 
     def _answer(self, request: Plain) -> Answer:
-        """Header and tensors; the process is given the case first, where it holds none or another copy."""
+        """Header and tensors. The process gets the case first, where it holds none or another copy."""
         if self._process.holds is not self:
             self._raise_error(self._process.ask({"ask": "case", "case": to_plain(self.case)}))
             self._process.holds = self
@@ -132,22 +124,12 @@ class SandboxedReference:
         return answer
 
     def _raise_error(self, answer: Answer) -> None:
-        error = reference_answers.read_error(self.case, answer[0])
+        error = read_error(self.case, answer[0])
         if error is not None:
             raise error
 
-    # ------------------------------------------------------------------------------------- what went wrong
-
-    @contextlib.contextmanager
-    def _checked(self) -> Iterator[None]:
-        """What makes no sense ends the process, and the case with it."""
-        try:
-            yield
-        except Nonsense as error:
-            raise self._broken(_NONSENSE.format(error)) from None
-
     def _broken(self, what: str) -> CaseError:
-        """The fault that every later request meets as well, without a process."""
+        """The fault that every later request raises as well, without a process."""
         self._process.stop()
         line = self.case.reference.line if self.case.reference else None
         self._fault = CaseError(f"case '{self.case.name}': the reference {what}", self.case.path, line)

@@ -1,7 +1,7 @@
-"""Drives Hypothesis: generates examples in small lots, and shrinks a failing one. Knows examples, not kernels.
+"""Drives Hypothesis: generates examples in small batches, and shrinks a failing one.
 
-Nothing of the user's is touched: no profile, no database, no ``.hypothesis`` folder. A lot has at most nine examples,
-because after ten Hypothesis begins to mutate earlier examples, and we want unseen ones.
+The user's profile, database and ``.hypothesis`` folder are not used. A batch has at most nine examples, because after
+ten Hypothesis begins to mutate earlier examples, and we want unseen ones.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from hypothesis.errors import Unsatisfiable
 from pytest_upskill.oracle.isolation import stable_hash
 from pytest_upskill.records import Example
 
+Strategy = st.SearchStrategy[Example]
+
 BATCH = 9
 LARGE = 2
 """Large examples of each dtype."""
@@ -26,8 +28,9 @@ LARGE = 2
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A few examples that are drawn together: ``index`` counts the lots of a dtype. ``family`` is that of all of them,
-    where it is not drawn."""
+    """A few examples that are drawn together. ``index`` counts the batches of a dtype; ``family`` is that of all
+    examples, where it is not drawn.
+    """
 
     dtype: str
     index: int
@@ -45,8 +48,8 @@ class Fails(AssertionError):
 
 
 def plan(dtype: str, examples: int, forced: str = "") -> list[Batch]:
-    """The lots for so many examples of a dtype: two large ones among them, at the end (one of three or four; none of
-    fewer). Where there is a family ``forced``, about an eighth of the small ones have it, and the first large one.
+    """The batches for ``examples`` of a dtype, at the end two large ones (one of three or four; none of fewer). With a
+    family ``forced``, about an eighth of the small ones have it, and the first large one.
     """
     large = LARGE if examples >= 5 else examples // 3
     small = examples - large
@@ -58,46 +61,35 @@ def plan(dtype: str, examples: int, forced: str = "") -> list[Batch]:
     return [Batch(dtype, index, *one) for index, one in enumerate(one for one in sizes if one[0])]
 
 
-def generate(batch: Batch, strategy: st.SearchStrategy[Example], seed: int, visit: Callable[[Example], None]) -> int:
-    """Call ``visit`` with each example of a lot; it may reject one (``hypothesis.reject``). Returns how many it took.
+def generate(batch: Batch, strategy: Strategy, seed: int, visit: Callable[[Example], None]) -> None:
+    """Call ``visit`` with each example of a batch; it may reject one (``hypothesis.reject``).
 
     ``visit`` must not raise an Exception of its own; ``Stop`` ends the search and passes through.
     """
-    taken = [0]
 
-    def test(example: Example) -> None:
+    def test(example: Example) -> None:  # Hypothesis needs a named parameter
         visit(example)
-        taken[0] += 1
 
     with _own_folder(), suppress(Unsatisfiable):
         _run(test, batch, strategy, seed, (Phase.generate,))
-    return taken[0]
 
 
-def shrink(batch: Batch, strategy: st.SearchStrategy[Example], seed: int, fails: Callable[[Example], bool]) -> None:
-    """Draw a lot again and let Hypothesis simplify the first example that fails. ``fails`` keeps its own record.
+def shrink(batch: Batch, strategy: Strategy, seed: int, fails: Callable[[Example], bool]) -> None:
+    """Draw a batch again and let Hypothesis simplify the first example that fails. ``fails`` keeps its own record.
 
-    What Hypothesis makes of it is not used: a stateful kernel confuses it, and ``fails`` may raise ``Stop``.
+    Hypothesis's own result is not used: a stateful kernel confuses it, and ``fails`` may raise ``Stop``.
     """
 
     def test(example: Example) -> None:
         if fails(example):
             raise Fails
 
-    with _own_folder():
-        try:
-            _run(test, batch, strategy, seed, (Phase.generate, Phase.shrink))
-        except (Exception, Stop):
-            # Fails as expected, or Flaky, or whatever a kernel without reason made of the search.
-            return
+    with _own_folder(), suppress(Exception, Stop):  # Fails as expected, or Flaky, or what else a stateful kernel causes
+        _run(test, batch, strategy, seed, (Phase.generate, Phase.shrink))
 
 
 def _run(
-    test: Callable[[Example], None],
-    batch: Batch,
-    strategy: st.SearchStrategy[Example],
-    seed: int,
-    phases: tuple[Phase, ...],
+    test: Callable[[Example], None], batch: Batch, strategy: Strategy, seed: int, phases: tuple[Phase, ...]
 ) -> None:
     wanted = settings(
         max_examples=batch.count,
@@ -117,7 +109,7 @@ def _run(
 
 @contextmanager
 def _own_folder() -> Iterator[None]:
-    """Lets Hypothesis write what it caches into a folder that is gone afterwards."""
+    """Lets Hypothesis write its caches into a temporary folder."""
     before = vars(configuration).get("__hypothesis_home_directory")
     with tempfile.TemporaryDirectory(prefix="upskill-hypothesis-") as folder:
         configuration.set_hypothesis_home_dir(folder)

@@ -1,17 +1,17 @@
 """Chooses the sizes of a call: within the declared bounds, under the case's conditions, under a limit of elements.
 
-Knows cases and ladders; takes its choices as plain steps, so that Hypothesis (or a hash) can make them.
+Takes its choices as plain steps, so that Hypothesis (or a hash) can make them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 
-from pytest_upskill.cases.case import Case, Choices, Dim, Range, ScalarSpec
+from pytest_upskill.cases.case import Case, Choices, Dim, ScalarSpec
 from pytest_upskill.errors import CaseError
-from pytest_upskill.oracle import size_distribution
+from pytest_upskill.oracle.size_distribution import SPECIAL, STEPS, of_range, of_sizes
 
 SMALL_LIMIT = 1 << 14
 """Elements of most examples, all tensors together."""
@@ -22,7 +22,8 @@ _PROBES = 512
 _SEARCH = 20_000
 """Combinations that are tried for the smallest legal sizes."""
 
-Fits = Callable[[Mapping[str, int]], bool]
+Options = range | tuple[int, ...]
+"""What a dim or an integer scalar may be beside the earlier ones: a range (which may be empty), or a list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,25 +41,36 @@ class OutputSize:
         return guess
 
 
-def candidates(dim: Dim, known: Mapping[str, int], zero: bool) -> tuple[int, int] | tuple[int, ...]:
-    """``(low, high)`` of a range as a pair, or all sizes of a list in order, given the earlier dims.
-
-    ``zero`` lets a range that starts at 1 start at 0.
-    """
+def candidates(dim: Dim, known: Mapping[str, int], zero: bool) -> Options:
+    """The sizes of a dim in order, given the earlier dims. ``zero`` lets a range that starts at 1 start at 0."""
     if isinstance(dim.sizes, Choices):
         return tuple(sorted(int(size) for size in dim.sizes.options))
     low, high = int(dim.sizes.low.evaluate(known)), int(dim.sizes.high.evaluate(known))
-    return (0 if zero and low == 1 else low), high
+    return range(0 if zero and low == 1 else low, high + 1)
+
+
+def scalar_options(scalar: ScalarSpec, dims: Mapping[str, int]) -> Options:
+    """The values of an integer scalar; those of a list as given."""
+    if isinstance(scalar.values, Choices):
+        return tuple(int(value) for value in scalar.values.options)
+    return range(int(scalar.values.low.evaluate(dims)), int(scalar.values.high.evaluate(dims)) + 1)
+
+
+def first(options: Options) -> int:
+    """The first value; the lower bound of an empty range."""
+    return options.start if isinstance(options, range) else options[0]
+
+
+def at_step(options: Options, step: int) -> int:
+    """The value at a step, each with the same weight."""
+    if isinstance(options, range):  # ``len`` does not work for large ones
+        return options.start + (options.stop - options.start) * step // STEPS
+    return options[len(options) * step // STEPS]
 
 
 def least(case: Case, name: str, dims: Mapping[str, int]) -> int:
     """The smallest size that a dim may have beside the others."""
-    known: dict[str, int] = {}
-    for dim in case.dims:
-        if dim.name == name:
-            return candidates(dim, known, case.zero)[0]
-        known[dim.name] = dims[dim.name]
-    raise KeyError(name)
+    return first(candidates(next(dim for dim in case.dims if dim.name == name), dims, case.zero))
 
 
 def elements(case: Case, dims: Mapping[str, int], outputs: OutputSize) -> float:
@@ -68,15 +80,8 @@ def elements(case: Case, dims: Mapping[str, int], outputs: OutputSize) -> float:
 
 
 def integer_scalars(case: Case) -> tuple[ScalarSpec, ...]:
-    """The scalars that are drawn on their own, because conditions may hang on them: integers and bools."""
+    """The scalars that are drawn like dims, because conditions may depend on them: integers and bools."""
     return tuple(scalar for scalar in case.scalars if scalar.kind != "float")
-
-
-def scalar_options(scalar: ScalarSpec, dims: Mapping[str, int]) -> tuple[int, int] | tuple[int, ...]:
-    """``(low, high)`` of a range as a pair, or all values of a list as given."""
-    if isinstance(scalar.values, Range):
-        return int(scalar.values.low.evaluate(dims)), int(scalar.values.high.evaluate(dims))
-    return tuple(int(value) for value in scalar.values.options)
 
 
 def violated(case: Case, values: Mapping[str, int]) -> str | None:
@@ -91,34 +96,30 @@ def problem(case: Case, dims: Mapping[str, int], scalars: Mapping[str, int]) -> 
     """Which rule of the case these sizes and scalars break, None where they are legal."""
     known: dict[str, int] = {}
     for dim in case.dims:
-        allowed = candidates(dim, known, case.zero)
-        size = dims[dim.name]
-        if isinstance(dim.sizes, Range) and not allowed[0] <= size <= allowed[1]:
-            return f"'{dim.name}' must be {allowed[0]} to {allowed[1]}"
-        if isinstance(dim.sizes, Choices) and size not in allowed:
-            return f"'{dim.name}' must be one of {', '.join(map(str, allowed))}"
-        known[dim.name] = size
+        options = candidates(dim, known, case.zero)
+        if dims[dim.name] not in options:
+            return _rule(dim.name, options)
+        known[dim.name] = dims[dim.name]
     for scalar in integer_scalars(case):
-        allowed = scalar_options(scalar, dims)
-        value = scalars.get(scalar.name, allowed[0])
-        if isinstance(scalar.values, Range) and not allowed[0] <= value <= allowed[1]:
-            return f"'{scalar.name}' must be {allowed[0]} to {allowed[1]}"
-        if isinstance(scalar.values, Choices) and value not in allowed:
-            return f"'{scalar.name}' must be one of {', '.join(map(str, allowed))}"
+        options = scalar_options(scalar, dims)
+        if scalars.get(scalar.name, first(options)) not in options:
+            return _rule(scalar.name, options)
     broken = violated(case, {**dims, **scalars})
     return f"the case says 'where: {broken}'" if broken else None
 
 
-# ------------------------------------------------------------------------------------------- the smallest
+def _rule(name: str, options: Options) -> str:
+    if isinstance(options, range):
+        return f"'{name}' must be {options.start} to {options.stop - 1}"
+    return f"'{name}' must be one of {', '.join(map(str, options))}"
 
 
 def smallest(case: Case, *, zero: bool | None = None) -> tuple[dict[str, int], dict[str, int]]:
-    """The smallest legal sizes and integer scalars; sizes of 0 only where nothing else is legal, or ``zero`` asks.
+    """The smallest legal sizes and integer scalars; sizes of 0 only where nothing else is legal, or with ``zero``.
 
     Raises CaseError where none was found.
     """
-    options = [case.zero] if zero else [False, case.zero]
-    for allow_zero in options:
+    for allow_zero in [case.zero] if zero else [False, case.zero]:
         for least in (0,) if zero else (1, 0):
             for found in _combinations(case, allow_zero, least):
                 return found
@@ -130,47 +131,38 @@ def smallest(case: Case, *, zero: bool | None = None) -> tuple[dict[str, int], d
 
 
 def _combinations(case: Case, zero: bool, least: int) -> Iterator[tuple[dict[str, int], dict[str, int]]]:
-    budget = [_SEARCH]
-    scalars = integer_scalars(case)
+    budget = _SEARCH
+    dims, scalars = case.dims, integer_scalars(case)
+    names = [*(dim.name for dim in dims), *(scalar.name for scalar in scalars)]
 
-    def values(index: int, known: dict[str, int]) -> Sequence[int]:
-        if index < len(case.dims):
-            dim = case.dims[index]
-            allowed = candidates(dim, known, zero)
-            steps = _few(*allowed) if isinstance(dim.sizes, Range) else allowed
-            return [size for size in steps if size >= least]
-        scalar = scalars[index - len(case.dims)]
-        options = scalar_options(scalar, known)
-        return _few(*options) if isinstance(scalar.values, Range) else options
+    def values(known: dict[str, int]) -> Sequence[int]:
+        if len(known) < len(dims):
+            return [size for size in _few(candidates(dims[len(known)], known, zero)) if size >= least]
+        return _few(scalar_options(scalars[len(known) - len(dims)], known))
 
-    def walk(index: int, known: dict[str, int]) -> Iterator[dict[str, int]]:
-        if index == len(case.dims) + len(scalars):
-            yield dict(known)
+    def walk(known: dict[str, int]) -> Iterator[dict[str, int]]:
+        nonlocal budget
+        if len(known) == len(names):
+            yield known
             return
-        name = case.dims[index].name if index < len(case.dims) else scalars[index - len(case.dims)].name
-        for value in values(index, known):
-            budget[0] -= 1
-            if budget[0] < 0:
+        for value in values(known):
+            budget -= 1
+            if budget < 0:
                 return
-            known[name] = value
-            if violated(case, known) is None:
-                yield from walk(index + 1, known)
-            del known[name]
+            further = {**known, names[len(known)]: value}
+            if violated(case, further) is None:
+                yield from walk(further)
 
-    for found in walk(0, {}):
-        yield {dim.name: found[dim.name] for dim in case.dims}, {scalar.name: found[scalar.name] for scalar in scalars}
-
-
-def _few(low: int, high: int) -> list[int]:
-    near = range(low, min(high, low + 64) + 1)
-    return [
-        *near,
-        *(size for size in size_distribution.SPECIAL if low + 64 < size <= high),
-        *([high] if high > low + 64 else []),
-    ]
+    for found in walk({}):
+        yield {dim.name: found[dim.name] for dim in dims}, {scalar.name: found[scalar.name] for scalar in scalars}
 
 
-# ------------------------------------------------------------------------------------------- chosen by steps
+def _few(options: Options) -> Sequence[int]:
+    if not isinstance(options, range):
+        return options
+    low, high = options.start, options.stop - 1
+    special = (size for size in SPECIAL if low + 64 < size <= high)
+    return [*range(low, min(high, low + 64) + 1), *special, *([high] if high > low + 64 else [])]
 
 
 def choose(
@@ -178,11 +170,11 @@ def choose(
 ) -> tuple[dict[str, int], dict[str, int]] | None:
     """Sizes and integer scalars for one step per dim and scalar; None where the conditions cannot be met from there.
 
-    The dim at index ``focus`` may take all of ``limit`` elements, the others share what it leaves. ``full`` asks for as
-    many elements as the limit and the bounds allow.
+    The dim at index ``focus`` may take all of ``limit`` elements, the others share the rest. ``full`` asks for as many
+    elements as the limit and the bounds allow.
     """
-    chooser = _Chooser(case, outputs, limit, full)
-    dims = chooser.dims(focus, steps)
+    chooser = _Chooser(case, outputs, limit)
+    dims = chooser.dims(focus, steps, full)
     if dims is None:
         return None
     scalars = chooser.scalars(dims, steps[len(case.dims) :])
@@ -190,89 +182,72 @@ def choose(
 
 
 class _Chooser:
-    def __init__(self, case: Case, outputs: OutputSize, limit: float, full: bool) -> None:
-        self.case, self.outputs, self.limit, self.full = case, outputs, limit, full
+    def __init__(self, case: Case, outputs: OutputSize, limit: float) -> None:
+        self.case, self.outputs, self.limit = case, outputs, limit
 
-    def dims(self, focus: int, steps: Sequence[int]) -> dict[str, int] | None:
-        least = self._least()
-        if least is None:
-            return None
-        if self.case.dims and not self.full:
-            self._choose_one(focus, steps[focus], least, conditions=False)
-        known: dict[str, int] = {}
-        for index, dim in enumerate(self.case.dims):
-            guess = {**least, **known}
-            if not self._choose_one(index, steps[index], guess, conditions=True, known=known):
+    def dims(self, focus: int, steps: Sequence[int], full: bool) -> dict[str, int] | None:
+        lowest: dict[str, int] = {}
+        for dim in self.case.dims:
+            options = candidates(dim, lowest, self.case.zero)
+            if not options:
                 return None
-            known[dim.name] = guess[dim.name]
-        if self.full:
+            lowest[dim.name] = options[0]
+        if self.case.dims and not full:
+            dim = self.case.dims[focus]
+            size = self._size(dim, steps[focus], lowest, lowest, conditions=False)
+            lowest[dim.name] = lowest[dim.name] if size is None else size
+        known: dict[str, int] = {}
+        for dim, step in zip(self.case.dims, steps, strict=False):
+            size = self._size(dim, step, {**lowest, **known}, known, conditions=True)
+            if size is None:
+                return None
+            known[dim.name] = size
+        if full:
             self._grow(known, focus)
         return None if violated(self.case, known) else known
 
     def scalars(self, dims: dict[str, int], steps: Sequence[int]) -> dict[str, int] | None:
-        known = dict(dims)
         chosen: dict[str, int] = {}
         for scalar, step in zip(integer_scalars(self.case), steps, strict=True):
-            options = scalar_options(scalar, dims)
-            if isinstance(scalar.values, Range):
-                low, high = options
-                wanted = (
-                    size_distribution.of_range(low, high).pick(step)
-                    if low >= 0
-                    else low + (high - low + 1) * step // size_distribution.STEPS
-                )
+            options, known = scalar_options(scalar, dims), {**dims, **chosen}
+            value: int | None
+            if not options:
+                return None
+            if isinstance(options, range):
+                low, high = options.start, options.stop - 1
+                wanted = of_range(low, high).pick(step) if low >= 0 else at_step(options, step)
                 value = self._repaired(scalar.name, wanted, low, high, known)
             else:
-                rotated = options[len(options) * step // size_distribution.STEPS :] + options
+                rotated = options[len(options) * step // STEPS :] + options
                 value = next((v for v in rotated if violated(self.case, {**known, scalar.name: v}) is None), None)
             if value is None:
                 return None
-            known[scalar.name] = chosen[scalar.name] = value
+            chosen[scalar.name] = value
         return chosen
 
-    def _least(self) -> dict[str, int] | None:
-        known: dict[str, int] = {}
-        for dim in self.case.dims:
-            allowed = candidates(dim, known, self.case.zero)
-            if not allowed or (isinstance(dim.sizes, Range) and allowed[0] > allowed[1]):
-                return None
-            known[dim.name] = allowed[0]
-        return known
-
-    def _choose_one(
-        self, index: int, step: int, guess: dict[str, int], *, conditions: bool, known: Mapping[str, int] | None = None
-    ) -> bool:
-        """Set the dim in ``guess``, whose other dims say how many elements are left for it."""
-        dim = self.case.dims[index]
-        earlier = guess if known is None else known
-        allowed = candidates(dim, earlier, self.case.zero)
-        if isinstance(dim.sizes, Choices):
-            fitting = tuple(size for size in allowed if self._fits({**guess, dim.name: size})) or allowed[:1]
+    def _size(
+        self, dim: Dim, step: int, guess: Mapping[str, int], earlier: Mapping[str, int], *, conditions: bool
+    ) -> int | None:
+        """The size of a dim at a step. The other dims in ``guess`` say how many elements are left for it."""
+        options = candidates(dim, earlier, self.case.zero)
+        if not isinstance(options, range):
+            fitting = tuple(size for size in options if self._fits({**guess, dim.name: size})) or options[:1]
             if conditions:
                 fitting = tuple(s for s in fitting if violated(self.case, {**earlier, dim.name: s}) is None)
-            if fitting:
-                guess[dim.name] = size_distribution.of_sizes(fitting).pick(step)
-            return bool(fitting)
-        low, high = allowed
-        if low > high:
-            return False
-        top = self._largest(dim.name, low, high, guess)
-        size: int | None = size_distribution.of_range(low, top).pick(step)
-        if conditions:
-            size = self._repaired(dim.name, size or 0, low, top, earlier)
-        if size is not None:
-            guess[dim.name] = size
-        return size is not None
+            return of_sizes(fitting).pick(step) if fitting else None
+        if not options:
+            return None
+        low, top = options.start, self._largest(dim.name, options, guess)
+        size = of_range(low, top).pick(step)
+        return self._repaired(dim.name, size, low, top, earlier) if conditions else size
 
     def _repaired(self, name: str, wanted: int, low: int, high: int, known: Mapping[str, int]) -> int | None:
         """The nearest value that meets the conditions, smaller ones first."""
         relevant = [c for c in self.case.where if name in c.names and c.names <= {*known, name}]
         if not relevant:
             return wanted
-        below, above = (
-            range(wanted, max(low, wanted - _PROBES) - 1, -1),
-            range(wanted + 1, min(high, wanted + _PROBES) + 1),
-        )
+        below = range(wanted, max(low, wanted - _PROBES) - 1, -1)
+        above = range(wanted + 1, min(high, wanted + _PROBES) + 1)
         related = [value for value in known.values() if low <= value <= high]
         nearest: tuple[int, ...] = (*below, *above, *related, low, high)
         for value in nearest:
@@ -282,26 +257,24 @@ class _Chooser:
 
     def _grow(self, known: dict[str, int], focus: int) -> None:
         """Raise the dims, the one in focus first, as far as limit, bounds and conditions let them."""
-        order = [focus, *(index for index in range(len(self.case.dims)) if index != focus)]
-        for index in order:
+        for index in [focus, *(index for index in range(len(self.case.dims)) if index != focus)]:
             dim = self.case.dims[index]
-            if isinstance(dim.sizes, Choices):
+            options = candidates(dim, known, self.case.zero)
+            if not isinstance(options, range):
                 continue
-            low, high = candidates(dim, known, self.case.zero)
             others = {name: size for name, size in known.items() if name != dim.name}
-            top = self._largest(dim.name, low, high, known)
-            size = self._repaired(dim.name, top, low, high, others)
-            if size is not None and size > known[dim.name] and self._legal({**known, dim.name: size}):
-                known[dim.name] = size
+            top = self._largest(dim.name, options, known)
+            size = self._repaired(dim.name, top, options.start, options.stop - 1, others)
+            if size is not None and size > known[dim.name]:
+                larger = {**known, dim.name: size}
+                if self._fits(larger) and problem(self.case, larger, {}) is None:
+                    known[dim.name] = size
 
-    def _legal(self, dims: Mapping[str, int]) -> bool:
-        return self._fits(dims) and problem(self.case, dims, {}) is None
-
-    def _largest(self, name: str, low: int, high: int, guess: Mapping[str, int]) -> int:
-        """The largest size from ``low`` to ``high`` that keeps the call under the limit; ``low`` where none does."""
-        if self._fits({**guess, name: high}):
-            return high
-        below, above = low, high
+    def _largest(self, name: str, options: range, guess: Mapping[str, int]) -> int:
+        """The largest size that keeps the call under the limit; the smallest where none does."""
+        below, above = options.start, options.stop - 1
+        if self._fits({**guess, name: above}):
+            return above
         while above - below > 1:
             middle = (below + above) // 2
             if self._fits({**guess, name: middle}):

@@ -1,13 +1,12 @@
-"""Looks for the smallest example that fails one assertion, within 100 runs. Knows what examples failed.
+"""Searches for the smallest example that fails one assertion, within 100 runs.
 
-Hypothesis simplifies first. Then each dim is lowered by itself, since sizes that were drawn large depend on each other,
-and the values are simplified. Every failing example that was met counts: a stateful kernel may mislead the search.
+Hypothesis simplifies first. Then each dim is lowered alone, since sizes that were drawn large depend on each other, and
+the values are simplified. Every failing example that was met counts: a stateful kernel may mislead the search.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -23,7 +22,7 @@ from pytest_upskill.oracle.values import uses_family
 from pytest_upskill.records import Call, Example, TensorArgument, WorstElement
 
 RUNS = 100
-"""Calls of the kernel that one search may make: a limit on runs gives the same counterexample on a loaded machine."""
+"""Runs of the kernel in one search: unlike a time limit, it gives the same counterexample on a loaded machine."""
 
 SECONDS = 60.0
 """A safety limit for slow kernels; a search that it stops is marked as not shrunk to the end."""
@@ -51,7 +50,7 @@ class Tried:
 
 
 class Explored(Protocol):
-    """What is known already, and a way to try one more example."""
+    """What exploration has found, and a way to try one more example."""
 
     case: Case
     seed: int
@@ -70,11 +69,9 @@ class Shrinking:
     """One search for a smaller example than ``first`` that fails the assertion ``name``."""
 
     def __init__(self, explored: Explored, name: str, first: Tried) -> None:
-        self._explored, self._name, self._first = explored, name, first
+        self._explored, self._name, self._first, self._best = explored, name, first, first
         self._known: dict[str, Tried | None] = dict(explored.tried)
-        self._best = first
-        self._runs = 0
-        self._deadline = time.monotonic() + SECONDS
+        self._runs, self._deadline = 0, time.monotonic() + SECONDS
         self._error: Exception | None = None
         self.out_of_time = False
         """Whether the safety limit stopped the search."""
@@ -83,7 +80,7 @@ class Shrinking:
         """The smallest failing example that was met."""
         assert self._first.batch is not None
         if not self._first.batch.family:  # one large example alone gives Hypothesis nothing to go down to
-            search.shrink(self._first.batch, strategy, self._explored.seed, self._judged(self._first.batch))
+            search.shrink(self._first.batch, strategy, self._explored.seed, self._drawn_again_fails)
         try:
             self._lower_dims()
             self._simplify()
@@ -93,31 +90,24 @@ class Shrinking:
             raise self._error
         return self._best
 
-    def _judged(self, batch: Batch) -> Callable[[Example], bool]:
-        """Whether an example fails, for Hypothesis; rejects those of earlier lots, as the first draw did."""
-        tried = self._explored.tried.items()
-        earlier = {key for key, one in tried if one.batch is not None and one.batch != batch} | set(
-            self._explored.given_up
-        )
-
-        def fails(example: Example) -> bool:
-            if str(example) in earlier:
-                hypothesis.reject()
-            return self._fails(example)
-
-        return fails
+    def _drawn_again_fails(self, example: Example) -> bool:
+        """Whether an example fails, for Hypothesis; rejects those of earlier batches, as the first draw did."""
+        tried = self._explored.tried.get(str(example))
+        earlier = tried is not None and tried.batch is not None and tried.batch != self._first.batch
+        if earlier or str(example) in self._explored.given_up:
+            hypothesis.reject()
+        return self._fails(example)
 
     def _lower_dims(self) -> None:
         for _ in range(2):
-            before = self._best
-            dims = self._best.example.dims
+            before, dims = self._best, self._best.example.dims
             for name in sorted(dims, key=lambda name: -dims[name]):
                 self._lower(name)
             if self._best is before:
                 return
 
     def _lower(self, name: str) -> None:
-        """Bisect for the smallest failing size of one dim, as far as failing is a matter of size."""
+        """Bisect for the smallest failing size of one dim, as if larger sizes always failed."""
         high = self._best.example.dims[name]
         low = least(self._explored.case, name, self._best.example.dims)
         if low >= high or self._fails_with(name, low):
@@ -130,11 +120,9 @@ class Shrinking:
                 low = middle
 
     def _fails_with(self, name: str, size: int) -> bool:
-        example = self._best.example
-        dims = {**example.dims, name: size}
-        if problem(self._explored.case, dims, example.scalars) is not None:
-            return False
-        return self._fails(replace(example, dims=dims))
+        example = replace(self._best.example, dims={**self._best.example.dims, name: size})
+        legal = problem(self._explored.case, example.dims, example.scalars) is None
+        return legal and self._fails(example)
 
     def _simplify(self) -> None:
         example = self._best.example
@@ -162,14 +150,13 @@ class Shrinking:
         try:
             tried = self._explored.try_again(example, self._name)
         except UpskillError as error:
-            # The verdict is fixed: a reference or a cell that fails from here on must not hide it.
+            # The verdict is fixed: a reference or a sandbox that fails from here on must not hide it.
             raise Stop from error
         except Exception as error:
             self._error = error
             raise Stop from error
         if tried is not None and any(fault.kind == "timeout" for fault in tried.faults.values()):
-            # A smaller call that hangs would cost the whole time-out each time it is met.
-            raise Stop
+            raise Stop  # a smaller call that hangs would cost the whole time-out each time it is met
         return tried
 
 

@@ -1,6 +1,6 @@
-"""Orders the sizes that a dim may have, with weight on those where kernels break. Knows numbers only.
+"""Size distributions: the sizes that a dim may have, with weight on those where kernels break.
 
-A ladder maps a step (an integer below ``STEPS``) to a size, and never maps a higher step to a smaller size: so the
+A distribution maps a step (an integer below ``STEPS``) to a size, and never a higher step to a smaller size: so the
 smallest failing step is the smallest failing size, and a shrinker that knows nothing of sizes finds it.
 """
 
@@ -13,16 +13,16 @@ from functools import lru_cache
 from itertools import accumulate, pairwise
 
 STEPS = 1 << 24
-"""Steps of every ladder."""
+"""Steps of every distribution."""
 
 SPECIAL = (0, 1, 2, 3, 31, 32, 33, 127, 128, 129, 255, 256, 257, 1023, 1024, 1025)
 """Around the sizes of warps, blocks and grids."""
 
 PRIMES = (5, 7, 13, 17, 61, 97, 251, 509, 1021, 2053, 4099)
-"""A few sizes that nothing divides."""
+"""A few sizes without divisors."""
 
 _ORDINARY = 0.35
-"""Share of the steps that belong to sizes of no fame, spread evenly over the orders of magnitude."""
+"""Share of the steps for all other sizes, spread evenly over the orders of magnitude."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +50,10 @@ def _between(first: int, last: int, share: float) -> int:
 
 @lru_cache(maxsize=4096)
 def of_range(low: int, high: int) -> SizeDistribution:
-    """The sizes ``low`` to ``high``, both included; weight on the famous ones, the bounds and their neighbours."""
-    famous = {low, low + 1, high - 1, high, *SPECIAL, *PRIMES}
-    inside = sorted(size for size in famous if low <= size <= high)
-    segments = [(size, size, _weight(size)) for size in inside]
-    segments += _gaps(inside)
-    return _build(segments)
+    """The sizes ``low`` to ``high``, both included; weight on special ones, the bounds and their neighbours."""
+    special = {low, low + 1, high - 1, high, *SPECIAL, *PRIMES}
+    inside = sorted(size for size in special if low <= size <= high)
+    return _build([*((size, size, _weight(size)) for size in inside), *_gaps(inside)])
 
 
 @lru_cache(maxsize=4096)
@@ -69,23 +67,14 @@ def _weight(size: int) -> float:
 
 
 def _gaps(inside: list[int]) -> list[tuple[int, int, float]]:
-    found = []
-    for left, right in pairwise(inside):
-        if right - left > 1:
-            found.append((left + 1, right - 1, right / max(left, 1)))
-    if not found:
-        return []
-    famous = sum(_weight(size) for size in inside)
-    widths = [max(ratio, 1.0001) ** 0.5 - 1 for _, _, ratio in found]
-    scale = famous * _ORDINARY / (1 - _ORDINARY) / sum(widths)
-    return [(first, last, width * scale) for (first, last, _), width in zip(found, widths, strict=True)]
+    gaps = [(left, right) for left, right in pairwise(inside) if right - left > 1]
+    widths = [max(right / max(left, 1), 1.0001) ** 0.5 - 1 for left, right in gaps]
+    scale = sum(map(_weight, inside)) * _ORDINARY / (1 - _ORDINARY) / sum(widths) if widths else 0.0
+    return [(left + 1, right - 1, width * scale) for (left, right), width in zip(gaps, widths, strict=True)]
 
 
 def _build(segments: Iterable[tuple[int, int, float]]) -> SizeDistribution:
     ordered = sorted(segments)
     total = sum(weight for _, _, weight in ordered)
-    return SizeDistribution(
-        first=tuple(first for first, _, _ in ordered),
-        last=tuple(last for _, last, _ in ordered),
-        ends=tuple(end / total for end in accumulate(weight for _, _, weight in ordered)),
-    )
+    first, last, weights = zip(*ordered, strict=True)
+    return SizeDistribution(first, last, tuple(end / total for end in accumulate(weights)))

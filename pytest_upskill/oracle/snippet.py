@@ -1,11 +1,10 @@
-"""Turns the Python blocks of a case into functions whose tracebacks point into the case's own file. Knows no values."""
+"""Turns the Python blocks of a case into functions whose tracebacks point into the case's own file."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from types import FunctionType
 from typing import Any
@@ -13,14 +12,13 @@ from typing import Any
 import torch
 
 from pytest_upskill.cases.case import Snippet
+from pytest_upskill.documents.spelling import nearest
 from pytest_upskill.errors import CaseError
 
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function that a case defines. ``parameters`` are its named ones; ``open`` says that it also takes
-    ``**kwargs``.
-    """
+    """A function that a case defines, its named parameters, and whether it takes ``**kwargs`` (``open``)."""
 
     title: str
     call: Callable[..., Any]
@@ -51,30 +49,36 @@ def load_function(snippet: Snippet, name: str, title: str) -> Function:
     """
     scope: dict[str, Any] = {"__name__": f"upskill_case.{name}", "torch": torch}
     _execute(snippet, scope, title)
-    functions = {
-        key: value
-        for key, value in scope.items()
-        if isinstance(value, FunctionType) and value.__code__.co_filename == str(snippet.path)
-    }
-    chosen = functions.get(name)
-    if chosen is None:
-        if len(functions) != 1:
-            found = ", ".join(sorted(functions)) or "none"
-            message = f"{title} must define a function '{name}', or exactly one function; it defines {found}"
-            raise CaseError(message, snippet.path, snippet.line)
-        chosen = next(iter(functions.values()))
-    return _describe(chosen, title, snippet)
+    path = str(snippet.path)
+    functions = {k: v for k, v in scope.items() if isinstance(v, FunctionType) and v.__code__.co_filename == path}
+    if name not in functions and len(functions) != 1:
+        found = ", ".join(sorted(functions)) or "none"
+        message = f"{title} must define a function '{name}', or exactly one function; it defines {found}"
+        raise CaseError(message, snippet.path, snippet.line)
+    function = functions.get(name) or next(iter(functions.values()))
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    parameters = inspect.signature(function).parameters.values()
+    named = [parameter for parameter in parameters if parameter.kind in kinds]
+    return Function(
+        title=title,
+        call=function,
+        parameters=tuple(parameter.name for parameter in named),
+        required=tuple(parameter.name for parameter in named if parameter.default is inspect.Parameter.empty),
+        open=any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters),
+        path=snippet.path,
+        line=function.__code__.co_firstlineno,
+    )
 
 
 def check_parameters(function: Function, offered: Mapping[str, str], needed: tuple[str, ...]) -> None:
-    """Raise CaseError where the function asks for a name that nobody offers, or does not take a needed one.
+    """Raise CaseError where the function has a parameter that is not offered, or does not take a needed one.
 
     ``offered`` maps each name to what it is ("argument of op", "dim").
     """
     for name in function.required:
         if name not in offered:
-            near = get_close_matches(name, offered, 1)
-            hint = f"; did you mean '{near[0]}'?" if near else f"; it may ask for {', '.join(offered)}"
+            near = nearest(name, offered)
+            hint = f"; did you mean '{near}'?" if near else f"; it may ask for {', '.join(offered)}"
             message = f"{function.title} has a parameter '{name}', which is no argument of 'op' and no dim{hint}"
             raise CaseError(message, function.path, function.line)
     missing = [name for name in needed if name not in function.parameters]
@@ -96,21 +100,6 @@ def _execute(snippet: Snippet, scope: dict[str, Any], title: str) -> None:
     except BaseException as error:
         message = f"{title} raised {type(error).__name__} while it was loaded: {_first_line(error)}"
         raise CaseError(message, snippet.path, _line_of(error, snippet.path) or snippet.line) from error
-
-
-def _describe(function: FunctionType, title: str, snippet: Snippet) -> Function:
-    parameters = inspect.signature(function).parameters.values()
-    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    named = tuple(parameter.name for parameter in parameters if parameter.kind in kinds)
-    return Function(
-        title=title,
-        call=function,
-        parameters=named,
-        required=tuple(p.name for p in parameters if p.name in named and p.default is inspect.Parameter.empty),
-        open=any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters),
-        path=snippet.path,
-        line=function.__code__.co_firstlineno,
-    )
 
 
 def _line_of(error: BaseException, path: Path) -> int | None:

@@ -1,4 +1,4 @@
-"""How far off an honest kernel may be: floor + 2 * natural + K * spread + serial, per element. Knows no kernels.
+"""How far off an honest kernel may be: floor + 2 * natural + K * spread + serial, per element.
 
 *floor* is four units in the last place of the output's dtype and one smallest subnormal. *natural* is the worst error
 that the reference itself makes in the case's dtype and in float32, on these inputs and on eight that are perturbed by
@@ -41,7 +41,7 @@ Outputs = Mapping[str, torch.Tensor]
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """What was run on the inputs as they are. ``dtypes`` are those of the floating outputs that need a bound."""
+    """The runs on unperturbed inputs. ``dtypes`` are those of the floating outputs that need a bound."""
 
     example: Example
     arguments: Mapping[str, Value]
@@ -53,7 +53,7 @@ class Runs:
 
 
 class Unstable(Exception):
-    """The reference, run in float32 on inputs moved by one unit, leaves the numbers: no bound can be given here."""
+    """The reference, run in float32 on inputs moved by one unit, gives NaN or infinity: there is no bound here."""
 
 
 def floor(gold: torch.Tensor, dtype: str) -> torch.Tensor:
@@ -98,9 +98,8 @@ def _bound(measured: _Measured, name: str, dtype: str, input_dependency: InputDe
     axes = tuple(axis for axis in input_dependency.axes if axis < natural.dim())
     if natural.dim() and natural.numel() and axes:
         natural = natural.amax(dim=axes, keepdim=True)
-    explained = (
-        floor(measured.gold[name], dtype) + input_dependency.terms * measured.spread[name] + measured.serial[name]
-    )
+    spread = input_dependency.terms * measured.spread[name]
+    explained = floor(measured.gold[name], dtype) + spread + measured.serial[name]
     return Bound(explained + 2 * natural, explained)
 
 
@@ -108,33 +107,25 @@ class _Measured:
     """Natural error and spread of each floating output, from runs on perturbed inputs."""
 
     def __init__(self, reference: Reference, runs: Runs) -> None:
-        self.reference, self.runs = reference, runs
-        self.circumstances = f"on {runs.example}, with inputs moved by one unit in the last place, in "
-        self.names = tuple(runs.dtypes)
+        self.reference, self.runs, self.names = reference, runs, tuple(runs.dtypes)
         self.gold = {name: _settled(runs.gold[name]) for name in self.names}
         tensors = [v for v in runs.arguments.values() if isinstance(v, torch.Tensor) and v.is_floating_point()]
         self.double = bool(tensors) and all(tensor.dtype == torch.float64 for tensor in tensors)
-        self.natural = {name: self._first_natural(name) for name in self.names}
-        self.spread = {name: torch.zeros_like(self.gold[name]) for name in self.names}
+        self.unit, self._scale = (_DOUBLE, _DOUBLE / _SINGLE) if self.double else (_SINGLE, 1.0)
+        self.natural = {}
+        for name, gold in self.gold.items():
+            single = _distance(_settled(runs.single[name]), gold) * self._scale
+            self.natural[name] = torch.maximum(_distance(_settled(runs.eager[name]), gold), single)
         self._limits = {
             name: limits for name in runs.arguments if (limits := _limits(reference.case, name, runs.example))
         }
-        self._randomly()
+        self.spread = self._randomly()
         self._upwards()
         self.serial = {name: torch.zeros_like(self.gold[name]) for name in self.names}
         self._serially()
 
-    def _first_natural(self, name: str) -> torch.Tensor:
-        gold, runs = self.gold[name], self.runs
-        single = _distance(_settled(runs.single[name]), gold) * self._scale
-        return torch.maximum(_distance(_settled(runs.eager[name]), gold), single)
-
-    @property
-    def _scale(self) -> float:
-        return _DOUBLE / _SINGLE if self.double else 1.0
-
-    def _randomly(self) -> None:
-        """Inputs moved by one unit with random signs: of small ones all draws are made at once, as an axis in front."""
+    def _randomly(self) -> dict[str, torch.Tensor]:
+        """The spread for inputs moved by one unit with random signs. Small ones are drawn together, as a first axis."""
         random = generator("perturb", self.runs.example)
         bits = {
             name: torch.randint(256, value.shape, dtype=torch.uint8, generator=random)
@@ -144,15 +135,13 @@ class _Measured:
         together = DRAWS if sum(one.numel() for one in bits.values()) <= _TOGETHER else 1
         squares = {name: torch.zeros_like(self.gold[name]) for name in self.names}
         for start in range(0, DRAWS, together):
-            moved = {name: self._moved(name, bits[name], start, together) for name in bits}
-            gold = self._perturbed(moved, together)
+            gold = self._perturbed({name: self._moved(name, bits[name], start, together) for name in bits}, together)
             for name in self.names:
                 squares[name] += _movement(gold[name], self.gold[name]).square().sum(0)
-        for name in self.names:
-            self.spread[name] = (squares[name] / DRAWS).sqrt()
+        return {name: (square / DRAWS).sqrt() for name, square in squares.items()}
 
     def _perturbed(self, moved: Mapping[str, Value], draws: int) -> Outputs:
-        """Run so many draws; add their float32 errors to the natural one, and return their gold."""
+        """The gold of ``draws``; raises the natural errors to their float32 errors."""
         single = cast(moved, torch.float32)
         singles = self._run_each(single, draws, torch.float32)
         golds = self._run_each(cast(moved, torch.float64), draws, torch.float64)
@@ -168,30 +157,29 @@ class _Measured:
         """The outputs of every draw, stacked."""
         others = cast(self.runs.exact, dtype)
         tensors = {name: value.unbind() for name, value in moved.items() if isinstance(value, torch.Tensor)}
-        found = [
-            self._run({**others, **{name: value[draw] for name, value in tensors.items()}}, dtype)
-            for draw in range(draws)
-        ]
+        given = ({**others, **{name: value[draw] for name, value in tensors.items()}} for draw in range(draws))
+        found = [self._run(arguments, dtype) for arguments in given]
         return {name: _settled(torch.stack([outputs[name] for outputs in found])) for name in self.names}
 
     def _upwards(self) -> None:
         """Everything by one unit upwards, floating scalars too: equal values make serial sums err in one direction."""
-        up = 1 + (_DOUBLE if self.double else _SINGLE)
-        moved = {
-            name: self._clamped(name, value * up) if _moves(value) else value for name, value in self.runs.exact.items()
-        }
-        gold = self._run(moved, torch.float64)
+        moved = dict(self.runs.exact)
+        for name, value in moved.items():
+            if value.is_floating_point() if isinstance(value, torch.Tensor) else isinstance(value, float):
+                moved[name] = self._clamped(name, value * (1 + self.unit))
+        self._raise_to(self.spread, self._run(moved, torch.float64))
+
+    def _raise_to(self, found: dict[str, torch.Tensor], outputs: Outputs) -> None:
+        """Raises what was found to how far gold moved."""
         for name in self.names:
-            self.spread[name] = torch.maximum(self.spread[name], _movement(_settled(gold[name]), self.gold[name]))
+            found[name] = torch.maximum(found[name], _movement(_settled(outputs[name]), self.gold[name]))
 
     def _serially(self) -> None:
         """How far gold moves when the reference's own reductions err as serial ones may."""
-        unit = (_DOUBLE if self.double else _SINGLE) / 2
         for alternate in (False, True):
-            with SerialRounding(unit, alternate=alternate) as mode:
+            with SerialRounding(self.unit / 2, alternate=alternate) as mode:
                 gold = self._run(self.runs.exact, torch.float64)
-            for name in self.names:
-                self.serial[name] = torch.maximum(self.serial[name], _movement(_settled(gold[name]), self.gold[name]))
+            self._raise_to(self.serial, gold)
             if mode.touched < 2:
                 return
 
@@ -215,23 +203,17 @@ class _Measured:
         return value.clamp(low, high) if isinstance(value, torch.Tensor) else min(max(value, low), high)
 
     def _run(self, arguments: Mapping[str, Value], dtype: torch.dtype) -> Outputs:
-        circumstances = self.circumstances + dtype_name(dtype)
-        outputs = self.reference.run(arguments, self.runs.example.dims, dtype, circumstances)
+        example = self.runs.example
+        circumstances = f"on {example}, with inputs moved by one unit in the last place, in {dtype_name(dtype)}"
+        outputs = self.reference.run(arguments, example.dims, dtype, circumstances)
         for name in self.names:
-            self._check_shape(name, outputs[name])
+            shape, before = list(outputs[name].shape), list(self.gold[name].shape)
+            if shape != before:
+                raise self.reference.error(
+                    f"returned '{name}' with shape {shape}, and with {before} before, on inputs that differ by one "
+                    f"unit in the last place ({example}); shapes must depend on dims alone"
+                )
         return outputs
-
-    def _check_shape(self, name: str, output: torch.Tensor) -> None:
-        if output.shape != self.gold[name].shape:
-            raise self.reference.error(
-                f"returned '{name}' with shape {list(output.shape)}, and with {list(self.gold[name].shape)} before, "
-                f"on inputs that differ by one unit in the last place ({self.runs.example}); "
-                "shapes must hang on dims alone"
-            )
-
-
-def _moves(value: Value) -> bool:
-    return value.is_floating_point() if isinstance(value, torch.Tensor) else isinstance(value, float)
 
 
 def _settled(output: torch.Tensor) -> torch.Tensor:

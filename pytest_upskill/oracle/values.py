@@ -1,7 +1,7 @@
-"""Makes the values of a call from an example: the same example, the same bits. Knows cases and torch, not references.
+"""Makes the values of a call from an example: the same example gives the same bits.
 
 Each argument has a generator of its own, named by seed, dims, dtype, family, argument and attempt; so contents never
-repeat between calls, and adding an argument to a case leaves the values of the others as they were.
+repeat between calls, and adding an argument to a case does not change the values of the others.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ import torch
 
 from pytest_upskill.cases.case import Case, Choices, Named, Range, ScalarSpec, TensorSpec
 from pytest_upskill.errors import CaseError
-from pytest_upskill.oracle import size_distribution
 from pytest_upskill.oracle.families import FAMILIES, INTEGERS, WEIGHTED, Size, integer, mixed, normal, share
 from pytest_upskill.oracle.isolation import generator, stable_hash
-from pytest_upskill.oracle.shapes import integer_scalars, scalar_options, violated
+from pytest_upskill.oracle.shapes import at_step, first, integer_scalars, scalar_options, violated
+from pytest_upskill.oracle.size_distribution import STEPS
 from pytest_upskill.oracle.snippet import Function
 from pytest_upskill.records import FLOATING, Example
 
 Value = torch.Tensor | float | int | bool
+Arguments = Mapping[str, Value]
 
 DTYPE: Mapping[str, torch.dtype] = {
     name: getattr(torch, name)
@@ -34,21 +35,18 @@ def dtype_name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
 
 
-# ------------------------------------------------------------------------------------------- arguments
-
-
 def uses_family(case: Case) -> bool:
     """Whether any tensor takes its values from the example's family."""
     return any(_floating(tensor) and tensor.values is None for tensor in case.tensors)
 
 
 def wild(case: Case) -> bool:
-    """Whether the case asks for values outside the moderate."""
+    """Whether the case asks for ``wild`` values."""
     return any(isinstance(tensor.values, Named) and tensor.values.name == "wild" for tensor in case.tensors)
 
 
 def complete(case: Case, example: Example) -> Example:
-    """Fill in the family and the integer scalars that the text of an example may leave to its seed."""
+    """The example with its family and its integer scalars, which its text may leave to the seed."""
     family = INTEGERS if example.values == INTEGERS else ""
     if not family and uses_family(case):
         family = example.values or WEIGHTED[stable_hash("family", example.seed) % len(WEIGHTED)]
@@ -63,14 +61,10 @@ def _from_seed(case: Case, scalar: ScalarSpec, example: Example, earlier: Mappin
     options = scalar_options(scalar, example.dims)
     known = {**example.dims, **example.scalars, **earlier}
     for attempt in range(256):
-        step = stable_hash("scalar", scalar.name, example.seed, attempt) % size_distribution.STEPS
-        if isinstance(scalar.values, Range):
-            value = options[0] + (options[1] - options[0] + 1) * step // size_distribution.STEPS
-        else:
-            value = options[len(options) * step // size_distribution.STEPS]
+        value = at_step(options, stable_hash("scalar", scalar.name, example.seed, attempt) % STEPS)
         if violated(case, {**known, scalar.name: value}) is None:
             return value
-    return options[0]
+    return first(options)
 
 
 def shape_of(tensor: TensorSpec, dims: Mapping[str, int]) -> Size:
@@ -93,14 +87,13 @@ class Source:
         drawn: dict[str, Value] = {}
         given = self._given(example, attempt)
         for argument in self.case.arguments:
-            if argument.name in given:
-                drawn[argument.name] = given[argument.name]
-                continue
-            random = self._generator(example, attempt, argument.name)
-            if isinstance(argument, TensorSpec):
-                drawn[argument.name] = self._tensor(argument, example, attempt, random)
+            name, random = argument.name, self._generator(example, attempt, argument.name)
+            if name in given:
+                drawn[name] = given[name]
+            elif isinstance(argument, TensorSpec):
+                drawn[name] = self._tensor(argument, example, attempt, random)
             else:
-                drawn[argument.name] = self._scalar(argument, example, random)
+                drawn[name] = self._scalar(argument, example, random)
         return drawn
 
     def _generator(self, example: Example, attempt: int, name: str) -> torch.Generator:
@@ -110,18 +103,16 @@ class Source:
     def _tensor(self, tensor: TensorSpec, example: Example, attempt: int, random: torch.Generator) -> torch.Tensor:
         size, dtype = shape_of(tensor, example.dims), tensor.dtype or example.dtype
         if min(size, default=0) < 0:
-            message = (
-                f"case '{self.case.name}': '{tensor.name}' has the shape {list(size)} for {example}; narrow 'dims'"
-            )
-            raise CaseError(message, self.case.path)
+            what = f"'{tensor.name}' has the shape {list(size)} for {example}; narrow 'dims'"
+            raise CaseError(f"case '{self.case.name}': {what}", self.case.path)
         values = tensor.values
         if isinstance(values, Range):
-            return _ranged(self.case, tensor, values, size, dtype, example.dims, random)
+            return _ranged(self.case, tensor.name, values, size, dtype, example.dims, random)
         if isinstance(values, Choices):
             return _chosen(values, size, dtype, random)
         if isinstance(values, Named):
             return _named(values.name, size, dtype, attempt, random)
-        return _unsaid(size, dtype, example.values or "normal", random)
+        return _undeclared(size, dtype, example.values or "normal", random)
 
     def _scalar(self, scalar: ScalarSpec, example: Example, random: torch.Generator) -> Value:
         if scalar.kind == "int":
@@ -149,9 +140,8 @@ class Source:
         torch.manual_seed(stable_hash("inputs", example, attempt))
         made = self.inputs(taken, f"on {example}")
         if not isinstance(made, dict):
-            raise self.error(
-                f"returned {type(made).__name__}; it must return a dict of argument name to tensor or number"
-            )
+            what = f"returned {type(made).__name__}; it must return a dict of argument name to tensor or number"
+            raise self.error(what)
         return {str(name): self._checked(str(name), value, example) for name, value in made.items()}
 
     def _checked(self, name: str, value: object, example: Example) -> Value:
@@ -160,28 +150,32 @@ class Source:
             known = ", ".join(one.name for one in self.case.arguments)
             raise self.error(f"returned '{name}', which is no argument of 'op'; the arguments are {known}")
         if isinstance(argument, ScalarSpec):
-            return self._checked_scalar(argument, value)
+            return self._checked_scalar(argument, value, example)
         wanted, dtype = shape_of(argument, example.dims), argument.dtype or example.dtype
         if not isinstance(value, torch.Tensor):
-            raise self.error(
-                f"returned {type(value).__name__} for '{name}'; it must be a tensor of shape {list(wanted)}"
-            )
+            what = f"returned {type(value).__name__} for '{name}'; it must be a tensor of shape {list(wanted)}"
+            raise self.error(what)
         if tuple(value.shape) != wanted or value.dtype != DTYPE[dtype]:
             found = f"shape {list(value.shape)} and dtype {dtype_name(value.dtype)}"
             raise self.error(f"returned '{name}' with {found}; 'args' says {list(wanted)} and {dtype} (on {example})")
         return value.detach().contiguous()
 
-    def _checked_scalar(self, argument: ScalarSpec, value: object) -> Value:
+    def _checked_scalar(self, argument: ScalarSpec, value: object, example: Example) -> Value:
         if isinstance(value, torch.Tensor) and value.numel() == 1:
             value = value.item()
         if not isinstance(value, bool | int | float):
             raise self.error(f"returned {type(value).__name__} for '{argument.name}'; it must be a {argument.kind}")
+        if argument.kind == "int" and not -(1 << 63) <= value < 1 << 63:
+            long = isinstance(value, int) and value.bit_length() > 128  # Python converts no very long ones to text
+            rule = "which is an int64_t, from -2^63 to 2^63 - 1; return a number of this range"
+            shown = "a longer int" if long else value
+            raise self.error(f"returned {shown} for '{argument.name}', {rule} (on {example})")
         if argument.kind == "float":
             return single(float(value))
         return bool(value) if argument.kind == "bool" else int(value)
 
     def error(self, what: str) -> CaseError:
-        """A CaseError about the case's inputs: at its function for them, where it has one."""
+        """A CaseError about the case's inputs, at the function of ``## Inputs`` where there is one."""
         if self.inputs is None:
             return CaseError(f"case '{self.case.name}': drawing {what}", self.case.path)
         return CaseError(f"{self.inputs.title} {what}", self.inputs.path, self.inputs.line)
@@ -201,10 +195,7 @@ def _floating(tensor: TensorSpec) -> bool:
     return tensor.dtype is None or tensor.dtype in FLOATING
 
 
-# ------------------------------------------------------------------------------------------- declared values
-
-
-def _unsaid(size: Size, dtype: str, family: str, random: torch.Generator) -> torch.Tensor:
+def _undeclared(size: Size, dtype: str, family: str, random: torch.Generator) -> torch.Tensor:
     if dtype == "bool":
         return _bools(size, random)
     if dtype not in FLOATING:
@@ -214,28 +205,22 @@ def _unsaid(size: Size, dtype: str, family: str, random: torch.Generator) -> tor
 
 
 def _bools(size: Size, random: torch.Generator) -> torch.Tensor:
-    """True with a density of its own, from rare to nearly always."""
+    """True with a density that is drawn, from rare to nearly always."""
     density = (0.02, 0.1, 0.3, 0.5, 0.7, 0.9, 0.98)[integer(7, random)]
     return torch.rand(size, generator=random) < density
 
 
 def _ranged(
-    case: Case,
-    tensor: TensorSpec,
-    values: Range,
-    size: Size,
-    dtype: str,
-    dims: Mapping[str, int],
-    random: torch.Generator,
+    case: Case, name: str, values: Range, size: Size, dtype: str, dims: Mapping[str, int], random: torch.Generator
 ) -> torch.Tensor:
     low, high = values.low.evaluate(dims), values.high.evaluate(dims)
     if math.prod(size) == 0:
         return torch.empty(size, dtype=DTYPE[dtype])
     if low > high:
-        where = " ".join(f"{name}={number}" for name, number in dims.items())
-        message = f"case '{case.name}': values of '{tensor.name}' run from {low} to {high} for {where}; narrow 'dims'"
+        where = " ".join(f"{dim}={number}" for dim, number in dims.items())
+        message = f"case '{case.name}': values of '{name}' run from {low} to {high} for {where}; narrow 'dims'"
         raise CaseError(message, case.path)
-    if dtype == "bool" or dtype not in FLOATING:
+    if dtype not in FLOATING:
         return torch.randint(int(low), int(high) + 1, size, generator=random).to(DTYPE[dtype])
     drawn = torch.rand(size, generator=random, dtype=torch.float64) * (float(high) - float(low)) + float(low)
     return drawn.to(DTYPE[dtype]).clamp(_inside(float(low), dtype, up=True), _inside(float(high), dtype, up=False))
@@ -244,27 +229,27 @@ def _ranged(
 def _inside(value: float, dtype: str, *, up: bool) -> float:
     """The value, or its neighbour in the dtype that is on the inner side of the bound."""
     rounded = torch.tensor(value, dtype=torch.float64).to(DTYPE[dtype])
-    outside = float(rounded) < value if up else float(rounded) > value
-    if not outside:
+    if float(rounded) >= value if up else float(rounded) <= value:
         return float(rounded)
     step = torch.finfo(DTYPE[dtype]).eps * max(abs(value), torch.finfo(DTYPE[dtype]).tiny)
     return float(torch.tensor(value + step if up else value - step, dtype=torch.float64).to(DTYPE[dtype]))
 
 
 def _chosen(values: Choices, size: Size, dtype: str, random: torch.Generator) -> torch.Tensor:
-    options = torch.tensor([float(option) for option in values.options], dtype=torch.float64)
-    if dtype not in FLOATING:
-        options = torch.tensor([int(option) for option in values.options])
+    floating = dtype in FLOATING
+    kind, number = (torch.float64, float) if floating else (torch.int64, int)
+    options = torch.tensor([number(option) for option in values.options], dtype=kind)
     return options[torch.randint(len(values.options), size, generator=random)].to(DTYPE[dtype])
 
 
 def _named(name: str, size: Size, dtype: str, attempt: int, random: torch.Generator) -> torch.Tensor:
     if name == "bool":
         return _bools(size, random).to(DTYPE[dtype])
-    if name == "permutation":
-        return _permutations(size, random).to(DTYPE[dtype])
+    if name == "permutation":  # of 0 to n - 1 along the last dim, another one in each row
+        order = torch.rand(size, generator=random).argsort(-1) if size else torch.zeros(size, dtype=torch.int64)
+        return order.to(DTYPE[dtype])
     if name == "sorted":
-        drawn = _unsaid(size, dtype, "normal", random)
+        drawn = _undeclared(size, dtype, "normal", random)
         return drawn.sort(-1).values if size else drawn
     if dtype in FLOATING:
         return _named_reals(name, size, attempt, DTYPE[dtype], random).to(DTYPE[dtype])
@@ -282,23 +267,15 @@ def _named_reals(name: str, size: Size, attempt: int, dtype: torch.dtype, random
     return normal(size, random)
 
 
-def _permutations(size: Size, random: torch.Generator) -> torch.Tensor:
-    """A permutation of 0 to n - 1 along the last dim, another one in each row."""
-    if not size:
-        return torch.zeros(size, dtype=torch.int64)
-    return torch.rand(size, generator=random).argsort(-1)
-
-
 def _wild(size: Size, dtype: torch.dtype, attempt: int, random: torch.Generator) -> torch.Tensor:
-    """Mixed moderate values, among them large, tiny, denormal and infinite ones; fewer with each further attempt."""
+    """Moderate values, and among them large, tiny, denormal and infinite ones."""
     values = mixed(size, random).to(torch.float64)
-    info = torch.finfo(dtype)
-    tiny = float(info.tiny)
+    largest, tiny = torch.finfo(dtype).max, torch.finfo(dtype).tiny
     chance = torch.rand(size, generator=random) * (4.0**attempt)
     signs = (torch.randint(2, size, generator=random) * 2 - 1).to(torch.float64)
     spread = torch.rand(size, generator=random, dtype=torch.float64)
     kinds = (
-        (0.02, signs * info.max * 0.5**attempt * spread),
+        (0.02, signs * largest * 0.5**attempt * spread),
         (0.04, signs * tiny * (1 + spread)),
         (0.06, signs * tiny * spread),
         (0.07, signs * math.inf),

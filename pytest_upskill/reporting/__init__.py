@@ -1,4 +1,4 @@
-"""Reports: one model of a finished run (``view``), and the forms it is shown in. Knows records, never pytest."""
+"""Reports: the view model of a finished run, and its formats. Without pytest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of a run with students: who passed how much, with the skill and without. Knows the view and tables."""
+"""The table of a run with students: pass rates with the skill and without it, and the lift."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ VALID = "SKILL.md is valid"
 _CHART = 20
 _MIN_NAME = 12
 _UNDER = "    "
-"""What is said of a student below its row."""
+"""Indents the notes below a student's row."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """How much a row holds; what it does not is said below it. ``name`` is the columns that a name may take."""
+    """The columns of a row; what has no column is shown below it. ``name`` is the most columns that a name takes."""
 
     name: int = 40
     chart: bool = False
@@ -43,13 +43,13 @@ _LAYOUTS = (
     _Layout(name=_MIN_NAME, spent=False, assertions=False),
     _Layout(name=8, spent=False, assertions=False),
 )
-"""From rich to poor; the first one that fits is used for the whole run."""
+"""From wide to narrow; the first one that fits is used for the whole run."""
 
 
 def comparison_lines(
     view: View, text_style: TextStyle, problems: Callable[[SkillView, TextStyle], Iterator[str]]
 ) -> Iterator[str]:
-    """One table for all skills, so that its columns line up; ``problems`` are said under a skill's name."""
+    """One table for all skills, so that its columns line up; ``problems`` yields lines for below a skill's name."""
     students = [student for skill in view.skills for student in skill.students]
     layout, table = _fitting(students, text_style)
     if table is not None:
@@ -103,7 +103,7 @@ def _title(skill: SkillView, text_style: TextStyle) -> str:
 
 
 def has_valid_spec(skill: SkillView) -> bool:
-    """True if the skill itself was validated, and found good."""
+    """True if the skill itself was checked and is valid."""
     specs = skill.of_kind(ItemKind.SPEC)
     return bool(specs) and all(item.verdict.kind is VerdictKind.PASSED for item in specs)
 
@@ -111,17 +111,15 @@ def has_valid_spec(skill: SkillView) -> bool:
 def _student_lines(student: StudentView, table: Table, layout: _Layout, text_style: TextStyle) -> Iterator[str]:
     for cells in _rows(student, layout, text_style):
         yield table.line(cells, text_style)
-    below = ", ".join(_below(student, layout, text_style))
-    if below:
-        yield _UNDER + text_style.paint(text_style.elide(below, text_style.width - len(_UNDER)), "dim")
-    yield from _turns(student, text_style)
-    yield from _first_failed(student, text_style)
-    for row in student.arms:
-        yield from _undecided(row, text_style)
+    notes = [(", ".join(_below(student, layout, text_style)), "dim"), (_turns(student), "dim")]
+    notes += [(_first_failed(student, text_style), "dim"), *((_undecided(row), "yellow") for row in student.arms)]
+    for text, style in notes:
+        if text:
+            yield _UNDER + text_style.paint(text_style.elide(text, text_style.width - len(_UNDER)), style)
 
 
 def _below(student: StudentView, layout: _Layout, text_style: TextStyle) -> Iterator[str]:
-    """What the columns had no room for."""
+    """What has no column."""
     if not layout.assertions:
         assertions = _assertions(student.arm(SKILL_ARM), student.arm(BASELINE_ARM), text_style)
         yield from [f"{assertions} assertions"] if assertions else []
@@ -131,40 +129,28 @@ def _below(student: StudentView, layout: _Layout, text_style: TextStyle) -> Iter
         yield from (text for text in (_cost(student), _time(student)) if text)
 
 
-def _turns(student: StudentView, text_style: TextStyle) -> Iterator[str]:
-    """pass@turn of each arm, where there was more than one turn."""
+def _turns(student: StudentView) -> str:
+    """pass@turn of each arm; empty if there was one turn only."""
     if not any(len(row.passed_by_turn) > 1 for row in student.arms):
-        return
-    arms = []
-    for row in student.arms:
-        rates = ", ".join(texts.percent(rate) for rate in row.pass_at_turn)
-        arms += [f"{'with skill' if row.arm == SKILL_ARM else row.arm} {rates}"] if rates else []
-    yield _UNDER + text_style.paint(
-        text_style.elide(f"passed by turn: {'; '.join(arms)}", text_style.width - len(_UNDER)), "dim"
-    )
+        return ""
+    rates = [(row, ", ".join(map(texts.percent, row.pass_at_turn))) for row in student.arms if row.pass_at_turn]
+    return "passed by turn: " + "; ".join(f"{_arm_label(row)} {text}" for row, text in rates)
 
 
-def _first_failed(student: StudentView, text_style: TextStyle) -> Iterator[str]:
+def _first_failed(student: StudentView, text_style: TextStyle) -> str:
     row = student.arm(SKILL_ARM)
     if row is None or not row.first_failed:
-        return
+        return ""
     counts = sorted(row.first_failed.items(), key=lambda pair: -pair[1])
-    text = ", ".join(f"{name} {text_style.sign('times')}{number}" for name, number in counts)
-    yield _UNDER + text_style.paint(text_style.elide(f"first fails at {text}", text_style.width - len(_UNDER)), "dim")
+    return "first fails at " + ", ".join(f"{name} {text_style.sign('times')}{number}" for name, number in counts)
 
 
-def _undecided(row: SummaryRow, text_style: TextStyle) -> Iterator[str]:
-    counts = [
-        f"{row.inconclusive} inconclusive" if row.inconclusive else "",
-        texts.plural(row.errors, "infrastructure error") if row.errors else "",
-        f"{row.stopped} stopped by the budget" if row.stopped else "",
-    ]
-    text = ", ".join(part for part in counts if part)
-    if text:
-        where = "with skill" if row.arm == SKILL_ARM else row.arm
-        yield _UNDER + text_style.paint(
-            text_style.elide(f"{where}: {text} (not counted)", text_style.width - len(_UNDER)), "yellow"
-        )
+def _arm_label(row: SummaryRow) -> str:
+    return "with skill" if row.arm == SKILL_ARM else row.arm
+
+
+def _undecided(row: SummaryRow) -> str:
+    return row.undecided and f"{_arm_label(row)}: {row.undecided} (not counted)"
 
 
 # --------------------------------------------------------------------------------------------- the rows

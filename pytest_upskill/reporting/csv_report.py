@@ -1,4 +1,4 @@
-"""The CSV report: one row for each item, for a spreadsheet. Knows the view only."""
+"""The CSV report: one row for each item."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""One failing item on one screen: what failed, on which input, by how much, where, and how to see it again.
-
-Knows records, never the run they belong to.
-"""
+"""One failed item on one screen: what failed, on which input, by how much, where, and how to run it again."""
 
 from __future__ import annotations
 
@@ -10,24 +7,23 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from pytest_upskill.records import Assertion, Counterexample, Outcome, VerdictKind, WorstElement
-from pytest_upskill.reporting import excerpt
 from pytest_upskill.reporting.text_style import TextStyle, measure, pad
 
 SCREEN = 24
 """Lines that a failure may take, on 80 columns."""
 NOT_TRIED = "not tried"
-"""How the message of an assertion begins that could not be tried; without any message it is read as such, too."""
+"""How the message of an assertion starts that was not tried; an empty message means the same."""
 
 _LABEL = 10
 _ERROR_LINE = re.compile(r"\b(?:fatal )?error\b|undefined reference", re.IGNORECASE)
 _WORDS = re.compile(r"(?:[^\s'\"\\]|\\.|'[^']*'|\"[^\"]*\"|['\"])+")
 """The words of a shell command, with their quotes."""
 _TOLD_BELOW = "; the worst is "
-"""From here on a message repeats what the view shows in lines of its own."""
+"""From here on a message repeats what is shown in lines of its own."""
 
 
 def failure_lines(outcome: Outcome, width: int = 80, color: bool = False, unicode: bool = True) -> Iterator[str]:
-    """Why an item did not pass; no more than a screen. Only a replay command that cannot be broken may be wider."""
+    """Why an item did not pass, on one screen. Only a replay command that cannot be broken may be wider."""
     text_style = TextStyle(max(width, 40), color, unicode)
     if outcome.verdict.kind is not VerdictKind.FAILED:
         yield from _undecided(outcome, text_style)
@@ -94,7 +90,7 @@ def _message(name: str, message: str, text_style: TextStyle) -> list[str]:
 
 
 def _compiler(message: str, text_style: TextStyle) -> list[str]:
-    """The compiler's first errors; what it shows of the source is left out, as we show it ourselves."""
+    """The compiler's first errors, without its excerpts of the source."""
     rows = list(dict.fromkeys(row for row in message.splitlines() if row.strip()))
     errors = [row for row in rows if _ERROR_LINE.search(row)]
     shown = errors[:3] or rows[:4]
@@ -143,7 +139,7 @@ def _error(error: str | None, bound: str | None) -> str:
 
 
 def _ratio(error: str, bound: str) -> float | None:
-    """How often the bound goes into the error; None where that says nothing."""
+    """The error divided by the bound; None if that is no useful number."""
     try:
         times = float(error) / float(bound)
     except (ValueError, ZeroDivisionError):
@@ -165,7 +161,7 @@ def _source(outcome: Outcome, room: int, text_style: TextStyle) -> Iterator[str]
     yield ""
     place = f"{outcome.source_name}:{line}" + (f", {outcome.shown_why}" if outcome.shown_why else "")
     yield "  " + text_style.paint(text_style.elide(place, text_style.width - 2), "dim")
-    rows = excerpt.window(outcome.source, line, min(7, room - 3))
+    rows = excerpt(outcome.source, line, min(7, room - 3))
     digits = len(str(rows[-1][0]))
     for number, text in rows:
         marked = number == line
@@ -176,6 +172,15 @@ def _source(outcome: Outcome, room: int, text_style: TextStyle) -> Iterator[str]
             margin = f"  {sign} {number:>{digits}}" if piece_number == 0 else " " * (digits + 4)
             row = f"{margin} {text_style.sign('wall')} {piece}".rstrip()
             yield text_style.paint(row, "bold") if marked else row
+
+
+def excerpt(source: str, line: int, rows: int) -> list[tuple[int, str]]:
+    """At most ``rows`` numbered lines around ``line`` (1-based), without the indentation that all of them share."""
+    lines = [text.expandtabs(4) for text in source.splitlines()]
+    first = max(0, min(line - 1 - (rows - 1) // 2, len(lines) - rows))
+    shown = lines[first : first + rows]
+    indent = min((len(text) - len(text.lstrip()) for text in shown if text.strip()), default=0)
+    return [(first + offset + 1, text[indent:]) for offset, text in enumerate(shown)]
 
 
 # --------------------------------------------------------------------------------------------- what else

@@ -1,6 +1,6 @@
-"""The JSON report: a stable form that scripts depend on. Knows the view only.
+"""The JSON report: a stable format that scripts can depend on.
 
-Numbers that JSON has no word for become the texts "NaN", "Infinity" and "-Infinity".
+Numbers that JSON cannot express become the texts "NaN", "Infinity" and "-Infinity".
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from pytest_upskill.records import SCHEMA, Counterexample, ItemKind, MutationScore, Outcome, Tokens, WorstElement
+from pytest_upskill.records import SCHEMA, Counterexample, ItemKind, MutationScore, Outcome, Tokens, Turn
 from pytest_upskill.reporting.view import LiftRow, SummaryRow, View
 
 
@@ -21,10 +21,7 @@ def render(view: View) -> str:
     report = {
         "schema": SCHEMA,
         "machine": dict(run.machine),
-        "device": run.device,
-        "seed": run.seed,
-        "started": run.started,
-        "seconds": run.seconds,
+        **_fields(run, "device seed started seconds"),
         "items": [_item(item) for item in view.items],
         "summary": [_summary(row) for row in view.summary],
         "lift": [_lift(row) for row in view.lift],
@@ -33,44 +30,38 @@ def render(view: View) -> str:
 
 
 def _item(item: Outcome) -> dict[str, Any]:
-    verdict = item.verdict
-    asked = item.kind in (ItemKind.KERNEL, ItemKind.TEXT)
+    verdict, asked = item.verdict, item.kind in (ItemKind.KERNEL, ItemKind.TEXT)
     return {
         "id": item.id,
         "kind": item.kind.value,
-        "skill": item.skill,
-        "case": item.case,
-        "student": item.student if asked else None,
-        "arm": item.arm if asked else None,
-        "trial": item.trial if asked else None,
+        **_fields(item, "skill case"),
+        **(_fields(item, "student arm trial") if asked else dict.fromkeys(("student", "arm", "trial"))),
         "verdict": verdict.kind.value,
         "reason": verdict.reason,
-        "assertions": [{"name": one.name, "passed": one.passed, "message": one.message} for one in verdict.assertions],
+        "assertions": [_fields(one, "name passed message") for one in verdict.assertions],
         "counterexample": None if verdict.counterexample is None else _counterexample(verdict.counterexample),
         "tokens": _tokens(item.tokens),
         "cost_usd": item.cost_usd,
-        "seconds": {"reply": item.seconds.reply, "build": item.seconds.build, "run": item.seconds.run},
+        "seconds": _fields(item.seconds, "reply build run"),
         **_on_gpu(item),
         **({"mutants": _mutants(item.score)} if item.score is not None else {}),
-        **_turns(item),
+        **({"turns": [_turn(turn) for turn in item.turns]} if item.turns else {}),
         **({"notes": item.notes} if item.notes else {}),
     }
 
 
+def _fields(value: object, names: str) -> dict[str, Any]:
+    """The attributes whose names in the report are their own."""
+    return {name: getattr(value, name) for name in names.split()}
+
+
 def _mutants(score: MutationScore) -> dict[str, Any]:
-    return {
-        "killed": score.killed,
-        "total": score.total,
-        "equivalent": score.equivalent,
-        "lived": [
-            {"line": one.line, "change": one.change, "unseen": one.unseen, "advice": one.advice}
-            for one in score.survived
-        ],
-    }
+    lived = [_fields(one, "line change unseen advice") for one in score.survived]
+    return {**_fields(score, "killed total equivalent"), "lived": lived}
 
 
 def _on_gpu(item: Outcome) -> dict[str, Any]:
-    """What is only known of kernels that were built for a GPU, and run on one."""
+    """Facts of kernels that were built for a GPU and run on one."""
     known: dict[str, Any] = {}
     if item.kernels:
         known["build"] = {"kernels": [asdict(kernel) for kernel in item.kernels]}
@@ -79,70 +70,37 @@ def _on_gpu(item: Outcome) -> dict[str, Any]:
     return known
 
 
-def _turns(item: Outcome) -> dict[str, Any]:
-    """What is only known where a student could try more than once."""
-    if not item.turns:
-        return {}
+def _turn(turn: Turn) -> dict[str, Any]:
     return {
-        "turns": [
-            {
-                "verdict": turn.verdict.value,
-                "reason": turn.reason,
-                "tokens": _tokens(turn.tokens),
-                "cost_usd": turn.cost_usd,
-                "seconds": turn.seconds,
-            }
-            for turn in item.turns
-        ]
+        "verdict": turn.verdict.value,
+        "reason": turn.reason,
+        "tokens": _tokens(turn.tokens),
+        **_fields(turn, "cost_usd seconds"),
     }
 
 
-def _tokens(tokens: Tokens) -> dict[str, int]:
-    counted = {"input": tokens.input, "output": tokens.output, "cached": tokens.cached}
-    return {**counted, "written": tokens.written} if tokens.written else counted
+def _tokens(tokens: Tokens) -> dict[str, Any]:
+    return _fields(tokens, "input output cached written" if tokens.written else "input output cached")
 
 
 def _counterexample(found: Counterexample) -> dict[str, Any]:
     example = found.example
     return {
         "assertion": found.assertion,
-        "dims": example.dims,
-        "dtype": example.dtype,
-        "seed": example.seed,
+        **_fields(example, "dims dtype seed"),
         "values": example.values or None,
         "scalars": example.scalars,
         "example": str(example),
         "message": found.message,
-        "worst": None if found.worst is None else _worst(found.worst),
-        "line": found.line,
-        "reproducible": found.reproducible,
-    }
-
-
-def _worst(element: WorstElement) -> dict[str, Any]:
-    return {
-        "output": element.output,
-        "index": element.index,
-        "expected": element.expected,
-        "got": element.got,
-        "error": element.error,
-        "bound": element.bound,
+        "worst": found.worst and _fields(found.worst, "output index expected got error bound"),
+        **_fields(found, "line reproducible"),
     }
 
 
 def _summary(row: SummaryRow) -> dict[str, Any]:
     return {
-        "skill": row.skill,
-        "student": row.student,
-        "arm": row.arm,
-        "passed": row.passed,
-        "total": row.total,
-        "inconclusive": row.inconclusive,
-        "errors": row.errors,
-        "pass_rate": row.pass_rate,
-        "interval": row.interval,
-        "assertions_passed": row.assertions_passed,
-        "assertions_total": row.assertions_total,
+        **_fields(row, "skill student arm passed total inconclusive errors pass_rate interval"),
+        **_fields(row, "assertions_passed assertions_total"),
         "tokens": row.tokens.input + row.tokens.output,
         "cost_usd": row.cost_usd,
         **({"pass_at_turn": row.pass_at_turn} if row.passed_by_turn else {}),
@@ -150,16 +108,7 @@ def _summary(row: SummaryRow) -> dict[str, Any]:
 
 
 def _lift(row: LiftRow) -> dict[str, Any]:
-    return {
-        "skill": row.skill,
-        "student": row.student,
-        "arm": row.arm,
-        "against": row.against,
-        "lift": row.lift,
-        "interval": row.interval,
-        "p": row.p,
-        "verdict": row.verdict,
-    }
+    return _fields(row, "skill student arm against lift interval p verdict")
 
 
 def _plain(value: Any) -> Any:

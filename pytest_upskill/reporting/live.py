@@ -1,6 +1,6 @@
-"""The line that tells how a run is doing while it runs, drawn below pytest's own output. Knows terminals, not pytest.
+"""The live line: a run's progress, drawn below pytest's own output on a terminal.
 
-It is there on a terminal alone: everything that it says is in the summary, too.
+rich's live displays take over the cursor and redraw from the start of its line, where pytest has its dots.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from pytest_upskill.reporting.text_style import count, duration, money
 
 TICK_SECONDS = 0.25
 QUIET_SECONDS = 0.1
-"""After pytest was given way, so long nothing is drawn: it is about to write."""
+"""How long nothing is drawn after ``give_way``: pytest is about to write."""
 
 _COLUMNS = 80
 
-# DEC's VT100 sequences. The cursor stays where pytest left it: a line below is made sure of (down, up), the place is
-# saved, the line below is written anew, and the place is taken up again.
+# DEC's VT100 sequences. The cursor stays where pytest left it: scroll if there is no line below (down, up), save the
+# position, write the line below, restore the position.
 _ROOM_BELOW = "\x1bD\x1bM"
 _LINE_BELOW = "\x1b7\x1b[B\r\x1b[2K"
 _BACK = "\x1b8"
@@ -29,7 +29,7 @@ _BACK = "\x1b8"
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A run so far, ``seconds`` after its start. ``total`` is the number of items; ``usd`` is None without a price."""
+    """A run, ``seconds`` after its start. ``total`` is the number of items; ``usd`` is None without a price."""
 
     judged: int
     total: int
@@ -42,27 +42,22 @@ class Progress:
 
 
 def progress_text(progress: Progress) -> str:
-    """``12 replies, 4 open | 9 builds | 8 of 48 judged | $0.12 | 2m left``."""
+    """``8/48 judged, 12 replies, 4 pending, 9 builds, $0.12, 2m00s left``."""
     spent = f"{count(progress.tokens)} tokens" if progress.usd is None else money(progress.usd)
+    more = progress.total - progress.judged
     parts = [
-        f"{progress.asked} replies, {progress.open} open",
+        f"{progress.judged}/{progress.total} judged",
+        f"{progress.asked} replies",
+        f"{progress.open} pending" if progress.open else "",
         f"{progress.builds} builds" if progress.builds else "",
-        f"{progress.judged} of {progress.total} judged" if progress.total else f"{progress.judged} judged",
         spent if progress.asked else "",
-        _left(progress),
+        f"{duration(progress.seconds / progress.judged * more)} left" if progress.judged and more > 0 else "",
     ]
-    return " | ".join(part for part in parts if part)
-
-
-def _left(progress: Progress) -> str:
-    """Judged items so far are the measure of those to come."""
-    if not 0 < progress.judged < progress.total:
-        return ""
-    return f"{duration(progress.seconds / progress.judged * (progress.total - progress.judged))} left"
+    return ", ".join(part for part in parts if part)
 
 
 class LiveLine:
-    """Draws what ``text`` says into the terminal behind ``descriptor``, again and again, until it is stopped."""
+    """Draws ``text()`` on the terminal behind ``descriptor`` every TICK_SECONDS, until it is stopped."""
 
     def __init__(self, descriptor: int, text: Callable[[], str]) -> None:
         self._descriptor = descriptor
@@ -77,7 +72,7 @@ class LiveLine:
         self._thread.start()
 
     def give_way(self) -> None:
-        """Takes the line away, for pytest is about to write."""
+        """Erases the line: pytest is about to write."""
         with self._lock:
             self._quiet_until = time.monotonic() + QUIET_SECONDS
             if self._shown:
@@ -85,12 +80,12 @@ class LiveLine:
                 self._shown = False
 
     def stop(self) -> None:
-        """Takes the line away for good."""
+        """Erases the line for good."""
         self._stopped.set()
         self.give_way()
 
     def draw(self) -> None:
-        """Draws the line as it is now, unless pytest is about to write."""
+        """Draws the line, unless pytest is about to write."""
         text = self._text()
         with self._lock:
             if not self._stopped.is_set() and time.monotonic() >= self._quiet_until:
@@ -99,7 +94,7 @@ class LiveLine:
 
     def _tick(self) -> None:
         while not self._stopped.wait(TICK_SECONDS):
-            with contextlib.suppress(Exception):  # a line that nobody needs must not end a run
+            with contextlib.suppress(Exception):  # a defect of the live line must not end a run
                 self.draw()
 
     def _width(self) -> int:

@@ -1,4 +1,4 @@
-"""The Markdown report, as a pull request or a job summary on GitHub shows it. Knows the view only."""
+"""The Markdown report, for a pull request or a job summary on GitHub."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from pytest_upskill.reporting.text_style import TextStyle, count, duration, mone
 from pytest_upskill.reporting.view import BASELINE_ARM, SKILL_ARM, LiftRow, SkillView, StudentView, SummaryRow, View
 
 _FAILURES = 30
+_ZERO_WIDTH_SPACE = "\u200b"
+_LINKED = re.compile(r"@(?=\S)|#(?=\d)|GH(?=-\d)|(?:https?|ftp)(?=:)|www(?=\.)", re.IGNORECASE)
+"""Where GitHub begins a mention, an e-mail address, an issue reference or a link, whether or not it is escaped."""
 _STYLE = TextStyle(width=200, color=False, unicode=True)
 
 
@@ -50,11 +53,11 @@ def _rates(skill: SkillView, self_check: bool) -> Iterator[str]:
 
 
 def _mutants(items: Sequence[Outcome]) -> Iterator[str]:
-    """The score of each case's mechanical mutants, and those that lived."""
+    """The score of each case's mechanical mutants, and the survivors."""
     scored = [(item.case or "", item.score) for item in items if item.score is not None]
     if not scored:
         return
-    yield from ("", "| case | mutants that died | lived |", "|---|---:|---|")
+    yield from ("", "| case | mutants killed | survived |", "|---|---:|---|")
     for case, score in scored:
         survived = "; ".join(
             f"line {one.line}: {one.change}" + (f" ({one.advice})" if one.advice else "") for one in score.survived
@@ -67,7 +70,7 @@ def _row(student: StudentView, row: SummaryRow) -> str:
     cells = [
         _safe(student.name),
         "with skill" if row.arm == SKILL_ARM else _safe(row.arm),
-        _passed(row),
+        f"{row.passed}/{row.total}" + (f" ({row.undecided})" if row.undecided else ""),
         "" if row.pass_rate is None else percent(row.pass_rate),
         "" if interval is None else f"{percent(interval[0])} to {percent(interval[1])}",
         _lift(student.lift(BASELINE_ARM if row.arm == SKILL_ARM else row.arm), row.arm),
@@ -84,19 +87,6 @@ def _turns(student: StudentView, row: SummaryRow) -> list[str]:
         return []
     rates = ", ".join(percent(rate) for rate in row.pass_at_turn)
     return [f"- {_safe(student.name)}, {'with skill' if row.arm == SKILL_ARM else _safe(row.arm)}: {rates}"]
-
-
-def _passed(row: SummaryRow) -> str:
-    extra = [
-        text
-        for number, text in (
-            (row.inconclusive, f"{row.inconclusive} inconclusive"),
-            (row.errors, plural(row.errors, "error")),
-            (row.stopped, f"{row.stopped} stopped"),
-        )
-        if number
-    ]
-    return f"{row.passed}/{row.total}" + (f" ({', '.join(extra)})" if extra else "")
 
 
 def _lift(lift: LiftRow | None, arm: str) -> str:
@@ -117,7 +107,7 @@ def _is_loss(item: Outcome) -> bool:
 
 
 def _notes(view: View) -> Iterator[str]:
-    """What marks items, each once, with how many it marks."""
+    """Each note once, with the number of its items."""
     marked: dict[str, int] = {}
     for item in view.items:
         for note in item.notes:
@@ -141,6 +131,6 @@ def _failures(items: Sequence[Outcome]) -> Iterator[str]:
 
 
 def _safe(text: str, width: int = 300) -> str:
-    """One line in which nothing is markup: a reply must not write our report."""
-    line = _STYLE.elide(" ".join(text.split()), width)
-    return re.sub(r"([\\`*_{}\[\]<>()#|~!])", r"\\\1", line)
+    """One line without markup, links and mentions: the text of a reply must not write our report, nor notify anyone."""
+    line = re.sub(r"([\\`*_{}\[\]<>()#|~!])", r"\\\1", _STYLE.elide(" ".join(text.split()), width))
+    return _LINKED.sub(lambda found: f"{found.group()}{_ZERO_WIDTH_SPACE}", line)

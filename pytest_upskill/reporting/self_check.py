@@ -1,7 +1,4 @@
-"""The summary of a self-check: do cases accept their solutions, and do they notice what is wrong?
-
-Knows the view, and the terminal's abilities.
-"""
+"""The summary of a self-check: do cases accept their solutions, and do they reject wrong results and mutants?"""
 
 from __future__ import annotations
 
@@ -13,15 +10,15 @@ from pytest_upskill.reporting.table import Cell, flow
 from pytest_upskill.reporting.text_style import TextStyle, measure, pad, plural
 from pytest_upskill.reporting.view import SkillView
 
-LIVING = 4
-"""Mutants that lived are shown so far, those with advice first; all of them are in the reports."""
-UNSEEN = "equivalent or unseen: every result has the same bits"
+SURVIVORS = 4
+"""The most survivors that are shown, those with advice first; reports list all of them."""
+UNSEEN = "equivalent or not detected: every result has the same bits"
 
 
 def self_check_lines(
     skill: SkillView, text_style: TextStyle, problems: Callable[[SkillView, TextStyle], Iterator[str]]
 ) -> Iterator[str]:
-    """One skill; ``problems`` are said under its name."""
+    """One skill; ``problems`` yields lines for below its name."""
     judged = skill.judged
     passed = sum(item.verdict.kind is VerdictKind.PASSED for item in judged)
     name = text_style.paint(text_style.elide_middle(skill.name, text_style.width - 46), "bold")
@@ -65,7 +62,7 @@ def _assertion(name: str, counts: tuple[int, int], text_style: TextStyle) -> Cel
 
 
 def _lost(items: Sequence[Outcome], text_style: TextStyle) -> Iterator[str]:
-    """Each case once: what is wrong with its solution is not told again of its mutants."""
+    """Each case that did not pass, once: a fault of its solution is not repeated for its mutants."""
     told: set[str | None] = set()
     for item in items:
         kind = item.verdict.kind
@@ -76,7 +73,7 @@ def _lost(items: Sequence[Outcome], text_style: TextStyle) -> Iterator[str]:
         why = first.name if first and kind is VerdictKind.FAILED else item.verdict.reason or ""
         word = kind.value.replace("-", " ")
         if item.kind is ItemKind.MUTANTS and kind is VerdictKind.FAILED:
-            word = "is not worth asking"
+            word = "fails its self-check"
         color = "red" if kind is VerdictKind.FAILED else "yellow"
         yield "  " + text_style.paint(
             text_style.elide(f"{text_style.sign('cross')} {item.case} {word}: {why}", text_style.width - 2), color
@@ -98,13 +95,13 @@ def _mutants(items: Sequence[Outcome], text_style: TextStyle) -> Iterator[str]:
     scores = [item.score for item in items if item.score is not None and item.score.total]
     if scores:
         killed, total = sum(score.killed for score in scores), sum(score.total for score in scores)
-        whose = "its solution died" if len(items) == 1 else "the solutions died, by case:"
+        whose = "its solution killed" if len(items) == 1 else "the solutions killed, by case:"
         yield "  " + text_style.paint(f"{killed} of {plural(total, 'mutant')} of {whose}", "dim")
     if len(items) > 1:
         yield from flow(
             [_score(item, text_style) for item in items if item.score is not None and item.score.total], text_style, 2
         )
-    yield from _living(items, text_style)
+    yield from _survivors(items, text_style)
 
 
 def _color(number: int, total: int) -> str:
@@ -120,25 +117,25 @@ def _score(item: Outcome, text_style: TextStyle) -> Cell:
     )
 
 
-def _living(items: Sequence[Outcome], text_style: TextStyle) -> Iterator[str]:
-    """What could be made better: advice, which fails nothing."""
+def _survivors(items: Sequence[Outcome], text_style: TextStyle) -> Iterator[str]:
+    """Survivors and what would kill them; they fail nothing."""
     found = [(item.case or "", one) for item in items if item.score for one in item.score.survived]
     found.sort(key=lambda pair: (not pair[1].advice, pair[1].unseen))
     telling = [pair for pair in found if pair[1].advice or not pair[1].unseen]
-    shown = found if len(found) <= LIVING else telling[:LIVING]
+    shown = found if len(found) <= SURVIVORS else telling[:SURVIVORS]
     for case, one in shown:
-        yield from _one_living(case, one, text_style)
+        yield from _survivor(case, one, text_style)
     if rest := found[len(shown) :]:
         same = f", {UNSEEN}" if all(one.unseen and not one.advice for _, one in rest) else ""
         for line in text_style.wrap(
-            f"{len(rest)} more lived{same}; --upskill-report lists them", text_style.width - 2, 2
+            f"{len(rest)} more survived{same}; --upskill-report lists them", text_style.width - 2, 2
         ):
             yield "  " + text_style.paint(line, "dim")
 
 
-def _one_living(case: str, one: SurvivingMutant, text_style: TextStyle) -> Iterator[str]:
+def _survivor(case: str, one: SurvivingMutant, text_style: TextStyle) -> Iterator[str]:
     yield "  " + text_style.paint(
-        text_style.elide(f"lived: {case}.md:{one.line}  {one.change}", text_style.width - 2), "yellow"
+        text_style.elide(f"survived: {case}.md:{one.line}  {one.change}", text_style.width - 2), "yellow"
     )
-    advice = f"would die {one.advice}" if one.advice else UNSEEN if one.unseen else "within the tolerance"
+    advice = f"would be killed {one.advice}" if one.advice else UNSEEN if one.unseen else "within the tolerance"
     yield "    " + text_style.paint(text_style.elide(advice, text_style.width - 4), "dim")

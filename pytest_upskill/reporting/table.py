@@ -1,4 +1,4 @@
-"""Columns of styled text that keep their alignment. Knows widths, nothing of what is in the cells."""
+"""Aligned columns of styled text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ GAP = "  "
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A text, and how it is painted. ``spans`` paints pieces of it: (text, styles) that together are ``text``."""
+    """A text with its styles; or ``spans``, pieces with their own styles that together are ``text``."""
 
     text: str = ""
     styles: tuple[str, ...] = ()
@@ -20,14 +20,12 @@ class Cell:
 
     @classmethod
     def of(cls, *spans: tuple[str, tuple[str, ...]]) -> Cell:
-        """A cell made of pieces, each painted in its own way."""
         return cls("".join(text for text, _ in spans), (), spans)
 
     def painted(self, text_style: TextStyle, width: int, align: str) -> str:
-        bare = pad(self.text, width, align)
-        if not self.spans:
-            return bare.replace(self.text, text_style.paint(self.text, *self.styles), 1) if self.text else bare
-        return bare.replace(self.text, "".join(text_style.paint(text, *styles) for text, styles in self.spans), 1)
+        spans = self.spans or ((self.text, self.styles),)
+        painted = "".join(text_style.paint(text, *styles) for text, styles in spans)
+        return pad(self.text, width, align).replace(self.text, painted, 1) if self.text else " " * width
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +41,7 @@ Row = Mapping[str, Cell]
 
 
 class Table:
-    """Rows under columns that nobody uses are left out; widths are those of the widest cell."""
+    """A table. Columns without any text are left out; each is as wide as its widest cell."""
 
     def __init__(self, columns: Sequence[Column], rows: Sequence[Row], indent: int = 1) -> None:
         self._columns = [column for column in columns if any(row.get(column.key, Cell()).text for row in rows)]

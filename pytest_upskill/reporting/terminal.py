@@ -1,4 +1,4 @@
-"""The summary at the end of a run, as lines; only the plugin prints. Knows the view and the terminal's abilities."""
+"""The header and the summary of a run, as lines; the hooks print them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pytest_upskill.records import ItemKind, VerdictKind
 from pytest_upskill.reporting.comparison import comparison_lines
 from pytest_upskill.reporting.failure import failure_lines
 from pytest_upskill.reporting.self_check import self_check_lines
-from pytest_upskill.reporting.text_style import TextStyle, pad, plural
+from pytest_upskill.reporting.text_style import TextStyle, pad, plural, printable
 from pytest_upskill.reporting.view import SkillView, View
 
 __all__ = ["failure_lines", "header_lines", "summary_lines"]
@@ -21,9 +21,9 @@ _NOTES = 6
 
 
 def header_lines(facts: Mapping[str, str]) -> Iterator[str]:
-    """What the head of a run says, one line for each fact: ``upskill device: ...``."""
+    """The header of a run, one line for each fact: ``upskill device: ...``."""
     for name, text in facts.items():
-        yield f"upskill {name}: {text}"
+        yield printable(f"upskill {name}: {text}")
 
 
 def summary_lines(view: View, width: int, color: bool, unicode: bool = True) -> Iterator[str]:
@@ -32,7 +32,7 @@ def summary_lines(view: View, width: int, color: bool, unicode: bool = True) -> 
     yield _rule(" skills ", text_style)
     if not view.run.device:
         asked = sum(len(skill.judged) for skill in view.skills)
-        yield f"{plural(asked, 'prompt')} written; nobody was asked, nothing was judged"
+        yield f"{plural(asked, 'prompt')} written; no student was queried"
         return
     if view.run.self_check:
         for skill in view.skills:
@@ -47,7 +47,7 @@ def _rule(title: str, text_style: TextStyle) -> str:
     return text_style.paint("=" * left + title + "=" * (text_style.width - len(title) - left), "bold")
 
 
-# --------------------------------------------------------------------------------------------- what every run says
+# --------------------------------------------------------------------------------------------- every run
 
 
 def _problems(skill: SkillView, text_style: TextStyle) -> Iterator[str]:

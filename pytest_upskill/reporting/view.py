@@ -1,4 +1,4 @@
-"""The one model of a finished run, from which every report is made. Knows records and statistics, no form of output."""
+"""The view model of a finished run, from which every report is made."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _DECIDED = (VerdictKind.PASSED, VerdictKind.FAILED)
 
 @dataclass(frozen=True, slots=True)
 class RunInfo:
-    """What is known of a run as a whole.
+    """A run as a whole.
 
     ``started`` is ISO 8601 text, ``seconds`` the run's length, ``sandbox`` the confinement in force, ``replies`` the
     folder that keeps the replies, as the user would type it; ``source`` says where they came from, where that is not
@@ -60,7 +60,7 @@ class SummaryRow:
     first_failed: Mapping[str, int] = field(default_factory=dict)
     """How many failed items failed first at each assertion."""
     passed_by_turn: tuple[int, ...] = ()
-    """How many had passed after one turn, after two, ...; empty where there was only one."""
+    """How many had passed after one turn, after two, ...; empty if there was one turn only."""
 
     @property
     def pass_at_turn(self) -> tuple[float, ...]:
@@ -69,12 +69,23 @@ class SummaryRow:
 
     @property
     def total(self) -> int:
-        """How many were decided."""
+        """The number of items that passed or failed."""
         return self.passed + self.failed
 
     @property
     def pass_rate(self) -> float | None:
         return self.passed / self.total if self.total else None
+
+    @property
+    def undecided(self) -> str:
+        """The items that count neither as passed nor as failed, in words; empty without any."""
+        errors = f"{self.errors} infrastructure error{'s' if self.errors > 1 else ''}"
+        counts = (
+            (self.inconclusive, f"{self.inconclusive} inconclusive"),
+            (self.errors, errors),
+            (self.stopped, f"{self.stopped} stopped by the budget"),
+        )
+        return ", ".join(text for number, text in counts if number)
 
     @property
     def interval(self) -> Interval | None:
@@ -119,7 +130,7 @@ class StudentView:
 
 @dataclass(frozen=True, slots=True)
 class SkillView:
-    """Everything of one skill."""
+    """One skill: its items, and its students' rows."""
 
     name: str
     items: tuple[Outcome, ...]
@@ -130,7 +141,7 @@ class SkillView:
 
     @property
     def judged(self) -> tuple[Outcome, ...]:
-        """The items that some student answered, or should have."""
+        """The items that have a student."""
         return tuple(item for item in self.items if _has_student(item))
 
     @property
@@ -140,7 +151,7 @@ class SkillView:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A finished run. Items are sorted, so that reports do not depend on who ran what."""
+    """A finished run. Items are sorted, so that reports do not depend on the order of execution."""
 
     run: RunInfo
     items: tuple[Outcome, ...]

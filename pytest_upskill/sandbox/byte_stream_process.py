@@ -1,7 +1,7 @@
 """One confined process at the other end of a stream of bytes, with limits on time and on what it prints.
 
-Knows nothing of what is sent. Beside ``worker_process``, which shares memory with a kernel: here everything that comes
-back is copied through a socket, so that what was checked cannot change afterwards.
+In contrast to ``message_process`` it shares no memory: its answers are copied through a socket, so that data that was
+checked cannot change afterwards.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from typing import Literal
 from pytest_upskill.sandbox import process
 from pytest_upskill.sandbox.confinement import Confinement, Resources
 from pytest_upskill.sandbox.findings import clean
+from pytest_upskill.sandbox.message_process import PrintedOutput
 
 _END_SECONDS = 1.0
-_KEPT_OUTPUT = 4096
 _CHUNK = 1 << 20
 
 Cause = Literal["ended", "timeout", "flood"]
@@ -53,9 +53,6 @@ class ByteStreamProcess:
         output_bytes: int,
     ) -> None:
         """``output_bytes`` may be printed between two calls of ``begin``."""
-        self._output_bytes = output_bytes
-        self._printed = 0
-        self._kept = bytearray()
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         self._channel.setblocking(False)
         try:
@@ -69,15 +66,17 @@ class ByteStreamProcess:
             raise
         finally:
             theirs.close()
+        assert self._process.stdout is not None
+        self._output = PrintedOutput(self._process.stdout.fileno(), output_bytes)
         self._finalizer = weakref.finalize(self, _release, os.getpid(), self._process, self._channel)
 
     def begin(self, seconds: float) -> float:
         """Starts to count time and output of one exchange; returns its deadline."""
-        self._printed = 0
+        self._output.restart()
         return time.monotonic() + seconds
 
     def has_unread(self) -> bool:
-        """Whether bytes have come that were not read. False where the process has hung up."""
+        """Whether there are bytes that were not read. False if the process has closed the stream."""
         try:
             return bool(self._channel.recv(1, socket.MSG_PEEK))
         except (BlockingIOError, ConnectionError):
@@ -96,7 +95,7 @@ class ByteStreamProcess:
                 raise self._ended() from None
 
     def receive(self, size: int, deadline: float) -> bytearray:
-        """Exactly so many bytes. Raises Unanswered."""
+        """Exactly ``size`` bytes. Raises Unanswered."""
         data = bytearray(size)
         left = memoryview(data)
         while left:
@@ -113,46 +112,33 @@ class ByteStreamProcess:
         return data
 
     def _wait(self, event: int, deadline: float) -> None:
-        """Until the stream is ready; meanwhile takes what is printed, so that nobody blocks on it."""
-        output = self._process.stdout
-        assert output is not None
-        poller = select.poll()
+        """Waits until the stream is ready. Meanwhile reads what is printed, or the process could block on it."""
+        poller, output = select.poll(), self._output
         poller.register(self._channel, event)
-        poller.register(output, select.POLLIN)
+        poller.register(output.descriptor, select.POLLIN)
         while True:
             left = deadline - time.monotonic()
             ready = dict(poller.poll(max(0.0, left) * 1000))
-            if output.fileno() in ready and not self._take_output():
-                poller.unregister(output)
-            if self._printed > self._output_bytes:
+            if output.descriptor in ready and not output.take():
+                poller.unregister(output.descriptor)
+            if output.exceeds_limit:
                 raise Unanswered("flood")
-            # Whoever sends without pause is never ahead of the clock.
+            # Before the stream is looked at: a process that sends without pause is stopped, too.
             if left <= 0:
                 raise Unanswered("timeout")
             if self._channel.fileno() in ready:
                 return
 
-    def _take_output(self) -> bool:
-        """Reads what was printed; False at its end. Of much output the last bytes are kept."""
-        assert self._process.stdout is not None
-        part = os.read(self._process.stdout.fileno(), 1 << 16)
-        self._printed += len(part)
-        self._kept = (self._kept + part)[-_KEPT_OUTPUT:]
-        return bool(part)
-
     def _ended(self) -> Unanswered:
         if not process.has_ended(self._process, _END_SECONDS):
             return Unanswered("ended", "it closed its stream and went on")
-        output = self._process.stdout
-        assert output is not None
-        while self._printed <= self._output_bytes and select.select([output], [], [], 0)[0] and self._take_output():
-            pass
+        self._output.drain()
         process.end(self._process)
         return Unanswered("ended", describe_status(process.status_of(self._process)))
 
     def printed(self) -> str:
         """The last of what it printed, in one line."""
-        return clean(" ".join(self._kept.decode("utf-8", "replace").split()))
+        return clean(" ".join(self._output.text.split()))
 
     def end(self) -> None:
         """Ends the process and frees everything; may be called again."""

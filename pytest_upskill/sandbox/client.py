@@ -1,6 +1,6 @@
-"""The parent's side of a cell: sends calls to the process in which a kernel lives, and says how each one ended.
+"""The parent's side of a sandbox: sends calls to the process in which a kernel is loaded, and returns their answers.
 
-Knows the driver's request format (native/driver.h) and nothing of values: outputs are bytes, judged elsewhere.
+Knows the driver's request format (native/driver.h). Outputs are bytes; the oracle compares them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pytest_upskill.sandbox.source_lines import Symbols
 from pytest_upskill.sandbox.worker_process import DEFAULT_LIMITS, Limits, WorkerProcess
 
 RUNTIME = "libupskill_cpu.so"
-"""The device's runtime, which lies beside every kernel's library."""
+"""The runtime of the cpu device, in the folder of every kernel's library."""
 
 __all__ = ["RUNTIME", "Limits", "Sandbox"]
 
@@ -35,16 +35,16 @@ _ARGUMENT = struct.Struct("<IIQQ128s")
 _STATUS = re.compile(r"(ok|restart|device) (\d{1,16}) (\d{1,16}) (\d{1,16})")
 _ALIGNMENT = 64
 _POISONS = (0x7FF9, 0xFFFA)
-"""Patterns of two bytes: both make a NaN of every floating dtype, none that a GPU computes, and each byte differs.
-They take turns."""
+"""Patterns of two bytes, used alternately: NaNs of every floating dtype, which no GPU computes. All their bytes
+differ."""
 
 _POISON_OF_REPEATS = 0x7FFC
-"""Differs from both: an element that is never written shows in the bits of a repeat, be it a NaN that is due."""
+"""Differs from both: an element that is never written has other bits in a repeat, even where a NaN is expected."""
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """In which order a device that has the choice (cpu) runs the threads: ``kind`` forward, reverse or random."""
+    """The order in which the cpu device runs threads: ``kind`` is forward, reverse or random."""
 
     kind: int = 0
     seed: int = 1
@@ -55,16 +55,16 @@ FORWARD = Order()
 _REVERSE, _RANDOM = 1, 2
 
 _FRESH_EVERY = 4
-"""One repeat in so many starts in a fresh process: a kernel that remembers its answers could repeat those."""
+"""One repeat in four starts in a fresh process: a kernel could store its answers and repeat them."""
 
 _TIGHT = 0x80000000
-"""The bit of ``checks`` that asks the driver for tensors without guard bands."""
+"""The bit of ``checks`` by which the driver allocates tensors without guard bands."""
 
 
 class Sandbox:
-    """A kernel's library in a confined process, which is started when needed, and again after each death.
+    """A kernel's library in a confined process, which is started when needed, and again after it has ended.
 
-    For one thread at a time. The library is opened here and now, so that it may vanish from the cache afterwards.
+    For one thread at a time. The library is opened at once, so that the cache may evict it afterwards.
     """
 
     def __init__(
@@ -77,9 +77,9 @@ class Sandbox:
         gpu: GpuAccess | None = None,
         source_name: str = "",
     ) -> None:
-        """``worker`` is one that was started in advance, with the same confinement, limits and GPU; the cell owns it.
-        With ``gpu``, the library was built for it, and holds the driver as well. Findings have lines of the source that
-        debug information calls ``source_name``; without it they have none.
+        """``worker`` was started in advance, with the same confinement, limits and GPU; the sandbox owns it. With
+        ``gpu``, the library was built for it, and contains the driver. Findings have lines of the source that debug
+        information calls ``source_name``; without it they have none.
 
         Raises SandboxError when the library cannot be opened.
         """
@@ -91,10 +91,10 @@ class Sandbox:
         self._loaded = False
         self._calls = 0
         self.launch_statistics = LaunchStatistics()
-        """What the launcher was seen to do so far."""
+        """Of all calls so far."""
         self._symbols = Symbols(library, confinement, source_name)
         self._libraries = _open_all(*([library] if gpu else [library.with_name(RUNTIME), library]))
-        if confinement.level == "kernel":  # Landlock goes by paths, and these are nowhere in sight
+        if confinement.level == "kernel":  # Landlock would need their paths
             self._libraries = _in_memory(self._libraries)
 
     def start(self) -> None:
@@ -104,11 +104,11 @@ class Sandbox:
             self._loaded = False
 
     def call(self, call: Call, order: Order = FORWARD, *, again: bool = False) -> Answer:
-        """Does one call. Whatever the kernel does is in the answer; raises SandboxError only if no process can be had.
+        """Makes one call. The kernel's effects are in the answer; raises SandboxError if no process can be started.
 
-        A GPU is shared: where there is no room for the tensors, a fresh process tries once more, and if even that one
-        does not come to the kernel, somebody else has the memory, which is an error and no verdict. A call that is
-        done ``again`` finds its outputs filled with another pattern than the first time.
+        A GPU is shared: if its memory does not suffice for the tensors, a fresh process tries once more. If that one
+        does not reach the kernel either, other programs use the memory: an error, not a verdict. In a call that is made
+        ``again``, the outputs are filled with another pattern than in the first one.
         """
         answer = self._call(call, order, again)
         if self._gpu is not None and not answer.reached:
@@ -142,9 +142,9 @@ class Sandbox:
             raise
 
     def repeat(self, call: Call, time: int) -> Answer:
-        """The call in another order of threads: in reverse at first, then in random ones, which ``time`` tells.
+        """Makes the call with another order of threads: first reverse, then random orders, seeded with ``time``.
 
-        A GPU orders threads by itself. One repeat in a few has a process of its own, in which nothing is kept.
+        The order on a GPU cannot be chosen. Every fourth repeat starts in a fresh process, without earlier state.
         """
         if time % _FRESH_EVERY == 0:
             self.stop()
@@ -153,7 +153,7 @@ class Sandbox:
         return self.call(call, Order(_REVERSE) if time == 0 else Order(_RANDOM, seed=time), again=True)
 
     def _on_gpu(self, order: Order) -> Order:
-        """A GPU orders threads by itself: a call in three finds it busy with something else. Bits must not show it."""
+        """The order on a GPU cannot be chosen: in every third call it has other work, too. Bits must not differ."""
         assert self._gpu is not None
         loaded = order.kind or (1 if self._calls % 3 == 2 else 0)
         return replace(order, kind=loaded, checks=order.checks | (_TIGHT if self._gpu.prefix else 0))
@@ -185,7 +185,7 @@ class Sandbox:
         return Answer(outputs, found, seconds, memory, launches, copied_back, reached=status != "device")
 
     def _watched(self, worker: WorkerProcess) -> tuple[Finding, ...]:
-        """What compute-sanitizer found, where it watches the process."""
+        """The findings of compute-sanitizer, if the process runs under it."""
         if self._gpu is None or not self._gpu.prefix:
             return ()
         return sanitizer.parse(worker.printed(), self._source_name)
@@ -198,7 +198,7 @@ class Sandbox:
             worker.end()
 
     def close(self) -> None:
-        """Ends the process and lets go of the library. The cell cannot be used any more."""
+        """Ends the process and closes the library. The sandbox cannot be used afterwards."""
         self.stop()
         libraries, self._libraries = self._libraries, ()
         for descriptor in libraries:
@@ -214,7 +214,7 @@ class Sandbox:
 
 
 class _Layout:
-    """Where each argument of a call lies in the shared memory, and the request that says so."""
+    """The offsets of a call's arguments in the shared memory, and the request with these offsets."""
 
     def __init__(self, call: Call, poison: int, order: Order, scratch_memory: int) -> None:
         self._places: list[tuple[TensorArgument | ScalarArgument, int]] = []

@@ -1,7 +1,7 @@
-"""compute-sanitizer around a cell's process: how it is started, and what its words mean. Knows no kernel.
+"""Runs a sandboxed process under compute-sanitizer, and reads its reports.
 
-Its memcheck sees each access of a kernel, and the allocation that it belongs to. The driver then allocates tensors
-without guard bands, so that a wild access falls outside of everything.
+Its memcheck checks each access of a kernel against all allocations. The driver then allocates tensors without guard
+bands, so that an access out of bounds is outside of every allocation.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ _FAULT = re.compile(r"(?:Invalid|Misaligned|Uninitialized) __(?:global|shared|lo
 
 @dataclass(frozen=True, slots=True)
 class Sanitizer:
-    """Where compute-sanitizer is. ``slowdown``: how many times longer a call may take under it."""
+    """The program; ``slowdown`` is the factor of the time limit of a call under it."""
 
     program: Path
     slowdown: int = 30
 
     def describe(self) -> str:
-        """A word for the header of a run."""
+        """Its name in the header of a run."""
         return "compute-sanitizer"
 
     def around(self, access: GpuAccess) -> GpuAccess:
-        """The same access for a process that compute-sanitizer watches."""
+        """The same access for a process under compute-sanitizer."""
         real = self.program.resolve()
         prefix = (str(real), "--tool", "memcheck", "--print-limit", str(MOST_REPORTS), "--show-backtrace", "no")
         folder = real.parent.parent if real.parent.name == "bin" else real.parent
@@ -41,9 +41,9 @@ class Sanitizer:
 
 
 def parse(printed: str, source_name: str) -> tuple[Finding, ...]:
-    """What compute-sanitizer printed, as findings for ``memory``; anything else that was printed is passed over.
+    """The reports of compute-sanitizer as findings for ``memory``; other output is skipped.
 
-    Findings have the lines that it names of ``source_name``.
+    Findings have the lines of ``source_name`` that the reports name.
     """
     return tuple(dict.fromkeys(_findings(printed.splitlines(), source_name)))[:MOST_REPORTS]
 

@@ -1,15 +1,12 @@
-"""How an untrusted process is confined: the strongest level that this machine offers, and its command lines.
+"""Levels of confinement of untrusted processes, and their command lines. There are three levels:
 
-Knows nothing of what is run. Three levels:
+- ``bubblewrap``: namespaces (no network, no other process is visible), a read-only view of the folders that a compiler
+  or an interpreter needs, no home directory, a small private /tmp, one writable scratch folder of a limited size;
+- ``kernel``: what the system's kernel offers without bubblewrap, set up by ``kernel_isolation``: namespaces, Landlock,
+  or both;
+- ``process``: a process with limits, from which nothing is hidden.
 
-- ``bubblewrap``: namespaces of its own (no network, no other process in sight), a read-only view of the few folders
-  that a compiler or an interpreter needs, no home directory, a small private /tmp, one writable scratch folder of a
-  limited size;
-- ``kernel``: what the system's kernel offers without bubblewrap, set up by ``kernel_isolation``: namespaces,
-  Landlock, or both;
-- ``process``: a process of its own with limits, and nothing hidden from it.
-
-Beside this, a process in which a kernel is loaded filters its own system calls (``seccomp``), at every level.
+At every level, a process in which a kernel is loaded filters its own system calls (``seccomp``).
 """
 
 from __future__ import annotations
@@ -25,20 +22,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C"}
-"""All that a confined process finds in its environment."""
+from pytest_upskill.sandbox import system_call_filters
 
-_SYSTEM = (
-    "/usr",
-    "/bin",
-    "/lib",
-    "/lib32",
-    "/lib64",
-    "/libx32",
-    "/etc/ld.so.cache",
-    "/etc/alternatives",
-    "/nix/store",
-)
+ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C"}
+"""The whole environment of a confined process."""
+
+_SYSTEM = ("/usr", "/bin", "/lib", "/lib32", "/lib64", "/libx32", "/etc/ld.so.cache", "/etc/alternatives", "/nix/store")
 _LAST = ("--remount-ro", "/dev")
 _TMP_BYTES = 64 << 20
 _PROBE_SECONDS = 10.0
@@ -48,7 +37,7 @@ _NEWER = ("--unshare-user", "--disable-userns")
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """Limits of one process, kept by the kernel. Seconds of processor time; memory and files in bytes."""
+    """Limits of one process, enforced by the system. Seconds of processor time; memory and files in bytes."""
 
     cpu_seconds: int
     memory: int
@@ -56,7 +45,7 @@ class Resources:
     open_files: int = 256
     processes: int = 256
     scratch: int = 512 << 20
-    """Bytes of the scratch folder, all files together; processes and this are bounded where there are namespaces."""
+    """Bytes of all files in the scratch folder. This limit and that on processes need namespaces."""
 
 
 Level = Literal["bubblewrap", "kernel", "process"]
@@ -73,7 +62,7 @@ class Confinement:
     """One level, ready to use. ``program`` is bubblewrap's path, ``options`` are those of its options that work here,
     ``parts`` those of ``kernel_isolation``.
 
-    ``reason`` says what is lacking to the strongest level, and what to do about it; it is empty for that one.
+    ``reason`` says why this is not the strongest level, and how to get that one; it is empty for the strongest level.
     ``filtered``: a process that loads a kernel can filter its system calls.
     """
 
@@ -88,7 +77,7 @@ class Confinement:
 
     @property
     def private_scratch(self) -> bool:
-        """Whether the scratch folder inside is memory of a limited size, which is gone with the process."""
+        """Whether the scratch folder inside is memory of a limited size, which is freed with the process."""
         return "--size" in self.options or "namespaces" in self.parts
 
     def describe(self) -> str:
@@ -122,7 +111,7 @@ class Confinement:
         return [self.program, *self.options, *_binds(scratch, size, readable), "--", *limited]
 
     def with_devices(self, devices: Sequence[Path], readable: Sequence[Path]) -> Confinement:
-        """The same level, in which some device files are there, and some files or folders may be read."""
+        """The same level with access to device files, and to files or folders to read."""
         if self.level == "process":
             return self
         if self.level == "kernel":
@@ -133,15 +122,11 @@ class Confinement:
         for path in dict.fromkeys(readable):
             if not path.is_relative_to("/usr"):
                 words += ["--ro-bind-try", str(path), str(path)]
-        # Our options end with what makes /dev read-only; nothing can be put there after it.
+        # The last options make /dev read-only; nothing can be bound there after them.
         return replace(self, options=(*self.options[: -len(_LAST)], *words, *_LAST))
 
     def _isolation(
-        self,
-        argv: Sequence[str],
-        scratch: Path | None,
-        readable: Sequence[Path],
-        resources: Resources | None,
+        self, argv: Sequence[str], scratch: Path | None, readable: Sequence[Path], resources: Resources | None
     ) -> list[str]:
         plan = {
             "parts": self.parts,
@@ -151,17 +136,18 @@ class Confinement:
             "readable": [*_SYSTEM, *map(str, (*python_paths(), *self.readable, *readable))],
             "writable": [str(scratch)] if scratch else [],
             "devices": [*map(str, self.devices)],
+            "filter": system_call_filters.for_compilers(bool(self.devices)),
         }
         return [python(), "-I", "-S", str(_ISOLATION), json.dumps(plan), *argv]
 
 
 def python_paths() -> tuple[Path, ...]:
-    """What a bare interpreter needs to start: its prefix, wherever that lies."""
+    """The folders that an interpreter needs to start."""
     return (Path(sys.base_prefix).resolve(), Path(sys.base_exec_prefix).resolve())
 
 
 def python() -> str:
-    """The interpreter itself, not a virtual environment's link to it."""
+    """The interpreter that a virtual environment links to."""
     base: str = getattr(sys, "_base_executable", "") or sys.executable
     return os.path.realpath(base)
 
@@ -173,7 +159,7 @@ def strongest() -> Confinement:
 
 
 def find(program: str | None) -> Confinement:
-    """The strongest level, with ``program`` as bubblewrap's path (or None), tried out by starting a process in it."""
+    """The strongest level that can start a process; ``program`` is bubblewrap's path, or None."""
     filtered = _can_filter()
     if program is None:
         return replace(_without_bubblewrap(INSTALL), filtered=filtered)
@@ -192,7 +178,7 @@ _ALLOW = "allow unprivileged user namespaces (in a container: --security-opt sec
 
 
 def _without_bubblewrap(reason: str) -> Confinement:
-    """What the kernel offers, the most of it first."""
+    """The strongest level that the system's kernel offers."""
     for parts in (("namespaces", "landlock"), ("landlock",), ("namespaces",)):
         found = Confinement("kernel", parts=(*parts, "filter") if _can_filter() else parts, reason=reason)
         if not _probe(found):
@@ -201,7 +187,7 @@ def _without_bubblewrap(reason: str) -> Confinement:
 
 
 def _can_filter() -> bool:
-    """Whether the kernel filters system calls and can ask us about them."""
+    """Whether the kernel can filter system calls and notify the parent of them."""
     try:
         actions = Path("/proc/sys/kernel/seccomp/actions_avail").read_text(encoding="ascii")
     except OSError:
@@ -248,7 +234,7 @@ def _binds(scratch: Path | None, scratch_bytes: int, readable: Sequence[Path]) -
 
 
 def _limits(resources: Resources, counts_processes: bool) -> dict[str, int]:
-    """By the names of the module ``resource``; the limit on processes binds everybody but root."""
+    """Limits by their names in the module ``resource``; that on processes does not apply to root."""
     processes = {"RLIMIT_NPROC": resources.processes} if counts_processes else {}
     return {
         **processes,
@@ -261,8 +247,8 @@ def _limits(resources: Resources, counts_processes: bool) -> dict[str, int]:
 
 
 def _limit(resources: Resources, counts_processes: bool) -> list[str]:
-    # A shell sets the limits: the alternative, a hook between fork and exec, is not safe in a process with threads.
-    # Processes are counted for each user, in a namespace of its own afresh; outside, all of the user's would count.
+    # A shell sets the limits: a hook between fork and exec is not safe in a process with threads. Processes are counted
+    # for each user and namespace; outside of a namespace all processes of the user would count.
     count = resources.processes
     # The option's letter differs among shells.
     processes = f"if (ulimit -u {count}) 2>/dev/null; then ulimit -u {count}; else ulimit -p {count}; fi; "
@@ -276,7 +262,7 @@ def _limit(resources: Resources, counts_processes: bool) -> list[str]:
 
 
 def _probe(confinement: Confinement) -> str:
-    """Why a process cannot be started so; empty when it can."""
+    """Why a process cannot be started at this level; empty if it can."""
     try:
         done = subprocess.run(
             confinement.command(["/bin/sh", "-c", "exit 0"], scratch=None),

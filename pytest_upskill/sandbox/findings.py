@@ -1,6 +1,6 @@
-"""From the driver's lines, and from the way in which a process ended, to findings. Knows no process and no file.
+"""Makes findings from the driver's lines, and from the way in which a process ended.
 
-Everything here was written by a process that a kernel could have taken over: it is checked, cleaned and cut to size.
+A kernel could have taken over the process that wrote the lines: they are checked, cleaned and shortened.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ _PLACE = re.compile(r"<(0x[0-9a-f]{1,16})>")
 _QUOTED = re.compile(r"'[^']*'")
 _BROKEN_LAUNCH = "launch-error"
 _CAUSES = {"guard": "out-of-bounds", "input-modified": "write-to-input"}
-"""What the driver finds about a tensor, and the device's report that would explain it."""
+"""Findings of the driver about a tensor, and the kind of the device's report that explains them."""
 
 _SIGNAL_KINDS = {signal.SIGXCPU: "timeout", signal.SIGKILL: "memory-limit"}
 
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """One line of the driver: a finding, and where in the kernel's library it arose (hexadecimal, None: unknown)."""
+    """One line of the driver: a finding, and its address in the kernel's library (hexadecimal, None: unknown)."""
 
     finding: Finding
     pc: str | None
 
 
 def parse(lines: Sequence[str]) -> tuple[Reported, ...]:
-    """Reads the driver's lines; a line of another form becomes a finding for ``runs`` itself."""
+    """Reads the driver's lines; a line of another form becomes a finding for ``runs``."""
     return tuple(_without_echoes([_parse_line(line) for line in lines if line]))
 
 
 def located(reported: Sequence[Reported], line_of: Callable[[Sequence[str]], Mapping[str, int]]) -> tuple[Finding, ...]:
-    """The findings with the kernel's lines, which ``line_of`` looks up for all places at once."""
+    """The findings with lines of the kernel's source, which ``line_of`` looks up for all places in one call."""
     places = {entry.pc for entry in reported if entry.pc is not None}
     for entry in reported:
         places.update(_PLACE.findall(entry.finding.message))
@@ -63,22 +63,22 @@ def _with_lines(reported: Reported, lines: Mapping[str, int]) -> Finding:
 
 
 def protocol(problem: str) -> Finding:
-    """The process answered in a way in which only a tampered one does."""
+    """The process gave an answer that only a process under a kernel's control gives."""
     return Finding("runs", "protocol", f"the kernel's process broke the protocol: {problem}")
 
 
 def timeout(seconds: float) -> Finding:
-    """The call had no answer in time."""
+    """The call was not answered within its time limit."""
     return Finding("runs", "timeout", f"no answer within the limit of {seconds:g} s; the kernel hangs or is too slow")
 
 
 def flood(limit: int) -> Finding:
-    """The kernel printed without end."""
+    """The kernel printed more than the limit."""
     return Finding("runs", "output-limit", f"the kernel printed more than the limit of {limit} bytes in one call")
 
 
 def death(status: int, output: str, memory: int) -> Finding:
-    """A process that ended before it answered. ``status`` as a shell sees it; ``output`` is what it had printed."""
+    """The process ended before it answered. ``status`` is as in a shell; ``output`` is what it had printed."""
     number = status - 128
     if number not in set(signal.Signals):
         text = f"the kernel ended its process with exit status {status} before the call had returned"
@@ -117,7 +117,7 @@ def _parse_line(line: str) -> Reported:
 
 
 def _without_echoes(reported: list[Reported]) -> list[Reported]:
-    """What the driver finds afterwards says less than the device's report of the fault: keep the report alone."""
+    """The device's reports of a fault, without what the driver found afterwards, which says less."""
     explained = any(entry.finding.assertion == "runs" and entry.pc is not None for entry in reported)
 
     def echoed(finding: Finding) -> bool:

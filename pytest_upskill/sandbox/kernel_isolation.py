@@ -1,9 +1,9 @@
-"""Confines a program with what the system's kernel offers, where bubblewrap is missing. Stands alone.
+"""Confines a program with what the system's kernel offers, where bubblewrap is missing. Imports nothing of ours.
 
 Started as ``python -I -S kernel_isolation.py PLAN PROGRAM ARGUMENTS...``; PLAN is JSON: ``parts`` (of
 "namespaces", "landlock", "filter"), ``limits`` (names of the ``resource`` module to numbers), ``scratch`` (a folder,
-or null), ``scratch_bytes``, ``readable``, ``writable`` and ``devices`` (paths). What a part cannot do ends the
-process, with its reason, before the program starts.
+or null), ``scratch_bytes``, ``readable``, ``writable`` and ``devices`` (paths), and ``filter`` (of system calls). If a
+part fails, the process ends with the reason before the program starts.
 
 namespaces: no network, no other process, a scratch folder of its own with a limit on its size (user_namespaces(7));
 landlock: only the paths that are named can be opened (landlock(7)); filter: see ``seccomp``. The exit status is the
@@ -42,7 +42,7 @@ libc.syscall.restype = ctypes.c_long
 
 
 class Refused(Exception):
-    """The system does not allow a part of the confinement."""
+    """The system refuses a part of the confinement."""
 
 
 def main() -> None:
@@ -54,24 +54,17 @@ def main() -> None:
             enter_namespaces(plan["scratch"], plan["scratch_bytes"])
         # Within the namespace, so that only its own processes count against the limit on them.
         for name, limit in plan["limits"].items():
-            bound(getattr(resource, name), limit)
+            seccomp.limit(getattr(resource, name), limit)
         if "namespaces" in parts:
             become_a_child(plan["readable"])
         if "landlock" in parts:
             restrict_paths(plan)
         drop_capabilities()
-        if "filter" in parts and not seccomp.install(seccomp.compiler_rules(bool(plan["devices"]))):
+        if "filter" in parts and not seccomp.install(plan["filter"]):
             raise Refused("seccomp")
         os.execvp(argv[0], argv)
     except (OSError, Refused) as error:
         sys.exit(f"sandbox: {error}")
-
-
-def bound(what: int, limit: int) -> None:
-    """A limit that cannot be raised again."""
-    _, hard = resource.getrlimit(what)
-    least = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
-    resource.setrlimit(what, (least, least))
 
 
 def check(code: int, what: str) -> int:
@@ -85,7 +78,7 @@ def check(code: int, what: str) -> int:
 
 
 def enter_namespaces(scratch: "str | None", scratch_bytes: int) -> None:
-    """New namespaces, in which we keep our number as a user."""
+    """Enters new namespaces, with the same user number."""
     user, group = os.getuid(), os.getgid()
     check(libc.unshare(NAMESPACES), "namespaces")
     write("/proc/self/setgroups", "deny")
@@ -97,7 +90,7 @@ def enter_namespaces(scratch: "str | None", scratch_bytes: int) -> None:
 
 
 def bound_scratch(scratch: str, size: int) -> None:
-    """Memory of a limited size over the scratch folder, with copies of the files that lay there."""
+    """Mounts memory of a limited size over the scratch folder, with copies of its files."""
     with os.scandir(scratch) as entries:
         held = {entry.name: os.open(entry.path, os.O_RDONLY | os.O_CLOEXEC) for entry in entries if entry.is_file()}
     mount("tmpfs", scratch, "tmpfs", NOSUID | NODEV, f"size={size},mode=700")
@@ -111,11 +104,11 @@ def bound_scratch(scratch: str, size: int) -> None:
 
 
 def become_a_child(readable: "list[str]") -> None:
-    """The program is a child of the namespace's first process, whose end is the end of all in it."""
+    """Forks twice: the namespace's first process, with which all others end, and its child, the program."""
     if first := os.fork():
         wait_for(first)
     seccomp.hide()
-    # The host's processes are not to be seen; where a container has covered parts of /proc, this is refused.
+    # Hides the host's processes. The system refuses it in a container that masks parts of /proc.
     if libc.mount(b"proc", b"/proc", b"proc", ctypes.c_ulong(NOSUID | NODEV), None) == 0:
         readable.append("/proc")
     if program := os.fork():
@@ -124,7 +117,7 @@ def become_a_child(readable: "list[str]") -> None:
 
 
 def wait_for(child: int) -> None:
-    """Ends this process as a child of its ended."""
+    """Waits for a child and ends this process with its status."""
     _, status = os.waitpid(child, 0)
     os._exit(128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status))
 
@@ -136,7 +129,7 @@ def mount(source: str, target: str, kind: "str | None", flags: int, data: "str |
 
 
 def write(path: str, text: str) -> None:
-    """Some files of /proc take one write and no more."""
+    """Writes a text with one call, which some files of /proc require."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
     try:
         os.write(descriptor, text.encode())
@@ -145,7 +138,7 @@ def write(path: str, text: str) -> None:
 
 
 def drop_capabilities() -> None:
-    """For root, in its own namespace or not: no capability is left, and none comes back with the program."""
+    """Drops all capabilities, also root's; the program gets none back."""
     for number in range(CAPABILITIES):
         libc.prctl(PR_CAPBSET_DROP, number, 0, 0, 0)
     header = (ctypes.c_uint32 * 2)(0x20080522, 0)
@@ -157,7 +150,7 @@ def drop_capabilities() -> None:
 
 
 def restrict_paths(plan: "dict[str, object]") -> None:
-    """Only what is named can be opened; from the fourth version on, no TCP either, and no signals to the outside."""
+    """Only listed paths can be opened; from version 4 on no TCP, from version 6 on no signals to the outside."""
     version = check(libc.syscall(CREATE_RULESET, None, 0, 1), "landlock")
     rights = RIGHTS[min(version, 5)]
     words = [rights, 3 if version >= 4 else 0, 3 if version >= 6 else 0]
@@ -184,7 +177,7 @@ class PathBeneath(ctypes.Structure):
 
 
 def allow(ruleset: int, path: str, rights: int) -> None:
-    """Lets at a folder with all in it, or at a file; what is not there needs no rule."""
+    """Allows access to a file, or a folder and all in it; a missing path needs no rule."""
     try:
         parent = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except FileNotFoundError:

@@ -1,22 +1,22 @@
-"""Starts confined processes, and ends them for certain: no zombie, no leaked descriptor, no orphan.
+"""Starts confined processes, and ends them reliably: no zombie, no leaked descriptor, no orphan.
 
-Knows nothing of what is run in them. Processes are started from one thread that lives as long as we do, because the
-system ties "die with your parent" to the parent's thread, and a pool's threads come and go.
+Processes are started from one thread that lives as long as this process: PR_SET_PDEATHSIG refers to the parent's
+thread, and the threads of a pool end earlier.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
-import queue
 import select
 import selectors
 import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Mapping, Sequence
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,12 +28,21 @@ _CHUNK = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """How a process ended. ``status`` as a shell sees it: 128 + N for signal N. ``output`` is stdout and stderr."""
+    """How a process ended: its exit status as in a shell (128 + N for signal N), and its stdout and stderr."""
 
     status: int
     output: str
     timed_out: bool = False
     flooded: bool = False
+
+
+_lock = threading.Lock()
+_stop = threading.local()
+
+
+def stop_on(descriptor: int) -> None:
+    """From now on ``run`` in this thread ends its process and raises CancelledError once the descriptor is readable."""
+    _stop.descriptor = descriptor
 
 
 def run(
@@ -58,13 +67,9 @@ def run(
 
 
 def start(
-    argv: Sequence[str],
-    *,
-    environment: Mapping[str, str],
-    cwd: Path | None = None,
-    pass_fds: Sequence[int] = (),
+    argv: Sequence[str], *, environment: Mapping[str, str], cwd: Path | None = None, pass_fds: Sequence[int] = ()
 ) -> subprocess.Popen[bytes]:
-    """Starts a command in a session of its own; stdout and stderr come through one pipe. Raises SandboxError."""
+    """Starts a command in its own session; stdout and stderr share one pipe. Raises SandboxError."""
 
     def spawn() -> subprocess.Popen[bytes]:
         return subprocess.Popen(
@@ -79,8 +84,13 @@ def start(
             bufsize=0,
         )
 
+    with _lock:  # two threads must not make an executor each: a process ends with the thread that started it
+        future = _spawner(os.getpid()).submit(spawn)
     try:
-        return _spawner.call(spawn)
+        return future.result()
+    except KeyboardInterrupt:
+        future.add_done_callback(_discard)
+        raise
     except OSError as error:
         raise SandboxError(
             f"cannot start {argv[0]!r}: {error.strerror}; is it installed, and may it be run?"
@@ -88,12 +98,12 @@ def start(
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """Kills what is left of a process and its group, collects it, and closes its pipe. Never raises for a dead one.
+    """Kills a process and its group, waits for it, and closes its pipe. May be called again.
 
-    Raises SandboxError where the system does not let it go: a GPU's driver can hold a process for good.
+    Raises SandboxError if the process does not end: a GPU's driver can block it forever.
     """
     if process.returncode is None:
-        # The group first: as long as its leader is not collected, nobody else can be given its number.
+        # The group first: the number of its leader is not reused before ``wait``.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         try:
@@ -108,7 +118,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 
 def has_ended(process: subprocess.Popen[bytes], seconds: float) -> bool:
-    """Waits up to ``seconds`` for the process to end by itself, without collecting it."""
+    """Whether the process ends within ``seconds``; it is not reaped."""
     if process.returncode is not None:
         return True
     descriptor = os.pidfd_open(process.pid)
@@ -119,19 +129,25 @@ def has_ended(process: subprocess.Popen[bytes], seconds: float) -> bool:
 
 
 def status_of(process: subprocess.Popen[bytes]) -> int:
-    """The exit status as a shell sees it; bubblewrap reports its child's in the same way."""
+    """The exit status as in a shell; bubblewrap reports its child's in the same way."""
     code = process.returncode
     return 128 - code if code < 0 else code
 
 
 def _drain(descriptor: int, deadline: float, limit: int) -> tuple[bytes, bool, bool]:
-    """Reads until the end; returns what came, whether time ran out, and whether there was more than ``limit``."""
+    """Reads to the end; returns the output, whether time ran out, and whether there was more than ``limit``."""
     parts: list[bytes] = []
     size = 0
     with selectors.DefaultSelector() as selector:
         selector.register(descriptor, selectors.EVENT_READ)
+        stop = getattr(_stop, "descriptor", None)
+        if stop is not None:
+            selector.register(stop, selectors.EVENT_READ)
         while True:
-            if not selector.select(max(0.0, deadline - time.monotonic())):
+            ready = [key.fd for key, _ in selector.select(max(0.0, deadline - time.monotonic()))]
+            if stop in ready:
+                raise CancelledError
+            if not ready:
                 return b"".join(parts), True, False
             part = os.read(descriptor, _CHUNK)
             if not part:
@@ -142,43 +158,12 @@ def _drain(descriptor: int, deadline: float, limit: int) -> tuple[bytes, bool, b
                 return b"".join(parts)[:limit], False, True
 
 
-class _Spawner:
-    """One thread that starts processes for all others. A forked child makes its own."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._jobs: queue.SimpleQueue[tuple[Callable[[], subprocess.Popen[bytes]], Future[subprocess.Popen[bytes]]]]
-        self._owner = 0
-
-    def call(self, spawn: Callable[[], subprocess.Popen[bytes]]) -> subprocess.Popen[bytes]:
-        with self._lock:
-            if self._owner != os.getpid():
-                self._owner = os.getpid()
-                self._jobs = queue.SimpleQueue()
-                threading.Thread(target=self._serve, args=(self._jobs,), name="upskill-spawner", daemon=True).start()
-            future: Future[subprocess.Popen[bytes]] = Future()
-            self._jobs.put((spawn, future))
-        try:
-            return future.result()
-        except KeyboardInterrupt:
-            future.add_done_callback(_discard)
-            raise
-
-    @staticmethod
-    def _serve(
-        jobs: queue.SimpleQueue[tuple[Callable[[], subprocess.Popen[bytes]], Future[subprocess.Popen[bytes]]]],
-    ) -> None:
-        while True:
-            spawn, future = jobs.get()
-            try:
-                future.set_result(spawn())
-            except BaseException as error:
-                future.set_exception(error)
+@functools.cache
+def _spawner(owner: int) -> ThreadPoolExecutor:
+    """One thread that starts the processes of all others; a forked process has its own."""
+    return ThreadPoolExecutor(1, f"upskill-spawner-{owner}")
 
 
 def _discard(future: Future[subprocess.Popen[bytes]]) -> None:
     if future.exception() is None:
         end(future.result())
-
-
-_spawner = _Spawner()

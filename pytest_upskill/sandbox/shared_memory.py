@@ -1,4 +1,4 @@
-"""The memory that tensors cross in: shared with one confined process, mapped as far as calls need it."""
+"""Memory for tensors, shared with one confined process."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pytest_upskill.errors import SandboxError
 
 
 class SharedMemory:
-    """Anonymous memory of a fixed size (bytes), which takes up room only where it is written.
+    """Anonymous memory of a fixed size (bytes); pages are allocated when they are written.
 
-    Seals keep the other process from shrinking it while we read (a bus error, here) and from growing it. Whoever makes
-    it closes ``descriptor``.
+    Seals prevent the other process from shrinking it (which would be a bus error here) and from growing it. The owner
+    closes ``descriptor``.
     """
 
     def __init__(self, size: int) -> None:
@@ -38,7 +38,7 @@ class SharedMemory:
             self.view = memoryview(self._map)
 
     def unmap(self) -> None:
-        """Lets go of the mapping; may be called again."""
+        """Removes the mapping; may be called again."""
         self.view.release()
         self.view = memoryview(b"")
         if self._map is not None:

@@ -1,6 +1,6 @@
-"""From a place in a kernel's library to the line of the student's source.
+"""Maps addresses in a kernel's library to lines of the student's source.
 
-The library is untrusted, so binutils reads it in a cell as well.
+The library is untrusted: addr2line reads it in a sandbox.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _RESOURCES = Resources(cpu_seconds=10, memory=2 << 30, file_size=1 << 20)
 
 
 class Symbols:
-    """Looks up lines with addr2line, each place once. ``source_name`` is the source's name in debug information."""
+    """Looks up lines with addr2line, each address once. ``source_name`` is the source's name in debug information."""
 
     def __init__(self, library: Path, confinement: Confinement, source_name: str) -> None:
         self._library = library

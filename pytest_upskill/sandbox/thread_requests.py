@@ -1,7 +1,6 @@
-"""How many threads a confined process may have: each new one is asked for here, whoever the user is.
+"""Limits the threads of a confined process: its filter of system calls asks the parent for each new thread.
 
-The system's limit on processes (RLIMIT_NPROC) does not bind root, so that the filter of system calls (``seal``) hands
-the question to the parent, which counts. Source: seccomp_unotify(2).
+The system's own limit (RLIMIT_NPROC) does not apply to root. Source: seccomp_unotify(2).
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import struct
 from pathlib import Path
 
 MOST = 64
-"""Threads of one process at a time. A kernel's host code needs one, CUDA's driver a handful."""
+"""Threads of one process at a time. A kernel's host code needs one, CUDA's driver a few."""
 
 _RECEIVE, _SEND = 0xC0502100, 0xC0182101
 _REQUEST = struct.Struct("<QII64s")
@@ -21,7 +20,7 @@ _CONTINUE = 1
 
 
 def answer(listener: int, most: int = MOST) -> bool:
-    """Answers one request for a thread; False where it was refused. What asked may be gone by now, which is fine."""
+    """Answers one request for a thread; False if it was refused. Ignores a process that has ended since."""
     request = bytearray(_REQUEST.size)
     try:
         fcntl.ioctl(listener, _RECEIVE, request)

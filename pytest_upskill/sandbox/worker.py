@@ -1,18 +1,16 @@
-"""The process in which kernels run. Stands alone: it imports the fewest modules of the standard library, and
-``seccomp``, which stands alone beside it.
+"""The process in which kernels run. It imports few modules of the standard library, for a fast start, and ``seccomp``.
 
-Started as ``python -I -S worker.py CONTROL SHARED MEMORY CPU FILE DEVICE``: two inherited descriptors (a socket that
-keeps the bounds of messages, and the shared memory that tensors travel through), limits (bytes, seconds, bytes), and
-the device, ``cpu`` or ``cuda``. The parent first sends the descriptors of the library that holds the driver and of the
-kernel's (on a GPU both are one, and one descriptor comes), then one message for each call:
-8 bytes that the answer begins with, 8 bytes that say how much of the shared memory is in use, and the request,
-which only the driver understands. The answer is those 8 bytes, and the driver's lines.
+Started as ``python -I -S worker.py CONTROL SHARED MEMORY CPU FILE DEVICE SECONDS FILTER THREADS``: two inherited
+descriptors (a socket that keeps the bounds of messages, and the memory that tensors are passed in), limits (bytes,
+seconds, bytes), the device, ``cpu`` or ``cuda``, the limit on a call (s), and two filters of system calls: that of
+kernels, and that of new threads. The parent first sends the descriptors of the library with the driver and of the
+kernel's (on a GPU the two are one library, with one descriptor), then one message for each call: a nonce of 8 bytes,
+8 bytes with the size of the shared memory in use, and the request, whose format only the driver knows. The answer is
+the nonce and the driver's lines.
 
-The 8 bytes are a nonce: an answer that was made before its call does not carry them. A kernel shares this process, and
-could read them from its memory while it runs; it could then forge the lines of its own call, and no more: what it gave
-is judged by the parent, from the bytes in the shared memory.
-
-Nothing here can be trusted once a kernel was loaded: the parent judges bytes, and the way in which the process ends.
+An answer that was made before its call does not have the nonce. A kernel shares this process, and can read the nonce
+while it runs; it can forge the lines of its own call, and nothing else: the parent judges its results from the bytes in
+the shared memory, and from the way in which the process ends.
 """
 
 import _socket
@@ -30,23 +28,23 @@ MESSAGE_BYTES = 1 << 16
 
 
 def main() -> None:
-    """Serves calls until the parent hangs up."""
+    """Serves calls until the parent closes the channel."""
     control, shared, memory, cpu_seconds, file_size = (int(word) for word in sys.argv[1:6])
     on_gpu, seconds = sys.argv[6] == "cuda", float(sys.argv[7])
     limit_resources(memory, cpu_seconds, file_size, on_gpu)
     seccomp.hide()
-    sealed = seccomp.install(seccomp.worker_rules(os.getpid(), on_gpu))
+    filtered = seccomp.install(sys.argv[8])
     if on_gpu:
         open_gpu()
     channel = _socket.socket(fileno=control)
-    say_ready(channel, seccomp.watch_threads() if sealed else -1)
+    say_ready(channel, seccomp.listen(sys.argv[9]) if filtered else -1)
     runtime, kernel = receive_libraries(channel)
     driver = ctypes.CDLL(runtime, mode=os.RTLD_NOW | os.RTLD_GLOBAL)
     driver.upskill_call.restype = ctypes.c_char_p
     driver.upskill_call.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t]
     entry = ctypes.cast(ctypes.CDLL(kernel, mode=os.RTLD_NOW | os.RTLD_LOCAL).upskill_entry, ctypes.c_void_p)
     window = Window(shared)
-    # A kernel of the cpu device is stopped a little before the parent's patience ends, so that it can say where it was.
+    # A kernel on the cpu device is stopped shortly before the parent's limit, so that its line can be reported.
     limit_time = (lambda seconds: None) if on_gpu else driver.upskill_limit_time
     margin = 0.9
     while True:
@@ -62,7 +60,7 @@ def main() -> None:
 
 
 def say_ready(channel: "_socket.socket", listener: int) -> None:
-    """With the descriptor that the parent answers requests for threads on; without one, where there is no filter."""
+    """Tells the parent, with the descriptor for requests for threads, if there is a filter."""
     if listener < 0:
         channel.send(b"ready")
         return
@@ -72,7 +70,7 @@ def say_ready(channel: "_socket.socket", listener: int) -> None:
 
 
 class Window:
-    """The part of the shared memory that is mapped: as much as any call needed so far."""
+    """The mapped part of the shared memory: as much as any call needed so far."""
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
@@ -89,7 +87,7 @@ class Window:
 
 
 def receive_libraries(channel: "_socket.socket") -> tuple[str, str]:
-    """Paths of the runtime and of the kernel's library, which come as open files: no folder needs to be visible."""
+    """Paths of the runtime and of the kernel's library, received as open files: their folders are not visible."""
     space = _socket.CMSG_SPACE(8)
     data, ancillary, _, _ = channel.recvmsg(16, space)
     if not data:
@@ -100,7 +98,7 @@ def receive_libraries(channel: "_socket.socket") -> tuple[str, str]:
 
 
 def open_gpu() -> None:
-    """Makes the GPU's context while nothing of the kernel's is loaded: what goes wrong here is the machine's fault."""
+    """Makes the GPU's context before the kernel is loaded: a failure is the machine's fault."""
     cuda = ctypes.CDLL("libcuda.so.1")
     context = ctypes.c_void_p()
     code = cuda.cuInit(0) or cuda.cuDevicePrimaryCtxRetain(ctypes.byref(context), 0)
@@ -112,10 +110,10 @@ def open_gpu() -> None:
 
 
 def limit_resources(memory: int, cpu_seconds: int, file_size: int, on_gpu: bool) -> None:
-    """Limits that hold for this process and cannot be raised again (but by root, outside of bubblewrap).
+    """Sets limits of this process, which only root outside of bubblewrap can raise again.
 
-    CUDA's driver reserves address space by the terabyte and opens files by the dozen: with a GPU, what counts against
-    the limit on memory is what is writable and the process's own.
+    CUDA's driver reserves terabytes of address space and opens many files: with a GPU, the limit on memory counts
+    private writable memory only.
     """
     for what, limit in (
         (resource.RLIMIT_CORE, 0),
@@ -124,9 +122,7 @@ def limit_resources(memory: int, cpu_seconds: int, file_size: int, on_gpu: bool)
         (resource.RLIMIT_FSIZE, file_size),
         (resource.RLIMIT_NOFILE, 1024 if on_gpu else 64),
     ):
-        _, hard = resource.getrlimit(what)
-        bound = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
-        resource.setrlimit(what, (bound, bound))
+        seccomp.limit(what, limit)
 
 
 if __name__ == "__main__":

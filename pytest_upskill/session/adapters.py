@@ -1,4 +1,4 @@
-"""Makes the languages and contracts of plugins known, when a run starts. Knows hooks, and no language."""
+"""Registers the languages and contracts of plugins when a run starts."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from pytest_upskill.languages.base import Language
 
 
 def register(hook: pluggy.HookRelay) -> None:
-    """Asks all plugins. Raises UsageError for what is no language or no contract."""
+    """Calls the hooks of all plugins. Raises UsageError for an object that lacks a part of the protocol."""
     _register(hook.pytest_upskill_language(), languages.register, "pytest_upskill_language", Language)
     _register(hook.pytest_upskill_contract(), contracts.register, "pytest_upskill_contract", Contract)
 
 
 def _register(answers: Iterable[Any], add: Callable[[Any], None], hook: str, protocol: type) -> None:
     needed = sorted(name for name in (*vars(protocol), *protocol.__annotations__) if not name.startswith("_"))
-    # Pluggy gives the answer of the plugin that was registered last first: that one has the last word.
+    # Pluggy returns the answer of the plugin that was registered last first; it replaces earlier ones of the same name.
     for answer in reversed(list(answers)):
         for one in answer if isinstance(answer, list | tuple) else (answer,):
             missing = next((name for name in needed if isinstance(one, type) or not hasattr(one, name)), None)

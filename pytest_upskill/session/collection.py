@@ -1,7 +1,4 @@
-"""Skills as pytest nodes: a SKILL.md is a file, each case by student, arm and trial an item.
-
-Knows pytest and the run (``run.Run``); how an item is asked and judged is decided by the pipeline.
-"""
+"""Skills as pytest nodes: a SKILL.md is a file; each combination of case, student, arm and trial is an item."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_upskill.cases.case import Case
-from pytest_upskill.cases.case_file import load_case
+from pytest_upskill.cases.case_file import load_cases
 from pytest_upskill.errors import CaseError, InfrastructureError, UpskillError
 from pytest_upskill.execution.seeds import item_seed
 from pytest_upskill.records import ItemKind, Outcome, Verdict, VerdictKind
@@ -28,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class UpskillWarning(pytest.PytestWarning):
-    """Advice on a skill that is not against the specification."""
+    """Advice on a skill that violates no rule of the specification."""
 
 
 class KernelFailed(AssertionError):
@@ -53,7 +50,7 @@ def _skill_of(case_path: Path) -> Path | None:
 
 
 def _node_id(path: Path, rootdir: Path) -> str:
-    """A case that is named alone keeps the id that it has as a part of its skill."""
+    """A case that is named alone has the same id as when its skill is collected."""
     return path.relative_to(rootdir).as_posix() if path.is_relative_to(rootdir) else path.as_posix()
 
 
@@ -71,12 +68,13 @@ class SkillFile(pytest.File):
         if whole:
             yield self._item("spec", self._task(ItemKind.SPEC, None, None, None, 1, "spec"))
         cases: list[Case] = []
-        for path in case_paths(self.skill_path.parent) if whole else [self.path]:
-            try:
-                cases.append(load_case(path, self.skill))
-            except CaseError as error:
+        paths = case_paths(self.skill_path.parent) if whole else [self.path]
+        for path, found in zip(paths, load_cases(paths, self.skill), strict=True):
+            if isinstance(found, CaseError):
                 task = self._task(ItemKind.BROKEN_CASE, None, None, None, 1, path.stem)
-                yield self._item(path.stem, task, problem=str(error))
+                yield self._item(path.stem, task, problem=str(found))
+            else:
+                cases.append(found)
         wanted = {student: self._arms_of(student, cases) for student in self.run.student_names}
         self._warn_of_gaps(cases, wanted)
         for case in cases:
@@ -88,7 +86,7 @@ class SkillFile(pytest.File):
                 yield self._item(name, self._task(ItemKind.MUTANTS, case, None, None, 1, name))
 
     def _warn_of_gaps(self, cases: list[Case], wanted: dict[str, list[str]]) -> None:
-        """What is left out is said, lest a slip look like success."""
+        """Warns of replies and solutions that are missing."""
         for student, possible in wanted.items():
             folder = self.run.config(student).folder
             if cases and not possible and folder is not None:
@@ -100,11 +98,11 @@ class SkillFile(pytest.File):
                 )
         unsolved = [case.name for case in cases if case.kind == "kernel" and case.solution is None]
         if "golden" in wanted and unsolved:
-            held = "held against wrong results alone" if self.run.settings.self_check else "not checked"
+            held = "checked with wrong results only" if self.run.settings.self_check else "not checked"
             self.warn(UpskillWarning(f"no '## Solution', so {held}: {', '.join(unsolved)}"))
 
     def _arms_of(self, student: str, cases: list[Case]) -> list[str]:
-        """The arms that this student can be asked in; students know an arm by its slug."""
+        """The arms in which this student can be queried; students know an arm by its slug."""
         slugs = {arms.slug(arm): arm for arm in self.run.settings.arms}
         possible = self.run.student(student).arms_for(self.skill, tuple(slugs), [case.name for case in cases])
         return [slugs[slug] for slug in possible]
@@ -153,10 +151,10 @@ class SkillFile(pytest.File):
 
 
 class UpskillItem(pytest.Item):
-    """One question to one student, or one check of a skill. ``outcome`` is there once ``setup`` has run.
+    """One question to one student, or one check of a skill. ``setup`` sets ``outcome``.
 
-    Everything is done in ``setup``, so that an infrastructure error is an error in pytest's terms and not a failure;
-    ``runtest`` states the verdict.
+    ``setup`` does the work, so that an infrastructure error is an error for pytest, not a failure; ``runtest`` raises
+    or skips according to the verdict.
     """
 
     def __init__(self, *, task: Task, problem: str | None = None, **kwargs: Any) -> None:
@@ -197,7 +195,7 @@ class UpskillItem(pytest.Item):
             raise InfrastructureError(verdict.reason)
 
     def _judged(self) -> Outcome:
-        """The pipeline's outcome; what it did not expect is raised, and is in the report all the same."""
+        """The pipeline's outcome. An unexpected exception is raised again; the report has an outcome all the same."""
         try:
             return self.run.pipeline.run(self.task)
         except Exception as error:
@@ -216,7 +214,7 @@ class UpskillItem(pytest.Item):
             raise KernelFailed(verdict.reason or "failed")
 
     def repr_failure(self, excinfo: ExceptionInfo[BaseException], style: Any = None) -> Any:
-        """An item's own view of its failure; anything unexpected keeps its traceback."""
+        """The view of a failed item; an unexpected exception keeps its traceback."""
         if isinstance(excinfo.value, KernelFailed) and self.outcome is not None:
             from pytest_upskill.reporting.failure import failure_lines
 
@@ -232,7 +230,7 @@ class UpskillItem(pytest.Item):
 
 
 def unjudged(task: Task, kind: VerdictKind, reason: str) -> Outcome:
-    """The outcome of an item that never came to be judged."""
+    """The outcome of an item that was not judged."""
     judged = task.student is not None
     return Outcome(
         id=task.id,

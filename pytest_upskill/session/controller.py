@@ -1,4 +1,4 @@
-"""The hooks of the process that reports: header, status letters, summary, report files and exit status."""
+"""The hooks of the reporting process: header, status letters, summary, report files and exit status."""
 
 from __future__ import annotations
 
@@ -12,18 +12,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_upskill.records import Outcome
-from pytest_upskill.session.exit_status import NOTHING_DECIDED, nothing_decided
-from pytest_upskill.session.report_outcome import outcome_of
+from pytest_upskill.session.item_report import NOTHING_DECIDED, Status, nothing_decided, outcome_of, status_of
 from pytest_upskill.session.run import Run
-from pytest_upskill.session.status_letters import Status, status_of
-from pytest_upskill.session.worker_input import WorkerInput
 
 if TYPE_CHECKING:
     from pytest_upskill.reporting.view import View
 
 
 class Controller:
-    """Gathers outcomes, prints the summary and writes reports."""
+    """Collects outcomes, prints the summary and writes reports."""
 
     def __init__(self, run: Run, config: pytest.Config) -> None:
         self.run = run
@@ -33,7 +30,7 @@ class Controller:
         self._view: View | None = None
         self._written: list[Path] = []
         self._problems: list[str] = []
-        self._estimate_told = False
+        self._estimate_shown = False
 
     def pytest_report_header(self) -> list[str]:
         from pytest_upskill.reporting.terminal import header_lines
@@ -44,22 +41,21 @@ class Controller:
         from pytest_upskill.reporting.terminal import header_lines
 
         estimate = self.run.totals.estimate
-        return list(header_lines({"worst case": estimate})) if estimate and not self._estimate_told else []
+        return list(header_lines({"worst case": estimate})) if estimate and not self._estimate_shown else []
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: Any) -> None:
-        """An xdist hook: the first worker has entered the worst case by then."""
+        """An xdist hook: the first worker has computed the worst case by then."""
         reporter: Any = self.config.pluginmanager.get_plugin("terminalreporter")
         for line in self.pytest_report_collectionfinish() if reporter is not None else ():
-            self._estimate_told = True
+            self._estimate_shown = True
             reporter.ensure_newline()
             reporter.write_line(line)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        """An xdist hook: workers draw from the controller's seed, and judge on its device."""
-        device = "" if self.run.settings.prompts else self.run.machine.device
-        WorkerInput(self.run.seed, self.run.session, device, self.run.open_broker()).write(node.workerinput)
+        """An xdist hook: workers use the controller's seed, device and servers."""
+        node.workerinput["upskill"] = self.run.for_workers()
 
     def pytest_report_teststatus(self, report: pytest.TestReport) -> Status | None:
         return status_of(report)
@@ -139,7 +135,7 @@ class Controller:
         self._written.append(path)
 
     def _attempt(self, what: str, action: Callable[[], object]) -> None:
-        """What goes wrong at the end of a run must not cost its results: it is told after the summary."""
+        """Runs an action at the end of a run. An exception loses no results: it is reported after the summary."""
         try:
             action()
         except Exception as error:

@@ -1,4 +1,4 @@
-"""How pytest holds a failed item: coloured on a terminal, plain in JUnit XML, one line in the short summary."""
+"""A failed item in pytest's reports: coloured on a terminal, plain in JUnit XML, one line in the short summary."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The hooks of a process that collects items and runs them: duplicates, look-ahead, outcomes on reports."""
+"""The hooks of a process that collects and runs items: duplicates, look-ahead, outcomes on reports."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import pytest
 
 from pytest_upskill.errors import InfrastructureError
 from pytest_upskill.session.collection import UpskillItem, UpskillWarning, collect_file
-from pytest_upskill.session.report_outcome import attach
+from pytest_upskill.session.item_report import attach
 from pytest_upskill.session.run import Run
 
 LOOK_AHEAD = 3
-"""Number of later items whose replies and builds are started early. Those that ``-x`` leaves out were asked in vain."""
+"""Number of later items whose replies and builds start early; with ``-x`` some of them may never run."""
 ASK_AHEAD = 8
-"""Replies are requested for this many times the students' slots, so that a slow one keeps no slot idle."""
+"""Replies are requested ahead for this multiple of the students' slots, so that a slow reply leaves no slot idle."""
 
 
 class ItemHooks:
@@ -33,7 +33,7 @@ class ItemHooks:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Drops items that two arguments named, and notes what comes after each."""
+        """Drops items that two arguments named, and stores the order of the others."""
         unique = {item.nodeid: item for item in reversed(items) if isinstance(item, UpskillItem)}
         kept = [item for item in items if not isinstance(item, UpskillItem) or unique[item.nodeid] is item]
         items[:] = kept
@@ -44,7 +44,7 @@ class ItemHooks:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Estimates the worst case before any student is asked; of several workers, the first does it for all."""
+        """Estimates the worst case before any student is queried; of several workers, only the first does."""
         config = session.config
         if config.option.collectonly or (self.is_worker and os.environ.get("PYTEST_XDIST_WORKER") != "gw0"):
             return
@@ -53,9 +53,9 @@ class ItemHooks:
             self.run.ledger.note_estimate(self.run.pipeline.estimate(item.task for item in ours))
 
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
-        """Kernels are built for the next items of this process; a worker only knows one, alone we look further.
+        """Starts builds for the next items of this process, and replies for later ones.
 
-        Replies are the run's: a worker asks for those of items that others will run, as all of them share the ledger.
+        An xdist worker knows its next item only. It also requests replies for other workers' items: all share a ledger.
         """
         if not isinstance(item, UpskillItem) or self.run.settings.prompts:
             return
@@ -68,7 +68,7 @@ class ItemHooks:
         )
 
     def _depth(self, config: pytest.Config) -> int:
-        """How many later items have their replies on the way; with ``-x``, no more than the students' slots need."""
+        """The number of later items whose replies are requested; with ``-x``, no more than the students have slots."""
         width = sum(self.run.replies.width(name) for name in self.run.student_names if self.run.replies.asks(name))
         return max(LOOK_AHEAD, width if config.getvalue("maxfail") else ASK_AHEAD * width)
 
@@ -76,7 +76,7 @@ class ItemHooks:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """The outcome travels with the report that ends an item, as text, since xdist carries plain data alone."""
+        """Attaches the outcome to the last report of an item."""
         report = yield
         if isinstance(item, UpskillItem) and item.outcome is not None:
             if call.when == "call" or (call.when == "setup" and report.failed):
@@ -98,7 +98,7 @@ class ItemHooks:
 
 
 def _warn_of_namesakes(items: list[UpskillItem]) -> None:
-    """Skills are told apart by their folder's name, in summaries and in the folders that keep replies."""
+    """Warns of two skills with the same folder name, which identifies them in summaries and among stored replies."""
     first: dict[str, UpskillItem] = {}
     for item in items:
         other = first.setdefault(item.task.skill, item)
@@ -107,6 +107,6 @@ def _warn_of_namesakes(items: list[UpskillItem]) -> None:
             item.warn(
                 UpskillWarning(
                     f"two skills are called {item.task.skill!r} ({other.task.skill_path} and {item.task.skill_path}): "
-                    "their rows and their kept replies are mixed; rename one folder, or run them one by one"
+                    "their rows and stored replies would be mixed; rename one folder, or run them separately"
                 )
             )

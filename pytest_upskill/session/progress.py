@@ -1,7 +1,4 @@
-"""Shows on a terminal how far a run is: the live line, and what servers do.
-
-Knows pytest's hooks and the run; what the live line says is reporting's.
-"""
+"""The progress of a run on a terminal: the live line, and messages while servers start."""
 
 from __future__ import annotations
 
@@ -19,7 +16,7 @@ from pytest_upskill.skills.skill import FILE_NAMES
 
 
 def start(run: Run, config: pytest.Config) -> None:
-    """Registers the live line where somebody may see it."""
+    """Registers the live line if students are queried and a person watches."""
     if not (run.asks and is_watched(config, os.environ)):
         return
     try:
@@ -30,14 +27,14 @@ def start(run: Run, config: pytest.Config) -> None:
 
 
 def is_watched(config: pytest.Config, environment: Mapping[str, str]) -> bool:
-    """True on a real terminal that nobody else writes to: no pipe, no CI, neither ``-q`` nor ``-s``."""
+    """True on a real terminal that only pytest writes to: no pipe, no CI, neither ``-q`` nor ``-s``."""
     quiet = config.option.verbose < 0 or config.option.capture == "no" or config.option.collectonly
     plain = environment.get("TERM", "dumb") == "dumb" or any(environment.get(name) for name in ("CI", "BUILD_NUMBER"))
     return not quiet and not plain and os.isatty(1)
 
 
 class LiveSide:
-    """Counts what was judged, and gives way whenever pytest writes."""
+    """Counts judged items, and erases the live line whenever pytest writes."""
 
     def __init__(self, run: Run, descriptor: int) -> None:
         self._run = run
@@ -48,9 +45,12 @@ class LiveSide:
         self._started = time.monotonic()
         self._priced = any(run.config(name).price for name in run.student_names)
 
+    @pytest.hookimpl(tryfirst=True)
     def give_way(self) -> None:
-        """To be called before somebody else writes."""
+        """Erases the line before anything else is written."""
         self._line.give_way()
+
+    pytest_runtest_logstart = pytest_runtest_logfinish = pytest_warning_recorded = give_way
 
     def _text(self) -> str:
         totals = self._run.totals
@@ -82,30 +82,17 @@ class LiveSide:
             self._line.start()
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_logstart(self) -> None:
-        self._line.give_way()
-
-    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self._line.give_way()
         if getattr(report, "upskill", None):
             self._judged.add(report.nodeid)
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_logfinish(self) -> None:
-        self._line.give_way()
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_warning_recorded(self) -> None:
-        self._line.give_way()
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_keyboard_interrupt(self) -> None:
+    def stop(self) -> None:
+        """Erases the line for good."""
         self._line.stop()
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self) -> None:
-        self._line.stop()
+    pytest_keyboard_interrupt = pytest_sessionfinish = stop
 
     def pytest_unconfigure(self) -> None:
         self._line.stop()
@@ -113,12 +100,12 @@ class LiveSide:
 
 
 class Teller:
-    """Shows a line of its own at once, from any thread, also while pytest captures what is printed."""
+    """Prints a line at once, from any thread, also while pytest captures output."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._column = 0
-        """Where pytest's own line was when we last wrote: we left the terminal at the start of a line."""
+        """The length of pytest's own line when we last wrote; our line ended with a line end."""
         self._output: int | None = None
         with contextlib.suppress(OSError):
             self._output = os.dup(1)

@@ -7,8 +7,9 @@ import shlex
 from collections.abc import Sequence
 from os.path import relpath
 from pathlib import Path
+from typing import Any
 
-from pytest_upskill.configuration.settings import DEFAULT_ARMS, DEFAULT_TIMEOUT, Settings
+from pytest_upskill.configuration.settings import DEFAULTS, Settings
 from pytest_upskill.students.base import StudentConfig
 from pytest_upskill.students.reply_files import replies_folder
 
@@ -26,17 +27,11 @@ def command(settings: Settings, skill_path: Path, item: str, options: Sequence[s
 
 
 def replay_options(settings: Settings, config: StudentConfig | None, arm: str | None, trial: int) -> list[str]:
-    """Options that judge an item again on the reply that was kept, without querying a student.
+    """Options that judge an item again on its stored reply, without querying a student.
 
     ``config`` and ``arm`` are None for an item that has no student.
     """
-    options = [_source(settings, config), *_question(settings, arm, trial)]
-    options += [f"--upskill-timeout={settings.timeout:g}"] if settings.timeout != DEFAULT_TIMEOUT else []
-    options += [f"--upskill-device={settings.device}"] if settings.device != "auto" else []
-    options += [f"--upskill-arch={settings.arch}"] if settings.arch else []
-    options += [f"--upskill-sandbox={settings.sandbox}"] if settings.sandbox != "auto" else []
-    options += ["--upskill-sanitizer"] if settings.sanitizer else []
-    return options
+    return [_source(settings, config), *_question(settings, arm, trial), *_judging(settings)]
 
 
 def _source(settings: Settings, config: StudentConfig | None) -> str:
@@ -49,14 +44,28 @@ def _source(settings: Settings, config: StudentConfig | None) -> str:
 
 def record_options(settings: Settings, student: str | None, arm: str | None, trial: int) -> list[str]:
     """Options that query the student, and record its reply beside the skill."""
-    options = [f"--upskill-student={student}", "--upskill-replies=record", *_question(settings, arm, trial)]
-    options += [f"--upskill-base-url={settings.base_url}"] if settings.base_url else []
-    options += ["--upskill-serve"] if settings.serve else []
-    return options
+    server = _options(base_url=settings.base_url, serve=settings.serve)
+    # With more than one turn, later questions depend on how the replies before are judged.
+    judging = _judging(settings) if settings.turns > 1 else []
+    question = _question(settings, arm, trial)
+    return [f"--upskill-student={student}", "--upskill-replies=record", *question, *server, *judging]
 
 
 def _question(settings: Settings, arm: str | None, trial: int) -> list[str]:
     """Options without which this arm, trial and number of turns would not be collected."""
-    options = [f"--upskill-arms={arm}"] if arm and arm not in DEFAULT_ARMS else []
-    options += [f"--upskill-trials={trial}"] if trial > 1 else []
-    return options + ([f"--upskill-turns={settings.turns}"] if settings.turns > 1 else [])
+    default = DEFAULTS["arms"]
+    return _options(
+        arms=None if arm in default and settings.arms == default else arm, trials=trial, turns=settings.turns
+    )
+
+
+def _judging(settings: Settings) -> list[str]:
+    names = ("timeout", "device", "arch", "sandbox", "sanitizer")
+    return _options(**{name: getattr(settings, name) for name in names})
+
+
+def _options(**values: Any) -> list[str]:
+    """The options for values that differ from their defaults."""
+    given = {name.replace("_", "-"): value for name, value in values.items() if value and value != DEFAULTS.get(name)}
+    texts = {name: f"{value:g}" if isinstance(value, float) else value for name, value in given.items()}
+    return [f"--upskill-{name}" if text is True else f"--upskill-{name}={text}" for name, text in texts.items()]

@@ -7,12 +7,13 @@ import secrets
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from os.path import relpath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
 from pytest_upskill.configuration.settings import PROMPTS_STUDENT, Settings
 from pytest_upskill.paths import HOME
+from pytest_upskill.session.overrides import overrides
 from pytest_upskill.students import demo, registry
 from pytest_upskill.students.base import Placeholder, Student, StudentConfig, is_at_hand
 from pytest_upskill.students.serving import plan
@@ -31,15 +32,15 @@ GOLDEN = "golden"
 DEMO = "demo"
 
 _SOURCES = {
-    "live": "live: every question is asked anew",
-    "record": "record: kept replies and new ones are written to the cassettes beside the skills",
-    "replay": "replay: those in the cassettes beside the skills, nobody is asked",
+    "live": "live: stored replies are not used",
+    "record": "record: stored and new replies are written to the cassettes beside the skills",
+    "replay": "replay: from the cassettes beside the skills; no student is queried",
 }
-"""What the header says of ``--upskill-replies``, where it was given."""
+"""Lines of the header for values of ``--upskill-replies`` other than ``auto``."""
 
 
 class Run:
-    """What collection, items and the controller share. ``seed`` is the session's, from the header."""
+    """What collection, items and the controller share. ``seed`` is the one that the header prints."""
 
     def __init__(
         self,
@@ -52,7 +53,7 @@ class Run:
         tell: Callable[[str], object] = lambda line: None,
     ) -> None:
         """For a worker, ``device`` is the one that the controller took, ``session`` the controller's session, and
-        ``broker`` where it gives out servers. ``tell`` shows a line while they start.
+        ``broker`` the address of its server broker. ``tell`` prints a line while servers start.
         """
         self.settings = settings
         self.session = session or secrets.token_hex(8)
@@ -70,7 +71,7 @@ class Run:
         specs = settings.students or (GOLDEN,)
         if specs == (PROMPTS_STUDENT,) and settings.prompts:
             config = StudentConfig(PROMPTS_STUDENT, PROMPTS_STUDENT)
-            self._students = {config.name: Placeholder(config, "cannot be asked; name one with --upskill-student")}
+            self._students = {config.name: Placeholder(config, "cannot be queried; name one with --upskill-student")}
             self._configs = {name: student.config for name, student in self._students.items()}
             return
         configs = registry.resolve(specs, settings.students_tables, settings.invocation_dir, settings.base_url)
@@ -89,7 +90,7 @@ class Run:
         if name not in self._students:
             config = self._configs[name]
             if self.settings.replies == "replay" and not is_at_hand(config):
-                return self._students.setdefault(name, Placeholder(config, "is not asked while replies are replayed"))
+                return self._students.setdefault(name, Placeholder(config, "is not queried while replies are replayed"))
             made = self._hook.pytest_upskill_student(config=config)
             self._students[name] = made if made is not None else self._make(config)
         return self._students[name]
@@ -106,13 +107,13 @@ class Run:
 
     @cached_property
     def servers(self) -> Servers | BrokerClient:
-        """The servers that are started for students; under xdist they are the controller's."""
+        """The servers of students; under xdist the controller starts them."""
         from pytest_upskill.students.serving.broker import BrokerClient, Servers
 
         return BrokerClient(self._broker) if self._broker else Servers(self._configs, self.settings.rootdir, self._tell)
 
     def open_broker(self) -> str:
-        """Where workers get servers; empty where no student needs one."""
+        """The address at which workers get servers; empty if no student needs one."""
         from pytest_upskill.students.serving.broker import Servers
 
         wanted = any(self._serves(config) for config in self._configs.values()) and not self.settings.prompts
@@ -128,7 +129,7 @@ class Run:
 
     @property
     def asks(self) -> bool:
-        """True where a student may be asked whose replies are worth keeping."""
+        """True if a student may be queried whose replies are worth storing."""
         students = [self.student(name) for name in self.student_names]
         return any(not isinstance(student, Placeholder) and not is_at_hand(student.config) for student in students)
 
@@ -147,30 +148,30 @@ class Run:
 
     @property
     def counts_costs(self) -> bool:
-        """True where the user set a limit, or knows a price, so that the worst case is worth telling."""
+        """True if a limit or a price is known, so that the header shows the worst case."""
         limited = self.settings.budget is not None or self.settings.max_tokens is not None
         return self.asks and (limited or any(config.price for config in self._configs.values()))
 
     @property
     def totals(self) -> Totals:
-        """What the session has asked for and spent, in all of its processes."""
+        """The session's requests, tokens and costs, of all its processes."""
         from pytest_upskill.replies.claims import Totals
 
         return self.ledger.totals() if "ledger" in self.__dict__ else Totals()
 
     def spending(self) -> str:
-        """What was spent, in words; empty where nobody was asked."""
+        """What was spent, in words; empty if no student was queried."""
         from pytest_upskill.replies.budget import spending
 
         return spending(self.totals, self.limits)
 
     def source(self) -> str:
-        """Where the replies came from, where it is not the usual place."""
+        """Where the replies came from; empty for the usual place."""
         if self.settings.replies == "replay":
-            return "recorded replies were replayed, nobody was asked"
+            return "replayed from cassettes, no student was queried"
         totals = self.totals
         if "ledger" in self.__dict__ and not (totals.asked or totals.failed or totals.stopped):
-            return "nobody was asked: what was kept was judged again, --upskill-replies=live asks anew"
+            return "no student was queried: all replies were stored ones; --upskill-replies=live asks again"
         return ""
 
     @cached_property
@@ -212,7 +213,7 @@ class Run:
         return relpath(self.settings.rootdir / HOME / "replies", self.settings.invocation_dir)
 
     def close(self, at_once: bool = False) -> None:
-        """Ends the run. ``at_once``: open questions are given up; else other workers may need their replies."""
+        """Ends the run. ``at_once`` drops open requests; otherwise other workers may need their replies."""
         if "replies" in self.__dict__:
             self.replies.stop(at_once)
         for student in self._students.values():
@@ -224,15 +225,20 @@ class Run:
         if "replies" in self.__dict__:
             self.replies.close()
 
+    def for_workers(self) -> dict[str, Any]:
+        """The arguments of ``Run`` that xdist transfers to workers, which use this process's device and servers."""
+        device = "" if self.settings.prompts else self.machine.device
+        return {"seed": self.seed, "device": device, "session": self.session, "broker": self.open_broker()}
+
     def forget(self) -> None:
-        """Lets go of the ledger, once nothing will be read from it any more, and of servers that are still there."""
+        """Closes the ledger and stops servers; nothing reads from them any more."""
         if "servers" in self.__dict__:
             self.servers.stop()
         if "ledger" in self.__dict__:
             self.ledger.close()
 
     def describe(self) -> Mapping[str, str]:
-        """What the header says of this run."""
+        """The facts that the header shows, by label."""
         if self.settings.prompts:
             return {"prompts": str(self.settings.prompts)}
         from pytest_upskill.replies.budget import limits_in_words
@@ -242,6 +248,7 @@ class Run:
         return {
             "device": self.machine.describe(),
             "sandbox": self.machine.confinement.describe(),
+            **dict(overrides(self.settings, list(self._configs.values()))),
             "seed": str(self.seed),
             **({"replies": _SOURCES[self.settings.replies]} if self.settings.replies in _SOURCES else {}),
             **({"budget": limits} if limits else {}),

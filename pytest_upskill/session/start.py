@@ -1,7 +1,7 @@
-"""Starts a run that was asked for: settings first, then the hooks of this process.
+"""Starts a run: reads the settings, then registers the hooks of this process.
 
-``ItemHooks`` collect items and run them, ``Controller`` reports. Under xdist every worker has the first, and the
-controller alone the second; without it, one process has both.
+``ItemHooks`` collect items and run them, ``Controller`` reports. Under xdist workers have the first and the controller
+the second; without it, one process has both.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import pytest
 from pytest_upskill.configuration.report_paths import check_writable
 from pytest_upskill.errors import InfrastructureError, UsageError
 from pytest_upskill.execution.seeds import draw_seed
-from pytest_upskill.session import adapters, options, progress, worker_input
+from pytest_upskill.session import adapters, options, progress
 from pytest_upskill.session.controller import Controller
 from pytest_upskill.session.item_hooks import ItemHooks
 from pytest_upskill.session.run import Run
@@ -19,13 +19,12 @@ from pytest_upskill.session.run import Run
 
 def start(config: pytest.Config) -> None:
     """Reads the settings and registers this process's hooks. Raises pytest.UsageError on a wrong value."""
-    given = getattr(config, "workerinput", None)
+    given = getattr(config, "workerinput", {}).get("upskill")
     try:
         adapters.register(config.hook)
         settings = options.read(config)
         if given is not None:
-            ours = worker_input.read(given)
-            run = Run(settings, ours.seed, config.hook, ours.device, ours.session, ours.broker)
+            run = Run(settings, hook=config.hook, **given)
         else:
             seed = draw_seed() if settings.seed is None else settings.seed
             run = Run(settings, seed, config.hook, tell=progress.Teller(config).tell)
@@ -36,7 +35,7 @@ def start(config: pytest.Config) -> None:
 
 
 def _start_controller(run: Run, config: pytest.Config) -> None:
-    """Checks everything that could fail before the first item, and registers what reports."""
+    """Checks everything that could fail before the first item, and registers the hooks that report."""
     for name in run.student_names:
         run.student(name)
     for path in run.settings.reports:

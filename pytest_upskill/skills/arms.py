@@ -1,4 +1,4 @@
-"""Arms: what a student is given beside the task. Knows skills and git, not students.
+"""Arms: what a student gets beside the task.
 
 ``skill`` gives the skill's text, ``baseline`` nothing, ``placebo`` an unrelated text of the same length, and
 ``previous:REVISION`` the skill as it was at another git revision.
@@ -17,7 +17,7 @@ from pytest_upskill.skills.disclosure import FOLDERS, SKILL_FILE, Guidance, Sour
 from pytest_upskill.skills.skill import parse_skill
 
 CONTROL_ARMS = ("baseline", "placebo", "previous")
-"""Arms that are compared with; whatever they do, they never fail a run."""
+"""Arms for comparison; their failures never fail a run."""
 
 
 def slug(arm: str) -> str:
@@ -26,15 +26,12 @@ def slug(arm: str) -> str:
 
 
 def is_control(arm: str) -> bool:
-    """True for arms that are compared with; takes arms and their slugs."""
+    """Whether an arm, or the arm of a slug, is for comparison only."""
     return re.split(r"[:-]", arm, maxsplit=1)[0] in CONTROL_ARMS
 
 
 def guidance(arm: str, skill_path: Path, mode: str = "body") -> Guidance | None:
-    """What an arm adds to the prompt, None for nothing; ``mode`` is one of ``disclosure.MODES``.
-
-    Raises SkillError where it cannot be had.
-    """
+    """What an arm adds to the prompt, None for nothing; ``mode`` is one of ``disclosure.MODES``. Raises SkillError."""
     if arm == "baseline":
         return None
     if arm.startswith("previous:"):
@@ -67,7 +64,7 @@ def _at_revision(skill_path: Path, revision: str) -> Source:
 
 
 def _placebo(shown: Guidance) -> Guidance:
-    """An unrelated text of the same length, to be had in the same way."""
+    """An unrelated text of the same length, disclosed in the same way."""
     if not shown.files:
         return Guidance(_unrelated(len(shown.text)))
     head = "name: kitchen-garden\ndescription: Keeping a kitchen garden, from the soil to the harvest.\n"
@@ -81,7 +78,7 @@ def _unrelated(length: int) -> str:
 
 
 def _git(skill_path: Path, revision: str, *words: str) -> bytes:
-    """What git prints of the skill's folder at a revision."""
+    """The output of a git command in the skill's folder."""
     command = ["git", "-C", str(skill_path.parent), *words]
     try:
         shown = subprocess.run(command, capture_output=True, check=False)
@@ -91,7 +88,7 @@ def _git(skill_path: Path, revision: str, *words: str) -> bytes:
         reason = shown.stderr.decode(errors="replace").strip().splitlines()
         raise SkillError(
             f"arm 'previous:{revision}': git does not show this skill at {revision!r} "
-            f"({reason[0] if reason else 'no reason given'}); name a revision that holds it",
+            f"({reason[0] if reason else 'no reason given'}); name a revision that has it",
             skill_path,
         )
     return shown.stdout

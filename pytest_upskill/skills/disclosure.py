@@ -1,10 +1,8 @@
-"""How a student gets to see a skill: its body, all of it, or its frontmatter and a tool that reads its files.
+"""What a student sees of a skill; never the files in ``evals/`` or ``cassettes/``.
 
-``body``    the text of the SKILL.md, with its references named: what an agent has in sight once it has opened the skill
+``body``    the text of the SKILL.md and the names of its references: what an agent sees when it opens the skill
 ``full``    the same, and the text of every file in ``references/`` and ``scripts/``
-``tools``   the frontmatter alone; the files are read on demand, as agents do
-
-Knows a skill's texts, wherever they come from; never cases, and never what lies in ``evals/`` or ``cassettes/``.
+``tools``   the frontmatter; the student reads files through a tool, as agents do
 """
 
 from __future__ import annotations
@@ -18,15 +16,15 @@ from pytest_upskill.skills.skill import Skill
 
 MODES = ("body", "full", "tools")
 FOLDERS = ("references", "scripts")
-"""Where the files are that a student may read beside the SKILL.md."""
+"""The folders whose files a student may read beside the SKILL.md."""
 LARGEST_FILE = 256 * 1024
-"""Bytes; what is larger is no text that a model should read whole."""
+"""Bytes; larger files are not disclosed."""
 SKILL_FILE = "SKILL.md"
 
 
 @dataclass(frozen=True, slots=True)
 class Guidance:
-    """What an arm adds to the prompt: a text, and files that can be read through a tool (by path; empty: no tool)."""
+    """What an arm adds to the prompt: a text, and files by path that a tool reads (empty: no tool)."""
 
     text: str
     files: Mapping[str, str] = field(default_factory=dict)
@@ -34,7 +32,7 @@ class Guidance:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A skill at some place and time. ``text`` is its SKILL.md, ``names`` are its other files; ``read`` gives bytes."""
+    """A skill on disk or at a git revision: the text of its SKILL.md, and the names and contents of its other files."""
 
     skill: Skill
     text: str
@@ -60,7 +58,7 @@ def frontmatter(text: str) -> str:
 
 
 def names_in(folder: Path) -> list[str]:
-    """The files of a skill's folder that a student may read, sorted; none that lies elsewhere, or is hidden."""
+    """The files of a skill's folder that a student may read, sorted; no hidden ones, no links to other folders."""
     root = folder.resolve()
     found = (path for place in FOLDERS for path in (folder / place).rglob("*"))
     names = [
@@ -79,7 +77,7 @@ def _body(source: Source) -> str:
 
 
 def _texts(source: Source) -> dict[str, str]:
-    """The files that are texts of a bearable length. Raises SkillError where one cannot be read."""
+    """The files that are texts of at most ``LARGEST_FILE`` bytes. Raises SkillError where one cannot be read."""
     texts = {}
     for name in source.names:
         try:

@@ -1,22 +1,19 @@
-"""What a skill is: a folder with a ``SKILL.md``, read and held against the specification of agentskills.io.
+"""Reads skills, folders with a ``SKILL.md``, and checks them against the specification of agentskills.io.
 
-Errors are what the reference validator refuses too; warnings are advice of the specification, and agents' own keys.
-Knows text and files, never cases.
+Errors are those of the reference validator; warnings are advice of the specification, and keys of single agents.
 """
 
 from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
 from pytest_upskill.documents.frontmatter import Document, Value, parse, read_text
 from pytest_upskill.documents.spelling import nearest
 from pytest_upskill.errors import SkillError
-from pytest_upskill.skills import advice as skill_advice
-from pytest_upskill.skills.advice import Advice
+from pytest_upskill.skills.advice import Problem, advise
 
 FILE_NAMES = ("SKILL.md", "skill.md")
 MAX_NAME, MAX_DESCRIPTION, MAX_COMPATIBILITY = 64, 1024, 500
@@ -26,36 +23,18 @@ AGENT_KEYS = (
     "agent", "argument-hint", "arguments", "context", "disable-model-invocation", "effort", "hooks", "model", "paths",
     "shell", "user-invocable", "when_to_use",
 )  # fmt: skip
-"""Keys that agents define for themselves; the specification does not know them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Something about a skill, at a line of its ``SKILL.md`` (None: of the whole file)."""
-
-    severity: Literal["error", "warning"]
-    message: str
-    line: int | None = None
-
-    def __str__(self) -> str:
-        return self.message if self.line is None else f"line {self.line}: {self.message}"
+"""Keys of single agents, which the specification does not have."""
 
 
 @dataclass(frozen=True, slots=True)
 class Skill:
-    """A skill as it stands in its ``SKILL.md``. ``body`` is what follows the frontmatter; ``warnings`` have lines."""
+    """The name, the description and the text of a ``SKILL.md``; ``body`` is the text after the frontmatter."""
 
     name: str
     description: str
     folder: Path
     path: Path
     body: str
-    frontmatter: Mapping[str, Any] = field(default_factory=dict)
-    license: str | None = None
-    compatibility: str | None = None
-    metadata: Mapping[str, str] = field(default_factory=dict)
-    allowed_tools: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
 
 
 def skill_file(path: Path) -> Path:
@@ -83,7 +62,7 @@ def skill_files(paths: Sequence[Path]) -> list[Path]:
             continue
         below = (one for name in FILE_NAMES for one in path.rglob(name))
         visible = sorted(one for one in below if not any(part.startswith(".") for part in one.relative_to(path).parts))
-        if paths and not visible:
+        if not visible:
             skill_file(path)
         found += visible
     return list(dict.fromkeys(found))
@@ -92,13 +71,15 @@ def skill_files(paths: Sequence[Path]) -> list[Path]:
 def _of_case(path: Path) -> Path:
     if path.suffix == ".md" and path.parent.name == "evals":
         return skill_file(path.parent.parent)
-    raise SkillError(f"this is no {FILE_NAMES[0]}: name a skill's folder, its {FILE_NAMES[0]}, or a folder above", path)
+    raise SkillError(
+        f"this file is not a {FILE_NAMES[0]}: name a skill's folder, its {FILE_NAMES[0]}, or a folder above", path
+    )
 
 
 def load_skill(path: Path) -> Skill:
-    """Read a skill by its folder or its file; raises SkillError where name, description or body cannot be had.
+    """Read a skill by its folder or its file; raises SkillError without a name, a description or a body.
 
-    What else the specification wants is told by ``validate``, so that a skill with a flaw can still be measured.
+    ``validate`` checks the other rules of the specification, so that a skill that breaks one can still be measured.
     """
     file = skill_file(path)
     return parse_skill(read_text(file, SkillError), file)
@@ -112,25 +93,17 @@ def parse_skill(text: str, path: Path) -> Skill:
         problem = _text_problem(top, key)
         if problem is not None:
             raise SkillError(problem.message, path, problem.line)
-    folder = path.absolute().parent
-    metadata = top["metadata"].data if "metadata" in top and isinstance(top["metadata"].data, dict) else {}
     return Skill(
         name=unicodedata.normalize("NFKC", top["name"].text.strip()),
         description=top["description"].text.strip(),
-        folder=folder,
+        folder=path.absolute().parent,
         path=path,
         body="\n".join(document.body).strip("\n") + "\n",
-        frontmatter={key: _plain(value) for key, value in top.items()},
-        license=_optional_text(top, "license"),
-        compatibility=_optional_text(top, "compatibility"),
-        metadata={key: value.shown for key, value in metadata.items()},
-        allowed_tools=skill_advice.tools(top["allowed-tools"]) if "allowed-tools" in top else (),
-        warnings=tuple(str(problem) for problem in _problems(document, folder) if problem.severity == "warning"),
     )
 
 
 def validate(path: Path) -> tuple[Problem, ...]:
-    """Hold a skill against the specification: errors first, each with its line; empty where nothing is to be said."""
+    """What is wrong with a skill by the specification: errors first, then warnings, each with its line."""
     try:
         file = skill_file(path)
         document = parse(read_text(file, SkillError), file, SkillError)
@@ -141,7 +114,7 @@ def validate(path: Path) -> tuple[Problem, ...]:
 
 
 def case_paths(folder: Path) -> list[Path]:
-    """The case files of a skill's folder, sorted by name; a README among them is for people."""
+    """The case files of a skill's folder, sorted by name; a README is not a case."""
     paths = (folder / "evals").glob("*.md")
     return sorted(path for path in paths if not path.name.startswith(".") and path.name.lower() != "readme.md")
 
@@ -152,9 +125,9 @@ def case_paths(folder: Path) -> list[Path]:
 def _problems(document: Document, folder: Path) -> Iterator[Problem]:
     top: dict[str, Value] = document.frontmatter.data
     yield from _unknown_keys(top)
-    missing = [problem for key in ("name", "description") if (problem := _text_problem(top, key)) is not None]
-    yield from missing
-    if "name" in top and _text_problem(top, "name") is None:
+    found = {key: _text_problem(top, key) for key in ("name", "description")}
+    yield from filter(None, found.values())
+    if found["name"] is None:
         yield from _name_problems(top["name"], folder)
     for key, most in (("description", MAX_DESCRIPTION), ("compatibility", MAX_COMPATIBILITY)):
         if key in top and len(top[key].text) > most:
@@ -164,17 +137,15 @@ def _problems(document: Document, folder: Path) -> Iterator[Problem]:
         yield Problem("error", "'compatibility' must be a text, such as 'Requires CUDA 12'", top["compatibility"].line)
     if "license" in top and isinstance(top["license"].data, list | dict):
         yield Problem("warning", "'license' should be a text: a name, or that of a file", top["license"].line)
-    yield from (_warning(advice) for advice in skill_advice.advise(document, folder))
-
-
-def _warning(advice: Advice) -> Problem:
-    return Problem("warning", advice.message, advice.line)
+    yield from advise(document, folder)
 
 
 def _unknown_keys(top: Mapping[str, Value]) -> Iterator[Problem]:
     for key, value in top.items():
         if key in AGENT_KEYS:
-            message = f"'{key}' is an agent's own key; the specification does not know it, and other agents ignore it"
+            message = (
+                f"'{key}' is a key of a single agent: the specification does not have it, and other agents ignore it"
+            )
             yield Problem("warning", message, value.line)
         elif key not in SPEC_KEYS:
             near = nearest(key, SPEC_KEYS)
@@ -211,20 +182,5 @@ def _name_problems(value: Value, folder: Path) -> Iterator[Problem]:
         message = f"name '{name}' has {shown}; only letters, digits and hyphens are allowed"
         yield Problem("error", message, value.line)
     if unicodedata.normalize("NFKC", folder.name) != name:
-        message = f"name '{name}' is not that of its folder, '{folder.name}': rename one of them"
+        message = f"name '{name}' differs from its folder's name, '{folder.name}': rename one of them"
         yield Problem("error", message, value.line)
-
-
-# -------------------------------------------------------------------------------------------------------- plain values
-
-
-def _optional_text(top: Mapping[str, Value], key: str) -> str | None:
-    return top[key].shown.strip() or None if key in top else None
-
-
-def _plain(value: Value) -> Any:
-    if isinstance(value.data, dict):
-        return {key: _plain(child) for key, child in value.data.items()}
-    if isinstance(value.data, list):
-        return [_plain(child) for child in value.data]
-    return value.data

@@ -1,6 +1,6 @@
-"""Rates, differences and how sure they are. Knows numbers only; scipy loads on first use.
+"""Rates, differences and their intervals. scipy loads on first use.
 
-Degenerate input never warns: what cannot be said is None.
+Degenerate input never warns; what has no value is None.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Mean difference over ``pairs`` cases, its interval, and the p value of "there is none"."""
+    """Mean difference over ``pairs`` cases, its interval, and the p value of the hypothesis that there is none."""
 
     pairs: int
     mean: float | None = None
@@ -31,7 +31,7 @@ class Difference:
 def wilson(passed: int, total: int) -> Interval | None:
     """Wilson's score interval of a rate (Wilson 1927, JASA 22, eq. 6), None where nothing was counted.
 
-    In closed form: a run that was interrupted should not wait for scipy to say it.
+    In closed form, so that an interrupted run need not wait for scipy.
     """
     if total == 0:
         return None
@@ -69,15 +69,9 @@ def _bootstrap(differences: Sequence[float]) -> Interval:
     import numpy
     from scipy.stats import bootstrap
 
-    found = bootstrap(
-        (numpy.asarray(differences),),
-        numpy.mean,
-        confidence_level=CONFIDENCE,
-        n_resamples=RESAMPLES,
-        batch=1000,
-        method="percentile",
-        rng=numpy.random.default_rng(SEED),
-    ).confidence_interval
+    rng = numpy.random.default_rng(SEED)
+    options = {"confidence_level": CONFIDENCE, "n_resamples": RESAMPLES, "batch": 1000, "method": "percentile"}
+    found = bootstrap((numpy.asarray(differences),), numpy.mean, rng=rng, **options).confidence_interval
     return (float(found.low), float(found.high))
 
 

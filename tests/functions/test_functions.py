@@ -19,8 +19,7 @@ from pytest_upskill.contracts.function.signature import Signature, derive
 from pytest_upskill.devices.cpu import CpuMachine
 from pytest_upskill.languages.python.language import PythonLanguage
 from pytest_upskill.oracle.explore import explore
-from pytest_upskill.oracle.reference import result_dtypes
-from pytest_upskill.oracle.result_shapes import result_shapes
+from pytest_upskill.oracle.reference import result_dtypes, result_shapes
 from pytest_upskill.records import ResultFacts
 from pytest_upskill.sandbox.confinement import strongest
 

@@ -28,6 +28,23 @@ def test_a_source_of_one_repeated_piece_is_read_in_reasonable_time(piece: str) -
         extract_kernel(f"```cuda\n{source}\n{SOURCE}```\n", SIGNATURE)
 
 
+_REPLY = 1_000_000
+"""Characters; a reply has no other limit than the server's."""
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "<think></think>", "<think>", "</think>", "<think ", "</think ", "[THINK]", "`</think>", "<think>\n</think>\n",
+        "```cuda\n", "```cuda\n```\n", "~~~~", "- ", "- \n", "1. ", "```markdown\n", "```cuda\nvoid scale(int a) {\n",
+    ],
+)  # fmt: skip
+def test_a_reply_of_one_repeated_piece_is_read_in_reasonable_time(piece: str) -> None:
+    reply = piece * (_REPLY // len(piece))
+    with guarded():
+        extract_kernel(reply, SIGNATURE)
+
+
 def test_a_kernel_of_unreasonable_length_breaks_the_contract() -> None:
     comment = "// " + "x" * 80 + "\n"
     found = extract_kernel(f"```cuda\n{comment * (MAX_KERNEL // len(comment))}{SOURCE}```\n", SIGNATURE)

@@ -7,6 +7,7 @@ import ctypes
 import os
 import select
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,6 +43,14 @@ def marked_processes(mark: str = MARK) -> list[int]:
                 if mark.encode() in (folder / "cmdline").read_bytes():
                     found.append(int(folder.name))
     return sorted(found)
+
+
+def marked_processes_that_stay(seconds: float = _END_SECONDS) -> list[int]:
+    """Marked processes that do not end within the limit: another worker of the tests may run some meanwhile."""
+    deadline = time.monotonic() + seconds
+    while (found := marked_processes()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return found
 
 
 @contextlib.contextmanager

@@ -10,14 +10,19 @@ in the item may match, ``needs: bubblewrap`` names what the machine must have fo
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.hostile import leftovers
 
 HERE = Path(__file__).resolve().parent
 SKILL = HERE / "skills" / "hostile"
@@ -73,32 +78,51 @@ def _read(path: Path) -> Attempt:
     )
 
 
-def judged(pytester: pytest.Pytester, tried: Sequence[Attempt], *arguments: str) -> Mapping[str, Mapping[str, Any]]:
-    """The items of a JSON report, by name, of one run of pytest over all attempts."""
-    shutil.copytree(SKILL, pytester.path / "skills" / SKILL.name)
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What came of one run of pytest over some attempts."""
+
+    items: Mapping[str, Mapping[str, Any]]
+    """The items of the JSON report, by name."""
+    left: str
+    """What the run left behind; empty where it left nothing."""
+
+
+def judged(folder: Path, tried: Sequence[Attempt]) -> Judged:
+    """Judges all attempts in one run of pytest, in a process of its own that starts in ``folder``."""
+    shutil.copytree(SKILL, folder / "skills" / SKILL.name)
+    (folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
     students = []
     for attempt in tried:
-        path = pytester.path / "answers" / attempt.name / SKILL.name / f"{attempt.case}.skill.md"
+        path = folder / "answers" / attempt.name / SKILL.name / f"{attempt.case}.skill.md"
         path.parent.mkdir(parents=True)
         path.write_text(attempt.reply, encoding="utf-8", newline="")
         students.append(f"--upskill-student=files:{attempt.name}=answers/{attempt.name}")
-    pytester.makeini("[pytest]\n")
-    result = pytester.runpytest_subprocess(
-        *(f"skills/{SKILL.name}/SKILL.md::{attempt.item}" for attempt in tried),
-        *students,
-        "--upskill-arms=skill",
-        "--upskill-device=cpu",
-        "--upskill-timeout=3",
-        "--upskill-report=report.json",
-        "-q",
-        *arguments,
-    )
-    assert result.ret in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED), result.stdout.str() + result.stderr.str()
+    items = [f"skills/{SKILL.name}/SKILL.md::{attempt.item}" for attempt in tried]
+    options = ("--upskill-arms=skill", "--upskill-device=cpu", "--upskill-timeout=3", "--upskill-report=report.json")
+    command = [sys.executable, "-m", "pytest", "-q", *items, *students, *options]
+    with leftovers.adopting() as children, leftovers.listening() as listener:
+        done = subprocess.run(
+            command, cwd=folder, env=_environment(folder), capture_output=True, text=True, check=False
+        )
+        left = [f"process {pid} outlived the run: {words}" for pid, words in leftovers.orphans(children).items()]
+        left += ["a reply reached a port of this machine"] if leftovers.was_reached(listener) else []
+    left += [f"process {pid} is marked as one of a reply" for pid in leftovers.marked_processes_that_stay()]
+    left += [f"a reply wrote {path}" for path in leftovers.files(folder)]
+    left += [] if leftovers.port_is_free() else ["a reply opened a port of this machine"]
+    printed = done.stdout + done.stderr
+    assert done.returncode in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED), printed
     # Not to a terminal, pytest writes no control characters of its own.
-    printed = result.stdout.str() + result.stderr.str()
-    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f]", printed), "a reply reached the terminal with control characters"
-    items = json.loads((pytester.path / "report.json").read_text(encoding="utf-8"))["items"]
-    return {item["id"].rpartition("::")[2]: item for item in items}
+    left += ["a control character on the terminal"] if re.search(r"[\x00-\x08\x0b-\x1f\x7f]", printed) else []
+    report = json.loads((folder / "report.json").read_text(encoding="utf-8"))["items"]
+    return Judged({item["id"].rpartition("::")[2]: item for item in report}, "\n".join(left))
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """As a user's shell has it: with a key of a provider, and the interpreter that runs the tests on the path."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+    return {**kept, "ANTHROPIC_API_KEY": SECRET, "PATH": path, "HOME": str(folder)}
 
 
 def complaint(attempt: Attempt, item: Mapping[str, Any] | None) -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import sys
 import textwrap
+import warnings
 from pathlib import Path
 
-import numpy as np  # noqa: F401 - pytester forgets what was imported during a test, and numpy cannot be loaded twice
 import pytest
+
+import tests.preloaded  # noqa: F401 - pytester unloads modules that are first imported during a test
 
 SKILL = """
     ---
@@ -59,6 +61,16 @@ KERNEL = """
     """
 
 
+def _alone_and_with_two_workers(*marks: pytest.MarkDecorator) -> pytest.MarkDecorator:
+    both = [pytest.param([], id="alone"), pytest.param(["-n", "2"], id="two-workers", marks=marks)]
+    return pytest.mark.parametrize("workers", both)
+
+
+BOTH_ALWAYS = _alone_and_with_two_workers()
+"""For what the workers of a run share: each of them pays for PyTorch's import."""
+BOTH = _alone_and_with_two_workers(pytest.mark.full)
+
+
 def dedented(text: str) -> str:
     return textwrap.dedent(text).lstrip("\n")
 
@@ -105,9 +117,13 @@ class Workbench:
             self.answer(name, "skill", kernel(name, plus=plus))
             self.answer(name, "baseline", kernel(name, plus=plus, limit="n - 1"))
 
-    def run(self, *arguments: str, plugins: bool = True) -> pytest.RunResult:
-        """pytest in a process of its own, as a user calls it."""
-        return self.pytester.runpytest_subprocess("--upskill-examples=4", *arguments)
+    def run(self, *arguments: str, own_process: bool = False) -> pytest.RunResult:
+        """A whole run of pytest: in this process, which has loaded PyTorch already, or in one of its own."""
+        if own_process:
+            return self.pytester.runpytest_subprocess("--upskill-examples=4", *arguments)
+        with warnings.catch_warnings():
+            warnings.simplefilter("default")  # as in a new process; ours are errors
+            return self.pytester.runpytest_inprocess("--upskill-examples=4", *arguments)
 
 
 @pytest.fixture

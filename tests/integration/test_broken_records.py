@@ -6,14 +6,11 @@ import json
 import sqlite3
 from contextlib import closing
 
-import pytest
-
-from tests.integration.conftest import Workbench
+from tests.integration.conftest import BOTH, Workbench
 from tests.integration.text_skill import asked, cassette_of, text_skill
 from tests.llama.scripted import endpoint, reply
 
 ASK = ("skills", "--upskill-student=pupil", "-k", "word", "--upskill-arms=skill", "--upskill-report=out.json")
-BOTH = pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["alone", "two-workers"])
 
 
 def verdicts(bench: Workbench) -> dict[str, str]:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+
+from pytest_upskill.commands.main import main
+from pytest_upskill.records.version import VERSION
 
 CASE = """---
 op: scale(Tensor x) -> Tensor
@@ -23,6 +28,48 @@ Double it.
 def scale(x):
     return 2 * x
 ```
+
+## Solution
+
+```cuda
+// Not compiled here.
+```
+"""
+HELP = """\
+Usage: pytest-upskill [OPTIONS] COMMAND [ARGS]...
+
+  Tools for skill authors, beside ``pytest --upskill``.
+
+Options:
+  --version   Show the version and exit.
+  -h, --help  Show this message and exit.
+
+Commands:
+  run    Run a CUDA program on the host and report memory errors, races and
+         barrier mistakes.
+  list   List skills and their cases.
+  lint   Check skills and cases against the specification, without pytest.
+  prune  Remove kept and recorded replies that no case uses.
+"""
+RUN_HELP = """\
+Usage: pytest-upskill run [OPTIONS] FILE.cu... [-- ARGUMENT...]
+
+  Compile a CUDA program and run it on the host.
+
+  Reports what is wrong with its kernels: out-of-bounds accesses, races, barrier
+  mistakes. FILE.cu are the program's sources, main included; arguments of the
+  program itself follow after --.
+
+Options:
+  -I DIR           A folder with headers.
+  -D NAME[=VALUE]  A macro, as for the compiler.
+  --no-checks      Run at full speed, without checks.
+  -h, --help       Show this message and exit.
+
+  The exit status is the program's, 66 if something was reported, 2 if the
+  program could not be built. The program is not confined: run only programs
+  that you trust. Example: pytest-upskill run -I include -D N=1024 main.cu
+  kernels.cu -- --size 3
 """
 
 
@@ -40,20 +87,27 @@ def call(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
 
 
 def test_help_names_every_command_and_a_wrong_one_is_refused(pytester: pytest.Pytester) -> None:
-    shown = call(pytester, "--help")
-    assert shown.ret == 0
-    shown.stdout.fnmatch_lines(
-        [
-            "Usage: pytest-upskill ?OPTIONS? COMMAND ?ARGS?...",
-            "  run    Run a CUDA program on the host *",
-            "  list   List skills and their cases.",
-            "  lint   Check skills and cases against the specification, without pytest.",
-            "  prune  Remove kept and recorded replies that no case uses.",
-        ]
-    )
+    assert CliRunner().invoke(main, ["--help"], prog_name="pytest-upskill").output == HELP
+    assert CliRunner().invoke(main, ["run", "-h"], prog_name="pytest-upskill").output == RUN_HELP
     refused = call(pytester, "lnit")
-    assert refused.ret == 2
+    assert (refused.ret, refused.stdout.lines) == (2, [])
     refused.stderr.fnmatch_lines(["Error: No such command 'lnit'*"])
+
+
+def test_the_help_loads_no_command(pytester: pytest.Pytester) -> None:
+    code = (
+        "import runpy, sys; sys.argv = ['x', '--help']\n"
+        "try: runpy.run_module('pytest_upskill', run_name='__main__')\n"
+        "except SystemExit as done: print(done.code, *({'torch', 'rich', 'pytest', 'tree_sitter'} & {*sys.modules}))"
+    )
+    assert pytester.run(sys.executable, "-c", code).stdout.lines[-1] == "0"
+
+
+def test_the_console_script_and_its_version() -> None:
+    root = Path(__file__).parents[2]
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["scripts"] == {"pytest-upskill": "pytest_upskill.commands.main:main"}
+    assert CliRunner().invoke(main, ["--version"]).output == f"pytest-upskill, version {VERSION}\n"
 
 
 @pytest.mark.parametrize("path", ["skills", "skills/tiny", "skills/tiny/SKILL.md", "skills/tiny/evals/scale.md", None])
@@ -70,15 +124,26 @@ def test_lint_says_file_and_line_of_errors_and_advice(pytester: pytest.Pytester,
     checked.stdout.fnmatch_lines(
         [
             "skills/tiny/SKILL.md:2: error: name 'Tiny' must be in lower case: write 'tiny'",
-            "skills/tiny/SKILL.md:4: warning: 'model' is an agent's own key*",
+            "skills/tiny/SKILL.md:4: warning: 'model' is a key of a single agent*",
             "skills/tiny/evals/scale.md:6: error: *'m'*",
             "1 skill: 3 errors, 1 warning",
         ]
     )
 
 
+def test_lint_advises_a_solution_and_prints_no_escape_sequences(pytester: pytest.Pytester, skill: Path) -> None:
+    (skill / "evals" / "scale.md").write_text(CASE.partition("## Solution")[0])
+    (skill / "SKILL.md").write_text(
+        "---\nname: tiny\ndescription: Scales.\n---\nSee [it](references/\x1b[31mred.md).\n"
+    )
+    checked = call(pytester, "lint", "skills")
+    assert (checked.ret, checked.stdout.lines[-1]) == (0, "1 skill: 0 errors, 2 warnings")
+    checked.stdout.fnmatch_lines(["skills/tiny/evals/scale.md:1: warning: no '## Solution': *; add a right kernel"])
+    assert "\x1b" not in checked.stdout.str()
+
+
 def test_a_path_without_a_skill_is_a_usage_error(pytester: pytest.Pytester) -> None:
-    for arguments, said in ((["nowhere"], "*there is no such skill*"), ([], "*no SKILL.md below the current folder*")):
+    for arguments, said in ((["nowhere"], "*there is no such skill*"), ([], "*the folder holds no SKILL.md: add one*")):
         for command in ("lint", "list"):
             refused = call(pytester, command, *arguments)
             assert refused.ret == 2
@@ -86,11 +151,12 @@ def test_a_path_without_a_skill_is_a_usage_error(pytester: pytest.Pytester) -> N
 
 
 def test_list_shows_cases_and_names_those_that_cannot_be_read(pytester: pytest.Pytester, skill: Path) -> None:
+    (skill / "evals" / "scale.md").write_text(CASE.replace("[elementwise]", "['[red]']"))
     shown = call(pytester, "list")
     assert shown.ret == 0
     assert [line.split() for line in shown.stdout.lines] == [
-        ["skill", "case", "language", "contract", "dtypes", "tags"],
-        ["tiny", "scale", "cuda", "launcher", "float32", "elementwise"],
+        ["skill", "case", "language", "contract", "device", "dtypes", "tags"],
+        ["tiny", "scale", "cuda", "launcher", "cpu,", "cuda", "float32", "[red]"],
     ]
     (skill / "evals" / "broken.md").write_text("---\nop: 3\n---\nNothing.\n")
     shown = call(pytester, "list", "skills")

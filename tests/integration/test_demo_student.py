@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import re
 
-import pytest
-
-from tests.integration.conftest import Workbench
+from tests.integration.conftest import BOTH, Workbench
 from tests.llama.fixture import needs_llama
 
 pytestmark = needs_llama
@@ -15,12 +13,12 @@ pytestmark = needs_llama
 LABEL = "a scripted model: shows the machinery, not a model's ability"
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["plain", "xdist"])
+@BOTH
 def test_it_is_wrong_without_the_skill_and_right_with_it_and_everything_says_that_it_is_scripted(
-    bench: Workbench, workers: tuple[str, ...]
+    bench: Workbench, workers: list[str]
 ) -> None:
     reports = [f"--upskill-report=out{ending}" for ending in (".json", ".md", ".csv")]
-    result = bench.run("skills", "--upskill-student=demo", *reports, *workers)
+    result = bench.run("skills", "--upskill-student=demo", *reports, *workers, own_process=True)
     assert result.ret == 0, result.stdout.str()
     result.stdout.fnmatch_lines(
         [

@@ -15,12 +15,11 @@ from typing import Any
 
 import pytest
 
-from tests.integration.conftest import Workbench
+from tests.integration.conftest import BOTH, BOTH_ALWAYS, Workbench
 from tests.integration.text_skill import KEY, asked, text_skill
 from tests.llama.scripted import Refusal, Stream, chunk, endpoint, reply
 
 ASK = ("skills", "--upskill-student=pupil", "-k", "word", "--upskill-arms=skill")
-BOTH = pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["alone", "two-workers"])
 PATIENCE = 60.0
 
 
@@ -169,7 +168,7 @@ def test_a_hundred_items_under_random_faults_are_each_judged_once_and_paid_for_o
     assert set(faults.paid.values()) == {1} and len(faults.paid) == 100
 
 
-@BOTH
+@BOTH_ALWAYS
 def test_a_server_that_refuses_the_key_is_not_asked_for_every_item(bench: Workbench, workers: list[str]) -> None:
     with endpoint(Refusal(401, {"error": {"message": "no such key"}})) as server:
         text_skill(bench, server, 30, "concurrency = 1")
@@ -179,7 +178,7 @@ def test_a_server_that_refuses_the_key_is_not_asked_for_every_item(bench: Workbe
     shown = " ".join(result.stdout.str().split())
     assert "not asked, since 3 questions in a row ended like this: student 'pupil': http://" in shown
     assert "check the key in the environment variable PUPIL_KEY" in shown
-    assert "nobody was asked" not in shown
+    assert "no student was queried" not in shown
 
 
 def test_no_file_of_a_run_and_no_line_of_it_holds_the_key(bench: Workbench) -> None:

@@ -15,6 +15,7 @@ from pytest_upskill.contracts.launcher.signature import entry_source
 from pytest_upskill.languages.cuda.gpu_build import CudaCompiler
 from pytest_upskill.sandbox.confinement import strongest
 from tests.integration.test_kernel_collection import CASES, RIGHT, asked, name_of
+from tests.sampling import every
 
 ARCHITECTURES = ("sm_80", "sm_90", "sm_100")
 
@@ -33,14 +34,14 @@ def compile_for_all(name: str, source: str) -> None:
     assert all(kernel.registers > 0 for kernel in build.kernels)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", every(7, CASES, str))
 def test_a_solution_compiles_for_every_generation_of_gpus(name: str) -> None:
     solution = asked(name)[0].solution
     assert solution is not None
     compile_for_all(name, solution.source)
 
 
-@pytest.mark.every_architecture
+@pytest.mark.full
 @pytest.mark.parametrize("path", RIGHT, ids=name_of)
 def test_a_right_kernel_compiles_for_every_generation_of_gpus(path: Path) -> None:
     compile_for_all(path.parent.name, path.read_text())

@@ -7,9 +7,7 @@ import subprocess
 import sys
 import threading
 
-import pytest
-
-from tests.integration.conftest import Workbench
+from tests.integration.conftest import BOTH_ALWAYS, Workbench
 from tests.integration.text_skill import text_skill
 from tests.llama.scripted import Stream, endpoint, reply
 
@@ -18,7 +16,7 @@ PATIENCE = 30.0
 
 
 def on_a_terminal(bench: Workbench, seen: threading.Event, *arguments: str, **environment: str) -> str:
-    """What a run writes to a terminal of its own; ``seen`` is set once the live line tells of an open question."""
+    """What a run writes to a terminal of its own; ``seen`` is set once the live line shows a pending reply."""
     ours, theirs = os.openpty()
     plain = {name: value for name, value in os.environ.items() if name not in ("CI", "BUILD_NUMBER")}
     run = subprocess.Popen(
@@ -30,7 +28,7 @@ def on_a_terminal(bench: Workbench, seen: threading.Event, *arguments: str, **en
     try:
         while piece := os.read(ours, 65536):
             text += piece
-            if b"replies, 1 open" in text:
+            if b"replies, 1 pending" in text:
                 seen.set()
     except OSError:  # how a terminal says that nobody writes to it any more
         pass
@@ -40,10 +38,8 @@ def on_a_terminal(bench: Workbench, seen: threading.Event, *arguments: str, **en
     return text.decode()
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "two-workers"])
-def test_on_a_terminal_it_tells_of_open_questions_while_they_are_open(
-    bench: Workbench, workers: tuple[str, ...]
-) -> None:
+@BOTH_ALWAYS
+def test_on_a_terminal_it_shows_pending_replies(bench: Workbench, workers: list[str]) -> None:
     seen, late = threading.Event(), threading.Event()
     whole = reply("an answer")
 
@@ -54,9 +50,9 @@ def test_on_a_terminal_it_tells_of_open_questions_while_they_are_open(
     with endpoint(Stream(whole.events, before=hold), whole) as server:
         text_skill(bench, server, 2, "concurrency = 1")
         shown = on_a_terminal(bench, seen, *ASK, *workers)
-    assert not late.is_set() and "0 replies, 1 open | 0 of 2 judged" in shown
+    assert not late.is_set() and "0/2 judged, 0 replies, 1 pending" in shown
     last = shown.rindex("\x1b8")
-    assert "open" not in shown[last:] and "2 passed" in shown[last:]
+    assert "pending" not in shown[last:] and "2 passed" in shown[last:]
 
 
 def test_in_ci_and_in_a_pipe_there_is_none(bench: Workbench) -> None:

@@ -7,17 +7,16 @@ import re
 
 import pytest
 
-from tests.integration.conftest import Workbench
+from tests.integration.conftest import BOTH, BOTH_ALWAYS, Workbench
 from tests.integration.text_skill import text_skill
 from tests.llama.scripted import endpoint, reply
 
 ASK = ("skills", "--upskill-student=pupil", "-k", "word", "--upskill-arms=skill")
-BOTH = pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["alone", "two-workers"])
 PRICE = "price = {in = 0, out = 10000}"
 """USD: 0.07 for the seven tokens of each reply."""
 
 
-@BOTH
+@BOTH_ALWAYS
 def test_the_rest_is_stopped_when_the_budget_is_exhausted_and_the_next_run_goes_on(
     bench: Workbench, workers: list[str]
 ) -> None:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import threading
 
-import pytest
-
-from tests.integration.conftest import Workbench
+from tests.integration.conftest import BOTH, Workbench
 from tests.integration.text_skill import asked, text_skill
 from tests.llama.scripted import Stream, endpoint, reply
 
 ASK = ("skills", "--upskill-student=pupil", "-k", "word", "--upskill-arms=skill")
-BOTH = pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["alone", "two-workers"])
 PATIENCE = 60.0
 
 

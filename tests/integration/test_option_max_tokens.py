@@ -6,12 +6,11 @@ import re
 
 import pytest
 
-from tests.integration.conftest import Workbench
+from tests.integration.conftest import BOTH, Workbench
 from tests.integration.text_skill import text_skill
 from tests.llama.scripted import endpoint, reply
 
 ASK = ("skills", "--upskill-student=pupil", "-k", "word", "--upskill-arms=skill")
-BOTH = pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["alone", "two-workers"])
 TAKEN = 18
 """Tokens that the scripted endpoint counts for each reply."""
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tests.integration.conftest import Workbench
+from tests.integration.conftest import BOTH, BOTH_ALWAYS, Workbench
 from tests.integration.text_skill import asked, cassette_of, text_skill
 from tests.llama.scripted import Refusal, endpoint, reply
 
 ASK = ("skills", "--upskill-student=pupil", "-k", "word")
-BOTH = pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["alone", "two-workers"])
 
 
 @BOTH
@@ -31,7 +30,7 @@ def test_live_asks_anew_and_its_replies_are_the_ones_that_are_kept(bench: Workbe
         assert len(server.questions) == 4
 
 
-@BOTH
+@BOTH_ALWAYS
 def test_what_was_recorded_is_replayed_without_server_key_and_ledger(
     bench: Workbench, workers: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.conftest import Workbench, fenced, kernel
+from tests.integration.conftest import BOTH, Workbench, fenced, kernel
 from tests.llama.fixture import needs_llama
 
 pytestmark = needs_llama
@@ -42,9 +42,9 @@ def served(bench: Workbench) -> Workbench:
     return bench
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["plain", "xdist"])
-def test_a_server_is_started_once_and_ended_with_the_run(served: Workbench, workers: tuple[str, ...]) -> None:
-    result = served.run("skills", "--upskill-student=local", *workers)
+@BOTH
+def test_a_server_is_started_once_and_ended_with_the_run(served: Workbench, workers: list[str]) -> None:
+    result = served.run("skills", "--upskill-student=local", *workers, own_process=True)
     assert result.ret == 0, result.stdout.str()
     result.stdout.fnmatch_lines(["*local*0/2*2/2*+100*"])
     assert result.stdout.str().count("starting the server of local") == 1
@@ -52,15 +52,15 @@ def test_a_server_is_started_once_and_ended_with_the_run(served: Workbench, work
 
 
 def test_replies_that_are_there_already_start_nothing(served: Workbench) -> None:
-    assert served.run("skills", "--upskill-student=local").ret == 0
-    again = served.run("skills", "--upskill-student=local")
+    assert served.run("skills", "--upskill-student=local", own_process=True).ret == 0
+    again = served.run("skills", "--upskill-student=local", own_process=True)
     assert again.ret == 0
     assert "starting the server" not in again.stdout.str()
 
 
 def test_a_server_that_is_killed_in_mid_run_is_started_again(served: Workbench) -> None:
     served.write("conftest.py", KILLER.replace("EVERY", "1"))
-    result = served.run("skills", "--upskill-student=local", "--upskill-report=out.json")
+    result = served.run("skills", "--upskill-student=local", "--upskill-report=out.json", own_process=True)
     assert result.ret == 0, result.stdout.str()
     result.stdout.fnmatch_lines(
         ["*the server of local ended (signal 9); starting it again", "*local*0/2*2/2*+100*"], consecutive=False
@@ -69,7 +69,7 @@ def test_a_server_that_is_killed_in_mid_run_is_started_again(served: Workbench) 
 
 def test_a_server_that_dies_again_is_an_error_that_names_its_log(served: Workbench) -> None:
     served.write("conftest.py", KILLER.replace("EVERY", "99"))
-    result = served.run("skills", "--upskill-student=local")
+    result = served.run("skills", "--upskill-student=local", own_process=True)
     assert result.ret == 1
     outcomes = result.parseoutcomes()
     assert outcomes["errors"] >= 2 and "failed" not in outcomes

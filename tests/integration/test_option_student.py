@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.integration.conftest import Workbench, kernel
+from tests.integration.conftest import BOTH, Workbench, kernel
 
 
-@pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["alone", "two-workers"])
+@BOTH
 def test_the_skill_arm_decides_and_the_baseline_is_reported(bench: Workbench, workers: list[str]) -> None:
     bench.right_with_the_skill()
     result = bench.run("skills", "--upskill-student=files:answers", "-v", *workers)

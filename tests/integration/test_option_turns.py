@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import re
 
-import pytest
-
-from tests.integration.conftest import Workbench, kernel
+from tests.integration.conftest import BOTH, Workbench, kernel
 from tests.llama.scripted import endpoint, reply
 
 
@@ -15,9 +13,9 @@ def second_try(bench: Workbench, case: str, arm: str, source: str) -> None:
     bench.answer(case, arm, source, trial=".turn2")
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["plain", "xdist"])
+@BOTH
 def test_a_kernel_that_is_right_in_the_second_turn_passes_and_the_summary_says_when(
-    bench: Workbench, workers: tuple[str, ...]
+    bench: Workbench, workers: list[str]
 ) -> None:
     bench.right_with_the_skill()
     second_try(bench, "scale", "baseline", kernel("scale"))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 
-import numpy as np  # noqa: F401 - pytester forgets what was imported during a test, and numpy cannot be loaded twice
 import pytest
+
+from tests.integration.conftest import BOTH
 
 CONFTEST = '''
 import json
@@ -169,10 +170,8 @@ def tables(pytester: pytest.Pytester) -> pytest.Pytester:
     return pytester
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["plain", "xdist"])
-def test_a_case_in_a_registered_language_is_checked_like_any_other(
-    tables: pytest.Pytester, workers: tuple[str, ...]
-) -> None:
+@BOTH
+def test_a_case_in_a_registered_language_is_checked_like_any_other(tables: pytest.Pytester, workers: list[str]) -> None:
     tables.makeconftest(CONFTEST)
     result = tables.runpytest_subprocess("tables", "--upskill", "--upskill-device=cpu", *workers)
     result.assert_outcomes(passed=3)

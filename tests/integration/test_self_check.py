@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.conftest import Workbench, case
+from tests.integration.conftest import BOTH, Workbench, case
 
 STUDENT = "--upskill-student=files:answers"
 LOOSE = "tolerance: {rtol: 1.0, atol: 9.0}\n---\nMultiply"
@@ -39,15 +39,15 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("old", "new", "message"), REFUSED.values(), ids=REFUSED.keys())
-@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["plain", "two-workers"])
+@BOTH
 def test_a_weak_case_fails_its_mutants_item_with_what_would_help(
-    bench: Workbench, old: str, new: str, message: str, workers: tuple[str, ...]
+    bench: Workbench, old: str, new: str, message: str, workers: list[str]
 ) -> None:
     weak(bench, old, new)
     result = bench.run("skills", "--upskill", "-k", "scale and mutants", *workers)
     result.assert_outcomes(failed=1)
     assert fnmatch(flat(result), f"*{message}*"), flat(result)
-    assert "scale is not worth asking" in flat(result)
+    assert "scale fails its self-check" in flat(result)
 
 
 def test_a_degenerate_case_is_refused_without_a_solution(bench: Workbench) -> None:
@@ -56,7 +56,7 @@ def test_a_degenerate_case_is_refused_without_a_solution(bench: Workbench) -> No
     result = bench.run("skills", "--upskill", "-k", "scale")
     result.assert_outcomes(failed=1, warnings=1)
     assert "'out' hardly varies with the inputs" in flat(result)
-    result.stdout.fnmatch_lines(["*no '## Solution', so held against wrong results alone: scale*"])
+    result.stdout.fnmatch_lines(["*no '## Solution', so checked with wrong results only: scale*"])
 
 
 def test_a_sound_skill_shows_how_many_mutants_died(bench: Workbench) -> None:
@@ -66,7 +66,7 @@ def test_a_sound_skill_shows_how_many_mutants_died(bench: Workbench) -> None:
         [
             "*2 of 2 cases pass their own solution*",
             "*2 of 2 cases reject wrong results",
-            "*mutants of the solutions died*",
+            "*mutants of the solutions killed*",
         ]
     )
     found = items(bench)["scale[mutants]"]
@@ -92,8 +92,8 @@ def test_exitfirst_stops_at_a_case_that_is_not_worth_asking(bench: Workbench) ->
     bench.run("skills", "--upskill", "-x").assert_outcomes(passed=2, failed=1)
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["plain", "two-workers"])
-def test_nobody_is_asked_about_a_weak_case(bench: Workbench, workers: tuple[str, ...]) -> None:
+@BOTH
+def test_nobody_is_asked_about_a_weak_case(bench: Workbench, workers: list[str]) -> None:
     bench.right_with_the_skill()
     weak(bench, "---\nMultiply", LOOSE)
     result = bench.run("skills", STUDENT, "--upskill-report=out.json", "-rs", *workers)

@@ -1,26 +1,25 @@
-"""The cpu device as the tests of its native code see it: built once, and called through tests/native/harness.py."""
+"""The cpu device as the tests of its native code see it, called through tests/native/harness.py.
+
+The runtime and the precompiled header are those with which kernels are built, from the same cache.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import re
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from filelock import FileLock
 from numpy.typing import NDArray
 
+from pytest_upskill.build.cache import Cache, Facts, Made, key_of
+from pytest_upskill.languages.cuda.cpu_build import HostCompiler
 from pytest_upskill.languages.cuda.rewrite import rewrite
 from pytest_upskill.native.cpu import flags
 
@@ -44,27 +43,28 @@ class Result:
 
 @dataclass(frozen=True)
 class Device:
-    """The runtime and the precompiled header, built once."""
+    """The runtime and the precompiled header."""
 
-    folder: Path
-
-    @property
-    def runtime(self) -> Path:
-        return self.folder / "libupskill_cpu.so"
+    runtime: Path
+    header: Path
 
     def build(self, source: Path) -> Path:
-        """The library of a test kernel, built unless it is there already."""
+        """The library of a test kernel, from the cache, which evicts it like any other build."""
         text = rewrite(source.read_text(), source.name)
-        library = self.folder / f"{source.stem}-{hashlib.sha256(text.encode()).hexdigest()[:16]}.so"
-        with FileLock(f"{library}.lock"):
-            if not library.exists():
-                unit, compiled = library.with_suffix(".cpp"), library.with_suffix(".o")
-                unit.write_text(text)
-                include = ["-include", str(self.folder / flags.PCH_HEADER.name), f"-iquote{source.parent}"]
-                gxx(*flags.student_flags("gcc"), *include, *folders(), "-c", unit, "-o", compiled)
-                gxx(*flags.LINK_FLAGS, "-o", f"{library}.new", compiled, self.runtime)
-                Path(f"{library}.new").rename(library)
-        return library
+
+        def compile_kernel(folder: Path) -> Made:
+            library, unit, compiled = (folder / f"kernel.{suffix}" for suffix in ("so", "cpp", "o"))
+            unit.write_text(text)
+            include = ["-include", str(self.header / flags.PCH_HEADER.name), f"-iquote{source.parent}"]
+            gxx(*flags.student_flags("gcc"), *include, *folders(), "-c", unit, "-o", compiled)
+            gxx(*flags.LINK_FLAGS, "-o", library, compiled, self.runtime)
+            unit.unlink()
+            compiled.unlink()
+            return Made(Facts())
+
+        headers = [path.read_bytes() for path in sorted(source.parent.glob("*.h"))]
+        key = key_of("native test", self.runtime.parent.name, text, *headers)
+        return Cache().get(key, compile_kernel).folder / "kernel.so"
 
     def run(self, name: str, *calls: dict[str, Any]) -> list[Result]:
         """Calls the entry of a test kernel in a process of its own; buffers are numpy arrays, by name."""
@@ -130,38 +130,11 @@ def with_lines(library: Path, text: str) -> str:
     return re.sub("<(0x[0-9a-f]+)>", lambda place: f"line {line_of(library, place[1])}", text)
 
 
-def build_device(folder: Path) -> None:
-    def compile_one(source: Path) -> Path:
-        target = folder / f"{source.stem}.o"
-        gxx(*flags.RUNTIME_FLAGS, *folders(), "-c", source, "-o", target)
-        return target
-
-    def precompile() -> None:
-        header = folder / flags.PCH_HEADER.name
-        shutil.copyfile(flags.PCH_HEADER, header)
-        gxx(*flags.student_flags("gcc"), *folders(), "-x", "c++-header", header, "-o", f"{header}.gch")
-
-    with ThreadPoolExecutor(2) as pool:
-        header = pool.submit(precompile)
-        objects = list(pool.map(compile_one, flags.RUNTIME_SOURCES))
-        header.result()
-    soname = "-Wl,-soname,libupskill_cpu.so"
-    gxx(*flags.RUNTIME_LINK_FLAGS, soname, *objects, "-o", folder / "libupskill_cpu.so")
-
-
 @pytest.fixture(scope="session")
 def device() -> Device:
-    """Built once for each state of the native sources, and kept between sessions."""
-    parts = [Path(flags.__file__), *flags.RUNTIME_SOURCES, *flags.RUNTIME_HEADERS]
-    digest = hashlib.sha256(b"\0".join(part.read_bytes() for part in parts)).hexdigest()[:16]
-    root = Path(os.environ.get("UPSKILL_CACHE_DIR", tempfile.gettempdir())) / f"upskill-native-tests-{os.getuid()}"
-    root.mkdir(parents=True, exist_ok=True)
-    with FileLock(root / f"{digest}.lock"):
-        if not (root / digest).exists():
-            with tempfile.TemporaryDirectory(dir=root) as scratch:
-                build_device(Path(scratch))
-                shutil.copytree(scratch, root / digest)
-    return Device(root / digest)
+    """Built once for each state of the native sources."""
+    toolkit = HostCompiler().prepare()
+    return Device(toolkit.runtime, toolkit.header)
 
 
 def silent(result: Result) -> Result:

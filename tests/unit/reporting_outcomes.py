@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pytest_upskill.execution.source_line import with_source
+from pytest_upskill.execution.outcome import with_source
 from pytest_upskill.languages.cuda.language import CudaLanguage
 from pytest_upskill.records import (
     Assertion,

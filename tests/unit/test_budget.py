@@ -19,6 +19,7 @@ from pytest_upskill.replies.budget import (
     worst_conversation,
 )
 from pytest_upskill.replies.claims import Limits, Totals
+from pytest_upskill.students.base import Price
 from tests.unit.scripted_students import CONFIG
 
 
@@ -36,6 +37,15 @@ def test_earlier_turns_and_files_that_may_be_read_count_too() -> None:
 
 def test_without_a_price_the_worst_case_is_in_tokens_alone() -> None:
     assert worst_case(replace(CONFIG, price=None), Prompt("", "b")).usd is None
+
+
+@pytest.mark.parametrize(("written", "per_token"), [(1.25, 1.25), (0.5, 1.0)])
+def test_the_worst_case_has_the_prompt_at_the_dearer_price_of_fresh_and_cached_input(
+    written: float, per_token: float
+) -> None:
+    config = replace(CONFIG, price=Price(1.0, 10.0, 0.1, written))
+    worst = worst_case(config, Prompt("", "b"))
+    assert worst.usd == pytest.approx(((worst.tokens - 100) * per_token + 100 * 10.0) / 1e6)
 
 
 def test_options_decide_how_long_a_reply_may_be_as_they_do_in_the_request() -> None:

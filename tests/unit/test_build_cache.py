@@ -108,6 +108,23 @@ def test_use_makes_an_entry_young_again(tmp_path: Path) -> None:
     assert not cache.get("aa00000001", maker()).fresh
 
 
+def test_a_file_that_entries_share_counts_once(tmp_path: Path) -> None:
+    runtime = tmp_path / "runtime.so"
+    runtime.write_text("x" * 100_000)
+
+    def link(folder: Path) -> Made:
+        (folder / "runtime.so").hardlink_to(runtime)
+        (folder / "kernel.so").write_text("x" * 10_000)
+        return Made(Facts())
+
+    keys = [f"{number:02x}00000000" for number in range(5)]
+    for limit, evicted in ((200_000, 0), (125_000, 3)):
+        cache = Cache(tmp_path, limit_bytes=limit)
+        for key in keys:
+            cache.get(key, link)
+        assert cache.evict(spared_seconds=0) == evicted
+
+
 def test_entry_that_was_just_used_is_spared(tmp_path: Path) -> None:
     cache = Cache(tmp_path, limit_bytes=10)
     cache.get("aa00000001", maker("x" * 1000))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
-from concurrent.futures import Future
+import time
+from concurrent.futures import CancelledError, Future
+from pathlib import Path
 
 import pytest
 
 from pytest_upskill.build.build_pool import BuildPool
 from pytest_upskill.records import Reply
+from pytest_upskill.sandbox import process
 
 PATIENCE = 30.0
 
@@ -19,7 +22,7 @@ def there(text: str = "") -> Future[Reply]:
     return future
 
 
-def test_a_job_that_nobody_began_is_done_by_whoever_needs_it() -> None:
+def test_a_job_that_has_not_begun_is_done_by_the_thread_that_needs_it() -> None:
     busy, release = threading.Event(), threading.Event()
 
     def hold(reply: Reply) -> str:
@@ -60,6 +63,31 @@ def test_jobs_are_begun_in_the_order_of_the_items_not_of_the_replies() -> None:
     for _ in replies:
         assert done.acquire(timeout=PATIENCE)
     assert order == ["first", "second"]
+
+
+def test_close_ends_the_process_of_a_job_and_begins_no_other(tmp_path: Path) -> None:
+    pool, began, other = BuildPool(1), tmp_path / "began", tmp_path / "other"
+    argv = ["/bin/sh", "-c", f"echo $$ > {began}.new; mv {began}.new {began}; exec sleep 600"]
+    threads: list[threading.Thread] = []
+
+    def build() -> process.Ran:
+        threads.append(threading.current_thread())
+        return process.run(argv, environment={"PATH": "/bin:/usr/bin"}, seconds=600)
+
+    job = pool.begin(build)
+    pool.begin(other.touch)
+    deadline = time.monotonic() + PATIENCE
+    while not began.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    pool.close()
+    with pytest.raises(CancelledError):
+        job.result()
+    assert not Path(f"/proc/{began.read_text().strip()}").exists()
+    threads[0].join(PATIENCE)
+    assert not threads[0].is_alive()
+    assert not other.exists()
+    pool.begin(other.touch)
+    assert not other.exists()
 
 
 def test_what_the_reply_or_the_work_raises_is_raised_by_the_result() -> None:

@@ -54,7 +54,7 @@ def test_compiler_that_fails_says_what_it_said(tmp_path: Path) -> None:
         toolchain.find_compiler({"PATH": str(tmp_path)})
 
 
-@pytest.mark.skipif(shutil.which("g++") is None, reason="g++ is not installed")
+@pytest.mark.skipif(shutil.which("g++") is None, reason="g++ is not installed: apt install g++")
 def test_links_of_ccache_are_passed_over(tmp_path: Path) -> None:
     cached = tmp_path / "ccache"
     cached.mkdir()

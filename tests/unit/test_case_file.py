@@ -276,8 +276,8 @@ def test_windows_line_ends_and_a_byte_order_mark_change_nothing(tmp_path):
         ("dims: {n: ..9}", 2, "a range is written 'low..high'"),
         ("dims: {n: 1...9}", 2, "a range is written 'low..high'"),
         ("dims: {n: -1..9}", 2, "dim 'n' reaches -1"),
-        ("dims: {n: 1.5..9}", 2, "the lower end of dim 'n' is '1.5'; only integers"),
-        ("dims: {n: 1..1e3}", 2, "the upper end of dim 'n' is '1e3'; only integers"),
+        ("dims: {n: 1.5..9}", 2, "the lower end of dim 'n' is '1.5'; numbers there must be integers"),
+        ("dims: {n: 1..1e3}", 2, "the upper end of dim 'n' is '1e3'; numbers there must be integers"),
         ("dims: {n: 1..9999999999999}", 2, "from 0 to 2^40"),
         ("dims: {n: 1..m, m: 9}", 2, "the upper end of dim 'n' names 'm', which 'dims' does not define"),
         ("dims: {n: 1..n}", 2, "names 'n', which 'dims' does not define"),
@@ -295,7 +295,7 @@ def test_windows_line_ends_and_a_byte_order_mark_change_nothing(tmp_path):
         ("where: [1 < 2]", 2, "names no dim and no scalar"),
         ("where: [m > 1]", 2, "'where' names 'm', which 'dims' does not define"),
         ("where: [x > 1]", 2, "'where' names 'x', which is a tensor; conditions are on dims and integer scalars"),
-        ("where: [n > 1.5]", 2, "only integers are possible there"),
+        ("where: [n > 1.5]", 2, "numbers there must be integers"),
         ("where: [n / 2 > 1]", 2, "divide with //"),
         ("args: [x]", 2, "'args' is '[x]'; it must be a mapping"),
         ("args: {y: [n]}", 2, "'args' describes 'y', which 'op' does not have"),
@@ -308,22 +308,24 @@ def test_windows_line_ends_and_a_byte_order_mark_change_nothing(tmp_path):
         ("args: {x: {values: normal}}", 2, "'x' has no shape"),
         ("args: {x: {shape: n}}", 2, "shape of 'x' is 'n'; it must be a list such as [rows, cols]"),
         ("args: {x: {shape: [n], type: int64}}", 2, "'x' has an unknown key 'type'; did you mean 'dtype'?"),
-        ("args: {x: {shape: [n], dtype: int46}}", 2, "dtype of 'x' 'int46' is no dtype that a case may have; did you"),
+        ("args: {x: {shape: [n], dtype: int46}}", 2, "dtype of 'x' 'int46' is not supported; did you"),
         ("args: {x: {shape: [n], dtype: torch.int64}}", 2, "is written without 'torch.'"),
-        ("args: {x: [1.5]}", 2, "shape of 'x' is '1.5'; only integers"),
+        ("args: {x: [1.5]}", 2, "shape of 'x' is '1.5'; numbers there must be integers"),
         ("args: {x: [-1]}", 2, "shape of 'x' holds '-1'; a size is an integer from 0"),
         ("args: {x: [n < 3]}", 2, "shape of 'x' holds 'n < 3', a condition"),
-        ("args: {x: [[n]]}", 2, "shape of 'x' is '[n]', which is no expression"),
+        ("args: {x: [[n]]}", 2, "shape of 'x' is '[n]', which is not an expression"),
         ("dtypes: float16", 2, "'dtypes' is 'float16'; it must be a list such as [float32, float16]; write [float16]"),
-        ("dtypes: [float16, half]", 2, "dtype 'half' is no dtype"),
+        ("dtypes: [float16, half]", 2, "dtype 'half' is not supported"),
         ("dtypes: [float61]", 2, "did you mean 'float64'?"),
         ("dtypes: [float16, float16]", 2, "'dtypes' holds 'float16' twice"),
         ("dtypes: []", 2, "'dtypes' is an empty list"),
         ("returns: {y: float32}", 2, "'returns' has an unknown key 'y'; known: out"),
-        ("returns: {out: float}", 2, "dtype of result 'out' 'float' is no dtype"),
+        ("returns: {out: float}", 2, "dtype of result 'out' 'float' is not supported"),
         ("tolerance: 1e-3", 2, "'tolerance' is '1e-3'; it must be a mapping such as {rtol: 1e-3, atol: 1e-5}"),
         ("tolerance: {}", 2, "'tolerance' is empty"),
         ("tolerance: {rtol: 1e-3}", 2, "'tolerance' has no 'atol'; give both"),
+        ("args: {x: [1 // 0]}", 2, "shape of 'x': '1 // 0' divides by zero"),
+        ("dims: {n: 1..1 // 0}", 2, "the upper end of dim 'n': '1 // 0' divides by zero"),
         ("tolerance: {rtol: -1, atol: 0}", 2, "'rtol' of 'tolerance' is '-1'; it must be a number, zero or more"),
         ("tolerance: {rtol: .nan, atol: 0}", 2, "it must be a number, zero or more"),
         (
@@ -364,7 +366,7 @@ def test_windows_line_ends_and_a_byte_order_mark_change_nothing(tmp_path):
         ("zero: 1", 2, "'zero' is '1'; it must be true or false"),
     ],
 )
-def test_a_broken_field_is_told_with_its_line_its_value_and_the_rule(tmp_path, frontmatter, line, piece):
+def test_a_broken_field_is_reported_with_its_line_its_value_and_the_rule(tmp_path, frontmatter, line, piece):
     error = refusal(tmp_path, frontmatter)
     assert piece in error.message
     assert error.line == line
@@ -380,12 +382,12 @@ def test_a_broken_field_is_told_with_its_line_its_value_and_the_rule(tmp_path, f
         ("{shape: [n], values: 0..m}", "the upper end of 'values' of 'x' names 'm'"),
         ("{shape: [n], values: [a]}", "'values' of 'x' hold 'a'; for float32 each must be a number"),
         ("{shape: [n], values: permutation}", "'permutation', which is for integer tensors, but the tensor is float32"),
-        ("{shape: [n], dtype: int64, values: 0.5..2}", "only integers"),
+        ("{shape: [n], dtype: int64, values: 0.5..2}", "numbers there must be integers"),
         ("{shape: [n], dtype: int64, values: [0.5]}", "hold '0.5'; for int64 each must be an integer"),
         ("{shape: [n], dtype: int64, values: normal}", "'normal', which is for floating tensors"),
         ("{shape: [n], dtype: uint8, values: 0..256}", "reach 256, which uint8 cannot hold (0 to 255)"),
         ("{shape: [n], dtype: int8, values: [128]}", "hold '128'; for int8 each must be an integer from -128 to 127"),
-        ("{shape: [n], dtype: bool, values: 0..1}", "the tensor is bool: leave them out, or list them"),
+        ("{shape: [n], dtype: bool, values: 0..1}", "the tensor is bool: remove them, or list them"),
         ("{shape: [n], dtype: bool, values: [0, 1]}", "for bool each must be true or false"),
         ("{shape: [n], dtype: bool, values: sorted}", "'sorted', which is for tensors of numbers"),
     ],
@@ -410,7 +412,7 @@ def test_values_must_suit_every_dtype_that_is_tried(tmp_path):
         ("float", "{values: normal}", "hold 'normal'; for float32 each must be a number"),
         ("float", "{values: true}", "for float32 each must be a number"),
         ("int", "{values: 0.5}", "hold '0.5'; for int64 each must be an integer"),
-        ("int", "{values: 0.5..2}", "only integers"),
+        ("int", "{values: 0.5..2}", "numbers there must be integers"),
         ("int", "{values: 0..9223372036854775808}", "which int64_t cannot hold"),
         ("int", "{values: []}", "is an empty list"),
         ("bool", "{values: 1}", "for bool each must be true or false"),
@@ -440,9 +442,9 @@ REFERENCE = "Copy.\n\n## Reference\n\n```python\n{}\n```\n"
         ("Copy.\n\n## Refrence\n", 8, "unknown heading '## Refrence'; did you mean 'Reference'?"),
         ("Copy.\n\n## reference\n", 8, "unknown heading '## reference'; did you mean 'Reference'?"),
         ("Copy.\n\n## Background\n", 8, "unknown heading '## Background'; known: Reference, Solution, Inputs, Notes"),
-        (BODY + "\n## Reference\n", 15, "'## Reference' is there twice, first in line 8"),
-        ("Copy.\n\n## Reference\n\nIn words.\n", 8, "'## Reference' holds no fenced block"),
-        (BODY + "\n```python\n```\n", 15, "'## Reference' holds 2 fenced blocks; keep one"),
+        (BODY + "\n## Reference\n", 15, "'## Reference' is repeated, first in line 8"),
+        ("Copy.\n\n## Reference\n\nIn words.\n", 8, "'## Reference' has no fenced block"),
+        (BODY + "\n```python\n```\n", 15, "'## Reference' has 2 fenced blocks; keep one"),
         ("Copy.\n\n## Reference\n\n```cuda\nx\n```\n", 10, "names 'cuda'; write ```python"),
         ("Copy.\n\n## Reference\n\n```\nx\n```\n", 10, "names no language; write ```python"),
         ("Copy.\n\n## Reference\n\n```python\n```\n", 10, "the block under '## Reference' is empty"),
@@ -451,12 +453,16 @@ REFERENCE = "Copy.\n\n## Reference\n\n```python\n{}\n```\n"
         (REFERENCE.format("def f(x):\n    return x +"), 12, "the Python here cannot be parsed: invalid syntax"),
         (REFERENCE.format("x = 1"), 11, "no function 'f' is defined here: write 'def f(x):'"),
         (REFERENCE.format("import torch\n\ndef ff(x):\n    return x"), 13, "did you mean 'ff'?"),
-        (REFERENCE.format("def f(x, y):\n    return x"), 11, "'f' has a parameter 'y', which is no argument of 'op'"),
+        (
+            REFERENCE.format("def f(x, y):\n    return x"),
+            11,
+            "'f' has a parameter 'y', which is neither an argument of 'op' nor a dim",
+        ),
         (REFERENCE.format("\n\ndef f():\n    return 1"), 13, "'f' has no parameter 'x', an argument of 'op'"),
         (REFERENCE.format("def f(x, /):\n    return x"), 11, "is called with arguments by name"),
         (REFERENCE.format("def f(*args):\n    return x"), 11, "is called with arguments by name"),
         (REFERENCE.format("def f(x, **dims):\n    return x"), 11, "is called with arguments by name"),
-        (BODY + "\n## Solution\n", 15, "'## Solution' holds no fenced block"),
+        (BODY + "\n## Solution\n", 15, "'## Solution' has no fenced block"),
         (BODY + "\n## Solution\n\n```python\nx\n```\n", 17, "names 'python'; write ```cuda"),
         (BODY + "\n## Inputs\n\n```python\nx = 1\n```\n", 18, "no function 'inputs' is defined here"),
         (
@@ -476,7 +482,7 @@ REFERENCE = "Copy.\n\n## Reference\n\n```python\n{}\n```\n"
         ),
     ],
 )
-def test_a_broken_body_is_told_with_its_line(tmp_path, body, line, piece):
+def test_a_broken_body_is_reported_with_its_line(tmp_path, body, line, piece):
     error = refusal(tmp_path, "", body)
     assert piece in error.message
     assert error.line == line
@@ -499,7 +505,7 @@ def test_a_broken_body_is_told_with_its_line(tmp_path, body, line, piece):
         ("---\nexpect: {contains: [x]}\n---\n\n", 4, "the task is empty"),
     ],
 )
-def test_a_broken_text_case_is_told_with_its_line(tmp_path, text, line, piece):
+def test_a_broken_text_case_is_reported_with_its_line(tmp_path, text, line, piece):
     with pytest.raises(CaseError) as caught:
         load(tmp_path, text)
     assert piece in caught.value.message
@@ -508,7 +514,7 @@ def test_a_broken_text_case_is_told_with_its_line(tmp_path, text, line, piece):
 
 @pytest.mark.parametrize("name", ["a b.md", "a.b.md", "a[1].md", "_.md"])
 def test_a_case_is_named_so_that_ids_can_hold_it(tmp_path, name):
-    with pytest.raises(CaseError, match="a case is called by its file's name"):
+    with pytest.raises(CaseError, match="cannot be the name of a case"):
         load(tmp_path, RMS_NORM, name)
 
 
@@ -521,8 +527,8 @@ def test_a_missing_file_is_a_case_error(tmp_path):
         load_case(Path(tmp_path / "none.md"), "skill")
 
 
-def test_a_dtype_that_is_no_word_is_told_as_such(tmp_path):
-    assert "is no dtype that a case may have" in refusal(tmp_path, "returns: {out: {a: 1}}").message
+def test_a_dtype_that_is_not_a_text_is_an_error(tmp_path):
+    assert "is not supported" in refusal(tmp_path, "returns: {out: {a: 1}}").message
 
 
 @settings(max_examples=150, deadline=None)

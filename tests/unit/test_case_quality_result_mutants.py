@@ -110,7 +110,7 @@ WEAK: dict[str, tuple[str, str, str, str, str]] = {
         OP, TWO + "tolerance: {rtol: 1.0, atol: 9.0}\n", DOUBLE, "rejects[input]", "without the case's own 'tolerance'",
     ),
     "tolerance-of-one-dtype": (
-        OP, TWO + "tolerance: {float16: {rtol: 1.0, atol: 9.0}}\n", DOUBLE, "rejects[input]", "(float16); that would",
+        OP, TWO + "tolerance: {float16: {rtol: 1.0, atol: 9.0}}\n", DOUBLE, "rejects[input]", "(float16); this is",
     ),
     "small-dims": (OP, "dims: {n: 1..16}\nargs:\n  x: [n]\n", DOUBLE, "rejects[first-tile]", "such as 'n: 1..64'"),
     "equal-elements": (

@@ -16,11 +16,14 @@ from pytest_upskill.errors import ToolchainError
 from pytest_upskill.languages.cuda.cpu_build import HostCompiler, native_hash, translation_unit
 from pytest_upskill.sandbox.client import RUNTIME
 from pytest_upskill.sandbox.confinement import Confinement, strongest
-from tests.unit.sandbox_kernels import AXPY, AXPY_SIGNATURE, HEADERS, PROBE_SIGNATURE, build, compiler, probe
+from tests.unit.sandbox_kernels import AXPY, AXPY_SIGNATURE, HEADERS, PROBE_SIGNATURE, build, probe
 
 ENTRY = entry_source(PROBE_SIGNATURE)
 
-bubblewrapped = pytest.mark.skipif(strongest().level != "bubblewrap", reason="bubblewrap does not work on this machine")
+bubblewrapped = pytest.mark.skipif(
+    strongest().level != "bubblewrap",
+    reason="bubblewrap does not work here: install it, and let it make user namespaces",
+)
 
 
 def unique() -> str:
@@ -172,15 +175,13 @@ def test_missing_compiler_is_an_error_that_names_what_to_install(
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CXX", raising=False)
     missing = HostCompiler(Cache(tmp_path / "cache"))
-    assert not missing.available()
     assert toolchain.describe().startswith("none (no C++ compiler was found")
     with pytest.raises(ToolchainError, match="apt-get install"):
         missing.build(AXPY, entry_source(AXPY_SIGNATURE), confinement=Confinement("process"))
 
 
-def test_installed_compiler_is_available() -> None:
-    assert compiler().available()
-    assert toolchain.describe() == toolchain.find_compiler().describe() == compiler().compiler().describe()
+def test_installed_compiler_is_described() -> None:
+    assert toolchain.describe() == toolchain.find_compiler().describe()
 
 
 def test_hash_of_our_own_sources_is_stable_within_a_process() -> None:

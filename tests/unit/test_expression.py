@@ -67,26 +67,27 @@ def test_a_number_with_a_point_or_an_exponent_is_fractional(text, fractional):
         ("rows / 2", "divide with //"),
         ("rows ** 2", "write a power as a product"),
         ("min(rows)", "min() takes two or more numbers"),
-        ("min", "'min' does not belong"),
-        ("abs(rows) + 1", "'abs(rows)' in 'abs(rows) + 1' does not belong"),
-        ("rows.real", "does not belong"),
-        ("rows[0]", "does not belong"),
-        ("__import__('os').system('true')", "does not belong"),
-        ("(lambda: 1)()", "does not belong"),
-        ("[x for x in rows]", "does not belong"),
-        ("rows if cols else 1", "does not belong"),
-        ("rows & 1", "does not belong"),
-        ("~rows", "does not belong"),
-        ("rows in cols", "does not belong"),
-        ("rows is cols", "does not belong"),
-        ("(x := 3)", "does not belong"),
-        ("'rows'", "does not belong"),
-        ("True", "does not belong"),
-        ("min(*rows, 1)", "does not belong"),
-        ("min(rows, cols, key=rows)", "does not belong"),
-        ("1j", "does not belong"),
-        ("1e999", "does not belong"),
-        ("_rows", "does not belong"),
+        ("min", "'min' is not allowed"),
+        ("abs(rows) + 1", "'abs(rows)' in 'abs(rows) + 1' is not allowed"),
+        ("rows.real", "is not allowed"),
+        ("rows[0]", "is not allowed"),
+        ("__import__('os').system('true')", "is not allowed"),
+        ("(lambda: 1)()", "is not allowed"),
+        ("[x for x in rows]", "is not allowed"),
+        ("rows if cols else 1", "is not allowed"),
+        ("rows & 1", "is not allowed"),
+        ("~rows", "is not allowed"),
+        ("rows in cols", "is not allowed"),
+        ("rows is cols", "is not allowed"),
+        ("(x := 3)", "is not allowed"),
+        ("'rows'", "is not allowed"),
+        ("True", "is not allowed"),
+        ("min(*rows, 1)", "is not allowed"),
+        ("min(rows, cols, key=rows)", "is not allowed"),
+        ("1j", "is not allowed"),
+        ("1e999", "is not allowed"),
+        ("_rows", "is not allowed"),
+        ("2 % (1 - 1)", "'2 % (1 - 1)' divides by zero"),
         ("rows +", "cannot be read"),
         ("a b", "cannot be read"),
         ("rows # all", "not one line"),
@@ -96,7 +97,7 @@ def test_a_number_with_a_point_or_an_exponent_is_fractional(text, fractional):
         ("9" * 5000, "at most 300"),
     ],
 )
-def test_what_does_not_belong_is_refused_with_the_piece_and_the_rule(text, piece):
+def test_what_is_not_allowed_is_refused_with_the_part_and_the_rule(text, piece):
     with pytest.raises(ValueError) as caught:
         parse(text)
     assert piece in str(caught.value)
@@ -143,7 +144,7 @@ def test_values_agree_with_python(text, rows, cols):
 
 
 @given(st.text(max_size=40))
-def test_no_text_does_more_than_be_refused(text):
+def test_any_text_is_read_or_refused_with_a_valueerror(text):
     try:
         parse(text)
     except ValueError as error:

@@ -110,7 +110,9 @@ def test_a_delimiter_is_a_line_of_three_hyphens_and_nothing_else():
         ("---\n? [a]\n: 1\n---\n", 2, "'[a]' cannot be a key"),
         ("---\na: !foo 1\n---\n", 2, "tag '!foo'"),
         ("---\na: !!python/object:os.system {}\n---\n", 2, "tag '!!python/object:os.system'"),
-        ("---\na: !!int x\n---\n", 2, "'x' is not what its YAML tag '!!int' says"),
+        ("---\na: !!int x\n---\n", 2, "'x' is not of the type of its YAML tag '!!int'"),
+        ("---\na: !!int 1.5\n---\n", 2, "'1.5' is not of the type of its YAML tag '!!int'"),
+        ("---\na: 1\n--- \nb: 2\n---\n", 3, "a second YAML document begins here"),
         ("---\na: 1\nb: [1, 2\n---\n", 3, "did not find expected ',' or ']'"),
         ("---\na: 1\nb: c: d\n---\n", 3, "near 'b: c: d'"),
         ("---\na: 1\n\tb: 2\n---\n", 3, "not YAML"),
@@ -121,7 +123,7 @@ def test_a_delimiter_is_a_line_of_three_hyphens_and_nothing_else():
         ("---\na: " + "x" * 100_001 + "\n---\n", 2, "at most 100000"),
     ],
 )
-def test_what_is_wrong_is_told_with_its_line(text, line, piece):
+def test_an_error_names_its_line(text, line, piece):
     with pytest.raises(CaseError) as caught:
         parse(text, PATH, CaseError)
     assert caught.value.line == line

@@ -14,14 +14,14 @@ def members(protocol: type) -> set[str]:
     return {name for name in (*vars(protocol), *protocol.__annotations__) if not name.startswith("_")}
 
 
-@pytest.mark.parametrize("name", languages._OWN)
+@pytest.mark.parametrize("name", languages.OWN)
 def test_a_language_has_every_member_of_the_protocol(name: str) -> None:
     found = languages.find(name)
     assert found is not None and found.name == name
     assert {member for member in members(Language) if not hasattr(found, member)} == set()
 
 
-@pytest.mark.parametrize("name", contracts._OWN)
+@pytest.mark.parametrize("name", contracts.OWN)
 def test_a_contract_has_every_member_of_the_protocol(name: str) -> None:
     found = contracts.find(name)
     assert found is not None and found.name == name

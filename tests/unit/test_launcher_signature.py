@@ -136,7 +136,7 @@ int main() {
 """
 
 
-@pytest.mark.skipif(shutil.which("g++") is None, reason="g++ is not installed")
+@pytest.mark.skipif(shutil.which("g++") is None, reason="g++ is not installed: apt install g++")
 def test_the_entry_calls_each_instantiation_whatever_macros_a_student_defines(tmp_path):
     signature = derive(case(tmp_path, dtypes=("float64", "float32")), {"out": None})
     (tmp_path / "cuda_runtime.h").write_text("#pragma once\nstruct CUstream_st; typedef CUstream_st* cudaStream_t;\n")

@@ -14,7 +14,7 @@ import pytest
 PROGRAMS = Path(__file__).resolve().parents[1] / "native" / "programs"
 ROOT = Path(__file__).resolve().parents[2]
 
-pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="the cpu device needs g++")
+pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="the cpu device needs g++: apt install g++")
 
 
 def run_program(
@@ -47,7 +47,7 @@ def test_what_is_wrong_is_told_with_the_users_file_and_line() -> None:
     assert "saxpy.cuh:6: out-of-bounds: " in ran.stderr
     assert "element 997 of memory from cudaMalloc" in ran.stderr
     assert "in kernel saxpy, block (7,0,0), thread (101,0,0)" in ran.stderr
-    assert "pytest_upskill run: 1 reported" in ran.stderr
+    assert "pytest-upskill run: 1 reported" in ran.stderr
 
 
 def test_without_checks_nothing_is_reported() -> None:

@@ -200,7 +200,7 @@ def nvcc_errors(source: Path) -> str:
     return "" if ran.returncode == 0 else f"{source.name}:\n{ran.stdout}{ran.stderr}"
 
 
-@pytest.mark.every_architecture
+@pytest.mark.full
 @pytest.mark.skipif(shutil.which("nvcc") is None, reason="no nvcc on the PATH: install the CUDA toolkit")
 def test_nvcc_accepts_and_refuses_the_same_sources() -> None:
     sources = [*SOURCES, *BUGS, *FEATURES]

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 import shutil
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from tests.sampling import every
 from tests.unit import native_device as native
 
-pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="the cpu device needs g++")
+pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="the cpu device needs g++: apt install g++")
 
 device = native.device
 
@@ -44,25 +44,6 @@ def checks_of(feature: Path) -> int:
     return int(found[1])
 
 
-@pytest.fixture(scope="module")
-def features(device: native.Device) -> dict[tuple[str, int], native.Result]:
-    """Every feature program in every order, by its name and the order; all of them in one process."""
-    with ThreadPoolExecutor(2) as pool:
-        libraries = list(pool.map(device.build, native.FEATURES))
-    runs = [(index, order) for index in range(len(libraries)) for order in ORDERS]
-    calls = [
-        {
-            "library": index,
-            "order": order,
-            "seed": 7,
-            "buffers": {"ok": np.zeros(checks_of(native.FEATURES[index]), np.int32)},
-        }
-        for index, order in runs
-    ]
-    results = device.run_libraries(libraries, *calls)
-    return {(native.FEATURES[i].stem, order): result for (i, order), result in zip(runs, results, strict=True)}
-
-
 def test_there_is_a_program_for_each_of_many_features() -> None:
     assert len(native.FEATURES) >= 60
     for feature in native.FEATURES:
@@ -70,15 +51,12 @@ def test_there_is_a_program_for_each_of_many_features() -> None:
         assert checks_of(feature) > 0
 
 
-@pytest.mark.parametrize("order", ORDERS)
-@pytest.mark.parametrize("feature", [path.stem for path in native.FEATURES])
-def test_a_feature_gives_right_values_and_no_report(
-    features: dict[tuple[str, int], native.Result], feature: str, order: int
-) -> None:
-    result = features[feature, order]
-    assert result.reports == []
-    assert result.error == 0
-    assert np.flatnonzero(result.buffers[0] != 1).tolist() == []
+@pytest.mark.parametrize("feature", every(2, native.FEATURES, lambda path: path.stem))
+def test_a_feature_gives_right_values_and_no_report_in_every_order(device: native.Device, feature: Path) -> None:
+    checks = checks_of(feature)
+    calls = [{"order": order, "seed": 7, "buffers": {"ok": np.zeros(checks, np.int32)}} for order in ORDERS]
+    for result in device.run_libraries([device.build(feature)], *calls):
+        assert np.flatnonzero(native.silent(result).buffers[0] != 1).tolist() == []
 
 
 RUNS, MEMORY = "runs", "memory"

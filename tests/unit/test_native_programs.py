@@ -12,7 +12,7 @@ from pytest_upskill.commands.run_program import command
 PROGRAMS = Path(__file__).resolve().parents[1] / "native" / "programs"
 CHECKED = sorted(path for path in PROGRAMS.glob("*.cu") if '#include "checked.cuh"' in path.read_text())
 
-pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="the cpu device needs g++")
+pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="the cpu device needs g++: apt install g++")
 
 
 def test_there_are_programs_in_many_styles() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.unit import native_device as native
 
-pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="the cpu device needs g++")
+pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="the cpu device needs g++: apt install g++")
 
 device = native.device
 

@@ -68,6 +68,7 @@ def tree(x: torch.Tensor) -> torch.Tensor:
     return pairwise_sum(x) if x.shape[-1] else torch.zeros(x.shape[:-1])
 
 
+# Clipped outliers do not change softmax: exponentials are at most 1.
 MUTANTS: dict[str, Adder] = {
     "last element dropped": lambda x: tree(x[..., :-1]),
     "first element twice": lambda x: tree(x) + x[..., 0],
@@ -90,14 +91,14 @@ def test_every_honest_order_passes_with_low_precision_inputs_accumulated_in_floa
     assert failed(judge_kernel(case, on_x(lambda x: compute(x, add)), examples=12)) == []
 
 
-@pytest.mark.parametrize("name", OPERATORS)
-@pytest.mark.parametrize("mutant", MUTANTS)
+@pytest.mark.parametrize(
+    ("name", "mutant"),
+    [(name, mutant) for name in OPERATORS for mutant in MUTANTS if (name, mutant) != ("softmax", "outliers clipped")],
+)
 def test_every_mutant_dies_within_the_default_number_of_examples(tmp_path: Path, name: str, mutant: str) -> None:
     reference, compute = OPERATORS[name]
     front = ROWS_COLS.replace("1..1100", "1..2100")
     case = make_case(tmp_path, OP, front, f"def f(x):\n    return {reference}")
-    if (name, mutant) == ("softmax", "outliers clipped"):
-        return  # exponentials are at most 1
     wrong = on_x(lambda x: compute(x, MUTANTS[mutant]))
     assert "correct[float32]" in failed(judge_kernel(case, wrong, examples=None))
 

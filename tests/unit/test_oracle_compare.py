@@ -7,8 +7,7 @@ import math
 import pytest
 import torch
 
-from pytest_upskill.oracle.compare import Mismatch, first_difference, judge
-from pytest_upskill.oracle.hints import POISONS
+from pytest_upskill.oracle.compare import POISONS, Mismatch, first_difference, judge
 from pytest_upskill.oracle.prepare import Expected, as_bytes
 from pytest_upskill.records import WorstElement
 from pytest_upskill.sandbox import client

@@ -94,7 +94,7 @@ def test_a_reference_that_cannot_be_called_is_refused(tmp_path: Path, source: st
         ("def f(x):\n    return 1.0", "returned float for 'out', which must be a tensor"),
         ("def f(x):\n    return x.to(torch.complex64)", "returned dtype complex64 for 'out'"),
         ("def f(x):\n    return x.mul_(2)", "changes its argument 'x' in place; write 'Tensor(a!) x'"),
-        ("def f(x, scael):\n    return x", "has a parameter 'scael', which is no argument of 'op' and no dim"),
+        ("def f(x, scael):\n    return x", "has a parameter 'scael', which is neither an argument of 'op' nor a dim"),
     ],
 )
 def test_a_reference_of_the_wrong_kind_is_refused(tmp_path: Path, reference: str, said: str) -> None:

@@ -112,7 +112,7 @@ def test_honest_answer_is_taken(fake: Fakes) -> None:
             "request(); channel.sendall(frame({'tensors': [['uint8', [1 << 39]]]}))",
             "its tensors have 549755813888 bytes, more than the limit of 100000",
         ),
-        ("request(); channel.sendall(frame({'tensors': [['object', [1]]]}))", "no dtype that kernels know"),
+        ("request(); channel.sendall(frame({'tensors': [['object', [1]]]}))", "no tensors with a dtype"),
         ("request(); nonce = b'0' * 16; channel.sendall(frame({'linear': True, 'tensors': []}))", "does not belong"),
     ],
 )
@@ -127,7 +127,7 @@ def test_answer_that_comes_before_its_question_is_not_taken(fake: Fakes) -> None
     runner = fake(LINEAR + early)
     assert runner.linear("float32")
     time.sleep(0.2)
-    with pytest.raises(CaseError, match=r"it came before it was asked for|does not belong to what was asked"):
+    with pytest.raises(CaseError, match=r"it came before its request|does not belong to the request"):
         runner.outputs  # noqa: B018
 
 
@@ -142,7 +142,7 @@ def test_second_answer_to_one_question_is_not_taken_for_the_next(fake: Fakes) ->
         """
     )
     assert runner.linear("float32")
-    with pytest.raises(CaseError, match="does not belong to what was asked"):
+    with pytest.raises(CaseError, match="does not belong to the request"):
         runner.outputs  # noqa: B018
 
 

@@ -9,8 +9,7 @@ import pytest
 from pytest_upskill.cases.case_file import load_case
 from pytest_upskill.contracts.launcher.signature import derive
 from pytest_upskill.execution.prompt_rendering import build_prompt
-from pytest_upskill.oracle.reference import result_dtypes
-from pytest_upskill.oracle.result_shapes import result_shapes
+from pytest_upskill.oracle.reference import result_dtypes, result_shapes
 
 CASES = Path(__file__).parents[2] / "skills" / "cuda-kernels" / "evals"
 

@@ -21,10 +21,9 @@ from pytest_upskill.judging.signatures import language_of
 from pytest_upskill.oracle.explore import Judgement, explore
 from pytest_upskill.oracle.isolation import isolated
 from pytest_upskill.oracle.prepare import GivenUp, Preparation, Prepared
-from pytest_upskill.oracle.reference import result_dtypes, smallest_example
+from pytest_upskill.oracle.reference import result_dtypes, result_shapes, smallest_example
 from pytest_upskill.oracle.reference_process import ReferenceLimits, ReferenceProcess, hides_enough
-from pytest_upskill.oracle.reference_runner import ReferenceRunner, open_runner, runners
-from pytest_upskill.oracle.result_shapes import result_shapes
+from pytest_upskill.oracle.reference_runner import ReferenceRunner, in_a_sandbox
 from pytest_upskill.oracle.sandboxed_reference import SandboxedReference
 from pytest_upskill.records import CallLayout, Example, ScalarParameter, TensorArgument, TensorParameter
 from pytest_upskill.sandbox import confinement as confine
@@ -47,6 +46,10 @@ LAYOUT = CallLayout(
     ("float32",),
     (TensorParameter("x", "input"), TensorParameter("out", "output"), ScalarParameter("n", "int", dim=True)),
 )
+
+
+def untrusted(case: Case) -> ReferenceRunner:
+    return in_a_sandbox(LEVELS[0])(case)
 
 
 def facts_of(found: Prepared | GivenUp) -> object:
@@ -131,7 +134,7 @@ def test_whole_exploration_comes_to_the_same_judgement_and_counterexample(tmp_pa
     def judged(runner: ReferenceRunner | None) -> Judgement:
         return explore(case, layout, kernel(wrong), seed=5, examples=8, only=None, runner=runner)
 
-    with open_runner(case, trusted=False, confinement=LEVELS[0]) as runner:
+    with closing(untrusted(case)) as runner:
         there = judged(runner)
     assert there == judged(None)
     assert there.counterexample is not None
@@ -176,7 +179,8 @@ def outcome(runner: ReferenceRunner, n: int) -> object:
 def test_what_a_reference_does_wrong_is_told_in_the_same_words_at_the_same_line(tmp_path: Path) -> None:
     case = make_case(tmp_path, OP, FRONT, BROKEN)
     layout = signature_of(case).layout
-    with open_runner(case, layout, trusted=False, confinement=LEVELS[0]) as there:
+    with closing(untrusted(case)) as there:
+        there.layout = layout
         for n in range(1, 11):
             assert outcome(there, n) == outcome(Preparation(case, layout), n)
         assert "two of them" in str(outcome(there, 2))
@@ -194,10 +198,7 @@ def test_reference_that_does_not_load_is_told_in_the_same_words(tmp_path: Path, 
     case = make_case(tmp_path, OP, FRONT, reference)
     with pytest.raises(CaseError, match=what) as here:
         Preparation(case).results()
-    with (
-        open_runner(case, trusted=False, confinement=LEVELS[0]) as runner,
-        pytest.raises(CaseError, match=what) as there,
-    ):
+    with closing(untrusted(case)) as runner, pytest.raises(CaseError, match=what) as there:
         runner.results()
     assert (here.value.message, here.value.line) == (there.value.message, there.value.line)
 
@@ -265,7 +266,7 @@ def test_no_file_no_network_no_process_no_memory_and_no_key(
             assert isinstance(told, tuple)
             assert "the reference raised " in str(told[0]), attempt
         seen = {n: str(outcome(runner, n)) for n in LOOKS}
-        assert runner._deaths == 0  # the same process all along
+        assert runner._ended == 0  # the same process all along
     assert "sk-secret" not in str(seen)
     assert "OPENAI_API_KEY" not in str(seen)
     assert str(Path.home()) not in seen[40]
@@ -370,21 +371,18 @@ def test_self_check_of_a_weak_case_comes_to_the_same_in_a_single_process(
     started: list[ByteStreamProcess] = []
     start = ReferenceProcess._start
     monkeypatch.setattr(ReferenceProcess, "_start", lambda self: started.append(start(self)) or started[-1])
-    there = quality.check(subject, None, None, 1 << 14, open_runner=runners(trusted=False, confinement=LEVELS[0]))
+    there = quality.check(subject, None, None, 1 << 14, open_runner=untrusted)
     assert there == quality.check(subject, None, None, 1 << 14)
     assert there.problem is not None
-    assert "that would not be so with larger dims" in str(there.assertions)
+    assert "this is fixed with larger dims" in str(there.assertions)
     assert len(started) == 1
 
 
-def test_trusted_case_runs_here_and_any_runner_is_closed_in_the_end(tmp_path: Path) -> None:
+def test_process_starts_at_once_without_being_waited_for_and_ends_with_its_runner(tmp_path: Path) -> None:
     case = make_case(tmp_path, OP, FRONT, "def f(x):\n    return x * 2")
-    with open_runner(case, LAYOUT, trusted=True, confinement=LEVELS[0]) as runner:
-        assert isinstance(runner, Preparation)
-        assert runner.layout == LAYOUT
-    with pytest.raises(ZeroDivisionError), open_runner(case, trusted=False, confinement=LEVELS[0]) as runner:
+    with pytest.raises(ZeroDivisionError), closing(untrusted(case)) as runner:
         assert isinstance(runner, SandboxedReference)
-        assert runner._process._process is not None  # on its way, and not waited for
+        assert runner._process._process is not None
         assert not runner._process._serves
         raise ZeroDivisionError
     assert runner._process._process is None

@@ -147,3 +147,20 @@ def test_inputs_replace_what_they_return_and_replay_even_with_torchs_own_generat
     example = Example({"rows": 5, "cols": 7}, "float32", 9, "normal")
     first, second = (load_inputs(case).arguments(example) for _ in range(2))
     assert torch.equal(first["x"], second["x"]) and list(first) == ["x", "y"]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [("1 << 63", "9223372036854775808"), ("-(1 << 63) - 1", "-9223372036854775809"), ("float('inf')", "inf"),
+     ("torch.tensor(torch.nan)", "nan"), ("10**9999", "a longer int")],
+)  # fmt: skip
+def test_int_of_inputs_that_int64_cannot_hold_is_an_error_of_the_case(tmp_path: Path, value: str, shown: str) -> None:
+    front = "dims:\n  n: 1..8\nargs:\n  x: [n]\n  k: {values: 1..8}\n"
+    inputs = f"def inputs(generator, dtype, n):\n    return {{'k': {value}}}"
+    case = make_case(tmp_path, "f(Tensor x, int k) -> Tensor", front, "def f(x, k):\n    return x", inputs)
+    with pytest.raises(CaseError) as caught:
+        load_inputs(case).arguments(complete(case, Example({"n": 2}, "float32", 9)))
+    assert f"returned {shown} for 'k', which is an int64_t, from -2^63 to 2^63 - 1; return a number" in str(
+        caught.value
+    )
+    assert "n=2" in str(caught.value) and caught.value.line is not None

@@ -142,7 +142,7 @@ def test_csv_defuses_what_a_spreadsheet_would_run() -> None:
 def test_markdown_has_a_row_for_each_arm_and_each_loss() -> None:
     text = render(build_view(both_arms(), run()), ".md")
     assert "| glm-4.7 | with skill | 1/2 | 50% | 9% to 91% | 0 points | 8.5/9.0 | 2.0k+1.0k |  | 3.5s |" in text
-    assert "| glm-4.7 | baseline | 0/1 (1 error) | 0% |" in text
+    assert "| glm-4.7 | baseline | 0/1 (1 infrastructure error) | 0% |" in text
     assert "`rows=1 cols=33 dtype=float16 seed=7`" in text
     assert "not a proof of the tolerance on a GPU" in text
     assert text.count("| failed |") == 1, "control arms are data, not losses"
@@ -151,6 +151,32 @@ def test_markdown_has_a_row_for_each_arm_and_each_loss() -> None:
 def test_markdown_is_not_written_by_a_reply() -> None:
     text = render(build_view([outcome(failed={"reply": "a | b <img src=x>\n# head `code`"})], run()), ".md")
     assert "a \\| b \\<img src=x\\> \\# head \\`code\\`" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("@octocat", "@\u200boctocat"),
+        ("ping a@b.example", "ping a@\u200bb.example"),
+        ("https://evil.example/x", "https\u200b://evil.example/x"),
+        ("HTTP://evil.example", "HTTP\u200b://evil.example"),
+        ("_www.evil.example", "\\_www\u200b.evil.example"),
+        ("fixes #12", "fixes \\#\u200b12"),
+        ("owner/repo#12 GH-12", "owner/repo\\#\u200b12 GH\u200b-12"),
+        ("<b>@x</b>", "\\<b\\>@\u200bx\\</b\\>"),
+    ],
+)
+def test_markdown_has_no_live_mention_link_or_issue_reference(text: str, shown: str) -> None:
+    items = [
+        outcome(failed={"reply": text}, skill=text, student=text, notes=(text,)),
+        outcome(student=text, skill=text, arm="baseline"),
+    ]
+    lines = render(build_view(items, run()), ".md").splitlines()
+    assert f"## {shown}" in lines
+    assert f"| {shown} | with skill |" in "\n".join(lines)
+    assert f"- Note: {shown} (1 item)" in lines
+    assert f"| reply: {shown} |" in "\n".join(lines).replace("failed | reply", "| reply")
+    assert text not in "\n".join(lines)
 
 
 def test_an_unknown_ending_names_the_accepted_ones() -> None:

@@ -15,12 +15,12 @@ from pytest_upskill.reporting.live import LiveLine, Progress, progress_text
 @pytest.mark.parametrize(
     ("progress", "text"),
     [
-        (Progress(0, 48, 0, 4, 0, 0, None, 1.0), "0 replies, 4 open | 0 of 48 judged"),
+        (Progress(0, 48, 0, 4, 0, 0, None, 1.0), "0/48 judged, 0 replies, 4 pending"),
         (
             Progress(8, 48, 12, 4, 9, 65_000, 0.123, 24.0),
-            "12 replies, 4 open | 9 builds | 8 of 48 judged | $0.12 | 2m00s left",
+            "8/48 judged, 12 replies, 4 pending, 9 builds, $0.12, 2m00s left",
         ),
-        (Progress(48, 48, 48, 0, 0, 900, None, 24.0), "48 replies, 0 open | 48 of 48 judged | 900 tokens"),
+        (Progress(48, 48, 48, 0, 0, 900, None, 24.0), "48/48 judged, 48 replies, 900 tokens"),
     ],
 )
 def test_the_line_says_what_is_known_and_no_more(progress: Progress, text: str) -> None:

@@ -217,7 +217,7 @@ def test_another_device_needs_no_caveat() -> None:
 
 def test_a_run_that_wrote_prompts_says_that_nothing_was_judged() -> None:
     text = summary([outcome(kind=VerdictKind.INCONCLUSIVE, reason="written")], device="")
-    assert text.endswith("1 prompt written; nobody was asked, nothing was judged\n")
+    assert text.endswith("1 prompt written; no student was queried\n")
 
 
 def test_notes_name_their_cases_and_are_few() -> None:
@@ -266,26 +266,26 @@ cuda-kernels  1 of 1 case passes its own solution  SKILL.md is valid
   ✓ correct[float32]     1/1
 
   1 of 1 case rejects wrong results
-  10 of 12 mutants of its solution died
-  lived: add.md:41  c < cols -> c <= cols
-    would die with larger dims, such as 'cols: 1..4096'
-  lived: add.md:52  dropped __syncthreads();
-    equivalent or unseen: every result has the same bits
+  10 of 12 mutants of its solution killed
+  survived: add.md:41  c < cols -> c <= cols
+    would be killed with larger dims, such as 'cols: 1..4096'
+  survived: add.md:52  dropped __syncthreads();
+    equivalent or not detected: every result has the same bits
 """
 
 THREE_CASES = """
   2 of 3 cases reject wrong results
-  22 of 28 mutants of the solutions died, by case:
+  22 of 28 mutants of the solutions killed, by case:
   add               10/15   gelu              12/13
-  lived: add.md:41  c < cols -> c <= cols
-    would die with larger dims, such as 'cols: 1..4096'
-  5 more lived, equivalent or unseen: every result has the same bits;
+  survived: add.md:41  c < cols -> c <= cols
+    would be killed with larger dims, such as 'cols: 1..4096'
+  5 more survived, equivalent or not detected: every result has the same bits;
   --upskill-report lists them
-  ✗ softmax is not worth asking: rejects[zeros]
+  ✗ softmax fails its self-check: rejects[zeros]
 """
 
 
-def test_the_mutants_that_lived_are_shown_for_one_case() -> None:
+def test_the_mutants_that_survived_are_shown_for_one_case() -> None:
     assert ONE_CASE in summary([spec(), golden("add"), mutants("add", 10, (UNSEEN, ADVISED))], self_check=True)
 
 

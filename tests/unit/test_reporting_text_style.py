@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_upskill.reporting import excerpt
+from pytest_upskill.reporting.failure import excerpt
 from pytest_upskill.reporting.text_style import (
     TextStyle,
     can_show,
@@ -99,14 +99,14 @@ def test_an_encoding_either_has_every_sign_or_gets_none(encoding: str | None, ab
 
 @pytest.mark.parametrize("line", [1, 2, 8, 15, 16])
 def test_the_window_holds_its_line_and_no_more_rows_than_asked(line: int) -> None:
-    rows = excerpt.window(SOURCE, line, 5)
+    rows = excerpt(SOURCE, line, 5)
     assert len(rows) == 5
     assert line in [number for number, _ in rows]
     assert all(SOURCE.splitlines()[number - 1].strip() == text.strip() for number, text in rows)
 
 
 def test_a_short_source_is_shown_whole() -> None:
-    assert excerpt.window("a\n b", 2, 7) == [(1, "a"), (2, " b")]
+    assert excerpt("a\n b", 2, 7) == [(1, "a"), (2, " b")]
 
 
 def test_printable_keeps_lines_and_nothing_that_steers_a_terminal() -> None:

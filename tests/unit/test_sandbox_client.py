@@ -421,7 +421,9 @@ def test_shared_memory_cannot_be_cut_off_under_the_parents_feet() -> None:
     assert integers(one_call(probe(body, SYSTEM)))[0] == 0
 
 
-@pytest.mark.skipif("bubblewrap" not in LEVELS, reason="bubblewrap does not work on this machine")
+@pytest.mark.skipif(
+    "bubblewrap" not in LEVELS, reason="bubblewrap does not work here: install it, and let it make user namespaces"
+)
 def test_files_of_the_user_are_not_there() -> None:
     here = str(Path(__file__).resolve())
     body = f'put<<<1, 1, 0, stream>>>(out, access("{here}", F_OK) == 0 || access("{Path.home()}/.bashrc", F_OK) == 0);'

@@ -8,7 +8,7 @@ from pytest_upskill.build.messages import SOURCE_NAME
 from pytest_upskill.devices import gpu
 from pytest_upskill.devices.gpu import Gpu
 from pytest_upskill.errors import SandboxError, ToolchainError
-from pytest_upskill.sandbox import seccomp
+from pytest_upskill.sandbox import system_call_filters as filters
 from pytest_upskill.sandbox.compute_sanitizer import Sanitizer, parse
 from pytest_upskill.sandbox.confinement import Confinement, strongest
 from tests.unit.imaginary_gpu import access, driver_folder, gpu_sandbox
@@ -189,10 +189,11 @@ def test_internet_sockets_stay_closed_and_local_ones_are_open() -> None:
 
 
 def test_a_filter_for_a_gpu_refuses_no_less_but_sockets() -> None:
-    plain, opened = (b"".join(seccomp.worker_rules(7, on_gpu)) for on_gpu in (False, True))
-    for number in {*seccomp.FOR_NOBODY, *seccomp.FOR_NO_KERNEL} - {seccomp.SOCKET, *seccomp.OF_CUDA}:
-        assert number.to_bytes(4, "little") in plain
-        assert number.to_bytes(4, "little") in opened
+    plain, opened = (bytes.fromhex(filters.for_kernels(on_gpu)) for on_gpu in (False, True))
+    for name in {*filters.REFUSED, *filters.REFUSED_TO_KERNELS} - {*filters.FOR_CUDA}:
+        number = filters.numbers()[name].to_bytes(4, "little")
+        assert number in plain
+        assert number in opened
 
 
 @needs_bubblewrap

@@ -200,6 +200,14 @@ def test_a_solution_that_this_device_cannot_run_is_not_held_against_its_case(
     assert found.notes == ("its solution is not run here: needs a GPU: tensor cores",)
 
 
+def test_keys_that_no_kernel_is_judged_by_are_noted(case: Case, language: FakeLanguage, cache: Cache) -> None:
+    for timed, keys in ((replace(case, speed={"rows": 9}), "'speed'"),
+                        (replace(case, speed={"rows": 9}, at_least=1.5), "'speed' and 'at_least'")):  # fmt: skip
+        for _ in range(2):  # from the check, then from the cache
+            found = check(cache).whole(subject(timed, language))
+            assert found.notes == (f"not checked yet: {keys}, since kernels are not timed",)
+
+
 def test_a_case_without_a_solution_is_not_built(case: Case, language: FakeLanguage, cache: Cache) -> None:
     found = check(cache).whole(subject(replace(case, solution=None), language))
     assert found.quality.problem is None and found.score is None

@@ -7,9 +7,7 @@ from typing import Any, Literal
 import pytest
 
 from pytest_upskill.records import ItemKind, Outcome, Verdict, VerdictKind
-from pytest_upskill.session.exit_status import nothing_decided
-from pytest_upskill.session.report_outcome import attach, outcome_of
-from pytest_upskill.session.status_letters import status_of
+from pytest_upskill.session.item_report import attach, nothing_decided, outcome_of, status_of
 
 
 def outcome(kind: VerdictKind, arm: str | None = "skill", item: ItemKind = ItemKind.KERNEL) -> Outcome:

@@ -56,11 +56,6 @@ def test_a_skill_is_read_with_all_that_it_says(tmp_path):
     assert (found.name, found.folder, found.path) == ("my-skill", path.parent, path)
     assert found.description == "Writes kernels. Use it when a kernel is to be written."
     assert found.body == "# Kernels\n\nSee [the notes](references/notes.md).\n"
-    assert (found.license, found.compatibility) == ("Apache-2.0", "Requires CUDA 12")
-    assert found.metadata == {"author": "somebody", "version": "1.0"}
-    assert found.allowed_tools == ("Bash(git add:*)", "Read")
-    assert found.frontmatter["name"] == "my-skill"
-    assert found.warnings == ()
     assert validate(path) == ()
 
 
@@ -72,11 +67,6 @@ def test_a_skill_is_found_by_its_folder_or_its_file(tmp_path, name):
 
 def test_a_skill_can_be_read_from_text_alone(tmp_path):
     assert parse_skill(skill(), tmp_path / "my-skill" / "SKILL.md").name == "my-skill"
-
-
-@pytest.mark.parametrize("text", ["Bash(git add:*), Read", "Bash(git add:*) Read", "Bash(git add:*),Read"])
-def test_tools_may_be_separated_by_blanks_or_commas(tmp_path, text):
-    assert load_skill(write(tmp_path, skill(f"allowed-tools: {text}"))).allowed_tools == ("Bash(git add:*)", "Read")
 
 
 def test_a_skill_with_a_flaw_can_still_be_read(tmp_path):
@@ -193,7 +183,7 @@ def test_where_the_reference_validator_is_stricter_we_accept_on_purpose(tmp_path
         (skill(name="-a"), "line 2: name '-a' begins or ends with a hyphen: write 'a'"),
         (skill(name="a--b"), "line 2: name 'a--b' doubles a hyphen: keep one"),
         (skill(name="a_b.c"), "line 2: name 'a_b.c' has '.' '_'; only letters, digits and hyphens are allowed"),
-        (skill(name="a"), "line 2: name 'a' is not that of its folder, 'my-skill': rename one of them"),
+        (skill(name="a"), "line 2: name 'a' differs from its folder's name, 'my-skill': rename one of them"),
         (skill(name="x" * 65), f"line 2: name '{'x' * 65}' has 65 characters; at most 64: shorten it"),
         (skill(description="y" * 1025), "line 3: 'description' has 1025 characters; at most 1024: shorten it"),
         (skill("compatibility: " + "z" * 501), "line 4: 'compatibility' has 501 characters; at most 500: shorten it"),
@@ -222,7 +212,7 @@ def test_errors_name_the_line_the_value_and_the_next_step(tmp_path, text, expect
     [
         (
             skill("user-invocable: true"),
-            "line 4: 'user-invocable' is an agent's own key; the specification does not know it, and other agents "
+            "line 4: 'user-invocable' is a key of a single agent: the specification does not have it, and other agents "
             "ignore it",
         ),
         (skill("allowed-tools: A, B"), "line 4: 'allowed-tools' should separate tools by blanks, not by commas"),
@@ -233,10 +223,13 @@ def test_errors_name_the_line_the_value_and_the_next_step(tmp_path, text, expect
         (skill("metadata: words"), "line 4: 'metadata' should be a mapping of texts to texts"),
         (skill("metadata:\n  a: [b]"), "line 5: 'a' of 'metadata' should be a text"),
         (skill("license: [a]"), "line 4: 'license' should be a text: a name, or that of a file"),
-        (skill(body=""), "line 5: the body is empty: nobody learns anything from this skill"),
+        (skill(body=""), "line 5: the body is empty: write what an agent has to know"),
         (skill(body="a\n" * 501), "line 5: the body has 501 lines; move details to references/ above 500"),
         (skill(body="four" * 5001), "line 5: the body has about 5001 tokens; move details to references/ above 5000"),
-        (skill(body="[x](references/none.md)"), "line 6: 'references/none.md' does not exist: add the file, or mend"),
+        (
+            skill(body="[x](references/none.md)"),
+            "line 6: 'references/none.md' does not exist: add the file, or correct",
+        ),
         (skill(body="Run `scripts/none.py` now."), "line 6: 'scripts/none.py' does not exist"),
         (skill(body='[x](<no%20file.md> "t")'), "line 6: 'no file.md' does not exist"),
         (skill(body="[x](../other/a.md)"), "line 6: '../other/a.md' is outside the skill's folder"),
@@ -278,8 +271,7 @@ def test_what_needs_no_advice_gets_none(tmp_path, body):
     assert problems(tmp_path, skill(body=body), "warning") == []
 
 
-def test_errors_come_before_warnings_and_loading_keeps_the_warnings(tmp_path):
+def test_errors_come_before_warnings(tmp_path):
     text = skill("model: x", name="a", body="[x](none.md)")
     found = validate(write(tmp_path, text))
     assert [problem.severity for problem in found] == ["error", "warning", "warning"]
-    assert load_skill(tmp_path / "my-skill").warnings == tuple(str(problem) for problem in found[1:])

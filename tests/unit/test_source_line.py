@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from pytest_upskill.execution.source_line import with_source
+from pytest_upskill.execution.outcome import with_source
 from pytest_upskill.languages.base import Language
 from pytest_upskill.records import Outcome
 from tests.unit.reporting_outcomes import counterexample, outcome

@@ -1,4 +1,6 @@
-"""Finds what a Python source defines, from its tokens: no tree is built, so that threads do not disturb each other."""
+"""Finds the definitions in a Python source. Reads tokens, which raise no SyntaxWarning, unlike ``ast`` (it is an error
+where the user's pytest turns warnings into errors).
+"""
 
 from __future__ import annotations
 
@@ -6,6 +8,7 @@ import io
 import tokenize
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import dropwhile, islice
 from typing import Literal
 
 _OPENING, _CLOSING = ("(", "[", "{"), (")", "]", "}")
@@ -16,7 +19,7 @@ Token = tokenize.TokenInfo
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """``kind`` is empty for one that can be given by its place."""
+    """``kind`` is empty for a positional parameter."""
 
     name: str
     kind: Literal["", "keyword", "*", "**"]
@@ -25,7 +28,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """A statement that gives a name its meaning; ``line`` is 1-based."""
+    """A statement that defines a name; ``line`` is 1-based."""
 
     kind: Literal["def", "async def", "class", "="]
     line: int
@@ -34,13 +37,13 @@ class Definition:
 
 
 def definitions(source: str, name: str) -> list[Definition]:
-    """Those of a name, in order, in a source that Python can compile."""
+    """The definitions of a name, in order, in a source that Python can compile."""
     found = []
     for statement in _statements(source):
-        words = [token.string for token in statement[:3]]
+        words = [token.string for token in statement]
         line, top_level = statement[0].start[0], statement[0].start[1] == 0
         if words[:2] == ["def", name]:
-            found.append(Definition("def", line, top_level, _parameters(statement[2:])))
+            found.append(Definition("def", line, top_level, _parameters(words)))
         elif words[:3] == ["async", "def", name]:
             found.append(Definition("async def", line, top_level))
         elif words[:2] == ["class", name]:
@@ -51,7 +54,7 @@ def definitions(source: str, name: str) -> list[Definition]:
 
 
 def _statements(source: str) -> Iterator[list[Token]]:
-    """The tokens of each logical line; what stands after a ``;`` belongs to the same."""
+    """The tokens of each logical line, including those after a ``;``."""
     line: list[Token] = []
     try:
         for token in tokenize.generate_tokens(io.StringIO(source).readline):
@@ -65,48 +68,33 @@ def _statements(source: str) -> Iterator[list[Token]]:
         return
 
 
-def _parameters(tokens: Sequence[Token]) -> list[Parameter]:
-    """Those between the first pair of brackets: ``(x: Tensor, /, *, eps=1.0)``."""
+def _parameters(words: Sequence[str]) -> list[Parameter]:
+    """The parameters in the first pair of parentheses: ``(x: Tensor, /, *, eps=1.0)``."""
     found: list[Parameter] = []
     keyword = False
-    for part in _parts(tokens):
-        words = [token.string for token in part]
-        if words[0] == "/":
-            continue
-        if words[0] in ("*", "**"):
+    for part in _parts(words):
+        if part[0] in ("*", "**"):
             keyword = True
-            if len(words) > 1:
-                found.append(Parameter(words[1], "**" if words[0] == "**" else "*", True))
-            continue
-        found.append(Parameter(words[0], "keyword" if keyword else "", _has_default(words)))
+            if len(part) > 1:
+                found.append(Parameter(part[1], "**" if part[0] == "**" else "*", True))
+        elif part[0] != "/":
+            found.append(Parameter(part[0], "keyword" if keyword else "", "=" in part))
     return found
 
 
-def _parts(tokens: Sequence[Token]) -> Iterator[list[Token]]:
-    """What stands between the commas of the first pair of parentheses."""
-    depth, began, in_lambda = 0, False, False
-    part: list[Token] = []
-    for token in tokens:
-        depth += (token.string in _OPENING) - (token.string in _CLOSING)
-        if not began:
-            began = token.string == "("
-            continue
-        if depth == 1:  # the commas of a lambda's own parameters are no end
-            in_lambda = token.string == "lambda" or (in_lambda and token.string != ":")
-        if depth == 0 or (depth == 1 and token.string == "," and not in_lambda):
+def _parts(words: Sequence[str]) -> Iterator[list[str]]:
+    """The words between the commas of the first pair of parentheses, without those in further brackets."""
+    depth, in_lambda = 1, False
+    part: list[str] = []
+    for word in islice(dropwhile(lambda word: word != "(", words), 1, None):
+        depth += (word in _OPENING) - (word in _CLOSING)
+        if depth == 1:  # commas between a lambda's own parameters do not count
+            in_lambda = word == "lambda" or (in_lambda and word != ":")
+        if depth == 0 or (depth == 1 and word == "," and not in_lambda):
             if part:
                 yield part
             part = []
-            if depth == 0:
-                return
-            continue
-        part.append(token)
-
-
-def _has_default(words: Sequence[str]) -> bool:
-    depth = 0
-    for word in words:
-        depth += (word in _OPENING) - (word in _CLOSING)
-        if word == "=" and depth == 0:
-            return True
-    return False
+        elif depth == 1:
+            part.append(word)
+        if depth == 0:
+            return

@@ -1,4 +1,4 @@
-"""The function contract's signature: what exactly a student is asked to define, derived from a case. Knows no torch."""
+"""The function contract's signature: the function that a student must define, derived from a case. Imports no torch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ANNOTATION = {"Tensor": "torch.Tensor", "float": "float", "int": "int", "bool":
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A parameter of the function. ``dtype`` is None where it follows the dtype that is tried, and for scalars."""
+    """A parameter. ``dtype`` is None where it follows the dtype under test, and for scalars."""
 
     name: str
     kind: Literal["Tensor", "float", "int", "bool"]
@@ -25,7 +25,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A result: its dtype (None: the one that is tried), and its sizes in terms of the dims, if they are known."""
+    """A result. ``dtype`` is None where it follows the dtype under test; ``shape`` names dims, if known."""
 
     name: str
     dtype: str | None = None
@@ -34,7 +34,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """The arguments of the operator in order, and its results. Sizes are not among them: tensors know their shapes."""
+    """The operator's arguments in order, and its results; sizes are no parameters, since tensors have shapes."""
 
     name: str
     dtypes: tuple[str, ...]
@@ -45,24 +45,22 @@ class Signature:
 
     @property
     def layout(self) -> CallLayout:
-        """Results first, then the arguments."""
         outputs = tuple(TensorParameter(one.name, "output", one.dtype, one.shape) for one in self.results)
         return CallLayout(self.dtypes, (*outputs, *map(_in_layout, self.parameters)))
 
     @property
     def entry(self) -> str:
-        """What the language needs to call it: see ``PythonLanguage.build``."""
+        """JSON, as ``PythonLanguage.build`` reads it."""
         results = [one.name for one in self.results]
         plain = {"name": self.name, "results": results, "forbid": self.forbid, "vectorised": self.vectorised}
         return json.dumps(plain)
 
     def for_dtypes(self, dtypes: tuple[str, ...]) -> Signature:
-        """The same, called with these dtypes alone."""
         return replace(self, dtypes=dtypes)
 
 
 def derive(case: Case, results: ResultFacts) -> Signature:
-    """The signature of a case."""
+    """The signature of a case. Raises ValueError for a case without ``op``."""
     if case.op is None:
         raise ValueError(f"case '{case.name}' has no 'op', hence no signature")
     own = {spec.name: spec.dtype for spec in case.arguments if isinstance(spec, TensorSpec)}

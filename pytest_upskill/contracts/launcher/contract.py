@@ -1,4 +1,4 @@
-"""The contract ``launcher``: see ``contracts.base.Contract``."""
+"""The contract ``launcher``, and its part of a prompt. See ``contracts.base.Contract``."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ from collections.abc import Mapping
 
 from pytest_upskill.cases.case import Case
 from pytest_upskill.contracts.base import Extraction
-from pytest_upskill.contracts.launcher import extraction, prompt
-from pytest_upskill.contracts.launcher.signature import Signature, derive
+from pytest_upskill.contracts.case_wording import conditions, dim_text, prompt_template, scalar_text
+from pytest_upskill.contracts.launcher import extraction
+from pytest_upskill.contracts.launcher.signature import C_TYPE, Parameter, Signature, declaration, derive
 from pytest_upskill.records import ResultFacts
+
+_EXACT = "The same input must give the same bits each time."
+_ATOMICS = "Float atomics are allowed: the order of their additions may show in the last bits of the result."
 
 
 class LauncherContract:
@@ -22,13 +26,46 @@ class LauncherContract:
         return derive(case, results.dtypes, results.shapes)
 
     def system_text(self) -> str:
-        return prompt.system_text()
+        return prompt_template(__package__, "system").template.strip()
 
     def user_text(self, case: Case, signature: Signature) -> str:
-        return prompt.user_text(case, signature)
+        return prompt_template(__package__, self.name).substitute(
+            task=case.task.strip(),
+            declaration=declaration(signature),
+            parameters="\n".join(_parameter_lines(case, signature)),
+            conditions=conditions(case),
+            determinism=_ATOMICS if case.atomics else _EXACT,
+        )
 
     def extract(self, text: str, signature: Signature) -> Extraction:
         return extraction.extract_kernel(text, signature)
 
     def problem(self, sources: Mapping[str, str], signature: Signature) -> str | None:
         return extraction.problem("\n".join(sources.values()), signature)
+
+
+def _parameter_lines(case: Case, signature: Signature) -> list[str]:
+    shapes = {tensor.name: ", ".join(size.text for size in tensor.shape) for tensor in case.tensors}
+    dims = {dim.name: dim for dim in case.dims}
+    scalars = {scalar.name: scalar for scalar in case.scalars}
+    lines = []
+    if signature.template:
+        types = [f"`{C_TYPE[dtype]}`" for dtype in signature.dtypes]
+        lines.append(f"- `scalar_t` is called with {', '.join(types[:-1])} and {types[-1]}.")
+    for parameter in signature.parameters:
+        if parameter.pointer:
+            lines.append(f"- `{parameter.name}`: {_tensor_text(parameter, shapes.get(parameter.name))}")
+        elif parameter.role == "dim":
+            lines.append(f"- `{parameter.name}`: a size, {dim_text(dims[parameter.name], case)}.")
+        elif parameter.role == "scalar":
+            lines.append(f"- `{parameter.name}`: {scalar_text(scalars[parameter.name])}.")
+    return lines
+
+
+def _tensor_text(parameter: Parameter, shape: str | None) -> str:
+    if parameter.shape is not None:
+        return f"shape [{', '.join(parameter.shape)}], the output to write."
+    if shape is None:
+        return "the output to write, of the shape that the task gives it."
+    role = "read and written in place" if parameter.role == "inplace" else "only read"
+    return f"shape [{shape}], {role}."

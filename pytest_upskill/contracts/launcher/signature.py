@@ -1,7 +1,4 @@
-"""The launcher contract's signature: what exactly a student is asked to define, derived from a case.
-
-Knows cases, never torch: which dtype each result has is measured elsewhere and passed in.
-"""
+"""The launcher contract's signature: the function that a student must define, derived from a case. Imports no torch."""
 
 from __future__ import annotations
 
@@ -10,24 +7,30 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from pytest_upskill.cases.case import Case, ScalarSpec
-from pytest_upskill.languages.cuda.types import C_TYPE, SCALAR_TYPE
 from pytest_upskill.native import ENTRY
 from pytest_upskill.records import CallLayout, ScalarKind, ScalarParameter, TensorParameter
 
-WIDTH = 80
-_KIND: Mapping[str, ScalarKind] = {"float": "float", "int64_t": "int", "bool": "bool"}
+C_TYPE: Mapping[str, str] = {
+    "float64": "double", "float32": "float", "float16": "__half", "bfloat16": "__nv_bfloat16", "int8": "int8_t",
+    "uint8": "uint8_t", "int16": "int16_t", "int32": "int32_t", "int64": "int64_t", "bool": "bool",
+}  # fmt: skip
+"""The C type of a tensor's elements for each dtype."""
+
+_WIDTH = 80
+_SCALAR_TYPE: Mapping[ScalarKind, str] = {"float": "float", "int": "int64_t", "bool": "bool"}
+_KIND = {ctype: kind for kind, ctype in _SCALAR_TYPE.items()}
 _DTYPE = {ctype: dtype for dtype, ctype in C_TYPE.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter. ``ctype`` is the element's C type for a pointer (``scalar_t`` where it follows the dtype)."""
+    """A parameter. ``ctype`` is the element's C type for a pointer (``scalar_t`` where it follows the dtype)."""
 
     name: str
     ctype: str
     role: Literal["output", "input", "inplace", "scalar", "dim", "stream"]
     shape: tuple[str, ...] | None = None
-    """Of an output: its sizes in terms of the dims, None where only the task says them."""
+    """Of an output: its sizes in terms of the dims, None where only the task gives them."""
 
     @property
     def pointer(self) -> bool:
@@ -44,8 +47,8 @@ class Parameter:
 class Signature:
     """Outputs first, then the arguments in schema order, then the dims, then the stream.
 
-    ``template`` says that it is ``template <typename scalar_t>``, called once for each of ``dtypes``; without it, the
-    case has one dtype and each ``scalar_t`` is spelled out.
+    With ``template`` it is ``template <typename scalar_t>``, called with each of ``dtypes``; otherwise the case has one
+    dtype, whose C type stands for ``scalar_t``.
     """
 
     name: str
@@ -55,26 +58,23 @@ class Signature:
 
     @property
     def layout(self) -> CallLayout:
-        """The same without C++ and without the stream."""
-        known = (_in_layout(parameter) for parameter in self.parameters)
-        return CallLayout(self.dtypes, tuple(parameter for parameter in known if parameter is not None))
+        return CallLayout(self.dtypes, tuple(map(_in_layout, self.parameters[:-1])))
 
     def for_dtypes(self, dtypes: tuple[str, ...]) -> Signature:
-        """The same, called with these dtypes alone."""
         return replace(self, dtypes=dtypes)
 
     @property
     def entry(self) -> str:
-        """The generated function that calls it."""
         return entry_source(self)
 
 
 def derive(
     case: Case, results: Mapping[str, str | None], shapes: Mapping[str, tuple[str, ...]] | None = None
 ) -> Signature:
-    """The signature of a case; ``results`` maps each result to its fixed dtype, None where it follows the dtype.
+    """The signature of a case. Raises ValueError for a case without ``op``.
 
-    ``shapes`` are the results' sizes in terms of the dims, so far as they are known.
+    ``results`` maps each result to its fixed dtype, or None where it follows the dtype under test; ``shapes`` gives the
+    sizes of results in terms of the dims, where they are known.
     """
     shapes = shapes or {}
     if case.op is None:
@@ -92,7 +92,7 @@ def derive(
     ]
     for argument in case.arguments:
         if isinstance(argument, ScalarSpec):
-            parameters.append(Parameter(argument.name, SCALAR_TYPE[argument.kind], "scalar"))
+            parameters.append(Parameter(argument.name, _SCALAR_TYPE[argument.kind], "scalar"))
         else:
             role: Literal["input", "inplace"] = "inplace" if argument.name in mutable else "input"
             parameters.append(Parameter(argument.name, ctype(argument.dtype), role))
@@ -101,10 +101,8 @@ def derive(
     return Signature(case.op.name, case.dtypes, template, tuple(parameters))
 
 
-def _in_layout(parameter: Parameter) -> TensorParameter | ScalarParameter | None:
-    if parameter.role == "stream":
-        return None
-    if parameter.role == "scalar" or parameter.role == "dim":  # noqa: PLR1714 - tells the type checker
+def _in_layout(parameter: Parameter) -> TensorParameter | ScalarParameter:
+    if parameter.role not in ("output", "input", "inplace"):
         return ScalarParameter(parameter.name, _KIND[parameter.ctype], dim=parameter.role == "dim")
     return TensorParameter(parameter.name, parameter.role, _DTYPE.get(parameter.ctype), parameter.shape)
 
@@ -118,11 +116,11 @@ def declaration(signature: Signature) -> str:
 
 
 def _wrapped(head: str, pieces: Iterable[str]) -> list[str]:
-    indent = " " * (len(head) if len(head) <= WIDTH // 2 else 4)
+    indent = " " * (len(head) if len(head) <= _WIDTH // 2 else 4)
     lines = [head]
     for piece in pieces:
         gap = "" if lines[-1] in (head, indent) else " "
-        if gap and len(lines[-1]) + 1 + len(piece) > WIDTH:
+        if gap and len(lines[-1]) + 1 + len(piece) > _WIDTH:
             lines.append(indent)
             gap = ""
         lines[-1] += gap + piece
@@ -130,13 +128,12 @@ def _wrapped(head: str, pieces: Iterable[str]) -> list[str]:
 
 
 def entry_source(signature: Signature) -> str:
-    """The generated end of the student's translation unit: one function that calls the right instantiation.
+    """The generated end of the translation unit: a function that calls the instantiation of a dtype.
 
-    Its names are ours alone, and the headers come again, since a template's dtypes need not be named by the student.
+    It includes the headers, because the student's source need not mention every dtype of a template.
     """
-    cases = "\n".join(
-        f"    case {index}: {_call(signature, dtype)}; break;" for index, dtype in enumerate(signature.dtypes)
-    )
+    calls = enumerate(_call(signature, dtype) for dtype in signature.dtypes)
+    cases = "\n".join(f"    case {index}: {call}; break;" for index, call in calls)
     return (
         f"\n{_includes(signature)}"
         f'extern "C" __attribute__((visibility("default"), used))\n'

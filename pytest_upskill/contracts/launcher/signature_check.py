@@ -1,6 +1,6 @@
-"""Does a definition have the signature that was asked for? Lenient in spelling, strict in meaning.
+"""Checks that a definition has the signature asked for: any spelling of the right types passes.
 
-What this room cannot judge (a type that it does not know, a definition that a macro writes) is left to the compiler.
+Types that are not known here, and definitions that a macro writes, are left to the compiler.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_upskill.contracts.launcher.signature import Parameter, Signature, declaration
-from pytest_upskill.languages.cuda.parser import Definition, mask, split_list
+from pytest_upskill.languages.cuda.parser import Definition, split_list
+from pytest_upskill.languages.cuda.source_text import blank_out
 
 _SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "float": ("float",),
@@ -51,31 +52,33 @@ _TYPE_WORDS = frozenset(("signed", "unsigned", "short", "long", "int", "char", "
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """A parameter as a student declared it: ``type`` is canonical where we know it, else as written."""
+    """A parameter as a student declared it: ``type`` is canonical where it is ``known``, else as written."""
 
     type: str
     known: bool
     const: bool
     pointers: int
     reference: bool
-    default: bool
     text: str
+
+    @property
+    def by_value(self) -> bool:
+        """Whether an argument can be passed by value."""
+        return not self.reference or self.const
 
 
 def mismatch(definitions: Sequence[Definition], signature: Signature, source: str) -> str | None:
-    """Why none of these definitions is the function asked for, with what was expected and found; None where one is."""
-    complaints = []
-    for definition in _eligible(definitions):
-        complaint = _complaint(definition, signature, source)
-        if complaint is None:
-            return None
-        complaints.append((_rank(definition, signature), complaint))
-    best = max(complaints, key=lambda pair: pair[0])[1] if complaints else "has specialisations, but no template"
+    """Why none of these definitions is the function asked for; None where one is."""
+    eligible = sorted(_eligible(definitions), key=lambda one: _rank(one, signature), reverse=True)
+    complaints = [_complaint(definition, signature, source) for definition in eligible]
+    if None in complaints:
+        return None
+    best = complaints[0] if complaints else "has specialisations, but no template"
     return f"'{signature.name}' {best}; asked for:\n{declaration(signature)}"
 
 
 def _eligible(definitions: Sequence[Definition]) -> list[Definition]:
-    """Definitions; and where a template is only specialised, its declaration stands for all of them."""
+    """The definitions at global scope; for a template that is only specialised, its declaration."""
     ours = [definition for definition in definitions if definition.inside is None]
     whole = [definition for definition in ours if definition.body and not definition.specialised]
     if any(definition.body and definition.specialised for definition in ours):
@@ -108,11 +111,13 @@ def _template_of(head: str) -> tuple[tuple[str, ...] | None, str]:
     match = re.match(r"\s*(?:extern\s+)?template\s*<", head)
     if match is None:
         return None, head
-    depth, place = 1, match.end()
-    while place < len(head) and depth:
-        depth += {"<": 1, ">": -1}.get(head[place], 0)
-        place += 1
-    return split_list(head[match.end() : place - 1]), head[place:]
+    depth, end = 1, len(head)
+    for bracket in re.compile("[<>]").finditer(head, match.end()):
+        depth += 1 if bracket[0] == "<" else -1
+        if depth == 0:
+            end = bracket.end()
+            break
+    return split_list(head[match.end() : end - 1]), head[end:]
 
 
 def _template_complaint(template: tuple[str, ...] | None, signature: Signature) -> str | None:
@@ -121,10 +126,8 @@ def _template_complaint(template: tuple[str, ...] | None, signature: Signature) 
     if template is None:
         return "is no template; 'template <typename scalar_t>' was asked for"
     if not template or not re.match(r"(?:typename|class)\b(?!\s*\.)", template[0]):
-        shown = ", ".join(template)
-        return (
-            f"is 'template <{shown}>', whose first parameter is no type; 'template <typename scalar_t>' was asked for"
-        )
+        given = f"is 'template <{', '.join(template)}>'"
+        return f"{given}, whose first parameter is no type; 'template <typename scalar_t>' was asked for"
     for extra in template[1:]:
         if "=" not in extra and "..." not in extra and not re.match(r"(?:typename|class)\b", extra):
             return f"has a template parameter '{extra}' without a default; 'template <typename scalar_t>' was asked for"
@@ -165,41 +168,26 @@ def _hint(found: Declared) -> str:
 
 def _fits(found: Declared, wanted: Parameter) -> bool:
     if wanted.role == "stream":
-        return not found.known or (found.type == "cudaStream_t" and not found.pointers and _by_value(found))
-    if wanted.pointer:
-        if not found.known and found.pointers == 0:
-            return True
-        const = wanted.role == "input"
-        same = not found.known or found.type == wanted.ctype
-        return same and found.pointers == 1 and found.const == const and not found.reference
-    if not found.known:
+        return not found.known or (found.type == "cudaStream_t" and not found.pointers and found.by_value)
+    if not found.known and not (wanted.pointer and found.pointers):
         return True
-    return found.pointers == 0 and _by_value(found) and found.type not in _NOT_VALUES and not _VECTOR.match(found.type)
-
-
-def _by_value(found: Declared) -> bool:
-    return not found.reference or found.const
+    if wanted.pointer:
+        same = not found.known or found.type == wanted.ctype
+        return same and found.pointers == 1 and found.const == (wanted.role == "input") and not found.reference
+    return found.pointers == 0 and found.by_value and found.type not in _NOT_VALUES and not _VECTOR.match(found.type)
 
 
 def _declared(text: str, scalar: str | None, source: str) -> Declared:
     plain = " ".join(text.split())
-    declarator, _, default = _NOISE.sub(" ", plain).partition("=")
-    tokens = _TOKEN.findall(declarator)
+    tokens = _TOKEN.findall(_NOISE.sub(" ", plain).partition("=")[0])
     first = next((index for index, token in enumerate(tokens) if token in ("*", "&", "&&")), len(tokens))
-    words, rest = tokens[:first], tokens[first:]
-    arrays = sum(token.startswith("[") for token in tokens)
-    words = [word for word in words if not word.startswith("[")]
-    const = "const" in words
-    words = [word for word in words if word not in ("const", "constexpr")]
-    if not rest:
-        words = _without_name(words)
-    name, known = _canonical(words, scalar, source)
-    pointers = rest.count("*") + arrays + name.count("*")
-    base = name.rstrip("* ")
-    const = const or name.startswith("const ")
-    return Declared(
-        base.removeprefix("const "), known, const, pointers, "&" in rest or "&&" in rest, bool(default), plain
-    )
+    rest = tokens[first:]
+    words = [word for word in tokens[:first] if word not in ("const", "constexpr") and not word.startswith("[")]
+    name, known = _canonical(words if rest else _without_name(words), scalar, source)
+    const = "const" in tokens[:first] or name.startswith("const ")
+    pointers = rest.count("*") + sum(token.startswith("[") for token in tokens) + name.count("*")
+    reference = "&" in rest or "&&" in rest
+    return Declared(name.rstrip("* ").removeprefix("const "), known, const, pointers, reference, plain)
 
 
 def _without_name(words: list[str]) -> list[str]:
@@ -210,38 +198,32 @@ def _without_name(words: list[str]) -> list[str]:
 
 
 def _canonical(words: list[str], scalar: str | None, source: str, depth: int = 0) -> tuple[str, bool]:
-    """Our name for a type and whether we know it; follows the aliases that the source itself defines."""
-    if words[:1] == ["::"]:
-        words = words[1:]
-    if words[:2] == ["std", "::"]:
-        words = words[2:]
+    """Our name for a type, and whether we know the type; follows the source's own aliases."""
+    words = words[1:] if words[:1] == ["::"] else words
+    words = words[2:] if words[:2] == ["std", "::"] else words
+    spelled = " ".join(sorted(words))
     if len(words) == 1 and words[0] == scalar:
         return "scalar_t", True
-    spelled = " ".join(sorted(words))
     if spelled in _CANONICAL:
         return _CANONICAL[spelled], True
     if len(words) == 1 and _VECTOR.match(words[0]):
         return words[0], True
-    if len(words) == 1 and depth < 4:
-        meant = _alias(words[0], source)
-        if meant is not None:
-            tokens = _TOKEN.findall(_NOISE.sub(" ", meant))
-            stars = "*" * tokens.count("*")
-            const = "const " if "const" in tokens else ""
-            inner, known = _canonical([t for t in tokens if t not in ("*", "const")], scalar, source, depth + 1)
-            return const + inner + stars, known
-    return "".join(words), False
+    meant = _alias(words[0], source) if len(words) == 1 and depth < 4 else None
+    if meant is None:
+        return "".join(words), False
+    tokens = _TOKEN.findall(_NOISE.sub(" ", meant))
+    inner, known = _canonical([token for token in tokens if token not in ("*", "const")], scalar, source, depth + 1)
+    return ("const " if "const" in tokens else "") + inner + "*" * tokens.count("*"), known
 
 
 def _alias(word: str, source: str) -> str | None:
-    """What ``using``, ``typedef`` or ``#define`` of the source says that a word means."""
-    masked = mask(source)
+    """The meaning that ``using``, ``typedef`` or ``#define`` in the source gives a word."""
+    masked = blank_out(source)
     for pattern in (
         rf"\busing\s+{word}\s*=\s*([^;{{}}]{{1,200}});",
         rf"\btypedef\s+([^;{{}}]{{1,200}}?)\s*\b{word}\s*;",
         rf"(?m)^[ \t]*#[ \t]*define[ \t]+{word}[ \t]+([^\n\\]+)$",
     ):
-        match = re.search(pattern, masked)
-        if match:
+        if match := re.search(pattern, masked):
             return match[1]
     return None

@@ -1,7 +1,7 @@
-"""Builds kernels for the cpu device with the machine's C++ compiler. Knows no contract.
+"""Builds kernels for the cpu device with the machine's C++ compiler.
 
-Once per machine and compiler: the device's runtime with the driver, and a precompiled header. Then, for each kernel:
-the rewritten source with the generated entry at its end, compiled in a cell and linked against the runtime.
+Once per machine and compiler, it builds the device's runtime with the driver, and a precompiled header. For each kernel
+it compiles the rewritten source with the generated entry in a sandbox, and links it with the runtime.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import re
 import shlex
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +32,7 @@ from pytest_upskill.sandbox import process
 from pytest_upskill.sandbox.client import RUNTIME
 from pytest_upskill.sandbox.confinement import ENVIRONMENT, Confinement
 
-NATIVE = Path(flags.__file__).resolve().parents[1]
+NATIVE = flags.NATIVE
 LIBRARY = "kernel.so"
 
 _RUNTIME_SECONDS = 300.0
@@ -50,32 +50,16 @@ class Toolkit:
 
 
 class HostCompiler:
-    """Builds kernels; one for all threads. Nothing is looked for or built before it is needed."""
+    """Builds kernels. Thread-safe; finds the compiler and builds the runtime on first use."""
 
     def __init__(self, cache: Cache | None = None, limits: CompileLimits = DEFAULT_LIMITS) -> None:
         self._cache = cache or Cache()
         self._limits = limits
 
-    def available(self) -> bool:
-        """Whether there is a compiler to build with."""
-        try:
-            self.compiler()
-        except ToolchainError:
-            return False
-        return True
-
-    def compiler(self) -> toolchain.Compiler:
-        """The compiler in use. Raises ToolchainError that names what to install."""
-        return toolchain.find_compiler()
-
     def build(self, source: str, entry: str, *, confinement: Confinement) -> Build:
-        """The library of a kernel, or the compiler's message on why there is none.
-
-        Raises ToolchainError or SandboxError for what is not the kernel's fault.
-        """
+        """The build of a kernel. Raises ToolchainError or SandboxError for problems of the machine."""
         began = time.monotonic()
-        compiler = self.compiler()
-        toolkit = self.prepare()
+        compiler, toolkit = toolchain.find_compiler(), self.prepare()
         key = key_of("kernel", source, entry, *self._identity(compiler), confinement.level)
         made = self._cache.get(key, lambda folder: self._make(folder, source, entry, compiler, toolkit, confinement))
         library = made.folder / LIBRARY if made.facts.ok else None
@@ -89,18 +73,14 @@ class HostCompiler:
         )
 
     def prepare(self) -> Toolkit:
-        """The runtime and the precompiled header, built where the cache lacks them: seconds, once per machine."""
-        compiler = self.compiler()
+        """The runtime and the precompiled header, from the cache or built, which takes seconds once per machine."""
+        compiler = toolchain.find_compiler()
         identity = self._identity(compiler)
         with ThreadPoolExecutor(2) as pool:
             header = pool.submit(self._cache.get, key_of("header", *identity), functools.partial(_header, compiler))
             runtime = pool.submit(self._cache.get, key_of("runtime", *identity), functools.partial(_runtime, compiler))
             folders = [self._sound(runtime.result()).folder, self._sound(header.result()).folder]
-        return Toolkit(
-            runtime=folders[0] / RUNTIME,
-            header=folders[1],
-            readable=(NATIVE, *folders, *compiler.folders),
-        )
+        return Toolkit(folders[0] / RUNTIME, folders[1], (NATIVE, *folders, *compiler.folders))
 
     @staticmethod
     def _sound(entry: Entry) -> Entry:
@@ -110,8 +90,8 @@ class HostCompiler:
 
     @staticmethod
     def _identity(compiler: toolchain.Compiler) -> tuple[str, ...]:
-        # The folder's name is in the debugging information, by which our headers are told from the user's sources.
-        return (compiler.identity, native_hash(), str(NATIVE))
+        # clang's precompiled header holds the absolute paths of its sources, and is refused when they are gone.
+        return (compiler.identity, native_hash(), *([str(NATIVE)] if compiler.family == "clang" else []))
 
     def _make(
         self,
@@ -146,9 +126,9 @@ class HostCompiler:
 
 
 def translation_unit(source: str, entry: str) -> str:
-    """What the compiler reads: the student's source, rewritten, and the generated entry under a name of its own.
+    """The compiler's input: the student's source, rewritten, and the generated entry under its own file name.
 
-    Raises ValueError, with the line, for a source that cannot be rewritten, or that holds assembly of the host's.
+    Raises ValueError, with the line, for a source that cannot be rewritten, or that has assembly for the host.
     """
     _refuse_names_of_ours(source)
     text = rewrite(source, messages.SOURCE_NAME, flags.NO_SILENCERS)
@@ -157,14 +137,14 @@ def translation_unit(source: str, entry: str) -> str:
 
 
 def _refuse_names_of_ours(source: str) -> None:
-    """The headers' own macros and functions would, among other things, hide accesses."""
+    """With our headers' macros and functions, a kernel could hide accesses."""
     for number, line in enumerate(blank_out(source).split("\n"), 1):
         if found := _OURS.search(line):
             raise ValueError(f"{messages.SOURCE_NAME}:{number}: {found[0]!r} is a name of the harness; use another one")
 
 
 def _refuse_assembly(rewritten: str) -> None:
-    """Inline PTX has become C++: what is left is for the host's processor, and would touch memory unseen."""
+    """Inline PTX is C++ by now; other assembly is for the host, and would access memory without checks."""
     for number, line in enumerate(blank_out(rewritten).split("\n"), 1):
         if found := _ASSEMBLY.search(line):
             raise ValueError(
@@ -175,12 +155,12 @@ def _refuse_assembly(rewritten: str) -> None:
 
 @functools.cache
 def native_hash() -> str:
-    """Changes whenever a file that takes part in every build does."""
+    """A hash of all files that take part in every build."""
     own = Path(__file__).resolve().parent
     files = [
         file for file in sorted((*NATIVE.rglob("*"), *own.rglob("*.py"))) if file.is_file() and file.suffix != ".pyc"
     ]
-    return key_of(*(part for file in files for part in (file.name, file.read_bytes())))
+    return key_of(*(part for file in files for part in ("/".join(file.parts[-3:]), file.read_bytes())))
 
 
 def _script(compiler: toolchain.Compiler, toolkit: Toolkit) -> str:
@@ -188,57 +168,71 @@ def _script(compiler: toolchain.Compiler, toolkit: Toolkit) -> str:
     header = str(toolkit.header / flags.PCH_HEADER.name)
     # gcc takes the precompiled header that lies beside the one that is named.
     first = ["-include", header] if compiler.family == "gcc" else ["-include-pch", f"{header}.pch"]
-    common = [*flags.student_flags(compiler.family), *first, *_folders()]
+    common = [*flags.student_flags(compiler.family), *first, *_folders(compiler)]
     compile_line = [program, *common, "-c", "kernel.cpp", "-o", "kernel.o"]
-    # What is missing is the linker's to say, here, and not the loader's in the middle of a call.
+    # Undefined symbols are errors of the linker here, not of the loader during a call.
     whole = ["-Wl,-z,defs", f"-Wl,--require-defined={ENTRY}"]
     link_line = [program, "kernel.o", "-o", LIBRARY, *whole, *flags.LINK_FLAGS, str(toolkit.runtime)]
-    return f"{shlex.join(compile_line)} && {shlex.join(link_line)}"
+    alias = f"mkdir -p {Path(flags.ALIAS).parent} && ln -sfn {shlex.quote(str(NATIVE))} {flags.ALIAS}"
+    return f"{alias} && {shlex.join(compile_line)} && {shlex.join(link_line)}"
 
 
-def _folders() -> list[str]:
-    return [f"-I{folder}" for folder in flags.INCLUDE_FOLDERS]
+def _folders(compiler: toolchain.Compiler, *more: Path) -> list[str]:
+    native = Path(flags.ALIAS) if compiler.family == "gcc" else NATIVE
+    return [f"-I{native / folder.relative_to(NATIVE)}" for folder in (*flags.INCLUDE_FOLDERS, *more)]
 
 
 def _header(compiler: toolchain.Compiler, folder: Path) -> Made:
     header = folder / flags.PCH_HEADER.name
     shutil.copyfile(flags.PCH_HEADER, header)
     suffix = ".gch" if compiler.family == "gcc" else ".pch"
-    line = [str(compiler.program), *flags.student_flags(compiler.family), *_folders(), "-x", "c++-header"]
-    return _trusted([*line, str(header), "-o", f"{header}{suffix}"], compiler)
+    line = [str(compiler.program), *flags.student_flags(compiler.family), *_folders(compiler), "-x", "c++-header"]
+    with _aliased(folder):
+        return _trusted([*line, header.name, "-o", f"{header.name}{suffix}"], compiler, folder)
 
 
 def _runtime(compiler: toolchain.Compiler, folder: Path) -> Made:
-    """One object for each source, side by side, then the library. Our own code: it needs no cell."""
+    """Compiles the sources in parallel and links the library; our own code needs no sandbox."""
     sources = [*flags.RUNTIME_SOURCES, NATIVE / "driver.cpp"]
     objects = [folder / f"{number}.o" for number in range(len(sources))]
-    common = [str(compiler.program), *flags.RUNTIME_FLAGS, *_folders(), f"-I{NATIVE}", "-c"]
+    common = [str(compiler.program), *flags.RUNTIME_FLAGS, *_folders(compiler, NATIVE), "-c"]
 
     def compile_one(source: Path, target: Path) -> Made:
-        return _trusted([*common, str(source), "-o", str(target)], compiler)
+        name = Path(flags.ALIAS) / source.relative_to(NATIVE)
+        return _trusted([*common, str(name), "-o", str(target)], compiler, folder)
 
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    with _aliased(folder), ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         failed = [made for made in pool.map(compile_one, sources, objects) if not made.facts.ok]
     if failed:
         return failed[0]
     names = [str(target) for target in objects]
     link = [*names, *flags.RUNTIME_LINK_FLAGS, f"-Wl,-soname,{RUNTIME}", "-o", str(folder / RUNTIME)]
-    made = _trusted([str(compiler.program), *link], compiler)
+    made = _trusted([str(compiler.program), *link], compiler, folder)
     for unneeded in objects:
         unneeded.unlink()
     return made
 
 
-def _trusted(argv: Sequence[str], compiler: toolchain.Compiler) -> Made:
+@contextlib.contextmanager
+def _aliased(folder: Path) -> Iterator[None]:
+    """Meanwhile ``folder`` has the alias of the native sources."""
+    alias = folder / flags.ALIAS
+    alias.parent.mkdir()
+    alias.symlink_to(NATIVE)
+    yield
+    shutil.rmtree(alias.parent)
+
+
+def _trusted(argv: Sequence[str], compiler: toolchain.Compiler, folder: Path) -> Made:
     environment = {**ENVIRONMENT, "PATH": f"{compiler.program.parent}{os.pathsep}{ENVIRONMENT['PATH']}"}
-    ran = process.run(argv, environment=environment, seconds=_RUNTIME_SECONDS)
+    ran = process.run(argv, cwd=folder, environment=environment, seconds=_RUNTIME_SECONDS)
     if ran.status == 0:
         return Made(Facts())
     return Made(Facts(False, messages.shorten(ran.output, "")), keep=False)
 
 
 def _link(existing: Path, new: Path) -> None:
-    """The same file under a second name, so that an entry stays whole when the other one is evicted."""
+    """Links or copies a file, so that an entry stays complete when the other one is evicted."""
     with contextlib.suppress(OSError):
         os.link(existing, new)
         return

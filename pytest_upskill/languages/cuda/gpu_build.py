@@ -1,9 +1,9 @@
-"""Builds kernels for a GPU with nvcc. Knows no contract, and needs no GPU.
+"""Builds kernels for a GPU with nvcc. Needs no GPU.
 
-Once per machine and toolkit: the driver, in an object of its own, from the host's compiler. Then, for each kernel: the
-source as the student wrote it with the generated entry at its end, compiled in a cell for every architecture asked for,
-and linked with the driver and the static CUDA runtime into one library. Before that, all names of the student's object
-but the entry's are made local, so that a student's ``cudaMemcpy`` or ``upskill_call`` is nobody else's.
+Once per machine and toolkit, the host's compiler builds the driver as one object. For each kernel, nvcc compiles the
+student's source with the generated entry in a sandbox, for all architectures. All names of that object but the entry
+become local, so that a student's ``cudaMemcpy`` or ``upskill_call`` replaces no other. Then it is linked with the
+driver and the static CUDA runtime into one library.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from pytest_upskill.sandbox import process
 from pytest_upskill.sandbox.confinement import ENVIRONMENT, Confinement
 
 STUDENT_FLAGS = ("-std=c++17", "-O2", "-w", "-lineinfo", "-Xptxas=-v", "-Xcompiler=-fPIC,-fvisibility=hidden")
-"""What a student's unit is compiled with: nothing that loosens arithmetic, nothing that the user can change."""
+"""The flags of a student's unit: none loosens arithmetic, and the user cannot change them."""
 
 _DRIVER = "driver.o"
 _DRIVER_SOURCES = (NATIVE / "driver.cpp", NATIVE / "cuda" / "device.cpp", NATIVE / "cuda" / "launcher.cpp")
@@ -40,20 +40,12 @@ _DRIVER_HEADERS = tuple(sorted(NATIVE.glob("*.h")))
 _EXPORTS = NATIVE / "cuda" / "exports.map"
 _CALL = "upskill_call"
 KERNEL = "kernel.o"
-"""The student's own object, which lies beside the library."""
+"""The student's own object, beside the library."""
 
 CALLS = (
-    "__cudaLaunchKernel",
-    "cudaLaunchKernel",
-    "cudaLaunchKernelExC",
-    "cudaLaunchCooperativeKernel",
-    "cudaMemcpy",
-    "cudaMemcpyAsync",
-    "cudaMemcpy2D",
-    "cudaMemcpy2DAsync",
-    "cudaMemcpyFromSymbol",
-    "cudaMemcpyFromSymbolAsync",
-)
+    "__cudaLaunchKernel", "cudaLaunchKernel", "cudaLaunchKernelExC", "cudaLaunchCooperativeKernel", "cudaMemcpy",
+    "cudaMemcpyAsync", "cudaMemcpy2D", "cudaMemcpy2DAsync", "cudaMemcpyFromSymbol", "cudaMemcpyFromSymbolAsync",
+)  # fmt: skip
 """Functions of the CUDA runtime that native/cuda/launcher.cpp counts when the student's object calls them."""
 
 _COUNTED = "upskill_counted_"
@@ -61,32 +53,25 @@ _DRIVER_SECONDS = 120.0
 
 
 class CudaCompiler:
-    """Builds kernels for some architectures; one for all threads. Nothing is looked for before it is needed."""
+    """Builds kernels for some architectures. Thread-safe; finds the toolkit on first use."""
 
     def __init__(
-        self,
-        architectures: Sequence[str],
-        cache: Cache | None = None,
-        limits: CompileLimits = DEFAULT_LIMITS,
+        self, architectures: Sequence[str], cache: Cache | None = None, limits: CompileLimits = DEFAULT_LIMITS
     ) -> None:
         self.architectures = tuple(architectures)
         self._cache = cache or Cache()
         self._limits = limits
 
     def build(self, source: str, entry: str, *, confinement: Confinement) -> Build:
-        """The library of a kernel, or the compiler's message on why there is none.
-
-        Raises ToolchainError or SandboxError for what is not the kernel's fault.
-        """
+        """The build of a kernel. Raises ToolchainError or SandboxError for problems of the machine."""
         began = time.monotonic()
         toolkit, host = find_toolkit(), toolchain.find_compiler()
         for architecture in self.architectures:
             check_architecture(architecture, toolkit)
         driver = self.prepare()
         script = _script(toolkit, host, self.architectures, driver)
-        key = key_of(
-            "cuda", source, entry, script, toolkit.nvcc.version, host.identity, _files_key(), confinement.level
-        )
+        portable = toolkit.nvcc.key(script.replace(str(NATIVE), "NATIVE"))
+        key = key_of("cuda", source, entry, portable, host.identity, _files_key(), confinement.level)
         made = self._cache.get(key, lambda folder: self._make(folder, source, entry, script, driver, confinement))
         library = made.folder / LIBRARY if made.facts.ok else None
         return Build(
@@ -100,9 +85,9 @@ class CudaCompiler:
         )
 
     def prepare(self) -> Path:
-        """The driver's object, built where the cache lacks it: a second, once per machine. Raises ToolchainError."""
+        """The driver's object, from the cache or built in a second. Raises ToolchainError."""
         toolkit, host = find_toolkit(), toolchain.find_compiler()
-        key = key_of("cuda-driver", str(toolkit.include), toolkit.nvcc.version, host.identity, _files_key())
+        key = key_of("cuda-driver", toolkit.nvcc.identity, host.identity, _files_key())
         made = self._cache.get(key, lambda folder: _driver(folder, toolkit, host))
         if not made.facts.ok:
             raise ToolchainError(f"the cuda device's driver does not compile here: {made.facts.message}")
@@ -137,7 +122,7 @@ def _files_key() -> str:
 
 
 def _script(toolkit: Toolkit, host: toolchain.Compiler, architectures: Sequence[str], driver: Path) -> str:
-    """Compiles, reads ptxas' names aloud, hides the student's, links. Messages of a failed compilation pass through."""
+    """Compiles, demangles the names in messages, makes the student's names local, and links."""
     targets = [
         word
         for architecture in architectures
@@ -161,7 +146,7 @@ def _script(toolkit: Toolkit, host: toolchain.Compiler, architectures: Sequence[
 
 
 def _driver(folder: Path, toolkit: Toolkit, host: toolchain.Compiler) -> Made:
-    """Our own code: it needs no cell. Its parts become one object."""
+    """Builds the driver as one object; our own code needs no sandbox."""
     objects = [folder / f"{number}.o" for number in range(len(_DRIVER_SOURCES))]
     common = [str(host.program), *_DRIVER_FLAGS, f"-I{NATIVE}", f"-isystem{toolkit.include}", "-c"]
     lines = [[*common, str(source), "-o", str(made)] for source, made in zip(_DRIVER_SOURCES, objects, strict=True)]
@@ -176,9 +161,9 @@ def _driver(folder: Path, toolkit: Toolkit, host: toolchain.Compiler) -> Made:
 
 
 def _closed(host: toolchain.Compiler, parts: Sequence[str], made: str, shown: Sequence[str]) -> list[list[str]]:
-    """Joins objects into one that shows a few names alone.
+    """Joins objects into one whose global names are ``shown``.
 
-    Without groups: a linker that merges an inline function of two objects would put one's in the place of the other's.
+    Without section groups: a linker that merges two objects' inline function would replace one with the other.
     """
     joined = f"{made}.joined"
     return [

@@ -1,6 +1,6 @@
-"""What a source asks for that only a GPU has, or that the cpu device does not imitate. Knows the source text alone.
+"""Finds the features of a source that the cpu device does not support. Reads the source text only.
 
-Asked before the build, so that such a kernel counts as undecided and never as wrong.
+It runs before the build, so that such a kernel is inconclusive and never failed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _HEADERS = (
     (r"cuda_fp8\.hp?p?|cuda_fp6\.hp?p?|cuda_fp4\.hp?p?", ""),
     (r"cudaTypedefs\.h|cudaGL\.h|cuda_gl_interop\.h|cuda_egl_interop\.h|cuda_vdpau_interop\.h", ""),
 )
-"""Headers that are not ours: a pattern, and what it means to include one ("": the header's own name)."""
+"""Headers that we do not have: a pattern, and the feature that including one requires ("": the header itself)."""
 
 _BLOCK_ALGORITHMS = (
     "BlockReduce|WarpReduce|BlockScan|WarpScan|BlockLoad|BlockStore|BlockReduceAlgorithm|BlockScanAlgorithm|"
@@ -55,42 +55,32 @@ _WORDS = tuple((re.compile(pattern), what) for pattern, what in (
 
 
 def needs_gpu(source: str, *, program: bool = False) -> tuple[str, int] | None:
-    """The first thing in a source that the cpu device cannot do, and its line (1-based); None if there is none.
+    """The first feature in a source that the cpu device does not support, and its line (1-based); None without any.
 
-    A whole ``program`` may call cuBLAS, which is there for programs that compare themselves with it.
+    A whole ``program`` may call cuBLAS, which we have for programs that compare themselves with it.
     """
     text = source.replace("\r\n", "\n")
     blank = blank_out(text)
-    found = [*_headers(text, blank), *_words(blank), *_inline_ptx(text), *_nested_launches(blank)]
-    found = [entry for entry in found if not (program and entry[1] == "cuBLAS")]
-    if not found:
-        return None
-    position, what = min(found)
-    return what, text.count("\n", 0, position) + 1
+    words = [(match.start(), what) for pattern, what in _WORDS if (match := pattern.search(blank))]
+    found = [*_headers(text, blank), *words, *_inline_ptx(text), *_nested_launches(blank)]
+    position, what = min((entry for entry in found if not (program and entry[1] == "cuBLAS")), default=(0, ""))
+    return (what, text.count("\n", 0, position) + 1) if what else None
 
 
 def message(need: tuple[str, int], name: str = "kernel.cu") -> str:
-    """As in ``needs a GPU: wgmma, kernel.cu:12``."""
+    """A text like ``needs a GPU: wgmma, kernel.cu:12``."""
     return f"needs a GPU: {need[0]}, {name}:{need[1]}"
 
 
 def _headers(text: str, blank: str) -> Iterator[tuple[int, str]]:
     for match in re.finditer(r'^[ \t]*#[ \t]*include[ \t]*[<"]([^>"\n]+)[>"]', text, re.MULTILINE):
-        if not blank[match.start() : match.end()].strip().startswith("#"):
-            continue  # in a comment
         name = match[1].strip()
-        if (INCLUDE / name).is_file():
+        in_comment = not blank[match.start() : match.end()].strip().startswith("#")
+        if in_comment or (INCLUDE / name).is_file():
             continue
-        for pattern, what in _HEADERS:
-            if re.fullmatch(pattern, name):
-                yield match.start(), what or f"the header {name}"
-                break
-
-
-def _words(blank: str) -> Iterator[tuple[int, str]]:
-    for pattern, what in _WORDS:
-        if match := pattern.search(blank):
-            yield match.start(), what
+        what = next((what for pattern, what in _HEADERS if re.fullmatch(pattern, name)), None)
+        if what is not None:
+            yield match.start(), what or f"the header {name}"
 
 
 def _inline_ptx(text: str) -> Iterator[tuple[int, str]]:
@@ -107,9 +97,7 @@ _LAUNCH = re.compile(r"(?<!<)(?<!operator)(?:<<<|<<[ \t]+<)(?!<)")
 
 def _nested_launches(blank: str) -> Iterator[tuple[int, str]]:
     launches = [match.start() for match in _LAUNCH.finditer(blank)]
-    if not launches:
-        return
-    pairs = bracket_pairs(blank)
+    pairs = bracket_pairs(blank) if launches else {}
     for begin in _device_bodies(blank):
         first = bisect(launches, begin)
         if first < len(launches) and launches[first] < pairs.get(begin, begin):
@@ -117,7 +105,7 @@ def _nested_launches(blank: str) -> Iterator[tuple[int, str]]:
 
 
 def _device_bodies(blank: str) -> Iterator[int]:
-    """Where the braces open that begin the bodies of functions which only the device runs."""
+    """The positions of the braces that open the bodies of functions that only the device runs."""
     start = 0
     for mark in re.finditer(r"[;{}]", blank):
         head, start = blank[start : mark.start()], mark.end()

@@ -1,4 +1,4 @@
-"""The language ``cuda``: see ``languages.base.Language``."""
+"""The language ``cuda``: see ``languages.base``."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from pytest_upskill.build import object_code
+from pytest_upskill.build import elf
 from pytest_upskill.build.messages import SOURCE_NAME, unknown_name
 from pytest_upskill.devices.base import Machine
 from pytest_upskill.languages.base import SourceMutant
 from pytest_upskill.languages.cuda import gpu_features, line_mapping, mutants
 from pytest_upskill.languages.cuda.cpu_build import HostCompiler, native_hash
-from pytest_upskill.languages.cuda.executor import CudaExecutor
 from pytest_upskill.languages.cuda.gpu_build import CudaCompiler
 from pytest_upskill.languages.cuda.nvcc_check import NvccCheck
-from pytest_upskill.records import Build, CallLayout
+from pytest_upskill.records import Answer, Assertion, Build, Call, CallLayout, LaunchStatistics
+from pytest_upskill.sandbox.client import Sandbox
 
 
 class CudaLanguage:
-    """CUDA C++. On the cpu device it is compiled for the host, and nvcc is asked beside it whether it takes it too."""
+    """CUDA C++. On the cpu device the host's compiler builds it, and nvcc, if there is one, checks that it compiles."""
 
     name = "cuda"
     source_name = SOURCE_NAME
@@ -35,8 +35,8 @@ class CudaLanguage:
         return native_hash()
 
     def build(self, sources: Mapping[str, str], entry: str, machine: Machine, *, checked: bool = True) -> Build:
-        """On the cpu device seconds are those of the slower compiler. A kernel that it cannot run is not built:
-        ``needs`` says what it would take.
+        """On the cpu device, ``seconds`` are those of the slower compiler, and a kernel with features of a GPU is not
+        built: ``needs`` names the first one.
         """
         source = sources[self.source_name]
         if machine.device == "cuda":
@@ -62,10 +62,46 @@ class CudaLanguage:
         return line_mapping.line_to_show(source, output)
 
     def same_code(self, original: Build, mutant: Build, *, in_body: bool) -> bool:
-        if original.library is None or mutant.library is None:
-            return False
-        known = object_code.fingerprint(original.library, variables=not in_body)
-        return known is not None and known == object_code.fingerprint(mutant.library, variables=not in_body)
+        libraries = [build.library for build in (original, mutant) if build.library is not None]
+        known = [elf.fingerprint(library, variables=not in_body) for library in libraries]
+        return len(known) == 2 and known[0] is not None and known[0] == known[1]
+
+
+class CudaExecutor:
+    """A built kernel; owns the sandbox."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+
+    @property
+    def launch_statistics(self) -> LaunchStatistics:
+        return self._sandbox.launch_statistics
+
+    def call(self, call: Call) -> Answer:
+        return self._sandbox.call(call)
+
+    def repeat(self, call: Call, time: int) -> Answer:
+        return self._sandbox.repeat(call, time)
+
+    def violations(self) -> Sequence[str]:
+        """Evidence, not proof: a kernel could tamper with its process. Its results are judged in any case."""
+        seen, found = self._sandbox.launch_statistics, []
+        if seen.calls and not seen.launches:
+            what = f"no kernel was launched in {seen.calls} calls that had something to compute"
+            found.append(f"{what}: define a __global__ function and launch it on the stream")
+        if seen.copied_back:
+            what = f"the launcher copied {seen.copied_back} bytes of device memory to the host in one call"
+            found.append(f"{what}; results are computed on the device, without synchronising: leave them there")
+        return found
+
+    def assertions(self) -> Sequence[Assertion]:
+        return ()
+
+    def __enter__(self) -> CudaExecutor:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._sandbox.close()
 
 
 @functools.cache
@@ -74,9 +110,9 @@ def _gpu_compiler(architectures: tuple[str, ...]) -> CudaCompiler:
 
 
 def _both(host: Build, check: Build) -> Build:
-    """One build of two: it is good when both compilers take the kernel; the host's message comes first.
+    """One build of two, which succeeds where both compilers accept the kernel; the host's message comes first.
 
-    A name that nvcc knows and the host's compiler does not is a gap of the cpu device, and no fault of the kernel.
+    A name that nvcc knows and the host's compiler does not is a feature that the cpu device lacks.
     """
     compilers, seconds = (*host.compilers, *check.compilers), max(host.seconds, check.seconds)
     if host.ok and check.message:

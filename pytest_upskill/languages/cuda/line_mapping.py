@@ -1,4 +1,4 @@
-"""Which line of a CUDA kernel to show beside a failure whose line is not known. Reads the source as text."""
+"""The line of a CUDA kernel to show for a failure whose line is unknown. Reads the source text only."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _PARAMETERS = re.compile(r"__global__[^(;{]*?(?:__launch_bounds__\s*\([^)]*\)[^(
 
 
 def line_to_show(source: str, output: str | None) -> tuple[int, str] | None:
-    """Where a kernel writes ``output``, or else another of its results; or else the first kernel's head."""
+    """The line where a kernel writes ``output``; else another result; else the first kernel's head."""
     start = _KERNEL.search(source)
     if start is None:
         return None

@@ -1,7 +1,7 @@
-"""Checks that a kernel compiles for a GPU, with nvcc, where there is one. Builds nothing that is run.
+"""Checks with nvcc, where there is one, that a kernel compiles for a GPU. Its output never runs.
 
-The host's compiler accepts what nvcc refuses (a helper without ``__device__``, a host function called in a kernel), so
-the source is checked as the student wrote it.
+The host's compiler accepts kernels that nvcc rejects (a helper without ``__device__``, a host function called in a
+kernel), so nvcc compiles the unchanged source.
 """
 
 from __future__ import annotations
@@ -18,26 +18,22 @@ from pytest_upskill.sandbox.confinement import Confinement
 
 
 class NvccCheck:
-    """Checks kernels; one for all threads. Looks for nvcc when first asked."""
+    """Checks kernels. Thread-safe; finds nvcc on first use."""
 
     def __init__(self, cache: Cache | None = None, limits: CompileLimits = DEFAULT_LIMITS) -> None:
         self._cache = cache or Cache()
         self._limits = limits
 
-    def available(self) -> bool:
-        """Whether kernels will be checked at all."""
-        return find_nvcc() is not None
-
     def check(self, source: str, entry: str, *, confinement: Confinement) -> Build | None:
-        """A build without a library: its message is empty if the kernel compiles. None where there is no nvcc.
+        """A build without a library, whose message is empty if the kernel compiles. None where there is no nvcc.
 
-        Raises ToolchainError or SandboxError for what is not the kernel's fault.
+        Raises ToolchainError or SandboxError for problems of the machine.
         """
         nvcc = find_nvcc()
         if nvcc is None:
             return None
         began = time.monotonic()
-        key = key_of("nvcc", source, entry, nvcc.script, nvcc.version, confinement.level)
+        key = key_of("nvcc", source, entry, nvcc.key(nvcc.script), confinement.level)
         made = self._cache.get(key, lambda _: self._make(source, entry, nvcc, confinement))
         return Build(
             library=None,

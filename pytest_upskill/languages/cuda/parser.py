@@ -1,7 +1,7 @@
-"""Finds the definitions of a function in CUDA C++ that may not compile. Knows C++ a little, and no contract.
+"""Finds the definitions of a function in CUDA C++ that may not compile. Knows no contract.
 
-tree-sitter reads the source. Where it finds nothing, a conservative search in the text without comments and literals
-does: for sources with syntax errors, with macros that write definitions, or too large to parse.
+tree-sitter parses the source. Where it finds no definition, a conservative text search follows: for sources with syntax
+errors, with macros that write definitions, or too large to parse.
 """
 
 from __future__ import annotations
@@ -13,23 +13,25 @@ from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from pytest_upskill.languages.cuda.source_text import blank_out, split_outside
+
 if TYPE_CHECKING:
     from tree_sitter import Language, Node, Parser
 
 MAX_PARSED = 300_000
-"""Characters that tree-sitter is given; it takes a second for some millions, and longer for garbage."""
+"""Characters that tree-sitter parses at most; it takes a second for some millions, and longer for garbage."""
 
-MAX_HEAD = 4000
-MAX_PLACES = 500
-"""Characters that a signature may take in the text search, and how many places are looked at."""
+_MAX_HEAD = 4000
+_MAX_PLACES = 500
+"""Limits of the text search: the characters of a signature, and the places that are tried."""
 
 
 @dataclass(frozen=True, slots=True)
 class Definition:
     """A function definition, as text: ``head`` is all before the name, template parameters included.
 
-    ``parameters`` is None where a macro writes the definition. ``inside`` says where it stands, None at global scope.
-    ``body`` is False for a mere declaration, ``specialised`` true for ``template <> void f<float>(...)``.
+    ``parameters`` is None where a macro writes the definition; ``inside`` names the enclosing namespace or class, None
+    at global scope; ``specialised`` is true for ``template <> void f<float>(...)``; a declaration has no ``body``.
     """
 
     head: str
@@ -38,19 +40,24 @@ class Definition:
     body: bool = True
     specialised: bool = False
 
+    @property
+    def usable(self) -> bool:
+        """Whether it has a body and stands at global scope."""
+        return self.body and self.inside is None
+
 
 def find_definitions(source: str, name: str, *, parse: bool = True) -> list[Definition]:
     """The definitions (and declarations) of function ``name``, in order; empty where the source has none.
 
-    Without ``parse``, or above ``MAX_PARSED`` characters, by the search in the text alone.
+    Without ``parse``, or above ``MAX_PARSED`` characters, the text search alone finds them.
     """
     if not re.search(rf"\b{re.escape(name)}\b", source):
         return []
     found = list(_parsed(source, name)) if parse and len(source) <= MAX_PARSED else []
-    if any(definition.body and definition.inside is None for definition in found):
+    if any(definition.usable for definition in found):
         return found
-    masked = _without_dead_code(mask(source))
-    return [*_searched(source, masked, name), *_from_macros(masked, name)] or found
+    masked = _without_dead_code(blank_out(source))
+    return [*_searched(masked, name), *_from_macros(masked, name)] or found
 
 
 # -------------------------------------------------------------------------------------------------------- tree-sitter
@@ -60,6 +67,7 @@ _CONTAINERS = frozenset(
      "field_declaration_list")
 )  # fmt: skip
 _CLASSES = frozenset(("class_specifier", "struct_specifier", "union_specifier"))
+_DECLARATIONS = ("function_definition", "declaration", "template_declaration")
 
 
 @lru_cache(maxsize=1)
@@ -71,107 +79,79 @@ def _language() -> Language:
 
 
 def parser() -> Parser:
-    """A parser of CUDA C++, for one thread; it may be given ``MAX_PARSED`` characters."""
+    """A parser of CUDA C++, for one thread and sources of at most ``MAX_PARSED`` characters."""
     from tree_sitter import Parser
 
     return Parser(_language())
 
 
+def text_of(node: Node) -> str:
+    """The source text of a node."""
+    return (node.text or b"").decode(errors="replace")
+
+
 def _parsed(source: str, name: str) -> Iterator[Definition]:
-    """Walks declarations only: never into a function's body, and never by recursion."""
+    """Walks declarations only, never function bodies, and without recursion: a source may nest to any depth."""
     data = source.replace("\0", " ").encode("utf-8", errors="replace")
     stack: list[tuple[Node, str | None]] = [(parser().parse(data).root_node, None)]
     while stack:
         node, inside = stack.pop()
-        if node.type in ("function_definition", "declaration", "template_declaration"):
-            definition = _definition(data, node, name, inside)
-            if definition is not None:
-                yield definition
-                continue
-        stack += [(child, place) for child, place in _children(data, node, inside)][::-1]
+        definition = _definition(node, name, inside) if node.type in _DECLARATIONS else None
+        if definition is not None:
+            yield definition
+        else:
+            stack += _children(node, inside)[::-1]
 
 
-def _children(data: bytes, node: Node, inside: str | None) -> Iterator[tuple[Node, str | None]]:
+def _children(node: Node, inside: str | None) -> list[tuple[Node, str | None]]:
+    children, label = node.children, node.child_by_field_name("name")
     if node.type in _CONTAINERS:
-        skipped = _dead(data, node)
-        yield from ((child, inside) for child in node.children if not skipped or child.type == "preproc_else")
+        condition = node.child_by_field_name("condition") if node.type == "preproc_if" else None
+        if condition is not None and text_of(condition) == "0":
+            children = [child for child in children if child.type == "preproc_else"]
     elif node.type == "namespace_definition":
-        label = node.child_by_field_name("name")
-        place = inside if label is None else f"namespace '{_text(data, label)}'"
-        yield from ((child, place) for child in node.children)
+        inside = f"namespace '{text_of(label)}'" if label else inside
     elif node.type in _CLASSES:
-        label = node.child_by_field_name("name")
-        yield from ((child, f"class '{_text(data, label) if label else ''}'") for child in node.children)
-    elif node.type in ("linkage_specification", "template_declaration"):
-        yield from ((child, inside) for child in node.children)
+        inside = f"class '{text_of(label) if label else ''}'"
     elif node.type in ("declaration", "function_definition", "field_declaration"):
-        yield from ((child, inside) for child in node.children if child.type in _CLASSES)
+        children = [child for child in children if child.type in _CLASSES]
+    elif node.type not in ("linkage_specification", "template_declaration"):
+        children = []
+    return [(child, inside) for child in children]
 
 
-def _dead(data: bytes, node: Node) -> bool:
-    condition = node.child_by_field_name("condition") if node.type == "preproc_if" else None
-    return condition is not None and _text(data, condition) == "0"
-
-
-def _definition(data: bytes, node: Node, name: str, inside: str | None) -> Definition | None:
+def _definition(node: Node, name: str, inside: str | None) -> Definition | None:
     """The function that a node declares, where it is called ``name``."""
-    inner = node
-    while inner.type == "template_declaration":
-        found = next((child for child in inner.children if child.type in _DECLARATIONS), None)
-        if found is None:
-            return None
-        inner = found
-    declarator = inner.child_by_field_name("declarator")
-    while declarator is not None and declarator.type != "function_declarator":
+    inner: Node | None = node
+    while inner is not None and inner.type == "template_declaration":
+        inner = next((child for child in inner.children if child.type in _DECLARATIONS), None)
+    declarator = inner and inner.child_by_field_name("declarator")
+    while declarator and declarator.type != "function_declarator":
         declarator = declarator.child_by_field_name("declarator")
-    label = declarator.child_by_field_name("declarator") if declarator is not None else None
-    parameters = declarator.child_by_field_name("parameters") if declarator is not None else None
-    if label is None or parameters is None:
+    label = declarator and declarator.child_by_field_name("declarator")
+    parameters = declarator and declarator.child_by_field_name("parameters")
+    if not inner or not label or not parameters:
         return None
     specialised = label.type == "template_function"
     called = label.child_by_field_name("name") if specialised else label
-    if called is None or _text(data, called) != name:
+    if called is None or text_of(called) != name:
         return None
     body = inner.type == "function_definition" and inner.child_by_field_name("body") is not None
-    head = mask(data[node.start_byte : label.start_byte].decode(errors="replace"))
-    return Definition(head, split_list(mask(_text(data, parameters))[1:-1]), inside, body, specialised)
-
-
-_DECLARATIONS = ("function_definition", "declaration", "template_declaration")
-
-
-def _text(data: bytes, node: Node) -> str:
-    return data[node.start_byte : node.end_byte].decode(errors="replace")
+    head = blank_out((node.text or b"")[: label.start_byte - node.start_byte].decode(errors="replace"))
+    return Definition(head, split_list(blank_out(text_of(parameters))[1:-1]), inside, body, specialised)
 
 
 # ------------------------------------------------------------------------------------------------------------- text
 
-_MASKED = re.compile(
-    r"""//(?:[^\n\\]|\\.)*|/\*.*?(?:\*/|\Z)|R"([^()\\\s]{0,16})\(.*?(?:\)\1"|\Z)|"(?:[^"\\\n]|\\.)*"?|'(?:[^'\\\n]|\\.){0,8}'""",
-    re.DOTALL,
-)
-_VISIBLE = re.compile(r"[^\s]")
-
-
-def mask(source: str) -> str:
-    """Blanks for all that is comment or literal, so that positions and lines stay."""
-    return _MASKED.sub(_blank, source)
-
-
-def _blank(match: re.Match[str]) -> str:
-    return _VISIBLE.sub(" ", match[0]) if "\n" in match[0] else " " * len(match[0])
-
 
 def _without_dead_code(masked: str) -> str:
-    """Blanks for what stands between ``#if 0`` and its ``#else`` or ``#endif``."""
-    if not re.search(r"#[ \t]*if[ \t]+0\b", masked):
-        return masked
+    """The text with spaces for what stands between ``#if 0`` and its ``#else`` or ``#endif``."""
     lines, depth = masked.split("\n"), 0
     for index, line in enumerate(lines):
         directive = re.match(r"[ \t]*#[ \t]*(if|ifdef|ifndef|else|elif|endif)\b[ \t]*(0\b)?", line)
-        kind = directive[1] if directive else ""
+        kind, zero = (directive[1], directive[2]) if directive else ("", None)
         if depth == 0:
-            depth = int(kind == "if" and directive is not None and directive[2] is not None)
+            depth = int(kind == "if" and zero is not None)
         elif kind.startswith("if"):
             depth += 1
         elif kind == "endif" or (kind.startswith("el") and depth == 1):
@@ -182,24 +162,16 @@ def _without_dead_code(masked: str) -> str:
 
 
 def split_list(text: str) -> tuple[str, ...]:
-    """The parts between commas that stand outside any brackets."""
-    parts, depth, begin = [], 0, 0
-    for match in re.finditer(r"[(){}\[\]<>,]", text):
-        if match[0] == ",":
-            if depth == 0:
-                parts.append(text[begin : match.start()])
-                begin = match.end()
-        else:
-            depth += 1 if match[0] in "({[<" else -1
-    parts.append(text[begin:])
-    return tuple(part.strip() for part in parts if part.strip() and part.strip() != "void")
+    """The parts between commas that stand outside any brackets; ``void`` alone is none."""
+    parts = (part.strip() for part in split_outside(text, ",", "()[]{}<>"))
+    return tuple(part for part in parts if part and part != "void")
 
 
-def _searched(source: str, masked: str, name: str) -> Iterator[Definition]:
+def _searched(masked: str, name: str) -> Iterator[Definition]:
     """``head name(parameters) {`` anywhere but in a call."""
-    scopes = _Scopes(source, masked)
+    scopes = _Scopes(masked)
     places = re.finditer(rf"(?<=[\w*&>)\]\s]){re.escape(name)}\s*(<[^<>;{{}}()]*>\s*)?\(", masked)
-    for match in islice(places, MAX_PLACES):
+    for match in islice(places, _MAX_PLACES):
         end = _closing(masked, match.end())
         if end is None:
             continue
@@ -216,9 +188,9 @@ def _searched(source: str, masked: str, name: str) -> Iterator[Definition]:
 
 
 def _closing(masked: str, begin: int) -> int | None:
-    """Where the parenthesis that was opened before ``begin`` is closed."""
+    """The position after the parenthesis that closes the one before ``begin``."""
     depth = 1
-    for match in re.finditer(r"[();{}]", masked[begin : begin + MAX_HEAD]):
+    for match in re.finditer(r"[();{}]", masked[begin : begin + _MAX_HEAD]):
         if match[0] in ";{}":
             return None
         depth += 1 if match[0] == "(" else -1
@@ -228,8 +200,8 @@ def _closing(masked: str, begin: int) -> int | None:
 
 
 def _head(masked: str, end: int) -> str:
-    """What stands before a name, back to the end of the statement, block or directive before it."""
-    text = masked[max(0, end - MAX_HEAD) : end]
+    """The text before a name, back to the end of the statement, block or directive before it."""
+    text = masked[max(0, end - _MAX_HEAD) : end]
     text = text[max(text.rfind(character) for character in ";{}") + 1 :]
     lines = text.split("\n")
     directive = max((index for index, line in enumerate(lines) if line.lstrip().startswith("#")), default=None)
@@ -242,17 +214,16 @@ def _head(masked: str, end: int) -> str:
 
 
 class _Scopes:
-    """Which named scopes are open at a place; asked for places in rising order."""
+    """Finds the named scope that encloses a place; places must come in rising order."""
 
-    def __init__(self, source: str, masked: str) -> None:
-        self._source = source
+    def __init__(self, masked: str) -> None:
         self._masked = masked
         self._braces = re.finditer(r"[{}]", masked)
         self._next = next(self._braces, None)
         self._open: list[str | None] = []
 
     def at(self, place: int) -> str | None:
-        """The innermost namespace or class. Other open braces are a mistake: no function is defined in another."""
+        """The innermost namespace or class. Other open braces are errors: functions do not nest."""
         while self._next is not None and self._next.start() < place:
             if self._next[0] == "{":
                 self._open.append(self._label(self._next.start()))
@@ -274,5 +245,5 @@ def _from_macros(masked: str, name: str) -> Iterator[Definition]:
         definition = re.search(rf"(?m)^[ \t]*#[ \t]*define[ \t]+{macro}\((?:[^\n\\]|\\.|\\\n)*", masked)
         if definition is None or "{" not in definition[0] or "void" not in definition[0]:
             continue
-        if re.search(rf"(?m)^[ \t]*{macro}\s*\([^;{{}}()]{{0,{MAX_HEAD}}}\b{re.escape(name)}\b", masked):
+        if re.search(rf"(?m)^[ \t]*{macro}\s*\([^;{{}}()]{{0,{_MAX_HEAD}}}\b{re.escape(name)}\b", masked):
             yield Definition(f"{macro}(...)", None)

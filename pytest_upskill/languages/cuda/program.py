@@ -1,10 +1,11 @@
-"""Compiles and runs a whole CUDA program on the host, and prints what the cpu device saw.
+"""Compiles and runs a whole CUDA program on the host, and prints the cpu device's findings.
 
-The program is the user's own: it is not confined, and it runs in the folder where it was called, as any program does.
+The program is the user's own: it runs unconfined, in the working folder.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -16,16 +17,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_upskill.build import messages, toolchain
-from pytest_upskill.languages.cuda import program_link
 from pytest_upskill.languages.cuda.cpu_build import HostCompiler, Toolkit
 from pytest_upskill.languages.cuda.program_source import Sources
 from pytest_upskill.native.cpu import flags
 from pytest_upskill.sandbox import findings
 
 REPORTED = 66
-"""The exit status of a program that ended well, but was reported on."""
+"""The exit status of a program that ended normally, but with findings."""
 CANNOT_RUN = 2
-"""The exit status where there is no program to run: no file, no compiler, an error in the source."""
+"""The exit status where no program can run: no file, no compiler, an error in the source."""
 
 REPORT_FILE = "UPSKILL_REPORT_FILE"
 
@@ -42,21 +42,17 @@ class Request:
 
 
 class CompileError(Exception):
-    """The compiler or the linker refused the program; the message is theirs."""
-
-
-# --------------------------------------------------------------------------------------------- building
+    """The compiler or the linker rejected the program; the message is theirs."""
 
 
 def build(request: Request, scratch: Path) -> Path:
     """The executable. Raises UsageError, ToolchainError, NeedsGpu, CompileError, or ValueError with a place."""
-    host = HostCompiler()
-    compiler = host.compiler()
+    compiler = toolchain.find_compiler()
     folder = scratch / "sources"
     folder.mkdir()
     sources = Sources(folder, request.include)
     units = [sources.unit(path) for path in request.files]
-    toolkit = host.prepare()
+    toolkit = HostCompiler().prepare()
     options = _compile_options(request, compiler, toolkit)
     objects = [unit.with_suffix(".o") for unit in units]
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
@@ -68,7 +64,7 @@ def build(request: Request, scratch: Path) -> Path:
     program = scratch / request.files[0].stem
     line = [str(compiler.program), *map(str, objects), "-o", str(program), *_link_options(toolkit.runtime)]
     if said := _refused(line):
-        raise CompileError(f"the program does not link:\n{program_link.explain(said, request.files)}")
+        raise CompileError(f"the program does not link:\n{_explained(said, request.files)}")
     return program
 
 
@@ -98,35 +94,51 @@ def _compile(line: Sequence[str]) -> None:
 
 
 def _refused(line: Sequence[str]) -> str:
-    """What the compiler or the linker says if it fails; otherwise nothing."""
+    """The message of the compiler or the linker if it fails; otherwise empty."""
     ran = subprocess.run(line, capture_output=True, text=True, errors="replace", check=False)
     if ran.returncode == 0:
         return ""
     return messages.shorten(ran.stdout + ran.stderr, "", flags.INTERNAL_PREFIXES) or f"{line[0]} failed"
 
 
-# --------------------------------------------------------------------------------------------- running
+_UNDEFINED = re.compile(r"^(?:(?P<place>[^\s:()]+:\d+): |.*?)undefined reference to [`'](?P<name>.*)'$")
+_TWICE = re.compile(r"^(?:(?P<place>[^\s:()]+:\d+): |.*?)multiple definition of [`'](?P<name>.*?)'")
+
+
+def _explained(said: str, files: Sequence[Path]) -> str:
+    """The linker's message, one line for each name; unchanged where it is of another kind."""
+    named = ", ".join(map(str, files))
+    found: dict[str, str] = {}
+    for line in said.splitlines():
+        if undefined := _UNDEFINED.match(line):
+            name, place = undefined["name"], undefined["place"] or named
+            problem = f"{place}: {name} is used, and defined in none of: {named}; name the file that defines it, too"
+            if name == "main":
+                problem = f"there is no main function in {named}; name the file that has it, too"
+            found.setdefault(name, problem)
+        elif twice := _TWICE.match(line):
+            name, place = twice["name"], twice["place"] or "two files"
+            found.setdefault(name, f"{place}: {name} is defined more than once; a function in a header wants 'inline'")
+    return "\n".join(found.values()) or said
 
 
 def run(program: Path, arguments: Sequence[str], reports: Path) -> int:
-    """Runs the program here and now; its input and output are ours. Returns the exit status to end with."""
+    """Runs the program with our input and output. Returns the exit status to end with."""
     sys.stdout.flush()
     started = subprocess.Popen([str(program), *arguments], env={**os.environ, REPORT_FILE: str(reports)})
-    while True:
-        try:
-            status = started.wait()
-            break
-        except KeyboardInterrupt:
-            continue  # the program got it too, and decides
+    while started.returncode is None:
+        with contextlib.suppress(KeyboardInterrupt):  # the program gets the signal, too, and handles it
+            started.wait()
+    status = started.returncode
     lines = reports.read_text(encoding="utf-8", errors="replace").splitlines() if reports.exists() else []
     reported = findings.parse(lines)
     for text in described(reported, program):
         print(text, file=sys.stderr)
     if reported:
-        print(f"pytest_upskill run: {len(reported)} reported", file=sys.stderr)
+        print(f"pytest-upskill run: {len(reported)} reported", file=sys.stderr)
         return REPORTED
     if status < 0:
-        print(f"pytest_upskill run: the program was killed by signal {-status}", file=sys.stderr)
+        print(f"pytest-upskill run: the program was killed by signal {-status}", file=sys.stderr)
         return 128 - status
     return status
 
@@ -135,7 +147,7 @@ _PLACE = re.compile(r"<(0x[0-9a-f]{1,16})>")
 
 
 def described(reported: Sequence[findings.Reported], program: Path) -> Iterator[str]:
-    """``FILE:LINE: kind: message`` for each report; further places in a message are named in the same way."""
+    """``FILE:LINE: kind: message`` for each finding; further places in a message have the same form."""
     wanted = {entry.pc for entry in reported if entry.pc is not None}
     wanted |= {place for entry in reported for place in _PLACE.findall(entry.finding.message)}
     places = _places(program, sorted(wanted))
@@ -154,19 +166,15 @@ def _places(program: Path, offsets: Sequence[str]) -> dict[str, str]:
     for offset in offsets:
         ran = subprocess.run([tool, "-i", "-e", str(program), offset], capture_output=True, text=True, check=False)
         frames = [line.split(" ")[0] for line in ran.stdout.splitlines()]
-        own = [
-            frame
-            for frame in frames
-            if not frame.startswith((str(flags.INCLUDE), str(flags.SAMPLES_INCLUDE), "?"))
-            and "/include/c++/" not in frame
-        ]
+        ours = (f"{flags.ALIAS}/", "/include/c++/")
+        own = [frame for frame in frames if not (frame.startswith("?") or any(name in frame for name in ours))]
         if own:
             found[offset] = _shown(own[0], program)
     return found
 
 
 def _shown(frame: str, program: Path) -> str:
-    """The name as it was given: what was relative on the command line is relative to the working folder."""
+    """A frame's place, relative to the working folder where it is below that."""
     name, _, line = frame.rpartition(":")
     path = Path(name)
     if path.is_absolute() and path.is_relative_to(Path.cwd()):

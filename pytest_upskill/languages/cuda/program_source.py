@@ -1,7 +1,6 @@
-"""A whole program's sources for the host compiler: the files that were named, and the user's headers in them.
+"""Rewrites the files of a whole program, and the user's headers that they include, for the host compiler.
 
-Knows files and text, and no compiler. Rewritten headers are written beside the rewritten sources, and every
-``#include`` of one names its new place.
+Rewritten headers are written beside the rewritten sources, and every ``#include`` of one names its new place.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ _INCLUDE = re.compile(r'^([ \t]*#[ \t]*include[ \t]*)([<"])([^>"\n]+)[>"]', re.M
 
 
 class NeedsGpu(Exception):
-    """The program asks for what the cpu device does not have; the message says what, and where."""
+    """The program needs a feature that the cpu device does not support; the message names it and its place."""
 
 
 @dataclass
@@ -32,7 +31,7 @@ class Sources:
     _headers: dict[Path, Path] = field(default_factory=dict)
 
     def unit(self, path: Path) -> Path:
-        """The translation unit for a source. Raises UsageError, ValueError (a launch without end) and NeedsGpu."""
+        """Writes a source's translation unit. Raises UsageError, NeedsGpu, and ValueError (a launch without end)."""
         target = self.folder / f"{len(list(self.folder.iterdir()))}-{path.stem}.cpp"
         target.write_text(self._rewritten(path), encoding="utf-8", errors="surrogateescape")
         return target
@@ -45,12 +44,10 @@ class Sources:
 
     def _redirect(self, match: re.Match[str], folder: Path) -> str:
         header = self._find(match[3].strip(), folder if match[2] == '"' else None)
-        if header is None:
-            return match[0]
-        return f'{match[1]}"{self._header(header)}"'
+        return match[0] if header is None else f'{match[1]}"{self._header(header)}"'
 
     def _find(self, name: str, folder: Path | None) -> Path | None:
-        """The user's header of that name. One of ours goes before one in the user's folders."""
+        """The user's header of that name; our own headers precede those in the user's folders."""
         if folder is not None and (folder / name).is_file():
             return folder / name
         if (INCLUDE / name).is_file():

@@ -1,7 +1,7 @@
-"""Translates the inline PTX that kernels use into calls of functions in our headers. Knows the source text alone.
+"""Translates inline PTX into calls of functions in our headers. Reads the source text only.
 
-Each instruction of an ``asm`` statement becomes one C++ statement over ``upskill_cpu/ptx.h``. What has no counterpart
-there raises Unsupported, for the scan that runs before the build. Instructions: the PTX ISA, section 9.7.
+Each instruction of an ``asm`` statement becomes one C++ statement with functions of ``upskill_cpu/ptx.h``. Others raise
+Unsupported, which ``gpu_features`` reports before the build. Instructions: the PTX ISA, section 9.7.
 """
 
 from __future__ import annotations
@@ -11,34 +11,34 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pytest_upskill.languages.cuda.ptx_instructions import Unsupported, instruction_code
-from pytest_upskill.languages.cuda.source_text import CLOSERS, OPENERS, blank_out, bracket_pairs, line_breaks
+from pytest_upskill.languages.cuda.source_text import blank_out, bracket_pairs, line_breaks, split_outside
 
 HEADER = "upskill_cpu/ptx.h"
-"""What a unit with inline PTX includes."""
+"""The header that a unit with inline PTX includes."""
 
 _ASM = re.compile(r"\b(?:asm|__asm__|__asm)\b(?:\s|\\\n)*(?:(?:volatile|__volatile__|__volatile)\b(?:\s|\\\n)*)?\(")
 _LITERAL = re.compile(r'"((?:[^"\\\n]|\\[\s\S])*)"')
 _RAW = re.compile(r'R"(?P<fence>[^()\\\s]{0,16})\((?P<text>[\s\S]*?)\)(?P=fence)"')
 _OPERAND = re.compile(r'\s*(?:\[\s*(?P<name>\w+)\s*\]\s*)?"(?P<constraint>[^"]*)"\s*\((?P<value>[\s\S]*)\)\s*')
 _ESCAPES = {"n": "\n", "t": " ", "r": " ", "\\": "\\", '"': '"', "\n": ""}
+_COMMENT = re.compile(r'("(?:[^"\\\n]|\\[\s\S])*")|/\*[\s\S]*?\*/|//[^\n]*')
 _TOKEN_BREAK = re.compile(r"/\*[\s\S]*?\*/|//[^\n]*")
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """An ``asm`` statement: where it stands in the source (its end is past the closing bracket), and its parts."""
+    """An ``asm`` statement: its place in the source (``end`` is past the closing bracket), and its parts."""
 
     start: int
     end: int
-    template: str
+    template: str | None
+    """The instructions; None where a macro makes a part of them."""
     operands: tuple[str, ...]
     names: tuple[str, ...]
-    opaque: bool = False
-    """Whether the template is made of more than literals, so that it cannot be read."""
 
 
 def statements(text: str) -> Iterator[Statement]:
-    """The ``asm`` statements of a source, in order. One without a literal template has an empty one."""
+    """The ``asm`` statements of a source, in order."""
     blank = blank_out(text)
     pairs = bracket_pairs(blank)
     end = 0
@@ -51,20 +51,16 @@ def statements(text: str) -> Iterator[Statement]:
 
 def translate(statement: Statement) -> str:
     """The C++ for a statement. Raises Unsupported."""
-    if statement.opaque:
+    if statement.template is None:
         raise Unsupported("inline PTX that cannot be read")
-    code: list[str] = []
-    for line in _instructions(statement.template):
-        code += _translate_one(line, statement)
-    if not code:
-        return "(void)0"
-    if len(code) == 1:
-        return code[0].removesuffix(";")
-    return f"do {{ {' '.join(code)} }} while (0)"
+    code = [_translate_one(line, statement) for line in _instructions(statement.template)]
+    if len(code) > 1:
+        return f"do {{ {' '.join(code)} }} while (0)"
+    return code[0].removesuffix(";") if code else "(void)0"
 
 
 def rewrite_statements(text: str) -> tuple[str, bool]:
-    """The source with every statement translated that can be; and whether there was any. Lines stay where they are."""
+    """The source with each supported statement translated, and whether there is any. Lines stay where they are."""
     found = False
     for statement in reversed(list(statements(text))):
         try:
@@ -77,51 +73,22 @@ def rewrite_statements(text: str) -> tuple[str, bool]:
     return text, found
 
 
-# --------------------------------------------------------------------------------------------- the C++ statement
-
-
 def _read(text: str, start: int, begin: int, end: int) -> Statement:
-    sections = _split(text[begin:end], ":")
-    operands: list[str] = []
-    names: list[str] = []
-    for section in sections[1:3]:
-        for piece in _split(section, ","):
-            if found := _OPERAND.fullmatch(piece.replace("\\\n", " ")):
-                operands.append(" ".join(found["value"].split()))
-                names.append(found["name"] or "")
-    template = _template(sections[0])
-    return Statement(start, end + 1, template or "", tuple(operands), tuple(names), template is None)
+    sections = split_outside(text[begin:end], ":")
+    pieces = [piece.replace("\\\n", " ") for section in sections[1:3] for piece in split_outside(section, ",")]
+    found = [operand for piece in pieces if (operand := _OPERAND.fullmatch(piece))]
+    operands = tuple(" ".join(one["value"].split()) for one in found)
+    return Statement(start, end + 1, _template(sections[0]), operands, tuple(one["name"] or "" for one in found))
 
 
 def _template(section: str) -> str | None:
-    """The text of the instructions; None where a macro makes a part of it."""
     if raw := _RAW.search(section):
         return raw["text"]
-    section = blank_comments(section.replace("\\\n", " "))
+    section = _COMMENT.sub(lambda match: match[1] or " ", section.replace("\\\n", " "))
     if _LITERAL.sub("", section).strip():
         return None
     literals = _LITERAL.findall(section)
     return "".join(re.sub(r"\\([\s\S])", lambda match: _ESCAPES.get(match[1], match[1]), text) for text in literals)
-
-
-def blank_comments(text: str) -> str:
-    """The text without comments that stand outside of string literals."""
-    return re.sub(r'("(?:[^"\\\n]|\\[\s\S])*")|/\*[\s\S]*?\*/|//[^\n]*', lambda match: match[1] or " ", text)
-
-
-def _split(text: str, mark: str) -> list[str]:
-    """The pieces between marks that stand in no bracket and no string."""
-    blank = blank_out(text)
-    depth, begin, pieces = 0, 0, []
-    for position, character in enumerate(blank):
-        depth += (character in CLOSERS) - (character in OPENERS)
-        if character == mark and depth == 0:
-            pieces.append(text[begin:position])
-            begin = position + 1
-    return [*pieces, text[begin:]]
-
-
-# --------------------------------------------------------------------------------------------- the instructions
 
 
 def _instructions(template: str) -> Iterator[str]:
@@ -134,19 +101,19 @@ def _instructions(template: str) -> Iterator[str]:
             yield line
 
 
-def _translate_one(line: str, statement: Statement) -> list[str]:
+def _translate_one(line: str, statement: Statement) -> str:
     if line.startswith(".reg"):
-        return [_declaration(line)]
+        return _declaration(line)
     guard = ""
     if found := re.match(r"@(!?)\s*(%?\w+)\s+", line):
-        register = _operand(found[2], statement)
-        guard = f"if ({found[1]}({register})) "
+        guard = f"if ({found[1]}({_operand(found[2], statement)})) "
         line = line[found.end() :]
     opcode, _, rest = line.partition(" ")
     if opcode.endswith(":") or opcode.startswith("."):
         raise Unsupported("control flow in inline PTX" if opcode.endswith(":") else f"the PTX directive {opcode}")
-    operands = [_operands(piece.strip(), statement) for piece in _split(rest, ",")] if rest.strip() else []
-    return [f"{guard}{{ {code}; }}" if guard else f"{code};" for code in [instruction_code(opcode, operands)]]
+    operands = [_operands(piece.strip(), statement) for piece in split_outside(rest, ",")] if rest.strip() else []
+    code = instruction_code(opcode, operands)
+    return f"{guard}{{ {code}; }}" if guard else f"{code};"
 
 
 _REGISTER_TYPES = {"pred": "bool", "f32": "float", "f64": "double"}
@@ -156,12 +123,10 @@ def _declaration(line: str) -> str:
     found = re.fullmatch(r"\.reg\s*\.(\w+)\s+(.*)", line)
     if not found:
         raise Unsupported("a .reg directive that declares a vector")
-    kind = _REGISTER_TYPES.get(found[1])
+    bits = re.fullmatch(r"[bsuf](8|16|32|64)", found[1])
+    kind = _REGISTER_TYPES.get(found[1]) or (f"uint{bits[1]}_t" if bits else None)
     if kind is None:
-        bits = re.fullmatch(r"[bsuf](8|16|32|64)", found[1])
-        if not bits:
-            raise Unsupported(f"the PTX register type .{found[1]}")
-        kind = f"uint{bits[1]}_t"
+        raise Unsupported(f"the PTX register type .{found[1]}")
     names = []
     for name in found[2].split(","):
         if several := re.fullmatch(r"\s*(%?\w+)<(\d+)>\s*", name):

@@ -1,4 +1,4 @@
-"""Which PTX instructions the cpu device has, and the C++ for each of them: a table. Knows nothing of the source around.
+"""The PTX instructions that the cpu device supports, and the C++ for each: a table.
 
 A rule's pattern matches a whole opcode. Its code is a format string: ``{d}`` is the destination, ``{a} {b} {c} {e}``
 the operands after it as values of the instruction's type ``{t}``, and ``{0} {1} ...`` operands as they were written.
@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 Operands = Sequence[Sequence[str]]
+_Builder = Callable[[re.Match[str], Operands], str]
 
 
 class Unsupported(Exception):
-    """Inline PTX that the cpu device does not have; the message names it."""
+    """Inline PTX that the cpu device does not support; the message names it."""
 
 
 NAMESPACE = "::upskill::cpu::ptx"
@@ -31,17 +31,11 @@ _T = r"\.(?P<t>[usb](?:8|16|32|64)|f16x2|bf16x2|f16|bf16|f32|f64|pred)"
 _R = r"(?:\.(?:rn|rz|rm|rp|ftz|approx|full|relu|NaN))*"
 
 
-@dataclass(frozen=True, slots=True)
-class _Rule:
-    pattern: re.Pattern[str]
-    code: str
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern.replace("<T>", _T).replace("<R>", _R))
 
 
-def _rule(pattern: str, code: str) -> _Rule:
-    return _Rule(re.compile(pattern.replace("<T>", _T).replace("<R>", _R)), code)
-
-
-_SIMPLE = tuple(_rule(f"{pattern}", f"{NAMESPACE}::put<{{t}}>({{d}}, {code})") for pattern, code in (
+_VALUES = (
     (r"add<R><T>", "{a} + {b}"),
     (r"sub<R><T>", "{a} - {b}"),
     (r"mul<R>\.(?P<t>f16x2|bf16x2|f16|bf16|f32|f64)", "{a} * {b}"),
@@ -99,10 +93,10 @@ _SIMPLE = tuple(_rule(f"{pattern}", f"{NAMESPACE}::put<{{t}}>({{d}}, {code})") f
     (r"cvta\.to\.shared\.(?P<t>u64|u32)", "__cvta_generic_to_shared({ns}::pointer({1}))"),
     (r"createpolicy\..*\.(?P<t>b64)", "0"),
     (r"cvt\.rna\.(?P<t>tf32)\.f32", "{ns}::round_to_tf32({ns}::as<float>({1}))"),
-))  # fmt: skip
+)  # fmt: skip
+"""The value that an instruction puts into its destination."""
 
-_FENCE = r"(?:\.(?:cta|gpu|gl|sys))?"
-_WORDS = tuple(_rule(pattern, code) for pattern, code in (
+_STATEMENTS = (
     (r"mul\.wide\.(?P<t>[us](?:16|32))", "{ns}::put<{wide}>({d}, static_cast<{wide}>({a}) * {b})"),
     (r"mad\.wide\.(?P<t>[us](?:16|32))",
      "{ns}::put<{wide}>({d}, static_cast<{wide}>({a}) * {b} + {ns}::as<{wide}>({3}))"),
@@ -137,23 +131,21 @@ _WORDS = tuple(_rule(pattern, code) for pattern, code in (
     (r"prefetchu?\..*|applypriority\..*|discard\..*|griddepcontrol\..*|pmevent|brkpt", "(void)0"),
     (r"nanosleep\.u32", "__nanosleep({0})"),
     (r"trap", "__trap()"),
-))  # fmt: skip
+)  # fmt: skip
 
 _COMPARISONS = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 
 
 def instruction_code(opcode: str, operands: Operands) -> str:
     """The C++ expression for one instruction. Raises Unsupported."""
-    for pattern, build in _BUILDERS:
+    for pattern, rule in _RULES:
         if found := pattern.fullmatch(opcode):
             try:
-                return build(found, operands)
+                return _format(rule, found, operands) if isinstance(rule, str) else rule(found, operands)
             except (IndexError, KeyError) as error:
                 raise Unsupported(f"the PTX instruction {opcode} in this form") from error
-    for rule in (*_SIMPLE, *_WORDS):
-        if found := rule.pattern.fullmatch(opcode):
-            return _format(rule.code, found, opcode, operands)
-    raise Unsupported(_name(opcode))
+    name = next((what for prefix, what in _FAMILIES.items() if opcode.startswith(prefix)), None)
+    raise Unsupported(name or f"the PTX instruction {opcode}")
 
 
 _FAMILIES = {
@@ -163,14 +155,7 @@ _FAMILIES = {
 }  # fmt: skip
 
 
-def _name(opcode: str) -> str:
-    for prefix, what in _FAMILIES.items():
-        if opcode.startswith(prefix):
-            return what
-    return f"the PTX instruction {opcode}"
-
-
-def _format(code: str, found: re.Match[str], opcode: str, operands: Operands) -> str:
+def _format(code: str, found: re.Match[str], operands: Operands) -> str:
     groups = found.groupdict()
     suffix = groups.get("t") or ""
     kind = "uint32_t" if suffix == "tf32" else _TYPES.get(suffix, "")
@@ -184,10 +169,7 @@ def _format(code: str, found: re.Match[str], opcode: str, operands: Operands) ->
     }  # fmt: skip
     if "{shared0}" in code:
         names |= {"shared0": address(operands[0], "shared"), "global1": address(operands[1], "")}
-    try:
-        return code.format(*flat, **names)
-    except (KeyError, IndexError) as error:
-        raise Unsupported(f"the PTX instruction {opcode} in this form") from error
+    return code.format(*flat, **names)
 
 
 def _plain(operand: Sequence[str]) -> str:
@@ -202,14 +184,11 @@ def address(operand: Sequence[str], space: str) -> str:
     return f"{NAMESPACE}::{function}({operand[1]})" + (f" + {operand[2]}" if operand[2] else "")
 
 
-# --------------------------------------------------------------------------------------------- by hand
-
-
 def _move_vector(found: re.Match[str], operands: Operands) -> str:
     """``mov.b32 %0, {%1, %2}``, and the other way round."""
     target, source = operands
     if len(target) == 1 and len(source) == 1:
-        return _format(f"{NAMESPACE}::put<{{t}}>({{d}}, {{a}})", found, found.group(), operands)
+        return _format("{ns}::put<{t}>({d}, {a})", found, operands)
     total, parts = int(found["bits"]), max(len(target), len(source))
     part = f"uint{total // parts}_t"
     if len(target) == 1:
@@ -233,10 +212,8 @@ def _memory(found: re.Match[str], operands: Operands) -> str:
 
 def _atomic(found: re.Match[str], operands: Operands) -> str:
     """``atom`` and ``red``: the intrinsics of the same name."""
-    function = {"add": "atomicAdd", "min": "atomicMin", "max": "atomicMax", "exch": "atomicExch", "cas": "atomicCAS",
-                "and": "atomicAnd", "or": "atomicOr", "xor": "atomicXor", "inc": "atomicInc", "dec": "atomicDec"}[
-        found["how"]]  # fmt: skip
-    modifiers = found["modifiers"]
+    how, modifiers = found["how"], found["modifiers"]
+    function = f"atomic{'CAS' if how == 'cas' else how.capitalize()}"
     kind = {"uint64_t": "unsigned long long", "int64_t": "long long"}.get(_TYPES[found["t"]], _TYPES[found["t"]])
     if kind == "long long" and function == "atomicAdd":
         kind = "unsigned long long"
@@ -261,21 +238,17 @@ def _convert(found: re.Match[str], operands: Operands) -> str:
         part = _TYPES[target.removesuffix("x2")]
         pair = f"{_TYPES[target]}({part}({low}), {part}({high}))"
         return f"{NAMESPACE}::put<{_TYPES[target]}>({_plain(operands[0])}, {pair})"
-    integral = next((word for word in ("rni", "rzi", "rmi", "rpi") if word in rounding), "")
+    integral = next((word for word in ("rni", "rzi", "rmi", "rpi") if word in rounding), "any")
     value = f"{NAMESPACE}::as<{_TYPES[source]}>({_plain(operands[1])})"
-    return (
-        f"{NAMESPACE}::put<{_TYPES[target]}>({_plain(operands[0])}, "
-        f"{NAMESPACE}::convert_{integral or 'any'}<{_TYPES[target]}>({value}))"
-    )
+    converted = f"{NAMESPACE}::convert_{integral}<{_TYPES[target]}>({value})"
+    return f"{NAMESPACE}::put<{_TYPES[target]}>({_plain(operands[0])}, {converted})"
 
 
 def _matrix_load(found: re.Match[str], operands: Operands) -> str:
-    transposed = "true" if found["trans"] else "false"
-    if found["op"] == "st":
-        place, values = operands
-        return f"{NAMESPACE}::store_matrices<{transposed}>({address(place, 'shared')}, {', '.join(values)})"
-    values, place = operands
-    return f"{NAMESPACE}::load_matrices<{transposed}>({address(place, 'shared')}, {', '.join(values)})"
+    transposed, load = "true" if found["trans"] else "false", found["op"] == "ld"
+    values, place = operands if load else operands[::-1]
+    function = f"{NAMESPACE}::{'load' if load else 'store'}_matrices<{transposed}>"
+    return f"{function}({address(place, 'shared')}, {', '.join(values)})"
 
 
 _ELEMENTS = {"f16": "__half", "bf16": "__nv_bfloat16", "tf32": f"{NAMESPACE}::Tf32", "s8": "int8_t", "u8": "uint8_t"}
@@ -286,46 +259,25 @@ def _matrix_multiply(found: re.Match[str], operands: Operands) -> str:
     if found["d"] != found["c"]:
         raise KeyError("two accumulators")
     arrays = [f"{NAMESPACE}::words({', '.join(values)})" for values in operands[1:]]
-    results = ", ".join(operands[0])
-    return f"{NAMESPACE}::multiply<{found['k']}, {', '.join(kinds)}>({', '.join(arrays)}, {results})"
+    return f"{NAMESPACE}::multiply<{found['k']}, {', '.join(kinds)}>({', '.join([*arrays, *operands[0]])})"
 
 
-_Builder = Callable[[re.Match[str], Operands], str]
-_BUILDERS: tuple[tuple[re.Pattern[str], _Builder], ...] = (
-    (re.compile(r"mov\.(?P<t>b(?P<bits>16|32|64))"), _move_vector),
-    (
-        re.compile(
-            r"(?P<op>ld|st)(?P<modifiers>(?:\.(?:global|shared(?:::cta)?|local|const|param|generic|nc|volatile|relaxed|"
-            r"acquire|release|gpu|cta|sys|ca|cg|cs|cv|lu|wb|wt|weak|L1::\w+|L2::\w+|level::\w+))*)"
-            r"(?:\.(?P<vector>v[248]))?" + _T
-        ),
-        _memory,
-    ),
-    (
-        re.compile(
-            r"(?P<op>atom|red)(?P<modifiers>(?:\.(?:relaxed|acquire|release|acq_rel|cta|gpu|sys|global|shared(?:::cta)?))*)"
-            r"\.(?P<how>add|min|max|exch|cas|and|or|xor|inc|dec)(?:\.noftz)?" + _T
-        ),
-        _atomic,
-    ),
-    (
-        re.compile(
-            r"cvt(?P<rounding>(?:\.(?:rn|rz|rm|rp|rni|rzi|rmi|rpi|ftz|sat|relu))*)" + _T + _T.replace("<t>", "<from>")
-        ),
-        _convert,
-    ),
-    (
-        re.compile(
-            r"(?P<op>ld|st)matrix\.sync\.aligned(?:\.m8n8\.x[124]|\.x[124](?=.*m8n8))(?P<trans>\.trans)?(?:\.m8n8)?"
-            r"(?:\.shared(?:::cta)?)?\.b16"
-        ),
-        _matrix_load,
-    ),
-    (
-        re.compile(
-            r"mma\.sync\.aligned\.m16n8k(?P<k>4|8|16|32)\.row\.col(?:\.satfinite)?\.(?P<d>f32|f16|s32)\."
-            r"(?P<a>f16|bf16|tf32|s8|u8)\.(?P<b>f16|bf16|tf32|s8|u8)\.(?P<c>f32|f16|s32)"
-        ),
-        _matrix_multiply,
-    ),
+_BUILDERS: tuple[tuple[re.Pattern[str], _Builder], ...] = tuple((re.compile(pattern), build) for pattern, build in (
+    (r"mov\.(?P<t>b(?P<bits>16|32|64))", _move_vector),
+    (r"(?P<op>ld|st)(?P<modifiers>(?:\.(?:global|shared(?:::cta)?|local|const|param|generic|nc|volatile|relaxed|acquire|"
+     r"release|gpu|cta|sys|ca|cg|cs|cv|lu|wb|wt|weak|L1::\w+|L2::\w+|level::\w+))*)(?:\.(?P<vector>v[248]))?" + _T,
+     _memory),
+    (r"(?P<op>atom|red)(?P<modifiers>(?:\.(?:relaxed|acquire|release|acq_rel|cta|gpu|sys|global|shared(?:::cta)?))*)"
+     r"\.(?P<how>add|min|max|exch|cas|and|or|xor|inc|dec)(?:\.noftz)?" + _T, _atomic),
+    (r"cvt(?P<rounding>(?:\.(?:rn|rz|rm|rp|rni|rzi|rmi|rpi|ftz|sat|relu))*)" + _T + _T.replace("<t>", "<from>"),
+     _convert),
+    (r"(?P<op>ld|st)matrix\.sync\.aligned(?:\.m8n8\.x[124]|\.x[124](?=.*m8n8))(?P<trans>\.trans)?(?:\.m8n8)?"
+     r"(?:\.shared(?:::cta)?)?\.b16", _matrix_load),
+    (r"mma\.sync\.aligned\.m16n8k(?P<k>4|8|16|32)\.row\.col(?:\.satfinite)?\.(?P<d>f32|f16|s32)\."
+     r"(?P<a>f16|bf16|tf32|s8|u8)\.(?P<b>f16|bf16|tf32|s8|u8)\.(?P<c>f32|f16|s32)", _matrix_multiply),
+))  # fmt: skip
+_RULES: tuple[tuple[re.Pattern[str], str | _Builder], ...] = (
+    *_BUILDERS,
+    *((_compiled(pattern), f"{{ns}}::put<{{t}}>({{d}}, {value})") for pattern, value in _VALUES),
+    *((_compiled(pattern), code) for pattern, code in _STATEMENTS),
 )

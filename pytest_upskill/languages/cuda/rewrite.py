@@ -1,8 +1,7 @@
-"""Makes CUDA C++ readable to a host compiler, without moving a line. Knows the source text alone.
+"""Rewrites CUDA C++ for a host compiler, without moving a line. Reads the source text only.
 
-What macros and headers cannot express is rewritten: kernel launches (``k<<<grid, block>>>(x)``), ``extern __shared__``
-arrays, alignment and ``static`` around ``__shared__``, ``__noinline__``, and inline PTX (``ptx``). Everything else is
-left to our headers.
+Our headers cover the language but for kernel launches (``k<<<grid, block>>>(x)``), ``extern __shared__`` arrays,
+alignment and ``static`` around ``__shared__``, ``__noinline__``, and inline PTX (``ptx``), which are rewritten.
 """
 
 from __future__ import annotations
@@ -10,35 +9,43 @@ from __future__ import annotations
 import re
 
 from pytest_upskill.languages.cuda import ptx
-from pytest_upskill.languages.cuda.source_text import CLOSERS, OPAQUE, OPENERS, blank_out, closing_bracket, line_breaks
+from pytest_upskill.languages.cuda.source_text import (
+    CLOSERS,
+    OPAQUE,
+    OPENERS,
+    blank_out,
+    closing_bracket,
+    line_breaks,
+    split_outside,
+)
 
 HEADER = "upskill_cpu.h"
-"""What nvcc includes by itself, and more; see flags.PCH_HEADER."""
+"""What nvcc includes implicitly, and more; see flags.PCH_HEADER."""
 
 
 def rewrite(source: str, name: str = "kernel.cu", preamble: str = "") -> str:
-    """The source for the host compiler; messages and debug information speak of ``name`` and its own lines.
+    """The source for the host compiler; messages and debug information give ``name`` and its own lines.
 
-    ``preamble``, whole lines, stands between our headers and the source. Raises ValueError, beginning ``name:line:``,
-    for a launch or declaration that never ends.
+    ``preamble`` (whole lines) goes between our headers and the source. Raises ValueError with a message that begins
+    ``name:line:`` for a launch or declaration without an end.
     """
     text, has_ptx = ptx.rewrite_statements(source.replace("\r\n", "\n"))
-    for step in (
-        _close_chevrons,
-        _rewrite_launches,
-        _rewrite_api_launches,
-        _rewrite_dynamic_shared,
-        _rewrite_static_shared,
-        _rewrite_noinline,
-    ):
-        text = step(text, name)
+    shared = (_rewrite_dynamic_shared, _rewrite_static_shared)
+    try:
+        for step in (_close_chevrons, _rewrite_launches, _rewrite_api_launches, *shared, _rewrite_noinline):
+            text = step(text)
+    except _Unfinished as error:
+        raise ValueError(f"{name}:{error}") from None
     headers = (HEADER, ptx.HEADER) if has_ptx else (HEADER,)
     includes = "".join(f'#include "{header}"\n' for header in headers)
     return f'{includes}{preamble}#line 1 "{name}"\n{text}'
 
 
-def _fail(text: str, position: int, name: str, problem: str) -> ValueError:
-    return ValueError(f"{name}:{text.count(chr(10), 0, position) + 1}: {problem}")
+class _Unfinished(Exception):
+    """A launch or declaration without an end; the message begins with its line."""
+
+    def __init__(self, text: str, position: int, problem: str) -> None:
+        super().__init__(f"{text.count(chr(10), 0, position) + 1}: {problem}")
 
 
 # --------------------------------------------------------------------------------------------- launches
@@ -48,9 +55,8 @@ _OPENING_CHEVRONS = re.compile(r"(?<!<)(?<!operator)(?:<<[ \t]+<|<[ \t]+<<)(?!<)
 _CLOSING_CHEVRONS = re.compile(r"(?:>>[ \t]+>|>[ \t]+>>|>[ \t]+>[ \t]+>)(?=\s*\()")
 
 
-def _close_chevrons(text: str, name: str) -> str:
-    """``k << <g, b >> > (x)``, as some editors format a launch, becomes ``k <<<g, b >>> (x)``; nvcc reads both."""
-    del name
+def _close_chevrons(text: str) -> str:
+    """``k << <g, b >> > (x)``, as some editors format a launch, becomes ``k <<<g, b >>> (x)``; nvcc accepts both."""
     blank = blank_out(text)
     openings = list(_OPENING_CHEVRONS.finditer(blank))
     closings = [found for one in openings if (found := _CLOSING_CHEVRONS.search(blank, one.end()))]
@@ -61,35 +67,29 @@ def _close_chevrons(text: str, name: str) -> str:
     return text
 
 
-def _rewrite_launches(text: str, name: str) -> str:
+def _rewrite_launches(text: str) -> str:
     """``k<<<g, b>>>(x)`` becomes ``::upskill::cpu::launch_kernel([&](auto&&... a) { k(a...); }, "k", g, b)(x)``."""
     blank = blank_out(text)
     for match in reversed(list(re.finditer(r"(?<!<)<<<(?!<)", blank))):
-        text, blank = _rewrite_launch(text, blank, match.start(), name)
+        text, blank = _rewrite_launch(text, blank, match.start())
     return text
 
 
-def _rewrite_launch(text: str, blank: str, start: int, name: str) -> tuple[str, str]:
-    """``blank`` is kept in step with the text: to blank it afresh for each of a thousand launches takes minutes."""
+def _rewrite_launch(text: str, blank: str, start: int) -> tuple[str, str]:
+    """``blank`` is updated with the text: blanking it afresh for each of a thousand launches takes minutes."""
     kernel_start = _kernel_start(blank, start)
-    kernel = text[kernel_start:start]
+    kernel, rest = text[kernel_start:start], blank[start:]
+    advice = "write kernel<<<grid, block>>>"
     if not kernel.strip():
-        raise _fail(
-            text, start, name, "a launch '<<<...>>>' without a kernel before it; write kernel<<<grid, block>>>(...)"
-        )
-    rest = blank[start:]
+        raise _Unfinished(text, start, f"a launch '<<<...>>>' without a kernel before it; {advice}(...)")
     end = _configuration_end(rest)
     if end < 0:
-        raise _fail(
-            text, start, name, "the launch that begins with '<<<' has no '>>>'; write kernel<<<grid, block>>>(...)"
-        )
+        raise _Unfinished(text, start, f"the launch that begins with '<<<' has no '>>>'; {advice}(...)")
     opening = re.compile(r"(?:\s|\\\n)*").match(rest, end + 3)
     paren = opening.end() if opening else end + 3
     closing = closing_bracket(rest, paren) if rest[paren : paren + 1] == "(" else -1
     if closing < 0:
-        raise _fail(
-            text, start, name, "the launch's argument list has no end; write kernel<<<grid, block>>>(arguments)"
-        )
+        raise _Unfinished(text, start, f"the launch's argument list has no end; {advice}(arguments)")
     configuration, arguments = text[start + 3 : start + end], text[start + paren + 1 : start + closing]
     label = re.sub(r'[\s\\"]+', " ", _without_comments(kernel)).strip()
     breaks = line_breaks(text[start + end : start + paren])
@@ -107,9 +107,8 @@ _KERNEL_CAST = re.compile(
 )
 
 
-def _rewrite_api_launches(text: str, name: str) -> str:
-    """``cudaLaunchKernel((void*)k, ...)``: without the cast the kernel's parameters are known, and it can be called."""
-    del name
+def _rewrite_api_launches(text: str) -> str:
+    """``cudaLaunchKernel((void*)k, ...)`` loses the cast, which hides the kernel's parameters."""
     for match in reversed(list(_KERNEL_CAST.finditer(blank_out(text)))):
         start, end = match.span(1)
         text = text[:start] + re.sub(r"[^\n]", " ", text[start:end]) + text[end:]
@@ -121,7 +120,7 @@ def _without_comments(text: str) -> str:
 
 
 def _null_pointers(arguments: str) -> str:
-    """NULL and 0 lose their meaning as pointers when they are passed on; nullptr and our Zero keep it."""
+    """NULL and 0 are no null pointers once a parameter forwards them; nullptr and our Zero are."""
     zero = "::upskill::cpu::Zero{}"
     pieces = [piece.replace("0", zero) if piece.strip() == "0" else piece for piece in _split(arguments)]
     return re.sub(r"\bNULL\b", "nullptr", ",".join(pieces))
@@ -129,38 +128,23 @@ def _null_pointers(arguments: str) -> str:
 
 def _split(arguments: str) -> list[str]:
     """The arguments; all as one piece where template arguments make commas ambiguous."""
-    blank = blank_out(arguments)
-    if "<" in blank:
-        return [arguments]
-    depth, begin, pieces = 0, 0, []
-    for position, character in enumerate(blank):
-        depth += (character in CLOSERS) - (character in OPENERS)
-        if character == "," and depth == 0:
-            pieces.append(arguments[begin:position])
-            begin = position + 1
-    return [*pieces, arguments[begin:]]
+    return [arguments] if "<" in blank_out(arguments) else split_outside(arguments, ",")
 
 
 def _configuration_end(blank: str) -> int:
-    """Where the ``>>>`` is that closes the ``<<<`` at 0, or -1."""
+    """The position of the ``>>>`` that closes the ``<<<`` at 0, or -1."""
     depth = 0
-    for position in range(3, len(blank)):
-        character = blank[position]
-        if depth == 0 and blank.startswith(">>>", position):
-            return position
-        if character in CLOSERS:
-            depth += 1
-        elif character in OPENERS:
-            depth -= 1
-            if depth < 0:
-                return -1
-        elif character == ";" and depth == 0:
+    for mark in re.compile(r">>>|[()\[\]{};]").finditer(blank, 3):
+        if depth == 0 and mark[0] == ">>>":
+            return mark.start()
+        depth += (mark[0] in CLOSERS) - (mark[0] in OPENERS)
+        if depth < 0 or (depth == 0 and mark[0] == ";"):
             return -1
     return -1
 
 
 def _kernel_start(blank: str, end: int) -> int:
-    """Where the expression that names the kernel begins: names, scopes, members, and their brackets."""
+    """The start of the expression that names the kernel: names, scopes, members, and their brackets."""
     position = _skip_space_back(blank, end)
     while position > 0:
         character = blank[position - 1]
@@ -191,7 +175,7 @@ def _word_start(blank: str, end: int) -> int:
 
 
 def _names_a_callee(blank: str, end: int) -> bool:
-    """Whether what ends at ``end`` belongs to the expression that goes on there: a name, a scope or a bracket."""
+    """Whether the expression that continues at ``end`` has a name, scope or bracket before it."""
     if end == 0 or not (blank[end - 1].isalnum() or blank[end - 1] in "_>]"):
         return False
     return blank[_word_start(blank, end) : end] not in ("return", "else", "do", "case", "goto", "co_return", "throw")
@@ -204,7 +188,7 @@ def _skip_space_back(blank: str, position: int) -> int:
 
 
 def _open_angle(blank: str, closing: int) -> int:
-    """The ``<`` of the template arguments that end at ``closing``; brackets within are skipped."""
+    """The position of the ``<`` of the template arguments that end at ``closing``; brackets within are skipped."""
     depth, position = 0, closing
     while position >= 0:
         character = blank[position]
@@ -223,15 +207,11 @@ def _open_angle(blank: str, closing: int) -> int:
 
 
 def _open_bracket(blank: str, closing: int) -> int:
-    depth, position = 0, closing
-    while position >= 0:
-        if blank[position] in OPENERS:
-            depth += 1
-        elif blank[position] in CLOSERS:
-            depth -= 1
-            if depth == 0:
-                return position
-        position -= 1
+    depth = 0
+    for position in range(closing, -1, -1):
+        depth += (blank[position] in OPENERS) - (blank[position] in CLOSERS)
+        if depth == 0:
+            return position
     return 0
 
 
@@ -239,31 +219,27 @@ def _open_bracket(blank: str, closing: int) -> int:
 
 _SHARED = re.compile(r"\b__shared__\b")
 _DECLARATION = 2000
-"""Characters of a declaration in which ``__shared__`` is looked for."""
-
+"""Characters of a declaration in which ``__shared__`` is searched."""
 _ALIGNMENT = re.compile(r"\b(?:__align__|alignas)\s*\(")
 _ARRAY = re.compile(r"(?P<type>[\s\S]*?[\s*&>])(?P<name>\w+)\s*\[\s*\](?P<rest>(?:\s*\[[^\]]*\])*)\s*")
 _OBJECT = re.compile(r"(?P<type>[\s\S]*?[\s*&>])(?P<name>\w+)\s*")
 
 
-def _rewrite_dynamic_shared(text: str, name: str) -> str:
-    """``extern __shared__ T x[];`` becomes a pointer to where the block's dynamic shared memory begins."""
+def _rewrite_dynamic_shared(text: str) -> str:
+    """``extern __shared__ T x[];`` becomes a pointer to the beginning of the block's dynamic shared memory."""
     blank = blank_out(text)
     for match in reversed(list(re.finditer(r"\bextern\b", blank))):
-        end = blank.find(";", match.start())
+        start, end = match.start(), blank.find(";", match.start())
         stop = end if end >= 0 else len(blank)
-        if (
-            not _SHARED.search(blank, match.start(), min(stop, match.start() + _DECLARATION))
-            or "{" in blank[match.start() : stop]
-        ):
+        if not _SHARED.search(blank, start, min(stop, start + _DECLARATION)) or "{" in blank[start:stop]:
             continue
         if end < 0:
-            raise _fail(text, match.start(), name, "the declaration 'extern __shared__' has no ';'")
-        declaration = _dynamic_declaration(text[match.start() : end])
+            raise _Unfinished(text, start, "the declaration 'extern __shared__' has no ';'")
+        declaration = _dynamic_declaration(text[start:end])
         if declaration is None:
             problem = "cannot read this 'extern __shared__' declaration; write extern __shared__ float buffer[];"
-            raise _fail(text, match.start(), name, problem)
-        text = text[: match.start()] + declaration + text[end:]
+            raise _Unfinished(text, start, problem)
+        text = text[:start] + declaration + text[end:]
     return text
 
 
@@ -291,27 +267,24 @@ def _drop_alignments(text: str) -> str:
     return text
 
 
-def _rewrite_static_shared(text: str, name: str) -> str:
-    """Our ``__shared__`` brings its own ``static``; and ``alignas`` may not follow that, where an attribute may."""
-    del name
+def _rewrite_static_shared(text: str) -> str:
+    """Our ``__shared__`` includes ``static``, after which an attribute may follow, but no ``alignas``."""
     blank = blank_out(text)
     for match in reversed(list(re.finditer(r"(?:\bstatic\s+)?\b__shared__\b(?:\s+static\b)?", blank))):
-        end = match.end()
-        breaks = line_breaks(text[match.start() : end])
-        attribute = ""
+        end, attribute = match.end(), ""
+        breaks = line_breaks(match[0])
         if alignment := re.compile(r"\s*\balignas\s*\(").match(blank, end):
             closing = closing_bracket(blank, alignment.end() - 1)
             if closing > 0:
                 inner = text[alignment.end() : closing]
-                attribute = f"{line_breaks(text[end : alignment.end()])} __attribute__((aligned({inner})))"
+                attribute = f"{line_breaks(alignment[0])} __attribute__((aligned({inner})))"
                 end = closing + 1
         text = f"{text[: match.start()]}__shared__{breaks}{attribute}{text[end:]}"
     return text
 
 
-def _rewrite_noinline(text: str, name: str) -> str:
-    """As a macro, ``__noinline__`` would break the standard library's headers, which spell the attribute so."""
-    del name
+def _rewrite_noinline(text: str) -> str:
+    """A macro ``__noinline__`` would break the standard library's headers, which spell the attribute in this way."""
     blank = blank_out(text)
     for match in reversed(list(re.finditer(r"\b__noinline__\b", blank))):
         if not re.search(r"\(\s*$", blank[: match.start()]):

@@ -1,4 +1,4 @@
-"""Source text of C++ as a scanner sees it: comments and strings blanked, brackets matched. Knows no CUDA."""
+"""Helpers for scanning C++ as text: blank out comments and literals, match brackets, split lists. Knows no CUDA."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 OPENERS = {")": "(", "]": "[", "}": "{"}
 CLOSERS = {"(": ")", "[": "]", "{": "}"}
 
-# One alternative for each thing in which brackets and keywords mean nothing. A quote after a digit is a separator.
+# Comments and literals. A quote after a digit separates digits.
 OPAQUE = re.compile(
     r"""
       //(?:[^\n\\]|\\[\s\S])*                       # a comment, with its continuation lines
@@ -23,7 +23,7 @@ _BRACKET = re.compile(r"[()\[\]{}]")
 
 
 def blank_out(text: str) -> str:
-    """The text with comments, strings and characters blanked out, of the same length and with the same lines."""
+    """The text with spaces for comments and literals; positions and lines stay."""
     return OPAQUE.sub(lambda match: re.sub(r"[^\n]", " ", match.group()), text)
 
 
@@ -33,10 +33,7 @@ def line_breaks(text: str) -> str:
 
 
 def bracket_pairs(blank: str) -> dict[int, int]:
-    """For each bracket the position of the one that closes it, found in one pass; those that nothing closes are absent.
-
-    As ``closing_bracket`` finds them, one by one.
-    """
+    """The position of the closing bracket for each opening one that is closed; found in one pass."""
     pairs: dict[int, int] = {}
     opened: list[int] = []
     for match in _BRACKET.finditer(blank):
@@ -51,14 +48,24 @@ def bracket_pairs(blank: str) -> dict[int, int]:
 
 def closing_bracket(blank: str, start: int) -> int:
     """The position of the bracket that closes the one at ``start``, or -1."""
-    stack: list[str] = []
-    for position in range(start, len(blank)):
-        character = blank[position]
-        if character in CLOSERS:
-            stack.append(CLOSERS[character])
-        elif character in OPENERS:
-            if not stack or stack.pop() != character:
-                return -1
-            if not stack:
-                return position
+    expected: list[str] = []
+    for match in _BRACKET.finditer(blank, start):
+        if match[0] in CLOSERS:
+            expected.append(CLOSERS[match[0]])
+        elif not expected or expected.pop() != match[0]:
+            return -1
+        elif not expected:
+            return match.start()
     return -1
+
+
+def split_outside(text: str, mark: str, brackets: str = "()[]{}") -> list[str]:
+    """The pieces of a text between marks that stand in no bracket, comment or literal."""
+    depth, begin, pieces = 0, 0, []
+    for match in re.finditer(f"[{re.escape(brackets + mark)}]", blank_out(text)):
+        if match[0] != mark:
+            depth += -1 if brackets.index(match[0]) % 2 else 1
+        elif depth == 0:
+            pieces.append(text[begin : match.start()])
+            begin = match.end()
+    return [*pieces, text[begin:]]

@@ -1,40 +1,31 @@
-"""Which means a launcher may use: read off the built object, never off words in its source.
+"""The symbol policy: checks what a built object imports, defines and exports. Never reads the source.
 
-The object may call the C and C++ run times, libm, libgcc and the CUDA run time, and of these nothing by which a result
-could come from elsewhere than from its own kernels. What is imported is certain; a system call that a source makes in
-assembly imports nothing, and is the cell's to refuse.
+The object may call the C and C++ runtimes, libm, libgcc and the CUDA runtime, except for functions by which a result
+could come from anything but its own kernels. System calls in assembly import nothing; the sandbox refuses those.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 from pytest_upskill.build import elf
 from pytest_upskill.native import ENTRY
 from pytest_upskill.sandbox.client import RUNTIME
 
-LIBRARIES = re.compile(
+_LIBRARIES = re.compile(
     rf"{re.escape(RUNTIME)}|lib(stdc\+\+|c\+\+|c\+\+abi|gcc_s|unwind|m|mvec|c|pthread|rt)\.so(\.\d+)?|"
     r"ld-linux[\w.-]*\.so\.\d+"
 )
 """Libraries that an object may need."""
 
-_MOST_TOLD = 5
+_MOST_SHOWN = 5
 
 
-@dataclass(frozen=True, slots=True)
-class _Rule:
-    """Names that may not be imported; ``why`` completes "kernels may not ..."."""
-
-    why: str
-    names: re.Pattern[str]
-
-
-def _rule(why: str, *patterns: str) -> _Rule:
-    return _Rule(why, re.compile("|".join(patterns)))
+def _rule(why: str, *patterns: str) -> tuple[str, re.Pattern[str]]:
+    """Names that must not be imported; ``why`` completes "kernels may not ..."."""
+    return why, re.compile("|".join(patterns))
 
 
 _RULES = (
@@ -80,10 +71,7 @@ _RULES = (
         r"alarm|ualarm|setitimer|timer_create",
     ),
     _rule("end the process past its handlers", r"_exit|_Exit|quick_exit"),
-    _rule(
-        "have the host's functions run in a stream",
-        r"cudaLaunchHostFunc\w*|cudaStreamAddCallback\w*",
-    ),
+    _rule("have the host's functions run in a stream", r"cudaLaunchHostFunc\w*|cudaStreamAddCallback\w*"),
     _rule(
         "copy in a way that is not watched",
         r"cudaMemcpy(2D)?(Peer|Batch|FromArray|ArrayToArray)\w*|cudaMemcpy3D\w*|cudaGraphAdd(Memcpy|Host)\w*",
@@ -96,62 +84,43 @@ _RULES = (
         "call libraries of ready-made kernels",
         r"(cublas|cudnn|cufft|cusparse|cusolver|curand[A-Z]|cutensor|nccl|npp|nvjpeg)\w*|aoti_torch_\w*|_ZNK?(2at|5torch|3c10)\w*",
     ),
-    _rule(
-        "call the harness",
-        r"upskill_(?!cpu_)\w*|_ZNK?7upskill\w*|_Py\w*|Py[A-Z]\w*",
-    ),
+    _rule("call the harness", r"upskill_(?!cpu_)\w*|_ZNK?7upskill\w*|_Py\w*|Py[A-Z]\w*"),
 )  # fmt: skip
 
 _RESERVED = re.compile(r"(__tsan|__ubsan|__asan)_\w*|upskill_\w*")
 _RESERVED_FUNCTIONS = re.compile(r"_*cuda[A-Z]\w*")
-"""Names of the harness and of the CUDA run time: an object that defines one would take its own calls from them.
-A global variable that is called ``cudaStatus`` takes none.
-"""
+"""Names of the harness and of the CUDA runtime: an object that defines such a function would replace theirs. A global
+variable ``cudaStatus`` replaces none."""
 
 
 def violations(library: Path, kernel: Path | None = None) -> tuple[str, ...]:
-    """What in a built kernel is forbidden, one message each; empty for a kernel that keeps the contract.
+    """A message for each violation of the policy, at most six.
 
-    ``kernel`` is the student's own object where the library also holds parts of ours. Raises ToolchainError where
-    either cannot be read.
+    ``kernel`` is the student's object where the library also has parts of ours. Raises ToolchainError for a file that
+    cannot be read.
     """
     linked = elf.read(library)
     own = elf.read(kernel) if kernel is not None else linked
-    found = [*_libraries(linked.needed), *_imports(own.imports), *_definitions(own)]
-    if kernel is None:
-        found += _exports(linked.exports)
-    found = list(dict.fromkeys(found))
-    more = len(found) - _MOST_TOLD
-    return (*found[:_MOST_TOLD], *([f"and {more} more of this kind"] if more > 0 else []))
+    found = list(dict.fromkeys(_violations(linked, own)))
+    more = len(found) - _MOST_SHOWN
+    return (*found[:_MOST_SHOWN], *([f"and {more} more of this kind"] if more > 0 else []))
 
 
-def _libraries(needed: Iterable[str]) -> Iterator[str]:
-    for name in needed:
-        if not LIBRARIES.fullmatch(name):
-            yield (
-                f"the kernel needs the library {name!r}; only the C, C++ and CUDA run times may be used: "
-                "compute in kernels of your own"
-            )
-
-
-def _imports(names: Iterable[str]) -> Iterator[str]:
-    for name in sorted(names):
-        rule = next((rule for rule in _RULES if rule.names.fullmatch(name)), None)
-        if rule is not None:
-            yield f"the kernel calls {_shown(name)}; kernels may not {rule.why}: remove the call"
-
-
-def _definitions(own: elf.Image) -> Iterator[str]:
-    taken = {name for name in own.defined if _RESERVED.fullmatch(name) and name != ENTRY}
-    taken |= {name for name in own.defined - own.data if _RESERVED_FUNCTIONS.fullmatch(name)}
-    for name in sorted(taken):
+def _violations(linked: elf.Image, own: elf.Image) -> Iterator[str]:
+    for name in linked.needed:
+        if not _LIBRARIES.fullmatch(name):
+            rule = "only the C, C++ and CUDA run times may be used: compute in kernels of your own"
+            yield f"the kernel needs the library {name!r}; {rule}"
+    for name in sorted(own.imports):
+        why = next((why for why, names in _RULES if names.fullmatch(name)), None)
+        if why is not None:
+            yield f"the kernel calls {_shown(name)}; kernels may not {why}: remove the call"
+    reserved = {name for name in own.defined if _RESERVED.fullmatch(name)}
+    reserved |= {name for name in own.defined - own.data if _RESERVED_FUNCTIONS.fullmatch(name)}
+    for name in sorted(reserved - {ENTRY}):
         yield f"the kernel defines {_shown(name)}, a name of the harness or of the CUDA run time: rename it"
-
-
-def _exports(names: Iterable[str]) -> Iterator[str]:
-    for name in sorted(names):
-        if name != ENTRY:
-            yield f"the kernel shows {_shown(name)} to the process; only the function asked for may be seen: hide it"
+    for name in sorted(linked.exports - {ENTRY}) if own is linked else ():
+        yield f"the kernel shows {_shown(name)} to the process; only the function asked for may be seen: hide it"
 
 
 _READABLE = (
@@ -162,6 +131,6 @@ _READABLE = (
 
 
 def _shown(name: str) -> str:
-    """A name as a person would write it; it comes from the object, so it is cut to size."""
+    """A name in readable form, shortened: the object chooses its length."""
     readable = next((words for pattern, words in _READABLE if pattern.fullmatch(name)), name)
     return repr(readable[:80])

@@ -1,4 +1,4 @@
-"""Compares sources by what Python compiles them to. Runs nothing."""
+"""Compares Python sources by their bytecode. Runs nothing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import types
 
 
 def fingerprint(source: str) -> object:
-    """Equal for sources of equal bytecode, wherever their lines are; None for what is no Python."""
+    """A value that is equal for sources of equal bytecode, whatever their line numbers; None for a syntax error."""
     try:
         return _of(compile(source, "kernel.py", "exec", dont_inherit=True))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -14,6 +14,6 @@ def fingerprint(source: str) -> object:
 
 
 def _of(code: types.CodeType) -> tuple[object, ...]:
-    # By their text: 0.0 and -0.0 are equal, and so are 1 and True.
+    # By repr, because 0.0 == -0.0 and 1 == True.
     constants = tuple(_of(one) if isinstance(one, types.CodeType) else repr(one) for one in code.co_consts)
     return code.co_code, constants, code.co_names, code.co_varnames, code.co_freevars, code.co_flags

@@ -1,6 +1,6 @@
-"""A Python kernel in its sandbox: calls, and what was seen of the operators it uses. See ``languages.base.Executor``.
+"""Calls a Python kernel in its sandbox, and records the operators it uses. See ``languages.base.Executor``.
 
-Outputs are bytes, judged elsewhere. What the worker says of itself is evidence and no proof.
+Outputs are bytes, judged elsewhere. What the worker reports about its kernel is evidence, not proof.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import json
 import os
 import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,17 +33,17 @@ from pytest_upskill.sandbox.worker_process import Limits
 
 _ALIGNMENT = 64
 _POISONS = (b"\xf9\x7f", b"\xfa\xff")
-"""Patterns of two bytes: both make a NaN of every floating dtype. They take turns."""
+"""Patterns of two bytes, used in turn: both are a NaN of every floating dtype."""
 _POISON_OF_REPEATS = b"\xfc\x7f"
 _FRESH_EVERY = 4
-"""One repeat in so many starts in a fresh process: a kernel that remembers its answers could repeat those."""
+"""Every fourth repeat runs in a fresh process, since a kernel could repeat results that it remembers."""
 
 
 class PythonExecutor:
-    """Owns its worker, which is started when needed, and again after each death. For one thread at a time."""
+    """Owns its worker, which it starts on demand, also after the worker has ended. For one thread at a time."""
 
     def __init__(self, kernel: Path, server: WorkerServer, limits: Limits, *, filtered: bool) -> None:
-        """``kernel`` is the file that the language's build wrote. Raises SandboxError where it cannot be opened."""
+        """``kernel`` is the file of the build. Raises SandboxError where it cannot be opened."""
         self._server, self._limits, self._filtered = server, limits, filtered
         try:
             self._entry: Mapping[str, Any] = json.loads(kernel.read_text(encoding="utf-8"))["entry"]
@@ -56,7 +57,7 @@ class PythonExecutor:
 
     @property
     def launch_statistics(self) -> LaunchStatistics:
-        """A function launches nothing."""
+        """Empty: a function launches no kernels."""
         return LaunchStatistics()
 
     def call(self, call: Call) -> Answer:
@@ -67,7 +68,6 @@ class PythonExecutor:
         return answer
 
     def repeat(self, call: Call, time: int) -> Answer:
-        """The call once more; one in a few has a process of its own, in which nothing is kept."""
         if time % _FRESH_EVERY == 0:
             self.stop()
         return self._call(call, _POISON_OF_REPEATS)[0]
@@ -76,11 +76,11 @@ class PythonExecutor:
         return list(self._seen.values())
 
     def assertions(self) -> Sequence[Assertion]:
-        """``vectorised``, where the case asks for it: the work done in Python must not grow with the sizes."""
+        """``vectorised``, where the case has it: the work done in Python must not grow with the sizes."""
         return () if self._growth is None else (self._growth.assertion(self._count),)
 
     def _count(self, call: Call) -> Counts | str:
-        """The work of a call, or why it cannot be counted. First uncounted: what is done on first use is no growth."""
+        """The work of a call, or why it cannot be counted. Two uncounted calls come first, for work on first use."""
         outputs: list[Mapping[str, Any]] = []
         for count in (False, False, True):
             answer, counts = self._call(call, _POISON_OF_REPEATS, count=count)
@@ -91,8 +91,6 @@ class PythonExecutor:
             return "it gives another result while it is counted"
         return counts or "its process did not tell"
 
-    # ------------------------------------------------------------------------------------- one call
-
     def _call(self, call: Call, poison: bytes, *, count: bool = False) -> tuple[Answer, Counts | None]:
         layout = _Layout(call)
         try:
@@ -101,19 +99,16 @@ class PythonExecutor:
             nonce = secrets.token_bytes(8)
             request = json.dumps({"size": layout.size, "count": count, "arguments": layout.arguments})
             exchange = worker.exchange(nonce + request.encode())
-            seconds = exchange.seconds
-            if isinstance(exchange.reply, Finding):
+            reply = exchange.reply
+            plain = reply if isinstance(reply, Finding) else _parsed(reply, nonce)
+            if isinstance(plain, Finding):
                 self.stop()
-                return Answer({}, (exchange.reply,), seconds), None
-            plain = _parsed(exchange.reply, nonce)
-            if plain is None:
-                self.stop()
-                return Answer({}, (findings.protocol("its answer cannot be read"),), seconds), None
+                return Answer({}, (plain,), exchange.seconds), None
             self._note(plain)
             found = _finding(plain, self._limits.seconds)
             changed = layout.changed(worker.memory.view)
             outputs = layout.outputs(worker.memory.view) if found is None else {}
-            return Answer(outputs, tuple(one for one in (found, *changed) if one), seconds), _counts(plain)
+            return Answer(outputs, tuple(one for one in (found, *changed) if one), exchange.seconds), _counts(plain)
         except BaseException:
             self.stop()
             raise
@@ -125,16 +120,14 @@ class PythonExecutor:
         return self._process
 
     def _note(self, plain: Mapping[str, Any]) -> None:
-        """Forbidden operators that were seen; names were checked against those that the case forbids."""
+        """Records the forbidden operators of a call, which the worker reports."""
         for name, called, line in plain["seen"]:
-            if name in self._seen:
-                continue
-            if name == "":
-                self._seen[name] = "the record of its operators was ended while it ran; leave torch's profiler alone"
-                continue
             place = f"{SOURCE_NAME}:{line}: " if line else ""
             shown = f" (as '{findings.clean(called)[:80]}')" if called != name else ""
-            self._seen[name] = f"{place}it calls '{findings.clean(name)[:80]}'{shown}, which the task forbids"
+            message = f"{place}it calls '{findings.clean(name)[:80]}'{shown}, which the task forbids"
+            if name == "":
+                message = "the record of its operators was ended while it ran; leave torch's profiler alone"
+            self._seen.setdefault(name, message)
 
     def stop(self) -> None:
         """Ends the process, whatever it is doing; the next call starts another."""
@@ -142,22 +135,18 @@ class PythonExecutor:
         if process is not None:
             process.end()
 
-    def close(self) -> None:
-        """Ends the process and lets go of the kernel."""
+    def __enter__(self) -> PythonExecutor:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
         self.stop()
         kernel, self._kernel = self._kernel, -1
         if kernel >= 0:
             os.close(kernel)
 
-    def __enter__(self) -> PythonExecutor:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
-
 
 class _Layout:
-    """Where each tensor of a call lies in the shared memory."""
+    """The place of each tensor of a call in the shared memory."""
 
     def __init__(self, call: Call) -> None:
         self.size = 0
@@ -175,7 +164,7 @@ class _Layout:
         return {**plain, "offset": offset}
 
     def write_to(self, memory: memoryview, poison: bytes) -> None:
-        """Inputs are copied in, outputs filled with a pattern."""
+        """Copies inputs, and fills outputs with a pattern."""
         for argument, offset in self._places:
             place = memory[offset : offset + argument.nbytes]
             if argument.role == "output":
@@ -184,7 +173,7 @@ class _Layout:
                 place[:] = _bytes_of(argument)
 
     def outputs(self, memory: memoryview) -> dict[str, bytes]:
-        """Copies of the outputs: the process could still write to its own."""
+        """Copies of the outputs, since the process could still write to the memory."""
         return {
             argument.name: bytes(memory[offset : offset + argument.nbytes])
             for argument, offset in self._places
@@ -192,7 +181,7 @@ class _Layout:
         }
 
     def changed(self, memory: memoryview) -> list[Finding]:
-        """The inputs that are not what they were before the call."""
+        """A finding for each input that the call changed."""
         found = []
         for argument, offset in self._places:
             if argument.role != "input" or not argument.nbytes:
@@ -213,20 +202,15 @@ def _bytes_of(argument: TensorArgument) -> memoryview:
     return view.cast("B")
 
 
-# ------------------------------------------------------------------------------------------- what the worker said
-
-
-def _parsed(reply: bytes, nonce: bytes) -> Mapping[str, Any] | None:
-    """The answer as plain data of the right kinds; None for anything else."""
-    if reply[: len(nonce)] != nonce:
-        return None
+def _parsed(reply: bytes, nonce: bytes) -> Mapping[str, Any] | Finding:
+    """The reply as plain data of the right types, or the finding that it breaks the protocol."""
     try:
-        plain = json.loads(reply[len(nonce) :])
+        plain: Any = json.loads(reply.removeprefix(nonce)) if reply.startswith(nonce) else None
         seen = [(str(name), str(called), _line(line)) for name, called, line in plain.get("seen", ())]
         kind, line = plain.get("kind"), _line(plain.get("line"))
         return {**plain, "seen": seen, "kind": kind, "line": line, "message": str(plain.get("message", ""))}
     except (ValueError, TypeError, AttributeError, RecursionError):
-        return None
+        return findings.protocol("its answer cannot be read")
 
 
 def _line(value: object) -> int | None:
@@ -234,13 +218,12 @@ def _line(value: object) -> int | None:
 
 
 def _finding(plain: Mapping[str, Any], seconds: float) -> Finding | None:
-    """Why there is no result, as a finding for ``runs``."""
-    kind, line = plain["kind"], plain["line"]
+    """Why there is no result, as a finding for ``runs``; None where there is one."""
+    kind, line, message = plain["kind"], plain["line"], findings.clean(plain["message"])
     if kind is None:
         return None
     if kind == "timeout":
-        return Finding("runs", "timeout", findings.timeout(seconds).message, line)
-    message = findings.clean(plain["message"])
+        return replace(findings.timeout(seconds), line=line)
     if kind == "result":
         return Finding("runs", "result", f"the function {message}")
     if message.startswith("MemoryError") or "can't allocate memory" in message:
@@ -252,9 +235,7 @@ def _counts(plain: Mapping[str, Any]) -> Counts | None:
     try:
         found = plain["counts"]
         lines = {int(line): int(count) for line, count in found["lines"]}
-        whole = bool(found["kept"]) and found["operators"] is not None and found["bytes"] is not None
-        if not whole:
-            return None
-        return Counts(int(found["instructions"]), int(found["operators"]), int(found["bytes"]), lines)
+        counts = Counts(int(found["instructions"]), int(found["operators"]), int(found["bytes"]), lines)
+        return counts if found["kept"] else None
     except (KeyError, TypeError, ValueError):
         return None

@@ -1,9 +1,9 @@
-"""Does the work that a kernel does in Python grow with the sizes? Counted on calls that it was judged on, never timed.
+"""Checks that the work a kernel does in Python does not grow with the sizes. Counts the work of judged calls.
 
-The work of a call is the executed instructions of its own code, the operators that torch dispatched, and an eighth of
-the bytes of Python objects that were alive at once (``sum(x.tolist())`` executes no instruction per element, but makes
-an object of each). It may be any constant, and may grow with the logarithm of a size, or by a step for each large
-block; a step for each element, row or column is too much.
+The work of a call is the instructions of its own code, the operators that torch dispatched, and an eighth of the peak
+bytes of Python objects (``sum(x.tolist())`` executes no instruction per element, but creates an object of each). It may
+be constant, grow with the logarithm of a size, or grow by a step for each large block, but not by a step for each
+element, row or column.
 """
 
 from __future__ import annotations
@@ -15,21 +15,16 @@ from math import log2, prod
 from pytest_upskill.languages.python import SOURCE_NAME
 from pytest_upskill.records import Assertion, Call, TensorArgument
 
-NAME = "vectorised"
-
 MOST_ELEMENTS = 1 << 16
-"""Of a call that is counted: a loop over as many takes a second under the counter."""
+"""Of a call that is counted: a loop over this many takes a second while it is counted."""
 _KEPT = 64
 _LEAST, _RATIO = 16, 4
-"""Two calls are compared where a size grows by this factor, from this one on: below, a fixed number of blocks would
-look like growth."""
+"""Two calls are compared where a size is at least ``_LEAST`` and grows by the factor ``_RATIO``; otherwise a fixed
+number of blocks would count as growth."""
 _PER_UNIT, _PER_DOUBLING, _FREE = 2, 200, 150
-"""Work that each further unit of the size in question may add, each doubling of any size, and what is free. A step of a
-tree takes about 150; the shortest loops take 8 instructions and an operator for each element."""
+"""Work allowed for each further unit of the size, for each doubling of any size, and in any case. A step of a tree
+takes about 150; the shortest loops take 8 instructions and an operator for each element."""
 _BYTES = 8
-
-Sizes = Mapping[str, int]
-Doublings = Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +42,7 @@ class Counts:
 
 
 class Growth:
-    """Remembers calls of one dtype, and compares those whose sizes differ most."""
+    """Keeps calls of one dtype, and compares those whose sizes differ most."""
 
     def __init__(self) -> None:
         self._calls: list[Call] = []
@@ -55,7 +50,7 @@ class Growth:
         self._largest: dict[str, int] = {}
 
     def see(self, call: Call, ran: bool) -> None:
-        """A call that was judged."""
+        """Records a judged call."""
         self._broken = self._broken or not ran
         sizes = _sizes(call)
         small = 0 < sizes["elements"] <= MOST_ELEMENTS
@@ -66,11 +61,10 @@ class Growth:
             self._largest = {name: max(size, self._largest.get(name, 0)) for name, size in sizes.items()}
 
     def assertion(self, count: Callable[[Call], Counts | str]) -> Assertion:
-        """The assertion; ``count`` makes a call once more and counts, or says why it cannot be counted."""
+        """The assertion; ``count`` repeats a call and returns its work, or why it cannot be counted."""
         if self._broken:
-            return Assertion(NAME, False, "not tried: the function did not run")
+            return Assertion("vectorised", False, "not tried: the function did not run")
         known: dict[int, Counts | str] = {}
-        measured = False
         for size, small, large in self._pairs():
             for call in (small, large):
                 if id(call) not in known:
@@ -78,16 +72,15 @@ class Growth:
             before, after = known[id(small)], known[id(large)]
             if isinstance(before, str) or isinstance(after, str):
                 why = before if isinstance(before, str) else after
-                return Assertion(NAME, False, f"its work cannot be counted: {why}")
-            measured = True
+                return Assertion("vectorised", False, f"its work cannot be counted: {why}")
             first, last = _sizes(small)[size], _sizes(large)[size]
             doublings = sum(_doublings(small, large).values())
             if after.work - before.work > _PER_UNIT * (last - first) + _PER_DOUBLING * doublings + _FREE:
-                return Assertion(NAME, False, _message(size, first, last, before, after))
-        return Assertion(NAME, True, "" if measured else "not measured: all examples are of about the same size")
+                return Assertion("vectorised", False, _message(size, first, last, before, after))
+        return Assertion("vectorised", True, "" if known else "not measured: all examples are of about the same size")
 
     def _pairs(self) -> Iterator[tuple[str, Call, Call]]:
-        """For each size a call in which it is large, and one in which it is a fraction of that; others grow least."""
+        """For each size, a call with a large one and a call with a fraction of it; other sizes grow least."""
         for size in {name: None for call in self._calls for name in _sizes(call)}:
             having = [(call, _sizes(call)[size]) for call in self._calls if size in _sizes(call)]
             most = max(found for _, found in having)
@@ -102,15 +95,15 @@ class Growth:
                 yield size, small, large
 
 
-def _sizes(call: Call) -> Sizes:
-    """Each axis of each argument, and the elements of the largest one."""
+def _sizes(call: Call) -> Mapping[str, int]:
+    """The size of each axis of each argument, and the elements of the largest argument."""
     tensors = [one for one in call.arguments if isinstance(one, TensorArgument) and one.role != "output"]
     axes = {f"{one.name}.shape[{axis}]": size for one in tensors for axis, size in enumerate(one.shape)}
     return {**axes, "elements": max((prod(one.shape) for one in tensors), default=0)}
 
 
-def _doublings(small: Call, large: Call, without: str = "elements") -> Doublings:
-    """How often each axis doubles from one call to the other, but for one of them."""
+def _doublings(small: Call, large: Call, without: str = "elements") -> Mapping[str, float]:
+    """The number of doublings of each axis from one call to the other, except for the axis ``without``."""
     before, after = _sizes(small), _sizes(large)
     grown = {name: size / before[name] for name, size in after.items() if before.get(name, 0) and name != without}
     return {name: log2(ratio) for name, ratio in grown.items() if ratio > 1 and name != "elements"}
@@ -118,11 +111,9 @@ def _doublings(small: Call, large: Call, without: str = "elements") -> Doublings
 
 def _message(size: str, first: int, last: int, before: Counts, after: Counts) -> str:
     what = "the elements" if size == "elements" else size
-    message = (
-        f"the work done in Python grows with {what}: with {first}, {before.instructions} instructions, "
-        f"{before.operators} operators and {before.bytes} bytes of objects; with {last}, {after.instructions}, "
-        f"{after.operators} and {after.bytes}"
-    )
+    small = f"{before.instructions} instructions, {before.operators} operators and {before.bytes} bytes of objects"
+    large = f"{after.instructions}, {after.operators} and {after.bytes}"
+    message = f"the work done in Python grows with {what}: with {first}, {small}; with {last}, {large}"
     more = {line: count - before.lines.get(line, 0) for line, count in after.lines.items()}
     line = max(more, key=lambda one: more[one], default=0)
     if line and more[line] >= last - first:

@@ -22,7 +22,7 @@ _FILE = "kernel.json"
 
 
 class PythonLanguage:
-    """Functions of torch on the cpu, also where the machine has a GPU. Nothing is compiled: a build is one file."""
+    """Functions of torch, on the cpu only. Nothing is compiled: a build is one file."""
 
     name = "python"
     source_name = SOURCE_NAME
@@ -61,14 +61,10 @@ class PythonLanguage:
         return mutants.source_mutants(source, count, seed)
 
     def line_to_show(self, source: str, output: str | None) -> tuple[int, str] | None:
-        """None: a function of tensors gives its results as a whole, and no line of it writes an element."""
+        """None: no line of a function of tensors writes single elements."""
 
     def same_code(self, original: Build, mutant: Build, *, in_body: bool) -> bool:
-        if original.library is None or mutant.library is None:
-            return False
-        known, other = (bytecode.fingerprint(_source(library)) for library in (original.library, mutant.library))
-        return known is not None and known == other
-
-
-def _source(library: Path) -> str:
-    return str(json.loads(library.read_text(encoding="utf-8"))["source"])
+        libraries = [build.library for build in (original, mutant) if build.library is not None]
+        sources = [json.loads(library.read_text(encoding="utf-8"))["source"] for library in libraries]
+        known = [bytecode.fingerprint(source) for source in sources]
+        return len(known) == 2 and known[0] is not None and known[0] == known[1]

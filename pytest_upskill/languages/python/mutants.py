@@ -1,4 +1,4 @@
-"""Mechanical mutants of a Python source: one small change each, as people make them. Knows Python's grammar."""
+"""Mutants of a Python source: one small change each, a mistake that people make."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import random
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
+from pytest_upskill.documents.syntax import parse_module
 from pytest_upskill.languages.base import SourceMutant
 
 _COMPARISONS: dict[type[ast.cmpop], ast.cmpop] = {
@@ -22,13 +23,13 @@ _TWINS = {
 }  # fmt: skip
 _TWINS |= {twin: name for name, twin in _TWINS.items()}
 _DROPPED = ("abs", "clamp", "clamp_min", "clamp_max", "exp", "log", "neg", "sqrt", "square", "flip", "double", "float")
-"""Methods whose result has the shape of the tensor, so that it works without them."""
+"""Methods that keep the tensor's shape, so that the source works without them."""
 
 
 def source_mutants(source: str, count: int, seed: int) -> Sequence[SourceMutant]:
-    """At most ``count`` mutants, one of each kind in turn. None of a source that is no Python."""
+    """At most ``count`` mutants, one of each kind in turn; none for a source with a syntax error."""
     try:
-        tree = ast.parse(source)
+        tree = parse_module(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return []
     kinds: dict[str, list[SourceMutant]] = defaultdict(list)
@@ -46,7 +47,7 @@ def source_mutants(source: str, count: int, seed: int) -> Sequence[SourceMutant]
 
 
 def _changes(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
-    """What may stand in a node's place, by kind."""
+    """The replacements of a node, each with its kind."""
     if isinstance(node, ast.Compare) and len(node.ops) == 1 and type(node.ops[0]) in _COMPARISONS:
         yield "comparison", ast.Compare(node.left, [_COMPARISONS[type(node.ops[0])]], node.comparators)
     elif isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
@@ -75,7 +76,7 @@ def _is_module(node: ast.expr) -> bool:
 
 
 def _mutant(source: str, kind: str, node: ast.AST, other: ast.expr) -> SourceMutant | None:
-    """The source with ``other`` in the place of a node; all else stays as it is written."""
+    """The source with ``other`` in place of a node, otherwise unchanged."""
     assert isinstance(node, ast.expr) and node.end_lineno is not None and node.end_col_offset is not None
     lines = source.encode().splitlines(keepends=True)
     before = b"".join(lines[: node.lineno - 1]) + lines[node.lineno - 1][: node.col_offset]

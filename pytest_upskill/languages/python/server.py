@@ -1,39 +1,44 @@
-"""The parent's side of the process that imports torch once and starts workers by forking. Knows no kernels.
+"""The parent's side of the confined process that imports torch once and forks workers.
 
-One server for each way of confining, in each process of ours; it starts when the first worker is wanted, again after
-it has died, and ends with us.
+There is one for each confinement in each of our processes. It starts with the first worker, starts again after it has
+ended, and ends with the parent.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
 import select
+import signal
 import socket
 import subprocess
 import threading
 import time
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from pytest_upskill.errors import SandboxError
 from pytest_upskill.sandbox import process, seccomp
+from pytest_upskill.sandbox import system_call_filters as filters
 from pytest_upskill.sandbox.confinement import ENVIRONMENT, Confinement, python, python_paths
 from pytest_upskill.sandbox.worker_process import Limits
 
 WORKER = Path(__file__).resolve().with_name("worker.py")
 _SANDBOX = Path(seccomp.__file__).resolve().parent
 _START_SECONDS = 120.0
-"""To import torch takes 3 s, on a busy machine with a cold disk many times that."""
+"""Importing torch takes 3 s; on a busy machine with a cold disk, many times that."""
 _ANSWER_SECONDS = 10.0
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 _MESSAGE_BYTES = 1 << 16
 
 
 class WorkerServer:
-    """Starts workers in forks of a confined process. Safe among threads. Raises SandboxError where it cannot serve."""
+    """Starts workers as forks of a confined process. Thread-safe. Raises SandboxError where it cannot start one."""
 
     def __init__(self, confinement: Confinement) -> None:
         self._confinement = confinement
@@ -41,20 +46,21 @@ class WorkerServer:
         self._running: _Running | None = None
 
     def start(self, files: Sequence[int], limits: Limits) -> Worker:
-        """A worker, to which the open files are handed: its channel, shared memory, pipe for output, and kernel."""
+        """A new worker, which gets the open files: its channel, shared memory, output pipe, and kernel."""
         plain = {"memory": limits.memory, "cpu_seconds": limits.cpu_seconds, "file_size": limits.file_size}
+        message = json.dumps({**plain, "seconds": limits.seconds}).encode()
         with self._lock:
-            for again in (False, True):
-                running = self._running_one()
-                try:
-                    return running.start(files, json.dumps({**plain, "seconds": limits.seconds}).encode())
-                except OSError as error:
-                    self.close()
-                    if again:
-                        raise SandboxError(f"the process for Python kernels does not answer: {error}") from error
-        raise AssertionError
+            try:
+                return self._usable().start(files, message)
+            except OSError:  # it has just ended: one more attempt
+                self.close()
+            try:
+                return self._usable().start(files, message)
+            except OSError as error:
+                self.close()
+                raise SandboxError(f"the process for Python kernels does not answer: {error}") from error
 
-    def _running_one(self) -> _Running:
+    def _usable(self) -> _Running:
         if self._running is None or not self._running.is_ours():
             self._running = _Running(self._confinement, self._lock)
         return self._running
@@ -62,28 +68,23 @@ class WorkerServer:
     def close(self) -> None:
         """Ends the process and all workers."""
         with self._lock:
-            running, self._running = self._running, None
-            if running is not None:
-                running.end()
+            if self._running is not None:
+                self._running.end()
+            self._running = None
 
 
+@dataclass(frozen=True, slots=True)
 class Worker:
-    """A fork of the server: can be ended, and told how it ended."""
+    """A fork of the server."""
 
-    def __init__(self, server: _Running, number: bytes) -> None:
-        self._server, self._number = server, number
-
-    def status(self, seconds: float) -> int | None:
-        """How it ended, as a shell sees it, waiting up to ``seconds``; None where it goes on."""
-        return self._server.status(self._number, seconds)
-
-    def end(self) -> None:
-        """Kills it, and waits until it is gone."""
-        self._server.kill(self._number)
+    status: Callable[[float], int | None]
+    """Waits up to the given seconds; returns the exit status as a shell sees it, None while the worker is running."""
+    end: Callable[[], None]
+    """Kills the worker and waits for its end."""
 
 
 class _Running:
-    """One started server."""
+    """A started server process."""
 
     def __init__(self, confinement: Confinement, lock: threading.RLock) -> None:
         self._lock = lock
@@ -92,7 +93,8 @@ class _Running:
         self._count = 0
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         folders = torch_folders()
-        argv = [python(), "-I", "-S", str(WORKER), str(theirs.fileno()), str(_SANDBOX), *map(str, folders)]
+        argv = [python(), "-I", "-S", str(WORKER), str(theirs.fileno()), str(_SANDBOX)]
+        argv += [filters.without_threads(), filters.for_kernels(), *map(str, folders)]
         try:
             self._process = process.start(
                 confinement.command(argv, readable=(*python_paths(), WORKER.parent, _SANDBOX, *folders)),
@@ -108,7 +110,7 @@ class _Running:
         self._await_ready()
 
     def is_ours(self) -> bool:
-        """Whether it was started by this process, and not by the one that forked it, and can serve."""
+        """Whether this process started it (not a process that forked this one), and it is still running."""
         return self._owner == os.getpid() and self._finalizer.alive and not process.has_ended(self._process, 0)
 
     def _await_ready(self) -> None:
@@ -132,30 +134,27 @@ class _Running:
             self._count += 1
             number = self._count.to_bytes(8, "little")
             socket.send_fds(self._channel, [b"start" + number + limits], list(files))
-            return Worker(self, number)
+            return Worker(partial(self._status, number), partial(self._kill, number))
 
-    def status(self, number: bytes, seconds: float) -> int | None:
-        """See ``Worker.status``. Where the server itself is gone, its workers are, too."""
+    def _status(self, number: bytes, seconds: float) -> int | None:
+        """See ``Worker.status``. When the server has ended, its workers have, too."""
         deadline = time.monotonic() + seconds
         with self._lock:
             while number not in self._ended:
                 left = max(0.0, deadline - time.monotonic())
-                if not self._finalizer.alive:
-                    return 128 + 9
-                if not select.select([self._channel], [], [], left)[0]:
-                    return None
-                try:
-                    message = self._channel.recv(_MESSAGE_BYTES)
-                except OSError:
-                    message = b""
+                message = b""
+                if self._finalizer.alive:
+                    if not select.select([self._channel], [], [], left)[0]:
+                        return None
+                    with contextlib.suppress(OSError):
+                        message = self._channel.recv(_MESSAGE_BYTES)
                 if not message:
                     self.end()
-                    return 128 + 9
+                    return 128 + signal.SIGKILL
                 self._ended[message[:8]] = int.from_bytes(message[8:12], "little")
             return self._ended[number]
 
-    def kill(self, number: bytes) -> None:
-        """See ``Worker.end``."""
+    def _kill(self, number: bytes) -> None:
         with self._lock:
             if self._owner != os.getpid() or not self._finalizer.alive:
                 return
@@ -165,7 +164,7 @@ class _Running:
             except OSError:
                 self.end()
                 return
-            if self.status(number, _ANSWER_SECONDS) is None:
+            if self._status(number, _ANSWER_SECONDS) is None:
                 self.end()
             self._ended.pop(number, None)
 
@@ -175,7 +174,7 @@ class _Running:
 
 
 def torch_folders() -> tuple[Path, ...]:
-    """Where torch is installed, and what it needs; nothing is imported. Raises SandboxError without torch."""
+    """The folders of torch and its dependencies, found without an import. Raises SandboxError without torch."""
     found: list[Path] = []
     for name in ("torch", "typing_extensions", "sympy"):
         spec = importlib.util.find_spec(name)

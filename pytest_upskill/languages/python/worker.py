@@ -1,10 +1,11 @@
 """The process that imports torch once, and its forks, in each of which one kernel lives. Stands alone: it imports
 torch, the standard library, ``worker_kernel`` beside it, and ``seccomp`` of the sandbox, whose folder it gets.
 
-Started as ``python -I -S worker.py CONTROL SANDBOX PATHS...``: an inherited socket that keeps the bounds of messages,
-the folder of ``seccomp``, and folders in which torch is found. On CONTROL come ``start`` (with four open files: the
-worker's own channel, the shared memory of its tensors, where it prints, and the kernel; and its limits) and ``end``.
-For each worker that has ended, its number and its status go back. The server itself never sees a kernel.
+Started as ``python -I -S worker.py CONTROL SANDBOX FILTER FILTER PATHS...``: an inherited socket that keeps the bounds
+of messages, the folder of ``seccomp``, two filters of system calls, and folders in which torch is found. On CONTROL
+come ``start`` (with four open files: the worker's own channel, the shared memory of its tensors, where it prints, and
+the kernel; and its limits) and ``end``. For each worker that has ended, its number and its status go back. The server
+itself never sees a kernel.
 
 A worker is a fork without threads, files, sockets or new processes (a filter of system calls, put on after the fork).
 Each message on its channel is one call: 8 bytes that the answer begins with, and JSON. What a worker says is untrusted
@@ -35,7 +36,7 @@ _OURS = ("seccomp", "worker_kernel", "worker_watch")
 
 
 class OnlyTorch:
-    """A finder that finds nothing, and refuses all that is neither torch nor the standard library."""
+    """A finder that finds nothing, and refuses everything but torch and the standard library."""
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> None:
         top = name.partition(".")[0]
@@ -47,7 +48,7 @@ class OnlyTorch:
 
 
 sys.path[:0] = [sys.argv[2], os.path.dirname(os.path.abspath(__file__))]  # noqa: PTH100, PTH120 - no pathlib needed
-sys.path += sys.argv[3:]
+sys.path += sys.argv[5:]
 sys.meta_path.insert(0, OnlyTorch())
 warnings.simplefilter("ignore")
 
@@ -58,7 +59,7 @@ del sys.path[:2]
 
 
 def main() -> None:
-    """Serves until the parent hangs up."""
+    """Serves until the parent closes the socket."""
     control = socket.socket(fileno=int(sys.argv[1]))
     worker_kernel.prepare_torch()
     seccomp.hide()
@@ -72,7 +73,7 @@ def main() -> None:
 
 
 def serve(control: socket.socket) -> None:
-    """Starts workers and ends them, and tells how they ended."""
+    """Starts workers, ends them, and reports their exit statuses."""
     poller = select.poll()
     poller.register(control, select.POLLIN)
     numbers: dict[int, tuple[int, bytes]] = {}
@@ -104,13 +105,13 @@ def serve(control: socket.socket) -> None:
 
 
 def status_of(process: int) -> int:
-    """How a worker ended, as a shell sees it."""
+    """The exit status of a worker, as a shell sees it."""
     _, status = os.waitpid(process, 0)
     return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
 
 
 def become_worker(inherited: "list[int]", files: "list[int]", limits: "dict[str, float]") -> None:
-    """In the fork: gives up all that a kernel has no need of, and serves the calls of one kernel. Does not return."""
+    """In the fork: closes what a kernel does not need, and serves the calls of one kernel. Does not return."""
     try:
         channel, shared, output, source = files
         for descriptor in inherited:
@@ -118,16 +119,14 @@ def become_worker(inherited: "list[int]", files: "list[int]", limits: "dict[str,
         os.dup2(output, 1)
         os.dup2(output, 2)
         os.close(output)
-        # The place in the file is the parent's, too, and other forks'.
+        # pread, because the parent and other forks share the file offset.
         plan = json.loads(os.pread(source, os.fstat(source).st_size, 0))
         os.close(source)
         worker_kernel.seed_generators()
         limit_resources(limits)
         seccomp.hide()
         # Later filters cannot lift what earlier ones refuse.
-        filtered = seccomp.install(seccomp.no_thread_rules()) and seccomp.install(
-            seccomp.worker_rules(os.getpid(), False)
-        )
+        filtered = seccomp.install(sys.argv[3]) and seccomp.install(sys.argv[4])
         own = socket.socket(fileno=channel)
         own.send(b"ready" if filtered else b"ready, unfiltered")
         work(own, shared, worker_kernel.Kernel(plan), limits["seconds"])
@@ -138,7 +137,7 @@ def become_worker(inherited: "list[int]", files: "list[int]", limits: "dict[str,
 
 
 def limit_resources(limits: "dict[str, float]") -> None:
-    """Limits that cannot be raised again. What torch takes up already is on the house."""
+    """Sets limits that cannot be raised again; memory that torch already uses does not count."""
     memory = int(limits["memory"])
     for what, limit in (
         (resource.RLIMIT_CORE, 0),
@@ -148,13 +147,11 @@ def limit_resources(limits: "dict[str, float]") -> None:
         (resource.RLIMIT_FSIZE, int(limits["file_size"])),
         (resource.RLIMIT_NOFILE, 64),
     ):
-        _, hard = resource.getrlimit(what)
-        bound = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
-        resource.setrlimit(what, (bound, bound))
+        seccomp.limit(what, limit)
 
 
 def mapped() -> int:
-    """Bytes of address space in use; a guess where /proc is out of sight."""
+    """Bytes of address space in use; an estimate without /proc."""
     try:
         with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123
             return int(file.read().split()[0]) * mmap.PAGESIZE
@@ -166,13 +163,13 @@ def mapped() -> int:
 
 
 class Late(BaseException):
-    """The time of a call is nearly over: raised where the kernel is, so that the line is known."""
+    """The time of a call is nearly over. It is raised in the kernel, so that its line is known."""
 
 
 def work(channel: socket.socket, shared: int, kernel: "Any", seconds: float) -> None:
-    """Serves calls until the parent hangs up."""
+    """Serves calls until the parent closes the channel."""
     memory: mmap.mmap | None = None
-    set_timer, clock = signal.setitimer, signal.ITIMER_REAL
+    set_timer, clock = signal.setitimer, signal.ITIMER_REAL  # a kernel could replace them
 
     def late(*_: object) -> None:
         raise Late
@@ -188,11 +185,8 @@ def work(channel: socket.socket, shared: int, kernel: "Any", seconds: float) -> 
         except Late as error:
             answer = {"kind": "timeout", "message": "", "line": worker_kernel.line_of(error)}
         except BaseException as error:
-            answer = {
-                "kind": "exception",
-                "message": worker_kernel.describe(error),
-                "line": worker_kernel.line_of(error),
-            }
+            text, line = worker_kernel.describe(error), worker_kernel.line_of(error)
+            answer = {"kind": "exception", "message": text, "line": line}
         finally:
             set_timer(clock, 0)
         answer["seen"] = [[name, *where] for name, where in kernel.seen.items()]

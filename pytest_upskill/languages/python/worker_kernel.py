@@ -1,9 +1,11 @@
-"""One kernel in a worker: its source, its calls, and what is wrong with results. Stands beside ``worker``, alone."""
+"""One kernel in a worker: loads its source, calls it, checks its results. Imports only ``worker_watch`` beside it."""
 
+import math
 import mmap
 import random
 import sys
 import types
+from contextlib import nullcontext
 
 import torch
 import worker_watch  # type: ignore[import-not-found]
@@ -12,7 +14,7 @@ _MESSAGE_LENGTH = 800
 
 
 def prepare_torch() -> None:
-    """One thread; memory that is allocated and not written holds NaN; what torch sets up on first use is set up."""
+    """One thread; NaN in memory that is allocated and not written; torch's set-up on first use done in advance."""
     torch.set_num_threads(1)
     torch._C._set_deterministic_algorithms(True, warn_only=True)  # the public function imports torch's compiler
     x = torch.ones(4, 4)
@@ -21,13 +23,13 @@ def prepare_torch() -> None:
 
 
 def seed_generators() -> None:
-    """A fork would repeat the random numbers of every other one, and random results would look deterministic."""
+    """Seeds anew; otherwise all forks have the same random numbers, and random results appear deterministic."""
     random.seed()
     torch.seed()
 
 
 def describe(error: BaseException) -> str:
-    """The type of an exception and its message, which code of the kernel's may compute."""
+    """The type of an exception and its message, which the kernel's own code may compute."""
     try:
         text = str(error)
     except BaseException:
@@ -48,7 +50,7 @@ def line_of(error: BaseException) -> "int | None":
 
 
 class Kernel:
-    """The function that a source defines, which is loaded in the first call."""
+    """The function that a source defines; the first call loads it."""
 
     def __init__(self, plan: "dict[str, object]") -> None:
         entry = plan["entry"]
@@ -60,7 +62,7 @@ class Kernel:
         self.function: object = None
 
     def call(self, request: "dict[str, object]", memory: mmap.mmap) -> "dict[str, object]":
-        """One call. Raises whatever the kernel raises; what it gave wrongly is a ``kind`` and a ``message``."""
+        """One call. Raises what the kernel raises; a wrong result gives a ``kind`` and a ``message``."""
         outputs: dict[str, torch.Tensor] = {}
         arguments: list[object] = []
         for one in request["arguments"]:  # type: ignore[attr-defined]
@@ -69,20 +71,17 @@ class Kernel:
                 outputs[one["name"]] = value
             else:
                 arguments.append(value)
-        given = list(arguments)
         counts: dict[str, object] | None = None
-        if self.forbidden and not request.get("count"):
-            with worker_watch.Watcher(self.forbidden, self.seen):
-                result = self.loaded()(*arguments)
-        elif request.get("count"):
+        if request.get("count"):
             counts, result = worker_watch.counted(self.loaded(), arguments)
         else:
-            result = self.loaded()(*arguments)
-        problem = self.store(result, outputs, given)
+            with worker_watch.Watcher(self.forbidden, self.seen) if self.forbidden else nullcontext():
+                result = self.loaded()(*arguments)
+        problem = self.store(result, outputs, arguments)
         return {"kind": "result", "message": problem, "line": None} if problem else {"counts": counts}
 
     def loaded(self) -> "types.FunctionType":
-        """The function; runs the source where that was not done."""
+        """The function; runs the source if that has not been done."""
         if self.function is None:
             module = types.ModuleType("kernel")
             module.__file__ = worker_watch.SOURCE_NAME
@@ -92,30 +91,27 @@ class Kernel:
         return self.function  # type: ignore[return-value]
 
     def store(self, result: object, outputs: "dict[str, torch.Tensor]", given: "list[object]") -> str:
-        """Copies the results to where they belong; says what is wrong with them, or nothing."""
+        """Copies the results into the shared memory; returns what is wrong with them, or an empty text."""
         if not self.results:
             returned_own = any(result is one for one in given)
             return "" if result is None or returned_own else f"returned {kind_of(result)}, where None was asked for"
-        if len(self.results) == 1:
-            found = [result]
-        elif isinstance(result, tuple | list):
-            found = list(result)
-            if len(found) != len(self.results):
-                return f"returned {len(found)} results, where {len(self.results)} were asked for"
-        else:
+        found = [result] if len(self.results) == 1 else result
+        if not isinstance(found, tuple | list):
             return f"returned {kind_of(result)}, where a tuple of {len(self.results)} tensors was asked for"
+        found = list(found)
+        if len(found) != len(self.results):
+            return f"returned {len(found)} results, where {len(self.results)} were asked for"
         for name, value in zip(self.results, found, strict=True):
-            wrong = mismatch(value, outputs[name])
-            if wrong:
+            if wrong := mismatch(value, outputs[name]):
                 return f"returned {wrong} for '{name}'" if len(found) > 1 else f"returned {wrong}"
         with torch.no_grad():
             for name, value in zip(self.results, found, strict=True):
-                outputs[name].copy_(value.detach())  # type: ignore[attr-defined]
+                outputs[name].copy_(value.detach())
         return ""
 
 
 def mismatch(value: object, wanted: "torch.Tensor") -> str:
-    """What a result is that must not be; empty where it is what was asked for."""
+    """How a result differs from what was asked for; empty if it does not."""
     if type(value) is not torch.Tensor:
         return f"{kind_of(value)}, where a tensor was asked for"
     if value.layout is not torch.strided:
@@ -131,7 +127,7 @@ def mismatch(value: object, wanted: "torch.Tensor") -> str:
 
 
 def kind_of(value: object) -> str:
-    """What a value is, in words; nothing of its own is called."""
+    """The kind of a value in words; calls none of its methods."""
     kind = type(value)
     if value is None:
         return "None"
@@ -141,11 +137,9 @@ def kind_of(value: object) -> str:
 
 
 def tensor_at(memory: mmap.mmap, one: "dict[str, object]") -> "torch.Tensor":
-    """A tensor of its own storage, which is a part of the shared memory."""
+    """A tensor whose storage is a part of the shared memory."""
     dtype, shape = getattr(torch, str(one["dtype"])), one["shape"]
-    count = 1
-    for size in shape:  # type: ignore[attr-defined]
-        count *= size
+    count = math.prod(shape)  # type: ignore[call-overload]
     if count == 0:
         return torch.empty(shape, dtype=dtype)  # type: ignore[call-overload, no-any-return]
     return torch.frombuffer(memory, dtype=dtype, count=count, offset=one["offset"]).reshape(shape)  # type: ignore[arg-type, call-overload, no-any-return]

@@ -1,6 +1,6 @@
-"""What a worker sees of the operators that a kernel calls, and of its work. Stands beside ``worker``, alone.
+"""Records the operators that a kernel calls in a worker, and its work. Imports torch and the standard library only.
 
-A kernel shares the process with all of this, and could lie to it: evidence, no proof.
+A kernel shares the process with this code and could tamper with it: its records are evidence, not proof.
 """
 
 import os
@@ -15,7 +15,7 @@ from torch.overrides import TorchFunctionMode
 profiler: Any = torch.autograd
 
 SOURCE_NAME = "kernel.py"
-"""What the kernel's source is called in tracebacks."""
+"""The file name of the kernel's source in tracebacks."""
 
 
 def line_now() -> "int | None":
@@ -34,9 +34,9 @@ def bare(name: str) -> str:
 
 
 class Watcher:
-    """Sees the operators that are called while it is entered, however that is done: by functions of torch and methods
-    of tensors (a torch function mode), and by the dispatcher's records (the profiler's), which also cover C++,
-    TorchScript, and code in which modes are switched off.
+    """Records the operators that are called while it is entered. A torch function mode sees functions of torch and
+    methods of tensors; the profiler's records of the dispatcher also cover C++, TorchScript, and code that disables
+    modes.
     """
 
     def __init__(self, names: "frozenset[str]", seen: "dict[str, tuple[str, int | None]] | None" = None) -> None:
@@ -75,7 +75,7 @@ def record() -> None:
 
 
 def recorded() -> "list[tuple[str, str]] | None":
-    """What was recorded: (kind, name), where kinds are ``push`` and ``pop``. None where somebody ended it before."""
+    """The records as (kind, name), where kinds are ``push`` and ``pop``; None where the kernel has ended recording."""
     try:
         threads = profiler._disable_profiler_legacy()
     except RuntimeError:
@@ -84,8 +84,8 @@ def recorded() -> "list[tuple[str, str]] | None":
 
 
 def called(events: "list[tuple[str, str]]") -> "list[str]":
-    """The operators that were called, without those that an operator of its own uses inside: ``mean`` is no ``sum``,
-    but ``softmax`` is ``_softmax``, since it consists of it.
+    """The operators that were called, without those inside another operator, unless that is a composite: ``mean`` does
+    not count as ``sum``, but ``softmax`` counts as ``_softmax``.
     """
     names: list[str] = []
     inside: list[bool] = []
@@ -103,18 +103,13 @@ def is_composite(name: str, known: "dict[str, bool]" = {}) -> bool:  # noqa: B00
     """Whether an operator is defined by others (CompositeImplicitAutograd)."""
     if name not in known:
         packet = getattr(torch.ops.aten, name[6:], None)
-        known[name] = any(map(has_composite_kernel, packet_names(name, packet)))
+        overloads = [one for one in packet.overloads() if "out" not in one and "name" not in one] if packet else []
+        known[name] = any(has_composite_kernel(name if one == "default" else f"{name}.{one}") for one in overloads)
     return known[name]
 
 
-def packet_names(name: str, packet: object) -> "list[str]":
-    """The full names of an operator's overloads, but those that write to ``out`` or name their dims."""
-    overloads = [one for one in packet.overloads() if "out" not in one and "name" not in one] if packet else []  # type: ignore[attr-defined]
-    return [name if one == "default" else f"{name}.{one}" for one in overloads]
-
-
 def has_composite_kernel(name: str) -> bool:
-    """TorchScript alone has some overloads, of which the dispatcher knows nothing."""
+    """Whether an overload is defined by others; False for those of TorchScript, which the dispatcher does not have."""
     try:
         return bool(torch._C._dispatch_has_kernel_for_dispatch_key(name, "CompositeImplicitAutograd"))
     except RuntimeError:
@@ -122,9 +117,9 @@ def has_composite_kernel(name: str) -> bool:
 
 
 def counted(function: "types.FunctionType", arguments: "list[object]") -> "tuple[dict[str, object], object]":
-    """The work of one call: executed instructions by line, calls of the dispatcher, most bytes of Python objects.
+    """The work of one call (executed instructions by line, dispatcher calls, peak bytes of Python objects), its result.
 
-    Only code of the kernel's own counts, wherever it was made; torch's and the standard library's does not.
+    Code of the kernel counts, including code made at run time; code of torch and the standard library does not.
     """
     instructions: dict[int, int] = {}
     own: dict[str, bool] = {}
@@ -154,9 +149,8 @@ def counted(function: "types.FunctionType", arguments: "list[object]") -> "tuple
         most = tracemalloc.get_traced_memory()[1] if tracemalloc.is_tracing() else None
         tracemalloc.stop()
         events = recorded()
-    lines = sorted(instructions.items(), key=lambda pair: -pair[1])[:200]
     counts = {
-        "lines": lines,
+        "lines": sorted(instructions.items(), key=lambda pair: -pair[1])[:200],
         "instructions": sum(instructions.values()),
         "operators": None if events is None else sum(kind == "push" for kind, _ in events),
         "bytes": most,

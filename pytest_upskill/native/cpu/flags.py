@@ -1,4 +1,4 @@
-"""How the cpu device's parts are compiled: plain lists for g++, paths included. Knows no other room.
+"""Flags with which the parts of the cpu device are compiled, and paths of its sources.
 
 Three products: the runtime (once per machine), the precompiled header (once per machine and set of flags), and the
 student's library (once per kernel). The student's flags must be the same for the header and for the unit.
@@ -9,31 +9,38 @@ from __future__ import annotations
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+NATIVE = HERE.parent
+"""The folder of all native sources."""
+
+ALIAS = "pytest_upskill/native"
+"""The name of that folder in builds: a link to it, below the working directory of the compiler. Debug information and
+precompiled headers then do not depend on where the package is installed, and all its copies share them.
+(-ffile-prefix-map does not reach precompiled headers, nor the callers of inlined functions in gcc 12.)"""
 
 INCLUDE = HERE / "include"
 INCLUDE_FOLDERS = (INCLUDE,)
-"""Our ``cuda_runtime.h`` and its kin; every compilation gets these with ``-I``."""
+"""The folders of ``cuda_runtime.h`` and other headers of CUDA; every compilation has them with ``-I``."""
 
 SAMPLES_INCLUDE = HERE / "samples_include"
-"""Stand-ins for the headers that NVIDIA's CUDA samples share. Whole programs get them with ``-idirafter``: the user's
-own go first."""
+"""Substitutes for the headers that NVIDIA's CUDA samples share. Whole programs get them with ``-idirafter``: the user's
+own headers have priority."""
 
 INTERNAL_PREFIXES = ("::upskill::cpu::", "upskill::cpu::", "upskill_cpu_")
-"""How our own names begin in the compiler's messages, where they help nobody."""
+"""Prefixes of our own names in the compiler's messages, which are removed."""
 
 PCH_HEADER = INCLUDE / "upskill_cpu.h"
-"""What every student's unit includes first. Copied to a folder of its own it is precompiled there, and the unit is
-compiled with ``-include FOLDER/upskill_cpu.h``."""
+"""The header that every student's unit includes first. A copy of it is precompiled, and the unit is compiled with
+``-include FOLDER/upskill_cpu.h``."""
 
 RUNTIME_SOURCES = tuple(sorted((HERE / "src").glob("*.cpp")))
 RUNTIME_HEADERS = tuple(sorted([*(HERE / "src").glob("*.h"), *(path for path in INCLUDE.rglob("*") if path.is_file())]))
-"""Every file on which the runtime, the precompiled header and so the student's library depend."""
+"""All headers on which the runtime, the precompiled header and the student's library depend."""
 
 ASSEMBLE = HERE / "assemble.sh"
-"""Lays ``__shared__`` variables apart, so that an overrun from one to the next is seen."""
+"""Separates ``__shared__`` variables, so that an overrun from one to the next is detected."""
 
 EXPORTS = HERE / "exports"
-"""The linker's version script for the student's library: the entry point alone is visible."""
+"""The linker's version script for the student's library: only the entry point is visible."""
 
 STUDENT_FLAGS = (
     "-std=c++17",
@@ -43,7 +50,7 @@ STUDENT_FLAGS = (
     "-w",
     "-fmax-errors=20",
     "-fdiagnostics-color=never",
-    "-ffp-contract=off",  # a GPU contracts, but how is the compiler's choice; the tolerance must cover both
+    "-ffp-contract=off",  # GPU compilers contract some operations; the tolerance must cover both results
     "-fno-strict-aliasing",
     "-fstack-clash-protection",  # or a large local array could reach past the guard page, into another thread's stack
     "-fno-gnu-unique",  # or one kernel's __shared__ variables in templates would be another's
@@ -64,14 +71,14 @@ _GCC_ONLY = ("-fno-gnu-unique", "-fmax-errors=", "--param=", "-fdata-sections", 
 def student_flags(family: str) -> tuple[str, ...]:
     """STUDENT_FLAGS for a compiler family: "gcc" or "clang"."""
     if family == "gcc":
-        # A comma would end the path. clang has no such option, and its __shared__ variables lie side by side.
+        # A comma would end the path. clang has no such option: its __shared__ variables are adjacent.
         return STUDENT_FLAGS if "," in str(ASSEMBLE) else (*STUDENT_FLAGS, "-wrapper", f"/bin/sh,{ASSEMBLE}")
     return (*(flag for flag in STUDENT_FLAGS if not flag.startswith(_GCC_ONLY)), "-ferror-limit=20")
 
 
 _SILENCERS = ("no_sanitize", "no_sanitize_thread", "no_sanitize_undefined", "disable_sanitizer_instrumentation")
 NO_SILENCERS = f"#pragma GCC poison {' '.join(f'{word} __{word}__' for word in _SILENCERS)}\n"
-"""Goes before a student's source: the attributes that would take accesses out of sight are errors, pasted or not."""
+"""Precedes a student's source: attributes that would hide accesses are errors, also when made by token pasting."""
 
 LINK_FLAGS = (
     "-shared",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_upskill.build.object_code import fingerprint
+from pytest_upskill.build.elf import fingerprint
 from pytest_upskill.build.toolchain import find_compiler
 
 

@@ -1,0 +1,33 @@
+"""The regular expressions of text cases, matched with a limit on time: a pattern can take exponential time."""
+
+from __future__ import annotations
+
+from pytest_upskill.errors import InfrastructureError
+
+SECONDS = 2.0
+"""Processor time of this process for one pattern and one answer."""
+
+
+def pattern_problem(pattern: str) -> str | None:
+    """Why ``pattern`` is not a regular expression, None where it is one."""
+    import regex
+
+    try:
+        regex.compile(pattern)
+    except (regex.error, ValueError, OverflowError, RecursionError) as error:
+        return str(error)
+    return None
+
+
+def pattern_matches(pattern: str, text: str, seconds: float = SECONDS) -> bool:
+    """Whether ``pattern`` matches somewhere in ``text``. Raises InfrastructureError after ``seconds``."""
+    import regex
+
+    try:
+        return regex.search(pattern, text, timeout=seconds) is not None
+    except TimeoutError:
+        size = f"{len(text):,} characters"
+        raise InfrastructureError(
+            f"matching the pattern {pattern!r} of 'matches' took more than {seconds:g} s on an answer of {size}; "
+            "rewrite it without nested repetitions such as '(a+)+'"
+        ) from None

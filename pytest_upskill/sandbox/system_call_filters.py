@@ -1,0 +1,138 @@
+"""Filters of system calls (seccomp) for confined processes, as Berkeley packet filters in hexadecimal.
+
+For x86-64; elsewhere a filter is empty, and ``seccomp`` installs none. Sources: seccomp(2), and the kernel's
+Documentation/userspace-api/seccomp_filter.rst.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Iterable, Mapping
+from typing import cast
+
+from pytest_upskill.sandbox.seccomp import OWN_PROCESS, PR_SET_DUMPABLE, PR_SET_PDEATHSIG
+
+_LOAD, _AND, _EQUAL, _ANY_BIT, _AT_LEAST, _RETURN = 0x20, 0x54, 0x15, 0x45, 0x35, 0x06
+_ALLOW, _KILL, _ASK = 0x7FFF0000, 0x80000000, 0x7FC00000
+_EPERM, _ENOSYS = 0x00050001, 0x00050026
+_X86_64 = 0xC000003E
+_X32_BIT = 0x40000000
+_CLONE_THREAD = 0x00010000
+_WRITING = 0o3 | 0o100 | 0o1000 | 0o20000000  # O_ACCMODE, O_CREAT, O_TRUNC, __O_TMPFILE
+_AF_UNIX = 1
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+_SIGNALS = ("kill", "rt_sigqueueinfo", "tgkill", "rt_tgsigqueueinfo")
+FOR_CUDA = ("socket", "connect", "bind")
+"""CUDA's driver shares descriptors through a local socket with an abstract name. With a GPU local sockets are allowed;
+those of bubblewrap's network namespace reach no other process."""
+
+REFUSED = _words(
+    "ptrace process_vm_readv process_vm_writev kcmp pidfd_getfd mount umount2 unshare setns pivot_root chroot "
+    "open_by_handle_at open_tree move_mount fsopen fsconfig fsmount fspick mount_setattr perf_event_open bpf "
+    "userfaultfd io_uring_setup io_uring_enter io_uring_register kexec_load kexec_file_load add_key request_key "
+    "keyctl reboot init_module delete_module finit_module acct settimeofday swapon swapoff sethostname setdomainname "
+    "iopl ioperm quotactl clock_settime fanotify_init migrate_pages move_pages process_madvise"
+)
+"""Neither a compiler nor a kernel needs these."""
+
+REFUSED_TO_KERNELS = _words(
+    "socket connect bind socketpair fork vfork execve execveat setpgid setsid tkill pidfd_send_signal pidfd_open "
+    "setrlimit setpriority sched_setscheduler sched_setaffinity sched_setattr"
+)
+"""The host code of a kernel does not need these; threads stay possible."""
+
+_REFUSED_WITHOUT_GPU = _words(
+    "creat rename renameat renameat2 mkdir mkdirat rmdir unlink unlinkat link linkat symlink symlinkat mknod mknodat "
+    "truncate chmod fchmod fchmodat fchmodat2 chown fchown lchown fchownat utime utimes utimensat setxattr lsetxattr "
+    "fsetxattr shmget semget msgget mq_open memfd_create memfd_secret"
+)
+"""Calls that make or change files, or memory outside the limits of the process. CUDA's driver does some of it."""
+
+
+@functools.cache
+def numbers() -> Mapping[str, int]:
+    """The number of each system call on x86-64, by name."""
+    from system_calls.tables.x86_64 import syscalls_x86_64
+
+    return cast("Mapping[str, int]", syscalls_x86_64)
+
+
+@functools.cache
+def for_kernels(on_gpu: bool = False) -> str:
+    """The filter of a process in which a kernel is loaded."""
+    steps = _step(_EQUAL, _number("clone3"), 0, 1) + _step(_RETURN, _ENOSYS)
+    if on_gpu:
+        local = _step(_LOAD, _argument(0)) + _step(_EQUAL, _AF_UNIX, 1) + _step(_RETURN, _EPERM)
+        steps += _step(_EQUAL, _number("socket"), 0, 4) + local + _step(_RETURN, _ALLOW)
+    refused = [*REFUSED, *REFUSED_TO_KERNELS, *(() if on_gpu else _REFUSED_WITHOUT_GPU)]
+    steps += _refuse(name for name in refused if not (on_gpu and name in FOR_CUDA))
+    if not on_gpu:
+        steps += _step(_EQUAL, _number("openat2"), 0, 1) + _step(_RETURN, _ENOSYS)
+        steps += _only_reading("open", 1) + _only_reading("openat", 2)
+    for name in _SIGNALS:
+        own = _step(_LOAD, _argument(0)) + _step(_EQUAL, OWN_PROCESS, 1) + _step(_RETURN, _EPERM)
+        steps += _step(_EQUAL, _number(name), 0, 4) + own + _step(_RETURN, _ALLOW)
+    # libc reads limits, for the size of stacks. Setting them is refused: the third argument must be NULL.
+    steps += _step(_EQUAL, _number("prlimit64"), 0, 6) + _step(_LOAD, _argument(2)) + _step(_EQUAL, 0, 0, 2)
+    steps += _step(_LOAD, _argument(2) + 4) + _step(_EQUAL, 0, 1) + _step(_RETURN, _EPERM) + _step(_RETURN, _ALLOW)
+    steps += _step(_EQUAL, _number("prctl"), 0, 5) + _step(_LOAD, _argument(0)) + _step(_EQUAL, PR_SET_PDEATHSIG, 1)
+    steps += _step(_EQUAL, PR_SET_DUMPABLE, 0, 1) + _step(_RETURN, _EPERM) + _step(_RETURN, _ALLOW)
+    steps += _step(_EQUAL, _number("clone"), 0, 3) + _step(_LOAD, _argument(0))
+    return _filter(steps + _step(_ANY_BIT, _CLONE_THREAD, 1) + _step(_RETURN, _EPERM))
+
+
+@functools.cache
+def for_compilers(sockets: bool) -> str:
+    """The filter of a compiler and what it starts."""
+    return _filter(_refuse([*REFUSED, *(() if sockets else ("socket",))]))
+
+
+@functools.cache
+def asking_for_threads() -> str:
+    """A filter that asks the holder of the listener for each new thread."""
+    return _filter(_step(_EQUAL, _number("clone"), 0, 1) + _step(_RETURN, _ASK))
+
+
+@functools.cache
+def without_threads() -> str:
+    """The filter of a process that has all its threads already."""
+    return _filter(_step(_EQUAL, _number("clone3"), 0, 1) + _step(_RETURN, _ENOSYS) + _refuse(["clone"]))
+
+
+def _filter(steps: bytes) -> str:
+    """``steps`` after the number of the call is loaded; other architectures are killed, other calls allowed."""
+    if os.uname().machine != "x86_64":
+        return ""
+    first = _step(_LOAD, 4) + _step(_EQUAL, _X86_64, 1) + _step(_RETURN, _KILL) + _step(_LOAD, 0)
+    first += _step(_AT_LEAST, _X32_BIT, 0, 1) + _step(_RETURN, _EPERM)
+    return (first + steps + _step(_RETURN, _ALLOW)).hex()
+
+
+def _refuse(names: Iterable[str]) -> bytes:
+    return b"".join(_step(_EQUAL, _number(name), 0, 1) + _step(_RETURN, _EPERM) for name in names)
+
+
+def _only_reading(name: str, place: int) -> bytes:
+    """Opening a file is allowed if its flags, the argument at ``place``, neither write nor create."""
+    steps = _step(_EQUAL, _number(name), 0, 5) + _step(_LOAD, _argument(place)) + _step(_AND, _WRITING)
+    return steps + _step(_EQUAL, 0, 1) + _step(_RETURN, _EPERM) + _step(_RETURN, _ALLOW)
+
+
+def _number(name: str) -> int:
+    return numbers()[name]
+
+
+def _step(code: int, value: int, yes: int = 0, no: int = 0) -> bytes:
+    """One instruction of the packet filter; the jumps count the instructions that they skip."""
+    return code.to_bytes(2, "little") + bytes((yes, no)) + value.to_bytes(4, "little")
+
+
+def _argument(number: int) -> int:
+    """The offset of the lower half of an argument in ``struct seccomp_data``."""
+    return 16 + 8 * number
