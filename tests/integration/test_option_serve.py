@@ -74,7 +74,9 @@ def test_a_server_that_dies_again_is_an_error_that_names_its_log(served: Workben
     outcomes = result.parseoutcomes()
     assert outcomes["errors"] >= 2 and "failed" not in outcomes
     log = served.root / ".upskill/serve/local.log"
-    assert re.search(rf"ended again \(signal 9\) and is not started a third time.*its log is {log}", " ".join(result.stdout.lines))
+    assert re.search(
+        rf"ended again \(signal 9\) and is not started a third time.*its log is {log}", " ".join(result.stdout.lines)
+    )
 
 
 KILLER = """
