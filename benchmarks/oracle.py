@@ -409,12 +409,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--only", choices=("honest", "mutants", "cost"), help="one measurement of the three")
     parser.add_argument("--verbose", action="store_true", help="name the dtypes in which a mutant passed")
     parser.add_argument("--quick", action="store_true", help="one operator and small tensors, to try the benchmark out")
-    parser.add_argument("--quick", action="store_true", help="one operator and small tensors, to try the benchmark out")
     options = parser.parse_args(arguments)
-    if options.quick:
-        options.rows, options.sizes, options.seeds = 2, [33], 1
-        for name in list(OPERATORS)[1:]:
-            del OPERATORS[name]
     if options.quick:
         options.rows, options.sizes, options.seeds = 2, [33], 1
         for name in list(OPERATORS)[1:]:

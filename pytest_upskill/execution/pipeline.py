@@ -154,7 +154,7 @@ class Pipeline:
     # ------------------------------------------------------------------------------------- judging
 
     def _device_of(self, language: Language) -> str:
-        """The run's device, or the language's own where it does not run there."""
+        """The run's device, or the language's first device if the language does not support the run's."""
         device = self._machine().device
         return device if device in language.devices else language.devices[0]
 

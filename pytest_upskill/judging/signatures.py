@@ -1,6 +1,6 @@
-"""The signature of a case, derived once in a process: that runs the case's reference.
+"""The signature of a case, derived once per process, since deriving it runs the case's reference.
 
-Only the thread that owns PyTorch's default dtype, which belongs to the process, may derive one.
+PyTorch's default dtype is global to the process, so only the thread that owns it may derive a signature.
 """
 
 from __future__ import annotations

@@ -48,8 +48,10 @@ class Fails(AssertionError):
 
 
 def plan(dtype: str, examples: int, forced: str = "") -> list[Batch]:
-    """The batches for ``examples`` of a dtype, at the end two large ones (one of three or four; none of fewer). With a
-    family ``forced``, about an eighth of the small ones have it, and the first large one.
+    """The batches for ``examples`` examples of a dtype.
+
+    The last two examples are large (one if there are three or four examples, none if fewer). A ``forced`` family is
+    used for about an eighth of the small examples and for the first large one.
     """
     large = LARGE if examples >= 5 else examples // 3
     small = examples - large

@@ -80,8 +80,9 @@ class SqliteStorage:
             return int(self._db.execute("PRAGMA data_version").fetchone()[0])
 
     def close(self) -> None:
-        """Close the file. Nothing can be written afterwards."""
-        self._db.close()
+        """Close the file, once no thread uses it. Nothing can be written afterwards."""
+        with self._lock:  # SQLite crashes if a statement of another thread is running
+            self._db.close()
 
 
 @contextlib.contextmanager

@@ -70,7 +70,7 @@ class _Form(BaseModel):
 
 
 class HeadForm(_Form):
-    """What must be known before the rest of a line is read."""
+    """The fields of a stored line that are read first: they decide how the rest is parsed."""
 
     version: Ordinal = 1
 

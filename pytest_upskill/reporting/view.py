@@ -39,7 +39,7 @@ class RunInfo:
 
 @dataclass(frozen=True, slots=True)
 class SummaryRow:
-    """One skill, student and arm. Averages are over the items that were decided, None where none was.
+    """One skill, student and arm. Averages cover the items that passed or failed, and are None if there are none.
 
     ``cost_usd`` is None where a reply that used tokens has no price.
     """

@@ -58,10 +58,10 @@ OPTIONS = (
            "record (as auto, and write cassettes beside the skill), replay (cassettes only) (default: auto)",
            values.replies),
     Option("budget", "USD", "stop asking once the next reply could exceed the remaining budget", values.usd),
-    Option("max-tokens", "N", "stop asking once the next reply could take more tokens than remain of this",
+    Option("max-tokens", "N", "stop asking once the next reply could exceed what remains of N tokens",
            values.positive_int),
-    Option("concurrency", "N", "maximum concurrent requests per student (default: its table's, else its server's "
-           "slots, else 4)", values.positive_int),
+    Option("concurrency", "N", "maximum concurrent requests per student (default: 'concurrency' in its table, else its "
+           "server's slots, else 4)", values.positive_int),
     Option("base-url", "URL", "where the llama.cpp server answers (default: http://127.0.0.1:8080/v1)", values.url),
     Option("sandbox", "LEVEL", "how kernels are confined: auto uses the strongest level available, strict aborts "
            "unless full isolation by bubblewrap is available (default: auto)", values.sandbox),

@@ -102,7 +102,12 @@ def test_a_program_that_hangs_is_interrupted_with_the_line_where_it_was(tmp_path
     assert started.stdout is not None
     assert started.stdout.readline() == "running\n"
     os.killpg(started.pid, signal.SIGINT)
-    _, said = started.communicate(timeout=60)
+    try:
+        _, said = started.communicate(timeout=60)
+    except subprocess.TimeoutExpired:
+        os.killpg(started.pid, signal.SIGKILL)
+        started.communicate()
+        raise
     assert said.startswith(
         "hangs.cu:4: interrupted: still running when it was interrupted, in kernel hangs, block (0,0,0)"
     )

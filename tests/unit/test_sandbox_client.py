@@ -343,18 +343,17 @@ def test_process_dies_with_the_parent_even_in_the_middle_of_a_call(level: str) -
 
 
 def test_nothing_is_left_behind() -> None:
-    def count() -> tuple[int, int, list[str]]:
+    def count() -> tuple[int, list[str]]:
         gc.collect()
         children = Path(f"/proc/{os.getpid()}/task").glob("*/children")
         return (
             len(list(Path("/proc/self/fd").iterdir())),
-            threading.active_count(),
             [child for file in children for child in file.read_text().split()],
         )
 
     crashing = probe("if (n == 4) *(volatile int*)8 = 1; if (n == 3) for (;;) {}")
     one_call(crashing)
-    before = count()
+    before, threads = count(), set(threading.enumerate())
     with sandbox_of(crashing, seconds=0.3) as sandbox:
         for size in (4, 3, 2, 4):
             sandbox.call(probe_call(size))
@@ -364,6 +363,7 @@ def test_nothing_is_left_behind() -> None:
     abandoned.stop()
     abandoned.close()
     assert count() == before
+    assert set(threading.enumerate()) <= threads
 
 
 # ------------------------------------------------------------------------------------------- what a kernel may do
