@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
 MODULES = frozenset(
     (
@@ -28,3 +29,18 @@ class GroupScheduling(LoadScopeScheduling):
         module = nodeid.partition("::")[0]
         group = _GROUP.search(nodeid)
         return group[1] if group else module if module in MODULES else nodeid
+
+    def remove_node(self, node: WorkerController) -> str | None:
+        """Give back what a worker had left, without the test that crashed it; returns that test.
+
+        xdist's own method also gives back what is done: workers that are then sent no test wait for one for ever.
+        """
+        work = self.assigned_work[node]
+        crashed = next((test for unit in work.values() for test, done in unit.items() if not done), None)
+        for scope, unit in list(work.items()):
+            if crashed in unit:
+                unit[crashed] = True
+            if all(unit.values()):
+                del work[scope]
+        super().remove_node(node)
+        return crashed

@@ -1,7 +1,7 @@
 # For g++'s option -wrapper: runs the compiler's parts, and keeps __shared__ variables apart on the way.
 #
-# The compiler's text has a section for each thread-local variable, as __shared__ variables are (keywords.h). Room that
-# belongs to nobody goes before each: an index that runs from one array towards the next meets no element of that.
+# The compiler's text has a section for each thread-local variable, as __shared__ variables are (keywords.h). Unused
+# padding goes before each, so that an index which runs past one array does not reach the next.
 case ${1##*/} in
 as)
   for source; do :; done # the last argument

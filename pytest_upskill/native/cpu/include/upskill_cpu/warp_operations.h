@@ -9,7 +9,7 @@ namespace upskill::cpu {
 enum WarpOperation : int {
   warp_sync,
   warp_shuffle,
-  warp_shift,  // a shuffle up or down, in which lanes at the edge commonly read what nobody will use
+  warp_shift,  // a shuffle up or down, in which lanes at the edge commonly read a value that is not used
   warp_ballot,
   warp_match_any,
   warp_match_all,
