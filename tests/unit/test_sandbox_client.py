@@ -276,7 +276,7 @@ def test_exception_of_the_launcher_is_a_finding() -> None:
         ("pause();", "timeout", "no answer within the limit of 0.5 s"),
         ('for (;;) puts("and on and on");', "output-limit", "more than the limit of 100000 bytes"),
         ("std::vector<char> all((size_t)1 << 40); putchar(all[5]);", "memory-limit", "std::bad_alloc"),
-        ("for (int i = 3; i < 64; ++i) close(i); pause();", "protocol", "closed its channel and went on"),
+        ("for (int i = 3; i < 1024; ++i) close(i); pause();", "protocol", "closed its channel and went on"),
     ],
 )
 def test_every_death_has_a_name(level: str, body: str, kind: str, words: str) -> None:
@@ -292,7 +292,8 @@ def test_every_death_has_a_name(level: str, body: str, kind: str, words: str) ->
 
 def test_answer_of_the_kernels_own_is_not_taken() -> None:
     forged = probe(
-        'for (int i = 3; i < 64; ++i) send(i, "12345678ok\\n", 11, 0);', "#include <sys/socket.h>\n#include <unistd.h>"
+        'for (int i = 3; i < 1024; ++i) send(i, "12345678ok\\n", 11, 0);',
+        "#include <sys/socket.h>\n#include <unistd.h>",
     )
     assertion, kind, message = only_finding(one_call(forged))
     assert (assertion, kind) == ("runs", "protocol")
@@ -417,7 +418,7 @@ def test_threads_and_limits_remain_readable() -> None:
 
 
 def test_shared_memory_cannot_be_cut_off_under_the_parents_feet() -> None:
-    body = "int64_t v = 0; for (int i = 3; i < 64; ++i) v += ftruncate(i, 0) == 0; put<<<1, 1, 0, stream>>>(out, v);"
+    body = "int64_t v = 0; for (int i = 3; i < 1024; ++i) v += ftruncate(i, 0) == 0; put<<<1, 1, 0, stream>>>(out, v);"
     assert integers(one_call(probe(body, SYSTEM)))[0] == 0
 
 

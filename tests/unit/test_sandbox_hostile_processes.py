@@ -38,7 +38,7 @@ SYSTEM = """
 #include <vector>
 __global__ void put(int64_t* out, int64_t value) { out[0] = value; }
 static void reply(const char* text, size_t bytes) {
-  for (int i = 3; i < 64; ++i) send(i, text, bytes, MSG_DONTWAIT);
+  for (int i = 3; i < 1024; ++i) send(i, text, bytes, MSG_DONTWAIT);
 }
 """
 
@@ -69,8 +69,8 @@ def only(answer: Answer) -> tuple[str, str]:
         ('reply("x", 1);', "does not carry the number of the call"),
         ('reply("", 0); pause();', "closed its channel and went on"),
         ("std::vector<char> all(150000, 'x'); reply(all.data(), all.size());", "more than 65536 bytes"),
-        ("for (int i = 3; i < 64; ++i) close(i); pause();", "closed its channel and went on"),
-        ("for (int i = 3; i < 64; ++i) shutdown(i, SHUT_WR); pause();", "closed its channel and went on"),
+        ("for (int i = 3; i < 1024; ++i) close(i); pause();", "closed its channel and went on"),
+        ("for (int i = 3; i < 1024; ++i) shutdown(i, SHUT_WR); pause();", "closed its channel and went on"),
     ],
 )
 def test_tampering_with_the_channel_is_a_named_failure(body: str, words: str) -> None:
@@ -91,7 +91,7 @@ def test_descriptors_that_come_with_an_answer_are_not_taken() -> None:
       cmsghdr* head = CMSG_FIRSTHDR(&message);
       head->cmsg_level = SOL_SOCKET; head->cmsg_type = SCM_RIGHTS; head->cmsg_len = CMSG_LEN(sizeof(int));
       int own = 0; memcpy(CMSG_DATA(head), &own, sizeof own);
-      for (int i = 3; i < 64; ++i) sendmsg(i, &message, MSG_DONTWAIT);
+      for (int i = 3; i < 1024; ++i) sendmsg(i, &message, MSG_DONTWAIT);
     }
     """
     before_call = len(list(Path("/proc/self/fd").iterdir()))
