@@ -29,6 +29,13 @@ from pytest_upskill.records import FLOATING, Example
 
 Outputs = Mapping[str, torch.Tensor]
 
+WHOLE, COPY, ONCE = (
+    "whole numbers, whose sum is exact in any order",
+    "a copy of an input",
+    "one operation, correctly rounded",
+)
+"""Why a result leaves no room for an error."""
+
 LARGEST = 255
 """Magnitude of the inputs: exact in bfloat16, and their products in tf32's accumulators."""
 

@@ -118,6 +118,7 @@ class _Exploration:
     given_up: dict[str, str] = field(default_factory=dict)
     repeats: int = 0
     unsure: int = 0
+    unmodelled: set[str] = field(default_factory=set)
     finished: set[str] = field(default_factory=set)
     _kept: list[tuple[Prepared, Mapping[str, bytes]]] = field(default_factory=list)
     """Calls that will be repeated, with the bytes that they gave."""
@@ -203,6 +204,7 @@ class _Exploration:
             self.given_up[str(example)] = prepared.reason
             return
         self.unsure += prepared.unsure
+        self.unmodelled |= prepared.unmodelled
         if self.watch is not None:
             self.watch(prepared)
         answer = self.run(prepared.call)
@@ -263,8 +265,11 @@ class _Exploration:
         if name is not None:
             counterexample = self._counterexample(name, failing[name][0], shrink)
             assertions[name] = Assertion(name, False, self._message(name, failing[name], counterexample.message))
-        notes = ("judged with the case's own tolerance",) if self.case.tolerance else ()
-        return Judgement(tuple(assertions.values()), counterexample, self._inconclusive(dtypes, broken), notes)
+        notes = ["judged with the case's own tolerance"] if self.case.tolerance else []
+        if self.unmodelled:
+            names = ", ".join(sorted(self.unmodelled))
+            notes.append(f"judged with a wide tolerance: the rounding of {names} is not modelled")
+        return Judgement(tuple(assertions.values()), counterexample, self._inconclusive(dtypes, broken), tuple(notes))
 
     def _assertion(self, name: str, failing: list[Tried], broken: bool) -> Assertion:
         if failing:

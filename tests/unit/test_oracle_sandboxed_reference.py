@@ -306,7 +306,7 @@ def test_process_that_the_reference_ends_is_the_cases_fault(tmp_path: Path) -> N
 
 REPLACED = """
     import json
-    json.dumps = lambda *given, **more: '{"unsure": false, "scalars": {}, "tensors": [["float32", [2]]]}'
+    json.dumps = lambda *given, **more: '{"unsure": false, "scalars": {}, "exact": [["", false]], "unmodelled": [], "tensors": [["float32", [2]]]}'
     torch.Tensor.reshape = lambda *given: torch.ones(7)
     def f(x):
         return x * 2
@@ -339,7 +339,7 @@ LIES = """
     import pytest_upskill.oracle.reference_serving as serving
     def lie(self, request):
         pieces = [("float32", (2,), memoryview(bytes(8)))] + [("float64", (2,), memoryview(bytes(16)))] * 2
-        return {"unsure": False, "scalars": {}}, pieces
+        return {"unsure": False, "scalars": {}, "exact": [["", False]], "unmodelled": []}, pieces
     serving.Serving.answer = lie
     def f(x):
         return x * 2
