@@ -15,31 +15,6 @@ import torch
 Tensor = torch.Tensor
 
 
-def _softmax(x: Tensor, dim: int, half_to_float: bool = False) -> Tensor:
-    exponentials = (x - _largest(x, [dim])).exp()
-    return exponentials / exponentials.sum(dim, keepdim=True)
-
-
-def _log_softmax(x: Tensor, dim: int, half_to_float: bool = False) -> Tensor:
-    shifted = x - _largest(x, [dim])
-    return shifted - shifted.exp().sum(dim, keepdim=True).log()
-
-
-def _logsumexp(x: Tensor, dim: Sequence[int] | int, keepdim: bool = False) -> Tensor:
-    dims = [dim] if isinstance(dim, int) else list(dim)
-    largest = _largest(x, dims)
-    found = (x - largest).exp().sum(dims, keepdim=True).log() + largest
-    return found if keepdim else found.reshape(x.sum(dims).shape)
-
-
-def _largest(x: Tensor, dims: list[int]) -> Tensor:
-    """The maximum along ``dims``, 0 if it is infinite: what is subtracted must be a number."""
-    if not x.numel():
-        return x.sum(dims, keepdim=True)
-    largest = x.amax(dims, keepdim=True)
-    return largest.masked_fill(largest.isinf(), 0.0)
-
-
 def _gelu(x: Tensor, approximate: str = "none") -> Tensor:
     if approximate == "tanh":
         inner = math.sqrt(2 / math.pi) * (x + 0.044715 * (x * x * x))
@@ -83,10 +58,14 @@ def _cdist(x: Tensor, y: Tensor, p: float, mode: int | None) -> Tensor:
     return difference.amax(-1) if p == math.inf else difference.pow(p).sum(-1).pow(1 / p)
 
 
+def _with_mean(x: Tensor, spread: Tensor, args: Sequence[Any]) -> tuple[Tensor, Tensor]:
+    dims = args[0] if args and not isinstance(args[0], bool) else None
+    return spread, x.mean(dims).reshape(spread.shape) if dims else x.mean().reshape(spread.shape)
+
+
 COMPOSITIONS: Mapping[str, Callable[..., Any]] = {
-    "_softmax": _softmax,
-    "_log_softmax": _log_softmax,
-    "logsumexp": _logsumexp,
+    "var_mean": lambda x, *args, **options: _with_mean(x, x.var(*args, **options), args),
+    "std_mean": lambda x, *args, **options: _with_mean(x, x.std(*args, **options), args),
     "gelu": _gelu,
     "silu": _silu,
     "elu": _elu,

@@ -265,11 +265,15 @@ class _Exploration:
         if name is not None:
             counterexample = self._counterexample(name, failing[name][0], shrink)
             assertions[name] = Assertion(name, False, self._message(name, failing[name], counterexample.message))
+        notes = self._notes()
+        return Judgement(tuple(assertions.values()), counterexample, self._inconclusive(dtypes, broken), notes)
+
+    def _notes(self) -> tuple[str, ...]:
         notes = ["judged with the case's own tolerance"] if self.case.tolerance else []
         if self.unmodelled:
             names = ", ".join(sorted(self.unmodelled))
             notes.append(f"judged with a wide tolerance: the rounding of {names} is not modelled")
-        return Judgement(tuple(assertions.values()), counterexample, self._inconclusive(dtypes, broken), tuple(notes))
+        return tuple(notes)
 
     def _assertion(self, name: str, failing: list[Tried], broken: bool) -> Assertion:
         if failing:

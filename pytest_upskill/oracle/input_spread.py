@@ -1,7 +1,8 @@
 """How far the exact result moves when the inputs move by one unit in the last place.
 
 A wide bound for references that the rounding model does not see through: operators without a rule, or Python's own
-arithmetic. The movement times the number of inputs that one result depends on covers the worst case of serial summation.
+arithmetic. The movement times the number of inputs that one result depends on covers the worst case of serial
+summation.
 """
 
 from __future__ import annotations
@@ -44,8 +45,8 @@ def spread(
         }
         moved = {name: _moved(case, example, name, value, signs.get(name, unit)) for name, value in exact.items()}
         outputs = run(moved)
-        for name, square in squares.items():
-            square += _movement(outputs[name], gold[name]).square()
+        for name in squares:
+            squares[name] += _movement(outputs[name], gold[name]).square()
     upwards = run(moved_upwards(case, example, exact, unit))
     return {
         name: torch.maximum((square / _DRAWS).sqrt(), _movement(upwards[name], gold[name]))

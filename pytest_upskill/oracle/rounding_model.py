@@ -1,15 +1,10 @@
 """How far rounding may move a reference's results: the standard model of floating point arithmetic, by operation.
 
 A run in float64 is exact for our purpose. It is recorded once, operation by operation, with the error that the same
-operation may make in the accumulation dtype (Higham, Accuracy and Stability of Numerical Algorithms, chapters 2 to 4).
-Then it is replayed several times, with each result moved by its error, and float64 carries the movements to the outputs.
+operation may make in the accumulation dtype. Then it is replayed several times, with each result moved by its error,
+and float64 carries the movements to the outputs (Higham, Accuracy and Stability of Numerical Algorithms, chapter 3).
 
-The error of an operation, in rounding errors u (half a unit in the last place):
-
-- a basic operation: 1 u of the result; an elementary function: 4 u;
-- a sum of n terms: (n + 1) / 2 u of the sum of the terms' magnitudes: serial summation, with cancellation counted;
-- operations that rearrange, select or compare are exact;
-- compositions (softmax, layer_norm, gelu) are decomposed into these by PyTorch's own table.
+``operation_errors`` has the errors of basic operations; compositions are decomposed into these.
 """
 
 from __future__ import annotations
@@ -32,6 +27,8 @@ from pytest_upskill.oracle.operation_errors import (
     CORRECTLY_ROUNDED,
     EXACT,
     FREE_ZEROS,
+    Error,
+    Operation,
     error_of,
     is_float,
 )
@@ -49,9 +46,6 @@ _POOL = 1 << 20
 
 _SUBNORMAL = 2.0**-149
 """The smallest subnormal of float32: the error of a result that underflows."""
-
-_WELFORD = 8.0
-"""Rounding errors of Welford's update, relative to the deviation times the root mean square."""
 
 Outputs = Mapping[str, torch.Tensor]
 
@@ -75,11 +69,11 @@ class _Step:
     released: list[int] = field(default_factory=list)
 
 
-class Recording(TorchDispatchMode):
+class Recording(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Inside, a reference's operations are recorded. ``unit`` is the largest relative error of one rounding."""
 
     def __init__(self, unit: float) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.unit = unit
         self.unknown: set[str] = set()
         """Operations without a rule and without a decomposition: the recording says nothing then."""
@@ -107,7 +101,8 @@ class Recording(TorchDispatchMode):
         if plain in EXACT or not _has_floats(args, options):
             self.free_zeros |= plain in FREE_ZEROS
             return self._record(func, args, options, None, COPIED)
-        error = error_of(func, plain, (args[0].clone(), *args[1:]) if in_place else args, options, self.unit)
+        operands = (args[0].clone(), *args[1:]) if in_place else args
+        error = error_of(Operation(func, plain, operands, options, self.unit))
         if error is not None:
             self.free_zeros |= plain not in CHANGES_DTYPE
             return self._record(func, args, options, error, _kind(plain, options))
@@ -120,34 +115,15 @@ class Recording(TorchDispatchMode):
     def _decomposed(self, func: Any, name: str, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         """The result of a composition, recorded by its parts; NotImplemented if we know none."""
         with self:
-            if name in ("var", "var_mean", "std", "std_mean"):
-                return self._variance(func, name, args, options)
             formula = COMPOSITIONS.get(name) or decomposition_table.get(func) or func.decompose
             return formula(*args, **options)
-
-    def _variance(self, func: Any, name: str, args: Sequence[Any], options: Mapping[str, Any]) -> Any:
-        """Variance and what follows from it, in two passes, with room for Welford's update in one."""
-        named = {one.name: one.default_value for one in func._schema.arguments}
-        named |= dict(zip(named, args, strict=False)) | options
-        x, dim, keepdim = args[0], named.get("dim", named.get("dims")), bool(named.get("keepdim"))
-        dims = list(range(x.dim())) if dim is None or dim == [] else [dim] if isinstance(dim, int) else list(dim)
-        unbiased = named.get("correction", 1 if named.get("unbiased", True) else 0)
-        mean = x.mean(dims, keepdim=True)
-        squares = ((x - mean) ** 2).sum(dims, keepdim=keepdim)
-        freedom = x.numel() / max(squares.numel(), 1) - (1 if unbiased is None else unbiased)
-        variance = squares / max(freedom, 0)
-        one_pass = _WELFORD * self.unit * (variance * (x**2).mean(dims, keepdim=keepdim)).sqrt()
-        variance = self._record(torch.ops.aten.clone.default, (variance,), {}, lambda output: one_pass, COMPUTED)
-        variance = variance.clamp_min(0.0)
-        spread = variance.sqrt() if name.startswith("std") else variance
-        return (spread, mean.reshape(spread.shape)) if name.endswith("_mean") else spread
 
     def _record(
         self,
         func: Any,
         args: tuple[Any, ...],
         options: dict[str, Any],
-        error: Callable[[torch.Tensor], torch.Tensor | float | None] | None,
+        error: Error | None,
         kind: int,
     ) -> Any:
         given = list(_tensors((args, options)))
@@ -168,9 +144,7 @@ class Recording(TorchDispatchMode):
         self._steps.append(_Step(func, arguments, named, tuple(map(self._slot, made)), errors))
         return output
 
-    def _error(
-        self, output: torch.Tensor, rule: Callable[[torch.Tensor], torch.Tensor | float | None] | None
-    ) -> torch.Tensor | None:
+    def _error(self, output: torch.Tensor, rule: Error | None) -> torch.Tensor | None:
         """The error of one result, with the sign of the result: of one that its dtype can tell, at least."""
         error = None if rule is None or not output.is_floating_point() else rule(output)
         if error is None:
@@ -294,7 +268,7 @@ def _steps(shape: Sequence[int], random: torch.Generator) -> torch.Tensor:
 
 
 def _storage(tensor: torch.Tensor) -> int:
-    return tensor.untyped_storage()._cdata
+    return int(tensor.untyped_storage()._cdata)
 
 
 def _has_floats(args: Sequence[Any], options: Mapping[str, Any]) -> bool:

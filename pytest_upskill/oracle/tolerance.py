@@ -2,8 +2,8 @@
 
 *floor* is one unit in the last place of a float16 or bfloat16 output, four of a float32 or float64 output; half a unit
 for a composition of sums and products alone. *rounding* is how far the reference's own operations may move the result
-(see ``rounding_model``). *natural* is how far off PyTorch is in the case's dtype, beyond the rounding of its result, and
-in float32; over the elements that share a reduction.
+(see ``rounding_model``). *natural* is how far off PyTorch is in the case's dtype, beyond the rounding of its result,
+and in float32; over the elements that share a reduction.
 
 A copied element must have the very bits of gold, and so must the correctly rounded result of one operation.
 
