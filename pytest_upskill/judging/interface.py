@@ -55,8 +55,8 @@ class JudgeRequest:
 
 @dataclass(frozen=True, slots=True)
 class BuildFacts:
-    """What is known of a build. ``message`` is the compiler's, where it refused the kernel; ``kernels`` says what
-    kernels take up on the GPU that they were built for.
+    """What is known of a build. ``message`` is the compiler's, if it rejected the kernel; ``kernels`` has the
+    resources that kernels need on the GPU that they were built for.
     """
 
     ok: bool

@@ -35,7 +35,7 @@ def measure(
 ) -> dict[str, InputDependency]:
     """The dependency of every output, from gradients at a few of its elements.
 
-    Where there are no gradients, all floating input elements count, and rows count as reductions.
+    Without gradients, all floating input elements count, and rows count as reductions.
     """
     leaves = {
         name: value.detach().clone().requires_grad_()

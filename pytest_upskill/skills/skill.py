@@ -38,7 +38,7 @@ class Skill:
 
 
 def skill_file(path: Path) -> Path:
-    """The ``SKILL.md`` of a folder (or ``skill.md``), or the file itself; raises SkillError where there is none."""
+    """The ``SKILL.md`` of a folder (or ``skill.md``), or the file itself; raises SkillError if there is none."""
     if path.is_file():
         return path
     if not path.is_dir():

@@ -29,7 +29,7 @@ class Difference:
 
 
 def wilson(passed: int, total: int) -> Interval | None:
-    """Wilson's score interval of a rate (Wilson 1927, JASA 22, eq. 6), None where nothing was counted.
+    """Wilson's score interval of a rate (Wilson 1927, JASA 22, eq. 6), None if nothing was counted.
 
     In closed form, so that an interrupted run need not wait for scipy.
     """

@@ -172,7 +172,7 @@ class OpenAIStudent(RemoteStudent):
             )
         if transcript.finish == "stop" and not (text.strip() or reasoning.strip() or calls):
             return AttemptFailure(
-                f"{self._address} ended the reply without a word; check that the model '{self.model}' is one that "
+                f"{self._address} ended the reply without any text; check that the model '{self.model}' is one that "
                 f"chats, and that its chat template is right",
                 transient=True,  # a sample may be empty by chance
             )

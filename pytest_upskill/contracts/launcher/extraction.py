@@ -37,7 +37,7 @@ def extract_kernel(text: str, signature: Signature) -> Extraction:
 
 
 def problem(source: str, signature: Signature) -> str | None:
-    """Why a source does not define the function asked for; None where it does."""
+    """Why a source does not define the function asked for; None if it does."""
     definitions = find_definitions(source, signature.name)
     if any(definition.usable for definition in definitions):
         return _complaint(source, definitions, signature)
