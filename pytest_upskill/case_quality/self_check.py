@@ -77,7 +77,7 @@ class SelfCheck:
         self._builds[key] = submit(lambda: subject.build(solution.source, self._machine(subject.language)))
 
     def is_known_to_be_good(self, subject: Subject) -> bool:
-        """Whether the case was checked before, here or in an earlier run, and is good."""
+        """Whether the case was checked before, here or in an earlier run, and passed."""
         key = self._key("quality", subject)
         if key in self._known:
             return self._known[key].problem is None

@@ -96,7 +96,7 @@ def kernel_outcome(
 
 
 def _with_reply(verdict: Verdict, further: Sequence[Assertion]) -> Verdict:
-    """The judge's verdict with the assertions that the judge does not have: ``reply``, and ``further`` ones."""
+    """The judge's verdict with the assertions that the judge does not make: ``reply``, and ``further`` ones."""
     if not verdict.assertions:
         return verdict
     assertions = (Assertion("reply", True), *verdict.assertions, *further)

@@ -104,7 +104,7 @@ class Backend(Protocol):
     """
 
     def submit(self, request: JudgeRequest) -> Future[JudgeResult]:
-        """The result, now or later. May start to build at once; the result reports what goes wrong."""
+        """The result, as a future. The build may start now; the result reports all errors."""
 
     def close(self) -> None:
-        """Cancels what has no result yet."""
+        """Cancels all requests without a result."""

@@ -39,7 +39,7 @@ _ROOM = {torch.float32: 2.0**24, torch.float64: 2.0**50}
 """Whole numbers that an accumulator holds without a gap (of float64, those that gold can still be checked with)."""
 
 _SLACK = 4.0
-"""For what the estimate of the terms may miss."""
+"""A safety factor for the estimated magnitude of the terms."""
 
 _SIGN_DRAWS, _FEW_DRAWS, _MANY_RESULTS = 16, 4, 64
 _PROBES, _PROBE_SIZE = 3, 9

@@ -129,7 +129,7 @@ class _Exploration:
     # ------------------------------------------------------------------------------------- phase 1: trying
 
     def try_only(self, example: Example) -> None:
-        """Run one example, and once more."""
+        """Run one example twice."""
         try:
             self._try(example, None)
             self._repeat_all()
@@ -274,7 +274,7 @@ class _Exploration:
         return Assertion(name, True)
 
     def _message(self, name: str, failing: list[Tried], message: str) -> str:
-        """What is wrong on one example, and on how many others."""
+        """What is wrong on the reported example, and how many examples fail."""
         count = self._count(failing[0].example.dtype)
         several = name.startswith("correct") and count > 1
         return f"{message} ({len(failing)} of {count} examples fail)" if several else message

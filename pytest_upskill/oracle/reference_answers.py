@@ -107,7 +107,7 @@ def read_error(case: Case, header: Header) -> CaseError | None:
     """The error that the header reports, at its line of the case's file. Raises Nonsense."""
     for key, beginning in (("error", ""), ("failed", f"case '{case.name}': preparing it failed with ")):
         if header.get(key) is not None:
-            problem = "it reports an error without a message, or with a line that is none"
+            problem = "it reports an error without a message, or at a line that does not exist"
             message, line = _checked(_ERROR, (header[key], header.get("line")), problem)
             return CaseError(beginning + clean(message), case.path, line)
     return None

@@ -118,7 +118,7 @@ class Sandbox:
         if self._gpu is not None and not answer.reached:
             raise SandboxError(
                 f"the GPU cannot serve a call: {'; '.join(finding.message for finding in answer.findings)}; "
-                "see in nvidia-smi who else uses it, or run fewer workers"
+                "nvidia-smi lists the processes that use it; end them, or run fewer workers"
             )
         return answer
 

@@ -13,7 +13,7 @@ from statistics import NormalDist
 CONFIDENCE = 0.95
 RESAMPLES = 9999
 SEED = 20240229
-"""Of the bootstrap: the same outcomes always give the same interval."""
+"""The seed of the bootstrap: the same outcomes always give the same interval."""
 
 Interval = tuple[float, float]
 

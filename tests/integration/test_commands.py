@@ -61,8 +61,8 @@ Usage: pytest-upskill run [OPTIONS] FILE.cu... [-- ARGUMENT...]
   program itself follow after --.
 
 Options:
-  -I DIR           A folder with headers.
-  -D NAME[=VALUE]  A macro, as for the compiler.
+  -I DIR           Search this folder for headers.
+  -D NAME[=VALUE]  Define a macro, as the compiler's -D does.
   --no-checks      Run at full speed, without checks.
   -h, --help       Show this message and exit.
 

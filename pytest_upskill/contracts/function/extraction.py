@@ -11,7 +11,7 @@ from pytest_upskill.documents.reasoning import Blocks
 from pytest_upskill.languages.python import SOURCE_NAME
 
 MAX_SOURCE = 200_000
-"""Characters of a source; the longest that people write have a tenth of it."""
+"""Characters of a source; the longest that people write are a tenth as long."""
 MAX_BLOCKS = 100
 """Blocks that are examined at most."""
 

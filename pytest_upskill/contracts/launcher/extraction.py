@@ -14,7 +14,7 @@ MAX_BLOCKS = 1000
 """Blocks that are examined at most; the limits keep a reply of megabytes from taking minutes."""
 
 MAX_KERNEL = 200_000
-"""Characters of a kernel, all of which later steps read; the longest that people write have a tenth of it."""
+"""Characters of a kernel, all of which later steps read; the longest that people write are a tenth as long."""
 
 
 def extract_kernel(text: str, signature: Signature) -> Extraction:

@@ -16,7 +16,7 @@ from pytest_upskill.languages.python import SOURCE_NAME
 from pytest_upskill.records import Assertion, Call, TensorArgument
 
 MOST_ELEMENTS = 1 << 16
-"""Of a call that is counted: a loop over this many takes a second while it is counted."""
+"""The most elements of a call whose work is counted: a loop over this many takes a second."""
 _KEPT = 64
 _LEAST, _RATIO = 16, 4
 """Two calls are compared if a size is at least ``_LEAST`` and grows by the factor ``_RATIO``; otherwise a fixed
