@@ -1,5 +1,4 @@
-"""From an example to a call and its expected results. *Gold* is the reference's result in float64, *eager* that in the
-dtype under test.
+"""From an example to a call and its expected results. See ``oracle`` for the words *gold* and *eager*.
 
 Values on which no kernel can be judged are drawn again by another attempt at the same example, which its text still
 reproduces. Such values are those for which gold exceeds half of the dtype's range, eager is off by more than a tenth of

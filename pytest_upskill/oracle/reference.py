@@ -1,5 +1,4 @@
-"""Runs a case's reference: in float64 (*gold*), in the dtype under test (*eager*), and with gradients, for
-``input_dependency``.
+"""Runs a case's reference: in float64 (*gold*), in the dtype under test (*eager*), and with gradients.
 
 Whatever is wrong with a reference is a CaseError at its line in the case's file.
 """

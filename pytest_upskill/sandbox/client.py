@@ -39,8 +39,7 @@ _POISONS = (0x7FF9, 0xFFFA)
 differ."""
 
 _POISON_OF_REPEATS = 0x7FFC
-"""Used in repeated calls only. It differs from the other patterns, so that an element that is never written has other
-bits in a repeat, even if a NaN is expected."""
+"""Used in repeated calls: an element that is never written has other bits in a repeat, even if a NaN is expected."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,8 +56,7 @@ OPTIONS = (
     Option("timeout", "SECONDS", "time limit of one call of a kernel (default: 10)", values.seconds),
     Option("replies", "SOURCE", "where replies come from: auto (stored replies, else the student), live (the student), "
            "record (as auto, and write replies to cassettes, files beside the skill), replay (cassettes only) "
-           "(default: auto)",
-           values.replies),
+           "(default: auto)", values.replies),
     Option("budget", "USD", "stop asking once the next reply could exceed the remaining budget", values.usd),
     Option("max-tokens", "N", "stop asking once the next reply could exceed what remains of N tokens",
            values.positive_int),
