@@ -1,4 +1,4 @@
-"""How far off an honest kernel may be: floor + 2 * natural + rounding, per element.
+"""How far off a correct kernel may be: floor + 2 * natural + rounding, per element.
 
 *floor* is one unit in the last place of a float16 or bfloat16 output, four of a float32 or float64 output; half a unit
 for a composition of sums and products alone. *rounding* is how far the reference's own operations may move the result
@@ -86,7 +86,7 @@ def unit_in_last_place(value: torch.Tensor, dtype: str) -> torch.Tensor:
 def floor(gold: torch.Tensor, dtype: str) -> torch.Tensor:
     """One or four units in the last place of ``dtype`` at each element; for the latter, a smallest subnormal as well.
 
-    Below the normal numbers a unit in the last place is the smallest subnormal, however small the element: an honest
+    Below the normal numbers a unit in the last place is the smallest subnormal, however small the element: a correct
     ``expf`` that is off by two units, and a division after it, must have room there too.
     """
     if _UNITS[dtype] == 1:
@@ -97,7 +97,7 @@ def floor(gold: torch.Tensor, dtype: str) -> torch.Tensor:
 
 
 def declared(case: Case, example: Example, gold: torch.Tensor) -> torch.Tensor | None:
-    """The case's own tolerance, where it has one for the dtype that is tried."""
+    """The case's own tolerance, if it has one for the dtype that is tried."""
     own = case.tolerance.get(example.dtype, case.tolerance.get("*"))
     return None if own is None else own.atol + own.rtol * gold.abs()
 

@@ -306,7 +306,9 @@ def test_process_that_the_reference_ends_is_the_cases_fault(tmp_path: Path) -> N
 
 REPLACED = """
     import json
-    json.dumps = lambda *given, **more: '{"unsure": false, "scalars": {}, "exact": [["", false]], "unmodelled": [], "tensors": [["float32", [2]]]}'
+    json.dumps = lambda *given, **more: (
+        '{"unsure": false, "scalars": {}, "exact": [["", false]], "unmodelled": [], "tensors": [["float32", [2]]]}'
+    )
     torch.Tensor.reshape = lambda *given: torch.ones(7)
     def f(x):
         return x * 2
