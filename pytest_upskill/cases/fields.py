@@ -250,7 +250,7 @@ def _misnamed(name: str, tried: str) -> str | None:
         return "which is for floating tensors"
     if name == "permutation" and tried not in INTEGER_LIMITS:
         return "which is for integer tensors"
-    if name in ("uniform", "positive", "sorted") and tried == "bool":
+    if name in ("uniform", "positive", "nonnegative", "sorted") and tried == "bool":
         return "which is for tensors of numbers"
     return None
 

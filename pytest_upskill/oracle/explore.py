@@ -156,11 +156,12 @@ class _Exploration:
                 raise self._error from None
 
     def _uppers(self, dtype: str) -> list[tuple[str, ...]]:
-        """Which dims are large together in a dtype's large examples: the dtypes share the combinations."""
+        """Which dims are large together in a dtype's large examples: as many as can be, and a share of all others."""
         found = upper_halves(self.case, self.preparation.outputs, self.largest)
-        found.sort(key=lambda upper: stable_hash("upper halves", self.seed, *upper))
-        index = self.case.dtypes.index(dtype)
-        return found[index :: len(self.case.dtypes)] + found[: min(index, search.LARGE)]
+        largest = max(found, key=len, default=())
+        others = sorted(found, key=lambda upper: stable_hash("upper halves", self.seed, *upper))
+        index, count = self.case.dtypes.index(dtype), len(self.case.dtypes)
+        return [largest, *(upper for upper in others[index::count] if upper != largest)]
 
     def _try_batch(self, batch: Batch) -> None:
         earlier = {*self.tried, *self.given_up}
