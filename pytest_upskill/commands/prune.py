@@ -25,7 +25,7 @@ from pytest_upskill.replies import cassette
 from pytest_upskill.replies.cassette import Cassette
 from pytest_upskill.replies.ledger import FILE, Ledger
 from pytest_upskill.replies.stored_reply import Recording
-from pytest_upskill.skills.disclosure import MODES
+from pytest_upskill.skills.arms import MODES
 from pytest_upskill.skills.skill import case_paths, skill_files
 
 ARMS = ("skill", "baseline", "placebo")

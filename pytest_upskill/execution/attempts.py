@@ -22,8 +22,7 @@ from pytest_upskill.judging.interface import Backend, JudgeRequest, JudgeResult
 from pytest_upskill.judging.judge import parsed_case
 from pytest_upskill.judging.signatures import contract_of, signature_of
 from pytest_upskill.records import Kernel, Question, Reply
-from pytest_upskill.replies.scheduling import Replies
-from pytest_upskill.replies.wanted import Wanted
+from pytest_upskill.replies.scheduling import Replies, Wanted
 
 CHECKED_TOGETHER = 2
 """Solutions of later cases that are built while another one is checked."""

@@ -35,7 +35,7 @@ from pytest_upskill.languages.base import Language
 from pytest_upskill.records import Assertion, ItemKind, Kernel, Outcome, Question, Reply, Verdict, VerdictKind
 from pytest_upskill.replies.budget import WorstCase, estimate
 from pytest_upskill.replies.scheduling import Replies
-from pytest_upskill.students import reply_files
+from pytest_upskill.students import files as reply_files
 from pytest_upskill.students.base import StudentConfig
 
 if TYPE_CHECKING:

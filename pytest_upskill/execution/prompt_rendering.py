@@ -14,7 +14,7 @@ from pytest_upskill.execution.task import Task
 from pytest_upskill.judging.signatures import contract_of, signature_of
 from pytest_upskill.records import Prompt, Question
 from pytest_upskill.skills import arms
-from pytest_upskill.skills.disclosure import Guidance
+from pytest_upskill.skills.arms import Guidance
 
 
 class PromptRenderer:

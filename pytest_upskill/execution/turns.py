@@ -118,7 +118,6 @@ def _cut(message: str) -> str:
 def _joined(tries: Sequence[Try], most: int) -> Outcome:
     """The last outcome, with the tokens, cost and seconds of all."""
     outcomes = [one.outcome for one in tries]
-    spent = [one.seconds for one in outcomes]
     costs = [one.cost_usd for one in outcomes if one.cost_usd is not None or one.tokens.input or one.tokens.output]
     # The example belongs to the last reply, and is judged on that one alone.
     replay = outcomes[-1].replay
@@ -126,31 +125,18 @@ def _joined(tries: Sequence[Try], most: int) -> Outcome:
         outcomes[-1],
         tokens=sum((one.tokens for one in outcomes), Tokens()),
         cost_usd=None if not costs or None in costs else sum(cost for cost in costs if cost is not None),
-        seconds=Seconds(
-            sum(one.reply for one in spent), sum(one.build for one in spent), sum(one.run for one in spent)
-        ),
+        seconds=sum((one.seconds for one in outcomes), Seconds()),
         turns=tuple(_turn(one) for one in outcomes),
         replay=replay and replay.replace(f"--upskill-turns={most}", f"--upskill-turns={len(tries)}"),
     )
 
 
 def _turn(outcome: Outcome) -> Turn:
-    verdict, spent = outcome.verdict, outcome.seconds
-    seconds = spent.reply + spent.build + spent.run
-    return Turn(verdict.kind, verdict.reason, outcome.tokens, outcome.cost_usd, seconds)
+    verdict = outcome.verdict
+    return Turn(verdict.kind, verdict.reason, outcome.tokens, outcome.cost_usd, outcome.seconds.total)
 
 
 def _unjudged(outcome: Outcome, verdict: Verdict) -> Outcome:
-    return replace(
-        outcome,
-        verdict=verdict,
-        tokens=Tokens(),
-        cost_usd=None,
-        seconds=Seconds(),
-        source=None,
-        shown_line=None,
-        shown_why="",
-        kernels=(),
-        notes=(),
-        device_memory=None,
-    )
+    """The same item without its source, and what was measured and spent."""
+    item = (outcome.id, outcome.kind, outcome.skill, outcome.case, verdict, outcome.student, outcome.arm, outcome.trial)
+    return Outcome(*item, replay=outcome.replay, source_name=outcome.source_name)

@@ -126,6 +126,13 @@ class Seconds:
     build: float = 0.0
     run: float = 0.0
 
+    @property
+    def total(self) -> float:
+        return self.reply + self.build + self.run
+
+    def __add__(self, other: Seconds) -> Seconds:
+        return Seconds(self.reply + other.reply, self.build + other.build, self.run + other.run)
+
 
 @dataclass(frozen=True, slots=True)
 class SurvivingMutant:
@@ -152,7 +159,7 @@ class MutationScore:
     @classmethod
     def from_plain(cls, data: Mapping[str, Any]) -> MutationScore:
         """The inverse of ``dataclasses.asdict``, also after JSON. Raises ValueError on data of another shape."""
-        return _scores().validate_python(data)
+        return _adapter(cls).validate_python(data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,18 +216,11 @@ class Outcome:
     @classmethod
     def from_plain(cls, data: Mapping[str, Any]) -> Outcome:
         """The inverse of ``to_plain``, also after JSON. Raises ValueError on data of another shape."""
-        return _outcomes().validate_python(data)
+        return _adapter(cls).validate_python(data)
 
 
 @cache
-def _outcomes() -> TypeAdapter[Outcome]:
+def _adapter(record: type[Any]) -> TypeAdapter[Any]:
     from pydantic import TypeAdapter  # a tenth of a second, which only a process that reads plain data spends
 
-    return TypeAdapter(Outcome)
-
-
-@cache
-def _scores() -> TypeAdapter[MutationScore]:
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(MutationScore)
+    return TypeAdapter(record)

@@ -3,11 +3,31 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from pytest_upskill.records import ItemKind, Outcome, VerdictKind
-from pytest_upskill.reporting.text_style import TextStyle, count, duration, money, percent, plural, points
-from pytest_upskill.reporting.view import BASELINE_ARM, SKILL_ARM, LiftRow, SkillView, StudentView, SummaryRow, View
+from pytest_upskill.reporting.text_style import (
+    TextStyle,
+    count,
+    duration,
+    money,
+    percent,
+    percents,
+    plural,
+    points,
+    spread,
+)
+from pytest_upskill.reporting.view import (
+    BASELINE_ARM,
+    SKILL_ARM,
+    LiftRow,
+    SkillView,
+    StudentView,
+    SummaryRow,
+    View,
+    arm_label,
+)
 
 _FAILURES = 30
 _ZERO_WIDTH_SPACE = "\u200b"
@@ -66,13 +86,12 @@ def _mutants(items: Sequence[Outcome]) -> Iterator[str]:
 
 
 def _row(student: StudentView, row: SummaryRow) -> str:
-    interval = row.interval
     cells = [
         _safe(student.name),
-        "with skill" if row.arm == SKILL_ARM else _safe(row.arm),
+        _safe(arm_label(row.arm)),
         f"{row.passed}/{row.total}" + (f" ({row.undecided})" if row.undecided else ""),
         "" if row.pass_rate is None else percent(row.pass_rate),
-        "" if interval is None else f"{percent(interval[0])} to {percent(interval[1])}",
+        percents(row.interval),
         _lift(student.lift(BASELINE_ARM if row.arm == SKILL_ARM else row.arm), row.arm),
         "" if row.assertions_passed is None else f"{row.assertions_passed:.1f}/{row.assertions_total:.1f}",
         f"{count(row.tokens.input)}+{count(row.tokens.output)}",
@@ -85,20 +104,14 @@ def _row(student: StudentView, row: SummaryRow) -> str:
 def _turns(student: StudentView, row: SummaryRow) -> list[str]:
     if len(row.passed_by_turn) < 2:
         return []
-    rates = ", ".join(percent(rate) for rate in row.pass_at_turn)
-    return [f"- {_safe(student.name)}, {'with skill' if row.arm == SKILL_ARM else _safe(row.arm)}: {rates}"]
+    return [f"- {_safe(student.name)}, {_safe(arm_label(row.arm))}: {', '.join(map(percent, row.pass_at_turn))}"]
 
 
 def _lift(lift: LiftRow | None, arm: str) -> str:
     if lift is None or lift.lift is None or arm == BASELINE_ARM:
         return ""
-    text = f"{points(lift.lift, _STYLE)} points"
-    if arm != SKILL_ARM:
-        text += " over this"
-    if lift.interval is None:
-        return text
-    low, high = (points(end, _STYLE) for end in lift.interval)
-    return f"{text} [{low}, {high}]"
+    over = "" if arm == SKILL_ARM else " over this"
+    return f"{points(lift.lift, _STYLE)} points{over}{spread(lift.interval, _STYLE)}"
 
 
 def _is_loss(item: Outcome) -> bool:
@@ -108,11 +121,7 @@ def _is_loss(item: Outcome) -> bool:
 
 def _notes(view: View) -> Iterator[str]:
     """Each note once, with the number of its items."""
-    marked: dict[str, int] = {}
-    for item in view.items:
-        for note in item.notes:
-            marked[note] = marked.get(note, 0) + 1
-    shown = list(marked.items())[:_FAILURES]
+    shown = list(Counter(note for item in view.items for note in item.notes).items())[:_FAILURES]
     if shown:
         yield from ("", *(f"- Note: {_safe(note)} ({plural(number, 'item')})" for note, number in shown))
 

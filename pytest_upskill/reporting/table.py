@@ -3,33 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pytest_upskill.reporting.text_style import TextStyle, measure, pad
 
 GAP = "  "
 
 
-@dataclass(frozen=True, slots=True)
 class Cell:
-    """A text with its styles; or ``spans``, pieces with their own styles that together are ``text``."""
+    """Pieces of text, each followed by its styles: the arguments of ``TextStyle.paint``."""
 
-    text: str = ""
-    styles: tuple[str, ...] = ()
-    spans: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    def __init__(self, *pieces: tuple[str, ...]) -> None:
+        self.pieces = pieces
+        self.text = "".join(text for text, *_ in pieces)
 
-    @classmethod
-    def of(cls, *spans: tuple[str, tuple[str, ...]]) -> Cell:
-        return cls("".join(text for text, _ in spans), (), spans)
-
-    def painted(self, text_style: TextStyle, width: int, align: str) -> str:
-        spans = self.spans or ((self.text, self.styles),)
-        painted = "".join(text_style.paint(text, *styles) for text, styles in spans)
+    def painted(self, text_style: TextStyle, width: int, align: str = "<") -> str:
+        painted = "".join(text_style.paint(*piece) for piece in self.pieces)
         return pad(self.text, width, align).replace(self.text, painted, 1) if self.text else " " * width
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(NamedTuple):
     """A column by name. ``title`` is its heading; ``align`` is ``<`` or ``>``."""
 
     key: str
@@ -37,35 +30,28 @@ class Column:
     align: str = "<"
 
 
-Row = Mapping[str, Cell]
-
-
 class Table:
     """A table. Columns without any text are left out; each is as wide as its widest cell."""
 
-    def __init__(self, columns: Sequence[Column], rows: Sequence[Row], indent: int = 1) -> None:
-        self._columns = [column for column in columns if any(row.get(column.key, Cell()).text for row in rows)]
-        self._indent = " " * indent
+    def __init__(self, columns: Sequence[Column], rows: Sequence[Mapping[str, Cell]]) -> None:
+        texts = {column: [row[column.key].text for row in rows if column.key in row] for column in columns}
         self._widths = {
-            column.key: max(measure(column.title), *(measure(row.get(column.key, Cell()).text) for row in rows))
-            for column in self._columns
+            column: max(map(measure, (column.title, *cells))) for column, cells in texts.items() if any(cells)
         }
 
     @property
     def width(self) -> int:
         """Columns of the terminal that a row takes."""
-        return len(self._indent) + sum(self._widths.values()) + len(GAP) * (len(self._columns) - 1)
+        return 1 + sum(self._widths.values()) + len(GAP) * (len(self._widths) - 1)
 
     def heading(self, text_style: TextStyle) -> str:
-        titles = (pad(column.title, self._widths[column.key], column.align) for column in self._columns)
-        return text_style.paint((self._indent + GAP.join(titles)).rstrip(), "dim")
+        titles = (pad(column.title, width, column.align) for column, width in self._widths.items())
+        return text_style.paint(f" {GAP.join(titles)}".rstrip(), "dim")
 
-    def line(self, row: Row, text_style: TextStyle) -> str:
-        cells = (
-            row.get(column.key, Cell()).painted(text_style, self._widths[column.key], column.align)
-            for column in self._columns
-        )
-        return (self._indent + GAP.join(cells)).rstrip()
+    def line(self, row: Mapping[str, Cell], text_style: TextStyle) -> str:
+        widths = self._widths.items()
+        cells = (row.get(column.key, Cell()).painted(text_style, width, column.align) for column, width in widths)
+        return f" {GAP.join(cells)}".rstrip()
 
 
 def flow(cells: Sequence[Cell], text_style: TextStyle, indent: int) -> Iterator[str]:
@@ -76,5 +62,5 @@ def flow(cells: Sequence[Cell], text_style: TextStyle, indent: int) -> Iterator[
     across = max(1, (text_style.width - indent + 3) // (wide + 3))
     down = -(-len(cells) // across)
     for row in range(down):
-        found = [cell.painted(text_style, wide, "<") for cell in cells[row::down]]
+        found = [cell.painted(text_style, wide) for cell in cells[row::down]]
         yield (" " * indent + "   ".join(found)).rstrip()

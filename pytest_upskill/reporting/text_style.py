@@ -11,6 +11,8 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from pytest_upskill.statistics.intervals import Interval
+
 _STYLES: Mapping[str, str] = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)?")
 TAB = 4
@@ -81,6 +83,10 @@ class TextStyle:
         if len(wrapped) > lines:
             wrapped = [*wrapped[: lines - 1], self._cut(f"{wrapped[lines - 1]} {self.sign('more')}", width)]
         return wrapped
+
+    def line(self, text: str, indent: int, *styles: str) -> str:
+        """One indented line in the given styles, elided to the width of the terminal."""
+        return " " * indent + self.paint(self.elide(text, self.width - indent), *styles)
 
     def _cut(self, text: str, width: int) -> str:
         if measure(text) <= width:
@@ -170,6 +176,16 @@ def points(difference: float, text_style: TextStyle) -> str:
     if shown == 0:
         return "0"
     return f"+{shown}" if shown > 0 else f"{text_style.sign('minus')}{-shown}"
+
+
+def percents(interval: Interval | None) -> str:
+    """``53% to 98%``; empty without an interval."""
+    return "" if interval is None else f"{percent(interval[0])} to {percent(interval[1])}"
+
+
+def spread(interval: Interval | None, text_style: TextStyle) -> str:
+    """The interval of a difference in percentage points: `` [+25, +88]``; empty without one."""
+    return "" if interval is None else f" [{points(interval[0], text_style)}, {points(interval[1], text_style)}]"
 
 
 def count(number: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +14,11 @@ from pytest_upskill.statistics.intervals import Interval
 SKILL_ARM = "skill"
 BASELINE_ARM = "baseline"
 _DECIDED = (VerdictKind.PASSED, VerdictKind.FAILED)
+
+
+def arm_label(arm: str) -> str:
+    """An arm as the summary names it."""
+    return "with skill" if arm == SKILL_ARM else arm
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +229,7 @@ def _summary(skill: str, student: str, arm: str, items: Sequence[Outcome]) -> Su
         assertions_total=_mean([len(assertions) for assertions in decided]),
         tokens=sum((item.tokens for item in items), Tokens()),
         cost_usd=_cost(items),
-        seconds=sum(item.seconds.reply + item.seconds.build + item.seconds.run for item in items),
+        seconds=sum(item.seconds.total for item in items),
         first_failed=_first_failed(items),
         passed_by_turn=_passed_by_turn(items),
     )
@@ -248,12 +254,8 @@ def _passed_by_turn(items: Sequence[Outcome]) -> tuple[int, ...]:
 
 
 def _first_failed(items: Sequence[Outcome]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for item in items:
-        first = item.verdict.first_failed
-        if item.verdict.kind is VerdictKind.FAILED and first is not None:
-            counts[first.name] = counts.get(first.name, 0) + 1
-    return counts
+    failed = (item.verdict.first_failed for item in items if item.verdict.kind is VerdictKind.FAILED)
+    return dict(Counter(first.name for first in failed if first is not None))
 
 
 def _lifts(skill: str, student: str, arms: Mapping[str, Sequence[Outcome]]) -> Iterable[LiftRow]:

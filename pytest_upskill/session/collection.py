@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +12,9 @@ import pytest
 from pytest_upskill.cases.case import Case
 from pytest_upskill.cases.case_file import load_cases
 from pytest_upskill.errors import CaseError, InfrastructureError, UpskillError
-from pytest_upskill.execution.seeds import item_seed
+from pytest_upskill.execution.task import item_seed
 from pytest_upskill.records import ItemKind, Outcome, Verdict, VerdictKind
+from pytest_upskill.session.item_report import FailureRepr
 from pytest_upskill.session.repeat_command import command, record_options, replay_options
 from pytest_upskill.skills import arms
 from pytest_upskill.skills.skill import FILE_NAMES, case_paths
@@ -66,13 +68,12 @@ class SkillFile(pytest.File):
     def collect(self) -> Iterator[pytest.Item]:
         whole = self.path == self.skill_path
         if whole:
-            yield self._item("spec", self._task(ItemKind.SPEC, None, None, None, 1, "spec"))
+            yield self._item("spec", ItemKind.SPEC)
         cases: list[Case] = []
         paths = case_paths(self.skill_path.parent) if whole else [self.path]
         for path, found in zip(paths, load_cases(paths, self.skill), strict=True):
             if isinstance(found, CaseError):
-                task = self._task(ItemKind.BROKEN_CASE, None, None, None, 1, path.stem)
-                yield self._item(path.stem, task, problem=str(found))
+                yield self._item(path.stem, ItemKind.BROKEN_CASE, problem=str(found))
             else:
                 cases.append(found)
         wanted = {student: self._arms_of(student, cases) for student in self.run.student_names}
@@ -82,8 +83,7 @@ class SkillFile(pytest.File):
                 if self.run.student(student).can_answer(case):
                     yield from self._items_of(case, student, student_arms)
             if self.run.settings.self_check and case.kind == "kernel":
-                name = f"{case.name}[mutants]"
-                yield self._item(name, self._task(ItemKind.MUTANTS, case, None, None, 1, name))
+                yield self._item(f"{case.name}[mutants]", ItemKind.MUTANTS, case)
 
     def _warn_of_gaps(self, cases: list[Case], wanted: dict[str, list[str]]) -> None:
         """Warns of replies and solutions that are missing."""
@@ -110,24 +110,23 @@ class SkillFile(pytest.File):
     def _items_of(self, case: Case, student: str, student_arms: list[str]) -> Iterator[pytest.Item]:
         kind = ItemKind.KERNEL if case.kind == "kernel" else ItemKind.TEXT
         if student == "golden":
-            name = f"{case.name}[golden]"
-            yield self._item(name, self._task(kind, case, student, "skill", 1, name))
+            yield self._item(f"{case.name}[golden]", kind, case, student, "skill")
             return
         for arm in student_arms:
             for trial in range(1, self.run.settings.trials + 1):
                 suffix = "" if trial == 1 else f"-{trial}"
-                name = f"{case.name}[{student}-{arms.slug(arm)}{suffix}]"
-                yield self._item(name, self._task(kind, case, student, arm, trial, name))
+                yield self._item(f"{case.name}[{student}-{arms.slug(arm)}{suffix}]", kind, case, student, arm, trial)
 
-    def _task(
-        self, kind: ItemKind, case: Case | None, student: str | None, arm: str | None, trial: int, name: str
-    ) -> Task:
+    def _item(
+        self, name: str, kind: ItemKind, case: Case | None = None, student: str | None = None, arm: str | None = None,
+        trial: int = 1, problem: str | None = None,
+    ) -> UpskillItem:  # fmt: skip
         from pytest_upskill.execution.task import Task
 
         settings = self.run.settings
         config = self.run.config(student) if student else None
         item_id = f"{self.nodeid}::{name}"
-        return Task(
+        task = Task(
             id=item_id,
             kind=kind,
             skill=self.skill,
@@ -144,10 +143,7 @@ class SkillFile(pytest.File):
             turns=settings.turns if kind is ItemKind.KERNEL else 1,
             disclosure=config.disclosure if config else "body",
         )
-
-    def _item(self, name: str, task: Task, problem: str | None = None) -> UpskillItem:
-        nodeid = f"{self.nodeid}::{name}"
-        return UpskillItem.from_parent(self, name=name, nodeid=nodeid, task=task, problem=problem)
+        return UpskillItem.from_parent(self, name=name, nodeid=item_id, task=task, problem=problem)
 
 
 class UpskillItem(pytest.Item):
@@ -182,7 +178,7 @@ class UpskillItem(pytest.Item):
 
     def setup(self) -> None:
         if self.problem is not None:
-            self.outcome = unjudged(self.task, VerdictKind.FAILED, self.problem)
+            self.outcome = self._unjudged(VerdictKind.FAILED, self.problem)
         else:
             self.outcome = self._judged()
             for problem in self.run.replies.new_problems():
@@ -200,8 +196,14 @@ class UpskillItem(pytest.Item):
             return self.run.pipeline.run(self.task)
         except Exception as error:
             reason = f"unexpected {type(error).__name__}: {error}"
-            self.outcome = unjudged(self.task, VerdictKind.INFRASTRUCTURE_ERROR, reason)
+            self.outcome = self._unjudged(VerdictKind.INFRASTRUCTURE_ERROR, reason)
             raise
+
+    def _unjudged(self, kind: VerdictKind, reason: str) -> Outcome:
+        from pytest_upskill.execution.outcome import outcome_of
+
+        outcome = outcome_of(self.task, Verdict(kind, reason))
+        return replace(outcome, case=outcome.case or self.task.id.rpartition("::")[2])
 
     def runtest(self) -> None:
         assert self.outcome is not None
@@ -216,9 +218,7 @@ class UpskillItem(pytest.Item):
     def repr_failure(self, excinfo: ExceptionInfo[BaseException], style: Any = None) -> Any:
         """The view of a failed item; an unexpected exception keeps its traceback."""
         if isinstance(excinfo.value, KernelFailed) and self.outcome is not None:
-            from pytest_upskill.reporting.failure import failure_lines
-
-            return "\n".join(failure_lines(self.outcome, width=100, color=False))
+            return str(FailureRepr(self.outcome))
         if isinstance(excinfo.value, UpskillError):
             from pytest_upskill.reporting.text_style import printable
 
@@ -227,19 +227,3 @@ class UpskillItem(pytest.Item):
 
     def reportinfo(self) -> tuple[Path, int, str]:
         return self.task.skill_path, 0, self.name
-
-
-def unjudged(task: Task, kind: VerdictKind, reason: str) -> Outcome:
-    """The outcome of an item that was not judged."""
-    judged = task.student is not None
-    return Outcome(
-        id=task.id,
-        kind=task.kind,
-        skill=task.skill,
-        case=task.case.name if task.case else task.id.rpartition("::")[2],
-        verdict=Verdict(kind, reason=reason),
-        student=task.student,
-        arm=arms.slug(task.arm) if task.arm else None,
-        trial=task.trial if judged else None,
-        replay=task.replay,
-    )

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_upskill.records import Outcome
-from pytest_upskill.session.item_report import NOTHING_DECIDED, Status, nothing_decided, outcome_of, status_of
+from pytest_upskill.session.item_report import (
+    NOTHING_DECIDED,
+    FailureRepr,
+    Status,
+    nothing_decided,
+    outcome_of,
+    status_of,
+)
 from pytest_upskill.session.run import Run
 
 if TYPE_CHECKING:
@@ -67,8 +74,6 @@ class Controller:
             return
         self.outcomes[outcome.id] = outcome
         if report.failed and report.when == "call" and isinstance(report.longrepr, str):
-            from pytest_upskill.session.failure_repr import FailureRepr
-
             report.longrepr = FailureRepr(outcome)
 
     @pytest.hookimpl(tryfirst=True)

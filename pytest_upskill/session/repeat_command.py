@@ -11,7 +11,7 @@ from typing import Any
 
 from pytest_upskill.configuration.settings import DEFAULTS, Settings
 from pytest_upskill.students.base import StudentConfig
-from pytest_upskill.students.reply_files import replies_folder
+from pytest_upskill.students.files import replies_folder
 
 
 @functools.lru_cache(maxsize=64)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from os.path import relpath
 from typing import TYPE_CHECKING, Any
@@ -13,9 +13,9 @@ import pluggy
 
 from pytest_upskill.configuration.settings import PROMPTS_STUDENT, Settings
 from pytest_upskill.paths import HOME
-from pytest_upskill.session.overrides import overrides
 from pytest_upskill.students import demo, registry
 from pytest_upskill.students.base import Placeholder, Student, StudentConfig, is_at_hand
+from pytest_upskill.students.builtin import BUILTIN
 from pytest_upskill.students.serving import plan
 
 if TYPE_CHECKING:
@@ -37,6 +37,10 @@ _SOURCES = {
     "replay": "replay: from the cassettes beside the skills; no student is queried",
 }
 """Lines of the header for values of ``--upskill-replies`` other than ``auto``."""
+
+
+_SHOWN = ("provider", "base_url", "serve", "api_key_env")
+"""Fields of a student's table that decide which program runs, where prompts are sent, and which key is used."""
 
 
 class Run:
@@ -176,8 +180,7 @@ class Run:
 
     @cached_property
     def replies(self) -> Replies:
-        from pytest_upskill.replies.scheduling import Replies
-        from pytest_upskill.replies.wanted import Mode
+        from pytest_upskill.replies.scheduling import Mode, Replies
 
         settings = self.settings
         return Replies(
@@ -254,3 +257,28 @@ class Run:
             **({"budget": limits} if limits else {}),
             **({DEMO: demo.LABEL} if DEMO in self._configs else {}),
         }
+
+
+def overrides(settings: Settings, configs: Sequence[StudentConfig]) -> Iterator[tuple[str, str]]:
+    """For each student whose fields differ from the built-in ones: ``student NAME``, and the values with their source.
+
+    A repository's configuration can run commands and redirect keys: a user must see that before it happens.
+    """
+    pyproject = relpath(settings.rootdir / "pyproject.toml", settings.invocation_dir)
+    for config in configs:
+        builtin = BUILTIN.get(config.name, {})
+        changed = _changed(settings.students_tables.get(config.name, {}), builtin)
+        if config.provider == "llama.cpp" and "base_url" in settings.origins:
+            changed.pop("base_url", None)
+        texts = (
+            [f"{', '.join(f'{key} = {value!r}' for key, value in changed.items())} ({pyproject})"] if changed else []
+        )
+        if config.provider == "llama.cpp":
+            values = {"base_url": settings.base_url, "serve": settings.serve}
+            texts += [f"{key} = {values[key]!r} ({origin})" for key, origin in settings.origins.items()]
+        if texts:
+            yield f"student {config.name}", "; ".join(texts)
+
+
+def _changed(table: Mapping[str, Any], builtin: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: table[key] for key in _SHOWN if key in table and table[key] != builtin.get(key)}

@@ -13,7 +13,7 @@ from typing import Any
 from pytest_upskill.errors import UsageError
 from pytest_upskill.students.base import Server, Student, StudentConfig
 from pytest_upskill.students.builtin import BUILTIN, DEFAULT_LLAMA_URL
-from pytest_upskill.students.reply_files import LAYOUT
+from pytest_upskill.students.files import LAYOUT
 from pytest_upskill.students.table import PROVIDERS, config_from_table, did_you_mean, endpoint_url, valid_name
 
 _PROVIDERS: Mapping[str, tuple[str, str, str | None]] = {

@@ -15,7 +15,7 @@ from pytest_upskill.students.base import Price, StudentConfig
 PROVIDERS = ("openai", "llama.cpp", "anthropic")
 """The values of ``provider`` in a table, besides those of plugins."""
 DISCLOSURES = ("body", "full", "tools")
-"""How a student is shown a skill: see ``skills.disclosure``."""
+"""How a student is shown a skill: see ``skills.arms``."""
 
 
 def valid_name(name: str) -> bool:

@@ -8,21 +8,25 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import tempfile
 import threading
+import zlib
+from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_upskill.cases.case import Case
 from pytest_upskill.skills.skill import load_skill, skill_file
-from pytest_upskill.students.demo.mistakes import slip
 from pytest_upskill.students.golden import fenced
 from pytest_upskill.students.serving.broker import model_path
 
 if TYPE_CHECKING:
     from pytest_upskill.students.demo.model import Script
 
+_LAUNCH = re.compile(r"\w+(?:<[\w\s,]*>)?<<<.*?>>>\(.*?\);", re.DOTALL)
+"""One launch of a kernel, with its arguments."""
 CONTEXT = 1 << 18
 PIECE = 128
 DONT_KNOW = "I only know the cases that this run collected."
@@ -92,3 +96,23 @@ def _first_line_of_feedback() -> str:
     """Feedback is informing, too: after it, the student answers with the solution."""
     text = (resources.files("pytest_upskill") / "prompts" / "feedback.md").read_text(encoding="utf-8")
     return text.splitlines()[0]
+
+
+def slip(case: Case) -> str | None:
+    """The case's solution with a mistake, the same each time; None without a solution, or if no rule applies."""
+    if case.solution is None:
+        return None
+    source = case.solution.source
+    slips = [wrong for wrong in _slips(source, [dim.name for dim in case.dims]) if wrong != source]
+    if slips:
+        return slips[zlib.crc32(case.name.encode()) % len(slips)]
+    unlaunched = _LAUNCH.sub("", source, count=1)
+    return unlaunched if unlaunched != source else None
+
+
+def _slips(source: str, dims: list[str]) -> Iterator[str]:
+    yield re.sub(r"\boffset = 16\b", "offset = 8", source, count=1)  # the sum leaves out half of a warp
+    yield re.sub(r"\((\w+) \+ \d+\) / (\d+)", r"\1 / \2", source, count=1)  # the number of blocks is rounded down
+    names = "|".join(map(re.escape, [*dims, "total"]))
+    for last in list(re.finditer(rf"\b\w+ < (?:{names})\b", source))[-1:]:  # the last element is left out
+        yield f"{source[: last.end()]} - 1{source[last.end() :]}"
