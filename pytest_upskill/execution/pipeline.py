@@ -16,7 +16,7 @@ from pytest_upskill.cases.case import Case
 from pytest_upskill.devices.choose import choose
 from pytest_upskill.errors import BudgetStopped, CaseError, InfrastructureError, SkillError, UpskillError, UsageError
 from pytest_upskill.execution import turns
-from pytest_upskill.execution.attempts import Answered, Attempts, files_can_be_written, wanted_of
+from pytest_upskill.execution.attempts import Answered, Attempts, wanted_of
 from pytest_upskill.execution.case_gate import CaseGate
 from pytest_upskill.execution.outcome import (
     cut_off,
@@ -147,7 +147,7 @@ class Pipeline:
     def _write_prompt(self, task: Task) -> Outcome:
         assert self._prompts is not None
         question = self._renderer.of(task)
-        with files_can_be_written(self._prompts):
+        with reply_files.writing_below(self._prompts):
             path = reply_files.write_prompt(self._prompts, question)
         return outcome_of(task, Verdict(VerdictKind.INCONCLUSIVE, reason=f"nothing was asked: the prompt is in {path}"))
 

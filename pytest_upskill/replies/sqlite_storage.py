@@ -12,6 +12,7 @@ from typing import Any
 from filelock import FileLock
 
 from pytest_upskill.errors import InfrastructureError
+from pytest_upskill.students.files import writing_below
 
 PATIENCE = 60.0
 """Seconds to wait for another process's transaction; each takes milliseconds."""
@@ -89,14 +90,10 @@ class SqliteStorage:
 def explained(path: Path) -> Iterator[None]:
     """Raise InfrastructureError, with the next step, if the file at ``path`` or its folder cannot be used."""
     try:
-        yield
+        with writing_below(path.parent):
+            yield
     except sqlite3.DatabaseError as error:
         raise InfrastructureError(
             f"the replies in {path} cannot be used ({error}); free some space or make it writable, or move "
             "the file away to begin a new one"
-        ) from error
-    except OSError as error:
-        where = f" ({error.filename})" if error.filename else ""
-        raise InfrastructureError(
-            f"cannot write below {path.parent}: {error.strerror or error}{where}; free some space, or make it writable"
         ) from error

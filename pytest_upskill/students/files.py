@@ -5,12 +5,13 @@ Every run writes its replies in this layout, and ``--upskill-prompts`` its promp
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pytest_upskill.cases.case import Case
-from pytest_upskill.errors import StudentError
+from pytest_upskill.errors import InfrastructureError, StudentError
 from pytest_upskill.paths import HOME, component, home, read_text, write_atomically
 from pytest_upskill.records import Question, Reply, reply_file_name
 from pytest_upskill.students.base import Student, StudentConfig
@@ -35,6 +36,18 @@ def keep_reply(root: Path, student: str, question: Question, reply: Reply) -> Pa
     path = path_of(replies_folder(root, student), question)
     write_atomically(path, reply.text)
     return path
+
+
+@contextlib.contextmanager
+def writing_below(folder: Path) -> Iterator[None]:
+    """Raises InfrastructureError, with the next step, where a file below ``folder`` cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        raise InfrastructureError(
+            f"cannot write below {folder}: {error.strerror or error}{where}; free some space, or make it writable"
+        ) from error
 
 
 def write_prompt(folder: Path, question: Question) -> Path:

@@ -9,7 +9,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -36,20 +36,16 @@ LARGEST_COUNT = 2**53
 
 
 @dataclass(frozen=True, slots=True)
-class ServerFacts:
-    """What each reply keeps of its server. ``context`` is in tokens per slot. None if the server does not say."""
+class Survey:
+    """The models that a server lists and what each reply keeps of it, requested once.
 
+    ``context`` is in tokens per slot. Numbers are None if the server does not say.
+    """
+
+    models: tuple[str, ...] = ()
     slots: int | None = None
     context: int | None = None
     build: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Survey:
-    """The models that a server lists and its facts, requested once."""
-
-    models: tuple[str, ...] = ()
-    facts: ServerFacts = ServerFacts()
 
 
 class OpenAIStudent(RemoteStudent):
@@ -111,10 +107,11 @@ class OpenAIStudent(RemoteStudent):
             failure = self._explain(openai, error)
             # The question itself will show any other failure.
             return failure if failure.unreachable or failure.loading else Survey()
-        return Survey(models=_model_names(listed), facts=self._server_facts(client))
+        return replace(self._server_facts(client), models=_model_names(listed))
 
-    def _server_facts(self, client: openai.OpenAI) -> ServerFacts:
-        return ServerFacts()
+    def _server_facts(self, client: openai.OpenAI) -> Survey:
+        """What the server says of itself, without its models."""
+        return Survey()
 
     def _serves(self, model: str, served: tuple[str, ...]) -> bool:
         """True if ``model`` is among those that the server lists."""
@@ -197,8 +194,8 @@ class OpenAIStudent(RemoteStudent):
             note = f"the server at {self._address} does not list '{self.model}'; it lists {listed}"
         left_out = ("messages", "stream", "stream_options", "tools")
         request = {key: value for key, value in body.items() if key not in left_out}
-        facts = asdict(survey.facts)
-        return ReplyDetails(note=note, request=request, timings=transcript.timings, **facts)
+        server = (survey.slots, survey.context, survey.build)
+        return ReplyDetails(1, (), note, request, transcript.timings, *server)
 
 
 @dataclass(slots=True)

@@ -225,9 +225,16 @@ class RemoteStudent(Student):
         if status in (408, 409, 429) or status >= 500:
             return self._postponed(status, said, retry_after(headers))
         if status in (401, 403):
-            return AttemptFailure(self._unauthorised(status, said), unauthorised=True)
+            variable = self.config.api_key_env
+            remedy = f"name the environment variable that holds its key: api_key_env in {self._table}"
+            remedy = remedy if variable is None else f"check the key in the environment variable {variable}"
+            problem = f"{self._address} answered {status}, not authorised ({said}); {remedy}"
+            return AttemptFailure(problem, unauthorised=True)
         if (sizes := context_overflow(body)) is not None:
-            return AttemptFailure(self._too_long(*sizes, said))
+            problem = f"the prompt is longer than the model's context ({said})"
+            if None not in sizes:
+                problem = f"the prompt has {sizes[0]} tokens, the context of {self._address} holds {sizes[1]}"
+            return AttemptFailure(f"{problem}; {self._how_to_fit()}")
         if status == 404 or re.search(r"model .*not found", said):
             remedy = f"check base_url (it usually ends in /v1) and the model '{self.model}' in {self._table}"
         else:
@@ -244,21 +251,6 @@ class RemoteStudent(Student):
         else:
             what = f"answered {status} ({said}); see the server's own log for the cause"
         return AttemptFailure(f"{self._address} {what}", transient=True, wait=wait, loading=loading)
-
-    def _unauthorised(self, status: int, said: str) -> str:
-        variable = self.config.api_key_env
-        if variable is None:
-            remedy = f"name the environment variable that holds its key: api_key_env in {self._table}"
-        else:
-            remedy = f"check the key in the environment variable {variable}"
-        return f"{self._address} answered {status}, not authorised ({said}); {remedy}"
-
-    def _too_long(self, prompt: int | None, context: int | None, said: str) -> str:
-        if prompt is None or context is None:
-            sizes = f"the prompt is longer than the model's context ({said})"
-        else:
-            sizes = f"the prompt has {prompt} tokens, the context of {self._address} holds {context}"
-        return f"{sizes}; {self._how_to_fit()}"
 
 
 def _joined(replies: Sequence[Reply], read: Sequence[str]) -> Reply:

@@ -36,7 +36,6 @@ class Plan:
     what the server prints.
     """
 
-    student: str
     command: tuple[str, ...]
     base_url: str
     health: str
@@ -54,7 +53,7 @@ def existing(config: StudentConfig) -> Plan | None:
     """The plan of a server that may be running already, without a command; None if only we would know its port."""
     if config.serve == DEMO or PORT in (config.serve or "") or config.base_url is None:
         return None
-    return Plan(config.name, (), config.base_url, _health(config, config.base_url), Path())
+    return Plan((), config.base_url, _health(config, config.base_url), Path())
 
 
 def make(config: StudentConfig, root: Path, model: Path | None = None) -> Plan:
@@ -72,7 +71,7 @@ def make(config: StudentConfig, root: Path, model: Path | None = None) -> Plan:
     else:
         port = urlsplit(base_url).port or 80
     log = root / HOME / "serve" / f"{component(config.name)}.log"
-    return Plan(config.name, _command(config, port, model), base_url, _health(config, base_url), log)
+    return Plan(_command(config, port, model), base_url, _health(config, base_url), log)
 
 
 def _health(config: StudentConfig, base_url: str) -> str:
