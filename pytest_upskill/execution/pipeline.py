@@ -121,8 +121,6 @@ class Pipeline:
     def _is_asked(self, task: Task) -> bool:
         return task.kind in (ItemKind.KERNEL, ItemKind.TEXT) and self._prompts is None
 
-    # ------------------------------------------------------------------------------------- asking
-
     def _run(self, task: Task, case: Case) -> Outcome:
         answered = self._attempts.first(task)
         outcome = self._judged(task, case, answered)
@@ -150,8 +148,6 @@ class Pipeline:
         with reply_files.writing_below(self._prompts):
             path = reply_files.write_prompt(self._prompts, question)
         return outcome_of(task, Verdict(VerdictKind.INCONCLUSIVE, reason=f"nothing was asked: the prompt is in {path}"))
-
-    # ------------------------------------------------------------------------------------- judging
 
     def _device_of(self, language: Language) -> str:
         """The run's device, or the language's first device if the language does not support the run's."""

@@ -127,17 +127,13 @@ class _Reply(_Form):
         return Reply(**{**dict(self), "tokens": Tokens(**dict(self.tokens)), "details": details})
 
 
-def reply_to_plain(reply: Reply) -> dict[str, Any]:
-    """The reply under its stored names, in the order of the form."""
-    return _to_plain(_Reply, reply)
-
-
-def _to_plain(form: type[BaseModel], record: object) -> dict[str, Any]:
+def to_plain(form: type[BaseModel], record: object) -> dict[str, Any]:
+    """The record under its stored names, in the order of the form."""
     plain = {}
     for name, field in form.model_fields.items():
         value, inner = getattr(record, name), field.annotation
         if isinstance(inner, type) and issubclass(inner, BaseModel):
-            value = _to_plain(inner, value)
+            value = to_plain(inner, value)
         plain[name] = dict(value) if isinstance(value, Mapping) else value
     return plain
 

@@ -149,9 +149,6 @@ def _first_failed(student: StudentView, text_style: TextStyle) -> str:
     return "first fails at " + ", ".join(f"{name} {text_style.sign('times')}{number}" for name, number in counts)
 
 
-# --------------------------------------------------------------------------------------------- the rows
-
-
 def _rows(student: StudentView, layout: _Layout, text_style: TextStyle) -> Iterator[Mapping[str, Cell]]:
     skill, baseline = student.arm(SKILL_ARM), student.arm(BASELINE_ARM)
     row = {

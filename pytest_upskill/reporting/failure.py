@@ -57,9 +57,6 @@ def _title(outcome: Outcome, text_style: TextStyle) -> str:
     return text_style.paint(left, "bold") + gap + text_style.paint(skill, "dim")
 
 
-# --------------------------------------------------------------------------------------------- what failed
-
-
 def _claim(outcome: Outcome, first: Assertion | None, text_style: TextStyle) -> Iterator[str]:
     found = outcome.verdict.counterexample
     name = first.name if first else "failed"
@@ -91,9 +88,6 @@ def _compiler(message: str, text_style: TextStyle) -> list[str]:
     if len(errors) > len(shown):
         lines.append(text_style.paint(f"  {text_style.sign('more')} and {len(errors) - len(shown)} more errors", "dim"))
     return lines
-
-
-# --------------------------------------------------------------------------------------------- on which input
 
 
 def _evidence(found: Counterexample | None, text_style: TextStyle) -> Iterator[str]:
@@ -138,9 +132,6 @@ def _field(label: str, lines: Sequence[str], style: str, text_style: TextStyle) 
         yield f"  {text_style.paint(margin, 'dim')}{text_style.paint(line, style)}"
 
 
-# --------------------------------------------------------------------------------------------- where
-
-
 def _source(outcome: Outcome, room: int, text_style: TextStyle) -> Iterator[str]:
     line = outcome.shown_line
     if line is None or outcome.source is None or room < 4:
@@ -168,9 +159,6 @@ def excerpt(source: str, line: int, rows: int) -> list[tuple[int, str]]:
     shown = lines[first : first + rows]
     indent = min((len(text) - len(text.lstrip()) for text in shown if text.strip()), default=0)
     return [(first + offset + 1, text[indent:]) for offset, text in enumerate(shown)]
-
-
-# --------------------------------------------------------------------------------------------- what else
 
 
 def _others(outcome: Outcome, first: Assertion | None, text_style: TextStyle) -> Iterator[str]:

@@ -73,9 +73,6 @@ def _lost(items: Sequence[Outcome], text_style: TextStyle) -> Iterator[str]:
         yield text_style.line(f"{text_style.sign('cross')} {item.case} {word}: {why}", 2, color)
 
 
-# --------------------------------------------------------------------------------------------- mutants
-
-
 def _mutants(items: Sequence[Outcome], text_style: TextStyle) -> Iterator[str]:
     if not items:
         return

@@ -41,9 +41,6 @@ def summary_lines(view: View, width: int, color: bool, unicode: bool = True) -> 
     yield from _footer(view, text_style)
 
 
-# --------------------------------------------------------------------------------------------- every run
-
-
 def _problems(skill: SkillView, text_style: TextStyle) -> Iterator[str]:
     """What is wrong with the skill itself."""
     for item in skill.items:

@@ -157,9 +157,6 @@ def _fold(text: str, width: int) -> Iterator[str]:
     yield rest
 
 
-# --------------------------------------------------------------------------------------------- short forms
-
-
 def percent(rate: float) -> str:
     """``88%``; only a rate of exactly 1 or 0 is shown as 100% or 0%."""
     shown = round(100 * rate)

@@ -141,9 +141,6 @@ def case_paths(folder: Path) -> list[Path]:
     return sorted(path for path in paths if not path.name.startswith(".") and path.name.lower() != "readme.md")
 
 
-# --------------------------------------------------------------------------------------------------- the specification
-
-
 def _problems(document: Document, folder: Path) -> Iterator[Problem]:
     top: dict[str, Value] = document.frontmatter.data
     yield from _unknown_keys(top)
@@ -192,25 +189,17 @@ def _text_problem(top: Mapping[str, Value], key: str) -> Problem | None:
 def _name_problems(value: Value, folder: Path) -> Iterator[Problem]:
     """The rules of the reference validator, which compares names in normal form KC and takes letters of any script."""
     name = unicodedata.normalize("NFKC", value.text.strip())
-    if len(name) > MAX_NAME:
-        yield Problem("error", f"name '{name}' has {len(name)} characters; at most {MAX_NAME}: shorten it", value.line)
-    if name != name.lower():
-        yield Problem("error", f"name '{name}' must be in lower case: write '{name.lower()}'", value.line)
-    if name.startswith("-") or name.endswith("-"):
-        yield Problem("error", f"name '{name}' begins or ends with a hyphen: write '{name.strip('-')}'", value.line)
-    if "--" in name:
-        yield Problem("error", f"name '{name}' doubles a hyphen: keep one", value.line)
-    strange = sorted({character for character in name if not (character.isalnum() or character == "-")})
-    if strange:
-        shown = " ".join(repr(character) for character in strange)
-        message = f"name '{name}' has {shown}; only letters, digits and hyphens are allowed"
-        yield Problem("error", message, value.line)
-    if unicodedata.normalize("NFKC", folder.name) != name:
-        message = f"name '{name}' differs from its folder's name, '{folder.name}': rename one of them"
-        yield Problem("error", message, value.line)
-
-
-# --------------------------------------------------------------------------------------------------- its advice
+    strange = " ".join(map(repr, sorted({letter for letter in name if not (letter.isalnum() or letter == "-")})))
+    renamed = unicodedata.normalize("NFKC", folder.name) != name
+    rules = (
+        (len(name) > MAX_NAME, f"has {len(name)} characters; at most {MAX_NAME}: shorten it"),
+        (name != name.lower(), f"must be in lower case: write '{name.lower()}'"),
+        (name != name.strip("-"), f"begins or ends with a hyphen: write '{name.strip('-')}'"),
+        ("--" in name, "doubles a hyphen: keep one"),
+        (strange, f"has {strange}; only letters, digits and hyphens are allowed"),
+        (renamed, f"differs from its folder's name, '{folder.name}': rename one of them"),
+    )
+    yield from (Problem("error", f"name '{name}' {rule}", value.line) for broken, rule in rules if broken)
 
 
 def _advice_on_keys(top: dict[str, Value]) -> Iterator[Problem]:

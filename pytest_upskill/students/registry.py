@@ -24,6 +24,8 @@ from pytest_upskill.students.files import LAYOUT
 
 PROVIDERS = ("openai", "llama.cpp", "anthropic")
 """The values of ``provider`` in a table, besides those of plugins."""
+_Read = Callable[[str, Any], Any]
+"""Checks a value, whose place is named first, and converts it. Raises UsageError."""
 _PROVIDERS: Mapping[str, tuple[str, str, str | None]] = {
     "golden": ("golden", "GoldenStudent", None),
     "files": ("files", "FilesStudent", None),
@@ -116,9 +118,6 @@ def _files(spec: str, invocation_dir: Path) -> StudentConfig:
     return StudentConfig(name=label, provider="files", concurrency=8, folder=folder)
 
 
-# --------------------------------------------------------------------------------------------- tables of students
-
-
 def _valid_name(name: str) -> bool:
     """True for letters, digits, dots, dashes and underscores: names are part of ids, and names of folders."""
     return re.fullmatch(r"\w[\w.\-]*", name) is not None
@@ -148,33 +147,37 @@ def _did_you_mean(word: str, known: Iterable[str]) -> str:
     return "" if match is None else f"; did you mean '{match}'?"
 
 
-def _endpoint_url(what: str, value: Any) -> str:
-    """The URL of an endpoint, without a slash at its end. ``what`` is its field or option. Raises UsageError."""
+def _field(
+    expected: str, accepts: Callable[[Any], object], convert: Callable[[Any], Any] = lambda value: value
+) -> _Read:
+    def read(what: str, value: Any) -> Any:
+        if not accepts(value):
+            raise UsageError(f"{what} = {value!r}: expected {expected}")
+        return convert(value)
+
+    return read
+
+
+def _number(low: float, high: float, expected: str, kind: type[int] | type[float] = float) -> _Read:
+    kinds = (int,) if kind is int else (int, float)
+    return _field(
+        expected, lambda one: isinstance(one, kinds) and not isinstance(one, bool) and low <= one <= high, kind
+    )
+
+
+def _is_provider(value: Any) -> bool:
+    """A plugin may add it, so an unknown one is an error only when the student is made."""
+    return isinstance(value, str) and _valid_name(value) and value != "files"
+
+
+def _is_url(value: Any) -> bool:
     try:
         parts = urlsplit(value if isinstance(value, str) else "")
-        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        return (
+            parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and value.split() == [value]
+        )
     except ValueError:  # an invalid port, half an IPv6 address
-        usable = False
-    if not usable or re.search(r"\s", value):
-        raise _wrong(what, value, "a URL such as http://127.0.0.1:8080/v1")
-    return str(value).rstrip("/")
-
-
-def _wrong(what: str, value: Any, expected: str) -> UsageError:
-    return UsageError(f"{what} = {value!r}: expected {expected}")
-
-
-def _text(what: str, value: Any) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise _wrong(what, value, "a text that is not empty")
-    return value.strip()
-
-
-def _provider(what: str, value: Any) -> str:
-    # A plugin may add it, so an unknown one is an error only when the student is made.
-    if not isinstance(value, str) or not _valid_name(value) or value == "files":
-        raise _wrong(what, value, f"one of {', '.join(PROVIDERS)}, or that of a plugin")
-    return value
+        return False
 
 
 def _variable(what: str, value: Any) -> str:
@@ -185,58 +188,29 @@ def _variable(what: str, value: Any) -> str:
     return value
 
 
-def _number(low: float, high: float, expected: str) -> Callable[[str, Any], float]:
-    def read(what: str, value: Any) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not (low <= value <= high):
-            raise _wrong(what, value, expected)
-        return float(value)
-
-    return read
-
-
-def _count(high: int) -> Callable[[str, Any], int]:
-    def read(what: str, value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or not (1 <= value <= high):
-            raise _wrong(what, value, f"a whole number from 1 to {high}")
-        return value
-
-    return read
-
-
 def _price(what: str, value: Any) -> Price:
     example = "{in = 0.6, out = 2.5, cached = 0.15} ('cached' and 'written' may be left out)"
-    expected = f"USD per million tokens, such as {example}"
-    if not isinstance(value, Mapping) or not {"in", "out"} <= value.keys() <= {"in", "out", "cached", "written"}:
-        raise _wrong(what, value, expected)
+    expected, names = f"USD per million tokens, such as {example}", {"in", "out", "cached", "written"}
+    table = _field(expected, lambda one: isinstance(one, Mapping) and {"in", "out"} <= one.keys() <= names)(what, value)
     rate = _number(0, 1e6, f"a number from 0 to 1000000: {expected}")
-    rates = {key: rate(f"{what}.{key}", amount) for key, amount in value.items()}
+    rates = {key: rate(f"{what}.{key}", amount) for key, amount in table.items()}
     return Price(rates["in"], rates["out"], rates.get("cached", rates["in"]), rates.get("written"))
 
 
-def _options(what: str, value: Any) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise _wrong(what, value, "a table of further fields of each request")
-    return dict(value)
-
-
-def _disclosure(what: str, value: Any) -> str:
-    if value not in MODES:
-        raise _wrong(what, value, f"one of {', '.join(MODES)}")
-    return str(value)
-
-
-_READERS: Mapping[str, Callable[[str, Any], Any]] = {
-    "provider": _provider,
+_text = _field("a text that is not empty", lambda text: isinstance(text, str) and text.strip(), str.strip)
+_endpoint_url = _field("a URL such as http://127.0.0.1:8080/v1", _is_url, lambda url: url.rstrip("/"))
+_READERS: Mapping[str, _Read] = {
+    "provider": _field(f"one of {', '.join(PROVIDERS)}, or that of a plugin", _is_provider),
     "model": _text,
     "base_url": _endpoint_url,
     "api_key_env": _variable,
     "temperature": _number(0, 2, "a number from 0 to 2"),
-    "max_tokens": _count(10_000_000),
+    "max_tokens": _number(1, 10_000_000, "a whole number from 1 to 10000000", int),
     "timeout": _number(math.nextafter(0, 1), 86_400, "a number of seconds above 0, at most 86400"),
-    "concurrency": _count(1024),
+    "concurrency": _number(1, 1024, "a whole number from 1 to 1024", int),
     "price": _price,
     "serve": _text,
-    "disclosure": _disclosure,
-    "options": _options,
+    "disclosure": _field(f"one of {', '.join(MODES)}", lambda mode: mode in MODES),
+    "options": _field("a table of further fields of each request", lambda one: isinstance(one, Mapping), dict),
 }
 """The fields of a table, and the function that checks each."""
