@@ -159,7 +159,7 @@ class MutationScore:
     @classmethod
     def from_plain(cls, data: Mapping[str, Any]) -> MutationScore:
         """The inverse of ``dataclasses.asdict``, also after JSON. Raises ValueError on data of another shape."""
-        return _adapter(cls).validate_python(data)
+        return _scores().validate_python(data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,11 +216,18 @@ class Outcome:
     @classmethod
     def from_plain(cls, data: Mapping[str, Any]) -> Outcome:
         """The inverse of ``to_plain``, also after JSON. Raises ValueError on data of another shape."""
-        return _adapter(cls).validate_python(data)
+        return _outcomes().validate_python(data)
 
 
 @cache
-def _adapter(record: type[Any]) -> TypeAdapter[Any]:
+def _outcomes() -> TypeAdapter[Outcome]:
     from pydantic import TypeAdapter  # a tenth of a second, which only a process that reads plain data spends
 
-    return TypeAdapter(record)
+    return TypeAdapter(Outcome)
+
+
+@cache
+def _scores() -> TypeAdapter[MutationScore]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(MutationScore)

@@ -9,16 +9,7 @@ from pytest_upskill.records import ItemKind, Tokens, VerdictKind
 from pytest_upskill.reporting import text_style as texts
 from pytest_upskill.reporting.table import Cell, Column, Table
 from pytest_upskill.reporting.text_style import TextStyle
-from pytest_upskill.reporting.view import (
-    BASELINE_ARM,
-    SKILL_ARM,
-    LiftRow,
-    SkillView,
-    StudentView,
-    SummaryRow,
-    View,
-    arm_label,
-)
+from pytest_upskill.reporting.view import BASELINE_ARM, SKILL_ARM, LiftRow, SkillView, StudentView, SummaryRow, View
 
 VALID = "SKILL.md is valid"
 _CHART = 20
@@ -115,7 +106,7 @@ def _student_lines(student: StudentView, table: Table, layout: _Layout, text_sty
     for cells in _rows(student, layout, text_style):
         yield table.line(cells, text_style)
     notes = [(", ".join(_below(student, layout, text_style)), "dim"), (_turns(student), "dim")]
-    undecided = [f"{arm_label(row.arm)}: {row.undecided} (not counted)" for row in student.arms if row.undecided]
+    undecided = [f"{texts.arm_label(row.arm)}: {row.undecided} (not counted)" for row in student.arms if row.undecided]
     notes += [(_first_failed(student, text_style), "dim"), *((text, "yellow") for text in undecided)]
     for text, style in notes:
         if text:
@@ -138,7 +129,7 @@ def _turns(student: StudentView) -> str:
     if not any(len(row.passed_by_turn) > 1 for row in student.arms):
         return ""
     rates = [(row, ", ".join(map(texts.percent, row.pass_at_turn))) for row in student.arms if row.pass_at_turn]
-    return "passed by turn: " + "; ".join(f"{arm_label(row.arm)} {text}" for row, text in rates)
+    return "passed by turn: " + "; ".join(f"{texts.arm_label(row.arm)} {text}" for row, text in rates)
 
 
 def _first_failed(student: StudentView, text_style: TextStyle) -> str:

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from pytest_upskill.records import Assertion, Counterexample, Outcome, VerdictKind, WorstElement
-from pytest_upskill.reporting.text_style import TextStyle, measure, pad
-from pytest_upskill.reporting.view import arm_label
+from pytest_upskill.reporting.text_style import TextStyle, arm_label, measure, pad
 
 SCREEN = 24
 """Lines that a failure may take, on 80 columns."""

@@ -7,33 +7,14 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from pytest_upskill.records import ItemKind, Outcome, VerdictKind
-from pytest_upskill.reporting.text_style import (
-    TextStyle,
-    count,
-    duration,
-    money,
-    percent,
-    percents,
-    plural,
-    points,
-    spread,
-)
-from pytest_upskill.reporting.view import (
-    BASELINE_ARM,
-    SKILL_ARM,
-    LiftRow,
-    SkillView,
-    StudentView,
-    SummaryRow,
-    View,
-    arm_label,
-)
+from pytest_upskill.reporting import text_style as texts
+from pytest_upskill.reporting.view import BASELINE_ARM, SKILL_ARM, LiftRow, SkillView, StudentView, SummaryRow, View
 
 _FAILURES = 30
 _ZERO_WIDTH_SPACE = "\u200b"
 _LINKED = re.compile(r"@(?=\S)|#(?=\d)|GH(?=-\d)|(?:https?|ftp)(?=:)|www(?=\.)", re.IGNORECASE)
 """Where GitHub begins a mention, an e-mail address, an issue reference or a link, whether or not it is escaped."""
-_STYLE = TextStyle(width=200, color=False, unicode=True)
+_STYLE = texts.TextStyle(width=200, color=False, unicode=True)
 
 
 def render(view: View) -> str:
@@ -50,13 +31,13 @@ def _lines(view: View) -> Iterator[str]:
     yield from _failures([item for item in view.items if _is_loss(item)])
     run = view.run
     device = "cpu; not a proof of the tolerance on a GPU" if run.device == "cpu" else run.device
-    yield from ("", f"Device: {device}. Seed: {run.seed}. Started: {run.started}. Took {duration(run.seconds)}.")
+    yield from ("", f"Device: {device}. Seed: {run.seed}. Started: {run.started}. Took {texts.duration(run.seconds)}.")
 
 
 def _rates(skill: SkillView, self_check: bool) -> Iterator[str]:
     if self_check:
         passed = sum(item.verdict.kind is VerdictKind.PASSED for item in skill.judged)
-        yield f"{passed} of {plural(len(skill.judged), 'case')} pass their own solution."
+        yield f"{passed} of {texts.plural(len(skill.judged), 'case')} pass their own solution."
         yield from _mutants(skill.of_kind(ItemKind.MUTANTS))
         return
     if not skill.students:
@@ -88,15 +69,15 @@ def _mutants(items: Sequence[Outcome]) -> Iterator[str]:
 def _row(student: StudentView, row: SummaryRow) -> str:
     cells = [
         _safe(student.name),
-        _safe(arm_label(row.arm)),
+        _safe(texts.arm_label(row.arm)),
         f"{row.passed}/{row.total}" + (f" ({row.undecided})" if row.undecided else ""),
-        "" if row.pass_rate is None else percent(row.pass_rate),
-        percents(row.interval),
+        "" if row.pass_rate is None else texts.percent(row.pass_rate),
+        texts.percents(row.interval),
         _lift(student.lift(BASELINE_ARM if row.arm == SKILL_ARM else row.arm), row.arm),
         "" if row.assertions_passed is None else f"{row.assertions_passed:.1f}/{row.assertions_total:.1f}",
-        f"{count(row.tokens.input)}+{count(row.tokens.output)}",
-        "" if row.cost_usd is None else money(row.cost_usd),
-        duration(row.seconds),
+        f"{texts.count(row.tokens.input)}+{texts.count(row.tokens.output)}",
+        "" if row.cost_usd is None else texts.money(row.cost_usd),
+        texts.duration(row.seconds),
     ]
     return f"| {' | '.join(cells)} |"
 
@@ -104,14 +85,16 @@ def _row(student: StudentView, row: SummaryRow) -> str:
 def _turns(student: StudentView, row: SummaryRow) -> list[str]:
     if len(row.passed_by_turn) < 2:
         return []
-    return [f"- {_safe(student.name)}, {_safe(arm_label(row.arm))}: {', '.join(map(percent, row.pass_at_turn))}"]
+    return [
+        f"- {_safe(student.name)}, {_safe(texts.arm_label(row.arm))}: {', '.join(map(texts.percent, row.pass_at_turn))}"
+    ]
 
 
 def _lift(lift: LiftRow | None, arm: str) -> str:
     if lift is None or lift.lift is None or arm == BASELINE_ARM:
         return ""
     over = "" if arm == SKILL_ARM else " over this"
-    return f"{points(lift.lift, _STYLE)} points{over}{spread(lift.interval, _STYLE)}"
+    return f"{texts.points(lift.lift, _STYLE)} points{over}{texts.spread(lift.interval, _STYLE)}"
 
 
 def _is_loss(item: Outcome) -> bool:
@@ -123,7 +106,7 @@ def _notes(view: View) -> Iterator[str]:
     """Each note once, with the number of its items."""
     shown = list(Counter(note for item in view.items for note in item.notes).items())[:_FAILURES]
     if shown:
-        yield from ("", *(f"- Note: {_safe(note)} ({plural(number, 'item')})" for note, number in shown))
+        yield from ("", *(f"- Note: {_safe(note)} ({texts.plural(number, 'item')})" for note, number in shown))
 
 
 def _failures(items: Sequence[Outcome]) -> Iterator[str]:

@@ -175,6 +175,11 @@ def points(difference: float, text_style: TextStyle) -> str:
     return f"+{shown}" if shown > 0 else f"{text_style.sign('minus')}{-shown}"
 
 
+def arm_label(arm: str) -> str:
+    """``with skill`` for the skill's arm; other arms have their own names."""
+    return "with skill" if arm == "skill" else arm
+
+
 def percents(interval: Interval | None) -> str:
     """``53% to 98%``; empty without an interval."""
     return "" if interval is None else f"{percent(interval[0])} to {percent(interval[1])}"

@@ -16,11 +16,6 @@ BASELINE_ARM = "baseline"
 _DECIDED = (VerdictKind.PASSED, VerdictKind.FAILED)
 
 
-def arm_label(arm: str) -> str:
-    """An arm as the summary names it."""
-    return "with skill" if arm == SKILL_ARM else arm
-
-
 @dataclass(frozen=True, slots=True)
 class RunInfo:
     """A run as a whole.

@@ -64,21 +64,22 @@ class RemoteStudent(Student):
 
     def ask(self, question: Question, case: Case) -> Reply:
         self._require_key()
-        responses: list[Response] = []
+        replies: list[Reply] = []
         rounds: list[Round] = []
         read: list[str] = []
-        while not responses or responses[-1].calls:
+        while True:
             response = self._tried(lambda: self._attempt(question, tuple(rounds)), ATTEMPTS)
             if isinstance(response, AttemptFailure):
                 raise self._failure(response)
-            responses.append(response)
+            replies.append(response.reply)
+            if not response.calls:
+                return _joined(replies, read)
             results = []
             for call in response.calls:
                 text, path = reading.answer(call, question.prompt.files, read)
                 results.append(text)
                 read += [path] if path is not None else []
             rounds.append(Round(response.calls, tuple(results), response.message))
-        return _joined([one.reply for one in responses], read)
 
     def slots(self) -> int | None:
         self._connected()  # importing an SDK takes a second or more
