@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from importlib import resources
 from string import Template
 
 from pytest_upskill.errors import BudgetStopped, InfrastructureError
@@ -25,6 +24,7 @@ from pytest_upskill.records import (
     Verdict,
     VerdictKind,
 )
+from pytest_upskill.skills.arms import prompt_text
 from pytest_upskill.students.base import Student
 
 LONGEST_MESSAGE = 3000
@@ -76,8 +76,7 @@ def feedback(outcome: Outcome) -> str:
     """The first failure of an item, as its student gets it."""
     first = outcome.verdict.first_failed
     found = "\n".join(_found(first, outcome)) if first else outcome.verdict.reason or "it failed"
-    template = (resources.files("pytest_upskill") / "prompts" / "feedback.md").read_text(encoding="utf-8")
-    return Template(template).substitute(found=found)
+    return Template(prompt_text("feedback")).substitute(found=found)
 
 
 def _found(first: Assertion, outcome: Outcome) -> Iterator[str]:
@@ -126,14 +125,11 @@ def _joined(tries: Sequence[Try], most: int) -> Outcome:
         tokens=sum((one.tokens for one in outcomes), Tokens()),
         cost_usd=None if not costs or None in costs else sum(cost for cost in costs if cost is not None),
         seconds=sum((one.seconds for one in outcomes), Seconds()),
-        turns=tuple(_turn(one) for one in outcomes),
+        turns=tuple(
+            Turn(one.verdict.kind, one.verdict.reason, one.tokens, one.cost_usd, one.seconds.total) for one in outcomes
+        ),
         replay=replay and replay.replace(f"--upskill-turns={most}", f"--upskill-turns={len(tries)}"),
     )
-
-
-def _turn(outcome: Outcome) -> Turn:
-    verdict = outcome.verdict
-    return Turn(verdict.kind, verdict.reason, outcome.tokens, outcome.cost_usd, outcome.seconds.total)
 
 
 def _unjudged(outcome: Outcome, verdict: Verdict) -> Outcome:

@@ -28,14 +28,6 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """The ledger holds the reply. ``ours``: it came in this session."""
-
-    recording: Recording
-    ours: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Failed:
     """The question was asked in this session without a reply, or is not asked at all."""
 
@@ -55,7 +47,7 @@ class Granted:
     """The claim is entered: ask the question, then call ``settle``, ``fail`` or ``release``."""
 
 
-Known = Kept | Failed
+Known = Recording | Failed
 Answer = Known | Stopped | Granted
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_upskill.paths import HOME, home
-from pytest_upskill.replies.claims import Answer, Ask, Failed, Granted, Kept, Known, Limits, Stopped, Totals
+from pytest_upskill.replies.claims import Answer, Ask, Failed, Granted, Known, Limits, Stopped, Totals
 from pytest_upskill.replies.process_liveness import ProcessLiveness
 from pytest_upskill.replies.sqlite_storage import SqliteStorage, explained
 from pytest_upskill.replies.stored_reply import FieldError, ProblemLog, Recording
@@ -120,14 +120,13 @@ class Ledger:
         if row and (row[1] == self.session or not ask.fresh):
             recording = self._recording(ask.key, row[0])
             if recording is not None:
-                return Kept(recording, row[1] == self.session)
+                return recording
         row = self._row(
             "SELECT line, message, lasting FROM failures WHERE session = ? AND key = ?", self.session, ask.key
         )
         if row and not row[0]:
             return Failed(row[1], bool(row[2]))
-        recording = self._recording(ask.key, row[0]) if row else None
-        return Kept(recording, ours=True) if recording is not None else None
+        return self._recording(ask.key, row[0]) if row else None
 
     def _recording(self, key: str, line: object) -> Recording | None:
         """The reply in a row; None, with an entry in ``problems``, if it cannot be used."""

@@ -25,7 +25,7 @@ from pytest_upskill.records import Question, Reply
 from pytest_upskill.replies import cassette
 from pytest_upskill.replies.budget import WorstCase, worst_case, worst_conversation
 from pytest_upskill.replies.cassette import Cassette, UnusableReplyError
-from pytest_upskill.replies.claims import Answer, Ask, Failed, Granted, Kept, Known
+from pytest_upskill.replies.claims import Answer, Ask, Failed, Granted, Known
 from pytest_upskill.replies.ledger import Ledger
 from pytest_upskill.replies.stored_reply import FieldError, ProblemLog, Recording, Sampler, key_of, label_of
 from pytest_upskill.students import files as reply_files
@@ -191,11 +191,9 @@ class Replies:
         known = self._ledger.find(ask)
         if known is None and self._mode is not Mode.LIVE:
             try:
-                recording = self._cassette(wanted).find(ask.key)
+                return self._cassette(wanted).find(ask.key)
             except UnusableReplyError as error:
                 self._problems.add(str(error))
-                return None
-            return Kept(recording, ours=False) if recording else None
         return known
 
     def _cassette(self, wanted: Wanted) -> Cassette:
@@ -260,7 +258,10 @@ class Replies:
                     self._start_all()
                 seen = changes
             except Exception as error:  # without the dispatcher, every caller would wait forever
-                self._refuse_all(error)
+                with self._changed:
+                    entries, self._queue = self._queue, {}
+                for entry in entries.values():
+                    entry.reply.set_exception(error)
 
     def _start_all(self) -> None:
         with self._changed:
@@ -289,13 +290,6 @@ class Replies:
             del self._queue[key]
         if not isinstance(answer, Granted):
             _set(entry.reply, _end_of(answer))
-
-    def _refuse_all(self, error: Exception) -> None:
-        with self._changed:
-            entries = list(self._queue.values())
-            self._queue.clear()
-        for entry in entries:
-            entry.reply.set_exception(error)
 
     def _ask(self, entry: _Entry) -> None:
         end = self._asked(entry.wanted)
@@ -346,8 +340,8 @@ class Replies:
 
 
 def _end_of(answer: Answer) -> Reply | Exception:
-    if isinstance(answer, Kept):
-        return answer.recording.reply
+    if isinstance(answer, Recording):
+        return answer.reply
     if isinstance(answer, Failed):
         return StudentError(answer.message, answer.lasting)
     assert not isinstance(answer, Granted), "a question that is asked has not ended"

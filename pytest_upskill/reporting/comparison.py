@@ -181,21 +181,14 @@ def _lift_cells(
         return {}
     if lift.lift is None:
         return {"lift": Cell(("no pairs", "dim"))}
-    style = _lift_style(lift)
+    low, high = lift.interval or (0.0, 0.0)
+    style = "green" if low > 0 else "red" if high < 0 else ""  # where the whole interval is on one side of zero
     sign = "up" if lift.lift > 0 else "down" if lift.lift < 0 else "level"
     text = f"{text_style.sign(sign)} {texts.points(lift.lift, text_style):>3}"
     cells = {"lift": Cell((text, style, "bold"), (texts.spread(lift.interval, text_style), style))}
     if layout.chart and skill and skill.pass_rate is not None and control.pass_rate is not None:
         cells["chart"] = _chart(control.pass_rate, skill.pass_rate, style, text_style)
     return cells
-
-
-def _lift_style(lift: LiftRow) -> str:
-    """Green or red where the whole interval is on one side of zero."""
-    if lift.interval is None:
-        return ""
-    low, high = lift.interval
-    return "green" if low > 0 else "red" if high < 0 else ""
 
 
 def _chart(control: float, skill: float, style: str, text_style: TextStyle) -> Cell:

@@ -80,13 +80,9 @@ class SummaryRow:
     @property
     def undecided(self) -> str:
         """The items that count neither as passed nor as failed, in words; empty without any."""
-        errors = f"{self.errors} infrastructure error{'s' if self.errors > 1 else ''}"
-        counts = (
-            (self.inconclusive, f"{self.inconclusive} inconclusive"),
-            (self.errors, errors),
-            (self.stopped, f"{self.stopped} stopped by the budget"),
-        )
-        return ", ".join(text for number, text in counts if number)
+        errors = f"infrastructure error{'s' if self.errors > 1 else ''}"
+        counts = {"inconclusive": self.inconclusive, errors: self.errors, "stopped by the budget": self.stopped}
+        return ", ".join(f"{number} {what}" for what, number in counts.items() if number)
 
     @property
     def interval(self) -> Interval | None:

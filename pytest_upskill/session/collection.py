@@ -39,21 +39,13 @@ def collect_file(run: Run, file_path: Path, parent: pytest.Collector) -> pytest.
     if file_path.name in FILE_NAMES:
         return SkillFile.from_parent(parent, path=file_path, run=run, skill_path=file_path)
     if file_path.suffix == ".md" and file_path.parent.name == "evals" and parent.session.isinitpath(file_path):
-        skill_path = _skill_of(file_path)
+        folder, root = file_path.parent.parent, parent.config.rootpath
+        skill_path = next((folder / name for name in FILE_NAMES if (folder / name).is_file()), None)
         if skill_path is not None:
-            nodeid = _node_id(skill_path, parent.config.rootpath)
+            # A case that is named alone has the same id as when its skill is collected.
+            nodeid = (skill_path.relative_to(root) if skill_path.is_relative_to(root) else skill_path).as_posix()
             return SkillFile.from_parent(parent, path=file_path, nodeid=nodeid, run=run, skill_path=skill_path)
     return None
-
-
-def _skill_of(case_path: Path) -> Path | None:
-    folder = case_path.parent.parent
-    return next((folder / name for name in FILE_NAMES if (folder / name).is_file()), None)
-
-
-def _node_id(path: Path, rootdir: Path) -> str:
-    """A case that is named alone has the same id as when its skill is collected."""
-    return path.relative_to(rootdir).as_posix() if path.is_relative_to(rootdir) else path.as_posix()
 
 
 class SkillFile(pytest.File):

@@ -15,6 +15,7 @@ import re
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 
@@ -102,8 +103,14 @@ def _placebo(shown: Guidance) -> Guidance:
     return Guidance(head, {SKILL_FILE: f"---\n{head}---\n{body}"})
 
 
+@lru_cache
+def prompt_text(name: str) -> str:
+    """The text of a file in our folder ``prompts``."""
+    return (resources.files("pytest_upskill") / "prompts" / f"{name}.md").read_text(encoding="utf-8")
+
+
 def _unrelated(length: int) -> str:
-    text = (resources.files("pytest_upskill") / "prompts" / "placebo.md").read_text(encoding="utf-8")
+    text = prompt_text("placebo")
     return (text * (max(length, 0) // len(text) + 1))[: max(length, 0)]
 
 

@@ -80,15 +80,6 @@ def write_model(path: Path, script: Script, context: int = 32768) -> Path:
     return path
 
 
-@dataclass(frozen=True)
-class _Chains:
-    """A topic's tokens: its marker (None for the default), and the pieces of its answers."""
-
-    marker: int | None
-    answer: list[int]
-    informed_answer: list[int]
-
-
 class Vocabulary:
     """The tokens, and the chains of the answers. Every token's text is unique, as llama.cpp requires."""
 
@@ -106,11 +97,12 @@ class Vocabulary:
         self.informing = [self._add(text, gguf.TokenType.USER_DEFINED) for text in script.informing]
         self._taken: set[str] = {*self.texts, *(topic.marker for topic in script.topics)}
         self.topics = [self._chains(topic) for topic in script.topics]
+        """Of each topic the token of its marker (None for the default), and the pieces of both answers."""
 
     @property
     def markers(self) -> list[int]:
         """The tokens to find in a prompt."""
-        return [*self.informing, *(topic.marker for topic in self.topics if topic.marker is not None)]
+        return [*self.informing, *(marker for marker, *_ in self.topics if marker is not None)]
 
     @property
     def width(self) -> int:
@@ -126,9 +118,9 @@ class Vocabulary:
         """The width of the feed-forward layers: two units for each topic, rounded up."""
         return math.ceil((2 * len(self.topics) + 1) / 32) * 32
 
-    def _chains(self, topic: Topic) -> _Chains:
+    def _chains(self, topic: Topic) -> tuple[int | None, list[int], list[int]]:
         marker = self._add(topic.marker, gguf.TokenType.USER_DEFINED) if topic.marker else None
-        return _Chains(marker, self._pieces(topic.answer), self._pieces(topic.informed_answer))
+        return marker, self._pieces(topic.answer), self._pieces(topic.informed_answer)
 
     def _add(self, text: str, kind: int) -> int:
         self.texts.append(text)
@@ -193,13 +185,13 @@ def _write_topics(
     """Set the direction that starts each answer, and the chain of the answer."""
     free = itertools.count(informed + 1 + len(shares))
     unit = itertools.count()
-    for topic in vocabulary.topics:
-        for state, pieces in ((vocabulary.start, topic.answer), (informed, topic.informed_answer)):
+    for marker, answer, informed_answer in vocabulary.topics:
+        for state, pieces in ((vocabulary.start, answer), (informed, informed_answer)):
             first = state
-            if topic.marker is not None:
+            if marker is not None:
                 first, row = next(free), next(unit)
                 tensors["blk.1.ffn_gate.weight"][row, state] = 1
-                tensors["blk.1.ffn_up.weight"][row, shares[topic.marker]] = 1
+                tensors["blk.1.ffn_up.weight"][row, shares[marker]] = 1
                 tensors["blk.1.ffn_down.weight"][first, row] = TOPIC_GAIN
             for before, after in itertools.pairwise([first, *pieces, vocabulary.end]):
                 tensors["output.weight"][after, before] = CHAIN_GAIN

@@ -13,11 +13,11 @@ import tempfile
 import threading
 import zlib
 from collections.abc import Iterator
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_upskill.cases.case import Case
+from pytest_upskill.skills.arms import prompt_text
 from pytest_upskill.skills.skill import load_skill, skill_file
 from pytest_upskill.students.golden import fenced
 from pytest_upskill.students.serving.broker import model_path
@@ -39,7 +39,8 @@ class Scripts:
         self._root = root
         self._lock = threading.Lock()
         self._answers: dict[str, tuple[str, str]] = {}
-        self._informing: dict[str, None] = {_first_line_of_feedback(): None}
+        # Feedback is informing, too: after it, the student answers with the solution.
+        self._informing: dict[str, None] = {prompt_text("feedback").splitlines()[0]: None}
 
     def learn(self, case: Case) -> bool:
         """Add a case. False if it has no solution, or none in which a mistake can be made."""
@@ -90,12 +91,6 @@ def _write(path: Path, script: Script) -> None:
     Path(name).replace(path)
     for old in earlier:
         old.unlink(missing_ok=True)
-
-
-def _first_line_of_feedback() -> str:
-    """Feedback is informing, too: after it, the student answers with the solution."""
-    text = (resources.files("pytest_upskill") / "prompts" / "feedback.md").read_text(encoding="utf-8")
-    return text.splitlines()[0]
 
 
 def slip(case: Case) -> str | None:
