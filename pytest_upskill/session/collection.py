@@ -68,7 +68,7 @@ class SkillFile(pytest.File):
                 yield self._item(path.stem, ItemKind.BROKEN_CASE, problem=str(found))
             else:
                 cases.append(found)
-        wanted = {student: self._arms_of(student, cases) for student in self.run.student_names}
+        wanted = {student: self._arms_of(student, cases) for student in self.run.configs}
         self._warn_of_gaps(cases, wanted)
         for case in cases:
             for student, student_arms in wanted.items():
@@ -80,7 +80,7 @@ class SkillFile(pytest.File):
     def _warn_of_gaps(self, cases: list[Case], wanted: dict[str, list[str]]) -> None:
         """Warns of replies and solutions that are missing."""
         for student, possible in wanted.items():
-            folder = self.run.config(student).folder
+            folder = self.run.configs[student].folder
             if cases and not possible and folder is not None:
                 self.warn(
                     UpskillWarning(
@@ -116,7 +116,7 @@ class SkillFile(pytest.File):
         from pytest_upskill.execution.task import Task
 
         settings = self.run.settings
-        config = self.run.config(student) if student else None
+        config = self.run.configs[student] if student else None
         item_id = f"{self.nodeid}::{name}"
         task = Task(
             id=item_id,

@@ -43,7 +43,7 @@ class LiveSide:
         self._judged: set[str] = set()
         self._total = 0
         self._started = time.monotonic()
-        self._priced = any(run.config(name).price for name in run.student_names)
+        self._priced = any(config.price for config in run.configs.values())
 
     @pytest.hookimpl(tryfirst=True)
     def give_way(self) -> None:

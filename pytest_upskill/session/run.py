@@ -44,7 +44,11 @@ _SHOWN = ("provider", "base_url", "serve", "api_key_env")
 
 
 class Run:
-    """What collection, items and the controller share. ``seed`` is the one that the header prints."""
+    """What collection, items and the controller share: ``configs`` are those of the students, by name.
+
+    ``seed`` is the one that the header prints. A worker gets the controller's ``device`` and ``session``, and the
+    address of its server ``broker``. ``tell`` prints a line while servers start.
+    """
 
     def __init__(
         self,
@@ -56,9 +60,6 @@ class Run:
         broker: str = "",
         tell: Callable[[str], object] = lambda line: None,
     ) -> None:
-        """For a worker, ``device`` is the one that the controller took, ``session`` the controller's session, and
-        ``broker`` the address of its server broker. ``tell`` prints a line while servers start.
-        """
         self.settings = settings
         self.session = session or secrets.token_hex(8)
         self._broker = broker
@@ -66,40 +67,28 @@ class Run:
         self._device = device or settings.device
         self.seed = seed
         self._hook = hook
-        self._configs: dict[str, StudentConfig] = {}
         self._students: dict[str, Student] = {}
-        self._resolve()
-
-    def _resolve(self) -> None:
-        settings = self.settings
         specs = settings.students or (GOLDEN,)
         if specs == (PROMPTS_STUDENT,) and settings.prompts:
-            config = StudentConfig(PROMPTS_STUDENT, PROMPTS_STUDENT)
-            self._students = {config.name: Placeholder(config, "cannot be queried; name one with --upskill-student")}
-            self._configs = {name: student.config for name, student in self._students.items()}
-            return
-        configs = registry.resolve(specs, settings.students_tables, settings.invocation_dir, settings.base_url)
-        self._configs = {config.name: config for config in configs}
-
-    @property
-    def student_names(self) -> tuple[str, ...]:
-        return tuple(self._configs)
-
-    def config(self, name: str) -> StudentConfig:
-        """The configuration of the student of that name."""
-        return self._configs[name]
+            configs = [StudentConfig(PROMPTS_STUDENT, PROMPTS_STUDENT)]
+            placeholder = Placeholder(configs[0], "cannot be queried; name one with --upskill-student")
+            self._students[PROMPTS_STUDENT] = placeholder
+        else:
+            configs = registry.resolve(specs, settings.students_tables, settings.invocation_dir, settings.base_url)
+        self.configs = {config.name: config for config in configs}
 
     def student(self, name: str) -> Student:
         """The student of that name, created on first use, by a plugin's hook or by the registry."""
         if name not in self._students:
-            config = self._configs[name]
-            if self.settings.replies == "replay" and not is_at_hand(config):
-                return self._students.setdefault(name, Placeholder(config, "is not queried while replies are replayed"))
-            made = self._hook.pytest_upskill_student(config=config)
-            self._students[name] = made if made is not None else self._make(config)
+            self._students[name] = self._make(self.configs[name])
         return self._students[name]
 
     def _make(self, config: StudentConfig) -> Student:
+        if self.settings.replies == "replay" and not is_at_hand(config):
+            return Placeholder(config, "is not queried while replies are replayed")
+        made: Student | None = self._hook.pytest_upskill_student(config=config)
+        if made is not None:
+            return made
         if config.provider == DEMO:
             from pytest_upskill.students.demo.student import make
 
@@ -114,13 +103,13 @@ class Run:
         """The servers of students; under xdist the controller starts them."""
         from pytest_upskill.students.serving.broker import BrokerClient, Servers
 
-        return BrokerClient(self._broker) if self._broker else Servers(self._configs, self.settings.rootdir, self._tell)
+        return BrokerClient(self._broker) if self._broker else Servers(self.configs, self.settings.rootdir, self._tell)
 
     def open_broker(self) -> str:
         """The address at which workers get servers; empty if no student needs one."""
         from pytest_upskill.students.serving.broker import Servers
 
-        wanted = any(self._serves(config) for config in self._configs.values()) and not self.settings.prompts
+        wanted = any(self._serves(config) for config in self.configs.values()) and not self.settings.prompts
         return self.servers.open_broker() if wanted and isinstance(self.servers, Servers) else ""
 
     @cached_property
@@ -134,7 +123,7 @@ class Run:
     @property
     def asks(self) -> bool:
         """True if a student may be queried whose replies are worth storing."""
-        students = [self.student(name) for name in self.student_names]
+        students = [self.student(name) for name in self.configs]
         return any(not isinstance(student, Placeholder) and not is_at_hand(student.config) for student in students)
 
     @cached_property
@@ -154,7 +143,7 @@ class Run:
     def counts_costs(self) -> bool:
         """True if a limit or a price is known, so that the header shows the worst case."""
         limited = self.settings.budget is not None or self.settings.max_tokens is not None
-        return self.asks and (limited or any(config.price for config in self._configs.values()))
+        return self.asks and (limited or any(config.price for config in self.configs.values()))
 
     @property
     def totals(self) -> Totals:
@@ -196,14 +185,13 @@ class Run:
         from pytest_upskill.execution.pipeline import JudgeOptions, Pipeline
 
         settings = self.settings
-
         return Pipeline(
             machine=lambda: self.machine,
             replies=self.replies,
             options=JudgeOptions(settings.timeout, settings.arch, settings.sanitizer, settings.sandbox),
             rootdir=settings.rootdir,
             built=lambda: self.ledger.count_build() if "ledger" in self.__dict__ else None,
-            prompts=self.settings.prompts,
+            prompts=settings.prompts,
             more_assertions=self._more_assertions,
         )
 
@@ -246,16 +234,16 @@ class Run:
             return {"prompts": str(self.settings.prompts)}
         from pytest_upskill.replies.budget import limits_in_words
 
-        unpriced = [config.name for config in self._configs.values() if not (config.price or is_at_hand(config))]
+        unpriced = [config.name for config in self.configs.values() if not (config.price or is_at_hand(config))]
         limits = limits_in_words(self.limits, unpriced) if self.asks else ""
         return {
             "device": self.machine.describe(),
             "sandbox": self.machine.confinement.describe(),
-            **dict(overrides(self.settings, list(self._configs.values()))),
+            **dict(overrides(self.settings, list(self.configs.values()))),
             "seed": str(self.seed),
             **({"replies": _SOURCES[self.settings.replies]} if self.settings.replies in _SOURCES else {}),
             **({"budget": limits} if limits else {}),
-            **({DEMO: demo.LABEL} if DEMO in self._configs else {}),
+            **({DEMO: demo.LABEL} if DEMO in self.configs else {}),
         }
 
 
@@ -266,19 +254,14 @@ def overrides(settings: Settings, configs: Sequence[StudentConfig]) -> Iterator[
     """
     pyproject = relpath(settings.rootdir / "pyproject.toml", settings.invocation_dir)
     for config in configs:
-        builtin = BUILTIN.get(config.name, {})
-        changed = _changed(settings.students_tables.get(config.name, {}), builtin)
+        table, builtin = settings.students_tables.get(config.name, {}), BUILTIN.get(config.name, {})
+        changed = {key: table[key] for key in _SHOWN if key in table and table[key] != builtin.get(key)}
         if config.provider == "llama.cpp" and "base_url" in settings.origins:
             changed.pop("base_url", None)
-        texts = (
-            [f"{', '.join(f'{key} = {value!r}' for key, value in changed.items())} ({pyproject})"] if changed else []
-        )
+        shown = ", ".join(f"{key} = {value!r}" for key, value in changed.items())
+        texts = [f"{shown} ({pyproject})"] if changed else []
         if config.provider == "llama.cpp":
             values = {"base_url": settings.base_url, "serve": settings.serve}
             texts += [f"{key} = {values[key]!r} ({origin})" for key, origin in settings.origins.items()]
         if texts:
             yield f"student {config.name}", "; ".join(texts)
-
-
-def _changed(table: Mapping[str, Any], builtin: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: table[key] for key in _SHOWN if key in table and table[key] != builtin.get(key)}

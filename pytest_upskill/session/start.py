@@ -44,7 +44,7 @@ def start(config: pytest.Config) -> None:
 
 def _start_controller(run: Run, config: pytest.Config) -> None:
     """Checks everything that could fail before the first item, and registers the hooks that report."""
-    for name in run.student_names:
+    for name in run.configs:
         run.student(name)
     for path in run.settings.reports:
         check_writable(path)

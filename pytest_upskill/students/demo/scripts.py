@@ -7,23 +7,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import tempfile
+import secrets
 import threading
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pytest_upskill.cases.case import Case
 from pytest_upskill.skills.arms import prompt_text
-from pytest_upskill.skills.skill import load_skill, skill_file
+from pytest_upskill.skills.skill import load_skill
 from pytest_upskill.students.golden import fenced
 from pytest_upskill.students.serving.broker import model_path
-
-if TYPE_CHECKING:
-    from pytest_upskill.students.demo.model import Script
 
 _LAUNCH = re.compile(r"\w+(?:<[\w\s,]*>)?<<<.*?>>>\(.*?\);", re.DOTALL)
 """One launch of a kernel, with its arguments."""
@@ -51,7 +46,7 @@ class Scripts:
         right = fenced(case.solution.source, case.language)
         answers = (f"Here is the kernel.\n\n{fenced(wrong, case.language)}", right)
         # A text that the prompt contains if, and only if, it shows the skill: the longest line of its body.
-        skill = load_skill(skill_file(case.path.parent.parent))
+        skill = load_skill(case.path.parent.parent)
         line = max((line.strip() for line in skill.body.splitlines()), key=len)
         with self._lock:
             self._informing[line] = None
@@ -68,29 +63,21 @@ class Scripts:
         path = model_path(self._root, self.digest())
         with self._lock:
             if not path.exists():
-                _write(path, self._script())
+                self._write(path)
         return path
 
-    def _script(self) -> Script:
-        from pytest_upskill.students.demo.model import Script, Topic
+    def _write(self, path: Path) -> None:
+        """Write atomically, since other processes may write the same model, and remove models of earlier runs."""
+        from pytest_upskill.students.demo.model import Script, Topic, write_model
 
         topics = [Topic(marker, *answers) for marker, answers in sorted(self._answers.items())]
         default = Topic("", DONT_KNOW, f"{DONT_KNOW} The skill does not help.")
-        return Script((default, *topics), tuple(self._informing), PIECE)
-
-
-def _write(path: Path, script: Script) -> None:
-    """Write atomically, since other processes may write the same model, and remove models of earlier runs."""
-    from pytest_upskill.students.demo.model import write_model
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    earlier = list(path.parent.glob("*.gguf"))
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    os.close(handle)
-    write_model(Path(name), script, CONTEXT)
-    Path(name).replace(path)
-    for old in earlier:
-        old.unlink(missing_ok=True)
+        script = Script((default, *topics), tuple(self._informing), PIECE)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        earlier = list(path.parent.glob("*.gguf"))
+        write_model(path.with_name(f"{secrets.token_hex(8)}.part"), script, CONTEXT).replace(path)
+        for old in earlier:
+            old.unlink(missing_ok=True)
 
 
 def slip(case: Case) -> str | None:
