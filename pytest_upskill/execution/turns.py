@@ -125,11 +125,13 @@ def _joined(tries: Sequence[Try], most: int) -> Outcome:
         tokens=sum((one.tokens for one in outcomes), Tokens()),
         cost_usd=None if not costs or None in costs else sum(cost for cost in costs if cost is not None),
         seconds=sum((one.seconds for one in outcomes), Seconds()),
-        turns=tuple(
-            Turn(one.verdict.kind, one.verdict.reason, one.tokens, one.cost_usd, one.seconds.total) for one in outcomes
-        ),
+        turns=tuple(map(_turn, outcomes)),
         replay=replay and replay.replace(f"--upskill-turns={most}", f"--upskill-turns={len(tries)}"),
     )
+
+
+def _turn(one: Outcome) -> Turn:
+    return Turn(one.verdict.kind, one.verdict.reason, one.tokens, one.cost_usd, one.seconds.total)
 
 
 def _unjudged(outcome: Outcome, verdict: Verdict) -> Outcome:

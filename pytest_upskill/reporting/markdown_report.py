@@ -85,9 +85,8 @@ def _row(student: StudentView, row: SummaryRow) -> str:
 def _turns(student: StudentView, row: SummaryRow) -> list[str]:
     if len(row.passed_by_turn) < 2:
         return []
-    return [
-        f"- {_safe(student.name)}, {_safe(texts.arm_label(row.arm))}: {', '.join(map(texts.percent, row.pass_at_turn))}"
-    ]
+    rates = ", ".join(map(texts.percent, row.pass_at_turn))
+    return [f"- {_safe(student.name)}, {_safe(texts.arm_label(row.arm))}: {rates}"]
 
 
 def _lift(lift: LiftRow | None, arm: str) -> str:

@@ -82,12 +82,9 @@ class SkillFile(pytest.File):
         for student, possible in wanted.items():
             folder = self.run.configs[student].folder
             if cases and not possible and folder is not None:
-                self.warn(
-                    UpskillWarning(
-                        f"student {student!r} has no reply for skill {self.skill!r}: expected "
-                        f"{folder}/{self.skill}/<case>.<arm>.md, with an arm of {', '.join(self.run.settings.arms)}"
-                    )
-                )
+                expected = f"{folder}/{self.skill}/<case>.<arm>.md, with an arm of {', '.join(self.run.settings.arms)}"
+                problem = f"student {student!r} has no reply for skill {self.skill!r}: expected {expected}"
+                self.warn(UpskillWarning(problem))
         unsolved = [case.name for case in cases if case.kind == "kernel" and case.solution is None]
         if "golden" in wanted and unsolved:
             held = "checked with wrong results only" if self.run.settings.self_check else "not checked"

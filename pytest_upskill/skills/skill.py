@@ -155,7 +155,7 @@ def _problems(document: Document, folder: Path) -> Iterator[Problem]:
     if "compatibility" in top and isinstance(top["compatibility"].data, list | dict):
         yield Problem("error", "'compatibility' must be a text, such as 'Requires CUDA 12'", top["compatibility"].line)
     if "license" in top and isinstance(top["license"].data, list | dict):
-        yield Problem("warning", "'license' should be a text: a name, or that of a file", top["license"].line)
+        yield _advice("'license' should be a text: a name, or that of a file", top["license"].line)
     yield from _advice_on_keys(top)
     yield from _length(document)
     yield from _links(document, folder)
@@ -164,10 +164,8 @@ def _problems(document: Document, folder: Path) -> Iterator[Problem]:
 def _unknown_keys(top: Mapping[str, Value]) -> Iterator[Problem]:
     for key, value in top.items():
         if key in AGENT_KEYS:
-            message = (
-                f"'{key}' is a key of a single agent: the specification does not have it, and other agents ignore it"
-            )
-            yield Problem("warning", message, value.line)
+            what = "is a key of a single agent: the specification does not have it, and other agents ignore it"
+            yield _advice(f"'{key}' {what}", value.line)
         elif key not in SPEC_KEYS:
             near = nearest(key, SPEC_KEYS)
             hint = f"did you mean '{near}'?" if near else "put your own under 'metadata'"
@@ -202,19 +200,23 @@ def _name_problems(value: Value, folder: Path) -> Iterator[Problem]:
     yield from (Problem("error", f"name '{name}' {rule}", value.line) for broken, rule in rules if broken)
 
 
+def _advice(message: str, line: int) -> Problem:
+    return Problem("warning", message, line)
+
+
 def _advice_on_keys(top: dict[str, Value]) -> Iterator[Problem]:
     listed = top.get("allowed-tools")
     if listed is not None and isinstance(listed.data, list):
-        yield Problem("warning", "'allowed-tools' should be one text, with the tools separated by blanks", listed.line)
+        yield _advice("'allowed-tools' should be one text, with the tools separated by blanks", listed.line)
     elif listed is not None and "," in re.sub(r"\([^)]*\)", "", listed.text):
-        yield Problem("warning", "'allowed-tools' should separate tools by blanks, not by commas", listed.line)
+        yield _advice("'allowed-tools' should separate tools by blanks, not by commas", listed.line)
     metadata = top.get("metadata")
     if metadata is not None and not isinstance(metadata.data, dict):
-        yield Problem("warning", "'metadata' should be a mapping of texts to texts", metadata.line)
+        yield _advice("'metadata' should be a mapping of texts to texts", metadata.line)
     elif metadata is not None:
         for key, value in metadata.data.items():
             if isinstance(value.data, list | dict):
-                yield Problem("warning", f"'{key}' of 'metadata' should be a text", value.line)
+                yield _advice(f"'{key}' of 'metadata' should be a text", value.line)
 
 
 def _length(document: Document) -> Iterator[Problem]:
@@ -222,14 +224,12 @@ def _length(document: Document) -> Iterator[Problem]:
     lines = text.count("\n") + 1
     tokens = len(text) // CHARACTERS_PER_TOKEN
     if not text:
-        yield Problem("warning", "the body is empty: write what an agent has to know", document.body_line)
+        yield _advice("the body is empty: write what an agent has to know", document.body_line)
     if lines > MAX_LINES:
-        yield Problem(
-            "warning", f"the body has {lines} lines; move details to references/ above {MAX_LINES}", document.body_line
-        )
+        yield _advice(f"the body has {lines} lines; move details to references/ above {MAX_LINES}", document.body_line)
     if tokens > MAX_TOKENS:
         message = f"the body has about {tokens} tokens; move details to references/ above {MAX_TOKENS}"
-        yield Problem("warning", message, document.body_line)
+        yield _advice(message, document.body_line)
 
 
 def _links(document: Document, folder: Path) -> Iterator[Problem]:
@@ -238,13 +238,11 @@ def _links(document: Document, folder: Path) -> Iterator[Problem]:
     for target, line in targets:
         path = folder / target
         if Path(target).is_absolute() or ".." in Path(target).parts:
-            yield Problem(
-                "warning", f"'{target}' is outside the skill's folder and is not copied with it: move it there", line
-            )
+            yield _advice(f"'{target}' is outside the skill's folder and is not copied with it: move it there", line)
         elif not path.exists():
-            yield Problem("warning", f"'{target}' does not exist: add the file, or correct the link", line)
+            yield _advice(f"'{target}' does not exist: add the file, or correct the link", line)
         elif len(Path(target).parts) > 2:
-            yield Problem("warning", f"'{target}' is more than one level deep: keep references next to SKILL.md", line)
+            yield _advice(f"'{target}' is more than one level deep: keep references next to SKILL.md", line)
         elif path.suffix == ".md" and path.is_file():
             yield from _chain(target, line, path, linked)
 
@@ -255,9 +253,7 @@ def _chain(target: str, line: int, path: Path, linked: set[str]) -> Iterator[Pro
     for further, _ in _targets(lines, 1):
         named = (Path(target).parent / further).as_posix()
         if further.endswith(".md") and (path.parent / further).is_file() and not {named, further} & linked:
-            yield Problem(
-                "warning", f"'{target}' leads on to '{further}': link that from SKILL.md, one level deep", line
-            )
+            yield _advice(f"'{target}' leads on to '{further}': link that from SKILL.md, one level deep", line)
 
 
 def _targets(lines: list[str], first: int) -> Iterator[tuple[str, int]]:

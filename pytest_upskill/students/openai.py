@@ -162,17 +162,13 @@ class OpenAIStudent(RemoteStudent):
                 f"{self._address} answered with no chat stream at all; check base_url (it usually ends in /v1)"
             )
         if not transcript.finish:
-            return AttemptFailure(
-                f"{self._address} dropped the stream after {len(text) + len(reasoning)} characters, before the reply "
-                f"was complete; see the server's own log for the cause",
-                transient=True,
-            )
+            dropped = f"dropped the stream after {len(text) + len(reasoning)} characters, before the reply was complete"
+            problem = f"{self._address} {dropped}; see the server's own log for the cause"
+            return AttemptFailure(problem, transient=True)
         if transcript.finish == "stop" and not (text.strip() or reasoning.strip() or calls):
-            return AttemptFailure(
-                f"{self._address} ended the reply without a word; check that the model '{self.model}' is one that "
-                f"chats, and that its chat template is right",
-                transient=True,  # a sample may be empty by chance
-            )
+            check = f"check that the model '{self.model}' is one that chats, and that its chat template is right"
+            problem = f"{self._address} ended the reply without a word; {check}"
+            return AttemptFailure(problem, transient=True)  # a sample may be empty by chance
         reply = self._reply(
             text=text,
             reasoning=reasoning,

@@ -73,14 +73,18 @@ def create(config: StudentConfig, server: Server | None = None) -> Student:
             f"(providers: {', '.join(PROVIDERS)}; a plugin that brings another must be installed)"
         )
     module_name, class_name, sdk = _PROVIDERS[config.provider]
-    if sdk is not None and importlib.util.find_spec(sdk) is None:
-        raise UsageError(
-            f"student '{config.name}' needs the package '{sdk}', which is not installed; "
-            f"install it with: pip install {sdk}"
-        )
+    if sdk is not None:
+        require(config.name, sdk, sdk)
     kind = getattr(importlib.import_module(f"pytest_upskill.students.{module_name}"), class_name)
     student: Student = kind(config) if server is None else kind(config, server=server)
     return student
+
+
+def require(student: str, package: str, requirement: str) -> None:
+    """Raises UsageError if a package that a student needs is not installed; ``requirement`` is what pip installs."""
+    if importlib.util.find_spec(package) is None:
+        problem = f"student '{student}' needs the package '{package}', which is not installed"
+        raise UsageError(f"{problem}; install it with: pip install {requirement}")
 
 
 def _resolve_one(

@@ -188,11 +188,9 @@ class RemoteStudent(Student):
         return StudentError(f"student '{self.name}': {failure.message}", failure.transient or failure.unauthorised)
 
     def _timed_out(self) -> AttemptFailure:
-        return AttemptFailure(
-            f"{self._address} gave no complete reply within {self.config.timeout:g} s; raise 'timeout', or lower "
-            f"'concurrency' or 'max_tokens', in {self._table}",
-            transient=True,
-        )
+        problem = f"{self._address} gave no complete reply within {self.config.timeout:g} s"
+        remedy = f"raise 'timeout', or lower 'concurrency' or 'max_tokens', in {self._table}"
+        return AttemptFailure(f"{problem}; {remedy}", transient=True)
 
     def _explain(self, sdk: Any, error: Exception) -> AttemptFailure:
         """One SDK exception as an AttemptFailure. ``sdk`` is the module whose exceptions these are."""
@@ -212,10 +210,8 @@ class RemoteStudent(Student):
             status = _int_or_none(_error_in(error.body).get("code")) or 500
             return self._refused(status, error.body, {}, fallback=str(error))
         said = self._quoted(str(error))
-        return AttemptFailure(
-            f"{self._address} sent something that is no answer of a chat endpoint ({said}); "
-            f"check base_url in {self._table}"
-        )
+        problem = f"{self._address} sent something that is no answer of a chat endpoint ({said})"
+        return AttemptFailure(f"{problem}; check base_url in {self._table}")
 
     def _unreachable(self, said: str) -> AttemptFailure:
         message = f"no server answers at {self._address} ({said}); {self._how_to_start()}"

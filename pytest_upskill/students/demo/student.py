@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import replace
 from pathlib import Path
 
 from pytest_upskill.cases.case import Case
-from pytest_upskill.errors import UsageError
 from pytest_upskill.records import Question, Reply
 from pytest_upskill.students.base import Server, StudentConfig
 from pytest_upskill.students.demo import LABEL
 from pytest_upskill.students.demo.scripts import Scripts
 from pytest_upskill.students.llama_server import LlamaServerStudent
+from pytest_upskill.students.registry import require
 from pytest_upskill.students.serving.broker import BrokerClient, Servers
 
 
@@ -40,10 +39,6 @@ class DemoStudent(LlamaServerStudent):
 def make(config: StudentConfig, root: Path, servers: Servers | BrokerClient) -> DemoStudent:
     """The student. Raises UsageError if a package that it needs is not installed."""
     for package in ("xllamacpp", "gguf"):
-        if importlib.util.find_spec(package) is None:
-            raise UsageError(
-                f"student '{config.name}' needs the package '{package}', which is not installed; "
-                f"install it with: pip install 'pytest-upskill[llama]'"
-            )
+        require(config.name, package, "'pytest-upskill[llama]'")
     scripts = Scripts(root)
     return DemoStudent(config, scripts, servers.of(config.name, scripts.model))
