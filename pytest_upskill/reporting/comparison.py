@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from pytest_upskill.records import ItemKind, Tokens, VerdictKind
 from pytest_upskill.reporting import text_style as texts
-from pytest_upskill.reporting.table import Cell, Column, Table
-from pytest_upskill.reporting.text_style import TextStyle
+from pytest_upskill.reporting.text_style import Cell, Column, Table, TextStyle
 from pytest_upskill.reporting.view import BASELINE_ARM, SKILL_ARM, LiftRow, SkillView, StudentView, SummaryRow, View
 
 VALID = "SKILL.md is valid"

@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from pytest_upskill.records import ItemKind, MutationScore, Outcome, VerdictKind
 from pytest_upskill.reporting.comparison import VALID, has_valid_spec
-from pytest_upskill.reporting.table import Cell, flow
-from pytest_upskill.reporting.text_style import TextStyle, measure, pad, plural
+from pytest_upskill.reporting.text_style import Cell, TextStyle, flow, measure, pad, plural
 from pytest_upskill.reporting.view import SkillView
 
 SURVIVORS = 4

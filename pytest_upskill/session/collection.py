@@ -12,8 +12,9 @@ import pytest
 from pytest_upskill.cases.case import Case
 from pytest_upskill.cases.case_file import load_cases
 from pytest_upskill.errors import CaseError, InfrastructureError, UpskillError
-from pytest_upskill.execution.task import item_seed
+from pytest_upskill.execution.task import Task, item_seed
 from pytest_upskill.records import ItemKind, Outcome, Verdict, VerdictKind
+from pytest_upskill.reporting.text_style import printable
 from pytest_upskill.session.item_report import FailureRepr
 from pytest_upskill.session.repeat_command import command, record_options, replay_options
 from pytest_upskill.skills import arms
@@ -22,7 +23,6 @@ from pytest_upskill.skills.skill import FILE_NAMES, case_paths
 if TYPE_CHECKING:
     from _pytest._code.code import ExceptionInfo
 
-    from pytest_upskill.execution.task import Task
     from pytest_upskill.session.run import Run
 
 
@@ -110,8 +110,6 @@ class SkillFile(pytest.File):
         self, name: str, kind: ItemKind, case: Case | None = None, student: str | None = None, arm: str | None = None,
         trial: int = 1, problem: str | None = None,
     ) -> UpskillItem:  # fmt: skip
-        from pytest_upskill.execution.task import Task
-
         settings = self.run.settings
         config = self.run.configs[student] if student else None
         item_id = f"{self.nodeid}::{name}"
@@ -198,8 +196,6 @@ class UpskillItem(pytest.Item):
         assert self.outcome is not None
         verdict = self.outcome.verdict
         if verdict.kind in (VerdictKind.INCONCLUSIVE, VerdictKind.BUDGET_STOPPED):
-            from pytest_upskill.reporting.text_style import printable
-
             pytest.skip(printable(f"{verdict.kind}: {verdict.reason}"))
         if verdict.kind is VerdictKind.FAILED and not (self.task.arm and arms.is_control(self.task.arm)):
             raise KernelFailed(verdict.reason or "failed")
@@ -209,8 +205,6 @@ class UpskillItem(pytest.Item):
         if isinstance(excinfo.value, KernelFailed) and self.outcome is not None:
             return str(FailureRepr(self.outcome))
         if isinstance(excinfo.value, UpskillError):
-            from pytest_upskill.reporting.text_style import printable
-
             return printable(str(excinfo.value))
         return super().repr_failure(excinfo, style)
 

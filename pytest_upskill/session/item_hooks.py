@@ -10,6 +10,7 @@ import pytest
 
 from pytest_upskill.errors import InfrastructureError
 from pytest_upskill.execution.task import Task
+from pytest_upskill.reporting.text_style import printable
 from pytest_upskill.session.collection import UpskillItem, UpskillWarning, collect_file
 from pytest_upskill.session.item_report import attach
 from pytest_upskill.session.run import Run
@@ -80,8 +81,6 @@ class ItemHooks:
             if call.when == "call" or (call.when == "setup" and report.failed):
                 attach(report, item.outcome)
             if call.when == "setup" and call.excinfo and isinstance(call.excinfo.value, InfrastructureError):
-                from pytest_upskill.reporting.text_style import printable
-
                 report.longrepr = printable(item.outcome.verdict.reason or "")
             if report.skipped and isinstance(report.longrepr, tuple):
                 report.longrepr = (str(item.task.skill_path), 1, report.longrepr[2])  # not the line that skips

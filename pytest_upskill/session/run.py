@@ -13,21 +13,21 @@ import pluggy
 
 from pytest_upskill.configuration.settings import PROMPTS_STUDENT, Settings
 from pytest_upskill.paths import HOME
+from pytest_upskill.replies.budget import limits_in_words, spending
+from pytest_upskill.replies.claims import Limits, Totals
+from pytest_upskill.replies.ledger import Ledger
+from pytest_upskill.replies.scheduling import Mode, Replies
 from pytest_upskill.students import demo, registry
 from pytest_upskill.students.base import Placeholder, Student, StudentConfig, is_at_hand
 from pytest_upskill.students.builtin import BUILTIN
 from pytest_upskill.students.serving import plan
+from pytest_upskill.students.serving.broker import BrokerClient, Servers
 
 if TYPE_CHECKING:
     from pytest_upskill.cases.case import Case
     from pytest_upskill.devices.base import Machine
     from pytest_upskill.execution.pipeline import Pipeline
     from pytest_upskill.records import Assertion, Kernel, Reply
-    from pytest_upskill.replies.claims import Limits, Totals
-    from pytest_upskill.replies.ledger import Ledger
-    from pytest_upskill.replies.scheduling import Replies
-    from pytest_upskill.students.serving.broker import BrokerClient, Servers
-
 GOLDEN = "golden"
 DEMO = "demo"
 
@@ -101,14 +101,10 @@ class Run:
     @cached_property
     def servers(self) -> Servers | BrokerClient:
         """The servers of students; under xdist the controller starts them."""
-        from pytest_upskill.students.serving.broker import BrokerClient, Servers
-
         return BrokerClient(self._broker) if self._broker else Servers(self.configs, self.settings.rootdir, self._tell)
 
     def open_broker(self) -> str:
         """The address at which workers get servers; empty if no student needs one."""
-        from pytest_upskill.students.serving.broker import Servers
-
         wanted = any(self._serves(config) for config in self.configs.values()) and not self.settings.prompts
         return self.servers.open_broker() if wanted and isinstance(self.servers, Servers) else ""
 
@@ -129,14 +125,10 @@ class Run:
     @cached_property
     def ledger(self) -> Ledger:
         """The ledger of replies and claims, shared with the run's other processes."""
-        from pytest_upskill.replies.ledger import Ledger
-
         return Ledger(self.settings.rootdir, self.session, self.limits)
 
     @property
     def limits(self) -> Limits:
-        from pytest_upskill.replies.claims import Limits
-
         return Limits(self.settings.budget, self.settings.max_tokens)
 
     @property
@@ -148,14 +140,10 @@ class Run:
     @property
     def totals(self) -> Totals:
         """The session's requests, tokens and costs, of all its processes."""
-        from pytest_upskill.replies.claims import Totals
-
         return self.ledger.totals() if "ledger" in self.__dict__ else Totals()
 
     def spending(self) -> str:
         """What was spent, in words; empty if no student was queried."""
-        from pytest_upskill.replies.budget import spending
-
         return spending(self.totals, self.limits)
 
     def source(self) -> str:
@@ -169,8 +157,6 @@ class Run:
 
     @cached_property
     def replies(self) -> Replies:
-        from pytest_upskill.replies.scheduling import Mode, Replies
-
         settings = self.settings
         return Replies(
             ledger=lambda: self.ledger,
@@ -232,8 +218,6 @@ class Run:
         """The facts that the header shows, by label."""
         if self.settings.prompts:
             return {"prompts": str(self.settings.prompts)}
-        from pytest_upskill.replies.budget import limits_in_words
-
         unpriced = [config.name for config in self.configs.values() if not (config.price or is_at_hand(config))]
         limits = limits_in_words(self.limits, unpriced) if self.asks else ""
         return {
