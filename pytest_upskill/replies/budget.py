@@ -6,8 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pytest_upskill.records import Prompt, Tokens
-from pytest_upskill.replies.claims import Limits, Totals
-from pytest_upskill.replies.ledger import in_usd
+from pytest_upskill.replies.ledger import Limits, Totals, in_usd
 from pytest_upskill.students import reading
 from pytest_upskill.students.base import StudentConfig
 

@@ -25,8 +25,7 @@ from pytest_upskill.records import Question, Reply
 from pytest_upskill.replies import cassette
 from pytest_upskill.replies.budget import WorstCase, worst_case, worst_conversation
 from pytest_upskill.replies.cassette import Cassette, UnusableReplyError
-from pytest_upskill.replies.claims import Answer, Ask, Failed, Granted, Known
-from pytest_upskill.replies.ledger import Ledger
+from pytest_upskill.replies.ledger import Answer, Ask, Failed, Granted, Known, Ledger
 from pytest_upskill.replies.stored_reply import FieldError, ProblemLog, Recording, Sampler, key_of, label_of
 from pytest_upskill.students import files as reply_files
 from pytest_upskill.students.base import Student, StudentConfig, is_at_hand

@@ -5,9 +5,8 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock
 
@@ -71,7 +70,7 @@ class SqliteStorage:
                     self._db.execute("ROLLBACK")
                 raise
 
-    def execute(self, statement: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
+    def execute(self, statement: str, *values: object) -> sqlite3.Cursor:
         """One statement, inside ``reading`` or ``writing``."""
         return self._db.execute(statement, values)
 

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from pytest_upskill.replies.claims import Totals
+from pytest_upskill.replies.ledger import Totals
 from pytest_upskill.reporting.text_style import count, duration, money
 
 TICK_SECONDS = 0.25

@@ -14,8 +14,7 @@ import pluggy
 from pytest_upskill.configuration.settings import PROMPTS_STUDENT, Settings
 from pytest_upskill.paths import HOME
 from pytest_upskill.replies.budget import limits_in_words, spending
-from pytest_upskill.replies.claims import Limits, Totals
-from pytest_upskill.replies.ledger import Ledger
+from pytest_upskill.replies.ledger import Ledger, Limits, Totals
 from pytest_upskill.replies.scheduling import Mode, Replies
 from pytest_upskill.students import demo, registry
 from pytest_upskill.students.base import Placeholder, Student, StudentConfig, is_at_hand

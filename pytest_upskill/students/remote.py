@@ -5,6 +5,8 @@ Handles the SDKs' exceptions (one tool generates both vendors' SDKs and names th
 
 from __future__ import annotations
 
+import importlib.util
+import os
 import re
 import threading
 import time
@@ -16,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pytest_upskill.cases.case import Case
 from pytest_upskill.errors import InfrastructureError, StudentError
 from pytest_upskill.records import Question, Reply, Tokens
-from pytest_upskill.students import keys, reading
+from pytest_upskill.students import reading
 from pytest_upskill.students.base import Server, Student, StudentConfig
 from pytest_upskill.students.reading import Call, Round
 from pytest_upskill.students.retries import ATTEMPTS, AttemptFailure, persist, retry_after
@@ -28,6 +30,8 @@ CONNECT_TIMEOUT = 10.0
 """Seconds after which a server without any answer counts as unreachable."""
 LONGEST_QUOTE = 300
 """Characters of a server's message that are quoted."""
+
+KEYRING_SERVICE = "pytest-upskill"
 
 T = TypeVar("T")
 
@@ -143,7 +147,7 @@ class RemoteStudent(Student):
     def _key(self) -> SecretStr | None:
         variable = self.config.api_key_env
         if variable is not None and self._kept_key is None:
-            self._kept_key = keys.find(variable)
+            self._kept_key = _find_key(variable)
         return self._kept_key
 
     def _require_key(self) -> None:
@@ -151,7 +155,10 @@ class RemoteStudent(Student):
         if variable is None or (key and re.fullmatch(r"[!-~]+", key.get_secret_value())):
             return
         if key is None:
-            problem = f", which should hold the key for {self._address}, is not set; {keys.how_to_give(variable)}"
+            give = (
+                f"export it and run again, or keep it in the system's keyring: keyring set {KEYRING_SERVICE} {variable}"
+            )
+            problem = f", which should hold the key for {self._address}, is not set; {give}"
         else:  # the HTTP library would quote such a key in its own message
             problem = (
                 " holds something that cannot be a key (a space, a line end or a character beyond ASCII is in it); "
@@ -248,6 +255,25 @@ class RemoteStudent(Student):
         else:
             what = f"answered {status} ({said}); see the server's own log for the cause"
         return AttemptFailure(f"{self._address} {what}", transient=True, wait=wait, loading=loading)
+
+
+def _find_key(variable: str) -> SecretStr | None:
+    """The key that ``variable`` names, from the environment or the system's keyring; None if neither has one.
+
+    It is never printed or stored, and no traceback or ``repr`` shows it.
+    """
+    from pydantic import SecretStr
+
+    text = os.environ.get(variable, "").strip()
+    if not text and importlib.util.find_spec("keyring") is not None:
+        import keyring
+        import keyring.errors
+
+        try:
+            text = (keyring.get_password(KEYRING_SERVICE, variable) or "").strip()
+        except (keyring.errors.KeyringError, OSError, RuntimeError):  # none here, or locked
+            return None
+    return SecretStr(text) if text else None
 
 
 def _joined(replies: Sequence[Reply], read: Sequence[str]) -> Reply:

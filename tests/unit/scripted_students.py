@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pytest_upskill.cases.case import Case
 from pytest_upskill.records import Prompt, Question, Reply, Tokens
-from pytest_upskill.replies.claims import Ask
+from pytest_upskill.replies.ledger import Ask
 from pytest_upskill.replies.scheduling import Wanted
 from pytest_upskill.replies.stored_reply import Recording
 from pytest_upskill.students.base import Price, Student, StudentConfig

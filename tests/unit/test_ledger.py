@@ -19,8 +19,7 @@ import pytest
 from pytest_upskill.errors import InfrastructureError
 from pytest_upskill.records import ReplyDetails, Tokens
 from pytest_upskill.replies import process_liveness
-from pytest_upskill.replies.claims import Failed, Granted, Limits, Stopped
-from pytest_upskill.replies.ledger import MOST_FAILURES, REST_SECONDS, Ledger
+from pytest_upskill.replies.ledger import MOST_FAILURES, REST_SECONDS, Failed, Granted, Ledger, Limits, Stopped
 from tests.unit.scripted_students import ask, recording
 
 
@@ -418,7 +417,7 @@ CHILD = """
 import json, sys
 from pathlib import Path
 from pytest_upskill.replies.ledger import Ledger
-from pytest_upskill.replies.claims import Granted
+from pytest_upskill.replies.ledger import Granted
 from tests.unit.scripted_students import ask, recording
 ledger = Ledger(Path(sys.argv[1]), "now")
 for number in range(int(sys.argv[2])):

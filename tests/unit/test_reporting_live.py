@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pytest_upskill.replies.claims import Totals
+from pytest_upskill.replies.ledger import Totals
 from pytest_upskill.reporting import live
 from pytest_upskill.reporting.live import LiveLine, progress_text
 
