@@ -50,11 +50,8 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Skill:
-    """The name, the description and the text of a ``SKILL.md``; ``body`` is the text after the frontmatter."""
+    """A ``SKILL.md`` with a name and a description; ``body`` is its text after the frontmatter."""
 
-    name: str
-    description: str
-    folder: Path
     path: Path
     body: str
 
@@ -115,13 +112,7 @@ def parse_skill(text: str, path: Path) -> Skill:
         problem = _text_problem(top, key)
         if problem is not None:
             raise SkillError(problem.message, path, problem.line)
-    return Skill(
-        name=unicodedata.normalize("NFKC", top["name"].text.strip()),
-        description=top["description"].text.strip(),
-        folder=path.absolute().parent,
-        path=path,
-        body="\n".join(document.body).strip("\n") + "\n",
-    )
+    return Skill(path, "\n".join(document.body).strip("\n") + "\n")
 
 
 def validate(path: Path) -> tuple[Problem, ...]:
