@@ -74,24 +74,18 @@ def guidance(arm: str, skill_path: Path, mode: str = "body") -> Guidance | None:
 def _on_disk(skill_path: Path) -> Source:
     folder = skill_path.parent
     text = read_text(skill_path, SkillError)
-    return Source(
-        skill=parse_skill(text, skill_path),
-        text=text,
-        names=_names_in(folder),
-        read=lambda name: (folder / name).read_bytes(),
-    )
+    return Source(parse_skill(text, skill_path), text, _names_in(folder), lambda name: (folder / name).read_bytes())
 
 
 def _at_revision(skill_path: Path, revision: str) -> Source:
-    text = _git(skill_path, revision, "show", f"{revision}:./{skill_path.name}").decode("utf-8", errors="replace")
+    def read(name: str) -> bytes:
+        return _git(skill_path, revision, "show", f"{revision}:./{name}")
+
+    text = read(skill_path.name).decode("utf-8", errors="replace")
     folders = [f"{folder}/" for folder in FOLDERS]
     listed = _git(skill_path, revision, "ls-tree", "-r", "--name-only", revision, *folders)
-    return Source(
-        skill=parse_skill(text, skill_path),
-        text=text,
-        names=sorted(listed.decode("utf-8", errors="replace").splitlines()),
-        read=lambda name: _git(skill_path, revision, "show", f"{revision}:./{name}"),
-    )
+    names = sorted(listed.decode("utf-8", errors="replace").splitlines())
+    return Source(parse_skill(text, skill_path), text, names, read)
 
 
 def _placebo(shown: Guidance) -> Guidance:

@@ -19,7 +19,7 @@ import itertools
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gguf
 import numpy as np
@@ -69,8 +69,28 @@ def write_model(path: Path, script: Script, context: int = 32768) -> Path:
     """Write the model (a few MB) and return its path. ``context`` limits prompt and answer together, in tokens."""
     vocabulary = Vocabulary(script)
     writer = gguf.GGUFWriter(path, "llama")
-    _write_shape(writer, vocabulary, context)
-    _write_tokenizer(writer, vocabulary)
+    writer.add_name("scripted")
+    writer.add_context_length(context)
+    writer.add_embedding_length(vocabulary.width)
+    writer.add_block_count(2)
+    writer.add_feed_forward_length(vocabulary.hidden)
+    writer.add_head_count(vocabulary.heads)
+    writer.add_head_count_kv(vocabulary.heads)
+    writer.add_key_length(HEAD)
+    writer.add_value_length(HEAD)
+    writer.add_rope_dimension_count(HEAD)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_vocab_size(len(vocabulary.texts))
+    writer.add_file_type(gguf.LlamaFileType.ALL_F32)
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("gpt-2")
+    writer.add_token_list(vocabulary.texts)
+    writer.add_token_types(vocabulary.types)
+    writer.add_token_merges(["h e"])
+    writer.add_bos_token_id(vocabulary.end)
+    writer.add_eos_token_id(vocabulary.end)
+    writer.add_add_bos_token(False)
+    writer.add_chat_template(script.chat_template)
     for name, weights in _tensors(vocabulary).items():
         writer.add_tensor(name, weights)
     writer.write_header_to_file()
@@ -87,7 +107,6 @@ class Vocabulary:
         self.texts: list[str] = []
         self.types: list[int] = []
         self._piece = script.piece
-        self.chat_template = script.chat_template
         for byte in range(256):
             self._add(_BYTE_TEXT[byte], gguf.TokenType.NORMAL)
         self._add("he", gguf.TokenType.NORMAL)  # the loader requires at least one merge
@@ -195,34 +214,6 @@ def _write_topics(
                 tensors["blk.1.ffn_down.weight"][first, row] = TOPIC_GAIN
             for before, after in itertools.pairwise([first, *pieces, vocabulary.end]):
                 tensors["output.weight"][after, before] = CHAIN_GAIN
-
-
-def _write_shape(writer: Any, vocabulary: Vocabulary, context: int) -> None:
-    writer.add_name("scripted")
-    writer.add_context_length(context)
-    writer.add_embedding_length(vocabulary.width)
-    writer.add_block_count(2)
-    writer.add_feed_forward_length(vocabulary.hidden)
-    writer.add_head_count(vocabulary.heads)
-    writer.add_head_count_kv(vocabulary.heads)
-    writer.add_key_length(HEAD)
-    writer.add_value_length(HEAD)
-    writer.add_rope_dimension_count(HEAD)
-    writer.add_layer_norm_rms_eps(1e-5)
-    writer.add_vocab_size(len(vocabulary.texts))
-    writer.add_file_type(gguf.LlamaFileType.ALL_F32)
-
-
-def _write_tokenizer(writer: Any, vocabulary: Vocabulary) -> None:
-    writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre("gpt-2")
-    writer.add_token_list(vocabulary.texts)
-    writer.add_token_types(vocabulary.types)
-    writer.add_token_merges(["h e"])
-    writer.add_bos_token_id(vocabulary.end)
-    writer.add_eos_token_id(vocabulary.end)
-    writer.add_add_bos_token(False)
-    writer.add_chat_template(vocabulary.chat_template)
 
 
 _PRINTABLE = {*range(33, 127), *range(161, 173), *range(174, 256)}
