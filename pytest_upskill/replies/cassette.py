@@ -89,10 +89,7 @@ def _explained(line: bytes, error: FieldError) -> str:
 
 
 def write(path: Path, recordings: Iterable[Recording], unusable: Iterable[bytes] = ()) -> None:
-    """Rewrite a cassette: sorted recordings, then ``unusable`` lines unchanged. Without lines, remove it.
-
-    Raises OSError.
-    """
+    """Rewrite a cassette: sorted recordings, then ``unusable`` lines; without lines, remove it. Raises OSError."""
     lines = [one.to_line().encode() for one in sorted(recordings, key=lambda one: (*one.label, one.key))]
     lines += unusable
     if lines:

@@ -1,7 +1,4 @@
-"""Rates, differences and their intervals. scipy loads on first use.
-
-Degenerate input never warns; what has no value is None.
-"""
+"""Rates, differences and their intervals; what has no value is None. scipy loads on first use."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Finds students by name, reads their tables of ``pyproject.toml``, and creates them.
-
-Each provider's module is imported on first use.
-"""
+"""Finds students by name, reads their tables, and creates them. A provider's module is imported on first use."""
 
 from __future__ import annotations
 

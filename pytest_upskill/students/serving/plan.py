@@ -32,9 +32,7 @@ _HERE = ("127.0.0.1", "localhost", "::1")
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """``command`` starts a server at ``base_url``; ``health`` is a URL with status 200 once it is ready. ``log`` gets
-    what the server prints.
-    """
+    """``command`` starts a server at ``base_url`` that prints to ``log``; ``health`` has status 200 once ready."""
 
     command: tuple[str, ...]
     base_url: str
