@@ -113,7 +113,7 @@ def _student_lines(student: StudentView, table: Table, layout: _Layout, text_sty
 
 
 def _below(student: StudentView, layout: _Layout, text_style: TextStyle) -> Iterator[str]:
-    """What has no column."""
+    """What a row shows in lines below it, because it has no column."""
     if not layout.assertions:
         assertions = _assertions(student.arm(SKILL_ARM), student.arm(BASELINE_ARM), text_style)
         yield from [f"{assertions} assertions"] if assertions else []
@@ -181,7 +181,7 @@ def _lift_cells(
     if lift.lift is None:
         return {"lift": Cell(("no pairs", "dim"))}
     low, high = lift.interval or (0.0, 0.0)
-    style = "green" if low > 0 else "red" if high < 0 else ""  # where the whole interval is on one side of zero
+    style = "green" if low > 0 else "red" if high < 0 else ""  # if the whole interval is on one side of zero
     sign = "up" if lift.lift > 0 else "down" if lift.lift < 0 else "level"
     text = f"{text_style.sign(sign)} {texts.points(lift.lift, text_style):>3}"
     cells = {"lift": Cell((text, style, "bold"), (texts.spread(lift.interval, text_style), style))}

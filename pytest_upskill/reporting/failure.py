@@ -114,7 +114,7 @@ def _worst(worst: WorstElement, room: int, text_style: TextStyle) -> Iterator[st
 
 
 def _error(error: str | None, bound: str | None) -> str:
-    """Empty where values are compared exactly."""
+    """Empty if values are compared exactly."""
     if bound is None or error is None:
         return (error or "") if bound is None else f"{bound} is allowed"
     text = f"{error}, where {bound} is allowed"

@@ -49,7 +49,7 @@ def collect_file(run: Run, file_path: Path, parent: pytest.Collector) -> pytest.
 
 
 class SkillFile(pytest.File):
-    """A SKILL.md with its cases; or one of its cases, where ``path`` is that case's file."""
+    """A SKILL.md with its cases; or one of its cases, if ``path`` is that case's file."""
 
     def __init__(self, *, run: Run, skill_path: Path, **kwargs: Any) -> None:
         super().__init__(**kwargs)

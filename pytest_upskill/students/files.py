@@ -40,7 +40,7 @@ def keep_reply(root: Path, student: str, question: Question, reply: Reply) -> Pa
 
 @contextlib.contextmanager
 def writing_below(folder: Path) -> Iterator[None]:
-    """Raises InfrastructureError, with the next step, where a file below ``folder`` cannot be written."""
+    """Raises InfrastructureError, with the next step, if a file below ``folder`` cannot be written."""
     try:
         yield
     except OSError as error:
