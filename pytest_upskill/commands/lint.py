@@ -1,7 +1,5 @@
 """``pytest-upskill lint [PATH ...]``: the checks of skills and cases that collection makes, without pytest."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 

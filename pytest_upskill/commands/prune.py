@@ -4,8 +4,6 @@ A reply is unused when its case is gone, or when the case's prompt in its arm ha
 the cases' references, as pytest does; no model is queried.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """``pytest-upskill run FILE.cu``: compiles a CUDA program and runs it on the host, with memory and race checks."""
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """``Settings``: everything that a user can set for a run; and checks of the files that it names."""
 
-from __future__ import annotations
-
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass

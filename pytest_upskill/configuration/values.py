@@ -3,8 +3,6 @@
 Imported whenever pytest starts, so it imports almost nothing.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from pathlib import Path

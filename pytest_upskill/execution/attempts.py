@@ -4,8 +4,6 @@ is judged; their exceptions are raised when their own item runs.
 A thread extracts the kernel as soon as the reply is there, and submits it to the judge.
 """
 
-from __future__ import annotations
-
 import contextlib
 from collections import deque
 from collections.abc import Callable, Iterable

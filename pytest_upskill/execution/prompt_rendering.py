@@ -1,7 +1,5 @@
 """From a task to the question for its student. Belongs to the main thread: a signature runs the case's reference."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from string import Template

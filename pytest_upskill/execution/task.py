@@ -1,7 +1,5 @@
 """One item on its way through the pipeline, as plain data: what is to be done."""
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path

@@ -4,8 +4,6 @@ It sees what a person would see: the compiler's message, or one counterexample. 
 judge: no reference, no solution, no other example.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from string import Template

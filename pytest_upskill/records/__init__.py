@@ -1,7 +1,5 @@
 """Frozen dataclasses that the packages exchange. Sizes are in elements or bytes as named, times in seconds."""
 
-from __future__ import annotations
-
 from pytest_upskill.records.asking import Exchange, Prompt, Question, Reply, ReplyDetails, Tokens, reply_file_name
 from pytest_upskill.records.judgement import (
     SCHEMA,

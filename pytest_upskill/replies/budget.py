@@ -1,7 +1,5 @@
 """The worst case of a question, and the limits and spending of a session in words."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 

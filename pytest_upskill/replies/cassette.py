@@ -4,8 +4,6 @@
 changes one line and git can merge recordings. A line starts with its key: a lookup parses one line.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 

@@ -5,8 +5,6 @@ the student and reserves its worst case from the session's budget, in one transa
 any two transactions: its entries stay, and its claims go to other processes. Amounts are in USD and tokens.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

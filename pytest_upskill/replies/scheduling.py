@@ -5,8 +5,6 @@ the order in which they were wanted, within each student's concurrency, which co
 that cannot be used counts as missing and is named in ``new_problems``; if replies are replayed, it is an error.
 """
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable, Sequence

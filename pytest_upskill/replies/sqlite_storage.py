@@ -1,7 +1,5 @@
 """The SQLite file that the processes of a rootdir share: opening, migrations, transactions, messages for errors."""
 
-from __future__ import annotations
-
 import contextlib
 import sqlite3
 import threading

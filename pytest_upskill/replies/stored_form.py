@@ -4,8 +4,6 @@ The names are those of a stored line. If a field of our records is renamed, its 
 module of its own because importing pydantic takes a tenth of a second: only reading or writing a line imports it.
 """
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """The table of a run with students: pass rates with the skill and without it, and the lift."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The CSV report: one row for each item."""
 
-from __future__ import annotations
-
 import csv
 import io
 from operator import attrgetter

@@ -1,7 +1,5 @@
 """One failed item on one screen: what failed, on which input, by how much, where, and how to run it again."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace

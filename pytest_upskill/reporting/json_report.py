@@ -3,8 +3,6 @@
 Numbers that JSON cannot express become the texts "NaN", "Infinity" and "-Infinity".
 """
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Mapping

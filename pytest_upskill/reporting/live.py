@@ -3,8 +3,6 @@
 rich's live displays take over the cursor and redraw from the start of its line, where pytest has its dots.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import threading

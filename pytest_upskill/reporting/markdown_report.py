@@ -1,7 +1,5 @@
 """The Markdown report, for a pull request or a job summary on GitHub."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence

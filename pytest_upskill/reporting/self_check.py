@@ -1,7 +1,5 @@
 """The summary of a self-check: do cases accept their solutions, and do they reject wrong results and mutants?"""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 
 from pytest_upskill.records import ItemKind, MutationScore, Outcome, VerdictKind

@@ -1,7 +1,5 @@
 """The header and the summary of a run, as lines; the hooks print them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 
 from pytest_upskill.records import ItemKind, VerdictKind

@@ -4,8 +4,6 @@ Every text from outside passes ``clean``, so that a model's text cannot control 
 this, but importing its console and tables takes four times as long as the whole summary.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence

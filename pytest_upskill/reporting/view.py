@@ -1,7 +1,5 @@
 """The view model of a finished run, from which every report is made."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """The hooks of the reporting process: header, status letters, summary, report files and exit status."""
 
-from __future__ import annotations
-
 import platform
 from collections.abc import Callable
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """The hooks of a process that collects and runs items: duplicates, look-ahead, outcomes on reports."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path

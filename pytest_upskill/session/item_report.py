@@ -1,7 +1,5 @@
 """An item's outcome in pytest's terms: on its report, as a status letter, in the exit status."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable
 from types import SimpleNamespace

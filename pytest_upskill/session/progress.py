@@ -1,7 +1,5 @@
 """The progress of a run on a terminal: the live line, and messages while servers start."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import time

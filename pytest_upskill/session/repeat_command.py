@@ -1,7 +1,5 @@
 """The command lines with which a user runs one item again, for reports."""
 
-from __future__ import annotations
-
 import functools
 import shlex
 from collections.abc import Sequence

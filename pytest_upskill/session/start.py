@@ -4,8 +4,6 @@
 the second; without it, one process has both.
 """
 
-from __future__ import annotations
-
 import secrets
 from collections.abc import Callable, Iterable
 from typing import Any

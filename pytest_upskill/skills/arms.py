@@ -9,8 +9,6 @@ never the files in ``evals/`` or ``cassettes/``:
 ``tools``   the frontmatter; the student reads files through a tool, as agents do
 """
 
-from __future__ import annotations
-
 import re
 import subprocess
 from collections.abc import Callable, Mapping, Sequence

@@ -3,8 +3,6 @@
 Errors are those of the reference validator; warnings are advice of the specification, and keys of single agents.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence

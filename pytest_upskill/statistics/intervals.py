@@ -1,7 +1,5 @@
 """Rates, differences and their intervals; what has no value is None. scipy loads on first use."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The protocol of students, their configuration and prices, independent of any provider."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -3,8 +3,6 @@
 Every run writes its replies in this layout, and ``--upskill-prompts`` its prompts.
 """
 
-from __future__ import annotations
-
 import contextlib
 import re
 from collections.abc import Iterator, Sequence

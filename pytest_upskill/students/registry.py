@@ -1,7 +1,5 @@
 """Finds students by name, reads their tables, and creates them. A provider's module is imported on first use."""
 
-from __future__ import annotations
-
 import importlib
 import importlib.util
 import math

@@ -3,8 +3,6 @@
 Every process of a run collects the same cases and so makes the same model; its file is named by its digest.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

@@ -1,7 +1,5 @@
 """The provider ``demo``: a student behind a llama.cpp server, whose model is made for the run."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

@@ -7,8 +7,6 @@ A model on the Hugging Face Hub is named as in llama.cpp: ``OWNER/NAME:TAG``; th
 token: HF_TOKEN, or that of ``hf auth login``.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import re

@@ -1,7 +1,5 @@
 """The plan of a student's server: what to start, and the address at which it will answer."""
 
-from __future__ import annotations
-
 import importlib.util
 import shlex
 import shutil
