@@ -13,14 +13,8 @@ _AFTER = (
 )  # fmt: skip
 """Attributes of an outcome whose columns have their names, with underscores."""
 _OF_VERDICT = (
-    "verdict",
-    "reason",
-    "assertions_passed",
-    "assertions_total",
-    "first_failed",
-    "message",
-    "counterexample",
-)
+    "verdict", "reason", "assertions_passed", "assertions_total", "first_failed", "message", "counterexample",
+)  # fmt: skip
 
 
 def render(view: View) -> str:

@@ -190,8 +190,8 @@ class OpenAIStudent(RemoteStudent):
             note = f"the server at {self._address} does not list '{self.model}'; it lists {listed}"
         left_out = ("messages", "stream", "stream_options", "tools")
         request = {key: value for key, value in body.items() if key not in left_out}
-        server = (survey.slots, survey.context, survey.build)
-        return ReplyDetails(1, (), note, request, transcript.timings, *server)
+        details = ReplyDetails(note=note, request=request, timings=transcript.timings)
+        return replace(details, slots=survey.slots, context=survey.context, build=survey.build)
 
 
 @dataclass(slots=True)

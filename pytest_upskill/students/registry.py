@@ -149,6 +149,8 @@ def _did_you_mean(word: str, known: Iterable[str]) -> str:
 def _field(
     expected: str, accepts: Callable[[Any], object], convert: Callable[[Any], Any] = lambda value: value
 ) -> _Read:
+    """A reader of a field that ``accepts`` a value and converts it; its error says what was ``expected``."""
+
     def read(what: str, value: Any) -> Any:
         if not accepts(value):
             raise UsageError(f"{what} = {value!r}: expected {expected}")

@@ -230,8 +230,8 @@ class RemoteStudent(Student):
             return self._postponed(status, said, retry_after(headers))
         if status in (401, 403):
             variable = self.config.api_key_env
-            remedy = f"name the environment variable that holds its key: api_key_env in {self._table}"
-            remedy = remedy if variable is None else f"check the key in the environment variable {variable}"
+            unnamed = f"name the environment variable that holds its key: api_key_env in {self._table}"
+            remedy = unnamed if variable is None else f"check the key in the environment variable {variable}"
             problem = f"{self._address} answered {status}, not authorised ({said}); {remedy}"
             return AttemptFailure(problem, unauthorised=True)
         if (sizes := context_overflow(body)) is not None:
