@@ -9,8 +9,10 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from pytest_upskill.build import messages
+from pytest_upskill.build.cache import Cache, Facts, Made
 from pytest_upskill.errors import SandboxError, ToolchainError
 from pytest_upskill.native import ENTRY
 from pytest_upskill.sandbox import process
@@ -106,6 +108,27 @@ def compile_confined(
         _raise_for_machine(compile_it(dict.fromkeys(sources, _HARMLESS)), ran)
         ran = compile_it(sources)
     return _judge(ran, entry, limits, internal, private=confinement.private_scratch)
+
+
+class CachedCompiler:
+    """Compiles in sandboxes, and keeps the results in a cache. Thread-safe; finds its compiler on first use."""
+
+    def __init__(self, cache: Cache | None = None, limits: CompileLimits = DEFAULT_LIMITS) -> None:
+        self._cache, self._limits = cache or Cache(), limits
+
+    def _compile(
+        self, folder: Path, products: Sequence[str], script: str, sources: Mapping[str, str], **options: Any
+    ) -> tuple[Made, str]:
+        """Fills the folder of a cache entry with ``products``; returns the output of the script as well. ``options``
+        and errors are those of ``compile_confined``.
+        """
+        with self._cache.scratch() as scratch:
+            compiled = compile_confined(
+                script, sources, scratch=scratch, products=products, limits=self._limits, **options
+            )
+            for name in products if compiled.ok else ():
+                (scratch / name).rename(folder / name)
+        return Made(Facts(compiled.ok, compiled.message), keep=compiled.lasting), compiled.output
 
 
 def _write(folder: Path, sources: Mapping[str, str]) -> None:

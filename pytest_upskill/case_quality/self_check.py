@@ -6,14 +6,15 @@ Results are kept in the user's cache by case, code, versions and device, so that
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from pytest_upskill.build.cache import Cache, Facts, Made, key_of
-from pytest_upskill.case_quality.code_digest import code_digest
 from pytest_upskill.case_quality.subject import Subject
 from pytest_upskill.cases.case import Case
 from pytest_upskill.devices.base import Machine, identity
@@ -22,7 +23,7 @@ from pytest_upskill.records import Answer, Assertion, Build, Call, MutationScore
 from pytest_upskill.records.version import VERSION
 
 if TYPE_CHECKING:
-    from pytest_upskill.case_quality.kill_check import Kept
+    from pytest_upskill.case_quality.mutation_run import Kept
     from pytest_upskill.case_quality.quality import CaseQuality
     from pytest_upskill.oracle.prepare import Prepared
     from pytest_upskill.oracle.reference_runner import OpenRunner
@@ -177,7 +178,7 @@ class Recorder:
         self._latest = prepared if prepared.example.dtype == self._dtype else None
 
     def run(self, call: Call) -> Answer:
-        from pytest_upskill.case_quality.kill_check import Kept
+        from pytest_upskill.case_quality.mutation_run import Kept
 
         answer = self.executor.call(call)
         if self._latest is not None and call is self._latest.call and answer.ran:
@@ -208,3 +209,31 @@ def _versions() -> tuple[str, ...]:
     import torch
 
     return VERSION, torch.__version__, code_digest()
+
+
+PACKAGE = Path(__file__).resolve().parents[1]
+_IMPORT = re.compile(rb"^[ \t]*(?:from|import)[ \t]+pytest_upskill\.(\w+)", re.MULTILINE)
+
+
+@functools.cache
+def code_digest(package: Path = PACKAGE) -> str:
+    """A digest of all files that ``code_files`` finds."""
+    return key_of(
+        *(part for file in code_files(package) for part in (str(file.relative_to(package)), file.read_bytes()))
+    )
+
+
+def code_files(package: Path = PACKAGE) -> list[Path]:
+    """Every file of ``case_quality``, and of all packages and modules that it imports, directly or not.
+
+    Whole packages: languages are imported by name, workers are started as programs, and native sources are compiled.
+    """
+    found: dict[str, list[Path]] = {}
+    waiting = {"case_quality"}
+    while waiting:
+        name = waiting.pop()
+        files = (package / name).rglob("*") if (package / name).is_dir() else [package / f"{name}.py"]
+        found[name] = [file for file in files if file.is_file() and file.suffix != ".pyc"]
+        imported = (_IMPORT.findall(file.read_bytes()) for file in found[name] if file.suffix == ".py")
+        waiting |= {name.decode() for names in imported for name in names} - found.keys()
+    return sorted(file for files in found.values() for file in files)

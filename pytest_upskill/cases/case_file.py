@@ -98,9 +98,6 @@ def _refuse_keys(scope: Scope, top: Top) -> None:
         raise scope.fail("the case has neither 'op' (it asks for a kernel) nor 'expect' (for a text): add one", 1)
 
 
-# -------------------------------------------------------------------------------------------------------- text cases
-
-
 def _text_fields(scope: Scope, top: Top, sections: Sections) -> dict[str, Any]:
     sections.refuse("Reference", "a case without 'op' has no reference: it is judged by 'expect'")
     sections.refuse("Inputs", "a case without 'op' draws no inputs")
@@ -117,9 +114,6 @@ def _expectation(scope: Scope, value: Value) -> Expectation:
         if problem := pattern_problem(item.data):
             raise scope.fail(f"'{item.data}' in 'matches' is not a regular expression: {problem}", item)
     return Expectation(**found)
-
-
-# ------------------------------------------------------------------------------------------------------ kernel cases
 
 
 def _kernel_fields(scope: Scope, top: Top, sections: Sections) -> dict[str, Any]:

@@ -44,9 +44,6 @@ class Scope:
         return CaseError(message, self.path, value.line if isinstance(value, Value) else value)
 
 
-# ---------------------------------------------------------------------------------------------- plain shapes of values
-
-
 def mapping(scope: Scope, value: Value, what: str, form: str, known: Collection[str] | None = None) -> dict[str, Value]:
     """A mapping; where ``known`` is given, it has no other keys."""
     if not isinstance(value.data, dict):
@@ -129,9 +126,6 @@ def _tolerance(scope: Scope, value: Value, what: str) -> Tolerance:
     return Tolerance(**{key: real(scope, part, f"'{key}' of {what}", positive=False) for key, part in parts.items()})
 
 
-# ------------------------------------------------------------------------------------------------------- expressions
-
-
 def expression(
     scope: Scope, value: Value, what: str, known: Collection[str], *, text: str | None = None, reals: bool = False
 ) -> Expression:
@@ -165,9 +159,6 @@ def interval(scope: Scope, value: Value, what: str, *, reals: bool) -> Range:
     return Range(low, high)
 
 
-# --------------------------------------------------------------------------------------------------------------- dims
-
-
 def dim(scope: Scope, name: str, value: Value) -> Dim:
     """``a..b``, a list of sizes, or one number; bounds may name the dims before it."""
     what = f"dim '{name}'"
@@ -188,8 +179,6 @@ def dim(scope: Scope, name: str, value: Value) -> Dim:
         found[child.data] = None
     return Dim(name, Choices(tuple(found)))
 
-
-# --------------------------------------------------------------------------------------------------------- arguments
 
 _TENSOR_FORM = "'x: [rows, cols]' or 'x: {shape: [rows, cols], dtype: int64, values: 0..9}'"
 

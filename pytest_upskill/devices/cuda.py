@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pytest_upskill.build import cuda_toolkit
-from pytest_upskill.build.cuda_toolkit import Toolkit
+from pytest_upskill.build import nvcc
+from pytest_upskill.build.nvcc import Toolkit
 from pytest_upskill.devices import gpu
 from pytest_upskill.devices.base import processor
 from pytest_upskill.devices.gpu import Gpu
@@ -43,7 +43,7 @@ class CudaMachine:
 
     def describe(self) -> str:
         watched = f"; {self.sanitizer.describe()}" if self.sanitizer else ""
-        return f"{self.device} ({self.gpu.describe()}; compiler {cuda_toolkit.describe(self.architectures)}{watched})"
+        return f"{self.device} ({self.gpu.describe()}; compiler {nvcc.describe_toolkit(self.architectures)}{watched})"
 
     def facts(self) -> Mapping[str, str | int | None]:
         return {
@@ -54,7 +54,7 @@ class CudaMachine:
             "gpu_memory_limit": self._scratch,
             "architecture": ", ".join(self.architectures),
             "driver": ".".join(map(str, self.gpu.driver)),
-            "nvcc": cuda_toolkit.describe(self.architectures),
+            "nvcc": nvcc.describe_toolkit(self.architectures),
             "sanitizer": self.sanitizer.describe() if self.sanitizer else None,
             "cell": self.confinement.level,
         }
@@ -77,10 +77,10 @@ def find(architecture: str | None, sanitizer: bool, worker: str) -> CudaMachine:
     if not gpu.nodes():
         raise ToolchainError(NO_GPU)
     chosen = gpu.share(gpu.find(), worker)
-    toolkit = cuda_toolkit.find_toolkit()
+    toolkit = nvcc.find_toolkit()
     gpu.check_driver(chosen, toolkit.nvcc.version)
     architectures = (architecture or chosen.architecture,)
-    cuda_toolkit.check_architecture(architectures[0], toolkit)
+    nvcc.check_architecture(architectures[0], toolkit)
     return CudaMachine("cuda", chosen, architectures, strongest(), _sanitizer(toolkit) if sanitizer else None)
 
 

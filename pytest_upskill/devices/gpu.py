@@ -15,8 +15,7 @@ from typing import Any
 
 from pytest_upskill.errors import ToolchainError
 from pytest_upskill.sandbox import process
-from pytest_upskill.sandbox.confinement import ENVIRONMENT, python
-from pytest_upskill.sandbox.gpu_access import GpuAccess
+from pytest_upskill.sandbox.confinement import ENVIRONMENT, GpuAccess, python
 
 PROBE = Path(__file__).resolve().with_name("gpu_probe.py")
 

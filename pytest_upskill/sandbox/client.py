@@ -17,9 +17,9 @@ from pytest_upskill.errors import SandboxError
 from pytest_upskill.records import ITEM_SIZE, Answer, Call, Finding, LaunchStatistics, ScalarArgument, TensorArgument
 from pytest_upskill.sandbox import compute_sanitizer as sanitizer
 from pytest_upskill.sandbox import findings
-from pytest_upskill.sandbox.confinement import Confinement
-from pytest_upskill.sandbox.gpu_access import GpuAccess
-from pytest_upskill.sandbox.source_lines import Symbols
+from pytest_upskill.sandbox.confinement import Confinement, GpuAccess
+from pytest_upskill.sandbox.findings import Symbols
+from pytest_upskill.sandbox.shared_memory import FRESH_EVERY, POISON_OF_REPEATS, POISONS, SCALAR_FORMAT, Places, size_of
 from pytest_upskill.sandbox.worker_process import DEFAULT_LIMITS, Limits, WorkerProcess
 
 RUNTIME = "libupskill_cpu.so"
@@ -29,17 +29,9 @@ __all__ = ["RUNTIME", "Limits", "Sandbox"]
 
 _ROLE = {"input": 0, "output": 1, "inplace": 2}
 _SCALAR = 3
-_SCALAR_FORMAT = {"float": "<f", "int": "<q", "bool": "<?"}
 _HEADER = struct.Struct("<IIIIQII")
 _ARGUMENT = struct.Struct("<IIQQ128s")
 _STATUS = re.compile(r"(ok|restart|device) (\d{1,16}) (\d{1,16}) (\d{1,16})")
-_ALIGNMENT = 64
-_POISONS = (0x7FF9, 0xFFFA)
-"""Patterns of two bytes, used alternately: NaNs of every floating dtype, which no GPU computes. All their bytes
-differ."""
-
-_POISON_OF_REPEATS = 0x7FFC
-"""Differs from both: an element that is never written has other bits in a repeat, even where a NaN is expected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +45,6 @@ class Order:
 
 FORWARD = Order()
 _REVERSE, _RANDOM = 1, 2
-
-_FRESH_EVERY = 4
-"""One repeat in four starts in a fresh process: a kernel could store its answers and repeat them."""
 
 _TIGHT = 0x80000000
 """The bit of ``checks`` by which the driver allocates tensors without guard bands."""
@@ -124,19 +113,22 @@ class Sandbox:
     def _call(self, call: Call, order: Order, again: bool) -> Answer:
         if self._gpu is not None:
             order = self._on_gpu(order)
-        poison = _POISON_OF_REPEATS if again else _POISONS[self._calls % len(_POISONS)]
-        layout = _Layout(call, poison, order, self._limits.scratch_memory)
+        poison = POISON_OF_REPEATS if again else POISONS[self._calls % len(POISONS)]
+        places = Places(call)
         self._calls += not again
         try:
-            worker = self._ready(layout.size)
-            layout.write_to(worker.memory.view)
-            nonce = secrets.token_bytes(8)
-            exchange = worker.exchange(nonce + layout.size.to_bytes(8, "little") + layout.request)
+            worker = self._ready(places.size)
+            places.write_inputs(worker.memory.view)
+            for argument, offset in places.all:
+                if isinstance(argument, ScalarArgument):
+                    struct.pack_into(SCALAR_FORMAT[argument.kind], worker.memory.view, offset, argument.value)
+            nonce, request = secrets.token_bytes(8), _request(call, places, order, poison, self._limits.scratch_memory)
+            exchange = worker.exchange(nonce + places.size.to_bytes(8, "little") + request)
             if isinstance(exchange.reply, Finding):
                 found = self._watched(worker)
                 self.stop()
                 return Answer({}, (exchange.reply, *found), exchange.seconds)
-            return self._answer(worker, layout, nonce, exchange.reply, exchange.seconds)
+            return self._answer(worker, places, nonce, exchange.reply, exchange.seconds)
         except BaseException:
             self.stop()
             raise
@@ -146,7 +138,7 @@ class Sandbox:
 
         The order on a GPU cannot be chosen. Every fourth repeat starts in a fresh process, without earlier state.
         """
-        if time % _FRESH_EVERY == 0:
+        if time % FRESH_EVERY == 0:
             self.stop()
         if self._gpu is not None:
             return self.call(call, again=True)
@@ -169,7 +161,7 @@ class Sandbox:
         worker.memory.map(size)
         return worker
 
-    def _answer(self, worker: WorkerProcess, layout: _Layout, nonce: bytes, reply: bytes, seconds: float) -> Answer:
+    def _answer(self, worker: WorkerProcess, places: Places, nonce: bytes, reply: bytes, seconds: float) -> Answer:
         head, *lines = reply[len(nonce) :].decode("utf-8", "replace").split("\n")
         known = _STATUS.fullmatch(head)
         if reply[: len(nonce)] != nonce or known is None:
@@ -179,7 +171,7 @@ class Sandbox:
         reported = findings.parse(lines)
         found = findings.located(reported, self._symbols.lines)
         found = (*found, *self._watched(worker))
-        outputs = layout.outputs(worker.memory.view) if status == "ok" else {}
+        outputs = places.outputs(worker.memory.view) if status == "ok" else {}
         if status != "ok":
             self.stop()
         return Answer(outputs, found, seconds, memory, launches, copied_back, reached=status != "device")
@@ -213,53 +205,18 @@ class Sandbox:
         self.close()
 
 
-class _Layout:
-    """The offsets of a call's arguments in the shared memory, and the request with these offsets."""
-
-    def __init__(self, call: Call, poison: int, order: Order, scratch_memory: int) -> None:
-        self._places: list[tuple[TensorArgument | ScalarArgument, int]] = []
-        self.size = 0
-        records = [self._place(argument) for argument in call.arguments]
-        drawn = (order.kind, order.checks, order.seed, poison)
-        header = _HEADER.pack(call.instantiation, len(records), *drawn, -(-scratch_memory // 2**20))
-        self.request = header + b"".join(records)
-        self.size = max(self.size, _ALIGNMENT)
-
-    def _place(self, argument: TensorArgument | ScalarArgument) -> bytes:
-        offset = self.size
-        self._places.append((argument, offset))
-        if isinstance(argument, ScalarArgument):
-            role, element, size = _SCALAR, 0, struct.calcsize(_SCALAR_FORMAT[argument.kind])
-        else:
-            role, element, size = _ROLE[argument.role], ITEM_SIZE[argument.dtype], argument.nbytes
-        self.size += -(-size // _ALIGNMENT) * _ALIGNMENT
-        return _ARGUMENT.pack(role, element, offset, size, argument.name.encode()[:127])
-
-    def write_to(self, memory: memoryview) -> None:
-        """Copies inputs and scalars into the shared memory. Raises SandboxError for data of another size."""
-        for argument, offset in self._places:
-            if isinstance(argument, ScalarArgument):
-                struct.pack_into(_SCALAR_FORMAT[argument.kind], memory, offset, argument.value)
-            elif argument.role != "output":
-                memory[offset : offset + argument.nbytes] = _bytes_of(argument)
-
-    def outputs(self, memory: memoryview) -> dict[str, bytes]:
-        """Copies of the outputs: the process could still write to its own."""
-        return {
-            argument.name: bytes(memory[offset : offset + argument.nbytes])
-            for argument, offset in self._places
-            if isinstance(argument, TensorArgument) and argument.role != "input"
-        }
+def _request(call: Call, places: Places, order: Order, poison: int, scratch_memory: int) -> bytes:
+    """The driver's form of a call: a header, then one record for each argument."""
+    drawn = (order.kind, order.checks, order.seed, poison)
+    header = _HEADER.pack(call.instantiation, len(places.all), *drawn, -(-scratch_memory // 2**20))
+    return header + b"".join(_record(argument, offset) for argument, offset in places.all)
 
 
-def _bytes_of(argument: TensorArgument) -> memoryview:
-    view = memoryview(argument.data if argument.data is not None else b"")
-    if view.nbytes != argument.nbytes:
-        raise SandboxError(
-            f"tensor {argument.name!r} brings {view.nbytes} bytes, but shape {argument.shape} of {argument.dtype} "
-            f"has {argument.nbytes}; pass its contiguous data"
-        )
-    return view.cast("B") if view.nbytes else memoryview(b"")
+def _record(argument: TensorArgument | ScalarArgument, offset: int) -> bytes:
+    role, element = _SCALAR, 0
+    if isinstance(argument, TensorArgument):
+        role, element = _ROLE[argument.role], ITEM_SIZE[argument.dtype]
+    return _ARGUMENT.pack(role, element, offset, size_of(argument), argument.name.encode()[:127])
 
 
 def _in_memory(files: tuple[int, ...]) -> tuple[int, ...]:

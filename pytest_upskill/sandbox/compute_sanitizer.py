@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pytest_upskill.records import Finding
+from pytest_upskill.sandbox.confinement import GpuAccess
 from pytest_upskill.sandbox.findings import clean
-from pytest_upskill.sandbox.gpu_access import GpuAccess
 
 MOST_REPORTS = 16
 

@@ -17,12 +17,26 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from pytest_upskill.sandbox import system_call_filters
+
+
+@dataclass(frozen=True, slots=True)
+class GpuAccess:
+    """What a sandbox has access to: device files, folders to read, and variables for its environment.
+
+    ``prefix`` is a program with options that starts the sandboxed process and watches it, if any.
+    """
+
+    devices: tuple[Path, ...]
+    readable: tuple[Path, ...]
+    environment: Mapping[str, str]
+    prefix: tuple[str, ...] = ()
+
 
 ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C"}
 """The whole environment of a confined process."""

@@ -15,9 +15,7 @@ from pytest_upskill.errors import SandboxError
 from pytest_upskill.records import Finding
 from pytest_upskill.sandbox import process
 from pytest_upskill.sandbox import system_call_filters as filters
-from pytest_upskill.sandbox import thread_requests as threads
-from pytest_upskill.sandbox.confinement import ENVIRONMENT, Confinement, python, python_paths
-from pytest_upskill.sandbox.gpu_access import GpuAccess
+from pytest_upskill.sandbox.confinement import ENVIRONMENT, Confinement, GpuAccess, python, python_paths
 from pytest_upskill.sandbox.message_process import DEFAULT_LIMITS, MESSAGE_BYTES, Limits, MessageProcess, PrintedOutput
 
 __all__ = ["DEFAULT_LIMITS", "Limits", "WorkerProcess"]
@@ -86,7 +84,7 @@ class WorkerProcess(MessageProcess):
         )
 
     def _answer_listener(self) -> None:
-        threads.answer(self._listener)
+        filters.answer(self._listener)
 
     def _take_reply(self) -> bytes | Finding:
         """One message. The first one, before a kernel is loaded, holds the listener; no other may hold descriptors."""

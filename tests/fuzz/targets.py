@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from pytest_upskill.build import messages
 from pytest_upskill.cases.case_file import load_case
 from pytest_upskill.cases.operator_schema import parse_operator
-from pytest_upskill.contracts.launcher.extraction import extract_kernel
+from pytest_upskill.contracts.launcher.contract import extract_kernel
 from pytest_upskill.contracts.launcher.signature import Parameter, Signature, entry_source
 from pytest_upskill.documents import expression
 from pytest_upskill.documents.markdown import fences, lines_of, sections

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_upskill.build.cuda_toolkit import check_architecture, describe, find_toolkit
-from pytest_upskill.build.nvcc import find_nvcc
+from pytest_upskill.build.nvcc import check_architecture, describe, find_nvcc, find_toolkit
 from pytest_upskill.contracts.launcher.signature import Signature, entry_source
 from pytest_upskill.errors import ToolchainError
 from pytest_upskill.languages.cuda.gpu_build import CudaCompiler

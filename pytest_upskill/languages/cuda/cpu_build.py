@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 import os
 import re
 import shlex
@@ -19,15 +20,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_upskill.build import messages, toolchain
-from pytest_upskill.build.cache import Cache, Entry, Facts, Made, key_of
-from pytest_upskill.build.compilation import DEFAULT_LIMITS, CompileLimits, compile_confined
+from pytest_upskill.build.cache import Entry, Facts, Made, key_of
+from pytest_upskill.build.compilation import CachedCompiler
 from pytest_upskill.errors import ToolchainError
 from pytest_upskill.languages.cuda import symbol_policy
 from pytest_upskill.languages.cuda.rewrite import rewrite
 from pytest_upskill.languages.cuda.source_text import blank_out
 from pytest_upskill.native import ENTRY
 from pytest_upskill.native.cpu import flags
-from pytest_upskill.records import Build
+from pytest_upskill.records import Build, KernelResources
 from pytest_upskill.sandbox import process
 from pytest_upskill.sandbox.client import RUNTIME
 from pytest_upskill.sandbox.confinement import ENVIRONMENT, Confinement
@@ -49,28 +50,36 @@ class Toolkit:
     readable: tuple[Path, ...]
 
 
-class HostCompiler:
-    """Builds kernels. Thread-safe; finds the compiler and builds the runtime on first use."""
-
-    def __init__(self, cache: Cache | None = None, limits: CompileLimits = DEFAULT_LIMITS) -> None:
-        self._cache = cache or Cache()
-        self._limits = limits
+class HostCompiler(CachedCompiler):
+    """Builds kernels, and the runtime on first use."""
 
     def build(self, source: str, entry: str, *, confinement: Confinement) -> Build:
         """The build of a kernel. Raises ToolchainError or SandboxError for problems of the machine."""
         began = time.monotonic()
         compiler, toolkit = toolchain.find_compiler(), self.prepare()
-        key = key_of("kernel", source, entry, *self._identity(compiler), confinement.level)
-        made = self._cache.get(key, lambda folder: self._make(folder, source, entry, compiler, toolkit, confinement))
-        library = made.folder / LIBRARY if made.facts.ok else None
-        return Build(
-            library=library,
-            message=made.facts.message,
-            compilers=(compiler.describe(),),
-            seconds=time.monotonic() - began,
-            cached=not made.fresh,
-            violations=symbol_policy.violations(library) if library else (),
-        )
+
+        def make(folder: Path) -> Made:
+            try:
+                unit = translation_unit(source, entry)
+            except ValueError as error:
+                return Made(Facts(False, str(error)))
+            made, _ = self._compile(
+                folder,
+                (LIBRARY,),
+                _script(compiler, toolkit),
+                {"kernel.cpp": unit},
+                entry=entry,
+                readable=toolkit.readable,
+                path=[compiler.program.parent],
+                confinement=confinement,
+                internal=flags.INTERNAL_PREFIXES,
+            )
+            if made.facts.ok:
+                _link(toolkit.runtime, folder / RUNTIME)
+            return made
+
+        made = self._cache.get(key_of("kernel", source, entry, *self._identity(compiler), confinement.level), make)
+        return build_of(made, compiler.describe(), began)
 
     def prepare(self) -> Toolkit:
         """The runtime and the precompiled header, from the cache or built, which takes seconds once per machine."""
@@ -93,36 +102,20 @@ class HostCompiler:
         # clang's precompiled header holds the absolute paths of its sources, and is refused when they are gone.
         return (compiler.identity, native_hash(), *([str(NATIVE)] if compiler.family == "clang" else []))
 
-    def _make(
-        self,
-        folder: Path,
-        source: str,
-        entry: str,
-        compiler: toolchain.Compiler,
-        toolkit: Toolkit,
-        confinement: Confinement,
-    ) -> Made:
-        try:
-            unit = translation_unit(source, entry)
-        except ValueError as error:
-            return Made(Facts(False, str(error)))
-        with self._cache.scratch() as scratch:
-            compiled = compile_confined(
-                _script(compiler, toolkit),
-                {"kernel.cpp": unit},
-                entry=entry,
-                scratch=scratch,
-                products=(LIBRARY,),
-                readable=toolkit.readable,
-                path=[compiler.program.parent],
-                confinement=confinement,
-                limits=self._limits,
-                internal=flags.INTERNAL_PREFIXES,
-            )
-            if compiled.ok:
-                (scratch / LIBRARY).rename(folder / LIBRARY)
-                _link(toolkit.runtime, folder / RUNTIME)
-        return Made(Facts(compiled.ok, compiled.message), keep=compiled.lasting)
+
+def build_of(entry: Entry, compiler: str, began: float, kernel: str | None = None) -> Build:
+    """The build in an entry of the cache; ``kernel`` names the student's object where the library has parts of ours."""
+    library = entry.folder / LIBRARY if entry.facts.ok else None
+    resources = json.loads(entry.facts.data or "[]")
+    return Build(
+        library,
+        entry.facts.message,
+        (compiler,),
+        time.monotonic() - began,
+        cached=not entry.fresh,
+        kernels=tuple(KernelResources(**one) for one in resources),
+        violations=symbol_policy.violations(library, entry.folder / kernel if kernel else None) if library else (),
+    )
 
 
 def translation_unit(source: str, entry: str) -> str:

@@ -13,8 +13,7 @@ from pytest_upskill.devices.base import Machine
 from pytest_upskill.languages.base import SourceMutant
 from pytest_upskill.languages.cuda import gpu_features, line_mapping, mutants
 from pytest_upskill.languages.cuda.cpu_build import HostCompiler, native_hash
-from pytest_upskill.languages.cuda.gpu_build import CudaCompiler
-from pytest_upskill.languages.cuda.nvcc_check import NvccCheck
+from pytest_upskill.languages.cuda.gpu_build import CudaCompiler, NvccCheck
 from pytest_upskill.records import Answer, Assertion, Build, Call, CallLayout, LaunchStatistics
 from pytest_upskill.sandbox.client import Sandbox
 

@@ -60,8 +60,6 @@ def find_definitions(source: str, name: str, *, parse: bool = True) -> list[Defi
     return [*_searched(masked, name), *_from_macros(masked, name)] or found
 
 
-# -------------------------------------------------------------------------------------------------------- tree-sitter
-
 _CONTAINERS = frozenset(
     ("translation_unit", "declaration_list", "preproc_if", "preproc_ifdef", "preproc_else", "preproc_elif", "ERROR",
      "field_declaration_list")
@@ -139,9 +137,6 @@ def _definition(node: Node, name: str, inside: str | None) -> Definition | None:
     body = inner.type == "function_definition" and inner.child_by_field_name("body") is not None
     head = blank_out((node.text or b"")[: label.start_byte - node.start_byte].decode(errors="replace"))
     return Definition(head, split_list(blank_out(text_of(parameters))[1:-1]), inside, body, specialised)
-
-
-# ------------------------------------------------------------------------------------------------------------- text
 
 
 def _without_dead_code(masked: str) -> str:

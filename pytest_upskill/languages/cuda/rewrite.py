@@ -48,9 +48,6 @@ class _Unfinished(Exception):
         super().__init__(f"{text.count(chr(10), 0, position) + 1}: {problem}")
 
 
-# --------------------------------------------------------------------------------------------- launches
-
-
 _OPENING_CHEVRONS = re.compile(r"(?<!<)(?<!operator)(?:<<[ \t]+<|<[ \t]+<<)(?!<)")
 _CLOSING_CHEVRONS = re.compile(r"(?:>>[ \t]+>|>[ \t]+>>|>[ \t]+>[ \t]+>)(?=\s*\()")
 
@@ -214,8 +211,6 @@ def _open_bracket(blank: str, closing: int) -> int:
             return position
     return 0
 
-
-# --------------------------------------------------------------------------------------------- shared memory
 
 _SHARED = re.compile(r"\b__shared__\b")
 _DECLARATION = 2000

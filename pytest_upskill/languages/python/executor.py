@@ -16,27 +16,11 @@ from typing import Any
 from pytest_upskill.errors import SandboxError
 from pytest_upskill.languages.python import SOURCE_NAME
 from pytest_upskill.languages.python.growth import Counts, Growth
-from pytest_upskill.languages.python.kernel_process import KernelProcess
-from pytest_upskill.languages.python.server import WorkerServer
-from pytest_upskill.records import (
-    ITEM_SIZE,
-    Answer,
-    Assertion,
-    Call,
-    Finding,
-    LaunchStatistics,
-    ScalarArgument,
-    TensorArgument,
-)
+from pytest_upskill.languages.python.server import KernelProcess, WorkerServer
+from pytest_upskill.records import Answer, Assertion, Call, Finding, LaunchStatistics, ScalarArgument, TensorArgument
 from pytest_upskill.sandbox import findings
+from pytest_upskill.sandbox.shared_memory import FRESH_EVERY, POISON_OF_REPEATS, POISONS, Places, bytes_of
 from pytest_upskill.sandbox.worker_process import Limits
-
-_ALIGNMENT = 64
-_POISONS = (b"\xf9\x7f", b"\xfa\xff")
-"""Patterns of two bytes, used in turn: both are a NaN of every floating dtype."""
-_POISON_OF_REPEATS = b"\xfc\x7f"
-_FRESH_EVERY = 4
-"""Every fourth repeat runs in a fresh process, since a kernel could repeat results that it remembers."""
 
 
 class PythonExecutor:
@@ -62,15 +46,15 @@ class PythonExecutor:
 
     def call(self, call: Call) -> Answer:
         self._calls += 1
-        answer, _ = self._call(call, _POISONS[self._calls % len(_POISONS)])
+        answer, _ = self._call(call, POISONS[self._calls % len(POISONS)])
         if self._growth is not None:
             self._growth.see(call, answer.ran)
         return answer
 
     def repeat(self, call: Call, time: int) -> Answer:
-        if time % _FRESH_EVERY == 0:
+        if time % FRESH_EVERY == 0:
             self.stop()
-        return self._call(call, _POISON_OF_REPEATS)[0]
+        return self._call(call, POISON_OF_REPEATS)[0]
 
     def violations(self) -> Sequence[str]:
         return list(self._seen.values())
@@ -83,7 +67,7 @@ class PythonExecutor:
         """The work of a call, or why it cannot be counted. Two uncounted calls come first, for work on first use."""
         outputs: list[Mapping[str, Any]] = []
         for count in (False, False, True):
-            answer, counts = self._call(call, _POISON_OF_REPEATS, count=count)
+            answer, counts = self._call(call, POISON_OF_REPEATS, count=count)
             if not answer.ran:
                 return next(finding.message for finding in answer.findings if finding.assertion == "runs")
             outputs.append(answer.outputs)
@@ -91,13 +75,19 @@ class PythonExecutor:
             return "it gives another result while it is counted"
         return counts or "its process did not tell"
 
-    def _call(self, call: Call, poison: bytes, *, count: bool = False) -> tuple[Answer, Counts | None]:
-        layout = _Layout(call)
+    def _call(self, call: Call, poison: int, *, count: bool = False) -> tuple[Answer, Counts | None]:
+        places = Places(call)
         try:
-            worker = self._ready(layout.size)
-            layout.write_to(worker.memory.view, poison)
+            worker = self._ready(places.size)
+            memory = worker.memory.view
+            places.write_inputs(memory)
+            for argument, offset in places.tensors:
+                if argument.role == "output":
+                    pattern = poison.to_bytes(2, "little") * (argument.nbytes // 2 + 1)
+                    memory[offset : offset + argument.nbytes] = pattern[: argument.nbytes]
             nonce = secrets.token_bytes(8)
-            request = json.dumps({"size": layout.size, "count": count, "arguments": layout.arguments})
+            arguments = [_plain(argument, offset) for argument, offset in places.all]
+            request = json.dumps({"size": places.size, "count": count, "arguments": arguments})
             exchange = worker.exchange(nonce + request.encode())
             reply = exchange.reply
             plain = reply if isinstance(reply, Finding) else _parsed(reply, nonce)
@@ -106,8 +96,8 @@ class PythonExecutor:
                 return Answer({}, (plain,), exchange.seconds), None
             self._note(plain)
             found = _finding(plain, self._limits.seconds)
-            changed = layout.changed(worker.memory.view)
-            outputs = layout.outputs(worker.memory.view) if found is None else {}
+            changed = _changed(places, memory)
+            outputs = places.outputs(memory) if found is None else {}
             return Answer(outputs, tuple(one for one in (found, *changed) if one), exchange.seconds), _counts(plain)
         except BaseException:
             self.stop()
@@ -145,61 +135,22 @@ class PythonExecutor:
             os.close(kernel)
 
 
-class _Layout:
-    """The place of each tensor of a call in the shared memory."""
-
-    def __init__(self, call: Call) -> None:
-        self.size = 0
-        self._places: list[tuple[TensorArgument, int]] = []
-        self.arguments = [self._placed(argument) for argument in call.arguments]
-        self.size = max(self.size, _ALIGNMENT)
-
-    def _placed(self, argument: TensorArgument | ScalarArgument) -> dict[str, Any]:
-        if isinstance(argument, ScalarArgument):
-            return {"name": argument.name, "value": argument.value}
-        offset = self.size
-        self._places.append((argument, offset))
-        self.size += -(-argument.nbytes // _ALIGNMENT) * _ALIGNMENT
-        plain = {"name": argument.name, "role": argument.role, "dtype": argument.dtype, "shape": list(argument.shape)}
-        return {**plain, "offset": offset}
-
-    def write_to(self, memory: memoryview, poison: bytes) -> None:
-        """Copies inputs, and fills outputs with a pattern."""
-        for argument, offset in self._places:
-            place = memory[offset : offset + argument.nbytes]
-            if argument.role == "output":
-                place[:] = (poison * (argument.nbytes // 2 + 1))[: argument.nbytes]
-            elif argument.nbytes:
-                place[:] = _bytes_of(argument)
-
-    def outputs(self, memory: memoryview) -> dict[str, bytes]:
-        """Copies of the outputs, since the process could still write to the memory."""
-        return {
-            argument.name: bytes(memory[offset : offset + argument.nbytes])
-            for argument, offset in self._places
-            if argument.role != "input"
-        }
-
-    def changed(self, memory: memoryview) -> list[Finding]:
-        """A finding for each input that the call changed."""
-        found = []
-        for argument, offset in self._places:
-            if argument.role != "input" or not argument.nbytes:
-                continue
-            if bytes(memory[offset : offset + argument.nbytes]) != bytes(_bytes_of(argument)):
-                message = f"argument '{argument.name}' was changed in place; work on a copy, as 'x.clone()' makes one"
-                found.append(Finding("inputs", "input-modified", message))
-        return found
+def _plain(argument: TensorArgument | ScalarArgument, offset: int) -> dict[str, Any]:
+    """An argument in a request."""
+    if isinstance(argument, ScalarArgument):
+        return {"name": argument.name, "value": argument.value}
+    plain = {"name": argument.name, "role": argument.role, "dtype": argument.dtype, "shape": list(argument.shape)}
+    return {**plain, "offset": offset}
 
 
-def _bytes_of(argument: TensorArgument) -> memoryview:
-    view = memoryview(argument.data if argument.data is not None else b"")
-    if view.nbytes != argument.elements * ITEM_SIZE[argument.dtype]:
-        raise SandboxError(
-            f"tensor {argument.name!r} brings {view.nbytes} bytes, but shape {argument.shape} of {argument.dtype} "
-            f"has {argument.nbytes}; pass its contiguous data"
-        )
-    return view.cast("B")
+def _changed(places: Places, memory: memoryview) -> list[Finding]:
+    """A finding for each input that the call changed."""
+    advice = "work on a copy, as 'x.clone()' makes one"
+    return [
+        Finding("inputs", "input-modified", f"argument '{argument.name}' was changed in place; {advice}")
+        for argument, offset in places.tensors
+        if argument.role == "input" and bytes(memory[offset : offset + argument.nbytes]) != bytes(bytes_of(argument))
+    ]
 
 
 def _parsed(reply: bytes, nonce: bytes) -> Mapping[str, Any] | Finding:

@@ -1,7 +1,7 @@
-"""The parent's side of the confined process that imports torch once and forks workers.
+"""The parent's side of the confined process that imports torch once and forks workers, and of these workers.
 
-There is one for each confinement in each of our processes. It starts with the first worker, starts again after it has
-ended, and ends with the parent.
+There is one server for each confinement in each of our processes. It starts with the first worker, starts again after
+it has ended, and ends with the parent.
 """
 
 from __future__ import annotations
@@ -23,16 +23,18 @@ from functools import partial
 from pathlib import Path
 
 from pytest_upskill.errors import SandboxError
+from pytest_upskill.records import Finding
 from pytest_upskill.sandbox import process, seccomp
 from pytest_upskill.sandbox import system_call_filters as filters
 from pytest_upskill.sandbox.confinement import ENVIRONMENT, Confinement, python, python_paths
-from pytest_upskill.sandbox.worker_process import Limits
+from pytest_upskill.sandbox.message_process import Limits, MessageProcess, PrintedOutput
 
 WORKER = Path(__file__).resolve().with_name("worker.py")
 _SANDBOX = Path(seccomp.__file__).resolve().parent
 _START_SECONDS = 120.0
 """Importing torch takes 3 s; on a busy machine with a cold disk, many times that."""
 _ANSWER_SECONDS = 10.0
+_WORKER_START_SECONDS = 30.0
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 _MESSAGE_BYTES = 1 << 16
 
@@ -191,3 +193,49 @@ def _release(owner: int, started: subprocess.Popen[bytes], channel: socket.socke
     if owner == os.getpid():
         process.end(started)
     channel.close()
+
+
+class KernelProcess(MessageProcess):
+    """A worker that holds one kernel. Raises SandboxError where it cannot be started."""
+
+    def __init__(self, server: WorkerServer, kernel: int, limits: Limits, *, filtered: bool) -> None:
+        """``kernel`` is the open file that holds it; ``filtered`` says that system calls can be filtered here."""
+        super().__init__(limits)
+        output, written = os.pipe2(os.O_CLOEXEC)
+        self._output = PrintedOutput(output, limits.output_bytes)
+        self._descriptors.append(output)
+        try:
+            self._worker = server.start((self._theirs.fileno(), self.memory.descriptor, written, kernel), limits)
+        except BaseException:
+            _release_worker(None, self._channel, self._descriptors)
+            raise
+        finally:
+            self._theirs.close()
+            os.close(written)
+        self._finalizer = weakref.finalize(self, _release_worker, self._worker, self._channel, self._descriptors)
+        self._await_ready(filtered)
+
+    def _await_ready(self, filtered: bool) -> None:
+        reply = self._receive(time.monotonic(), _WORKER_START_SECONDS).reply
+        if reply == b"ready" or (reply == b"ready, unfiltered" and not filtered):
+            return
+        said = self._output.text.strip()
+        self.end()
+        if reply == b"ready, unfiltered":
+            said = "it could not filter its system calls (seccomp), although this system can"
+        why = reply.message if isinstance(reply, Finding) else "it sent something else"
+        raise SandboxError(f"the process for a Python kernel did not start: {said or why}")
+
+    def _status(self, seconds: float) -> int | None:
+        status = self._worker.status(seconds)
+        if status is not None:
+            self._output.drain()
+        return status
+
+
+def _release_worker(worker: Worker | None, channel: socket.socket, descriptors: list[int]) -> None:
+    channel.close()
+    while descriptors:
+        os.close(descriptors.pop())
+    if worker is not None:
+        worker.end()

@@ -69,9 +69,6 @@ def main() -> None:
     serve(control)
 
 
-# ------------------------------------------------------------------------------------------------- the server
-
-
 def serve(control: socket.socket) -> None:
     """Starts workers, ends them, and reports their exit statuses."""
     poller = select.poll()
@@ -157,9 +154,6 @@ def mapped() -> int:
             return int(file.read().split()[0]) * mmap.PAGESIZE
     except OSError:
         return 4 << 30
-
-
-# ------------------------------------------------------------------------------------------------- one worker
 
 
 class Late(BaseException):
