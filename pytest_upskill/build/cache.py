@@ -15,7 +15,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pytest_upskill.errors import ToolchainError
@@ -34,9 +34,7 @@ _STORES_BETWEEN_EVICTIONS = 50
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is kept of an entry besides its files: whether making it succeeded, the compiler's message, and ``data``,
-    text in a format of the entry's maker.
-    """
+    """What is kept of an entry besides its files; ``data`` is text in a format of the entry's maker."""
 
     ok: bool = True
     message: str = ""
@@ -90,10 +88,7 @@ class Cache:
         return Entry(folder, facts)
 
     def get(self, key: str, make: Callable[[Path], Made]) -> Entry:
-        """The entry of a key; if it is missing or damaged, ``make`` fills an empty folder.
-
-        ``make`` runs in at most one thread or process at a time for each key, and its errors pass through.
-        """
+        """The entry of a key; if it is missing or damaged, one thread or process calls ``make`` to fill a folder."""
         if entry := self.find(key):
             return entry
         with self._writing(), self._locked(key):
@@ -194,17 +189,15 @@ class Cache:
 
 def _write_manifest(folder: Path, facts: Facts) -> None:
     files = {file.name: _fingerprint(file) for file in sorted(folder.iterdir())}
-    told = {"ok": facts.ok, "message": facts.message, "data": facts.data}
-    (folder / _MANIFEST).write_text(json.dumps({"facts": told, "files": files}), encoding="utf-8")
+    (folder / _MANIFEST).write_text(json.dumps({"facts": asdict(facts), "files": files}), encoding="utf-8")
 
 
 def _read_manifest(folder: Path) -> Facts | None:
     """The facts of an entry; None if it is missing, or differs from its manifest."""
     try:
         manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
-        files, told = manifest["files"], manifest["facts"]
-        facts = Facts(told["ok"], told["message"], told["data"])
-        whole = all(_fingerprint(folder / name) == fingerprint for name, fingerprint in files.items())
+        facts = Facts(**manifest["facts"])
+        whole = all(_fingerprint(folder / name) == fingerprint for name, fingerprint in manifest["files"].items())
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     typed = type(facts.ok) is bool and isinstance(facts.message, str) and isinstance(facts.data, str)

@@ -35,10 +35,7 @@ DEFAULT_LIMITS = CompileLimits()
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """``message`` is empty for a success; ``lasting``: the same source always has this result.
-
-    ``output`` is the output of a success.
-    """
+    """``message`` is empty for a success; ``lasting``: the same source always has this result."""
 
     ok: bool
     message: str = ""
@@ -175,9 +172,7 @@ def _judge(ran: process.Ran, entry: str, limits: CompileLimits, internal: Sequen
 
 
 def _suspicious(ran: process.Ran) -> list[str]:
-    """Lines that seem to report a fault of the machine. Those have no place in a source; a message with one can quote
-    any text.
-    """
+    """Lines that seem to report a fault of the machine: without a place in a source. A message can quote any text."""
     return [
         line
         for line in ran.output.splitlines()

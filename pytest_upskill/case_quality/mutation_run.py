@@ -44,9 +44,8 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class KillCheck:
-    """``fault`` is the assertion that failed first, on ``example``; None where the mutant survived.
-
-    ``unseen``: all results had the bits of the right kernel's, so the two may be equivalent.
+    """The assertion that failed first, on ``example``; None where the mutant survived. ``unseen``: all results had the
+    bits of the right kernel's, so the two may be equivalent.
     """
 
     fault: str | None
@@ -125,10 +124,7 @@ class _Survivor:
 
 
 class MutationRun:
-    """One case's mutants. ``kept`` are its examples of the first dtype, ``slowest`` the solution's slowest call (s).
-
-    ``open_runner`` gives what runs the case's Python, for changed copies of the case.
-    """
+    """One case's mutants. ``kept`` are its examples of the first dtype, ``slowest`` the solution's slowest call (s)."""
 
     def __init__(
         self,

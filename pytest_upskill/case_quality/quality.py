@@ -28,10 +28,7 @@ VARIES = "varies"
 
 @dataclass(frozen=True, slots=True)
 class CaseQuality:
-    """The assertions about a case: ``solution`` (if it has one), ``varies`` and ``rejects[...]``.
-
-    ``inconclusive`` is the reason why the case itself cannot be judged.
-    """
+    """``solution`` (if there is one), ``varies`` and ``rejects[...]``, or why the case itself cannot be judged."""
 
     assertions: tuple[Assertion, ...]
     inconclusive: str | None = None
@@ -56,31 +53,9 @@ def check(
     watch: Watch | None = None,
     open_runner: OpenRunner = in_this_process,
 ) -> CaseQuality:
-    """Judge the solution behind ``run`` (None: there is none), and try every wrong result on its examples.
-
-    ``watch`` gets the examples, too. ``open_runner`` opens what runs the case's Python. Raises CaseError, and the
-    exceptions of ``run``.
+    """Judge the solution behind ``run`` (None: there is none), and try every wrong result on its examples, which
+    ``watch`` gets, too. ``open_runner`` opens what runs the case's Python. Raises CaseError, and what ``run`` raises.
     """
-    with closing(open_runner(subject.case)) as runner:
-        trial = ResultTrial(runner.other_results)
-        judgement = _explored(subject, runner, run, repeat, largest, watch, trial)
-        solution = _solution(judgement) if run is not None else ()
-        if not all(one.passed for one in solution):
-            return CaseQuality(solution)
-        rejections = tuple(_rejections(runner, subject.layout, trial))
-    return CaseQuality((*solution, *rejections), judgement.inconclusive)
-
-
-def _explored(
-    subject: Subject,
-    runner: ReferenceRunner,
-    run: Run | None,
-    repeat: Repeat | None,
-    largest: int,
-    watch: Watch | None,
-    trial: ResultTrial,
-) -> Judgement:
-    """Judge the solution, or the exact results where there is none; ``trial`` gets every example."""
     # Keeps the calls as well: the id of an object that no longer exists can be used again.
     exact: dict[int, tuple[Call, Answer]] = {}
 
@@ -91,20 +66,27 @@ def _explored(
         if watch is not None:
             watch(prepared)
 
-    return explore(
-        subject.case,
-        subject.layout,
-        run or (lambda call: exact[id(call)][1]),
-        seed=case_seed(subject.case),
-        examples=None,
-        only=None,
-        repeat=repeat if run else None,
-        largest=largest,
-        watch=see,
-        checks=subject.language.checks,
-        source_name=subject.language.source_name,
-        runner=runner,
-    )
+    with closing(open_runner(subject.case)) as runner:
+        trial = ResultTrial(runner.other_results)
+        judgement = explore(
+            subject.case,
+            subject.layout,
+            run or (lambda call: exact[id(call)][1]),  # without a solution, the exact results are judged
+            seed=case_seed(subject.case),
+            examples=None,
+            only=None,
+            repeat=repeat if run else None,
+            largest=largest,
+            watch=see,
+            checks=subject.language.checks,
+            source_name=subject.language.source_name,
+            runner=runner,
+        )
+        solution = _solution(judgement) if run is not None else ()
+        if not all(one.passed for one in solution):
+            return CaseQuality(solution)
+        rejections = tuple(_rejections(runner, subject.layout, trial))
+    return CaseQuality((*solution, *rejections), judgement.inconclusive)
 
 
 def _solution(judgement: Judgement) -> tuple[Assertion, ...]:

@@ -49,10 +49,8 @@ class Checked:
 
 
 class SelfCheck:
-    """Checks cases, each once. For the main thread; builds may run in others.
-
-    ``timeout`` (s) is for each call of a solution; ``open_runner`` opens what runs the Python of a case (None: this
-    process).
+    """Checks cases, each once. For the main thread. ``timeout`` (s) is for each call of a solution; ``open_runner``
+    opens what runs the Python of a case (None: this process).
     """
 
     def __init__(
@@ -85,9 +83,8 @@ class SelfCheck:
         return self._cache.find(key) is not None  # only good cases are kept
 
     def quality(self, subject: Subject) -> CaseQuality:
-        """The quality of a case, from memory or from the cache if it was checked before.
-
-        Raises CaseError where it cannot be checked, InfrastructureError where nothing can be compiled or run.
+        """The quality of a case, from memory or cache if it was checked before. Raises CaseError and
+        InfrastructureError.
         """
         key = self._key("quality", subject)
         if key not in self._known:

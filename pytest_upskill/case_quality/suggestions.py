@@ -51,12 +51,8 @@ def _larger(dim: Dim) -> Dim:
         high = max(_TIMES * int(max(dim.sizes.options)), SMALLEST_RANGE)
         return Dim(dim.name, Range(parse(1), parse(high)))
     known = dim.sizes.high.constant
-    higher = (
-        parse(max(_TIMES * int(known), SMALLEST_RANGE))
-        if known is not None
-        else parse(f"{_TIMES} * ({dim.sizes.high})")
-    )
-    return Dim(dim.name, Range(dim.sizes.low, higher))
+    higher = f"{_TIMES} * ({dim.sizes.high})" if known is None else max(_TIMES * int(known), SMALLEST_RANGE)
+    return Dim(dim.name, Range(dim.sizes.low, parse(higher)))
 
 
 def _other_values(case: Case, dtype: str) -> Iterator[Change]:
@@ -70,10 +66,7 @@ def _other_values(case: Case, dtype: str) -> Iterator[Change]:
 
 
 def suggestions(runner: ReferenceRunner, layout: CallLayout, spoiled: Sequence[Spoiled]) -> dict[Spoiled, str]:
-    """The change (``Change.said``) with which the case kills each mutant; without those that no change kills.
-
-    All mutants must be of one dtype, since they are tried together. ``runner`` is the case's own.
-    """
+    """The change (``Change.said``) with which the case kills each mutant, if one does. All mutants are of one dtype."""
     found: dict[Spoiled, str] = {}
     for change in changes(runner.case, spoiled[0][2]):
         left = {one for one in spoiled if one not in found}

@@ -18,10 +18,7 @@ from pytest_upskill.sandbox.worker_process import DEFAULT_LIMITS
 
 @dataclass(frozen=True, slots=True)
 class CpuMachine:
-    """The ``cpu`` device. Without nvcc, kernels are compiled for the host only.
-
-    ``note`` says why the GPU of this machine is not used.
-    """
+    """The ``cpu`` device. ``note`` says why the GPU of this machine is not used."""
 
     device: str
     confinement: Confinement

@@ -41,9 +41,7 @@ LEAST_MEMORY = 256 << 20
 
 
 def judge(request: JudgeRequest) -> JudgeResult:
-    """Builds the sources, runs them on examples and compares. The result reports what goes wrong in the sources, the
-    case or the machine; nothing of that is raised.
-    """
+    """Builds the sources, runs them on examples and compares. The result reports what goes wrong; it is not raised."""
     try:
         machine = machine_for(request)
     except UpskillError as error:
@@ -53,8 +51,7 @@ def judge(request: JudgeRequest) -> JudgeResult:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A request, read and built. ``broken`` says why the sources do not meet the contract; then there is no build.
-
+    """A request, read and built; without a build where ``broken`` says why the sources do not meet the contract.
     ``runner`` holds the process of an untrusted case's Python; ``finish`` closes it.
     """
 

@@ -37,10 +37,7 @@ class Unanswered(Exception):
 
 
 class ByteStreamProcess:
-    """A process that was started without waiting for it. Raises SandboxError where it cannot be.
-
-    ``argv`` makes its command line from the number of the descriptor that is its end of the stream.
-    """
+    """A process, started without waiting for it. ``argv`` makes its command line from the descriptor of its end."""
 
     def __init__(
         self,

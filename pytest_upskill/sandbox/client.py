@@ -11,7 +11,6 @@ import secrets
 import struct
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
 
 from pytest_upskill.errors import SandboxError
 from pytest_upskill.records import ITEM_SIZE, Answer, Call, Finding, LaunchStatistics, ScalarArgument, TensorArgument
@@ -67,10 +66,8 @@ class Sandbox:
         source_name: str = "",
     ) -> None:
         """``worker`` was started in advance, with the same confinement, limits and GPU; the sandbox owns it. With
-        ``gpu``, the library was built for it, and contains the driver. Findings have lines of the source that debug
-        information calls ``source_name``; without it they have none.
-
-        Raises SandboxError when the library cannot be opened.
+        ``gpu``, the library was built for it, and contains the driver. ``source_name`` is the source in debug
+        information, whose lines findings have. Raises SandboxError.
         """
         self._confinement = confinement
         self._source_name = source_name
@@ -199,9 +196,7 @@ class Sandbox:
     def __enter__(self) -> Sandbox:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.close()
 
 

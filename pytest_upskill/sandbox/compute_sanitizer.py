@@ -41,10 +41,7 @@ class Sanitizer:
 
 
 def parse(printed: str, source_name: str) -> tuple[Finding, ...]:
-    """The reports of compute-sanitizer as findings for ``memory``; other output is skipped.
-
-    Findings have the lines of ``source_name`` that the reports name.
-    """
+    """The reports as findings for ``memory``, with the lines of ``source_name`` that they name."""
     return tuple(dict.fromkeys(_findings(printed.splitlines(), source_name)))[:MOST_REPORTS]
 
 

@@ -27,10 +27,7 @@ from pytest_upskill.sandbox import system_call_filters
 
 @dataclass(frozen=True, slots=True)
 class GpuAccess:
-    """What a sandbox has access to: device files, folders to read, and variables for its environment.
-
-    ``prefix`` is a program with options that starts the sandboxed process and watches it, if any.
-    """
+    """What a sandboxed process needs for a GPU; ``prefix`` is a program that starts and watches the process, if any."""
 
     devices: tuple[Path, ...]
     readable: tuple[Path, ...]

@@ -81,10 +81,8 @@ class PrintedOutput:
 
 
 class MessageProcess(ABC):
-    """A process at the other end of a socket that keeps the bounds of messages (SOCK_SEQPACKET).
-
-    Subclasses start it, and set ``_output`` and ``_finalizer``, which ends it and closes ``_channel`` and
-    ``_descriptors``.
+    """A process at the other end of a socket that keeps the bounds of messages. Subclasses start it, and set
+    ``_output`` and ``_finalizer``, which ends it and closes ``_channel`` and ``_descriptors``.
     """
 
     _output: PrintedOutput

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import array
 import os
 import socket
 import subprocess
@@ -79,9 +78,7 @@ class WorkerProcess(MessageProcess):
 
     def send_libraries(self, descriptors: Sequence[int]) -> None:
         """Hands over the open files of the runtime and the kernel (or of the one library that holds both)."""
-        self._channel.sendmsg(
-            [b"libraries"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors).tobytes())]
-        )
+        socket.send_fds(self._channel, [b"libraries"], descriptors)
 
     def _answer_listener(self) -> None:
         filters.answer(self._listener)

@@ -16,12 +16,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from pytest_upskill.build import kernel_resources as resources
 from pytest_upskill.build import toolchain
 from pytest_upskill.build.cache import Cache, Facts, Made, key_of
 from pytest_upskill.build.compilation import DEFAULT_LIMITS, CachedCompiler, CompileLimits
 from pytest_upskill.build.messages import ENTRY_NAME, SOURCE_NAME, shorten
-from pytest_upskill.build.nvcc import Toolkit, check_architecture, find_nvcc, find_toolkit
+from pytest_upskill.build.nvcc import Toolkit, check_architecture, find_nvcc, find_toolkit, kernel_resources
 from pytest_upskill.errors import ToolchainError
 from pytest_upskill.languages.cuda.cpu_build import LIBRARY, NATIVE, build_of
 from pytest_upskill.native import ENTRY
@@ -81,7 +80,7 @@ class CudaCompiler(CachedCompiler):
                 path=[toolkit.nvcc.program.parent, host.program.parent],
                 confinement=confinement,
             )
-            kernels = json.dumps([asdict(kernel) for kernel in resources.parse(output)])
+            kernels = json.dumps([asdict(kernel) for kernel in kernel_resources(output)])
             return replace(made, facts=replace(made.facts, data=kernels))
 
         key = key_of("cuda", source, entry, portable, host.identity, _files_key(), confinement.level)
@@ -147,9 +146,8 @@ def _driver(folder: Path, toolkit: Toolkit, host: toolchain.Compiler) -> Made:
 
 
 def _closed(host: toolchain.Compiler, parts: Sequence[str], made: str, shown: Sequence[str]) -> list[list[str]]:
-    """Joins objects into one whose global names are ``shown``.
-
-    Without section groups: a linker that merges two objects' inline function would replace one with the other.
+    """Joins objects into one whose global names are ``shown``, without section groups: a linker that merges two
+    objects' inline function would replace one with the other.
     """
     joined = f"{made}.joined"
     return [
@@ -171,10 +169,7 @@ class NvccCheck(CachedCompiler):
     """
 
     def check(self, source: str, entry: str, *, confinement: Confinement) -> Build | None:
-        """A build without a library, whose message is empty if the kernel compiles. None where there is no nvcc.
-
-        Raises ToolchainError or SandboxError for problems of the machine.
-        """
+        """A build without a library, whose message is empty if the kernel compiles. None where there is no nvcc."""
         nvcc = find_nvcc()
         if nvcc is None:
             return None

@@ -47,10 +47,7 @@ class Definition:
 
 
 def find_definitions(source: str, name: str, *, parse: bool = True) -> list[Definition]:
-    """The definitions (and declarations) of function ``name``, in order; empty where the source has none.
-
-    Without ``parse``, or above ``MAX_PARSED`` characters, the text search alone finds them.
-    """
+    """The definitions (and declarations) of function ``name``, in order. Without ``parse``, only by the text search."""
     if not re.search(rf"\b{re.escape(name)}\b", source):
         return []
     found = list(_parsed(source, name)) if parse and len(source) <= MAX_PARSED else []

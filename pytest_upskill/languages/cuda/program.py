@@ -202,17 +202,12 @@ def run(program: Path, arguments: Sequence[str], reports: Path) -> int:
     return status
 
 
-_PLACE = re.compile(r"<(0x[0-9a-f]{1,16})>")
-
-
 def described(reported: Sequence[findings.Reported], program: Path) -> Iterator[str]:
     """``FILE:LINE: kind: message`` for each finding; further places in a message have the same form."""
-    wanted = {entry.pc for entry in reported if entry.pc is not None}
-    wanted |= {place for entry in reported for place in _PLACE.findall(entry.finding.message)}
-    places = _places(program, sorted(wanted))
+    places = _places(program, findings.places_of(reported))
     for entry in reported:
         place = places.get(entry.pc or "", "")
-        message = _PLACE.sub(lambda found: places.get(found[1], "an unknown place"), entry.finding.message)
+        message = findings.PLACE.sub(lambda found: places.get(found[1], "an unknown place"), entry.finding.message)
         yield f"{place}: {entry.finding.kind}: {message}".removeprefix(": ")
 
 
