@@ -111,9 +111,10 @@ class MessageProcess(ABC):
             self._channel.send(message)
         except OSError:
             return Exchange(self._death(), time.monotonic() - began)
-        return self._receive(began, self._limits.seconds)
+        return Exchange(self._receive(self._limits.seconds), time.monotonic() - began)
 
-    def _receive(self, began: float, seconds: float) -> Exchange:
+    def _receive(self, seconds: float) -> bytes | Finding:
+        began = time.monotonic()
         poller, output = select.poll(), self._output
         for descriptor in (self._channel.fileno(), output.descriptor, self._listener):
             if descriptor >= 0:
@@ -124,17 +125,16 @@ class MessageProcess(ABC):
             if output.descriptor in ready and not output.take():
                 poller.unregister(output.descriptor)
             if output.exceeds_limit:
-                return Exchange(findings.flood(self._limits.output_bytes), time.monotonic() - began)
+                return findings.flood(self._limits.output_bytes)
             asked = ready.get(self._listener, 0)
             if asked & select.POLLIN:
                 self._answer_listener()
             if asked & (select.POLLHUP | select.POLLERR):
                 poller.unregister(self._listener)
             if self._channel.fileno() in ready:
-                reply = self._take_reply()
-                return Exchange(reply or self._death(), time.monotonic() - began)
+                return self._take_reply() or self._death()
             if left <= 0:
-                return Exchange(findings.timeout(seconds), time.monotonic() - began)
+                return findings.timeout(seconds)
 
     def _take_reply(self) -> bytes | Finding:
         try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
-import time
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
@@ -58,16 +57,16 @@ class WorkerProcess(MessageProcess):
 
     def await_ready(self) -> None:
         """Waits until the process serves. Raises SandboxError with what it printed if it does not start."""
-        exchange = self._receive(time.monotonic(), _GPU_START_SECONDS if self._gpu else _START_SECONDS)
-        if exchange.reply == b"ready" and self._filtered and self._listener < 0:
+        reply = self._receive(_GPU_START_SECONDS if self._gpu else _START_SECONDS)
+        if reply == b"ready" and self._filtered and self._listener < 0:
             self.end()
             raise SandboxError(
                 "the process for kernels could not filter its system calls (seccomp), although this system can; "
                 "see whether a container's profile forbids it"
             )
-        if exchange.reply != b"ready":
+        if reply != b"ready":
             said = self._output.text.strip()
-            why = exchange.reply.message if isinstance(exchange.reply, Finding) else "it sent something else"
+            why = reply.message if isinstance(reply, Finding) else "it sent something else"
             self.end()
             if self._gpu:
                 raise SandboxError(f"the GPU could not be opened: {said or why}; see in nvidia-smi who else uses it")

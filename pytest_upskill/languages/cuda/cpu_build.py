@@ -37,6 +37,8 @@ NATIVE = flags.NATIVE
 LIBRARY = "kernel.so"
 
 _RUNTIME_SECONDS = 300.0
+# With our headers' macros and functions, a kernel could hide accesses. Inline PTX is C++ once it is rewritten; other
+# assembly is for the host, and would access memory without checks.
 _OURS = re.compile(r"\bUPSKILL_\w*|\bupskill_cpu\w*|\bupskill\s*::\s*\w*")
 _ASSEMBLY = re.compile(r"\b(?:asm|__asm|__asm__)\b")
 
@@ -123,27 +125,20 @@ def translation_unit(source: str, entry: str) -> str:
 
     Raises ValueError, with the line, for a source that cannot be rewritten, or that has assembly for the host.
     """
-    _refuse_names_of_ours(source)
+    _refuse(source, _OURS, "is a name of the harness; use another one")
     text = rewrite(source, messages.SOURCE_NAME, flags.NO_SILENCERS)
-    _refuse_assembly(text.partition(f'#line 1 "{messages.SOURCE_NAME}"\n')[2])
+    rewritten, unread = (
+        text.partition(f'#line 1 "{messages.SOURCE_NAME}"\n')[2],
+        "begins no inline PTX that can be read",
+    )
+    _refuse(rewritten, _ASSEMBLY, f'{unread}; write it as asm("instructions" : ...) in the function that needs it')
     return f'{text}\n#line 1 "{messages.ENTRY_NAME}"\n{entry}\n'
 
 
-def _refuse_names_of_ours(source: str) -> None:
-    """With our headers' macros and functions, a kernel could hide accesses."""
+def _refuse(source: str, pattern: re.Pattern[str], why: str) -> None:
     for number, line in enumerate(blank_out(source).split("\n"), 1):
-        if found := _OURS.search(line):
-            raise ValueError(f"{messages.SOURCE_NAME}:{number}: {found[0]!r} is a name of the harness; use another one")
-
-
-def _refuse_assembly(rewritten: str) -> None:
-    """Inline PTX is C++ by now; other assembly is for the host, and would access memory without checks."""
-    for number, line in enumerate(blank_out(rewritten).split("\n"), 1):
-        if found := _ASSEMBLY.search(line):
-            raise ValueError(
-                f"{messages.SOURCE_NAME}:{number}: {found[0]!r} begins no inline PTX that can be read; "
-                'write it as asm("instructions" : ...) in the function that needs it'
-            )
+        if found := pattern.search(line):
+            raise ValueError(f"{messages.SOURCE_NAME}:{number}: {found[0]!r} {why}")
 
 
 @functools.cache
@@ -181,7 +176,7 @@ def _header(compiler: toolchain.Compiler, folder: Path) -> Made:
     suffix = ".gch" if compiler.family == "gcc" else ".pch"
     line = [str(compiler.program), *flags.student_flags(compiler.family), *_folders(compiler), "-x", "c++-header"]
     with _aliased(folder):
-        return _trusted([*line, header.name, "-o", f"{header.name}{suffix}"], compiler, folder)
+        return trusted([*line, header.name, "-o", f"{header.name}{suffix}"], compiler, folder)
 
 
 def _runtime(compiler: toolchain.Compiler, folder: Path) -> Made:
@@ -192,7 +187,7 @@ def _runtime(compiler: toolchain.Compiler, folder: Path) -> Made:
 
     def compile_one(source: Path, target: Path) -> Made:
         name = Path(flags.ALIAS) / source.relative_to(NATIVE)
-        return _trusted([*common, str(name), "-o", str(target)], compiler, folder)
+        return trusted([*common, str(name), "-o", str(target)], compiler, folder)
 
     with _aliased(folder), ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         failed = [made for made in pool.map(compile_one, sources, objects) if not made.facts.ok]
@@ -200,7 +195,7 @@ def _runtime(compiler: toolchain.Compiler, folder: Path) -> Made:
         return failed[0]
     names = [str(target) for target in objects]
     link = [*names, *flags.RUNTIME_LINK_FLAGS, f"-Wl,-soname,{RUNTIME}", "-o", str(folder / RUNTIME)]
-    made = _trusted([str(compiler.program), *link], compiler, folder)
+    made = trusted([str(compiler.program), *link], compiler, folder)
     for unneeded in objects:
         unneeded.unlink()
     return made
@@ -216,7 +211,8 @@ def _aliased(folder: Path) -> Iterator[None]:
     shutil.rmtree(alias.parent)
 
 
-def _trusted(argv: Sequence[str], compiler: toolchain.Compiler, folder: Path) -> Made:
+def trusted(argv: Sequence[str], compiler: toolchain.Compiler, folder: Path) -> Made:
+    """Runs a command line of our own in ``folder``, without a sandbox."""
     environment = {**ENVIRONMENT, "PATH": f"{compiler.program.parent}{os.pathsep}{ENVIRONMENT['PATH']}"}
     ran = process.run(argv, cwd=folder, environment=environment, seconds=_RUNTIME_SECONDS)
     if ran.status == 0:

@@ -19,14 +19,13 @@ from pathlib import Path
 from pytest_upskill.build import toolchain
 from pytest_upskill.build.cache import Cache, Facts, Made, key_of
 from pytest_upskill.build.compilation import DEFAULT_LIMITS, CachedCompiler, CompileLimits
-from pytest_upskill.build.messages import ENTRY_NAME, SOURCE_NAME, shorten
+from pytest_upskill.build.messages import ENTRY_NAME, SOURCE_NAME
 from pytest_upskill.build.nvcc import Toolkit, check_architecture, find_nvcc, find_toolkit, kernel_resources
 from pytest_upskill.errors import ToolchainError
-from pytest_upskill.languages.cuda.cpu_build import LIBRARY, NATIVE, build_of
+from pytest_upskill.languages.cuda.cpu_build import LIBRARY, NATIVE, build_of, trusted
 from pytest_upskill.native import ENTRY
 from pytest_upskill.records import Build
-from pytest_upskill.sandbox import process
-from pytest_upskill.sandbox.confinement import ENVIRONMENT, Confinement
+from pytest_upskill.sandbox.confinement import Confinement
 
 STUDENT_FLAGS = ("-std=c++17", "-O2", "-w", "-lineinfo", "-Xptxas=-v", "-Xcompiler=-fPIC,-fvisibility=hidden")
 """The flags of a student's unit: none loosens arithmetic, and the user cannot change them."""
@@ -47,7 +46,6 @@ CALLS = (
 """Functions of the CUDA runtime that native/cuda/launcher.cpp counts when the student's object calls them."""
 
 _COUNTED = "upskill_counted_"
-_DRIVER_SECONDS = 120.0
 
 
 class CudaCompiler(CachedCompiler):
@@ -134,12 +132,12 @@ def _driver(folder: Path, toolkit: Toolkit, host: toolchain.Compiler) -> Made:
     """Builds the driver as one object; our own code needs no sandbox."""
     objects = [folder / f"{number}.o" for number in range(len(_DRIVER_SOURCES))]
     common = [str(host.program), *_DRIVER_FLAGS, f"-I{NATIVE}", f"-isystem{toolkit.include}", "-c"]
-    lines = [[*common, str(source), "-o", str(made)] for source, made in zip(_DRIVER_SOURCES, objects, strict=True)]
+    lines = [[*common, str(source), "-o", str(target)] for source, target in zip(_DRIVER_SOURCES, objects, strict=True)]
     shown = [_CALL, *(f"{_COUNTED}{name}" for name in CALLS)]
     for line in (*lines, *_closed(host, [str(part) for part in objects], str(folder / _DRIVER), shown)):
-        ran = process.run(line, environment=_host_environment(host), seconds=_DRIVER_SECONDS)
-        if ran.status != 0:
-            return Made(Facts(False, shorten(ran.output, "")), keep=False)
+        made = trusted(line, host, folder)
+        if not made.facts.ok:
+            return made
     for part in objects:
         part.unlink()
     return Made(Facts())
@@ -155,10 +153,6 @@ def _closed(host: toolchain.Compiler, parts: Sequence[str], made: str, shown: Se
         ["objcopy", *(f"--keep-global-symbol={name}" for name in shown), joined, made],
         ["rm", joined],
     ]
-
-
-def _host_environment(host: toolchain.Compiler) -> dict[str, str]:
-    return {**ENVIRONMENT, "PATH": f"{host.program.parent}:{ENVIRONMENT['PATH']}"}
 
 
 class NvccCheck(CachedCompiler):

@@ -216,7 +216,7 @@ class KernelProcess(MessageProcess):
         self._await_ready(filtered)
 
     def _await_ready(self, filtered: bool) -> None:
-        reply = self._receive(time.monotonic(), _WORKER_START_SECONDS).reply
+        reply = self._receive(_WORKER_START_SECONDS)
         if reply == b"ready" or (reply == b"ready, unfiltered" and not filtered):
             return
         said = self._output.text.strip()
