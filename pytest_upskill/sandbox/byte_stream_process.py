@@ -6,12 +6,9 @@ checked cannot change afterwards.
 
 from __future__ import annotations
 
-import os
 import select
 import socket
-import subprocess
 import time
-import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
@@ -36,7 +33,7 @@ class Unanswered(Exception):
         self.detail = detail
 
 
-class ByteStreamProcess:
+class ByteStreamProcess(process.ConnectedProcess):
     """A process, started without waiting for it. ``argv`` makes its command line from the descriptor of its end."""
 
     def __init__(
@@ -50,22 +47,13 @@ class ByteStreamProcess:
         output_bytes: int,
     ) -> None:
         """``output_bytes`` may be printed between two calls of ``begin``."""
-        self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        super().__init__(
+            socket.SOCK_STREAM,
+            lambda descriptor: confinement.command(argv(descriptor), readable=readable, resources=resources),
+            environment,
+        )
         self._channel.setblocking(False)
-        try:
-            self._process = process.start(
-                confinement.command(argv(theirs.fileno()), readable=readable, resources=resources),
-                environment=environment,
-                pass_fds=(theirs.fileno(),),
-            )
-        except BaseException:
-            self._channel.close()
-            raise
-        finally:
-            theirs.close()
-        assert self._process.stdout is not None
-        self._output = PrintedOutput(self._process.stdout.fileno(), output_bytes)
-        self._finalizer = weakref.finalize(self, _release, os.getpid(), self._process, self._channel)
+        self._output = PrintedOutput(self._printed, output_bytes)
 
     def begin(self, seconds: float) -> float:
         """Starts to count time and output of one exchange; returns its deadline."""
@@ -137,10 +125,6 @@ class ByteStreamProcess:
         """The last of what it printed, in one line."""
         return clean(" ".join(self._output.text.split()))
 
-    def end(self) -> None:
-        """Ends the process and frees everything; may be called again."""
-        self._finalizer()
-
 
 def describe_status(status: int) -> str:
     """How a process ended, from its exit status as a shell sees it."""
@@ -149,10 +133,3 @@ def describe_status(status: int) -> str:
         return f"exit status {status}"
     special = {9: "killed, as by the system when it is short of memory", 24: "out of processor time"}
     return f"signal {number}" + (f": {special[number]}" if number in special else "")
-
-
-def _release(owner: int, started: subprocess.Popen[bytes], channel: socket.socket) -> None:
-    # A forked child of ours inherits this finalizer, but the process is not its own to end.
-    if owner == os.getpid():
-        process.end(started)
-    channel.close()

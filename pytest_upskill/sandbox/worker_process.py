@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import subprocess
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
@@ -47,13 +46,15 @@ class WorkerProcess(MessageProcess):
                 pass_fds=passed,
             )
         except BaseException:
-            _release(os.getpid(), None, self._channel, self._descriptors)
+            process.release(os.getpid(), None, self._channel, self._descriptors)
             raise
         finally:
             self._theirs.close()
         assert self._process.stdout is not None
         self._output = PrintedOutput(self._process.stdout.fileno(), limits.output_bytes)
-        self._finalizer = weakref.finalize(self, _release, os.getpid(), self._process, self._channel, self._descriptors)
+        self._finalizer = weakref.finalize(
+            self, process.release, os.getpid(), self._process, self._channel, self._descriptors
+        )
 
     def await_ready(self) -> None:
         """Waits until the process serves. Raises SandboxError with what it printed if it does not start."""
@@ -101,14 +102,3 @@ class WorkerProcess(MessageProcess):
         self._output.drain()
         process.end(self._process)
         return process.status_of(self._process)
-
-
-def _release(
-    owner: int, started: subprocess.Popen[bytes] | None, channel: socket.socket, descriptors: list[int]
-) -> None:
-    # A forked child of ours inherits this finalizer, but the process is not its own to end.
-    if started is not None and owner == os.getpid():
-        process.end(started)
-    channel.close()
-    while descriptors:
-        os.close(descriptors.pop())

@@ -13,7 +13,6 @@ import os
 import select
 import signal
 import socket
-import subprocess
 import threading
 import time
 import weakref
@@ -85,7 +84,7 @@ class Worker:
     """Kills the worker and waits for its end."""
 
 
-class _Running:
+class _Running(process.ConnectedProcess):
     """A started server process."""
 
     def __init__(self, confinement: Confinement, lock: threading.RLock) -> None:
@@ -93,22 +92,14 @@ class _Running:
         self._owner = os.getpid()
         self._ended: dict[bytes, int] = {}
         self._count = 0
-        self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         folders = torch_folders()
-        argv = [python(), "-I", "-S", str(WORKER), str(theirs.fileno()), str(_SANDBOX)]
-        argv += [filters.without_threads(), filters.for_kernels(), *map(str, folders)]
-        try:
-            self._process = process.start(
-                confinement.command(argv, readable=(*python_paths(), WORKER.parent, _SANDBOX, *folders)),
-                environment={**ENVIRONMENT, **_ONE_THREAD},
-                pass_fds=(theirs.fileno(),),
-            )
-        except BaseException:
-            self._channel.close()
-            raise
-        finally:
-            theirs.close()
-        self._finalizer = weakref.finalize(self, _release, self._owner, self._process, self._channel)
+        readable = (*python_paths(), WORKER.parent, _SANDBOX, *folders)
+
+        def argv(descriptor: int) -> list[str]:
+            words = [python(), "-I", "-S", str(WORKER), str(descriptor), str(_SANDBOX), filters.without_threads()]
+            return confinement.command([*words, filters.for_kernels(), *map(str, folders)], readable=readable)
+
+        super().__init__(socket.SOCK_SEQPACKET, argv, {**ENVIRONMENT, **_ONE_THREAD})
         self._await_ready()
 
     def is_ours(self) -> bool:
@@ -119,11 +110,10 @@ class _Running:
         if select.select([self._channel], [], [], _START_SECONDS)[0] and self._channel.recv(16) == b"ready":
             return
         self._channel.close()
-        assert self._process.stdout is not None
         process.has_ended(self._process, 1.0)
         said = ""
-        if select.select([self._process.stdout], [], [], 0)[0]:
-            said = os.read(self._process.stdout.fileno(), 4096).decode("utf-8", "replace").strip()
+        if select.select([self._printed], [], [], 0)[0]:
+            said = os.read(self._printed, 4096).decode("utf-8", "replace").strip()
         self.end()
         raise SandboxError(
             f"the process for Python kernels did not start: {said or 'it does not answer'}; check that torch can be "
@@ -170,10 +160,6 @@ class _Running:
                 self.end()
             self._ended.pop(number, None)
 
-    def end(self) -> None:
-        """Ends the process and with it all workers."""
-        self._finalizer()
-
 
 def torch_folders() -> tuple[Path, ...]:
     """The folders of torch and its dependencies, found without an import. Raises SandboxError without torch."""
@@ -188,13 +174,6 @@ def torch_folders() -> tuple[Path, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _release(owner: int, started: subprocess.Popen[bytes], channel: socket.socket) -> None:
-    # A forked child of ours inherits this finalizer, but the process is not its own to end.
-    if owner == os.getpid():
-        process.end(started)
-    channel.close()
-
-
 class KernelProcess(MessageProcess):
     """A worker that holds one kernel. Raises SandboxError where it cannot be started."""
 
@@ -207,12 +186,12 @@ class KernelProcess(MessageProcess):
         try:
             self._worker = server.start((self._theirs.fileno(), self.memory.descriptor, written, kernel), limits)
         except BaseException:
-            _release_worker(None, self._channel, self._descriptors)
+            _release(None, self._channel, self._descriptors)
             raise
         finally:
             self._theirs.close()
             os.close(written)
-        self._finalizer = weakref.finalize(self, _release_worker, self._worker, self._channel, self._descriptors)
+        self._finalizer = weakref.finalize(self, _release, self._worker, self._channel, self._descriptors)
         self._await_ready(filtered)
 
     def _await_ready(self, filtered: bool) -> None:
@@ -233,7 +212,7 @@ class KernelProcess(MessageProcess):
         return status
 
 
-def _release_worker(worker: Worker | None, channel: socket.socket, descriptors: list[int]) -> None:
+def _release(worker: Worker | None, channel: socket.socket, descriptors: list[int]) -> None:
     channel.close()
     while descriptors:
         os.close(descriptors.pop())
