@@ -4,18 +4,19 @@ the answer that defines it. Compiles Python, runs none. See ``contracts.base.Con
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
-from pytest_upskill.cases.case import Case
+from pytest_upskill.cases.case import Case, TensorSpec
 from pytest_upskill.contracts.base import Extraction
 from pytest_upskill.contracts.case_wording import conditions, dim_text, prompt_template, scalar_text
 from pytest_upskill.contracts.function.definitions import Definition, definitions
-from pytest_upskill.contracts.function.signature import Parameter, Result, Signature, declaration, derive
 from pytest_upskill.contracts.reply_blocks import extract
 from pytest_upskill.documents.markdown import Fence
 from pytest_upskill.documents.reasoning import Blocks
 from pytest_upskill.languages.python import SOURCE_NAME
-from pytest_upskill.records import ResultFacts
+from pytest_upskill.records import CallLayout, ResultFacts, ScalarParameter, TensorParameter
 
 _VECTORISED = (
     "Work on whole tensors: the work done in Python must not grow with the sizes. No loop, comprehension or list over "
@@ -61,17 +62,17 @@ def _dtype_text(dtype: str | None, signature: Signature) -> str:
     return f"{', '.join(signature.dtypes[:-1])} or {signature.dtypes[-1]}"
 
 
-def _parameter_line(case: Case, signature: Signature, one: Parameter) -> str:
-    if one.kind != "Tensor":
+def _parameter_line(case: Case, signature: Signature, one: TensorParameter | ScalarParameter) -> str:
+    if isinstance(one, ScalarParameter):
         scalar = next(scalar for scalar in case.scalars if scalar.name == one.name)
         return f"- `{one.name}`: {scalar_text(scalar)}."
     spec = next(tensor for tensor in case.tensors if tensor.name == one.name)
     shape = ", ".join(size.text for size in spec.shape)
-    role = "updated in place" if one.mutable else "only read"
+    role = "updated in place" if one.role == "inplace" else "only read"
     return f"- `{one.name}`: shape [{shape}], {_dtype_text(one.dtype, signature)}, {role}."
 
 
-def _result_line(signature: Signature, one: Result) -> str:
+def _result_line(signature: Signature, one: TensorParameter) -> str:
     shape = "of the shape that the task gives it" if one.shape is None else f"shape [{', '.join(one.shape)}]"
     return f"- `{one.name}`: {shape}, {_dtype_text(one.dtype, signature)}."
 
@@ -151,3 +152,60 @@ def _parameters_complaint(found: Definition, wanted: list[str]) -> str | None:
 
 def _asked(signature: Signature) -> str:
     return f"asked for:\n{declaration(signature)}"
+
+
+_WIDTH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """The operator's arguments in order, and its results; sizes are no parameters, since tensors have shapes."""
+
+    name: str
+    dtypes: tuple[str, ...]
+    parameters: tuple[TensorParameter | ScalarParameter, ...]
+    results: tuple[TensorParameter, ...]
+    forbid: tuple[str, ...] = ()
+    vectorised: bool = False
+
+    @property
+    def layout(self) -> CallLayout:
+        return CallLayout(self.dtypes, (*self.results, *self.parameters))
+
+    @property
+    def entry(self) -> str:
+        """JSON, as ``PythonLanguage.build`` reads it."""
+        results = [one.name for one in self.results]
+        plain = {"name": self.name, "results": results, "forbid": self.forbid, "vectorised": self.vectorised}
+        return json.dumps(plain)
+
+    def for_dtypes(self, dtypes: tuple[str, ...]) -> Signature:
+        return replace(self, dtypes=dtypes)
+
+
+def derive(case: Case, results: ResultFacts) -> Signature:
+    """The signature of a case. Raises ValueError for a case without ``op``."""
+    if case.op is None:
+        raise ValueError(f"case '{case.name}' has no 'op', hence no signature")
+    own = {spec.name: spec.dtype for spec in case.arguments if isinstance(spec, TensorSpec)}
+    parameters = tuple(
+        TensorParameter(one.name, "inplace" if one.mutable else "input", own.get(one.name))
+        if one.kind == "Tensor"
+        else ScalarParameter(one.name, one.kind)
+        for one in case.op.arguments
+    )
+    dtypes = {name: case.returns.get(name) or results.dtypes.get(name) for name in case.op.results}
+    found = tuple(TensorParameter(name, "output", dtype, results.shapes.get(name)) for name, dtype in dtypes.items())
+    return Signature(case.op.name, case.dtypes, parameters, found, case.forbid, case.vectorised)
+
+
+def declaration(signature: Signature) -> str:
+    """The first line of the definition, as the prompt shows it."""
+    kinds = [one.kind if isinstance(one, ScalarParameter) else "torch.Tensor" for one in signature.parameters]
+    names = [f"{one.name}: {kind}" for one, kind in zip(signature.parameters, kinds, strict=True)]
+    returns = ", ".join("torch.Tensor" for _ in signature.results)
+    returns = f"tuple[{returns}]" if len(signature.results) > 1 else returns or "None"
+    line = f"def {signature.name}({', '.join(names)}) -> {returns}:"
+    if len(line) <= _WIDTH:
+        return line
+    return f"def {signature.name}(\n" + "".join(f"    {name},\n" for name in names) + f") -> {returns}:"
