@@ -13,9 +13,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 
-from pytest_upskill.case_quality.quality import case_seed
+from pytest_upskill.case_quality.quality import case_seed, changes, drawn
 from pytest_upskill.case_quality.subject import Subject
-from pytest_upskill.case_quality.suggestions import changes, drawn
 from pytest_upskill.devices.base import Machine
 from pytest_upskill.errors import UpskillError
 from pytest_upskill.languages.base import SourceMutant
