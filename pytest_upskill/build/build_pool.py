@@ -83,7 +83,4 @@ class BuildPool:
     def _enqueue(self, job: Job[Any]) -> None:
         self._jobs.put(job)
         with contextlib.suppress(RuntimeError):  # it was closed
-            self._executor.submit(self._do_next)
-
-    def _do_next(self) -> None:
-        self._jobs.get_nowait().do()
+            self._executor.submit(lambda: self._jobs.get_nowait().do())

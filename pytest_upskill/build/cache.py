@@ -111,7 +111,10 @@ class Cache:
         Entries used within ``spared_seconds`` stay: another process may be about to open them. Entries share files
         (hard links); each file counts once.
         """
-        self._sweep()
+        for folder in self._entries.glob("scratch/*"):  # of processes that were killed
+            with contextlib.suppress(OSError):
+                if time.time() - folder.stat().st_mtime > _ABANDONED_SECONDS:
+                    shutil.rmtree(folder, ignore_errors=True)
         total, removed, counted = 0, 0, set[int]()
         for used, folder in sorted(self._uses(), reverse=True):
             with contextlib.suppress(OSError):
@@ -128,7 +131,9 @@ class Cache:
             made = make(made_in)
             if not made.keep:
                 return Entry(made_in, made.facts, fresh=True)
-            _write_manifest(made_in, made.facts)
+            files = {file.name: _fingerprint(file) for file in sorted(made_in.iterdir())}
+            manifest = {"facts": asdict(made.facts), "files": files}
+            (made_in / _MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
             final = self._place(key)
             final.parent.mkdir(parents=True, exist_ok=True)
             self._discard(final)
@@ -147,13 +152,6 @@ class Cache:
         with contextlib.suppress(FileNotFoundError):
             folder.rename(discarded)
             shutil.rmtree(discarded, ignore_errors=True)
-
-    def _sweep(self) -> None:
-        """Removes the scratch folders of processes that were killed."""
-        for folder in self._entries.glob("scratch/*"):
-            with contextlib.suppress(OSError):
-                if time.time() - folder.stat().st_mtime > _ABANDONED_SECONDS:
-                    shutil.rmtree(folder, ignore_errors=True)
 
     def _uses(self) -> Iterator[tuple[float, Path]]:
         """When each entry was used last, and its folder."""
@@ -185,11 +183,6 @@ class Cache:
                 f"cannot write to the build cache {self.folder}: {error.strerror or error}; "
                 "free some space, or name another folder in UPSKILL_CACHE_DIR"
             ) from error
-
-
-def _write_manifest(folder: Path, facts: Facts) -> None:
-    files = {file.name: _fingerprint(file) for file in sorted(folder.iterdir())}
-    (folder / _MANIFEST).write_text(json.dumps({"facts": asdict(facts), "files": files}), encoding="utf-8")
 
 
 def _read_manifest(folder: Path) -> Facts | None:

@@ -135,10 +135,8 @@ class _Reader:
             for place, info, _, index, _, _ in _SYMBOL.iter_unpack(self._bytes(section)):
                 name = _text(names, place)
                 if name and info & 0xF not in (_FILE, _SECTION_TYPE):
-                    yield _Symbol(name, info >> 4 == _LOCAL, index == _UNDEFINED, self._holds_data(index))
-
-    def _holds_data(self, section: int) -> bool:
-        return section < len(self._sections) and not self._sections[section].flags & _EXECUTABLE
+                    data = index < len(self._sections) and not self._sections[index].flags & _EXECUTABLE
+                    yield _Symbol(name, info >> 4 == _LOCAL, index == _UNDEFINED, data)
 
     def _needed(self) -> Iterator[str]:
         for section in self._sections:

@@ -134,15 +134,12 @@ def _host_pass(plan: str) -> str | None:
     if made is None or made.group(1) not in front_end:
         return None
     path = next((line.removeprefix("PATH=") for line in lines if line.startswith("PATH=")), "")
-    script = f"PATH={shlex.quote(_front_end_folder(path))}:$PATH; {preprocess} && {front_end}"
+    folders = path.split(os.pathsep)
+    folder = next((folder for folder in folders if (Path(folder) / "cudafe++").exists()), folders[0])
+    script = f"PATH={shlex.quote(folder)}:$PATH; {preprocess} && {front_end}"
     # The dry run has random temporary names, which are replaced by fixed ones in the scratch folder.
     script = re.sub(r'"[^"]*tmpxft_[0-9a-f]+_[0-9a-f]+-', '"check-', script)
     return script.replace(str(Path.cwd() / SOURCE_NAME), SOURCE_NAME)
-
-
-def _front_end_folder(path: str) -> str:
-    folders = path.split(os.pathsep)
-    return next((folder for folder in folders if (Path(folder) / "cudafe++").exists()), folders[0])
 
 
 def _folders(program: Path, plan: str) -> tuple[Path, ...]:
@@ -181,7 +178,7 @@ def find_toolkit() -> Toolkit:
         environment={**ENVIRONMENT, "PATH": f"{nvcc.program.parent}:{ENVIRONMENT['PATH']}"},
         seconds=_PROBE_SECONDS,
     )
-    known = tuple(sorted(set(re.findall(r"sm_\w+", ran.output)), key=_generation))
+    known = tuple(sorted(set(re.findall(r"sm_\w+", ran.output)), key=lambda name: int(re.sub(r"\D", "", name))))
     if ran.status != 0 or not known:
         raise ToolchainError(f"{nvcc.program} --list-gpu-code does not work: {ran.output[:200]}; {_ADVICE}")
     include = _folder_of(root, "cuda_runtime.h", ("include", "targets/x86_64-linux/include", "*/include"))
@@ -197,10 +194,6 @@ def check_architecture(architecture: str, toolkit: Toolkit) -> None:
             f"{toolkit.nvcc.describe()} does not know the architecture {architecture}; it compiles for "
             f"{', '.join(toolkit.architectures)}; install a newer toolkit, or name one of these with --upskill-arch"
         )
-
-
-def _generation(architecture: str) -> int:
-    return int(re.sub(r"\D", "", architecture))
 
 
 def _folder_of(root: Path, name: str, places: Sequence[str]) -> Path:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -155,9 +154,11 @@ class SelfCheck:
         return Checked(quality, score_found, notes)
 
     def _key(self, what: str, subject: Subject) -> str:
-        case = subject.case
+        import torch
+
+        case, versions = subject.case, (VERSION, torch.__version__, code_digest())
         kept = (case.name, case.text_hash, f"{self._timeout:g}", subject.language.identity())
-        return key_of("self-check", what, *kept, *_versions(), *identity(self._machine(subject.language)))
+        return key_of("self-check", what, *kept, *versions, *identity(self._machine(subject.language)))
 
 
 class Recorder:
@@ -200,12 +201,6 @@ def _notes(case: Case) -> tuple[str, ...]:
     """What the case asks for and no kernel is judged by."""
     keys = [f"'{key}'" for key, value in (("speed", case.speed), ("at_least", case.at_least)) if value]
     return (f"not checked yet: {' and '.join(keys)}, since kernels are not timed",) if keys else ()
-
-
-def _versions() -> tuple[str, ...]:
-    import torch
-
-    return VERSION, torch.__version__, code_digest()
 
 
 PACKAGE = Path(__file__).resolve().parents[1]

@@ -109,7 +109,9 @@ class Sandbox:
 
     def _call(self, call: Call, order: Order, again: bool) -> Answer:
         if self._gpu is not None:
-            order = self._on_gpu(order)
+            # Its order cannot be chosen: in every third call it has other work, too. Bits must not differ.
+            loaded = order.kind or (1 if self._calls % 3 == 2 else 0)
+            order = replace(order, kind=loaded, checks=order.checks | (_TIGHT if self._gpu.prefix else 0))
         poison = POISON_OF_REPEATS if again else POISONS[self._calls % len(POISONS)]
         places = Places(call)
         self._calls += not again
@@ -140,12 +142,6 @@ class Sandbox:
         if self._gpu is not None:
             return self.call(call, again=True)
         return self.call(call, Order(_REVERSE) if time == 0 else Order(_RANDOM, seed=time), again=True)
-
-    def _on_gpu(self, order: Order) -> Order:
-        """The order on a GPU cannot be chosen: in every third call it has other work, too. Bits must not differ."""
-        assert self._gpu is not None
-        loaded = order.kind or (1 if self._calls % 3 == 2 else 0)
-        return replace(order, kind=loaded, checks=order.checks | (_TIGHT if self._gpu.prefix else 0))
 
     def _ready(self, size: int) -> WorkerProcess:
         self.start()

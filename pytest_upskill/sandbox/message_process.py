@@ -1,5 +1,5 @@
-"""The parent's side of confined processes: of those that answer messages and share memory, and of those at the other end
-of a stream of bytes. Both have limits on time and on what they print.
+"""The parent's side of confined processes: those that answer messages and share memory, and those at the other end of a
+stream of bytes. Both have limits on time and on what they print.
 """
 
 from __future__ import annotations

@@ -158,13 +158,9 @@ def answer(listener: int, most: int = MOST_THREADS) -> bool:
     try:
         fcntl.ioctl(listener, _RECEIVE, request)
         number, process, _, _ = _REQUEST.unpack(request)
-        allowed = _count(process) < most
+        allowed = sum(1 for _ in Path(f"/proc/{process}/task").iterdir()) < most
         reply = _REPLY.pack(number, 0, 0, _CONTINUE) if allowed else _REPLY.pack(number, 0, -errno.EAGAIN, 0)
         fcntl.ioctl(listener, _SEND, reply)
     except OSError:
         return True
     return allowed
-
-
-def _count(process: int) -> int:
-    return sum(1 for _ in Path(f"/proc/{process}/task").iterdir())

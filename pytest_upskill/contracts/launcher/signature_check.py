@@ -158,12 +158,9 @@ def _parameters_complaint(
     for index, (text, parameter) in enumerate(zip(parameters, wanted, strict=True), 1):
         found = _declared(text, scalar, source)
         if (found.known or found.type not in types) and not _fits(found, parameter):
-            return f"has '{found.text}' as parameter {index}, where '{parameter.declared}' was asked for{_hint(found)}"
+            hint = " (long long is another type than int64_t)" if found.type == "long long" and found.pointers else ""
+            return f"has '{found.text}' as parameter {index}, where '{parameter.declared}' was asked for{hint}"
     return None
-
-
-def _hint(found: Declared) -> str:
-    return " (long long is another type than int64_t)" if found.type == "long long" and found.pointers else ""
 
 
 def _fits(found: Declared, wanted: Parameter) -> bool:

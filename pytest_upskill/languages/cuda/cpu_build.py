@@ -77,7 +77,10 @@ class HostCompiler(CachedCompiler):
                 internal=flags.INTERNAL_PREFIXES,
             )
             if made.facts.ok:
-                _link(toolkit.runtime, folder / RUNTIME)
+                try:  # a link or a copy, so that the entry stays complete when the runtime's is evicted
+                    os.link(toolkit.runtime, folder / RUNTIME)
+                except OSError:
+                    shutil.copyfile(toolkit.runtime, folder / RUNTIME)
             return made
 
         made = self._cache.get(key_of("kernel", source, entry, *self._identity(compiler), confinement.level), make)
@@ -218,11 +221,3 @@ def trusted(argv: Sequence[str], compiler: toolchain.Compiler, folder: Path) -> 
     if ran.status == 0:
         return Made(Facts())
     return Made(Facts(False, messages.shorten(ran.output, "")), keep=False)
-
-
-def _link(existing: Path, new: Path) -> None:
-    """Links or copies a file, so that an entry stays complete when the other one is evicted."""
-    with contextlib.suppress(OSError):
-        os.link(existing, new)
-        return
-    shutil.copyfile(existing, new)

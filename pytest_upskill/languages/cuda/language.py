@@ -102,9 +102,7 @@ class CudaExecutor:
         self._sandbox.close()
 
 
-@functools.cache
-def _gpu_compiler(architectures: tuple[str, ...]) -> CudaCompiler:
-    return CudaCompiler(architectures)
+_gpu_compiler = functools.cache(CudaCompiler)
 
 
 def _both(host: Build, check: Build) -> Build:

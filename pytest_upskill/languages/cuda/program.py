@@ -119,9 +119,13 @@ def build(request: Request, scratch: Path) -> Path:
             [*options, f"-iquote{path.parent}", "-c", str(unit), "-o", str(target)]
             for path, unit, target in zip(request.files, units, objects, strict=True)
         ]
-        list(pool.map(_compile, lines))
+        for said in pool.map(_refused, lines):
+            if said:
+                raise CompileError(f"the program does not compile:\n{said}")
     program = scratch / request.files[0].stem
-    line = [str(compiler.program), *map(str, objects), "-o", str(program), *_link_options(toolkit.runtime)]
+    wraps = [flag for flag in flags.LINK_FLAGS if flag.startswith("-Wl,--wrap")]
+    runtime = [str(toolkit.runtime), f"-Wl,-rpath,{toolkit.runtime.parent}", "-lpthread", "-ldl", "-lm"]
+    line = [str(compiler.program), *map(str, objects), "-o", str(program), "-pie", *wraps, *runtime]
     if said := _refused(line):
         raise CompileError(f"the program does not link:\n{_explained(said, request.files)}")
     return program
@@ -140,16 +144,6 @@ def _compile_options(request: Request, compiler: toolchain.Compiler, toolkit: To
     folders = [f"-I{folder}" for folder in (*flags.INCLUDE_FOLDERS, *request.include)]
     folders += ["-idirafter", str(flags.SAMPLES_INCLUDE)]
     return [str(compiler.program), *options, *first, *folders, *(f"-D{name}" for name in request.define)]
-
-
-def _link_options(runtime: Path) -> list[str]:
-    wraps = [flag for flag in flags.LINK_FLAGS if flag.startswith("-Wl,--wrap")]
-    return ["-pie", *wraps, str(runtime), f"-Wl,-rpath,{runtime.parent}", "-lpthread", "-ldl", "-lm"]
-
-
-def _compile(line: Sequence[str]) -> None:
-    if said := _refused(line):
-        raise CompileError(f"the program does not compile:\n{said}")
 
 
 def _refused(line: Sequence[str]) -> str:

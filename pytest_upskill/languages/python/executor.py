@@ -78,7 +78,10 @@ class PythonExecutor:
     def _call(self, call: Call, poison: int, *, count: bool = False) -> tuple[Answer, Counts | None]:
         places = Places(call)
         try:
-            worker = self._ready(places.size)
+            if self._process is None:
+                self._process = KernelProcess(self._server, self._kernel, self._limits, filtered=self._filtered)
+            worker = self._process
+            worker.memory.map(places.size)
             memory = worker.memory.view
             places.write_inputs(memory)
             for argument, offset in places.tensors:
@@ -102,12 +105,6 @@ class PythonExecutor:
         except BaseException:
             self.stop()
             raise
-
-    def _ready(self, size: int) -> KernelProcess:
-        if self._process is None:
-            self._process = KernelProcess(self._server, self._kernel, self._limits, filtered=self._filtered)
-        self._process.memory.map(size)
-        return self._process
 
     def _note(self, plain: Mapping[str, Any]) -> None:
         """Records the forbidden operators of a call, which the worker reports."""
