@@ -1,7 +1,4 @@
-"""A small thread pool that builds: what replies hold, as soon as they are there, and the solutions of cases.
-
-Requests to students have their own threads, so that no reply waits for a compiler.
-"""
+"""A small thread pool that builds what replies hold, as soon as they are there, and the solutions of cases."""
 
 from __future__ import annotations
 

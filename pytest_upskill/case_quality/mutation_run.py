@@ -1,7 +1,4 @@
-"""Builds and runs the mechanical mutants of a solution, and counts those that its case kills.
-
-Mutants are built for the first dtype only, in threads, while earlier ones run.
-"""
+"""Builds mutants of a solution, in threads, runs earlier ones meanwhile, and counts those that its case kills."""
 
 from __future__ import annotations
 

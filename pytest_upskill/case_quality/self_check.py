@@ -1,7 +1,4 @@
-"""The self-check of a case: its quality, and how many mutants of its own solution it kills.
-
-Results are kept in the user's cache by case, code, versions and device, so that later runs do not repeat the check.
-"""
+"""The self-check of a case: its quality, and how many mutants of its solution it kills. Good results are cached."""
 
 from __future__ import annotations
 

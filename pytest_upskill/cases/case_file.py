@@ -1,7 +1,4 @@
-"""Reads and validates ``evals/<case>.md``: everything that can be checked without running the reference.
-
-Each error is a CaseError with the file, the line, the value, the rule and what to do.
-"""
+"""Reads and validates ``evals/<case>.md``: everything that can be checked without running the reference."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Finds the GPUs of this machine, and what a sandbox needs to use one.
-
-A separate process queries the CUDA driver, once per run.
-"""
+"""Finds the GPUs of this machine, in a process of its own, and what a sandbox needs to use one."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The parent's side of a sandbox: sends calls to the process in which a kernel is loaded, and returns their answers.
-
-Knows the driver's request format (native/driver.h). Outputs are bytes; the oracle compares them.
-"""
+"""The parent's side of a sandbox: sends calls, in the driver's format (native/driver.h), and returns the answers."""
 
 from __future__ import annotations
 
@@ -122,12 +119,12 @@ class Sandbox:
                 if isinstance(argument, ScalarArgument):
                     struct.pack_into(SCALAR_FORMAT[argument.kind], worker.memory.view, offset, argument.value)
             nonce, request = secrets.token_bytes(8), _request(call, places, order, poison, self._limits.scratch_memory)
-            exchange = worker.exchange(nonce + places.size.to_bytes(8, "little") + request)
-            if isinstance(exchange.reply, Finding):
+            reply, seconds = worker.exchange(nonce + places.size.to_bytes(8, "little") + request)
+            if isinstance(reply, Finding):
                 found = self._watched(worker)
                 self.stop()
-                return Answer({}, (exchange.reply, *found), exchange.seconds)
-            return self._answer(worker, places, nonce, exchange.reply, exchange.seconds)
+                return Answer({}, (reply, *found), seconds)
+            return self._answer(worker, places, nonce, reply, seconds)
         except BaseException:
             self.stop()
             raise

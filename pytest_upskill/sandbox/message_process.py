@@ -44,14 +44,6 @@ class Limits:
 DEFAULT_LIMITS = Limits()
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
-    """The result of one message: the process's reply, or the finding that explains why there is none."""
-
-    reply: bytes | Finding
-    seconds: float
-
-
 class PrintedOutput:
     """What a process prints: its bytes are counted, and the last of them kept."""
 
@@ -108,16 +100,17 @@ class MessageProcess(ABC):
     def _answer_listener(self) -> None:  # noqa: B027 - only some processes have a listener
         """Answers one question that is read from ``_listener``."""
 
-    def exchange(self, message: bytes) -> Exchange:
-        """Sends a message; waits for the reply, the end of the process, or a limit."""
+    def exchange(self, message: bytes) -> tuple[bytes | Finding, float]:
+        """Sends a message; returns the reply, or a finding that says why there is none, and the seconds that it took.
+        """
         self._output.restart()
         self._output.kept = b""
         began = time.monotonic()
         try:
             self._channel.send(message)
         except OSError:
-            return Exchange(self._death(), time.monotonic() - began)
-        return Exchange(self._receive(self._limits.seconds), time.monotonic() - began)
+            return self._death(), time.monotonic() - began
+        return self._receive(self._limits.seconds), time.monotonic() - began
 
     def _receive(self, seconds: float) -> bytes | Finding:
         began = time.monotonic()

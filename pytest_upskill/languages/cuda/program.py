@@ -1,7 +1,4 @@
-"""Compiles and runs a whole CUDA program on the host, and prints the cpu device's findings.
-
-The program is the user's own: it runs unconfined, in the working folder.
-"""
+"""Compiles and runs a whole CUDA program of the user, unconfined, and prints the cpu device's findings."""
 
 from __future__ import annotations
 

@@ -91,17 +91,16 @@ class PythonExecutor:
             nonce = secrets.token_bytes(8)
             arguments = [_plain(argument, offset) for argument, offset in places.all]
             request = json.dumps({"size": places.size, "count": count, "arguments": arguments})
-            exchange = worker.exchange(nonce + request.encode())
-            reply = exchange.reply
+            reply, seconds = worker.exchange(nonce + request.encode())
             plain = reply if isinstance(reply, Finding) else _parsed(reply, nonce)
             if isinstance(plain, Finding):
                 self.stop()
-                return Answer({}, (plain,), exchange.seconds), None
+                return Answer({}, (plain,), seconds), None
             self._note(plain)
             found = _finding(plain, self._limits.seconds)
             changed = _changed(places, memory)
             outputs = places.outputs(memory) if found is None else {}
-            return Answer(outputs, tuple(one for one in (found, *changed) if one), exchange.seconds), _counts(plain)
+            return Answer(outputs, tuple(one for one in (found, *changed) if one), seconds), _counts(plain)
         except BaseException:
             self.stop()
             raise
