@@ -101,8 +101,7 @@ class MessageProcess(ABC):
         """Answers one question that is read from ``_listener``."""
 
     def exchange(self, message: bytes) -> tuple[bytes | Finding, float]:
-        """Sends a message; returns the reply, or a finding that says why there is none, and the seconds that it took.
-        """
+        """Sends a message; returns the reply, or a finding that says why there is none, and the seconds it took."""
         self._output.restart()
         self._output.kept = b""
         began = time.monotonic()
