@@ -22,7 +22,7 @@ from pytest_upskill.oracle.prepare import Prepared
 from pytest_upskill.oracle.reference_runner import OpenRunner, ReferenceRunner, in_this_process
 from pytest_upskill.oracle.shapes import SMALL_LIMIT
 from pytest_upskill.oracle.shrink import elements_of
-from pytest_upskill.records import Answer, Build, Example, MutationScore, SurvivingMutant
+from pytest_upskill.records import Answer, Build, MutationScore, SurvivingMutant
 
 ORDERS = 2
 """How often a call is repeated in another order of threads."""
@@ -38,17 +38,6 @@ class Kept:
     outputs: Mapping[str, bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class KillCheck:
-    """The assertion that failed first, on ``example``; None where the mutant survived. ``unseen``: all results had the
-    bits of the right kernel's, so the two may be equivalent.
-    """
-
-    fault: str | None
-    example: Example | None = None
-    unseen: bool = False
-
-
 def selected(kept: Sequence[Kept]) -> list[Kept]:
     """All small examples and one large one: large ones take long, and a second one hardly finds more."""
     small = [one for one in kept if _is_small(one)]
@@ -59,41 +48,29 @@ def _is_small(one: Kept) -> bool:
     return elements_of(one.prepared.call) <= SMALL_LIMIT
 
 
-def kill_check(kept: Sequence[Kept], run: Run, repeat: Repeat, *, atomics: bool = False) -> KillCheck:
-    """Call the kernel behind ``run`` on one example after the other, up to the first that fails."""
+def kill_check(kept: Sequence[Kept], run: Run, repeat: Repeat, *, atomics: bool = False) -> bool | None:
+    """None for a mutant that fails an example, and is killed; for a survivor whether all its results had the bits of
+    the right kernel's, so that the two may be equivalent.
+    """
     unseen = True
     again: list[tuple[Kept, Mapping[str, Buffer]]] = []
     for number, one in enumerate(kept):
         answer = run(one.prepared.call)
-        fault = fault_of(one.prepared, answer)
-        if fault is not None:
-            return KillCheck(fault, one.prepared.example)
+        if not _is_right(one.prepared, answer):
+            return None
         unseen = unseen and not _differ(one.outputs, answer.outputs)
         if number % _AGAIN_EVERY == 0 and _is_small(one):
             again.append((one, answer.outputs))
     for one, first in again:
-        fault = _again(one, first, repeat, atomics)
-        if fault is not None:
-            return KillCheck(fault, one.prepared.example)
-    return KillCheck(None, unseen=unseen)
+        for time in range(ORDERS):
+            answer = repeat(one.prepared.call, time)
+            if not _is_right(one.prepared, answer) or (not atomics and _differ(first, answer.outputs)):
+                return None
+    return unseen
 
 
-def _again(one: Kept, first: Mapping[str, Buffer], repeat: Repeat, atomics: bool) -> str | None:
-    for time in range(ORDERS):
-        answer = repeat(one.prepared.call, time)
-        fault = fault_of(one.prepared, answer)
-        if fault is None and not atomics and _differ(first, answer.outputs):
-            fault = "deterministic"
-        if fault is not None:
-            return fault
-    return None
-
-
-def fault_of(prepared: Prepared, answer: Answer) -> str | None:
-    """The assertion that an answer fails, None if it is right."""
-    if answer.findings:
-        return answer.findings[0].assertion
-    return None if judge(prepared.expected, answer.outputs) is None else f"correct[{prepared.example.dtype}]"
+def _is_right(prepared: Prepared, answer: Answer) -> bool:
+    return not answer.findings and judge(prepared.expected, answer.outputs) is None
 
 
 def _differ(one: Mapping[str, Buffer], other: Mapping[str, Buffer]) -> bool:
@@ -184,10 +161,8 @@ class MutationRun:
                 yield mutant, build
 
     def _checked(self, build: Build, kept: list[Kept]) -> bool | None:
-        """None for a killed mutant; for a survivor whether all its results had the solution's bits."""
         with self._first.execute(build, self._machine, self._timeout) as executor:
-            found = kill_check(kept, executor.call, executor.repeat, atomics=self._case.atomics)
-        return None if found.fault is not None else found.unseen
+            return kill_check(kept, executor.call, executor.repeat, atomics=self._case.atomics)
 
     def _advice(self, surviving: list[_Survivor], solution: Build) -> dict[int, str]:
         """The change of the case that kills each mutant, by the mutant's number. Each change was tried."""
@@ -210,7 +185,7 @@ class MutationRun:
             with isolated(), self._full.execute(solution, self._machine, self._timeout) as executor:
                 for prepared in drawn(runner, self._full.layout, self._case.dtypes[0], _ADVICE_EXAMPLES):
                     answer = executor.call(prepared.call)
-                    if fault_of(prepared, answer) is None:
+                    if _is_right(prepared, answer):
                         found.append(Kept(prepared, {name: bytes(data) for name, data in answer.outputs.items()}))
         except (UpskillError, ValueError):
             return []

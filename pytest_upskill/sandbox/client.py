@@ -58,20 +58,17 @@ class Sandbox:
         confinement: Confinement,
         limits: Limits = DEFAULT_LIMITS,
         *,
-        worker: WorkerProcess | None = None,
         gpu: GpuAccess | None = None,
         source_name: str = "",
     ) -> None:
-        """``worker`` was started in advance, with the same confinement, limits and GPU; the sandbox owns it. With
-        ``gpu``, the library was built for it, and contains the driver. ``source_name`` is the source in debug
-        information, whose lines findings have. Raises SandboxError.
+        """With ``gpu``, the library was built for it, and contains the driver. Findings have lines of the source that
+        debug information calls ``source_name`` (empty: none). Raises SandboxError if the library cannot be opened.
         """
         self._confinement = confinement
         self._source_name = source_name
         self._limits = limits
-        self._worker = worker
+        self._worker: WorkerProcess | None = None
         self._gpu = gpu
-        self._loaded = False
         self._calls = 0
         self.launch_statistics = LaunchStatistics()
         """Of all calls so far."""
@@ -79,12 +76,6 @@ class Sandbox:
         self._libraries = _open_all(*([library] if gpu else [library.with_name(RUNTIME), library]))
         if confinement.level == "kernel":  # Landlock would need their paths
             self._libraries = _in_memory(self._libraries)
-
-    def start(self) -> None:
-        """Starts the process now, if there is none; returns at once. Raises SandboxError."""
-        if self._worker is None:
-            self._worker = WorkerProcess(self._confinement, self._limits, self._gpu)
-            self._loaded = False
 
     def call(self, call: Call, order: Order = FORWARD, *, again: bool = False) -> Answer:
         """Makes one call. The kernel's effects are in the answer; raises SandboxError if no process can be started.
@@ -141,15 +132,12 @@ class Sandbox:
         return self.call(call, Order(_REVERSE) if time == 0 else Order(_RANDOM, seed=time), again=True)
 
     def _ready(self, size: int) -> WorkerProcess:
-        self.start()
-        worker = self._worker
-        assert worker is not None
-        if not self._loaded:
-            worker.await_ready()
-            worker.send_libraries(self._libraries)
-            self._loaded = True
-        worker.memory.map(size)
-        return worker
+        if self._worker is None:
+            self._worker = WorkerProcess(self._confinement, self._limits, self._gpu)
+            self._worker.await_ready()
+            self._worker.send_libraries(self._libraries)
+        self._worker.memory.map(size)
+        return self._worker
 
     def _answer(self, worker: WorkerProcess, places: Places, nonce: bytes, reply: bytes, seconds: float) -> Answer:
         head, *lines = reply[len(nonce) :].decode("utf-8", "replace").split("\n")
@@ -175,7 +163,6 @@ class Sandbox:
     def stop(self) -> None:
         """Ends the process, whatever it is doing; the next call starts another."""
         worker, self._worker = self._worker, None
-        self._loaded = False
         if worker is not None:
             worker.end()
 

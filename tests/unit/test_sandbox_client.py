@@ -16,7 +16,6 @@ from pytest_upskill.errors import SandboxError
 from pytest_upskill.records import Answer, Call, TensorArgument
 from pytest_upskill.sandbox.client import RUNTIME, Sandbox
 from pytest_upskill.sandbox.confinement import Confinement, strongest
-from pytest_upskill.sandbox.worker_process import DEFAULT_LIMITS, WorkerProcess
 from tests.unit.sandbox_kernels import (
     AXPY,
     AXPY_SIGNATURE,
@@ -130,13 +129,6 @@ def test_library_may_vanish_once_the_cell_has_it(tmp_path: Path) -> None:
         shutil.copy(library.with_name(name), tmp_path / name)
     with Sandbox(tmp_path / library.name, strongest()) as sandbox:
         shutil.rmtree(tmp_path)
-        assert sandbox.call(axpy_call([1.0], [1.0], 1.0, False, 0)).findings == ()
-
-
-def test_process_started_in_advance_is_taken_over() -> None:
-    worker = WorkerProcess(strongest(), DEFAULT_LIMITS)
-    library = library_of(AXPY, AXPY_SIGNATURE)
-    with Sandbox(library, strongest(), worker=worker) as sandbox:
         assert sandbox.call(axpy_call([1.0], [1.0], 1.0, False, 0)).findings == ()
 
 
