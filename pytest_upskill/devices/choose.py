@@ -11,9 +11,9 @@ from pytest_upskill.build import nvcc, toolchain
 from pytest_upskill.devices import cuda, gpu
 from pytest_upskill.devices.base import Machine, processor
 from pytest_upskill.errors import InfrastructureError, UsageError
-from pytest_upskill.sandbox.client import Limits, Sandbox
+from pytest_upskill.sandbox.client import Sandbox
 from pytest_upskill.sandbox.confinement import Confinement, strongest
-from pytest_upskill.sandbox.worker_process import DEFAULT_LIMITS
+from pytest_upskill.sandbox.message_process import DEFAULT_LIMITS, Limits
 
 
 @dataclass(frozen=True, slots=True)

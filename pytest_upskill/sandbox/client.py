@@ -1,27 +1,117 @@
-"""The parent's side of a sandbox: sends calls, in the driver's format (native/driver.h), and returns the answers."""
+"""The parent's side of a sandbox: sends calls, in the driver's format (native/driver.h), and returns the answers of a worker."""
 
 from __future__ import annotations
 
 import os
 import re
 import secrets
+import socket
 import struct
+import weakref
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pytest_upskill.errors import SandboxError
 from pytest_upskill.records import ITEM_SIZE, Answer, Call, Finding, LaunchStatistics, ScalarArgument, TensorArgument
 from pytest_upskill.sandbox import compute_sanitizer as sanitizer
-from pytest_upskill.sandbox import findings
-from pytest_upskill.sandbox.confinement import Confinement, GpuAccess
+from pytest_upskill.sandbox import findings, process
+from pytest_upskill.sandbox import system_call_filters as filters
+from pytest_upskill.sandbox.confinement import ENVIRONMENT, Confinement, GpuAccess, python, python_paths
 from pytest_upskill.sandbox.findings import Symbols
+from pytest_upskill.sandbox.message_process import DEFAULT_LIMITS, MESSAGE_BYTES, Limits, MessageProcess, PrintedOutput
 from pytest_upskill.sandbox.shared_memory import FRESH_EVERY, POISON_OF_REPEATS, POISONS, SCALAR_FORMAT, Places, size_of
-from pytest_upskill.sandbox.worker_process import DEFAULT_LIMITS, Limits, WorkerProcess
+
+WORKER = Path(__file__).resolve().with_name("worker.py")
+
+_START_SECONDS = 30.0
+_GPU_START_SECONDS = 90.0
+
+
+class WorkerProcess(MessageProcess):
+    """A worker, started without waiting for it. Raises SandboxError if it cannot be started."""
+
+    def __init__(self, confinement: Confinement, limits: Limits = DEFAULT_LIMITS, gpu: GpuAccess | None = None) -> None:
+        """With ``gpu``, the process opens that GPU before it says that it is ready."""
+        super().__init__(limits)
+        self._gpu = gpu
+        self._ready = False
+        self._filtered = confinement.filtered
+        passed = (self._theirs.fileno(), self.memory.descriptor)
+        words = [*passed, limits.memory, limits.cpu_seconds, limits.file_size, "cuda" if gpu else "cpu", limits.seconds]
+        rules = [filters.for_kernels(gpu is not None), filters.asking_for_threads()]
+        argv = [python(), "-I", "-S", str(WORKER), *map(str, words), *rules]
+        if gpu is not None:
+            argv = [*gpu.prefix, *argv]
+            confinement = confinement.with_devices(gpu.devices, gpu.readable)
+        try:
+            self._process = process.start(
+                confinement.command(argv, readable=(*python_paths(), WORKER.parent)),
+                environment={**ENVIRONMENT, **gpu.environment} if gpu else ENVIRONMENT,
+                pass_fds=passed,
+            )
+        except BaseException:
+            process.release(os.getpid(), None, self._channel, self._descriptors)
+            raise
+        finally:
+            self._theirs.close()
+        assert self._process.stdout is not None
+        self._output = PrintedOutput(self._process.stdout.fileno(), limits.output_bytes)
+        self._finalizer = weakref.finalize(
+            self, process.release, os.getpid(), self._process, self._channel, self._descriptors
+        )
+
+    def await_ready(self) -> None:
+        """Waits until the process serves. Raises SandboxError with what it printed if it does not start."""
+        reply = self._receive(_GPU_START_SECONDS if self._gpu else _START_SECONDS)
+        if reply == b"ready" and self._filtered and self._listener < 0:
+            self.end()
+            raise SandboxError(
+                "the process for kernels could not filter its system calls (seccomp), although this system can; "
+                "see whether a container's profile forbids it"
+            )
+        if reply != b"ready":
+            said = self._output.text.strip()
+            why = reply.message if isinstance(reply, Finding) else "it sent something else"
+            self.end()
+            if self._gpu:
+                raise SandboxError(f"the GPU could not be opened: {said or why}; see in nvidia-smi who else uses it")
+            raise SandboxError(
+                f"the process for kernels did not start: {said or why}; "
+                "check that the interpreter's files can be read, or report this as a defect"
+            )
+
+    def send_libraries(self, descriptors: Sequence[int]) -> None:
+        """Hands over the open files of the runtime and the kernel (or of the one library that holds both)."""
+        socket.send_fds(self._channel, [b"libraries"], descriptors)
+
+    def _answer_listener(self) -> None:
+        filters.answer(self._listener)
+
+    def _take_reply(self) -> bytes | Finding:
+        """One message. The first one, before a kernel is loaded, holds the listener; no other may hold descriptors."""
+        if self._ready:
+            return super()._take_reply()
+        try:
+            reply, descriptors, _, _ = socket.recv_fds(self._channel, MESSAGE_BYTES, 1)
+        except OSError:
+            return b""
+        self._listener = descriptors[0] if descriptors else -1
+        self._descriptors += descriptors
+        self._ready = True
+        return reply
+
+    def _status(self, seconds: float) -> int | None:
+        if not process.has_ended(self._process, seconds):
+            return None
+        self._output.drain()
+        process.end(self._process)
+        return process.status_of(self._process)
+
 
 RUNTIME = "libupskill_cpu.so"
 """The runtime of the cpu device, in the folder of every kernel's library."""
 
-__all__ = ["RUNTIME", "Limits", "Sandbox"]
 
 _ROLE = {"input": 0, "output": 1, "inplace": 2}
 _SCALAR = 3

@@ -17,7 +17,7 @@ from pytest_upskill.build.messages import SOURCE_NAME
 from pytest_upskill.contracts.launcher.signature import Signature
 from pytest_upskill.sandbox.client import Sandbox
 from pytest_upskill.sandbox.confinement import GpuAccess, strongest
-from pytest_upskill.sandbox.worker_process import Limits
+from pytest_upskill.sandbox.message_process import Limits
 from tests.unit.sandbox_kernels import PROBE_SIGNATURE, library_of
 
 SOURCE = Path(__file__).with_name("fake_libcuda.cpp")

@@ -19,8 +19,8 @@ from pytest_upskill.languages.python.growth import Counts, Growth
 from pytest_upskill.languages.python.server import KernelProcess, WorkerServer
 from pytest_upskill.records import Answer, Assertion, Call, Finding, LaunchStatistics, ScalarArgument, TensorArgument
 from pytest_upskill.sandbox import findings
+from pytest_upskill.sandbox.message_process import Limits
 from pytest_upskill.sandbox.shared_memory import FRESH_EVERY, POISON_OF_REPEATS, POISONS, Places, bytes_of
-from pytest_upskill.sandbox.worker_process import Limits
 
 
 class PythonExecutor:

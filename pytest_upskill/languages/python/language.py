@@ -17,7 +17,7 @@ from pytest_upskill.languages.python.executor import PythonExecutor
 from pytest_upskill.languages.python.server import WorkerServer
 from pytest_upskill.records import Build, CallLayout
 from pytest_upskill.sandbox.confinement import Confinement
-from pytest_upskill.sandbox.worker_process import Limits
+from pytest_upskill.sandbox.message_process import Limits
 
 _FILE = "kernel.json"
 
