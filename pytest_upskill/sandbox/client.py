@@ -1,4 +1,4 @@
-"""The parent's side of a sandbox: sends calls, in the driver's format (native/driver.h), and returns the answers of a worker."""
+"""The parent's side of a sandbox: sends calls, in the driver's format (native/driver.h), and returns the answers."""
 
 from __future__ import annotations
 

@@ -93,14 +93,12 @@ class HostCompiler(CachedCompiler):
         with ThreadPoolExecutor(2) as pool:
             header = pool.submit(self._cache.get, key_of("header", *identity), functools.partial(_header, compiler))
             runtime = pool.submit(self._cache.get, key_of("runtime", *identity), functools.partial(_runtime, compiler))
-            folders = [self._sound(runtime.result()).folder, self._sound(header.result()).folder]
+            entries = [runtime.result(), header.result()]
+        for entry in entries:
+            if not entry.facts.ok:
+                raise ToolchainError(f"the cpu device's runtime does not compile here: {entry.facts.message}")
+        folders = [entry.folder for entry in entries]
         return Toolkit(folders[0] / RUNTIME, folders[1], (NATIVE, *folders, *compiler.folders))
-
-    @staticmethod
-    def _sound(entry: Entry) -> Entry:
-        if not entry.facts.ok:
-            raise ToolchainError(f"the cpu device's runtime does not compile here: {entry.facts.message}")
-        return entry
 
     @staticmethod
     def _identity(compiler: toolchain.Compiler) -> tuple[str, ...]:
