@@ -14,7 +14,6 @@ from pathlib import Path
 
 from pytest_upskill.errors import SandboxError
 from pytest_upskill.records import ITEM_SIZE, Answer, Call, Finding, LaunchStatistics, ScalarArgument, TensorArgument
-from pytest_upskill.sandbox import compute_sanitizer as sanitizer
 from pytest_upskill.sandbox import findings, process
 from pytest_upskill.sandbox import system_call_filters as filters
 from pytest_upskill.sandbox.confinement import ENVIRONMENT, Confinement, GpuAccess, python, python_paths
@@ -248,7 +247,7 @@ class Sandbox:
         """The findings of compute-sanitizer, if the process runs under it."""
         if self._gpu is None or not self._gpu.prefix:
             return ()
-        return sanitizer.parse(worker.printed(), self._source_name)
+        return findings.parse_sanitizer(worker.printed(), self._source_name)
 
     def stop(self) -> None:
         """Ends the process, whatever it is doing; the next call starts another."""
