@@ -157,9 +157,8 @@ def _judge(ran: process.Ran, entry: str, limits: CompileLimits, internal: Sequen
     if ran.timed_out:
         return Compiled(False, f"the compiler did not finish within the limit of {limits.seconds:g} s", lasting=False)
     if ran.flooded:
-        return Compiled(
-            False, f"the compiler printed more than the limit of {limits.output_bytes} bytes", lasting=False
-        )
+        text = f"the compiler printed more than the limit of {limits.output_bytes} bytes"
+        return Compiled(False, text, lasting=False)
     if ran.status == 0:
         return Compiled(True, output=ran.output)
     full = private and any(_FULL in line for line in _suspicious(ran))

@@ -121,11 +121,8 @@ def _severity(line: str) -> int | None:
 def _readable(line: str, entry: str, internal: Sequence[str]) -> str:
     for text in internal:
         line = line.replace(text, "")
-    for form in (_GNU, _NVCC):
-        found = form.match(line)
-        if found:
-            line = f"{_place(found, entry)}: {found['text']}"
-            break
+    if found := _GNU.match(line) or _NVCC.match(line):
+        line = f"{_place(found, entry)}: {found['text']}"
     line = re.sub(rf"\S*/({re.escape(SOURCE_NAME)})", r"\1", line)
     return line if len(line) <= MOST_WIDTH else line[:MOST_WIDTH] + "..."
 

@@ -64,9 +64,7 @@ class CudaMachine:
         """A sandbox with access to the GPU; ``timeout`` (s) is for each call, and longer under compute-sanitizer."""
         seconds = timeout * (self.sanitizer.slowdown if self.sanitizer else 1)
         limits = Limits(seconds=seconds, memory=self.memory, file_size=256 << 20, scratch_memory=self._scratch)
-        access = self.gpu.access()
-        if self.sanitizer:
-            access = self.sanitizer.around(access)
+        access = self.sanitizer.around(self.gpu.access()) if self.sanitizer else self.gpu.access()
         return Sandbox(library, self.confinement, limits, gpu=access, source_name=source_name)
 
     def with_memory(self, memory: int) -> CudaMachine:

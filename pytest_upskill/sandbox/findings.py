@@ -159,8 +159,7 @@ class Symbols:
         unknown = [place for place in places if place not in self._known]
         if unknown and self._source_name:
             self._known.update(self._look_up(unknown))
-        found = {place: self._known.get(place) for place in places}
-        return {place: line for place, line in found.items() if line is not None}
+        return {place: line for place in places if (line := self._known.get(place)) is not None}
 
     def _look_up(self, places: Sequence[str]) -> dict[str, int | None]:
         nothing: dict[str, int | None] = dict.fromkeys(places)
