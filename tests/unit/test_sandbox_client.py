@@ -304,7 +304,7 @@ def test_interrupt_ends_the_process_and_goes_on() -> None:
     previous = signal.signal(signal.SIGALRM, interrupt)
     try:
         with sandbox_of(probe("for (;;) {}")) as sandbox:
-            sandbox.start()
+            sandbox._ready(64)
             assert sandbox._worker is not None
             process = sandbox._worker._process
             signal.setitimer(signal.ITIMER_REAL, 0.2)
@@ -322,7 +322,7 @@ def test_process_dies_with_the_parent_even_in_the_middle_of_a_call(level: str) -
     code = (
         f"import sys, threading; sys.path.insert(0, {str(Path(__file__).parents[2])!r})\n"
         "from pathlib import Path; from tests.unit.test_sandbox_client import *\n"
-        f"sandbox = Sandbox(Path({str(library)!r}), confinement_of({level!r})); sandbox.start()\n"
+        f"sandbox = Sandbox(Path({str(library)!r}), confinement_of({level!r})); sandbox._ready(64)\n"
         "print(sandbox._worker._process.pid, flush=True); sandbox.call(probe_call())"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
@@ -350,9 +350,9 @@ def test_nothing_is_left_behind() -> None:
     with sandbox_of(crashing, seconds=0.3) as sandbox:
         for size in (4, 3, 2, 4):
             sandbox.call(probe_call(size))
-        sandbox.start()
+        sandbox._ready(64)
     abandoned = sandbox_of(crashing)
-    abandoned.start()
+    abandoned._ready(64)
     abandoned.stop()
     abandoned.close()
     assert count() == before
