@@ -32,7 +32,7 @@ _LARGEST = 1 << 17
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A changed copy of a case; ``said`` completes "this is fixed ..."."""
+    """A changed copy of a case; ``said`` describes it in messages, after "this is fixed"."""
 
     said: str
     case: Case
@@ -71,7 +71,9 @@ def _other_values(case: Case, dtype: str) -> Iterator[Change]:
 
 
 def suggestions(runner: ReferenceRunner, layout: CallLayout, spoiled: Sequence[Spoiled]) -> dict[Spoiled, str]:
-    """The change (``Change.said``) with which the case kills each mutant, if one does. All mutants are of one dtype."""
+    """The change (``Change.said``) with which the case kills each mutant; mutants that no change kills are absent. All
+    mutants are of one dtype.
+    """
     found: dict[Spoiled, str] = {}
     for change in changes(runner.case, spoiled[0][2]):
         left = {one for one in spoiled if one not in found}
@@ -123,7 +125,7 @@ class CaseQuality:
 
     @property
     def problem(self) -> str | None:
-        """Why students should not be asked, None for a good case."""
+        """Why no student should be queried for this case; None for a good case."""
         failed = next((one for one in self.assertions if not one.passed), None)
         return failed.message if failed else self.inconclusive
 
@@ -221,7 +223,7 @@ def _too_small(case: Case, layout: CallLayout, trial: ResultTrial, output: str, 
 
 
 def _may_grow(case: Case, layout: CallLayout, output: str) -> bool:
-    """Whether the size of an output depends on a dim with a range; False where it is not known."""
+    """Whether the size of an output depends on a dim with a range; False if it is not known."""
     ranges = {dim.name for dim in case.dims if isinstance(dim.sizes, Range)}
     own = next((tensor.shape for tensor in case.tensors if tensor.name == output), None)
     told = next((one.shape for one in layout.tensors if one.name == output), None)

@@ -24,7 +24,7 @@ PATH = Path("case.md")
 
 
 def to_plain(case: Case) -> dict[str, Any]:
-    """What the inputs, the gold and the eager results of a case depend on."""
+    """What the inputs and the reference's results (``oracle.reference``) of a case depend on."""
     reference, inputs = _anonymous(case.reference), _anonymous(case.inputs)
     sent = replace(case, skill="", path=PATH, task="", reference=reference, inputs=inputs)
     plain: dict[str, Any] = _cases().dump_python(sent, mode="json", exclude_defaults=True, include=_SENT)

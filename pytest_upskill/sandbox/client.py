@@ -74,7 +74,7 @@ class WorkerProcess(MessageProcess):
             why = reply.message if isinstance(reply, Finding) else "it sent something else"
             self.end()
             if self._gpu:
-                raise SandboxError(f"the GPU could not be opened: {said or why}; see in nvidia-smi who else uses it")
+                raise SandboxError(f"the GPU could not be opened: {said or why}; nvidia-smi lists who uses it")
             raise SandboxError(
                 f"the process for kernels did not start: {said or why}; "
                 "check that the interpreter's files can be read, or report this as a defect"
@@ -180,7 +180,7 @@ class Sandbox:
         if self._gpu is not None and not answer.reached:
             raise SandboxError(
                 f"the GPU cannot serve a call: {'; '.join(finding.message for finding in answer.findings)}; "
-                "see in nvidia-smi who else uses it, or run fewer workers"
+                "nvidia-smi lists the processes that use it; end them, or run fewer workers"
             )
         return answer
 

@@ -144,7 +144,7 @@ class MessageProcess(ABC):
     def _death(self) -> Finding:
         status = self._status(_END_SECONDS)
         if status is None:
-            return findings.protocol("it closed its channel and went on")
+            return findings.protocol("it closed its channel and continued to run")
         return findings.death(status, self._output.text, self._limits.memory)
 
     def printed(self) -> str:
@@ -260,7 +260,7 @@ class ByteStreamProcess(process.ConnectedProcess):
 
     def _ended(self) -> Unanswered:
         if not process.has_ended(self._process, _END_SECONDS):
-            return Unanswered("ended", "it closed its stream and went on")
+            return Unanswered("ended", "it closed its stream and continued to run")
         self._output.drain()
         process.end(self._process)
         return Unanswered("ended", describe_status(process.status_of(self._process)))

@@ -14,7 +14,7 @@ POISONS = (0x7FF9, 0xFFFA)
 """Patterns of two bytes that fill outputs, used alternately: NaNs of every floating dtype, which no GPU computes. All
 their bytes differ."""
 POISON_OF_REPEATS = 0x7FFC
-"""Differs from both: an element that is never written has other bits in a repeat, even where a NaN is expected."""
+"""Used in repeated calls: an element that is never written has other bits in a repeat, even if a NaN is expected."""
 FRESH_EVERY = 4
 """One repeat in four starts in a fresh process: a kernel could store its answers and repeat them."""
 

@@ -204,7 +204,7 @@ def _runtime(compiler: toolchain.Compiler, folder: Path) -> Made:
 
 @contextlib.contextmanager
 def _aliased(folder: Path) -> Iterator[None]:
-    """Meanwhile ``folder`` has the alias of the native sources."""
+    """Within it, ``folder`` has a link to the native sources, ``flags.ALIAS``."""
     alias = folder / flags.ALIAS
     alias.parent.mkdir()
     alias.symlink_to(NATIVE)

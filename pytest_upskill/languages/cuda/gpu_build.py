@@ -156,14 +156,14 @@ def _closed(host: toolchain.Compiler, parts: Sequence[str], made: str, shown: Se
 
 
 class NvccCheck(CachedCompiler):
-    """Checks with nvcc, where there is one, that a kernel compiles for a GPU. Its output never runs.
+    """Checks with nvcc, if there is one, that a kernel compiles for a GPU. Its output never runs.
 
     The host's compiler accepts kernels that nvcc rejects (a helper without ``__device__``, a host function called in a
     kernel), so nvcc compiles the unchanged source.
     """
 
     def check(self, source: str, entry: str, *, confinement: Confinement) -> Build | None:
-        """A build without a library, whose message is empty if the kernel compiles. None where there is no nvcc."""
+        """A build without a library, whose message is empty if the kernel compiles. None if there is no nvcc."""
         nvcc = find_nvcc()
         if nvcc is None:
             return None

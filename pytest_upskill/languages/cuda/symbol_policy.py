@@ -93,7 +93,7 @@ _RESERVED_FUNCTIONS = re.compile(r"_*cuda[A-Z]\w*")
 
 
 def violations(library: Path, kernel: Path | None = None) -> tuple[str, ...]:
-    """A message for each violation, at most six. ``kernel`` is the student's object where the library also has parts of
+    """A message for each violation, at most six. ``kernel`` is the student's object if the library also has parts of
     ours. Raises ToolchainError for a file that cannot be read.
     """
     linked = elf.read(library)

@@ -39,7 +39,7 @@ _MESSAGE_BYTES = 1 << 16
 
 
 class WorkerServer:
-    """Starts workers as forks of a confined process. Thread-safe. Raises SandboxError where it cannot start one."""
+    """Starts workers as forks of a confined process. Thread-safe. Raises SandboxError if it cannot start one."""
 
     def __init__(self, confinement: Confinement) -> None:
         self._confinement = confinement
@@ -121,7 +121,7 @@ class _Running(process.ConnectedProcess):
         )
 
     def start(self, files: Sequence[int], limits: bytes) -> Worker:
-        """Raises OSError where the process is gone."""
+        """Raises OSError if the process has ended."""
         with self._lock:
             self._count += 1
             number = self._count.to_bytes(8, "little")
@@ -175,7 +175,7 @@ def torch_folders() -> tuple[Path, ...]:
 
 
 class KernelProcess(MessageProcess):
-    """A worker that holds one kernel. Raises SandboxError where it cannot be started."""
+    """A worker that holds one kernel. Raises SandboxError if it cannot be started."""
 
     def __init__(self, server: WorkerServer, kernel: int, limits: Limits, *, filtered: bool) -> None:
         """``kernel`` is the open file that holds it; ``filtered`` says that system calls can be filtered here."""
