@@ -80,8 +80,7 @@ class Cache:
     def find(self, key: str) -> Entry | None:
         """The entry of a key; None if it is missing or damaged. Makes nothing, and waits for no lock."""
         folder = self._place(key)
-        facts = _read_manifest(folder)
-        if facts is None:
+        if (facts := _read_manifest(folder)) is None:
             return None
         with contextlib.suppress(OSError):
             os.utime(folder / _MANIFEST)

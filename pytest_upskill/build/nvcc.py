@@ -69,11 +69,9 @@ def find_nvcc() -> Nvcc | None:
 
 
 def _candidates() -> Iterator[Path]:
-    home = os.environ.get("CUDA_HOME") or os.environ.get("CUDA_PATH")
-    if home:
+    if home := os.environ.get("CUDA_HOME") or os.environ.get("CUDA_PATH"):
         yield Path(home) / "bin" / "nvcc"
-    found = shutil.which("nvcc")
-    if found:
+    if found := shutil.which("nvcc"):
         yield Path(found)
     yield Path("/usr/local/cuda/bin/nvcc")
     for folder in sys.path:
@@ -84,8 +82,7 @@ def _probe(program: Path) -> Nvcc:
     if not os.access(program, os.X_OK):
         raise ToolchainError(f"{program} is not executable")
     said = _run([str(program), "--version"])
-    version = re.search(r"release (\d+\.\d+)", said)
-    if version is None:
+    if (version := re.search(r"release (\d+\.\d+)", said)) is None:
         raise ToolchainError(f"{program} --version prints no version")
     plan = _run([str(program), *_FLAGS, "--dryrun", "-cuda", SOURCE_NAME, "-o", "kernel.ii"])
     folders = _folders(program, plan)
@@ -169,8 +166,7 @@ class Toolkit:
 @functools.cache
 def find_toolkit() -> Toolkit:
     """The machine's nvcc, with what is needed to link. Raises ToolchainError."""
-    nvcc = find_nvcc()
-    if nvcc is None:
+    if (nvcc := find_nvcc()) is None:
         raise ToolchainError(f"no nvcc was found; {_ADVICE}")
     root = nvcc.folders[0]
     ran = process.run(

@@ -125,8 +125,7 @@ class MutationRun:
                 if self._full.language.same_code(original, build, in_body=mutant.in_body):
                     equivalent += 1
                     continue
-                found = self._checked(build, self._kept)
-                if found is None:
+                if (found := self._checked(build, self._kept)) is None:
                     killed += 1
                 else:
                     surviving.append(_Survivor(mutant, build, found))

@@ -76,8 +76,7 @@ def suggestions(runner: ReferenceRunner, layout: CallLayout, spoiled: Sequence[S
     """
     found: dict[Spoiled, str] = {}
     for change in changes(runner.case, spoiled[0][2]):
-        left = {one for one in spoiled if one not in found}
-        if not left:
+        if not (left := {one for one in spoiled if one not in found}):
             break
         # A change can make the case invalid, by its conditions or in its reference.
         with suppress(UpskillError, ValueError):

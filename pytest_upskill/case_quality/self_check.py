@@ -104,8 +104,7 @@ class SelfCheck:
     def _built(self, key: str, subject: Subject) -> Build | None:
         if subject.case.solution is None:
             return None
-        sent = self._builds.pop(key, None)
-        if sent is not None:
+        if (sent := self._builds.pop(key, None)) is not None:
             return sent.result()
         return subject.build(subject.case.solution.source, self._machine(subject.language))
 

@@ -103,8 +103,7 @@ def _text_fields(scope: Scope, top: Top, sections: Sections) -> dict[str, Any]:
 
 def _expectation(scope: Scope, value: Value) -> Expectation:
     form = "{contains: [__syncthreads], matches: ['warp(s|-level)'], rubric: [names the race]}"
-    parts = fields.mapping(scope, value, "'expect'", form, ("contains", "matches", "rubric"))
-    if not parts:
+    if not (parts := fields.mapping(scope, value, "'expect'", form, ("contains", "matches", "rubric"))):
         raise scope.fail(f"'expect' is empty; say what an answer must contain, as in {form}", value)
     found = {key: fields.texts(scope, part, f"'{key}' of 'expect'", f"[{key}]") for key, part in parts.items()}
     for item in parts["matches"].data if "matches" in parts else ():

@@ -146,8 +146,7 @@ def expression(
 
 def interval(scope: Scope, value: Value, what: str, *, reals: bool) -> Range:
     """``low..high``, whose ends may name dims; two numbers are in order."""
-    match = _RANGE.match(value.text)
-    if match is None:
+    if (match := _RANGE.match(value.text)) is None:
         raise scope.fail(f"{what} is '{value.shown}'; {_RANGE_FORM}", value)
     low = expression(scope, value, f"the lower end of {what}", scope.dims, text=match["low"], reals=reals)
     high = expression(scope, value, f"the upper end of {what}", scope.dims, text=match["high"], reals=reals)
@@ -227,8 +226,7 @@ def _tensor_values(scope: Scope, what: str, value: Value, dtypes: tuple[str, ...
     if name not in NAMED_VALUES:
         raise scope.fail(f"{what} '{name}' is unknown{suggest(name, NAMED_VALUES)}", value)
     for tried in dtypes:
-        wrong = _misnamed(name, tried)
-        if wrong:
+        if wrong := _misnamed(name, tried):
             raise scope.fail(f"{what} are '{name}', {wrong}, but the tensor is {tried}", value)
     return Named(name)
 

@@ -163,8 +163,7 @@ class Symbols:
 
     def _look_up(self, places: Sequence[str]) -> dict[str, int | None]:
         nothing: dict[str, int | None] = dict.fromkeys(places)
-        program = shutil.which("addr2line")
-        if program is None:
+        if (program := shutil.which("addr2line")) is None:
             return nothing
         argv = [program, "--addresses", "--inlines", f"--exe={self._library}", *places]
         command = self._confinement.command(argv, readable=(self._library.parent,), resources=_RESOURCES)

@@ -142,8 +142,7 @@ class MessageProcess(ABC):
         return _BROKEN if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC) else reply
 
     def _death(self) -> Finding:
-        status = self._status(_END_SECONDS)
-        if status is None:
+        if (status := self._status(_END_SECONDS)) is None:
             return findings.protocol("it closed its channel and continued to run")
         return findings.death(status, self._output.text, self._limits.memory)
 

@@ -202,8 +202,7 @@ def problem(source: str, signature: Signature) -> str | None:
         return f"the source has {len(source)} characters; at most {MAX_SOURCE}: shorten it"
     if wrong := _syntax_problem(source):
         return wrong
-    found = [one for one in definitions(source, signature.name) if one.top_level]
-    if not found:
+    if not (found := [one for one in definitions(source, signature.name) if one.top_level]):
         nested = ", not inside of something else" if definitions(source, signature.name) else ""
         return f"the source defines no '{signature.name}' at the top level{nested}; {_asked(signature)}"
     last = found[-1]

@@ -108,8 +108,7 @@ def _complaint(definition: Definition, signature: Signature, source: str) -> str
 
 def _template_of(head: str) -> tuple[tuple[str, ...] | None, str]:
     """The parameters of a template (None if it is none), and what follows them."""
-    match = re.match(r"\s*(?:extern\s+)?template\s*<", head)
-    if match is None:
+    if (match := re.match(r"\s*(?:extern\s+)?template\s*<", head)) is None:
         return None, head
     depth, end = 1, len(head)
     for bracket in re.compile("[<>]").finditer(head, match.end()):

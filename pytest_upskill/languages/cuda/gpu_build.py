@@ -164,8 +164,7 @@ class NvccCheck(CachedCompiler):
 
     def check(self, source: str, entry: str, *, confinement: Confinement) -> Build | None:
         """A build without a library, whose message is empty if the kernel compiles. None if there is no nvcc."""
-        nvcc = find_nvcc()
-        if nvcc is None:
+        if (nvcc := find_nvcc()) is None:
             return None
         began = time.monotonic()
 

@@ -124,8 +124,7 @@ _PARAMETERS = re.compile(r"__global__[^(;{]*?(?:__launch_bounds__\s*\([^)]*\)[^(
 
 def line_to_show(source: str, output: str | None) -> tuple[int, str] | None:
     """The line where a kernel writes ``output``; else another result; else the first kernel's head."""
-    start = _KERNEL.search(source)
-    if start is None:
+    if (start := _KERNEL.search(source)) is None:
         return None
     for name in _written_names(source, output):
         pattern = re.compile(rf"(?<![\w.]){re.escape(name)}\s*\[.*?\]\s*(?:[-+*/|&^]|<<|>>)?=(?!=)")

@@ -164,8 +164,7 @@ def _searched(masked: str, name: str) -> Iterator[Definition]:
     scopes = _Scopes(masked)
     places = re.finditer(rf"(?<=[\w*&>)\]\s]){re.escape(name)}\s*(<[^<>;{{}}()]*>\s*)?\(", masked)
     for match in islice(places, _MAX_PLACES):
-        end = _closing(masked, match.end())
-        if end is None:
+        if (end := _closing(masked, match.end())) is None:
             continue
         tail = re.compile(r"\s*(?:noexcept\s*|->\s*\w+\s*|__attribute__\s*\(\(.{0,80}?\)\)\s*)*(\{)?", re.DOTALL)
         body = tail.match(masked, end)

@@ -230,8 +230,7 @@ def _rewrite_dynamic_shared(text: str) -> str:
             continue
         if end < 0:
             raise _Unfinished(text, start, "the declaration 'extern __shared__' has no ';'")
-        declaration = _dynamic_declaration(text[start:end])
-        if declaration is None:
+        if (declaration := _dynamic_declaration(text[start:end])) is None:
             problem = "cannot read this 'extern __shared__' declaration; write extern __shared__ float buffer[];"
             raise _Unfinished(text, start, problem)
         text = text[:start] + declaration + text[end:]

@@ -37,8 +37,7 @@ def source_mutants(source: str, count: int, seed: int) -> Sequence[SourceMutant]
         if isinstance(function, ast.FunctionDef):
             for node in itertools.chain.from_iterable(map(ast.walk, function.body)):
                 for kind, other in _changes(node):
-                    mutant = _mutant(source, kind, node, other)
-                    if mutant is not None:
+                    if (mutant := _mutant(source, kind, node, other)) is not None:
                         kinds[kind].append(mutant)
     for found in kinds.values():
         random.Random(seed).shuffle(found)

@@ -206,8 +206,7 @@ class KernelProcess(MessageProcess):
         raise SandboxError(f"the process for a Python kernel did not start: {said or why}")
 
     def _status(self, seconds: float) -> int | None:
-        status = self._worker.status(seconds)
-        if status is not None:
+        if (status := self._worker.status(seconds)) is not None:
             self._output.drain()
         return status
 
