@@ -15,8 +15,8 @@ from pytest_upskill.devices.base import processor
 from pytest_upskill.devices.gpu import Gpu
 from pytest_upskill.errors import ToolchainError
 from pytest_upskill.sandbox.client import Sandbox
+from pytest_upskill.sandbox.compute_sanitizer import Sanitizer
 from pytest_upskill.sandbox.confinement import Confinement, strongest
-from pytest_upskill.sandbox.findings import Sanitizer
 from pytest_upskill.sandbox.message_process import Limits
 
 NO_GPU = "no NVIDIA GPU is visible (there is no /dev/nvidia0)"

@@ -16,10 +16,11 @@ from pytest_upskill.errors import SandboxError
 from pytest_upskill.records import ITEM_SIZE, Answer, Call, Finding, LaunchStatistics, ScalarArgument, TensorArgument
 from pytest_upskill.sandbox import findings, process
 from pytest_upskill.sandbox import system_call_filters as filters
+from pytest_upskill.sandbox.compute_sanitizer import parse_sanitizer
 from pytest_upskill.sandbox.confinement import ENVIRONMENT, Confinement, GpuAccess, python, python_paths
-from pytest_upskill.sandbox.findings import Symbols
 from pytest_upskill.sandbox.message_process import DEFAULT_LIMITS, MESSAGE_BYTES, Limits, MessageProcess, PrintedOutput
 from pytest_upskill.sandbox.shared_memory import FRESH_EVERY, POISON_OF_REPEATS, POISONS, SCALAR_FORMAT, Places, size_of
+from pytest_upskill.sandbox.source_lines import Symbols
 
 WORKER = Path(__file__).resolve().with_name("worker.py")
 
@@ -247,7 +248,7 @@ class Sandbox:
         """The findings of compute-sanitizer, if the process runs under it."""
         if self._gpu is None or not self._gpu.prefix:
             return ()
-        return findings.parse_sanitizer(worker.printed(), self._source_name)
+        return parse_sanitizer(worker.printed(), self._source_name)
 
     def stop(self) -> None:
         """Ends the process, whatever it is doing; the next call starts another."""

@@ -1,4 +1,4 @@
-"""Makes findings from the lines of the driver, the reports of compute-sanitizer, and the way in which a process ended.
+"""Makes findings from the lines of the driver and the way in which a process ended.
 
 A kernel could have taken over the process that wrote the lines: they are checked, cleaned and shortened.
 """
@@ -6,17 +6,12 @@ A kernel could have taken over the process that wrote the lines: they are checke
 from __future__ import annotations
 
 import re
-import shutil
 import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Literal, get_args
 
-from pytest_upskill.errors import SandboxError
 from pytest_upskill.records import Finding
-from pytest_upskill.sandbox import process
-from pytest_upskill.sandbox.confinement import ENVIRONMENT, Confinement, GpuAccess, Resources
 
 _Assertion = Literal["runs", "memory", "inputs", "deterministic"]
 _ASSERTIONS: Mapping[str, _Assertion] = {name: name for name in get_args(_Assertion)}
@@ -139,99 +134,3 @@ def _without_echoes(reported: list[Reported]) -> list[Reported]:
         )
 
     return [entry for entry in reported if entry.pc is not None or not echoed(entry.finding)]
-
-
-_SECONDS = 10.0
-_RESOURCES = Resources(cpu_seconds=10, memory=2 << 30, file_size=1 << 20)
-
-
-class Symbols:
-    """Looks up lines with addr2line, each address once. ``source_name`` is the source's name in debug information."""
-
-    def __init__(self, library: Path, confinement: Confinement, source_name: str) -> None:
-        self._library = library
-        self._confinement = confinement
-        self._source_name = source_name
-        self._known: dict[str, int | None] = {}
-
-    def lines(self, places: Sequence[str]) -> Mapping[str, int]:
-        """The 1-based line of each place (hexadecimal offset) that lies in the student's source."""
-        unknown = [place for place in places if place not in self._known]
-        if unknown and self._source_name:
-            self._known.update(self._look_up(unknown))
-        return {place: line for place in places if (line := self._known.get(place)) is not None}
-
-    def _look_up(self, places: Sequence[str]) -> dict[str, int | None]:
-        nothing: dict[str, int | None] = dict.fromkeys(places)
-        if (program := shutil.which("addr2line")) is None:
-            return nothing
-        argv = [program, "--addresses", "--inlines", f"--exe={self._library}", *places]
-        command = self._confinement.command(argv, readable=(self._library.parent,), resources=_RESOURCES)
-        try:
-            done = process.run(command, environment=ENVIRONMENT, seconds=_SECONDS)
-        except SandboxError:
-            return nothing
-        return {**nothing, **_parse(done.output, self._source_name)}
-
-
-def _parse(output: str, source_name: str) -> dict[str, int | None]:
-    """One block for each address: itself, then its frames, innermost first."""
-    frame_of_source = re.compile(rf"(?:^|/){re.escape(source_name)}:(\d+)")
-    lines: dict[str, int | None] = {}
-    place = ""
-    for text in output.splitlines():
-        if text.startswith("0x"):
-            place = hex(int(text, 16))
-        elif (frame := frame_of_source.search(text)) and lines.get(place) is None:
-            lines[place] = int(frame.group(1)) or None
-    return lines
-
-
-MOST_REPORTS = 16
-
-_MARK = "========="
-_FAULT = re.compile(r"(?:Invalid|Misaligned|Uninitialized) __(?:global|shared|local)__ .*")
-
-
-@dataclass(frozen=True, slots=True)
-class Sanitizer:
-    """compute-sanitizer, under which a process can run; ``slowdown`` is the factor of the time limit of a call then.
-
-    Its memcheck checks each access of a kernel against all allocations. The driver then allocates tensors without guard
-    bands, so that an access out of bounds is outside of every allocation.
-    """
-
-    program: Path
-    slowdown: int = 30
-
-    def describe(self) -> str:
-        """Its name in the header of a run."""
-        return "compute-sanitizer"
-
-    def around(self, access: GpuAccess) -> GpuAccess:
-        """The same access for a process under compute-sanitizer."""
-        real = self.program.resolve()
-        prefix = (str(real), "--tool", "memcheck", "--print-limit", str(MOST_REPORTS), "--show-backtrace", "no")
-        folder = real.parent.parent if real.parent.name == "bin" else real.parent
-        return replace(access, prefix=prefix, readable=(*access.readable, folder))
-
-
-def parse_sanitizer(printed: str, source_name: str) -> tuple[Finding, ...]:
-    """The reports as findings for ``memory``, with the lines of ``source_name`` that they name."""
-    return tuple(dict.fromkeys(_sanitizer_findings(printed.splitlines(), source_name)))[:MOST_REPORTS]
-
-
-def _sanitizer_findings(lines: Sequence[str], source_name: str) -> Iterator[Finding]:
-    line_of_source = re.compile(rf"\bin (?:\S*/)?{re.escape(source_name)}:(\d+)")
-    texts = [line.partition(_MARK)[2].strip() for line in lines if line.startswith(_MARK)]
-    for index, text in enumerate(texts):
-        if not _FAULT.fullmatch(text):
-            continue
-        details = []
-        for detail in texts[index + 1 : index + 5]:
-            if not detail or _FAULT.fullmatch(detail):
-                break
-            details.append(detail)
-        place = next((found for detail in details if (found := line_of_source.search(detail))), None)
-        message = f"compute-sanitizer: {text} {', '.join(details)}"
-        yield Finding("memory", "out-of-bounds", clean(message), int(place[1]) if place else None)

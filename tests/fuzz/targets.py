@@ -46,6 +46,7 @@ from pytest_upskill.records import (
 from pytest_upskill.replies.cassette import Cassette
 from pytest_upskill.replies.stored_reply import Recording
 from pytest_upskill.sandbox import findings
+from pytest_upskill.sandbox.compute_sanitizer import parse_sanitizer
 from pytest_upskill.skills.skill import validate
 from pytest_upskill.students import reading
 from tests.fuzz.texts import like, noise
@@ -249,7 +250,7 @@ def answers(text: str) -> None:
     for found in findings.located(reported, lambda places: dict.fromkeys(places, 1)):
         assert found.message.isprintable()
         assert len(found.message) < 2000
-    for found in (*findings.parse_sanitizer(text, "kernel.cu"), findings.death(len(text) % 256, text, 1 << 30)):
+    for found in (*parse_sanitizer(text, "kernel.cu"), findings.death(len(text) % 256, text, 1 << 30)):
         assert found.message
 
 

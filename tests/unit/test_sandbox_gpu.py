@@ -9,8 +9,8 @@ from pytest_upskill.devices import gpu
 from pytest_upskill.devices.gpu import Gpu
 from pytest_upskill.errors import SandboxError, ToolchainError
 from pytest_upskill.sandbox import system_call_filters as filters
+from pytest_upskill.sandbox.compute_sanitizer import Sanitizer, parse_sanitizer
 from pytest_upskill.sandbox.confinement import Confinement, strongest
-from pytest_upskill.sandbox.findings import Sanitizer, parse_sanitizer
 from tests.unit.imaginary_gpu import access, driver_folder, gpu_sandbox
 from tests.unit.sandbox_kernels import AXPY, AXPY_SIGNATURE, axpy_call, decode, integers, probe, probe_call, sandbox_of
 

@@ -1,0 +1,61 @@
+"""compute-sanitizer: how a process is started under it, and its reports as findings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pytest_upskill.records import Finding
+from pytest_upskill.sandbox.confinement import GpuAccess
+from pytest_upskill.sandbox.findings import clean
+
+MOST_REPORTS = 16
+
+_MARK = "========="
+_FAULT = re.compile(r"(?:Invalid|Misaligned|Uninitialized) __(?:global|shared|local)__ .*")
+
+
+@dataclass(frozen=True, slots=True)
+class Sanitizer:
+    """compute-sanitizer, under which a process can run; ``slowdown`` is the factor of the time limit of a call then.
+
+    Its memcheck checks each access of a kernel against all allocations. The driver then allocates tensors without guard
+    bands, so that an access out of bounds is outside of every allocation.
+    """
+
+    program: Path
+    slowdown: int = 30
+
+    def describe(self) -> str:
+        """Its name in the header of a run."""
+        return "compute-sanitizer"
+
+    def around(self, access: GpuAccess) -> GpuAccess:
+        """The same access for a process under compute-sanitizer."""
+        real = self.program.resolve()
+        prefix = (str(real), "--tool", "memcheck", "--print-limit", str(MOST_REPORTS), "--show-backtrace", "no")
+        folder = real.parent.parent if real.parent.name == "bin" else real.parent
+        return replace(access, prefix=prefix, readable=(*access.readable, folder))
+
+
+def parse_sanitizer(printed: str, source_name: str) -> tuple[Finding, ...]:
+    """The reports as findings for ``memory``, with the lines of ``source_name`` that they name."""
+    return tuple(dict.fromkeys(_sanitizer_findings(printed.splitlines(), source_name)))[:MOST_REPORTS]
+
+
+def _sanitizer_findings(lines: Sequence[str], source_name: str) -> Iterator[Finding]:
+    line_of_source = re.compile(rf"\bin (?:\S*/)?{re.escape(source_name)}:(\d+)")
+    texts = [line.partition(_MARK)[2].strip() for line in lines if line.startswith(_MARK)]
+    for index, text in enumerate(texts):
+        if not _FAULT.fullmatch(text):
+            continue
+        details = []
+        for detail in texts[index + 1 : index + 5]:
+            if not detail or _FAULT.fullmatch(detail):
+                break
+            details.append(detail)
+        place = next((found for detail in details if (found := line_of_source.search(detail))), None)
+        message = f"compute-sanitizer: {text} {', '.join(details)}"
+        yield Finding("memory", "out-of-bounds", clean(message), int(place[1]) if place else None)
