@@ -27,7 +27,7 @@ from pytest_upskill.oracle.reference_runner import ReferenceRunner, in_a_sandbox
 from pytest_upskill.oracle.sandboxed_reference import SandboxedReference
 from pytest_upskill.records import CallLayout, Example, ScalarParameter, TensorArgument, TensorParameter
 from pytest_upskill.sandbox import confinement as confine
-from pytest_upskill.sandbox.byte_stream_process import ByteStreamProcess
+from pytest_upskill.sandbox.message_process import ByteStreamProcess
 from tests.unit.oracle_kernels import kernel, make_case, signature_of
 
 ROOT = Path(__file__).parents[2]
