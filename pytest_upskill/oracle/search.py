@@ -60,6 +60,7 @@ def plan(dtype: str, examples: int, forced: str = "", uppers: Sequence[tuple[str
     small = examples - large
     with_family = (small + BATCH // 3) // BATCH if forced else 0
     free = small - with_family
+    sizes: list[tuple[int, bool, str, tuple[str, ...]]]
     sizes = [(min(BATCH, free - start), False, "", ()) for start in range(0, free, BATCH)]
     sizes += [(with_family, False, forced, ())]
     drawn = [uppers[index % len(uppers)] if uppers else () for index in range(large)]
