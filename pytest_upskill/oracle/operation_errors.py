@@ -193,7 +193,7 @@ def _softmax(operation: Operation, output: torch.Tensor) -> Any:
     return output * (_serial(operation.size) + 12) + 2 * torch.xlogy(output, output).abs()
 
 
-def _logarithm_of_sum(operation: Operation, output: torch.Tensor) -> torch.Tensor:
+def _logarithm_of_sum(operation: Operation, output: torch.Tensor) -> Any:
     """The absolute error of a sum's logarithm is the sum's relative error; and that of the logarithm itself."""
     terms = operation.merged(output) if operation.name == "logsumexp" else operation.size
     return _serial(terms) + 8 + 5 * log(max(terms, 1.0)) + 4 * output.abs()
