@@ -76,7 +76,13 @@ def student_flags(family: str) -> tuple[str, ...]:
     return (*(flag for flag in STUDENT_FLAGS if not flag.startswith(_GCC_ONLY)), "-ferror-limit=20")
 
 
-_SILENCERS = ("no_sanitize", "no_sanitize_thread", "no_sanitize_undefined", "disable_sanitizer_instrumentation")
+COVERAGE_FLAGS = ("-fsanitize-coverage=trace-pc,trace-cmp",)
+"""For the traced build of the student's unit, besides STUDENT_FLAGS; the precompiled header is the same."""
+
+_SILENCERS = (
+    "no_sanitize", "no_sanitize_thread", "no_sanitize_undefined", "no_sanitize_coverage",
+    "disable_sanitizer_instrumentation",
+)  # fmt: skip
 NO_SILENCERS = f"#pragma GCC poison {' '.join(f'{word} __{word}__' for word in _SILENCERS)}\n"
 """Precedes a student's source: attributes that would hide accesses are errors, also when made by token pasting."""
 
