@@ -214,8 +214,9 @@ class _Exploration:
         yield from self.steering.examples(dtype, drawn)
 
     def _promised(self, smallest: Example) -> Iterator[Example]:
-        """The sizes at which a prompt says that kernels are timed, one dim at a time."""
-        for name, size in self.case.speed.items():
+        """The sizes at which a prompt says that kernels are timed, one dim at a time; the dtypes share them."""
+        dtypes = self.case.dtypes
+        for name, size in list(self.case.speed.items())[dtypes.index(smallest.dtype) :: len(dtypes)]:
             dims, seed = {**smallest.dims, name: size}, stable_hash("promised", self.seed, name) % SEEDS
             if problem(self.case, dims, smallest.scalars) is None:
                 yield complete(self.case, Example(dims, smallest.dtype, seed, "", smallest.scalars))

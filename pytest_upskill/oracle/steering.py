@@ -20,13 +20,13 @@ from pytest_upskill.records import Call, Example, Trace
 LARGEST = 1 << 17
 """Elements of a traced call."""
 
-_TRACED = 6
+_TRACED = 5
 """Examples of a dtype, of those that are tried anyhow, that are traced first."""
 
-_CALLS = 20
+_CALLS = 12
 """Further traced calls for each dtype."""
 
-_TRIES = 6
+_TRIES = 4
 """Sizes that are tried to see one relation of one comparison."""
 
 _RELATIONS = (-1, 0, 1)
