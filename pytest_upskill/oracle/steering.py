@@ -148,9 +148,18 @@ class Steering:
         scalars = {key: value if key == name else size for key, size in example.scalars.items()}
         if abs(value) >= 1 << 62 or (dims, scalars) == (example.dims, example.scalars):
             return
-        if problem(self.case, dims, scalars) is None and elements(self.case, dims, self.outputs) <= LARGEST:
+        if problem(self.case, dims, scalars) is None and self._lowered(dims, name):
             seed = stable_hash("steered", self.seed, *dims.values(), *scalars.values()) % 10_000_000
             yield complete(self.case, Example(dims, example.dtype, seed, "", scalars))
+
+    def _lowered(self, dims: dict[str, int], kept: str) -> bool:
+        """Lower the other dims, the largest first, until a call is small enough; whether it is legal then."""
+        while elements(self.case, dims, self.outputs) > LARGEST:
+            size, name = max(((size, name) for name, size in dims.items() if name != kept), default=(0, ""))
+            if size < 2:
+                return False
+            dims[name] = size // 2
+        return problem(self.case, dims, {}) is None
 
     def not_executed(self) -> tuple[tuple[int, int], ...]:
         """The ranges of lines of which no block was executed, in any instance of a template."""
