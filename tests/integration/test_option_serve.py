@@ -12,8 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from pytest_upskill.records import Question, Reply
-from pytest_upskill.students.openai import OpenAIStudent
 from tests.integration.conftest import BOTH, Workbench, fenced, kernel
 from tests.llama.fixture import needs_llama
 
@@ -46,49 +44,30 @@ def served(bench: Workbench) -> Workbench:
 
 @BOTH
 def test_a_server_is_started_once_and_ended_with_the_run_and_not_started_for_replies_that_are_there(
-    served: Workbench, workers: list[str]
+    served: Workbench, workers: list[str], capfd: pytest.CaptureFixture[str]
 ) -> None:
     result = served.run("skills", "--upskill-student=local", *workers)
     assert result.ret == 0, result.stdout.str()
     result.stdout.fnmatch_lines(["*local*0/2*2/2*+100*"])
-    assert result.stdout.str().count("starting the server of local") == 1
+    assert capfd.readouterr().out.count("starting the server of local") == 1
     assert not _alive(served)
     again = served.run("skills", "--upskill-student=local", *workers)
     assert again.ret == 0
-    assert "starting the server" not in again.stdout.str()
+    assert "starting the server" not in capfd.readouterr().out
 
 
-def kill_before_shift(served: Workbench, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
-    """Kills the server before a question about ``shift`` is sent, ``times`` times."""
-    ask, left = OpenAIStudent._attempt, [times]
-
-    def attempt(self: OpenAIStudent, question: Question, rounds: int) -> Reply:
-        if not self._closed.is_set() and left[0] > 0 and question.skill == "tiny" and question.case == "shift":
-            left[0] -= 1
-            for pid in _alive(served, supervisors=False):
-                os.kill(pid, signal.SIGKILL)
-            self._server._process.wait(30)
-        return ask(self, question, rounds)
-
-    monkeypatch.setattr(OpenAIStudent, "_attempt", attempt)
-
-
-def test_a_server_that_is_killed_in_mid_run_is_started_again(
-    served: Workbench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    kill_before_shift(served, monkeypatch, 1)
-    result = served.run("skills", "--upskill-student=local")
+def test_a_server_that_is_killed_in_mid_run_is_started_again(served: Workbench) -> None:
+    served.write("conftest.py", KILLER.replace("EVERY", "1"))
+    result = served.run("skills", "--upskill-student=local", "--upskill-report=out.json", own_process=True)
     assert result.ret == 0, result.stdout.str()
     result.stdout.fnmatch_lines(
         ["*the server of local ended (signal 9); starting it again", "*local*0/2*2/2*+100*"], consecutive=False
     )
 
 
-def test_a_server_that_dies_again_is_an_error_that_names_its_log(
-    served: Workbench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    kill_before_shift(served, monkeypatch, 99)
-    result = served.run("skills", "--upskill-student=local")
+def test_a_server_that_dies_again_is_an_error_that_names_its_log(served: Workbench) -> None:
+    served.write("conftest.py", KILLER.replace("EVERY", "99"))
+    result = served.run("skills", "--upskill-student=local", own_process=True)
     assert result.ret == 1
     outcomes = result.parseoutcomes()
     assert outcomes["errors"] >= 2 and "failed" not in outcomes
@@ -96,6 +75,38 @@ def test_a_server_that_dies_again_is_an_error_that_names_its_log(
     assert re.search(
         rf"ended again \(signal 9\) and is not started a third time.*its log is {log}", " ".join(result.stdout.lines)
     )
+
+
+KILLER = """
+import os, re, signal
+from pathlib import Path
+from pytest_upskill.students.openai import OpenAIStudent
+
+ask, left = OpenAIStudent._attempt, [EVERY]
+
+def victims():
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_bytes().split(b"\\0")
+        except OSError:
+            continue
+        if b"pytest_upskill.students.serving.embedded" in words and str(Path.cwd()).encode() in b" ".join(words):
+            if b"-I" not in words:  # the supervisor's own arguments hold the command, too
+                yield int(process.name)
+
+def attempt(self, question, rounds):
+    if self._closed.is_set() or not left or question.skill != "tiny":
+        return ask(self, question, rounds)
+    if question.case == "shift" and left[0] > 0:
+        left[0] -= 1
+        for pid in victims():
+            os.kill(pid, signal.SIGKILL)
+        self._server._process.wait(30)
+    return ask(self, question, rounds)
+
+OpenAIStudent._attempt = attempt
+"""
+"""Kills the server before a question about ``shift`` is sent, so many times."""
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["ctrl-c", "kill"])
@@ -117,16 +128,15 @@ def test_a_run_that_is_ended_leaves_no_server(served: Workbench, number: int) ->
         _wait_for_end(pid)
 
 
-def _alive(served: Workbench, supervisors: bool = True) -> list[int]:
-    """The servers (and their supervisors) of this test that run."""
+def _alive(served: Workbench) -> list[int]:
+    """The servers (and supervisors) of this test that run."""
     surviving = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             words = (process / "cmdline").read_bytes()
         except OSError:
             continue
-        is_supervisor = b"-I" in words.split(b"\0")
-        if b"serving" in words and str(served.root / "tiny.gguf").encode() in words and supervisors >= is_supervisor:
+        if b"serving" in words and str(served.root / "tiny.gguf").encode() in words:
             surviving.append(int(process.name))
     return surviving
 

@@ -4,6 +4,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "block.h"
 #include "launch_state.h"
 #include "upskill_cpu/ordering.h"
 
@@ -17,7 +18,6 @@ namespace {
 constexpr int max_warps = max_threads / warp_size;
 constexpr uint32_t last_clock = 0x80000000u;  // begin_launch restarts from here, long before the clock overflows
 
-int warp_of(int thread) { return thread / warp_size; }
 bool same_warp(int a, int b) { return warp_of(a) == warp_of(b); }
 
 uint32_t now = 1;
