@@ -54,7 +54,7 @@ def run(command: list[str], cwd: Path = ROOT, **environment: str) -> subprocess.
 # ------------------------------------------------------------------------------------------------- commands and output
 
 
-@pytest.mark.parametrize("block", blocks("console"), ids=lambda text: text.splitlines()[0][:60])
+@pytest.mark.parametrize("block", blocks("console"), ids=lambda text: f"{text.splitlines()[0][:60]}@console")
 def test_a_command_prints_what_is_shown(block: str) -> None:
     first, _, shown = block.partition("\n")
     done = run(shlex.split(first.removeprefix("$ ")))
