@@ -72,6 +72,16 @@ def test_forbidden_call_is_named_with_its_rule(body: str) -> None:
     assert any(f"the kernel calls '{name}'; kernels may not {rule}" in message for message in found), found
 
 
+@pytest.mark.parametrize(("name", "rule"), [called for called in FORBIDDEN.values() if "::" not in called[0]])
+def test_import_of_a_forbidden_function_is_named_with_its_rule(
+    name: str, rule: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = elf.Image((), imports=frozenset({name}), defined=frozenset(), exports=frozenset())
+    monkeypatch.setattr(elf, "read", lambda _: image)
+    (message,) = symbol_policy.violations(Path("kernel.so"))
+    assert message.startswith(f"the kernel calls '{name}'; kernels may not {rule}")
+
+
 def test_words_in_the_source_and_functions_of_ones_own_are_no_calls() -> None:
     own = "static int64_t my_fork() { return 1; }\nstruct Shell { int64_t system(const char*) { return 2; } };\n"
     assert violations('/* fork() */ out[0] = my_fork() + Shell().system("dlopen");', own) == ()
