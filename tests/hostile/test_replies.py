@@ -22,6 +22,8 @@ ROWS = range(1, 43)
 CHUNK = 20
 SAMPLE_CHUNKS = 4
 HONEST_ONES = 5
+FEWER_EXAMPLES = ("--upskill-examples=8",)
+"""For the sample: drawing and comparing examples takes most of its time, and eight find everything in it."""
 
 
 def _in_the_sample(folder: str, attempt: Attempt) -> bool:
@@ -57,7 +59,8 @@ def judged_chunk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
     @functools.cache
     def of(chunk: str) -> Judged:
         tried = [attempt for name, attempt in selected if name == chunk and not _harmful(attempt)]
-        return judged(tmp_path_factory.mktemp("hostile"), tried)
+        options = FEWER_EXAMPLES if chunk.startswith("sample") else ()
+        return judged(tmp_path_factory.mktemp("hostile"), tried, *options)
 
     return of
 
