@@ -56,9 +56,17 @@ def describe() -> str:
     return nvcc.describe() if nvcc else "none (kernels are not checked for GPUs; pip install nvidia-cuda-nvcc)"
 
 
-@functools.cache
 def find_nvcc() -> Nvcc | None:
-    """The first nvcc that works: in CUDA_HOME, on the PATH, in /usr/local/cuda, or from PyPI's nvidia-cuda-nvcc."""
+    """The first nvcc that works: in CUDA_HOME, on the PATH, in /usr/local/cuda, or from PyPI's nvidia-cuda-nvcc.
+
+    None with UPSKILL_NVCC=none: a build with nvcc takes three times as long.
+    """
+    return None if os.environ.get("UPSKILL_NVCC") == "none" else first_nvcc()
+
+
+@functools.cache
+def first_nvcc() -> Nvcc | None:
+    """The nvcc of this machine."""
     for program in _candidates():
         try:
             return _probe(program)

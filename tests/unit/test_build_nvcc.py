@@ -90,4 +90,4 @@ def test_nvcc_that_does_not_work_is_passed_over(broken: str, monkeypatch: pytest
     program.write_text(f"#!/bin/sh\n{broken}\n")
     program.chmod(0o755)
     monkeypatch.setattr(nvcc, "_candidates", lambda: iter([program, tmp_path / "absent"]))
-    assert nvcc.find_nvcc.__wrapped__() is None
+    assert nvcc.first_nvcc.__wrapped__() is None
