@@ -52,8 +52,10 @@ class Nvcc:
 
 def describe() -> str:
     """The nvcc in use with its version, such as "nvcc 13.0", or a note that there is none."""
-    nvcc = find_nvcc()
-    return nvcc.describe() if nvcc else "none (kernels are not checked for GPUs; pip install nvidia-cuda-nvcc)"
+    if nvcc := find_nvcc():
+        return nvcc.describe()
+    advice = "UPSKILL_NVCC is none" if _is_left_out() else "pip install nvidia-cuda-nvcc"
+    return f"none (kernels are not checked for GPUs; {advice})"
 
 
 def find_nvcc() -> Nvcc | None:
@@ -61,7 +63,11 @@ def find_nvcc() -> Nvcc | None:
 
     None with UPSKILL_NVCC=none: a build with nvcc takes three times as long.
     """
-    return None if os.environ.get("UPSKILL_NVCC") == "none" else first_nvcc()
+    return None if _is_left_out() else first_nvcc()
+
+
+def _is_left_out() -> bool:
+    return os.environ.get("UPSKILL_NVCC") == "none"
 
 
 @functools.cache
