@@ -1,4 +1,4 @@
-"""A small thread pool that builds: what replies hold, as soon as they are there, and the solutions of cases.
+"""A small thread pool that builds the kernels of replies, as soon as these arrive, and the solutions of cases.
 
 Requests to students have their own threads, so that no reply waits for a compiler.
 """
@@ -64,7 +64,7 @@ class BuildPool:
         self._executor = ThreadPoolExecutor(number, "upskill-build", process.stop_on, (self._stop,))
 
     def after(self, given: Future[S], work: Callable[[S], T]) -> Job[T]:
-        """A job that begins once something is there; jobs that were made earlier go first."""
+        """A job that begins once its input is there; jobs that were made earlier go first."""
         job = Job(given, work, next(self._numbers))
         given.add_done_callback(lambda done: None if done.exception() else self._enqueue(job))
         return job

@@ -45,7 +45,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An entry: a folder with files, and facts about them. ``fresh``: made now, and not found."""
+    """An entry: a folder with files, and facts about them. ``fresh``: made by this call, not found in the cache."""
 
     folder: Path
     facts: Facts
@@ -71,7 +71,7 @@ def key_of(*parts: str | bytes) -> str:
 
 
 class Cache:
-    """Entries below one folder; safe among threads and processes. Raises ToolchainError where it cannot write."""
+    """Entries below one folder; safe among threads and processes. Raises ToolchainError if it cannot write."""
 
     def __init__(self, folder: Path | None = None, limit_bytes: int = LIMIT_BYTES) -> None:
         self.folder = folder or cache_folder()

@@ -152,8 +152,8 @@ def _judge(ran: process.Ran, entry: str, limits: CompileLimits, internal: Sequen
 
 
 def _suspicious(ran: process.Ran) -> list[str]:
-    """Lines that seem to report a fault of the machine. Those have no place in a source; a message with one can quote
-    any text.
+    """Lines that seem to report a fault of the machine. Lines with a place in a source are left out, since they can
+    quote any text of that source.
     """
     return [
         line
@@ -168,7 +168,7 @@ def _raise_for_machine(harmless: process.Ran, ran: process.Ran) -> None:
         return
     line = (_suspicious(harmless) or _suspicious(ran))[0].strip()
     if line.startswith(_CONFINERS):
-        raise SandboxError(f"the compiler could not be confined: {line}; see what this machine allows its users")
+        raise SandboxError(f"the compiler could not be confined: {line}; see whether this machine allows namespaces")
     raise ToolchainError(
         f"the compiler cannot compile even an empty function: {line}; repair the machine and run again"
     )

@@ -42,7 +42,7 @@ class Nvcc:
     identity: str
 
     def key(self, script: str) -> str:
-        """A script, for keys of the cache: the toolkit's folder has a fixed name in it."""
+        """A script as part of a cache key: with a fixed name for the toolkit's folder."""
         return f"{self.identity}\n{script.replace(str(self.folders[0]), 'CUDA')}"
 
     def describe(self) -> str:
@@ -106,7 +106,7 @@ def _probe(program: Path) -> Nvcc:
 
 
 def _headers(root: Path) -> str:
-    """Names and sizes of the toolkit's own headers, which PyPI's packages can bring in versions of their own."""
+    """Names and sizes of the toolkit's own headers: PyPI's packages may contain other versions of them."""
     places = ("include", "*/include", "targets/*/include")
     headers = (file for place in places for file in root.glob(f"{place}/*.h*"))
     return " ".join(sorted(f"{file.name}:{file.stat().st_size}" for file in headers))
@@ -121,7 +121,7 @@ def _run(argv: list[str]) -> str:
 
 
 def _script(program: Path, plan: str) -> str:
-    """Device and host code at the same time; where the plan has another form, one call of nvcc, which is slower."""
+    """Device and host code at the same time; one call of nvcc, which is slower, if the dry run has another form."""
     host = _host_pass(plan)
     command = shlex.join([str(program), *_FLAGS])
     if host is None:

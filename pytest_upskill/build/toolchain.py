@@ -93,7 +93,7 @@ def _probe(program: str) -> Compiler:
     version = _version(banner, _run([program, "-dumpfullversion", "-dumpversion"]) if family == "gcc" else banner)
     if int(version.split(".")[0]) < LEAST[family]:
         raise ToolchainError(
-            f"{program!r} is {family} {version}, older than the least version {LEAST[family]}; {_ADVICE}"
+            f"{program!r} is {family} {version}, older than the minimum version {LEAST[family]}; {_ADVICE}"
         )
     path = Path(program).resolve()
     return Compiler(Path(program).absolute(), family, version, f"{path} {path.stat().st_size} {banner}")

@@ -31,7 +31,7 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class KillCheck:
-    """``fault`` is the assertion that failed first, on ``example``; None where the mutant survived.
+    """``fault`` is the assertion that failed first, on ``example``; None if the mutant survived.
 
     ``unseen``: all results had the bits of the right kernel's, so the two may be equivalent.
     """

@@ -115,7 +115,7 @@ class MutationRun:
     # ------------------------------------------------------------------------------------- running
 
     def _checked(self, build: Build, kept: list[Kept]) -> bool | None:
-        """None for a killed mutant; for a survivor whether all its results had the solution's bits."""
+        """None for a killed mutant; for a survivor, whether all its results had the solution's bits."""
         with self._first.execute(build, self._machine, self._timeout) as executor:
             found = kill_check(kept, executor.call, executor.repeat, atomics=self._case.atomics)
         return None if found.fault is not None else found.unseen

@@ -38,7 +38,7 @@ class CaseQuality:
 
     @property
     def problem(self) -> str | None:
-        """Why students should not be asked, None for a good case."""
+        """Why no student should be queried for this case; None for a good case."""
         failed = next((one for one in self.assertions if not one.passed), None)
         return failed.message if failed else self.inconclusive
 
@@ -80,7 +80,7 @@ def _explored(
     watch: Watch | None,
     trial: ResultTrial,
 ) -> Judgement:
-    """Judge the solution, or the exact results where there is none; ``trial`` gets every example."""
+    """Judge the solution, or the exact results if there is none; ``trial`` gets every example."""
     # Keeps the calls as well: the id of an object that no longer exists can be used again.
     exact: dict[int, tuple[Call, Answer]] = {}
 
@@ -151,7 +151,7 @@ def _too_small(case: Case, layout: CallLayout, trial: ResultTrial, output: str, 
 
 
 def _may_grow(case: Case, layout: CallLayout, output: str) -> bool:
-    """Whether the size of an output depends on a dim with a range; False where it is not known."""
+    """Whether the size of an output depends on a dim with a range; False if it is not known."""
     ranges = {dim.name for dim in case.dims if isinstance(dim.sizes, Range)}
     own = next((tensor.shape for tensor in case.tensors if tensor.name == output), None)
     told = next((one.shape for one in layout.tensors if one.name == output), None)

@@ -24,7 +24,7 @@ TILE = 32
 class Context:
     """The call, the right result, and the results of the previous call and of other inputs of the same sizes.
 
-    The last two are flat, and empty where there are none.
+    The last two are flat, and empty if there are none.
     """
 
     call: Call
@@ -35,7 +35,7 @@ class Context:
 
 
 Make = Callable[[Context], torch.Tensor | None]
-"""Makes the wrong result, None where the mutant does not apply."""
+"""Makes the wrong result, None if the mutant does not apply."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def _mean(context: Context) -> torch.Tensor | None:
 
 
 def _input(context: Context) -> torch.Tensor | None:
-    """The first input, repeated where it is too short; for an in-place tensor its own input."""
+    """The first input, repeated if it is too short; for an in-place tensor its own input."""
     given = [one for one in context.call.arguments if isinstance(one, TensorArgument) and one.role != "output"]
     own = [one for one in given if one.name == context.expected.name]
     first = next(iter((*own, *given)), None)
@@ -92,7 +92,7 @@ def _first_tile(context: Context) -> torch.Tensor | None:
 
 
 def _stale(context: Context, begin: int) -> torch.Tensor:
-    """From ``begin`` on the result of the previous call, or zeros if there is none."""
+    """The right result, but elements from ``begin`` on are those of the previous call, or zeros if there is none."""
     old = fitted(context.previous, context.right) if context.previous.numel() else torch.zeros_like(context.right)
     mixed = context.right.clone().reshape(-1)
     mixed[begin:] = old.reshape(-1)[begin:]
@@ -123,9 +123,9 @@ def _other(context: Context) -> torch.Tensor | None:
 
 
 UNVARIED = "other-inputs"
-"""The mutant that survives only where the result does not depend on the inputs."""
+"""The mutant that survives only if the result does not depend on the inputs."""
 SMALL = "first-tile"
-"""The mutant that survives only where results are small."""
+"""The mutant that survives only if results are small."""
 
 MUTANTS: tuple[ResultMutant, ...] = (
     ResultMutant("zeros", "writes zeros", _constant(0.0)),
@@ -148,14 +148,14 @@ Spoiled = tuple[str, str, str]
 
 
 def fitted(values: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-    """``values`` in the shape and dtype of ``like``, repeated where they are too few."""
+    """``values`` in the shape and dtype of ``like``, repeated if they are too few."""
     flat = values.reshape(-1)
     times = -(-like.numel() // max(flat.numel(), 1))
     return flat.repeat(times)[: like.numel()].reshape(like.shape).to(like.dtype)
 
 
 def right_result(expected: Expected) -> torch.Tensor:
-    """The result of a perfect kernel: gold, rounded to the output's dtype."""
+    """The result of a perfect kernel: the float64 result, rounded to the output's dtype."""
     return expected.gold.to(DTYPE[expected.dtype])
 
 

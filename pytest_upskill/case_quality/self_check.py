@@ -77,7 +77,7 @@ class SelfCheck:
         self._builds[key] = submit(lambda: subject.build(solution.source, self._machine(subject.language)))
 
     def is_known_to_be_good(self, subject: Subject) -> bool:
-        """Whether the case was checked before, here or in an earlier run, and is good."""
+        """Whether the case was checked before, here or in an earlier run, and passed."""
         key = self._key("quality", subject)
         if key in self._known:
             return self._known[key].problem is None
@@ -86,7 +86,7 @@ class SelfCheck:
     def quality(self, subject: Subject) -> CaseQuality:
         """The quality of a case, from memory or from the cache if it was checked before.
 
-        Raises CaseError where it cannot be checked, InfrastructureError where nothing can be compiled or run.
+        Raises CaseError if it cannot be checked, InfrastructureError if nothing can be compiled or run.
         """
         key = self._key("quality", subject)
         if key not in self._known:
@@ -199,7 +199,7 @@ def _quality_from(facts: Facts) -> CaseQuality:
 
 
 def _notes(case: Case) -> tuple[str, ...]:
-    """What the case asks for and no kernel is judged by."""
+    """A note on keys of the case that are not used yet."""
     keys = [f"'{key}'" for key, value in (("speed", case.speed), ("at_least", case.at_least)) if value]
     return (f"not checked yet: {' and '.join(keys)}, since kernels are not timed",) if keys else ()
 

@@ -27,7 +27,7 @@ _LARGEST = 1 << 17
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A changed copy of a case; ``said`` completes "this is fixed ..."."""
+    """A changed copy of a case; ``said`` describes it in messages, after "this is fixed"."""
 
     said: str
     case: Case
@@ -70,7 +70,7 @@ def _other_values(case: Case, dtype: str) -> Iterator[Change]:
 
 
 def suggestions(runner: ReferenceRunner, layout: CallLayout, spoiled: Sequence[Spoiled]) -> dict[Spoiled, str]:
-    """The change (``Change.said``) with which the case kills each mutant; without those that no change kills.
+    """The change (``Change.said``) with which the case kills each mutant; mutants that no change kills are absent.
 
     All mutants must be of one dtype, since they are tried together. ``runner`` is the case's own.
     """

@@ -163,7 +163,7 @@ def _read_dims(scope: Scope, value: Value) -> None:
         if why := refusal(name):
             raise scope.fail(f"dim '{name}' {why}; rename it", size)
         if name in ("min", "max"):
-            raise scope.fail(f"dim '{name}' has the name of a function of expressions; rename it", size)
+            raise scope.fail(f"dim '{name}' has the name of a function that expressions may call; rename it", size)
         scope.dims[name] = fields.dim(scope, name, size)
 
 

@@ -48,7 +48,7 @@ class Scope:
 
 
 def mapping(scope: Scope, value: Value, what: str, form: str, known: Collection[str] | None = None) -> dict[str, Value]:
-    """A mapping; where ``known`` is given, it has no other keys."""
+    """A mapping; if ``known`` is given, it has no other keys."""
     if not isinstance(value.data, dict):
         raise scope.fail(f"{what} is '{value.shown}'; it must be a mapping such as {form}", value)
     for key, child in value.data.items():
@@ -94,7 +94,7 @@ def integer(scope: Scope, value: Value, what: str, least: int) -> int:
 
 
 def real(scope: Scope, value: Value, what: str, *, positive: bool) -> float:
-    """A finite number: above zero where ``positive``, else zero or more."""
+    """A finite number: above zero if ``positive``, else zero or more."""
     number = value.data
     if type(number) not in (int, float) or not math.isfinite(number) or number < 0 or (positive and number == 0):
         bound = "above zero" if positive else "zero or more"
@@ -245,7 +245,7 @@ def _tensor_values(scope: Scope, what: str, value: Value, dtypes: tuple[str, ...
 
 
 def _misnamed(name: str, tried: str) -> str | None:
-    """For which tensors a family of values is, where it is not for those of dtype ``tried``."""
+    """For which tensors a family of values is meant; None if tensors of dtype ``tried`` may have it."""
     if name in ("normal", "wild") and tried not in FLOATING:
         return "which is for floating tensors"
     if name == "permutation" and tried not in INTEGER_LIMITS:
@@ -257,7 +257,8 @@ def _misnamed(name: str, tried: str) -> str | None:
 
 def _tensor_range(scope: Scope, what: str, value: Value, dtypes: tuple[str, ...]) -> Range:
     if "bool" in dtypes:
-        raise scope.fail(f"{what} are '{value.shown}', but the tensor is bool: remove them, or list them", value)
+        rule = "remove them, or write [true, false]"
+        raise scope.fail(f"{what} are '{value.shown}', but the tensor is bool: {rule}", value)
     found = interval(scope, value, what, reals=all(tried in FLOATING for tried in dtypes))
     for tried in dtypes:
         low, high = INTEGER_LIMITS.get(tried, (-math.inf, math.inf))

@@ -39,7 +39,7 @@ class Operator:
 
 
 def parse_operator(text: str, dims: Iterable[str]) -> Operator:
-    """Read a schema; raises ValueError on everything that a case cannot have. ``dims`` are names that are taken."""
+    """Read a schema; raises ValueError on everything that a case cannot have. ``dims`` are names in use."""
     tidy = _tidy(text)
     name, arguments, results = _parts(tidy)
     letters: dict[str, str] = {}

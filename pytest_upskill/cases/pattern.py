@@ -9,7 +9,7 @@ SECONDS = 2.0
 
 
 def pattern_problem(pattern: str) -> str | None:
-    """Why ``pattern`` is not a regular expression, None where it is one."""
+    """Why ``pattern`` is not a regular expression, None if it is one."""
     import regex
 
     try:

@@ -20,7 +20,7 @@ PATH = Path("case.md")
 
 
 def to_plain(case: Case) -> dict[str, Any]:
-    """What the inputs, the gold and the eager results of a case depend on."""
+    """What the inputs and the reference's results (``oracle.reference``) of a case depend on."""
     needed = Case(
         name=case.name,
         skill="",

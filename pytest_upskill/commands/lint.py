@@ -20,9 +20,9 @@ from pytest_upskill.skills.skill import case_paths, skill_files, validate
 def command(ctx: click.Context, paths: Sequence[Path]) -> None:
     """Check skills and cases against the specification.
 
-    PATH is a skill's folder, its SKILL.md, or a folder above skills; without one, all skills below the current folder
-    are checked. References and solutions are not run: `pytest --upskill` does that. The exit status is 1 where
-    something is an error; warnings are advice.
+    PATH is a skill's folder, its SKILL.md, or a folder that contains skills; without one, all skills below the current
+    folder are checked. References and solutions are not run: `pytest --upskill` does that. The exit status is 1 if
+    there is an error; warnings do not change it.
     """
     files = skill_files(paths)
     errors = warnings = 0

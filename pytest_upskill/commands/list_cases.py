@@ -18,7 +18,7 @@ from pytest_upskill.reporting.text_style import printable
 from pytest_upskill.skills.skill import case_paths, skill_files
 
 _PIPED_WIDTH = 10_000
-"""Columns where the output is no terminal: no line is wrapped."""
+"""The width if the output is not a terminal: no line is wrapped."""
 
 
 @click.command("list")
@@ -27,8 +27,8 @@ _PIPED_WIDTH = 10_000
 def command(ctx: click.Context, paths: Sequence[Path]) -> None:
     """List skills and their cases.
 
-    PATH is a skill's folder, its SKILL.md, or a folder above skills; without one, all skills below the current folder
-    are listed. The exit status is 1 where a case cannot be read.
+    PATH is a skill's folder, its SKILL.md, or a folder that contains skills; without one, all skills below the current
+    folder are listed. The exit status is 1 if a case cannot be read.
     """
     table = Table("skill", "case", "language", "contract", "device", "dtypes", "tags", box=None, pad_edge=False)
     broken = False

@@ -15,7 +15,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "run": ("run_program", "Run a CUDA program on the host and report memory errors, races and barrier mistakes."),
     "list": ("list_cases", "List skills and their cases."),
     "lint": ("lint", "Check skills and cases against the specification, without pytest."),
-    "prune": ("prune", "Remove kept and recorded replies that no case uses."),
+    "prune": ("prune", "Remove stored and recorded replies that no case uses."),
 }
 """Each command's module and its line in ``--help``. A module is imported when its command is called."""
 
@@ -47,4 +47,4 @@ class _LazyGroup(click.Group):
 @click.command(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(VERSION, prog_name="pytest-upskill")
 def main() -> None:
-    """Tools for skill authors, beside ``pytest --upskill``."""
+    """Tools for skill authors; `pytest --upskill` runs the cases."""

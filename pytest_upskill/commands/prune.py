@@ -1,4 +1,4 @@
-"""``pytest-upskill prune [SKILL ...]``: removes kept and recorded replies that no case uses.
+"""``pytest-upskill prune [SKILL ...]``: removes stored and recorded replies that no case uses.
 
 A reply is unused when its case is gone, or when the case's prompt in its arm has changed since. Rendering prompts runs
 the cases' references, as pytest does; no model is queried.
@@ -39,7 +39,7 @@ class Uses:
     prompts: dict[str, dict[str, frozenset[str]] | None]
 
     def why_unused(self, one: Recording, kept: Iterable[Recording]) -> str:
-        """Why no case uses a recording; empty where one does. Later turns are used where their first turn is."""
+        """Why no case uses a recording; empty if one does. Later turns are used if their first turn is."""
         if one.case not in self.prompts:
             return "its case is gone"
         if one.turn > 1:
@@ -76,7 +76,7 @@ def _digests(questions: PromptRenderer, case: Case, skill_path: Path, arm: str) 
 
 
 def prune(skill_path: Path, root: Path, dry_run: bool = False) -> list[str]:
-    """Prunes a skill's cassettes, and its kept replies below ``root``; one line for each reply that is removed."""
+    """Prunes a skill's cassettes, and its stored replies below ``root``; one line for each reply that is removed."""
     uses = uses_of(skill_path)
     lines = []
     for path in sorted((skill_path.parent / cassette.FOLDER).glob("*.jsonl")):
@@ -147,7 +147,7 @@ def _told(one: Recording, place: str, why: str) -> str:
 @click.option("--rootdir", default=".", type=click.Path(path_type=Path), help="pytest's rootdir, which holds .upskill.")
 @click.option("--dry-run", is_flag=True, help="Print what would be removed, and remove nothing.")
 def command(skills: Sequence[Path], rootdir: Path, dry_run: bool) -> None:
-    """Remove kept and recorded replies that no case uses.
+    """Remove stored and recorded replies that no case uses.
 
     SKILL is a skill's folder or its SKILL.md; without one, all skills below the current folder are pruned. A reply is
     unused when its case is gone, or when the case's prompt has changed since.

@@ -34,8 +34,8 @@ class _AfterDashes(click.Command):
     "pytest-upskill run -I include -D N=1024 main.cu kernels.cu -- --size 3",
 )
 @click.argument("files", metavar="FILE.cu... [-- ARGUMENT...]", nargs=-1, required=True, type=_FILE)
-@click.option("-I", "include", metavar="DIR", multiple=True, type=_FOLDER, help="A folder with headers.")
-@click.option("-D", "define", metavar="NAME[=VALUE]", multiple=True, help="A macro, as for the compiler.")
+@click.option("-I", "include", metavar="DIR", multiple=True, type=_FOLDER, help="Search this folder for headers.")
+@click.option("-D", "define", metavar="NAME[=VALUE]", multiple=True, help="Define a macro, as the compiler's -D does.")
 @click.option("--no-checks", is_flag=True, help="Run at full speed, without checks.")
 @click.pass_context
 def command(

@@ -11,7 +11,7 @@ from pytest_upskill.errors import UsageError
 
 
 def students_tables(pyproject: Path) -> Mapping[str, Mapping[str, Any]]:
-    """``[tool.upskill.students.<name>]`` by name; empty where there is no such file. Raises UsageError."""
+    """``[tool.upskill.students.<name>]`` by name; empty if there is no such file. Raises UsageError."""
     try:
         data = tomllib.loads(pyproject.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -31,7 +31,7 @@ def dim_text(dim: Dim, case: Case) -> str:
 
 
 def _within(sizes: Range, size: int) -> bool:
-    """Whether a range is known to include a size; False where its ends depend on dims."""
+    """Whether a range is known to include a size; False if its ends depend on dims."""
     low, high = sizes.low.constant, sizes.high.constant
     return low is not None and high is not None and low <= size <= high
 
@@ -48,7 +48,7 @@ def _options_text(choices: Choices) -> str:
 
 
 def conditions(case: Case) -> str:
-    """The case's conditions as a list item; empty where it has none."""
+    """The case's conditions as a list item; empty if it has none."""
     if not case.where:
         return ""
     return "- These conditions hold: " + "; ".join(f"`{condition}`" for condition in case.where) + ".\n"

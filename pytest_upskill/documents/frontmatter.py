@@ -52,7 +52,7 @@ class Document:
 
 
 def read_text(path: Path, error: type[LocatedError]) -> str:
-    """A UTF-8 file's text without a byte order mark; raises ``error`` where it cannot be read or decoded."""
+    """A UTF-8 file's text without a byte order mark; raises ``error`` if it cannot be read or decoded."""
     try:
         return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as problem:
@@ -140,7 +140,7 @@ class _Reader:
         return self._fail(f"the frontmatter is not YAML: {reason}{begun}{near}", line)
 
     def _value(self, event: Any, line: int | None, depth: int) -> Value:
-        """The value that begins with ``event``; ``line`` is its key's, where it has one."""
+        """The value that begins with ``event``; ``line`` is its key's, if it has one."""
         kind = type(event).__name__
         place = event.start_mark.line if line is None else line
         if kind == "ScalarEvent" and event.ctag is None:

@@ -1,7 +1,7 @@
 """Python's parser, for one thread at a time.
 
 Python 3.11 counts the depth of the tree that it builds in a counter of the whole interpreter, and raises SystemError
-where two threads build trees at once (CPython issue 106905).
+if two threads build trees at once (CPython issue 106905).
 """
 
 from __future__ import annotations

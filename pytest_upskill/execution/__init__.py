@@ -1,1 +1,1 @@
-"""The order of things: prompt rendering, reply, judgement, outcome; look-ahead; turns."""
+"""The pipeline of an item: prompt, reply, judgement, outcome; turns; preparing later items."""

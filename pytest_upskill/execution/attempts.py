@@ -1,5 +1,5 @@
-"""Attempts of students: a reply, and the judgement of what it holds. Those of later items are under way while an
-earlier one is judged; what goes wrong with them is raised again where their item is run.
+"""Attempts of students: a reply, and the judgement of its kernel. Attempts at later items start while an earlier one
+is judged; their exceptions are raised when their own item runs.
 
 A thread extracts the kernel as soon as the reply is there, and submits it to the judge.
 """
@@ -62,9 +62,9 @@ class Attempts:
         self._unchecked: deque[Task] = deque()
 
     def prefetch(self, near: Iterable[Task], later: Iterable[Task]) -> None:
-        """Starts the first attempts at ``near`` tasks, and requests the replies alone to those that come ``later``.
+        """Starts the first attempts at ``near`` tasks, and only requests the replies to ``later`` ones.
 
-        Of the cases that have yet to be checked, only the first one is checked now: it is needed next.
+        Of the cases that have yet to be checked, only the first is checked now: the others would delay its item.
         """
         fresh = [task for task in near if task.id not in self._pending]
         self._gate.build_ahead(fresh)
@@ -104,7 +104,7 @@ class Attempts:
         return self._begin(task, self._question(task))
 
     def _begin(self, task: Task, question: Question) -> Job[Answered]:
-        """Requests the reply, before those that nothing waits for, and what follows from it."""
+        """Requests the reply, with priority over replies that nothing waits for yet, and then its judgement."""
         wanted = wanted_of(task, question)
         if wanted.case.kind == "kernel":
             # The thread must not run the reference; nor parse Python, which Hypothesis does on this thread.
@@ -134,7 +134,7 @@ class Attempts:
         return job.result()
 
     def _want_early(self, task: Task) -> None:
-        """Requests a reply once its case has passed its self-check, which takes time that belongs to earlier items."""
+        """Requests a reply if its case has passed its self-check; otherwise queues the task for ``_result``."""
         if task.id in self._wanted or not self._replies.asks(task.student or ""):
             return
         if not self._gate.is_open(task):
@@ -152,7 +152,7 @@ def wanted_of(task: Task, question: Question) -> Wanted:
 
 @contextlib.contextmanager
 def files_can_be_written(folder: Path) -> Iterator[None]:
-    """Raises InfrastructureError, with the next step, where a file below ``folder`` cannot be written."""
+    """Raises InfrastructureError, with the next step, if a file below ``folder`` cannot be written."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""The self-check as students' items see it: no student is queried for a case that fails it."""
+"""Applies the self-check to students' items: no student is queried for a case that fails it."""
 
 from __future__ import annotations
 

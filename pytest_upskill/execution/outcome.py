@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pytest_upskill.case_quality.self_check import Checked
 
 _WITHOUT_A_GUESS = ("contract", "compiles")
-"""Assertions whose line is shown only where it is known: where an output is written says nothing about them."""
+"""Assertions whose line is shown only if it is known: the line that writes an output says nothing about them."""
 
 
 def outcome_of(task: Task, verdict: Verdict, reply: Reply | None = None) -> Outcome:
@@ -74,7 +74,7 @@ def mutants_outcome(task: Task, checked: Checked, seconds: float) -> Outcome:
 def kernel_outcome(
     task: Task, case: Case, answered: Answered, result: JudgeResult | None, further: Sequence[Assertion]
 ) -> Outcome:
-    """The outcome of a kernel item; ``result`` is None where the reply holds no kernel to judge."""
+    """The outcome of a kernel item; ``result`` is None if the reply holds no kernel to judge."""
     extraction, reply = answered.extraction, answered.reply
     assert extraction is not None
     verdict = _without_kernel(case, extraction, further) if result is None else _with_reply(result.verdict, further)
@@ -96,7 +96,7 @@ def kernel_outcome(
 
 
 def _with_reply(verdict: Verdict, further: Sequence[Assertion]) -> Verdict:
-    """The judge's verdict with the assertions that the judge does not have: ``reply``, and ``further`` ones."""
+    """The judge's verdict with the assertions that the judge does not make: ``reply``, and ``further`` ones."""
     if not verdict.assertions:
         return verdict
     assertions = (Assertion("reply", True), *verdict.assertions, *further)
@@ -126,7 +126,7 @@ def cut_off(task: Task, reply: Reply) -> Outcome | None:
 
 
 def text_verdict(case: Case, reply: Reply) -> Verdict:
-    """One assertion for each expected text (ignoring case) and pattern; a rubric needs a teacher: inconclusive."""
+    """One assertion for each expected text (ignoring case) and pattern; a rubric is not judged: inconclusive."""
     assert case.expect is not None
     text = reply.text
     tried = [
@@ -138,7 +138,7 @@ def text_verdict(case: Case, reply: Reply) -> Verdict:
         for pattern in case.expect.matches
     ]
     assertions = [Assertion(name, passed, "" if passed else message) for name, passed, message in tried]
-    rubric = "a rubric can only be judged by a teacher model" if case.expect.rubric else None
+    rubric = "a rubric cannot be judged yet; it needs a model as the judge" if case.expect.rubric else None
     return verdict_of(assertions, inconclusive=rubric)
 
 

@@ -1,4 +1,4 @@
-"""The order of things, and the only module that knows it: prompt, reply, judgement, outcome; turns.
+"""The pipeline of an item, whose order only this module knows: prompt, reply, judgement, outcome; turns.
 
 A ``Task`` and an ``Outcome`` are plain data. Replies come from ``Replies``, judgements from a backend of ``judging``.
 """
@@ -79,11 +79,11 @@ class Pipeline:
         self._attempts = Attempts(replies, self._gate, self._backend, self._first_question, self._request, rootdir)
 
     def prefetch(self, tasks: Iterable[Task], later: Iterable[Task] = ()) -> None:
-        """Starts replies and builds of ``tasks``, and the replies alone of those that come ``later``."""
+        """Starts replies and builds of ``tasks``, and only the replies of ``later`` ones."""
         self._attempts.prefetch(filter(self._is_asked, tasks), filter(self._is_asked, later))
 
     def estimate(self, tasks: Iterable[Task]) -> str:
-        """The most that the replies to these tasks can cost, in words; empty where no student has to be queried."""
+        """The most that the replies to these tasks can cost, in words; empty if no student has to be queried."""
         questions: list[tuple[StudentConfig, Sequence[WorstCase]]] = []
         for task in tasks:
             if self._is_asked(task) and self._replies.asks(task.student or ""):
@@ -138,7 +138,7 @@ class Pipeline:
         return turns.converse(first, task.turns, self._replies.student(task.student), again)
 
     def _first_question(self, task: Task) -> Question:
-        """A counterexample that is tried again belongs to the last of the replies that were kept."""
+        """The task's question; for an ``example`` with replies in files, that of the last turn, which failed on it."""
         question = self._renderer.of(task)
         assert task.student is not None
         kept = task.example is not None and self._replies.student(task.student).config.provider == "files"
@@ -200,7 +200,7 @@ class Pipeline:
 
 
 def _raise_problem(result: JudgeResult | None, case: Case) -> None:
-    """Raises what kept the judge from a verdict on the kernel."""
+    """Raises the error that prevented a verdict on the kernel."""
     problem = result.problem if result else None
     if problem is None:
         return

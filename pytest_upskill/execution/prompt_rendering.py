@@ -24,7 +24,7 @@ class PromptRenderer:
         self._guidance: dict[tuple[str, Path, str], Guidance | None] = {}
 
     def of(self, task: Task) -> Question:
-        """The task's question. Raises CaseError where the reference fails, SkillError for an arm without text."""
+        """The task's question. Raises CaseError if the reference fails, SkillError for an arm without text."""
         assert task.case is not None and task.arm is not None
         signature = signature_of(task.case) if task.case.kind == "kernel" else None
         key = (task.arm, task.skill_path, task.disclosure)
@@ -51,7 +51,7 @@ def build_prompt(
 
 
 def _guided(system: str, guidance: str | None, files: Mapping[str, str]) -> str:
-    """The system text with an arm's guidance, which stands alone in a text case: that has no other system text."""
+    """The system text with an arm's guidance; a text case has no other system text."""
     if guidance is not None and files:
         system = _template("tools").substitute(system=system, guidance=guidance.strip())
     elif guidance is not None:

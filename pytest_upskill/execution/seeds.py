@@ -12,6 +12,6 @@ def draw_seed() -> int:
 
 
 def item_seed(session_seed: int, item_id: str) -> int:
-    """An item's own seed (63 bits): it depends on the session's and on the item's id, not on who runs it when."""
+    """An item's own seed (63 bits): it depends on the session's seed and the item's id only."""
     digest = hashlib.sha256(f"{session_seed}:{item_id}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1

@@ -41,9 +41,9 @@ class Try:
 
 
 def converse(first: Try, most: int, student: Student, again: Callable[[Question], Try]) -> Outcome:
-    """The outcome of a conversation of up to ``most`` tries; ``again`` puts a question and judges the reply.
+    """The outcome of a conversation of up to ``most`` tries; ``again`` asks a question and judges the reply.
 
-    Where a later try fails for another reason than its kernel, or exceeds the budget, the item is undecided.
+    If a later try fails for another reason than its kernel, or exceeds the budget, the item is undecided.
     """
     tries = [first]
     while len(tries) < most and tries[-1].outcome.verdict.kind is VerdictKind.FAILED:
@@ -68,7 +68,7 @@ def follow_up(last: Try) -> Question:
 
 
 def reached(question: Question, turn: int) -> Question:
-    """The question of a turn without what was said before: enough to find a reply that was kept."""
+    """The question of a turn without the earlier turns: enough to find a reply in a file."""
     return replace(question, prompt=replace(question.prompt, earlier=(Exchange("", ""),) * (turn - 1)))
 
 

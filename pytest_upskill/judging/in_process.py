@@ -52,7 +52,7 @@ class InProcess:
 
 
 def _can_start(request: JudgeRequest) -> bool:
-    """Whether a thread can build the sources: not where the case's reference has to run in this process first."""
+    """Whether a thread can build the sources: not if the case's reference has to run in this process first."""
     try:
         return not request.trusted or is_known(case_of(request))
     except CaseError:  # the result reports it

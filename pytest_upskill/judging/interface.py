@@ -55,8 +55,8 @@ class JudgeRequest:
 
 @dataclass(frozen=True, slots=True)
 class BuildFacts:
-    """What is known of a build. ``message`` is the compiler's, where it refused the kernel; ``kernels`` says what
-    kernels take up on the GPU that they were built for.
+    """What is known of a build. ``message`` is the compiler's, if it rejected the kernel; ``kernels`` has the
+    resources that kernels need on the GPU that they were built for.
     """
 
     ok: bool
@@ -104,7 +104,7 @@ class Backend(Protocol):
     """
 
     def submit(self, request: JudgeRequest) -> Future[JudgeResult]:
-        """The result, now or later. May start to build at once; the result reports what goes wrong."""
+        """The result, as a future. The build may start now; the result reports all errors."""
 
     def close(self) -> None:
-        """Cancels what has no result yet."""
+        """Cancels all requests without a result."""

@@ -67,7 +67,7 @@ class Prepared:
 
 
 def prepare(request: JudgeRequest, machine: Machine) -> Prepared:
-    """Reads the case and builds the sources. Raises CaseError, and InfrastructureError where they cannot be built."""
+    """Reads the case and builds the sources. Raises CaseError, and InfrastructureError if they cannot be built."""
     case = case_of(request)
     contract, language = contract_of(case), language_of(case)
     runner = None
@@ -140,7 +140,7 @@ def problem_of(error: UpskillError) -> JudgeResult:
 def verdict_of(
     assertions: Sequence[Assertion], counterexample: Counterexample | None = None, inconclusive: str | None = None
 ) -> Verdict:
-    """Failed where an assertion failed; else inconclusive where ``inconclusive`` says why; else passed."""
+    """Failed if an assertion failed; else inconclusive if ``inconclusive`` gives a reason; else passed."""
     failed = next((assertion for assertion in assertions if not assertion.passed), None)
     if failed is None and inconclusive:
         return Verdict(VerdictKind.INCONCLUSIVE, inconclusive, tuple(assertions))

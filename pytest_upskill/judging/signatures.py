@@ -48,7 +48,7 @@ def is_known(case: Case) -> bool:
 
 
 def signature_of(case: Case) -> Signature:
-    """What a reply must define. Raises CaseError where the reference fails."""
+    """What a reply must define. Raises CaseError if the reference fails."""
     key = _key(case)
     if key not in _known:
         if len(_known) >= _MOST:

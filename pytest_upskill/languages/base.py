@@ -106,11 +106,11 @@ class Language(Protocol):
     def line_to_show(self, source: str, output: str | None) -> tuple[int, str] | None:
         """The line (1-based) to show for a failure without a known line, and a description ("where out is written").
 
-        Called for reports; ``output`` names the wrong result, where one is known. None shows no line.
+        Called for reports; ``output`` names the wrong result, if one is known. None shows no line.
         """
 
     def same_code(self, original: Build, mutant: Build, *, in_body: bool) -> bool:
         """Whether two builds have the same machine code, so that no input can kill the mutant.
 
-        Called for each mutant that compiles; ``in_body`` is that of the mutant. False where it is unknown.
+        Called for each mutant that compiles; ``in_body`` is that of the mutant. False if it is unknown.
         """

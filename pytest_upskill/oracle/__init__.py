@@ -1,4 +1,5 @@
 """The oracle: what a kernel must return, how far it may be off, and on which inputs it is judged.
 
-Runs in the pytest process, where no kernel runs: calls and answers are bytes.
+No kernel runs in the oracle's process: calls and answers are bytes. Two words of these modules: *gold* is the result
+of a case's reference in float64, *eager* the one in the dtype under test.
 """

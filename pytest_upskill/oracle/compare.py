@@ -1,4 +1,4 @@
-"""Compares what came back with what must come back. No wrong element is tolerated.
+"""Compares a kernel's outputs with the expected ones. No wrong element is tolerated.
 
 The masks of NaN, +Inf and -Inf must be those of gold rounded to the output's dtype, finite elements must be within
 their bound, integers and bools must be equal. Bounds are compared as ``not (error <= bound)``, so that NaN fails.
@@ -26,7 +26,7 @@ POISONS = ((0xF9, 0x7F), (0xFA, 0xFF), (0xFC, 0x7F))
 """Outputs are filled with one of these pairs of bytes (low, high): each is a NaN of every floating dtype."""
 
 _LEAST = 1e-200
-"""Stands for a bound of 0 where errors are compared with bounds."""
+"""Stands for a bound of 0 when errors are compared with bounds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def place(output: str, index: tuple[int, ...]) -> str:
 
 
 def judge(expected: tuple[Expected, ...], outputs: Mapping[str, Buffer]) -> Mismatch | None:
-    """The first output that is wrong, None where all are right."""
+    """The first output that is wrong, None if all are right."""
     mismatches = (_judge_one(one, outputs.get(one.name)) for one in expected)
     return next((mismatch for mismatch in mismatches if mismatch is not None), None)
 
@@ -96,10 +96,10 @@ def read(data: Buffer, dtype: str, shape: tuple[int, ...]) -> torch.Tensor:
 def _judge_one(expected: Expected, data: Buffer | None) -> Mismatch | None:
     total = expected.gold.numel()
     if data is None:
-        return Mismatch(expected.name, total, total, hint="did not come back")
+        return Mismatch(expected.name, total, total, hint="was not returned")
     nbytes, size = memoryview(data).nbytes, total * ITEM_SIZE[expected.dtype]
     if nbytes != size:
-        return Mismatch(expected.name, total, total, hint=f"came back with {nbytes} bytes instead of {size}")
+        return Mismatch(expected.name, total, total, hint=f"was returned with {nbytes} bytes instead of {size}")
     got = read(data, expected.dtype, expected.shape)
     if expected.bound is None:
         return _judge_discrete(expected, got)
@@ -152,7 +152,7 @@ def _index(flat: int, shape: tuple[int, ...]) -> tuple[int, ...]:
 def first_difference(
     one: Buffer, other: Buffer, dtype: str, shape: tuple[int, ...]
 ) -> tuple[tuple[int, ...], Any, Any] | None:
-    """Where two answers differ in bits, and the two values; None where they are the same."""
+    """The first place where two answers differ in bits, and the two values; None if they are the same."""
     if memoryview(one) == memoryview(other):
         return None
     width = ITEM_SIZE[dtype]
@@ -203,7 +203,7 @@ def _place(wrong: torch.Tensor) -> str:
 
 
 def _along(wrong: torch.Tensor, axis: int, count: int) -> str:
-    """Says so where all wrong elements have the first or the last index along an axis."""
+    """Says so if all wrong elements have the first or the last index along an axis."""
     size = wrong.shape[axis]
     if size < 2:
         return ""
@@ -219,7 +219,7 @@ def _along(wrong: torch.Tensor, axis: int, count: int) -> str:
 
 
 def _beyond(wrong: torch.Tensor, count: int) -> str:
-    """Says so where everything up to some element is right and most of what follows is wrong, or the reverse."""
+    """Says so if everything up to some element is right and most of what follows is wrong, or the reverse."""
     first = int(wrong.to(torch.uint8).argmax())
     rest = wrong.numel() - first
     if first >= 16 and rest > 1 and count >= 0.5 * rest:

@@ -41,7 +41,7 @@ def families(case: Case, *, linear: bool) -> tuple[str, ...]:
 
 
 def forced(case: Case, *, linear: bool) -> str:
-    """The family of large examples in which no error can hide among many elements."""
+    """The family of some large examples, for which an error at a single element cannot disappear in a wide bound."""
     if linear:
         return INTEGERS
     return "outliers" if uses_family(case) else ""
@@ -50,9 +50,9 @@ def forced(case: Case, *, linear: bool) -> str:
 def examples(
     case: Case, outputs: OutputSize, dtype: str, *, large: bool, largest: int = LARGEST, among: tuple[str, ...] = ()
 ) -> st.SearchStrategy[Example]:
-    """Examples of one dtype: of up to 2^14 elements, or large ones of up to ``largest``. They shrink to few and simple
-    elements. ``among`` are the families that are drawn from; where it is one alone, the very simplest example is left
-    out, and large ones are of at least half the doublings.
+    """Examples of one dtype, with up to 2^14 elements or, if ``large``, up to ``largest``. They shrink to few and
+    simple elements. Their families are drawn from ``among``. With a single one, the simplest example (seed 0) is
+    left out, and the smaller half of the large examples.
     """
     doublings = math.log2(largest / SMALL_LIMIT)
     named = among or families(case, linear=False)

@@ -1,8 +1,8 @@
 """Whole numbers on which a linear reference has one right result, whatever the order of its sums.
 
 A tolerance for sums of K terms must be wide for large K, and can hide a few wrong terms. Small whole inputs need no
-tolerance where the reference is linear in each of its floating tensors with whole coefficients (sums, products, scans,
-convolutions, gathers, copies): every partial sum is a whole number that float32 holds, so every honest kernel gives the
+tolerance if the reference is linear in each of its floating tensors with whole coefficients (sums, products, scans,
+convolutions, gathers, copies): every partial sum is a whole number that float32 holds, so all correct kernels give the
 same bits.
 
 How large inputs may be depends on the sum of all terms' magnitudes. For random signs s, the mean of f(s)^2 is the sum
@@ -39,7 +39,7 @@ _ROOM = {torch.float32: 2.0**24, torch.float64: 2.0**50}
 """Whole numbers that an accumulator holds without a gap (of float64, those that gold can still be checked with)."""
 
 _SLACK = 4.0
-"""For what the estimate of the terms may miss."""
+"""A safety factor for the estimated magnitude of the terms."""
 
 _SIGN_DRAWS, _FEW_DRAWS, _MANY_RESULTS = 16, 4, 64
 _PROBES, _PROBE_SIZE = 3, 9
@@ -49,7 +49,7 @@ def is_linear(reference: Reference, source: Source, outputs: OutputSize) -> bool
     """Whether every floating result is linear, with whole coefficients, in each floating tensor by itself (a constant
     may be added), as far as a few examples show: f(a + b) + f(0) = f(a) + f(b), exactly, on whole numbers.
 
-    False where the case declares a tolerance or makes its own inputs: whole numbers may then not be what it means.
+    False if the case declares a tolerance or makes its own inputs: it may not allow whole numbers then.
     """
     case = source.case
     if case.tolerance or source.inputs is not None or not any(floating(case, dtype) for dtype in case.dtypes):
@@ -105,7 +105,7 @@ def _whole(output: torch.Tensor) -> bool:
 @dataclass(frozen=True, slots=True)
 class Exact:
     """Whole inputs, and the references' results on them: float64, the case's dtype, float32. ``allowed`` is the largest
-    error of each floating output: 0, or one unit in the last place where a low-precision result has to be rounded."""
+    error of each floating output: 0, or one unit in the last place if a low-precision result has to be rounded."""
 
     arguments: Arguments
     gold: Outputs
@@ -119,7 +119,7 @@ Eager = Callable[[Arguments, Outputs, Outputs], Outputs]
 def draw(
     reference: Reference, source: Source, example: Example, dtypes: Mapping[str, str], eager: Eager
 ) -> Exact | None:
-    """Whole inputs for an example of a linear reference, as large as they may be; None where there are none.
+    """Whole inputs for an example of a linear reference, as large as they may be; None if there are none.
 
     PyTorch itself must be exact on them, in float32 and in the example's dtype, or smaller ones are tried. ``dtypes``
     are those of the outputs. In half of the examples the terms are so small, and of both signs, that usual results fit
@@ -169,7 +169,7 @@ def _settled(
 
 
 def _rounding(gold: torch.Tensor, dtype: str) -> torch.Tensor | None:
-    """The error of rounding a sum once: 0 where the dtype holds it. None where gold has no exact result."""
+    """The error of rounding a sum once: 0 where the dtype holds it. None if gold is not exact."""
     info = torch.finfo(DTYPE[dtype])
     if gold.numel() and (not _whole(gold) or float(gold.abs().max()) > info.max / 2):
         return None
@@ -193,8 +193,8 @@ class _WholeNumbers:
         return floating(self.case, self.example.dtype)
 
     def limit(self, dtypes: Mapping[str, str]) -> int:
-        """The magnitude that inputs may have, so that all terms of a result together fit into an accumulator; and usual
-        results of both signs into ``dtypes``.
+        """The magnitude that inputs may have: all terms of a result together must fit into an accumulator, and usual
+        results with terms of both signs into ``dtypes``.
         """
         double = all((tensor.dtype or self.example.dtype) == "float64" for tensor in self.tensors)
         terms = max(1.0, self._terms())
@@ -205,7 +205,7 @@ class _WholeNumbers:
         return min(LARGEST, int(room ** (1 / len(self.tensors))))
 
     def _terms(self) -> float:
-        """The sum of the squared coefficients of the result that has most, estimated from random signs."""
+        """The largest sum of squared coefficients of a result, estimated from random signs."""
         total: dict[str, torch.Tensor] = {}
         where = f"on {self.example}, on random signs"
         for drawn in range(1, _SIGN_DRAWS + 1):
@@ -222,7 +222,7 @@ class _WholeNumbers:
         return torch.randint(0, 2, _shape(self.base, name), generator=self.random).mul_(2).sub_(1).double()
 
     def inputs(self, limit: int, positive: bool) -> Arguments | None:
-        """The arguments with whole numbers in their floating tensors, ``positive`` ones or of both signs."""
+        """The arguments with whole numbers in their floating tensors: of both signs, unless ``positive``."""
         made: dict[str, Value] = dict(self.base)
         for tensor in self.tensors:
             value = self.base[tensor.name]
@@ -263,7 +263,7 @@ def _between(low: int, high: int, size: tuple[int, ...], random: torch.Generator
 
 
 def _with_scalars(case: Case, base: Arguments, example: Example, random: torch.Generator) -> Arguments | None:
-    """The arguments with whole numbers for floating scalars; None where the case allows none."""
+    """The arguments with whole numbers for floating scalars; None if the case allows none."""
     made: dict[str, Value] = dict(base)
     for scalar in case.scalars:
         if scalar.kind == "float":
@@ -286,7 +286,7 @@ def _whole_scalar(scalar: ScalarSpec, dims: Mapping[str, int], random: torch.Gen
 
 
 def floating(case: Case, dtype: str) -> tuple[TensorSpec, ...]:
-    """The tensors that are floating where ``dtype`` is tried."""
+    """The tensors that are floating when ``dtype`` is tried."""
     return tuple(tensor for tensor in case.tensors if (tensor.dtype or dtype) in FLOATING)
 
 

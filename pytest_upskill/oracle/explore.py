@@ -38,7 +38,7 @@ from pytest_upskill.records import (
 )
 
 EXAMPLES = 25
-"""Examples of each dtype, where neither the user nor the case says otherwise."""
+"""Examples of each dtype, unless the user or the case says otherwise."""
 
 CHECKS = ("runs", "correct", "memory", "deterministic", "inputs")
 
@@ -59,7 +59,7 @@ Watch = Callable[[Prepared], None]
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What the oracle found. ``inconclusive`` says why it cannot tell, where it cannot."""
+    """What the oracle found. ``inconclusive`` is the reason if no verdict is possible, otherwise empty."""
 
     assertions: tuple[Assertion, ...]
     counterexample: Counterexample | None
@@ -85,11 +85,11 @@ def explore(
 ) -> Judgement:
     """Judge the kernel behind ``run`` by an assertion for each of ``checks``; ``correct`` stands for one of each dtype.
 
-    ``repeat`` repeats some of the calls (``run``, where it is None). ``examples`` are drawn of each dtype (None: the
+    ``repeat`` repeats some of the calls (None: ``run`` does). ``examples`` are drawn of each dtype (None: the
     case's own number, or 25), and ``more`` are tried besides; with ``only``, that one example and its repeat. The same
     seed draws the same examples. ``largest`` is how many elements large examples may have. ``watch`` sees every example
     before it is run, but for those of shrinking. Findings with a line name ``source_name``. ``runner`` runs the case's
-    own Python (None: this process). Raises CaseError where the case is at fault, and whatever ``run`` raises.
+    own Python (None: this process). Raises CaseError if the case is at fault, and whatever ``run`` raises.
     """
     with isolated():
         preparation = runner or Preparation(case)
@@ -129,7 +129,7 @@ class _Exploration:
     # ------------------------------------------------------------------------------------- phase 1: trying
 
     def try_only(self, example: Example) -> None:
-        """Run one example, and once more."""
+        """Run one example twice."""
         try:
             self._try(example, None)
             self._repeat_all()
@@ -274,7 +274,7 @@ class _Exploration:
         return Assertion(name, True)
 
     def _message(self, name: str, failing: list[Tried], message: str) -> str:
-        """What is wrong on one example, and on how many others."""
+        """What is wrong on the reported example, and how many examples fail."""
         count = self._count(failing[0].example.dtype)
         several = name.startswith("correct") and count > 1
         return f"{message} ({len(failing)} of {count} examples fail)" if several else message
@@ -306,7 +306,7 @@ class _Exploration:
         return replace(_described(name, first, _NOT_REPRODUCIBLE), reproducible=False)
 
     def try_again(self, example: Example, name: str) -> Tried | None:
-        """Run an example afresh, for one assertion: twice where bits are compared. None where it cannot be judged."""
+        """Run an example afresh, for one assertion: twice if bits are compared. None if it cannot be judged."""
         prepared = self.preparation.prepare(example)
         if isinstance(prepared, GivenUp):
             return None

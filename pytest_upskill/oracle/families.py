@@ -91,7 +91,7 @@ FAMILIES: Mapping[str, Family] = {**_PURE, "mixed": mixed}
 """Moderate values, simplest first."""
 
 WEIGHTED = (*_PURE, "mixed", "mixed", "mixed", "mixed")
-"""What an example's family is drawn from: in about a third of the examples families meet in one tensor."""
+"""What an example's family is drawn from: about a third of the examples mix several families in one tensor."""
 
 
 def share(random: torch.Generator) -> float:

@@ -35,7 +35,7 @@ def measure(
 ) -> dict[str, InputDependency]:
     """The dependency of every output, from gradients at a few of its elements.
 
-    Where there are no gradients, all floating input elements count, and rows count as reductions.
+    Without gradients, all floating input elements count, and rows count as reductions.
     """
     leaves = {
         name: value.detach().clone().requires_grad_()
@@ -88,10 +88,10 @@ def _size(support: Support) -> int:
 
 
 def _share(support: Support, other: Support) -> bool:
-    """Whether two outputs depend on mostly the same inputs, at least two of them.
+    """Whether two outputs share at least two inputs, which are more than half of the smaller support.
 
-    More than half of the smaller support: a softmax row or a scan does; neighbours in a matrix product, which have one
-    factor of two in common, do not, and neither do elements that share a scale.
+    Elements of a softmax row or a scan do. Neighbours in a matrix product, which share one of two factors, do not, and
+    neither do elements that share a scale.
     """
     if len(support) != len(other):
         return False

@@ -1,8 +1,8 @@
-"""From an example to a call, and to what must come back from it.
+"""From an example to a call and its expected results. See ``oracle`` for the words *gold* and *eager*.
 
-Values that no honest kernel can be judged on are drawn again, by the next attempt at the same example, so that it still
-replays from its text: where gold leaves half of the dtype's range, where eager is off by more than a tenth of the
-tensor's scale, where a discrete result depends on a near-tie. The later attempts use the simplest values.
+Values on which no kernel can be judged are drawn again by another attempt at the same example, which its text still
+reproduces. Such values are those for which gold exceeds half of the dtype's range, eager is off by more than a tenth of
+the tensor's scale, or a discrete result depends on a near-tie. The later attempts use the simplest values.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ class Preparation:
 
     @cached_property
     def source(self) -> Source:
-        """Where the case's values come from, its own function for them loaded."""
+        """The source of the case's values, with its own function for them loaded."""
         return load_inputs(self.case)
 
     def results(self) -> ResultFacts:
@@ -184,7 +184,7 @@ class Preparation:
         self._elements += sum(value.numel() for value in first.values())
 
     def _whole(self, example: Example) -> Prepared | None:
-        """The example with whole numbers, which have one exact result; None where the case has none."""
+        """The example with whole numbers as inputs, whose result is exact; None if the case allows none."""
         if not self.linear(example.dtype):
             return None
         dtypes = self._dtypes(example)
@@ -197,12 +197,12 @@ class Preparation:
         return Prepared(example, call_of(self._known_layout, example, found.arguments, expected), expected)
 
     def _expected(self, example: Example, arguments: Arguments) -> tuple[Expected, ...] | str:
-        """What must come back for these values, or why they must be drawn again."""
+        """The expected results for these values, or why they must be drawn again."""
         exact, rounded = cast(arguments, torch.float64), cast(arguments, torch.float32)
         gold = self.reference.run(exact, example.dims, torch.float64, f"on {example}, in float64")
         dtypes = self._dtypes(example)
         if not self._wild and any(_too_large(gold[name], dtype) for name, dtype in dtypes.items()):
-            return "the exact result leaves half of the dtype's range"
+            return "the exact result exceeds half of the dtype's range"
         single = self.reference.run(rounded, example.dims, torch.float32, f"on {example}, in float32")
         eager = self._eager(example, arguments, gold, single, dtypes)
         self._check_shapes(example, gold, single, eager)
@@ -239,7 +239,7 @@ class Preparation:
     def _eager(
         self, example: Example, arguments: Arguments, gold: Outputs, single: Outputs, dtypes: Mapping[str, str]
     ) -> dict[str, torch.Tensor]:
-        """Each output in its own dtype: from a run in the example's dtype where that gives it, else from float32."""
+        """Each output in its own dtype: from a run in the example's dtype if that gives it, else from float32."""
         tensors = [value for value in arguments.values() if isinstance(value, torch.Tensor)]
         tried = {DTYPE[example.dtype], *(tensor.dtype for tensor in tensors if tensor.is_floating_point())}
         known = single if tried == {torch.float32} else gold if tried == {torch.float64} else None
@@ -320,7 +320,7 @@ def _overflowed(gold: torch.Tensor, dtype: str) -> torch.Tensor:
 def _off(gold: torch.Tensor, got: torch.Tensor, bound: Bound) -> bool:
     """Whether PyTorch is off by more than a tenth of the scale, and by more than these inputs' conditioning explains.
 
-    The latter matters where the exact result is zero up to rounding, as that of a layer norm over equal values is.
+    The latter matters if the exact result is zero up to rounding, as that of a layer norm over equal values is.
     """
     numbers = torch.isfinite(gold)
     if not bool(numbers.any()):

@@ -1,4 +1,4 @@
-"""Runs a case's reference: in float64 for gold, in the case's dtype for eager, with gradients for input dependency.
+"""Runs a case's reference: in float64 (*gold*), in the dtype under test (*eager*), and with gradients.
 
 Whatever is wrong with a reference is a CaseError at its line in the case's file.
 """
@@ -96,7 +96,7 @@ class Reference:
 
 
 def load_inputs(case: Case) -> Source:
-    """The source of a case's values, with its ``## Inputs`` compiled where it has them. Raises CaseError."""
+    """The source of a case's values, with its ``## Inputs`` compiled if it has them. Raises CaseError."""
     if case.inputs is None:
         return Source(case)
     function = load_function(case.inputs, "inputs", "the '## Inputs' function")
@@ -114,7 +114,7 @@ def cast(arguments: Arguments, dtype: torch.dtype) -> dict[str, Value]:
 
 
 def run_eager(reference: Reference, arguments: Arguments, example: Example) -> dict[str, torch.Tensor] | None:
-    """The reference in the example's own dtype; None where an operator lacks that dtype."""
+    """The reference in the example's own dtype; None if an operator lacks that dtype."""
     try:
         return reference.run(arguments, example.dims, DTYPE[example.dtype], f"on {example}")
     except CaseError as error:
@@ -125,7 +125,7 @@ def run_eager(reference: Reference, arguments: Arguments, example: Example) -> d
 
 
 def result_dtypes(case: Case) -> dict[str, str | None]:
-    """The dtype of each result: None where it follows the dtype that is tried, else the one that it always has.
+    """The dtype of each result: None if it follows the dtype that is tried, else the one that it always has.
 
     Runs the reference on the smallest legal sizes in each dtype. Raises CaseError.
     """
@@ -164,7 +164,7 @@ def result_shapes(case: Case) -> dict[str, tuple[str, ...]]:
     """The sizes of each result in terms of the dims, as a prompt can state them, read off a few runs: dims, expressions
     that the case's own shapes use, or numbers. A result whose shape these cannot give is left out.
 
-    Raises CaseError where the reference fails.
+    Raises CaseError if the reference fails.
     """
     with isolated():
         runs = list(_runs(case))

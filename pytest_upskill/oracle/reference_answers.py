@@ -55,7 +55,7 @@ _AXIS_DIGITS = 12
 
 
 class Nonsense(Exception):
-    """Bytes that no honest process sends."""
+    """Bytes that the process sends only if the case's code has tampered with it."""
 
 
 def _checked(form: TypeAdapter[T], value: object, problem: str) -> T:
@@ -94,7 +94,7 @@ def nbytes(tensor: TensorHeader) -> int:
 
 
 def tensor_of(header: TensorHeader, data: bytearray) -> torch.Tensor:
-    """A tensor over these bytes, which are not copied. Raises Nonsense where bools are neither 0 nor 1."""
+    """A tensor over these bytes, which are not copied. Raises Nonsense if bools are neither 0 nor 1."""
     dtype, shape = header
     if not data:
         return torch.empty(tuple(shape), dtype=DTYPE[dtype])
@@ -107,7 +107,7 @@ def read_error(case: Case, header: Header) -> CaseError | None:
     """The error that the header reports, at its line of the case's file. Raises Nonsense."""
     for key, beginning in (("error", ""), ("failed", f"case '{case.name}': preparing it failed with ")):
         if header.get(key) is not None:
-            problem = "it reports an error without a message, or with a line that is none"
+            problem = "it reports an error without a message, or at a line that does not exist"
             message, line = _checked(_ERROR, (header[key], header.get("line")), problem)
             return CaseError(beginning + clean(message), case.path, line)
     return None
@@ -119,7 +119,7 @@ def read_results(case: Case, header: Header) -> ResultFacts:
     shapes = _checked(_SHAPES, header.get("shapes"), "a result's shape is no list of texts")
     names = case.op.results if case.op else ()
     if set(dtypes) != set(names) or not set(shapes) <= set(names):
-        raise Nonsense("it does not give the dtype of each result, and shapes of results alone")
+        raise Nonsense("it must give a dtype for each result, and shapes for nothing but results")
     known = {text for text, _ in terms(case)}
     for size in {size for shape in shapes.values() for size in shape} - known:
         if not (size.isascii() and size.isdigit() and len(size) <= _AXIS_DIGITS):
@@ -130,7 +130,7 @@ def read_results(case: Case, header: Header) -> ResultFacts:
 
 
 def read_outputs(case: Case, header: Header) -> OutputSize:
-    """How large outputs are. Raises CaseError where the case has no sizes."""
+    """How large outputs are. Raises CaseError if the case has no sizes."""
     elements = _checked(_ELEMENTS, header.get("elements"), "it does not give the size of the outputs")
     powers = _checked(_POWERS, header.get("powers"), "it does not say how the outputs grow")
     names = [dim.name for dim in case.dims]
@@ -147,7 +147,7 @@ def read_linear(header: Header) -> bool:
 def read_prepared(
     case: Case, layout: CallLayout, example: Example, header: Header, tensors: Sequence[torch.Tensor]
 ) -> Prepared | GivenUp:
-    """The call of an example and what must come back from it, or why there is none."""
+    """The call of an example with its expected results, or why there is none."""
     if "given_up" in header:
         return GivenUp(example, clean(_checked(_TEXT, header["given_up"], "it gives an example up without a reason")))
     problem = "it gives neither a call nor a reason why there is none"
@@ -210,7 +210,7 @@ def _expected(name: str, dtype: str, left: list[torch.Tensor]) -> Expected:
     if bound.dtype != torch.float64 or bound.shape != gold.shape:
         raise Nonsense(f"its bound of '{name}' does not fit its result")
     if bool((~(bound >= 0) & torch.isfinite(gold)).any()):
-        raise Nonsense(f"its bound of '{name}' is no size of an error")
+        raise Nonsense(f"its bound of '{name}' is negative or NaN")
     return Expected(name, dtype, gold, bound)
 
 

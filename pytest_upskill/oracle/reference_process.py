@@ -32,13 +32,13 @@ _NEEDED = ("torch", "numpy", "typing_extensions")
 """Packages whose folders in sys.path the process must read; what else torch needs lies beside them."""
 
 _NUMERIC = ("ATEN_CPU_CAPABILITY", "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
-"""Variables that change results in their last bits, and must be the same on both sides."""
+"""Environment variables that change the last bits of results: the process gets those of this one."""
 
 _ADDRESS_SPACE = 1 << 40
 """Before torch is loaded; the process lowers it before it gets a case."""
 
 _TORCH_BYTES = 8 << 30
-"""Address space of a process with torch, where /proc does not give ours."""
+"""Address space of a process with torch, if /proc does not give ours."""
 
 _FILE_BYTES = 1 << 20
 Answer = tuple[Header, list[torch.Tensor]]
@@ -65,7 +65,7 @@ class ReferenceProcess:
     """One process for the references of one author, started at once (it takes seconds to load torch), and again after
     ``stop``. For one thread at a time.
 
-    Raises SandboxError where ``confinement`` hides too little, or the process does not start.
+    Raises SandboxError if ``confinement`` hides too little, or the process does not start.
     """
 
     def __init__(self, confinement: Confinement, limits: ReferenceLimits = DEFAULT_LIMITS) -> None:

@@ -1,8 +1,8 @@
 """Where a case's own Python runs: in this process (a trusted case), or in a sandbox (an untrusted one).
 
-Everything that calls the case's functions lies behind ``ReferenceRunner``: drawing inputs, gold, eager, perturbed
-inputs, gradients, bounds. Examples go in; calls with their expectations come out. Hypothesis, kernels and verdicts stay
-on this side.
+Everything that calls the case's functions lies behind ``ReferenceRunner``: drawing inputs, running the
+reference, perturbing inputs, gradients, bounds. Examples go in; calls with their expected results come out. Hypothesis,
+kernels and verdicts stay on this side.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class ReferenceRunner(Protocol):
     """Runs the Python of one case. Every method may raise CaseError: the reference or the inputs are at fault.
 
-    A runner that uses another process raises SandboxError where that process cannot be started. Use it within
+    A runner that uses another process raises SandboxError if that process cannot be started. Use it within
     ``isolated``, but for ``results`` and ``close``.
     """
 
@@ -40,16 +40,16 @@ class ReferenceRunner(Protocol):
         """How large the outputs are, roughly, for any sizes."""
 
     def linear(self, dtype: str) -> bool:
-        """Whether whole numbers have one exact result, where this dtype is tried."""
+        """Whether the reference is exact on whole numbers when this dtype is tried."""
 
     def prepare(self, example: Example) -> Prepared | GivenUp:
-        """A call, and what must come back from it."""
+        """A call with its expected results."""
 
     def other_results(self, example: Example) -> Mapping[str, torch.Tensor]:
         """The exact results of other inputs of the same sizes, by output."""
 
     def for_copy(self, case: Case) -> ReferenceRunner:
-        """A runner for a changed copy of the case. It works as long as this one is open."""
+        """A runner for a changed copy of the case; it cannot be used after this runner's ``close``."""
 
     def close(self) -> None:
         """Ends what was started; may be called again."""
@@ -67,7 +67,7 @@ def in_this_process(case: Case) -> ReferenceRunner:
 def in_a_sandbox(confinement: Confinement) -> OpenRunner:
     """What makes runners of untrusted cases. Their processes start at once, and nothing waits for that.
 
-    It raises SandboxError where ``confinement`` cannot hide files and the network from them.
+    It raises SandboxError if ``confinement`` cannot hide files and the network from them.
     """
     from pytest_upskill.oracle.reference_process import ReferenceProcess
     from pytest_upskill.oracle.sandboxed_reference import SandboxedReference

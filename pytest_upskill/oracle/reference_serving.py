@@ -26,7 +26,7 @@ Piece = tuple[str, tuple[int, ...], memoryview]
 """A tensor: dtype, shape, bytes."""
 
 _MESSAGE_LENGTH = 4000
-"""Characters of a message; the other end cuts it further."""
+"""Characters of a message; the judge's process shortens it further."""
 
 
 def serve(descriptor: int) -> None:

@@ -43,7 +43,7 @@ def find_package(folder: str) -> None:
 def limit_memory(allowed: int, known: int) -> None:
     """Limits the address space to ``allowed`` bytes more than is in use: a torch for GPUs alone takes many GiB.
 
-    ``known`` is the number of bytes in use where /proc is hidden.
+    ``known`` is the number of bytes in use, for a process whose /proc is hidden.
     """
     used = address_space() or known
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
@@ -52,7 +52,7 @@ def limit_memory(allowed: int, known: int) -> None:
 
 
 def address_space() -> int:
-    """Bytes that this process has mapped; 0 where /proc is hidden."""
+    """Bytes that this process has mapped; 0 if /proc is hidden."""
     try:
         with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 - pathlib takes 10 ms to load
             return int(file.read().split()[0]) * resource.getpagesize()

@@ -1,7 +1,7 @@
 """Runs a reference as if each of its reductions had the worst rounding of serial summation.
 
-Perturbed inputs do not show what rounding inside does: where one exponential of a softmax outweighs the others,
-moving inputs moves nothing, and yet an honest serial sum swallows the small terms one by one. A sum of n terms of one
+Perturbed inputs do not show the effect of rounding inside the reference: if one exponential of a softmax outweighs the
+others, moving inputs changes nothing, and yet a correct serial sum loses the small terms. A sum of n terms of one
 sign that is made serially is off by up to (n - 1) u of itself, u half a unit (Higham, Accuracy and Stability of
 Numerical Algorithms, section 4.2); so each reduction's exact result is scaled by 1 + n u, or by 1 - n u, and float64
 carries the rest exactly.
@@ -79,7 +79,7 @@ _LOGARITHMIC = ("logsumexp", "log_softmax", "logcumsumexp", "cross_entropy")
 
 
 class SerialRounding(TorchFunctionMode):
-    """Inside, reductions are off by ``n * unit`` of themselves: upwards, or up and down in turn where ``alternate``.
+    """Inside, reductions are off by ``n * unit`` of themselves: upwards, or up and down in turn if ``alternate``.
 
     ``touched`` counts the reductions that were met. (A ``TorchDispatchMode`` would see through compositions, but it
     imports torch's compiler on first use, which takes a second.)

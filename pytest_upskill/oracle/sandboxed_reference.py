@@ -1,7 +1,7 @@
 """Runs the Python of an untrusted case in a confined process of its own. None of it runs here, and no pickle is read.
 
 One message is one example, so that what comes back is a call with its expectations. The process may lie about these
-numbers, for its own case, and about nothing else (``reference_answers``). Where it loops, ends or sends nonsense, the
+numbers, for its own case, and about nothing else (``reference_answers``). If it loops, ends or sends nonsense, the
 case is at fault.
 """
 
@@ -40,7 +40,7 @@ T = TypeVar("T")
 
 
 class SandboxedReference:
-    """A ``ReferenceRunner`` whose case's Python runs in ``process``, which it ends where it ``owns`` it.
+    """A ``ReferenceRunner`` whose case's Python runs in ``process``, which it ends if it ``owns`` it.
 
     For one thread at a time. Beside CaseError, every method may raise SandboxError: the process does not start.
     """
@@ -115,7 +115,7 @@ class SandboxedReference:
             raise
 
     def _answer(self, request: Plain) -> Answer:
-        """Header and tensors. The process gets the case first, where it holds none or another copy."""
+        """Header and tensors. The process gets the case first if it holds none or another copy."""
         if self._process.holds is not self:
             self._raise_error(self._process.ask({"ask": "case", "case": to_plain(self.case)}))
             self._process.holds = self
@@ -143,7 +143,7 @@ class SandboxedReference:
                 "make it faster, or allow smaller sizes in 'dims'"
             )
         if error.cause == "flood":
-            return f"printed more than the limit of {limits.output_bytes} bytes ({circumstances}); let it print nothing"
+            return f"printed more than the limit of {limits.output_bytes} bytes ({circumstances}); remove its output"
         return (
             f"ended its process twice, with {error.detail} ({circumstances}); it may use {limits.memory >> 20} MiB "
             f"and {limits.cpu_seconds} s of processor time, and must return: remove what exits or crashes"

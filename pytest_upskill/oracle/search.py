@@ -29,7 +29,7 @@ LARGE = 2
 @dataclass(frozen=True, slots=True)
 class Batch:
     """A few examples that are drawn together. ``index`` counts the batches of a dtype; ``family`` is that of all
-    examples, where it is not drawn.
+    examples, if it is not drawn.
     """
 
     dtype: str

@@ -93,7 +93,7 @@ def violated(case: Case, values: Mapping[str, int]) -> str | None:
 
 
 def problem(case: Case, dims: Mapping[str, int], scalars: Mapping[str, int]) -> str | None:
-    """Which rule of the case these sizes and scalars break, None where they are legal."""
+    """Which rule of the case these sizes and scalars break, None if they are legal."""
     known: dict[str, int] = {}
     for dim in case.dims:
         options = candidates(dim, known, case.zero)
@@ -115,9 +115,9 @@ def _rule(name: str, options: Options) -> str:
 
 
 def smallest(case: Case, *, zero: bool | None = None) -> tuple[dict[str, int], dict[str, int]]:
-    """The smallest legal sizes and integer scalars; sizes of 0 only where nothing else is legal, or with ``zero``.
+    """The smallest legal sizes and integer scalars; sizes of 0 only if nothing else is legal, or with ``zero``.
 
-    Raises CaseError where none was found.
+    Raises CaseError if none was found.
     """
     for allow_zero in [case.zero] if zero else [False, case.zero]:
         for least in (0,) if zero else (1, 0):
@@ -168,7 +168,7 @@ def _few(options: Options) -> Sequence[int]:
 def choose(
     case: Case, outputs: OutputSize, limit: float, focus: int, steps: Sequence[int], *, full: bool = False
 ) -> tuple[dict[str, int], dict[str, int]] | None:
-    """Sizes and integer scalars for one step per dim and scalar; None where the conditions cannot be met from there.
+    """Sizes and integer scalars for one step per dim and scalar; None if the conditions cannot be met from there.
 
     The dim at index ``focus`` may take all of ``limit`` elements, the others share the rest. ``full`` asks for as many
     elements as the limit and the bounds allow.
@@ -271,7 +271,7 @@ class _Chooser:
                     known[dim.name] = size
 
     def _largest(self, name: str, options: range, guess: Mapping[str, int]) -> int:
-        """The largest size that keeps the call under the limit; the smallest where none does."""
+        """The largest size that keeps the call under the limit; the smallest if none does."""
         below, above = options.start, options.stop - 1
         if self._fits({**guess, name: above}):
             return above

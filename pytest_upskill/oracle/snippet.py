@@ -45,7 +45,7 @@ class Function:
 def load_function(snippet: Snippet, name: str, title: str) -> Function:
     """Compile a block and return the function called ``name``, else the only one that it defines.
 
-    Raises CaseError where the block does not compile, does not run, or defines no such function.
+    Raises CaseError if the block does not compile, does not run, or defines no such function.
     """
     scope: dict[str, Any] = {"__name__": f"upskill_case.{name}", "torch": torch}
     _execute(snippet, scope, title)
@@ -71,7 +71,7 @@ def load_function(snippet: Snippet, name: str, title: str) -> Function:
 
 
 def check_parameters(function: Function, offered: Mapping[str, str], needed: tuple[str, ...]) -> None:
-    """Raise CaseError where the function has a parameter that is not offered, or does not take a needed one.
+    """Raise CaseError if the function has a parameter that is not offered, or does not take a needed one.
 
     ``offered`` maps each name to what it is ("argument of op", "dim").
     """

@@ -1,14 +1,14 @@
-"""How far off an honest kernel may be: floor + 2 * natural + K * spread + serial, per element.
+"""How far off a correct kernel may be: floor + 2 * natural + K * spread + serial, per element.
 
 *floor* is four units in the last place of the output's dtype and one smallest subnormal. *natural* is the worst error
 that the reference itself makes in the case's dtype and in float32, on these inputs and on eight that are perturbed by
 one unit in the last place, over the elements that share a reduction. *spread* is how far the exact result moves under
 such perturbations, and *K* how many input elements reach one result: the worst case of serial summation. *serial* is
 how far the exact result moves when the reference's inner reductions err as serial ones may (see ``rounding``):
-without it, honest serial softmax over 1,025 elements, one of them 13 to 18 above the rest, was rejected by a factor
+without it, a correct serial softmax over 1,025 elements, one of them 13 to 18 above the rest, was rejected by a factor
 of 8.
 
-Where inputs are float64, float32 runs stand in for float64 ones: their errors are scaled by the ratio of the units,
+If inputs are float64, float32 runs stand in for float64 ones: their errors are scaled by the ratio of the units,
 since nothing at hand computes more exactly than float64.
 """
 
@@ -59,7 +59,7 @@ class Unstable(Exception):
 def floor(gold: torch.Tensor, dtype: str) -> torch.Tensor:
     """Four units in the last place of ``dtype`` at each element, and its smallest subnormal.
 
-    Below the normal numbers a unit in the last place is the smallest subnormal, however small the element: an honest
+    Below the normal numbers a unit in the last place is the smallest subnormal, however small the element: a correct
     ``expf`` that is off by two units, and a division after it, must have room there too. Flushing to zero has not.
     """
     info = torch.finfo(DTYPE[dtype])
@@ -68,7 +68,7 @@ def floor(gold: torch.Tensor, dtype: str) -> torch.Tensor:
 
 
 def declared(case: Case, example: Example, gold: torch.Tensor) -> torch.Tensor | None:
-    """The case's own tolerance, where it has one for the dtype that is tried."""
+    """The case's own tolerance, if it has one for the dtype that is tried."""
     own = case.tolerance.get(example.dtype, case.tolerance.get("*"))
     return None if own is None else own.atol + own.rtol * gold.abs()
 

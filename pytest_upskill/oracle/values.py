@@ -74,7 +74,7 @@ def shape_of(tensor: TensorSpec, dims: Mapping[str, int]) -> Size:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where values come from: a case, and its own function for inputs where it has one."""
+    """Where values come from: a case, and its own function for inputs if it has one."""
 
     case: Case
     inputs: Function | None = None
@@ -175,14 +175,14 @@ class Source:
         return bool(value) if argument.kind == "bool" else int(value)
 
     def error(self, what: str) -> CaseError:
-        """A CaseError about the case's inputs, at the function of ``## Inputs`` where there is one."""
+        """A CaseError about the case's inputs, at the function of ``## Inputs`` if there is one."""
         if self.inputs is None:
             return CaseError(f"case '{self.case.name}': drawing {what}", self.case.path)
         return CaseError(f"{self.inputs.title} {what}", self.inputs.path, self.inputs.line)
 
 
 def single(value: float, low: float = -math.inf, high: float = math.inf) -> float:
-    """The nearest float32 value; within the bounds where one is."""
+    """The nearest float32 value; within the bounds if there is one."""
     rounded = torch.tensor(value, dtype=torch.float32)
     if float(rounded) > high:
         rounded = torch.nextafter(rounded, torch.tensor(-math.inf))

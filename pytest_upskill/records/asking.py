@@ -35,9 +35,9 @@ class Prompt:
 
     @property
     def digest(self) -> str:
-        """A hash (hex) of the whole prompt: a kept reply answers this prompt only.
+        """A hash (hex) of the whole prompt: a stored reply answers this prompt only.
 
-        Version 1, which does not hash its number; a later version has to. Kept replies depend on these names: they
+        Version 1, which does not hash its number; a later version has to. Stored replies depend on these names: they
         stay when fields are renamed.
         """
         earlier = [{"answer": one.answer, "told": one.told, "read": list(one.read)} for one in self.earlier]

@@ -1,1 +1,1 @@
-"""Replies: the ledger, cassettes, budget and scheduling."""
+"""Replies: stored ones (the ledger), recorded ones (cassettes), budget and scheduling."""

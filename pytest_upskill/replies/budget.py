@@ -62,7 +62,7 @@ def longest_reply(config: StudentConfig) -> int:
 
 
 def estimate(questions: Iterable[tuple[StudentConfig, Sequence[WorstCase]]]) -> str:
-    """The worst case of a run in words. Each question comes with the tries to be asked, none if its reply is there."""
+    """The worst case of a run in words. Each question comes with that of each try, none if its reply is stored."""
     to_ask: dict[str, list[WorstCase]] = {}
     there = 0
     for config, worst in questions:

@@ -37,7 +37,7 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The question was asked in this session without a reply, or is not asked at all."""
+    """There is no reply: the question failed in this session, or must not be asked."""
 
     message: str
     lasting: bool = False

@@ -139,7 +139,7 @@ class Ledger:
             row = self._row("SELECT case_name, arm, trial, turn FROM replies WHERE key = ?", key)
             case, arm, trial, turn = (f"{value!a:.60}" for value in row or ("unknown",) * 4)
             self.problems.add(
-                f"{self.path}: the kept reply to case {case}, arm {arm}, trial {trial}, turn {turn} is not valid: "
+                f"{self.path}: the stored reply to case {case}, arm {arm}, trial {trial}, turn {turn} is not valid: "
                 f"{error}; it is not used, and asking again replaces it"
             )
             return None
@@ -289,7 +289,7 @@ class Ledger:
         if not fits_alone:
             return f"the budget is too small: {what}; raise it"
         command = "the same command without --upskill-replies=live" if ask.fresh else "the same command"
-        return f"the budget is used up: {what}; {command} goes on from here"
+        return f"the budget is used up: {what}; {command} continues from here"
 
     def _drop_claim(self, key: str) -> None:
         self._execute("DELETE FROM claims WHERE key = ?", key)

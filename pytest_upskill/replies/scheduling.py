@@ -2,7 +2,7 @@
 
 A reply is looked up in the ledger of this rootdir and in the cassette beside the skill. Missing ones are asked for in
 the order in which they were wanted, within each student's concurrency, which counts over all processes. A stored reply
-that cannot be used counts as missing and is named in ``new_problems``; where replies are replayed, it is an error.
+that cannot be used counts as missing and is named in ``new_problems``; if replies are replayed, it is an error.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ DEFAULT_CONCURRENCY = 4
 POLL_SECONDS = 0.02
 """Interval at which the ledger is checked for entries of other processes."""
 LIVENESS_SECONDS = 0.5
-"""Interval at which the processes that ask are checked for being alive."""
+"""Interval at which claims of processes that have exited are looked for."""
 LEAVE_SECONDS = 0.2
 """How long an ended run waits for complete replies to be entered."""
 

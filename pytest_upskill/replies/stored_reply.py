@@ -54,7 +54,7 @@ class Sampler:
 
 
 def key_of(config: StudentConfig, question: Question) -> str:
-    """A hash (hex) of student, sampler, prompt, trial and turn: a kept reply answers this question only.
+    """A hash (hex) of student, sampler, prompt, trial and turn: a stored reply answers this question only.
 
     Version 1 of the key, which does not hash its number; a later version has to, and must look up both keys.
     """

@@ -33,7 +33,7 @@ class Wanted:
 
 
 def is_good(reply: Reply) -> bool:
-    """True for a reply worth keeping: one that was cut off may be complete the next time."""
+    """True if a reply is to be stored: not one that was cut off, which may be complete the next time."""
     return reply.finish != "length"
 
 

@@ -119,7 +119,7 @@ def _student_lines(student: StudentView, table: Table, layout: _Layout, text_sty
 
 
 def _below(student: StudentView, layout: _Layout, text_style: TextStyle) -> Iterator[str]:
-    """What has no column."""
+    """What a row shows in lines below it, because it has no column."""
     if not layout.assertions:
         assertions = _assertions(student.arm(SKILL_ARM), student.arm(BASELINE_ARM), text_style)
         yield from [f"{assertions} assertions"] if assertions else []
@@ -220,7 +220,7 @@ def _lift_cells(
 
 
 def _lift_style(lift: LiftRow) -> str:
-    """Green or red where the whole interval is on one side of zero."""
+    """Green or red if the whole interval is on one side of zero."""
     if lift.interval is None:
         return ""
     low, high = lift.interval

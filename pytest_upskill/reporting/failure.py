@@ -130,7 +130,7 @@ def _worst(worst: WorstElement, text_style: TextStyle) -> Iterator[str]:
 
 
 def _error(error: str | None, bound: str | None) -> str:
-    """Empty where values are compared exactly."""
+    """Empty if values are compared exactly."""
     if bound is None or error is None:
         return (error or "") if bound is None else f"{bound} is allowed"
     text = f"{error}, where {bound} is allowed"

@@ -80,7 +80,7 @@ class LiveLine:
                 self._shown = False
 
     def stop(self) -> None:
-        """Erases the line for good."""
+        """Erases the line; it is not drawn again."""
         self._stopped.set()
         self.give_way()
 

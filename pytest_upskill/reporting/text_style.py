@@ -56,7 +56,7 @@ class TextStyle:
         return f"\x1b[{';'.join(codes)}m{text}\x1b[0m"
 
     def clean(self, text: str) -> str:
-        """One line without control sequences; in ASCII, too, where that is all there is."""
+        """One line without control sequences; only ASCII if the terminal can show nothing else."""
         plain = "".join(_shown(char) for char in _ESCAPES.sub("", text.expandtabs(TAB)))
         return plain if self.unicode else plain.encode("ascii", "replace").decode("ascii")
 
@@ -76,7 +76,7 @@ class TextStyle:
         return self._cut(f"{head}{more}{tail}", width)
 
     def wrap(self, text: str, width: int, lines: int) -> list[str]:
-        """At most ``lines`` lines, broken at spaces where there are some; line ends of the text are kept."""
+        """At most ``lines`` lines, broken at spaces if there are some; line ends of the text are kept."""
         wrapped = [row for part in text.splitlines() for row in _fold(self.clean(part), max(width, 8))]
         if len(wrapped) > lines:
             wrapped = [*wrapped[: lines - 1], self._cut(f"{wrapped[lines - 1]} {self.sign('more')}", width)]

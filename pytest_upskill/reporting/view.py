@@ -20,7 +20,7 @@ class RunInfo:
     """A run as a whole.
 
     ``started`` is ISO 8601 text, ``seconds`` the run's length, ``sandbox`` the confinement in force, ``replies`` the
-    folder that keeps the replies, as the user would type it; ``source`` says where they came from, where that is not
+    folder that keeps the replies, as the user would type it; ``source`` says where they came from, if not from
     the usual place, and ``spent`` what this run spent on new ones.
     """
 
@@ -41,7 +41,7 @@ class RunInfo:
 class SummaryRow:
     """One skill, student and arm. Averages cover the items that passed or failed, and are None if there are none.
 
-    ``cost_usd`` is None where a reply that used tokens has no price.
+    ``cost_usd`` is None if a reply that used tokens has no price.
     """
 
     skill: str
@@ -95,7 +95,7 @@ class SummaryRow:
 
 @dataclass(frozen=True, slots=True)
 class LiftRow:
-    """Pass rate of ``arm`` minus that of ``against``, paired by case. ``verdict`` is a gate's, None without one."""
+    """Pass rate of ``arm`` minus that of ``against``, paired by case. ``verdict`` is reserved."""
 
     skill: str
     student: str
@@ -241,7 +241,7 @@ def _cost(items: Sequence[Outcome]) -> float | None:
 
 
 def _passed_by_turn(items: Sequence[Outcome]) -> tuple[int, ...]:
-    """An item passes with its last turn, and has passed from then on."""
+    """The number of items that had passed after one turn, after two, ...: an item that passes ends with that turn."""
     longest = max((len(item.turns) for item in items), default=0)
     passed = [len(item.turns) for item in items if item.turns and item.verdict.kind is VerdictKind.PASSED]
     return tuple(sum(turn <= upto for turn in passed) for upto in range(1, longest + 1))

@@ -37,7 +37,7 @@ class Unanswered(Exception):
 
 
 class ByteStreamProcess:
-    """A process that was started without waiting for it. Raises SandboxError where it cannot be.
+    """A process that was started without waiting for it. Raises SandboxError if it cannot be started.
 
     ``argv`` makes its command line from the number of the descriptor that is its end of the stream.
     """
@@ -131,7 +131,7 @@ class ByteStreamProcess:
 
     def _ended(self) -> Unanswered:
         if not process.has_ended(self._process, _END_SECONDS):
-            return Unanswered("ended", "it closed its stream and went on")
+            return Unanswered("ended", "it closed its stream and continued to run")
         self._output.drain()
         process.end(self._process)
         return Unanswered("ended", describe_status(process.status_of(self._process)))

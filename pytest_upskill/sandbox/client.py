@@ -39,7 +39,7 @@ _POISONS = (0x7FF9, 0xFFFA)
 differ."""
 
 _POISON_OF_REPEATS = 0x7FFC
-"""Differs from both: an element that is never written has other bits in a repeat, even where a NaN is expected."""
+"""Used in repeated calls: an element that is never written has other bits in a repeat, even if a NaN is expected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ class Sandbox:
         if self._gpu is not None and not answer.reached:
             raise SandboxError(
                 f"the GPU cannot serve a call: {'; '.join(finding.message for finding in answer.findings)}; "
-                "see in nvidia-smi who else uses it, or run fewer workers"
+                "nvidia-smi lists the processes that use it; end them, or run fewer workers"
             )
         return answer
 

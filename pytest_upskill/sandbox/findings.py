@@ -88,7 +88,7 @@ def death(status: int, output: str, memory: int) -> Finding:
         return Finding("runs", "memory-limit", f"the kernel's process ran out of memory (limit {memory >> 20} MiB)")
     kind = _SIGNAL_KINDS.get(signal.Signals(number), "crash")
     if kind == "memory-limit":
-        name += ", which we did not send: the system was short of memory"
+        name += ", not by pytest-upskill: the system was out of memory"
     if kind == "timeout":
         name += ": the limit on processor time"
     return Finding("runs", kind, f"the kernel's process was killed: {name}{_tail(output)}")

@@ -1,4 +1,4 @@
-"""Confines a program with what the system's kernel offers, where bubblewrap is missing. Imports nothing of ours.
+"""Confines a program with what the system's kernel offers, if bubblewrap is missing. Imports nothing of ours.
 
 Started as ``python -I -S kernel_isolation.py PLAN PROGRAM ARGUMENTS...``; PLAN is JSON: ``parts`` (of
 "namespaces", "landlock", "filter"), ``limits`` (names of the ``resource`` module to numbers), ``scratch`` (a folder,
@@ -68,7 +68,7 @@ def main() -> None:
 
 
 def check(code: int, what: str) -> int:
-    """Raises Refused where a system call failed."""
+    """Raises Refused if a system call failed."""
     if code < 0:
         raise Refused(f"{what}: {os.strerror(ctypes.get_errno())}")
     return code

@@ -148,7 +148,7 @@ class MessageProcess(ABC):
     def _death(self) -> Finding:
         status = self._status(_END_SECONDS)
         if status is None:
-            return findings.protocol("it closed its channel and went on")
+            return findings.protocol("it closed its channel and continued to run")
         return findings.death(status, self._output.text, self._limits.memory)
 
     def printed(self) -> str:

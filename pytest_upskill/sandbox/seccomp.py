@@ -1,4 +1,4 @@
-"""What a confined process gives up for good: cores, debuggers, resources and system calls. Stands alone.
+"""What a confined process gives up permanently: core dumps, debuggers, resources and system calls.
 
 Imported by programs that start in processes of their own and find it beside them; it imports nothing of ours. They get
 their filters, which ``system_call_filters`` makes, from the parent.
@@ -21,7 +21,7 @@ OWN_PROCESS = 0x7FFFFFFF
 
 
 def hide() -> None:
-    """No core, no debugger; killed when the parent has ended."""
+    """No core dump, no debugger; killed when the parent has ended."""
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
     libc.prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)
@@ -41,12 +41,12 @@ class Program(ctypes.Structure):
 
 
 def install(rules: str) -> bool:
-    """Adds a filter (hexadecimal) to the installed ones; False where there is none, or the kernel refuses it."""
+    """Adds a filter (hexadecimal) to the installed ones; False if there is none, or the kernel refuses it."""
     return _install(rules, 0) >= 0
 
 
 def listen(rules: str) -> int:
-    """Adds a filter that asks; returns the descriptor that its questions are read from, or -1."""
+    """Adds a filter that asks the parent; returns the descriptor from which the requests are read, or -1."""
     return _install(rules, NEW_LISTENER)
 
 

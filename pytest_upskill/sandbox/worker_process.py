@@ -73,7 +73,7 @@ class WorkerProcess(MessageProcess):
             why = exchange.reply.message if isinstance(exchange.reply, Finding) else "it sent something else"
             self.end()
             if self._gpu:
-                raise SandboxError(f"the GPU could not be opened: {said or why}; see in nvidia-smi who else uses it")
+                raise SandboxError(f"the GPU could not be opened: {said or why}; nvidia-smi lists who uses it")
             raise SandboxError(
                 f"the process for kernels did not start: {said or why}; "
                 "check that the interpreter's files can be read, or report this as a defect"

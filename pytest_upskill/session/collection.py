@@ -55,7 +55,7 @@ def _node_id(path: Path, rootdir: Path) -> str:
 
 
 class SkillFile(pytest.File):
-    """A SKILL.md with its cases; or one of its cases, where ``path`` is that case's file."""
+    """A SKILL.md with its cases; or one of its cases, if ``path`` is that case's file."""
 
     def __init__(self, *, run: Run, skill_path: Path, **kwargs: Any) -> None:
         super().__init__(**kwargs)

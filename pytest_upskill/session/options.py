@@ -40,32 +40,32 @@ class Option(NamedTuple):  # creating a dataclass takes 2 ms, in every pytest wi
 OPTIONS = (
     Option("student", "NAME", "ask this student (repeatable, or comma-separated): a built-in name, a name from "
            "[tool.upskill.students], or files:DIR", values.names, repeatable=True),
-    Option("arms", "ARMS", "what students are given, comma-separated: skill, baseline, placebo, previous:REVISION "
-           "(default: skill,baseline)", values.arms),
+    Option("arms", "ARMS", "the variants of the prompt to compare (arms), comma-separated: skill, baseline, placebo, "
+           "previous:REVISION (default: skill,baseline)", values.arms),
     Option("trials", "N", "ask for each kernel N times (default: 1)", values.positive_int),
     Option("turns", "N", "after a failure, show the student what is wrong and ask again, up to N turns in total "
            "(default: 1)", values.positive_int),
     Option("device", "DEVICE", "where kernels run: auto, cuda or cpu (default: auto)", values.device),
-    Option("arch", "SM", "compile for this architecture of GPUs, such as sm_90 (default: that of the GPU in use)",
+    Option("arch", "SM", "compile for this GPU architecture, such as sm_90 (default: that of the GPU in use)",
            values.arch),
     Option("examples", "N", "examples for each dtype (default: the case's own number, else 25)",
            values.positive_int),
-    Option("seed", "N", "repeat a run exactly, with the seed from its header", values.seed),
+    Option("seed", "N", "the seed of all examples; the seed in a run's header repeats its examples", values.seed),
     Option("example", "EXAMPLE", "judge on this example only, in the form that a failure prints: "
            "'rows=1 cols=33 dtype=float16 seed=7'", values.text),
     Option("timeout", "SECONDS", "time limit of one call of a kernel (default: 10)", values.seconds),
     Option("replies", "SOURCE", "where replies come from: auto (stored replies, else the student), live (the student), "
-           "record (as auto, and write cassettes beside the skill), replay (cassettes only) (default: auto)",
-           values.replies),
+           "record (as auto, and write replies to cassettes, files beside the skill), replay (cassettes only) "
+           "(default: auto)", values.replies),
     Option("budget", "USD", "stop asking once the next reply could exceed the remaining budget", values.usd),
     Option("max-tokens", "N", "stop asking once the next reply could exceed what remains of N tokens",
            values.positive_int),
     Option("concurrency", "N", "maximum concurrent requests per student (default: 'concurrency' in its table, else its "
            "server's slots, else 4)", values.positive_int),
-    Option("base-url", "URL", "where the llama.cpp server answers (default: http://127.0.0.1:8080/v1)", values.url),
+    Option("base-url", "URL", "the URL of the llama.cpp server (default: http://127.0.0.1:8080/v1)", values.url),
     Option("sandbox", "LEVEL", "how kernels are confined: auto uses the strongest level available, strict aborts "
            "unless full isolation by bubblewrap is available (default: auto)", values.sandbox),
-    Option("report", "PATH", "write a report in the format of the suffix: .json, .md or .csv (repeatable)",
+    Option("report", "PATH", "write a report; the suffix selects its format: .json, .md or .csv (repeatable)",
            values.reports, repeatable=True),
     Option("prompts", "DIR", "write the prompts to this folder; query and run nothing", values.text),
 )  # fmt: skip
@@ -73,7 +73,7 @@ OPTIONS = (
 
 SWITCHES = {
     "upskill": "collect skills; without a student, check their cases",
-    "upskill-serve": "start the server of a llama.cpp student where none answers: llama-server, or the extra [llama]",
+    "upskill-serve": "start the server of a llama.cpp student if none answers: llama-server, or the extra [llama]",
     "upskill-sanitizer": "on the cuda device, run kernels under compute-sanitizer's memcheck, many times slower",
 }
 """Options without a value, and their help."""

@@ -89,7 +89,7 @@ class LiveSide:
 
     @pytest.hookimpl(tryfirst=True)
     def stop(self) -> None:
-        """Erases the line for good."""
+        """Erases the line; it is not drawn again."""
         self._line.stop()
 
     pytest_keyboard_interrupt = pytest_sessionfinish = stop

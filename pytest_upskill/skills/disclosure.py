@@ -77,7 +77,7 @@ def _body(source: Source) -> str:
 
 
 def _texts(source: Source) -> dict[str, str]:
-    """The files that are texts of at most ``LARGEST_FILE`` bytes. Raises SkillError where one cannot be read."""
+    """The files that are texts of at most ``LARGEST_FILE`` bytes. Raises SkillError if one cannot be read."""
     texts = {}
     for name in source.names:
         try:

@@ -38,7 +38,7 @@ class Skill:
 
 
 def skill_file(path: Path) -> Path:
-    """The ``SKILL.md`` of a folder (or ``skill.md``), or the file itself; raises SkillError where there is none."""
+    """The ``SKILL.md`` of a folder (or ``skill.md``), or the file itself; raises SkillError if there is none."""
     if path.is_file():
         return path
     if not path.is_dir():
@@ -51,9 +51,9 @@ def skill_file(path: Path) -> Path:
 
 
 def skill_files(paths: Sequence[Path]) -> list[Path]:
-    """The ``SKILL.md`` files that paths name: each a skill's folder, its file, or a folder above skills.
+    """The ``SKILL.md`` files that paths name: each a skill's folder, its file, or a folder that contains skills.
 
-    Without a path, those below the current folder. Hidden folders are left out. Raises SkillError for a path without.
+    Without a path, those below the current folder. Hidden folders are left out. Raises SkillError if a path has none.
     """
     found: list[Path] = []
     for path in paths or [Path()]:

@@ -13,7 +13,7 @@ from statistics import NormalDist
 CONFIDENCE = 0.95
 RESAMPLES = 9999
 SEED = 20240229
-"""Of the bootstrap: the same outcomes always give the same interval."""
+"""The seed of the bootstrap: the same outcomes always give the same interval."""
 
 Interval = tuple[float, float]
 
@@ -29,7 +29,7 @@ class Difference:
 
 
 def wilson(passed: int, total: int) -> Interval | None:
-    """Wilson's score interval of a rate (Wilson 1927, JASA 22, eq. 6), None where nothing was counted.
+    """Wilson's score interval of a rate (Wilson 1927, JASA 22, eq. 6), None if nothing was counted.
 
     In closed form, so that an interrupted run need not wait for scipy.
     """

@@ -1,1 +1,1 @@
-"""Students: models behind a server, folders of replies, a case's own solution. A reply is only ever text here."""
+"""Students: models behind a server, folders of replies, a case's own solution. No module here parses a reply."""

@@ -84,7 +84,7 @@ class AnthropicStudent(RemoteStudent):
             return AttemptFailure(f"{self._address} dropped the stream before the reply was complete", transient=True)
         text = "".join(block.text for block in message.content if block.type == "text")
         if message.stop_reason == "end_turn" and not text.strip():
-            return AttemptFailure(f"{self._address} ended the reply without a word", transient=True)
+            return AttemptFailure(f"{self._address} ended the reply without any text", transient=True)
         reply = self._reply(
             text=text,
             reasoning="".join(block.thinking for block in message.content if block.type == "thinking"),

@@ -40,7 +40,7 @@ class StudentConfig:
     """The configuration of a student. It holds the name of the variable with the key, never the key.
 
     ``timeout`` (s) limits one reply, and all attempts to get it. ``temperature`` None leaves it to the server.
-    ``concurrency`` is the maximum of concurrent requests; None means the number of the server's slots. ``serve`` is the
+    ``concurrency`` limits the number of concurrent requests; None means the server's number of slots. ``serve`` is the
     command that starts its server, or one of ``serving.plan.WORDS``. ``disclosure`` is how it is shown a skill: one of
     ``skills.disclosure.MODES``. ``folder`` holds the replies of a ``files`` student. ``options`` are further fields of
     each request, which go to the provider unchanged.

@@ -28,7 +28,7 @@ DEFAULT_URL = "https://api.openai.com/v1"
 NO_KEY = "none"
 """Sent to servers that need no key, since the SDK requires one."""
 SURVEY_ATTEMPTS = 3
-"""Fewer than for a question: most often, the server was never started."""
+"""Attempts to reach a server, fewer than for a question: most often, the server was never started."""
 ABSENT_SECONDS = 30.0
 """How long an unreachable server is not tried again."""
 LARGEST_COUNT = 2**53
@@ -172,7 +172,7 @@ class OpenAIStudent(RemoteStudent):
             )
         if transcript.finish == "stop" and not (text.strip() or reasoning.strip() or calls):
             return AttemptFailure(
-                f"{self._address} ended the reply without a word; check that the model '{self.model}' is one that "
+                f"{self._address} ended the reply without any text; check that the model '{self.model}' is one that "
                 f"chats, and that its chat template is right",
                 transient=True,  # a sample may be empty by chance
             )

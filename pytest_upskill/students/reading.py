@@ -47,7 +47,7 @@ class Round:
 
 
 def most_rounds(files: Mapping[str, str]) -> int:
-    """The maximum of rounds in which a student may read these files before it must answer; 0 without files."""
+    """The maximum number of rounds in which a student may read these files before it must answer; 0 without files."""
     return min(MOST_ROUNDS, len(files) + SPARE_ROUNDS) if files else 0
 
 

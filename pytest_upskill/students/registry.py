@@ -60,7 +60,7 @@ def create(config: StudentConfig, server: Server | None = None) -> Student:
     if config.provider not in _PROVIDERS:
         raise UsageError(
             f"student '{config.name}': unknown provider '{config.provider}'{did_you_mean(config.provider, PROVIDERS)} "
-            f"(providers: {', '.join(PROVIDERS)}; a plugin that brings another must be installed)"
+            f"(providers: {', '.join(PROVIDERS)}; a plugin for another one must be installed)"
         )
     module_name, class_name, sdk = _PROVIDERS[config.provider]
     if sdk is not None and importlib.util.find_spec(sdk) is None:

@@ -70,7 +70,7 @@ def test_broken_records_are_asked_for_again_with_a_warning(bench: Workbench, wor
         assert {text.split()[-1] for text in asked(server)[4:]} == {"2.", "3."}
         assert result.parseoutcomes()["passed"] == 4 and result.parseoutcomes()["warnings"] >= 2
         shown = " ".join(result.stdout.str().split())
-        assert "the kept reply to case 'word-002', arm 'skill', trial 1, turn 1 is not valid: 'version' is 9" in shown
+        assert "the stored reply to case 'word-002', arm 'skill', trial 1, turn 1 is not valid: 'version' is 9" in shown
         assert "case 'word-003', arm 'skill', trial 1, turn 1 is not valid: 'reply.tokens.input' is Infinity" in shown
         assert "= skills =" in shown and set(verdicts(bench).values()) == {"passed"}
         bench.run(*ASK, *workers).assert_outcomes(passed=4)

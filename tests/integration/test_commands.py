@@ -38,7 +38,7 @@ def scale(x):
 HELP = """\
 Usage: pytest-upskill [OPTIONS] COMMAND [ARGS]...
 
-  Tools for skill authors, beside ``pytest --upskill``.
+  Tools for skill authors; `pytest --upskill` runs the cases.
 
 Options:
   --version   Show the version and exit.
@@ -49,7 +49,7 @@ Commands:
          barrier mistakes.
   list   List skills and their cases.
   lint   Check skills and cases against the specification, without pytest.
-  prune  Remove kept and recorded replies that no case uses.
+  prune  Remove stored and recorded replies that no case uses.
 """
 RUN_HELP = """\
 Usage: pytest-upskill run [OPTIONS] FILE.cu... [-- ARGUMENT...]
@@ -61,8 +61,8 @@ Usage: pytest-upskill run [OPTIONS] FILE.cu... [-- ARGUMENT...]
   program itself follow after --.
 
 Options:
-  -I DIR           A folder with headers.
-  -D NAME[=VALUE]  A macro, as for the compiler.
+  -I DIR           Search this folder for headers.
+  -D NAME[=VALUE]  Define a macro, as the compiler's -D does.
   --no-checks      Run at full speed, without checks.
   -h, --help       Show this message and exit.
 

@@ -44,7 +44,7 @@ def test_program_that_is_no_compiler_is_refused(tmp_path: Path) -> None:
 def test_compiler_that_is_too_old_is_refused(tmp_path: Path) -> None:
     old = 'case "$*" in *-E*) echo upskill __clang_major__ 9;; *dump*) echo 9.4.0;; *) echo "g++ 9.4.0";; esac'
     script(tmp_path / "g++", old)
-    with pytest.raises(ToolchainError, match=r"gcc 9\.4\.0, older than the least version 11"):
+    with pytest.raises(ToolchainError, match=r"gcc 9\.4\.0, older than the minimum version 11"):
         toolchain.find_compiler({"PATH": str(tmp_path)})
 
 

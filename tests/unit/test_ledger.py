@@ -187,7 +187,7 @@ def test_an_exhausted_budget_stops_every_question_without_a_kept_reply(tmp_path:
     assert answers[ask("a").key] == Kept(recording("a"), ours=True)
     reason = (
         "the budget is used up: $0.2500 of --upskill-budget=1.1 are spent, and the next reply may cost $1.00; "
-        "the same command goes on from here"
+        "the same command continues from here"
     )
     assert answers[ask("b").key] == answers[ask("c").key] == Stopped(reason)
     assert ledger.totals().stopped == reason
@@ -202,7 +202,7 @@ def test_a_budget_too_small_for_any_reply_and_one_of_a_live_run_name_another_nex
     live.settle(ask("a"), recording("a"), good=True)
     answer = live.claim([ask("b", fresh=True)], slots=1)[ask("b").key]
     assert isinstance(answer, Stopped)
-    assert answer.reason.endswith("; the same command without --upskill-replies=live goes on from here")
+    assert answer.reason.endswith("; the same command without --upskill-replies=live continues from here")
 
 
 def test_tokens_are_limited_in_the_same_way(tmp_path: Path) -> None:
@@ -372,7 +372,8 @@ def test_a_reply_that_cannot_be_used_counts_as_missing_and_is_named_once(
     assert ledger.replies_to("tiny") == [("pupil", recording("two"))]
     (told,) = ledger.problems.take()
     start = (
-        f"{tmp_path}/.upskill/replies.sqlite: the kept reply to case 'one', arm 'skill', trial 1, turn 1 is not valid: "
+        f"{tmp_path}/.upskill/replies.sqlite: the stored reply to case 'one', arm 'skill', "
+        "trial 1, turn 1 is not valid: "
     )
     assert told.startswith(start) and problem in told
     assert told.endswith("; it is not used, and asking again replaces it")

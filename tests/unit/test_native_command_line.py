@@ -180,7 +180,7 @@ def test_the_help_says_how_arguments_and_the_exit_status_work() -> None:
     assert "FILE.cu... [-- ARGUMENT...]" in ran.stdout
     text = " ".join(ran.stdout.split())
     assert "66 if something was reported, 2 if the program could not be built" in text
-    assert "-I DIR A folder with headers" in text
+    assert "-I DIR Search this folder for headers" in text
 
 
 def test_a_program_from_the_samples_runs_without_their_helpers_and_with_its_own(tmp_path: Path) -> None:

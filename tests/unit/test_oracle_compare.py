@@ -77,8 +77,8 @@ def test_a_bool_with_other_bits_than_0_and_1_is_wrong() -> None:
 def test_a_missing_output_and_one_of_another_size_are_named() -> None:
     one = Expected("out", "float32", torch.zeros(2), torch.zeros(2))
     missing, short = judge((one,), {}), judge((one,), {"out": b"1234"})
-    assert missing is not None and missing.message == "'out' did not come back"
-    assert short is not None and short.message == "'out' came back with 4 bytes instead of 8"
+    assert missing is not None and missing.message == "'out' was not returned"
+    assert short is not None and short.message == "'out' was returned with 4 bytes instead of 8"
 
 
 def test_an_empty_output_passes() -> None:

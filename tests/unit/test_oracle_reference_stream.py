@@ -169,7 +169,7 @@ def test_slow_process_is_given_up_and_ended(fake: Fakes, script: str) -> None:
 
 def test_process_that_prints_without_end_is_given_up(fake: Fakes) -> None:
     told = fault(fake("request()\nwhile True: print('x' * 1000, flush=True)"))
-    assert "printed more than the limit of 10000 bytes (on whole numbers); let it print nothing" in told
+    assert "printed more than the limit of 10000 bytes (on whole numbers); remove its output" in told
 
 
 def test_a_little_output_does_no_harm(fake: Fakes) -> None:
@@ -207,7 +207,7 @@ def test_process_that_ended_by_accident_is_forgiven(fake: Fakes) -> None:
 
 def test_process_that_hangs_up_and_goes_on_is_ended(fake: Fakes) -> None:
     told = fault(fake("request(); channel.close(); time.sleep(60)"))
-    assert "closed its stream and went on" in told or "did not finish" in told
+    assert "closed its stream and continued to run" in told or "did not finish" in told
 
 
 @pytest.mark.parametrize("beginning", ["import sys; sys.exit('no torch here')", "print('hello')", "import nothing"])

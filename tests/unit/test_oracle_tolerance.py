@@ -168,7 +168,7 @@ def test_what_can_never_be_judged_is_given_up_with_its_reason(tmp_path: Path) ->
         found = Preparation(case, signature_of(case).layout).prepare(
             Example({"rows": 3, "cols": 5}, "float16", 1, "normal")
         )
-    assert isinstance(found, GivenUp) and found.reason == "the exact result leaves half of the dtype's range"
+    assert isinstance(found, GivenUp) and found.reason == "the exact result exceeds half of the dtype's range"
 
 
 def test_near_ties_of_computed_values_are_drawn_again_and_exact_ties_stay(tmp_path: Path) -> None:

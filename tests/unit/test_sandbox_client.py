@@ -276,7 +276,7 @@ def test_exception_of_the_launcher_is_a_finding() -> None:
         ("pause();", "timeout", "no answer within the limit of 0.5 s"),
         ('for (;;) puts("and on and on");', "output-limit", "more than the limit of 100000 bytes"),
         ("std::vector<char> all((size_t)1 << 40); putchar(all[5]);", "memory-limit", "std::bad_alloc"),
-        ("for (int i = 3; i < 1024; ++i) close(i); pause();", "protocol", "closed its channel and went on"),
+        ("for (int i = 3; i < 1024; ++i) close(i); pause();", "protocol", "closed its channel and continued to run"),
     ],
 )
 def test_every_death_has_a_name(level: str, body: str, kind: str, words: str) -> None:

@@ -88,7 +88,7 @@ def test_changed_input_gives_way_to_the_report_of_the_write() -> None:
         (128 + signal.SIGSEGV, "", "crash", "Segmentation fault (SIGSEGV)"),
         (128 + signal.SIGABRT, "terminate called: std::bad_alloc", "memory-limit", "limit 4096 MiB"),
         (128 + signal.SIGABRT, "assertion `x' failed", "crash", "Aborted (SIGABRT); it printed: assertion `x' failed"),
-        (128 + signal.SIGKILL, "", "memory-limit", "the system was short of memory"),
+        (128 + signal.SIGKILL, "", "memory-limit", "the system was out of memory"),
         (128 + signal.SIGXCPU, "", "timeout", "limit on processor time"),
     ],
 )

@@ -136,7 +136,7 @@ def test_a_gpus_cell_answers_like_any_other() -> None:
 def test_a_context_that_cannot_be_had_is_an_error_and_no_verdict() -> None:
     with (
         gpu_sandbox(AXPY, AXPY_SIGNATURE, environment={"FAKE_CONTEXT": "2"}) as sandbox,
-        pytest.raises(SandboxError, match=r"CUDA_ERROR_OUT_OF_MEMORY \(2\): out of memory; see in nvidia-smi who else"),
+        pytest.raises(SandboxError, match=r"CUDA_ERROR_OUT_OF_MEMORY \(2\): out of memory; nvidia-smi lists who"),
     ):
         sandbox.call(axpy_call([1.0], [1.0], 1.0, False, 0))
 

@@ -67,10 +67,10 @@ def only(answer: Answer) -> tuple[str, str]:
     [
         ('reply("12345678ok 0 1 0\\n", 17);', "does not carry the number of the call"),
         ('reply("x", 1);', "does not carry the number of the call"),
-        ('reply("", 0); pause();', "closed its channel and went on"),
+        ('reply("", 0); pause();', "closed its channel and continued to run"),
         ("std::vector<char> all(150000, 'x'); reply(all.data(), all.size());", "more than 65536 bytes"),
-        ("for (int i = 3; i < 1024; ++i) close(i); pause();", "closed its channel and went on"),
-        ("for (int i = 3; i < 1024; ++i) shutdown(i, SHUT_WR); pause();", "closed its channel and went on"),
+        ("for (int i = 3; i < 1024; ++i) close(i); pause();", "closed its channel and continued to run"),
+        ("for (int i = 3; i < 1024; ++i) shutdown(i, SHUT_WR); pause();", "closed its channel and continued to run"),
     ],
 )
 def test_tampering_with_the_channel_is_a_named_failure(body: str, words: str) -> None:

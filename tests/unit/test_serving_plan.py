@@ -148,7 +148,7 @@ def test_without_a_network_a_model_of_the_cache_is_taken(client: Any, tmp_path: 
 def test_a_model_that_asks_for_consent_says_where_to_give_it(client: Any) -> None:
     errors = pytest.importorskip("huggingface_hub.errors")
     client(errors.GatedRepoError.__new__(errors.GatedRepoError))
-    with pytest.raises(hub.HubError, match="o/M asks for consent: give it on its page, and set HF_TOKEN"):
+    with pytest.raises(hub.HubError, match="o/M requires that you accept its terms: do so on its page"):
         hub.fetch("o/M:Q4_0")
     client(errors.RepositoryNotFoundError.__new__(errors.RepositoryNotFoundError))
     with pytest.raises(hub.HubError, match="o/M is not on the Hub, or private"):

@@ -148,8 +148,8 @@ def revived(server: Any) -> None:
 @pytest.mark.parametrize(
     ("command", "said"),
     [
-        ("sh -c 'echo no such model; exit 3'", "(exit status 3); it said last: no such model"),
-        ("/nowhere/server", "(exit status 127); it said last: cannot start '/nowhere/server'"),
+        ("sh -c 'echo no such model; exit 3'", "(exit status 3); its last line of output: no such model"),
+        ("/nowhere/server", "(exit status 127); its last line of output: cannot start '/nowhere/server'"),
     ],
 )
 def test_a_server_that_cannot_start_is_told_with_its_last_words_and_its_log(

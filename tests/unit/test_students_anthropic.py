@@ -145,7 +145,7 @@ def test_a_prompt_that_does_not_fit_names_both_sizes(ask: Any) -> None:
 
 def test_a_reply_without_a_word_is_asked_for_again_and_then_told(ask: Any) -> None:
     assert ask(message(""), message("a"))[0].text == "a"
-    with pytest.raises(StudentError, match=r"ended the reply without a word \(tried 5 times\)"):
+    with pytest.raises(StudentError, match=r"ended the reply without any text \(tried 5 times\)"):
         ask(message(""))
 
 

@@ -417,7 +417,7 @@ def test_an_event_that_is_no_json_is_told_and_not_raised(pupil: Any) -> None:
 def test_a_reply_without_a_word_is_asked_for_again_and_then_an_error_that_names_the_model(pupil: Any) -> None:
     student, server = pupil(reply(""))
     assert student.refused() == (
-        f"student 'pupil': {server.url} ended the reply without a word; check that the model 'served-model' is one "
+        f"student 'pupil': {server.url} ended the reply without any text; check that the model 'served-model' is one "
         f"that chats, and that its chat template is right (tried 5 times)"
     )
     student, server = pupil(reply(""), reply("an answer"))

@@ -1,5 +1,5 @@
 """Finds the definitions in a Python source. Reads tokens, which raise no SyntaxWarning, unlike ``ast`` (it is an error
-where the user's pytest turns warnings into errors).
+if the user's pytest turns warnings into errors).
 """
 
 from __future__ import annotations

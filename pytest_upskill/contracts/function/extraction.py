@@ -11,7 +11,7 @@ from pytest_upskill.documents.reasoning import Blocks
 from pytest_upskill.languages.python import SOURCE_NAME
 
 MAX_SOURCE = 200_000
-"""Characters of a source; the longest that people write have a tenth of it."""
+"""Characters of a source; the longest that people write are a tenth as long."""
 MAX_BLOCKS = 100
 """Blocks that are examined at most."""
 
@@ -29,7 +29,7 @@ def extract_function(text: str, signature: Signature) -> Extraction:
 
 
 def problem(source: str, signature: Signature) -> str | None:
-    """Why a source does not define the function asked for; None where it does."""
+    """Why a source does not define the function asked for; None if it does."""
     if len(source) > MAX_SOURCE:
         return f"the source has {len(source)} characters; at most {MAX_SOURCE}: shorten it"
     if wrong := _syntax_problem(source):
@@ -45,7 +45,7 @@ def problem(source: str, signature: Signature) -> str | None:
 
 _KINDS = {"async def": "is an async function", "class": "is a class", "=": "is not defined by 'def'"}
 _WARNINGS = ("invalid escape sequence", "invalid octal escape", '"is" with', '"is not" with')
-"""Warnings of Python, which are errors where the user's pytest turns warnings into errors."""
+"""Warnings of Python, which are errors if the user's pytest turns warnings into errors."""
 
 
 def _syntax_problem(source: str) -> str | None:

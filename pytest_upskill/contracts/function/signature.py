@@ -15,7 +15,7 @@ _ANNOTATION = {"Tensor": "torch.Tensor", "float": "float", "int": "int", "bool":
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A parameter. ``dtype`` is None where it follows the dtype under test, and for scalars."""
+    """A parameter. ``dtype`` is None if it follows the dtype under test, and for scalars."""
 
     name: str
     kind: Literal["Tensor", "float", "int", "bool"]
@@ -25,7 +25,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A result. ``dtype`` is None where it follows the dtype under test; ``shape`` names dims, if known."""
+    """A result. ``dtype`` is None if it follows the dtype under test; ``shape`` names dims, if known."""
 
     name: str
     dtype: str | None = None

@@ -14,7 +14,7 @@ MAX_BLOCKS = 1000
 """Blocks that are examined at most; the limits keep a reply of megabytes from taking minutes."""
 
 MAX_KERNEL = 200_000
-"""Characters of a kernel, all of which later steps read; the longest that people write have a tenth of it."""
+"""Characters of a kernel, all of which later steps read; the longest that people write are a tenth as long."""
 
 
 def extract_kernel(text: str, signature: Signature) -> Extraction:
@@ -37,7 +37,7 @@ def extract_kernel(text: str, signature: Signature) -> Extraction:
 
 
 def problem(source: str, signature: Signature) -> str | None:
-    """Why a source does not define the function asked for; None where it does."""
+    """Why a source does not define the function asked for; None if it does."""
     definitions = find_definitions(source, signature.name)
     if any(definition.usable for definition in definitions):
         return _complaint(source, definitions, signature)

@@ -24,13 +24,13 @@ _DTYPE = {ctype: dtype for dtype, ctype in C_TYPE.items()}
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A parameter. ``ctype`` is the element's C type for a pointer (``scalar_t`` where it follows the dtype)."""
+    """A parameter. ``ctype`` is the element's C type for a pointer (``scalar_t`` if it follows the dtype)."""
 
     name: str
     ctype: str
     role: Literal["output", "input", "inplace", "scalar", "dim", "stream"]
     shape: tuple[str, ...] | None = None
-    """Of an output: its sizes in terms of the dims, None where only the task gives them."""
+    """Of an output: its sizes in terms of the dims, None if only the task gives them."""
 
     @property
     def pointer(self) -> bool:
@@ -73,8 +73,8 @@ def derive(
 ) -> Signature:
     """The signature of a case. Raises ValueError for a case without ``op``.
 
-    ``results`` maps each result to its fixed dtype, or None where it follows the dtype under test; ``shapes`` gives the
-    sizes of results in terms of the dims, where they are known.
+    ``results`` maps each result to its fixed dtype, or None if it follows the dtype under test; ``shapes`` gives the
+    sizes of results in terms of the dims, if they are known.
     """
     shapes = shapes or {}
     if case.op is None:

@@ -52,7 +52,7 @@ _TYPE_WORDS = frozenset(("signed", "unsigned", "short", "long", "int", "char", "
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """A parameter as a student declared it: ``type`` is canonical where it is ``known``, else as written."""
+    """A parameter as a student declared it: ``type`` is canonical if it is ``known``, else as written."""
 
     type: str
     known: bool
@@ -68,7 +68,7 @@ class Declared:
 
 
 def mismatch(definitions: Sequence[Definition], signature: Signature, source: str) -> str | None:
-    """Why none of these definitions is the function asked for; None where one is."""
+    """Why none of these definitions is the function asked for; None if one is."""
     eligible = sorted(_eligible(definitions), key=lambda one: _rank(one, signature), reverse=True)
     complaints = [_complaint(definition, signature, source) for definition in eligible]
     if None in complaints:
@@ -107,7 +107,7 @@ def _complaint(definition: Definition, signature: Signature, source: str) -> str
 
 
 def _template_of(head: str) -> tuple[tuple[str, ...] | None, str]:
-    """The parameters of a template (None where it is none), and what follows them."""
+    """The parameters of a template (None if it is none), and what follows them."""
     match = re.match(r"\s*(?:extern\s+)?template\s*<", head)
     if match is None:
         return None, head

@@ -137,14 +137,14 @@ def translation_unit(source: str, entry: str) -> str:
 
 
 def _refuse_names_of_ours(source: str) -> None:
-    """With our headers' macros and functions, a kernel could hide accesses."""
+    """Raises ValueError for names of our headers, with which a kernel could hide accesses."""
     for number, line in enumerate(blank_out(source).split("\n"), 1):
         if found := _OURS.search(line):
             raise ValueError(f"{messages.SOURCE_NAME}:{number}: {found[0]!r} is a name of the harness; use another one")
 
 
 def _refuse_assembly(rewritten: str) -> None:
-    """Inline PTX is C++ by now; other assembly is for the host, and would access memory without checks."""
+    """Raises ValueError for assembly that is not PTX (PTX is C++ by now): it would access memory without checks."""
     for number, line in enumerate(blank_out(rewritten).split("\n"), 1):
         if found := _ASSEMBLY.search(line):
             raise ValueError(
@@ -219,7 +219,7 @@ def _runtime(compiler: toolchain.Compiler, folder: Path) -> Made:
 
 @contextlib.contextmanager
 def _aliased(folder: Path) -> Iterator[None]:
-    """Meanwhile ``folder`` has the alias of the native sources."""
+    """Within it, ``folder`` has a link to the native sources, ``flags.ALIAS``."""
     alias = folder / flags.ALIAS
     alias.parent.mkdir()
     alias.symlink_to(NATIVE)

@@ -110,7 +110,7 @@ def _gpu_compiler(architectures: tuple[str, ...]) -> CudaCompiler:
 
 
 def _both(host: Build, check: Build) -> Build:
-    """One build of two, which succeeds where both compilers accept the kernel; the host's message comes first.
+    """One build of two, which succeeds if both compilers accept the kernel; the host's message comes first.
 
     A name that nvcc knows and the host's compiler does not is a feature that the cpu device lacks.
     """

@@ -1,4 +1,4 @@
-"""Checks with nvcc, where there is one, that a kernel compiles for a GPU. Its output never runs.
+"""Checks with nvcc, if there is one, that a kernel compiles for a GPU. Its output never runs.
 
 The host's compiler accepts kernels that nvcc rejects (a helper without ``__device__``, a host function called in a
 kernel), so nvcc compiles the unchanged source.
@@ -25,7 +25,7 @@ class NvccCheck:
         self._limits = limits
 
     def check(self, source: str, entry: str, *, confinement: Confinement) -> Build | None:
-        """A build without a library, whose message is empty if the kernel compiles. None where there is no nvcc.
+        """A build without a library, whose message is empty if the kernel compiles. None if there is no nvcc.
 
         Raises ToolchainError or SandboxError for problems of the machine.
         """

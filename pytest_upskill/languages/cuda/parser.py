@@ -1,6 +1,6 @@
 """Finds the definitions of a function in CUDA C++ that may not compile. Knows no contract.
 
-tree-sitter parses the source. Where it finds no definition, a conservative text search follows: for sources with syntax
+tree-sitter parses the source. If it finds no definition, a conservative text search follows: for sources with syntax
 errors, with macros that write definitions, or too large to parse.
 """
 
@@ -30,7 +30,7 @@ _MAX_PLACES = 500
 class Definition:
     """A function definition, as text: ``head`` is all before the name, template parameters included.
 
-    ``parameters`` is None where a macro writes the definition; ``inside`` names the enclosing namespace or class, None
+    ``parameters`` is None if a macro writes the definition; ``inside`` names the enclosing namespace or class, None
     at global scope; ``specialised`` is true for ``template <> void f<float>(...)``; a declaration has no ``body``.
     """
 
@@ -47,7 +47,7 @@ class Definition:
 
 
 def find_definitions(source: str, name: str, *, parse: bool = True) -> list[Definition]:
-    """The definitions (and declarations) of function ``name``, in order; empty where the source has none.
+    """The definitions (and declarations) of function ``name``, in order; empty if the source has none.
 
     Without ``parse``, or above ``MAX_PARSED`` characters, the text search alone finds them.
     """
@@ -121,7 +121,7 @@ def _children(node: Node, inside: str | None) -> list[tuple[Node, str | None]]:
 
 
 def _definition(node: Node, name: str, inside: str | None) -> Definition | None:
-    """The function that a node declares, where it is called ``name``."""
+    """The function that a node declares, if it is called ``name``."""
     inner: Node | None = node
     while inner is not None and inner.type == "template_declaration":
         inner = next((child for child in inner.children if child.type in _DECLARATIONS), None)
@@ -240,7 +240,7 @@ class _Scopes:
 
 
 def _from_macros(masked: str, name: str) -> Iterator[Definition]:
-    """``LAUNCHER(rms_norm)``, where the source defines a macro of that name that writes a function."""
+    """``LAUNCHER(rms_norm)``, if the source defines a macro of that name that writes a function."""
     for macro in set(re.findall(r"(?m)^[ \t]*#[ \t]*define[ \t]+(\w+)\(", masked)):
         definition = re.search(rf"(?m)^[ \t]*#[ \t]*define[ \t]+{macro}\((?:[^\n\\]|\\.|\\\n)*", masked)
         if definition is None or "{" not in definition[0] or "void" not in definition[0]:

@@ -25,7 +25,7 @@ from pytest_upskill.sandbox import findings
 REPORTED = 66
 """The exit status of a program that ended normally, but with findings."""
 CANNOT_RUN = 2
-"""The exit status where no program can run: no file, no compiler, an error in the source."""
+"""The exit status if no program can run: no file, no compiler, an error in the source."""
 
 REPORT_FILE = "UPSKILL_REPORT_FILE"
 
@@ -106,7 +106,7 @@ _TWICE = re.compile(r"^(?:(?P<place>[^\s:()]+:\d+): |.*?)multiple definition of 
 
 
 def _explained(said: str, files: Sequence[Path]) -> str:
-    """The linker's message, one line for each name; unchanged where it is of another kind."""
+    """The linker's message, one line for each name; unchanged if it is of another kind."""
     named = ", ".join(map(str, files))
     found: dict[str, str] = {}
     for line in said.splitlines():
@@ -118,7 +118,7 @@ def _explained(said: str, files: Sequence[Path]) -> str:
             found.setdefault(name, problem)
         elif twice := _TWICE.match(line):
             name, place = twice["name"], twice["place"] or "two files"
-            found.setdefault(name, f"{place}: {name} is defined more than once; a function in a header wants 'inline'")
+            found.setdefault(name, f"{place}: {name} is defined more than once; make a function in a header 'inline'")
     return "\n".join(found.values()) or said
 
 
@@ -174,7 +174,7 @@ def _places(program: Path, offsets: Sequence[str]) -> dict[str, str]:
 
 
 def _shown(frame: str, program: Path) -> str:
-    """A frame's place, relative to the working folder where it is below that."""
+    """A frame's place, relative to the working folder if it is below that."""
     name, _, line = frame.rpartition(":")
     path = Path(name)
     if path.is_absolute() and path.is_relative_to(Path.cwd()):

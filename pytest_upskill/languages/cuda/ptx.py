@@ -32,7 +32,7 @@ class Statement:
     start: int
     end: int
     template: str | None
-    """The instructions; None where a macro makes a part of them."""
+    """The instructions; None if a macro makes a part of them."""
     operands: tuple[str, ...]
     names: tuple[str, ...]
 

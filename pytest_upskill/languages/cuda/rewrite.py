@@ -127,7 +127,7 @@ def _null_pointers(arguments: str) -> str:
 
 
 def _split(arguments: str) -> list[str]:
-    """The arguments; all as one piece where template arguments make commas ambiguous."""
+    """The arguments; all as one piece if template arguments make commas ambiguous."""
     return [arguments] if "<" in blank_out(arguments) else split_outside(arguments, ",")
 
 

@@ -96,7 +96,7 @@ variable ``cudaStatus`` replaces none."""
 def violations(library: Path, kernel: Path | None = None) -> tuple[str, ...]:
     """A message for each violation of the policy, at most six.
 
-    ``kernel`` is the student's object where the library also has parts of ours. Raises ToolchainError for a file that
+    ``kernel`` is the student's object if the library also has parts of ours. Raises ToolchainError for a file that
     cannot be read.
     """
     linked = elf.read(library)

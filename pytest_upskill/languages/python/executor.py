@@ -43,7 +43,7 @@ class PythonExecutor:
     """Owns its worker, which it starts on demand, also after the worker has ended. For one thread at a time."""
 
     def __init__(self, kernel: Path, server: WorkerServer, limits: Limits, *, filtered: bool) -> None:
-        """``kernel`` is the file of the build. Raises SandboxError where it cannot be opened."""
+        """``kernel`` is the file of the build. Raises SandboxError if it cannot be opened."""
         self._server, self._limits, self._filtered = server, limits, filtered
         try:
             self._entry: Mapping[str, Any] = json.loads(kernel.read_text(encoding="utf-8"))["entry"]
@@ -76,7 +76,7 @@ class PythonExecutor:
         return list(self._seen.values())
 
     def assertions(self) -> Sequence[Assertion]:
-        """``vectorised``, where the case has it: the work done in Python must not grow with the sizes."""
+        """``vectorised``, if the case has it: the work done in Python must not grow with the sizes."""
         return () if self._growth is None else (self._growth.assertion(self._count),)
 
     def _count(self, call: Call) -> Counts | str:
@@ -218,7 +218,7 @@ def _line(value: object) -> int | None:
 
 
 def _finding(plain: Mapping[str, Any], seconds: float) -> Finding | None:
-    """Why there is no result, as a finding for ``runs``; None where there is one."""
+    """Why there is no result, as a finding for ``runs``; None if there is one."""
     kind, line, message = plain["kind"], plain["line"], findings.clean(plain["message"])
     if kind is None:
         return None

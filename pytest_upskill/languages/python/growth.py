@@ -16,10 +16,10 @@ from pytest_upskill.languages.python import SOURCE_NAME
 from pytest_upskill.records import Assertion, Call, TensorArgument
 
 MOST_ELEMENTS = 1 << 16
-"""Of a call that is counted: a loop over this many takes a second while it is counted."""
+"""The most elements of a call whose work is counted: a loop over this many takes a second."""
 _KEPT = 64
 _LEAST, _RATIO = 16, 4
-"""Two calls are compared where a size is at least ``_LEAST`` and grows by the factor ``_RATIO``; otherwise a fixed
+"""Two calls are compared if a size is at least ``_LEAST`` and grows by the factor ``_RATIO``; otherwise a fixed
 number of blocks would count as growth."""
 _PER_UNIT, _PER_DOUBLING, _FREE = 2, 200, 150
 """Work allowed for each further unit of the size, for each doubling of any size, and in any case. A step of a tree
@@ -80,7 +80,7 @@ class Growth:
         return Assertion("vectorised", True, "" if known else "not measured: all examples are of about the same size")
 
     def _pairs(self) -> Iterator[tuple[str, Call, Call]]:
-        """For each size, a call with a large one and a call with a fraction of it; other sizes grow least."""
+        """For each size, a call in which it is large and one with a fraction of that; other sizes grow little."""
         for size in {name: None for call in self._calls for name in _sizes(call)}:
             having = [(call, _sizes(call)[size]) for call in self._calls if size in _sizes(call)]
             most = max(found for _, found in having)
@@ -103,7 +103,7 @@ def _sizes(call: Call) -> Mapping[str, int]:
 
 
 def _doublings(small: Call, large: Call, without: str = "elements") -> Mapping[str, float]:
-    """The number of doublings of each axis from one call to the other, except for the axis ``without``."""
+    """The number of doublings of each axis from one call to the other; the axis ``without`` does not count."""
     before, after = _sizes(small), _sizes(large)
     grown = {name: size / before[name] for name, size in after.items() if before.get(name, 0) and name != without}
     return {name: log2(ratio) for name, ratio in grown.items() if ratio > 1 and name != "elements"}

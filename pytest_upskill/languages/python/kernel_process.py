@@ -16,7 +16,7 @@ _START_SECONDS = 30.0
 
 
 class KernelProcess(MessageProcess):
-    """A worker that holds one kernel. Raises SandboxError where it cannot be started."""
+    """A worker that holds one kernel. Raises SandboxError if it cannot be started."""
 
     def __init__(self, server: WorkerServer, kernel: int, limits: Limits, *, filtered: bool) -> None:
         """``kernel`` is the open file that holds it; ``filtered`` says that system calls can be filtered here."""

@@ -38,7 +38,7 @@ _MESSAGE_BYTES = 1 << 16
 
 
 class WorkerServer:
-    """Starts workers as forks of a confined process. Thread-safe. Raises SandboxError where it cannot start one."""
+    """Starts workers as forks of a confined process. Thread-safe. Raises SandboxError if it cannot start one."""
 
     def __init__(self, confinement: Confinement) -> None:
         self._confinement = confinement
@@ -129,7 +129,7 @@ class _Running:
         )
 
     def start(self, files: Sequence[int], limits: bytes) -> Worker:
-        """Raises OSError where the process is gone."""
+        """Raises OSError if the process has ended."""
         with self._lock:
             self._count += 1
             number = self._count.to_bytes(8, "little")

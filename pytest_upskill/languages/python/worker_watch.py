@@ -75,7 +75,7 @@ def record() -> None:
 
 
 def recorded() -> "list[tuple[str, str]] | None":
-    """The records as (kind, name), where kinds are ``push`` and ``pop``; None where the kernel has ended recording."""
+    """The records as (kind, name), where kinds are ``push`` and ``pop``; None if the kernel has ended recording."""
     try:
         threads = profiler._disable_profiler_legacy()
     except RuntimeError:

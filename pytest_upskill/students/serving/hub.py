@@ -51,7 +51,7 @@ def fetch(name: str) -> Path:
         return fetched[0]
     except errors.GatedRepoError:
         raise HubError(
-            f"{repository} asks for consent: give it on its page, and set HF_TOKEN to a token of your own"
+            f"{repository} requires that you accept its terms: do so on its page, and set HF_TOKEN to your own token"
         ) from None
     except errors.RepositoryNotFoundError:
         raise HubError(f"{repository} is not on the Hub, or private: check the name, or set HF_TOKEN") from None

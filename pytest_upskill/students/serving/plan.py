@@ -51,7 +51,7 @@ def is_wanted(config: StudentConfig, asked_for: bool) -> bool:
 
 
 def existing(config: StudentConfig) -> Plan | None:
-    """The plan of a server that may be running already, without a command; None if only we would know its port."""
+    """The plan of a server that may be running already, without a command; None if starting it chooses the port."""
     if config.serve == DEMO or PORT in (config.serve or "") or config.base_url is None:
         return None
     return Plan(config.name, (), config.base_url, _health(config, config.base_url), Path())

@@ -131,7 +131,7 @@ class ServerProcess:
     def _lost(self, what: str, plan: Plan) -> StudentError:
         """The failure of this question and all later ones."""
         said = _last_line(plan.log) or "nothing"
-        message = f"its server {what}; it said last: {said}; its log is {plan.log}"
+        message = f"its server {what}; its last line of output: {said}; its log is {plan.log}"
         self._failure = StudentError(f"student '{self._student}': {message}", lasting=True)
         return self._failure
 
