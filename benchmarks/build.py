@@ -26,8 +26,7 @@ from pytest_upskill.build.nvcc import find_nvcc
 from pytest_upskill.build.toolchain import find_compiler
 from pytest_upskill.contracts.launcher.signature import Parameter, Signature, entry_source
 from pytest_upskill.languages.cuda.cpu_build import HostCompiler
-from pytest_upskill.languages.cuda.gpu_build import CudaCompiler
-from pytest_upskill.languages.cuda.nvcc_check import NvccCheck
+from pytest_upskill.languages.cuda.gpu_build import CudaCompiler, NvccCheck
 from pytest_upskill.sandbox.confinement import strongest
 
 QUICK = "--quick" in sys.argv

@@ -6,7 +6,6 @@ Everything that plugins and ``conftest.py`` may import is here, and is loaded wh
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -56,72 +55,19 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
-    "Answer",
-    "Assertion",
-    "BudgetStopped",
-    "Build",
-    "Call",
-    "CallLayout",
-    "Case",
-    "CaseError",
-    "Contract",
-    "Executor",
-    "Extraction",
-    "Finding",
-    "InfrastructureError",
-    "JudgeRequest",
-    "JudgeResult",
-    "Kernel",
-    "Language",
-    "LaunchStatistics",
-    "LimitReached",
-    "LocatedError",
-    "Machine",
-    "Outcome",
-    "Question",
-    "Reply",
-    "ResultFacts",
-    "SandboxError",
-    "ScalarArgument",
-    "ScalarParameter",
-    "Signature",
-    "SkillError",
-    "SourceMutant",
-    "Student",
-    "StudentConfig",
-    "StudentError",
-    "TensorArgument",
-    "TensorParameter",
-    "Tokens",
-    "ToolchainError",
-    "UpskillError",
-    "UsageError",
-    "Verdict",
-    "VerdictKind",
-    "View",
-    "__version__",
-    "answer_blocks",
-    "judge",
-]
+    "Answer", "Assertion", "BudgetStopped", "Build", "Call", "CallLayout", "Case", "CaseError", "Contract",
+    "Executor", "Extraction", "Finding", "InfrastructureError", "JudgeRequest", "JudgeResult", "Kernel", "Language",
+    "LaunchStatistics", "LimitReached", "LocatedError", "Machine", "Outcome", "Question", "Reply", "ResultFacts",
+    "SandboxError", "ScalarArgument", "ScalarParameter", "Signature", "SkillError", "SourceMutant", "Student",
+    "StudentConfig", "StudentError", "TensorArgument", "TensorParameter", "Tokens", "ToolchainError",
+    "UpskillError", "UsageError", "Verdict", "VerdictKind", "View", "__version__", "answer_blocks", "judge",
+]  # fmt: skip
 
-_ELSEWHERE: Mapping[str, str] = {
-    "Case": "cases.case",
-    "Contract": "contracts.base",
-    "Executor": "languages.base",
-    "Extraction": "contracts.base",
-    "JudgeRequest": "judging",
-    "JudgeResult": "judging",
-    "Language": "languages.base",
-    "Machine": "devices.base",
-    "Signature": "contracts.base",
-    "SourceMutant": "languages.base",
-    "Student": "students.base",
-    "StudentConfig": "students.base",
-    "View": "reporting.view",
-    "answer_blocks": "documents.reasoning",
-    "judge": "judging",
-}
-"""The modules of those public names that are neither errors nor records."""
+_MODULES = (
+    "errors", "records", "cases.case", "contracts.base", "devices.base", "documents.reasoning", "languages.base",
+    "students.base", "reporting.view", "judging",
+)  # fmt: skip
+"""The modules that have the public names."""
 
 
 def __getattr__(name: str) -> object:
@@ -131,10 +77,8 @@ def __getattr__(name: str) -> object:
 
     if name == "__version__":
         return importlib.import_module("pytest_upskill.records.version").VERSION
-    from pytest_upskill import errors
-
-    module = "errors" if hasattr(errors, name) else _ELSEWHERE.get(name, "records")
-    return getattr(importlib.import_module(f"pytest_upskill.{module}"), name)
+    modules = (importlib.import_module(f"pytest_upskill.{module}") for module in _MODULES)
+    return next(getattr(module, name) for module in modules if hasattr(module, name))
 
 
 def __dir__() -> list[str]:

@@ -1,7 +1,4 @@
-"""A small thread pool that builds the kernels of replies, as soon as these arrive, and the solutions of cases.
-
-Requests to students have their own threads, so that no reply waits for a compiler.
-"""
+"""A small thread pool that builds the kernels of replies, as soon as these arrive, and the solutions of cases."""
 
 from __future__ import annotations
 
@@ -83,7 +80,4 @@ class BuildPool:
     def _enqueue(self, job: Job[Any]) -> None:
         self._jobs.put(job)
         with contextlib.suppress(RuntimeError):  # it was closed
-            self._executor.submit(self._do_next)
-
-    def _do_next(self) -> None:
-        self._jobs.get_nowait().do()
+            self._executor.submit(lambda: self._jobs.get_nowait().do())

@@ -15,7 +15,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pytest_upskill.errors import ToolchainError
@@ -34,9 +34,7 @@ _STORES_BETWEEN_EVICTIONS = 50
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is kept of an entry besides its files: whether making it succeeded, the compiler's message, and ``data``,
-    text in a format of the entry's maker.
-    """
+    """What is kept of an entry besides its files; ``data`` is text in a format of the entry's maker."""
 
     ok: bool = True
     message: str = ""
@@ -82,18 +80,14 @@ class Cache:
     def find(self, key: str) -> Entry | None:
         """The entry of a key; None if it is missing or damaged. Makes nothing, and waits for no lock."""
         folder = self._place(key)
-        facts = _read_manifest(folder)
-        if facts is None:
+        if (facts := _read_manifest(folder)) is None:
             return None
         with contextlib.suppress(OSError):
             os.utime(folder / _MANIFEST)
         return Entry(folder, facts)
 
     def get(self, key: str, make: Callable[[Path], Made]) -> Entry:
-        """The entry of a key; if it is missing or damaged, ``make`` fills an empty folder.
-
-        ``make`` runs in at most one thread or process at a time for each key, and its errors pass through.
-        """
+        """The entry of a key; if it is missing or damaged, one thread or process calls ``make`` to fill a folder."""
         if entry := self.find(key):
             return entry
         with self._writing(), self._locked(key):
@@ -116,7 +110,10 @@ class Cache:
         Entries used within ``spared_seconds`` stay: another process may be about to open them. Entries share files
         (hard links); each file counts once.
         """
-        self._sweep()
+        for folder in self._entries.glob("scratch/*"):  # of processes that were killed
+            with contextlib.suppress(OSError):
+                if time.time() - folder.stat().st_mtime > _ABANDONED_SECONDS:
+                    shutil.rmtree(folder, ignore_errors=True)
         total, removed, counted = 0, 0, set[int]()
         for used, folder in sorted(self._uses(), reverse=True):
             with contextlib.suppress(OSError):
@@ -133,7 +130,9 @@ class Cache:
             made = make(made_in)
             if not made.keep:
                 return Entry(made_in, made.facts, fresh=True)
-            _write_manifest(made_in, made.facts)
+            files = {file.name: _fingerprint(file) for file in sorted(made_in.iterdir())}
+            manifest = {"facts": asdict(made.facts), "files": files}
+            (made_in / _MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
             final = self._place(key)
             final.parent.mkdir(parents=True, exist_ok=True)
             self._discard(final)
@@ -152,13 +151,6 @@ class Cache:
         with contextlib.suppress(FileNotFoundError):
             folder.rename(discarded)
             shutil.rmtree(discarded, ignore_errors=True)
-
-    def _sweep(self) -> None:
-        """Removes the scratch folders of processes that were killed."""
-        for folder in self._entries.glob("scratch/*"):
-            with contextlib.suppress(OSError):
-                if time.time() - folder.stat().st_mtime > _ABANDONED_SECONDS:
-                    shutil.rmtree(folder, ignore_errors=True)
 
     def _uses(self) -> Iterator[tuple[float, Path]]:
         """When each entry was used last, and its folder."""
@@ -192,19 +184,12 @@ class Cache:
             ) from error
 
 
-def _write_manifest(folder: Path, facts: Facts) -> None:
-    files = {file.name: _fingerprint(file) for file in sorted(folder.iterdir())}
-    told = {"ok": facts.ok, "message": facts.message, "data": facts.data}
-    (folder / _MANIFEST).write_text(json.dumps({"facts": told, "files": files}), encoding="utf-8")
-
-
 def _read_manifest(folder: Path) -> Facts | None:
     """The facts of an entry; None if it is missing, or differs from its manifest."""
     try:
         manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
-        files, told = manifest["files"], manifest["facts"]
-        facts = Facts(told["ok"], told["message"], told["data"])
-        whole = all(_fingerprint(folder / name) == fingerprint for name, fingerprint in files.items())
+        facts = Facts(**manifest["facts"])
+        whole = all(_fingerprint(folder / name) == fingerprint for name, fingerprint in manifest["files"].items())
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     typed = type(facts.ok) is bool and isinstance(facts.message, str) and isinstance(facts.data, str)

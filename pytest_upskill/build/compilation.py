@@ -9,8 +9,10 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from pytest_upskill.build import messages
+from pytest_upskill.build.cache import Cache, Facts, Made
 from pytest_upskill.errors import SandboxError, ToolchainError
 from pytest_upskill.native import ENTRY
 from pytest_upskill.sandbox import process
@@ -33,10 +35,7 @@ DEFAULT_LIMITS = CompileLimits()
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """``message`` is empty for a success; ``lasting``: the same source always has this result.
-
-    ``output`` is the output of a success.
-    """
+    """``message`` is empty for a success; ``lasting``: the same source always has this result."""
 
     ok: bool
     message: str = ""
@@ -108,6 +107,27 @@ def compile_confined(
     return _judge(ran, entry, limits, internal, private=confinement.private_scratch)
 
 
+class CachedCompiler:
+    """Compiles in sandboxes, and keeps the results in a cache. Thread-safe; finds its compiler on first use."""
+
+    def __init__(self, cache: Cache | None = None, limits: CompileLimits = DEFAULT_LIMITS) -> None:
+        self._cache, self._limits = cache or Cache(), limits
+
+    def _compile(
+        self, folder: Path, products: Sequence[str], script: str, sources: Mapping[str, str], **options: Any
+    ) -> tuple[Made, str]:
+        """Fills the folder of a cache entry with ``products``; returns the output of the script as well. ``options``
+        and errors are those of ``compile_confined``.
+        """
+        with self._cache.scratch() as scratch:
+            compiled = compile_confined(
+                script, sources, scratch=scratch, products=products, limits=self._limits, **options
+            )
+            for name in products if compiled.ok else ():
+                (scratch / name).rename(folder / name)
+        return Made(Facts(compiled.ok, compiled.message), keep=compiled.lasting), compiled.output
+
+
 def _write(folder: Path, sources: Mapping[str, str]) -> None:
     try:
         for name, text in sources.items():
@@ -137,9 +157,8 @@ def _judge(ran: process.Ran, entry: str, limits: CompileLimits, internal: Sequen
     if ran.timed_out:
         return Compiled(False, f"the compiler did not finish within the limit of {limits.seconds:g} s", lasting=False)
     if ran.flooded:
-        return Compiled(
-            False, f"the compiler printed more than the limit of {limits.output_bytes} bytes", lasting=False
-        )
+        text = f"the compiler printed more than the limit of {limits.output_bytes} bytes"
+        return Compiled(False, text, lasting=False)
     if ran.status == 0:
         return Compiled(True, output=ran.output)
     full = private and any(_FULL in line for line in _suspicious(ran))
@@ -152,9 +171,7 @@ def _judge(ran: process.Ran, entry: str, limits: CompileLimits, internal: Sequen
 
 
 def _suspicious(ran: process.Ran) -> list[str]:
-    """Lines that seem to report a fault of the machine. Lines with a place in a source are left out, since they can
-    quote any text of that source.
-    """
+    """Lines that seem to report a fault of the machine, but for those with a place in a source, which can quote it."""
     return [
         line
         for line in ran.output.splitlines()

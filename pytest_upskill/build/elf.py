@@ -127,26 +127,23 @@ class _Reader:
             raise struct.error("a section beyond the end of the file")
         return self._data[section.offset : section.offset + section.size]
 
-    def _symbols(self, kind: int) -> Iterator[_Symbol]:
+    def _tables(self, kind: int) -> Iterator[tuple[bytes, bytes]]:
+        """The names of each section of a kind, and its content."""
         for section in self._sections:
-            if section.kind != kind:
-                continue
-            names = self._bytes(self._sections[section.link])
-            for place, info, _, index, _, _ in _SYMBOL.iter_unpack(self._bytes(section)):
+            if section.kind == kind:
+                yield self._bytes(self._sections[section.link]), self._bytes(section)
+
+    def _symbols(self, kind: int) -> Iterator[_Symbol]:
+        for names, content in self._tables(kind):
+            for place, info, _, index, _, _ in _SYMBOL.iter_unpack(content):
                 name = _text(names, place)
                 if name and info & 0xF not in (_FILE, _SECTION_TYPE):
-                    yield _Symbol(name, info >> 4 == _LOCAL, index == _UNDEFINED, self._holds_data(index))
-
-    def _holds_data(self, section: int) -> bool:
-        return section < len(self._sections) and not self._sections[section].flags & _EXECUTABLE
+                    data = index < len(self._sections) and not self._sections[index].flags & _EXECUTABLE
+                    yield _Symbol(name, info >> 4 == _LOCAL, index == _UNDEFINED, data)
 
     def _needed(self) -> Iterator[str]:
-        for section in self._sections:
-            if section.kind == _DYNAMIC_SECTION:
-                names = self._bytes(self._sections[section.link])
-                for tag, value in _DYNAMIC.iter_unpack(self._bytes(section)):
-                    if tag == _NEEDED:
-                        yield _text(names, value)
+        for names, content in self._tables(_DYNAMIC_SECTION):
+            yield from (_text(names, value) for tag, value in _DYNAMIC.iter_unpack(content) if tag == _NEEDED)
 
 
 def _text(names: bytes, place: int) -> str:

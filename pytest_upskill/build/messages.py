@@ -51,9 +51,8 @@ class _Block:
 
 
 def shorten(output: str, entry: str, internal: Sequence[str] = ()) -> str:
-    """At most about 40 lines, errors first, without warnings when there are errors.
-
-    ``entry`` is the generated source, whose lines are named; ``internal`` are texts (prefixes of ours) to remove.
+    """At most about 40 lines, errors first, without warnings when there are errors. ``entry`` is the generated source,
+    whose lines are named; ``internal`` are texts (prefixes of ours) to remove.
     """
     blocks = list(_blocks(output.replace("\r", "").splitlines()))
     errors = [block for block in blocks if block.severity == 0]
@@ -66,10 +65,7 @@ def shorten(output: str, entry: str, internal: Sequence[str] = ()) -> str:
 
 
 def unknown_name(message: str) -> tuple[str, int] | None:
-    """The name (or header) that is unknown in the first error, and its line of the student's source.
-
-    ``message`` comes from ``shorten``; None for an error of another kind.
-    """
+    """The name (or header) that is unknown in the first error of ``shorten``, and its line; None for another error."""
     error = _FIRST_ERROR.search(message)
     found = _UNKNOWN.search(error["text"]) if error else None
     if error is None or found is None:
@@ -125,11 +121,8 @@ def _severity(line: str) -> int | None:
 def _readable(line: str, entry: str, internal: Sequence[str]) -> str:
     for text in internal:
         line = line.replace(text, "")
-    for form in (_GNU, _NVCC):
-        found = form.match(line)
-        if found:
-            line = f"{_place(found, entry)}: {found['text']}"
-            break
+    if found := _GNU.match(line) or _NVCC.match(line):
+        line = f"{_place(found, entry)}: {found['text']}"
     line = re.sub(rf"\S*/({re.escape(SOURCE_NAME)})", r"\1", line)
     return line if len(line) <= MOST_WIDTH else line[:MOST_WIDTH] + "..."
 

@@ -1,4 +1,4 @@
-"""Finds nvcc, and makes the script that checks that a kernel compiles for a GPU (sm_90). Runs no script.
+"""Finds nvcc and its toolkit, and makes the script that checks that a kernel compiles for a GPU (sm_90).
 
 The script compiles device code to machine code, and at the same time runs nvcc's front end on the host code, whose
 output is not needed.
@@ -12,13 +12,14 @@ import re
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_upskill.build.messages import SOURCE_NAME
 from pytest_upskill.build.toolchain import find_compiler
 from pytest_upskill.errors import InfrastructureError, ToolchainError
+from pytest_upskill.records import KernelResources
 from pytest_upskill.sandbox import process
 from pytest_upskill.sandbox.confinement import ENVIRONMENT
 
@@ -82,11 +83,9 @@ def first_nvcc() -> Nvcc | None:
 
 
 def _candidates() -> Iterator[Path]:
-    home = os.environ.get("CUDA_HOME") or os.environ.get("CUDA_PATH")
-    if home:
+    if home := os.environ.get("CUDA_HOME") or os.environ.get("CUDA_PATH"):
         yield Path(home) / "bin" / "nvcc"
-    found = shutil.which("nvcc")
-    if found:
+    if found := shutil.which("nvcc"):
         yield Path(found)
     yield Path("/usr/local/cuda/bin/nvcc")
     for folder in sys.path:
@@ -97,8 +96,7 @@ def _probe(program: Path) -> Nvcc:
     if not os.access(program, os.X_OK):
         raise ToolchainError(f"{program} is not executable")
     said = _run([str(program), "--version"])
-    version = re.search(r"release (\d+\.\d+)", said)
-    if version is None:
+    if (version := re.search(r"release (\d+\.\d+)", said)) is None:
         raise ToolchainError(f"{program} --version prints no version")
     plan = _run([str(program), *_FLAGS, "--dryrun", "-cuda", SOURCE_NAME, "-o", "kernel.ii"])
     folders = _folders(program, plan)
@@ -147,15 +145,12 @@ def _host_pass(plan: str) -> str | None:
     if made is None or made.group(1) not in front_end:
         return None
     path = next((line.removeprefix("PATH=") for line in lines if line.startswith("PATH=")), "")
-    script = f"PATH={shlex.quote(_front_end_folder(path))}:$PATH; {preprocess} && {front_end}"
+    folders = path.split(os.pathsep)
+    folder = next((folder for folder in folders if (Path(folder) / "cudafe++").exists()), folders[0])
+    script = f"PATH={shlex.quote(folder)}:$PATH; {preprocess} && {front_end}"
     # The dry run has random temporary names, which are replaced by fixed ones in the scratch folder.
     script = re.sub(r'"[^"]*tmpxft_[0-9a-f]+_[0-9a-f]+-', '"check-', script)
     return script.replace(str(Path.cwd() / SOURCE_NAME), SOURCE_NAME)
-
-
-def _front_end_folder(path: str) -> str:
-    folders = path.split(os.pathsep)
-    return next((folder for folder in folders if (Path(folder) / "cudafe++").exists()), folders[0])
 
 
 def _folders(program: Path, plan: str) -> tuple[Path, ...]:
@@ -166,3 +161,102 @@ def _folders(program: Path, plan: str) -> tuple[Path, ...]:
     if root.parent.name == "nvidia":
         root = root.parent
     return (root, program.parent, *find_compiler().folders)
+
+
+_ADVICE = "install CUDA's toolkit, or the extra [cuda-compiler]: pip install 'pytest-upskill[cuda-compiler]'"
+
+
+@dataclass(frozen=True, slots=True)
+class Toolkit:
+    """nvcc, and the folders of the headers and libraries of its CUDA runtime."""
+
+    nvcc: Nvcc
+    include: Path
+    libraries: Path
+    architectures: tuple[str, ...]
+    """The targets of this nvcc, such as ``sm_75``."""
+
+
+@functools.cache
+def find_toolkit() -> Toolkit:
+    """The machine's nvcc, with what is needed to link. Raises ToolchainError."""
+    if (nvcc := find_nvcc()) is None:
+        raise ToolchainError(f"no nvcc was found; {_ADVICE}")
+    root = nvcc.folders[0]
+    ran = process.run(
+        [str(nvcc.program), "--list-gpu-code"],
+        environment={**ENVIRONMENT, "PATH": f"{nvcc.program.parent}:{ENVIRONMENT['PATH']}"},
+        seconds=_PROBE_SECONDS,
+    )
+    known = tuple(sorted(set(re.findall(r"sm_\w+", ran.output)), key=lambda name: int(re.sub(r"\D", "", name))))
+    if ran.status != 0 or not known:
+        raise ToolchainError(f"{nvcc.program} --list-gpu-code does not work: {ran.output[:200]}; {_ADVICE}")
+    include = _folder_of(root, "cuda_runtime.h", ("include", "targets/x86_64-linux/include", "*/include"))
+    libraries = _folder_of(root, "libcudart_static.a", ("lib64", "targets/x86_64-linux/lib", "lib", "*/lib"))
+    return Toolkit(nvcc, include, libraries, known)
+
+
+def check_architecture(architecture: str, toolkit: Toolkit) -> None:
+    """Raises ToolchainError for an architecture that nvcc does not compile for."""
+    # "sm_90a" is a variant of "sm_90", which nvcc does not list.
+    if architecture.rstrip("af") not in toolkit.architectures:
+        raise ToolchainError(
+            f"{toolkit.nvcc.describe()} does not know the architecture {architecture}; it compiles for "
+            f"{', '.join(toolkit.architectures)}; install a newer toolkit, or name one of these with --upskill-arch"
+        )
+
+
+def _folder_of(root: Path, name: str, places: Sequence[str]) -> Path:
+    for place in places:
+        for folder in sorted(root.glob(place)):
+            if (folder / name).is_file():
+                return folder.resolve()
+    raise ToolchainError(f"{name} is missing below {root}; {_ADVICE}")
+
+
+def describe_toolkit(architectures: Sequence[str]) -> str:
+    """The compiler and its targets, such as "nvcc 13.0 for sm_90", or why there is none."""
+    try:
+        return f"{find_toolkit().nvcc.describe()} for {', '.join(architectures)}"
+    except ToolchainError as error:
+        return f"none ({error})"
+
+
+MOST_KERNELS = 64
+"""Kernels of one build that are kept; a template can have any number of instantiations."""
+
+_NAME_LENGTH = 120
+_ENTRY = re.compile(r"Compiling entry function '(?P<name>.+)' for '(?P<architecture>sm_\w+)'")
+_FRAME = re.compile(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads")
+_USED = re.compile(r"Used (\d+) registers")
+_SHARED = re.compile(r"(\d+) bytes smem")
+
+
+def kernel_resources(output: str) -> tuple[KernelResources, ...]:
+    """The resources of each kernel and architecture, in the order of ``ptxas -v``, whose names may be demangled."""
+    found: list[KernelResources] = []
+    entry: re.Match[str] | None = None
+    frame = (0, 0, 0)
+    for line in output.splitlines():
+        if started := _ENTRY.search(line):
+            entry, frame = started, (0, 0, 0)
+        elif entry and (counted := _FRAME.search(line)):
+            frame = (int(counted[1]), int(counted[2]), int(counted[3]))
+        elif entry and (used := _USED.search(line)):
+            shared = _SHARED.search(line)
+            name = short_name(entry["name"])
+            shared_bytes = int(shared[1]) if shared else 0
+            found.append(KernelResources(name, entry["architecture"], int(used[1]), *frame, shared_bytes))
+            entry = None
+    return tuple(found[:MOST_KERNELS])
+
+
+def short_name(demangled: str) -> str:
+    """``void softmax_kernel<float>(float*, long)`` -> ``softmax_kernel<float>``."""
+    depth, end = 0, len(demangled)
+    for index, character in enumerate(demangled):
+        depth += (character == "<") - (character == ">")
+        if character == "(" and depth == 0 and not demangled.startswith("(anonymous", index):
+            end = index
+            break
+    return demangled[:end].removeprefix("void ").strip()[:_NAME_LENGTH]

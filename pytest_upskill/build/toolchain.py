@@ -72,8 +72,7 @@ def _find(chosen: str, path: str) -> Compiler:
     # ccache's links are skipped: it needs a home directory, and builds are cached here anyway.
     path = os.pathsep.join(folder for folder in path.split(os.pathsep) if "ccache" not in folder)
     for name in CANDIDATES:
-        program = shutil.which(name, path=path)
-        if program is not None:
+        if (program := shutil.which(name, path=path)) is not None:
             try:
                 return _probe(program)
             except ToolchainError as error:

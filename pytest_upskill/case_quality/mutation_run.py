@@ -1,28 +1,81 @@
-"""Builds and runs the mechanical mutants of a solution, and counts those that its case kills.
-
-Mutants are built for the first dtype only, in threads, while earlier ones run.
-"""
+"""Builds mutants of a solution, in threads, runs earlier ones meanwhile, and counts those that its case kills."""
 
 from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 
-from pytest_upskill.case_quality.kill_check import Kept, fault_of, kill_check, selected
-from pytest_upskill.case_quality.quality import case_seed
+from pytest_upskill.case_quality.quality import case_seed, changes, drawn
 from pytest_upskill.case_quality.subject import Subject
-from pytest_upskill.case_quality.suggestions import changes, drawn
 from pytest_upskill.devices.base import Machine
 from pytest_upskill.errors import UpskillError
 from pytest_upskill.languages.base import SourceMutant
+from pytest_upskill.oracle.compare import Buffer, judge
+from pytest_upskill.oracle.explore import Repeat, Run
 from pytest_upskill.oracle.isolation import isolated
+from pytest_upskill.oracle.prepare import Prepared
 from pytest_upskill.oracle.reference_runner import OpenRunner, ReferenceRunner, in_this_process
-from pytest_upskill.records import Build, MutationScore, SurvivingMutant
+from pytest_upskill.oracle.shapes import SMALL_LIMIT
+from pytest_upskill.oracle.shrink import elements_of
+from pytest_upskill.records import Answer, Build, MutationScore, SurvivingMutant
+
+ORDERS = 2
+"""How often a call is repeated in another order of threads."""
+_AGAIN_EVERY = 5
+"""One of five small examples is repeated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An example, and the bytes of the right kernel's results."""
+
+    prepared: Prepared
+    outputs: Mapping[str, bytes]
+
+
+def selected(kept: Sequence[Kept]) -> list[Kept]:
+    """All small examples and one large one: large ones take long, and a second one hardly finds more."""
+    small = [one for one in kept if _is_small(one)]
+    return [*small, *[one for one in kept if not _is_small(one)][:1]]
+
+
+def _is_small(one: Kept) -> bool:
+    return elements_of(one.prepared.call) <= SMALL_LIMIT
+
+
+def kill_check(kept: Sequence[Kept], run: Run, repeat: Repeat, *, atomics: bool = False) -> bool | None:
+    """None for a mutant that fails an example, and is killed; for a survivor whether all its results had the bits of
+    the right kernel's, so that the two may be equivalent.
+    """
+    unseen = True
+    again: list[tuple[Kept, Mapping[str, Buffer]]] = []
+    for number, one in enumerate(kept):
+        answer = run(one.prepared.call)
+        if not _is_right(one.prepared, answer):
+            return None
+        unseen = unseen and not _differ(one.outputs, answer.outputs)
+        if number % _AGAIN_EVERY == 0 and _is_small(one):
+            again.append((one, answer.outputs))
+    for one, first in again:
+        for time in range(ORDERS):
+            answer = repeat(one.prepared.call, time)
+            if not _is_right(one.prepared, answer) or (not atomics and _differ(first, answer.outputs)):
+                return None
+    return unseen
+
+
+def _is_right(prepared: Prepared, answer: Answer) -> bool:
+    return not answer.findings and judge(prepared.expected, answer.outputs) is None
+
+
+def _differ(one: Mapping[str, Buffer], other: Mapping[str, Buffer]) -> bool:
+    return any(memoryview(data) != memoryview(other[name]) for name, data in one.items())
+
 
 MUTANTS = 12
 """The most mutants of a case that are counted."""
@@ -44,10 +97,7 @@ class _Survivor:
 
 
 class MutationRun:
-    """One case's mutants. ``kept`` are its examples of the first dtype, ``slowest`` the solution's slowest call (s).
-
-    ``open_runner`` gives what runs the case's Python, for changed copies of the case.
-    """
+    """One case's mutants. ``kept`` are its examples of the first dtype, ``slowest`` the solution's slowest call (s)."""
 
     def __init__(
         self,
@@ -75,8 +125,7 @@ class MutationRun:
                 if self._full.language.same_code(original, build, in_body=mutant.in_body):
                     equivalent += 1
                     continue
-                found = self._checked(build, self._kept)
-                if found is None:
+                if (found := self._checked(build, self._kept)) is None:
                     killed += 1
                 else:
                     surviving.append(_Survivor(mutant, build, found))
@@ -89,8 +138,6 @@ class MutationRun:
             for number, one in enumerate(surviving)
         )
         return MutationScore(killed, killed + len(surviving), equivalent, survived)
-
-    # ------------------------------------------------------------------------------------- building
 
     def _build(self, source: str) -> Build:
         return self._first.build(source, self._machine)
@@ -112,13 +159,9 @@ class MutationRun:
             if build.library is not None:
                 yield mutant, build
 
-    # ------------------------------------------------------------------------------------- running
-
     def _checked(self, build: Build, kept: list[Kept]) -> bool | None:
-        """None for a killed mutant; for a survivor, whether all its results had the solution's bits."""
         with self._first.execute(build, self._machine, self._timeout) as executor:
-            found = kill_check(kept, executor.call, executor.repeat, atomics=self._case.atomics)
-        return None if found.fault is not None else found.unseen
+            return kill_check(kept, executor.call, executor.repeat, atomics=self._case.atomics)
 
     def _advice(self, surviving: list[_Survivor], solution: Build) -> dict[int, str]:
         """The change of the case that kills each mutant, by the mutant's number. Each change was tried."""
@@ -141,7 +184,7 @@ class MutationRun:
             with isolated(), self._full.execute(solution, self._machine, self._timeout) as executor:
                 for prepared in drawn(runner, self._full.layout, self._case.dtypes[0], _ADVICE_EXAMPLES):
                     answer = executor.call(prepared.call)
-                    if fault_of(prepared, answer) is None:
+                    if _is_right(prepared, answer):
                         found.append(Kept(prepared, {name: bytes(data) for name, data in answer.outputs.items()}))
         except (UpskillError, ValueError):
             return []

@@ -5,20 +5,109 @@ Each complaint about a case comes with a change of the case that fixes it, which
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
 
 from pytest_upskill.case_quality.result_mutants import MUTANTS, SMALL, UNVARIED, ResultTrial, Spoiled, right_outputs
 from pytest_upskill.case_quality.subject import Subject
-from pytest_upskill.case_quality.suggestions import suggestions
-from pytest_upskill.cases.case import Case, Range
+from pytest_upskill.cases.case import Case, Choices, Dim, Range
 from pytest_upskill.documents.expression import parse
+from pytest_upskill.errors import UpskillError
+from pytest_upskill.oracle import search
+from pytest_upskill.oracle.draw import examples as example_strategy
 from pytest_upskill.oracle.explore import Judgement, Repeat, Run, Watch, explore
-from pytest_upskill.oracle.isolation import stable_hash
+from pytest_upskill.oracle.isolation import isolated, stable_hash
 from pytest_upskill.oracle.prepare import Prepared
 from pytest_upskill.oracle.reference_runner import OpenRunner, ReferenceRunner, in_this_process
-from pytest_upskill.records import Answer, Assertion, Call, CallLayout
+from pytest_upskill.records import FLOATING, Answer, Assertion, Call, CallLayout, Example
+
+SMALLEST_RANGE = 64
+_TIMES = 4
+_EXAMPLES = 12
+_MORE_EXAMPLES = 60
+_LARGEST = 1 << 17
+"""Elements of the large examples."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A changed copy of a case; ``said`` describes it in messages, after "this is fixed"."""
+
+    said: str
+    case: Case
+    examples: int = _EXAMPLES
+
+
+def changes(case: Case, dtype: str) -> Iterator[Change]:
+    """The changes that an author can make, the cheapest first."""
+    if case.tolerance:
+        yield Change("without the case's own 'tolerance'", replace(case, tolerance={}))
+    for dim in case.dims:
+        larger = _larger(dim)
+        text = f"with larger dims, such as '{dim.name}: {larger.sizes.low}..{larger.sizes.high}'"  # type: ignore[union-attr]
+        yield Change(text, replace(case, dims=tuple(larger if one is dim else one for one in case.dims)))
+    yield from _other_values(case, dtype)
+    yield Change(f"with more examples, such as 'examples: {_MORE_EXAMPLES}'", case, _MORE_EXAMPLES)
+
+
+def _larger(dim: Dim) -> Dim:
+    if isinstance(dim.sizes, Choices):
+        high = max(_TIMES * int(max(dim.sizes.options)), SMALLEST_RANGE)
+        return Dim(dim.name, Range(parse(1), parse(high)))
+    known = dim.sizes.high.constant
+    higher = f"{_TIMES} * ({dim.sizes.high})" if known is None else max(_TIMES * int(known), SMALLEST_RANGE)
+    return Dim(dim.name, Range(dim.sizes.low, parse(higher)))
+
+
+def _other_values(case: Case, dtype: str) -> Iterator[Change]:
+    if case.inputs is not None:
+        yield Change("with other values, such as those drawn without '## Inputs'", replace(case, inputs=None))
+    for tensor in case.tensors:
+        if tensor.values is not None and (tensor.dtype or dtype) in FLOATING:
+            free = tuple(replace(one, values=None) if one is tensor else one for one in case.arguments)
+            text = f"with other values, such as those drawn without 'values' of '{tensor.name}'"
+            yield Change(text, replace(case, arguments=free))
+
+
+def suggestions(runner: ReferenceRunner, layout: CallLayout, spoiled: Sequence[Spoiled]) -> dict[Spoiled, str]:
+    """The change (``Change.said``) with which the case kills each mutant; mutants that no change kills are absent. All
+    mutants are of one dtype.
+    """
+    found: dict[Spoiled, str] = {}
+    for change in changes(runner.case, spoiled[0][2]):
+        if not (left := {one for one in spoiled if one not in found}):
+            break
+        # A change can make the case invalid, by its conditions or in its reference.
+        with suppress(UpskillError, ValueError):
+            found |= dict.fromkeys(_dying(change, runner, layout, left), change.said)
+    return found
+
+
+def _dying(change: Change, runner: ReferenceRunner, layout: CallLayout, left: set[Spoiled]) -> set[Spoiled]:
+    dtype = next(iter(left))[2]
+    changed = runner.for_copy(change.case)
+    trial = ResultTrial(changed.other_results)
+    with isolated():
+        for prepared in drawn(changed, layout, dtype, change.examples):
+            trial.add(prepared)
+            if left <= trial.dead:
+                break
+    return left & trial.dead
+
+
+def drawn(runner: ReferenceRunner, layout: CallLayout, dtype: str, count: int) -> Iterator[Prepared]:
+    """Examples of a dtype, prepared for ``layout``. Call it within ``isolated``."""
+    case, runner.layout = runner.case, layout
+    for number, batch in enumerate(search.plan(dtype, count)):
+        found: list[Example] = []
+        strategy = example_strategy(case, runner.outputs, dtype, large=batch.large, largest=_LARGEST)
+        search.generate(batch, strategy, stable_hash("remedy", case.text_hash, number), found.append)
+        for example in found:
+            prepared = runner.prepare(example)
+            if isinstance(prepared, Prepared):
+                yield prepared
+
 
 SOLUTION = "solution"
 _NO_FIX = "neither larger dims nor other values fix it: change the reference"
@@ -28,10 +117,7 @@ VARIES = "varies"
 
 @dataclass(frozen=True, slots=True)
 class CaseQuality:
-    """The assertions about a case: ``solution`` (if it has one), ``varies`` and ``rejects[...]``.
-
-    ``inconclusive`` is the reason why the case itself cannot be judged.
-    """
+    """``solution`` (if there is one), ``varies`` and ``rejects[...]``, or why the case itself cannot be judged."""
 
     assertions: tuple[Assertion, ...]
     inconclusive: str | None = None
@@ -56,31 +142,9 @@ def check(
     watch: Watch | None = None,
     open_runner: OpenRunner = in_this_process,
 ) -> CaseQuality:
-    """Judge the solution behind ``run`` (None: there is none), and try every wrong result on its examples.
-
-    ``watch`` gets the examples, too. ``open_runner`` opens what runs the case's Python. Raises CaseError, and the
-    exceptions of ``run``.
+    """Judge the solution behind ``run`` (None: there is none), and try every wrong result on its examples, which
+    ``watch`` gets, too. ``open_runner`` opens what runs the case's Python. Raises CaseError, and what ``run`` raises.
     """
-    with closing(open_runner(subject.case)) as runner:
-        trial = ResultTrial(runner.other_results)
-        judgement = _explored(subject, runner, run, repeat, largest, watch, trial)
-        solution = _solution(judgement) if run is not None else ()
-        if not all(one.passed for one in solution):
-            return CaseQuality(solution)
-        rejections = tuple(_rejections(runner, subject.layout, trial))
-    return CaseQuality((*solution, *rejections), judgement.inconclusive)
-
-
-def _explored(
-    subject: Subject,
-    runner: ReferenceRunner,
-    run: Run | None,
-    repeat: Repeat | None,
-    largest: int,
-    watch: Watch | None,
-    trial: ResultTrial,
-) -> Judgement:
-    """Judge the solution, or the exact results if there is none; ``trial`` gets every example."""
     # Keeps the calls as well: the id of an object that no longer exists can be used again.
     exact: dict[int, tuple[Call, Answer]] = {}
 
@@ -91,20 +155,27 @@ def _explored(
         if watch is not None:
             watch(prepared)
 
-    return explore(
-        subject.case,
-        subject.layout,
-        run or (lambda call: exact[id(call)][1]),
-        seed=case_seed(subject.case),
-        examples=None,
-        only=None,
-        repeat=repeat if run else None,
-        largest=largest,
-        watch=see,
-        checks=subject.language.checks,
-        source_name=subject.language.source_name,
-        runner=runner,
-    )
+    with closing(open_runner(subject.case)) as runner:
+        trial = ResultTrial(runner.other_results)
+        judgement = explore(
+            subject.case,
+            subject.layout,
+            run or (lambda call: exact[id(call)][1]),  # without a solution, the exact results are judged
+            seed=case_seed(subject.case),
+            examples=None,
+            only=None,
+            repeat=repeat if run else None,
+            largest=largest,
+            watch=see,
+            checks=subject.language.checks,
+            source_name=subject.language.source_name,
+            runner=runner,
+        )
+        solution = _solution(judgement) if run is not None else ()
+        if not all(one.passed for one in solution):
+            return CaseQuality(solution)
+        rejections = tuple(_rejections(runner, subject.layout, trial))
+    return CaseQuality((*solution, *rejections), judgement.inconclusive)
 
 
 def _solution(judgement: Judgement) -> tuple[Assertion, ...]:

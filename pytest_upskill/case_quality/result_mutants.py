@@ -22,10 +22,7 @@ TILE = 32
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The call, the right result, and the results of the previous call and of other inputs of the same sizes.
-
-    The last two are flat, and empty if there are none.
-    """
+    """The call, the right result, and the flat results of the previous call and of other inputs (empty: none)."""
 
     call: Call
     expected: Expected
@@ -83,12 +80,8 @@ def _last_tile(context: Context) -> torch.Tensor | None:
     return _stale(context, (context.right.numel() - 1) // TILE * TILE) if context.right.numel() > TILE else None
 
 
-def _first_element(context: Context) -> torch.Tensor | None:
-    return _stale(context, 1) if context.right.numel() > 1 else None
-
-
-def _first_tile(context: Context) -> torch.Tensor | None:
-    return _stale(context, TILE) if context.right.numel() > TILE else None
+def _only_first(count: int) -> Make:
+    return lambda context: _stale(context, count) if context.right.numel() > count else None
 
 
 def _stale(context: Context, begin: int) -> torch.Tensor:
@@ -109,9 +102,7 @@ def _last_column(context: Context) -> torch.Tensor | None:
 
 
 def _rounded(through: torch.dtype, dtype: str) -> Make:
-    return lambda context: (
-        context.right.to(through).to(context.right.dtype) if context.expected.dtype == dtype else None
-    )
+    return lambda it: it.right.to(through).to(it.right.dtype) if it.expected.dtype == dtype else None
 
 
 def _previous(context: Context) -> torch.Tensor | None:
@@ -134,8 +125,8 @@ MUTANTS: tuple[ResultMutant, ...] = (
     ResultMutant("mean", "writes one constant, the mean of what is expected", _mean),
     ResultMutant("last-row", "leaves its last row as it was", _last_row),
     ResultMutant("last-tile", f"leaves its last tile of {TILE} elements as it was", _last_tile),
-    ResultMutant("first-element", "writes its first element only", _first_element),
-    ResultMutant(SMALL, f"writes its first {TILE} elements only", _first_tile),
+    ResultMutant("first-element", "writes its first element only", _only_first(1)),
+    ResultMutant(SMALL, f"writes its first {TILE} elements only", _only_first(TILE)),
     ResultMutant("last-column", "is off by one in the last column", _last_column),
     ResultMutant("half", "computes in half precision", _rounded(torch.float16, "float32")),
     ResultMutant("single", "computes in single precision", _rounded(torch.float32, "float64")),

@@ -1,19 +1,17 @@
-"""The self-check of a case: its quality, and how many mutants of its own solution it kills.
-
-Results are kept in the user's cache by case, code, versions and device, so that later runs do not repeat the check.
-"""
+"""The self-check of a case: its quality, and how many mutants of its solution it kills. Good results are cached."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from pytest_upskill.build.cache import Cache, Facts, Made, key_of
-from pytest_upskill.case_quality.code_digest import code_digest
 from pytest_upskill.case_quality.subject import Subject
 from pytest_upskill.cases.case import Case
 from pytest_upskill.devices.base import Machine, identity
@@ -22,7 +20,7 @@ from pytest_upskill.records import Answer, Assertion, Build, Call, MutationScore
 from pytest_upskill.records.version import VERSION
 
 if TYPE_CHECKING:
-    from pytest_upskill.case_quality.kill_check import Kept
+    from pytest_upskill.case_quality.mutation_run import Kept
     from pytest_upskill.case_quality.quality import CaseQuality
     from pytest_upskill.oracle.prepare import Prepared
     from pytest_upskill.oracle.reference_runner import OpenRunner
@@ -48,10 +46,8 @@ class Checked:
 
 
 class SelfCheck:
-    """Checks cases, each once. For the main thread; builds may run in others.
-
-    ``timeout`` (s) is for each call of a solution; ``open_runner`` opens what runs the Python of a case (None: this
-    process).
+    """Checks cases, each once. For the main thread. ``timeout`` (s) is for each call of a solution; ``open_runner``
+    opens what runs the Python of a case (None: this process).
     """
 
     def __init__(
@@ -84,9 +80,8 @@ class SelfCheck:
         return self._cache.find(key) is not None  # only good cases are kept
 
     def quality(self, subject: Subject) -> CaseQuality:
-        """The quality of a case, from memory or from the cache if it was checked before.
-
-        Raises CaseError if it cannot be checked, InfrastructureError if nothing can be compiled or run.
+        """The quality of a case, from memory or cache if it was checked before. Raises CaseError and
+        InfrastructureError.
         """
         key = self._key("quality", subject)
         if key not in self._known:
@@ -109,8 +104,7 @@ class SelfCheck:
     def _built(self, key: str, subject: Subject) -> Build | None:
         if subject.case.solution is None:
             return None
-        sent = self._builds.pop(key, None)
-        if sent is not None:
+        if (sent := self._builds.pop(key, None)) is not None:
             return sent.result()
         return subject.build(subject.case.solution.source, self._machine(subject.language))
 
@@ -157,9 +151,11 @@ class SelfCheck:
         return Checked(quality, score_found, notes)
 
     def _key(self, what: str, subject: Subject) -> str:
-        case = subject.case
+        import torch
+
+        case, versions = subject.case, (VERSION, torch.__version__, code_digest())
         kept = (case.name, case.text_hash, f"{self._timeout:g}", subject.language.identity())
-        return key_of("self-check", what, *kept, *_versions(), *identity(self._machine(subject.language)))
+        return key_of("self-check", what, *kept, *versions, *identity(self._machine(subject.language)))
 
 
 class Recorder:
@@ -177,7 +173,7 @@ class Recorder:
         self._latest = prepared if prepared.example.dtype == self._dtype else None
 
     def run(self, call: Call) -> Answer:
-        from pytest_upskill.case_quality.kill_check import Kept
+        from pytest_upskill.case_quality.mutation_run import Kept
 
         answer = self.executor.call(call)
         if self._latest is not None and call is self._latest.call and answer.ran:
@@ -204,7 +200,29 @@ def _notes(case: Case) -> tuple[str, ...]:
     return (f"not checked yet: {' and '.join(keys)}, since kernels are not timed",) if keys else ()
 
 
-def _versions() -> tuple[str, ...]:
-    import torch
+PACKAGE = Path(__file__).resolve().parents[1]
+_IMPORT = re.compile(rb"^[ \t]*(?:from|import)[ \t]+pytest_upskill\.(\w+)", re.MULTILINE)
 
-    return VERSION, torch.__version__, code_digest()
+
+@functools.cache
+def code_digest(package: Path = PACKAGE) -> str:
+    """A digest of all files that ``code_files`` finds."""
+    return key_of(
+        *(part for file in code_files(package) for part in (str(file.relative_to(package)), file.read_bytes()))
+    )
+
+
+def code_files(package: Path = PACKAGE) -> list[Path]:
+    """Every file of ``case_quality``, and of all packages and modules that it imports, directly or not.
+
+    Whole packages: languages are imported by name, workers are started as programs, and native sources are compiled.
+    """
+    found: dict[str, list[Path]] = {}
+    waiting = {"case_quality"}
+    while waiting:
+        name = waiting.pop()
+        files = (package / name).rglob("*") if (package / name).is_dir() else [package / f"{name}.py"]
+        found[name] = [file for file in files if file.is_file() and file.suffix != ".pyc"]
+        imported = (_IMPORT.findall(file.read_bytes()) for file in found[name] if file.suffix == ".py")
+        waiting |= {name.decode() for names in imported for name in names} - found.keys()
+    return sorted(file for files in found.values() for file in files)

@@ -10,7 +10,7 @@ from typing import Literal
 from pytest_upskill.cases.operator_schema import Operator
 from pytest_upskill.documents.expression import Expression
 
-NAMED_VALUES = ("normal", "uniform", "positive", "sorted", "permutation", "bool", "wild")
+NAMED_VALUES = ("normal", "uniform", "positive", "nonnegative", "sorted", "permutation", "bool", "wild")
 """The names that ``values`` of a tensor may have."""
 
 

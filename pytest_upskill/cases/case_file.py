@@ -1,7 +1,4 @@
-"""Reads and validates ``evals/<case>.md``: everything that can be checked without running the reference.
-
-Each error is a CaseError with the file, the line, the value, the rule and what to do.
-"""
+"""Reads and validates ``evals/<case>.md``: everything that can be checked without running the reference."""
 
 from __future__ import annotations
 
@@ -98,9 +95,6 @@ def _refuse_keys(scope: Scope, top: Top) -> None:
         raise scope.fail("the case has neither 'op' (it asks for a kernel) nor 'expect' (for a text): add one", 1)
 
 
-# -------------------------------------------------------------------------------------------------------- text cases
-
-
 def _text_fields(scope: Scope, top: Top, sections: Sections) -> dict[str, Any]:
     sections.refuse("Reference", "a case without 'op' has no reference: it is judged by 'expect'")
     sections.refuse("Inputs", "a case without 'op' draws no inputs")
@@ -109,17 +103,13 @@ def _text_fields(scope: Scope, top: Top, sections: Sections) -> dict[str, Any]:
 
 def _expectation(scope: Scope, value: Value) -> Expectation:
     form = "{contains: [__syncthreads], matches: ['warp(s|-level)'], rubric: [names the race]}"
-    parts = fields.mapping(scope, value, "'expect'", form, ("contains", "matches", "rubric"))
-    if not parts:
+    if not (parts := fields.mapping(scope, value, "'expect'", form, ("contains", "matches", "rubric"))):
         raise scope.fail(f"'expect' is empty; say what an answer must contain, as in {form}", value)
     found = {key: fields.texts(scope, part, f"'{key}' of 'expect'", f"[{key}]") for key, part in parts.items()}
     for item in parts["matches"].data if "matches" in parts else ():
         if problem := pattern_problem(item.data):
             raise scope.fail(f"'{item.data}' in 'matches' is not a regular expression: {problem}", item)
     return Expectation(**found)
-
-
-# ------------------------------------------------------------------------------------------------------ kernel cases
 
 
 def _kernel_fields(scope: Scope, top: Top, sections: Sections) -> dict[str, Any]:

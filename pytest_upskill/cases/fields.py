@@ -44,9 +44,6 @@ class Scope:
         return CaseError(message, self.path, value.line if isinstance(value, Value) else value)
 
 
-# ---------------------------------------------------------------------------------------------- plain shapes of values
-
-
 def mapping(scope: Scope, value: Value, what: str, form: str, known: Collection[str] | None = None) -> dict[str, Value]:
     """A mapping; if ``known`` is given, it has no other keys."""
     if not isinstance(value.data, dict):
@@ -129,9 +126,6 @@ def _tolerance(scope: Scope, value: Value, what: str) -> Tolerance:
     return Tolerance(**{key: real(scope, part, f"'{key}' of {what}", positive=False) for key, part in parts.items()})
 
 
-# ------------------------------------------------------------------------------------------------------- expressions
-
-
 def expression(
     scope: Scope, value: Value, what: str, known: Collection[str], *, text: str | None = None, reals: bool = False
 ) -> Expression:
@@ -152,8 +146,7 @@ def expression(
 
 def interval(scope: Scope, value: Value, what: str, *, reals: bool) -> Range:
     """``low..high``, whose ends may name dims; two numbers are in order."""
-    match = _RANGE.match(value.text)
-    if match is None:
+    if (match := _RANGE.match(value.text)) is None:
         raise scope.fail(f"{what} is '{value.shown}'; {_RANGE_FORM}", value)
     low = expression(scope, value, f"the lower end of {what}", scope.dims, text=match["low"], reals=reals)
     high = expression(scope, value, f"the upper end of {what}", scope.dims, text=match["high"], reals=reals)
@@ -163,9 +156,6 @@ def interval(scope: Scope, value: Value, what: str, *, reals: bool) -> Range:
     if low.constant is not None and high.constant is not None and low.constant > high.constant:
         raise scope.fail(f"{what} is '{value.shown}', whose lower end is above the upper one: swap them", value)
     return Range(low, high)
-
-
-# --------------------------------------------------------------------------------------------------------------- dims
 
 
 def dim(scope: Scope, name: str, value: Value) -> Dim:
@@ -188,8 +178,6 @@ def dim(scope: Scope, name: str, value: Value) -> Dim:
         found[child.data] = None
     return Dim(name, Choices(tuple(found)))
 
-
-# --------------------------------------------------------------------------------------------------------- arguments
 
 _TENSOR_FORM = "'x: [rows, cols]' or 'x: {shape: [rows, cols], dtype: int64, values: 0..9}'"
 
@@ -238,8 +226,7 @@ def _tensor_values(scope: Scope, what: str, value: Value, dtypes: tuple[str, ...
     if name not in NAMED_VALUES:
         raise scope.fail(f"{what} '{name}' is unknown{suggest(name, NAMED_VALUES)}", value)
     for tried in dtypes:
-        wrong = _misnamed(name, tried)
-        if wrong:
+        if wrong := _misnamed(name, tried):
             raise scope.fail(f"{what} are '{name}', {wrong}, but the tensor is {tried}", value)
     return Named(name)
 
@@ -250,7 +237,7 @@ def _misnamed(name: str, tried: str) -> str | None:
         return "which is for floating tensors"
     if name == "permutation" and tried not in INTEGER_LIMITS:
         return "which is for integer tensors"
-    if name in ("uniform", "positive", "sorted") and tried == "bool":
+    if name in ("uniform", "positive", "nonnegative", "sorted") and tried == "bool":
         return "which is for tensors of numbers"
     return None
 

@@ -91,8 +91,7 @@ def _argument(text: str, letters: dict[str, str]) -> Argument:
     """One argument; ``letters`` maps the letters of in-place arguments so far to the arguments' names."""
     if text == "*":
         raise ValueError("'*' (arguments by keyword only) has no meaning for a kernel; leave it out")
-    match = _ARGUMENT.match(text)
-    if match is None:
+    if (match := _ARGUMENT.match(text)) is None:
         raise ValueError(f"argument '{text}' needs a type and a name; {_USED}")
     name, kind, mark = match["name"], match["type"], ""
     if why := refusal(name):

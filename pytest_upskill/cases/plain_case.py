@@ -15,29 +15,19 @@ from pydantic import TypeAdapter
 
 from pytest_upskill.cases.case import Case, Snippet
 
+_SENT = {
+    "name", "skill", "path", "task", "op", "dims", "where", "arguments", "dtypes", "returns", "reference", "inputs",
+    "tolerance", "zero",
+}  # fmt: skip
 PATH = Path("case.md")
 """The path of every case that was sent."""
 
 
 def to_plain(case: Case) -> dict[str, Any]:
     """What the inputs and the reference's results (``oracle.reference``) of a case depend on."""
-    needed = Case(
-        name=case.name,
-        skill="",
-        path=PATH,
-        task="",
-        op=case.op,
-        dims=case.dims,
-        where=case.where,
-        arguments=case.arguments,
-        dtypes=case.dtypes,
-        returns=case.returns,
-        reference=_anonymous(case.reference),
-        inputs=_anonymous(case.inputs),
-        tolerance=case.tolerance,
-        zero=case.zero,
-    )
-    plain: dict[str, Any] = _cases().dump_python(needed, mode="json", exclude_defaults=True)
+    reference, inputs = _anonymous(case.reference), _anonymous(case.inputs)
+    sent = replace(case, skill="", path=PATH, task="", reference=reference, inputs=inputs)
+    plain: dict[str, Any] = _cases().dump_python(sent, mode="json", exclude_defaults=True, include=_SENT)
     return plain
 
 

@@ -36,11 +36,9 @@ class Sections:
 
     def whole(self, title: str) -> Snippet | None:
         """The whole text of a section, None if there is no such section."""
-        section = self.titled.get(title)
-        if section is None:
+        if (section := self.titled.get(title)) is None:
             return None
-        text = section.text.rstrip()
-        if not text:
+        if not (text := section.text.rstrip()):
             raise self._error(f"'## {title}' is empty; fill it, or remove the heading", section.line)
         lines = text.split("\n")
         skipped = next(index for index, line in enumerate(lines) if line.strip())
@@ -148,7 +146,6 @@ def read_sections(path: Path, lines: Sequence[str], first: int) -> Sections:
         titled[title] = section
     for fence in (fence for section in (head, *rest) for fence in section.fences if not fence.closed):
         raise CaseError("this fenced block is never closed: end it with a line of its fence", path, fence.opening)
-    task = head.text.strip()
-    if not task:
+    if not (task := head.text.strip()):
         raise CaseError("the task is empty: say above the first '## ' heading what the student has to do", path, first)
     return Sections(path, task, titled, first + len(lines) - 1)

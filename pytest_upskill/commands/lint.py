@@ -1,7 +1,5 @@
 """``pytest-upskill lint [PATH ...]``: the checks of skills and cases that collection makes, without pytest."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -10,8 +8,7 @@ import click
 from pytest_upskill.cases.case_file import load_case
 from pytest_upskill.errors import CaseError
 from pytest_upskill.reporting.text_style import plural, printable
-from pytest_upskill.skills.advice import Problem
-from pytest_upskill.skills.skill import case_paths, skill_files, validate
+from pytest_upskill.skills.skill import Problem, case_paths, skill_files, validate
 
 
 @click.command("lint")

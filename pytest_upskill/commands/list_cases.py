@@ -1,7 +1,5 @@
 """``pytest-upskill list [PATH ...]``: a table of skills and their cases."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The console script ``pytest-upskill``, and ``python -m pytest_upskill``: one click group with lazy commands."""
 
-from __future__ import annotations
-
 import importlib
 from collections.abc import Mapping
 from typing import Any

@@ -4,11 +4,9 @@ A reply is unused when its case is gone, or when the case's prompt in its arm ha
 the cases' references, as pytest does; no model is queried.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -25,36 +23,21 @@ from pytest_upskill.replies import cassette
 from pytest_upskill.replies.cassette import Cassette
 from pytest_upskill.replies.ledger import FILE, Ledger
 from pytest_upskill.replies.stored_reply import Recording
-from pytest_upskill.skills.disclosure import MODES
+from pytest_upskill.skills.arms import MODES
 from pytest_upskill.skills.skill import case_paths, skill_files
 
 ARMS = ("skill", "baseline", "placebo")
 """Arms whose prompts can be rendered again. A reply in another arm (``previous``) is used while its case exists."""
 
 
-@dataclass(frozen=True, slots=True)
-class Uses:
-    """The digests of the prompts of a skill's cases, by case and arm; None for a case that cannot be read."""
-
-    prompts: dict[str, dict[str, frozenset[str]] | None]
-
-    def why_unused(self, one: Recording, kept: Iterable[Recording]) -> str:
-        """Why no case uses a recording; empty if one does. Later turns are used if their first turn is."""
-        if one.case not in self.prompts:
-            return "its case is gone"
-        if one.turn > 1:
-            first = any(other.label == (one.case, one.arm, one.trial, 1) for other in kept)
-            return "" if first else "its first turn is gone"
-        prompts = self.prompts[one.case]
-        if prompts is None or one.arm not in prompts or one.prompt in prompts[one.arm]:
-            return ""
-        return "its prompt has changed"
+Uses = dict[str, dict[str, frozenset[str]] | None]
+"""The digests of the prompts of a skill's cases, by case and arm; None for a case that cannot be read."""
 
 
-def uses_of(skill_path: Path) -> Uses:
+def _uses_of(skill_path: Path) -> Uses:
     """The prompts of a skill's cases. A broken case keeps all its replies."""
     questions = PromptRenderer()
-    prompts: dict[str, dict[str, frozenset[str]] | None] = {}
+    prompts: Uses = {}
     for path in case_paths(skill_path.parent):
         try:
             case = load_case(path, skill_path.parent.name)
@@ -62,7 +45,7 @@ def uses_of(skill_path: Path) -> Uses:
         except (CaseError, SkillError) as error:
             _warn([error])
             prompts[path.stem] = None
-    return Uses(prompts)
+    return prompts
 
 
 def _digests(questions: PromptRenderer, case: Case, skill_path: Path, arm: str) -> frozenset[str]:
@@ -77,7 +60,7 @@ def _digests(questions: PromptRenderer, case: Case, skill_path: Path, arm: str) 
 
 def prune(skill_path: Path, root: Path, dry_run: bool = False) -> list[str]:
     """Prunes a skill's cassettes, and its stored replies below ``root``; one line for each reply that is removed."""
-    uses = uses_of(skill_path)
+    uses = _uses_of(skill_path)
     lines = []
     for path in sorted((skill_path.parent / cassette.FOLDER).glob("*.jsonl")):
         lines += _prune_cassette(path, uses, root, dry_run)
@@ -129,11 +112,24 @@ def _unused(recordings: Sequence[Recording], uses: Uses) -> dict[str, str]:
     kept: list[Recording] = []
     unused: dict[str, str] = {}
     for one in sorted(recordings, key=lambda one: one.turn):
-        if why := uses.why_unused(one, kept):
+        if why := _why_unused(one, uses, kept):
             unused[one.key] = why
         else:
             kept.append(one)
     return unused
+
+
+def _why_unused(one: Recording, uses: Uses, kept: Sequence[Recording]) -> str:
+    """Why no case uses a recording; empty if one does. Later turns are used if their first turn is."""
+    if one.case not in uses:
+        return "its case is gone"
+    if one.turn > 1:
+        first = any(other.label == (one.case, one.arm, one.trial, 1) for other in kept)
+        return "" if first else "its first turn is gone"
+    prompts = uses[one.case]
+    if prompts is None or one.arm not in prompts or one.prompt in prompts[one.arm]:
+        return ""
+    return "its prompt has changed"
 
 
 def _told(one: Recording, place: str, why: str) -> str:

@@ -1,7 +1,5 @@
 """``pytest-upskill run FILE.cu``: compiles a CUDA program and runs it on the host, with memory and race checks."""
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,8 +7,7 @@ from pathlib import Path
 import click
 
 from pytest_upskill.errors import UpskillError
-from pytest_upskill.languages.cuda.program import CANNOT_RUN, REPORTED, CompileError, Request, build, run
-from pytest_upskill.languages.cuda.program_source import NeedsGpu
+from pytest_upskill.languages.cuda.program import CANNOT_RUN, REPORTED, CompileError, NeedsGpu, Request, build, run
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)

@@ -1,11 +1,12 @@
-"""``Settings``: everything that a user can set for a run."""
+"""``Settings``: everything that a user can set for a run; and checks of the files that it names."""
 
-from __future__ import annotations
-
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from pytest_upskill.errors import UsageError
 
 DEFAULTS: Mapping[str, Any] = {
     "arms": ("skill", "baseline"), "trials": 1, "turns": 1, "device": "auto", "sandbox": "auto", "timeout": 10.0,
@@ -53,3 +54,33 @@ class Settings:
     def self_check(self) -> bool:
         """No student was named: the cases themselves are checked."""
         return not self.students
+
+
+def students_tables(pyproject: Path) -> Mapping[str, Mapping[str, Any]]:
+    """``[tool.upskill.students.<name>]`` by name; empty if there is no such file. Raises UsageError."""
+    try:
+        data = tomllib.loads(pyproject.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"{pyproject} cannot be read: {error}") from None
+    tables = data.get("tool", {}).get("upskill", {}).get("students", {})
+    if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
+        raise UsageError(f"{pyproject}: [tool.upskill.students] must hold one table for each student")
+    return tables
+
+
+def check_writable(path: Path) -> None:
+    """Raises UsageError if the report cannot be written, before anything runs."""
+    if path.is_dir():
+        raise UsageError(f"--upskill-report: {path} is a folder; name a file in it, such as {path / 'report.json'}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        existed = path.exists()
+        path.open("a").close()
+        if not existed:
+            path.unlink()
+    except OSError as error:
+        raise UsageError(
+            f"--upskill-report: {path} cannot be written ({error.strerror}); name a file where you may write"
+        ) from None

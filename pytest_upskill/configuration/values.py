@@ -3,11 +3,12 @@
 Imported whenever pytest starts, so it imports almost nothing.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
 
 REPORT_SUFFIXES = (".json", ".md", ".csv")
 
@@ -36,11 +37,20 @@ def arms(text: str) -> tuple[str, ...]:
     return found
 
 
-def positive_int(text: str) -> int:
-    """A whole number of at least 1."""
-    if not re.fullmatch(r"[0-9]+", text) or int(text) < 1:
-        raise ValueError(f"{text!r} is not a whole number of at least 1")
-    return int(text)
+def _matching(pattern: str, expected: str, convert: Callable[[str], T]) -> Callable[[str], T]:
+    def parse(text: str) -> T:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(f"{text!r} is not {expected}")
+        return convert(text)
+
+    return parse
+
+
+positive_int = _matching(r"0*[1-9][0-9]*", "a whole number of at least 1", int)
+arch = _matching(r"sm_[0-9]{2,3}[af]?", "an architecture of GPUs such as sm_90", str)
+"""As nvcc's ``-arch`` takes it."""
+usd = _matching(r"[0-9]+(\.[0-9]*)?|\.[0-9]+", "an amount of USD such as 2.50", float)
+url = _matching(r"https?://[^\s/]+(/\S*)?", "a URL such as http://127.0.0.1:8080/v1", str)
 
 
 def seed(text: str) -> int:
@@ -75,37 +85,13 @@ sandbox = _choice("sandbox level", "auto", "strict")
 replies = _choice("source of replies", "auto", "live", "record", "replay")
 
 
-def arch(text: str) -> str:
-    """An architecture as nvcc's ``-arch`` takes it, such as ``sm_90``."""
-    if not re.fullmatch(r"sm_[0-9]{2,3}[af]?", text):
-        raise ValueError(f"{text!r} is not an architecture of GPUs such as sm_90")
-    return text
-
-
-def usd(text: str) -> float:
-    """An amount of USD."""
-    if not re.fullmatch(r"[0-9]+(\.[0-9]*)?|\.[0-9]+", text):
-        raise ValueError(f"{text!r} is not an amount of USD such as 2.50")
-    return float(text)
-
-
-def url(text: str) -> str:
-    """An http or https URL."""
-    if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", text):
-        raise ValueError(f"{text!r} is not a URL such as http://127.0.0.1:8080/v1")
-    return text
-
-
-def report(text: str) -> str:
-    """The path of a report; its suffix chooses the form."""
-    if Path(text).suffix not in REPORT_SUFFIXES:
-        raise ValueError(f"report {text!r} must end in one of {', '.join(REPORT_SUFFIXES)}")
-    return text
-
-
 def reports(text: str) -> tuple[str, ...]:
-    """Paths of reports, separated by commas or line ends."""
-    return tuple(report(name) for name in names(text))
+    """Paths of reports, separated by commas or line ends; the suffix of each chooses its form."""
+    paths = names(text)
+    for path in paths:
+        if Path(path).suffix not in REPORT_SUFFIXES:
+            raise ValueError(f"report {path!r} must end in one of {', '.join(REPORT_SUFFIXES)}")
+    return paths
 
 
 def text(text: str) -> str:

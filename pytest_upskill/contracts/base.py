@@ -59,10 +59,7 @@ class Contract(Protocol):
     """Which of the case keys ``forbid`` and ``vectorised`` it supports; the others are errors in a case."""
 
     def signature(self, case: Case, results: ResultFacts) -> Signature:
-        """The ``Signature`` of a case; called once per case and process.
-
-        ``results`` has the dtypes and shapes of the results, measured with the case's reference.
-        """
+        """The ``Signature`` of a case; called once per case and process. ``results`` come from its reference."""
 
     def system_text(self) -> str:
         """The system text of every prompt, to which an arm adds its guidance."""

@@ -18,10 +18,8 @@ Judge = Callable[[Fence, Blocks], tuple[str, bool]]
 
 
 def extract(text: str, name: str, tag: str, declaration: str, judge: Judge, most: int) -> Extraction:
-    """The first block that ``judge`` accepts of the first ``most`` blocks that mention ``name``, exactly as written but
-    for line ends.
-
-    ``tag`` is the block's language, as the prompt asks for it.
+    """The first block that ``judge`` accepts of the first ``most`` blocks that mention ``name``, as written but for
+    line ends. ``tag`` is the block's language in the prompt.
     """
     blocks = answer_blocks(text)
     if not blocks.answer:

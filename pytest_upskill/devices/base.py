@@ -47,10 +47,7 @@ class Machine(Protocol):
         """Facts for reports, on which results may depend."""
 
     def sandbox(self, library: Path, timeout: float, source_name: str) -> Sandbox:
-        """A sandbox for a library with kernels; ``timeout`` in seconds for each call.
-
-        ``source_name`` is what debug information calls the kernels' source: findings have its lines.
-        """
+        """A sandbox for a library; ``timeout`` (s) is for each call, ``source_name`` as in debug information."""
 
 
 @functools.lru_cache(maxsize=8)

@@ -2,11 +2,49 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pytest_upskill.build import nvcc, toolchain
 from pytest_upskill.devices import cuda, gpu
-from pytest_upskill.devices.base import Machine
-from pytest_upskill.devices.cpu import CpuMachine
+from pytest_upskill.devices.base import Machine, processor
 from pytest_upskill.errors import InfrastructureError, UsageError
-from pytest_upskill.sandbox.confinement import strongest
+from pytest_upskill.sandbox.client import Sandbox
+from pytest_upskill.sandbox.confinement import Confinement, strongest
+from pytest_upskill.sandbox.message_process import DEFAULT_LIMITS, Limits
+
+
+@dataclass(frozen=True, slots=True)
+class CpuMachine:
+    """The ``cpu`` device. ``note`` says why the GPU of this machine is not used."""
+
+    device: str
+    confinement: Confinement
+    note: str = ""
+    largest: int = 1 << 20
+    architectures: tuple[str, ...] = ()
+    memory: int = DEFAULT_LIMITS.memory
+
+    def describe(self) -> str:
+        note = f"; {self.note}" if self.note else ""
+        return f"{self.device} (compiler {toolchain.describe()}; GPU compiler {nvcc.describe()}{note})"
+
+    def facts(self) -> Mapping[str, str | int | None]:
+        return {
+            "processor": processor(),
+            "cores": os.cpu_count(),
+            "compiler": toolchain.describe(),
+            "nvcc": nvcc.describe() if nvcc.find_nvcc() else None,
+            "cell": self.confinement.level,
+        }
+
+    def sandbox(self, library: Path, timeout: float, source_name: str) -> Sandbox:
+        return Sandbox(library, self.confinement, Limits(seconds=timeout, memory=self.memory), source_name=source_name)
+
+    def with_memory(self, memory: int) -> CpuMachine:
+        return replace(self, memory=memory)
 
 
 def choose(

@@ -8,15 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pytest_upskill.build import cuda_toolkit
-from pytest_upskill.build.cuda_toolkit import Toolkit
+from pytest_upskill.build import nvcc
+from pytest_upskill.build.nvcc import Toolkit
 from pytest_upskill.devices import gpu
 from pytest_upskill.devices.base import processor
 from pytest_upskill.devices.gpu import Gpu
 from pytest_upskill.errors import ToolchainError
-from pytest_upskill.sandbox.client import Limits, Sandbox
+from pytest_upskill.sandbox.client import Sandbox
 from pytest_upskill.sandbox.compute_sanitizer import Sanitizer
 from pytest_upskill.sandbox.confinement import Confinement, strongest
+from pytest_upskill.sandbox.message_process import Limits
 
 NO_GPU = "no NVIDIA GPU is visible (there is no /dev/nvidia0)"
 
@@ -43,7 +44,7 @@ class CudaMachine:
 
     def describe(self) -> str:
         watched = f"; {self.sanitizer.describe()}" if self.sanitizer else ""
-        return f"{self.device} ({self.gpu.describe()}; compiler {cuda_toolkit.describe(self.architectures)}{watched})"
+        return f"{self.device} ({self.gpu.describe()}; compiler {nvcc.describe_toolkit(self.architectures)}{watched})"
 
     def facts(self) -> Mapping[str, str | int | None]:
         return {
@@ -54,7 +55,7 @@ class CudaMachine:
             "gpu_memory_limit": self._scratch,
             "architecture": ", ".join(self.architectures),
             "driver": ".".join(map(str, self.gpu.driver)),
-            "nvcc": cuda_toolkit.describe(self.architectures),
+            "nvcc": nvcc.describe_toolkit(self.architectures),
             "sanitizer": self.sanitizer.describe() if self.sanitizer else None,
             "cell": self.confinement.level,
         }
@@ -63,9 +64,7 @@ class CudaMachine:
         """A sandbox with access to the GPU; ``timeout`` (s) is for each call, and longer under compute-sanitizer."""
         seconds = timeout * (self.sanitizer.slowdown if self.sanitizer else 1)
         limits = Limits(seconds=seconds, memory=self.memory, file_size=256 << 20, scratch_memory=self._scratch)
-        access = self.gpu.access()
-        if self.sanitizer:
-            access = self.sanitizer.around(access)
+        access = self.sanitizer.around(self.gpu.access()) if self.sanitizer else self.gpu.access()
         return Sandbox(library, self.confinement, limits, gpu=access, source_name=source_name)
 
     def with_memory(self, memory: int) -> CudaMachine:
@@ -77,10 +76,10 @@ def find(architecture: str | None, sanitizer: bool, worker: str) -> CudaMachine:
     if not gpu.nodes():
         raise ToolchainError(NO_GPU)
     chosen = gpu.share(gpu.find(), worker)
-    toolkit = cuda_toolkit.find_toolkit()
+    toolkit = nvcc.find_toolkit()
     gpu.check_driver(chosen, toolkit.nvcc.version)
     architectures = (architecture or chosen.architecture,)
-    cuda_toolkit.check_architecture(architectures[0], toolkit)
+    nvcc.check_architecture(architectures[0], toolkit)
     return CudaMachine("cuda", chosen, architectures, strongest(), _sanitizer(toolkit) if sanitizer else None)
 
 

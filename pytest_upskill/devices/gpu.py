@@ -1,7 +1,4 @@
-"""Finds the GPUs of this machine, and what a sandbox needs to use one.
-
-A separate process queries the CUDA driver, once per run.
-"""
+"""Finds the GPUs of this machine, in a process of its own, and what a sandbox needs to use one."""
 
 from __future__ import annotations
 
@@ -15,8 +12,7 @@ from typing import Any
 
 from pytest_upskill.errors import ToolchainError
 from pytest_upskill.sandbox import process
-from pytest_upskill.sandbox.confinement import ENVIRONMENT, python
-from pytest_upskill.sandbox.gpu_access import GpuAccess
+from pytest_upskill.sandbox.confinement import ENVIRONMENT, GpuAccess, python
 
 PROBE = Path(__file__).resolve().with_name("gpu_probe.py")
 
@@ -30,9 +26,7 @@ _SYSTEM_LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64")
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
-    """One GPU. ``visible`` is its name in CUDA_VISIBLE_DEVICES; memory is in bytes; ``driver`` is the CUDA version that
-    its driver supports, ``library`` the driver's file.
-    """
+    """One GPU. ``visible`` is its name in CUDA_VISIBLE_DEVICES, ``driver`` the CUDA version of its driver."""
 
     visible: str
     name: str
@@ -104,10 +98,7 @@ def read(said: Mapping[str, Any], visible: str | None) -> tuple[Gpu, ...]:
 
 
 def check_driver(gpu: Gpu, toolkit: str) -> None:
-    """Raises ToolchainError if the driver is too old for programs of a toolkit ("13.0").
-
-    Within one major version an older driver supports a newer toolkit (CUDA's minor version compatibility).
-    """
+    """Raises ToolchainError if the driver's major version is older than that of a toolkit ("13.0")."""
     if gpu.driver[0] < int(toolkit.partition(".")[0]):
         served = ".".join(map(str, gpu.driver))
         raise ToolchainError(

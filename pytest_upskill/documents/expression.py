@@ -173,18 +173,8 @@ def _applied(function: Callable[..., Number], parts: list[Evaluate]) -> Evaluate
 
 
 def _comparison(node: ast.Compare, parts: list[Evaluate]) -> Evaluate:
-    functions = [_COMPARISONS[type(op)] for op in node.ops]
-
-    def evaluate(values: Mapping[str, Number]) -> bool:
-        left = parts[0](values)
-        for function, part in zip(functions, parts[1:], strict=True):
-            right = part(values)
-            if not function(left, right):
-                return False
-            left = right
-        return True
-
-    return evaluate
+    steps = [(_COMPARISONS[type(op)], left, right) for op, left, right in zip(node.ops, parts, parts[1:], strict=False)]
+    return lambda values: all(function(left(values), right(values)) for function, left, right in steps)
 
 
 def _boolean(op: ast.boolop, parts: list[Evaluate]) -> Evaluate:
@@ -192,10 +182,10 @@ def _boolean(op: ast.boolop, parts: list[Evaluate]) -> Evaluate:
 
     def evaluate(values: Mapping[str, Number]) -> Number:
         """The operand that decides, as in Python."""
-        for part in parts[:-1]:
+        for part in parts:
             value = part(values)
             if bool(value) is decided_by:
-                return value
-        return parts[-1](values)
+                break
+        return value
 
     return evaluate

@@ -23,10 +23,9 @@ _PREFIX = "tag:yaml.org,2002:"
 
 
 class Value(NamedTuple):
-    """A YAML value. ``data`` is plain (lists and dicts hold further values); ``line`` is 1-based, in the ``.md`` file.
-
-    ``text`` is a scalar as it was written. The line of a mapping's value is that of its key.
-    """  # a tuple, since a case has dozens: a frozen dataclass takes twice as long to create
+    """A YAML value. ``data`` is plain (lists and dicts hold further values); ``line`` is 1-based, in the ``.md`` file,
+    for a mapping's value that of its key; ``text`` is a scalar as it was written.
+    """
 
     data: Any
     line: int

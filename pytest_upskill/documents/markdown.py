@@ -70,7 +70,8 @@ class FenceReader:
             return None
         if self._fence in line and self._closes(line):
             return self._finish(closed=True)
-        self._source.append(_dedented(line, self._indent) if self._indent else line)
+        margin = len(line) - len(line.lstrip(" ")) if self._indent else 0
+        self._source.append(line[min(margin, self._indent) :])
         return None
 
     def end(self) -> Fence | None:
@@ -149,8 +150,3 @@ def _title(text: str) -> str:
 
 def _columns(line: str, stripped: str) -> int:
     return len(line[: len(line) - len(stripped)].expandtabs(4))
-
-
-def _dedented(line: str, columns: int) -> str:
-    margin = len(line) - len(line.lstrip(" "))
-    return line[min(margin, columns) :]

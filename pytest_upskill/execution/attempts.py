@@ -4,26 +4,23 @@ is judged; their exceptions are raised when their own item runs.
 A thread extracts the kernel as soon as the reply is there, and submits it to the judge.
 """
 
-from __future__ import annotations
-
 import contextlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_upskill.build.build_pool import BuildPool, Job
 from pytest_upskill.contracts.base import Extraction
-from pytest_upskill.errors import InfrastructureError
 from pytest_upskill.execution.case_gate import CaseGate
 from pytest_upskill.execution.task import Task
 from pytest_upskill.judging.interface import Backend, JudgeRequest, JudgeResult
 from pytest_upskill.judging.judge import parsed_case
 from pytest_upskill.judging.signatures import contract_of, signature_of
 from pytest_upskill.records import Kernel, Question, Reply
-from pytest_upskill.replies.scheduling import Replies
-from pytest_upskill.replies.wanted import Wanted
+from pytest_upskill.replies.scheduling import Replies, Wanted
+from pytest_upskill.students.files import writing_below
 
 CHECKED_TOGETHER = 2
 """Solutions of later cases that are built while another one is checked."""
@@ -114,7 +111,7 @@ class Attempts:
         return self._pool.after(reply, lambda reply: self._answered(task, wanted, reply))
 
     def _answered(self, task: Task, wanted: Wanted, reply: Reply) -> Answered:
-        with files_can_be_written(self._rootdir):
+        with writing_below(self._rootdir):
             self._replies.use(wanted, reply)
         if wanted.case.kind == "text":
             return Answered(reply)
@@ -148,14 +145,3 @@ def wanted_of(task: Task, question: Question) -> Wanted:
     """What is wanted of a student for a task."""
     assert task.case is not None and task.student is not None
     return Wanted(task.id, task.student, question, task.case, task.skill_path.parent, task.record)
-
-
-@contextlib.contextmanager
-def files_can_be_written(folder: Path) -> Iterator[None]:
-    """Raises InfrastructureError, with the next step, if a file below ``folder`` cannot be written."""
-    try:
-        yield
-    except OSError as error:
-        raise InfrastructureError(
-            f"cannot write below {folder}: {error.strerror} ({error.filename}); free some space, or make it writable"
-        ) from error

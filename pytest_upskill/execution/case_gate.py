@@ -1,7 +1,5 @@
 """Applies the self-check to students' items: no student is queried for a case that fails it."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Callable, Iterable
 

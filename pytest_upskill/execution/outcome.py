@@ -17,16 +17,7 @@ from pytest_upskill.judging.interface import JudgeResult
 from pytest_upskill.judging.judge import not_tried, verdict_of
 from pytest_upskill.judging.signatures import language_of
 from pytest_upskill.languages.base import Language
-from pytest_upskill.records import (
-    Assertion,
-    Outcome,
-    Reply,
-    Seconds,
-    Tokens,
-    Verdict,
-    VerdictKind,
-    assertion_names,
-)
+from pytest_upskill.records import Assertion, Outcome, Reply, Seconds, Tokens, Verdict, VerdictKind, assertion_names
 from pytest_upskill.skills import arms
 from pytest_upskill.skills.skill import skill_file, validate
 

@@ -16,7 +16,7 @@ from pytest_upskill.cases.case import Case
 from pytest_upskill.devices.choose import choose
 from pytest_upskill.errors import BudgetStopped, CaseError, InfrastructureError, SkillError, UpskillError, UsageError
 from pytest_upskill.execution import turns
-from pytest_upskill.execution.attempts import Answered, Attempts, files_can_be_written, wanted_of
+from pytest_upskill.execution.attempts import Answered, Attempts, wanted_of
 from pytest_upskill.execution.case_gate import CaseGate
 from pytest_upskill.execution.outcome import (
     cut_off,
@@ -35,7 +35,7 @@ from pytest_upskill.languages.base import Language
 from pytest_upskill.records import Assertion, ItemKind, Kernel, Outcome, Question, Reply, Verdict, VerdictKind
 from pytest_upskill.replies.budget import WorstCase, estimate
 from pytest_upskill.replies.scheduling import Replies
-from pytest_upskill.students import reply_files
+from pytest_upskill.students import files as reply_files
 from pytest_upskill.students.base import StudentConfig
 
 if TYPE_CHECKING:
@@ -121,8 +121,6 @@ class Pipeline:
     def _is_asked(self, task: Task) -> bool:
         return task.kind in (ItemKind.KERNEL, ItemKind.TEXT) and self._prompts is None
 
-    # ------------------------------------------------------------------------------------- asking
-
     def _run(self, task: Task, case: Case) -> Outcome:
         answered = self._attempts.first(task)
         outcome = self._judged(task, case, answered)
@@ -147,11 +145,9 @@ class Pipeline:
     def _write_prompt(self, task: Task) -> Outcome:
         assert self._prompts is not None
         question = self._renderer.of(task)
-        with files_can_be_written(self._prompts):
+        with reply_files.writing_below(self._prompts):
             path = reply_files.write_prompt(self._prompts, question)
         return outcome_of(task, Verdict(VerdictKind.INCONCLUSIVE, reason=f"nothing was asked: the prompt is in {path}"))
-
-    # ------------------------------------------------------------------------------------- judging
 
     def _device_of(self, language: Language) -> str:
         """The run's device, or the language's first device if the language does not support the run's."""

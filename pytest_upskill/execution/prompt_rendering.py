@@ -1,10 +1,6 @@
 """From a task to the question for its student. Belongs to the main thread: a signature runs the case's reference."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
-from functools import lru_cache
-from importlib import resources
 from pathlib import Path
 from string import Template
 
@@ -14,7 +10,7 @@ from pytest_upskill.execution.task import Task
 from pytest_upskill.judging.signatures import contract_of, signature_of
 from pytest_upskill.records import Prompt, Question
 from pytest_upskill.skills import arms
-from pytest_upskill.skills.disclosure import Guidance
+from pytest_upskill.skills.arms import Guidance, prompt_text
 
 
 class PromptRenderer:
@@ -53,13 +49,8 @@ def build_prompt(
 def _guided(system: str, guidance: str | None, files: Mapping[str, str]) -> str:
     """The system text with an arm's guidance; a text case has no other system text."""
     if guidance is not None and files:
-        system = _template("tools").substitute(system=system, guidance=guidance.strip())
+        system = Template(prompt_text("tools")).substitute(system=system, guidance=guidance.strip())
     elif guidance is not None:
-        system = _template("guidance").substitute(system=system, guidance=guidance.strip()) if system else guidance
+        template = Template(prompt_text("guidance"))
+        system = template.substitute(system=system, guidance=guidance.strip()) if system else guidance
     return system.strip() + "\n" if system else ""
-
-
-@lru_cache
-def _template(name: str) -> Template:
-    file = resources.files("pytest_upskill") / "prompts" / f"{name}.md"
-    return Template(file.read_text(encoding="utf-8"))

@@ -1,7 +1,6 @@
 """One item on its way through the pipeline, as plain data: what is to be done."""
 
-from __future__ import annotations
-
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from pytest_upskill.records import ItemKind
 class Task:
     """One item, as plain data. ``replay`` is the command that runs it again; ``example`` names the only one to try.
 
-    ``turns`` is how often the student may try; ``disclosure`` is how it gets to see the skill (``disclosure.MODES``).
+    ``turns`` is how often the student may try; ``disclosure`` is how it gets to see the skill (``skills.arms.MODES``).
     ``record`` is the command that records the reply, for committing.
     """
 
@@ -32,3 +31,9 @@ class Task:
     turns: int = 1
     disclosure: str = "body"
     record: str = ""
+
+
+def item_seed(session_seed: int, item_id: str) -> int:
+    """An item's own seed (63 bits): it depends on the session's seed and the item's id only."""
+    digest = hashlib.sha256(f"{session_seed}:{item_id}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1

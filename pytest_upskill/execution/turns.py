@@ -4,11 +4,8 @@ It sees what a person would see: the compiler's message, or one counterexample. 
 judge: no reference, no solution, no other example.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from importlib import resources
 from string import Template
 
 from pytest_upskill.errors import BudgetStopped, InfrastructureError
@@ -25,6 +22,7 @@ from pytest_upskill.records import (
     Verdict,
     VerdictKind,
 )
+from pytest_upskill.skills.arms import prompt_text
 from pytest_upskill.students.base import Student
 
 LONGEST_MESSAGE = 3000
@@ -76,8 +74,7 @@ def feedback(outcome: Outcome) -> str:
     """The first failure of an item, as its student gets it."""
     first = outcome.verdict.first_failed
     found = "\n".join(_found(first, outcome)) if first else outcome.verdict.reason or "it failed"
-    template = (resources.files("pytest_upskill") / "prompts" / "feedback.md").read_text(encoding="utf-8")
-    return Template(template).substitute(found=found)
+    return Template(prompt_text("feedback")).substitute(found=found)
 
 
 def _found(first: Assertion, outcome: Outcome) -> Iterator[str]:
@@ -118,7 +115,6 @@ def _cut(message: str) -> str:
 def _joined(tries: Sequence[Try], most: int) -> Outcome:
     """The last outcome, with the tokens, cost and seconds of all."""
     outcomes = [one.outcome for one in tries]
-    spent = [one.seconds for one in outcomes]
     costs = [one.cost_usd for one in outcomes if one.cost_usd is not None or one.tokens.input or one.tokens.output]
     # The example belongs to the last reply, and is judged on that one alone.
     replay = outcomes[-1].replay
@@ -126,31 +122,17 @@ def _joined(tries: Sequence[Try], most: int) -> Outcome:
         outcomes[-1],
         tokens=sum((one.tokens for one in outcomes), Tokens()),
         cost_usd=None if not costs or None in costs else sum(cost for cost in costs if cost is not None),
-        seconds=Seconds(
-            sum(one.reply for one in spent), sum(one.build for one in spent), sum(one.run for one in spent)
-        ),
-        turns=tuple(_turn(one) for one in outcomes),
+        seconds=sum((one.seconds for one in outcomes), Seconds()),
+        turns=tuple(map(_turn, outcomes)),
         replay=replay and replay.replace(f"--upskill-turns={most}", f"--upskill-turns={len(tries)}"),
     )
 
 
-def _turn(outcome: Outcome) -> Turn:
-    verdict, spent = outcome.verdict, outcome.seconds
-    seconds = spent.reply + spent.build + spent.run
-    return Turn(verdict.kind, verdict.reason, outcome.tokens, outcome.cost_usd, seconds)
+def _turn(one: Outcome) -> Turn:
+    return Turn(one.verdict.kind, one.verdict.reason, one.tokens, one.cost_usd, one.seconds.total)
 
 
 def _unjudged(outcome: Outcome, verdict: Verdict) -> Outcome:
-    return replace(
-        outcome,
-        verdict=verdict,
-        tokens=Tokens(),
-        cost_usd=None,
-        seconds=Seconds(),
-        source=None,
-        shown_line=None,
-        shown_why="",
-        kernels=(),
-        notes=(),
-        device_memory=None,
-    )
+    """The same item without its source, and what was measured and spent."""
+    item = (outcome.id, outcome.kind, outcome.skill, outcome.case, verdict, outcome.student, outcome.arm, outcome.trial)
+    return Outcome(*item, replay=outcome.replay, source_name=outcome.source_name)

@@ -1,7 +1,4 @@
-"""From a reply's sources to a verdict: ``judge(JudgeRequest) -> JudgeResult``, and the backends that run it.
-
-Knows no student, no arm and no pytest.
-"""
+"""From a reply's sources to a verdict: ``judge(JudgeRequest) -> JudgeResult``, and the backends that run it."""
 
 from __future__ import annotations
 

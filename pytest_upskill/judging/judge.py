@@ -41,9 +41,7 @@ LEAST_MEMORY = 256 << 20
 
 
 def judge(request: JudgeRequest) -> JudgeResult:
-    """Builds the sources, runs them on examples and compares. The result reports what goes wrong in the sources, the
-    case or the machine; nothing of that is raised.
-    """
+    """Builds the sources, runs them on examples and compares. The result reports what goes wrong; it is not raised."""
     try:
         machine = machine_for(request)
     except UpskillError as error:
@@ -53,8 +51,7 @@ def judge(request: JudgeRequest) -> JudgeResult:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A request, read and built. ``broken`` says why the sources do not meet the contract; then there is no build.
-
+    """A request, read and built; without a build where ``broken`` says why the sources do not meet the contract.
     ``runner`` holds the process of an untrusted case's Python; ``finish`` closes it.
     """
 
@@ -185,7 +182,10 @@ def _run(request: JudgeRequest, machine: Machine, prepared: Prepared, build: Bui
     only = None if request.example is None else parse_example(request.example, case)
     more = [parse_example(text, case) for text in request.more_examples]
     if request.limits.memory is not None:
-        machine = _with_memory(machine, request.limits.memory)
+        if (memory := request.limits.memory) < LEAST_MEMORY:
+            rule = f"a kernel's process itself needs {LEAST_MEMORY >> 20} MiB: give it more"
+            raise UsageError(f"limits.memory is {memory} bytes; {rule}")
+        machine = machine.with_memory(memory)
     layout = prepared.signature.layout
     with language.execute(build, layout, machine, request.limits.call_seconds) as executor:
         watched = _Watched(executor, request.limits.item_seconds)
@@ -214,13 +214,6 @@ def _run(request: JudgeRequest, machine: Machine, prepared: Prepared, build: Bui
         device_memory=(statistics.device_memory or None) if machine.device == "cuda" else None,
         run_seconds=time.perf_counter() - started,
     )
-
-
-def _with_memory(machine: Machine, memory: int) -> Machine:
-    if memory < LEAST_MEMORY:
-        least = LEAST_MEMORY >> 20
-        raise UsageError(f"limits.memory is {memory} bytes; a kernel's process itself needs {least} MiB: give it more")
-    return machine.with_memory(memory)
 
 
 class _Watched:

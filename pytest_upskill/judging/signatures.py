@@ -19,8 +19,7 @@ _known: dict[tuple[object, ...], Signature | CaseError] = {}
 
 def contract_of(case: Case) -> Contract:
     """The case's contract. Raises CaseError for an unknown name, another language, and keys without meaning in it."""
-    found = contracts.find(case.contract)
-    if found is None:
+    if (found := contracts.find(case.contract)) is None:
         known = suggest(case.contract, contracts.names())
         raise CaseError(f"contract '{case.contract}' is not known{known}", case.path)
     if case.language not in found.languages:
@@ -35,8 +34,7 @@ def contract_of(case: Case) -> Contract:
 
 def language_of(case: Case) -> Language:
     """The case's language. Raises CaseError for an unknown name."""
-    found = languages.find(case.language)
-    if found is None:
+    if (found := languages.find(case.language)) is None:
         known = suggest(case.language, languages.names())
         raise CaseError(f"language '{case.language}' is not known{known}", case.path)
     return found

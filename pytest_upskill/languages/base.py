@@ -52,16 +52,10 @@ class Executor(Protocol):
         """
 
     def violations(self) -> Sequence[str]:
-        """A message for each thing that the kernel did and the contract forbids; each fails ``contract``.
-
-        Called once, after the last call.
-        """
+        """A message for each forbidden thing that the kernel did; each fails ``contract``. Called once, at the end."""
 
     def assertions(self) -> Sequence[Assertion]:
-        """The language's own assertions on all calls, added to those of the item; may repeat calls.
-
-        Called once, after the last call. Raises SandboxError as ``call`` does.
-        """
+        """The language's own assertions on all calls; may repeat calls. Called once, after the last call."""
 
     def __enter__(self) -> Executor: ...
 

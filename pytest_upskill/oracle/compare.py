@@ -42,6 +42,7 @@ class Mismatch:
     error: float | None = None
     bound: float | None = None
     hint: str = ""
+    exact: str = ""
 
     @property
     def message(self) -> str:
@@ -57,7 +58,7 @@ class Mismatch:
         text += f"expected {number(self.expected)}, got {number(self.got)}"
         if self.error is not None and self.bound is not None:
             text += f", off by {self.error:.3g} where {self.bound:.3g} is allowed"
-            text += " (whole numbers, whose sum is exact in any order)" if self.bound == 0 else ""
+            text += f" ({self.exact})" if self.exact else ""
         return text
 
     @property
@@ -122,6 +123,8 @@ def _judge_floating(expected: Expected, bound: torch.Tensor, raw: torch.Tensor) 
     gold, got = expected.gold, raw.to(torch.float64)
     error = (got - gold).abs()
     right = error <= bound
+    if expected.signed_zeros:
+        right &= (gold != 0) | (torch.signbit(gold) == torch.signbit(got))
     special = ~torch.isfinite(gold)
     if bool(special.any()):
         right = torch.where(special, (got == gold) | (got.isnan() & gold.isnan()), right)
@@ -142,7 +145,7 @@ def _mismatch(
     expected: Expected, wrong: torch.Tensor, flat: int, shown: list[Any], remark: str, sizes: Sizes = (None, None)
 ) -> Mismatch:
     count, index = int(torch.count_nonzero(wrong)), _index(flat, expected.shape)
-    return Mismatch(expected.name, count, wrong.numel(), index, shown[0], shown[1], *sizes, remark)
+    return Mismatch(expected.name, count, wrong.numel(), index, shown[0], shown[1], *sizes, remark, expected.exact)
 
 
 def _index(flat: int, shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -48,18 +48,26 @@ def forced(case: Case, *, linear: bool) -> str:
 
 
 def examples(
-    case: Case, outputs: OutputSize, dtype: str, *, large: bool, largest: int = LARGEST, among: tuple[str, ...] = ()
+    case: Case,
+    outputs: OutputSize,
+    dtype: str,
+    *,
+    large: bool,
+    largest: int = LARGEST,
+    among: tuple[str, ...] = (),
+    upper: tuple[str, ...] = (),
 ) -> st.SearchStrategy[Example]:
     """Examples of one dtype, with up to 2^14 elements or, if ``large``, up to ``largest``. They shrink to few and
     simple elements. Their families are drawn from ``among``. With a single one, the simplest example (seed 0) is
-    left out, and the smaller half of the large examples.
+    left out, and the smaller half of the large examples. With ``upper``, these dims are in the upper half of their
+    range, the others in the lower half.
     """
     doublings = math.log2(largest / SMALL_LIMIT)
     named = among or families(case, linear=False)
 
     @st.composite
     def build(draw: Callable[[st.SearchStrategy[int]], int]) -> Example:
-        level = draw(_below(_LEVELS + 1)) if large else 0
+        level = draw(_below(_LEVELS + 1)) if large and not upper else _LEVELS * large
         assume(not large or len(named) > 1 or level >= _LEVELS // 2)
         focus = draw(_below(max(len(case.dims), 1)))
         steps = [draw(_below(STEPS)) for _ in (*case.dims, *integer_scalars(case))]
@@ -67,7 +75,7 @@ def examples(
         seed = draw(_below(SEEDS))
         assume(len(named) > 1 or seed > 0)
         limit = SMALL_LIMIT * 2 ** (doublings * level / _LEVELS)
-        chosen = choose(case, outputs, limit, focus, steps, full=level > 0)
+        chosen = choose(case, outputs, limit, focus, steps, full=level > 0, upper=upper)
         assume(chosen is not None)
         assert chosen is not None
         return Example(chosen[0], dtype, seed, family, chosen[1])

@@ -29,6 +29,13 @@ from pytest_upskill.records import FLOATING, Example
 
 Outputs = Mapping[str, torch.Tensor]
 
+WHOLE, COPY, ONCE = (
+    "whole numbers, whose sum is exact in any order",
+    "a copy of an input",
+    "one operation, correctly rounded",
+)
+"""Why a result leaves no room for an error."""
+
 LARGEST = 255
 """Magnitude of the inputs: exact in bfloat16, and their products in tf32's accumulators."""
 
@@ -248,7 +255,8 @@ class _WholeNumbers:
             return torch.tensor(options)[torch.randint(len(options), size, generator=random)] if options else None
         if name == "uniform":
             return torch.randint(0, 2, size, generator=random).double()
-        whole = _between(1 if positive or name == "positive" else -limit, limit, size, random)
+        least = 1 if positive or name == "positive" else 0 if name == "nonnegative" else -limit
+        whole = _between(least, limit, size, random)
         return whole.sort(-1).values if whole is not None and name == "sorted" and size else whole
 
 

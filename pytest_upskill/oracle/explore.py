@@ -17,14 +17,16 @@ from pytest_upskill.cases.case import Case
 from pytest_upskill.errors import UpskillError
 from pytest_upskill.oracle import search
 from pytest_upskill.oracle.compare import first_difference, judge, number, place
-from pytest_upskill.oracle.draw import LARGEST, families, forced
+from pytest_upskill.oracle.draw import LARGEST, SEEDS, families, forced
 from pytest_upskill.oracle.draw import examples as example_strategy
-from pytest_upskill.oracle.isolation import isolated
+from pytest_upskill.oracle.isolation import isolated, stable_hash
 from pytest_upskill.oracle.prepare import OFF, GivenUp, Preparation, Prepared
 from pytest_upskill.oracle.reference import empty_examples, smallest_example
 from pytest_upskill.oracle.reference_runner import ReferenceRunner
 from pytest_upskill.oracle.search import Batch, Stop
+from pytest_upskill.oracle.shapes import problem, upper_halves
 from pytest_upskill.oracle.shrink import SECONDS, Fault, Shrinking, Tried, elements_of
+from pytest_upskill.oracle.values import complete
 from pytest_upskill.records import (
     Answer,
     Assertion,
@@ -118,6 +120,7 @@ class _Exploration:
     given_up: dict[str, str] = field(default_factory=dict)
     repeats: int = 0
     unsure: int = 0
+    unmodelled: set[str] = field(default_factory=set)
     finished: set[str] = field(default_factory=set)
     _kept: list[tuple[Prepared, Mapping[str, bytes]]] = field(default_factory=list)
     """Calls that will be repeated, with the bytes that they gave."""
@@ -141,7 +144,8 @@ class _Exploration:
         """Run the examples of every dtype; ends at the first that does not run."""
         try:
             for dtype in self.case.dtypes:
-                for batch in search.plan(dtype, count, forced(self.case, linear=self.preparation.linear(dtype))):
+                family = forced(self.case, linear=self.preparation.linear(dtype))
+                for batch in search.plan(dtype, count, family, self._uppers(dtype)):
                     self._try_batch(batch)
                 for example in self._not_drawn(dtype):
                     self._try(example, Batch(dtype, 0, 0, large=False))
@@ -150,6 +154,14 @@ class _Exploration:
         except Stop:
             if self._error is not None:
                 raise self._error from None
+
+    def _uppers(self, dtype: str) -> list[tuple[str, ...]]:
+        """Which dims are large together in a dtype's large examples: as many as can be, and a share of all others."""
+        found = upper_halves(self.case, self.preparation.outputs, self.largest)
+        largest = max(found, key=len, default=())
+        others = sorted(found, key=lambda upper: stable_hash("upper halves", self.seed, *upper))
+        index, count = self.case.dtypes.index(dtype), len(self.case.dtypes)
+        return [largest, *(upper for upper in others[index::count] if upper != largest)]
 
     def _try_batch(self, batch: Batch) -> None:
         earlier = {*self.tried, *self.given_up}
@@ -174,8 +186,9 @@ class _Exploration:
     def _not_drawn(self, dtype: str) -> Iterator[Example]:
         """Examples of a dtype to try besides those that are drawn."""
         yield from (one for one in self.more if one.dtype == dtype and not self._is_known(one))
-        # Conditions that sizes seldom meet must not leave a dtype untried, which would look like a pass.
         smallest = smallest_example(self.case, dtype)
+        yield from self._promised(smallest)
+        # Conditions that sizes seldom meet must not leave a dtype untried, which would look like a pass.
         if not self._count(dtype) and str(smallest) not in self.given_up:
             yield smallest
         # Sizes of 0 are drawn seldom; each dim that may have one is tried with it at least once.
@@ -184,6 +197,13 @@ class _Exploration:
             if all(dims[name] != 0 for dims in sizes) and str(example) not in self.given_up:
                 yield example
                 sizes.append(example.dims)
+
+    def _promised(self, smallest: Example) -> Iterator[Example]:
+        """The sizes at which a prompt says that kernels are timed, one dim at a time."""
+        for name, size in self.case.speed.items():
+            dims, seed = {**smallest.dims, name: size}, stable_hash("promised", self.seed, name) % SEEDS
+            if problem(self.case, dims, smallest.scalars) is None:
+                yield complete(self.case, Example(dims, smallest.dtype, seed, "", smallest.scalars))
 
     def _is_known(self, example: Example) -> bool:
         return str(example) in self.tried or str(example) in self.given_up
@@ -194,7 +214,13 @@ class _Exploration:
     def strategy(self, batch: Batch) -> Any:
         among = (batch.family,) if batch.family else families(self.case, linear=self.preparation.linear(batch.dtype))
         return example_strategy(
-            self.case, self.preparation.outputs, batch.dtype, large=batch.large, largest=self.largest, among=among
+            self.case,
+            self.preparation.outputs,
+            batch.dtype,
+            large=batch.large,
+            largest=self.largest,
+            among=among,
+            upper=batch.upper,
         )
 
     def _try(self, example: Example, batch: Batch | None) -> None:
@@ -203,6 +229,7 @@ class _Exploration:
             self.given_up[str(example)] = prepared.reason
             return
         self.unsure += prepared.unsure
+        self.unmodelled |= prepared.unmodelled
         if self.watch is not None:
             self.watch(prepared)
         answer = self.run(prepared.call)
@@ -263,8 +290,15 @@ class _Exploration:
         if name is not None:
             counterexample = self._counterexample(name, failing[name][0], shrink)
             assertions[name] = Assertion(name, False, self._message(name, failing[name], counterexample.message))
-        notes = ("judged with the case's own tolerance",) if self.case.tolerance else ()
+        notes = self._notes()
         return Judgement(tuple(assertions.values()), counterexample, self._inconclusive(dtypes, broken), notes)
+
+    def _notes(self) -> tuple[str, ...]:
+        notes = ["judged with the case's own tolerance"] if self.case.tolerance else []
+        if self.unmodelled:
+            names = ", ".join(sorted(self.unmodelled))
+            notes.append(f"judged with a wide tolerance: the rounding of {names} is not modelled")
+        return tuple(notes)
 
     def _assertion(self, name: str, failing: list[Tried], broken: bool) -> Assertion:
         if failing:

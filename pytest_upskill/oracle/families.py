@@ -44,6 +44,18 @@ def _equal(size: Size, random: torch.Generator) -> torch.Tensor:
     return (normal((), random) * 2).expand(size)
 
 
+def _one_sign(size: Size, random: torch.Generator) -> torch.Tensor:
+    """All elements negative, or all positive."""
+    values = normal(size, random).abs() + 0.01
+    return values if integer(2, random) else -values
+
+
+def _far(size: Size, random: torch.Generator) -> torch.Tensor:
+    """All elements far from zero: some hundreds below it, or above 10,000 (where float16 ends at 65,504)."""
+    spread = normal(size, random).abs()
+    return 1e4 + 1e3 * spread if integer(2, random) else -100 - 50 * spread
+
+
 def _zeros(size: Size, random: torch.Generator) -> torch.Tensor:
     values, chance = normal(size, random), torch.rand(size, generator=random)
     values[chance < 0.05] = 0.0
@@ -66,7 +78,7 @@ def _outliers(size: Size, random: torch.Generator) -> torch.Tensor:
 
 Family = Callable[[Size, torch.Generator], torch.Tensor]
 
-_FUNCTIONS: tuple[Family, ...] = (normal, _uniform, _shifted, _scaled, _equal, _zeros, _outliers)
+_FUNCTIONS: tuple[Family, ...] = (normal, _uniform, _shifted, _scaled, _equal, _zeros, _outliers, _one_sign, _far)
 _PURE = {function.__name__.removeprefix("_"): function for function in _FUNCTIONS}
 
 

@@ -60,13 +60,16 @@ Outputs = Mapping[str, torch.Tensor]
 class Expected:
     """What one output must hold. ``gold`` is float64 for a floating output, and of the output's dtype for any other.
 
-    ``bound`` (float64) is the largest error that passes; None stands for equality.
+    ``bound`` (float64) is the largest error that passes; None stands for equality. ``exact`` says why there is no room
+    for an error, if there is none; with ``signed_zeros`` the sign of a zero counts.
     """
 
     name: str
     dtype: str
     gold: torch.Tensor
     bound: torch.Tensor | None
+    exact: str = ""
+    signed_zeros: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -75,12 +78,14 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A call and what it must give. ``unsure`` says that the first draw was one on which eager itself was off."""
+    """A call and what it must give. ``unsure`` says that the first draw was one on which eager itself was off;
+    ``unmodelled`` names operations whose rounding is not known, so that bounds are wide."""
 
     example: Example
     call: Call
     expected: tuple[Expected, ...]
     unsure: bool = False
+    unmodelled: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +155,9 @@ class Preparation:
             found = self._expected(example, arguments)
             if not isinstance(found, str):
                 unsure = reasons[:1] == [OFF] and not self._wild
-                return Prepared(example, call_of(self._known_layout, example, arguments, found), found, unsure)
+                expected, unmodelled = found
+                call = call_of(self._known_layout, example, arguments, expected)
+                return Prepared(example, call, expected, unsure, unmodelled)
             reasons.append(found)
         return GivenUp(example, reasons[-1])
 
@@ -193,13 +200,16 @@ class Preparation:
         if found is None:
             return None
         gold = {name: _overflowed(found.gold[name], dtype).contiguous() for name, dtype in dtypes.items()}
-        expected = tuple(Expected(name, dtypes[name], value, found.allowed.get(name)) for name, value in gold.items())
+        expected = tuple(
+            Expected(name, dtypes[name], value, found.allowed.get(name), exact.WHOLE if name in found.allowed else "")
+            for name, value in gold.items()
+        )
         return Prepared(example, call_of(self._known_layout, example, found.arguments, expected), expected)
 
-    def _expected(self, example: Example, arguments: Arguments) -> tuple[Expected, ...] | str:
-        """The expected results for these values, or why they must be drawn again."""
-        exact, rounded = cast(arguments, torch.float64), cast(arguments, torch.float32)
-        gold = self.reference.run(exact, example.dims, torch.float64, f"on {example}, in float64")
+    def _expected(self, example: Example, arguments: Arguments) -> tuple[tuple[Expected, ...], frozenset[str]] | str:
+        """The expected results for these values and the operations without a rounding model; or why to draw again."""
+        double, rounded = cast(arguments, torch.float64), cast(arguments, torch.float32)
+        gold = self.reference.run(double, example.dims, torch.float64, f"on {example}, in float64")
         dtypes = self._dtypes(example)
         if not self._wild and any(_too_large(gold[name], dtype) for name, dtype in dtypes.items()):
             return "the exact result exceeds half of the dtype's range"
@@ -216,14 +226,14 @@ class Preparation:
             if not all(torch.equal(finite, torch.isfinite(run[name].to(DTYPE[dtype]))) for run in (eager, single)):
                 return OFF
         try:
-            found = bounds(self.reference, Runs(example, arguments, exact, gold, eager, single, floats))
+            found = bounds(self.reference, Runs(example, arguments, double, gold, eager, single, floats))
         except Unstable:
             return OFF
-        if any(_off(gold[name], run[name], found[name]) for name in floats for run in (eager, single)):
+        known = found.by_output
+        if any(_off(gold[name], run[name], known[name]) for name in floats for run in (eager, single)):
             return OFF
-        return tuple(
-            Expected(name, dtype, gold[name].contiguous(), found[name].allowed if name in found else None)
-            for name, dtype in dtypes.items()
+        return tuple(_expected(name, dtype, gold[name], known.get(name)) for name, dtype in dtypes.items()), (
+            found.unmodelled
         )
 
     def _dtypes(self, example: Example) -> dict[str, str]:
@@ -262,6 +272,12 @@ class Preparation:
                         f"returned '{name}' with shape {list(gold[name].shape)} in float64 and {list(value.shape)} in "
                         f"{dtype_name(value.dtype)}, on the same inputs ({example}); shapes must depend on dims alone"
                     )
+
+
+def _expected(name: str, dtype: str, gold: torch.Tensor, bound: Bound | None) -> Expected:
+    if bound is None:
+        return Expected(name, dtype, gold.contiguous(), None)
+    return Expected(name, dtype, gold.contiguous(), bound.allowed, bound.exact, bound.signed_zeros)
 
 
 def output_dtypes(outputs: Sequence[str], layout: CallLayout, example: Example) -> dict[str, str]:

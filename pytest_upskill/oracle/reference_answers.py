@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import torch
 from pydantic import Field, TypeAdapter, ValidationError
 
 from pytest_upskill.cases.case import Case, TensorSpec
 from pytest_upskill.errors import CaseError
+from pytest_upskill.oracle.exact import COPY, ONCE, WHOLE
 from pytest_upskill.oracle.prepare import Expected, GivenUp, Prepared, call_of, output_dtypes
 from pytest_upskill.oracle.reference import smallest_example, terms
 from pytest_upskill.oracle.shapes import OutputSize
@@ -51,6 +52,8 @@ _TEXT, _YES_OR_NO, _SCALARS = (
     TypeAdapter(Annotated[bool, Field(strict=True)]),
     TypeAdapter(dict[str, Any]),
 )
+_EXACT = TypeAdapter(list[tuple[Literal["", WHOLE, COPY, ONCE], Annotated[bool, Field(strict=True)]]])  # type: ignore[valid-type]
+_NAMES = TypeAdapter(Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=64)])
 _AXIS_DIGITS = 12
 
 
@@ -161,10 +164,15 @@ def read_prepared(
         elif isinstance(parameter, ScalarParameter) and not parameter.dim:
             arguments[parameter.name] = _scalar(parameter, scalars.get(parameter.name))
     dtypes = output_dtypes(output_names(case), layout, example)
-    expected = tuple(_expected(name, dtype, left) for name, dtype in dtypes.items())
+    exact = _checked(_EXACT, header.get("exact"), "it does not say which results are exact")
+    unmodelled = _checked(_NAMES, header.get("unmodelled"), "it does not name the operations without a rounding model")
+    if len(exact) != len(dtypes):
+        raise Nonsense("it does not say of each result whether it is exact")
+    expected = tuple(_expected(name, dtypes[name], left, *why) for name, why in zip(dtypes, exact, strict=True))
     if left:
         raise Nonsense(f"it gives {len(tensors)} tensors, {len(left)} too many")
-    return Prepared(example, call_of(layout, example, arguments, expected), expected, unsure)
+    call = call_of(layout, example, arguments, expected)
+    return Prepared(example, call, expected, unsure, frozenset(map(clean, unmodelled)))
 
 
 def output_names(case: Case) -> tuple[str, ...]:
@@ -199,7 +207,7 @@ def _scalar(parameter: ScalarParameter, value: object) -> Value:
     raise Nonsense(f"it gives no {parameter.kind} for '{parameter.name}'")
 
 
-def _expected(name: str, dtype: str, left: list[torch.Tensor]) -> Expected:
+def _expected(name: str, dtype: str, left: list[torch.Tensor], exact: str, signed_zeros: bool) -> Expected:
     gold = _taken(left)
     wanted = torch.float64 if dtype in FLOATING else DTYPE[dtype]
     if gold.dtype != wanted:
@@ -211,7 +219,7 @@ def _expected(name: str, dtype: str, left: list[torch.Tensor]) -> Expected:
         raise Nonsense(f"its bound of '{name}' does not fit its result")
     if bool((~(bound >= 0) & torch.isfinite(gold)).any()):
         raise Nonsense(f"its bound of '{name}' is negative or NaN")
-    return Expected(name, dtype, gold, bound)
+    return Expected(name, dtype, gold, bound, exact, signed_zeros)
 
 
 def read_others(case: Case, header: Header, tensors: Sequence[torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -22,8 +22,8 @@ from pytest_upskill.oracle.reference_answers import Header, Nonsense
 from pytest_upskill.oracle.reference_messages import HEADER_BYTES, LENGTH, NONCE_BYTES, READY, Plain
 from pytest_upskill.oracle.reference_worker import address_space
 from pytest_upskill.sandbox import system_call_filters
-from pytest_upskill.sandbox.byte_stream_process import ByteStreamProcess, Unanswered
 from pytest_upskill.sandbox.confinement import ENVIRONMENT, INSTALL, Confinement, Resources, python, python_paths
+from pytest_upskill.sandbox.message_process import ByteStreamProcess, Unanswered
 
 PACKAGE = Path(__file__).resolve().parents[1]
 WORKER = Path(__file__).resolve().with_name("reference_worker.py")

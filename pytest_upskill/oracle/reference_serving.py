@@ -94,7 +94,9 @@ def _prepared(found: Prepared | GivenUp) -> tuple[Header, list[Piece]]:
     ]
     for expected in found.expected:
         pieces += [_piece(value) for value in (expected.gold, expected.bound) if value is not None]
-    return {"unsure": found.unsure, "scalars": scalars}, pieces
+    exact = [[expected.exact, expected.signed_zeros] for expected in found.expected]
+    header = {"unsure": found.unsure, "scalars": scalars, "exact": exact, "unmodelled": sorted(found.unmodelled)}
+    return header, pieces
 
 
 def _piece(tensor: torch.Tensor) -> Piece:

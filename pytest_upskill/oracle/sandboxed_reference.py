@@ -34,7 +34,7 @@ from pytest_upskill.oracle.reference_process import Answer, ReferenceProcess
 from pytest_upskill.oracle.shapes import OutputSize
 from pytest_upskill.oracle.values import complete
 from pytest_upskill.records import CallLayout, Example, ResultFacts
-from pytest_upskill.sandbox.byte_stream_process import Unanswered
+from pytest_upskill.sandbox.message_process import Unanswered
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ ten Hypothesis begins to mutate earlier examples, and we want unseen ones.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
@@ -29,7 +29,7 @@ LARGE = 2
 @dataclass(frozen=True, slots=True)
 class Batch:
     """A few examples that are drawn together. ``index`` counts the batches of a dtype; ``family`` is that of all
-    examples, if it is not drawn.
+    examples, if it is not drawn; the dims in ``upper`` are in the upper half of their range.
     """
 
     dtype: str
@@ -37,6 +37,7 @@ class Batch:
     count: int
     large: bool
     family: str = ""
+    upper: tuple[str, ...] = ()
 
 
 class Stop(BaseException):
@@ -47,19 +48,23 @@ class Fails(AssertionError):
     """Tells Hypothesis that an example fails."""
 
 
-def plan(dtype: str, examples: int, forced: str = "") -> list[Batch]:
+def plan(dtype: str, examples: int, forced: str = "", uppers: Sequence[tuple[str, ...]] = ()) -> list[Batch]:
     """The batches for ``examples`` examples of a dtype.
 
-    The last two examples are large (one if there are three or four examples, none if fewer). A ``forced`` family is
-    used for about an eighth of the small examples and for the first large one.
+    At least the last two examples are large (one if there are three or four examples, none if fewer): one for each of
+    ``uppers``, up to a third of all. A ``forced`` family is used for about an eighth of the small examples and for the
+    first large one.
     """
-    large = LARGE if examples >= 5 else examples // 3
+    least = LARGE if examples >= 5 else examples // 3
+    large = max(least, min(len(uppers), examples // 3))
     small = examples - large
     with_family = (small + BATCH // 3) // BATCH if forced else 0
     free = small - with_family
-    sizes = [(min(BATCH, free - start), False, "") for start in range(0, free, BATCH)]
-    sizes += [(with_family, False, forced)]
-    sizes += [(1, True, forced), (large - 1, True, "")] if forced and large else [(large, True, "")]
+    sizes: list[tuple[int, bool, str, tuple[str, ...]]]
+    sizes = [(min(BATCH, free - start), False, "", ()) for start in range(0, free, BATCH)]
+    sizes += [(with_family, False, forced, ())]
+    drawn = [uppers[index % len(uppers)] if uppers else () for index in range(large)]
+    sizes += [(1, True, "" if index else forced, upper) for index, upper in enumerate(drawn)]
     return [Batch(dtype, index, *one) for index, one in enumerate(one for one in sizes if one[0])]
 
 

@@ -5,19 +5,23 @@ Takes its choices as plain steps, so that Hypothesis (or a hash) can make them.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 
 from pytest_upskill.cases.case import Case, Choices, Dim, ScalarSpec
 from pytest_upskill.errors import CaseError
-from pytest_upskill.oracle.size_distribution import SPECIAL, STEPS, of_range, of_sizes
+from pytest_upskill.oracle.size_distribution import SPECIAL, STEPS, of_range, of_sizes, of_upper_half
 
 SMALL_LIMIT = 1 << 14
 """Elements of most examples, all tensors together."""
 
 _PROBES = 512
 """How far from a chosen size we look for one that meets the conditions."""
+
+_COMBINATIONS = 32
+"""Combinations of dims that are large together, those of few dims first."""
 
 _SEARCH = 20_000
 """Combinations that are tried for the smallest legal sizes."""
@@ -97,7 +101,7 @@ def problem(case: Case, dims: Mapping[str, int], scalars: Mapping[str, int]) -> 
     known: dict[str, int] = {}
     for dim in case.dims:
         options = candidates(dim, known, case.zero)
-        if dims[dim.name] not in options:
+        if dims[dim.name] not in options and dims[dim.name] != case.speed.get(dim.name):
             return _rule(dim.name, options)
         known[dim.name] = dims[dim.name]
     for scalar in integer_scalars(case):
@@ -165,16 +169,32 @@ def _few(options: Options) -> Sequence[int]:
     return [*range(low, min(high, low + 64) + 1), *special, *([high] if high > low + 64 else [])]
 
 
+def upper_halves(case: Case, outputs: OutputSize, limit: float) -> list[tuple[str, ...]]:
+    """Which dims can be in the upper half of their ranges at the same time: all combinations, up to a number."""
+    names = [dim.name for dim in case.dims if not dim.fixed]
+    combinations = (c for size in range(1, len(names) + 1) for c in itertools.combinations(names, size))
+    chooser = _Chooser(case, outputs, limit)
+    return [upper for upper in itertools.islice(combinations, _COMBINATIONS) if chooser.lowest(upper) is not None]
+
+
 def choose(
-    case: Case, outputs: OutputSize, limit: float, focus: int, steps: Sequence[int], *, full: bool = False
+    case: Case,
+    outputs: OutputSize,
+    limit: float,
+    focus: int,
+    steps: Sequence[int],
+    *,
+    full: bool = False,
+    upper: Sequence[str] = (),
 ) -> tuple[dict[str, int], dict[str, int]] | None:
     """Sizes and integer scalars for one step per dim and scalar; None if the conditions cannot be met from there.
 
     The dim at index ``focus`` may take all of ``limit`` elements, the others share the rest. ``full`` asks for as many
-    elements as the limit and the bounds allow.
+    elements as the limit and the bounds allow; with ``upper``, these dims are in the upper half of their range, the
+    others in the lower half.
     """
     chooser = _Chooser(case, outputs, limit)
-    dims = chooser.dims(focus, steps, full)
+    dims = chooser.halves(steps, upper) if upper else chooser.dims(focus, steps, full)
     if dims is None:
         return None
     scalars = chooser.scalars(dims, steps[len(case.dims) :])
@@ -205,6 +225,42 @@ class _Chooser:
         if full:
             self._grow(known, focus)
         return None if violated(self.case, known) else known
+
+    def lowest(self, upper: Sequence[str]) -> dict[str, int] | None:
+        """The least sizes with some dims in the upper half; None if they do not exist, or exceed the limit."""
+        found: dict[str, int] = {}
+        for dim in self.case.dims:
+            options = self._half(candidates(dim, found, self.case.zero), dim.name in upper)
+            if not options:
+                return None
+            found[dim.name] = first(options)
+        return found if self._fits(found) else None
+
+    def halves(self, steps: Sequence[int], upper: Sequence[str]) -> dict[str, int] | None:
+        """Sizes with the dims in ``upper`` in the upper half of their range, the others in the lower half."""
+        lowest = self.lowest(upper)
+        known: dict[str, int] = {}
+        for dim, step in zip(self.case.dims, steps, strict=False):
+            options = self._half(candidates(dim, known, self.case.zero), dim.name in upper)
+            if lowest is None or not options:
+                return None
+            if isinstance(options, range):
+                low, top = options.start, self._largest(dim.name, options, {**lowest, **known})
+                size = (of_upper_half if dim.name in upper else of_range)(low, top).pick(step)
+                known[dim.name] = found = self._repaired(dim.name, size, low, top, known) or low
+            else:
+                known[dim.name] = found = options[len(options) * step // STEPS]
+            lowest = {**lowest, dim.name: found}
+        return None if violated(self.case, known) else known
+
+    def _half(self, options: Options, upper: bool) -> Options:
+        """The sizes of one half; all of them if there is only one."""
+        if len(options) < 2:
+            return options
+        middle = (options[0] + options[-1]) // 2
+        if isinstance(options, range):
+            return range(middle + 1, options.stop) if upper else range(options.start, middle + 1)
+        return tuple(size for size in options if (size > middle) == upper)
 
     def scalars(self, dims: dict[str, int], steps: Sequence[int]) -> dict[str, int] | None:
         chosen: dict[str, int] = {}

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate, pairwise
+from math import isqrt
 
 STEPS = 1 << 24
 """Steps of every distribution."""
@@ -20,6 +21,9 @@ SPECIAL = (0, 1, 2, 3, 31, 32, 33, 127, 128, 129, 255, 256, 257, 1023, 1024, 102
 
 PRIMES = (5, 7, 13, 17, 61, 97, 251, 509, 1021, 2053, 4099)
 """A few sizes without divisors."""
+
+_PARTS = 4
+"""Primes that are tried in the upper half of a range."""
 
 _ORDINARY = 0.35
 """Share of the steps for all other sizes, spread evenly over the orders of magnitude."""
@@ -54,6 +58,21 @@ def of_range(low: int, high: int) -> SizeDistribution:
     special = {low, low + 1, high - 1, high, *SPECIAL, *PRIMES}
     inside = sorted(size for size in special if low <= size <= high)
     return _build([*((size, size, _weight(size)) for size in inside), *_gaps(inside)])
+
+
+@lru_cache(maxsize=4096)
+def of_upper_half(low: int, high: int) -> SizeDistribution:
+    """The sizes ``low`` to ``high`` of the upper half of a range: its end, primes, and evenly all others."""
+    places = (low + (high - low) * part // _PARTS for part in range(1, _PARTS + 1))
+    special = sorted({high - 1, high, *(_prime(place, low) for place in places)} & {*range(low, high + 1)})
+    gaps = [(left + 1, right - 1) for left, right in pairwise([low - 1, *special]) if right - left > 1]
+    scale = len(special) / max(sum(last - first + 1 for first, last in gaps), 1)
+    return _build([*((one, one, 1.0) for one in special), *((a, b, scale * (b - a + 1)) for a, b in gaps)])
+
+
+def _prime(below: int, least: int) -> int:
+    """The largest prime up to ``below``, or ``least``."""
+    return next((n for n in range(below, least, -1) if all(n % d for d in range(2, isqrt(n) + 1))), least)
 
 
 @lru_cache(maxsize=4096)

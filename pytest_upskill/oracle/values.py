@@ -24,6 +24,12 @@ from pytest_upskill.records import FLOATING, Example
 Value = torch.Tensor | float | int | bool
 Arguments = Mapping[str, Value]
 
+_RARE, _OFTEN = 1 / 32, 1 / 8
+"""Shares of the elements that are at an end of a declared range, NaN or zero."""
+
+_WIDE = 2**33 + 1
+"""Makes int64 values that do not fit into 32 bits, and whose lower halves differ from them."""
+
 DTYPE: Mapping[str, torch.dtype] = {
     name: getattr(torch, name)
     for name in ("float64", "float32", "float16", "bfloat16", "int8", "uint8", "int16", "int32", "int64", "bool")
@@ -111,7 +117,8 @@ class Source:
         if isinstance(values, Choices):
             return _chosen(values, size, dtype, random)
         if isinstance(values, Named):
-            return _named(values.name, size, dtype, attempt, random)
+            nans = values.name == "wild" and "nan" in self.case.task.lower()
+            return _named(values.name, size, dtype, attempt, random, nans)
         return _undeclared(size, dtype, example.values or "normal", random)
 
     def _scalar(self, scalar: ScalarSpec, example: Example, random: torch.Generator) -> Value:
@@ -200,7 +207,9 @@ def _undeclared(size: Size, dtype: str, family: str, random: torch.Generator) ->
         return _bools(size, random)
     if dtype not in FLOATING:
         low = 0 if dtype == "uint8" else -16
-        return torch.randint(low, 17, size, generator=random).to(DTYPE[dtype])
+        drawn = torch.randint(low, 17, size, generator=random)
+        wide = dtype == "int64" and integer(2, random) == 1
+        return (drawn * _WIDE + drawn % 3 if wide else drawn).to(DTYPE[dtype])
     return FAMILIES.get(family, normal)(size, random).to(DTYPE[dtype]).contiguous()
 
 
@@ -223,6 +232,8 @@ def _ranged(
     if dtype not in FLOATING:
         return torch.randint(int(low), int(high) + 1, size, generator=random).to(DTYPE[dtype])
     drawn = torch.rand(size, generator=random, dtype=torch.float64) * (float(high) - float(low)) + float(low)
+    place = torch.rand(size, generator=random)
+    drawn = torch.where(place < _RARE, float(low), torch.where(place > 1 - _RARE, float(high), drawn))
     return drawn.to(DTYPE[dtype]).clamp(_inside(float(low), dtype, up=True), _inside(float(high), dtype, up=False))
 
 
@@ -242,7 +253,7 @@ def _chosen(values: Choices, size: Size, dtype: str, random: torch.Generator) ->
     return options[torch.randint(len(values.options), size, generator=random)].to(DTYPE[dtype])
 
 
-def _named(name: str, size: Size, dtype: str, attempt: int, random: torch.Generator) -> torch.Tensor:
+def _named(name: str, size: Size, dtype: str, attempt: int, random: torch.Generator, nans: bool) -> torch.Tensor:
     if name == "bool":
         return _bools(size, random).to(DTYPE[dtype])
     if name == "permutation":  # of 0 to n - 1 along the last dim, another one in each row
@@ -252,8 +263,9 @@ def _named(name: str, size: Size, dtype: str, attempt: int, random: torch.Genera
         drawn = _undeclared(size, dtype, "normal", random)
         return drawn.sort(-1).values if size else drawn
     if dtype in FLOATING:
-        return _named_reals(name, size, attempt, DTYPE[dtype], random).to(DTYPE[dtype])
-    low = 1 if name == "positive" else (0 if dtype == "uint8" or name == "uniform" else -16)
+        drawn = _named_reals(name, size, attempt, DTYPE[dtype], random).to(DTYPE[dtype])
+        return torch.where(torch.rand(size, generator=random) < _RARE, torch.nan, drawn) if nans else drawn
+    low = 1 if name == "positive" else (0 if dtype == "uint8" or name in ("uniform", "nonnegative") else -16)
     return torch.randint(low, 17, size, generator=random).to(DTYPE[dtype])
 
 
@@ -262,6 +274,9 @@ def _named_reals(name: str, size: Size, attempt: int, dtype: torch.dtype, random
         return _wild(size, dtype, attempt, random)
     if name == "positive":
         return torch.exp(normal(size, random).clamp(-4, 4))
+    if name == "nonnegative":
+        drawn = torch.exp(normal(size, random).clamp(-4, 4))
+        return torch.where(torch.rand(size, generator=random) < (_OFTEN, 1.0)[integer(8, random) == 0], 0.0, drawn)
     if name == "uniform":
         return torch.rand(size, generator=random)
     return normal(size, random)

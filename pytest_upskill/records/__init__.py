@@ -1,10 +1,6 @@
 """Frozen dataclasses that the packages exchange. Sizes are in elements or bytes as named, times in seconds."""
 
-from __future__ import annotations
-
 from pytest_upskill.records.asking import Exchange, Prompt, Question, Reply, ReplyDetails, Tokens, reply_file_name
-from pytest_upskill.records.call_layout import CallLayout, ResultFacts, ScalarKind, ScalarParameter, TensorParameter
-from pytest_upskill.records.dtypes import FLOATING, ITEM_SIZE
 from pytest_upskill.records.judgement import (
     SCHEMA,
     Assertion,
@@ -22,14 +18,21 @@ from pytest_upskill.records.judgement import (
     assertion_names,
 )
 from pytest_upskill.records.running import (
+    FLOATING,
+    ITEM_SIZE,
     Answer,
     Build,
     Call,
+    CallLayout,
     Finding,
     Kernel,
     KernelResources,
     LaunchStatistics,
+    ResultFacts,
     Role,
     ScalarArgument,
+    ScalarKind,
+    ScalarParameter,
     TensorArgument,
+    TensorParameter,
 )

@@ -126,6 +126,13 @@ class Seconds:
     build: float = 0.0
     run: float = 0.0
 
+    @property
+    def total(self) -> float:
+        return self.reply + self.build + self.run
+
+    def __add__(self, other: Seconds) -> Seconds:
+        return Seconds(self.reply + other.reply, self.build + other.build, self.run + other.run)
+
 
 @dataclass(frozen=True, slots=True)
 class SurvivingMutant:

@@ -1,4 +1,4 @@
-"""A kernel, its build, its calls and their answers. Sizes are in elements or bytes as named."""
+"""A kernel, its parameters, its build, its calls and their answers. Sizes are in elements or bytes as named."""
 
 from __future__ import annotations
 
@@ -8,7 +8,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from pytest_upskill.records.dtypes import ITEM_SIZE
+ITEM_SIZE: Mapping[str, int] = {
+    "float64": 8,
+    "float32": 4,
+    "float16": 2,
+    "bfloat16": 2,
+    "int8": 1,
+    "uint8": 1,
+    "int16": 2,
+    "int32": 4,
+    "int64": 8,
+    "bool": 1,
+}
+"""Bytes of one element, by PyTorch's name of the dtype without its prefix."""
+
+FLOATING = ("float64", "float32", "float16", "bfloat16")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +71,8 @@ class Build:
 
 
 Role = Literal["input", "output", "inplace"]
+ScalarKind = Literal["float", "int", "bool"]
+"""float32, int64 and bool, as operator schemas call them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +96,10 @@ class TensorArgument:
 
 @dataclass(frozen=True, slots=True)
 class ScalarArgument:
-    """A scalar or a dim of a call; ``kind`` is ``float`` (float32), ``int`` (int64) or ``bool``."""
+    """A scalar or a dim of a call."""
 
     name: str
-    kind: Literal["float", "int", "bool"]
+    kind: ScalarKind
     value: float | int | bool
 
 
@@ -159,3 +175,53 @@ class LaunchStatistics:
             copied_back=max(self.copied_back, answer.copied_back),
             device_memory=max(self.device_memory, answer.device_memory),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class TensorParameter:
+    """A tensor of every call. ``dtype`` is None if it follows the dtype that is tried.
+
+    ``shape``: the sizes of an output in terms of the dims; None if only the task states them.
+    """
+
+    name: str
+    role: Role
+    dtype: str | None = None
+    shape: tuple[str, ...] | None = None
+
+    def dtype_in(self, tried: str) -> str:
+        """The tensor's dtype in a call with this dtype."""
+        return self.dtype or tried
+
+
+@dataclass(frozen=True, slots=True)
+class ScalarParameter:
+    """A scalar of every call: an argument of the operator, or a dim."""
+
+    name: str
+    kind: ScalarKind
+    dim: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CallLayout:
+    """The parameters of a function in order, and the dtypes that it is tried with."""
+
+    dtypes: tuple[str, ...]
+    parameters: tuple[TensorParameter | ScalarParameter, ...]
+
+    @property
+    def tensors(self) -> tuple[TensorParameter, ...]:
+        return tuple(one for one in self.parameters if isinstance(one, TensorParameter))
+
+
+@dataclass(frozen=True, slots=True)
+class ResultFacts:
+    """Facts about an operator's results, from runs of the reference.
+
+    ``dtypes`` maps each result to its dtype, None if it follows the dtype that is tried; ``shapes`` holds the sizes of
+    the results that can be stated in terms of the dims.
+    """
+
+    dtypes: dict[str, str | None]
+    shapes: dict[str, tuple[str, ...]]

@@ -1,13 +1,10 @@
 """The worst case of a question, and the limits and spending of a session in words."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pytest_upskill.records import Prompt, Tokens
-from pytest_upskill.replies.claims import Limits, Totals
-from pytest_upskill.replies.ledger import in_usd
+from pytest_upskill.replies.ledger import Limits, Totals, in_usd
 from pytest_upskill.students import reading
 from pytest_upskill.students.base import StudentConfig
 
@@ -34,22 +31,21 @@ def worst_case(config: StudentConfig, prompt: Prompt) -> WorstCase:
     texts = [prompt.system, prompt.user, *prompt.files.values()]
     texts += [text for exchange in prompt.earlier for text in (exchange.answer, exchange.told)]
     sent = sum(len(text.encode(errors="replace")) for text in texts) + TEMPLATE_TOKENS
-    tokens = Tokens(input=rounds * sent, output=rounds * longest_reply(config))
-    if config.price is None:
-        return WorstCase(tokens.input + tokens.output, None)
-    into_cache = Tokens(tokens.input, tokens.output, written=tokens.input)
-    return WorstCase(tokens.input + tokens.output, max(config.price.cost(tokens), config.price.cost(into_cache)))
+    return _of_tokens(config, rounds * sent, rounds * longest_reply(config))
+
+
+def _of_tokens(config: StudentConfig, sent: int, received: int = 0) -> WorstCase:
+    """The worst case of a number of tokens: all those that are sent may be put into the server's cache."""
+    used, price = (Tokens(sent, received), Tokens(sent, received, written=sent)), config.price
+    return WorstCase(sent + received, None if price is None else max(map(price.cost, used)))
 
 
 def worst_conversation(config: StudentConfig, prompt: Prompt, turns: int) -> list[WorstCase]:
     """The upper bound of each of ``turns`` tries: each later one also sends the earlier answers and the feedback."""
     first = worst_case(config, prompt)
-    more = (1 + reading.most_rounds(prompt.files)) * (longest_reply(config) + TOLD_TOKENS)
-    dearest = max(config.price.cost(Tokens(more)), config.price.cost(Tokens(more, written=more))) if config.price else 0
-    return [
-        WorstCase(first.tokens + turn * more, None if first.usd is None else first.usd + turn * dearest)
-        for turn in range(turns)
-    ]
+    more = _of_tokens(config, (1 + reading.most_rounds(prompt.files)) * (longest_reply(config) + TOLD_TOKENS))
+    usd = [None if first.usd is None or more.usd is None else first.usd + turn * more.usd for turn in range(turns)]
+    return [WorstCase(first.tokens + turn * more.tokens, usd[turn]) for turn in range(turns)]
 
 
 def longest_reply(config: StudentConfig) -> int:

@@ -4,9 +4,7 @@
 changes one line and git can merge recordings. A line starts with its key: a lookup parses one line.
 """
 
-from __future__ import annotations
-
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pytest_upskill.errors import InfrastructureError
@@ -41,25 +39,20 @@ class Cassette:
         self._index: dict[str, list[int]] = {}
         self._by_label: dict[Label, Recording] | None = None
         for number, line in enumerate(self._lines, start=1):
-            if line.strip() and (key := key_in(line) or self._parsed_key(number)):
+            if line.strip() and (key := key_in(line) or getattr(self._parsed(number), "key", None)):
                 self._index.setdefault(key, []).append(number)
-
-    def __len__(self) -> int:
-        return len(self._index)
 
     def find(self, key: str) -> Recording | None:
         """The recording of a key. Raises UnusableReplyError if no line of that key can be used."""
         numbers = self._index.get(key, ())
-        found = next((one for number in numbers if (one := self._parsed(number)) is not None), None)
+        found = self._first(numbers)
         if found is None and numbers:
             raise UnusableReplyError(self.problems[numbers[0]])
         return found
 
     def recordings(self) -> list[Recording]:
         """All usable recordings, the first of each key; parses every line."""
-        by_key = ((self._parsed(number) for number in numbers) for numbers in self._index.values())
-        found = (next((one for one in parsed if one is not None), None) for parsed in by_key)
-        return [one for one in found if one is not None]
+        return [one for numbers in self._index.values() if (one := self._first(numbers)) is not None]
 
     def unusable(self) -> list[tuple[str | None, bytes]]:
         """(key if known, text) of each line that cannot be used."""
@@ -72,9 +65,9 @@ class Cassette:
             self._by_label = {one.label: one for one in self.recordings()}
         return self._by_label.get(label)
 
-    def _parsed_key(self, number: int) -> str | None:
-        recording = self._parsed(number)
-        return recording.key if recording else None
+    def _first(self, numbers: Sequence[int]) -> Recording | None:
+        """The recording of the first of these lines that can be used."""
+        return next((one for number in numbers if (one := self._parsed(number)) is not None), None)
 
     def _parsed(self, number: int) -> Recording | None:
         line = self._lines[number - 1]
@@ -94,10 +87,7 @@ def _explained(line: bytes, error: FieldError) -> str:
 
 
 def write(path: Path, recordings: Iterable[Recording], unusable: Iterable[bytes] = ()) -> None:
-    """Rewrite a cassette: sorted recordings, then ``unusable`` lines unchanged. Without lines, remove it.
-
-    Raises OSError.
-    """
+    """Rewrite a cassette: sorted recordings, then ``unusable`` lines; without lines, remove it. Raises OSError."""
     lines = [one.to_line().encode() for one in sorted(recordings, key=lambda one: (*one.label, one.key))]
     lines += unusable
     if lines:

@@ -2,18 +2,16 @@
 
 The process that enters a claim for a question asks it; the others wait for the reply. A claim takes one of the slots of
 the student and reserves its worst case from the session's budget, in one transaction. A process may be killed between
-any two transactions: its entries stay, and its claims go to other processes.
+any two transactions: its entries stay, and its claims go to other processes. Amounts are in USD and tokens.
 """
-
-from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pytest_upskill.paths import HOME, home
-from pytest_upskill.replies.claims import Answer, Ask, Failed, Granted, Kept, Known, Limits, Stopped, Totals
 from pytest_upskill.replies.process_liveness import ProcessLiveness
 from pytest_upskill.replies.sqlite_storage import SqliteStorage, explained
 from pytest_upskill.replies.stored_reply import FieldError, ProblemLog, Recording
@@ -55,6 +53,65 @@ MIGRATIONS = {
 """By version: the statements that lead to the next one. The lines of replies carry a version of their own."""
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The budget of a session; None for no limit."""
+
+    usd: float | None = None
+    tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A question to claim. ``usd`` and ``tokens`` are its worst case; ``fresh`` ignores replies of other sessions."""
+
+    key: str
+    student: str
+    skill: str
+    usd: float = 0.0
+    tokens: int = 0
+    fresh: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """There is no reply: the question failed in this session, or must not be asked."""
+
+    message: str
+    lasting: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The reply could exceed the remaining budget of the session."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """The claim is entered: ask the question, then call ``settle``, ``fail`` or ``release``."""
+
+
+Known = Recording | Failed
+Answer = Known | Stopped | Granted
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """A session so far. ``usd`` sums replies with a known price; ``unpriced`` counts the tokens of the others."""
+
+    asked: int = 0
+    open: int = 0
+    failed: int = 0
+    builds: int = 0
+    usd: float = 0.0
+    tokens: int = 0
+    unpriced: int = 0
+    stopped: str = ""
+    estimate: str = ""
+
+
 class Ledger:
     """The ledger below ``root``, opened for one process of a session. Safe among threads and processes.
 
@@ -79,20 +136,17 @@ class Ledger:
         """Remove old sessions and the lock files of processes that have exited. Replies stay."""
         with self._storage.writing():
             self._liveness.sweep()
-            self._execute("DELETE FROM sessions WHERE started < ?", self._clock() - _KEPT_SESSIONS_SECONDS)
+            self._storage.execute("DELETE FROM sessions WHERE started < ?", self._clock() - _KEPT_SESSIONS_SECONDS)
             for table in ("failures", "outages"):
-                self._execute(f"DELETE FROM {table} WHERE session NOT IN (SELECT id FROM sessions)")
-
-    def _execute(self, statement: str, *values: object) -> None:
-        self._storage.execute(statement, values)
+                self._storage.execute(f"DELETE FROM {table} WHERE session NOT IN (SELECT id FROM sessions)")
 
     def _row(self, statement: str, *values: object) -> Sequence[Any]:
         """The first row; empty without any."""
-        return self._storage.execute(statement, values).fetchone() or ()
+        return self._storage.execute(statement, *values).fetchone() or ()
 
     def _write(self, statement: str, *values: object) -> None:
         with self._storage.writing():
-            self._execute(statement, *values)
+            self._storage.execute(statement, *values)
 
     def find(self, ask: Ask) -> Known | None:
         """The reply to a question, or why there is none in this session; None for a question that was not asked."""
@@ -120,14 +174,13 @@ class Ledger:
         if row and (row[1] == self.session or not ask.fresh):
             recording = self._recording(ask.key, row[0])
             if recording is not None:
-                return Kept(recording, row[1] == self.session)
+                return recording
         row = self._row(
             "SELECT line, message, lasting FROM failures WHERE session = ? AND key = ?", self.session, ask.key
         )
         if row and not row[0]:
             return Failed(row[1], bool(row[2]))
-        recording = self._recording(ask.key, row[0]) if row else None
-        return Kept(recording, ours=True) if recording is not None else None
+        return self._recording(ask.key, row[0]) if row else None
 
     def _recording(self, key: str, line: object) -> Recording | None:
         """The reply in a row; None, with an entry in ``problems``, if it cannot be used."""
@@ -165,7 +218,7 @@ class Ledger:
                     answer = self._within_budget(ask)
                     if isinstance(answer, Granted):
                         claim = (ask.key, self._liveness.token, self.session, ask.student, ask.usd, ask.tokens)
-                        self._execute("INSERT INTO claims VALUES (?, ?, ?, ?, ?, ?)", *claim)
+                        self._storage.execute("INSERT INTO claims VALUES (?, ?, ?, ?, ?, ?)", *claim)
                         taken.add(ask.key)
                     waits = answer is None
                     answers |= {ask.key: answer} if answer else {}
@@ -179,11 +232,11 @@ class Ledger:
             self._drop_claim(ask.key)
             if good:
                 row = (ask.key, self.session, ask.student, ask.skill, *recording.label, recording.to_line())
-                self._execute("INSERT OR REPLACE INTO replies VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", *row)
+                self._storage.execute("INSERT OR REPLACE INTO replies VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", *row)
             else:
                 self._enter_failure(ask, recording.to_line(), "", False)
             self._end_outage(ask.student)
-            self._execute(
+            self._storage.execute(
                 "UPDATE sessions SET asked = asked + 1, usd = usd + ?, tokens = tokens + ?, unpriced = unpriced + ? "
                 "WHERE id = ?",
                 *(usd or 0.0, used, used if usd is None else 0, self.session),
@@ -197,7 +250,7 @@ class Ledger:
             if not lasting:
                 self._end_outage(ask.student)
                 return
-            self._execute(
+            self._storage.execute(
                 "INSERT INTO outages VALUES (?, ?, 1, ?, ?) "
                 "ON CONFLICT DO UPDATE SET consecutive = consecutive + 1, latest = excluded.latest",
                 *(self.session, ask.student, self._clock(), _encodable(message)),
@@ -240,7 +293,7 @@ class Ledger:
             if not alive[process]:
                 self._drop_claim(key)
                 spent = "UPDATE sessions SET usd = usd + ?, tokens = tokens + ? WHERE id = ?"
-                self._execute(spent, usd, tokens, session)
+                self._storage.execute(spent, usd, tokens, session)
         return {key for key, process, _, asked, *_ in rows if alive[process] and asked == student}
 
     def _outage(self, student: str) -> tuple[str, bool]:
@@ -254,7 +307,7 @@ class Ledger:
         return f"not asked, since {row[0]} questions in a row ended like this: {row[2]}", rested
 
     def _end_outage(self, student: str) -> None:
-        self._execute("DELETE FROM outages WHERE session = ? AND student = ?", self.session, student)
+        self._storage.execute("DELETE FROM outages WHERE session = ? AND student = ?", self.session, student)
 
     def _within_budget(self, ask: Ask) -> Granted | Stopped | None:
         """None if the costs of open questions decide whether the budget suffices."""
@@ -271,7 +324,7 @@ class Ledger:
             return Granted()
         if held:
             return None
-        self._execute("UPDATE sessions SET stopped = ? WHERE id = ?", reason, self.session)
+        self._storage.execute("UPDATE sessions SET stopped = ? WHERE id = ?", reason, self.session)
         return Stopped(reason)
 
     def _too_much(self, ask: Ask, usd: float, tokens: int) -> str:
@@ -292,16 +345,16 @@ class Ledger:
         return f"the budget is used up: {what}; {command} continues from here"
 
     def _drop_claim(self, key: str) -> None:
-        self._execute("DELETE FROM claims WHERE key = ?", key)
+        self._storage.execute("DELETE FROM claims WHERE key = ?", key)
 
     def _enter_failure(self, ask: Ask, line: str, message: str, lasting: bool) -> None:
         row = (self.session, ask.key, line, _encodable(message), lasting)
-        self._execute("INSERT OR REPLACE INTO failures VALUES (?, ?, ?, ?, ?)", *row)
+        self._storage.execute("INSERT OR REPLACE INTO failures VALUES (?, ?, ?, ?, ?)", *row)
 
     def replies_to(self, skill: str) -> list[tuple[str, Recording]]:
         """(student, recording) of every usable reply to the questions of a skill."""
         with self._storage.reading():
-            rows = self._storage.execute("SELECT student, key, line FROM replies WHERE skill = ?", (skill,)).fetchall()
+            rows = self._storage.execute("SELECT student, key, line FROM replies WHERE skill = ?", skill).fetchall()
             found = [(student, self._recording(key, line)) for student, key, line in rows]
         return [(student, recording) for student, recording in found if recording is not None]
 
@@ -309,7 +362,7 @@ class Ledger:
         """Remove replies permanently."""
         with self._storage.writing():
             for key in keys:
-                self._execute("DELETE FROM replies WHERE key = ?", key)
+                self._storage.execute("DELETE FROM replies WHERE key = ?", key)
 
 
 def _encodable(text: str) -> str:

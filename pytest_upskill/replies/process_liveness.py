@@ -1,7 +1,5 @@
 """Which processes are alive: each locks a file of its own, and the system releases the lock when the process ends."""
 
-from __future__ import annotations
-
 import os
 import re
 import secrets

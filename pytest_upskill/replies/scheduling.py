@@ -5,29 +5,27 @@ the order in which they were wanted, within each student's concurrency, which co
 that cannot be used counts as missing and is named in ``new_problems``; if replies are replayed, it is an error.
 """
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 
 from filelock import FileLock
 
+from pytest_upskill.cases.case import Case
 from pytest_upskill.errors import BudgetStopped, InfrastructureError, StudentError
 from pytest_upskill.paths import home
-from pytest_upskill.records import Reply
+from pytest_upskill.records import Question, Reply
 from pytest_upskill.replies import cassette
 from pytest_upskill.replies.budget import WorstCase, worst_case, worst_conversation
 from pytest_upskill.replies.cassette import Cassette, UnusableReplyError
-from pytest_upskill.replies.claims import Answer, Ask, Failed, Granted, Kept, Known
-from pytest_upskill.replies.ledger import Ledger
+from pytest_upskill.replies.ledger import Answer, Ask, Failed, Granted, Known, Ledger
 from pytest_upskill.replies.stored_reply import FieldError, ProblemLog, Recording, Sampler, key_of, label_of
-from pytest_upskill.replies.wanted import Mode, Wanted, differences, is_good
-from pytest_upskill.students import reply_files
+from pytest_upskill.students import files as reply_files
 from pytest_upskill.students.base import Student, StudentConfig, is_at_hand
 
 DEFAULT_CONCURRENCY = 4
@@ -38,6 +36,27 @@ LIVENESS_SECONDS = 0.5
 """Interval at which claims of processes that have exited are looked for."""
 LEAVE_SECONDS = 0.2
 """How long an ended run waits for complete replies to be entered."""
+
+
+class Mode(StrEnum):
+    """``--upskill-replies``."""
+
+    AUTO = "auto"
+    LIVE = "live"
+    RECORD = "record"
+    REPLAY = "replay"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A question to a student. ``folder`` is the skill's; ``record`` is the command that records the reply."""
+
+    item: str
+    student: str
+    question: Question
+    case: Case
+    folder: Path
+    record: str = ""
 
 
 @dataclass(slots=True)
@@ -118,7 +137,7 @@ class Replies:
         """Write the text of a reply that is about to be judged to its file, and note it for the cassette."""
         config = self.student(wanted.student).config
         reply_files.keep_reply(self._rootdir, config.name, wanted.question, reply)
-        if self._mode is Mode.RECORD and not is_at_hand(config) and is_good(reply):
+        if self._mode is Mode.RECORD and not is_at_hand(config) and _is_good(reply):
             path = cassette.cassette_path(wanted.folder, config.name)
             one = Recording.of(config, wanted.question, reply)
             self._used.setdefault(path, {})[one.key] = one
@@ -169,11 +188,9 @@ class Replies:
         known = self._ledger.find(ask)
         if known is None and self._mode is not Mode.LIVE:
             try:
-                recording = self._cassette(wanted).find(ask.key)
+                return self._cassette(wanted).find(ask.key)
             except UnusableReplyError as error:
                 self._problems.add(str(error))
-                return None
-            return Kept(recording, ours=False) if recording else None
         return known
 
     def _cassette(self, wanted: Wanted) -> Cassette:
@@ -196,7 +213,7 @@ class Replies:
         elif old.prompt != wanted.question.prompt.digest:
             problem = f"{stale}: the prompt (skill, task or signature) has changed since"
         else:
-            problem = f"{stale}: {differences(old.sampler, Sampler.of(config))}"
+            problem = f"{stale}: {_differences(old.sampler, Sampler.of(config))}"
         raise InfrastructureError(f"{wanted.item}: {problem}; record it with: {wanted.record}")
 
     def _enqueue(self, wanted: Wanted, ask: Ask, urgent: bool) -> Future[Reply]:
@@ -238,7 +255,10 @@ class Replies:
                     self._start_all()
                 seen = changes
             except Exception as error:  # without the dispatcher, every caller would wait forever
-                self._refuse_all(error)
+                with self._changed:
+                    entries, self._queue = self._queue, {}
+                for entry in entries.values():
+                    entry.reply.set_exception(error)
 
     def _start_all(self) -> None:
         with self._changed:
@@ -267,13 +287,6 @@ class Replies:
             del self._queue[key]
         if not isinstance(answer, Granted):
             _set(entry.reply, _end_of(answer))
-
-    def _refuse_all(self, error: Exception) -> None:
-        with self._changed:
-            entries = list(self._queue.values())
-            self._queue.clear()
-        for entry in entries:
-            entry.reply.set_exception(error)
 
     def _ask(self, entry: _Entry) -> None:
         end = self._asked(entry.wanted)
@@ -305,7 +318,7 @@ class Replies:
         ask, wanted = entry.ask, entry.wanted
         if isinstance(end, Reply):
             config = self.student(wanted.student).config
-            self._ledger.settle(ask, Recording.of(config, wanted.question, end), is_good(end))
+            self._ledger.settle(ask, Recording.of(config, wanted.question, end), _is_good(end))
         elif self._closed:
             self._ledger.release(ask)
         else:
@@ -324,8 +337,8 @@ class Replies:
 
 
 def _end_of(answer: Answer) -> Reply | Exception:
-    if isinstance(answer, Kept):
-        return answer.recording.reply
+    if isinstance(answer, Recording):
+        return answer.reply
     if isinstance(answer, Failed):
         return StudentError(answer.message, answer.lasting)
     assert not isinstance(answer, Granted), "a question that is asked has not ended"
@@ -343,3 +356,17 @@ def _done(end: Reply | Exception) -> Future[Reply]:
     future: Future[Reply] = Future()
     _set(future, end)
     return future
+
+
+def _is_good(reply: Reply) -> bool:
+    """True if a reply is to be stored: not one that was cut off, which may be complete the next time."""
+    return reply.finish != "length"
+
+
+def _differences(old: Sampler, now: Sampler) -> str:
+    """The settings in which the student of a recorded reply differs from today's, in words."""
+    pairs = [
+        (name, getattr(old, name), getattr(now, name)) for name in ("model", "temperature", "max_tokens", "options")
+    ]
+    changed = [f"{name} was {before!r} and is {after!r}" for name, before, after in pairs if before != after]
+    return ", ".join(changed) or "it was recorded for a student of another name"

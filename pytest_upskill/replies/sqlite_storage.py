@@ -1,17 +1,15 @@
 """The SQLite file that the processes of a rootdir share: opening, migrations, transactions, messages for errors."""
 
-from __future__ import annotations
-
 import contextlib
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock
 
 from pytest_upskill.errors import InfrastructureError
+from pytest_upskill.students.files import writing_below
 
 PATIENCE = 60.0
 """Seconds to wait for another process's transaction; each takes milliseconds."""
@@ -70,7 +68,7 @@ class SqliteStorage:
                     self._db.execute("ROLLBACK")
                 raise
 
-    def execute(self, statement: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
+    def execute(self, statement: str, *values: object) -> sqlite3.Cursor:
         """One statement, inside ``reading`` or ``writing``."""
         return self._db.execute(statement, values)
 
@@ -89,14 +87,10 @@ class SqliteStorage:
 def explained(path: Path) -> Iterator[None]:
     """Raise InfrastructureError, with the next step, if the file at ``path`` or its folder cannot be used."""
     try:
-        yield
+        with writing_below(path.parent):
+            yield
     except sqlite3.DatabaseError as error:
         raise InfrastructureError(
             f"the replies in {path} cannot be used ({error}); free some space or make it writable, or move "
             "the file away to begin a new one"
-        ) from error
-    except OSError as error:
-        where = f" ({error.filename})" if error.filename else ""
-        raise InfrastructureError(
-            f"cannot write below {path.parent}: {error.strerror or error}{where}; free some space, or make it writable"
         ) from error

@@ -4,24 +4,12 @@ The names are those of a stored line. If a field of our records is renamed, its 
 module of its own because importing pydantic takes a tenth of a second: only reading or writing a line imports it.
 """
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    FiniteFloat,
-    ValidationError,
-    ValidationInfo,
-    WrapValidator,
-    field_validator,
-)
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, ValidationInfo, WrapValidator, field_validator
 from pydantic import ValidatorFunctionWrapHandler as Check
 from pydantic_core import PydanticCustomError
 
@@ -51,22 +39,20 @@ def _is_plain(value: object, levels: int = DEEPEST) -> bool:
     if isinstance(value, dict | list):
         inside = value.values() if isinstance(value, dict) else value
         return levels > 0 and all(_is_plain(one, levels - 1) for one in inside)
-    return (
-        math.isfinite(value) if isinstance(value, float) else not isinstance(value, int) or abs(value) <= LARGEST_COUNT
-    )
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return not isinstance(value, int) or abs(value) <= LARGEST_COUNT
 
 
 Count = Annotated[int, Field(ge=0, le=LARGEST_COUNT)]
 Ordinal = Annotated[int, Field(ge=1, le=LARGEST_COUNT)]
-Number = Annotated[FiniteFloat, WrapValidator(_unchanged)]
-Amount = Annotated[FiniteFloat, Field(ge=0), WrapValidator(_unchanged)]
+Number = Annotated[float, Field(allow_inf_nan=False), WrapValidator(_unchanged)]
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False), WrapValidator(_unchanged)]
 PlainObject = Annotated[dict[str, Any], AfterValidator(_plain)]
 
 
-class _Form(BaseModel):
+class _Form(BaseModel, strict=True):
     """Other fields are ignored: a later version may add some without a new number."""
-
-    model_config = ConfigDict(strict=True)
 
 
 class HeadForm(_Form):
@@ -127,17 +113,13 @@ class _Reply(_Form):
         return Reply(**{**dict(self), "tokens": Tokens(**dict(self.tokens)), "details": details})
 
 
-def reply_to_plain(reply: Reply) -> dict[str, Any]:
-    """The reply under its stored names, in the order of the form."""
-    return _to_plain(_Reply, reply)
-
-
-def _to_plain(form: type[BaseModel], record: object) -> dict[str, Any]:
+def to_plain(form: type[BaseModel], record: object) -> dict[str, Any]:
+    """The record under its stored names, in the order of the form."""
     plain = {}
     for name, field in form.model_fields.items():
         value, inner = getattr(record, name), field.annotation
         if isinstance(inner, type) and issubclass(inner, BaseModel):
-            value = _to_plain(inner, value)
+            value = to_plain(inner, value)
         plain[name] = dict(value) if isinstance(value, Mapping) else value
     return plain
 

@@ -88,20 +88,10 @@ class Recording:
 
     def to_line(self) -> str:
         """One line of JSON without its end; ASCII, so that no character can break a line or an encoding."""
-        from pytest_upskill.replies.stored_form import reply_to_plain
+        from pytest_upskill.replies.stored_form import LineForm, to_plain
 
-        plain = {
-            "key": self.key,  # first, so that ``key_in`` finds it
-            "version": VERSION,
-            "case": self.case,
-            "arm": self.arm,
-            "trial": self.trial,
-            "turn": self.turn,
-            "prompt": self.prompt,
-            "sampler": self.sampler.to_plain(),
-            "reply": reply_to_plain(self.reply),
-        }
-        return json.dumps(plain, default=str)
+        head = {"key": self.key, "version": VERSION}  # the key first, so that ``key_in`` finds it
+        return json.dumps({**head, **to_plain(LineForm, self), "sampler": self.sampler.to_plain()}, default=str)
 
     @classmethod
     def from_line(cls, line: str | bytes) -> Recording:

@@ -1,22 +1,16 @@
 """The table of a run with students: pass rates with the skill and without it, and the lift."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_upskill.records import ItemKind, Tokens, VerdictKind
 from pytest_upskill.reporting import text_style as texts
-from pytest_upskill.reporting.table import Cell, Column, Row, Table
-from pytest_upskill.reporting.text_style import TextStyle
+from pytest_upskill.reporting.text_style import Cell, Column, Table, TextStyle
 from pytest_upskill.reporting.view import BASELINE_ARM, SKILL_ARM, LiftRow, SkillView, StudentView, SummaryRow, View
-from pytest_upskill.statistics.intervals import Interval
 
 VALID = "SKILL.md is valid"
 _CHART = 20
 _MIN_NAME = 12
-_UNDER = "    "
-"""Indents the notes below a student's row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +46,7 @@ def comparison_lines(
     """One table for all skills, so that its columns line up; ``problems`` yields lines for below a skill's name."""
     students = [student for skill in view.skills for student in skill.students]
     layout, table = _fitting(students, text_style)
-    if table is not None:
+    if students:
         yield table.heading(text_style)
     for number, skill in enumerate(view.skills):
         if number:
@@ -60,16 +54,13 @@ def comparison_lines(
         yield _title(skill, text_style)
         yield from problems(skill, text_style)
         for student in skill.students:
-            if table is not None:
-                yield from _student_lines(student, table, layout, text_style)
+            yield from _student_lines(student, table, layout, text_style)
     yield ""
-    if table is not None:
+    if students:
         yield from _legend(view, text_style)
 
 
-def _fitting(students: Sequence[StudentView], text_style: TextStyle) -> tuple[_Layout, Table | None]:
-    if not students:
-        return _LAYOUTS[-1], None
+def _fitting(students: Sequence[StudentView], text_style: TextStyle) -> tuple[_Layout, Table]:
     for layout in _LAYOUTS:
         rows = [row for student in students for row in _rows(student, layout, text_style)]
         table = Table(_columns(students), rows)
@@ -112,10 +103,11 @@ def _student_lines(student: StudentView, table: Table, layout: _Layout, text_sty
     for cells in _rows(student, layout, text_style):
         yield table.line(cells, text_style)
     notes = [(", ".join(_below(student, layout, text_style)), "dim"), (_turns(student), "dim")]
-    notes += [(_first_failed(student, text_style), "dim"), *((_undecided(row), "yellow") for row in student.arms)]
+    undecided = [f"{texts.arm_label(row.arm)}: {row.undecided} (not counted)" for row in student.arms if row.undecided]
+    notes += [(_first_failed(student, text_style), "dim"), *((text, "yellow") for text in undecided)]
     for text, style in notes:
         if text:
-            yield _UNDER + text_style.paint(text_style.elide(text, text_style.width - len(_UNDER)), style)
+            yield text_style.line(text, 4, style)
 
 
 def _below(student: StudentView, layout: _Layout, text_style: TextStyle) -> Iterator[str]:
@@ -124,9 +116,9 @@ def _below(student: StudentView, layout: _Layout, text_style: TextStyle) -> Iter
         assertions = _assertions(student.arm(SKILL_ARM), student.arm(BASELINE_ARM), text_style)
         yield from [f"{assertions} assertions"] if assertions else []
     if not layout.spent:
-        tokens = _tokens(_all_tokens(student))
-        yield from [f"{tokens} tokens"] if tokens else []
-        yield from (text for text in (_cost(student), _time(student)) if text)
+        for name, text in _spent(student).items():
+            if text:
+                yield f"{text} tokens" if name == "tokens" else text
 
 
 def _turns(student: StudentView) -> str:
@@ -134,7 +126,7 @@ def _turns(student: StudentView) -> str:
     if not any(len(row.passed_by_turn) > 1 for row in student.arms):
         return ""
     rates = [(row, ", ".join(map(texts.percent, row.pass_at_turn))) for row in student.arms if row.pass_at_turn]
-    return "passed by turn: " + "; ".join(f"{_arm_label(row)} {text}" for row, text in rates)
+    return "passed by turn: " + "; ".join(f"{texts.arm_label(row.arm)} {text}" for row, text in rates)
 
 
 def _first_failed(student: StudentView, text_style: TextStyle) -> str:
@@ -145,45 +137,29 @@ def _first_failed(student: StudentView, text_style: TextStyle) -> str:
     return "first fails at " + ", ".join(f"{name} {text_style.sign('times')}{number}" for name, number in counts)
 
 
-def _arm_label(row: SummaryRow) -> str:
-    return "with skill" if row.arm == SKILL_ARM else row.arm
-
-
-def _undecided(row: SummaryRow) -> str:
-    return row.undecided and f"{_arm_label(row)}: {row.undecided} (not counted)"
-
-
-# --------------------------------------------------------------------------------------------- the rows
-
-
-def _rows(student: StudentView, layout: _Layout, text_style: TextStyle) -> Iterator[Row]:
+def _rows(student: StudentView, layout: _Layout, text_style: TextStyle) -> Iterator[Mapping[str, Cell]]:
     skill, baseline = student.arm(SKILL_ARM), student.arm(BASELINE_ARM)
     row = {
-        "name": Cell(" " + text_style.elide_middle(student.name, layout.name)),
+        "name": Cell((" " + text_style.elide_middle(student.name, layout.name),)),
         "control": _rate(baseline),
         "skill": _rate(skill, bold=True),
     }
     if layout.assertions:
-        row["assertions"] = Cell(
-            _assertions(skill or baseline, baseline if layout.both and skill else None, text_style)
-        )
+        before = baseline if layout.both and skill else None
+        row["assertions"] = Cell((_assertions(skill or baseline, before, text_style),))
     if baseline is not None:
         row |= _lift_cells(student.lift(BASELINE_ARM), skill, baseline, layout, text_style)
     if skill is not None:
-        row["interval"] = Cell(_rate_interval(skill.interval))
+        row["interval"] = Cell((texts.percents(skill.interval),))
     if layout.spent:
-        row |= {
-            "tokens": Cell(_tokens(_all_tokens(student))),
-            "cost": Cell(_cost(student)),
-            "time": Cell(_time(student)),
-        }
+        row |= {name: Cell((text,)) for name, text in _spent(student).items()}
     yield row
     for control in student.controls:
         label = text_style.elide_middle(control.arm, layout.name - 2)
-        cells = {"name": Cell("   " + label, ("dim",)), "control": _rate(control)}
+        cells = {"name": Cell(("   " + label, "dim")), "control": _rate(control)}
         cells |= _lift_cells(student.lift(control.arm), skill, control, layout, text_style)
         if layout.assertions:
-            cells["assertions"] = Cell(_assertions(control, None, text_style), ("dim",))
+            cells["assertions"] = Cell((_assertions(control, None, text_style), "dim"))
         yield cells
 
 
@@ -191,12 +167,8 @@ def _rate(row: SummaryRow | None, bold: bool = False) -> Cell:
     if row is None:
         return Cell()
     if row.pass_rate is None:
-        return Cell("none", ("dim",))
-    return Cell(f"{row.passed}/{row.total} {texts.percent(row.pass_rate):>4}", ("bold",) if bold else ())
-
-
-def _rate_interval(interval: Interval | None) -> str:
-    return "" if interval is None else f"{texts.percent(interval[0])} to {texts.percent(interval[1])}"
+        return Cell(("none", "dim"))
+    return Cell((f"{row.passed}/{row.total} {texts.percent(row.pass_rate):>4}", "bold" if bold else ""))
 
 
 def _lift_cells(
@@ -205,26 +177,15 @@ def _lift_cells(
     if lift is None:
         return {}
     if lift.lift is None:
-        return {"lift": Cell("no pairs", ("dim",))}
-    style = _lift_style(lift)
+        return {"lift": Cell(("no pairs", "dim"))}
+    low, high = lift.interval or (0.0, 0.0)
+    style = "green" if low > 0 else "red" if high < 0 else ""  # if the whole interval is on one side of zero
     sign = "up" if lift.lift > 0 else "down" if lift.lift < 0 else "level"
     text = f"{text_style.sign(sign)} {texts.points(lift.lift, text_style):>3}"
-    spread = ""
-    if lift.interval is not None:
-        low, high = (texts.points(end, text_style) for end in lift.interval)
-        spread = f" [{low}, {high}]"
-    cells = {"lift": Cell.of((text, (style, "bold")), (spread, (style,)))}
+    cells = {"lift": Cell((text, style, "bold"), (texts.spread(lift.interval, text_style), style))}
     if layout.chart and skill and skill.pass_rate is not None and control.pass_rate is not None:
         cells["chart"] = _chart(control.pass_rate, skill.pass_rate, style, text_style)
     return cells
-
-
-def _lift_style(lift: LiftRow) -> str:
-    """Green or red if the whole interval is on one side of zero."""
-    if lift.interval is None:
-        return ""
-    low, high = lift.interval
-    return "green" if low > 0 else "red" if high < 0 else ""
 
 
 def _chart(control: float, skill: float, style: str, text_style: TextStyle) -> Cell:
@@ -235,40 +196,28 @@ def _chart(control: float, skill: float, style: str, text_style: TextStyle) -> C
     span[start - low] = text_style.sign("from")
     span[end - low] = text_style.sign("to")
     track = text_style.sign("track")
-    return Cell.of((track * low, ("dim",)), ("".join(span), (style,)), (track * (_CHART - 1 - high), ("dim",)))
+    return Cell((track * low, "dim"), ("".join(span), style), (track * (_CHART - 1 - high), "dim"))
 
 
 def _assertions(row: SummaryRow | None, before: SummaryRow | None, text_style: TextStyle) -> str:
     if row is None or row.assertions_passed is None or row.assertions_total is None:
         return ""
-    text = f"{row.assertions_passed:.1f}/{_trimmed(row.assertions_total)}"
+    text = f"{row.assertions_passed:.1f}/{f'{row.assertions_total:.1f}'.removesuffix('.0')}"
     if before is not None and before.assertions_passed is not None:
         return f"{before.assertions_passed:.1f} {text_style.sign('arrow')} {text}"
     return text
 
 
-def _trimmed(number: float) -> str:
-    return f"{number:.1f}".removesuffix(".0")
-
-
-def _all_tokens(student: StudentView) -> Tokens:
-    return sum((row.tokens for row in student.arms), Tokens())
-
-
-def _tokens(tokens: Tokens) -> str:
-    if not (tokens.input or tokens.output):
-        return ""
-    return f"{texts.count(tokens.input)}+{texts.count(tokens.output)}"
-
-
-def _cost(student: StudentView) -> str:
+def _spent(student: StudentView) -> dict[str, str]:
+    """What all arms together used; empty texts where that is not known."""
+    tokens = sum((row.tokens for row in student.arms), Tokens())
     costs = [row.cost_usd for row in student.arms]
     known = [cost for cost in costs if cost is not None]
-    return texts.money(sum(known)) if known and len(known) == len(costs) else ""
-
-
-def _time(student: StudentView) -> str:
-    return texts.duration(sum(row.seconds for row in student.arms))
+    return {
+        "tokens": f"{texts.count(tokens.input)}+{texts.count(tokens.output)}" if tokens.input or tokens.output else "",
+        "cost": texts.money(sum(known)) if known and len(known) == len(costs) else "",
+        "time": texts.duration(sum(row.seconds for row in student.arms)),
+    }
 
 
 def _legend(view: View, text_style: TextStyle) -> Iterator[str]:

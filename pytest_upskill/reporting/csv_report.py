@@ -1,60 +1,39 @@
 """The CSV report: one row for each item."""
 
-from __future__ import annotations
-
 import csv
 import io
-from typing import Any
+from operator import attrgetter
 
 from pytest_upskill.records import Outcome
 from pytest_upskill.reporting.view import View
+
+_BEFORE = ("id", "kind", "skill", "case", "student", "arm", "trial")
+_AFTER = (
+    "tokens.input", "tokens.output", "tokens.cached", "cost_usd", "seconds.reply", "seconds.build", "seconds.run",
+)  # fmt: skip
+"""Attributes of an outcome whose columns have their names, with underscores."""
+_OF_VERDICT = (
+    "verdict", "reason", "assertions_passed", "assertions_total", "first_failed", "message", "counterexample",
+)  # fmt: skip
 
 
 def render(view: View) -> str:
     """The whole file, with a line of headings."""
     text = io.StringIO()
-    rows = [_row(item) for item in view.items]
-    writer = csv.DictWriter(text, list(_row_names()), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*_BEFORE, *_OF_VERDICT, *(name.replace(".", "_") for name in _AFTER), "notes"])
+    for item in view.items:
+        notes = _inert("; ".join(item.notes)) or None
+        writer.writerow([*attrgetter(*_BEFORE)(item), *_of_verdict(item), *attrgetter(*_AFTER)(item), notes])
     return text.getvalue()
 
 
-def _row_names() -> tuple[str, ...]:
-    return (
-        "id", "kind", "skill", "case", "student", "arm", "trial", "verdict", "reason", "assertions_passed",
-        "assertions_total", "first_failed", "message", "counterexample", "tokens_input", "tokens_output",
-        "tokens_cached", "cost_usd", "seconds_reply", "seconds_build", "seconds_run", "notes",
-    )  # fmt: skip
-
-
-def _row(item: Outcome) -> dict[str, Any]:
+def _of_verdict(item: Outcome) -> tuple[object, ...]:
     verdict = item.verdict
-    first, found = verdict.first_failed, verdict.counterexample
-    return {
-        "id": item.id,
-        "kind": item.kind.value,
-        "skill": item.skill,
-        "case": item.case,
-        "student": item.student,
-        "arm": item.arm,
-        "trial": item.trial,
-        "verdict": verdict.kind.value,
-        "reason": _inert(verdict.reason),
-        "assertions_passed": sum(one.passed for one in verdict.assertions),
-        "assertions_total": len(verdict.assertions),
-        "first_failed": first.name if first else None,
-        "message": _inert(first.message) if first else None,
-        "counterexample": str(found.example) if found else None,
-        "tokens_input": item.tokens.input,
-        "tokens_output": item.tokens.output,
-        "tokens_cached": item.tokens.cached,
-        "cost_usd": item.cost_usd,
-        "seconds_reply": item.seconds.reply,
-        "seconds_build": item.seconds.build,
-        "seconds_run": item.seconds.run,
-        "notes": _inert("; ".join(item.notes)) or None,
-    }
+    first, found, passed = verdict.first_failed, verdict.counterexample, sum(one.passed for one in verdict.assertions)
+    failed = (first.name, _inert(first.message)) if first else (None, None)
+    example = str(found.example) if found else None
+    return verdict.kind, _inert(verdict.reason), passed, len(verdict.assertions), *failed, example
 
 
 def _inert(text: str | None) -> str | None:

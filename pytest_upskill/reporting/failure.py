@@ -1,13 +1,11 @@
 """One failed item on one screen: what failed, on which input, by how much, where, and how to run it again."""
 
-from __future__ import annotations
-
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from pytest_upskill.records import Assertion, Counterexample, Outcome, VerdictKind, WorstElement
-from pytest_upskill.reporting.text_style import TextStyle, measure, pad
+from pytest_upskill.reporting.text_style import TextStyle, arm_label, measure, pad
 
 SCREEN = 24
 """Lines that a failure may take, on 80 columns."""
@@ -26,14 +24,11 @@ def failure_lines(outcome: Outcome, width: int = 80, color: bool = False, unicod
     """Why an item did not pass, on one screen. Only a replay command that cannot be broken may be wider."""
     text_style = TextStyle(max(width, 40), color, unicode)
     if outcome.verdict.kind is not VerdictKind.FAILED:
-        yield from _undecided(outcome, text_style)
+        word = outcome.verdict.kind.value.replace("-", " ")
+        yield from text_style.wrap(f"{word}: {outcome.verdict.reason or 'no reason was given'}", text_style.width, 2)
         return
-    first = outcome.verdict.first_failed
-    above = [
-        _title(outcome, text_style),
-        *_claim(outcome, first, text_style),
-        *_evidence(outcome.verdict.counterexample, text_style),
-    ]
+    first, found = outcome.verdict.first_failed, outcome.verdict.counterexample
+    above = [_title(outcome, text_style), *_claim(outcome, first, text_style), *_evidence(found, text_style)]
     below = [*_others(outcome, first, text_style), *_replay(outcome.replay, text_style)]
     room = SCREEN - len(above) - len(below) - 2
     yield from above
@@ -43,28 +38,20 @@ def failure_lines(outcome: Outcome, width: int = 80, color: bool = False, unicod
         yield from below
 
 
-def _undecided(outcome: Outcome, text_style: TextStyle) -> Iterator[str]:
-    word = outcome.verdict.kind.value.replace("-", " ")
-    yield from text_style.wrap(f"{word}: {outcome.verdict.reason or 'no reason was given'}", text_style.width, 2)
-
-
 def _title(outcome: Outcome, text_style: TextStyle) -> str:
-    parts = [outcome.case or outcome.kind.value]
-    if outcome.student is not None:
-        parts.append(outcome.student)
-    if outcome.arm is not None:
-        parts.append("with skill" if outcome.arm == "skill" else outcome.arm)
-    if (outcome.trial or 1) > 1:
-        parts.append(f"trial {outcome.trial}")
-    if len(outcome.turns) > 1:
-        parts.append(f"turn {len(outcome.turns)}")
+    parts = [
+        outcome.case or outcome.kind.value,
+        outcome.student,
+        outcome.arm and arm_label(outcome.arm),
+        f"trial {outcome.trial}" if (outcome.trial or 1) > 1 else None,
+        f"turn {len(outcome.turns)}" if len(outcome.turns) > 1 else None,
+    ]
     skill = text_style.elide_middle(outcome.skill, text_style.width // 3)
-    left = text_style.elide(f" {text_style.sign('dot')} ".join(parts), text_style.width - measure(skill) - 2)
+    left = text_style.elide(
+        f" {text_style.sign('dot')} ".join(filter(None, parts)), text_style.width - measure(skill) - 2
+    )
     gap = " " * (text_style.width - measure(left) - measure(skill))
     return text_style.paint(left, "bold") + gap + text_style.paint(skill, "dim")
-
-
-# --------------------------------------------------------------------------------------------- what failed
 
 
 def _claim(outcome: Outcome, first: Assertion | None, text_style: TextStyle) -> Iterator[str]:
@@ -100,33 +87,28 @@ def _compiler(message: str, text_style: TextStyle) -> list[str]:
     return lines
 
 
-# --------------------------------------------------------------------------------------------- on which input
-
-
 def _evidence(found: Counterexample | None, text_style: TextStyle) -> Iterator[str]:
     if found is None:
         return
     yield ""
-    for line_number, line in enumerate(text_style.wrap(str(found.example), text_style.width - _LABEL - 2, 2)):
-        yield _field("" if line_number else "example", text_style.paint(line, "bold"), text_style)
+    room = text_style.width - _LABEL - 2
+    yield from _field("example", text_style.wrap(str(found.example), room, 2), "bold", text_style)
     if found.worst:
-        yield from _worst(found.worst, text_style)
+        yield from _worst(found.worst, room, text_style)
     if not found.reproducible:
         again = "not reproducible: the same input passed when run again; the kernel keeps state, or races"
-        for line_number, line in enumerate(text_style.wrap(again, text_style.width - _LABEL - 2, 2)):
-            yield _field("" if line_number else "again", text_style.paint(line, "yellow"), text_style)
+        yield from _field("again", text_style.wrap(again, room, 2), "yellow", text_style)
 
 
-def _worst(worst: WorstElement, text_style: TextStyle) -> Iterator[str]:
-    room = text_style.width - _LABEL - 2
+def _worst(worst: WorstElement, room: int, text_style: TextStyle) -> Iterator[str]:
     inside = ", ".join(map(str, worst.index))
-    element = f"{worst.output}[{inside}]" if inside else worst.output
-    yield _field("worst", text_style.elide(element, room), text_style)
-    for label, text, style in (("expected", worst.expected, "green"), ("got", worst.got, "red")):
-        if text != "None":
-            yield _field(label, text_style.paint(text_style.elide(text, room), style), text_style)
+    fields = [("worst", f"{worst.output}[{inside}]" if inside else worst.output, "")]
+    numbers = (("expected", worst.expected, "green"), ("got", worst.got, "red"))
+    fields += [field for field in numbers if field[1] != "None"]
     if error := _error(worst.error, worst.bound):
-        yield _field("error", text_style.elide(error, room), text_style)
+        fields.append(("error", error, ""))
+    for label, text, style in fields:
+        yield from _field(label, [text_style.elide(text, room)], style, text_style)
 
 
 def _error(error: str | None, bound: str | None) -> str:
@@ -134,24 +116,17 @@ def _error(error: str | None, bound: str | None) -> str:
     if bound is None or error is None:
         return (error or "") if bound is None else f"{bound} is allowed"
     text = f"{error}, where {bound} is allowed"
-    times = _ratio(error, bound)
-    return text if times is None else f"{text}: {times:.3g} times the bound"
-
-
-def _ratio(error: str, bound: str) -> float | None:
-    """The error divided by the bound; None if that is no useful number."""
     try:
         times = float(error) / float(bound)
     except (ValueError, ZeroDivisionError):
-        return None
-    return times if 1 < times < 1e9 else None
+        return text
+    return f"{text}: {times:.3g} times the bound" if 1 < times < 1e9 else text
 
 
-def _field(label: str, text: str, text_style: TextStyle) -> str:
-    return f"  {text_style.paint(pad(label, _LABEL), 'dim')}{text}"
-
-
-# --------------------------------------------------------------------------------------------- where
+def _field(label: str, lines: Sequence[str], style: str, text_style: TextStyle) -> Iterator[str]:
+    for number, line in enumerate(lines):
+        margin = pad("" if number else label, _LABEL)
+        yield f"  {text_style.paint(margin, 'dim')}{text_style.paint(line, style)}"
 
 
 def _source(outcome: Outcome, room: int, text_style: TextStyle) -> Iterator[str]:
@@ -160,7 +135,7 @@ def _source(outcome: Outcome, room: int, text_style: TextStyle) -> Iterator[str]
         return
     yield ""
     place = f"{outcome.source_name}:{line}" + (f", {outcome.shown_why}" if outcome.shown_why else "")
-    yield "  " + text_style.paint(text_style.elide(place, text_style.width - 2), "dim")
+    yield text_style.line(place, 2, "dim")
     rows = excerpt(outcome.source, line, min(7, room - 3))
     digits = len(str(rows[-1][0]))
     for number, text in rows:
@@ -183,9 +158,6 @@ def excerpt(source: str, line: int, rows: int) -> list[tuple[int, str]]:
     return [(first + offset + 1, text[indent:]) for offset, text in enumerate(shown)]
 
 
-# --------------------------------------------------------------------------------------------- what else
-
-
 def _others(outcome: Outcome, first: Assertion | None, text_style: TextStyle) -> Iterator[str]:
     rest = [one for one in outcome.verdict.assertions if not one.passed and one is not first]
     untried = [one.name for one in rest if not one.message or one.message.lower().startswith(NOT_TRIED)]
@@ -195,9 +167,7 @@ def _others(outcome: Outcome, first: Assertion | None, text_style: TextStyle) ->
             shown = text_style.elide(", ".join(names), text_style.width - len(label) - 4)
             yield f"  {text_style.paint(label + ':', 'dim')} {shown}"
     if outcome.notes:
-        yield "  " + text_style.paint(
-            text_style.elide(f"note: {'; '.join(outcome.notes)}", text_style.width - 2), "dim"
-        )
+        yield text_style.line(f"note: {'; '.join(outcome.notes)}", 2, "dim")
 
 
 def _replay(command: str | None, text_style: TextStyle) -> Iterator[str]:

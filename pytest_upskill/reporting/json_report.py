@@ -3,8 +3,6 @@
 Numbers that JSON cannot express become the texts "NaN", "Infinity" and "-Infinity".
 """
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Mapping
@@ -12,7 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from pytest_upskill.records import SCHEMA, Counterexample, ItemKind, MutationScore, Outcome, Tokens, Turn
-from pytest_upskill.reporting.view import LiftRow, SummaryRow, View
+from pytest_upskill.reporting.view import SummaryRow, View
 
 
 def render(view: View) -> str:
@@ -24,7 +22,7 @@ def render(view: View) -> str:
         **_fields(run, "device seed started seconds"),
         "items": [_item(item) for item in view.items],
         "summary": [_summary(row) for row in view.summary],
-        "lift": [_lift(row) for row in view.lift],
+        "lift": [_fields(row, "skill student arm against lift interval p verdict") for row in view.lift],
     }
     return json.dumps(_plain(report), indent=2, allow_nan=False) + "\n"
 
@@ -32,9 +30,7 @@ def render(view: View) -> str:
 def _item(item: Outcome) -> dict[str, Any]:
     verdict, asked = item.verdict, item.kind in (ItemKind.KERNEL, ItemKind.TEXT)
     return {
-        "id": item.id,
-        "kind": item.kind.value,
-        **_fields(item, "skill case"),
+        **_fields(item, "id kind skill case"),
         **(_fields(item, "student arm trial") if asked else dict.fromkeys(("student", "arm", "trial"))),
         "verdict": verdict.kind.value,
         "reason": verdict.reason,
@@ -43,7 +39,8 @@ def _item(item: Outcome) -> dict[str, Any]:
         "tokens": _tokens(item.tokens),
         "cost_usd": item.cost_usd,
         "seconds": _fields(item.seconds, "reply build run"),
-        **_on_gpu(item),
+        **({"build": {"kernels": [asdict(kernel) for kernel in item.kernels]}} if item.kernels else {}),
+        **({"device_memory": item.device_memory} if item.device_memory is not None else {}),
         **({"mutants": _mutants(item.score)} if item.score is not None else {}),
         **({"turns": [_turn(turn) for turn in item.turns]} if item.turns else {}),
         **({"notes": item.notes} if item.notes else {}),
@@ -60,23 +57,8 @@ def _mutants(score: MutationScore) -> dict[str, Any]:
     return {**_fields(score, "killed total equivalent"), "lived": lived}
 
 
-def _on_gpu(item: Outcome) -> dict[str, Any]:
-    """Facts of kernels that were built for a GPU and run on one."""
-    known: dict[str, Any] = {}
-    if item.kernels:
-        known["build"] = {"kernels": [asdict(kernel) for kernel in item.kernels]}
-    if item.device_memory is not None:
-        known["device_memory"] = item.device_memory
-    return known
-
-
 def _turn(turn: Turn) -> dict[str, Any]:
-    return {
-        "verdict": turn.verdict.value,
-        "reason": turn.reason,
-        "tokens": _tokens(turn.tokens),
-        **_fields(turn, "cost_usd seconds"),
-    }
+    return {**_fields(turn, "verdict reason"), "tokens": _tokens(turn.tokens), **_fields(turn, "cost_usd seconds")}
 
 
 def _tokens(tokens: Tokens) -> dict[str, Any]:
@@ -107,25 +89,13 @@ def _summary(row: SummaryRow) -> dict[str, Any]:
     }
 
 
-def _lift(row: LiftRow) -> dict[str, Any]:
-    return _fields(row, "skill student arm against lift interval p verdict")
-
-
 def _plain(value: Any) -> Any:
-    if value is None or isinstance(value, bool | str | int):
-        return value
-    if isinstance(value, float):
-        return _number(float(value))
     if isinstance(value, Mapping):
         return {str(key): _plain(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [_plain(entry) for entry in value]
-    if hasattr(value, "item") and getattr(value, "shape", None) == ():
-        return _plain(value.item())
-    return str(value)
-
-
-def _number(value: float) -> float | str:
-    if math.isfinite(value):
-        return value
-    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if getattr(value, "shape", None) == ():  # a scalar of numpy or torch
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return json.dumps(value)
+    return value if value is None or isinstance(value, bool | str | int | float) else str(value)

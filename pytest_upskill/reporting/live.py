@@ -3,15 +3,13 @@
 rich's live displays take over the cursor and redraw from the start of its line, where pytest has its dots.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from pytest_upskill.replies.ledger import Totals
 from pytest_upskill.reporting.text_style import count, duration, money
 
 TICK_SECONDS = 0.25
@@ -27,33 +25,21 @@ _LINE_BELOW = "\x1b7\x1b[B\r\x1b[2K"
 _BACK = "\x1b8"
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """A run, ``seconds`` after its start. ``total`` is the number of items; ``usd`` is None without a price."""
+def progress_text(judged: int, total: int, totals: Totals, priced: bool, seconds: float) -> str:
+    """``8/48 judged, 12 replies, 4 pending, 9 builds, $0.12, 2m00s left``, ``seconds`` after the start of a run.
 
-    judged: int
-    total: int
-    asked: int
-    open: int
-    builds: int
-    tokens: int
-    usd: float | None
-    seconds: float
-
-
-def progress_text(progress: Progress) -> str:
-    """``8/48 judged, 12 replies, 4 pending, 9 builds, $0.12, 2m00s left``."""
-    spent = f"{count(progress.tokens)} tokens" if progress.usd is None else money(progress.usd)
-    more = progress.total - progress.judged
+    ``total`` is the number of its items; tokens stand for the cost if no student is ``priced``.
+    """
+    spent = money(totals.usd) if priced else f"{count(totals.tokens)} tokens"
     parts = [
-        f"{progress.judged}/{progress.total} judged",
-        f"{progress.asked} replies",
-        f"{progress.open} pending" if progress.open else "",
-        f"{progress.builds} builds" if progress.builds else "",
-        spent if progress.asked else "",
-        f"{duration(progress.seconds / progress.judged * more)} left" if progress.judged and more > 0 else "",
+        f"{judged}/{total} judged",
+        f"{totals.asked} replies",
+        f"{totals.open} pending" if totals.open else "",
+        f"{totals.builds} builds" if totals.builds else "",
+        spent if totals.asked else "",
+        f"{duration(seconds / judged * (total - judged))} left" if 0 < judged < total else "",
     ]
-    return ", ".join(part for part in parts if part)
+    return ", ".join(filter(None, parts))
 
 
 class LiveLine:

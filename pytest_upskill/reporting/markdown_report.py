@@ -1,19 +1,18 @@
 """The Markdown report, for a pull request or a job summary on GitHub."""
 
-from __future__ import annotations
-
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from pytest_upskill.records import ItemKind, Outcome, VerdictKind
-from pytest_upskill.reporting.text_style import TextStyle, count, duration, money, percent, plural, points
+from pytest_upskill.reporting import text_style as texts
 from pytest_upskill.reporting.view import BASELINE_ARM, SKILL_ARM, LiftRow, SkillView, StudentView, SummaryRow, View
 
 _FAILURES = 30
 _ZERO_WIDTH_SPACE = "\u200b"
 _LINKED = re.compile(r"@(?=\S)|#(?=\d)|GH(?=-\d)|(?:https?|ftp)(?=:)|www(?=\.)", re.IGNORECASE)
 """Where GitHub begins a mention, an e-mail address, an issue reference or a link, whether or not it is escaped."""
-_STYLE = TextStyle(width=200, color=False, unicode=True)
+_STYLE = texts.TextStyle(width=200, color=False, unicode=True)
 
 
 def render(view: View) -> str:
@@ -30,13 +29,13 @@ def _lines(view: View) -> Iterator[str]:
     yield from _failures([item for item in view.items if _is_loss(item)])
     run = view.run
     device = "cpu; not a proof of the tolerance on a GPU" if run.device == "cpu" else run.device
-    yield from ("", f"Device: {device}. Seed: {run.seed}. Started: {run.started}. Took {duration(run.seconds)}.")
+    yield from ("", f"Device: {device}. Seed: {run.seed}. Started: {run.started}. Took {texts.duration(run.seconds)}.")
 
 
 def _rates(skill: SkillView, self_check: bool) -> Iterator[str]:
     if self_check:
         passed = sum(item.verdict.kind is VerdictKind.PASSED for item in skill.judged)
-        yield f"{passed} of {plural(len(skill.judged), 'case')} pass their own solution."
+        yield f"{passed} of {texts.plural(len(skill.judged), 'case')} pass their own solution."
         yield from _mutants(skill.of_kind(ItemKind.MUTANTS))
         return
     if not skill.students:
@@ -66,18 +65,17 @@ def _mutants(items: Sequence[Outcome]) -> Iterator[str]:
 
 
 def _row(student: StudentView, row: SummaryRow) -> str:
-    interval = row.interval
     cells = [
         _safe(student.name),
-        "with skill" if row.arm == SKILL_ARM else _safe(row.arm),
+        _safe(texts.arm_label(row.arm)),
         f"{row.passed}/{row.total}" + (f" ({row.undecided})" if row.undecided else ""),
-        "" if row.pass_rate is None else percent(row.pass_rate),
-        "" if interval is None else f"{percent(interval[0])} to {percent(interval[1])}",
+        "" if row.pass_rate is None else texts.percent(row.pass_rate),
+        texts.percents(row.interval),
         _lift(student.lift(BASELINE_ARM if row.arm == SKILL_ARM else row.arm), row.arm),
         "" if row.assertions_passed is None else f"{row.assertions_passed:.1f}/{row.assertions_total:.1f}",
-        f"{count(row.tokens.input)}+{count(row.tokens.output)}",
-        "" if row.cost_usd is None else money(row.cost_usd),
-        duration(row.seconds),
+        f"{texts.count(row.tokens.input)}+{texts.count(row.tokens.output)}",
+        "" if row.cost_usd is None else texts.money(row.cost_usd),
+        texts.duration(row.seconds),
     ]
     return f"| {' | '.join(cells)} |"
 
@@ -85,20 +83,15 @@ def _row(student: StudentView, row: SummaryRow) -> str:
 def _turns(student: StudentView, row: SummaryRow) -> list[str]:
     if len(row.passed_by_turn) < 2:
         return []
-    rates = ", ".join(percent(rate) for rate in row.pass_at_turn)
-    return [f"- {_safe(student.name)}, {'with skill' if row.arm == SKILL_ARM else _safe(row.arm)}: {rates}"]
+    rates = ", ".join(map(texts.percent, row.pass_at_turn))
+    return [f"- {_safe(student.name)}, {_safe(texts.arm_label(row.arm))}: {rates}"]
 
 
 def _lift(lift: LiftRow | None, arm: str) -> str:
     if lift is None or lift.lift is None or arm == BASELINE_ARM:
         return ""
-    text = f"{points(lift.lift, _STYLE)} points"
-    if arm != SKILL_ARM:
-        text += " over this"
-    if lift.interval is None:
-        return text
-    low, high = (points(end, _STYLE) for end in lift.interval)
-    return f"{text} [{low}, {high}]"
+    over = "" if arm == SKILL_ARM else " over this"
+    return f"{texts.points(lift.lift, _STYLE)} points{over}{texts.spread(lift.interval, _STYLE)}"
 
 
 def _is_loss(item: Outcome) -> bool:
@@ -108,13 +101,9 @@ def _is_loss(item: Outcome) -> bool:
 
 def _notes(view: View) -> Iterator[str]:
     """Each note once, with the number of its items."""
-    marked: dict[str, int] = {}
-    for item in view.items:
-        for note in item.notes:
-            marked[note] = marked.get(note, 0) + 1
-    shown = list(marked.items())[:_FAILURES]
+    shown = list(Counter(note for item in view.items for note in item.notes).items())[:_FAILURES]
     if shown:
-        yield from ("", *(f"- Note: {_safe(note)} ({plural(number, 'item')})" for note, number in shown))
+        yield from ("", *(f"- Note: {_safe(note)} ({texts.plural(number, 'item')})" for note, number in shown))
 
 
 def _failures(items: Sequence[Outcome]) -> Iterator[str]:

@@ -1,13 +1,10 @@
 """The summary of a self-check: do cases accept their solutions, and do they reject wrong results and mutants?"""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 
-from pytest_upskill.records import ItemKind, Outcome, SurvivingMutant, VerdictKind
+from pytest_upskill.records import ItemKind, MutationScore, Outcome, VerdictKind
 from pytest_upskill.reporting.comparison import VALID, has_valid_spec
-from pytest_upskill.reporting.table import Cell, flow
-from pytest_upskill.reporting.text_style import TextStyle, measure, pad, plural
+from pytest_upskill.reporting.text_style import Cell, TextStyle, flow, measure, pad, plural
 from pytest_upskill.reporting.view import SkillView
 
 SURVIVORS = 4
@@ -43,22 +40,17 @@ def _by_assertion(items: Sequence[Outcome]) -> list[tuple[str, tuple[int, int]]]
         for one in item.verdict.assertions:
             passed, total = counts.get(one.name, (0, 0))
             counts[one.name] = (passed + one.passed, total + 1)
-    names = list(counts)
-    correct = [name for name in names if name.startswith("correct[")]
-    if correct:
-        at = names.index(correct[0])
-        rest = [name for name in names if name not in correct]
-        names = [*rest[:at], *correct, *rest[at:]]
-    return [(name, counts[name]) for name in names]
+    first = next((place for place, name in enumerate(counts) if name.startswith("correct[")), 0)
+    places = {name: first if name.startswith("correct[") else place for place, name in enumerate(counts)}
+    return sorted(counts.items(), key=lambda pair: places[pair[0]])
 
 
 def _assertion(name: str, counts: tuple[int, int], text_style: TextStyle) -> Cell:
     passed, total = counts
     good = passed == total
     sign, style = ("tick", "green") if good else ("cross", "red")
-    tail = f"{passed}/{total}"
-    body = f" {pad(text_style.elide(name, 20), 18)} {pad(tail, 5, '>')}"
-    return Cell.of((text_style.sign(sign), (style,)), (body, () if good else ("red",)))
+    body = f" {pad(text_style.elide(name, 20), 18)} {pad(f'{passed}/{total}', 5, '>')}"
+    return Cell((text_style.sign(sign), style), (body, "" if good else "red"))
 
 
 def _lost(items: Sequence[Outcome], text_style: TextStyle) -> Iterator[str]:
@@ -75,12 +67,7 @@ def _lost(items: Sequence[Outcome], text_style: TextStyle) -> Iterator[str]:
         if item.kind is ItemKind.MUTANTS and kind is VerdictKind.FAILED:
             word = "fails its self-check"
         color = "red" if kind is VerdictKind.FAILED else "yellow"
-        yield "  " + text_style.paint(
-            text_style.elide(f"{text_style.sign('cross')} {item.case} {word}: {why}", text_style.width - 2), color
-        )
-
-
-# --------------------------------------------------------------------------------------------- mutants
+        yield text_style.line(f"{text_style.sign('cross')} {item.case} {word}: {why}", 2, color)
 
 
 def _mutants(items: Sequence[Outcome], text_style: TextStyle) -> Iterator[str]:
@@ -89,32 +76,22 @@ def _mutants(items: Sequence[Outcome], text_style: TextStyle) -> Iterator[str]:
     good = sum(item.verdict.kind is VerdictKind.PASSED for item in items)
     verb = "rejects" if len(items) == 1 else "reject"
     yield ""
-    yield "  " + text_style.paint(
-        f"{good} of {plural(len(items), 'case')} {verb} wrong results", _color(good, len(items)), "bold"
-    )
-    scores = [item.score for item in items if item.score is not None and item.score.total]
+    color = "green" if good == len(items) else "red"
+    yield text_style.line(f"{good} of {plural(len(items), 'case')} {verb} wrong results", 2, color, "bold")
+    scores = {item.case or "": item.score for item in items if item.score is not None and item.score.total}
     if scores:
-        killed, total = sum(score.killed for score in scores), sum(score.total for score in scores)
+        killed, total = sum(score.killed for score in scores.values()), sum(score.total for score in scores.values())
         whose = "its solution killed" if len(items) == 1 else "the solutions killed, by case:"
-        yield "  " + text_style.paint(f"{killed} of {plural(total, 'mutant')} of {whose}", "dim")
+        yield text_style.line(f"{killed} of {plural(total, 'mutant')} of {whose}", 2, "dim")
     if len(items) > 1:
-        yield from flow(
-            [_score(item, text_style) for item in items if item.score is not None and item.score.total], text_style, 2
-        )
+        yield from flow([_score(case, score, text_style) for case, score in scores.items()], text_style, 2)
     yield from _survivors(items, text_style)
 
 
-def _color(number: int, total: int) -> str:
-    return "green" if number == total else "red"
-
-
-def _score(item: Outcome, text_style: TextStyle) -> Cell:
-    assert item.score is not None
-    all_killed = item.score.killed == item.score.total
-    name = pad(text_style.elide_middle(item.case or "", 16), 16)
-    return Cell.of(
-        (name, ()), (pad(f"{item.score.killed}/{item.score.total}", 7, ">"), ("green" if all_killed else "yellow",))
-    )
+def _score(case: str, score: MutationScore, text_style: TextStyle) -> Cell:
+    killed = pad(f"{score.killed}/{score.total}", 7, ">")
+    name = pad(text_style.elide_middle(case, 16), 16)
+    return Cell((name,), (killed, "green" if score.killed == score.total else "yellow"))
 
 
 def _survivors(items: Sequence[Outcome], text_style: TextStyle) -> Iterator[str]:
@@ -124,18 +101,10 @@ def _survivors(items: Sequence[Outcome], text_style: TextStyle) -> Iterator[str]
     telling = [pair for pair in found if pair[1].advice or not pair[1].unseen]
     shown = found if len(found) <= SURVIVORS else telling[:SURVIVORS]
     for case, one in shown:
-        yield from _survivor(case, one, text_style)
+        yield text_style.line(f"survived: {case}.md:{one.line}  {one.change}", 2, "yellow")
+        advice = f"would be killed {one.advice}" if one.advice else UNSEEN if one.unseen else "within the tolerance"
+        yield text_style.line(advice, 4, "dim")
     if rest := found[len(shown) :]:
         same = f", {UNSEEN}" if all(one.unseen and not one.advice for _, one in rest) else ""
-        for line in text_style.wrap(
-            f"{len(rest)} more survived{same}; --upskill-report lists them", text_style.width - 2, 2
-        ):
-            yield "  " + text_style.paint(line, "dim")
-
-
-def _survivor(case: str, one: SurvivingMutant, text_style: TextStyle) -> Iterator[str]:
-    yield "  " + text_style.paint(
-        text_style.elide(f"survived: {case}.md:{one.line}  {one.change}", text_style.width - 2), "yellow"
-    )
-    advice = f"would be killed {one.advice}" if one.advice else UNSEEN if one.unseen else "within the tolerance"
-    yield "    " + text_style.paint(text_style.elide(advice, text_style.width - 4), "dim")
+        text = f"{len(rest)} more survived{same}; --upskill-report lists them"
+        yield from (text_style.line(line, 2, "dim") for line in text_style.wrap(text, text_style.width - 2, 2))

@@ -1,21 +1,17 @@
 """The header and the summary of a run, as lines; the hooks print them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 
 from pytest_upskill.records import ItemKind, VerdictKind
 from pytest_upskill.reporting.comparison import comparison_lines
-from pytest_upskill.reporting.failure import failure_lines
 from pytest_upskill.reporting.self_check import self_check_lines
 from pytest_upskill.reporting.text_style import TextStyle, pad, plural, printable
 from pytest_upskill.reporting.view import SkillView, View
 
-__all__ = ["failure_lines", "header_lines", "summary_lines"]
-
 CPU_CAVEAT = (
     "judged on the cpu device: the same programs, executed by this machine; not a proof of the tolerance on a GPU"
 )
+_TITLE = " skills "
 _LABEL = 9
 _NOTES = 6
 
@@ -29,7 +25,8 @@ def header_lines(facts: Mapping[str, str]) -> Iterator[str]:
 def summary_lines(view: View, width: int, color: bool, unicode: bool = True) -> Iterator[str]:
     """The summary of a run, no line wider than ``width`` columns (at least 60)."""
     text_style = TextStyle(max(width, 60), color, unicode)
-    yield _rule(" skills ", text_style)
+    left = (text_style.width - len(_TITLE)) // 2
+    yield text_style.paint(f"{'=' * left}{_TITLE}".ljust(text_style.width, "="), "bold")
     if not view.run.device:
         asked = sum(len(skill.judged) for skill in view.skills)
         yield f"{plural(asked, 'prompt')} written; no student was queried"
@@ -40,14 +37,6 @@ def summary_lines(view: View, width: int, color: bool, unicode: bool = True) -> 
     else:
         yield from comparison_lines(view, text_style, _problems)
     yield from _footer(view, text_style)
-
-
-def _rule(title: str, text_style: TextStyle) -> str:
-    left = (text_style.width - len(title)) // 2
-    return text_style.paint("=" * left + title + "=" * (text_style.width - len(title) - left), "bold")
-
-
-# --------------------------------------------------------------------------------------------- every run
 
 
 def _problems(skill: SkillView, text_style: TextStyle) -> Iterator[str]:
@@ -63,39 +52,31 @@ def _problems(skill: SkillView, text_style: TextStyle) -> Iterator[str]:
 
 def _footer(view: View, text_style: TextStyle) -> Iterator[str]:
     run = view.run
-    yield from _notes(view, text_style)
-    if run.device == "cpu":
-        yield from _fact("device", CPU_CAVEAT, text_style)
-    else:
-        yield from _fact("device", f"judged on the {run.device} device", text_style)
-    if run.sandbox:
-        yield from _fact("sandbox", run.sandbox, text_style)
-    yield from _fact("seed", f"{run.seed}; --upskill-seed={run.seed} repeats this run's examples exactly", text_style)
-    if run.replies:
-        yield from _fact("replies", f"kept in {run.replies}" + (f"; {run.source}" if run.source else ""), text_style)
-    if run.spent:
-        yield from _fact("spent", run.spent, text_style)
+    facts = {
+        "device": CPU_CAVEAT if run.device == "cpu" else f"judged on the {run.device} device",
+        "sandbox": run.sandbox,
+        "seed": f"{run.seed}; --upskill-seed={run.seed} repeats this run's examples exactly",
+        "replies": "; ".join(filter(None, (f"kept in {run.replies}", run.source))) if run.replies else "",
+        "spent": run.spent,
+    }
+    for label, text in (*(("note", note) for note in _notes(view)), *facts.items()):
+        for number, line in enumerate(text_style.wrap(text, text_style.width - _LABEL, 3)):
+            yield text_style.paint(pad("" if number else label, _LABEL), "dim") + line
 
 
-def _notes(view: View, text_style: TextStyle) -> Iterator[str]:
+def _notes(view: View) -> Iterator[str]:
     marked: dict[str, dict[str, None]] = {}
     for item in view.items:
         for note in item.notes:
             marked.setdefault(note, {})[item.case or item.skill] = None
     shown = list(marked.items())[:_NOTES]
     for note, cases in shown:
-        yield from _fact("note", f"{note}: {_some(list(cases))}", text_style)
+        yield f"{note}: {_some(list(cases))}"
     if len(marked) > len(shown):
-        yield from _fact("note", f"and {plural(len(marked) - len(shown), 'other note')}, in the reports", text_style)
-    for note in view.run.notes:
-        yield from _fact("note", note, text_style)
+        yield f"and {plural(len(marked) - len(shown), 'other note')}, in the reports"
+    yield from view.run.notes
 
 
 def _some(names: Sequence[str]) -> str:
     shown = ", ".join(names[:5])
     return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"
-
-
-def _fact(label: str, text: str, text_style: TextStyle) -> Iterator[str]:
-    for number, line in enumerate(text_style.wrap(text, text_style.width - _LABEL, 3)):
-        yield text_style.paint(pad("" if number else label, _LABEL), "dim") + line

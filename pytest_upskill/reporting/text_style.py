@@ -1,19 +1,22 @@
-"""Text on a terminal: colours, signs, widths and short forms of numbers.
+"""Text on a terminal: colours, signs, widths, tables and short forms of numbers.
 
 Every text from outside passes ``clean``, so that a model's text cannot control the terminal. rich would do most of
 this, but importing its console and tables takes four times as long as the whole summary.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
+
+from pytest_upskill.statistics.intervals import Interval
 
 _STYLES: Mapping[str, str] = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)?")
 TAB = 4
+GAP = "  "
+"""Between the columns of a table."""
 
 _SIGNS: Mapping[str, tuple[str, str]] = {
     "tick": ("✓", "+"),
@@ -81,6 +84,10 @@ class TextStyle:
         if len(wrapped) > lines:
             wrapped = [*wrapped[: lines - 1], self._cut(f"{wrapped[lines - 1]} {self.sign('more')}", width)]
         return wrapped
+
+    def line(self, text: str, indent: int, *styles: str) -> str:
+        """One indented line in the given styles, elided to the width of the terminal."""
+        return " " * indent + self.paint(self.elide(text, self.width - indent), *styles)
 
     def _cut(self, text: str, width: int) -> str:
         if measure(text) <= width:
@@ -151,9 +158,6 @@ def _fold(text: str, width: int) -> Iterator[str]:
     yield rest
 
 
-# --------------------------------------------------------------------------------------------- short forms
-
-
 def percent(rate: float) -> str:
     """``88%``; only a rate of exactly 1 or 0 is shown as 100% or 0%."""
     shown = round(100 * rate)
@@ -170,6 +174,77 @@ def points(difference: float, text_style: TextStyle) -> str:
     if shown == 0:
         return "0"
     return f"+{shown}" if shown > 0 else f"{text_style.sign('minus')}{-shown}"
+
+
+class Cell:
+    """Pieces of text, each followed by its styles: the arguments of ``TextStyle.paint``."""
+
+    def __init__(self, *pieces: tuple[str, ...]) -> None:
+        self.pieces = pieces
+        self.text = "".join(text for text, *_ in pieces)
+
+    def painted(self, text_style: TextStyle, width: int, align: str = "<") -> str:
+        painted = "".join(text_style.paint(*piece) for piece in self.pieces)
+        return pad(self.text, width, align).replace(self.text, painted, 1) if self.text else " " * width
+
+
+class Column(NamedTuple):
+    """A column by name. ``title`` is its heading; ``align`` is ``<`` or ``>``."""
+
+    key: str
+    title: str
+    align: str = "<"
+
+
+class Table:
+    """A table. Columns without any text are left out; each is as wide as its widest cell."""
+
+    def __init__(self, columns: Sequence[Column], rows: Sequence[Mapping[str, Cell]]) -> None:
+        texts = {column: [row[column.key].text for row in rows if column.key in row] for column in columns}
+        self._widths = {
+            column: max(map(measure, (column.title, *cells))) for column, cells in texts.items() if any(cells)
+        }
+
+    @property
+    def width(self) -> int:
+        """Columns of the terminal that a row takes."""
+        return 1 + sum(self._widths.values()) + len(GAP) * (len(self._widths) - 1)
+
+    def heading(self, text_style: TextStyle) -> str:
+        titles = (pad(column.title, width, column.align) for column, width in self._widths.items())
+        return text_style.paint(f" {GAP.join(titles)}".rstrip(), "dim")
+
+    def line(self, row: Mapping[str, Cell], text_style: TextStyle) -> str:
+        widths = self._widths.items()
+        cells = (row.get(column.key, Cell()).painted(text_style, width, column.align) for column, width in widths)
+        return f" {GAP.join(cells)}".rstrip()
+
+
+def flow(cells: Sequence[Cell], text_style: TextStyle, indent: int) -> Iterator[str]:
+    """Equal cells in as many columns as fit, read downwards."""
+    if not cells:
+        return
+    wide = max(measure(cell.text) for cell in cells)
+    across = max(1, (text_style.width - indent + 3) // (wide + 3))
+    down = -(-len(cells) // across)
+    for row in range(down):
+        found = [cell.painted(text_style, wide) for cell in cells[row::down]]
+        yield (" " * indent + "   ".join(found)).rstrip()
+
+
+def arm_label(arm: str) -> str:
+    """``with skill`` for the skill's arm; other arms have their own names."""
+    return "with skill" if arm == "skill" else arm
+
+
+def percents(interval: Interval | None) -> str:
+    """``53% to 98%``; empty without an interval."""
+    return "" if interval is None else f"{percent(interval[0])} to {percent(interval[1])}"
+
+
+def spread(interval: Interval | None, text_style: TextStyle) -> str:
+    """The interval of a difference in percentage points: `` [+25, +88]``; empty without one."""
+    return "" if interval is None else f" [{points(interval[0], text_style)}, {points(interval[1], text_style)}]"
 
 
 def count(number: int) -> str:

@@ -1,7 +1,6 @@
 """The view model of a finished run, from which every report is made."""
 
-from __future__ import annotations
-
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -79,13 +78,9 @@ class SummaryRow:
     @property
     def undecided(self) -> str:
         """The items that count neither as passed nor as failed, in words; empty without any."""
-        errors = f"{self.errors} infrastructure error{'s' if self.errors > 1 else ''}"
-        counts = (
-            (self.inconclusive, f"{self.inconclusive} inconclusive"),
-            (self.errors, errors),
-            (self.stopped, f"{self.stopped} stopped by the budget"),
-        )
-        return ", ".join(text for number, text in counts if number)
+        errors = f"infrastructure error{'s' if self.errors > 1 else ''}"
+        counts = {"inconclusive": self.inconclusive, errors: self.errors, "stopped by the budget": self.stopped}
+        return ", ".join(f"{number} {what}" for what, number in counts.items() if number)
 
     @property
     def interval(self) -> Interval | None:
@@ -223,7 +218,7 @@ def _summary(skill: str, student: str, arm: str, items: Sequence[Outcome]) -> Su
         assertions_total=_mean([len(assertions) for assertions in decided]),
         tokens=sum((item.tokens for item in items), Tokens()),
         cost_usd=_cost(items),
-        seconds=sum(item.seconds.reply + item.seconds.build + item.seconds.run for item in items),
+        seconds=sum(item.seconds.total for item in items),
         first_failed=_first_failed(items),
         passed_by_turn=_passed_by_turn(items),
     )
@@ -248,12 +243,8 @@ def _passed_by_turn(items: Sequence[Outcome]) -> tuple[int, ...]:
 
 
 def _first_failed(items: Sequence[Outcome]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for item in items:
-        first = item.verdict.first_failed
-        if item.verdict.kind is VerdictKind.FAILED and first is not None:
-            counts[first.name] = counts.get(first.name, 0) + 1
-    return counts
+    failed = (item.verdict.first_failed for item in items if item.verdict.kind is VerdictKind.FAILED)
+    return dict(Counter(first.name for first in failed if first is not None))
 
 
 def _lifts(skill: str, student: str, arms: Mapping[str, Sequence[Outcome]]) -> Iterable[LiftRow]:

@@ -1,45 +1,123 @@
-"""The parent's side of a sandbox: sends calls to the process in which a kernel is loaded, and returns their answers.
-
-Knows the driver's request format (native/driver.h). Outputs are bytes; the oracle compares them.
-"""
+"""The parent's side of a sandbox: sends calls, in the driver's format (native/driver.h), and returns the answers."""
 
 from __future__ import annotations
 
 import os
 import re
 import secrets
+import socket
 import struct
+import weakref
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
 
 from pytest_upskill.errors import SandboxError
 from pytest_upskill.records import ITEM_SIZE, Answer, Call, Finding, LaunchStatistics, ScalarArgument, TensorArgument
-from pytest_upskill.sandbox import compute_sanitizer as sanitizer
-from pytest_upskill.sandbox import findings
-from pytest_upskill.sandbox.confinement import Confinement
-from pytest_upskill.sandbox.gpu_access import GpuAccess
+from pytest_upskill.sandbox import findings, process
+from pytest_upskill.sandbox import system_call_filters as filters
+from pytest_upskill.sandbox.compute_sanitizer import parse_sanitizer
+from pytest_upskill.sandbox.confinement import ENVIRONMENT, Confinement, GpuAccess, python, python_paths
+from pytest_upskill.sandbox.message_process import DEFAULT_LIMITS, MESSAGE_BYTES, Limits, MessageProcess, PrintedOutput
+from pytest_upskill.sandbox.shared_memory import FRESH_EVERY, POISON_OF_REPEATS, POISONS, SCALAR_FORMAT, Places, size_of
 from pytest_upskill.sandbox.source_lines import Symbols
-from pytest_upskill.sandbox.worker_process import DEFAULT_LIMITS, Limits, WorkerProcess
+
+WORKER = Path(__file__).resolve().with_name("worker.py")
+
+_START_SECONDS = 30.0
+_GPU_START_SECONDS = 90.0
+
+
+class WorkerProcess(MessageProcess):
+    """A worker, started without waiting for it. Raises SandboxError if it cannot be started."""
+
+    def __init__(self, confinement: Confinement, limits: Limits = DEFAULT_LIMITS, gpu: GpuAccess | None = None) -> None:
+        """With ``gpu``, the process opens that GPU before it says that it is ready."""
+        super().__init__(limits)
+        self._gpu = gpu
+        self._ready = False
+        self._filtered = confinement.filtered
+        passed = (self._theirs.fileno(), self.memory.descriptor)
+        words = [*passed, limits.memory, limits.cpu_seconds, limits.file_size, "cuda" if gpu else "cpu", limits.seconds]
+        rules = [filters.for_kernels(gpu is not None), filters.asking_for_threads()]
+        argv = [python(), "-I", "-S", str(WORKER), *map(str, words), *rules]
+        if gpu is not None:
+            argv = [*gpu.prefix, *argv]
+            confinement = confinement.with_devices(gpu.devices, gpu.readable)
+        try:
+            self._process = process.start(
+                confinement.command(argv, readable=(*python_paths(), WORKER.parent)),
+                environment={**ENVIRONMENT, **gpu.environment} if gpu else ENVIRONMENT,
+                pass_fds=passed,
+            )
+        except BaseException:
+            process.release(os.getpid(), None, self._channel, self._descriptors)
+            raise
+        finally:
+            self._theirs.close()
+        assert self._process.stdout is not None
+        self._output = PrintedOutput(self._process.stdout.fileno(), limits.output_bytes)
+        self._finalizer = weakref.finalize(
+            self, process.release, os.getpid(), self._process, self._channel, self._descriptors
+        )
+
+    def await_ready(self) -> None:
+        """Waits until the process serves. Raises SandboxError with what it printed if it does not start."""
+        reply = self._receive(_GPU_START_SECONDS if self._gpu else _START_SECONDS)
+        if reply == b"ready" and self._filtered and self._listener < 0:
+            self.end()
+            raise SandboxError(
+                "the process for kernels could not filter its system calls (seccomp), although this system can; "
+                "see whether a container's profile forbids it"
+            )
+        if reply != b"ready":
+            said = self._output.text.strip()
+            why = reply.message if isinstance(reply, Finding) else "it sent something else"
+            self.end()
+            if self._gpu:
+                raise SandboxError(f"the GPU could not be opened: {said or why}; nvidia-smi lists who uses it")
+            raise SandboxError(
+                f"the process for kernels did not start: {said or why}; "
+                "check that the interpreter's files can be read, or report this as a defect"
+            )
+
+    def send_libraries(self, descriptors: Sequence[int]) -> None:
+        """Hands over the open files of the runtime and the kernel (or of the one library that holds both)."""
+        socket.send_fds(self._channel, [b"libraries"], descriptors)
+
+    def _answer_listener(self) -> None:
+        filters.answer(self._listener)
+
+    def _take_reply(self) -> bytes | Finding:
+        """One message. The first one, before a kernel is loaded, holds the listener; no other may hold descriptors."""
+        if self._ready:
+            return super()._take_reply()
+        try:
+            reply, descriptors, _, _ = socket.recv_fds(self._channel, MESSAGE_BYTES, 1)
+        except OSError:
+            return b""
+        self._listener = descriptors[0] if descriptors else -1
+        self._descriptors += descriptors
+        self._ready = True
+        return reply
+
+    def _status(self, seconds: float) -> int | None:
+        if not process.has_ended(self._process, seconds):
+            return None
+        self._output.drain()
+        process.end(self._process)
+        return process.status_of(self._process)
+
 
 RUNTIME = "libupskill_cpu.so"
 """The runtime of the cpu device, in the folder of every kernel's library."""
 
-__all__ = ["RUNTIME", "Limits", "Sandbox"]
 
 _ROLE = {"input": 0, "output": 1, "inplace": 2}
 _SCALAR = 3
-_SCALAR_FORMAT = {"float": "<f", "int": "<q", "bool": "<?"}
 _HEADER = struct.Struct("<IIIIQII")
 _ARGUMENT = struct.Struct("<IIQQ128s")
 _STATUS = re.compile(r"(ok|restart|device) (\d{1,16}) (\d{1,16}) (\d{1,16})")
-_ALIGNMENT = 64
-_POISONS = (0x7FF9, 0xFFFA)
-"""Patterns of two bytes, used alternately: NaNs of every floating dtype, which no GPU computes. All their bytes
-differ."""
-
-_POISON_OF_REPEATS = 0x7FFC
-"""Used in repeated calls: an element that is never written has other bits in a repeat, even if a NaN is expected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +131,6 @@ class Order:
 
 FORWARD = Order()
 _REVERSE, _RANDOM = 1, 2
-
-_FRESH_EVERY = 4
-"""One repeat in four starts in a fresh process: a kernel could store its answers and repeat them."""
 
 _TIGHT = 0x80000000
 """The bit of ``checks`` by which the driver allocates tensors without guard bands."""
@@ -73,22 +148,17 @@ class Sandbox:
         confinement: Confinement,
         limits: Limits = DEFAULT_LIMITS,
         *,
-        worker: WorkerProcess | None = None,
         gpu: GpuAccess | None = None,
         source_name: str = "",
     ) -> None:
-        """``worker`` was started in advance, with the same confinement, limits and GPU; the sandbox owns it. With
-        ``gpu``, the library was built for it, and contains the driver. Findings have lines of the source that debug
-        information calls ``source_name``; without it they have none.
-
-        Raises SandboxError when the library cannot be opened.
+        """With ``gpu``, the library was built for it, and contains the driver. Findings have lines of the source that
+        debug information calls ``source_name`` (empty: none). Raises SandboxError if the library cannot be opened.
         """
         self._confinement = confinement
         self._source_name = source_name
         self._limits = limits
-        self._worker = worker
+        self._worker: WorkerProcess | None = None
         self._gpu = gpu
-        self._loaded = False
         self._calls = 0
         self.launch_statistics = LaunchStatistics()
         """Of all calls so far."""
@@ -96,12 +166,6 @@ class Sandbox:
         self._libraries = _open_all(*([library] if gpu else [library.with_name(RUNTIME), library]))
         if confinement.level == "kernel":  # Landlock would need their paths
             self._libraries = _in_memory(self._libraries)
-
-    def start(self) -> None:
-        """Starts the process now, if there is none; returns at once. Raises SandboxError."""
-        if self._worker is None:
-            self._worker = WorkerProcess(self._confinement, self._limits, self._gpu)
-            self._loaded = False
 
     def call(self, call: Call, order: Order = FORWARD, *, again: bool = False) -> Answer:
         """Makes one call. The kernel's effects are in the answer; raises SandboxError if no process can be started.
@@ -123,20 +187,25 @@ class Sandbox:
 
     def _call(self, call: Call, order: Order, again: bool) -> Answer:
         if self._gpu is not None:
-            order = self._on_gpu(order)
-        poison = _POISON_OF_REPEATS if again else _POISONS[self._calls % len(_POISONS)]
-        layout = _Layout(call, poison, order, self._limits.scratch_memory)
+            # Its order cannot be chosen: in every third call it has other work, too. Bits must not differ.
+            loaded = order.kind or (1 if self._calls % 3 == 2 else 0)
+            order = replace(order, kind=loaded, checks=order.checks | (_TIGHT if self._gpu.prefix else 0))
+        poison = POISON_OF_REPEATS if again else POISONS[self._calls % len(POISONS)]
+        places = Places(call)
         self._calls += not again
         try:
-            worker = self._ready(layout.size)
-            layout.write_to(worker.memory.view)
-            nonce = secrets.token_bytes(8)
-            exchange = worker.exchange(nonce + layout.size.to_bytes(8, "little") + layout.request)
-            if isinstance(exchange.reply, Finding):
+            worker = self._ready(places.size)
+            places.write_inputs(worker.memory.view)
+            for argument, offset in places.all:
+                if isinstance(argument, ScalarArgument):
+                    struct.pack_into(SCALAR_FORMAT[argument.kind], worker.memory.view, offset, argument.value)
+            nonce, request = secrets.token_bytes(8), _request(call, places, order, poison, self._limits.scratch_memory)
+            reply, seconds = worker.exchange(nonce + places.size.to_bytes(8, "little") + request)
+            if isinstance(reply, Finding):
                 found = self._watched(worker)
                 self.stop()
-                return Answer({}, (exchange.reply, *found), exchange.seconds)
-            return self._answer(worker, layout, nonce, exchange.reply, exchange.seconds)
+                return Answer({}, (reply, *found), seconds)
+            return self._answer(worker, places, nonce, reply, seconds)
         except BaseException:
             self.stop()
             raise
@@ -146,30 +215,21 @@ class Sandbox:
 
         The order on a GPU cannot be chosen. Every fourth repeat starts in a fresh process, without earlier state.
         """
-        if time % _FRESH_EVERY == 0:
+        if time % FRESH_EVERY == 0:
             self.stop()
         if self._gpu is not None:
             return self.call(call, again=True)
         return self.call(call, Order(_REVERSE) if time == 0 else Order(_RANDOM, seed=time), again=True)
 
-    def _on_gpu(self, order: Order) -> Order:
-        """The order on a GPU cannot be chosen: in every third call it has other work, too. Bits must not differ."""
-        assert self._gpu is not None
-        loaded = order.kind or (1 if self._calls % 3 == 2 else 0)
-        return replace(order, kind=loaded, checks=order.checks | (_TIGHT if self._gpu.prefix else 0))
-
     def _ready(self, size: int) -> WorkerProcess:
-        self.start()
-        worker = self._worker
-        assert worker is not None
-        if not self._loaded:
-            worker.await_ready()
-            worker.send_libraries(self._libraries)
-            self._loaded = True
-        worker.memory.map(size)
-        return worker
+        if self._worker is None:
+            self._worker = WorkerProcess(self._confinement, self._limits, self._gpu)
+            self._worker.await_ready()
+            self._worker.send_libraries(self._libraries)
+        self._worker.memory.map(size)
+        return self._worker
 
-    def _answer(self, worker: WorkerProcess, layout: _Layout, nonce: bytes, reply: bytes, seconds: float) -> Answer:
+    def _answer(self, worker: WorkerProcess, places: Places, nonce: bytes, reply: bytes, seconds: float) -> Answer:
         head, *lines = reply[len(nonce) :].decode("utf-8", "replace").split("\n")
         known = _STATUS.fullmatch(head)
         if reply[: len(nonce)] != nonce or known is None:
@@ -179,7 +239,7 @@ class Sandbox:
         reported = findings.parse(lines)
         found = findings.located(reported, self._symbols.lines)
         found = (*found, *self._watched(worker))
-        outputs = layout.outputs(worker.memory.view) if status == "ok" else {}
+        outputs = places.outputs(worker.memory.view) if status == "ok" else {}
         if status != "ok":
             self.stop()
         return Answer(outputs, found, seconds, memory, launches, copied_back, reached=status != "device")
@@ -188,12 +248,11 @@ class Sandbox:
         """The findings of compute-sanitizer, if the process runs under it."""
         if self._gpu is None or not self._gpu.prefix:
             return ()
-        return sanitizer.parse(worker.printed(), self._source_name)
+        return parse_sanitizer(worker.printed(), self._source_name)
 
     def stop(self) -> None:
         """Ends the process, whatever it is doing; the next call starts another."""
         worker, self._worker = self._worker, None
-        self._loaded = False
         if worker is not None:
             worker.end()
 
@@ -207,59 +266,22 @@ class Sandbox:
     def __enter__(self) -> Sandbox:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.close()
 
 
-class _Layout:
-    """The offsets of a call's arguments in the shared memory, and the request with these offsets."""
-
-    def __init__(self, call: Call, poison: int, order: Order, scratch_memory: int) -> None:
-        self._places: list[tuple[TensorArgument | ScalarArgument, int]] = []
-        self.size = 0
-        records = [self._place(argument) for argument in call.arguments]
-        drawn = (order.kind, order.checks, order.seed, poison)
-        header = _HEADER.pack(call.instantiation, len(records), *drawn, -(-scratch_memory // 2**20))
-        self.request = header + b"".join(records)
-        self.size = max(self.size, _ALIGNMENT)
-
-    def _place(self, argument: TensorArgument | ScalarArgument) -> bytes:
-        offset = self.size
-        self._places.append((argument, offset))
-        if isinstance(argument, ScalarArgument):
-            role, element, size = _SCALAR, 0, struct.calcsize(_SCALAR_FORMAT[argument.kind])
-        else:
-            role, element, size = _ROLE[argument.role], ITEM_SIZE[argument.dtype], argument.nbytes
-        self.size += -(-size // _ALIGNMENT) * _ALIGNMENT
-        return _ARGUMENT.pack(role, element, offset, size, argument.name.encode()[:127])
-
-    def write_to(self, memory: memoryview) -> None:
-        """Copies inputs and scalars into the shared memory. Raises SandboxError for data of another size."""
-        for argument, offset in self._places:
-            if isinstance(argument, ScalarArgument):
-                struct.pack_into(_SCALAR_FORMAT[argument.kind], memory, offset, argument.value)
-            elif argument.role != "output":
-                memory[offset : offset + argument.nbytes] = _bytes_of(argument)
-
-    def outputs(self, memory: memoryview) -> dict[str, bytes]:
-        """Copies of the outputs: the process could still write to its own."""
-        return {
-            argument.name: bytes(memory[offset : offset + argument.nbytes])
-            for argument, offset in self._places
-            if isinstance(argument, TensorArgument) and argument.role != "input"
-        }
+def _request(call: Call, places: Places, order: Order, poison: int, scratch_memory: int) -> bytes:
+    """The driver's form of a call: a header, then one record for each argument."""
+    drawn = (order.kind, order.checks, order.seed, poison)
+    header = _HEADER.pack(call.instantiation, len(places.all), *drawn, -(-scratch_memory // 2**20))
+    return header + b"".join(_record(argument, offset) for argument, offset in places.all)
 
 
-def _bytes_of(argument: TensorArgument) -> memoryview:
-    view = memoryview(argument.data if argument.data is not None else b"")
-    if view.nbytes != argument.nbytes:
-        raise SandboxError(
-            f"tensor {argument.name!r} brings {view.nbytes} bytes, but shape {argument.shape} of {argument.dtype} "
-            f"has {argument.nbytes}; pass its contiguous data"
-        )
-    return view.cast("B") if view.nbytes else memoryview(b"")
+def _record(argument: TensorArgument | ScalarArgument, offset: int) -> bytes:
+    role, element = _SCALAR, 0
+    if isinstance(argument, TensorArgument):
+        role, element = _ROLE[argument.role], ITEM_SIZE[argument.dtype]
+    return _ARGUMENT.pack(role, element, offset, size_of(argument), argument.name.encode()[:127])
 
 
 def _in_memory(files: tuple[int, ...]) -> tuple[int, ...]:

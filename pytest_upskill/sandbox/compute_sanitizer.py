@@ -1,8 +1,4 @@
-"""Runs a sandboxed process under compute-sanitizer, and reads its reports.
-
-Its memcheck checks each access of a kernel against all allocations. The driver then allocates tensors without guard
-bands, so that an access out of bounds is outside of every allocation.
-"""
+"""compute-sanitizer: how a process is started under it, and its reports as findings."""
 
 from __future__ import annotations
 
@@ -12,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pytest_upskill.records import Finding
+from pytest_upskill.sandbox.confinement import GpuAccess
 from pytest_upskill.sandbox.findings import clean
-from pytest_upskill.sandbox.gpu_access import GpuAccess
 
 MOST_REPORTS = 16
 
@@ -23,7 +19,11 @@ _FAULT = re.compile(r"(?:Invalid|Misaligned|Uninitialized) __(?:global|shared|lo
 
 @dataclass(frozen=True, slots=True)
 class Sanitizer:
-    """The program; ``slowdown`` is the factor of the time limit of a call under it."""
+    """compute-sanitizer, under which a process can run; ``slowdown`` is the factor of the time limit of a call then.
+
+    Its memcheck checks each access of a kernel against all allocations. The driver then allocates tensors without guard
+    bands, so that an access out of bounds is outside of every allocation.
+    """
 
     program: Path
     slowdown: int = 30
@@ -40,15 +40,12 @@ class Sanitizer:
         return replace(access, prefix=prefix, readable=(*access.readable, folder))
 
 
-def parse(printed: str, source_name: str) -> tuple[Finding, ...]:
-    """The reports of compute-sanitizer as findings for ``memory``; other output is skipped.
-
-    Findings have the lines of ``source_name`` that the reports name.
-    """
-    return tuple(dict.fromkeys(_findings(printed.splitlines(), source_name)))[:MOST_REPORTS]
+def parse_sanitizer(printed: str, source_name: str) -> tuple[Finding, ...]:
+    """The reports as findings for ``memory``, with the lines of ``source_name`` that they name."""
+    return tuple(dict.fromkeys(_sanitizer_findings(printed.splitlines(), source_name)))[:MOST_REPORTS]
 
 
-def _findings(lines: Sequence[str], source_name: str) -> Iterator[Finding]:
+def _sanitizer_findings(lines: Sequence[str], source_name: str) -> Iterator[Finding]:
     line_of_source = re.compile(rf"\bin (?:\S*/)?{re.escape(source_name)}:(\d+)")
     texts = [line.partition(_MARK)[2].strip() for line in lines if line.startswith(_MARK)]
     for index, text in enumerate(texts):

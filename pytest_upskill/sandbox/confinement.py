@@ -17,12 +17,23 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from pytest_upskill.sandbox import system_call_filters
+
+
+@dataclass(frozen=True, slots=True)
+class GpuAccess:
+    """What a sandboxed process needs for a GPU; ``prefix`` is a program that starts and watches the process, if any."""
+
+    devices: tuple[Path, ...]
+    readable: tuple[Path, ...]
+    environment: Mapping[str, str]
+    prefix: tuple[str, ...] = ()
+
 
 ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C"}
 """The whole environment of a confined process."""

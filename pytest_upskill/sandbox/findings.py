@@ -1,4 +1,4 @@
-"""Makes findings from the driver's lines, and from the way in which a process ended.
+"""Makes findings from the lines of the driver and the way in which a process ended.
 
 A kernel could have taken over the process that wrote the lines: they are checked, cleaned and shortened.
 """
@@ -20,7 +20,7 @@ _PC = re.compile(r"(0x)?[0-9a-f]{1,16}")
 _MESSAGE_LENGTH = 1000
 _TAIL_LINES = 3
 _TAIL_WIDTH = 200
-_PLACE = re.compile(r"<(0x[0-9a-f]{1,16})>")
+PLACE = re.compile(r"<(0x[0-9a-f]{1,16})>")
 _QUOTED = re.compile(r"'[^']*'")
 _BROKEN_LAUNCH = "launch-error"
 _CAUSES = {"guard": "out-of-bounds", "input-modified": "write-to-input"}
@@ -44,11 +44,15 @@ def parse(lines: Sequence[str]) -> tuple[Reported, ...]:
 
 def located(reported: Sequence[Reported], line_of: Callable[[Sequence[str]], Mapping[str, int]]) -> tuple[Finding, ...]:
     """The findings with lines of the kernel's source, which ``line_of`` looks up for all places in one call."""
-    places = {entry.pc for entry in reported if entry.pc is not None}
-    for entry in reported:
-        places.update(_PLACE.findall(entry.finding.message))
-    lines = line_of(sorted(places)) if places else {}
+    places = places_of(reported)
+    lines = line_of(places) if places else {}
     return tuple(_with_lines(entry, lines) for entry in reported)
+
+
+def places_of(reported: Sequence[Reported]) -> list[str]:
+    """All addresses in reports: of the findings, and those that their messages name as ``<0x1a2b>``."""
+    places = {entry.pc for entry in reported if entry.pc is not None}
+    return sorted(places.union(*(PLACE.findall(entry.finding.message) for entry in reported)))
 
 
 def _with_lines(reported: Reported, lines: Mapping[str, int]) -> Finding:
@@ -57,7 +61,7 @@ def _with_lines(reported: Reported, lines: Mapping[str, int]) -> Finding:
     def name(place: re.Match[str]) -> str:
         return f"line {lines[place[1]]}" if place[1] in lines else "a place outside the kernel's source"
 
-    message = _PLACE.sub(name, reported.finding.message)
+    message = PLACE.sub(name, reported.finding.message)
     line = lines.get(reported.pc) if reported.pc is not None else reported.finding.line
     return replace(reported.finding, message=message, line=line)
 

@@ -74,9 +74,6 @@ def check(code: int, what: str) -> int:
     return code
 
 
-# ----------------------------------------------------------------------------------------------- namespaces
-
-
 def enter_namespaces(scratch: "str | None", scratch_bytes: int) -> None:
     """Enters new namespaces, with the same user number."""
     user, group = os.getuid(), os.getgid()
@@ -144,9 +141,6 @@ def drop_capabilities() -> None:
     header = (ctypes.c_uint32 * 2)(0x20080522, 0)
     libc.capset(ctypes.byref(header), ctypes.byref((ctypes.c_uint32 * 6)()))
     libc.prctl(seccomp.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-
-
-# ----------------------------------------------------------------------------------------------- Landlock
 
 
 def restrict_paths(plan: "dict[str, object]") -> None:

@@ -1,4 +1,6 @@
-"""The parent's side of a confined process that answers messages: its channel, its shared memory, and what it prints."""
+"""The parent's side of confined processes: those that answer messages and share memory, and those at the other end of a
+stream of bytes. Both have limits on time and on what they print.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +10,15 @@ import socket
 import time
 import weakref
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 from pytest_upskill.records import Finding
-from pytest_upskill.sandbox import findings
+from pytest_upskill.sandbox import findings, process
+from pytest_upskill.sandbox.confinement import Confinement, Resources
+from pytest_upskill.sandbox.findings import clean
 from pytest_upskill.sandbox.shared_memory import SharedMemory
 
 MESSAGE_BYTES = 1 << 16
@@ -36,14 +42,6 @@ class Limits:
 
 
 DEFAULT_LIMITS = Limits()
-
-
-@dataclass(frozen=True, slots=True)
-class Exchange:
-    """The result of one message: the process's reply, or the finding that explains why there is none."""
-
-    reply: bytes | Finding
-    seconds: float
 
 
 class PrintedOutput:
@@ -81,10 +79,8 @@ class PrintedOutput:
 
 
 class MessageProcess(ABC):
-    """A process at the other end of a socket that keeps the bounds of messages (SOCK_SEQPACKET).
-
-    Subclasses start it, and set ``_output`` and ``_finalizer``, which ends it and closes ``_channel`` and
-    ``_descriptors``.
+    """A process at the other end of a socket that keeps the bounds of messages. Subclasses start it, and set
+    ``_output`` and ``_finalizer``, which ends it and closes ``_channel`` and ``_descriptors``.
     """
 
     _output: PrintedOutput
@@ -104,18 +100,19 @@ class MessageProcess(ABC):
     def _answer_listener(self) -> None:  # noqa: B027 - only some processes have a listener
         """Answers one question that is read from ``_listener``."""
 
-    def exchange(self, message: bytes) -> Exchange:
-        """Sends a message; waits for the reply, the end of the process, or a limit."""
+    def exchange(self, message: bytes) -> tuple[bytes | Finding, float]:
+        """Sends a message; returns the reply, or a finding that says why there is none, and the seconds it took."""
         self._output.restart()
         self._output.kept = b""
         began = time.monotonic()
         try:
             self._channel.send(message)
         except OSError:
-            return Exchange(self._death(), time.monotonic() - began)
-        return self._receive(began, self._limits.seconds)
+            return self._death(), time.monotonic() - began
+        return self._receive(self._limits.seconds), time.monotonic() - began
 
-    def _receive(self, began: float, seconds: float) -> Exchange:
+    def _receive(self, seconds: float) -> bytes | Finding:
+        began = time.monotonic()
         poller, output = select.poll(), self._output
         for descriptor in (self._channel.fileno(), output.descriptor, self._listener):
             if descriptor >= 0:
@@ -126,17 +123,16 @@ class MessageProcess(ABC):
             if output.descriptor in ready and not output.take():
                 poller.unregister(output.descriptor)
             if output.exceeds_limit:
-                return Exchange(findings.flood(self._limits.output_bytes), time.monotonic() - began)
+                return findings.flood(self._limits.output_bytes)
             asked = ready.get(self._listener, 0)
             if asked & select.POLLIN:
                 self._answer_listener()
             if asked & (select.POLLHUP | select.POLLERR):
                 poller.unregister(self._listener)
             if self._channel.fileno() in ready:
-                reply = self._take_reply()
-                return Exchange(reply or self._death(), time.monotonic() - began)
+                return self._take_reply() or self._death()
             if left <= 0:
-                return Exchange(findings.timeout(seconds), time.monotonic() - began)
+                return findings.timeout(seconds)
 
     def _take_reply(self) -> bytes | Finding:
         try:
@@ -146,8 +142,7 @@ class MessageProcess(ABC):
         return _BROKEN if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC) else reply
 
     def _death(self) -> Finding:
-        status = self._status(_END_SECONDS)
-        if status is None:
+        if (status := self._status(_END_SECONDS)) is None:
             return findings.protocol("it closed its channel and continued to run")
         return findings.death(status, self._output.text, self._limits.memory)
 
@@ -163,3 +158,121 @@ class MessageProcess(ABC):
 
 
 _BROKEN = findings.protocol(f"its answer has more than {MESSAGE_BYTES} bytes, or holds descriptors")
+
+
+_CHUNK = 1 << 20
+
+Cause = Literal["ended", "timeout", "flood"]
+
+
+class Unanswered(Exception):
+    """The process did not answer: it ended, took too long, or printed too much. ``detail`` says how it ended."""
+
+    def __init__(self, cause: Cause, detail: str = "") -> None:
+        super().__init__(f"{cause}: {detail}")
+        self.cause = cause
+        self.detail = detail
+
+
+class ByteStreamProcess(process.ConnectedProcess):
+    """A process at the other end of a stream, started without waiting for it. ``argv`` makes its command line from the
+    descriptor of its end. It shares no memory: data that was checked cannot change afterwards.
+    """
+
+    def __init__(
+        self,
+        argv: Callable[[int], Sequence[str]],
+        confinement: Confinement,
+        *,
+        readable: Sequence[Path],
+        environment: Mapping[str, str],
+        resources: Resources,
+        output_bytes: int,
+    ) -> None:
+        """``output_bytes`` may be printed between two calls of ``begin``."""
+        super().__init__(
+            socket.SOCK_STREAM,
+            lambda descriptor: confinement.command(argv(descriptor), readable=readable, resources=resources),
+            environment,
+        )
+        self._channel.setblocking(False)
+        self._output = PrintedOutput(self._printed, output_bytes)
+
+    def begin(self, seconds: float) -> float:
+        """Starts to count time and output of one exchange; returns its deadline."""
+        self._output.restart()
+        return time.monotonic() + seconds
+
+    def has_unread(self) -> bool:
+        """Whether there are bytes that were not read. False if the process has closed the stream."""
+        try:
+            return bool(self._channel.recv(1, socket.MSG_PEEK))
+        except (BlockingIOError, ConnectionError):
+            return False
+
+    def send(self, data: bytes, deadline: float) -> None:
+        """Sends all of ``data``. Raises Unanswered."""
+        left = memoryview(data)
+        while left:
+            self._wait(select.POLLOUT, deadline)
+            try:
+                left = left[self._channel.send(left) :]
+            except BlockingIOError:
+                continue
+            except OSError:
+                raise self._ended() from None
+
+    def receive(self, size: int, deadline: float) -> bytearray:
+        """Exactly ``size`` bytes. Raises Unanswered."""
+        data = bytearray(size)
+        left = memoryview(data)
+        while left:
+            self._wait(select.POLLIN, deadline)
+            try:
+                count = self._channel.recv_into(left, min(len(left), _CHUNK))
+            except BlockingIOError:
+                continue
+            except OSError:
+                count = 0
+            if count == 0:
+                raise self._ended()
+            left = left[count:]
+        return data
+
+    def _wait(self, event: int, deadline: float) -> None:
+        """Waits until the stream is ready. Meanwhile reads what is printed, or the process could block on it."""
+        poller, output = select.poll(), self._output
+        poller.register(self._channel, event)
+        poller.register(output.descriptor, select.POLLIN)
+        while True:
+            left = deadline - time.monotonic()
+            ready = dict(poller.poll(max(0.0, left) * 1000))
+            if output.descriptor in ready and not output.take():
+                poller.unregister(output.descriptor)
+            if output.exceeds_limit:
+                raise Unanswered("flood")
+            # Before the stream is looked at: a process that sends without pause is stopped, too.
+            if left <= 0:
+                raise Unanswered("timeout")
+            if self._channel.fileno() in ready:
+                return
+
+    def _ended(self) -> Unanswered:
+        if not process.has_ended(self._process, _END_SECONDS):
+            return Unanswered("ended", "it closed its stream and continued to run")
+        self._output.drain()
+        process.end(self._process)
+        return Unanswered("ended", describe_status(process.status_of(self._process)))
+
+    def printed(self) -> str:
+        """The last of what it printed, in one line."""
+        return clean(" ".join(self._output.text.split()))
+
+
+def describe_status(status: int) -> str:
+    """How a process ended, from its exit status as a shell sees it."""
+    number = status - 128
+    if number <= 0 or number >= 65:
+        return f"exit status {status}"
+    special = {9: "killed, as by the system when it is short of memory", 24: "out of processor time"}
+    return f"signal {number}" + (f": {special[number]}" if number in special else "")

@@ -12,10 +12,12 @@ import os
 import select
 import selectors
 import signal
+import socket
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
+import weakref
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -156,6 +158,45 @@ def _drain(descriptor: int, deadline: float, limit: int) -> tuple[bytes, bool, b
             size += len(part)
             if size > limit:
                 return b"".join(parts)[:limit], False, True
+
+
+class ConnectedProcess:
+    """A process at the other end of a socket, started without waiting for it. It ends with this object.
+
+    ``argv`` makes its command line from the number of the descriptor that is its end. Raises SandboxError.
+    """
+
+    def __init__(
+        self, kind: socket.SocketKind, argv: Callable[[int], Sequence[str]], environment: Mapping[str, str]
+    ) -> None:
+        self._channel, theirs = socket.socketpair(socket.AF_UNIX, kind)
+        try:
+            descriptor = theirs.fileno()
+            self._process = start(argv(descriptor), environment=environment, pass_fds=(descriptor,))
+        except BaseException:
+            self._channel.close()
+            raise
+        finally:
+            theirs.close()
+        assert self._process.stdout is not None
+        self._printed = self._process.stdout.fileno()
+        self._finalizer = weakref.finalize(self, release, os.getpid(), self._process, self._channel, [])
+
+    def end(self) -> None:
+        """Ends the process and frees everything; may be called again."""
+        self._finalizer()
+
+
+def release(
+    owner: int, started: subprocess.Popen[bytes] | None, channel: socket.socket, descriptors: list[int]
+) -> None:
+    """Ends a process that the process ``owner`` started, and closes what leads to it."""
+    # A forked child of ours inherits finalizers, but the process is not its own to end.
+    if started is not None and owner == os.getpid():
+        end(started)
+    channel.close()
+    while descriptors:
+        os.close(descriptors.pop())
 
 
 @functools.cache

@@ -1,12 +1,25 @@
-"""Memory for tensors, shared with one confined process."""
+"""Memory that is shared with one confined process, and the arguments of a call in it."""
 
 from __future__ import annotations
 
 import fcntl
 import mmap
 import os
+import struct
 
 from pytest_upskill.errors import SandboxError
+from pytest_upskill.records import Call, ScalarArgument, TensorArgument
+
+POISONS = (0x7FF9, 0xFFFA)
+"""Patterns of two bytes that fill outputs, used alternately: NaNs of every floating dtype, which no GPU computes. All
+their bytes differ."""
+POISON_OF_REPEATS = 0x7FFC
+"""Used in repeated calls: an element that is never written has other bits in a repeat, even if a NaN is expected."""
+FRESH_EVERY = 4
+"""One repeat in four starts in a fresh process: a kernel could store its answers and repeat them."""
+
+SCALAR_FORMAT = {"float": "<f", "int": "<q", "bool": "<?"}
+_ALIGNMENT = 64
 
 
 class SharedMemory:
@@ -44,3 +57,48 @@ class SharedMemory:
         if self._map is not None:
             self._map.close()
             self._map = None
+
+
+class Places:
+    """The offset of each argument of a call in the shared memory, and the bytes that all of them take."""
+
+    def __init__(self, call: Call) -> None:
+        self.all: list[tuple[TensorArgument | ScalarArgument, int]] = []
+        self.tensors: list[tuple[TensorArgument, int]] = []
+        self.size = 0
+        for argument in call.arguments:
+            self.all.append((argument, self.size))
+            if isinstance(argument, TensorArgument):
+                self.tensors.append((argument, self.size))
+            self.size += -(-size_of(argument) // _ALIGNMENT) * _ALIGNMENT
+        self.size = max(self.size, _ALIGNMENT)
+
+    def write_inputs(self, memory: memoryview) -> None:
+        """Copies the tensors but for outputs. Raises SandboxError for data of another size."""
+        for argument, offset in self.tensors:
+            if argument.role != "output":
+                memory[offset : offset + argument.nbytes] = bytes_of(argument)
+
+    def outputs(self, memory: memoryview) -> dict[str, bytes]:
+        """Copies of the outputs: the process could still write to its own."""
+        return {
+            argument.name: bytes(memory[offset : offset + argument.nbytes])
+            for argument, offset in self.tensors
+            if argument.role != "input"
+        }
+
+
+def size_of(argument: TensorArgument | ScalarArgument) -> int:
+    """The bytes of an argument."""
+    return argument.nbytes if isinstance(argument, TensorArgument) else struct.calcsize(SCALAR_FORMAT[argument.kind])
+
+
+def bytes_of(argument: TensorArgument) -> memoryview:
+    """The data of a tensor. Raises SandboxError for data of another size."""
+    view = memoryview(argument.data if argument.data is not None else b"")
+    if view.nbytes != argument.nbytes:
+        raise SandboxError(
+            f"tensor {argument.name!r} brings {view.nbytes} bytes, but shape {argument.shape} of {argument.dtype} "
+            f"has {argument.nbytes}; pass its contiguous data"
+        )
+    return view.cast("B") if view.nbytes else memoryview(b"")

@@ -1,7 +1,4 @@
-"""Maps addresses in a kernel's library to lines of the student's source.
-
-The library is untrusted: addr2line reads it in a sandbox.
-"""
+"""Looks up the lines of addresses in a built library, in a confined process."""
 
 from __future__ import annotations
 
@@ -32,13 +29,11 @@ class Symbols:
         unknown = [place for place in places if place not in self._known]
         if unknown and self._source_name:
             self._known.update(self._look_up(unknown))
-        found = {place: self._known.get(place) for place in places}
-        return {place: line for place, line in found.items() if line is not None}
+        return {place: line for place in places if (line := self._known.get(place)) is not None}
 
     def _look_up(self, places: Sequence[str]) -> dict[str, int | None]:
         nothing: dict[str, int | None] = dict.fromkeys(places)
-        program = shutil.which("addr2line")
-        if program is None:
+        if (program := shutil.which("addr2line")) is None:
             return nothing
         argv = [program, "--addresses", "--inlines", f"--exe={self._library}", *places]
         command = self._confinement.command(argv, readable=(self._library.parent,), resources=_RESOURCES)

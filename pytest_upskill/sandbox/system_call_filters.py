@@ -1,14 +1,18 @@
 """Filters of system calls (seccomp) for confined processes, as Berkeley packet filters in hexadecimal.
 
-For x86-64; elsewhere a filter is empty, and ``seccomp`` installs none. Sources: seccomp(2), and the kernel's
-Documentation/userspace-api/seccomp_filter.rst.
+For x86-64; elsewhere a filter is empty, and ``seccomp`` installs none. Sources: seccomp(2), seccomp_unotify(2), and
+the kernel's Documentation/userspace-api/seccomp_filter.rst.
 """
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import functools
 import os
+import struct
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import cast
 
 from pytest_upskill.sandbox.seccomp import OWN_PROCESS, PR_SET_DUMPABLE, PR_SET_PDEATHSIG
@@ -136,3 +140,27 @@ def _step(code: int, value: int, yes: int = 0, no: int = 0) -> bytes:
 def _argument(number: int) -> int:
     """The offset of the lower half of an argument in ``struct seccomp_data``."""
     return 16 + 8 * number
+
+
+MOST_THREADS = 64
+"""Threads of one process at a time: the system's own limit (RLIMIT_NPROC) does not apply to root. A kernel's host code
+needs one, CUDA's driver a few."""
+
+_RECEIVE, _SEND = 0xC0502100, 0xC0182101
+_REQUEST = struct.Struct("<QII64s")
+_REPLY = struct.Struct("<QqiI")
+_CONTINUE = 1
+
+
+def answer(listener: int, most: int = MOST_THREADS) -> bool:
+    """Answers one request for a thread; False if it was refused. Ignores a process that has ended since."""
+    request = bytearray(_REQUEST.size)
+    try:
+        fcntl.ioctl(listener, _RECEIVE, request)
+        number, process, _, _ = _REQUEST.unpack(request)
+        allowed = sum(1 for _ in Path(f"/proc/{process}/task").iterdir()) < most
+        reply = _REPLY.pack(number, 0, 0, _CONTINUE) if allowed else _REPLY.pack(number, 0, -errno.EAGAIN, 0)
+        fcntl.ioctl(listener, _SEND, reply)
+    except OSError:
+        return True
+    return allowed

@@ -115,14 +115,11 @@ def limit_resources(memory: int, cpu_seconds: int, file_size: int, on_gpu: bool)
     CUDA's driver reserves terabytes of address space and opens many files: with a GPU, the limit on memory counts
     private writable memory only.
     """
-    for what, limit in (
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_DATA if on_gpu else resource.RLIMIT_AS, memory),
-        (resource.RLIMIT_CPU, cpu_seconds),
-        (resource.RLIMIT_FSIZE, file_size),
-        (resource.RLIMIT_NOFILE, 1024 if on_gpu else 64),
-    ):
-        seccomp.limit(what, limit)
+    seccomp.limit(resource.RLIMIT_CORE, 0)
+    seccomp.limit(resource.RLIMIT_DATA if on_gpu else resource.RLIMIT_AS, memory)
+    seccomp.limit(resource.RLIMIT_CPU, cpu_seconds)
+    seccomp.limit(resource.RLIMIT_FSIZE, file_size)
+    seccomp.limit(resource.RLIMIT_NOFILE, 1024 if on_gpu else 64)
 
 
 if __name__ == "__main__":

@@ -1,22 +1,28 @@
 """The hooks of the reporting process: header, status letters, summary, report files and exit status."""
 
-from __future__ import annotations
-
 import platform
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from pytest_upskill.records import Outcome
-from pytest_upskill.session.item_report import NOTHING_DECIDED, Status, nothing_decided, outcome_of, status_of
+from pytest_upskill.reporting import render
+from pytest_upskill.reporting.terminal import header_lines, summary_lines
+from pytest_upskill.reporting.text_style import can_show
+from pytest_upskill.reporting.view import RunInfo, View, build_view
+from pytest_upskill.session.item_report import (
+    NOTHING_DECIDED,
+    FailureRepr,
+    Status,
+    nothing_decided,
+    outcome_of,
+    status_of,
+)
 from pytest_upskill.session.run import Run
-
-if TYPE_CHECKING:
-    from pytest_upskill.reporting.view import View
 
 
 class Controller:
@@ -33,13 +39,9 @@ class Controller:
         self._estimate_shown = False
 
     def pytest_report_header(self) -> list[str]:
-        from pytest_upskill.reporting.terminal import header_lines
-
         return list(header_lines(self.run.describe()))
 
     def pytest_report_collectionfinish(self) -> list[str]:
-        from pytest_upskill.reporting.terminal import header_lines
-
         estimate = self.run.totals.estimate
         return list(header_lines({"worst case": estimate})) if estimate and not self._estimate_shown else []
 
@@ -67,8 +69,6 @@ class Controller:
             return
         self.outcomes[outcome.id] = outcome
         if report.failed and report.when == "call" and isinstance(report.longrepr, str):
-            from pytest_upskill.session.failure_repr import FailureRepr
-
             report.longrepr = FailureRepr(outcome)
 
     @pytest.hookimpl(tryfirst=True)
@@ -85,9 +85,6 @@ class Controller:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self._view is None:
             return
-        from pytest_upskill.reporting.terminal import summary_lines
-        from pytest_upskill.reporting.text_style import can_show
-
         writer = terminalreporter._tw
         unicode = can_show(getattr(writer._file, "encoding", None))
         for line in summary_lines(self._view, writer.fullwidth, writer.hasmarkup, unicode):
@@ -106,8 +103,6 @@ class Controller:
         return pytest.ExitCode.OK
 
     def _build_view(self, interrupted: bool) -> View:
-        from pytest_upskill.reporting.view import RunInfo, build_view
-
         run, machine = self.run, self.run.machine if not self.run.settings.prompts else None
         info = RunInfo(
             machine={
@@ -129,8 +124,6 @@ class Controller:
         return build_view(list(self.outcomes.values()), info)
 
     def _write(self, path: Path, view: View) -> None:
-        from pytest_upskill.reporting import render
-
         path.write_text(render(view, path.suffix), encoding="utf-8")
         self._written.append(path)
 

@@ -1,14 +1,14 @@
 """The hooks of a process that collects and runs items: duplicates, look-ahead, outcomes on reports."""
 
-from __future__ import annotations
-
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
 from pytest_upskill.errors import InfrastructureError
+from pytest_upskill.execution.task import Task
+from pytest_upskill.reporting.text_style import printable
 from pytest_upskill.session.collection import UpskillItem, UpskillWarning, collect_file
 from pytest_upskill.session.item_report import attach
 from pytest_upskill.session.run import Run
@@ -48,9 +48,9 @@ class ItemHooks:
         config = session.config
         if config.option.collectonly or (self.is_worker and os.environ.get("PYTEST_XDIST_WORKER") != "gw0"):
             return
-        ours = [item for item in session.items if isinstance(item, UpskillItem) and item.problem is None]
-        if ours and self.run.counts_costs:
-            self.run.ledger.note_estimate(self.run.pipeline.estimate(item.task for item in ours))
+        tasks = list(_tasks(session.items))
+        if tasks and self.run.counts_costs:
+            self.run.ledger.note_estimate(self.run.pipeline.estimate(tasks))
 
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
         """Starts builds for the next items of this process, and replies for later ones.
@@ -62,14 +62,11 @@ class ItemHooks:
         place = self._place.get(item.nodeid, len(self._items))
         following = self._items[place + 1 : place + 1 + self._depth(item.config)]
         near = [item, nextitem] if self.is_worker else [item, *following[:LOOK_AHEAD]]
-        self.run.pipeline.prefetch(
-            (other.task for other in near if isinstance(other, UpskillItem) and other.problem is None),
-            (other.task for other in following if other.problem is None),
-        )
+        self.run.pipeline.prefetch(_tasks(near), _tasks(following))
 
     def _depth(self, config: pytest.Config) -> int:
         """The number of later items whose replies are requested; with ``-x``, no more than the students have slots."""
-        width = sum(self.run.replies.width(name) for name in self.run.student_names if self.run.replies.asks(name))
+        width = sum(self.run.replies.width(name) for name in self.run.configs if self.run.replies.asks(name))
         return max(LOOK_AHEAD, width if config.getvalue("maxfail") else ASK_AHEAD * width)
 
     @pytest.hookimpl(wrapper=True)
@@ -82,8 +79,6 @@ class ItemHooks:
             if call.when == "call" or (call.when == "setup" and report.failed):
                 attach(report, item.outcome)
             if call.when == "setup" and call.excinfo and isinstance(call.excinfo.value, InfrastructureError):
-                from pytest_upskill.reporting.text_style import printable
-
                 report.longrepr = printable(item.outcome.verdict.reason or "")
             if report.skipped and isinstance(report.longrepr, tuple):
                 report.longrepr = (str(item.task.skill_path), 1, report.longrepr[2])  # not the line that skips
@@ -97,6 +92,11 @@ class ItemHooks:
         self.run.forget()
 
 
+def _tasks(items: Iterable[pytest.Item | None]) -> Iterator[Task]:
+    """The tasks of those of our items that can be run."""
+    return (item.task for item in items if isinstance(item, UpskillItem) and item.problem is None)
+
+
 def _warn_of_namesakes(items: list[UpskillItem]) -> None:
     """Warns of two skills with the same folder name, which identifies them in summaries and among stored replies."""
     first: dict[str, UpskillItem] = {}
@@ -104,9 +104,6 @@ def _warn_of_namesakes(items: list[UpskillItem]) -> None:
         other = first.setdefault(item.task.skill, item)
         if other.task.skill_path != item.task.skill_path:
             first[item.task.skill] = item
-            item.warn(
-                UpskillWarning(
-                    f"two skills are called {item.task.skill!r} ({other.task.skill_path} and {item.task.skill_path}): "
-                    "their rows and stored replies would be mixed; rename one folder, or run them separately"
-                )
-            )
+            both = f"({other.task.skill_path} and {item.task.skill_path})"
+            problem = "their rows and stored replies would be mixed; rename one folder, or run them separately"
+            item.warn(UpskillWarning(f"two skills are called {item.task.skill!r} {both}: {problem}"))

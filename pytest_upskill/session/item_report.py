@@ -1,14 +1,17 @@
 """An item's outcome in pytest's terms: on its report, as a status letter, in the exit status."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from _pytest._code.code import TerminalRepr
+from _pytest._io import TerminalWriter
 
 from pytest_upskill.records import ItemKind, Outcome, VerdictKind
+from pytest_upskill.reporting.failure import failure_lines
+from pytest_upskill.reporting.text_style import can_show, printable
 from pytest_upskill.skills.arms import is_control
 
 Status = tuple[str, str, tuple[str, dict[str, bool]]]
@@ -49,3 +52,20 @@ def nothing_decided(outcomes: Iterable[Outcome]) -> bool:
     """True if kernel or text items of the skill arm ran, and none of them passed or failed."""
     judged = [one for one in outcomes if one.kind in (ItemKind.KERNEL, ItemKind.TEXT) and not is_control(one.arm or "")]
     return bool(judged) and all(one.verdict.kind not in (VerdictKind.PASSED, VerdictKind.FAILED) for one in judged)
+
+
+class FailureRepr(TerminalRepr):
+    """A failed outcome. ``reprcrash.message`` is what the short test summary shows."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        self._outcome = outcome
+        reason = printable(outcome.verdict.reason or "failed").partition("\n")[0]
+        self.reprcrash = SimpleNamespace(message=reason, path="", lineno=0)
+
+    def __str__(self) -> str:
+        return "\n".join(failure_lines(self._outcome, width=100, color=False))
+
+    def toterminal(self, tw: TerminalWriter) -> None:
+        unicode = can_show(getattr(tw._file, "encoding", None))
+        for line in failure_lines(self._outcome, width=tw.fullwidth, color=tw.hasmarkup, unicode=unicode):
+            tw.line(line)

@@ -146,8 +146,7 @@ def _is_on(config: pytest.Config, switch: str) -> bool:
 
 def read(config: pytest.Config) -> Settings:
     """Options over ini values over defaults. Raises UsageError on a wrong value."""
-    from pytest_upskill.configuration.pyproject import students_tables
-    from pytest_upskill.configuration.settings import DEFAULTS, PROMPTS_STUDENT, Settings
+    from pytest_upskill.configuration.settings import DEFAULTS, PROMPTS_STUDENT, Settings, students_tables
 
     found = {option.dest.removeprefix("upskill_"): _value(config, option) for option in OPTIONS}
     found |= {name: value for name, value in DEFAULTS.items() if found[name] is None}

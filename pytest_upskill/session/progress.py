@@ -1,7 +1,5 @@
 """The progress of a run on a terminal: the live line, and messages while servers start."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import time
@@ -10,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_upskill.reporting.live import LiveLine, Progress, progress_text
+from pytest_upskill.reporting.live import LiveLine, progress_text
 from pytest_upskill.session.run import Run
 from pytest_upskill.skills.skill import FILE_NAMES
 
@@ -43,7 +41,7 @@ class LiveSide:
         self._judged: set[str] = set()
         self._total = 0
         self._started = time.monotonic()
-        self._priced = any(run.config(name).price for name in run.student_names)
+        self._priced = any(config.price for config in run.configs.values())
 
     @pytest.hookimpl(tryfirst=True)
     def give_way(self) -> None:
@@ -53,18 +51,8 @@ class LiveSide:
     pytest_runtest_logstart = pytest_runtest_logfinish = pytest_warning_recorded = give_way
 
     def _text(self) -> str:
-        totals = self._run.totals
-        progress = Progress(
-            judged=len(self._judged),
-            total=self._total,
-            asked=totals.asked,
-            open=totals.open,
-            builds=totals.builds,
-            tokens=totals.tokens,
-            usd=totals.usd if self._priced else None,
-            seconds=time.monotonic() - self._started,
-        )
-        return progress_text(progress)
+        seconds = time.monotonic() - self._started
+        return progress_text(len(self._judged), self._total, self._run.totals, self._priced, seconds)
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:

@@ -1,7 +1,5 @@
 """The command lines with which a user runs one item again, for reports."""
 
-from __future__ import annotations
-
 import functools
 import shlex
 from collections.abc import Sequence
@@ -11,7 +9,7 @@ from typing import Any
 
 from pytest_upskill.configuration.settings import DEFAULTS, Settings
 from pytest_upskill.students.base import StudentConfig
-from pytest_upskill.students.reply_files import replies_folder
+from pytest_upskill.students.files import replies_folder
 
 
 @functools.lru_cache(maxsize=64)

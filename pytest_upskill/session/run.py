@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from os.path import relpath
 from typing import TYPE_CHECKING, Any
@@ -13,21 +13,20 @@ import pluggy
 
 from pytest_upskill.configuration.settings import PROMPTS_STUDENT, Settings
 from pytest_upskill.paths import HOME
-from pytest_upskill.session.overrides import overrides
+from pytest_upskill.replies.budget import limits_in_words, spending
+from pytest_upskill.replies.ledger import Ledger, Limits, Totals
+from pytest_upskill.replies.scheduling import Mode, Replies
 from pytest_upskill.students import demo, registry
 from pytest_upskill.students.base import Placeholder, Student, StudentConfig, is_at_hand
+from pytest_upskill.students.builtin import BUILTIN
 from pytest_upskill.students.serving import plan
+from pytest_upskill.students.serving.broker import BrokerClient, Servers
 
 if TYPE_CHECKING:
     from pytest_upskill.cases.case import Case
     from pytest_upskill.devices.base import Machine
     from pytest_upskill.execution.pipeline import Pipeline
     from pytest_upskill.records import Assertion, Kernel, Reply
-    from pytest_upskill.replies.claims import Limits, Totals
-    from pytest_upskill.replies.ledger import Ledger
-    from pytest_upskill.replies.scheduling import Replies
-    from pytest_upskill.students.serving.broker import BrokerClient, Servers
-
 GOLDEN = "golden"
 DEMO = "demo"
 
@@ -39,8 +38,16 @@ _SOURCES = {
 """Lines of the header for values of ``--upskill-replies`` other than ``auto``."""
 
 
+_SHOWN = ("provider", "base_url", "serve", "api_key_env")
+"""Fields of a student's table that decide which program runs, where prompts are sent, and which key is used."""
+
+
 class Run:
-    """What collection, items and the controller share. ``seed`` is the one that the header prints."""
+    """What collection, items and the controller share: ``configs`` are those of the students, by name.
+
+    ``seed`` is the one that the header prints. A worker gets the controller's ``device`` and ``session``, and the
+    address of its server ``broker``. ``tell`` prints a line while servers start.
+    """
 
     def __init__(
         self,
@@ -52,9 +59,6 @@ class Run:
         broker: str = "",
         tell: Callable[[str], object] = lambda line: None,
     ) -> None:
-        """For a worker, ``device`` is the one that the controller took, ``session`` the controller's session, and
-        ``broker`` the address of its server broker. ``tell`` prints a line while servers start.
-        """
         self.settings = settings
         self.session = session or secrets.token_hex(8)
         self._broker = broker
@@ -62,40 +66,28 @@ class Run:
         self._device = device or settings.device
         self.seed = seed
         self._hook = hook
-        self._configs: dict[str, StudentConfig] = {}
         self._students: dict[str, Student] = {}
-        self._resolve()
-
-    def _resolve(self) -> None:
-        settings = self.settings
         specs = settings.students or (GOLDEN,)
         if specs == (PROMPTS_STUDENT,) and settings.prompts:
-            config = StudentConfig(PROMPTS_STUDENT, PROMPTS_STUDENT)
-            self._students = {config.name: Placeholder(config, "cannot be queried; name one with --upskill-student")}
-            self._configs = {name: student.config for name, student in self._students.items()}
-            return
-        configs = registry.resolve(specs, settings.students_tables, settings.invocation_dir, settings.base_url)
-        self._configs = {config.name: config for config in configs}
-
-    @property
-    def student_names(self) -> tuple[str, ...]:
-        return tuple(self._configs)
-
-    def config(self, name: str) -> StudentConfig:
-        """The configuration of the student of that name."""
-        return self._configs[name]
+            configs = [StudentConfig(PROMPTS_STUDENT, PROMPTS_STUDENT)]
+            placeholder = Placeholder(configs[0], "cannot be queried; name one with --upskill-student")
+            self._students[PROMPTS_STUDENT] = placeholder
+        else:
+            configs = registry.resolve(specs, settings.students_tables, settings.invocation_dir, settings.base_url)
+        self.configs = {config.name: config for config in configs}
 
     def student(self, name: str) -> Student:
         """The student of that name, created on first use, by a plugin's hook or by the registry."""
         if name not in self._students:
-            config = self._configs[name]
-            if self.settings.replies == "replay" and not is_at_hand(config):
-                return self._students.setdefault(name, Placeholder(config, "is not queried while replies are replayed"))
-            made = self._hook.pytest_upskill_student(config=config)
-            self._students[name] = made if made is not None else self._make(config)
+            self._students[name] = self._make(self.configs[name])
         return self._students[name]
 
     def _make(self, config: StudentConfig) -> Student:
+        if self.settings.replies == "replay" and not is_at_hand(config):
+            return Placeholder(config, "is not queried while replies are replayed")
+        made: Student | None = self._hook.pytest_upskill_student(config=config)
+        if made is not None:
+            return made
         if config.provider == DEMO:
             from pytest_upskill.students.demo.student import make
 
@@ -108,15 +100,11 @@ class Run:
     @cached_property
     def servers(self) -> Servers | BrokerClient:
         """The servers of students; under xdist the controller starts them."""
-        from pytest_upskill.students.serving.broker import BrokerClient, Servers
-
-        return BrokerClient(self._broker) if self._broker else Servers(self._configs, self.settings.rootdir, self._tell)
+        return BrokerClient(self._broker) if self._broker else Servers(self.configs, self.settings.rootdir, self._tell)
 
     def open_broker(self) -> str:
         """The address at which workers get servers; empty if no student needs one."""
-        from pytest_upskill.students.serving.broker import Servers
-
-        wanted = any(self._serves(config) for config in self._configs.values()) and not self.settings.prompts
+        wanted = any(self._serves(config) for config in self.configs.values()) and not self.settings.prompts
         return self.servers.open_broker() if wanted and isinstance(self.servers, Servers) else ""
 
     @cached_property
@@ -130,39 +118,31 @@ class Run:
     @property
     def asks(self) -> bool:
         """True if a student may be queried whose replies are worth storing."""
-        students = [self.student(name) for name in self.student_names]
+        students = [self.student(name) for name in self.configs]
         return any(not isinstance(student, Placeholder) and not is_at_hand(student.config) for student in students)
 
     @cached_property
     def ledger(self) -> Ledger:
         """The ledger of replies and claims, shared with the run's other processes."""
-        from pytest_upskill.replies.ledger import Ledger
-
         return Ledger(self.settings.rootdir, self.session, self.limits)
 
     @property
     def limits(self) -> Limits:
-        from pytest_upskill.replies.claims import Limits
-
         return Limits(self.settings.budget, self.settings.max_tokens)
 
     @property
     def counts_costs(self) -> bool:
         """True if a limit or a price is known, so that the header shows the worst case."""
         limited = self.settings.budget is not None or self.settings.max_tokens is not None
-        return self.asks and (limited or any(config.price for config in self._configs.values()))
+        return self.asks and (limited or any(config.price for config in self.configs.values()))
 
     @property
     def totals(self) -> Totals:
         """The session's requests, tokens and costs, of all its processes."""
-        from pytest_upskill.replies.claims import Totals
-
         return self.ledger.totals() if "ledger" in self.__dict__ else Totals()
 
     def spending(self) -> str:
         """What was spent, in words; empty if no student was queried."""
-        from pytest_upskill.replies.budget import spending
-
         return spending(self.totals, self.limits)
 
     def source(self) -> str:
@@ -176,9 +156,6 @@ class Run:
 
     @cached_property
     def replies(self) -> Replies:
-        from pytest_upskill.replies.scheduling import Replies
-        from pytest_upskill.replies.wanted import Mode
-
         settings = self.settings
         return Replies(
             ledger=lambda: self.ledger,
@@ -193,14 +170,13 @@ class Run:
         from pytest_upskill.execution.pipeline import JudgeOptions, Pipeline
 
         settings = self.settings
-
         return Pipeline(
             machine=lambda: self.machine,
             replies=self.replies,
             options=JudgeOptions(settings.timeout, settings.arch, settings.sanitizer, settings.sandbox),
             rootdir=settings.rootdir,
             built=lambda: self.ledger.count_build() if "ledger" in self.__dict__ else None,
-            prompts=self.settings.prompts,
+            prompts=settings.prompts,
             more_assertions=self._more_assertions,
         )
 
@@ -241,16 +217,34 @@ class Run:
         """The facts that the header shows, by label."""
         if self.settings.prompts:
             return {"prompts": str(self.settings.prompts)}
-        from pytest_upskill.replies.budget import limits_in_words
-
-        unpriced = [config.name for config in self._configs.values() if not (config.price or is_at_hand(config))]
+        unpriced = [config.name for config in self.configs.values() if not (config.price or is_at_hand(config))]
         limits = limits_in_words(self.limits, unpriced) if self.asks else ""
         return {
             "device": self.machine.describe(),
             "sandbox": self.machine.confinement.describe(),
-            **dict(overrides(self.settings, list(self._configs.values()))),
+            **dict(overrides(self.settings, list(self.configs.values()))),
             "seed": str(self.seed),
             **({"replies": _SOURCES[self.settings.replies]} if self.settings.replies in _SOURCES else {}),
             **({"budget": limits} if limits else {}),
-            **({DEMO: demo.LABEL} if DEMO in self._configs else {}),
+            **({DEMO: demo.LABEL} if DEMO in self.configs else {}),
         }
+
+
+def overrides(settings: Settings, configs: Sequence[StudentConfig]) -> Iterator[tuple[str, str]]:
+    """For each student whose fields differ from the built-in ones: ``student NAME``, and the values with their source.
+
+    A repository's configuration can run commands and redirect keys: a user must see that before it happens.
+    """
+    pyproject = relpath(settings.rootdir / "pyproject.toml", settings.invocation_dir)
+    for config in configs:
+        table, builtin = settings.students_tables.get(config.name, {}), BUILTIN.get(config.name, {})
+        changed = {key: table[key] for key in _SHOWN if key in table and table[key] != builtin.get(key)}
+        if config.provider == "llama.cpp" and "base_url" in settings.origins:
+            changed.pop("base_url", None)
+        shown = ", ".join(f"{key} = {value!r}" for key, value in changed.items())
+        texts = [f"{shown} ({pyproject})"] if changed else []
+        if config.provider == "llama.cpp":
+            values = {"base_url": settings.base_url, "serve": settings.serve}
+            texts += [f"{key} = {values[key]!r} ({origin})" for key, origin in settings.origins.items()]
+        if texts:
+            yield f"student {config.name}", "; ".join(texts)

@@ -4,14 +4,20 @@
 the second; without it, one process has both.
 """
 
-from __future__ import annotations
+import secrets
+from collections.abc import Callable, Iterable
+from typing import Any
 
+import pluggy
 import pytest
 
-from pytest_upskill.configuration.report_paths import check_writable
+from pytest_upskill.configuration.settings import check_writable
+from pytest_upskill.contracts import registry as contracts
+from pytest_upskill.contracts.base import Contract
 from pytest_upskill.errors import InfrastructureError, UsageError
-from pytest_upskill.execution.seeds import draw_seed
-from pytest_upskill.session import adapters, options, progress
+from pytest_upskill.languages import registry as languages
+from pytest_upskill.languages.base import Language
+from pytest_upskill.session import options, progress
 from pytest_upskill.session.controller import Controller
 from pytest_upskill.session.item_hooks import ItemHooks
 from pytest_upskill.session.run import Run
@@ -21,12 +27,12 @@ def start(config: pytest.Config) -> None:
     """Reads the settings and registers this process's hooks. Raises pytest.UsageError on a wrong value."""
     given = getattr(config, "workerinput", {}).get("upskill")
     try:
-        adapters.register(config.hook)
+        _register_adapters(config.hook)
         settings = options.read(config)
         if given is not None:
             run = Run(settings, hook=config.hook, **given)
         else:
-            seed = draw_seed() if settings.seed is None else settings.seed
+            seed = secrets.randbelow(2**32) if settings.seed is None else settings.seed  # short enough to be typed
             run = Run(settings, seed, config.hook, tell=progress.Teller(config).tell)
             _start_controller(run, config)
         config.pluginmanager.register(ItemHooks(run, is_worker=given is not None), "upskill-items")
@@ -36,7 +42,7 @@ def start(config: pytest.Config) -> None:
 
 def _start_controller(run: Run, config: pytest.Config) -> None:
     """Checks everything that could fail before the first item, and registers the hooks that report."""
-    for name in run.student_names:
+    for name in run.configs:
         run.student(name)
     for path in run.settings.reports:
         check_writable(path)
@@ -46,3 +52,21 @@ def _start_controller(run: Run, config: pytest.Config) -> None:
         run.ledger.tidy()
     config.pluginmanager.register(Controller(run, config), "upskill-controller")
     progress.start(run, config)
+
+
+def _register_adapters(hook: pluggy.HookRelay) -> None:
+    """Registers what plugins add. Raises UsageError for an object that lacks a part of the protocol."""
+    _register(hook.pytest_upskill_language(), languages.register, "pytest_upskill_language", Language)
+    _register(hook.pytest_upskill_contract(), contracts.register, "pytest_upskill_contract", Contract)
+
+
+def _register(answers: Iterable[Any], add: Callable[[Any], None], hook: str, protocol: type) -> None:
+    needed = sorted(name for name in (*vars(protocol), *protocol.__annotations__) if not name.startswith("_"))
+    # Pluggy returns the answer of the plugin that was registered last first; it replaces earlier ones of the same name.
+    for answer in reversed(list(answers)):
+        for one in answer if isinstance(answer, list | tuple) else (answer,):
+            missing = next((name for name in needed if isinstance(one, type) or not hasattr(one, name)), None)
+            if missing is not None:
+                kind = f"the class {one.__name__}" if isinstance(one, type) else f"a {type(one).__name__}"
+                raise UsageError(f"{hook} returned {kind} without '{missing}'; return an object that has it")
+            add(one)

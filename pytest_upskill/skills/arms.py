@@ -1,23 +1,52 @@
-"""Arms: what a student gets beside the task.
+"""Arms: what a student gets beside the task, and how much of a skill it sees.
 
 ``skill`` gives the skill's text, ``baseline`` nothing, ``placebo`` an unrelated text of the same length, and
-``previous:REVISION`` the skill as it was at another git revision.
-"""
+``previous:REVISION`` the skill as it was at another git revision. The student's mode of disclosure says what it sees;
+never the files in ``evals/`` or ``cassettes/``:
 
-from __future__ import annotations
+``body``    the text of the SKILL.md and the names of its references: what an agent sees when it opens the skill
+``full``    the same, and the text of every file in ``references/`` and ``scripts/``
+``tools``   the frontmatter; the student reads files through a tool, as agents do
+"""
 
 import re
 import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 
 from pytest_upskill.documents.frontmatter import read_text
 from pytest_upskill.errors import SkillError
-from pytest_upskill.skills.disclosure import FOLDERS, SKILL_FILE, Guidance, Source, disclose, names_in
-from pytest_upskill.skills.skill import parse_skill
+from pytest_upskill.skills.skill import Skill, parse_skill
 
 CONTROL_ARMS = ("baseline", "placebo", "previous")
 """Arms for comparison; their failures never fail a run."""
+MODES = ("body", "full", "tools")
+FOLDERS = ("references", "scripts")
+"""The folders whose files a student may read beside the SKILL.md."""
+LARGEST_FILE = 256 * 1024
+"""Bytes; larger files are not disclosed."""
+SKILL_FILE = "SKILL.md"
+
+
+@dataclass(frozen=True, slots=True)
+class Guidance:
+    """What an arm adds to the prompt: a text, and files by path that a tool reads (empty: no tool)."""
+
+    text: str
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A skill on disk or at a git revision: the text of its SKILL.md, and the names and contents of its other files."""
+
+    skill: Skill
+    text: str
+    names: Sequence[str]
+    read: Callable[[str], bytes]
 
 
 def slug(arm: str) -> str:
@@ -31,36 +60,30 @@ def is_control(arm: str) -> bool:
 
 
 def guidance(arm: str, skill_path: Path, mode: str = "body") -> Guidance | None:
-    """What an arm adds to the prompt, None for nothing; ``mode`` is one of ``disclosure.MODES``. Raises SkillError."""
+    """What an arm adds to the prompt, None for nothing; ``mode`` is one of MODES. Raises SkillError."""
     if arm == "baseline":
         return None
     if arm.startswith("previous:"):
-        return disclose(_at_revision(skill_path, arm.partition(":")[2]), mode)
-    shown = disclose(_on_disk(skill_path), mode)
+        return _disclose(_at_revision(skill_path, arm.partition(":")[2]), mode)
+    shown = _disclose(_on_disk(skill_path), mode)
     return _placebo(shown) if arm == "placebo" else shown
 
 
 def _on_disk(skill_path: Path) -> Source:
     folder = skill_path.parent
     text = read_text(skill_path, SkillError)
-    return Source(
-        skill=parse_skill(text, skill_path),
-        text=text,
-        names=names_in(folder),
-        read=lambda name: (folder / name).read_bytes(),
-    )
+    return Source(parse_skill(text, skill_path), text, _names_in(folder), lambda name: (folder / name).read_bytes())
 
 
 def _at_revision(skill_path: Path, revision: str) -> Source:
-    text = _git(skill_path, revision, "show", f"{revision}:./{skill_path.name}").decode("utf-8", errors="replace")
+    def read(name: str) -> bytes:
+        return _git(skill_path, revision, "show", f"{revision}:./{name}")
+
+    text = read(skill_path.name).decode("utf-8", errors="replace")
     folders = [f"{folder}/" for folder in FOLDERS]
     listed = _git(skill_path, revision, "ls-tree", "-r", "--name-only", revision, *folders)
-    return Source(
-        skill=parse_skill(text, skill_path),
-        text=text,
-        names=sorted(listed.decode("utf-8", errors="replace").splitlines()),
-        read=lambda name: _git(skill_path, revision, "show", f"{revision}:./{name}"),
-    )
+    names = sorted(listed.decode("utf-8", errors="replace").splitlines())
+    return Source(parse_skill(text, skill_path), text, names, read)
 
 
 def _placebo(shown: Guidance) -> Guidance:
@@ -72,8 +95,14 @@ def _placebo(shown: Guidance) -> Guidance:
     return Guidance(head, {SKILL_FILE: f"---\n{head}---\n{body}"})
 
 
+@lru_cache
+def prompt_text(name: str) -> str:
+    """The text of a file in our folder ``prompts``."""
+    return (resources.files("pytest_upskill") / "prompts" / f"{name}.md").read_text(encoding="utf-8")
+
+
 def _unrelated(length: int) -> str:
-    text = (resources.files("pytest_upskill") / "prompts" / "placebo.md").read_text(encoding="utf-8")
+    text = prompt_text("placebo")
     return (text * (max(length, 0) // len(text) + 1))[: max(length, 0)]
 
 
@@ -92,3 +121,52 @@ def _git(skill_path: Path, revision: str, *words: str) -> bytes:
             skill_path,
         )
     return shown.stdout
+
+
+def _disclose(source: Source, mode: str) -> Guidance:
+    """The guidance in one of MODES."""
+    if mode == "tools":
+        return Guidance(_frontmatter(source.text), {SKILL_FILE: source.text, **_texts(source)})
+    if mode == "full":
+        files = "".join(f'\n<file path="{name}">\n{text.rstrip()}\n</file>\n' for name, text in _texts(source).items())
+        return Guidance(f"{source.skill.body.rstrip()}\n{files}")
+    return Guidance(_body(source))
+
+
+def _frontmatter(text: str) -> str:
+    """The lines between the two ``---`` of a SKILL.md."""
+    lines = text.splitlines()
+    marks = [number for number, line in enumerate(lines) if line.rstrip() == "---"]
+    return "\n".join(lines[marks[0] + 1 : marks[1]]) + "\n" if len(marks) > 1 else text
+
+
+def _names_in(folder: Path) -> list[str]:
+    """The files of a skill's folder that a student may read, sorted; no hidden ones, no links to other folders."""
+    root = folder.resolve()
+    found = (path for place in FOLDERS for path in (folder / place).rglob("*"))
+    names = [
+        path.relative_to(folder).as_posix() for path in found if path.is_file() and path.resolve().is_relative_to(root)
+    ]
+    return sorted(name for name in names if not any(part.startswith((".", "__")) for part in name.split("/")))
+
+
+def _body(source: Source) -> str:
+    body = source.skill.body
+    references = [name for name in source.names if name.startswith("references/") and name.endswith(".md")]
+    if not references:
+        return body
+    named = "\n".join(f"- {name}" for name in references)
+    return f"{body.rstrip()}\n\nFurther files of this skill, not shown here:\n{named}\n"
+
+
+def _texts(source: Source) -> dict[str, str]:
+    """The files that are texts of at most ``LARGEST_FILE`` bytes. Raises SkillError if one cannot be read."""
+    texts = {}
+    for name in source.names:
+        try:
+            data = source.read(name)
+        except OSError as error:
+            raise SkillError(f"{name} cannot be read ({error.strerror})", source.skill.path) from None
+        if len(data) <= LARGEST_FILE and b"\0" not in data:
+            texts[name] = data.decode("utf-8", errors="replace")
+    return texts

@@ -3,17 +3,18 @@
 Errors are those of the reference validator; warnings are advice of the specification, and keys of single agents.
 """
 
-from __future__ import annotations
-
+import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
+from urllib.parse import unquote
 
 from pytest_upskill.documents.frontmatter import Document, Value, parse, read_text
+from pytest_upskill.documents.markdown import FenceReader
 from pytest_upskill.documents.spelling import nearest
 from pytest_upskill.errors import SkillError
-from pytest_upskill.skills.advice import Problem, advise
 
 FILE_NAMES = ("SKILL.md", "skill.md")
 MAX_NAME, MAX_DESCRIPTION, MAX_COMPATIBILITY = 64, 1024, 500
@@ -24,15 +25,31 @@ AGENT_KEYS = (
     "shell", "user-invocable", "when_to_use",
 )  # fmt: skip
 """Keys of single agents, which the specification does not have."""
+MAX_LINES, MAX_TOKENS = 500, 5000
+CHARACTERS_PER_TOKEN = 4
+"""A rule of thumb for English and code, which needs no tokenizer."""
+
+_LINK = re.compile(r"\[[^\]\n]*\]\(\s*<?([^)\s>]+)>?[^)\n]*\)")
+_MENTION = re.compile(r"(?<![\w./:-])((?:references|scripts|assets)/[\w./-]*\.\w+)(?![\w*<{/])")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|//")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A problem of a skill, at a line of its ``SKILL.md`` (None: of the whole file)."""
+
+    severity: Literal["error", "warning"]
+    message: str
+    line: int | None = None
+
+    def __str__(self) -> str:
+        return self.message if self.line is None else f"line {self.line}: {self.message}"
 
 
 @dataclass(frozen=True, slots=True)
 class Skill:
-    """The name, the description and the text of a ``SKILL.md``; ``body`` is the text after the frontmatter."""
+    """A ``SKILL.md`` with a name and a description; ``body`` is its text after the frontmatter."""
 
-    name: str
-    description: str
-    folder: Path
     path: Path
     body: str
 
@@ -93,13 +110,7 @@ def parse_skill(text: str, path: Path) -> Skill:
         problem = _text_problem(top, key)
         if problem is not None:
             raise SkillError(problem.message, path, problem.line)
-    return Skill(
-        name=unicodedata.normalize("NFKC", top["name"].text.strip()),
-        description=top["description"].text.strip(),
-        folder=path.absolute().parent,
-        path=path,
-        body="\n".join(document.body).strip("\n") + "\n",
-    )
+    return Skill(path, "\n".join(document.body).strip("\n") + "\n")
 
 
 def validate(path: Path) -> tuple[Problem, ...]:
@@ -119,9 +130,6 @@ def case_paths(folder: Path) -> list[Path]:
     return sorted(path for path in paths if not path.name.startswith(".") and path.name.lower() != "readme.md")
 
 
-# --------------------------------------------------------------------------------------------------- the specification
-
-
 def _problems(document: Document, folder: Path) -> Iterator[Problem]:
     top: dict[str, Value] = document.frontmatter.data
     yield from _unknown_keys(top)
@@ -136,17 +144,17 @@ def _problems(document: Document, folder: Path) -> Iterator[Problem]:
     if "compatibility" in top and isinstance(top["compatibility"].data, list | dict):
         yield Problem("error", "'compatibility' must be a text, such as 'Requires CUDA 12'", top["compatibility"].line)
     if "license" in top and isinstance(top["license"].data, list | dict):
-        yield Problem("warning", "'license' should be a text: a name, or that of a file", top["license"].line)
-    yield from advise(document, folder)
+        yield _advice("'license' should be a text: a name, or that of a file", top["license"].line)
+    yield from _advice_on_keys(top)
+    yield from _length(document)
+    yield from _links(document, folder)
 
 
 def _unknown_keys(top: Mapping[str, Value]) -> Iterator[Problem]:
     for key, value in top.items():
         if key in AGENT_KEYS:
-            message = (
-                f"'{key}' is a key of a single agent: the specification does not have it, and other agents ignore it"
-            )
-            yield Problem("warning", message, value.line)
+            what = "is a key of a single agent: the specification does not have it, and other agents ignore it"
+            yield _advice(f"'{key}' {what}", value.line)
         elif key not in SPEC_KEYS:
             near = nearest(key, SPEC_KEYS)
             hint = f"did you mean '{near}'?" if near else "put your own under 'metadata'"
@@ -168,19 +176,84 @@ def _text_problem(top: Mapping[str, Value], key: str) -> Problem | None:
 def _name_problems(value: Value, folder: Path) -> Iterator[Problem]:
     """The rules of the reference validator, which compares names in normal form KC and takes letters of any script."""
     name = unicodedata.normalize("NFKC", value.text.strip())
-    if len(name) > MAX_NAME:
-        yield Problem("error", f"name '{name}' has {len(name)} characters; at most {MAX_NAME}: shorten it", value.line)
-    if name != name.lower():
-        yield Problem("error", f"name '{name}' must be in lower case: write '{name.lower()}'", value.line)
-    if name.startswith("-") or name.endswith("-"):
-        yield Problem("error", f"name '{name}' begins or ends with a hyphen: write '{name.strip('-')}'", value.line)
-    if "--" in name:
-        yield Problem("error", f"name '{name}' doubles a hyphen: keep one", value.line)
-    strange = sorted({character for character in name if not (character.isalnum() or character == "-")})
-    if strange:
-        shown = " ".join(repr(character) for character in strange)
-        message = f"name '{name}' has {shown}; only letters, digits and hyphens are allowed"
-        yield Problem("error", message, value.line)
-    if unicodedata.normalize("NFKC", folder.name) != name:
-        message = f"name '{name}' differs from its folder's name, '{folder.name}': rename one of them"
-        yield Problem("error", message, value.line)
+    strange = " ".join(map(repr, sorted({letter for letter in name if not (letter.isalnum() or letter == "-")})))
+    renamed = unicodedata.normalize("NFKC", folder.name) != name
+    rules = (
+        (len(name) > MAX_NAME, f"has {len(name)} characters; at most {MAX_NAME}: shorten it"),
+        (name != name.lower(), f"must be in lower case: write '{name.lower()}'"),
+        (name != name.strip("-"), f"begins or ends with a hyphen: write '{name.strip('-')}'"),
+        ("--" in name, "doubles a hyphen: keep one"),
+        (strange, f"has {strange}; only letters, digits and hyphens are allowed"),
+        (renamed, f"differs from its folder's name, '{folder.name}': rename one of them"),
+    )
+    yield from (Problem("error", f"name '{name}' {rule}", value.line) for broken, rule in rules if broken)
+
+
+def _advice(message: str, line: int) -> Problem:
+    return Problem("warning", message, line)
+
+
+def _advice_on_keys(top: dict[str, Value]) -> Iterator[Problem]:
+    listed = top.get("allowed-tools")
+    if listed is not None and isinstance(listed.data, list):
+        yield _advice("'allowed-tools' should be one text, with the tools separated by blanks", listed.line)
+    elif listed is not None and "," in re.sub(r"\([^)]*\)", "", listed.text):
+        yield _advice("'allowed-tools' should separate tools by blanks, not by commas", listed.line)
+    metadata = top.get("metadata")
+    if metadata is not None and not isinstance(metadata.data, dict):
+        yield _advice("'metadata' should be a mapping of texts to texts", metadata.line)
+    elif metadata is not None:
+        for key, value in metadata.data.items():
+            if isinstance(value.data, list | dict):
+                yield _advice(f"'{key}' of 'metadata' should be a text", value.line)
+
+
+def _length(document: Document) -> Iterator[Problem]:
+    text = "\n".join(document.body).strip()
+    lines = text.count("\n") + 1
+    tokens = len(text) // CHARACTERS_PER_TOKEN
+    if not text:
+        yield _advice("the body is empty: write what an agent has to know", document.body_line)
+    if lines > MAX_LINES:
+        yield _advice(f"the body has {lines} lines; move details to references/ above {MAX_LINES}", document.body_line)
+    if tokens > MAX_TOKENS:
+        message = f"the body has about {tokens} tokens; move details to references/ above {MAX_TOKENS}"
+        yield _advice(message, document.body_line)
+
+
+def _links(document: Document, folder: Path) -> Iterator[Problem]:
+    targets = dict.fromkeys(_targets(document.body, document.body_line))
+    linked = {target for target, _ in targets}
+    for target, line in targets:
+        path = folder / target
+        if Path(target).is_absolute() or ".." in Path(target).parts:
+            yield _advice(f"'{target}' is outside the skill's folder and is not copied with it: move it there", line)
+        elif not path.exists():
+            yield _advice(f"'{target}' does not exist: add the file, or correct the link", line)
+        elif len(Path(target).parts) > 2:
+            yield _advice(f"'{target}' is more than one level deep: keep references next to SKILL.md", line)
+        elif path.suffix == ".md" and path.is_file():
+            yield from _chain(target, line, path, linked)
+
+
+def _chain(target: str, line: int, path: Path, linked: set[str]) -> Iterator[Problem]:
+    """Links of a reference to files that ``SKILL.md`` does not name."""
+    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    for further, _ in _targets(lines, 1):
+        named = (Path(target).parent / further).as_posix()
+        if further.endswith(".md") and (path.parent / further).is_file() and not {named, further} & linked:
+            yield _advice(f"'{target}' leads on to '{further}': link that from SKILL.md, one level deep", line)
+
+
+def _targets(lines: list[str], first: int) -> Iterator[tuple[str, int]]:
+    """Files that the prose names: link targets, and paths into the folders of the specification."""
+    reader = FenceReader()
+    for number, line in enumerate(lines, first):
+        inside = reader.inside
+        reader.feed(number, line)
+        if inside or reader.inside:
+            continue
+        found = [*_LINK.findall(re.sub(r"`[^`]*`", "", line)), *_MENTION.findall(line)]
+        for target in dict.fromkeys(unquote(raw.partition("#")[0]) for raw in found if not _SCHEME.match(raw)):
+            if target:
+                yield target, number

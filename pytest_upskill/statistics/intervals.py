@@ -1,14 +1,10 @@
-"""Rates, differences and their intervals. scipy loads on first use.
-
-Degenerate input never warns; what has no value is None.
-"""
-
-from __future__ import annotations
+"""Rates, differences and their intervals; what has no value is None. scipy loads on first use."""
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import Any
 
 CONFIDENCE = 0.95
 RESAMPLES = 9999
@@ -69,9 +65,8 @@ def _bootstrap(differences: Sequence[float]) -> Interval:
     import numpy
     from scipy.stats import bootstrap
 
-    rng = numpy.random.default_rng(SEED)
-    options = {"confidence_level": CONFIDENCE, "n_resamples": RESAMPLES, "batch": 1000, "method": "percentile"}
-    found = bootstrap((numpy.asarray(differences),), numpy.mean, rng=rng, **options).confidence_interval
+    sample, options = (numpy.asarray(differences),), {"confidence_level": CONFIDENCE, "method": "percentile"}
+    found = bootstrap(sample, numpy.mean, **options, **_resampling()).confidence_interval
     return (float(found.low), float(found.high))
 
 
@@ -83,13 +78,11 @@ def _sign_flip(differences: Sequence[float]) -> float:
     import numpy
     from scipy.stats import permutation_test
 
-    tested = permutation_test(
-        (numpy.asarray(moved),),
-        lambda sample, axis: numpy.sum(sample, axis=axis),
-        permutation_type="samples",
-        vectorized=True,
-        n_resamples=RESAMPLES,
-        batch=1000,
-        rng=numpy.random.default_rng(SEED),
-    )
-    return float(min(1.0, tested.pvalue))
+    options = {"permutation_type": "samples", "vectorized": True, **_resampling()}
+    return float(min(1.0, permutation_test((numpy.asarray(moved),), numpy.sum, **options).pvalue))
+
+
+def _resampling() -> dict[str, Any]:
+    import numpy
+
+    return {"n_resamples": RESAMPLES, "batch": 1000, "rng": numpy.random.default_rng(SEED)}

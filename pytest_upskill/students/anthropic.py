@@ -61,13 +61,13 @@ class AnthropicStudent(RemoteStudent):
         import anthropic
 
         started = time.monotonic()
-        body = self._request(question, rounds)
+        body, system = self._request(question, rounds), question.prompt.system
         try:
             # As ``extra_body``, options pass whether the SDK knows them or not.
             with self._connected().messages.stream(
                 model=self.model,
                 max_tokens=self.config.max_tokens,
-                system=_system(question) or anthropic.omit,
+                system=[{"type": "text", "text": system, "cache_control": _CACHE}] if system else anthropic.omit,
                 messages=[*_messages(question), *_read(rounds)],
                 extra_body=body,
             ) as stream:
@@ -101,11 +101,6 @@ class AnthropicStudent(RemoteStudent):
         return Response(reply, calls if message.stop_reason == "tool_use" else (), sent_back)
 
 
-def _system(question: Question) -> list[dict[str, Any]]:
-    text = question.prompt.system
-    return [{"type": "text", "text": text, "cache_control": _CACHE}] if text else []
-
-
 def _messages(question: Question) -> Iterator[dict[str, Any]]:
     prompt = question.prompt
     yield {"role": "user", "content": prompt.user}
@@ -119,14 +114,11 @@ def _messages(question: Question) -> Iterator[dict[str, Any]]:
 def _read(rounds: Iterable[Round]) -> Iterator[dict[str, Any]]:
     """The messages of rounds in which files were read."""
     for one in rounds:
-        yield one.message or {"role": "assistant", "content": [_use(call) for call in one.calls]}
+        uses = [{"id": call.id, "name": call.name, "input": json.loads(call.arguments)} for call in one.calls]
+        yield one.message or {"role": "assistant", "content": [{"type": "tool_use", **use} for use in uses]}
         pairs = zip(one.calls, one.results, strict=True)
         results = [{"type": "tool_result", "tool_use_id": call.id, "content": result} for call, result in pairs]
         yield {"role": "user", "content": results}
-
-
-def _use(call: Call) -> dict[str, Any]:
-    return {"type": "tool_use", "id": call.id, "name": call.name, "input": json.loads(call.arguments)}
 
 
 def _tokens(usage: Any) -> Tokens:

@@ -1,7 +1,5 @@
 """The protocol of students, their configuration and prices, independent of any provider."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,7 +40,7 @@ class StudentConfig:
     ``timeout`` (s) limits one reply, and all attempts to get it. ``temperature`` None leaves it to the server.
     ``concurrency`` limits the number of concurrent requests; None means the server's number of slots. ``serve`` is the
     command that starts its server, or one of ``serving.plan.WORDS``. ``disclosure`` is how it is shown a skill: one of
-    ``skills.disclosure.MODES``. ``folder`` holds the replies of a ``files`` student. ``options`` are further fields of
+    ``skills.arms.MODES``. ``folder`` holds the replies of a ``files`` student. ``options`` are further fields of
     each request, which go to the provider unchanged.
     """
 

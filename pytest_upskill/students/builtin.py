@@ -1,7 +1,5 @@
 """The built-in students, in the form of the tables of ``pyproject.toml``."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,16 +1,59 @@
-"""The student that is a folder: each reply is read from ``<folder>/<skill>/<case>.<arm>.md``."""
+"""Replies and prompts on disk, ``<folder>/<skill>/<case>.<arm>.md``, and the student that reads its replies there.
 
-from __future__ import annotations
+Every run writes its replies in this layout, and ``--upskill-prompts`` its prompts.
+"""
 
+import contextlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from pytest_upskill.cases.case import Case
-from pytest_upskill.errors import StudentError
-from pytest_upskill.paths import component, read_text
+from pytest_upskill.errors import InfrastructureError, StudentError
+from pytest_upskill.paths import HOME, component, home, read_text, write_atomically
 from pytest_upskill.records import Question, Reply, reply_file_name
 from pytest_upskill.students.base import Student, StudentConfig
-from pytest_upskill.students.reply_files import path_of
+
+LAYOUT = "<skill>/<case>.<arm>.md, <case>.<arm>-2.md for the second trial"
+"""The layout in words, for messages."""
+
+
+def path_of(folder: Path, question: Question) -> Path:
+    """The path of the reply (or prompt) of a question in ``folder``."""
+    return folder / component(question.skill) / component(question.file_name)
+
+
+def replies_folder(root: Path, student: str) -> Path:
+    """``.upskill/replies/<student>`` below pytest's rootdir."""
+    return root / HOME / "replies" / component(student)
+
+
+def keep_reply(root: Path, student: str, question: Question, reply: Reply) -> Path:
+    """Write the reply's text below pytest's rootdir and return its path. Raises OSError."""
+    home(root)
+    path = path_of(replies_folder(root, student), question)
+    write_atomically(path, reply.text)
+    return path
+
+
+@contextlib.contextmanager
+def writing_below(folder: Path) -> Iterator[None]:
+    """Raises InfrastructureError, with the next step, if a file below ``folder`` cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        raise InfrastructureError(
+            f"cannot write below {folder}: {error.strerror or error}{where}; free some space, or make it writable"
+        ) from error
+
+
+def write_prompt(folder: Path, question: Question) -> Path:
+    """Write the prompt of a question under the headings ``# System`` and ``# User`` and return its path."""
+    path = path_of(folder, question)
+    prompt = question.prompt
+    write_atomically(path, f"# System\n\n{prompt.system.strip()}\n\n# User\n\n{prompt.user.strip()}\n")
+    return path
 
 
 class FilesStudent(Student):

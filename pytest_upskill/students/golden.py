@@ -1,7 +1,5 @@
 """The golden student: it replies with the case's own solution, in the skill arm only."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pytest_upskill.records import Question
 from pytest_upskill.students.builtin import DEFAULT_LLAMA_URL
-from pytest_upskill.students.openai import OpenAIStudent, ServerFacts, Survey, positive
+from pytest_upskill.students.openai import OpenAIStudent, Survey, positive
 from pytest_upskill.students.reading import Round
 from pytest_upskill.students.remote import CONNECT_TIMEOUT
 from pytest_upskill.students.serving import plan
@@ -29,7 +29,7 @@ class LlamaServerStudent(OpenAIStudent):
         # Explicit, so that it is recorded: the cache can change a reply, and it saves reading the skill again.
         return {"cache_prompt": True, **super()._request(question, rounds)}
 
-    def _server_facts(self, client: openai.OpenAI) -> ServerFacts:
+    def _server_facts(self, client: openai.OpenAI) -> Survey:
         """The facts at ``/props``; none if the server does not offer it."""
         import openai
 
@@ -37,18 +37,18 @@ class LlamaServerStudent(OpenAIStudent):
             url = f"{self._address.removesuffix('/v1')}/props"
             props = client.get(url, cast_to=object, options={"timeout": CONNECT_TIMEOUT})
         except (openai.OpenAIError, ValueError, RuntimeError):
-            return ServerFacts()
+            return Survey()
         if not isinstance(props, Mapping):
-            return ServerFacts()
+            return Survey()
         settings = props.get("default_generation_settings")
         context = settings.get("n_ctx") if isinstance(settings, Mapping) else None
         build = props.get("build_info")
         build = build if isinstance(build, str) else ""
-        return ServerFacts(positive(props.get("total_slots")), positive(context), build)
+        return Survey((), positive(props.get("total_slots")), positive(context), build)
 
     def slots(self) -> int | None:
         survey = self._survey()
-        return survey.facts.slots if isinstance(survey, Survey) else None
+        return survey.slots if isinstance(survey, Survey) else None
 
     def _serves(self, model: str, served: tuple[str, ...]) -> bool:
         """Servers list a model by its repository, its file or an alias; each contains the model's family.

@@ -9,7 +9,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -36,20 +36,16 @@ LARGEST_COUNT = 2**53
 
 
 @dataclass(frozen=True, slots=True)
-class ServerFacts:
-    """What each reply keeps of its server. ``context`` is in tokens per slot. None if the server does not say."""
+class Survey:
+    """The models that a server lists and what each reply keeps of it, requested once.
 
+    ``context`` is in tokens per slot. Numbers are None if the server does not say.
+    """
+
+    models: tuple[str, ...] = ()
     slots: int | None = None
     context: int | None = None
     build: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Survey:
-    """The models that a server lists and its facts, requested once."""
-
-    models: tuple[str, ...] = ()
-    facts: ServerFacts = ServerFacts()
 
 
 class OpenAIStudent(RemoteStudent):
@@ -111,10 +107,11 @@ class OpenAIStudent(RemoteStudent):
             failure = self._explain(openai, error)
             # The question itself will show any other failure.
             return failure if failure.unreachable or failure.loading else Survey()
-        return Survey(models=_model_names(listed), facts=self._server_facts(client))
+        return replace(self._server_facts(client), models=_model_names(listed))
 
-    def _server_facts(self, client: openai.OpenAI) -> ServerFacts:
-        return ServerFacts()
+    def _server_facts(self, client: openai.OpenAI) -> Survey:
+        """What the server says of itself, without its models."""
+        return Survey()
 
     def _serves(self, model: str, served: tuple[str, ...]) -> bool:
         """True if ``model`` is among those that the server lists."""
@@ -165,17 +162,13 @@ class OpenAIStudent(RemoteStudent):
                 f"{self._address} answered with no chat stream at all; check base_url (it usually ends in /v1)"
             )
         if not transcript.finish:
-            return AttemptFailure(
-                f"{self._address} dropped the stream after {len(text) + len(reasoning)} characters, before the reply "
-                f"was complete; see the server's own log for the cause",
-                transient=True,
-            )
+            dropped = f"dropped the stream after {len(text) + len(reasoning)} characters, before the reply was complete"
+            problem = f"{self._address} {dropped}; see the server's own log for the cause"
+            return AttemptFailure(problem, transient=True)
         if transcript.finish == "stop" and not (text.strip() or reasoning.strip() or calls):
-            return AttemptFailure(
-                f"{self._address} ended the reply without any text; check that the model '{self.model}' is one that "
-                f"chats, and that its chat template is right",
-                transient=True,  # a sample may be empty by chance
-            )
+            check = f"check that the model '{self.model}' is one that chats, and that its chat template is right"
+            problem = f"{self._address} ended the reply without any text; {check}"
+            return AttemptFailure(problem, transient=True)  # a sample may be empty by chance
         reply = self._reply(
             text=text,
             reasoning=reasoning,
@@ -197,8 +190,8 @@ class OpenAIStudent(RemoteStudent):
             note = f"the server at {self._address} does not list '{self.model}'; it lists {listed}"
         left_out = ("messages", "stream", "stream_options", "tools")
         request = {key: value for key, value in body.items() if key not in left_out}
-        facts = asdict(survey.facts)
-        return ReplyDetails(note=note, request=request, timings=transcript.timings, **facts)
+        details = ReplyDetails(note=note, request=request, timings=transcript.timings)
+        return replace(details, slots=survey.slots, context=survey.context, build=survey.build)
 
 
 @dataclass(slots=True)

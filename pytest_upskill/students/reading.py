@@ -3,8 +3,6 @@
 A call can only name files that the question holds: no path leads out of the skill.
 """
 
-from __future__ import annotations
-
 import json
 import posixpath
 from collections.abc import Collection, Iterator, Mapping

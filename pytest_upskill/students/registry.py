@@ -1,21 +1,26 @@
-"""Finds students by name, and creates them. Each provider's module is imported on first use."""
-
-from __future__ import annotations
+"""Finds students by name, reads their tables, and creates them. A provider's module is imported on first use."""
 
 import importlib
 import importlib.util
+import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+from pytest_upskill.documents.spelling import nearest
 from pytest_upskill.errors import UsageError
-from pytest_upskill.students.base import Server, Student, StudentConfig
+from pytest_upskill.skills.arms import MODES
+from pytest_upskill.students.base import Price, Server, Student, StudentConfig
 from pytest_upskill.students.builtin import BUILTIN, DEFAULT_LLAMA_URL
-from pytest_upskill.students.reply_files import LAYOUT
-from pytest_upskill.students.table import PROVIDERS, config_from_table, did_you_mean, endpoint_url, valid_name
+from pytest_upskill.students.files import LAYOUT
 
+PROVIDERS = ("openai", "llama.cpp", "anthropic")
+"""The values of ``provider`` in a table, besides those of plugins."""
+_Read = Callable[[str, Any], Any]
+"""Checks a value, whose place is named first, and converts it. Raises UsageError."""
 _PROVIDERS: Mapping[str, tuple[str, str, str | None]] = {
     "golden": ("golden", "GoldenStudent", None),
     "files": ("files", "FilesStudent", None),
@@ -59,18 +64,22 @@ def create(config: StudentConfig, server: Server | None = None) -> Student:
     """
     if config.provider not in _PROVIDERS:
         raise UsageError(
-            f"student '{config.name}': unknown provider '{config.provider}'{did_you_mean(config.provider, PROVIDERS)} "
+            f"student '{config.name}': unknown provider '{config.provider}'{_did_you_mean(config.provider, PROVIDERS)} "
             f"(providers: {', '.join(PROVIDERS)}; a plugin for another one must be installed)"
         )
     module_name, class_name, sdk = _PROVIDERS[config.provider]
-    if sdk is not None and importlib.util.find_spec(sdk) is None:
-        raise UsageError(
-            f"student '{config.name}' needs the package '{sdk}', which is not installed; "
-            f"install it with: pip install {sdk}"
-        )
+    if sdk is not None:
+        require(config.name, sdk, sdk)
     kind = getattr(importlib.import_module(f"pytest_upskill.students.{module_name}"), class_name)
     student: Student = kind(config) if server is None else kind(config, server=server)
     return student
+
+
+def require(student: str, package: str, requirement: str) -> None:
+    """Raises UsageError if a package that a student needs is not installed; ``requirement`` is what pip installs."""
+    if importlib.util.find_spec(package) is None:
+        problem = f"student '{student}' needs the package '{package}', which is not installed"
+        raise UsageError(f"{problem}; install it with: pip install {requirement}")
 
 
 def _resolve_one(
@@ -81,21 +90,21 @@ def _resolve_one(
     if spec not in tables and spec not in BUILTIN:
         known = sorted({*tables, *BUILTIN})
         raise UsageError(
-            f"--upskill-student: unknown student '{spec}'{did_you_mean(spec, known)} (known: {', '.join(known)}; "
+            f"--upskill-student: unknown student '{spec}'{_did_you_mean(spec, known)} (known: {', '.join(known)}; "
             f"or files:DIR for a folder of replies, or a table [tool.upskill.students.{spec}] in pyproject.toml)"
         )
-    config = config_from_table(spec, tables.get(spec, {}), BUILTIN.get(spec))
+    config = _config_from_table(spec, tables.get(spec, {}), BUILTIN.get(spec))
     if config.provider != "llama.cpp":
         return config
     if base_url is not None:
-        return replace(config, base_url=endpoint_url("--upskill-base-url", base_url))
+        return replace(config, base_url=_endpoint_url("--upskill-base-url", base_url))
     return replace(config, base_url=config.base_url or DEFAULT_LLAMA_URL)
 
 
 def _files(spec: str, invocation_dir: Path) -> StudentConfig:
     text = spec.removeprefix("files").removeprefix(":")
     label, equals, directory = (part.strip() for part in text.partition("="))
-    if not equals or not valid_name(label):
+    if not equals or not _valid_name(label):
         label, directory = "files", text.strip()
     if not directory:
         raise UsageError(f"--upskill-student: {spec!r} names no folder; write files:DIR or files:LABEL=DIR")
@@ -106,3 +115,103 @@ def _files(spec: str, invocation_dir: Path) -> StudentConfig:
         reason = "is no folder" if folder.exists() else "does not exist"
         raise UsageError(f"--upskill-student: {spec!r}: {folder} {reason}; expected a folder with {LAYOUT}")
     return StudentConfig(name=label, provider="files", concurrency=8, folder=folder)
+
+
+def _valid_name(name: str) -> bool:
+    """True for letters, digits, dots, dashes and underscores: names are part of ids, and names of folders."""
+    return re.fullmatch(r"\w[\w.\-]*", name) is not None
+
+
+def _config_from_table(name: str, table: Mapping[str, Any], builtin: Mapping[str, Any] | None = None) -> StudentConfig:
+    """The student ``name``: the table's fields override those of the built-in one. Raises UsageError."""
+    where = f"[tool.upskill.students.{name}]"
+    if not _valid_name(name):
+        raise UsageError(f"{where}: a student's name is made of letters, digits, '.', '-' and '_', not {name!r}")
+    for field in table:
+        if field not in _READERS:
+            hint = f"{_did_you_mean(field, _READERS)} (fields: {', '.join(_READERS)})"
+            raise UsageError(f"{where}: unknown field '{field}'{hint}")
+    fields = {key: _READERS[key](f"{where}: {key}", value) for key, value in {**(builtin or {}), **table}.items()}
+    config = StudentConfig(name=name, **{"provider": "", **fields})
+    if not config.provider:
+        raise UsageError(f"{where}: 'provider' is missing; give one of {', '.join(PROVIDERS)}")
+    if not config.model and config.provider in PROVIDERS:
+        raise UsageError(f"{where}: 'model' is missing; give the name by which the endpoint knows the model")
+    return config
+
+
+def _did_you_mean(word: str, known: Iterable[str]) -> str:
+    """``; did you mean 'x'?`` if a known word is similar to ``word``, else nothing."""
+    match = nearest(word, known)
+    return "" if match is None else f"; did you mean '{match}'?"
+
+
+def _field(
+    expected: str, accepts: Callable[[Any], object], convert: Callable[[Any], Any] = lambda value: value
+) -> _Read:
+    """A reader of a field that ``accepts`` a value and converts it; its error says what was ``expected``."""
+
+    def read(what: str, value: Any) -> Any:
+        if not accepts(value):
+            raise UsageError(f"{what} = {value!r}: expected {expected}")
+        return convert(value)
+
+    return read
+
+
+def _number(low: float, high: float, expected: str, kind: type[int] | type[float] = float) -> _Read:
+    kinds = (int,) if kind is int else (int, float)
+    return _field(
+        expected, lambda one: isinstance(one, kinds) and not isinstance(one, bool) and low <= one <= high, kind
+    )
+
+
+def _is_provider(value: Any) -> bool:
+    """A plugin may add it, so an unknown one is an error only when the student is made."""
+    return isinstance(value, str) and _valid_name(value) and value != "files"
+
+
+def _is_url(value: Any) -> bool:
+    try:
+        parts = urlsplit(value if isinstance(value, str) else "")
+        return (
+            parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and value.split() == [value]
+        )
+    except ValueError:  # an invalid port, half an IPv6 address
+        return False
+
+
+def _variable(what: str, value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
+        # The value is not shown, since people paste the key itself here.
+        expected = "the name of an environment variable that holds the key, such as EXAMPLE_API_KEY"
+        raise UsageError(f"{what}: expected {expected}, never the key itself")
+    return value
+
+
+def _price(what: str, value: Any) -> Price:
+    example = "{in = 0.6, out = 2.5, cached = 0.15} ('cached' and 'written' may be left out)"
+    expected, names = f"USD per million tokens, such as {example}", {"in", "out", "cached", "written"}
+    table = _field(expected, lambda one: isinstance(one, Mapping) and {"in", "out"} <= one.keys() <= names)(what, value)
+    rate = _number(0, 1e6, f"a number from 0 to 1000000: {expected}")
+    rates = {key: rate(f"{what}.{key}", amount) for key, amount in table.items()}
+    return Price(rates["in"], rates["out"], rates.get("cached", rates["in"]), rates.get("written"))
+
+
+_text = _field("a text that is not empty", lambda text: isinstance(text, str) and text.strip(), str.strip)
+_endpoint_url = _field("a URL such as http://127.0.0.1:8080/v1", _is_url, lambda url: url.rstrip("/"))
+_READERS: Mapping[str, _Read] = {
+    "provider": _field(f"one of {', '.join(PROVIDERS)}, or that of a plugin", _is_provider),
+    "model": _text,
+    "base_url": _endpoint_url,
+    "api_key_env": _variable,
+    "temperature": _number(0, 2, "a number from 0 to 2"),
+    "max_tokens": _number(1, 10_000_000, "a whole number from 1 to 10000000", int),
+    "timeout": _number(math.nextafter(0, 1), 86_400, "a number of seconds above 0, at most 86400"),
+    "concurrency": _number(1, 1024, "a whole number from 1 to 1024", int),
+    "price": _price,
+    "serve": _text,
+    "disclosure": _field(f"one of {', '.join(MODES)}", lambda mode: mode in MODES),
+    "options": _field("a table of further fields of each request", lambda one: isinstance(one, Mapping), dict),
+}
+"""The fields of a table, and the function that checks each."""

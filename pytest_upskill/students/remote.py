@@ -5,6 +5,8 @@ Handles the SDKs' exceptions (one tool generates both vendors' SDKs and names th
 
 from __future__ import annotations
 
+import importlib.util
+import os
 import re
 import threading
 import time
@@ -16,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pytest_upskill.cases.case import Case
 from pytest_upskill.errors import InfrastructureError, StudentError
 from pytest_upskill.records import Question, Reply, Tokens
-from pytest_upskill.students import keys, reading
+from pytest_upskill.students import reading
 from pytest_upskill.students.base import Server, Student, StudentConfig
 from pytest_upskill.students.reading import Call, Round
 from pytest_upskill.students.retries import ATTEMPTS, AttemptFailure, persist, retry_after
@@ -28,6 +30,8 @@ CONNECT_TIMEOUT = 10.0
 """Seconds after which a server without any answer counts as unreachable."""
 LONGEST_QUOTE = 300
 """Characters of a server's message that are quoted."""
+
+KEYRING_SERVICE = "pytest-upskill"
 
 T = TypeVar("T")
 
@@ -64,21 +68,22 @@ class RemoteStudent(Student):
 
     def ask(self, question: Question, case: Case) -> Reply:
         self._require_key()
-        responses: list[Response] = []
+        replies: list[Reply] = []
         rounds: list[Round] = []
         read: list[str] = []
-        while not responses or responses[-1].calls:
+        while True:
             response = self._tried(lambda: self._attempt(question, tuple(rounds)), ATTEMPTS)
             if isinstance(response, AttemptFailure):
                 raise self._failure(response)
-            responses.append(response)
+            replies.append(response.reply)
+            if not response.calls:
+                return _joined(replies, read)
             results = []
             for call in response.calls:
                 text, path = reading.answer(call, question.prompt.files, read)
                 results.append(text)
                 read += [path] if path is not None else []
             rounds.append(Round(response.calls, tuple(results), response.message))
-        return _joined([one.reply for one in responses], read)
 
     def slots(self) -> int | None:
         self._connected()  # importing an SDK takes a second or more
@@ -142,7 +147,7 @@ class RemoteStudent(Student):
     def _key(self) -> SecretStr | None:
         variable = self.config.api_key_env
         if variable is not None and self._kept_key is None:
-            self._kept_key = keys.find(variable)
+            self._kept_key = _find_key(variable)
         return self._kept_key
 
     def _require_key(self) -> None:
@@ -150,7 +155,10 @@ class RemoteStudent(Student):
         if variable is None or (key and re.fullmatch(r"[!-~]+", key.get_secret_value())):
             return
         if key is None:
-            problem = f", which should hold the key for {self._address}, is not set; {keys.how_to_give(variable)}"
+            give = (
+                f"export it and run again, or keep it in the system's keyring: keyring set {KEYRING_SERVICE} {variable}"
+            )
+            problem = f", which should hold the key for {self._address}, is not set; {give}"
         else:  # the HTTP library would quote such a key in its own message
             problem = (
                 " holds something that cannot be a key (a space, a line end or a character beyond ASCII is in it); "
@@ -187,11 +195,9 @@ class RemoteStudent(Student):
         return StudentError(f"student '{self.name}': {failure.message}", failure.transient or failure.unauthorised)
 
     def _timed_out(self) -> AttemptFailure:
-        return AttemptFailure(
-            f"{self._address} gave no complete reply within {self.config.timeout:g} s; raise 'timeout', or lower "
-            f"'concurrency' or 'max_tokens', in {self._table}",
-            transient=True,
-        )
+        problem = f"{self._address} gave no complete reply within {self.config.timeout:g} s"
+        remedy = f"raise 'timeout', or lower 'concurrency' or 'max_tokens', in {self._table}"
+        return AttemptFailure(f"{problem}; {remedy}", transient=True)
 
     def _explain(self, sdk: Any, error: Exception) -> AttemptFailure:
         """One SDK exception as an AttemptFailure. ``sdk`` is the module whose exceptions these are."""
@@ -211,10 +217,8 @@ class RemoteStudent(Student):
             status = _int_or_none(_error_in(error.body).get("code")) or 500
             return self._refused(status, error.body, {}, fallback=str(error))
         said = self._quoted(str(error))
-        return AttemptFailure(
-            f"{self._address} sent something that is no answer of a chat endpoint ({said}); "
-            f"check base_url in {self._table}"
-        )
+        problem = f"{self._address} sent something that is no answer of a chat endpoint ({said})"
+        return AttemptFailure(f"{problem}; check base_url in {self._table}")
 
     def _unreachable(self, said: str) -> AttemptFailure:
         message = f"no server answers at {self._address} ({said}); {self._how_to_start()}"
@@ -225,9 +229,16 @@ class RemoteStudent(Student):
         if status in (408, 409, 429) or status >= 500:
             return self._postponed(status, said, retry_after(headers))
         if status in (401, 403):
-            return AttemptFailure(self._unauthorised(status, said), unauthorised=True)
+            variable = self.config.api_key_env
+            unnamed = f"name the environment variable that holds its key: api_key_env in {self._table}"
+            remedy = unnamed if variable is None else f"check the key in the environment variable {variable}"
+            problem = f"{self._address} answered {status}, not authorised ({said}); {remedy}"
+            return AttemptFailure(problem, unauthorised=True)
         if (sizes := context_overflow(body)) is not None:
-            return AttemptFailure(self._too_long(*sizes, said))
+            problem = f"the prompt is longer than the model's context ({said})"
+            if None not in sizes:
+                problem = f"the prompt has {sizes[0]} tokens, the context of {self._address} holds {sizes[1]}"
+            return AttemptFailure(f"{problem}; {self._how_to_fit()}")
         if status == 404 or re.search(r"model .*not found", said):
             remedy = f"check base_url (it usually ends in /v1) and the model '{self.model}' in {self._table}"
         else:
@@ -245,20 +256,24 @@ class RemoteStudent(Student):
             what = f"answered {status} ({said}); see the server's own log for the cause"
         return AttemptFailure(f"{self._address} {what}", transient=True, wait=wait, loading=loading)
 
-    def _unauthorised(self, status: int, said: str) -> str:
-        variable = self.config.api_key_env
-        if variable is None:
-            remedy = f"name the environment variable that holds its key: api_key_env in {self._table}"
-        else:
-            remedy = f"check the key in the environment variable {variable}"
-        return f"{self._address} answered {status}, not authorised ({said}); {remedy}"
 
-    def _too_long(self, prompt: int | None, context: int | None, said: str) -> str:
-        if prompt is None or context is None:
-            sizes = f"the prompt is longer than the model's context ({said})"
-        else:
-            sizes = f"the prompt has {prompt} tokens, the context of {self._address} holds {context}"
-        return f"{sizes}; {self._how_to_fit()}"
+def _find_key(variable: str) -> SecretStr | None:
+    """The key that ``variable`` names, from the environment or the system's keyring; None if neither has one.
+
+    It is never printed or stored, and no traceback or ``repr`` shows it.
+    """
+    from pydantic import SecretStr
+
+    text = os.environ.get(variable, "").strip()
+    if not text and importlib.util.find_spec("keyring") is not None:
+        import keyring
+        import keyring.errors
+
+        try:
+            text = (keyring.get_password(KEYRING_SERVICE, variable) or "").strip()
+        except (keyring.errors.KeyringError, OSError, RuntimeError):  # none here, or locked
+            return None
+    return SecretStr(text) if text else None
 
 
 def _joined(replies: Sequence[Reply], read: Sequence[str]) -> Reply:

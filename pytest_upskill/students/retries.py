@@ -4,8 +4,6 @@ An attempt returns an answer or an ``AttemptFailure``: a value, so that no SDK e
 holds the key.
 """
 
-from __future__ import annotations
-
 import email.utils
 import math
 import time

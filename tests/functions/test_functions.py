@@ -14,9 +14,8 @@ import pytest
 
 from pytest_upskill.cases.case import Case
 from pytest_upskill.cases.case_file import load_case
-from pytest_upskill.contracts.function.extraction import extract_function
-from pytest_upskill.contracts.function.signature import Signature, derive
-from pytest_upskill.devices.cpu import CpuMachine
+from pytest_upskill.contracts.function.contract import Signature, derive, extract_function
+from pytest_upskill.devices.choose import CpuMachine
 from pytest_upskill.languages.python.language import PythonLanguage
 from pytest_upskill.oracle.explore import explore
 from pytest_upskill.oracle.reference import result_dtypes, result_shapes

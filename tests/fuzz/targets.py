@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from pytest_upskill.build import messages
 from pytest_upskill.cases.case_file import load_case
 from pytest_upskill.cases.operator_schema import parse_operator
-from pytest_upskill.contracts.launcher.extraction import extract_kernel
+from pytest_upskill.contracts.launcher.contract import extract_kernel
 from pytest_upskill.contracts.launcher.signature import Parameter, Signature, entry_source
 from pytest_upskill.documents import expression
 from pytest_upskill.documents.markdown import fences, lines_of, sections
@@ -45,8 +45,8 @@ from pytest_upskill.records import (
 )
 from pytest_upskill.replies.cassette import Cassette
 from pytest_upskill.replies.stored_reply import Recording
-from pytest_upskill.sandbox import compute_sanitizer as sanitizer
 from pytest_upskill.sandbox import findings
+from pytest_upskill.sandbox.compute_sanitizer import parse_sanitizer
 from pytest_upskill.skills.skill import validate
 from pytest_upskill.students import reading
 from tests.fuzz.texts import like, noise
@@ -250,7 +250,7 @@ def answers(text: str) -> None:
     for found in findings.located(reported, lambda places: dict.fromkeys(places, 1)):
         assert found.message.isprintable()
         assert len(found.message) < 2000
-    for found in (*sanitizer.parse(text, "kernel.cu"), findings.death(len(text) % 256, text, 1 << 30)):
+    for found in (*parse_sanitizer(text, "kernel.cu"), findings.death(len(text) % 256, text, 1 << 30)):
         assert found.message
 
 

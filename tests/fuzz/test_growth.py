@@ -6,7 +6,7 @@ import contextlib
 
 import pytest
 
-from pytest_upskill.contracts.launcher.extraction import MAX_KERNEL, extract_kernel
+from pytest_upskill.contracts.launcher.contract import MAX_KERNEL, extract_kernel
 from pytest_upskill.languages.cuda.gpu_features import needs_gpu
 from pytest_upskill.languages.cuda.rewrite import rewrite
 from tests.fuzz.targets import SIGNATURE, SOURCE, guarded

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_upskill.contracts.launcher.extraction import extract_kernel
+from pytest_upskill.contracts.launcher.contract import extract_kernel
 from pytest_upskill.devices.cuda import CudaMachine
 from pytest_upskill.languages.cuda.language import CudaLanguage
 from pytest_upskill.oracle.explore import explore

@@ -14,7 +14,7 @@ from pytest_upskill.devices.cuda import CudaMachine
 from pytest_upskill.languages.cuda.language import CudaLanguage
 from pytest_upskill.records import Call, ScalarArgument, TensorArgument
 from pytest_upskill.sandbox.client import Sandbox
-from pytest_upskill.sandbox.worker_process import Limits
+from pytest_upskill.sandbox.message_process import Limits
 from tests.unit.sandbox_kernels import (
     AXPY,
     AXPY_SIGNATURE,

@@ -16,7 +16,7 @@ from pytest_upskill.build import toolchain
 from pytest_upskill.build.messages import SOURCE_NAME
 from pytest_upskill.cases.case import Case
 from pytest_upskill.cases.case_file import load_case
-from pytest_upskill.contracts.launcher.extraction import extract_kernel
+from pytest_upskill.contracts.launcher.contract import extract_kernel
 from pytest_upskill.contracts.launcher.signature import Signature, derive, entry_source
 from pytest_upskill.languages.cuda.cpu_build import HostCompiler
 from pytest_upskill.oracle.explore import explore

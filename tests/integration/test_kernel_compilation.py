@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pytest_upskill.build.nvcc import find_nvcc
-from pytest_upskill.contracts.launcher.extraction import extract_kernel
+from pytest_upskill.contracts.launcher.contract import extract_kernel
 from pytest_upskill.contracts.launcher.signature import entry_source
 from pytest_upskill.languages.cuda.gpu_build import CudaCompiler
 from pytest_upskill.sandbox.confinement import strongest

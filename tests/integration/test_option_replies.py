@@ -38,7 +38,7 @@ def test_what_was_recorded_is_replayed_without_server_key_and_ledger(
         text_skill(bench, server, 4)
         bench.run(*ASK, "--upskill-replies=record", *workers).assert_outcomes(passed=8)
     recorded = cassette_of(bench)
-    assert len(recorded) == 8
+    assert len(recorded.recordings()) == 8
     lines = recorded.path.read_text(encoding="utf-8").splitlines()
     labels = [one.label for one in recorded.recordings()]
     assert labels == sorted(labels) and len(lines) == 8

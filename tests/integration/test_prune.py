@@ -26,7 +26,7 @@ def test_replies_that_no_case_uses_are_removed_from_cassettes_and_ledger(bench: 
         changed.write_text(changed.read_text(encoding="utf-8").replace("Say", "Write"), encoding="utf-8")
         told = prune(bench, "--dry-run")
         assert told.stdout.lines[-1] == "8 replies would be removed"
-        assert len(cassette_of(bench)) == 6
+        assert len(cassette_of(bench).recordings()) == 6
         done = prune(bench, "skills/tiny")
         assert done.ret == 0
         done.stdout.fnmatch_lines(
@@ -74,4 +74,4 @@ def test_a_case_that_is_broken_keeps_its_replies(bench: Workbench) -> None:
     done = prune(bench)
     assert done.stdout.lines == ["0 replies removed"]
     assert "Warning: kept: " in done.stderr.str()
-    assert len(cassette_of(bench)) == 2
+    assert len(cassette_of(bench).recordings()) == 2

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pytest_upskill.cases.case import Case
 from pytest_upskill.cases.case_file import load_case
-from pytest_upskill.contracts.function.signature import Signature, derive
+from pytest_upskill.contracts.function.contract import Signature, derive
 from pytest_upskill.records import ResultFacts
 
 TEXT = """\

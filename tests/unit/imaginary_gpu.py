@@ -16,9 +16,8 @@ from pytest_upskill.build import toolchain
 from pytest_upskill.build.messages import SOURCE_NAME
 from pytest_upskill.contracts.launcher.signature import Signature
 from pytest_upskill.sandbox.client import Sandbox
-from pytest_upskill.sandbox.confinement import strongest
-from pytest_upskill.sandbox.gpu_access import GpuAccess
-from pytest_upskill.sandbox.worker_process import Limits
+from pytest_upskill.sandbox.confinement import GpuAccess, strongest
+from pytest_upskill.sandbox.message_process import Limits
 from tests.unit.sandbox_kernels import PROBE_SIGNATURE, library_of
 
 SOURCE = Path(__file__).with_name("fake_libcuda.cpp")

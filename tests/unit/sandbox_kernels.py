@@ -12,7 +12,7 @@ from pytest_upskill.languages.cuda.cpu_build import HostCompiler
 from pytest_upskill.records import Answer, Build, Call, ScalarArgument, TensorArgument
 from pytest_upskill.sandbox.client import Sandbox
 from pytest_upskill.sandbox.confinement import Confinement, strongest
-from pytest_upskill.sandbox.worker_process import Limits
+from pytest_upskill.sandbox.message_process import Limits
 
 HEADERS = "#include <cuda_runtime.h>\n#include <cuda_fp16.h>\n#include <cuda_bf16.h>\n"
 

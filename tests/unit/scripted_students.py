@@ -8,9 +8,9 @@ from pathlib import Path
 
 from pytest_upskill.cases.case import Case
 from pytest_upskill.records import Prompt, Question, Reply, Tokens
-from pytest_upskill.replies.claims import Ask
+from pytest_upskill.replies.ledger import Ask
+from pytest_upskill.replies.scheduling import Wanted
 from pytest_upskill.replies.stored_reply import Recording
-from pytest_upskill.replies.wanted import Wanted
 from pytest_upskill.students.base import Price, Student, StudentConfig
 
 CONFIG = StudentConfig(name="pupil", provider="scripted", model="m", max_tokens=100, price=Price(1.0, 10.0, 0.1))

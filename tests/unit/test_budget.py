@@ -18,7 +18,7 @@ from pytest_upskill.replies.budget import (
     worst_case,
     worst_conversation,
 )
-from pytest_upskill.replies.claims import Limits, Totals
+from pytest_upskill.replies.ledger import Limits, Totals
 from pytest_upskill.students.base import Price
 from tests.unit.scripted_students import CONFIG
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_upskill.build.kernel_resources import MOST_KERNELS, parse, short_name
+from pytest_upskill.build.nvcc import MOST_KERNELS, kernel_resources, short_name
 from pytest_upskill.records import KernelResources
 
 OUTPUT = """
@@ -22,19 +22,19 @@ ptxas info    : Used 8 registers
 
 
 def test_registers_spills_and_shared_memory_are_read() -> None:
-    assert parse(OUTPUT) == (
+    assert kernel_resources(OUTPUT) == (
         KernelResources("softmax_kernel<float>", "sm_80", 255, 64, 12, 24, 1024),
         KernelResources("copy", "sm_90a", 8),
     )
 
 
 def test_output_without_kernels_has_no_resources() -> None:
-    assert parse("kernel.cu(3): warning: what\n") == ()
+    assert kernel_resources("kernel.cu(3): warning: what\n") == ()
 
 
 def test_a_flood_of_instantiations_is_cut_off() -> None:
     one = OUTPUT[OUTPUT.index("ptxas info    : Compiling entry function 'copy'") :]
-    assert len(parse(one * 100)) == MOST_KERNELS
+    assert len(kernel_resources(one * 100)) == MOST_KERNELS
 
 
 @pytest.mark.parametrize(

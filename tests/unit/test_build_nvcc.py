@@ -8,8 +8,8 @@ import pytest
 from pytest_upskill.build import nvcc
 from pytest_upskill.build.cache import Cache
 from pytest_upskill.contracts.launcher.signature import Signature, entry_source
-from pytest_upskill.languages.cuda import nvcc_check
-from pytest_upskill.languages.cuda.nvcc_check import NvccCheck
+from pytest_upskill.languages.cuda import gpu_build
+from pytest_upskill.languages.cuda.gpu_build import NvccCheck
 from pytest_upskill.records import Build
 from pytest_upskill.sandbox.confinement import strongest
 from tests.unit.sandbox_kernels import AXPY, AXPY_SIGNATURE, PROBE_SIGNATURE, probe
@@ -64,7 +64,7 @@ def test_generated_call_is_named() -> None:
 
 
 def test_machine_without_nvcc_checks_nothing_and_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for module in (nvcc, nvcc_check):
+    for module in (nvcc, gpu_build):
         monkeypatch.setattr(module, "find_nvcc", lambda: None)
     checker = NvccCheck(Cache(tmp_path))
     assert nvcc.describe().startswith("none (")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_upskill.configuration.pyproject import students_tables
+from pytest_upskill.configuration.settings import students_tables
 from pytest_upskill.errors import UsageError
 
 

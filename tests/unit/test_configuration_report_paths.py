@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_upskill.configuration.report_paths import check_writable
+from pytest_upskill.configuration.settings import check_writable
 from pytest_upskill.errors import UsageError
 
 

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_upskill.build.cuda_toolkit import check_architecture, describe, find_toolkit
-from pytest_upskill.build.nvcc import find_nvcc
+from pytest_upskill.build.nvcc import check_architecture, describe_toolkit, find_nvcc, find_toolkit
 from pytest_upskill.contracts.launcher.signature import Signature, entry_source
 from pytest_upskill.errors import ToolchainError
 from pytest_upskill.languages.cuda.gpu_build import CudaCompiler
@@ -105,7 +104,7 @@ def test_messages_name_the_students_lines_and_say_nothing_of_resources(body: str
 
 
 def test_compiler_is_described_with_its_architectures() -> None:
-    assert describe(("sm_80", "sm_90")).endswith(" for sm_80, sm_90")
+    assert describe_toolkit(("sm_80", "sm_90")).endswith(" for sm_80, sm_90")
 
 
 def test_what_the_students_object_calls_is_held_against_the_contract() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_upskill.languages.cuda.line_mapping import line_to_show
+from pytest_upskill.languages.cuda.language import line_to_show
 from tests.unit.reporting_outcomes import SOURCE
 
 

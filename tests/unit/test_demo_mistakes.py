@@ -9,7 +9,7 @@ import pytest
 
 from pytest_upskill.cases.case import Case, Snippet
 from pytest_upskill.cases.case_file import load_case
-from pytest_upskill.students.demo.mistakes import slip
+from pytest_upskill.students.demo.scripts import slip
 
 CASES = sorted((Path(__file__).parents[2] / "skills/cuda-kernels/evals").glob("*.md"))
 

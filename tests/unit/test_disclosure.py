@@ -9,7 +9,7 @@ import pytest
 
 from pytest_upskill.errors import SkillError
 from pytest_upskill.skills import arms
-from pytest_upskill.skills.disclosure import LARGEST_FILE, Guidance
+from pytest_upskill.skills.arms import LARGEST_FILE, Guidance
 
 HEAD = "name: tiny\ndescription: Writes very small kernels. Use for tests.\n"
 BODY = "# Tiny\n\nGuard every access.\n"

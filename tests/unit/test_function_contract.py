@@ -7,8 +7,7 @@ import json
 
 import pytest
 
-from pytest_upskill.contracts.function.contract import FunctionContract
-from pytest_upskill.contracts.function.extraction import MAX_SOURCE, extract_function
+from pytest_upskill.contracts.function.contract import MAX_SOURCE, FunctionContract, extract_function
 from pytest_upskill.errors import CaseError
 from pytest_upskill.judging.signatures import contract_of, language_of
 from pytest_upskill.records import ScalarParameter, TensorParameter

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_upskill.contracts.launcher.extraction import extract_kernel
+from pytest_upskill.contracts.launcher.contract import extract_kernel
 from pytest_upskill.contracts.launcher.signature import Parameter, Signature, declaration
 from pytest_upskill.documents.reasoning import answer_blocks
 

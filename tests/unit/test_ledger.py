@@ -19,8 +19,7 @@ import pytest
 from pytest_upskill.errors import InfrastructureError
 from pytest_upskill.records import ReplyDetails, Tokens
 from pytest_upskill.replies import process_liveness
-from pytest_upskill.replies.claims import Failed, Granted, Kept, Limits, Stopped
-from pytest_upskill.replies.ledger import MOST_FAILURES, REST_SECONDS, Ledger
+from pytest_upskill.replies.ledger import MOST_FAILURES, REST_SECONDS, Failed, Granted, Ledger, Limits, Stopped
 from tests.unit.scripted_students import ask, recording
 
 
@@ -51,8 +50,8 @@ def test_a_reply_that_was_settled_is_found_by_every_session(ledger: Ledger, tmp_
     assert ledger.find(ask()) is None
     assert ledger.claim([ask()], slots=1) == {ask().key: Granted()}
     ledger.settle(ask(), recording(), good=True)
-    assert ledger.find(ask()) == Kept(recording(), ours=True)
-    assert other(tmp_path, "later").find(ask()) == Kept(recording(), ours=False)
+    assert ledger.find(ask()) == recording()
+    assert other(tmp_path, "later").find(ask()) == recording()
     assert other(tmp_path, "later").find(ask(fresh=True)) is None
 
 
@@ -61,7 +60,7 @@ def test_what_one_process_asks_is_not_asked_by_another(ledger: Ledger, tmp_path:
     assert ledger.claim([ask("a")], slots=2) == {ask("a").key: Granted()}
     assert second.claim([ask("a"), ask("b")], slots=2) == {ask("b").key: Granted()}
     ledger.settle(ask("a"), recording("a"), good=True)
-    assert second.claim([ask("a")], slots=2) == {ask("a").key: Kept(recording("a"), ours=True)}
+    assert second.claim([ask("a")], slots=2) == {ask("a").key: recording("a")}
 
 
 def test_no_more_questions_are_open_than_the_student_takes_over_all_processes(ledger: Ledger, tmp_path: Path) -> None:
@@ -101,7 +100,7 @@ def test_a_failure_is_known_to_all_processes_of_the_session_and_to_no_other_sess
 
 def test_a_reply_that_is_not_good_serves_its_own_session_alone(ledger: Ledger, tmp_path: Path) -> None:
     ledger.settle(ask(), recording(), good=False)
-    assert other(tmp_path).find(ask()) == Kept(recording(), ours=True)
+    assert other(tmp_path).find(ask()) == recording()
     assert other(tmp_path, "later").find(ask()) is None
 
 
@@ -184,7 +183,7 @@ def test_an_exhausted_budget_stops_every_question_without_a_kept_reply(tmp_path:
     ledger.claim([ask("a")], slots=1)
     ledger.settle(ask("a"), recording("a"), good=True)
     answers = ledger.claim([ask("a"), ask("b"), ask("c", usd=0.01)], slots=1)
-    assert answers[ask("a").key] == Kept(recording("a"), ours=True)
+    assert answers[ask("a").key] == recording("a")
     reason = (
         "the budget is used up: $0.2500 of --upskill-budget=1.1 are spent, and the next reply may cost $1.00; "
         "the same command continues from here"
@@ -292,7 +291,7 @@ def test_a_ledger_of_version_1_is_migrated_with_every_reply_failure_and_claim(tm
     ledger = other(tmp_path)
     for name in NAMES:
         kept = replace(recording(name), reply=replace(recording(name).reply, details=ReplyDetails(slots=2)))
-        assert ledger.find(ask(name)) == Kept(kept, ours=False)
+        assert ledger.find(ask(name)) == kept
     assert ledger.find(ask("failed")) == Failed("no such model", lasting=True)
     assert (ledger.totals().open, ledger.totals().failed) == (1, 1)
     assert ledger.claim([ask("open")], slots=1) == {ask("open").key: Granted()}
@@ -368,7 +367,7 @@ def test_a_reply_that_cannot_be_used_counts_as_missing_and_is_named_once(
         ledger.settle(ask(name), recording(name), good=True)
     spoil(tmp_path, "one", line)
     assert ledger.find(ask("one")) is None and ledger.find(ask("one")) is None
-    assert ledger.find(ask("two")) == Kept(recording("two"), ours=True)
+    assert ledger.find(ask("two")) == recording("two")
     assert ledger.replies_to("tiny") == [("pupil", recording("two"))]
     (told,) = ledger.problems.take()
     start = (
@@ -379,7 +378,7 @@ def test_a_reply_that_cannot_be_used_counts_as_missing_and_is_named_once(
     assert told.endswith("; it is not used, and asking again replaces it")
     assert ledger.claim([ask("one")], slots=1) == {ask("one").key: Granted()}
     ledger.settle(ask("one"), recording("one"), good=True)
-    assert ledger.find(ask("one")) == Kept(recording("one"), ours=True)
+    assert ledger.find(ask("one")) == recording("one")
 
 
 def test_a_reply_that_cannot_be_used_is_not_asked_for_twice_in_a_session_where_asking_fails(
@@ -419,7 +418,7 @@ CHILD = """
 import json, sys
 from pathlib import Path
 from pytest_upskill.replies.ledger import Ledger
-from pytest_upskill.replies.claims import Granted, Kept
+from pytest_upskill.replies.ledger import Granted
 from tests.unit.scripted_students import ask, recording
 ledger = Ledger(Path(sys.argv[1]), "now")
 for number in range(int(sys.argv[2])):

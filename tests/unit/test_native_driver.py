@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pytest_upskill.build import toolchain
-from pytest_upskill.build.cuda_toolkit import find_toolkit
+from pytest_upskill.build.nvcc import find_toolkit
 from pytest_upskill.errors import ToolchainError
 from pytest_upskill.languages.cuda.cpu_build import NATIVE
 

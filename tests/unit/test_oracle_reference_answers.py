@@ -51,7 +51,8 @@ def case(tmp_path: Path) -> Case:
 
 
 def header(**changes: Any) -> dict[str, Any]:
-    return {"unsure": False, "scalars": {"a": 1.5, "k": 2}, **changes}
+    exact = {"exact": [["", False], ["", False]], "unmodelled": []}
+    return {"unsure": False, "scalars": {"a": 1.5, "k": 2}, **exact, **changes}
 
 
 def tensors(**changes: torch.Tensor | None) -> list[torch.Tensor]:

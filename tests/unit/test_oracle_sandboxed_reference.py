@@ -27,7 +27,7 @@ from pytest_upskill.oracle.reference_runner import ReferenceRunner, in_a_sandbox
 from pytest_upskill.oracle.sandboxed_reference import SandboxedReference
 from pytest_upskill.records import CallLayout, Example, ScalarParameter, TensorArgument, TensorParameter
 from pytest_upskill.sandbox import confinement as confine
-from pytest_upskill.sandbox.byte_stream_process import ByteStreamProcess
+from pytest_upskill.sandbox.message_process import ByteStreamProcess
 from tests.sampling import every
 from tests.unit.oracle_kernels import kernel, make_case, signature_of
 
@@ -307,7 +307,9 @@ def test_process_that_the_reference_ends_is_the_cases_fault(tmp_path: Path) -> N
 
 REPLACED = """
     import json
-    json.dumps = lambda *given, **more: '{"unsure": false, "scalars": {}, "tensors": [["float32", [2]]]}'
+    json.dumps = lambda *given, **more: (
+        '{"unsure": false, "scalars": {}, "exact": [["", false]], "unmodelled": [], "tensors": [["float32", [2]]]}'
+    )
     torch.Tensor.reshape = lambda *given: torch.ones(7)
     def f(x):
         return x * 2
@@ -340,7 +342,7 @@ LIES = """
     import pytest_upskill.oracle.reference_serving as serving
     def lie(self, request):
         pieces = [("float32", (2,), memoryview(bytes(8)))] + [("float64", (2,), memoryview(bytes(16)))] * 2
-        return {"unsure": False, "scalars": {}}, pieces
+        return {"unsure": False, "scalars": {}, "exact": [["", False]], "unmodelled": []}, pieces
     serving.Serving.answer = lie
     def f(x):
         return x * 2

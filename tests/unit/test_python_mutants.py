@@ -6,7 +6,7 @@ import ast
 
 import pytest
 
-from pytest_upskill.languages.python.bytecode import fingerprint
+from pytest_upskill.languages.python.language import fingerprint
 from pytest_upskill.languages.python.mutants import source_mutants
 
 SOURCE = '''\

@@ -15,10 +15,8 @@ import pytest
 from pytest_upskill.errors import BudgetStopped, InfrastructureError, StudentError
 from pytest_upskill.records import Question, Reply
 from pytest_upskill.replies import cassette
-from pytest_upskill.replies.claims import Limits
-from pytest_upskill.replies.ledger import Ledger
-from pytest_upskill.replies.scheduling import Replies
-from pytest_upskill.replies.wanted import Mode
+from pytest_upskill.replies.ledger import Ledger, Limits
+from pytest_upskill.replies.scheduling import Mode, Replies
 from pytest_upskill.students.base import StudentConfig
 from tests.unit.scripted_students import CONFIG, ScriptedStudent, recording, reply, wanted
 

@@ -8,23 +8,22 @@ from collections.abc import Iterator
 
 import pytest
 
+from pytest_upskill.replies.ledger import Totals
 from pytest_upskill.reporting import live
-from pytest_upskill.reporting.live import LiveLine, Progress, progress_text
+from pytest_upskill.reporting.live import LiveLine, progress_text
 
 
 @pytest.mark.parametrize(
-    ("progress", "text"),
+    ("judged", "totals", "priced", "text"),
     [
-        (Progress(0, 48, 0, 4, 0, 0, None, 1.0), "0/48 judged, 0 replies, 4 pending"),
-        (
-            Progress(8, 48, 12, 4, 9, 65_000, 0.123, 24.0),
-            "8/48 judged, 12 replies, 4 pending, 9 builds, $0.12, 2m00s left",
-        ),
-        (Progress(48, 48, 48, 0, 0, 900, None, 24.0), "48/48 judged, 48 replies, 900 tokens"),
+        (0, Totals(open=4), False, "0/48 judged, 0 replies, 4 pending"),
+        (8, Totals(asked=12, open=4, builds=9, usd=0.123, tokens=65_000), True,
+         "8/48 judged, 12 replies, 4 pending, 9 builds, $0.12, 2m00s left"),
+        (48, Totals(asked=48, tokens=900), False, "48/48 judged, 48 replies, 900 tokens"),
     ],
-)
-def test_the_line_says_what_is_known_and_no_more(progress: Progress, text: str) -> None:
-    assert progress_text(progress) == text
+)  # fmt: skip
+def test_the_line_says_what_is_known_and_no_more(judged: int, totals: Totals, priced: bool, text: str) -> None:
+    assert progress_text(judged, 48, totals, priced, seconds=24.0) == text
 
 
 @pytest.fixture

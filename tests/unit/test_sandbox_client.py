@@ -16,7 +16,6 @@ from pytest_upskill.errors import SandboxError
 from pytest_upskill.records import Answer, Call, TensorArgument
 from pytest_upskill.sandbox.client import RUNTIME, Sandbox
 from pytest_upskill.sandbox.confinement import Confinement, strongest
-from pytest_upskill.sandbox.worker_process import DEFAULT_LIMITS, WorkerProcess
 from tests.unit.sandbox_kernels import (
     AXPY,
     AXPY_SIGNATURE,
@@ -130,13 +129,6 @@ def test_library_may_vanish_once_the_cell_has_it(tmp_path: Path) -> None:
         shutil.copy(library.with_name(name), tmp_path / name)
     with Sandbox(tmp_path / library.name, strongest()) as sandbox:
         shutil.rmtree(tmp_path)
-        assert sandbox.call(axpy_call([1.0], [1.0], 1.0, False, 0)).findings == ()
-
-
-def test_process_started_in_advance_is_taken_over() -> None:
-    worker = WorkerProcess(strongest(), DEFAULT_LIMITS)
-    library = library_of(AXPY, AXPY_SIGNATURE)
-    with Sandbox(library, strongest(), worker=worker) as sandbox:
         assert sandbox.call(axpy_call([1.0], [1.0], 1.0, False, 0)).findings == ()
 
 
@@ -312,7 +304,7 @@ def test_interrupt_ends_the_process_and_goes_on() -> None:
     previous = signal.signal(signal.SIGALRM, interrupt)
     try:
         with sandbox_of(probe("for (;;) {}")) as sandbox:
-            sandbox.start()
+            sandbox._ready(64)
             assert sandbox._worker is not None
             process = sandbox._worker._process
             signal.setitimer(signal.ITIMER_REAL, 0.2)
@@ -330,7 +322,7 @@ def test_process_dies_with_the_parent_even_in_the_middle_of_a_call(level: str) -
     code = (
         f"import sys, threading; sys.path.insert(0, {str(Path(__file__).parents[2])!r})\n"
         "from pathlib import Path; from tests.unit.test_sandbox_client import *\n"
-        f"sandbox = Sandbox(Path({str(library)!r}), confinement_of({level!r})); sandbox.start()\n"
+        f"sandbox = Sandbox(Path({str(library)!r}), confinement_of({level!r})); sandbox._ready(64)\n"
         "print(sandbox._worker._process.pid, flush=True); sandbox.call(probe_call())"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
@@ -358,9 +350,9 @@ def test_nothing_is_left_behind() -> None:
     with sandbox_of(crashing, seconds=0.3) as sandbox:
         for size in (4, 3, 2, 4):
             sandbox.call(probe_call(size))
-        sandbox.start()
+        sandbox._ready(64)
     abandoned = sandbox_of(crashing)
-    abandoned.start()
+    abandoned._ready(64)
     abandoned.stop()
     abandoned.close()
     assert count() == before

@@ -9,7 +9,7 @@ from pytest_upskill.devices import gpu
 from pytest_upskill.devices.gpu import Gpu
 from pytest_upskill.errors import SandboxError, ToolchainError
 from pytest_upskill.sandbox import system_call_filters as filters
-from pytest_upskill.sandbox.compute_sanitizer import Sanitizer, parse
+from pytest_upskill.sandbox.compute_sanitizer import Sanitizer, parse_sanitizer
 from pytest_upskill.sandbox.confinement import Confinement, strongest
 from tests.unit.imaginary_gpu import access, driver_folder, gpu_sandbox
 from tests.unit.sandbox_kernels import AXPY, AXPY_SIGNATURE, axpy_call, decode, integers, probe, probe_call, sandbox_of
@@ -255,14 +255,14 @@ noise of the kernel's own
 
 
 def test_a_report_of_the_sanitizer_becomes_a_finding_with_its_line() -> None:
-    (finding,) = parse(REPORT, SOURCE_NAME)
+    (finding,) = parse_sanitizer(REPORT, SOURCE_NAME)
     assert (finding.assertion, finding.kind, finding.line) == ("memory", "out-of-bounds", 12)
     assert "Invalid __global__ write of size 4 bytes" in finding.message
     assert "1 bytes after the nearest allocation" in finding.message
 
 
 def test_what_a_kernel_prints_is_no_report() -> None:
-    assert parse("Invalid __global__ write of size 4 bytes\n======== x\n", SOURCE_NAME) == ()
+    assert parse_sanitizer("Invalid __global__ write of size 4 bytes\n======== x\n", SOURCE_NAME) == ()
 
 
 def test_the_sanitizer_starts_the_process_that_it_watches(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from pytest_upskill.records import Answer
 from pytest_upskill.sandbox import confinement as confine
-from pytest_upskill.sandbox import thread_requests as threads
+from pytest_upskill.sandbox import system_call_filters as filters
 from pytest_upskill.sandbox.confinement import Confinement
 from tests.unit.sandbox_kernels import integers, probe, probe_call, sandbox_of
 
@@ -153,7 +153,7 @@ def test_bomb_of_threads_is_bounded_whoever_the_user_is(level: Confinement) -> N
       while (made < 2000 && !pthread_create(&all[made], nullptr, wait, nullptr)) ++made;
       over = true; for (int64_t i = 0; i < made; ++i) pthread_join(all[i], nullptr);
       made; })"""
-    assert 0 < value_of(count, level) < threads.MOST
+    assert 0 < value_of(count, level) < filters.MOST_THREADS
 
 
 @every_level
@@ -191,7 +191,7 @@ def test_parent_answers_for_threads_in_the_middle_of_a_call() -> None:
 def test_thread_that_is_asked_for_by_a_process_that_is_gone_is_nobodys_error() -> None:
     descriptor, other = os.pipe()
     os.close(other)
-    assert threads.answer(descriptor)
+    assert filters.answer(descriptor)
     os.close(descriptor)
 
 
@@ -222,4 +222,4 @@ def test_limits_of_the_isolation_hold() -> None:
 
 
 def test_request_for_a_thread_has_the_layout_of_the_kernels_headers() -> None:
-    assert (threads._REQUEST.size, threads._REPLY.size) == (80, 24)
+    assert (filters._REQUEST.size, filters._REPLY.size) == (80, 24)

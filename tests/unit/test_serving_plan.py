@@ -12,7 +12,8 @@ import pytest
 from pytest_upskill.errors import StudentError
 from pytest_upskill.students.base import StudentConfig
 from pytest_upskill.students.builtin import DEFAULT_LLAMA_URL
-from pytest_upskill.students.serving import hub, plan
+from pytest_upskill.students.serving import embedded as hub
+from pytest_upskill.students.serving import plan
 
 ROOT = Path("/project")
 

@@ -6,7 +6,7 @@ import pytest
 
 from pytest_upskill.reporting.terminal import header_lines
 from pytest_upskill.session import options
-from pytest_upskill.session.overrides import overrides
+from pytest_upskill.session.run import overrides
 from pytest_upskill.students.registry import resolve
 
 

@@ -53,8 +53,7 @@ def test_a_skill_is_read_with_all_that_it_says(tmp_path):
     path = write(tmp_path, GOOD)
     add(tmp_path, "references/notes.md")
     found = load_skill(path.parent)
-    assert (found.name, found.folder, found.path) == ("my-skill", path.parent, path)
-    assert found.description == "Writes kernels. Use it when a kernel is to be written."
+    assert found.path == path
     assert found.body == "# Kernels\n\nSee [the notes](references/notes.md).\n"
     assert validate(path) == ()
 
@@ -66,12 +65,14 @@ def test_a_skill_is_found_by_its_folder_or_its_file(tmp_path, name):
 
 
 def test_a_skill_can_be_read_from_text_alone(tmp_path):
-    assert parse_skill(skill(), tmp_path / "my-skill" / "SKILL.md").name == "my-skill"
+    alone = parse_skill(skill(), tmp_path / "my-skill" / "SKILL.md")
+    assert alone == load_skill(write(tmp_path, skill()))
 
 
 def test_a_skill_with_a_flaw_can_still_be_read(tmp_path):
-    found = load_skill(write(tmp_path, skill("author: me", name="Other-Name")))
-    assert found.name == "Other-Name"
+    path = write(tmp_path, skill("author: me", name="Other-Name"))
+    assert load_skill(path).path == path
+    assert {problem.severity for problem in validate(path)} == {"error"}
 
 
 @pytest.mark.parametrize(

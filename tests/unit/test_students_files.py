@@ -10,7 +10,7 @@ import pytest
 from pytest_upskill.cases.case import Case, Snippet
 from pytest_upskill.errors import StudentError
 from pytest_upskill.records import Prompt, Question, Reply
-from pytest_upskill.students import reply_files as layout
+from pytest_upskill.students import files as layout
 from pytest_upskill.students.base import Student, StudentConfig
 from pytest_upskill.students.registry import create, resolve
 

@@ -128,10 +128,7 @@ def _wrapped(head: str, pieces: Iterable[str]) -> list[str]:
 
 
 def entry_source(signature: Signature) -> str:
-    """The generated end of the translation unit: a function that calls the instantiation of a dtype.
-
-    It includes the headers, because the student's source need not mention every dtype of a template.
-    """
+    """The generated end of the translation unit: a function that calls the instantiation of a dtype."""
     calls = enumerate(_call(signature, dtype) for dtype in signature.dtypes)
     cases = "\n".join(f"    case {index}: {call}; break;" for index, call in calls)
     return (

@@ -108,8 +108,7 @@ def _complaint(definition: Definition, signature: Signature, source: str) -> str
 
 def _template_of(head: str) -> tuple[tuple[str, ...] | None, str]:
     """The parameters of a template (None if it is none), and what follows them."""
-    match = re.match(r"\s*(?:extern\s+)?template\s*<", head)
-    if match is None:
+    if (match := re.match(r"\s*(?:extern\s+)?template\s*<", head)) is None:
         return None, head
     depth, end = 1, len(head)
     for bracket in re.compile("[<>]").finditer(head, match.end()):
@@ -158,12 +157,9 @@ def _parameters_complaint(
     for index, (text, parameter) in enumerate(zip(parameters, wanted, strict=True), 1):
         found = _declared(text, scalar, source)
         if (found.known or found.type not in types) and not _fits(found, parameter):
-            return f"has '{found.text}' as parameter {index}, where '{parameter.declared}' was asked for{_hint(found)}"
+            hint = " (long long is another type than int64_t)" if found.type == "long long" and found.pointers else ""
+            return f"has '{found.text}' as parameter {index}, where '{parameter.declared}' was asked for{hint}"
     return None
-
-
-def _hint(found: Declared) -> str:
-    return " (long long is another type than int64_t)" if found.type == "long long" and found.pointers else ""
 
 
 def _fits(found: Declared, wanted: Parameter) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 import os
 import re
 import shlex
@@ -19,15 +20,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_upskill.build import messages, toolchain
-from pytest_upskill.build.cache import Cache, Entry, Facts, Made, key_of
-from pytest_upskill.build.compilation import DEFAULT_LIMITS, CompileLimits, compile_confined
+from pytest_upskill.build.cache import Entry, Facts, Made, key_of
+from pytest_upskill.build.compilation import CachedCompiler
 from pytest_upskill.errors import ToolchainError
 from pytest_upskill.languages.cuda import symbol_policy
 from pytest_upskill.languages.cuda.rewrite import rewrite
 from pytest_upskill.languages.cuda.source_text import blank_out
 from pytest_upskill.native import ENTRY
 from pytest_upskill.native.cpu import flags
-from pytest_upskill.records import Build
+from pytest_upskill.records import Build, KernelResources
 from pytest_upskill.sandbox import process
 from pytest_upskill.sandbox.client import RUNTIME
 from pytest_upskill.sandbox.confinement import ENVIRONMENT, Confinement
@@ -36,6 +37,8 @@ NATIVE = flags.NATIVE
 LIBRARY = "kernel.so"
 
 _RUNTIME_SECONDS = 300.0
+# With our headers' macros and functions, a kernel could hide accesses. Inline PTX is C++ once it is rewritten; other
+# assembly is for the host, and would access memory without checks.
 _OURS = re.compile(r"\bUPSKILL_\w*|\bupskill_cpu\w*|\bupskill\s*::\s*\w*")
 _ASSEMBLY = re.compile(r"\b(?:asm|__asm|__asm__)\b")
 
@@ -49,28 +52,39 @@ class Toolkit:
     readable: tuple[Path, ...]
 
 
-class HostCompiler:
-    """Builds kernels. Thread-safe; finds the compiler and builds the runtime on first use."""
-
-    def __init__(self, cache: Cache | None = None, limits: CompileLimits = DEFAULT_LIMITS) -> None:
-        self._cache = cache or Cache()
-        self._limits = limits
+class HostCompiler(CachedCompiler):
+    """Builds kernels, and the runtime on first use."""
 
     def build(self, source: str, entry: str, *, confinement: Confinement) -> Build:
         """The build of a kernel. Raises ToolchainError or SandboxError for problems of the machine."""
         began = time.monotonic()
         compiler, toolkit = toolchain.find_compiler(), self.prepare()
-        key = key_of("kernel", source, entry, *self._identity(compiler), confinement.level)
-        made = self._cache.get(key, lambda folder: self._make(folder, source, entry, compiler, toolkit, confinement))
-        library = made.folder / LIBRARY if made.facts.ok else None
-        return Build(
-            library=library,
-            message=made.facts.message,
-            compilers=(compiler.describe(),),
-            seconds=time.monotonic() - began,
-            cached=not made.fresh,
-            violations=symbol_policy.violations(library) if library else (),
-        )
+
+        def make(folder: Path) -> Made:
+            try:
+                unit = translation_unit(source, entry)
+            except ValueError as error:
+                return Made(Facts(False, str(error)))
+            made, _ = self._compile(
+                folder,
+                (LIBRARY,),
+                _script(compiler, toolkit),
+                {"kernel.cpp": unit},
+                entry=entry,
+                readable=toolkit.readable,
+                path=[compiler.program.parent],
+                confinement=confinement,
+                internal=flags.INTERNAL_PREFIXES,
+            )
+            if made.facts.ok:
+                try:  # a link or a copy, so that the entry stays complete when the runtime's is evicted
+                    os.link(toolkit.runtime, folder / RUNTIME)
+                except OSError:
+                    shutil.copyfile(toolkit.runtime, folder / RUNTIME)
+            return made
+
+        made = self._cache.get(key_of("kernel", source, entry, *self._identity(compiler), confinement.level), make)
+        return build_of(made, compiler.describe(), began)
 
     def prepare(self) -> Toolkit:
         """The runtime and the precompiled header, from the cache or built, which takes seconds once per machine."""
@@ -79,50 +93,32 @@ class HostCompiler:
         with ThreadPoolExecutor(2) as pool:
             header = pool.submit(self._cache.get, key_of("header", *identity), functools.partial(_header, compiler))
             runtime = pool.submit(self._cache.get, key_of("runtime", *identity), functools.partial(_runtime, compiler))
-            folders = [self._sound(runtime.result()).folder, self._sound(header.result()).folder]
+            entries = [runtime.result(), header.result()]
+        for entry in entries:
+            if not entry.facts.ok:
+                raise ToolchainError(f"the cpu device's runtime does not compile here: {entry.facts.message}")
+        folders = [entry.folder for entry in entries]
         return Toolkit(folders[0] / RUNTIME, folders[1], (NATIVE, *folders, *compiler.folders))
-
-    @staticmethod
-    def _sound(entry: Entry) -> Entry:
-        if not entry.facts.ok:
-            raise ToolchainError(f"the cpu device's runtime does not compile here: {entry.facts.message}")
-        return entry
 
     @staticmethod
     def _identity(compiler: toolchain.Compiler) -> tuple[str, ...]:
         # clang's precompiled header holds the absolute paths of its sources, and is refused when they are gone.
         return (compiler.identity, native_hash(), *([str(NATIVE)] if compiler.family == "clang" else []))
 
-    def _make(
-        self,
-        folder: Path,
-        source: str,
-        entry: str,
-        compiler: toolchain.Compiler,
-        toolkit: Toolkit,
-        confinement: Confinement,
-    ) -> Made:
-        try:
-            unit = translation_unit(source, entry)
-        except ValueError as error:
-            return Made(Facts(False, str(error)))
-        with self._cache.scratch() as scratch:
-            compiled = compile_confined(
-                _script(compiler, toolkit),
-                {"kernel.cpp": unit},
-                entry=entry,
-                scratch=scratch,
-                products=(LIBRARY,),
-                readable=toolkit.readable,
-                path=[compiler.program.parent],
-                confinement=confinement,
-                limits=self._limits,
-                internal=flags.INTERNAL_PREFIXES,
-            )
-            if compiled.ok:
-                (scratch / LIBRARY).rename(folder / LIBRARY)
-                _link(toolkit.runtime, folder / RUNTIME)
-        return Made(Facts(compiled.ok, compiled.message), keep=compiled.lasting)
+
+def build_of(entry: Entry, compiler: str, began: float, kernel: str | None = None) -> Build:
+    """The build in an entry of the cache; ``kernel`` names the student's object where the library has parts of ours."""
+    library = entry.folder / LIBRARY if entry.facts.ok else None
+    resources = json.loads(entry.facts.data or "[]")
+    return Build(
+        library,
+        entry.facts.message,
+        (compiler,),
+        time.monotonic() - began,
+        cached=not entry.fresh,
+        kernels=tuple(KernelResources(**one) for one in resources),
+        violations=symbol_policy.violations(library, entry.folder / kernel if kernel else None) if library else (),
+    )
 
 
 def translation_unit(source: str, entry: str) -> str:
@@ -130,27 +126,20 @@ def translation_unit(source: str, entry: str) -> str:
 
     Raises ValueError, with the line, for a source that cannot be rewritten, or that has assembly for the host.
     """
-    _refuse_names_of_ours(source)
+    _refuse(source, _OURS, "is a name of the harness; use another one")
     text = rewrite(source, messages.SOURCE_NAME, flags.NO_SILENCERS)
-    _refuse_assembly(text.partition(f'#line 1 "{messages.SOURCE_NAME}"\n')[2])
+    rewritten, unread = (
+        text.partition(f'#line 1 "{messages.SOURCE_NAME}"\n')[2],
+        "begins no inline PTX that can be read",
+    )
+    _refuse(rewritten, _ASSEMBLY, f'{unread}; write it as asm("instructions" : ...) in the function that needs it')
     return f'{text}\n#line 1 "{messages.ENTRY_NAME}"\n{entry}\n'
 
 
-def _refuse_names_of_ours(source: str) -> None:
-    """Raises ValueError for names of our headers, with which a kernel could hide accesses."""
+def _refuse(source: str, pattern: re.Pattern[str], why: str) -> None:
     for number, line in enumerate(blank_out(source).split("\n"), 1):
-        if found := _OURS.search(line):
-            raise ValueError(f"{messages.SOURCE_NAME}:{number}: {found[0]!r} is a name of the harness; use another one")
-
-
-def _refuse_assembly(rewritten: str) -> None:
-    """Raises ValueError for assembly that is not PTX (PTX is C++ by now): it would access memory without checks."""
-    for number, line in enumerate(blank_out(rewritten).split("\n"), 1):
-        if found := _ASSEMBLY.search(line):
-            raise ValueError(
-                f"{messages.SOURCE_NAME}:{number}: {found[0]!r} begins no inline PTX that can be read; "
-                'write it as asm("instructions" : ...) in the function that needs it'
-            )
+        if found := pattern.search(line):
+            raise ValueError(f"{messages.SOURCE_NAME}:{number}: {found[0]!r} {why}")
 
 
 @functools.cache
@@ -188,7 +177,7 @@ def _header(compiler: toolchain.Compiler, folder: Path) -> Made:
     suffix = ".gch" if compiler.family == "gcc" else ".pch"
     line = [str(compiler.program), *flags.student_flags(compiler.family), *_folders(compiler), "-x", "c++-header"]
     with _aliased(folder):
-        return _trusted([*line, header.name, "-o", f"{header.name}{suffix}"], compiler, folder)
+        return trusted([*line, header.name, "-o", f"{header.name}{suffix}"], compiler, folder)
 
 
 def _runtime(compiler: toolchain.Compiler, folder: Path) -> Made:
@@ -203,7 +192,7 @@ def _runtime(compiler: toolchain.Compiler, folder: Path) -> Made:
 
     def compile_one(unit: Path, parts: Sequence[Path], target: Path) -> Made:
         unit.write_text("".join(f'#include "{Path(flags.ALIAS) / part.relative_to(NATIVE)}"\n' for part in parts))
-        return _trusted([*common, unit.name, "-o", str(target)], compiler, folder)
+        return trusted([*common, unit.name, "-o", str(target)], compiler, folder)
 
     with _aliased(folder), ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         failed = [made for made in pool.map(compile_one, units, sources, objects) if not made.facts.ok]
@@ -211,7 +200,7 @@ def _runtime(compiler: toolchain.Compiler, folder: Path) -> Made:
         return failed[0]
     names = [str(target) for target in objects]
     link = [*names, *flags.RUNTIME_LINK_FLAGS, f"-Wl,-soname,{RUNTIME}", "-o", str(folder / RUNTIME)]
-    made = _trusted([str(compiler.program), *link], compiler, folder)
+    made = trusted([str(compiler.program), *link], compiler, folder)
     for unneeded in (*units, *objects):
         unneeded.unlink()
     return made
@@ -227,17 +216,10 @@ def _aliased(folder: Path) -> Iterator[None]:
     shutil.rmtree(alias.parent)
 
 
-def _trusted(argv: Sequence[str], compiler: toolchain.Compiler, folder: Path) -> Made:
+def trusted(argv: Sequence[str], compiler: toolchain.Compiler, folder: Path) -> Made:
+    """Runs a command line of our own in ``folder``, without a sandbox."""
     environment = {**ENVIRONMENT, "PATH": f"{compiler.program.parent}{os.pathsep}{ENVIRONMENT['PATH']}"}
     ran = process.run(argv, cwd=folder, environment=environment, seconds=_RUNTIME_SECONDS)
     if ran.status == 0:
         return Made(Facts())
     return Made(Facts(False, messages.shorten(ran.output, "")), keep=False)
-
-
-def _link(existing: Path, new: Path) -> None:
-    """Links or copies a file, so that an entry stays complete when the other one is evicted."""
-    with contextlib.suppress(OSError):
-        os.link(existing, new)
-        return
-    shutil.copyfile(existing, new)

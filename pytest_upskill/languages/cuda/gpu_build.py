@@ -1,4 +1,4 @@
-"""Builds kernels for a GPU with nvcc. Needs no GPU.
+"""Builds kernels for a GPU with nvcc, or checks that they compile for one. Needs no GPU.
 
 Once per machine and toolkit, the host's compiler builds the driver as one object. For each kernel, nvcc compiles the
 student's source with the generated entry in a sandbox, for all architectures. All names of that object but the entry
@@ -13,22 +13,19 @@ import json
 import shlex
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
-from pytest_upskill.build import kernel_resources as resources
 from pytest_upskill.build import toolchain
 from pytest_upskill.build.cache import Cache, Facts, Made, key_of
-from pytest_upskill.build.compilation import DEFAULT_LIMITS, CompileLimits, compile_confined
-from pytest_upskill.build.cuda_toolkit import Toolkit, check_architecture, find_toolkit
-from pytest_upskill.build.messages import ENTRY_NAME, SOURCE_NAME, shorten
+from pytest_upskill.build.compilation import DEFAULT_LIMITS, CachedCompiler, CompileLimits
+from pytest_upskill.build.messages import ENTRY_NAME, SOURCE_NAME
+from pytest_upskill.build.nvcc import Toolkit, check_architecture, find_nvcc, find_toolkit, kernel_resources
 from pytest_upskill.errors import ToolchainError
-from pytest_upskill.languages.cuda import symbol_policy
-from pytest_upskill.languages.cuda.cpu_build import LIBRARY, NATIVE
+from pytest_upskill.languages.cuda.cpu_build import LIBRARY, NATIVE, build_of, trusted
 from pytest_upskill.native import ENTRY
-from pytest_upskill.records import Build, KernelResources
-from pytest_upskill.sandbox import process
-from pytest_upskill.sandbox.confinement import ENVIRONMENT, Confinement
+from pytest_upskill.records import Build
+from pytest_upskill.sandbox.confinement import Confinement
 
 STUDENT_FLAGS = ("-std=c++17", "-O2", "-w", "-lineinfo", "-Xptxas=-v", "-Xcompiler=-fPIC,-fvisibility=hidden")
 """The flags of a student's unit: none loosens arithmetic, and the user cannot change them."""
@@ -49,18 +46,16 @@ CALLS = (
 """Functions of the CUDA runtime that native/cuda/launcher.cpp counts when the student's object calls them."""
 
 _COUNTED = "upskill_counted_"
-_DRIVER_SECONDS = 120.0
 
 
-class CudaCompiler:
-    """Builds kernels for some architectures. Thread-safe; finds the toolkit on first use."""
+class CudaCompiler(CachedCompiler):
+    """Builds kernels for some architectures."""
 
     def __init__(
         self, architectures: Sequence[str], cache: Cache | None = None, limits: CompileLimits = DEFAULT_LIMITS
     ) -> None:
+        super().__init__(cache, limits)
         self.architectures = tuple(architectures)
-        self._cache = cache or Cache()
-        self._limits = limits
 
     def build(self, source: str, entry: str, *, confinement: Confinement) -> Build:
         """The build of a kernel. Raises ToolchainError or SandboxError for problems of the machine."""
@@ -71,18 +66,23 @@ class CudaCompiler:
         driver = self.prepare()
         script = _script(toolkit, host, self.architectures, driver)
         portable = toolkit.nvcc.key(script.replace(str(NATIVE), "NATIVE"))
+
+        def make(folder: Path) -> Made:
+            made, output = self._compile(
+                folder,
+                (LIBRARY, KERNEL),
+                script,
+                _unit(source, entry),
+                entry=entry,
+                readable=[*toolkit.nvcc.folders, toolkit.include, toolkit.libraries, driver.parent, NATIVE],
+                path=[toolkit.nvcc.program.parent, host.program.parent],
+                confinement=confinement,
+            )
+            kernels = json.dumps([asdict(kernel) for kernel in kernel_resources(output)])
+            return replace(made, facts=replace(made.facts, data=kernels))
+
         key = key_of("cuda", source, entry, portable, host.identity, _files_key(), confinement.level)
-        made = self._cache.get(key, lambda folder: self._make(folder, source, entry, script, driver, confinement))
-        library = made.folder / LIBRARY if made.facts.ok else None
-        return Build(
-            library=library,
-            message=made.facts.message,
-            compilers=(toolkit.nvcc.describe(),),
-            seconds=time.monotonic() - began,
-            cached=not made.fresh,
-            kernels=tuple(KernelResources(**kernel) for kernel in json.loads(made.facts.data)),
-            violations=symbol_policy.violations(library, made.folder / KERNEL) if library else (),
-        )
+        return build_of(self._cache.get(key, make), toolkit.nvcc.describe(), began, KERNEL)
 
     def prepare(self) -> Path:
         """The driver's object, from the cache or built in a second. Raises ToolchainError."""
@@ -93,26 +93,9 @@ class CudaCompiler:
             raise ToolchainError(f"the cuda device's driver does not compile here: {made.facts.message}")
         return made.folder / _DRIVER
 
-    def _make(self, folder: Path, source: str, entry: str, script: str, driver: Path, confinement: Confinement) -> Made:
-        toolkit, host = find_toolkit(), toolchain.find_compiler()
-        with self._cache.scratch() as scratch:
-            compiled = compile_confined(
-                script,
-                {SOURCE_NAME: f'{source}\n#line 1 "{ENTRY_NAME}"\n{entry}\n'},
-                entry=entry,
-                scratch=scratch,
-                products=(LIBRARY, KERNEL),
-                readable=[*toolkit.nvcc.folders, toolkit.include, toolkit.libraries, driver.parent, NATIVE],
-                path=[toolkit.nvcc.program.parent, host.program.parent],
-                confinement=confinement,
-                limits=self._limits,
-            )
-            if compiled.ok:
-                for name in (LIBRARY, KERNEL):
-                    (scratch / name).rename(folder / name)
-        kernels = [asdict(kernel) for kernel in resources.parse(compiled.output)]
-        facts = Facts(compiled.ok, compiled.message, json.dumps(kernels))
-        return Made(facts, keep=compiled.lasting)
+
+def _unit(source: str, entry: str) -> dict[str, str]:
+    return {SOURCE_NAME: f'{source}\n#line 1 "{ENTRY_NAME}"\n{entry}\n'}
 
 
 @functools.cache
@@ -149,21 +132,20 @@ def _driver(folder: Path, toolkit: Toolkit, host: toolchain.Compiler) -> Made:
     """Builds the driver as one object; our own code needs no sandbox."""
     objects = [folder / f"{number}.o" for number in range(len(_DRIVER_SOURCES))]
     common = [str(host.program), *_DRIVER_FLAGS, f"-I{NATIVE}", f"-isystem{toolkit.include}", "-c"]
-    lines = [[*common, str(source), "-o", str(made)] for source, made in zip(_DRIVER_SOURCES, objects, strict=True)]
+    lines = [[*common, str(source), "-o", str(target)] for source, target in zip(_DRIVER_SOURCES, objects, strict=True)]
     shown = [_CALL, *(f"{_COUNTED}{name}" for name in CALLS)]
     for line in (*lines, *_closed(host, [str(part) for part in objects], str(folder / _DRIVER), shown)):
-        ran = process.run(line, environment=_host_environment(host), seconds=_DRIVER_SECONDS)
-        if ran.status != 0:
-            return Made(Facts(False, shorten(ran.output, "")), keep=False)
+        made = trusted(line, host, folder)
+        if not made.facts.ok:
+            return made
     for part in objects:
         part.unlink()
     return Made(Facts())
 
 
 def _closed(host: toolchain.Compiler, parts: Sequence[str], made: str, shown: Sequence[str]) -> list[list[str]]:
-    """Joins objects into one whose global names are ``shown``.
-
-    Without section groups: a linker that merges two objects' inline function would replace one with the other.
+    """Joins objects into one whose global names are ``shown``, without section groups: a linker that merges two
+    objects' inline function would replace one with the other.
     """
     joined = f"{made}.joined"
     return [
@@ -173,5 +155,24 @@ def _closed(host: toolchain.Compiler, parts: Sequence[str], made: str, shown: Se
     ]
 
 
-def _host_environment(host: toolchain.Compiler) -> dict[str, str]:
-    return {**ENVIRONMENT, "PATH": f"{host.program.parent}:{ENVIRONMENT['PATH']}"}
+class NvccCheck(CachedCompiler):
+    """Checks with nvcc, if there is one, that a kernel compiles for a GPU. Its output never runs.
+
+    The host's compiler accepts kernels that nvcc rejects (a helper without ``__device__``, a host function called in a
+    kernel), so nvcc compiles the unchanged source.
+    """
+
+    def check(self, source: str, entry: str, *, confinement: Confinement) -> Build | None:
+        """A build without a library, whose message is empty if the kernel compiles. None if there is no nvcc."""
+        if (nvcc := find_nvcc()) is None:
+            return None
+        began = time.monotonic()
+
+        def make(folder: Path) -> Made:
+            path = [nvcc.program.parent, toolchain.find_compiler().program.parent]
+            options = {"entry": entry, "readable": nvcc.folders, "path": path, "confinement": confinement}
+            return self._compile(folder, (), nvcc.script, _unit(source, entry), **options)[0]
+
+        made = self._cache.get(key_of("nvcc", source, entry, nvcc.key(nvcc.script), confinement.level), make)
+        seconds = time.monotonic() - began
+        return Build(None, made.facts.message, (nvcc.describe(),), seconds, cached=not made.fresh)

@@ -1,7 +1,4 @@
-"""Finds the features of a source that the cpu device does not support. Reads the source text only.
-
-It runs before the build, so that such a kernel is inconclusive and never failed.
-"""
+"""Finds, in a source's text, features that the cpu device lacks: such a kernel is inconclusive and never failed."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -11,10 +12,9 @@ from pytest_upskill.build import elf
 from pytest_upskill.build.messages import SOURCE_NAME, unknown_name
 from pytest_upskill.devices.base import Machine
 from pytest_upskill.languages.base import SourceMutant
-from pytest_upskill.languages.cuda import gpu_features, line_mapping, mutants
+from pytest_upskill.languages.cuda import gpu_features, mutants
 from pytest_upskill.languages.cuda.cpu_build import HostCompiler, native_hash
-from pytest_upskill.languages.cuda.gpu_build import CudaCompiler
-from pytest_upskill.languages.cuda.nvcc_check import NvccCheck
+from pytest_upskill.languages.cuda.gpu_build import CudaCompiler, NvccCheck
 from pytest_upskill.records import Answer, Assertion, Build, Call, CallLayout, LaunchStatistics
 from pytest_upskill.sandbox.client import Sandbox
 
@@ -35,9 +35,7 @@ class CudaLanguage:
         return native_hash()
 
     def build(self, sources: Mapping[str, str], entry: str, machine: Machine, *, checked: bool = True) -> Build:
-        """On the cpu device, ``seconds`` are those of the slower compiler, and a kernel with features of a GPU is not
-        built: ``needs`` names the first one.
-        """
+        """On the cpu device, ``seconds`` are those of the slower compiler."""
         source = sources[self.source_name]
         if machine.device == "cuda":
             return _gpu_compiler(machine.architectures).build(source, entry, confinement=machine.confinement)
@@ -59,7 +57,7 @@ class CudaLanguage:
         return mutants.source_mutants(source, count, seed)
 
     def line_to_show(self, source: str, output: str | None) -> tuple[int, str] | None:
-        return line_mapping.line_to_show(source, output)
+        return line_to_show(source, output)
 
     def same_code(self, original: Build, mutant: Build, *, in_body: bool) -> bool:
         libraries = [build.library for build in (original, mutant) if build.library is not None]
@@ -104,9 +102,7 @@ class CudaExecutor:
         self._sandbox.close()
 
 
-@functools.cache
-def _gpu_compiler(architectures: tuple[str, ...]) -> CudaCompiler:
-    return CudaCompiler(architectures)
+_gpu_compiler = functools.cache(CudaCompiler)
 
 
 def _both(host: Build, check: Build) -> Build:
@@ -120,3 +116,33 @@ def _both(host: Build, check: Build) -> Build:
     if not host.ok and not check.message and (unknown := unknown_name(host.message)):
         host = replace(host, needs=gpu_features.message(unknown, SOURCE_NAME))
     return replace(host, compilers=compilers, seconds=seconds, cached=host.cached and check.cached)
+
+
+_KERNEL = re.compile(r"__global__\b")
+_PARAMETERS = re.compile(r"__global__[^(;{]*?(?:__launch_bounds__\s*\([^)]*\)[^(;{]*?)?\b(\w+)\s*\(([^)]*)\)")
+
+
+def line_to_show(source: str, output: str | None) -> tuple[int, str] | None:
+    """The line where a kernel writes ``output``; else another result; else the first kernel's head."""
+    if (start := _KERNEL.search(source)) is None:
+        return None
+    for name in _written_names(source, output):
+        pattern = re.compile(rf"(?<![\w.]){re.escape(name)}\s*\[.*?\]\s*(?:[-+*/|&^]|<<|>>)?=(?!=)")
+        if found := pattern.search(source, start.start()):
+            return _line_of(source, found.start()), f"where {name} is written"
+    return _line_of(source, start.start()), "the kernel"
+
+
+def _written_names(source: str, output: str | None) -> list[str]:
+    """The output's own name, then the pointers to non-const that the kernels take, in order."""
+    names = [output] if output else []
+    for found in _PARAMETERS.finditer(source):
+        for parameter in found[2].split(","):
+            name = re.search(r"(\w+)\s*$", parameter)
+            if name and "*" in parameter and "const" not in parameter.split("*")[0]:
+                names.append(name[1])
+    return list(dict.fromkeys(names))
+
+
+def _line_of(source: str, offset: int) -> int:
+    return source.count("\n", 0, offset) + 1

@@ -33,10 +33,7 @@ class _Edit:
 
 
 def source_mutants(source: str, count: int, seed: int) -> tuple[SourceMutant, ...]:
-    """At most ``count`` mutants, one of each kind in turn; the same source and seed give the same mutants.
-
-    Mutants whose tokens equal those of the source or of another mutant are left out.
-    """
+    """At most ``count`` mutants, one of each kind in turn, whose tokens differ; the same mutants for the same seed."""
     if len(source) > MAX_PARSED:
         return ()
     data = source.encode()

@@ -47,10 +47,7 @@ class Definition:
 
 
 def find_definitions(source: str, name: str, *, parse: bool = True) -> list[Definition]:
-    """The definitions (and declarations) of function ``name``, in order; empty if the source has none.
-
-    Without ``parse``, or above ``MAX_PARSED`` characters, the text search alone finds them.
-    """
+    """The definitions (and declarations) of function ``name``, in order. Without ``parse``, only by the text search."""
     if not re.search(rf"\b{re.escape(name)}\b", source):
         return []
     found = list(_parsed(source, name)) if parse and len(source) <= MAX_PARSED else []
@@ -59,8 +56,6 @@ def find_definitions(source: str, name: str, *, parse: bool = True) -> list[Defi
     masked = _without_dead_code(blank_out(source))
     return [*_searched(masked, name), *_from_macros(masked, name)] or found
 
-
-# -------------------------------------------------------------------------------------------------------- tree-sitter
 
 _CONTAINERS = frozenset(
     ("translation_unit", "declaration_list", "preproc_if", "preproc_ifdef", "preproc_else", "preproc_elif", "ERROR",
@@ -141,9 +136,6 @@ def _definition(node: Node, name: str, inside: str | None) -> Definition | None:
     return Definition(head, split_list(blank_out(text_of(parameters))[1:-1]), inside, body, specialised)
 
 
-# ------------------------------------------------------------------------------------------------------------- text
-
-
 def _without_dead_code(masked: str) -> str:
     """The text with spaces for what stands between ``#if 0`` and its ``#else`` or ``#endif``."""
     lines, depth = masked.split("\n"), 0
@@ -172,8 +164,7 @@ def _searched(masked: str, name: str) -> Iterator[Definition]:
     scopes = _Scopes(masked)
     places = re.finditer(rf"(?<=[\w*&>)\]\s]){re.escape(name)}\s*(<[^<>;{{}}()]*>\s*)?\(", masked)
     for match in islice(places, _MAX_PLACES):
-        end = _closing(masked, match.end())
-        if end is None:
+        if (end := _closing(masked, match.end())) is None:
             continue
         tail = re.compile(r"\s*(?:noexcept\s*|->\s*\w+\s*|__attribute__\s*\(\(.{0,80}?\)\)\s*)*(\{)?", re.DOTALL)
         body = tail.match(masked, end)

@@ -1,7 +1,4 @@
-"""Compiles and runs a whole CUDA program on the host, and prints the cpu device's findings.
-
-The program is the user's own: it runs unconfined, in the working folder.
-"""
+"""Compiles and runs a whole CUDA program of the user, unconfined, and prints the cpu device's findings."""
 
 from __future__ import annotations
 
@@ -13,14 +10,73 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pytest_upskill.build import messages, toolchain
+from pytest_upskill.errors import UsageError
 from pytest_upskill.languages.cuda.cpu_build import HostCompiler, Toolkit
-from pytest_upskill.languages.cuda.program_source import Sources
+from pytest_upskill.languages.cuda.gpu_features import message, needs_gpu
+from pytest_upskill.languages.cuda.rewrite import rewrite
 from pytest_upskill.native.cpu import flags
+from pytest_upskill.native.cpu.flags import INCLUDE
 from pytest_upskill.sandbox import findings
+
+_INCLUDE = re.compile(r'^([ \t]*#[ \t]*include[ \t]*)([<"])([^>"\n]+)[>"]', re.MULTILINE)
+
+
+class NeedsGpu(Exception):
+    """The program needs a feature that the cpu device does not support; the message names it and its place."""
+
+
+@dataclass
+class Sources:
+    """Rewrites files into ``folder``; ``include`` are the user's folders for headers."""
+
+    folder: Path
+    include: Sequence[Path]
+    _headers: dict[Path, Path] = field(default_factory=dict)
+
+    def unit(self, path: Path) -> Path:
+        """Writes a source's translation unit. Raises UsageError, NeedsGpu, and ValueError (a launch without end)."""
+        target = self.folder / f"{len(list(self.folder.iterdir()))}-{path.stem}.cpp"
+        target.write_text(self._rewritten(path), encoding="utf-8", errors="surrogateescape")
+        return target
+
+    def _rewritten(self, path: Path) -> str:
+        text = _read(path)
+        if need := needs_gpu(text, program=True):
+            raise NeedsGpu(message(need, str(path)))
+        return rewrite(_INCLUDE.sub(lambda match: self._redirect(match, path.parent), text), str(path))
+
+    def _redirect(self, match: re.Match[str], folder: Path) -> str:
+        header = self._find(match[3].strip(), folder if match[2] == '"' else None)
+        return match[0] if header is None else f'{match[1]}"{self._header(header)}"'
+
+    def _find(self, name: str, folder: Path | None) -> Path | None:
+        """The user's header of that name; our own headers precede those in the user's folders."""
+        if folder is not None and (folder / name).is_file():
+            return folder / name
+        if (INCLUDE / name).is_file():
+            return None
+        return next((place / name for place in self.include if (place / name).is_file()), None)
+
+    def _header(self, header: Path) -> Path:
+        key = header.resolve()
+        if key not in self._headers:
+            target = self.folder / f"h{len(self._headers)}" / header.name
+            self._headers[key] = target
+            target.parent.mkdir()
+            target.write_text(self._rewritten(header), encoding="utf-8", errors="surrogateescape")
+        return self._headers[key]
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError as error:
+        raise UsageError(f"cannot read {str(path)!r}: {error.strerror}; name a CUDA source file") from error
+
 
 REPORTED = 66
 """The exit status of a program that ended normally, but with findings."""
@@ -60,9 +116,13 @@ def build(request: Request, scratch: Path) -> Path:
             [*options, f"-iquote{path.parent}", "-c", str(unit), "-o", str(target)]
             for path, unit, target in zip(request.files, units, objects, strict=True)
         ]
-        list(pool.map(_compile, lines))
+        for said in pool.map(_refused, lines):
+            if said:
+                raise CompileError(f"the program does not compile:\n{said}")
     program = scratch / request.files[0].stem
-    line = [str(compiler.program), *map(str, objects), "-o", str(program), *_link_options(toolkit.runtime)]
+    wraps = [flag for flag in flags.LINK_FLAGS if flag.startswith("-Wl,--wrap")]
+    runtime = [str(toolkit.runtime), f"-Wl,-rpath,{toolkit.runtime.parent}", "-lpthread", "-ldl", "-lm"]
+    line = [str(compiler.program), *map(str, objects), "-o", str(program), "-pie", *wraps, *runtime]
     if said := _refused(line):
         raise CompileError(f"the program does not link:\n{_explained(said, request.files)}")
     return program
@@ -81,16 +141,6 @@ def _compile_options(request: Request, compiler: toolchain.Compiler, toolkit: To
     folders = [f"-I{folder}" for folder in (*flags.INCLUDE_FOLDERS, *request.include)]
     folders += ["-idirafter", str(flags.SAMPLES_INCLUDE)]
     return [str(compiler.program), *options, *first, *folders, *(f"-D{name}" for name in request.define)]
-
-
-def _link_options(runtime: Path) -> list[str]:
-    wraps = [flag for flag in flags.LINK_FLAGS if flag.startswith("-Wl,--wrap")]
-    return ["-pie", *wraps, str(runtime), f"-Wl,-rpath,{runtime.parent}", "-lpthread", "-ldl", "-lm"]
-
-
-def _compile(line: Sequence[str]) -> None:
-    if said := _refused(line):
-        raise CompileError(f"the program does not compile:\n{said}")
 
 
 def _refused(line: Sequence[str]) -> str:
@@ -143,17 +193,12 @@ def run(program: Path, arguments: Sequence[str], reports: Path) -> int:
     return status
 
 
-_PLACE = re.compile(r"<(0x[0-9a-f]{1,16})>")
-
-
 def described(reported: Sequence[findings.Reported], program: Path) -> Iterator[str]:
     """``FILE:LINE: kind: message`` for each finding; further places in a message have the same form."""
-    wanted = {entry.pc for entry in reported if entry.pc is not None}
-    wanted |= {place for entry in reported for place in _PLACE.findall(entry.finding.message)}
-    places = _places(program, sorted(wanted))
+    places = _places(program, findings.places_of(reported))
     for entry in reported:
         place = places.get(entry.pc or "", "")
-        message = _PLACE.sub(lambda found: places.get(found[1], "an unknown place"), entry.finding.message)
+        message = findings.PLACE.sub(lambda found: places.get(found[1], "an unknown place"), entry.finding.message)
         yield f"{place}: {entry.finding.kind}: {message}".removeprefix(": ")
 
 

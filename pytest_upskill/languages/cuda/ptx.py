@@ -120,8 +120,7 @@ _REGISTER_TYPES = {"pred": "bool", "f32": "float", "f64": "double"}
 
 
 def _declaration(line: str) -> str:
-    found = re.fullmatch(r"\.reg\s*\.(\w+)\s+(.*)", line)
-    if not found:
+    if not (found := re.fullmatch(r"\.reg\s*\.(\w+)\s+(.*)", line)):
         raise Unsupported("a .reg directive that declares a vector")
     bits = re.fullmatch(r"[bsuf](8|16|32|64)", found[1])
     kind = _REGISTER_TYPES.get(found[1]) or (f"uint{bits[1]}_t" if bits else None)

@@ -1,7 +1,8 @@
 """The PTX instructions that the cpu device supports, and the C++ for each: a table.
 
 A rule's pattern matches a whole opcode. Its code is a format string: ``{d}`` is the destination, ``{a} {b} {c} {e}``
-the operands after it as values of the instruction's type ``{t}``, and ``{0} {1} ...`` operands as they were written.
+the operands after it as values of the instruction's type ``{t}``, and ``{0} {1} ...`` operands as they were written;
+``{how}`` is the operator of the pattern's group of this name, ``{word}`` the group itself.
 """
 
 from __future__ import annotations
@@ -36,8 +37,7 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 
 _VALUES = (
-    (r"add<R><T>", "{a} + {b}"),
-    (r"sub<R><T>", "{a} - {b}"),
+    (r"(?P<how>add|sub|div)<R><T>", "{a} {how} {b}"),
     (r"mul<R>\.(?P<t>f16x2|bf16x2|f16|bf16|f32|f64)", "{a} * {b}"),
     (r"mul(?:\.lo|24\.lo)<T>", "{a} * {b}"),
     (r"mul\.hi<T>", "{ns}::high_product({a}, {b})"),
@@ -46,35 +46,25 @@ _VALUES = (
     (r"(?:fma|mad)<R>\.(?P<t>f32|f64)", "{ns}::fused({a}, {b}, {c})"),
     (r"fma<R>\.(?P<t>f16|bf16)", "__hfma({a}, {b}, {c})"),
     (r"fma<R>\.(?P<t>f16x2|bf16x2)", "__hfma2({a}, {b}, {c})"),
-    (r"div<R><T>", "{a} / {b}"),
-    (r"rem<T>", "{a} % {b}"),
+    (r"(?P<how>rem|and|or|xor)<T>", "{a} {how} {b}"),
     (r"neg<R><T>", "-{a}"),
     (r"abs<R>\.(?P<t>s16|s32|s64|f32|f64)", "{a} < 0 ? -{a} : {a}"),
     (r"min<R>\.(?P<t>f32|f64)", "{ns}::lesser({a}, {b})"),
     (r"max<R>\.(?P<t>f32|f64)", "{ns}::greater({a}, {b})"),
-    (r"min<R>\.(?P<t>f16x2|bf16x2)", "__hmin2({a}, {b})"),
-    (r"max<R>\.(?P<t>f16x2|bf16x2)", "__hmax2({a}, {b})"),
+    (r"(?P<how>min|max)<R>\.(?P<t>f16x2|bf16x2)", "__h{word}2({a}, {b})"),
     (r"min\.(?P<t>[us]\d+)", "{b} < {a} ? {b} : {a}"),
     (r"max\.(?P<t>[us]\d+)", "{a} < {b} ? {b} : {a}"),
-    (r"and<T>", "{a} & {b}"),
-    (r"or<T>", "{a} | {b}"),
-    (r"xor<T>", "{a} ^ {b}"),
     (r"not<T>", "~{a}"),
     (r"shl<T>", "{ns}::shift_left({a}, {2})"),
     (r"shr<T>", "{ns}::shift_right({a}, {2})"),
-    (r"shf\.l\.wrap\.(?P<t>b32)", "__funnelshift_l({a}, {b}, {c})"),
-    (r"shf\.r\.wrap\.(?P<t>b32)", "__funnelshift_r({a}, {b}, {c})"),
-    (r"shf\.l\.clamp\.(?P<t>b32)", "__funnelshift_lc({a}, {b}, {c})"),
-    (r"shf\.r\.clamp\.(?P<t>b32)", "__funnelshift_rc({a}, {b}, {c})"),
+    (r"shf\.(?P<how>l|r)\.wrap\.(?P<t>b32)", "__funnelshift_{word}({a}, {b}, {c})"),
+    (r"shf\.(?P<how>l|r)\.clamp\.(?P<t>b32)", "__funnelshift_{word}c({a}, {b}, {c})"),
     (r"lop3\.(?P<t>b32)", "{ns}::lookup3({a}, {b}, {c}, {4})"),
     (r"prmt\.(?P<t>b32)", "__byte_perm({a}, {b}, {c})"),
     (r"bfe\.(?P<t>[us]32|[us]64)", "{ns}::extract_bits({a}, {2}, {3})"),
-    (r"popc\.(?P<t>b32)", "__popc({a})"),
-    (r"clz\.(?P<t>b32)", "__clz({a})"),
-    (r"brev\.(?P<t>b32)", "__brev({a})"),
+    (r"(?P<how>popc|clz|brev)\.(?P<t>b32)", "__{word}({a})"),
     (r"bfi\.(?P<t>b32)", "{ns}::insert_bits({a}, {b}, {3}, {4})"),
-    (r"dp4a\.(?P<t>u32)\.u32", "__dp4a({a}, {b}, {c})"),
-    (r"dp4a\.(?P<t>s32)\.s32", "__dp4a({a}, {b}, {c})"),
+    (r"dp4a\.(?P<t>[us]32)\.(?P=t)", "__dp4a({a}, {b}, {c})"),
     (r"selp<T>", "({3}) ? {a} : {b}"),
     (r"sqrt<R>\.(?P<t>f32|f64)", "std::sqrt({a})"),
     (r"rsqrt<R>\.(?P<t>f32|f64)", "1 / std::sqrt({a})"),
@@ -83,9 +73,7 @@ _VALUES = (
     (r"ex2<R>\.(?P<t>f16)", "hexp2({a})"),
     (r"ex2<R>\.(?P<t>f16x2)", "h2exp2({a})"),
     (r"lg2<R>\.(?P<t>f32)", "log2f({a})"),
-    (r"sin<R>\.(?P<t>f32)", "sinf({a})"),
-    (r"cos<R>\.(?P<t>f32)", "cosf({a})"),
-    (r"tanh<R>\.(?P<t>f32)", "tanhf({a})"),
+    (r"(?P<how>sin|cos|tanh)<R>\.(?P<t>f32)", "{word}f({a})"),
     (r"mov<T>", "{a}"),
     (r"cvta(?:\.global|\.local|\.const)?\.(?P<t>u64)", "{a}"),
     (r"cvta\.to\.(?:global|local|const)\.(?P<t>u64)", "{a}"),
@@ -100,8 +88,7 @@ _STATEMENTS = (
     (r"mul\.wide\.(?P<t>[us](?:16|32))", "{ns}::put<{wide}>({d}, static_cast<{wide}>({a}) * {b})"),
     (r"mad\.wide\.(?P<t>[us](?:16|32))",
      "{ns}::put<{wide}>({d}, static_cast<{wide}>({a}) * {b} + {ns}::as<{wide}>({3}))"),
-    (r"popc\.(?P<t>b64)", "{ns}::put<uint32_t>({d}, __popcll({a}))"),
-    (r"clz\.(?P<t>b64)", "{ns}::put<uint32_t>({d}, __clzll({a}))"),
+    (r"(?P<how>popc|clz)\.(?P<t>b64)", "{ns}::put<uint32_t>({d}, __{word}ll({a}))"),
     (r"setp\.(?P<how>eq|ne|lt|le|gt|ge)<R><T>", "{d} = {a} {how} {b}"),
     (r"set\.(?P<how>eq|ne|lt|le|gt|ge)\.u32<T>", "{ns}::put<uint32_t>({d}, {a} {how} {b} ? ~0u : 0u)"),
     (r"membar\.(?:cta)|fence(?:\.sc|\.acq_rel)\.cta", "__threadfence_block()"),
@@ -111,18 +98,11 @@ _STATEMENTS = (
     (r"bar\.warp\.sync", "__syncwarp({0})"),
     (r"activemask\.b32", "{ns}::put<uint32_t>({d}, __activemask())"),
     (r"vote\.sync\.ballot\.b32", "{ns}::put<uint32_t>({d}, __ballot_sync({2}, {1}))"),
-    (r"vote\.sync\.all\.pred", "{d} = __all_sync({2}, {1})"),
-    (r"vote\.sync\.any\.pred", "{d} = __any_sync({2}, {1})"),
+    (r"vote\.sync\.(?P<how>all|any)\.pred", "{d} = __{word}_sync({2}, {1})"),
     (r"redux\.sync\.(?P<how>add|min|max|and|or|xor)\.(?P<t>[us]32|b32)",
      "{ns}::put<{t}>({d}, __reduce_{word}_sync({2}, {a}))"),
-    (r"shfl\.sync\.idx\.(?P<t>b32)",
-     "{ns}::put<{t}>({d}, __shfl_sync({4}, {a}, {2}, {ns}::shuffle_width({3})))"),
-    (r"shfl\.sync\.up\.(?P<t>b32)",
-     "{ns}::put<{t}>({d}, __shfl_up_sync({4}, {a}, {2}, {ns}::shuffle_width({3})))"),
-    (r"shfl\.sync\.down\.(?P<t>b32)",
-     "{ns}::put<{t}>({d}, __shfl_down_sync({4}, {a}, {2}, {ns}::shuffle_width({3})))"),
-    (r"shfl\.sync\.bfly\.(?P<t>b32)",
-     "{ns}::put<{t}>({d}, __shfl_xor_sync({4}, {a}, {2}, {ns}::shuffle_width({3})))"),
+    (r"shfl\.sync\.(?P<how>idx|up|down|bfly)\.(?P<t>b32)",
+     "{ns}::put<{t}>({d}, __shfl{lane}_sync({4}, {a}, {2}, {ns}::shuffle_width({3})))"),
     (r"cp\.async\.(?:ca|cg)\.shared(?:::cta)?\.global(?:\.L2::cache_hint)?(?:\.L2::\d+B)?(?:\.L2::cache_hint)?",
      "{ns}::copy_async({shared0}, {global1}, {rest})"),
     (r"cp\.async\.commit_group", "upskill_cpu_async_commit()"),
@@ -133,7 +113,11 @@ _STATEMENTS = (
     (r"trap", "__trap()"),
 )  # fmt: skip
 
-_COMPARISONS = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
+_SIGNS = {
+    "eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">=", "add": "+", "sub": "-", "div": "/",
+    "rem": "%", "and": "&", "or": "|", "xor": "^",
+}  # fmt: skip
+_LANES = {"up": "_up", "down": "_down", "bfly": "_xor"}
 
 
 def instruction_code(opcode: str, operands: Operands) -> str:
@@ -163,8 +147,8 @@ def _format(code: str, found: re.Match[str], operands: Operands) -> str:
     values = [f"{NAMESPACE}::as<{kind}>({text})" if kind else text for text in flat]
     how = groups.get("how") or ""
     names = {
-        "ns": NAMESPACE, "t": kind, "wide": _WIDER.get(suffix, ""), "how": _COMPARISONS.get(how, how), "word": how,
-        "all": ", ".join(flat), "rest": ", ".join(flat[2:]), "d": flat[0] if flat else "",
+        "ns": NAMESPACE, "t": kind, "wide": _WIDER.get(suffix, ""), "how": _SIGNS.get(how, how), "word": how,
+        "lane": _LANES.get(how, ""), "all": ", ".join(flat), "rest": ", ".join(flat[2:]), "d": flat[0] if flat else "",
         **dict(zip("abce", values[1:], strict=False)),
     }  # fmt: skip
     if "{shared0}" in code:

@@ -48,9 +48,6 @@ class _Unfinished(Exception):
         super().__init__(f"{text.count(chr(10), 0, position) + 1}: {problem}")
 
 
-# --------------------------------------------------------------------------------------------- launches
-
-
 _OPENING_CHEVRONS = re.compile(r"(?<!<)(?<!operator)(?:<<[ \t]+<|<[ \t]+<<)(?!<)")
 _CLOSING_CHEVRONS = re.compile(r"(?:>>[ \t]+>|>[ \t]+>>|>[ \t]+>[ \t]+>)(?=\s*\()")
 
@@ -215,8 +212,6 @@ def _open_bracket(blank: str, closing: int) -> int:
     return 0
 
 
-# --------------------------------------------------------------------------------------------- shared memory
-
 _SHARED = re.compile(r"\b__shared__\b")
 _DECLARATION = 2000
 """Characters of a declaration in which ``__shared__`` is searched."""
@@ -235,8 +230,7 @@ def _rewrite_dynamic_shared(text: str) -> str:
             continue
         if end < 0:
             raise _Unfinished(text, start, "the declaration 'extern __shared__' has no ';'")
-        declaration = _dynamic_declaration(text[start:end])
-        if declaration is None:
+        if (declaration := _dynamic_declaration(text[start:end])) is None:
             problem = "cannot read this 'extern __shared__' declaration; write extern __shared__ float buffer[];"
             raise _Unfinished(text, start, problem)
         text = text[:start] + declaration + text[end:]

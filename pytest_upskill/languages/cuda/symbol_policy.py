@@ -89,15 +89,12 @@ _RULES = (
 
 _RESERVED = re.compile(r"(__tsan|__ubsan|__asan)_\w*|upskill_\w*")
 _RESERVED_FUNCTIONS = re.compile(r"_*cuda[A-Z]\w*")
-"""Names of the harness and of the CUDA runtime: an object that defines such a function would replace theirs. A global
-variable ``cudaStatus`` replaces none."""
+"""Names of the harness and of the CUDA runtime: an object that defines such a function would replace theirs."""
 
 
 def violations(library: Path, kernel: Path | None = None) -> tuple[str, ...]:
-    """A message for each violation of the policy, at most six.
-
-    ``kernel`` is the student's object if the library also has parts of ours. Raises ToolchainError for a file that
-    cannot be read.
+    """A message for each violation, at most six. ``kernel`` is the student's object if the library also has parts of
+    ours. Raises ToolchainError for a file that cannot be read.
     """
     linked = elf.read(library)
     own = elf.read(kernel) if kernel is not None else linked

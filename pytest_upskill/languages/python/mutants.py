@@ -37,8 +37,7 @@ def source_mutants(source: str, count: int, seed: int) -> Sequence[SourceMutant]
         if isinstance(function, ast.FunctionDef):
             for node in itertools.chain.from_iterable(map(ast.walk, function.body)):
                 for kind, other in _changes(node):
-                    mutant = _mutant(source, kind, node, other)
-                    if mutant is not None:
+                    if (mutant := _mutant(source, kind, node, other)) is not None:
                         kinds[kind].append(mutant)
     for found in kinds.values():
         random.Random(seed).shuffle(found)
@@ -67,12 +66,9 @@ def _changes(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
         if node.func.attr in _TWINS:
             twin = ast.Attribute(node.func.value, _TWINS[node.func.attr], ast.Load())
             yield "function", ast.Call(twin, node.args, node.keywords)
-        if node.func.attr in _DROPPED and not _is_module(node.func.value):
-            yield "dropped call", node.func.value
-
-
-def _is_module(node: ast.expr) -> bool:
-    return isinstance(node, ast.Name) and node.id in ("torch", "math", "F")
+        owner = node.func.value
+        if node.func.attr in _DROPPED and not (isinstance(owner, ast.Name) and owner.id in ("torch", "math", "F")):
+            yield "dropped call", owner
 
 
 def _mutant(source: str, kind: str, node: ast.AST, other: ast.expr) -> SourceMutant | None:

@@ -1,7 +1,7 @@
-"""The parent's side of the confined process that imports torch once and forks workers.
+"""The parent's side of the confined process that imports torch once and forks workers, and of these workers.
 
-There is one for each confinement in each of our processes. It starts with the first worker, starts again after it has
-ended, and ends with the parent.
+There is one server for each confinement in each of our processes. It starts with the first worker, starts again after
+it has ended, and ends with the parent.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import os
 import select
 import signal
 import socket
-import subprocess
 import threading
 import time
 import weakref
@@ -23,16 +22,18 @@ from functools import partial
 from pathlib import Path
 
 from pytest_upskill.errors import SandboxError
+from pytest_upskill.records import Finding
 from pytest_upskill.sandbox import process, seccomp
 from pytest_upskill.sandbox import system_call_filters as filters
 from pytest_upskill.sandbox.confinement import ENVIRONMENT, Confinement, python, python_paths
-from pytest_upskill.sandbox.worker_process import Limits
+from pytest_upskill.sandbox.message_process import Limits, MessageProcess, PrintedOutput
 
 WORKER = Path(__file__).resolve().with_name("worker.py")
 _SANDBOX = Path(seccomp.__file__).resolve().parent
 _START_SECONDS = 120.0
 """Importing torch takes 3 s; on a busy machine with a cold disk, many times that."""
 _ANSWER_SECONDS = 10.0
+_WORKER_START_SECONDS = 30.0
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 _MESSAGE_BYTES = 1 << 16
 
@@ -83,7 +84,7 @@ class Worker:
     """Kills the worker and waits for its end."""
 
 
-class _Running:
+class _Running(process.ConnectedProcess):
     """A started server process."""
 
     def __init__(self, confinement: Confinement, lock: threading.RLock) -> None:
@@ -91,22 +92,14 @@ class _Running:
         self._owner = os.getpid()
         self._ended: dict[bytes, int] = {}
         self._count = 0
-        self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         folders = torch_folders()
-        argv = [python(), "-I", "-S", str(WORKER), str(theirs.fileno()), str(_SANDBOX)]
-        argv += [filters.without_threads(), filters.for_kernels(), *map(str, folders)]
-        try:
-            self._process = process.start(
-                confinement.command(argv, readable=(*python_paths(), WORKER.parent, _SANDBOX, *folders)),
-                environment={**ENVIRONMENT, **_ONE_THREAD},
-                pass_fds=(theirs.fileno(),),
-            )
-        except BaseException:
-            self._channel.close()
-            raise
-        finally:
-            theirs.close()
-        self._finalizer = weakref.finalize(self, _release, self._owner, self._process, self._channel)
+        readable = (*python_paths(), WORKER.parent, _SANDBOX, *folders)
+
+        def argv(descriptor: int) -> list[str]:
+            words = [python(), "-I", "-S", str(WORKER), str(descriptor), str(_SANDBOX), filters.without_threads()]
+            return confinement.command([*words, filters.for_kernels(), *map(str, folders)], readable=readable)
+
+        super().__init__(socket.SOCK_SEQPACKET, argv, {**ENVIRONMENT, **_ONE_THREAD})
         self._await_ready()
 
     def is_ours(self) -> bool:
@@ -117,11 +110,10 @@ class _Running:
         if select.select([self._channel], [], [], _START_SECONDS)[0] and self._channel.recv(16) == b"ready":
             return
         self._channel.close()
-        assert self._process.stdout is not None
         process.has_ended(self._process, 1.0)
         said = ""
-        if select.select([self._process.stdout], [], [], 0)[0]:
-            said = os.read(self._process.stdout.fileno(), 4096).decode("utf-8", "replace").strip()
+        if select.select([self._printed], [], [], 0)[0]:
+            said = os.read(self._printed, 4096).decode("utf-8", "replace").strip()
         self.end()
         raise SandboxError(
             f"the process for Python kernels did not start: {said or 'it does not answer'}; check that torch can be "
@@ -168,10 +160,6 @@ class _Running:
                 self.end()
             self._ended.pop(number, None)
 
-    def end(self) -> None:
-        """Ends the process and with it all workers."""
-        self._finalizer()
-
 
 def torch_folders() -> tuple[Path, ...]:
     """The folders of torch and its dependencies, found without an import. Raises SandboxError without torch."""
@@ -186,8 +174,46 @@ def torch_folders() -> tuple[Path, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _release(owner: int, started: subprocess.Popen[bytes], channel: socket.socket) -> None:
-    # A forked child of ours inherits this finalizer, but the process is not its own to end.
-    if owner == os.getpid():
-        process.end(started)
+class KernelProcess(MessageProcess):
+    """A worker that holds one kernel. Raises SandboxError if it cannot be started."""
+
+    def __init__(self, server: WorkerServer, kernel: int, limits: Limits, *, filtered: bool) -> None:
+        """``kernel`` is the open file that holds it; ``filtered`` says that system calls can be filtered here."""
+        super().__init__(limits)
+        output, written = os.pipe2(os.O_CLOEXEC)
+        self._output = PrintedOutput(output, limits.output_bytes)
+        self._descriptors.append(output)
+        try:
+            self._worker = server.start((self._theirs.fileno(), self.memory.descriptor, written, kernel), limits)
+        except BaseException:
+            _release(None, self._channel, self._descriptors)
+            raise
+        finally:
+            self._theirs.close()
+            os.close(written)
+        self._finalizer = weakref.finalize(self, _release, self._worker, self._channel, self._descriptors)
+        self._await_ready(filtered)
+
+    def _await_ready(self, filtered: bool) -> None:
+        reply = self._receive(_WORKER_START_SECONDS)
+        if reply == b"ready" or (reply == b"ready, unfiltered" and not filtered):
+            return
+        said = self._output.text.strip()
+        self.end()
+        if reply == b"ready, unfiltered":
+            said = "it could not filter its system calls (seccomp), although this system can"
+        why = reply.message if isinstance(reply, Finding) else "it sent something else"
+        raise SandboxError(f"the process for a Python kernel did not start: {said or why}")
+
+    def _status(self, seconds: float) -> int | None:
+        if (status := self._worker.status(seconds)) is not None:
+            self._output.drain()
+        return status
+
+
+def _release(worker: Worker | None, channel: socket.socket, descriptors: list[int]) -> None:
     channel.close()
+    while descriptors:
+        os.close(descriptors.pop())
+    if worker is not None:
+        worker.end()

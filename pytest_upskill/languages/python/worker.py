@@ -69,9 +69,6 @@ def main() -> None:
     serve(control)
 
 
-# ------------------------------------------------------------------------------------------------- the server
-
-
 def serve(control: socket.socket) -> None:
     """Starts workers, ends them, and reports their exit statuses."""
     poller = select.poll()
@@ -139,15 +136,12 @@ def become_worker(inherited: "list[int]", files: "list[int]", limits: "dict[str,
 def limit_resources(limits: "dict[str, float]") -> None:
     """Sets limits that cannot be raised again; memory that torch already uses does not count."""
     memory = int(limits["memory"])
-    for what, limit in (
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_AS, memory + mapped()),
-        (resource.RLIMIT_DATA, memory + (1 << 30)),
-        (resource.RLIMIT_CPU, int(limits["cpu_seconds"])),
-        (resource.RLIMIT_FSIZE, int(limits["file_size"])),
-        (resource.RLIMIT_NOFILE, 64),
-    ):
-        seccomp.limit(what, limit)
+    seccomp.limit(resource.RLIMIT_CORE, 0)
+    seccomp.limit(resource.RLIMIT_AS, memory + mapped())
+    seccomp.limit(resource.RLIMIT_DATA, memory + (1 << 30))
+    seccomp.limit(resource.RLIMIT_CPU, int(limits["cpu_seconds"]))
+    seccomp.limit(resource.RLIMIT_FSIZE, int(limits["file_size"]))
+    seccomp.limit(resource.RLIMIT_NOFILE, 64)
 
 
 def mapped() -> int:
@@ -157,9 +151,6 @@ def mapped() -> int:
             return int(file.read().split()[0]) * mmap.PAGESIZE
     except OSError:
         return 4 << 30
-
-
-# ------------------------------------------------------------------------------------------------- one worker
 
 
 class Late(BaseException):

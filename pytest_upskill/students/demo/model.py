@@ -19,7 +19,7 @@ import itertools
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gguf
 import numpy as np
@@ -73,8 +73,28 @@ def write_model(path: Path, script: Script, context: int = 32768) -> Path:
     """Write the model (a few MB) and return its path. ``context`` limits prompt and answer together, in tokens."""
     vocabulary = Vocabulary(script)
     writer = gguf.GGUFWriter(path, "llama")
-    _write_shape(writer, vocabulary, context)
-    _write_tokenizer(writer, vocabulary)
+    writer.add_name("scripted")
+    writer.add_context_length(context)
+    writer.add_embedding_length(vocabulary.width)
+    writer.add_block_count(2)
+    writer.add_feed_forward_length(vocabulary.hidden)
+    writer.add_head_count(vocabulary.heads)
+    writer.add_head_count_kv(vocabulary.heads)
+    writer.add_key_length(HEAD)
+    writer.add_value_length(HEAD)
+    writer.add_rope_dimension_count(HEAD)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_vocab_size(len(vocabulary.texts))
+    writer.add_file_type(gguf.LlamaFileType.ALL_F32)
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("gpt-2")
+    writer.add_token_list(vocabulary.texts)
+    writer.add_token_types(vocabulary.types)
+    writer.add_token_merges(["h e"])
+    writer.add_bos_token_id(vocabulary.end)
+    writer.add_eos_token_id(vocabulary.end)
+    writer.add_add_bos_token(False)
+    writer.add_chat_template(script.chat_template)
     for name, weights in _tensors(vocabulary).items():
         writer.add_tensor(name, weights)
     writer.write_header_to_file()
@@ -84,15 +104,6 @@ def write_model(path: Path, script: Script, context: int = 32768) -> Path:
     return path
 
 
-@dataclass(frozen=True)
-class _Chains:
-    """A topic's tokens: its marker (None for the default), and the pieces of its answers."""
-
-    marker: int | None
-    answer: list[int]
-    informed_answer: list[int]
-
-
 class Vocabulary:
     """The tokens, and the chains of the answers. Every token's text is unique, as llama.cpp requires."""
 
@@ -100,7 +111,6 @@ class Vocabulary:
         self.texts: list[str] = []
         self.types: list[int] = []
         self._piece = script.piece
-        self.chat_template = script.chat_template
         for byte in range(256):
             self._add(_BYTE_TEXT[byte], gguf.TokenType.NORMAL)
         self._add("he", gguf.TokenType.NORMAL)  # the loader requires at least one merge
@@ -114,11 +124,12 @@ class Vocabulary:
                 self._add(text, gguf.TokenType.USER_DEFINED)
         self._taken.update(self.texts)
         self.topics = [self._chains(topic) for topic in script.topics]
+        """Of each topic the token of its marker (None for the default), and the pieces of both answers."""
 
     @property
     def markers(self) -> list[int]:
         """The tokens to find in a prompt."""
-        return [*self.informing, *(topic.marker for topic in self.topics if topic.marker is not None)]
+        return [*self.informing, *(marker for marker, *_ in self.topics if marker is not None)]
 
     @property
     def width(self) -> int:
@@ -134,9 +145,9 @@ class Vocabulary:
         """The width of the feed-forward layers: two units for each topic, rounded up."""
         return math.ceil((2 * len(self.topics) + 1) / 32) * 32
 
-    def _chains(self, topic: Topic) -> _Chains:
+    def _chains(self, topic: Topic) -> tuple[int | None, list[int], list[int]]:
         marker = self._add(topic.marker, gguf.TokenType.USER_DEFINED) if topic.marker else None
-        return _Chains(marker, self._pieces(topic.answer), self._pieces(topic.informed_answer))
+        return marker, self._pieces(topic.answer), self._pieces(topic.informed_answer)
 
     def _add(self, text: str, kind: int) -> int:
         self.texts.append(text)
@@ -201,44 +212,16 @@ def _write_topics(
     """Set the direction that starts each answer, and the chain of the answer."""
     free = itertools.count(informed + 1 + len(shares))
     unit = itertools.count()
-    for topic in vocabulary.topics:
-        for state, pieces in ((vocabulary.start, topic.answer), (informed, topic.informed_answer)):
+    for marker, answer, informed_answer in vocabulary.topics:
+        for state, pieces in ((vocabulary.start, answer), (informed, informed_answer)):
             first = state
-            if topic.marker is not None:
+            if marker is not None:
                 first, row = next(free), next(unit)
                 tensors["blk.1.ffn_gate.weight"][row, state] = 1
-                tensors["blk.1.ffn_up.weight"][row, shares[topic.marker]] = 1
+                tensors["blk.1.ffn_up.weight"][row, shares[marker]] = 1
                 tensors["blk.1.ffn_down.weight"][first, row] = TOPIC_GAIN
             for before, after in itertools.pairwise([first, *pieces, vocabulary.end]):
                 tensors["output.weight"][after, before] = CHAIN_GAIN
-
-
-def _write_shape(writer: Any, vocabulary: Vocabulary, context: int) -> None:
-    writer.add_name("scripted")
-    writer.add_context_length(context)
-    writer.add_embedding_length(vocabulary.width)
-    writer.add_block_count(2)
-    writer.add_feed_forward_length(vocabulary.hidden)
-    writer.add_head_count(vocabulary.heads)
-    writer.add_head_count_kv(vocabulary.heads)
-    writer.add_key_length(HEAD)
-    writer.add_value_length(HEAD)
-    writer.add_rope_dimension_count(HEAD)
-    writer.add_layer_norm_rms_eps(1e-5)
-    writer.add_vocab_size(len(vocabulary.texts))
-    writer.add_file_type(gguf.LlamaFileType.ALL_F32)
-
-
-def _write_tokenizer(writer: Any, vocabulary: Vocabulary) -> None:
-    writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre("gpt-2")
-    writer.add_token_list(vocabulary.texts)
-    writer.add_token_types(vocabulary.types)
-    writer.add_token_merges(["h e"])
-    writer.add_bos_token_id(vocabulary.end)
-    writer.add_eos_token_id(vocabulary.end)
-    writer.add_add_bos_token(False)
-    writer.add_chat_template(vocabulary.chat_template)
 
 
 _PRINTABLE = {*range(33, 127), *range(161, 173), *range(174, 256)}

@@ -3,26 +3,23 @@
 Every process of a run collects the same cases and so makes the same model; its file is named by its digest.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
-import os
-import tempfile
+import re
+import secrets
 import threading
-from importlib import resources
+import zlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pytest_upskill.cases.case import Case
-from pytest_upskill.skills.skill import load_skill, skill_file
-from pytest_upskill.students.demo.mistakes import slip
+from pytest_upskill.skills.arms import prompt_text
+from pytest_upskill.skills.skill import load_skill
 from pytest_upskill.students.golden import fenced
 from pytest_upskill.students.serving.broker import model_path
 
-if TYPE_CHECKING:
-    from pytest_upskill.students.demo.model import Script
-
+_LAUNCH = re.compile(r"\w+(?:<[\w\s,]*>)?<<<.*?>>>\(.*?\);", re.DOTALL)
+"""One launch of a kernel, with its arguments."""
 CONTEXT = 1 << 18
 PIECE = 128
 FREQUENT = 16
@@ -37,7 +34,8 @@ class Scripts:
         self._root = root
         self._lock = threading.Lock()
         self._answers: dict[str, tuple[str, str]] = {}
-        self._informing: dict[str, None] = {_first_line_of_feedback(): None}
+        # Feedback is informing, too: after it, the student answers with the solution.
+        self._informing: dict[str, None] = {prompt_text("feedback").splitlines()[0]: None}
         self._frequent: dict[str, None] = {}
 
     def learn(self, case: Case) -> bool:
@@ -49,7 +47,7 @@ class Scripts:
         right = fenced(case.solution.source, case.language)
         answers = (f"Here is the kernel.\n\n{fenced(wrong, case.language)}", right)
         # A text that the prompt contains if, and only if, it shows the skill: the longest line of its body.
-        skill = load_skill(skill_file(case.path.parent.parent))
+        skill = load_skill(case.path.parent.parent)
         lines = [line.strip() for line in skill.body.splitlines()]
         with self._lock:
             self._informing[max(lines, key=len)] = None
@@ -67,32 +65,38 @@ class Scripts:
         path = model_path(self._root, self.digest())
         with self._lock:
             if not path.exists():
-                _write(path, self._script())
+                self._write(path)
         return path
 
-    def _script(self) -> Script:
-        from pytest_upskill.students.demo.model import Script, Topic
+    def _write(self, path: Path) -> None:
+        """Write atomically, since other processes may write the same model, and remove models of earlier runs."""
+        from pytest_upskill.students.demo.model import Script, Topic, write_model
 
         topics = [Topic(marker, *answers) for marker, answers in sorted(self._answers.items())]
         default = Topic("", DONT_KNOW, f"{DONT_KNOW} The skill does not help.")
-        return Script((default, *topics), tuple(self._informing), tuple(self._frequent), PIECE)
+        script = Script((default, *topics), tuple(self._informing), tuple(self._frequent), PIECE)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        earlier = list(path.parent.glob("*.gguf"))
+        write_model(path.with_name(f"{secrets.token_hex(8)}.part"), script, CONTEXT).replace(path)
+        for old in earlier:
+            old.unlink(missing_ok=True)
 
 
-def _write(path: Path, script: Script) -> None:
-    """Write atomically, since other processes may write the same model, and remove models of earlier runs."""
-    from pytest_upskill.students.demo.model import write_model
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    earlier = list(path.parent.glob("*.gguf"))
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    os.close(handle)
-    write_model(Path(name), script, CONTEXT)
-    Path(name).replace(path)
-    for old in earlier:
-        old.unlink(missing_ok=True)
+def slip(case: Case) -> str | None:
+    """The case's solution with a mistake, the same each time; None without a solution, or if no rule applies."""
+    if case.solution is None:
+        return None
+    source = case.solution.source
+    slips = [wrong for wrong in _slips(source, [dim.name for dim in case.dims]) if wrong != source]
+    if slips:
+        return slips[zlib.crc32(case.name.encode()) % len(slips)]
+    unlaunched = _LAUNCH.sub("", source, count=1)
+    return unlaunched if unlaunched != source else None
 
 
-def _first_line_of_feedback() -> str:
-    """Feedback is informing, too: after it, the student answers with the solution."""
-    text = (resources.files("pytest_upskill") / "prompts" / "feedback.md").read_text(encoding="utf-8")
-    return text.splitlines()[0]
+def _slips(source: str, dims: list[str]) -> Iterator[str]:
+    yield re.sub(r"\boffset = 16\b", "offset = 8", source, count=1)  # the sum leaves out half of a warp
+    yield re.sub(r"\((\w+) \+ \d+\) / (\d+)", r"\1 / \2", source, count=1)  # the number of blocks is rounded down
+    names = "|".join(map(re.escape, [*dims, "total"]))
+    for last in list(re.finditer(rf"\b\w+ < (?:{names})\b", source))[-1:]:  # the last element is left out
+        yield f"{source[: last.end()]} - 1{source[last.end() :]}"

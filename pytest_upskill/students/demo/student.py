@@ -1,24 +1,16 @@
 """The provider ``demo``: a student behind a llama.cpp server, whose model is made for the run."""
 
-from __future__ import annotations
-
-import importlib.util
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
 
 from pytest_upskill.cases.case import Case
-from pytest_upskill.errors import UsageError
 from pytest_upskill.records import Question, Reply
 from pytest_upskill.students.base import Server, StudentConfig
 from pytest_upskill.students.demo import LABEL
 from pytest_upskill.students.demo.scripts import Scripts
 from pytest_upskill.students.llama_server import LlamaServerStudent
-from pytest_upskill.students.serving.broker import ModelFile
-
-
-class _Servers(Protocol):
-    def of(self, student: str, model: ModelFile | None = None) -> Server: ...
+from pytest_upskill.students.registry import require
+from pytest_upskill.students.serving.broker import BrokerClient, Servers
 
 
 class DemoStudent(LlamaServerStudent):
@@ -42,13 +34,9 @@ class DemoStudent(LlamaServerStudent):
         return replace(reply, details=replace(reply.details, note=f"{self.name}: {LABEL}"))
 
 
-def make(config: StudentConfig, root: Path, servers: _Servers) -> DemoStudent:
+def make(config: StudentConfig, root: Path, servers: Servers | BrokerClient) -> DemoStudent:
     """The student. Raises UsageError if a package that it needs is not installed."""
     for package in ("xllamacpp", "gguf"):
-        if importlib.util.find_spec(package) is None:
-            raise UsageError(
-                f"student '{config.name}' needs the package '{package}', which is not installed; "
-                f"install it with: pip install 'pytest-upskill[llama]'"
-            )
+        require(config.name, package, "'pytest-upskill[llama]'")
     scripts = Scripts(root)
     return DemoStudent(config, scripts, servers.of(config.name, scripts.model))

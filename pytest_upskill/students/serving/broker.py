@@ -5,8 +5,6 @@ is the response, with an address or an error. (The managers of ``multiprocessing
 process that serves them, and unpickle what they receive.)
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import re

@@ -1,7 +1,5 @@
 """The plan of a student's server: what to start, and the address at which it will answer."""
 
-from __future__ import annotations
-
 import importlib.util
 import shlex
 import shutil
@@ -32,11 +30,8 @@ _HERE = ("127.0.0.1", "localhost", "::1")
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """``command`` starts a server at ``base_url``; ``health`` is a URL with status 200 once it is ready. ``log`` gets
-    what the server prints.
-    """
+    """``command`` starts a server at ``base_url`` that prints to ``log``; ``health`` has status 200 once ready."""
 
-    student: str
     command: tuple[str, ...]
     base_url: str
     health: str
@@ -54,7 +49,7 @@ def existing(config: StudentConfig) -> Plan | None:
     """The plan of a server that may be running already, without a command; None if starting it chooses the port."""
     if config.serve == DEMO or PORT in (config.serve or "") or config.base_url is None:
         return None
-    return Plan(config.name, (), config.base_url, _health(config, config.base_url), Path())
+    return Plan((), config.base_url, _health(config, config.base_url), Path())
 
 
 def make(config: StudentConfig, root: Path, model: Path | None = None) -> Plan:
@@ -72,7 +67,7 @@ def make(config: StudentConfig, root: Path, model: Path | None = None) -> Plan:
     else:
         port = urlsplit(base_url).port or 80
     log = root / HOME / "serve" / f"{component(config.name)}.log"
-    return Plan(config.name, _command(config, port, model), base_url, _health(config, base_url), log)
+    return Plan(_command(config, port, model), base_url, _health(config, base_url), log)
 
 
 def _health(config: StudentConfig, base_url: str) -> str:

@@ -1,7 +1,5 @@
 """One server process of a run: started on first use, restarted once, ended with the run."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import subprocess

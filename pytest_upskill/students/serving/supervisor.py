@@ -6,8 +6,6 @@ Standard input is a pipe from the owner. When it closes, because the owner is do
 children are ended. If the server ends first, so does the supervisor, with the server's exit status.
 """
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import os

@@ -1,0 +1,76 @@
+"""How far the exact result moves when the inputs move by one unit in the last place.
+
+A wide bound for references that the rounding model does not see through: operators without a rule, or Python's own
+arithmetic. The movement times the number of inputs that one result depends on covers the worst case of serial
+summation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+
+from pytest_upskill.cases.case import Case, Choices, Range
+from pytest_upskill.oracle.isolation import generator
+from pytest_upskill.oracle.values import Value
+from pytest_upskill.records import Example
+
+_DRAWS = 8
+
+Outputs = Mapping[str, torch.Tensor]
+
+
+def moved_upwards(case: Case, example: Example, exact: Mapping[str, Value], unit: float) -> dict[str, Value]:
+    """All floating tensors, larger by ``unit`` of themselves."""
+    return {name: _moved(case, example, name, value, unit) for name, value in exact.items()}
+
+
+def spread(
+    case: Case,
+    example: Example,
+    exact: Mapping[str, Value],
+    unit: float,
+    gold: Outputs,
+    run: Callable[[Mapping[str, Value]], Outputs],
+) -> dict[str, torch.Tensor]:
+    """The root mean square of the movements by random signs, or the movement upwards where that is larger."""
+    random = generator("perturb", example)
+    squares = {name: torch.zeros_like(value, dtype=torch.float64) for name, value in gold.items()}
+    for _ in range(_DRAWS):
+        signs = {
+            name: unit * (2 * torch.randint(2, value.shape, generator=random) - 1)
+            for name, value in exact.items()
+            if isinstance(value, torch.Tensor) and value.is_floating_point()
+        }
+        moved = {name: _moved(case, example, name, value, signs.get(name, unit)) for name, value in exact.items()}
+        outputs = run(moved)
+        for name in squares:
+            squares[name] += _movement(outputs[name], gold[name]).square()
+    upwards = run(moved_upwards(case, example, exact, unit))
+    return {
+        name: torch.maximum((square / _DRAWS).sqrt(), _movement(upwards[name], gold[name]))
+        for name, square in squares.items()
+    }
+
+
+def _moved(case: Case, example: Example, name: str, value: Value, by: torch.Tensor | float) -> Value:
+    """Within declared limits: a probability beyond 1 is outside of what the case allows."""
+    if not isinstance(value, torch.Tensor) or not value.is_floating_point():
+        return value
+    moved, limits = value * (1 + by), _limits(case, name, example)
+    return moved.clamp(*limits) if limits else moved
+
+
+def _movement(moved: torch.Tensor, gold: torch.Tensor) -> torch.Tensor:
+    """0 where a number was left for something else, as at the edge of a square root's domain."""
+    return (moved.to(torch.float64) - gold).abs().nan_to_num(0.0, 0.0, 0.0)
+
+
+def _limits(case: Case, name: str, example: Example) -> tuple[float, float] | None:
+    values = next(one for one in case.arguments if one.name == name).values
+    if isinstance(values, Range):
+        return float(values.low.evaluate(example.dims)), float(values.high.evaluate(example.dims))
+    if isinstance(values, Choices) and len(set(values.options)) > 1:
+        return float(min(values.options)), float(max(values.options))
+    return None

@@ -1,0 +1,303 @@
+"""How far rounding may move a reference's results: the standard model of floating point arithmetic, by operation.
+
+A run in float64 is exact for our purpose. It is recorded once, operation by operation, with the error that the same
+operation may make in the accumulation dtype. Then it is replayed several times, with each result moved by its error,
+and float64 carries the movements to the outputs (Higham, Accuracy and Stability of Numerical Algorithms, chapter 3).
+
+``operation_errors`` has the errors of basic operations; compositions are decomposed into these.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from math import prod
+from typing import Any
+
+import torch
+from torch._decomp import decomposition_table
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from pytest_upskill.oracle.compositions import COMPOSITIONS
+from pytest_upskill.oracle.isolation import generator
+from pytest_upskill.oracle.operation_errors import (
+    CHANGES_DTYPE,
+    CORRECTLY_ROUNDED,
+    EXACT,
+    FREE_ZEROS,
+    Error,
+    Operation,
+    error_of,
+    is_float,
+)
+
+COPIED, ROUNDED_ONCE, ARITHMETIC, COMPUTED = range(4)
+"""What an output is: one of the inputs or constants, the correctly rounded result of one operation, a composition of
+sums and products (which a compiler may contract to fused multiply-adds), or anything else."""
+
+_RANDOM_DRAWS = 10
+_STEPS = (-1.0, -0.5, 0.5, 1.0)
+"""Random movements, in multiples of the error: of a few draws with -1 and 1 alone, too many cancel."""
+
+_POOL = 1 << 20
+"""Random movements that are drawn once, and read from random offsets."""
+
+_SUBNORMAL = 2.0**-149
+"""The smallest subnormal of float32: the error of a result that underflows."""
+
+Outputs = Mapping[str, torch.Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class _Slot:
+    """Stands for the tensor that a replay has in this place."""
+
+    index: int
+
+
+@dataclass(slots=True)
+class _Step:
+    """One operation: ``made`` are the slots of its results, ``errors`` their errors, with the sign of the result."""
+
+    operation: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    options: dict[str, Any]
+    made: tuple[int, ...]
+    errors: tuple[torch.Tensor | None, ...]
+    released: list[int] = field(default_factory=list)
+
+
+class Recording(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Inside, a reference's operations are recorded. ``unit`` is the largest relative error of one rounding."""
+
+    def __init__(self, unit: float) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.unit = unit
+        self.unknown: set[str] = set()
+        """Operations without a rule and without a decomposition: the recording says nothing then."""
+        self.free_zeros = False
+        """Whether an operation computed something or chose among equal elements: the sign of a zero is free then."""
+        self._steps: list[_Step] = []
+        self._slots: dict[int, tuple[weakref.ref[torch.Tensor], int]] = {}
+        self._kinds: dict[int, int] = {}
+        """The kind of result, by storage: views share it."""
+        self._inputs: dict[str, int] = {}
+        self._count = 0
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Torch's compiler would be imported, which takes a second, to keep it off this class."""
+        return False
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        options = kwargs or {}
+        name = func.overloadpacket.__name__
+        in_place = name.endswith("_") and not name.endswith("__")
+        plain = name.rstrip("_") if in_place else name
+        if plain in EXACT or not _has_floats(args, options):
+            self.free_zeros |= plain in FREE_ZEROS
+            return self._record(func, args, options, None, COPIED)
+        operands = (args[0].clone(), *args[1:]) if in_place else args
+        error = error_of(Operation(func, plain, operands, options, self.unit))
+        if error is not None:
+            self.free_zeros |= plain not in CHANGES_DTYPE
+            return self._record(func, args, options, error, _kind(plain, options))
+        decomposed = NotImplemented if in_place else self._decomposed(func, plain, args, options)
+        if decomposed is not NotImplemented:
+            return decomposed
+        self.unknown.add(name)
+        return func(*args, **options)
+
+    def _decomposed(self, func: Any, name: str, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        """The result of a composition, recorded by its parts; NotImplemented if we know none."""
+        with self:
+            formula = COMPOSITIONS.get(name) or decomposition_table.get(func) or func.decompose
+            return formula(*args, **options)
+
+    def _record(
+        self,
+        func: Any,
+        args: tuple[Any, ...],
+        options: dict[str, Any],
+        error: Error | None,
+        kind: int,
+    ) -> Any:
+        given = list(_tensors((args, options)))
+        before = max((self._kind_of(one) for one in given), default=COPIED)
+        shared = {_storage(one): self._kind_of(one) for one in given}
+        arguments, named = self._replaced(args), self._replaced(options)
+        output = func(*args, **options)
+        made = list(_tensors(output))
+        errors = tuple(self._error(one, error) for one in made)
+        if not any(one is not None for one in errors):  # a lossless conversion, or a product with a power of two
+            kind = COPIED if func.overloadpacket.__name__ in CHANGES_DTYPE else min(kind, ROUNDED_ONCE)
+        elif kind == ROUNDED_ONCE and before != COPIED:
+            kind = ARITHMETIC
+        for one in made:
+            self._kinds[_storage(one)] = max(kind, before, shared.get(_storage(one), COPIED))
+        if func is torch.ops.aten.lift_fresh.default:  # a constant: replays must not share it
+            func = torch.ops.aten.clone.default
+        self._steps.append(_Step(func, arguments, named, tuple(map(self._slot, made)), errors))
+        return output
+
+    def _error(self, output: torch.Tensor, rule: Error | None) -> torch.Tensor | None:
+        """The error of one result, with the sign of the result: of one that its dtype can tell, at least."""
+        error = None if rule is None or not output.is_floating_point() else rule(output)
+        if error is None:
+            return None
+        exact = output.to(torch.float64)
+        size = torch.as_tensor(error, dtype=torch.float64).abs().expand(exact.shape)
+        shown = torch.finfo(output.dtype).eps * exact.abs()
+        if self.unit > 2.0**-53:
+            size = torch.where(exact == 0, size, size + _SUBNORMAL)
+        moves = (size > 0) & torch.isfinite(exact)
+        return torch.copysign(torch.where(moves, torch.maximum(size, shown), 0.0), exact)
+
+    # ------------------------------------------------------------------------------------- slots
+
+    def add_input(self, name: str, value: torch.Tensor) -> None:
+        """Make a tensor known that replays are given."""
+        self._inputs[name] = self._slot(value)
+        self._kinds[_storage(value)] = COPIED
+
+    def kind(self, output: torch.Tensor) -> int:
+        """How an output comes about; COMPUTED for one that no recorded operation made."""
+        return self._kind_of(output) if self._known(output) is not None else COMPUTED
+
+    def _kind_of(self, tensor: torch.Tensor) -> int:
+        """That of a tensor that was not recorded is a constant's: its storage may have been another's."""
+        return COPIED if self._known(tensor) is None else self._kinds.get(_storage(tensor), COPIED)
+
+    def _known(self, tensor: torch.Tensor) -> int | None:
+        reference, index = self._slots.get(id(tensor), (None, -1))
+        return index if reference is not None and reference() is tensor else None
+
+    def _slot(self, tensor: torch.Tensor) -> int:
+        known = self._known(tensor)
+        if known is not None:
+            return known
+        self._slots[id(tensor)] = weakref.ref(tensor), self._count
+        self._count += 1
+        return self._count - 1
+
+    def _replaced(self, value: Any) -> Any:
+        """The value with slots for tensors that replays have; other tensors are constants."""
+        if isinstance(value, torch.Tensor):
+            known = self._known(value)
+            return value if known is None else _Slot(known)
+        if isinstance(value, list | tuple):
+            return type(value)(self._replaced(one) for one in value)
+        return {key: self._replaced(one) for key, one in value.items()} if isinstance(value, dict) else value
+
+    # ------------------------------------------------------------------------------------- replays
+
+    def finish(self, outputs: Outputs) -> Replays:
+        """What was recorded, ready to be replayed."""
+        kept = {name: self._known(value) for name, value in outputs.items()}
+        last: dict[int, int] = {}
+        for number, step in enumerate(self._steps):
+            last |= dict.fromkeys((*_slots((step.arguments, step.options)), *step.made), number)
+        for index in last.keys() - set(kept.values()):
+            self._steps[last[index]].released.append(index)
+        return Replays(self._steps, self._inputs, {name: index for name, index in kept.items() if index is not None})
+
+
+@dataclass(frozen=True, slots=True)
+class Replays:
+    """A recorded run. Outputs that no recorded operation made are left out of ``outputs``."""
+
+    steps: Sequence[_Step]
+    inputs: Mapping[str, int]
+    outputs: Mapping[str, int]
+
+    def run(
+        self, arguments: Mapping[str, Any], move: Callable[[torch.Tensor, torch.Tensor], Any] | None = None
+    ) -> dict[str, torch.Tensor]:
+        """The outputs for other arguments of the same shapes; ``move`` changes a result by its error, in place."""
+        held: dict[int, torch.Tensor] = {index: arguments[name] for name, index in self.inputs.items()}
+        for step in self.steps:
+            output = step.operation(*_filled(step.arguments, held), **_filled(step.options, held))
+            for index, error, one in zip(step.made, step.errors, _tensors(output), strict=True):
+                if move is not None and error is not None:
+                    move(one, error)
+                held[index] = one
+            for index in step.released:
+                held.pop(index, None)
+        return {name: held[index] for name, index in self.outputs.items()}
+
+    def movements(self, arguments: Mapping[str, Any], gold: Outputs, label: object) -> dict[str, torch.Tensor]:
+        """How far each output moves at most: with all results larger, all smaller, and in some random draws."""
+        random = generator("rounding", label)
+        found = {name: torch.zeros_like(gold[name], dtype=torch.float64) for name in self.outputs}
+        moves: list[Callable[[torch.Tensor, torch.Tensor], Any]] = [
+            lambda result, error: result.add_(error),
+            lambda result, error: result.sub_(error),
+        ]
+        if sum(error is not None for step in self.steps for error in step.errors) > 1:
+            moves += [lambda result, error: result.addcmul_(error, _steps(error.shape, random))] * _RANDOM_DRAWS
+        for move in moves:
+            for name, value in self.run(arguments, move).items():
+                moved = (value.to(torch.float64) - gold[name]).abs()
+                found[name] = torch.maximum(found[name], moved.nan_to_num(torch.inf))
+        return found
+
+
+def _kind(name: str, options: Mapping[str, Any]) -> int:
+    if name in CHANGES_DTYPE or (name in CORRECTLY_ROUNDED and options.get("alpha", 1) == 1):
+        return ROUNDED_ONCE
+    return ARITHMETIC if name in CORRECTLY_ROUNDED or name == "addcmul" else COMPUTED
+
+
+@cache
+def _pool() -> torch.Tensor:
+    drawn = torch.randint(len(_STEPS), (_POOL,), generator=generator("rounding steps"))
+    return torch.tensor(_STEPS, dtype=torch.float64)[drawn]
+
+
+def _steps(shape: Sequence[int], random: torch.Generator) -> torch.Tensor:
+    count, pool = prod(shape), _pool()
+    offset = int(torch.randint(_POOL, (), generator=random))
+    if offset + count > _POOL:
+        pool = pool.roll(-offset).repeat(-(-count // _POOL))
+        offset = 0
+    return pool[offset : offset + count].reshape(tuple(shape))
+
+
+def _storage(tensor: torch.Tensor) -> int:
+    return int(tensor.untyped_storage()._cdata)
+
+
+def _has_floats(args: Sequence[Any], options: Mapping[str, Any]) -> bool:
+    return any(map(is_float, _tensors((args, options))))
+
+
+def _tensors(value: Any) -> Iterator[torch.Tensor]:
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from _tensors(one)
+    elif isinstance(value, dict):
+        yield from _tensors(list(value.values()))
+
+
+def _slots(value: Any) -> Iterator[int]:
+    if isinstance(value, _Slot):
+        yield value.index
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from _slots(one)
+    elif isinstance(value, dict):
+        yield from _slots(list(value.values()))
+
+
+def _filled(value: Any, held: Mapping[int, torch.Tensor]) -> Any:
+    if isinstance(value, _Slot):
+        return held[value.index]
+    if isinstance(value, list | tuple):
+        return type(value)([_filled(one, held) for one in value])
+    return {key: _filled(one, held) for key, one in value.items()} if isinstance(value, dict) else value
