@@ -200,22 +200,26 @@ def _header(compiler: toolchain.Compiler, folder: Path) -> Made:
 
 def _runtime(compiler: toolchain.Compiler, folder: Path) -> Made:
     """Compiles the sources in parallel and links the library; our own code needs no sandbox."""
-    sources = [*flags.RUNTIME_SOURCES, NATIVE / "driver.cpp"]
-    objects = [folder / f"{number}.o" for number in range(len(sources))]
+    sources = [
+        (NATIVE / "driver.cpp",),
+        *(flags.RUNTIME_SOURCES[n :: flags.RUNTIME_UNITS] for n in range(flags.RUNTIME_UNITS)),
+    ]
+    units = [folder / f"{number}.cpp" for number in range(len(sources))]
+    objects = [unit.with_suffix(".o") for unit in units]
     common = [str(compiler.program), *flags.RUNTIME_FLAGS, *_folders(compiler, NATIVE), "-c"]
 
-    def compile_one(source: Path, target: Path) -> Made:
-        name = Path(flags.ALIAS) / source.relative_to(NATIVE)
-        return trusted([*common, str(name), "-o", str(target)], compiler, folder)
+    def compile_one(unit: Path, parts: Sequence[Path], target: Path) -> Made:
+        unit.write_text("".join(f'#include "{Path(flags.ALIAS) / part.relative_to(NATIVE)}"\n' for part in parts))
+        return trusted([*common, unit.name, "-o", str(target)], compiler, folder)
 
     with _aliased(folder), ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        failed = [made for made in pool.map(compile_one, sources, objects) if not made.facts.ok]
+        failed = [made for made in pool.map(compile_one, units, sources, objects) if not made.facts.ok]
     if failed:
         return failed[0]
     names = [str(target) for target in objects]
     link = [*names, *flags.RUNTIME_LINK_FLAGS, f"-Wl,-soname,{RUNTIME}", "-o", str(folder / RUNTIME)]
     made = trusted([str(compiler.program), *link], compiler, folder)
-    for unneeded in objects:
+    for unneeded in (*units, *objects):
         unneeded.unlink()
     return made
 
