@@ -7,6 +7,7 @@ adds examples, and removes none.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -23,10 +24,10 @@ LARGEST = 1 << 17
 _TRACED = 5
 """Examples of a dtype, of those that are tried anyhow, that are traced first."""
 
-_CALLS = 12
+_CALLS = 16
 """Further traced calls for each dtype."""
 
-_TRIES = 4
+_TRIES = 8
 """Sizes that are tried to see one relation of one comparison."""
 
 _RELATIONS = (-1, 0, 1)
@@ -62,6 +63,10 @@ class Steering:
     """For each comparison, the example with the nearest operands, and these."""
     _tries: dict[Goal, int] = field(default_factory=dict)
     _known: set[str] = field(default_factory=set)
+    _differences: dict[tuple[str, str], int] = field(default_factory=dict)
+    _origins: dict[str, tuple[str, str, int]] = field(default_factory=dict)
+    """What an example was moved from: another example, one of its sizes, and by how much."""
+    _slopes: dict[tuple[str, str], float] = field(default_factory=dict)
     _found: list[Example] = field(default_factory=list)
     _broken: bool = False
 
@@ -70,7 +75,8 @@ class Steering:
         for example in self._some(drawn):
             self._trace(example)
         self._met, calls = {name: met for name, met in self._met.items() if met[0].dtype == dtype}, 0
-        for example in (*(replace(one, dtype=dtype) for one in self._found), *self._steered(dtype)):
+        found = [replace(one, dtype=dtype) for one in self._found]
+        for example in itertools.chain(found, self._steered(dtype)):
             if self._broken or calls >= _CALLS or str(example) in self._known:
                 continue
             calls += 1
@@ -103,9 +109,11 @@ class Steering:
                 continue
             goals |= {(place, _sign(*pair)) for pair in pairs}
             nearest = min(pairs, key=lambda pair: abs(pair[0] - pair[1]))
+            self._learn(place, example, nearest[0] - nearest[1])
             known = self._met.get(place)
             if known is None or abs(nearest[0] - nearest[1]) < abs(known[1][0] - known[1][1]):
                 self._met[place] = (example, nearest)
+                self._tries |= {(place, sign): 0 for sign in _RELATIONS}
         found = bool(new or goals - self._seen)
         self._seen |= goals
         return found
@@ -124,24 +132,40 @@ class Steering:
                 return
             self._tries[place, sign] = tried + 1
             example, operands = self._met[place]
-            candidates = list(self._candidates(example, operands, sign))
-            if tried < len(candidates):
-                yield candidates[tried]
-            else:
+            candidates = self._candidates(place, example, operands, sign)
+            candidate = next((one for one in candidates if str(one) not in self._known), None)
+            if candidate is None:
                 self._tries[place, sign] = _TRIES
+            else:
+                yield candidate
 
-    def _candidates(self, example: Example, operands: tuple[int, int], sign: int) -> Iterator[Example]:
+    def _learn(self, place: str, example: Example, difference: int) -> None:
+        """How fast the difference of the operands changes with a size: from an example and its origin."""
+        self._differences[place, str(example)] = difference
+        origin, name, by = self._origins.get(str(example), ("", "", 0))
+        before = self._differences.get((place, origin))
+        if before is not None and difference != before:
+            self._slopes[place, name] = (difference - before) / by
+
+    def _candidates(self, place: str, example: Example, operands: tuple[int, int], sign: int) -> Iterator[Example]:
         """Legal sizes at which the difference of the operands may have ``sign``."""
         left, right = operands
         by = sign - (left - right)
         names = [*(dim.name for dim in self.case.dims if not dim.fixed), *(s.name for s in integer_scalars(self.case))]
         values = {**example.dims, **example.scalars}
         for name in names:
-            yield from self._moved(example, name, values[name] + by)
+            if (place, name) in self._slopes:
+                yield from self._moved(example, name, values[name] + round(by / self._slopes[place, name]))
         for name in names:
-            yield from self._moved(example, name, values[name] - by)
+            yield from self._moved(example, name, values[name] + by)
             if left and right:
                 yield from self._moved(example, name, values[name] * (right + sign) // left)
+        for name in names:
+            yield from self._moved(example, name, values[name] - by)
+        for name in names:  # to learn how the difference changes
+            if (place, name) not in self._slopes:
+                yield from self._moved(example, name, values[name] + 1)
+                yield from self._moved(example, name, values[name] - 1)
 
     def _moved(self, example: Example, name: str, value: int) -> Iterator[Example]:
         dims = {key: value if key == name else size for key, size in example.dims.items()}
@@ -150,7 +174,10 @@ class Steering:
             return
         if problem(self.case, dims, scalars) is None and self._lowered(dims, name):
             seed = stable_hash("steered", self.seed, *dims.values(), *scalars.values()) % 10_000_000
-            yield complete(self.case, Example(dims, example.dtype, seed, "", scalars))
+            moved = complete(self.case, Example(dims, example.dtype, seed, "", scalars))
+            before = {**example.dims, **example.scalars}[name]
+            self._origins.setdefault(str(moved), (str(example), name, value - before))
+            yield moved
 
     def _lowered(self, dims: dict[str, int], kept: str) -> bool:
         """Lower the other dims, the largest first, until a call is small enough; whether it is legal then."""

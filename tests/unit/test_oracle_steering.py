@@ -75,8 +75,16 @@ def blocks_of_threads(code: Code, sizes: Mapping[str, int]) -> None:
         code.executed.add("10")
 
 
+def range_of_a_product(code: Code, sizes: Mapping[str, int]) -> None:
+    """What compilers make of ``(m * n + 255) / 256 == 77``, unsigned."""
+    offset = (sizes["m"] * sizes["n"] - 19457) % 2**64
+    code.compare("a", offset - 2**64 if offset >= 2**63 else offset, 255)
+    if offset <= 255:
+        code.executed.add("10")
+
+
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("program", [threshold, remainder, interior, blocks_of_threads])
+@pytest.mark.parametrize("program", [threshold, remainder, interior, blocks_of_threads, range_of_a_product])
 def test_branch_that_the_drawn_sizes_do_not_take_is_found_in_both_dtypes(
     case: Case, program: Program, seed: int
 ) -> None:
