@@ -24,7 +24,7 @@ from pytest_upskill.oracle.prepare import OFF, GivenUp, Preparation, Prepared
 from pytest_upskill.oracle.reference import empty_examples, smallest_example
 from pytest_upskill.oracle.reference_runner import ReferenceRunner
 from pytest_upskill.oracle.search import Batch, Stop
-from pytest_upskill.oracle.shapes import problem, upper_halves
+from pytest_upskill.oracle.shapes import OutputSize, problem, upper_halves
 from pytest_upskill.oracle.shrink import SECONDS, Fault, Shrinking, Tried, elements_of
 from pytest_upskill.oracle.steering import Steering, Tracer
 from pytest_upskill.oracle.values import complete
@@ -153,7 +153,8 @@ class _Exploration:
         try:
             for dtype in self.case.dtypes:
                 family = forced(self.case, linear=self.preparation.linear(dtype))
-                for batch in search.plan(dtype, count, family, self._uppers(dtype)):
+                uppers = large_together(self.case, self.preparation.outputs, self.largest, dtype, self.seed)
+                for batch in search.plan(dtype, count, family, uppers):
                     self._try_batch(batch)
                 for example in (*self._not_drawn(dtype), *self._steered(dtype)):
                     self._try(example, Batch(dtype, 0, 0, large=False))
@@ -162,14 +163,6 @@ class _Exploration:
         except Stop:
             if self._error is not None:
                 raise self._error from None
-
-    def _uppers(self, dtype: str) -> list[tuple[str, ...]]:
-        """Which dims are large together in a dtype's large examples: as many as can be, and a share of all others."""
-        found = upper_halves(self.case, self.preparation.outputs, self.largest)
-        largest = max(found, key=len, default=())
-        others = sorted(found, key=lambda upper: stable_hash("upper halves", self.seed, *upper))
-        index, count = self.case.dtypes.index(dtype), len(self.case.dtypes)
-        return [largest, *(upper for upper in others[index::count] if upper != largest)]
 
     def _try_batch(self, batch: Batch) -> None:
         earlier = {*self.tried, *self.given_up}
@@ -380,6 +373,14 @@ class _Exploration:
                 if fault is not None:
                     faults.setdefault(name, fault)
         return Tried(prepared.example, None, -1, elements_of(prepared.call), faults)
+
+
+def large_together(case: Case, outputs: OutputSize, largest: int, dtype: str, seed: int) -> list[tuple[str, ...]]:
+    """Which dims are large together in a dtype's large examples: as many as can be, and a share of all others."""
+    found = upper_halves(case, outputs, largest)
+    most = max(found, key=len, default=())
+    others = sorted(found, key=lambda upper: stable_hash("upper halves", seed, *upper))
+    return [most, *(upper for upper in others[case.dtypes.index(dtype) :: len(case.dtypes)] if upper != most)]
 
 
 def _described(name: str, tried: Tried, remark: str = "") -> Counterexample:
