@@ -168,11 +168,15 @@ def first_difference(
 
 def hint(wrong: torch.Tensor, got: torch.Tensor) -> str:
     """A short remark on the wrong elements, or an empty text. ``got`` is in the output's own dtype."""
+    unwritten = wrong & _poisoned(got)
+    if bool(unwritten.any()) and not torch.equal(unwritten, wrong):
+        place = _place(unwritten) or f"{int(torch.count_nonzero(unwritten))} of them"
+        return f"{place} as if never written"
     return ", ".join(part for part in (_value(got[wrong]), _place(wrong)) if part)
 
 
 def _value(values: torch.Tensor) -> str:
-    if _poison(values):
+    if bool(_poisoned(values).all()):
         return f"{values.reshape(-1)[0].item()}, as if never written"
     if values.is_floating_point() and bool(values.isnan().any()):
         return "NaN" if bool(values.isnan().all()) else "some are NaN"
@@ -184,12 +188,17 @@ def _value(values: torch.Tensor) -> str:
     return ""
 
 
-def _poison(values: torch.Tensor) -> bool:
-    """Whether the values hold one of the pairs of bytes that outputs are filled with before a call, repeated."""
-    raw = values.contiguous().reshape(-1, 1).view(torch.uint8).reshape(-1)
-    if values.element_size() == 1:
-        return any(bool(torch.isin(raw, torch.tensor(pair, dtype=torch.uint8)).all()) for pair in POISONS)
-    return any(bool((raw[0::2] == low).all()) and bool((raw[1::2] == high).all()) for low, high in POISONS)
+def _poisoned(values: torch.Tensor) -> torch.Tensor:
+    """Which elements hold one of the pairs of bytes that outputs are filled with before a call, repeated."""
+    raw = values.contiguous().reshape(-1, 1).view(torch.uint8)
+    found = torch.zeros(len(raw), dtype=torch.bool)
+    for pair in POISONS:
+        pattern = torch.tensor(pair, dtype=torch.uint8)
+        if raw.shape[1] == 1:
+            found |= torch.isin(raw[:, 0], pattern)
+        else:
+            found |= (raw == pattern.repeat(raw.shape[1] // 2)).all(-1)
+    return found.reshape(values.shape)
 
 
 def _place(wrong: torch.Tensor) -> str:

@@ -10,7 +10,7 @@ import torch
 from pytest_upskill.oracle.compare import POISONS, Mismatch, first_difference, judge
 from pytest_upskill.oracle.prepare import Expected, as_bytes
 from pytest_upskill.records import WorstElement
-from pytest_upskill.sandbox import client
+from pytest_upskill.sandbox import shared_memory
 
 NAN, INF = math.nan, math.inf
 
@@ -117,7 +117,7 @@ def test_answers_are_compared_bit_by_bit() -> None:
 
 
 def test_the_patterns_that_hints_know_are_those_that_outputs_are_filled_with() -> None:
-    used = (*client._POISONS, client._POISON_OF_REPEATS)
+    used = (*shared_memory.POISONS, shared_memory.POISON_OF_REPEATS)
     assert tuple((pattern & 0xFF, pattern >> 8) for pattern in used) == POISONS
     for pattern in used:
         for dtype in (torch.float16, torch.bfloat16, torch.float32, torch.float64):
