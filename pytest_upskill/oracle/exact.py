@@ -30,7 +30,7 @@ from pytest_upskill.records import FLOATING, Example
 Outputs = Mapping[str, torch.Tensor]
 
 WHOLE, COPY, ONCE = (
-    "whole numbers, whose sum is exact in any order",
+    "whole numbers or binary fractions, whose sum is exact in any order",
     "a copy of an input",
     "one operation, correctly rounded",
 )
@@ -47,6 +47,8 @@ _ROOM = {torch.float32: 2.0**24, torch.float64: 2.0**50}
 
 _SLACK = 4.0
 """A safety factor for the estimated magnitude of the terms."""
+
+_FRACTION_BITS = 4
 
 _SIGN_DRAWS, _FEW_DRAWS, _MANY_RESULTS = 16, 4, 64
 _PROBES, _PROBE_SIZE = 3, 9
@@ -131,7 +133,8 @@ def draw(
     PyTorch itself must be exact on them, in float32 and in the example's dtype, or smaller ones are tried. ``dtypes``
     are those of the outputs. In half of the examples the terms are so small, and of both signs, that usual results fit
     into the outputs' dtypes without any rounding (one term more or less shows); in a quarter all are of one sign and
-    large (a low-precision accumulator shows).
+    large (a low-precision accumulator shows). In half of the examples they are divided by a power of two: a kernel must
+    not be exact on whole numbers alone.
     """
     random = generator("whole numbers", example)
     cancelling, positive = (bool(torch.randint(0, 2, (), generator=random)) for _ in range(2))
@@ -139,11 +142,12 @@ def draw(
     if base is None or not floating(source.case, example.dtype):
         return None
     try:
-        whole = _WholeNumbers(reference, source.case, example, base, random)
+        bits = int(torch.randint(1, _FRACTION_BITS + 1, (), generator=random)) * int(example.seed % 2)
+        whole = _WholeNumbers(reference, source.case, example, base, random, bits)
         limit = whole.limit(dtypes if cancelling else {})
         while limit >= 1:
             arguments = whole.inputs(limit, positive and not cancelling)
-            found = None if arguments is None else _settled(reference, arguments, example, dtypes, eager)
+            found = None if arguments is None else _settled(reference, arguments, example, dtypes, eager, whole.scale)
             if found is not None:
                 return found
             limit //= 4
@@ -153,7 +157,12 @@ def draw(
 
 
 def _settled(
-    reference: Reference, arguments: Arguments, example: Example, dtypes: Mapping[str, str], eager: Eager
+    reference: Reference,
+    arguments: Arguments,
+    example: Example,
+    dtypes: Mapping[str, str],
+    eager: Eager,
+    scale: float,
 ) -> Exact | None:
     def run(dtype: torch.dtype) -> Outputs:
         return reference.run(cast(arguments, dtype), example.dims, dtype, f"on {example}, in {dtype}")
@@ -166,7 +175,7 @@ def _settled(
             if not torch.equal(gold[name], own[name].to(gold[name].dtype)):
                 return None
             continue
-        rounding = _rounding(gold[name], dtype)
+        rounding = _rounding(gold[name], dtype, scale)
         if rounding is None or not torch.equal(gold[name], single[name].to(torch.float64)):
             return None
         if bool(((own[name].to(torch.float64) - gold[name]).abs() > rounding).any()):
@@ -175,10 +184,10 @@ def _settled(
     return Exact(arguments, gold, allowed)
 
 
-def _rounding(gold: torch.Tensor, dtype: str) -> torch.Tensor | None:
-    """The error of rounding a sum once: 0 where the dtype holds it. None if gold is not exact."""
+def _rounding(gold: torch.Tensor, dtype: str, scale: float) -> torch.Tensor | None:
+    """The error of rounding a sum once: 0 where the dtype holds it. None if gold, times ``scale``, is not whole."""
     info = torch.finfo(DTYPE[dtype])
-    if gold.numel() and (not _whole(gold) or float(gold.abs().max()) > info.max / 2):
+    if gold.numel() and (not _whole(gold * scale) or float(gold.abs().max()) > info.max / 2):
         return None
     inexact = gold.to(DTYPE[dtype]).to(torch.float64) != gold
     if dtype in ("float32", "float64") and bool(inexact.any()):
@@ -194,6 +203,13 @@ class _WholeNumbers:
     example: Example
     base: Arguments
     random: torch.Generator
+    bits: int
+    """Binary places of the tensors whose values are not declared."""
+
+    @property
+    def scale(self) -> float:
+        """What makes results whole."""
+        return 2.0 ** (self.bits * len(self.tensors))
 
     @property
     def tensors(self) -> tuple[TensorSpec, ...]:
@@ -237,7 +253,8 @@ class _WholeNumbers:
             whole = self._tensor(tensor, value, limit, positive)
             if whole is None:
                 return None
-            made[tensor.name] = whole.to(value.dtype).contiguous()
+            scaled = whole if tensor.values is not None else whole * 2.0**-self.bits
+            made[tensor.name] = scaled.to(value.dtype).contiguous()
         return made
 
     def _tensor(self, tensor: TensorSpec, drawn: torch.Tensor, limit: int, positive: bool) -> torch.Tensor | None:
