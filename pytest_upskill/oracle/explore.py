@@ -17,17 +17,15 @@ from pytest_upskill.cases.case import Case
 from pytest_upskill.errors import UpskillError
 from pytest_upskill.oracle import search
 from pytest_upskill.oracle.compare import first_difference, judge, number, place
-from pytest_upskill.oracle.draw import LARGEST, SEEDS, families, forced
+from pytest_upskill.oracle.draw import LARGEST, families, forced
 from pytest_upskill.oracle.draw import examples as example_strategy
-from pytest_upskill.oracle.isolation import isolated, stable_hash
+from pytest_upskill.oracle.isolation import isolated
 from pytest_upskill.oracle.prepare import OFF, GivenUp, Preparation, Prepared
-from pytest_upskill.oracle.reference import empty_examples, smallest_example
 from pytest_upskill.oracle.reference_runner import ReferenceRunner
+from pytest_upskill.oracle.required_examples import large_together, required_examples
 from pytest_upskill.oracle.search import Batch, Stop
-from pytest_upskill.oracle.shapes import OutputSize, problem, upper_halves
 from pytest_upskill.oracle.shrink import SECONDS, Fault, Shrinking, Tried, elements_of
 from pytest_upskill.oracle.steering import Steering, Tracer
-from pytest_upskill.oracle.values import complete
 from pytest_upskill.records import (
     Answer,
     Assertion,
@@ -187,17 +185,9 @@ class _Exploration:
     def _not_drawn(self, dtype: str) -> Iterator[Example]:
         """Examples of a dtype to try besides those that are drawn."""
         yield from (one for one in self.more if one.dtype == dtype and not self._is_known(one))
-        smallest = smallest_example(self.case, dtype)
-        yield from self._promised(smallest)
-        # Conditions that sizes seldom meet must not leave a dtype untried, which would look like a pass.
-        if not self._count(dtype) and str(smallest) not in self.given_up:
-            yield smallest
-        # Sizes of 0 are drawn seldom; each dim that may have one is tried with it at least once.
-        sizes = [tried.example.dims for tried in self.tried.values() if tried.example.dtype == dtype]
-        for name, example in empty_examples(self.case, dtype).items():
-            if all(dims[name] != 0 for dims in sizes) and str(example) not in self.given_up:
-                yield example
-                sizes.append(example.dims)
+        drawn = [(one.example, one.elements) for one in self.tried.values() if one.example.dtype == dtype]
+        required = required_examples(self.case, dtype, self.seed, drawn)
+        yield from (one for one in required if not self._is_known(one))
 
     def _steered(self, dtype: str) -> Iterator[Example]:
         """Examples at which the kernel takes branches that it took in no other; none once something is wrong."""
@@ -205,14 +195,6 @@ class _Exploration:
             return
         drawn = [tried.example for tried in self.tried.values() if tried.example.dtype == dtype]
         yield from self.steering.examples(dtype, drawn)
-
-    def _promised(self, smallest: Example) -> Iterator[Example]:
-        """The sizes at which a prompt says that kernels are timed, one dim at a time; the dtypes share them."""
-        dtypes = self.case.dtypes
-        for name, size in list(self.case.speed.items())[dtypes.index(smallest.dtype) :: len(dtypes)]:
-            dims, seed = {**smallest.dims, name: size}, stable_hash("promised", self.seed, name) % SEEDS
-            if problem(self.case, dims, smallest.scalars) is None:
-                yield complete(self.case, Example(dims, smallest.dtype, seed, "", smallest.scalars))
 
     def _is_known(self, example: Example) -> bool:
         return str(example) in self.tried or str(example) in self.given_up
@@ -373,14 +355,6 @@ class _Exploration:
                 if fault is not None:
                     faults.setdefault(name, fault)
         return Tried(prepared.example, None, -1, elements_of(prepared.call), faults)
-
-
-def large_together(case: Case, outputs: OutputSize, largest: int, dtype: str, seed: int) -> list[tuple[str, ...]]:
-    """Which dims are large together in a dtype's large examples: as many as can be, and a share of all others."""
-    found = upper_halves(case, outputs, largest)
-    most = max(found, key=len, default=())
-    others = sorted(found, key=lambda upper: stable_hash("upper halves", seed, *upper))
-    return [most, *(upper for upper in others[case.dtypes.index(dtype) :: len(case.dtypes)] if upper != most)]
 
 
 def _described(name: str, tried: Tried, remark: str = "") -> Counterexample:

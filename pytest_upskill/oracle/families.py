@@ -51,9 +51,11 @@ def _one_sign(size: Size, random: torch.Generator) -> torch.Tensor:
 
 
 def _far(size: Size, random: torch.Generator) -> torch.Tensor:
-    """All elements far from zero: some hundreds below it, or above 10,000 (where float16 ends at 65,504)."""
-    spread = normal(size, random).abs()
-    return 1e4 + 1e3 * spread if integer(2, random) else -100 - 50 * spread
+    """All elements far from zero: some hundreds below it, or above 10,000 (float16 ends at 65,504); in half of the
+    tensors, each row for itself."""
+    spread, kinds = normal(size, random).abs(), size[:-1] if size and integer(2, random) else ()
+    above = torch.randint(2, (*kinds, *(1,) * bool(kinds)), generator=random) == 1
+    return torch.where(above, 1e4 + 1e3 * spread, -100 - 50 * spread)
 
 
 def _zeros(size: Size, random: torch.Generator) -> torch.Tensor:
@@ -95,6 +97,9 @@ def mixed(size: Size, random: torch.Generator) -> torch.Tensor:
         values = torch.where(which == index, order[index](size, random), values)
     return values
 
+
+FAR = "far"
+"""A family that each dtype meets several times: a search that starts from some number is wrong on it alone."""
 
 INTEGERS = "integers"
 """The family of ``exact``: whole numbers, for linear references alone."""
