@@ -14,8 +14,8 @@ from pytest_upskill.oracle.shapes import SMALL_LIMIT, OutputSize, problem, upper
 from pytest_upskill.oracle.values import complete, uses_family
 from pytest_upskill.records import Example
 
-_FAR_AMONG = 7
-"""Of this many small examples, at least one has values far from zero."""
+_FEW, _FAR_AMONG = 16, 7
+"""If there are more than a few, at least one of this many small examples has values far from zero."""
 
 
 def large_together(case: Case, outputs: OutputSize, largest: int, dtype: str, seed: int) -> list[tuple[str, ...]]:
@@ -53,7 +53,7 @@ def _timed(case: Case, smallest: Example, seed: int) -> Iterator[Example]:
 
 def _far(case: Case, seed: int, small: Sequence[Example]) -> Iterator[Example]:
     """Values far from zero, at sizes that were drawn."""
-    wanted = len(small) // _FAR_AMONG if uses_family(case) else 0
+    wanted = len(small) // _FAR_AMONG if len(small) >= _FEW and uses_family(case) else 0
     for number in range(wanted - sum(one.values == FAR for one in small)):
         like = small[len(small) * (number + 1) // (wanted + 1)]
         yield replace(like, seed=stable_hash("far", seed, number) % SEEDS, values=FAR)
