@@ -189,7 +189,8 @@ def _run(request: JudgeRequest, machine: Machine, prepared: Prepared, build: Bui
     layout = prepared.signature.layout
     with contextlib.ExitStack() as stack:
         executor = stack.enter_context(language.execute(build, layout, machine, request.limits.call_seconds))
-        if (tracer := None if only else executor.tracer()) is not None:
+        trace = None if only else getattr(executor, "tracer", None)
+        if (tracer := trace() if trace else None) is not None:
             stack.callback(tracer.close)
         watched = _Watched(executor, request.limits.item_seconds)
         judgement = explore(

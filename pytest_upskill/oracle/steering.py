@@ -24,11 +24,20 @@ LARGEST = 1 << 17
 _TRACED = 5
 """Examples of a dtype, of those that are tried anyhow, that are traced first."""
 
-_CALLS = 16
+_CALLS = 24
 """Further traced calls for each dtype."""
 
-_TRIES = 8
+_TRIES = 20
 """Sizes that are tried to see one relation of one comparison."""
+
+_FAR = 4
+"""A comparison is tried once less for this many binary places of the difference of its operands."""
+
+_MOST = 1 << 28
+"""Operands from this size on are bits of floating-point numbers, not sizes."""
+
+_STEPS = 4
+"""By how much sizes are moved at most, once nothing else is left to try."""
 
 _RELATIONS = (-1, 0, 1)
 
@@ -67,6 +76,7 @@ class Steering:
     _origins: dict[str, tuple[str, str, int]] = field(default_factory=dict)
     """What an example was moved from: another example, one of its sizes, and by how much."""
     _slopes: dict[tuple[str, str], float] = field(default_factory=dict)
+    """How fast a comparison's difference changes with a size, beside the others."""
     _found: list[Example] = field(default_factory=list)
     _broken: bool = False
 
@@ -105,7 +115,7 @@ class Steering:
         self.executed |= new
         goals = set()
         for place, pairs in trace.compared.items():
-            if place not in self.tracer.comparisons:
+            if place not in self.tracer.comparisons or max(map(abs, itertools.chain(*pairs))) >= _MOST:
                 continue
             goals |= {(place, _sign(*pair)) for pair in pairs}
             nearest = min(pairs, key=lambda pair: abs(pair[0] - pair[1]))
@@ -113,24 +123,26 @@ class Steering:
             known = self._met.get(place)
             if known is None or abs(nearest[0] - nearest[1]) < abs(known[1][0] - known[1][1]):
                 self._met[place] = (example, nearest)
-                self._tries |= {(place, sign): 0 for sign in _RELATIONS}
+                if known is None or 2 * abs(nearest[0] - nearest[1]) < abs(known[1][0] - known[1][1]):
+                    self._tries |= {(place, sign): 0 for sign in _RELATIONS}
         found = bool(new or goals - self._seen)
         self._seen |= goals
         return found
 
     def _steered(self, dtype: str) -> Iterator[Example]:
-        """Sizes that may show a relation that was not seen, the comparison that was tried least first."""
+        """Sizes that may show a relation that was not seen; comparisons that were tried less, or are near, first."""
         while True:
             goals = [
-                (self._tries.get((place, sign), 0), abs(met[1][0] - met[1][1]), place, sign)
+                (self._tries.get((place, sign), 0) + abs(met[1][0] - met[1][1]).bit_length() // _FAR, place, sign)
                 for place, met in self._met.items()
                 for sign in _RELATIONS
                 if (place, sign) not in self._seen and met[0].dtype == dtype
+                if self._tries.get((place, sign), 0) < _TRIES
             ]
-            tried, _, place, sign = min(goals, default=(_TRIES, 0, "", 0))
-            if tried >= _TRIES:
+            if not goals:
                 return
-            self._tries[place, sign] = tried + 1
+            _, place, sign = min(goals)
+            self._tries[place, sign] = self._tries.get((place, sign), 0) + 1
             example, operands = self._met[place]
             candidates = self._candidates(place, example, operands, sign)
             candidate = next((one for one in candidates if str(one) not in self._known), None)
@@ -145,7 +157,7 @@ class Steering:
         origin, name, by = self._origins.get(str(example), ("", "", 0))
         before = self._differences.get((place, origin))
         if before is not None and difference != before:
-            self._slopes[place, name] = (difference - before) / by
+            self._slopes[place, _beside(example, name)] = (difference - before) / by
 
     def _candidates(self, place: str, example: Example, operands: tuple[int, int], sign: int) -> Iterator[Example]:
         """Legal sizes at which the difference of the operands may have ``sign``."""
@@ -154,18 +166,19 @@ class Steering:
         names = [*(dim.name for dim in self.case.dims if not dim.fixed), *(s.name for s in integer_scalars(self.case))]
         values = {**example.dims, **example.scalars}
         for name in names:
-            if (place, name) in self._slopes:
-                yield from self._moved(example, name, values[name] + round(by / self._slopes[place, name]))
+            if slope := self._slopes.get((place, _beside(example, name))):
+                yield from self._moved(example, name, values[name] + round(by / slope))
         for name in names:
             yield from self._moved(example, name, values[name] + by)
             if left and right:
                 yield from self._moved(example, name, values[name] * (right + sign) // left)
         for name in names:
             yield from self._moved(example, name, values[name] - by)
-        for name in names:  # to learn how the difference changes
-            if (place, name) not in self._slopes:
-                yield from self._moved(example, name, values[name] + 1)
-                yield from self._moved(example, name, values[name] - 1)
+            yield from self._moved(example, name, values[name] * 2)
+        for step in range(1, _STEPS + 1):  # to learn how the difference changes; and a remainder takes all values
+            for name in names:
+                yield from self._moved(example, name, values[name] + step)
+                yield from self._moved(example, name, values[name] - step)
 
     def _moved(self, example: Example, name: str, value: int) -> Iterator[Example]:
         dims = {key: value if key == name else size for key, size in example.dims.items()}
@@ -202,6 +215,12 @@ class Steering:
                 ranges.append((line, line))
                 previous = True
         return tuple(ranges)
+
+
+def _beside(example: Example, name: str) -> str:
+    """Names a size and the values of all others."""
+    others = {key: value for key, value in {**example.dims, **example.scalars}.items() if key != name}
+    return f"{name} {others}"
 
 
 def _sign(left: int, right: int) -> int:

@@ -52,6 +52,8 @@ size_t upskill_copied_back(void) { return 5; }
 void upskill_configure(int, uint64_t, int) {}
 int upskill_host_threads(void) { return scripted_threads; }
 
+const char* upskill_coverage(void) { return ""; }
+
 // What a thread does that was left behind: between two calls it writes to the output of the first (behind its guard).
 void scripted_write_between_calls(void) { latest[4096 + 16] ^= 1; }
 

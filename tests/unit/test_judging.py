@@ -108,10 +108,10 @@ def test_a_limit_on_all_calls_leaves_the_verdict_open() -> None:
 
 
 def test_further_examples_are_tried_besides_those_that_are_drawn() -> None:
-    """The kernel is wrong for one size, which eight drawn examples do not meet."""
+    """The kernel is wrong for one size, without a comparison of integers, and eight drawn examples do not meet it."""
     case = (ROOT / "skills" / "cuda-kernels" / "evals" / "vector_add.md").read_text(encoding="utf-8")
     solution = case.partition("```cuda\n")[2].partition("```")[0]
-    wrong = solution.replace("static_cast<float>(y[i]))", "static_cast<float>(y[i]) + (n == 777))")
+    wrong = solution.replace("static_cast<float>(y[i]))", "static_cast<float>(y[i]) + fmaxf(0, 1 - fabsf(n - 777.0f)))")
     assert wrong != solution
     request = request_of("vector_add", wrong)
     assert judge(request).verdict.kind is VerdictKind.PASSED
