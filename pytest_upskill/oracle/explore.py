@@ -25,7 +25,7 @@ from pytest_upskill.oracle.reference import empty_examples, smallest_example
 from pytest_upskill.oracle.reference_runner import ReferenceRunner
 from pytest_upskill.oracle.search import Batch, Stop
 from pytest_upskill.oracle.shapes import problem, upper_halves
-from pytest_upskill.oracle.shrink import SECONDS, Fault, Shrinking, Tried, elements_of
+from pytest_upskill.oracle.shrink import Fault, Shrinking, Tried
 from pytest_upskill.oracle.values import complete
 from pytest_upskill.records import (
     Answer,
@@ -47,7 +47,7 @@ CHECKS = ("runs", "correct", "memory", "deterministic", "inputs")
 _REPEAT_EVERY = 5
 _UNSURE_SHARE = 0.2
 _REPEATS_WHEN_TRIED_AGAIN = 3
-_UNFINISHED = f" (not shrunk to the end: the limit of {SECONDS:g} s was reached)"
+_UNFINISHED = " (not shrunk to the end: the limit on elements was reached)"
 _NOT_REPRODUCIBLE = (
     " (not reproducible: the same call passed when it was tried again, so the kernel keeps state or races)"
 )
@@ -234,7 +234,7 @@ class _Exploration:
             self.watch(prepared)
         answer = self.run(prepared.call)
         faults = self._faults(prepared, answer)
-        tried = Tried(prepared.example, batch, len(self.tried), elements_of(prepared.call), faults)
+        tried = Tried.of(prepared, batch, len(self.tried), faults)
         self.tried[str(prepared.example)] = tried
         if "runs" in faults:
             raise Stop
@@ -280,7 +280,7 @@ class _Exploration:
     # ------------------------------------------------------------------------------------- judgement
 
     def judgement(self, dtypes: tuple[str, ...], *, shrink: bool) -> Judgement:
-        """Put together what was found; shrinks the first failed assertion's example."""
+        """Put together what was found; shrinks the example of the first failure, or of the finding that explains it."""
         broken = any("runs" in tried.faults for tried in self.tried.values())
         names = assertion_names(self.checks, dtypes)
         failing = {name: [one for one in self.tried.values() if name in one.faults] for name in names}
@@ -288,10 +288,26 @@ class _Exploration:
         counterexample = None
         name = next((name for name in names if failing[name]), None)
         if name is not None:
-            counterexample = self._counterexample(name, failing[name][0], shrink)
-            assertions[name] = Assertion(name, False, self._message(name, failing[name], counterexample.message))
+            shown, first = self._explained(name, failing)
+            tried, counterexample = self._counterexample(shown, first, shrink)
+            for one in shown:
+                message = counterexample.message if one == shown[0] else tried.faults[one].message
+                assertions[one] = Assertion(one, False, self._message(one, failing[one], message))
         notes = self._notes()
         return Judgement(tuple(assertions.values()), counterexample, self._inconclusive(dtypes, broken), notes)
+
+    def _explained(self, name: str, failing: Mapping[str, list[Tried]]) -> tuple[tuple[str, ...], Tried]:
+        """The assertions that the counterexample shows, and its first example: for wrong values, a finding with a line
+        explains them, if possible together with the wrong values of the same call.
+        """
+        for explaining in ("memory", "deterministic") if name.startswith("correct") else ():
+            found = [one for one in failing.get(explaining, ()) if one.faults[explaining].line is not None]
+            for one in found:
+                if (wrong := f"correct[{one.example.dtype}]") in one.faults:
+                    return (explaining, wrong), one
+            if found:
+                return (explaining,), found[0]
+        return (name,), failing[name][0]
 
     def _notes(self) -> tuple[str, ...]:
         notes = ["judged with the case's own tolerance"] if self.case.tolerance else []
@@ -325,28 +341,29 @@ class _Exploration:
 
     # ------------------------------------------------------------------------------------- phase 2: shrinking
 
-    def _counterexample(self, name: str, first: Tried, shrink: bool) -> Counterexample:
-        if not shrink or first.batch is None or first.faults[name].kind == "timeout":
-            return _described(name, first)
-        shrinking = Shrinking(self, name, first)
+    def _counterexample(self, names: tuple[str, ...], first: Tried, shrink: bool) -> tuple[Tried, Counterexample]:
+        if not shrink or first.batch is None or first.faults[names[0]].kind == "timeout":
+            return first, _described(names, first)
+        shrinking = Shrinking(self, names, first)
         smallest = shrinking.smallest(self.strategy(first.batch))
         for candidate in (smallest, first) if smallest is not first else (first,):
             try:
-                again = self.try_again(candidate.example, name)
+                again = self.try_again(candidate.example, names)
             except UpskillError:
                 continue  # the verdict is fixed: what goes wrong from here on must not hide it
-            if again is not None and name in again.faults:
-                return _described(name, again, _UNFINISHED if shrinking.out_of_time else "")
-        return replace(_described(name, first, _NOT_REPRODUCIBLE), reproducible=False)
+            if again is not None and again.fails(names):
+                return again, _described(names, again, _UNFINISHED if shrinking.unfinished else "")
+        return first, replace(_described(names, first, _NOT_REPRODUCIBLE), reproducible=False)
 
-    def try_again(self, example: Example, name: str) -> Tried | None:
-        """Run an example afresh, for one assertion: twice if bits are compared. None if it cannot be judged."""
+    def try_again(self, example: Example, names: tuple[str, ...]) -> Tried | None:
+        """Run an example afresh, for some assertions: twice if bits are compared. None if it cannot be judged."""
         prepared = self.preparation.prepare(example)
         if isinstance(prepared, GivenUp):
             return None
         answer = self.run(prepared.call)
         faults = self._faults(prepared, answer)
-        if name == "deterministic" and name not in faults and answer.ran and not self.case.atomics:
+        name = "deterministic"
+        if name in names and name not in faults and answer.ran and not self.case.atomics:
             kept = {key: bytes(data) for key, data in answer.outputs.items()}
             for time in range(_REPEATS_WHEN_TRIED_AGAIN):
                 second = self.repeat(prepared.call, time)
@@ -356,12 +373,14 @@ class _Exploration:
                 fault = _difference(prepared, kept, second.outputs) if second.ran else None
                 if fault is not None:
                     faults.setdefault(name, fault)
-        return Tried(prepared.example, None, -1, elements_of(prepared.call), faults)
+        return Tried.of(prepared, None, -1, faults)
 
 
-def _described(name: str, tried: Tried, remark: str = "") -> Counterexample:
-    fault = tried.faults[name]
-    return Counterexample(name, tried.example, fault.message + remark, fault.worst, fault.line)
+def _described(names: tuple[str, ...], tried: Tried, remark: str = "") -> Counterexample:
+    fault = tried.faults[names[0]]
+    worst = next((found for name in names if (found := tried.faults[name].worst)), None)
+    message = fault.message + remark
+    return Counterexample(names[0], tried.replay, message, worst, fault.line, inputs=tried.inputs)
 
 
 def _difference(prepared: Prepared, first: Mapping[str, Any], second: Mapping[str, Any]) -> Fault | None:
