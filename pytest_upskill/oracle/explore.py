@@ -25,7 +25,7 @@ from pytest_upskill.oracle.reference import empty_examples, smallest_example
 from pytest_upskill.oracle.reference_runner import ReferenceRunner
 from pytest_upskill.oracle.search import Batch, Stop
 from pytest_upskill.oracle.shapes import problem, upper_halves
-from pytest_upskill.oracle.shrink import Fault, Shrinking, Tried
+from pytest_upskill.oracle.shrink import Fault, Shrinking, Tried, explained
 from pytest_upskill.oracle.values import complete
 from pytest_upskill.records import (
     Answer,
@@ -288,26 +288,13 @@ class _Exploration:
         counterexample = None
         name = next((name for name in names if failing[name]), None)
         if name is not None:
-            shown, first = self._explained(name, failing)
+            shown, first = explained(name, failing)
             tried, counterexample = self._counterexample(shown, first, shrink)
             for one in shown:
                 message = counterexample.message if one == shown[0] else tried.faults[one].message
                 assertions[one] = Assertion(one, False, self._message(one, failing[one], message))
         notes = self._notes()
         return Judgement(tuple(assertions.values()), counterexample, self._inconclusive(dtypes, broken), notes)
-
-    def _explained(self, name: str, failing: Mapping[str, list[Tried]]) -> tuple[tuple[str, ...], Tried]:
-        """The assertions that the counterexample shows, and its first example: for wrong values, a finding with a line
-        explains them, if possible together with the wrong values of the same call.
-        """
-        for explaining in ("memory", "deterministic") if name.startswith("correct") else ():
-            found = [one for one in failing.get(explaining, ()) if one.faults[explaining].line is not None]
-            for one in found:
-                if (wrong := f"correct[{one.example.dtype}]") in one.faults:
-                    return (explaining, wrong), one
-            if found:
-                return (explaining,), found[0]
-        return (name,), failing[name][0]
 
     def _notes(self) -> tuple[str, ...]:
         notes = ["judged with the case's own tolerance"] if self.case.tolerance else []
@@ -343,7 +330,7 @@ class _Exploration:
 
     def _counterexample(self, names: tuple[str, ...], first: Tried, shrink: bool) -> tuple[Tried, Counterexample]:
         if not shrink or first.batch is None or first.faults[names[0]].kind == "timeout":
-            return first, _described(names, first)
+            return first, first.counterexample(names)
         shrinking = Shrinking(self, names, first)
         smallest = shrinking.smallest(self.strategy(first.batch))
         for candidate in (smallest, first) if smallest is not first else (first,):
@@ -352,8 +339,8 @@ class _Exploration:
             except UpskillError:
                 continue  # the verdict is fixed: what goes wrong from here on must not hide it
             if again is not None and again.fails(names):
-                return again, _described(names, again, _UNFINISHED if shrinking.unfinished else "")
-        return first, replace(_described(names, first, _NOT_REPRODUCIBLE), reproducible=False)
+                return again, again.counterexample(names, _UNFINISHED if shrinking.unfinished else "")
+        return first, replace(first.counterexample(names, _NOT_REPRODUCIBLE), reproducible=False)
 
     def try_again(self, example: Example, names: tuple[str, ...]) -> Tried | None:
         """Run an example afresh, for some assertions: twice if bits are compared. None if it cannot be judged."""
@@ -374,13 +361,6 @@ class _Exploration:
                 if fault is not None:
                     faults.setdefault(name, fault)
         return Tried.of(prepared, None, -1, faults)
-
-
-def _described(names: tuple[str, ...], tried: Tried, remark: str = "") -> Counterexample:
-    fault = tried.faults[names[0]]
-    worst = next((found for name in names if (found := tried.faults[name].worst)), None)
-    message = fault.message + remark
-    return Counterexample(names[0], tried.replay, message, worst, fault.line, inputs=tried.inputs)
 
 
 def _difference(prepared: Prepared, first: Mapping[str, Any], second: Mapping[str, Any]) -> Fault | None:

@@ -26,7 +26,7 @@ from pytest_upskill.oracle.prepare import Prepared
 from pytest_upskill.oracle.search import Batch, Stop
 from pytest_upskill.oracle.shapes import SMALL_LIMIT, first, integer_scalars, least, problem, scalar_options, smallest
 from pytest_upskill.oracle.values import uses_family
-from pytest_upskill.records import Call, Example, ScalarArgument, TensorArgument, WorstElement
+from pytest_upskill.records import Call, Counterexample, Example, ScalarArgument, TensorArgument, WorstElement
 
 RUNS = 100
 """Runs of the kernel in one search."""
@@ -83,6 +83,27 @@ class Tried:
     def fails(self, names: tuple[str, ...]) -> bool:
         """Whether all of these assertions fail."""
         return all(name in self.faults for name in names)
+
+    def counterexample(self, names: tuple[str, ...], remark: str = "") -> Counterexample:
+        """The example as a counterexample of the first assertion, with the wrong values of any of them."""
+        fault = self.faults[names[0]]
+        worst = next((found for name in names if (found := self.faults[name].worst)), None)
+        return Counterexample(names[0], self.replay, fault.message + remark, worst, fault.line, inputs=self.inputs)
+
+
+def explained(name: str, failing: Mapping[str, Sequence[Tried]]) -> tuple[tuple[str, ...], Tried]:
+    """The assertions that a counterexample shows if ``name`` is the first that fails, and its first example.
+
+    A finding with a line explains wrong values; a call with both comes first.
+    """
+    for finding in ("memory", "deterministic") if name.startswith("correct") else ():
+        found = [one for one in failing.get(finding, ()) if one.faults[finding].line is not None]
+        for one in found:
+            if (wrong := f"correct[{one.example.dtype}]") in one.faults:
+                return (finding, wrong), one
+        if found:
+            return (finding,), found[0]
+    return (name,), failing[name][0]
 
 
 def _small_inputs(call: Call) -> dict[str, str]:
