@@ -93,11 +93,12 @@ def _found(first: Assertion, outcome: Outcome) -> Iterator[str]:
 
 
 def _example(found: Counterexample, source: str | None) -> Iterator[str]:
+    # Without floating scalars: this text is part of a later prompt, and kept replies are found by its digest.
     sizes = {**found.example.dims, **found.example.drawn.scalars}
     named = ", ".join(f"{name} = {value}" for name, value in sizes.items())
     yield f"- smallest input that shows it: {named}, {found.example.dtype}"
     if worst := found.worst:
-        # A list's brackets: this text is part of a later prompt, and kept replies are found by its digest.
+        # A list's brackets, for the same reason.
         yield f"- output: {worst.output}"
         yield f"- index: {list(worst.index)}"
         yield f"- expected: {worst.expected}"
