@@ -89,7 +89,7 @@ def _below(count: int) -> st.SearchStrategy[int]:
 
 
 def parse_example(text: str, case: Case) -> Example:
-    """The example that a text such as ``rows=1 cols=33 alpha=0.5 dtype=float16 seed=7`` names, complete.
+    """The example that a text such as ``rows=1 cols=33 dtype=float16 seed=7 alpha=0.5`` names, complete.
 
     Dims of one size, the dtype of a case that has one, ``values`` and scalars may be left out. Raises UsageError.
     """

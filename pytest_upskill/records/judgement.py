@@ -55,12 +55,13 @@ class Example:
     scalars: Mapping[str, bool | int | float] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        """``rows=1 cols=33 dtype=float16 seed=7``: the form that ``--upskill-example`` takes."""
-        parts = [f"{name}={_number(value)}" for name, value in (*self.dims.items(), *self.scalars.items())]
+        """``rows=1 cols=33 dtype=float16 seed=7 alpha=0.5``: the form that ``--upskill-example`` takes."""
+        real = {name: value for name, value in self.scalars.items() if isinstance(value, float)}
+        parts = [f"{name}={int(value)}" for name, value in {**self.dims, **self.scalars}.items() if name not in real]
         parts += [f"dtype={self.dtype}", f"seed={self.seed}"]
         if self.values:
             parts.append(f"values={self.values}")
-        return " ".join(parts)
+        return " ".join([*parts, *(f"{name}={_shortest(value)}" for name, value in real.items())])
 
     @property
     def drawn(self) -> Example:
@@ -69,10 +70,8 @@ class Example:
         return dataclasses.replace(self, scalars=kept)
 
 
-def _number(value: float) -> str:
-    """The shortest text that reads back to the same float32 value; integers and bools as integers."""
-    if not isinstance(value, float):
-        return str(int(value))
+def _shortest(value: float) -> str:
+    """The shortest text that reads back to the same float32 value."""
     texts = (f"{value:.{digits}g}" for digits in range(6, 10))
     return next((text for text in texts if struct.pack("f", float(text)) == struct.pack("f", value)), repr(value))
 

@@ -131,7 +131,7 @@ def _wrong(outcome: Outcome, found: Counterexample) -> str:
         return ""
     if worst := found.worst:
         return f"{_element(worst)} is {worst.got}, expected {worst.expected}"
-    return f"on another example, {first.name}: {first.message}"
+    return f"on another example, {first.name}: {first.message.rpartition(_TOLD_BELOW)[2]}"
 
 
 def _element(worst: WorstElement) -> str:

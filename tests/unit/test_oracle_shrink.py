@@ -17,6 +17,7 @@ from pytest_upskill.oracle import shrink
 from pytest_upskill.oracle.draw import parse_example
 from pytest_upskill.oracle.explore import Judgement
 from pytest_upskill.oracle.prepare import Preparation, Prepared
+from pytest_upskill.oracle.values import single
 from pytest_upskill.records import Answer, Call, Counterexample, Example, Finding, TensorArgument
 from tests.unit.oracle_kernels import (
     ROWS_COLS,
@@ -292,9 +293,10 @@ def test_a_scalar_of_the_cases_own_inputs_is_overridden_too(tmp_path: Path) -> N
 def test_the_text_of_a_float32_value_reads_back_exactly(bits: int) -> None:
     (value,) = struct.unpack("f", struct.pack("I", bits))
     text = str(Example({"n": 1}, "float32", 7, scalars={"alpha": value}))
-    assert struct.pack("f", float(text.split()[1].partition("=")[2])) == struct.pack("I", bits)
-    assert str(Example({}, "float32", 7, scalars={"a": struct.unpack("f", struct.pack("f", 0.1))[0]})).startswith(
-        "a=0.1 "
+    assert struct.pack("f", float(text.rsplit(maxsplit=1)[-1].partition("=")[2])) == struct.pack("I", bits)
+    scalars = {"k": True, "alpha": single(0.1), "step": 3}
+    assert str(Example({"n": 1}, "float32", 7, "normal", scalars)) == (
+        "n=1 k=1 step=3 dtype=float32 seed=7 values=normal alpha=0.1"
     )
 
 

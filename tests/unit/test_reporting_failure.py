@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -207,6 +208,12 @@ rms_norm · glm-4.7 · with skill                                     cuda-kerne
 def test_wrong_values_of_another_example_are_shown_with_their_assertion() -> None:
     text = shown(out_of_bounds(worst=None))
     assert "  wrong     on another example, correct[float16]: 1 of 33 elements is off\n" in text
+    item = out_of_bounds(worst=None)
+    wrong = "2 of 40 elements of 'out' are wrong; the worst is out[3]: expected 1, got 2"
+    assertions = [replace(one, message=wrong) if one.name == "correct[float16]" else one
+                  for one in item.verdict.assertions]  # fmt: skip
+    item = replace(item, verdict=replace(item.verdict, assertions=tuple(assertions)))
+    assert "  wrong     on another example, correct[float16]: out[3]: expected 1, got 2\n" in shown(item)
 
 
 def test_a_finding_without_wrong_values_says_nothing_of_them() -> None:

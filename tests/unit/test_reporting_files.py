@@ -109,11 +109,11 @@ def test_floating_scalars_and_values_of_small_inputs_are_written_and_survive_pla
     assert Outcome.from_plain(json.loads(json.dumps(item.to_plain()))) == item
     written = report([item])["items"][0]
     assert written["counterexample"]["scalars"] == {"k": 1, "alpha": 0.5}
-    assert written["counterexample"]["example"] == "n=2 k=1 alpha=0.5 dtype=float32 seed=7 values=normal"
+    assert written["counterexample"]["example"] == "n=2 k=1 dtype=float32 seed=7 values=normal alpha=0.5"
     assert [one["name"] for one in written["assertions"] if not one["passed"]] == ["correct[float32]", "memory"]
     page = render(build_view([item], run()), ".md")
     assert (
-        "| memory: reads x\\[2\\] | `n=2 k=1 alpha=0.5 dtype=float32 seed=7 values=normal`, `x = [0.5, -1.25]` |"
+        "| memory: reads x\\[2\\] | `n=2 k=1 dtype=float32 seed=7 values=normal alpha=0.5`, `x = [0.5, -1.25]` |"
         in page
     )
     plain = render(build_view([outcome(failed={"memory": "m"}, counterexample=counterexample())], run()), ".md")
