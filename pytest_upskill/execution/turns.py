@@ -94,8 +94,7 @@ def _found(first: Assertion, outcome: Outcome) -> Iterator[str]:
 
 def _example(found: Counterexample, source: str | None) -> Iterator[str]:
     # Without floating scalars: this text is part of a later prompt, and kept replies are found by its digest.
-    sizes = {**found.example.dims, **found.example.drawn.scalars}
-    named = ", ".join(f"{name} = {value}" for name, value in sizes.items())
+    named = ", ".join(f"{name} = {value}" for name, value in found.example.sizes.items())
     yield f"- smallest input that shows it: {named}, {found.example.dtype}"
     if worst := found.worst:
         # A list's brackets, for the same reason.

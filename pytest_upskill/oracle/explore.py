@@ -25,7 +25,8 @@ from pytest_upskill.oracle.reference import empty_examples, smallest_example
 from pytest_upskill.oracle.reference_runner import ReferenceRunner
 from pytest_upskill.oracle.search import Batch, Stop
 from pytest_upskill.oracle.shapes import problem, upper_halves
-from pytest_upskill.oracle.shrink import Fault, Shrinking, Tried, explained
+from pytest_upskill.oracle.shrink import UNFINISHED, Fault, Shrinking, Tried, explained
+from pytest_upskill.oracle.steering import Steering, Tracer
 from pytest_upskill.oracle.values import complete
 from pytest_upskill.records import (
     Answer,
@@ -47,7 +48,6 @@ CHECKS = ("runs", "correct", "memory", "deterministic", "inputs")
 _REPEAT_EVERY = 5
 _UNSURE_SHARE = 0.2
 _REPEATS_WHEN_TRIED_AGAIN = 3
-_UNFINISHED = " (not shrunk to the end: the limit on elements was reached)"
 _NOT_REPRODUCIBLE = (
     " (not reproducible: the same call passed when it was tried again, so the kernel keeps state or races)"
 )
@@ -67,6 +67,8 @@ class Judgement:
     counterexample: Counterexample | None
     inconclusive: str | None
     notes: tuple[str, ...] = ()
+    not_executed: tuple[tuple[int, int], ...] = ()
+    """Ranges of lines of the kernel's source that no example executed."""
 
 
 def explore(
@@ -84,6 +86,7 @@ def explore(
     checks: Sequence[str] = CHECKS,
     source_name: str = "",
     runner: ReferenceRunner | None = None,
+    tracer: Tracer | None = None,
 ) -> Judgement:
     """Judge the kernel behind ``run`` by an assertion for each of ``checks``; ``correct`` stands for one of each dtype.
 
@@ -91,13 +94,16 @@ def explore(
     case's own number, or 25), and ``more`` are tried besides; with ``only``, that one example and its repeat. The same
     seed draws the same examples. ``largest`` is how many elements large examples may have. ``watch`` sees every example
     before it is run, but for those of shrinking. Findings with a line name ``source_name``. ``runner`` runs the case's
-    own Python (None: this process). Raises CaseError if the case is at fault, and whatever ``run`` raises.
+    own Python (None: this process). ``tracer`` finds more sizes. Raises CaseError if the case is at fault, and whatever
+    ``run`` raises.
     """
     with isolated():
         preparation = runner or Preparation(case)
         preparation.layout = layout
         again = repeat or (lambda call, _: run(call))
         exploration = _Exploration(preparation, run, again, seed, largest, more, watch, checks, source_name)
+        if tracer is not None:
+            exploration.steering = Steering(case, preparation.outputs, tracer, preparation.call, seed)
         if only is not None:
             exploration.try_only(only)
             return exploration.judgement((only.dtype,), shrink=False)
@@ -121,6 +127,7 @@ class _Exploration:
     repeats: int = 0
     unsure: int = 0
     unmodelled: set[str] = field(default_factory=set)
+    steering: Steering | None = None
     finished: set[str] = field(default_factory=set)
     _kept: list[tuple[Prepared, Mapping[str, bytes]]] = field(default_factory=list)
     """Calls that will be repeated, with the bytes that they gave."""
@@ -147,7 +154,7 @@ class _Exploration:
                 family = forced(self.case, linear=self.preparation.linear(dtype))
                 for batch in search.plan(dtype, count, family, self._uppers(dtype)):
                     self._try_batch(batch)
-                for example in self._not_drawn(dtype):
+                for example in (*self._not_drawn(dtype), *self._steered(dtype)):
                     self._try(example, Batch(dtype, 0, 0, large=False))
                 self._repeat_all()
                 self.finished.add(dtype)
@@ -198,9 +205,17 @@ class _Exploration:
                 yield example
                 sizes.append(example.dims)
 
+    def _steered(self, dtype: str) -> Iterator[Example]:
+        """Examples at which the kernel takes branches that it took in no other; none once something is wrong."""
+        if self.steering is None or any(tried.faults for tried in self.tried.values()):
+            return
+        drawn = [tried.example for tried in self.tried.values() if tried.example.dtype == dtype]
+        yield from self.steering.examples(dtype, drawn)
+
     def _promised(self, smallest: Example) -> Iterator[Example]:
-        """The sizes at which a prompt says that kernels are timed, one dim at a time."""
-        for name, size in self.case.speed.items():
+        """The sizes at which a prompt says that kernels are timed, one dim at a time; the dtypes share them."""
+        dtypes = self.case.dtypes
+        for name, size in list(self.case.speed.items())[dtypes.index(smallest.dtype) :: len(dtypes)]:
             dims, seed = {**smallest.dims, name: size}, stable_hash("promised", self.seed, name) % SEEDS
             if problem(self.case, dims, smallest.scalars) is None:
                 yield complete(self.case, Example(dims, smallest.dtype, seed, "", smallest.scalars))
@@ -294,7 +309,14 @@ class _Exploration:
                 message = counterexample.message if one == shown[0] else tried.faults[one].message
                 assertions[one] = Assertion(one, False, self._message(one, failing[one], message))
         notes = self._notes()
-        return Judgement(tuple(assertions.values()), counterexample, self._inconclusive(dtypes, broken), notes)
+        return Judgement(
+            tuple(assertions.values()), counterexample, self._inconclusive(dtypes, broken), notes, self._not_executed()
+        )
+
+    def _not_executed(self) -> tuple[tuple[int, int], ...]:
+        if self.steering is None or any(tried.faults for tried in self.tried.values()):
+            return ()
+        return self.steering.not_executed()
 
     def _notes(self) -> tuple[str, ...]:
         notes = ["judged with the case's own tolerance"] if self.case.tolerance else []
@@ -339,7 +361,7 @@ class _Exploration:
             except UpskillError:
                 continue  # the verdict is fixed: what goes wrong from here on must not hide it
             if again is not None and again.fails(names):
-                return again, again.counterexample(names, _UNFINISHED if shrinking.unfinished else "")
+                return again, again.counterexample(names, UNFINISHED if shrinking.unfinished else "")
         return first, replace(first.counterexample(names, _NOT_REPRODUCIBLE), reproducible=False)
 
     def try_again(self, example: Example, names: tuple[str, ...]) -> Tried | None:
@@ -349,8 +371,7 @@ class _Exploration:
             return None
         answer = self.run(prepared.call)
         faults = self._faults(prepared, answer)
-        name = "deterministic"
-        if name in names and name not in faults and answer.ran and not self.case.atomics:
+        if (name := "deterministic") in names and name not in faults and answer.ran and not self.case.atomics:
             kept = {key: bytes(data) for key, data in answer.outputs.items()}
             for time in range(_REPEATS_WHEN_TRIED_AGAIN):
                 second = self.repeat(prepared.call, time)

@@ -36,6 +36,8 @@ _WORK = 32
 """Elements of all runs in one search, as a multiple of those of the first example. A search that ends there is marked
 as not shrunk to the end."""
 
+UNFINISHED = " (not shrunk to the end: the limit on elements was reached)"
+
 SHOWN = 16
 """Elements of all input tensors together up to which their values are shown."""
 

@@ -70,7 +70,7 @@ def complete(case: Case, example: Example) -> Example:
 
 def _from_seed(case: Case, scalar: ScalarSpec, example: Example, earlier: Mapping[str, int]) -> int:
     options = scalar_options(scalar, example.dims)
-    known = {**example.dims, **{name: int(value) for name, value in example.drawn.scalars.items()}, **earlier}
+    known = {**example.sizes, **earlier}
     for attempt in range(256):
         value = at_step(options, stable_hash("scalar", scalar.name, example.seed, attempt) % STEPS)
         if violated(case, {**known, scalar.name: value}) is None:

@@ -56,12 +56,18 @@ class Example:
 
     def __str__(self) -> str:
         """``rows=1 cols=33 dtype=float16 seed=7 alpha=0.5``: the form that ``--upskill-example`` takes."""
-        real = {name: value for name, value in self.scalars.items() if isinstance(value, float)}
-        parts = [f"{name}={int(value)}" for name, value in {**self.dims, **self.scalars}.items() if name not in real]
+        parts = [f"{name}={value}" for name, value in self.sizes.items()]
         parts += [f"dtype={self.dtype}", f"seed={self.seed}"]
         if self.values:
             parts.append(f"values={self.values}")
-        return " ".join([*parts, *(f"{name}={_shortest(value)}" for name, value in real.items())])
+        real = ((name, value) for name, value in self.scalars.items() if isinstance(value, float))
+        return " ".join([*parts, *(f"{name}={_shortest(value)}" for name, value in real)])
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Dims, and integer and bool scalars."""
+        scalars = {name: int(value) for name, value in self.scalars.items() if not isinstance(value, float)}
+        return {**self.dims, **scalars}
 
     @property
     def drawn(self) -> Example:

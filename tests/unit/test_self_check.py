@@ -22,8 +22,9 @@ from pytest_upskill.errors import ToolchainError
 from pytest_upskill.judging.signatures import signature_of
 from pytest_upskill.languages.cuda.language import CudaLanguage
 from pytest_upskill.records import Answer, Build, Call, CallLayout
-from tests.unit.oracle_kernels import ROWS_COLS, kernel, make_case
+from tests.unit.oracle_kernels import kernel, make_case
 
+SMALL = "dims:\n  rows: 1..16\n  cols: 1..130\nargs:\n  x: [rows, cols]\n"
 RIGHT, WRONG = 2.0, 3.0
 
 
@@ -101,7 +102,7 @@ class FakeLanguage:
 
 @pytest.fixture
 def case(tmp_path: Path) -> Case:
-    made = make_case(tmp_path, "f(Tensor x) -> Tensor", ROWS_COLS + "dtypes: [float32, float16]\n",
+    made = make_case(tmp_path, "f(Tensor x) -> Tensor", SMALL + "dtypes: [float32, float16]\n",
                      "def f(x):\n    return x * 2")  # fmt: skip
     text = made.path.read_text(encoding="utf-8").replace("void f();", "__global__ void f() { g(2); h(3); }")
     made.path.write_text(text, encoding="utf-8")
