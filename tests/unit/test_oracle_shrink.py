@@ -6,10 +6,12 @@ import struct
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
+from math import prod
 from pathlib import Path
 
 import pytest
 import torch
+from hypothesis.strategies import nothing
 
 from pytest_upskill.cases.case import Case
 from pytest_upskill.judging.judge import verdict_of
@@ -17,6 +19,8 @@ from pytest_upskill.oracle import shrink
 from pytest_upskill.oracle.draw import parse_example
 from pytest_upskill.oracle.explore import Judgement
 from pytest_upskill.oracle.prepare import Preparation, Prepared
+from pytest_upskill.oracle.search import Batch
+from pytest_upskill.oracle.shrink import Fault, Shrinking, Tried
 from pytest_upskill.oracle.values import single
 from pytest_upskill.records import Answer, Call, Counterexample, Example, Finding, TensorArgument
 from tests.unit.oracle_kernels import (
@@ -34,6 +38,7 @@ from tests.unit.oracle_kernels import (
 from tests.unit.test_oracle_sandboxed_reference import untrusted
 
 OP = "f(Tensor x) -> Tensor"
+SAME = "def f(x):\n    return x * 2"
 SCALED = "f(Tensor x, float alpha) -> Tensor"
 ALPHA = "  alpha: {values: -4.0..4.0}\n"
 OUT_OF_BOUNDS = Finding("memory", "out-of-bounds", "out-of-bounds read of 4 bytes", line=12)
@@ -154,7 +159,8 @@ def test_a_replayed_example_shows_the_same_finding(doubles: Case) -> None:
 SQUARE = "dims:\n  rows: 1..64\n  cols: 1..64\nwhere: ['{}']\nargs:\n  x: [rows, cols]\n"
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("hypothesis_runs", [0, 60])
+@pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize(
     ("condition", "smallest"),
     [
@@ -166,8 +172,14 @@ SQUARE = "dims:\n  rows: 1..64\n  cols: 1..64\nwhere: ['{}']\nargs:\n  x: [rows,
     ],
 )
 def test_sizes_of_small_and_of_large_examples_shrink_to_the_least_that_fail(
-    doubles: Case, seed: int, condition: Callable[[int, int], bool], smallest: tuple[int, int]
+    doubles: Case,
+    monkeypatch: pytest.MonkeyPatch,
+    hypothesis_runs: int,
+    seed: int,
+    condition: Callable[[int, int], bool],
+    smallest: tuple[int, int],
 ) -> None:
+    monkeypatch.setattr(shrink, "_RUNS_OF_HYPOTHESIS", hypothesis_runs)
     dims = found_in(judge_kernel(doubles, wrong_where(condition), seed=seed, examples=25)).example.dims
     if smallest == (19, 1053):  # the least product: one of several pairs of sizes
         assert 20_000 < dims["rows"] * dims["cols"] <= 20_100
@@ -175,23 +187,61 @@ def test_sizes_of_small_and_of_large_examples_shrink_to_the_least_that_fail(
         assert (dims["rows"], dims["cols"]) == smallest
 
 
+class Explored:
+    """An exploration whose kernel fails on some sizes; counts the runs."""
+
+    def __init__(self, case: Case, fails: Callable[..., bool]) -> None:
+        self.case, self.fails, self.seed, self.runs = case, fails, 1, 0
+        self.tried: dict[str, Tried] = {}
+        self.given_up: dict[str, str] = {}
+
+    def try_again(self, example: Example, names: tuple[str, ...]) -> Tried:
+        self.runs += 1
+        faults = {name: Fault("wrong") for name in names if self.fails(**example.sizes)}
+        return Tried(example, None, -1, prod(example.dims.values()), example, {}, faults)
+
+    def shrunk(self, example: Example) -> Example:
+        """The smallest example, from a large one: of the kind that Hypothesis cannot make smaller."""
+        first = replace(self.try_again(example, ("runs",)), batch=Batch(example.dtype, 0, 1, True, upper=("rows",)))
+        assert first.faults
+        return Shrinking(self, ("runs",), first).smallest(nothing()).example
+
+
 @pytest.mark.parametrize(
-    ("where", "smallest"),
-    [("rows == cols", (7, 7)), ("cols == rows + 3", (7, 10)), ("cols % rows == 0", (7, 7)), ("rows <= cols", (7, 7))],
+    ("where", "start", "smallest"),
+    [
+        ("rows == cols", (50, 50), (7, 7)),
+        ("cols == rows + 3", (50, 53), (7, 10)),
+        ("cols % rows == 0", (32, 64), (7, 7)),
+        ("cols % 8 == 0", (50, 64), (7, 8)),
+        ("rows <= cols", (50, 60), (7, 7)),
+        ("cols >= 3", (50, 60), (7, 3)),
+    ],
 )
 def test_dims_that_depend_on_each_other_are_lowered_together(
-    tmp_path: Path, where: str, smallest: tuple[int, int]
+    tmp_path: Path, where: str, start: tuple[int, int], smallest: tuple[int, int]
 ) -> None:
-    case = make_case(tmp_path, OP, SQUARE.format(where), "def f(x):\n    return x * 2")
-    found = found_in(judge_kernel(case, wrong_where(lambda rows, cols: rows >= 7), examples=25))
-    assert (found.example.dims["rows"], found.example.dims["cols"]) == smallest
+    explored = Explored(make_case(tmp_path, OP, SQUARE.format(where), SAME), lambda rows, cols: rows >= 7)
+    example = explored.shrunk(Example({"rows": start[0], "cols": start[1]}, "float32", 5, "mixed"))
+    assert example == Example({"rows": smallest[0], "cols": smallest[1]}, "float32", 0, "normal")
+    assert explored.runs <= shrink.RUNS
+
+
+def test_a_failure_that_needs_equal_dims_or_two_large_ones_is_kept(tmp_path: Path) -> None:
+    case = make_case(tmp_path, OP, SQUARE.format("rows >= 1"), SAME)
+    equal = Explored(case, lambda rows, cols: rows == cols >= 5)
+    assert equal.shrunk(Example({"rows": 50, "cols": 50}, "float32", 5, "mixed")).dims == {"rows": 5, "cols": 5}
+    both = Explored(case, lambda rows, cols: rows >= 40 and cols >= 30)
+    assert both.shrunk(Example({"rows": 60, "cols": 60}, "float32", 5, "mixed")).dims == {"rows": 40, "cols": 30}
 
 
 def test_integer_scalars_are_lowered_and_do_not_keep_dims_large(tmp_path: Path) -> None:
-    front = "dims:\n  n: 1..500\nargs:\n  x: [n]\n  k: {values: 0..n-1}\n"
-    case = make_case(tmp_path, "f(Tensor x, int k) -> Tensor", front, "def f(x, k):\n    return x * 2")
-    example = found_in(judge_kernel(case, times(3), examples=25)).example
-    assert (example.dims, dict(example.scalars)) == ({"n": 1}, {"k": 0})
+    front = "dims:\n  rows: 1..500\nargs:\n  x: [rows]\n  k: {values: 0..rows-1}\n  flag: {values: [false, true]}\n"
+    op, reference = "f(Tensor x, int k, bool flag) -> Tensor", "def f(x, k, flag):\n    return x * 2"
+    case = make_case(tmp_path, op, front, reference)
+    start = Example({"rows": 400}, "float32", 5, "mixed", {"k": 300, "flag": 1})
+    assert Explored(case, lambda rows, k, flag: rows >= 9).shrunk(start).sizes == {"rows": 9, "k": 0, "flag": 0}
+    assert Explored(case, lambda rows, k, flag: flag == 1).shrunk(start).sizes == {"rows": 1, "k": 0, "flag": 1}
 
 
 def test_values_become_simple(doubles: Case) -> None:
@@ -266,7 +316,7 @@ def test_later_attempts_and_whole_numbers_replay_bit_for_bit_in_this_process_and
             text = f"rows=3 cols=4 dtype=float16 seed={seed} values={family}"
             first = here.prepare(parse_example(text, case))
             assert isinstance(first, Prepared)
-            replay = parse_example(str(shrink.Tried.of(first, None, 0, {}).replay), case)
+            replay = parse_example(str(Tried.of(first, None, 0, {}).replay), case)
             assert "alpha" in replay.scalars
             for runner in (here, there):
                 again = runner.prepare(replay)
