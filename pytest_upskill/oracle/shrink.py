@@ -36,6 +36,9 @@ _WORK = 32
 """Elements of all runs in one search, as a multiple of those of the first example. A search that ends there is marked
 as not shrunk to the end."""
 
+_FILTERED = 1 << 12
+"""Sizes of a dim up to which the legal ones are listed; among more, one that is not legal counts as one that passes."""
+
 UNFINISHED = " (not shrunk to the end: the limit on elements was reached)"
 
 SHOWN = 16
@@ -184,55 +187,51 @@ class Shrinking:
         """Lower each dim alone, the largest first, and take the first value of each integer scalar."""
         dims = self._best.example.dims
         for name in sorted(dims, key=lambda name: -dims[name]):
-            sizes = self._best.example.dims
-            self._lower([{**sizes, name: size} for size in self._below(name)])
+            self._lower(name)
         for scalar in integer_scalars(self._explored.case):
             example = self._best.example
             value = first(scalar_options(scalar, example.dims))
             self._fails_with(example.dims, {**example.scalars, scalar.name: value})
 
     def _lower_together(self) -> None:
-        """Take the smallest legal sizes; lower two dims to their least, to equal sizes, and by the same number."""
+        """Take the smallest legal sizes; lower two dims to their least, and by the same number."""
         with suppress(CaseError):
             self._fails_with(*smallest(self._explored.case))
         for one, other in itertools.combinations(self._best.example.dims, 2):
-            sizes, below = self._best.example.dims, {name: self._below(name) for name in (one, other)}
-            if not all(below.values()) or self._fails_with({**sizes, one: below[one][0], other: below[other][0]}):
-                continue
-            equal = [{**sizes, one: size, other: size} for size in sorted(set(below[one]) & set(below[other]))]
-            steps = range(-min(map(len, below.values())), 0)
-            less = [{**sizes, one: sizes[one] + step, other: sizes[other] + step} for step in steps]
-            if not equal or not self._fails_with(equal[-1]):
-                self._lower(less)
-            else:
-                self._lower(equal)
+            sizes, low = self._best.example.dims, {name: self._least(name) for name in (one, other)}
+            if all(low[name] < sizes[name] for name in low) and not self._fails_with({**sizes, **low}):
+                self._lower(one, other)
 
-    def _below(self, name: str) -> range:
-        """The smaller sizes that a dim may have beside the others, in order."""
+    def _least(self, name: str) -> int:
+        return least(self._explored.case, name, self._best.example.dims)
+
+    def _lower(self, *names: str) -> None:
+        """Lower dims by the same number: bisect for their smallest sizes that fail, as if larger ones always failed."""
         dims = self._best.example.dims
-        return range(least(self._explored.case, name, dims), dims[name])
+        count = min(dims[name] - self._least(name) for name in names)
 
-    def _lower(self, sizes: Sequence[dict[str, int]]) -> None:
-        """Bisect for the smallest sizes that fail, as if larger ones always failed; ``sizes`` are in order."""
-        legal = [one for one in sizes if self._with(one) is not None]
-        if not legal or self._fails_with(legal[0]):
+        def sizes(number: int) -> dict[str, int]:
+            return {**dims, **{name: dims[name] - count + number for name in names}}
+
+        legal: Sequence[int] = range(count)
+        if count <= _FILTERED:
+            legal = [number for number in legal if self._with(sizes(number)) is not None]
+        if not legal or self._fails_with(sizes(legal[0])):
             return
         low, high = 0, len(legal)
         while high - low > 1:
             middle = (low + high) // 2
-            if self._fails_with(legal[middle]):
+            if self._fails_with(sizes(legal[middle])):
                 high = middle
             else:
                 low = middle
 
     def _with(self, dims: Mapping[str, int], scalars: Mapping[str, float] | None = None) -> Example | None:
-        """The best example with other sizes, and the first scalars if its own are not legal beside them."""
-        case, example = self._explored.case, self._best.example
-        firsts = {one.name: first(scalar_options(one, dims)) for one in integer_scalars(case)}
-        for chosen in (example.scalars, firsts) if scalars is None else (scalars,):
-            with suppress(ValueError):  # an expression that these sizes do not allow
-                if problem(case, dims, chosen) is None:
-                    return replace(example, dims=dims, scalars=chosen)
+        """The best example with other sizes; None if they are not legal."""
+        example = replace(self._best.example, dims=dims, scalars=scalars or self._best.example.scalars)
+        with suppress(ValueError):  # an expression that these sizes do not allow
+            if problem(self._explored.case, dims, example.scalars) is None:
+                return example
         return None
 
     def _fails_with(self, dims: Mapping[str, int], scalars: Mapping[str, float] | None = None) -> bool:

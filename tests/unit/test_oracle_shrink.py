@@ -227,6 +227,13 @@ def test_dims_that_depend_on_each_other_are_lowered_together(
     assert explored.runs <= shrink.RUNS
 
 
+def test_dims_without_a_practical_bound_are_bisected(tmp_path: Path) -> None:
+    front = "dims:\n  rows: 1..1000000000\nwhere: ['rows % 2 == 0 or rows < 100']\nargs:\n  x: [rows]\n"
+    explored = Explored(make_case(tmp_path, OP, front, SAME), lambda rows: rows >= 50)
+    assert explored.shrunk(Example({"rows": 1 << 29}, "float32", 5, "mixed")).dims == {"rows": 50}
+    assert explored.runs <= shrink.RUNS
+
+
 def test_a_failure_that_needs_equal_dims_or_two_large_ones_is_kept(tmp_path: Path) -> None:
     case = make_case(tmp_path, OP, SQUARE.format("rows >= 1"), SAME)
     equal = Explored(case, lambda rows, cols: rows == cols >= 5)
