@@ -185,7 +185,11 @@ def _solution(judgement: Judgement) -> tuple[Assertion, ...]:
     found = judgement.counterexample
     message = found.message if found else failed.message
     place = f" (on {found.example})" if found else ""
-    return (Assertion(SOLUTION, False, f"its own solution fails {failed.name}: {message}{place}"),)
+    return (
+        Assertion(
+            SOLUTION, False, f"its own solution fails {found.assertion if found else failed.name}: {message}{place}"
+        ),
+    )
 
 
 def _rejections(runner: ReferenceRunner, layout: CallLayout, trial: ResultTrial) -> Iterator[Assertion]:

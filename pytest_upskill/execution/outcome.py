@@ -148,7 +148,7 @@ def with_source(outcome: Outcome, language: Language, source: str | None) -> Out
 
 def _line_to_show(language: Language, source: str, verdict: Verdict) -> tuple[int, str] | None:
     """The line that is to blame, if it is known; otherwise the language's guess, with what it is."""
-    failed, found = verdict.first_failed, verdict.counterexample
+    failed, found = verdict.headline, verdict.counterexample
     if failed is None or failed.name == "reply":
         return None
     named = re.search(rf"{re.escape(language.source_name)}:(\d+)", failed.message)

@@ -72,7 +72,7 @@ def reached(question: Question, turn: int) -> Question:
 
 def feedback(outcome: Outcome) -> str:
     """The first failure of an item, as its student gets it."""
-    first = outcome.verdict.first_failed
+    first = outcome.verdict.headline
     found = "\n".join(_found(first, outcome)) if first else outcome.verdict.reason or "it failed"
     return Template(prompt_text("feedback")).substitute(found=found)
 
@@ -93,11 +93,11 @@ def _found(first: Assertion, outcome: Outcome) -> Iterator[str]:
 
 
 def _example(found: Counterexample, source: str | None) -> Iterator[str]:
-    sizes = {**found.example.dims, **found.example.scalars}
-    named = ", ".join(f"{name} = {value}" for name, value in sizes.items())
+    # Without floating scalars: this text is part of a later prompt, and kept replies are found by its digest.
+    named = ", ".join(f"{name} = {value}" for name, value in found.example.sizes.items())
     yield f"- smallest input that shows it: {named}, {found.example.dtype}"
     if worst := found.worst:
-        # A list's brackets: this text is part of a later prompt, and kept replies are found by its digest.
+        # A list's brackets, for the same reason.
         yield f"- output: {worst.output}"
         yield f"- index: {list(worst.index)}"
         yield f"- expected: {worst.expected}"

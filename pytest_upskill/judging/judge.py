@@ -138,11 +138,12 @@ def verdict_of(
     assertions: Sequence[Assertion], counterexample: Counterexample | None = None, inconclusive: str | None = None
 ) -> Verdict:
     """Failed if an assertion failed; else inconclusive if ``inconclusive`` gives a reason; else passed."""
-    failed = next((assertion for assertion in assertions if not assertion.passed), None)
-    if failed is None and inconclusive:
+    verdict = Verdict(VerdictKind.FAILED, None, tuple(assertions), counterexample)
+    if failed := verdict.headline:
+        return replace(verdict, reason=f"{failed.name}: {failed.message}")
+    if inconclusive:
         return Verdict(VerdictKind.INCONCLUSIVE, inconclusive, tuple(assertions))
-    kind = VerdictKind.FAILED if failed else VerdictKind.PASSED
-    return Verdict(kind, f"{failed.name}: {failed.message}" if failed else None, tuple(assertions), counterexample)
+    return replace(verdict, kind=VerdictKind.PASSED)
 
 
 def not_tried(names: Sequence[str], why: str) -> list[Assertion]:

@@ -14,13 +14,13 @@ from functools import lru_cache
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from pytest_upskill.cases.case import Case, Choices
+from pytest_upskill.cases.case import Case, Choices, ScalarSpec
 from pytest_upskill.documents.spelling import nearest
 from pytest_upskill.errors import UsageError
 from pytest_upskill.oracle.families import FAMILIES, INTEGERS, WEIGHTED
 from pytest_upskill.oracle.shapes import SMALL_LIMIT, OutputSize, choose, integer_scalars, problem
 from pytest_upskill.oracle.size_distribution import STEPS
-from pytest_upskill.oracle.values import complete, uses_family
+from pytest_upskill.oracle.values import complete, single, uses_family
 from pytest_upskill.records import Example
 
 SEEDS = 10_000_000
@@ -89,10 +89,9 @@ def _below(count: int) -> st.SearchStrategy[int]:
 
 
 def parse_example(text: str, case: Case) -> Example:
-    """The example that a text such as ``rows=1 cols=33 dtype=float16 seed=7`` names, complete.
+    """The example that a text such as ``rows=1 cols=33 dtype=float16 seed=7 alpha=0.5`` names, complete.
 
-    Dims of one size, the dtype of a case that has one, ``values`` and integer scalars may be left out. Raises
-    UsageError.
+    Dims of one size, the dtype of a case that has one, ``values`` and scalars may be left out. Raises UsageError.
     """
     given = _pieces(text, case)
     dims = {}
@@ -106,8 +105,8 @@ def parse_example(text: str, case: Case) -> Example:
     seed, family = _whole(case, "seed", given.get("seed")), given.get("values", "")
     if family and family not in (*FAMILIES, INTEGERS):
         raise _bad(case, f"values={family}", f"'values' must be one of {', '.join((*FAMILIES, INTEGERS))}")
-    scalars = {s.name: _scalar(case, s.name, given[s.name]) for s in integer_scalars(case) if s.name in given}
     _check_dims(case, dims)
+    scalars = {s.name: _scalar(case, s, given[s.name], dims) for s in case.scalars if s.name in given}
     example = complete(case, Example(dims, dtype, seed, family, scalars))
     broken = problem(case, example.dims, example.scalars)
     if broken:
@@ -116,7 +115,7 @@ def parse_example(text: str, case: Case) -> Example:
 
 
 def _pieces(text: str, case: Case) -> dict[str, str]:
-    known = [*(dim.name for dim in case.dims), *(s.name for s in integer_scalars(case)), "dtype", "seed", "values"]
+    known = [*(dim.name for dim in case.dims), *(s.name for s in case.scalars), "dtype", "seed", "values"]
     found: dict[str, str] = {}
     for piece in text.split():
         name, equals, value = piece.partition("=")
@@ -140,11 +139,32 @@ def _whole(case: Case, name: str, value: str | None) -> int:
     return int(value)
 
 
-def _scalar(case: Case, name: str, value: str) -> int:
+def _scalar(case: Case, scalar: ScalarSpec, value: str, dims: dict[str, int]) -> float:
+    name = scalar.name
+    if scalar.kind == "float":
+        return _real(case, scalar, value, dims)
     whole = {"true": "1", "false": "0"}.get(value.lower(), value)
     if not re.fullmatch(r"-?[0-9]{1,18}", whole):
         raise _bad(case, f"{name}={value}", f"'{name}' must be a whole number (0 or 1 for a bool)")
     return int(whole)
+
+
+def _real(case: Case, scalar: ScalarSpec, text: str, dims: dict[str, int]) -> float:
+    """A float32 value. Values that the case's own function for inputs draws may be outside of what 'args' says."""
+    try:
+        value = float(text)
+    except ValueError:
+        raise _bad(case, f"{scalar.name}={text}", f"'{scalar.name}' must be a number") from None
+    if isinstance(scalar.values, Choices):
+        options = [float(option) for option in scalar.values.options]
+        legal, rule = single(value) in map(single, options), f"must be one of {', '.join(map(str, options))}"
+    else:
+        low, high = float(scalar.values.low.evaluate(dims)), float(scalar.values.high.evaluate(dims))
+        legal = low <= value <= high or low <= single(value) <= high
+        value, rule = single(value, low, high) if legal else value, f"must be {low:g} to {high:g}"
+    if not legal and case.inputs is None:
+        raise _bad(case, f"{scalar.name}={text}", f"'{scalar.name}' {rule}")
+    return single(value)
 
 
 def _check_dims(case: Case, dims: dict[str, int]) -> None:

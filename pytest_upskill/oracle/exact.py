@@ -82,7 +82,7 @@ def _probe_examples(case: Case, outputs: OutputSize) -> list[Example]:
 
 def _probe(reference: Reference, source: Source, example: Example) -> tuple[bool, bool]:
     """Whether the reference is linear on this example, and whether its results vary with its inputs."""
-    random, where = generator("linear", example), f"on {example}, on whole numbers"
+    random, where = generator("linear", example.drawn), f"on {example}, on whole numbers"
     base = _with_scalars(source.case, source.arguments(example), example, random)
     if base is None:
         return False, False
@@ -136,7 +136,7 @@ def draw(
     large (a low-precision accumulator shows). In half of the examples they are divided by a power of two: a kernel must
     not be exact on whole numbers alone.
     """
-    random = generator("whole numbers", example)
+    random = generator("whole numbers", example.drawn)
     cancelling, positive = (bool(torch.randint(0, 2, (), generator=random)) for _ in range(2))
     base = _with_scalars(source.case, source.arguments(example), example, random)
     if base is None or not floating(source.case, example.dtype):
@@ -292,7 +292,9 @@ def _with_scalars(case: Case, base: Arguments, example: Example, random: torch.G
     made: dict[str, Value] = dict(base)
     for scalar in case.scalars:
         if scalar.kind == "float":
-            value = _whole_scalar(scalar, example.dims, random)
+            value, given = _whole_scalar(scalar, example.dims, random), example.scalars.get(scalar.name)
+            if given is not None:
+                value = given if float(given).is_integer() else None
             if value is None:
                 return None
             made[scalar.name] = value

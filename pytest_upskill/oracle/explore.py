@@ -24,7 +24,7 @@ from pytest_upskill.oracle.prepare import OFF, GivenUp, Preparation, Prepared
 from pytest_upskill.oracle.reference_runner import ReferenceRunner
 from pytest_upskill.oracle.required_examples import large_together, required_examples
 from pytest_upskill.oracle.search import Batch, Stop
-from pytest_upskill.oracle.shrink import SECONDS, Fault, Shrinking, Tried, elements_of
+from pytest_upskill.oracle.shrink import UNFINISHED, Fault, Shrinking, Tried, explained
 from pytest_upskill.oracle.steering import Steering, Tracer
 from pytest_upskill.records import (
     Answer,
@@ -46,7 +46,6 @@ CHECKS = ("runs", "correct", "memory", "deterministic", "inputs")
 _REPEAT_EVERY = 5
 _UNSURE_SHARE = 0.2
 _REPEATS_WHEN_TRIED_AGAIN = 3
-_UNFINISHED = f" (not shrunk to the end: the limit of {SECONDS:g} s was reached)"
 _NOT_REPRODUCIBLE = (
     " (not reproducible: the same call passed when it was tried again, so the kernel keeps state or races)"
 )
@@ -225,7 +224,7 @@ class _Exploration:
             self.watch(prepared)
         answer = self.run(prepared.call)
         faults = self._faults(prepared, answer)
-        tried = Tried(prepared.example, batch, len(self.tried), elements_of(prepared.call), faults)
+        tried = Tried.of(prepared, batch, len(self.tried), faults)
         self.tried[str(prepared.example)] = tried
         if "runs" in faults:
             raise Stop
@@ -271,7 +270,7 @@ class _Exploration:
     # ------------------------------------------------------------------------------------- judgement
 
     def judgement(self, dtypes: tuple[str, ...], *, shrink: bool) -> Judgement:
-        """Put together what was found; shrinks the first failed assertion's example."""
+        """Put together what was found; shrinks the example of the first failure, or of the finding that explains it."""
         broken = any("runs" in tried.faults for tried in self.tried.values())
         names = assertion_names(self.checks, dtypes)
         failing = {name: [one for one in self.tried.values() if name in one.faults] for name in names}
@@ -279,8 +278,11 @@ class _Exploration:
         counterexample = None
         name = next((name for name in names if failing[name]), None)
         if name is not None:
-            counterexample = self._counterexample(name, failing[name][0], shrink)
-            assertions[name] = Assertion(name, False, self._message(name, failing[name], counterexample.message))
+            shown, first = explained(name, failing)
+            tried, counterexample = self._counterexample(shown, first, shrink)
+            for one in shown:
+                message = counterexample.message if one == shown[0] else tried.faults[one].message
+                assertions[one] = Assertion(one, False, self._message(one, failing[one], message))
         notes = self._notes()
         return Judgement(
             tuple(assertions.values()), counterexample, self._inconclusive(dtypes, broken), notes, self._not_executed()
@@ -323,28 +325,28 @@ class _Exploration:
 
     # ------------------------------------------------------------------------------------- phase 2: shrinking
 
-    def _counterexample(self, name: str, first: Tried, shrink: bool) -> Counterexample:
-        if not shrink or first.batch is None or first.faults[name].kind == "timeout":
-            return _described(name, first)
-        shrinking = Shrinking(self, name, first)
+    def _counterexample(self, names: tuple[str, ...], first: Tried, shrink: bool) -> tuple[Tried, Counterexample]:
+        if not shrink or first.batch is None or first.faults[names[0]].kind == "timeout":
+            return first, first.counterexample(names)
+        shrinking = Shrinking(self, names, first)
         smallest = shrinking.smallest(self.strategy(first.batch))
         for candidate in (smallest, first) if smallest is not first else (first,):
             try:
-                again = self.try_again(candidate.example, name)
+                again = self.try_again(candidate.example, names)
             except UpskillError:
                 continue  # the verdict is fixed: what goes wrong from here on must not hide it
-            if again is not None and name in again.faults:
-                return _described(name, again, _UNFINISHED if shrinking.out_of_time else "")
-        return replace(_described(name, first, _NOT_REPRODUCIBLE), reproducible=False)
+            if again is not None and again.fails(names):
+                return again, again.counterexample(names, UNFINISHED if shrinking.unfinished else "")
+        return first, replace(first.counterexample(names, _NOT_REPRODUCIBLE), reproducible=False)
 
-    def try_again(self, example: Example, name: str) -> Tried | None:
-        """Run an example afresh, for one assertion: twice if bits are compared. None if it cannot be judged."""
+    def try_again(self, example: Example, names: tuple[str, ...]) -> Tried | None:
+        """Run an example afresh, for some assertions: twice if bits are compared. None if it cannot be judged."""
         prepared = self.preparation.prepare(example)
         if isinstance(prepared, GivenUp):
             return None
         answer = self.run(prepared.call)
         faults = self._faults(prepared, answer)
-        if name == "deterministic" and name not in faults and answer.ran and not self.case.atomics:
+        if (name := "deterministic") in names and name not in faults and answer.ran and not self.case.atomics:
             kept = {key: bytes(data) for key, data in answer.outputs.items()}
             for time in range(_REPEATS_WHEN_TRIED_AGAIN):
                 second = self.repeat(prepared.call, time)
@@ -354,12 +356,7 @@ class _Exploration:
                 fault = _difference(prepared, kept, second.outputs) if second.ran else None
                 if fault is not None:
                     faults.setdefault(name, fault)
-        return Tried(prepared.example, None, -1, elements_of(prepared.call), faults)
-
-
-def _described(name: str, tried: Tried, remark: str = "") -> Counterexample:
-    fault = tried.faults[name]
-    return Counterexample(name, tried.example, fault.message + remark, fault.worst, fault.line)
+        return Tried.of(prepared, None, -1, faults)
 
 
 def _difference(prepared: Prepared, first: Mapping[str, Any], second: Mapping[str, Any]) -> Fault | None:

@@ -35,7 +35,7 @@ def spread(
     run: Callable[[Mapping[str, Value]], Outputs],
 ) -> dict[str, torch.Tensor]:
     """The root mean square of the movements by random signs, or the movement upwards where that is larger."""
-    random = generator("perturb", example)
+    random = generator("perturb", example.drawn)
     squares = {name: torch.zeros_like(value, dtype=torch.float64) for name, value in gold.items()}
     for _ in range(_DRAWS):
         signs = {

@@ -148,10 +148,8 @@ class Preparation:
             if prepared is not None:
                 return prepared
         reasons: list[str] = []
-        for attempt in range(ATTEMPTS):
-            simple = bool(example.values) and (attempt >= _SIMPLE or example.values == INTEGERS)
-            drawn = replace(example, values="normal") if simple else example
-            arguments = self.source.arguments(drawn, attempt)
+        for attempt in range(self._first_attempt(example), ATTEMPTS):
+            arguments = self._arguments(example, attempt)
             found = self._expected(example, arguments)
             if not isinstance(found, str):
                 unsure = reasons[:1] == [OFF] and not self._wild
@@ -160,6 +158,21 @@ class Preparation:
                 return Prepared(example, call, expected, unsure, unmodelled)
             reasons.append(found)
         return GivenUp(example, reasons[-1])
+
+    def _arguments(self, example: Example, attempt: int) -> Arguments:
+        simple = bool(example.values) and (attempt >= _SIMPLE or example.values == INTEGERS)
+        return self.source.arguments(replace(example, values="normal") if simple else example, attempt)
+
+    def _first_attempt(self, example: Example) -> int:
+        """The first attempt that draws the floating scalars which the example has: a counterexample has those of the
+        attempt that was judged. 0 if no attempt draws them.
+        """
+        given = {name: value for name, value in example.scalars.items() if isinstance(value, float)}
+        for attempt in range(ATTEMPTS if given else 0):
+            drawn = self._arguments(example.drawn, attempt)
+            if all(drawn[name] == value for name, value in given.items()):
+                return attempt
+        return 0
 
     def call(self, example: Example) -> Call | None:
         arguments = self.source.arguments(example)

@@ -181,7 +181,7 @@ def _runs(case: Case) -> Shapes:
             continue  # reported, with its place, when the example is judged
         if results is not None:
             shapes = {name: tuple(value.shape) for name, value in results.items()}
-            found.append(({**example.dims, **example.scalars}, shapes))
+            found.append((example.sizes, shapes))
     return found
 
 

@@ -96,7 +96,7 @@ def violated(case: Case, values: Mapping[str, int]) -> str | None:
     return None
 
 
-def problem(case: Case, dims: Mapping[str, int], scalars: Mapping[str, int]) -> str | None:
+def problem(case: Case, dims: Mapping[str, int], scalars: Mapping[str, float]) -> str | None:
     """Which rule of the case these sizes and scalars break, None if they are legal."""
     known: dict[str, int] = {}
     for dim in case.dims:
@@ -108,7 +108,9 @@ def problem(case: Case, dims: Mapping[str, int], scalars: Mapping[str, int]) -> 
         options = scalar_options(scalar, dims)
         if scalars.get(scalar.name, first(options)) not in options:
             return _rule(scalar.name, options)
-    broken = violated(case, {**dims, **scalars})
+        if scalar.name in scalars:
+            known[scalar.name] = int(scalars[scalar.name])
+    broken = violated(case, known)
     return f"the case says 'where: {broken}'" if broken else None
 
 

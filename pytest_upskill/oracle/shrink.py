@@ -1,31 +1,51 @@
-"""Searches for the smallest example that fails one assertion, within 100 runs.
+"""Searches for the smallest example that fails some assertions, within 100 runs.
 
-Hypothesis simplifies first. Then each dim is lowered alone, since sizes that were drawn large depend on each other, and
-the values are simplified. Every failing example that was met counts: a stateful kernel may mislead the search.
+Hypothesis simplifies first. Then each dim and integer scalar is lowered, the values are simplified, and dims are
+lowered together: sizes of large examples, or of those that meet conditions, depend on each other. Every failing example
+that was met counts: a stateful kernel may mislead the search. All limits count runs and elements, never seconds, so
+that the same seed gives the same counterexample on every machine.
 """
 
 from __future__ import annotations
 
-import time
+import itertools
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from math import isfinite
+from typing import Any, Protocol
 
 import hypothesis
 from hypothesis.strategies import SearchStrategy
 
 from pytest_upskill.cases.case import Case
-from pytest_upskill.errors import UpskillError
+from pytest_upskill.errors import CaseError, UpskillError
 from pytest_upskill.oracle import search
+from pytest_upskill.oracle.compare import read
+from pytest_upskill.oracle.prepare import Prepared
 from pytest_upskill.oracle.search import Batch, Stop
-from pytest_upskill.oracle.shapes import least, problem
+from pytest_upskill.oracle.shapes import SMALL_LIMIT, first, integer_scalars, least, problem, scalar_options, smallest
 from pytest_upskill.oracle.values import uses_family
-from pytest_upskill.records import Call, Example, TensorArgument, WorstElement
+from pytest_upskill.records import Call, Counterexample, Example, ScalarArgument, TensorArgument, WorstElement
 
 RUNS = 100
-"""Runs of the kernel in one search: unlike a time limit, it gives the same counterexample on a loaded machine."""
+"""Runs of the kernel in one search."""
 
-SECONDS = 60.0
-"""A safety limit for slow kernels; a search that it stops is marked as not shrunk to the end."""
+_RUNS_OF_HYPOTHESIS = 60
+_WORK = 32
+"""Elements of all runs in one search, as a multiple of those of the first example. A search that ends there is marked
+as not shrunk to the end."""
+
+_FILTERED = 1 << 12
+"""Sizes of a dim up to which the legal ones are listed; among more, one that is not legal counts as one that passes."""
+
+UNFINISHED = " (not shrunk to the end: the limit on elements was reached)"
+
+SHOWN = 16
+"""Elements of all input tensors together up to which their values are shown."""
+
+_DIGITS = {"bfloat16": 4, "float16": 5}
+"""Digits of a floating number that is shown; 6 for the wider dtypes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +60,70 @@ class Fault:
 
 @dataclass(slots=True)
 class Tried:
-    """An example that was run, by what it failed; ``order`` counts the examples of the exploration."""
+    """An example that was run, by what it failed; ``order`` counts the examples of the exploration.
+
+    ``replay`` is the example with the floating scalars of its call; ``inputs`` has the values of small input tensors.
+    """
 
     example: Example
     batch: Batch | None
     order: int
     elements: int
+    replay: Example
+    inputs: Mapping[str, str]
     faults: dict[str, Fault] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, prepared: Prepared, batch: Batch | None, order: int, faults: dict[str, Fault]) -> Tried:
+        """The record of a call that was made."""
+        example, call = prepared.example, prepared.call
+        # JSON knows no infinities; without its scalar the text replays the same example.
+        real = {
+            one.name: one.value for one in call.arguments if isinstance(one, ScalarArgument) and one.kind == "float"
+        }
+        finite = {name: value for name, value in real.items() if isfinite(value)}
+        replay = replace(example, scalars={**example.scalars, **finite})
+        return cls(example, batch, order, elements_of(call), replay, _small_inputs(call), faults)
+
+    def fails(self, names: tuple[str, ...]) -> bool:
+        """Whether all of these assertions fail."""
+        return all(name in self.faults for name in names)
+
+    def counterexample(self, names: tuple[str, ...], remark: str = "") -> Counterexample:
+        """The example as a counterexample of the first assertion, with the wrong values of any of them."""
+        fault = self.faults[names[0]]
+        worst = next((found for name in names if (found := self.faults[name].worst)), None)
+        return Counterexample(names[0], self.replay, fault.message + remark, worst, fault.line, inputs=self.inputs)
+
+
+def explained(name: str, failing: Mapping[str, Sequence[Tried]]) -> tuple[tuple[str, ...], Tried]:
+    """The assertions that a counterexample shows if ``name`` is the first that fails, and its first example.
+
+    A finding with a line explains wrong values; a call with both comes first.
+    """
+    for finding in ("memory", "deterministic") if name.startswith("correct") else ():
+        found = [one for one in failing.get(finding, ()) if one.faults[finding].line is not None]
+        for one in found:
+            if (wrong := f"correct[{one.example.dtype}]") in one.faults:
+                return (finding, wrong), one
+        if found:
+            return (finding,), found[0]
+    return (name,), failing[name][0]
+
+
+def _small_inputs(call: Call) -> dict[str, str]:
+    tensors = [one for one in call.arguments if isinstance(one, TensorArgument) and one.data is not None]
+    if sum(tensor.elements for tensor in tensors) > SHOWN:
+        return {}
+    return {one.name: _text(read(one.data, one.dtype, one.shape).tolist(), one.dtype) for one in tensors}
+
+
+def _text(values: Any, dtype: str) -> str:
+    if isinstance(values, list):
+        return f"[{', '.join(_text(value, dtype) for value in values)}]"
+    if isinstance(values, float):
+        return f"{values:.{_DIGITS.get(dtype, 6)}g}"
+    return str(bool(values)) if dtype == "bool" else str(values)
 
 
 class Explored(Protocol):
@@ -57,7 +134,7 @@ class Explored(Protocol):
     tried: dict[str, Tried]
     given_up: dict[str, str]
 
-    def try_again(self, example: Example, name: str) -> Tried | None: ...
+    def try_again(self, example: Example, names: tuple[str, ...]) -> Tried | None: ...
 
 
 def elements_of(call: Call) -> int:
@@ -66,24 +143,32 @@ def elements_of(call: Call) -> int:
 
 
 class Shrinking:
-    """One search for a smaller example than ``first`` that fails the assertion ``name``."""
+    """One search for a smaller example than ``first`` that fails all assertions ``names``."""
 
-    def __init__(self, explored: Explored, name: str, first: Tried) -> None:
-        self._explored, self._name, self._first, self._best = explored, name, first, first
+    def __init__(self, explored: Explored, names: tuple[str, ...], first: Tried) -> None:
+        self._explored, self._names, self._first, self._best = explored, names, first, first
         self._known: dict[str, Tried | None] = dict(explored.tried)
-        self._runs, self._deadline = 0, time.monotonic() + SECONDS
+        self._runs, self._limit, self._work = 0, _RUNS_OF_HYPOTHESIS, 0
+        self._stopped = False
         self._error: Exception | None = None
-        self.out_of_time = False
-        """Whether the safety limit stopped the search."""
+        self.unfinished = False
+        """Whether the limit on elements stopped the search."""
 
     def smallest(self, strategy: SearchStrategy[Example]) -> Tried:
         """The smallest failing example that was met."""
-        assert self._first.batch is not None
-        if not self._first.batch.family:  # one large example alone gives Hypothesis nothing to go down to
-            search.shrink(self._first.batch, strategy, self._explored.seed, self._drawn_again_fails)
+        batch = self._first.batch
+        assert batch is not None
+        # One large example alone gives Hypothesis nothing to go down to, nor does the upper half of a range.
+        if not batch.family and not batch.upper:
+            search.shrink(batch, strategy, self._explored.seed, self._drawn_again_fails)
+        self._limit = RUNS
         try:
-            self._lower_dims()
-            self._simplify()
+            before = None
+            while self._best is not before:  # what was tried before costs no run
+                before = self._best
+                self._lower_each()
+                self._simplify()
+                self._lower_together()
         except Stop:
             pass
         if self._error is not None:
@@ -98,36 +183,64 @@ class Shrinking:
             hypothesis.reject()
         return self._fails(example)
 
-    def _lower_dims(self) -> None:
-        for _ in range(2):
-            before, dims = self._best, self._best.example.dims
-            for name in sorted(dims, key=lambda name: -dims[name]):
-                self._lower(name)
-            if self._best is before:
-                return
+    def _lower_each(self) -> None:
+        """Lower each dim alone, the largest first, and take the first value of each integer scalar."""
+        dims = self._best.example.dims
+        for name in sorted(dims, key=lambda name: -dims[name]):
+            self._lower(name)
+        for scalar in integer_scalars(self._explored.case):
+            example = self._best.example
+            value = first(scalar_options(scalar, example.dims))
+            self._fails_with(example.dims, {**example.scalars, scalar.name: value})
 
-    def _lower(self, name: str) -> None:
-        """Bisect for the smallest failing size of one dim, as if larger sizes always failed."""
-        high = self._best.example.dims[name]
-        low = least(self._explored.case, name, self._best.example.dims)
-        if low >= high or self._fails_with(name, low):
+    def _lower_together(self) -> None:
+        """Take the smallest legal sizes; lower two dims to their least, and by the same number."""
+        with suppress(CaseError):
+            self._fails_with(*smallest(self._explored.case))
+        for one, other in itertools.combinations(self._best.example.dims, 2):
+            sizes, low = self._best.example.dims, {name: self._least(name) for name in (one, other)}
+            if all(low[name] < sizes[name] for name in low) and not self._fails_with({**sizes, **low}):
+                self._lower(one, other)
+
+    def _least(self, name: str) -> int:
+        return least(self._explored.case, name, self._best.example.dims)
+
+    def _lower(self, *names: str) -> None:
+        """Lower dims by the same number: bisect for their smallest sizes that fail, as if larger ones always failed."""
+        dims = self._best.example.dims
+        count = min(dims[name] - self._least(name) for name in names)
+
+        def sizes(number: int) -> dict[str, int]:
+            return {**dims, **{name: dims[name] - count + number for name in names}}
+
+        legal: Sequence[int] = range(count)
+        if count <= _FILTERED:
+            legal = [number for number in legal if self._with(sizes(number)) is not None]
+        if not legal or self._fails_with(sizes(legal[0])):
             return
+        low, high = 0, len(legal)
         while high - low > 1:
             middle = (low + high) // 2
-            if self._fails_with(name, middle):
+            if self._fails_with(sizes(legal[middle])):
                 high = middle
             else:
                 low = middle
 
-    def _fails_with(self, name: str, size: int) -> bool:
-        example = replace(self._best.example, dims={**self._best.example.dims, name: size})
-        legal = problem(self._explored.case, example.dims, example.scalars) is None
-        return legal and self._fails(example)
+    def _with(self, dims: Mapping[str, int], scalars: Mapping[str, float] | None = None) -> Example | None:
+        """The best example with other sizes; None if they are not legal."""
+        example = replace(self._best.example, dims=dims, scalars=scalars or self._best.example.scalars)
+        with suppress(ValueError):  # an expression that these sizes do not allow
+            if problem(self._explored.case, dims, example.scalars) is None:
+                return example
+        return None
+
+    def _fails_with(self, dims: Mapping[str, int], scalars: Mapping[str, float] | None = None) -> bool:
+        example = self._with(dims, scalars)
+        return example is not None and self._fails(example)
 
     def _simplify(self) -> None:
-        example = self._best.example
-        if uses_family(self._explored.case) and example.values != "normal":
-            self._fails(replace(example, values="normal"))
+        if uses_family(self._explored.case) and self._best.example.values != "normal":
+            self._fails(replace(self._best.example, values="normal"))
         if self._best.example.seed != 0:
             self._fails(replace(self._best.example, seed=0))
 
@@ -136,27 +249,30 @@ class Shrinking:
         if key not in self._known:
             self._known[key] = self._run(example)
         tried = self._known[key]
-        if tried is None or self._name not in tried.faults:
+        if tried is None or not tried.fails(self._names):
             return False
         if _size(tried) < _size(self._best):
             self._best = tried
         return True
 
     def _run(self, example: Example) -> Tried | None:
-        self.out_of_time = self.out_of_time or time.monotonic() > self._deadline
-        if self._runs >= RUNS or self.out_of_time or self._error is not None:
+        self.unfinished = self._work > max(_WORK * self._first.elements, RUNS * SMALL_LIMIT)
+        if self._runs >= self._limit or self.unfinished or self._stopped:
             raise Stop
         self._runs += 1
         try:
-            tried = self._explored.try_again(example, self._name)
+            tried = self._explored.try_again(example, self._names)
         except UpskillError as error:
             # The verdict is fixed: a reference or a sandbox that fails from here on must not hide it.
+            self._stopped = True
             raise Stop from error
         except Exception as error:
-            self._error = error
+            self._stopped, self._error = True, error
             raise Stop from error
+        self._work += tried.elements if tried else 0
         if tried is not None and any(fault.kind == "timeout" for fault in tried.faults.values()):
-            raise Stop  # a smaller call that hangs would cost the whole time-out each time it is met
+            self._stopped = True  # a smaller call that hangs would cost the whole time-out each time it is met
+            raise Stop
         return tried
 
 

@@ -164,7 +164,7 @@ class Steering:
         left, right = operands
         by = sign - (left - right)
         names = [*(dim.name for dim in self.case.dims if not dim.fixed), *(s.name for s in integer_scalars(self.case))]
-        values = {**example.dims, **example.scalars}
+        values = example.sizes
         for name in names:
             if slope := self._slopes.get((place, _beside(example, name))):
                 yield from self._moved(example, name, values[name] + round(by / slope))
@@ -188,8 +188,7 @@ class Steering:
         if problem(self.case, dims, scalars) is None and self._lowered(dims, name):
             seed = stable_hash("steered", self.seed, *dims.values(), *scalars.values()) % 10_000_000
             moved = complete(self.case, Example(dims, example.dtype, seed, "", scalars))
-            before = {**example.dims, **example.scalars}[name]
-            self._origins.setdefault(str(moved), (str(example), name, value - before))
+            self._origins.setdefault(str(moved), (str(example), name, value - example.sizes[name]))
             yield moved
 
     def _lowered(self, dims: dict[str, int], kept: str) -> bool:

@@ -52,7 +52,10 @@ def wild(case: Case) -> bool:
 
 
 def complete(case: Case, example: Example) -> Example:
-    """The example with its family and its integer scalars, which its text may leave to the seed."""
+    """The example with its family and its integer scalars, which its text may leave to the seed.
+
+    Floating scalars that are given stay, as float32 values; the others are drawn with the tensors.
+    """
     family = INTEGERS if example.values == INTEGERS else ""
     if not family and uses_family(case):
         family = example.values or WEIGHTED[stable_hash("family", example.seed) % len(WEIGHTED)]
@@ -60,12 +63,14 @@ def complete(case: Case, example: Example) -> Example:
     for scalar in integer_scalars(case):
         given = example.scalars.get(scalar.name)
         scalars[scalar.name] = _from_seed(case, scalar, example, scalars) if given is None else int(given)
-    return Example(dict(example.dims), example.dtype, example.seed, family, scalars)
+    names = (scalar.name for scalar in case.scalars if scalar.kind == "float")
+    real = {name: single(float(example.scalars[name])) for name in names if name in example.scalars}
+    return Example(dict(example.dims), example.dtype, example.seed, family, {**scalars, **real})
 
 
 def _from_seed(case: Case, scalar: ScalarSpec, example: Example, earlier: Mapping[str, int]) -> int:
     options = scalar_options(scalar, example.dims)
-    known = {**example.dims, **example.scalars, **earlier}
+    known = {**example.sizes, **earlier}
     for attempt in range(256):
         value = at_step(options, stable_hash("scalar", scalar.name, example.seed, attempt) % STEPS)
         if violated(case, {**known, scalar.name: value}) is None:
@@ -92,6 +97,7 @@ class Source:
         """
         drawn: dict[str, Value] = {}
         given = self._given(example, attempt)
+        given |= {name: value for name, value in example.scalars.items() if isinstance(value, float)}
         for argument in self.case.arguments:
             name, random = argument.name, self._generator(example, attempt, argument.name)
             if name in given:
@@ -144,7 +150,7 @@ class Source:
             **example.dims,
         }
         taken = offered if self.inputs.open else {k: v for k, v in offered.items() if k in self.inputs.parameters}
-        torch.manual_seed(stable_hash("inputs", example, attempt))
+        torch.manual_seed(stable_hash("inputs", example.drawn, attempt))
         made = self.inputs(taken, f"on {example}")
         if not isinstance(made, dict):
             what = f"returned {type(made).__name__}; it must return a dict of argument name to tensor or number"

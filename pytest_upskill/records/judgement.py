@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -43,23 +44,42 @@ class ItemKind(StrEnum):
 class Example:
     """One set of inputs: the same example always draws the same values.
 
-    ``scalars`` holds integer and bool scalars that were drawn separately; the seed gives the others. ``values`` is the
-    family of values; if empty, the seed chooses it.
+    ``scalars`` holds the integer and bool scalars, which were drawn separately, and floating ones (float32 values) that
+    replace those that the seed gives. ``values`` is the family of values; if empty, the seed chooses it.
     """
 
     dims: Mapping[str, int]
     dtype: str
     seed: int
     values: str = ""
-    scalars: Mapping[str, bool | int] = field(default_factory=dict)
+    scalars: Mapping[str, bool | int | float] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        """``rows=1 cols=33 dtype=float16 seed=7``: the form that ``--upskill-example`` takes."""
-        parts = [f"{name}={int(value)}" for name, value in (*self.dims.items(), *self.scalars.items())]
+        """``rows=1 cols=33 dtype=float16 seed=7 alpha=0.5``: the form that ``--upskill-example`` takes."""
+        parts = [f"{name}={value}" for name, value in self.sizes.items()]
         parts += [f"dtype={self.dtype}", f"seed={self.seed}"]
         if self.values:
             parts.append(f"values={self.values}")
-        return " ".join(parts)
+        real = ((name, value) for name, value in self.scalars.items() if isinstance(value, float))
+        return " ".join([*parts, *(f"{name}={_shortest(value)}" for name, value in real)])
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Dims, and integer and bool scalars."""
+        scalars = {name: int(value) for name, value in self.scalars.items() if not isinstance(value, float)}
+        return {**self.dims, **scalars}
+
+    @property
+    def drawn(self) -> Example:
+        """The example without floating scalars. It names the random values, so that these scalars change no other."""
+        kept = {name: value for name, value in self.scalars.items() if not isinstance(value, float)}
+        return dataclasses.replace(self, scalars=kept)
+
+
+def _shortest(value: float) -> str:
+    """The shortest text that reads back to the same float32 value."""
+    texts = (f"{value:.{digits}g}" for digits in range(6, 10))
+    return next((text for text in texts if struct.pack("f", float(text)) == struct.pack("f", value)), repr(value))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +114,10 @@ class WorstElement:
 
 @dataclass(frozen=True, slots=True)
 class Counterexample:
-    """The smallest known example that fails ``assertion``. ``line`` is the line of the kernel at fault, if known."""
+    """The smallest known example that fails ``assertion``. ``line`` is the line of the kernel at fault, if known.
+
+    ``worst`` may be that of wrong values which the finding explains. ``inputs`` has the values of small input tensors.
+    """
 
     assertion: str
     example: Example
@@ -102,6 +125,7 @@ class Counterexample:
     worst: WorstElement | None = None
     line: int | None = None
     reproducible: bool = True
+    inputs: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +140,14 @@ class Verdict:
     @property
     def first_failed(self) -> Assertion | None:
         return next((assertion for assertion in self.assertions if not assertion.passed), None)
+
+    @property
+    def headline(self) -> Assertion | None:
+        """The failed assertion that reports show: a finding that explains wrong values, otherwise the first."""
+        first, found = self.first_failed, self.counterexample
+        if first is None or found is None or not first.name.startswith("correct["):
+            return first
+        return next((one for one in self.assertions if one.name == found.assertion and not one.passed), first)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,8 @@ _WORDS = re.compile(r"(?:[^\s'\"\\]|\\.|'[^']*'|\"[^\"]*\"|['\"])+")
 """The words of a shell command, with their quotes."""
 _TOLD_BELOW = "; the worst is "
 """From here on a message repeats what is shown in lines of its own."""
+_CODE = 6
+"""Lines for the place and the source, which the values of inputs leave free."""
 
 
 def failure_lines(outcome: Outcome, width: int = 80, color: bool = False, unicode: bool = True) -> Iterator[str]:
@@ -27,15 +29,22 @@ def failure_lines(outcome: Outcome, width: int = 80, color: bool = False, unicod
         word = outcome.verdict.kind.value.replace("-", " ")
         yield from text_style.wrap(f"{word}: {outcome.verdict.reason or 'no reason was given'}", text_style.width, 2)
         return
-    first, found = outcome.verdict.first_failed, outcome.verdict.counterexample
-    above = [_title(outcome, text_style), *_claim(outcome, first, text_style), *_evidence(found, text_style)]
+    first, found = outcome.verdict.headline, outcome.verdict.counterexample
+    above = [_title(outcome, text_style), *_claim(outcome, first, text_style)]
+    example, evidence = _example(found, text_style), [*_evidence(outcome, found, text_style)]
     below = [*_others(outcome, first, text_style), *_replay(outcome.replay, text_style)]
-    room = SCREEN - len(above) - len(below) - 2
-    yield from above
-    yield from _source(outcome, room, text_style)
+    room = SCREEN - _height([*above, *example, *evidence, *below], text_style) - 2
+    inputs = _inputs(found, room - _CODE, text_style)
+    yield from (*above, *example, *inputs, *evidence)
+    yield from _source(outcome, room - len(inputs), text_style)
     if below:
         yield ""
         yield from below
+
+
+def _height(lines: Sequence[str], text_style: TextStyle) -> int:
+    """The lines of the terminal that these take, which breaks those that are too wide."""
+    return sum(max(-(-measure(text_style.clean(line)) // text_style.width), 1) for line in lines)
 
 
 def _title(outcome: Outcome, text_style: TextStyle) -> str:
@@ -87,22 +96,51 @@ def _compiler(message: str, text_style: TextStyle) -> list[str]:
     return lines
 
 
-def _evidence(found: Counterexample | None, text_style: TextStyle) -> Iterator[str]:
+def _example(found: Counterexample | None, text_style: TextStyle) -> list[str]:
+    if found is None:
+        return []
+    lines = text_style.wrap(str(found.example), text_style.width - _LABEL - 2, 2)
+    return ["", *_field("example", lines, "bold", text_style)]
+
+
+def _inputs(found: Counterexample | None, lines: int, text_style: TextStyle) -> list[str]:
+    """The values of small inputs, one line each."""
+    room = text_style.width - _LABEL - 2
+    shown = [text_style.elide(f"{name} = {values}", room) for name, values in (found.inputs if found else {}).items()]
+    return [*_field("inputs", shown[: max(lines, 0)], "", text_style)]
+
+
+def _evidence(outcome: Outcome, found: Counterexample | None, text_style: TextStyle) -> Iterator[str]:
     if found is None:
         return
-    yield ""
     room = text_style.width - _LABEL - 2
-    yield from _field("example", text_style.wrap(str(found.example), room, 2), "bold", text_style)
-    if found.worst:
+    if wrong := _wrong(outcome, found):
+        yield from _field("wrong", text_style.wrap(wrong, room, 2), "", text_style)
+    elif found.worst:
         yield from _worst(found.worst, room, text_style)
     if not found.reproducible:
         again = "not reproducible: the same input passed when run again; the kernel keeps state, or races"
         yield from _field("again", text_style.wrap(again, room, 2), "yellow", text_style)
 
 
-def _worst(worst: WorstElement, room: int, text_style: TextStyle) -> Iterator[str]:
+def _wrong(outcome: Outcome, found: Counterexample) -> str:
+    """The wrong values that the finding of the counterexample explains, in one text; empty if there is no such finding
+    or no wrong value."""
+    first, shown = outcome.verdict.first_failed, outcome.verdict.headline
+    if first is None or shown is first or shown is None:
+        return ""
+    if worst := found.worst:
+        return f"{_element(worst)} is {worst.got}, expected {worst.expected}"
+    return f"on another example, {first.name}: {first.message.rpartition(_TOLD_BELOW)[2]}"
+
+
+def _element(worst: WorstElement) -> str:
     inside = ", ".join(map(str, worst.index))
-    fields = [("worst", f"{worst.output}[{inside}]" if inside else worst.output, "")]
+    return f"{worst.output}[{inside}]" if inside else worst.output
+
+
+def _worst(worst: WorstElement, room: int, text_style: TextStyle) -> Iterator[str]:
+    fields = [("worst", _element(worst), "")]
     numbers = (("expected", worst.expected, "green"), ("got", worst.got, "red"))
     fields += [field for field in numbers if field[1] != "None"]
     if error := _error(worst.error, worst.bound):

@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from pytest_upskill.records import ItemKind, Outcome, VerdictKind
+from pytest_upskill.records import Counterexample, ItemKind, Outcome, VerdictKind
 from pytest_upskill.reporting import text_style as texts
 from pytest_upskill.reporting.view import BASELINE_ARM, SKILL_ARM, LiftRow, SkillView, StudentView, SummaryRow, View
 
@@ -111,12 +111,17 @@ def _failures(items: Sequence[Outcome]) -> Iterator[str]:
         return
     yield from ("", "## Not passed", "", "| item | verdict | why | smallest counterexample |", "|---|---|---|---|")
     for item in items[:_FAILURES]:
-        first, found = item.verdict.first_failed, item.verdict.counterexample
+        first, found = item.verdict.headline, item.verdict.counterexample
         why = f"{first.name}: {first.message}" if first else item.verdict.reason or ""
-        example = f"`{found.example}`" if found else ""
+        example = ", ".join(f"`{text}`" for text in _example(found)) if found else ""
         yield f"| {_safe(item.id)} | {item.verdict.kind.value} | {_safe(why, 200)} | {example} |"
     if len(items) > _FAILURES:
         yield from ("", f"and {len(items) - _FAILURES} more.")
+
+
+def _example(found: Counterexample) -> Iterator[str]:
+    yield str(found.example)
+    yield from (_STYLE.elide(f"{name} = {values}", _STYLE.width) for name, values in found.inputs.items())
 
 
 def _safe(text: str, width: int = 300) -> str:

@@ -243,7 +243,7 @@ def _passed_by_turn(items: Sequence[Outcome]) -> tuple[int, ...]:
 
 
 def _first_failed(items: Sequence[Outcome]) -> dict[str, int]:
-    failed = (item.verdict.first_failed for item in items if item.verdict.kind is VerdictKind.FAILED)
+    failed = (item.verdict.headline for item in items if item.verdict.kind is VerdictKind.FAILED)
     return dict(Counter(first.name for first in failed if first is not None))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from math import prod
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from pytest_upskill.errors import UsageError
 from pytest_upskill.oracle import search, size_distribution
 from pytest_upskill.oracle.draw import examples, parse_example
 from pytest_upskill.oracle.shapes import OutputSize, problem
+from pytest_upskill.oracle.values import single
 from pytest_upskill.records import Example
 from tests.unit.oracle_kernels import make_case
 
@@ -156,6 +158,29 @@ def test_a_bad_text_is_refused_with_its_piece_the_rule_and_the_form(case: Case, 
         parse_example(text, case)
     assert said in str(caught.value)
     assert "Write it as 'rows=33 cols=33 dtype=float32 seed=7'" in str(caught.value)
+
+
+@pytest.mark.parametrize(("values", "legal", "illegal", "rule"), [
+    ("-4.0..0.3", ["-4", "0.3", "-1e-3", "0"], ["0.31", "nan", "inf", "1e99"], "'alpha' must be -4 to 0.3"),
+    ("[0.1, .inf]", ["0.1", "inf"], ["0.2", "nan"], "'alpha' must be one of 0.1, inf"),
+])  # fmt: skip
+def test_a_floating_scalar_is_read_as_a_float32_value_of_the_case(
+    tmp_path: Path, values: str, legal: list[str], illegal: list[str], rule: str
+) -> None:
+    front = f"dims:\n  n: 1..9\nargs:\n  x: [n]\n  alpha: {{values: {values}}}\n"
+    case = make_case(tmp_path, "f(Tensor x, float alpha) -> Tensor", front, "def f(x, alpha):\n    return x * alpha")
+    assert "alpha" not in parse_example("n=3 seed=1", case).scalars
+    for text in legal:
+        example = parse_example(f"n=3 alpha={text} seed=1", case)
+        (alpha,) = example.scalars.values()
+        assert math.isclose(alpha, float(text), rel_tol=1e-7) and alpha == single(alpha)
+        assert parse_example(str(example), case) == example
+    for text in illegal:
+        with pytest.raises(UsageError) as caught:
+            parse_example(f"n=3 alpha={text} seed=1", case)
+        assert f"example 'alpha={text}' of case 'f': {rule}" in str(caught.value)
+    with pytest.raises(UsageError, match="'alpha' must be a number"):
+        parse_example("n=3 alpha=half seed=1", case)
 
 
 def test_a_text_that_breaks_a_condition_is_refused(tmp_path: Path) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import shlex
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from pytest_upskill.records import Outcome, VerdictKind, WorstElement
+from pytest_upskill.records import Counterexample, Outcome, VerdictKind, WorstElement
 from pytest_upskill.reporting.failure import SCREEN, failure_lines
 from pytest_upskill.reporting.text_style import measure
 from tests.unit.reporting_outcomes import SOURCE, counterexample, outcome, spec
@@ -25,9 +26,9 @@ def shown(item: Outcome, **more: Any) -> str:
     return "\n".join(failure_lines(item, **more)) + "\n"
 
 
-def wrong_tail(**more: Any) -> Outcome:
+def wrong_tail(found: Counterexample | None = None, **more: Any) -> Outcome:
     failed = {"correct[float16]": "1 of 33 elements is off", "memory": "reads x[33]", "inputs": "not tried: x"}
-    return outcome(failed=failed, counterexample=counterexample(), source=SOURCE, replay=REPLAY, **more)
+    return outcome(failed=failed, counterexample=found or counterexample(), source=SOURCE, replay=REPLAY, **more)
 
 
 def not_compiled() -> Outcome:
@@ -182,6 +183,62 @@ def test_numbers_that_are_texts_have_a_ratio_and_what_is_missing_is_left_out() -
     assert "got" not in text and "None" not in text
 
 
+def out_of_bounds(**more: Any) -> Outcome:
+    """A finding of the device, and the wrong values that it explains."""
+    finding = "kernel.cu:8: out-of-bounds read of 2 bytes: element 33 of 'x'"
+    failed = {"correct[float16]": "1 of 33 elements is off", "memory": finding}
+    found = counterexample("memory", message=finding, line=8, **more)
+    return outcome(failed=failed, counterexample=found, source=SOURCE, replay=REPLAY)
+
+
+def test_a_finding_that_explains_wrong_values_comes_first_with_its_line_and_the_values_beside() -> None:
+    assert shown(out_of_bounds()).startswith("""\
+rms_norm · glm-4.7 · with skill                                     cuda-kernels
+✗ memory  kernel.cu:8: out-of-bounds read of 2 bytes: element 33 of 'x'
+
+  example   rows=1 cols=33 dtype=float16 seed=7
+  wrong     out[0, 32] is nan, expected 0.53125
+
+  kernel.cu:8
+""")
+    text = shown(out_of_bounds())
+    assert re.search(r"▶ +8 │ +const float v", text) and "  also failed: correct[float16]\n  replay: pytest" in text
+
+
+def test_wrong_values_of_another_example_are_shown_with_their_assertion() -> None:
+    text = shown(out_of_bounds(worst=None))
+    assert "  wrong     on another example, correct[float16]: 1 of 33 elements is off\n" in text
+    item = out_of_bounds(worst=None)
+    wrong = "2 of 40 elements of 'out' are wrong; the worst is out[3]: expected 1, got 2"
+    assertions = [replace(one, message=wrong) if one.name == "correct[float16]" else one
+                  for one in item.verdict.assertions]  # fmt: skip
+    item = replace(item, verdict=replace(item.verdict, assertions=tuple(assertions)))
+    assert "  wrong     on another example, correct[float16]: out[3]: expected 1, got 2\n" in shown(item)
+
+
+def test_a_finding_without_wrong_values_says_nothing_of_them() -> None:
+    found = counterexample("memory", line=8, worst=None)
+    assert "wrong " not in shown(outcome(failed={"memory": "reads x[33]"}, counterexample=found, source=SOURCE))
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_values_of_small_inputs_are_shown_within_the_width(width: int) -> None:
+    inputs = {"x": "[[0.5, -1.25]]", "weight": f"[{', '.join(['-0.333333'] * 14)}]"}
+    text = shown(wrong_tail(found=counterexample(inputs=inputs)), width=width)
+    assert "  inputs    x = [[0.5, -1.25]]\n            weight = [-0.333333, -0.333333, " in text
+    assert text[text.index("weight = ") :].partition("\n")[0].endswith("…")
+    assert "inputs    " not in shown(wrong_tail(), width=width)
+
+
+def test_a_replay_command_that_the_terminal_breaks_leaves_room_for_the_source() -> None:
+    long = REPLAY.replace("rows=1 cols=33", "rows=1 cols=33 " + " ".join(f"scale_{n}=0.33333334" for n in range(9)))
+    item = outcome(failed={"correct[float16]": "m " * 300}, source=SOURCE, replay=long,
+                   counterexample=counterexample(inputs=dict.fromkeys("abcdefgh", "[1]")))  # fmt: skip
+    lines = list(failure_lines(item))
+    assert sum(-(-measure(line) // 80) for line in lines) <= SCREEN
+    assert any("▶" in line for line in lines)
+
+
 def test_what_did_not_come_back_is_said() -> None:
     found = counterexample(reproducible=False)
     text = shown(outcome(failed={"correct[float16]": "1 element is off"}, counterexample=found))
@@ -214,13 +271,13 @@ def crowded() -> Outcome:
     """Everything at once, and all of it long."""
     failed = {"correct[float16]": "word " * 200, "memory": "m " * 90, "deterministic": "d", "inputs": "not tried"}
     worst = WorstElement("o " * 90, (1,) * 90, "e " * 90, "g " * 90, "x " * 90, "b " * 90)
-    found = counterexample(reproducible=False, worst=worst)
+    found = counterexample(reproducible=False, worst=worst, inputs=dict.fromkeys("abcdefgh", "[1, 2] " * 40))
     source = "\n".join("\t" * 9 + f"line_{number}(" + "x, " * 60 for number in range(2000))
     return outcome("c" * 90, "s" * 90, failed=failed, counterexample=found, source=f"{source}\n{SOURCE}",
                    replay=REPLAY, notes=("cut off " * 30,), trial=3)  # fmt: skip
 
 
-@pytest.mark.parametrize("make", [wrong_tail, not_compiled, no_contract, crowded])
+@pytest.mark.parametrize("make", [wrong_tail, out_of_bounds, not_compiled, no_contract, crowded])
 @pytest.mark.parametrize("width", [72, 80, 120])
 @pytest.mark.parametrize("unicode", [True, False])
 def test_a_failure_fits_on_a_screen(make: Any, width: int, unicode: bool) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy
 import pytest
 
-from pytest_upskill.records import KernelResources, Outcome, Seconds, VerdictKind
+from pytest_upskill.records import Example, KernelResources, Outcome, Seconds, VerdictKind
 from pytest_upskill.reporting import render
 from pytest_upskill.reporting.view import build_view
 from tests.unit.reporting_outcomes import counterexample, outcome, run, spec
@@ -100,6 +100,24 @@ def test_json_counterexample_can_be_pasted_back() -> None:
     assert (found["dims"], found["dtype"], found["seed"]) == ({"rows": 1, "cols": 33}, "float16", 7)
     assert found["example"] == "rows=1 cols=33 dtype=float16 seed=7"
     assert found["worst"]["index"] == [0, 32]
+
+
+def test_floating_scalars_and_values_of_small_inputs_are_written_and_survive_plain_data() -> None:
+    example = Example({"n": 2}, "float32", 7, "normal", {"k": 1, "alpha": 0.5})
+    found = counterexample("memory", example=example, inputs={"x": "[0.5, -1.25]"})
+    item = outcome(failed={"correct[float32]": "off", "memory": "reads x[2]"}, counterexample=found)
+    assert Outcome.from_plain(json.loads(json.dumps(item.to_plain()))) == item
+    written = report([item])["items"][0]
+    assert written["counterexample"]["scalars"] == {"k": 1, "alpha": 0.5}
+    assert written["counterexample"]["example"] == "n=2 k=1 dtype=float32 seed=7 values=normal alpha=0.5"
+    assert [one["name"] for one in written["assertions"] if not one["passed"]] == ["correct[float32]", "memory"]
+    page = render(build_view([item], run()), ".md")
+    assert (
+        "| memory: reads x\\[2\\] | `n=2 k=1 dtype=float32 seed=7 values=normal alpha=0.5`, `x = [0.5, -1.25]` |"
+        in page
+    )
+    plain = render(build_view([outcome(failed={"memory": "m"}, counterexample=counterexample())], run()), ".md")
+    assert "| `rows=1 cols=33 dtype=float16 seed=7` |" in plain
 
 
 @pytest.mark.parametrize(

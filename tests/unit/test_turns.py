@@ -76,6 +76,29 @@ def test_a_counterexample_is_told_with_sizes_values_and_line_and_without_the_see
     assert "987654" not in told and "None" not in told
 
 
+def test_a_finding_that_explains_wrong_values_is_told_with_them() -> None:
+    wrong, memory = (
+        Assertion("correct[float16]", False, "1 is off"),
+        Assertion("memory", False, "kernel.cu:2: reads x[33]"),
+    )
+    failed = outcome(VerdictKind.FAILED, wrong, memory)
+    found = replace(COUNTEREXAMPLE, assertion="memory", line=2)
+    told = turns.feedback(replace(failed, verdict=replace(failed.verdict, counterexample=found), source="a;\nb;\n"))
+    assert "- failed: memory\n- what: kernel.cu:2: reads x[33]\n" in told
+    assert "- got: nan\n" in told and "- line 2 of your source: `b;`" in told
+
+
+def test_floating_scalars_are_not_told() -> None:
+    failed = outcome(VerdictKind.FAILED, Assertion("correct[float16]", False, COUNTEREXAMPLE.message))
+    example = COUNTEREXAMPLE.example
+
+    def told(scalars: dict[str, float]) -> str:
+        found = replace(COUNTEREXAMPLE, example=replace(example, scalars={**example.scalars, **scalars}))
+        return turns.feedback(replace(failed, verdict=replace(failed.verdict, counterexample=found)))
+
+    assert told({"alpha": 0.5}) == told({})
+
+
 def test_a_counterexample_of_another_assertion_is_not_told() -> None:
     failed = outcome(VerdictKind.FAILED, Assertion("runs", False, "it crashed"))
     told = turns.feedback(replace(failed, verdict=replace(failed.verdict, counterexample=COUNTEREXAMPLE)))
