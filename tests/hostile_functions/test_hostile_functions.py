@@ -47,7 +47,7 @@ def asked(name: str) -> tuple[Case, Signature]:
     return case, derive(case, ResultFacts(result_dtypes(case), result_shapes(case)))
 
 
-def first_failure(name: str, source: str) -> tuple[str, str]:
+def first_failure(name: str, source: str, examples: int = 8) -> tuple[str, str]:
     case, signature = asked(name)
     extraction = extract_function(f"```python\n{source}```\n", signature)
     assert extraction.kernel is not None, extraction.problem
@@ -59,7 +59,7 @@ def first_failure(name: str, source: str) -> tuple[str, str]:
             signature.layout,
             executor.call,
             seed=3,
-            examples=8,
+            examples=examples,
             only=None,
             repeat=executor.repeat,
             checks=python.checks,
@@ -88,10 +88,10 @@ def workers() -> int:
 def test_a_reply_gets_the_verdict_that_its_file_names(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANTHROPIC_API_KEY", "secret")
     source = path.read_text()
-    fields = dict(re.findall(r"(?m)^# (case|fails|says|needs): (.*)$", source))
+    fields = dict(re.findall(r"(?m)^# (case|fails|says|needs|examples): (.*)$", source))
     if fields.get("needs") == "bubblewrap" and strongest().level != "bubblewrap":
         pytest.skip("needs bubblewrap")
-    name, message = first_failure(fields["case"], source)
+    name, message = first_failure(fields["case"], source, int(fields.get("examples", "8")))
     assert "harm" not in message
     assert name == fields.get("fails", ""), message
     assert ("# passes\n" in source) == (name == "")

@@ -1,6 +1,7 @@
 # case: twice
 # fails: correct
 # says: .
+# examples: 25
 cache = {}
 
 
