@@ -108,11 +108,12 @@ def _dying(change: Change, runner: ReferenceRunner, layout: CallLayout, dtype: s
     return left & trial.dead
 
 
-def drawn(
-    runner: ReferenceRunner, layout: CallLayout, dtype: str, count: int, uppers: Sequence[tuple[str, ...]] = ()
-) -> Iterator[Prepared]:
-    """Examples of a dtype, prepared for ``layout``; ``uppers`` are dims to make large. Call it within ``isolated``."""
+def drawn(runner: ReferenceRunner, layout: CallLayout, dtype: str, count: int) -> Iterator[Prepared]:
+    """Examples of a dtype, prepared for ``layout``; the large ones are in the upper half of the dims' ranges, in turn.
+    Call it within ``isolated``.
+    """
     case, runner.layout = runner.case, layout
+    uppers = upper_halves(case, runner.outputs, _LARGEST)
     for number, batch in enumerate(search.plan(dtype, count, uppers=uppers)):
         found: list[Example] = []
         strategy = example_strategy(case, runner.outputs, dtype, large=batch.large, largest=_LARGEST, upper=batch.upper)
@@ -234,16 +235,16 @@ def _failed_on(prepared: Prepared, answer: Answer) -> Assertion | None:
 
 
 def _added(runner: ReferenceRunner, layout: CallLayout, trial: ResultTrial) -> list[Prepared]:
-    """Further examples that kill mutants which survived, and which ``trial`` gets."""
+    """Further examples that kill mutants which survived, and which ``trial`` gets; none for a case that is refused."""
     found: list[Prepared] = []
     case, survived = runner.case, _survived(runner.case, layout, trial)
-    for dtype in case.dtypes:
-        left = {key for key in survived if key[0] not in REFUSED and key[2] in (dtype, "")} - trial.dead
+    refused = any(key[0] in REFUSED for key in survived)
+    for dtype in () if refused else case.dtypes:
+        left = {key for key in survived if key[2] in (dtype, "")} - trial.dead
         if not left:
             continue
         with isolated():
-            uppers = upper_halves(case, runner.outputs, _LARGEST)
-            for prepared in drawn(runner, layout, dtype, _MORE_EXAMPLES, uppers):
+            for prepared in drawn(runner, layout, dtype, _MORE_EXAMPLES):
                 trial.add(prepared)
                 if left & trial.dead:
                     found.append(prepared)
@@ -274,14 +275,25 @@ def _rejections(runner: ReferenceRunner, layout: CallLayout, trial: ResultTrial)
             advice.append(_advice(_complaint(trial, found), helped.get(name)))
         if any(key[0] == name for key in trial.dead):
             assertions.append(Assertion(label, True))
+    if any(not one.passed for one in assertions):
+        return assertions, []
     kinds: dict[str, list[Spoiled]] = {}
     for key in survived:
         if not key[1]:
             kinds.setdefault(key[0].partition(" ")[0], []).append(key)
     for keys in kinds.values():
-        said, count = " or ".join(trial.said[key[0]] for key in keys), trial.survived_on[keys[0]]
+        said, count = _either([trial.said[key[0]] for key in keys]), trial.survived_on[keys[0]]
         advice.append(_advice(f"a kernel that {said} passes on all {count} examples", helped.get(keys[0][0])))
     return assertions, advice
+
+
+def _either(texts: list[str]) -> str:
+    """The texts as alternatives, with the words that they all begin with once."""
+    words = [text.split() for text in texts]
+    shared = 0
+    while len({tuple(one[: shared + 1]) for one in words}) == 1 and shared < min(map(len, words)) - 1:
+        shared += 1
+    return " ".join([*words[0][:shared], " or ".join(" ".join(one[shared:]) for one in words)])
 
 
 def _is_refused(case: Case, trial: ResultTrial, key: Spoiled) -> bool:

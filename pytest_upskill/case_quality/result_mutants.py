@@ -149,7 +149,7 @@ result."""
 _QUIET = 8
 """Examples in a row without a surviving mutant of the reference, after which a dtype's others are not tried on them."""
 
-_EQUIVALENT = 1e-9
+_EQUIVALENT = 1e-12
 """The relative difference of two results in float64 that may be due to rounding alone."""
 
 

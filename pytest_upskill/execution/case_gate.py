@@ -54,7 +54,7 @@ class CaseGate:
     ) -> None:
         self._self_check = SelfCheck(machine, timeout)
         self._submit, self._more = submit, more
-        self._subjects: dict[tuple[str, str], Subject] = {}
+        self._subjects: dict[tuple[str, str, str], Subject] = {}
         self._examples: dict[str, tuple[str, ...]] = {}
 
     def build_ahead(self, tasks: Iterable[Task]) -> None:
@@ -88,7 +88,7 @@ class CaseGate:
     def _subject(self, case: Case | None) -> Subject:
         """The same for all tasks of a case: its solution is read once."""
         assert case is not None
-        key = (str(case.path), case.text_hash)
+        key = (str(case.path), case.name, case.text_hash)
         if key not in self._subjects:
             self._subjects[key] = subject_of(case, self._more)
         return self._subjects[key]

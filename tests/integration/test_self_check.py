@@ -32,7 +32,6 @@ def items(bench: Workbench) -> dict[str, dict[str, Any]]:
 
 REFUSED = {
     "loose-tolerance": ("---\nMultiply", LOOSE, "rejects[[]zeros]*without the case's own 'tolerance'"),
-    "small-dims": ("n: 1..3000", "n: 1..20", "rejects[[]first-tile]*with larger dims, such as 'n: 1..80'"),
     "degenerate": ("return x * factor", "return x * factor * 0", "*fails correct[[]float32]*"),
     "wrong-solution": ("return x * factor", "return x * factor + 1", "*its own solution fails correct[[]float32]*"),
 }
@@ -48,6 +47,14 @@ def test_a_weak_case_fails_its_mutants_item_with_what_would_help(
     result.assert_outcomes(failed=1)
     assert fnmatch(flat(result), f"*{message}*"), flat(result)
     assert "scale fails its self-check" in flat(result)
+
+
+def test_a_mutant_that_no_allowed_input_kills_is_a_note(bench: Workbench) -> None:
+    weak(bench, "n: 1..3000", "n: 1..20")
+    result = bench.run("skills", "--upskill", "-k", "scale and mutants")
+    result.assert_outcomes(passed=1)
+    assert "advice: a kernel that writes its first 32 elements only passes" in flat(result)
+    assert "it fails with larger dims, such as 'n: 1..80': scale" in flat(result)
 
 
 def test_a_degenerate_case_is_refused_without_a_solution(bench: Workbench) -> None:
@@ -105,6 +112,7 @@ def test_nobody_is_asked_about_a_weak_case(bench: Workbench, workers: list[str])
         assert "not asked, because the case fails its self-check: a kernel that writes zeros" in item["reason"]
         assert "evals/scale.md: " in item["reason"]
     assert found["shift[files-skill]"]["verdict"] == "passed"
+    assert flat(result).partition(" skills ")[2].count("fails its self-check: a kernel that writes zeros") == 1
     kept = sorted(path.name for path in (bench.root / ".upskill/replies").rglob("*.md"))
     assert kept == ["shift.baseline.md", "shift.skill.md"]
 
@@ -117,6 +125,44 @@ def test_a_case_whose_solution_fails_is_not_held_against_a_student(bench: Workbe
     assert "its own solution fails correct[float32]" in flat(result)
 
 
+HOOK = """
+from pytest_upskill import Assertion
+
+def pytest_upskill_assertions(case, reply, kernel):
+    yield Assertion("short", LIMIT > len(reply.text), "the reply is too long")
+"""
+
+
+@pytest.mark.parametrize(("limit", "queried"), [(10, False), (10**6, True)])
+def test_no_student_is_queried_for_a_case_whose_solution_fails_an_assertion_of_the_project(
+    bench: Workbench, limit: int, queried: bool
+) -> None:
+    bench.right_with_the_skill()
+    bench.write("conftest.py", HOOK.replace("LIMIT", str(limit)))
+    result = bench.run("skills", STUDENT, "-k", "scale")
+    assert ("its own solution fails short: the reply is too long" in flat(result)) == (not queried)
+    result.assert_outcomes(**({"passed": 1, "failed": 1} if queried else {"skipped": 2}))
+
+
+FORBIDDEN = "#include <cublas_v2.h>"
+
+
+def test_no_student_is_queried_for_a_case_whose_solution_violates_the_contract(bench: Workbench) -> None:
+    bench.right_with_the_skill()
+    weak(bench, 'void scale(', "void scales(")
+    result = bench.run("skills", STUDENT, "-k", "scale")
+    result.assert_outcomes(skipped=2)
+    assert "its own solution fails contract: " in flat(result)
+    bench.run("skills", "--upskill", "-k", "scale and mutants").assert_outcomes(failed=1)
+
+
+RARE = "x: {shape: [n], values: [" + ", ".join(map(str, range(1, 40))) + ", 4097.0]}"
+
+
+def test_a_student_is_judged_on_the_examples_that_the_self_check_adds(bench: Workbench) -> None:
+    text = case("scale").replace("n: 1..3000", "n: 1..4").replace("x: [n]", RARE + "\nexamples: 3")
+    bench.write("skills/tiny/evals/scale.md", text)
+    bench.right_with_the_skill()
 def test_prompts_are_written_without_a_self_check(bench: Workbench) -> None:
     weak(bench, "---\nMultiply", LOOSE)
     bench.run("skills", "--upskill-prompts=out", "-k", "scale")
