@@ -304,8 +304,8 @@ def _is_refused(case: Case, trial: ResultTrial, key: Spoiled) -> bool:
 
 
 def _advice(complaint: str, change: str | None) -> str:
-    known = f"; it fails {change}" if change else ""
-    return f"advice: {complaint}, and no input that the case allows was found to reject it{known}"
+    known = f"; it does {change}" if change else ""
+    return f"advice: {complaint}; no allowed input was found on which it fails{known}"
 
 
 def _helped(runner: ReferenceRunner, layout: CallLayout, survived: list[Spoiled]) -> dict[str, str]:

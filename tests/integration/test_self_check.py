@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.conftest import BOTH, Workbench, case
+from pytest_upskill.execution.case_gate import CaseGate
+from tests.integration.conftest import BOTH, Workbench, case, kernel
 
 STUDENT = "--upskill-student=files:answers"
 LOOSE = "tolerance: {rtol: 1.0, atol: 9.0}\n---\nMultiply"
@@ -54,7 +55,7 @@ def test_a_mutant_that_no_allowed_input_kills_is_a_note(bench: Workbench) -> Non
     result = bench.run("skills", "--upskill", "-k", "scale and mutants")
     result.assert_outcomes(passed=1)
     assert "advice: a kernel that writes its first 32 elements only passes" in flat(result)
-    assert "it fails with larger dims, such as 'n: 1..80': scale" in flat(result)
+    assert "it does with larger dims, such as 'n: 1..80': scale" in flat(result)
 
 
 def test_a_degenerate_case_is_refused_without_a_solution(bench: Workbench) -> None:
@@ -112,7 +113,8 @@ def test_nobody_is_asked_about_a_weak_case(bench: Workbench, workers: list[str])
         assert "not asked, because the case fails its self-check: a kernel that writes zeros" in item["reason"]
         assert "evals/scale.md: " in item["reason"]
     assert found["shift[files-skill]"]["verdict"] == "passed"
-    assert flat(result).partition(" skills ")[2].count("fails its self-check: a kernel that writes zeros") == 1
+    summary = flat(result).partition(" skills ")[2].partition("short test summary")[0]
+    assert summary.count("fails its self-check: a kernel that writes zeros") == 1
     kept = sorted(path.name for path in (bench.root / ".upskill/replies").rglob("*.md"))
     assert kept == ["shift.baseline.md", "shift.skill.md"]
 
@@ -141,28 +143,32 @@ def test_no_student_is_queried_for_a_case_whose_solution_fails_an_assertion_of_t
     bench.write("conftest.py", HOOK.replace("LIMIT", str(limit)))
     result = bench.run("skills", STUDENT, "-k", "scale")
     assert ("its own solution fails short: the reply is too long" in flat(result)) == (not queried)
-    result.assert_outcomes(**({"passed": 1, "failed": 1} if queried else {"skipped": 2}))
-
-
-FORBIDDEN = "#include <cublas_v2.h>"
+    result.assert_outcomes(**({"passed": 2} if queried else {"skipped": 2}))
 
 
 def test_no_student_is_queried_for_a_case_whose_solution_violates_the_contract(bench: Workbench) -> None:
     bench.right_with_the_skill()
-    weak(bench, 'void scale(', "void scales(")
+    weak(bench, "void scale(", "void scales(")
     result = bench.run("skills", STUDENT, "-k", "scale")
     result.assert_outcomes(skipped=2)
     assert "its own solution fails contract: " in flat(result)
     bench.run("skills", "--upskill", "-k", "scale and mutants").assert_outcomes(failed=1)
 
 
-RARE = "x: {shape: [n], values: [" + ", ".join(map(str, range(1, 40))) + ", 4097.0]}"
+@pytest.mark.parametrize("added", [True, False])
+def test_a_student_is_judged_on_the_examples_that_the_self_check_adds(
+    bench: Workbench, added: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weak(bench, "n: 1..3000}", "n: 1..40}\nexamples: 3")
+    bench.answer("scale", "skill", kernel("scale", limit="(n < 32 ? n : 32)"))
+    if not added:
+        monkeypatch.setattr(CaseGate, "examples", lambda *_: ())
+    options = ("--upskill-arms=skill", "--upskill-examples=1", "--upskill-seed=1")
+    for _ in range(2):  # the second run finds the self-check's result in the cache
+        result = bench.run("skills", STUDENT, "-k", "scale", *options)
+        result.assert_outcomes(**{"failed" if added else "passed": 1})
 
 
-def test_a_student_is_judged_on_the_examples_that_the_self_check_adds(bench: Workbench) -> None:
-    text = case("scale").replace("n: 1..3000", "n: 1..4").replace("x: [n]", RARE + "\nexamples: 3")
-    bench.write("skills/tiny/evals/scale.md", text)
-    bench.right_with_the_skill()
 def test_prompts_are_written_without_a_self_check(bench: Workbench) -> None:
     weak(bench, "---\nMultiply", LOOSE)
     bench.run("skills", "--upskill-prompts=out", "-k", "scale")
