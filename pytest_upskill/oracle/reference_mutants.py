@@ -240,8 +240,8 @@ def mutated_runs(
         with mode:
             return reference.run(given, example.dims, torch.float64, f"on {example}, in float64")
 
-    exact = cast(arguments, torch.float64)
-    run(exact, watching := _Mutating())
+    exact, watching = cast(arguments, torch.float64), _Mutating()
+    run(exact, watching)
     constants = [(name, value) for name, value in watching.seen if value is not None][:CONSTANTS]
     for mistake in _mistakes(example.dtype, constants):
         if mistake.name in skip or not _applies(mistake.name, watching.seen):

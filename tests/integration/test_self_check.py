@@ -159,7 +159,7 @@ def test_no_student_is_queried_for_a_case_whose_solution_violates_the_contract(b
 def test_a_student_is_judged_on_the_examples_that_the_self_check_adds(
     bench: Workbench, added: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    weak(bench, "n: 1..3000}", "n: 1..40}\nexamples: 3")
+    weak(bench, "n: 1..3000}", "n: 1..34}\nexamples: 3")
     bench.answer("scale", "skill", kernel("scale", limit="(n < 32 ? n : 32)"))
     if not added:
         monkeypatch.setattr(CaseGate, "examples", lambda *_: ())
