@@ -14,6 +14,26 @@ pytest_plugins = ["pytester"]
 os.environ["UPSKILL_CACHE_DIR"] = str(cache_folder())
 
 
+NVCC = frozenset(
+    (
+        "test_build_nvcc.py",
+        "test_cuda_gpu_build.py",
+        "test_devices_choose.py",
+        "test_kernel_compilation.py",
+        "test_native_driver.py",
+        "test_sandbox_gpu.py",
+    )
+)
+"""The tests that are about nvcc, besides those in tests/gpu."""
+
+
+@pytest.fixture(autouse=True)
+def _without_nvcc(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Elsewhere nothing is compiled with nvcc, also in runs that tests start: it takes most of the time of a build."""
+    if request.path.name not in NVCC and request.path.parent.name != "gpu":
+        monkeypatch.setenv("UPSKILL_NVCC", "none")
+
+
 SAMPLE = "not full"
 
 
@@ -27,6 +47,8 @@ SLOW = (
     "test_benchmarks.py",
     "test_readme.py",
     "test_wheel.py",
+    "unit/test_build_nvcc.py",
+    "unit/test_build_relocation.py",
     "unit/test_case_quality_result_mutants.py",
     "unit/test_cuda_cpu_build.py",
     "unit/test_cuda_gpu_build.py",
@@ -57,6 +79,7 @@ SLOW = (
     "unit/test_sandbox_confinement.py",
     "unit/test_sandbox_gpu.py",
     "unit/test_sandbox_hostile_processes.py",
+    "unit/test_scheduling.py",
     "unit/test_self_check.py",
     "unit/test_serving_server.py",
     "unit/test_students_openai.py",

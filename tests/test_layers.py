@@ -72,6 +72,11 @@ def python_files(folder: Path = PACKAGE) -> list[Path]:
 
 
 @cache
+def own_modules() -> frozenset[str]:
+    return frozenset(map(name_of, python_files()))
+
+
+@cache
 def tree_of(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
@@ -159,8 +164,11 @@ def test_at_the_top_level_only_a_few_modules_are_single_files() -> None:
 def test_a_package_imports_lower_layers_only(path: Path) -> None:
     level = {part: number for number, line in enumerate(LAYERS) for part in line}
     own = part_of(name_of(path))
-    modules = {name_of(other) for other in python_files()}
-    used = {longest_known(name, modules) or name for name in imported_names(path) if name.startswith("pytest_upskill.")}
+    used = {
+        longest_known(name, own_modules()) or name
+        for name in imported_names(path)
+        if name.startswith("pytest_upskill.")
+    }
     wrong = sorted(name for name in used if part_of(name) != own and level[part_of(name)] <= level[own])
     assert not wrong, f"{path.relative_to(ROOT)}: {', '.join(wrong)} is not below {own} in LAYERS"
 

@@ -52,6 +52,7 @@ def one_case(folder: Path) -> None:
     (folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
 
 
+@pytest.mark.full
 @needs_llama
 def test_the_wheel_shows_the_whole_road_with_the_demo_student(installed: Path, tmp_path: Path) -> None:
     one_case(tmp_path)
@@ -70,11 +71,15 @@ def test_the_wheel_judges_a_case_of_its_own(installed: Path, tmp_path: Path) -> 
     assert "1 of 1 case" in output
 
 
-def test_the_wheel_brings_no_tests_and_no_skills(installed: Path) -> None:
+def test_the_wheel_brings_every_file_of_the_package_and_no_tests_and_no_skills(installed: Path) -> None:
     site = Path(
         run(installed, "-c", "import pytest_upskill; print(pytest_upskill.__path__[0])", cwd=ROOT.parent).strip()
     )
     assert not (site.parent / "tests").exists()
     assert not (site.parent / "skills").exists()
-    assert (site / "py.typed").is_file()
-    assert {"driver.cpp", "device.h"} <= {path.name for path in (site / "native").iterdir()}
+    assert files_of(site) == files_of(ROOT / "pytest_upskill")
+
+
+def files_of(package: Path) -> set[str]:
+    found = {path.relative_to(package) for path in package.rglob("*") if path.is_file()}
+    return {path.as_posix() for path in found if "__pycache__" not in path.parts}

@@ -53,13 +53,27 @@ class Nvcc:
 
 def describe() -> str:
     """The nvcc in use with its version, such as "nvcc 13.0", or a note that there is none."""
-    nvcc = find_nvcc()
-    return nvcc.describe() if nvcc else "none (kernels are not checked for GPUs; pip install nvidia-cuda-nvcc)"
+    if nvcc := find_nvcc():
+        return nvcc.describe()
+    advice = "UPSKILL_NVCC is none" if _is_left_out() else "pip install nvidia-cuda-nvcc"
+    return f"none (kernels are not checked for GPUs; {advice})"
+
+
+def find_nvcc() -> Nvcc | None:
+    """The first nvcc that works: in CUDA_HOME, on the PATH, in /usr/local/cuda, or from PyPI's nvidia-cuda-nvcc.
+
+    None with UPSKILL_NVCC=none: a build with nvcc takes three times as long.
+    """
+    return None if _is_left_out() else first_nvcc()
+
+
+def _is_left_out() -> bool:
+    return os.environ.get("UPSKILL_NVCC") == "none"
 
 
 @functools.cache
-def find_nvcc() -> Nvcc | None:
-    """The first nvcc that works: in CUDA_HOME, on the PATH, in /usr/local/cuda, or from PyPI's nvidia-cuda-nvcc."""
+def first_nvcc() -> Nvcc | None:
+    """The nvcc of this machine."""
     for program in _candidates():
         try:
             return _probe(program)

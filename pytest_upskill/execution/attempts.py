@@ -59,12 +59,16 @@ class Attempts:
         self._unchecked: deque[Task] = deque()
 
     def prefetch(self, near: Iterable[Task], later: Iterable[Task]) -> None:
-        """Starts the first attempts at ``near`` tasks, and only requests the replies to ``later`` ones."""
+        """Starts the first attempts at ``near`` tasks, and only requests the replies to ``later`` ones.
+
+        Of the cases that have yet to be checked, only the first is checked now: the others would delay its item.
+        """
         fresh = [task for task in near if task.id not in self._pending]
         self._gate.build_ahead(fresh)
-        for task in fresh:
+        for number, task in enumerate(fresh):
             with contextlib.suppress(Exception):
-                self._pending[task.id] = self._first(task)
+                if number == 0 or self._gate.is_open(task):
+                    self._pending[task.id] = self._first(task)
         self._unchecked.clear()
         for task in later:
             with contextlib.suppress(Exception):

@@ -72,6 +72,7 @@ def kernel_outcome(
     kernel, example = extraction.kernel or extraction.found, verdict.counterexample and verdict.counterexample.example
     notes = [
         *(result.notes if result else ()),
+        _not_executed(result, language_of(case).source_name),
         "the reply was cut off" * (reply.finish == "length"),
         reply.details.note,
     ]
@@ -84,6 +85,12 @@ def kernel_outcome(
         notes=tuple(filter(None, notes)),
     )
     return with_source(outcome, language_of(case), kernel.source if kernel else None)
+
+
+def _not_executed(result: JudgeResult | None, name: str) -> str:
+    ranges = result.not_executed if result else ()
+    lines = (f"{name}:{first}" + (f"-{last}" if last > first else "") for first, last in ranges)
+    return f"not executed: {', '.join(lines)}" if ranges else ""
 
 
 def _with_reply(verdict: Verdict, further: Sequence[Assertion]) -> Verdict:

@@ -89,6 +89,8 @@ class JudgeResult:
     notes: tuple[str, ...] = ()
     build: BuildFacts | None = None
     reports: tuple[Finding, ...] = ()
+    not_executed: tuple[tuple[int, int], ...] = ()
+    """Ranges of lines of the kernel's source that were executed in no traced call; empty if nothing was traced."""
     launch_statistics: LaunchStatistics = field(default_factory=LaunchStatistics)
     device_memory: int | None = field(default=None, compare=False)
     build_seconds: float = field(default=0.0, compare=False)

@@ -187,7 +187,10 @@ def _run(request: JudgeRequest, machine: Machine, prepared: Prepared, build: Bui
             raise UsageError(f"limits.memory is {memory} bytes; {rule}")
         machine = machine.with_memory(memory)
     layout = prepared.signature.layout
-    with language.execute(build, layout, machine, request.limits.call_seconds) as executor:
+    with contextlib.ExitStack() as stack:
+        executor = stack.enter_context(language.execute(build, layout, machine, request.limits.call_seconds))
+        if (tracer := None if only else executor.tracer()) is not None:
+            stack.callback(tracer.close)
         watched = _Watched(executor, request.limits.item_seconds)
         judgement = explore(
             case,
@@ -202,6 +205,7 @@ def _run(request: JudgeRequest, machine: Machine, prepared: Prepared, build: Bui
             largest=request.largest or machine.largest,
             checks=language.checks,
             source_name=language.source_name,
+            tracer=tracer,
         )
         violations, own = tuple(executor.violations()), tuple(executor.assertions())
         statistics = executor.launch_statistics
@@ -209,6 +213,7 @@ def _run(request: JudgeRequest, machine: Machine, prepared: Prepared, build: Bui
     return JudgeResult(
         verdict=verdict_of(assertions, judgement.counterexample, judgement.inconclusive),
         notes=judgement.notes,
+        not_executed=judgement.not_executed,
         reports=tuple(watched.reports),
         launch_statistics=statistics,
         device_memory=(statistics.device_memory or None) if machine.device == "cuda" else None,

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pytest_upskill.devices.base import Machine
-from pytest_upskill.records import Answer, Assertion, Build, Call, CallLayout, LaunchStatistics
+from pytest_upskill.records import Answer, Assertion, Build, Call, CallLayout, LaunchStatistics, Trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,24 @@ class SourceMutant:
     source: str
     in_body: bool = True
     """Whether the change is inside a function, so that no variable is initialised differently."""
+
+
+class Tracer(Protocol):
+    """A kernel's build with coverage. What it reports comes from the kernel's process, which may say anything."""
+
+    @property
+    def blocks(self) -> Mapping[str, int]:
+        """The places of all blocks of code of the kernel's source, and their lines (1-based)."""
+
+    @property
+    def comparisons(self) -> Mapping[str, int]:
+        """The places of all comparisons of integers in the kernel's source, and their lines."""
+
+    def trace(self, call: Call) -> Trace | None:
+        """What a call executes; None if it does not end in order."""
+
+    def close(self) -> None:
+        """Ends its process."""
 
 
 class Executor(Protocol):
@@ -50,6 +68,9 @@ class Executor(Protocol):
         ``time`` counts repeats from 0, for devices that can run threads in another order. Returns and raises as
         ``call`` does.
         """
+
+    def tracer(self) -> Tracer | None:
+        """What traces calls, to find sizes worth trying; None without such a build. The caller closes it."""
 
     def violations(self) -> Sequence[str]:
         """A message for each forbidden thing that the kernel did; each fails ``contract``. Called once, at the end."""
@@ -83,7 +104,8 @@ class Language(Protocol):
     def build(self, sources: Mapping[str, str], entry: str, machine: Machine, *, checked: bool = True) -> Build:
         """Builds a kernel; called once the contract accepts the sources, also from several threads.
 
-        ``entry`` is ``Signature.entry``. With ``checked`` False (mutants), only the compiler whose output runs is used.
+        ``entry`` is ``Signature.entry``. With ``checked`` False (mutants), only the compiler whose output runs is used,
+        without coverage.
         Returns a build without ``library`` for a kernel that does not compile (``message``), or that needs another
         device (``needs``). Raises ToolchainError or SandboxError for problems of the machine.
         """

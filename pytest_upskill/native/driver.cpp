@@ -388,5 +388,8 @@ extern "C" const char* upskill_call(upskill::Entry entry, void* shared, const vo
     answer += ' ' + std::to_string(number);
   }
   answer += '\n' + findings.take();
+  if (const std::string covered = upskill_coverage(); !covered.empty()) {
+    answer += "coverage\t" + covered + '\n';
+  }
   return answer.c_str();
 }

@@ -26,6 +26,7 @@ from pytest_upskill.oracle.reference_runner import ReferenceRunner
 from pytest_upskill.oracle.search import Batch, Stop
 from pytest_upskill.oracle.shapes import problem, upper_halves
 from pytest_upskill.oracle.shrink import SECONDS, Fault, Shrinking, Tried, elements_of
+from pytest_upskill.oracle.steering import Steering, Tracer
 from pytest_upskill.oracle.values import complete
 from pytest_upskill.records import (
     Answer,
@@ -67,6 +68,8 @@ class Judgement:
     counterexample: Counterexample | None
     inconclusive: str | None
     notes: tuple[str, ...] = ()
+    not_executed: tuple[tuple[int, int], ...] = ()
+    """Ranges of lines of the kernel's source that no example executed."""
 
 
 def explore(
@@ -84,6 +87,7 @@ def explore(
     checks: Sequence[str] = CHECKS,
     source_name: str = "",
     runner: ReferenceRunner | None = None,
+    tracer: Tracer | None = None,
 ) -> Judgement:
     """Judge the kernel behind ``run`` by an assertion for each of ``checks``; ``correct`` stands for one of each dtype.
 
@@ -91,13 +95,16 @@ def explore(
     case's own number, or 25), and ``more`` are tried besides; with ``only``, that one example and its repeat. The same
     seed draws the same examples. ``largest`` is how many elements large examples may have. ``watch`` sees every example
     before it is run, but for those of shrinking. Findings with a line name ``source_name``. ``runner`` runs the case's
-    own Python (None: this process). Raises CaseError if the case is at fault, and whatever ``run`` raises.
+    own Python (None: this process). ``tracer`` finds more sizes. Raises CaseError if the case is at fault, and whatever
+    ``run`` raises.
     """
     with isolated():
         preparation = runner or Preparation(case)
         preparation.layout = layout
         again = repeat or (lambda call, _: run(call))
         exploration = _Exploration(preparation, run, again, seed, largest, more, watch, checks, source_name)
+        if tracer is not None:
+            exploration.steering = Steering(case, preparation.outputs, tracer, preparation.call, seed)
         if only is not None:
             exploration.try_only(only)
             return exploration.judgement((only.dtype,), shrink=False)
@@ -121,6 +128,7 @@ class _Exploration:
     repeats: int = 0
     unsure: int = 0
     unmodelled: set[str] = field(default_factory=set)
+    steering: Steering | None = None
     finished: set[str] = field(default_factory=set)
     _kept: list[tuple[Prepared, Mapping[str, bytes]]] = field(default_factory=list)
     """Calls that will be repeated, with the bytes that they gave."""
@@ -147,7 +155,7 @@ class _Exploration:
                 family = forced(self.case, linear=self.preparation.linear(dtype))
                 for batch in search.plan(dtype, count, family, self._uppers(dtype)):
                     self._try_batch(batch)
-                for example in self._not_drawn(dtype):
+                for example in (*self._not_drawn(dtype), *self._steered(dtype)):
                     self._try(example, Batch(dtype, 0, 0, large=False))
                 self._repeat_all()
                 self.finished.add(dtype)
@@ -198,9 +206,17 @@ class _Exploration:
                 yield example
                 sizes.append(example.dims)
 
+    def _steered(self, dtype: str) -> Iterator[Example]:
+        """Examples at which the kernel takes branches that it took in no other; none once something is wrong."""
+        if self.steering is None or any(tried.faults for tried in self.tried.values()):
+            return
+        drawn = [tried.example for tried in self.tried.values() if tried.example.dtype == dtype]
+        yield from self.steering.examples(dtype, drawn)
+
     def _promised(self, smallest: Example) -> Iterator[Example]:
-        """The sizes at which a prompt says that kernels are timed, one dim at a time."""
-        for name, size in self.case.speed.items():
+        """The sizes at which a prompt says that kernels are timed, one dim at a time; the dtypes share them."""
+        dtypes = self.case.dtypes
+        for name, size in list(self.case.speed.items())[dtypes.index(smallest.dtype) :: len(dtypes)]:
             dims, seed = {**smallest.dims, name: size}, stable_hash("promised", self.seed, name) % SEEDS
             if problem(self.case, dims, smallest.scalars) is None:
                 yield complete(self.case, Example(dims, smallest.dtype, seed, "", smallest.scalars))
@@ -291,7 +307,14 @@ class _Exploration:
             counterexample = self._counterexample(name, failing[name][0], shrink)
             assertions[name] = Assertion(name, False, self._message(name, failing[name], counterexample.message))
         notes = self._notes()
-        return Judgement(tuple(assertions.values()), counterexample, self._inconclusive(dtypes, broken), notes)
+        return Judgement(
+            tuple(assertions.values()), counterexample, self._inconclusive(dtypes, broken), notes, self._not_executed()
+        )
+
+    def _not_executed(self) -> tuple[tuple[int, int], ...]:
+        if self.steering is None or any(tried.faults for tried in self.tried.values()):
+            return ()
+        return self.steering.not_executed()
 
     def _notes(self) -> tuple[str, ...]:
         notes = ["judged with the case's own tolerance"] if self.case.tolerance else []

@@ -128,13 +128,13 @@ def _basic(operation: Operation, output: torch.Tensor) -> torch.Tensor | None:
     exact = operation.name in ("mul", "div") and _power_of_two(operation.args[1])
     if exact or (operation.name == "mul" and _power_of_two(operation.args[0])):
         return None
-    return output * (1 + _inexact(operation.args, operation.unit))
+    return output * (1 + rounded_constants(operation.args, operation.unit))
 
 
 def _sum_of_two(operation: Operation, output: torch.Tensor) -> Any:
     first, second = operation.args[:2]
     alpha = operation.options.get("alpha", 1)
-    constants = sum(abs(one) for one in (first, second) if _inexact((one,), operation.unit))
+    constants = sum(abs(one) for one in (first, second) if rounded_constants((one,), operation.unit))
     if alpha == 1:
         return output.abs() + constants
     return 2 * (_absolute(first) + abs(alpha) * _absolute(second)) + constants
@@ -265,7 +265,7 @@ def _absolute(value: Any) -> Any:
     return value.abs() if is_float(value) else abs(value) if isinstance(value, float) else value
 
 
-def _inexact(args: Sequence[Any], unit: float) -> int:
+def rounded_constants(args: Sequence[Any], unit: float) -> int:
     """How many of the operands are constants that a kernel has to round to its own dtype."""
     if unit <= 2.0**-53:
         return 0

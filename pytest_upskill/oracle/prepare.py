@@ -164,6 +164,12 @@ class Preparation:
             reasons.append(found)
         return GivenUp(example, reasons[-1])
 
+    def call(self, example: Example) -> Call | None:
+        arguments = self.source.arguments(example)
+        outputs = self.reference.run(cast(arguments, torch.float64), example.dims, torch.float64, f"on {example}")
+        expected = (Expected(name, dtype, outputs[name], None) for name, dtype in self._dtypes(example).items())
+        return call_of(self._known_layout, example, arguments, tuple(expected))
+
     def other_results(self, example: Example) -> Outputs:
         seed = stable_hash("other inputs", example.seed) % 10_000_000
         other = replace(example, seed=seed, values="normal" if example.values else "")

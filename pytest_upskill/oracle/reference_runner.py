@@ -16,7 +16,7 @@ from pytest_upskill.cases.case import Case
 from pytest_upskill.oracle.prepare import GivenUp, Preparation, Prepared
 from pytest_upskill.oracle.reference_mutants import MutatedRun
 from pytest_upskill.oracle.shapes import OutputSize
-from pytest_upskill.records import CallLayout, Example, ResultFacts
+from pytest_upskill.records import Call, CallLayout, Example, ResultFacts
 
 if TYPE_CHECKING:
     from pytest_upskill.sandbox.confinement import Confinement
@@ -45,6 +45,9 @@ class ReferenceRunner(Protocol):
 
     def prepare(self, example: Example) -> Prepared | GivenUp:
         """A call with its expected results."""
+
+    def call(self, example: Example) -> Call | None:
+        """The call of an example, without its expected results; None if the example cannot be judged."""
 
     def other_results(self, example: Example) -> Mapping[str, torch.Tensor]:
         """The exact results of other inputs of the same sizes, by output."""

@@ -31,6 +31,7 @@ from pytest_upskill.oracle.operation_errors import (
     Operation,
     error_of,
     is_float,
+    rounded_constants,
 )
 
 COPIED, ROUNDED_ONCE, ARITHMETIC, COMPUTED = range(4)
@@ -102,10 +103,11 @@ class Recording(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.free_zeros |= plain in FREE_ZEROS
             return self._record(func, args, options, None, COPIED)
         operands = (args[0].clone(), *args[1:]) if in_place else args
-        error = error_of(Operation(func, plain, operands, options, self.unit))
+        operation = Operation(func, plain, operands, options, self.unit)
+        error = error_of(operation)
         if error is not None:
             self.free_zeros |= plain not in CHANGES_DTYPE
-            return self._record(func, args, options, error, _kind(plain, options))
+            return self._record(func, args, options, error, _kind(operation))
         decomposed = NotImplemented if in_place else self._decomposed(func, plain, args, options)
         if decomposed is not NotImplemented:
             return decomposed
@@ -246,8 +248,10 @@ class Replays:
         return found
 
 
-def _kind(name: str, options: Mapping[str, Any]) -> int:
-    if name in CHANGES_DTYPE or (name in CORRECTLY_ROUNDED and options.get("alpha", 1) == 1):
+def _kind(operation: Operation) -> int:
+    name = operation.name
+    scaled = operation.options.get("alpha", 1) != 1 or rounded_constants(operation.args, operation.unit)
+    if name in CHANGES_DTYPE or (name in CORRECTLY_ROUNDED and not scaled):
         return ROUNDED_ONCE
     return ARITHMETIC if name in CORRECTLY_ROUNDED or name == "addcmul" else COMPUTED
 

@@ -35,7 +35,7 @@ from pytest_upskill.oracle.reference_mutants import MutatedRun
 from pytest_upskill.oracle.reference_process import Answer, ReferenceProcess
 from pytest_upskill.oracle.shapes import OutputSize
 from pytest_upskill.oracle.values import complete
-from pytest_upskill.records import CallLayout, Example, ResultFacts
+from pytest_upskill.records import Call, CallLayout, Example, ResultFacts
 from pytest_upskill.sandbox.message_process import Unanswered
 
 T = TypeVar("T")
@@ -73,6 +73,10 @@ class SandboxedReference:
         layout, example = self._known_layout, complete(self.case, example)
         request = {"ask": "prepare", "layout": asdict(layout), "example": asdict(example)}
         return self._ask(request, f"on {example}", partial(read_prepared, self.case, layout, example))
+
+    def call(self, example: Example) -> Call | None:
+        found = self.prepare(example)
+        return None if isinstance(found, GivenUp) else found.call
 
     @property
     def _known_layout(self) -> CallLayout:

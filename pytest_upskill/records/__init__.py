@@ -35,4 +35,5 @@ from pytest_upskill.records.running import (
     ScalarParameter,
     TensorArgument,
     TensorParameter,
+    Trace,
 )

@@ -62,6 +62,8 @@ class Build:
     """Empty for builds for the CPU."""
     violations: tuple[str, ...] = ()
     """Forbidden symbols that the object calls or defines; the kernel runs nevertheless."""
+    traced: Path | None = None
+    """The same kernel with coverage, if the language has such builds; ``places.txt`` beside it lists its blocks."""
     needs: str = ""
     """Why nothing was built: what the kernel needs and the device does not have, with the line."""
 
@@ -125,6 +127,16 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Trace:
+    """What a traced build executed in a call: places in the library (hexadecimal offsets), and for comparisons of
+    integers the pairs of operands, one for each relation (less, equal, greater) that was met.
+    """
+
+    executed: frozenset[str] = frozenset()
+    compared: Mapping[str, tuple[tuple[int, int], ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """The answer to one call. After a finding for ``runs``, ``outputs`` are wrong or absent.
 
@@ -142,6 +154,8 @@ class Answer:
     """Bytes that the launcher copied from the device to the host."""
     reached: bool = True
     """False if preparing the device failed, before the kernel was called."""
+    trace: Trace = Trace()
+    """Of a traced build; from the kernel's process, which may say anything."""
 
     @property
     def ran(self) -> bool:

@@ -8,13 +8,13 @@ import secrets
 import socket
 import struct
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pytest_upskill.errors import SandboxError
 from pytest_upskill.records import ITEM_SIZE, Answer, Call, Finding, LaunchStatistics, ScalarArgument, TensorArgument
-from pytest_upskill.sandbox import findings, process
+from pytest_upskill.sandbox import coverage, findings, process
 from pytest_upskill.sandbox import system_call_filters as filters
 from pytest_upskill.sandbox.compute_sanitizer import parse_sanitizer
 from pytest_upskill.sandbox.confinement import ENVIRONMENT, Confinement, GpuAccess, python, python_paths
@@ -236,19 +236,24 @@ class Sandbox:
             self.stop()
             return Answer({}, (findings.protocol("its answer does not carry the number of the call"),), seconds)
         status, (memory, launches, copied_back) = known[1], map(int, known.groups()[1:])
+        lines, trace = coverage.split(lines)
         reported = findings.parse(lines)
         found = findings.located(reported, self._symbols.lines)
         found = (*found, *self._watched(worker))
         outputs = places.outputs(worker.memory.view) if status == "ok" else {}
         if status != "ok":
             self.stop()
-        return Answer(outputs, found, seconds, memory, launches, copied_back, reached=status != "device")
+        return Answer(outputs, found, seconds, memory, launches, copied_back, status != "device", trace)
 
     def _watched(self, worker: WorkerProcess) -> tuple[Finding, ...]:
         """The findings of compute-sanitizer, if the process runs under it."""
         if self._gpu is None or not self._gpu.prefix:
             return ()
         return parse_sanitizer(worker.printed(), self._source_name)
+
+    def lines(self, places: Sequence[str]) -> Mapping[str, int]:
+        """The lines of the kernel's source at these offsets into its library; others are left out."""
+        return self._symbols.lines(places)
 
     def stop(self) -> None:
         """Ends the process, whatever it is doing; the next call starts another."""

@@ -88,7 +88,7 @@ class Judged:
     """What the run left behind; empty where it left nothing."""
 
 
-def judged(folder: Path, tried: Sequence[Attempt]) -> Judged:
+def judged(folder: Path, tried: Sequence[Attempt], *more_options: str) -> Judged:
     """Judges all attempts in one run of pytest, in a process of its own that starts in ``folder``."""
     shutil.copytree(SKILL, folder / "skills" / SKILL.name)
     (folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
@@ -100,7 +100,7 @@ def judged(folder: Path, tried: Sequence[Attempt]) -> Judged:
         students.append(f"--upskill-student=files:{attempt.name}=answers/{attempt.name}")
     items = [f"skills/{SKILL.name}/SKILL.md::{attempt.item}" for attempt in tried]
     options = ("--upskill-arms=skill", "--upskill-device=cpu", "--upskill-timeout=3", "--upskill-report=report.json")
-    command = [sys.executable, "-m", "pytest", "-q", *items, *students, *options]
+    command = [sys.executable, "-m", "pytest", "-q", *items, *students, *options, *more_options]
     with leftovers.adopting() as children, leftovers.listening() as listener:
         done = subprocess.run(
             command, cwd=folder, env=_environment(folder), capture_output=True, text=True, check=False

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import pytest
 
@@ -122,38 +124,22 @@ def test_junit_tells_a_failure_from_an_error_and_carries_the_verdicts(bench: Wor
 
 
 def verdicts(bench: Workbench, *arguments: str) -> dict[str, str]:
-    import json
-
-    bench.run("skills", STUDENT, "--upskill-seed=5", "--upskill-report=out.json", *arguments)
-    report = json.loads((bench.root / "out.json").read_text(encoding="utf-8"))
+    bench.run("--upskill-seed=5", "--upskill-report=out.json", *arguments)
+    report = json.loads(Path("out.json").read_text(encoding="utf-8"))
     return {item["id"]: item["verdict"] for item in report["items"]}
 
 
-def test_two_workers_give_the_verdicts_of_one(bench: Workbench) -> None:
+def test_two_workers_and_another_folder_give_the_same_verdicts(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     failing_shift(bench)
-    alone = verdicts(bench)
+    alone = verdicts(bench, "skills", STUDENT)
     assert set(alone.values()) == {"passed", "failed"}
-    assert verdicts(bench, "-n", "2") == alone
-
-
-def test_another_folder_gives_the_same_verdicts(bench: Workbench) -> None:
-    failing_shift(bench)
-    alone = verdicts(bench)
-    elsewhere = bench.root / "elsewhere"
-    elsewhere.mkdir()
-    bench.pytester.chdir()
-    import json
-    import os
-    import subprocess
-    import sys
-
-    command = [
-        sys.executable, "-m", "pytest", "../skills", "--upskill-student=files:../answers", "--upskill-seed=5",
-        "--upskill-examples=4", "--upskill-report=out.json", "--rootdir=..", "-c", "../tox.ini",
-    ]  # fmt: skip
-    subprocess.run(command, cwd=elsewhere, check=False, capture_output=True, env=os.environ)
-    report = json.loads((elsewhere / "out.json").read_text(encoding="utf-8"))
-    assert {item["id"]: item["verdict"] for item in report["items"]} == alone
+    assert verdicts(bench, "skills", STUDENT, "-n", "2") == alone
+    (bench.root / "elsewhere").mkdir()
+    monkeypatch.chdir(bench.root / "elsewhere")
+    there = ("../skills", "--upskill-student=files:../answers", "--rootdir=..", "-c", "../tox.ini")
+    assert verdicts(bench, *there) == alone
 
 
 def test_replies_are_kept_without_the_cache_provider(bench: Workbench) -> None:

@@ -85,11 +85,12 @@ class Killer:
                 self.run.kill()
 
 
-def test_a_run_that_is_killed_ten_times_ends_like_one_that_was_not(bench: Workbench) -> None:
+@pytest.mark.parametrize("kills", [3, pytest.param(10, marks=pytest.mark.full)])
+def test_a_run_that_is_killed_several_times_ends_like_one_that_was_not(bench: Workbench, kills: int) -> None:
     killer, cases = Killer(seed=6), 12
     with endpoint(killer.answer) as server:
         text_skill(bench, server, cases, "concurrency = 2")
-        for _ in range(10):
+        for _ in range(kills):
             before, first = kept(bench), len(server.questions)
             run = started(bench, *ASK)
             killer.arm(run, most=8)
@@ -100,7 +101,7 @@ def test_a_run_that_is_killed_ten_times_ends_like_one_that_was_not(bench: Workbe
         before, first = kept(bench), len(server.questions)
         bench.run(*ASK, "--upskill-report=out.json")
         assert not before & {case_of(text) for text in asked(server)[first:]}
-        assert len(server.questions) <= cases + 10 * 2, "no more than what was open when the run was killed"
+        assert len(server.questions) <= cases + kills * 2, "no more than what was open when the run was killed"
         disturbed = verdicts(bench)
         bench.run(*ASK, "--upskill-replies=live", "--upskill-report=out.json")
     assert disturbed == verdicts(bench)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 
 from tests.integration.conftest import Workbench, fenced, kernel
 from tests.llama.fixture import LlamaServers, llama_server
@@ -64,7 +65,7 @@ def test_a_kept_reply_is_judged_again_without_the_server(bench: Workbench, llama
     llama_server.kill(base_url)
     command = "\n".join(first.stdout.lines).replace("\\\n", " ")
     command = command[command.index("pytest 'skills/tiny/SKILL.md::scale[glm-4.7-skill]'") :].splitlines()[0]
-    again = bench.pytester.run("sh", "-c", command)
+    again = bench.run(*shlex.split(command)[1:])
     assert again.ret == 1
     again.stdout.fnmatch_lines(["*1 failed*"])
 

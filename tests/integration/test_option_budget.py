@@ -30,7 +30,7 @@ def test_the_rest_is_stopped_when_the_budget_is_exhausted_and_the_next_run_goes_
         first.stdout.fnmatch_lines(["*3 stopped by the budget*", "spent*$0.2100 of $0.2500*on 3 new replies*"])
         items = json.loads((bench.root / "out.json").read_text(encoding="utf-8"))["items"]
         assert sorted(item["verdict"] for item in items) == ["budget-stopped"] * 3 + ["passed"] * 3
-        bench.run(*ASK, *budget, *workers).assert_outcomes(passed=6)
+        bench.run(*ASK, *budget).assert_outcomes(passed=6)
         assert len(server.questions) == 6
 
 

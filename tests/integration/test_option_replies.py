@@ -46,8 +46,8 @@ def test_what_was_recorded_is_replayed_without_server_key_and_ledger(
         if path.is_file():
             path.unlink()
     monkeypatch.delenv("PUPIL_KEY")
-    bench.run(*ASK, "--upskill-replies=replay", *workers).assert_outcomes(passed=8)
-    bench.run(*ASK, *workers).assert_outcomes(passed=8)
+    bench.run(*ASK, "--upskill-replies=replay").assert_outcomes(passed=8)
+    bench.run(*ASK).assert_outcomes(passed=8)
     assert len(server.questions) == 8
 
 

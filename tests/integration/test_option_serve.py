@@ -43,19 +43,17 @@ def served(bench: Workbench) -> Workbench:
 
 
 @BOTH
-def test_a_server_is_started_once_and_ended_with_the_run(served: Workbench, workers: list[str]) -> None:
-    result = served.run("skills", "--upskill-student=local", *workers, own_process=True)
+def test_a_server_is_started_once_and_ended_with_the_run_and_not_started_for_replies_that_are_there(
+    served: Workbench, workers: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    result = served.run("skills", "--upskill-student=local", *workers)
     assert result.ret == 0, result.stdout.str()
     result.stdout.fnmatch_lines(["*local*0/2*2/2*+100*"])
-    assert result.stdout.str().count("starting the server of local") == 1
+    assert capfd.readouterr().out.count("starting the server of local") == 1
     assert not _alive(served)
-
-
-def test_replies_that_are_there_already_start_nothing(served: Workbench) -> None:
-    assert served.run("skills", "--upskill-student=local", own_process=True).ret == 0
-    again = served.run("skills", "--upskill-student=local", own_process=True)
+    again = served.run("skills", "--upskill-student=local", *workers)
     assert again.ret == 0
-    assert "starting the server" not in again.stdout.str()
+    assert "starting the server" not in capfd.readouterr().out
 
 
 def test_a_server_that_is_killed_in_mid_run_is_started_again(served: Workbench) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 
 from tests.integration.conftest import BOTH, Workbench, kernel
 from tests.llama.scripted import endpoint, reply
@@ -44,7 +45,7 @@ def test_the_command_of_a_failure_judges_the_last_reply_alone(bench: Workbench) 
     command = shown[shown.index("pytest 'skills/tiny/SKILL.md::scale[files-skill]'") :].splitlines()[0]
     assert "--upskill-turns=2" in command and "--upskill-example=" in command
     bench.answer("scale", "skill", kernel("scale"))  # right, and not looked at: the example belongs to the second reply
-    again = bench.pytester.run("sh", "-c", command)
+    again = bench.run(*shlex.split(command)[1:])
     assert again.ret == 1
     again.stdout.fnmatch_lines(["*1 failed*"])
 

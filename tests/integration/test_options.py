@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from tests.integration.conftest import BOTH, BOTH_ALWAYS, Workbench, kernel
+from tests.integration.conftest import BOTH, Workbench, kernel
 
 STUDENT = "--upskill-student=files:answers"
 
@@ -36,7 +36,7 @@ def test_a_prompt_can_be_answered_by_hand_and_judged(bench: Workbench) -> None:
     bench.run("skills", STUDENT).assert_outcomes(passed=5)
 
 
-@BOTH_ALWAYS
+@BOTH
 def test_the_json_report_is_written_by_the_controller_alone(bench: Workbench, workers: list[str]) -> None:
     bench.right_with_the_skill()
     bench.run("skills", STUDENT, "--upskill-report=a.json", "--upskill-report=b.md,c.csv", *workers)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import warnings
 
 import pytest
 
+from pytest_upskill.contracts import registry as contracts
+from pytest_upskill.languages import registry as languages
 from tests.integration.conftest import BOTH
 
 CONFTEST = '''
@@ -162,7 +165,10 @@ ANSWERS = {
 
 
 @pytest.fixture
-def tables(pytester: pytest.Pytester) -> pytest.Pytester:
+def tables(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """A folder with the case; what a run in this process registers is forgotten after the test."""
+    for registry in (languages, contracts):
+        monkeypatch.setattr(registry._registry, "_known", dict(registry._registry._known))
     folder = pytester.mkdir("tables")
     (folder / "SKILL.md").write_text(SKILL)
     (folder / "evals").mkdir()
@@ -170,10 +176,16 @@ def tables(pytester: pytest.Pytester) -> pytest.Pytester:
     return pytester
 
 
+def run(tables: pytest.Pytester, *arguments: str) -> pytest.RunResult:
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")  # as in a new process; ours are errors
+        return tables.runpytest_inprocess("tables", "--upskill-device=cpu", *arguments)
+
+
 @BOTH
 def test_a_case_in_a_registered_language_is_checked_like_any_other(tables: pytest.Pytester, workers: list[str]) -> None:
     tables.makeconftest(CONFTEST)
-    result = tables.runpytest_subprocess("tables", "--upskill", "--upskill-device=cpu", *workers)
+    result = run(tables, "--upskill", *workers)
     result.assert_outcomes(passed=3)
 
 
@@ -184,8 +196,7 @@ def test_replies_in_a_registered_language_fail_the_assertions_of_it_and_of_the_o
         folder.mkdir(parents=True)
         (folder / "square.skill.md").write_text(f"```json\n{answer}\n```\n")
     students = [f"--upskill-student=files:{name}=answers/{name}" for name in ANSWERS]
-    arguments = ("tables", *students, "--upskill-arms=skill", "--upskill-device=cpu", "--upskill-report=report.json")
-    tables.runpytest_subprocess(*arguments)
+    run(tables, *students, "--upskill-arms=skill", "--upskill-report=report.json")
     items = json.loads((tables.path / "report.json").read_text())["items"]
     failed = {
         item["student"]: [one["name"] for one in item["assertions"] if not one["passed"]][:1]
@@ -205,12 +216,12 @@ def test_replies_in_a_registered_language_fail_the_assertions_of_it_and_of_the_o
 def test_a_language_that_nobody_registered_fails_the_case_and_names_those_that_are_known(
     tables: pytest.Pytester,
 ) -> None:
-    result = tables.runpytest_subprocess("tables", "--upskill", "--upskill-device=cpu")
+    result = run(tables, "--upskill")
     result.stdout.fnmatch_lines(["*contract 'lookup' is not known*"])
 
 
 def test_a_hook_that_returns_a_class_is_refused_with_its_name(tables: pytest.Pytester) -> None:
     tables.makeconftest("class Table:\n    name = 'table'\n\ndef pytest_upskill_language():\n    return Table\n")
-    result = tables.runpytest_subprocess("tables", "--upskill", "--upskill-device=cpu")
+    result = run(tables, "--upskill")
     result.stderr.fnmatch_lines(["*pytest_upskill_language returned the class Table*return an object*"])
     assert result.ret == pytest.ExitCode.USAGE_ERROR

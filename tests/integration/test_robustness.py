@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 
 import pytest
 
@@ -80,7 +81,7 @@ def test_the_replay_of_a_later_trial_names_the_trials(bench: Workbench) -> None:
     command = "\n".join(result.stdout.lines).replace("\\\n", " ")
     command = command[command.index("pytest 'skills/tiny/SKILL.md::scale[files-skill-2]'") :].splitlines()[0]
     assert "--upskill-trials=2" in command and "--upskill-timeout=7" in command
-    bench.pytester.run("sh", "-c", command).assert_outcomes(failed=1)
+    bench.run(*shlex.split(command)[1:]).assert_outcomes(failed=1)
 
 
 def test_an_access_out_of_bounds_is_shown_with_its_line_before_the_values_that_it_spoils(bench: Workbench) -> None:

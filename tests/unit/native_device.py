@@ -5,6 +5,7 @@ The runtime and the precompiled header are those with which kernels are built, f
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import subprocess
@@ -118,6 +119,7 @@ def read_only(array: Array) -> Array:
     return array
 
 
+@functools.cache
 def line_of(library: Path, pc: str) -> int | None:
     if pc == "0":
         return None

@@ -84,10 +84,16 @@ def test_unknown_plan_falls_back_to_the_whole_of_nvcc() -> None:
     assert script == "/opt/cuda/bin/nvcc -std=c++17 -arch=sm_90 -c kernel.cu -o kernel.o"
 
 
+def test_nvcc_can_be_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UPSKILL_NVCC", "none")
+    assert nvcc.find_nvcc() is None
+    assert nvcc.describe() == "none (kernels are not checked for GPUs; UPSKILL_NVCC is none)"
+
+
 @pytest.mark.parametrize("broken", ["exit 1", "echo what"])
 def test_nvcc_that_does_not_work_is_passed_over(broken: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     program = tmp_path / "nvcc"
     program.write_text(f"#!/bin/sh\n{broken}\n")
     program.chmod(0o755)
     monkeypatch.setattr(nvcc, "_candidates", lambda: iter([program, tmp_path / "absent"]))
-    assert nvcc.find_nvcc.__wrapped__() is None
+    assert nvcc.first_nvcc.__wrapped__() is None

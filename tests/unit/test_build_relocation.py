@@ -7,24 +7,27 @@ import os
 import shutil
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import pytest_upskill
+from pytest_upskill.paths import cache_folder
 from tests.unit.sandbox_kernels import compiler
 
 SCRIPT = """
-import json
+import json, os
 from pathlib import Path
 import pytest_upskill
 from pytest_upskill.sandbox.client import Sandbox
 from tests.unit.sandbox_kernels import *
 
 BEFORE = "__global__ void beyond(int64_t* out) {\\n  atomicAdd((float*)out + 4096 + threadIdx.x, 1.0f);\\n}"
-built = build(probe("beyond<<<1, 4, 0, stream>>>(out);", BEFORE), PROBE_SIGNATURE)
-with sandbox_of(probe("beyond<<<1, 4, 0, stream>>>(out);", BEFORE)) as sandbox:
+LAUNCH = f"beyond<<<1, 4, 0, stream>>>(out); /* {os.environ['ONCE']}: no earlier run has built it */"
+built = build(probe(LAUNCH, BEFORE), PROBE_SIGNATURE)
+with sandbox_of(probe(LAUNCH, BEFORE)) as sandbox:
     findings = sandbox.call(probe_call()).findings
 wrong = build(probe("__syncwarp(1, 2, 3, 4);"), PROBE_SIGNATURE)
 print(json.dumps({
@@ -46,14 +49,18 @@ int main() {
 """
 
 
-@pytest.fixture(scope="module")
-def copies(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    """What two copies of the package at different places say; the first one is gone before the second one builds."""
-    compiler()
+@pytest.fixture(scope="module", params=[True, pytest.param(False, marks=pytest.mark.full)], ids=["shared", "fresh"])
+def copies(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """What two copies of the package at different places say; the first one is gone before the second one builds.
+
+    The first one builds the runtime in a fresh cache, and finds that of this checkout in the cache of the tests.
+    """
+    ours = compiler().prepare().runtime
     folder, said = tmp_path_factory.mktemp("copies"), []
     tests = Path(__file__).resolve().parents[1]
     (folder / "program.cu").write_text(PROGRAM)
-    environment = {"PATH": os.environ["PATH"], "UPSKILL_CACHE_DIR": str(folder / "cache")}
+    cache = str(cache_folder() if request.param else folder / "cache")
+    environment = {"PATH": os.environ["PATH"], "UPSKILL_CACHE_DIR": cache, "ONCE": uuid.uuid4().hex}
     for name in ("first", "second"):
         place = folder / name / "site-packages"
         shutil.copytree(Path(pytest_upskill.__file__).parent, place / "pytest_upskill")
@@ -68,6 +75,8 @@ def copies(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
         program = run("-m", "pytest_upskill", "run", str(folder / "program.cu"))
         said.append({**json.loads(ran.stdout), "program": program.stderr})
         shutil.rmtree(folder / name)
+    if request.param:
+        assert {Path(one["runtime"]) for one in said} == {ours}
     return said
 
 

@@ -76,7 +76,10 @@ def test_launch_that_never_ends_is_the_kernels_fault_with_its_line() -> None:
     assert made.message.startswith("kernel.cu:5: ")
 
 
-@pytest.mark.parametrize("attribute", ["no_sanitize_thread", '__no_sanitize__("thread")', "JOIN(no_sani, tize_thread)"])
+@pytest.mark.parametrize(
+    "attribute",
+    ["no_sanitize_thread", "no_sanitize_coverage", '__no_sanitize__("thread")', "JOIN(no_sani, tize_thread)"],
+)
 def test_attribute_that_would_hide_accesses_is_refused_however_it_is_spelled(attribute: str) -> None:
     before = f"#define JOIN(a, b) a##b\n__attribute__(({attribute})) void hidden() {{}}\n{unique()}"
     assert "poisoned" in build(probe("", before), PROBE_SIGNATURE).message

@@ -8,6 +8,7 @@ import pytest
 from pytest_upskill.build import elf
 from pytest_upskill.errors import ToolchainError
 from pytest_upskill.languages.cuda import symbol_policy
+from tests.sampling import first_of_each
 from tests.unit.sandbox_kernels import AXPY, AXPY_SIGNATURE, PROBE_SIGNATURE, build, library_of, probe
 
 HEADERS = """
@@ -64,11 +65,21 @@ FORBIDDEN = {
 }
 
 
-@pytest.mark.parametrize("body", FORBIDDEN)
+@pytest.mark.parametrize("body", first_of_each(FORBIDDEN, lambda body: FORBIDDEN[body][1], str))
 def test_forbidden_call_is_named_with_its_rule(body: str) -> None:
     name, rule = FORBIDDEN[body]
     found = violations(body)
     assert any(f"the kernel calls '{name}'; kernels may not {rule}" in message for message in found), found
+
+
+@pytest.mark.parametrize(("name", "rule"), [called for called in FORBIDDEN.values() if "::" not in called[0]])
+def test_import_of_a_forbidden_function_is_named_with_its_rule(
+    name: str, rule: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = elf.Image((), imports=frozenset({name}), defined=frozenset(), exports=frozenset())
+    monkeypatch.setattr(elf, "read", lambda _: image)
+    (message,) = symbol_policy.violations(Path("kernel.so"))
+    assert message.startswith(f"the kernel calls '{name}'; kernels may not {rule}")
 
 
 def test_words_in_the_source_and_functions_of_ones_own_are_no_calls() -> None:

@@ -9,7 +9,9 @@ import pytest
 from pytest_upskill.records import Answer, Call, LaunchStatistics, TensorArgument
 from tests.unit.sandbox_kernels import AXPY, AXPY_SIGNATURE, axpy_call, integers, probe, probe_call, sandbox_of
 
-KERNEL = "__global__ void put(int64_t* out, int64_t value) { out[threadIdx.x] = value; }\n__device__ int64_t stored[4];"
+KERNEL = (
+    "__global__ void put(int64_t* out, int64_t value) { out[threadIdx.x] = value; }\n__device__ int64_t stored[16];"
+)
 
 
 def launch_statistics_of(body: str, *sizes: int) -> LaunchStatistics:
@@ -46,37 +48,42 @@ def test_call_that_does_not_end_in_order_counts_for_nothing() -> None:
         assert sandbox.launch_statistics == LaunchStatistics()
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        "int64_t h[4]; cudaMemcpy(h, x, 8 * n, cudaMemcpyDeviceToHost);",
-        "int64_t h[4]; cudaMemcpyAsync(h, x, 8 * n, cudaMemcpyDefault, stream);",
-        "static int64_t h[4]; cudaMemcpyAsync(h, x, 8 * n, cudaMemcpyDeviceToHost, stream);",
-        "int64_t h[4]; cudaMemcpy2D(h, 8, x, 8, 8, n, cudaMemcpyDeviceToHost);",
-        "int64_t h[4]; cudaMemcpy(h, x, 8 * n, cudaMemcpyDeviceToDevice);",
-        "int64_t h[4]; cudaMemcpyFromSymbol(h, stored, 8 * n);",
-        "static int64_t h[4]; cudaMemcpy(h, x, 8 * n, cudaMemcpyDeviceToDevice);",
-        "int64_t h[4]; void* p; cudaGetSymbolAddress(&p, stored); cudaMemcpy(h, p, 8 * n, cudaMemcpyDeviceToHost);",
-        "int64_t* h; cudaMallocHost((void**)&h, 8 * n); cudaMemcpy(h, x, 8 * n, cudaMemcpyDefault); cudaFreeHost(h);",
-    ],
-)
-def test_copy_to_the_host_is_counted_however_it_is_made(body: str) -> None:
-    assert launch_statistics_of(body + " put<<<1, 1, 0, stream>>>(out, 1);", 2, 4).copied_back == 32
+def choice_of(bodies: list[str]) -> str:
+    """A launcher that does what the body of number ``n - 1`` does, so that all of them are compiled once."""
+    cases = "".join(f"case {n}: {{ {body} break; }} " for n, body in enumerate(bodies, 1))
+    return f"static int64_t h[16]; int64_t local[16] = {{}}; void* p; switch (n) {{ {cases} }}"
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        "cudaMemcpyAsync(out, x, 8 * n, cudaMemcpyDeviceToDevice, stream);",
-        "static const int64_t h[4] = {}; cudaMemcpyAsync(out, h, 8 * n, cudaMemcpyHostToDevice, stream);",
-        "void* p; cudaGetSymbolAddress(&p, stored); cudaMemcpyAsync(p, x, 8 * n, cudaMemcpyDeviceToDevice, stream);",
-        "void* p; cudaGetSymbolAddress(&p, stored); cudaMemcpyAsync(p, x, 8 * n, cudaMemcpyDefault, stream);",
-        "cudaMemcpyFromSymbol(out, stored, 8 * n, 0, cudaMemcpyDeviceToDevice);",
-        "int64_t h[4] = {}; cudaMemcpyToSymbol(stored, h, 8 * n);",
-    ],
-)
-def test_copies_within_the_device_and_towards_it_are_not_counted(body: str) -> None:
-    assert launch_statistics_of(body, 4).copied_back == 0
+TO_THE_HOST = [
+    "cudaMemcpy(local, x, 8 * n, cudaMemcpyDeviceToHost);",
+    "cudaMemcpyAsync(local, x, 8 * n, cudaMemcpyDefault, stream);",
+    "cudaMemcpyAsync(h, x, 8 * n, cudaMemcpyDeviceToHost, stream);",
+    "cudaMemcpy2D(local, 8, x, 8, 8, n, cudaMemcpyDeviceToHost);",
+    "cudaMemcpy(local, x, 8 * n, cudaMemcpyDeviceToDevice);",
+    "cudaMemcpyFromSymbol(local, stored, 8 * n);",
+    "cudaMemcpy(h, x, 8 * n, cudaMemcpyDeviceToDevice);",
+    "cudaGetSymbolAddress(&p, stored); cudaMemcpy(local, p, 8 * n, cudaMemcpyDeviceToHost);",
+    "cudaMallocHost(&p, 8 * n); cudaMemcpy(p, x, 8 * n, cudaMemcpyDefault); cudaFreeHost(p);",
+]
+WITHIN_OR_TOWARDS_THE_DEVICE = [
+    "cudaMemcpyAsync(out, x, 8 * n, cudaMemcpyDeviceToDevice, stream);",
+    "cudaMemcpyAsync(out, h, 8 * n, cudaMemcpyHostToDevice, stream);",
+    "cudaGetSymbolAddress(&p, stored); cudaMemcpyAsync(p, x, 8 * n, cudaMemcpyDeviceToDevice, stream);",
+    "cudaGetSymbolAddress(&p, stored); cudaMemcpyAsync(p, x, 8 * n, cudaMemcpyDefault, stream);",
+    "cudaMemcpyFromSymbol(out, stored, 8 * n, 0, cudaMemcpyDeviceToDevice);",
+    "cudaMemcpyToSymbol(stored, local, 8 * n);",
+]
+
+
+@pytest.mark.parametrize("number", range(len(TO_THE_HOST)))
+def test_copy_to_the_host_is_counted_however_it_is_made(number: int) -> None:
+    body = choice_of(TO_THE_HOST) + " put<<<1, 1, 0, stream>>>(out, 1);"
+    assert launch_statistics_of(body, number + 1).copied_back == 8 * (number + 1)
+
+
+@pytest.mark.parametrize("number", range(len(WITHIN_OR_TOWARDS_THE_DEVICE)))
+def test_copies_within_the_device_and_towards_it_are_not_counted(number: int) -> None:
+    assert launch_statistics_of(choice_of(WITHIN_OR_TOWARDS_THE_DEVICE), number + 1).copied_back == 0
 
 
 def test_variable_of_the_device_is_copied_to_and_from_through_its_address() -> None:

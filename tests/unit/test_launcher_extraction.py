@@ -344,7 +344,7 @@ def test_a_plain_function_is_held_to_its_types(source, piece):
 # ---------------------------------------------------------------------------------------------------- large and strange
 
 
-LARGE = 2_000_000
+LARGE = 700_000
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def test_there_is_a_program_for_each_of_many_features() -> None:
         assert checks_of(feature) > 0
 
 
-@pytest.mark.parametrize("feature", every(2, native.FEATURES, lambda path: path.stem))
+@pytest.mark.parametrize("feature", every(3, native.FEATURES, lambda path: path.stem))
 def test_a_feature_gives_right_values_and_no_report_in_every_order(device: native.Device, feature: Path) -> None:
     checks = checks_of(feature)
     calls = [{"order": order, "seed": 7, "buffers": {"ok": np.zeros(checks, np.int32)}} for order in ORDERS]
@@ -75,15 +75,25 @@ FAULTS: dict[int, tuple[str, str, str | None, int, str]] = {
 }
 
 
-def call(case: int) -> dict[str, Any]:
-    x, y = native.read_only(np.arange(64, dtype=np.float32)), np.zeros(64, np.float32)
-    return {"which": case, "buffers": {"x": x, "y": y}}
+TOO_EARLY = 8
+"""A case without a report."""
+
+
+@pytest.fixture(scope="module")
+def faults(device: native.Device) -> list[native.Result]:
+    """Each case, in one process."""
+
+    def call(case: int) -> dict[str, Any]:
+        x, y = native.read_only(np.arange(64, dtype=np.float32)), np.zeros(64, np.float32)
+        return {"which": case, "buffers": {"x": x, "y": y}}
+
+    return device.run("collective_faults", *map(call, (*FAULTS, TOO_EARLY)))
 
 
 @pytest.mark.parametrize("case", FAULTS)
-def test_a_fault_in_what_threads_do_together_is_reported_with_its_line(device: native.Device, case: int) -> None:
+def test_a_fault_in_what_threads_do_together_is_reported_with_its_line(faults: list[native.Result], case: int) -> None:
     assertion, kind, marker, error, text = FAULTS[case]
-    result = device.run("collective_faults", call(case))[0]
+    result = faults[case]
     assert result.reports, "nothing was reported"
     found = result.reports[0]
     assert found[:2] == (assertion, kind)
@@ -96,6 +106,6 @@ def test_a_fault_in_what_threads_do_together_is_reported_with_its_line(device: n
         assert marker in (native.KERNELS / "collective_faults.cu").read_text().splitlines()[found[2] - 1]
 
 
-def test_a_copy_that_is_not_waited_for_has_not_happened(device: native.Device) -> None:
-    out = device.run("collective_faults", call(8))[0].buffers[1]
+def test_a_copy_that_is_not_waited_for_has_not_happened(faults: list[native.Result]) -> None:
+    out = faults[TOO_EARLY].buffers[1]
     assert out[:32].tolist() == [-1.0] * 32

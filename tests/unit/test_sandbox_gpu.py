@@ -143,10 +143,10 @@ def test_a_context_that_cannot_be_had_is_an_error_and_no_verdict() -> None:
 
 def test_a_gpu_without_room_for_the_tensors_is_an_error_and_no_verdict() -> None:
     with (
-        gpu_sandbox(probe(""), memory=1 << 30) as sandbox,
+        gpu_sandbox(probe(""), memory=256 << 20) as sandbox,
         pytest.raises(SandboxError, match=r"the GPU cannot serve a call: out of memory \(cudaMalloc\)"),
     ):
-        sandbox.call(_only_output(probe_call((1020 << 20) // 8)))
+        sandbox.call(_only_output(probe_call((252 << 20) // 8)))
 
 
 def _only_output(call):

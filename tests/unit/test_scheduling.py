@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+TWO_WORKERS = ("-p", "xdist", "-n", "2", "-p", "no:cacheprovider")
 
 
 @pytest.fixture
 def suite(pytester: pytest.Pytester) -> pytest.Pytester:
+    pytester._monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     pytester.makeconftest(
         f"""
         import sys
@@ -35,7 +37,7 @@ def test_a_worker_that_crashes_costs_one_test_and_the_run_ends(suite: pytest.Pyt
                 os._exit(3)
         """
     )
-    result = suite.runpytest_subprocess("-n", "2", "-p", "no:cacheprovider", timeout=120)
+    result = suite.runpytest_subprocess(*TWO_WORKERS, timeout=120)
     result.assert_outcomes(passed=39, failed=1)
     result.stdout.fnmatch_lines(["*worker 'gw?' crashed while running *test_number?20?*"])
 
@@ -54,5 +56,5 @@ def test_a_group_stays_on_one_worker(suite: pytest.Pytester) -> None:
     seen = suite.mkdir("seen")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SEEN", str(seen))
-        suite.runpytest_subprocess("-n", "2", "-p", "no:cacheprovider", timeout=120).assert_outcomes(passed=8)
+        suite.runpytest_subprocess(*TWO_WORKERS, timeout=120).assert_outcomes(passed=8)
     assert len(list(seen.iterdir())) == 1

@@ -24,8 +24,9 @@ from pytest_upskill.execution.case_gate import subject_of
 from pytest_upskill.judging.signatures import signature_of
 from pytest_upskill.languages.cuda.language import CudaLanguage
 from pytest_upskill.records import Answer, Assertion, Build, Call, CallLayout, Kernel, Reply
-from tests.unit.oracle_kernels import ROWS_COLS, kernel, make_case
+from tests.unit.oracle_kernels import kernel, make_case
 
+SMALL = "dims:\n  rows: 1..16\n  cols: 1..130\nargs:\n  x: [rows, cols]\n"
 RIGHT, WRONG = 2.0, 3.0
 RARELY_WIDE = f"x: {{shape: [rows, cols], values: [{', '.join(map(str, range(1, 40)))}, 4097]}}"
 """Values of which only the last has no exact double in half precision."""
@@ -113,7 +114,7 @@ class FakeLanguage:
 
 @pytest.fixture
 def case(tmp_path: Path) -> Case:
-    made = make_case(tmp_path, "f(Tensor x) -> Tensor", ROWS_COLS + "dtypes: [float32, float16]\n",
+    made = make_case(tmp_path, "f(Tensor x) -> Tensor", SMALL + "dtypes: [float32, float16]\n",
                      "def f(x):\n    return x * 2")  # fmt: skip
     text = made.path.read_text(encoding="utf-8").replace("void f();", "__global__ void f() { g(2); h(3); }")
     made.path.write_text(text, encoding="utf-8")
@@ -337,7 +338,7 @@ def test_a_solution_must_pass_the_projects_own_assertions(case: Case, passes: bo
 def test_added_examples_and_advice_survive_the_cache(case: Case, language: FakeLanguage, cache: Cache) -> None:
     text = case.path.read_text(encoding="utf-8").replace("x: [rows, cols]", RARELY_WIDE)
     case.path.write_text(
-        text.replace("rows: 1..64\n  cols: 1..1100", "rows: 1\n  cols: 1..4\nexamples: 4"), encoding="utf-8"
+        text.replace("rows: 1..16\n  cols: 1..130", "rows: 1\n  cols: 1..4\nexamples: 4"), encoding="utf-8"
     )
     rare = subject(load_case(case.path, "demo"), language)
     first = check(cache).quality(rare)

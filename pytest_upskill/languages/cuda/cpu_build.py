@@ -26,6 +26,7 @@ from pytest_upskill.errors import ToolchainError
 from pytest_upskill.languages.cuda import symbol_policy
 from pytest_upskill.languages.cuda.rewrite import rewrite
 from pytest_upskill.languages.cuda.source_text import blank_out
+from pytest_upskill.languages.cuda.tracing import LIST_PLACES, PLACES, TRACED
 from pytest_upskill.native import ENTRY
 from pytest_upskill.native.cpu import flags
 from pytest_upskill.records import Build, KernelResources
@@ -55,10 +56,14 @@ class Toolkit:
 class HostCompiler(CachedCompiler):
     """Builds kernels, and the runtime on first use."""
 
-    def build(self, source: str, entry: str, *, confinement: Confinement) -> Build:
-        """The build of a kernel. Raises ToolchainError or SandboxError for problems of the machine."""
+    def build(self, source: str, entry: str, *, confinement: Confinement, traced: bool = True) -> Build:
+        """The build of a kernel, ``traced`` with a second library that reports its coverage.
+
+        Raises ToolchainError or SandboxError for problems of the machine.
+        """
         began = time.monotonic()
         compiler, toolkit = toolchain.find_compiler(), self.prepare()
+        traced = traced and compiler.family == "gcc"
 
         def make(folder: Path) -> Made:
             try:
@@ -67,8 +72,8 @@ class HostCompiler(CachedCompiler):
                 return Made(Facts(False, str(error)))
             made, _ = self._compile(
                 folder,
-                (LIBRARY,),
-                _script(compiler, toolkit),
+                (LIBRARY, TRACED, PLACES) if traced else (LIBRARY,),
+                _script(compiler, toolkit, traced),
                 {"kernel.cpp": unit},
                 entry=entry,
                 readable=toolkit.readable,
@@ -83,7 +88,9 @@ class HostCompiler(CachedCompiler):
                     shutil.copyfile(toolkit.runtime, folder / RUNTIME)
             return made
 
-        made = self._cache.get(key_of("kernel", source, entry, *self._identity(compiler), confinement.level), make)
+        made = self._cache.get(
+            key_of("kernel", str(traced), source, entry, *self._identity(compiler), confinement.level), make
+        )
         return build_of(made, compiler.describe(), began)
 
     def prepare(self) -> Toolkit:
@@ -109,6 +116,8 @@ class HostCompiler(CachedCompiler):
 def build_of(entry: Entry, compiler: str, began: float, kernel: str | None = None) -> Build:
     """The build in an entry of the cache; ``kernel`` names the student's object where the library has parts of ours."""
     library = entry.folder / LIBRARY if entry.facts.ok else None
+    places = entry.folder / PLACES
+    traced = entry.folder / TRACED if library and places.exists() and places.stat().st_size else None
     resources = json.loads(entry.facts.data or "[]")
     return Build(
         library,
@@ -116,6 +125,7 @@ def build_of(entry: Entry, compiler: str, began: float, kernel: str | None = Non
         (compiler,),
         time.monotonic() - began,
         cached=not entry.fresh,
+        traced=traced,
         kernels=tuple(KernelResources(**one) for one in resources),
         violations=symbol_policy.violations(library, entry.folder / kernel if kernel else None) if library else (),
     )
@@ -152,18 +162,26 @@ def native_hash() -> str:
     return key_of(*(part for file in files for part in ("/".join(file.parts[-3:]), file.read_bytes())))
 
 
-def _script(compiler: toolchain.Compiler, toolkit: Toolkit) -> str:
-    program = str(compiler.program)
+def _script(compiler: toolchain.Compiler, toolkit: Toolkit, traced: bool) -> str:
     header = str(toolkit.header / flags.PCH_HEADER.name)
     # gcc takes the precompiled header that lies beside the one that is named.
     first = ["-include", header] if compiler.family == "gcc" else ["-include-pch", f"{header}.pch"]
-    common = [*flags.student_flags(compiler.family), *first, *_folders(compiler)]
-    compile_line = [program, *common, "-c", "kernel.cpp", "-o", "kernel.o"]
+    common = [str(compiler.program), *flags.student_flags(compiler.family), *first, *_folders(compiler)]
+    alias = f"mkdir -p {Path(flags.ALIAS).parent} && ln -sfn {shlex.quote(str(NATIVE))} {flags.ALIAS}"
+    build = _commands(common, "kernel.o", LIBRARY, toolkit)
+    if not traced:
+        return f"{alias} && {build}"
+    # Whatever happens to the second library, the first one decides.
+    second = f"{_commands([*common, *flags.COVERAGE_FLAGS], 'traced.o', TRACED, toolkit)} && {LIST_PLACES}"
+    beside = f"( {second} ) > /dev/null 2>&1 & second=$!"
+    return f"{alias} && {{ {beside}; {build}; status=$?; wait $second; touch {TRACED} {PLACES}; (exit $status); }}"
+
+
+def _commands(common: Sequence[str], target: str, library: str, toolkit: Toolkit) -> str:
     # Undefined symbols are errors of the linker here, not of the loader during a call.
     whole = ["-Wl,-z,defs", f"-Wl,--require-defined={ENTRY}"]
-    link_line = [program, "kernel.o", "-o", LIBRARY, *whole, *flags.LINK_FLAGS, str(toolkit.runtime)]
-    alias = f"mkdir -p {Path(flags.ALIAS).parent} && ln -sfn {shlex.quote(str(NATIVE))} {flags.ALIAS}"
-    return f"{alias} && {shlex.join(compile_line)} && {shlex.join(link_line)}"
+    link = [common[0], target, "-o", library, *whole, *flags.LINK_FLAGS, str(toolkit.runtime)]
+    return f"{shlex.join([*common, '-c', 'kernel.cpp', '-o', target])} && {shlex.join(link)}"
 
 
 def _folders(compiler: toolchain.Compiler, *more: Path) -> list[str]:
@@ -182,22 +200,26 @@ def _header(compiler: toolchain.Compiler, folder: Path) -> Made:
 
 def _runtime(compiler: toolchain.Compiler, folder: Path) -> Made:
     """Compiles the sources in parallel and links the library; our own code needs no sandbox."""
-    sources = [*flags.RUNTIME_SOURCES, NATIVE / "driver.cpp"]
-    objects = [folder / f"{number}.o" for number in range(len(sources))]
+    sources = [
+        (NATIVE / "driver.cpp",),
+        *(flags.RUNTIME_SOURCES[n :: flags.RUNTIME_UNITS] for n in range(flags.RUNTIME_UNITS)),
+    ]
+    units = [folder / f"{number}.cpp" for number in range(len(sources))]
+    objects = [unit.with_suffix(".o") for unit in units]
     common = [str(compiler.program), *flags.RUNTIME_FLAGS, *_folders(compiler, NATIVE), "-c"]
 
-    def compile_one(source: Path, target: Path) -> Made:
-        name = Path(flags.ALIAS) / source.relative_to(NATIVE)
-        return trusted([*common, str(name), "-o", str(target)], compiler, folder)
+    def compile_one(unit: Path, parts: Sequence[Path], target: Path) -> Made:
+        unit.write_text("".join(f'#include "{Path(flags.ALIAS) / part.relative_to(NATIVE)}"\n' for part in parts))
+        return trusted([*common, unit.name, "-o", str(target)], compiler, folder)
 
     with _aliased(folder), ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        failed = [made for made in pool.map(compile_one, sources, objects) if not made.facts.ok]
+        failed = [made for made in pool.map(compile_one, units, sources, objects) if not made.facts.ok]
     if failed:
         return failed[0]
     names = [str(target) for target in objects]
     link = [*names, *flags.RUNTIME_LINK_FLAGS, f"-Wl,-soname,{RUNTIME}", "-o", str(folder / RUNTIME)]
     made = trusted([str(compiler.program), *link], compiler, folder)
-    for unneeded in objects:
+    for unneeded in (*units, *objects):
         unneeded.unlink()
     return made
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -15,6 +15,7 @@ from pytest_upskill.languages.base import SourceMutant
 from pytest_upskill.languages.cuda import gpu_features, mutants
 from pytest_upskill.languages.cuda.cpu_build import HostCompiler, native_hash
 from pytest_upskill.languages.cuda.gpu_build import CudaCompiler, NvccCheck
+from pytest_upskill.languages.cuda.tracing import CudaTracer
 from pytest_upskill.records import Answer, Assertion, Build, Call, CallLayout, LaunchStatistics
 from pytest_upskill.sandbox.client import Sandbox
 
@@ -42,7 +43,7 @@ class CudaLanguage:
         if need := gpu_features.needs_gpu(source):
             return Build(library=None, needs=gpu_features.message(need, self.source_name))
         if not checked:
-            return self._host.build(source, entry, confinement=machine.confinement)
+            return self._host.build(source, entry, confinement=machine.confinement, traced=False)
         with ThreadPoolExecutor(max_workers=1) as pool:
             checking = pool.submit(self._nvcc.check, source, entry, confinement=machine.confinement)
             build = self._host.build(source, entry, confinement=machine.confinement)
@@ -51,7 +52,9 @@ class CudaLanguage:
 
     def execute(self, build: Build, layout: CallLayout, machine: Machine, timeout: float) -> CudaExecutor:
         assert build.library is not None
-        return CudaExecutor(machine.sandbox(build.library, timeout, self.source_name))
+        sandbox, traced = machine.sandbox(build.library, timeout, self.source_name), build.traced
+        trace = functools.partial(CudaTracer, traced, machine, timeout) if traced else None
+        return CudaExecutor(sandbox, trace)
 
     def mutants(self, source: str, count: int, seed: int) -> Sequence[SourceMutant]:
         return mutants.source_mutants(source, count, seed)
@@ -68,8 +71,11 @@ class CudaLanguage:
 class CudaExecutor:
     """A built kernel; owns the sandbox."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
-        self._sandbox = sandbox
+    def __init__(self, sandbox: Sandbox, trace: Callable[[], CudaTracer] | None = None) -> None:
+        self._sandbox, self._trace = sandbox, trace
+
+    def tracer(self) -> CudaTracer | None:
+        return self._trace and self._trace()
 
     @property
     def launch_statistics(self) -> LaunchStatistics:

@@ -133,6 +133,9 @@ class PythonExecutor:
             self._growth.see(call, answer.ran)
         return answer
 
+    def tracer(self) -> None:
+        return None
+
     def repeat(self, call: Call, time: int) -> Answer:
         if time % FRESH_EVERY == 0:
             self.stop()

@@ -33,6 +33,10 @@ PCH_HEADER = INCLUDE / "upskill_cpu.h"
 ``-include FOLDER/upskill_cpu.h``."""
 
 RUNTIME_SOURCES = tuple(sorted((HERE / "src").glob("*.cpp")))
+RUNTIME_UNITS = 3
+"""Each compiles every third of the sources, in half of the time that one unit for each source takes: most of it is for
+the standard headers. Sources of one unit share a namespace, also the unnamed one."""
+
 RUNTIME_HEADERS = tuple(sorted([*(HERE / "src").glob("*.h"), *(path for path in INCLUDE.rglob("*") if path.is_file())]))
 """All headers on which the runtime, the precompiled header and the student's library depend."""
 
@@ -76,7 +80,13 @@ def student_flags(family: str) -> tuple[str, ...]:
     return (*(flag for flag in STUDENT_FLAGS if not flag.startswith(_GCC_ONLY)), "-ferror-limit=20")
 
 
-_SILENCERS = ("no_sanitize", "no_sanitize_thread", "no_sanitize_undefined", "disable_sanitizer_instrumentation")
+COVERAGE_FLAGS = ("-fsanitize-coverage=trace-pc,trace-cmp",)
+"""For the traced build of the student's unit, besides STUDENT_FLAGS; the precompiled header is the same."""
+
+_SILENCERS = (
+    "no_sanitize", "no_sanitize_thread", "no_sanitize_undefined", "no_sanitize_coverage",
+    "disable_sanitizer_instrumentation",
+)  # fmt: skip
 NO_SILENCERS = f"#pragma GCC poison {' '.join(f'{word} __{word}__' for word in _SILENCERS)}\n"
 """Precedes a student's source: attributes that would hide accesses are errors, also when made by token pasting."""
 

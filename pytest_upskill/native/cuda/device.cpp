@@ -42,6 +42,8 @@ const char* upskill_report(size_t) { return ""; }
 
 int upskill_host_threads(void) { return 0; }
 
+const char* upskill_coverage(void) { return ""; }
+
 void upskill_configure(int order, uint64_t, int) {
   if (order == UPSKILL_ORDER_FORWARD) {
     return;

@@ -57,10 +57,14 @@ class Topic:
 
 @dataclass(frozen=True)
 class Script:
-    """The answers of a model: the informed answer of a topic if the prompt contains any text of ``informing``."""
+    """The answers of a model: the informed answer of a topic if the prompt contains any text of ``informing``.
+
+    Each text of ``frequent`` is one token without a meaning, which makes long prompts cheap.
+    """
 
     topics: tuple[Topic, ...]
     informing: tuple[str, ...] = ()
+    frequent: tuple[str, ...] = ()
     piece: int = PIECE
     chat_template: str = CHAT_TEMPLATE
 
@@ -115,6 +119,10 @@ class Vocabulary:
         # User-defined tokens are found in a prompt before all others, long ones first.
         self.informing = [self._add(text, gguf.TokenType.USER_DEFINED) for text in script.informing]
         self._taken: set[str] = {*self.texts, *(topic.marker for topic in script.topics)}
+        for text in dict.fromkeys(script.frequent):
+            if text not in self._taken:
+                self._add(text, gguf.TokenType.USER_DEFINED)
+        self._taken.update(self.texts)
         self.topics = [self._chains(topic) for topic in script.topics]
         """Of each topic the token of its marker (None for the default), and the pieces of both answers."""
 

@@ -22,6 +22,8 @@ _LAUNCH = re.compile(r"\w+(?:<[\w\s,]*>)?<<<.*?>>>\(.*?\);", re.DOTALL)
 """One launch of a kernel, with its arguments."""
 CONTEXT = 1 << 18
 PIECE = 128
+FREQUENT = 16
+"""Characters of a line of a skill that becomes one token."""
 DONT_KNOW = "I only know the cases that this run collected."
 
 
@@ -34,6 +36,7 @@ class Scripts:
         self._answers: dict[str, tuple[str, str]] = {}
         # Feedback is informing, too: after it, the student answers with the solution.
         self._informing: dict[str, None] = {prompt_text("feedback").splitlines()[0]: None}
+        self._frequent: dict[str, None] = {}
 
     def learn(self, case: Case) -> bool:
         """Add a case. False if it has no solution, or none in which a mistake can be made."""
@@ -45,15 +48,16 @@ class Scripts:
         answers = (f"Here is the kernel.\n\n{fenced(wrong, case.language)}", right)
         # A text that the prompt contains if, and only if, it shows the skill: the longest line of its body.
         skill = load_skill(case.path.parent.parent)
-        line = max((line.strip() for line in skill.body.splitlines()), key=len)
+        lines = [line.strip() for line in skill.body.splitlines()]
         with self._lock:
-            self._informing[line] = None
+            self._informing[max(lines, key=len)] = None
+            self._frequent.update(dict.fromkeys(line for line in lines if len(line) >= FREQUENT))
             return self._answers.setdefault(marker, answers) == answers
 
     def digest(self) -> str:
-        """A hash (hex) of all answers."""
+        """A hash (hex) of all that makes the model."""
         with self._lock:
-            lines = json.dumps([sorted(self._answers.items()), sorted(self._informing)])
+            lines = json.dumps([sorted(self._answers.items()), sorted(self._informing), sorted(self._frequent)])
         return hashlib.sha256(lines.encode()).hexdigest()[:32]
 
     def model(self) -> Path:
@@ -70,7 +74,7 @@ class Scripts:
 
         topics = [Topic(marker, *answers) for marker, answers in sorted(self._answers.items())]
         default = Topic("", DONT_KNOW, f"{DONT_KNOW} The skill does not help.")
-        script = Script((default, *topics), tuple(self._informing), PIECE)
+        script = Script((default, *topics), tuple(self._informing), tuple(self._frequent), PIECE)
         path.parent.mkdir(parents=True, exist_ok=True)
         earlier = list(path.parent.glob("*.gguf"))
         write_model(path.with_name(f"{secrets.token_hex(8)}.part"), script, CONTEXT).replace(path)

@@ -38,6 +38,7 @@ void upskill_clear_reports() {
   clear_reports();
   clear_errors();
   launch_statistics = {};
+  upskill_clear_coverage();
   begin_call();
 }
 

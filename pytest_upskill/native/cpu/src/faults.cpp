@@ -23,7 +23,7 @@ namespace {
 
 enum class Stop { none, time, interrupt };
 Stop wanted = Stop::none;
-double limit_seconds = 0, deadline = 0;  // by the clock of `now`
+double limit_seconds = 0, deadline = 0;  // by the clock of `seconds_now`
 
 alignas(16) char signal_stack[64 << 10];  // a thread whose stack has overflowed has no room for a handler
 
@@ -53,7 +53,7 @@ uintptr_t place_in_kernel(const Registers& registers) {
   return 0;
 }
 
-double now() {
+double seconds_now() {
   timespec time;
   clock_gettime(CLOCK_MONOTONIC, &time);
   return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
@@ -158,7 +158,7 @@ void install_handlers() {
 void watch_signals() {
   static const bool installed = (install_handlers(), true);
   (void)installed;
-  if (limit_seconds != 0) set_timer(std::max(deadline - now(), 0.001));
+  if (limit_seconds != 0) set_timer(std::max(deadline - seconds_now(), 0.001));
 }
 
 void end_watch() {
@@ -173,5 +173,5 @@ extern "C" void upskill_limit_time(double seconds) {
   if (seconds > 0) handle(SIGALRM, on_timer);
   wanted = Stop::none;
   limit_seconds = seconds;
-  deadline = now() + seconds;
+  deadline = seconds_now() + seconds;
 }

@@ -17,8 +17,8 @@ namespace {
 constexpr int max_warps = max_threads / warp_size;
 constexpr uint32_t last_clock = 0x80000000u;  // begin_launch restarts from here, long before the clock overflows
 
-int warp_of(int thread) { return thread / warp_size; }
-bool same_warp(int a, int b) { return warp_of(a) == warp_of(b); }
+int warp_number(int thread) { return thread / warp_size; }
+bool same_warp(int a, int b) { return warp_number(a) == warp_number(b); }
 
 uint32_t now = 1;
 uint32_t warp_floors[max_warps];              // of the last operation of a whole warp
@@ -89,7 +89,7 @@ uint32_t fence_clock(uint32_t turn, int thread) {
   if (turn == current_turn()) return fences[within_block][thread].clock;
   const auto found = past_fences.find(turn);
   if (found == past_fences.end()) return 0;
-  return found->second.threads[warp_of(thread)] >> thread % warp_size & 1 ? found->second.clock : 0;
+  return found->second.threads[warp_number(thread)] >> thread % warp_size & 1 ? found->second.clock : 0;
 }
 
 // Whether the release covers what `thread` did at `clock`: the releasing thread must have fenced after it, or after a
@@ -127,7 +127,7 @@ void keep_fences() {
     const uint32_t clock = fences[between_blocks][i].clock;
     if (clock < self.block_start) continue;
     past.clock = std::max(past.clock, clock);
-    past.threads[warp_of(i)] |= 1u << i % warp_size;
+    past.threads[warp_number(i)] |= 1u << i % warp_size;
   }
 }
 
@@ -215,7 +215,7 @@ void pass_warp_call(int warp, uint32_t lanes, bool all_alive) {
 void fence(bool device_wide) {
   const int thread = static_cast<int>(self.thread);
   self.clock = clocks[thread] = ++now;
-  const Fence note{now, self.floor, warp_floors[warp_of(thread)]};
+  const Fence note{now, self.floor, warp_floors[warp_number(thread)]};
   fences[within_block][thread] = note;
   if (device_wide) fences[between_blocks][thread] = note;
   block_has_fence = true;
@@ -238,7 +238,7 @@ void release(uintptr_t object) {
   for (int scope = 0; scope < scopes; ++scope)
     known->fence[scope] = fences[scope][thread].clock >= self.block_start ? fences[scope][thread] : Fence{};
   known->floor = self.floor;
-  known->warp_floor = warp_floors[warp_of(thread)];
+  known->warp_floor = warp_floors[warp_number(thread)];
   ++target.count;
   for (const auto* list : {&acquired_by[thread], &acquired_by_block})
     for (const Acquired& entry : *list)
@@ -251,7 +251,7 @@ bool is_ordered(uint32_t clock, int thread) {
   if (clock < self.block_start) return was_acquired(turn_of(clock), clock, thread);
   if (clock < self.floor || thread == static_cast<int>(self.thread)) return true;
   if (same_warp(thread, static_cast<int>(self.thread))) {
-    if (clock < warp_floors[warp_of(thread)]) return true;
+    if (clock < warp_floors[warp_number(thread)]) return true;
     if (clock < lanes_seen[self.thread][thread % warp_size]) return true;
   }
   return was_acquired(current_turn(), clock, thread);

@@ -1,0 +1,208 @@
+"""Finds sizes at which a kernel takes branches that the drawn examples did not take.
+
+A traced build says which blocks a call executes, and what its comparisons compare. To see another relation of two
+operands, sizes are moved by their difference: that also reaches a remainder. What a kernel reports can be false: it
+adds examples, and removes none.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from pytest_upskill.cases.case import Case
+from pytest_upskill.oracle.isolation import stable_hash
+from pytest_upskill.oracle.shapes import OutputSize, elements, integer_scalars, problem
+from pytest_upskill.oracle.values import complete
+from pytest_upskill.records import Call, Example, Trace
+
+LARGEST = 1 << 17
+"""Elements of a traced call."""
+
+_TRACED = 5
+"""Examples of a dtype, of those that are tried anyhow, that are traced first."""
+
+_CALLS = 16
+"""Further traced calls for each dtype."""
+
+_TRIES = 8
+"""Sizes that are tried to see one relation of one comparison."""
+
+_RELATIONS = (-1, 0, 1)
+
+Goal = tuple[str, int]
+"""A comparison, and the sign of the difference of its operands that no call has shown."""
+
+
+class Tracer(Protocol):
+    """What traces calls; see ``languages.base.Tracer``."""
+
+    @property
+    def blocks(self) -> Mapping[str, int]: ...
+
+    @property
+    def comparisons(self) -> Mapping[str, int]: ...
+
+    def trace(self, call: Call) -> Trace | None: ...
+
+
+@dataclass
+class Steering:
+    """The search for one kernel. ``call_of`` makes the call of an example, None if it cannot be judged."""
+
+    case: Case
+    outputs: OutputSize
+    tracer: Tracer
+    call_of: Callable[[Example], Call | None]
+    seed: int
+    executed: set[str] = field(default_factory=set)
+    _seen: set[Goal] = field(default_factory=set)
+    _met: dict[str, tuple[Example, tuple[int, int]]] = field(default_factory=dict)
+    """For each comparison, the example with the nearest operands, and these."""
+    _tries: dict[Goal, int] = field(default_factory=dict)
+    _known: set[str] = field(default_factory=set)
+    _differences: dict[tuple[str, str], int] = field(default_factory=dict)
+    _origins: dict[str, tuple[str, str, int]] = field(default_factory=dict)
+    """What an example was moved from: another example, one of its sizes, and by how much."""
+    _slopes: dict[tuple[str, str], float] = field(default_factory=dict)
+    _found: list[Example] = field(default_factory=list)
+    _broken: bool = False
+
+    def examples(self, dtype: str, drawn: Sequence[Example]) -> Iterator[Example]:
+        """Examples of a dtype that execute something new; ``drawn`` are those that are tried anyhow."""
+        for example in self._some(drawn):
+            self._trace(example)
+        self._met, calls = {name: met for name, met in self._met.items() if met[0].dtype == dtype}, 0
+        found = [replace(one, dtype=dtype) for one in self._found]
+        for example in itertools.chain(found, self._steered(dtype)):
+            if self._broken or calls >= _CALLS or str(example) in self._known:
+                continue
+            calls += 1
+            if self._trace(example):
+                self._found.append(example)
+                yield example
+
+    def _some(self, drawn: Sequence[Example]) -> list[Example]:
+        small = [one for one in drawn if elements(self.case, one.dims, self.outputs) <= LARGEST]
+        by_sizes = {(*one.dims.values(), *one.scalars.values()): one for one in small}
+        ordered = sorted(by_sizes.values(), key=lambda one: elements(self.case, one.dims, self.outputs))
+        step = max(1, len(ordered) // _TRACED)
+        return ordered[::-1][::step][:_TRACED]
+
+    def _trace(self, example: Example) -> bool:
+        """Trace an example; whether it shows something new."""
+        self._known.add(str(example))
+        call = None if self._broken else self.call_of(example)
+        if call is None:
+            return False
+        trace = self.tracer.trace(call)
+        if trace is None:
+            self._broken = True  # the judged calls tell what is wrong
+            return False
+        new = (trace.executed & self.tracer.blocks.keys()) - self.executed
+        self.executed |= new
+        goals = set()
+        for place, pairs in trace.compared.items():
+            if place not in self.tracer.comparisons:
+                continue
+            goals |= {(place, _sign(*pair)) for pair in pairs}
+            nearest = min(pairs, key=lambda pair: abs(pair[0] - pair[1]))
+            self._learn(place, example, nearest[0] - nearest[1])
+            known = self._met.get(place)
+            if known is None or abs(nearest[0] - nearest[1]) < abs(known[1][0] - known[1][1]):
+                self._met[place] = (example, nearest)
+                self._tries |= {(place, sign): 0 for sign in _RELATIONS}
+        found = bool(new or goals - self._seen)
+        self._seen |= goals
+        return found
+
+    def _steered(self, dtype: str) -> Iterator[Example]:
+        """Sizes that may show a relation that was not seen, the comparison that was tried least first."""
+        while True:
+            goals = [
+                (self._tries.get((place, sign), 0), abs(met[1][0] - met[1][1]), place, sign)
+                for place, met in self._met.items()
+                for sign in _RELATIONS
+                if (place, sign) not in self._seen and met[0].dtype == dtype
+            ]
+            tried, _, place, sign = min(goals, default=(_TRIES, 0, "", 0))
+            if tried >= _TRIES:
+                return
+            self._tries[place, sign] = tried + 1
+            example, operands = self._met[place]
+            candidates = self._candidates(place, example, operands, sign)
+            candidate = next((one for one in candidates if str(one) not in self._known), None)
+            if candidate is None:
+                self._tries[place, sign] = _TRIES
+            else:
+                yield candidate
+
+    def _learn(self, place: str, example: Example, difference: int) -> None:
+        """How fast the difference of the operands changes with a size: from an example and its origin."""
+        self._differences[place, str(example)] = difference
+        origin, name, by = self._origins.get(str(example), ("", "", 0))
+        before = self._differences.get((place, origin))
+        if before is not None and difference != before:
+            self._slopes[place, name] = (difference - before) / by
+
+    def _candidates(self, place: str, example: Example, operands: tuple[int, int], sign: int) -> Iterator[Example]:
+        """Legal sizes at which the difference of the operands may have ``sign``."""
+        left, right = operands
+        by = sign - (left - right)
+        names = [*(dim.name for dim in self.case.dims if not dim.fixed), *(s.name for s in integer_scalars(self.case))]
+        values = {**example.dims, **example.scalars}
+        for name in names:
+            if (place, name) in self._slopes:
+                yield from self._moved(example, name, values[name] + round(by / self._slopes[place, name]))
+        for name in names:
+            yield from self._moved(example, name, values[name] + by)
+            if left and right:
+                yield from self._moved(example, name, values[name] * (right + sign) // left)
+        for name in names:
+            yield from self._moved(example, name, values[name] - by)
+        for name in names:  # to learn how the difference changes
+            if (place, name) not in self._slopes:
+                yield from self._moved(example, name, values[name] + 1)
+                yield from self._moved(example, name, values[name] - 1)
+
+    def _moved(self, example: Example, name: str, value: int) -> Iterator[Example]:
+        dims = {key: value if key == name else size for key, size in example.dims.items()}
+        scalars = {key: value if key == name else size for key, size in example.scalars.items()}
+        if abs(value) >= 1 << 62 or (dims, scalars) == (example.dims, example.scalars):
+            return
+        if problem(self.case, dims, scalars) is None and self._lowered(dims, name):
+            seed = stable_hash("steered", self.seed, *dims.values(), *scalars.values()) % 10_000_000
+            moved = complete(self.case, Example(dims, example.dtype, seed, "", scalars))
+            before = {**example.dims, **example.scalars}[name]
+            self._origins.setdefault(str(moved), (str(example), name, value - before))
+            yield moved
+
+    def _lowered(self, dims: dict[str, int], kept: str) -> bool:
+        """Lower the other dims, the largest first, until a call is small enough; whether it is legal then."""
+        while elements(self.case, dims, self.outputs) > LARGEST:
+            size, name = max(((size, name) for name, size in dims.items() if name != kept), default=(0, ""))
+            if size < 2:
+                return False
+            dims[name] = size // 2
+        return problem(self.case, dims, {}) is None
+
+    def not_executed(self) -> tuple[tuple[int, int], ...]:
+        """The ranges of lines of which no block was executed, in any instance of a template."""
+        executed = {self.tracer.blocks[place] for place in self.executed}
+        ranges: list[tuple[int, int]] = []
+        previous = False
+        for line in sorted(set(self.tracer.blocks.values())):
+            if line in executed:
+                previous = False
+            elif previous:
+                ranges[-1] = (ranges[-1][0], line)
+            else:
+                ranges.append((line, line))
+                previous = True
+        return tuple(ranges)
+
+
+def _sign(left: int, right: int) -> int:
+    return (left > right) - (left < right)
