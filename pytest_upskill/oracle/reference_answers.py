@@ -19,6 +19,7 @@ from pytest_upskill.errors import CaseError
 from pytest_upskill.oracle.exact import COPY, ONCE, WHOLE
 from pytest_upskill.oracle.prepare import Expected, GivenUp, Prepared, call_of, output_dtypes
 from pytest_upskill.oracle.reference import smallest_example, terms
+from pytest_upskill.oracle.reference_messages import MOST_TENSORS
 from pytest_upskill.oracle.reference_mutants import MutatedRun
 from pytest_upskill.oracle.shapes import OutputSize
 from pytest_upskill.oracle.values import DTYPE, Value, dtype_name, shape_of, single
@@ -42,7 +43,7 @@ T = TypeVar("T")
 _LARGEST = 1 << 40
 _Dtype = Annotated[str, Field(pattern=f"^({'|'.join(ITEM_SIZE)})$")]
 _Shape = Annotated[list[Annotated[int, Field(strict=True, ge=0, le=_LARGEST)]], Field(max_length=64)]
-_TENSORS = TypeAdapter(Annotated[list[tuple[_Dtype, _Shape]], Field(max_length=256)])
+_TENSORS = TypeAdapter(Annotated[list[tuple[_Dtype, _Shape]], Field(max_length=MOST_TENSORS)])
 _ERROR = TypeAdapter(tuple[str, Annotated[int, Field(strict=True, ge=1, le=1_000_000)] | None])
 _DTYPES = TypeAdapter(dict[str, _Dtype | None])
 _SHAPES = TypeAdapter(dict[str, Annotated[list[str], Field(max_length=64)]])

@@ -134,8 +134,7 @@ def _last_of_equals(one: _Operation, _: _Origins) -> Any:
     if one.name == "topk":
         count, dim, descending = one.args[1], one.argument(2, "dim", -1), one.argument(3, "largest", True)
     else:
-        place = 2 if one.overload == "stable" and len(one.args) > 2 else 1
-        dim, descending = one.argument(place, "dim", -1), one.argument(place + 1, "descending", False)
+        dim, descending = one.argument(1, "dim", -1), one.argument(2, "descending", False)
         count = x.shape[dim]
     ordered = x.flip(dim).sort(dim=dim, descending=descending, stable=True)
     return ordered.values.narrow(dim, 0, count), x.shape[dim] - 1 - ordered.indices.narrow(dim, 0, count)

@@ -17,7 +17,7 @@ from pytest_upskill.cases.plain_case import from_plain
 from pytest_upskill.errors import CaseError
 from pytest_upskill.oracle.isolation import isolated
 from pytest_upskill.oracle.prepare import GivenUp, Preparation, Prepared, as_bytes
-from pytest_upskill.oracle.reference_messages import HEADER_BYTES, LENGTH, READY, layout_from_plain
+from pytest_upskill.oracle.reference_messages import HEADER_BYTES, LENGTH, MOST_TENSORS, READY, layout_from_plain
 from pytest_upskill.oracle.reference_mutants import MutatedRun
 from pytest_upskill.oracle.values import dtype_name
 from pytest_upskill.records import Example, ScalarArgument, TensorArgument
@@ -104,7 +104,8 @@ def _prepared(found: Prepared | GivenUp) -> tuple[Header, list[Piece]]:
 
 
 def _mutated(runs: list[MutatedRun]) -> tuple[Header, list[Piece]]:
-    """The outputs of the mutants that gave other ones follow, in the order of the mutants."""
+    """The outputs of the mutants that gave other ones follow, in the order of the mutants, as many as may be sent."""
+    runs = runs[: MOST_TENSORS // max(1, 1, *(len(one.outputs or ()) for one in runs))]
     named = [[one.name, one.said, one.outputs and list(one.outputs)] for one in runs]
     return {"mutants": named}, [_piece(value) for one in runs for value in (one.outputs or {}).values()]
 
