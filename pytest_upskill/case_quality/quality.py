@@ -1,6 +1,8 @@
 """Case quality: a case must accept its own solution and reject wrong results, and its result must depend on its inputs.
 
-Each complaint about a case comes with a change of the case that fixes it, which was tried.
+A mutant that the drawn examples do not kill, but another input of the case's domain does, adds this input to what
+students are judged on. If none was found, it is advice; constants, inputs returned and results that hardly depend on
+the inputs are complaints. Both come with a change of the case that kills the mutant, which was tried.
 """
 
 from __future__ import annotations
@@ -9,17 +11,27 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 
-from pytest_upskill.case_quality.result_mutants import MUTANTS, SMALL, UNVARIED, ResultTrial, Spoiled, right_outputs
+from pytest_upskill.case_quality.result_mutants import (
+    MUTANTS,
+    REFUSED,
+    SMALL,
+    UNVARIED,
+    ResultTrial,
+    Spoiled,
+    right_outputs,
+)
 from pytest_upskill.case_quality.subject import Subject
 from pytest_upskill.cases.case import Case, Choices, Dim, Range
 from pytest_upskill.documents.expression import parse
 from pytest_upskill.errors import UpskillError
 from pytest_upskill.oracle import search
+from pytest_upskill.oracle.compare import judge
 from pytest_upskill.oracle.draw import examples as example_strategy
 from pytest_upskill.oracle.explore import Judgement, Repeat, Run, Watch, explore
 from pytest_upskill.oracle.isolation import isolated, stable_hash
 from pytest_upskill.oracle.prepare import Prepared
 from pytest_upskill.oracle.reference_runner import OpenRunner, ReferenceRunner, in_this_process
+from pytest_upskill.oracle.shapes import upper_halves
 from pytest_upskill.records import FLOATING, Answer, Assertion, Call, CallLayout, Example
 
 SMALLEST_RANGE = 64
@@ -72,22 +84,22 @@ def _other_values(case: Case, dtype: str) -> Iterator[Change]:
 
 def suggestions(runner: ReferenceRunner, layout: CallLayout, spoiled: Sequence[Spoiled]) -> dict[Spoiled, str]:
     """The change (``Change.said``) with which the case kills each mutant; mutants that no change kills are absent. All
-    mutants are of one dtype.
+    mutants are tried with the dtype of the first one.
     """
     found: dict[Spoiled, str] = {}
-    for change in changes(runner.case, spoiled[0][2]):
+    dtype = spoiled[0][2] or runner.case.dtypes[0]
+    for change in changes(runner.case, dtype):
         if not (left := {one for one in spoiled if one not in found}):
             break
         # A change can make the case invalid, by its conditions or in its reference.
         with suppress(UpskillError, ValueError):
-            found |= dict.fromkeys(_dying(change, runner, layout, left), change.said)
+            found |= dict.fromkeys(_dying(change, runner, layout, dtype, left), change.said)
     return found
 
 
-def _dying(change: Change, runner: ReferenceRunner, layout: CallLayout, left: set[Spoiled]) -> set[Spoiled]:
-    dtype = next(iter(left))[2]
+def _dying(change: Change, runner: ReferenceRunner, layout: CallLayout, dtype: str, left: set[Spoiled]) -> set[Spoiled]:
     changed = runner.for_copy(change.case)
-    trial = ResultTrial(changed.other_results)
+    trial = ResultTrial(changed.other_results, changed.mutated_runs)
     with isolated():
         for prepared in drawn(changed, layout, dtype, change.examples):
             trial.add(prepared)
@@ -97,11 +109,14 @@ def _dying(change: Change, runner: ReferenceRunner, layout: CallLayout, left: se
 
 
 def drawn(runner: ReferenceRunner, layout: CallLayout, dtype: str, count: int) -> Iterator[Prepared]:
-    """Examples of a dtype, prepared for ``layout``. Call it within ``isolated``."""
+    """Examples of a dtype, prepared for ``layout``; the large ones are in the upper half of the dims' ranges, in turn.
+    Call it within ``isolated``.
+    """
     case, runner.layout = runner.case, layout
-    for number, batch in enumerate(search.plan(dtype, count)):
+    uppers = upper_halves(case, runner.outputs, _LARGEST)
+    for number, batch in enumerate(search.plan(dtype, count, uppers=uppers)):
         found: list[Example] = []
-        strategy = example_strategy(case, runner.outputs, dtype, large=batch.large, largest=_LARGEST)
+        strategy = example_strategy(case, runner.outputs, dtype, large=batch.large, largest=_LARGEST, upper=batch.upper)
         search.generate(batch, strategy, stable_hash("remedy", case.text_hash, number), found.append)
         for example in found:
             prepared = runner.prepare(example)
@@ -117,10 +132,16 @@ VARIES = "varies"
 
 @dataclass(frozen=True, slots=True)
 class CaseQuality:
-    """``solution`` (if there is one), ``varies`` and ``rejects[...]``, or why the case itself cannot be judged."""
+    """``solution`` (if there is one), ``varies`` and ``rejects[...]``, or why the case itself cannot be judged.
+
+    ``more`` are examples that students are judged on besides those that are drawn for them. ``advice`` names mutants
+    that no input of the case's domain was found to kill.
+    """
 
     assertions: tuple[Assertion, ...]
     inconclusive: str | None = None
+    more: tuple[str, ...] = ()
+    advice: tuple[str, ...] = ()
 
     @property
     def problem(self) -> str | None:
@@ -156,7 +177,7 @@ def check(
             watch(prepared)
 
     with closing(open_runner(subject.case)) as runner:
-        trial = ResultTrial(runner.other_results)
+        trial = ResultTrial(runner.other_results, runner.mutated_runs)
         judgement = explore(
             subject.case,
             subject.layout,
@@ -174,8 +195,17 @@ def check(
         solution = _solution(judgement) if run is not None else ()
         if not all(one.passed for one in solution):
             return CaseQuality(solution)
-        rejections = tuple(_rejections(runner, subject.layout, trial))
-    return CaseQuality((*solution, *rejections), judgement.inconclusive)
+        more = _added(runner, subject.layout, trial)
+        for prepared in more:
+            if run is None:
+                break
+            if watch is not None:
+                watch(prepared)
+            if failed := _failed_on(prepared, run(prepared.call)):
+                return CaseQuality((failed,))
+        rejections, advice = _rejections(runner, subject.layout, trial)
+    examples = tuple(str(prepared.example) for prepared in more)
+    return CaseQuality((*solution, *rejections), judgement.inconclusive, examples, tuple(advice))
 
 
 def _solution(judgement: Judgement) -> tuple[Assertion, ...]:
@@ -185,36 +215,108 @@ def _solution(judgement: Judgement) -> tuple[Assertion, ...]:
     found = judgement.counterexample
     message = found.message if found else failed.message
     place = f" (on {found.example})" if found else ""
-    return (
-        Assertion(
-            SOLUTION, False, f"its own solution fails {found.assertion if found else failed.name}: {message}{place}"
-        ),
-    )
+    return (solution_fails(found.assertion if found else failed.name, f"{message}{place}"),)
 
 
-def _rejections(runner: ReferenceRunner, layout: CallLayout, trial: ResultTrial) -> Iterator[Assertion]:
-    """One assertion for each mutant, over all outputs and dtypes that it was tried on; ``varies`` comes last."""
-    survived = trial.survived
-    survived += [(SMALL, *key) for key in trial.outputs if _too_small(runner.case, layout, trial, *key)]
+def solution_fails(name: str, message: str) -> Assertion:
+    """The assertion for a solution that fails an assertion of kernels."""
+    return Assertion(SOLUTION, False, f"its own solution fails {name}: {message}")
+
+
+def _failed_on(prepared: Prepared, answer: Answer) -> Assertion | None:
+    """The assertion for a solution that fails on an added example."""
+    place = f"(on {prepared.example})"
+    for finding in answer.findings:
+        return solution_fails(finding.assertion, f"{finding.message} {place}")
+    mismatch = judge(prepared.expected, answer.outputs)
+    if mismatch is None:
+        return None
+    return solution_fails(f"correct[{prepared.example.dtype}]", f"{mismatch.message} {place}")
+
+
+def _added(runner: ReferenceRunner, layout: CallLayout, trial: ResultTrial) -> list[Prepared]:
+    """Further examples that kill mutants which survived, and which ``trial`` gets; none for a case that is refused."""
+    found: list[Prepared] = []
+    case, survived = runner.case, _survived(runner.case, layout, trial)
+    refused = any(key[0] in REFUSED for key in survived)
+    for dtype in () if refused else case.dtypes:
+        left = {key for key in survived if key[2] in (dtype, "")} - trial.dead
+        if not left:
+            continue
+        with isolated():
+            for prepared in drawn(runner, layout, dtype, _MORE_EXAMPLES):
+                trial.add(prepared)
+                if left & trial.dead:
+                    found.append(prepared)
+                    left -= trial.dead
+                if not left:
+                    break
+    return found
+
+
+def _survived(case: Case, layout: CallLayout, trial: ResultTrial) -> list[Spoiled]:
+    small = [(SMALL, *key) for key in trial.outputs if _too_small(case, layout, trial, *key)]
+    return trial.survived + small
+
+
+def _rejections(runner: ReferenceRunner, layout: CallLayout, trial: ResultTrial) -> tuple[list[Assertion], list[str]]:
+    """One assertion for each mutant, over all outputs and dtypes that it was tried on, ``varies`` last; and advice."""
+    assertions, advice = [], []
+    survived = _survived(runner.case, layout, trial)
     helped = _helped(runner, layout, survived)
     for name in (mutant.name for mutant in MUTANTS):
         found = [key for key in survived if key[0] == name]
         label = VARIES if name == UNVARIED else f"rejects[{name}]"
+        if refused := [key for key in found if _is_refused(runner.case, trial, key)]:
+            fix = f"this is fixed {helped[name]}" if name in helped else _NO_FIX
+            assertions.append(Assertion(label, False, f"{_complaint(trial, refused)}; {fix}"))
+            continue
         if found:
-            yield Assertion(label, False, f"{_complaint(trial, found)}; {helped.get(name) or _NO_FIX}")
-        elif any(key[0] == name for key in trial.dead):
-            yield Assertion(label, True)
+            advice.append(_advice(_complaint(trial, found), helped.get(name)))
+        if any(key[0] == name for key in trial.dead):
+            assertions.append(Assertion(label, True))
+    if any(not one.passed for one in assertions):
+        return assertions, []
+    kinds: dict[str, list[Spoiled]] = {}
+    for key in survived:
+        if not key[1]:
+            kinds.setdefault(key[0].partition(" ")[0], []).append(key)
+    for keys in kinds.values():
+        said, count = _either([trial.said[key[0]] for key in keys]), trial.survived_on[keys[0]]
+        advice.append(_advice(f"a kernel that {said} passes on all {count} examples", helped.get(keys[0][0])))
+    return assertions, advice
+
+
+def _either(texts: list[str]) -> str:
+    """The texts as alternatives, with the words that they all begin with once."""
+    words = [text.split() for text in texts]
+    shared = 0
+    while len({tuple(one[: shared + 1]) for one in words}) == 1 and shared < min(map(len, words)) - 1:
+        shared += 1
+    return " ".join([*words[0][:shared], " or ".join(" ".join(one[shared:]) for one in words)])
+
+
+def _is_refused(case: Case, trial: ResultTrial, key: Spoiled) -> bool:
+    """Whether a student can exploit that a mutant survives: not if its results are the right ones wherever it was
+    tried, or only the rounding of honest kernels hides the difference.
+    """
+    return key[0] in REFUSED or (key in trial.differed and ("*" in case.tolerance or key[2] in case.tolerance))
+
+
+def _advice(complaint: str, change: str | None) -> str:
+    known = f"; it does {change}" if change else ""
+    return f"advice: {complaint}; no allowed input was found on which it fails{known}"
 
 
 def _helped(runner: ReferenceRunner, layout: CallLayout, survived: list[Spoiled]) -> dict[str, str]:
-    """The fix for each mutant, by its name; tried on the first output and dtype in which it survived."""
+    """The change that kills each mutant, by its name; tried on the first output and dtype in which it survived."""
     first: dict[str, Spoiled] = {}
     for key in survived:
         first.setdefault(key[0], key)
     fixes: dict[str, str] = {}
     for dtype in dict.fromkeys(key[2] for key in first.values()):
         found = suggestions(runner, layout, [key for key in first.values() if key[2] == dtype])
-        fixes |= {key[0]: f"this is fixed {said}" for key, said in found.items()}
+        fixes |= {key[0]: said for key, said in found.items()}
     return fixes
 
 
@@ -236,7 +338,6 @@ def _may_grow(case: Case, layout: CallLayout, output: str) -> bool:
 
 def _complaint(trial: ResultTrial, found: list[Spoiled]) -> str:
     name, output, dtype = found[0]
-    said = next(mutant.said for mutant in MUTANTS if mutant.name == name)
     others = sorted({one[2] for one in found} - {dtype})
     count = trial.survived_on.get(found[0], 0)
     examples = f"on all {count} examples" if count else "on every example, since all are that small"
@@ -244,4 +345,4 @@ def _complaint(trial: ResultTrial, found: list[Spoiled]) -> str:
     if name == UNVARIED:
         what = f"'{output}' hardly varies with the inputs: other inputs of the same sizes give the same result"
         return f"{what} {examples} ({tried})"
-    return f"a kernel that {said} passes: '{output}' is right {examples} ({tried})"
+    return f"a kernel that {trial.said[name]} passes: '{output}' is right {examples} ({tried})"

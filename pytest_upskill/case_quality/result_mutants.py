@@ -1,18 +1,22 @@
 """Wrong results that every case must reject, made from right ones without running a kernel.
 
 Each mutant represents a kernel that some harness accepts: one that writes zeros, returns its input, does not write its
-last row, or returns the results of the call before. One output is wrong at a time.
+last row, or returns the results of the call before. One output is wrong at a time. Others make a classic mistake in the
+reference (``reference_mutants``), and may change every output.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 
 from pytest_upskill.oracle.compare import judge, read
 from pytest_upskill.oracle.prepare import Expected, Prepared, as_bytes
+from pytest_upskill.oracle.reference_mutants import MutatedRun
+from pytest_upskill.oracle.shapes import SMALL_LIMIT
+from pytest_upskill.oracle.shrink import elements_of
 from pytest_upskill.oracle.values import DTYPE
 from pytest_upskill.records import Call, Example, TensorArgument
 
@@ -135,7 +139,18 @@ MUTANTS: tuple[ResultMutant, ...] = (
 )
 
 Spoiled = tuple[str, str, str]
-"""A mutant's name, the output that it spoils, and the dtype that is tried."""
+"""A mutant's name, the output that it spoils, and the dtype that is tried; the last two are empty for a mutant of the
+reference, which is killed in any dtype and by any output."""
+
+REFUSED = ("zeros", "ones", "input", "mean", "previous", UNVARIED)
+"""The mutants that no case may accept. Others are allowed if no input of the case's domain tells them from the right
+result."""
+
+_QUIET = 8
+"""Examples in a row without a surviving mutant of the reference, after which a dtype's others are not tried on them."""
+
+_EQUIVALENT = 1e-12
+"""The relative difference of two results in float64 that may be due to rounding alone."""
 
 
 def fitted(values: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
@@ -158,10 +173,22 @@ def right_outputs(expected: tuple[Expected, ...]) -> dict[str, memoryview]:
 class ResultTrial:
     """Tries every mutant on one example after the other; a mutant that was killed is not made again."""
 
-    def __init__(self, other_results: Callable[[Example], Mapping[str, torch.Tensor]]) -> None:
-        """``other_results`` gives the exact results of other inputs of the same sizes, by output."""
-        self._other_results = other_results
+    def __init__(
+        self,
+        other_results: Callable[[Example], Mapping[str, torch.Tensor]],
+        mutated_runs: Callable[[Example, Collection[str]], Sequence[MutatedRun]],
+    ) -> None:
+        """``other_results`` gives the exact results of other inputs of the same sizes, by output; ``mutated_runs`` the
+        results of mutants of the reference."""
+        self._other_results, self._mutated_runs = other_results, mutated_runs
         self.dead: set[Spoiled] = set()
+        self.said = {mutant.name: mutant.said for mutant in MUTANTS}
+        """What each mutant does, after "a kernel that"."""
+        self.differed: set[Spoiled] = set()
+        """The mutants that passed an example with a result other than the right one: the bound is wide there."""
+        self._same: set[Spoiled] = set()
+        """The mutants of the reference that passed an example since they compute the same in another way."""
+        self._quiet: dict[str, int] = {}
         self.survived_on: dict[Spoiled, int] = {}
         """The number of examples that each surviving mutant passed."""
         self.outputs: dict[tuple[str, str], int] = {}
@@ -181,6 +208,8 @@ class ResultTrial:
                 other = self._other_results(prepared.example)
             self._try(prepared.call, expected, dtype, (other or {}).get(expected.name, torch.empty(0)))
             self._previous[key] = right_result(expected).reshape(-1)
+        if elements_of(prepared.call) <= SMALL_LIMIT and self._quiet.get(dtype, 0) < _QUIET:
+            self._try_mutated_runs(prepared)
 
     def _try(self, call: Call, expected: Expected, dtype: str, other: torch.Tensor) -> None:
         previous = self._previous.get((expected.name, dtype), torch.empty(0))
@@ -190,14 +219,47 @@ class ResultTrial:
             made = None if key in self.dead else mutant.make(context)
             if made is None:
                 continue
-            if judge((expected,), {expected.name: as_bytes(made)}) is None:
-                self.survived_on[key] = self.survived_on.get(key, 0) + 1
-            else:
-                self.dead.add(key)
-                self.survived_on.pop(key, None)
+            passes = judge((expected,), {expected.name: as_bytes(made)}) is None
+            if passes and bytes(as_bytes(made)) != bytes(as_bytes(context.right)):
+                self.differed.add(key)
+            self._count(key, passes)
+
+    def _try_mutated_runs(self, prepared: Prepared) -> None:
+        dtype = prepared.example.dtype
+        runs = self._mutated_runs(prepared.example, {name for name, output, _ in self.dead if not output})
+        self._quiet[dtype] = 0 if runs else self._quiet.get(dtype, 0) + 1
+        for run in runs:
+            key = (run.name, "", "")
+            self.said.setdefault(run.name, run.said)
+            passes = run.outputs is None or _is_right(prepared.expected, run.outputs)
+            if passes and run.outputs is not None:
+                near = all(_is_near(run.outputs[one.name], one.gold) for one in prepared.expected)
+                (self._same if near else self.differed).add(key)
+            self._count(key, passes)
+
+    def _count(self, key: Spoiled, passes: bool) -> None:
+        if passes:
+            self.survived_on[key] = self.survived_on.get(key, 0) + 1
+        else:
+            self.dead.add(key)
+            self.survived_on.pop(key, None)
 
     @property
     def survived(self) -> list[Spoiled]:
-        """The mutants that passed all examples, in the order of ``MUTANTS``."""
-        order = {mutant.name: number for number, mutant in enumerate(MUTANTS)}
-        return sorted(self.survived_on, key=lambda key: order[key[0]])
+        """The mutants that passed all examples, in the order of ``said``, without those of the reference that compute
+        the same in another way."""
+        order = {name: number for number, name in enumerate(self.said)}
+        equivalent = self._same - self.differed
+        return sorted((key for key in self.survived_on if key not in equivalent), key=lambda key: order[key[0]])
+
+
+def _is_right(expected: tuple[Expected, ...], outputs: Mapping[str, torch.Tensor]) -> bool:
+    """Whether the results of a mutant of the reference pass; False if it gave none, or others of another shape."""
+    if any(one.name not in outputs or outputs[one.name].shape != one.gold.shape for one in expected):
+        return False
+    made = {one.name: as_bytes(outputs[one.name].to(DTYPE[one.dtype])) for one in expected}
+    return judge(expected, made) is None
+
+
+def _is_near(made: torch.Tensor, gold: torch.Tensor) -> bool:
+    return torch.allclose(made.to(torch.float64), gold.to(torch.float64), rtol=_EQUIVALENT, atol=0, equal_nan=True)

@@ -43,6 +43,7 @@ class Checked:
     quality: CaseQuality
     score: MutationScore | None
     notes: tuple[str, ...] = ()
+    """The quality's advice, and remarks on the case."""
 
 
 class SelfCheck:
@@ -68,21 +69,23 @@ class SelfCheck:
         """Start the build of a solution whose case has not been checked yet."""
         key = self._key("quality", subject)
         solution = subject.case.solution
-        if solution is None or key in self._known or key in self._builds or self._cache.find(key):
+        if solution is None or subject.problem or key in self._known or key in self._builds or self._cache.find(key):
             return
         self._builds[key] = submit(lambda: subject.build(solution.source, self._machine(subject.language)))
 
     def is_known_to_be_good(self, subject: Subject) -> bool:
         """Whether the case was checked before, here or in an earlier run, and passed."""
         key = self._key("quality", subject)
-        if key in self._known:
-            return self._known[key].problem is None
+        if subject.problem or key in self._known:
+            return not subject.problem and self._known[key].problem is None
         return self._cache.find(key) is not None  # only good cases are kept
 
     def quality(self, subject: Subject) -> CaseQuality:
         """The quality of a case, from memory or cache if it was checked before. Raises CaseError and
         InfrastructureError.
         """
+        if subject.problem:
+            return unsolved(subject.problem)
         key = self._key("quality", subject)
         if key not in self._known:
             kept = self._cache.find(key)
@@ -121,24 +124,33 @@ class SelfCheck:
         with subject.execute(build, machine, self._timeout) as executor:
             recorder = recorder or Recorder("")
             recorder.executor = executor
-            return check(subject, recorder.run, executor.repeat, machine.largest, recorder.see, runners)
+            quality = check(subject, recorder.run, executor.repeat, machine.largest, recorder.see, runners)
+            if quality.problem is None:
+                broken = [Assertion("contract", False, one) for one in (*build.violations, *executor.violations())]
+                failed = next((one for one in (*broken, *executor.assertions()) if not one.passed), None)
+                return unsolved(failed) if failed else quality
+            return quality
 
     def whole(self, subject: Subject) -> Checked:
         """The quality of a case, and the score of its solution's mutants. Raises as ``quality`` does."""
         from pytest_upskill.case_quality.mutation_run import MutationRun
         from pytest_upskill.oracle.reference_runner import in_this_process
 
-        notes = _notes(subject.case)
+        remarks = _notes(subject.case)
+        if subject.problem:
+            return Checked(unsolved(subject.problem), None, remarks)
         key, score_key = self._key("quality", subject), self._key("score", subject)
         kept, scored = self._cache.find(key), self._cache.find(score_key)
         if kept and scored:
             score = json.loads(scored.facts.data)
-            return Checked(_quality_from(kept.facts), MutationScore.from_plain(score) if score else None, notes)
+            quality = _quality_from(kept.facts)
+            found = MutationScore.from_plain(score) if score else None
+            return Checked(quality, found, (*quality.advice, *remarks))
         build = self._built(key, subject)
         recorder = Recorder(subject.case.dtypes[0])
         quality = self._known[key] = self._explored(subject, build, recorder)
         if build is not None and build.needs:
-            return Checked(quality, None, (f"its solution is not run here: {build.needs}", *notes))
+            return Checked(quality, None, (f"its solution is not run here: {build.needs}", *quality.advice, *remarks))
         score_found = None
         if quality.problem is None and build is not None and build.library is not None:
             runners = self._open_runner or in_this_process
@@ -148,7 +160,7 @@ class SelfCheck:
             self._cache.get(key, lambda _: _made(quality))
             plain = json.dumps(score_found and dataclasses.asdict(score_found))
             self._cache.get(score_key, lambda _: Made(Facts(data=plain)))
-        return Checked(quality, score_found, notes)
+        return Checked(quality, score_found, (*quality.advice, *remarks))
 
     def _key(self, what: str, subject: Subject) -> str:
         import torch
@@ -182,16 +194,24 @@ class Recorder:
         return answer
 
 
+def unsolved(failed: Assertion) -> CaseQuality:
+    """The quality of a case whose own solution fails an assertion of kernels."""
+    from pytest_upskill.case_quality.quality import CaseQuality, solution_fails
+
+    return CaseQuality((solution_fails(failed.name, failed.message),))
+
+
 def _made(quality: CaseQuality) -> Made:
     """The cache entry. Only good cases are kept: a failure may be due to this run, and is checked again in the next."""
-    assertions = json.dumps([dataclasses.asdict(one) for one in quality.assertions])
-    return Made(Facts(data=assertions), keep=quality.problem is None)
+    return Made(Facts(data=json.dumps(dataclasses.asdict(quality))), keep=quality.problem is None)
 
 
 def _quality_from(facts: Facts) -> CaseQuality:
     from pytest_upskill.case_quality.quality import CaseQuality
 
-    return CaseQuality(tuple(Assertion(**one) for one in json.loads(facts.data)))
+    data = json.loads(facts.data)
+    assertions = tuple(Assertion(**one) for one in data["assertions"])
+    return CaseQuality(assertions, data["inconclusive"], tuple(data["more"]), tuple(data["advice"]))
 
 
 def _notes(case: Case) -> tuple[str, ...]:

@@ -8,16 +8,19 @@ from pytest_upskill.cases.case import Case
 from pytest_upskill.contracts.base import Signature
 from pytest_upskill.devices.base import Machine
 from pytest_upskill.languages.base import Executor, Language
-from pytest_upskill.records import Build, CallLayout
+from pytest_upskill.records import Assertion, Build, CallLayout
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """``signature`` is that of the case's contract."""
+    """``signature`` is that of the case's contract. ``problem`` is an assertion that the solution fails before it is
+    built; None if it fails none.
+    """
 
     case: Case
     language: Language
     signature: Signature
+    problem: Assertion | None = None
 
     @property
     def layout(self) -> CallLayout:

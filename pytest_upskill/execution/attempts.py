@@ -17,7 +17,7 @@ from pytest_upskill.execution.case_gate import CaseGate
 from pytest_upskill.execution.task import Task
 from pytest_upskill.judging.interface import Backend, JudgeRequest, JudgeResult
 from pytest_upskill.judging.judge import parsed_case
-from pytest_upskill.judging.signatures import contract_of, signature_of
+from pytest_upskill.judging.signatures import contract_of, language_of, signature_of
 from pytest_upskill.records import Kernel, Question, Reply
 from pytest_upskill.replies.scheduling import Replies, Wanted
 from pytest_upskill.students.files import writing_below
@@ -104,7 +104,9 @@ class Attempts:
         """Requests the reply, with priority over replies that nothing waits for yet, and then its judgement."""
         wanted = wanted_of(task, question)
         if wanted.case.kind == "kernel":
-            # The thread must not run the reference; nor parse Python, which Hypothesis does on this thread.
+            # The thread must not run the reference; nor parse Python, which Hypothesis does on this thread, and pytest
+            # where it imports a language.
+            language_of(wanted.case)
             signature_of(wanted.case)
             parsed_case(wanted.case.text, wanted.case.name)
         reply = self._replies.want(wanted, urgent=True)

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from pytest_upskill.case_quality.self_check import Checked, SelfCheck, Submit
 from pytest_upskill.case_quality.subject import Subject
@@ -9,47 +10,88 @@ from pytest_upskill.cases.case import Case
 from pytest_upskill.devices.base import Machine
 from pytest_upskill.errors import CaseError
 from pytest_upskill.execution.task import Task
-from pytest_upskill.judging.signatures import language_of, signature_of
+from pytest_upskill.judging.signatures import contract_of, language_of, signature_of
 from pytest_upskill.languages.base import Language
-from pytest_upskill.records import ItemKind
+from pytest_upskill.records import Assertion, ItemKind, Kernel, Reply
+from pytest_upskill.students.golden import fenced
+
+MoreAssertions = Callable[[Case, Reply, Kernel | None], Iterable[Assertion]]
+"""A project's own assertions on a reply."""
 
 
-def subject_of(case: Case | None) -> Subject:
-    """The self-check's input for a case. Raises CaseError."""
+def subject_of(case: Case | None, more: MoreAssertions | None = None) -> Subject:
+    """The self-check's input for a case, whose solution must pass ``more`` as well. Raises CaseError."""
     assert case is not None
-    return Subject(case, language_of(case), signature_of(case))
+    subject = Subject(case, language_of(case), signature_of(case))
+    return replace(subject, problem=_problem(subject, more)) if case.solution else subject
+
+
+def _problem(subject: Subject, more: MoreAssertions | None) -> Assertion | None:
+    """What the solution fails as a reply: ``reply``, ``contract``, or an assertion of the project."""
+    case, contract = subject.case, contract_of(subject.case)
+    assert case.solution is not None
+    reply = Reply(text=fenced(case.solution.source, case.language), cost_usd=0.0, model="golden")
+    found = contract.extract(reply.text, subject.signature)
+    if found.kernel is None:
+        return Assertion("contract" if found.block_found else "reply", False, found.problem)
+    problem = contract.problem({subject.language.source_name: found.kernel.source}, subject.signature)
+    if problem is not None:
+        return Assertion("contract", False, problem)
+    return next((one for one in (more(case, reply, found.kernel) if more else ()) if not one.passed), None)
 
 
 class CaseGate:
     """``machine`` finds the one that a language runs on; ``submit`` starts builds in the background; ``timeout`` (s) is
-    for each call of a solution.
+    for each call of a solution, which must pass ``more`` as well.
     """
 
-    def __init__(self, machine: Callable[[Language], Machine], timeout: float, submit: Submit) -> None:
+    def __init__(
+        self,
+        machine: Callable[[Language], Machine],
+        timeout: float,
+        submit: Submit,
+        more: MoreAssertions | None = None,
+    ) -> None:
         self._self_check = SelfCheck(machine, timeout)
-        self._submit = submit
+        self._submit, self._more = submit, more
+        self._subjects: dict[tuple[str, str, str], Subject] = {}
+        self._examples: dict[str, tuple[str, ...]] = {}
 
     def build_ahead(self, tasks: Iterable[Task]) -> None:
         """Starts the builds of solutions whose cases have yet to be checked."""
         for task in filter(_is_gated, tasks):
             with contextlib.suppress(Exception):  # raised again where the item is run
-                self._self_check.send_ahead(subject_of(task.case), self._submit)
+                self._self_check.send_ahead(self._subject(task.case), self._submit)
 
     def is_open(self, task: Task) -> bool:
         """Whether it is known already that the task's student may be queried."""
-        return not _is_gated(task) or self._self_check.is_known_to_be_good(subject_of(task.case))
+        return not _is_gated(task) or self._self_check.is_known_to_be_good(self._subject(task.case))
 
     def check(self, task: Task) -> None:
         """Raises CaseError for a case that fails its self-check."""
         if _is_gated(task):
-            subject = subject_of(task.case)
-            problem = self._self_check.quality(subject).problem
-            if problem is not None:
-                raise CaseError(f"not asked, because the case fails its self-check: {problem}", subject.case.path)
+            subject = self._subject(task.case)
+            quality = self._self_check.quality(subject)
+            if quality.problem is not None:
+                what = f"not asked, because the case fails its self-check: {quality.problem}"
+                raise CaseError(what, subject.case.path)
+            self._examples[task.id] = quality.more
+
+    def examples(self, task: Task) -> tuple[str, ...]:
+        """The examples that the self-check adds to those of a task that it was checked for."""
+        return self._examples.get(task.id, ())
 
     def whole(self, case: Case) -> Checked:
         """Everything that the self-check finds. Raises CaseError, InfrastructureError."""
-        return self._self_check.whole(subject_of(case))
+        return self._self_check.whole(self._subject(case))
+
+    def _subject(self, case: Case | None) -> Subject:
+        """The same for all tasks of a case: its solution is read once."""
+        assert case is not None
+        key = (str(case.path), case.name, case.text_hash)
+        if key not in self._subjects:
+            self._subjects[key] = subject_of(case, self._more)
+        return self._subjects[key]
 
 
 def _is_gated(task: Task) -> bool:

@@ -17,7 +17,7 @@ from pytest_upskill.devices.choose import choose
 from pytest_upskill.errors import BudgetStopped, CaseError, InfrastructureError, SkillError, UpskillError, UsageError
 from pytest_upskill.execution import turns
 from pytest_upskill.execution.attempts import Answered, Attempts, wanted_of
-from pytest_upskill.execution.case_gate import CaseGate
+from pytest_upskill.execution.case_gate import CaseGate, MoreAssertions
 from pytest_upskill.execution.outcome import (
     cut_off,
     kernel_outcome,
@@ -32,7 +32,7 @@ from pytest_upskill.judging.in_process import InProcess
 from pytest_upskill.judging.interface import JudgeRequest, JudgeResult, Limits
 from pytest_upskill.judging.signatures import language_of
 from pytest_upskill.languages.base import Language
-from pytest_upskill.records import Assertion, ItemKind, Kernel, Outcome, Question, Reply, Verdict, VerdictKind
+from pytest_upskill.records import ItemKind, Kernel, Outcome, Question, Verdict, VerdictKind
 from pytest_upskill.replies.budget import WorstCase, estimate
 from pytest_upskill.replies.scheduling import Replies
 from pytest_upskill.students import files as reply_files
@@ -40,8 +40,6 @@ from pytest_upskill.students.base import StudentConfig
 
 if TYPE_CHECKING:
     from pytest_upskill.devices.base import Machine
-
-MoreAssertions = Callable[[Case, Reply, Kernel | None], Iterable[Assertion]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +72,10 @@ class Pipeline:
         self._renderer = PromptRenderer()
         self._backend = InProcess(lambda request: self._machine_of(request.device), built)
         self._gate = CaseGate(
-            lambda language: self._machine_of(self._device_of(language)), options.timeout, self._backend.begin
+            lambda language: self._machine_of(self._device_of(language)),
+            options.timeout,
+            self._backend.begin,
+            more_assertions,
         )
         self._attempts = Attempts(replies, self._gate, self._backend, self._first_question, self._request, rootdir)
 
@@ -177,6 +178,7 @@ class Pipeline:
             seed=task.seed,
             examples=task.examples,
             example=task.example,
+            more_examples=self._gate.examples(task),
             limits=Limits(call_seconds=options.timeout),
         )
 

@@ -7,7 +7,7 @@ the tensor's scale, or a discrete result depends on a near-tie. The later attemp
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
@@ -27,6 +27,7 @@ from pytest_upskill.oracle.reference import (
     result_shapes,
     run_eager,
 )
+from pytest_upskill.oracle.reference_mutants import MutatedRun, mutated_runs
 from pytest_upskill.oracle.shapes import OutputSize
 from pytest_upskill.oracle.tolerance import Bound, Runs, Unstable, bounds
 from pytest_upskill.oracle.values import DTYPE, Arguments, Source, Value, complete, dtype_name, wild
@@ -106,6 +107,7 @@ class Preparation:
         self.case, self.layout = case, layout
         self._wild = wild(case)
         self._compared, self._elements = 0, 0
+        self._latest: tuple[Example, Arguments] | None = None
 
     @cached_property
     def reference(self) -> Reference:
@@ -155,6 +157,7 @@ class Preparation:
                 unsure = reasons[:1] == [OFF] and not self._wild
                 expected, unmodelled = found
                 call = call_of(self._known_layout, example, arguments, expected)
+                self._latest = example, arguments
                 return Prepared(example, call, expected, unsure, unmodelled)
             reasons.append(found)
         return GivenUp(example, reasons[-1])
@@ -185,6 +188,13 @@ class Preparation:
         other = replace(example, seed=seed, values="normal" if example.values else "")
         arguments = cast(self.source.arguments(other), torch.float64)
         return self.reference.run(arguments, other.dims, torch.float64, f"on {other}, in float64")
+
+    def mutated_runs(self, example: Example, skip: Collection[str]) -> list[MutatedRun]:
+        if self._latest is None or self._latest[0] != example:
+            self.prepare(example)
+        if self._latest is None or self._latest[0] != example:
+            raise ValueError(f"no mutants of the reference run on an example that was given up: {example}")
+        return list(mutated_runs(self.reference, self._latest[1], example, skip))
 
     def _check_replay(self, example: Example) -> None:
         """Checks that an example gives the same inputs twice, and these the same results; a few examples are enough."""
@@ -223,6 +233,7 @@ class Preparation:
             Expected(name, dtypes[name], value, found.allowed.get(name), exact.WHOLE if name in found.allowed else "")
             for name, value in gold.items()
         )
+        self._latest = example, found.arguments
         return Prepared(example, call_of(self._known_layout, example, found.arguments, expected), expected)
 
     def _expected(self, example: Example, arguments: Arguments) -> tuple[tuple[Expected, ...], frozenset[str]] | str:

@@ -19,6 +19,8 @@ from pytest_upskill.errors import CaseError
 from pytest_upskill.oracle.exact import COPY, ONCE, WHOLE
 from pytest_upskill.oracle.prepare import Expected, GivenUp, Prepared, call_of, output_dtypes
 from pytest_upskill.oracle.reference import smallest_example, terms
+from pytest_upskill.oracle.reference_messages import MOST_TENSORS
+from pytest_upskill.oracle.reference_mutants import MutatedRun
 from pytest_upskill.oracle.shapes import OutputSize
 from pytest_upskill.oracle.values import DTYPE, Value, dtype_name, shape_of, single
 from pytest_upskill.records import (
@@ -41,7 +43,7 @@ T = TypeVar("T")
 _LARGEST = 1 << 40
 _Dtype = Annotated[str, Field(pattern=f"^({'|'.join(ITEM_SIZE)})$")]
 _Shape = Annotated[list[Annotated[int, Field(strict=True, ge=0, le=_LARGEST)]], Field(max_length=64)]
-_TENSORS = TypeAdapter(Annotated[list[tuple[_Dtype, _Shape]], Field(max_length=256)])
+_TENSORS = TypeAdapter(Annotated[list[tuple[_Dtype, _Shape]], Field(max_length=MOST_TENSORS)])
 _ERROR = TypeAdapter(tuple[str, Annotated[int, Field(strict=True, ge=1, le=1_000_000)] | None])
 _DTYPES = TypeAdapter(dict[str, _Dtype | None])
 _SHAPES = TypeAdapter(dict[str, Annotated[list[str], Field(max_length=64)]])
@@ -54,6 +56,18 @@ _TEXT, _YES_OR_NO, _SCALARS = (
 )
 _EXACT = TypeAdapter(list[tuple[Literal["", WHOLE, COPY, ONCE], Annotated[bool, Field(strict=True)]]])  # type: ignore[valid-type]
 _NAMES = TypeAdapter(Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=64)])
+_MUTANTS = TypeAdapter(
+    Annotated[
+        list[
+            tuple[
+                Annotated[str, Field(pattern="^[a-z0-9 -]{1,40}$")],
+                Annotated[str, Field(max_length=200)],
+                Annotated[list[str], Field(max_length=64)] | None,
+            ]
+        ],
+        Field(max_length=32),
+    ]
+)
 _AXIS_DIGITS = 12
 
 
@@ -228,3 +242,16 @@ def read_others(case: Case, header: Header, tensors: Sequence[torch.Tensor]) -> 
     if header.get("names") != names or len(tensors) != len(names):
         raise Nonsense("it does not give each output once")
     return dict(zip(names, tensors, strict=True))
+
+
+def read_mutants(case: Case, header: Header, tensors: Sequence[torch.Tensor]) -> list[MutatedRun]:
+    """The results of mutants of the reference."""
+    found, left, names = [], list(reversed(tensors)), list(output_names(case))
+    for name, said, outputs in _checked(_MUTANTS, header.get("mutants"), "it names no mutants of the reference"):
+        if outputs and outputs != names:
+            raise Nonsense(f"the mutant '{name}' does not give each output once")
+        made = None if outputs is None else {output: _taken(left) for output in outputs}
+        found.append(MutatedRun(name, clean(said), made))
+    if left or len({one.name for one in found}) != len(found):
+        raise Nonsense("it gives tensors of no mutant, or a mutant twice")
+    return found

@@ -18,6 +18,8 @@ READY = b"ready for cases."
 """What a process sends once it serves."""
 
 HEADER_BYTES = 1 << 16
+MOST_TENSORS = 256
+"""The most tensors of one answer."""
 
 Plain = dict[str, Any]
 

@@ -7,13 +7,14 @@ kernels and verdicts stay on this side.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import torch
 
 from pytest_upskill.cases.case import Case
 from pytest_upskill.oracle.prepare import GivenUp, Preparation, Prepared
+from pytest_upskill.oracle.reference_mutants import MutatedRun
 from pytest_upskill.oracle.shapes import OutputSize
 from pytest_upskill.records import Call, CallLayout, Example, ResultFacts
 
@@ -50,6 +51,11 @@ class ReferenceRunner(Protocol):
 
     def other_results(self, example: Example) -> Mapping[str, torch.Tensor]:
         """The exact results of other inputs of the same sizes, by output."""
+
+    def mutated_runs(self, example: Example, skip: Collection[str]) -> Sequence[MutatedRun]:
+        """The results of mutants of the reference, but for those that ``skip`` names, on an example that ``prepare``
+        returned in a ``Prepared``.
+        """
 
     def for_copy(self, case: Case) -> ReferenceRunner:
         """A runner for a changed copy of the case; it cannot be used after this runner's ``close``."""

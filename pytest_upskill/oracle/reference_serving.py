@@ -17,7 +17,8 @@ from pytest_upskill.cases.plain_case import from_plain
 from pytest_upskill.errors import CaseError
 from pytest_upskill.oracle.isolation import isolated
 from pytest_upskill.oracle.prepare import GivenUp, Preparation, Prepared, as_bytes
-from pytest_upskill.oracle.reference_messages import HEADER_BYTES, LENGTH, READY, layout_from_plain
+from pytest_upskill.oracle.reference_messages import HEADER_BYTES, LENGTH, MOST_TENSORS, READY, layout_from_plain
+from pytest_upskill.oracle.reference_mutants import MutatedRun
 from pytest_upskill.oracle.values import dtype_name
 from pytest_upskill.records import Example, ScalarArgument, TensorArgument
 
@@ -61,7 +62,7 @@ class Serving:
         except BaseException as error:  # the reference decides what is raised here
             return {"failed": f"{type(error).__name__}: {error}"[:_MESSAGE_LENGTH]}, []
 
-    def _answer(self, request: Header) -> tuple[Header, list[Piece]]:
+    def _answer(self, request: Header) -> tuple[Header, list[Piece]]:  # noqa: PLR0911 (one for each request)
         match request["ask"]:
             case "case":
                 self._runner = Preparation(from_plain(request["case"]))
@@ -78,6 +79,9 @@ class Serving:
             case "others":
                 found = self._runner.other_results(Example(**request["example"]))
                 return {"names": list(found)}, [_piece(value) for value in found.values()]
+            case "mutants":
+                self._runner.layout = layout_from_plain(request["layout"])
+                return _mutated(self._runner.mutated_runs(Example(**request["example"]), request["skip"]))
             case unknown:
                 raise ValueError(f"'{unknown}' is no request")
 
@@ -97,6 +101,13 @@ def _prepared(found: Prepared | GivenUp) -> tuple[Header, list[Piece]]:
     exact = [[expected.exact, expected.signed_zeros] for expected in found.expected]
     header = {"unsure": found.unsure, "scalars": scalars, "exact": exact, "unmodelled": sorted(found.unmodelled)}
     return header, pieces
+
+
+def _mutated(runs: list[MutatedRun]) -> tuple[Header, list[Piece]]:
+    """The outputs of the mutants that gave other ones follow, in the order of the mutants, as many as may be sent."""
+    runs = runs[: MOST_TENSORS // max(1, 1, *(len(one.outputs or ()) for one in runs))]
+    named = [[one.name, one.said, one.outputs and list(one.outputs)] for one in runs]
+    return {"mutants": named}, [_piece(value) for one in runs for value in (one.outputs or {}).values()]
 
 
 def _piece(tensor: torch.Tensor) -> Piece:

@@ -7,7 +7,7 @@ case is at fault.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict
 from functools import cached_property, partial
 from typing import TypeVar
@@ -24,12 +24,14 @@ from pytest_upskill.oracle.reference_answers import (
     Nonsense,
     read_error,
     read_linear,
+    read_mutants,
     read_others,
     read_outputs,
     read_prepared,
     read_results,
 )
 from pytest_upskill.oracle.reference_messages import Plain
+from pytest_upskill.oracle.reference_mutants import MutatedRun
 from pytest_upskill.oracle.reference_process import Answer, ReferenceProcess
 from pytest_upskill.oracle.shapes import OutputSize
 from pytest_upskill.oracle.values import complete
@@ -68,9 +70,7 @@ class SandboxedReference:
         return bool(exact.floating(self.case, dtype)) and self._linear
 
     def prepare(self, example: Example) -> Prepared | GivenUp:
-        layout, example = self.layout, complete(self.case, example)
-        if layout is None:
-            raise ValueError("examples are prepared for a layout: set 'layout' first")
+        layout, example = self._known_layout, complete(self.case, example)
         request = {"ask": "prepare", "layout": asdict(layout), "example": asdict(example)}
         return self._ask(request, f"on {example}", partial(read_prepared, self.case, layout, example))
 
@@ -78,9 +78,20 @@ class SandboxedReference:
         found = self.prepare(example)
         return None if isinstance(found, GivenUp) else found.call
 
+    @property
+    def _known_layout(self) -> CallLayout:
+        if self.layout is None:
+            raise ValueError("examples are prepared for a layout: set 'layout' first")
+        return self.layout
+
     def other_results(self, example: Example) -> Mapping[str, torch.Tensor]:
         request = {"ask": "others", "example": asdict(example)}
         return self._ask(request, f"on other inputs than {example}", partial(read_others, self.case))
+
+    def mutated_runs(self, example: Example, skip: Collection[str]) -> list[MutatedRun]:
+        request = {"ask": "mutants", "layout": asdict(self._known_layout), "example": asdict(example)}
+        request["skip"] = sorted(skip)
+        return self._ask(request, f"with a mistake, on {example}", partial(read_mutants, self.case))
 
     def for_copy(self, case: Case) -> SandboxedReference:
         """A runner for a changed copy of the case, in the same process: both are as untrusted."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from pytest_upskill.records import ItemKind, VerdictKind
+from pytest_upskill.records import ItemKind, Outcome, Tokens, VerdictKind
 from pytest_upskill.reporting.comparison import comparison_lines
 from pytest_upskill.reporting.self_check import self_check_lines
 from pytest_upskill.reporting.text_style import TextStyle, pad, plural, printable
@@ -14,6 +14,8 @@ CPU_CAVEAT = (
 _TITLE = " skills "
 _LABEL = 9
 _NOTES = 6
+_REASON = 6
+"""The most lines of the reason why a case was refused, which ends with what to change."""
 
 
 def header_lines(facts: Mapping[str, str]) -> Iterator[str]:
@@ -40,14 +42,28 @@ def summary_lines(view: View, width: int, color: bool, unicode: bool = True) -> 
 
 
 def _problems(skill: SkillView, text_style: TextStyle) -> Iterator[str]:
-    """What is wrong with the skill itself."""
+    """What is wrong with the skill itself, and with its cases: each for which no kernel could be judged, once."""
+    refused: set[str | None] = set()
     for item in skill.items:
+        reason = item.verdict.reason or item.verdict.kind.value
         if item.kind in (ItemKind.SPEC, ItemKind.BROKEN_CASE) and item.verdict.kind is not VerdictKind.PASSED:
             what = "SKILL.md" if item.kind is ItemKind.SPEC else f"broken case {item.case or ''}"
-            reason = item.verdict.reason or item.verdict.kind.value
-            for number, line in enumerate(text_style.wrap(f"{what}: {reason}", text_style.width - 4, 2)):
-                mark = text_style.sign("cross") if number == 0 else " "
-                yield f"  {text_style.paint(mark, 'red')} {text_style.paint(line, 'red')}"
+            yield from _marked("red", f"{what}: {reason}", text_style, 2)
+        elif _is_refused(item) and item.case not in refused:
+            refused.add(item.case)
+            yield from _marked("yellow", f"case {item.case}: {reason}", text_style, _REASON)
+
+
+def _is_refused(item: Outcome) -> bool:
+    """Whether the case is at fault: the item is inconclusive without a reply and a kernel."""
+    unsure = item.kind is ItemKind.KERNEL and item.verdict.kind is VerdictKind.INCONCLUSIVE
+    return unsure and item.source is None and item.tokens == Tokens()
+
+
+def _marked(color: str, text: str, text_style: TextStyle, lines: int) -> Iterator[str]:
+    for number, line in enumerate(text_style.wrap(text, text_style.width - 4, lines)):
+        mark = text_style.sign("cross") if number == 0 else " "
+        yield f"  {text_style.paint(mark, color)} {text_style.paint(line, color)}"
 
 
 def _footer(view: View, text_style: TextStyle) -> Iterator[str]:
@@ -60,7 +76,7 @@ def _footer(view: View, text_style: TextStyle) -> Iterator[str]:
         "spent": run.spent,
     }
     for label, text in (*(("note", note) for note in _notes(view)), *facts.items()):
-        for number, line in enumerate(text_style.wrap(text, text_style.width - _LABEL, 3)):
+        for number, line in enumerate(text_style.wrap(text, text_style.width - _LABEL, 5 if label == "note" else 3)):
             yield text_style.paint(pad("" if number else label, _LABEL), "dim") + line
 
 

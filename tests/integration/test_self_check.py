@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.conftest import BOTH, Workbench, case
+from pytest_upskill.execution.case_gate import CaseGate
+from tests.integration.conftest import BOTH, Workbench, case, kernel
 
 STUDENT = "--upskill-student=files:answers"
 LOOSE = "tolerance: {rtol: 1.0, atol: 9.0}\n---\nMultiply"
@@ -32,7 +33,6 @@ def items(bench: Workbench) -> dict[str, dict[str, Any]]:
 
 REFUSED = {
     "loose-tolerance": ("---\nMultiply", LOOSE, "rejects[[]zeros]*without the case's own 'tolerance'"),
-    "small-dims": ("n: 1..3000", "n: 1..20", "rejects[[]first-tile]*with larger dims, such as 'n: 1..80'"),
     "degenerate": ("return x * factor", "return x * factor * 0", "*fails correct[[]float32]*"),
     "wrong-solution": ("return x * factor", "return x * factor + 1", "*its own solution fails correct[[]float32]*"),
 }
@@ -48,6 +48,14 @@ def test_a_weak_case_fails_its_mutants_item_with_what_would_help(
     result.assert_outcomes(failed=1)
     assert fnmatch(flat(result), f"*{message}*"), flat(result)
     assert "scale fails its self-check" in flat(result)
+
+
+def test_a_mutant_that_no_allowed_input_kills_is_a_note(bench: Workbench) -> None:
+    weak(bench, "n: 1..3000", "n: 1..20")
+    result = bench.run("skills", "--upskill", "-k", "scale and mutants")
+    result.assert_outcomes(passed=1)
+    assert "advice: a kernel that writes its first 32 elements only passes" in flat(result)
+    assert "it does with larger dims, such as 'n: 1..80': scale" in flat(result)
 
 
 def test_a_degenerate_case_is_refused_without_a_solution(bench: Workbench) -> None:
@@ -105,6 +113,8 @@ def test_nobody_is_asked_about_a_weak_case(bench: Workbench, workers: list[str])
         assert "not asked, because the case fails its self-check: a kernel that writes zeros" in item["reason"]
         assert "evals/scale.md: " in item["reason"]
     assert found["shift[files-skill]"]["verdict"] == "passed"
+    summary = flat(result).partition(" skills ")[2].partition("short test summary")[0]
+    assert summary.count("fails its self-check: a kernel that writes zeros") == 1
     kept = sorted(path.name for path in (bench.root / ".upskill/replies").rglob("*.md"))
     assert kept == ["shift.baseline.md", "shift.skill.md"]
 
@@ -115,6 +125,48 @@ def test_a_case_whose_solution_fails_is_not_held_against_a_student(bench: Workbe
     result = bench.run("skills", STUDENT, "-rs")
     result.assert_outcomes(passed=3, skipped=2)
     assert "its own solution fails correct[float32]" in flat(result)
+
+
+HOOK = """
+from pytest_upskill import Assertion
+
+def pytest_upskill_assertions(case, reply, kernel):
+    yield Assertion("short", LIMIT > len(reply.text), "the reply is too long")
+"""
+
+
+@pytest.mark.parametrize(("limit", "queried"), [(10, False), (10**6, True)])
+def test_no_student_is_queried_for_a_case_whose_solution_fails_an_assertion_of_the_project(
+    bench: Workbench, limit: int, queried: bool
+) -> None:
+    bench.right_with_the_skill()
+    bench.write("conftest.py", HOOK.replace("LIMIT", str(limit)))
+    result = bench.run("skills", STUDENT, "-k", "scale")
+    assert ("its own solution fails short: the reply is too long" in flat(result)) == (not queried)
+    result.assert_outcomes(**({"passed": 2} if queried else {"skipped": 2}))
+
+
+def test_no_student_is_queried_for_a_case_whose_solution_violates_the_contract(bench: Workbench) -> None:
+    bench.right_with_the_skill()
+    weak(bench, "void scale(", "void scales(")
+    result = bench.run("skills", STUDENT, "-k", "scale")
+    result.assert_outcomes(skipped=2)
+    assert "its own solution fails contract: " in flat(result)
+    bench.run("skills", "--upskill", "-k", "scale and mutants").assert_outcomes(failed=1)
+
+
+@pytest.mark.parametrize("added", [True, False])
+def test_a_student_is_judged_on_the_examples_that_the_self_check_adds(
+    bench: Workbench, added: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weak(bench, "n: 1..3000}", "n: 1..34}\nexamples: 3")
+    bench.answer("scale", "skill", kernel("scale", limit="(n < 32 ? n : 32)"))
+    if not added:
+        monkeypatch.setattr(CaseGate, "examples", lambda *_: ())
+    options = ("--upskill-arms=skill", "--upskill-examples=1", "--upskill-seed=1")
+    for _ in range(2):  # the second run finds the self-check's result in the cache
+        result = bench.run("skills", STUDENT, "-k", "scale", *options)
+        result.assert_outcomes(**{"failed" if added else "passed": 1})
 
 
 def test_prompts_are_written_without_a_self_check(bench: Workbench) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from pytest_upskill.execution.case_gate import subject_of
 from pytest_upskill.oracle.draw import parse_example
 from pytest_upskill.oracle.isolation import isolated
 from pytest_upskill.oracle.prepare import Preparation, Prepared
+from pytest_upskill.oracle.reference import load_inputs
 from tests.unit.oracle_kernels import ROWS_COLS, Run, kernel, make_case, signature_of
 
 OP = "f(Tensor x) -> Tensor"
@@ -112,7 +114,6 @@ WEAK: dict[str, tuple[str, str, str, str, str]] = {
     "tolerance-of-one-dtype": (
         OP, TWO + "tolerance: {float16: {rtol: 1.0, atol: 9.0}}\n", DOUBLE, "rejects[input]", "(float16); this is",
     ),
-    "small-dims": (OP, "dims: {n: 1..16}\nargs:\n  x: [n]\n", DOUBLE, "rejects[first-tile]", "such as 'n: 1..64'"),
     "equal-elements": (
         OP, TWO, "def f(x):\n    return torch.softmax(x, -1).mean(-1, keepdim=True).expand(x.shape)", "varies",
         "change the reference",
@@ -137,6 +138,7 @@ def test_a_weak_case_is_refused_with_the_mutant_that_lived(
     assert name in failed
     assert advice in failed[name], failed[name]
     assert found.problem in failed.values()
+    assert found.advice == () and found.more == ()
 
 
 SOUND: dict[str, tuple[str, str, str]] = {
@@ -194,3 +196,123 @@ def test_every_example_is_watched_once(doubles: Case) -> None:
     watch: Callable[[Prepared], None] = lambda prepared: seen.append(str(prepared.example))  # noqa: E731
     quality.check(subject_of(doubles), twice(2.0), None, 1 << 14, watch)
     assert len(seen) == len(set(seen)) > 40
+
+
+WHOLE = "dims: {n: 1..300}\nargs:\n  x: {shape: [n], values: [0.0, 1.0, 2.0, 3.0]}\n"
+TOLERANT = TWO + "tolerance: {float32: {rtol: 1.0e-3, atol: 1.0e-3}}\n"
+NARROW_RANGE = "dims: {n: 1..300}\nargs:\n  x: {shape: [rows, n], values: 0.0..1.0}\n".replace("{n:", "{rows: 1..9, n:")
+AMAX = "def f(x):\n    return x.amax(-1)"
+EPSILON = "def f(x):\n    return x / (x.square().mean(-1, keepdim=True) + 1e-5).sqrt()"
+
+ALLOWED: dict[str, tuple[str, str, str]] = {
+    "half-of-small-whole-numbers": (WHOLE, DOUBLE, "in half precision passes*drawn without 'values' of 'x'"),
+    "results-of-one-tile": (
+        "dims: {n: 1..16}\nargs:\n  x: [n]\n", DOUBLE, "its first 32 elements only*dims, such as 'n: 1..64'",
+    ),
+    "maximum-of-nothing-below-0": (
+        NARROW_RANGE, AMAX, "starts its maximum at 0 or -1 or -100 passes*'values' of 'x'",
+    ),
+    "minimum-of-nothing-above-1": (NARROW_RANGE, AMAX.replace("max", "min"), "starts its minimum at 1 or 100 passes*"),
+    "halves-that-are-never-drawn": (
+        ROWS_COLS, "def f(x):\n    return x.round()", "rounds halves away from zero passes*",
+    ),
+    "epsilon-beside-large-numbers": (
+        NARROW_RANGE.replace("0.0..1.0", "1.0..2.0"), EPSILON.replace("1e-5", "1e-10"),
+        "does not add 1e-10 passes*",
+    ),
+    "no-ties": (
+        "dims: {n: 33..300}\nargs:\n  x: {shape: [n], dtype: int32, values: permutation}\n",
+        "def f(x):\n    return x.sort(-1).indices",
+        "takes the last of equal elements passes*",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("front", "reference", "advice"), ALLOWED.values(), ids=ALLOWED.keys())
+def test_a_mutant_that_no_allowed_input_kills_is_advice(
+    tmp_path: Path, front: str, reference: str, advice: str
+) -> None:
+    found = checked(make_case(tmp_path, OP, front, reference))
+    assert found.problem is None
+    assert any(fnmatch(one, f"advice: a kernel that *{advice}") for one in found.advice), found.advice
+
+
+def test_a_mutant_that_only_the_cases_own_tolerance_lets_pass_is_refused(tmp_path: Path) -> None:
+    found = checked(make_case(tmp_path, OP, TOLERANT, DOUBLE))
+    assert "computes in half precision passes" in str(found.problem)
+    assert "without the case's own 'tolerance'" in str(found.problem)
+
+
+KILLED: dict[str, tuple[str, str]] = {
+    "extremes": (ROWS_COLS, "def f(x):\n    return x.amax(-1) + x.amin(-1)"),
+    "ties": (ROWS_COLS, "def f(x):\n    return x.argmax(-1)"),
+    "ties-of-topk": (ROWS_COLS.replace("1..1100", "2..1100"), "def f(x):\n    return x.topk(2).indices"),
+    "halves": (
+        ROWS_COLS.replace("[rows, cols]", "{shape: [rows, cols], values: [0.5, 1.5, 2.25, -2.5, 3001.0]}"),
+        "def f(x):\n    return x.round()"
+    ),
+    "epsilon": (ROWS_COLS, EPSILON),
+    "epsilon-of-layer-norm": (
+        ROWS_COLS, "def f(x):\n    return torch.nn.functional.layer_norm(x, x.shape[-1:])"
+    ),
+    "wide-integers": (
+        "dims: {n: 1..300}\nargs:\n  x: {shape: [n], dtype: int64}\n", "def f(x):\n    return x * 3"
+    ),
+    "the-same-in-another-way": (
+        ROWS_COLS,
+        "def f(x):\n    y = (x - x.amax(-1, keepdim=True)).exp()\n    return y / y.sum(-1, keepdim=True)",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("front", "reference"), KILLED.values(), ids=KILLED.keys())
+def test_mutants_of_the_reference_that_examples_kill_are_no_advice(tmp_path: Path, front: str, reference: str) -> None:
+    found = checked(make_case(tmp_path, OP, front, reference))
+    assert found.problem is None
+    assert found.advice == ()
+
+
+RARE = "dims: {n: 1..%s}\nargs:\n  x: {shape: [n], values: [%s]}\nexamples: 3\n"
+ADDED: dict[str, tuple[str, str, float]] = {
+    "half": (RARE % (4, ", ".join(map(str, (*range(1, 40), 4097.0)))), DOUBLE, 4097.0),
+    "maximum": (RARE % (2, ", ".join(map(str, (*range(1, 16), -200.0)))), AMAX, -200.0),
+}
+
+
+@pytest.mark.parametrize(("front", "reference", "rare"), ADDED.values(), ids=ADDED.keys())
+def test_an_allowed_input_that_kills_a_survivor_is_added_and_the_solution_must_pass_it(
+    tmp_path: Path, front: str, reference: str, rare: float
+) -> None:
+    case = make_case(tmp_path, OP, front, reference)
+    watched: list[str] = []
+    reference_of: dict[str, object] = {}
+    exec("import torch\n" + reference, reference_of)
+
+    def solution(wrong: bool) -> Run:
+        def compute(values: dict[str, object]) -> torch.Tensor:
+            x = values["x"]
+            assert isinstance(x, torch.Tensor)
+            right = reference_of["f"](x)  # type: ignore[operator]
+            return right * 3 if wrong and bool((x == rare).any()) else right
+
+        return kernel(compute)
+
+    found = quality.check(
+        subject_of(case), solution(False), None, 1 << 14, lambda one: watched.append(str(one.example))
+    )
+    assert found.problem is None
+    assert found.more
+    assert set(found.more) <= set(watched)
+    with isolated():
+        drawn = [load_inputs(case).arguments(parse_example(text, case))["x"] for text in found.more]
+    assert any(bool((x == rare).any()) for x in drawn if isinstance(x, torch.Tensor))
+    assert "its own solution fails correct[float32]" in str(
+        quality.check(subject_of(case), solution(True), None, 1 << 14).problem
+    )
+
+
+def test_a_larger_size_that_the_dims_allow_is_added(tmp_path: Path) -> None:
+    case = make_case(tmp_path, OP, "dims: {n: 1..40}\nargs:\n  x: [n]\nexamples: 2\n", DOUBLE)
+    found = checked(case)
+    assert found.problem is None and found.advice == ()
+    assert any(parse_example(text, case).dims["n"] > 32 for text in found.more)

@@ -271,3 +271,38 @@ def test_layouts_and_examples_come_through_json_without_loss() -> None:
     back = Example(**json.loads(json.dumps(asdict(example))))
     assert back == example
     assert str(back) == str(example)
+
+
+RIGHT_MUTANTS = [
+    ["ties", "takes the last", None],
+    ["narrowed", "fails", []],
+    ["constant 0", "adds nothing", ["out", "where"]],
+]
+WRONG_MUTANTS = {
+    "no-list": None,
+    "unknown-output": [["ties", "takes the last", ["other"]]],
+    "too-few-tensors": [["ties", "takes the last", ["out", "where"]], ["halves", "rounds", ["out", "where"]]],
+    "too-many-tensors": [["ties", "takes the last", None]],
+    "twice": [["ties", "takes the last", ["out", "where"]], ["ties", "takes the last", None]],
+    "another-name": [["ties\x1b[2J", "takes the last", ["out", "where"]]],
+    "long-text": [["ties", "x" * 1000, ["out", "where"]]],
+    "many": [[f"constant {number}", "adds", ["out", "where"] if number == 0 else None] for number in range(100)],
+}
+
+
+def test_mutants_of_the_reference_are_read(case: Case) -> None:
+    out, where = torch.ones(3), torch.tensor(1)
+    found = answers.read_mutants(case, {"mutants": RIGHT_MUTANTS}, [out, where])
+    assert [(one.name, one.outputs) for one in found] == [
+        ("ties", None),
+        ("narrowed", {}),
+        ("constant 0", {"out": out, "where": where}),
+    ]
+    shown = answers.read_mutants(case, {"mutants": [["ties", "a\x1b[2Jb", None]]}, [])
+    assert shown[0].said.isprintable()
+
+
+@pytest.mark.parametrize("mutants", WRONG_MUTANTS.values(), ids=WRONG_MUTANTS.keys())
+def test_other_mutants_are_nonsense(case: Case, mutants: object) -> None:
+    with pytest.raises(Nonsense):
+        answers.read_mutants(case, {"mutants": mutants}, [torch.ones(3), torch.tensor(1)])

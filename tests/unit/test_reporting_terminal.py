@@ -314,3 +314,15 @@ def test_a_solution_that_fails_is_told_once() -> None:
 def test_an_outcome_with_a_score_crosses_to_another_process_and_back() -> None:
     outcome_ = mutants("add", 10, (UNSEEN, ADVISED))
     assert Outcome.from_plain(json.loads(json.dumps(outcome_.to_plain()))) == outcome_
+
+
+def test_a_refused_case_is_explained_once() -> None:
+    reason = "evals/softmax.md: not asked, because the case fails its self-check: a kernel that writes zeros passes"
+    refused = [
+        outcome("softmax", arm=arm, kind=VerdictKind.INCONCLUSIVE, reason=reason, tokens=Tokens())
+        for arm in ("skill", "baseline")
+    ]
+    judged = outcome("rms_norm", kind=VerdictKind.INCONCLUSIVE, reason="unsure", source="void f() {}")
+    shown = " ".join(summary([*refused, judged]).split())
+    assert shown.count(f"case softmax: {reason}") == 1
+    assert "case rms_norm" not in shown

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -18,14 +18,18 @@ from pytest_upskill.case_quality.self_check import SelfCheck
 from pytest_upskill.case_quality.subject import Subject
 from pytest_upskill.cases.case import Case
 from pytest_upskill.cases.case_file import load_case
+from pytest_upskill.contracts.launcher.signature import declaration
 from pytest_upskill.errors import ToolchainError
+from pytest_upskill.execution.case_gate import subject_of
 from pytest_upskill.judging.signatures import signature_of
 from pytest_upskill.languages.cuda.language import CudaLanguage
-from pytest_upskill.records import Answer, Build, Call, CallLayout
+from pytest_upskill.records import Answer, Assertion, Build, Call, CallLayout, Kernel, Reply
 from tests.unit.oracle_kernels import kernel, make_case
 
 SMALL = "dims:\n  rows: 1..16\n  cols: 1..130\nargs:\n  x: [rows, cols]\n"
 RIGHT, WRONG = 2.0, 3.0
+RARELY_WIDE = f"x: {{shape: [rows, cols], values: [{', '.join(map(str, range(1, 40)))}, 4097]}}"
+"""Values of which only the last has no exact double in half precision."""
 
 
 def double(factor: float) -> Any:
@@ -40,6 +44,8 @@ def double(factor: float) -> Any:
 class FakeExecutor:
     """A sandbox whose kernel multiplies by what its library's name says."""
 
+    violates = loops = False
+
     def __init__(self, library: Path) -> None:
         self._run = double(float(library.stem))
 
@@ -48,6 +54,12 @@ class FakeExecutor:
 
     def repeat(self, call: Call, time: int) -> Answer:
         return self.call(call)
+
+    def violations(self) -> Sequence[str]:
+        return ("it copied to the host",) if self.violates else ()
+
+    def assertions(self) -> Sequence[Assertion]:
+        return (Assertion("vectorised", not self.loops, "it loops"),)
 
     def __enter__(self) -> FakeExecutor:
         return self
@@ -266,3 +278,70 @@ def test_mutants_that_live_are_told_with_their_line_and_the_same_code_is_equival
     line = next(n for n, text in enumerate(case.path.read_text(encoding="utf-8").splitlines(), 1) if "g(2)" in text)
     assert {(one.line, one.unseen) for one in found.score.survived} == {(line, True)}
     assert {one.change for one in found.score.survived} == {"(2) -> ((2 + 1))", "(3) -> ((3 + 1))"}
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("violates", "its own solution fails contract: it copied to the host"),
+        ("loops", "its own solution fails vectorised: it loops"),
+        ("", None),
+    ],
+)
+def test_a_solution_must_pass_what_is_known_after_the_last_call(
+    case: Case, language: FakeLanguage, cache: Cache, monkeypatch: pytest.MonkeyPatch, fault: str, message: str | None
+) -> None:
+    if fault:
+        monkeypatch.setattr(FakeExecutor, fault, True)
+    assert problem(check(cache), case, language) == message
+    assert check(cache).whole(subject(case, language)).quality.problem == message
+
+
+def test_a_solution_must_pass_the_symbol_policy(case: Case, language: FakeLanguage, cache: Cache) -> None:
+    right = language.build
+    language.build = lambda *args, **options: replace(right(*args, **options), violations=("it calls cublas",))  # type: ignore[method-assign]
+    assert problem(check(cache), case, language) == "its own solution fails contract: it calls cublas"
+
+
+@pytest.mark.parametrize(("source", "passes"), [("__global__ void g() {}", False), (None, True)])
+def test_a_solution_must_be_a_reply_that_meets_the_contract(
+    case: Case, language: FakeLanguage, cache: Cache, source: str | None, passes: bool
+) -> None:
+    assert case.solution is not None
+    source = source or declaration(signature_of(case)).rstrip(";") + " {}"
+    found = subject_of(replace(case, solution=replace(case.solution, source=source))).problem
+    assert found is None if passes else found is not None and found.name == "contract"
+    checks, checked = check(cache), replace(subject(case, language), problem=found)
+    problem = checks.quality(checked).problem
+    assert problem is None if passes else str(problem).startswith("its own solution fails contract: ")
+    assert checks.is_known_to_be_good(checked) == passes
+    assert checks.whole(checked).quality.problem == problem
+    assert (language.builds > 0) == passes
+
+
+@pytest.mark.parametrize("passes", [True, False])
+def test_a_solution_must_pass_the_projects_own_assertions(case: Case, passes: bool) -> None:
+    assert case.solution is not None
+    right = replace(case, solution=replace(case.solution, source=declaration(signature_of(case)).rstrip(";") + " {}"))
+    seen: list[str] = []
+
+    def more(case: Case, reply: Reply, kernel: Kernel | None) -> list[Assertion]:
+        assert kernel is not None and kernel.source in reply.text
+        seen.append(case.name)
+        return [Assertion("short", passes, "it is too long")]
+
+    found = subject_of(right, more).problem
+    assert found is None if passes else found == Assertion("short", False, "it is too long")
+    assert seen == ["f"]
+
+
+def test_added_examples_and_advice_survive_the_cache(case: Case, language: FakeLanguage, cache: Cache) -> None:
+    text = case.path.read_text(encoding="utf-8").replace("x: [rows, cols]", RARELY_WIDE)
+    case.path.write_text(
+        text.replace("rows: 1..16\n  cols: 1..130", "rows: 1\n  cols: 1..4\nexamples: 4"), encoding="utf-8"
+    )
+    rare = subject(load_case(case.path, "demo"), language)
+    first = check(cache).quality(rare)
+    assert first.problem is None and first.more and first.advice
+    assert check(cache).quality(rare) == first
+    assert check(cache).whole(rare).notes == first.advice
