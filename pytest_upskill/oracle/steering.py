@@ -27,6 +27,9 @@ _TRACED = 5
 _CALLS = 24
 """Further traced calls for each dtype."""
 
+_LATER = 12
+"""Traced calls for each dtype if lines would be listed as not executed."""
+
 _TRIES = 20
 """Sizes that are tried to see one relation of one comparison."""
 
@@ -93,13 +96,19 @@ class Steering:
             if self._trace(example):
                 self._found.append(example)
                 yield example
+        for example in self._small(drawn)[:_LATER]:  # before lines are said not to be executed
+            if self.not_executed() and str(example) not in self._known:
+                self._trace(example)
 
     def _some(self, drawn: Sequence[Example]) -> list[Example]:
+        by_sizes = {tuple(one.sizes.values()): one for one in self._small(drawn)}
+        step = max(1, len(by_sizes) // _TRACED)
+        return list(by_sizes.values())[::step][:_TRACED]
+
+    def _small(self, drawn: Sequence[Example]) -> list[Example]:
+        """The examples that may be traced, the largest first."""
         small = [one for one in drawn if elements(self.case, one.dims, self.outputs) <= LARGEST]
-        by_sizes = {(*one.dims.values(), *one.scalars.values()): one for one in small}
-        ordered = sorted(by_sizes.values(), key=lambda one: elements(self.case, one.dims, self.outputs))
-        step = max(1, len(ordered) // _TRACED)
-        return ordered[::-1][::step][:_TRACED]
+        return sorted(small, key=lambda one: -elements(self.case, one.dims, self.outputs))
 
     def _trace(self, example: Example) -> bool:
         """Trace an example; whether it shows something new."""
