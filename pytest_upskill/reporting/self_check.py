@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 
 from pytest_upskill.records import ItemKind, MutationScore, Outcome, VerdictKind
-from pytest_upskill.reporting.comparison import VALID, has_valid_spec
+from pytest_upskill.reporting.summary_table import VALID, has_valid_spec
 from pytest_upskill.reporting.text_style import Cell, TextStyle, flow, measure, pad, plural
 from pytest_upskill.reporting.view import SkillView
 
