@@ -41,10 +41,10 @@ void upskill_launcher_runs(int yes);
 // clean state.
 void upskill_clear_reports(void);
 
-// The cpu device only: what a build with coverage executed since the last upskill_clear_reports; empty for other builds.
-// Places are separated by spaces, each a hexadecimal offset into the student's library, inside the call instruction. A
-// comparison of integers has a pair of operands for each of the relations (less, equal, greater) that were met, the
-// nearest ones: "1a2b:10:20:20:20". The text is valid until the next call of this function.
+// The cpu device only: what a build with coverage executed since the last upskill_clear_reports; empty for other
+// builds. Places are separated by spaces, each a hexadecimal offset into the student's library, inside the call
+// instruction. A comparison of integers has a pair of operands for each of the relations (less, equal, greater) that
+// were met, the nearest ones: "1a2b:10:20:20:20". The text is valid until the next call of this function.
 const char* upskill_coverage(void);
 void upskill_clear_coverage(void);
 

@@ -32,7 +32,8 @@ Place places[kPlaces];
 size_t used = 0;
 
 Place* find(uintptr_t pc) {
-  for (size_t probe = pc * 0x9E3779B97F4A7C15ull >> 51, tries = 0; tries < kPlaces; probe = (probe + 1) % kPlaces, ++tries) {
+  for (size_t probe = pc * 0x9E3779B97F4A7C15ull >> 51, tries = 0; tries < kPlaces;
+       probe = (probe + 1) % kPlaces, ++tries) {
     if (places[probe].pc == pc) return &places[probe];
     if (places[probe].pc != 0) continue;
     if (used == kPlaces / 2) return nullptr;
