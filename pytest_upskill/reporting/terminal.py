@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from pytest_upskill.records import ItemKind, Outcome, Tokens, VerdictKind
-from pytest_upskill.reporting.summary_table import comparison_lines
 from pytest_upskill.reporting.self_check import self_check_lines
+from pytest_upskill.reporting.summary_table import comparison_lines
 from pytest_upskill.reporting.text_style import TextStyle, pad, plural, printable
 from pytest_upskill.reporting.view import SkillView, View
 
