@@ -28,8 +28,9 @@ LARGE = 2
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A few examples that are drawn together. ``index`` counts the batches of a dtype; ``family`` is that of all
-    examples, if it is not drawn; the dims in ``upper`` are in the upper half of their range.
+    """A few examples that are drawn together. ``index`` counts the batches of a dtype. ``family`` is the family of
+    values of all examples of the batch, empty if each draws its own. The dims in ``upper`` are in the upper half of
+    their range.
     """
 
     dtype: str

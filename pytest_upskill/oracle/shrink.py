@@ -1,8 +1,8 @@
 """Searches for the smallest example that fails some assertions, within 100 runs.
 
 Hypothesis simplifies first. Then each dim and integer scalar is lowered, the values are simplified, and dims are
-lowered together: sizes of large examples, or of those that meet conditions, depend on each other. Every failing example
-that was met counts: a stateful kernel may mislead the search. All limits count runs and elements, never seconds, so
+lowered together, since sizes can depend on each other (a limit on elements, conditions of ``where``). The smallest of
+all failing examples seen is returned, because a stateful kernel can mislead the search. All limits count runs and elements, never seconds, so
 that the same seed gives the same counterexample on every machine.
 """
 
