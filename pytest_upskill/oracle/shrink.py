@@ -2,8 +2,8 @@
 
 Hypothesis simplifies first. Then each dim and integer scalar is lowered, the values are simplified, and dims are
 lowered together, since sizes can depend on each other (a limit on elements, conditions of ``where``). The smallest of
-all failing examples seen is returned, because a stateful kernel can mislead the search. All limits count runs and elements, never seconds, so
-that the same seed gives the same counterexample on every machine.
+all failing examples seen is returned, because a stateful kernel can mislead the search. All limits count runs and
+elements, never seconds, so that the same seed gives the same counterexample on every machine.
 """
 
 from __future__ import annotations
