@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -54,7 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
         paths, options.runs = paths[:2], 1
     failed = False
     for path in paths:
-        case = load_case(path, path.parent.parent.name)
+        case, began = load_case(path, path.parent.parent.name), time.perf_counter()
         with isolated():
             outputs = Preparation(case).outputs
         counts = Counter(one for seed in range(options.runs) for one in met(case, outputs, seed))
@@ -62,7 +63,11 @@ def main(arguments: list[str] | None = None) -> int:
         rates = {one: counts[one] / options.runs for one in itertools.product((False, True), repeat=free)}
         rarest = min(rates, key=lambda one: rates[one])
         words = " ".join("upper" if one else "lower" for one in rarest)
-        print(f"{case.name:20} {len(rates):3} combinations, the rarest ({words}) in {rates[rarest]:.0%} of the runs")
+        seconds = (time.perf_counter() - began) / options.runs
+        print(
+            f"{case.name:20} {len(rates):3} combinations, the rarest ({words}) in {rates[rarest]:.0%} of the runs; "
+            f"{seconds:.2f} s to draw a run's examples"
+        )
         failed |= rates[rarest] < GOAL and not options.quick
     return int(failed)
 

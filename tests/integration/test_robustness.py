@@ -60,11 +60,12 @@ def test_a_plugin_can_add_students_assertions_and_reports(bench: Workbench) -> N
         "class Echo(Student):\n"
         "    def __init__(self, config):\n        self.config = config\n\n"
         "    def ask(self, question, case):\n"
-        "        return Reply(text=f'```cuda\\n{case.solution.source}\\n```')\n\n\n"
+        "        return Reply(text=f'At length:\\n```cuda\\n{case.solution.source}\\n```')\n\n\n"
         "def pytest_upskill_student(config):\n"
         "    return Echo(config) if config.provider == 'echo' else None\n\n\n"
         "def pytest_upskill_assertions(case, reply, kernel):\n"
-        "    return [Assertion('short', case.name != 'shift', 'it is long')]\n\n\n"
+        "    long = case.name == 'shift' and 'At length' in reply.text\n"
+        "    return [Assertion('short', not long, 'it is long')]\n\n\n"
         "def pytest_upskill_report(view):\n"
         "    print(f'{len(view.items)} items on the {view.run.device} device')\n",
     )

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pytest_upskill.execution.case_gate import CaseGate
+from pytest_upskill.languages.cuda.language import CudaExecutor
 from tests.integration.conftest import BOTH, Workbench, case, kernel
 
 STUDENT = "--upskill-student=files:answers"
@@ -161,6 +162,7 @@ def test_a_student_is_judged_on_the_examples_that_the_self_check_adds(
 ) -> None:
     weak(bench, "n: 1..3000}", "n: 1..34}\nexamples: 3")
     bench.answer("scale", "skill", kernel("scale", limit="(n < 32 ? n : 32)"))
+    monkeypatch.setattr(CudaExecutor, "tracer", lambda self: None)  # it finds the size as well
     if not added:
         monkeypatch.setattr(CaseGate, "examples", lambda *_: ())
     options = ("--upskill-arms=skill", "--upskill-examples=1", "--upskill-seed=1")

@@ -214,7 +214,7 @@ ALLOWED: dict[str, tuple[str, str, str]] = {
     ),
     "minimum-of-nothing-above-1": (NARROW_RANGE, AMAX.replace("max", "min"), "starts its minimum at 1 or 100 passes*"),
     "halves-that-are-never-drawn": (
-        ROWS_COLS, "def f(x):\n    return x.round()", "rounds halves away from zero passes*",
+        NARROW_RANGE, "def f(x):\n    return x.round()", "rounds halves away from zero passes*",
     ),
     "epsilon-beside-large-numbers": (
         NARROW_RANGE.replace("0.0..1.0", "1.0..2.0"), EPSILON.replace("1e-5", "1e-10"),
