@@ -18,16 +18,16 @@ from pytest_upskill.oracle.shapes import OutputSize, elements, integer_scalars, 
 from pytest_upskill.oracle.values import complete
 from pytest_upskill.records import Call, Example, Trace
 
-LARGEST = 1 << 17
+LARGEST = 1 << 16
 """Elements of a traced call."""
 
-_TRACED = 5
+_TRACED = 4
 """Examples of a dtype, of those that are tried anyhow, that are traced first."""
 
-_CALLS = 24
-"""Further traced calls for each dtype."""
+_CALLS, _CALLS_AGAIN = 20, 8
+"""Further traced calls for the first dtype, and for each other one: these also get the sizes that were found before."""
 
-_LATER = 12
+_LATER = 8
 """Traced calls for each dtype if lines would be listed as not executed."""
 
 _TRIES = 20
@@ -89,8 +89,9 @@ class Steering:
             self._trace(example)
         self._met, calls = {name: met for name, met in self._met.items() if met[0].dtype == dtype}, 0
         found = [replace(one, dtype=dtype) for one in self._found]
+        most = len(found) + (_CALLS if dtype == self.case.dtypes[0] else _CALLS_AGAIN)
         for example in itertools.chain(found, self._steered(dtype)):
-            if self._broken or calls >= _CALLS or str(example) in self._known:
+            if self._broken or calls >= most or str(example) in self._known:
                 continue
             calls += 1
             if self._trace(example):
