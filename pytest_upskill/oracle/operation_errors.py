@@ -1,6 +1,6 @@
 """The rounding error of each of PyTorch's operators, in rounding errors u: half units in the last place.
 
-- A basic operation: 1 u of the result; an elementary function: 4 u.
+- A basic operation: 1 u of the result; an elementary function: 4 u, and of an exponential one rounding of its argument.
 - A sum of n terms: (n + 1) / 2 u of the sum of the terms' magnitudes, which is serial summation with cancellation
   counted, midway between the best and the worst case.
 - Operators that rearrange, select or compare are exact.
@@ -149,8 +149,20 @@ def _lerp(operation: Operation, output: torch.Tensor) -> Any:
     return 3 * (_absolute(start) * (1 + _absolute(weight)) + _absolute(end * weight))
 
 
+def _exponential(operation: Operation, output: torch.Tensor) -> Any:
+    """With an argument that is rounded once more: GPUs compute powers of two, of the argument times a constant."""
+    argument = operation.args[0].abs()
+    if operation.name == "expm1":
+        return 4 * output.abs() + 2 * argument * operation.args[0].exp()
+    inner = 1 - output if operation.name == "sigmoid" else 1
+    return output * (4 + 2 * argument * inner)
+
+
 def _power(operation: Operation, output: torch.Tensor) -> torch.Tensor:
-    return output if operation.args[1] in (2, 0.5) else 4 * output
+    if operation.args[1] in (2, 0.5):
+        return output
+    size = output.abs()
+    return 4 * size + 2 * torch.xlogy(size, size).abs()
 
 
 def _merging(operation: Operation, output: torch.Tensor) -> Any:
@@ -228,6 +240,7 @@ def _narrowed(operation: Operation, output: torch.Tensor) -> torch.Tensor | None
 _RULES: Mapping[str, Rule] = {
     **dict.fromkeys(_BASIC.split(), _basic),
     **dict.fromkeys(_ELEMENTARY.split(), lambda operation, output: 4 * output),
+    **dict.fromkeys(("exp", "exp2", "expm1", "sigmoid"), _exponential),
     **dict.fromkeys(("add", "sub", "rsub"), _sum_of_two),
     **dict.fromkeys(("addcmul", "addcdiv"), _multiply_add),
     **dict.fromkeys(

@@ -14,8 +14,11 @@ from pytest_upskill.oracle.shapes import SMALL_LIMIT, OutputSize, problem, upper
 from pytest_upskill.oracle.values import complete, uses_family
 from pytest_upskill.records import Example
 
-_FEW, _FAR_AMONG = 16, 7
-"""If there are more than a few, at least one of this many small examples has values far from zero."""
+_FEW = 16
+"""Fewer examples of a dtype are a quick look: timed sizes and far values are left out."""
+
+_FAR_AMONG = 7
+"""At least one of this many small examples has values far from zero."""
 
 
 def large_together(case: Case, outputs: OutputSize, largest: int, dtype: str, seed: int) -> list[tuple[str, ...]]:
@@ -32,7 +35,8 @@ def required_examples(case: Case, dtype: str, seed: int, drawn: Sequence[tuple[E
     # Conditions that sizes seldom meet must not leave a dtype untried, which would look like a pass.
     if not drawn:
         yield smallest
-    yield from _timed(case, smallest, seed)
+    if len(drawn) >= _FEW:
+        yield from _timed(case, smallest, seed)
     yield from _far(case, seed, [one for one, elements in drawn if elements < SMALL_LIMIT])
     # Sizes of 0 are drawn seldom; each dim that may have one is tried with it at least once.
     sizes = [one.dims for one, _ in drawn]

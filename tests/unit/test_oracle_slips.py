@@ -200,3 +200,20 @@ def test_arithmetic_of_python_is_noticed(tmp_path: Path) -> None:
     judgement = judge_kernel(case, kernel(lambda values: x_of(values) * 1.1))
     assert all(one.passed for one in judgement.assertions)
     assert judgement.notes == ("judged with a wide tolerance: the rounding of Python's own arithmetic is not modelled",)
+
+
+def test_exponential_by_a_power_of_two_passes(tmp_path: Path) -> None:
+    front = "dims:\n  n: 1..2000\nargs:\n  x: {shape: [n], values: -40.0..40.0}\n"
+
+    def fast(values: Values) -> Tensor:
+        return torch.exp2((x_of(values) * 1.4426950408889634).float())
+
+    passed = verdicts(
+        tmp_path,
+        "f(Tensor x) -> Tensor",
+        front,
+        "def f(x):\n    return x.exp()",
+        fast,
+        lambda values: fast(values) * (1 + 2**-15),
+    )
+    assert passed == [True, False]
