@@ -78,13 +78,15 @@ special_i1 special_i1e special_log_ndtr special_ndtri tan tanh xlogy
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """An operator and what it is called with. ``unit`` is the largest relative error of one rounding."""
+    """An operator and what it is called with. ``unit`` is the largest relative error of one rounding; ``computed`` says
+    of each operand whether it is a tensor that was computed, and not copied or rounded once."""
 
     operator: Callable[..., Any]
     name: str
     args: Sequence[Any]
     options: Mapping[str, Any]
     unit: float
+    computed: Sequence[bool] = ()
 
     def on_magnitudes(self, **options: Any) -> Any:
         """The operator's result on the magnitudes of its operands."""
@@ -135,6 +137,10 @@ def _sum_of_two(operation: Operation, output: torch.Tensor) -> Any:
     first, second = operation.args[:2]
     alpha = operation.options.get("alpha", 1)
     constants = sum(abs(one) for one in (first, second) if rounded_constants((one,), operation.unit))
+    for operand, computed in zip(operation.args[:2], operation.computed, strict=False):
+        if computed and operand.numel() < output.numel():
+            # A mean, for one: Welford's update never has the same mean twice.
+            constants = constants + _WELFORD / 2 * operand.abs()
     if alpha == 1:
         return output.abs() + constants
     return 2 * (_absolute(first) + abs(alpha) * _absolute(second)) + constants

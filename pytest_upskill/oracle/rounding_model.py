@@ -103,7 +103,8 @@ class Recording(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.free_zeros |= plain in FREE_ZEROS
             return self._record(func, args, options, None, COPIED)
         operands = (args[0].clone(), *args[1:]) if in_place else args
-        operation = Operation(func, plain, operands, options, self.unit)
+        computed = [is_float(one) and self._kind_of(one) == COMPUTED for one in args]
+        operation = Operation(func, plain, operands, options, self.unit, computed)
         error = error_of(operation)
         if error is not None:
             self.free_zeros |= plain not in CHANGES_DTYPE

@@ -217,3 +217,26 @@ def test_exponential_by_a_power_of_two_passes(tmp_path: Path) -> None:
         lambda values: fast(values) * (1 + 2**-15),
     )
     assert passed == [True, False]
+
+
+def test_welfords_update_of_rows_far_from_zero_passes_where_the_reference_spells_the_variance_out(
+    tmp_path: Path,
+) -> None:
+    def welford(values: Values) -> Tensor:
+        x = x_of(values)
+        average, squares = torch.zeros(len(x)), torch.zeros(len(x))
+        for count, column in enumerate(x.unbind(-1), 1):
+            delta = column - average
+            average = average + delta / count
+            squares = squares + delta * (column - average)
+        return torch.rsqrt(squares / x.shape[-1] + 1e-2)
+
+    reference = (
+        "def f(x):\n    centred = x - x.mean(-1, keepdim=True)\n"
+        "    return torch.rsqrt((centred * centred).mean(-1) + 1e-2)"
+    )
+    front = ROWS_COLS.replace("1..1100", "2..9")
+    passed = verdicts(
+        tmp_path, "f(Tensor x) -> Tensor", front, reference, welford, lambda values: welford(values) * (1 + 2**-8)
+    )
+    assert passed == [True, False]
