@@ -12,10 +12,10 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from pytest_upskill.errors import CaseError
 from pytest_upskill.oracle.compositions import COMPOSITIONS
+from pytest_upskill.oracle.operator_mode import OperatorMode, name_of
 from pytest_upskill.oracle.reference import Reference, cast
 from pytest_upskill.oracle.values import DTYPE, Arguments, Value
 from pytest_upskill.records import Example
@@ -191,31 +191,25 @@ def _mistakes(dtype: str, constants: Sequence[tuple[str, float]]) -> Iterator[_M
 # ------------------------------------------------------------------------------------------- running
 
 
-class _Mutating(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _Mutating(OperatorMode):  # type: ignore[no-untyped-call]
     """Inside, operations give wrong results. Without ``change``, ``seen`` collects the operations."""
 
     def __init__(self, change: Change | None = None) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.changed = False
         self.seen: dict[tuple[str, float | None], None] = {}
         self._change, self._origins = change, _Origins()
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """See ``Recording``."""
-        return False
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         options = kwargs or {}
-        name = func.overloadpacket.__name__
+        name, in_place = name_of(func)
         if name == "native_layer_norm":  # shows the epsilon and the square root
             with self:
                 return COMPOSITIONS[name](*args, **options)
-        in_place = name.endswith("_") and not name.endswith("__")
         before = (args[0].clone(), *args[1:]) if in_place else args
-        one = _Operation(name.rstrip("_"), func._overloadname, before, options, func(*args, **options))
+        one = _Operation(name, func._overloadname, before, options, func(*args, **options))
         wrong = self._change(one, self._origins) if self._change else self.seen.setdefault((one.name, one.constant))
         self._origins.note(one)
         if wrong is None or _same(one.right, wrong):

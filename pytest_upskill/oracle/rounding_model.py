@@ -18,7 +18,6 @@ from typing import Any
 
 import torch
 from torch._decomp import decomposition_table
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from pytest_upskill.oracle.compositions import COMPOSITIONS
 from pytest_upskill.oracle.isolation import generator
@@ -33,6 +32,7 @@ from pytest_upskill.oracle.operation_errors import (
     is_float,
     rounded_constants,
 )
+from pytest_upskill.oracle.operator_mode import OperatorMode, name_of
 
 COPIED, ROUNDED_ONCE, ARITHMETIC, COMPUTED = range(4)
 """What an output is: one of the inputs or constants, the correctly rounded result of one operation, a composition of
@@ -70,11 +70,11 @@ class _Step:
     released: list[int] = field(default_factory=list)
 
 
-class Recording(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class Recording(OperatorMode):  # type: ignore[no-untyped-call]
     """Inside, a reference's operations are recorded. ``unit`` is the largest relative error of one rounding."""
 
     def __init__(self, unit: float) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.unit = unit
         self.unknown: set[str] = set()
         """Operations without a rule and without a decomposition: the recording says nothing then."""
@@ -87,18 +87,11 @@ class Recording(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._inputs: dict[str, int] = {}
         self._count = 0
 
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """Torch's compiler would be imported, which takes a second, to keep it off this class."""
-        return False
-
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         options = kwargs or {}
-        name = func.overloadpacket.__name__
-        in_place = name.endswith("_") and not name.endswith("__")
-        plain = name.rstrip("_") if in_place else name
+        plain, in_place = name_of(func)
         if plain in EXACT or not _has_floats(args, options):
             self.free_zeros |= plain in FREE_ZEROS
             return self._record(func, args, options, None, COPIED)
@@ -112,7 +105,7 @@ class Recording(TorchDispatchMode):  # type: ignore[no-untyped-call]
         decomposed = NotImplemented if in_place else self._decomposed(func, plain, args, options)
         if decomposed is not NotImplemented:
             return decomposed
-        self.unknown.add(name)
+        self.unknown.add(func.overloadpacket.__name__)
         return func(*args, **options)
 
     def _decomposed(self, func: Any, name: str, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
