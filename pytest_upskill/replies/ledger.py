@@ -225,9 +225,14 @@ class Ledger:
         return answers
 
     def settle(self, ask: Ask, recording: Recording, good: bool) -> None:
-        """Replace the claim with its reply. A reply that is not ``good`` is kept for this session only."""
+        """Replace the claim with its reply. A reply that is not ``good`` is kept for this session only.
+
+        A reply without a count of tokens is charged at its worst case.
+        """
         tokens, usd = recording.reply.tokens, recording.reply.cost_usd
         used = tokens.input + tokens.output
+        if not used:  # the server counted nothing
+            used, usd = ask.tokens, ask.usd or None
         with self._storage.writing():
             self._drop_claim(ask.key)
             if good:

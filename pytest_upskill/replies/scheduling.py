@@ -26,6 +26,7 @@ from pytest_upskill.replies.cassette import Cassette, UnusableReplyError
 from pytest_upskill.replies.ledger import Answer, Ask, Failed, Granted, Known, Ledger
 from pytest_upskill.replies.stored_reply import FieldError, ProblemLog, Recording, Sampler, key_of, label_of
 from pytest_upskill.students import files as reply_files
+from pytest_upskill.students import refusals
 from pytest_upskill.students.base import Student, StudentConfig, is_at_hand
 
 DEFAULT_CONCURRENCY = 4
@@ -188,10 +189,10 @@ class Replies:
         known = self._ledger.find(ask)
         if known is None and self._mode is not Mode.LIVE:
             try:
-                return self._cassette(wanted).find(ask.key)
+                known = self._cassette(wanted).find(ask.key)
             except UnusableReplyError as error:
                 self._problems.add(str(error))
-        return known
+        return None if isinstance(known, Recording) and refusals.ended(known.reply.finish) else known
 
     def _cassette(self, wanted: Wanted) -> Cassette:
         path = cassette.cassette_path(wanted.folder, wanted.student)
@@ -204,6 +205,9 @@ class Replies:
     def _recorded(self, wanted: Wanted, config: StudentConfig) -> Reply:
         recorded = self._cassette(wanted)
         recording = recorded.find(key_of(config, wanted.question))
+        if recording is not None and (why := refusals.ended(recording.reply.finish)):
+            problem = f"the reply recorded in {recorded.path} is not complete: {why}"
+            raise InfrastructureError(f"{wanted.item}: {problem}; record it again with: {wanted.record}")
         if recording is not None:
             return recording.reply
         old = recorded.labelled(label_of(wanted.question))
@@ -306,6 +310,8 @@ class Replies:
         student = self.student(wanted.student)
         try:
             reply = student.ask(wanted.question, wanted.case)
+            if (why := refusals.ended(reply.finish)) is not None:
+                return StudentError(f"student '{student.name}': {why}; see its provider")
             Recording.from_line(Recording.of(student.config, wanted.question, reply).to_line())
         except FieldError as error:
             return StudentError(f"student '{student.name}' gave a reply that cannot be kept: {error}; see its provider")
@@ -366,7 +372,8 @@ def _is_good(reply: Reply) -> bool:
 def _differences(old: Sampler, now: Sampler) -> str:
     """The settings in which the student of a recorded reply differs from today's, in words."""
     pairs = [
-        (name, getattr(old, name), getattr(now, name)) for name in ("model", "temperature", "max_tokens", "options")
+        (name, getattr(old, name), getattr(now, name))
+        for name in ("model", "temperature", "max_tokens", "options", "system")
     ]
     changed = [f"{name} was {before!r} and is {after!r}" for name, before, after in pairs if before != after]
     return ", ".join(changed) or "it was recorded for a student of another name"

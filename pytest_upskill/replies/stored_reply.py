@@ -35,22 +35,27 @@ class NewerVersionError(FieldError):
 
 @dataclass(frozen=True, slots=True)
 class Sampler:
-    """What decides how a reply is sampled, besides the prompt: the model, and all other fields of the request."""
+    """What decides how a reply is sampled, besides the prompt: the model, and all other fields of the request.
+
+    ``options`` and ``system`` are part of the stored form, and of the key, only where they differ from the default.
+    """
 
     model: str
     temperature: float | None
     max_tokens: int
     options: Mapping[str, Any] = field(default_factory=dict)
+    system: str = "system"
 
     @classmethod
     def of(cls, config: StudentConfig) -> Sampler:
         """The sampler of a student."""
-        return cls(config.model, config.temperature, config.max_tokens, dict(config.options))
+        return cls(config.model, config.temperature, config.max_tokens, dict(config.options), config.system)
 
     def to_plain(self) -> dict[str, Any]:
         """The stored form, which is also part of the key."""
         plain = {"model": self.model, "temperature": self.temperature, "max_tokens": self.max_tokens}
-        return {**plain, "options": dict(self.options)} if self.options else plain
+        changed = {"options": dict(self.options)} if self.options else {}
+        return {**plain, **changed, **({"system": self.system} if self.system != "system" else {})}
 
 
 def key_of(config: StudentConfig, question: Question) -> str:

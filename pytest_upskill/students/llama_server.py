@@ -9,10 +9,11 @@ from urllib.parse import urlsplit
 
 from pytest_upskill.records import Question
 from pytest_upskill.students.builtin import DEFAULT_LLAMA_URL
-from pytest_upskill.students.openai import OpenAIStudent, Survey, positive
+from pytest_upskill.students.openai import OpenAIStudent, Survey
 from pytest_upskill.students.reading import Round
 from pytest_upskill.students.remote import CONNECT_TIMEOUT
 from pytest_upskill.students.serving import plan
+from pytest_upskill.students.usage import positive
 
 if TYPE_CHECKING:
     import openai
@@ -27,7 +28,8 @@ class LlamaServerStudent(OpenAIStudent):
 
     def _request(self, question: Question, rounds: Sequence[Round]) -> dict[str, Any]:
         # Explicit, so that it is recorded: the cache can change a reply, and it saves reading the skill again.
-        return {"cache_prompt": True, **super()._request(question, rounds)}
+        body = {"cache_prompt": True, **super()._request(question, rounds)}
+        return {name: value for name, value in body.items() if name not in self._refused_fields}
 
     def _server_facts(self, client: openai.OpenAI) -> Survey:
         """The facts at ``/props``; none if the server does not offer it."""

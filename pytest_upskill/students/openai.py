@@ -9,17 +9,19 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from pytest_upskill.cases.case import Case
 from pytest_upskill.records import Question, Reply, ReplyDetails, Tokens
-from pytest_upskill.students import reading
+from pytest_upskill.students import fields, reading, refusals
 from pytest_upskill.students.base import Server, StudentConfig
+from pytest_upskill.students.event_stream import EventReader
 from pytest_upskill.students.reading import Call, Round
-from pytest_upskill.students.remote import CONNECT_TIMEOUT, RemoteStudent, Response
+from pytest_upskill.students.remote import CONNECT_TIMEOUT, RemoteStudent, Response, asked
 from pytest_upskill.students.retries import AttemptFailure
+from pytest_upskill.students.transcript import Transcript
 
 if TYPE_CHECKING:
     import openai
@@ -31,8 +33,6 @@ SURVEY_ATTEMPTS = 3
 """Attempts to reach a server, fewer than for a question: most often, the server was never started."""
 ABSENT_SECONDS = 30.0
 """How long an unreachable server is not tried again."""
-LARGEST_COUNT = 2**53
-"""Larger numbers from a server are not taken for counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,8 @@ class OpenAIStudent(RemoteStudent):
         self._survey_lock = threading.Lock()
         self._surveyed: Survey | AttemptFailure | None = None
         self._survey_lasts = math.inf
+        self._refused_fields: dict[str, str] = {}
+        """Optional fields that the server refuses, and what it says of each."""
 
     def ask(self, question: Question, case: Case) -> Reply:
         self._require_key()
@@ -118,138 +120,162 @@ class OpenAIStudent(RemoteStudent):
         return model in served
 
     def _request(self, question: Question, rounds: Sequence[Round]) -> dict[str, Any]:
-        """The body of the request; the configuration's ``options`` override other fields."""
+        """The body of the request; the configuration's ``options`` override our fields."""
+        options = self.config.options
+        # OpenAI's own models accept only the newer name of the limit.
+        newer = self.config.base_url is None and not isinstance(options.get("max_tokens"), str)
         body: dict[str, Any] = {
             "model": self.model,
-            "messages": [*_messages(question), *_read(rounds)],
-            "max_tokens": self.config.max_tokens,
+            "messages": [*_messages(question, self.config.system), *_read(rounds)],
+            "max_completion_tokens" if newer else "max_tokens": self.config.max_tokens,
             "seed": question.trial,
+            "stream": True,
+            "stream_options": {"include_usage": True},
         }
         if self.config.temperature is not None:
             body["temperature"] = self.config.temperature
-        if "max_completion_tokens" in self.config.options:
-            del body["max_tokens"]
-        elif self.config.base_url is None:  # OpenAI's own models accept only this name
-            body["max_completion_tokens"] = body.pop("max_tokens")
         if question.prompt.files:
             body["tools"] = [_TOOL]
-            body["tool_choice"] = "auto" if len(rounds) < reading.most_rounds(question.prompt.files) else "none"
-        return {**body, **self.config.options, "stream": True, "stream_options": {"include_usage": True}}
+            body["tool_choice"] = "auto" if _may_read(question, rounds) else "none"
+        body = fields.with_options(body, options)
+        useless = () if body.get("stream") else ("stream_options",)
+        return {name: value for name, value in body.items() if name not in (*self._refused_fields, *useless)}
 
     def _attempt(self, question: Question, rounds: Sequence[Round]) -> Response | AttemptFailure:
+        """One request, repeated without an optional field that the server refuses by name."""
+        body, refused = self._request(question, rounds), dict(self._refused_fields)
+        while True:
+            response = self._sent(body, refused, _may_read(question, rounds))
+            if isinstance(response, Response):
+                self._refused_fields |= refused
+                return response
+            names = [fields.sent_name(name, self.config.options) for name in refusals.OPTIONAL]
+            named = refusals.named_fields(response.body, response.said, [name for name in names if name in body])
+            if response.body is None or not named:
+                return response
+            refused |= dict.fromkeys(named, response.said)
+            body = {name: value for name, value in body.items() if name not in named}
+
+    def _sent(self, body: Mapping[str, Any], refused: Mapping[str, str], may_read: bool) -> Response | AttemptFailure:
+        """The result of one request with this body."""
         import openai
 
         started = time.monotonic()
-        body = self._request(question, rounds)
-        transcript = _Transcript()
+        transcript, reader = Transcript(), EventReader()
         try:
-            # As ``extra_body``, options pass whether the SDK knows them or not.
-            with self._connected().chat.completions.create(
-                model=self.model, messages=body["messages"], stream=True, extra_body=body
+            # Not through the SDK's own reader of streams, which many servers' events break.
+            with self._connected().post(
+                "/chat/completions", cast_to=object, body=body, stream=True, stream_cls=openai.Stream[Any]
             ) as stream:
-                for chunk in stream:
-                    if (overdue := self._overdue(started)) is not None:
-                        return overdue
-                    transcript.add(chunk)
+                for event in self._events(stream.response, reader, started):
+                    if isinstance(event, AttemptFailure):
+                        return event
+                    if not isinstance(event, Mapping):
+                        reader.unreadable = reader.unreadable or repr(event)
+                    elif refusals.is_error(event):
+                        return self._refused(refusals.status_in(event) or 500, event, {})
+                    else:
+                        transcript.add(event)
+                sent = stream.response.headers.get("content-type", "").partition(";")[0]
         except (openai.OpenAIError, ValueError, RuntimeError) as error:
             return self._explain(openai, error)
-        return self._finished(transcript, body, time.monotonic() - started)
+        if reader.unreadable or not transcript.chunks:
+            return self._no_reply(sent, reader)
+        seconds = time.monotonic() - started
+        return self._unfinished(transcript, reader) or self._finished(transcript, body, refused, may_read, seconds)
 
-    def _finished(self, transcript: _Transcript, body: Mapping[str, Any], seconds: float) -> Response | AttemptFailure:
-        text, reasoning, calls = "".join(transcript.text), "".join(transcript.reasoning), transcript.made_calls()
-        if transcript.chunks == 0:
-            return AttemptFailure(
-                f"{self._address} answered with no chat stream at all; check base_url (it usually ends in /v1)"
-            )
+    def _events(self, response: Any, reader: EventReader, started: float) -> Iterator[Any]:
+        """The events of a response, or a failure that ends them. Raises openai's exceptions."""
+        import openai
+
+        try:
+            for piece in response.iter_bytes():
+                if (overdue := self._overdue(started)) is not None:
+                    yield overdue
+                yield from reader.feed(piece)
+            yield from reader.end()
+        except Exception as error:  # of the HTTP library, which the SDK may change
+            if "Timeout" in type(error).__name__:
+                raise openai.APITimeoutError(request=response.request) from error
+            raise openai.APIConnectionError(request=response.request) from error
+
+    def _no_reply(self, kind: str, reader: EventReader) -> AttemptFailure:
+        """The failure of a response that holds no reply, or something else within it."""
+        what = f"an event that is no JSON of a chat endpoint ({self._quoted(reader.unreadable)})"
+        if reader.streamed and reader.unreadable:
+            problem = f"{self._address} sent something that is no answer of a chat endpoint: {what}"
+            return AttemptFailure(f"{problem}; see the server's own log", transient=True)
+        if not reader.unreadable:
+            problem = f"{self._address} sent {kind or 'a response'} without any text"
+            return AttemptFailure(f"{problem}; see the server's own log", transient=True)
+        said = self._quoted(refusals.words(reader.unreadable))
+        remedy = f"base_url in {self._table} must be that of a chat endpoint (it usually ends in /v1)"
+        return AttemptFailure(f"{self._address} sent {kind or 'a text'} that is no reply of a chat ({said}); {remedy}")
+
+    def _unfinished(self, transcript: Transcript, reader: EventReader) -> AttemptFailure | None:
+        """Why there is no reply in what was sent; None if there is one."""
+        text, reasoning = "".join(transcript.text), "".join(transcript.reasoning)
+        if transcript.error:
+            return self._refused(refusals.status_in(transcript.error) or 500, {"error": transcript.error}, {})
         if not transcript.finish:
             dropped = f"dropped the stream after {len(text) + len(reasoning)} characters, before the reply was complete"
-            problem = f"{self._address} {dropped}; see the server's own log for the cause"
+            silent = "ended the reply without a finish_reason, so that it may not be complete"
+            problem = f"{self._address} {silent if reader.done else dropped}; see the server's own log for the cause"
             return AttemptFailure(problem, transient=True)
-        if transcript.finish == "stop" and not (text.strip() or reasoning.strip() or calls):
-            check = f"check that the model '{self.model}' is one that chats, and that its chat template is right"
-            problem = f"{self._address} ended the reply without any text; {check}"
-            return AttemptFailure(problem, transient=True)  # a sample may be empty by chance
+        if (failure := self._ended(transcript.finish)) is not None:
+            return failure
+        if (refusal := "".join(transcript.refusal)).strip() and not text.strip():
+            return self._ended("refusal", refusal)
+        if refusals.ENDS[transcript.finish.lower()] == "length" or text.strip() or transcript.calls:
+            return None
+        check = f"check that the model '{self.model}' is one that chats, and that its chat template is right"
+        if transcript.unknown is not None:
+            what = f"sent content of an unknown form: {self._quoted(repr(transcript.unknown))}"
+        elif reasoning.strip():
+            what = f"sent reasoning only ({len(reasoning)} characters), and no answer after it"
+            check = "check the server's reasoning parser: it takes an answer for reasoning if it expects other tags"
+        else:
+            what = "ended the reply without any text"
+        return AttemptFailure(f"{self._address} {what}; {check}", transient=True)  # a sample may be empty by chance
+
+    def _finished(
+        self,
+        transcript: Transcript,
+        body: Mapping[str, Any],
+        refused: Mapping[str, str],
+        may_read: bool,
+        seconds: float,
+    ) -> Response:
+        text, reasoning, calls = "".join(transcript.text), "".join(transcript.reasoning), transcript.made_calls()
+        finish = refusals.ENDS[transcript.finish.lower()]
         reply = self._reply(
             text=text,
             reasoning=reasoning,
-            finish=transcript.finish,
+            finish=finish,
             tokens=transcript.tokens,
             seconds=seconds,
             model=transcript.model or self.model,
-            details=self._details(transcript, body),
+            details=self._details(transcript, body, refused),
         )
         # A call that was cut off does not count; the reply then says that it was cut off.
-        made = calls if transcript.finish != "length" and body.get("tool_choice") == "auto" else ()
+        made = calls if finish != "length" and may_read else ()
         return Response(reply, made, _assistant(text, made, reasoning))
 
-    def _details(self, transcript: _Transcript, body: Mapping[str, Any]) -> ReplyDetails:
+    def _details(self, transcript: Transcript, body: Mapping[str, Any], refused: Mapping[str, str]) -> ReplyDetails:
         survey = self._surveyed if isinstance(self._surveyed, Survey) else Survey()
-        note = ""
+        notes = [
+            f"{self._address} refused '{name}' ({said}); the question was asked without it"
+            for name, said in refused.items()
+        ]
         if survey.models and not self._serves(self.model, survey.models):
             listed = ", ".join(survey.models[:5])
-            note = f"the server at {self._address} does not list '{self.model}'; it lists {listed}"
+            notes.append(f"the server at {self._address} does not list '{self.model}'; it lists {listed}")
+        if transcript.tokens == Tokens():
+            notes.append(f"{self._address} counted no tokens: the cost of the reply is unknown")
         left_out = ("messages", "stream", "stream_options", "tools")
         request = {key: value for key, value in body.items() if key not in left_out}
-        details = ReplyDetails(note=note, request=request, timings=transcript.timings)
+        details = ReplyDetails(note="; ".join(notes), request=request, timings=transcript.timings)
         return replace(details, slots=survey.slots, context=survey.context, build=survey.build)
-
-
-@dataclass(slots=True)
-class _Transcript:
-    """The stream so far. Servers differ in their fields: only values of the expected types are used."""
-
-    chunks: int = 0
-    text: list[str] = field(default_factory=list)
-    reasoning: list[str] = field(default_factory=list)
-    finish: str = ""
-    tokens: Tokens = field(default_factory=Tokens)
-    model: str = ""
-    timings: Mapping[str, float] = field(default_factory=dict)
-    calls: dict[int, list[str]] = field(default_factory=dict)
-    """By index: id, name and arguments, which arrive in pieces."""
-
-    def add(self, chunk: Any) -> None:
-        self.chunks += 1
-        for choice in getattr(chunk, "choices", None) or ():
-            delta = getattr(choice, "delta", None)
-            self.text.append(_text(delta, "content"))
-            self.reasoning.append(_text(delta, "reasoning_content") or _text(delta, "reasoning"))
-            for piece in getattr(delta, "tool_calls", None) or ():
-                function = getattr(piece, "function", None)
-                parts = (_text(piece, "id"), _text(function, "name"), _text(function, "arguments"))
-                index = int(getattr(piece, "index", None) or 0)
-                before = self.calls.get(index, ["", "", ""])
-                self.calls[index] = [old + new for old, new in zip(before, parts, strict=True)]
-            self.finish = _text(choice, "finish_reason") or self.finish
-        self.model = _text(chunk, "model") or self.model
-        if (usage := getattr(chunk, "usage", None)) is not None:
-            self.tokens = _tokens(usage)
-        if isinstance(timings := getattr(chunk, "timings", None), Mapping):
-            self.timings = {str(name): value for name, value in timings.items() if _is_finite(value)}
-
-    def made_calls(self) -> tuple[Call, ...]:
-        calls = sorted(self.calls.items())
-        return tuple(Call(call_id or f"call{index}", name, arguments) for index, (call_id, name, arguments) in calls)
-
-
-def _text(holder: object, name: str) -> str:
-    value = getattr(holder, name, None)
-    return value if isinstance(value, str) else ""
-
-
-def positive(value: object) -> int | None:
-    """A count that a server sent; None for anything else."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= LARGEST_COUNT else None
-
-
-def _is_finite(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST_COUNT
-
-
-def _tokens(usage: Any) -> Tokens:
-    cached = getattr(getattr(usage, "prompt_tokens_details", None), "cached_tokens", None)
-    sent, generated = getattr(usage, "prompt_tokens", None), getattr(usage, "completion_tokens", None)
-    return Tokens(positive(sent) or 0, positive(generated) or 0, positive(cached) or 0)
 
 
 _TOOL = {
@@ -258,11 +284,17 @@ _TOOL = {
 }
 
 
-def _messages(question: Question) -> Iterator[dict[str, Any]]:
+def _may_read(question: Question, rounds: Sequence[Round]) -> bool:
+    return len(rounds) < reading.most_rounds(question.prompt.files)
+
+
+def _messages(question: Question, role: str) -> Iterator[dict[str, Any]]:
+    """``role`` is that of the system text."""
     prompt = question.prompt
-    if prompt.system:
-        yield {"role": "system", "content": prompt.system}
-    yield {"role": "user", "content": prompt.user}
+    system, user = asked(prompt, role)
+    if system:
+        yield {"role": "system", "content": system}
+    yield {"role": "user", "content": user}
     for turn, exchange in enumerate(prompt.earlier, start=1):
         yield from _read(reading.remembered(exchange, turn, prompt.files))
         yield {"role": "assistant", "content": exchange.answer}

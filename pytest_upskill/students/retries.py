@@ -8,7 +8,7 @@ import email.utils
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_result, wait_exponential, wait_random
@@ -26,7 +26,8 @@ class AttemptFailure:
     """Why an attempt gave no answer. ``transient``: a retry may. ``wait`` (s) is what the server requests.
 
     ``loading``: the server still loads its model, which may outlast the usual attempts. ``unreachable``: nothing
-    listens at the address. ``unauthorised``: the key is not accepted.
+    listens at the address. ``unauthorised``: the key is not accepted. ``of_question``: caused by this question, so that
+    others may be answered. ``body``: what the server sent with a refusal of the request, and ``said``: its words.
     """
 
     message: str
@@ -35,6 +36,9 @@ class AttemptFailure:
     loading: bool = False
     unreachable: bool = False
     unauthorised: bool = False
+    of_question: bool = False
+    body: object = field(default=None, repr=False)
+    said: str = ""
 
 
 def persist(

@@ -109,9 +109,23 @@ def test_a_temperature_is_sent_where_there_is_one(ask: Any) -> None:
     assert server.questions[0]["temperature"] == 0.5
 
 
-@pytest.mark.parametrize("stop", ["max_tokens", "model_context_window_exceeded"])
-def test_a_reply_that_was_cut_off_is_a_reply_that_says_so(ask: Any, stop: str) -> None:
-    assert ask(message("half", stop))[0].finish == "length"
+def test_a_reply_that_was_cut_off_is_a_reply_that_says_so(ask: Any) -> None:
+    assert ask(message("half", "max_tokens"))[0].finish == "length"
+
+
+@pytest.mark.parametrize(
+    ("stop", "said"),
+    [
+        ("model_context_window_exceeded", "the model's context was full before the reply was complete"),
+        ("refusal", r"the model's provider refused the question by its policy \(finish_reason 'refusal'\) \(half\)"),
+        ("pause_turn", "the reply was ended by the server, not by the model"),
+    ],
+)
+def test_an_end_that_the_model_did_not_choose_is_tried_again_and_then_an_error(ask: Any, stop: str, said: str) -> None:
+    assert ask(message("half", stop), message("whole"))[0].text == "whole"
+    with pytest.raises(StudentError, match=f"{said}.*tried 5 times") as caught:
+        ask(message("half", stop))
+    assert caught.value.lasting is (stop == "pause_turn")
 
 
 def test_an_overloaded_service_is_tried_again(ask: Any) -> None:
