@@ -157,11 +157,17 @@ def answer_text(text: str) -> str:
     return marked if marked.strip() else "".join(scan.text)
 
 
+def is_only_a_call(text: str) -> bool:
+    """True for a reply that calls a tool, in tags that the server should have read, and holds no block."""
+    scan = _Scan(text)
+    return scan.called and not scan.blocks and not scan.marked_blocks
+
+
 class _Scan:
     """Reads a reply line by line. ``marked_blocks`` and ``marked_text`` are those between the tags of an answer."""
 
     def __init__(self, text: str) -> None:
-        self.dropped = self.tagged = False
+        self.dropped = self.tagged = self.called = False
         self.blocks: list[Fence] = []
         self.marked_blocks: list[Fence] = []
         self.text: list[str] = []
@@ -265,6 +271,7 @@ class _Scan:
         if roles["draft"]:
             self._end_block()
             self._draft = roles["draft"][0]
+            self.called = self.called or self._draft.name.endswith("call")
         elif self._answer is not None and self._answer in roles["answer_end"]:
             self._end_block()
             self._answer = None
@@ -299,6 +306,7 @@ class _Scan:
     def _skip_call(self, end: int) -> None:
         """Go on after the JSON of the call at ``end`` of this line, or with the next line if it is broken."""
         self._calls += 1
+        self.called = True
         self._end_block()
         head = _CALL_HEAD.match(self._all, self._begin + end)
         if head is None or self._calls > _MOST_CALLS:

@@ -44,6 +44,7 @@ def outcome_of(task: Task, verdict: Verdict, reply: Reply | None = None) -> Outc
         cost_usd=reply.cost_usd if reply else None,
         seconds=Seconds(reply=reply.seconds if reply else 0.0),
         replay=task.replay,
+        notes=(reply.details.note,) if reply and reply.details.note else (),
     )
 
 

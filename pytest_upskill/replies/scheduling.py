@@ -26,7 +26,6 @@ from pytest_upskill.replies.cassette import Cassette, UnusableReplyError
 from pytest_upskill.replies.ledger import Answer, Ask, Failed, Granted, Known, Ledger
 from pytest_upskill.replies.stored_reply import FieldError, ProblemLog, Recording, Sampler, key_of, label_of
 from pytest_upskill.students import files as reply_files
-from pytest_upskill.students import refusals
 from pytest_upskill.students.base import Student, StudentConfig, is_at_hand
 
 DEFAULT_CONCURRENCY = 4
@@ -186,13 +185,12 @@ class Replies:
         return Ask(key_of(config, question), config.name, question.skill, usd, worst.tokens, fresh)
 
     def _found(self, wanted: Wanted, ask: Ask) -> Known | None:
-        known = self._ledger.find(ask)
-        if known is None and self._mode is not Mode.LIVE:
+        if (known := self._ledger.find(ask)) is None and self._mode is not Mode.LIVE:
             try:
-                known = self._cassette(wanted).find(ask.key)
+                return self._cassette(wanted).find(ask.key)
             except UnusableReplyError as error:
                 self._problems.add(str(error))
-        return None if isinstance(known, Recording) and refusals.ended(known.reply.finish) else known
+        return known
 
     def _cassette(self, wanted: Wanted) -> Cassette:
         path = cassette.cassette_path(wanted.folder, wanted.student)
@@ -204,11 +202,7 @@ class Replies:
 
     def _recorded(self, wanted: Wanted, config: StudentConfig) -> Reply:
         recorded = self._cassette(wanted)
-        recording = recorded.find(key_of(config, wanted.question))
-        if recording is not None and (why := refusals.ended(recording.reply.finish)):
-            problem = f"the reply recorded in {recorded.path} is not complete: {why}"
-            raise InfrastructureError(f"{wanted.item}: {problem}; record it again with: {wanted.record}")
-        if recording is not None:
+        if (recording := recorded.find(key_of(config, wanted.question))) is not None:
             return recording.reply
         old = recorded.labelled(label_of(wanted.question))
         stale = f"the reply recorded in {recorded.path} is stale"
@@ -310,8 +304,6 @@ class Replies:
         student = self.student(wanted.student)
         try:
             reply = student.ask(wanted.question, wanted.case)
-            if (why := refusals.ended(reply.finish)) is not None:
-                return StudentError(f"student '{student.name}': {why}; see its provider")
             Recording.from_line(Recording.of(student.config, wanted.question, reply).to_line())
         except FieldError as error:
             return StudentError(f"student '{student.name}' gave a reply that cannot be kept: {error}; see its provider")
@@ -371,9 +363,7 @@ def _is_good(reply: Reply) -> bool:
 
 def _differences(old: Sampler, now: Sampler) -> str:
     """The settings in which the student of a recorded reply differs from today's, in words."""
-    pairs = [
-        (name, getattr(old, name), getattr(now, name))
-        for name in ("model", "temperature", "max_tokens", "options", "system")
-    ]
+    names = ("model", "temperature", "max_tokens", "options")
+    pairs = [(name, getattr(old, name), getattr(now, name)) for name in names]
     changed = [f"{name} was {before!r} and is {after!r}" for name, before, after in pairs if before != after]
     return ", ".join(changed) or "it was recorded for a student of another name"

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_upskill.records import Question, Reply
+from pytest_upskill.students import refusals
 from pytest_upskill.students.base import StudentConfig
 
 VERSION = 2
@@ -100,7 +101,9 @@ class Recording:
 
     @classmethod
     def from_line(cls, line: str | bytes) -> Recording:
-        """The inverse of ``to_line``; also reads version 1. Raises FieldError on anything else."""
+        """The inverse of ``to_line``; also reads version 1. Raises FieldError on anything else, and for a reply that
+        the model did not end.
+        """
         from pydantic import ValidationError
 
         from pytest_upskill.replies.stored_form import HeadForm, LineForm, explain
@@ -113,6 +116,8 @@ class Recording:
             form = LineForm.model_validate(plain, context=version)
         except ValidationError as error:
             raise FieldError(explain(error)) from None
+        if (why := refusals.ended(form.reply.finish)) is not None:
+            raise FieldError(why)
         return cls(**{**dict(form), "sampler": Sampler(**dict(form.sampler)), "reply": form.reply.to_record()})
 
 

@@ -51,10 +51,18 @@ class AnthropicStudent(RemoteStudent):
         return fields.with_options(body, self.config.options)
 
     def _attempt(self, question: Question, rounds: Sequence[Round]) -> Response | AttemptFailure:
+        return self._without_refused(
+            self._request(question, rounds), lambda body, refused: self._sent(question, rounds, body, refused)
+        )
+
+    def _sent(
+        self, question: Question, rounds: Sequence[Round], body: Mapping[str, Any], refused: Mapping[str, str]
+    ) -> Response | AttemptFailure:
+        """The result of one request with this body."""
         import anthropic
 
         started = time.monotonic()
-        body, (system, user) = self._request(question, rounds), asked(question.prompt, self.config.system)
+        system, user = asked(question.prompt, self.config.system)
         try:
             # As ``extra_body``, options pass whether the SDK knows them or not.
             with self._connected().messages.stream(
@@ -70,24 +78,28 @@ class AnthropicStudent(RemoteStudent):
                 message = stream.get_final_message()
         except (anthropic.AnthropicError, ValueError, RuntimeError, AssertionError) as error:
             return self._explain(anthropic, error)
-        return self._finished(message, body, time.monotonic() - started)
+        return self._finished(message, body, refused, time.monotonic() - started)
 
-    def _finished(self, message: Any, body: Mapping[str, Any], seconds: float) -> Response | AttemptFailure:
+    def _finished(
+        self, message: Any, body: Mapping[str, Any], refused: Mapping[str, str], seconds: float
+    ) -> Response | AttemptFailure:
         if message.stop_reason is None:
             return AttemptFailure(f"{self._address} dropped the stream before the reply was complete", transient=True)
         text = "".join(block.text for block in message.content if block.type == "text")
-        if (failure := self._ended(message.stop_reason, text if message.stop_reason == "refusal" else "")) is not None:
+        if (failure := self._ended(message.stop_reason, text)) is not None:
             return failure
         if message.stop_reason == "end_turn" and not text.strip():
             return AttemptFailure(f"{self._address} ended the reply without any text", transient=True)
+        tokens = _tokens(message.usage)
+        request = {key: value for key, value in body.items() if key != "tools"}
         reply = self._reply(
             text=text,
             reasoning="".join(block.thinking for block in message.content if block.type == "thinking"),
             finish=refusals.ENDS[message.stop_reason],
-            tokens=_tokens(message.usage),
+            tokens=tokens,
             seconds=seconds,
             model=message.model,
-            details=ReplyDetails(request={key: value for key, value in body.items() if key != "tools"}),
+            details=ReplyDetails(request=request, note="; ".join(self._notes_on(refused, tokens))),
         )
         uses = [block for block in message.content if block.type == "tool_use"]
         calls = tuple(Call(use.id, use.name, json.dumps(use.input)) for use in uses)

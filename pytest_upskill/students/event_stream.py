@@ -34,8 +34,6 @@ class EventReader:
 
     def feed(self, piece: bytes) -> Iterator[Any]:
         """The values of the events that a piece completes."""
-        if not self._begun and piece:
-            self._begun, piece = True, piece.removeprefix(_BOM)
         text = self._rest + piece
         held = b"\r" if text.endswith(b"\r") else b""  # a line feed may follow
         *lines, rest = _LINE_END.split(text.removesuffix(held))
@@ -58,6 +56,8 @@ class EventReader:
         self.unreadable = text
 
     def _line(self, line: bytes) -> Iterator[Any]:
+        if not self._begun:
+            self._begun, line = True, line.removeprefix(_BOM)
         if not line:
             yield from self._event()
             return
@@ -75,16 +75,12 @@ class EventReader:
         if not text:
             return
         self.streamed = True
-        if text.startswith("[DONE]"):
-            self.done = True
-            return
+        events = [line for line in text.split("\n") if line.strip() != "[DONE]"]
+        self.done = self.done or "[DONE]" in text.split("\n")
         try:
-            values = _values(text.removesuffix("[DONE]"))
+            yield from _values("\n".join(events)) if events else ()
         except (ValueError, RecursionError):
             self.unreadable = self.unreadable or text
-            return
-        self.done = self.done or text.endswith("[DONE]")
-        yield from values
 
 
 def _values(text: str) -> list[Any]:
@@ -92,5 +88,5 @@ def _values(text: str) -> list[Any]:
     try:
         value = json.loads(text)
     except ValueError:
-        return [json.loads(line) for line in text.splitlines() if line.strip()]
+        return [json.loads(line) for line in text.split("\n") if line.strip()]
     return value if isinstance(value, list) else [value]

@@ -28,8 +28,7 @@ class LlamaServerStudent(OpenAIStudent):
 
     def _request(self, question: Question, rounds: Sequence[Round]) -> dict[str, Any]:
         # Explicit, so that it is recorded: the cache can change a reply, and it saves reading the skill again.
-        body = {"cache_prompt": True, **super()._request(question, rounds)}
-        return {name: value for name, value in body.items() if name not in self._refused_fields}
+        return {"cache_prompt": True, **super()._request(question, rounds)}
 
     def _server_facts(self, client: openai.OpenAI) -> Survey:
         """The facts at ``/props``; none if the server does not offer it."""

@@ -5,6 +5,7 @@ Always streams, because closing a stream frees the server's slot. The SDK is imp
 
 from __future__ import annotations
 
+import json
 import math
 import threading
 import time
@@ -14,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from pytest_upskill.cases.case import Case
-from pytest_upskill.records import Question, Reply, ReplyDetails, Tokens
+from pytest_upskill.documents.reasoning import is_only_a_call
+from pytest_upskill.records import Question, Reply, ReplyDetails
 from pytest_upskill.students import fields, reading, refusals
 from pytest_upskill.students.base import Server, StudentConfig
 from pytest_upskill.students.event_stream import EventReader
 from pytest_upskill.students.reading import Call, Round
-from pytest_upskill.students.remote import CONNECT_TIMEOUT, RemoteStudent, Response, asked
+from pytest_upskill.students.remote import CONNECT_TIMEOUT, SEE_LOG, RemoteStudent, Response, asked
 from pytest_upskill.students.retries import AttemptFailure
 from pytest_upskill.students.transcript import Transcript
 
@@ -60,8 +62,6 @@ class OpenAIStudent(RemoteStudent):
         self._survey_lock = threading.Lock()
         self._surveyed: Survey | AttemptFailure | None = None
         self._survey_lasts = math.inf
-        self._refused_fields: dict[str, str] = {}
-        """Optional fields that the server refuses, and what it says of each."""
 
     def ask(self, question: Question, case: Case) -> Reply:
         self._require_key()
@@ -138,23 +138,13 @@ class OpenAIStudent(RemoteStudent):
             body["tools"] = [_TOOL]
             body["tool_choice"] = "auto" if _may_read(question, rounds) else "none"
         body = fields.with_options(body, options)
-        useless = () if body.get("stream") else ("stream_options",)
-        return {name: value for name, value in body.items() if name not in (*self._refused_fields, *useless)}
+        return {name: value for name, value in body.items() if name != "stream_options" or body.get("stream")}
 
     def _attempt(self, question: Question, rounds: Sequence[Round]) -> Response | AttemptFailure:
-        """One request, repeated without an optional field that the server refuses by name."""
-        body, refused = self._request(question, rounds), dict(self._refused_fields)
-        while True:
-            response = self._sent(body, refused, _may_read(question, rounds))
-            if isinstance(response, Response):
-                self._refused_fields |= refused
-                return response
-            names = [fields.sent_name(name, self.config.options) for name in refusals.OPTIONAL]
-            named = refusals.named_fields(response.body, response.said, [name for name in names if name in body])
-            if response.body is None or not named:
-                return response
-            refused |= dict.fromkeys(named, response.said)
-            body = {name: value for name, value in body.items() if name not in named}
+        may_read = _may_read(question, rounds)
+        return self._without_refused(
+            self._request(question, rounds), lambda body, refused: self._sent(body, refused, may_read)
+        )
 
     def _sent(self, body: Mapping[str, Any], refused: Mapping[str, str], may_read: bool) -> Response | AttemptFailure:
         """The result of one request with this body."""
@@ -174,15 +164,17 @@ class OpenAIStudent(RemoteStudent):
                         reader.unreadable = reader.unreadable or repr(event)
                     elif refusals.is_error(event):
                         return self._refused(refusals.status_in(event) or 500, event, {})
-                    else:
-                        transcript.add(event)
+                    elif not transcript.add(event):
+                        reader.unreadable = reader.unreadable or json.dumps(event)
                 sent = stream.response.headers.get("content-type", "").partition(";")[0]
         except (openai.OpenAIError, ValueError, RuntimeError) as error:
             return self._explain(openai, error)
         if reader.unreadable or not transcript.chunks:
             return self._no_reply(sent, reader)
         seconds = time.monotonic() - started
-        return self._unfinished(transcript, reader) or self._finished(transcript, body, refused, may_read, seconds)
+        return self._unfinished(transcript, reader, may_read) or self._finished(
+            transcript, body, refused, may_read, seconds
+        )
 
     def _events(self, response: Any, reader: EventReader, started: float) -> Iterator[Any]:
         """The events of a response, or a failure that ends them. Raises openai's exceptions."""
@@ -193,6 +185,8 @@ class OpenAIStudent(RemoteStudent):
                 if (overdue := self._overdue(started)) is not None:
                     yield overdue
                 yield from reader.feed(piece)
+                if reader.done:  # some servers leave the connection open
+                    return
             yield from reader.end()
         except Exception as error:  # of the HTTP library, which the SDK may change
             if "Timeout" in type(error).__name__:
@@ -201,42 +195,47 @@ class OpenAIStudent(RemoteStudent):
 
     def _no_reply(self, kind: str, reader: EventReader) -> AttemptFailure:
         """The failure of a response that holds no reply, or something else within it."""
-        what = f"an event that is no JSON of a chat endpoint ({self._quoted(reader.unreadable)})"
-        if reader.streamed and reader.unreadable:
-            problem = f"{self._address} sent something that is no answer of a chat endpoint: {what}"
-            return AttemptFailure(f"{problem}; see the server's own log", transient=True)
-        if not reader.unreadable:
-            problem = f"{self._address} sent {kind or 'a response'} without any text"
-            return AttemptFailure(f"{problem}; see the server's own log", transient=True)
         said = self._quoted(refusals.words(reader.unreadable))
+        if reader.streamed and said:
+            problem = f"{self._address} sent something that is no answer of a chat endpoint (an event: {said})"
+            return AttemptFailure(f"{problem}; {SEE_LOG}", transient=True)
+        if not said:
+            problem = f"{self._address} sent {kind or 'a response'} with nothing in it"
+            return AttemptFailure(f"{problem}; {SEE_LOG}", transient=True)
         remedy = f"base_url in {self._table} must be that of a chat endpoint (it usually ends in /v1)"
         return AttemptFailure(f"{self._address} sent {kind or 'a text'} that is no reply of a chat ({said}); {remedy}")
 
-    def _unfinished(self, transcript: Transcript, reader: EventReader) -> AttemptFailure | None:
-        """Why there is no reply in what was sent; None if there is one."""
+    def _unfinished(self, transcript: Transcript, reader: EventReader, may_read: bool) -> AttemptFailure | None:
+        """Why there is no complete reply in what was sent; None if there is one."""
         text, reasoning = "".join(transcript.text), "".join(transcript.reasoning)
         if transcript.error:
             return self._refused(refusals.status_in(transcript.error) or 500, {"error": transcript.error}, {})
         if not transcript.finish:
             dropped = f"dropped the stream after {len(text) + len(reasoning)} characters, before the reply was complete"
             silent = "ended the reply without a finish_reason, so that it may not be complete"
-            problem = f"{self._address} {silent if reader.done else dropped}; see the server's own log for the cause"
-            return AttemptFailure(problem, transient=True)
-        if (failure := self._ended(transcript.finish)) is not None:
-            return failure
-        if (refusal := "".join(transcript.refusal)).strip() and not text.strip():
-            return self._ended("refusal", refusal)
-        if refusals.ENDS[transcript.finish.lower()] == "length" or text.strip() or transcript.calls:
-            return None
-        check = f"check that the model '{self.model}' is one that chats, and that its chat template is right"
+            return AttemptFailure(f"{self._address} {silent if reader.done else dropped}; {SEE_LOG}", transient=True)
+        refusal = "" if text.strip() else "".join(transcript.refusal).strip()
+        failure = self._ended(transcript.finish, text) or (self._declined(refusal) if refusal else None)
+        if failure is None and may_read and not transcript.calls and is_only_a_call(text):
+            problem = f"{self._address} sent a call of a tool as text ({self._quoted(text)})"
+            remedy = f"start it with its parser of tool calls, or set disclosure = 'body' in {self._table}"
+            failure = AttemptFailure(f"{problem}; {remedy}", transient=True)
+        if failure is None and not (text.strip() or transcript.calls or _end(transcript) == "length"):
+            failure = self._empty(transcript, reasoning)
+        return failure
+
+    def _empty(self, transcript: Transcript, reasoning: str) -> AttemptFailure:
+        """The failure of a reply without an answer, which may be there the next time: a sample may be empty."""
+        remedy = f"check that the model '{self.model}' is one that chats, and that its chat template is right"
         if transcript.unknown is not None:
             what = f"sent content of an unknown form: {self._quoted(repr(transcript.unknown))}"
+            remedy = "ask for text only, in 'options' or at the server"
         elif reasoning.strip():
             what = f"sent reasoning only ({len(reasoning)} characters), and no answer after it"
-            check = "check the server's reasoning parser: it takes an answer for reasoning if it expects other tags"
+            remedy = "check the server's reasoning parser: one for other tags takes the answer for reasoning"
         else:
             what = "ended the reply without any text"
-        return AttemptFailure(f"{self._address} {what}; {check}", transient=True)  # a sample may be empty by chance
+        return AttemptFailure(f"{self._address} {what}; {remedy}", transient=True)
 
     def _finished(
         self,
@@ -247,7 +246,7 @@ class OpenAIStudent(RemoteStudent):
         seconds: float,
     ) -> Response:
         text, reasoning, calls = "".join(transcript.text), "".join(transcript.reasoning), transcript.made_calls()
-        finish = refusals.ENDS[transcript.finish.lower()]
+        finish = _end(transcript)
         reply = self._reply(
             text=text,
             reasoning=reasoning,
@@ -263,15 +262,10 @@ class OpenAIStudent(RemoteStudent):
 
     def _details(self, transcript: Transcript, body: Mapping[str, Any], refused: Mapping[str, str]) -> ReplyDetails:
         survey = self._surveyed if isinstance(self._surveyed, Survey) else Survey()
-        notes = [
-            f"{self._address} refused '{name}' ({said}); the question was asked without it"
-            for name, said in refused.items()
-        ]
+        notes = self._notes_on(refused, transcript.tokens)
         if survey.models and not self._serves(self.model, survey.models):
             listed = ", ".join(survey.models[:5])
             notes.append(f"the server at {self._address} does not list '{self.model}'; it lists {listed}")
-        if transcript.tokens == Tokens():
-            notes.append(f"{self._address} counted no tokens: the cost of the reply is unknown")
         left_out = ("messages", "stream", "stream_options", "tools")
         request = {key: value for key, value in body.items() if key not in left_out}
         details = ReplyDetails(note="; ".join(notes), request=request, timings=transcript.timings)
@@ -282,6 +276,11 @@ _TOOL = {
     "type": "function",
     "function": {"name": reading.NAME, "description": reading.DESCRIPTION, "parameters": reading.PARAMETERS},
 }
+
+
+def _end(transcript: Transcript) -> str:
+    """The end that the model chose, in one word for all servers."""
+    return refusals.ENDS[transcript.finish.lower()]
 
 
 def _may_read(question: Question, rounds: Sequence[Round]) -> bool:

@@ -75,7 +75,7 @@ def ended(word: str) -> str | None:
     if _FILTER_ENDS.fullmatch(word):
         return f"a content filter of the server ended the reply (finish_reason '{word}')"
     if word.lower() == "refusal":
-        return "the model's provider refused the question by its policy (finish_reason 'refusal')"
+        return "the model refused to answer, by the policy of its provider (finish_reason 'refusal')"
     if word.lower() in _FULL_CONTEXTS:
         return f"the model's context was full before the reply was complete (finish_reason '{word}')"
     return f"the reply was ended by the server, not by the model (finish_reason '{word}')"
@@ -99,8 +99,9 @@ def is_filtered(body: object, said: str) -> bool:
     return marked or FILTERED.search(f"{names} {said}") is not None
 
 
-def named_fields(body: object, said: str, fields: Collection[str]) -> list[str]:
+def named_fields(body: object, fields: Collection[str]) -> list[str]:
     """Those of ``fields`` that an error names."""
+    said = words(body)
     param = error_in(body).get("param")
     named = param.partition(".")[0] if isinstance(param, str) else ""
     if named in fields:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pytest_upskill.cases.case import Case
 from pytest_upskill.errors import InfrastructureError, StudentError
 from pytest_upskill.records import Prompt, Question, Reply, Tokens
-from pytest_upskill.students import reading, refusals
+from pytest_upskill.students import fields, reading, refusals
 from pytest_upskill.students.base import Server, Student, StudentConfig
 from pytest_upskill.students.reading import Call, Round
 from pytest_upskill.students.retries import ATTEMPTS, AttemptFailure, persist, retry_after
@@ -31,6 +31,7 @@ CONNECT_TIMEOUT = 10.0
 LONGEST_QUOTE = 300
 """Characters of a server's message that are quoted."""
 SEE_LOG = "see the server's own log for the cause"
+ANOTHER_WORDING = "change the wording of the case or the skill, or ask another model"
 
 KEYRING_SERVICE = "pytest-upskill"
 
@@ -66,6 +67,8 @@ class RemoteStudent(Student):
         self._lock = threading.Lock()
         self._client: Any = None
         self._kept_key: SecretStr | None = None
+        self._refused_fields: dict[str, str] = {}
+        """Optional fields that the server refuses, and what it says of each."""
 
     def ask(self, question: Question, case: Case) -> Reply:
         self._require_key()
@@ -101,6 +104,34 @@ class RemoteStudent(Student):
     def _attempt(self, question: Question, rounds: Sequence[Round]) -> Response | AttemptFailure:
         """One request, after ``rounds`` of reading the skill's files. SDK exceptions become failures here."""
 
+    def _without_refused(
+        self, body: Mapping[str, Any], send: Callable[[Mapping[str, Any], Mapping[str, str]], Response | AttemptFailure]
+    ) -> Response | AttemptFailure:
+        """The result of a request, repeated without an optional field that the server refuses by name.
+
+        ``send`` takes the fields, and those that were left out with the words of the server.
+        """
+        refused = dict(self._refused_fields)
+        while True:
+            sent = {name: value for name, value in body.items() if name not in refused}
+            response = send(sent, refused)
+            if isinstance(response, Response):
+                self._refused_fields |= refused  # spares later questions the attempt
+                return response
+            named = [name for name in response.refused if name in sent]
+            if not named:
+                return response
+            refused |= dict.fromkeys(named, response.said)
+
+    def _notes_on(self, refused: Mapping[str, str], tokens: Tokens) -> list[str]:
+        """What the report of a reply has to say about its request."""
+        notes = [
+            f"{self._address} refused '{name}' ({said}); the question was asked without it"
+            for name, said in refused.items()
+        ]
+        unknown = f"{self._address} counted no tokens: the cost of the reply is unknown"
+        return notes if tokens != Tokens() else [*notes, unknown]
+
     @abstractmethod
     def _make_client(self) -> Any:
         """The SDK's client, with the key."""
@@ -131,9 +162,9 @@ class RemoteStudent(Student):
                 self._client = self._make_client()
             return self._client
 
-    def _reply(self, tokens: Tokens, **fields: Any) -> Reply:
+    def _reply(self, tokens: Tokens, **others: Any) -> Reply:
         price = self.config.price if tokens != Tokens() else None
-        return Reply(tokens=tokens, cost_usd=price.cost(tokens) if price else None, **fields)
+        return Reply(tokens=tokens, cost_usd=price.cost(tokens) if price else None, **others)
 
     def _overdue(self, started: float) -> AttemptFailure | None:
         """The failure of a reply that takes too long, or is not wanted any more."""
@@ -196,14 +227,20 @@ class RemoteStudent(Student):
         lasting = failure.unauthorised or (failure.transient and not failure.of_question)
         return StudentError(f"student '{self.name}': {failure.message}", lasting)
 
-    def _ended(self, word: str, said: str = "") -> AttemptFailure | None:
+    def _ended(self, word: str, text: str) -> AttemptFailure | None:
         """The failure of a reply with this ``finish_reason``; None for an end that the model chose."""
+        if word == "refusal":
+            return self._declined(text)
         if (why := refusals.ended(word)) is None:
             return None
         own = refusals.is_of_question(word)
-        remedy = self._how_to_fit() if refusals.is_full(word) else "ask another model" if own else SEE_LOG
-        words = f" ({self._quoted(said)})" if said else ""
-        return AttemptFailure(f"{self._address}: {why}{words}; {remedy}", transient=True, of_question=own)
+        remedy = self._how_to_fit() if refusals.is_full(word) else ANOTHER_WORDING if own else SEE_LOG
+        return AttemptFailure(f"{self._address}: {why}; {remedy}", transient=True, of_question=own)
+
+    def _declined(self, said: str) -> AttemptFailure:
+        problem = f"{self._address}: the model refused to answer, by the policy of its provider"
+        words = f" ({self._quoted(said)})" if said.strip() else ""
+        return AttemptFailure(f"{problem}{words}; {ANOTHER_WORDING}", transient=True, of_question=True)
 
     def _timed_out(self) -> AttemptFailure:
         problem = f"{self._address} gave no complete reply within {self.config.timeout:g} s"
@@ -238,7 +275,7 @@ class RemoteStudent(Student):
         said = self._quoted(refusals.words(body) or fallback or "no message")
         if refusals.is_filtered(body, said):
             problem = f"{self._address} answered {status}: a content filter of the server refused the question ({said})"
-            return AttemptFailure(f"{problem}; change the case's wording, or ask another model", of_question=True)
+            return AttemptFailure(f"{problem}; {ANOTHER_WORDING}", of_question=True)
         if status in (408, 409, 429) or status >= 500:
             return self._postponed(status, body, said, retry_after(headers))
         if status in (401, 403):
@@ -256,7 +293,8 @@ class RemoteStudent(Student):
             remedy = f"check base_url (it usually ends in /v1) and the model '{self.model}' in {self._table}"
         else:
             remedy = f"check the fields and 'options' of {self._table}"
-        return AttemptFailure(f"{self._address} answered {status} ({said}); {remedy}", body=body, said=said)
+        message = f"{self._address} answered {status} ({said}); {remedy}"
+        return AttemptFailure(message, refused=self._named_fields(body), said=said)
 
     def _postponed(self, status: int, body: object, said: str, wait: float | None) -> AttemptFailure:
         """A failure that may pass."""
@@ -267,9 +305,14 @@ class RemoteStudent(Student):
             what = f"answered 429, too many requests ({said}); lower 'concurrency' in {self._table}"
         else:
             what = f"answered {status} ({said}); {SEE_LOG}"
-        refused = body if status >= 500 and refusals.REFUSAL.search(said) else None
+        refused = self._named_fields(body) if status >= 500 and refusals.REFUSAL.search(said) else ()
         message = f"{self._address} {what}"
-        return AttemptFailure(message, transient=True, wait=wait, loading=loading, body=refused, said=said)
+        return AttemptFailure(message, transient=True, wait=wait, loading=loading, refused=refused, said=said)
+
+    def _named_fields(self, body: object) -> tuple[str, ...]:
+        """The optional fields, by the names under which they are sent, that an error names."""
+        sent = [fields.sent_name(name, self.config.options) for name in refusals.OPTIONAL]
+        return tuple(refusals.named_fields(body, sent))
 
 
 def _body(error: Any) -> object:

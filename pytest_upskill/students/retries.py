@@ -8,7 +8,7 @@ import email.utils
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_result, wait_exponential, wait_random
@@ -27,7 +27,7 @@ class AttemptFailure:
 
     ``loading``: the server still loads its model, which may outlast the usual attempts. ``unreachable``: nothing
     listens at the address. ``unauthorised``: the key is not accepted. ``of_question``: caused by this question, so that
-    others may be answered. ``body``: what the server sent with a refusal of the request, and ``said``: its words.
+    others may be answered. ``refused``: the fields of the request that the server refuses, and ``said``: its words.
     """
 
     message: str
@@ -37,7 +37,7 @@ class AttemptFailure:
     unreachable: bool = False
     unauthorised: bool = False
     of_question: bool = False
-    body: object = field(default=None, repr=False)
+    refused: tuple[str, ...] = ()
     said: str = ""
 
 

@@ -16,6 +16,8 @@ from pytest_upskill.students.usage import LARGEST_COUNT, tokens_of, tokens_of_ti
 
 _REASONING_FIELDS = ("reasoning_content", "reasoning", "reasoning_text", "thinking", "reasoning_details")
 """By which servers send reasoning; the first one with a text counts."""
+_FIELDS = {"choices", "usage", "timings", "x_groq"}
+"""An event of a chat has at least one of these."""
 _REASONING_PARTS = ("thinking", "reasoning", "thought", "summary")
 
 
@@ -36,8 +38,10 @@ class Transcript:
     calls: dict[int, list[str]] = field(default_factory=dict)
     """By index: id, name and arguments, which arrive in pieces."""
 
-    def add(self, event: Mapping[str, Any]) -> None:
-        """Read one event, or a whole reply."""
+    def add(self, event: Mapping[str, Any]) -> bool:
+        """Read one event, or a whole reply; False if it is neither."""
+        if not event.keys() & _FIELDS:
+            return event.get("type") == "ping"
         self.chunks += 1
         for choice in filter(_is_first, _items(event.get("choices"))):
             self._add_choice(choice)
@@ -49,6 +53,7 @@ class Transcript:
             self.timings = {str(name): value for name, value in timings.items() if _is_finite(value)}
             if self.tokens == Tokens():
                 self.tokens = tokens_of_timings(self.timings)
+        return True
 
     def made_calls(self) -> tuple[Call, ...]:
         calls = sorted(self.calls.items())

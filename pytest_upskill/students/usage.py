@@ -49,10 +49,9 @@ def tokens_of_timings(timings: Mapping[str, float]) -> Tokens:
 
 def positive(value: object) -> int | None:
     """A count that a server sent; None for anything else."""
-    whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
-    if not whole or isinstance(value, bool) or not 0 < value <= LARGEST_COUNT:  # type: ignore[operator]
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value <= LARGEST_COUNT:
         return None
-    return int(value)  # type: ignore[call-overload, no-any-return]
+    return int(value) if value == int(value) else None
 
 
 def _first(usage: Mapping[str, Any], names: tuple[str, ...]) -> int:
