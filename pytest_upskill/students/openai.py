@@ -77,14 +77,16 @@ class OpenAIStudent(RemoteStudent):
     def _make_client(self) -> openai.OpenAI:
         import openai
 
-        proxied = urlsplit(self._address).hostname not in ("127.0.0.1", "localhost", "::1")
+        address = urlsplit(self._address)
+        proxied, secure = address.hostname not in ("127.0.0.1", "localhost", "::1"), address.scheme != "http"
         timeout = openai.Timeout(self.config.timeout, connect=self._connect_timeout)
         client = openai.OpenAI(
             base_url=self._address,
             api_key=key.get_secret_value() if (key := self._key()) else NO_KEY,
             max_retries=0,
             timeout=timeout,
-            http_client=openai.DefaultHttpxClient(timeout=timeout, trust_env=proxied),
+            # Without TLS there is no certificate to verify, and reading those of the system takes a tenth of a second.
+            http_client=openai.DefaultHttpxClient(timeout=timeout, trust_env=proxied, verify=secure),
         )
         if self.config.base_url is not None:  # from the environment, and only meant for OpenAI
             client.organization = client.project = None
