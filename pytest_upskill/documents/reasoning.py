@@ -53,7 +53,7 @@ FORMATS = (
         r"<(?:think|thinking|thoughts?)(?:[ \t][^<>]{0,100})?>|\[THINK\]|◁think▷",
         r"</(?:think|thinking|thoughts?)[ \t]*>|\[/THINK\]|◁/think▷",
     ),
-    *map(_tags, ("reasoning", "reflection", "analysis", "scratchpad", "seed:think")),
+    *map(_tags, ("reasoning", "reflection", "analysis", "scratchpad", "seed:think", "rationale", "thinking_process")),
     Format(
         "Harmony",
         rf"{_START}(?:analysis|commentary){_HEADER}",
@@ -95,15 +95,15 @@ FORMATS = (
     _call(
         "another turn",
         r"(?:<\|im_start\|>|<\|start\|>|<start_of_turn>|<\|turn>|<\|start_header_id\|>)(?:user|system|tool)\b"
-        rf"|<\|user\|>|<{_BAR}User{_BAR}>",
+        rf"|<\|(?:user|observation)\|>|<{_BAR}User{_BAR}>",
         "",
     ),
 )
 """All formats of reasoning and answers, and of calls of tools that the server should have read."""
 
 _TOKENS = (
-    r"<\|(?:end|return|call|start|message|im_end|im_start|eot_id|eom_id|end_of_text|endoftext|assistant)\|>"
-    rf"|<(?:end_of_turn|turn\||start_of_turn|\|turn|eos|{_BAR}(?:Assistant|end▁of▁sentence){_BAR})>|</s>"
+    r"<\|\w{1,40}\|>|</s>"
+    rf"|<(?:end_of_turn|turn\||start_of_turn|\|turn|eos|{_BAR}(?:Assistant|end▁of▁sentence){_BAR})>"
 )
 _TURN = rf"(?:{_TOKENS})(?:assistant\b|model\b)?(?:<\|end_header_id\|>)?"
 """Tokens between the messages of a chat: no part of the text."""
@@ -204,7 +204,7 @@ class _Scan:
                         continue
                     self._piece(line[start : tag.start()])
                 if self._apply(tag[0], tag.end()):
-                    self.tagged = True
+                    self.tagged = self.tagged or self.called or any(_roles(tag[0]).values())
                     start = pos = max(tag.end(), self._skip - self._begin)
                     blank = plain = True
         self._rest(line, start)
@@ -279,7 +279,7 @@ class _Scan:
             self._drop()
         elif tag.upper() == "[TOOL_CALLS]":
             self._skip_call(end)
-        elif roles["answer_end"] and not re.fullmatch(_TURN, tag, re.IGNORECASE):
+        elif roles["answer_end"] and "|" not in tag:
             return not self._reader.inside
         else:
             self._end_block()

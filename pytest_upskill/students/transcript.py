@@ -126,7 +126,8 @@ def _usages(event: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 def _is_first(choice: Mapping[str, Any]) -> bool:
     """Not a further sample, as ``options = {n = 2}`` requests."""
-    return choice.get("index") in (0, None)
+    index = choice.get("index")
+    return not isinstance(index, int) or index <= 0
 
 
 def _items(value: Any) -> list[Mapping[str, Any]]:

@@ -34,6 +34,8 @@ REPLIES = {
     "reasoning": ["<reasoning>\nDRAFT\n</reasoning>ANSWER"],
     "reflection": ["<reflection>\nDRAFT</reflection>\nANSWER"],
     "analysis": ["<analysis>\nDRAFT</analysis>\nANSWER"],
+    "rationale": ["<rationale>\nDRAFT</rationale>\nANSWER"],
+    "thinking_process": ["<thinking_process>DRAFT</thinking_process>ANSWER"],
     "scratchpad": ["<scratchpad>\nDRAFT</scratchpad>\nANSWER"],
     "seed:think": ["<seed:think>\nDRAFT</seed:think>ANSWER"],
     "Harmony": [
@@ -167,7 +169,8 @@ def test_a_final_channel_without_a_block_is_an_answer_without_one() -> None:
 
 def test_a_token_after_the_last_line_of_code_is_no_code() -> None:
     assert answer_blocks(f"```cuda\n{ONE}<|im_end|>").answer[0].source == ONE
-    assert answer_blocks(f"```cuda\n{ONE}```<|return|>").answer[0].closed
+    for token in ("<|return|>", "<|eot|>", "<end_of_turn>", "</s>", "</answer>"):
+        assert answer_blocks(f"```cuda\n{ONE}```{token}\nThat is it.\n").answer[0].source == ONE
 
 
 @pytest.mark.parametrize(
@@ -178,6 +181,7 @@ def test_a_token_after_the_last_line_of_code_is_no_code() -> None:
         ("<|channel|>analysis<|message|>5?<|end|><|channel|>final<|message|>It is 4.<|return|>", "It is 4."),
         ("5 or 4? <|begin_of_box|>4<|end_of_box|>", "4"),
         ("analysisNot 5.assistantfinal4", "4"),
+        ("A turn ends with <|im_end|>, or <|eot_id|>.", "A turn ends with <|im_end|>, or <|eot_id|>."),
         ("It is 4.\n\nTruly `<think>`.  \r\n", "It is 4.\n\nTruly `<think>`.  \r\n"),
     ],
 )
