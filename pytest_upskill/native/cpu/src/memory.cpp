@@ -280,7 +280,8 @@ void forget_spans() { changed = true; }
 const std::vector<Span>& known_spans() { return spans; }
 
 void prepare_memory(const Module& module, size_t dynamic_shared) {
-  if (changed || module.serial != prepared_module || dynamic_shared != prepared_dynamic) {
+  const bool moved = module.shared_begin != shared_area.begin && module.shared_bytes != 0;
+  if (changed || moved || module.serial != prepared_module || dynamic_shared != prepared_dynamic) {
     rebuild(module, dynamic_shared);
     changed = false;
     prepared_module = module.serial;

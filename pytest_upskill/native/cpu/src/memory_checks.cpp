@@ -21,6 +21,8 @@ const char* verb(Access access) {
 void host_access(uintptr_t address, size_t size, Access access, uintptr_t pc) {
   const uintptr_t piece = address / 256;
   if (host_pieces[piece % host_slots] == piece) return;
+  const DeviceLock lock(std::try_to_lock);
+  if (!lock.held()) return;  // another thread runs a kernel, or changes allocations: later accesses are looked up again
   const Allocation* allocation = allocation_at(address);
   if (allocation == nullptr || allocation->kind != AllocationKind::device) {
     host_pieces[piece % host_slots] = piece;
@@ -73,7 +75,7 @@ void forbidden_write(const Span& span, size_t size, Access access, uintptr_t pc)
 }
 
 __attribute__((noinline)) void look_up(uintptr_t address, size_t size, Access access, uintptr_t pc) {
-  if (!launch.running) return host_access(address, size, access, pc);
+  if (!in_kernel) return host_access(address, size, access, pc);
   if (!configuration.check_memory) return;
   Span* span = find_span(address, size);
   if (span == nullptr) return wild_access(address, size, access, pc);
@@ -92,13 +94,14 @@ inline __attribute__((always_inline)) void check(uintptr_t address, size_t size,
 // A thread that reads one volatile address repeatedly polls for another thread. That thread must run before the read is
 // checked, so that the read can see its store.
 void count_volatile_read(uintptr_t address) {
+  if (!in_kernel) return;
   static uintptr_t last_address;
   static int last_thread, repeats;
   constexpr int patience = 64;
   if (address != last_address || block.current != last_thread) repeats = 0;
   last_address = address;
   last_thread = block.current;
-  if (++repeats < patience || !launch.running) return;
+  if (++repeats < patience) return;
   repeats = 0;
   yield();
 }
@@ -156,21 +159,21 @@ void __tsan_vptr_read(void**) {}
 
 // The student's object is linked with --wrap for these three.
 void* __wrap_memcpy(void* target, const void* source, size_t size) {
-  if (size != 0 && launch.running) {
+  if (size != 0 && in_kernel) {
     check(ADDRESS(source), size, Access::read, PC);
     check(ADDRESS(target), size, Access::write, PC);
   }
   return std::memcpy(target, source, size);
 }
 void* __wrap_memmove(void* target, const void* source, size_t size) {
-  if (size != 0 && launch.running) {
+  if (size != 0 && in_kernel) {
     check(ADDRESS(source), size, Access::read, PC);
     check(ADDRESS(target), size, Access::write, PC);
   }
   return std::memmove(target, source, size);
 }
 void* __wrap_memset(void* target, int value, size_t size) {
-  if (size != 0 && launch.running) check(ADDRESS(target), size, Access::write, PC);
+  if (size != 0 && in_kernel) check(ADDRESS(target), size, Access::write, PC);
   return std::memset(target, value, size);
 }
 
@@ -195,7 +198,7 @@ struct OutOfBounds {
 
 void __ubsan_handle_type_mismatch_v1(TypeMismatch* data, uintptr_t address) {
   const unsigned alignment = 1u << data->log_alignment;
-  if (!launch.running || address % alignment == 0) return;
+  if (!in_kernel || address % alignment == 0) return;
   abort_launch(cudaErrorMisalignedAddress, Assertion::runs, "misaligned-address", PC,
                format("misaligned access: %s needs an address that is a multiple of %u, this one is off by %u,%s",
                       data->type->name, alignment, static_cast<unsigned>(address % alignment), where().c_str()));
@@ -203,7 +206,7 @@ void __ubsan_handle_type_mismatch_v1(TypeMismatch* data, uintptr_t address) {
 
 // The array may be a local one, and the stack behind it must not be overwritten: the launch ends here.
 void __ubsan_handle_out_of_bounds(OutOfBounds* data, uintptr_t index) {
-  if (!launch.running) return;
+  if (!in_kernel) return;
   abort_launch(cudaErrorIllegalAddress, Assertion::memory, "out-of-bounds", PC,
                format("index %lld is outside the array, which is %s,%s", static_cast<long long>(index),
                       data->array->name, where().c_str()));

@@ -267,15 +267,15 @@ uint32_t turn_of(uint32_t clock) {
 using namespace upskill::cpu;
 
 extern "C" void upskill_cpu_fence(int scope) {
-  if (launch.running) fence(scope != 0);
+  if (in_kernel) fence(scope != 0);
 }
 
 extern "C" void upskill_cpu_release(const void* object) {
-  if (!launch.running) return;
+  if (!in_kernel) return;
   fence(true);
   release(reinterpret_cast<uintptr_t>(object));
 }
 
 extern "C" void upskill_cpu_acquire(const void* object) {
-  if (launch.running) acquire(reinterpret_cast<uintptr_t>(object));
+  if (in_kernel) acquire(reinterpret_cast<uintptr_t>(object));
 }

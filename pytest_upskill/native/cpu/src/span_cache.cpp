@@ -2,7 +2,8 @@
 
 namespace upskill::cpu {
 
-Span* last_spans[span_slots];
+Span *kernel_spans[span_slots], *no_spans[span_slots];
+constinit thread_local Span** last_spans = no_spans;
 uintptr_t host_pieces[host_slots];
 
 namespace {
@@ -10,13 +11,16 @@ namespace {
 Span nowhere;
 
 struct FillAtStart {
-  FillAtStart() { forget_last_spans(); }
+  FillAtStart() {
+    for (Span*& span : no_spans) span = &nowhere;
+    forget_last_spans();
+  }
 } fill_at_start;
 
 }  // namespace
 
 void forget_last_spans() {
-  for (Span*& span : last_spans) span = &nowhere;
+  for (Span*& span : kernel_spans) span = &nowhere;
   for (uintptr_t& piece : host_pieces) piece = 0;
 }
 

@@ -10,8 +10,10 @@ namespace upskill::cpu {
 
 constexpr size_t span_slots = 512;
 
-// Never nullptr. Hidden visibility, so that the fast path of every access loads it directly.
-[[gnu::visibility("hidden")]] extern Span* last_spans[span_slots];
+// Those of this host thread: of the kernel that it runs, or empty ones. No slot is a nullptr. In static thread-local
+// storage, so that the fast path of every access loads it directly.
+extern Span *kernel_spans[span_slots], *no_spans[span_slots];
+extern constinit thread_local Span** last_spans __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
 inline Span*& last_span(uintptr_t pc) { return last_spans[pc / 4 % span_slots]; }
 

@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "runtime_api.h"
+#include "stream_attributes.h"
 
 #define cudaHostRegisterPortable 0x01
 #define cudaHostRegisterMapped 0x02
@@ -67,14 +68,6 @@ cudaError_t cudaHostGetDevicePointer(T** pointer, void* host, unsigned int) {
   return cudaSuccess;
 }
 inline cudaError_t cudaSetDeviceFlags(unsigned int) { return cudaSuccess; }
-inline cudaError_t cudaDeviceGetStreamPriorityRange(int* least, int* greatest) {
-  *least = *greatest = 0;
-  return cudaSuccess;
-}
-inline cudaError_t cudaStreamAddCallback(cudaStream_t stream, cudaStreamCallback_t callback, void* data, unsigned int) {
-  callback(stream, cudaPeekAtLastError(), data);
-  return cudaSuccess;
-}
 inline cudaError_t cudaThreadSynchronize() { return cudaDeviceSynchronize(); }
 inline cudaError_t cudaThreadExit() { return cudaDeviceReset(); }
 inline cudaError_t cudaEventRecordWithFlags(cudaEvent_t event, cudaStream_t stream, unsigned int) {
