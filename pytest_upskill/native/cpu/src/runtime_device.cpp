@@ -66,6 +66,9 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
   p.multiProcessorCount = processors;
   p.concurrentKernels = p.unifiedAddressing = p.managedMemory = p.canMapHostMemory = 1;
   p.cooperativeLaunch = p.memoryPoolsSupported = p.concurrentManagedAccess = p.deviceOverlap = 1;
+  p.streamPrioritiesSupported = p.globalL1CacheSupported = p.localL1CacheSupported = p.hostRegisterSupported = 1;
+  p.persistingL2CacheMaxSize = 30 << 20;
+  p.accessPolicyMaxWindowSize = 128 << 20;
   p.asyncEngineCount = p.singleToDoublePrecisionPerfRatio = 2;
   p.clockRate = clock_khz;
   p.memoryClockRate = memory_clock_khz;
@@ -151,25 +154,43 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
     case cudaDevAttrKernelExecTimeout:
     case cudaDevAttrPageableMemoryAccess:
     case cudaDevAttrHostNativeAtomicSupported:
-    case cudaDevAttrStreamPrioritiesSupported:
     case cudaDevAttrComputePreemptionSupported:
-    case cudaDevAttrGlobalL1CacheSupported:
-    case cudaDevAttrLocalL1CacheSupported:
     case cudaDevAttrPciBusId:
     case cudaDevAttrPciDeviceId:
     case cudaDevAttrPciDomainId:
     case cudaDevAttrTccDriver:
     case cudaDevAttrIsMultiGpuBoard:
+    case cudaDevAttrMultiGpuBoardGroupID:
+    case cudaDevAttrCanFlushRemoteWrites:
+    case cudaDevAttrCanUseHostPointerForRegisteredMem:
+    case cudaDevAttrPageableMemoryAccessUsesHostPageTables:
+    case cudaDevAttrDirectManagedMemAccessFromHost:
+    case cudaDevAttrClusterLaunch:
+    case cudaDevAttrIpcEventSupport:
       *value = 0;
       break;
     case cudaDevAttrTextureAlignment:
+    case cudaDevAttrSurfaceAlignment:
       *value = 512;
+      break;
+    case cudaDevAttrTexturePitchAlignment:
+      *value = 32;
+      break;
+    case cudaDevAttrMaxPersistingL2CacheSize:
+      *value = 30 << 20;
+      break;
+    case cudaDevAttrMaxAccessPolicyWindowSize:
+      *value = 128 << 20;
       break;
     case cudaDevAttrAsyncEngineCount:
     case cudaDevAttrSingleToDoublePrecisionPerfRatio:
       *value = 2;
       break;
     case cudaDevAttrGpuOverlap:
+    case cudaDevAttrStreamPrioritiesSupported:
+    case cudaDevAttrGlobalL1CacheSupported:
+    case cudaDevAttrLocalL1CacheSupported:
+    case cudaDevAttrHostRegisterSupported:
     case cudaDevAttrCanMapHostMemory:
     case cudaDevAttrCooperativeLaunch:
     case cudaDevAttrConcurrentManagedAccess:

@@ -211,7 +211,13 @@ cudaError_t upskill_cpu_copy_symbol(void* target, const void* source, size_t byt
     return fail(cudaErrorInvalidValue);
   const Reach reach;
   std::memmove(target, source, bytes);
+  if (is_device(target)) mark_initialised(reinterpret_cast<uintptr_t>(target), bytes);
   return cudaSuccess;
+}
+
+void upskill_cpu_mark_written(void* begin, size_t bytes) {
+  const DeviceLock lock;
+  if (is_device(begin)) mark_initialised(reinterpret_cast<uintptr_t>(begin), bytes);
 }
 
 cudaError_t upskill_cpu_copy_from_symbol(void* target, const void* source, size_t bytes, size_t offset, size_t size) {
