@@ -26,7 +26,6 @@ enum class Stop { none, time, interrupt };
 Stop wanted = Stop::none;
 double limit_seconds = 0, deadline = 0;  // by the clock of `seconds_now`
 
-
 struct Registers {
   uintptr_t pc, stack_pointer;
 };

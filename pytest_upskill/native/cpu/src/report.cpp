@@ -24,8 +24,8 @@ Reports& reports() {
   return instance;
 }
 
-thread_local cudaError_t current_error = cudaSuccess;    // each host thread has its own
-std::atomic<cudaError_t> stuck_error = cudaSuccess;  // of the device
+thread_local cudaError_t current_error = cudaSuccess;  // each host thread has its own
+std::atomic<cudaError_t> stuck_error = cudaSuccess;    // of the device
 
 const char* name_of(Assertion assertion) {
   switch (assertion) {

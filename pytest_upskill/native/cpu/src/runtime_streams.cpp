@@ -171,7 +171,8 @@ cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEve
   const DeviceLock lock;
   if (events.count(start) == 0 || events.count(end) == 0 || !start->recorded || !end->recorded)
     return fail(cudaErrorInvalidResourceHandle);
-  *milliseconds = static_cast<float>(1e-6 * (static_cast<double>(end->recorded_ns) - static_cast<double>(start->recorded_ns)));
+  *milliseconds =
+      static_cast<float>(1e-6 * (static_cast<double>(end->recorded_ns) - static_cast<double>(start->recorded_ns)));
   return sticky_error();
 }
 
