@@ -2,6 +2,7 @@
 #include "checked.cuh"
 
 #include <cuComplex.h>
+#include <cublasLt.h>
 #include <cublas_v2.h>
 #include <curand.h>
 
@@ -45,6 +46,23 @@ bool products(cublasHandle_t blas) {
          is(s, {7, 10, 15, 22}) && is(c + 4, {7, 10, 15, 22});
 }
 
+bool fused_product() {
+  float *a = to_device<float>({1, 2, 3, 4}), *bias = to_device<float>({-8, 1}), *d = on_device<float>(4);
+  const float one = 1, zero = 0;
+  const cublasOperation_t transposed = CUBLAS_OP_T;
+  const cublasLtEpilogue_t epilogue = CUBLASLT_EPILOGUE_RELU_BIAS;
+  cublasLtMatmulDesc_t product;
+  cublasLtMatrixLayout_t square;
+  cublasLtMatmulDescCreate(&product, CUBLAS_COMPUTE_32F, CUDA_R_32F);
+  cublasLtMatmulDescSetAttribute(product, CUBLASLT_MATMUL_DESC_TRANSA, &transposed, sizeof transposed);
+  cublasLtMatmulDescSetAttribute(product, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof epilogue);
+  cublasLtMatmulDescSetAttribute(product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias, sizeof bias);
+  cublasLtMatrixLayoutCreate(&square, CUDA_R_32F, 2, 2, 2);
+  const auto status = cublasLtMatmul(nullptr, product, &one, a, square, a, square, &zero, d, square, d, square, nullptr,
+                                     nullptr, 0, nullptr);
+  return status == CUBLAS_STATUS_SUCCESS && is(d, {0, 12, 3, 26});
+}
+
 bool copies() {
   float *vector = on_device<float>(4), *from_table = on_device<float>(4);
   const float numbers[] = {5, 6, 7, 8};
@@ -85,6 +103,6 @@ int main() {
   cublasHandle_t blas;
   cublasCreate(&blas);
   const cuFloatComplex i = make_cuFloatComplex(0, 1), minus_one = cuCmulf(i, i);
-  const bool right = products(blas) && copies() && boxes() && random_numbers() && cuCrealf(minus_one) == -1;
+  const bool right = products(blas) && fused_product() && copies() && boxes() && random_numbers() && cuCrealf(minus_one) == -1;
   printf("library results: %s\n", right ? "right" : "wrong");
 }

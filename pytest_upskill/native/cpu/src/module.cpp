@@ -137,9 +137,13 @@ void mark_as_initialised(const std::vector<Variable>& guards) {
   for (const Variable& guard : guards) std::memset(reinterpret_cast<void*>(guard.begin), 1, guard.bytes);
 }
 
-// Another host thread launches kernels of the same module.
-void move_shared_variables(Module& module, uintptr_t block) {
-  const uintptr_t distance = block - module.shared_begin;
+// Each host thread that launches kernels of a module has __shared__ variables and guards of its own. A thread may have
+// the block of one that has ended.
+void follow_thread(Module& module) {
+  static thread_local int marked = 0;
+  const uintptr_t block = shared_block(current_tls_module), distance = block - module.shared_begin;
+  if (distance == 0 && marked == module.serial) return;
+  marked = module.serial;
   module.shared_begin = block;
   for (auto* variables : {&module.shared, &module.guards})
     for (Variable& variable : *variables) variable.begin += distance;
@@ -179,9 +183,7 @@ const Module& module_of(const void* address) {
   dl_iterate_phdr(first_counts, &unloads);
   const auto wanted = reinterpret_cast<uintptr_t>(address);
   if (unloads == unloads_seen && wanted >= current.base && wanted < current.end) {
-    if (current.shared_bytes == 0) return current;
-    if (const uintptr_t block = shared_block(current_tls_module); block != current.shared_begin)
-      move_shared_variables(current, block);
+    if (current.shared_bytes != 0) follow_thread(current);
     return current;
   }
   Search search{wanted, {}};
