@@ -20,6 +20,8 @@ constexpr int memory_clock_khz = 3201000;
 constexpr size_t shared_per_processor = 228 << 10;
 constexpr size_t constant_bytes = 64 << 10;
 
+size_t limits[] = {1024, 1 << 20, 8 << 20, 2, 2048, 64, 0};  // in the order of cudaLimit
+
 }  // namespace
 
 extern "C" {
@@ -208,9 +210,17 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
 
 cudaError_t cudaDeviceSetCacheConfig(cudaFuncCache) { return cudaSuccess; }
 cudaError_t cudaDeviceSetSharedMemConfig(cudaSharedMemConfig) { return cudaSuccess; }
-cudaError_t cudaDeviceSetLimit(cudaLimit, size_t) { return cudaSuccess; }
+// Limits are kept and have no effect.
+cudaError_t cudaDeviceSetLimit(cudaLimit limit, size_t value) {
+  const DeviceLock lock;
+  if (limit > cudaLimitPersistingL2CacheSize) return fail(cudaErrorUnsupportedLimit);
+  limits[limit] = value;
+  return cudaSuccess;
+}
 cudaError_t cudaDeviceGetLimit(size_t* value, cudaLimit limit) {
-  *value = limit == cudaLimitStackSize ? 1024 : 8 << 20;
+  const DeviceLock lock;
+  if (limit > cudaLimitPersistingL2CacheSize) return fail(cudaErrorUnsupportedLimit);
+  *value = limits[limit];
   return cudaSuccess;
 }
 cudaError_t cudaRuntimeGetVersion(int* version) {
