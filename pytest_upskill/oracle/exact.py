@@ -157,12 +157,7 @@ def draw(
 
 
 def _settled(
-    reference: Reference,
-    arguments: Arguments,
-    example: Example,
-    dtypes: Mapping[str, str],
-    eager: Eager,
-    scale: float,
+    reference: Reference, arguments: Arguments, example: Example, dtypes: Mapping[str, str], eager: Eager, scale: float
 ) -> Exact | None:
     def run(dtype: torch.dtype) -> Outputs:
         return reference.run(cast(arguments, dtype), example.dims, dtype, f"on {example}, in {dtype}")

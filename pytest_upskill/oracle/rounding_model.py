@@ -114,14 +114,7 @@ class Recording(OperatorMode):  # type: ignore[no-untyped-call]
             formula = COMPOSITIONS.get(name) or decomposition_table.get(func) or func.decompose
             return formula(*args, **options)
 
-    def _record(
-        self,
-        func: Any,
-        args: tuple[Any, ...],
-        options: dict[str, Any],
-        error: Error | None,
-        kind: int,
-    ) -> Any:
+    def _record(self, func: Any, args: tuple[Any, ...], options: dict[str, Any], error: Error | None, kind: int) -> Any:
         given = list(_tensors((args, options)))
         before = max((self._kind_of(one) for one in given), default=COPIED)
         shared = {_storage(one): self._kind_of(one) for one in given}
