@@ -158,8 +158,7 @@ def _import_paths() -> tuple[Path, ...]:
     """The entries of sys.path where torch and what it needs lie."""
     found = []
     for name in _NEEDED:
-        spec = importlib.util.find_spec(name)
-        if spec is not None and spec.origin:
+        if (spec := importlib.util.find_spec(name)) is not None and spec.origin:
             origin = Path(spec.origin)
             found.append(origin.parent.parent if spec.submodule_search_locations else origin.parent)
     return tuple(dict.fromkeys(found))

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from pytest_upskill.cases.case import Snippet
-from pytest_upskill.documents.spelling import nearest
+from pytest_upskill.documents.spelling import did_you_mean
 from pytest_upskill.errors import CaseError
 
 
@@ -77,12 +77,10 @@ def check_parameters(function: Function, offered: Mapping[str, str], needed: tup
     """
     for name in function.required:
         if name not in offered:
-            near = nearest(name, offered)
-            hint = f"; did you mean '{near}'?" if near else f"; it may ask for {', '.join(offered)}"
+            hint = did_you_mean(name, offered) or f"; it may ask for {', '.join(offered)}"
             message = f"{function.title} has a parameter '{name}', which is no argument of 'op' and no dim{hint}"
             raise CaseError(message, function.path, function.line)
-    missing = [name for name in needed if name not in function.parameters]
-    if missing and not function.open:
+    if (missing := [name for name in needed if name not in function.parameters]) and not function.open:
         message = f"{function.title} takes no '{missing[0]}'; it is called with every argument of 'op', by name"
         raise CaseError(message, function.path, function.line)
 

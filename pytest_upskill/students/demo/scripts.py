@@ -87,8 +87,7 @@ def slip(case: Case) -> str | None:
     if case.solution is None:
         return None
     source = case.solution.source
-    slips = [wrong for wrong in _slips(source, [dim.name for dim in case.dims]) if wrong != source]
-    if slips:
+    if slips := [wrong for wrong in _slips(source, [dim.name for dim in case.dims]) if wrong != source]:
         return slips[zlib.crc32(case.name.encode()) % len(slips)]
     unlaunched = _LAUNCH.sub("", source, count=1)
     return unlaunched if unlaunched != source else None
