@@ -209,8 +209,7 @@ def _shape(scope: Scope, what: str, value: Value) -> tuple[Expression, ...]:
 
 def _tensor_values(scope: Scope, what: str, value: Value, dtypes: tuple[str, ...]) -> Range | Choices | Named:
     if isinstance(value.data, list):
-        options = items(scope, value, what, "[0, 1]")
-        return Choices(tuple(_option(scope, what, item, dtypes) for item in options))
+        return Choices(tuple(_option(scope, what, item, dtypes) for item in items(scope, value, what, "[0, 1]")))
     if isinstance(value.data, str) and ".." in value.data:
         return _tensor_range(scope, what, value, dtypes)
     if not isinstance(value.data, str):

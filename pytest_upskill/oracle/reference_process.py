@@ -140,10 +140,8 @@ class ReferenceProcess:
             problem = f"{error.detail or error.cause}; {process.printed()}"
         if problem:
             self.stop()
-            raise SandboxError(
-                f"the process for untrusted references did not start: {problem}; "
-                "check that the files of Python, torch and pytest-upskill can be read, and that memory is left"
-            )
+            advice = "check that the files of Python, torch and pytest-upskill can be read, and that memory is left"
+            raise SandboxError(f"the process for untrusted references did not start: {problem}; {advice}")
         self._serves = True
         return process
 

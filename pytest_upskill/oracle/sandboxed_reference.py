@@ -112,10 +112,8 @@ class SandboxedReference:
                 return self._ask(request, circumstances, read)
             raise self._broken(self._why(error, circumstances)) from None
         except Nonsense as error:
-            raise self._broken(
-                f"gave an answer that cannot be used: {error}; a reference may compute and return tensors, and must "
-                "leave modules, threads and descriptors alone"
-            ) from None
+            rule = "a reference may compute and return tensors, and must leave modules, threads and descriptors alone"
+            raise self._broken(f"gave an answer that cannot be used: {error}; {rule}") from None
         except (CaseError, SandboxError):
             raise
         except BaseException:  # an interrupt leaves half an answer in the stream

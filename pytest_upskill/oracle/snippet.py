@@ -35,10 +35,8 @@ class Function:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a case that calls sys.exit or pytest.skip must not end the run
-            message = (
-                f"{self.title} raised {type(error).__name__}: {_first_line(error)} ({circumstances}); "
-                "make it work for every size and dtype that the case allows, or allow fewer"
-            )
+            problem = f"{self.title} raised {type(error).__name__}: {_first_line(error)} ({circumstances})"
+            message = f"{problem}; make it work for every size and dtype that the case allows, or allow fewer"
             raise CaseError(message, self.path, _line_of(error, self.path) or self.line) from error
 
 

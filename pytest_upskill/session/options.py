@@ -70,7 +70,6 @@ OPTIONS = (
     Option("prompts", "DIR", "write the prompts to this folder; query and run nothing", values.text),
 )  # fmt: skip
 
-
 SWITCHES = {
     "upskill": "collect skills; without a student, check their cases",
     "upskill-serve": "start the server of a llama.cpp student if none answers: llama-server, or the extra [llama]",
