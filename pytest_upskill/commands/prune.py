@@ -102,7 +102,7 @@ def _prune_ledger(skill: str, uses: Uses, root: Path, dry_run: bool) -> list[str
 
 def _warn(problems: Iterable[object]) -> None:
     for problem in problems:
-        click.echo(f"Warning: kept: {problem}", err=True)
+        click.echo(f"Warning: {problem} (the replies concerned are kept)", err=True)
 
 
 def _unused(recordings: Sequence[Recording], uses: Uses) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Finds the GPUs of this machine, in a process of its own, and what a sandbox needs to use one."""
+"""Finds, in a separate process, this machine's GPUs and what a sandbox needs to use one."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def check_driver(gpu: Gpu, toolkit: str) -> None:
         served = ".".join(map(str, gpu.driver))
         raise ToolchainError(
             f"the driver of {gpu.name} serves CUDA {served} and is older than nvcc {toolkit}; update the driver, or "
-            f"put an nvcc of CUDA {gpu.driver[0]} first (CUDA_HOME)"
+            f"set CUDA_HOME to a toolkit of CUDA {gpu.driver[0]}"
         )
 
 

@@ -23,7 +23,8 @@ _CODE = 6
 
 
 def failure_lines(outcome: Outcome, width: int = 80, color: bool = False, unicode: bool = True) -> Iterator[str]:
-    """Why an item did not pass, on one screen. Only a replay command that cannot be broken may be wider."""
+    """Why an item did not pass, on one screen. No line is wider than ``width``, except a replay
+    command that cannot be wrapped."""
     text_style = TextStyle(max(width, 40), color, unicode)
     if outcome.verdict.kind is not VerdictKind.FAILED:
         word = outcome.verdict.kind.value.replace("-", " ")
