@@ -292,8 +292,9 @@ class Preparation:
 
 
 def _expected(name: str, dtype: str, gold: torch.Tensor, bound: Bound | None) -> Expected:
-    allowed = () if bound is None else (bound.allowed, bound.exact, bound.signed_zeros)
-    return Expected(name, dtype, gold.contiguous(), *allowed)
+    if bound is None:
+        return Expected(name, dtype, gold.contiguous(), None)
+    return Expected(name, dtype, gold.contiguous(), bound.allowed, bound.exact, bound.signed_zeros)
 
 
 def output_dtypes(outputs: Sequence[str], layout: CallLayout, example: Example) -> dict[str, str]:
