@@ -9,8 +9,6 @@
 #include <cstdint>
 #include <cstdlib>
 
-#include "span_cache.h"
-
 namespace upskill::cpu {
 
 namespace {
@@ -96,12 +94,8 @@ KernelThread::KernelThread() {
   (void)registered;
   kernel_thread = pthread_self();
   kernel_runs = in_kernel = true;
-  last_spans = kernel_spans;
 }
-KernelThread::~KernelThread() {
-  last_spans = no_spans;
-  kernel_runs = in_kernel = false;
-}
+KernelThread::~KernelThread() { kernel_runs = in_kernel = false; }
 
 bool forward_to_kernel(int signal) {
   if (in_kernel || !kernel_runs) return false;

@@ -187,6 +187,7 @@ void begin_block(int threads) {
   forget_acquired();
   acquired_by_block.clear();
   self.block_start = self.floor = self.clock = ++now;
+  self.clocks_before_barrier = 0;
   block_starts.push_back(now);
 }
 
@@ -197,6 +198,7 @@ void begin_fibers(int current) {
 
 void pass_barrier() {
   self.floor = ++now;
+  self.clocks_before_barrier = self.floor - self.block_start;
   for (int thread : acquirers)
     for (const Acquired& entry : acquired_by[thread]) add(acquired_by_block, entry);
   forget_acquired();
