@@ -71,7 +71,6 @@ OPTIONS = (
     Option("prompts", "DIR", "write the prompts to this folder; query and run nothing", values.text),
 )  # fmt: skip
 
-
 SWITCHES = {
     "upskill": "collect skills; without a student, check their cases",
     "upskill-serve": "if a llama.cpp student's server does not answer, start one: llama-server if it is on the PATH, "
@@ -113,11 +112,9 @@ def _argument_type(option: Option) -> Callable[[str], Any]:
 
 
 def _value(config: pytest.Config, option: Option) -> Any:
-    given = config.getoption(option.dest)
-    if given is not None:
+    if (given := config.getoption(option.dest)) is not None:
         return tuple(item for group in given for item in group) if option.repeatable else given
-    text = str(config.getini(option.dest) or "").strip()
-    if not text:
+    if not (text := str(config.getini(option.dest) or "").strip()):
         return None
     try:
         return option.parse(text)

@@ -311,10 +311,8 @@ def _read(rounds: Iterable[Round]) -> Iterator[dict[str, Any]]:
 
 
 def _assistant(text: str, calls: Sequence[Call], reasoning: str) -> dict[str, Any]:
-    made = [
-        {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
-        for call in calls
-    ]
+    functions = [{"name": call.name, "arguments": call.arguments} for call in calls]
+    made = [{"id": call.id, "type": "function", "function": one} for call, one in zip(calls, functions, strict=True)]
     message: dict[str, Any] = {"role": "assistant", "content": text, "tool_calls": made}
     # Models that reason between calls expect their reasoning back, under the name by which they sent it.
     return {**message, "reasoning_content": reasoning} if reasoning else message

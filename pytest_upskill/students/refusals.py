@@ -118,9 +118,8 @@ def context_overflow(body: object) -> tuple[int | None, int | None] | None:
         return int(numbers[1]), int(numbers[2])
     if error.get("code") == "context_length_exceeded" or "maximum context length" in said:  # OpenAI, vLLM
         context = re.search(r"maximum context length is (\d+)", said)
-        prompt = re.search(
-            r"(\d+) (?:input |prompt )?tokens? ?(?:in the messages|from the input)|resulted in (\d+)", said
-        )
+        tokens = r"(\d+) (?:input |prompt )?tokens? ?(?:in the messages|from the input)|resulted in (\d+)"
+        prompt = re.search(tokens, said)
         return (int(prompt[1] or prompt[2]) if prompt else None), (int(context[1]) if context else None)
     return None
 

@@ -177,8 +177,7 @@ class RemoteStudent(Student):
         return f"[tool.upskill.students.{self.name}]"
 
     def _key(self) -> SecretStr | None:
-        variable = self.config.api_key_env
-        if variable is not None and self._kept_key is None:
+        if (variable := self.config.api_key_env) is not None and self._kept_key is None:
             self._kept_key = _find_key(variable)
         return self._kept_key
 
@@ -187,15 +186,11 @@ class RemoteStudent(Student):
         if variable is None or (key and re.fullmatch(r"[!-~]+", key.get_secret_value())):
             return
         if key is None:
-            give = (
-                f"export it and run again, or keep it in the system's keyring: keyring set {KEYRING_SERVICE} {variable}"
-            )
-            problem = f", which should hold the key for {self._address}, is not set; {give}"
+            keep = f"keep it in the system's keyring: keyring set {KEYRING_SERVICE} {variable}"
+            problem = f", which should hold the key for {self._address}, is not set; export it and run again, or {keep}"
         else:  # the HTTP library would quote such a key in its own message
-            problem = (
-                " holds something that cannot be a key (a space, a line end or a character beyond ASCII is in it); "
-                "set it again"
-            )
+            reason = "a space, a line end or a character beyond ASCII is in it"
+            problem = f" holds something that cannot be a key ({reason}); set it again"
         raise StudentError(f"student '{self.name}': the environment variable {variable}{problem}", lasting=True)
 
     def _quoted(self, said: str) -> str:

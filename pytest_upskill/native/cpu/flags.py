@@ -93,7 +93,7 @@ NO_SILENCERS = f"#pragma GCC poison {' '.join(f'{word} __{word}__' for word in _
 LINK_FLAGS = (
     "-shared",
     "-Wl,-z,defs",
-    "-Wl,--wrap=memcpy,--wrap=memmove,--wrap=memset",
+    "-Wl,--wrap=memcpy,--wrap=memmove,--wrap=memset,--wrap=clock",
     "-Wl,--wrap=malloc,--wrap=free,--wrap=_Znwm,--wrap=_Znam,--wrap=_ZdlPv,--wrap=_ZdaPv,--wrap=_ZdlPvm,--wrap=_ZdaPvm",
     f"-Wl,--version-script={EXPORTS}",
 )

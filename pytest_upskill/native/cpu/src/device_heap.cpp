@@ -28,14 +28,14 @@ void heap_free(void* pointer, uintptr_t pc) {
 
 extern "C" {
 
-void* __wrap_malloc(size_t bytes) { return launch.running ? heap_allocate(bytes, PC) : std::malloc(bytes); }
-void __wrap_free(void* pointer) { launch.running ? heap_free(pointer, PC) : std::free(pointer); }
+void* __wrap_malloc(size_t bytes) { return in_kernel ? heap_allocate(bytes, PC) : std::malloc(bytes); }
+void __wrap_free(void* pointer) { in_kernel ? heap_free(pointer, PC) : std::free(pointer); }
 
 // operator new and delete, of one object and of arrays, with and without the size.
-void* __wrap__Znwm(size_t bytes) { return launch.running ? heap_allocate(bytes, PC) : ::operator new(bytes); }
-void* __wrap__Znam(size_t bytes) { return launch.running ? heap_allocate(bytes, PC) : ::operator new[](bytes); }
-void __wrap__ZdlPv(void* pointer) { launch.running ? heap_free(pointer, PC) : ::operator delete(pointer); }
-void __wrap__ZdaPv(void* pointer) { launch.running ? heap_free(pointer, PC) : ::operator delete[](pointer); }
-void __wrap__ZdlPvm(void* pointer, size_t) { launch.running ? heap_free(pointer, PC) : ::operator delete(pointer); }
-void __wrap__ZdaPvm(void* pointer, size_t) { launch.running ? heap_free(pointer, PC) : ::operator delete[](pointer); }
+void* __wrap__Znwm(size_t bytes) { return in_kernel ? heap_allocate(bytes, PC) : ::operator new(bytes); }
+void* __wrap__Znam(size_t bytes) { return in_kernel ? heap_allocate(bytes, PC) : ::operator new[](bytes); }
+void __wrap__ZdlPv(void* pointer) { in_kernel ? heap_free(pointer, PC) : ::operator delete(pointer); }
+void __wrap__ZdaPv(void* pointer) { in_kernel ? heap_free(pointer, PC) : ::operator delete[](pointer); }
+void __wrap__ZdlPvm(void* pointer, size_t) { in_kernel ? heap_free(pointer, PC) : ::operator delete(pointer); }
+void __wrap__ZdaPvm(void* pointer, size_t) { in_kernel ? heap_free(pointer, PC) : ::operator delete[](pointer); }
 }
