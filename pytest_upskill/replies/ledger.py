@@ -192,6 +192,12 @@ class Ledger:
             return None
         return recording
 
+    def open_questions(self) -> Mapping[str, str]:
+        """By key: the students of the questions that this session's processes are asking."""
+        with self._storage.reading():
+            rows = self._storage.execute("SELECT key, student FROM claims WHERE session = ?", self.session).fetchall()
+        return {str(key): str(student) for key, student in rows}
+
     def claim(self, asks: Sequence[Ask], slots: int) -> Mapping[str, Answer]:
         """The answers, by key, to questions for one student, in order. Questions without an answer have to wait.
 
