@@ -64,7 +64,7 @@ FORMATS = (
         final=True,
     ),
     # The same after a server has removed the special tokens; see ``_Scan``.
-    Format("Harmony without tokens", r"analysis(?=[A-Z])", "", r"assistantfinal", "", final=True),
+    Format("Harmony without tokens", r"(?:assistant)?analysis(?=[A-Z])", "", r"assistantfinal", "", final=True),
     Format("Gemma", r"<\|channel>\w*", r"<channel\|>"),
     Format("Gemma 3", r"<unused94>(?:thought)?", r"<unused95>"),
     Format("Solar", r"<\|think\|>", r"<\|(?:/think|endthink|end)\|>", lone=False),
@@ -116,6 +116,7 @@ _TAG = re.compile("|".join(filter(None, [*_PATTERNS, _CALLS, _TURN])), re.IGNORE
 _FENCE = re.compile(r"[ \t]*(?:`{3,}|~{3,})")
 _ONLY_FENCE = re.compile(r"[ \t]*(?:`{3,}|~{3,})[ \t]*\Z")
 _QUOTES = re.compile(r"[\"'`#]|//|/\*|^[ \t]*\*")
+_BARE_DRAFTS = ("analysis", "assistantanalysis")
 _MOST_CALLS = 100
 """Calls whose JSON is read; a limit for replies that consist of them."""
 _DOCUMENTS = ("markdown", "md")
@@ -128,7 +129,7 @@ def _roles(tag: str) -> dict[str, tuple[Format, ...]]:
         part: tuple(row for row in FORMATS if re.fullmatch(getattr(row, part) or r"(?!)", tag, re.IGNORECASE))
         for part in _PARTS
     }
-    if tag.lower() == "analysis":  # its look-ahead has nothing to look at here
+    if tag.lower() in _BARE_DRAFTS:  # its look-ahead has nothing to look at here
         matches["draft"] = (next(row for row in FORMATS if row.name == "Harmony without tokens"),)
     return matches
 
@@ -178,7 +179,7 @@ class _Scan:
         lines = lines_of(text)
         self._all = "\n".join(lines)
         bare = self._all.lstrip()
-        self._without_tokens = bare.startswith("analysis") or bare.startswith("commentary")
+        self._without_tokens = bare.removeprefix("assistant").startswith(("analysis", "commentary"))
         self._calls = 0
         self._skip, begin = 0, 0
         for number, line in enumerate(lines, 1):
@@ -249,10 +250,11 @@ class _Scan:
         before_fence = _FENCE.match(line, tag.end()) is not None
         if self._reader.inside:
             allowed = not roles["draft"] or special or fence
-            return allowed and (blank or fence or (plain and (special or before_fence)))
-        if text in ("analysis", "assistantfinal"):
+            header = text.startswith("<|start|>")  # no comment quotes a whole header
+            return allowed and (blank or fence or header or (plain and (special or before_fence)))
+        if text in (*_BARE_DRAFTS, "assistantfinal"):
             first = blank and not self.tagged and not self._all[: self._begin].strip()
-            return self._without_tokens and (first or text != "analysis")
+            return self._without_tokens and (first or text == "assistantfinal")
         if roles["draft"] or not roles["answer"]:
             return blank or special or not roles["draft"]
         return blank or special or before_fence or not line[tag.end() :].strip()

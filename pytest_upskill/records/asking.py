@@ -106,7 +106,10 @@ class ReplyDetails:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A student's answer. ``text`` does not include ``reasoning``, which the server separates."""
+    """A student's answer. ``text`` does not include ``reasoning``, which the server separates.
+
+    ``finish`` is how the model ended it: ``stop``, ``length`` or ``tool_calls``. A reply that ended otherwise is an error.
+    """
 
     text: str
     reasoning: str = ""

@@ -50,9 +50,12 @@ REPLIES = {
         "<|channel|>final<|message|>ANSWER<|end|><|start|>assistant<|channel|>analysis<|message|>DRAFT",
         "<|channel|>final<|message|>DRAFT<|end|><|start|>assistant<|channel|>final<|message|>ANSWER",
         "```cuda\nvoid cut_off() { x = 1<|end|><|start|>assistant<|channel|>final<|message|>ANSWER",
+        "```cuda\nint x; // it's cut off<|end|><|start|>assistant<|channel|>final<|message|>ANSWER",
+        "<|channel|>analysis\nDRAFT\n<|channel|>final\nANSWER",
     ],
     "Harmony without tokens": [
         "analysisWe need a kernel.\nDRAFT\nGood.assistantfinalANSWER",
+        "assistantanalysisI see.\nDRAFT\nassistantfinalANSWER",
         "analysisLet me see.\nDRAFT\nassistantcommentary to=functions.x json{}\nassistantfinalHere:\nANSWER",
     ],
     "Gemma": [
