@@ -39,7 +39,11 @@ class WorkerProcess(MessageProcess):
         self._filtered = confinement.filtered
         passed = (self._theirs.fileno(), self.memory.descriptor)
         words = [*passed, limits.memory, limits.cpu_seconds, limits.file_size, "cuda" if gpu else "cpu", limits.seconds]
-        rules = [filters.for_kernels(gpu is not None), filters.asking_for_threads()]
+        rules = [
+            filters.for_kernels(gpu is not None),
+            filters.asking_for_threads(),
+            "" if gpu else filters.without_new_code(),
+        ]
         argv = [python(), "-I", "-S", str(WORKER), *map(str, words), *rules]
         if gpu is not None:
             argv = [*gpu.prefix, *argv]

@@ -76,6 +76,13 @@ def timeout(seconds: float) -> Finding:
     return Finding("runs", "timeout", f"no answer within the limit of {seconds:g} s; the kernel hangs or is too slow")
 
 
+def item_timeout(seconds: float) -> Finding:
+    """All calls of an item together took longer than their limit."""
+    text = f"the calls of this kernel together reached the limit of {seconds:g} s for an item"
+    advice = "make the kernel faster, or raise the limit with --upskill-item-timeout"
+    return Finding("runs", "item-timeout", f"{text}; {advice}")
+
+
 def flood(limit: int) -> Finding:
     """The kernel printed more than the limit."""
     return Finding("runs", "output-limit", f"the kernel printed more than the limit of {limit} bytes in one call")

@@ -100,11 +100,12 @@ def test_sources_that_do_not_meet_the_contract_are_not_built() -> None:
     assert failed is not None and failed.name == "contract" and "does not define 'vector_add'" in failed.message
 
 
-def test_a_limit_on_all_calls_leaves_the_verdict_open() -> None:
-    limits = Limits(item_seconds=1e-9)
+def test_a_kernel_whose_calls_together_take_too_long_fails_runs() -> None:
+    limits = Limits(item_seconds=0.3)
     result = judge(request_of("vector_add", kernel("vector_add", "right"), limits=limits))
-    assert result.verdict.kind is VerdictKind.INCONCLUSIVE
-    assert "the limit of 1e-09 s for all calls was reached" in (result.verdict.reason or "")
+    failed = result.verdict.first_failed
+    assert failed is not None and failed.name == "runs"
+    assert "reached the limit of 0.3 s for an item" in failed.message and "--upskill-item-timeout" in failed.message
 
 
 def test_further_examples_are_tried_besides_those_that_are_drawn() -> None:
