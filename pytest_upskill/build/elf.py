@@ -63,7 +63,7 @@ class Image:
 
 
 def read(path: Path) -> Image:
-    """The names of a shared library or an object. Raises Unreadable, and ToolchainError if the file cannot be opened."""
+    """The names of a shared library or an object. Raises Unreadable, and ToolchainError if it cannot be opened."""
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             return _File(data).image()
@@ -206,7 +206,8 @@ class _Loaded:
         places = [segment for segment in file.segments if segment.kind == _DYNAMIC_SEGMENT]
         if len(places) != 1:
             raise ValueError(f"{len(places)} dynamic segments instead of one")
-        self._file, self._entries = file, []
+        self._file = file
+        self._entries: list[tuple[int, int]] = []
         for tag, value in _DYNAMIC.iter_unpack(file.from_address(places[0].address, places[0].size)):
             if not tag:
                 break
@@ -248,6 +249,7 @@ class _Loaded:
         last = max(struct.unpack_from(f"<{buckets}I", table, 16 + 8 * words), default=0)
         if last < first:
             return int(first)
+        last = int(last)
         while not table[chains + 4 * (last - first)] & 1:
             last += 1
         return last + 1
@@ -264,9 +266,9 @@ def symbols(names: bytes, table: bytes, sections: bytes = b"") -> Iterator[_Symb
         if total > _MOST_TEXT:
             raise ValueError(f"names of symbols of more than {_MOST_TEXT >> 20} MiB")
         if name and (kind := info & 0xF) not in (_FILE, _SECTION_TYPE):
-            if section == _EXTENDED:
-                (section,) = struct.unpack_from("<I", sections, 4 * number)
-            yield _Symbol(name, kind, info >> 4 == _LOCAL, section)
+            far = section == _EXTENDED
+            index = struct.unpack_from("<I", sections, 4 * number)[0] if far else section
+            yield _Symbol(name, kind, info >> 4 == _LOCAL, index)
 
 
 def text(names: bytes, place: int) -> str:

@@ -44,7 +44,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class JudgeOptions:
-    """What all requests of a run share; ``timeout`` (s) is for each call of a kernel, ``item_timeout`` for all together."""
+    """What all requests of a run share; ``timeout`` (s) is for each call of a kernel, ``item_timeout`` for all of
+    them."""
 
     timeout: float
     architecture: str | None = None

@@ -135,7 +135,7 @@ def _violations(linked: elf.Image, own: elf.Image, ours: frozenset[str]) -> Iter
             )
             yield f"the kernel calls {_shown(name)}, which {rule}: remove the call"
     if linked.runs_early:
-        yield "the kernel has a function that the loader would call to resolve a symbol (ifunc): call functions directly"
+        yield "the kernel has a function that the loader would call to resolve a symbol (ifunc): call it directly"
     if linked.executable_stack:
         yield "the kernel asks for an executable stack: remove what does so, such as an own section '.note.GNU-stack'"
     reserved = {name for name in own.defined if _RESERVED.fullmatch(name)}
