@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 _Result = TypeVar("_Result")
 _MOST_REPORTS = 100
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 LEAST_MEMORY = 256 << 20
 """Bytes without which a process for kernels does not start."""
 
@@ -80,13 +82,22 @@ def prepare(request: JudgeRequest, machine: Machine) -> Prepared:
         if machine.device not in language.devices:
             devices = ", ".join(language.devices)
             raise UsageError(f"language '{language.name}' runs on the device {devices}, and not on {machine.device}")
-        broken = contract.problem(request.sources, signature)
+        broken = _not_text(request.sources) or contract.problem(request.sources, signature)
         build = None if broken else language.build(request.sources, signature.entry, machine)
     except BaseException:
         if runner:
             runner.close()
         raise
     return Prepared(case, language, signature, broken, build, runner)
+
+
+def _not_text(sources: Mapping[str, str]) -> str | None:
+    """Why a source cannot be written to a file, if so: JSON can hold halves of surrogate pairs."""
+    for path, text in sources.items():
+        if found := _SURROGATE.search(text):
+            line = text.count("\n", 0, found.start()) + 1
+            return f"{path}:{line}: {found[0]!a} is half of a surrogate pair, and no character: remove it"
+    return None
 
 
 def case_of(request: JudgeRequest) -> Case:
@@ -218,7 +229,7 @@ def _run(request: JudgeRequest, machine: Machine, prepared: Prepared, build: Bui
     assertions = [*_built(language, build, violations), *judgement.assertions, *own]
     return JudgeResult(
         verdict=verdict_of(assertions, judgement.counterexample, judgement.inconclusive),
-        notes=judgement.notes,
+        notes=(*judgement.notes, *_placed(watched.notes.values(), language.source_name)),
         not_executed=judgement.not_executed,
         reports=tuple(watched.reports),
         launch_statistics=statistics,
@@ -227,12 +238,19 @@ def _run(request: JudgeRequest, machine: Machine, prepared: Prepared, build: Bui
     )
 
 
+def _placed(notes: Iterable[Finding], source_name: str) -> Iterator[str]:
+    for note in notes:
+        yield note.message if note.line is None else f"{source_name}:{note.line}: {note.message}"
+
+
 class _Watched:
     """An executor's calls, within a limit (s) on the time of all of them; keeps what the device reported."""
 
     def __init__(self, executor: Executor, seconds: float) -> None:
         self._executor, self._seconds, self._left = executor, seconds, seconds
         self.reports: dict[Finding, None] = {}
+        self.notes: dict[str, Finding] = {}
+        """The last note of each kind: a later one counts more."""
 
     def call(self, call: Call) -> Answer:
         return self._kept(lambda: self._executor.call(call))
@@ -244,6 +262,7 @@ class _Watched:
         answer = self.timed(run) or Answer({})
         if self._left <= 0:
             answer = replace(answer, outputs={}, findings=(findings.item_timeout(self._seconds), *answer.findings))
+        self.notes |= {note.kind: note for note in answer.notes}
         for finding in answer.findings:
             if len(self.reports) < _MOST_REPORTS:
                 self.reports[finding] = None

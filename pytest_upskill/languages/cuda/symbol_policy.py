@@ -22,6 +22,7 @@ _LIBRARIES = re.compile(
 )
 """Libraries that an object may need."""
 
+UNLISTED = "is not one of the functions that launchers may call (CUDA runtime, mathematics, memory, text, output)"
 _MOST_SHOWN = 5
 _LONGEST = 1024
 """Characters of an imported name; templates that a kernel instantiates have longer ones, but are defined in it."""
@@ -130,10 +131,7 @@ def _violations(linked: elf.Image, own: elf.Image, ours: frozenset[str]) -> Iter
         if why is not None:
             yield f"the kernel calls {_shown(name)}; kernels may not {why}: remove the call"
         elif not known or (name not in ours and not is_allowed(name)):
-            rule = (
-                "is not one of the functions that launchers may call (CUDA runtime, mathematics, memory, text, output)"
-            )
-            yield f"the kernel calls {_shown(name)}, which {rule}: remove the call"
+            yield f"the kernel calls {_shown(name)}, which {UNLISTED}: remove the call"
     if linked.runs_early:
         yield "the kernel has a function that the loader would call to resolve a symbol (ifunc): call it directly"
     if linked.executable_stack:
