@@ -237,6 +237,6 @@ def test_macros_do_not_bring_a_section_back() -> None:
 
 
 def test_section_is_a_name_like_others() -> None:
-    own = "static int section[2] = {1, 2};\nstruct Rows { int section(int i) { return section_[i]; } int section_[2]; };\n"
+    own = "static int section[2] = {1, 2};\nstruct Rows { int section(int i) { return at[i]; } int at[2]; };\n"
     own += '__attribute__((section(".text.hot"))) static int hot(int i) { return i; }\n'
     assert violations("out[0] = section[1] + Rows().section(0) + hot(1);", own) == ()
