@@ -82,6 +82,5 @@ def check_writable(path: Path) -> None:
         if not existed:
             path.unlink()
     except OSError as error:
-        raise UsageError(
-            f"--upskill-report: {path} cannot be written ({error.strerror}); name a file where you may write"
-        ) from None
+        problem = f"{path} cannot be written ({error.strerror}); name a file where you may write"
+        raise UsageError(f"--upskill-report: {problem}") from None

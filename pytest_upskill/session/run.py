@@ -37,7 +37,6 @@ _SOURCES = {
 }
 """Lines of the header for values of ``--upskill-replies`` other than ``auto``."""
 
-
 _SHOWN = ("provider", "base_url", "serve", "api_key_env")
 """Fields of a student's table that decide which program runs, where prompts are sent, and which key is used."""
 

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable
 from types import FrameType
 from typing import Any
 
-import pluggy
 import pytest
 
 from pytest_upskill.configuration.settings import check_writable
@@ -31,7 +30,8 @@ def start(config: pytest.Config) -> None:
     _interrupt_on_sigterm(config)
     given = getattr(config, "workerinput", {}).get("upskill")
     try:
-        _register_adapters(config.hook)
+        _register(config.hook.pytest_upskill_language(), languages.register, "pytest_upskill_language", Language)
+        _register(config.hook.pytest_upskill_contract(), contracts.register, "pytest_upskill_contract", Contract)
         settings = options.read(config)
         if given is not None:
             run = Run(settings, hook=config.hook, **given)
@@ -76,13 +76,8 @@ def _start_controller(run: Run, config: pytest.Config) -> None:
     progress.start(run, config)
 
 
-def _register_adapters(hook: pluggy.HookRelay) -> None:
-    """Registers what plugins add. Raises UsageError for an object that lacks a part of the protocol."""
-    _register(hook.pytest_upskill_language(), languages.register, "pytest_upskill_language", Language)
-    _register(hook.pytest_upskill_contract(), contracts.register, "pytest_upskill_contract", Contract)
-
-
 def _register(answers: Iterable[Any], add: Callable[[Any], None], hook: str, protocol: type) -> None:
+    """Registers what plugins add. Raises UsageError for an object that lacks a part of the protocol."""
     needed = sorted(name for name in (*vars(protocol), *protocol.__annotations__) if not name.startswith("_"))
     # Pluggy returns the answer of the plugin that was registered last first; it replaces earlier ones of the same name.
     for answer in reversed(list(answers)):

@@ -303,7 +303,7 @@ def test_memory_that_each_call_keeps_is_noted_with_its_line() -> None:
     with sandbox_of(probe(KEEPS, NOTHING)) as sandbox:
         answers = [sandbox.call(probe_call()) for _ in range(4)]
     assert [answer.notes for answer in answers[:3]] == [(), (), ()]
-    assert [(note.kind, note.line) for note in answers[3].notes] == [("kept-device", 8), ("kept-host", 10)]
+    assert [(note.kind, note.line) for note in answers[3].notes] == [("kept-device", 9), ("kept-host", 11)]
     assert "keeps 4080 bytes of device memory in 4 allocations" in answers[3].notes[0].message
     assert [answer.findings for answer in answers] == [()] * 4
 

@@ -106,7 +106,7 @@ LINK_FLAGS = (
     "-shared",
     "-Wl,-z,defs,-z,noexecstack,-z,text",
     f"-Wl,-init={BEGIN}",
-    "-Wl,--wrap=memcpy,--wrap=memmove,--wrap=memset",
+    "-Wl,--wrap=memcpy,--wrap=memmove,--wrap=memset,--wrap=clock",
     "-Wl,--wrap=malloc,--wrap=free,--wrap=_Znwm,--wrap=_Znam,--wrap=_ZdlPv,--wrap=_ZdaPv,--wrap=_ZdlPvm,--wrap=_ZdaPvm",
     f"-Wl,--version-script={EXPORTS}",
 )

@@ -66,7 +66,7 @@ int upskill_host_threads() {
 }
 
 void upskill_cpu_assert_fail(const char* expression, const char* file, unsigned int line, const char* function) {
-  if (launch.running)
+  if (in_kernel)
     abort_launch(cudaErrorAssert, Assertion::runs, "device-assert",
                  reinterpret_cast<uintptr_t>(__builtin_return_address(0)),
                  format("assertion `%s` failed at %s:%u,%s", expression, file, line, where().c_str()));
@@ -74,13 +74,8 @@ void upskill_cpu_assert_fail(const char* expression, const char* file, unsigned 
   std::abort();
 }
 
-long long upskill_cpu_clock() {
-  static long long ticks = 0;
-  return ticks += 16;
-}
-
 void upskill_cpu_trap() {
-  if (launch.running)
+  if (in_kernel)
     abort_launch(cudaErrorLaunchFailure, Assertion::runs, "trap",
                  reinterpret_cast<uintptr_t>(__builtin_return_address(0)),
                  format("__trap() was called,%s", where().c_str()));

@@ -65,24 +65,20 @@ uintptr_t upskill_kept_on_host() {
   return offset_in_module(most);
 }
 
-void* __wrap_malloc(size_t bytes) {
-  return launch.running ? heap_allocate(bytes, PC) : note(std::malloc(bytes), bytes, PC);
-}
-void __wrap_free(void* pointer) { launch.running ? heap_free(pointer, PC) : std::free(forget(pointer)); }
+void* __wrap_malloc(size_t bytes) { return in_kernel ? heap_allocate(bytes, PC) : note(std::malloc(bytes), bytes, PC); }
+void __wrap_free(void* pointer) { in_kernel ? heap_free(pointer, PC) : std::free(forget(pointer)); }
 
 // operator new and delete, of one object and of arrays, with and without the size.
 void* __wrap__Znwm(size_t bytes) {
-  return launch.running ? heap_allocate(bytes, PC) : note(::operator new(bytes), bytes, PC);
+  return in_kernel ? heap_allocate(bytes, PC) : note(::operator new(bytes), bytes, PC);
 }
 void* __wrap__Znam(size_t bytes) {
-  return launch.running ? heap_allocate(bytes, PC) : note(::operator new[](bytes), bytes, PC);
+  return in_kernel ? heap_allocate(bytes, PC) : note(::operator new[](bytes), bytes, PC);
 }
-void __wrap__ZdlPv(void* pointer) { launch.running ? heap_free(pointer, PC) : ::operator delete(forget(pointer)); }
-void __wrap__ZdaPv(void* pointer) { launch.running ? heap_free(pointer, PC) : ::operator delete[](forget(pointer)); }
-void __wrap__ZdlPvm(void* pointer, size_t) {
-  launch.running ? heap_free(pointer, PC) : ::operator delete(forget(pointer));
-}
+void __wrap__ZdlPv(void* pointer) { in_kernel ? heap_free(pointer, PC) : ::operator delete(forget(pointer)); }
+void __wrap__ZdaPv(void* pointer) { in_kernel ? heap_free(pointer, PC) : ::operator delete[](forget(pointer)); }
+void __wrap__ZdlPvm(void* pointer, size_t) { in_kernel ? heap_free(pointer, PC) : ::operator delete(forget(pointer)); }
 void __wrap__ZdaPvm(void* pointer, size_t) {
-  launch.running ? heap_free(pointer, PC) : ::operator delete[](forget(pointer));
+  in_kernel ? heap_free(pointer, PC) : ::operator delete[](forget(pointer));
 }
 }
