@@ -315,7 +315,7 @@ class _Exploration:
     # ------------------------------------------------------------------------------------- phase 2: shrinking
 
     def _counterexample(self, names: tuple[str, ...], first: Tried, shrink: bool) -> tuple[Tried, Counterexample]:
-        if not shrink or first.batch is None or first.faults[names[0]].kind == "timeout":
+        if not shrink or first.batch is None or first.faults[names[0]].kind.endswith("timeout"):
             return first, first.counterexample(names)
         shrinking = Shrinking(self, names, first)
         smallest = shrinking.smallest(self.strategy(first.batch))
@@ -324,6 +324,8 @@ class _Exploration:
                 again = self.try_again(candidate.example, names)
             except UpskillError:
                 continue  # the verdict is fixed: what goes wrong from here on must not hide it
+            if again is not None and any(fault.kind == "item-timeout" for fault in again.faults.values()):
+                return first, first.counterexample(names)
             if again is not None and again.fails(names):
                 return again, again.counterexample(names, UNFINISHED if shrinking.unfinished else "")
         return first, replace(first.counterexample(names, _NOT_REPRODUCIBLE), reproducible=False)

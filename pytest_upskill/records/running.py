@@ -148,6 +148,8 @@ class Answer:
     """False if preparing the device failed, before the kernel was called."""
     trace: Trace = Trace()
     """Of a traced build; from the kernel's process, which may say anything."""
+    notes: tuple[Finding, ...] = ()
+    """What the device noticed and no assertion forbids, of all calls so far of the process."""
 
     @property
     def ran(self) -> bool:

@@ -23,7 +23,10 @@ void upskill_watch(const void* base, size_t bytes, const char* name, int access,
 
 void upskill_unwatch_all() { unwatch_all(); }
 
-void upskill_launcher_runs(int yes) { put_out_of_reach(yes != 0); }
+void upskill_launcher_runs(int yes) {
+  put_out_of_reach(yes != 0);
+  note_host_allocations(yes != 0);
+}
 
 size_t upskill_report_count() {
   report_leaks();
@@ -50,6 +53,8 @@ void upskill_configure(int order, uint64_t seed, int checks) {
   forget_spans();
   configuration.poison_shared = (checks & UPSKILL_POISON_SHARED) != 0;
 }
+
+void upskill_kept_on_device(KeptOnDevice* kept) { *kept = kept_allocations(); }
 
 int upskill_host_threads() {
   DIR* tasks = opendir("/proc/self/task");

@@ -271,6 +271,19 @@ void report_leaks() {
                     what.second, count.first + count.second));
 }
 
+KeptOnDevice kept_allocations() {
+  KeptOnDevice kept{};
+  int last = 0;
+  for (const auto& [begin, allocation] : allocations) {
+    const uintptr_t place = offset_in_module(allocation.pc);
+    if (place == 0) continue;
+    ++kept.allocations;
+    kept.bytes += allocation.bytes;
+    if (allocation.call >= last) last = allocation.call, kept.pc = place;
+  }
+  return kept;
+}
+
 void forget_dates() {
   drop_all_cells();
   for (auto& [begin, allocation] : allocations) allocation.born = 0;
