@@ -141,6 +141,7 @@ ALWAYS_INLINE void run_others() {
 
 [[noreturn]] void finish_thread() {
   if (store_pending) settle_store();
+  if (block.whole_block_barriers) leave_numbered_barriers();
   const int warp = warp_of(block.current);
   block.threads[block.current].state = State::finished;
   clear_runnable(block.current);
@@ -265,6 +266,8 @@ void need_fibers() {
   if (block.fibers) return;
   block.fibers = true;
   block.barrier = {};
+  std::memset(block.numbered, 0, sizeof block.numbered);
+  block.whole_block_barriers = false;
   std::memset(block.runnable, 0, sizeof block.runnable);
   std::memset(block.warps, 0, sizeof block.warps);
   const int turn = block.position_of[block.current];

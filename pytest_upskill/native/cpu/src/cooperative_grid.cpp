@@ -2,6 +2,7 @@
 
 #include <cstring>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "block.h"
@@ -23,13 +24,14 @@ struct Parked {
   uint3 index;
   std::vector<char> stacks;
   SharedCopy shared;
+  BlockKnowledge knowledge;
   bool finished;
 };
 
 bool has_stack(const Thread& thread) { return thread.state != State::finished && thread.state != State::fresh; }
 
 // The used part of a stopped thread's stack.
-size_t stack_bytes(const Thread& thread) {
+size_t used_stack_bytes(const Thread& thread) {
   return stack_end(thread.stack_pointer) - reinterpret_cast<uintptr_t>(thread.stack_pointer);
 }
 
@@ -42,9 +44,10 @@ void put_away(Parked& parked) {
   for (int i = 0; i < block.size; ++i) {
     if (!has_stack(block.threads[i])) continue;
     const auto* begin = static_cast<const char*>(block.threads[i].stack_pointer);
-    parked.stacks.insert(parked.stacks.end(), begin, begin + stack_bytes(block.threads[i]));
+    parked.stacks.insert(parked.stacks.end(), begin, begin + used_stack_bytes(block.threads[i]));
   }
   save_shared_memory(parked.shared);
+  parked.knowledge = suspend_knowledge();
 }
 
 void put_in_place(const Parked& parked) {
@@ -53,7 +56,7 @@ void put_in_place(const Parked& parked) {
   const char* next = parked.stacks.data();
   for (int i = 0; i < block.size; ++i) {
     if (!has_stack(block.threads[i])) continue;
-    const size_t bytes = stack_bytes(block.threads[i]);
+    const size_t bytes = used_stack_bytes(block.threads[i]);
     std::memcpy(block.threads[i].stack_pointer, next, bytes);
     next += bytes;
   }
@@ -63,6 +66,7 @@ void put_in_place(const Parked& parked) {
 void go_on(Parked& parked) {
   note_turn(parked.index);
   begin_block(parked.block.size);
+  resume_knowledge(std::move(parked.knowledge));
   put_in_place(parked);
   begin_fibers(block.current);
   pass_barrier();

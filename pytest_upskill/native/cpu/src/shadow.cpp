@@ -116,13 +116,16 @@ struct PendingStore {
   Cell marks[vector_bytes];  // previous marks
 } pending;
 
-const char* verb(Access access) {
+const char* verb_of(Access access) {
   switch (access) {
     case Access::read:
     case Access::volatile_read:
       return "read";
     case Access::atomic:
       return "atomic operation";
+    case Access::arrival:
+    case Access::awaiting:
+      return "use of a barrier";
     default:
       return "write";
   }
@@ -159,9 +162,9 @@ std::string describe(const Race& race) {
   const std::string element = offset % race.size == 0 ? format("element %zu", offset / race.size)
                                                       : format("byte %zu", static_cast<size_t>(offset));
   return format("race on %s of %s: a %s and the %s by %s%s%s%s have no order, in kernel %s, %s, %s; %s",
-                element.c_str(), race.span->name.c_str(), verb(a.access), verb(b.access), thread_name(b.thread).c_str(),
-                other_block.c_str(), place.empty() ? "" : " at ", place.c_str(), launch.kernel,
-                block_name(a.turn).c_str(), thread_name(a.thread).c_str(), advice(race));
+                element.c_str(), race.span->name.c_str(), verb_of(a.access), verb_of(b.access),
+                thread_name(b.thread).c_str(), other_block.c_str(), place.empty() ? "" : " at ", place.c_str(),
+                launch.kernel, block_name(a.turn).c_str(), thread_name(a.thread).c_str(), advice(race));
 }
 
 void report_race(const Race& race) {
@@ -198,15 +201,16 @@ class Marking {
     if (unwritten != 0 && (size_ <= vector_bytes || begin + unwritten == end)) note_unwritten();
     if (conflict_) store_later(begin, end);
     if (is_write(access_)) self.fresh_fence = false;
-    if (access_ == Access::volatile_read || access_ == Access::atomic) acquire(address_);
-    if (access_ == Access::volatile_write || access_ == Access::atomic) release(address_);
+    const bool shared = span_.space == Space::shared;
+    if (access_ == Access::volatile_read || access_ == Access::atomic) acquire(address_, shared);
+    if (access_ == Access::volatile_write || access_ == Access::atomic) release(address_, shared);
   }
 
  private:
   bool reads() const { return access_ != Access::write && access_ != Access::volatile_write; }
   bool writes() const { return is_write(access_); }
 
-  bool may_be_pending() const { return writes() && access_ != Access::atomic && size_ <= vector_bytes; }
+  bool may_be_pending() const { return writes() && access_ < Access::atomic && size_ <= vector_bytes; }
 
   bool is_unwritten(Cell& cell) {
     if (cell.write.clock >= since_ || (span_.space != Space::shared && cell.write.clock >= span_.born)) return false;
@@ -251,7 +255,7 @@ class Marking {
   void judge_in_step(const Race& race) const {
     const bool one_warp =
         race.self.turn == race.other.turn && race.self.thread / warp_size == race.other.thread / warp_size;
-    if (!one_warp || span_.space != Space::shared || access_ == Access::atomic || race.other.access == Access::atomic)
+    if (!one_warp || span_.space != Space::shared || access_ >= Access::atomic || race.other.access == Access::atomic)
       return;
     const auto [first, added] = lanes_in_step.try_emplace(static_cast<uint32_t>(pc_), race);
     if (!added && first->second.address != address_) report_race(race);
@@ -263,9 +267,9 @@ class Marking {
   }
 
   void note(Cell& cell) const {
-    const uint16_t flags = access_ == Access::atomic ? atomic_flag
-                           : access_ > Access::write ? volatile_flag
-                                                     : static_cast<uint16_t>(0);
+    const uint16_t flags = access_ == Access::atomic || access_ == Access::arrival ? atomic_flag
+                           : access_ > Access::write                               ? volatile_flag
+                                                                                   : static_cast<uint16_t>(0);
     const auto thread = static_cast<uint16_t>(self.thread | flags);
     if (writes())
       note_write(cell, thread, pc_);
@@ -276,9 +280,10 @@ class Marking {
   void note_unwritten() const {
     if (!is_new_report("uninitialised", pc_) || unwritten_reads.count(static_cast<uint32_t>(pc_)) != 0) return;
     const uintptr_t offset = address_ - span_.begin;
-    unwritten_reads[static_cast<uint32_t>(pc_)] = format(
-        "%s of %zu bytes of %s, at byte %zu, which nothing has written%s,%s", verb(access_), size_, span_.name.c_str(),
-        static_cast<size_t>(offset), span_.space == Space::shared ? " in this block" : "", where().c_str());
+    unwritten_reads[static_cast<uint32_t>(pc_)] =
+        format("%s of %zu bytes of %s, at byte %zu, which nothing has written%s,%s", verb_of(access_), size_,
+               span_.name.c_str(), static_cast<size_t>(offset), span_.space == Space::shared ? " in this block" : "",
+               where().c_str());
   }
 
   void store_later(Cell* begin, Cell* end) {

@@ -13,10 +13,11 @@
 
 namespace upskill::cpu {
 
-enum class Access : uint8_t { read, write, volatile_read, volatile_write, atomic };
+// The last two are of a split barrier: like an atomic operation, and a volatile read; but their order is the barrier's.
+enum class Access : uint8_t { read, write, volatile_read, volatile_write, atomic, arrival, awaiting };
 
 inline bool is_write(Access access) {
-  return access == Access::write || access == Access::volatile_write || access == Access::atomic;
+  return access == Access::write || (access >= Access::volatile_write && access <= Access::arrival);
 }
 
 // Stamps are clocks of ordering.h, 0 for never. Code addresses are return addresses, cut to 32 bits.
