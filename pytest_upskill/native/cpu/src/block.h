@@ -31,8 +31,9 @@ struct Thread {
 };
 
 struct Warp {
-  uint32_t alive;    // lanes that exist and have not returned
-  uint32_t waiting;  // lanes in a warp call
+  uint32_t alive;      // lanes that exist and have not returned
+  uint32_t waiting;    // lanes in a warp call
+  uint32_t attending;  // those alive at the last barrier
 };
 
 struct Barrier {

@@ -11,6 +11,7 @@
 #include "launch_state.h"
 #include "memory.h"
 #include "ordering.h"
+#include "shadow.h"
 #include "upskill_cpu/builtins.h"
 #include "upskill_cpu/grid.h"
 
@@ -144,6 +145,7 @@ extern "C" void upskill_cpu_grid_barrier(int line) {
                         "cudaLaunchCooperativeKernel,%s",
                         line, where().c_str()));
   need_fibers();
+  if (store_pending) settle_store();
   block.threads[block.current].line = line;
   block.threads[block.current].pc = pc;
   suspend(State::at_grid_barrier);

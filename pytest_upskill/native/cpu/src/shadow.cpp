@@ -169,7 +169,8 @@ std::string describe(const Race& race) {
 
 void report_race(const Race& race) {
   racing_places.insert({static_cast<uint32_t>(race.self.place), static_cast<uint32_t>(race.other.place)});
-  if (is_new_report("race", race.self.place)) report(Assertion::deterministic, "race", race.self.place, describe(race));
+  if (is_new_report("race", race.self.place) && is_new_pair(race.self.place, race.other.place))
+    report(Assertion::deterministic, "race", race.self.place, describe(race));
 }
 
 Access access_of(uint16_t thread, bool write) {
