@@ -5,9 +5,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "block_order.h"
 #include "launch_state.h"
-#include "upskill_cpu/builtins.h"
 
 namespace upskill::cpu {
 
@@ -26,6 +24,8 @@ uint32_t now = 1;
 uint32_t warp_floors[max_warps];              // of the last operation of a whole warp
 uint32_t lanes_seen[max_threads][warp_size];  // what a lane knows of the others through partial-warp operations
 std::vector<uint32_t> block_starts;           // by turn
+
+std::vector<uint32_t> next_turns;  // by turn: a suspended block's next one, or 0
 
 Fence fences[scopes][max_threads];
 bool block_has_fence = false, block_has_release = false;
@@ -101,8 +101,15 @@ bool tells(const Knowledge& knowledge, uint32_t turn, uint32_t clock, int thread
   return false;
 }
 
+// What a thread did before its block was suspended, it did before each of its later turns.
 bool is_known(uint32_t turn, uint32_t clock, int thread) {
-  return tells(known_to[self.thread], turn, clock, thread) || tells(known_to_block, turn, clock, thread);
+  for (;;) {
+    if (tells(known_to[self.thread], turn, clock, thread) || tells(known_to_block, turn, clock, thread)) return true;
+    if (turn >= next_turns.size() || next_turns[turn] == 0) return false;
+    turn = next_turns[turn];
+    if (turn == current_turn()) return true;
+    clock = block_starts[turn];
+  }
 }
 
 void keep_fences() {
@@ -118,13 +125,6 @@ void keep_fences() {
 void forget_knowledge() {
   for (int thread : knowing) known_to[thread] = nullptr;
   knowing.clear();
-}
-
-// Whether the running block had this turn too, before it was suspended.
-bool is_own_turn(uint32_t turn) {
-  if (!launch.cooperative) return false;
-  const uint3 block = block_at_turn(turn);
-  return block.x == blockIdx.x && block.y == blockIdx.y && block.z == blockIdx.z;
 }
 
 // Each participating lane learns what any of them knew of the others.
@@ -179,6 +179,7 @@ bool begin_launch() {
     std::fill_n(&fences[0][0], scopes * max_threads, Fence{});
   }
   block_starts.clear();
+  next_turns.clear();
   past_fences.clear();
   forget_knowledge();
   known_to_block = nullptr;
@@ -286,20 +287,20 @@ void pass_phase(uint32_t barrier, const std::shared_ptr<const Phase>& phase, con
 
 BlockKnowledge suspend_knowledge() {
   tell_block();
-  return {std::move(known_to_block), std::move(shared_objects)};
+  return {self.launch_start, current_turn(), std::move(known_to_block), std::move(shared_objects)};
 }
 
 void resume_knowledge(BlockKnowledge knowledge) {
+  if (knowledge.launch_start != self.launch_start) return;  // all blocks have met since
   known_to_block = std::move(knowledge.known);
   shared_objects = std::move(knowledge.objects);
+  next_turns.resize(current_turn());
+  next_turns[knowledge.turn] = current_turn();
 }
 
 bool is_ordered(uint32_t clock, int thread) {
   if (clock < self.launch_start) return true;
-  if (clock < self.block_start) {
-    const uint32_t turn = turn_of(clock);
-    return is_own_turn(turn) || is_known(turn, clock, thread);
-  }
+  if (clock < self.block_start) return is_known(turn_of(clock), clock, thread);
   if (clock < self.floor || thread == static_cast<int>(self.thread)) return true;
   if (same_warp(thread, static_cast<int>(self.thread))) {
     if (clock < warp_floors[warp_number(thread)]) return true;

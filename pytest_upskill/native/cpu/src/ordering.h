@@ -62,8 +62,9 @@ void pass_phase(uint32_t barrier, const std::shared_ptr<const Phase>& phase, con
 
 // A block that is suspended takes along what it knows, and its objects in shared memory.
 struct BlockKnowledge {
-  Knowledge known;
-  std::unordered_map<uintptr_t, Object*> objects;
+  uint32_t launch_start = 0, turn = 0;
+  Knowledge known{};
+  std::unordered_map<uintptr_t, Object*> objects{};
 };
 BlockKnowledge suspend_knowledge();
 void resume_knowledge(BlockKnowledge knowledge);

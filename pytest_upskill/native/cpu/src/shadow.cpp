@@ -122,6 +122,7 @@ const char* verb_of(Access access) {
     case Access::volatile_read:
       return "read";
     case Access::atomic:
+    case Access::atomic_store:
       return "atomic operation";
     case Access::arrival:
     case Access::awaiting:
@@ -204,11 +205,13 @@ class Marking {
     if (is_write(access_)) self.fresh_fence = false;
     const bool shared = span_.space == Space::shared;
     if (access_ == Access::volatile_read || access_ == Access::atomic) acquire(address_, shared);
-    if (access_ == Access::volatile_write || access_ == Access::atomic) release(address_, shared);
+    if (access_ >= Access::volatile_write && access_ <= Access::atomic_store) release(address_, shared);
   }
 
  private:
-  bool reads() const { return access_ != Access::write && access_ != Access::volatile_write; }
+  bool reads() const {
+    return access_ != Access::write && access_ != Access::volatile_write && access_ != Access::atomic_store;
+  }
   bool writes() const { return is_write(access_); }
 
   bool may_be_pending() const { return writes() && access_ < Access::atomic && size_ <= vector_bytes; }
@@ -268,9 +271,9 @@ class Marking {
   }
 
   void note(Cell& cell) const {
-    const uint16_t flags = access_ == Access::atomic || access_ == Access::arrival ? atomic_flag
-                           : access_ > Access::write                               ? volatile_flag
-                                                                                   : static_cast<uint16_t>(0);
+    const uint16_t flags = access_ >= Access::atomic && writes() ? atomic_flag
+                           : access_ > Access::write             ? volatile_flag
+                                                                 : static_cast<uint16_t>(0);
     const auto thread = static_cast<uint16_t>(self.thread | flags);
     if (writes())
       note_write(cell, thread, pc_);

@@ -14,7 +14,7 @@
 namespace upskill::cpu {
 
 // The last two are of a split barrier: like an atomic operation, and a volatile read; but their order is the barrier's.
-enum class Access : uint8_t { read, write, volatile_read, volatile_write, atomic, arrival, awaiting };
+enum class Access : uint8_t { read, write, volatile_read, volatile_write, atomic, atomic_store, arrival, awaiting };
 
 inline bool is_write(Access access) {
   return access == Access::write || (access >= Access::volatile_write && access <= Access::arrival);
