@@ -50,6 +50,7 @@ STUDENT_FLAGS = (
     "-std=c++17",
     "-O1",
     "-g1",
+    "-gdwarf-4",  # of version 5, older addr2lines take another file's lines for the source's
     "-fPIC",
     "-w",
     "-fmax-errors=20",

@@ -124,8 +124,7 @@ const char* verb_of(Access access) {
     case Access::atomic:
     case Access::atomic_store:
       return "atomic operation";
-    case Access::arrival:
-    case Access::awaiting:
+    case Access::barrier_use:
       return "use of a barrier";
     default:
       return "write";

@@ -71,8 +71,8 @@ void wait(const SplitBarrier& barrier, uint32_t phase, int line, uintptr_t pc) {
 
 // The barrier at an address of the kernel's. Its use there is recorded, so that an initialisation without order is a
 // race.
-SplitBarrier& barrier_at(const upskill_cpu_split_barrier* place, Access access, uintptr_t pc) {
-  check_access(reinterpret_cast<uintptr_t>(place), sizeof place->life, access, pc);
+SplitBarrier& barrier_at(const upskill_cpu_split_barrier* place, uintptr_t pc) {
+  check_access(reinterpret_cast<uintptr_t>(place), sizeof place->life, Access::barrier_use, pc);
   const auto found = barriers.find(place->life);
   if (found == barriers.end())
     abort_launch(cudaErrorLaunchFailure, Assertion::runs, "invalid-barrier", pc,
@@ -131,12 +131,12 @@ extern "C" void upskill_cpu_split_barrier_init(upskill_cpu_split_barrier* place,
 // Host code, which runs alone, may hold a barrier in managed memory; it waits for nobody.
 extern "C" uint32_t upskill_cpu_split_barrier_arrive(upskill_cpu_split_barrier* place, uint32_t count, bool drop) {
   if (!launch.running) return 0;
-  return arrive(barrier_at(place, Access::arrival, PC), count, drop);
+  return arrive(barrier_at(place, PC), count, drop);
 }
 
 extern "C" bool upskill_cpu_split_barrier_passed(const upskill_cpu_split_barrier* place, uint32_t phase) {
   if (!launch.running) return true;
-  const SplitBarrier& barrier = barrier_at(place, Access::awaiting, PC);
+  const SplitBarrier& barrier = barrier_at(place, PC);
   if (barrier.phase.number == phase) yield();
   if (barrier.phase.number == phase) return false;
   pass(barrier, phase);
@@ -144,12 +144,12 @@ extern "C" bool upskill_cpu_split_barrier_passed(const upskill_cpu_split_barrier
 }
 
 extern "C" void upskill_cpu_split_barrier_wait(const upskill_cpu_split_barrier* place, uint32_t phase, int line) {
-  if (launch.running) wait(barrier_at(place, Access::awaiting, PC), phase, line, PC);
+  if (launch.running) wait(barrier_at(place, PC), phase, line, PC);
 }
 
 extern "C" uint32_t upskill_cpu_split_barrier_phase_of(const upskill_cpu_split_barrier* place, bool parity) {
   if (!launch.running) return 0;
-  const uint32_t phase = barrier_at(place, Access::awaiting, PC).phase.number;
+  const uint32_t phase = barrier_at(place, PC).phase.number;
   return phase % 2 == parity ? phase : phase - 1;
 }
 
