@@ -3,8 +3,11 @@
 #include <cooperative_groups/reduce.h>
 #include <cooperative_groups/scan.h>
 #include <cuda/atomic>
+#include <chrono>
 #include <cuda/barrier>
+#include <cuda/latch>
 #include <cuda/pipeline>
+#include <cuda/semaphore>
 #include <cuda_runtime.h>
 #include <new>
 
@@ -172,7 +175,7 @@ __global__ void dropping(int* out) {
     if (threadIdx.x / 32 < i) break;
     s[threadIdx.x] = i;
     auto token = bar.arrive();
-    while (!bar.try_wait(std::move(token))) continue;
+    while (!bar.try_wait_for(std::move(token), std::chrono::nanoseconds(1))) continue;
     right &= s[T - 1 - threadIdx.x % 32] == i;
     if (threadIdx.x / 32 == i)
       bar.arrive_and_drop();
@@ -316,6 +319,27 @@ __global__ void passed_on(int* parts, int* out) {
   }
   count(out, right);
 }
+// 15: a latch for each round, and a semaphore that hands a box to and fro.
+__global__ void latches(int* out) {
+  __shared__ cuda::latch<cuda::thread_scope_block> latch;
+  __shared__ cuda::binary_semaphore<cuda::thread_scope_block> filled, taken;
+  __shared__ int box, s[T];
+  if (threadIdx.x == 0) init(&filled, 0), init(&taken, 1);
+  bool right = true;
+  for (int i = 0; i < ROUNDS; ++i) {
+    if (threadIdx.x == 0) init(&latch, T / 32);
+    __syncthreads();
+    s[threadIdx.x] = i;
+    __syncwarp();
+    if (threadIdx.x % 32 == 0) latch.count_down();
+    latch.wait();
+    right &= s[T - 1 - threadIdx.x] == i;
+    if (threadIdx.x == 0) taken.acquire(), box = i, filled.release();
+    if (threadIdx.x == 32) filled.acquire(), right &= box == i, taken.release();
+    __syncthreads();
+  }
+  count(out, right);
+}
 
 extern "C" void upskill_entry(int which, void* const* a, cudaStream_t) {
   int h[1024], *x, *out, *parts;
@@ -343,6 +367,7 @@ extern "C" void upskill_entry(int which, void* const* a, cudaStream_t) {
     case 11: last_stores<<<B, T, 64>>>(x, out); break;
     case 12: virtual_objects<<<B, T>>>(out); break;
     case 13: cudaLaunchCooperativeKernel((void*)of_the_grid, dim3(B), dim3(T), arguments, 0, nullptr); break;
+    case 15: latches<<<B, T>>>(out); break;
     case 14: cudaLaunchCooperativeKernel((void*)passed_on, dim3(B), dim3(T), arguments, 0, nullptr); break;
   }
   int r[B];

@@ -231,13 +231,22 @@ class Marking {
   }
 
   void check_against(const Mark& mark, uint16_t thread, bool write) {
-    if (mark.clock < since_ || is_ordered(mark.clock, thread & thread_bits)) return;
+    if (mark.clock < since_ || (access_ > Access::write && is_harmless(mark, thread, access_of(thread, write)))) return;
+    if (is_ordered(mark.clock, thread & thread_bits)) return;
     const Party me{access_, turn_of(self.clock), self.thread, pc_};
     const Party other{access_of(thread, write), turn_of(mark.clock), static_cast<uint32_t>(thread & thread_bits),
                       restore_address(mark.place)};
     const Race race{me, other, &span_, address_, size_};
     if (write && (thread & agreed_flag) != 0 && access_ == Access::read) return;
     judge(race, mark.place);
+  }
+
+  // Atomic operations never race among themselves, nor do volatile accesses but those of one warp's lanes.
+  bool is_harmless(const Mark& mark, uint16_t thread, Access other) const {
+    if (other <= Access::write) return false;
+    const bool one_warp =
+        mark.clock >= self.block_start && (thread & thread_bits) / warp_size == self.thread / warp_size;
+    return !one_warp || span_.space != Space::shared || access_ >= Access::atomic || other >= Access::atomic;
   }
 
   void judge(const Race& race, uint32_t other_place) {
@@ -256,10 +265,6 @@ class Marking {
   }
 
   void judge_in_step(const Race& race) const {
-    const bool one_warp =
-        race.self.turn == race.other.turn && race.self.thread / warp_size == race.other.thread / warp_size;
-    if (!one_warp || span_.space != Space::shared || access_ >= Access::atomic || race.other.access == Access::atomic)
-      return;
     const auto [first, added] = lanes_in_step.try_emplace(static_cast<uint32_t>(pc_), race);
     if (!added && first->second.address != address_) report_race(race);
   }
