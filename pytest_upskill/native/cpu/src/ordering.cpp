@@ -201,6 +201,7 @@ void begin_block(int threads) {
   block_has_fence = block_has_release = false;
   threads_of_block = threads;
   self.block_start = self.floor = self.clock = ++now;
+  self.clocks_before_barrier = 0;
   block_starts.push_back(now);
 }
 
@@ -211,6 +212,7 @@ void begin_fibers(int current) {
 
 void pass_barrier() {
   self.floor = ++now;
+  self.clocks_before_barrier = self.floor - self.block_start;
   if (knowing.empty()) return;
   tell_block();
   forget_phases_of(known_to_block, current_turn());
@@ -319,5 +321,5 @@ uint32_t turn_of(uint32_t clock) {
 using namespace upskill::cpu;
 
 extern "C" void upskill_cpu_fence(int scope) {
-  if (launch.running) fence(scope != 0);
+  if (in_kernel) fence(scope != 0);
 }

@@ -123,19 +123,19 @@ extern "C" void upskill_cpu_split_barrier_init(upskill_cpu_split_barrier* place,
   const auto address = reinterpret_cast<uintptr_t>(place);
   // Recorded as the kernel's own write, so that the memory counts as touched and written.
   check_access(address, sizeof *place, Access::write, PC);
-  const Span* span = launch.running ? find_span(address, sizeof *place) : nullptr;
+  const Span* span = in_kernel ? find_span(address, sizeof *place) : nullptr;
   place->life = begin_life(expected, span != nullptr && span->space == Space::shared).life;
   place->expected = expected;
 }
 
 // Host code, which runs alone, may hold a barrier in managed memory; it waits for nobody.
 extern "C" uint32_t upskill_cpu_split_barrier_arrive(upskill_cpu_split_barrier* place, uint32_t count, bool drop) {
-  if (!launch.running) return 0;
+  if (!in_kernel) return 0;
   return arrive(barrier_at(place, PC), count, drop);
 }
 
 extern "C" bool upskill_cpu_split_barrier_passed(const upskill_cpu_split_barrier* place, uint32_t phase) {
-  if (!launch.running) return true;
+  if (!in_kernel) return true;
   const SplitBarrier& barrier = barrier_at(place, PC);
   if (barrier.phase.number == phase) yield();
   if (barrier.phase.number == phase) return false;
@@ -144,11 +144,11 @@ extern "C" bool upskill_cpu_split_barrier_passed(const upskill_cpu_split_barrier
 }
 
 extern "C" void upskill_cpu_split_barrier_wait(const upskill_cpu_split_barrier* place, uint32_t phase, int line) {
-  if (launch.running) wait(barrier_at(place, PC), phase, line, PC);
+  if (in_kernel) wait(barrier_at(place, PC), phase, line, PC);
 }
 
 extern "C" uint32_t upskill_cpu_split_barrier_phase_of(const upskill_cpu_split_barrier* place, bool parity) {
-  if (!launch.running) return 0;
+  if (!in_kernel) return 0;
   const uint32_t phase = barrier_at(place, PC).phase.number;
   return phase % 2 == parity ? phase : phase - 1;
 }

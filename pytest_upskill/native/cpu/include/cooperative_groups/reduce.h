@@ -2,6 +2,7 @@
 // coalesced threads.
 #ifndef UPSKILL_CPU_COOPERATIVE_GROUPS_REDUCE_H
 #define UPSKILL_CPU_COOPERATIVE_GROUPS_REDUCE_H
+#define _COOPERATIVE_GROUPS_REDUCE_H
 
 #include "../cooperative_groups.h"
 
