@@ -56,6 +56,7 @@ STUDENT_FLAGS = (
     "-std=c++17",
     "-O1",
     "-g1",
+    "-gdwarf-4",  # of version 5, older addr2lines take another file's lines for the source's
     "-fPIC",
     "-fno-plt",  # every access calls the runtime
     "-ftree-vrp",  # leaves out checks of indices that are within their array in any case

@@ -79,6 +79,7 @@ void check_shared_use(const Shape& shape) {
 void start_block(uint64_t turn) {
   blockIdx = block_at_turn(static_cast<uint32_t>(turn));
   if (configuration.poison_shared) poison_shared_memory();
+  if (!launch.cooperative || turn == 0) forget_shared_barriers();
   begin_block(block.size);
   run_block();
 }
