@@ -33,9 +33,9 @@ const char* upskill_report(size_t index);
 size_t upskill_launches(void);
 size_t upskill_copied_back(void);
 
-// Whether the launcher is running. Until it returns, host code cannot access device memory, as on a GPU. An access from
-// code without checks (assembly, uninstrumented objects) raises a fault.
-void upskill_launcher_runs(int yes);
+// The launcher runs, or, with nullptr, has returned. Meanwhile host code cannot access device memory nor its library's
+// device variables, as on a GPU. An access from code without checks (assembly, uninstrumented objects) raises a fault.
+void upskill_launcher_runs(const void* launcher);
 
 // Clears reports, launch statistics and the error that a faulting kernel left, so that the next call starts from a
 // clean state.

@@ -149,7 +149,7 @@ def test_dynamic_shared_memory_becomes_a_pointer(declaration: str, expected: str
 
 
 def test_other_extern_declarations_stay() -> None:
-    source = 'extern "C" void f();\nextern int n;\nextern "C" { __global__ void k() { __shared__ int s; } }'
+    source = 'extern "C" void f();\nextern int n;\nextern "C" { __device__ void k() { __shared__ int s; } }'
     assert body(source) == source
 
 

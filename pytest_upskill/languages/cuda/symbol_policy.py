@@ -22,6 +22,9 @@ _LIBRARIES = re.compile(
 
 _MOST_SHOWN = 5
 
+_MANAGED = "upskill_cpu_managed_variables"
+"""What an object for the cpu device imports if it has ``__managed__`` variables; see native/cpu/assemble.sh."""
+
 
 def _rule(why: str, *patterns: str) -> tuple[str, re.Pattern[str]]:
     """Names that must not be imported; ``why`` completes "kernels may not ..."."""
@@ -78,7 +81,8 @@ _RULES = (
     ),
     _rule(
         "use memory that host and device share",
-        r"cudaMallocManaged\w*|cudaMallocHost|cudaHost(Alloc|Register|GetDevicePointer)\w*",
+        r"cudaMallocManaged\w*|cudaMallocHost|cudaHost(Alloc|Register|GetDevicePointer)\w*|cudaMemPrefetch\w*",
+        rf"{_MANAGED}|_*cudaRegisterManagedVar\w*|_*cudaInitManagedRuntime\w*",
     ),
     _rule(
         "call libraries of ready-made kernels",
@@ -111,7 +115,8 @@ def _violations(linked: elf.Image, own: elf.Image) -> Iterator[str]:
     for name in sorted(own.imports):
         why = next((why for why, names in _RULES if names.fullmatch(name)), None)
         if why is not None:
-            yield f"the kernel calls {_shown(name)}; kernels may not {why}: remove the call"
+            calls, it = ("uses", "them") if _READABLE[0][0].fullmatch(name) else ("calls", "the call")
+            yield f"the kernel {calls} {_shown(name)}; kernels may not {why}: remove {it}"
     reserved = {name for name in own.defined if _RESERVED.fullmatch(name)}
     reserved |= {name for name in own.defined - own.data if _RESERVED_FUNCTIONS.fullmatch(name)}
     for name in sorted(reserved - {ENTRY}):
@@ -121,6 +126,7 @@ def _violations(linked: elf.Image, own: elf.Image) -> Iterator[str]:
 
 
 _READABLE = (
+    (re.compile(rf"{_MANAGED}|_*cudaRegisterManagedVar\w*"), "__managed__ variables"),
     (re.compile(r"_ZNSt6thread.*|_ZNSt3__16thread.*"), "std::thread"),
     (re.compile(r".*basic_(filebuf|ifstream|ofstream|fstream).*"), "std::fstream"),
     (re.compile(r".*St10filesystem.*"), "std::filesystem"),

@@ -10,6 +10,7 @@
 #include "launch_state.h"
 #include "launch_statistics.h"
 #include "memory.h"
+#include "module.h"
 #include "report.h"
 #include "upskill_cpu/device_assert.h"
 
@@ -17,13 +18,18 @@ using namespace upskill::cpu;
 
 extern "C" {
 
+char upskill_cpu_managed_variables;  // an object with __managed__ variables imports it, see assemble.sh
+
 void upskill_watch(const void* base, size_t bytes, const char* name, int access, int initialised) {
   watch(base, bytes, name, access == UPSKILL_READ_WRITE, initialised != 0);
 }
 
 void upskill_unwatch_all() { unwatch_all(); }
 
-void upskill_launcher_runs(int yes) { put_out_of_reach(yes != 0); }
+void upskill_launcher_runs(const void* launcher) {
+  if (launcher != nullptr) module_of(launcher);
+  put_out_of_reach(launcher != nullptr);
+}
 
 size_t upskill_report_count() {
   report_leaks();

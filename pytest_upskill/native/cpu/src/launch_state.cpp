@@ -1,7 +1,5 @@
 #include "launch_state.h"
 
-#include <algorithm>
-
 #include "upskill_cpu/builtins.h"
 
 uint3 threadIdx, blockIdx, blockDim, gridDim;
@@ -13,12 +11,6 @@ namespace upskill::cpu {
 Launch launch;
 Configuration configuration;
 
-namespace {
-
-size_t allowed = default_dynamic_shared;
-
-}  // namespace
-
 std::string where() {
   return format(" in kernel %s, block (%u,%u,%u), thread (%u,%u,%u)", launch.kernel, blockIdx.x, blockIdx.y, blockIdx.z,
                 threadIdx.x, threadIdx.y, threadIdx.z);
@@ -26,16 +18,12 @@ std::string where() {
 
 bool is_argument(uintptr_t address, size_t size) {
   for (size_t i = 0; i < launch.argument_count; ++i) {
-    const auto [begin, bytes] = launch.argument_places[i];
+    const auto [begin, bytes, kind] = launch.argument_places[i];
     const uintptr_t offset = address - reinterpret_cast<uintptr_t>(begin);
     if (offset < bytes && size <= bytes - offset) return true;
   }
   return false;
 }
-
-void allow_dynamic_shared(size_t bytes) { allowed = std::max(allowed, bytes); }
-
-size_t allowed_dynamic_shared() { return allowed; }
 
 }  // namespace upskill::cpu
 

@@ -69,6 +69,7 @@ const char* report_text(size_t index) { return index < report_count() ? reports(
 void clear_reports() { reports() = Reports(); }
 
 void set_error(cudaError_t error) { current_error = error; }
+cudaError_t fail(cudaError_t error) { return current_error = error; }
 void set_sticky_error(cudaError_t error) { stuck_error = error; }
 cudaError_t sticky_error() { return stuck_error; }
 cudaError_t last_error() { return stuck_error != cudaSuccess ? stuck_error : current_error; }

@@ -1,9 +1,11 @@
 // The runtime API's device, errors, streams and events. All work is done synchronously.
 #include <time.h>
 
+#include <algorithm>
 #include <cstring>
 #include <set>
 
+#include "kernel_facts.h"
 #include "launch_state.h"
 #include "memory.h"
 #include "report.h"
@@ -22,11 +24,6 @@ constexpr int clock_khz = 1980000;
 constexpr int memory_clock_khz = 3201000;
 constexpr size_t shared_per_processor = 228 << 10;
 constexpr size_t constant_bytes = 64 << 10;
-
-cudaError_t fail(cudaError_t error) {
-  set_error(error);
-  return error;
-}
 
 double now_ms() {
   timespec time{};
@@ -58,6 +55,11 @@ constexpr ErrorText error_texts[] = {
     {cudaErrorInvalidResourceHandle, "cudaErrorInvalidResourceHandle", "invalid resource handle"},
     {cudaErrorNotReady, "cudaErrorNotReady", "device not ready"},
     {cudaErrorIllegalAddress, "cudaErrorIllegalAddress", "an illegal memory access was encountered"},
+    {cudaErrorMissingConfiguration, "cudaErrorMissingConfiguration", "__global__ function call is not configured"},
+    {cudaErrorHostMemoryAlreadyRegistered, "cudaErrorHostMemoryAlreadyRegistered",
+     "part or all of the requested memory range is already mapped"},
+    {cudaErrorHostMemoryNotRegistered, "cudaErrorHostMemoryNotRegistered",
+     "pointer does not correspond to a registered memory region"},
     {cudaErrorLaunchOutOfResources, "cudaErrorLaunchOutOfResources", "too many resources requested for launch"},
     {cudaErrorLaunchTimeout, "cudaErrorLaunchTimeout", "the launch timed out and was terminated"},
     {cudaErrorAssert, "cudaErrorAssert", "device-side assert triggered"},
@@ -99,6 +101,16 @@ cudaError_t with_event(cudaEvent_t event) {
 }
 
 }  // namespace
+
+namespace upskill::cpu {
+
+int resident_blocks(int threads, size_t shared) {
+  const int by_threads = threads_per_processor / ((threads + warp_size - 1) / warp_size * warp_size);
+  const int by_shared = static_cast<int>(shared_per_processor / (shared + 1024));
+  return std::min({by_threads, by_shared, blocks_per_processor});
+}
+
+}  // namespace upskill::cpu
 
 extern "C" {
 
@@ -310,6 +322,12 @@ cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t function, void*
   return error;
 }
 
+cudaError_t cudaStreamAddCallback(cudaStream_t stream, cudaStreamCallback_t callback, void* data, unsigned int) {
+  const cudaError_t error = with_stream(stream);
+  if (error == cudaSuccess) callback(stream, last_error(), data);
+  return error;
+}
+
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned int) {
   if (sticky_error() != cudaSuccess) return sticky_error();
   *event = new CUevent_st;
@@ -340,27 +358,29 @@ cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEve
 cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute attribute, int value) {
   if (kernel == nullptr) return fail(cudaErrorInvalidDeviceFunction);
   if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize) return sticky_error();
-  if (value < 0 || static_cast<size_t>(value) > max_dynamic_shared) return fail(cudaErrorInvalidValue);
-  allow_dynamic_shared(static_cast<size_t>(value));
+  const KernelFacts facts = kernel_facts(kernel);
+  if (value < 0 || static_cast<size_t>(value) + facts.static_shared > max_dynamic_shared)
+    return fail(cudaErrorInvalidValue);
+  allow_dynamic_shared(facts.bounds, static_cast<size_t>(value));
   return sticky_error();
 }
 cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void* kernel) {
   if (kernel == nullptr) return fail(cudaErrorInvalidDeviceFunction);
+  const KernelFacts facts = kernel_facts(kernel);
   *attributes = {};
-  attributes->maxThreadsPerBlock = max_threads;
+  attributes->sharedSizeBytes = facts.static_shared;
+  attributes->maxThreadsPerBlock = facts.most_threads();
   attributes->numRegs = 32;
   attributes->ptxVersion = attributes->binaryVersion = 90;
-  attributes->maxDynamicSharedSizeBytes = static_cast<int>(default_dynamic_shared);
+  attributes->maxDynamicSharedSizeBytes = static_cast<int>(allowed_dynamic_shared(facts.bounds));
   return cudaSuccess;
 }
 cudaError_t cudaFuncSetCacheConfig(const void*, cudaFuncCache) { return cudaSuccess; }
 
 cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, const void* kernel, int threads, size_t shared) {
   if (kernel == nullptr || threads <= 0) return fail(cudaErrorInvalidValue);
-  int count = threads > max_threads ? 0 : threads_per_processor / ((threads + warp_size - 1) / warp_size * warp_size);
-  const int by_shared = static_cast<int>(shared_per_processor / (shared + 1024));
-  if (count > by_shared) count = by_shared;
-  *blocks = count < blocks_per_processor ? count : blocks_per_processor;
+  const KernelFacts facts = kernel_facts(kernel);
+  *blocks = threads > facts.most_threads() ? 0 : resident_blocks(threads, facts.static_shared + shared);
   return cudaSuccess;
 }
 

@@ -58,21 +58,9 @@ cudaError_t cudaMallocFromPoolAsync(T** pointer, size_t bytes, cudaMemPool_t, cu
   return cudaMallocAsync(pointer, bytes, stream);
 }
 
-// Here all host memory is alike.
-inline cudaError_t cudaHostRegister(void*, size_t, unsigned int) { return cudaSuccess; }
-inline cudaError_t cudaHostUnregister(void*) { return cudaSuccess; }
-template <class T>
-cudaError_t cudaHostGetDevicePointer(T** pointer, void* host, unsigned int) {
-  *pointer = static_cast<T*>(host);
-  return cudaSuccess;
-}
 inline cudaError_t cudaSetDeviceFlags(unsigned int) { return cudaSuccess; }
 inline cudaError_t cudaDeviceGetStreamPriorityRange(int* least, int* greatest) {
   *least = *greatest = 0;
-  return cudaSuccess;
-}
-inline cudaError_t cudaStreamAddCallback(cudaStream_t stream, cudaStreamCallback_t callback, void* data, unsigned int) {
-  callback(stream, cudaPeekAtLastError(), data);
   return cudaSuccess;
 }
 inline cudaError_t cudaThreadSynchronize() { return cudaDeviceSynchronize(); }
