@@ -203,8 +203,8 @@ bool launch(Entry entry, char* shared, const RequestHeader& header, const Reques
   return sound;
 }
 
-std::vector<Tensor> place(const RequestHeader& header, const RequestArgument* arguments, char* shared,
-                          Scalars& scalars, std::vector<void*>& pointers) {
+std::vector<Tensor> place(const RequestHeader& header, const RequestArgument* arguments, char* shared, Scalars& scalars,
+                          std::vector<void*>& pointers) {
   const std::size_t guard = (header.checks & kTight) != 0 ? 0 : kGuardBytes;
   std::vector<Tensor> tensors;
   if (slots.size() < header.count) {

@@ -137,7 +137,6 @@ def _compile_options(request: Request, compiler: toolchain.Compiler, toolkit: To
     else:
         options = [flag for flag in options if not flag.startswith(("-fsanitize", "--param=tsan", "-O"))]
         options += ["-O2", "-fwrapv"]
-    options.append("-gdwarf-4")  # of version 5, older addr2lines take a header's lines for the source's
     folders = [f"-I{folder}" for folder in (*flags.INCLUDE_FOLDERS, *request.include)]
     folders += ["-idirafter", str(flags.SAMPLES_INCLUDE)]
     return [str(compiler.program), *options, *first, *folders, *(f"-D{name}" for name in request.define)]

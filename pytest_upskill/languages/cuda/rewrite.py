@@ -34,7 +34,14 @@ def rewrite(source: str, name: str = "kernel.cu", preamble: str = "") -> str:
     text, has_ptx = ptx.rewrite_statements(source.replace("\r\n", "\n"))
     shared = (_rewrite_dynamic_shared, _rewrite_static_shared)
     try:
-        for step in (_close_chevrons, _rewrite_launches, _rewrite_api_launches, *shared, rewrite_functions, _rewrite_noinline):
+        for step in (
+            _close_chevrons,
+            _rewrite_launches,
+            _rewrite_api_launches,
+            *shared,
+            rewrite_functions,
+            _rewrite_noinline,
+        ):
             text = step(text)
     except _Unfinished as error:
         raise ValueError(f"{name}:{error}") from None

@@ -50,6 +50,7 @@ STUDENT_FLAGS = (
     "-std=c++17",
     "-O1",
     "-g1",
+    "-gdwarf-4",  # of version 5, binutils 2.40 takes the first source's lines for another file's
     "-fPIC",
     "-w",
     "-fmax-errors=20",

@@ -85,10 +85,10 @@ Fault describe(int signal, uintptr_t address, const Registers& registers) {
   // The guard page lies below the stack, and compilers probe large frames in steps of at most a page.
   const StackArea stacks = reserve_stacks(0);
   if (address - stacks.begin < stacks.bytes && address < registers.stack_pointer + 4096)
-    return {"stack-overflow", cudaErrorLaunchFailure, Assertion::runs,
-            format("the thread has used up its stack of %zu KiB: a recursion that does not end, or local arrays that "
-                   "are too large",
-                   stacks.one / 1024)};
+    return {
+        "stack-overflow", cudaErrorLaunchFailure, Assertion::runs,
+        "the thread needs more than the 512 KiB of local memory that it may have: a recursion that does not end, or "
+        "local arrays that are too large"};
   return {"illegal-address", cudaErrorIllegalAddress, Assertion::memory,
           format("an access to 0x%zx, where no memory is", static_cast<size_t>(address))};
 }

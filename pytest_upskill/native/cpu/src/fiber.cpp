@@ -9,7 +9,8 @@ namespace upskill::cpu {
 
 namespace {
 
-constexpr size_t one_stack = 128 << 10;
+// A GPU's thread has at most 512 KiB of local memory; the rest is for the runtime.
+constexpr size_t one_stack = (512 + 32) << 10;
 constexpr size_t guard_page = 4096;
 constexpr int max_stacks = 1024;
 // Stacks that all began at the same offset in a page would compete for the same few cache sets.

@@ -47,7 +47,8 @@ void check_word(size_t index, uintptr_t word) {
 void check_argument(const Module& module, size_t index, const upskill_cpu_argument& argument) {
   const auto [begin, bytes, kind] = argument;
   if (kind == upskill_cpu_polymorphic)
-    return refuse(index, "is of a class with virtual functions, whose table is the host's; make the object in the kernel");
+    return refuse(index,
+                  "is of a class with virtual functions, whose table is the host's; make the object in the kernel");
   const auto pointer = kind == upskill_cpu_array     ? reinterpret_cast<uintptr_t>(begin)
                        : kind == upskill_cpu_pointer ? *static_cast<const uintptr_t*>(begin)
                                                      : 0;

@@ -45,7 +45,9 @@ KernelFacts find_facts(const Module& module, const void* kernel) {
 
 }  // namespace
 
-int KernelFacts::most_threads() const { return bounds != nullptr && *bounds > 0 ? std::min(*bounds, max_threads) : max_threads; }
+int KernelFacts::most_threads() const {
+  return bounds != nullptr && *bounds > 0 ? std::min(*bounds, max_threads) : max_threads;
+}
 
 KernelFacts kernel_facts(const void* kernel) {
   static std::map<std::pair<int, const void*>, KernelFacts> known;  // by module

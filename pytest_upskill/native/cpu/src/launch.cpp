@@ -32,7 +32,8 @@ struct Shape {
 
 // The rule that a configuration breaks, or nullptr.
 const char* broken_rule(const dim3& grid, const dim3& block) {
-  if (grid.x == 0 || grid.y == 0 || grid.z == 0) return "the grid has no block, and a launch needs at least one in each dimension";
+  if (grid.x == 0 || grid.y == 0 || grid.z == 0)
+    return "the grid has no block, and a launch needs at least one in each dimension";
   if (grid.x > 0x7fffffffu || grid.y > 65535 || grid.z > 65535)
     return "a grid has at most 2147483647 x 65535 x 65535 blocks";
   if (block.x == 0 || block.y == 0 || block.z == 0) return "a block has at least one thread in each dimension";
@@ -136,18 +137,9 @@ cudaError_t start(const char* kernel, const dim3& grid, const dim3& shape, size_
   ++launch_statistics.launches;
   gridDim = grid;
   blockDim = shape;
-  launch = {kernel, thread,
-            arguments,
-            shared,
-            false,
-            false,
-            cooperative,
-            launch.serial + 1,
-            launch.argument_places,
-            argument_count,
-            pc,
-            grid,
-            shape};
+  launch = {
+      kernel,         thread, arguments, shared, false, false, cooperative, launch.serial + 1, launch.argument_places,
+      argument_count, pc,     grid,      shape};
   check_arguments();
   shape_block(shape);
   prepare_memory(module, shared);
@@ -189,9 +181,10 @@ extern "C" bool upskill_cpu_refuses(const int* bounds, const void* caller) {
   }
   const std::string kernel = kernel_of(bounds);
   set_error(cudaErrorMissingConfiguration);
-  report(Assertion::runs, "launch-error", reinterpret_cast<uintptr_t>(caller),
-         format("kernel %s is called without a launch configuration, so it does not run; write %s<<<grid, block>>>(...)",
-                kernel.c_str(), kernel.c_str()));
+  report(
+      Assertion::runs, "launch-error", reinterpret_cast<uintptr_t>(caller),
+      format("kernel %s is called without a launch configuration, so it does not run; write %s<<<grid, block>>>(...)",
+             kernel.c_str(), kernel.c_str()));
   return true;
 }
 

@@ -22,7 +22,7 @@ struct Launch {
   uint64_t serial = 0;       // of this launch
   const upskill_cpu_argument* argument_places = nullptr;
   size_t argument_count = 0;
-  uintptr_t pc = 0;         // of the launch, in the host's code
+  uintptr_t pc = 0;  // of the launch, in the host's code
   dim3 grid, block;
   // The thread that began first, once it has its own copies of the arguments.
   bool entered = false;

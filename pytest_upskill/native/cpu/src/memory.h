@@ -39,8 +39,9 @@ bool deallocate_in_kernel(void* pointer, uintptr_t pc);
 
 const Allocation* allocation_at(uintptr_t address);
 size_t allocated_bytes();
-// Makes device memory, and the device's variables of the current module, accessible or inaccessible to host code. Code of the runtime that accesses it holds a Reach
-// meanwhile; a Reach that is kept leaves it accessible until the next launcher.
+// Makes device memory, and the device's variables of the current module, accessible or inaccessible to host code. Code
+// of the runtime that accesses it holds a Reach meanwhile; a Reach that is kept leaves it accessible until the next
+// launcher.
 void put_out_of_reach(bool yes);
 class Reach {
  public:

@@ -23,10 +23,11 @@ const char* access_name(Access access) {
 void host_names_variable(uintptr_t address, size_t size, Access access, uintptr_t pc) {
   const Variable* variable = device_variable_at(address);
   const std::string name = variable != nullptr ? readable_variable(variable->name.c_str()) : "";
-  report(Assertion::runs, "host-access", pc,
-         format("host code makes a %s of %zu bytes of the __device__ variable '%s', which the host has no access to; use "
-                "cudaMemcpyToSymbol and cudaMemcpyFromSymbol",
-                access_name(access), size, name.c_str()));
+  report(
+      Assertion::runs, "host-access", pc,
+      format("host code makes a %s of %zu bytes of the __device__ variable '%s', which the host has no access to; use "
+             "cudaMemcpyToSymbol and cudaMemcpyFromSymbol",
+             access_name(access), size, name.c_str()));
   put_out_of_reach(false);  // reported; the access itself is performed
 }
 
@@ -62,7 +63,8 @@ WildAccess classify(uintptr_t address, size_t size) {
                                    "__constant__, or pass it to the kernel",
                                    readable_variable(variable->name.c_str()).c_str())};
   if (is_argument(address, size))
-    return {"host-pointer", "the parameter is a reference to the host's object; a kernel's parameters are passed by value"};
+    return {"host-pointer",
+            "the parameter is a reference to the host's object; a kernel's parameters are passed by value"};
   if (is_host_memory(address))
     return {"host-pointer", "the pointer is one to the host's memory, which a GPU cannot reach"};
   return {"illegal-address", describe_wild_access(address, size)};
@@ -87,13 +89,14 @@ void wild_access(uintptr_t address, size_t size, Access access, uintptr_t pc) {
                         describe_wild_access(address, size).c_str(), where().c_str()));
   report_overflow();
   const auto [kind, description] = classify(address, size);
-  abort_launch(cudaErrorIllegalAddress, Assertion::memory, kind, pc,
-               format("illegal %s of %zu bytes: %s,%s", access_name(access), size, description.c_str(), where().c_str()));
+  abort_launch(
+      cudaErrorIllegalAddress, Assertion::memory, kind, pc,
+      format("illegal %s of %zu bytes: %s,%s", access_name(access), size, description.c_str(), where().c_str()));
 }
 
 void forbidden_write(const Span& span, size_t size, Access access, uintptr_t pc) {
-  const std::string message =
-      format("%s of %zu bytes to %s, which is an input,%s", access_name(access), size, span.name.c_str(), where().c_str());
+  const std::string message = format("%s of %zu bytes to %s, which is an input,%s", access_name(access), size,
+                                     span.name.c_str(), where().c_str());
   if (span.space == Space::global) return report(Assertion::inputs, "write-to-input", pc, message);
   abort_launch(cudaErrorIllegalAddress, Assertion::memory, "illegal-address", pc,
                format("%s of %zu bytes to constant memory,%s", access_name(access), size, where().c_str()));

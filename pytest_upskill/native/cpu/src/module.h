@@ -30,7 +30,7 @@ struct Module {
   std::vector<Segment> device;
   std::vector<Variable> device_variables;
   std::vector<Variable> host_variables;  // sorted by address, like device_variables
-  uintptr_t shared_begin = 0;     // the thread-local block, which holds the __shared__ variables
+  uintptr_t shared_begin = 0;            // the thread-local block, which holds the __shared__ variables
   size_t shared_bytes = 0;
   std::vector<Variable> shared;  // sorted by address
   // The compiler's notes of which __shared__ variables it has constructed. CUDA constructs none, so they are all set.

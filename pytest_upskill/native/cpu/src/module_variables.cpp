@@ -11,8 +11,9 @@ bool begins(const char* name, const char* prefix) { return std::strncmp(name, pr
 
 // Tables that the compiler makes, which the code of kernels uses too, and constants of the headers.
 bool is_of_no_one(const char* name) {
-  for (const char* prefix : {"_ZTV", "_ZTI", "_ZTS", "_ZTT", "_ZGV", "_ZGR", "_ZNSt", "_ZSt", "_ZZNSt", "_ZZNKSt", "_ZZSt",
-                             "_ZN9__gnu_cxx", "_ZN7upskill", "_ZZN7upskill", "_ZN3cub", "_ZN6nvcuda", "_ZN4cuda"})
+  for (const char* prefix :
+       {"_ZTV", "_ZTI", "_ZTS", "_ZTT", "_ZGV", "_ZGR", "_ZNSt", "_ZSt", "_ZZNSt", "_ZZNKSt", "_ZZSt", "_ZN9__gnu_cxx",
+        "_ZN7upskill", "_ZZN7upskill", "_ZN3cub", "_ZN6nvcuda", "_ZN4cuda"})
     if (begins(name, prefix)) return true;
   return std::strchr(name, '.') != nullptr || std::strstr(name, "upskill_cpu") != nullptr ||
          std::strstr(name, "__PRETTY_FUNCTION__") != nullptr || std::strstr(name, "8__func__") != nullptr ||
@@ -31,8 +32,7 @@ void add_without(std::vector<Segment>& segments, Segment range, const std::vecto
   const uintptr_t end = range.begin + range.bytes;
   for (auto variable = std::lower_bound(host.begin(), host.end(), Variable{"", range.begin, 0}, before);
        variable != host.end() && variable->begin < end; ++variable) {
-    if (variable->begin > range.begin)
-      segments.push_back({range.begin, variable->begin - range.begin, range.writable});
+    if (variable->begin > range.begin) segments.push_back({range.begin, variable->begin - range.begin, range.writable});
     range.begin = std::max(range.begin, std::min(end, variable->begin + variable->bytes));
   }
   if (range.begin < end) segments.push_back({range.begin, end - range.begin, range.writable});

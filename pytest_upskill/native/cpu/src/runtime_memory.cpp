@@ -95,8 +95,8 @@ cudaError_t check_ends(const void* target, const void* source, cudaMemcpyKind ki
       return refuse_name("cudaMemcpy", named, pc);
   if (kind_matches(target, source, kind)) return cudaSuccess;
   return misuse(cudaErrorInvalidValue, pc,
-                format("a copy from %s memory to %s memory has the kind cudaMemcpy%s, and a GPU refuses it", side(source),
-                       side(target), name_of(kind)));
+                format("a copy from %s memory to %s memory has the kind cudaMemcpy%s, and a GPU refuses it",
+                       side(source), side(target), name_of(kind)));
 }
 
 // A copy that starts inside a tensor and runs past its end. Copies that start outside are the driver's own.
@@ -194,8 +194,8 @@ cudaError_t check_symbol_copy(const char* call, const void* symbol, const void* 
   const bool needs_device = kind == cudaMemcpyDeviceToDevice;
   if (kind == cudaMemcpyDefault || (needs_device ? reaches_device(other) : is_host(other))) return cudaSuccess;
   return misuse(cudaErrorInvalidValue, pc,
-                format("%s with the kind cudaMemcpy%s and a pointer to %s memory, which a GPU refuses", call, name_of(kind),
-                       side(other)));
+                format("%s with the kind cudaMemcpy%s and a pointer to %s memory, which a GPU refuses", call,
+                       name_of(kind), side(other)));
 }
 
 cudaError_t copy_symbol(void* target, const void* source, const void* other, size_t bytes, size_t offset, size_t size) {
@@ -290,7 +290,8 @@ cudaError_t upskill_cpu_copy_to_symbol(const void* symbol, size_t size, const vo
                                        cudaMemcpyKind kind) {
   char* target = static_cast<char*>(const_cast<void*>(symbol)) + offset;
   const bool forward = kind == cudaMemcpyHostToDevice || kind == cudaMemcpyDeviceToDevice || kind == cudaMemcpyDefault;
-  if (const cudaError_t error = check_symbol_copy("cudaMemcpyToSymbol", symbol, source, forward, kind, PC)) return error;
+  if (const cudaError_t error = check_symbol_copy("cudaMemcpyToSymbol", symbol, source, forward, kind, PC))
+    return error;
   if (is_host(source)) check_words(source, bytes, PC);
   return copy_symbol(target, source, source, bytes, offset, size);
 }

@@ -24,18 +24,17 @@ struct upskill_cpu_argument {
 extern "C" void upskill_cpu_arguments(const upskill_cpu_argument* arguments, size_t count);
 
 // Each kernel begins with UPSKILL_CPU_KERNEL(the arguments of its __launch_bounds__, or nothing). The first thread of a
-// launch, and a call that is no launch, ask the runtime, which refuses what the bounds do not allow. The gate is const for
-// a kernel for the reasons in builtins.h. `caller` is where the kernel returns to.
+// launch, and a call that is no launch, ask the runtime, which refuses what the bounds do not allow. The gate is const
+// for a kernel for the reasons in builtins.h. `caller` is where the kernel returns to.
 #ifdef UPSKILL_CPU_RUNTIME
 extern "C" int upskill_cpu_gate;
 #else
 extern "C" const int upskill_cpu_gate;
 #endif
 extern "C" bool upskill_cpu_refuses(const int* bounds, const void* caller);
-#define UPSKILL_CPU_KERNEL(...)                                   \
-  static constexpr int upskill_cpu_bounds[] = {__VA_ARGS__ + 0}; \
-  if (__builtin_expect(upskill_cpu_gate, 0) &&                    \
-      upskill_cpu_refuses(upskill_cpu_bounds, __builtin_return_address(0)))  \
+#define UPSKILL_CPU_KERNEL(...)                                                                                      \
+  static constexpr int upskill_cpu_bounds[] = {__VA_ARGS__ + 0};                                                     \
+  if (__builtin_expect(upskill_cpu_gate, 0) && upskill_cpu_refuses(upskill_cpu_bounds, __builtin_return_address(0))) \
   return
 
 // The name in reports of a kernel that is launched through a pointer.
@@ -79,7 +78,7 @@ struct KernelLaunch {
 
 template <class Kernel>
 UPSKILL_CPU_INLINE KernelLaunch<Kernel> launch_kernel(Kernel kernel, const char* name, dim3 grid, dim3 block,
-                                                         size_t shared = 0, cudaStream_t stream = nullptr) {
+                                                      size_t shared = 0, cudaStream_t stream = nullptr) {
   return {kernel, name, grid, block, shared, stream};
 }
 
@@ -92,8 +91,8 @@ struct FunctionLaunch {
 
 template <class... Parameters>
 UPSKILL_CPU_INLINE FunctionLaunch<Parameters...> launch_function(void (*kernel)(Parameters...), const char* name,
-                                                                    dim3 grid, dim3 block, size_t shared = 0,
-                                                                    cudaStream_t stream = nullptr) {
+                                                                 dim3 grid, dim3 block, size_t shared = 0,
+                                                                 cudaStream_t stream = nullptr) {
   return {{kernel, name, grid, block, shared, stream}};
 }
 

@@ -103,8 +103,8 @@ const void* address_of(void (*kernel)(Parameters...)) {
 }
 
 template <class... Parameters, size_t... Indices>
-UPSKILL_CPU_INLINE void call_with(void (*kernel)(Parameters...), void** arguments, std::index_sequence<Indices...>, const dim3& grid,
-               const dim3& block, size_t shared, cudaStream_t stream) {
+UPSKILL_CPU_INLINE void call_with(void (*kernel)(Parameters...), void** arguments, std::index_sequence<Indices...>,
+                                  const dim3& grid, const dim3& block, size_t shared, cudaStream_t stream) {
   launch_kernel(kernel, upskill_cpu_kernel_name(address_of(kernel)), grid, block, shared,
                 stream)(*static_cast<std::remove_reference_t<Parameters>*>(arguments[Indices])...);
 }
@@ -171,8 +171,8 @@ cudaError_t cudaOccupancyMaxPotentialBlockSize(int* minimum_grid, int* block, Ke
 }
 
 template <class... Parameters>
-UPSKILL_CPU_INLINE cudaError_t cudaLaunchKernel(void (*kernel)(Parameters...), dim3 grid, dim3 block, void** arguments, size_t shared = 0,
-                             cudaStream_t stream = nullptr) {
+UPSKILL_CPU_INLINE cudaError_t cudaLaunchKernel(void (*kernel)(Parameters...), dim3 grid, dim3 block, void** arguments,
+                                                size_t shared = 0, cudaStream_t stream = nullptr) {
   upskill::cpu::call_with(kernel, arguments, std::index_sequence_for<Parameters...>{}, grid, block, shared, stream);
   return cudaPeekAtLastError();
 }
@@ -181,13 +181,14 @@ namespace upskill::cpu {
 
 template <class... Parameters, size_t... Indices>
 UPSKILL_CPU_INLINE cudaError_t call_cooperatively(void (*kernel)(Parameters...), void** arguments,
-                                                     std::index_sequence<Indices...>, const dim3& grid,
-                                                     const dim3& block, size_t shared, cudaStream_t stream) {
+                                                  std::index_sequence<Indices...>, const dim3& grid, const dim3& block,
+                                                  size_t shared, cudaStream_t stream) {
   auto body = [&]() UPSKILL_CPU_UNCHECKED {
     kernel(*static_cast<std::remove_reference_t<Parameters>*>(arguments[Indices])...);
   };
   const upskill_cpu_argument places[] = {
-      place_of(*static_cast<std::remove_reference_t<Parameters>*>(arguments[Indices]))..., {nullptr, 0, upskill_cpu_value}};
+      place_of(*static_cast<std::remove_reference_t<Parameters>*>(arguments[Indices]))...,
+      {nullptr, 0, upskill_cpu_value}};
   upskill_cpu_arguments(places, sizeof...(Indices));
   return upskill_cpu_launch_cooperative(upskill_cpu_kernel_name(address_of(kernel)), &grid, &block, shared, stream,
                                         &run_thread<decltype(body)>, &body);
@@ -196,8 +197,9 @@ UPSKILL_CPU_INLINE cudaError_t call_cooperatively(void (*kernel)(Parameters...),
 }  // namespace upskill::cpu
 
 template <class... Parameters>
-UPSKILL_CPU_INLINE cudaError_t cudaLaunchCooperativeKernel(void (*kernel)(Parameters...), dim3 grid, dim3 block, void** arguments,
-                                        size_t shared = 0, cudaStream_t stream = nullptr) {
+UPSKILL_CPU_INLINE cudaError_t cudaLaunchCooperativeKernel(void (*kernel)(Parameters...), dim3 grid, dim3 block,
+                                                           void** arguments, size_t shared = 0,
+                                                           cudaStream_t stream = nullptr) {
   return upskill::cpu::call_cooperatively(kernel, arguments, std::index_sequence_for<Parameters...>{}, grid, block,
                                           shared, stream);
 }
@@ -219,8 +221,7 @@ UPSKILL_CPU_INLINE cudaError_t cudaMemcpyFromSymbol(void* target, const T& symbo
   return upskill_cpu_copy_from_symbol(target, __builtin_addressof(symbol), sizeof symbol, bytes, offset, kind);
 }
 template <class T>
-UPSKILL_CPU_INLINE cudaError_t cudaMemcpyFromSymbolAsync(void* target, const T& symbol, size_t bytes,
-                                                         size_t offset = 0,
+UPSKILL_CPU_INLINE cudaError_t cudaMemcpyFromSymbolAsync(void* target, const T& symbol, size_t bytes, size_t offset = 0,
                                                          cudaMemcpyKind kind = cudaMemcpyDeviceToHost,
                                                          cudaStream_t = nullptr) {
   return cudaMemcpyFromSymbol(target, symbol, bytes, offset, kind);
