@@ -196,7 +196,11 @@ bool enter(Entry entry, int instantiation, void* const* arguments, Findings& fin
 
 bool launch(Entry entry, char* shared, const RequestHeader& header, const RequestArgument* arguments,
             void* const* pointers, Findings& findings) {
-  const Hidden inputs(shared, header, arguments);
+  std::size_t used = 0;
+  for (std::uint32_t i = 0; i < header.count; ++i) {
+    used = std::max<std::size_t>(used, arguments[i].offset + arguments[i].bytes);
+  }
+  const Hidden inputs(shared, used);
   upskill_launcher_runs(reinterpret_cast<const void*>(entry));
   const bool sound = enter(entry, static_cast<int>(header.instantiation), pointers, findings);
   upskill_launcher_runs(nullptr);

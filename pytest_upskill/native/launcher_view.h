@@ -2,8 +2,6 @@
 #ifndef UPSKILL_LAUNCHER_VIEW_H
 #define UPSKILL_LAUNCHER_VIEW_H
 
-#include "driver.h"
-
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -28,22 +26,17 @@ class Scalars {
   std::vector<std::uint64_t> values_;
 };
 
-// The part of the shared memory that a call uses, which the process cannot access meanwhile.
+// Whole pages that the process cannot access meanwhile.
 class Hidden {
  public:
-  Hidden(char* shared, const RequestHeader& header, const RequestArgument* arguments) : base_(shared) {
-    for (std::uint32_t i = 0; i < header.count; ++i) {
-      bytes_ = std::max<std::size_t>(bytes_, arguments[i].offset + arguments[i].bytes);
-    }
-    mprotect(base_, bytes_, PROT_NONE);
-  }
+  Hidden(char* base, std::size_t bytes) : base_(base), bytes_(bytes) { mprotect(base_, bytes_, PROT_NONE); }
   ~Hidden() { mprotect(base_, bytes_, PROT_READ | PROT_WRITE); }
   Hidden(const Hidden&) = delete;
   Hidden& operator=(const Hidden&) = delete;
 
  private:
   char* base_;
-  std::size_t bytes_ = 0;
+  std::size_t bytes_;
 };
 
 }  // namespace upskill

@@ -1,4 +1,4 @@
-"""Changes the functions of CUDA C++ that run on the device, for the cpu device: reads the source as text, keeps all lines.
+"""Changes functions of CUDA C++ that run on the device, for the cpu device. Reads the source as text; no line moves.
 
 A kernel begins with a macro that has its launch bounds (``UPSKILL_CPU_KERNEL``, see launch.h). A static variable in a
 function of the device is the device's, as nvcc has it, and gets ``__device__``.

@@ -124,12 +124,11 @@ extern "C" void upskill_entry(int which, void* const* a, cudaStream_t stream) {
     case 19: cudaMemset(four, 0, sizeof four); break;                                           // bug 19: memory host-pointer
     case 20: cudaMemcpyAsync(y, four, sizeof four, cudaMemcpyDeviceToHost, stream); break;      // bug 20: memory host-pointer
     case 21: {
-      float *heap = new float[1 << 20], **device = nullptr;
+      float *pointer = four, **device = nullptr;
       cudaMalloc(&device, 8);
-      cudaMemcpy(device, &heap, 8, cudaMemcpyHostToDevice);
+      cudaMemcpy(device, &pointer, 8, cudaMemcpyHostToDevice);
       apply<<<1, 64, 0, stream>>>(y, [=] __device__(int i) { return device[0][i % 4]; });  // bug 21: memory host-pointer
       cudaFree(device);
-      delete[] heap;
       break;
     }
     case 30: {

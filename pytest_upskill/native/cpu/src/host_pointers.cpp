@@ -75,7 +75,7 @@ std::string describe_named(uintptr_t address) {
 
 void check_arguments() {
   const Module& module = module_of(reinterpret_cast<const void*>(launch.thread));
-  if (module.device.empty()) return;
+  if (module.variables.device.empty()) return;
   for (size_t i = 0; i < launch.argument_count; ++i) check_argument(module, i, launch.argument_places[i]);
 }
 

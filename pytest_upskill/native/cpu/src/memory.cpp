@@ -87,7 +87,7 @@ void protect(const Allocation& allocation, int protection) {
 // The variables fill whole pages of 4 KiB; where pages are larger, others share theirs, and they stay accessible.
 void protect_variables(int protection) {
   static const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
-  for (const Segment& segment : current_module().device)
+  for (const Segment& segment : current_module().variables.device)
     if (segment.begin % page == 0 && segment.bytes % page == 0)
       mprotect(reinterpret_cast<void*>(segment.begin), segment.bytes, protection);
 }

@@ -12,7 +12,6 @@
 #include <utility>
 
 #include "elf_file.h"
-#include "module_variables.h"
 
 // The loader's own function: the address of a thread-local variable from its module and offset.
 struct TlsIndex {
@@ -110,7 +109,8 @@ const Module& module_of(const void* address) {
   unloads_seen = unloads;
   const ElfFile file(current.path);
   find_code(current, file);
-  separate_variables(current, file);
+  current.variables = separate_variables(current.base, file);
+  if (!current.variables.device.empty()) current.segments = current.variables.segments;
   if (current.shared_bytes != 0) {
     TlsIndex index{search.tls_module, 0};
     current.shared_begin = reinterpret_cast<uintptr_t>(__tls_get_addr(&index));
@@ -147,11 +147,11 @@ const Variable* variable_at(const std::vector<Variable>& sorted, uintptr_t addre
 
 }  // namespace
 
-const Variable* device_variable_at(uintptr_t address) { return variable_at(current.device_variables, address); }
-const Variable* host_variable_at(uintptr_t address) { return variable_at(current.host_variables, address); }
+const Variable* device_variable_at(uintptr_t address) { return variable_at(current.variables.of_device, address); }
+const Variable* host_variable_at(uintptr_t address) { return variable_at(current.variables.of_host, address); }
 
 bool is_device_variable(uintptr_t address) {
-  for (const Segment& segment : current.device)
+  for (const Segment& segment : current.variables.device)
     if (address - segment.begin < segment.bytes) return true;
   return false;
 }

@@ -6,19 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "module_variables.h"
+
 namespace upskill::cpu {
-
-struct Variable {
-  std::string name;  // of shared ones: as in the source; of others: the symbol
-  uintptr_t begin;
-  size_t bytes;
-};
-
-struct Segment {
-  uintptr_t begin;
-  size_t bytes;
-  bool writable;
-};
 
 struct Module {
   std::string path;  // empty for the program itself
@@ -26,11 +16,8 @@ struct Module {
   uintptr_t base = 0, end = 0;  // load address, and one past the last byte
   uintptr_t code_begin = 0, code_end = 0;
   std::vector<Segment> segments;  // what kernels may access: code, constants, the device's and managed variables
-  // Where the device's variables are, in whole pages, and each of them; empty if the compiler does not separate them.
-  std::vector<Segment> device;
-  std::vector<Variable> device_variables;
-  std::vector<Variable> host_variables;  // sorted by address, like device_variables
-  uintptr_t shared_begin = 0;            // the thread-local block, which holds the __shared__ variables
+  ModuleVariables variables;
+  uintptr_t shared_begin = 0;  // the thread-local block, which holds the __shared__ variables
   size_t shared_bytes = 0;
   std::vector<Variable> shared;  // sorted by address
   // The compiler's notes of which __shared__ variables it has constructed. CUDA constructs none, so they are all set.

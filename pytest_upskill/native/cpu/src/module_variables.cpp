@@ -40,34 +40,35 @@ void add_without(std::vector<Segment>& segments, Segment range, const std::vecto
 
 }  // namespace
 
-void separate_variables(Module& module, const ElfFile& file) {
+ModuleVariables separate_variables(uintptr_t base, const ElfFile& file) {
+  ModuleVariables found;
   std::vector<Segment> common, open;
   for (const ElfW(Shdr) & section : file) {
     if ((section.sh_flags & SHF_ALLOC) == 0 || (section.sh_flags & SHF_TLS) != 0 || section.sh_size == 0) continue;
     const char* name = file.name(section);
-    const Segment segment{module.base + section.sh_addr, section.sh_size, true};
+    const Segment segment{base + section.sh_addr, section.sh_size, true};
     if (begins(name, "upskill_device"))
-      module.device.push_back(segment);
+      found.device.push_back(segment);
     else if (std::strcmp(name, "upskill_managed") == 0)
       open.push_back(segment);
     else if (is_common(section, name))
       common.push_back({segment.begin, segment.bytes, false});
   }
-  if (module.device.empty()) return;
+  if (found.device.empty()) return found;
   file.visit_symbols([&](const ElfW(Sym) & symbol, const char* name) {
     if (ELF64_ST_TYPE(symbol.st_info) != STT_OBJECT || symbol.st_size == 0) return;
-    const uintptr_t begin = module.base + symbol.st_value;
+    const uintptr_t begin = base + symbol.st_value;
     const auto holds = [&](const Segment& segment) { return begin - segment.begin < segment.bytes; };
-    if (std::any_of(module.device.begin(), module.device.end(), holds))
-      module.device_variables.push_back({name, begin, symbol.st_size});
+    if (std::any_of(found.device.begin(), found.device.end(), holds))
+      found.of_device.push_back({name, begin, symbol.st_size});
     else if (!is_of_no_one(name) && std::none_of(open.begin(), open.end(), holds))
-      module.host_variables.push_back({name, begin, symbol.st_size});
+      found.of_host.push_back({name, begin, symbol.st_size});
   });
-  for (auto* variables : {&module.device_variables, &module.host_variables})
-    std::sort(variables->begin(), variables->end(), before);
-  module.segments = open;
-  module.segments.insert(module.segments.end(), module.device.begin(), module.device.end());
-  for (const Segment& range : common) add_without(module.segments, range, module.host_variables);
+  for (auto* variables : {&found.of_device, &found.of_host}) std::sort(variables->begin(), variables->end(), before);
+  found.segments = open;
+  found.segments.insert(found.segments.end(), found.device.begin(), found.device.end());
+  for (const Segment& range : common) add_without(found.segments, range, found.of_host);
+  return found;
 }
 
 }  // namespace upskill::cpu

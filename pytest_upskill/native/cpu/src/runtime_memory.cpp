@@ -174,7 +174,7 @@ cudaError_t check_symbol(const void* symbol, uintptr_t pc) {
   const bool managed = std::any_of(module.segments.begin(), module.segments.end(), [=](const Segment& segment) {
     return segment.writable && address - segment.begin < segment.bytes;
   });
-  if (module.device.empty() || managed) return cudaSuccess;
+  if (module.variables.device.empty() || managed) return cudaSuccess;
   const std::string name = host != nullptr ? " '" + readable_variable(host->name.c_str()) + "'" : "";
   return misuse(cudaErrorInvalidSymbol, pc,
                 format("the symbol is the host's variable%s; declare it __device__ or __constant__", name.c_str()));
