@@ -1,8 +1,8 @@
 """Rewrites CUDA C++ for a host compiler, without moving a line. Reads the source text only.
 
 Our headers cover the language but for kernel launches (``k<<<grid, block>>>(x)``), ``extern __shared__`` arrays,
-alignment and ``static`` around ``__shared__``, ``__noinline__``, device functions (their beginnings and static variables,
-in ``device_functions``), and inline PTX (``ptx``), which are rewritten.
+alignment and ``static`` around ``__shared__``, ``__noinline__``, parts of device functions (``device_functions``), and
+inline PTX (``ptx``), which are rewritten.
 """
 
 from __future__ import annotations
