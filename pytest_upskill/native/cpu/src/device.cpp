@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "block.h"
+#include "faults.h"
 #include "launch_state.h"
 #include "launch_statistics.h"
 #include "memory.h"
@@ -27,7 +28,10 @@ void upskill_watch(const void* base, size_t bytes, const char* name, int access,
 void upskill_unwatch_all() { unwatch_all(); }
 
 void upskill_launcher_runs(const void* launcher) {
-  if (launcher != nullptr) module_of(launcher);
+  if (launcher != nullptr) {
+    module_of(launcher);
+    watch_faults();
+  }
   put_out_of_reach(launcher != nullptr);
 }
 

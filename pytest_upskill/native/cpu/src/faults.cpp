@@ -14,6 +14,7 @@
 #include "block.h"
 #include "fiber.h"
 #include "launch_state.h"
+#include "memory.h"
 #include "module.h"
 #include "report.h"
 
@@ -93,7 +94,27 @@ Fault describe(int signal, uintptr_t address, const Registers& registers) {
           format("an access to 0x%zx, where no memory is", static_cast<size_t>(address))};
 }
 
+// Host code that runs without checks, such as a function of the C library, has accessed memory out of its reach.
+// Reports the nearest place in the launcher; the access is then repeated.
+void report_host_access(uintptr_t address, const Registers& registers) {
+  uintptr_t pc = is_code(registers.pc) ? registers.pc + 1 : 0;
+  constexpr int depth = 512;
+  const auto* word = reinterpret_cast<const uintptr_t*>(registers.stack_pointer);
+  for (int i = 0; pc == 0 && i < depth; ++i)
+    if (is_code(word[i])) pc = word[i];
+  const Variable* variable = device_variable_at(address);
+  report(Assertion::runs, "host-access", pc,
+         format("host code accesses %s, which the host has no access to; use cudaMemcpy, or a kernel",
+                variable != nullptr
+                    ? ("the __device__ variable '" + readable_variable(variable->name.c_str()) + "'").c_str()
+                    : "device memory"));
+  put_out_of_reach(false);
+}
+
 void on_fault(int signal, siginfo_t* info, void* context) {
+  const auto accessed = reinterpret_cast<uintptr_t>(info->si_addr);
+  if (!launch.running && signal == SIGSEGV && is_out_of_reach(accessed))
+    return report_host_access(accessed, registers_of(context));
   if (!launch.running) return pass_on(signal);
   const Registers registers = registers_of(context);
   const Fault fault = describe(signal, reinterpret_cast<uintptr_t>(info->si_addr), registers);
@@ -155,9 +176,13 @@ void install_handlers() {
 
 }  // namespace
 
-void watch_signals() {
+void watch_faults() {
   static const bool installed = (install_handlers(), true);
   (void)installed;
+}
+
+void watch_signals() {
+  watch_faults();
   if (limit_seconds != 0) set_timer(std::max(deadline - seconds_now(), 0.001));
 }
 

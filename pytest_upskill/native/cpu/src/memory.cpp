@@ -239,6 +239,12 @@ void put_out_of_reach(bool yes) {
   protect_all(yes ? PROT_NONE : PROT_READ | PROT_WRITE);
 }
 
+bool is_out_of_reach(uintptr_t address) {
+  const Allocation* allocation = allocation_at(address);
+  return out_of_reach &&
+         (allocation != nullptr ? allocation->kind == AllocationKind::device : is_device_variable(address));
+}
+
 Reach::Reach() : was_out(out_of_reach) { put_out_of_reach(false); }
 
 Reach::~Reach() {

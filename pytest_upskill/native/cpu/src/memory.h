@@ -43,6 +43,7 @@ size_t allocated_bytes();
 // of the runtime that accesses it holds a Reach meanwhile; a Reach that is kept leaves it accessible until the next
 // launcher.
 void put_out_of_reach(bool yes);
+bool is_out_of_reach(uintptr_t address);
 class Reach {
  public:
   Reach();
