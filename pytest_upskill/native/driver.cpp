@@ -9,6 +9,7 @@
 
 #include "device.h"
 #include "driver_findings.h"
+#include "kept_memory.h"
 #include "launcher_view.h"
 #include "returned_outputs.h"
 
@@ -71,6 +72,7 @@ struct Tensor {
 
 std::vector<Slot> slots;
 cudaStream_t stream = nullptr;
+KeptMemory kept;
 
 // A host buffer full of the two-byte pattern. Both bytes of any pattern in use make every floating dtype a NaN.
 std::vector<char> patterned(std::uint32_t pattern) {
@@ -201,9 +203,11 @@ bool launch(Entry entry, char* shared, const RequestHeader& header, const Reques
     used = std::max<std::size_t>(used, arguments[i].offset + arguments[i].bytes);
   }
   const Hidden inputs(shared, used);
+  kept.before_launch();
   upskill_launcher_runs(reinterpret_cast<const void*>(entry));
   const bool sound = enter(entry, static_cast<int>(header.instantiation), pointers, findings);
   upskill_launcher_runs(nullptr);
+  kept.after_launch();
   return sound;
 }
 
@@ -395,7 +399,7 @@ extern "C" const char* upskill_call(upskill::Entry entry, void* shared, const vo
   for (const std::size_t number : {course.memory, course.launches, course.copied_back}) {
     answer += ' ' + std::to_string(number);
   }
-  answer += '\n' + findings.take();
+  answer += '\n' + findings.take() + kept.lines();
   if (const std::string covered = upskill_coverage(); !covered.empty()) {
     answer += "coverage\t" + covered + '\n';
   }

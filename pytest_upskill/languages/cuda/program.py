@@ -20,7 +20,7 @@ from pytest_upskill.languages.cuda.gpu_features import message, needs_gpu
 from pytest_upskill.languages.cuda.rewrite import rewrite
 from pytest_upskill.native.cpu import flags
 from pytest_upskill.native.cpu.flags import INCLUDE
-from pytest_upskill.sandbox import findings
+from pytest_upskill.sandbox import findings, process
 
 _INCLUDE = re.compile(r'^([ \t]*#[ \t]*include[ \t]*)([<"])([^>"\n]+)[>"]', re.MULTILINE)
 
@@ -85,6 +85,10 @@ CANNOT_RUN = 2
 
 REPORT_FILE = "UPSKILL_REPORT_FILE"
 
+_COMPILE_SECONDS, _COMPILE_OUTPUT = 3600.0, 64 << 20
+_PATIENCE = 3.0
+"""Seconds that a program has to end after SIGTERM."""
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -116,14 +120,14 @@ def build(request: Request, scratch: Path) -> Path:
             [*options, f"-iquote{path.parent}", "-c", str(unit), "-o", str(target)]
             for path, unit, target in zip(request.files, units, objects, strict=True)
         ]
-        for said in pool.map(_refused, lines):
+        for said in pool.map(lambda line: _refused(line, scratch), lines):
             if said:
                 raise CompileError(f"the program does not compile:\n{said}")
     program = scratch / request.files[0].stem
     wraps = [flag for flag in flags.LINK_FLAGS if flag.startswith("-Wl,--wrap")]
     runtime = [str(toolkit.runtime), f"-Wl,-rpath,{toolkit.runtime.parent}", "-lpthread", "-ldl", "-lm"]
     line = [str(compiler.program), *map(str, objects), "-o", str(program), "-pie", *wraps, *runtime]
-    if said := _refused(line):
+    if said := _refused(line, scratch):
         raise CompileError(f"the program does not link:\n{_explained(said, request.files)}")
     return program
 
@@ -142,12 +146,13 @@ def _compile_options(request: Request, compiler: toolchain.Compiler, toolkit: To
     return [str(compiler.program), *options, *first, *folders, *(f"-D{name}" for name in request.define)]
 
 
-def _refused(line: Sequence[str]) -> str:
-    """The message of the compiler or the linker if it fails; otherwise empty."""
-    ran = subprocess.run(line, capture_output=True, text=True, errors="replace", check=False)
-    if ran.returncode == 0:
+def _refused(line: Sequence[str], scratch: Path) -> str:
+    """The message of the compiler or the linker if it fails; otherwise empty. Its own files are in ``scratch``."""
+    environment = {**os.environ, "TMPDIR": str(scratch)}
+    ran = process.run(line, environment=environment, seconds=_COMPILE_SECONDS, output_bytes=_COMPILE_OUTPUT)
+    if ran.status == 0:
         return ""
-    return messages.shorten(ran.stdout + ran.stderr, "", flags.INTERNAL_PREFIXES) or f"{line[0]} failed"
+    return messages.shorten(ran.output, "", flags.INTERNAL_PREFIXES) or f"{line[0]} failed"
 
 
 _UNDEFINED = re.compile(r"^(?:(?P<place>[^\s:()]+:\d+): |.*?)undefined reference to [`'](?P<name>.*)'$")
@@ -175,9 +180,13 @@ def run(program: Path, arguments: Sequence[str], reports: Path) -> int:
     """Runs the program with our input and output. Returns the exit status to end with."""
     sys.stdout.flush()
     started = subprocess.Popen([str(program), *arguments], env={**os.environ, REPORT_FILE: str(reports)})
-    while started.returncode is None:
-        with contextlib.suppress(KeyboardInterrupt):  # the program gets the signal, too, and handles it
-            started.wait()
+    try:
+        while started.returncode is None:
+            with contextlib.suppress(KeyboardInterrupt):  # the program gets the signal, too, and handles it
+                started.wait()
+    except SystemExit:
+        _end(started)
+        raise
     status = started.returncode
     lines = reports.read_text(encoding="utf-8", errors="replace").splitlines() if reports.exists() else []
     reported = findings.parse(lines)
@@ -190,6 +199,16 @@ def run(program: Path, arguments: Sequence[str], reports: Path) -> int:
         print(f"pytest-upskill run: the program was killed by signal {-status}", file=sys.stderr)
         return 128 - status
     return status
+
+
+def _end(started: subprocess.Popen[bytes]) -> None:
+    """Ends a program, which gets time to clean up first."""
+    started.terminate()
+    try:
+        started.wait(_PATIENCE)
+    except subprocess.TimeoutExpired:
+        started.kill()
+        started.wait()
 
 
 def described(reported: Sequence[findings.Reported], program: Path) -> Iterator[str]:

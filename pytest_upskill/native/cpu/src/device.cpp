@@ -33,6 +33,7 @@ void upskill_launcher_runs(const void* launcher) {
     watch_faults();
   }
   put_out_of_reach(launcher != nullptr);
+  note_host_allocations(launcher != nullptr);
 }
 
 size_t upskill_report_count() {
@@ -61,6 +62,8 @@ void upskill_configure(int order, uint64_t seed, int checks) {
   configuration.poison_shared = (checks & UPSKILL_POISON_SHARED) != 0;
 }
 
+void upskill_kept_on_device(KeptOnDevice* kept) { *kept = kept_allocations(); }
+
 int upskill_host_threads() {
   DIR* tasks = opendir("/proc/self/task");
   if (tasks == nullptr) return 0;
@@ -71,7 +74,7 @@ int upskill_host_threads() {
 }
 
 void upskill_cpu_assert_fail(const char* expression, const char* file, unsigned int line, const char* function) {
-  if (launch.running)
+  if (in_kernel)
     abort_launch(cudaErrorAssert, Assertion::runs, "device-assert",
                  reinterpret_cast<uintptr_t>(__builtin_return_address(0)),
                  format("assertion `%s` failed at %s:%u,%s", expression, file, line, where().c_str()));
@@ -79,13 +82,8 @@ void upskill_cpu_assert_fail(const char* expression, const char* file, unsigned 
   std::abort();
 }
 
-long long upskill_cpu_clock() {
-  static long long ticks = 0;
-  return ticks += 16;
-}
-
 void upskill_cpu_trap() {
-  if (launch.running)
+  if (in_kernel)
     abort_launch(cudaErrorLaunchFailure, Assertion::runs, "trap",
                  reinterpret_cast<uintptr_t>(__builtin_return_address(0)),
                  format("__trap() was called,%s", where().c_str()));

@@ -59,7 +59,7 @@ cudaError_t refuse_shared(const char* kernel, const Shape& shape, size_t allowed
 }
 
 cudaError_t check(const char* kernel, const Shape& shape) {
-  if (launch.running) return refuse(cudaErrorNotSupported, kernel, shape, "a kernel cannot launch another one here");
+  if (in_kernel) return refuse(cudaErrorNotSupported, kernel, shape, "a kernel cannot launch another one here");
   if (const char* rule = broken_rule(shape.grid, shape.block))
     return refuse(cudaErrorInvalidConfiguration, kernel, shape, std::string("invalid configuration argument: ") + rule);
   if (shape.shared > max_dynamic_shared) return refuse_shared(kernel, shape, default_dynamic_shared);
@@ -105,6 +105,7 @@ void start_block(uint64_t turn) {
 }
 
 void run_grid() {
+  const KernelThread here;
   const uint64_t blocks = begin_block_order();
   if (launch.cooperative) return run_blocks_together(blocks, start_block);
   for (uint64_t turn = 0; turn < blocks && !launch.aborted; ++turn) start_block(turn);
@@ -127,7 +128,8 @@ cudaError_t check_size(const dim3& grid, const dim3& shape, const char* kernel, 
 
 cudaError_t start(const char* kernel, const dim3& grid, const dim3& shape, size_t shared, void (*thread)(void*),
                   void* arguments, bool cooperative, uintptr_t pc) {
-  const size_t argument_count = std::exchange(launch.argument_count, 0);
+  const Announced announced = take_announced();
+  const DeviceLock lock;
   if (sticky_error() != cudaSuccess) return sticky_error();
   const Module& module = module_of(reinterpret_cast<const void*>(thread));
   if (cooperative)
@@ -137,17 +139,14 @@ cudaError_t start(const char* kernel, const dim3& grid, const dim3& shape, size_
   ++launch_statistics.launches;
   gridDim = grid;
   blockDim = shape;
-  launch = {
-      kernel,         thread, arguments, shared, false, false, cooperative, launch.serial + 1, launch.argument_places,
-      argument_count, pc,     grid,      shape};
+  launch = {kernel,           thread,          arguments, shared, false, cooperative, launch.serial + 1,
+            announced.places, announced.count, pc,        grid,   shape};
   check_arguments();
   shape_block(shape);
   prepare_memory(module, shared);
   if (!begin_launch()) forget_dates();
   watch_signals();
-  launch.running = true;
   run_grid();
-  launch.running = false;
   upskill_cpu_gate = 1;
   launch.argument_count = 0;
   end_watch();
@@ -164,6 +163,7 @@ cudaError_t start(const char* kernel, const dim3& grid, const dim3& shape, size_
 using namespace upskill::cpu;
 
 extern "C" const char* upskill_cpu_kernel_name(const void* kernel) {
+  const DeviceLock lock;
   const char* name = function_name(kernel);
   return name != nullptr ? name : "that was launched by its address";
 }
@@ -171,7 +171,7 @@ extern "C" const char* upskill_cpu_kernel_name(const void* kernel) {
 int upskill_cpu_gate = 1;
 
 extern "C" bool upskill_cpu_refuses(const int* bounds, const void* caller) {
-  if (launch.running) {
+  if (in_kernel) {
     upskill_cpu_gate = 0;
     launch.entered = true;
     launch.first_thread = block.current;
@@ -179,6 +179,7 @@ extern "C" bool upskill_cpu_refuses(const int* bounds, const void* caller) {
     check_bounds(bounds);
     return false;
   }
+  const DeviceLock lock;
   const std::string kernel = kernel_of(bounds);
   set_error(cudaErrorMissingConfiguration);
   report(

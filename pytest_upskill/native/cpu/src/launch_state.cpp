@@ -1,5 +1,7 @@
 #include "launch_state.h"
 
+#include <utility>
+
 #include "upskill_cpu/builtins.h"
 
 uint3 threadIdx, blockIdx, blockDim, gridDim;
@@ -10,6 +12,12 @@ namespace upskill::cpu {
 
 Launch launch;
 Configuration configuration;
+
+namespace {
+
+thread_local Announced announced;
+
+}  // namespace
 
 std::string where() {
   return format(" in kernel %s, block (%u,%u,%u), thread (%u,%u,%u)", launch.kernel, blockIdx.x, blockIdx.y, blockIdx.z,
@@ -25,11 +33,12 @@ bool is_argument(uintptr_t address, size_t size) {
   return false;
 }
 
+Announced take_announced() { return std::exchange(announced, {}); }
+
 }  // namespace upskill::cpu
 
 using namespace upskill::cpu;
 
 extern "C" void upskill_cpu_arguments(const upskill_cpu_argument* arguments, size_t count) {
-  launch.argument_places = arguments;
-  launch.argument_count = count;
+  announced = {arguments, count};
 }

@@ -15,6 +15,7 @@ using namespace upskill::cpu;
 namespace {
 
 cudaError_t allocate_into(void** pointer, size_t bytes, AllocationKind kind, uintptr_t pc) {
+  const DeviceLock lock;
   if (sticky_error() != cudaSuccess) return sticky_error();
   if (pointer == nullptr) return fail(cudaErrorInvalidValue);
   *pointer = nullptr;
@@ -24,6 +25,7 @@ cudaError_t allocate_into(void** pointer, size_t bytes, AllocationKind kind, uin
 }
 
 cudaError_t release_pointer(void* pointer, uintptr_t pc) {
+  const DeviceLock lock;
   if (pointer == nullptr || deallocate(pointer, pc)) return sticky_error();
   const std::string freed = describe_freed(reinterpret_cast<uintptr_t>(pointer));
   report(Assertion::memory, freed.empty() ? "invalid-free" : "double-free", pc,
@@ -115,6 +117,7 @@ void check_words(const void* source, size_t bytes, uintptr_t pc) {
 }
 
 cudaError_t copy(void* target, const void* source, size_t bytes, cudaMemcpyKind kind, uintptr_t pc) {
+  const DeviceLock lock;
   if (sticky_error() != cudaSuccess) return sticky_error();
   if (bytes == 0) return cudaSuccess;
   if (target == nullptr || source == nullptr) return fail(cudaErrorInvalidValue);
@@ -142,6 +145,7 @@ cudaError_t copy_rows(void* target, size_t target_pitch, const void* source, siz
 }
 
 cudaError_t set(void* target, int value, size_t bytes, uintptr_t pc) {
+  const DeviceLock lock;
   if (sticky_error() != cudaSuccess) return sticky_error();
   if (bytes == 0) return cudaSuccess;
   if (target == nullptr) return fail(cudaErrorInvalidValue);
@@ -237,12 +241,14 @@ cudaError_t cudaMallocPitch(void** pointer, size_t* pitch, size_t width, size_t 
 }
 
 cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
+  const DeviceLock lock;
   *total = device_bytes;
   *free = device_bytes - allocated_bytes();
   return cudaSuccess;
 }
 
 cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const void* pointer) {
+  const DeviceLock lock;
   const Allocation* allocation = allocation_at(reinterpret_cast<uintptr_t>(pointer));
   void* plain = const_cast<void*>(pointer);
   *attributes = {cudaMemoryTypeUnregistered, -2, nullptr, plain};
@@ -280,14 +286,21 @@ cudaError_t cudaMemset2DAsync(void* target, size_t pitch, int value, size_t widt
 }
 
 cudaError_t upskill_cpu_symbol_address(void** pointer, const void* symbol, size_t size) {
+  const DeviceLock lock;
   if (const cudaError_t error = check_symbol(symbol, PC)) return error;
   note_symbol(reinterpret_cast<uintptr_t>(symbol), size);
   *pointer = const_cast<void*>(symbol);
   return cudaSuccess;
 }
 
+void upskill_cpu_mark_written(void* begin, size_t bytes) {
+  const DeviceLock lock;
+  if (is_device(begin)) mark_initialised(reinterpret_cast<uintptr_t>(begin), bytes);
+}
+
 cudaError_t upskill_cpu_copy_to_symbol(const void* symbol, size_t size, const void* source, size_t bytes, size_t offset,
                                        cudaMemcpyKind kind) {
+  const DeviceLock lock;
   char* target = static_cast<char*>(const_cast<void*>(symbol)) + offset;
   const bool forward = kind == cudaMemcpyHostToDevice || kind == cudaMemcpyDeviceToDevice || kind == cudaMemcpyDefault;
   if (const cudaError_t error = check_symbol_copy("cudaMemcpyToSymbol", symbol, source, forward, kind, PC))
@@ -298,22 +311,27 @@ cudaError_t upskill_cpu_copy_to_symbol(const void* symbol, size_t size, const vo
 
 cudaError_t upskill_cpu_copy_from_symbol(void* target, const void* symbol, size_t size, size_t bytes, size_t offset,
                                          cudaMemcpyKind kind) {
+  const DeviceLock lock;
   const char* source = static_cast<const char*>(symbol) + offset;
   const bool back = kind == cudaMemcpyDeviceToHost || kind == cudaMemcpyDeviceToDevice || kind == cudaMemcpyDefault;
   if (const cudaError_t error = check_symbol_copy("cudaMemcpyFromSymbol", symbol, target, back, kind, PC)) return error;
   const cudaError_t error = copy_symbol(target, source, target, bytes, offset, size);
+  if (error == cudaSuccess && is_device(target)) mark_initialised(reinterpret_cast<uintptr_t>(target), bytes);
   if (error == cudaSuccess && is_host(target)) launch_statistics.copied_back += bytes;
   return error;
 }
 
 cudaError_t cudaHostRegister(void* pointer, size_t bytes, unsigned int) {
+  const DeviceLock lock;
   if (pointer == nullptr || bytes == 0) return fail(cudaErrorInvalidValue);
   return register_host(pointer, bytes) ? sticky_error() : fail(cudaErrorHostMemoryAlreadyRegistered);
 }
 cudaError_t cudaHostUnregister(void* pointer) {
+  const DeviceLock lock;
   return unregister_host(pointer) ? sticky_error() : fail(cudaErrorHostMemoryNotRegistered);
 }
 cudaError_t cudaHostGetDevicePointer(void** pointer, void* host, unsigned int) {
+  const DeviceLock lock;
   if (allocation_at(reinterpret_cast<uintptr_t>(host)) == nullptr) return fail(cudaErrorInvalidValue);
   *pointer = host;
   return sticky_error();

@@ -84,7 +84,9 @@ cudaError_t cudaMemAdvise(const void* pointer, size_t bytes, cudaMemoryAdvise ad
 cudaError_t cudaHostRegister(void* pointer, size_t bytes, unsigned int flags);
 cudaError_t cudaHostUnregister(void* pointer);
 cudaError_t cudaHostGetDevicePointer(void** pointer, void* host, unsigned int flags);
-cudaError_t cudaStreamAddCallback(cudaStream_t stream, cudaStreamCallback_t callback, void* data, unsigned int flags);
+
+// For stand-ins of libraries that write device memory from the host: the memory counts as written.
+void upskill_cpu_mark_written(void* begin, size_t bytes);
 
 // For a variable of the device, `size` bytes.
 cudaError_t upskill_cpu_symbol_address(void** pointer, const void* symbol, size_t size);
