@@ -25,7 +25,10 @@ from pytest_upskill.sandbox.confinement import ENVIRONMENT
 
 ARCHITECTURE = "sm_90"
 
-_FLAGS = ("-std=c++17", f"-arch={ARCHITECTURE}")
+LANGUAGE_FLAGS = ("-std=c++17", "--expt-relaxed-constexpr", "--extended-lambda")
+"""What every unit may use: ``std::min`` in a kernel, and lambdas with ``__device__``. Our headers promise both."""
+
+_FLAGS = (*LANGUAGE_FLAGS, f"-arch={ARCHITECTURE}")
 _PROBE_SECONDS = 30.0
 
 

@@ -43,6 +43,11 @@ EXAMPLES = 25
 
 CHECKS = ("runs", "correct", "memory", "deterministic", "inputs")
 
+NEEDS_GPU = "needs-gpu"
+"""The kind of a finding that says what the device cannot execute."""
+
+_MOST_UNANSWERED = 5
+"""Calls that end in such a finding, after which no more are made."""
 _REPEAT_EVERY = 5
 _UNSURE_SHARE = 0.2
 _REPEATS_WHEN_TRIED_AGAIN = 3
@@ -130,6 +135,9 @@ class _Exploration:
     _kept: list[tuple[Prepared, Mapping[str, bytes]]] = field(default_factory=list)
     """Calls that will be repeated, with the bytes that they gave."""
     _error: Exception | None = None
+    needs: str | None = None
+    """What the kernel needs a GPU for, if a call reached it."""
+    _unanswered: int = 0
 
     def __post_init__(self) -> None:
         self.case = self.preparation.case
@@ -223,6 +231,8 @@ class _Exploration:
         if self.watch is not None:
             self.watch(prepared)
         answer = self.run(prepared.call)
+        if self._needs_gpu(example, answer):
+            return
         faults = self._faults(prepared, answer)
         tried = Tried.of(prepared, batch, len(self.tried), faults)
         self.tried[str(prepared.example)] = tried
@@ -231,8 +241,23 @@ class _Exploration:
         if batch is None or batch.large or tried.order % _REPEAT_EVERY == 1:
             self._kept.append((prepared, {name: bytes(data) for name, data in answer.outputs.items()}))
 
+    def _needs_gpu(self, example: Example, answer: Answer) -> bool:
+        """Whether a call reached what only a GPU can do: nothing is known of it. Others may still fail."""
+        need = next((finding for finding in answer.findings if finding.kind == NEEDS_GPU), None)
+        if need is None:
+            return False
+        place = self.source_name if need.line is None else f"{self.source_name}:{need.line}"
+        self.needs = self.needs or f"needs a GPU: {need.message}, {place}"
+        self.given_up[str(example)] = self.needs
+        self._unanswered += 1
+        if self._unanswered == _MOST_UNANSWERED:
+            raise Stop
+        return True
+
     def _faults(self, prepared: Prepared, answer: Answer) -> dict[str, Fault]:
         faults: dict[str, Fault] = {}
+        if any(finding.kind == NEEDS_GPU for finding in answer.findings):
+            return faults
         for finding in answer.findings:
             faults.setdefault(finding.assertion, Fault(self._placed(finding), finding.kind, line=finding.line))
         memory, broken = faults.get("memory"), faults.get("runs")
@@ -314,6 +339,8 @@ class _Exploration:
         return f"{message} ({len(failing)} of {count} examples fail)" if several else message
 
     def _inconclusive(self, dtypes: tuple[str, ...], broken: bool) -> str | None:
+        if self.needs:
+            return self.needs
         count = len(self.tried) + len(self.given_up)
         doubtful = self.unsure + len(self.given_up)
         untried = any(not self._count(dtype) for dtype in dtypes)

@@ -90,6 +90,9 @@ _SILENCERS = (
 NO_SILENCERS = f"#pragma GCC poison {' '.join(f'{word} __{word}__' for word in _SILENCERS)}\n"
 """Precedes a student's source: attributes that would hide accesses are errors, also when made by token pasting."""
 
+NO_ASSEMBLY = "#pragma GCC poison asm __asm __asm__\n"
+"""Precedes a student's source, in which inline PTX has become C++: what is left would be assembly of the host."""
+
 LINK_FLAGS = (
     "-shared",
     "-Wl,-z,defs",

@@ -50,7 +50,6 @@ cudaError_t refuse(cudaError_t error, const char* kernel, const Shape& shape, co
 }
 
 cudaError_t check(const char* kernel, const Shape& shape) {
-  if (launch.running) return refuse(cudaErrorNotSupported, kernel, shape, "a kernel cannot launch another one here");
   if (const char* rule = broken_rule(shape.grid, shape.block))
     return refuse(cudaErrorInvalidConfiguration, kernel, shape, std::string("invalid configuration argument: ") + rule);
   if (shape.shared > allowed_dynamic_shared())
@@ -118,6 +117,10 @@ extern "C" const char* upskill_cpu_kernel_name(const void* kernel) {
 
 extern "C" cudaError_t upskill_cpu_launch(const char* kernel, const dim3* grid, const dim3* block, size_t shared,
                                           cudaStream_t, void (*thread)(void*), void* arguments) {
+  if (launch.running)
+    abort_launch(cudaErrorNotSupported, Assertion::runs, "needs-gpu",
+                 reinterpret_cast<uintptr_t>(__builtin_return_address(0)),
+                 "dynamic parallelism (a launch within a kernel)");
   const size_t argument_count = std::exchange(launch.argument_count, 0);
   if (sticky_error() != cudaSuccess) return sticky_error();
   const Shape shape{*grid, *block, shared};
