@@ -33,6 +33,7 @@ _KIND = re.compile(r"\b(?:struct|class|enum|using|namespace|concept)\s+([a-z]\w+
 _DECLARED = re.compile(r"^[ \t]*(?:[\w:<>&*,]+[ \t]+)+([a-z][a-z0-9_]+)\(", re.MULTILINE)
 _PLAIN = {"details", "coalesced", "detail", "fragment", "layout", "experimental", "printf", "malloc", "free", "memcpy", "memset"}
 _KEYWORDS = {"class", "typename", "operator", "if", "for", "while", "return", "sizeof", "switch", "decltype", "static_cast"}
+_IN_NAMESPACE = re.compile(r"cooperative_groups|/mma\.h|cuda_(?:pipeline|awbarrier)|nvtx")
 _NAMESPACES = ("thrust", "cub", "cuda", "nv")
 _PRIVATE = re.compile(r"/(?:detail|__[a-z]\w*|system|std|libcxx|experimental/__\w+|agent|util_\w+)(?:/|$)")
 _SPECIAL_REGISTERS = (
@@ -72,7 +73,7 @@ def main() -> int:
         "registers": sorted(_SPECIAL_REGISTERS),
         "headers": headers,
         "names": sorted(names([include, *more])),
-        "members": sorted(members(include / "cccl")),
+        "members": sorted(members(include)),
     }
     lines = [
         "# What exists in CUDA: a table for machines without nvcc. Made by tools/cuda_names.py; do not edit.",
@@ -172,17 +173,21 @@ def names(includes: Iterable[Path]) -> set[str]:
         for file in folder.rglob("*.h*"):
             if "cccl" in file.parts or file.name.startswith(("cupti", "generated", "nvperf", "nvtx")):
                 continue
+            if _IN_NAMESPACE.search(str(file)):
+                continue
             text = _COMMENT.sub(" ", file.read_text(errors="replace"))
             found |= {word for word in re.findall(r"[A-Za-z_]\w+", text) if _OF_CUDA.fullmatch(word)}
             found |= {word for word in _FUNCTION.findall(text) if not word.startswith(("_CG", "__internal", "operator"))}
-            if "cooperative_groups" in str(file) or file.name in ("mma.h", "mma.hpp"):
-                found |= set(_KIND.findall(text))
     return {word for word in found if not _UNINTERESTING.search(word) and word.isascii()} - _PLAIN
 
 
-def members(cccl: Path) -> set[str]:
+def members(include: Path) -> set[str]:
     """Names in the namespaces of CUDA's C++ libraries."""
-    found = {"device", "experimental", "ptx"}
+    found, cccl = {"device", "experimental", "ptx"}, include / "cccl"
+    for file in include.rglob("*.h*"):
+        if "cccl" not in file.parts and _IN_NAMESPACE.search(str(file)):
+            text = _COMMENT.sub(" ", file.read_text(errors="replace"))
+            found |= {*_KIND.findall(text), *_FUNCTION.findall(text)}
     for folder in _NAMESPACES:
         for file in (cccl / folder).rglob("*"):
             if file.is_file() and not _PRIVATE.search(f"/{file.relative_to(cccl).parent}"):

@@ -27,6 +27,7 @@ from pytest_upskill.oracle.search import Batch, Stop
 from pytest_upskill.oracle.shrink import UNFINISHED, Fault, Shrinking, Tried, explained
 from pytest_upskill.oracle.steering import Steering, Tracer
 from pytest_upskill.records import (
+    NEEDS_GPU,
     Answer,
     Assertion,
     Call,
@@ -42,9 +43,6 @@ EXAMPLES = 25
 """Examples of each dtype, unless the user or the case says otherwise."""
 
 CHECKS = ("runs", "correct", "memory", "deterministic", "inputs")
-
-NEEDS_GPU = "needs-gpu"
-"""The kind of a finding that says what the device cannot execute."""
 
 _MOST_UNANSWERED = 5
 """Calls that end in such a finding, after which no more are made."""

@@ -167,7 +167,7 @@ def translation_unit(source: str, entry: str, trapped: str | None = None) -> str
     Raises ValueError, with the line, for a source that cannot be rewritten.
     """
     _refuse(source, _OURS, "is a name of the harness; use another one")
-    text = rewrite(trapped or source, messages.SOURCE_NAME, flags.NO_SILENCERS + flags.NO_ASSEMBLY)
+    text = rewrite(trapped or source, messages.SOURCE_NAME, flags.NO_SILENCERS + flags.NO_ASSEMBLY + flags.NO_LIBRARIES)
     return f'{text}\n#line 1 "{messages.ENTRY_NAME}"\n{entry}\n'
 
 

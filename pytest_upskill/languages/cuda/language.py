@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from pytest_upskill.build import elf
-from pytest_upskill.build.messages import SOURCE_NAME, unknown_names
+from pytest_upskill.build.messages import SOURCE_NAME
 from pytest_upskill.devices.base import Machine
 from pytest_upskill.languages.base import SourceMutant
 from pytest_upskill.languages.cuda import cuda_names, mutants
@@ -17,7 +17,7 @@ from pytest_upskill.languages.cuda.cpu_build import HostCompiler, native_hash
 from pytest_upskill.languages.cuda.gpu_build import CudaCompiler, NvccCheck
 from pytest_upskill.languages.cuda.gpu_features import LIBRARIES
 from pytest_upskill.languages.cuda.tracing import CudaTracer
-from pytest_upskill.languages.cuda.traps import trapped
+from pytest_upskill.languages.cuda.traps import mentions, trapped
 from pytest_upskill.records import Answer, Assertion, Build, Call, CallLayout, LaunchStatistics
 from pytest_upskill.sandbox.client import Sandbox
 
@@ -59,8 +59,7 @@ class CudaLanguage:
         They are those in our table, and with ``ask_nvcc`` those that nvcc finds in CUDA's headers.
         """
         confined = machine.confinement
-        names = {one for line in build.message.splitlines() for one in unknown_names(line)}
-        if build.ok or not names:
+        if build.ok or not any(one.unknown for one in mentions(build.message)):
             return build
         asked: dict[str, bool] = {}
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_upskill.languages.cuda.cuda_names import is_directive, is_instruction, is_register
@@ -21,6 +21,10 @@ HEADER = "upskill_cpu/ptx.h"
 _ASM = re.compile(r"\b(?:asm|__asm__|__asm)\b(?:\s|\\\n)*(?:(?:volatile|__volatile__|__volatile)\b(?:\s|\\\n)*)?\(")
 _LITERAL = re.compile(r'"((?:[^"\\\n]|\\[\s\S])*)"')
 _RAW = re.compile(r'R"(?P<fence>[^()\\\s]{0,16})\((?P<text>[\s\S]*?)\)(?P=fence)"')
+_PIECE = re.compile(r'"(?:[^"\\\n]|\\[\s\S])*"?|\w+')
+_STRING_MACRO = re.compile(
+    r'^[ \t]*#[ \t]*define[ \t]+(?P<name>\w+)[ \t]+(?P<text>(?:"(?:[^"\\\n]|\\[\s\S])*"(?:[ \t]|\\\n)*)+)$', re.MULTILINE
+)
 _OPERAND = re.compile(r'\s*(?:\[\s*(?P<name>\w+)\s*\]\s*)?"(?P<constraint>[^"]*)"\s*\((?P<value>[\s\S]*)\)\s*')
 _ESCAPES = {"n": "\n", "t": " ", "r": " ", "\\": "\\", '"': '"', "\n": ""}
 _COMMENT = re.compile(r'("(?:[^"\\\n]|\\[\s\S])*")|/\*[\s\S]*?\*/|//[^\n]*')
@@ -43,12 +47,13 @@ def statements(text: str) -> Iterator[Statement]:
     """The ``asm`` statements of a source, in order."""
     blank = blank_out(text)
     pairs = bracket_pairs(blank)
+    macros = {found["name"]: found["text"] for found in _STRING_MACRO.finditer(text)}
     end = 0
     for match in _ASM.finditer(blank):
         closing = pairs.get(match.end() - 1)
         if closing is not None and match.start() >= end:
             end = closing
-            yield _read(text, match.start(), match.end(), closing)
+            yield _read(text, (match.start(), match.end(), closing), macros)
 
 
 def translate(statement: Statement) -> str:
@@ -70,39 +75,46 @@ def translate(statement: Statement) -> str:
     return code[0].removesuffix(";") if code else "(void)0"
 
 
-def rewrite_statements(text: str) -> tuple[str, bool]:
-    """The source with each supported statement translated, and whether there is any. Lines stay where they are."""
+def rewrite_statements(text: str, *, host_assembly: bool = False) -> tuple[str, bool]:
+    """The source with each statement replaced, and whether there is any. Lines stay where they are.
+
+    With ``host_assembly``, statements that are not PTX stay.
+    """
     found = False
     for statement in reversed(list(statements(text))):
-        code = replacement(statement)
+        if (code := replacement(statement, host_assembly=host_assembly)) is None:
+            continue
         breaks = line_breaks(text[statement.start : statement.end])
         text = f"{text[: statement.start]}{code}{breaks}{text[statement.end :]}"
         found = True
     return text, found
 
 
-def replacement(statement: Statement) -> str:
-    """The C++ for a statement: a trap for what PTX has and the cpu device has not, an error for what PTX has not.
+def replacement(statement: Statement, *, host_assembly: bool = False) -> str | None:
+    """The C++ for a statement: a trap for what PTX has and the cpu device has not, an error for what PTX has not (None
+    with ``host_assembly``).
 
     Both count only where the statement is compiled.
     """
     try:
         return translate(statement)
     except Missing as problem:
-        return f"_Pragma({json.dumps('GCC error ' + json.dumps(str(problem)))})"
+        return None if host_assembly else f"_Pragma({json.dumps('GCC error ' + json.dumps(str(problem)))})"
     except Unsupported as reason:
         return f"::upskill::cpu::needs_gpu({json.dumps(str(reason))}, true)"
 
 
-def _read(text: str, start: int, begin: int, end: int) -> Statement:
+def _read(text: str, places: tuple[int, int, int], macros: Mapping[str, str]) -> Statement:
+    start, begin, end = places
     sections = split_outside(text[begin:end], ":")
     pieces = [piece.replace("\\\n", " ") for section in sections[1:3] for piece in split_outside(section, ",")]
     found = [operand for piece in pieces if (operand := _OPERAND.fullmatch(piece))]
     operands = tuple(" ".join(one["value"].split()) for one in found)
-    return Statement(start, end + 1, _template(sections[0]), operands, tuple(one["name"] or "" for one in found))
+    return Statement(start, end + 1, _template(sections[0], macros), operands, tuple(one["name"] or "" for one in found))
 
 
-def _template(section: str) -> str | None:
+def _template(section: str, macros: Mapping[str, str]) -> str | None:
+    section = _PIECE.sub(lambda found: macros.get(found[0], found[0]), section) if macros else section
     if raw := _RAW.search(section):
         return raw["text"]
     section = _COMMENT.sub(lambda match: match[1] or " ", section.replace("\\\n", " "))

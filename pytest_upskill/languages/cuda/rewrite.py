@@ -23,13 +23,14 @@ HEADER = "upskill_cpu.h"
 """What nvcc includes implicitly, and more; see flags.PCH_HEADER."""
 
 
-def rewrite(source: str, name: str = "kernel.cu", preamble: str = "") -> str:
+def rewrite(source: str, name: str = "kernel.cu", preamble: str = "", *, host_assembly: bool = False) -> str:
     """The source for the host compiler; messages and debug information give ``name`` and its own lines.
 
-    ``preamble`` (whole lines) goes between our headers and the source. Raises ValueError with a message that begins
+    ``preamble`` (whole lines) goes between our headers and the source; with ``host_assembly``, assembly that is not PTX
+    stays as it is. Raises ValueError with a message that begins
     ``name:line:`` for a launch or declaration without an end.
     """
-    text, has_ptx = ptx.rewrite_statements(source.replace("\r\n", "\n"))
+    text, has_ptx = ptx.rewrite_statements(source.replace("\r\n", "\n"), host_assembly=host_assembly)
     shared = (_rewrite_dynamic_shared, _rewrite_static_shared)
     try:
         for step in (_close_chevrons, _rewrite_launches, _rewrite_api_launches, *shared, _rewrite_noinline):

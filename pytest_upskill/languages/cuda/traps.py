@@ -29,7 +29,7 @@ _EXPANSION = re.compile(
 )
 _QUOTED = re.compile(r"'([^'\n]{1,300})'")
 _WORD = re.compile(r"\w+")
-_USING = re.compile(r"using\s+namespace\s+([\w:\s]+);")
+_USING = re.compile(r"\busing\s+namespace\s+([\w:]{1,200})")
 _MOST_NOTES = 12
 _MOST_WIDTH = 2000
 """Notes of an error, and characters of a line, that are read."""
@@ -92,8 +92,11 @@ class Traps:
     needs: dict[tuple[str, int], None] = field(default_factory=dict)
     _tainted: dict[str, tuple[str, int]] = field(default_factory=dict)
     """Names that declarations which were taken out declared, with the feature that they stand for."""
-    _opened: list[str] = field(default_factory=list)
-    """Namespaces of ``using namespace``, of those that were taken out."""
+    _opened: list[str] = field(init=False)
+    """The namespaces of ``using namespace``."""
+
+    def __post_init__(self) -> None:
+        self._opened = [re.sub(r"\s", "", found) for found in _USING.findall(self.source)]
 
     def replace(self, messages: str) -> bool:
         """Replaces what one compilation complained about; whether there was anything."""
@@ -132,8 +135,6 @@ class Traps:
             edits[place] = ""
             return
         self.needs[need] = None
-        if opened := _USING.match((statement.text or b"").decode(errors="replace")[:_MOST_WIDTH]):
-            self._opened.append(re.sub(r"\s", "", opened[1]))
         for name in _declared(statement):
             self._tainted.setdefault(name, need)
         runs = _within_function(statement) and not _only_declares(statement)

@@ -93,6 +93,9 @@ NO_SILENCERS = f"#pragma GCC poison {' '.join(f'{word} __{word}__' for word in _
 NO_ASSEMBLY = "#pragma GCC poison asm __asm __asm__\n"
 """Precedes a student's source, in which inline PTX has become C++: what is left would be assembly of the host."""
 
+NO_LIBRARIES = "".join(f"#define UPSKILL_CPU_{name}_H\n" for name in ("CUBLAS_V2", "CUBLASLT", "CURAND"))
+"""Precedes a student's source: the headers of libraries of ready-made kernels are empty there."""
+
 LINK_FLAGS = (
     "-shared",
     "-Wl,-z,defs",

@@ -120,7 +120,7 @@ extern "C" cudaError_t upskill_cpu_launch(const char* kernel, const dim3* grid, 
   if (launch.running)
     abort_launch(cudaErrorNotSupported, Assertion::runs, "needs-gpu",
                  reinterpret_cast<uintptr_t>(__builtin_return_address(0)),
-                 "dynamic parallelism (a launch within a kernel)");
+                 format("dynamic parallelism (%s launches %s)", launch.kernel, kernel));
   const size_t argument_count = std::exchange(launch.argument_count, 0);
   if (sticky_error() != cudaSuccess) return sticky_error();
   const Shape shape{*grid, *block, shared};
