@@ -28,32 +28,131 @@ _OF_CUDA = re.compile(
     r"(?:CU|CUDA|CUBLAS|CURAND|CUFFT|CUSPARSE|CUSOLVER|NVRTC)_?\w+|__nv_\w+|__(?:cluster|grid)\w*|"
     r"(?:tex|surf)(?:[123]D|Cube)\w*|tex1Dfetch|(?:texture|surface)(?:Reference)?|cluster(?:Dim|Idx|GridDim)\w*"
 )
-_FUNCTION = re.compile(r"(?:__device__|\w*__DECL\w*__|__DEVICE\w*__|_CG_\w*QUALIFIER|_CCCL_\w+)[^;{}()=#]*?\b(\w+)\s*\(")
+_FUNCTION = re.compile(
+    r"(?:__device__|\w*__DECL\w*__|__DEVICE\w*__|_CG_\w*QUALIFIER|_CCCL_\w+)[^;{}()=#]*?\b(\w+)\s*\("
+)
 _KIND = re.compile(r"\b(?:struct|class|enum|using|namespace|concept)\s+([a-z]\w+|[A-Z]\w+)")
 _DECLARED = re.compile(r"^[ \t]*(?:[\w:<>&*,]+[ \t]+)+([a-z][a-z0-9_]+)\(", re.MULTILINE)
-_PLAIN = {"details", "coalesced", "detail", "fragment", "layout", "experimental", "printf", "malloc", "free", "memcpy", "memset"}
-_KEYWORDS = {"class", "typename", "operator", "if", "for", "while", "return", "sizeof", "switch", "decltype", "static_cast"}
+_PLAIN = {"any", "all", "delete", "new", "malloc", "free", "memcpy", "memset", "printf"}
+_KEYWORDS = {
+    "class",
+    "typename",
+    "operator",
+    "if",
+    "for",
+    "while",
+    "return",
+    "sizeof",
+    "switch",
+    "decltype",
+    "static_cast",
+}
 _IN_NAMESPACE = re.compile(r"cooperative_groups|/mma\.h|cuda_(?:pipeline|awbarrier)|nvtx")
 _NAMESPACES = ("thrust", "cub", "cuda", "nv")
 _PRIVATE = re.compile(r"/(?:detail|__[a-z]\w*|system|std|libcxx|experimental/__\w+|agent|util_\w+)(?:/|$)")
-_SPECIAL_REGISTERS = (
-    "tid ntid laneid warpid nwarpid ctaid nctaid smid nsmid gridid is_explicit_cluster clusterid nclusterid cluster_ctaid "
-    "cluster_nctaid cluster_ctarank cluster_nctarank lanemask_eq lanemask_le lanemask_lt lanemask_ge lanemask_gt clock "
-    "clock_hi clock64 globaltimer globaltimer_lo globaltimer_hi reserved_smem_offset_begin reserved_smem_offset_end "
-    "reserved_smem_offset_cap total_smem_size aggr_smem_size dynamic_smem_size current_graph_exec pm0 pm1 pm2 pm3 pm4 pm5 "
-    "pm6 pm7 pm0_64 envreg0 envreg1"
-).split()
-_DIRECTIVES = (
-    "reg sreg const global local param shared tex align ptr func entry alias extern visible weak common version target "
-    "address_size maxnreg maxntid reqntid minnctapersm maxnctapersm noreturn pragma branchtargets calltargets callprototype "
-    "loc file section reqnctapercluster explicitcluster maxclusterrank abi_preserve abi_preserve_control attribute blocksareclusters"
-).split()
+_SPECIAL_REGISTERS = [
+    "tid",
+    "ntid",
+    "laneid",
+    "warpid",
+    "nwarpid",
+    "ctaid",
+    "nctaid",
+    "smid",
+    "nsmid",
+    "gridid",
+    "is_explicit_cluster",
+    "clusterid",
+    "nclusterid",
+    "cluster_ctaid",
+    "cluster_nctaid",
+    "cluster_ctarank",
+    "cluster_nctarank",
+    "lanemask_eq",
+    "lanemask_le",
+    "lanemask_lt",
+    "lanemask_ge",
+    "lanemask_gt",
+    "clock",
+    "clock_hi",
+    "clock64",
+    "globaltimer",
+    "globaltimer_lo",
+    "globaltimer_hi",
+    "reserved_smem_offset_begin",
+    "reserved_smem_offset_end",
+    "reserved_smem_offset_cap",
+    "total_smem_size",
+    "aggr_smem_size",
+    "dynamic_smem_size",
+    "current_graph_exec",
+    "pm0",
+    "pm1",
+    "pm2",
+    "pm3",
+    "pm4",
+    "pm5",
+    "pm6",
+    "pm7",
+    "pm0_64",
+    "envreg0",
+    "envreg1",
+]
+_DIRECTIVES = [
+    "reg",
+    "sreg",
+    "const",
+    "global",
+    "local",
+    "param",
+    "shared",
+    "tex",
+    "align",
+    "ptr",
+    "func",
+    "entry",
+    "alias",
+    "extern",
+    "visible",
+    "weak",
+    "common",
+    "version",
+    "target",
+    "address_size",
+    "maxnreg",
+    "maxntid",
+    "reqntid",
+    "minnctapersm",
+    "maxnctapersm",
+    "noreturn",
+    "pragma",
+    "branchtargets",
+    "calltargets",
+    "callprototype",
+    "loc",
+    "file",
+    "section",
+    "reqnctapercluster",
+    "explicitcluster",
+    "maxclusterrank",
+    "abi_preserve",
+    "abi_preserve_control",
+    "attribute",
+    "blocksareclusters",
+]
 
 
-_WITHOUT_OPERANDS = (
-    "call cp.async.commit_group cp.async.wait_all cp.async.bulk.commit_group cp.reduce.async.bulk.tensor "
-    "barrier.cluster.arrive barrier.cluster.wait clusterlaunchcontrol.try_cancel clusterlaunchcontrol.query_cancel"
-).split()
+_WITHOUT_OPERANDS = [
+    "call",
+    "cp.async.commit_group",
+    "cp.async.wait_all",
+    "cp.async.bulk.commit_group",
+    "cp.reduce.async.bulk.tensor",
+    "barrier.cluster.arrive",
+    "barrier.cluster.wait",
+    "clusterlaunchcontrol.try_cancel",
+    "clusterlaunchcontrol.query_cancel",
+]
 """Instructions that ptxas accepts, or does not name, as they are asked about here."""
 
 
@@ -112,11 +211,15 @@ def instructions_of(ptxas: Path, words: Iterable[str]) -> tuple[list[str], list[
     # "wgmma.fence" is one instruction, and "wgmma" alone is none.
     dotted = [word for word in plain if "." in word]
     said = list(_answers(ptxas, [f"{word};" for word in dotted]))
-    known |= {word for word, answer in zip(dotted, said, strict=True) if f" '{word}'" in answer and "any known" not in answer}
+    known |= {
+        word for word, answer in zip(dotted, said, strict=True) if f" '{word}'" in answer and "any known" not in answer
+    }
     known |= set(_WITHOUT_OPERANDS)
     modifiers = sorted(word for word in words if re.fullmatch(r"[a-zA-Z0-9_]+(?:::[a-zA-Z0-9_]+)*", word))
     said = list(_answers(ptxas, [f"add.{word};" for word in modifiers]))
-    return sorted(known), [word for word, one in zip(modifiers, said, strict=True) if one and "Unknown modifier" not in one]
+    return sorted(known), [
+        word for word, one in zip(modifiers, said, strict=True) if one and "Unknown modifier" not in one
+    ]
 
 
 def _answers(ptxas: Path, lines: list[str]) -> Iterator[str]:
@@ -177,7 +280,9 @@ def names(includes: Iterable[Path]) -> set[str]:
                 continue
             text = _COMMENT.sub(" ", file.read_text(errors="replace"))
             found |= {word for word in re.findall(r"[A-Za-z_]\w+", text) if _OF_CUDA.fullmatch(word)}
-            found |= {word for word in _FUNCTION.findall(text) if not word.startswith(("_CG", "__internal", "operator"))}
+            found |= {
+                word for word in _FUNCTION.findall(text) if not word.startswith(("_CG", "__internal", "operator"))
+            }
     return {word for word in found if not _UNINTERESTING.search(word) and word.isascii()} - _PLAIN
 
 
@@ -202,7 +307,9 @@ def front_coded(words: Iterable[str]) -> Iterator[str]:
     """Each word as the number of characters that it shares with the one before, and the rest."""
     digits, before = "0123456789abcdefghijklmnopqrstuvwxyz", ""
     for word in words:
-        shared = next((n for n, (a, b) in enumerate(zip(before, word, strict=False)) if a != b), min(len(before), len(word)))
+        shared = next(
+            (n for n, (a, b) in enumerate(zip(before, word, strict=False)) if a != b), min(len(before), len(word))
+        )
         shared = min(shared, len(digits) - 1)
         yield digits[shared] + word[shared:]
         before = word

@@ -34,7 +34,11 @@ class _AfterDashes(click.Command):
 @click.option("-I", "include", metavar="DIR", multiple=True, type=_FOLDER, help="Search this folder for headers.")
 @click.option("-D", "define", metavar="NAME[=VALUE]", multiple=True, help="Define a macro, as the compiler's -D does.")
 @click.option(
-    "-Xcompiler", "host_options", metavar="OPTION[,...]", multiple=True, help="Options of the host's compiler: -fopenmp."
+    "-Xcompiler",
+    "host_options",
+    metavar="OPTION[,...]",
+    multiple=True,
+    help="Options of the host's compiler: -fopenmp.",
 )
 @click.option("--no-checks", is_flag=True, help="Run at full speed, without checks.")
 @click.pass_context

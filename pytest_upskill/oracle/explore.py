@@ -70,6 +70,8 @@ class Judgement:
     notes: tuple[str, ...] = ()
     not_executed: tuple[tuple[int, int], ...] = ()
     """Ranges of lines of the kernel's source that no example executed."""
+    needs: str | None = None
+    """What the device cannot execute, if a call reached it; then ``inconclusive`` says the same."""
 
 
 def explore(
@@ -308,7 +310,12 @@ class _Exploration:
                 assertions[one] = Assertion(one, False, self._message(one, failing[one], message))
         notes = self._notes()
         return Judgement(
-            tuple(assertions.values()), counterexample, self._inconclusive(dtypes, broken), notes, self._not_executed()
+            tuple(assertions.values()),
+            counterexample,
+            self._inconclusive(dtypes, broken),
+            notes,
+            self._not_executed(),
+            self.needs,
         )
 
     def _not_executed(self) -> tuple[tuple[int, int], ...]:

@@ -97,7 +97,8 @@ class HostCompiler(CachedCompiler):
             return made
 
         made = self._cache.get(
-            key_of("kernel", str(traced), source, trapped or "", entry, *self._identity(compiler), confinement.level), make
+            key_of("kernel", str(traced), source, trapped or "", entry, *self._identity(compiler), confinement.level),
+            make,
         )
         return build_of(made, compiler.describe(), began)
 

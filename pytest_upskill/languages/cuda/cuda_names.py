@@ -11,7 +11,9 @@ _TABLE = Path(__file__).with_name("cuda_names.txt")
 _NAMESPACES = frozenset(("thrust", "cub", "cuda", "nvcuda", "cooperative_groups", "cg", "cde", "nv", "wmma"))
 """Namespaces of CUDA's C++ libraries; ``cg`` and ``cde`` are their usual aliases."""
 _OTHER_LIBRARIES = re.compile(r"(?:cudnn|nccl|nvjpeg|npp[is]?|nvshmem|cutensor)[A-Z]\w*|(?:cutlass|cute)")
-_OTHER_HEADERS = re.compile(r"(?:cutlass|cute|cuda/std|cudnn_frontend)/.*|(?:cudnn|nccl|nvjpeg|npp|cutensor|nvshmem)\w*\.h")
+_OTHER_HEADERS = re.compile(
+    r"(?:cutlass|cute|cuda/std|cudnn_frontend)/.*|(?:cudnn|nccl|nvjpeg|npp|cutensor|nvshmem)\w*\.h"
+)
 _SHAPE = re.compile(r"m(?:8|16|32|64|128|256)n\d{1,3}(?:k\d{1,3})?")
 _LONGEST_INSTRUCTION = 4
 """Parts of a name like ``cp.reduce.async.bulk``; what follows are modifiers."""
@@ -42,7 +44,7 @@ def is_instruction(opcode: str) -> bool:
         return opcode in _WITHOUT_TYPE
     table = _table()
     for count in range(min(len(parts), _LONGEST_INSTRUCTION), 0, -1):
-        if ".".join(parts[:count]) in table["instructions"]:
+        if ".".join(parts[:count]).partition("::")[0] in table["instructions"]:
             return all(part in table["modifiers"] or _SHAPE.fullmatch(part) for part in parts[count:])
     return False
 

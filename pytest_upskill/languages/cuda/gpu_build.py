@@ -21,7 +21,14 @@ from pytest_upskill.build import toolchain
 from pytest_upskill.build.cache import Cache, Facts, Made, key_of
 from pytest_upskill.build.compilation import DEFAULT_LIMITS, CachedCompiler, CompileLimits
 from pytest_upskill.build.messages import ENTRY_NAME, SOURCE_NAME
-from pytest_upskill.build.nvcc import LANGUAGE_FLAGS, Toolkit, check_architecture, find_nvcc, find_toolkit, kernel_resources
+from pytest_upskill.build.nvcc import (
+    LANGUAGE_FLAGS,
+    Toolkit,
+    check_architecture,
+    find_nvcc,
+    find_toolkit,
+    kernel_resources,
+)
 from pytest_upskill.errors import ToolchainError
 from pytest_upskill.languages.cuda.cpu_build import LIBRARY, NATIVE, build_of, trusted
 from pytest_upskill.native import ENTRY

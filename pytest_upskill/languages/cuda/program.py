@@ -16,8 +16,8 @@ from pathlib import Path
 
 from pytest_upskill.build import messages, toolchain
 from pytest_upskill.errors import UsageError
-from pytest_upskill.languages.cuda.cpu_build import HostCompiler, Toolkit
 from pytest_upskill.languages.cuda import cuda_names
+from pytest_upskill.languages.cuda.cpu_build import HostCompiler, Toolkit
 from pytest_upskill.languages.cuda.gpu_features import feature, message
 from pytest_upskill.languages.cuda.rewrite import rewrite
 from pytest_upskill.languages.cuda.traps import Mention, mentions
@@ -128,7 +128,16 @@ def build(request: Request, scratch: Path) -> Path:
     program = scratch / request.files[0].stem
     wraps = [flag for flag in flags.LINK_FLAGS if flag.startswith("-Wl,--wrap")]
     runtime = [str(toolkit.runtime), f"-Wl,-rpath,{toolkit.runtime.parent}", "-lpthread", "-ldl", "-lm"]
-    line = [str(compiler.program), *map(str, objects), "-o", str(program), "-pie", *wraps, *runtime, *request.host_options]
+    line = [
+        str(compiler.program),
+        *map(str, objects),
+        "-o",
+        str(program),
+        "-pie",
+        *wraps,
+        *runtime,
+        *request.host_options,
+    ]
     if said := _refused(line):
         raise CompileError(f"the program does not link:\n{_explained(_shortened(said), request.files)}")
     return program
@@ -165,11 +174,12 @@ def _shortened(said: str) -> str:
     return messages.shorten(said, "", flags.INTERNAL_PREFIXES) or "it says nothing"
 
 
-def _compile_options(
-    request: Request, compiler: toolchain.Compiler, toolkit: Toolkit, of_host: bool
-) -> list[str]:
+def _compile_options(request: Request, compiler: toolchain.Compiler, toolkit: Toolkit, of_host: bool) -> list[str]:
     first: list[str] = []
-    options = [*flags.student_flags(compiler.family), "-fmax-errors=0" if compiler.family == "gcc" else "-ferror-limit=0"]
+    options = [
+        *flags.student_flags(compiler.family),
+        "-fmax-errors=0" if compiler.family == "gcc" else "-ferror-limit=0",
+    ]
     if request.checks and not of_host:
         header = str(toolkit.header / flags.PCH_HEADER.name)
         first = ["-include", header] if compiler.family == "gcc" else ["-include-pch", f"{header}.pch"]

@@ -23,7 +23,8 @@ _LITERAL = re.compile(r'"((?:[^"\\\n]|\\[\s\S])*)"')
 _RAW = re.compile(r'R"(?P<fence>[^()\\\s]{0,16})\((?P<text>[\s\S]*?)\)(?P=fence)"')
 _PIECE = re.compile(r'"(?:[^"\\\n]|\\[\s\S])*"?|\w+')
 _STRING_MACRO = re.compile(
-    r'^[ \t]*#[ \t]*define[ \t]+(?P<name>\w+)[ \t]+(?P<text>(?:"(?:[^"\\\n]|\\[\s\S])*"(?:[ \t]|\\\n)*)+)$', re.MULTILINE
+    r'^[ \t]*#[ \t]*define[ \t]+(?P<name>\w+)[ \t]+(?P<text>(?:"(?:[^"\\\n]|\\[\s\S])*"(?:[ \t]|\\\n)*)+)$',
+    re.MULTILINE,
 )
 _OPERAND = re.compile(r'\s*(?:\[\s*(?P<name>\w+)\s*\]\s*)?"(?P<constraint>[^"]*)"\s*\((?P<value>[\s\S]*)\)\s*')
 _ESCAPES = {"n": "\n", "t": " ", "r": " ", "\\": "\\", '"': '"', "\n": ""}
@@ -80,14 +81,13 @@ def rewrite_statements(text: str, *, host_assembly: bool = False) -> tuple[str, 
 
     With ``host_assembly``, statements that are not PTX stay.
     """
-    found = False
-    for statement in reversed(list(statements(text))):
-        if (code := replacement(statement, host_assembly=host_assembly)) is None:
-            continue
-        breaks = line_breaks(text[statement.start : statement.end])
-        text = f"{text[: statement.start]}{code}{breaks}{text[statement.end :]}"
-        found = True
-    return text, found
+    pieces, position = [], 0
+    for statement in statements(text):
+        if (code := replacement(statement, host_assembly=host_assembly)) is not None:
+            breaks = line_breaks(text[statement.start : statement.end])
+            pieces += [text[position : statement.start], code, breaks]
+            position = statement.end
+    return "".join([*pieces, text[position:]]), bool(pieces)
 
 
 def replacement(statement: Statement, *, host_assembly: bool = False) -> str | None:
@@ -110,7 +110,9 @@ def _read(text: str, places: tuple[int, int, int], macros: Mapping[str, str]) ->
     pieces = [piece.replace("\\\n", " ") for section in sections[1:3] for piece in split_outside(section, ",")]
     found = [operand for piece in pieces if (operand := _OPERAND.fullmatch(piece))]
     operands = tuple(" ".join(one["value"].split()) for one in found)
-    return Statement(start, end + 1, _template(sections[0], macros), operands, tuple(one["name"] or "" for one in found))
+    return Statement(
+        start, end + 1, _template(sections[0], macros), operands, tuple(one["name"] or "" for one in found)
+    )
 
 
 def _template(section: str, macros: Mapping[str, str]) -> str | None:

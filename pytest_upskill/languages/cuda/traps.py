@@ -219,7 +219,13 @@ def _only_declares(statement: Node) -> bool:
     stack = list(statement.children)
     while stack:
         node = stack.pop()
-        if node.type in ("call_expression", "argument_list", "new_expression", "subscript_expression", "lambda_expression"):
+        if node.type in (
+            "call_expression",
+            "argument_list",
+            "new_expression",
+            "subscript_expression",
+            "lambda_expression",
+        ):
             return False
         stack += node.children
     return True
@@ -274,7 +280,9 @@ def _outermost(edits: Mapping[tuple[int, int], str]) -> dict[tuple[int, int], st
     return kept
 
 
-def trapped(source: str, said: str, compile_it: Callable[[str], str], exists: Callable[[str], bool], file: str) -> Trapped | None:
+def trapped(
+    source: str, said: str, compile_it: Callable[[str], str], exists: Callable[[str], bool], file: str
+) -> Trapped | None:
     """The source with traps, such that the compiler accepts it; None if its errors have other causes.
 
     ``said`` are the compiler's messages about the source, and ``compile_it`` gives those about another one (empty: it
