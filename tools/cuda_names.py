@@ -176,8 +176,8 @@ def main() -> int:
     }
     lines = [
         "# What exists in CUDA: a table for machines without nvcc. Made by tools/cuda_names.py; do not edit.",
-        f"# CUDA {version[1]} ({version[2]}). Each word begins with the number (base 36) of characters that it shares with",
-        "# the word before it.",
+        f"# CUDA {version[1]} ({version[2]}). Each word begins with the number (base 36) of characters that it",
+        "# shares with the word before it.",
     ]
     for title, words in parts.items():
         lines += [f"[{title}]", *wrapped(front_coded(words))]
@@ -238,7 +238,8 @@ def _ask(ptxas: Path, lines: list[str]) -> list[str]:
             file = Path(folder) / "words.ptx"
             head = ".version 9.0\n.target sm_100a\n.address_size 64\n.visible .entry k() {\n"
             file.write_text(head + "\n".join(lines[number] for number in left) + "\nret;\n}\n")
-            ran = subprocess.run([ptxas, "-arch=sm_100a", file, "-o", "/dev/null"], capture_output=True, text=True)
+            line = [ptxas, "-arch=sm_100a", file, "-o", "/dev/null"]
+            ran = subprocess.run(line, capture_output=True, text=True, check=False)
         for match in re.finditer(r"line (\d+); (error|fatal)\s*: (.*)", ran.stdout + ran.stderr):
             said[int(match[1])] = said.get(int(match[1]), "") + match[2] + match[3]
         broken = next((line for line, text in said.items() if text.startswith("fatal")), None)
@@ -264,9 +265,10 @@ def names_of_headers(folders: Iterable[Path]) -> Iterator[str]:
     for folder in folders:
         for file in folder.rglob("*"):
             name = str(file.relative_to(folder))
-            if file.is_file() and not name.startswith(("cccl", "crt", "Open", "generated", "cupti", "nvperf")):
-                if not _PRIVATE.search(f"/{name}") and file.suffix in ("", ".h", ".hpp", ".cuh"):
-                    yield name
+            private = name.startswith(("cccl", "crt", "Open", "generated", "cupti", "nvperf"))
+            private = private or _PRIVATE.search(f"/{name}") is not None
+            if file.is_file() and not private and file.suffix in ("", ".h", ".hpp", ".cuh"):
+                yield name
 
 
 def names(includes: Iterable[Path]) -> set[str]:

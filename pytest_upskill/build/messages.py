@@ -34,10 +34,11 @@ _CALL = re.compile(r"(?:::)?([A-Za-z_]\w*(?:<[^()]*?>)?)\(.*upskill_s\)")
 
 _UNKNOWN = re.compile(
     # g++
-    r"'(?P<a>[^'\n]{1,300})' (?:was not declared in this scope|has not been declared|is not a member of|does not name a|"
-    r"is not a (?:namespace-name|class or|class,|template|type))|"
-    r"'(?P<b>[^'\n]{1,300})' in (?:namespace|class|struct) '[^'\n]{1,300}' does not name a|has no member named '(?P<c>[^'\n]{1,300})'|"
-    r"there are no arguments to '(?P<d>[^'\n]{1,300})'|^(?P<e>\S{1,300}): No such file or directory|"
+    r"'(?P<a>[^'\n]{1,300})' (?:was not declared in this scope|has not been declared|is not a member of|"
+    r"does not name a|is not a (?:namespace-name|class or|class,|template|type))|"
+    r"'(?P<b>[^'\n]{1,300})' in (?:namespace|class|struct) '[^'\n]{1,300}' does not name a|"
+    r"has no member named '(?P<c>[^'\n]{1,300})'|there are no arguments to '(?P<d>[^'\n]{1,300})'|"
+    r"^(?P<e>\S{1,300}): No such file or directory|"
     # clang
     r"(?:use of undeclared identifier|unknown type name|no (?:member|type|template) named) '(?P<f>[^'\n]{1,300})'|"
     r"'(?P<g>[^'\n]{1,300})' file not found"

@@ -44,9 +44,7 @@ EXAMPLES = 25
 
 CHECKS = ("runs", "correct", "memory", "deterministic", "inputs")
 
-_MOST_UNANSWERED = 5
-"""Calls that end in such a finding, after which no more are made."""
-_REPEAT_EVERY = 5
+_REPEAT_EVERY = _MOST_UNANSWERED = 5
 _UNSURE_SHARE = 0.2
 _REPEATS_WHEN_TRIED_AGAIN = 3
 _NOT_REPRODUCIBLE = (
@@ -71,7 +69,7 @@ class Judgement:
     not_executed: tuple[tuple[int, int], ...] = ()
     """Ranges of lines of the kernel's source that no example executed."""
     needs: str | None = None
-    """What the device cannot execute, if a call reached it; then ``inconclusive`` says the same."""
+    """What the device cannot execute, if a call reached it."""
 
 
 def explore(
@@ -136,7 +134,6 @@ class _Exploration:
     """Calls that will be repeated, with the bytes that they gave."""
     _error: Exception | None = None
     needs: str | None = None
-    """What the kernel needs a GPU for, if a call reached it."""
     _unanswered: int = 0
 
     def __post_init__(self) -> None:
@@ -243,8 +240,7 @@ class _Exploration:
 
     def _needs_gpu(self, example: Example, answer: Answer) -> bool:
         """Whether a call reached what only a GPU can do: nothing is known of it. Others may still fail."""
-        need = next((finding for finding in answer.findings if finding.kind == NEEDS_GPU), None)
-        if need is None:
+        if (need := next((finding for finding in answer.findings if finding.kind == NEEDS_GPU), None)) is None:
             return False
         place = self.source_name if need.line is None else f"{self.source_name}:{need.line}"
         self.needs = self.needs or f"needs a GPU: {need.message}, {place}"
@@ -309,14 +305,8 @@ class _Exploration:
                 message = counterexample.message if one == shown[0] else tried.faults[one].message
                 assertions[one] = Assertion(one, False, self._message(one, failing[one], message))
         notes = self._notes()
-        return Judgement(
-            tuple(assertions.values()),
-            counterexample,
-            self._inconclusive(dtypes, broken),
-            notes,
-            self._not_executed(),
-            self.needs,
-        )
+        unsure, left = self._inconclusive(dtypes, broken), self._not_executed()
+        return Judgement(tuple(assertions.values()), counterexample, unsure, notes, left, self.needs)
 
     def _not_executed(self) -> tuple[tuple[int, int], ...]:
         if self.steering is None or any(tried.faults for tried in self.tried.values()):

@@ -29,7 +29,10 @@ def with_graph(text: str) -> str:
 def test_what_a_kernel_reaches_is_named_and_what_it_names_decides_nothing(bench: Workbench) -> None:
     bench.answer("scale", "skill", with_multiply(kernel("scale"), "n > 0"))
     bench.answer("shift", "skill", with_graph(with_multiply(kernel("shift", plus=" + 1.0f"), "n > 1000000")))
-    blaming = {"scale": with_multiply(kernel("scale", limit="n - 1"), "n > 1000000"), "shift": with_graph(kernel("shift"))}
+    blaming = {
+        "scale": with_multiply(kernel("scale", limit="n - 1"), "n > 1000000"),
+        "shift": with_graph(kernel("shift")),
+    }
     for name, text in blaming.items():
         bench.write(f"others/tiny/{name}.skill.md", fenced(text))
     students = ("--upskill-student=files:honest=answers", "--upskill-student=files:blames=others")

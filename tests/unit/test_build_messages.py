@@ -130,7 +130,8 @@ def test_name_that_a_compiler_does_not_know_is_found(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ['attempt to use poisoned "no_sanitize"', "expected ';' before 'x'", "cannot convert 'int' to 'cudaStream_t'"]
+    "text",
+    ['attempt to use poisoned "no_sanitize"', "expected ';' before 'x'", "cannot convert 'int' to 'cudaStream_t'"],
 )
 def test_other_errors_name_nothing_unknown(text: str) -> None:
     assert unknown_names(text) == []

@@ -102,7 +102,7 @@ def test_assembly_of_the_host_is_refused_wherever_it_stands(assembly: str) -> No
 
 
 def test_assembly_that_the_preprocessor_drops_is_none() -> None:
-    dead = '// asm\nconst char* text = "asm";\n#ifndef __CUDACC__\nasm("nop"); void f() { __asm__("frobnicate"); }\n#endif\n'
+    dead = '// asm\nconst char* text = "asm";\n#ifndef __CUDACC__\nasm("nop"); void f() { __asm__("frob"); }\n#endif\n'
     assert build(probe("", f"{unique()}{dead}"), PROBE_SIGNATURE).ok
 
 

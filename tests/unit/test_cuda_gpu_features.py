@@ -38,7 +38,16 @@ def test_a_name_of_cuda_is_known_and_its_feature_is_named(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["cudaGraphInvent", "thrust::no_such_thing", "cuda::ptx::frobnicate", "size", "sort", "tex9D", "made/up.h", "std::sort"],
+    [
+        "cudaGraphInvent",
+        "thrust::no_such_thing",
+        "cuda::ptx::frobnicate",
+        "size",
+        "sort",
+        "tex9D",
+        "made/up.h",
+        "std::sort",
+    ],
 )
 def test_a_name_that_cuda_does_not_have_is_not_known(name: str) -> None:
     assert not cuda_names.is_name(name)
@@ -46,13 +55,20 @@ def test_a_name_that_cuda_does_not_have_is_not_known(name: str) -> None:
 
 @pytest.mark.parametrize(
     "opcode",
-    ["mbarrier.try_wait.parity.shared::cta.b64", "cp.async.bulk.tensor.2d.shared::cluster.global.tile", "trap", "mov.b128"],
+    [
+        "mbarrier.try_wait.parity.shared::cta.b64",
+        "cp.async.bulk.tensor.2d.shared::cluster.global.tile",
+        "trap",
+        "mov.b128",
+    ],
 )
 def test_an_instruction_of_ptx_is_known(opcode: str) -> None:
     assert cuda_names.is_instruction(opcode)
 
 
-@pytest.mark.parametrize("opcode", ["frobnicate.u32", "mov.frob", "addl", "mov", "mma.sync.aligned.m7n7k7", "pause", ""])
+@pytest.mark.parametrize(
+    "opcode", ["frobnicate.u32", "mov.frob", "addl", "mov", "mma.sync.aligned.m7n7k7", "pause", ""]
+)
 def test_an_instruction_that_ptx_does_not_have_is_not_known(opcode: str) -> None:
     assert not cuda_names.is_instruction(opcode)
 

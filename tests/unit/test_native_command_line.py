@@ -59,9 +59,17 @@ def test_without_checks_nothing_is_reported() -> None:
     ("source", "status", "said"),
     [
         ("int main() { return undefined_name; }", 2, "program.cu:1: error: 'undefined_name' was not declared"),
-        ("#include <thrust/sort.h>\nint main() { thrust::sort(0, 0); cuInit(0); }", 2, "needs a GPU: Thrust (thrust), program.cu:2"),
+        (
+            "#include <thrust/sort.h>\nint main() { thrust::sort(0, 0); cuInit(0); }",
+            2,
+            "needs a GPU: Thrust (thrust), program.cu:2",
+        ),
         ("#include <thrust/sort.h>\n#ifdef NEVER\n#include <cudnn.h>\n#endif\nint main() { return 3; }", 3, ""),
-        ("texture<float> t;\nint main() {\n cufftHandle f;\n cuInit(0); }", 2, "needs a GPU: the driver API (cuInit), program.cu:4"),
+        (
+            "texture<float> t;\nint main() {\n cufftHandle f;\n cuInit(0); }",
+            2,
+            "needs a GPU: the driver API (cuInit), program.cu:4",
+        ),
         ('int main() { int x = 1; asm("addl $4, %0" : "+r"(x)); return x; }', 5, ""),
         (
             '__global__ void k(int n) { if (n == 2) asm volatile("tcgen05.wait::ld.sync.aligned;"); }\n'

@@ -150,7 +150,9 @@ def _both(host: Build, check: Build) -> Build:
 
 
 _KERNEL = re.compile(r"__global__\b")
-_PARAMETERS = re.compile(r"__global__[^(;{]*?(?:__launch_bounds__\s*\([^)]*\)[^(;{]*?)?\b(\w+)\s*\(([^)]*)\)")
+_PARAMETERS = re.compile(
+    r"__global__[^(;{]{0,300}?(?:__launch_bounds__\s{0,20}\([^)]{0,300}\)[^(;{]{0,300}?)?\b(\w+)\s{0,20}\(([^)]{0,4000})\)"
+)
 
 
 def line_to_show(source: str, output: str | None) -> tuple[int, str] | None:
@@ -158,7 +160,9 @@ def line_to_show(source: str, output: str | None) -> tuple[int, str] | None:
     if (start := _KERNEL.search(source)) is None:
         return None
     for name in _written_names(source, output):
-        pattern = re.compile(rf"(?<![\w.]){re.escape(name)}\s*\[.*?\]\s*(?:[-+*/|&^]|<<|>>)?=(?!=)")
+        pattern = re.compile(
+            rf"(?<![\w.]){re.escape(name)}\s{{0,20}}\[.{{0,300}}?\]\s{{0,20}}(?:[-+*/|&^]|<<|>>)?=(?!=)"
+        )
         if found := pattern.search(source, start.start()):
             return _line_of(source, found.start()), f"where {name} is written"
     return _line_of(source, start.start()), "the kernel"

@@ -181,8 +181,8 @@ def _register(name: str) -> str:
 
 
 _SPECIAL_REGISTERS = frozenset(
-    ("tid", "ctaid", "ntid", "nctaid", "laneid", "warpid", "nwarpid", "smid", "nsmid", "clock", "clock64", "globaltimer",
-     "lanemask_eq", "lanemask_lt", "lanemask_le", "lanemask_gt", "lanemask_ge")
+    ("tid", "ctaid", "ntid", "nctaid", "laneid", "warpid", "nwarpid", "smid", "nsmid", "clock", "clock64",
+     "globaltimer", "lanemask_eq", "lanemask_lt", "lanemask_le", "lanemask_gt", "lanemask_ge")
 )  # fmt: skip
 
 

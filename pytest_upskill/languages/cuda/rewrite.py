@@ -87,7 +87,9 @@ def _rewrite_launches(text: str) -> str:
     return _edited(text, [edit for start in starts for edit in _launch_edits(text, blank, start, pairs, openers)])
 
 
-def _launch_edits(text: str, blank: str, start: int, pairs: Mapping[int, int], openers: Mapping[int, int]) -> list[tuple[int, int, str]]:
+def _launch_edits(
+    text: str, blank: str, start: int, pairs: Mapping[int, int], openers: Mapping[int, int]
+) -> list[tuple[int, int, str]]:
     kernel_start = _kernel_start(blank, start, openers)
     kernel = text[kernel_start:start]
     advice = "write kernel<<<grid, block>>>"
@@ -181,14 +183,14 @@ def _kernel_start(blank: str, end: int, openers: Mapping[int, int]) -> int:
         character = blank[position - 1]
         if character == ">" and blank[position - 2] != "-":
             if (opening := _open_angle(blank, position - 1, openers)) is None:
-                return position
+                break
             position = _skip_space_back(blank, opening)
         elif character in ")]":
             if (opening := openers.get(position - 1)) is None:
-                return position
+                break
             position = opening
             if not _names_a_callee(blank, position):
-                return position
+                break
         elif character.isalnum() or character == "_":
             position = _word_start(blank, position)
             before = _skip_space_back(blank, position)
@@ -255,7 +257,7 @@ def _rewrite_dynamic_shared(text: str) -> str:
     """``extern __shared__ T x[];`` becomes a pointer to the beginning of the block's dynamic shared memory."""
     blank = blank_out(text)
     ends = [match.start() for match in re.finditer(";", blank)]
-    edits = []
+    edits: list[tuple[int, int, str]] = []
     for match in re.finditer(r"\bextern\b", blank):
         start, after = match.start(), bisect_left(ends, match.start())
         stop = ends[after] if after < len(ends) else len(blank)
@@ -302,11 +304,11 @@ def _rewrite_static_shared(text: str) -> str:
     for match in re.finditer(r"(?:\bstatic\s{1,200})?\b__shared__\b(?:\s{1,200}static\b)?", blank):
         end, attribute = match.end(), ""
         breaks = line_breaks(match[0])
-        if alignment := re.compile(r"\s*\balignas\s*\(").match(blank, end):
-            if closing := pairs.get(alignment.end() - 1, 0):
-                inner = text[alignment.end() : closing]
-                attribute = f"{line_breaks(alignment[0])} __attribute__((aligned({inner})))"
-                end = closing + 1
+        alignment = re.compile(r"\s*\balignas\s*\(").match(blank, end)
+        if alignment and (closing := pairs.get(alignment.end() - 1, 0)):
+            inner = text[alignment.end() : closing]
+            attribute = f"{line_breaks(alignment[0])} __attribute__((aligned({inner})))"
+            end = closing + 1
         edits.append((match.start(), end, f"__shared__{breaks}{attribute}"))
     return _edited(text, edits)
 

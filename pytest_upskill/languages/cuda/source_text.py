@@ -7,8 +7,8 @@ import re
 OPENERS = {")": "(", "]": "[", "}": "{"}
 CLOSERS = {"(": ")", "[": "]", "{": "}"}
 
-# Comments and literals. A quote after a digit separates digits. A literal without an end goes to the end of its line: each
-# alternative matches wherever it begins, so that nothing is read twice.
+# Comments and literals. A quote after a digit separates digits. A literal without an end goes to the end of its line:
+# each alternative matches wherever it begins, so that nothing is read twice.
 OPAQUE = re.compile(
     r"""
       //(?:[^\n\\]|\\[\s\S])*                       # a comment, with its continuation lines

@@ -171,15 +171,15 @@ _IDENTIFIERS = frozenset(
     ("identifier", "type_identifier", "field_identifier", "namespace_identifier", "statement_identifier")
 )
 _BLOCKS = frozenset(
-    ("compound_statement", "translation_unit", "declaration_list", "field_declaration_list", "preproc_if", "preproc_ifdef",
-     "preproc_else", "preproc_elif", "preproc_elifdef", "case_statement", "labeled_statement", "else_clause",
+    ("compound_statement", "translation_unit", "declaration_list", "field_declaration_list", "preproc_if",
+     "preproc_ifdef", "preproc_else", "preproc_elif", "preproc_elifdef", "case_statement", "labeled_statement", "else_clause",
      "linkage_specification", "ERROR")
 )  # fmt: skip
 _BODIES = frozenset(("if_statement", "for_statement", "for_range_loop", "while_statement", "do_statement"))
 _SCOPES = frozenset(
     ("template_declaration", "function_definition", "declaration", "field_declaration", "struct_specifier",
-     "class_specifier", "union_specifier", "enum_specifier", "alias_declaration", "using_declaration", "type_definition",
-     "namespace_alias_definition", "friend_declaration")
+     "class_specifier", "union_specifier", "enum_specifier", "alias_declaration", "using_declaration",
+     "type_definition", "namespace_alias_definition", "friend_declaration")
 )  # fmt: skip
 
 
