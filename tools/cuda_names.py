@@ -243,7 +243,8 @@ def _ask(ptxas: Path, lines: list[str]) -> list[str]:
         for match in re.finditer(r"line (\d+); (error|fatal)\s*: (.*)", ran.stdout + ran.stderr):
             said[int(match[1])] = said.get(int(match[1]), "") + match[2] + match[3]
         broken = next((line for line, text in said.items() if text.startswith("fatal")), None)
-        if not said and len(left) > 1:  # it stopped without a word; half of the lines at a time
+        silent = any(position + 5 not in said for position in range(len(left)))
+        if broken is None and silent and len(left) > 1:  # it may have stopped; half of the lines at a time
             middle = len(left) // 2
             halves = (left[:middle], left[middle:])
             for half in halves:

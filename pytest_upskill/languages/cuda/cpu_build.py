@@ -182,9 +182,8 @@ def _refuse(source: str, pattern: re.Pattern[str], why: str) -> None:
 def native_hash() -> str:
     """A hash of all files that take part in every build."""
     own = Path(__file__).resolve().parent
-    files = [
-        file for file in sorted((*NATIVE.rglob("*"), *own.rglob("*.py"))) if file.is_file() and file.suffix != ".pyc"
-    ]
+    files = sorted((*NATIVE.rglob("*"), *own.rglob("*.py"), *own.glob("*.txt")))
+    files = [file for file in files if file.is_file() and file.suffix != ".pyc"]
     return key_of(*(part for file in files for part in ("/".join(file.parts[-3:]), file.read_bytes())))
 
 

@@ -136,6 +136,9 @@ def _instructions(template: str) -> Iterator[str]:
             yield line
 
 
+_NO_HOST = "assembly of the host is not allowed in a kernel's source: remove it"
+
+
 def _translate_one(line: str, statement: Statement) -> str:
     if line.startswith(".reg"):
         return _declaration(line)
@@ -148,10 +151,10 @@ def _translate_one(line: str, statement: Statement) -> str:
         raise Unsupported("control flow in inline PTX")
     if opcode.startswith("."):
         if not is_directive(opcode[1:]):
-            raise Missing(f"PTX has no directive '{opcode}'; see the PTX ISA, section 5")
+            raise Missing(f"PTX has no directive '{opcode}'; {_NO_HOST}")
         raise Unsupported(f"the PTX directive {opcode}")
     if not is_instruction(opcode):
-        raise Missing(f"PTX has no instruction '{opcode}'; assembly of the host is not allowed in a kernel's source")
+        raise Missing(f"PTX has no instruction '{opcode}'; {_NO_HOST}")
     operands = [_operands(piece.strip(), statement) for piece in split_outside(rest, ",")] if rest.strip() else []
     code = instruction_code(opcode, operands)
     return f"{guard}{{ {code}; }}" if guard else f"{code};"

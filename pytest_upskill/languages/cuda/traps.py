@@ -172,8 +172,8 @@ _IDENTIFIERS = frozenset(
 )
 _BLOCKS = frozenset(
     ("compound_statement", "translation_unit", "declaration_list", "field_declaration_list", "preproc_if",
-     "preproc_ifdef", "preproc_else", "preproc_elif", "preproc_elifdef", "case_statement", "labeled_statement", "else_clause",
-     "linkage_specification", "ERROR")
+     "preproc_ifdef", "preproc_else", "preproc_elif", "preproc_elifdef", "case_statement",
+     "labeled_statement", "else_clause", "linkage_specification", "ERROR")
 )  # fmt: skip
 _BODIES = frozenset(("if_statement", "for_statement", "for_range_loop", "while_statement", "do_statement"))
 _SCOPES = frozenset(
