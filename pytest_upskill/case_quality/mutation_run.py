@@ -19,7 +19,7 @@ from pytest_upskill.oracle.compare import Buffer, judge
 from pytest_upskill.oracle.explore import Repeat, Run
 from pytest_upskill.oracle.isolation import isolated
 from pytest_upskill.oracle.prepare import Prepared
-from pytest_upskill.oracle.reference_runner import OpenRunner, ReferenceRunner, in_this_process
+from pytest_upskill.oracle.reference_runner import OpenRunner, ReferenceRunner
 from pytest_upskill.oracle.shapes import SMALL_LIMIT
 from pytest_upskill.oracle.shrink import elements_of
 from pytest_upskill.records import Answer, Build, MutationScore, SurvivingMutant
@@ -100,12 +100,7 @@ class MutationRun:
     """One case's mutants. ``kept`` are its examples of the first dtype, ``slowest`` the solution's slowest call (s)."""
 
     def __init__(
-        self,
-        subject: Subject,
-        machine: Machine,
-        kept: list[Kept],
-        slowest: float,
-        open_runner: OpenRunner = in_this_process,
+        self, subject: Subject, machine: Machine, kept: list[Kept], slowest: float, open_runner: OpenRunner
     ) -> None:
         case = subject.case
         assert case.solution is not None
@@ -148,8 +143,7 @@ class MutationRun:
         waiting: deque[tuple[SourceMutant, Future[Build]]] = deque()
 
         def send(count: int) -> None:
-            for mutant in islice(candidates, count):
-                waiting.append((mutant, threads.submit(self._build, mutant.source)))
+            waiting.extend((one, threads.submit(self._build, one.source)) for one in islice(candidates, count))
 
         send(os.cpu_count() or 1)
         while waiting:

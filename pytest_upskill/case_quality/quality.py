@@ -11,15 +11,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 
-from pytest_upskill.case_quality.result_mutants import (
-    MUTANTS,
-    REFUSED,
-    SMALL,
-    UNVARIED,
-    ResultTrial,
-    Spoiled,
-    right_outputs,
-)
+from pytest_upskill.case_quality import result_mutants
+from pytest_upskill.case_quality.result_mutants import REFUSED, SMALL, UNVARIED, ResultTrial, Spoiled
 from pytest_upskill.case_quality.subject import Subject
 from pytest_upskill.cases.case import Case, Choices, Dim, Range
 from pytest_upskill.documents.expression import parse
@@ -173,7 +166,7 @@ def check(
 
     def see(prepared: Prepared) -> None:
         if run is None:
-            exact[id(prepared.call)] = (prepared.call, Answer(right_outputs(prepared.expected)))
+            exact[id(prepared.call)] = (prepared.call, Answer(result_mutants.right_outputs(prepared.expected)))
         trial.add(prepared)
         if watch is not None:
             watch(prepared)
@@ -214,13 +207,11 @@ def check(
 
 
 def _solution(judgement: Judgement) -> tuple[Assertion, ...]:
-    failed = next((one for one in judgement.assertions if not one.passed), None)
-    if failed is None:
+    if (failed := next((one for one in judgement.assertions if not one.passed), None)) is None:
         return (Assertion(SOLUTION, True),)
-    found = judgement.counterexample
-    message = found.message if found else failed.message
-    place = f" (on {found.example})" if found else ""
-    return (solution_fails(found.assertion if found else failed.name, f"{message}{place}"),)
+    if found := judgement.counterexample:
+        return (solution_fails(found.assertion, f"{found.message} (on {found.example})"),)
+    return (solution_fails(failed.name, failed.message),)
 
 
 def solution_fails(name: str, message: str) -> Assertion:
@@ -233,8 +224,7 @@ def _failed_on(prepared: Prepared, answer: Answer) -> Assertion | None:
     place = f"(on {prepared.example})"
     for finding in answer.findings:
         return solution_fails(finding.assertion, f"{finding.message} {place}")
-    mismatch = judge(prepared.expected, answer.outputs)
-    if mismatch is None:
+    if (mismatch := judge(prepared.expected, answer.outputs)) is None:
         return None
     return solution_fails(f"correct[{prepared.example.dtype}]", f"{mismatch.message} {place}")
 
@@ -245,8 +235,7 @@ def _added(runner: ReferenceRunner, layout: CallLayout, trial: ResultTrial) -> l
     case, survived = runner.case, _survived(runner.case, layout, trial)
     refused = any(key[0] in REFUSED for key in survived)
     for dtype in () if refused else case.dtypes:
-        left = {key for key in survived if key[2] in (dtype, "")} - trial.dead
-        if not left:
+        if not (left := {key for key in survived if key[2] in (dtype, "")} - trial.dead):
             continue
         with isolated():
             for prepared in drawn(runner, layout, dtype, _MORE_EXAMPLES):
@@ -260,8 +249,7 @@ def _added(runner: ReferenceRunner, layout: CallLayout, trial: ResultTrial) -> l
 
 
 def _survived(case: Case, layout: CallLayout, trial: ResultTrial) -> list[Spoiled]:
-    small = [(SMALL, *key) for key in trial.outputs if _too_small(case, layout, trial, *key)]
-    return trial.survived + small
+    return trial.survived + [(SMALL, *key) for key in trial.outputs if _too_small(case, layout, trial, *key)]
 
 
 def _rejections(runner: ReferenceRunner, layout: CallLayout, trial: ResultTrial) -> tuple[list[Assertion], list[str]]:
@@ -269,7 +257,7 @@ def _rejections(runner: ReferenceRunner, layout: CallLayout, trial: ResultTrial)
     assertions, advice = [], []
     survived = _survived(runner.case, layout, trial)
     helped = _helped(runner, layout, survived)
-    for name in (mutant.name for mutant in MUTANTS):
+    for name in (mutant.name for mutant in result_mutants.MUTANTS):
         found = [key for key in survived if key[0] == name]
         label = VARIES if name == UNVARIED else f"rejects[{name}]"
         if refused := [key for key in found if _is_refused(runner.case, trial, key)]:
@@ -337,8 +325,7 @@ def _may_grow(case: Case, layout: CallLayout, output: str) -> bool:
     ranges = {dim.name for dim in case.dims if isinstance(dim.sizes, Range)}
     own = next((tensor.shape for tensor in case.tensors if tensor.name == output), None)
     told = next((one.shape for one in layout.tensors if one.name == output), None)
-    shape = own or tuple(parse(size) for size in told or ())
-    return any(size.names & ranges for size in shape)
+    return any(size.names & ranges for size in own or map(parse, told or ()))
 
 
 def _complaint(trial: ResultTrial, found: list[Spoiled]) -> str:

@@ -59,16 +59,14 @@ def _mean(context: Context) -> torch.Tensor | None:
     if context.right.numel() < 2 or finite.numel() == 0:
         return None
     mean = finite.mean()
-    rounded = mean if context.right.is_floating_point() else mean.round()
-    return torch.full_like(context.right, float(rounded))
+    return torch.full_like(context.right, float(mean if context.right.is_floating_point() else mean.round()))
 
 
 def _input(context: Context) -> torch.Tensor | None:
     """The first input, repeated if it is too short; for an in-place tensor its own input."""
     given = [one for one in context.call.arguments if isinstance(one, TensorArgument) and one.role != "output"]
     own = [one for one in given if one.name == context.expected.name]
-    first = next(iter((*own, *given)), None)
-    if first is None or first.elements == 0:
+    if (first := next(iter((*own, *given)), None)) is None or first.elements == 0:
         return None
     return fitted(read(first.data, first.dtype, (first.elements,)), context.right)
 
@@ -233,7 +231,8 @@ class ResultTrial:
             self.said.setdefault(run.name, run.said)
             passes = run.outputs is None or _is_right(prepared.expected, run.outputs)
             if passes and run.outputs is not None:
-                near = all(_is_near(run.outputs[one.name], one.gold) for one in prepared.expected)
+                pairs = ((run.outputs[one.name].double(), one.gold.double()) for one in prepared.expected)
+                near = all(torch.allclose(*pair, rtol=_EQUIVALENT, atol=0, equal_nan=True) for pair in pairs)
                 (self._same if near else self.differed).add(key)
             self._count(key, passes)
 
@@ -259,7 +258,3 @@ def _is_right(expected: tuple[Expected, ...], outputs: Mapping[str, torch.Tensor
         return False
     made = {one.name: as_bytes(outputs[one.name].to(DTYPE[one.dtype])) for one in expected}
     return judge(expected, made) is None
-
-
-def _is_near(made: torch.Tensor, gold: torch.Tensor) -> bool:
-    return torch.allclose(made.to(torch.float64), gold.to(torch.float64), rtol=_EQUIVALENT, atol=0, equal_nan=True)

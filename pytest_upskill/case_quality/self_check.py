@@ -125,11 +125,11 @@ class SelfCheck:
             recorder = recorder or Recorder("")
             recorder.executor = executor
             quality = check(subject, recorder.run, executor.repeat, machine.largest, recorder.see, runners)
-            if quality.problem is None:
-                broken = [Assertion("contract", False, one) for one in (*build.violations, *executor.violations())]
-                failed = next((one for one in (*broken, *executor.assertions()) if not one.passed), None)
-                return unsolved(failed) if failed else quality
-            return quality
+            if quality.problem is not None:
+                return quality
+            broken = [Assertion("contract", False, one) for one in (*build.violations, *executor.violations())]
+            failed = next((one for one in (*broken, *executor.assertions()) if not one.passed), None)
+            return unsolved(failed) if failed else quality
 
     def whole(self, subject: Subject) -> Checked:
         """The quality of a case, and the score of its solution's mutants. Raises as ``quality`` does."""
@@ -142,8 +142,7 @@ class SelfCheck:
         key, score_key = self._key("quality", subject), self._key("score", subject)
         kept, scored = self._cache.find(key), self._cache.find(score_key)
         if kept and scored:
-            score = json.loads(scored.facts.data)
-            quality = _quality_from(kept.facts)
+            score, quality = json.loads(scored.facts.data), _quality_from(kept.facts)
             found = MutationScore.from_plain(score) if score else None
             return Checked(quality, found, (*quality.advice, *remarks))
         build = self._built(key, subject)
@@ -227,9 +226,8 @@ _IMPORT = re.compile(rb"^[ \t]*(?:from|import)[ \t]+pytest_upskill\.(\w+)", re.M
 @functools.cache
 def code_digest(package: Path = PACKAGE) -> str:
     """A digest of all files that ``code_files`` finds."""
-    return key_of(
-        *(part for file in code_files(package) for part in (str(file.relative_to(package)), file.read_bytes()))
-    )
+    files = [(str(file.relative_to(package)), file.read_bytes()) for file in code_files(package)]
+    return key_of(*(part for file in files for part in file))
 
 
 def code_files(package: Path = PACKAGE) -> list[Path]:

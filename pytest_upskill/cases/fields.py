@@ -16,13 +16,8 @@ from pytest_upskill.documents.spelling import suggest
 from pytest_upskill.errors import CaseError
 from pytest_upskill.records import FLOATING, ITEM_SIZE
 
-INTEGER_LIMITS: Mapping[str, tuple[int, int]] = {
-    "int8": (-(2**7), 2**7 - 1),
-    "uint8": (0, 2**8 - 1),
-    "int16": (-(2**15), 2**15 - 1),
-    "int32": (-(2**31), 2**31 - 1),
-    "int64": (-(2**63), 2**63 - 1),
-}
+_SIGNED = {f"int{bits}": (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) for bits in (8, 16, 32, 64)}
+INTEGER_LIMITS: Mapping[str, tuple[int, int]] = {**_SIGNED, "uint8": (0, 255)}
 
 MAX_SIZE = 2**40
 """The largest dim: a tensor of 2^40 bytes is larger than the memory of any device."""
@@ -193,10 +188,8 @@ def tensor(scope: Scope, argument: Argument, value: Value, dtypes: tuple[str, ..
     if "shape" not in parts:
         raise scope.fail(f"{what} has no shape; a tensor is described as {_TENSOR_FORM}", value)
     own = dtype(scope, parts["dtype"], f"dtype of {what}") if "dtype" in parts else None
-    drawn = None
-    if "values" in parts:
-        tried = dtypes if own is None else (own,)
-        drawn = _tensor_values(scope, f"'values' of {what}", parts["values"], tried)
+    values, tried = parts.get("values"), dtypes if own is None else (own,)
+    drawn = None if values is None else _tensor_values(scope, f"'values' of {what}", values, tried)
     return TensorSpec(argument.name, _shape(scope, what, parts["shape"]), own, drawn)
 
 
@@ -216,8 +209,7 @@ def _shape(scope: Scope, what: str, value: Value) -> tuple[Expression, ...]:
 
 def _tensor_values(scope: Scope, what: str, value: Value, dtypes: tuple[str, ...]) -> Range | Choices | Named:
     if isinstance(value.data, list):
-        options = items(scope, value, what, "[0, 1]")
-        return Choices(tuple(_option(scope, what, item, dtypes) for item in options))
+        return Choices(tuple(_option(scope, what, item, dtypes) for item in items(scope, value, what, "[0, 1]")))
     if isinstance(value.data, str) and ".." in value.data:
         return _tensor_range(scope, what, value, dtypes)
     if not isinstance(value.data, str):

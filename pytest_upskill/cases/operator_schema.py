@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pytest_upskill.documents.identifiers import refusal
-from pytest_upskill.documents.spelling import nearest
+from pytest_upskill.documents.spelling import did_you_mean
 
 KINDS = ("Tensor", "float", "int", "bool")
 """The types of arguments that a case may have."""
@@ -43,12 +43,8 @@ def parse_operator(text: str, dims: Iterable[str]) -> Operator:
     tidy = _tidy(text)
     name, arguments, results = _parts(tidy)
     letters: dict[str, str] = {}
-    operator = Operator(
-        name,
-        tuple(_argument(one, letters) for one in arguments.split(", ") if one),
-        _results([one for one in results.split(", ") if one]),
-        tidy,
-    )
+    found = tuple(_argument(one, letters) for one in arguments.split(", ") if one)
+    operator = Operator(name, found, _results([one for one in results.split(", ") if one]), tidy)
     _refuse_clashes(operator, dims)
     if not operator.results and not letters:
         raise ValueError("the operator computes nothing: give it a result, '-> Tensor', or an argument 'Tensor(a!)'")
@@ -101,8 +97,7 @@ def _argument(text: str, letters: dict[str, str]) -> Argument:
     if annotated := _ANNOTATED.match(kind):
         kind, mark = annotated.groups()
     if kind not in KINDS:
-        near = nearest(kind, KINDS)
-        hint = f"; did you mean '{near}'?" if near else ""
+        hint = did_you_mean(kind, KINDS)
         raise ValueError(f"argument '{name}' is of type '{kind}', which no kernel here takes; {_USED}{hint}")
     if annotated and (kind != "Tensor" or not re.fullmatch(r"[A-Za-z]\w*!", mark)):
         raise ValueError(f"argument '{name}' is marked '({mark})'; the only mark is that of 'Tensor(a!)'")

@@ -26,8 +26,7 @@ def pattern_matches(pattern: str, text: str, seconds: float = SECONDS) -> bool:
     try:
         return regex.search(pattern, text, timeout=seconds) is not None
     except TimeoutError:
-        size = f"{len(text):,} characters"
-        raise InfrastructureError(
-            f"matching the pattern {pattern!r} of 'matches' took more than {seconds:g} s on an answer of {size}; "
-            "rewrite it without nested repetitions such as '(a+)+'"
-        ) from None
+        took = f"took more than {seconds:g} s on an answer of {len(text):,} characters"
+        problem = f"matching the pattern {pattern!r} of 'matches' {took}"
+        advice = "rewrite it without nested repetitions such as '(a+)+'"
+        raise InfrastructureError(f"{problem}; {advice}") from None

@@ -66,10 +66,8 @@ class Sections:
         parameters = [argument.arg for argument in (*arguments.args, *arguments.kwonlyargs)]
         for parameter in parameters:
             if parameter not in names and parameter not in dims:
-                rule = "which is neither an argument of 'op' nor a dim"
-                raise self._error(
-                    f"'{name}' has a parameter '{parameter}', {rule}{suggest(parameter, (*names, *dims))}", line
-                )
+                rule = f"which is neither an argument of 'op' nor a dim{suggest(parameter, (*names, *dims))}"
+                raise self._error(f"'{name}' has a parameter '{parameter}', {rule}", line)
         for argument in names:
             if argument not in parameters:
                 raise self._error(f"'{name}' has no parameter '{argument}', an argument of 'op': add it", line)
@@ -105,8 +103,7 @@ class Sections:
             raise self._error(f"{title} has no fenced block: put the code in one, ```{language}", section.line)
         fence = section.fences[0]
         if len(section.fences) > 1:
-            count = len(section.fences)
-            raise self._error(f"{title} has {count} fenced blocks; keep one", section.fences[1].opening)
+            raise self._error(f"{title} has {len(section.fences)} fenced blocks; keep one", section.fences[1].opening)
         if fence.language not in languages:
             shown = f"'{fence.language}'" if fence.language else "no language"
             raise self._error(f"the block under {title} names {shown}; write ```{language}", fence.opening)

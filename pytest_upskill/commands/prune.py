@@ -29,7 +29,6 @@ from pytest_upskill.skills.skill import case_paths, skill_files
 ARMS = ("skill", "baseline", "placebo")
 """Arms whose prompts can be rendered again. A reply in another arm (``previous``) is used while its case exists."""
 
-
 Uses = dict[str, dict[str, frozenset[str]] | None]
 """The digests of the prompts of a skill's cases, by case and arm; None for a case that cannot be read."""
 
@@ -73,8 +72,7 @@ def _prune_cassette(path: Path, uses: Uses, root: Path, dry_run: bool) -> list[s
     with FileLock(paths.home(root) / "cassettes.lock"):
         found = Cassette(path)
         recordings = found.recordings()
-        unused = _unused(recordings, uses)
-        if unused and not dry_run:
+        if (unused := _unused(recordings, uses)) and not dry_run:
             used = [one for one in recordings if one.key not in unused]
             cassette.write(path, used, [line for _, line in found.unusable()])
     _warn(found.problems.values())
@@ -104,7 +102,7 @@ def _prune_ledger(skill: str, uses: Uses, root: Path, dry_run: bool) -> list[str
 
 def _warn(problems: Iterable[object]) -> None:
     for problem in problems:
-        click.echo(f"Warning: kept: {problem}", err=True)
+        click.echo(f"Warning: {problem} (the replies concerned are kept)", err=True)
 
 
 def _unused(recordings: Sequence[Recording], uses: Uses) -> dict[str, str]:
@@ -126,8 +124,7 @@ def _why_unused(one: Recording, uses: Uses, kept: Sequence[Recording]) -> str:
     if one.turn > 1:
         first = any(other.label == (one.case, one.arm, one.trial, 1) for other in kept)
         return "" if first else "its first turn is gone"
-    prompts = uses[one.case]
-    if prompts is None or one.arm not in prompts or one.prompt in prompts[one.arm]:
+    if (prompts := uses[one.case]) is None or one.arm not in prompts or one.prompt in prompts[one.arm]:
         return ""
     return "its prompt has changed"
 

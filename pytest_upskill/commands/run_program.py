@@ -1,16 +1,25 @@
 """``pytest-upskill run FILE.cu``: compiles a CUDA program and runs it on the host, with memory and race checks."""
 
+import signal
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from types import FrameType
 
 import click
 
 from pytest_upskill.errors import UpskillError
 from pytest_upskill.languages.cuda.program import CANNOT_RUN, REPORTED, CompileError, NeedsGpu, Request, build, run
+from pytest_upskill.sandbox import process
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    """Ends this process as after an error: with all that it started, and without leaving a folder."""
+    process.end_all()
+    raise SystemExit(128 + number)
 
 
 class _AfterDashes(click.Command):
@@ -55,6 +64,8 @@ def command(
     Reports what is wrong with its kernels: out-of-bounds accesses, races, barrier mistakes. FILE.cu are the program's
     sources, main included; arguments of the program itself follow after --.
     """
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _stop)
     options = tuple(option for words in host_options for option in words.split(","))
     request = Request(tuple(files), tuple(include), tuple(define), options, not no_checks, ctx.obj)
     try:

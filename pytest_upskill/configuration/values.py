@@ -31,9 +31,8 @@ def arms(text: str) -> tuple[str, ...]:
         if not re.fullmatch(r"skill|baseline|placebo|previous:.+", arm):
             raise ValueError(f"unknown arm {arm!r}; accepted: skill, baseline, placebo, previous:REVISION")
         if named.setdefault(slug(arm), arm) != arm:
-            raise ValueError(
-                f"arms {named[slug(arm)]!r} and {arm!r} would both be called {slug(arm)!r}; name one of them"
-            )
+            both = f"{named[slug(arm)]!r} and {arm!r}"
+            raise ValueError(f"arms {both} would both be called {slug(arm)!r}; name one of them")
     return found
 
 

@@ -25,9 +25,7 @@ def dim_text(dim: Dim, case: Case) -> str:
     least = sizes.low.constant
     if least == 0:
         return f"{text}; it may be 0"
-    if case.zero and least == 1:
-        return f"{text}, or 0"
-    return text if least is None else f"{text}; it is never 0"
+    return f"{text}, or 0" if case.zero and least == 1 else text if least is None else f"{text}; it is never 0"
 
 
 def _within(sizes: Range, size: int) -> bool:

@@ -56,11 +56,9 @@ def choose(
     ``sandbox`` is ``strict`` if only the strongest confinement is accepted. Raises UsageError with what is missing.
     """
     if sandbox == "strict" and strongest().reason:
-        raise UsageError(
-            f"--upskill-sandbox=strict: kernels would be confined by {strongest().describe()}; "
-            "or leave --upskill-sandbox=strict out, and judge only kernels that you trust"
-        )
-
+        advice = "or leave --upskill-sandbox=strict out, and judge only kernels that you trust"
+        problem = f"kernels would be confined by {strongest().describe()}"
+        raise UsageError(f"--upskill-sandbox=strict: {problem}; {advice}")
     if device == "cpu" or (device == "auto" and not gpu.nodes()):
         for flag, value in (("--upskill-arch", architecture), ("--upskill-sanitizer", sanitizer)):
             if value:
@@ -71,6 +69,5 @@ def choose(
         return cuda.find(architecture, sanitizer, worker)
     except InfrastructureError as error:
         if device == "auto" and not (architecture or sanitizer):
-            note = f"cuda cannot be used: {error}"
-            return CpuMachine("cpu", strongest(), note)
+            return CpuMachine("cpu", strongest(), f"cuda cannot be used: {error}")
         raise UsageError(f"--upskill-device={device}: {error}; or use --upskill-device=cpu") from None

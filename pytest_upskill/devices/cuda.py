@@ -87,7 +87,6 @@ def _sanitizer(toolkit: Toolkit) -> Sanitizer:
     beside = toolkit.nvcc.program.with_name("compute-sanitizer")
     program = str(beside) if os.access(beside, os.X_OK) else shutil.which("compute-sanitizer")
     if program is None:
-        raise ToolchainError(
-            "--upskill-sanitizer needs compute-sanitizer, which is not installed; it is part of CUDA's toolkit"
-        )
+        problem = "--upskill-sanitizer needs compute-sanitizer, which is not installed; it is part of CUDA's toolkit"
+        raise ToolchainError(problem)
     return Sanitizer(Path(program))

@@ -1,4 +1,4 @@
-"""Finds the GPUs of this machine, in a process of its own, and what a sandbox needs to use one."""
+"""Finds, in a separate process, this machine's GPUs and what a sandbox needs to use one."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ class Gpu:
         """What a sandbox needs to use this GPU, and no other."""
         # With one visible device, the process has that one as device 0.
         environment = {"CUDA_VISIBLE_DEVICES": self.visible, "CUDA_CACHE_DISABLE": "1"}
-        order = os.environ.get("CUDA_DEVICE_ORDER")
-        environment.update({"CUDA_DEVICE_ORDER": order} if order else {})
+        if order := os.environ.get("CUDA_DEVICE_ORDER"):
+            environment["CUDA_DEVICE_ORDER"] = order
         folder = self.library.parent
         if str(folder) not in _SYSTEM_LIBRARIES:
             environment["LD_LIBRARY_PATH"] = str(folder)
@@ -68,10 +68,8 @@ def find() -> tuple[Gpu, ...]:
     try:
         said = json.loads(ran.output.strip().splitlines()[-1])
     except (ValueError, IndexError):
-        raise ToolchainError(
-            f"the GPU's driver ended the process that asked it (status {ran.status}): {ran.output[-200:]!r}; "
-            "see whether nvidia-smi works"
-        ) from None
+        problem = f"the GPU's driver ended the process that asked it (status {ran.status}): {ran.output[-200:]!r}"
+        raise ToolchainError(f"{problem}; see whether nvidia-smi works") from None
     return read(said, os.environ.get("CUDA_VISIBLE_DEVICES"))
 
 
@@ -103,7 +101,7 @@ def check_driver(gpu: Gpu, toolkit: str) -> None:
         served = ".".join(map(str, gpu.driver))
         raise ToolchainError(
             f"the driver of {gpu.name} serves CUDA {served} and is older than nvcc {toolkit}; update the driver, or "
-            f"put an nvcc of CUDA {gpu.driver[0]} first (CUDA_HOME)"
+            f"set CUDA_HOME to a toolkit of CUDA {gpu.driver[0]}"
         )
 
 

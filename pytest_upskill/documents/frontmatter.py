@@ -102,8 +102,7 @@ class _Reader:
     def read(self, source: str) -> Value:
         if len(source) > MAX_CHARACTERS:
             raise self._fail(f"the frontmatter has {len(source)} characters; at most {MAX_CHARACTERS} are read", 0)
-        value = self._document(source)
-        if value is None or (value.data is None and not value.text):
+        if (value := self._document(source)) is None or (value.data is None and not value.text):
             raise self._fail("the frontmatter is empty; it must be a mapping of keys to values", 0)
         if not isinstance(value.data, dict):
             raise self._fail(f"the frontmatter must be a mapping of keys to values, not '{value.shown[:40]}'", 0)
@@ -214,6 +213,4 @@ def _resolved(text: str) -> Any:
         return text
     if _DECIMAL.match(text):
         return int(text)
-    if _BASED.match(text):
-        return int(text, 0)
-    return float(text) if _FLOAT.match(text) else text
+    return int(text, 0) if _BASED.match(text) else float(text) if _FLOAT.match(text) else text

@@ -19,8 +19,6 @@ _CPP_KEYWORDS = frozenset(
     """.split()  # noqa: SIM905 - a table
 )
 
-_PYTHON_KEYWORDS = frozenset(keyword.kwlist)
-
 _TAKEN = {
     "stream": "it is the last parameter of the launcher",
     "scalar_t": "it is the template parameter of the launcher",
@@ -52,12 +50,10 @@ def refusal(name: str) -> str | None:  # noqa: PLR0911 - one line for each reaso
         return "is not a name: write an ASCII letter, then letters, digits and underscores"
     if name in _CPP_KEYWORDS:
         return "is a C++ keyword"
-    if name in _PYTHON_KEYWORDS:
+    if keyword.iskeyword(name):
         return "is a Python keyword"
     if name in _TAKEN:
         return f"is taken: {_TAKEN[name]}"
     if name in _CUDA_AND_C:
         return "is taken: the headers of CUDA or C define it"
-    if _RESERVED.match(name):
-        return "is taken: names with this prefix belong to CUDA or to the harness"
-    return None
+    return "is taken: names with this prefix belong to CUDA or to the harness" if _RESERVED.match(name) else None

@@ -64,8 +64,7 @@ class FenceReader:
     def feed(self, number: int, line: str) -> Fence | None:
         """Read line ``number``; returns the block that it closes, if it closes one."""
         if not self.inside:
-            stripped = line.lstrip(" \t")
-            if stripped and (stripped[0] in _MARKERS or self._items):
+            if (stripped := line.lstrip(" \t")) and (stripped[0] in _MARKERS or self._items):
                 self._open(number, line, stripped)
             return None
         if self._fence in line and self._closes(line):

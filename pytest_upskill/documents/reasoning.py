@@ -32,8 +32,7 @@ def answer_blocks(text: str) -> Blocks:
     scan = _Scan()
     for number, line in enumerate(lines_of(text), 1):
         scan.feed(number, line)
-    blocks = scan.end()
-    return Blocks(tuple(inner for block in blocks for inner in _unwrapped(block)), scan.dropped)
+    return Blocks(tuple(inner for block in scan.end() for inner in _unwrapped(block)), scan.dropped)
 
 
 class _Scan:

@@ -13,9 +13,13 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     return by_folded[found[0]] if found else None
 
 
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """``; did you mean 'x'?`` if a known word is similar to ``word``, else nothing."""
+    match = nearest(word, known)
+    return "" if match is None else f"; did you mean '{match}'?"
+
+
 def suggest(word: str, known: Iterable[str]) -> str:
     """The end of a message about an unknown ``word``: a similar known word, else all known words."""
     choices = list(known)
-    if match := nearest(word, choices):
-        return f"; did you mean '{match}'?"
-    return "; known: " + ", ".join(choices) if choices else ""
+    return did_you_mean(word, choices) or (f"; known: {', '.join(choices)}" if choices else "")

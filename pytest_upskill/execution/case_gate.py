@@ -46,11 +46,7 @@ class CaseGate:
     """
 
     def __init__(
-        self,
-        machine: Callable[[Language], Machine],
-        timeout: float,
-        submit: Submit,
-        more: MoreAssertions | None = None,
+        self, machine: Callable[[Language], Machine], timeout: float, submit: Submit, more: MoreAssertions | None = None
     ) -> None:
         self._self_check = SelfCheck(machine, timeout)
         self._submit, self._more = submit, more

@@ -116,10 +116,8 @@ def cut_off(task: Task, reply: Reply) -> Outcome | None:
     """The outcome of a reply that failed because it was cut off, which is no fault of the student; else None."""
     if reply.finish != "length":
         return None
-    reason = (
-        f"student {task.student!r}: the reply was cut off after {reply.tokens.output} tokens, before it was complete; "
-        f"raise max_tokens in [tool.upskill.students.{task.student}]"
-    )
+    problem = f"the reply was cut off after {reply.tokens.output} tokens, before it was complete"
+    reason = f"student {task.student!r}: {problem}; raise max_tokens in [tool.upskill.students.{task.student}]"
     return outcome_of(task, Verdict(VerdictKind.INFRASTRUCTURE_ERROR, reason), reply)
 
 

@@ -15,17 +15,11 @@ from typing import TYPE_CHECKING
 from pytest_upskill.cases.case import Case
 from pytest_upskill.devices.choose import choose
 from pytest_upskill.errors import BudgetStopped, CaseError, InfrastructureError, SkillError, UpskillError, UsageError
+from pytest_upskill.execution import outcome as outcomes
 from pytest_upskill.execution import turns
 from pytest_upskill.execution.attempts import Answered, Attempts, wanted_of
 from pytest_upskill.execution.case_gate import CaseGate, MoreAssertions
-from pytest_upskill.execution.outcome import (
-    cut_off,
-    kernel_outcome,
-    mutants_outcome,
-    outcome_of,
-    spec_outcome,
-    text_verdict,
-)
+from pytest_upskill.execution.outcome import outcome_of
 from pytest_upskill.execution.prompt_rendering import PromptRenderer
 from pytest_upskill.execution.task import Task
 from pytest_upskill.judging.in_process import InProcess
@@ -44,12 +38,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class JudgeOptions:
-    """What all requests of a run share; ``timeout`` (s) is for each call of a kernel."""
+    """What all requests of a run share; ``timeout`` (s) is for each call of a kernel, ``item_timeout`` for all of
+    them."""
 
     timeout: float
     architecture: str | None = None
     sanitizer: bool = False
     sandbox: str = "auto"
+    item_timeout: float = 120.0
 
 
 class Pipeline:
@@ -71,11 +67,9 @@ class Pipeline:
         self._prompts, self._more_assertions = prompts, more_assertions
         self._renderer = PromptRenderer()
         self._backend = InProcess(lambda request: self._machine_of(request.device), built)
+        begin, timeout = self._backend.begin, options.timeout
         self._gate = CaseGate(
-            lambda language: self._machine_of(self._device_of(language)),
-            options.timeout,
-            self._backend.begin,
-            more_assertions,
+            lambda language: self._machine_of(self._device_of(language)), timeout, begin, more_assertions
         )
         self._attempts = Attempts(replies, self._gate, self._backend, self._first_question, self._request, rootdir)
 
@@ -96,12 +90,12 @@ class Pipeline:
     def run(self, task: Task) -> Outcome:
         """Queries and judges. The outcome reports what goes wrong with a student, a case or a server."""
         if task.kind is ItemKind.SPEC:
-            return spec_outcome(task)
+            return outcomes.spec_outcome(task)
         assert task.case is not None
         try:
             if task.kind is ItemKind.MUTANTS:
                 started = time.perf_counter()
-                return mutants_outcome(task, self._gate.whole(task.case), time.perf_counter() - started)
+                return outcomes.mutants_outcome(task, self._gate.whole(task.case), time.perf_counter() - started)
             return self._write_prompt(task) if self._prompts else self._run(task, task.case)
         except (CaseError, SkillError) as error:
             own = task.student == "golden" or task.kind is ItemKind.MUTANTS
@@ -179,22 +173,24 @@ class Pipeline:
             examples=task.examples,
             example=task.example,
             more_examples=self._gate.examples(task),
-            limits=Limits(call_seconds=options.timeout),
+            limits=Limits(options.timeout, options.item_timeout),
         )
 
     def _judged(self, task: Task, case: Case, answered: Answered) -> Outcome:
         if case.kind == "text":
-            verdict = text_verdict(case, answered.reply)
-            lost = cut_off(task, answered.reply) if verdict.kind is VerdictKind.FAILED else None
+            verdict = outcomes.text_verdict(case, answered.reply)
+            lost = outcomes.cut_off(task, answered.reply) if verdict.kind is VerdictKind.FAILED else None
             return lost or outcome_of(task, verdict, answered.reply)
         result = answered.judgement.result() if answered.judgement else None
         failed = result is None or (result.build is not None and not result.build.ok)
-        if failed and (lost := cut_off(task, answered.reply)):
+        if failed and (lost := outcomes.cut_off(task, answered.reply)):
             return lost
         _raise_problem(result, case)
         kernel = answered.extraction.kernel if answered.extraction else None
         more = self._more_assertions
-        return kernel_outcome(task, case, answered, result, tuple(more(case, answered.reply, kernel)) if more else ())
+        return outcomes.kernel_outcome(
+            task, case, answered, result, tuple(more(case, answered.reply, kernel)) if more else ()
+        )
 
 
 def _raise_problem(result: JudgeResult | None, case: Case) -> None:

@@ -35,5 +35,4 @@ class Task:
 
 def item_seed(session_seed: int, item_id: str) -> int:
     """An item's own seed (63 bits): it depends on the session's seed and the item's id only."""
-    digest = hashlib.sha256(f"{session_seed}:{item_id}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") >> 1
+    return int.from_bytes(hashlib.sha256(f"{session_seed}:{item_id}".encode()).digest()[:8], "big") >> 1

@@ -23,9 +23,8 @@ def contract_of(case: Case) -> Contract:
         known = suggest(case.contract, contracts.names())
         raise CaseError(f"contract '{case.contract}' is not known{known}", case.path)
     if case.language not in found.languages:
-        raise CaseError(
-            f"contract '{case.contract}' is for language {', '.join(found.languages)}, not '{case.language}'", case.path
-        )
+        meant = ", ".join(found.languages)
+        raise CaseError(f"contract '{case.contract}' is for language {meant}, not '{case.language}'", case.path)
     for key, is_given in {"forbid": case.forbid, "vectorised": case.vectorised}.items():
         if is_given and key not in found.case_keys:
             raise CaseError(f"'{key}' has no meaning in contract '{case.contract}'; remove it", case.path)

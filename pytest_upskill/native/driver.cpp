@@ -9,6 +9,7 @@
 
 #include "device.h"
 #include "driver_findings.h"
+#include "kept_memory.h"
 #include "returned_outputs.h"
 
 #include <algorithm>
@@ -70,6 +71,7 @@ struct Tensor {
 
 std::vector<Slot> slots;
 cudaStream_t stream = nullptr;
+KeptMemory kept;
 
 // A host buffer full of the two-byte pattern. Both bytes of any pattern in use make every floating dtype a NaN.
 std::vector<char> patterned(std::uint32_t pattern) {
@@ -194,9 +196,11 @@ bool enter(Entry entry, int instantiation, void* const* arguments, Findings& fin
 }
 
 bool launch(Entry entry, int instantiation, void* const* arguments, Findings& findings) {
+  kept.before_launch();
   upskill_launcher_runs(1);
   const bool sound = enter(entry, instantiation, arguments, findings);
   upskill_launcher_runs(0);
+  kept.after_launch();
   return sound;
 }
 
@@ -387,7 +391,7 @@ extern "C" const char* upskill_call(upskill::Entry entry, void* shared, const vo
   for (const std::size_t number : {course.memory, course.launches, course.copied_back}) {
     answer += ' ' + std::to_string(number);
   }
-  answer += '\n' + findings.take();
+  answer += '\n' + findings.take() + kept.lines();
   if (const std::string covered = upskill_coverage(); !covered.empty()) {
     answer += "coverage\t" + covered + '\n';
   }

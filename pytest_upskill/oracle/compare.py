@@ -51,9 +51,8 @@ class Mismatch:
             return f"'{self.output}' {self.hint}"
         where, remark = place(self.output, self.index), f" ({self.hint})" if self.hint else ""
         verb = "is" if self.wrong == 1 else "are"
-        several = (
-            f"{self.wrong} of {self.total} elements of '{self.output}' {verb} wrong{remark}; the worst is {where}: "
-        )
+        those = f"{self.wrong} of {self.total} elements of '{self.output}'"
+        several = f"{those} {verb} wrong{remark}; the worst is {where}: "
         text = f"{where} is wrong{remark}: " if self.total == 1 else several
         text += f"expected {number(self.expected)}, got {number(self.got)}"
         if self.error is not None and self.bound is not None:
@@ -102,9 +101,8 @@ def _judge_one(expected: Expected, data: Buffer | None) -> Mismatch | None:
     if nbytes != size:
         return Mismatch(expected.name, total, total, hint=f"was returned with {nbytes} bytes instead of {size}")
     got = read(data, expected.dtype, expected.shape)
-    if expected.bound is None:
-        return _judge_discrete(expected, got)
-    return _judge_floating(expected, expected.bound, got)
+    bound = expected.bound
+    return _judge_discrete(expected, got) if bound is None else _judge_floating(expected, bound, got)
 
 
 def _judge_discrete(expected: Expected, got: torch.Tensor) -> Mismatch | None:
@@ -171,7 +169,7 @@ def hint(wrong: torch.Tensor, got: torch.Tensor) -> str:
     unwritten = wrong & _poisoned(got)
     if bool(unwritten.any()) and not torch.equal(unwritten, wrong):
         place = _place(unwritten) or f"{int(torch.count_nonzero(unwritten))} of them"
-        return f"{place} as if never written"
+        return f"as if never written: {place}"
     return ", ".join(part for part in (_value(got[wrong]), _place(wrong)) if part)
 
 
@@ -207,11 +205,8 @@ def _place(wrong: torch.Tensor) -> str:
         return ""
     if count == total:
         return "every element"
-    for axis in range(wrong.dim() - 1, -1, -1):
-        found = _along(wrong, axis, count)
-        if found:
-            return found
-    return _beyond(wrong.reshape(-1), count)
+    along = (_along(wrong, axis, count) for axis in range(wrong.dim() - 1, -1, -1))
+    return next(filter(None, along), "") or _beyond(wrong.reshape(-1), count)
 
 
 def _along(wrong: torch.Tensor, axis: int, count: int) -> str:

@@ -22,20 +22,12 @@ def _gelu(x: Tensor, approximate: str = "none") -> Tensor:
     return 0.5 * x * (1 + (x * math.sqrt(0.5)).erf())
 
 
-def _silu(x: Tensor) -> Tensor:
-    return x / (1 + (-x).exp())
-
-
 def _elu(x: Tensor, alpha: float = 1, scale: float = 1, input_scale: float = 1) -> Tensor:
     return torch.where(x > 0, x * scale, (x * input_scale).expm1() * (alpha * scale))
 
 
 def _softplus(x: Tensor, beta: float = 1, threshold: float = 20) -> Tensor:
     return torch.where(x * beta > threshold, x, (x * beta).exp().log1p() / beta)
-
-
-def _mish(x: Tensor) -> Tensor:
-    return x * _softplus(x).tanh()
 
 
 def _layer_norm(
@@ -67,10 +59,10 @@ COMPOSITIONS: Mapping[str, Callable[..., Any]] = {
     "var_mean": lambda x, *args, **options: _with_mean(x, x.var(*args, **options), args),
     "std_mean": lambda x, *args, **options: _with_mean(x, x.std(*args, **options), args),
     "gelu": _gelu,
-    "silu": _silu,
+    "silu": lambda x: x / (1 + (-x).exp()),
     "elu": _elu,
     "softplus": _softplus,
-    "mish": _mish,
+    "mish": lambda x: x * _softplus(x).tanh(),
     "native_layer_norm": _layer_norm,
     "_cdist_forward": _cdist,
 }

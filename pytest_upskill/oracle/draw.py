@@ -15,7 +15,7 @@ from hypothesis import assume
 from hypothesis import strategies as st
 
 from pytest_upskill.cases.case import Case, Choices, ScalarSpec
-from pytest_upskill.documents.spelling import nearest
+from pytest_upskill.documents.spelling import did_you_mean
 from pytest_upskill.errors import UsageError
 from pytest_upskill.oracle.families import FAMILIES, INTEGERS, WEIGHTED
 from pytest_upskill.oracle.shapes import SMALL_LIMIT, OutputSize, choose, integer_scalars, problem
@@ -42,9 +42,7 @@ def families(case: Case, *, linear: bool) -> tuple[str, ...]:
 
 def forced(case: Case, *, linear: bool) -> str:
     """The family of some large examples, for which an error at a single element cannot disappear in a wide bound."""
-    if linear:
-        return INTEGERS
-    return "outliers" if uses_family(case) else ""
+    return INTEGERS if linear else "outliers" if uses_family(case) else ""
 
 
 def examples(
@@ -108,8 +106,7 @@ def parse_example(text: str, case: Case) -> Example:
     _check_dims(case, dims)
     scalars = {s.name: _scalar(case, s, given[s.name], dims) for s in case.scalars if s.name in given}
     example = complete(case, Example(dims, dtype, seed, family, scalars))
-    broken = problem(case, example.dims, example.scalars)
-    if broken:
+    if broken := problem(case, example.dims, example.scalars):
         raise _bad(case, text, broken)
     return example
 
@@ -122,9 +119,7 @@ def _pieces(text: str, case: Case) -> dict[str, str]:
         if not equals or not value:
             raise _bad(case, piece, "each piece must be name=value, without spaces")
         if name not in known:
-            near = nearest(name, known)
-            hint = f"; did you mean '{near}'?" if near else ""
-            raise _bad(case, piece, f"'{name}' must be one of {', '.join(known)}{hint}")
+            raise _bad(case, piece, f"'{name}' must be one of {', '.join(known)}{did_you_mean(name, known)}")
         if name in found:
             raise _bad(case, piece, f"'{name}' is given twice")
         found[name] = value

@@ -29,11 +29,8 @@ from pytest_upskill.records import FLOATING, Example
 
 Outputs = Mapping[str, torch.Tensor]
 
-WHOLE, COPY, ONCE = (
-    "whole numbers or binary fractions, whose sum is exact in any order",
-    "a copy of an input",
-    "one operation, correctly rounded",
-)
+WHOLE = "whole numbers or binary fractions, whose sum is exact in any order"
+COPY, ONCE = "a copy of an input", "one operation, correctly rounded"
 """Why a result leaves no room for an error."""
 
 LARGEST = 255
@@ -83,8 +80,7 @@ def _probe_examples(case: Case, outputs: OutputSize) -> list[Example]:
 def _probe(reference: Reference, source: Source, example: Example) -> tuple[bool, bool]:
     """Whether the reference is linear on this example, and whether its results vary with its inputs."""
     random, where = generator("linear", example.drawn), f"on {example}, on whole numbers"
-    base = _with_scalars(source.case, source.arguments(example), example, random)
-    if base is None:
+    if (base := _with_scalars(source.case, source.arguments(example), example, random)) is None:
         return False, False
 
     def drawn(name: str) -> torch.Tensor:
@@ -157,12 +153,7 @@ def draw(
 
 
 def _settled(
-    reference: Reference,
-    arguments: Arguments,
-    example: Example,
-    dtypes: Mapping[str, str],
-    eager: Eager,
-    scale: float,
+    reference: Reference, arguments: Arguments, example: Example, dtypes: Mapping[str, str], eager: Eager, scale: float
 ) -> Exact | None:
     def run(dtype: torch.dtype) -> Outputs:
         return reference.run(cast(arguments, dtype), example.dims, dtype, f"on {example}, in {dtype}")
@@ -192,8 +183,7 @@ def _rounding(gold: torch.Tensor, dtype: str, scale: float) -> torch.Tensor | No
     inexact = gold.to(DTYPE[dtype]).to(torch.float64) != gold
     if dtype in ("float32", "float64") and bool(inexact.any()):
         return None
-    unit = info.eps * torch.exp2(torch.frexp(gold).exponent.to(torch.float64) - 1)
-    return torch.where(inexact, unit, 0.0)
+    return torch.where(inexact, info.eps * torch.exp2(torch.frexp(gold).exponent.to(torch.float64) - 1), 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +222,9 @@ class _WholeNumbers:
         total: dict[str, torch.Tensor] = {}
         where = f"on {self.example}, on random signs"
         for drawn in range(1, _SIGN_DRAWS + 1):
-            signs = {tensor.name: self._signs(tensor.name) for tensor in self.tensors}
+            shapes = {tensor.name: _shape(self.base, tensor.name) for tensor in self.tensors}
+            draws = {name: torch.randint(0, 2, shape, generator=self.random) for name, shape in shapes.items()}
+            signs = {name: draw.mul_(2).sub_(1).double() for name, draw in draws.items()}
             outputs = self.reference.run({**self.base, **signs}, self.example.dims, torch.float64, where)
             for name, output in _floats(outputs).items():
                 total[name] = total.get(name, torch.zeros_like(output)) + output.square()
@@ -241,17 +233,13 @@ class _WholeNumbers:
                 break
         return max((float(one.max()) / drawn for one in total.values() if one.numel()), default=1.0)
 
-    def _signs(self, name: str) -> torch.Tensor:
-        return torch.randint(0, 2, _shape(self.base, name), generator=self.random).mul_(2).sub_(1).double()
-
     def inputs(self, limit: int, positive: bool) -> Arguments | None:
         """The arguments with whole numbers in their floating tensors: of both signs, unless ``positive``."""
         made: dict[str, Value] = dict(self.base)
         for tensor in self.tensors:
             value = self.base[tensor.name]
             assert isinstance(value, torch.Tensor)
-            whole = self._tensor(tensor, value, limit, positive)
-            if whole is None:
+            if (whole := self._tensor(tensor, value, limit, positive)) is None:
                 return None
             scaled = whole if tensor.values is not None else whole * 2.0**-self.bits
             made[tensor.name] = scaled.to(value.dtype).contiguous()

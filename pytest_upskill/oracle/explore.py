@@ -34,7 +34,6 @@ from pytest_upskill.records import (
     CallLayout,
     Counterexample,
     Example,
-    Finding,
     WorstElement,
     assertion_names,
 )
@@ -195,10 +194,12 @@ class _Exploration:
 
     def _steered(self, dtype: str) -> Iterator[Example]:
         """Examples at which the kernel takes branches that it took in no other; none once something is wrong."""
-        if self.steering is None or any(tried.faults for tried in self.tried.values()):
-            return
         drawn = [tried.example for tried in self.tried.values() if tried.example.dtype == dtype]
-        yield from self.steering.examples(dtype, drawn)
+        yield from steering.examples(dtype, drawn) if (steering := self._unfailed_steering) else ()
+
+    @property
+    def _unfailed_steering(self) -> Steering | None:
+        return None if any(tried.faults for tried in self.tried.values()) else self.steering
 
     def _is_known(self, example: Example) -> bool:
         return str(example) in self.tried or str(example) in self.given_up
@@ -208,14 +209,9 @@ class _Exploration:
 
     def strategy(self, batch: Batch) -> Any:
         among = (batch.family,) if batch.family else families(self.case, linear=self.preparation.linear(batch.dtype))
+        outputs, large = self.preparation.outputs, batch.large
         return example_strategy(
-            self.case,
-            self.preparation.outputs,
-            batch.dtype,
-            large=batch.large,
-            largest=self.largest,
-            among=among,
-            upper=batch.upper,
+            self.case, outputs, batch.dtype, large=large, largest=self.largest, among=among, upper=batch.upper
         )
 
     def _try(self, example: Example, batch: Batch | None) -> None:
@@ -255,7 +251,9 @@ class _Exploration:
         if any(finding.kind == NEEDS_GPU for finding in answer.findings):
             return faults
         for finding in answer.findings:
-            faults.setdefault(finding.assertion, Fault(self._placed(finding), finding.kind, line=finding.line))
+            place = "" if finding.line is None else f"{self.source_name}:{finding.line}: "
+            fault = Fault(f"{place}{finding.message}", finding.kind, line=finding.line)
+            faults.setdefault(finding.assertion, fault)
         memory, broken = faults.get("memory"), faults.get("runs")
         if memory is not None and broken is not None and broken.line is None:
             faults["runs"] = Fault(f"{broken.message}; {memory.message}", broken.kind, line=memory.line)
@@ -266,9 +264,6 @@ class _Exploration:
             message, line = (memory.message, memory.line) if memory else (mismatch.message, None)
             faults[f"correct[{prepared.example.dtype}]"] = Fault(message, worst=worst, line=line)
         return faults
-
-    def _placed(self, finding: Finding) -> str:
-        return finding.message if finding.line is None else f"{self.source_name}:{finding.line}: {finding.message}"
 
     def _repeat_all(self) -> None:
         while self._kept:
@@ -281,10 +276,9 @@ class _Exploration:
         for name, fault in self._faults(prepared, answer).items():
             if name != f"correct[{tried.example.dtype}]" or self.case.atomics:
                 tried.faults.setdefault(name, fault)
-        if answer.ran and not self.case.atomics:
-            changed = _difference(prepared, outputs, answer.outputs)
-            if changed is not None:
-                tried.faults.setdefault("deterministic", changed)
+        compared = answer.ran and not self.case.atomics
+        if compared and (changed := _difference(prepared, outputs, answer.outputs)) is not None:
+            tried.faults.setdefault("deterministic", changed)
         if "runs" in tried.faults:
             raise Stop
 
@@ -297,21 +291,16 @@ class _Exploration:
         failing = {name: [one for one in self.tried.values() if name in one.faults] for name in names}
         assertions = {name: self._assertion(name, failing[name], broken) for name in names}
         counterexample = None
-        name = next((name for name in names if failing[name]), None)
-        if name is not None:
+        if (name := next((name for name in names if failing[name]), None)) is not None:
             shown, first = explained(name, failing)
             tried, counterexample = self._counterexample(shown, first, shrink)
             for one in shown:
                 message = counterexample.message if one == shown[0] else tried.faults[one].message
                 assertions[one] = Assertion(one, False, self._message(one, failing[one], message))
         notes = self._notes()
-        unsure, left = self._inconclusive(dtypes, broken), self._not_executed()
+        left = steering.not_executed() if (steering := self._unfailed_steering) else ()
+        unsure = self._inconclusive(dtypes, broken)
         return Judgement(tuple(assertions.values()), counterexample, unsure, notes, left, self.needs)
-
-    def _not_executed(self) -> tuple[tuple[int, int], ...]:
-        if self.steering is None or any(tried.faults for tried in self.tried.values()):
-            return ()
-        return self.steering.not_executed()
 
     def _notes(self) -> tuple[str, ...]:
         notes = ["judged with the case's own tolerance"] if self.case.tolerance else []
@@ -348,7 +337,7 @@ class _Exploration:
     # ------------------------------------------------------------------------------------- phase 2: shrinking
 
     def _counterexample(self, names: tuple[str, ...], first: Tried, shrink: bool) -> tuple[Tried, Counterexample]:
-        if not shrink or first.batch is None or first.faults[names[0]].kind == "timeout":
+        if not shrink or first.batch is None or first.faults[names[0]].kind.endswith("timeout"):
             return first, first.counterexample(names)
         shrinking = Shrinking(self, names, first)
         smallest = shrinking.smallest(self.strategy(first.batch))
@@ -357,6 +346,8 @@ class _Exploration:
                 again = self.try_again(candidate.example, names)
             except UpskillError:
                 continue  # the verdict is fixed: what goes wrong from here on must not hide it
+            if again is not None and any(fault.kind == "item-timeout" for fault in again.faults.values()):
+                return first, first.counterexample(names)
             if again is not None and again.fails(names):
                 return again, again.counterexample(names, UNFINISHED if shrinking.unfinished else "")
         return first, replace(first.counterexample(names, _NOT_REPRODUCIBLE), reproducible=False)
@@ -372,8 +363,7 @@ class _Exploration:
             kept = {key: bytes(data) for key, data in answer.outputs.items()}
             for time in range(_REPEATS_WHEN_TRIED_AGAIN):
                 second = self.repeat(prepared.call, time)
-                reported = self._faults(prepared, second).get(name)
-                if reported is not None:
+                if (reported := self._faults(prepared, second).get(name)) is not None:
                     faults[name] = reported
                 fault = _difference(prepared, kept, second.outputs) if second.ran else None
                 if fault is not None:

@@ -73,8 +73,7 @@ def _outliers(size: Size, random: torch.Generator) -> torch.Tensor:
     count = max(1, values.numel() // 256)
     places = torch.randint(values.numel(), (count,), generator=random)
     large = 16 + 48 * torch.rand(count, generator=random)
-    signs = torch.randint(2, (count,), generator=random) * 2 - 1
-    values[places] = (large * signs).to(values.dtype)
+    values[places] = (large * (torch.randint(2, (count,), generator=random) * 2 - 1)).to(values.dtype)
     return values.reshape(size)
 
 

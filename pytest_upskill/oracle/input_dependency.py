@@ -37,11 +37,9 @@ def measure(
 
     Without gradients, all floating input elements count, and rows count as reductions.
     """
-    leaves = {
-        name: value.detach().clone().requires_grad_()
-        for name, value in exact.items()
-        if isinstance(value, torch.Tensor) and value.is_floating_point()
-    }
+    tensors = {name: value for name, value in exact.items() if isinstance(value, torch.Tensor)}
+    floats = {name: value for name, value in tensors.items() if value.is_floating_point()}
+    leaves = {name: value.detach().clone().requires_grad_() for name, value in floats.items()}
     total = max(1, sum(leaf.numel() for leaf in leaves.values()))
     try:
         outputs = reference.run({**exact, **leaves}, dims, torch.float64, circumstances, grad=True)

@@ -48,10 +48,8 @@ def spread(
         for name in squares:
             squares[name] += _movement(outputs[name], gold[name]).square()
     upwards = run(moved_upwards(case, example, exact, unit))
-    return {
-        name: torch.maximum((square / _DRAWS).sqrt(), _movement(upwards[name], gold[name]))
-        for name, square in squares.items()
-    }
+    highest = {name: _movement(upwards[name], gold[name]) for name in squares}
+    return {name: torch.maximum((square / _DRAWS).sqrt(), highest[name]) for name, square in squares.items()}
 
 
 def _moved(case: Case, example: Example, name: str, value: Value, by: torch.Tensor | float) -> Value:

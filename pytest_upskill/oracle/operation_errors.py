@@ -93,7 +93,7 @@ class Operation:
         return self.operator(*map(_absolute, self.args), **{**self.options, **options})
 
     def merged(self, output: torch.Tensor) -> float:
-        """How many elements of the first operand meet in one of the result."""
+        """How many elements of the first operand are combined into one element of the result."""
         return float(self.args[0].numel() / max(output.numel(), 1))
 
     @property

@@ -15,18 +15,10 @@ from typing import Any
 import torch
 
 from pytest_upskill.cases.case import Case
-from pytest_upskill.oracle import exact
+from pytest_upskill.oracle import exact, reference
 from pytest_upskill.oracle.families import INTEGERS
 from pytest_upskill.oracle.isolation import stable_hash
-from pytest_upskill.oracle.reference import (
-    Reference,
-    cast,
-    load_inputs,
-    measure_outputs,
-    result_dtypes,
-    result_shapes,
-    run_eager,
-)
+from pytest_upskill.oracle.reference import Reference, cast, load_inputs, run_eager
 from pytest_upskill.oracle.reference_mutants import MutatedRun, mutated_runs
 from pytest_upskill.oracle.shapes import OutputSize
 from pytest_upskill.oracle.tolerance import Bound, Runs, Unstable, bounds
@@ -120,7 +112,7 @@ class Preparation:
         return load_inputs(self.case)
 
     def results(self) -> ResultFacts:
-        return ResultFacts(result_dtypes(self.case), result_shapes(self.case))
+        return ResultFacts(reference.result_dtypes(self.case), reference.result_shapes(self.case))
 
     def for_copy(self, case: Case) -> Preparation:
         return Preparation(case)
@@ -131,7 +123,7 @@ class Preparation:
     @cached_property
     def outputs(self) -> OutputSize:
         """How large the outputs are, roughly, for any sizes."""
-        return measure_outputs(self.reference, self.source)
+        return reference.measure_outputs(self.reference, self.source)
 
     @cached_property
     def is_linear(self) -> bool:
@@ -145,10 +137,8 @@ class Preparation:
         """The first attempt at an example that can be judged."""
         example = complete(self.case, example)
         self._check_replay(example)
-        if example.values == INTEGERS:
-            prepared = self._whole(example)
-            if prepared is not None:
-                return prepared
+        if example.values == INTEGERS and (prepared := self._whole(example)) is not None:
+            return prepared
         reasons: list[str] = []
         for attempt in range(self._first_attempt(example), ATTEMPTS):
             arguments = self._arguments(example, attempt)
@@ -203,9 +193,9 @@ class Preparation:
         arguments, again = (self.source.arguments(example) for _ in range(2))
         for name, value in arguments.items():
             if _bits(value) != _bits(again[name]):
+                advice = "draw everything from 'generator', so that an example can be repeated"
                 raise self.source.error(
-                    f"gave two values of '{name}' for one and the same example ({example}); "
-                    "draw everything from 'generator', so that an example can be repeated"
+                    f"gave two values of '{name}' for one and the same example ({example}); {advice}"
                 )
         where = f"on {example}, in float64"
         given = cast(arguments, torch.float64)
@@ -225,8 +215,7 @@ class Preparation:
             return None
         dtypes = self._dtypes(example)
         eager = partial(self._eager, example, dtypes=dtypes)
-        found = exact.draw(self.reference, self.source, example, dtypes, eager)
-        if found is None:
+        if (found := exact.draw(self.reference, self.source, example, dtypes, eager)) is None:
             return None
         gold = {name: _overflowed(found.gold[name], dtype).contiguous() for name, dtype in dtypes.items()}
         expected = tuple(
@@ -262,9 +251,8 @@ class Preparation:
         known = found.by_output
         if any(_off(gold[name], run[name], known[name]) for name in floats for run in (eager, single)):
             return OFF
-        return tuple(_expected(name, dtype, gold[name], known.get(name)) for name, dtype in dtypes.items()), (
-            found.unmodelled
-        )
+        expected = (_expected(name, dtype, gold[name], known.get(name)) for name, dtype in dtypes.items())
+        return tuple(expected), found.unmodelled
 
     def _dtypes(self, example: Example) -> dict[str, str]:
         """The dtype of each output, by the layout, in the reference's order."""
@@ -288,9 +276,8 @@ class Preparation:
         for name, dtype in dtypes.items():
             value = (single if eager is None or name in self.case.returns else eager)[name]
             if value.is_floating_point() != (dtype in FLOATING):
-                raise self.reference.error(
-                    f"returned {dtype_name(value.dtype)} for '{name}', which the signature has as {dtype} ({example})"
-                )
+                returned = f"returned {dtype_name(value.dtype)} for '{name}'"
+                raise self.reference.error(f"{returned}, which the signature has as {dtype} ({example})")
             rounded[name] = value.to(DTYPE[dtype])
         return rounded
 
@@ -372,5 +359,4 @@ def _off(gold: torch.Tensor, got: torch.Tensor, bound: Bound) -> bool:
     if not bool(numbers.any()):
         return False
     error = torch.where(numbers, (gold - got.to(torch.float64)).abs(), 0.0)
-    scale = float(gold[numbers].abs().max())
-    return bool((error > bound.explained.clamp(min=0.1 * scale)).any())
+    return bool((error > bound.explained.clamp(min=0.1 * float(gold[numbers].abs().max()))).any())

@@ -42,13 +42,7 @@ class Reference:
         self._dims = tuple(dim.name for dim in case.dims if dim.name in self.function.parameters)
 
     def run(
-        self,
-        arguments: Arguments,
-        dims: Mapping[str, int],
-        dtype: torch.dtype,
-        circumstances: str,
-        *,
-        grad: bool = False,
+        self, arguments: Arguments, dims: Mapping[str, int], dtype: torch.dtype, circumstances: str, grad: bool = False
     ) -> dict[str, torch.Tensor]:
         """The outputs by name, with torch's default dtype set to ``dtype`` (float32 for an integer).
 
@@ -100,8 +94,7 @@ def load_inputs(case: Case) -> Source:
     if case.inputs is None:
         return Source(case)
     function = load_function(case.inputs, "inputs", "the '## Inputs' function")
-    offered = {"generator": "", "dtype": "", **{dim.name: "dim" for dim in case.dims}}
-    check_parameters(function, offered, ())
+    check_parameters(function, {"generator": "", "dtype": "", **{dim.name: "dim" for dim in case.dims}}, ())
     return Source(case, function)
 
 
@@ -138,8 +131,7 @@ def result_dtypes(case: Case) -> dict[str, str | None]:
 def _dtypes(reference: Reference, source: Source, dtype: str) -> dict[str, str]:
     example = smallest_example(source.case, dtype)
     arguments = source.arguments(example)
-    eager = run_eager(reference, arguments, example)
-    if eager is not None:
+    if (eager := run_eager(reference, arguments, example)) is not None:
         return {name: dtype_name(value.dtype) for name, value in eager.items()}
     single = reference.run(cast(arguments, torch.float32), example.dims, torch.float32, f"on {example}, in float32")
     return {name: dtype if value.dtype == torch.float32 else dtype_name(value.dtype) for name, value in single.items()}
@@ -154,10 +146,9 @@ def _settled(reference: Reference, result: str, found: list[tuple[str, dict[str,
     if len(kinds) == 1:
         return kinds.pop()
     seen = ", ".join(f"{dtypes[result]} for {tried}" for tried, dtypes in found)
-    raise reference.error(
-        f"returns '{result}' as {seen}: neither always the same dtype nor the one that is tried; "
-        f"fix it with 'returns: {{{result}: float32}}'"
-    )
+    advice = f"fix it with 'returns: {{{result}: float32}}'"
+    problem = f"returns '{result}' as {seen}: neither always the same dtype nor the one that is tried"
+    raise reference.error(f"{problem}; {advice}")
 
 
 def result_shapes(case: Case) -> dict[str, tuple[str, ...]]:
@@ -180,8 +171,7 @@ def _runs(case: Case) -> Shapes:
         except CaseError:
             continue  # reported, with its place, when the example is judged
         if results is not None:
-            shapes = {name: tuple(value.shape) for name, value in results.items()}
-            found.append((example.sizes, shapes))
+            found.append((example.sizes, {name: tuple(value.shape) for name, value in results.items()}))
     return found
 
 
@@ -248,8 +238,7 @@ def measure_outputs(reference: Reference, source: Source) -> OutputSize:
     base = _output_elements(reference, source, example)
     powers: dict[str, int] = {}
     for dim in source.case.dims:
-        larger = _larger(source.case, example, dim.name)
-        if larger is None or base == 0:
+        if (larger := _larger(source.case, example, dim.name)) is None or base == 0:
             powers[dim.name] = 0 if dim.fixed else 1
             continue
         ratio = _output_elements(reference, source, larger) / base

@@ -46,28 +46,17 @@ _Shape = Annotated[list[Annotated[int, Field(strict=True, ge=0, le=_LARGEST)]], 
 _TENSORS = TypeAdapter(Annotated[list[tuple[_Dtype, _Shape]], Field(max_length=MOST_TENSORS)])
 _ERROR = TypeAdapter(tuple[str, Annotated[int, Field(strict=True, ge=1, le=1_000_000)] | None])
 _DTYPES = TypeAdapter(dict[str, _Dtype | None])
-_SHAPES = TypeAdapter(dict[str, Annotated[list[str], Field(max_length=64)]])
+_Texts = Annotated[list[str], Field(max_length=64)]
+_SHAPES = TypeAdapter(dict[str, _Texts])
 _ELEMENTS = TypeAdapter(Annotated[int, Field(strict=True, ge=0, le=1 << 48)])
 _POWERS = TypeAdapter(dict[str, Annotated[int, Field(strict=True, ge=0, le=3)]])
-_TEXT, _YES_OR_NO, _SCALARS = (
-    TypeAdapter(str),
-    TypeAdapter(Annotated[bool, Field(strict=True)]),
-    TypeAdapter(dict[str, Any]),
-)
+_TEXT, _SCALARS = TypeAdapter(str), TypeAdapter(dict[str, Any])
+_YES_OR_NO = TypeAdapter(Annotated[bool, Field(strict=True)])
 _EXACT = TypeAdapter(list[tuple[Literal["", WHOLE, COPY, ONCE], Annotated[bool, Field(strict=True)]]])  # type: ignore[valid-type]
 _NAMES = TypeAdapter(Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=64)])
-_MUTANTS = TypeAdapter(
-    Annotated[
-        list[
-            tuple[
-                Annotated[str, Field(pattern="^[a-z0-9 -]{1,40}$")],
-                Annotated[str, Field(max_length=200)],
-                Annotated[list[str], Field(max_length=64)] | None,
-            ]
-        ],
-        Field(max_length=32),
-    ]
-)
+_Name = Annotated[str, Field(pattern="^[a-z0-9 -]{1,40}$")]
+_Mutant = tuple[_Name, Annotated[str, Field(max_length=200)], _Texts | None]
+_MUTANTS = TypeAdapter(Annotated[list[_Mutant], Field(max_length=32)])
 _AXIS_DIGITS = 12
 
 

@@ -140,10 +140,8 @@ class ReferenceProcess:
             problem = f"{error.detail or error.cause}; {process.printed()}"
         if problem:
             self.stop()
-            raise SandboxError(
-                f"the process for untrusted references did not start: {problem}; "
-                "check that the files of Python, torch and pytest-upskill can be read, and that memory is left"
-            )
+            advice = "check that the files of Python, torch and pytest-upskill can be read, and that memory is left"
+            raise SandboxError(f"the process for untrusted references did not start: {problem}; {advice}")
         self._serves = True
         return process
 
@@ -158,8 +156,7 @@ def _import_paths() -> tuple[Path, ...]:
     """The entries of sys.path where torch and what it needs lie."""
     found = []
     for name in _NEEDED:
-        spec = importlib.util.find_spec(name)
-        if spec is not None and spec.origin:
+        if (spec := importlib.util.find_spec(name)) is not None and spec.origin:
             origin = Path(spec.origin)
             found.append(origin.parent.parent if spec.submodule_search_locations else origin.parent)
     return tuple(dict.fromkeys(found))

@@ -68,9 +68,8 @@ OpenRunner = Callable[[Case], ReferenceRunner]
 """Makes the runner of a case; the caller closes it."""
 
 
-def in_this_process(case: Case) -> ReferenceRunner:
-    """The runner of a case whose Python is trusted."""
-    return Preparation(case)
+in_this_process: OpenRunner = Preparation
+"""Makes the runner of a case whose Python is trusted."""
 
 
 def in_a_sandbox(confinement: Confinement) -> OpenRunner:

@@ -50,8 +50,7 @@ def serve(descriptor: int) -> None:
 class Serving:
     """One case, from its first request to the last."""
 
-    def __init__(self) -> None:
-        self._runner: Preparation
+    _runner: Preparation
 
     def answer(self, request: Header) -> tuple[Header, list[Piece]]:
         """The header and the tensors; an error is a header, too."""
@@ -91,11 +90,8 @@ def _prepared(found: Prepared | GivenUp) -> tuple[Header, list[Piece]]:
     if isinstance(found, GivenUp):
         return {"given_up": found.reason[:_MESSAGE_LENGTH]}, []
     scalars = {one.name: one.value for one in found.call.arguments if isinstance(one, ScalarArgument)}
-    pieces = [
-        (one.dtype, one.shape, one.data)
-        for one in found.call.arguments
-        if isinstance(one, TensorArgument) and one.data is not None
-    ]
+    tensors = [one for one in found.call.arguments if isinstance(one, TensorArgument) and one.data is not None]
+    pieces: list[Piece] = [(one.dtype, one.shape, one.data) for one in tensors]
     for expected in found.expected:
         pieces += [_piece(value) for value in (expected.gold, expected.bound) if value is not None]
     exact = [[expected.exact, expected.signed_zeros] for expected in found.expected]

@@ -10,7 +10,7 @@ and float64 carries the movements to the outputs (Higham, Accuracy and Stability
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from math import prod
@@ -18,20 +18,12 @@ from typing import Any
 
 import torch
 from torch._decomp import decomposition_table
+from torch.utils._pytree import tree_leaves, tree_map
 
+from pytest_upskill.oracle import operation_errors
 from pytest_upskill.oracle.compositions import COMPOSITIONS
 from pytest_upskill.oracle.isolation import generator
-from pytest_upskill.oracle.operation_errors import (
-    CHANGES_DTYPE,
-    CORRECTLY_ROUNDED,
-    EXACT,
-    FREE_ZEROS,
-    Error,
-    Operation,
-    error_of,
-    is_float,
-    rounded_constants,
-)
+from pytest_upskill.oracle.operation_errors import CHANGES_DTYPE, EXACT, Error, Operation, error_of, is_float
 from pytest_upskill.oracle.operator_mode import OperatorMode, name_of
 
 COPIED, ROUNDED_ONCE, ARITHMETIC, COMPUTED = range(4)
@@ -92,14 +84,13 @@ class Recording(OperatorMode):  # type: ignore[no-untyped-call]
     ) -> Any:
         options = kwargs or {}
         plain, in_place = name_of(func)
-        if plain in EXACT or not _has_floats(args, options):
-            self.free_zeros |= plain in FREE_ZEROS
+        if plain in EXACT or not any(map(is_float, _tensors((args, options)))):
+            self.free_zeros |= plain in operation_errors.FREE_ZEROS
             return self._record(func, args, options, None, COPIED)
         operands = (args[0].clone(), *args[1:]) if in_place else args
         computed = [is_float(one) and self._kind_of(one) == COMPUTED for one in args]
         operation = Operation(func, plain, operands, options, self.unit, computed)
-        error = error_of(operation)
-        if error is not None:
+        if (error := error_of(operation)) is not None:
             self.free_zeros |= plain not in CHANGES_DTYPE
             return self._record(func, args, options, error, _kind(operation))
         decomposed = NotImplemented if in_place else self._decomposed(func, plain, args, options)
@@ -111,23 +102,15 @@ class Recording(OperatorMode):  # type: ignore[no-untyped-call]
     def _decomposed(self, func: Any, name: str, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         """The result of a composition, recorded by its parts; NotImplemented if we know none."""
         with self:
-            formula = COMPOSITIONS.get(name) or decomposition_table.get(func) or func.decompose
-            return formula(*args, **options)
+            return (COMPOSITIONS.get(name) or decomposition_table.get(func) or func.decompose)(*args, **options)
 
-    def _record(
-        self,
-        func: Any,
-        args: tuple[Any, ...],
-        options: dict[str, Any],
-        error: Error | None,
-        kind: int,
-    ) -> Any:
-        given = list(_tensors((args, options)))
+    def _record(self, func: Any, args: tuple[Any, ...], options: dict[str, Any], error: Error | None, kind: int) -> Any:
+        given = _tensors((args, options))
         before = max((self._kind_of(one) for one in given), default=COPIED)
         shared = {_storage(one): self._kind_of(one) for one in given}
-        arguments, named = self._replaced(args), self._replaced(options)
+        arguments, named = tree_map(self._replaced, (args, options))
         output = func(*args, **options)
-        made = list(_tensors(output))
+        made = _tensors(output)
         errors = tuple(self._error(one, error) for one in made)
         if not any(one is not None for one in errors):  # a lossless conversion, or a product with a power of two
             kind = COPIED if func.overloadpacket.__name__ in CHANGES_DTYPE else min(kind, ROUNDED_ONCE)
@@ -173,21 +156,16 @@ class Recording(OperatorMode):  # type: ignore[no-untyped-call]
         return index if reference is not None and reference() is tensor else None
 
     def _slot(self, tensor: torch.Tensor) -> int:
-        known = self._known(tensor)
-        if known is not None:
+        if (known := self._known(tensor)) is not None:
             return known
         self._slots[id(tensor)] = weakref.ref(tensor), self._count
         self._count += 1
         return self._count - 1
 
     def _replaced(self, value: Any) -> Any:
-        """The value with slots for tensors that replays have; other tensors are constants."""
-        if isinstance(value, torch.Tensor):
-            known = self._known(value)
-            return value if known is None else _Slot(known)
-        if isinstance(value, list | tuple):
-            return type(value)(self._replaced(one) for one in value)
-        return {key: self._replaced(one) for key, one in value.items()} if isinstance(value, dict) else value
+        """A slot for a tensor that replays have; other tensors are constants."""
+        known = self._known(value) if isinstance(value, torch.Tensor) else None
+        return value if known is None else _Slot(known)
 
     # ------------------------------------------------------------------------------------- replays
 
@@ -196,7 +174,8 @@ class Recording(OperatorMode):  # type: ignore[no-untyped-call]
         kept = {name: self._known(value) for name, value in outputs.items()}
         last: dict[int, int] = {}
         for number, step in enumerate(self._steps):
-            last |= dict.fromkeys((*_slots((step.arguments, step.options)), *step.made), number)
+            slots = (one.index for one in tree_leaves((step.arguments, step.options)) if isinstance(one, _Slot))
+            last |= dict.fromkeys((*slots, *step.made), number)
         for index in last.keys() - set(kept.values()):
             self._steps[last[index]].released.append(index)
         return Replays(self._steps, self._inputs, {name: index for name, index in kept.items() if index is not None})
@@ -243,11 +222,12 @@ class Replays:
 
 
 def _kind(operation: Operation) -> int:
-    name = operation.name
-    scaled = operation.options.get("alpha", 1) != 1 or rounded_constants(operation.args, operation.unit)
-    if name in CHANGES_DTYPE or (name in CORRECTLY_ROUNDED and not scaled):
+    rounded = operation_errors.rounded_constants(operation.args, operation.unit)
+    scaled = operation.options.get("alpha", 1) != 1 or rounded
+    basic = operation.name in operation_errors.CORRECTLY_ROUNDED
+    if operation.name in CHANGES_DTYPE or (basic and not scaled):
         return ROUNDED_ONCE
-    return ARITHMETIC if name in CORRECTLY_ROUNDED or name == "addcmul" else COMPUTED
+    return ARITHMETIC if basic or operation.name == "addcmul" else COMPUTED
 
 
 @cache
@@ -269,31 +249,12 @@ def _storage(tensor: torch.Tensor) -> int:
     return int(tensor.untyped_storage()._cdata)
 
 
-def _has_floats(args: Sequence[Any], options: Mapping[str, Any]) -> bool:
-    return any(map(is_float, _tensors((args, options))))
-
-
-def _tensors(value: Any) -> Iterator[torch.Tensor]:
-    if isinstance(value, torch.Tensor):
-        yield value
-    elif isinstance(value, list | tuple):
-        for one in value:
-            yield from _tensors(one)
-    elif isinstance(value, dict):
-        yield from _tensors(list(value.values()))
-
-
-def _slots(value: Any) -> Iterator[int]:
-    if isinstance(value, _Slot):
-        yield value.index
-    elif isinstance(value, list | tuple):
-        for one in value:
-            yield from _slots(one)
-    elif isinstance(value, dict):
-        yield from _slots(list(value.values()))
+def _tensors(value: Any) -> list[torch.Tensor]:
+    return [one for one in tree_leaves(value) if isinstance(one, torch.Tensor)]
 
 
 def _filled(value: Any, held: Mapping[int, torch.Tensor]) -> Any:
+    """The value with tensors in place of slots; called for every step of every replay, where ``tree_map`` is slow."""
     if isinstance(value, _Slot):
         return held[value.index]
     if isinstance(value, list | tuple):

@@ -18,18 +18,9 @@ from pytest_upskill.cases.case import Case
 from pytest_upskill.cases.plain_case import to_plain
 from pytest_upskill.errors import CaseError, SandboxError
 from pytest_upskill.oracle import exact
+from pytest_upskill.oracle import reference_answers as answers
 from pytest_upskill.oracle.prepare import GivenUp, Prepared
-from pytest_upskill.oracle.reference_answers import (
-    Header,
-    Nonsense,
-    read_error,
-    read_linear,
-    read_mutants,
-    read_others,
-    read_outputs,
-    read_prepared,
-    read_results,
-)
+from pytest_upskill.oracle.reference_answers import Header, Nonsense
 from pytest_upskill.oracle.reference_messages import Plain
 from pytest_upskill.oracle.reference_mutants import MutatedRun
 from pytest_upskill.oracle.reference_process import Answer, ReferenceProcess
@@ -55,16 +46,18 @@ class SandboxedReference:
         self._fault: CaseError | None = None
 
     def results(self) -> ResultFacts:
-        return self._ask({"ask": "results"}, "on the smallest sizes", lambda header, _: read_results(self.case, header))
+        return self._ask(
+            {"ask": "results"}, "on the smallest sizes", lambda head, _: answers.read_results(self.case, head)
+        )
 
     @cached_property
     def outputs(self) -> OutputSize:
         """How large the outputs are, roughly, for any sizes."""
-        return self._ask({"ask": "outputs"}, "on small sizes", lambda header, _: read_outputs(self.case, header))
+        return self._ask({"ask": "outputs"}, "on small sizes", lambda head, _: answers.read_outputs(self.case, head))
 
     @cached_property
     def _linear(self) -> bool:
-        return self._ask({"ask": "linear"}, "on whole numbers", lambda header, _: read_linear(header))
+        return self._ask({"ask": "linear"}, "on whole numbers", lambda head, _: answers.read_linear(head))
 
     def linear(self, dtype: str) -> bool:
         return bool(exact.floating(self.case, dtype)) and self._linear
@@ -72,7 +65,7 @@ class SandboxedReference:
     def prepare(self, example: Example) -> Prepared | GivenUp:
         layout, example = self._known_layout, complete(self.case, example)
         request = {"ask": "prepare", "layout": asdict(layout), "example": asdict(example)}
-        return self._ask(request, f"on {example}", partial(read_prepared, self.case, layout, example))
+        return self._ask(request, f"on {example}", partial(answers.read_prepared, self.case, layout, example))
 
     def call(self, example: Example) -> Call | None:
         found = self.prepare(example)
@@ -86,12 +79,12 @@ class SandboxedReference:
 
     def other_results(self, example: Example) -> Mapping[str, torch.Tensor]:
         request = {"ask": "others", "example": asdict(example)}
-        return self._ask(request, f"on other inputs than {example}", partial(read_others, self.case))
+        return self._ask(request, f"on other inputs than {example}", partial(answers.read_others, self.case))
 
     def mutated_runs(self, example: Example, skip: Collection[str]) -> list[MutatedRun]:
         request = {"ask": "mutants", "layout": asdict(self._known_layout), "example": asdict(example)}
         request["skip"] = sorted(skip)
-        return self._ask(request, f"with a mistake, on {example}", partial(read_mutants, self.case))
+        return self._ask(request, f"with a mistake, on {example}", partial(answers.read_mutants, self.case))
 
     def for_copy(self, case: Case) -> SandboxedReference:
         """A runner for a changed copy of the case, in the same process: both are as untrusted."""
@@ -119,10 +112,8 @@ class SandboxedReference:
                 return self._ask(request, circumstances, read)
             raise self._broken(self._why(error, circumstances)) from None
         except Nonsense as error:
-            raise self._broken(
-                f"gave an answer that cannot be used: {error}; a reference may compute and return tensors, and must "
-                "leave modules, threads and descriptors alone"
-            ) from None
+            rule = "a reference may compute and return tensors, and must leave modules, threads and descriptors alone"
+            raise self._broken(f"gave an answer that cannot be used: {error}; {rule}") from None
         except (CaseError, SandboxError):
             raise
         except BaseException:  # an interrupt leaves half an answer in the stream
@@ -139,8 +130,7 @@ class SandboxedReference:
         return answer
 
     def _raise_error(self, answer: Answer) -> None:
-        error = read_error(self.case, answer[0])
-        if error is not None:
+        if (error := answers.read_error(self.case, answer[0])) is not None:
             raise error
 
     def _broken(self, what: str) -> CaseError:
@@ -153,10 +143,8 @@ class SandboxedReference:
     def _why(self, error: Unanswered, circumstances: str) -> str:
         limits = self._process.limits
         if error.cause == "timeout":
-            return (
-                f"did not finish within {limits.seconds:g} s ({circumstances}); "
-                "make it faster, or allow smaller sizes in 'dims'"
-            )
+            advice = "make it faster, or allow smaller sizes in 'dims'"
+            return f"did not finish within {limits.seconds:g} s ({circumstances}); {advice}"
         if error.cause == "flood":
             return f"printed more than the limit of {limits.output_bytes} bytes ({circumstances}); remove its output"
         return (

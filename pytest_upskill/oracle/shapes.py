@@ -129,11 +129,9 @@ def smallest(case: Case, *, zero: bool | None = None) -> tuple[dict[str, int], d
         for least in (0,) if zero else (1, 0):
             for found in _combinations(case, allow_zero, least):
                 return found
-    message = (
-        f"case '{case.name}': no sizes were found that meet 'dims' and 'where' "
-        f"({', '.join(condition.text for condition in case.where) or 'no conditions'}); widen one of them"
-    )
-    raise CaseError(message, case.path)
+    where = ", ".join(condition.text for condition in case.where) or "no conditions"
+    problem = f"no sizes were found that meet 'dims' and 'where' ({where}); widen one of them"
+    raise CaseError(f"case '{case.name}': {problem}", case.path)
 
 
 def _combinations(case: Case, zero: bool, least: int) -> Iterator[tuple[dict[str, int], dict[str, int]]]:
@@ -210,8 +208,7 @@ class _Chooser:
     def dims(self, focus: int, steps: Sequence[int], full: bool) -> dict[str, int] | None:
         lowest: dict[str, int] = {}
         for dim in self.case.dims:
-            options = candidates(dim, lowest, self.case.zero)
-            if not options:
+            if not (options := candidates(dim, lowest, self.case.zero)):
                 return None
             lowest[dim.name] = options[0]
         if self.case.dims and not full:
@@ -220,8 +217,7 @@ class _Chooser:
             lowest[dim.name] = lowest[dim.name] if size is None else size
         known: dict[str, int] = {}
         for dim, step in zip(self.case.dims, steps, strict=False):
-            size = self._size(dim, step, {**lowest, **known}, known, conditions=True)
-            if size is None:
+            if (size := self._size(dim, step, {**lowest, **known}, known, conditions=True)) is None:
                 return None
             known[dim.name] = size
         if full:
@@ -232,8 +228,7 @@ class _Chooser:
         """The least sizes with some dims in the upper half; None if they do not exist, or exceed the limit."""
         found: dict[str, int] = {}
         for dim in self.case.dims:
-            options = self._half(candidates(dim, found, self.case.zero), dim.name in upper)
-            if not options:
+            if not (options := self._half(candidates(dim, found, self.case.zero), dim.name in upper)):
                 return None
             found[dim.name] = first(options)
         return found if self._fits(found) else None

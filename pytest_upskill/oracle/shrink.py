@@ -78,10 +78,8 @@ class Tried:
         """The record of a call that was made."""
         example, call = prepared.example, prepared.call
         # JSON knows no infinities; without its scalar the text replays the same example.
-        real = {
-            one.name: one.value for one in call.arguments if isinstance(one, ScalarArgument) and one.kind == "float"
-        }
-        finite = {name: value for name, value in real.items() if isfinite(value)}
+        real = [one for one in call.arguments if isinstance(one, ScalarArgument) and one.kind == "float"]
+        finite = {one.name: one.value for one in real if isfinite(one.value)}
         replay = replace(example, scalars={**example.scalars, **finite})
         return cls(example, batch, order, elements_of(call), replay, _small_inputs(call), faults)
 
@@ -248,8 +246,7 @@ class Shrinking:
         key = str(example)
         if key not in self._known:
             self._known[key] = self._run(example)
-        tried = self._known[key]
-        if tried is None or not tried.fails(self._names):
+        if (tried := self._known[key]) is None or not tried.fails(self._names):
             return False
         if _size(tried) < _size(self._best):
             self._best = tried
@@ -270,7 +267,7 @@ class Shrinking:
             self._stopped, self._error = True, error
             raise Stop from error
         self._work += tried.elements if tried else 0
-        if tried is not None and any(fault.kind == "timeout" for fault in tried.faults.values()):
+        if tried is not None and any(fault.kind.endswith("timeout") for fault in tried.faults.values()):
             self._stopped = True  # a smaller call that hangs would cost the whole time-out each time it is met
             raise Stop
         return tried

@@ -55,8 +55,7 @@ def _between(first: int, last: int, share: float) -> int:
 @lru_cache(maxsize=4096)
 def of_range(low: int, high: int) -> SizeDistribution:
     """The sizes ``low`` to ``high``, both included; weight on special ones, the bounds and their neighbours."""
-    special = {low, low + 1, high - 1, high, *SPECIAL, *PRIMES}
-    inside = sorted(size for size in special if low <= size <= high)
+    inside = sorted(size for size in {low, low + 1, high - 1, high, *SPECIAL, *PRIMES} if low <= size <= high)
     return _build([*((size, size, _weight(size)) for size in inside), *_gaps(inside)])
 
 

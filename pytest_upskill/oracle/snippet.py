@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from pytest_upskill.cases.case import Snippet
-from pytest_upskill.documents.spelling import nearest
+from pytest_upskill.documents.spelling import did_you_mean
 from pytest_upskill.errors import CaseError
 
 
@@ -35,10 +35,8 @@ class Function:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a case that calls sys.exit or pytest.skip must not end the run
-            message = (
-                f"{self.title} raised {type(error).__name__}: {_first_line(error)} ({circumstances}); "
-                "make it work for every size and dtype that the case allows, or allow fewer"
-            )
+            problem = f"{self.title} raised {type(error).__name__}: {_first_line(error)} ({circumstances})"
+            message = f"{problem}; make it work for every size and dtype that the case allows, or allow fewer"
             raise CaseError(message, self.path, _line_of(error, self.path) or self.line) from error
 
 
@@ -77,12 +75,10 @@ def check_parameters(function: Function, offered: Mapping[str, str], needed: tup
     """
     for name in function.required:
         if name not in offered:
-            near = nearest(name, offered)
-            hint = f"; did you mean '{near}'?" if near else f"; it may ask for {', '.join(offered)}"
+            hint = did_you_mean(name, offered) or f"; it may ask for {', '.join(offered)}"
             message = f"{function.title} has a parameter '{name}', which is no argument of 'op' and no dim{hint}"
             raise CaseError(message, function.path, function.line)
-    missing = [name for name in needed if name not in function.parameters]
-    if missing and not function.open:
+    if (missing := [name for name in needed if name not in function.parameters]) and not function.open:
         message = f"{function.title} takes no '{missing[0]}'; it is called with every argument of 'op', by name"
         raise CaseError(message, function.path, function.line)
 

@@ -103,8 +103,7 @@ class Steering:
 
     def _some(self, drawn: Sequence[Example]) -> list[Example]:
         by_sizes = {tuple(one.sizes.values()): one for one in self._small(drawn)}
-        step = max(1, len(by_sizes) // _TRACED)
-        return list(by_sizes.values())[::step][:_TRACED]
+        return list(by_sizes.values())[:: max(1, len(by_sizes) // _TRACED)][:_TRACED]
 
     def _small(self, drawn: Sequence[Example]) -> list[Example]:
         """The examples that may be traced, the largest first."""
@@ -117,8 +116,7 @@ class Steering:
         call = None if self._broken else self.call_of(example)
         if call is None:
             return False
-        trace = self.tracer.trace(call)
-        if trace is None:
+        if (trace := self.tracer.trace(call)) is None:
             self._broken = True  # the judged calls tell what is wrong
             return False
         new = (trace.executed & self.tracer.blocks.keys()) - self.executed
@@ -127,7 +125,7 @@ class Steering:
         for place, pairs in trace.compared.items():
             if place not in self.tracer.comparisons or max(map(abs, itertools.chain(*pairs))) >= _MOST:
                 continue
-            goals |= {(place, _sign(*pair)) for pair in pairs}
+            goals |= {(place, (left > right) - (left < right)) for left, right in pairs}
             nearest = min(pairs, key=lambda pair: abs(pair[0] - pair[1]))
             self._learn(place, example, nearest[0] - nearest[1])
             known = self._met.get(place)
@@ -165,8 +163,7 @@ class Steering:
         """How fast the difference of the operands changes with a size: from an example and its origin."""
         self._differences[place, str(example)] = difference
         origin, name, by = self._origins.get(str(example), ("", "", 0))
-        before = self._differences.get((place, origin))
-        if before is not None and difference != before:
+        if (before := self._differences.get((place, origin))) is not None and difference != before:
             self._slopes[place, _beside(example, name)] = (difference - before) / by
 
     def _candidates(self, place: str, example: Example, operands: tuple[int, int], sign: int) -> Iterator[Example]:
@@ -213,24 +210,13 @@ class Steering:
     def not_executed(self) -> tuple[tuple[int, int], ...]:
         """The ranges of lines of which no block was executed, in any instance of a template."""
         executed = {self.tracer.blocks[place] for place in self.executed}
-        ranges: list[tuple[int, int]] = []
-        previous = False
-        for line in sorted(set(self.tracer.blocks.values())):
-            if line in executed:
-                previous = False
-            elif previous:
-                ranges[-1] = (ranges[-1][0], line)
-            else:
-                ranges.append((line, line))
-                previous = True
-        return tuple(ranges)
+        lines = sorted(set(self.tracer.blocks.values()))
+        groups = itertools.groupby(lines, key=executed.__contains__)
+        missed = [list(group) for was_executed, group in groups if not was_executed]
+        return tuple((group[0], group[-1]) for group in missed)
 
 
 def _beside(example: Example, name: str) -> str:
     """Names a size and the values of all others."""
     others = {key: value for key, value in {**example.dims, **example.scalars}.items() if key != name}
     return f"{name} {others}"
-
-
-def _sign(left: int, right: int) -> int:
-    return (left > right) - (left < right)

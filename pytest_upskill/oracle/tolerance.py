@@ -219,5 +219,4 @@ def _distance(one: torch.Tensor, gold: torch.Tensor) -> torch.Tensor:
     distance = (one - gold).abs()
     if bool(torch.isfinite(distance).all()):
         return distance
-    distance = torch.where(torch.isfinite(one), distance, torch.inf)
-    return torch.where(torch.isfinite(gold), distance, 0.0)
+    return torch.where(torch.isfinite(gold), torch.where(torch.isfinite(one), distance, torch.inf), 0.0)

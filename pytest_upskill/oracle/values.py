@@ -43,7 +43,7 @@ def dtype_name(dtype: torch.dtype) -> str:
 
 def uses_family(case: Case) -> bool:
     """Whether any tensor takes its values from the example's family."""
-    return any(_floating(tensor) and tensor.values is None for tensor in case.tensors)
+    return any(tensor.values is None and tensor.dtype in (None, *FLOATING) for tensor in case.tensors)
 
 
 def wild(case: Case) -> bool:
@@ -153,13 +153,12 @@ class Source:
         torch.manual_seed(stable_hash("inputs", example.drawn, attempt))
         made = self.inputs(taken, f"on {example}")
         if not isinstance(made, dict):
-            what = f"returned {type(made).__name__}; it must return a dict of argument name to tensor or number"
-            raise self.error(what)
+            kind = type(made).__name__
+            raise self.error(f"returned {kind}; it must return a dict of argument name to tensor or number")
         return {str(name): self._checked(str(name), value, example) for name, value in made.items()}
 
     def _checked(self, name: str, value: object, example: Example) -> Value:
-        argument = next((one for one in self.case.arguments if one.name == name), None)
-        if argument is None:
+        if (argument := next((one for one in self.case.arguments if one.name == name), None)) is None:
             known = ", ".join(one.name for one in self.case.arguments)
             raise self.error(f"returned '{name}', which is no argument of 'op'; the arguments are {known}")
         if isinstance(argument, ScalarSpec):
@@ -202,10 +201,6 @@ def single(value: float, low: float = -math.inf, high: float = math.inf) -> floa
     if float(rounded) < low:
         rounded = torch.nextafter(rounded, torch.tensor(math.inf))
     return float(rounded)
-
-
-def _floating(tensor: TensorSpec) -> bool:
-    return tensor.dtype is None or tensor.dtype in FLOATING
 
 
 def _undeclared(size: Size, dtype: str, family: str, random: torch.Generator) -> torch.Tensor:
@@ -253,8 +248,7 @@ def _inside(value: float, dtype: str, *, up: bool) -> float:
 
 
 def _chosen(values: Choices, size: Size, dtype: str, random: torch.Generator) -> torch.Tensor:
-    floating = dtype in FLOATING
-    kind, number = (torch.float64, float) if floating else (torch.int64, int)
+    kind, number = (torch.float64, float) if dtype in FLOATING else (torch.int64, int)
     options = torch.tensor([number(option) for option in values.options], dtype=kind)
     return options[torch.randint(len(values.options), size, generator=random)].to(DTYPE[dtype])
 
@@ -283,9 +277,7 @@ def _named_reals(name: str, size: Size, attempt: int, dtype: torch.dtype, random
     if name == "nonnegative":
         drawn = torch.exp(normal(size, random).clamp(-4, 4))
         return torch.where(torch.rand(size, generator=random) < (_OFTEN, 1.0)[integer(8, random) == 0], 0.0, drawn)
-    if name == "uniform":
-        return torch.rand(size, generator=random)
-    return normal(size, random)
+    return torch.rand(size, generator=random) if name == "uniform" else normal(size, random)
 
 
 def _wild(size: Size, dtype: torch.dtype, attempt: int, random: torch.Generator) -> torch.Tensor:
@@ -302,8 +294,6 @@ def _wild(size: Size, dtype: torch.dtype, attempt: int, random: torch.Generator)
         (0.07, signs * math.inf),
         (0.09, signs * 0.0),
     )
-    low = 0.0
-    for high, replacement in kinds:
-        values = torch.where((chance >= low) & (chance < high), replacement, values)
-        low = high
+    for high, replacement in reversed(kinds):
+        values = torch.where(chance < high, replacement, values)
     return values.to(dtype)

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass, field
+from operator import add
 from typing import Any
 
 
@@ -81,8 +82,7 @@ class Tokens:
     written: int = 0
 
     def __add__(self, other: Tokens) -> Tokens:
-        pairs = zip(astuple(self), astuple(other), strict=True)
-        return Tokens(*(mine + theirs for mine, theirs in pairs))
+        return Tokens(*map(add, astuple(self), astuple(other)))
 
 
 @dataclass(frozen=True, slots=True)

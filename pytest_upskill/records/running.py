@@ -9,17 +9,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 ITEM_SIZE: Mapping[str, int] = {
-    "float64": 8,
-    "float32": 4,
-    "float16": 2,
-    "bfloat16": 2,
-    "int8": 1,
-    "uint8": 1,
-    "int16": 2,
-    "int32": 4,
-    "int64": 8,
+    "float64": 8, "float32": 4, "float16": 2, "bfloat16": 2, "int8": 1, "uint8": 1, "int16": 2, "int32": 4, "int64": 8,
     "bool": 1,
-}
+}  # fmt: skip
 """Bytes of one element, by PyTorch's name of the dtype without its prefix."""
 
 FLOATING = ("float64", "float32", "float16", "bfloat16")
@@ -160,6 +152,8 @@ class Answer:
     """False if preparing the device failed, before the kernel was called."""
     trace: Trace = Trace()
     """Of a traced build; from the kernel's process, which may say anything."""
+    notes: tuple[Finding, ...] = ()
+    """What the device noticed and no assertion forbids, of all calls so far of the process."""
 
     @property
     def ran(self) -> bool:

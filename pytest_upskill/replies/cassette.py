@@ -35,7 +35,13 @@ class Cassette:
         self.path = path
         self.problems: dict[int, str] = {}
         """By line number: what is wrong, with file, line and next step."""
-        self._lines = _read_lines(path)
+        try:
+            self._lines = path.read_bytes().split(b"\n")
+        except FileNotFoundError:
+            self._lines = []
+        except OSError as error:
+            problem = f"the recorded replies in {path} cannot be read ({error.strerror})"
+            raise InfrastructureError(f"{problem}; it must be a file that you may read") from None
         self._index: dict[str, list[int]] = {}
         self._by_label: dict[Label, Recording] | None = None
         for number, line in enumerate(self._lines, start=1):
@@ -45,8 +51,7 @@ class Cassette:
     def find(self, key: str) -> Recording | None:
         """The recording of a key. Raises UnusableReplyError if no line of that key can be used."""
         numbers = self._index.get(key, ())
-        found = self._first(numbers)
-        if found is None and numbers:
+        if (found := self._first(numbers)) is None and numbers:
             raise UnusableReplyError(self.problems[numbers[0]])
         return found
 
@@ -107,14 +112,3 @@ def merge(path: Path, fresh: Iterable[Recording]) -> None:
     keys = {one.key for one in added.values()}
     if {**before, **added} != before:
         write(path, {**before, **added}.values(), (line for key, line in cassette.unusable() if key not in keys))
-
-
-def _read_lines(path: Path) -> list[bytes]:
-    try:
-        return path.read_bytes().split(b"\n")
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise InfrastructureError(
-            f"the recorded replies in {path} cannot be read ({error.strerror}); it must be a file that you may read"
-        ) from None

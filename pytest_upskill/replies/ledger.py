@@ -159,26 +159,20 @@ class Ledger:
 
     def totals(self) -> Totals:
         """What all processes of the session have done and spent."""
+        statement = (
+            "SELECT asked, (SELECT count(*) FROM claims WHERE session = id), (SELECT count(*) FROM failures WHERE "
+            "session = id AND line = ''), builds, usd, tokens, unpriced, stopped, estimate FROM sessions WHERE id = ?"
+        )
         with self._storage.reading():
-            return Totals(
-                *self._row(
-                    "SELECT asked, (SELECT count(*) FROM claims WHERE session = id), "
-                    "(SELECT count(*) FROM failures WHERE session = id AND line = ''), builds, usd, tokens, unpriced, "
-                    "stopped, estimate FROM sessions WHERE id = ?",
-                    self.session,
-                )
-            )
+            return Totals(*self._row(statement, self.session))
 
     def _find(self, ask: Ask) -> Known | None:
         row = self._row("SELECT line, session FROM replies WHERE key = ?", ask.key)
-        if row and (row[1] == self.session or not ask.fresh):
-            recording = self._recording(ask.key, row[0])
-            if recording is not None:
-                return recording
-        row = self._row(
-            "SELECT line, message, lasting FROM failures WHERE session = ? AND key = ?", self.session, ask.key
-        )
-        if row and not row[0]:
+        usable = row and (row[1] == self.session or not ask.fresh)
+        if usable and (recording := self._recording(ask.key, row[0])) is not None:
+            return recording
+        statement = "SELECT line, message, lasting FROM failures WHERE session = ? AND key = ?"
+        if (row := self._row(statement, self.session, ask.key)) and not row[0]:
             return Failed(row[1], bool(row[2]))
         return self._recording(ask.key, row[0]) if row else None
 
@@ -211,8 +205,7 @@ class Ledger:
             slots = 1 if outage else slots
             waits = False
             for ask in asks:
-                known = self._find(ask)
-                if known is not None or (outage and not rested):
+                if (known := self._find(ask)) is not None or (outage and not rested):
                     answers[ask.key] = known or Failed(outage, lasting=True)
                 elif ask.key not in taken and len(taken) < slots and not waits:
                     answer = self._within_budget(ask)
@@ -284,10 +277,9 @@ class Ledger:
         Drops the claims of processes that have exited, also those for other students, since they reserve budget. Their
         worst case counts as spent: the provider may bill it.
         """
-        rows = self._storage.execute(
-            "SELECT key, CAST(ifnull(process, '') AS TEXT), session, student, CAST(ifnull(usd, 0) AS REAL), "
-            "CAST(ifnull(tokens, 0) AS INTEGER) FROM claims"
-        ).fetchall()
+        amounts = "CAST(ifnull(usd, 0) AS REAL), CAST(ifnull(tokens, 0) AS INTEGER)"
+        statement = f"SELECT key, CAST(ifnull(process, '') AS TEXT), session, student, {amounts} FROM claims"
+        rows = self._storage.execute(statement).fetchall()
         alive = {process: self._liveness.is_alive(process) for process in {row[1] for row in rows}}
         for key, process, session, _, usd, tokens in rows:
             if not alive[process]:
@@ -298,9 +290,8 @@ class Ledger:
 
     def _outage(self, student: str) -> tuple[str, bool]:
         """Why a student is not asked (empty if it is), and whether one question may test if it answers again."""
-        row = self._row(
-            "SELECT consecutive, latest, message FROM outages WHERE session = ? AND student = ?", self.session, student
-        )
+        statement = "SELECT consecutive, latest, message FROM outages WHERE session = ? AND student = ?"
+        row = self._row(statement, self.session, student)
         if not row or row[0] < MOST_FAILURES:
             return "", False
         rested = self._clock() - row[1] >= REST_SECONDS
@@ -311,16 +302,13 @@ class Ledger:
 
     def _within_budget(self, ask: Ask) -> Granted | Stopped | None:
         """None if the costs of open questions decide whether the budget suffices."""
-        spent_usd, spent_tokens, stopped = self._row(
-            "SELECT usd, tokens, stopped FROM sessions WHERE id = ?", self.session
-        )
+        spent = self._row("SELECT usd, tokens, stopped FROM sessions WHERE id = ?", self.session)
+        spent_usd, spent_tokens, stopped = spent
         if stopped and (self._limits.tokens is not None or ask.usd > 0):
             return Stopped(stopped)
-        held_usd, held_tokens, held = self._row(
-            "SELECT total(usd), total(tokens), count(*) FROM claims WHERE session = ?", self.session
-        )
-        reason = self._too_much(ask, spent_usd + held_usd, spent_tokens + int(held_tokens))
-        if not reason:
+        totals = "SELECT total(usd), total(tokens), count(*) FROM claims WHERE session = ?"
+        held_usd, held_tokens, held = self._row(totals, self.session)
+        if not (reason := self._too_much(ask, spent_usd + held_usd, spent_tokens + int(held_tokens))):
             return Granted()
         if held:
             return None

@@ -185,8 +185,7 @@ class Replies:
         return Ask(key_of(config, question), config.name, question.skill, usd, worst.tokens, fresh)
 
     def _found(self, wanted: Wanted, ask: Ask) -> Known | None:
-        known = self._ledger.find(ask)
-        if known is None and self._mode is not Mode.LIVE:
+        if (known := self._ledger.find(ask)) is None and self._mode is not Mode.LIVE:
             try:
                 return self._cassette(wanted).find(ask.key)
             except UnusableReplyError as error:
@@ -203,8 +202,7 @@ class Replies:
 
     def _recorded(self, wanted: Wanted, config: StudentConfig) -> Reply:
         recorded = self._cassette(wanted)
-        recording = recorded.find(key_of(config, wanted.question))
-        if recording is not None:
+        if (recording := recorded.find(key_of(config, wanted.question))) is not None:
             return recording.reply
         old = recorded.labelled(label_of(wanted.question))
         stale = f"the reply recorded in {recorded.path} is stale"
@@ -365,8 +363,7 @@ def _is_good(reply: Reply) -> bool:
 
 def _differences(old: Sampler, now: Sampler) -> str:
     """The settings in which the student of a recorded reply differs from today's, in words."""
-    pairs = [
-        (name, getattr(old, name), getattr(now, name)) for name in ("model", "temperature", "max_tokens", "options")
-    ]
+    names = ("model", "temperature", "max_tokens", "options")
+    pairs = [(name, getattr(old, name), getattr(now, name)) for name in names]
     changed = [f"{name} was {before!r} and is {after!r}" for name, before, after in pairs if before != after]
     return ", ".join(changed) or "it was recorded for a student of another name"

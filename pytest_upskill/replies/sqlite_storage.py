@@ -90,7 +90,5 @@ def explained(path: Path) -> Iterator[None]:
         with writing_below(path.parent):
             yield
     except sqlite3.DatabaseError as error:
-        raise InfrastructureError(
-            f"the replies in {path} cannot be used ({error}); free some space or make it writable, or move "
-            "the file away to begin a new one"
-        ) from error
+        advice = "free some space or make it writable, or move the file away to begin a new one"
+        raise InfrastructureError(f"the replies in {path} cannot be used ({error}); {advice}") from error

@@ -58,8 +58,7 @@ def key_of(config: StudentConfig, question: Question) -> str:
 
     Version 1 of the key, which does not hash its number; a later version has to, and must look up both keys.
     """
-    sampler = Sampler.of(config).to_plain()
-    parts = [config.name, sampler, question.prompt.digest, question.trial, question.turn]
+    parts = [config.name, Sampler.of(config).to_plain(), question.prompt.digest, question.trial, question.turn]
     return hashlib.blake2b(json.dumps(parts, sort_keys=True, default=str).encode(), digest_size=20).hexdigest()
 
 
@@ -123,8 +122,11 @@ def key_in(line: bytes) -> str | None:
 
 
 def _parsed(line: str | bytes) -> object:
+    def refuse(word: str) -> object:
+        raise FieldError(f"it holds {word}; numbers must be finite")
+
     try:
-        return json.loads(line, parse_constant=_refuse_constant)
+        return json.loads(line, parse_constant=refuse)
     except json.JSONDecodeError as error:
         raise FieldError(f"it is not valid JSON ({error.msg} at character {error.pos + 1})") from None
     except UnicodeDecodeError as error:
@@ -135,10 +137,6 @@ def _parsed(line: str | bytes) -> object:
         raise
     except ValueError:  # int() refuses thousands of digits
         raise FieldError("it holds a number with too many digits") from None
-
-
-def _refuse_constant(word: str) -> object:
-    raise FieldError(f"it holds {word}; numbers must be finite")
 
 
 class ProblemLog:

@@ -23,7 +23,8 @@ _CODE = 6
 
 
 def failure_lines(outcome: Outcome, width: int = 80, color: bool = False, unicode: bool = True) -> Iterator[str]:
-    """Why an item did not pass, on one screen. Only a replay command that cannot be broken may be wider."""
+    """Why an item did not pass, on one screen. No line is wider than ``width``, except a replay
+    command that cannot be wrapped."""
     text_style = TextStyle(max(width, 40), color, unicode)
     if outcome.verdict.kind is not VerdictKind.FAILED:
         word = outcome.verdict.kind.value.replace("-", " ")
@@ -56,9 +57,8 @@ def _title(outcome: Outcome, text_style: TextStyle) -> str:
         f"turn {len(outcome.turns)}" if len(outcome.turns) > 1 else None,
     ]
     skill = text_style.elide_middle(outcome.skill, text_style.width // 3)
-    left = text_style.elide(
-        f" {text_style.sign('dot')} ".join(filter(None, parts)), text_style.width - measure(skill) - 2
-    )
+    title = f" {text_style.sign('dot')} ".join(filter(None, parts))
+    left = text_style.elide(title, text_style.width - measure(skill) - 2)
     gap = " " * (text_style.width - measure(left) - measure(skill))
     return text_style.paint(left, "bold") + gap + text_style.paint(skill, "dim")
 
@@ -168,8 +168,7 @@ def _field(label: str, lines: Sequence[str], style: str, text_style: TextStyle) 
 
 
 def _source(outcome: Outcome, room: int, text_style: TextStyle) -> Iterator[str]:
-    line = outcome.shown_line
-    if line is None or outcome.source is None or room < 4:
+    if (line := outcome.shown_line) is None or outcome.source is None or room < 4:
         return
     yield ""
     place = f"{outcome.source_name}:{line}" + (f", {outcome.shown_why}" if outcome.shown_why else "")

@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from pytest_upskill.records import Counterexample, ItemKind, Outcome, VerdictKind
+from pytest_upskill.records import ItemKind, Outcome, VerdictKind
 from pytest_upskill.reporting import text_style as texts
 from pytest_upskill.reporting.view import BASELINE_ARM, SKILL_ARM, LiftRow, SkillView, StudentView, SummaryRow, View
 
@@ -26,7 +26,9 @@ def _lines(view: View) -> Iterator[str]:
         yield from ("", f"## {_safe(skill.name)}", "")
         yield from _rates(skill, view.run.self_check)
     yield from _notes(view)
-    yield from _failures([item for item in view.items if _is_loss(item)])
+    failed = [item for item in view.items if item.verdict.kind is not VerdictKind.PASSED]
+    asked = (ItemKind.KERNEL, ItemKind.TEXT)  # in other arms than the skill's, a failure is no loss
+    yield from _failures([item for item in failed if item.kind not in asked or item.arm == SKILL_ARM])
     run = view.run
     device = "cpu; not a proof of the tolerance on a GPU" if run.device == "cpu" else run.device
     yield from ("", f"Device: {device}. Seed: {run.seed}. Started: {run.started}. Took {texts.duration(run.seconds)}.")
@@ -53,15 +55,12 @@ def _rates(skill: SkillView, self_check: bool) -> Iterator[str]:
 
 def _mutants(items: Sequence[Outcome]) -> Iterator[str]:
     """The score of each case's mechanical mutants, and the survivors."""
-    scored = [(item.case or "", item.score) for item in items if item.score is not None]
-    if not scored:
+    if not (scored := [(item.case or "", item.score) for item in items if item.score is not None]):
         return
     yield from ("", "| case | mutants killed | survived |", "|---|---:|---|")
     for case, score in scored:
-        survived = "; ".join(
-            f"line {one.line}: {one.change}" + (f" ({one.advice})" if one.advice else "") for one in score.survived
-        )
-        yield f"| {_safe(case)} | {score.killed}/{score.total} | {_safe(survived, 600)} |"
+        survived = [f"line {one.line}: {one.change}{one.advice and f' ({one.advice})'}" for one in score.survived]
+        yield f"| {_safe(case)} | {score.killed}/{score.total} | {_safe('; '.join(survived), 600)} |"
 
 
 def _row(student: StudentView, row: SummaryRow) -> str:
@@ -94,15 +93,9 @@ def _lift(lift: LiftRow | None, arm: str) -> str:
     return f"{texts.points(lift.lift, _STYLE)} points{over}{texts.spread(lift.interval, _STYLE)}"
 
 
-def _is_loss(item: Outcome) -> bool:
-    control = item.kind in (ItemKind.KERNEL, ItemKind.TEXT) and item.arm != SKILL_ARM
-    return item.verdict.kind is not VerdictKind.PASSED and not control
-
-
 def _notes(view: View) -> Iterator[str]:
     """Each note once, with the number of its items."""
-    shown = list(Counter(note for item in view.items for note in item.notes).items())[:_FAILURES]
-    if shown:
+    if shown := list(Counter(note for item in view.items for note in item.notes).items())[:_FAILURES]:
         yield from ("", *(f"- Note: {_safe(note)} ({texts.plural(number, 'item')})" for note, number in shown))
 
 
@@ -113,15 +106,12 @@ def _failures(items: Sequence[Outcome]) -> Iterator[str]:
     for item in items[:_FAILURES]:
         first, found = item.verdict.headline, item.verdict.counterexample
         why = f"{first.name}: {first.message}" if first else item.verdict.reason or ""
-        example = ", ".join(f"`{text}`" for text in _example(found)) if found else ""
+        values = [f"{name} = {value}" for name, value in (found.inputs if found else {}).items()]
+        shown = [str(found.example), *(_STYLE.elide(text, _STYLE.width) for text in values)] if found else []
+        example = ", ".join(f"`{text}`" for text in shown)
         yield f"| {_safe(item.id)} | {item.verdict.kind.value} | {_safe(why, 200)} | {example} |"
     if len(items) > _FAILURES:
         yield from ("", f"and {len(items) - _FAILURES} more.")
-
-
-def _example(found: Counterexample) -> Iterator[str]:
-    yield str(found.example)
-    yield from (_STYLE.elide(f"{name} = {values}", _STYLE.width) for name, values in found.inputs.items())
 
 
 def _safe(text: str, width: int = 300) -> str:

@@ -130,8 +130,7 @@ def _turns(student: StudentView) -> str:
 
 
 def _first_failed(student: StudentView, text_style: TextStyle) -> str:
-    row = student.arm(SKILL_ARM)
-    if row is None or not row.first_failed:
+    if (row := student.arm(SKILL_ARM)) is None or not row.first_failed:
         return ""
     counts = sorted(row.first_failed.items(), key=lambda pair: -pair[1])
     return "first fails at " + ", ".join(f"{name} {text_style.sign('times')}{number}" for name, number in counts)

@@ -30,8 +30,7 @@ def summary_lines(view: View, width: int, color: bool, unicode: bool = True) -> 
     left = (text_style.width - len(_TITLE)) // 2
     yield text_style.paint(f"{'=' * left}{_TITLE}".ljust(text_style.width, "="), "bold")
     if not view.run.device:
-        asked = sum(len(skill.judged) for skill in view.skills)
-        yield f"{plural(asked, 'prompt')} written; no student was queried"
+        yield f"{plural(sum(len(skill.judged) for skill in view.skills), 'prompt')} written; no student was queried"
         return
     if view.run.self_check:
         for skill in view.skills:

@@ -54,9 +54,7 @@ class TextStyle:
     def paint(self, text: str, *styles: str) -> str:
         """The text in the given styles (``bold``, ``dim`` or a colour); unchanged on a plain terminal."""
         codes = [_STYLES[style] for style in styles if style]
-        if not (self.color and codes and text):
-            return text
-        return f"\x1b[{';'.join(codes)}m{text}\x1b[0m"
+        return f"\x1b[{';'.join(codes)}m{text}\x1b[0m" if self.color and codes and text else text
 
     def clean(self, text: str) -> str:
         """One line without control sequences; only ASCII if the terminal can show nothing else."""
@@ -98,8 +96,7 @@ class TextStyle:
 
 def printable(text: str) -> str:
     """A text without control sequences, for pytest to print."""
-    text_style = TextStyle(0, color=False, unicode=True)
-    return "\n".join(text_style.clean(line) for line in text.splitlines())
+    return "\n".join(map(TextStyle(0, color=False, unicode=True).clean, text.splitlines()))
 
 
 def can_show(encoding: str | None) -> bool:
@@ -113,9 +110,7 @@ def can_show(encoding: str | None) -> bool:
 
 def measure(text: str) -> int:
     """How many columns a text takes; without styles."""
-    if text.isascii():
-        return len(text)
-    return sum(_columns(char) for char in text)
+    return len(text) if text.isascii() else sum(map(_columns, text))
 
 
 def pad(text: str, width: int, align: str = "<") -> str:
@@ -125,9 +120,7 @@ def pad(text: str, width: int, align: str = "<") -> str:
 
 
 def _columns(char: str) -> int:
-    if unicodedata.combining(char):
-        return 0
-    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
+    return 0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1
 
 
 def _shown(char: str) -> str:
@@ -171,9 +164,7 @@ def percent(rate: float) -> str:
 def points(difference: float, text_style: TextStyle) -> str:
     """A difference of rates in percentage points, with its sign: ``+56``, ``-6``, ``0``."""
     shown = round(100 * difference)
-    if shown == 0:
-        return "0"
-    return f"+{shown}" if shown > 0 else f"{text_style.sign('minus')}{-shown}"
+    return f"+{shown}" if shown > 0 else f"{text_style.sign('minus')}{-shown}" if shown < 0 else "0"
 
 
 class Cell:
@@ -263,9 +254,7 @@ def duration(seconds: float) -> str:
     whole = round(seconds)
     if whole < 60:
         return f"{whole}s"
-    if whole < 3600:
-        return f"{whole // 60}m{whole % 60:02d}s"
-    return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+    return f"{whole // 60}m{whole % 60:02d}s" if whole < 3600 else f"{whole // 3600}h{whole % 3600 // 60:02d}m"
 
 
 def money(usd: float) -> str:

@@ -170,8 +170,8 @@ def build_view(outcomes: Sequence[Outcome], run: RunInfo) -> View:
 
 
 def _order(item: Outcome) -> tuple[Any, ...]:
-    first = 0 if item.kind is ItemKind.SPEC else 1
-    return (item.skill, first, item.case or "", item.student or "", _arm_order(item.arm), item.trial or 0, item.id)
+    names = (item.case or "", item.student or "", _arm_order(item.arm), item.trial or 0, item.id)
+    return (item.skill, item.kind is not ItemKind.SPEC, *names)
 
 
 def _arm_order(arm: str | None) -> tuple[int, str]:

@@ -65,7 +65,7 @@ INSTALL = "install bubblewrap 0.8 or later (Debian, Ubuntu: apt install bubblewr
 
 _HERE = Path(__file__).resolve().parent
 _ISOLATION = _HERE / "kernel_isolation.py"
-_WORDS = {"namespaces": "no network", "landlock": "files by Landlock"}
+_WORDS = {"namespaces": "no network", "landlock": "other files hidden by Landlock"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class Confinement:
             "kernel": ", ".join([*(_WORDS[part] for part in self.parts if part in _WORDS), "limits"]),
             "process": "limits only",
         }[self.level]
-        return f"{self.level} ({what}{': ' if self.reason else ''}{self.reason})"
+        return f"{self.level} ({what}{'; ' if self.reason else ''}{self.reason})"
 
     def command(
         self,

@@ -1,7 +1,7 @@
 """What a confined process gives up permanently: core dumps, debuggers, resources and system calls.
 
-Imported by programs that start in processes of their own and find it beside them; it imports nothing of ours. They get
-their filters, which ``system_call_filters`` makes, from the parent.
+Programs that run in their own processes import this module from their own folder (``import seccomp``), so it imports
+nothing from this package. Their parent passes them their filters, which ``system_call_filters`` makes.
 """
 
 import ctypes

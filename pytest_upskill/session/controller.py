@@ -14,14 +14,7 @@ from pytest_upskill.reporting import render
 from pytest_upskill.reporting.terminal import header_lines, summary_lines
 from pytest_upskill.reporting.text_style import can_show
 from pytest_upskill.reporting.view import RunInfo, View, build_view
-from pytest_upskill.session.item_report import (
-    NOTHING_DECIDED,
-    FailureRepr,
-    Status,
-    nothing_decided,
-    outcome_of,
-    status_of,
-)
+from pytest_upskill.session import item_report
 from pytest_upskill.session.run import Run
 
 
@@ -59,17 +52,16 @@ class Controller:
         """An xdist hook: workers use the controller's seed, device and servers."""
         node.workerinput["upskill"] = self.run.for_workers()
 
-    def pytest_report_teststatus(self, report: pytest.TestReport) -> Status | None:
-        return status_of(report)
+    def pytest_report_teststatus(self, report: pytest.TestReport) -> item_report.Status | None:
+        return item_report.status_of(report)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        outcome = outcome_of(report)
-        if outcome is None:
+        if (outcome := item_report.outcome_of(report)) is None:
             return
         self.outcomes[outcome.id] = outcome
         if report.failed and report.when == "call" and isinstance(report.longrepr, str):
-            report.longrepr = FailureRepr(outcome)
+            report.longrepr = item_report.FailureRepr(outcome)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -98,18 +90,15 @@ class Controller:
         """The status of a run whose items all passed in pytest's terms."""
         if self._problems:
             return pytest.ExitCode.TESTS_FAILED
-        if not self.run.settings.prompts and nothing_decided(self.outcomes.values()):
-            return NOTHING_DECIDED
+        if not self.run.settings.prompts and item_report.nothing_decided(self.outcomes.values()):
+            return item_report.NOTHING_DECIDED
         return pytest.ExitCode.OK
 
     def _build_view(self, interrupted: bool) -> View:
         run, machine = self.run, self.run.machine if not self.run.settings.prompts else None
+        host = {"python": platform.python_version(), "platform": platform.platform()}
         info = RunInfo(
-            machine={
-                "python": platform.python_version(),
-                "platform": platform.platform(),
-                **(machine.facts() if machine else {}),
-            },
+            machine={**host, **(machine.facts() if machine else {})},
             device=machine.device if machine else "",
             seed=run.seed,
             started=self.started.isoformat(timespec="seconds"),

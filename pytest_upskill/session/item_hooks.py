@@ -48,8 +48,7 @@ class ItemHooks:
         config = session.config
         if config.option.collectonly or (self.is_worker and os.environ.get("PYTEST_XDIST_WORKER") != "gw0"):
             return
-        tasks = list(_tasks(session.items))
-        if tasks and self.run.counts_costs:
+        if (tasks := list(_tasks(session.items))) and self.run.counts_costs:
             self.run.ledger.note_estimate(self.run.pipeline.estimate(tasks))
 
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:

@@ -35,8 +35,7 @@ def outcome_of(report: Any) -> Outcome | None:
 
 def status_of(report: pytest.TestReport) -> Status | None:
     """``?`` inconclusive, ``$`` stopped by the budget, ``+`` and ``-`` control arms; None for pytest's own letters."""
-    outcome = outcome_of(report)
-    if outcome is None or report.failed:
+    if (outcome := outcome_of(report)) is None or report.failed:
         return None
     verdict = outcome.verdict.kind
     if report.skipped and verdict in _SKIPPED:

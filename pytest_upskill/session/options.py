@@ -50,18 +50,20 @@ OPTIONS = (
            values.arch),
     Option("examples", "N", "examples for each dtype (default: the case's own number, else 25)",
            values.positive_int),
-    Option("seed", "N", "the seed of all examples; the seed in a run's header repeats its examples", values.seed),
-    Option("example", "EXAMPLE", "judge on this example only, in the form that a failure prints: "
+    Option("seed", "N", "the seed of all examples (default: random); to repeat a run's examples, give the seed in its "
+           "header", values.seed),
+    Option("example", "EXAMPLE", "judge on this example only; give it in the form that a failure prints: "
            "'rows=1 cols=33 dtype=float16 seed=7'", values.text),
     Option("timeout", "SECONDS", "time limit of one call of a kernel (default: 10)", values.seconds),
+    Option("item-timeout", "SECONDS", "time limit of all calls of one kernel together (default: 120)", values.seconds),
     Option("replies", "SOURCE", "where replies come from: auto (stored replies, else the student), live (the student), "
            "record (as auto, and write replies to cassettes, files beside the skill), replay (cassettes only) "
            "(default: auto)", values.replies),
     Option("budget", "USD", "stop asking once the next reply could exceed the remaining budget", values.usd),
     Option("max-tokens", "N", "stop asking once the next reply could exceed what remains of N tokens",
            values.positive_int),
-    Option("concurrency", "N", "maximum concurrent requests per student (default: 'concurrency' in its table, else its "
-           "server's slots, else 4)", values.positive_int),
+    Option("concurrency", "N", "maximum concurrent requests per student (default: 'concurrency' in "
+           "[tool.upskill.students.NAME], else the server's parallel slots, else 4)", values.positive_int),
     Option("base-url", "URL", "the URL of the llama.cpp server (default: http://127.0.0.1:8080/v1)", values.url),
     Option("sandbox", "LEVEL", "how kernels are confined: auto uses the strongest level available, strict aborts "
            "unless full isolation by bubblewrap is available (default: auto)", values.sandbox),
@@ -70,10 +72,10 @@ OPTIONS = (
     Option("prompts", "DIR", "write the prompts to this folder; query and run nothing", values.text),
 )  # fmt: skip
 
-
 SWITCHES = {
     "upskill": "collect skills; without a student, check their cases",
-    "upskill-serve": "start the server of a llama.cpp student if none answers: llama-server, or the extra [llama]",
+    "upskill-serve": "if a llama.cpp student's server does not answer, start one: llama-server if it is on the PATH, "
+    "else that of the extra [llama]",
     "upskill-sanitizer": "on the cuda device, run kernels under compute-sanitizer's memcheck, many times slower",
 }
 """Options without a value, and their help."""
@@ -111,11 +113,9 @@ def _argument_type(option: Option) -> Callable[[str], Any]:
 
 
 def _value(config: pytest.Config, option: Option) -> Any:
-    given = config.getoption(option.dest)
-    if given is not None:
+    if (given := config.getoption(option.dest)) is not None:
         return tuple(item for group in given for item in group) if option.repeatable else given
-    text = str(config.getini(option.dest) or "").strip()
-    if not text:
+    if not (text := str(config.getini(option.dest) or "").strip()):
         return None
     try:
         return option.parse(text)

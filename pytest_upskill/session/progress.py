@@ -101,8 +101,7 @@ class Teller:
     def tell(self, line: str) -> None:
         if self._output is None:
             return
-        live = self._config.pluginmanager.get_plugin("upskill-live")
-        if live is not None:
+        if (live := self._config.pluginmanager.get_plugin("upskill-live")) is not None:
             live.give_way()
         column = self._config.get_terminal_writer().width_of_current_line
         before = "\n" if column not in (0, self._column) else ""

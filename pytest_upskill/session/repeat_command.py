@@ -20,8 +20,7 @@ def _relative(path: Path, folder: Path) -> str:
 
 def command(settings: Settings, skill_path: Path, item: str, options: Sequence[str]) -> str:
     """The command that runs an item from the folder where pytest was called."""
-    target = f"{_relative(skill_path, settings.invocation_dir)}::{item}"
-    return shlex.join(["pytest", target, *options])
+    return shlex.join(["pytest", f"{_relative(skill_path, settings.invocation_dir)}::{item}", *options])
 
 
 def replay_options(settings: Settings, config: StudentConfig | None, arm: str | None, trial: int) -> list[str]:
@@ -51,14 +50,12 @@ def record_options(settings: Settings, student: str | None, arm: str | None, tri
 
 def _question(settings: Settings, arm: str | None, trial: int) -> list[str]:
     """Options without which this arm, trial and number of turns would not be collected."""
-    default = DEFAULTS["arms"]
-    return _options(
-        arms=None if arm in default and settings.arms == default else arm, trials=trial, turns=settings.turns
-    )
+    collected = arm in DEFAULTS["arms"] and settings.arms == DEFAULTS["arms"]
+    return _options(arms=None if collected else arm, trials=trial, turns=settings.turns)
 
 
 def _judging(settings: Settings) -> list[str]:
-    names = ("timeout", "device", "arch", "sandbox", "sanitizer")
+    names = ("timeout", "item_timeout", "device", "arch", "sandbox", "sanitizer")
     return _options(**{name: getattr(settings, name) for name in names})
 
 

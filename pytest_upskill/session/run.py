@@ -37,7 +37,6 @@ _SOURCES = {
 }
 """Lines of the header for values of ``--upskill-replies`` other than ``auto``."""
 
-
 _SHOWN = ("provider", "base_url", "serve", "api_key_env")
 """Fields of a student's table that decide which program runs, where prompts are sent, and which key is used."""
 
@@ -173,7 +172,9 @@ class Run:
         return Pipeline(
             machine=lambda: self.machine,
             replies=self.replies,
-            options=JudgeOptions(settings.timeout, settings.arch, settings.sanitizer, settings.sandbox),
+            options=JudgeOptions(
+                settings.timeout, settings.arch, settings.sanitizer, settings.sandbox, settings.item_timeout
+            ),
             rootdir=settings.rootdir,
             built=lambda: self.ledger.count_build() if "ledger" in self.__dict__ else None,
             prompts=settings.prompts,

@@ -5,10 +5,12 @@ the second; without it, one process has both.
 """
 
 import secrets
+import signal
+import threading
 from collections.abc import Callable, Iterable
+from types import FrameType
 from typing import Any
 
-import pluggy
 import pytest
 
 from pytest_upskill.configuration.settings import check_writable
@@ -25,9 +27,11 @@ from pytest_upskill.session.run import Run
 
 def start(config: pytest.Config) -> None:
     """Reads the settings and registers this process's hooks. Raises pytest.UsageError on a wrong value."""
+    _interrupt_on_sigterm(config)
     given = getattr(config, "workerinput", {}).get("upskill")
     try:
-        _register_adapters(config.hook)
+        _register(config.hook.pytest_upskill_language(), languages.register, "pytest_upskill_language", Language)
+        _register(config.hook.pytest_upskill_contract(), contracts.register, "pytest_upskill_contract", Contract)
         settings = options.read(config)
         if given is not None:
             run = Run(settings, hook=config.hook, **given)
@@ -38,6 +42,24 @@ def start(config: pytest.Config) -> None:
         config.pluginmanager.register(ItemHooks(run, is_worker=given is not None), "upskill-items")
     except (UsageError, InfrastructureError) as error:
         raise pytest.UsageError(str(error)) from None
+
+
+def _interrupt_on_sigterm(config: pytest.Config) -> None:
+    """Lets SIGTERM interrupt the run as Ctrl-C does, so that no folder and no process remains. A second one kills."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        reset()
+        # An exception is lost if the signal arrives in a finalizer or a callback of the garbage collector.
+        if (session := config.pluginmanager.get_plugin("session")) is not None:
+            session.shouldstop = "stopped by SIGTERM"
+        raise KeyboardInterrupt
+
+    def reset() -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, interrupt)
+        config.add_cleanup(reset)
 
 
 def _start_controller(run: Run, config: pytest.Config) -> None:
@@ -54,13 +76,8 @@ def _start_controller(run: Run, config: pytest.Config) -> None:
     progress.start(run, config)
 
 
-def _register_adapters(hook: pluggy.HookRelay) -> None:
-    """Registers what plugins add. Raises UsageError for an object that lacks a part of the protocol."""
-    _register(hook.pytest_upskill_language(), languages.register, "pytest_upskill_language", Language)
-    _register(hook.pytest_upskill_contract(), contracts.register, "pytest_upskill_contract", Contract)
-
-
 def _register(answers: Iterable[Any], add: Callable[[Any], None], hook: str, protocol: type) -> None:
+    """Registers what plugins add. Raises UsageError for an object that lacks a part of the protocol."""
     needed = sorted(name for name in (*vars(protocol), *protocol.__annotations__) if not name.startswith("_"))
     # Pluggy returns the answer of the plugin that was registered last first; it replaces earlier ones of the same name.
     for answer in reversed(list(answers)):

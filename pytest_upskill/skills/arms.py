@@ -114,12 +114,9 @@ def _git(skill_path: Path, revision: str, *words: str) -> bytes:
     except FileNotFoundError:
         raise SkillError(f"arm 'previous:{revision}' needs git, which is not installed", skill_path) from None
     if shown.returncode != 0:
-        reason = shown.stderr.decode(errors="replace").strip().splitlines()
-        raise SkillError(
-            f"arm 'previous:{revision}': git does not show this skill at {revision!r} "
-            f"({reason[0] if reason else 'no reason given'}); name a revision that has it",
-            skill_path,
-        )
+        reason = (shown.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"])[0]
+        problem = f"git does not show this skill at {revision!r} ({reason}); name a revision that has it"
+        raise SkillError(f"arm 'previous:{revision}': {problem}", skill_path)
     return shown.stdout
 
 
@@ -144,9 +141,8 @@ def _names_in(folder: Path) -> list[str]:
     """The files of a skill's folder that a student may read, sorted; no hidden ones, no links to other folders."""
     root = folder.resolve()
     found = (path for place in FOLDERS for path in (folder / place).rglob("*"))
-    names = [
-        path.relative_to(folder).as_posix() for path in found if path.is_file() and path.resolve().is_relative_to(root)
-    ]
+    files = (path for path in found if path.is_file() and path.resolve().is_relative_to(root))
+    names = [path.relative_to(folder).as_posix() for path in files]
     return sorted(name for name in names if not any(part.startswith((".", "__")) for part in name.split("/")))
 
 

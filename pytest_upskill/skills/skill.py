@@ -61,10 +61,9 @@ def skill_file(path: Path) -> Path:
     if not path.is_dir():
         raise SkillError("there is no such skill: name a folder with a SKILL.md, or that file", path)
     present = {child.name for child in path.iterdir()}
-    for name in FILE_NAMES:
-        if name in present:
-            return path / name
-    raise SkillError("the folder holds no SKILL.md: add one, or name another folder", path)
+    if (name := next((name for name in FILE_NAMES if name in present), None)) is None:
+        raise SkillError("the folder holds no SKILL.md: add one, or name another folder", path)
+    return path / name
 
 
 def skill_files(paths: Sequence[Path]) -> list[Path]:
@@ -88,9 +87,8 @@ def skill_files(paths: Sequence[Path]) -> list[Path]:
 def _of_case(path: Path) -> Path:
     if path.suffix == ".md" and path.parent.name == "evals":
         return skill_file(path.parent.parent)
-    raise SkillError(
-        f"this file is not a {FILE_NAMES[0]}: name a skill's folder, its {FILE_NAMES[0]}, or a folder above", path
-    )
+    own = FILE_NAMES[0]
+    raise SkillError(f"this file is not a {own}: name a skill's folder, its {own}, or a folder above", path)
 
 
 def load_skill(path: Path) -> Skill:
@@ -107,8 +105,7 @@ def parse_skill(text: str, path: Path) -> Skill:
     document = parse(text, path, SkillError)
     top = document.frontmatter.data
     for key in ("name", "description"):
-        problem = _text_problem(top, key)
-        if problem is not None:
+        if (problem := _text_problem(top, key)) is not None:
             raise SkillError(problem.message, path, problem.line)
     return Skill(path, "\n".join(document.body).strip("\n") + "\n")
 
@@ -194,13 +191,11 @@ def _advice(message: str, line: int) -> Problem:
 
 
 def _advice_on_keys(top: dict[str, Value]) -> Iterator[Problem]:
-    listed = top.get("allowed-tools")
-    if listed is not None and isinstance(listed.data, list):
+    if (listed := top.get("allowed-tools")) is not None and isinstance(listed.data, list):
         yield _advice("'allowed-tools' should be one text, with the tools separated by blanks", listed.line)
     elif listed is not None and "," in re.sub(r"\([^)]*\)", "", listed.text):
         yield _advice("'allowed-tools' should separate tools by blanks, not by commas", listed.line)
-    metadata = top.get("metadata")
-    if metadata is not None and not isinstance(metadata.data, dict):
+    if (metadata := top.get("metadata")) is not None and not isinstance(metadata.data, dict):
         yield _advice("'metadata' should be a mapping of texts to texts", metadata.line)
     elif metadata is not None:
         for key, value in metadata.data.items():

@@ -45,8 +45,7 @@ def paired_difference(treated: Mapping[str, Sequence[bool]], control: Mapping[st
     cases; one case alone has none. The p value is two-sided and comes from flipping the signs of the cases'
     differences, which is exact up to 13 cases.
     """
-    cases = [case for case in treated if treated[case] and control.get(case)]
-    if not cases:
+    if not (cases := [case for case in treated if treated[case] and control.get(case)]):
         return Difference(0)
     differences = [_rate(treated[case]) - _rate(control[case]) for case in cases]
     mean = sum(differences) / len(differences)

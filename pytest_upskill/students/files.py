@@ -43,9 +43,8 @@ def writing_below(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
-        raise InfrastructureError(
-            f"cannot write below {folder}: {error.strerror or error}{where}; free some space, or make it writable"
-        ) from error
+        problem = f"cannot write below {folder}: {error.strerror or error}{where}"
+        raise InfrastructureError(f"{problem}; free some space, or make it writable") from error
 
 
 def write_prompt(folder: Path, question: Question) -> Path:
@@ -84,14 +83,9 @@ class FilesStudent(Student):
     def ask(self, question: Question, case: Case) -> Reply:
         path = path_of(self.folder, question)
         try:
-            text = read_text(path)
+            return Reply(text=read_text(path), model=self.name)
         except FileNotFoundError:
-            raise StudentError(
-                f"student '{self.name}': there is no reply at {path}; write one there, or leave the case out with -k"
-            ) from None
+            problem = f"there is no reply at {path}; write one there, or leave the case out with -k"
         except OSError as error:
-            raise StudentError(
-                f"student '{self.name}': the reply at {path} cannot be read ({error.strerror}); "
-                f"it must be a text file that you may read"
-            ) from None
-        return Reply(text=text, model=self.name)
+            problem = f"the reply at {path} cannot be read ({error.strerror}); it must be a text file that you may read"
+        raise StudentError(f"student '{self.name}': {problem}")

@@ -26,15 +26,13 @@ class GoldenStudent(Student):
 
     def ask(self, question: Question, case: Case) -> Reply:
         if case.solution is None:
-            raise StudentError(
-                f"student 'golden': case '{case.name}' has no solution ({case.path}); add one under '## Solution'"
-            )
+            problem = f"case '{case.name}' has no solution ({case.path}); add one under '## Solution'"
+            raise StudentError(f"student 'golden': {problem}")
         return Reply(text=fenced(case.solution.source, case.language), cost_usd=0.0, model="golden")
 
 
 def fenced(source: str, language: str) -> str:
     """A fenced block; its fence is longer than any run of backticks in the source."""
-    longest = max((len(run) for run in re.findall(r"`+", source)), default=0)
-    fence = "`" * max(3, longest + 1)
+    fence = "`" * max([3, *(len(run) + 1 for run in re.findall(r"`+", source))])
     newline = "" if source.endswith("\n") else "\n"
     return f"{fence}{language}\n{source}{newline}{fence}\n"

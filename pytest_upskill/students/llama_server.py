@@ -43,8 +43,9 @@ class LlamaServerStudent(OpenAIStudent):
         settings = props.get("default_generation_settings")
         context = settings.get("n_ctx") if isinstance(settings, Mapping) else None
         build = props.get("build_info")
-        build = build if isinstance(build, str) else ""
-        return Survey((), positive(props.get("total_slots")), positive(context), build)
+        return Survey(
+            (), positive(props.get("total_slots")), positive(context), build if isinstance(build, str) else ""
+        )
 
     def slots(self) -> int | None:
         survey = self._survey()
@@ -62,16 +63,12 @@ class LlamaServerStudent(OpenAIStudent):
         command = self.config.serve
         if not command or command in plan.WORDS:
             command = f"llama-server -hf {self.model} --port {urlsplit(self._address).port or DEFAULT_PORT}"
-        return (
-            f"start one with: {command}; or let this run start it with --upskill-serve; "
-            "or name another with --upskill-base-url=URL"
-        )
+        others = "or let this run start it with --upskill-serve; or name another with --upskill-base-url=URL"
+        return f"start one with: {command}; {others}"
 
     def _how_to_fit(self) -> str:
-        return (
-            "start the server with a larger -c (it is shared out among the -np slots: each has -c / -np tokens), "
-            "or shorten the skill"
-        )
+        shared = "it is shared out among the -np slots: each has -c / -np tokens"
+        return f"start the server with a larger -c ({shared}), or shorten the skill"
 
 
 def _plain(name: str) -> str:

@@ -158,9 +158,8 @@ class OpenAIStudent(RemoteStudent):
     def _finished(self, transcript: _Transcript, body: Mapping[str, Any], seconds: float) -> Response | AttemptFailure:
         text, reasoning, calls = "".join(transcript.text), "".join(transcript.reasoning), transcript.made_calls()
         if transcript.chunks == 0:
-            return AttemptFailure(
-                f"{self._address} answered with no chat stream at all; check base_url (it usually ends in /v1)"
-            )
+            problem = "answered with no chat stream at all; check base_url (it usually ends in /v1)"
+            return AttemptFailure(f"{self._address} {problem}")
         if not transcript.finish:
             dropped = f"dropped the stream after {len(text) + len(reasoning)} characters, before the reply was complete"
             problem = f"{self._address} {dropped}; see the server's own log for the cause"
@@ -225,7 +224,8 @@ class _Transcript:
         if (usage := getattr(chunk, "usage", None)) is not None:
             self.tokens = _tokens(usage)
         if isinstance(timings := getattr(chunk, "timings", None), Mapping):
-            self.timings = {str(name): value for name, value in timings.items() if _is_finite(value)}
+            numbers = {str(name): value for name, value in timings.items() if type(value) in (int, float)}
+            self.timings = {name: value for name, value in numbers.items() if abs(value) <= LARGEST_COUNT}
 
     def made_calls(self) -> tuple[Call, ...]:
         calls = sorted(self.calls.items())
@@ -239,11 +239,7 @@ def _text(holder: object, name: str) -> str:
 
 def positive(value: object) -> int | None:
     """A count that a server sent; None for anything else."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= LARGEST_COUNT else None
-
-
-def _is_finite(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST_COUNT
+    return value if type(value) is int and 0 < value <= LARGEST_COUNT else None
 
 
 def _tokens(usage: Any) -> Tokens:
@@ -252,10 +248,8 @@ def _tokens(usage: Any) -> Tokens:
     return Tokens(positive(sent) or 0, positive(generated) or 0, positive(cached) or 0)
 
 
-_TOOL = {
-    "type": "function",
-    "function": {"name": reading.NAME, "description": reading.DESCRIPTION, "parameters": reading.PARAMETERS},
-}
+_FUNCTION = {"name": reading.NAME, "description": reading.DESCRIPTION, "parameters": reading.PARAMETERS}
+_TOOL = {"type": "function", "function": _FUNCTION}
 
 
 def _messages(question: Question) -> Iterator[dict[str, Any]]:
@@ -278,10 +272,8 @@ def _read(rounds: Iterable[Round]) -> Iterator[dict[str, Any]]:
 
 
 def _assistant(text: str, calls: Sequence[Call], reasoning: str) -> dict[str, Any]:
-    made = [
-        {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
-        for call in calls
-    ]
+    functions = [{"name": call.name, "arguments": call.arguments} for call in calls]
+    made = [{"id": call.id, "type": "function", "function": one} for call, one in zip(calls, functions, strict=True)]
     message: dict[str, Any] = {"role": "assistant", "content": text, "tool_calls": made}
     # Models that reason between calls expect their reasoning back, under the name by which they sent it.
     return {**message, "reasoning_content": reasoning} if reasoning else message

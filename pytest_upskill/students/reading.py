@@ -56,20 +56,16 @@ def answer(call: Call, files: Mapping[str, str], seen: Collection[str] = ()) -> 
     """
     if call.name != NAME:
         return f"There is no tool '{call.name}'; the only one is {NAME}.", None
-    path = _path_in(call.arguments)
-    if path is None:
+    if (path := _path_in(call.arguments)) is None:
         return f'{NAME} takes one argument: {{"path": "SKILL.md"}}.', None
     if path not in files:
         return f"The skill has no file '{path}'. Its files are: {', '.join(files)}.", None
-    if path in seen:
-        return f"You have read '{path}' already: its text stands above.", None
-    return files[path], path
+    return (f"You have read '{path}' already: its text stands above.", None) if path in seen else (files[path], path)
 
 
 def remembered(exchange: Exchange, turn: int, files: Mapping[str, str]) -> Iterator[Round]:
     """The files that were read in an earlier turn, as one round, so that the conversation still shows them."""
-    paths = [path for path in exchange.read if path in files]
-    if paths:
+    if paths := [path for path in exchange.read if path in files]:
         texts = [json.dumps({"path": path}) for path in paths]
         calls = tuple(Call(f"turn{turn}read{number}", NAME, text) for number, text in enumerate(texts))
         yield Round(calls, tuple(files[path] for path in paths))

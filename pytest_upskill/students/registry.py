@@ -4,13 +4,13 @@ import importlib
 import importlib.util
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from pytest_upskill.documents.spelling import nearest
+from pytest_upskill.documents.spelling import did_you_mean
 from pytest_upskill.errors import UsageError
 from pytest_upskill.skills.arms import MODES
 from pytest_upskill.students.base import Price, Server, Student, StudentConfig
@@ -50,10 +50,8 @@ def resolve(
     for spec in filter(None, pieces):
         config = _resolve_one(spec, tables, invocation_dir, base_url)
         if found.setdefault(config.name, config) != config:
-            raise UsageError(
-                f"--upskill-student: two different students are called '{config.name}' (the second is {spec!r}); "
-                f"give one of them another name with files:LABEL=DIR"
-            )
+            problem = f"two different students are called '{config.name}' (the second is {spec!r})"
+            raise UsageError(f"--upskill-student: {problem}; give one of them another name with files:LABEL=DIR")
     return list(found.values())
 
 
@@ -63,10 +61,9 @@ def create(config: StudentConfig, server: Server | None = None) -> Student:
     Raises UsageError for an unknown provider, or if the provider's SDK is not installed.
     """
     if config.provider not in _PROVIDERS:
-        raise UsageError(
-            f"student '{config.name}': unknown provider '{config.provider}'{_did_you_mean(config.provider, PROVIDERS)} "
-            f"(providers: {', '.join(PROVIDERS)}; a plugin for another one must be installed)"
-        )
+        problem = f"unknown provider '{config.provider}'{did_you_mean(config.provider, PROVIDERS)}"
+        rule = f"providers: {', '.join(PROVIDERS)}; a plugin for another one must be installed"
+        raise UsageError(f"student '{config.name}': {problem} ({rule})")
     module_name, class_name, sdk = _PROVIDERS[config.provider]
     if sdk is not None:
         require(config.name, sdk, sdk)
@@ -90,7 +87,7 @@ def _resolve_one(
     if spec not in tables and spec not in BUILTIN:
         known = sorted({*tables, *BUILTIN})
         raise UsageError(
-            f"--upskill-student: unknown student '{spec}'{_did_you_mean(spec, known)} (known: {', '.join(known)}; "
+            f"--upskill-student: unknown student '{spec}'{did_you_mean(spec, known)} (known: {', '.join(known)}; "
             f"or files:DIR for a folder of replies, or a table [tool.upskill.students.{spec}] in pyproject.toml)"
         )
     config = _config_from_table(spec, tables.get(spec, {}), BUILTIN.get(spec))
@@ -129,7 +126,7 @@ def _config_from_table(name: str, table: Mapping[str, Any], builtin: Mapping[str
         raise UsageError(f"{where}: a student's name is made of letters, digits, '.', '-' and '_', not {name!r}")
     for field in table:
         if field not in _READERS:
-            hint = f"{_did_you_mean(field, _READERS)} (fields: {', '.join(_READERS)})"
+            hint = f"{did_you_mean(field, _READERS)} (fields: {', '.join(_READERS)})"
             raise UsageError(f"{where}: unknown field '{field}'{hint}")
     fields = {key: _READERS[key](f"{where}: {key}", value) for key, value in {**(builtin or {}), **table}.items()}
     config = StudentConfig(name=name, **{"provider": "", **fields})
@@ -138,12 +135,6 @@ def _config_from_table(name: str, table: Mapping[str, Any], builtin: Mapping[str
     if not config.model and config.provider in PROVIDERS:
         raise UsageError(f"{where}: 'model' is missing; give the name by which the endpoint knows the model")
     return config
-
-
-def _did_you_mean(word: str, known: Iterable[str]) -> str:
-    """``; did you mean 'x'?`` if a known word is similar to ``word``, else nothing."""
-    match = nearest(word, known)
-    return "" if match is None else f"; did you mean '{match}'?"
 
 
 def _field(
@@ -161,22 +152,14 @@ def _field(
 
 def _number(low: float, high: float, expected: str, kind: type[int] | type[float] = float) -> _Read:
     kinds = (int,) if kind is int else (int, float)
-    return _field(
-        expected, lambda one: isinstance(one, kinds) and not isinstance(one, bool) and low <= one <= high, kind
-    )
-
-
-def _is_provider(value: Any) -> bool:
-    """A plugin may add it, so an unknown one is an error only when the student is made."""
-    return isinstance(value, str) and _valid_name(value) and value != "files"
+    return _field(expected, lambda one: type(one) in kinds and low <= one <= high, kind)
 
 
 def _is_url(value: Any) -> bool:
     try:
         parts = urlsplit(value if isinstance(value, str) else "")
-        return (
-            parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and value.split() == [value]
-        )
+        is_http = parts.scheme in ("http", "https") and bool(parts.hostname)
+        return is_http and parts.port != 0 and value.split() == [value]
     except ValueError:  # an invalid port, half an IPv6 address
         return False
 
@@ -201,7 +184,10 @@ def _price(what: str, value: Any) -> Price:
 _text = _field("a text that is not empty", lambda text: isinstance(text, str) and text.strip(), str.strip)
 _endpoint_url = _field("a URL such as http://127.0.0.1:8080/v1", _is_url, lambda url: url.rstrip("/"))
 _READERS: Mapping[str, _Read] = {
-    "provider": _field(f"one of {', '.join(PROVIDERS)}, or that of a plugin", _is_provider),
+    "provider": _field(  # a plugin may add one, so an unknown one is an error only when the student is made
+        f"one of {', '.join(PROVIDERS)}, or that of a plugin",
+        lambda one: isinstance(one, str) and _valid_name(one) and one != "files",
+    ),
     "model": _text,
     "base_url": _endpoint_url,
     "api_key_env": _variable,

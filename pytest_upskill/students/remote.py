@@ -145,8 +145,7 @@ class RemoteStudent(Student):
         return f"[tool.upskill.students.{self.name}]"
 
     def _key(self) -> SecretStr | None:
-        variable = self.config.api_key_env
-        if variable is not None and self._kept_key is None:
+        if (variable := self.config.api_key_env) is not None and self._kept_key is None:
             self._kept_key = _find_key(variable)
         return self._kept_key
 
@@ -155,15 +154,11 @@ class RemoteStudent(Student):
         if variable is None or (key and re.fullmatch(r"[!-~]+", key.get_secret_value())):
             return
         if key is None:
-            give = (
-                f"export it and run again, or keep it in the system's keyring: keyring set {KEYRING_SERVICE} {variable}"
-            )
-            problem = f", which should hold the key for {self._address}, is not set; {give}"
+            keep = f"keep it in the system's keyring: keyring set {KEYRING_SERVICE} {variable}"
+            problem = f", which should hold the key for {self._address}, is not set; export it and run again, or {keep}"
         else:  # the HTTP library would quote such a key in its own message
-            problem = (
-                " holds something that cannot be a key (a space, a line end or a character beyond ASCII is in it); "
-                "set it again"
-            )
+            reason = "a space, a line end or a character beyond ASCII is in it"
+            problem = f" holds something that cannot be a key ({reason}); set it again"
         raise StudentError(f"student '{self.name}': the environment variable {variable}{problem}", lasting=True)
 
     def _quoted(self, said: str) -> str:
@@ -301,9 +296,8 @@ def context_overflow(body: object) -> tuple[int | None, int | None] | None:
         return int(numbers[1]), int(numbers[2])
     if error.get("code") == "context_length_exceeded" or "maximum context length" in said:  # OpenAI, vLLM
         context = re.search(r"maximum context length is (\d+)", said)
-        prompt = re.search(
-            r"(\d+) (?:input |prompt )?tokens? ?(?:in the messages|from the input)|resulted in (\d+)", said
-        )
+        tokens = r"(\d+) (?:input |prompt )?tokens? ?(?:in the messages|from the input)|resulted in (\d+)"
+        prompt = re.search(tokens, said)
         return (int(prompt[1] or prompt[2]) if prompt else None), (int(context[1]) if context else None)
     return None
 

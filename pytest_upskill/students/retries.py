@@ -38,11 +38,7 @@ class AttemptFailure:
 
 
 def persist(
-    attempt: Callable[[], T | AttemptFailure],
-    *,
-    patience: float,
-    sleep: Callable[[float], object],
-    attempts: int = ATTEMPTS,
+    attempt: Callable[[], T | AttemptFailure], *, patience: float, sleep: Callable[[float], object], attempts: int
 ) -> T | AttemptFailure:
     """The first answer, or the last failure: after ``attempts``, or if the next wait would exceed ``patience`` (s)."""
     counted = 0
@@ -65,7 +61,7 @@ def persist(
     retrying = Retrying(
         retry=retry_if_result(lambda result: isinstance(result, AttemptFailure) and result.transient),
         stop=stop,
-        wait=_wait,
+        wait=lambda state: _backoff(state) if (requested := _failure(state).wait) is None else requested,
         sleep=lambda seconds: (sleep(seconds), None)[1],
         retry_error_callback=give_up,
     )
@@ -86,11 +82,6 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 _backoff = wait_exponential(multiplier=FIRST_WAIT, max=LONGEST_WAIT) + wait_random(0, FIRST_WAIT)
-
-
-def _wait(state: RetryCallState) -> float:
-    requested = _failure(state).wait
-    return requested if requested is not None else _backoff(state)
 
 
 def _failure(state: RetryCallState) -> AttemptFailure:

@@ -131,6 +131,29 @@ def test_a_program_that_hangs_is_interrupted_with_the_line_where_it_was(tmp_path
     assert started.returncode == 66
 
 
+def test_sigterm_leaves_neither_a_folder_nor_a_process(tmp_path: Path) -> None:
+    (tmp_path / "waits.cu").write_text(
+        "#include <cstdio>\n#include <unistd.h>\n"
+        'int main() { printf("%d\\n", getpid()); fflush(stdout); for (;;) pause(); }\n'
+    )
+    (tmp_path / "tmp").mkdir()
+    started = subprocess.Popen(
+        [sys.executable, "-m", "pytest_upskill", "run", "waits.cu"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path / "tmp")},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert started.stdout is not None
+    program = int(started.stdout.readline())
+    assert list((tmp_path / "tmp").iterdir())
+    started.terminate()
+    started.communicate(timeout=60)
+    assert started.returncode == 128 + signal.SIGTERM
+    assert not list((tmp_path / "tmp").iterdir())
+    assert not Path(f"/proc/{program}").exists()
+
+
 def test_a_missing_file_and_a_missing_compiler_are_named(tmp_path: Path) -> None:
     missing = run_program("nothing.cu", folder=tmp_path)
     assert missing.returncode == 2

@@ -52,10 +52,10 @@ def test_without_bubblewrap_the_kernel_does_what_it_can_and_the_header_says_what
 @pytest.mark.parametrize(
     ("missing", "described"),
     [
-        ((), "kernel (no network, files by Landlock, limits: install bubblewrap"),
-        (("namespaces",), "kernel (files by Landlock, limits: install bubblewrap"),
-        (("landlock",), "kernel (no network, limits: install bubblewrap"),
-        (("landlock", "namespaces"), "process (limits only: install bubblewrap"),
+        ((), "kernel (no network, other files hidden by Landlock, limits; install bubblewrap"),
+        (("namespaces",), "kernel (other files hidden by Landlock, limits; install bubblewrap"),
+        (("landlock",), "kernel (no network, limits; install bubblewrap"),
+        (("landlock", "namespaces"), "process (limits only; install bubblewrap"),
     ],
 )
 def test_level_is_what_the_kernel_offers(

@@ -86,10 +86,8 @@ def derive(
         return follows if dtype is None else C_TYPE[dtype]
 
     mutable = {argument.name for argument in case.op.arguments if argument.mutable}
-    parameters = [
-        Parameter(name, ctype(case.returns.get(name) or results.get(name)), "output", shapes.get(name))
-        for name in case.op.results
-    ]
+    dtypes = {name: case.returns.get(name) or results.get(name) for name in case.op.results}
+    parameters = [Parameter(name, ctype(dtype), "output", shapes.get(name)) for name, dtype in dtypes.items()]
     for argument in case.arguments:
         if isinstance(argument, ScalarSpec):
             parameters.append(Parameter(argument.name, _SCALAR_TYPE[argument.kind], "scalar"))

@@ -25,7 +25,7 @@ from pytest_upskill.build.compilation import CachedCompiler
 from pytest_upskill.errors import ToolchainError
 from pytest_upskill.languages.cuda import symbol_policy
 from pytest_upskill.languages.cuda.rewrite import rewrite
-from pytest_upskill.languages.cuda.source_text import blank_out
+from pytest_upskill.languages.cuda.source_text import OPAQUE, blank_out, closing_bracket
 from pytest_upskill.languages.cuda.tracing import LIST_PLACES, PLACES, TRACED
 from pytest_upskill.native import ENTRY
 from pytest_upskill.native.cpu import flags
@@ -36,6 +36,7 @@ from pytest_upskill.sandbox.confinement import ENVIRONMENT, Confinement
 
 NATIVE = flags.NATIVE
 LIBRARY = "kernel.so"
+_BEGIN = "begin.o"
 
 _RUNTIME_SECONDS = 300.0
 # With our headers' macros and functions, a kernel could hide accesses.
@@ -45,6 +46,11 @@ _ASSEMBLY = (
     "assembly of the host is not allowed, and this begins no inline PTX that can be read; write it as "
     'asm("instructions" : ...) in the function of the device that needs it'
 )
+_DIRECTIVES = re.compile(r"^\s*(?:#|%:)\s*(?:(?:define|undef)\s+(?:__)?section(?:__)?\b|ident\b|sccs\b)", re.MULTILINE)
+_CONTINUED = re.compile(r"\\[ \t\f\v\r]*\n")
+_SECTION = re.compile(r"(?:\b__attribute(?:__)?\s*\(\s*\(|\[\s*\[)[^;{}]{0,200}?\b(?:__)?section(?:__)?\s*\(")
+_NAME = re.compile(r'"[A-Za-z0-9_.$]*"')
+"""What the compiler would copy into its assembly: the text of a directive, or the name of a section."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +58,7 @@ class Toolkit:
     """What every kernel's build needs: folders in the cache."""
 
     runtime: Path
+    begin: Path
     header: Path
     readable: tuple[Path, ...]
 
@@ -135,7 +142,7 @@ class HostCompiler(CachedCompiler):
             if not entry.facts.ok:
                 raise ToolchainError(f"the cpu device's runtime does not compile here: {entry.facts.message}")
         folders = [entry.folder for entry in entries]
-        return Toolkit(folders[0] / RUNTIME, folders[1], (NATIVE, *folders, *compiler.folders))
+        return Toolkit(folders[0] / RUNTIME, folders[0] / _BEGIN, folders[1], (NATIVE, *folders, *compiler.folders))
 
     @staticmethod
     def _identity(compiler: toolchain.Compiler) -> tuple[str, ...]:
@@ -168,8 +175,22 @@ def translation_unit(source: str, entry: str, trapped: str | None = None) -> str
     Raises ValueError, with the line, for a source that cannot be rewritten.
     """
     _refuse(source, _OURS, "is a name of the harness; use another one")
+    _refuse(_CONTINUED.sub("", source), _DIRECTIVES, "is a directive that kernels may not use: remove it")
+    _refuse_sections(source)
     text = rewrite(trapped or source, messages.SOURCE_NAME, flags.NO_SILENCERS + flags.NO_ASSEMBLY + flags.NO_LIBRARIES)
     return f'{text}\n#line 1 "{messages.ENTRY_NAME}"\n{entry}\n'
+
+
+def _refuse_sections(source: str) -> None:
+    blank = blank_out(source)
+    for found in _SECTION.finditer(blank):
+        end = closing_bracket(blank, found.end() - 1)
+        for name in OPAQUE.finditer(source, found.end(), end) if end >= 0 else ():
+            if '"' in name[0] and not _NAME.fullmatch(name[0]):
+                place = f"{messages.SOURCE_NAME}:{source.count(chr(10), 0, name.start()) + 1}"
+                raise ValueError(
+                    f"{place}: a section's name may have letters, digits, '_', '.' and '$' only: remove it"
+                )
 
 
 def _refuse(source: str, pattern: re.Pattern[str], why: str) -> None:
@@ -212,7 +233,7 @@ def _script(compiler: toolchain.Compiler, toolkit: Toolkit, traced: bool) -> str
 def _commands(common: Sequence[str], target: str, library: str, toolkit: Toolkit) -> str:
     # Undefined symbols are errors of the linker here, not of the loader during a call.
     whole = ["-Wl,-z,defs", f"-Wl,--require-defined={ENTRY}"]
-    link = [common[0], target, "-o", library, *whole, *flags.LINK_FLAGS, str(toolkit.runtime)]
+    link = [common[0], target, str(toolkit.begin), "-o", library, *whole, *flags.LINK_FLAGS, str(toolkit.runtime)]
     return f"{shlex.join([*common, '-c', 'kernel.cpp', '-o', target])} && {shlex.join(link)}"
 
 
@@ -233,7 +254,8 @@ def _header(compiler: toolchain.Compiler, folder: Path) -> Made:
 def _runtime(compiler: toolchain.Compiler, folder: Path) -> Made:
     """Compiles the sources in parallel and links the library; our own code needs no sandbox."""
     sources = [
-        (NATIVE / "driver.cpp",),
+        (flags.BEGIN_SOURCE,),
+        (NATIVE / "driver.cpp", flags.SEAL_SOURCE),
         *(flags.RUNTIME_SOURCES[n :: flags.RUNTIME_UNITS] for n in range(flags.RUNTIME_UNITS)),
     ]
     units = [folder / f"{number}.cpp" for number in range(len(sources))]
@@ -248,6 +270,7 @@ def _runtime(compiler: toolchain.Compiler, folder: Path) -> Made:
         failed = [made for made in pool.map(compile_one, units, sources, objects) if not made.facts.ok]
     if failed:
         return failed[0]
+    objects.pop(0).rename(folder / _BEGIN)
     names = [str(target) for target in objects]
     link = [*names, *flags.RUNTIME_LINK_FLAGS, f"-Wl,-soname,{RUNTIME}", "-o", str(folder / RUNTIME)]
     made = trusted([str(compiler.program), *link], compiler, folder)

@@ -24,7 +24,7 @@ from pytest_upskill.languages.cuda.traps import Mention, mentions
 from pytest_upskill.native.cpu import flags
 from pytest_upskill.native.cpu.flags import INCLUDE
 from pytest_upskill.records import NEEDS_GPU
-from pytest_upskill.sandbox import findings
+from pytest_upskill.sandbox import findings, process
 
 _INCLUDE = re.compile(r'^([ \t]*#[ \t]*include[ \t]*)([<"])([^>"\n]+)[>"]', re.MULTILINE)
 
@@ -92,6 +92,10 @@ CANNOT_RUN = 2
 
 REPORT_FILE = "UPSKILL_REPORT_FILE"
 
+_COMPILE_SECONDS, _COMPILE_OUTPUT = 3600.0, 64 << 20
+_PATIENCE = 3.0
+"""Seconds that a program has to end after SIGTERM."""
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -124,7 +128,7 @@ def build(request: Request, scratch: Path) -> Path:
         [*options(is_of_host(path)), f"-iquote{path.parent}", "-c", str(unit), "-o", str(target)]
         for path, unit, target in zip(request.files, units, objects, strict=True)
     ]
-    _compile(lines, scratch / "missing")
+    _compile(lines, scratch)
     program = scratch / request.files[0].stem
     wraps = [flag for flag in flags.LINK_FLAGS if flag.startswith("-Wl,--wrap")]
     runtime = [str(toolkit.runtime), f"-Wl,-rpath,{toolkit.runtime.parent}", "-lpthread", "-ldl", "-lm"]
@@ -138,20 +142,21 @@ def build(request: Request, scratch: Path) -> Path:
         *runtime,
         *request.host_options,
     ]
-    if said := _refused(line):
+    if said := _refused(line, scratch):
         raise CompileError(f"the program does not link:\n{_explained(_shortened(said), request.files)}")
     return program
 
 
-def _compile(lines: Sequence[Sequence[str]], missing: Path) -> None:
+def _compile(lines: Sequence[Sequence[str]], scratch: Path) -> None:
     """Raises NeedsGpu with all names of CUDA that the program uses and we lack, and CompileError.
 
-    A compiler stops at a header that it does not find. Those of CUDA are made in ``missing``, empty, and it goes on.
+    A compiler stops at a header that it does not find. Those of CUDA are made, empty, and it goes on.
     """
     needs: dict[str, None] = {}
+    missing = scratch / "missing"
     while True:
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            said = [text for text in pool.map(_refused, [[*line, f"-I{missing}"] for line in lines]) if text]
+            said = [text for text in pool.map(lambda line: _refused([*line, f"-I{missing}"], scratch), lines) if text]
         lacking = [one for text in said for one in mentions(text) if one.unknown and cuda_names.is_name(one.name)]
         needs |= {message(feature(one.name), f"{one.file}:{one.line}"): None for one in _first_of_each(lacking)}
         headers = [missing / one.name for one in lacking if cuda_names.is_header(one.name)]
@@ -193,14 +198,11 @@ def _compile_options(request: Request, compiler: toolchain.Compiler, toolkit: To
     return [str(compiler.program), *options, *first, *folders, *own]
 
 
-def _refused(line: Sequence[str]) -> str:
-    """The message of the compiler or the linker if it fails; otherwise empty."""
-    # In another language the messages could not be read.
-    environment = {**os.environ, "LC_ALL": "C"}
-    ran = subprocess.run(line, capture_output=True, text=True, errors="replace", check=False, env=environment)
-    if ran.returncode == 0:
-        return ""
-    return ran.stdout + ran.stderr or f"{line[0]} failed"
+def _refused(line: Sequence[str], scratch: Path) -> str:
+    """The message of the compiler or the linker if it fails; otherwise empty. Its own files are in ``scratch``."""
+    environment = {**os.environ, "TMPDIR": str(scratch), "LC_ALL": "C"}  # other languages' messages could not be read
+    ran = process.run(line, environment=environment, seconds=_COMPILE_SECONDS, output_bytes=_COMPILE_OUTPUT)
+    return "" if ran.status == 0 else ran.output or f"{line[0]} failed"
 
 
 _UNDEFINED = re.compile(r"^(?:(?P<place>[^\s:()]+:\d+): |.*?)undefined reference to [`'](?P<name>.*)'$")
@@ -228,9 +230,13 @@ def run(program: Path, arguments: Sequence[str], reports: Path) -> int:
     """Runs the program with our input and output. Returns the exit status to end with. Raises NeedsGpu."""
     sys.stdout.flush()
     started = subprocess.Popen([str(program), *arguments], env={**os.environ, REPORT_FILE: str(reports)})
-    while started.returncode is None:
-        with contextlib.suppress(KeyboardInterrupt):  # the program gets the signal, too, and handles it
-            started.wait()
+    try:
+        while started.returncode is None:
+            with contextlib.suppress(KeyboardInterrupt):  # the program gets the signal, too, and handles it
+                started.wait()
+    except SystemExit:
+        _end(started)
+        raise
     status = started.returncode
     lines = reports.read_text(encoding="utf-8", errors="replace").splitlines() if reports.exists() else []
     reported = findings.parse(lines)
@@ -251,6 +257,16 @@ def _needed(reported: Sequence[findings.Reported], program: Path) -> Iterator[st
     places = _places(program, findings.places_of(reported))
     for entry in reported:
         yield message(entry.finding.message, places.get(entry.pc or "", program.name))
+
+
+def _end(started: subprocess.Popen[bytes]) -> None:
+    """Ends a program, which gets time to clean up first."""
+    started.terminate()
+    try:
+        started.wait(_PATIENCE)
+    except subprocess.TimeoutExpired:
+        started.kill()
+        started.wait()
 
 
 def described(reported: Sequence[findings.Reported], program: Path) -> Iterator[str]:

@@ -42,6 +42,10 @@ const char* upskill_report(size_t) { return ""; }
 
 int upskill_host_threads(void) { return 0; }
 
+void upskill_kept_on_device(KeptOnDevice*) {}
+
+uintptr_t upskill_kept_on_host(void) { return 0; }
+
 const char* upskill_coverage(void) { return ""; }
 
 void upskill_configure(int order, uint64_t, int) {

@@ -47,8 +47,7 @@ class Scripts:
         right = fenced(case.solution.source, case.language)
         answers = (f"Here is the kernel.\n\n{fenced(wrong, case.language)}", right)
         # A text that the prompt contains if, and only if, it shows the skill: the longest line of its body.
-        skill = load_skill(case.path.parent.parent)
-        lines = [line.strip() for line in skill.body.splitlines()]
+        lines = [line.strip() for line in load_skill(case.path.parent.parent).body.splitlines()]
         with self._lock:
             self._informing[max(lines, key=len)] = None
             self._frequent.update(dict.fromkeys(line for line in lines if len(line) >= FREQUENT))
@@ -87,8 +86,7 @@ def slip(case: Case) -> str | None:
     if case.solution is None:
         return None
     source = case.solution.source
-    slips = [wrong for wrong in _slips(source, [dim.name for dim in case.dims]) if wrong != source]
-    if slips:
+    if slips := [wrong for wrong in _slips(source, [dim.name for dim in case.dims]) if wrong != source]:
         return slips[zlib.crc32(case.name.encode()) % len(slips)]
     unlaunched = _LAUNCH.sub("", source, count=1)
     return unlaunched if unlaunched != source else None

@@ -13,7 +13,6 @@ import socketserver
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,13 +47,13 @@ class Servers:
                 self._models[student] = model
             if student not in self._processes:
                 config = self._configs[student]
-                make = partial(self._plan, config)
+
+                def make() -> plans.Plan:
+                    last = self._models.get(student)
+                    return plans.make(config, self._root, last() if last else None)
+
                 self._processes[student] = ServerProcess(student, plans.existing(config), make, self._tell)
             return self._processes[student]
-
-    def _plan(self, config: StudentConfig) -> plans.Plan:
-        model = self._models.get(config.name)
-        return plans.make(config, self._root, model() if model else None)
 
     def open_broker(self) -> str:
         """The path of the broker's socket, for other processes of this run."""

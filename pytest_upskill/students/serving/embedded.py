@@ -77,8 +77,7 @@ def choose(name: str, files: Sequence[str]) -> list[str]:
         raise HubError(f"{repository} holds no GGUF file; name a repository that does, as owner/name:TAG")
     for wanted in [tag] if tag else DEFAULT_TAGS:
         pattern = rf"(^|[/._-]){re.escape(wanted)}([/._-]|$)"
-        found = [file for file in models if re.search(pattern, file, re.IGNORECASE)]
-        if found:
+        if found := [file for file in models if re.search(pattern, file, re.IGNORECASE)]:
             return _with_parts(found[0], models)
     if tag:
         raise HubError(f"{repository} has no file for '{tag}'; it has {', '.join(models[:20])}")
@@ -99,21 +98,17 @@ def fetch(name: str) -> Path:
         fetched = [Path(huggingface_hub.hf_hub_download(repository, file)) for file in files]
         return fetched[0]
     except errors.GatedRepoError:
-        raise HubError(
-            f"{repository} requires that you accept its terms: do so on its page, and set HF_TOKEN to your own token"
-        ) from None
+        advice = "do so on its page, and set HF_TOKEN to your own token"
+        raise HubError(f"{repository} requires that you accept its terms: {advice}") from None
     except errors.RepositoryNotFoundError:
         raise HubError(f"{repository} is not on the Hub, or private: check the name, or set HF_TOKEN") from None
     except HubError:
         raise
     except Exception as error:  # the client's own, its HTTP library's, the disk's
-        cached = _cached(name)
-        if cached is not None:
+        if (cached := _cached(name)) is not None:
             return cached
-        reason = " ".join(str(error).split())[:200]
-        raise HubError(
-            f"{repository} cannot be fetched ({type(error).__name__}: {reason}); check the network"
-        ) from None
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        raise HubError(f"{repository} cannot be fetched ({reason}); check the network") from None
 
 
 def _cached(name: str) -> Path | None:
@@ -130,8 +125,7 @@ def _cached(name: str) -> Path | None:
 
 
 def _with_parts(file: str, models: Sequence[str]) -> list[str]:
-    part = _PART.search(file)
-    if part is None:
+    if (part := _PART.search(file)) is None:
         return [file]
     stem, count = file[: part.start()], int(part[2])
     parts = [other for other in models if other.startswith(stem) and _PART.search(other[len(stem) :])]

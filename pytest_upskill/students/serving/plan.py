@@ -90,11 +90,9 @@ def _command(config: StudentConfig, port: int, model: Path | None) -> tuple[str,
         where = ("--host", "127.0.0.1", "--port", str(port))
         return (program, "-hf", config.model, *where, "-c", str(context), "-np", str(slots), "--alias", config.model)
     if importlib.util.find_spec("xllamacpp") is None:
-        raise StudentError(
-            f"student '{config.name}': neither llama-server nor the package 'xllamacpp' is installed; "
-            f"install one of them, such as: pip install 'pytest-upskill[llama]'",
-            lasting=True,
-        )
+        problem = "neither llama-server nor the package 'xllamacpp' is installed"
+        advice = "install one of them, such as: pip install 'pytest-upskill[llama]'"
+        raise StudentError(f"student '{config.name}': {problem}; {advice}", lasting=True)
     source = ("--model", str(model)) if model else ("--hub", config.model)
     limits = ("--port", str(port), "--context", str(context), "--slots", str(slots))
     return (sys.executable, "-m", "pytest_upskill.students.serving.embedded", *source, "--alias", config.model, *limits)

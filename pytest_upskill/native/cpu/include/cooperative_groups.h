@@ -1,6 +1,7 @@
 // Cooperative groups: blocks, tiles of a warp, coalesced threads; and the grid.
 #ifndef UPSKILL_CPU_COOPERATIVE_GROUPS_H
 #define UPSKILL_CPU_COOPERATIVE_GROUPS_H
+#define _COOPERATIVE_GROUPS_H_
 
 #include <type_traits>
 

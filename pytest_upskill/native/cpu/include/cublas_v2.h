@@ -4,6 +4,17 @@
 #ifndef UPSKILL_CPU_CUBLAS_V2_H
 #define UPSKILL_CPU_CUBLAS_V2_H
 
+// Programs ask for these.
+#define CUBLAS_V2_H_
+#define CUBLAS_API_H_
+#define CUBLASAPI
+#define CUBLASWINAPI
+#define CUBLAS_VER_MAJOR 13
+#define CUBLAS_VER_MINOR 0
+#define CUBLAS_VER_PATCH 0
+#define CUBLAS_VERSION 130000
+
+#include "cuComplex.h"
 #include "cuda_bf16.h"
 #include "cuda_fp16.h"
 #include "library_types.h"
@@ -19,6 +30,7 @@ typedef enum {
   CUBLAS_STATUS_EXECUTION_FAILED = 13,
   CUBLAS_STATUS_INTERNAL_ERROR = 14,
   CUBLAS_STATUS_NOT_SUPPORTED = 15,
+  CUBLAS_STATUS_LICENSE_ERROR = 16,
 } cublasStatus_t;
 typedef enum { CUBLAS_OP_N = 0, CUBLAS_OP_T = 1, CUBLAS_OP_C = 2 } cublasOperation_t;
 typedef enum {
@@ -47,8 +59,11 @@ inline cublasStatus_t cublasDestroy(cublasHandle_t) { return CUBLAS_STATUS_SUCCE
 inline cublasStatus_t cublasSetStream(cublasHandle_t, cudaStream_t) { return CUBLAS_STATUS_SUCCESS; }
 inline cublasStatus_t cublasSetMathMode(cublasHandle_t, cublasMath_t) { return CUBLAS_STATUS_SUCCESS; }
 inline cublasStatus_t cublasSetWorkspace(cublasHandle_t, void*, size_t) { return CUBLAS_STATUS_SUCCESS; }
-inline cublasStatus_t cublasSetPointerMode(cublasHandle_t, cublasPointerMode_t mode) {
-  return mode == CUBLAS_POINTER_MODE_HOST ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_NOT_SUPPORTED;
+// Device memory can be read here, so both modes are alike.
+inline cublasStatus_t cublasSetPointerMode(cublasHandle_t, cublasPointerMode_t) { return CUBLAS_STATUS_SUCCESS; }
+inline cublasStatus_t cublasGetVersion(cublasHandle_t, int* version) {
+  *version = CUBLAS_VERSION;
+  return CUBLAS_STATUS_SUCCESS;
 }
 inline const char* cublasGetStatusString(cublasStatus_t status) {
   return status == CUBLAS_STATUS_SUCCESS ? "CUBLAS_STATUS_SUCCESS" : "a cuBLAS error";
@@ -56,57 +71,74 @@ inline const char* cublasGetStatusString(cublasStatus_t status) {
 
 namespace upskill::cpu::blas {
 
-// Column-major matrices, as in BLAS. Sums in double or float, over columns, so that the inner loop runs along memory.
-template <class T, class Sum>
+// The result of a column-major product: each of the n columns holds m elements, `ldc` apart.
+template <class C>
+void mark_columns(C* c, int m, int n, int ldc) {
+  if (m <= 0 || n <= 0) return;
+  if (ldc == m) return upskill_cpu_mark_written(c, size_t(m) * n * sizeof(C));
+  for (int j = 0; j < n; ++j) upskill_cpu_mark_written(c + size_t(j) * ldc, m * sizeof(C));
+}
+
+// Column-major matrices, as in BLAS: A and B of one type, C of any. Sums run over columns, so that the inner loop runs
+// along memory.
+template <class Sum, class T, class C>
 UPSKILL_CPU_UNCHECKED cublasStatus_t multiply(bool transpose_a, bool transpose_b, int m, int n, int k, Sum alpha,
-                                              const T* a, int lda, const T* b, int ldb, Sum beta, T* c, int ldc) {
+                                              const T* a, int lda, const T* b, int ldb, Sum beta, C* c, int ldc) {
   for (int j = 0; j < n; ++j)
     for (int i = 0; i < m; ++i) {
       Sum sum = 0;
       for (int l = 0; l < k; ++l)
         sum += static_cast<Sum>(a[transpose_a ? size_t(i) * lda + l : size_t(l) * lda + i]) *
                static_cast<Sum>(b[transpose_b ? size_t(l) * ldb + j : size_t(j) * ldb + l]);
-      T& target = c[size_t(j) * ldc + i];
-      target = static_cast<T>(alpha * sum + (beta == 0 ? Sum(0) : beta * static_cast<Sum>(target)));
+      C& target = c[size_t(j) * ldc + i];
+      target = static_cast<C>(alpha * sum + (beta == 0 ? Sum(0) : beta * static_cast<Sum>(target)));
     }
+  mark_columns(c, m, n, ldc);
   return CUBLAS_STATUS_SUCCESS;
 }
 
-// A and B of one type, C of any, by way of float.
 template <class T, class C>
-UPSKILL_CPU_UNCHECKED cublasStatus_t mixed(bool transpose_a, bool transpose_b, int m, int n, int k, float alpha,
-                                           const void* a, int lda, const void* b, int ldb, float beta, void* c,
-                                           int ldc) {
-  const auto *pa = static_cast<const T*>(a), *pb = static_cast<const T*>(b);
-  for (int j = 0; j < n; ++j)
-    for (int i = 0; i < m; ++i) {
-      float sum = 0;
-      for (int l = 0; l < k; ++l)
-        sum += static_cast<float>(pa[transpose_a ? size_t(i) * lda + l : size_t(l) * lda + i]) *
-               static_cast<float>(pb[transpose_b ? size_t(l) * ldb + j : size_t(j) * ldb + l]);
-      C& target = static_cast<C*>(c)[size_t(j) * ldc + i];
-      target = static_cast<C>(alpha * sum + (beta == 0 ? 0.0f : beta * static_cast<float>(target)));
-    }
-  return CUBLAS_STATUS_SUCCESS;
+cublasStatus_t mixed(bool transpose_a, bool transpose_b, int m, int n, int k, float alpha, const void* a, int lda,
+                     const void* b, int ldb, float beta, void* c, int ldc) {
+  return multiply(transpose_a, transpose_b, m, n, k, alpha, static_cast<const T*>(a), lda, static_cast<const T*>(b),
+                  ldb, beta, static_cast<C*>(c), ldc);
 }
 
 }  // namespace upskill::cpu::blas
 
+// Copies of every `step`th element of a vector, and of column-major matrices.
+inline cublasStatus_t cublasSetVector(int n, int bytes, const void* x, int step_x, void* y, int step_y) {
+  const size_t width = bytes;
+  const cudaError_t error = cudaMemcpy2D(y, step_y * width, x, step_x * width, width, n, cudaMemcpyDefault);
+  return error == cudaSuccess ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_MAPPING_ERROR;
+}
+inline cublasStatus_t cublasSetMatrix(int rows, int columns, int bytes, const void* a, int lda, void* b, int ldb) {
+  const size_t width = bytes;
+  const cudaError_t error = cudaMemcpy2D(b, ldb * width, a, lda * width, rows * width, columns, cudaMemcpyDefault);
+  return error == cudaSuccess ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_MAPPING_ERROR;
+}
+inline cublasStatus_t cublasGetVector(int n, int bytes, const void* x, int step_x, void* y, int step_y) {
+  return cublasSetVector(n, bytes, x, step_x, y, step_y);
+}
+inline cublasStatus_t cublasGetMatrix(int rows, int columns, int bytes, const void* a, int lda, void* b, int ldb) {
+  return cublasSetMatrix(rows, columns, bytes, a, lda, b, ldb);
+}
+
 inline cublasStatus_t cublasSgemm(cublasHandle_t, cublasOperation_t ta, cublasOperation_t tb, int m, int n, int k,
                                   const float* alpha, const float* a, int lda, const float* b, int ldb,
                                   const float* beta, float* c, int ldc) {
-  return upskill::cpu::blas::multiply<float, float>(ta, tb, m, n, k, *alpha, a, lda, b, ldb, *beta, c, ldc);
+  return upskill::cpu::blas::multiply(ta, tb, m, n, k, *alpha, a, lda, b, ldb, *beta, c, ldc);
 }
 inline cublasStatus_t cublasDgemm(cublasHandle_t, cublasOperation_t ta, cublasOperation_t tb, int m, int n, int k,
                                   const double* alpha, const double* a, int lda, const double* b, int ldb,
                                   const double* beta, double* c, int ldc) {
-  return upskill::cpu::blas::multiply<double, double>(ta, tb, m, n, k, *alpha, a, lda, b, ldb, *beta, c, ldc);
+  return upskill::cpu::blas::multiply(ta, tb, m, n, k, *alpha, a, lda, b, ldb, *beta, c, ldc);
 }
 inline cublasStatus_t cublasHgemm(cublasHandle_t, cublasOperation_t ta, cublasOperation_t tb, int m, int n, int k,
                                   const __half* alpha, const __half* a, int lda, const __half* b, int ldb,
                                   const __half* beta, __half* c, int ldc) {
-  return upskill::cpu::blas::mixed<__half, __half>(ta, tb, m, n, k, static_cast<float>(*alpha), a, lda, b, ldb,
-                                                   static_cast<float>(*beta), c, ldc);
+  return upskill::cpu::blas::multiply(ta, tb, m, n, k, static_cast<float>(*alpha), a, lda, b, ldb,
+                                      static_cast<float>(*beta), c, ldc);
 }
 inline cublasStatus_t cublasSgemmStridedBatched(cublasHandle_t handle, cublasOperation_t ta, cublasOperation_t tb,
                                                 int m, int n, int k, const float* alpha, const float* a, int lda,

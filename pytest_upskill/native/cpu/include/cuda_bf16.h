@@ -1,6 +1,7 @@
 // bfloat16: __nv_bfloat16, __nv_bfloat162 and their functions, under CUDA's names.
 #ifndef UPSKILL_CPU_CUDA_BF16_H
 #define UPSKILL_CPU_CUDA_BF16_H
+#define __CUDA_BF16_H__
 
 #include "cuda_fp16.h"
 #include "cuda_runtime.h"

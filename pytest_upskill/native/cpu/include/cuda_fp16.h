@@ -1,6 +1,7 @@
 // half: __half, __half2 and their functions, under CUDA's names.
 #ifndef UPSKILL_CPU_CUDA_FP16_H
 #define UPSKILL_CPU_CUDA_FP16_H
+#define __CUDA_FP16_H__
 
 #include "cuda_runtime.h"
 #include "upskill_cpu/narrow_float.h"

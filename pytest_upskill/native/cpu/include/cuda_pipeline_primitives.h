@@ -1,6 +1,7 @@
 // __pipeline_memcpy_async and related functions.
 #ifndef UPSKILL_CPU_CUDA_PIPELINE_PRIMITIVES_H
 #define UPSKILL_CPU_CUDA_PIPELINE_PRIMITIVES_H
+#define _CUDA_PIPELINE_PRIMITIVES_H_
 
 #include "cuda_runtime.h"
 #include "upskill_cpu/async_copy.h"

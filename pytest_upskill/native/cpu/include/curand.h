@@ -3,6 +3,14 @@
 #ifndef UPSKILL_CPU_CURAND_H
 #define UPSKILL_CPU_CURAND_H
 
+// Programs ask for these.
+#define CURAND_H_
+#define CURANDAPI
+#define CURAND_VER_MAJOR 10
+#define CURAND_VER_MINOR 4
+#define CURAND_VER_PATCH 0
+#define CURAND_VERSION 10400
+
 #include <cstddef>
 #include <random>
 #include <vector>
@@ -17,7 +25,11 @@ enum curandStatus_t {
   CURAND_STATUS_TYPE_ERROR = 103,
   CURAND_STATUS_OUT_OF_RANGE = 104,
   CURAND_STATUS_LENGTH_NOT_MULTIPLE = 105,
+  CURAND_STATUS_DOUBLE_PRECISION_REQUIRED = 106,
   CURAND_STATUS_LAUNCH_FAILURE = 201,
+  CURAND_STATUS_PREEXISTING_FAILURE = 202,
+  CURAND_STATUS_INITIALIZATION_FAILED = 203,
+  CURAND_STATUS_ARCH_MISMATCH = 204,
   CURAND_STATUS_INTERNAL_ERROR = 999,
 };
 typedef curandStatus_t curandStatus;
@@ -41,6 +53,8 @@ struct curandGenerator_st {
   std::mt19937_64 engine;
 };
 typedef curandGenerator_st* curandGenerator_t;
+typedef curandRngType_t curandRngType;
+typedef curandOrdering_t curandOrdering;
 
 namespace upskill::cpu {
 
@@ -87,7 +101,7 @@ inline curandStatus_t curandSetGeneratorOffset(curandGenerator_t generator, unsi
 inline curandStatus_t curandSetGeneratorOrdering(curandGenerator_t, curandOrdering_t) { return CURAND_STATUS_SUCCESS; }
 inline curandStatus_t curandSetStream(curandGenerator_t, cudaStream_t) { return CURAND_STATUS_SUCCESS; }
 inline curandStatus_t curandGetVersion(int* version) {
-  *version = 10300;
+  *version = CURAND_VERSION;
   return CURAND_STATUS_SUCCESS;
 }
 
@@ -112,6 +126,14 @@ inline curandStatus_t curandGenerateLogNormal(curandGenerator_t generator, float
                                               float deviation) {
   return upskill::cpu::fill_random(generator, target, count, std::lognormal_distribution<float>(mean, deviation));
 }
+inline curandStatus_t curandGenerateLogNormalDouble(curandGenerator_t generator, double* target, size_t count,
+                                                    double mean, double deviation) {
+  return upskill::cpu::fill_random(generator, target, count, std::lognormal_distribution<double>(mean, deviation));
+}
+inline curandStatus_t curandGenerateLongLong(curandGenerator_t generator, unsigned long long* target, size_t count) {
+  return upskill::cpu::fill_random(generator, target, count, [](std::mt19937_64& engine) { return engine(); });
+}
+inline curandStatus_t curandGenerateSeeds(curandGenerator_t) { return CURAND_STATUS_SUCCESS; }
 inline curandStatus_t curandGeneratePoisson(curandGenerator_t generator, unsigned int* target, size_t count,
                                             double mean) {
   return upskill::cpu::fill_random(generator, target, count, std::poisson_distribution<unsigned int>(mean));

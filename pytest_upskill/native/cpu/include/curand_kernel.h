@@ -1,6 +1,7 @@
 // cuRAND's device API: the generators Philox4x32-10 (Salmon et al., 2011) and XORWOW (Marsaglia, 2003).
 #ifndef UPSKILL_CPU_CURAND_KERNEL_H
 #define UPSKILL_CPU_CURAND_KERNEL_H
+#define CURAND_KERNEL_H_
 
 #include "cuda_runtime.h"
 #include "upskill_cpu/random_xorwow.h"

@@ -1,3 +1,4 @@
 // A header of the CUDA toolkit whose contents are all in cuda_runtime.h here.
 #pragma once
+#define __DEVICE_LAUNCH_PARAMETERS_H__
 #include "cuda_runtime.h"

@@ -1,6 +1,7 @@
 // cudaDataType: the names of element types for libraries.
 #ifndef UPSKILL_CPU_LIBRARY_TYPES_H
 #define UPSKILL_CPU_LIBRARY_TYPES_H
+#define __LIBRARY_TYPES_H__
 
 typedef enum cudaDataType_t {
   CUDA_R_16F = 2,

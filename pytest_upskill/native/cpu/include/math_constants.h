@@ -1,6 +1,7 @@
 // The constants of CUDA's math_constants.h that kernels use.
 #ifndef UPSKILL_CPU_MATH_CONSTANTS_H
 #define UPSKILL_CPU_MATH_CONSTANTS_H
+#define __MATH_CONSTANTS_H__
 
 #define CUDART_INF_F __builtin_inff()
 #define CUDART_NAN_F __builtin_nanf("")

@@ -4,6 +4,7 @@
 // everything else is distributed over the lanes in row-major order.
 #ifndef UPSKILL_CPU_MMA_H
 #define UPSKILL_CPU_MMA_H
+#define __CUDA_MMA_H__
 
 #include <type_traits>
 

@@ -15,13 +15,14 @@ using namespace upskill::cpu;
 
 // A thread whose atomics change nothing polls for another thread (a lock, a flag), which must run.
 void count_idle(const void* address) {
+  if (!in_kernel) return;
   static const void* last_address;
   static int last_thread, repeats;
   constexpr int patience = 64;
   if (address != last_address || block.current != last_thread) repeats = 0;
   last_address = address;
   last_thread = block.current;
-  if (++repeats < patience || !launch.running) return;
+  if (++repeats < patience) return;
   repeats = 0;
   yield();
 }

@@ -347,7 +347,7 @@ ALWAYS_INLINE int arrive(int predicate, int line, uintptr_t pc) {
 using namespace upskill::cpu;
 
 extern "C" void upskill_cpu_barrier(int line) {
-  if (!launch.running) return;
+  if (!in_kernel) return;
   arrive(0, line, reinterpret_cast<uintptr_t>(__builtin_return_address(0)));
 }
 
@@ -358,5 +358,5 @@ extern "C" int upskill_cpu_barrier_count(int predicate, bool* all, int line) {
 }
 
 extern "C" void upskill_cpu_yield() {
-  if (launch.running) yield();
+  if (in_kernel) yield();
 }

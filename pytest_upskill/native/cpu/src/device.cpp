@@ -24,7 +24,10 @@ void upskill_watch(const void* base, size_t bytes, const char* name, int access,
 
 void upskill_unwatch_all() { unwatch_all(); }
 
-void upskill_launcher_runs(int yes) { put_out_of_reach(yes != 0); }
+void upskill_launcher_runs(int yes) {
+  put_out_of_reach(yes != 0);
+  note_host_allocations(yes != 0);
+}
 
 size_t upskill_report_count() {
   report_leaks();
@@ -52,6 +55,8 @@ void upskill_configure(int order, uint64_t seed, int checks) {
   configuration.poison_shared = (checks & UPSKILL_POISON_SHARED) != 0;
 }
 
+void upskill_kept_on_device(KeptOnDevice* kept) { *kept = kept_allocations(); }
+
 int upskill_host_threads() {
   DIR* tasks = opendir("/proc/self/task");
   if (tasks == nullptr) return 0;
@@ -62,7 +67,7 @@ int upskill_host_threads() {
 }
 
 void upskill_cpu_assert_fail(const char* expression, const char* file, unsigned int line, const char* function) {
-  if (launch.running)
+  if (in_kernel)
     abort_launch(cudaErrorAssert, Assertion::runs, "device-assert",
                  reinterpret_cast<uintptr_t>(__builtin_return_address(0)),
                  format("assertion `%s` failed at %s:%u,%s", expression, file, line, where().c_str()));
@@ -70,13 +75,8 @@ void upskill_cpu_assert_fail(const char* expression, const char* file, unsigned 
   std::abort();
 }
 
-long long upskill_cpu_clock() {
-  static long long ticks = 0;
-  return ticks += 16;
-}
-
 void upskill_cpu_trap() {
-  if (launch.running)
+  if (in_kernel)
     abort_launch(cudaErrorLaunchFailure, Assertion::runs, "trap",
                  reinterpret_cast<uintptr_t>(__builtin_return_address(0)),
                  format("__trap() was called,%s", where().c_str()));
@@ -86,7 +86,7 @@ void upskill_cpu_trap() {
 // Nothing can be said of a call with a report of kind "needs-gpu". PTX in host code is no feature of a GPU.
 void upskill_cpu_needs_gpu(const char* feature, bool ptx) {
   const auto pc = reinterpret_cast<uintptr_t>(__builtin_return_address(0));
-  if (launch.running) abort_launch(cudaErrorNotSupported, Assertion::runs, "needs-gpu", pc, feature);
+  if (in_kernel) abort_launch(cudaErrorNotSupported, Assertion::runs, "needs-gpu", pc, feature);
   if (ptx)
     report(Assertion::runs, "host-assembly", pc, format("host code has inline PTX: %s; write it in a kernel", feature));
   else

@@ -2,16 +2,17 @@
 
 #include <signal.h>
 #include <sys/time.h>
-#include <time.h>
 #include <ucontext.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
+#include <memory>
 
 #include "../../device.h"
 #include "block.h"
+#include "clocks.h"
 #include "fiber.h"
 #include "launch_state.h"
 #include "module.h"
@@ -24,8 +25,6 @@ namespace {
 enum class Stop { none, time, interrupt };
 Stop wanted = Stop::none;
 double limit_seconds = 0, deadline = 0;  // by the clock of `seconds_now`
-
-alignas(16) char signal_stack[64 << 10];  // a thread whose stack has overflowed has no room for a handler
 
 struct Registers {
   uintptr_t pc, stack_pointer;
@@ -53,11 +52,7 @@ uintptr_t place_in_kernel(const Registers& registers) {
   return 0;
 }
 
-double seconds_now() {
-  timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
-}
+double seconds_now() { return 1e-9 * static_cast<double>(host_nanoseconds()); }
 
 void set_timer(double seconds) {
   const auto whole = static_cast<time_t>(seconds);
@@ -94,7 +89,7 @@ Fault describe(int signal, uintptr_t address, const Registers& registers) {
 }
 
 void on_fault(int signal, siginfo_t* info, void* context) {
-  if (!launch.running) return pass_on(signal);
+  if (!in_kernel) return pass_on(signal);
   const Registers registers = registers_of(context);
   const Fault fault = describe(signal, reinterpret_cast<uintptr_t>(info->si_addr), registers);
   abort_launch(fault.error, fault.assertion, fault.kind, place_in_kernel(registers), fault.message + "," + where());
@@ -105,7 +100,10 @@ void on_timer(int signal, siginfo_t*, void* context) {
   if (wanted == Stop::none && limit_seconds == 0) return pass_on(signal);
   if (wanted == Stop::none) wanted = Stop::time;
   const Registers registers = registers_of(context);
-  if (!launch.running) return;
+  if (!in_kernel) {
+    forward_to_kernel(signal);
+    return;
+  }
   if (!is_code(registers.pc)) return set_timer(0.001);
   const Stop why = wanted;
   wanted = Stop::none;
@@ -119,7 +117,7 @@ void on_timer(int signal, siginfo_t*, void* context) {
 }
 
 void on_interrupt(int signal, siginfo_t*, void*) {
-  if (!launch.running || wanted == Stop::interrupt) return pass_on(signal);
+  if (!kernel_runs_anywhere() || wanted == Stop::interrupt) return pass_on(signal);
   wanted = Stop::interrupt;
   set_timer(0.001);
 }
@@ -142,9 +140,24 @@ bool is_default(int signal) {
 
 namespace {
 
+// For this host thread: a thread of a kernel whose stack has overflowed has no room for a handler.
+class SignalStack {
+ public:
+  SignalStack() {
+    const stack_t stack{memory.get(), 0, bytes};
+    sigaltstack(&stack, nullptr);
+  }
+  ~SignalStack() {
+    const stack_t none{nullptr, SS_DISABLE, 0};
+    sigaltstack(&none, nullptr);
+  }
+
+ private:
+  static constexpr size_t bytes = 64 << 10;
+  const std::unique_ptr<char[]> memory{new char[bytes]};
+};
+
 void install_handlers() {
-  const stack_t stack{signal_stack, 0, sizeof signal_stack};
-  sigaltstack(&stack, nullptr);
   for (int signal : {SIGSEGV, SIGBUS, SIGFPE})
     if (is_default(signal)) handle(signal, on_fault);
   // In a program started with `pytest-upskill run`, report where it hung.
@@ -158,6 +171,7 @@ void install_handlers() {
 void watch_signals() {
   static const bool installed = (install_handlers(), true);
   (void)installed;
+  static thread_local const SignalStack stack;
   if (limit_seconds != 0) set_timer(std::max(deadline - seconds_now(), 0.001));
 }
 

@@ -71,7 +71,7 @@ int64_t value_of(uintptr_t operand, unsigned bits) {
 }
 
 void note(const OverflowData* data, uintptr_t left, char operation, uintptr_t right, void* pc) {
-  if (!launch.running) return;
+  if (!in_kernel) return;
   const unsigned bits = 1u << (data->type->info >> 1);
   latest[block.current] = {reinterpret_cast<uintptr_t>(pc), self.block_start,     launch.serial,        operation,
                            static_cast<uint8_t>(bits),      value_of(left, bits), value_of(right, bits)};

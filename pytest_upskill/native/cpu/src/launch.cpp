@@ -83,6 +83,7 @@ void start_block(uint64_t turn) {
 }
 
 void run_grid() {
+  const KernelThread here;
   const uint64_t blocks = begin_block_order();
   if (launch.cooperative) return run_blocks_together(blocks, start_block);
   for (uint64_t turn = 0; turn < blocks && !launch.aborted; ++turn) start_block(turn);
@@ -111,17 +112,19 @@ cudaError_t check_size(const dim3& grid, const dim3& shape, const char* kernel, 
 using namespace upskill::cpu;
 
 extern "C" const char* upskill_cpu_kernel_name(const void* kernel) {
+  const DeviceLock lock;
   const char* name = function_name(kernel);
   return name != nullptr ? name : "that was launched by its address";
 }
 
 extern "C" cudaError_t upskill_cpu_launch(const char* kernel, const dim3* grid, const dim3* block, size_t shared,
                                           cudaStream_t, void (*thread)(void*), void* arguments) {
-  if (launch.running)
+  if (in_kernel)
     abort_launch(cudaErrorNotSupported, Assertion::runs, "needs-gpu",
                  reinterpret_cast<uintptr_t>(__builtin_return_address(0)),
                  format("dynamic parallelism (%s launches %s)", launch.kernel, kernel));
-  const size_t argument_count = std::exchange(launch.argument_count, 0);
+  const Announced announced = take_announced();
+  const DeviceLock lock;
   if (sticky_error() != cudaSuccess) return sticky_error();
   const Shape shape{*grid, *block, shared};
   if (const cudaError_t error = check(kernel, shape); error != cudaSuccess) return error;
@@ -134,18 +137,15 @@ extern "C" cudaError_t upskill_cpu_launch(const char* kernel, const dim3* grid, 
             arguments,
             shared,
             false,
-            false,
             std::exchange(cooperative_requested, false),
             launch.serial + 1,
-            launch.argument_places,
-            argument_count};
+            announced.places,
+            announced.count};
   shape_block(*block);
   prepare_memory(module_of(reinterpret_cast<const void*>(thread)), shared);
   if (!begin_launch()) forget_dates();
   watch_signals();
-  launch.running = true;
   run_grid();
-  launch.running = false;
   launch.argument_count = 0;
   end_watch();
   end_marks();
@@ -157,6 +157,7 @@ extern "C" cudaError_t upskill_cpu_launch(const char* kernel, const dim3* grid, 
 extern "C" cudaError_t upskill_cpu_launch_cooperative(const char* kernel, const dim3* grid, const dim3* block,
                                                       size_t shared, cudaStream_t stream, void (*thread)(void*),
                                                       void* arguments) {
+  const DeviceLock lock;
   if (sticky_error() != cudaSuccess) return sticky_error();
   if (const cudaError_t error = check_size(*grid, *block, kernel, shared); error != cudaSuccess) return error;
   cooperative_requested = true;

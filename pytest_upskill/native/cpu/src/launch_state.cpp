@@ -1,6 +1,7 @@
 #include "launch_state.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "upskill_cpu/builtins.h"
 
@@ -16,6 +17,7 @@ Configuration configuration;
 namespace {
 
 size_t allowed = default_dynamic_shared;
+thread_local Announced announced;
 
 }  // namespace
 
@@ -33,6 +35,8 @@ bool is_argument(uintptr_t address, size_t size) {
   return false;
 }
 
+Announced take_announced() { return std::exchange(announced, {}); }
+
 void allow_dynamic_shared(size_t bytes) { allowed = std::max(allowed, bytes); }
 
 size_t allowed_dynamic_shared() { return allowed; }
@@ -42,6 +46,5 @@ size_t allowed_dynamic_shared() { return allowed; }
 using namespace upskill::cpu;
 
 extern "C" void upskill_cpu_arguments(const upskill_cpu_argument* arguments, size_t count) {
-  launch.argument_places = arguments;
-  launch.argument_count = count;
+  announced = {arguments, count};
 }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 
+#include "host_threads.h"
 #include "report.h"
 #include "upskill_cpu/launch.h"
 #include "vector_types.h"
@@ -16,7 +17,6 @@ struct Launch {
   void (*thread)(void*) = nullptr;
   void* arguments = nullptr;
   size_t dynamic_shared = 0;
-  bool running = false;
   bool aborted = false;
   bool cooperative = false;  // all blocks are alive at once
   uint64_t serial = 0;       // of this launch
@@ -25,6 +25,13 @@ struct Launch {
 };
 
 extern Launch launch;
+
+// The places of the arguments that this host thread has announced for its next launch; announced once.
+struct Announced {
+  const upskill_cpu_argument* places = nullptr;
+  size_t count = 0;
+};
+Announced take_announced();
 
 // Whether these bytes of host memory are an argument of this launch, which its threads copy.
 bool is_argument(uintptr_t address, size_t size);

@@ -106,9 +106,12 @@ void rebuild(const Module& module, size_t dynamic_shared) {
     if (is_watched(allocation)) continue;
     spans.push_back(make_span(begin, allocation.bytes, Space::global, true, origin_of(allocation)));
     spans.back().born = allocation.born;
+    spans.back().host_too = allocation.kind != AllocationKind::device;
   }
-  for (const Segment& segment : module.segments)
+  for (const Segment& segment : module.segments) {
     spans.push_back(make_span(segment.begin, segment.bytes, Space::module, segment.writable, "a global variable"));
+    spans.back().host_too = true;
+  }
   for (const Variable& variable : module.shared)
     spans.push_back(
         make_span(variable.begin, variable.bytes, Space::shared, true, "shared array '" + variable.name + "'"));
@@ -268,6 +271,19 @@ void report_leaks() {
                     what.second, count.first + count.second));
 }
 
+KeptOnDevice kept_allocations() {
+  KeptOnDevice kept{};
+  int last = 0;
+  for (const auto& [begin, allocation] : allocations) {
+    const uintptr_t place = offset_in_module(allocation.pc);
+    if (place == 0) continue;
+    ++kept.allocations;
+    kept.bytes += allocation.bytes;
+    if (allocation.call >= last) last = allocation.call, kept.pc = place;
+  }
+  return kept;
+}
+
 void forget_dates() {
   drop_all_cells();
   for (auto& [begin, allocation] : allocations) allocation.born = 0;
@@ -280,7 +296,8 @@ void forget_spans() { changed = true; }
 const std::vector<Span>& known_spans() { return spans; }
 
 void prepare_memory(const Module& module, size_t dynamic_shared) {
-  if (changed || module.serial != prepared_module || dynamic_shared != prepared_dynamic) {
+  const bool moved = module.shared_begin != shared_area.begin && module.shared_bytes != 0;
+  if (changed || moved || module.serial != prepared_module || dynamic_shared != prepared_dynamic) {
     rebuild(module, dynamic_shared);
     changed = false;
     prepared_module = module.serial;

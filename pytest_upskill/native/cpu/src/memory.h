@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "../../device.h"
 #include "module.h"
 #include "span.h"
 
@@ -63,6 +64,12 @@ std::string describe_freed(uintptr_t address);
 // Called when a call of the driver begins, and when its reports are read.
 void begin_call();
 void report_leaks();
+
+// All allocations by code of the student's library.
+KeptOnDevice kept_allocations();
+
+// Whether allocations of host memory are noted from now on.
+void note_host_allocations(bool yes);
 
 // From the shadow: all recorded clock values are older than any later one.
 void forget_dates();

@@ -14,6 +14,8 @@ namespace upskill::cpu {
 
 namespace {
 
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+
 const char* verb(Access access) {
   return !is_write(access) ? "read" : access == Access::atomic ? "atomic operation" : "write";
 }
@@ -21,6 +23,8 @@ const char* verb(Access access) {
 void host_access(uintptr_t address, size_t size, Access access, uintptr_t pc) {
   const uintptr_t piece = address / 256;
   if (host_pieces[piece % host_slots] == piece) return;
+  const DeviceLock lock(std::try_to_lock);
+  if (!lock.held()) return;  // another thread runs a kernel, or changes allocations: later accesses are looked up again
   const Allocation* allocation = allocation_at(address);
   if (allocation == nullptr || allocation->kind != AllocationKind::device) {
     host_pieces[piece % host_slots] = piece;
@@ -72,33 +76,76 @@ void forbidden_write(const Span& span, size_t size, Access access, uintptr_t pc)
                format("%s of %zu bytes to constant memory,%s", verb(access), size, where().c_str()));
 }
 
-__attribute__((noinline)) void look_up(uintptr_t address, size_t size, Access access, uintptr_t pc) {
-  if (!launch.running) return host_access(address, size, access, pc);
-  if (!configuration.check_memory) return;
+__attribute__((noinline)) Span* look_up(uintptr_t address, size_t size, Access access, uintptr_t pc) {
+  if (!configuration.check_memory) return nullptr;
   Span* span = find_span(address, size);
-  if (span == nullptr) return wild_access(address, size, access, pc);
-  if (is_write(access) && !span->writable) return forbidden_write(*span, size, access, pc);
+  if (span == nullptr) return wild_access(address, size, access, pc), nullptr;
+  if (is_write(access) && !span->writable) return forbidden_write(*span, size, access, pc), nullptr;
   last_span(pc) = span;
   if (span->remembered && span->cells == nullptr) attach_cells(*span, address, size);
-  if (span->cells != nullptr) mark(*span, address, size, access, pc);
+  return span;
 }
 
-inline __attribute__((always_inline)) void check(uintptr_t address, size_t size, Access access, uintptr_t pc) {
-  Span& span = *last_span(pc);
-  if (!span.holds(address, size) || (is_write(access) && !span.writable)) return look_up(address, size, access, pc);
-  if (span.cells != nullptr) mark(span, address, size, access, pc);
+// Returns the span, or nullptr if the access is not allowed, or not checked.
+ALWAYS_INLINE Span* check(uintptr_t address, size_t size, Access access, uintptr_t pc) {
+  if (!in_kernel) return host_access(address, size, access, pc), nullptr;
+  Span* span = last_span(pc);
+  if (!span->holds(address, size) || (is_write(access) && !span->writable)) {
+    span = look_up(address, size, access, pc);
+    if (span == nullptr) return nullptr;
+  }
+  if (span->cells != nullptr) mark(*span, address, size, access, pc);
+  return span;
+}
+
+template <size_t size, bool write>
+__attribute__((noinline)) void check_slowly(uintptr_t address, uintptr_t pc) {
+  const Span* span = check(address, size, write ? Access::write : Access::read, pc);
+  if (span == nullptr) return;
+  Site& site = site_of<size, write>(pc);
+  if (site.count == 0 || site.begin != span->begin) fill(site, *span, size);
+}
+
+// For reads of what the thread has written itself, or an earlier launch.
+template <size_t size>
+__attribute__((noinline)) void check_unusual_read(uintptr_t address, uintptr_t pc, Cell* cell, uint32_t born) {
+  if (store_pending) return check_slowly<size, false>(address, pc);
+  for (size_t i = 0; i < size >> site_shift(size); ++i)
+    if (!note_fine_read(cell[i], born, pc)) return check_slowly<size, false>(address, pc);
+}
+
+// Nearly every access takes this path.
+template <size_t size, bool write>
+ALWAYS_INLINE void check_quickly(uintptr_t address, uintptr_t pc) {
+  constexpr int shift = site_shift(size);
+  const Site* site = &site_of<size, write>(pc);
+  asm("" : "+r"(site));  // or parts of its address would be computed again for each member
+  const uintptr_t offset = address - site->begin;
+  const uintptr_t index = offset >> shift | offset << (64 - shift) % 64;  // a huge one if not aligned
+  if (index >= site->count) return check_slowly<size, write>(address, pc);
+  if (site->cells == nullptr) return;
+  Cell* const cell = site->cells + index;
+  if (write && (store_pending || self.fresh_fence)) return check_slowly<size, write>(address, pc);
+  for (size_t i = 0; i < size >> shift; ++i) {
+    if (write) {
+      if (!note_fine_write(cell[i], *site->since, pc)) return check_slowly<size, write>(address, pc);
+    } else {
+      if (!note_usual_read(cell[i], pc)) return check_unusual_read<size>(address, pc, cell, site->born);
+    }
+  }
 }
 
 // A thread that reads one volatile address repeatedly polls for another thread. That thread must run before the read is
 // checked, so that the read can see its store.
 void count_volatile_read(uintptr_t address) {
+  if (!in_kernel) return;
   static uintptr_t last_address;
   static int last_thread, repeats;
   constexpr int patience = 64;
   if (address != last_address || block.current != last_thread) repeats = 0;
   last_address = address;
   last_thread = block.current;
-  if (++repeats < patience || !launch.running) return;
+  if (++repeats < patience) return;
   repeats = 0;
   yield();
 }
@@ -117,10 +164,10 @@ using namespace upskill::cpu;
 #define ADDRESS(pointer) reinterpret_cast<uintptr_t>(pointer)
 
 #define HOOKS(size)                                                                                             \
-  extern "C" void __tsan_read##size(void* p) { check(ADDRESS(p), size, Access::read, PC); }                     \
-  extern "C" void __tsan_write##size(void* p) { check(ADDRESS(p), size, Access::write, PC); }                   \
-  extern "C" void __tsan_unaligned_read##size(void* p) { check(ADDRESS(p), size, Access::read, PC); }           \
-  extern "C" void __tsan_unaligned_write##size(void* p) { check(ADDRESS(p), size, Access::write, PC); }         \
+  extern "C" void __tsan_read##size(void* p) { check_quickly<size, false>(ADDRESS(p), PC); }                    \
+  extern "C" void __tsan_write##size(void* p) { check_quickly<size, true>(ADDRESS(p), PC); }                    \
+  extern "C" void __tsan_unaligned_read##size(void* p) { check_quickly<size, false>(ADDRESS(p), PC); }          \
+  extern "C" void __tsan_unaligned_write##size(void* p) { check_quickly<size, true>(ADDRESS(p), PC); }          \
   extern "C" void __tsan_volatile_write##size(void* p) { check(ADDRESS(p), size, Access::volatile_write, PC); } \
   extern "C" void __tsan_volatile_read##size(void* p) {                                                         \
     count_volatile_read(ADDRESS(p));                                                                            \
@@ -156,21 +203,21 @@ void __tsan_vptr_read(void**) {}
 
 // The student's object is linked with --wrap for these three.
 void* __wrap_memcpy(void* target, const void* source, size_t size) {
-  if (size != 0 && launch.running) {
+  if (size != 0 && in_kernel) {
     check(ADDRESS(source), size, Access::read, PC);
     check(ADDRESS(target), size, Access::write, PC);
   }
   return std::memcpy(target, source, size);
 }
 void* __wrap_memmove(void* target, const void* source, size_t size) {
-  if (size != 0 && launch.running) {
+  if (size != 0 && in_kernel) {
     check(ADDRESS(source), size, Access::read, PC);
     check(ADDRESS(target), size, Access::write, PC);
   }
   return std::memmove(target, source, size);
 }
 void* __wrap_memset(void* target, int value, size_t size) {
-  if (size != 0 && launch.running) check(ADDRESS(target), size, Access::write, PC);
+  if (size != 0 && in_kernel) check(ADDRESS(target), size, Access::write, PC);
   return std::memset(target, value, size);
 }
 
@@ -195,7 +242,7 @@ struct OutOfBounds {
 
 void __ubsan_handle_type_mismatch_v1(TypeMismatch* data, uintptr_t address) {
   const unsigned alignment = 1u << data->log_alignment;
-  if (!launch.running || address % alignment == 0) return;
+  if (!in_kernel || address % alignment == 0) return;
   abort_launch(cudaErrorMisalignedAddress, Assertion::runs, "misaligned-address", PC,
                format("misaligned access: %s needs an address that is a multiple of %u, this one is off by %u,%s",
                       data->type->name, alignment, static_cast<unsigned>(address % alignment), where().c_str()));
@@ -203,7 +250,7 @@ void __ubsan_handle_type_mismatch_v1(TypeMismatch* data, uintptr_t address) {
 
 // The array may be a local one, and the stack behind it must not be overwritten: the launch ends here.
 void __ubsan_handle_out_of_bounds(OutOfBounds* data, uintptr_t index) {
-  if (!launch.running) return;
+  if (!in_kernel) return;
   abort_launch(cudaErrorIllegalAddress, Assertion::memory, "out-of-bounds", PC,
                format("index %lld is outside the array, which is %s,%s", static_cast<long long>(index),
                       data->array->name, where().c_str()));

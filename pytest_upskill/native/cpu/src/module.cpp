@@ -26,6 +26,7 @@ namespace upskill::cpu {
 namespace {
 
 Module current;
+unsigned long current_tls_module = 0;
 unsigned long long unloads_seen = 0;
 
 struct Search {
@@ -126,6 +127,29 @@ void find_code(Module& module) {
   });
 }
 
+// This host thread's block of the module's __shared__ variables.
+uintptr_t shared_block(unsigned long tls_module) {
+  TlsIndex index{tls_module, 0};
+  return reinterpret_cast<uintptr_t>(__tls_get_addr(&index));
+}
+
+void mark_as_initialised(const std::vector<Variable>& guards) {
+  for (const Variable& guard : guards) std::memset(reinterpret_cast<void*>(guard.begin), 1, guard.bytes);
+}
+
+// Each host thread that launches kernels of a module has __shared__ variables and guards of its own. A thread may have
+// the block of one that has ended.
+void follow_thread(Module& module) {
+  static thread_local int marked = 0;
+  const uintptr_t block = shared_block(current_tls_module), distance = block - module.shared_begin;
+  if (distance == 0 && marked == module.serial) return;
+  marked = module.serial;
+  module.shared_begin = block;
+  for (auto* variables : {&module.shared, &module.guards})
+    for (Variable& variable : *variables) variable.begin += distance;
+  mark_as_initialised(module.guards);
+}
+
 void find_shared_variables(Module& module) {
   visit_symbols(module.path, [&](const ElfW(Sym) & symbol, const char* name) {
     if (ELF64_ST_TYPE(symbol.st_info) != STT_TLS) return;
@@ -133,7 +157,7 @@ void find_shared_variables(Module& module) {
     const Variable variable{variable_name(name), module.shared_begin + symbol.st_value, symbol.st_size};
     (guard ? module.guards : module.shared).push_back(variable);
   });
-  for (const Variable& guard : module.guards) std::memset(reinterpret_cast<void*>(guard.begin), 1, guard.bytes);
+  mark_as_initialised(module.guards);
   // Without symbols (a stripped library) the whole block counts as one variable.
   if (module.shared.empty()) module.shared.push_back({"__shared__", module.shared_begin, module.shared_bytes});
   std::sort(module.shared.begin(), module.shared.end(),
@@ -158,7 +182,10 @@ const Module& module_of(const void* address) {
   unsigned long long unloads = 0;
   dl_iterate_phdr(first_counts, &unloads);
   const auto wanted = reinterpret_cast<uintptr_t>(address);
-  if (unloads == unloads_seen && wanted >= current.base && wanted < current.end) return current;
+  if (unloads == unloads_seen && wanted >= current.base && wanted < current.end) {
+    if (current.shared_bytes != 0) follow_thread(current);
+    return current;
+  }
   Search search{wanted, {}};
   dl_iterate_phdr(visit, &search);
   const int serial = current.serial + 1;
@@ -167,8 +194,8 @@ const Module& module_of(const void* address) {
   unloads_seen = unloads;
   find_code(current);
   if (current.shared_bytes != 0) {
-    TlsIndex index{search.tls_module, 0};
-    current.shared_begin = reinterpret_cast<uintptr_t>(__tls_get_addr(&index));
+    current_tls_module = search.tls_module;
+    current.shared_begin = shared_block(current_tls_module);
     find_shared_variables(current);
   }
   return current;

@@ -187,6 +187,7 @@ void begin_block(int threads) {
   forget_acquired();
   acquired_by_block.clear();
   self.block_start = self.floor = self.clock = ++now;
+  self.clocks_before_barrier = 0;
   block_starts.push_back(now);
 }
 
@@ -197,6 +198,7 @@ void begin_fibers(int current) {
 
 void pass_barrier() {
   self.floor = ++now;
+  self.clocks_before_barrier = self.floor - self.block_start;
   for (int thread : acquirers)
     for (const Acquired& entry : acquired_by[thread]) add(acquired_by_block, entry);
   forget_acquired();
@@ -267,15 +269,15 @@ uint32_t turn_of(uint32_t clock) {
 using namespace upskill::cpu;
 
 extern "C" void upskill_cpu_fence(int scope) {
-  if (launch.running) fence(scope != 0);
+  if (in_kernel) fence(scope != 0);
 }
 
 extern "C" void upskill_cpu_release(const void* object) {
-  if (!launch.running) return;
+  if (!in_kernel) return;
   fence(true);
   release(reinterpret_cast<uintptr_t>(object));
 }
 
 extern "C" void upskill_cpu_acquire(const void* object) {
-  if (launch.running) acquire(reinterpret_cast<uintptr_t>(object));
+  if (in_kernel) acquire(reinterpret_cast<uintptr_t>(object));
 }

@@ -21,11 +21,13 @@ struct Self {
   uint32_t thread = 0;
   uint32_t floor = 0;  // of the block's last barrier
   uint32_t block_start = 0;
+  uint32_t clocks_before_barrier = 0;  // those from block_start to floor; 0 while a store is pending, see shadow.h
   uint32_t launch_start = 0;
   bool fresh_fence = false;  // nothing was written since this thread's last fence
 };
 
-extern Self self;
+// Hidden visibility, so that the fast path of every access loads it directly.
+[[gnu::visibility("hidden")]] extern Self self;
 
 // A clock that is newer than every access so far, and older than every later one.
 uint32_t advance_clock();

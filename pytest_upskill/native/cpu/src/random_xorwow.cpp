@@ -1,6 +1,4 @@
 // Skips ahead in the generator XORWOW: its steps are linear over bits, so that a matrix performs many at once.
-#include "upskill_cpu/random_xorwow.h"
-
 #include <cstddef>
 #include <memory>
 #include <vector>
@@ -53,6 +51,7 @@ const Leap& leap_of(size_t power) {
 
 }  // namespace
 
+// Declared in upskill_cpu/random_xorwow.h, which includes all of CUDA: a second of compilation, for nothing here.
 extern "C" void upskill_cpu_xorwow_leap(unsigned int* words, unsigned long long n, unsigned int power) {
   Bits160 v;
   for (int i = 0; i < 5; ++i) v.words[i] = words[i];

@@ -1,5 +1,6 @@
 #include "report.h"
 
+#include <atomic>
 #include <cstdarg>
 #include <cstdio>
 #include <set>
@@ -23,8 +24,8 @@ Reports& reports() {
   return instance;
 }
 
-cudaError_t current_error = cudaSuccess;
-cudaError_t stuck_error = cudaSuccess;
+thread_local cudaError_t current_error = cudaSuccess;  // each host thread has its own
+std::atomic<cudaError_t> stuck_error = cudaSuccess;    // of the device
 
 const char* name_of(Assertion assertion) {
   switch (assertion) {
@@ -69,15 +70,22 @@ const char* report_text(size_t index) { return index < report_count() ? reports(
 void clear_reports() { reports() = Reports(); }
 
 void set_error(cudaError_t error) { current_error = error; }
+cudaError_t fail(cudaError_t error) {
+  set_error(error);
+  return error;
+}
 void set_sticky_error(cudaError_t error) { stuck_error = error; }
 cudaError_t sticky_error() { return stuck_error; }
-cudaError_t last_error() { return stuck_error != cudaSuccess ? stuck_error : current_error; }
+cudaError_t last_error() { return stuck_error != cudaSuccess ? sticky_error() : current_error; }
 cudaError_t take_last_error() {
   const cudaError_t error = last_error();
   current_error = cudaSuccess;
   return error;
 }
-void clear_errors() { current_error = stuck_error = cudaSuccess; }
+void clear_errors() {
+  current_error = cudaSuccess;
+  stuck_error = cudaSuccess;
+}
 
 std::string format(const char* pattern, ...) {
   char text[1024];

@@ -25,6 +25,7 @@ void clear_reports();
 
 // A sticky error is what a faulting kernel leaves: every later call of the API fails with it.
 void set_error(cudaError_t error);
+cudaError_t fail(cudaError_t error);  // sets and returns it
 void set_sticky_error(cudaError_t error);
 cudaError_t sticky_error();
 cudaError_t last_error();

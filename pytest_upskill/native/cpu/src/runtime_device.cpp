@@ -1,9 +1,7 @@
-// The runtime API's device, errors, streams and events. All work is done synchronously.
-#include <time.h>
-
+// The runtime API's device: its properties, limits and kernels' attributes.
 #include <cstring>
-#include <set>
 
+#include "clocks.h"
 #include "launch_state.h"
 #include "memory.h"
 #include "report.h"
@@ -18,103 +16,22 @@ constexpr int processors = 132;
 constexpr int threads_per_processor = 2048;
 constexpr int blocks_per_processor = 32;
 constexpr int registers = 65536;
-constexpr int clock_khz = 1980000;
 constexpr int memory_clock_khz = 3201000;
 constexpr size_t shared_per_processor = 228 << 10;
 constexpr size_t constant_bytes = 64 << 10;
 
-cudaError_t fail(cudaError_t error) {
-  set_error(error);
-  return error;
-}
-
-double now_ms() {
-  timespec time{};
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return static_cast<double>(time.tv_sec) * 1e3 + static_cast<double>(time.tv_nsec) * 1e-6;
-}
-
-struct ErrorText {
-  cudaError_t error;
-  const char *name, *text;
-};
-
-constexpr ErrorText error_texts[] = {
-    {cudaSuccess, "cudaSuccess", "no error"},
-    {cudaErrorInvalidValue, "cudaErrorInvalidValue", "invalid argument"},
-    {cudaErrorMemoryAllocation, "cudaErrorMemoryAllocation", "out of memory"},
-    {cudaErrorInitializationError, "cudaErrorInitializationError", "initialization error"},
-    {cudaErrorInvalidConfiguration, "cudaErrorInvalidConfiguration", "invalid configuration argument"},
-    {cudaErrorCudartUnloading, "cudaErrorCudartUnloading", "driver shutting down"},
-    {cudaErrorInsufficientDriver, "cudaErrorInsufficientDriver",
-     "CUDA driver version is insufficient for CUDA runtime version"},
-    {cudaErrorInvalidPitchValue, "cudaErrorInvalidPitchValue", "invalid pitch argument"},
-    {cudaErrorInvalidSymbol, "cudaErrorInvalidSymbol", "invalid device symbol"},
-    {cudaErrorInvalidDevicePointer, "cudaErrorInvalidDevicePointer", "invalid device pointer"},
-    {cudaErrorInvalidMemcpyDirection, "cudaErrorInvalidMemcpyDirection", "invalid copy direction for memcpy"},
-    {cudaErrorInvalidDeviceFunction, "cudaErrorInvalidDeviceFunction", "invalid device function"},
-    {cudaErrorNoDevice, "cudaErrorNoDevice", "no CUDA-capable device is detected"},
-    {cudaErrorInvalidDevice, "cudaErrorInvalidDevice", "invalid device ordinal"},
-    {cudaErrorInvalidResourceHandle, "cudaErrorInvalidResourceHandle", "invalid resource handle"},
-    {cudaErrorNotReady, "cudaErrorNotReady", "device not ready"},
-    {cudaErrorIllegalAddress, "cudaErrorIllegalAddress", "an illegal memory access was encountered"},
-    {cudaErrorLaunchOutOfResources, "cudaErrorLaunchOutOfResources", "too many resources requested for launch"},
-    {cudaErrorLaunchTimeout, "cudaErrorLaunchTimeout", "the launch timed out and was terminated"},
-    {cudaErrorAssert, "cudaErrorAssert", "device-side assert triggered"},
-    {cudaErrorMisalignedAddress, "cudaErrorMisalignedAddress", "misaligned address"},
-    {cudaErrorLaunchFailure, "cudaErrorLaunchFailure", "unspecified launch failure"},
-    {cudaErrorNotSupported, "cudaErrorNotSupported", "operation not supported"},
-    {cudaErrorUnknown, "cudaErrorUnknown", "unknown error"},
-};
-
-const ErrorText* find_text(cudaError_t error) {
-  for (const ErrorText& entry : error_texts)
-    if (entry.error == error) return &entry;
-  return nullptr;
-}
-
-}  // namespace
-
-// A stream has no state; an event has the time at which it was recorded.
-struct CUstream_st {};
-struct CUevent_st {
-  double recorded_ms = 0;
-  bool recorded = false;
-};
-
-namespace {
-
-std::set<cudaStream_t> streams;
-std::set<cudaEvent_t> events;
-
-bool is_stream(cudaStream_t stream) {
-  return stream == nullptr || stream == cudaStreamLegacy || stream == cudaStreamPerThread || streams.count(stream) != 0;
-}
-
-cudaError_t with_stream(cudaStream_t stream) {
-  return is_stream(stream) ? sticky_error() : fail(cudaErrorInvalidResourceHandle);
-}
-cudaError_t with_event(cudaEvent_t event) {
-  return events.count(event) != 0 ? sticky_error() : fail(cudaErrorInvalidResourceHandle);
-}
+size_t limits[] = {1024, 1 << 20, 8 << 20, 2, 2048, 64, 0};  // in the order of cudaLimit
 
 }  // namespace
 
 extern "C" {
 
-cudaError_t cudaGetLastError() { return take_last_error(); }
-cudaError_t cudaPeekAtLastError() { return last_error(); }
-const char* cudaGetErrorString(cudaError_t error) {
-  const ErrorText* entry = find_text(error);
-  return entry != nullptr ? entry->text : "unrecognized error code";
+cudaError_t cudaDeviceSynchronize() {
+  const DeviceLock lock;  // other host threads' kernels have ended
+  return sticky_error();
 }
-const char* cudaGetErrorName(cudaError_t error) {
-  const ErrorText* entry = find_text(error);
-  return entry != nullptr ? entry->name : "unrecognized error code";
-}
-
-cudaError_t cudaDeviceSynchronize() { return sticky_error(); }
 cudaError_t cudaDeviceReset() {
+  const DeviceLock lock;
   release_all();
   clear_errors();
   return cudaSuccess;
@@ -151,6 +68,9 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
   p.multiProcessorCount = processors;
   p.concurrentKernels = p.unifiedAddressing = p.managedMemory = p.canMapHostMemory = 1;
   p.cooperativeLaunch = p.memoryPoolsSupported = p.concurrentManagedAccess = p.deviceOverlap = 1;
+  p.streamPrioritiesSupported = p.globalL1CacheSupported = p.localL1CacheSupported = p.hostRegisterSupported = 1;
+  p.persistingL2CacheMaxSize = 30 << 20;
+  p.accessPolicyMaxWindowSize = 128 << 20;
   p.asyncEngineCount = p.singleToDoublePrecisionPerfRatio = 2;
   p.clockRate = clock_khz;
   p.memoryClockRate = memory_clock_khz;
@@ -236,25 +156,43 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
     case cudaDevAttrKernelExecTimeout:
     case cudaDevAttrPageableMemoryAccess:
     case cudaDevAttrHostNativeAtomicSupported:
-    case cudaDevAttrStreamPrioritiesSupported:
     case cudaDevAttrComputePreemptionSupported:
-    case cudaDevAttrGlobalL1CacheSupported:
-    case cudaDevAttrLocalL1CacheSupported:
     case cudaDevAttrPciBusId:
     case cudaDevAttrPciDeviceId:
     case cudaDevAttrPciDomainId:
     case cudaDevAttrTccDriver:
     case cudaDevAttrIsMultiGpuBoard:
+    case cudaDevAttrMultiGpuBoardGroupID:
+    case cudaDevAttrCanFlushRemoteWrites:
+    case cudaDevAttrCanUseHostPointerForRegisteredMem:
+    case cudaDevAttrPageableMemoryAccessUsesHostPageTables:
+    case cudaDevAttrDirectManagedMemAccessFromHost:
+    case cudaDevAttrClusterLaunch:
+    case cudaDevAttrIpcEventSupport:
       *value = 0;
       break;
     case cudaDevAttrTextureAlignment:
+    case cudaDevAttrSurfaceAlignment:
       *value = 512;
+      break;
+    case cudaDevAttrTexturePitchAlignment:
+      *value = 32;
+      break;
+    case cudaDevAttrMaxPersistingL2CacheSize:
+      *value = 30 << 20;
+      break;
+    case cudaDevAttrMaxAccessPolicyWindowSize:
+      *value = 128 << 20;
       break;
     case cudaDevAttrAsyncEngineCount:
     case cudaDevAttrSingleToDoublePrecisionPerfRatio:
       *value = 2;
       break;
     case cudaDevAttrGpuOverlap:
+    case cudaDevAttrStreamPrioritiesSupported:
+    case cudaDevAttrGlobalL1CacheSupported:
+    case cudaDevAttrLocalL1CacheSupported:
+    case cudaDevAttrHostRegisterSupported:
     case cudaDevAttrCanMapHostMemory:
     case cudaDevAttrCooperativeLaunch:
     case cudaDevAttrConcurrentManagedAccess:
@@ -272,9 +210,17 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
 
 cudaError_t cudaDeviceSetCacheConfig(cudaFuncCache) { return cudaSuccess; }
 cudaError_t cudaDeviceSetSharedMemConfig(cudaSharedMemConfig) { return cudaSuccess; }
-cudaError_t cudaDeviceSetLimit(cudaLimit, size_t) { return cudaSuccess; }
+// Limits are kept and have no effect.
+cudaError_t cudaDeviceSetLimit(cudaLimit limit, size_t value) {
+  const DeviceLock lock;
+  if (limit > cudaLimitPersistingL2CacheSize) return fail(cudaErrorUnsupportedLimit);
+  limits[limit] = value;
+  return cudaSuccess;
+}
 cudaError_t cudaDeviceGetLimit(size_t* value, cudaLimit limit) {
-  *value = limit == cudaLimitStackSize ? 1024 : 8 << 20;
+  const DeviceLock lock;
+  if (limit > cudaLimitPersistingL2CacheSize) return fail(cudaErrorUnsupportedLimit);
+  *value = limits[limit];
   return cudaSuccess;
 }
 cudaError_t cudaRuntimeGetVersion(int* version) {
@@ -283,61 +229,8 @@ cudaError_t cudaRuntimeGetVersion(int* version) {
 }
 cudaError_t cudaDriverGetVersion(int* version) { return cudaRuntimeGetVersion(version); }
 
-cudaError_t cudaStreamCreateWithPriority(cudaStream_t* stream, unsigned int, int) {
-  if (sticky_error() != cudaSuccess) return sticky_error();
-  *stream = new CUstream_st;
-  streams.insert(*stream);
-  return cudaSuccess;
-}
-cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned int flags) {
-  return cudaStreamCreateWithPriority(stream, flags, 0);
-}
-cudaError_t cudaStreamCreate(cudaStream_t* stream) { return cudaStreamCreateWithPriority(stream, 0, 0); }
-cudaError_t cudaStreamDestroy(cudaStream_t stream) {
-  if (streams.erase(stream) == 0) return fail(cudaErrorInvalidResourceHandle);
-  delete stream;
-  return sticky_error();
-}
-cudaError_t cudaStreamSynchronize(cudaStream_t stream) { return with_stream(stream); }
-cudaError_t cudaStreamQuery(cudaStream_t stream) { return with_stream(stream); }
-cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned int) {
-  const cudaError_t error = with_event(event);
-  return error != cudaSuccess ? error : with_stream(stream);
-}
-cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t function, void* data) {
-  const cudaError_t error = with_stream(stream);
-  if (error == cudaSuccess) function(data);
-  return error;
-}
-
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned int) {
-  if (sticky_error() != cudaSuccess) return sticky_error();
-  *event = new CUevent_st;
-  events.insert(*event);
-  return cudaSuccess;
-}
-cudaError_t cudaEventCreate(cudaEvent_t* event) { return cudaEventCreateWithFlags(event, 0); }
-cudaError_t cudaEventDestroy(cudaEvent_t event) {
-  if (events.erase(event) == 0) return fail(cudaErrorInvalidResourceHandle);
-  delete event;
-  return sticky_error();
-}
-cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
-  const cudaError_t error = with_event(event);
-  if (error != cudaSuccess || !is_stream(stream)) return error != cudaSuccess ? error : with_stream(stream);
-  *event = {now_ms(), true};
-  return cudaSuccess;
-}
-cudaError_t cudaEventSynchronize(cudaEvent_t event) { return with_event(event); }
-cudaError_t cudaEventQuery(cudaEvent_t event) { return with_event(event); }
-cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t end) {
-  if (events.count(start) == 0 || events.count(end) == 0 || !start->recorded || !end->recorded)
-    return fail(cudaErrorInvalidResourceHandle);
-  *milliseconds = static_cast<float>(end->recorded_ms - start->recorded_ms);
-  return sticky_error();
-}
-
 cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute attribute, int value) {
+  const DeviceLock lock;
   if (kernel == nullptr) return fail(cudaErrorInvalidDeviceFunction);
   if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize) return sticky_error();
   if (value < 0 || static_cast<size_t>(value) > max_dynamic_shared) return fail(cudaErrorInvalidValue);

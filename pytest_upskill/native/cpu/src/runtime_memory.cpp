@@ -13,12 +13,8 @@ using namespace upskill::cpu;
 
 namespace {
 
-cudaError_t fail(cudaError_t error) {
-  set_error(error);
-  return error;
-}
-
 cudaError_t allocate_into(void** pointer, size_t bytes, AllocationKind kind, uintptr_t pc) {
+  const DeviceLock lock;
   if (sticky_error() != cudaSuccess) return sticky_error();
   if (pointer == nullptr) return fail(cudaErrorInvalidValue);
   *pointer = nullptr;
@@ -28,6 +24,7 @@ cudaError_t allocate_into(void** pointer, size_t bytes, AllocationKind kind, uin
 }
 
 cudaError_t release_pointer(void* pointer, uintptr_t pc) {
+  const DeviceLock lock;
   if (pointer == nullptr || deallocate(pointer, pc)) return sticky_error();
   const std::string freed = describe_freed(reinterpret_cast<uintptr_t>(pointer));
   report(Assertion::memory, freed.empty() ? "invalid-free" : "double-free", pc,
@@ -83,6 +80,7 @@ void check_extent(const void* pointer, size_t bytes, const char* what, uintptr_t
 }
 
 cudaError_t copy(void* target, const void* source, size_t bytes, cudaMemcpyKind kind, uintptr_t pc) {
+  const DeviceLock lock;
   if (sticky_error() != cudaSuccess) return sticky_error();
   if (bytes == 0) return cudaSuccess;
   if (target == nullptr || source == nullptr || !kind_matches(target, source, kind) || !fits(target, bytes) ||
@@ -109,6 +107,7 @@ cudaError_t copy_rows(void* target, size_t target_pitch, const void* source, siz
 }
 
 cudaError_t set(void* target, int value, size_t bytes, uintptr_t pc) {
+  const DeviceLock lock;
   if (sticky_error() != cudaSuccess) return sticky_error();
   if (bytes == 0) return cudaSuccess;
   // Variables of a module have no allocation; a pointer to them comes from cudaGetSymbolAddress.
@@ -161,12 +160,14 @@ cudaError_t cudaMallocPitch(void** pointer, size_t* pitch, size_t width, size_t 
 }
 
 cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
+  const DeviceLock lock;
   *total = device_bytes;
   *free = device_bytes - allocated_bytes();
   return cudaSuccess;
 }
 
 cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const void* pointer) {
+  const DeviceLock lock;
   const Allocation* allocation = allocation_at(reinterpret_cast<uintptr_t>(pointer));
   void* plain = const_cast<void*>(pointer);
   *attributes = {cudaMemoryTypeUnregistered, -2, nullptr, plain};
@@ -204,21 +205,30 @@ cudaError_t cudaMemset2DAsync(void* target, size_t pitch, int value, size_t widt
 }
 
 cudaError_t upskill_cpu_copy_symbol(void* target, const void* source, size_t bytes, size_t offset, size_t size) {
+  const DeviceLock lock;
   if (sticky_error() != cudaSuccess) return sticky_error();
   if (offset > size || bytes > size - offset || !fits(target, bytes) || !fits(source, bytes))
     return fail(cudaErrorInvalidValue);
   const Reach reach;
   std::memmove(target, source, bytes);
+  if (is_device(target)) mark_initialised(reinterpret_cast<uintptr_t>(target), bytes);
   return cudaSuccess;
 }
 
+void upskill_cpu_mark_written(void* begin, size_t bytes) {
+  const DeviceLock lock;
+  if (is_device(begin)) mark_initialised(reinterpret_cast<uintptr_t>(begin), bytes);
+}
+
 cudaError_t upskill_cpu_copy_from_symbol(void* target, const void* source, size_t bytes, size_t offset, size_t size) {
+  const DeviceLock lock;
   const cudaError_t error = upskill_cpu_copy_symbol(target, source, bytes, offset, size);
   if (error == cudaSuccess && is_host(target)) launch_statistics.copied_back += bytes;
   return error;
 }
 
 void* upskill_cpu_symbol_address(const void* symbol, size_t bytes) {
+  const DeviceLock lock;
   const auto begin = reinterpret_cast<uintptr_t>(symbol);
   symbols[begin] = begin + bytes;
   return const_cast<void*>(symbol);

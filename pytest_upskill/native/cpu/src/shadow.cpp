@@ -12,6 +12,7 @@
 #include "launch_state.h"
 #include "module.h"
 #include "report.h"
+#include "span_cache.h"
 #include "upskill_cpu/builtins.h"
 
 namespace upskill::cpu {
@@ -60,6 +61,7 @@ int shift_for(uintptr_t offset, size_t size) { return std::min(full_shift, __bui
 
 // Splits cells, so that accesses of fewer bytes are distinguished.
 void divide_cells(Span& span, int shift) {
+  forget_sites();
   Store& store = stores[span.begin];
   Store finer{nullptr, store.span_bytes, shift};
   if (!make_cells(finer)) {
@@ -270,7 +272,7 @@ class Marking {
     if (writes())
       note_write(cell, thread, pc_);
     else
-      note_read(cell, thread, since_, pc_);
+      note_read(cell, thread, pc_);
   }
 
   void note_unwritten() const {
@@ -286,6 +288,7 @@ class Marking {
     pending.begin = begin;
     pending.end = end;
     store_pending = true;
+    self.clocks_before_barrier = 0;
   }
 
   Span& span_;
@@ -301,6 +304,7 @@ class Marking {
 
 void settle_store() {
   store_pending = false;
+  self.clocks_before_barrier = self.floor - self.block_start;
   const Race& race = pending.race;
   if (std::memcmp(pending.before, reinterpret_cast<const void*>(race.address), race.size) != 0)
     return report_race(race);

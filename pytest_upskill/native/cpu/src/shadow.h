@@ -52,32 +52,24 @@ void drop_all_cells();
 void end_marks();
 
 // A store that races with other accesses is harmless if it stores the present value; this is known after the store.
-extern bool store_pending;
+[[gnu::visibility("hidden")]] extern bool store_pending;
 void settle_store();
 
 // The slow path, for everything that is not decided inline.
 void mark_slowly(Span& span, uintptr_t address, size_t size, Access access, uintptr_t pc);
-
-inline bool is_fine_write_mark(const Span& span, const Cell& cell) {
-  const uint32_t clock = cell.write.clock;
-  if (clock >= self.block_start) return cell.write_thread == self.thread || clock < self.floor;
-  return clock < self.launch_start && clock >= span.born;
-}
 
 // Marks older than this are ignored: shared memory starts afresh with each block.
 inline uint32_t oldest_of_concern(const Span& span) {
   return span.space == Space::shared ? self.block_start : self.launch_start;
 }
 
-inline bool is_fine_read_mark(const Cell& cell, uint32_t since) {
-  const uint32_t clock = cell.read.clock;
-  if (clock < since) return true;
-  if (cell.other.clock >= since) return false;
-  return clock >= self.block_start && (cell.read_thread == self.thread || clock < self.floor);
-}
+// Of this block, before its last barrier. Never while a store is pending.
+inline bool is_before_barrier(uint32_t clock) { return clock - self.block_start < self.clocks_before_barrier; }
 
-inline void note_read(Cell& cell, uint16_t thread, uint32_t since, uintptr_t pc) {
-  if (cell.read.clock >= since && (cell.read_thread != thread || cell.read.clock < self.block_start)) {
+inline bool is_own(uint32_t clock, uint16_t thread) { return thread == self.thread && clock >= self.block_start; }
+
+inline void note_read(Cell& cell, uint16_t thread, uintptr_t pc) {
+  if (cell.read_thread != thread || cell.read.clock < self.block_start) {
     cell.other = cell.read;
     cell.other_thread = cell.read_thread;
   }
@@ -91,32 +83,49 @@ inline void note_write(Cell& cell, uint16_t thread, uintptr_t pc) {
   cell.read.clock = cell.other.clock = 0;
 }
 
+// Each of the next functions records an access, unless it may be a finding: then it returns false.
+
+// A read of what was written before a barrier, or a second read.
+inline bool note_usual_read(Cell& cell, uintptr_t pc) {
+  const auto thread = static_cast<uint16_t>(self.thread);
+  if (cell.read_thread == thread && cell.read.clock == self.clock) return true;
+  if (!is_before_barrier(cell.write.clock)) return false;
+  note_read(cell, thread, pc);
+  return true;
+}
+
+// `born` is the span's. No store is pending.
+inline bool note_fine_read(Cell& cell, uint32_t born, uintptr_t pc) {
+  if (note_usual_read(cell, pc)) return true;
+  const uint32_t clock = cell.write.clock;
+  if (!is_own(clock, cell.write_thread) && (clock >= self.launch_start || clock < born)) return false;
+  note_read(cell, static_cast<uint16_t>(self.thread), pc);
+  return true;
+}
+
+// `since`: see oldest_of_concern. No store is pending, and there was no fence since the last one.
+inline bool note_fine_write(Cell& cell, uint32_t since, uintptr_t pc) {
+  const auto fine = [since](uint32_t clock) { return clock < since || is_before_barrier(clock); };
+  if (!fine(cell.write.clock) && !is_own(cell.write.clock, cell.write_thread)) return false;
+  if (!fine(cell.other.clock)) return false;
+  if (!fine(cell.read.clock) && !is_own(cell.read.clock, cell.read_thread)) return false;
+  note_write(cell, static_cast<uint16_t>(self.thread), pc);
+  return true;
+}
+
 // The access lies within the span, and the span has cells.
-inline __attribute__((always_inline)) void mark(Span& span, uintptr_t address, size_t size, Access access,
-                                                uintptr_t pc) {
+inline void mark(Span& span, uintptr_t address, size_t size, Access access, uintptr_t pc) {
   if (store_pending) settle_store();
   const uintptr_t offset = address - span.begin;
   if (((offset | size) & span.cell_mask) != 0 || access > Access::write)
     return mark_slowly(span, address, size, access, pc);
   Cell* cell = span.cells + (offset >> span.cell_shift);
   const Cell* end = cell + (size >> span.cell_shift);
-  const auto thread = static_cast<uint16_t>(self.thread);
   const uint32_t since = oldest_of_concern(span);
-  if (access == Access::read) {
-    for (; cell != end; ++cell) {
-      if (cell->read.clock == self.clock && cell->read_thread == thread) continue;
-      if (!is_fine_write_mark(span, *cell)) return mark_slowly(span, address, size, access, pc);
-      note_read(*cell, thread, since, pc);
-    }
-    return;
-  }
-  if (self.fresh_fence) return mark_slowly(span, address, size, access, pc);
-  for (; cell != end; ++cell) {
-    const uint32_t clock = cell->write.clock;
-    const bool fine = clock >= self.block_start ? cell->write_thread == thread || clock < self.floor : clock < since;
-    if (!fine || !is_fine_read_mark(*cell, since)) return mark_slowly(span, address, size, access, pc);
-    note_write(*cell, thread, pc);
-  }
+  if (access == Access::write && self.fresh_fence) return mark_slowly(span, address, size, access, pc);
+  for (; cell != end; ++cell)
+    if (access == Access::read ? !note_fine_read(*cell, span.born, pc) : !note_fine_write(*cell, since, pc))
+      return mark_slowly(span, address, size, access, pc);
 }
 
 }  // namespace upskill::cpu

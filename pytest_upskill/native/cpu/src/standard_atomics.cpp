@@ -11,7 +11,7 @@ namespace {
 using namespace upskill::cpu;
 
 void announce(const volatile void* p, size_t size, Access access, int order, void* pc) {
-  if (!launch.running) return;
+  if (!in_kernel) return;
   const auto address = reinterpret_cast<uintptr_t>(p);
   if (access == Access::volatile_read)
     poll(address);
@@ -64,7 +64,7 @@ ATOMICS(uint32_t, 32)
 ATOMICS(uint64_t, 64)
 
 void __tsan_atomic_thread_fence(int) {
-  if (launch.running) fence(true);
+  if (in_kernel) fence(true);
   __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 void __tsan_atomic_signal_fence(int) { __atomic_signal_fence(__ATOMIC_SEQ_CST); }

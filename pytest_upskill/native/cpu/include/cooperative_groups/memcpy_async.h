@@ -1,6 +1,7 @@
 // cooperative_groups::memcpy_async, wait and wait_prior.
 #ifndef UPSKILL_CPU_COOPERATIVE_GROUPS_MEMCPY_ASYNC_H
 #define UPSKILL_CPU_COOPERATIVE_GROUPS_MEMCPY_ASYNC_H
+#define _COOPERATIVE_GROUPS_MEMCPY_ASYNC
 
 #include "../cooperative_groups.h"
 #include "../cuda/aligned_size"

@@ -1,6 +1,7 @@
 // cooperative_groups::reduce: a butterfly within a tile, rank by rank within coalesced threads.
 #ifndef UPSKILL_CPU_COOPERATIVE_GROUPS_REDUCE_H
 #define UPSKILL_CPU_COOPERATIVE_GROUPS_REDUCE_H
+#define _COOPERATIVE_GROUPS_REDUCE_H
 
 #include "../cooperative_groups.h"
 

@@ -1,6 +1,7 @@
 // cooperative_groups::inclusive_scan and exclusive_scan over the ranks of a tile or of coalesced threads.
 #ifndef UPSKILL_CPU_COOPERATIVE_GROUPS_SCAN_H
 #define UPSKILL_CPU_COOPERATIVE_GROUPS_SCAN_H
+#define _COOPERATIVE_GROUPS_SCAN_H
 
 #include "../cooperative_groups.h"
 

@@ -97,8 +97,10 @@ UPSKILL_CPU_INLINE unsigned int __dp4a(uchar4 a, uchar4 b, unsigned int c) {
   return c + static_cast<unsigned int>(a.x * b.x + a.y * b.y + a.z * b.z + a.w * b.w);
 }
 
-// Time goes on, and means nothing. clock() is the C library's.
+// Ticks of the processor's clock (cudaDevAttrClockRate), and nanoseconds. In a kernel, the C library's clock() is
+// wrapped.
 extern "C" long long upskill_cpu_clock(void);
+extern "C" long long upskill_cpu_timer(void);
 UPSKILL_CPU_INLINE long long clock64() { return upskill_cpu_clock(); }
 
 #endif  // UPSKILL_CPU_BITS_H

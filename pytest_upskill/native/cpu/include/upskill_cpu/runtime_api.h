@@ -81,6 +81,9 @@ cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, const voi
 cudaError_t cudaMemPrefetchAsync(const void* pointer, size_t bytes, int device, cudaStream_t stream = nullptr);
 cudaError_t cudaMemAdvise(const void* pointer, size_t bytes, cudaMemoryAdvise advice, int device);
 
+// For stand-ins of libraries that write device memory from the host: the memory counts as written.
+void upskill_cpu_mark_written(void* begin, size_t bytes);
+
 // Copies into and out of a variable of the kernel's module (`size` bytes), at `offset`.
 void* upskill_cpu_symbol_address(const void* symbol, size_t bytes);
 cudaError_t upskill_cpu_copy_symbol(void* target, const void* source, size_t bytes, size_t offset, size_t size);

@@ -4,7 +4,9 @@
 
 #include <cstdio>
 
+#include "memory_pools.h"
 #include "runtime_api.h"
+#include "stream_attributes.h"
 
 #define cudaHostRegisterPortable 0x01
 #define cudaHostRegisterMapped 0x02
@@ -37,25 +39,36 @@ inline cudaError_t cudaMalloc3D(cudaPitchedPtr* pointer, cudaExtent extent) {
 inline cudaError_t cudaMemset3D(cudaPitchedPtr pointer, int value, cudaExtent extent) {
   return cudaMemset2D(pointer.ptr, pointer.pitch, value, extent.width, extent.height * extent.depth);
 }
+inline cudaError_t cudaMemset3DAsync(cudaPitchedPtr pointer, int value, cudaExtent extent, cudaStream_t = nullptr) {
+  return cudaMemset3D(pointer, value, extent);
+}
 
-enum cudaMemPoolAttr {
-  cudaMemPoolReuseFollowEventDependencies = 1,
-  cudaMemPoolReuseAllowOpportunistic = 2,
-  cudaMemPoolReuseAllowInternalDependencies = 3,
-  cudaMemPoolAttrReleaseThreshold = 4,
+// Copies between pitched pointers; arrays need a GPU.
+struct cudaMemcpy3DParms {
+  struct cudaArray* srcArray;
+  cudaPos srcPos;
+  cudaPitchedPtr srcPtr;
+  struct cudaArray* dstArray;
+  cudaPos dstPos;
+  cudaPitchedPtr dstPtr;
+  cudaExtent extent;
+  cudaMemcpyKind kind;
 };
-inline cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t* pool, int) {
-  *pool = nullptr;
+inline cudaError_t cudaMemcpy3D(const cudaMemcpy3DParms* parameters) {
+  const auto& [source_array, from, source, target_array, to, target, extent, kind] = *parameters;
+  if (source_array != nullptr || target_array != nullptr) return cudaErrorNotSupported;
+  const auto row = [](const cudaPitchedPtr& memory, const cudaPos& at, size_t z) {
+    return static_cast<char*>(memory.ptr) + ((at.z + z) * memory.ysize + at.y) * memory.pitch + at.x;
+  };
+  for (size_t z = 0; z < extent.depth; ++z) {
+    const cudaError_t error = cudaMemcpy2D(row(target, to, z), target.pitch, row(source, from, z), source.pitch,
+                                           extent.width, extent.height, kind);
+    if (error != cudaSuccess) return error;
+  }
   return cudaSuccess;
 }
-inline cudaError_t cudaDeviceGetMemPool(cudaMemPool_t* pool, int device) {
-  return cudaDeviceGetDefaultMemPool(pool, device);
-}
-inline cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t, cudaMemPoolAttr, void*) { return cudaSuccess; }
-inline cudaError_t cudaMemPoolTrimTo(cudaMemPool_t, size_t) { return cudaSuccess; }
-template <class T>
-cudaError_t cudaMallocFromPoolAsync(T** pointer, size_t bytes, cudaMemPool_t, cudaStream_t stream) {
-  return cudaMallocAsync(pointer, bytes, stream);
+inline cudaError_t cudaMemcpy3DAsync(const cudaMemcpy3DParms* parameters, cudaStream_t = nullptr) {
+  return cudaMemcpy3D(parameters);
 }
 
 // Here all host memory is alike.
@@ -66,13 +79,27 @@ cudaError_t cudaHostGetDevicePointer(T** pointer, void* host, unsigned int) {
   *pointer = static_cast<T*>(host);
   return cudaSuccess;
 }
-inline cudaError_t cudaSetDeviceFlags(unsigned int) { return cudaSuccess; }
-inline cudaError_t cudaDeviceGetStreamPriorityRange(int* least, int* greatest) {
-  *least = *greatest = 0;
+inline cudaError_t cudaHostGetFlags(unsigned int* flags, void*) {
+  *flags = cudaHostAllocDefault;
   return cudaSuccess;
 }
-inline cudaError_t cudaStreamAddCallback(cudaStream_t stream, cudaStreamCallback_t callback, void* data, unsigned int) {
-  callback(stream, cudaPeekAtLastError(), data);
+inline cudaError_t cudaSetDeviceFlags(unsigned int) { return cudaSuccess; }
+inline cudaError_t cudaGetDeviceFlags(unsigned int* flags) {
+  *flags = cudaDeviceScheduleAuto;
+  return cudaSuccess;
+}
+inline cudaError_t cudaInitDevice(int device, unsigned int, unsigned int) { return cudaSetDevice(device); }
+inline cudaError_t cudaSetValidDevices(int*, int) { return cudaSuccess; }
+inline cudaError_t cudaDeviceGetCacheConfig(cudaFuncCache* config) {
+  *config = cudaFuncCachePreferNone;
+  return cudaSuccess;
+}
+inline cudaError_t cudaDeviceGetSharedMemConfig(cudaSharedMemConfig* config) {
+  *config = cudaSharedMemBankSizeFourByte;
+  return cudaSuccess;
+}
+inline cudaError_t cudaDeviceGetByPCIBusId(int* device, const char*) {
+  *device = 0;
   return cudaSuccess;
 }
 inline cudaError_t cudaThreadSynchronize() { return cudaDeviceSynchronize(); }
@@ -88,17 +115,28 @@ inline cudaError_t cudaDeviceCanAccessPeer(int* can, int, int) {
   *can = 0;
   return cudaSuccess;
 }
+enum cudaDeviceP2PAttr {
+  cudaDevP2PAttrPerformanceRank = 1,
+  cudaDevP2PAttrAccessSupported = 2,
+  cudaDevP2PAttrNativeAtomicSupported = 3,
+  cudaDevP2PAttrCudaArrayAccessSupported = 4,
+};
+// Of two devices, one does not exist.
+inline cudaError_t cudaDeviceGetP2PAttribute(int*, cudaDeviceP2PAttr, int, int) { return cudaSetDevice(1); }
+
+enum cudaMemRangeAttribute {
+  cudaMemRangeAttributeReadMostly = 1,
+  cudaMemRangeAttributePreferredLocation = 2,
+  cudaMemRangeAttributeAccessedBy = 3,
+  cudaMemRangeAttributeLastPrefetchLocation = 4,
+};
+// Advice about managed memory is not kept.
+inline cudaError_t cudaMemRangeGetAttribute(void* value, size_t, cudaMemRangeAttribute attribute, const void*, size_t) {
+  *static_cast<int*>(value) = attribute == cudaMemRangeAttributeReadMostly ? 0 : cudaInvalidDeviceId;
+  return cudaSuccess;
+}
 
 // CUDA 13 passes a location where CUDA 12 passes a device's number.
-enum cudaMemLocationType {
-  cudaMemLocationTypeInvalid = 0,
-  cudaMemLocationTypeDevice = 1,
-  cudaMemLocationTypeHost = 2,
-};
-struct cudaMemLocation {
-  cudaMemLocationType type;
-  int id;
-};
 inline cudaError_t cudaMemPrefetchAsync(const void* pointer, size_t bytes, cudaMemLocation place, unsigned int,
                                         cudaStream_t stream = nullptr) {
   return cudaMemPrefetchAsync(pointer, bytes, place.id, stream);
@@ -124,6 +162,16 @@ template <class Kernel, class Shared>
 cudaError_t cudaOccupancyMaxPotentialBlockSizeVariableSMem(int* minimum_grid, int* block, Kernel kernel, Shared,
                                                            int limit = 0) {
   return cudaOccupancyMaxPotentialBlockSize(minimum_grid, block, kernel, 0, limit);
+}
+template <class Kernel>
+cudaError_t cudaOccupancyMaxPotentialBlockSizeWithFlags(int* minimum_grid, int* block, Kernel kernel, size_t shared,
+                                                        int limit, unsigned int) {
+  return cudaOccupancyMaxPotentialBlockSize(minimum_grid, block, kernel, shared, limit);
+}
+template <class Kernel>
+cudaError_t cudaFuncGetName(const char** name, Kernel kernel) {
+  *name = upskill_cpu_kernel_name(reinterpret_cast<const void*>(kernel));
+  return cudaSuccess;
 }
 template <class Kernel>
 cudaError_t cudaFuncSetSharedMemConfig(Kernel, cudaSharedMemConfig) {
