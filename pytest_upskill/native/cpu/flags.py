@@ -105,6 +105,12 @@ NO_SILENCERS = (
 are those whose text the compiler copies into its assembly. The attribute ``section`` does that, too, but honest sources
 have variables of this name: they get another one, and the attribute has no effect."""
 
+NO_ASSEMBLY = "#pragma GCC poison asm __asm __asm__\n"
+"""Precedes a student's source, in which inline PTX has become C++: what is left would be assembly of the host."""
+
+NO_LIBRARIES = "".join(f"#define UPSKILL_CPU_{name}_H\n" for name in ("CUBLAS_V2", "CUBLASLT", "CURAND"))
+"""Precedes a student's source: the headers of libraries of ready-made kernels are empty there."""
+
 LINK_FLAGS = (
     "-shared",
     "-Wl,-z,defs,-z,noexecstack,-z,text",
