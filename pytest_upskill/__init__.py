@@ -17,7 +17,6 @@ if TYPE_CHECKING:
         BudgetStopped,
         CaseError,
         InfrastructureError,
-        LimitReached,
         LocatedError,
         SandboxError,
         SkillError,
@@ -57,7 +56,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Answer", "Assertion", "BudgetStopped", "Build", "Call", "CallLayout", "Case", "CaseError", "Contract",
     "Executor", "Extraction", "Finding", "InfrastructureError", "JudgeRequest", "JudgeResult", "Kernel", "Language",
-    "LaunchStatistics", "LimitReached", "LocatedError", "Machine", "Outcome", "Question", "Reply", "ResultFacts",
+    "LaunchStatistics", "LocatedError", "Machine", "Outcome", "Question", "Reply", "ResultFacts",
     "SandboxError", "ScalarArgument", "ScalarParameter", "Signature", "SkillError", "SourceMutant", "Student",
     "StudentConfig", "StudentError", "TensorArgument", "TensorParameter", "Tokens", "ToolchainError",
     "UpskillError", "UsageError", "Verdict", "VerdictKind", "View", "__version__", "answer_blocks", "judge",

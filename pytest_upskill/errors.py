@@ -5,7 +5,6 @@
     ├── SkillError            a SKILL.md that breaks the specification
     ├── CaseError             a case that is invalid, or cannot be judged
     ├── BudgetStopped         the next reply could exceed the remaining budget
-    ├── LimitReached          the time limit of one item was reached before there was a verdict
     └── InfrastructureError   machine, tool or server failed: never a student's failure, and never a pass
         ├── StudentError      the model could not be reached, or refused
         ├── ToolchainError    a compiler, or another program that is called, is missing or broken
@@ -59,10 +58,6 @@ class CaseError(LocatedError):
 
 class BudgetStopped(UpskillError):
     """No model was queried: the reply could exceed a limit of the user."""
-
-
-class LimitReached(UpskillError):
-    """A time limit ended the judging of one item."""
 
 
 class InfrastructureError(UpskillError):

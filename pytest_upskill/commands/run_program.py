@@ -1,16 +1,25 @@
 """``pytest-upskill run FILE.cu``: compiles a CUDA program and runs it on the host, with memory and race checks."""
 
+import signal
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from types import FrameType
 
 import click
 
 from pytest_upskill.errors import UpskillError
 from pytest_upskill.languages.cuda.program import CANNOT_RUN, REPORTED, CompileError, NeedsGpu, Request, build, run
+from pytest_upskill.sandbox import process
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    """Ends this process as after an error: with all that it started, and without leaving a folder."""
+    process.end_all()
+    raise SystemExit(128 + number)
 
 
 class _AfterDashes(click.Command):
@@ -33,17 +42,32 @@ class _AfterDashes(click.Command):
 @click.argument("files", metavar="FILE.cu... [-- ARGUMENT...]", nargs=-1, required=True, type=_FILE)
 @click.option("-I", "include", metavar="DIR", multiple=True, type=_FOLDER, help="Search this folder for headers.")
 @click.option("-D", "define", metavar="NAME[=VALUE]", multiple=True, help="Define a macro, as the compiler's -D does.")
+@click.option(
+    "-Xcompiler",
+    "host_options",
+    metavar="OPTION[,...]",
+    multiple=True,
+    help="Options of the host's compiler: -fopenmp.",
+)
 @click.option("--no-checks", is_flag=True, help="Run at full speed, without checks.")
 @click.pass_context
 def command(
-    ctx: click.Context, files: Sequence[Path], include: Sequence[Path], define: Sequence[str], no_checks: bool
+    ctx: click.Context,
+    files: Sequence[Path],
+    include: Sequence[Path],
+    define: Sequence[str],
+    host_options: Sequence[str],
+    no_checks: bool,
 ) -> None:
     """Compile a CUDA program and run it on the host.
 
     Reports what is wrong with its kernels: out-of-bounds accesses, races, barrier mistakes. FILE.cu are the program's
     sources, main included; arguments of the program itself follow after --.
     """
-    request = Request(tuple(files), tuple(include), tuple(define), not no_checks, ctx.obj)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _stop)
+    options = tuple(option for words in host_options for option in words.split(","))
+    request = Request(tuple(files), tuple(include), tuple(define), options, not no_checks, ctx.obj)
     try:
         with tempfile.TemporaryDirectory(prefix="upskill-") as scratch:
             program = build(request, Path(scratch))

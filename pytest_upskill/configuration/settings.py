@@ -10,7 +10,7 @@ from pytest_upskill.errors import UsageError
 
 DEFAULTS: Mapping[str, Any] = {
     "arms": ("skill", "baseline"), "trials": 1, "turns": 1, "device": "auto", "sandbox": "auto", "timeout": 10.0,
-    "replies": "auto",
+    "item_timeout": 120.0, "replies": "auto",
 }  # fmt: skip
 """Values of settings that were not given. Those that are not listed are None, False or empty."""
 PROMPTS_STUDENT = "prompts"
@@ -38,6 +38,7 @@ class Settings:
     seed: int | None
     example: str | None
     timeout: float
+    item_timeout: float
     replies: str
     budget: float | None
     max_tokens: int | None

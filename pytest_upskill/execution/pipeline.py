@@ -38,12 +38,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class JudgeOptions:
-    """What all requests of a run share; ``timeout`` (s) is for each call of a kernel."""
+    """What all requests of a run share; ``timeout`` (s) is for each call of a kernel, ``item_timeout`` for all of
+    them."""
 
     timeout: float
     architecture: str | None = None
     sanitizer: bool = False
     sandbox: str = "auto"
+    item_timeout: float = 120.0
 
 
 class Pipeline:
@@ -171,7 +173,7 @@ class Pipeline:
             examples=task.examples,
             example=task.example,
             more_examples=self._gate.examples(task),
-            limits=Limits(call_seconds=options.timeout),
+            limits=Limits(options.timeout, options.item_timeout),
         )
 
     def _judged(self, task: Task, case: Case, answered: Answered) -> Outcome:

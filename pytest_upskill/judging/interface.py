@@ -15,12 +15,12 @@ from pytest_upskill.records import Finding, KernelResources, LaunchStatistics, V
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """``call_seconds`` limits one call of a kernel, ``item_seconds`` all of them together (None: no limit), ``memory``
-    (bytes) the kernel's process (None: the device's own limit).
+    """``call_seconds`` limits one call of a kernel, ``item_seconds`` all of them together, traced ones and those of
+    shrinking included, ``memory`` (bytes) the kernel's process (None: the device's own limit).
     """
 
     call_seconds: float = 10.0
-    item_seconds: float | None = None
+    item_seconds: float = 120.0
     memory: int | None = None
 
 

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from pytest_upskill.cases.case import Case
 from pytest_upskill.cases.case_file import parse_case
 from pytest_upskill.contracts.base import Signature
 from pytest_upskill.devices.base import Machine
-from pytest_upskill.errors import CaseError, InfrastructureError, LimitReached, UpskillError, UsageError
+from pytest_upskill.errors import CaseError, InfrastructureError, UpskillError, UsageError
 from pytest_upskill.judging.interface import BuildFacts, JudgeRequest, JudgeResult, Problem
 from pytest_upskill.judging.signatures import contract_of, language_of, signature_of
-from pytest_upskill.languages.base import Executor, Language
+from pytest_upskill.languages.base import Executor, Language, Tracer
 from pytest_upskill.records import (
     Answer,
     Assertion,
@@ -26,16 +27,20 @@ from pytest_upskill.records import (
     Call,
     Counterexample,
     Finding,
+    Trace,
     Verdict,
     VerdictKind,
     assertion_names,
 )
 from pytest_upskill.records.version import VERSION
+from pytest_upskill.sandbox import findings
 
 if TYPE_CHECKING:
     from pytest_upskill.oracle.reference_runner import ReferenceRunner
 
+_Result = TypeVar("_Result")
 _MOST_REPORTS = 100
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 LEAST_MEMORY = 256 << 20
 """Bytes without which a process for kernels does not start."""
 
@@ -77,13 +82,22 @@ def prepare(request: JudgeRequest, machine: Machine) -> Prepared:
         if machine.device not in language.devices:
             devices = ", ".join(language.devices)
             raise UsageError(f"language '{language.name}' runs on the device {devices}, and not on {machine.device}")
-        broken = contract.problem(request.sources, signature)
+        broken = _not_text(request.sources) or contract.problem(request.sources, signature)
         build = None if broken else language.build(request.sources, signature.entry, machine)
     except BaseException:
         if runner:
             runner.close()
         raise
     return Prepared(case, language, signature, broken, build, runner)
+
+
+def _not_text(sources: Mapping[str, str]) -> str | None:
+    """Why a source cannot be written to a file, if so: JSON can hold halves of surrogate pairs."""
+    for path, text in sources.items():
+        if found := _SURROGATE.search(text):
+            line = text.count("\n", 0, found.start()) + 1
+            return f"{path}:{line}: {found[0]!a} is half of a surrogate pair, and no character: remove it"
+    return None
 
 
 def case_of(request: JudgeRequest) -> Case:
@@ -117,8 +131,6 @@ def finish(request: JudgeRequest, machine: Machine, prepared: Callable[[], Prepa
         with contextlib.closing(ready.runner) if ready.runner else contextlib.nullcontext():
             found = _judged(request, machine, ready)
         return replace(found, version=VERSION, machine=machine.facts())
-    except LimitReached as error:
-        return JudgeResult(Verdict(VerdictKind.INCONCLUSIVE, str(error)))
     except UpskillError as error:
         return problem_of(error)
 
@@ -188,12 +200,15 @@ def _run(request: JudgeRequest, machine: Machine, prepared: Prepared, build: Bui
             raise UsageError(f"limits.memory is {memory} bytes; {rule}")
         machine = machine.with_memory(memory)
     layout = prepared.signature.layout
+    limits = request.limits
     with contextlib.ExitStack() as stack:
-        executor = stack.enter_context(language.execute(build, layout, machine, request.limits.call_seconds))
+        seconds = min(limits.call_seconds, limits.item_seconds)
+        executor = stack.enter_context(language.execute(build, layout, machine, seconds))
+        watched = _Watched(executor, limits.item_seconds)
         trace = None if only else getattr(executor, "tracer", None)
         if (tracer := trace() if trace else None) is not None:
             stack.callback(tracer.close)
-        watched = _Watched(executor, request.limits.item_seconds)
+            tracer = _WatchedTracer(tracer, watched)
         judgement = explore(
             case,
             layout,
@@ -214,7 +229,7 @@ def _run(request: JudgeRequest, machine: Machine, prepared: Prepared, build: Bui
     assertions = [*_built(language, build, violations), *judgement.assertions, *own]
     return JudgeResult(
         verdict=verdict_of(assertions, judgement.counterexample, judgement.inconclusive),
-        notes=judgement.notes,
+        notes=(*judgement.notes, *_placed(watched.notes.values(), language.source_name)),
         not_executed=judgement.not_executed,
         reports=tuple(watched.reports),
         launch_statistics=statistics,
@@ -223,13 +238,19 @@ def _run(request: JudgeRequest, machine: Machine, prepared: Prepared, build: Bui
     )
 
 
-class _Watched:
-    """An executor's calls, within a limit on the time of all of them; keeps what the device reported."""
+def _placed(notes: Iterable[Finding], source_name: str) -> Iterator[str]:
+    for note in notes:
+        yield note.message if note.line is None else f"{source_name}:{note.line}: {note.message}"
 
-    def __init__(self, executor: Executor, seconds: float | None) -> None:
-        self._executor, self._seconds = executor, seconds
-        self._deadline = None if seconds is None else time.monotonic() + seconds
+
+class _Watched:
+    """An executor's calls, within a limit (s) on the time of all of them; keeps what the device reported."""
+
+    def __init__(self, executor: Executor, seconds: float) -> None:
+        self._executor, self._seconds, self._left = executor, seconds, seconds
         self.reports: dict[Finding, None] = {}
+        self.notes: dict[str, Finding] = {}
+        """The last note of each kind: a later one counts more."""
 
     def call(self, call: Call) -> Answer:
         return self._kept(lambda: self._executor.call(call))
@@ -238,11 +259,42 @@ class _Watched:
         return self._kept(lambda: self._executor.repeat(call, time))
 
     def _kept(self, run: Callable[[], Answer]) -> Answer:
-        if self._deadline is not None and time.monotonic() > self._deadline:
-            limit = f"the limit of {self._seconds:g} s for all calls"
-            raise LimitReached(f"{limit} was reached; raise it, or allow fewer sizes")
-        answer = run()
+        answer = self.timed(run) or Answer({})
+        if self._left <= 0:
+            answer = replace(answer, outputs={}, findings=(findings.item_timeout(self._seconds), *answer.findings))
+        self.notes |= {note.kind: note for note in answer.notes}
         for finding in answer.findings:
             if len(self.reports) < _MOST_REPORTS:
                 self.reports[finding] = None
         return answer
+
+    def timed(self, run: Callable[[], _Result]) -> _Result | None:
+        """What ``run`` returns; its time counts. None if no time is left."""
+        if self._left <= 0:
+            return None
+        began = time.monotonic()
+        try:
+            return run()
+        finally:
+            self._left -= time.monotonic() - began
+
+
+class _WatchedTracer:
+    """A tracer whose calls count as well."""
+
+    def __init__(self, tracer: Tracer, watched: _Watched) -> None:
+        self._tracer, self._watched = tracer, watched
+
+    @property
+    def blocks(self) -> Mapping[str, int]:
+        return self._tracer.blocks
+
+    @property
+    def comparisons(self) -> Mapping[str, int]:
+        return self._tracer.comparisons
+
+    def trace(self, call: Call) -> Trace | None:
+        return self._watched.timed(lambda: self._tracer.trace(call))
+
+    def close(self) -> None:
+        self._tracer.close()

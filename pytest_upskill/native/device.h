@@ -33,9 +33,21 @@ const char* upskill_report(size_t index);
 size_t upskill_launches(void);
 size_t upskill_copied_back(void);
 
-// Whether the launcher is running. Until it returns, host code cannot access device memory, as on a GPU. An access from
-// code without checks (assembly, uninstrumented objects) raises a fault.
-void upskill_launcher_runs(int yes);
+// The launcher's allocations of device memory that are not freed: their number and bytes, and the place of the last one
+// (an offset into the student's library, 0 if unknown). The device may not know: then all are 0.
+struct KeptOnDevice {
+  size_t allocations;
+  size_t bytes;
+  uintptr_t pc;
+};
+void upskill_kept_on_device(struct KeptOnDevice* kept);
+
+// The place that allocated the most host memory which is not freed; 0 if unknown.
+uintptr_t upskill_kept_on_host(void);
+
+// The launcher runs, or, with nullptr, has returned. Meanwhile host code cannot access device memory nor its library's
+// device variables, as on a GPU. An access from code without checks (assembly, uninstrumented objects) raises a fault.
+void upskill_launcher_runs(const void* launcher);
 
 // Clears reports, launch statistics and the error that a faulting kernel left, so that the next call starts from a
 // clean state.

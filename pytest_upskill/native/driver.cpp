@@ -9,6 +9,8 @@
 
 #include "device.h"
 #include "driver_findings.h"
+#include "kept_memory.h"
+#include "launcher_view.h"
 #include "returned_outputs.h"
 
 #include <algorithm>
@@ -70,6 +72,7 @@ struct Tensor {
 
 std::vector<Slot> slots;
 cudaStream_t stream = nullptr;
+KeptMemory kept;
 
 // A host buffer full of the two-byte pattern. Both bytes of any pattern in use make every floating dtype a NaN.
 std::vector<char> patterned(std::uint32_t pattern) {
@@ -193,14 +196,22 @@ bool enter(Entry entry, int instantiation, void* const* arguments, Findings& fin
   return false;
 }
 
-bool launch(Entry entry, int instantiation, void* const* arguments, Findings& findings) {
-  upskill_launcher_runs(1);
-  const bool sound = enter(entry, instantiation, arguments, findings);
-  upskill_launcher_runs(0);
+bool launch(Entry entry, char* shared, const RequestHeader& header, const RequestArgument* arguments,
+            void* const* pointers, Findings& findings) {
+  std::size_t used = 0;
+  for (std::uint32_t i = 0; i < header.count; ++i) {
+    used = std::max<std::size_t>(used, arguments[i].offset + arguments[i].bytes);
+  }
+  const Hidden inputs(shared, used);
+  kept.before_launch();
+  upskill_launcher_runs(reinterpret_cast<const void*>(entry));
+  const bool sound = enter(entry, static_cast<int>(header.instantiation), pointers, findings);
+  upskill_launcher_runs(nullptr);
+  kept.after_launch();
   return sound;
 }
 
-std::vector<Tensor> place(const RequestHeader& header, const RequestArgument* arguments, char* shared,
+std::vector<Tensor> place(const RequestHeader& header, const RequestArgument* arguments, char* shared, Scalars& scalars,
                           std::vector<void*>& pointers) {
   const std::size_t guard = (header.checks & kTight) != 0 ? 0 : kGuardBytes;
   std::vector<Tensor> tensors;
@@ -211,7 +222,7 @@ std::vector<Tensor> place(const RequestHeader& header, const RequestArgument* ar
     const RequestArgument& argument = arguments[i];
     char* host = shared + argument.offset;
     if (argument.role == kScalar) {
-      pointers.push_back(host);
+      pointers.push_back(scalars.add(host, argument.bytes));
       continue;
     }
     char* base = static_cast<char*>(slots[i].base(argument.bytes, guard));
@@ -327,8 +338,9 @@ void call(Entry entry, char* shared, const RequestHeader& header, const RequestA
   }
   inspect_returned(findings);
   const std::vector<char> pattern = patterned(header.poison);
+  Scalars scalars(header.count);
   std::vector<void*> pointers;
-  const std::vector<Tensor> tensors = place(header, arguments, shared, pointers);
+  const std::vector<Tensor> tensors = place(header, arguments, shared, scalars, pointers);
   for (const Tensor& tensor : tensors) {
     prepare(tensor, pattern);
     watch(tensor);
@@ -338,7 +350,7 @@ void call(Entry entry, char* shared, const RequestHeader& header, const RequestA
   upskill_configure(static_cast<int>(header.order), header.seed, static_cast<int>(header.checks & ~kTight));
   const std::size_t before = free_memory();
   course.launched = true;
-  bool sound = launch(entry, static_cast<int>(header.instantiation), pointers.data(), findings);
+  bool sound = launch(entry, shared, header, arguments, pointers.data(), findings);
   course.launches = upskill_launches();
   course.copied_back = upskill_copied_back();
   sound &= !launch_failed(cudaGetLastError(), "cudaGetLastError after the launch", findings);
@@ -387,7 +399,7 @@ extern "C" const char* upskill_call(upskill::Entry entry, void* shared, const vo
   for (const std::size_t number : {course.memory, course.launches, course.copied_back}) {
     answer += ' ' + std::to_string(number);
   }
-  answer += '\n' + findings.take();
+  answer += '\n' + findings.take() + kept.lines();
   if (const std::string covered = upskill_coverage(); !covered.empty()) {
     answer += "coverage\t" + covered + '\n';
   }

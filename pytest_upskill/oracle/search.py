@@ -6,7 +6,6 @@ ten Hypothesis begins to mutate earlier examples, and we want unseen ones.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 
 from pytest_upskill.oracle.isolation import stable_hash
+from pytest_upskill.paths import cache_folder
 from pytest_upskill.records import Example
 
 Strategy = st.SearchStrategy[Example]
@@ -117,11 +117,10 @@ def _run(
 
 @contextmanager
 def _own_folder() -> Iterator[None]:
-    """Lets Hypothesis write its caches into a temporary folder."""
+    """Lets Hypothesis write its caches beside ours; a temporary folder would remain if this process were killed."""
     before = vars(configuration).get("__hypothesis_home_directory")
-    with tempfile.TemporaryDirectory(prefix="upskill-hypothesis-") as folder:
-        configuration.set_hypothesis_home_dir(folder)
-        try:
-            yield
-        finally:
-            configuration.set_hypothesis_home_dir(before)
+    configuration.set_hypothesis_home_dir(cache_folder() / "hypothesis")
+    try:
+        yield
+    finally:
+        configuration.set_hypothesis_home_dir(before)

@@ -267,7 +267,7 @@ class Shrinking:
             self._stopped, self._error = True, error
             raise Stop from error
         self._work += tried.elements if tried else 0
-        if tried is not None and any(fault.kind == "timeout" for fault in tried.faults.values()):
+        if tried is not None and any(fault.kind.endswith("timeout") for fault in tried.faults.values()):
             self._stopped = True  # a smaller call that hangs would cost the whole time-out each time it is met
             raise Stop
         return tried

@@ -105,6 +105,10 @@ class Call:
     arguments: tuple[TensorArgument | ScalarArgument, ...]
 
 
+NEEDS_GPU = "needs-gpu"
+"""The kind of a finding that names what the device cannot execute: nothing else is known of such a call."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """A defect that the device or the driver detected in a call: it fails ``assertion``, whatever the results.
@@ -148,6 +152,8 @@ class Answer:
     """False if preparing the device failed, before the kernel was called."""
     trace: Trace = Trace()
     """Of a traced build; from the kernel's process, which may say anything."""
+    notes: tuple[Finding, ...] = ()
+    """What the device noticed and no assertion forbids, of all calls so far of the process."""
 
     @property
     def ran(self) -> bool:

@@ -39,7 +39,11 @@ class WorkerProcess(MessageProcess):
         self._filtered = confinement.filtered
         passed = (self._theirs.fileno(), self.memory.descriptor)
         words = [*passed, limits.memory, limits.cpu_seconds, limits.file_size, "cuda" if gpu else "cpu", limits.seconds]
-        rules = [filters.for_kernels(gpu is not None), filters.asking_for_threads()]
+        rules = [
+            filters.for_kernels(gpu is not None),
+            filters.asking_for_threads(),
+            "" if gpu else filters.without_new_code(),
+        ]
         argv = [python(), "-I", "-S", str(WORKER), *map(str, words), *rules]
         if gpu is not None:
             argv = [*gpu.prefix, *argv]
@@ -237,13 +241,15 @@ class Sandbox:
             return Answer({}, (findings.protocol("its answer does not carry the number of the call"),), seconds)
         status, (memory, launches, copied_back) = known[1], map(int, known.groups()[1:])
         lines, trace = coverage.split(lines)
+        lines, noted = findings.split_notes(lines)
         reported = findings.parse(lines)
         found = findings.located(reported, self._symbols.lines)
         found = (*found, *self._watched(worker))
         outputs = places.outputs(worker.memory.view) if status == "ok" else {}
         if status != "ok":
             self.stop()
-        return Answer(outputs, found, seconds, memory, launches, copied_back, status != "device", trace)
+        notes = findings.located(noted, self._symbols.lines)
+        return Answer(outputs, found, seconds, memory, launches, copied_back, status != "device", trace, notes)
 
     def _watched(self, worker: WorkerProcess) -> tuple[Finding, ...]:
         """The findings of compute-sanitizer, if the process runs under it."""

@@ -18,6 +18,7 @@ _ASSERTIONS: Mapping[str, _Assertion] = {name: name for name in get_args(_Assert
 _KIND = re.compile(r"[a-z0-9-]{1,40}")
 _PC = re.compile(r"(0x)?[0-9a-f]{1,16}")
 _MESSAGE_LENGTH = 1000
+_NOTE = "note\t"
 _TAIL_LINES = 3
 _TAIL_WIDTH = 200
 PLACE = re.compile(r"<(0x[0-9a-f]{1,16})>")
@@ -40,6 +41,16 @@ class Reported:
 def parse(lines: Sequence[str]) -> tuple[Reported, ...]:
     """Reads the driver's lines; a line of another form becomes a finding for ``runs``."""
     return tuple(_without_echoes([_parse_line(line) for line in lines if line]))
+
+
+def split_notes(lines: Sequence[str]) -> tuple[list[str], tuple[Reported, ...]]:
+    """The lines without notes, and the notes; those of another form are left out."""
+    noted = [parts for line in lines if line.startswith(_NOTE) and len(parts := line.split("\t", 3)) == 4]
+    return [line for line in lines if not line.startswith(_NOTE)], tuple(
+        Reported(Finding("memory", kind, clean(message)), _place(pc))
+        for _, kind, pc, message in noted
+        if _KIND.fullmatch(kind) and _PC.fullmatch(pc)
+    )
 
 
 def located(reported: Sequence[Reported], line_of: Callable[[Sequence[str]], Mapping[str, int]]) -> tuple[Finding, ...]:
@@ -74,6 +85,13 @@ def protocol(problem: str) -> Finding:
 def timeout(seconds: float) -> Finding:
     """The call was not answered within its time limit."""
     return Finding("runs", "timeout", f"no answer within the limit of {seconds:g} s; the kernel hangs or is too slow")
+
+
+def item_timeout(seconds: float) -> Finding:
+    """All calls of an item together took longer than their limit."""
+    text = f"the calls of this kernel together reached the limit of {seconds:g} s for an item"
+    advice = "make the kernel faster, or raise the limit with --upskill-item-timeout"
+    return Finding("runs", "item-timeout", f"{text}; {advice}")
 
 
 def flood(limit: int) -> Finding:
@@ -116,8 +134,11 @@ def _parse_line(line: str) -> Reported:
     assertion, kind, pc, message = parts
     if assertion not in _ASSERTIONS or not _KIND.fullmatch(kind) or not _PC.fullmatch(pc):
         return Reported(protocol(f"a report that names no known assertion, kind or place: {clean(line)[:80]!r}"), None)
-    place = None if int(pc, 16) == 0 else hex(int(pc, 16))
-    return Reported(Finding(_ASSERTIONS[assertion], kind, clean(message)), place)
+    return Reported(Finding(_ASSERTIONS[assertion], kind, clean(message)), _place(pc))
+
+
+def _place(pc: str) -> str | None:
+    return None if int(pc, 16) == 0 else hex(int(pc, 16))
 
 
 def _without_echoes(reported: list[Reported]) -> list[Reported]:

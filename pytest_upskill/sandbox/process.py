@@ -39,6 +39,8 @@ class Ran:
 
 
 _lock = threading.Lock()
+_running: dict[int, None] = {}
+_ending = threading.Event()
 _stop = threading.local()
 
 
@@ -74,7 +76,9 @@ def start(
     """Starts a command in its own session; stdout and stderr share one pipe. Raises SandboxError."""
 
     def spawn() -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
+        if _ending.is_set():
+            raise CancelledError
+        started = subprocess.Popen(
             list(argv),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -85,6 +89,8 @@ def start(
             start_new_session=True,
             bufsize=0,
         )
+        _running[started.pid] = None
+        return started
 
     with _lock:  # two threads must not make an executor each: a process ends with the thread that started it
         future = _spawner(os.getpid()).submit(spawn)
@@ -115,8 +121,20 @@ def end(process: subprocess.Popen[bytes]) -> None:
                 f"process {process.pid} was killed and does not end within {_REAP_SECONDS:g} s; if it used a GPU, look "
                 "at nvidia-smi and at the system's log for an Xid error, and restart the machine"
             ) from None
+    _running.pop(process.pid, None)
     if process.stdout is not None:
         process.stdout.close()
+
+
+def end_all() -> None:
+    """Kills all processes that run, so that those who wait for them go on; later ones are not started.
+
+    For the handler of a signal that ends this process.
+    """
+    _ending.set()
+    for group in list(_running):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(group, signal.SIGKILL)
 
 
 def has_ended(process: subprocess.Popen[bytes], seconds: float) -> bool:

@@ -25,6 +25,8 @@ _X32_BIT = 0x40000000
 _CLONE_THREAD = 0x00010000
 _WRITING = 0o3 | 0o100 | 0o1000 | 0o20000000  # O_ACCMODE, O_CREAT, O_TRUNC, __O_TMPFILE
 _AF_UNIX = 1
+_PROT_EXEC = 4
+_MREMAP_FIXED = 2  # and MREMAP_DONTUNMAP is 4: smaller flags only resize memory, or let the kernel choose its place
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -89,6 +91,18 @@ def for_kernels(on_gpu: bool = False) -> str:
     steps += _step(_EQUAL, PR_SET_DUMPABLE, 0, 1) + _step(_RETURN, _EPERM) + _step(_RETURN, _ALLOW)
     steps += _step(_EQUAL, _number("clone"), 0, 3) + _step(_LOAD, _argument(0))
     return _filter(steps + _step(_ANY_BIT, _CLONE_THREAD, 1) + _step(_RETURN, _EPERM))
+
+
+@functools.cache
+def without_new_code() -> str:
+    """The filter of a process that has loaded all its code: no memory becomes executable, no code moves."""
+    steps = b""
+    for name in ("mmap", "mprotect", "pkey_mprotect"):
+        steps += _step(_EQUAL, _number(name), 0, 4) + _step(_LOAD, _argument(2))
+        steps += _step(_ANY_BIT, _PROT_EXEC, 0, 1) + _step(_RETURN, _EPERM) + _step(_RETURN, _ALLOW)
+    steps += _step(_EQUAL, _number("mremap"), 0, 4) + _step(_LOAD, _argument(3))
+    steps += _step(_AT_LEAST, _MREMAP_FIXED, 0, 1) + _step(_RETURN, _EPERM) + _step(_RETURN, _ALLOW)
+    return _filter(steps + _refuse(("personality", "shmat", "remap_file_pages", "modify_ldt")))
 
 
 @functools.cache

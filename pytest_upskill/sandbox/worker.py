@@ -1,9 +1,10 @@
 """The process in which kernels run. It imports few modules of the standard library, for a fast start, and ``seccomp``.
 
-Started as ``python -I -S worker.py CONTROL SHARED MEMORY CPU FILE DEVICE SECONDS FILTER THREADS``: two inherited
+Started as ``python -I -S worker.py CONTROL SHARED MEMORY CPU FILE DEVICE SECONDS FILTER THREADS CODE``: two inherited
 descriptors (a socket that keeps the bounds of messages, and the memory that tensors are passed in), limits (bytes,
-seconds, bytes), the device, ``cpu`` or ``cuda``, the limit on a call (s), and two filters of system calls: that of
-kernels, and that of new threads. The parent first sends the descriptors of the library with the driver and of the
+seconds, bytes), the device, ``cpu`` or ``cuda``, the limit on a call (s), and three filters of system calls: that of
+kernels, that of new threads, and that of new code, which is installed before a constructor of the kernel runs (empty:
+none). The parent first sends the descriptors of the library with the driver and of the
 kernel's (on a GPU the two are one library, with one descriptor), then one message for each call: a nonce of 8 bytes,
 8 bytes with the size of the shared memory in use, and the request, whose format only the driver knows. The answer is
 the nonce and the driver's lines.
@@ -42,7 +43,12 @@ def main() -> None:
     driver = ctypes.CDLL(runtime, mode=os.RTLD_NOW | os.RTLD_GLOBAL)
     driver.upskill_call.restype = ctypes.c_char_p
     driver.upskill_call.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t]
+    sealing = bytes.fromhex(sys.argv[10]) if filtered else b""
+    if sealing:
+        driver.upskill_set_filter(sealing, ctypes.c_size_t(len(sealing)))
     entry = ctypes.cast(ctypes.CDLL(kernel, mode=os.RTLD_NOW | os.RTLD_LOCAL).upskill_entry, ctypes.c_void_p)
+    if sealing and not driver.upskill_is_sealed():
+        sys.exit("the kernel's library prevents the filter of system calls")
     window = Window(shared)
     # A kernel on the cpu device is stopped shortly before the parent's limit, so that its line can be reported.
     limit_time = (lambda seconds: None) if on_gpu else driver.upskill_limit_time

@@ -55,7 +55,7 @@ def _question(settings: Settings, arm: str | None, trial: int) -> list[str]:
 
 
 def _judging(settings: Settings) -> list[str]:
-    names = ("timeout", "device", "arch", "sandbox", "sanitizer")
+    names = ("timeout", "item_timeout", "device", "arch", "sandbox", "sanitizer")
     return _options(**{name: getattr(settings, name) for name in names})
 
 

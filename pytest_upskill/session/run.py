@@ -176,7 +176,9 @@ class Run:
         return Pipeline(
             machine=lambda: self.machine,
             replies=self.replies,
-            options=JudgeOptions(settings.timeout, settings.arch, settings.sanitizer, settings.sandbox),
+            options=JudgeOptions(
+                settings.timeout, settings.arch, settings.sanitizer, settings.sandbox, settings.item_timeout
+            ),
             rootdir=settings.rootdir,
             built=lambda: self.ledger.count_build() if "ledger" in self.__dict__ else None,
             prompts=settings.prompts,

@@ -108,7 +108,12 @@ def test_a_run_that_is_killed_several_times_ends_like_one_that_was_not(bench: Wo
     assert Counter(verdict for _, verdict, *_ in disturbed) == {"passed": 8, "failed": 4}
 
 
-def test_an_interrupt_waits_for_no_open_question_and_loses_no_reply(bench: Workbench) -> None:
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_waits_for_no_open_question_and_loses_no_reply(
+    bench: Workbench, sent: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (temporary := bench.root / "temporary").mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
     hanging, release = threading.Event(), threading.Event()
 
     def hang() -> None:
@@ -124,8 +129,9 @@ def test_an_interrupt_waits_for_no_open_question_and_loses_no_reply(bench: Workb
         text_skill(bench, server, 3, "concurrency = 1")
         run = started(bench, *ASK)
         assert hanging.wait(PATIENCE)
-        os.kill(run.pid, signal.SIGINT)
+        os.kill(run.pid, sent)
         assert run.wait(PATIENCE) == pytest.ExitCode.INTERRUPTED
+        assert not list(temporary.iterdir())
         release.set()
         assert kept(bench) == {"word-000"}
         bench.run(*ASK).assert_outcomes(passed=3)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import struct
 import subprocess
 from pathlib import Path
+from random import Random
 
 import pytest
 
+from pytest_upskill.build import elf
 from pytest_upskill.build.elf import fingerprint
 from pytest_upskill.build.toolchain import find_compiler
 
@@ -46,3 +49,63 @@ def test_what_is_no_library_has_no_fingerprint_that_could_match(tmp_path: Path, 
     file = tmp_path / "x.so"
     file.write_bytes(content)
     assert fingerprint(file) is None
+
+
+def assembled(folder: Path, text: str, *options: str) -> Path:
+    (folder / "x.s").write_text(f"{text}.text\n.globl f\nf: call fallocate@PLT\nret\n", encoding="utf-8")
+    subprocess.run([str(find_compiler().program), *options, "x.s", "-o", "x.out"], cwd=folder, check=True)
+    return folder / "x.out"
+
+
+def test_object_with_more_sections_than_its_header_counts_is_read(tmp_path: Path) -> None:
+    """From 65,280 sections on, the header has 0 for their number."""
+    made = assembled(tmp_path, "".join(f".section .q{number}\n" for number in range(65_300)), "-c")
+    assert struct.unpack_from("<H", made.read_bytes(), 60) == (0,)
+    image = elf.read(made)
+    assert (image.imports, image.exports, image.data) == ({"fallocate"}, {"f"}, frozenset())
+
+
+def test_section_of_a_wrong_kind_does_not_mislead(tmp_path: Path) -> None:
+    """It claims to be the dynamic segment; the loader does not look at sections."""
+    made = assembled(tmp_path, '.section .zzz,"a",@0x6\n.byte 1\n', "-shared", "-nostdlib")
+    assert elf.read(made).imports == {"fallocate"}
+
+
+def test_second_table_of_symbols_is_not_read(tmp_path: Path) -> None:
+    made = assembled(tmp_path, '.section .zzz,"a",@0x2\n.byte 1\n', "-c")
+    with pytest.raises(elf.Unreadable, match="2 tables of symbols"):
+        elf.read(made)
+
+
+def test_function_that_the_loader_calls_is_noticed(tmp_path: Path) -> None:
+    body = "static int one() { return 1; }\n"
+    body += 'extern "C" { static int (*choose())() { return one; } static int f() __attribute__((ifunc("choose"))); }\n'
+    assert elf.read(built(tmp_path, "a", body + "int g() { return f(); }\n")).runs_early
+    assert not elf.read(built(tmp_path, "b", SOURCE)).runs_early
+
+
+def test_executable_stack_is_noticed(tmp_path: Path) -> None:
+    assert elf.read(assembled(tmp_path, "", "-shared", "-nostdlib", "-z", "execstack")).executable_stack
+    assert not elf.read(built(tmp_path, "b", SOURCE)).executable_stack
+
+
+def test_too_many_symbols_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(elf, "_MOST_SYMBOLS", 2)
+    with pytest.raises(elf.Unreadable, match="more than 2 symbols"):
+        elf.read(built(tmp_path, "a", SOURCE))
+
+
+def test_no_damage_raises_another_error(tmp_path: Path) -> None:
+    whole, random, unreadable = built(tmp_path, "a", SOURCE).read_bytes(), Random(1), 0
+    for _ in range(300):
+        data = bytearray(whole)
+        for _ in range(random.randint(1, 4)):
+            # The header and the tables at both ends decide what is read.
+            place = random.choice((random.randrange(64), random.randrange(64, 1000), random.randrange(len(data))))
+            data[place] = random.choice((0, 1, 0x7F, 0xFF))
+        (tmp_path / "damaged.so").write_bytes(data)
+        try:
+            elf.read(tmp_path / "damaged.so")
+        except elf.Unreadable:
+            unreadable += 1
+    assert 50 < unreadable < 300

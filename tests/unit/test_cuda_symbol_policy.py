@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import re
 import struct
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from pytest_upskill.build import elf
-from pytest_upskill.errors import ToolchainError
 from pytest_upskill.languages.cuda import symbol_policy
+from pytest_upskill.languages.cuda.cpu_build import translation_unit
 from tests.sampling import first_of_each
 from tests.unit.sandbox_kernels import AXPY, AXPY_SIGNATURE, PROBE_SIGNATURE, build, library_of, probe
 
@@ -57,6 +59,15 @@ FORBIDDEN = {
     "out[0] = (int64_t)signal(11, nullptr);": ("signal", "send signals"),
     "_exit(0);": ("_exit", "end the process past its handlers"),
     "upskill_clear_reports();": ("upskill_clear_reports", "call the harness"),
+    "cudaHostRegister(out, 8, 0);": ("cudaHostRegister", "use memory that host and device share"),
+    "int64_t* p; cudaHostGetDevicePointer(&p, out, 0);": (
+        "cudaHostGetDevicePointer",
+        "use memory that host and device share",
+    ),
+    "cudaStreamAddCallback(stream, [](cudaStream_t, cudaError_t, void*) {}, nullptr, 0);": (
+        "cudaStreamAddCallback",
+        "have the host's functions run in a stream",
+    ),
     "void* p; cudaMallocManaged(&p, 8);": ("cudaMallocManaged", "use memory that host and device share"),
     "cudaLaunchHostFunc(stream, [](void*) {}, nullptr);": (
         "cudaLaunchHostFunc",
@@ -85,6 +96,14 @@ def test_import_of_a_forbidden_function_is_named_with_its_rule(
 def test_words_in_the_source_and_functions_of_ones_own_are_no_calls() -> None:
     own = "static int64_t my_fork() { return 1; }\nstruct Shell { int64_t system(const char*) { return 2; } };\n"
     assert violations('/* fork() */ out[0] = my_fork() + Shell().system("dlopen");', own) == ()
+
+
+@pytest.mark.parametrize("declared", ["__managed__ int n;", "static __device__ __managed__ int n = 3;"])
+def test_managed_variables_are_found_in_the_object(declared: str) -> None:
+    (message,) = violations("n = 2; out[0] = n;", f"{declared}\n")
+    assert message == (
+        "the kernel uses '__managed__ variables'; kernels may not use memory that host and device share: remove them"
+    )
 
 
 def test_what_honest_launchers_use_is_allowed() -> None:
@@ -160,11 +179,93 @@ def damaged(library: bytes, kind: str) -> bytes:
 
 
 @pytest.mark.parametrize("kind", ["cut", "text", "sections", "offsets"])
-def test_damaged_library_is_an_error_that_names_it(tmp_path: Path, kind: str) -> None:
+def test_library_that_cannot_be_read_breaks_the_contract(tmp_path: Path, kind: str) -> None:
     library = library_of(AXPY, AXPY_SIGNATURE).read_bytes()
     (tmp_path / "kernel.so").write_bytes(damaged(library, kind))
     if kind == "offsets":  # of a section that nobody needs
         assert elf.read(tmp_path / "kernel.so").exports == {"upskill_entry"}
         return
-    with pytest.raises(ToolchainError, match=r"kernel\.so is not a library that can be read"):
-        elf.read(tmp_path / "kernel.so")
+    (message,) = symbol_policy.violations(tmp_path / "kernel.so")
+    assert message.startswith("the built kernel cannot be read (")
+
+
+NOT_LISTED = (
+    "fallocate",
+    "aio_write",
+    "eventfd",
+    "getdents64",
+    "inotify_init",
+    "setenv",
+    "environ",
+    "__dprintf_chk",
+    "__sysctl",
+    "x" * 5000,
+)
+LISTED = (
+    "_ZNSt6vectorIiSaIiEE9push_backEOi", "_ZTVSt13runtime_error", "_ZNKSt7__cxx1112basic_stringIcE7compareEPKc",
+    "_ZTv0_n24_NSt13basic_ostreamIwE", "__cxa_throw", "_ZnwmSt11align_val_t", "_ZSt4cout", "_Unwind_Resume", "memmove",
+    "strtok_r", "__isoc99_sscanf", "__snprintf_chk", "puts", "qsort", "pthread_mutex_lock", "nanosleep", "lgammaf_r",
+    "sincosf", "__expf_finite", "remquol", "cexp", "fesetround", "__popcountdi2", "__multi3", "__udivmodti4",
+    "__extendhfsf2", "__floattisf", "__libc_single_threaded", "__once_proxy", "__dynamic_cast",
+    "cudaMallocAsync", "__cudaRegisterFatBinary", "_ITM_registerTMCloneTable",
+)  # fmt: skip
+
+
+def importing(names: Iterable[str], monkeypatch: pytest.MonkeyPatch, **more: bool) -> tuple[str, ...]:
+    image = elf.Image((), frozenset(names), frozenset(), frozenset(), **more)
+    monkeypatch.setattr(elf, "read", lambda _: image)
+    return symbol_policy.violations(Path("kernel.so"))
+
+
+@pytest.mark.parametrize("name", NOT_LISTED)
+def test_function_that_is_not_listed_breaks_the_contract(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    (message,) = importing([name], monkeypatch)
+    assert message.startswith(f"the kernel calls '{name[:80]}', which is not one of the functions that launchers may")
+
+
+def test_functions_of_the_libraries_that_compute_and_print_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert importing(LISTED, monkeypatch) == ()
+
+
+@pytest.mark.parametrize(("fact", "word"), [("runs_early", "ifunc"), ("executable_stack", "executable stack")])
+def test_what_the_loader_would_do_is_told(fact: str, word: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    (message,) = importing([], monkeypatch, **{fact: True})
+    assert word in message
+
+
+# Each would add a line of assembly, hide an import, or choose a section; in one build, since only the first is told.
+SMUGGLERS = {
+    '#ident "x\\"\\n\\tnop\\n\\t.ident \\"y"': "'#ident' is a directive that kernels may not use",
+    "#un\\\ndef section": "'#undef section' is a directive that kernels may not use",
+    '[[gnu::section(".a,\\"aw\\",@0x6#")]] int q;': "kernel.cu:5: a section's name may have letters",
+    '__attribute__((used, __section__(".a\\n\\tnop"))) int q;': "kernel.cu:5: a section's name may have letters",
+}
+
+
+@pytest.mark.parametrize("text", SMUGGLERS)
+def test_text_that_would_become_assembly_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(SMUGGLERS[text])):
+        translation_unit(probe("", f"\n{text}"), "")
+
+
+SECTIONS = """
+#define JOIN(a, b) a##b
+#define RAW ".a,\\"aw\\"\\n.globl raw\\nraw: mov $5, %eax\\nret\\n#"
+__attribute__((JOIN(sec, tion)(RAW))) int one = 1;
+[[gnu::JOIN(__sec, tion__)(RAW)]] int two = 2;
+#pragma push_macro("section")
+#pragma pop_macro("section")
+__attribute__((section(RAW))) int three = 3;
+extern "C" __attribute__((weak)) int raw();
+"""
+
+
+def test_macros_do_not_bring_a_section_back() -> None:
+    found = violations("out[0] = one + two + three + (raw ? raw() : 0);", SECTIONS)
+    assert found == (f"the kernel calls 'raw', which {symbol_policy.UNLISTED}: remove the call",)
+
+
+def test_section_is_a_name_like_others() -> None:
+    own = "static int section[2] = {1, 2};\nstruct Rows { int section(int i) { return at[i]; } int at[2]; };\n"
+    own += '__attribute__((section(".text.hot"))) static int hot(int i) { return i; }\n'
+    assert violations("out[0] = section[1] + Rows().section(0) + hot(1);", own) == ()

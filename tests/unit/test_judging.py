@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import builtins
+import importlib
+import itertools
 import json
 import os
 import pickle
@@ -11,15 +13,17 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from pytest_upskill.judging import JudgeRequest, JudgeResult, Limits, judge, worker_pool
 from pytest_upskill.judging.in_process import InProcess
 from pytest_upskill.judging.worker_pool import REQUESTS, RESULTS, WorkerPool
-from pytest_upskill.records import VerdictKind
+from pytest_upskill.records import Answer, Call, Trace, VerdictKind
 from tests.sampling import first_of_each
 
+judge_module = importlib.import_module("pytest_upskill.judging.judge")  # the package has a function of this name
 ROOT = Path(__file__).resolve().parents[2]
 CASES = ("vector_add", "argmax", "row_variance")
 KERNELS = sorted(path for name in CASES for path in (ROOT / "tests" / "kernels" / name).glob("*.cu"))
@@ -100,11 +104,29 @@ def test_sources_that_do_not_meet_the_contract_are_not_built() -> None:
     assert failed is not None and failed.name == "contract" and "does not define 'vector_add'" in failed.message
 
 
-def test_a_limit_on_all_calls_leaves_the_verdict_open() -> None:
-    limits = Limits(item_seconds=1e-9)
+def test_a_kernel_whose_calls_together_take_too_long_fails_runs() -> None:
+    limits = Limits(item_seconds=0.3)
     result = judge(request_of("vector_add", kernel("vector_add", "right"), limits=limits))
-    assert result.verdict.kind is VerdictKind.INCONCLUSIVE
-    assert "the limit of 1e-09 s for all calls was reached" in (result.verdict.reason or "")
+    failed = result.verdict.first_failed
+    assert failed is not None and failed.name == "runs"
+    assert "reached the limit of 0.3 s for an item" in failed.message and "--upskill-item-timeout" in failed.message
+
+
+def test_traced_calls_count_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = itertools.count(0, 10)
+    monkeypatch.setattr(judge_module.time, "monotonic", lambda: next(clock))
+    answer, trace, call = Answer({"out": b""}), Trace(), Call(0, ())
+    watched = judge_module._Watched(SimpleNamespace(call=lambda _: answer), 25.0)  # type: ignore[arg-type]
+    tracer = judge_module._WatchedTracer(SimpleNamespace(trace=lambda _: trace), watched)  # type: ignore[arg-type]
+    assert (watched.call(call), tracer.trace(call)) == (answer, trace)
+    assert [finding.kind for finding in watched.call(call).findings] == ["item-timeout"]
+    assert tracer.trace(call) is None
+
+
+def test_halves_of_surrogate_pairs_break_the_contract() -> None:
+    result = judge(request_of("vector_add", kernel("vector_add", "right") + "\n// \ud800"))
+    failed = result.verdict.first_failed
+    assert failed is not None and failed.name == "contract" and "half of a surrogate pair" in failed.message
 
 
 def test_further_examples_are_tried_besides_those_that_are_drawn() -> None:

@@ -282,6 +282,37 @@ def test_every_death_has_a_name(level: str, body: str, kind: str, words: str) ->
     assert after.findings == ()
 
 
+KEEPS = """
+static int64_t calls = 0;
+void* more; cudaMalloc(&more, 1000 + 8 * ++calls);
+static std::vector<std::vector<char>*> all;
+all.push_back(new std::vector<char>(500'000));
+nothing<<<1, 1, 0, stream>>>();
+"""
+REPLACES = """
+static int64_t calls = 0; static void* scratch = nullptr;
+if (scratch != nullptr) cudaFree(scratch);
+cudaMalloc(&scratch, 1000 + 8 * ++calls);
+std::vector<char> all(500'000, 'x'); static char* kept = new char[1 << 20]; kept[0] = all[0];
+nothing<<<1, 1, 0, stream>>>();
+"""
+NOTHING = "#include <vector>\n__global__ void nothing() {}\n"
+
+
+def test_memory_that_each_call_keeps_is_noted_with_its_line() -> None:
+    with sandbox_of(probe(KEEPS, NOTHING)) as sandbox:
+        answers = [sandbox.call(probe_call()) for _ in range(4)]
+    assert [answer.notes for answer in answers[:3]] == [(), (), ()]
+    assert [(note.kind, note.line) for note in answers[3].notes] == [("kept-device", 9), ("kept-host", 11)]
+    assert "keeps 4080 bytes of device memory in 4 allocations" in answers[3].notes[0].message
+    assert [answer.findings for answer in answers] == [()] * 4
+
+
+def test_scratch_that_is_kept_for_later_calls_is_not_noted() -> None:
+    with sandbox_of(probe(REPLACES, NOTHING)) as sandbox:
+        assert [sandbox.call(probe_call()).notes for _ in range(5)] == [()] * 5
+
+
 def test_answer_of_the_kernels_own_is_not_taken() -> None:
     forged = probe(
         'for (int i = 3; i < 1024; ++i) send(i, "12345678ok\\n", 11, 0);',

@@ -37,6 +37,9 @@ SYSTEM = """
 #include <thread>
 #include <vector>
 __global__ void put(int64_t* out, int64_t value) { out[0] = value; }
+static void* page() { return mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); }
+static bool in_constructor = true;
+__attribute__((constructor(101))) static void constructor() { in_constructor = mprotect(page(), 4096, 7) == 0; }
 static void reply(const char* text, size_t bytes) {
   for (int i = 3; i < 1024; ++i) send(i, text, bytes, MSG_DONTWAIT);
 }
@@ -129,9 +132,21 @@ ATTEMPTS = [
     "vfork() >= 0",
     "syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0) >= 0",
     "syscall(SYS_clone3, 0, 0) >= 0 || errno != ENOSYS",
+    "mmap(nullptr, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED",
+    "mprotect(page(), 4096, PROT_READ | PROT_EXEC) == 0",
+    "syscall(SYS_pkey_mprotect, page(), 4096, PROT_READ | PROT_EXEC, -1) == 0",
+    "syscall(SYS_mremap, page(), 4096, 4096, 3, page()) != -1",
+    "syscall(SYS_personality, 0x0400000) >= 0",
+    "in_constructor",
 ]
 CHOICE = " ".join(f"case {n}: got = {attempt}; break;" for n, attempt in enumerate(ATTEMPTS, 1))
 """All attempts are compiled together; ``n`` selects one."""
+
+
+def test_memory_without_code_is_mapped_and_grows() -> None:
+    large = "char* p = (char*)realloc(malloc(1 << 20), 64 << 20); p[1 << 25] = 1; *(int*)page() = 1;"
+    answer = one_call(f"{large} put<<<1, 1, 0, stream>>>(out, p[1 << 25]);", confine.strongest())
+    assert (answer.findings, integers(answer)) == ((), [1])
 
 
 @every_level

@@ -1,17 +1,19 @@
 """The symbol policy: checks what a built object imports, defines and exports. Never reads the source.
 
-The object may call the C and C++ runtimes, libm, libgcc and the CUDA runtime, except for functions by which a result
-could come from anything but its own kernels. System calls in assembly import nothing; the sandbox refuses those.
+The object may call the CUDA runtime, and of the C and C++ libraries what computes, handles memory and text, and prints
+(``allowed_functions``). System calls in assembly import nothing; the sandbox refuses those.
 """
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from pytest_upskill.build import elf
-from pytest_upskill.native import ENTRY
+from pytest_upskill.languages.cuda.allowed_functions import is_allowed
+from pytest_upskill.native import BEGIN, ENTRY
 from pytest_upskill.sandbox.client import RUNTIME
 
 _LIBRARIES = re.compile(
@@ -20,7 +22,13 @@ _LIBRARIES = re.compile(
 )
 """Libraries that an object may need."""
 
+UNLISTED = "is not one of the functions that launchers may call (CUDA runtime, mathematics, memory, text, output)"
 _MOST_SHOWN = 5
+_LONGEST = 1024
+"""Characters of an imported name; templates that a kernel instantiates have longer ones, but are defined in it."""
+
+_MANAGED = "upskill_cpu_managed_variables"
+"""What an object for the cpu device imports if it has ``__managed__`` variables; see native/cpu/assemble.sh."""
 
 
 def _rule(why: str, *patterns: str) -> tuple[str, re.Pattern[str]]:
@@ -78,13 +86,14 @@ _RULES = (
     ),
     _rule(
         "use memory that host and device share",
-        r"cudaMallocManaged\w*|cudaMallocHost|cudaHost(Alloc|Register|GetDevicePointer)\w*",
+        r"cudaMallocManaged\w*|cudaMallocHost|cudaHost(Alloc|Register|GetDevicePointer)\w*|cudaMemPrefetch\w*",
+        rf"{_MANAGED}|_*cudaRegisterManagedVar\w*|_*cudaInitManagedRuntime\w*",
     ),
     _rule(
         "call libraries of ready-made kernels",
         r"(cublas|cudnn|cufft|cusparse|cusolver|curand[A-Z]|cutensor|nccl|npp|nvjpeg)\w*|aoti_torch_\w*|_ZNK?(2at|5torch|3c10)\w*",
     ),
-    _rule("call the harness", r"upskill_(?!cpu_)\w*|_ZNK?7upskill\w*|_Py\w*|Py[A-Z]\w*"),
+    _rule("call the harness", r"upskill_(?!cpu_)\w*|_Z\w*7upskill\w*|_Py\w*|Py[A-Z]\w*"),
 )  # fmt: skip
 
 _RESERVED = re.compile(r"(__tsan|__ubsan|__asan)_\w*|upskill_\w*")
@@ -94,33 +103,54 @@ _RESERVED_FUNCTIONS = re.compile(r"_*cuda[A-Z]\w*")
 
 def violations(library: Path, kernel: Path | None = None) -> tuple[str, ...]:
     """A message for each violation, at most six. ``kernel`` is the student's object if the library also has parts of
-    ours. Raises ToolchainError for a file that cannot be read.
+    ours. Raises ToolchainError for a file that cannot be opened.
     """
-    linked = elf.read(library)
-    own = elf.read(kernel) if kernel is not None else linked
-    found = list(dict.fromkeys(_violations(linked, own)))
+    try:
+        linked = elf.read(library)
+        own = elf.read(kernel) if kernel is not None else linked
+    except elf.Unreadable as error:
+        rule = "what it calls must be readable: leave sections and tables of symbols to the compiler"
+        return (f"the built kernel cannot be read ({error}); {rule}",)
+    runtime = library.with_name(RUNTIME)
+    ours = _exports(runtime, runtime.stat().st_mtime_ns) if runtime.exists() else frozenset()
+    found = list(dict.fromkeys(_violations(linked, own, ours)))
     more = len(found) - _MOST_SHOWN
     return (*found[:_MOST_SHOWN], *([f"and {more} more of this kind"] if more > 0 else []))
 
 
-def _violations(linked: elf.Image, own: elf.Image) -> Iterator[str]:
+@functools.lru_cache(maxsize=64)
+def _exports(runtime: Path, changed: int) -> frozenset[str]:
+    """The names of the cpu device's runtime; those of the harness are among them, and have a rule."""
+    return elf.read(runtime).exports
+
+
+def _violations(linked: elf.Image, own: elf.Image, ours: frozenset[str]) -> Iterator[str]:
     for name in linked.needed:
         if not _LIBRARIES.fullmatch(name):
             rule = "only the C, C++ and CUDA run times may be used: compute in kernels of your own"
             yield f"the kernel needs the library {name!r}; {rule}"
     for name in sorted(own.imports):
-        why = next((why for why, names in _RULES if names.fullmatch(name)), None)
+        known = len(name) <= _LONGEST
+        why = next((why for why, names in _RULES if names.fullmatch(name)), None) if known else None
         if why is not None:
-            yield f"the kernel calls {_shown(name)}; kernels may not {why}: remove the call"
+            calls, it = ("uses", "them") if _READABLE[0][0].fullmatch(name) else ("calls", "the call")
+            yield f"the kernel {calls} {_shown(name)}; kernels may not {why}: remove {it}"
+        elif not known or (name not in ours and not is_allowed(name)):
+            yield f"the kernel calls {_shown(name)}, which {UNLISTED}: remove the call"
+    if linked.runs_early:
+        yield "the kernel has a function that the loader would call to resolve a symbol (ifunc): call it directly"
+    if linked.executable_stack:
+        yield "the kernel asks for an executable stack: remove what does so, such as an own section '.note.GNU-stack'"
     reserved = {name for name in own.defined if _RESERVED.fullmatch(name)}
     reserved |= {name for name in own.defined - own.data if _RESERVED_FUNCTIONS.fullmatch(name)}
-    for name in sorted(reserved - {ENTRY}):
+    for name in sorted(reserved - {ENTRY, BEGIN}):
         yield f"the kernel defines {_shown(name)}, a name of the harness or of the CUDA run time: rename it"
     for name in sorted(linked.exports - {ENTRY}) if own is linked else ():
         yield f"the kernel shows {_shown(name)} to the process; only the function asked for may be seen: hide it"
 
 
 _READABLE = (
+    (re.compile(rf"{_MANAGED}|_*cudaRegisterManagedVar\w*"), "__managed__ variables"),
     (re.compile(r"_ZNSt6thread.*|_ZNSt3__16thread.*"), "std::thread"),
     (re.compile(r".*basic_(filebuf|ifstream|ofstream|fstream).*"), "std::fstream"),
     (re.compile(r".*St10filesystem.*"), "std::filesystem"),

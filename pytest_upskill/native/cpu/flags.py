@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pytest_upskill.native import BEGIN
+
 HERE = Path(__file__).resolve().parent
 NATIVE = HERE.parent
 """The folder of all native sources."""
@@ -43,6 +45,10 @@ RUNTIME_HEADERS = tuple(sorted([*(HERE / "src").glob("*.h"), *(path for path in 
 ASSEMBLE = HERE / "assemble.sh"
 """Separates ``__shared__`` variables, so that an overrun from one to the next is detected."""
 
+BEGIN_SOURCE, SEAL_SOURCE = HERE / "begin.cpp", HERE / "seal.cpp"
+"""The first is linked into the student's library, whose initialisation function it defines; the second is compiled with
+the driver."""
+
 EXPORTS = HERE / "exports"
 """The linker's version script for the student's library: only the entry point is visible."""
 
@@ -50,7 +56,10 @@ STUDENT_FLAGS = (
     "-std=c++17",
     "-O1",
     "-g1",
+    "-gdwarf-4",  # of version 5, older addr2lines take another file's lines for the source's
     "-fPIC",
+    "-fno-plt",  # every access calls the runtime
+    "-ftree-vrp",  # leaves out checks of indices that are within their array in any case
     "-w",
     "-fmax-errors=20",
     "-fdiagnostics-color=never",
@@ -69,7 +78,7 @@ STUDENT_FLAGS = (
 )
 """For the student's unit (``-c``) and for the precompiled header (``-x c++-header``), with g++."""
 
-_GCC_ONLY = ("-fno-gnu-unique", "-fmax-errors=", "--param=", "-fdata-sections", "-fwrapv-pointer")
+_GCC_ONLY = ("-ftree-vrp", "-fno-gnu-unique", "-fmax-errors=", "--param=", "-fdata-sections", "-fwrapv-pointer")
 
 
 def student_flags(family: str) -> tuple[str, ...]:
@@ -87,12 +96,25 @@ _SILENCERS = (
     "no_sanitize", "no_sanitize_thread", "no_sanitize_undefined", "no_sanitize_coverage",
     "disable_sanitizer_instrumentation",
 )  # fmt: skip
-NO_SILENCERS = f"#pragma GCC poison {' '.join(f'{word} __{word}__' for word in _SILENCERS)}\n"
-"""Precedes a student's source: attributes that would hide accesses are errors, also when made by token pasting."""
+_RAW_TEXT = ("weakref", "symver", "ifunc", "fentry_name", "fentry_section")
+NO_SILENCERS = (
+    f"#pragma GCC poison {' '.join(f'{word} __{word}__' for word in (*_SILENCERS, *_RAW_TEXT))}\n"
+    "#define section section_without_attribute\n#define __section__ section_without_attribute\n"
+)
+"""Precedes a student's source. Attributes that would hide accesses are errors, also when made by token pasting, and so
+are those whose text the compiler copies into its assembly. The attribute ``section`` does that, too, but honest sources
+have variables of this name: they get another one, and the attribute has no effect."""
+
+NO_ASSEMBLY = "#pragma GCC poison asm __asm __asm__\n"
+"""Precedes a student's source, in which inline PTX has become C++: what is left would be assembly of the host."""
+
+NO_LIBRARIES = "".join(f"#define UPSKILL_CPU_{name}_H\n" for name in ("CUBLAS_V2", "CUBLASLT", "CURAND"))
+"""Precedes a student's source: the headers of libraries of ready-made kernels are empty there."""
 
 LINK_FLAGS = (
     "-shared",
-    "-Wl,-z,defs",
+    "-Wl,-z,defs,-z,noexecstack,-z,text",
+    f"-Wl,-init={BEGIN}",
     "-Wl,--wrap=memcpy,--wrap=memmove,--wrap=memset,--wrap=clock",
     "-Wl,--wrap=malloc,--wrap=free,--wrap=_Znwm,--wrap=_Znam,--wrap=_ZdlPv,--wrap=_ZdaPv,--wrap=_ZdlPvm,--wrap=_ZdaPvm",
     f"-Wl,--version-script={EXPORTS}",

@@ -32,7 +32,7 @@ extern "C" {
 
 void upskill_watch(const void*, size_t, const char*, int, int) {}
 
-void upskill_launcher_runs(int) {}
+void upskill_launcher_runs(const void*) {}
 
 void upskill_unwatch_all(void) {}
 
@@ -41,6 +41,10 @@ size_t upskill_report_count(void) { return 0; }
 const char* upskill_report(size_t) { return ""; }
 
 int upskill_host_threads(void) { return 0; }
+
+void upskill_kept_on_device(KeptOnDevice*) {}
+
+uintptr_t upskill_kept_on_host(void) { return 0; }
 
 const char* upskill_coverage(void) { return ""; }
 

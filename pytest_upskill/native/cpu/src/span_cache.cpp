@@ -2,7 +2,7 @@
 
 #include <sys/single_threaded.h>
 
-#include "shadow.h"
+#include "ordering.h"
 
 namespace upskill::cpu {
 
