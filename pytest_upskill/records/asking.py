@@ -108,7 +108,8 @@ class ReplyDetails:
 class Reply:
     """A student's answer. ``text`` does not include ``reasoning``, which the server separates.
 
-    ``finish`` is how the model ended it: ``stop``, ``length`` or ``tool_calls``. A reply that ended otherwise is an error.
+    ``finish`` is how the model ended it: ``stop``, ``length`` or ``tool_calls``. Any other end is an
+    error of the server.
     """
 
     text: str
