@@ -15,22 +15,24 @@ from typing import Any
 
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 _BOM = b"\xef\xbb\xbf"
-_IGNORED = (b"", b"event", b"id", b"retry")
+_IGNORED = (b"", b"id", b"retry")
 
 
 class EventReader:
     """Takes the body in pieces. ``done``: the server said that the stream is complete.
 
-    ``unreadable`` is an event that is no JSON, or the whole body if it holds neither events nor JSON.
+    ``broken`` is an event that is JSON in part, so that text may be lost. ``other`` is one that is no JSON at all, or
+    the whole body if it holds neither events nor JSON.
     """
 
     def __init__(self) -> None:
         self.done = self.streamed = False
-        self.unreadable = ""
+        self.broken = self.other = ""
+        self._name = b""
         self._begun = False
         self._rest = b""
         self._data: list[bytes] = []
-        self._other: list[bytes] = []
+        self._lines: list[bytes] = []
 
     def feed(self, piece: bytes) -> Iterator[Any]:
         """The values of the events that a piece completes."""
@@ -45,7 +47,7 @@ class EventReader:
         """The values of the last event, or of a body that is no stream."""
         yield from self._line(self._rest.removesuffix(b"\r"))
         yield from self._event()
-        text = b"\n".join(self._other).decode("utf-8", "replace").strip()
+        text = b"\n".join(self._lines).decode("utf-8", "replace").strip()
         if self.streamed or not text:
             return
         with contextlib.suppress(ValueError, RecursionError):
@@ -53,7 +55,7 @@ class EventReader:
             self.done = True
             yield from values
             return
-        self.unreadable = text
+        self.other = text
 
     def _line(self, line: bytes) -> Iterator[Any]:
         if not self._begun:
@@ -64,23 +66,32 @@ class EventReader:
         name, colon, value = line.partition(b":")
         if name == b"data":
             self._data.append(value.removeprefix(b" "))
+        elif name == b"event":
+            self._name = value.strip()
         elif name == b"error" and colon:  # llama.cpp had such a field
             self._data.append(b'{"error": ' + value + b"}")
         elif name not in _IGNORED or not (colon or name):
-            self._other.append(line)
+            self._lines.append(line)
 
     def _event(self) -> Iterator[Any]:
         text = b"\n".join(self._data).decode("utf-8", "replace").strip()
+        failed = self._name == b"error"
         self._data.clear()
+        self._name = b""
         if not text:
             return
         self.streamed = True
         events = [line for line in text.split("\n") if line.strip() != "[DONE]"]
         self.done = self.done or "[DONE]" in text.split("\n")
         try:
-            yield from _values("\n".join(events)) if events else ()
+            values = _values("\n".join(events)) if events else []
         except (ValueError, RecursionError):
-            self.unreadable = self.unreadable or text
+            if text.startswith(("{", "[")):
+                self.broken = self.broken or text
+            else:
+                self.other = self.other or text
+            return
+        yield from ({"error": one} if failed and not _has_error(one) else one for one in values)
 
 
 def _values(text: str) -> list[Any]:
@@ -90,3 +101,7 @@ def _values(text: str) -> list[Any]:
     except ValueError:
         return [json.loads(line) for line in text.split("\n") if line.strip()]
     return value if isinstance(value, list) else [value]
+
+
+def _has_error(value: Any) -> bool:
+    return isinstance(value, dict) and "error" in value

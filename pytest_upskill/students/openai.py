@@ -162,16 +162,14 @@ class OpenAIStudent(RemoteStudent):
                 for event in self._events(stream.response, reader, started):
                     if isinstance(event, AttemptFailure):
                         return event
-                    if not isinstance(event, Mapping):
-                        reader.unreadable = reader.unreadable or repr(event)
-                    elif refusals.is_error(event):
+                    if isinstance(event, Mapping) and refusals.is_error(event):
                         return self._refused(refusals.status_in(event) or 500, event, {})
-                    elif not transcript.add(event):
-                        reader.unreadable = reader.unreadable or json.dumps(event)
+                    if not isinstance(event, Mapping) or not transcript.add(event):
+                        reader.other = reader.other or json.dumps(event)
                 sent = stream.response.headers.get("content-type", "").partition(";")[0]
         except (openai.OpenAIError, ValueError, RuntimeError) as error:
             return self._explain(openai, error)
-        if reader.unreadable or not transcript.chunks:
+        if reader.broken or not transcript.chunks or (reader.other and not transcript.finish):
             return self._no_reply(sent, reader)
         seconds = time.monotonic() - started
         return self._unfinished(transcript, reader, may_read) or self._finished(
@@ -196,8 +194,8 @@ class OpenAIStudent(RemoteStudent):
             raise openai.APIConnectionError(request=response.request) from error
 
     def _no_reply(self, kind: str, reader: EventReader) -> AttemptFailure:
-        """The failure of a response that holds no reply, or something else within it."""
-        said = self._quoted(refusals.words(reader.unreadable))
+        """The failure of a response that holds no reply, or only a part of one."""
+        said = self._quoted(refusals.words(reader.broken or reader.other))
         if reader.streamed and said:
             problem = f"{self._address} sent something that is no answer of a chat endpoint (an event: {said})"
             return AttemptFailure(f"{problem}; {SEE_LOG}", transient=True)

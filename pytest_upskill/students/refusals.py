@@ -146,9 +146,7 @@ def is_error(event: Mapping[str, Any]) -> bool:
     if event.get("error") or event.get("object") == "error" or event.get("type") == "error":
         return True
     base = event.get("base_resp")  # MiniMax
-    if isinstance(base, Mapping) and base.get("status_code"):
-        return True
-    return not event.get("choices") and any(event.get(name) for name in ("detail", "errors", "message", "msg"))
+    return isinstance(base, Mapping) and bool(base.get("status_code"))
 
 
 def _texts(value: object) -> Iterator[str]:

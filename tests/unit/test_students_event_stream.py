@@ -40,7 +40,7 @@ def test_the_values_are_the_same_in_every_form(form: str, end: str, size: int) -
     body = STREAMS[form].replace("\n", end).encode()
     reader, values = read([body[start : start + size] for start in range(0, len(body), size)])
     assert values == VALUES
-    assert (reader.done, reader.unreadable) == (True, "")
+    assert (reader.done, reader.broken, reader.other) == (True, "", "")
 
 
 def test_a_whole_value_may_be_on_many_lines() -> None:
@@ -50,24 +50,27 @@ def test_a_whole_value_may_be_on_many_lines() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "unreadable", "done"),
+    ("body", "broken", "other", "done"),
     [
-        ("", "", False),
-        (": ping\n\n: ping\n\n", "", False),
-        ("data: [DONE]\n\n", "", True),
-        (f"data: {ONE}\n\n", "", False),
-        ("data: {broken\n\n", "{broken", False),
-        (f'data: {ONE}\n\ndata: {{"b": ', '{"b":', False),
-        ("<html>\n<p>Welcome</p></html>", "<html>\n<p>Welcome</p></html>", False),
-        ("upstream connect error", "upstream connect error", False),
+        ("", "", "", False),
+        (": ping\n\n: ping\n\n", "", "", False),
+        ("data: [DONE]\n\n", "", "", True),
+        (f"data: {ONE}\n\n", "", "", False),
+        ("data: {broken\n\n", "{broken", "", False),
+        ("data: ping\n\n", "", "ping", False),
+        (f'data: {ONE}\n\ndata: {{"b": ', '{"b":', "", False),
+        ("<html>\n<p>Welcome</p></html>", "", "<html>\n<p>Welcome</p></html>", False),
+        ("upstream connect error", "", "upstream connect error", False),
     ],
 )
-def test_what_holds_no_value_is_told(body: str, unreadable: str, done: bool) -> None:
+def test_what_holds_no_value_is_told(body: str, broken: str, other: str, done: bool) -> None:
     reader, _ = read([body.encode()])
-    assert (reader.unreadable, reader.done) == (unreadable, done)
+    assert (reader.broken, reader.other, reader.done) == (broken, other, done)
 
 
 def test_an_error_may_come_in_a_field_of_its_own() -> None:
     assert read([b'error: {"code": 400, "message": "too long"}\n\n'])[1] == [
         {"error": {"code": 400, "message": "too long"}}
     ]
+    assert read([b'event: error\ndata: {"message": "boom"}\n\n'])[1] == [{"error": {"message": "boom"}}]
+    assert read([b'event: error\ndata: {"error": {"message": "boom"}}\n\n'])[1] == [{"error": {"message": "boom"}}]
