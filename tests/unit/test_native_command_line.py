@@ -59,7 +59,24 @@ def test_without_checks_nothing_is_reported() -> None:
     ("source", "status", "said"),
     [
         ("int main() { return undefined_name; }", 2, "program.cu:1: error: 'undefined_name' was not declared"),
-        ("#include <thrust/sort.h>\nint main() {}", 2, "needs a GPU: Thrust, program.cu:1"),
+        (
+            "#include <thrust/sort.h>\nint main() { thrust::sort(0, 0); cuInit(0); }",
+            2,
+            "needs a GPU: Thrust (thrust), program.cu:2",
+        ),
+        ("#include <thrust/sort.h>\n#ifdef NEVER\n#include <cudnn.h>\n#endif\nint main() { return 3; }", 3, ""),
+        (
+            "texture<float> t;\nint main() {\n cufftHandle f;\n cuInit(0); }",
+            2,
+            "needs a GPU: the driver API (cuInit), program.cu:4",
+        ),
+        ('int main() { int x = 1; asm("addl $4, %0" : "+r"(x)); return x; }', 5, ""),
+        (
+            '__global__ void k(int n) { if (n == 2) asm volatile("tcgen05.wait::ld.sync.aligned;"); }\n'
+            "int main(int n, char**) { k<<<1, 1>>>(n); k<<<1, 1>>>(2); cudaDeviceSynchronize(); }",
+            2,
+            "needs a GPU: tcgen05, program.cu:1",
+        ),
         ("__global__ void k() {}\nint main() { k << <1, 1 >> > (); }", 0, ""),
         ("__global__ void k() {}\nint main() { k<<<1, 1>>(); }", 2, "program.cu:2: the launch that begins with '<<<'"),
         ("int main() { __builtin_trap(); }", 132, "the program was killed by signal 4"),

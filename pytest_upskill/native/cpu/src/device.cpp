@@ -5,11 +5,14 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <stdexcept>
 
 #include "block.h"
+#include "faults.h"
 #include "launch_state.h"
 #include "launch_statistics.h"
 #include "memory.h"
+#include "module.h"
 #include "report.h"
 #include "upskill_cpu/device_assert.h"
 
@@ -17,15 +20,21 @@ using namespace upskill::cpu;
 
 extern "C" {
 
+char upskill_cpu_managed_variables;  // an object with __managed__ variables imports it, see assemble.sh
+
 void upskill_watch(const void* base, size_t bytes, const char* name, int access, int initialised) {
   watch(base, bytes, name, access == UPSKILL_READ_WRITE, initialised != 0);
 }
 
 void upskill_unwatch_all() { unwatch_all(); }
 
-void upskill_launcher_runs(int yes) {
-  put_out_of_reach(yes != 0);
-  note_host_allocations(yes != 0);
+void upskill_launcher_runs(const void* launcher) {
+  if (launcher != nullptr) {
+    module_of(launcher);
+    watch_faults();
+  }
+  put_out_of_reach(launcher != nullptr);
+  note_host_allocations(launcher != nullptr);
 }
 
 size_t upskill_report_count() {
@@ -80,6 +89,19 @@ void upskill_cpu_trap() {
                  reinterpret_cast<uintptr_t>(__builtin_return_address(0)),
                  format("__trap() was called,%s", where().c_str()));
   std::abort();
+}
+
+// Nothing can be said of a call with a report of kind "needs-gpu". PTX in host code is no feature of a GPU.
+void upskill_cpu_needs_gpu(const char* feature, bool ptx) {
+  const auto pc = reinterpret_cast<uintptr_t>(__builtin_return_address(0));
+  if (in_kernel) abort_launch(cudaErrorNotSupported, Assertion::runs, "needs-gpu", pc, feature);
+  if (ptx)
+    report(Assertion::runs, "host-assembly", pc, format("host code has inline PTX: %s; write it in a kernel", feature));
+  else
+    report(Assertion::runs, "needs-gpu", pc, feature);
+  if (std::getenv("UPSKILL_REPORT_FILE") == nullptr) throw std::runtime_error("it cannot go on without a GPU");
+  std::fflush(nullptr);
+  std::_Exit(1);
 }
 
 }  // extern "C"

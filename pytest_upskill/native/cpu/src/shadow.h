@@ -13,7 +13,8 @@
 
 namespace upskill::cpu {
 
-// The last one is an arrival at a split barrier, or waiting there: like a volatile read, but its order is the barrier's.
+// The last one is an arrival at a split barrier, or waiting there: like a volatile read, but its order is the
+// barrier's.
 enum class Access : uint8_t { read, write, volatile_read, volatile_write, atomic, atomic_store, barrier_use };
 
 inline bool is_write(Access access) {
