@@ -45,9 +45,9 @@ void upskill_kept_on_device(struct KeptOnDevice* kept);
 // The place that allocated the most host memory which is not freed; 0 if unknown.
 uintptr_t upskill_kept_on_host(void);
 
-// Whether the launcher is running. Until it returns, host code cannot access device memory, as on a GPU. An access from
-// code without checks (assembly, uninstrumented objects) raises a fault.
-void upskill_launcher_runs(int yes);
+// The launcher runs, or, with nullptr, has returned. Meanwhile host code cannot access device memory nor its library's
+// device variables, as on a GPU. An access from code without checks (assembly, uninstrumented objects) raises a fault.
+void upskill_launcher_runs(const void* launcher);
 
 // Clears reports, launch statistics and the error that a faulting kernel left, so that the next call starts from a
 // clean state.

@@ -10,6 +10,7 @@
 #include "device.h"
 #include "driver_findings.h"
 #include "kept_memory.h"
+#include "launcher_view.h"
 #include "returned_outputs.h"
 
 #include <algorithm>
@@ -195,16 +196,22 @@ bool enter(Entry entry, int instantiation, void* const* arguments, Findings& fin
   return false;
 }
 
-bool launch(Entry entry, int instantiation, void* const* arguments, Findings& findings) {
+bool launch(Entry entry, char* shared, const RequestHeader& header, const RequestArgument* arguments,
+            void* const* pointers, Findings& findings) {
+  std::size_t used = 0;
+  for (std::uint32_t i = 0; i < header.count; ++i) {
+    used = std::max<std::size_t>(used, arguments[i].offset + arguments[i].bytes);
+  }
+  const Hidden inputs(shared, used);
   kept.before_launch();
-  upskill_launcher_runs(1);
-  const bool sound = enter(entry, instantiation, arguments, findings);
-  upskill_launcher_runs(0);
+  upskill_launcher_runs(reinterpret_cast<const void*>(entry));
+  const bool sound = enter(entry, static_cast<int>(header.instantiation), pointers, findings);
+  upskill_launcher_runs(nullptr);
   kept.after_launch();
   return sound;
 }
 
-std::vector<Tensor> place(const RequestHeader& header, const RequestArgument* arguments, char* shared,
+std::vector<Tensor> place(const RequestHeader& header, const RequestArgument* arguments, char* shared, Scalars& scalars,
                           std::vector<void*>& pointers) {
   const std::size_t guard = (header.checks & kTight) != 0 ? 0 : kGuardBytes;
   std::vector<Tensor> tensors;
@@ -215,7 +222,7 @@ std::vector<Tensor> place(const RequestHeader& header, const RequestArgument* ar
     const RequestArgument& argument = arguments[i];
     char* host = shared + argument.offset;
     if (argument.role == kScalar) {
-      pointers.push_back(host);
+      pointers.push_back(scalars.add(host, argument.bytes));
       continue;
     }
     char* base = static_cast<char*>(slots[i].base(argument.bytes, guard));
@@ -331,8 +338,9 @@ void call(Entry entry, char* shared, const RequestHeader& header, const RequestA
   }
   inspect_returned(findings);
   const std::vector<char> pattern = patterned(header.poison);
+  Scalars scalars(header.count);
   std::vector<void*> pointers;
-  const std::vector<Tensor> tensors = place(header, arguments, shared, pointers);
+  const std::vector<Tensor> tensors = place(header, arguments, shared, scalars, pointers);
   for (const Tensor& tensor : tensors) {
     prepare(tensor, pattern);
     watch(tensor);
@@ -342,7 +350,7 @@ void call(Entry entry, char* shared, const RequestHeader& header, const RequestA
   upskill_configure(static_cast<int>(header.order), header.seed, static_cast<int>(header.checks & ~kTight));
   const std::size_t before = free_memory();
   course.launched = true;
-  bool sound = launch(entry, static_cast<int>(header.instantiation), pointers.data(), findings);
+  bool sound = launch(entry, shared, header, arguments, pointers.data(), findings);
   course.launches = upskill_launches();
   course.copied_back = upskill_copied_back();
   sound &= !launch_failed(cudaGetLastError(), "cudaGetLastError after the launch", findings);

@@ -8,7 +8,7 @@ __device__ int deep(int n, float* y) {
 }
 __global__ void recursive(float* y) { y[0] = deep(threadIdx.x, y); }
 __global__ void large(float* y, int n) {
-  float a[60000];
+  float a[150000];
   for (int i = 0; i < n; ++i) a[i] = i;  // large
   y[0] = a[n / 2];
 }

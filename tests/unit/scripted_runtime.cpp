@@ -1,8 +1,12 @@
 // A CUDA runtime of a few lines on plain memory, that misbehaves when it is told to: for the driver's own logic.
 #include <cuda_runtime_api.h>
 
+#include <unistd.h>
+
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <stdexcept>
 
 #include "device.h"
 
@@ -42,7 +46,7 @@ cudaError_t cudaDeviceSynchronize() { return cudaSuccess; }
 const char* cudaGetErrorString(cudaError_t error) { return error == cudaErrorMemoryAllocation ? "out of memory" : "?"; }
 
 void upskill_watch(const void*, size_t, const char*, int, int) {}
-void upskill_launcher_runs(int) {}
+void upskill_launcher_runs(const void*) {}
 void upskill_unwatch_all(void) {}
 size_t upskill_report_count(void) { return 0; }
 const char* upskill_report(size_t) { return ""; }
@@ -59,4 +63,16 @@ void scripted_write_between_calls(void) { latest[4096 + 16] ^= 1; }
 
 void writes_nothing(int, void* const*, cudaStream_t) {}
 void takes_memory(int, void* const*, cudaStream_t) { scripted_free_mib -= 300; }
+
+// The scalar holds the address of the page that it lies in, for the driver: a launcher finds neither.
+void looks_for_inputs(int, void* const* arguments, cudaStream_t) {
+  const auto page = *static_cast<const uintptr_t*>(arguments[0]);
+  int ends[2];
+  if (pipe(ends) != 0) throw std::runtime_error("no pipe");
+  const bool readable = write(ends[1], reinterpret_cast<void*>(page), 1) == 1;
+  close(ends[0]);
+  close(ends[1]);
+  if (readable) throw std::runtime_error("the shared memory can be read");
+  if (reinterpret_cast<uintptr_t>(arguments[0]) - page < 4096) throw std::runtime_error("the scalar lies in it");
+}
 }

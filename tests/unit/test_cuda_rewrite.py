@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_upskill.languages.cuda.device_functions import rewrite_functions
 from pytest_upskill.languages.cuda.rewrite import HEADER, rewrite
 
 PROLOGUE = f'#include "{HEADER}"\n#line 1 "kernel.cu"\n'
@@ -149,7 +151,7 @@ def test_dynamic_shared_memory_becomes_a_pointer(declaration: str, expected: str
 
 
 def test_other_extern_declarations_stay() -> None:
-    source = 'extern "C" void f();\nextern int n;\nextern "C" { __global__ void k() { __shared__ int s; } }'
+    source = 'extern "C" void f();\nextern int n;\nextern "C" { __device__ void k() { __shared__ int s; } }'
     assert body(source) == source
 
 
@@ -221,3 +223,70 @@ def test_any_text_is_rewritten_or_refused_with_a_line(source: str) -> None:
         assert body(source).count("\n") == source.count("\n")
     except ValueError as error:
         assert re.match(r"kernel\.cu:\d+: ", str(error))
+
+
+# --------------------------------------------------------------------------------------------- functions of the device
+
+
+@pytest.mark.parametrize(
+    ("declared", "bounds"),
+    [
+        ("__global__ void k(float* y)", ""),
+        ("__global__ void __launch_bounds__(64, 2) k(float* y)", "64, 2"),
+        ("__launch_bounds__(N * (2 + M)) __global__ void k(float* y)", "N * (2 + M)"),
+        ("#define BLOCK __launch_bounds__(96)\n__global__ void BLOCK k(float* y)", "96"),
+        (
+            "#define KERNEL(t, m) \\\n  __global__ void __launch_bounds__(t, m)\nKERNEL(32 * 4, 1)\nk(float* y)",
+            "32 * 4, 1",
+        ),
+        ("#define INNER __global__ static\n#define OUTER INNER void\nOUTER k(float* y)", ""),
+    ],
+)
+def test_a_kernel_begins_with_its_launch_bounds(declared: str, bounds: str) -> None:
+    assert body(f"{declared} {{ y[0] = 1; }}") == f"{declared} {{ UPSKILL_CPU_KERNEL({bounds}); y[0] = 1; }}"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "#define KERNEL __global__ void\nint main() { static int n; }",
+        "__global__ void k(int* n);\nvoid launcher(int n) { static int calls; ++calls; }",
+        "__device__ float table[2][2] = {{1, 2}, {3, 4}};\nstatic int host[2] = {1, 2};",
+        "// __global__ void k() {\nvoid f() { static int n; }",
+        "struct S { __device__ S(); };\nvoid f() { static int n; static_assert(sizeof n == 4); }",
+    ],
+)
+def test_functions_of_the_host_stay(source: str) -> None:
+    assert body(source) == source
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "__device__ int f(int i)",
+        "template <class T> __host__ __device__ T f(int i)",
+        "#define HD __host__ __device__\nHD inline int f(int i)",
+        "struct S { __device__ operator int() const",
+    ],
+)
+def test_a_static_variable_of_a_device_function_is_the_devices(head: str) -> None:
+    text = " { static const int t[2] = {1, 2}; { static int n; } return t[n]; }"
+    assert body(head + text) == head + text.replace("static", "static __device__")
+
+
+def test_braces_of_conditional_branches_do_not_leak_into_the_next_function() -> None:
+    source = "__device__ void f() {\n#if A\n  if (a) {\n#else\n  if (b) {\n#endif\n  }\n}\nvoid g() { static int n; }\n"
+    assert body(source) == source
+
+
+def test_rewriting_functions_takes_time_in_proportion_to_the_source() -> None:
+    def seconds(count: int) -> float:
+        text = (
+            "#define DEV __device__ inline\n"
+            + "DEV int f(int i) { static int n; if (i) { return n; } return i; }\n" * count
+        )
+        began = time.perf_counter()
+        rewrite_functions(text)
+        return time.perf_counter() - began
+
+    assert min(seconds(2000) for _ in range(3)) < 8 * min(seconds(500) for _ in range(3)) + 0.05

@@ -59,6 +59,15 @@ FORBIDDEN = {
     "out[0] = (int64_t)signal(11, nullptr);": ("signal", "send signals"),
     "_exit(0);": ("_exit", "end the process past its handlers"),
     "upskill_clear_reports();": ("upskill_clear_reports", "call the harness"),
+    "cudaHostRegister(out, 8, 0);": ("cudaHostRegister", "use memory that host and device share"),
+    "int64_t* p; cudaHostGetDevicePointer(&p, out, 0);": (
+        "cudaHostGetDevicePointer",
+        "use memory that host and device share",
+    ),
+    "cudaStreamAddCallback(stream, [](cudaStream_t, cudaError_t, void*) {}, nullptr, 0);": (
+        "cudaStreamAddCallback",
+        "have the host's functions run in a stream",
+    ),
     "void* p; cudaMallocManaged(&p, 8);": ("cudaMallocManaged", "use memory that host and device share"),
     "cudaLaunchHostFunc(stream, [](void*) {}, nullptr);": (
         "cudaLaunchHostFunc",
@@ -87,6 +96,14 @@ def test_import_of_a_forbidden_function_is_named_with_its_rule(
 def test_words_in_the_source_and_functions_of_ones_own_are_no_calls() -> None:
     own = "static int64_t my_fork() { return 1; }\nstruct Shell { int64_t system(const char*) { return 2; } };\n"
     assert violations('/* fork() */ out[0] = my_fork() + Shell().system("dlopen");', own) == ()
+
+
+@pytest.mark.parametrize("declared", ["__managed__ int n;", "static __device__ __managed__ int n = 3;"])
+def test_managed_variables_are_found_in_the_object(declared: str) -> None:
+    (message,) = violations("n = 2; out[0] = n;", f"{declared}\n")
+    assert message == (
+        "the kernel uses '__managed__ variables'; kernels may not use memory that host and device share: remove them"
+    )
 
 
 def test_what_honest_launchers_use_is_allowed() -> None:

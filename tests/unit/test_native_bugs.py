@@ -126,13 +126,8 @@ def test_an_index_that_ran_over_is_named_with_its_values_and_where_it_led(device
 
 
 def is_at(report: tuple[str, str, int | None, str], line: tuple[str, str, int]) -> bool:
-    """A race has two lines: the later access is where it is reported, the other one is in the message.
-
-    A launch that fails has a name, and no line.
-    """
-    if report[:2] != line[:2]:
-        return False
-    return report[2] == (None if line[1] == "launch-error" else line[2]) or f"at line {line[2]} " in report[3]
+    """A race has two lines: the later access is where it is reported, the other one is in the message."""
+    return report[:2] == line[:2] and (report[2] == line[2] or f"at line {line[2]} " in report[3])
 
 
 # --------------------------------------------------------------------------------------------- families
@@ -155,7 +150,10 @@ FAMILIES: dict[str, tuple[Cases, Cases]] = {
         {"missing_barrier": (13, 17), "warp_in_step": (11,)},
     ),
     "lanes count on running in step": ({"warp_in_step": (0, 1)}, {"warp_in_step": (10, 13, 14)}),
-    "a barrier of other lanes, or none at all": ({"warp_in_step": (3, 4)}, {"warp_in_step": (12, 15)}),
+    "a barrier of other lanes or another tile, or none at all": (
+        {"warp_in_step": (3, 4), "barriers_anew": (7,)},
+        {"warp_in_step": (12, 15), "barriers_anew": (27,)},
+    ),
     "blocks add to one place": ({"between_blocks": (0, 6)}, {"between_blocks": (13, 14)}),
     "a block reads what another writes": ({"between_blocks": (1, 5)}, {"between_blocks": (11, 12, 16)}),
     "threads store different values in one place": (
@@ -192,11 +190,27 @@ FAMILIES: dict[str, tuple[Cases, Cases]] = {
     ),
     "a copy in the background that is not waited for": ({"other_guises": (9, 10)}, {"other_guises": (29,)}),
     "memory that was freed": ({"lives": (0, 3)}, {"lives": (10,)}),
-    "a pointer to host memory": ({"lives": (1, 2, 4)}, {"lives": (12,)}),
+    "a pointer to host memory": (
+        {"lives": (1, 2, 4), "host_memory": (5, 6, 10, 21)},
+        {"lives": (12,), "host_memory": (32,)},
+    ),
+    "a variable of the host in a kernel": ({"host_memory": (0, 1, 2, 3, 4)}, {"host_memory": (33, 34)}),
+    "a variable of the device by its host address": ({"host_memory": (7, 8, 9)}, {"host_memory": (31,)}),
+    "host code that names a variable of the device": ({"host_memory": (11, 12, 13, 14, 15)}, {"host_memory": (30,)}),
+    "a copy in the wrong direction": ({"host_memory": (16, 17, 18, 19, 20)}, {"host_memory": (30,)}),
     "a wrong free": ({"lives": (5, 6, 7)}, {"lives": (10, 12)}),
     "a leak": ({"lives": (8, 9)}, {"lives": (11, 12)}),
     "a barrier that some do not reach": ({"divergence": (0, 1, 2)}, {"divergence": (22,)}),
-    "a return between two barriers": ({"divergence": (9,), "other_guises": (4,)}, {"other_guises": (24,)}),
+    "a return between two barriers": (
+        {"divergence": (9,), "other_guises": (4,)},
+        {"divergence": (24,), "other_guises": (24,)},
+    ),
+    "a barrier that is not waited for again": (
+        {"barriers_anew": (0, 1, 4, 5, 6)},
+        {"barriers_anew": (20, 21, 24, 25, 26)},
+    ),
+    "a barrier made while others use it": ({"barriers_anew": (2, 3, 10)}, {"barriers_anew": (22, 23)}),
+    "an object made while others use it": ({"barriers_anew": (8, 9)}, {"barriers_anew": (28, 29)}),
     "a shuffle from a lane that is not there": ({"divergence": (3, 5, 6, 7)}, {"divergence": (23,)}),
     "lanes that wait for each other": ({"divergence": (4,), "other_guises": (5,)}, {"other_guises": (25,)}),
     "a mask without the lane that calls": (
@@ -204,7 +218,15 @@ FAMILIES: dict[str, tuple[Cases, Cases]] = {
         {"divergence": (21,), "other_guises": (26,)},
     ),
     "a grid or a block that no GPU takes": ({"other_guises": (11, 12, 13)}, {"other_guises": (30,)}),
-    "more shared memory than there is": ({"other_guises": (14, 15)}, {"other_guises": (31,)}),
+    "a block that the kernel's bounds exclude": (
+        {"launch_rules": (0, 1, 2, 3, 4, 5)},
+        {"launch_rules": (20, 21, 22, 23)},
+    ),
+    "a kernel called like a function, or with too large arrays": ({"launch_rules": (8, 9)}, {"launch_rules": (26,)}),
+    "more shared memory than there is": (
+        {"other_guises": (14, 15), "launch_rules": (6, 7, 10)},
+        {"other_guises": (31,), "launch_rules": (24, 25)},
+    ),
 }
 BESIDES = {("uninitialised", 14), ("uninitialised", 15)}  # a fault that shows in its values alone, and its twin
 

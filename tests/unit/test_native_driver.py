@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import mmap
 import struct
 import subprocess
 from pathlib import Path
@@ -53,6 +54,16 @@ def test_a_call_without_findings_says_ok_how_much_memory_was_in_use_and_what_the
 ) -> None:
     assert call(driver, "writes_nothing") == ["ok 0 2 5"]
     assert call(driver, "takes_memory") == [f"ok {300 << 20} 2 5"]
+
+
+def test_a_launcher_gets_copies_of_scalars_and_cannot_read_the_shared_memory(driver: ctypes.CDLL) -> None:
+    shared = mmap.mmap(-1, mmap.PAGESIZE)
+    page = ctypes.addressof(ctypes.c_char.from_buffer(shared))
+    shared[:8] = struct.pack("<Q", page)
+    request = struct.pack("<IIIIQII", 0, 1, 0, 0, 0, 0x7FFF, 0) + struct.pack("<IIQQ128s", 3, 8, 0, 8, b"n")
+    said = driver.upskill_call(driver.looks_for_inputs, ctypes.c_void_p(page), request, ctypes.c_size_t(len(request)))
+    assert said.decode().splitlines() == ["ok 0 2 5"]
+    assert shared[:8] == struct.pack("<Q", page)
 
 
 def test_memory_within_the_limit_is_no_finding_and_beyond_it_is_one(driver: ctypes.CDLL) -> None:

@@ -19,7 +19,12 @@ HARMLESS = 5
 
 # case: kind, the comment on the reported line, the CUDA error, a part of the message
 FAULTS: dict[int, tuple[str, str, int, str]] = {
-    0: ("stack-overflow", "deep", FAILURE, "used up its stack of 128 KiB: a recursion that does not end"),
+    0: (
+        "stack-overflow",
+        "deep",
+        FAILURE,
+        "more than the 512 KiB of local memory that it may have: a recursion that does not end",
+    ),
     1: ("stack-overflow", "large", FAILURE, "in kernel large, block (0,0,0), thread (0,0,0)"),
     2: ("timeout", "// waits", TIMEOUT, "still running after 0.2 s, when it was stopped here"),
     3: ("timeout", "goes_round", TIMEOUT, "the kernel hangs or is too slow, in kernel goes_round"),

@@ -191,7 +191,6 @@ def _compile_options(request: Request, compiler: toolchain.Compiler, toolkit: To
     if not request.checks:
         options = [flag for flag in options if not flag.startswith(("-fsanitize", "--param=tsan", "-O"))]
         options += ["-O2", "-fwrapv"]
-    options.append("-gdwarf-4")  # of version 5, older addr2lines take a header's lines for the source's
     folders = [f"-I{folder}" for folder in (*flags.INCLUDE_FOLDERS, *request.include)]
     folders += ["-idirafter", str(flags.SAMPLES_INCLUDE)]
     own = [*(f"-D{name}" for name in request.define), *request.host_options]
@@ -242,10 +241,11 @@ def run(program: Path, arguments: Sequence[str], reports: Path) -> int:
     reported = findings.parse(lines)
     if needs := [one for one in reported if one.finding.kind == NEEDS_GPU]:
         raise NeedsGpu("\n".join(dict.fromkeys(_needed(needs, program))))
-    for text in described(reported, program):
+    texts = list(described(reported, program))
+    for text in texts:
         print(text, file=sys.stderr)
-    if reported:
-        print(f"pytest-upskill run: {len(reported)} reported", file=sys.stderr)
+    if texts:
+        print(f"pytest-upskill run: {len(texts)} reported", file=sys.stderr)
         return REPORTED
     if status < 0:
         print(f"pytest-upskill run: the program was killed by signal {-status}", file=sys.stderr)
@@ -254,7 +254,7 @@ def run(program: Path, arguments: Sequence[str], reports: Path) -> int:
 
 
 def _needed(reported: Sequence[findings.Reported], program: Path) -> Iterator[str]:
-    places = _places(program, findings.places_of(reported))
+    places, _ = _places(program, findings.places_of(reported))
     for entry in reported:
         yield message(entry.finding.message, places.get(entry.pc or "", program.name))
 
@@ -270,28 +270,59 @@ def _end(started: subprocess.Popen[bytes]) -> None:
 
 
 def described(reported: Sequence[findings.Reported], program: Path) -> Iterator[str]:
-    """``FILE:LINE: kind: message`` for each finding; further places in a message have the same form."""
-    places = _places(program, findings.places_of(reported))
+    """``FILE:LINE: kind: message`` for each finding; further places in a message have the same form.
+
+    Kernels made from templates get their instance's name; of several races at one line, each instance tells the first.
+    """
+    places, instances = _places(program, findings.places_of(reported))
+    told: set[tuple[str, str]] = set()
     for entry in reported:
-        place = places.get(entry.pc or "", "")
+        place, kind = places.get(entry.pc or "", ""), entry.finding.kind
         message = findings.PLACE.sub(lambda found: places.get(found[1], "an unknown place"), entry.finding.message)
-        yield f"{place}: {entry.finding.kind}: {message}".removeprefix(": ")
+        label = _KERNEL.search(message)
+        kernel = instances.get(entry.pc or "") or (label[0] if label else "")
+        if label:
+            message = message[: label.start()] + kernel + message[label.end() :]
+        if kind == "race":
+            if (place, kernel) in told:
+                continue
+            told.add((place, kernel))
+        yield f"{place}: {kind}: {message}".removeprefix(": ")
 
 
-def _places(program: Path, offsets: Sequence[str]) -> dict[str, str]:
-    """``FILE:LINE`` for each offset, by addr2line: the innermost frame that is the user's own."""
+_KERNEL = re.compile(r"(?<= in kernel ).+?(?=, block \()")
+
+
+def _places(program: Path, offsets: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """By offset, from addr2line: ``FILE:LINE`` of the innermost frame that is the user's own, and the instance of a
+    template that the outermost is, which is the kernel."""
     tool = shutil.which("addr2line")
     if tool is None or not offsets:
-        return {}
-    found: dict[str, str] = {}
+        return {}, {}
+    places, instances = {}, {}
     for offset in offsets:
-        ran = subprocess.run([tool, "-i", "-e", str(program), offset], capture_output=True, text=True, check=False)
-        frames = [line.split(" ")[0] for line in ran.stdout.splitlines()]
+        command = [tool, "--functions", "--demangle", "--inlines", "--exe", str(program), offset]
+        said = subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
         ours = (f"{flags.ALIAS}/", "/include/c++/")
-        own = [frame for frame in frames if not (frame.startswith("?") or any(name in frame for name in ours))]
+        frames = [(function, place.split(" ")[0]) for function, place in zip(said[::2], said[1::2], strict=False)]
+        own = [frame for frame in frames if not (frame[1].startswith("?") or any(name in frame[1] for name in ours))]
         if own:
-            found[offset] = _shown(own[0], program)
-    return found
+            places[offset] = _shown(own[0][1], program)
+        kernels = [function for function, _ in own if "::operator()" not in function]
+        if kernels and (name := _instance(kernels[-1])):
+            instances[offset] = name
+    return places, instances
+
+
+def _instance(function: str) -> str:
+    """``ns::kernel<64>`` of ``void ns::kernel<64>(int*)``; empty for a function that is not from a template."""
+    depth = 0
+    for position, character in enumerate(function):
+        depth += (character == "<") - (character == ">")
+        if character == "(" and depth == 0:
+            name = function[:position]
+            return name.removeprefix("void ") if name.endswith(">") else ""
+    return ""
 
 
 def _shown(frame: str, program: Path) -> str:

@@ -1,7 +1,8 @@
 """Rewrites CUDA C++ for a host compiler, without moving a line. Reads the source text only.
 
 Our headers cover the language but for kernel launches (``k<<<grid, block>>>(x)``), ``extern __shared__`` arrays,
-alignment and ``static`` around ``__shared__``, ``__noinline__``, and inline PTX (``ptx``), which are rewritten.
+alignment and ``static`` around ``__shared__``, ``__noinline__``, parts of device functions (``device_functions``), and
+inline PTX (``ptx``), which are rewritten.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pytest_upskill.languages.cuda import ptx
+from pytest_upskill.languages.cuda.device_functions import rewrite_functions
 from pytest_upskill.languages.cuda.source_text import (
     CLOSERS,
     OPAQUE,
@@ -35,7 +37,14 @@ def rewrite(source: str, name: str = "kernel.cu", preamble: str = "", *, host_as
     text, has_ptx = ptx.rewrite_statements(source.replace("\r\n", "\n"), host_assembly=host_assembly)
     shared = (_rewrite_dynamic_shared, _rewrite_static_shared)
     try:
-        for step in (_close_chevrons, _rewrite_launches, _rewrite_api_launches, *shared, _rewrite_noinline):
+        for step in (
+            _close_chevrons,
+            _rewrite_launches,
+            _rewrite_api_launches,
+            *shared,
+            rewrite_functions,
+            _rewrite_noinline,
+        ):
             text = step(text)
     except _Unfinished as error:
         raise ValueError(f"{name}:{error}") from None

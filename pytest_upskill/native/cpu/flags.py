@@ -56,7 +56,10 @@ STUDENT_FLAGS = (
     "-std=c++17",
     "-O1",
     "-g1",
+    "-gdwarf-4",  # of version 5, older addr2lines take another file's lines for the source's
     "-fPIC",
+    "-fno-plt",  # every access calls the runtime
+    "-ftree-vrp",  # leaves out checks of indices that are within their array in any case
     "-w",
     "-fmax-errors=20",
     "-fdiagnostics-color=never",
@@ -75,7 +78,7 @@ STUDENT_FLAGS = (
 )
 """For the student's unit (``-c``) and for the precompiled header (``-x c++-header``), with g++."""
 
-_GCC_ONLY = ("-fno-gnu-unique", "-fmax-errors=", "--param=", "-fdata-sections", "-fwrapv-pointer")
+_GCC_ONLY = ("-ftree-vrp", "-fno-gnu-unique", "-fmax-errors=", "--param=", "-fdata-sections", "-fwrapv-pointer")
 
 
 def student_flags(family: str) -> tuple[str, ...]:

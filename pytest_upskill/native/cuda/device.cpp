@@ -32,7 +32,7 @@ extern "C" {
 
 void upskill_watch(const void*, size_t, const char*, int, int) {}
 
-void upskill_launcher_runs(int) {}
+void upskill_launcher_runs(const void*) {}
 
 void upskill_unwatch_all(void) {}
 

@@ -8,9 +8,11 @@
 #include <stdexcept>
 
 #include "block.h"
+#include "faults.h"
 #include "launch_state.h"
 #include "launch_statistics.h"
 #include "memory.h"
+#include "module.h"
 #include "report.h"
 #include "upskill_cpu/device_assert.h"
 
@@ -18,15 +20,21 @@ using namespace upskill::cpu;
 
 extern "C" {
 
+char upskill_cpu_managed_variables;  // an object with __managed__ variables imports it, see assemble.sh
+
 void upskill_watch(const void* base, size_t bytes, const char* name, int access, int initialised) {
   watch(base, bytes, name, access == UPSKILL_READ_WRITE, initialised != 0);
 }
 
 void upskill_unwatch_all() { unwatch_all(); }
 
-void upskill_launcher_runs(int yes) {
-  put_out_of_reach(yes != 0);
-  note_host_allocations(yes != 0);
+void upskill_launcher_runs(const void* launcher) {
+  if (launcher != nullptr) {
+    module_of(launcher);
+    watch_faults();
+  }
+  put_out_of_reach(launcher != nullptr);
+  note_host_allocations(launcher != nullptr);
 }
 
 size_t upskill_report_count() {

@@ -15,6 +15,7 @@
 #include "clocks.h"
 #include "fiber.h"
 #include "launch_state.h"
+#include "memory.h"
 #include "module.h"
 #include "report.h"
 
@@ -80,15 +81,35 @@ Fault describe(int signal, uintptr_t address, const Registers& registers) {
   // The guard page lies below the stack, and compilers probe large frames in steps of at most a page.
   const StackArea stacks = reserve_stacks(0);
   if (address - stacks.begin < stacks.bytes && address < registers.stack_pointer + 4096)
-    return {"stack-overflow", cudaErrorLaunchFailure, Assertion::runs,
-            format("the thread has used up its stack of %zu KiB: a recursion that does not end, or local arrays that "
-                   "are too large",
-                   stacks.one / 1024)};
+    return {
+        "stack-overflow", cudaErrorLaunchFailure, Assertion::runs,
+        "the thread needs more than the 512 KiB of local memory that it may have: a recursion that does not end, or "
+        "local arrays that are too large"};
   return {"illegal-address", cudaErrorIllegalAddress, Assertion::memory,
           format("an access to 0x%zx, where no memory is", static_cast<size_t>(address))};
 }
 
+// Host code that runs without checks, such as a function of the C library, has accessed memory out of its reach.
+// Reports the nearest place in the launcher; the access is then repeated.
+void report_host_access(uintptr_t address, const Registers& registers) {
+  uintptr_t pc = is_code(registers.pc) ? registers.pc + 1 : 0;
+  constexpr int depth = 512;
+  const auto* word = reinterpret_cast<const uintptr_t*>(registers.stack_pointer);
+  for (int i = 0; pc == 0 && i < depth; ++i)
+    if (is_code(word[i])) pc = word[i];
+  const Variable* variable = device_variable_at(address);
+  report(Assertion::runs, "host-access", pc,
+         format("host code accesses %s, which the host has no access to; use cudaMemcpy, or a kernel",
+                variable != nullptr
+                    ? ("the __device__ variable '" + readable_variable(variable->name.c_str()) + "'").c_str()
+                    : "device memory"));
+  put_out_of_reach(false);
+}
+
 void on_fault(int signal, siginfo_t* info, void* context) {
+  const auto accessed = reinterpret_cast<uintptr_t>(info->si_addr);
+  if (!in_kernel && signal == SIGSEGV && is_out_of_reach(accessed))
+    return report_host_access(accessed, registers_of(context));
   if (!in_kernel) return pass_on(signal);
   const Registers registers = registers_of(context);
   const Fault fault = describe(signal, reinterpret_cast<uintptr_t>(info->si_addr), registers);
@@ -168,10 +189,14 @@ void install_handlers() {
 
 }  // namespace
 
-void watch_signals() {
+void watch_faults() {
   static const bool installed = (install_handlers(), true);
   (void)installed;
   static thread_local const SignalStack stack;
+}
+
+void watch_signals() {
+  watch_faults();
   if (limit_seconds != 0) set_timer(std::max(deadline - seconds_now(), 0.001));
 }
 

@@ -9,7 +9,8 @@ namespace upskill::cpu {
 
 namespace {
 
-constexpr size_t stack_bytes = 128 << 10;
+// A GPU's thread has at most 512 KiB of local memory; the rest is for the runtime.
+constexpr size_t one_stack = (512 + 32) << 10;
 constexpr size_t guard_page_bytes = 4096;
 constexpr int max_stacks = 1024;
 // Stacks that all began at the same offset in a page would compete for the same few cache sets.
@@ -19,14 +20,14 @@ char* stacks = nullptr;
 int guarded = 0;
 
 uintptr_t first_word(int index) {
-  const char* top = stacks + static_cast<size_t>(index + 1) * (stack_bytes + guard_page_bytes);
+  const char* top = stacks + static_cast<size_t>(index + 1) * (one_stack + guard_page_bytes);
   return (reinterpret_cast<uintptr_t>(top) - 64 - index * stagger_bytes % stagger_period) & ~uintptr_t{15};
 }
 
 }  // namespace
 
 StackArea reserve_stacks(int count) {
-  constexpr size_t bytes = (stack_bytes + guard_page_bytes) * max_stacks;
+  constexpr size_t bytes = (one_stack + guard_page_bytes) * max_stacks;
   if (stacks == nullptr) {
     void* area = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (area == MAP_FAILED) {
@@ -36,13 +37,13 @@ StackArea reserve_stacks(int count) {
     stacks = static_cast<char*>(area);
   }
   for (; guarded < count; ++guarded)
-    mprotect(stacks + static_cast<size_t>(guarded) * (stack_bytes + guard_page_bytes), guard_page_bytes, PROT_NONE);
-  return {reinterpret_cast<uintptr_t>(stacks), bytes, stack_bytes};
+    mprotect(stacks + static_cast<size_t>(guarded) * (one_stack + guard_page_bytes), guard_page_bytes, PROT_NONE);
+  return {reinterpret_cast<uintptr_t>(stacks), bytes, one_stack};
 }
 
 uintptr_t stack_end(const void* stack_pointer) {
   const auto offset = static_cast<size_t>(static_cast<const char*>(stack_pointer) - stacks);
-  return first_word(static_cast<int>(offset / (stack_bytes + guard_page_bytes)));
+  return first_word(static_cast<int>(offset / (one_stack + guard_page_bytes)));
 }
 
 #if defined(__x86_64__)

@@ -6,6 +6,8 @@
 #include "block_order.h"
 #include "cooperative_grid.h"
 #include "faults.h"
+#include "host_pointers.h"
+#include "kernel_facts.h"
 #include "launch_state.h"
 #include "launch_statistics.h"
 #include "memory.h"
@@ -22,16 +24,16 @@ namespace upskill::cpu {
 
 namespace {
 
-bool cooperative_requested = false;
-
 struct Shape {
   dim3 grid, block;
   size_t shared;
+  uintptr_t pc;  // of the launch
 };
 
 // The rule that a configuration breaks, or nullptr.
 const char* broken_rule(const dim3& grid, const dim3& block) {
-  if (grid.x == 0 || grid.y == 0 || grid.z == 0) return "a grid has at least one block in each dimension";
+  if (grid.x == 0 || grid.y == 0 || grid.z == 0)
+    return "the grid has no block, and a launch needs at least one in each dimension";
   if (grid.x > 0x7fffffffu || grid.y > 65535 || grid.z > 65535)
     return "a grid has at most 2147483647 x 65535 x 65535 blocks";
   if (block.x == 0 || block.y == 0 || block.z == 0) return "a block has at least one thread in each dimension";
@@ -41,23 +43,42 @@ const char* broken_rule(const dim3& grid, const dim3& block) {
 }
 
 cudaError_t refuse(cudaError_t error, const char* kernel, const Shape& shape, const std::string& rule) {
-  const auto& [grid, block, shared] = shape;
+  const auto& [grid, block, shared, pc] = shape;
   set_error(error);
-  report(Assertion::runs, "launch-error", 0,
+  report(Assertion::runs, "launch-error", pc,
          format("launch of %s<<<(%u,%u,%u), (%u,%u,%u), %zu>>> failed: %s", kernel, grid.x, grid.y, grid.z, block.x,
                 block.y, block.z, shared, rule.c_str()));
   return error;
 }
 
+cudaError_t refuse_shared(const char* kernel, const Shape& shape, size_t allowed) {
+  return refuse(cudaErrorInvalidValue, kernel, shape,
+                format("invalid argument: %zu bytes of dynamic shared memory, and this kernel may have %zu; "
+                       "cudaFuncSetAttribute(cudaFuncAttributeMaxDynamicSharedMemorySize) allows it up to %zu",
+                       shape.shared, allowed, max_dynamic_shared));
+}
+
 cudaError_t check(const char* kernel, const Shape& shape) {
   if (const char* rule = broken_rule(shape.grid, shape.block))
     return refuse(cudaErrorInvalidConfiguration, kernel, shape, std::string("invalid configuration argument: ") + rule);
-  if (shape.shared > allowed_dynamic_shared())
-    return refuse(cudaErrorInvalidValue, kernel, shape,
-                  format("invalid argument: %zu bytes of dynamic shared memory; without cudaFuncSetAttribute("
-                         "cudaFuncAttributeMaxDynamicSharedMemorySize) a kernel gets %zu, with it up to %zu",
-                         shape.shared, default_dynamic_shared, max_dynamic_shared));
+  if (shape.shared > max_dynamic_shared) return refuse_shared(kernel, shape, default_dynamic_shared);
   return cudaSuccess;
+}
+
+// What only the kernel itself tells: its bounds. Leaves the launch if they do not allow it.
+void check_bounds(const int* bounds) {
+  const Shape shape{launch.grid, launch.block, launch.dynamic_shared, launch.pc};
+  const size_t allowed = allowed_dynamic_shared(bounds);
+  cudaError_t error = cudaSuccess;
+  if (*bounds > 0 && block.size > *bounds)
+    error = refuse(cudaErrorInvalidValue, launch.kernel, shape,
+                   format("invalid argument: the block has %d threads, and the kernel's __launch_bounds__ allow %d",
+                          block.size, *bounds));
+  else if (shape.shared > allowed)
+    error = refuse_shared(launch.kernel, shape, allowed);
+  if (error == cudaSuccess) return;
+  launch.aborted = true;
+  leave_block();
 }
 
 // The size of a kernel's static __shared__ variables is known only after it has run: they are those it has touched.
@@ -78,6 +99,7 @@ void check_shared_use(const Shape& shape) {
 void start_block(uint64_t turn) {
   blockIdx = block_at_turn(static_cast<uint32_t>(turn));
   if (configuration.poison_shared) poison_shared_memory();
+  if (!launch.cooperative || turn == 0) forget_shared_barriers();
   begin_block(block.size);
   run_block();
 }
@@ -89,20 +111,52 @@ void run_grid() {
   for (uint64_t turn = 0; turn < blocks && !launch.aborted; ++turn) start_block(turn);
 }
 
-cudaError_t check_size(const dim3& grid, const dim3& shape, const char* kernel, size_t shared) {
-  int per_processor = 0, processors = 0;
+cudaError_t check_size(const dim3& grid, const dim3& shape, const char* kernel, size_t shared, uintptr_t pc) {
+  int processors = 0;
   const auto threads = static_cast<int>(shape.x * shape.y * shape.z);
   cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, 0);
-  cudaOccupancyMaxActiveBlocksPerMultiprocessor(&per_processor, kernel, threads, shared);
   const uint64_t blocks = uint64_t{grid.x} * grid.y * grid.z;
-  const uint64_t most = static_cast<uint64_t>(per_processor) * static_cast<uint64_t>(processors);
+  const uint64_t most = static_cast<uint64_t>(resident_blocks(threads, shared)) * static_cast<uint64_t>(processors);
   if (threads == 0 || threads > max_threads || blocks <= most) return cudaSuccess;  // the launch itself checks the rest
   set_error(cudaErrorCooperativeLaunchTooLarge);
-  report(Assertion::runs, "launch-error", 0,
+  report(Assertion::runs, "launch-error", pc,
          format("cooperative launch of %s with %llu blocks of %d threads failed: at most %llu such blocks are resident "
                 "at once on this device",
                 kernel, static_cast<unsigned long long>(blocks), threads, static_cast<unsigned long long>(most)));
   return cudaErrorCooperativeLaunchTooLarge;
+}
+
+cudaError_t start(const char* kernel, const dim3& grid, const dim3& shape, size_t shared, void (*thread)(void*),
+                  void* arguments, bool cooperative, uintptr_t pc) {
+  if (in_kernel)
+    abort_launch(cudaErrorNotSupported, Assertion::runs, "needs-gpu", pc,
+                 format("dynamic parallelism (%s launches %s)", launch.kernel, kernel));
+  const Announced announced = take_announced();
+  const DeviceLock lock;
+  if (sticky_error() != cudaSuccess) return sticky_error();
+  const Module& module = module_of(reinterpret_cast<const void*>(thread));
+  if (cooperative)
+    if (const cudaError_t error = check_size(grid, shape, kernel, shared, pc); error != cudaSuccess) return error;
+  if (const cudaError_t error = check(kernel, {grid, shape, shared, pc}); error != cudaSuccess) return error;
+  const Reach reach;
+  ++launch_statistics.launches;
+  gridDim = grid;
+  blockDim = shape;
+  launch = {kernel,           thread,          arguments, shared, false, cooperative, launch.serial + 1,
+            announced.places, announced.count, pc,        grid,   shape};
+  check_arguments();
+  shape_block(shape);
+  prepare_memory(module, shared);
+  if (!begin_launch()) forget_dates();
+  watch_signals();
+  run_grid();
+  upskill_cpu_gate = 1;
+  launch.argument_count = 0;
+  end_watch();
+  end_marks();
+  forget_last_spans();
+  if (!launch.aborted) check_shared_use({grid, shape, shared, pc});
+  return last_error();
 }
 
 }  // namespace
@@ -117,51 +171,36 @@ extern "C" const char* upskill_cpu_kernel_name(const void* kernel) {
   return name != nullptr ? name : "that was launched by its address";
 }
 
+int upskill_cpu_gate = 1;
+
+extern "C" bool upskill_cpu_refuses(const int* bounds, const void* caller) {
+  if (in_kernel) {
+    upskill_cpu_gate = 0;
+    launch.entered = true;
+    launch.first_thread = block.current;
+    launch.first_block = blockIdx;
+    check_bounds(bounds);
+    return false;
+  }
+  const DeviceLock lock;
+  const std::string kernel = kernel_of(bounds);
+  set_error(cudaErrorMissingConfiguration);
+  report(
+      Assertion::runs, "launch-error", reinterpret_cast<uintptr_t>(caller),
+      format("kernel %s is called without a launch configuration, so it does not run; write %s<<<grid, block>>>(...)",
+             kernel.c_str(), kernel.c_str()));
+  return true;
+}
+
+#define PC reinterpret_cast<uintptr_t>(__builtin_return_address(0))
+
 extern "C" cudaError_t upskill_cpu_launch(const char* kernel, const dim3* grid, const dim3* block, size_t shared,
                                           cudaStream_t, void (*thread)(void*), void* arguments) {
-  if (in_kernel)
-    abort_launch(cudaErrorNotSupported, Assertion::runs, "needs-gpu",
-                 reinterpret_cast<uintptr_t>(__builtin_return_address(0)),
-                 format("dynamic parallelism (%s launches %s)", launch.kernel, kernel));
-  const Announced announced = take_announced();
-  const DeviceLock lock;
-  if (sticky_error() != cudaSuccess) return sticky_error();
-  const Shape shape{*grid, *block, shared};
-  if (const cudaError_t error = check(kernel, shape); error != cudaSuccess) return error;
-  const Reach reach;
-  ++launch_statistics.launches;
-  gridDim = *grid;
-  blockDim = *block;
-  launch = {kernel,
-            thread,
-            arguments,
-            shared,
-            false,
-            std::exchange(cooperative_requested, false),
-            launch.serial + 1,
-            announced.places,
-            announced.count};
-  shape_block(*block);
-  prepare_memory(module_of(reinterpret_cast<const void*>(thread)), shared);
-  if (!begin_launch()) forget_dates();
-  watch_signals();
-  run_grid();
-  launch.argument_count = 0;
-  end_watch();
-  end_marks();
-  forget_last_spans();
-  check_shared_use(shape);
-  return last_error();
+  return start(kernel, *grid, *block, shared, thread, arguments, false, PC);
 }
 
 extern "C" cudaError_t upskill_cpu_launch_cooperative(const char* kernel, const dim3* grid, const dim3* block,
-                                                      size_t shared, cudaStream_t stream, void (*thread)(void*),
+                                                      size_t shared, cudaStream_t, void (*thread)(void*),
                                                       void* arguments) {
-  const DeviceLock lock;
-  if (sticky_error() != cudaSuccess) return sticky_error();
-  if (const cudaError_t error = check_size(*grid, *block, kernel, shared); error != cudaSuccess) return error;
-  cooperative_requested = true;
-  const cudaError_t error = upskill_cpu_launch(kernel, grid, block, shared, stream, thread, arguments);
-  cooperative_requested = false;
-  return error;
+  return start(kernel, *grid, *block, shared, thread, arguments, true, PC);
 }

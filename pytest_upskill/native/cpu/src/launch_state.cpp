@@ -1,6 +1,5 @@
 #include "launch_state.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "upskill_cpu/builtins.h"
@@ -16,7 +15,6 @@ Configuration configuration;
 
 namespace {
 
-size_t allowed = default_dynamic_shared;
 thread_local Announced announced;
 
 }  // namespace
@@ -28,7 +26,7 @@ std::string where() {
 
 bool is_argument(uintptr_t address, size_t size) {
   for (size_t i = 0; i < launch.argument_count; ++i) {
-    const auto [begin, bytes] = launch.argument_places[i];
+    const auto [begin, bytes, kind] = launch.argument_places[i];
     const uintptr_t offset = address - reinterpret_cast<uintptr_t>(begin);
     if (offset < bytes && size <= bytes - offset) return true;
   }
@@ -36,10 +34,6 @@ bool is_argument(uintptr_t address, size_t size) {
 }
 
 Announced take_announced() { return std::exchange(announced, {}); }
-
-void allow_dynamic_shared(size_t bytes) { allowed = std::max(allowed, bytes); }
-
-size_t allowed_dynamic_shared() { return allowed; }
 
 }  // namespace upskill::cpu
 

@@ -22,6 +22,12 @@ struct Launch {
   uint64_t serial = 0;       // of this launch
   const upskill_cpu_argument* argument_places = nullptr;
   size_t argument_count = 0;
+  uintptr_t pc = 0;  // of the launch, in the host's code
+  dim3 grid, block;
+  // The thread that began first, once it has its own copies of the arguments.
+  bool entered = false;
+  int first_thread = 0;
+  uint3 first_block = {};
 };
 
 extern Launch launch;
@@ -33,7 +39,7 @@ struct Announced {
 };
 Announced take_announced();
 
-// Whether these bytes of host memory are an argument of this launch, which its threads copy.
+// Whether these bytes of host memory are an argument of this launch, which its threads copy before they begin.
 bool is_argument(uintptr_t address, size_t size);
 
 enum class Order { forward, reverse, random };
@@ -51,9 +57,8 @@ extern Configuration configuration;
 // " in kernel k, block (0,0,0), thread (3,0,0)", for the current thread.
 std::string where();
 
-// The largest dynamic shared memory size that cudaFuncSetAttribute has allowed for any kernel, in bytes.
-void allow_dynamic_shared(size_t bytes);
-size_t allowed_dynamic_shared();
+// How many such blocks a multiprocessor holds at once, for a positive number of threads.
+int resident_blocks(int threads, size_t shared);
 
 constexpr size_t default_dynamic_shared = 48 << 10;
 constexpr size_t max_dynamic_shared = 227 << 10;

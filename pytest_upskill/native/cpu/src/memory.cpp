@@ -1,6 +1,7 @@
 #include "memory.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -63,7 +64,9 @@ Span make_span(uintptr_t begin, size_t bytes, Space space, bool writable, std::s
 }
 
 const char* origin_of(const Allocation& allocation) {
-  return allocation.kind == AllocationKind::heap ? "memory from malloc" : "memory from cudaMalloc";
+  return allocation.kind == AllocationKind::heap         ? "memory from malloc"
+         : allocation.kind == AllocationKind::registered ? "memory of cudaHostRegister"
+                                                         : "memory from cudaMalloc";
 }
 
 bool is_watched(const Allocation& allocation) {
@@ -81,7 +84,16 @@ void protect(const Allocation& allocation, int protection) {
   mprotect(reinterpret_cast<char*>(allocation.begin) - guard_bytes, whole_pages(allocation.bytes), protection);
 }
 
+// The variables fill whole pages of 4 KiB; where pages are larger, others share theirs, and they stay accessible.
+void protect_variables(int protection) {
+  static const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  for (const Segment& segment : current_module().variables.device)
+    if (segment.begin % page == 0 && segment.bytes % page == 0)
+      mprotect(reinterpret_cast<void*>(segment.begin), segment.bytes, protection);
+}
+
 void protect_all(int protection) {
+  protect_variables(protection);
   for (const auto& [begin, allocation] : allocations) protect(allocation, protection);
   for (const Allocation& allocation : freed) protect(allocation, protection);
 }
@@ -126,7 +138,7 @@ void rebuild(const Module& module, size_t dynamic_shared) {
   shared_area = {module.shared_begin, module.shared_bytes, true};
 }
 
-void poison(const Span& span) { std::memset(reinterpret_cast<void*>(span.begin), poison_byte, span.bytes); }
+void poison_span(const Span& span) { std::memset(reinterpret_cast<void*>(span.begin), poison_byte, span.bytes); }
 
 }  // namespace
 
@@ -152,7 +164,7 @@ void* allocate(size_t bytes, AllocationKind kind, uintptr_t pc) {
 // Freed memory is kept for a while, so that a later use of it is reported and corrupts nothing.
 bool deallocate(void* pointer, uintptr_t pc) {
   const auto found = allocations.find(reinterpret_cast<uintptr_t>(pointer));
-  if (found == allocations.end()) return false;
+  if (found == allocations.end() || found->second.kind == AllocationKind::registered) return false;
   const Reach reach;
   freed.push_back(found->second);
   freed.back().pc = pc;
@@ -190,7 +202,29 @@ bool deallocate_in_kernel(void* pointer, uintptr_t pc) {
 }
 
 void release_all() {
-  while (!allocations.empty()) deallocate(reinterpret_cast<void*>(allocations.begin()->first), 0);
+  while (!allocations.empty()) {
+    auto* first = reinterpret_cast<void*>(allocations.begin()->first);
+    if (!deallocate(first, 0)) unregister_host(first);
+  }
+}
+
+bool register_host(void* pointer, size_t bytes) {
+  const auto begin = reinterpret_cast<uintptr_t>(pointer);
+  if (allocation_at(begin) != nullptr) return false;
+  allocations[begin] = {begin, bytes, AllocationKind::registered, 0, 0, current_call};
+  changed = true;
+  forget_last_spans();
+  return true;
+}
+
+bool unregister_host(void* pointer) {
+  const auto found = allocations.find(reinterpret_cast<uintptr_t>(pointer));
+  if (found == allocations.end() || found->second.kind != AllocationKind::registered) return false;
+  drop_cells(found->second.begin, found->second.bytes);
+  allocations.erase(found);
+  changed = true;
+  forget_last_spans();
+  return true;
 }
 
 const Allocation* allocation_at(uintptr_t address) {
@@ -206,6 +240,12 @@ void put_out_of_reach(bool yes) {
   if (yes == out_of_reach) return;
   out_of_reach = yes;
   protect_all(yes ? PROT_NONE : PROT_READ | PROT_WRITE);
+}
+
+bool is_out_of_reach(uintptr_t address) {
+  const Allocation* allocation = allocation_at(address);
+  return out_of_reach &&
+         (allocation != nullptr ? allocation->kind == AllocationKind::device : is_device_variable(address));
 }
 
 Reach::Reach() : was_out(out_of_reach) { put_out_of_reach(false); }
@@ -309,7 +349,7 @@ void prepare_memory(const Module& module, size_t dynamic_shared) {
 
 void poison_shared_memory() {
   for (const Span& span : spans)
-    if (span.touched) poison(span);
+    if (span.touched) poison_span(span);
 }
 
 void save_shared_memory(SharedCopy& copy) {
@@ -352,7 +392,7 @@ Span* find_span(uintptr_t address, size_t size) {
   // The first touch in a launch comes before anything was written, so the variable can be poisoned now.
   if (found->space == Space::shared && !found->touched) {
     found->touched = true;
-    if (configuration.poison_shared) poison(*found);
+    if (configuration.poison_shared) poison_span(*found);
   }
   return &*found;
 }

@@ -13,7 +13,7 @@
 
 namespace upskill::cpu {
 
-enum class AllocationKind : uint8_t { device, managed, host, heap };
+enum class AllocationKind : uint8_t { device, managed, host, heap, registered };
 
 struct Allocation {
   uintptr_t begin = 0;
@@ -30,15 +30,21 @@ void* allocate(size_t bytes, AllocationKind kind, uintptr_t pc);
 bool deallocate(void* pointer, uintptr_t pc);
 void release_all();
 
+// Host memory that the device may use from now on, and no longer; whether it was not registered yet, or was.
+bool register_host(void* pointer, size_t bytes);
+bool unregister_host(void* pointer);
+
 // malloc and free within a kernel: the memory is accessible at once. The contents count as written.
 void* allocate_in_kernel(size_t bytes, uintptr_t pc);
 bool deallocate_in_kernel(void* pointer, uintptr_t pc);
 
 const Allocation* allocation_at(uintptr_t address);
 size_t allocated_bytes();
-// Makes device memory accessible or inaccessible to host code. Code of the runtime that accesses it holds a Reach
-// meanwhile; a Reach that is kept leaves it accessible until the next launcher.
+// Makes device memory, and the device's variables of the current module, accessible or inaccessible to host code. Code
+// of the runtime that accesses it holds a Reach meanwhile; a Reach that is kept leaves it accessible until the next
+// launcher.
 void put_out_of_reach(bool yes);
+bool is_out_of_reach(uintptr_t address);
 class Reach {
  public:
   Reach();

@@ -6,8 +6,10 @@
 #include "integer_overflow.h"
 #include "launch_state.h"
 #include "memory.h"
+#include "module.h"
 #include "report.h"
 #include "span_cache.h"
+#include "upskill_cpu/builtins.h"
 #include "wild_access.h"
 
 namespace upskill::cpu {
@@ -16,8 +18,19 @@ namespace {
 
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 
-const char* verb(Access access) {
+const char* access_name(Access access) {
   return !is_write(access) ? "read" : access == Access::atomic ? "atomic operation" : "write";
+}
+
+void host_names_variable(uintptr_t address, size_t size, Access access, uintptr_t pc) {
+  const Variable* variable = device_variable_at(address);
+  const std::string name = variable != nullptr ? readable_variable(variable->name.c_str()) : "";
+  report(
+      Assertion::runs, "host-access", pc,
+      format("host code makes a %s of %zu bytes of the __device__ variable '%s', which the host has no access to; use "
+             "cudaMemcpyToSymbol and cudaMemcpyFromSymbol",
+             access_name(access), size, name.c_str()));
+  put_out_of_reach(false);  // reported; the access itself is performed
 }
 
 void host_access(uintptr_t address, size_t size, Access access, uintptr_t pc) {
@@ -25,6 +38,8 @@ void host_access(uintptr_t address, size_t size, Access access, uintptr_t pc) {
   if (host_pieces[piece % host_slots] == piece) return;
   const DeviceLock lock(std::try_to_lock);
   if (!lock.held()) return;  // another thread runs a kernel, or changes allocations: later accesses are looked up again
+  if (offset_in_module(pc) == 0) module_of(reinterpret_cast<const void*>(pc));
+  if (is_device_variable(address)) return host_names_variable(address, size, access, pc);
   const Allocation* allocation = allocation_at(address);
   if (allocation == nullptr || allocation->kind != AllocationKind::device) {
     host_pieces[piece % host_slots] = piece;
@@ -35,7 +50,7 @@ void host_access(uintptr_t address, size_t size, Access access, uintptr_t pc) {
       format(
           "host code makes a %s of %zu bytes of device memory through its pointer; a GPU's memory is not the host's, "
           "use cudaMemcpy, or a kernel",
-          verb(access), size));
+          access_name(access), size));
   put_out_of_reach(false);  // reported; the access itself is performed
 }
 
@@ -47,33 +62,48 @@ struct WildAccess {
 
 WildAccess classify(uintptr_t address, size_t size) {
   if (std::string freed = describe_freed(address); !freed.empty()) return {"use-after-free", freed};
+  if (const Variable* variable = host_variable_at(address))
+    return {"host-pointer", format("it is the host's variable '%s', which a GPU cannot reach; declare it __device__ or "
+                                   "__constant__, or pass it to the kernel",
+                                   readable_variable(variable->name.c_str()).c_str())};
+  if (is_argument(address, size))
+    return {"host-pointer",
+            "the parameter is a reference to the host's object; a kernel's parameters are passed by value"};
   if (is_host_memory(address))
     return {"host-pointer", "the pointer is one to the host's memory, which a GPU cannot reach"};
   return {"illegal-address", describe_wild_access(address, size)};
 }
 
+// For the thread that began first it is known when it has copied its arguments, for others not.
+bool has_its_arguments() {
+  const uint3 &first = launch.first_block, &now = blockIdx;
+  return launch.entered && block.current == launch.first_thread && first.x == now.x && first.y == now.y &&
+         first.z == now.z;
+}
+
 void wild_access(uintptr_t address, size_t size, Access access, uintptr_t pc) {
-  if (access == Access::read && is_argument(address, size)) return;
+  if (access == Access::read && is_argument(address, size) && !has_its_arguments()) return;
   if (is_guarded(address, size))
     return report(Assertion::memory, "out-of-bounds", pc,
-                  format("out-of-bounds %s of %zu bytes: %s,%s", verb(access), size,
+                  format("out-of-bounds %s of %zu bytes: %s,%s", access_name(access), size,
                          describe_wild_access(address, size).c_str(), where().c_str()));
   if (is_beside_shared(address))
     abort_launch(cudaErrorIllegalAddress, Assertion::memory, "out-of-bounds", pc,
-                 format("out-of-bounds %s of %zu bytes: %s,%s", verb(access), size,
+                 format("out-of-bounds %s of %zu bytes: %s,%s", access_name(access), size,
                         describe_wild_access(address, size).c_str(), where().c_str()));
   report_overflow();
   const auto [kind, description] = classify(address, size);
-  abort_launch(cudaErrorIllegalAddress, Assertion::memory, kind, pc,
-               format("illegal %s of %zu bytes: %s,%s", verb(access), size, description.c_str(), where().c_str()));
+  abort_launch(
+      cudaErrorIllegalAddress, Assertion::memory, kind, pc,
+      format("illegal %s of %zu bytes: %s,%s", access_name(access), size, description.c_str(), where().c_str()));
 }
 
 void forbidden_write(const Span& span, size_t size, Access access, uintptr_t pc) {
-  const std::string message =
-      format("%s of %zu bytes to %s, which is an input,%s", verb(access), size, span.name.c_str(), where().c_str());
+  const std::string message = format("%s of %zu bytes to %s, which is an input,%s", access_name(access), size,
+                                     span.name.c_str(), where().c_str());
   if (span.space == Space::global) return report(Assertion::inputs, "write-to-input", pc, message);
   abort_launch(cudaErrorIllegalAddress, Assertion::memory, "illegal-address", pc,
-               format("%s of %zu bytes to constant memory,%s", verb(access), size, where().c_str()));
+               format("%s of %zu bytes to constant memory,%s", access_name(access), size, where().c_str()));
 }
 
 __attribute__((noinline)) Span* look_up(uintptr_t address, size_t size, Access access, uintptr_t pc) {
@@ -198,26 +228,27 @@ void __tsan_write_range(void* p, size_t size) {
 void __tsan_init() {}
 void __tsan_func_entry(void*) {}
 void __tsan_func_exit() {}
-void __tsan_vptr_update(void**, void*) {}
-void __tsan_vptr_read(void**) {}
+// A constructor stores the pointer to its class's virtual functions; a call of one loads it.
+void __tsan_vptr_update(void** place, void*) { check(ADDRESS(place), sizeof *place, Access::write, PC); }
+void __tsan_vptr_read(void** place) { check(ADDRESS(place), sizeof *place, Access::read, PC); }
 
 // The student's object is linked with --wrap for these three.
 void* __wrap_memcpy(void* target, const void* source, size_t size) {
-  if (size != 0 && in_kernel) {
+  if (size != 0) {
     check(ADDRESS(source), size, Access::read, PC);
     check(ADDRESS(target), size, Access::write, PC);
   }
   return std::memcpy(target, source, size);
 }
 void* __wrap_memmove(void* target, const void* source, size_t size) {
-  if (size != 0 && in_kernel) {
+  if (size != 0) {
     check(ADDRESS(source), size, Access::read, PC);
     check(ADDRESS(target), size, Access::write, PC);
   }
   return std::memmove(target, source, size);
 }
 void* __wrap_memset(void* target, int value, size_t size) {
-  if (size != 0 && in_kernel) check(ADDRESS(target), size, Access::write, PC);
+  if (size != 0) check(ADDRESS(target), size, Access::write, PC);
   return std::memset(target, value, size);
 }
 
@@ -226,18 +257,18 @@ struct SourceLocation {
   const char* file;
   uint32_t line, column;
 };
-struct TypeDescriptor {
+struct AccessedType {
   uint16_t kind, info;
   char name[1];
 };
 struct TypeMismatch {
   SourceLocation location;
-  const TypeDescriptor* type;
+  const AccessedType* type;
   unsigned char log_alignment, check_kind;
 };
 struct OutOfBounds {
   SourceLocation location;
-  const TypeDescriptor *array, *index;
+  const AccessedType *array, *index;
 };
 
 void __ubsan_handle_type_mismatch_v1(TypeMismatch* data, uintptr_t address) {

@@ -2,11 +2,7 @@
 
 #include <cxxabi.h>
 #include <elf.h>
-#include <fcntl.h>
 #include <link.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -14,6 +10,8 @@
 #include <map>
 #include <set>
 #include <utility>
+
+#include "elf_file.h"
 
 // The loader's own function: the address of a thread-local variable from its module and offset.
 struct TlsIndex {
@@ -35,7 +33,7 @@ struct Search {
   unsigned long tls_module = 0;
 };
 
-int visit(dl_phdr_info* info, size_t, void* data) {
+int find_module(dl_phdr_info* info, size_t, void* data) {
   auto& search = *static_cast<Search*>(data);
   Module module;
   module.base = info->dlpi_addr;
@@ -70,61 +68,15 @@ std::string demangle(const char* symbol) {
   return name;
 }
 
-// "void softmax<float>(float*)::row" -> "row"
-std::string variable_name(const char* symbol) {
-  const std::string name = demangle(symbol);
-  const size_t scope = name.rfind("::");
-  return scope == std::string::npos ? name : name.substr(scope + 2);
-}
-
-template <class Visitor>
-void visit_symbols(const char* file, size_t bytes, Visitor visit_symbol) {
-  const auto* header = reinterpret_cast<const ElfW(Ehdr)*>(file);
-  if (bytes < sizeof *header || header->e_shoff + header->e_shnum * sizeof(ElfW(Shdr)) > bytes) return;
-  const auto* sections = reinterpret_cast<const ElfW(Shdr)*>(file + header->e_shoff);
-  for (int i = 0; i < header->e_shnum; ++i) {
-    if (sections[i].sh_type != SHT_SYMTAB) continue;
-    const auto* symbols = reinterpret_cast<const ElfW(Sym)*>(file + sections[i].sh_offset);
-    const char* names = file + sections[sections[i].sh_link].sh_offset;
-    for (size_t k = 0; k < sections[i].sh_size / sizeof *symbols; ++k)
-      if (symbols[k].st_shndx != SHN_UNDEF) visit_symbol(symbols[k], names + symbols[k].st_name);
-  }
-}
-
-template <class Action>
-void with_file(const std::string& path, Action action) {
-  const int file = open(path.empty() ? "/proc/self/exe" : path.c_str(), O_RDONLY | O_CLOEXEC);
-  struct stat status;
-  if (file >= 0 && fstat(file, &status) == 0) {
-    const auto bytes = static_cast<size_t>(status.st_size);
-    void* contents = mmap(nullptr, bytes, PROT_READ, MAP_PRIVATE, file, 0);
-    if (contents != MAP_FAILED) {
-      action(static_cast<const char*>(contents), bytes);
-      munmap(contents, bytes);
-    }
-  }
-  if (file >= 0) close(file);
-}
-
-template <class Visitor>
-void visit_symbols(const std::string& path, Visitor visit_symbol) {
-  with_file(path, [&](const char* file, size_t bytes) { visit_symbols(file, bytes, visit_symbol); });
-}
-
 // The largest executable section: the compiled code, without the linker's stubs, which have no lines.
-void find_code(Module& module) {
-  with_file(module.path, [&](const char* file, size_t bytes) {
-    const auto* header = reinterpret_cast<const ElfW(Ehdr)*>(file);
-    if (bytes < sizeof *header || header->e_shoff + header->e_shnum * sizeof(ElfW(Shdr)) > bytes) return;
-    const auto* sections = reinterpret_cast<const ElfW(Shdr)*>(file + header->e_shoff);
-    size_t largest = 0;
-    for (const auto* section = sections; section != sections + header->e_shnum; ++section) {
-      if ((section->sh_flags & SHF_EXECINSTR) == 0 || section->sh_size <= largest) continue;
-      largest = section->sh_size;
-      module.code_begin = module.base + section->sh_addr;
-      module.code_end = module.code_begin + largest;
-    }
-  });
+void find_code(Module& module, const ElfFile& file) {
+  size_t largest = 0;
+  for (const ElfW(Shdr) & section : file) {
+    if ((section.sh_flags & SHF_EXECINSTR) == 0 || section.sh_size <= largest) continue;
+    largest = section.sh_size;
+    module.code_begin = module.base + section.sh_addr;
+    module.code_end = module.code_begin + largest;
+  }
 }
 
 // This host thread's block of the module's __shared__ variables.
@@ -150,11 +102,11 @@ void follow_thread(Module& module) {
   mark_as_initialised(module.guards);
 }
 
-void find_shared_variables(Module& module) {
-  visit_symbols(module.path, [&](const ElfW(Sym) & symbol, const char* name) {
+void find_shared_variables(Module& module, const ElfFile& file) {
+  file.visit_symbols([&](const ElfW(Sym) & symbol, const char* name) {
     if (ELF64_ST_TYPE(symbol.st_info) != STT_TLS) return;
     const bool guard = std::strncmp(name, "_ZGV", 4) == 0;
-    const Variable variable{variable_name(name), module.shared_begin + symbol.st_value, symbol.st_size};
+    const Variable variable{readable_variable(name), module.shared_begin + symbol.st_value, symbol.st_size};
     (guard ? module.guards : module.shared).push_back(variable);
   });
   mark_as_initialised(module.guards);
@@ -162,18 +114,6 @@ void find_shared_variables(Module& module) {
   if (module.shared.empty()) module.shared.push_back({"__shared__", module.shared_begin, module.shared_bytes});
   std::sort(module.shared.begin(), module.shared.end(),
             [](const Variable& a, const Variable& b) { return a.begin < b.begin; });
-}
-
-// "void softmax<float>(float*)" -> "softmax<float>"; anonymous namespaces and what is between them stay.
-std::string without_signature(std::string name) {
-  int depth = 0;
-  for (size_t i = 0; i < name.size(); ++i) {
-    depth += (name[i] == '<') - (name[i] == '>');
-    if (depth != 0 || name[i] != '(' || name.compare(i, 11, "(anonymous ") == 0) continue;
-    name.resize(i);
-    break;
-  }
-  return name.compare(0, 5, "void ") == 0 ? name.substr(5) : name;
 }
 
 }  // namespace
@@ -187,19 +127,26 @@ const Module& module_of(const void* address) {
     return current;
   }
   Search search{wanted, {}};
-  dl_iterate_phdr(visit, &search);
+  dl_iterate_phdr(find_module, &search);
+  static const Module nothing;
+  if (search.found.end == 0) return nothing;
   const int serial = current.serial + 1;
   current = std::move(search.found);
   current.serial = serial;
   unloads_seen = unloads;
-  find_code(current);
+  const ElfFile file(current.path);
+  find_code(current, file);
+  current.variables = separate_variables(current.base, file);
+  if (!current.variables.device.empty()) current.segments = current.variables.segments;
   if (current.shared_bytes != 0) {
     current_tls_module = search.tls_module;
     current.shared_begin = shared_block(current_tls_module);
-    find_shared_variables(current);
+    find_shared_variables(current, file);
   }
   return current;
 }
+
+const Module& current_module() { return current; }
 
 uintptr_t offset_in_module(uintptr_t pc) { return pc > current.base && pc < current.end ? pc - current.base - 1 : 0; }
 
@@ -209,12 +156,51 @@ const char* function_name(const void* address) {
   const Module& module = module_of(address);
   const auto [entry, added] = known.try_emplace({module.serial, address}, nullptr);
   if (added)
-    visit_symbols(module.path, [&](const ElfW(Sym) & symbol, const char* name) {
+    ElfFile(module.path).visit_symbols([&](const ElfW(Sym) & symbol, const char* name) {
       if (ELF64_ST_TYPE(symbol.st_info) == STT_FUNC &&
           module.base + symbol.st_value == reinterpret_cast<uintptr_t>(address))
-        entry->second = texts.insert(without_signature(demangle(name))).first->c_str();
+        entry->second = texts.insert(readable_function(name)).first->c_str();
     });
   return entry->second;
+}
+
+namespace {
+
+const Variable* variable_at(const std::vector<Variable>& sorted, uintptr_t address) {
+  const auto after = std::upper_bound(sorted.begin(), sorted.end(), address,
+                                      [](uintptr_t wanted, const Variable& one) { return wanted < one.begin; });
+  return after != sorted.begin() && address - (after - 1)->begin < (after - 1)->bytes ? &*(after - 1) : nullptr;
+}
+
+}  // namespace
+
+const Variable* device_variable_at(uintptr_t address) { return variable_at(current.variables.of_device, address); }
+const Variable* host_variable_at(uintptr_t address) { return variable_at(current.variables.of_host, address); }
+
+bool is_device_variable(uintptr_t address) {
+  for (const Segment& segment : current.variables.device)
+    if (address - segment.begin < segment.bytes) return true;
+  return false;
+}
+
+// "void softmax<float>(float*)" -> "softmax<float>"; anonymous namespaces and what is between them stay.
+std::string readable_function(const char* symbol) {
+  std::string name = demangle(symbol);
+  int depth = 0;
+  for (size_t i = 0; i < name.size(); ++i) {
+    depth += (name[i] == '<') - (name[i] == '>');
+    if (depth != 0 || name[i] != '(' || name.compare(i, 11, "(anonymous ") == 0) continue;
+    name.resize(i);
+    break;
+  }
+  return name.compare(0, 5, "void ") == 0 ? name.substr(5) : name;
+}
+
+// "void softmax<float>(float*)::row" -> "row"
+std::string readable_variable(const char* symbol) {
+  const std::string name = demangle(symbol);
+  const size_t scope = name.rfind("::");
+  return scope == std::string::npos ? name : name.substr(scope + 2);
 }
 
 bool is_code(uintptr_t address) { return address >= current.code_begin && address < current.code_end; }

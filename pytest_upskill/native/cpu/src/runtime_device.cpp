@@ -1,7 +1,9 @@
 // The runtime API's device: its properties, limits and kernels' attributes.
+#include <algorithm>
 #include <cstring>
 
 #include "clocks.h"
+#include "kernel_facts.h"
 #include "launch_state.h"
 #include "memory.h"
 #include "report.h"
@@ -23,6 +25,16 @@ constexpr size_t constant_bytes = 64 << 10;
 size_t limits[] = {1024, 1 << 20, 8 << 20, 2, 2048, 64, 0};  // in the order of cudaLimit
 
 }  // namespace
+
+namespace upskill::cpu {
+
+int resident_blocks(int threads, size_t shared) {
+  const int by_threads = threads_per_processor / ((threads + warp_size - 1) / warp_size * warp_size);
+  const int by_shared = static_cast<int>(shared_per_processor / (shared + 1024));
+  return std::min({by_threads, by_shared, blocks_per_processor});
+}
+
+}  // namespace upskill::cpu
 
 extern "C" {
 
@@ -233,27 +245,29 @@ cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute attribute
   const DeviceLock lock;
   if (kernel == nullptr) return fail(cudaErrorInvalidDeviceFunction);
   if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize) return sticky_error();
-  if (value < 0 || static_cast<size_t>(value) > max_dynamic_shared) return fail(cudaErrorInvalidValue);
-  allow_dynamic_shared(static_cast<size_t>(value));
+  const KernelFacts facts = kernel_facts(kernel);
+  if (value < 0 || static_cast<size_t>(value) + facts.static_shared > max_dynamic_shared)
+    return fail(cudaErrorInvalidValue);
+  allow_dynamic_shared(facts.bounds, static_cast<size_t>(value));
   return sticky_error();
 }
 cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void* kernel) {
   if (kernel == nullptr) return fail(cudaErrorInvalidDeviceFunction);
+  const KernelFacts facts = kernel_facts(kernel);
   *attributes = {};
-  attributes->maxThreadsPerBlock = max_threads;
+  attributes->sharedSizeBytes = facts.static_shared;
+  attributes->maxThreadsPerBlock = facts.most_threads();
   attributes->numRegs = 32;
   attributes->ptxVersion = attributes->binaryVersion = 90;
-  attributes->maxDynamicSharedSizeBytes = static_cast<int>(default_dynamic_shared);
+  attributes->maxDynamicSharedSizeBytes = static_cast<int>(allowed_dynamic_shared(facts.bounds));
   return cudaSuccess;
 }
 cudaError_t cudaFuncSetCacheConfig(const void*, cudaFuncCache) { return cudaSuccess; }
 
 cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, const void* kernel, int threads, size_t shared) {
   if (kernel == nullptr || threads <= 0) return fail(cudaErrorInvalidValue);
-  int count = threads > max_threads ? 0 : threads_per_processor / ((threads + warp_size - 1) / warp_size * warp_size);
-  const int by_shared = static_cast<int>(shared_per_processor / (shared + 1024));
-  if (count > by_shared) count = by_shared;
-  *blocks = count < blocks_per_processor ? count : blocks_per_processor;
+  const KernelFacts facts = kernel_facts(kernel);
+  *blocks = threads > facts.most_threads() ? 0 : resident_blocks(threads, facts.static_shared + shared);
   return cudaSuccess;
 }
 

@@ -11,8 +11,8 @@ namespace {
 using namespace upskill::cpu;
 
 void announce(const volatile void* p, size_t size, Access access, int order, void* pc) {
-  if (!in_kernel) return;
   const auto address = reinterpret_cast<uintptr_t>(p);
+  if (!in_kernel) return check_access(address, size, access, reinterpret_cast<uintptr_t>(pc));
   if (access == Access::volatile_read)
     poll(address);
   else if (order >= __ATOMIC_RELEASE)

@@ -8,6 +8,7 @@
 #define UPSKILL_CPU_BUILTINS_H
 
 #include "../vector_types.h"
+#include "keywords.h"
 
 #ifdef UPSKILL_CPU_RUNTIME
 #define UPSKILL_CPU_BUILTIN extern
@@ -24,5 +25,12 @@ extern const int warpSize;  // 32, but not a constant expression, as with nvcc
 
 // Where `extern __shared__` arrays begin: aligned to 1024 bytes.
 extern "C" char upskill_cpu_dynamic_shared[];
+
+#if defined(__CUDACC__) && !defined(UPSKILL_CPU_RUNTIME)
+namespace upskill::cpu {
+// In every object, so that the runtime sees whether the compiler has kept the device's variables apart.
+[[gnu::used]] static __device__ char device_variable;
+}  // namespace upskill::cpu
+#endif
 
 #endif  // UPSKILL_CPU_BUILTINS_H

@@ -12,11 +12,13 @@
 #define CUDART_VERSION 13000
 #define CUDA_VERSION 13000
 
+// The device's variables get sections of their own (assemble.sh), out of the host's reach. `retain` marks them: it also
+// applies to functions, and to variables in templates, for which GCC ignores `section`.
 #define __global__
-#define __device__
+#define __device__ __attribute__((__retain__))
 #define __host__
-#define __constant__
-#define __managed__
+#define __constant__ __attribute__((__retain__))
+#define __managed__ __attribute__((__section__("upskill_managed"), __retain__))
 #define __grid_constant__
 #define __launch_bounds__(...)
 #define __maxnreg__(...)

@@ -81,13 +81,19 @@ cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, const voi
 cudaError_t cudaMemPrefetchAsync(const void* pointer, size_t bytes, int device, cudaStream_t stream = nullptr);
 cudaError_t cudaMemAdvise(const void* pointer, size_t bytes, cudaMemoryAdvise advice, int device);
 
+cudaError_t cudaHostRegister(void* pointer, size_t bytes, unsigned int flags);
+cudaError_t cudaHostUnregister(void* pointer);
+cudaError_t cudaHostGetDevicePointer(void** pointer, void* host, unsigned int flags);
+
 // For stand-ins of libraries that write device memory from the host: the memory counts as written.
 void upskill_cpu_mark_written(void* begin, size_t bytes);
 
-// Copies into and out of a variable of the kernel's module (`size` bytes), at `offset`.
-void* upskill_cpu_symbol_address(const void* symbol, size_t bytes);
-cudaError_t upskill_cpu_copy_symbol(void* target, const void* source, size_t bytes, size_t offset, size_t size);
-cudaError_t upskill_cpu_copy_from_symbol(void* target, const void* source, size_t bytes, size_t offset, size_t size);
+// For a variable of the device, `size` bytes.
+cudaError_t upskill_cpu_symbol_address(void** pointer, const void* symbol, size_t size);
+cudaError_t upskill_cpu_copy_to_symbol(const void* symbol, size_t size, const void* source, size_t bytes, size_t offset,
+                                       cudaMemcpyKind kind);
+cudaError_t upskill_cpu_copy_from_symbol(void* target, const void* symbol, size_t size, size_t bytes, size_t offset,
+                                         cudaMemcpyKind kind);
 }
 
 namespace upskill::cpu {
@@ -99,8 +105,8 @@ const void* address_of(void (*kernel)(Parameters...)) {
 }
 
 template <class... Parameters, size_t... Indices>
-void call_with(void (*kernel)(Parameters...), void** arguments, std::index_sequence<Indices...>, const dim3& grid,
-               const dim3& block, size_t shared, cudaStream_t stream) {
+UPSKILL_CPU_INLINE void call_with(void (*kernel)(Parameters...), void** arguments, std::index_sequence<Indices...>,
+                                  const dim3& grid, const dim3& block, size_t shared, cudaStream_t stream) {
   launch_kernel(kernel, upskill_cpu_kernel_name(address_of(kernel)), grid, block, shared,
                 stream)(*static_cast<std::remove_reference_t<Parameters>*>(arguments[Indices])...);
 }
@@ -122,6 +128,10 @@ UPSKILL_CPU_INLINE cudaError_t cudaMallocManaged(T** pointer, size_t bytes, unsi
 template <class T>
 UPSKILL_CPU_INLINE cudaError_t cudaMallocHost(T** pointer, size_t bytes, unsigned int flags = 0) {
   return cudaMallocHost(reinterpret_cast<void**>(pointer), bytes, flags);
+}
+template <class T>
+cudaError_t cudaHostGetDevicePointer(T** pointer, void* host, unsigned int flags) {
+  return cudaHostGetDevicePointer(reinterpret_cast<void**>(pointer), host, flags);
 }
 template <class T>
 cudaError_t cudaHostAlloc(T** pointer, size_t bytes, unsigned int flags) {
@@ -150,19 +160,21 @@ cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, void (*ke
   return cudaOccupancyMaxActiveBlocksPerMultiprocessor(blocks, upskill::cpu::address_of(kernel), threads, shared);
 }
 template <class Kernel>
-cudaError_t cudaOccupancyMaxPotentialBlockSize(int* minimum_grid, int* block, Kernel, size_t shared = 0,
+cudaError_t cudaOccupancyMaxPotentialBlockSize(int* minimum_grid, int* block, Kernel kernel, size_t shared = 0,
                                                int limit = 0) {
-  (void)shared;
-  int processors = 0;
+  cudaFuncAttributes attributes;
+  int processors = 0, resident = 0;
+  if (const cudaError_t error = cudaFuncGetAttributes(&attributes, kernel)) return error;
+  *block = limit > 0 && limit < attributes.maxThreadsPerBlock ? limit : attributes.maxThreadsPerBlock;
   cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, 0);
-  *block = limit > 0 && limit < 1024 ? limit : 1024;
-  *minimum_grid = processors * (2048 / *block);
-  return cudaSuccess;
+  const cudaError_t error = cudaOccupancyMaxActiveBlocksPerMultiprocessor(&resident, kernel, *block, shared);
+  *minimum_grid = processors * resident;
+  return error;
 }
 
 template <class... Parameters>
-cudaError_t cudaLaunchKernel(void (*kernel)(Parameters...), dim3 grid, dim3 block, void** arguments, size_t shared = 0,
-                             cudaStream_t stream = nullptr) {
+UPSKILL_CPU_INLINE cudaError_t cudaLaunchKernel(void (*kernel)(Parameters...), dim3 grid, dim3 block, void** arguments,
+                                                size_t shared = 0, cudaStream_t stream = nullptr) {
   upskill::cpu::call_with(kernel, arguments, std::index_sequence_for<Parameters...>{}, grid, block, shared, stream);
   return cudaPeekAtLastError();
 }
@@ -170,12 +182,16 @@ cudaError_t cudaLaunchKernel(void (*kernel)(Parameters...), dim3 grid, dim3 bloc
 namespace upskill::cpu {
 
 template <class... Parameters, size_t... Indices>
-UPSKILL_CPU_UNCHECKED cudaError_t call_cooperatively(void (*kernel)(Parameters...), void** arguments,
-                                                     std::index_sequence<Indices...>, const dim3& grid,
-                                                     const dim3& block, size_t shared, cudaStream_t stream) {
+UPSKILL_CPU_INLINE cudaError_t call_cooperatively(void (*kernel)(Parameters...), void** arguments,
+                                                  std::index_sequence<Indices...>, const dim3& grid, const dim3& block,
+                                                  size_t shared, cudaStream_t stream) {
   auto body = [&]() UPSKILL_CPU_UNCHECKED {
     kernel(*static_cast<std::remove_reference_t<Parameters>*>(arguments[Indices])...);
   };
+  const upskill_cpu_argument places[] = {
+      place_of(*static_cast<std::remove_reference_t<Parameters>*>(arguments[Indices]))...,
+      {nullptr, 0, upskill_cpu_value}};
+  upskill_cpu_arguments(places, sizeof...(Indices));
   return upskill_cpu_launch_cooperative(upskill_cpu_kernel_name(address_of(kernel)), &grid, &block, shared, stream,
                                         &run_thread<decltype(body)>, &body);
 }
@@ -183,38 +199,38 @@ UPSKILL_CPU_UNCHECKED cudaError_t call_cooperatively(void (*kernel)(Parameters..
 }  // namespace upskill::cpu
 
 template <class... Parameters>
-cudaError_t cudaLaunchCooperativeKernel(void (*kernel)(Parameters...), dim3 grid, dim3 block, void** arguments,
-                                        size_t shared = 0, cudaStream_t stream = nullptr) {
+UPSKILL_CPU_INLINE cudaError_t cudaLaunchCooperativeKernel(void (*kernel)(Parameters...), dim3 grid, dim3 block,
+                                                           void** arguments, size_t shared = 0,
+                                                           cudaStream_t stream = nullptr) {
   return upskill::cpu::call_cooperatively(kernel, arguments, std::index_sequence_for<Parameters...>{}, grid, block,
                                           shared, stream);
 }
 
 template <class T>
-cudaError_t cudaMemcpyToSymbol(const T& symbol, const void* source, size_t bytes, size_t offset = 0,
-                               cudaMemcpyKind = cudaMemcpyHostToDevice) {
-  char* base = reinterpret_cast<char*>(const_cast<std::remove_const_t<T>*>(&symbol));
-  return upskill_cpu_copy_symbol(base + offset, source, bytes, offset, sizeof symbol);
+UPSKILL_CPU_INLINE cudaError_t cudaMemcpyToSymbol(const T& symbol, const void* source, size_t bytes, size_t offset = 0,
+                                                  cudaMemcpyKind kind = cudaMemcpyHostToDevice) {
+  return upskill_cpu_copy_to_symbol(__builtin_addressof(symbol), sizeof symbol, source, bytes, offset, kind);
 }
 template <class T>
-cudaError_t cudaMemcpyToSymbolAsync(const T& symbol, const void* source, size_t bytes, size_t offset,
-                                    cudaMemcpyKind kind, cudaStream_t = nullptr) {
+UPSKILL_CPU_INLINE cudaError_t cudaMemcpyToSymbolAsync(const T& symbol, const void* source, size_t bytes,
+                                                       size_t offset = 0, cudaMemcpyKind kind = cudaMemcpyHostToDevice,
+                                                       cudaStream_t = nullptr) {
   return cudaMemcpyToSymbol(symbol, source, bytes, offset, kind);
 }
 template <class T>
-cudaError_t cudaMemcpyFromSymbol(void* target, const T& symbol, size_t bytes, size_t offset = 0,
-                                 cudaMemcpyKind = cudaMemcpyDeviceToHost) {
-  const char* base = reinterpret_cast<const char*>(&symbol);
-  return upskill_cpu_copy_from_symbol(target, base + offset, bytes, offset, sizeof symbol);
+UPSKILL_CPU_INLINE cudaError_t cudaMemcpyFromSymbol(void* target, const T& symbol, size_t bytes, size_t offset = 0,
+                                                    cudaMemcpyKind kind = cudaMemcpyDeviceToHost) {
+  return upskill_cpu_copy_from_symbol(target, __builtin_addressof(symbol), sizeof symbol, bytes, offset, kind);
 }
 template <class T>
-cudaError_t cudaMemcpyFromSymbolAsync(void* target, const T& symbol, size_t bytes, size_t offset, cudaMemcpyKind kind,
-                                      cudaStream_t = nullptr) {
+UPSKILL_CPU_INLINE cudaError_t cudaMemcpyFromSymbolAsync(void* target, const T& symbol, size_t bytes, size_t offset = 0,
+                                                         cudaMemcpyKind kind = cudaMemcpyDeviceToHost,
+                                                         cudaStream_t = nullptr) {
   return cudaMemcpyFromSymbol(target, symbol, bytes, offset, kind);
 }
 template <class T>
-cudaError_t cudaGetSymbolAddress(void** pointer, const T& symbol) {
-  *pointer = upskill_cpu_symbol_address(&symbol, sizeof symbol);
-  return cudaSuccess;
+UPSKILL_CPU_INLINE cudaError_t cudaGetSymbolAddress(void** pointer, const T& symbol) {
+  return upskill_cpu_symbol_address(pointer, __builtin_addressof(symbol), sizeof symbol);
 }
 template <class T>
 cudaError_t cudaGetSymbolSize(size_t* size, const T& symbol) {

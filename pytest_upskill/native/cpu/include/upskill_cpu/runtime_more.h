@@ -71,14 +71,6 @@ inline cudaError_t cudaMemcpy3DAsync(const cudaMemcpy3DParms* parameters, cudaSt
   return cudaMemcpy3D(parameters);
 }
 
-// Here all host memory is alike.
-inline cudaError_t cudaHostRegister(void*, size_t, unsigned int) { return cudaSuccess; }
-inline cudaError_t cudaHostUnregister(void*) { return cudaSuccess; }
-template <class T>
-cudaError_t cudaHostGetDevicePointer(T** pointer, void* host, unsigned int) {
-  *pointer = static_cast<T*>(host);
-  return cudaSuccess;
-}
 inline cudaError_t cudaHostGetFlags(unsigned int* flags, void*) {
   *flags = cudaHostAllocDefault;
   return cudaSuccess;
