@@ -54,8 +54,3 @@ def write_atomically(path: Path, text: str | bytes) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-
-
-def read_text(path: Path) -> str:
-    """A file's text: bytes that are not UTF-8 become U+FFFD; NULs and line ends stay."""
-    return path.read_bytes().decode("utf-8-sig", errors="replace")

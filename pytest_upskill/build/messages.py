@@ -13,6 +13,8 @@ ENTRY_NAME = "upskill_entry.cu"
 
 MOST_LINES = 40
 MOST_WIDTH = 300
+_MOST_READ = 2000
+"""Characters of a line that are read: a source can make a message of any length."""
 
 _GNU = re.compile(r"^(?P<file>[^\s:][^:]*):(?P<line>\d+):(?:(?P<column>\d+):)?\s*(?P<text>.*)$")
 _NVCC = re.compile(r"^(?P<file>[^\s()][^()]*)\((?P<line>\d+)\):\s*(?P<text>.*)$")
@@ -30,15 +32,16 @@ _ERROR = re.compile(
 _WARNING = re.compile(r"\bwarning\s*[:#]")
 _CALL = re.compile(r"(?:::)?([A-Za-z_]\w*(?:<[^()]*?>)?)\(.*upskill_s\)")
 
-_FIRST_ERROR = re.compile(rf"^{re.escape(SOURCE_NAME)}:(?P<line>\d+): (?:fatal )?error: (?P<text>.*)$", re.MULTILINE)
 _UNKNOWN = re.compile(
     # g++
-    r"'(?P<a>[^']+)' (?:was not declared in this scope|has not been declared|is not a member of|does not name a)|"
-    r"'(?P<b>[^']+)' in (?:namespace|class|struct) .* does not name a|has no member named '(?P<c>[^']+)'|"
-    r"there are no arguments to '(?P<d>[^']+)'|(?P<e>\S+): No such file or directory|"
+    r"'(?P<a>[^'\n]{1,300})' (?:was not declared in this scope|has not been declared|is not a member of|"
+    r"does not name a|is not a (?:namespace-name|class or|class,|template|type))|"
+    r"'(?P<b>[^'\n]{1,300})' in (?:namespace|class|struct) '[^'\n]{1,300}' does not name a|"
+    r"has no member named '(?P<c>[^'\n]{1,300})'|there are no arguments to '(?P<d>[^'\n]{1,300})'|"
+    r"^(?P<e>\S{1,300}): No such file or directory|"
     # clang
-    r"(?:use of undeclared identifier|unknown type name|no (?:member|type|template) named) '(?P<f>[^']+)'|"
-    r"'(?P<g>[^']+)' file not found"
+    r"(?:use of undeclared identifier|unknown type name|no (?:member|type|template) named) '(?P<f>[^'\n]{1,300})'|"
+    r"'(?P<g>[^'\n]{1,300})' file not found"
 )
 
 
@@ -54,7 +57,8 @@ def shorten(output: str, entry: str, internal: Sequence[str] = ()) -> str:
     """At most about 40 lines, errors first, without warnings when there are errors. ``entry`` is the generated source,
     whose lines are named; ``internal`` are texts (prefixes of ours) to remove.
     """
-    blocks = list(_blocks(output.replace("\r", "").splitlines()))
+    read = [line[:_MOST_READ] for line in output.replace("\r", "").splitlines()]
+    blocks = list(_blocks(read))
     errors = [block for block in blocks if block.severity == 0]
     chosen = errors or blocks
     lines = [_readable(line, entry, internal) for block in chosen for line in _from_home(block.lines)]
@@ -64,13 +68,9 @@ def shorten(output: str, entry: str, internal: Sequence[str] = ()) -> str:
     return "\n".join(lines)
 
 
-def unknown_name(message: str) -> tuple[str, int] | None:
-    """The name (or header) that is unknown in the first error of ``shorten``, and its line; None for another error."""
-    error = _FIRST_ERROR.search(message)
-    found = _UNKNOWN.search(error["text"]) if error else None
-    if error is None or found is None:
-        return None
-    return next(name for name in found.groups() if name), int(error["line"])
+def unknown_names(text: str) -> list[str]:
+    """The names (or the header) that the text of an error calls unknown."""
+    return [name for found in _UNKNOWN.finditer(text[:_MOST_READ]) for name in found.groups() if name]
 
 
 def _blocks(lines: Sequence[str]) -> Iterator[_Block]:

@@ -1,4 +1,4 @@
-"""Finds nvcc and its toolkit, and makes the script that checks that a kernel compiles for a GPU (sm_90).
+"""Finds nvcc and its toolkit, and makes the script that checks that a kernel compiles for a GPU (sm_90a).
 
 The script compiles device code to machine code, and at the same time runs nvcc's front end on the host code, whose
 output is not needed.
@@ -23,9 +23,12 @@ from pytest_upskill.records import KernelResources
 from pytest_upskill.sandbox import process
 from pytest_upskill.sandbox.confinement import ENVIRONMENT
 
-ARCHITECTURE = "sm_90"
+ARCHITECTURE = "sm_90a"  # with what this architecture alone has, such as wgmma
 
-_FLAGS = ("-std=c++17", f"-arch={ARCHITECTURE}")
+LANGUAGE_FLAGS = ("-std=c++17", "--expt-relaxed-constexpr", "--extended-lambda")
+"""What every unit may use: ``std::min`` in a kernel, and lambdas with ``__device__``. Our headers promise both."""
+
+_FLAGS = (*LANGUAGE_FLAGS, f"-arch={ARCHITECTURE}")
 _PROBE_SECONDS = 30.0
 
 

@@ -135,6 +135,8 @@ class CaseQuality:
     inconclusive: str | None = None
     more: tuple[str, ...] = ()
     advice: tuple[str, ...] = ()
+    not_run: str = ""
+    """Why the solution could not be judged on this device."""
 
     @property
     def problem(self) -> str | None:
@@ -185,6 +187,9 @@ def check(
             source_name=subject.language.source_name,
             runner=runner,
         )
+        if run is not None and judgement.needs:
+            found = check(subject, None, None, largest, open_runner=open_runner)
+            return replace(found, not_run=judgement.needs)
         solution = _solution(judgement) if run is not None else ()
         if not all(one.passed for one in solution):
             return CaseQuality(solution)

@@ -148,8 +148,8 @@ class SelfCheck:
         build = self._built(key, subject)
         recorder = Recorder(subject.case.dtypes[0])
         quality = self._known[key] = self._explored(subject, build, recorder)
-        if build is not None and build.needs:
-            return Checked(quality, None, (f"its solution is not run here: {build.needs}", *quality.advice, *remarks))
+        if needs := quality.not_run or (build.needs if build else ""):
+            return Checked(quality, None, (f"its solution is not run here: {needs}", *quality.advice, *remarks))
         score_found = None
         if quality.problem is None and build is not None and build.library is not None:
             runners = self._open_runner or in_this_process

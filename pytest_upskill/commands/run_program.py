@@ -42,10 +42,22 @@ class _AfterDashes(click.Command):
 @click.argument("files", metavar="FILE.cu... [-- ARGUMENT...]", nargs=-1, required=True, type=_FILE)
 @click.option("-I", "include", metavar="DIR", multiple=True, type=_FOLDER, help="Search this folder for headers.")
 @click.option("-D", "define", metavar="NAME[=VALUE]", multiple=True, help="Define a macro, as the compiler's -D does.")
+@click.option(
+    "-Xcompiler",
+    "host_options",
+    metavar="OPTION[,...]",
+    multiple=True,
+    help="Options of the host's compiler: -fopenmp.",
+)
 @click.option("--no-checks", is_flag=True, help="Run at full speed, without checks.")
 @click.pass_context
 def command(
-    ctx: click.Context, files: Sequence[Path], include: Sequence[Path], define: Sequence[str], no_checks: bool
+    ctx: click.Context,
+    files: Sequence[Path],
+    include: Sequence[Path],
+    define: Sequence[str],
+    host_options: Sequence[str],
+    no_checks: bool,
 ) -> None:
     """Compile a CUDA program and run it on the host.
 
@@ -54,7 +66,8 @@ def command(
     """
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _stop)
-    request = Request(tuple(files), tuple(include), tuple(define), not no_checks, ctx.obj)
+    options = tuple(option for words in host_options for option in words.split(","))
+    request = Request(tuple(files), tuple(include), tuple(define), options, not no_checks, ctx.obj)
     try:
         with tempfile.TemporaryDirectory(prefix="upskill-") as scratch:
             program = build(request, Path(scratch))

@@ -1,22 +1,136 @@
-"""The fenced blocks of a reply's answer, without those of its reasoning.
+"""The answer in a reply: its fenced blocks and its text, without reasoning and without calls of tools.
 
-Reasoning is the text between ``<think>`` and ``</think>`` (and the like), after an opening tag that is never closed,
-and before a closing tag that was never opened, since chat templates often open it themselves. An opening tag counts at
-the start of a line outside a block; a closing one in a block only at the start of a line, so that code can quote it.
+Models mark their reasoning with tags, which a server removes only if it knows the model's format: ``FORMATS`` lists
+them. Code can quote a tag: in a fenced block, one counts at the start of a line, or directly before or after a fence; a
+special token also elsewhere, unless a quote or a comment is before it. In prose, a backtick before a tag quotes it.
 """
 
 from __future__ import annotations
 
+import functools
+import json
 import re
 from dataclasses import dataclass, replace
 
 from pytest_upskill.documents.markdown import Fence, FenceReader, fences, lines_of
 
-_NAMES = "think|thinking|thought|thoughts|reasoning|reflection|analysis|scratchpad|seed:think"
-_OPEN = re.compile(rf"[ \t]*(?:<({_NAMES})(?:[ \t][^<>]{{0,100}})?>|\[(THINK)\]|◁(think)▷)", re.IGNORECASE)
-_CLOSE = re.compile(rf"(?<!`)(?:</({_NAMES})[ \t]*>|\[/(THINK)\]|◁/(think)▷)", re.IGNORECASE)
-_BLANKS = re.compile(r"\s*")
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """How models mark the parts of a reply: patterns of tags, empty if there is no such tag.
+
+    ``draft`` begins what is no answer, up to ``draft_end``. A lone ``draft_end`` means that all before it was
+    reasoning, since chat templates often open it themselves; not with ``lone`` False. Blocks between the last
+    ``answer`` and its ``answer_end`` count alone, if there are any. With ``final``, nothing before ``answer`` counts.
+    """
+
+    name: str
+    draft: str = ""
+    draft_end: str = ""
+    answer: str = ""
+    answer_end: str = ""
+    lone: bool = True
+    final: bool = False
+
+
+def _tags(names: str) -> Format:
+    return Format(names, rf"<(?:{names})(?:[ \t][^<>]{{0,100}})?>", rf"</(?:{names})[ \t]*>")
+
+
+def _call(name: str, begin: str, end: str) -> Format:
+    return Format(name, begin, end, lone=False)
+
+
+_BAR = "\uff5c"
+"""The bar in DeepSeek's tags."""
+_HEADER = r"(?:[^<>\n]{0,100}(?:<\|constrain\|>[^<>\n]{0,100})?<\|message\|>)?"
+"""The rest of a Harmony header: a recipient, a content type."""
+_START = r"(?:<\|start\|>[^<>\n]{0,100})?<\|channel\|>[ ]?"
+
+FORMATS = (
+    Format(
+        "think",
+        r"<(?:think|thinking|thoughts?)(?:[ \t][^<>]{0,100})?>|\[THINK\]|◁think▷",
+        r"</(?:think|thinking|thoughts?)[ \t]*>|\[/THINK\]|◁/think▷",
+    ),
+    *map(_tags, ("reasoning", "reflection", "analysis", "scratchpad", "seed:think", "rationale", "thinking_process")),
+    Format(
+        "Harmony",
+        rf"{_START}(?:analysis|commentary){_HEADER}",
+        r"<\|(?:end|call)\|>",
+        rf"{_START}final{_HEADER}",
+        r"<\|(?:end|return|call)\|>",
+        lone=False,
+        final=True,
+    ),
+    # The same after a server has removed the special tokens; see ``_Scan``.
+    Format("Harmony without tokens", r"analysis(?=[A-Z])", "", r"assistantfinal", "", final=True),
+    Format("Gemma", r"<\|channel>\w*", r"<channel\|>"),
+    Format("Gemma 3", r"<unused94>(?:thought)?", r"<unused95>"),
+    Format("Solar", r"<\|think\|>", r"<\|(?:/think|endthink|end)\|>", lone=False),
+    Format("Apertus", r"<\|inner_prefix\|>", r"<\|inner_suffix\|>"),
+    Format("Cohere", r"<\|START_THINKING\|>", r"<\|END_THINKING\|>", r"<\|START_RESPONSE\|>", r"<\|END_RESPONSE\|>"),
+    Format(
+        "OpenThinker",
+        r"<\|begin_of_thought\|>",
+        r"<\|end_of_thought\|>",
+        r"<\|begin_of_solution\|>",
+        r"<\|end_of_solution\|>",
+    ),
+    Format("Granite", r"Here(?: i|')s my thought process:", "", r"Here(?: i|')s my response:", final=True),
+    Format("GLM", answer=r"<\|begin_of_box\|>", answer_end=r"<\|end_of_box\|>"),
+    Format(
+        "answer",
+        answer=r"<(?:answer|final_answer|final|solution|response|output)>",
+        answer_end=r"</(?:answer|final_answer|final|solution|response|output)[ \t]*>",
+    ),
+    _call("Hermes call", r"<tool_call>", r"</tool_call>"),
+    _call("Gemma call", r"<\|tool_call>", r"<tool_call\|>"),
+    _call("Kimi call", r"<\|tool_calls_section_begin\|>", r"<\|tool_calls_section_end\|>"),
+    _call("DeepSeek call", rf"<{_BAR}tool▁calls▁begin{_BAR}>", rf"<{_BAR}tool▁calls▁end{_BAR}>"),
+    _call("MiniMax call", r"<minimax:tool_call>", r"</minimax:tool_call>"),
+    _call("Llama call", r"<\|python_tag\|>", r"<\|eom_id\|>"),
+    _call("Cohere call", r"<\|START_ACTION\|>", r"<\|END_ACTION\|>"),
+    # The model goes on as if it were the user: nothing after this is its answer.
+    _call(
+        "another turn",
+        r"(?:<\|im_start\|>|<\|start\|>|<start_of_turn>|<\|turn>|<\|start_header_id\|>)(?:user|system|tool)\b"
+        rf"|<\|(?:user|observation)\|>|<{_BAR}User{_BAR}>",
+        "",
+    ),
+)
+"""All formats of reasoning and answers, and of calls of tools that the server should have read."""
+
+_TOKENS = (
+    r"<\|\w{1,40}\|>|</s>"
+    rf"|<(?:end_of_turn|turn\||start_of_turn|\|turn|eos|{_BAR}(?:Assistant|end▁of▁sentence){_BAR})>"
+)
+_TURN = rf"(?:{_TOKENS})(?:assistant\b|model\b)?(?:<\|end_header_id\|>)?"
+"""Tokens between the messages of a chat: no part of the text."""
+_CALLS = r"\[TOOL_CALLS\]"
+"""Mistral's: a name, and JSON without a tag at its end."""
+_CALL_HEAD = re.compile(r"\w*(?:\[CALL_ID\]\w*)?(?:\[ARGS\])?\s*(?=[\[{])")
+_PARTS = ("draft", "draft_end", "answer", "answer_end")
+_PATTERNS = [getattr(row, part) for part in _PARTS for row in FORMATS]
+_TAG = re.compile("|".join(filter(None, [*_PATTERNS, _CALLS, _TURN])), re.IGNORECASE)
+_FENCE = re.compile(r"[ \t]*(?:`{3,}|~{3,})")
+_ONLY_FENCE = re.compile(r"[ \t]*(?:`{3,}|~{3,})[ \t]*\Z")
+_QUOTES = re.compile(r"[\"'`#]|//|/\*|^[ \t]*\*")
+_MOST_CALLS = 100
+"""Calls whose JSON is read; a limit for replies that consist of them."""
 _DOCUMENTS = ("markdown", "md")
+
+
+@functools.lru_cache(maxsize=1024)
+def _roles(tag: str) -> dict[str, tuple[Format, ...]]:
+    """By part: the formats in which ``tag`` plays it."""
+    matches = {
+        part: tuple(row for row in FORMATS if re.fullmatch(getattr(row, part) or r"(?!)", tag, re.IGNORECASE))
+        for part in _PARTS
+    }
+    if tag.lower() == "analysis":  # its look-ahead has nothing to look at here
+        matches["draft"] = (next(row for row in FORMATS if row.name == "Harmony without tokens"),)
+    return matches
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,70 +143,178 @@ class Blocks:
 
 def answer_blocks(text: str) -> Blocks:
     """The blocks of a reply. Takes time linear in its length."""
-    scan = _Scan()
-    for number, line in enumerate(lines_of(text), 1):
-        scan.feed(number, line)
-    return Blocks(tuple(inner for block in scan.end() for inner in _unwrapped(block)), scan.dropped)
+    scan = _Scan(text)
+    blocks = scan.marked_blocks or scan.blocks
+    return Blocks(tuple(inner for block in blocks for inner in _unwrapped(block)), scan.dropped)
+
+
+def answer_text(text: str) -> str:
+    """A reply without its reasoning and its calls of tools; the same text if it has none."""
+    scan = _Scan(text)
+    if not scan.tagged:
+        return text
+    marked = "".join(scan.marked_text)
+    return marked if marked.strip() else "".join(scan.text)
+
+
+def is_only_a_call(text: str) -> bool:
+    """True for a reply that calls a tool, in tags that the server should have read, and holds no block."""
+    scan = _Scan(text)
+    return scan.called and not scan.blocks and not scan.marked_blocks
 
 
 class _Scan:
-    """Reads a reply line by line; ``_family`` is that of the reasoning tag that is open, if one is."""
+    """Reads a reply line by line. ``marked_blocks`` and ``marked_text`` are those between the tags of an answer."""
 
-    def __init__(self) -> None:
-        self.dropped = False
-        self._family: str | None = None
+    def __init__(self, text: str) -> None:
+        self.dropped = self.tagged = self.called = False
+        self.blocks: list[Fence] = []
+        self.marked_blocks: list[Fence] = []
+        self.text: list[str] = []
+        self.marked_text: list[str] = []
+        self._draft: Format | None = None
+        self._answer: Format | None = None
         self._reader = FenceReader()
-        self._blocks: list[Fence] = []
+        lines = lines_of(text)
+        self._all = "\n".join(lines)
+        bare = self._all.lstrip()
+        self._without_tokens = bare.startswith("analysis") or bare.startswith("commentary")
+        self._calls = 0
+        self._skip, begin = 0, 0
+        for number, line in enumerate(lines, 1):
+            self._number, self._begin = number, begin
+            begin += len(line) + 1
+            if begin > self._skip:
+                self._line(line, max(0, self._skip - self._begin))
+        self._end_block()
 
-    def feed(self, number: int, line: str) -> None:
-        if "<" in line or "[" in line or "◁" in line:
-            line = self._without_reasoning(line)
-        elif self._family is not None:
-            line = self._skipped(line)
-        if (line or self._reader.inside) and (block := self._reader.feed(number, line)) is not None:
-            self._blocks.append(block)
+    def _line(self, line: str, start: int) -> None:
+        pos, blank, plain = start, True, True
+        if "<" in line or "[" in line or "◁" in line or self._without_tokens or line.startswith("Here"):
+            for tag in _TAG.finditer(line, start):
+                if tag.start() < pos:  # inside the JSON of a call
+                    continue
+                if self._draft is None:
+                    gap = line[pos : tag.start()]
+                    blank, plain = blank and not gap.strip(" \t"), plain and not _QUOTES.search(gap)
+                    fence = pos == start and _ONLY_FENCE.match(gap) is not None
+                    pos = tag.end()
+                    if not self._counts(line, tag, blank, plain, fence):
+                        blank, plain = False, plain and "`" not in tag[0]
+                        continue
+                    self._piece(line[start : tag.start()])
+                if self._apply(tag[0], tag.end()):
+                    self.tagged = self.tagged or self.called or any(_roles(tag[0]).values())
+                    start = pos = max(tag.end(), self._skip - self._begin)
+                    blank = plain = True
+        self._rest(line, start)
 
-    def end(self) -> list[Fence]:
-        last = self._reader.end()
-        return self._blocks if last is None else [*self._blocks, last]
+    def _rest(self, line: str, start: int) -> None:
+        rest = line[start:]
+        if self._draft is not None:
+            self.dropped = self.dropped or _FENCE.match(rest) is not None
+            return
+        if start == 0:
+            self._feed(line)
+        elif start <= len(line):
+            self._piece(rest.lstrip(" \t"))
+        (self.text if self._answer is None else self.marked_text).append("\n" if start else "")
 
-    def _skipped(self, line: str) -> str:
-        self.dropped = self.dropped or line.lstrip().startswith(("```", "~~~"))
-        return ""
+    def _piece(self, text: str) -> None:
+        """A part of a line."""
+        if text:
+            self._feed(text, end="")
 
-    def _without_reasoning(self, line: str) -> str:
-        """The part of a line that belongs to the answer."""
-        start = 0
-        while True:
-            if self._family is not None:
-                close = next((tag for tag in _CLOSE.finditer(line, start) if _family(tag) == self._family), None)
-                if close is None:
-                    return self._skipped(line[start:])
-                self._family, start = None, close.end()
-            start = self._after_lone_close(line, start)
-            opening = None if self._reader.inside else _OPEN.match(line, start)
-            if opening is None:
-                return line[start:]
-            self._family, start = _family(opening), opening.end()
+    def _feed(self, line: str, end: str = "\n") -> None:
+        marked = self._answer is not None
+        (self.marked_text if marked else self.text).append(line + end)
+        if (line or self._reader.inside) and (block := self._reader.feed(self._number, line)) is not None:
+            (self.marked_blocks if marked else self.blocks).append(block)
 
-    def _after_lone_close(self, line: str, start: int) -> int:
-        """Where the answer begins: after a closing tag without an opening one, since all before it was reasoning."""
-        close = None
+    def _end_block(self) -> None:
+        """End a block that is open, as one that is not closed."""
+        if (block := self._reader.end()) is not None:
+            (self.blocks if self._answer is None else self.marked_blocks).append(block)
+        self._reader = FenceReader()
+
+    def _counts(self, line: str, tag: re.Match[str], blank: bool, plain: bool, fence: bool) -> bool:
+        """Whether a tag is one, and no quotation of one.
+
+        Before it, ``blank``: there is nothing; ``plain``: no quote and no comment; ``fence``: only a fence.
+        """
+        text, roles = tag[0].lower(), _roles(tag[0])
+        if line[: tag.start()].endswith("`") and not fence:
+            return False
+        special = "|" in text or _BAR in text or text == "[tool_calls]"
+        before_fence = _FENCE.match(line, tag.end()) is not None
         if self._reader.inside:
-            blanks = _BLANKS.match(line, start)
-            close = _CLOSE.match(line, blanks.end() if blanks else start)
-        elif not _OPEN.match(line, start):
-            close = max(_CLOSE.finditer(line, start), key=re.Match.end, default=None)
-        if close is None:
-            return start
-        self.dropped = self.dropped or bool(self._blocks) or self._reader.inside
-        self._blocks, self._reader = [], FenceReader()
-        return close.end()
+            allowed = not roles["draft"] or special or fence
+            return allowed and (blank or fence or (plain and (special or before_fence)))
+        if text in ("analysis", "assistantfinal"):
+            first = blank and not self.tagged and not self._all[: self._begin].strip()
+            return self._without_tokens and (first or text != "analysis")
+        if roles["draft"] or not roles["answer"]:
+            return blank or special or not roles["draft"]
+        return blank or special or before_fence or not line[tag.end() :].strip()
 
+    def _apply(self, tag: str, end: int) -> bool:
+        """Change the state by a tag; False if it means nothing here."""
+        roles = _roles(tag)
+        if self._draft is not None and self._draft not in roles["draft_end"]:
+            if not roles["answer"]:
+                return False
+        elif self._draft is not None:
+            self._draft = None
+            return True
+        if roles["answer"]:
+            return self._begin_answer(roles["answer"][0])
+        if roles["draft"]:
+            self._end_block()
+            self._draft = roles["draft"][0]
+            self.called = self.called or self._draft.name.endswith("call")
+        elif self._answer is not None and self._answer in roles["answer_end"]:
+            self._end_block()
+            self._answer = None
+        elif any(row.lone for row in roles["draft_end"]):
+            self._drop()
+        elif tag.upper() == "[TOOL_CALLS]":
+            self._skip_call(end)
+        elif roles["answer_end"] and "|" not in tag:
+            return not self._reader.inside
+        else:
+            self._end_block()
+        return True
 
-def _family(tag: re.Match[str]) -> str:
-    name = next(group for group in tag.groups() if group).lower()
-    return "think" if name.startswith(("think", "thought")) else name
+    def _begin_answer(self, row: Format) -> bool:
+        if row.final:
+            self._drop()
+        self._end_block()
+        self.blocks += self.marked_blocks  # a later answer replaces an earlier one
+        self.text += self.marked_text
+        self.marked_blocks, self.marked_text = [], []
+        self._draft, self._answer = None, row
+        return True
+
+    def _drop(self) -> None:
+        """All that was read so far is no answer."""
+        found = self.blocks or self.marked_blocks or self._reader.inside
+        self.dropped, self._answer = self.dropped or bool(found), None
+        self._reader = FenceReader()
+        for read in (self.blocks, self.marked_blocks, self.text, self.marked_text):
+            read.clear()
+
+    def _skip_call(self, end: int) -> None:
+        """Go on after the JSON of the call at ``end`` of this line, or with the next line if it is broken."""
+        self._calls += 1
+        self.called = True
+        self._end_block()
+        head = _CALL_HEAD.match(self._all, self._begin + end)
+        if head is None or self._calls > _MOST_CALLS:
+            return
+        try:
+            self._skip = json.JSONDecoder(strict=False).raw_decode(self._all, head.end())[1]
+        except (ValueError, RecursionError):
+            self._skip = (self._all.find("\n", head.end()) + 1 or len(self._all) + 1) - 1
 
 
 def _unwrapped(block: Fence) -> list[Fence]:

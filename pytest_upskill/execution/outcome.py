@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pytest_upskill.cases.case import Case
 from pytest_upskill.cases.pattern import pattern_matches
 from pytest_upskill.contracts.base import Extraction
+from pytest_upskill.documents.reasoning import answer_text
 from pytest_upskill.errors import SkillError
 from pytest_upskill.execution.attempts import Answered
 from pytest_upskill.execution.task import Task
@@ -43,6 +44,7 @@ def outcome_of(task: Task, verdict: Verdict, reply: Reply | None = None) -> Outc
         cost_usd=reply.cost_usd if reply else None,
         seconds=Seconds(reply=reply.seconds if reply else 0.0),
         replay=task.replay,
+        notes=(reply.details.note,) if reply and reply.details.note else (),
     )
 
 
@@ -124,7 +126,7 @@ def cut_off(task: Task, reply: Reply) -> Outcome | None:
 def text_verdict(case: Case, reply: Reply) -> Verdict:
     """One assertion for each expected text (ignoring case) and pattern; a rubric is not judged: inconclusive."""
     assert case.expect is not None
-    text = reply.text
+    text = answer_text(reply.text)
     tried = [
         (f"contains[{wanted}]", wanted.lower() in text.lower(), f"the answer does not contain {wanted!r}")
         for wanted in case.expect.contains

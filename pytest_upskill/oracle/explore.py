@@ -27,6 +27,7 @@ from pytest_upskill.oracle.search import Batch, Stop
 from pytest_upskill.oracle.shrink import UNFINISHED, Fault, Shrinking, Tried, explained
 from pytest_upskill.oracle.steering import Steering, Tracer
 from pytest_upskill.records import (
+    NEEDS_GPU,
     Answer,
     Assertion,
     Call,
@@ -42,7 +43,7 @@ EXAMPLES = 25
 
 CHECKS = ("runs", "correct", "memory", "deterministic", "inputs")
 
-_REPEAT_EVERY = 5
+_REPEAT_EVERY = _MOST_UNANSWERED = 5
 _UNSURE_SHARE = 0.2
 _REPEATS_WHEN_TRIED_AGAIN = 3
 _NOT_REPRODUCIBLE = (
@@ -66,6 +67,8 @@ class Judgement:
     notes: tuple[str, ...] = ()
     not_executed: tuple[tuple[int, int], ...] = ()
     """Ranges of lines of the kernel's source that no example executed."""
+    needs: str | None = None
+    """What the device cannot execute, if a call reached it."""
 
 
 def explore(
@@ -129,6 +132,8 @@ class _Exploration:
     _kept: list[tuple[Prepared, Mapping[str, bytes]]] = field(default_factory=list)
     """Calls that will be repeated, with the bytes that they gave."""
     _error: Exception | None = None
+    needs: str | None = None
+    _unanswered: int = 0
 
     def __post_init__(self) -> None:
         self.case = self.preparation.case
@@ -219,6 +224,8 @@ class _Exploration:
         if self.watch is not None:
             self.watch(prepared)
         answer = self.run(prepared.call)
+        if self._needs_gpu(example, answer):
+            return
         faults = self._faults(prepared, answer)
         tried = Tried.of(prepared, batch, len(self.tried), faults)
         self.tried[str(prepared.example)] = tried
@@ -227,8 +234,22 @@ class _Exploration:
         if batch is None or batch.large or tried.order % _REPEAT_EVERY == 1:
             self._kept.append((prepared, {name: bytes(data) for name, data in answer.outputs.items()}))
 
+    def _needs_gpu(self, example: Example, answer: Answer) -> bool:
+        """Whether a call reached what only a GPU can do: nothing is known of it. Others may still fail."""
+        if (need := next((finding for finding in answer.findings if finding.kind == NEEDS_GPU), None)) is None:
+            return False
+        place = self.source_name if need.line is None else f"{self.source_name}:{need.line}"
+        self.needs = self.needs or f"needs a GPU: {need.message}, {place}"
+        self.given_up[str(example)] = self.needs
+        self._unanswered += 1
+        if self._unanswered == _MOST_UNANSWERED:
+            raise Stop
+        return True
+
     def _faults(self, prepared: Prepared, answer: Answer) -> dict[str, Fault]:
         faults: dict[str, Fault] = {}
+        if any(finding.kind == NEEDS_GPU for finding in answer.findings):
+            return faults
         for finding in answer.findings:
             place = "" if finding.line is None else f"{self.source_name}:{finding.line}: "
             fault = Fault(f"{place}{finding.message}", finding.kind, line=finding.line)
@@ -277,10 +298,9 @@ class _Exploration:
                 message = counterexample.message if one == shown[0] else tried.faults[one].message
                 assertions[one] = Assertion(one, False, self._message(one, failing[one], message))
         notes = self._notes()
-        not_executed = steering.not_executed() if (steering := self._unfailed_steering) else ()
-        return Judgement(
-            tuple(assertions.values()), counterexample, self._inconclusive(dtypes, broken), notes, not_executed
-        )
+        left = steering.not_executed() if (steering := self._unfailed_steering) else ()
+        unsure = self._inconclusive(dtypes, broken)
+        return Judgement(tuple(assertions.values()), counterexample, unsure, notes, left, self.needs)
 
     def _notes(self) -> tuple[str, ...]:
         notes = ["judged with the case's own tolerance"] if self.case.tolerance else []
@@ -303,6 +323,8 @@ class _Exploration:
         return f"{message} ({len(failing)} of {count} examples fail)" if several else message
 
     def _inconclusive(self, dtypes: tuple[str, ...], broken: bool) -> str | None:
+        if self.needs:
+            return self.needs
         count = len(self.tried) + len(self.given_up)
         doubtful = self.unsure + len(self.given_up)
         untried = any(not self._count(dtype) for dtype in dtypes)

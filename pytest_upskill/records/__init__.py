@@ -20,6 +20,7 @@ from pytest_upskill.records.judgement import (
 from pytest_upskill.records.running import (
     FLOATING,
     ITEM_SIZE,
+    NEEDS_GPU,
     Answer,
     Build,
     Call,

@@ -105,6 +105,10 @@ class Call:
     arguments: tuple[TensorArgument | ScalarArgument, ...]
 
 
+NEEDS_GPU = "needs-gpu"
+"""The kind of a finding that names what the device cannot execute: nothing else is known of such a call."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """A defect that the device or the driver detected in a call: it fails ``assertion``, whatever the results.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from pytest_upskill.records import Prompt, Tokens
 from pytest_upskill.replies.ledger import Limits, Totals, in_usd
-from pytest_upskill.students import reading
+from pytest_upskill.students import fields, reading
 from pytest_upskill.students.base import StudentConfig
 
 TEMPLATE_TOKENS = 256
@@ -50,11 +50,7 @@ def worst_conversation(config: StudentConfig, prompt: Prompt, turns: int) -> lis
 
 def longest_reply(config: StudentConfig) -> int:
     """Tokens after which the server ends a reply; ``options`` override ``max_tokens``, as in the request."""
-    for name in ("max_completion_tokens", "max_tokens"):
-        given = config.options.get(name)
-        if isinstance(given, int) and not isinstance(given, bool):
-            return given
-    return config.max_tokens
+    return fields.longest_reply(config.options, config.max_tokens)
 
 
 def estimate(questions: Iterable[tuple[StudentConfig, Sequence[WorstCase]]]) -> str:

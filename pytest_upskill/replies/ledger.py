@@ -192,6 +192,12 @@ class Ledger:
             return None
         return recording
 
+    def open_questions(self) -> Mapping[str, str]:
+        """By key: the students of the questions that this session's processes are asking."""
+        with self._storage.reading():
+            rows = self._storage.execute("SELECT key, student FROM claims WHERE session = ?", self.session).fetchall()
+        return {str(key): str(student) for key, student in rows}
+
     def claim(self, asks: Sequence[Ask], slots: int) -> Mapping[str, Answer]:
         """The answers, by key, to questions for one student, in order. Questions without an answer have to wait.
 
@@ -218,9 +224,14 @@ class Ledger:
         return answers
 
     def settle(self, ask: Ask, recording: Recording, good: bool) -> None:
-        """Replace the claim with its reply. A reply that is not ``good`` is kept for this session only."""
+        """Replace the claim with its reply. A reply that is not ``good`` is kept for this session only.
+
+        A reply without a count of tokens is charged at its worst case.
+        """
         tokens, usd = recording.reply.tokens, recording.reply.cost_usd
         used = tokens.input + tokens.output
+        if not used:  # the server counted nothing
+            used, usd = ask.tokens, ask.usd or None
         with self._storage.writing():
             self._drop_claim(ask.key)
             if good:

@@ -66,6 +66,7 @@ class _Sampler(_Form):
     temperature: Amount | None = None
     max_tokens: Count
     options: PlainObject = {}
+    system: str = "system"
 
 
 class _Tokens(_Form):

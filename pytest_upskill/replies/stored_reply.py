@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_upskill.records import Question, Reply
+from pytest_upskill.students import refusals
 from pytest_upskill.students.base import StudentConfig
 
 VERSION = 2
@@ -35,22 +36,27 @@ class NewerVersionError(FieldError):
 
 @dataclass(frozen=True, slots=True)
 class Sampler:
-    """What decides how a reply is sampled, besides the prompt: the model, and all other fields of the request."""
+    """What decides how a reply is sampled, besides the prompt: the model, and all other fields of the request.
+
+    ``options`` and ``system`` are part of the stored form, and of the key, only where they differ from the default.
+    """
 
     model: str
     temperature: float | None
     max_tokens: int
     options: Mapping[str, Any] = field(default_factory=dict)
+    system: str = "system"
 
     @classmethod
     def of(cls, config: StudentConfig) -> Sampler:
         """The sampler of a student."""
-        return cls(config.model, config.temperature, config.max_tokens, dict(config.options))
+        return cls(config.model, config.temperature, config.max_tokens, dict(config.options), config.system)
 
     def to_plain(self) -> dict[str, Any]:
         """The stored form, which is also part of the key."""
         plain = {"model": self.model, "temperature": self.temperature, "max_tokens": self.max_tokens}
-        return {**plain, "options": dict(self.options)} if self.options else plain
+        changed = {"options": dict(self.options)} if self.options else {}
+        return {**plain, **changed, **({"system": self.system} if self.system != "system" else {})}
 
 
 def key_of(config: StudentConfig, question: Question) -> str:
@@ -94,7 +100,9 @@ class Recording:
 
     @classmethod
     def from_line(cls, line: str | bytes) -> Recording:
-        """The inverse of ``to_line``; also reads version 1. Raises FieldError on anything else."""
+        """The inverse of ``to_line``; also reads version 1. Raises FieldError on anything else, and for a reply that
+        the model did not end.
+        """
         from pydantic import ValidationError
 
         from pytest_upskill.replies.stored_form import HeadForm, LineForm, explain
@@ -107,6 +115,8 @@ class Recording:
             form = LineForm.model_validate(plain, context=version)
         except ValidationError as error:
             raise FieldError(explain(error)) from None
+        if (why := refusals.ended(form.reply.finish)) is not None:
+            raise FieldError(why)
         return cls(**{**dict(form), "sampler": Sampler(**dict(form.sampler)), "reply": form.reply.to_record()})
 
 

@@ -1,5 +1,6 @@
 """The hooks of a process that collects and runs items: duplicates, look-ahead, outcomes on reports."""
 
+import bisect
 import os
 from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from pytest_upskill.session.run import Run
 LOOK_AHEAD = 3
 """Number of later items whose replies and builds start early; with ``-x`` some of them may never run."""
 ASK_AHEAD = 8
-"""Replies are requested ahead for this multiple of the students' slots, so that a slow reply leaves no slot idle."""
+"""Replies are requested ahead for this multiple of a student's slots, so that a slow reply leaves no slot idle."""
 
 
 class ItemHooks:
@@ -27,6 +28,8 @@ class ItemHooks:
         self.is_worker = is_worker
         self._items: list[UpskillItem] = []
         self._place: dict[str, int] = {}
+        self._places: dict[str, list[int]] = {}
+        """By student: the places of its items, in order."""
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
         return collect_file(self.run, file_path, parent)
@@ -41,6 +44,8 @@ class ItemHooks:
         _warn_of_namesakes(ours)
         self._items = ours
         self._place = {item.nodeid: index for index, item in enumerate(ours)}
+        for index, item in enumerate(ours):
+            self._places.setdefault(item.task.student or "", []).append(index)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
@@ -59,14 +64,20 @@ class ItemHooks:
         if not isinstance(item, UpskillItem) or self.run.settings.prompts:
             return
         place = self._place.get(item.nodeid, len(self._items))
-        following = self._items[place + 1 : place + 1 + self._depth(item.config)]
-        near = [item, nextitem] if self.is_worker else [item, *following[:LOOK_AHEAD]]
-        self.run.pipeline.prefetch(_tasks(near), _tasks(following))
+        near = [item, nextitem] if self.is_worker else self._items[place : place + 1 + LOOK_AHEAD]
+        self.run.pipeline.prefetch(_tasks(near), _tasks(self._later(place, item.config)))
 
-    def _depth(self, config: pytest.Config) -> int:
-        """The number of later items whose replies are requested; with ``-x``, no more than the students have slots."""
-        width = sum(self.run.replies.width(name) for name in self.run.configs if self.run.replies.asks(name))
-        return max(LOOK_AHEAD, width if config.getvalue("maxfail") else ASK_AHEAD * width)
+    def _later(self, place: int, config: pytest.Config) -> list[UpskillItem]:
+        """Later items whose replies are requested, of each student: one that is silent does not hold up the others.
+
+        With ``-x``, no more than the student has slots.
+        """
+        replies, found = self.run.replies, list[int]()
+        for name in filter(replies.asks, self.run.configs):
+            places = self._places.get(name, [])
+            start = bisect.bisect_right(places, place)
+            found += places[start : start + replies.width(name) * (1 if config.getvalue("maxfail") else ASK_AHEAD)]
+        return [self._items[index] for index in sorted(found)]
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(

@@ -1,9 +1,12 @@
-"""The progress of a run on a terminal: the live line, and messages while servers start."""
+"""The progress of a run: the live line on a terminal, messages while servers start, and what is waited for."""
+
+from __future__ import annotations
 
 import contextlib
 import os
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,10 @@ import pytest
 from pytest_upskill.reporting.live import LiveLine, progress_text
 from pytest_upskill.session.run import Run
 from pytest_upskill.skills.skill import FILE_NAMES
+
+WAIT_SECONDS = 15.0
+AGAIN_SECONDS = 60.0
+CHECK_SECONDS = 1.0
 
 
 def start(run: Run, config: pytest.Config) -> None:
@@ -87,6 +94,73 @@ class LiveSide:
         os.close(self._descriptor)
 
 
+class WaitSide:
+    """Says what a run waits for, when an item has no result for WAIT_SECONDS and then every AGAIN_SECONDS.
+
+    ``clock`` returns seconds since 1970.
+    """
+
+    def __init__(self, run: Run, teller: Teller, clock: Callable[[], float] = time.time) -> None:
+        self._run, self._teller, self._clock = run, teller, clock
+        self._running: dict[str, float] = {}
+        """By item: when it was started."""
+        self._due: dict[str, float] = {}
+        """By item: when the next message is due."""
+        self._asked: dict[str, float] = {}
+        """By question: when it was first seen to be open."""
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._tick, name="upskill-waits", daemon=True)
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        if Path(nodeid.partition("::")[0]).name not in FILE_NAMES:
+            return
+        self._running[nodeid] = self._clock()
+        self._due[nodeid] = self._clock() + WAIT_SECONDS
+        if self._thread.ident is None:
+            self._thread.start()
+
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        self._running.pop(nodeid, None)
+
+    def pytest_sessionfinish(self) -> None:
+        self._stopped.set()
+
+    pytest_keyboard_interrupt = pytest_unconfigure = pytest_sessionfinish
+
+    def _tick(self) -> None:
+        while not self._stopped.wait(CHECK_SECONDS):
+            with contextlib.suppress(Exception):  # a defect of a message must not end a run
+                self.check()
+
+    def check(self) -> None:
+        """Prints a line if one is due."""
+        now, students = self._clock(), self._run.open_questions()
+        self._asked = {key: self._asked.get(key, now) for key in students}
+        waiting = {name: since for name, since in list(self._running.items()) if now >= self._due[name]}
+        if not waiting:
+            return
+        self._due |= dict.fromkeys(waiting, now + AGAIN_SECONDS)
+        name = min(waiting, key=lambda name: waiting[name])
+        more = f" and {len(waiting) - 1} more" if len(waiting) > 1 else ""
+        since = f"since {_time_of_day(waiting[name])}, {now - waiting[name]:.0f} s"
+        what = "; ".join(self._open(students)) or "no reply is pending: its kernel is compiled or judged"
+        end = "Ctrl-C ends the run and keeps the replies that are complete"
+        self._teller.tell(f"{name}{more} ({since}); {what}; {end}", "waits for")
+
+    def _open(self, students: Mapping[str, str]) -> Iterator[str]:
+        """The questions to each student that have no reply."""
+        for student in sorted(set(students.values())):
+            times = [self._asked[key] for key, name in students.items() if name == student]
+            timeout = self._run.configs[student].timeout
+            replies = "1 reply" if len(times) == 1 else f"{len(times)} replies"
+            until = f"until {_time_of_day(min(times) + timeout)} (its timeout of {timeout:g} s)"
+            yield f"{replies} of {student} pending, asked at {_time_of_day(min(times))}, {until}"
+
+
+def _time_of_day(seconds: float) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(seconds))
+
+
 class Teller:
     """Prints a line at once, from any thread, also while pytest captures output."""
 
@@ -98,7 +172,7 @@ class Teller:
         with contextlib.suppress(OSError):
             self._output = os.dup(1)
 
-    def tell(self, line: str) -> None:
+    def tell(self, line: str, about: str = "serve:") -> None:
         if self._output is None:
             return
         if (live := self._config.pluginmanager.get_plugin("upskill-live")) is not None:
@@ -107,4 +181,4 @@ class Teller:
         before = "\n" if column not in (0, self._column) else ""
         self._column = column
         with contextlib.suppress(OSError):
-            os.write(self._output, f"{before}upskill serve: {line}\n".encode())
+            os.write(self._output, f"{before}upskill {about} {line}\n".encode())

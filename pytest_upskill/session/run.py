@@ -140,6 +140,10 @@ class Run:
         """The session's requests, tokens and costs, of all its processes."""
         return self.ledger.totals() if "ledger" in self.__dict__ else Totals()
 
+    def open_questions(self) -> Mapping[str, str]:
+        """By key: the students of the questions that were asked and have no reply yet."""
+        return self.ledger.open_questions() if "ledger" in self.__dict__ else {}
+
     def spending(self) -> str:
         """What was spent, in words; empty if no student was queried."""
         return spending(self.totals, self.limits)

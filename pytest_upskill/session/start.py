@@ -37,8 +37,10 @@ def start(config: pytest.Config) -> None:
             run = Run(settings, hook=config.hook, **given)
         else:
             seed = secrets.randbelow(2**32) if settings.seed is None else settings.seed  # short enough to be typed
-            run = Run(settings, seed, config.hook, tell=progress.Teller(config).tell)
+            teller = progress.Teller(config)
+            run = Run(settings, seed, config.hook, tell=teller.tell)
             _start_controller(run, config)
+            config.pluginmanager.register(progress.WaitSide(run, teller), "upskill-waits")
         config.pluginmanager.register(ItemHooks(run, is_worker=given is not None), "upskill-items")
     except (UsageError, InfrastructureError) as error:
         raise pytest.UsageError(str(error)) from None

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pytest_upskill.records import Question, ReplyDetails, Tokens
-from pytest_upskill.students import reading
+from pytest_upskill.students import fields, reading, refusals
 from pytest_upskill.students.reading import Call, Round
-from pytest_upskill.students.remote import RemoteStudent, Response
+from pytest_upskill.students.remote import RemoteStudent, Response, asked
 from pytest_upskill.students.retries import AttemptFailure
 
 if TYPE_CHECKING:
@@ -18,13 +18,6 @@ if TYPE_CHECKING:
 
 DEFAULT_URL = "https://api.anthropic.com"
 
-_FINISH: Mapping[str | None, str] = {
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "max_tokens": "length",
-    "model_context_window_exceeded": "length",
-}
-"""Anthropic's stop reasons in the terms of the other providers; others stay unchanged."""
 _CACHE: Mapping[str, Any] = {"type": "ephemeral"}
 """Marks the end of what the service caches for the next question (five minutes, renewed by each use)."""
 _TOOL = {"name": reading.NAME, "description": reading.DESCRIPTION, "input_schema": reading.PARAMETERS}
@@ -55,20 +48,28 @@ class AnthropicStudent(RemoteStudent):
         if question.prompt.files:
             more = len(rounds) < reading.most_rounds(question.prompt.files)
             body |= {"tools": [_TOOL], "tool_choice": {"type": "auto" if more else "none"}}
-        return {**body, **self.config.options}
+        return fields.with_options(body, self.config.options)
 
     def _attempt(self, question: Question, rounds: Sequence[Round]) -> Response | AttemptFailure:
+        return self._without_refused(
+            self._request(question, rounds), lambda body, refused: self._sent(question, rounds, body, refused)
+        )
+
+    def _sent(
+        self, question: Question, rounds: Sequence[Round], body: Mapping[str, Any], refused: Mapping[str, str]
+    ) -> Response | AttemptFailure:
+        """The result of one request with this body."""
         import anthropic
 
         started = time.monotonic()
-        body, system = self._request(question, rounds), question.prompt.system
+        system, user = asked(question.prompt, self.config.system)
         try:
             # As ``extra_body``, options pass whether the SDK knows them or not.
             with self._connected().messages.stream(
                 model=self.model,
                 max_tokens=self.config.max_tokens,
                 system=[{"type": "text", "text": system, "cache_control": _CACHE}] if system else anthropic.omit,
-                messages=[*_messages(question), *_read(rounds)],
+                messages=[*_messages(question, user), *_read(rounds)],
                 extra_body=body,
             ) as stream:
                 for _ in stream:
@@ -77,22 +78,28 @@ class AnthropicStudent(RemoteStudent):
                 message = stream.get_final_message()
         except (anthropic.AnthropicError, ValueError, RuntimeError, AssertionError) as error:
             return self._explain(anthropic, error)
-        return self._finished(message, body, time.monotonic() - started)
+        return self._finished(message, body, refused, time.monotonic() - started)
 
-    def _finished(self, message: Any, body: Mapping[str, Any], seconds: float) -> Response | AttemptFailure:
+    def _finished(
+        self, message: Any, body: Mapping[str, Any], refused: Mapping[str, str], seconds: float
+    ) -> Response | AttemptFailure:
         if message.stop_reason is None:
             return AttemptFailure(f"{self._address} dropped the stream before the reply was complete", transient=True)
         text = "".join(block.text for block in message.content if block.type == "text")
+        if (failure := self._ended(message.stop_reason, text)) is not None:
+            return failure
         if message.stop_reason == "end_turn" and not text.strip():
             return AttemptFailure(f"{self._address} ended the reply without any text", transient=True)
+        tokens = _tokens(message.usage)
+        request = {key: value for key, value in body.items() if key != "tools"}
         reply = self._reply(
             text=text,
             reasoning="".join(block.thinking for block in message.content if block.type == "thinking"),
-            finish=_FINISH.get(message.stop_reason, message.stop_reason),
-            tokens=_tokens(message.usage),
+            finish=refusals.ENDS[message.stop_reason],
+            tokens=tokens,
             seconds=seconds,
             model=message.model,
-            details=ReplyDetails(request={key: value for key, value in body.items() if key != "tools"}),
+            details=ReplyDetails(request=request, note="; ".join(self._notes_on(refused, tokens))),
         )
         uses = [block for block in message.content if block.type == "tool_use"]
         calls = tuple(Call(use.id, use.name, json.dumps(use.input)) for use in uses)
@@ -101,9 +108,9 @@ class AnthropicStudent(RemoteStudent):
         return Response(reply, calls if message.stop_reason == "tool_use" else (), sent_back)
 
 
-def _messages(question: Question) -> Iterator[dict[str, Any]]:
+def _messages(question: Question, user: str) -> Iterator[dict[str, Any]]:
     prompt = question.prompt
-    yield {"role": "user", "content": prompt.user}
+    yield {"role": "user", "content": user}
     for turn, exchange in enumerate(prompt.earlier, start=1):
         yield from _read(reading.remembered(exchange, turn, prompt.files))
         # The service refuses a message without text.

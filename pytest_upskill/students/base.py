@@ -12,6 +12,8 @@ from pytest_upskill.records import Question, Reply, Tokens
 DEFAULT_MAX_TOKENS = 8192
 DEFAULT_TIMEOUT = 600.0
 TOKENS_PER_PRICE = 1_000_000
+ROLES = ("system", "user")
+"""Of the system text: a message of its own, or the beginning of the question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class StudentConfig:
     ``concurrency`` limits the number of concurrent requests; None means the server's number of slots. ``serve`` is the
     command that starts its server, or one of ``serving.plan.WORDS``. ``disclosure`` is how it is shown a skill: one of
     ``skills.arms.MODES``. ``folder`` holds the replies of a ``files`` student. ``options`` are further fields of
-    each request, which go to the provider unchanged.
+    each request, and changes of ours (``fields``). ``system`` is the role that gets the system text: one of ``ROLES``.
     """
 
     name: str
@@ -58,6 +60,7 @@ class StudentConfig:
     disclosure: str = "body"
     folder: Path | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    system: str = "system"
 
 
 def is_at_hand(config: StudentConfig) -> bool:

@@ -9,10 +9,11 @@ from urllib.parse import urlsplit
 
 from pytest_upskill.records import Question
 from pytest_upskill.students.builtin import DEFAULT_LLAMA_URL
-from pytest_upskill.students.openai import OpenAIStudent, Survey, positive
+from pytest_upskill.students.openai import OpenAIStudent, Survey
 from pytest_upskill.students.reading import Round
 from pytest_upskill.students.remote import CONNECT_TIMEOUT
 from pytest_upskill.students.serving import plan
+from pytest_upskill.students.usage import positive
 
 if TYPE_CHECKING:
     import openai

@@ -5,21 +5,25 @@ Always streams, because closing a stream frees the server's slot. The SDK is imp
 
 from __future__ import annotations
 
+import json
 import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from pytest_upskill.cases.case import Case
-from pytest_upskill.records import Question, Reply, ReplyDetails, Tokens
-from pytest_upskill.students import reading
+from pytest_upskill.documents.reasoning import is_only_a_call
+from pytest_upskill.records import Question, Reply, ReplyDetails
+from pytest_upskill.students import fields, reading, refusals
 from pytest_upskill.students.base import Server, StudentConfig
+from pytest_upskill.students.event_stream import EventReader
 from pytest_upskill.students.reading import Call, Round
-from pytest_upskill.students.remote import CONNECT_TIMEOUT, RemoteStudent, Response
+from pytest_upskill.students.remote import CONNECT_TIMEOUT, SEE_LOG, RemoteStudent, Response, asked
 from pytest_upskill.students.retries import AttemptFailure
+from pytest_upskill.students.transcript import Transcript
 
 if TYPE_CHECKING:
     import openai
@@ -31,8 +35,6 @@ SURVEY_ATTEMPTS = 3
 """Attempts to reach a server, fewer than for a question: most often, the server was never started."""
 ABSENT_SECONDS = 30.0
 """How long an unreachable server is not tried again."""
-LARGEST_COUNT = 2**53
-"""Larger numbers from a server are not taken for counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +77,16 @@ class OpenAIStudent(RemoteStudent):
     def _make_client(self) -> openai.OpenAI:
         import openai
 
-        proxied = urlsplit(self._address).hostname not in ("127.0.0.1", "localhost", "::1")
+        address = urlsplit(self._address)
+        proxied, secure = address.hostname not in ("127.0.0.1", "localhost", "::1"), address.scheme != "http"
         timeout = openai.Timeout(self.config.timeout, connect=self._connect_timeout)
         client = openai.OpenAI(
             base_url=self._address,
             api_key=key.get_secret_value() if (key := self._key()) else NO_KEY,
             max_retries=0,
             timeout=timeout,
-            http_client=openai.DefaultHttpxClient(timeout=timeout, trust_env=proxied),
+            # Without TLS there is no certificate to verify, and reading those of the system takes a tenth of a second.
+            http_client=openai.DefaultHttpxClient(timeout=timeout, trust_env=proxied, verify=secure),
         )
         if self.config.base_url is not None:  # from the environment, and only meant for OpenAI
             client.organization = client.project = None
@@ -118,145 +122,180 @@ class OpenAIStudent(RemoteStudent):
         return model in served
 
     def _request(self, question: Question, rounds: Sequence[Round]) -> dict[str, Any]:
-        """The body of the request; the configuration's ``options`` override other fields."""
+        """The body of the request; the configuration's ``options`` override our fields."""
+        options = self.config.options
+        # OpenAI's own models accept only the newer name of the limit.
+        newer = self.config.base_url is None and not isinstance(options.get("max_tokens"), str)
         body: dict[str, Any] = {
             "model": self.model,
-            "messages": [*_messages(question), *_read(rounds)],
-            "max_tokens": self.config.max_tokens,
+            "messages": [*_messages(question, self.config.system), *_read(rounds)],
+            "max_completion_tokens" if newer else "max_tokens": self.config.max_tokens,
             "seed": question.trial,
+            "stream": True,
+            "stream_options": {"include_usage": True},
         }
         if self.config.temperature is not None:
             body["temperature"] = self.config.temperature
-        if "max_completion_tokens" in self.config.options:
-            del body["max_tokens"]
-        elif self.config.base_url is None:  # OpenAI's own models accept only this name
-            body["max_completion_tokens"] = body.pop("max_tokens")
         if question.prompt.files:
             body["tools"] = [_TOOL]
-            body["tool_choice"] = "auto" if len(rounds) < reading.most_rounds(question.prompt.files) else "none"
-        return {**body, **self.config.options, "stream": True, "stream_options": {"include_usage": True}}
+            body["tool_choice"] = "auto" if _may_read(question, rounds) else "none"
+        body = fields.with_options(body, options)
+        return {name: value for name, value in body.items() if name != "stream_options" or body.get("stream")}
 
     def _attempt(self, question: Question, rounds: Sequence[Round]) -> Response | AttemptFailure:
+        may_read = _may_read(question, rounds)
+        return self._without_refused(
+            self._request(question, rounds), lambda body, refused: self._sent(body, refused, may_read)
+        )
+
+    def _sent(self, body: Mapping[str, Any], refused: Mapping[str, str], may_read: bool) -> Response | AttemptFailure:
+        """The result of one request with this body."""
         import openai
 
         started = time.monotonic()
-        body = self._request(question, rounds)
-        transcript = _Transcript()
+        transcript, reader = Transcript(), EventReader()
         try:
-            # As ``extra_body``, options pass whether the SDK knows them or not.
-            with self._connected().chat.completions.create(
-                model=self.model, messages=body["messages"], stream=True, extra_body=body
+            # Not through the SDK's own reader of streams, which many servers' events break.
+            with self._connected().post(
+                "/chat/completions", cast_to=object, body=body, stream=True, stream_cls=openai.Stream[Any]
             ) as stream:
-                for chunk in stream:
-                    if (overdue := self._overdue(started)) is not None:
-                        return overdue
-                    transcript.add(chunk)
+                for event in self._events(stream.response, reader, started):
+                    if isinstance(event, AttemptFailure):
+                        return event
+                    if not isinstance(event, Mapping):
+                        reader.unreadable = reader.unreadable or repr(event)
+                    elif refusals.is_error(event):
+                        return self._refused(refusals.status_in(event) or 500, event, {})
+                    elif not transcript.add(event):
+                        reader.unreadable = reader.unreadable or json.dumps(event)
+                sent = stream.response.headers.get("content-type", "").partition(";")[0]
         except (openai.OpenAIError, ValueError, RuntimeError) as error:
             return self._explain(openai, error)
-        return self._finished(transcript, body, time.monotonic() - started)
+        if reader.unreadable or not transcript.chunks:
+            return self._no_reply(sent, reader)
+        seconds = time.monotonic() - started
+        return self._unfinished(transcript, reader, may_read) or self._finished(
+            transcript, body, refused, may_read, seconds
+        )
 
-    def _finished(self, transcript: _Transcript, body: Mapping[str, Any], seconds: float) -> Response | AttemptFailure:
-        text, reasoning, calls = "".join(transcript.text), "".join(transcript.reasoning), transcript.made_calls()
-        if transcript.chunks == 0:
-            problem = "answered with no chat stream at all; check base_url (it usually ends in /v1)"
-            return AttemptFailure(f"{self._address} {problem}")
+    def _events(self, response: Any, reader: EventReader, started: float) -> Iterator[Any]:
+        """The events of a response, or a failure that ends them. Raises openai's exceptions."""
+        import openai
+
+        try:
+            for piece in response.iter_bytes():
+                if (overdue := self._overdue(started)) is not None:
+                    yield overdue
+                yield from reader.feed(piece)
+                if reader.done:  # some servers leave the connection open
+                    return
+            yield from reader.end()
+        except Exception as error:  # of the HTTP library, which the SDK may change
+            if "Timeout" in type(error).__name__:
+                raise openai.APITimeoutError(request=response.request) from error
+            raise openai.APIConnectionError(request=response.request) from error
+
+    def _no_reply(self, kind: str, reader: EventReader) -> AttemptFailure:
+        """The failure of a response that holds no reply, or something else within it."""
+        said = self._quoted(refusals.words(reader.unreadable))
+        if reader.streamed and said:
+            problem = f"{self._address} sent something that is no answer of a chat endpoint (an event: {said})"
+            return AttemptFailure(f"{problem}; {SEE_LOG}", transient=True)
+        if not said:
+            problem = f"{self._address} sent {kind or 'a response'} with nothing in it"
+            return AttemptFailure(f"{problem}; {SEE_LOG}", transient=True)
+        remedy = f"base_url in {self._table} must be that of a chat endpoint (it usually ends in /v1)"
+        return AttemptFailure(f"{self._address} sent {kind or 'a text'} that is no reply of a chat ({said}); {remedy}")
+
+    def _unfinished(self, transcript: Transcript, reader: EventReader, may_read: bool) -> AttemptFailure | None:
+        """Why there is no complete reply in what was sent; None if there is one."""
+        text, reasoning = "".join(transcript.text), "".join(transcript.reasoning)
+        if transcript.error:
+            return self._refused(refusals.status_in(transcript.error) or 500, {"error": transcript.error}, {})
         if not transcript.finish:
             dropped = f"dropped the stream after {len(text) + len(reasoning)} characters, before the reply was complete"
-            problem = f"{self._address} {dropped}; see the server's own log for the cause"
-            return AttemptFailure(problem, transient=True)
-        if transcript.finish == "stop" and not (text.strip() or reasoning.strip() or calls):
-            check = f"check that the model '{self.model}' is one that chats, and that its chat template is right"
-            problem = f"{self._address} ended the reply without any text; {check}"
-            return AttemptFailure(problem, transient=True)  # a sample may be empty by chance
+            silent = "ended the reply without a finish_reason, so that it may not be complete"
+            return AttemptFailure(f"{self._address} {silent if reader.done else dropped}; {SEE_LOG}", transient=True)
+        refusal = "" if text.strip() else "".join(transcript.refusal).strip()
+        failure = self._ended(transcript.finish, text) or (self._declined(refusal) if refusal else None)
+        if failure is None and may_read and not transcript.calls and is_only_a_call(text):
+            problem = f"{self._address} sent a call of a tool as text ({self._quoted(text)})"
+            remedy = f"start it with its parser of tool calls, or set disclosure = 'body' in {self._table}"
+            failure = AttemptFailure(f"{problem}; {remedy}", transient=True)
+        if failure is None and not (text.strip() or transcript.calls or _end(transcript) == "length"):
+            failure = self._empty(transcript, reasoning)
+        return failure
+
+    def _empty(self, transcript: Transcript, reasoning: str) -> AttemptFailure:
+        """The failure of a reply without an answer, which may be there the next time: a sample may be empty."""
+        remedy = f"check that the model '{self.model}' is one that chats, and that its chat template is right"
+        if transcript.unknown is not None:
+            what = f"sent content of an unknown form: {self._quoted(repr(transcript.unknown))}"
+            remedy = "ask for text only, in 'options' or at the server"
+        elif reasoning.strip():
+            what = f"sent reasoning only ({len(reasoning)} characters), and no answer after it"
+            remedy = "check the server's reasoning parser: one for other tags takes the answer for reasoning"
+        else:
+            what = "ended the reply without any text"
+        return AttemptFailure(f"{self._address} {what}; {remedy}", transient=True)
+
+    def _finished(
+        self,
+        transcript: Transcript,
+        body: Mapping[str, Any],
+        refused: Mapping[str, str],
+        may_read: bool,
+        seconds: float,
+    ) -> Response:
+        text, reasoning, calls = "".join(transcript.text), "".join(transcript.reasoning), transcript.made_calls()
+        finish = _end(transcript)
         reply = self._reply(
             text=text,
             reasoning=reasoning,
-            finish=transcript.finish,
+            finish=finish,
             tokens=transcript.tokens,
             seconds=seconds,
             model=transcript.model or self.model,
-            details=self._details(transcript, body),
+            details=self._details(transcript, body, refused),
         )
         # A call that was cut off does not count; the reply then says that it was cut off.
-        made = calls if transcript.finish != "length" and body.get("tool_choice") == "auto" else ()
+        made = calls if finish != "length" and may_read else ()
         return Response(reply, made, _assistant(text, made, reasoning))
 
-    def _details(self, transcript: _Transcript, body: Mapping[str, Any]) -> ReplyDetails:
+    def _details(self, transcript: Transcript, body: Mapping[str, Any], refused: Mapping[str, str]) -> ReplyDetails:
         survey = self._surveyed if isinstance(self._surveyed, Survey) else Survey()
-        note = ""
+        notes = self._notes_on(refused, transcript.tokens)
         if survey.models and not self._serves(self.model, survey.models):
             listed = ", ".join(survey.models[:5])
-            note = f"the server at {self._address} does not list '{self.model}'; it lists {listed}"
+            notes.append(f"the server at {self._address} does not list '{self.model}'; it lists {listed}")
         left_out = ("messages", "stream", "stream_options", "tools")
         request = {key: value for key, value in body.items() if key not in left_out}
-        details = ReplyDetails(note=note, request=request, timings=transcript.timings)
+        details = ReplyDetails(note="; ".join(notes), request=request, timings=transcript.timings)
         return replace(details, slots=survey.slots, context=survey.context, build=survey.build)
 
 
-@dataclass(slots=True)
-class _Transcript:
-    """The stream so far. Servers differ in their fields: only values of the expected types are used."""
-
-    chunks: int = 0
-    text: list[str] = field(default_factory=list)
-    reasoning: list[str] = field(default_factory=list)
-    finish: str = ""
-    tokens: Tokens = field(default_factory=Tokens)
-    model: str = ""
-    timings: Mapping[str, float] = field(default_factory=dict)
-    calls: dict[int, list[str]] = field(default_factory=dict)
-    """By index: id, name and arguments, which arrive in pieces."""
-
-    def add(self, chunk: Any) -> None:
-        self.chunks += 1
-        for choice in getattr(chunk, "choices", None) or ():
-            delta = getattr(choice, "delta", None)
-            self.text.append(_text(delta, "content"))
-            self.reasoning.append(_text(delta, "reasoning_content") or _text(delta, "reasoning"))
-            for piece in getattr(delta, "tool_calls", None) or ():
-                function = getattr(piece, "function", None)
-                parts = (_text(piece, "id"), _text(function, "name"), _text(function, "arguments"))
-                index = int(getattr(piece, "index", None) or 0)
-                before = self.calls.get(index, ["", "", ""])
-                self.calls[index] = [old + new for old, new in zip(before, parts, strict=True)]
-            self.finish = _text(choice, "finish_reason") or self.finish
-        self.model = _text(chunk, "model") or self.model
-        if (usage := getattr(chunk, "usage", None)) is not None:
-            self.tokens = _tokens(usage)
-        if isinstance(timings := getattr(chunk, "timings", None), Mapping):
-            numbers = {str(name): value for name, value in timings.items() if type(value) in (int, float)}
-            self.timings = {name: value for name, value in numbers.items() if abs(value) <= LARGEST_COUNT}
-
-    def made_calls(self) -> tuple[Call, ...]:
-        calls = sorted(self.calls.items())
-        return tuple(Call(call_id or f"call{index}", name, arguments) for index, (call_id, name, arguments) in calls)
+_TOOL = {
+    "type": "function",
+    "function": {"name": reading.NAME, "description": reading.DESCRIPTION, "parameters": reading.PARAMETERS},
+}
 
 
-def _text(holder: object, name: str) -> str:
-    value = getattr(holder, name, None)
-    return value if isinstance(value, str) else ""
+def _end(transcript: Transcript) -> str:
+    """The end that the model chose, in one word for all servers."""
+    return refusals.ENDS[transcript.finish.lower()]
 
 
-def positive(value: object) -> int | None:
-    """A count that a server sent; None for anything else."""
-    return value if type(value) is int and 0 < value <= LARGEST_COUNT else None
+def _may_read(question: Question, rounds: Sequence[Round]) -> bool:
+    return len(rounds) < reading.most_rounds(question.prompt.files)
 
 
-def _tokens(usage: Any) -> Tokens:
-    cached = getattr(getattr(usage, "prompt_tokens_details", None), "cached_tokens", None)
-    sent, generated = getattr(usage, "prompt_tokens", None), getattr(usage, "completion_tokens", None)
-    return Tokens(positive(sent) or 0, positive(generated) or 0, positive(cached) or 0)
-
-
-_FUNCTION = {"name": reading.NAME, "description": reading.DESCRIPTION, "parameters": reading.PARAMETERS}
-_TOOL = {"type": "function", "function": _FUNCTION}
-
-
-def _messages(question: Question) -> Iterator[dict[str, Any]]:
+def _messages(question: Question, role: str) -> Iterator[dict[str, Any]]:
+    """``role`` is that of the system text."""
     prompt = question.prompt
-    if prompt.system:
-        yield {"role": "system", "content": prompt.system}
-    yield {"role": "user", "content": prompt.user}
+    system, user = asked(prompt, role)
+    if system:
+        yield {"role": "system", "content": system}
+    yield {"role": "user", "content": user}
     for turn, exchange in enumerate(prompt.earlier, start=1):
         yield from _read(reading.remembered(exchange, turn, prompt.files))
         yield {"role": "assistant", "content": exchange.answer}

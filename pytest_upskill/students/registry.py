@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 from pytest_upskill.documents.spelling import did_you_mean
 from pytest_upskill.errors import UsageError
 from pytest_upskill.skills.arms import MODES
-from pytest_upskill.students.base import Price, Server, Student, StudentConfig
+from pytest_upskill.students import fields as request_fields
+from pytest_upskill.students.base import ROLES, Price, Server, Student, StudentConfig
 from pytest_upskill.students.builtin import BUILTIN, DEFAULT_LLAMA_URL
 from pytest_upskill.students.files import LAYOUT
 
@@ -129,6 +130,9 @@ def _config_from_table(name: str, table: Mapping[str, Any], builtin: Mapping[str
             hint = f"{did_you_mean(field, _READERS)} (fields: {', '.join(_READERS)})"
             raise UsageError(f"{where}: unknown field '{field}'{hint}")
     fields = {key: _READERS[key](f"{where}: {key}", value) for key, value in {**(builtin or {}), **table}.items()}
+    if extra := fields.pop(request_fields.EXTRA, None):
+        options = fields.get("options", {})
+        fields["options"] = {**options, request_fields.EXTRA: {**options.get(request_fields.EXTRA, {}), **extra}}
     config = StudentConfig(name=name, **{"provider": "", **fields})
     if not config.provider:
         raise UsageError(f"{where}: 'provider' is missing; give one of {', '.join(PROVIDERS)}")
@@ -181,6 +185,18 @@ def _price(what: str, value: Any) -> Price:
     return Price(rates["in"], rates["out"], rates.get("cached", rates["in"]), rates.get("written"))
 
 
+def _options(what: str, value: Any) -> dict[str, Any]:
+    options: dict[str, Any] = _table("a table of further fields of each request")(what, value)
+    if (problem := request_fields.problem(options)) is not None:
+        name, expected = problem
+        raise UsageError(f"{what}.{name} = {options[name]!r}: expected {expected}")
+    return options
+
+
+def _table(expected: str) -> _Read:
+    return _field(expected, lambda one: isinstance(one, Mapping), dict)
+
+
 _text = _field("a text that is not empty", lambda text: isinstance(text, str) and text.strip(), str.strip)
 _endpoint_url = _field("a URL such as http://127.0.0.1:8080/v1", _is_url, lambda url: url.rstrip("/"))
 _READERS: Mapping[str, _Read] = {
@@ -198,6 +214,8 @@ _READERS: Mapping[str, _Read] = {
     "price": _price,
     "serve": _text,
     "disclosure": _field(f"one of {', '.join(MODES)}", lambda mode: mode in MODES),
-    "options": _field("a table of further fields of each request", lambda one: isinstance(one, Mapping), dict),
+    "options": _options,
+    "extra_body": _table("a table of fields that are added to each request"),
+    "system": _field(f"one of {', '.join(ROLES)}", lambda role: role in ROLES),
 }
 """The fields of a table, and the function that checks each."""

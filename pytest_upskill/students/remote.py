@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_upskill.cases.case import Case
 from pytest_upskill.errors import InfrastructureError, StudentError
-from pytest_upskill.records import Question, Reply, Tokens
-from pytest_upskill.students import reading
+from pytest_upskill.records import Prompt, Question, Reply, Tokens
+from pytest_upskill.students import fields, reading, refusals
 from pytest_upskill.students.base import Server, Student, StudentConfig
 from pytest_upskill.students.reading import Call, Round
 from pytest_upskill.students.retries import ATTEMPTS, AttemptFailure, persist, retry_after
@@ -30,6 +30,8 @@ CONNECT_TIMEOUT = 10.0
 """Seconds after which a server without any answer counts as unreachable."""
 LONGEST_QUOTE = 300
 """Characters of a server's message that are quoted."""
+SEE_LOG = "see the server's own log for the cause"
+ANOTHER_WORDING = "change the wording of the case or the skill, or ask another model"
 
 KEYRING_SERVICE = "pytest-upskill"
 
@@ -65,6 +67,8 @@ class RemoteStudent(Student):
         self._lock = threading.Lock()
         self._client: Any = None
         self._kept_key: SecretStr | None = None
+        self._refused_fields: dict[str, str] = {}
+        """Optional fields that the server refuses, and what it says of each."""
 
     def ask(self, question: Question, case: Case) -> Reply:
         self._require_key()
@@ -100,6 +104,34 @@ class RemoteStudent(Student):
     def _attempt(self, question: Question, rounds: Sequence[Round]) -> Response | AttemptFailure:
         """One request, after ``rounds`` of reading the skill's files. SDK exceptions become failures here."""
 
+    def _without_refused(
+        self, body: Mapping[str, Any], send: Callable[[Mapping[str, Any], Mapping[str, str]], Response | AttemptFailure]
+    ) -> Response | AttemptFailure:
+        """The result of a request, repeated without an optional field that the server refuses by name.
+
+        ``send`` takes the fields, and those that were left out with the words of the server.
+        """
+        refused = dict(self._refused_fields)
+        while True:
+            sent = {name: value for name, value in body.items() if name not in refused}
+            response = send(sent, refused)
+            if isinstance(response, Response):
+                self._refused_fields |= refused  # spares later questions the attempt
+                return response
+            named = [name for name in response.refused if name in sent]
+            if not named:
+                return response
+            refused |= dict.fromkeys(named, response.said)
+
+    def _notes_on(self, refused: Mapping[str, str], tokens: Tokens) -> list[str]:
+        """What the report of a reply has to say about its request."""
+        notes = [
+            f"{self._address} refused '{name}' ({said}); the question was asked without it"
+            for name, said in refused.items()
+        ]
+        unknown = f"{self._address} counted no tokens: the cost of the reply is unknown"
+        return notes if tokens != Tokens() else [*notes, unknown]
+
     @abstractmethod
     def _make_client(self) -> Any:
         """The SDK's client, with the key."""
@@ -130,9 +162,9 @@ class RemoteStudent(Student):
                 self._client = self._make_client()
             return self._client
 
-    def _reply(self, tokens: Tokens, **fields: Any) -> Reply:
-        price = self.config.price
-        return Reply(tokens=tokens, cost_usd=price.cost(tokens) if price else None, **fields)
+    def _reply(self, tokens: Tokens, **others: Any) -> Reply:
+        price = self.config.price if tokens != Tokens() else None
+        return Reply(tokens=tokens, cost_usd=price.cost(tokens) if price else None, **others)
 
     def _overdue(self, started: float) -> AttemptFailure | None:
         """The failure of a reply that takes too long, or is not wanted any more."""
@@ -164,7 +196,7 @@ class RemoteStudent(Student):
     def _quoted(self, said: str) -> str:
         """A server's message, shortened, on one line. Some servers quote the key that they refuse."""
         key = self._key()
-        line = " ".join((said.replace(key.get_secret_value(), "[key]") if key else said).split())
+        line = " ".join(refusals.without_keys(said, key.get_secret_value() if key else None).split())
         return line if len(line) <= LONGEST_QUOTE else f"{line[:LONGEST_QUOTE]}..."
 
     def _tried(self, attempt: Callable[[], T | AttemptFailure], attempts: int) -> T | AttemptFailure:
@@ -187,7 +219,23 @@ class RemoteStudent(Student):
 
     def _failure(self, failure: AttemptFailure) -> StudentError:
         # A transient failure that outlasts all attempts will most likely meet the next question, too.
-        return StudentError(f"student '{self.name}': {failure.message}", failure.transient or failure.unauthorised)
+        lasting = failure.unauthorised or (failure.transient and not failure.of_question)
+        return StudentError(f"student '{self.name}': {failure.message}", lasting)
+
+    def _ended(self, word: str, text: str) -> AttemptFailure | None:
+        """The failure of a reply with this ``finish_reason``; None for an end that the model chose."""
+        if word == "refusal":
+            return self._declined(text)
+        if (why := refusals.ended(word)) is None:
+            return None
+        own = refusals.is_of_question(word)
+        remedy = self._how_to_fit() if refusals.is_full(word) else ANOTHER_WORDING if own else SEE_LOG
+        return AttemptFailure(f"{self._address}: {why}; {remedy}", transient=True, of_question=own)
+
+    def _declined(self, said: str) -> AttemptFailure:
+        problem = f"{self._address}: the model refused to answer, by the policy of its provider"
+        words = f" ({self._quoted(said)})" if said.strip() else ""
+        return AttemptFailure(f"{problem}{words}; {ANOTHER_WORDING}", transient=True, of_question=True)
 
     def _timed_out(self) -> AttemptFailure:
         problem = f"{self._address} gave no complete reply within {self.config.timeout:g} s"
@@ -204,13 +252,12 @@ class RemoteStudent(Student):
             return self._unreachable(f"no connection in {CONNECT_TIMEOUT:g} s") if connecting else self._timed_out()
         if isinstance(error, sdk.APIConnectionError):
             said = self._quoted(str(error.__cause__ or error))
-            message = f"{self._address} broke off the connection ({said}); see the server's own log for the cause"
+            message = f"{self._address} broke off the connection ({said}); {SEE_LOG}"
             return self._unreachable(said) if cause == "ConnectError" else AttemptFailure(message, transient=True)
         if isinstance(error, sdk.APIStatusError):
-            return self._refused(error.status_code, error.body, error.response.headers)
+            return self._refused(error.status_code, _body(error), error.response.headers)
         if isinstance(error, sdk.APIError):  # an error event inside a stream
-            status = _int_or_none(_error_in(error.body).get("code")) or 500
-            return self._refused(status, error.body, {}, fallback=str(error))
+            return self._refused(refusals.status_in(error.body) or 500, error.body, {}, fallback=str(error))
         said = self._quoted(str(error))
         problem = f"{self._address} sent something that is no answer of a chat endpoint ({said})"
         return AttemptFailure(f"{problem}; check base_url in {self._table}")
@@ -220,16 +267,19 @@ class RemoteStudent(Student):
         return AttemptFailure(message, transient=True, unreachable=True)
 
     def _refused(self, status: int, body: object, headers: Mapping[str, str], fallback: str = "") -> AttemptFailure:
-        said = self._quoted(_message_in(body) or fallback or "no message")
+        said = self._quoted(refusals.words(body) or fallback or "no message")
+        if refusals.is_filtered(body, said):
+            problem = f"{self._address} answered {status}: a content filter of the server refused the question ({said})"
+            return AttemptFailure(f"{problem}; {ANOTHER_WORDING}", of_question=True)
         if status in (408, 409, 429) or status >= 500:
-            return self._postponed(status, said, retry_after(headers))
+            return self._postponed(status, body, said, retry_after(headers))
         if status in (401, 403):
             variable = self.config.api_key_env
             unnamed = f"name the environment variable that holds its key: api_key_env in {self._table}"
             remedy = unnamed if variable is None else f"check the key in the environment variable {variable}"
             problem = f"{self._address} answered {status}, not authorised ({said}); {remedy}"
             return AttemptFailure(problem, unauthorised=True)
-        if (sizes := context_overflow(body)) is not None:
+        if (sizes := refusals.context_overflow(body)) is not None:
             problem = f"the prompt is longer than the model's context ({said})"
             if None not in sizes:
                 problem = f"the prompt has {sizes[0]} tokens, the context of {self._address} holds {sizes[1]}"
@@ -238,9 +288,10 @@ class RemoteStudent(Student):
             remedy = f"check base_url (it usually ends in /v1) and the model '{self.model}' in {self._table}"
         else:
             remedy = f"check the fields and 'options' of {self._table}"
-        return AttemptFailure(f"{self._address} answered {status} ({said}); {remedy}")
+        message = f"{self._address} answered {status} ({said}); {remedy}"
+        return AttemptFailure(message, refused=self._named_fields(body), said=said)
 
-    def _postponed(self, status: int, said: str, wait: float | None) -> AttemptFailure:
+    def _postponed(self, status: int, body: object, said: str, wait: float | None) -> AttemptFailure:
         """A failure that may pass."""
         loading = status == 503 and "loading" in said.lower()
         if loading:
@@ -248,8 +299,23 @@ class RemoteStudent(Student):
         elif status == 429:
             what = f"answered 429, too many requests ({said}); lower 'concurrency' in {self._table}"
         else:
-            what = f"answered {status} ({said}); see the server's own log for the cause"
-        return AttemptFailure(f"{self._address} {what}", transient=True, wait=wait, loading=loading)
+            what = f"answered {status} ({said}); {SEE_LOG}"
+        refused = self._named_fields(body) if status >= 500 and refusals.REFUSAL.search(said) else ()
+        message = f"{self._address} {what}"
+        return AttemptFailure(message, transient=True, wait=wait, loading=loading, refused=refused, said=said)
+
+    def _named_fields(self, body: object) -> tuple[str, ...]:
+        """The optional fields, by the names under which they are sent, that an error names."""
+        sent = [fields.sent_name(name, self.config.options) for name in refusals.OPTIONAL]
+        return tuple(refusals.named_fields(body, sent))
+
+
+def _body(error: Any) -> object:
+    """What the server sent with an error; the SDK shows only a part of it."""
+    try:
+        return error.response.json()
+    except Exception:  # no JSON, or cut off
+        return error.body if error.body is not None else error.response.text
 
 
 def _find_key(variable: str) -> SecretStr | None:
@@ -287,36 +353,8 @@ def _joined(replies: Sequence[Reply], read: Sequence[str]) -> Reply:
     )
 
 
-def context_overflow(body: object) -> tuple[int | None, int | None] | None:
-    """(tokens of the prompt, tokens of the context) if the error says that the prompt is too long, else None."""
-    error, said = _error_in(body), _message_in(body)
-    if error.get("type") == "exceed_context_size_error":  # llama.cpp
-        return _int_or_none(error.get("n_prompt_tokens")), _int_or_none(error.get("n_ctx"))
-    if numbers := re.search(r"prompt is too long: (\d+) tokens > (\d+)", said):  # Anthropic
-        return int(numbers[1]), int(numbers[2])
-    if error.get("code") == "context_length_exceeded" or "maximum context length" in said:  # OpenAI, vLLM
-        context = re.search(r"maximum context length is (\d+)", said)
-        tokens = r"(\d+) (?:input |prompt )?tokens? ?(?:in the messages|from the input)|resulted in (\d+)"
-        prompt = re.search(tokens, said)
-        return (int(prompt[1] or prompt[2]) if prompt else None), (int(context[1]) if context else None)
-    return None
-
-
-def _error_in(body: object) -> Mapping[str, Any]:
-    """The object that describes the error: some servers wrap it in ``{"error": ...}``, and some SDKs unwrap it."""
-    if not isinstance(body, Mapping):
-        return {}
-    inner = body.get("error")
-    return inner if isinstance(inner, Mapping) else body
-
-
-def _message_in(body: object) -> str:
-    error = _error_in(body)
-    message = error.get("message", error.get("error")) if error else body
-    return message if isinstance(message, str) else ""
-
-
-def _int_or_none(value: object) -> int | None:
-    if isinstance(value, str) and value.isdigit():
-        return int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+def asked(prompt: Prompt, role: str) -> tuple[str, str]:
+    """The system text and the question of a prompt; the first one is part of the question for the role ``user``."""
+    if role == "system" or not prompt.system:
+        return prompt.system, prompt.user
+    return "", f"{prompt.system}\n\n{prompt.user}"

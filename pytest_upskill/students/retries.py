@@ -26,7 +26,8 @@ class AttemptFailure:
     """Why an attempt gave no answer. ``transient``: a retry may. ``wait`` (s) is what the server requests.
 
     ``loading``: the server still loads its model, which may outlast the usual attempts. ``unreachable``: nothing
-    listens at the address. ``unauthorised``: the key is not accepted.
+    listens at the address. ``unauthorised``: the key is not accepted. ``of_question``: caused by this question, so that
+    others may be answered. ``refused``: the fields of the request that the server refuses, and ``said``: its words.
     """
 
     message: str
@@ -35,6 +36,9 @@ class AttemptFailure:
     loading: bool = False
     unreachable: bool = False
     unauthorised: bool = False
+    of_question: bool = False
+    refused: tuple[str, ...] = ()
+    said: str = ""
 
 
 def persist(

@@ -3,29 +3,57 @@
 from __future__ import annotations
 
 import contextlib
+import time
+from collections.abc import Callable
 
 import pytest
 
-from pytest_upskill.contracts.launcher.contract import MAX_KERNEL, extract_kernel
-from pytest_upskill.languages.cuda.gpu_features import needs_gpu
+from pytest_upskill.build.messages import shorten
+from pytest_upskill.contracts.launcher.contract import MAX_KERNEL, extract_kernel, problem
 from pytest_upskill.languages.cuda.rewrite import rewrite
+from pytest_upskill.languages.cuda.traps import mentions
 from tests.fuzz.targets import SIGNATURE, SOURCE, guarded
 
-_LENGTH = 60_000
-"""Characters. What was found here once took minutes for them."""
+
+def seconds(read: Callable[[str], object], text: str) -> float:
+    """The processor time that reading takes: the lesser one of two."""
+
+    def once() -> float:
+        began = time.process_time()
+        with contextlib.suppress(ValueError):
+            read(text)
+        return time.process_time() - began
+
+    with guarded():
+        return min(once(), once())
+
+
+def assert_linear(read: Callable[[str], object], piece: str, length: int) -> None:
+    """Twice the text takes about twice the time, or hardly any."""
+    short, long = (seconds(read, piece * (n // len(piece))) for n in (length, 2 * length))
+    assert long < 3 * short + 0.05, f"{short:.3f} s, and {long:.3f} s for twice the length"
+
+
+PIECES = [
+    "asm(", 'asm("', 'R"(', '"', '\\"', "'", "\\'", "/*", "__device__ f(", "__global__ void k(){", "k<<<1, 1>>>(a);\n",
+    "k<<<1, 1>>>(", ")<<<1, 1>>>(a)", "k><<<1, 1>>>(a)", "<< <", "extern ", "extern __shared__ ", "__noinline__ ",
+    "__shared__ alignas(", "#define A(x) void x {\n", "scale(",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("piece", PIECES)
+def test_a_source_of_one_repeated_piece_is_read_in_linear_time(piece: str) -> None:
+    assert_linear(rewrite, piece, 10_000)
+    assert_linear(lambda text: problem(f"{text}\n{SOURCE}", SIGNATURE), piece, 10_000)
 
 
 @pytest.mark.parametrize(
-    "piece", ["asm(", 'asm("', 'R"(', '"', "__device__ f(", "__global__ void k(){", "k<<<1, 1>>>(a);\n", "extern "]
+    "piece", ["a", "/", "a/kernel.cu", "'a' ", "::", "x(1): ", "required from ", "kernel.cu:1: error: 'a"]
 )
-def test_a_source_of_one_repeated_piece_is_read_in_reasonable_time(piece: str) -> None:
-    source = piece * (_LENGTH // len(piece))
-    with guarded():
-        needs_gpu(source)
-    with guarded(), contextlib.suppress(ValueError):
-        rewrite(source)
-    with guarded():
-        extract_kernel(f"```cuda\n{source}\n{SOURCE}```\n", SIGNATURE)
+def test_a_message_of_one_repeated_piece_is_read_in_linear_time(piece: str) -> None:
+    for lead in ("kernel.cu:2:2: error: #error ", ""):
+        assert_linear(lambda text, lead=lead: shorten(lead + text, ""), piece, 40_000)  # type: ignore[misc]
+        assert_linear(lambda text, lead=lead: list(mentions(lead + text)), piece, 40_000)  # type: ignore[misc]
 
 
 _REPLY = 1_000_000

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
 
 from tests.integration.conftest import BOTH, BOTH_ALWAYS, Workbench
 from tests.integration.text_skill import asked, cassette_of, text_skill
-from tests.llama.scripted import Refusal, endpoint, reply
+from tests.llama.scripted import Refusal, Stream, endpoint, reply
 
 ASK = ("skills", "--upskill-student=pupil", "-k", "word")
 
@@ -100,6 +103,28 @@ def test_a_failure_and_a_reply_that_was_cut_off_are_asked_for_again_in_the_next_
         assert len(server.questions) == 2, "asked by the one worker, known to the other"
         bench.run(*ASK, "--upskill-arms=skill", *workers).assert_outcomes(passed=2)
         assert len(server.questions) == 4
+
+
+def test_drafts_do_not_count_and_a_run_tells_what_servers_do(bench: Workbench) -> None:
+    def answer(question: dict[str, Any]) -> Refusal | Stream:
+        if "seed" in question:
+            return Refusal(422, {"detail": [{"loc": ["body", "seed"], "msg": "Extra inputs are not permitted"}]})
+        if "number 0" in question["messages"][-1]["content"]:
+            return Refusal(400, {"error": {"code": "content_filter", "message": "The prompt was filtered"}})
+        return reply("<|channel|>analysis<|message|>answer?<|end|><|channel|>final<|message|>No.<|return|>")
+
+    with endpoint(answer) as server:
+        text_skill(bench, server, 2)
+        result = bench.run(*ASK, "--upskill-arms=skill", "--upskill-report=out.json")
+    result.assert_outcomes(failed=1, errors=1)
+    filtered, drafted = json.loads((bench.root / "out.json").read_text(encoding="utf-8"))["items"]
+    assert filtered["verdict"] == "infrastructure-error"
+    assert "a content filter of the server refused the question (The prompt was filtered)" in filtered["reason"]
+    assert drafted["verdict"] == "failed"
+    assert (
+        "refused 'seed' (body.seed: Extra inputs are not permitted); the question was asked without it"
+        in (drafted["notes"][0])
+    )
 
 
 def test_a_broken_line_is_named(bench: Workbench) -> None:

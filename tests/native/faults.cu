@@ -26,7 +26,7 @@ __global__ void null_pointer(float* y) {
 }
 __global__ void diverge(float* y) {
   __syncthreads();
-  if (threadIdx.x < 32) {
+  if (threadIdx.x < 40) {
     y[threadIdx.x] = 1.0f;
     __syncthreads();  // left_barrier
   }

@@ -81,7 +81,9 @@ def test_both_halves_run_side_by_side() -> None:
 
 def test_unknown_plan_falls_back_to_the_whole_of_nvcc() -> None:
     script = nvcc._script(Path("/opt/cuda/bin/nvcc"), "#$ something else entirely\n")
-    assert script == "/opt/cuda/bin/nvcc -std=c++17 -arch=sm_90 -c kernel.cu -o kernel.o"
+    assert script == (
+        "/opt/cuda/bin/nvcc -std=c++17 --expt-relaxed-constexpr --extended-lambda -arch=sm_90a -c kernel.cu -o kernel.o"
+    )
 
 
 def test_nvcc_can_be_left_out(monkeypatch: pytest.MonkeyPatch) -> None:

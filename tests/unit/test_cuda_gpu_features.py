@@ -1,71 +1,76 @@
-"""What only a GPU has is found in the source, with its line; what the cpu device has is not."""
+"""What only a GPU has, by name: PTX instructions, CUDA's names and headers; and what does not exist at all."""
 
 from __future__ import annotations
 
 import pytest
 
-from pytest_upskill.languages.cuda.gpu_features import message, needs_gpu
-from pytest_upskill.languages.cuda.ptx import statements, translate
-from pytest_upskill.languages.cuda.ptx_instructions import Unsupported
+from pytest_upskill.languages.cuda import cuda_names
+from pytest_upskill.languages.cuda.gpu_features import feature, message
+from pytest_upskill.languages.cuda.ptx import replacement, statements, translate
+from pytest_upskill.languages.cuda.ptx_instructions import Missing, Unsupported
 from pytest_upskill.languages.cuda.rewrite import rewrite
 
-NEEDS = {
-    "#include <cutlass/gemm/device/gemm.h>": "CUTLASS",
-    '#include "cute/tensor.hpp"': "CuTe (CUTLASS)",
-    "#include <thrust/sort.h>": "Thrust",
-    "#include <cuda_fp8.h>": "the header cuda_fp8.h",
-    "#include <cub/block/block_radix_sort.cuh>": "the header cub/block/block_radix_sort.cuh",
-    "#include <cudnn.h>": "the header cudnn.h",
-    "using Sort = cub::BlockRadixSort<int, 64, 1>;": "this part of CUB",
-    "cub::DeviceReduce::Sum(p, n, x, y, 4);": "CUB's device-wide algorithms",
-    "float x = tex2D<float>(texture, 1, 2);": "textures",
-    "cudaTextureObject_t texture;": "textures",
-    "auto cluster = cooperative_groups::this_cluster();": "thread block clusters",
-    "__global__ void __cluster_dims__(2, 1, 1) k() {}": "thread block clusters",
-    "const __grid_constant__ CUtensorMap map;": "TMA",
-    "cublasSgemm(handle, a, b);": "cuBLAS",
-    "cudaGraph_t graph;": "CUDA graphs",
-    "__nv_fp8_e4m3 x;": "the 8-, 6- and 4-bit floating types",
-    '__device__ void f() { asm volatile("wgmma.fence.sync.aligned;\\n" ::: "memory"); }': "wgmma",
-    'asm volatile("cp.async.bulk.commit_group;");': "TMA (cp.async.bulk)",
-    'asm("mbarrier.init.shared.b64 [%0], %1;" ::"r"(a), "r"(1));': "the PTX instruction mbarrier.init.shared.b64",
-    'asm volatile("{ wait: bra wait; }");': "control flow in inline PTX",
-    'asm volatile(INSTRUCTION "%0;" : "=r"(x));': "inline PTX that cannot be read",
-    "void c();\n__global__ void k() { c << <1, 1 >> >(); }": "dynamic parallelism (a launch within a kernel)",
-    "__global__ void c();\n__global__ void k() { c<<<1, 1>>>(); }": "dynamic parallelism (a launch within a kernel)",
+NAMES = {
+    "thrust::device_vector": "Thrust (thrust::device_vector)",
+    "cub::DeviceReduce": "CUB's device-wide algorithms (cub::DeviceReduce)",
+    "cub::BlockRadixSort": "this part of CUB (cub::BlockRadixSort)",
+    "tex2D": "textures (tex2D)",
+    "cudaMallocArray": "CUDA arrays (cudaMallocArray)",
+    "cooperative_groups::this_cluster": "thread block clusters (cooperative_groups::this_cluster)",
+    "CUtensorMap": "TMA (CUtensorMap)",
+    "cudaGraphExec_t": "CUDA graphs (cudaGraphExec_t)",
+    "__nv_fp8_e4m3": "the 8-, 6- and 4-bit floating types (__nv_fp8_e4m3)",
+    "cuMemAlloc": "the driver API (cuMemAlloc)",
+    "cusparseSpMV": "cuSPARSE (cusparseSpMV)",
+    "curandStateScrambledSobol64": "cuRAND's Sobol generators (curandStateScrambledSobol64)",
+    "cudaIpcOpenMemHandle": "memory of other programs (cudaIpcOpenMemHandle)",
+    "cuda_fp8.h": "cuda_fp8.h",
+    "cutlass/gemm/device/gemm.h": "CUTLASS (cutlass/gemm/device/gemm.h)",
 }
 
 
-@pytest.mark.parametrize("source", NEEDS)
-def test_what_a_kernel_asks_for_is_named_with_its_line(source: str) -> None:
-    found = needs_gpu(f"// first line\n\n{source}\n")
-    assert found is not None
-    assert found == (NEEDS[source], 3 + source.count("\n"))
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_of_cuda_is_known_and_its_feature_is_named(name: str) -> None:
+    assert cuda_names.is_name(name)
+    assert feature(name) == NAMES[name]
+    assert message(feature(name), "kernel.cu:3") == f"needs a GPU: {NAMES[name]}, kernel.cu:3"
 
 
-HAS = [
-    "// #include <cutlass/cutlass.h>",
-    '/* tex2D(t, 0, 0) */ const char* text = "wgmma tex2D( cublasSgemm(";',
-    "#include <cooperative_groups/memcpy_async.h>\n#include <cub/cub.cuh>\n#include <cuda/pipeline>\n#include <mma.h>",
-    "cub::BlockReduce<float, 256>::TempStorage storage; cub::BlockScan<int, 64> scan;",
-    'asm volatile("mov.u32 %0, %%laneid;" : "=r"(x));',
-    'asm volatile("" ::: "memory");',
-    "__global__ void k(float* x) { x[0] = 1; }\nvoid f(float* x) { k<<<1, 1>>>(x); }",
-]
+@pytest.mark.parametrize(
+    "name",
+    [
+        "cudaGraphInvent",
+        "thrust::no_such_thing",
+        "cuda::ptx::frobnicate",
+        "size",
+        "sort",
+        "tex9D",
+        "made/up.h",
+        "std::sort",
+    ],
+)
+def test_a_name_that_cuda_does_not_have_is_not_known(name: str) -> None:
+    assert not cuda_names.is_name(name)
 
 
-@pytest.mark.parametrize("source", HAS)
-def test_what_is_there_or_only_mentioned_needs_no_gpu(source: str) -> None:
-    assert needs_gpu(source) is None
+@pytest.mark.parametrize(
+    "opcode",
+    [
+        "mbarrier.try_wait.parity.shared::cta.b64",
+        "cp.async.bulk.tensor.2d.shared::cluster.global.tile",
+        "trap",
+        "mov.b128",
+    ],
+)
+def test_an_instruction_of_ptx_is_known(opcode: str) -> None:
+    assert cuda_names.is_instruction(opcode)
 
 
-def test_the_first_of_several_needs_is_told() -> None:
-    assert needs_gpu("int x;\ncudaGraph_t g;\n#include <cutlass/cutlass.h>\n") == ("CUDA graphs", 2)
-    assert message(("CUDA graphs", 2)) == "needs a GPU: CUDA graphs, kernel.cu:2"
-
-
-def test_a_whole_program_may_call_cublas() -> None:
-    assert needs_gpu("cublasSgemm(h, a);", program=True) is None
+@pytest.mark.parametrize(
+    "opcode", ["frobnicate.u32", "mov.frob", "addl", "mov", "mma.sync.aligned.m7n7k7", "pause", ""]
+)
+def test_an_instruction_that_ptx_does_not_have_is_not_known(opcode: str) -> None:
+    assert not cuda_names.is_instruction(opcode)
 
 
 def code(source: str) -> str:
@@ -91,6 +96,11 @@ def test_inline_ptx_in_a_macro_keeps_its_lines() -> None:
 @pytest.mark.parametrize(
     ("source", "problem"),
     [
+        ('asm("wgmma.mma_async.sync.aligned.m64n8k16.f32.f16.f16 {%0}, 1, 1, 1, 1, 1, 0, 0;" : "+f"(a));', "wgmma"),
+        ('asm volatile("tcgen05.wait::ld.sync.aligned;");', "tcgen05"),
+        ('asm("mov.u32 %0, %%cluster_ctarank;" : "=r"(a));', "the PTX register %cluster_ctarank"),
+        ('asm volatile("{ wait: bra wait; }");', "control flow in inline PTX"),
+        ('asm volatile(MADE(1) "%0;" : "=r"(a));', "inline PTX that cannot be read"),
         ('asm("sqrt.approx.f16 %0, %1;" : "=h"(a) : "h"(b));', "the PTX instruction sqrt.approx.f16"),
         ('asm("add.s32 %0, %1, %7;" : "=r"(a) : "r"(b));', "inline PTX whose operand %7 is not given"),
         ('asm("shl.b32 %0, %1;" : "=r"(a) : "r"(b));', "the PTX instruction shl.b32 in this form"),
@@ -99,3 +109,23 @@ def test_inline_ptx_in_a_macro_keeps_its_lines() -> None:
 def test_ptx_that_is_not_there_is_named(source: str, problem: str) -> None:
     with pytest.raises(Unsupported, match=problem):
         code(source)
+
+
+@pytest.mark.parametrize(
+    ("source", "problem"),
+    [
+        ('asm volatile("frobnicate.sync;");', "PTX has no instruction 'frobnicate.sync'"),
+        ('asm volatile("wgmma.fence.sync.aligned; rdtsc;");', "PTX has no instruction 'rdtsc'"),
+        ('asm volatile(".incbin \\"x\\";");', "PTX has no directive '.incbin'"),
+    ],
+)
+def test_what_ptx_does_not_have_is_an_error_in_a_kernel_and_stays_in_a_program(source: str, problem: str) -> None:
+    with pytest.raises(Missing, match=problem):
+        code(source)
+    statement = next(statements(source))
+    assert problem in (replacement(statement) or "")
+    assert replacement(statement, host_assembly=True) is None
+
+
+def test_instructions_in_a_macro_of_the_source_are_read() -> None:
+    assert "special_laneid" in rewrite('#define LANE "mov.u32 %0, %%laneid;"\nvoid f(int x) { asm(LANE : "=r"(x)); }')

@@ -137,10 +137,8 @@ def test_a_gpu_that_fails_before_the_kernel_is_reached_is_no_verdict(gpus: list[
 
 
 @needs_nvcc
-@pytest.mark.parametrize(("name", "needs"), [("cudaStreamIsCapturing", True), ("cudaStreamIsDreaming", False)])
-def test_name_that_nvcc_alone_knows_is_a_gap_of_the_cpu_device(no_gpu: None, name: str, needs: bool) -> None:
-    call = "cudaStreamCaptureStatus s; cudaStreamIsCapturing(stream, &s);"
-    source = AXPY + f"\nstatic void more(cudaStream_t stream) {{ {call.replace('cudaStreamIsCapturing', name)} }}\n"
-    built = build(source, choose("cpu"))
-    assert not built.ok
-    assert built.needs.startswith("needs a GPU: cudaStreamCaptureStatus, kernel.cu:") == needs
+@pytest.mark.parametrize(("name", "known"), [("cudaStreamIsCapturing", True), ("cudaStreamIsDreaming", False)])
+def test_name_that_nvcc_knows_is_no_error_where_it_is_not_reached(no_gpu: None, name: str, known: bool) -> None:
+    call = f"cudaStreamCaptureStatus s; {name}(stream, &s);"
+    source = f"{AXPY}\nstatic void more(cudaStream_t stream) {{ {call} }}\n"
+    assert build(source, choose("cpu")).ok == known

@@ -222,6 +222,14 @@ def test_totals_tell_tokens_without_a_price_apart(ledger: Ledger) -> None:
     assert (totals.asked, totals.builds, totals.usd, totals.tokens, totals.unpriced) == (2, 1, 0.25, 22, 7)
 
 
+def test_a_reply_whose_tokens_nobody_counted_is_charged_at_its_worst_case(ledger: Ledger) -> None:
+    uncounted = recording("a")
+    replied = type(uncounted.reply)("x")
+    ledger.settle(ask("a"), type(uncounted)(**{**_fields(uncounted), "reply": replied}), good=True)
+    totals = ledger.totals()
+    assert (totals.usd, totals.tokens, totals.unpriced) == (ask("a").usd, ask("a").tokens, 0)
+
+
 def _fields(one: object) -> dict[str, object]:
     return {name: getattr(one, name) for name in one.__slots__}  # type: ignore[attr-defined]
 

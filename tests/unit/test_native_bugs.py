@@ -150,7 +150,10 @@ FAMILIES: dict[str, tuple[Cases, Cases]] = {
         {"missing_barrier": (13, 17), "warp_in_step": (11,)},
     ),
     "lanes count on running in step": ({"warp_in_step": (0, 1)}, {"warp_in_step": (10, 13, 14)}),
-    "a barrier of other lanes, or none at all": ({"warp_in_step": (3, 4)}, {"warp_in_step": (12, 15)}),
+    "a barrier of other lanes or another tile, or none at all": (
+        {"warp_in_step": (3, 4), "barriers_anew": (7,)},
+        {"warp_in_step": (12, 15), "barriers_anew": (27,)},
+    ),
     "blocks add to one place": ({"between_blocks": (0, 6)}, {"between_blocks": (13, 14)}),
     "a block reads what another writes": ({"between_blocks": (1, 5)}, {"between_blocks": (11, 12, 16)}),
     "threads store different values in one place": (
@@ -198,7 +201,16 @@ FAMILIES: dict[str, tuple[Cases, Cases]] = {
     "a wrong free": ({"lives": (5, 6, 7)}, {"lives": (10, 12)}),
     "a leak": ({"lives": (8, 9)}, {"lives": (11, 12)}),
     "a barrier that some do not reach": ({"divergence": (0, 1, 2)}, {"divergence": (22,)}),
-    "a return between two barriers": ({"divergence": (9,), "other_guises": (4,)}, {"other_guises": (24,)}),
+    "a return between two barriers": (
+        {"divergence": (9,), "other_guises": (4,)},
+        {"divergence": (24,), "other_guises": (24,)},
+    ),
+    "a barrier that is not waited for again": (
+        {"barriers_anew": (0, 1, 4, 5, 6)},
+        {"barriers_anew": (20, 21, 24, 25, 26)},
+    ),
+    "a barrier made while others use it": ({"barriers_anew": (2, 3, 10)}, {"barriers_anew": (22, 23)}),
+    "an object made while others use it": ({"barriers_anew": (8, 9)}, {"barriers_anew": (28, 29)}),
     "a shuffle from a lane that is not there": ({"divergence": (3, 5, 6, 7)}, {"divergence": (23,)}),
     "lanes that wait for each other": ({"divergence": (4,), "other_guises": (5,)}, {"other_guises": (25,)}),
     "a mask without the lane that calls": (

@@ -59,7 +59,24 @@ def test_without_checks_nothing_is_reported() -> None:
     ("source", "status", "said"),
     [
         ("int main() { return undefined_name; }", 2, "program.cu:1: error: 'undefined_name' was not declared"),
-        ("#include <thrust/sort.h>\nint main() {}", 2, "needs a GPU: Thrust, program.cu:1"),
+        (
+            "#include <thrust/sort.h>\nint main() { thrust::sort(0, 0); cuInit(0); }",
+            2,
+            "needs a GPU: Thrust (thrust), program.cu:2",
+        ),
+        ("#include <thrust/sort.h>\n#ifdef NEVER\n#include <cudnn.h>\n#endif\nint main() { return 3; }", 3, ""),
+        (
+            "texture<float> t;\nint main() {\n cufftHandle f;\n cuInit(0); }",
+            2,
+            "needs a GPU: the driver API (cuInit), program.cu:4",
+        ),
+        ('int main() { int x = 1; asm("addl $4, %0" : "+r"(x)); return x; }', 5, ""),
+        (
+            '__global__ void k(int n) { if (n == 2) asm volatile("tcgen05.wait::ld.sync.aligned;"); }\n'
+            "int main(int n, char**) { k<<<1, 1>>>(n); k<<<1, 1>>>(2); cudaDeviceSynchronize(); }",
+            2,
+            "needs a GPU: tcgen05, program.cu:1",
+        ),
         ("__global__ void k() {}\nint main() { k << <1, 1 >> > (); }", 0, ""),
         ("__global__ void k() {}\nint main() { k<<<1, 1>>(); }", 2, "program.cu:2: the launch that begins with '<<<'"),
         ("int main() { __builtin_trap(); }", 132, "the program was killed by signal 4"),
@@ -295,7 +312,7 @@ def test_what_goes_wrong_inside_our_headers_is_told_with_the_users_line(tmp_path
         "#include <cuda_runtime.h>\n"
         "__global__ void k() {\n"
         "  __syncthreads();\n"
-        "  if (threadIdx.x < 32) __syncthreads();\n"
+        "  if (threadIdx.x < 40) __syncthreads();\n"
         "}\n"
         "int main() { k<<<1, 64>>>(); cudaDeviceSynchronize(); }\n"
     )
@@ -303,3 +320,34 @@ def test_what_goes_wrong_inside_our_headers_is_told_with_the_users_line(tmp_path
     ran = run_program("program.cu", folder=tmp_path)
     assert ran.returncode == 66
     assert "program.cu:4: barrier-divergence: " in ran.stderr
+
+
+def test_a_race_of_a_template_is_told_once_for_each_instance_by_name(tmp_path: Path) -> None:
+    source = (
+        "#include <cuda_runtime.h>\n"
+        "namespace sums {\n"
+        "template <class T, int N> __global__ void next(T* out) {\n"
+        "  __shared__ T s[N];\n"
+        "  s[threadIdx.x] = threadIdx.x;\n"
+        "  out[threadIdx.x] = s[(threadIdx.x + 32) % N];\n"
+        "}\n"
+        "}\n"
+        "template <class T> void both(T* out) {\n"
+        "  sums::next<T, 64><<<2, 64>>>(out);\n"
+        "  auto kernel = sums::next<T, 96>;\n"
+        "  kernel<<<1, 96>>>(out);\n"
+        "}\n"
+        "int main() {\n"
+        "  float* out;\n"
+        "  cudaMalloc(&out, 1024);\n"
+        "  both(out);\n"
+        "  both((int*)out);\n"
+        "  cudaDeviceSynchronize();\n"
+        "}\n"
+    )
+    (tmp_path / "twice.cu").write_text(source)
+    ran = run_program("twice.cu", folder=tmp_path)
+    told = [line for line in ran.stderr.splitlines() if "race: " in line]
+    instances = [f"sums::next<{name}>" for name in ("float, 64", "float, 96", "int, 64", "int, 96")]
+    assert ran.returncode == 66
+    assert [line.split(" in kernel ")[1].split(", block")[0] for line in told] == instances

@@ -126,7 +126,7 @@ FAULTS: dict[int, tuple[str, str, str, int, str]] = {
     3: (RUNS, "misaligned-address", "misaligned", MISALIGNED, "needs an address that is a multiple of 16"),
     4: (MEMORY, "illegal-address", "illegal_address", ILLEGAL, "the address belongs to no device memory"),
     5: (MEMORY, "illegal-address", "nothing[threadIdx.x]", ILLEGAL, "a null pointer"),
-    6: (RUNS, "barrier-divergence", "left_barrier", 0, "reached by 32 of the 64 threads"),
+    6: (RUNS, "barrier-divergence", "left_barrier", 0, "reached by 40 of the 64 threads"),
     7: (RUNS, "barrier-divergence", "two_barriers", 0, "wait at different barriers"),
     8: (RUNS, "deadlock", "deadlock", TIMEOUT, "of 64 threads, "),
     9: (RUNS, "invalid-mask", "bad_mask", FAILURE, "mask 0xfffffff0 is called by lane 3"),

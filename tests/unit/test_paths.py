@@ -42,12 +42,6 @@ def test_a_writer_that_fails_leaves_neither_the_file_nor_a_remainder(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_text_is_read_whatever_its_bytes(tmp_path: Path) -> None:
-    path = tmp_path / "reply.md"
-    path.write_bytes(b"\xef\xbb\xbfa\r\n\xff\x00")
-    assert paths.read_text(path) == "a\r\n\ufffd\x00"
-
-
 def test_line_ends_are_written_as_they_are(tmp_path: Path) -> None:
     paths.write_atomically(tmp_path / "new" / "reply.md", "a\r\nb\n")
     assert (tmp_path / "new" / "reply.md").read_bytes() == b"a\r\nb\n"

@@ -31,14 +31,11 @@ def attack(before: str, body: str = "", level: Confinement | None = None) -> Bui
     return HostCompiler(limits=LIMITS).build(source, entry_source(PROBE_SIGNATURE), confinement=level or LEVELS[0])
 
 
-ASSEMBLY = "#define JOIN(a, b) a##b\nJOIN(__as, m__)"
-"""As a source can spell it that has to get past the search for assembly: what the sandbox refuses is tried here."""
-
 SECRETS = ("/etc/passwd", "/etc/shadow", str(Path.home() / ".bashrc"))
 
 
 @confined
-@pytest.mark.parametrize("form", ['#include "{}"', "#include <{}>", ASSEMBLY + '(".incbin \\"{}\\"");'])
+@pytest.mark.parametrize("form", ['#include "{}"', "#include <{}>"])
 def test_file_outside_of_the_cell_cannot_be_taken_in(level: Confinement, form: str, tmp_path: Path) -> None:
     secret = tmp_path / "case.md"
     secret.write_text("int the_reference_of_the_case;\n")
@@ -88,10 +85,6 @@ ATTACKS = {
     ),
     "a macro that laughs": (f"{LAUGH}\nlong v = A12;", "ran out of memory|did not finish"),
     "an array without end": ("__attribute__((used)) char all[1ll << 34] = {1};", "ran out of|too large|exceeds"),
-    "repeats of the assembler": (
-        ASSEMBLY + '(".data\\n.rept 1000000000\\n.quad 1\\n.endr\\n.text");',
-        "ran out of|did not finish",
-    ),
     "messages without end": (
         '#define M _Pragma("message(\\"flood\\")")\n' + "M M M M M M M M M M M M M M M M\n" * 2000,
         "printed more than the limit",
@@ -123,5 +116,5 @@ def test_nothing_of_an_attack_is_left(tmp_path: Path) -> None:
         scratch = HostCompiler()._cache.folder.glob("v*/scratch/*")
         return {path.name for path in scratch if path.name.startswith(own)}
 
-    attack(ASSEMBLY + '(".data\\n.rept 20000000\\n.quad 1\\n.endr\\n.text");')
+    attack("__attribute__((used)) char all[1ll << 34] = {1};")
     assert left() == set()

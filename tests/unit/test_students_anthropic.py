@@ -109,9 +109,38 @@ def test_a_temperature_is_sent_where_there_is_one(ask: Any) -> None:
     assert server.questions[0]["temperature"] == 0.5
 
 
-@pytest.mark.parametrize("stop", ["max_tokens", "model_context_window_exceeded"])
-def test_a_reply_that_was_cut_off_is_a_reply_that_says_so(ask: Any, stop: str) -> None:
-    assert ask(message("half", stop))[0].finish == "length"
+def test_a_reply_that_was_cut_off_is_a_reply_that_says_so(ask: Any) -> None:
+    assert ask(message("half", "max_tokens"))[0].finish == "length"
+
+
+@pytest.mark.parametrize(
+    ("stop", "said"),
+    [
+        ("model_context_window_exceeded", "the model's context was full before the reply was complete"),
+        ("refusal", r"the model refused to answer, by the policy of its provider \(half\)"),
+        ("pause_turn", "the reply was ended by the server, not by the model"),
+    ],
+)
+def test_an_end_that_the_model_did_not_choose_is_tried_again_and_then_an_error(ask: Any, stop: str, said: str) -> None:
+    assert ask(message("half", stop), message("whole"))[0].text == "whole"
+    with pytest.raises(StudentError, match=f"{said}.*tried 5 times") as caught:
+        ask(message("half", stop))
+    assert caught.value.lasting is (stop == "pause_turn")
+
+
+def test_a_temperature_that_the_model_refuses_is_left_out_with_a_note(ask: Any) -> None:
+    error = {"type": "invalid_request_error", "message": "`temperature` is deprecated for this model."}
+    reply, server = ask(Refusal(400, {"type": "error", "error": error}), message("a"), temperature=0.5)
+    assert [sent.get("temperature") for sent in server.questions] == [0.5, None]
+    assert "refused 'temperature' (`temperature` is deprecated for this model.)" in reply.details.note
+
+
+def test_a_system_text_can_stand_in_front_of_the_question(ask: Any) -> None:
+    _, server = ask(message("a"), system="user", options={"extra_body": {"temperature": False}})
+    (sent,) = server.questions
+    assert (sent["messages"], sent["temperature"], "system" in sent) == (
+        [{"role": "user", "content": "You write kernels.\n\nWrite it."}], False, False,
+    )  # fmt: skip
 
 
 def test_an_overloaded_service_is_tried_again(ask: Any) -> None:

@@ -95,6 +95,44 @@ def test_bytes_that_are_no_text_are_replaced_and_everything_else_stays(tmp_path:
     assert files(tmp_path).ask(question(), case()).text == "a\x00b\r\nc\ufffd\u00e4\n"
 
 
+TEXT = "Größer:\r\n\r\n```cuda\n// λ\nvoid f() {}\n```\n"
+
+
+@pytest.mark.parametrize(
+    "encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"]
+)
+def test_a_reply_in_another_unicode_encoding_is_read_and_named(tmp_path: Path, encoding: str) -> None:
+    path = write(tmp_path, "scale.skill.md", TEXT.encode(encoding))
+    reply = files(tmp_path).ask(question(), case())
+    assert reply.text == TEXT
+    named = "" if encoding == "utf-8-sig" else f"the reply at {path} was read as {encoding.upper()}"
+    assert reply.details.note.startswith(named)
+    assert bool(reply.details.note) is bool(named)
+
+
+def test_a_reply_that_is_not_unicode_is_named_with_its_first_byte(tmp_path: Path) -> None:
+    write(tmp_path, "scale.skill.md", "void f() {}\n// größer\n".encode("cp1252"))
+    reply = files(tmp_path).ask(question(), case())
+    assert reply.text == "void f() {}\n// gr\ufffd\ufffder\n"
+    assert (
+        "was read as UTF-8 with replacements (byte 0xf6 in line 2 is not UTF-8); save it in UTF-8" in reply.details.note
+    )
+
+
+@pytest.mark.parametrize("data", [b"PK\x03\x04word/document.xml", b"%PDF-1.7\n", b"\x1f\x8b\x08\x00"])
+def test_a_document_of_a_program_is_refused(tmp_path: Path, data: bytes) -> None:
+    write(tmp_path, "scale.skill.md", data)
+    with pytest.raises(StudentError, match=r"scale\.skill\.md is no text \(.*\); save it as plain text in UTF-8"):
+        files(tmp_path).ask(question(), case())
+
+
+@pytest.mark.parametrize("data", [b"", b"a", b"\0", b"a\0b\0\0c", "Ωμέγλ\n".encode()])
+def test_short_and_odd_texts_are_utf_8(tmp_path: Path, data: bytes) -> None:
+    write(tmp_path, "scale.skill.md", data)
+    reply = files(tmp_path).ask(question(), case())
+    assert (reply.text, reply.details.note) == (data.decode(), "")
+
+
 # --------------------------------------------------------------------------------------------- golden
 
 

@@ -397,7 +397,8 @@ def test_a_stream_that_ends_without_a_finish_is_not_taken_for_a_reply(pupil: Any
 def test_an_answer_that_is_no_stream_points_at_the_address(pupil: Any) -> None:
     student, server = pupil(Refusal(200, "<html>Welcome</html>", {"Content-Type": "text/html"}))
     assert student.refused() == (
-        f"student 'pupil': {server.url} answered with no chat stream at all; check base_url (it usually ends in /v1)"
+        f"student 'pupil': {server.url} sent text/html that is no reply of a chat (Welcome); base_url in {TABLE} must "
+        f"be that of a chat endpoint (it usually ends in /v1)"
     )
 
 

@@ -137,7 +137,7 @@ def test_an_unknown_field_names_the_nearest_and_all_fields() -> None:
     assert refused("mine", tables={"mine": {**OURS, "temprature": 1}}) == (
         "[tool.upskill.students.mine]: unknown field 'temprature'; did you mean 'temperature'? (fields: provider, "
         "model, base_url, api_key_env, temperature, max_tokens, timeout, concurrency, price, serve, disclosure, "
-        "options)"
+        "options, extra_body, system)"
     )
 
 

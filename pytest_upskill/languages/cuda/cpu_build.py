@@ -16,7 +16,7 @@ import shutil
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pytest_upskill.build import messages, toolchain
@@ -39,10 +39,13 @@ LIBRARY = "kernel.so"
 _BEGIN = "begin.o"
 
 _RUNTIME_SECONDS = 300.0
-# With our headers' macros and functions, a kernel could hide accesses. Inline PTX is C++ once it is rewritten; other
-# assembly is for the host, and would access memory without checks.
+# With our headers' macros and functions, a kernel could hide accesses.
 _OURS = re.compile(r"\bUPSKILL_\w*|\bupskill_cpu\w*|\bupskill\s*::\s*\w*")
-_ASSEMBLY = re.compile(r"\b(?:asm|__asm|__asm__)\b")
+_POISONED = re.compile(r'poisoned "(?:asm|__asm|__asm__)"')
+_ASSEMBLY = (
+    "assembly of the host is not allowed, and this begins no inline PTX that can be read; write it as "
+    'asm("instructions" : ...) in the function of the device that needs it'
+)
 _DIRECTIVES = re.compile(r"^\s*(?:#|%:)\s*(?:(?:define|undef)\s+(?:__)?section(?:__)?\b|ident\b|sccs\b)", re.MULTILINE)
 _CONTINUED = re.compile(r"\\[ \t\f\v\r]*\n")
 _SECTION = re.compile(r"(?:\b__attribute(?:__)?\s*\(\s*\(|\[\s*\[)[^;{}]{0,200}?\b(?:__)?section(?:__)?\s*\(")
@@ -63,8 +66,11 @@ class Toolkit:
 class HostCompiler(CachedCompiler):
     """Builds kernels, and the runtime on first use."""
 
-    def build(self, source: str, entry: str, *, confinement: Confinement, traced: bool = True) -> Build:
-        """The build of a kernel, ``traced`` with a second library that reports its coverage.
+    def build(
+        self, source: str, entry: str, *, confinement: Confinement, traced: bool = True, trapped: str | None = None
+    ) -> Build:
+        """The build of a kernel, ``traced`` with a second library that reports its coverage. ``trapped`` is the source
+        with traps for what only a GPU can do.
 
         Raises ToolchainError or SandboxError for problems of the machine.
         """
@@ -74,7 +80,7 @@ class HostCompiler(CachedCompiler):
 
         def make(folder: Path) -> Made:
             try:
-                unit = translation_unit(source, entry)
+                unit = translation_unit(source, entry, trapped)
             except ValueError as error:
                 return Made(Facts(False, str(error)))
             made, _ = self._compile(
@@ -88,6 +94,8 @@ class HostCompiler(CachedCompiler):
                 confinement=confinement,
                 internal=flags.INTERNAL_PREFIXES,
             )
+            if _POISONED.search(made.facts.message):
+                made = replace(made, facts=replace(made.facts, message=f"{made.facts.message}\n{_ASSEMBLY}"))
             if made.facts.ok:
                 try:  # a link or a copy, so that the entry stays complete when the runtime's is evicted
                     os.link(toolkit.runtime, folder / RUNTIME)
@@ -96,9 +104,31 @@ class HostCompiler(CachedCompiler):
             return made
 
         made = self._cache.get(
-            key_of("kernel", str(traced), source, entry, *self._identity(compiler), confinement.level), make
+            key_of("kernel", str(traced), source, trapped or "", entry, *self._identity(compiler), confinement.level),
+            make,
         )
         return build_of(made, compiler.describe(), began)
+
+    def diagnose(self, source: str, entry: str, trapped: str, *, confinement: Confinement) -> str:
+        """All that the compiler says of a source with traps; empty if it accepts it, and if it cannot be asked."""
+        compiler, toolkit = toolchain.find_compiler(), self.prepare()
+        try:
+            unit = translation_unit(source, entry, trapped)
+        except ValueError:
+            return ""
+        all_errors = "-fmax-errors=0" if compiler.family == "gcc" else "-ferror-limit=0"
+        line = shlex.join([*_compiler_line(compiler, toolkit), all_errors, "-fsyntax-only", "kernel.cpp"])
+        _, said = self._compile(
+            toolkit.header,
+            (),
+            f"{_alias()} && {line} || true",
+            {"kernel.cpp": unit},
+            entry=entry,
+            readable=toolkit.readable,
+            path=[compiler.program.parent],
+            confinement=confinement,
+        )
+        return said
 
     def prepare(self) -> Toolkit:
         """The runtime and the precompiled header, from the cache or built, which takes seconds once per machine."""
@@ -138,20 +168,16 @@ def build_of(entry: Entry, compiler: str, began: float, kernel: str | None = Non
     )
 
 
-def translation_unit(source: str, entry: str) -> str:
-    """The compiler's input: the student's source, rewritten, and the generated entry under its own file name.
+def translation_unit(source: str, entry: str, trapped: str | None = None) -> str:
+    """The compiler's input: the student's source (or the one with traps), rewritten, and the generated entry under its
+    own file name.
 
-    Raises ValueError, with the line, for a source that cannot be rewritten, or that has assembly for the host.
+    Raises ValueError, with the line, for a source that cannot be rewritten.
     """
     _refuse(source, _OURS, "is a name of the harness; use another one")
     _refuse(_CONTINUED.sub("", source), _DIRECTIVES, "is a directive that kernels may not use: remove it")
     _refuse_sections(source)
-    text = rewrite(source, messages.SOURCE_NAME, flags.NO_SILENCERS)
-    rewritten, unread = (
-        text.partition(f'#line 1 "{messages.SOURCE_NAME}"\n')[2],
-        "begins no inline PTX that can be read",
-    )
-    _refuse(rewritten, _ASSEMBLY, f'{unread}; write it as asm("instructions" : ...) in the function that needs it')
+    text = rewrite(trapped or source, messages.SOURCE_NAME, flags.NO_SILENCERS + flags.NO_ASSEMBLY + flags.NO_LIBRARIES)
     return f'{text}\n#line 1 "{messages.ENTRY_NAME}"\n{entry}\n'
 
 
@@ -177,18 +203,24 @@ def _refuse(source: str, pattern: re.Pattern[str], why: str) -> None:
 def native_hash() -> str:
     """A hash of all files that take part in every build."""
     own = Path(__file__).resolve().parent
-    files = [
-        file for file in sorted((*NATIVE.rglob("*"), *own.rglob("*.py"))) if file.is_file() and file.suffix != ".pyc"
-    ]
+    files = sorted((*NATIVE.rglob("*"), *own.rglob("*.py"), *own.glob("*.txt")))
+    files = [file for file in files if file.is_file() and file.suffix != ".pyc"]
     return key_of(*(part for file in files for part in ("/".join(file.parts[-3:]), file.read_bytes())))
 
 
-def _script(compiler: toolchain.Compiler, toolkit: Toolkit, traced: bool) -> str:
+def _alias() -> str:
+    return f"mkdir -p {Path(flags.ALIAS).parent} && ln -sfn {shlex.quote(str(NATIVE))} {flags.ALIAS}"
+
+
+def _compiler_line(compiler: toolchain.Compiler, toolkit: Toolkit) -> list[str]:
     header = str(toolkit.header / flags.PCH_HEADER.name)
     # gcc takes the precompiled header that lies beside the one that is named.
     first = ["-include", header] if compiler.family == "gcc" else ["-include-pch", f"{header}.pch"]
-    common = [str(compiler.program), *flags.student_flags(compiler.family), *first, *_folders(compiler)]
-    alias = f"mkdir -p {Path(flags.ALIAS).parent} && ln -sfn {shlex.quote(str(NATIVE))} {flags.ALIAS}"
+    return [str(compiler.program), *flags.student_flags(compiler.family), *first, *_folders(compiler)]
+
+
+def _script(compiler: toolchain.Compiler, toolkit: Toolkit, traced: bool) -> str:
+    common, alias = _compiler_line(compiler, toolkit), _alias()
     build = _commands(common, "kernel.o", LIBRARY, toolkit)
     if not traced:
         return f"{alias} && {build}"

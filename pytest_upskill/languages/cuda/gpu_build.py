@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 import shlex
 import time
 from collections.abc import Sequence
@@ -20,14 +21,24 @@ from pytest_upskill.build import toolchain
 from pytest_upskill.build.cache import Cache, Facts, Made, key_of
 from pytest_upskill.build.compilation import DEFAULT_LIMITS, CachedCompiler, CompileLimits
 from pytest_upskill.build.messages import ENTRY_NAME, SOURCE_NAME
-from pytest_upskill.build.nvcc import Toolkit, check_architecture, find_nvcc, find_toolkit, kernel_resources
+from pytest_upskill.build.nvcc import (
+    LANGUAGE_FLAGS,
+    Toolkit,
+    check_architecture,
+    find_nvcc,
+    find_toolkit,
+    kernel_resources,
+)
 from pytest_upskill.errors import ToolchainError
 from pytest_upskill.languages.cuda.cpu_build import LIBRARY, NATIVE, build_of, trusted
 from pytest_upskill.native import ENTRY
 from pytest_upskill.records import Build
 from pytest_upskill.sandbox.confinement import Confinement
 
-STUDENT_FLAGS = ("-std=c++17", "-O2", "-w", "-lineinfo", "-Xptxas=-v", "-Xcompiler=-fPIC,-fvisibility=hidden")
+STUDENT_FLAGS = (
+    *LANGUAGE_FLAGS,
+    *("-O2", "-w", "-lineinfo", "-Xptxas=-v", "-Xcompiler=-fPIC,-fvisibility=hidden"),
+)
 """The flags of a student's unit: none loosens arithmetic, and the user cannot change them."""
 
 _DRIVER = "driver.o"
@@ -176,3 +187,17 @@ class NvccCheck(CachedCompiler):
         made = self._cache.get(key_of("nvcc", source, entry, nvcc.key(nvcc.script), confinement.level), make)
         seconds = time.monotonic() - began
         return Build(None, made.facts.message, (nvcc.describe(),), seconds, cached=not made.fresh)
+
+    def knows(self, source: str, names: Sequence[str], *, confinement: Confinement) -> frozenset[str]:
+        """Those of some names that nvcc meets in a header when it reads the source; none without nvcc."""
+        if (nvcc := find_nvcc()) is None or not names:
+            return frozenset()
+        line = shlex.join([str(nvcc.program), *LANGUAGE_FLAGS, "-E", "-Xcompiler", "-dD", SOURCE_NAME])
+        in_headers = f"""awk '/^# [0-9]+ "/ {{ own = $3 ~ /{re.escape(SOURCE_NAME)}"/ }} !own'"""
+        words = " ".join(f"-e {shlex.quote(name)}" for name in names)
+        script = f"{line} 2>/dev/null | {in_headers} | grep -owF {words} | sort -u"
+        path = [nvcc.program.parent, toolchain.find_compiler().program.parent]
+        options = {"entry": "", "readable": nvcc.folders, "path": path, "confinement": confinement}
+        with self._cache.scratch() as folder:
+            _, said = self._compile(folder, (), script, {SOURCE_NAME: source}, **options)
+        return frozenset(said.split()) & frozenset(names)

@@ -9,13 +9,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from pytest_upskill.build import elf
-from pytest_upskill.build.messages import SOURCE_NAME, unknown_name
+from pytest_upskill.build.messages import SOURCE_NAME
 from pytest_upskill.devices.base import Machine
 from pytest_upskill.languages.base import SourceMutant
-from pytest_upskill.languages.cuda import gpu_features, mutants
+from pytest_upskill.languages.cuda import cuda_names, mutants
 from pytest_upskill.languages.cuda.cpu_build import HostCompiler, native_hash
 from pytest_upskill.languages.cuda.gpu_build import CudaCompiler, NvccCheck
+from pytest_upskill.languages.cuda.gpu_features import LIBRARIES
 from pytest_upskill.languages.cuda.tracing import CudaTracer
+from pytest_upskill.languages.cuda.traps import mentions, trapped
 from pytest_upskill.records import Answer, Assertion, Build, Call, CallLayout, LaunchStatistics
 from pytest_upskill.sandbox.client import Sandbox
 
@@ -37,18 +39,46 @@ class CudaLanguage:
 
     def build(self, sources: Mapping[str, str], entry: str, machine: Machine, *, checked: bool = True) -> Build:
         """On the cpu device, ``seconds`` are those of the slower compiler."""
-        source = sources[self.source_name]
+        source, confined = sources[self.source_name], machine.confinement
         if machine.device == "cuda":
-            return _gpu_compiler(machine.architectures).build(source, entry, confinement=machine.confinement)
-        if need := gpu_features.needs_gpu(source):
-            return Build(library=None, needs=gpu_features.message(need, self.source_name))
+            return _gpu_compiler(machine.architectures).build(source, entry, confinement=confined)
         if not checked:
-            return self._host.build(source, entry, confinement=machine.confinement, traced=False)
+            build = self._host.build(source, entry, confinement=confined, traced=False)
+            return self._with_traps(source, entry, build, machine, ask_nvcc=False)
         with ThreadPoolExecutor(max_workers=1) as pool:
-            checking = pool.submit(self._nvcc.check, source, entry, confinement=machine.confinement)
-            build = self._host.build(source, entry, confinement=machine.confinement)
+            checking = pool.submit(self._nvcc.check, source, entry, confinement=confined)
+            build = self._host.build(source, entry, confinement=confined)
             check = checking.result()
+        if check is None or check.message == "":
+            build = self._with_traps(source, entry, build, machine, ask_nvcc=check is not None)
         return build if check is None else _both(build, check)
+
+    def _with_traps(self, source: str, entry: str, build: Build, machine: Machine, *, ask_nvcc: bool) -> Build:
+        """Another build if only names that the cpu device lacks keep the source from compiling (see ``traps``).
+
+        They are those in our table, and with ``ask_nvcc`` those that nvcc finds in CUDA's headers.
+        """
+        confined = machine.confinement
+        if build.ok or not any(one.unknown for one in mentions(build.message)):
+            return build
+        asked: dict[str, bool] = {}
+
+        def exists(name: str) -> bool:
+            if LIBRARIES.fullmatch(name) or cuda_names.is_name(name):
+                return not LIBRARIES.fullmatch(name)
+            last = name.rpartition("::")[2]
+            if ask_nvcc and last not in asked:
+                asked[last] = bool(self._nvcc.knows(source, [last], confinement=confined))
+            return asked.get(last, False)
+
+        compile_it = functools.partial(self._host.diagnose, source, entry, confinement=confined)
+        found = trapped(source, compile_it(source), compile_it, exists, self.source_name)
+        if found is None:
+            return build
+        again = self._host.build(
+            source, entry, confinement=confined, traced=build.traced is not None, trapped=found.source
+        )
+        return again if again.ok else build
 
     def execute(self, build: Build, layout: CallLayout, machine: Machine, timeout: float) -> CudaExecutor:
         assert build.library is not None
@@ -112,20 +142,17 @@ _gpu_compiler = functools.cache(CudaCompiler)
 
 
 def _both(host: Build, check: Build) -> Build:
-    """One build of two, which succeeds if both compilers accept the kernel; the host's message comes first.
-
-    A name that nvcc knows and the host's compiler does not is a feature that the cpu device lacks.
-    """
+    """One build of two, which succeeds if both compilers accept the kernel; the host's message comes first."""
     compilers, seconds = (*host.compilers, *check.compilers), max(host.seconds, check.seconds)
     if host.ok and check.message:
         return replace(check, compilers=compilers, seconds=seconds)
-    if not host.ok and not check.message and (unknown := unknown_name(host.message)):
-        host = replace(host, needs=gpu_features.message(unknown, SOURCE_NAME))
     return replace(host, compilers=compilers, seconds=seconds, cached=host.cached and check.cached)
 
 
 _KERNEL = re.compile(r"__global__\b")
-_PARAMETERS = re.compile(r"__global__[^(;{]*?(?:__launch_bounds__\s*\([^)]*\)[^(;{]*?)?\b(\w+)\s*\(([^)]*)\)")
+_PARAMETERS = re.compile(
+    r"__global__[^(;{]{0,300}?(?:__launch_bounds__\s{0,20}\([^)]{0,300}\)[^(;{]{0,300}?)?\b(\w+)\s{0,20}\(([^)]{0,4000})\)"
+)
 
 
 def line_to_show(source: str, output: str | None) -> tuple[int, str] | None:
@@ -133,7 +160,9 @@ def line_to_show(source: str, output: str | None) -> tuple[int, str] | None:
     if (start := _KERNEL.search(source)) is None:
         return None
     for name in _written_names(source, output):
-        pattern = re.compile(rf"(?<![\w.]){re.escape(name)}\s*\[.*?\]\s*(?:[-+*/|&^]|<<|>>)?=(?!=)")
+        pattern = re.compile(
+            rf"(?<![\w.]){re.escape(name)}\s{{0,20}}\[.{{0,300}}?\]\s{{0,20}}(?:[-+*/|&^]|<<|>>)?=(?!=)"
+        )
         if found := pattern.search(source, start.start()):
             return _line_of(source, found.start()), f"where {name} is written"
     return _line_of(source, start.start()), "the kernel"

@@ -230,11 +230,15 @@ class _Scopes:
         return f"{match[1]} '{match[2]}'" if match else None
 
 
+_MACRO = re.compile(r"^[ \t]*#[ \t]*define[ \t]+(?P<name>\w+)\((?P<text>(?:[^\n\\]|\\[\s\S])*)", re.MULTILINE)
+_USE = re.compile(r"^[ \t]*(?P<name>\w+)[ \t]*\((?=(?P<arguments>[^;{}()]*))", re.MULTILINE)
+
+
 def _from_macros(masked: str, name: str) -> Iterator[Definition]:
     """``LAUNCHER(rms_norm)``, if the source defines a macro of that name that writes a function."""
-    for macro in set(re.findall(r"(?m)^[ \t]*#[ \t]*define[ \t]+(\w+)\(", masked)):
-        definition = re.search(rf"(?m)^[ \t]*#[ \t]*define[ \t]+{macro}\((?:[^\n\\]|\\.|\\\n)*", masked)
-        if definition is None or "{" not in definition[0] or "void" not in definition[0]:
-            continue
-        if re.search(rf"(?m)^[ \t]*{macro}\s*\([^;{{}}()]{{0,{_MAX_HEAD}}}\b{re.escape(name)}\b", masked):
-            yield Definition(f"{macro}(...)", None)
+    macros = {one["name"] for one in _MACRO.finditer(masked) if "{" in one["text"] and "void" in one["text"]}
+    word = re.compile(rf"\b{re.escape(name)}\b")
+    for use in _USE.finditer(masked) if macros else ():
+        if use["name"] in macros and word.search(use["arguments"][:_MAX_HEAD]):
+            macros.discard(use["name"])
+            yield Definition(f"{use['name']}(...)", None)

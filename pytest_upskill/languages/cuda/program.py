@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 import shutil
@@ -15,18 +16,26 @@ from pathlib import Path
 
 from pytest_upskill.build import messages, toolchain
 from pytest_upskill.errors import UsageError
+from pytest_upskill.languages.cuda import cuda_names
 from pytest_upskill.languages.cuda.cpu_build import HostCompiler, Toolkit
-from pytest_upskill.languages.cuda.gpu_features import message, needs_gpu
+from pytest_upskill.languages.cuda.gpu_features import feature, message
 from pytest_upskill.languages.cuda.rewrite import rewrite
+from pytest_upskill.languages.cuda.traps import Mention, mentions
 from pytest_upskill.native.cpu import flags
 from pytest_upskill.native.cpu.flags import INCLUDE
+from pytest_upskill.records import NEEDS_GPU
 from pytest_upskill.sandbox import findings, process
 
 _INCLUDE = re.compile(r'^([ \t]*#[ \t]*include[ \t]*)([<"])([^>"\n]+)[>"]', re.MULTILINE)
 
 
 class NeedsGpu(Exception):
-    """The program needs a feature that the cpu device does not support; the message names it and its place."""
+    """The program needs features that the cpu device does not support; the message names each and its place."""
+
+
+def is_of_host(path: Path) -> bool:
+    """Whether nvcc gives a file to the host's compiler as it is, without CUDA's headers."""
+    return path.suffix in (".c", ".cc", ".cpp", ".cxx", ".C")
 
 
 @dataclass
@@ -38,16 +47,14 @@ class Sources:
     _headers: dict[Path, Path] = field(default_factory=dict)
 
     def unit(self, path: Path) -> Path:
-        """Writes a source's translation unit. Raises UsageError, NeedsGpu, and ValueError (a launch without end)."""
+        """Writes a source's translation unit. Raises UsageError, and ValueError (a launch without end)."""
         target = self.folder / f"{len(list(self.folder.iterdir()))}-{path.stem}.cpp"
         target.write_text(self._rewritten(path), encoding="utf-8", errors="surrogateescape")
         return target
 
     def _rewritten(self, path: Path) -> str:
-        text = _read(path)
-        if need := needs_gpu(text, program=True):
-            raise NeedsGpu(message(need, str(path)))
-        return rewrite(_INCLUDE.sub(lambda match: self._redirect(match, path.parent), text), str(path))
+        text = _INCLUDE.sub(lambda match: self._redirect(match, path.parent), _read(path))
+        return f'#line 1 "{path}"\n{text}' if is_of_host(path) else rewrite(text, str(path), host_assembly=True)
 
     def _redirect(self, match: re.Match[str], folder: Path) -> str:
         header = self._find(match[3].strip(), folder if match[2] == '"' else None)
@@ -97,6 +104,8 @@ class Request:
     files: tuple[Path, ...]
     include: tuple[Path, ...]
     define: tuple[str, ...]
+    host_options: tuple[str, ...]
+    """Options of the host's compiler, for compiling and linking."""
     checks: bool
     arguments: tuple[str, ...]
 
@@ -113,46 +122,86 @@ def build(request: Request, scratch: Path) -> Path:
     sources = Sources(folder, request.include)
     units = [sources.unit(path) for path in request.files]
     toolkit = HostCompiler().prepare()
-    options = _compile_options(request, compiler, toolkit)
+    options = functools.partial(_compile_options, request, compiler, toolkit)
     objects = [unit.with_suffix(".o") for unit in units]
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        lines = [
-            [*options, f"-iquote{path.parent}", "-c", str(unit), "-o", str(target)]
-            for path, unit, target in zip(request.files, units, objects, strict=True)
-        ]
-        for said in pool.map(lambda line: _refused(line, scratch), lines):
-            if said:
-                raise CompileError(f"the program does not compile:\n{said}")
+    lines = [
+        [*options(is_of_host(path)), f"-iquote{path.parent}", "-c", str(unit), "-o", str(target)]
+        for path, unit, target in zip(request.files, units, objects, strict=True)
+    ]
+    _compile(lines, scratch)
     program = scratch / request.files[0].stem
     wraps = [flag for flag in flags.LINK_FLAGS if flag.startswith("-Wl,--wrap")]
     runtime = [str(toolkit.runtime), f"-Wl,-rpath,{toolkit.runtime.parent}", "-lpthread", "-ldl", "-lm"]
-    line = [str(compiler.program), *map(str, objects), "-o", str(program), "-pie", *wraps, *runtime]
+    line = [
+        str(compiler.program),
+        *map(str, objects),
+        "-o",
+        str(program),
+        "-pie",
+        *wraps,
+        *runtime,
+        *request.host_options,
+    ]
     if said := _refused(line, scratch):
-        raise CompileError(f"the program does not link:\n{_explained(said, request.files)}")
+        raise CompileError(f"the program does not link:\n{_explained(_shortened(said), request.files)}")
     return program
 
 
-def _compile_options(request: Request, compiler: toolchain.Compiler, toolkit: Toolkit) -> list[str]:
+def _compile(lines: Sequence[Sequence[str]], scratch: Path) -> None:
+    """Raises NeedsGpu with all names of CUDA that the program uses and we lack, and CompileError.
+
+    A compiler stops at a header that it does not find. Those of CUDA are made, empty, and it goes on.
+    """
+    needs: dict[str, None] = {}
+    missing = scratch / "missing"
+    while True:
+        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+            said = [text for text in pool.map(lambda line: _refused([*line, f"-I{missing}"], scratch), lines) if text]
+        lacking = [one for text in said for one in mentions(text) if one.unknown and cuda_names.is_name(one.name)]
+        needs |= {message(feature(one.name), f"{one.file}:{one.line}"): None for one in _first_of_each(lacking)}
+        headers = [missing / one.name for one in lacking if cuda_names.is_header(one.name)]
+        if not any(not header.exists() for header in headers):
+            break
+        for header in headers:
+            header.parent.mkdir(parents=True, exist_ok=True)
+            header.touch()
+    if needs and said:
+        raise NeedsGpu("\n".join(needs))
+    for text in said:
+        raise CompileError(f"the program does not compile:\n{_shortened(text)}")
+
+
+def _first_of_each(found: Sequence[Mention]) -> list[Mention]:
+    return list({one.name: one for one in reversed(found)}.values())[::-1]
+
+
+def _shortened(said: str) -> str:
+    return messages.shorten(said, "", flags.INTERNAL_PREFIXES) or "it says nothing"
+
+
+def _compile_options(request: Request, compiler: toolchain.Compiler, toolkit: Toolkit, of_host: bool) -> list[str]:
     first: list[str] = []
-    options = list(flags.student_flags(compiler.family))
-    if request.checks:
+    options = [
+        *flags.student_flags(compiler.family),
+        "-fmax-errors=0" if compiler.family == "gcc" else "-ferror-limit=0",
+    ]
+    if request.checks and not of_host:
         header = str(toolkit.header / flags.PCH_HEADER.name)
         first = ["-include", header] if compiler.family == "gcc" else ["-include-pch", f"{header}.pch"]
-    else:
+    if not request.checks:
         options = [flag for flag in options if not flag.startswith(("-fsanitize", "--param=tsan", "-O"))]
         options += ["-O2", "-fwrapv"]
     folders = [f"-I{folder}" for folder in (*flags.INCLUDE_FOLDERS, *request.include)]
     folders += ["-idirafter", str(flags.SAMPLES_INCLUDE)]
-    return [str(compiler.program), *options, *first, *folders, *(f"-D{name}" for name in request.define)]
+    own = [*(f"-D{name}" for name in request.define), *request.host_options]
+    return [str(compiler.program), *options, *first, *folders, *own]
 
 
 def _refused(line: Sequence[str], scratch: Path) -> str:
     """The message of the compiler or the linker if it fails; otherwise empty. Its own files are in ``scratch``."""
-    environment = {**os.environ, "TMPDIR": str(scratch)}
+    environment = {**os.environ, "TMPDIR": str(scratch), "LC_ALL": "C"}  # other languages' messages could not be read
     ran = process.run(line, environment=environment, seconds=_COMPILE_SECONDS, output_bytes=_COMPILE_OUTPUT)
-    if ran.status == 0:
-        return ""
-    return messages.shorten(ran.output, "", flags.INTERNAL_PREFIXES) or f"{line[0]} failed"
+    return "" if ran.status == 0 else ran.output or f"{line[0]} failed"
 
 
 _UNDEFINED = re.compile(r"^(?:(?P<place>[^\s:()]+:\d+): |.*?)undefined reference to [`'](?P<name>.*)'$")
@@ -177,7 +226,7 @@ def _explained(said: str, files: Sequence[Path]) -> str:
 
 
 def run(program: Path, arguments: Sequence[str], reports: Path) -> int:
-    """Runs the program with our input and output. Returns the exit status to end with."""
+    """Runs the program with our input and output. Returns the exit status to end with. Raises NeedsGpu."""
     sys.stdout.flush()
     started = subprocess.Popen([str(program), *arguments], env={**os.environ, REPORT_FILE: str(reports)})
     try:
@@ -190,15 +239,24 @@ def run(program: Path, arguments: Sequence[str], reports: Path) -> int:
     status = started.returncode
     lines = reports.read_text(encoding="utf-8", errors="replace").splitlines() if reports.exists() else []
     reported = findings.parse(lines)
-    for text in described(reported, program):
+    if needs := [one for one in reported if one.finding.kind == NEEDS_GPU]:
+        raise NeedsGpu("\n".join(dict.fromkeys(_needed(needs, program))))
+    texts = list(described(reported, program))
+    for text in texts:
         print(text, file=sys.stderr)
-    if reported:
-        print(f"pytest-upskill run: {len(reported)} reported", file=sys.stderr)
+    if texts:
+        print(f"pytest-upskill run: {len(texts)} reported", file=sys.stderr)
         return REPORTED
     if status < 0:
         print(f"pytest-upskill run: the program was killed by signal {-status}", file=sys.stderr)
         return 128 - status
     return status
+
+
+def _needed(reported: Sequence[findings.Reported], program: Path) -> Iterator[str]:
+    places, _ = _places(program, findings.places_of(reported))
+    for entry in reported:
+        yield message(entry.finding.message, places.get(entry.pc or "", program.name))
 
 
 def _end(started: subprocess.Popen[bytes]) -> None:
@@ -212,28 +270,59 @@ def _end(started: subprocess.Popen[bytes]) -> None:
 
 
 def described(reported: Sequence[findings.Reported], program: Path) -> Iterator[str]:
-    """``FILE:LINE: kind: message`` for each finding; further places in a message have the same form."""
-    places = _places(program, findings.places_of(reported))
+    """``FILE:LINE: kind: message`` for each finding; further places in a message have the same form.
+
+    Kernels made from templates get their instance's name; of several races at one line, each instance tells the first.
+    """
+    places, instances = _places(program, findings.places_of(reported))
+    told: set[tuple[str, str]] = set()
     for entry in reported:
-        place = places.get(entry.pc or "", "")
+        place, kind = places.get(entry.pc or "", ""), entry.finding.kind
         message = findings.PLACE.sub(lambda found: places.get(found[1], "an unknown place"), entry.finding.message)
-        yield f"{place}: {entry.finding.kind}: {message}".removeprefix(": ")
+        label = _KERNEL.search(message)
+        kernel = instances.get(entry.pc or "") or (label[0] if label else "")
+        if label:
+            message = message[: label.start()] + kernel + message[label.end() :]
+        if kind == "race":
+            if (place, kernel) in told:
+                continue
+            told.add((place, kernel))
+        yield f"{place}: {kind}: {message}".removeprefix(": ")
 
 
-def _places(program: Path, offsets: Sequence[str]) -> dict[str, str]:
-    """``FILE:LINE`` for each offset, by addr2line: the innermost frame that is the user's own."""
+_KERNEL = re.compile(r"(?<= in kernel ).+?(?=, block \()")
+
+
+def _places(program: Path, offsets: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """By offset, from addr2line: ``FILE:LINE`` of the innermost frame that is the user's own, and the instance of a
+    template that the outermost is, which is the kernel."""
     tool = shutil.which("addr2line")
     if tool is None or not offsets:
-        return {}
-    found: dict[str, str] = {}
+        return {}, {}
+    places, instances = {}, {}
     for offset in offsets:
-        ran = subprocess.run([tool, "-i", "-e", str(program), offset], capture_output=True, text=True, check=False)
-        frames = [line.split(" ")[0] for line in ran.stdout.splitlines()]
+        command = [tool, "--functions", "--demangle", "--inlines", "--exe", str(program), offset]
+        said = subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
         ours = (f"{flags.ALIAS}/", "/include/c++/")
-        own = [frame for frame in frames if not (frame.startswith("?") or any(name in frame for name in ours))]
+        frames = [(function, place.split(" ")[0]) for function, place in zip(said[::2], said[1::2], strict=False)]
+        own = [frame for frame in frames if not (frame[1].startswith("?") or any(name in frame[1] for name in ours))]
         if own:
-            found[offset] = _shown(own[0], program)
-    return found
+            places[offset] = _shown(own[0][1], program)
+        kernels = [function for function, _ in own if "::operator()" not in function]
+        if kernels and (name := _instance(kernels[-1])):
+            instances[offset] = name
+    return places, instances
+
+
+def _instance(function: str) -> str:
+    """``ns::kernel<64>`` of ``void ns::kernel<64>(int*)``; empty for a function that is not from a template."""
+    depth = 0
+    for position, character in enumerate(function):
+        depth += (character == "<") - (character == ">")
+        if character == "(" and depth == 0:
+            name = function[:position]
+            return name.removeprefix("void ") if name.endswith(">") else ""
+    return ""
 
 
 def _shown(frame: str, program: Path) -> str:

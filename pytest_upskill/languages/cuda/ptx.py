@@ -1,16 +1,18 @@
 """Translates inline PTX into calls of functions in our headers. Reads the source text only.
 
-Each instruction of an ``asm`` statement becomes one C++ statement with functions of ``upskill_cpu/ptx.h``. Others raise
-Unsupported, which ``gpu_features`` reports before the build. Instructions: the PTX ISA, section 9.7.
+Each instruction of an ``asm`` statement becomes one C++ statement with functions of ``upskill_cpu/ptx.h``. A statement
+with others becomes a trap, which reports them when it runs. Instructions: the PTX ISA, section 9.7.
 """
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from pytest_upskill.languages.cuda.ptx_instructions import Unsupported, instruction_code
+from pytest_upskill.languages.cuda.cuda_names import is_directive, is_instruction, is_register
+from pytest_upskill.languages.cuda.ptx_instructions import Missing, Unsupported, instruction_code
 from pytest_upskill.languages.cuda.source_text import blank_out, bracket_pairs, line_breaks, split_outside
 
 HEADER = "upskill_cpu/ptx.h"
@@ -19,6 +21,11 @@ HEADER = "upskill_cpu/ptx.h"
 _ASM = re.compile(r"\b(?:asm|__asm__|__asm)\b(?:\s|\\\n)*(?:(?:volatile|__volatile__|__volatile)\b(?:\s|\\\n)*)?\(")
 _LITERAL = re.compile(r'"((?:[^"\\\n]|\\[\s\S])*)"')
 _RAW = re.compile(r'R"(?P<fence>[^()\\\s]{0,16})\((?P<text>[\s\S]*?)\)(?P=fence)"')
+_PIECE = re.compile(r'"(?:[^"\\\n]|\\[\s\S])*"?|\w+')
+_STRING_MACRO = re.compile(
+    r'^[ \t]*#[ \t]*define[ \t]+(?P<name>\w+)[ \t]+(?P<text>(?:"(?:[^"\\\n]|\\[\s\S])*"(?:[ \t]|\\\n)*)+)$',
+    re.MULTILINE,
+)
 _OPERAND = re.compile(r'\s*(?:\[\s*(?P<name>\w+)\s*\]\s*)?"(?P<constraint>[^"]*)"\s*\((?P<value>[\s\S]*)\)\s*')
 _ESCAPES = {"n": "\n", "t": " ", "r": " ", "\\": "\\", '"': '"', "\n": ""}
 _COMMENT = re.compile(r'("(?:[^"\\\n]|\\[\s\S])*")|/\*[\s\S]*?\*/|//[^\n]*')
@@ -41,47 +48,75 @@ def statements(text: str) -> Iterator[Statement]:
     """The ``asm`` statements of a source, in order."""
     blank = blank_out(text)
     pairs = bracket_pairs(blank)
+    macros = {found["name"]: found["text"] for found in _STRING_MACRO.finditer(text)}
     end = 0
     for match in _ASM.finditer(blank):
         closing = pairs.get(match.end() - 1)
         if closing is not None and match.start() >= end:
             end = closing
-            yield _read(text, match.start(), match.end(), closing)
+            yield _read(text, (match.start(), match.end(), closing), macros)
 
 
 def translate(statement: Statement) -> str:
     """The C++ for a statement. Raises Unsupported."""
     if statement.template is None:
         raise Unsupported("inline PTX that cannot be read")
-    code = [_translate_one(line, statement) for line in _instructions(statement.template)]
+    code, lacking = [], None
+    for line in _instructions(statement.template):
+        try:
+            code.append(_translate_one(line, statement))
+        except Missing:
+            raise
+        except Unsupported as reason:
+            lacking = lacking or reason
+    if lacking:
+        raise lacking
     if len(code) > 1:
         return f"do {{ {' '.join(code)} }} while (0)"
     return code[0].removesuffix(";") if code else "(void)0"
 
 
-def rewrite_statements(text: str) -> tuple[str, bool]:
-    """The source with each supported statement translated, and whether there is any. Lines stay where they are."""
-    found = False
-    for statement in reversed(list(statements(text))):
-        try:
-            code = translate(statement)
-        except Unsupported:
-            continue
-        breaks = line_breaks(text[statement.start : statement.end])
-        text = f"{text[: statement.start]}{code}{breaks}{text[statement.end :]}"
-        found = True
-    return text, found
+def rewrite_statements(text: str, *, host_assembly: bool = False) -> tuple[str, bool]:
+    """The source with each statement replaced, and whether there is any. Lines stay where they are.
+
+    With ``host_assembly``, statements that are not PTX stay.
+    """
+    pieces, position = [], 0
+    for statement in statements(text):
+        if (code := replacement(statement, host_assembly=host_assembly)) is not None:
+            breaks = line_breaks(text[statement.start : statement.end])
+            pieces += [text[position : statement.start], code, breaks]
+            position = statement.end
+    return "".join([*pieces, text[position:]]), bool(pieces)
 
 
-def _read(text: str, start: int, begin: int, end: int) -> Statement:
+def replacement(statement: Statement, *, host_assembly: bool = False) -> str | None:
+    """The C++ for a statement: a trap for what PTX has and the cpu device has not, an error for what PTX has not (None
+    with ``host_assembly``).
+
+    Both count only where the statement is compiled.
+    """
+    try:
+        return translate(statement)
+    except Missing as problem:
+        return None if host_assembly else f"_Pragma({json.dumps('GCC error ' + json.dumps(str(problem)))})"
+    except Unsupported as reason:
+        return f"::upskill::cpu::needs_gpu({json.dumps(str(reason))}, true)"
+
+
+def _read(text: str, places: tuple[int, int, int], macros: Mapping[str, str]) -> Statement:
+    start, begin, end = places
     sections = split_outside(text[begin:end], ":")
     pieces = [piece.replace("\\\n", " ") for section in sections[1:3] for piece in split_outside(section, ",")]
     found = [operand for piece in pieces if (operand := _OPERAND.fullmatch(piece))]
     operands = tuple(" ".join(one["value"].split()) for one in found)
-    return Statement(start, end + 1, _template(sections[0]), operands, tuple(one["name"] or "" for one in found))
+    return Statement(
+        start, end + 1, _template(sections[0], macros), operands, tuple(one["name"] or "" for one in found)
+    )
 
 
-def _template(section: str) -> str | None:
+def _template(section: str, macros: Mapping[str, str]) -> str | None:
+    section = _PIECE.sub(lambda found: macros.get(found[0], found[0]), section) if macros else section
     if raw := _RAW.search(section):
         return raw["text"]
     section = _COMMENT.sub(lambda match: match[1] or " ", section.replace("\\\n", " "))
@@ -101,6 +136,9 @@ def _instructions(template: str) -> Iterator[str]:
             yield line
 
 
+_NO_HOST = "assembly of the host is not allowed in a kernel's source: remove it"
+
+
 def _translate_one(line: str, statement: Statement) -> str:
     if line.startswith(".reg"):
         return _declaration(line)
@@ -109,8 +147,14 @@ def _translate_one(line: str, statement: Statement) -> str:
         guard = f"if ({found[1]}({_operand(found[2], statement)})) "
         line = line[found.end() :]
     opcode, _, rest = line.partition(" ")
-    if opcode.endswith(":") or opcode.startswith("."):
-        raise Unsupported("control flow in inline PTX" if opcode.endswith(":") else f"the PTX directive {opcode}")
+    if opcode.endswith(":"):
+        raise Unsupported("control flow in inline PTX")
+    if opcode.startswith("."):
+        if not is_directive(opcode[1:]):
+            raise Missing(f"PTX has no directive '{opcode}'; {_NO_HOST}")
+        raise Unsupported(f"the PTX directive {opcode}")
+    if not is_instruction(opcode):
+        raise Missing(f"PTX has no instruction '{opcode}'; {_NO_HOST}")
     operands = [_operands(piece.strip(), statement) for piece in split_outside(rest, ",")] if rest.strip() else []
     code = instruction_code(opcode, operands)
     return f"{guard}{{ {code}; }}" if guard else f"{code};"
@@ -137,6 +181,12 @@ def _declaration(line: str) -> str:
 
 def _register(name: str) -> str:
     return f"upskill_cpu_r_{name.strip('%')}"
+
+
+_SPECIAL_REGISTERS = frozenset(
+    ("tid", "ctaid", "ntid", "nctaid", "laneid", "warpid", "nwarpid", "smid", "nsmid", "clock", "clock64",
+     "globaltimer", "lanemask_eq", "lanemask_lt", "lanemask_le", "lanemask_gt", "lanemask_ge")
+)  # fmt: skip
 
 
 def _operands(text: str, statement: Statement) -> Sequence[str]:
@@ -167,8 +217,11 @@ def _plain_operand(text: str) -> str:
         return f"__uint_as_float(0x{found[1]}u)"
     if re.fullmatch(r"-?(?:0[xX][0-9A-Fa-f]+|\d+)[uU]?|-?\d+\.\d*(?:[eE][-+]?\d+)?", text):
         return text
-    if re.fullmatch(r"%[a-z]\w*(?:\.[xyz])?", text) and not re.fullmatch(r"%[rpfdh]\d*", text):
-        return f"::upskill::cpu::ptx::special_{text[1:].replace('.', '_')}()"
+    if (found := re.fullmatch(r"%([a-z]\w*)(?:\.[xyz])?", text)) and not re.fullmatch(r"%[rpfdh]\d*", text):
+        if found[1] in _SPECIAL_REGISTERS:
+            return f"::upskill::cpu::ptx::special_{text[1:].replace('.', '_')}()"
+        if is_register(found[1]):
+            raise Unsupported(f"the PTX register %{found[1]}")
     if re.fullmatch(r"[%_$a-zA-Z][\w$]*", text):
         return _register(text)
     raise Unsupported(f"the PTX operand {text!r}")

@@ -18,6 +18,10 @@ class Unsupported(Exception):
     """Inline PTX that the cpu device does not support; the message names it."""
 
 
+class Missing(Unsupported):
+    """Inline PTX that does not exist."""
+
+
 NAMESPACE = "::upskill::cpu::ptx"
 
 _TYPES = {
@@ -109,6 +113,9 @@ _STATEMENTS = (
     (r"cp\.async\.wait_group", "upskill_cpu_async_wait({0})"),
     (r"cp\.async\.wait_all", "upskill_cpu_async_wait_all()"),
     (r"prefetchu?\..*|applypriority\..*|discard\..*|griddepcontrol\..*|pmevent|brkpt", "(void)0"),
+    # Without effect where no asynchronous operation of their kind has begun: those are traps.
+    (r"wgmma\.(?:fence|commit_group|wait_group)\.sync\.aligned|fence\.(?:proxy\.[\w:.]+|mbarrier_init\.release\.cluster)|"
+     r"cp\.async\.bulk\.(?:commit_group|wait_group(?:\.read)?)|setmaxnreg\.(?:inc|dec)\.sync\.aligned\.u32", "(void)0"),
     (r"nanosleep\.u32", "__nanosleep({0})"),
     (r"trap", "__trap()"),
 )  # fmt: skip

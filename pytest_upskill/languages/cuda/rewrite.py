@@ -8,6 +8,8 @@ inline PTX (``ptx``), which are rewritten.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pytest_upskill.languages.cuda import ptx
 from pytest_upskill.languages.cuda.device_functions import rewrite_functions
@@ -16,22 +18,23 @@ from pytest_upskill.languages.cuda.source_text import (
     OPAQUE,
     OPENERS,
     blank_out,
+    bracket_pairs,
     closing_bracket,
     line_breaks,
-    split_outside,
 )
 
 HEADER = "upskill_cpu.h"
 """What nvcc includes implicitly, and more; see flags.PCH_HEADER."""
 
 
-def rewrite(source: str, name: str = "kernel.cu", preamble: str = "") -> str:
+def rewrite(source: str, name: str = "kernel.cu", preamble: str = "", *, host_assembly: bool = False) -> str:
     """The source for the host compiler; messages and debug information give ``name`` and its own lines.
 
-    ``preamble`` (whole lines) goes between our headers and the source. Raises ValueError with a message that begins
+    ``preamble`` (whole lines) goes between our headers and the source; with ``host_assembly``, assembly that is not PTX
+    stays as it is. Raises ValueError with a message that begins
     ``name:line:`` for a launch or declaration without an end.
     """
-    text, has_ptx = ptx.rewrite_statements(source.replace("\r\n", "\n"))
+    text, has_ptx = ptx.rewrite_statements(source.replace("\r\n", "\n"), host_assembly=host_assembly)
     shared = (_rewrite_dynamic_shared, _rewrite_static_shared)
     try:
         for step in (
@@ -61,50 +64,64 @@ _OPENING_CHEVRONS = re.compile(r"(?<!<)(?<!operator)(?:<<[ \t]+<|<[ \t]+<<)(?!<)
 _CLOSING_CHEVRONS = re.compile(r"(?:>>[ \t]+>|>[ \t]+>>|>[ \t]+>[ \t]+>)(?=\s*\()")
 
 
+def _edited(text: str, edits: Iterable[tuple[int, int, str]]) -> str:
+    """The text with pieces replaced, in one pass: building it anew for each of a thousand launches takes minutes."""
+    pieces, position = [], 0
+    for start, end, new in sorted(edits, key=lambda edit: edit[:2]):
+        pieces += [text[position:start], new]
+        position = end
+    return "".join([*pieces, text[position:]])
+
+
 def _close_chevrons(text: str) -> str:
     """``k << <g, b >> > (x)``, as some editors format a launch, becomes ``k <<<g, b >>> (x)``; nvcc accepts both."""
     blank = blank_out(text)
-    openings = list(_OPENING_CHEVRONS.finditer(blank))
-    closings = [found for one in openings if (found := _CLOSING_CHEVRONS.search(blank, one.end()))]
-    marks = [*((one, "<<<") for one in openings), *((one, ">>>") for one in closings)]
-    for match, mark in sorted(marks, key=lambda entry: -entry[0].start()):
-        if text[match.start() : match.end()] == match.group():
-            text = text[: match.start()] + mark.ljust(len(match.group())) + text[match.end() :]
-    return text
+    openings = [found.span() for found in _OPENING_CHEVRONS.finditer(blank)]
+    closings = [found.span() for found in _CLOSING_CHEVRONS.finditer(blank)] if openings else []
+    starts = [start for start, _ in closings]
+    after = {bisect_left(starts, end) for _, end in openings}
+    marks = [*((span, "<<<") for span in openings), *((closings[one], ">>>") for one in after if one < len(closings))]
+    return _edited(text, ((start, end, mark.ljust(end - start)) for (start, end), mark in marks))
 
 
 def _rewrite_launches(text: str) -> str:
-    """``k<<<g, b>>>(x)`` becomes ``::upskill::cpu::launch_kernel([&](auto&&... a) { k(a...); }, "k", g, b)(x)``."""
+    """``k<<<g, b>>>(x)`` becomes ``::upskill::cpu::launch_kernel([&](auto&&... a) { k(a...); }, "k", g, b)(x)``.
+
+    A launch may stand within another one: only its own marks are replaced, never the text between them.
+    """
     blank = blank_out(text)
-    for match in reversed(list(re.finditer(r"(?<!<)<<<(?!<)", blank))):
-        text, blank = _rewrite_launch(text, blank, match.start())
-    return text
+    starts = [match.start() for match in re.finditer(r"(?<!<)<<<(?!<)", blank)]
+    pairs = bracket_pairs(blank) if starts else {}
+    openers = {closing: opening for opening, closing in pairs.items()}
+    return _edited(text, [edit for start in starts for edit in _launch_edits(text, blank, start, pairs, openers)])
 
 
-def _rewrite_launch(text: str, blank: str, start: int) -> tuple[str, str]:
-    """``blank`` is updated with the text: blanking it afresh for each of a thousand launches takes minutes."""
-    kernel_start = _kernel_start(blank, start)
-    kernel, rest = text[kernel_start:start], blank[start:]
+def _launch_edits(
+    text: str, blank: str, start: int, pairs: Mapping[int, int], openers: Mapping[int, int]
+) -> list[tuple[int, int, str]]:
+    kernel_start = _kernel_start(blank, start, openers)
+    kernel = text[kernel_start:start]
     advice = "write kernel<<<grid, block>>>"
     if not kernel.strip():
         raise _Unfinished(text, start, f"a launch '<<<...>>>' without a kernel before it; {advice}(...)")
-    end = _configuration_end(rest)
+    end = _configuration_end(blank, start + 3, pairs)
     if end < 0:
         raise _Unfinished(text, start, f"the launch that begins with '<<<' has no '>>>'; {advice}(...)")
-    opening = re.compile(r"(?:\s|\\\n)*").match(rest, end + 3)
+    opening = re.compile(r"(?:\s|\\\n)*").match(blank, end + 3)
     paren = opening.end() if opening else end + 3
-    closing = closing_bracket(rest, paren) if rest[paren : paren + 1] == "(" else -1
+    closing = pairs.get(paren, -1) if blank.startswith("(", paren) else -1
     if closing < 0:
         raise _Unfinished(text, start, f"the launch's argument list has no end; {advice}(arguments)")
-    configuration, arguments = text[start + 3 : start + end], text[start + paren + 1 : start + closing]
     label = re.sub(r'[\s\\"]+', " ", _without_comments(kernel)).strip()
-    breaks = line_breaks(text[start + end : start + paren])
-    callee = f"launch_kernel([&](auto&&... upskill_cpu_a) UPSKILL_CPU_UNCHECKED {{ {kernel}(upskill_cpu_a...); }}"
-    if any(argument.lstrip().startswith("{") for argument in _split(arguments)):
-        callee = f"launch_function({kernel}"
-    call = f'::upskill::cpu::{callee}, "{label}", {configuration}){breaks}({_null_pointers(arguments)})'
-    after = start + closing + 1
-    return text[:kernel_start] + call + text[after:], blank[:kernel_start] + blank_out(call) + blank[after:]
+    arguments = _argument_places(blank, paren, closing, pairs)
+    if any(blank[begin:stop].lstrip().startswith("{") for begin, stop in arguments):
+        head, tail = "::upskill::cpu::launch_function(", f', "{label}", '
+    else:
+        head = "::upskill::cpu::launch_kernel([&](auto&&... upskill_cpu_a) UPSKILL_CPU_UNCHECKED { "
+        tail = f'(upskill_cpu_a...); }}, "{label}", '
+    breaks = line_breaks(text[end:paren])
+    marks = [(kernel_start, kernel_start, head), (start, start + 3, tail), (end, paren, f"){breaks}")]
+    return [*marks, *_null_pointers(blank, arguments)]
 
 
 _KERNEL_CAST = re.compile(
@@ -115,51 +132,74 @@ _KERNEL_CAST = re.compile(
 
 def _rewrite_api_launches(text: str) -> str:
     """``cudaLaunchKernel((void*)k, ...)`` loses the cast, which hides the kernel's parameters."""
-    for match in reversed(list(_KERNEL_CAST.finditer(blank_out(text)))):
-        start, end = match.span(1)
-        text = text[:start] + re.sub(r"[^\n]", " ", text[start:end]) + text[end:]
-    return text
+    casts = [match.span(1) for match in _KERNEL_CAST.finditer(blank_out(text))]
+    return _edited(text, ((start, end, re.sub(r"[^\n]", " ", text[start:end])) for start, end in casts))
 
 
 def _without_comments(text: str) -> str:
     return OPAQUE.sub(lambda match: match.group() if match.group()[0] != "/" else " ", text)
 
 
-def _null_pointers(arguments: str) -> str:
+def _null_pointers(blank: str, arguments: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int, str]]:
     """NULL and 0 are no null pointers once a parameter forwards them; nullptr and our Zero are."""
-    zero = "::upskill::cpu::Zero{}"
-    pieces = [piece.replace("0", zero) if piece.strip() == "0" else piece for piece in _split(arguments)]
-    return re.sub(r"\bNULL\b", "nullptr", ",".join(pieces))
+    for begin, end in arguments:
+        word = blank[begin:end].strip() if end - begin < _SHORT else ""
+        if word in ("0", "NULL"):
+            place = blank.index(word, begin)
+            yield place, place + len(word), "nullptr" if word == "NULL" else "::upskill::cpu::Zero{}"
 
 
-def _split(arguments: str) -> list[str]:
-    """The arguments; all as one piece if template arguments make commas ambiguous."""
-    return [arguments] if "<" in blank_out(arguments) else split_outside(arguments, ",")
+def _argument_places(blank: str, opening: int, closing: int, pairs: Mapping[int, int]) -> list[tuple[int, int]]:
+    """Where the arguments between two brackets begin and end; all are one where template arguments may have commas."""
+    if blank.find("<", opening, closing) >= 0:
+        return [(opening + 1, closing)]
+    places, begin, position = [], opening + 1, opening + 1
+    while position < closing:
+        mark = _SEPARATOR.search(blank, position, closing)
+        if mark is None:
+            break
+        if mark[0] == ",":
+            places.append((begin, mark.start()))
+            begin = position = mark.end()
+        else:
+            position = pairs.get(mark.start(), mark.start()) + 1
+    return [*places, (begin, closing)]
 
 
-def _configuration_end(blank: str) -> int:
-    """The position of the ``>>>`` that closes the ``<<<`` at 0, or -1."""
-    depth = 0
-    for mark in re.compile(r">>>|[()\[\]{};]").finditer(blank, 3):
-        if depth == 0 and mark[0] == ">>>":
+def _configuration_end(blank: str, start: int, pairs: Mapping[int, int]) -> int:
+    """The position of the ``>>>`` that closes the ``<<<`` before ``start``, or -1. Brackets are skipped as a whole."""
+    position = start
+    while mark := _CONFIGURATION_MARK.search(blank, position):
+        if mark[0] == ">>>":
             return mark.start()
-        depth += (mark[0] in CLOSERS) - (mark[0] in OPENERS)
-        if depth < 0 or (depth == 0 and mark[0] == ";"):
+        if mark[0] not in CLOSERS or mark.start() not in pairs:
             return -1
+        position = pairs[mark.start()] + 1
     return -1
 
 
-def _kernel_start(blank: str, end: int) -> int:
+_SEPARATOR = re.compile(r"[,(\[{]")
+_CONFIGURATION_MARK = re.compile(r">>>|[()\[\]{};]")
+_SHORT = 200
+_LOOK_BACK = 2000
+"""Characters before a launch in which its kernel's name begins."""
+
+
+def _kernel_start(blank: str, end: int, openers: Mapping[int, int]) -> int:
     """The start of the expression that names the kernel: names, scopes, members, and their brackets."""
-    position = _skip_space_back(blank, end)
-    while position > 0:
+    position, first = _skip_space_back(blank, end), max(0, end - _LOOK_BACK)
+    while position > first:
         character = blank[position - 1]
         if character == ">" and blank[position - 2] != "-":
-            position = _skip_space_back(blank, _open_angle(blank, position - 1))
+            if (opening := _open_angle(blank, position - 1, openers)) is None:
+                break
+            position = _skip_space_back(blank, opening)
         elif character in ")]":
-            position = _open_bracket(blank, position - 1)
+            if (opening := openers.get(position - 1)) is None:
+                break
+            position = opening
             if not _names_a_callee(blank, position):
-                return position
+                break
         elif character.isalnum() or character == "_":
             position = _word_start(blank, position)
             before = _skip_space_back(blank, position)
@@ -175,7 +215,8 @@ def _kernel_start(blank: str, end: int) -> int:
 
 
 def _word_start(blank: str, end: int) -> int:
-    while end > 0 and (blank[end - 1].isalnum() or blank[end - 1] == "_"):
+    first = max(0, end - _LOOK_BACK)
+    while end > first and (blank[end - 1].isalnum() or blank[end - 1] == "_"):
         end -= 1
     return end
 
@@ -188,15 +229,16 @@ def _names_a_callee(blank: str, end: int) -> bool:
 
 
 def _skip_space_back(blank: str, position: int) -> int:
-    while position > 0 and (blank[position - 1].isspace() or blank.startswith("\\\n", position - 1)):
+    first = max(0, position - _LOOK_BACK)
+    while position > first and (blank[position - 1].isspace() or blank.startswith("\\\n", position - 1)):
         position -= 1
     return position
 
 
-def _open_angle(blank: str, closing: int) -> int:
+def _open_angle(blank: str, closing: int, openers: Mapping[int, int]) -> int | None:
     """The position of the ``<`` of the template arguments that end at ``closing``; brackets within are skipped."""
     depth, position = 0, closing
-    while position >= 0:
+    while position >= max(0, closing - _LOOK_BACK):
         character = blank[position]
         if character == ">" and blank[position - 1 : position] != "-":
             depth += 1
@@ -205,20 +247,11 @@ def _open_angle(blank: str, closing: int) -> int:
             if depth == 0:
                 return position
         elif character in OPENERS:
-            position = _open_bracket(blank, position)
+            position = openers.get(position, -1)
         elif character in ";{":
-            return closing
+            return None
         position -= 1
-    return closing
-
-
-def _open_bracket(blank: str, closing: int) -> int:
-    depth = 0
-    for position in range(closing, -1, -1):
-        depth += (blank[position] in OPENERS) - (blank[position] in CLOSERS)
-        if depth == 0:
-            return position
-    return 0
+    return None
 
 
 _SHARED = re.compile(r"\b__shared__\b")
@@ -232,18 +265,21 @@ _OBJECT = re.compile(r"(?P<type>[\s\S]*?[\s*&>])(?P<name>\w+)\s*")
 def _rewrite_dynamic_shared(text: str) -> str:
     """``extern __shared__ T x[];`` becomes a pointer to the beginning of the block's dynamic shared memory."""
     blank = blank_out(text)
-    for match in reversed(list(re.finditer(r"\bextern\b", blank))):
-        start, end = match.start(), blank.find(";", match.start())
-        stop = end if end >= 0 else len(blank)
-        if not _SHARED.search(blank, start, min(stop, start + _DECLARATION)) or "{" in blank[start:stop]:
+    ends = [match.start() for match in re.finditer(";", blank)]
+    edits: list[tuple[int, int, str]] = []
+    for match in re.finditer(r"\bextern\b", blank):
+        start, after = match.start(), bisect_left(ends, match.start())
+        stop = ends[after] if after < len(ends) else len(blank)
+        near = blank[start : min(stop, start + _DECLARATION)]
+        if not _SHARED.search(near) or "{" in near or (edits and start < edits[-1][1]):
             continue
-        if end < 0:
+        if after == len(ends):
             raise _Unfinished(text, start, "the declaration 'extern __shared__' has no ';'")
-        if (declaration := _dynamic_declaration(text[start:end])) is None:
+        if (declaration := _dynamic_declaration(text[start:stop])) is None:
             problem = "cannot read this 'extern __shared__' declaration; write extern __shared__ float buffer[];"
             raise _Unfinished(text, start, problem)
-        text = text[:start] + declaration + text[end:]
-    return text
+        edits.append((start, stop, declaration))
+    return _edited(text, edits)
 
 
 def _dynamic_declaration(statement: str) -> str | None:
@@ -272,24 +308,23 @@ def _drop_alignments(text: str) -> str:
 
 def _rewrite_static_shared(text: str) -> str:
     """Our ``__shared__`` includes ``static``, after which an attribute may follow, but no ``alignas``."""
-    blank = blank_out(text)
-    for match in reversed(list(re.finditer(r"(?:\bstatic\s+)?\b__shared__\b(?:\s+static\b)?", blank))):
+    blank, edits = blank_out(text), []
+    pairs = bracket_pairs(blank) if "alignas" in blank else {}
+    for match in re.finditer(r"(?:\bstatic\s{1,200})?\b__shared__\b(?:\s{1,200}static\b)?", blank):
         end, attribute = match.end(), ""
         breaks = line_breaks(match[0])
-        if alignment := re.compile(r"\s*\balignas\s*\(").match(blank, end):
-            closing = closing_bracket(blank, alignment.end() - 1)
-            if closing > 0:
-                inner = text[alignment.end() : closing]
-                attribute = f"{line_breaks(alignment[0])} __attribute__((aligned({inner})))"
-                end = closing + 1
-        text = f"{text[: match.start()]}__shared__{breaks}{attribute}{text[end:]}"
-    return text
+        alignment = re.compile(r"\s*\balignas\s*\(").match(blank, end)
+        if alignment and (closing := pairs.get(alignment.end() - 1, 0)):
+            inner = text[alignment.end() : closing]
+            attribute = f"{line_breaks(alignment[0])} __attribute__((aligned({inner})))"
+            end = closing + 1
+        edits.append((match.start(), end, f"__shared__{breaks}{attribute}"))
+    return _edited(text, edits)
 
 
 def _rewrite_noinline(text: str) -> str:
     """A macro ``__noinline__`` would break the standard library's headers, which spell the attribute in this way."""
     blank = blank_out(text)
-    for match in reversed(list(re.finditer(r"\b__noinline__\b", blank))):
-        if not re.search(r"\(\s*$", blank[: match.start()]):
-            text = f"{text[: match.start()]}__attribute__((noinline)){text[match.end() :]}"
-    return text
+    places = (match.span() for match in re.finditer(r"\b__noinline__\b", blank))
+    apart = (one for one in places if not blank[max(0, one[0] - _SHORT) : one[0]].rstrip().endswith("("))
+    return _edited(text, ((start, end, "__attribute__((noinline))") for start, end in apart))

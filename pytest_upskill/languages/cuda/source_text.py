@@ -7,14 +7,15 @@ import re
 OPENERS = {")": "(", "]": "[", "}": "{"}
 CLOSERS = {"(": ")", "[": "]", "{": "}"}
 
-# Comments and literals. A quote after a digit separates digits.
+# Comments and literals. A quote after a digit separates digits. A literal without an end goes to the end of its line:
+# each alternative matches wherever it begins, so that nothing is read twice.
 OPAQUE = re.compile(
     r"""
       //(?:[^\n\\]|\\[\s\S])*                       # a comment, with its continuation lines
     | /\*[\s\S]*?(?:\*/|\Z)
     | \b(?:u8|[uUL])?R"(?P<fence>[^()\\\s]{0,16})\([\s\S]*?(?:\)(?P=fence)"|\Z)
-    | "(?:[^"\\\n]|\\[\s\S])*"
-    | (?<![0-9A-Fa-f])'(?:[^'\\\n]|\\[\s\S])*'
+    | "(?:[^"\\\n]|\\[\s\S])*(?:"|\\?)
+    | (?<![0-9A-Fa-f])'(?:[^'\\\n]|\\[\s\S])*(?:'|\\?)
     """,
     re.VERBOSE,
 )

@@ -56,8 +56,10 @@ STUDENT_FLAGS = (
     "-std=c++17",
     "-O1",
     "-g1",
-    "-gdwarf-4",  # of version 5, binutils 2.40 takes the first source's lines for another file's
+    "-gdwarf-4",  # of version 5, older addr2lines take another file's lines for the source's
     "-fPIC",
+    "-fno-plt",  # every access calls the runtime
+    "-ftree-vrp",  # leaves out checks of indices that are within their array in any case
     "-w",
     "-fmax-errors=20",
     "-fdiagnostics-color=never",
@@ -76,7 +78,7 @@ STUDENT_FLAGS = (
 )
 """For the student's unit (``-c``) and for the precompiled header (``-x c++-header``), with g++."""
 
-_GCC_ONLY = ("-fno-gnu-unique", "-fmax-errors=", "--param=", "-fdata-sections", "-fwrapv-pointer")
+_GCC_ONLY = ("-ftree-vrp", "-fno-gnu-unique", "-fmax-errors=", "--param=", "-fdata-sections", "-fwrapv-pointer")
 
 
 def student_flags(family: str) -> tuple[str, ...]:
@@ -102,6 +104,12 @@ NO_SILENCERS = (
 """Precedes a student's source. Attributes that would hide accesses are errors, also when made by token pasting, and so
 are those whose text the compiler copies into its assembly. The attribute ``section`` does that, too, but honest sources
 have variables of this name: they get another one, and the attribute has no effect."""
+
+NO_ASSEMBLY = "#pragma GCC poison asm __asm __asm__\n"
+"""Precedes a student's source, in which inline PTX has become C++: what is left would be assembly of the host."""
+
+NO_LIBRARIES = "".join(f"#define UPSKILL_CPU_{name}_H\n" for name in ("CUBLAS_V2", "CUBLASLT", "CURAND"))
+"""Precedes a student's source: the headers of libraries of ready-made kernels are empty there."""
 
 LINK_FLAGS = (
     "-shared",

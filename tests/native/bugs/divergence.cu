@@ -5,8 +5,8 @@ __global__ void barrier_in_a_branch(const float* x, float* y) {
   __shared__ float s[64];
   s[threadIdx.x] = x[threadIdx.x];
   __syncthreads();
-  if (threadIdx.x < 32) {
-    s[threadIdx.x] += s[threadIdx.x + 32];
+  if (threadIdx.x < 24) {
+    s[threadIdx.x] += s[threadIdx.x + 24];
     __syncthreads();  // bug 0: runs barrier-divergence
   }
   if (threadIdx.x == 0) y[0] = s[0];
@@ -64,7 +64,17 @@ __global__ void returned_between(float* y) {
   __syncthreads();  // bug 9: runs barrier-divergence
 }
 
-// Since Volta a thread that has returned counts as arrived.
+// Since Volta a thread that has returned counts as arrived. A whole warp may return between two barriers.
+__global__ void a_warp_returns(const float* x, float* y) {
+  __shared__ float s[96];
+  s[threadIdx.x] = x[threadIdx.x];
+  __syncthreads();
+  if (threadIdx.x >= 64) return;
+  const float sum = s[threadIdx.x] + s[95 - threadIdx.x];
+  __syncthreads();
+  s[threadIdx.x] = sum;
+  if (__syncthreads_and(threadIdx.x < 64)) y[threadIdx.x] = s[63 - threadIdx.x];
+}
 __global__ void early_return(const float* x, float* y, int n) {
   __shared__ float s[64];
   if (threadIdx.x >= n) return;
@@ -109,6 +119,7 @@ extern "C" void upskill_entry(int which, void* const* a, cudaStream_t stream) {
     case 20: early_return<<<1, 64, 0, stream>>>(x, y, 50); break;
     case 21: few_lanes<<<1, 64, 0, stream>>>(x, y); break;
     case 22: same_number_of_rounds<<<1, 64, 0, stream>>>(y); break;
+    case 24: a_warp_returns<<<2, 96, 0, stream>>>(x, y); break;
     case 23: segments<<<1, 64, 0, stream>>>(x, y); break;
   }
 }

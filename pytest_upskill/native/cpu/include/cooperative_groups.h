@@ -11,6 +11,9 @@
 
 namespace cooperative_groups {
 
+template <unsigned int Size, class Parent = void>
+class thread_block_tile;
+
 namespace details {
 
 UPSKILL_CPU_INLINE unsigned int rank_in_block() {
@@ -31,6 +34,23 @@ UPSKILL_CPU_INLINE T shuffle(unsigned int mask, const T& value, int source, int 
   return result;
 }
 
+// A value as tiles of several warps exchange it.
+template <class T>
+UPSKILL_CPU_INLINE uint64_t to_word(const T& value) {
+  static_assert(std::is_trivially_copyable_v<T> && sizeof(T) <= 8,
+                "tiles of more than 32 threads exchange trivially copyable values of up to 8 bytes only");
+  uint64_t word = 0;
+  __builtin_memcpy(&word, &value, sizeof value);
+  return word;
+}
+template <class T>
+UPSKILL_CPU_UNCHECKED T shown_value(const uint64_t* shown, unsigned int rank) {
+  const uint64_t word = shown[rank];
+  T value;
+  __builtin_memcpy(static_cast<void*>(&value), &word, sizeof value);
+  return value;
+}
+
 }  // namespace details
 
 class thread_block {
@@ -45,6 +65,14 @@ class thread_block {
   UPSKILL_CPU_INLINE static dim3 dim_threads() { return blockDim; }
 };
 UPSKILL_CPU_INLINE thread_block this_thread_block() { return {}; }
+
+// Room for tiles of several warps, which GPUs of compute capability 8.0 or higher do not use either.
+template <unsigned int MaxBlockSize = 1024>
+struct alignas(8) block_tile_memory {};
+template <unsigned int MaxBlockSize>
+UPSKILL_CPU_INLINE thread_block this_thread_block(block_tile_memory<MaxBlockSize>&) {
+  return {};
+}
 
 class grid_group {
  public:
@@ -120,8 +148,7 @@ class warp_group {
 // The position of a tile's lanes: tiles are cut from the warp in order.
 template <unsigned int Size>
 class tile_lanes {
-  static_assert(Size >= 1 && Size <= 32 && (Size & (Size - 1)) == 0,
-                "tiles of more than a warp are not supported here");
+  static_assert(Size >= 1 && (Size & (Size - 1)) == 0, "the size of a tile is a power of two, up to 1024");
 
  public:
   UPSKILL_CPU_INLINE static unsigned int thread_rank() { return details::lane() % Size; }
@@ -138,7 +165,7 @@ class tile_lanes {
   UPSKILL_CPU_INLINE static unsigned int first_lane() { return details::lane() & ~(Size - 1); }
 };
 
-// A tile of several warps; it supports sync only.
+// A tile of several warps: lanes of it exchange values of up to 8 bytes, as in CUDA.
 template <unsigned int Size>
 class warps_tile {
   static_assert(Size <= 1024 && (Size & (Size - 1)) == 0, "the size of a tile is a power of two, up to 1024");
@@ -147,16 +174,47 @@ class warps_tile {
   UPSKILL_CPU_INLINE static unsigned int thread_rank() { return details::rank_in_block() % Size; }
   UPSKILL_CPU_INLINE static constexpr unsigned int size() { return Size; }
   UPSKILL_CPU_INLINE static constexpr unsigned int num_threads() { return Size; }
-  UPSKILL_CPU_INLINE static unsigned int meta_group_rank() { return details::rank_in_block() / Size; }
-  UPSKILL_CPU_INLINE static unsigned int meta_group_size() { return (details::block_threads() + Size - 1) / Size; }
-  UPSKILL_CPU_INLINE static void sync(int line = __builtin_LINE()) {
-    // The barriers numbered up to 15 belong to the kernel.
-    upskill_cpu_numbered_barrier(16 + meta_group_rank(), Size, true, line);
+
+  UPSKILL_CPU_INLINE static void sync(int line = __builtin_LINE()) { upskill_cpu_tile_exchange(Size, 0, line); }
+  template <class T>
+  UPSKILL_CPU_INLINE static T shfl(T value, unsigned int rank, int line = __builtin_LINE()) {
+    return details::shown_value<T>(upskill_cpu_tile_exchange(Size, details::to_word(value), line), rank % Size);
+  }
+  UPSKILL_CPU_INLINE static int any(int predicate, int line = __builtin_LINE()) {
+    return reduce_warps(
+        __any_sync(~0u, predicate, line), [](int a, int b) { return a | b; }, line);
+  }
+  UPSKILL_CPU_INLINE static int all(int predicate, int line = __builtin_LINE()) {
+    return reduce_warps(
+        __all_sync(~0u, predicate, line), [](int a, int b) { return a & b; }, line);
+  }
+
+  // Combines the values of the tile's warps, which all lanes of a warp hold; those of the first `count` warps.
+  template <class T, class Operation>
+  UPSKILL_CPU_INLINE static T reduce_warps(const T& value, Operation&& operation, int line,
+                                           unsigned int count = Size / 32) {
+    const uint64_t* shown = upskill_cpu_tile_exchange(Size, details::to_word(value), line);
+    T result = details::shown_value<T>(shown, 0);
+    for (unsigned int warp = 1; warp < count; ++warp)
+      result = operation(result, details::shown_value<T>(shown, 32 * warp));
+    return result;
   }
 };
 
-template <unsigned int Size, class Parent = void>
-class thread_block_tile : public tile_lanes<Size>, public warp_group<thread_block_tile<Size, Parent>> {
+namespace details {
+template <class Group>
+constexpr bool has_several_warps = false;
+template <unsigned int Size, class Parent>
+constexpr bool has_several_warps<thread_block_tile<Size, Parent>> = (Size > 32);
+}  // namespace details
+
+template <unsigned int Size, class Group>
+class lanes_tile : public tile_lanes<Size>, public warp_group<Group> {};
+template <unsigned int Size, class Group>
+using tile_base = std::conditional_t<(Size > 32), warps_tile<Size>, lanes_tile<(Size > 32 ? 32 : Size), Group>>;
+
+template <unsigned int Size, class Parent>
+class thread_block_tile : public tile_base<Size, thread_block_tile<Size, Parent>> {
  public:
   UPSKILL_CPU_INLINE static unsigned int meta_group_rank() { return Parent::thread_rank() / Size; }
   UPSKILL_CPU_INLINE static unsigned int meta_group_size() { return (Parent::num_threads() + Size - 1) / Size; }
@@ -164,7 +222,7 @@ class thread_block_tile : public tile_lanes<Size>, public warp_group<thread_bloc
 
 // A tile without its parent's type, for functions that take any tile of a size.
 template <unsigned int Size>
-class thread_block_tile<Size, void> : public tile_lanes<Size>, public warp_group<thread_block_tile<Size, void>> {
+class thread_block_tile<Size, void> : public tile_base<Size, thread_block_tile<Size, void>> {
  public:
   template <class Parent>
   UPSKILL_CPU_INLINE thread_block_tile(const thread_block_tile<Size, Parent>& tile)
@@ -244,9 +302,7 @@ UPSKILL_CPU_INLINE thread_group tiled_partition(const thread_group& group, unsig
 }
 
 template <unsigned int Size>
-UPSKILL_CPU_INLINE
-    std::conditional_t<(Size > 32), warps_tile<Size>, thread_block_tile<(Size > 32 ? 32 : Size), thread_block>>
-    tiled_partition(const thread_block&) {
+UPSKILL_CPU_INLINE thread_block_tile<Size, thread_block> tiled_partition(const thread_block&) {
   return {};
 }
 template <unsigned int Size, unsigned int ParentSize, class Grandparent>

@@ -45,13 +45,26 @@ ALWAYS_INLINE int next_runnable() {
   return -1;
 }
 
-__attribute__((noinline)) void complete_barrier() {
-  Barrier& barrier = block.barrier;
-  if (barrier.arrived < barrier.attendance)
+// Threads have returned since the barrier before. Whole warps may; where lanes of one warp do, while others go on, the
+// barrier is nearly always in a branch by mistake.
+void check_absence() {
+  const Barrier& barrier = block.barrier;
+  const int warps = (block.size + warp_size - 1) / warp_size;
+  const bool parted = std::any_of(block.warps, block.warps + warps, [](const Warp& warp) {
+    return warp.alive != 0 && (warp.attending & ~warp.alive) != 0;
+  });
+  if (parted)
     report(Assertion::runs, "barrier-divergence", barrier.pc,
            format("__syncthreads was reached by %d of the %d threads that met at the barrier before; the others have "
-                  "returned, in kernel %s, block (%u,%u,%u)",
+                  "returned, and are of the same warps, in kernel %s, block (%u,%u,%u)",
                   barrier.arrived, barrier.attendance, launch.kernel, blockIdx.x, blockIdx.y, blockIdx.z));
+}
+
+__attribute__((noinline)) void complete_barrier() {
+  Barrier& barrier = block.barrier;
+  if (barrier.arrived < barrier.attendance) check_absence();
+  if (barrier.arrived != barrier.attendance)
+    for (Warp& warp : block.warps) warp.attending = warp.alive;
   barrier.attendance = barrier.arrived;
   auto& result = barrier.results[barrier.generation++ % 2];
   result.holding = barrier.holding;
@@ -141,6 +154,7 @@ ALWAYS_INLINE void run_others() {
 
 [[noreturn]] void finish_thread() {
   if (store_pending) settle_store();
+  if (block.whole_block_barriers) leave_numbered_barriers();
   const int warp = warp_of(block.current);
   block.threads[block.current].state = State::finished;
   clear_runnable(block.current);
@@ -256,6 +270,7 @@ void abort_launch(cudaError_t error, Assertion assertion, const char* kind, uint
 }
 
 void leave_block() {
+  if (store_pending) settle_store();  // the next block's values would be taken for this one's
   void* abandoned;
   upskill_cpu_switch(&abandoned, main_stack_pointer);
   __builtin_unreachable();
@@ -265,6 +280,8 @@ void need_fibers() {
   if (block.fibers) return;
   block.fibers = true;
   block.barrier = {};
+  std::memset(block.numbered, 0, sizeof block.numbered);
+  block.whole_block_barriers = false;
   std::memset(block.runnable, 0, sizeof block.runnable);
   std::memset(block.warps, 0, sizeof block.warps);
   const int turn = block.position_of[block.current];

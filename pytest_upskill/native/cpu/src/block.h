@@ -31,8 +31,9 @@ struct Thread {
 };
 
 struct Warp {
-  uint32_t alive;    // lanes that exist and have not returned
-  uint32_t waiting;  // lanes in a warp call
+  uint32_t alive;      // lanes that exist and have not returned
+  uint32_t waiting;    // lanes in a warp call
+  uint32_t attending;  // those alive at the last barrier
 };
 
 struct Barrier {
@@ -49,6 +50,8 @@ struct Barrier {
   } results[2];  // of the last two generations: a slow thread may still read the older one
 };
 
+constexpr int numbered_barriers = 48;  // 16 of PTX, and those of tiles of several warps
+
 struct Block {
   Thread threads[max_threads];
   Warp warps[max_threads / warp_size];
@@ -57,6 +60,8 @@ struct Block {
   uint16_t position_of[max_threads];
   uint32_t runnable[max_threads / warp_size];  // bits by position
   Barrier barrier;
+  uint32_t numbered[numbered_barriers];  // 0, or the one that the block uses under this number, see split_barrier.cpp
+  bool whole_block_barriers;             // whether some of them are for all threads
   int size, alive, current;
   bool fibers;
 };
@@ -89,6 +94,11 @@ bool waits_for_grid(const Block& block);
 // runnable.
 void settle_warp_calls(int warp);
 bool converge();
+
+// In split_barrier.cpp: barriers in shared memory end with their block; a thread that returns leaves the numbered
+// barriers that are for all threads.
+void forget_shared_barriers();
+void leave_numbered_barriers();
 
 inline int lane_of(int thread) { return thread % warp_size; }
 inline int warp_of(int thread) { return thread / warp_size; }

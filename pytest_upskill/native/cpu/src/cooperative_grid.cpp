@@ -2,6 +2,7 @@
 
 #include <cstring>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "block.h"
@@ -10,6 +11,7 @@
 #include "launch_state.h"
 #include "memory.h"
 #include "ordering.h"
+#include "shadow.h"
 #include "upskill_cpu/builtins.h"
 #include "upskill_cpu/grid.h"
 
@@ -23,13 +25,14 @@ struct Parked {
   uint3 index;
   std::vector<char> stacks;
   SharedCopy shared;
+  BlockKnowledge knowledge;
   bool finished;
 };
 
 bool has_stack(const Thread& thread) { return thread.state != State::finished && thread.state != State::fresh; }
 
 // The used part of a stopped thread's stack.
-size_t stack_bytes(const Thread& thread) {
+size_t used_stack_bytes(const Thread& thread) {
   return stack_end(thread.stack_pointer) - reinterpret_cast<uintptr_t>(thread.stack_pointer);
 }
 
@@ -42,9 +45,10 @@ void put_away(Parked& parked) {
   for (int i = 0; i < block.size; ++i) {
     if (!has_stack(block.threads[i])) continue;
     const auto* begin = static_cast<const char*>(block.threads[i].stack_pointer);
-    parked.stacks.insert(parked.stacks.end(), begin, begin + stack_bytes(block.threads[i]));
+    parked.stacks.insert(parked.stacks.end(), begin, begin + used_stack_bytes(block.threads[i]));
   }
   save_shared_memory(parked.shared);
+  parked.knowledge = suspend_knowledge();
 }
 
 void put_in_place(const Parked& parked) {
@@ -53,7 +57,7 @@ void put_in_place(const Parked& parked) {
   const char* next = parked.stacks.data();
   for (int i = 0; i < block.size; ++i) {
     if (!has_stack(block.threads[i])) continue;
-    const size_t bytes = stack_bytes(block.threads[i]);
+    const size_t bytes = used_stack_bytes(block.threads[i]);
     std::memcpy(block.threads[i].stack_pointer, next, bytes);
     next += bytes;
   }
@@ -63,6 +67,7 @@ void put_in_place(const Parked& parked) {
 void go_on(Parked& parked) {
   note_turn(parked.index);
   begin_block(parked.block.size);
+  resume_knowledge(std::move(parked.knowledge));
   put_in_place(parked);
   begin_fibers(block.current);
   pass_barrier();
@@ -140,6 +145,7 @@ extern "C" void upskill_cpu_grid_barrier(int line) {
                         "cudaLaunchCooperativeKernel,%s",
                         line, where().c_str()));
   need_fibers();
+  if (store_pending) settle_store();
   block.threads[block.current].line = line;
   block.threads[block.current].pc = pc;
   suspend(State::at_grid_barrier);

@@ -5,6 +5,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <stdexcept>
 
 #include "block.h"
 #include "faults.h"
@@ -86,6 +87,19 @@ void upskill_cpu_trap() {
                  reinterpret_cast<uintptr_t>(__builtin_return_address(0)),
                  format("__trap() was called,%s", where().c_str()));
   std::abort();
+}
+
+// Nothing can be said of a call with a report of kind "needs-gpu". PTX in host code is no feature of a GPU.
+void upskill_cpu_needs_gpu(const char* feature, bool ptx) {
+  const auto pc = reinterpret_cast<uintptr_t>(__builtin_return_address(0));
+  if (in_kernel) abort_launch(cudaErrorNotSupported, Assertion::runs, "needs-gpu", pc, feature);
+  if (ptx)
+    report(Assertion::runs, "host-assembly", pc, format("host code has inline PTX: %s; write it in a kernel", feature));
+  else
+    report(Assertion::runs, "needs-gpu", pc, feature);
+  if (std::getenv("UPSKILL_REPORT_FILE") == nullptr) throw std::runtime_error("it cannot go on without a GPU");
+  std::fflush(nullptr);
+  std::_Exit(1);
 }
 
 }  // extern "C"

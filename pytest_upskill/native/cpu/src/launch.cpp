@@ -59,7 +59,6 @@ cudaError_t refuse_shared(const char* kernel, const Shape& shape, size_t allowed
 }
 
 cudaError_t check(const char* kernel, const Shape& shape) {
-  if (in_kernel) return refuse(cudaErrorNotSupported, kernel, shape, "a kernel cannot launch another one here");
   if (const char* rule = broken_rule(shape.grid, shape.block))
     return refuse(cudaErrorInvalidConfiguration, kernel, shape, std::string("invalid configuration argument: ") + rule);
   if (shape.shared > max_dynamic_shared) return refuse_shared(kernel, shape, default_dynamic_shared);
@@ -100,6 +99,7 @@ void check_shared_use(const Shape& shape) {
 void start_block(uint64_t turn) {
   blockIdx = block_at_turn(static_cast<uint32_t>(turn));
   if (configuration.poison_shared) poison_shared_memory();
+  if (!launch.cooperative || turn == 0) forget_shared_barriers();
   begin_block(block.size);
   run_block();
 }
@@ -128,6 +128,9 @@ cudaError_t check_size(const dim3& grid, const dim3& shape, const char* kernel, 
 
 cudaError_t start(const char* kernel, const dim3& grid, const dim3& shape, size_t shared, void (*thread)(void*),
                   void* arguments, bool cooperative, uintptr_t pc) {
+  if (in_kernel)
+    abort_launch(cudaErrorNotSupported, Assertion::runs, "needs-gpu", pc,
+                 format("dynamic parallelism (%s launches %s)", launch.kernel, kernel));
   const Announced announced = take_announced();
   const DeviceLock lock;
   if (sticky_error() != cudaSuccess) return sticky_error();

@@ -228,8 +228,9 @@ void __tsan_write_range(void* p, size_t size) {
 void __tsan_init() {}
 void __tsan_func_entry(void*) {}
 void __tsan_func_exit() {}
-void __tsan_vptr_update(void**, void*) {}
-void __tsan_vptr_read(void**) {}
+// A constructor stores the pointer to its class's virtual functions; a call of one loads it.
+void __tsan_vptr_update(void** place, void*) { check(ADDRESS(place), sizeof *place, Access::write, PC); }
+void __tsan_vptr_read(void** place) { check(ADDRESS(place), sizeof *place, Access::read, PC); }
 
 // The student's object is linked with --wrap for these three.
 void* __wrap_memcpy(void* target, const void* source, size_t size) {

@@ -1,11 +1,11 @@
 #include "ordering.h"
 
 #include <algorithm>
+#include <memory>
 #include <unordered_map>
 #include <vector>
 
 #include "launch_state.h"
-#include "upskill_cpu/ordering.h"
 
 namespace upskill::cpu {
 
@@ -25,11 +25,8 @@ uint32_t warp_floors[max_warps];              // of the last operation of a whol
 uint32_t lanes_seen[max_threads][warp_size];  // what a lane knows of the others through partial-warp operations
 std::vector<uint32_t> block_starts;           // by turn
 
-// A thread's last fence. Fences of a block (__threadfence_block) order its own threads only.
-struct Fence {
-  uint32_t clock = 0, floor = 0, warp_floor = 0;
-};
-enum Scope { within_block, between_blocks, scopes };
+std::vector<uint32_t> next_turns;  // by turn: a suspended block's next one, or 0
+
 Fence fences[scopes][max_threads];
 bool block_has_fence = false, block_has_release = false;
 int threads_of_block = 0;
@@ -41,45 +38,20 @@ struct PastFences {
 };
 std::unordered_map<uint32_t, PastFences> past_fences;  // by turn
 
-// One thread's release of an object.
-struct Release {
-  int thread;
-  uint32_t index;  // how many there were before the thread's first one
-  Fence fence[scopes];
-  uint32_t floor, warp_floor;
-};
+std::vector<std::unique_ptr<Object>> objects;                           // of the launch
+std::unordered_map<uintptr_t, Object*> global_objects, shared_objects;  // by address; shared: of the running block
+size_t objects_before_block = 0;
+Knowledge known_to_block, known_to[max_threads];
+std::vector<int> knowing;  // threads that know more than their block
 
-struct Object;
-struct Acquired {
-  Object* object;
-  uint32_t releases;  // those with an index below this one
-};
-
-struct Object {
-  std::unordered_map<uint32_t, std::vector<Release>> releases;  // by turn
-  std::vector<Acquired> passed_on;                              // what releasing threads had acquired themselves
-  uint32_t count = 0;
-  uint32_t visited = 0;
-};
-
-std::unordered_map<uintptr_t, Object> objects;
-std::vector<Acquired> acquired_by_block;
-std::vector<Acquired> acquired_by[max_threads];
-std::vector<int> acquirers;  // threads whose list is not empty
-uint32_t visit = 0;
-
-void add(std::vector<Acquired>& list, Acquired entry) {
-  for (Acquired& known : list)
-    if (known.object == entry.object) {
-      known.releases = std::max(known.releases, entry.releases);
-      return;
-    }
-  list.push_back(entry);
+Knowledge& knowledge_of(int thread) {
+  if (known_to[thread] == nullptr) knowing.push_back(thread);
+  return known_to[thread];
 }
 
-void add_to_thread(int thread, Acquired entry) {
-  if (acquired_by[thread].empty()) acquirers.push_back(thread);
-  add(acquired_by[thread], entry);
+// When the thread last met lanes of its warp; taken for all of them.
+uint32_t met_in_warp(int thread) {
+  return std::max(warp_floors[warp_number(thread)], lanes_seen[thread][thread % warp_size]);
 }
 
 uint32_t current_turn() { return static_cast<uint32_t>(block_starts.size()) - 1; }
@@ -94,31 +66,50 @@ uint32_t fence_clock(uint32_t turn, int thread) {
 
 // Whether the release covers what `thread` did at `clock`: the releasing thread must have fenced after it, or after a
 // barrier that came after it; or the other thread itself has fenced before such a barrier.
-bool covers(const Release& release, uint32_t turn, uint32_t clock, int thread) {
+bool covers(const Release& release, int releasing, uint32_t turn, uint32_t clock, int thread) {
   const Fence& fence = release.fence[turn == current_turn() ? within_block : between_blocks];
-  const bool together = same_warp(thread, release.thread);
-  if (thread == release.thread && clock < fence.clock) return true;
+  const bool together = same_warp(thread, releasing);
+  if (thread == releasing && clock < fence.clock) return true;
   if (clock < fence.floor || (together && clock < fence.warp_floor)) return true;
   const bool met = clock < release.floor || (together && clock < release.warp_floor);
   return met && clock < fence_clock(turn, thread);
 }
 
-bool hands_on(const std::vector<Acquired>& list, uint32_t turn, uint32_t clock, int thread) {
-  for (const auto& [object, releases] : list) {
-    if (object->visited == visit) continue;
-    object->visited = visit;
-    if (const auto found = object->releases.find(turn); found != object->releases.end())
-      for (const Release& release : found->second)
-        if (release.index < releases && covers(release, turn, clock, thread)) return true;
-    if (hands_on(object->passed_on, turn, clock, thread)) return true;
+bool covers(const Known::Acquired& acquired, uint32_t turn, uint32_t clock, int thread) {
+  const auto logs = acquired.object->logs.find(turn);
+  if (logs == acquired.object->logs.end()) return false;
+  for (const Object::Log& log : logs->second) {
+    const auto after = std::partition_point(log.releases.begin(), log.releases.end(),
+                                            [&](const Release& release) { return release.index < acquired.releases; });
+    if (after != log.releases.begin() && covers(*std::prev(after), log.thread, turn, clock, thread)) return true;
   }
   return false;
 }
 
-bool was_acquired(uint32_t turn, uint32_t clock, int thread) {
-  if (objects.empty()) return false;
-  ++visit;
-  return hands_on(acquired_by[self.thread], turn, clock, thread) || hands_on(acquired_by_block, turn, clock, thread);
+bool covers(const Phase& phase, uint32_t turn, uint32_t clock, int thread) {
+  for (const Arrivals& arrivals : phase.arrivals)
+    if (arrivals.turn == turn) return clock < arrivals.floor || clock < arrivals.clocks[static_cast<size_t>(thread)];
+  return false;
+}
+
+bool tells(const Knowledge& knowledge, uint32_t turn, uint32_t clock, int thread) {
+  if (knowledge == nullptr) return false;
+  for (const auto& [barrier, phase] : knowledge->phases)
+    if (covers(*phase, turn, clock, thread)) return true;
+  for (const Known::Acquired& acquired : knowledge->objects)
+    if (covers(acquired, turn, clock, thread)) return true;
+  return false;
+}
+
+// What a thread did before its block was suspended, it did before each of its later turns.
+bool is_known(uint32_t turn, uint32_t clock, int thread) {
+  for (;;) {
+    if (tells(known_to[self.thread], turn, clock, thread) || tells(known_to_block, turn, clock, thread)) return true;
+    if (turn >= next_turns.size() || next_turns[turn] == 0) return false;
+    turn = next_turns[turn];
+    if (turn == current_turn()) return true;
+    clock = block_starts[turn];
+  }
 }
 
 void keep_fences() {
@@ -131,9 +122,9 @@ void keep_fences() {
   }
 }
 
-void forget_acquired() {
-  for (int thread : acquirers) acquired_by[thread].clear();
-  acquirers.clear();
+void forget_knowledge() {
+  for (int thread : knowing) known_to[thread] = nullptr;
+  knowing.clear();
 }
 
 // Each participating lane learns what any of them knew of the others.
@@ -149,12 +140,30 @@ void join_lanes(int warp, uint32_t lanes) {
     std::copy_n(joint, warp_size, lanes_seen[warp * warp_size + __builtin_ctz(rest)]);
 }
 
-void share_acquired(int warp, uint32_t lanes) {
-  std::vector<Acquired> all;
+void share_knowledge(int warp, uint32_t lanes) {
+  Knowledge joint;
   for (uint32_t rest = lanes; rest != 0; rest &= rest - 1)
-    for (const Acquired& entry : acquired_by[warp * warp_size + __builtin_ctz(rest)]) add(all, entry);
-  for (uint32_t rest = lanes; rest != 0; rest &= rest - 1)
-    for (const Acquired& entry : all) add_to_thread(warp * warp_size + __builtin_ctz(rest), entry);
+    learn(joint, known_to[warp * warp_size + __builtin_ctz(rest)]);
+  if (joint == nullptr) return;
+  for (uint32_t rest = lanes; rest != 0; rest &= rest - 1) knowledge_of(warp * warp_size + __builtin_ctz(rest)) = joint;
+}
+
+void tell_block() {
+  for (int thread : knowing) learn(known_to_block, known_to[thread]);
+  forget_knowledge();
+}
+
+// Objects in shared memory end with their block. What others may have learned from them must stay.
+void end_shared_objects() {
+  shared_objects.clear();
+  if (!block_has_release && !launch.cooperative) objects.resize(objects_before_block);
+  objects_before_block = objects.size();
+}
+
+Object& object_at(uintptr_t address, bool shared) {
+  Object*& object = (shared ? shared_objects : global_objects)[address];
+  if (object == nullptr) object = objects.emplace_back(std::make_unique<Object>()).get();
+  return *object;
 }
 
 }  // namespace
@@ -170,10 +179,14 @@ bool begin_launch() {
     std::fill_n(&fences[0][0], scopes * max_threads, Fence{});
   }
   block_starts.clear();
+  next_turns.clear();
   past_fences.clear();
-  forget_acquired();
-  acquired_by_block.clear();
+  forget_knowledge();
+  known_to_block = nullptr;
+  shared_objects.clear();
+  global_objects.clear();
   objects.clear();
+  objects_before_block = 0;
   block_has_fence = block_has_release = false;
   self = {};
   self.launch_start = ++now;
@@ -182,10 +195,11 @@ bool begin_launch() {
 
 void begin_block(int threads) {
   if (block_has_release) keep_fences();
+  forget_knowledge();
+  known_to_block = nullptr;
+  end_shared_objects();
   block_has_fence = block_has_release = false;
   threads_of_block = threads;
-  forget_acquired();
-  acquired_by_block.clear();
   self.block_start = self.floor = self.clock = ++now;
   self.clocks_before_barrier = 0;
   block_starts.push_back(now);
@@ -199,9 +213,9 @@ void begin_fibers(int current) {
 void pass_barrier() {
   self.floor = ++now;
   self.clocks_before_barrier = self.floor - self.block_start;
-  for (int thread : acquirers)
-    for (const Acquired& entry : acquired_by[thread]) add(acquired_by_block, entry);
-  forget_acquired();
+  if (knowing.empty()) return;
+  tell_block();
+  forget_phases_of(known_to_block, current_turn());
 }
 
 void pass_warp_call(int warp, uint32_t lanes, bool all_alive) {
@@ -211,52 +225,90 @@ void pass_warp_call(int warp, uint32_t lanes, bool all_alive) {
     warp_floors[warp] = now;
   else
     join_lanes(warp, lanes);
-  if (!acquirers.empty()) share_acquired(warp, lanes);
+  if (!knowing.empty()) share_knowledge(warp, lanes);
 }
 
 void fence(bool device_wide) {
   const int thread = static_cast<int>(self.thread);
   self.clock = clocks[thread] = ++now;
-  const Fence note{now, self.floor, warp_floors[warp_number(thread)]};
+  const Fence note{now, self.floor, met_in_warp(thread)};
   fences[within_block][thread] = note;
   if (device_wide) fences[between_blocks][thread] = note;
   block_has_fence = true;
   self.fresh_fence = true;
 }
 
-void acquire(uintptr_t object) {
+void acquire(uintptr_t object, bool shared) {
   if (objects.empty()) return;
-  const auto found = objects.find(object);
-  if (found != objects.end()) add_to_thread(static_cast<int>(self.thread), {&found->second, found->second.count});
+  const auto& known = shared ? shared_objects : global_objects;
+  const auto found = known.find(object);
+  if (found != known.end()) learn(knowledge_of(static_cast<int>(self.thread)), *found->second);
 }
 
-void release(uintptr_t object) {
+void release(uintptr_t object, bool shared) {
   if (!block_has_fence) return;
   const int thread = static_cast<int>(self.thread);
-  Object& target = objects[object];
-  std::vector<Release>& releases = target.releases[current_turn()];
-  auto known = std::find_if(releases.begin(), releases.end(), [&](const Release& r) { return r.thread == thread; });
-  if (known == releases.end()) known = releases.insert(known, Release{thread, target.count, {}, 0, 0});
+  Release release{0, {}, self.floor, met_in_warp(thread)};
   for (int scope = 0; scope < scopes; ++scope)
-    known->fence[scope] = fences[scope][thread].clock >= self.block_start ? fences[scope][thread] : Fence{};
-  known->floor = self.floor;
-  known->warp_floor = warp_floors[warp_number(thread)];
-  ++target.count;
-  for (const auto* list : {&acquired_by[thread], &acquired_by_block})
-    for (const Acquired& entry : *list)
-      if (entry.object != &target) add(target.passed_on, entry);
-  block_has_release = true;
+    if (fences[scope][thread].clock >= self.block_start) release.fence[scope] = fences[scope][thread];
+  Object& target = object_at(object, shared);
+  target.note(current_turn(), thread, release);
+  learn(target.known, known_to[thread]);
+  learn(target.known, known_to_block);
+  block_has_release |= !shared;
+}
+
+void join_phase(Phase& phase, Knowledge& known, bool shared) {
+  const int thread = static_cast<int>(self.thread), first = thread / warp_size * warp_size;
+  const uint32_t turn = current_turn();
+  self.clock = clocks[thread] = ++now;
+  block_has_release |= !shared;
+  if (phase.launch_start != self.launch_start) {
+    phase = {phase.number, self.launch_start, {}};
+    known = nullptr;
+  }
+  if (phase.arrivals.empty() || phase.arrivals.back().turn != turn)
+    phase.arrivals.push_back({turn, 0, std::vector<uint32_t>(static_cast<size_t>(threads_of_block + warp_size - 1))});
+  Arrivals& arrivals = phase.arrivals.back();
+  arrivals.floor = self.floor;
+  for (int lane = 0; lane < warp_size; ++lane) {
+    uint32_t& clock = arrivals.clocks[static_cast<size_t>(first + lane)];
+    clock = std::max({clock, warp_floors[warp_number(thread)], lanes_seen[thread][lane]});
+  }
+  arrivals.clocks[static_cast<size_t>(thread)] = now;
+  learn(known, known_to[thread]);
+  learn(known, known_to_block);
+}
+
+void pass_phase(uint32_t barrier, const std::shared_ptr<const Phase>& phase, const Knowledge& known) {
+  if (phase->launch_start != self.launch_start) return;
+  Knowledge& own = knowledge_of(static_cast<int>(self.thread));
+  learn(own, known);
+  learn(own, barrier, phase);
+}
+
+BlockKnowledge suspend_knowledge() {
+  tell_block();
+  return {self.launch_start, current_turn(), std::move(known_to_block), std::move(shared_objects)};
+}
+
+void resume_knowledge(BlockKnowledge knowledge) {
+  if (knowledge.launch_start != self.launch_start) return;  // all blocks have met since
+  known_to_block = std::move(knowledge.known);
+  shared_objects = std::move(knowledge.objects);
+  next_turns.resize(current_turn());
+  next_turns[knowledge.turn] = current_turn();
 }
 
 bool is_ordered(uint32_t clock, int thread) {
   if (clock < self.launch_start) return true;
-  if (clock < self.block_start) return was_acquired(turn_of(clock), clock, thread);
+  if (clock < self.block_start) return is_known(turn_of(clock), clock, thread);
   if (clock < self.floor || thread == static_cast<int>(self.thread)) return true;
   if (same_warp(thread, static_cast<int>(self.thread))) {
     if (clock < warp_floors[warp_number(thread)]) return true;
     if (clock < lanes_seen[self.thread][thread % warp_size]) return true;
   }
-  return was_acquired(current_turn(), clock, thread);
+  return is_known(current_turn(), clock, thread);
 }
 
 uint32_t turn_of(uint32_t clock) {
@@ -270,14 +322,4 @@ using namespace upskill::cpu;
 
 extern "C" void upskill_cpu_fence(int scope) {
   if (in_kernel) fence(scope != 0);
-}
-
-extern "C" void upskill_cpu_release(const void* object) {
-  if (!in_kernel) return;
-  fence(true);
-  release(reinterpret_cast<uintptr_t>(object));
-}
-
-extern "C" void upskill_cpu_acquire(const void* object) {
-  if (in_kernel) acquire(reinterpret_cast<uintptr_t>(object));
 }

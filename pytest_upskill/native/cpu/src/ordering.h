@@ -4,13 +4,15 @@
 // is stamped with it. Everything a thread did before a barrier has a smaller clock than the barrier (the floor); a warp
 // operation gives its lanes a floor of their own; the start of a block or launch is a floor for everything before it.
 // Between blocks, and between threads that share no barrier, order comes from a fence followed by an atomic operation
-// (release), and an atomic operation on the same object by the other side (acquire). Where the precise rule would cost
-// too much memory, this assumes that accesses are ordered, so that correct kernels are never reported.
+// (release), and an atomic operation on the same object by the other side (acquire); and from split barriers, at which
+// some threads arrive and others wait (see knowledge.h). Where the precise rule would cost too much memory, this
+// assumes that accesses are ordered, so that correct kernels are never reported.
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
 
+#include "knowledge.h"
 #include "launch_state.h"
 
 namespace upskill::cpu {
@@ -50,10 +52,24 @@ inline void select_thread(int thread, bool fibers) {
 void pass_barrier();
 void pass_warp_call(int warp, uint32_t lanes, bool all_alive);
 
-// Synchronisation by the running thread. An object is the address of a lock, a counter or a flag.
+// Synchronisation by the running thread. An object is the address of a lock, a counter or a flag; those in shared
+// memory belong to the block.
 void fence(bool device_wide);
-void acquire(uintptr_t object);
-void release(uintptr_t object);
+void acquire(uintptr_t object, bool shared);
+void release(uintptr_t object, bool shared);
+
+// Split barriers: adds what the running thread did to a phase, and makes known to it what a phase has gathered.
+void join_phase(Phase& phase, Knowledge& known, bool shared);
+void pass_phase(uint32_t barrier, const std::shared_ptr<const Phase>& phase, const Knowledge& known);
+
+// A block that is suspended takes along what it knows, and its objects in shared memory.
+struct BlockKnowledge {
+  uint32_t launch_start = 0, turn = 0;
+  Knowledge known{};
+  std::unordered_map<uintptr_t, Object*> objects{};
+};
+BlockKnowledge suspend_knowledge();
+void resume_knowledge(BlockKnowledge knowledge);
 
 // Whether an access of this launch, stamped `clock` by `thread` of its block, is ordered before the running thread's
 // next access.

@@ -1,5 +1,6 @@
 #include "report.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cstdarg>
 #include <cstdio>
@@ -59,6 +60,10 @@ void report(Assertion assertion, const char* kind, uintptr_t pc, const std::stri
 }
 
 bool is_new_report(const char* kind, uintptr_t pc) { return reports().seen.count({kind, pc, std::string()}) == 0; }
+
+bool is_new_pair(uintptr_t a, uintptr_t b) {
+  return reports().seen.insert({"pair", std::min(a, b), format("%zx", static_cast<size_t>(std::max(a, b)))}).second;
+}
 
 std::string name_place(uintptr_t pc) {
   const uintptr_t offset = offset_in_module(pc);

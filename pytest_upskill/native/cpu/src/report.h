@@ -15,6 +15,8 @@ void report(Assertion assertion, const char* kind, uintptr_t pc, const std::stri
 
 // Whether report would keep it; avoids formatting a message that would be dropped.
 bool is_new_report(const char* kind, uintptr_t pc);
+// The same for a finding at two places, whichever comes first; notes the pair.
+bool is_new_pair(uintptr_t a, uintptr_t b);
 
 // A code address within a message, "<0x1a2b>", which the reader of the reports turns into "line 12"; or an empty text.
 std::string name_place(uintptr_t pc);

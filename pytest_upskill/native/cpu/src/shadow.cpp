@@ -118,13 +118,16 @@ struct PendingStore {
   Cell marks[vector_bytes];  // previous marks
 } pending;
 
-const char* verb(Access access) {
+const char* verb_of(Access access) {
   switch (access) {
     case Access::read:
     case Access::volatile_read:
       return "read";
     case Access::atomic:
+    case Access::atomic_store:
       return "atomic operation";
+    case Access::barrier_use:
+      return "use of a barrier";
     default:
       return "write";
   }
@@ -161,14 +164,15 @@ std::string describe(const Race& race) {
   const std::string element = offset % race.size == 0 ? format("element %zu", offset / race.size)
                                                       : format("byte %zu", static_cast<size_t>(offset));
   return format("race on %s of %s: a %s and the %s by %s%s%s%s have no order, in kernel %s, %s, %s; %s",
-                element.c_str(), race.span->name.c_str(), verb(a.access), verb(b.access), thread_name(b.thread).c_str(),
-                other_block.c_str(), place.empty() ? "" : " at ", place.c_str(), launch.kernel,
-                block_name(a.turn).c_str(), thread_name(a.thread).c_str(), advice(race));
+                element.c_str(), race.span->name.c_str(), verb_of(a.access), verb_of(b.access),
+                thread_name(b.thread).c_str(), other_block.c_str(), place.empty() ? "" : " at ", place.c_str(),
+                launch.kernel, block_name(a.turn).c_str(), thread_name(a.thread).c_str(), advice(race));
 }
 
 void report_race(const Race& race) {
   racing_places.insert({static_cast<uint32_t>(race.self.place), static_cast<uint32_t>(race.other.place)});
-  if (is_new_report("race", race.self.place)) report(Assertion::deterministic, "race", race.self.place, describe(race));
+  if (is_new_report("race", race.self.place) && is_new_pair(race.self.place, race.other.place))
+    report(Assertion::deterministic, "race", race.self.place, describe(race));
 }
 
 Access access_of(uint16_t thread, bool write) {
@@ -200,15 +204,18 @@ class Marking {
     if (unwritten != 0 && (size_ <= vector_bytes || begin + unwritten == end)) note_unwritten();
     if (conflict_) store_later(begin, end);
     if (is_write(access_)) self.fresh_fence = false;
-    if (access_ == Access::volatile_read || access_ == Access::atomic) acquire(address_);
-    if (access_ == Access::volatile_write || access_ == Access::atomic) release(address_);
+    const bool shared = span_.space == Space::shared;
+    if (access_ == Access::volatile_read || access_ == Access::atomic) acquire(address_, shared);
+    if (access_ >= Access::volatile_write && access_ <= Access::atomic_store) release(address_, shared);
   }
 
  private:
-  bool reads() const { return access_ != Access::write && access_ != Access::volatile_write; }
+  bool reads() const {
+    return access_ != Access::write && access_ != Access::volatile_write && access_ != Access::atomic_store;
+  }
   bool writes() const { return is_write(access_); }
 
-  bool may_be_pending() const { return writes() && access_ != Access::atomic && size_ <= vector_bytes; }
+  bool may_be_pending() const { return writes() && access_ < Access::atomic && size_ <= vector_bytes; }
 
   bool is_unwritten(Cell& cell) {
     if (cell.write.clock >= since_ || (span_.space != Space::shared && cell.write.clock >= span_.born)) return false;
@@ -226,13 +233,22 @@ class Marking {
   }
 
   void check_against(const Mark& mark, uint16_t thread, bool write) {
-    if (mark.clock < since_ || is_ordered(mark.clock, thread & thread_bits)) return;
+    if (mark.clock < since_ || (access_ > Access::write && is_harmless(mark, thread, access_of(thread, write)))) return;
+    if (is_ordered(mark.clock, thread & thread_bits)) return;
     const Party me{access_, turn_of(self.clock), self.thread, pc_};
     const Party other{access_of(thread, write), turn_of(mark.clock), static_cast<uint32_t>(thread & thread_bits),
                       restore_address(mark.place)};
     const Race race{me, other, &span_, address_, size_};
     if (write && (thread & agreed_flag) != 0 && access_ == Access::read) return;
     judge(race, mark.place);
+  }
+
+  // Atomic operations never race among themselves, nor do volatile accesses but those of one warp's lanes.
+  bool is_harmless(const Mark& mark, uint16_t thread, Access other) const {
+    if (other <= Access::write) return false;
+    const bool one_warp =
+        mark.clock >= self.block_start && (thread & thread_bits) / warp_size == self.thread / warp_size;
+    return !one_warp || span_.space != Space::shared || access_ >= Access::atomic || other >= Access::atomic;
   }
 
   void judge(const Race& race, uint32_t other_place) {
@@ -251,10 +267,6 @@ class Marking {
   }
 
   void judge_in_step(const Race& race) const {
-    const bool one_warp =
-        race.self.turn == race.other.turn && race.self.thread / warp_size == race.other.thread / warp_size;
-    if (!one_warp || span_.space != Space::shared || access_ == Access::atomic || race.other.access == Access::atomic)
-      return;
     const auto [first, added] = lanes_in_step.try_emplace(static_cast<uint32_t>(pc_), race);
     if (!added && first->second.address != address_) report_race(race);
   }
@@ -265,9 +277,9 @@ class Marking {
   }
 
   void note(Cell& cell) const {
-    const uint16_t flags = access_ == Access::atomic ? atomic_flag
-                           : access_ > Access::write ? volatile_flag
-                                                     : static_cast<uint16_t>(0);
+    const uint16_t flags = access_ >= Access::atomic && writes() ? atomic_flag
+                           : access_ > Access::write             ? volatile_flag
+                                                                 : static_cast<uint16_t>(0);
     const auto thread = static_cast<uint16_t>(self.thread | flags);
     if (writes())
       note_write(cell, thread, pc_);
@@ -278,9 +290,10 @@ class Marking {
   void note_unwritten() const {
     if (!is_new_report("uninitialised", pc_) || unwritten_reads.count(static_cast<uint32_t>(pc_)) != 0) return;
     const uintptr_t offset = address_ - span_.begin;
-    unwritten_reads[static_cast<uint32_t>(pc_)] = format(
-        "%s of %zu bytes of %s, at byte %zu, which nothing has written%s,%s", verb(access_), size_, span_.name.c_str(),
-        static_cast<size_t>(offset), span_.space == Space::shared ? " in this block" : "", where().c_str());
+    unwritten_reads[static_cast<uint32_t>(pc_)] =
+        format("%s of %zu bytes of %s, at byte %zu, which nothing has written%s,%s", verb_of(access_), size_,
+               span_.name.c_str(), static_cast<size_t>(offset), span_.space == Space::shared ? " in this block" : "",
+               where().c_str());
   }
 
   void store_later(Cell* begin, Cell* end) {

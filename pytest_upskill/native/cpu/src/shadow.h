@@ -13,10 +13,12 @@
 
 namespace upskill::cpu {
 
-enum class Access : uint8_t { read, write, volatile_read, volatile_write, atomic };
+// The last one is an arrival at a split barrier, or waiting there: like a volatile read, but its order is the
+// barrier's.
+enum class Access : uint8_t { read, write, volatile_read, volatile_write, atomic, atomic_store, barrier_use };
 
 inline bool is_write(Access access) {
-  return access == Access::write || access == Access::volatile_write || access == Access::atomic;
+  return access == Access::write || (access >= Access::volatile_write && access <= Access::atomic_store);
 }
 
 // Stamps are clocks of ordering.h, 0 for never. Code addresses are return addresses, cut to 32 bits.

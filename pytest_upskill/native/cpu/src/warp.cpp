@@ -10,7 +10,7 @@ namespace upskill::cpu {
 namespace {
 
 // What a shuffle returns when it reads a lane that does not take part: a NaN in every floating type, and -1.
-constexpr uint64_t poison = ~uint64_t{0};
+constexpr uint64_t unset = ~uint64_t{0};
 
 template <class Action>
 void for_each_lane(uint32_t lanes, Action action) {
@@ -104,7 +104,7 @@ void perform(int warp, uint32_t lanes) {
     const int source = thread.call.source;
     if (operation == warp_shuffle || operation == warp_shift) {
       const bool active = lanes >> source & 1;
-      thread.result = active ? threads[source].call.value : poison;
+      thread.result = active ? threads[source].call.value : unset;
       if (!active) report_inactive_source(thread, lane);
     } else if (operation == warp_match_any) {
       thread.result = lanes_with(threads, lanes, thread.call.value);

@@ -1,4 +1,5 @@
-// cooperative_groups::reduce: a butterfly within a tile, rank by rank within coalesced threads.
+// cooperative_groups::reduce: a butterfly within a tile, warp by warp in a tile of several, rank by rank within
+// coalesced threads.
 #ifndef UPSKILL_CPU_COOPERATIVE_GROUPS_REDUCE_H
 #define UPSKILL_CPU_COOPERATIVE_GROUPS_REDUCE_H
 #define _COOPERATIVE_GROUPS_REDUCE_H
@@ -12,9 +13,14 @@ UPSKILL_CPU_INLINE std::remove_cv_t<std::remove_reference_t<T>> reduce(const thr
                                                                        T&& value, Operation&& operation,
                                                                        int line = __builtin_LINE()) {
   std::remove_cv_t<std::remove_reference_t<T>> result = value;
-  for (unsigned int offset = Size / 2; offset > 0; offset /= 2)
-    result = operation(result, tile.shfl_xor(result, offset, line));
-  return result;
+  if constexpr (Size > 32) {
+    result = reduce(tiled_partition<32>(tile), result, operation, line);
+    return tile.reduce_warps(result, operation, line);
+  } else {
+    for (unsigned int offset = Size / 2; offset > 0; offset /= 2)
+      result = operation(result, tile.shfl_xor(result, offset, line));
+    return result;
+  }
 }
 
 template <class T, class Operation>

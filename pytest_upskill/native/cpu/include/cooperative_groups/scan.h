@@ -12,11 +12,18 @@ UPSKILL_CPU_INLINE std::remove_cv_t<std::remove_reference_t<T>> inclusive_scan(c
                                                                                Operation&& operation,
                                                                                int line = __builtin_LINE()) {
   std::remove_cv_t<std::remove_reference_t<T>> result = value;
-  for (unsigned int offset = 1; offset < group.num_threads(); offset *= 2) {
-    const auto before = group.shfl_up(result, offset, line);
-    if (group.thread_rank() >= offset) result = operation(before, result);
+  if constexpr (details::has_several_warps<Group>) {
+    const auto warp = tiled_partition<32>(group);
+    result = inclusive_scan(warp, result, operation, line);
+    const auto before = group.reduce_warps(warp.shfl(result, 31, line), operation, line, group.thread_rank() / 32);
+    return group.thread_rank() < 32 ? result : operation(before, result);
+  } else {
+    for (unsigned int offset = 1; offset < group.num_threads(); offset *= 2) {
+      const auto before = group.shfl_up(result, offset, line);
+      if (group.thread_rank() >= offset) result = operation(before, result);
+    }
+    return result;
   }
-  return result;
 }
 template <class Group, class T>
 UPSKILL_CPU_INLINE std::remove_cv_t<std::remove_reference_t<T>> inclusive_scan(const Group& group, T&& value,
@@ -29,7 +36,11 @@ template <class Group, class T, class Operation>
 UPSKILL_CPU_INLINE std::remove_cv_t<std::remove_reference_t<T>> exclusive_scan(const Group& group, T&& value,
                                                                                Operation&& operation,
                                                                                int line = __builtin_LINE()) {
-  const auto before = group.shfl_up(inclusive_scan(group, value, operation, line), 1, line);
+  std::remove_cv_t<std::remove_reference_t<T>> before = inclusive_scan(group, value, operation, line);
+  if constexpr (details::has_several_warps<Group>)
+    before = group.shfl(before, group.thread_rank() - 1, line);
+  else
+    before = group.shfl_up(before, 1, line);
   return group.thread_rank() == 0 ? std::remove_cv_t<std::remove_reference_t<T>>{} : before;
 }
 template <class Group, class T>

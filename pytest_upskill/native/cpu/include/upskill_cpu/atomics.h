@@ -42,4 +42,12 @@ UPSKILL_CPU_ATOMIC_INTEGERS(UPSKILL_CPU_ATOMIC)
 UPSKILL_CPU_ATOMIC_REALS(UPSKILL_CPU_ATOMIC)
 UPSKILL_CPU_ATOMIC_WORDS(UPSKILL_CPU_ATOMIC_CAS)
 
+namespace upskill::cpu {
+
+// For cuda::atomic: unlike atomicExch, these do not read what was there before.
+void atomic_store(unsigned int* address, unsigned int value);
+void atomic_store(unsigned long long* address, unsigned long long value);
+
+}  // namespace upskill::cpu
+
 #endif  // UPSKILL_CPU_ATOMICS_H

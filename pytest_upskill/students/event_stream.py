@@ -1,0 +1,92 @@
+"""The JSON objects in the body of a chat endpoint's response, whether it is a stream of events or not.
+
+Events follow the HTML standard, section 9.2.6, where servers do: other fields than ``data``, comments and any line end
+are accepted, an event at the end needs no empty line, and an event may be split over lines or hold one object per line.
+A body that is no stream is one JSON value, or one per line.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+_LINE_END = re.compile(rb"\r\n|\r|\n")
+_BOM = b"\xef\xbb\xbf"
+_IGNORED = (b"", b"event", b"id", b"retry")
+
+
+class EventReader:
+    """Takes the body in pieces. ``done``: the server said that the stream is complete.
+
+    ``unreadable`` is an event that is no JSON, or the whole body if it holds neither events nor JSON.
+    """
+
+    def __init__(self) -> None:
+        self.done = self.streamed = False
+        self.unreadable = ""
+        self._begun = False
+        self._rest = b""
+        self._data: list[bytes] = []
+        self._other: list[bytes] = []
+
+    def feed(self, piece: bytes) -> Iterator[Any]:
+        """The values of the events that a piece completes."""
+        text = self._rest + piece
+        held = b"\r" if text.endswith(b"\r") else b""  # a line feed may follow
+        *lines, rest = _LINE_END.split(text.removesuffix(held))
+        self._rest = rest + held
+        for line in lines:
+            yield from self._line(line)
+
+    def end(self) -> Iterator[Any]:
+        """The values of the last event, or of a body that is no stream."""
+        yield from self._line(self._rest.removesuffix(b"\r"))
+        yield from self._event()
+        text = b"\n".join(self._other).decode("utf-8", "replace").strip()
+        if self.streamed or not text:
+            return
+        with contextlib.suppress(ValueError, RecursionError):
+            values = _values(text)
+            self.done = True
+            yield from values
+            return
+        self.unreadable = text
+
+    def _line(self, line: bytes) -> Iterator[Any]:
+        if not self._begun:
+            self._begun, line = True, line.removeprefix(_BOM)
+        if not line:
+            yield from self._event()
+            return
+        name, colon, value = line.partition(b":")
+        if name == b"data":
+            self._data.append(value.removeprefix(b" "))
+        elif name == b"error" and colon:  # llama.cpp had such a field
+            self._data.append(b'{"error": ' + value + b"}")
+        elif name not in _IGNORED or not (colon or name):
+            self._other.append(line)
+
+    def _event(self) -> Iterator[Any]:
+        text = b"\n".join(self._data).decode("utf-8", "replace").strip()
+        self._data.clear()
+        if not text:
+            return
+        self.streamed = True
+        events = [line for line in text.split("\n") if line.strip() != "[DONE]"]
+        self.done = self.done or "[DONE]" in text.split("\n")
+        try:
+            yield from _values("\n".join(events)) if events else ()
+        except (ValueError, RecursionError):
+            self.unreadable = self.unreadable or text
+
+
+def _values(text: str) -> list[Any]:
+    """The JSON values of a text: one, a list of several, or one per line. Raises ValueError."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return [json.loads(line) for line in text.split("\n") if line.strip()]
+    return value if isinstance(value, list) else [value]

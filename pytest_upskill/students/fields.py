@@ -1,0 +1,51 @@
+"""The fields of a request: ours, as a student's ``options`` leave them out, rename them and add to them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+EXTRA = "extra_body"
+"""The option whose fields are added as they are."""
+_LIMITS = ("max_completion_tokens", "max_tokens")
+"""The names of the limit on a reply's length: an option with one of them replaces ours."""
+_LEFT_OUT = (*_LIMITS, "model", "seed", "temperature", "stream", "stream_options", "tools", "tool_choice")
+"""Our fields for which ``false`` means that they are not sent."""
+_RENAMED = ("seed", "temperature", "max_tokens", "stream_options")
+"""Our fields that are no text, so that a text is another name for them."""
+
+
+def with_options(ours: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields to send: ``options`` override ours."""
+    body = {sent_name(name, options): value for name, value in ours.items()}
+    added = {name: value for name, value in options.items() if name != EXTRA and sent_name(name, options) == name}
+    if any(name in added for name in _LIMITS):
+        body = {name: value for name, value in body.items() if name not in _LIMITS}
+    sent = {name: value for name, value in {**body, **added}.items() if value is not False or name not in _LEFT_OUT}
+    return {**sent, **options.get(EXTRA, {})}
+
+
+def sent_name(field: str, options: Mapping[str, Any]) -> str:
+    """The name under which one of our fields is sent."""
+    name = options.get(field)
+    return name if isinstance(name, str) else field
+
+
+def longest_reply(options: Mapping[str, Any], max_tokens: int) -> int:
+    """Tokens after which the server ends a reply."""
+    given = [options.get(EXTRA, {}).get(name, options.get(name)) for name in _LIMITS]
+    return next((one for one in given if isinstance(one, int) and not isinstance(one, bool)), max_tokens)
+
+
+def problem(options: Mapping[str, Any]) -> tuple[str, str] | None:
+    """The first option that cannot be meant so, and what was expected; None if all can."""
+    for name, value in options.items():
+        if name == EXTRA and not isinstance(value, Mapping):
+            return name, "a table of fields that are added to each request"
+        if name in _RENAMED and isinstance(value, str) and not re.fullmatch(r"[A-Za-z_]\w*", value):
+            return (
+                name,
+                "its value, false to leave the field out, or another name for it, such as 'max_completion_tokens'",
+            )
+    return None

@@ -1,0 +1,184 @@
+"""Why there is no reply: a server's own words in any shape, and what they mean."""
+
+from __future__ import annotations
+
+import json
+import re
+import urllib.parse
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+ENDS: Mapping[str, str] = {
+    "stop": "stop", "length": "length", "tool_calls": "tool_calls", "function_call": "tool_calls",
+    "eos": "stop", "eos_token": "stop", "stop_sequence": "stop", "end_turn": "stop", "complete": "stop",
+    "max_tokens": "length", "tool_use": "tool_calls",
+}  # fmt: skip
+"""The ends that a model chose, by the words of servers in lower case. All others are failures of the server."""
+FILTERED = re.compile(
+    r"content[ _-]?(?:filter|policy|management|safety)|responsible ?ai|data_?inspection|moderation|prohibited_content"
+    r"|policy violation|flagged|high risk",
+    re.IGNORECASE,
+)
+"""In the words of a server: a content filter, not the student, decided."""
+REFUSAL = re.compile(
+    r"unexpected|un(?:supported|known|recogni[sz]ed)|not (?:\w+ )?(?:supported|permitted|allowed|accepted|implemented)"
+    r"|invalid|extra (?:inputs|fields)",
+    re.IGNORECASE,
+)
+"""In the words of a server that answers an unknown field with a server error."""
+_FILTER_ENDS = re.compile(
+    r"content_?filter(?:ed)?|filter|sensitive|safety|blocklist|prohibited_content|recitation|spii"
+    r"|guardrail_intervened|error_toxic|content_policy\w*",
+    re.IGNORECASE,
+)
+_FULL_CONTEXTS = ("model_context_window_exceeded", "model_length", "context_length_exceeded")
+_WORDS = (
+    "error", "message", "Message", "msg", "detail", "details", "errors", "error_message", "error_msg", "errorMessage",
+    "error_description", "description", "reason", "reasons", "title", "fault", "faultstring", "base_resp", "status_msg",
+    "metadata", "raw", "innererror",
+)  # fmt: skip
+"""The fields in which servers describe an error; each may hold a text, a list or an object."""
+_NAMES = ("code", "type", "status", "status_code")
+"""The fields that name an error, for one without a description."""
+_SECRETS = re.compile(
+    r"(?i)\bbearer\s+[\w.~+/=-]+|\b(?:sk|pk|rk|gsk|hf|xai|nvapi|fw|tgp|ghp|glpat)[-_][A-Za-z0-9_-]{10,}|\bAIza[\w-]{20,}"
+)
+_SHORTEST_PIECE = 8
+"""Characters of a key that are recognised where a server cuts it."""
+_MARKUP = re.compile(r"(?is)<(script|style)\b.*?</\1>|<[^<>]*>")
+OPTIONAL = ("seed", "stream_options", "temperature", "cache_prompt")
+"""Fields that we send to every server, and without which a question can be asked."""
+
+
+def words(body: object) -> str:
+    """All that a server says about an error, each text once; empty if it says nothing."""
+    said = dict.fromkeys(text.strip() for text in _texts(body) if text.strip())
+    if said:
+        return "; ".join(said)
+    return json.dumps(body, default=str) if body else ""
+
+
+def without_keys(text: str, key: str | None) -> str:
+    """A server's text with ``[key]`` in place of the key, of a piece of it, and of what looks like another one."""
+    if key:
+        for whole in (key, urllib.parse.quote(key, safe="")):
+            text = text.replace(whole, "[key]")
+        for size in range(len(key) - 1, max(_SHORTEST_PIECE, len(key) // 4) - 1, -1):
+            text = text.replace(key[:size], "[key]").replace(key[-size:], "[key]")
+    return _SECRETS.sub("[key]", text)
+
+
+def ended(word: str) -> str | None:
+    """Why a reply with this ``finish_reason`` is none; None for an end that the model chose."""
+    if word.lower() in ENDS:
+        return None
+    if _FILTER_ENDS.fullmatch(word):
+        return f"a content filter of the server ended the reply (finish_reason '{word}')"
+    if word.lower() == "refusal":
+        return "the model refused to answer, by the policy of its provider (finish_reason 'refusal')"
+    if word.lower() in _FULL_CONTEXTS:
+        return f"the model's context was full before the reply was complete (finish_reason '{word}')"
+    return f"the reply was ended by the server, not by the model (finish_reason '{word}')"
+
+
+def is_of_question(word: str) -> bool:
+    """True for a ``finish_reason`` that is due to the question or the reply, not to the server's state."""
+    return is_full(word) or word.lower() == "refusal" or _FILTER_ENDS.fullmatch(word) is not None
+
+
+def is_full(word: str) -> bool:
+    """True for a ``finish_reason`` that says that the context is full."""
+    return word.lower() in _FULL_CONTEXTS
+
+
+def is_filtered(body: object, said: str) -> bool:
+    """True if a content filter refused the question."""
+    error = error_in(body)
+    names = " ".join(str(error.get(name)) for name in _NAMES)
+    marked = isinstance(body, Mapping) and "contentFilter" in body  # Zhipu
+    return marked or FILTERED.search(f"{names} {said}") is not None
+
+
+def named_fields(body: object, fields: Collection[str]) -> list[str]:
+    """Those of ``fields`` that an error names."""
+    said = words(body)
+    param = error_in(body).get("param")
+    named = param.partition(".")[0] if isinstance(param, str) else ""
+    if named in fields:
+        return [named]
+    return [name for name in fields if re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", said)]
+
+
+def context_overflow(body: object) -> tuple[int | None, int | None] | None:
+    """(tokens of the prompt, tokens of the context) if the error says that the prompt is too long, else None."""
+    error, said = error_in(body), words(body)
+    if error.get("type") == "exceed_context_size_error":  # llama.cpp
+        return _int_or_none(error.get("n_prompt_tokens")), _int_or_none(error.get("n_ctx"))
+    if numbers := re.search(r"prompt is too long: (\d+) tokens > (\d+)", said):  # Anthropic
+        return int(numbers[1]), int(numbers[2])
+    if error.get("code") == "context_length_exceeded" or "maximum context length" in said:  # OpenAI, vLLM
+        context = re.search(r"maximum context length is (\d+)", said)
+        tokens = r"(\d+) (?:input |prompt )?tokens? ?(?:in the messages|from the input)|resulted in (\d+)"
+        prompt = re.search(tokens, said)
+        return (int(prompt[1] or prompt[2]) if prompt else None), (int(context[1]) if context else None)
+    return None
+
+
+def status_in(body: object) -> int | None:
+    """The HTTP status in an error that came inside of a stream."""
+    error = error_in(body)
+    codes = (_int_or_none(error.get(name)) for name in ("code", "status", "status_code"))
+    return next((code for code in codes if code is not None and 400 <= code < 600), None)
+
+
+def error_in(body: object) -> Mapping[str, Any]:
+    """The object that describes the error: some servers wrap it in ``{"error": ...}``, or in a list."""
+    if isinstance(body, list) and body:
+        return error_in(body[0])
+    if not isinstance(body, Mapping):
+        return {}
+    inner = body.get("error")
+    return inner if isinstance(inner, Mapping) else body
+
+
+def is_error(event: Mapping[str, Any]) -> bool:
+    """Whether an event of a stream, or a whole body, is an error instead of a part of a reply."""
+    if event.get("error") or event.get("object") == "error" or event.get("type") == "error":
+        return True
+    base = event.get("base_resp")  # MiniMax
+    if isinstance(base, Mapping) and base.get("status_code"):
+        return True
+    return not event.get("choices") and any(event.get(name) for name in ("detail", "errors", "message", "msg"))
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield from _texts_of(value)
+    elif isinstance(value, list):
+        for one in value:
+            yield from _texts(one)
+    elif isinstance(value, Mapping) and isinstance(value.get("loc"), list):  # pydantic's: where, and what is wrong
+        yield f"{'.'.join(map(str, value['loc']))}: {value.get('msg') or value.get('message') or value.get('type')}"
+    elif isinstance(value, Mapping):
+        said = [text for name in _WORDS if name in value for text in _texts(value[name])]
+        yield from said or [str(value[name]) for name in _NAMES if isinstance(value.get(name), str)][:1]
+
+
+def _texts_of(text: str) -> Iterator[str]:
+    """A text that a server passes on may be JSON, or a page for browsers."""
+    inner: object = None
+    if text.lstrip().startswith(("{", "[")):
+        try:
+            inner = json.loads(text)
+        except (ValueError, RecursionError):
+            inner = None
+    if isinstance(inner, dict | list) and (said := list(_texts(inner))):
+        yield from said
+    else:
+        yield _MARKUP.sub(" ", text) if text.lstrip().startswith("<") else text
+
+
+def _int_or_none(value: object) -> int | None:
+    if isinstance(value, str) and value.isdigit():
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -1,0 +1,201 @@
+"""Which part of a reply is its answer: the formats of reasoning that servers leave in the text of a reply.
+
+Each format is tried with two kernels in both orders: the one in the answer counts, never the one in the draft.
+"""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from pytest_upskill.documents.reasoning import FORMATS, answer_blocks, answer_text
+
+BAR = "\uff5c"
+ONE, TWO = "void one() {}\n", "void two() {}\n"
+
+
+def block(source: str, fence: str = "```") -> str:
+    return f"{fence}cuda\n{source}{fence}"
+
+
+REPLIES = {
+    # By format: replies in which DRAFT and ANSWER stand for blocks.
+    "think": [
+        "<think>\nDRAFT\n</think>\n\nANSWER",
+        "<think>DRAFT</think>ANSWER\n",
+        "I try this.\nDRAFT\nGood.</think>ANSWER",
+        "DRAFT</think>\nANSWER",
+        "[THINK]\nDRAFT[/THINK]ANSWER",
+        "◁think▷DRAFT\n◁/think▷ANSWER",
+        "<thought>\nDRAFT</thought>   ANSWER",
+        "<think>\nDRAFT\nIt never ends, but it answers.\n<answer>ANSWER</answer>",
+    ],
+    "reasoning": ["<reasoning>\nDRAFT\n</reasoning>ANSWER"],
+    "reflection": ["<reflection>\nDRAFT</reflection>\nANSWER"],
+    "analysis": ["<analysis>\nDRAFT</analysis>\nANSWER"],
+    "rationale": ["<rationale>\nDRAFT</rationale>\nANSWER"],
+    "thinking_process": ["<thinking_process>DRAFT</thinking_process>ANSWER"],
+    "scratchpad": ["<scratchpad>\nDRAFT</scratchpad>\nANSWER"],
+    "seed:think": ["<seed:think>\nDRAFT</seed:think>ANSWER"],
+    "Harmony": [
+        "<|channel|>analysis<|message|>Hm.\nDRAFT\nSo.<|end|><|start|>assistant<|channel|>final<|message|>ANSWER<|return|>",
+        "<|channel|>analysis<|message|>DRAFT<|end|><|start|>assistant<|channel|>final<|message|>Here:\n\nANSWER",
+        "<|start|>assistant<|channel|>analysis<|message|>DRAFT\n<|end|>\n"
+        "<|start|>assistant<|channel|>final <|constrain|>text<|message|>ANSWER",
+        "DRAFT<|end|><|start|>assistant<|channel|>final<|message|>ANSWER",
+        "<|channel|>analysis<|message|>DRAFT\n<|end|>ANSWER",  # as a server shows it that does not parse reasoning
+        "<|channel|>commentary to=functions.write <|constrain|>json<|message|>DRAFT<|call|>"
+        "<|start|>assistant<|channel|>final<|message|>ANSWER",
+        "<|channel|>final<|message|>ANSWER<|end|><|start|>assistant<|channel|>analysis<|message|>DRAFT",
+        "<|channel|>final<|message|>DRAFT<|end|><|start|>assistant<|channel|>final<|message|>ANSWER",
+        "```cuda\nvoid cut_off() { x = 1<|end|><|start|>assistant<|channel|>final<|message|>ANSWER",
+    ],
+    "Harmony without tokens": [
+        "analysisWe need a kernel.\nDRAFT\nGood.assistantfinalANSWER",
+        "analysisLet me see.\nDRAFT\nassistantcommentary to=functions.x json{}\nassistantfinalHere:\nANSWER",
+    ],
+    "Gemma": [
+        "<|channel>thought\nDRAFT\n<channel|>ANSWER",
+        "DRAFT<channel|>\nANSWER",
+        "<|channel>DRAFT<channel|>ANSWER",
+    ],
+    "Gemma 3": ["<unused94>thought\nDRAFT\n<unused95>ANSWER"],
+    "Solar": ["<|think|>DRAFT<|end|><|begin|>assistant<|content|>\nANSWER"],
+    "Apertus": ["<|inner_prefix|>\nDRAFT\n<|inner_suffix|>ANSWER"],
+    "Cohere": ["<|START_THINKING|>DRAFT<|END_THINKING|><|START_RESPONSE|>ANSWER<|END_RESPONSE|>"],
+    "OpenThinker": [
+        "<|begin_of_thought|>\nDRAFT\n<|end_of_thought|>\n<|begin_of_solution|>ANSWER<|end_of_solution|>",
+    ],
+    "Granite": ["Here is my thought process: hm.\nDRAFT\nHere is my response: this.\nANSWER"],
+    "GLM": [
+        "DRAFT\nSo:\n<|begin_of_box|>ANSWER<|end_of_box|>",
+        "<|begin_of_box|>ANSWER<|end_of_box|>\nAn older version was\nDRAFT",
+        "<think>DRAFT</think><|begin_of_box|>\nANSWER\n<|end_of_box|>",
+    ],
+    "answer": [
+        "DRAFT\n<answer>ANSWER</answer>",
+        "<answer>\nANSWER\n</answer>\nNot like this:\nDRAFT",
+        "DRAFT\nThe final answer: <final_answer>ANSWER</final_answer>\nDRAFT",
+        "<think>DRAFT\n<answer>DRAFT</answer></think><answer>ANSWER</answer>",
+        "<answer>DRAFT</answer>\nWait.\n<answer>ANSWER</answer>",
+    ],
+    "Hermes call": ["ANSWER\n<tool_call>\nDRAFT\n</tool_call>", "<tool_call>\nDRAFT\n</tool_call>ANSWER"],
+    "Gemma call": ["<|tool_call>call:write{text:\nDRAFT}<tool_call|>ANSWER"],
+    "Kimi call": ["ANSWER<|tool_calls_section_begin|>\nDRAFT<|tool_calls_section_end|>"],
+    "DeepSeek call": [f"ANSWER\n<{BAR}tool▁calls▁begin{BAR}>\nDRAFT\n<{BAR}tool▁calls▁end{BAR}>"],
+    "MiniMax call": ["<minimax:tool_call>\nDRAFT\n</minimax:tool_call>\nANSWER"],
+    "Llama call": ["<|python_tag|>\nDRAFT\n<|eom_id|>ANSWER"],
+    "Cohere call": ["ANSWER\n<|START_ACTION|>\nDRAFT\n<|END_ACTION|>"],
+    "another turn": [
+        "ANSWER<|im_end|>\n<|im_start|>user\nAnd now?\nDRAFT",
+        "ANSWER<end_of_turn>\n<start_of_turn>user\nDRAFT<end_of_turn>\n<start_of_turn>model\nDRAFT",
+        "ANSWER<|eot_id|><|start_header_id|>user<|end_header_id|>\n\nDRAFT",
+    ],
+    "Mistral call": [
+        'ANSWER\n[TOOL_CALLS][{"name": "write", "arguments": {"text": "\nDRAFT"}}]',
+        '[TOOL_CALLS]write[ARGS]{"text": "\nDRAFT\n"}ANSWER',
+        "[TOOL_CALLS][{'name': 'read'}]\nANSWER",
+        "DRAFT\n[TOOL_CALLS]ANSWER",
+        '[TOOL_CALLS]read[CALL_ID]a1b2[ARGS]{"path": "SKILL.md"}\r\nANSWER',
+    ],
+}  # fmt: skip
+
+
+def test_every_format_has_a_reply() -> None:
+    assert {row.name for row in FORMATS} <= REPLIES.keys()
+
+
+@pytest.mark.parametrize("text", [text for texts in REPLIES.values() for text in texts])
+@pytest.mark.parametrize(("answer", "draft"), [(ONE, TWO), (TWO, ONE)])
+@pytest.mark.parametrize("fence", ["```", "~~~~"])
+def test_the_answer_counts_and_never_the_draft(text: str, answer: str, draft: str, fence: str) -> None:
+    reply = text.replace("DRAFT", block(draft, fence)).replace("ANSWER", block(answer, fence))
+    assert answer_blocks(reply).answer[-1].source == answer
+    if "[TOOL_CALLS]```" not in reply and "[TOOL_CALLS]~~~" not in reply:  # there, the last block counts
+        assert {one.source for one in answer_blocks(reply).answer} == {answer}
+        assert (answer in answer_text(reply), draft in answer_text(reply)) == (True, False)
+
+
+@pytest.mark.parametrize("text", [text for texts in REPLIES.values() for text in texts])
+def test_the_line_of_an_answer_is_that_of_the_reply(text: str) -> None:
+    reply = text.replace("DRAFT", block(ONE)).replace("ANSWER", block(TWO))
+    line = answer_blocks(reply).answer[-1].line
+    assert reply.replace("\r\n", "\n").split("\n")[line - 1] == TWO.rstrip()
+
+
+@pytest.mark.parametrize(
+    "quoted",
+    [
+        "// a server may leave <|channel|>final<|message|> in the text",
+        'const char* tag = "<|end|>";',
+        "/* [TOOL_CALLS] */ int x;",
+        "  // </answer>",
+        "a = b; // <channel|>",
+        'printf("<answer>");',
+        "if (a <b|| c|>d) return;",
+        "auto x = y[TOOL_CALLS + 1];",
+    ],
+)
+def test_a_tag_that_code_quotes_is_code(quoted: str) -> None:
+    source = f"{quoted}\n{ONE}"
+    assert [one.source for one in answer_blocks(block(source)).answer] == [source]
+
+
+@pytest.mark.parametrize(
+    "prose",
+    [
+        "I put the kernel into `<answer>` and `</answer>` tags, without `<|channel|>analysis<|message|>`.",
+        "The word assistantfinal is no tag here.",
+        "Use the <response> element.",
+        "analysis: the kernel is memory bound.",
+    ],
+)
+def test_prose_about_tags_hides_no_block(prose: str) -> None:
+    reply = f"{prose}\n{block(ONE)}\n{prose}\n"
+    assert [one.source for one in answer_blocks(reply).answer] == [ONE]
+
+
+def test_where_the_tags_of_an_answer_hold_no_block_the_others_count() -> None:
+    reply = f"{block(ONE)}\n<answer>See the kernel above.</answer>"
+    assert [one.source for one in answer_blocks(reply).answer] == [ONE]
+    assert not answer_blocks(f"<|channel|>analysis<|message|>{block(ONE)}<|end|>").answer
+
+
+def test_a_final_channel_without_a_block_is_an_answer_without_one() -> None:
+    blocks = answer_blocks(f"{block(ONE)}<|end|><|start|>assistant<|channel|>final<|message|>Sorry.")
+    assert (blocks.answer, blocks.in_reasoning) == ((), True)
+
+
+def test_a_token_after_the_last_line_of_code_is_no_code() -> None:
+    assert answer_blocks(f"```cuda\n{ONE}<|im_end|>").answer[0].source == ONE
+    for token in ("<|return|>", "<|eot|>", "<end_of_turn>", "</s>", "</answer>"):
+        assert answer_blocks(f"```cuda\n{ONE}```{token}\nThat is it.\n").answer[0].source == ONE
+
+
+@pytest.mark.parametrize(
+    ("reply", "answer"),
+    [
+        ("<think>\nNot 5.\n</think>\nIt is 4.\n", "It is 4.\n"),
+        ("Not 5.</think>It is 4.", "It is 4."),
+        ("<|channel|>analysis<|message|>5?<|end|><|channel|>final<|message|>It is 4.<|return|>", "It is 4."),
+        ("5 or 4? <|begin_of_box|>4<|end_of_box|>", "4"),
+        ("analysisNot 5.assistantfinal4", "4"),
+        ("A turn ends with <|im_end|>, or <|eot_id|>.", "A turn ends with <|im_end|>, or <|eot_id|>."),
+        ("It is 4.\n\nTruly `<think>`.  \r\n", "It is 4.\n\nTruly `<think>`.  \r\n"),
+    ],
+)
+def test_the_text_of_an_answer_is_without_its_reasoning(reply: str, answer: str) -> None:
+    assert answer_text(reply).strip(" \n") == answer.strip(" \n")
+    if "`" in reply:
+        assert answer_text(reply) == reply
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["x <think> ", "<answer>", "</answer>\n", '[TOOL_CALLS][{"a":"', "[TOOL_CALLS][1,", "`<|start|>` ", "<|channel|>"],
+)
+def test_no_text_takes_long(piece: str) -> None:
+    start = time.process_time()
+    answer_blocks(piece * (200_000 // len(piece)))
+    assert time.process_time() - start < 5
