@@ -90,7 +90,7 @@ def student_flags(family: str) -> tuple[str, ...]:
 
 
 COVERAGE_FLAGS = ("-fsanitize-coverage=trace-pc,trace-cmp", "-fplt")
-"""For the traced build of the student's unit, besides STUDENT_FLAGS; the precompiled header is the same. Its calls of the
+"""For the traced build of the student's unit, besides STUDENT_FLAGS; the precompiled header is the same. Calls of the
 coverage runtime go through the PLT, where ``tracing.LIST_PLACES`` finds them."""
 
 _SILENCERS = (
