@@ -60,6 +60,9 @@ def test_a_name_that_cuda_does_not_have_is_not_known(name: str) -> None:
         "cp.async.bulk.tensor.2d.shared::cluster.global.tile",
         "trap",
         "mov.b128",
+        "mul.wide.u32",
+        "shf.l.wrap.b32",
+        "cp.reduce.async.bulk.tensor.1d.global.shared::cta.add.tile.bulk_group",
     ],
 )
 def test_an_instruction_of_ptx_is_known(opcode: str) -> None:

@@ -98,14 +98,6 @@ def test_words_in_the_source_and_functions_of_ones_own_are_no_calls() -> None:
     assert violations('/* fork() */ out[0] = my_fork() + Shell().system("dlopen");', own) == ()
 
 
-@pytest.mark.parametrize("declared", ["__managed__ int n;", "static __device__ __managed__ int n = 3;"])
-def test_managed_variables_are_found_in_the_object(declared: str) -> None:
-    (message,) = violations("n = 2; out[0] = n;", f"{declared}\n")
-    assert message == (
-        "the kernel uses '__managed__ variables'; kernels may not use memory that host and device share: remove them"
-    )
-
-
 def test_what_honest_launchers_use_is_allowed() -> None:
     body = """
       static std::mutex m; std::lock_guard<std::mutex> g(m);

@@ -15,8 +15,8 @@ _OTHER_HEADERS = re.compile(
     r"(?:cutlass|cute|cuda/std|cudnn_frontend)/.*|(?:cudnn|nccl|nvjpeg|npp|cutensor|nvshmem)\w*\.h"
 )
 _SHAPE = re.compile(r"m(?:8|16|32|64|128|256)n\d{1,3}(?:k\d{1,3})?")
-_LONGEST_INSTRUCTION = 4
-"""Parts of a name like ``cp.reduce.async.bulk``; what follows are modifiers."""
+_LONGEST_INSTRUCTION = 5
+"""Parts of a name like ``cp.reduce.async.bulk.tensor``; what follows are modifiers."""
 
 
 _WITHOUT_TYPE = frozenset(("bra", "brkpt", "call", "exit", "pmevent", "ret", "stackrestore", "trap"))

@@ -30,11 +30,13 @@ def rewrite_functions(text: str) -> str:
     blank = blank_out(text)
     macros = _macros(text, blank)
     inserted: dict[int, str] = {}
+    read = 0  # bodies that are not closed lie within one another
     for function in _functions(text, blank, macros):
         if function.kernel:
             inserted[function.begin + 1] = f" UPSKILL_CPU_KERNEL({function.bounds});"
-        for match in _STATIC.finditer(blank, function.begin, function.end):
+        for match in _STATIC.finditer(blank, max(function.begin, read), function.end):
             inserted[match.end()] = f" {_DEVICE}"
+        read = max(read, function.end)
     pieces, done = [], 0
     for position in sorted(inserted):
         pieces += [text[done:position], inserted[position]]

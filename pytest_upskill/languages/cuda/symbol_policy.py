@@ -27,9 +27,6 @@ _MOST_SHOWN = 5
 _LONGEST = 1024
 """Characters of an imported name; templates that a kernel instantiates have longer ones, but are defined in it."""
 
-_MANAGED = "upskill_cpu_managed_variables"
-"""What an object for the cpu device imports if it has ``__managed__`` variables; see native/cpu/assemble.sh."""
-
 
 def _rule(why: str, *patterns: str) -> tuple[str, re.Pattern[str]]:
     """Names that must not be imported; ``why`` completes "kernels may not ..."."""
@@ -87,7 +84,7 @@ _RULES = (
     _rule(
         "use memory that host and device share",
         r"cudaMallocManaged\w*|cudaMallocHost|cudaHost(Alloc|Register|GetDevicePointer)\w*|cudaMemPrefetch\w*",
-        rf"{_MANAGED}|_*cudaRegisterManagedVar\w*|_*cudaInitManagedRuntime\w*",
+        r"_*cudaRegisterManagedVar\w*|_*cudaInitManagedRuntime\w*",
     ),
     _rule(
         "call libraries of ready-made kernels",
@@ -133,8 +130,7 @@ def _violations(linked: elf.Image, own: elf.Image, ours: frozenset[str]) -> Iter
         known = len(name) <= _LONGEST
         why = next((why for why, names in _RULES if names.fullmatch(name)), None) if known else None
         if why is not None:
-            calls, it = ("uses", "them") if _READABLE[0][0].fullmatch(name) else ("calls", "the call")
-            yield f"the kernel {calls} {_shown(name)}; kernels may not {why}: remove {it}"
+            yield f"the kernel calls {_shown(name)}; kernels may not {why}: remove the call"
         elif not known or (name not in ours and not is_allowed(name)):
             yield f"the kernel calls {_shown(name)}, which {UNLISTED}: remove the call"
     if linked.runs_early:
@@ -150,7 +146,6 @@ def _violations(linked: elf.Image, own: elf.Image, ours: frozenset[str]) -> Iter
 
 
 _READABLE = (
-    (re.compile(rf"{_MANAGED}|_*cudaRegisterManagedVar\w*"), "__managed__ variables"),
     (re.compile(r"_ZNSt6thread.*|_ZNSt3__16thread.*"), "std::thread"),
     (re.compile(r".*basic_(filebuf|ifstream|ofstream|fstream).*"), "std::fstream"),
     (re.compile(r".*St10filesystem.*"), "std::filesystem"),

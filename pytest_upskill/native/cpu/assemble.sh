@@ -3,7 +3,7 @@
 #
 # Thread-local variables, as __shared__ variables are (keywords.h), get unused padding before each, so that an index which
 # runs past one array does not reach the next. Variables of the device, which `retain` marks (flag R), go to sections of
-# their own that fill whole pages. An object with __managed__ variables imports a name that tells so.
+# their own that fill whole pages.
 case ${1##*/} in
 as)
   for source; do :; done # the last argument
@@ -19,8 +19,6 @@ s/$section\.\(data\|rodata\)[^,]*,\"aw\{0,1\}\(G\{0,1\}\)R\"/\t.section\tupskill
     grep -q "$section${kind%,*}," "$source" &&
       printf '\t.section\t%s,"aw",@%s,unique,1\n\t.balign\t4096\n\t.zero\t4096\n' "${kind%,*}" "${kind#*,}" >> "$source"
   done
-  grep -q "${section}upskill_managed," "$source" &&
-    printf '\t.section\tupskill_uses,"aw"\n\t.quad\tupskill_cpu_managed_variables\n' >> "$source"
   ;;
 esac
 exec "$@"

@@ -89,8 +89,9 @@ def student_flags(family: str) -> tuple[str, ...]:
     return (*(flag for flag in STUDENT_FLAGS if not flag.startswith(_GCC_ONLY)), "-ferror-limit=20")
 
 
-COVERAGE_FLAGS = ("-fsanitize-coverage=trace-pc,trace-cmp",)
-"""For the traced build of the student's unit, besides STUDENT_FLAGS; the precompiled header is the same."""
+COVERAGE_FLAGS = ("-fsanitize-coverage=trace-pc,trace-cmp", "-fplt")
+"""For the traced build of the student's unit, besides STUDENT_FLAGS; the precompiled header is the same. Calls of the
+coverage runtime go through the PLT, where ``tracing.LIST_PLACES`` finds them."""
 
 _SILENCERS = (
     "no_sanitize", "no_sanitize_thread", "no_sanitize_undefined", "no_sanitize_coverage",

@@ -20,8 +20,6 @@ using namespace upskill::cpu;
 
 extern "C" {
 
-char upskill_cpu_managed_variables;  // an object with __managed__ variables imports it, see assemble.sh
-
 void upskill_watch(const void* base, size_t bytes, const char* name, int access, int initialised) {
   watch(base, bytes, name, access == UPSKILL_READ_WRITE, initialised != 0);
 }
