@@ -12,6 +12,7 @@
 #include "kept_memory.h"
 #include "launcher_view.h"
 #include "returned_outputs.h"
+#include "slot.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -27,37 +28,8 @@ namespace upskill {
 namespace {
 
 constexpr std::size_t kGuardBytes = 4096;
-constexpr std::size_t kOffset = 16;  // cudaMalloc aligns to 256, so that a tensor's base is 16 modulo 32
 constexpr std::size_t kChunk = 1 << 16;
 constexpr int kPatience = 200;  // checks, a quarter of a millisecond apart, for joined threads to disappear
-
-// Device memory of one argument. It grows when needed and otherwise keeps its address. A tight one always fits exactly.
-class Slot {
- public:
-  void* base(std::size_t bytes, std::size_t guard) {
-    const std::size_t needed = bytes + kOffset + 2 * guard;
-    if (needed > capacity_ || (guard == 0 && needed != capacity_)) {
-      release();
-      check(cudaMalloc(&memory_, needed), "cudaMalloc");
-      capacity_ = needed;
-    }
-    return static_cast<char*>(memory_) + guard + kOffset;
-  }
-
-  void release() {
-    if (memory_ != nullptr) {
-      check(cudaFree(memory_), "cudaFree");
-    }
-    memory_ = nullptr;
-    capacity_ = 0;
-  }
-
-  void* memory() const { return memory_; }
-
- private:
-  void* memory_ = nullptr;
-  std::size_t capacity_ = 0;
-};
 
 struct Tensor {
   const RequestArgument* argument;

@@ -25,6 +25,8 @@ from pytest_upskill.sandbox.source_lines import Symbols
 WORKER = Path(__file__).resolve().with_name("worker.py")
 
 _START_SECONDS = 30.0
+_WALL = 3.0
+"""On the cpu device a call's limit is of processor time; this multiple of it, by the clock, ends what only waits."""
 _GPU_START_SECONDS = 90.0
 
 
@@ -33,7 +35,7 @@ class WorkerProcess(MessageProcess):
 
     def __init__(self, confinement: Confinement, limits: Limits = DEFAULT_LIMITS, gpu: GpuAccess | None = None) -> None:
         """With ``gpu``, the process opens that GPU before it says that it is ready."""
-        super().__init__(limits)
+        super().__init__(limits if gpu else replace(limits, seconds=_WALL * limits.seconds))
         self._gpu = gpu
         self._ready = False
         self._filtered = confinement.filtered

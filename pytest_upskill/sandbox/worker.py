@@ -50,16 +50,15 @@ def main() -> None:
     if sealing and not driver.upskill_is_sealed():
         sys.exit("the kernel's library prevents the filter of system calls")
     window = Window(shared)
-    # A kernel on the cpu device is stopped shortly before the parent's limit, so that its line can be reported.
+    # A kernel on the cpu device is stopped at its limit of processor time, so that its line can be reported.
     limit_time = (lambda seconds: None) if on_gpu else driver.upskill_limit_time
-    margin = 0.9
     while True:
         message = channel.recv(MESSAGE_BYTES)
         if not message:
             os._exit(0)
         request = message[16:]
         base = window.address(int.from_bytes(message[8:16], "little"))
-        limit_time(ctypes.c_double(margin * seconds))
+        limit_time(ctypes.c_double(seconds))
         lines = driver.upskill_call(entry, base, request, len(request))
         limit_time(ctypes.c_double(0))
         channel.send(message[:8] + lines[: MESSAGE_BYTES - 8])

@@ -101,6 +101,13 @@ def test_assembly_of_the_host_is_refused_wherever_it_stands(assembly: str) -> No
     assert "assembly of the host is not allowed" in made.message
 
 
+def test_headers_of_the_system_may_hold_assembly() -> None:
+    headers = "".join(f"#include <{name}>\n" for name in ("signal.h", "sys/io.h", "math.h", "csignal", "unistd.h"))
+    missing = "#ifdef NOWHERE\n#include <no/such/header.h>\n#endif\n"
+    made = build(probe("", f"{unique()}{headers}{missing}"), PROBE_SIGNATURE)
+    assert made.ok, made.message
+
+
 def test_assembly_that_the_preprocessor_drops_is_none() -> None:
     dead = '// asm\nconst char* text = "asm";\n#ifndef __CUDACC__\nasm("nop"); void f() { __asm__("frob"); }\n#endif\n'
     assert build(probe("", f"{unique()}{dead}"), PROBE_SIGNATURE).ok

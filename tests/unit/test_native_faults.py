@@ -26,7 +26,7 @@ FAULTS: dict[int, tuple[str, str, int, str]] = {
         "more than the 512 KiB of local memory that it may have: a recursion that does not end",
     ),
     1: ("stack-overflow", "large", FAILURE, "in kernel large, block (0,0,0), thread (0,0,0)"),
-    2: ("timeout", "// waits", TIMEOUT, "still running after 0.2 s, when it was stopped here"),
+    2: ("timeout", "// waits", TIMEOUT, "still running after 0.2 s of processor time, when it was stopped here"),
     3: ("timeout", "goes_round", TIMEOUT, "the kernel hangs or is too slow, in kernel goes_round"),
     4: ("division-by-zero", "divides", FAILURE, "divided by zero"),
 }

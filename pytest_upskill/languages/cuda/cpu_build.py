@@ -49,6 +49,7 @@ _ASSEMBLY = (
 _DIRECTIVES = re.compile(r"^\s*(?:#|%:)\s*(?:(?:define|undef)\s+(?:__)?section(?:__)?\b|ident\b|sccs\b)", re.MULTILINE)
 _CONTINUED = re.compile(r"\\[ \t\f\v\r]*\n")
 _SECTION = re.compile(r"(?:\b__attribute(?:__)?\s*\(\s*\(|\[\s*\[)[^;{}]{0,200}?\b(?:__)?section(?:__)?\s*\(")
+_HEADER = re.compile(r"""^[ \t]*#[ \t]*include[ \t]*[<"]([a-z]\w*(?:/\w+)*(?:\.h)?)[>"]""", re.MULTILINE)
 _NAME = re.compile(r'"[A-Za-z0-9_.$]*"')
 """What the compiler would copy into its assembly: the text of a directive, or the name of a section."""
 
@@ -177,8 +178,17 @@ def translation_unit(source: str, entry: str, trapped: str | None = None) -> str
     _refuse(source, _OURS, "is a name of the harness; use another one")
     _refuse(_CONTINUED.sub("", source), _DIRECTIVES, "is a directive that kernels may not use: remove it")
     _refuse_sections(source)
-    text = rewrite(trapped or source, messages.SOURCE_NAME, flags.NO_SILENCERS + flags.NO_ASSEMBLY + flags.NO_LIBRARIES)
+    before = _system_headers(source) + flags.NO_SILENCERS + flags.NO_ASSEMBLY + flags.NO_LIBRARIES
+    text = rewrite(trapped or source, messages.SOURCE_NAME, before)
     return f'{text}\n#line 1 "{messages.ENTRY_NAME}"\n{entry}\n'
+
+
+def _system_headers(source: str) -> str:
+    """Includes those headers of the system that the source includes. They come first, since they use names that are
+    poisoned for the source.
+    """
+    names = dict.fromkeys(name for name in _HEADER.findall(source) if not (flags.INCLUDE / name).exists())
+    return "".join(f"#if __has_include(<{name}>)\n#include <{name}>\n#endif\n" for name in names)
 
 
 def _refuse_sections(source: str) -> None:

@@ -25,7 +25,7 @@ namespace {
 
 enum class Stop { none, time, interrupt };
 Stop wanted = Stop::none;
-double limit_seconds = 0, deadline = 0;  // by the clock of `seconds_now`
+double limit_seconds = 0, deadline = 0;  // by the clock of `seconds_used`
 
 struct Registers {
   uintptr_t pc, stack_pointer;
@@ -53,7 +53,12 @@ uintptr_t place_in_kernel(const Registers& registers) {
   return 0;
 }
 
-double seconds_now() { return 1e-9 * static_cast<double>(host_nanoseconds()); }
+// Of processor time, so that a kernel is not stopped because the machine is busy with something else.
+double seconds_used() {
+  timespec used;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+  return static_cast<double>(used.tv_sec) + 1e-9 * static_cast<double>(used.tv_nsec);
+}
 
 void set_timer(double seconds) {
   const auto whole = static_cast<time_t>(seconds);
@@ -118,8 +123,11 @@ void on_fault(int signal, siginfo_t* info, void* context) {
 
 // A kernel can be left only while its own code runs: the runtime or a library may hold an inconsistent state.
 void on_timer(int signal, siginfo_t*, void* context) {
-  if (wanted == Stop::none && limit_seconds == 0) return pass_on(signal);
-  if (wanted == Stop::none) wanted = Stop::time;
+  if (wanted == Stop::none) {
+    if (limit_seconds == 0) return pass_on(signal);
+    if (const double left = deadline - seconds_used(); left > 0) return set_timer(std::max(left, 0.001));
+    wanted = Stop::time;
+  }
   const Registers registers = registers_of(context);
   if (!in_kernel) {
     forward_to_kernel(signal);
@@ -130,9 +138,11 @@ void on_timer(int signal, siginfo_t*, void* context) {
   wanted = Stop::none;
   const uintptr_t pc = registers.pc + 1;
   if (why == Stop::time)
-    abort_launch(cudaErrorLaunchTimeout, Assertion::runs, "timeout", pc,
-                 format("still running after %.3g s, when it was stopped here: the kernel hangs or is too slow,%s",
-                        limit_seconds, where().c_str()));
+    abort_launch(
+        cudaErrorLaunchTimeout, Assertion::runs, "timeout", pc,
+        format("still running after %.3g s of processor time, when it was stopped here: the kernel hangs or is too "
+               "slow,%s",
+               limit_seconds, where().c_str()));
   report(Assertion::runs, "interrupted", pc, "still running when it was interrupted," + where());
   pass_on(SIGINT);
 }
@@ -197,7 +207,7 @@ void watch_faults() {
 
 void watch_signals() {
   watch_faults();
-  if (limit_seconds != 0) set_timer(std::max(deadline - seconds_now(), 0.001));
+  if (limit_seconds != 0) set_timer(std::max(deadline - seconds_used(), 0.001));
 }
 
 void end_watch() {
@@ -212,5 +222,5 @@ extern "C" void upskill_limit_time(double seconds) {
   if (seconds > 0) handle(SIGALRM, on_timer);
   wanted = Stop::none;
   limit_seconds = seconds;
-  deadline = seconds_now() + seconds;
+  deadline = seconds_used() + seconds;
 }
