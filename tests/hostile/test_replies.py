@@ -18,7 +18,7 @@ import pytest
 from tests.hostile.suite import HERE, Attempt, Judged, attempts, complaint, judged
 
 FOLDERS = ("replies/results", "replies/cell", "replies/compiler", "replies/text", "honest")
-ROWS = (*range(1, 43), 44)
+ROWS = (*range(1, 43), 44, 45)
 CHUNK = 20
 SAMPLE_CHUNKS = 4
 HONEST_ONES = 5
