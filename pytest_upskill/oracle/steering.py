@@ -42,6 +42,9 @@ _MOST = 1 << 28
 _STEPS = 4
 """By how much sizes are moved at most, once nothing else is left to try."""
 
+_SAME = 3
+"""Calls after which a comparison counts as constant, if its operands were the same in all of them."""
+
 _RELATIONS = (-1, 0, 1)
 
 Goal = tuple[str, int]
@@ -73,6 +76,8 @@ class Steering:
     _seen: set[Goal] = field(default_factory=set)
     _met: dict[str, tuple[Example, tuple[int, int]]] = field(default_factory=dict)
     """For each comparison, the example with the nearest operands, and these."""
+    _operands: dict[str, list[frozenset[tuple[int, int]]]] = field(default_factory=dict)
+    """For each comparison, its operands in the first calls, up to the first ones that differ."""
     _tries: dict[Goal, int] = field(default_factory=dict)
     _known: set[str] = field(default_factory=set)
     _differences: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -126,6 +131,9 @@ class Steering:
             if place not in self.tracer.comparisons or max(map(abs, itertools.chain(*pairs))) >= _MOST:
                 continue
             goals |= {(place, (left > right) - (left < right)) for left, right in pairs}
+            operands = self._operands.setdefault(place, [])
+            if not operands or operands[0] == operands[-1]:
+                operands.append(frozenset(pairs))
             nearest = min(pairs, key=lambda pair: abs(pair[0] - pair[1]))
             self._learn(place, example, nearest[0] - nearest[1])
             known = self._met.get(place)
@@ -141,7 +149,12 @@ class Steering:
         """Sizes that may show a relation that was not seen; comparisons that were tried less, or are near, first."""
         while True:
             goals = [
-                (self._tries.get((place, sign), 0) + abs(met[1][0] - met[1][1]).bit_length() // _FAR, place, sign)
+                (
+                    self._is_constant(place),
+                    self._tries.get((place, sign), 0) + abs(met[1][0] - met[1][1]).bit_length() // _FAR,
+                    place,
+                    sign,
+                )
                 for place, met in self._met.items()
                 for sign in _RELATIONS
                 if (place, sign) not in self._seen and met[0].dtype == dtype
@@ -149,7 +162,7 @@ class Steering:
             ]
             if not goals:
                 return
-            _, place, sign = min(goals)
+            *_, place, sign = min(goals)
             self._tries[place, sign] = self._tries.get((place, sign), 0) + 1
             example, operands = self._met[place]
             candidates = self._candidates(place, example, operands, sign)
@@ -158,6 +171,11 @@ class Steering:
                 self._tries[place, sign] = _TRIES
             else:
                 yield candidate
+
+    def _is_constant(self, place: str) -> bool:
+        """Whether the operands were the same in three calls: they hardly depend on sizes."""
+        operands = self._operands[place]
+        return len(operands) >= _SAME and operands[0] == operands[-1]
 
     def _learn(self, place: str, example: Example, difference: int) -> None:
         """How fast the difference of the operands changes with a size: from an example and its origin."""

@@ -69,7 +69,7 @@ def test_auto_goes_on_without_bubblewrap_and_says_what_to_install(
     result = bench.run("skills", STUDENT, "-k", "scale", *workers)
     result.assert_outcomes(passed=2)
     result.stdout.fnmatch_lines(
-        ["*sandbox: * (*limits*: install bubblewrap 0.8 or later (Debian, Ubuntu: apt install *"]
+        ["*sandbox: * (*limits*; install bubblewrap 0.8 or later (Debian, Ubuntu: apt install *"]
     )
 
 

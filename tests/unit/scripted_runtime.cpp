@@ -56,6 +56,8 @@ size_t upskill_copied_back(void) { return 5; }
 void upskill_configure(int, uint64_t, int) {}
 int upskill_host_threads(void) { return scripted_threads; }
 
+void upskill_kept_on_device(KeptOnDevice*) {}
+uintptr_t upskill_kept_on_host(void) { return 0; }
 const char* upskill_coverage(void) { return ""; }
 
 // What a thread does that was left behind: between two calls it writes to the output of the first (behind its guard).
