@@ -160,8 +160,7 @@ def test_every_command_that_is_named_exists_and_is_in_the_readme() -> None:
 
 
 def test_the_students_table_is_accepted() -> None:
-    (text,) = blocks("toml")
-    tables = tomllib.loads(text)["tool"]["upskill"]["students"]
+    tables = tomllib.loads("\n".join(blocks("toml")))["tool"]["upskill"]["students"]
     (config,) = resolve(["my-model"], tables, ROOT)
     assert (config.model, config.timeout, config.api_key_env) == ("my-model-7b", 600, "MY_MODEL_KEY")
     assert config.price is not None and config.price.cached == 0.01

@@ -61,10 +61,11 @@ Usage: pytest-upskill run [OPTIONS] FILE.cu... [-- ARGUMENT...]
   program itself follow after --.
 
 Options:
-  -I DIR           Search this folder for headers.
-  -D NAME[=VALUE]  Define a macro, as the compiler's -D does.
-  --no-checks      Run at full speed, without checks.
-  -h, --help       Show this message and exit.
+  -I DIR                   Search this folder for headers.
+  -D NAME[=VALUE]          Define a macro, as the compiler's -D does.
+  -Xcompiler OPTION[,...]  Options of the host's compiler: -fopenmp.
+  --no-checks              Run at full speed, without checks.
+  -h, --help               Show this message and exit.
 
   The exit status is the program's, 66 if something was reported, 2 if the
   program could not be built. The program is not confined: run only programs
