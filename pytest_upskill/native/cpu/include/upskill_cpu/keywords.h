@@ -13,8 +13,9 @@
 #define CUDA_VERSION 13000
 
 // The device's variables get sections of their own (assemble.sh), out of the host's reach. `retain` marks them: it also
-// applies to functions, and to variables in templates, for which GCC ignores `section`. In a student's source the latter
-// has no effect (NO_SILENCERS in flags.py), so that managed variables are like the device's there, out of the host's reach.
+// applies to functions, and to variables in templates, for which GCC ignores `section`. In a student's source the
+// latter has no effect (NO_SILENCERS in flags.py), so that managed variables are like the device's there, out of the
+// host's reach.
 #define __global__
 #define __device__ __attribute__((__retain__))
 #define __host__
