@@ -143,11 +143,19 @@ def _sum_of_two(operation: Operation, output: torch.Tensor) -> Any:
             constants = constants + _WELFORD / 2 * operand.abs()
     if alpha == 1:
         return output.abs() + constants
-    return 2 * (_absolute(first) + abs(alpha) * _absolute(second)) + constants
+    scaled = abs(alpha) * _absolute(second)
+    return _absolute(first) + (1 + _scaling(operation, alpha)) * scaled + constants
 
 
 def _multiply_add(operation: Operation, output: torch.Tensor) -> Any:
-    return 2 * operation.on_magnitudes(value=abs(operation.options.get("value", 1)))
+    value = operation.options.get("value", 1)
+    all_terms = operation.on_magnitudes(value=abs(value))
+    return all_terms + (1 + _scaling(operation, value)) * (all_terms - operation.args[0].abs())
+
+
+def _scaling(operation: Operation, constant: float) -> int:
+    """Rounding errors of a product with a constant: its own, and that of the constant."""
+    return 0 if _power_of_two(constant) else 1 + rounded_constants((constant,), operation.unit)
 
 
 def _lerp(operation: Operation, output: torch.Tensor) -> Any:

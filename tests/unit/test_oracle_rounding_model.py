@@ -134,6 +134,22 @@ def test_cancellation_is_counted() -> None:
     assert 1.0 < float(moved) < 100.0
 
 
+@pytest.mark.parametrize(
+    ("reference", "kernel"),
+    [
+        (lambda x, y: x.addcmul(y, y, value=0.001), lambda x, y: x + 0.001 * (y * y)),
+        (lambda x, y: x.add(y, alpha=0.1), lambda x, y: x + 0.1 * y),
+    ],
+)
+def test_product_with_a_constant_rounds_the_constant_too(reference: Operator, kernel: Operator) -> None:
+    x, y = (1e-3 * inputs(1 << 18, seed=2)[0]).float().double(), (100 * inputs(1 << 18)[1]).float().double()
+    _, replays, gold = recorded(reference, x, y)
+    moved = replays.movements({"x": x, "y": y}, {"out": gold}, "label")["out"]
+    error = (kernel(x.float(), y.float()).double() - gold).abs()
+    assert bool((error <= moved + UNIT * gold.abs()).all())
+    assert bool((moved <= 8 * UNIT * (x.abs() + gold.abs())).all())
+
+
 def test_movements_are_the_same_each_time() -> None:
     x, y = inputs()
     _, replays, out = recorded(KNOWN["layer_norm"], x, y)
