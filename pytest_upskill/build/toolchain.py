@@ -98,6 +98,14 @@ def _probe(program: str) -> Compiler:
     return Compiler(Path(program).absolute(), family, version, f"{path} {path.stat().st_size} {banner}")
 
 
+@functools.cache
+def system_headers(compiler: Compiler) -> tuple[Path, ...]:
+    """The folders of the C++ and the C library's headers. Raises ToolchainError."""
+    names = ("cstddef", "stdio.h", "sys/types.h")
+    said = _run([str(compiler.program), "-E", "-x", "c++", "-"], "".join(f"#include <{name}>\n" for name in names))
+    return tuple(dict.fromkeys(Path(found) for found in re.findall(rf'"(/.*)/(?:{"|".join(names)})"', said)))
+
+
 def _version(banner: str, text: str) -> str:
     found = re.search(r"\d+(\.\d+)*", text) or re.search(r"\d+(\.\d+)+", banner)
     if found is None:

@@ -187,8 +187,10 @@ def _system_headers(source: str) -> str:
     """Includes those headers of the system that the source includes. They come first, since they use names that are
     poisoned for the source.
     """
-    names = dict.fromkeys(name for name in _HEADER.findall(source) if not (flags.INCLUDE / name).exists())
-    return "".join(f"#if __has_include(<{name}>)\n#include <{name}>\n#endif\n" for name in names)
+    # Not by __has_include: where it has not found a header, gcc 12 accepts an #include of it.
+    folders = toolchain.system_headers(toolchain.find_compiler())
+    names = dict.fromkeys(_HEADER.findall(source))
+    return "".join(f"#include <{name}>\n" for name in names if any((folder / name).is_file() for folder in folders))
 
 
 def _refuse_sections(source: str) -> None:
@@ -276,8 +278,9 @@ def _runtime(compiler: toolchain.Compiler, folder: Path) -> Made:
         unit.write_text("".join(f'#include "{Path(flags.ALIAS) / part.relative_to(NATIVE)}"\n' for part in parts))
         return trusted([*common, unit.name, "-o", str(target)], compiler, folder)
 
-    with _aliased(folder), ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        failed = [made for made in pool.map(compile_one, units, sources, objects) if not made.facts.ok]
+    jobs = sorted(zip(units, sources, objects, strict=True), key=lambda job: -sum(one.stat().st_size for one in job[1]))
+    with _aliased(folder), ThreadPoolExecutor(os.cpu_count() or 1) as pool:  # the largest first
+        failed = [made for made in pool.map(lambda job: compile_one(*job), jobs) if not made.facts.ok]
     if failed:
         return failed[0]
     objects.pop(0).rename(folder / _BEGIN)
