@@ -70,7 +70,7 @@ def test_a_server_that_dies_again_is_an_error_that_names_its_log(served: Workben
     result = served.run("skills", "--upskill-student=local", own_process=True)
     assert result.ret == 1
     outcomes = result.parseoutcomes()
-    assert outcomes["errors"] >= 2 and "failed" not in outcomes
+    assert outcomes["errors"] >= 1 and "failed" not in outcomes  # replies that were complete are kept
     log = served.root / ".upskill/serve/local.log"
     assert re.search(
         rf"ended again \(signal 9\) and is not started a third time.*its log is {log}", " ".join(result.stdout.lines)
