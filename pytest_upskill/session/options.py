@@ -54,8 +54,8 @@ OPTIONS = (
            "header", values.seed),
     Option("example", "EXAMPLE", "judge on this example only; give it in the form that a failure prints: "
            "'rows=1 cols=33 dtype=float16 seed=7'", values.text),
-    Option("timeout", "SECONDS", "time limit of one call of a kernel (default: 10); on the cpu device of processor "
-           "time, and three times that by the clock", values.seconds),
+    Option("timeout", "SECONDS", "time limit of one call of a kernel (default: 10); for CUDA on the cpu device of "
+           "processor time, and three times that by the clock", values.seconds),
     Option("item-timeout", "SECONDS", "time limit of all calls of one kernel together (default: 120)", values.seconds),
     Option("replies", "SOURCE", "where replies come from: auto (stored replies, else the student), live (the student), "
            "record (as auto, and write replies to cassettes, files beside the skill), replay (cassettes only) "

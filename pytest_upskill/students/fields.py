@@ -39,7 +39,7 @@ def longest_reply(options: Mapping[str, Any], max_tokens: int) -> int:
 
 
 def problem(options: Mapping[str, Any]) -> tuple[str, str] | None:
-    """The first option that cannot be meant so, and what was expected; None if all can."""
+    """The first option with a value of the wrong kind, and what was expected; None if there is none."""
     for name, value in options.items():
         if name == EXTRA and not isinstance(value, Mapping):
             return name, "a table of fields that are added to each request"

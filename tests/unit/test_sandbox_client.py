@@ -282,6 +282,13 @@ def test_every_death_has_a_name(level: str, body: str, kind: str, words: str) ->
     assert after.findings == ()
 
 
+def test_a_kernel_is_not_stopped_for_time_in_which_it_had_no_processor() -> None:
+    spins = "__global__ void spin(int64_t* out) { for (volatile int i = 0; i < 3000000; i = i + 1) {} out[0] = 1; }"
+    body = "usleep(600000); spin<<<1, 1, 0, stream>>>(out);"
+    with sandbox_of(probe(body, f"#include <unistd.h>\n{spins}"), seconds=0.5) as sandbox:
+        assert sandbox.call(probe_call(1)).findings == ()
+
+
 KEEPS = """
 static int64_t calls = 0;
 void* more; cudaMalloc(&more, 1000 + 8 * ++calls);

@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <sys/time.h>
+#include <time.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -12,7 +13,6 @@
 
 #include "../../device.h"
 #include "block.h"
-#include "clocks.h"
 #include "fiber.h"
 #include "launch_state.h"
 #include "memory.h"

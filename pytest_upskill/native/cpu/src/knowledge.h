@@ -1,8 +1,8 @@
 // What threads know of each other through objects in memory (locks, counters, flags) and the phases of split barriers.
 //
 // An object's identity is its lifetime: a split barrier is a new object each time that it is initialised, and a word of
-// shared memory belongs to one block. Whoever synchronises with an object learns what the object has been told so far,
-// and nothing that it is told later.
+// shared memory belongs to one block. A thread that synchronises with an object gets what other threads have left
+// there before, and nothing of what they leave there later.
 #pragma once
 
 #include <cstdint>

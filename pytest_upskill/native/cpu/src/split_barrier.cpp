@@ -128,7 +128,7 @@ extern "C" void upskill_cpu_split_barrier_init(upskill_cpu_split_barrier* place,
   place->expected = expected;
 }
 
-// Host code, which runs alone, may hold a barrier in managed memory; it waits for nobody.
+// In host code, which may use a barrier in managed memory, an arrival has no effect: no other thread takes part.
 extern "C" uint32_t upskill_cpu_split_barrier_arrive(upskill_cpu_split_barrier* place, uint32_t count, bool drop) {
   if (!in_kernel) return 0;
   return arrive(barrier_at(place, PC), count, drop);
