@@ -10,10 +10,11 @@ from rich.text import Text
 
 from pytest_upskill.cases.case import Case
 from pytest_upskill.cases.case_file import load_case
-from pytest_upskill.errors import CaseError
+from pytest_upskill.errors import CaseError, NotACase
 from pytest_upskill.languages import registry
 from pytest_upskill.reporting.text_style import printable
-from pytest_upskill.skills.skill import case_paths, skill_files
+from pytest_upskill.skills.discovery import skill_files
+from pytest_upskill.skills.skill import case_paths
 
 _PIPED_WIDTH = 10_000
 """The width if the output is not a terminal: no line is wrapped."""
@@ -35,6 +36,8 @@ def command(ctx: click.Context, paths: Sequence[Path]) -> None:
         for path in case_paths(file.parent):
             try:
                 columns = _columns(load_case(path, skill))
+            except NotACase:
+                continue
             except CaseError as error:
                 broken, columns = True, ("cannot be read",)
                 click.echo(printable(f"{path}:{error.line or 1}: {error.message}"), err=True)

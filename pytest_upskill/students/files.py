@@ -1,11 +1,14 @@
 """Replies and prompts on disk, ``<folder>/<skill>/<case>.<arm>.md``, and the student that reads its replies there.
 
-Every run writes its replies in this layout, and ``--upskill-prompts`` its prompts.
+Every run writes its replies in this layout, and ``--upskill-prompts`` its prompts. A folder ``<skill>`` belongs to the
+first skill of that name, which a file in it states; others of that name have ``<folder>/<path of the skill>``, as all
+have in a run with several.
 """
 
 import codecs
 import contextlib
 import re
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -34,13 +37,52 @@ _ZEROS: Mapping[tuple[bool, ...], str] = {
 """Where the zero bytes of ASCII text are, within four bytes."""
 _SHORTEST = 16
 """Bytes of a text whose encoding is guessed."""
+OWNER = ".skill"
+"""The file with the path of the skill that a folder belongs to."""
+_REPLIES = "*.*.md"
 LAYOUT = "<skill>/<case>.<arm>.md, <case>.<arm>-2.md for the second trial"
 """The layout in words, for messages."""
 
 
 def path_of(folder: Path, question: Question) -> Path:
     """The path of the reply (or prompt) of a question in ``folder``."""
-    return folder / component(question.skill) / component(question.file_name)
+    return (_own(folder, question) or folder / component(question.skill)) / component(question.file_name)
+
+
+def _own(folder: Path, question: Question) -> Path | None:
+    """The folder of this skill alone; None if it has that of its name."""
+    if not question.place:
+        return None
+    own = folder_of(folder, question.place)
+    owner = _owner(folder / component(question.skill))
+    is_used = owner != question.place if owner is not None else next(own.glob(_REPLIES), None) is not None
+    return own if is_used else None
+
+
+def _new_path_of(folder: Path, question: Question) -> Path:
+    """The path to write to. Raises OSError."""
+    shared = folder / component(question.skill)
+    if question.place and _owner(shared) is None and _own(folder, question) is None:
+        if question.apart:
+            return folder_of(folder, question.place) / component(question.file_name)
+        draft = shared / f"{OWNER}-{secrets.token_hex(8)}"
+        write_atomically(draft, question.place)
+        with contextlib.suppress(FileExistsError):  # another process has been faster
+            (shared / OWNER).hardlink_to(draft)
+        draft.unlink()
+    return path_of(folder, question)
+
+
+def folder_of(folder: Path, place: str) -> Path:
+    """The folder below ``folder`` for a skill's name or path."""
+    return folder.joinpath(*map(component, place.split("/")))
+
+
+def _owner(shared: Path) -> str | None:
+    try:
+        return (shared / OWNER).read_text(encoding="utf-8")
+    except OSError:
+        return None
 
 
 def replies_folder(root: Path, student: str) -> Path:
@@ -51,7 +93,7 @@ def replies_folder(root: Path, student: str) -> Path:
 def keep_reply(root: Path, student: str, question: Question, reply: Reply) -> Path:
     """Write the reply's text below pytest's rootdir and return its path. Raises OSError."""
     home(root)
-    path = path_of(replies_folder(root, student), question)
+    path = _new_path_of(replies_folder(root, student), question)
     write_atomically(path, reply.text)
     return path
 
@@ -69,7 +111,7 @@ def writing_below(folder: Path) -> Iterator[None]:
 
 def write_prompt(folder: Path, question: Question) -> Path:
     """Write the prompt of a question under the headings ``# System`` and ``# User`` and return its path."""
-    path = path_of(folder, question)
+    path = _new_path_of(folder, question)
     prompt = question.prompt
     write_atomically(path, f"# System\n\n{prompt.system.strip()}\n\n# User\n\n{prompt.user.strip()}\n")
     return path
@@ -86,7 +128,7 @@ class FilesStudent(Student):
     def arms_for(self, skill: str, arms: Sequence[str], cases: Sequence[str]) -> tuple[str, ...]:
         """The arms with a file for any of the cases and any trial."""
         try:
-            names = [entry.name for entry in (self.folder / component(skill)).iterdir()]
+            names = [entry.name for entry in folder_of(self.folder, skill).iterdir()]
         except OSError:
             return ()
         present = {re.sub(pattern, "", name) for name in names for pattern in (r"\.md$", r"-\d+\.md$")}
