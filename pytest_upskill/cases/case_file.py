@@ -62,7 +62,7 @@ def load_case(path: Path, skill: str) -> Case:
     try:
         return parse_case(read_text(path, CaseError), path, skill)
     except CaseError:
-        if (text := _readable(path)) and is_foreign(text, (*KERNEL_KEYS, *TEXT_KEYS)):
+        if (text := _readable(path)).strip() and is_foreign(text, (*KERNEL_KEYS, *TEXT_KEYS)):
             raise NotACase(NO_CASE, path) from None
         raise
 

@@ -9,7 +9,7 @@ import codecs
 import contextlib
 import re
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pytest_upskill.cases.case import Case
@@ -28,13 +28,9 @@ _MARKS = {
     codecs.BOM_UTF16_LE: "utf-16-le",
     codecs.BOM_UTF16_BE: "utf-16-be",
 }
-_ZEROS: Mapping[tuple[bool, ...], str] = {
-    (False, True, False, True): "utf-16-le",
-    (True, False, True, False): "utf-16-be",
-    (False, True, True, True): "utf-32-le",
-    (True, True, True, False): "utf-32-be",
-}
-"""Where the zero bytes of ASCII text are, within four bytes."""
+_WIDE = {"utf-32-le": 4, "utf-32-be": 4, "utf-16-le": 2, "utf-16-be": 2}
+"""Encodings of several bytes for each character, by their number."""
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f]")
 _SHORTEST = 16
 """Bytes of a text whose encoding is guessed."""
 OWNER = ".skill"
@@ -168,12 +164,26 @@ def decoded(data: bytes) -> tuple[str, str]:
         ].upper()
     if data.startswith(_BINARIES):
         return "", BINARY
-    zeros = tuple(data[place::4].count(0) * 5 > len(data) // 2 for place in range(4))  # code is mostly ASCII
-    if len(data) >= _SHORTEST and (encoding := _ZEROS.get(zeros)) is not None:
-        return data.decode(encoding, "replace"), encoding.upper()
+    zeros = data.count(0) if len(data) >= _SHORTEST else 0
+    are_many = zeros * 100 > len(data)
     try:
-        return data.decode(), ""
+        text, problem = data.decode(), ""
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        what = f"UTF-8 with replacements (byte 0x{data[error.start]:02x} in line {line} is not UTF-8)"
-        return data.decode("utf-8", "replace"), what
+        problem = f"UTF-8 with replacements (byte 0x{data[error.start]:02x} in line {line} is not UTF-8)"
+        text = data.decode("utf-8", "replace")
+    if (are_many or (zeros and problem)) and (encoding := _guessed(data)) is not None:
+        return data.decode(encoding, "replace"), encoding.upper()
+    return ("", BINARY) if are_many else (text, problem)
+
+
+def _guessed(data: bytes) -> str | None:
+    """The encoding in which zero bytes are parts of characters: the one with the most blanks, which all code has."""
+    found: dict[str, int] = {}
+    for encoding, width in _WIDE.items():
+        with contextlib.suppress(UnicodeDecodeError):
+            text = data[: len(data) // width * width].decode(encoding)
+            blanks = text.count(" ") + text.count("\n")
+            if blanks and not _CONTROL.search(text):
+                found[encoding] = blanks
+    return max(found, key=lambda encoding: found[encoding], default=None)
