@@ -4,6 +4,7 @@ A reply is unused when its case is gone, or when the case's prompt in its arm ha
 the cases' references, as pytest does; no model is queried.
 """
 
+import contextlib
 import functools
 import os
 from collections.abc import Iterable, Sequence
@@ -61,17 +62,17 @@ def _digests(questions: PromptRenderer, case: Case, skill_path: Path, arm: str) 
     return frozenset(questions.of(replace(plain, disclosure=mode)).prompt.digest for mode in MODES)
 
 
-def prune(skill_path: Path, root: Path, dry_run: bool = False) -> list[str]:
+def prune(skill_path: Path, root: Path, dry_run: bool = False, known: Sequence[Path] = ()) -> list[str]:
     """Prunes a skill's cassettes, and its stored replies below ``root``; one line for each reply that is removed.
 
-    Stored replies are those to all skills of this name: one that any of them uses is kept.
+    A stored reply that another one of the ``known`` skills with this name uses is kept.
     """
     uses = _uses_of(skill_path)
     lines = []
     for path in sorted((skill_path.parent / cassette.FOLDER).glob("*.jsonl")):
         lines += _prune_cassette(path, uses, root, dry_run)
     if (root / paths.HOME / FILE).is_file():
-        others = (_uses_of(path) for path in skill_files([root]) if _is_namesake(path, skill_path))
+        others = (_uses_of(path) for path in known if _is_namesake(path, skill_path))
         lines += _prune_ledger(skill_path.parent.name, functools.reduce(_joined, others, uses), root, dry_run)
     return sorted(lines)
 
@@ -167,8 +168,11 @@ def command(skills: Sequence[Path], rootdir: Path, dry_run: bool) -> None:
     unused when its case is gone, or when the case's prompt has changed since.
     """
     removed = 0
-    for skill_path in skill_files(skills):
-        for line in prune(skill_path.resolve(), rootdir.resolve(), dry_run):
+    named, known = skill_files(skills), list[Path]()
+    with contextlib.suppress(SkillError):  # the skills may all be elsewhere
+        known = skill_files([rootdir])
+    for skill_path in named:
+        for line in prune(skill_path.resolve(), rootdir.resolve(), dry_run, [*named, *known]):
             removed += 1
             click.echo(line)
     click.echo(f"{removed} {'reply' if removed == 1 else 'replies'} {'would be ' if dry_run else ''}removed")
