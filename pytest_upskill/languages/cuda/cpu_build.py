@@ -36,7 +36,8 @@ from pytest_upskill.sandbox.confinement import ENVIRONMENT, Confinement
 
 NATIVE = flags.NATIVE
 LIBRARY = "kernel.so"
-_BEGIN = "begin.o"
+ALL_ERRORS = {"gcc": "-fmax-errors=0", "clang": "-ferror-limit=0"}
+_UNIT, _BEGIN = "kernel.cpp", "begin.o"
 
 _RUNTIME_SECONDS = 300.0
 # With our headers' macros and functions, a kernel could hide accesses.
@@ -88,7 +89,7 @@ class HostCompiler(CachedCompiler):
                 folder,
                 (LIBRARY, TRACED, PLACES) if traced else (LIBRARY,),
                 _script(compiler, toolkit, traced),
-                {"kernel.cpp": unit},
+                {_UNIT: unit},
                 entry=entry,
                 readable=toolkit.readable,
                 path=[compiler.program.parent],
@@ -117,13 +118,12 @@ class HostCompiler(CachedCompiler):
             unit = translation_unit(source, entry, trapped)
         except ValueError:
             return ""
-        all_errors = "-fmax-errors=0" if compiler.family == "gcc" else "-ferror-limit=0"
-        line = shlex.join([*_compiler_line(compiler, toolkit), all_errors, "-fsyntax-only", "kernel.cpp"])
+        line = shlex.join([*_compiler_line(compiler, toolkit), ALL_ERRORS[compiler.family], "-fsyntax-only", _UNIT])
         _, said = self._compile(
             toolkit.header,
             (),
             f"{_alias()} && {line} || true",
-            {"kernel.cpp": unit},
+            {_UNIT: unit},
             entry=entry,
             readable=toolkit.readable,
             path=[compiler.program.parent],
@@ -224,11 +224,15 @@ def _alias() -> str:
     return f"mkdir -p {Path(flags.ALIAS).parent} && ln -sfn {shlex.quote(str(NATIVE))} {flags.ALIAS}"
 
 
-def _compiler_line(compiler: toolchain.Compiler, toolkit: Toolkit) -> list[str]:
+def precompiled(compiler: toolchain.Compiler, toolkit: Toolkit) -> list[str]:
+    """The options that include the precompiled header; gcc takes the one that lies beside the header that is named."""
     header = str(toolkit.header / flags.PCH_HEADER.name)
-    # gcc takes the precompiled header that lies beside the one that is named.
-    first = ["-include", header] if compiler.family == "gcc" else ["-include-pch", f"{header}.pch"]
-    return [str(compiler.program), *flags.student_flags(compiler.family), *first, *_folders(compiler)]
+    return ["-include", header] if compiler.family == "gcc" else ["-include-pch", f"{header}.pch"]
+
+
+def _compiler_line(compiler: toolchain.Compiler, toolkit: Toolkit) -> list[str]:
+    options = [*flags.student_flags(compiler.family), *precompiled(compiler, toolkit)]
+    return [str(compiler.program), *options, *_folders(compiler)]
 
 
 def _script(compiler: toolchain.Compiler, toolkit: Toolkit, traced: bool) -> str:
@@ -246,7 +250,7 @@ def _commands(common: Sequence[str], target: str, library: str, toolkit: Toolkit
     # Undefined symbols are errors of the linker here, not of the loader during a call.
     whole = ["-Wl,-z,defs", f"-Wl,--require-defined={ENTRY}"]
     link = [common[0], target, str(toolkit.begin), "-o", library, *whole, *flags.LINK_FLAGS, str(toolkit.runtime)]
-    return f"{shlex.join([*common, '-c', 'kernel.cpp', '-o', target])} && {shlex.join(link)}"
+    return f"{shlex.join([*common, '-c', _UNIT, '-o', target])} && {shlex.join(link)}"
 
 
 def _folders(compiler: toolchain.Compiler, *more: Path) -> list[str]:

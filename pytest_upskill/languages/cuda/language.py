@@ -75,9 +75,8 @@ class CudaLanguage:
         found = trapped(source, compile_it(source), compile_it, exists, self.source_name)
         if found is None:
             return build
-        again = self._host.build(
-            source, entry, confinement=confined, traced=build.traced is not None, trapped=found.source
-        )
+        traced = build.traced is not None
+        again = self._host.build(source, entry, confinement=confined, traced=traced, trapped=found)
         return again if again.ok else build
 
     def execute(self, build: Build, layout: CallLayout, machine: Machine, timeout: float) -> CudaExecutor:
