@@ -44,16 +44,18 @@ class CudaLanguage:
             return _gpu_compiler(machine.architectures).build(source, entry, confinement=confined)
         if not checked:
             build = self._host.build(source, entry, confinement=confined, traced=False)
-            return self._with_traps(source, entry, build, machine, ask_nvcc=False)
+            return self._with_traps(source, entry, build, machine, traced=False, ask_nvcc=False)
         with ThreadPoolExecutor(max_workers=1) as pool:
             checking = pool.submit(self._nvcc.check, source, entry, confinement=confined)
             build = self._host.build(source, entry, confinement=confined)
             check = checking.result()
         if check is None or check.message == "":
-            build = self._with_traps(source, entry, build, machine, ask_nvcc=check is not None)
+            build = self._with_traps(source, entry, build, machine, traced=True, ask_nvcc=check is not None)
         return build if check is None else _both(build, check)
 
-    def _with_traps(self, source: str, entry: str, build: Build, machine: Machine, *, ask_nvcc: bool) -> Build:
+    def _with_traps(
+        self, source: str, entry: str, build: Build, machine: Machine, *, traced: bool, ask_nvcc: bool
+    ) -> Build:
         """Another build if only names that the cpu device lacks keep the source from compiling (see ``traps``).
 
         They are those in our table, and with ``ask_nvcc`` those that nvcc finds in CUDA's headers.
@@ -75,7 +77,6 @@ class CudaLanguage:
         found = trapped(source, compile_it(source), compile_it, exists, self.source_name)
         if found is None:
             return build
-        traced = build.traced is not None
         again = self._host.build(source, entry, confinement=confined, traced=traced, trapped=found)
         return again if again.ok else build
 
