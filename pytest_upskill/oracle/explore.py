@@ -15,6 +15,7 @@ import hypothesis
 
 from pytest_upskill.cases.case import Case
 from pytest_upskill.errors import UpskillError
+from pytest_upskill.languages.base import Tracer
 from pytest_upskill.oracle import search
 from pytest_upskill.oracle.compare import first_difference, judge, number, place
 from pytest_upskill.oracle.draw import LARGEST, families, forced
@@ -25,7 +26,7 @@ from pytest_upskill.oracle.reference_runner import ReferenceRunner
 from pytest_upskill.oracle.required_examples import large_together, required_examples
 from pytest_upskill.oracle.search import Batch, Stop
 from pytest_upskill.oracle.shrink import UNFINISHED, Fault, Shrinking, Tried, explained
-from pytest_upskill.oracle.steering import Steering, Tracer
+from pytest_upskill.oracle.steering import Steering
 from pytest_upskill.records import (
     NEEDS_GPU,
     Answer,
