@@ -11,14 +11,14 @@ from dataclasses import replace
 from pytest_upskill.build import elf
 from pytest_upskill.build.messages import SOURCE_NAME
 from pytest_upskill.devices.base import Machine
-from pytest_upskill.languages.base import SourceMutant
+from pytest_upskill.languages.base import Executor, SourceMutant
 from pytest_upskill.languages.cuda import cuda_names, mutants
 from pytest_upskill.languages.cuda.cpu_build import HostCompiler, native_hash
 from pytest_upskill.languages.cuda.gpu_build import CudaCompiler, NvccCheck
 from pytest_upskill.languages.cuda.gpu_features import LIBRARIES
 from pytest_upskill.languages.cuda.tracing import CudaTracer
 from pytest_upskill.languages.cuda.traps import mentions, trapped
-from pytest_upskill.records import Answer, Assertion, Build, Call, CallLayout, LaunchStatistics
+from pytest_upskill.records import Answer, Build, Call, CallLayout, LaunchStatistics
 from pytest_upskill.sandbox.client import Sandbox
 
 
@@ -98,7 +98,7 @@ class CudaLanguage:
         return len(known) == 2 and known[0] is not None and known[0] == known[1]
 
 
-class CudaExecutor:
+class CudaExecutor(Executor):
     """A built kernel; owns the sandbox."""
 
     def __init__(self, sandbox: Sandbox, trace: Callable[[], CudaTracer] | None = None) -> None:
@@ -127,12 +127,6 @@ class CudaExecutor:
             what = f"the launcher copied {seen.copied_back} bytes of device memory to the host in one call"
             found.append(f"{what}; results are computed on the device, without synchronising: leave them there")
         return found
-
-    def assertions(self) -> Sequence[Assertion]:
-        return ()
-
-    def __enter__(self) -> CudaExecutor:
-        return self
 
     def __exit__(self, *exception: object) -> None:
         self._sandbox.close()
