@@ -139,8 +139,6 @@ class _Exploration:
     def __post_init__(self) -> None:
         self.case = self.preparation.case
 
-    # ------------------------------------------------------------------------------------- phase 1: trying
-
     def try_only(self, example: Example) -> None:
         """Run one example twice."""
         try:
@@ -283,8 +281,6 @@ class _Exploration:
         if "runs" in tried.faults:
             raise Stop
 
-    # ------------------------------------------------------------------------------------- judgement
-
     def judgement(self, dtypes: tuple[str, ...], *, shrink: bool) -> Judgement:
         """Put together what was found; shrinks the example of the first failure, or of the finding that explains it."""
         broken = any("runs" in tried.faults for tried in self.tried.values())
@@ -334,8 +330,6 @@ class _Exploration:
         reason = next(iter(self.given_up.values()), OFF)
         advice = "give 'args' values for which the reference is stable"
         return f"{doubtful} of {count} examples cannot be judged: {reason}; {advice}"
-
-    # ------------------------------------------------------------------------------------- phase 2: shrinking
 
     def _counterexample(self, names: tuple[str, ...], first: Tried, shrink: bool) -> tuple[Tried, Counterexample]:
         if not shrink or first.batch is None or first.faults[names[0]].kind.endswith("timeout"):
