@@ -19,7 +19,7 @@ from pytest_upskill.oracle.isolation import generator, stable_hash
 from pytest_upskill.oracle.shapes import at_step, first, integer_scalars, scalar_options, violated
 from pytest_upskill.oracle.size_distribution import STEPS
 from pytest_upskill.oracle.snippet import Function
-from pytest_upskill.records import FLOATING, Example
+from pytest_upskill.records import FLOATING, ITEM_SIZE, Example
 
 Value = torch.Tensor | float | int | bool
 Arguments = Mapping[str, Value]
@@ -30,10 +30,7 @@ _RARE, _OFTEN = 1 / 32, 1 / 8
 _WIDE = 2**33 + 1
 """Makes int64 values that do not fit into 32 bits, and whose lower halves differ from them."""
 
-DTYPE: Mapping[str, torch.dtype] = {
-    name: getattr(torch, name)
-    for name in ("float64", "float32", "float16", "bfloat16", "int8", "uint8", "int16", "int32", "int64", "bool")
-}
+DTYPE: Mapping[str, torch.dtype] = {name: getattr(torch, name) for name in ITEM_SIZE}
 
 
 def dtype_name(dtype: torch.dtype) -> str:

@@ -120,15 +120,15 @@ def decoded(data: bytes) -> tuple[str, str]:
 
     Editors on Windows, and its shell, write UTF-16, with a byte order mark or without. Line ends stay.
     """
-    if (mark := next((mark for mark in _MARKS if data.startswith(mark)), None)) is not None:
-        return data[len(mark) :].decode(_MARKS[mark], "replace"), "" if _MARKS[mark] == "utf-8" else _MARKS[
-            mark
-        ].upper()
+    for mark, encoding in _MARKS.items():
+        if data.startswith(mark):
+            text = data[len(mark) :].decode(encoding, "replace")
+            return text, "" if encoding == "utf-8" else encoding.upper()
     if data.startswith(_BINARIES):
         return "", BINARY
     zeros = tuple(data[place::4].count(0) * 5 > len(data) // 2 for place in range(4))  # code is mostly ASCII
-    if len(data) >= _SHORTEST and (encoding := _ZEROS.get(zeros)) is not None:
-        return data.decode(encoding, "replace"), encoding.upper()
+    if len(data) >= _SHORTEST and zeros in _ZEROS:
+        return data.decode(_ZEROS[zeros], "replace"), _ZEROS[zeros].upper()
     try:
         return data.decode(), ""
     except UnicodeDecodeError as error:
