@@ -128,7 +128,7 @@ class Pipeline:
 
         assert task.student is not None
         first = turns.Try(self._first_question(task), answered.reply, outcome)
-        return turns.converse(first, task.turns, self._replies.student(task.student), again)
+        return turns.converse(first, task.turns, self._replies.student(task.student), again, case.language)
 
     def _first_question(self, task: Task) -> Question:
         """The task's question; for an ``example`` with replies in files, that of the last turn, which failed on it."""
