@@ -22,6 +22,7 @@ from pytest_upskill.records import (
     Verdict,
     VerdictKind,
 )
+from pytest_upskill.replies.scheduling import NotKeptError
 from pytest_upskill.skills.arms import prompt_text
 from pytest_upskill.students.base import Student
 
@@ -44,7 +45,8 @@ def converse(
     """The outcome of a conversation of up to ``most`` tries; ``again`` asks a question and judges the reply, which is
     written in ``language``.
 
-    If a later try fails for another reason than its kernel, or exceeds the budget, the item is undecided.
+    With kept replies only, a conversation ends with the last one. If a later try fails for another reason than its
+    kernel, or exceeds the budget, the item is undecided.
     """
     tries = [first]
     while len(tries) < most and tries[-1].outcome.verdict.kind is VerdictKind.FAILED:
@@ -53,6 +55,8 @@ def converse(
             break
         try:
             tries.append(again(question))
+        except NotKeptError:
+            break
         except (InfrastructureError, BudgetStopped) as error:
             stopped = isinstance(error, BudgetStopped)
             kind = VerdictKind.BUDGET_STOPPED if stopped else VerdictKind.INFRASTRUCTURE_ERROR
