@@ -47,7 +47,7 @@ It returns:
 What you may rely on:
 
 - Sizes: `rows` (1 to 64; it is never 0), `cols` (one of 32, 64). They are not parameters: read them from the shapes of the tensors.
-- The values above hold in every call; those of `float` arguments are rounded to float32.
+- The values above hold whenever the function is called; those of `float` arguments are rounded to float32.
 - These conditions hold: `cols % rows == 0`.
 - Tensors are contiguous, on the cpu, and do not overlap; all that follow the case's dtype have the same one in a call.
 - `torch` and Python's standard library can be imported, and nothing else.
