@@ -31,6 +31,9 @@ def summary_lines(view: View, width: int, color: bool, unicode: bool = True) -> 
     yield text_style.paint(f"{'=' * left}{_TITLE}".ljust(text_style.width, "="), "bold")
     if not view.run.device:
         yield f"{plural(sum(len(skill.judged) for skill in view.skills), 'prompt')} written; no student was queried"
+        where, command = view.run.answers or ("", "")
+        yield from text_style.wrap(where, text_style.width, 4)
+        yield from [f"  {command}"] if command else []  # in one line, to be copied
         return
     if view.run.self_check:
         for skill in view.skills:

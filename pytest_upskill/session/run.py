@@ -33,6 +33,7 @@ DEMO = "demo"
 _SOURCES = {
     "live": "live: stored replies are not used",
     "record": "record: stored and new replies are written to the cassettes beside the skills",
+    "kept": "kept: stored replies, also to earlier prompts; no student is queried",
     "replay": "replay: from the cassettes beside the skills; no student is queried",
 }
 """Lines of the header for values of ``--upskill-replies`` other than ``auto``."""
@@ -82,8 +83,8 @@ class Run:
         return self._students[name]
 
     def _make(self, config: StudentConfig) -> Student:
-        if self.settings.replies == "replay" and not is_at_hand(config):
-            return Placeholder(config, "is not queried while replies are replayed")
+        if self.settings.replies in ("replay", "kept") and not is_at_hand(config):
+            return Placeholder(config, f"is not queried with --upskill-replies={self.settings.replies}")
         made: Student | None = self._hook.pytest_upskill_student(config=config)
         if made is not None:
             return made
@@ -152,6 +153,8 @@ class Run:
         """Where the replies came from; empty for the usual place."""
         if self.settings.replies == "replay":
             return "replayed from cassettes, no student was queried"
+        if self.settings.replies == "kept":
+            return "stored ones, also to earlier prompts; no student was queried"
         totals = self.totals
         if "ledger" in self.__dict__ and not (totals.asked or totals.failed or totals.stopped):
             return "no student was queried: all replies were stored ones; --upskill-replies=live asks again"
