@@ -1,5 +1,6 @@
 """``pytest-upskill list [PATH ...]``: a table of skills and their cases."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,10 +11,11 @@ from rich.text import Text
 
 from pytest_upskill.cases.case import Case
 from pytest_upskill.cases.case_file import load_case
-from pytest_upskill.errors import CaseError
+from pytest_upskill.errors import CaseError, NotACase
 from pytest_upskill.languages import registry
 from pytest_upskill.reporting.text_style import printable
-from pytest_upskill.skills.skill import case_paths, skill_files
+from pytest_upskill.skills.discovery import skill_files
+from pytest_upskill.skills.skill import case_paths
 
 _PIPED_WIDTH = 10_000
 """The width if the output is not a terminal: no line is wrapped."""
@@ -30,15 +32,20 @@ def command(ctx: click.Context, paths: Sequence[Path]) -> None:
     """
     table = Table("skill", "case", "language", "contract", "device", "dtypes", "tags", box=None, pad_edge=False)
     broken = False
-    for file in skill_files(paths):
+    files = skill_files(paths)
+    names = Counter(file.absolute().parent.name for file in files)
+    for file in files:
         skill = file.absolute().parent.name
+        shown = skill if names[skill] == 1 else str(file.parent)
         for path in case_paths(file.parent):
             try:
                 columns = _columns(load_case(path, skill))
+            except NotACase:
+                continue
             except CaseError as error:
                 broken, columns = True, ("cannot be read",)
                 click.echo(printable(f"{path}:{error.line or 1}: {error.message}"), err=True)
-            table.add_row(*(Text(printable(cell)) for cell in (skill, path.stem, *columns)))
+            table.add_row(*(Text(printable(cell)) for cell in (shown, path.stem, *columns)))
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = _PIPED_WIDTH

@@ -29,7 +29,10 @@ class PromptRenderer:
             self._guidance[key] = arms.guidance(*key)
         shown = self._guidance[key]
         prompt = build_prompt(task.case, signature, shown.text if shown else None, shown.files if shown else None)
-        return Question(task.skill, task.case.name, arms.slug(task.arm), task.trial, prompt)
+        name = task.case.skill
+        return Question(
+            name, task.case.name, arms.slug(task.arm), task.trial, prompt, task.place, apart=task.skill != name
+        )
 
 
 def build_prompt(

@@ -85,7 +85,7 @@ def _footer(view: View, text_style: TextStyle) -> Iterator[str]:
 def _notes(view: View) -> Iterator[str]:
     marked: dict[str, dict[str, None]] = {}
     for item in view.items:
-        for note in item.notes:
+        for note in item.notes if item.kind is not ItemKind.SPEC else ():  # those are pytest's warnings
             marked.setdefault(note, {})[item.case or item.skill] = None
     shown = list(marked.items())[:_NOTES]
     for note, cases in shown:

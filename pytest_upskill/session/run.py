@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from os.path import relpath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -67,6 +68,8 @@ class Run:
         self.seed = seed
         self._hook = hook
         self._students: dict[str, Student] = {}
+        self.noted: set[tuple[Path, str]] = set()
+        """Warnings that collection has given, by skill."""
         specs = settings.students or (GOLDEN,)
         if specs == (PROMPTS_STUDENT,) and settings.prompts:
             configs = [StudentConfig(PROMPTS_STUDENT, PROMPTS_STUDENT)]
