@@ -23,8 +23,8 @@ _LABEL = 22
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """An element of the result ``output`` of a call. ``share`` is its error as a share of what is allowed, if the
-    solution passes and an error is allowed; ``sizes`` are those of tensors in terms of the dims, as far as known.
+    """An element of the result ``output`` of a call. ``share`` is its error as a share of what is allowed, where that is
+    of interest; ``sizes`` are those of tensors in terms of the dims, as far as known.
     """
 
     prepared: Prepared
@@ -63,7 +63,7 @@ class Observer:
             self._latest.popitem(last=False)
         for expected in prepared.expected:
             found = _closest(prepared, outputs, expected)
-            if found is not None and (self._closest is None or (found.share or 0) > (self._closest.share or 0)):
+            if found and (self._closest is None or (found.share or 0) > (self._closest.share or 0)):
                 self._closest = found
 
     def seen(self, verdict: Verdict) -> Seen | None:
@@ -91,11 +91,11 @@ class _Runner(Preparation):
 
 
 def _closest(prepared: Prepared, outputs: Mapping[str, bytes], expected: Expected) -> Seen | None:
-    """The element of an output whose error is the largest share of its bound; of exact results, the first."""
+    """The element of an output whose error is the largest share of its bound; the first where results are exact."""
     data = outputs.get(expected.name)
     if data is None or not expected.gold.numel():
         return None
-    if expected.bound is None:
+    if expected.bound is None or expected.exact:
         return Seen(prepared, outputs, expected.name, (0,) * expected.gold.dim())
     got = read(data, expected.dtype, expected.shape).to(torch.float64)
     share = ((got - expected.gold).abs() / expected.bound).nan_to_num(nan=0.0, posinf=0.0)
