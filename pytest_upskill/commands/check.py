@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import secrets
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pytest_upskill.build.build_pool import BuildPool
 from pytest_upskill.cases.case import Case
 from pytest_upskill.cases.case_file import load_case
 from pytest_upskill.commands.new_case import PLACEHOLDER
@@ -27,7 +29,7 @@ from pytest_upskill.execution.task import Task
 from pytest_upskill.judging.interface import JudgeRequest, JudgeResult, Limits
 from pytest_upskill.judging.judge import finish, machine_for, prepare
 from pytest_upskill.judging.signatures import contract_of, language_of, signature_of
-from pytest_upskill.records import ItemKind, LaunchStatistics, Outcome, Reply, VerdictKind
+from pytest_upskill.records import ItemKind, LaunchStatistics, Outcome, Reply, ResultFacts, VerdictKind
 from pytest_upskill.reporting.failure import failure_lines
 from pytest_upskill.reporting.self_check import mutants_lines
 from pytest_upskill.reporting.text_style import Cell, TextStyle, can_show, flow, pad, plural
@@ -40,11 +42,13 @@ if TYPE_CHECKING:
 _LABEL = 10
 _MOST_LINES = 60
 """Lines of the compiler's that are shown."""
+_LARGEST = 1 << 16
+"""Elements of the largest examples, unless all is wanted: on the cpu device a million of them takes a second."""
 
 
 @click.command("check")
 @click.argument("path", metavar="CASE.md", type=click.Path(path_type=Path))
-@click.option("--full", is_flag=True, help="Also try wrong results, and mutants of the solution.")
+@click.option("--full", is_flag=True, help="Also try large examples, wrong results, and mutants of the solution.")
 @click.option("--example", metavar="EXAMPLE", help="Judge on this example only, as a failure prints it.")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="The seed of the examples.  [default: random]")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", help="Where kernels run.")
@@ -89,11 +93,13 @@ def _check(case: Case, device: str, seed: int, example: str | None, full: bool, 
         text = f"warning: the task of {shown} still says {PLACEHOLDER}, and it is all that a student sees of the case"
         click.echo("\n".join(style.paint(line, "yellow") for line in style.wrap(text, style.width, 3)))
     machine = _machine(case, device)
-    if not _judge(case, machine, seed, example, style):
-        return False
+    with contextlib.closing(_started_build(case, machine)):
+        if not _judge(case, machine, seed, example, None if full else _LARGEST, style):
+            return False
     if full:
         return _check_fully(case, machine, style)
-    click.echo(f"\nnext: pytest-upskill check {shlex.quote(shown)} --full  (tries wrong results and mutants)")
+    more = "tries large examples, wrong results and mutants"
+    click.echo(f"\nnext: pytest-upskill check {shlex.quote(shown)} --full  ({more})")
     return True
 
 
@@ -103,7 +109,17 @@ def _machine(case: Case, device: str) -> Machine:
     return chosen if chosen.device in possible else machine_for(JudgeRequest("", "", {}, device=possible[0]))
 
 
-def _judge(case: Case, machine: Machine, seed: int, example: str | None, style: TextStyle) -> bool:
+def _started_build(case: Case, machine: Machine) -> BuildPool:
+    """Builds the solution while PyTorch is imported; for nothing if the results have other dtypes than most have."""
+    language, signature = language_of(case), contract_of(case).signature(case, ResultFacts({}, {}))
+    assert case.solution is not None
+    sources, pool = {language.source_name: case.solution.source}, BuildPool(1)
+    if contract_of(case).problem(sources, signature) is None:
+        pool.begin(lambda: language.build(sources, signature.entry, machine))
+    return pool
+
+
+def _judge(case: Case, machine: Machine, seed: int, example: str | None, largest: int | None, style: TextStyle) -> bool:
     """Judges the solution, prints the result, and returns whether it passed."""
     from pytest_upskill.commands.close_up import Observer  # imports torch
 
@@ -120,6 +136,7 @@ def _judge(case: Case, machine: Machine, seed: int, example: str | None, style: 
             device=machine.device,
             seed=seed,
             example=example,
+            largest=largest,
         )
         ready = replace(prepare(request, machine), runner=observer.runner)
         result = finish(request, machine, lambda: ready, observer.see)
@@ -204,9 +221,8 @@ def _details(outcome: Outcome, result: JudgeResult | None, observer: Observer, s
     if text := _launches(result.launch_statistics):
         yield from _field("launches", text, style)
     if build.compilers:
-        took = "an earlier build is used" if build.cached else f"{result.build_seconds:.1f} s"
         said = "no errors" if build.ok else "it says:"
-        yield from _field("compiler", f"{' and '.join(build.compilers)} ({took}): {said}", style)
+        yield from _field("compiler", f"{' and '.join(build.compilers)}: {said}", style)
         for line in _compiler_words(outcome)[:_MOST_LINES] if not build.ok else ():
             yield f"    {style.clean(line)}"
 
@@ -222,7 +238,9 @@ def _launches(statistics: LaunchStatistics) -> str:
     if not calls:
         return ""
     each, rest = divmod(launches, calls)
-    text = f"{plural(each, 'kernel')} in each of {plural(calls, 'call')}" if not rest else f"{launches} in {calls} calls"
+    text = (
+        f"{plural(each, 'kernel')} in each of {plural(calls, 'call')}" if not rest else f"{launches} in {calls} calls"
+    )
     copied = statistics.copied_back
     return f"{text}; {copied} bytes copied back to the host in a call" if copied else text
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -31,7 +33,11 @@ _LANGUAGES = {"cuda": "", "python": "\nlanguage: python\ncontract: function"}
 @click.argument("place", metavar="SKILL/NAME", type=click.Path(path_type=Path))
 @click.argument("schema", metavar="'OP(ARGUMENTS) -> RESULTS'")
 @click.option(
-    "--language", type=click.Choice(list(_LANGUAGES)), default="cuda", show_default=True, help="The solution's language."
+    "--language",
+    type=click.Choice(list(_LANGUAGES)),
+    default="cuda",
+    show_default=True,
+    help="The solution's language.",
 )
 def command(place: Path, schema: str, language: str) -> None:
     """Write the skeleton of a case.
@@ -78,7 +84,7 @@ def skeleton(schema: str, path: Path, language: str) -> str:
     except ValueError as error:
         raise UsageError(str(error)) from None
     taken = {operator.name, *operator.results, *(argument.name for argument in operator.arguments)}
-    dim, index = (next(name for name in names if name not in taken) for names in (_DIMS, _INDICES))
+    dim, index = (next(name for name in _names(*names) if name not in taken) for names in (_DIMS, _INDICES))
     tensors = [one for one in operator.arguments if one.kind == "Tensor"]
     parts = {
         "op": operator.text,
@@ -94,6 +100,11 @@ def skeleton(schema: str, path: Path, language: str) -> str:
     template = Template(_text("new_case.md"))
     unsolved = template.substitute(parts, solution="TODO")
     return template.substitute(parts, solution=_solution(unsolved, path, dim, index))
+
+
+def _names(*first: str) -> Iterator[str]:
+    yield from first
+    yield from (f"{first[0]}{number}" for number in itertools.count(1))
 
 
 def _text(name: str) -> str:
@@ -124,15 +135,19 @@ def _solution(unsolved: str, path: Path, dim: str, index: str) -> str:
     written = [one.name for one in signature.parameters if one.role in ("output", "inplace")]
     writes = [f"    {one}[{index}] = 0;  // {PLACEHOLDER}: element {index} of {one}" for one in written]
     kernel = replace(signature, name=name, parameters=signature.parameters[:-1])
-    return Template(_text("new_case.cu")).substitute(
-        kernel=_head(kernel).replace("\n", "\n" + " " * len("__global__ ")),
-        launcher=_head(signature),
-        name_kernel=name,
-        dim=dim,
-        index=index,
-        writes="\n".join(writes),
-        passed=", ".join(one.name for one in kernel.parameters),
-    ).rstrip()
+    return (
+        Template(_text("new_case.cu"))
+        .substitute(
+            kernel=_head(kernel).replace("\n", "\n" + " " * len("__global__ ")),
+            launcher=_head(signature),
+            name_kernel=name,
+            dim=dim,
+            index=index,
+            writes="\n".join(writes),
+            passed=", ".join(one.name for one in kernel.parameters),
+        )
+        .rstrip()
+    )
 
 
 def _head(signature: Signature) -> str:

@@ -190,9 +190,7 @@ def _built(language: Language, build: Build, violations: tuple[str, ...]) -> lis
     return [contract, Assertion("compiles", build.ok, build.message)] if language.compiles else [contract]
 
 
-def _run(
-    request: JudgeRequest, machine: Machine, prepared: Prepared, build: Build, watch: Watch | None
-) -> JudgeResult:
+def _run(request: JudgeRequest, machine: Machine, prepared: Prepared, build: Build, watch: Watch | None) -> JudgeResult:
     from pytest_upskill.oracle.draw import parse_example
     from pytest_upskill.oracle.explore import explore
 
