@@ -26,8 +26,8 @@ _RANGE = re.compile(r"(?P<low>.+?)(?<!\.)\.\.(?!\.)(?P<high>.+)\Z", re.DOTALL)
 _TOLERANCE_FORM = "{rtol: 1e-3, atol: 1e-5} or {float16: {rtol: 1e-3, atol: 1e-5}}"
 _TAG = re.compile(r"[A-Za-z0-9\[][\w.+/\[\]-]*\Z")
 _NO_TAGS = (
-    "and", "or", "not", "upskill", "skip", "skipif", "xfail", "parametrize", "usefixtures", "filterwarnings", "tryfirst",
-    "trylast",
+    "and", "or", "not", "upskill", "skip", "skipif", "xfail", "parametrize", "usefixtures", "filterwarnings",
+    "tryfirst", "trylast",
 )  # fmt: skip
 """Words of pytest's marker expressions, and markers with a meaning of their own."""
 _RANGE_FORM = "a range is written 'low..high', both ends included"

@@ -23,8 +23,8 @@ _LABEL = 22
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """An element of the result ``output`` of a call. ``share`` is its error as a share of what is allowed, where that is
-    of interest; ``sizes`` are those of tensors in terms of the dims, as far as known.
+    """An element of the result ``output`` of a call. ``share`` is its error as a share of what is allowed, where that
+    is of interest; ``sizes`` are those of tensors in terms of the dims, as far as known.
     """
 
     prepared: Prepared
@@ -48,6 +48,7 @@ class Observer:
         self.runner = _Runner(case)
         self._latest: OrderedDict[str, tuple[Prepared, dict[str, bytes]]] = OrderedDict()
         self._closest: Seen | None = None
+        self._rank = (0.0, 0)
         self.examples = 0
 
     def see(self, call: Call, answer: Answer) -> None:
@@ -63,8 +64,10 @@ class Observer:
             self._latest.popitem(last=False)
         for expected in prepared.expected:
             found = _closest(prepared, outputs, expected)
-            if found and (self._closest is None or (found.share or 0) > (self._closest.share or 0)):
-                self._closest = found
+            # Of exact results, one with a few elements is shown.
+            rank = (found.share or 0.0, min(expected.gold.numel(), _MOST_CELLS)) if found else (0.0, 0)
+            if rank > self._rank:
+                self._closest, self._rank = found, rank
 
     def seen(self, verdict: Verdict) -> Seen | None:
         """The worst element of the counterexample; of a solution that passes, the one that is closest to its bound."""

@@ -1,4 +1,4 @@
-"""``pytest-upskill new-case SKILL/NAME SCHEMA``: writes a case that is complete but for its task, reference and kernel."""
+"""``pytest-upskill new-case SKILL/NAME SCHEMA``: writes a case, but for its task, reference and kernel."""
 
 from __future__ import annotations
 

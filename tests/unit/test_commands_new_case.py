@@ -1,4 +1,4 @@
-"""``pytest-upskill new-case``: every schema gives a case that can be read, with the signature that will be asked for."""
+"""``pytest-upskill new-case``: every schema gives a case that can be read, with the signature that is asked for."""
 
 from __future__ import annotations
 
