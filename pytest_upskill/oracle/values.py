@@ -147,7 +147,8 @@ class Source:
             **example.dims,
         }
         taken = offered if self.inputs.open else {k: v for k, v in offered.items() if k in self.inputs.parameters}
-        torch.manual_seed(stable_hash("inputs", example.drawn, attempt))
+        # torch.manual_seed also formats a stack trace, for GPUs that are used later.
+        torch.default_generator.manual_seed(stable_hash("inputs", example.drawn, attempt))
         made = self.inputs(taken, f"on {example}")
         if not isinstance(made, dict):
             kind = type(made).__name__

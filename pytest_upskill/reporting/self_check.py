@@ -28,7 +28,7 @@ def self_check_lines(
     yield from problems(skill, text_style)
     yield from flow([_assertion(one, counts, text_style) for one, counts in _by_assertion(judged)], text_style, 2)
     mutants = skill.of_kind(ItemKind.MUTANTS)
-    yield from _mutants(mutants, text_style)
+    yield from mutants_lines(mutants, text_style)
     yield from _lost((*judged, *mutants), text_style)
     yield ""
 
@@ -70,7 +70,8 @@ def _lost(items: Sequence[Outcome], text_style: TextStyle) -> Iterator[str]:
         yield text_style.line(f"{text_style.sign('cross')} {item.case} {word}: {why}", 2, color)
 
 
-def _mutants(items: Sequence[Outcome], text_style: TextStyle) -> Iterator[str]:
+def mutants_lines(items: Sequence[Outcome], text_style: TextStyle) -> Iterator[str]:
+    """What the self-checks of cases found: whether they reject wrong results, and the scores of mutants."""
     if not items:
         return
     good = sum(item.verdict.kind is VerdictKind.PASSED for item in items)

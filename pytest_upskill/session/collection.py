@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -76,6 +77,7 @@ class SkillFile(pytest.File):
             self._note(f"{NO_CASE}: {', '.join(foreign)}")
         wanted = {student: self._arms_of(student, cases) for student in self.run.configs}
         self._warn_of_gaps(cases, wanted)
+        _register_tags(self.config, cases)
         for case in cases:
             for student, student_arms in wanted.items():
                 if self.run.student(student).can_answer(case):
@@ -151,6 +153,13 @@ class SkillFile(pytest.File):
         return UpskillItem.from_parent(self, name=name, nodeid=item_id, task=task, problem=problem)
 
 
+def _register_tags(config: pytest.Config, cases: list[Case]) -> None:
+    """Makes the tags of cases known markers, for ``--strict-markers``."""
+    known = {re.split(r"[:(]", line)[0].strip() for line in config.getini("markers")}
+    for tag in dict.fromkeys(tag for case in cases for tag in case.tags if tag not in known):
+        config.addinivalue_line("markers", f"{tag}: a tag of cases")
+
+
 class UpskillItem(pytest.Item):
     """One question to one student, or one check of a skill. ``setup`` sets ``outcome``.
 
@@ -173,7 +182,7 @@ class UpskillItem(pytest.Item):
             )
         )
         for tag in task.case.tags if task.case else ():
-            self.extra_keyword_matches.add(tag)
+            self.add_marker(tag)
 
     @property
     def run(self) -> Run:
