@@ -8,6 +8,9 @@ from pytest_upskill.errors import shown_path
 from pytest_upskill.judging.signatures import language_of
 from pytest_upskill.records import Outcome
 
+_OF_THE_WHOLE = ("reply", "contract", "compiles")
+"""Assertions on the whole solution: without a line of their own they point to where it begins."""
+
 
 def in_case_file(text: str, case: Case) -> str:
     """A text whose places in the case's own solution (``kernel.cu:3``) are those of the case's file."""
@@ -30,6 +33,9 @@ def outcome_in_case_file(outcome: Outcome, case: Case | None) -> Outcome:
     verdict, found = outcome.verdict, outcome.verdict.counterexample
     assertions = [replace(one, message=in_case_file(one.message, case)) for one in verdict.assertions]
     found = found and replace(found, message=in_case_file(found.message, case))
+    first = verdict.headline
+    if outcome.shown_line is None and first is not None and first.name in _OF_THE_WHOLE:
+        outcome = replace(outcome, source=case.solution.source, shown_line=1, shown_why="the solution")
     verdict = replace(verdict, assertions=tuple(assertions), counterexample=found)
     return replace(
         outcome,

@@ -126,8 +126,9 @@ def _fold(text: str, width: int, hang: int) -> Iterator[str]:
     indent = " " * min(len(rest) - len(rest.lstrip()) + hang, width // 2)
     while measure(rest) > width:
         head = _take(rest, width)
-        cut = head.rfind(" ")
-        if cut <= width // 2:
+        cut = len(head) if rest[len(head)] == " " else head.rfind(" ")
+        word = rest[cut + 1 :].partition(" ")[0]
+        if not head[: max(cut, 0)].strip() or measure(word) > width - len(indent):  # a word wider than a line is cut
             cut = len(head)
         yield rest[:cut].rstrip()
         rest = indent + rest[cut:].lstrip()

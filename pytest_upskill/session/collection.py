@@ -14,6 +14,7 @@ from pytest_upskill.cases.case_file import load_cases
 from pytest_upskill.errors import CaseError, InfrastructureError, UpskillError
 from pytest_upskill.execution.task import Task, item_seed
 from pytest_upskill.records import ItemKind, Outcome, Verdict, VerdictKind
+from pytest_upskill.reporting.failure import one_line
 from pytest_upskill.reporting.text_style import plural, printable
 from pytest_upskill.session.item_report import FailureRepr
 from pytest_upskill.session.repeat_command import command, is_recorded, record_options, replay_options
@@ -200,7 +201,9 @@ class UpskillItem(pytest.Item):
     def runtest(self) -> None:
         assert self.outcome is not None
         verdict = self.outcome.verdict
-        if verdict.kind in (VerdictKind.INCONCLUSIVE, VerdictKind.BUDGET_STOPPED):
+        if verdict.kind is VerdictKind.INCONCLUSIVE:
+            pytest.skip(one_line(self.outcome))
+        if verdict.kind is VerdictKind.BUDGET_STOPPED:
             pytest.skip(printable(f"{verdict.kind}: {verdict.reason}"))
         if verdict.kind is VerdictKind.FAILED and not (self.task.arm and arms.is_control(self.task.arm)):
             raise KernelFailed(verdict.reason or "failed")

@@ -74,9 +74,11 @@ class Controller:
         elif report.passed and outcome.verdict.kind is VerdictKind.FAILED:
             # A control arm. pytest shows the first line of this with -rp, and the sections of passed items with -rP.
             report.longrepr = item_report.Reason(why.reprcrash)
-            writer = self.config.get_terminal_writer()
-            lines = why.lines(writer.fullwidth, unicode=can_show(getattr(writer._file, "encoding", None)))
-            report.sections.append((f"{outcome.arm} failed", "\n".join(lines)))
+            reporter: Any = self.config.pluginmanager.get_plugin("terminalreporter")
+            if reporter is not None:
+                unicode = can_show(getattr(reporter._tw._file, "encoding", None))
+                lines = why.lines(reporter._tw.fullwidth, unicode=unicode)
+                report.sections.append((f"{outcome.arm} failed", "\n".join(lines)))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:

@@ -2,6 +2,7 @@
 
 import functools
 import os
+import re
 import shlex
 from collections.abc import Sequence
 from os.path import relpath
@@ -28,7 +29,7 @@ def command(settings: Settings, skill_path: Path, item: str, options: Sequence[s
 
 def _quoted(word: str) -> str:
     """A word of a command for a shell: a text without an end of line or another letter that a terminal cannot show."""
-    option, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
+    option, equals, value = word.partition("=") if re.match("--[^=]+=", word) else ("", "", word)
     if value.replace(" ", "").isprintable():
         return option + equals + shlex.quote(value)
     letters = (char if char.isprintable() and char not in "\\'" else _escaped(char) for char in value)

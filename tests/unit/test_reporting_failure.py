@@ -68,8 +68,9 @@ rms_norm · glm-4.7 · with skill                                     cuda-kerne
   kernel.cu:14, where y is written
     12 │     const float scale = rsqrtf(sum / cols + eps);
     13 │     for (int i = threadIdx.x; i < cols / 32 * 32; i += 32) {
-  ▶ 14 │         y[row * cols + i] = static_cast<scalar_t>(static_cast<float>(x
-       │         [row * cols + i]) * scale * float(w[i]));
+  ▶ 14 │         y[row * cols + i] =
+       │         static_cast<scalar_t>(static_cast<float>(x[row * cols + i]) *
+       │         scale * float(w[i]));
     15 │     }
     16 │ }
 
@@ -84,8 +85,8 @@ rms_norm · glm-4.7 · with skill                                     cuda-kerne
 NOT_COMPILED = """\
 rms_norm · glm-4.7 · with skill                                     cuda-kernels
 ✗ compiles
-  kernel.cu:12:25: error: 'rsqrtff' was not declared in this scope; did you
-  mean 'rsqrtf'?
+  kernel.cu:12:25: error: 'rsqrtff' was not declared in this scope; did you mean
+  'rsqrtf'?
   kernel.cu:13:5: error: expected ';'
   kernel.cu:14:5: error: expected ';'
   … and 3 more errors

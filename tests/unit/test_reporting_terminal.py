@@ -109,8 +109,8 @@ cuda-kernels  8 cases, SKILL.md is valid
   llama3-8b  1/8  12%    1/8  12%  ·   0 [0, 0]      ──●─────────────────  7.8 → 7.8/9  112k+17k   28s
     first fails at correct[float16] ×4, compiles ×3
 
-Lift is paired by case, with its 95% interval. Tokens are in+out; they and the time are of all arms together.
-Assertions are averages.
+Lift is paired by case, with its 95% interval. Tokens are in+out; they and the time are of all arms together. Assertions
+are averages.
 device   judged on the cpu device: the same programs, executed by this machine; not a proof of the tolerance on a GPU
 seed     7; --upskill-seed=7 repeats this run's examples exactly
 replies  kept in .upskill/replies
