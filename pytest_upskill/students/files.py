@@ -158,10 +158,9 @@ def decoded(data: bytes) -> tuple[str, str]:
 
     Editors on Windows, and its shell, write UTF-16, with a byte order mark or without. Line ends stay.
     """
-    for mark, encoding in _MARKS.items():
+    for mark, marked in _MARKS.items():
         if data.startswith(mark):
-            text = data[len(mark) :].decode(encoding, "replace")
-            return text, "" if encoding == "utf-8" else encoding.upper()
+            return data[len(mark) :].decode(marked, "replace"), "" if marked == "utf-8" else marked.upper()
     if data.startswith(_BINARIES):
         return "", BINARY
     zeros = data.count(0) if len(data) >= _SHORTEST else 0

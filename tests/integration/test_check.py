@@ -32,8 +32,14 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-u
         text = re.sub(r"out\[i\] = 0;.*", f"{line};", text)
         text = text.replace("  n: 1..4096", "  rows: 1..16\n  cols: 1..16\nexamples: 3")
         text = text.replace("x: [n]", "x: [rows, cols]").replace("weight: [n]", "weight: [cols]")
-        text = text.replace("int64_t n)", "int64_t rows, int64_t cols)").replace("int64_t n,", "int64_t rows, int64_t cols,")
-        text = text.replace("i < n", "i < rows * cols").replace("(n + 255)", "(rows * cols + 255)").replace(", n)", ", rows, cols)")
+        text = text.replace("int64_t n)", "int64_t rows, int64_t cols)").replace(
+            "int64_t n,", "int64_t rows, int64_t cols,"
+        )
+        text = (
+            text.replace("i < n", "i < rows * cols")
+            .replace("(n + 255)", "(rows * cols + 255)")
+            .replace(", n)", ", rows, cols)")
+        )
         for old, new in changes:
             assert old in text
             text = text.replace(old, new)
