@@ -13,7 +13,8 @@ class Task:
     """One item, as plain data. ``replay`` is the command that runs it again; ``example`` names the only one to try.
 
     ``turns`` is how often the student may try; ``disclosure`` is how it gets to see the skill (``skills.arms.MODES``).
-    ``record`` is the command that records the reply, for committing.
+    ``replay`` gets the example that failed if ``replay_example``; ``record`` is the command that records the reply, for
+    committing.
     """
 
     id: str
@@ -31,6 +32,7 @@ class Task:
     turns: int = 1
     disclosure: str = "body"
     record: str = ""
+    replay_example: bool = True
 
 
 def item_seed(session_seed: int, item_id: str) -> int:

@@ -14,9 +14,10 @@ from pytest_upskill.cases.case_file import load_cases
 from pytest_upskill.errors import CaseError, InfrastructureError, UpskillError
 from pytest_upskill.execution.task import Task, item_seed
 from pytest_upskill.records import ItemKind, Outcome, Verdict, VerdictKind
-from pytest_upskill.reporting.text_style import printable
+from pytest_upskill.reporting.failure import one_line
+from pytest_upskill.reporting.text_style import plural, printable
 from pytest_upskill.session.item_report import FailureRepr
-from pytest_upskill.session.repeat_command import command, record_options, replay_options
+from pytest_upskill.session.repeat_command import command, is_recorded, record_options, replay_options
 from pytest_upskill.skills import arms
 from pytest_upskill.skills.skill import FILE_NAMES, case_paths
 
@@ -88,7 +89,9 @@ class SkillFile(pytest.File):
         unsolved = [case.name for case in cases if case.kind == "kernel" and case.solution is None]
         if "golden" in wanted and unsolved:
             held = "checked with wrong results only" if self.run.settings.self_check else "not checked"
-            self.warn(UpskillWarning(f"no '## Solution', so {held}: {', '.join(unsolved)}"))
+            verb, cases_ = ("has" if len(unsolved) == 1 else "have"), plural(len(cases), "case")
+            what = f"{len(unsolved)} of {cases_} {verb} no '## Solution', so {held}: {', '.join(unsolved)}"
+            self.warn(UpskillWarning(what))
 
     def _arms_of(self, student: str, cases: list[Case]) -> list[str]:
         """The arms in which this student can be queried; students know an arm by its slug."""
@@ -112,6 +115,8 @@ class SkillFile(pytest.File):
     ) -> UpskillItem:  # fmt: skip
         settings = self.run.settings
         config = self.run.configs[student] if student else None
+        repeated, recorded = self.run.repeated, is_recorded(settings, config, self.skill_path)
+        replay = replay_options(repeated, config, arm, trial, recorded, self.run.seed)
         item_id = f"{self.nodeid}::{name}"
         task = Task(
             id=item_id,
@@ -125,8 +130,9 @@ class SkillFile(pytest.File):
             seed=item_seed(self.run.seed, item_id),
             examples=settings.examples,
             example=settings.example,
-            replay=command(settings, self.skill_path, name, replay_options(settings, config, arm, trial)),
-            record=command(settings, self.skill_path, name, record_options(settings, student, arm, trial)),
+            replay=command(settings, self.skill_path, name, replay),
+            replay_example=not (recorded and settings.turns > 1),
+            record=command(settings, self.skill_path, name, record_options(repeated, student, arm, trial)),
             turns=settings.turns if kind is ItemKind.KERNEL else 1,
             disclosure=config.disclosure if config else "body",
         )
@@ -195,7 +201,9 @@ class UpskillItem(pytest.Item):
     def runtest(self) -> None:
         assert self.outcome is not None
         verdict = self.outcome.verdict
-        if verdict.kind in (VerdictKind.INCONCLUSIVE, VerdictKind.BUDGET_STOPPED):
+        if verdict.kind is VerdictKind.INCONCLUSIVE:
+            pytest.skip(one_line(self.outcome))
+        if verdict.kind is VerdictKind.BUDGET_STOPPED:
             pytest.skip(printable(f"{verdict.kind}: {verdict.reason}"))
         if verdict.kind is VerdictKind.FAILED and not (self.task.arm and arms.is_control(self.task.arm)):
             raise KernelFailed(verdict.reason or "failed")

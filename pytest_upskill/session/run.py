@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from os.path import relpath
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from pytest_upskill.paths import HOME
 from pytest_upskill.replies.budget import limits_in_words, spending
 from pytest_upskill.replies.ledger import Ledger, Limits, Totals
 from pytest_upskill.replies.scheduling import Mode, Replies
+from pytest_upskill.session.repeat_command import on_ci
 from pytest_upskill.students import demo, registry
 from pytest_upskill.students.base import Placeholder, Student, StudentConfig, is_at_hand
 from pytest_upskill.students.builtin import BUILTIN
@@ -113,6 +115,12 @@ class Run:
         settings = self.settings
         worker = os.environ.get("PYTEST_XDIST_WORKER", "")
         return choose(self._device, settings.arch, settings.sanitizer, worker, sandbox=settings.sandbox)
+
+    @cached_property
+    def repeated(self) -> Settings:
+        """The settings that commands for repeating items name: in a log of another machine, also its device."""
+        here = self.settings.prompts or not on_ci()
+        return self.settings if here else replace(self.settings, device=self.machine.device)
 
     @property
     def asks(self) -> bool:
