@@ -28,6 +28,12 @@ class UsageError(UpskillError):
     """An option, an ini value or a table with a wrong value; nothing has run yet."""
 
 
+def shown_path(path: Path) -> str:
+    """A path as messages show it: as seen from the working directory, or absolute for one outside of it."""
+    shown = os.path.relpath(path)
+    return str(path) if shown.startswith("..") else shown
+
+
 class LocatedError(UpskillError):
     """An error with a place: ``path:line: message``, the path as seen from the working directory.
 
@@ -43,10 +49,8 @@ class LocatedError(UpskillError):
     def __str__(self) -> str:
         if self.path is None:
             return self.message
-        shown = os.path.relpath(self.path)
-        shown = str(self.path) if shown.startswith("..") else shown
-        place = shown if self.line is None else f"{shown}:{self.line}"
-        return f"{place}: {self.message}"
+        place = shown_path(self.path)
+        return f"{place}: {self.message}" if self.line is None else f"{place}:{self.line}: {self.message}"
 
 
 class SkillError(LocatedError):

@@ -91,7 +91,7 @@ def parse_case(text: str, path: Path, skill: str) -> Case:
         skill=skill,
         path=path,
         task=sections.task,
-        tags=fields.texts(scope, top["tags"], "'tags'", "[reduction]") if "tags" in top else (),
+        tags=fields.tags(scope, top["tags"]) if "tags" in top else (),
         text=text,
         text_hash=hashlib.sha256(text.encode()).hexdigest(),
         **(_kernel_fields if "op" in top else _text_fields)(scope, top, sections),

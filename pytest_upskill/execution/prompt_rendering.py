@@ -11,6 +11,7 @@ from pytest_upskill.judging.signatures import contract_of, signature_of
 from pytest_upskill.records import Prompt, Question
 from pytest_upskill.skills import arms
 from pytest_upskill.skills.arms import Guidance, prompt_text
+from pytest_upskill.students.reading import most_rounds
 
 
 class PromptRenderer:
@@ -52,7 +53,9 @@ def build_prompt(
 def _guided(system: str, guidance: str | None, files: Mapping[str, str]) -> str:
     """The system text with an arm's guidance; a text case has no other system text."""
     if guidance is not None and files:
-        system = Template(prompt_text("tools")).substitute(system=system, guidance=guidance.strip())
+        system = Template(prompt_text("tools")).substitute(
+            system=system, guidance=guidance.strip(), rounds=most_rounds(files)
+        )
     elif guidance is not None:
         template = Template(prompt_text("guidance"))
         system = template.substitute(system=system, guidance=guidance.strip()) if system else guidance

@@ -14,8 +14,8 @@ class Task:
     """One item, as plain data. ``replay`` is the command that runs it again; ``example`` names the only one to try.
 
     ``turns`` is how often the student may try; ``disclosure`` is how it gets to see the skill (``skills.arms.MODES``).
-    ``record`` is the command that records the reply, for committing. ``skill`` is the skill's name in reports, and
-    ``place`` its folder as seen from pytest's rootdir.
+    ``replay`` gets the example that failed if ``replay_example``; ``record`` is the command that records the reply, for
+    committing. ``skill`` is the skill's name in reports, and ``place`` its folder as seen from pytest's rootdir.
     """
 
     id: str
@@ -34,6 +34,7 @@ class Task:
     disclosure: str = "body"
     record: str = ""
     place: str = ""
+    replay_example: bool = True
 
 
 def item_seed(session_seed: int, item_id: str) -> int:

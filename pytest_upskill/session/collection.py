@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +15,10 @@ from pytest_upskill.cases.case_file import NO_CASE, load_cases
 from pytest_upskill.errors import CaseError, InfrastructureError, NotACase, UpskillError
 from pytest_upskill.execution.task import Task, item_seed, place_of
 from pytest_upskill.records import ItemKind, Outcome, Verdict, VerdictKind
-from pytest_upskill.reporting.text_style import printable
+from pytest_upskill.reporting.failure import one_line
+from pytest_upskill.reporting.text_style import plural, printable
 from pytest_upskill.session.item_report import FailureRepr
-from pytest_upskill.session.repeat_command import command, record_options, replay_options
+from pytest_upskill.session.repeat_command import command, is_recorded, record_options, replay_options
 from pytest_upskill.skills import arms
 from pytest_upskill.skills.skill import FILE_NAMES, case_paths, skill_file
 
@@ -76,6 +78,7 @@ class SkillFile(pytest.File):
             self._note(f"{NO_CASE}: {', '.join(foreign)}")
         wanted = {student: self._arms_of(student, cases) for student in self.run.configs}
         self._warn_of_gaps(cases, wanted)
+        _register_tags(self.config, cases)
         for case in cases:
             for student, student_arms in wanted.items():
                 if self.run.student(student).can_answer(case):
@@ -94,7 +97,9 @@ class SkillFile(pytest.File):
         unsolved = [case.name for case in cases if case.kind == "kernel" and case.solution is None]
         if "golden" in wanted and unsolved:
             held = "checked with wrong results only" if self.run.settings.self_check else "not checked"
-            self._note(f"no '## Solution', so {held}: {', '.join(unsolved)}")
+            verb, cases_ = ("has" if len(unsolved) == 1 else "have"), plural(len(cases), "case")
+            what = f"{len(unsolved)} of {cases_} {verb} no '## Solution', so {held}: {', '.join(unsolved)}"
+            self._note(what)
 
     def _note(self, text: str) -> None:
         """Warns once of a skill that several links lead to."""
@@ -129,6 +134,8 @@ class SkillFile(pytest.File):
     ) -> UpskillItem:  # fmt: skip
         settings = self.run.settings
         config = self.run.configs[student] if student else None
+        repeated, recorded = self.run.repeated, is_recorded(settings, config, self.skill_path)
+        replay = replay_options(repeated, config, arm, trial, recorded, self.run.seed)
         item_id = f"{self.nodeid}::{name}"
         task = Task(
             id=item_id,
@@ -142,13 +149,21 @@ class SkillFile(pytest.File):
             seed=item_seed(self.run.seed, item_id),
             examples=settings.examples,
             example=settings.example,
-            replay=command(settings, self.skill_path, name, replay_options(settings, config, arm, trial)),
-            record=command(settings, self.skill_path, name, record_options(settings, student, arm, trial)),
+            replay=command(settings, self.skill_path, name, replay),
+            replay_example=not (recorded and settings.turns > 1),
+            record=command(settings, self.skill_path, name, record_options(repeated, student, arm, trial)),
             turns=settings.turns if kind is ItemKind.KERNEL else 1,
             disclosure=config.disclosure if config else "body",
             place=self.place,
         )
         return UpskillItem.from_parent(self, name=name, nodeid=item_id, task=task, problem=problem)
+
+
+def _register_tags(config: pytest.Config, cases: list[Case]) -> None:
+    """Makes the tags of cases known markers, for ``--strict-markers``."""
+    known = {re.split(r"[:(]", line)[0].strip() for line in config.getini("markers")}
+    for tag in dict.fromkeys(tag for case in cases for tag in case.tags if tag not in known):
+        config.addinivalue_line("markers", f"{tag}: a tag of cases")
 
 
 class UpskillItem(pytest.Item):
@@ -173,7 +188,7 @@ class UpskillItem(pytest.Item):
             )
         )
         for tag in task.case.tags if task.case else ():
-            self.extra_keyword_matches.add(tag)
+            self.add_marker(tag)
 
     @property
     def run(self) -> Run:
@@ -213,7 +228,9 @@ class UpskillItem(pytest.Item):
     def runtest(self) -> None:
         assert self.outcome is not None
         verdict = self.outcome.verdict
-        if verdict.kind in (VerdictKind.INCONCLUSIVE, VerdictKind.BUDGET_STOPPED):
+        if verdict.kind is VerdictKind.INCONCLUSIVE:
+            pytest.skip(one_line(self.outcome))
+        if verdict.kind is VerdictKind.BUDGET_STOPPED:
             pytest.skip(printable(f"{verdict.kind}: {verdict.reason}"))
         if verdict.kind is VerdictKind.FAILED and not (self.task.arm and arms.is_control(self.task.arm)):
             raise KernelFailed(verdict.reason or "failed")

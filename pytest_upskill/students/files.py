@@ -158,10 +158,9 @@ def decoded(data: bytes) -> tuple[str, str]:
 
     Editors on Windows, and its shell, write UTF-16, with a byte order mark or without. Line ends stay.
     """
-    if (mark := next((mark for mark in _MARKS if data.startswith(mark)), None)) is not None:
-        return data[len(mark) :].decode(_MARKS[mark], "replace"), "" if _MARKS[mark] == "utf-8" else _MARKS[
-            mark
-        ].upper()
+    for mark, marked in _MARKS.items():
+        if data.startswith(mark):
+            return data[len(mark) :].decode(marked, "replace"), "" if marked == "utf-8" else marked.upper()
     if data.startswith(_BINARIES):
         return "", BINARY
     zeros = data.count(0) if len(data) >= _SHORTEST else 0
