@@ -44,11 +44,11 @@ class AgentFolders:
 
     def _mention(self, folder: Path) -> None:
         """Warns of skills in a hidden folder, if it has the layout of an agent's."""
-        session = self._config.pluginmanager.get_plugin("session")
+        session: Any = self._config.pluginmanager.get_plugin("session")
         if self._speaks_of(session, folder.parent) and any((folder / SKILLS).glob("*/SKILL.md")):
             shown = os.path.relpath(folder / SKILLS, self._config.rootpath)
             problem = f"the skills in '{shown}' are not collected, since no agent is known to keep skills there"
-            self._config.issue_config_time_warning(UpskillWarning(f"{problem}: name the folder"), stacklevel=2)
+            session.warn(UpskillWarning(f"{problem}: name the folder"))
 
     def _speaks_of(self, session: Any, folder: Path) -> bool:
         """Whether this process warns of what is in a folder: not if only something else below it was named."""
