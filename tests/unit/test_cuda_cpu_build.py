@@ -142,7 +142,7 @@ PASTE = "#define JOIN(a, b) a##b\n#define TWICE(a, b) JOIN(a, b)\n"
     [
         "JOIN(UPS, KILL_CPU_UNCHECKED) void hidden() {}",
         "using namespace TWICE(up, JOIN(ski, ll));",
-        "#define OTHER(a, b) a#\\\n#b\nOTHER(upskill, _cpu_yield)();",
+        "#define OTHER(a, b) a#\\\n#b\nOTHER(upsk, ill_cpu_yield)();",
     ],
 )
 def test_name_of_the_harness_that_is_made_of_pieces_is_refused(hidden: str) -> None:
