@@ -7,7 +7,7 @@ their bound, integers and bools must be equal. Bounds are compared as ``not (err
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,7 +70,7 @@ def number(value: Any) -> str:
     return f"{value:.9g}" if isinstance(value, float) else str(value)
 
 
-def place(output: str, index: tuple[int, ...]) -> str:
+def place(output: str, index: Sequence[object]) -> str:
     """An element as a person writes it: ``out[1, 2]``."""
     return f"{output}[{', '.join(map(str, index))}]" if index else output
 

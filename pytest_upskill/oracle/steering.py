@@ -84,7 +84,10 @@ class Steering:
         found = [replace(one, dtype=dtype) for one in self._found]
         most = len(found) + (_CALLS if dtype == self.case.dtypes[0] else _CALLS_AGAIN)
         for example in itertools.chain(found, self._steered(dtype)):
-            if self._broken or calls >= most or str(example) in self._known:
+            if self._broken or calls >= most:
+                self._tries |= {(place, sign): _TRIES for place in self._met for sign in _RELATIONS}
+                break
+            if str(example) in self._known:
                 continue
             calls += 1
             if new := self._trace(example):

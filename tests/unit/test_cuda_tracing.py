@@ -69,7 +69,7 @@ def test_lines_that_no_legal_size_executes_are_named_once_for_all_instances_and_
     assert result.not_executed == ((line, line),)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.full)])
 @pytest.mark.parametrize(
     "condition",
     [
