@@ -8,11 +8,15 @@ if TYPE_CHECKING:
     from pytest_upskill.reporting.view import View
 
 
-def render(view: View, suffix: str) -> str:
-    """The text of a report file; ``suffix`` is ``.json``, ``.md`` or ``.csv``. Raises ValueError on any other."""
-    from pytest_upskill.reporting import csv_report, json_report, markdown_report
+def render(view: View, form: str) -> str:
+    """The text of a report file; ``form`` is a suffix such as ``.json``, ``upskill`` or ``badge``.
+
+    Raises ValueError on any other.
+    """
+    from pytest_upskill.reporting import badge, csv_report, json_report, markdown_report, upskill_csv
 
     forms = {".json": json_report.render, ".md": markdown_report.render, ".csv": csv_report.render}
-    if suffix not in forms:
-        raise ValueError(f"no report is called {suffix!r}; accepted: {', '.join(forms)}")
-    return forms[suffix](view)
+    forms |= {"upskill": upskill_csv.render, "badge": badge.render}
+    if form not in forms:
+        raise ValueError(f"no report is called {form!r}; accepted: {', '.join(forms)}")
+    return forms[form](view)
