@@ -210,6 +210,9 @@ class Ratio:
     interval: Interval | None = None
 
 
+NO_RATIO = Ratio(0)
+
+
 def paired_ratio(treated: Mapping[str, Sequence[float]], control: Mapping[str, Sequence[float]]) -> Ratio:
     """Tokens or cost of ``treated`` over those of ``control``: the geometric mean of the cases' ratios.
 
@@ -220,7 +223,7 @@ def paired_ratio(treated: Mapping[str, Sequence[float]], control: Mapping[str, S
              for case in treated if treated[case] and control.get(case)}  # fmt: skip
     logs = [math.log(one / other) for one, other in means.values() if one > 0 and other > 0]
     if not logs:
-        return Ratio(0)
+        return NO_RATIO
     middle = fmean(logs)
     if len(logs) == 1:
         return Ratio(1, math.exp(middle))

@@ -46,7 +46,9 @@ def _sampled(sizes: Counter[int], _most: int, observed: int) -> float:
     import numpy
 
     generator = numpy.random.default_rng(_SEED)
-    sums = sum(size * (2.0 * generator.binomial(number, 0.5, _FLIPS) - number) for size, number in sizes.items())
+    sums = numpy.zeros(_FLIPS)
+    for size, number in sizes.items():
+        sums += size * (2.0 * generator.binomial(number, 0.5, _FLIPS) - number)
     return float((1 + (abs(sums) >= observed * (1 - 1e-12)).sum()) / (1 + _FLIPS))
 
 
