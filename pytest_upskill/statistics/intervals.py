@@ -85,13 +85,19 @@ def rate_of(values: Sequence[float], trials: int) -> Rate:
     it passing and half failing, because few cases that are alike do not prove that all are (Dean and Pagano 2015,
     J. Surv. Stat. Methodol. 3, compare such intervals).
     """
-    if not (cases := len(values)):
+    squares = sum(value * value for value in values)
+    return rate_of_sums(len(values), sum(values), squares, trials)
+
+
+def rate_of_sums(cases: int, total: float, squares: float, trials: int) -> Rate:
+    """As ``rate_of``, from the sums of the cases' rates and of their squares."""
+    if not cases:
         return Rate(None, 0, 0)
+    mean, centre = total / cases, (total + 0.5) / (cases + 1)
     if trials <= cases:
-        return Rate(fmean(values), cases, cases)
-    centre = (sum(values) + 0.5) / (cases + 1)
-    variance = (sum(value * value for value in values) + 0.5) / (cases + 1) - centre * centre
-    return Rate(fmean(values), cases, min(cases * centre * (1 - centre) / variance, trials))
+        return Rate(mean, cases, cases)
+    variance = (squares + 0.5) / (cases + 1) - centre * centre
+    return Rate(mean, cases, min(cases * centre * (1 - centre) / variance, trials))
 
 
 def _mean(trials: Sequence[bool]) -> float:
