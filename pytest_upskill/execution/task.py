@@ -1,6 +1,7 @@
 """One item on its way through the pipeline, as plain data: what is to be done."""
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,7 @@ class Task:
 
     ``turns`` is how often the student may try; ``disclosure`` is how it gets to see the skill (``skills.arms.MODES``).
     ``replay`` gets the example that failed if ``replay_example``; ``record`` is the command that records the reply, for
-    committing.
+    committing. ``skill`` is the skill's name in reports, and ``place`` its folder as seen from pytest's rootdir.
     """
 
     id: str
@@ -32,9 +33,16 @@ class Task:
     turns: int = 1
     disclosure: str = "body"
     record: str = ""
+    place: str = ""
     replay_example: bool = True
 
 
 def item_seed(session_seed: int, item_id: str) -> int:
     """An item's own seed (63 bits): it depends on the session's seed and the item's id only."""
     return int.from_bytes(hashlib.sha256(f"{session_seed}:{item_id}".encode()).digest()[:8], "big") >> 1
+
+
+def place_of(folder: Path, root: Path) -> str:
+    """A skill's folder as seen from pytest's rootdir, ``skills/tiny``; it ends in the folder's name."""
+    seen = Path(os.path.relpath(folder, root))
+    return seen.as_posix() if seen.name == folder.name else f"{seen.as_posix()}/{folder.name}"

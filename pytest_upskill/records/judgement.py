@@ -242,6 +242,8 @@ class Outcome:
     """The line of the source (1-based) that the report of a failure shows, if any."""
     shown_why: str = ""
     """Why that line is shown, if it is a guess: "where out is written"."""
+    outdated: int = 0
+    """How many replies are stored for the item whose question has changed since, at most one for each turn."""
 
     def to_plain(self) -> dict[str, Any]:
         """Plain data, for another process."""

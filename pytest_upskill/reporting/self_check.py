@@ -31,7 +31,7 @@ def self_check_lines(
     wide = max([18, *(measure(name) for name, _ in counts if measure(name) <= _NAME)])
     yield from flow([_assertion(name, *count, wide, text_style) for name, count in counts], text_style, 2)
     mutants = skill.of_kind(ItemKind.MUTANTS)
-    yield from _mutants(mutants, text_style)
+    yield from mutants_lines(mutants, text_style)
     yield from _lost((*judged, *mutants), text_style)
     yield ""
 
@@ -80,7 +80,8 @@ def _why(item: Outcome) -> str:
     return first.name if line is None else f"{first.name} ({item.source_name}:{line + item.source_start - 1})"
 
 
-def _mutants(items: Sequence[Outcome], text_style: TextStyle) -> Iterator[str]:
+def mutants_lines(items: Sequence[Outcome], text_style: TextStyle) -> Iterator[str]:
+    """What the self-checks of cases found: whether they reject wrong results, and the scores of mutants."""
     if not items:
         return
     good = sum(item.verdict.kind is VerdictKind.PASSED for item in items)

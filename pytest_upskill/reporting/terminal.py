@@ -29,6 +29,9 @@ def summary_lines(view: View, width: int, color: bool, unicode: bool = True, ver
     yield text_style.paint(f"{'=' * left}{_TITLE}".ljust(text_style.width, "="), "bold")
     if not view.run.device:
         yield f"{plural(sum(len(skill.judged) for skill in view.skills), 'prompt')} written; no student was queried"
+        where, command = view.run.answers or ("", "")
+        yield from text_style.wrap(where, text_style.width, 4)
+        yield from [f"  {command}"] if command else []  # in one line, to be copied
         return
     if view.run.self_check:
         for skill in view.skills:
@@ -91,7 +94,7 @@ def _notes(view: View) -> Iterator[str]:
     """Each note of the items once, with its cases."""
     marked: dict[str, dict[str, None]] = {}
     for item in view.items:
-        for note in item.notes:
+        for note in item.notes if item.kind is not ItemKind.SPEC else ():  # those are pytest's warnings
             marked.setdefault(note, {})[item.case or item.skill] = None
     shown = list(marked.items())[:_NOTES]
     for note, cases in shown:

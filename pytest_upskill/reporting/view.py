@@ -35,6 +35,8 @@ class RunInfo:
     replies: str | None = None
     source: str = ""
     spent: str = ""
+    answers: tuple[str, str] | None = None
+    """Of a run that only wrote prompts: where they are and where the answers go, and the command that judges those."""
     interrupted: bool = False
     unreached: tuple[str, ...] = ()
     """The ids of collected items without an outcome."""

@@ -1,7 +1,7 @@
 """The hooks of the reporting process: header, status letters, summary, report files and exit status."""
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 
 from pytest_upskill.records import Outcome, VerdictKind
+from pytest_upskill.replies.budget import no_longer_match
 from pytest_upskill.reporting import render
 from pytest_upskill.reporting.terminal import header_lines, summary_lines
 from pytest_upskill.reporting.text_style import can_show
 from pytest_upskill.reporting.view import RunInfo, View, build_view
 from pytest_upskill.session import item_report
 from pytest_upskill.session.progress import is_item_of_ours
+from pytest_upskill.session.repeat_command import answers_steps
 from pytest_upskill.session.run import Run
 
 
@@ -128,10 +130,26 @@ class Controller:
             replies=run.kept_replies() if run.asks else None,
             source=run.source() if any(outcome.student for outcome in self.outcomes.values()) else "",
             spent=run.spending(),
+            notes=tuple(self._notes()),
+            answers=self._answers(),
             interrupted=interrupted,
             unreached=tuple(name for name in self._collected if name not in self.outcomes),
         )
         return build_view(list(self.outcomes.values()), info)
+
+    def _answers(self) -> tuple[str, str] | None:
+        if not self.run.settings.prompts:
+            return None
+        from_file = self.config.getoption("upskill_prompts") is None
+        return answers_steps(self.run.settings, self.config.invocation_params.args, from_file)
+
+    def _notes(self) -> Iterator[str]:
+        if outdated := sum(outcome.outdated for outcome in self.outcomes.values()):
+            kept = self.run.settings.replies == "kept"
+            then = (
+                "they were judged all the same" if kept else "--upskill-replies=kept judges such replies all the same"
+            )
+            yield f"{no_longer_match(outdated)}; {then}"
 
     def _write(self, path: Path, view: View) -> None:
         path.write_text(render(view, path.suffix), encoding="utf-8")

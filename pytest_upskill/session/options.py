@@ -58,8 +58,8 @@ OPTIONS = (
            "processor time, and three times that by the clock", values.seconds),
     Option("item-timeout", "SECONDS", "time limit of all calls of one kernel together (default: 120)", values.seconds),
     Option("replies", "SOURCE", "where replies come from: auto (stored replies, else the student), live (the student), "
-           "record (as auto, and write replies to cassettes, files beside the skill), replay (cassettes only) "
-           "(default: auto)", values.replies),
+           "record (as auto, and write replies to cassettes, files beside the skill), replay (cassettes only), kept "
+           "(stored replies only, also to prompts that have changed since) (default: auto)", values.replies),
     Option("budget", "USD", "stop asking once the next reply could exceed the remaining budget", values.usd),
     Option("max-tokens", "N", "stop asking once the next reply could exceed what remains of N tokens",
            values.positive_int),

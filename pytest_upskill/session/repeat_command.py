@@ -74,6 +74,24 @@ def replay_options(
     return [*source, *_question(settings, arm, trial), *examples, *_judging(settings)]
 
 
+def answers_steps(settings: Settings, arguments: Sequence[str], from_file: bool) -> tuple[str, str]:
+    """Where the answers to a run's prompts go, and the command that judges them there. ``arguments`` are those of the
+    run; ``from_file``: its folder for prompts is an ini value.
+    """
+    assert settings.prompts is not None
+    folder, beside = settings.prompts, settings.prompts.with_name(f"{settings.prompts.name}-answers")
+    shown, answers = (relpath(path, settings.invocation_dir) for path in (folder, beside))
+    given, kept = iter(arguments), []
+    for word in given:
+        if word in ("--upskill-prompts", "--upskill-student"):
+            next(given, None)
+        elif not word.startswith(("--upskill-prompts=", "--upskill-student=")):
+            kept.append(word)
+    further = ["-o", "upskill_prompts="] if from_file else []
+    where = f"The prompts are in {shown}. Save each answer under the same path in {answers}, then judge the answers:"
+    return where, shlex.join(["pytest", *kept, *further, f"--upskill-student=files:{answers}"])
+
+
 def _source(settings: Settings, config: StudentConfig | None) -> str:
     if config is None or (config.provider == "golden" and settings.self_check):
         return "--upskill"

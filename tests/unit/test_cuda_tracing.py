@@ -84,6 +84,11 @@ def test_branch_in_the_interior_of_the_ranges_is_executed(condition: str, seed: 
     assert honest.verdict.kind is VerdictKind.PASSED
 
 
+def test_crash_in_the_interior_of_the_ranges_fails_runs() -> None:
+    failed = judged("if (rows == 283) *static_cast<volatile int*>(nullptr) = 1;").verdict.first_failed
+    assert failed is not None and failed.name == "runs"
+
+
 def test_kernel_that_reports_coverage_itself_gains_nothing() -> None:
     forged = "__sanitizer_cov_trace_const_cmp8(5, n); if (rows == 283) value += 1;"
     source = 'extern "C" void __sanitizer_cov_trace_const_cmp8(unsigned long, unsigned long);\n' + KERNEL
