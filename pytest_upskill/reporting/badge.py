@@ -4,7 +4,7 @@ import json
 
 from pytest_upskill.records import VerdictKind
 from pytest_upskill.reporting.text_style import TextStyle, points
-from pytest_upskill.reporting.view import BASELINE_ARM, LiftRow, View
+from pytest_upskill.reporting.view import BASELINE_ARM, View
 
 _GREY = "lightgrey"
 _PLAIN = TextStyle(width=80, color=False, unicode=True)
@@ -29,20 +29,13 @@ def _lift(view: View) -> tuple[str, str, str]:
     rows = [row for row in view.lift if row.against == BASELINE_ARM]
     if not any(row.lift is not None for row in rows):
         return "skill lift", "no data", _GREY
-    sides = [_side(row) for row in rows]
+    sides = [row.verdict or "undecided" for row in rows]
     if len(rows) == 1:
-        return "skill lift", f"{points(rows[0].lift or 0, _PLAIN)} points{'' if sides[0] else ', undecided'}", _color(sides)
-    counts = [(sides.count(side), word) for side, word in ((1, "better"), (-1, "worse"), (0, "undecided"))]
-    return "skill lift", ", ".join(f"{number} {word}" for number, word in counts if number), _color(sides)
+        unsure = ", undecided" if sides == ["undecided"] else ""
+        return "skill lift", f"{points(rows[0].lift or 0, _PLAIN)} points{unsure}", _color(sides)
+    counts = [(sides.count(side), side) for side in ("better", "worse", "undecided")]
+    return "skill lift", ", ".join(f"{number} {side}" for number, side in counts if number), _color(sides)
 
 
-def _color(sides: list[int]) -> str:
-    return "red" if -1 in sides else _GREY if 0 in sides else "brightgreen"
-
-
-def _side(row: LiftRow) -> int:
-    """1 if the lift is decided to be above zero, -1 below, 0 if it is not decided."""
-    if row.interval is None or row.p is None or row.p > 0.05:
-        return 0
-    low, high = row.interval
-    return 1 if low > 0 else -1 if high < 0 else 0
+def _color(sides: list[str]) -> str:
+    return "red" if "worse" in sides else _GREY if "undecided" in sides else "brightgreen"

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from pytest_upskill.records import SCHEMA, Counterexample, ItemKind, MutationScore, Outcome, Tokens, Turn
+from pytest_upskill.records import SCHEMA, Counterexample, ItemKind, MutationScore, Outcome, Tokens, Turn, VerdictKind
+from pytest_upskill.reporting.failure import one_line
 from pytest_upskill.reporting.lift import LiftRow
-from pytest_upskill.reporting.view import SummaryRow, View
+from pytest_upskill.reporting.view import SKILL_ARM, SummaryRow, View
 
 
 def render(view: View) -> str:
@@ -46,7 +47,15 @@ def _item(item: Outcome) -> dict[str, Any]:
         **({"turns": [_turn(turn) for turn in item.turns]} if item.turns else {}),
         **({"outdated_replies": item.outdated} if item.outdated else {}),
         **({"notes": item.notes} if item.notes else {}),
+        **_more(item),
     }
+
+
+def _more(item: Outcome) -> dict[str, Any]:
+    """What is left out where there is nothing to say."""
+    control = item.arm not in (None, SKILL_ARM) and item.verdict.kind is VerdictKind.FAILED
+    found = {"control_reason": one_line(item) if control else None, "replay": item.replay}
+    return {name: value for name, value in found.items() if value}
 
 
 def _fields(value: object, names: str) -> dict[str, Any]:

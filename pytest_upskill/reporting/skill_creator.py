@@ -16,8 +16,6 @@ from pytest_upskill.reporting.failure import one_line
 from pytest_upskill.reporting.text_style import TextStyle, percent, points, spread
 from pytest_upskill.reporting.view import BASELINE_ARM, SKILL_ARM, SkillView, StudentView, View
 
-MARKER = ".pytest-upskill"
-"""A file in a folder that holds such a report: a later run may replace it."""
 STALE = "*/*/eval-*"
 """The folders of an earlier report. The viewer keeps its ``feedback.json`` beside them."""
 
@@ -30,7 +28,6 @@ _Run = tuple[int, str, Outcome]
 
 def files(view: View) -> Iterator[tuple[PurePath, str]]:
     """Relative paths of all files, and their texts."""
-    yield PurePath(MARKER), "This folder is written by pytest-upskill, which replaces its eval-* folders.\n"
     for skill in view.skills:
         for student in skill.students:
             folder = PurePath(component(skill.name), component(student.name))
@@ -41,7 +38,9 @@ def files(view: View) -> Iterator[tuple[PurePath, str]]:
 def _workspace(view: View, skill: SkillView, student: StudentView) -> Iterator[tuple[PurePath, str]]:
     numbers = {name: number for number, name in enumerate(skill.cases, 1)}
     runs = [
-        (numbers[item.case or ""], _configuration(item.arm), item) for item in skill.judged if item.student == student.name
+        (numbers[item.case or ""], _configuration(item.arm), item)
+        for item in skill.judged
+        if item.student == student.name
     ]
     asked = set()
     for number, configuration, item in runs:

@@ -15,6 +15,7 @@ from pytest_upskill.cases.case_file import NO_CASE, load_cases
 from pytest_upskill.errors import CaseError, InfrastructureError, NotACase, UpskillError
 from pytest_upskill.execution.task import Task, item_seed, place_of
 from pytest_upskill.records import ItemKind, Outcome, Verdict, VerdictKind
+from pytest_upskill.reporting import junit_properties
 from pytest_upskill.reporting.failure import one_line
 from pytest_upskill.reporting.text_style import plural, printable
 from pytest_upskill.session.item_report import FailureRepr
@@ -204,7 +205,8 @@ class UpskillItem(pytest.Item):
             for problem in self.run.replies.new_problems():
                 self.warn(UpskillWarning(problem))
         verdict = self.outcome.verdict
-        self.user_properties.append(("upskill_verdict", str(verdict.kind)))
+        others = [one for one in self.user_properties if not one[0].startswith(junit_properties.PREFIX)]
+        self.user_properties[:] = [*others, *junit_properties.properties(self.outcome)]
         for note in self.outcome.notes if self.task.kind is ItemKind.SPEC else ():
             self.warn(UpskillWarning(note))
         if verdict.kind is VerdictKind.INFRASTRUCTURE_ERROR:

@@ -4,20 +4,19 @@ import platform
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pytest_upskill.records import Outcome, VerdictKind
 from pytest_upskill.replies.budget import no_longer_match
-from pytest_upskill.reporting import render
 from pytest_upskill.reporting.terminal import header_lines, summary_lines
 from pytest_upskill.reporting.text_style import can_show
 from pytest_upskill.reporting.view import RunInfo, View, build_view
 from pytest_upskill.session import item_report
 from pytest_upskill.session.progress import is_item_of_ours
 from pytest_upskill.session.repeat_command import answers_steps
+from pytest_upskill.session.report_files import ReportFiles
 from pytest_upskill.session.run import Run
 
 
@@ -30,7 +29,7 @@ class Controller:
         self.outcomes: dict[str, Outcome] = {}
         self.started = datetime.now(UTC)
         self._view: View | None = None
-        self._written: list[Path] = []
+        self._files = ReportFiles(run.settings.rootdir)
         self._problems: list[str] = []
         self._estimate_shown = False
         self._collected: list[str] = []
@@ -87,8 +86,9 @@ class Controller:
         if not self.outcomes:
             return
         self._view = self._build_view(interrupted=session.exitstatus == pytest.ExitCode.INTERRUPTED)
-        for path in self.run.settings.reports:
-            self._attempt(f"report {path}", partial(self._write, path, self._view))
+        for target in self.run.settings.reports:
+            self._files.write(target, self._view)
+        self._files.add_step_summary(self._view)
         if (hook := self.config.hook.pytest_upskill_report).get_hookimpls():
             self._begin_line()
             self._attempt("pytest_upskill_report", partial(hook, view=self._view))
@@ -103,14 +103,14 @@ class Controller:
         verbosity = self.config.get_verbosity()
         for line in summary_lines(self._view, writer.fullwidth, writer.hasmarkup, unicode, verbosity):
             terminalreporter.write_line(line)
-        for path in self._written:
-            terminalreporter.write_line(f"report: {path}")
-        for problem in self._problems:
+        for line in self._files.written:
+            terminalreporter.write_line(line)
+        for problem in (*self._files.problems, *self._problems):
             terminalreporter.write_line(problem, red=True)
 
     def _exit_status(self) -> int:
         """The status of a run whose items all passed in pytest's terms."""
-        if self._problems:
+        if self._files.problems or self._problems:
             return pytest.ExitCode.TESTS_FAILED
         if not self.run.settings.prompts and item_report.nothing_decided(self.outcomes.values()):
             return item_report.NOTHING_DECIDED
@@ -150,10 +150,6 @@ class Controller:
                 "they were judged all the same" if kept else "--upskill-replies=kept judges such replies all the same"
             )
             yield f"{no_longer_match(outdated)}; {then}"
-
-    def _write(self, path: Path, view: View) -> None:
-        path.write_text(render(view, path.suffix), encoding="utf-8")
-        self._written.append(path)
 
     def _begin_line(self) -> None:
         """Ends the line of status letters: what a plugin prints stands on lines of its own."""

@@ -68,8 +68,9 @@ OPTIONS = (
     Option("base-url", "URL", "the URL of the llama.cpp server (default: http://127.0.0.1:8080/v1)", values.url),
     Option("sandbox", "LEVEL", "how kernels are confined: auto uses the strongest level available, strict aborts "
            "unless full isolation by bubblewrap is available (default: auto)", values.sandbox),
-    Option("report", "PATH", "write a report; the suffix selects its format: .json, .md or .csv (repeatable)",
-           values.reports, repeatable=True),
+    Option("report", "PATH", "write a report; the suffix selects its format: .json, .md or .csv; skill-creator:DIR, "
+           "upskill:FILE.csv and badge:FILE.json write those of other tools (repeatable)", values.reports,
+           repeatable=True),
     Option("prompts", "DIR", "write the prompts to this folder; query and run nothing", values.text),
 )  # fmt: skip
 
@@ -166,7 +167,13 @@ def _is_on(config: pytest.Config, switch: str) -> bool:
 
 def read(config: pytest.Config) -> Settings:
     """Options over ini values over defaults. Raises UsageError on a wrong value."""
-    from pytest_upskill.configuration.settings import DEFAULTS, PROMPTS_STUDENT, Settings, students_tables
+    from pytest_upskill.configuration.settings import (
+        DEFAULTS,
+        PROMPTS_STUDENT,
+        ReportTarget,
+        Settings,
+        students_tables,
+    )
 
     found = {option.dest.removeprefix("upskill_"): _value(config, option) for option in OPTIONS}
     unset = {option.dest.removeprefix("upskill_"): _ini_value(config, option) for option in OPTIONS}
@@ -180,7 +187,7 @@ def read(config: pytest.Config) -> Settings:
         students=tuple(dict.fromkeys(student or ())) or ((PROMPTS_STUDENT,) if prompts else ()),
         serve=serve,
         sanitizer=_is_on(config, "upskill_sanitizer"),
-        reports=tuple(invocation_dir / name for name in report or ()),
+        reports=tuple(dict.fromkeys(ReportTarget.of(name, invocation_dir) for name in report or ())),
         prompts=invocation_dir / prompts if prompts else None,
         origins={name: _origin(config, f"upskill_{name}") for name, value in given.items() if value},
         students_tables=students_tables(config.rootpath / "pyproject.toml"),
