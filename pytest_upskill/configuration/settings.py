@@ -18,6 +18,7 @@ DEFAULTS: Mapping[str, Any] = {
 PROMPTS_STUDENT = "prompts"
 """The student of a run that only writes prompts and names no student."""
 
+REPORT = "--upskill-report"
 SKILL_CREATOR = "skill-creator"
 """The form whose path is a folder."""
 FOLDER_MARKER = ".pytest-upskill"
@@ -78,6 +79,7 @@ class Settings:
     base_url: str | None
     reports: tuple[ReportTarget, ...]
     prompts: Path | None
+    compare: str | None
     students_tables: Mapping[str, Mapping[str, Any]]
     origins: Mapping[str, str]
     rootdir: Path
@@ -107,12 +109,12 @@ def students_tables(pyproject: Path) -> Mapping[str, Mapping[str, Any]]:
     return tables
 
 
-def check_writable(path: Path) -> None:
+def check_writable(path: Path, option: str = REPORT) -> None:
     """Raises UsageError if a file cannot be written. Creates the folder that it is in."""
     if path.is_dir():
-        raise UsageError(f"--upskill-report: {path} is a folder; name a file in it, such as {path / 'report.json'}")
+        raise UsageError(f"{option}: {path} is a folder; name a file in it, such as {path / 'report.json'}")
     if path.is_fifo():
-        raise UsageError(f"--upskill-report: {path} is a pipe; name a file")
+        raise UsageError(f"{option}: {path} is a pipe; name a file")
     try:
         existed = path.exists()
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -122,20 +124,20 @@ def check_writable(path: Path) -> None:
         if not existed or path.is_file():
             _probe(path.resolve().parent)
     except OSError as error:
-        raise _refused(path, error, "name a file where you may write") from None
+        raise _refused(option, path, error, "name a file where you may write") from None
 
 
 def _check_folder(path: Path) -> None:
     if path.exists() and not path.is_dir():
-        raise UsageError(f"--upskill-report: {path} is a file; {SKILL_CREATOR} writes a folder")
+        raise UsageError(f"{REPORT}: {path} is a file; {SKILL_CREATOR} writes a folder")
     try:
         path.mkdir(parents=True, exist_ok=True)
         if any(path.iterdir()) and not (path / FOLDER_MARKER).exists():
             problem = f"{path} holds other files; name a new folder, or one that holds an earlier report"
-            raise UsageError(f"--upskill-report: {problem}")
+            raise UsageError(f"{REPORT}: {problem}")
         _probe(path)
     except OSError as error:
-        raise _refused(path, error, "name a folder where you may write") from None
+        raise _refused(REPORT, path, error, "name a folder where you may write") from None
 
 
 def _probe(folder: Path) -> None:
@@ -148,5 +150,5 @@ def _probe(folder: Path) -> None:
         probe.unlink(missing_ok=True)
 
 
-def _refused(path: Path, error: OSError, remedy: str) -> UsageError:
-    return UsageError(f"--upskill-report: {path} cannot be written ({error.strerror}); {remedy}")
+def _refused(option: str, path: Path, error: OSError, remedy: str) -> UsageError:
+    return UsageError(f"{option}: {path} cannot be written ({error.strerror}); {remedy}")
