@@ -43,6 +43,9 @@ def outcome_of(task: Task, verdict: Verdict, reply: Reply | None = None) -> Outc
         seconds=Seconds(reply=reply.seconds if reply else 0.0),
         replay=task.replay,
         notes=(reply.details.note,) if reply and reply.details.note else (),
+        tags=task.case.tags if task.case else (),
+        reply=reply.text if reply else "",
+        reasoning=reply.reasoning if reply else "",
     )
 
 
@@ -83,6 +86,8 @@ def kernel_outcome(
         seconds=Seconds(reply.seconds, result.build_seconds, result.run_seconds) if result else Seconds(reply.seconds),
         kernels=result.build.kernels if result and result.build else (),
         device_memory=result.device_memory if result else None,
+        reports=result.reports if result else (),
+        not_executed=result.not_executed if result else (),
         replay=f"{task.replay} --upskill-example='{found.example}'" if found else task.replay,
         notes=tuple(filter(None, notes)),
     )

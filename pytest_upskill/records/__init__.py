@@ -14,6 +14,7 @@ from pytest_upskill.records.judgement import (
     Turn,
     Verdict,
     VerdictKind,
+    Window,
     WorstElement,
     assertion_names,
 )

@@ -68,7 +68,7 @@ OPTIONS = (
     Option("base-url", "URL", "the URL of the llama.cpp server (default: http://127.0.0.1:8080/v1)", values.url),
     Option("sandbox", "LEVEL", "how kernels are confined: auto uses the strongest level available, strict aborts "
            "unless full isolation by bubblewrap is available (default: auto)", values.sandbox),
-    Option("report", "PATH", "write a report; the suffix selects its format: .json, .md or .csv (repeatable)",
+    Option("report", "PATH", "write a report; the suffix selects its format: .json, .md, .csv or .html (repeatable)",
            values.reports, repeatable=True),
     Option("prompts", "DIR", "write the prompts to this folder; query and run nothing", values.text),
 )  # fmt: skip
