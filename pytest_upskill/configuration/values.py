@@ -10,7 +10,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-REPORT_SUFFIXES = (".json", ".md", ".csv")
+REPORT_SUFFIXES = (".json", ".md", ".csv", ".html")
 REPORT_FORMS = {"skill-creator": "", "upskill": ".csv", "badge": ".json"}
 """Reports that ``FORM:PATH`` asks for, and the suffix of the file: none for a folder."""
 _EXAMPLES = {"skill-creator": "DIR", "upskill": "FILE.csv", "badge": "FILE.json"}

@@ -8,15 +8,21 @@ if TYPE_CHECKING:
     from pytest_upskill.reporting.view import View
 
 
+_MODULES = {
+    ".json": "json_report", ".md": "markdown_report", ".csv": "csv_report", ".html": "html.page",
+    "upskill": "upskill_csv", "badge": "badge",
+}  # fmt: skip
+"""By form: the module whose ``render`` makes the text of the report."""
+
+
 def render(view: View, form: str) -> str:
-    """The text of a report file; ``form`` is a suffix such as ``.json``, ``upskill`` or ``badge``.
+    """The text of a report file; ``form`` is a suffix such as ``.json``, or ``upskill`` or ``badge``.
 
     Raises ValueError on any other.
     """
-    from pytest_upskill.reporting import badge, csv_report, json_report, markdown_report, upskill_csv
+    from importlib import import_module
 
-    forms = {".json": json_report.render, ".md": markdown_report.render, ".csv": csv_report.render}
-    forms |= {"upskill": upskill_csv.render, "badge": badge.render}
-    if form not in forms:
-        raise ValueError(f"no report is called {form!r}; accepted: {', '.join(forms)}")
-    return forms[form](view)
+    if form not in _MODULES:
+        raise ValueError(f"no report is called {form!r}; accepted: {', '.join(_MODULES)}")
+    text: str = import_module(f"{__name__}.{_MODULES[form]}").render(view)
+    return text

@@ -42,11 +42,13 @@ def _workspace(view: View, skill: SkillView, student: StudentView) -> Iterator[t
         for item in skill.judged
         if item.student == student.name
     ]
+    # Of the items that share a prompt, one has its text.
+    prompts = {item.prompt_digest: item.prompt for item in view.items if item.prompt}
     asked = set()
     for number, configuration, item in runs:
         evaluation = PurePath(f"eval-{number}")
         folder = evaluation / configuration
-        metadata = {"eval_id": number, "eval_name": item.case, "prompt": _prompt(item), "assertions": _names(item)}
+        metadata = {"eval_id": number, "eval_name": item.case, "prompt": _prompt(item, prompts), "assertions": _names(item)}
         for place in (evaluation, folder):  # the viewer reads the second, the script that aggregates runs the first
             if place not in asked:
                 asked.add(place)
@@ -59,8 +61,8 @@ def _configuration(arm: str | None) -> str:
     return _CONFIGURATIONS.get(arm or "", component(arm or "with_skill"))
 
 
-def _prompt(item: Outcome) -> str:
-    return getattr(item, "prompt", "") or f"case {item.case} of the skill {item.skill}"
+def _prompt(item: Outcome, prompts: Mapping[str, str]) -> str:
+    return prompts.get(item.prompt_digest, "") or f"case {item.case} of the skill {item.skill}"
 
 
 def _names(item: Outcome) -> list[str]:
@@ -70,8 +72,8 @@ def _names(item: Outcome) -> list[str]:
 def _run(item: Outcome) -> Iterator[tuple[PurePath, str]]:
     """The files of one run. Without a verdict it has no grades, which would be read as those of a failure."""
     outputs = PurePath("outputs")
-    if reply := getattr(item, "reply", ""):
-        yield outputs / "reply.md", reply
+    if item.reply:
+        yield outputs / "reply.md", item.reply
     if item.source is not None:
         yield outputs / component(PurePath(item.source_name or "kernel").name), item.source
     if item.verdict.kind in _DECIDED:

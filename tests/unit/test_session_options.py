@@ -51,7 +51,7 @@ def test_an_option_or_an_ini_value_asks(pytester: pytest.Pytester, arguments: li
         ("timeout", "nan", "'nan' is not a number of seconds above 0"),
         ("device", "gpu", "unknown device 'gpu'; accepted: auto, cuda, cpu"),
         ("base-url", "localhost", "'localhost' is not a URL such as http://127.0.0.1:8080/v1"),
-        ("report", "out.xml", "report 'out.xml' must end in one of .json, .md, .csv"),
+        ("report", "out.xml", "report 'out.xml' must end in one of .json, .md, .csv, .html"),
     ],
 )
 def test_a_wrong_value_is_refused_with_the_accepted_forms(
