@@ -48,7 +48,12 @@ def _workspace(view: View, skill: SkillView, student: StudentView) -> Iterator[t
     for number, configuration, item in runs:
         evaluation = PurePath(f"eval-{number}")
         folder = evaluation / configuration
-        metadata = {"eval_id": number, "eval_name": item.case, "prompt": _prompt(item, prompts), "assertions": _names(item)}
+        metadata = {
+            "eval_id": number,
+            "eval_name": item.case,
+            "prompt": _prompt(item, prompts),
+            "assertions": _names(item),
+        }
         for place in (evaluation, folder):  # the viewer reads the second, the script that aggregates runs the first
             if place not in asked:
                 asked.add(place)

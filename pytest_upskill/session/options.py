@@ -71,8 +71,8 @@ OPTIONS = (
     Option("sandbox", "LEVEL", "how kernels are confined: auto uses the strongest level available, strict aborts "
            "unless full isolation by bubblewrap is available (default: auto)", values.sandbox),
     Option("report", "PATH", "write a report; the suffix selects its format: .json, .md, .csv or .html; "
-           "skill-creator:DIR, upskill:FILE.csv and badge:FILE.json write those of other tools (repeatable)", values.reports,
-           repeatable=True),
+           "skill-creator:DIR, upskill:FILE.csv and badge:FILE.json write those of other tools (repeatable)",
+           values.reports, repeatable=True),
     Option("compare", "RUN", "after the run, compare it with an earlier one: a number that `pytest-upskill runs` shows, or "
             "a JSON report (default: the latest run with at least half of the items)", values.compared_run,
             without_value="last"),
