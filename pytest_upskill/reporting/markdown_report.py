@@ -71,7 +71,7 @@ def _sections(view: View, most: int) -> Iterator[str]:
     yield from _section("Not decided", [item for item, kind in kinds if kind in _UNDECIDED], most)
     if control:
         title = f"Failed without the skill: {texts.plural(len(control), 'item')}"
-        yield from ("", f"<details><summary>{title}</summary>", *_table(control, most), "", "</details>")
+        yield from ("", f"<details><summary>{title}</summary>", *_table(control, most, verdicts=False), "", "</details>")
 
 
 def _rates(skill: SkillView, view: View) -> Iterator[str]:
@@ -150,15 +150,17 @@ def _section(title: str, items: Sequence[Outcome], most: int) -> Iterator[str]:
         yield from ("", f"## {title} ({len(items)})", *_table(items, most))
 
 
-def _table(items: Sequence[Outcome], most: int) -> Iterator[str]:
+def _table(items: Sequence[Outcome], most: int, verdicts: bool = True) -> Iterator[str]:
     """The first items, and the commands that repeat them."""
-    yield from ("", "| item | verdict | why | smallest counterexample |", "|---|---|---|---|")
+    headings = ["item", *(["verdict"] if verdicts else []), "why", "smallest counterexample"]
+    yield from ("", f"| {' | '.join(headings)} |", f"|{'---|' * len(headings)}")
     for item in items[:most]:
         first, found = item.verdict.headline, item.verdict.counterexample
         why = f"{first.name}: {first.message}" if first else item.verdict.reason or ""
         values = [f"{name} = {value}" for name, value in (found.inputs if found else {}).items()]
         example = ", ".join(map(_code, [str(found.example), *values] if found else []))
-        yield f"| {_safe(item.id)} | {item.verdict.kind.value} | {_safe(why)} | {example} |"
+        cells = [_safe(item.id), *([item.verdict.kind.value] if verdicts else []), _safe(why), example]
+        yield f"| {' | '.join(cells)} |"
     if len(items) > most:
         yield from ("", f"and {len(items) - most} more.")
     yield from _commands([item.replay for item in items[:most] if item.replay])
