@@ -75,14 +75,16 @@ def compare(command: str, shown: str, printed: str) -> None:
         pytest.fail(difference.output_difference(example, printed, doctest.ELLIPSIS | doctest.REPORT_NDIFF))
 
 
-STEP = re.compile(r"`([\w./-]+\.md)`[^`\n]*:\n\n````markdown\n(.*?)^````$|^```console\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+STEP = re.compile(
+    r"`([\w./-]+\.md)`[^`\n]*:\n\n````markdown\n(.*?)^````$|^```console\n(.*?)^```$", re.DOTALL | re.MULTILINE
+)
 IN_ORDER = """
 import os, shlex, subprocess, sys, traceback
 import pytest
 from pytest_upskill.commands.main import main
 def call(words):
     if words[0] == "pytest":
-        return int(pytest.main([*words[1:], "-p", "no:cacheprovider"]))
+        return int(pytest.main([*words[1:], "-p", "no:cacheprovider", "-W", "ignore"]))
     if words[0] == "pytest-upskill":
         return main.main(words[1:], prog_name=words[0], standalone_mode=False) or 0
     return subprocess.run(words, check=True).returncode
@@ -117,7 +119,9 @@ def test_the_first_case_can_be_written_by_following_its_page(tmp_path: Path) -> 
     done = run([sys.executable, "-c", IN_ORDER, *steps], tmp_path)
     printed = [one.partition("\x1e") for one in done.stdout.split("\x1f")[:-1]]
     assert len(printed) == len(shown), done.stdout + done.stderr
-    wrong = [command for (command, output), (*_, status) in zip(shown, printed, strict=True) if status not in ("0", "1")]
+    wrong = [
+        command for (command, output), (*_, status) in zip(shown, printed, strict=True) if status not in ("0", "1")
+    ]
     assert wrong == [], done.stdout + done.stderr
     for (command, output), (text, _, status) in zip(shown, printed, strict=True):
         assert (status == "1") == ("✗" in output), f"{command}: {text}"
@@ -128,8 +132,6 @@ def test_the_first_case_explains_every_assertion() -> None:
     first = re.findall(r"^\| `([\w-]+)", PAGES[FIRST_CASE].partition("## What an error means")[2], re.MULTILINE)
     assert {"contract", "compiles", *CHECKS, "rejects", "varies"} <= set(first)
     assert f"]({FIRST_CASE})" in README
-
-
 
 
 def test_the_picture_shows_what_the_readme_quotes_of_the_same_command() -> None:

@@ -168,10 +168,10 @@ def _in_the_case_file(outcome: Outcome, case: Case) -> Outcome:
     """The outcome with lines of the case's file instead of lines of the solution, and the command that repeats it."""
     assert case.solution is not None
     path, before, verdict = os.path.relpath(case.path), case.solution.line - 1, outcome.verdict
-    place = re.compile(rf"\b{re.escape(outcome.source_name)}:(\d+)")
+    place = re.compile(rf"\b{re.escape(outcome.source_name)}(?::(\d+))?")
 
     def placed(text: str) -> str:
-        return place.sub(lambda found: f"{path}:{int(found[1]) + before}", text)
+        return place.sub(lambda found: f"{path}:{int(found[1]) + before}" if found[1] else path, text)
 
     assertions = tuple(replace(one, message=placed(one.message)) for one in verdict.assertions)
     found = verdict.counterexample
