@@ -202,7 +202,8 @@ def _verdict_lines(
     yield style.paint(claim, "green", "bold") + style.paint(f"  ({machine.device} device, seed {seed})", "dim")
     ticks = [Cell((style.sign("tick"), "green"), (f" {one.name}",)) for one in outcome.verdict.assertions]
     yield from flow(ticks, style, 2)
-    yield from (style.line(f"note: {note}", 2, "dim") for note in outcome.notes)
+    for note in outcome.notes:
+        yield from style.lines(f"note: {note}", 2, "dim")
 
 
 def _details(outcome: Outcome, result: JudgeResult | None, observer: Observer, style: TextStyle) -> Iterator[str]:
@@ -263,5 +264,5 @@ def _check_fully(case: Case, machine: Machine, style: TextStyle) -> bool:
     for line in lines:
         click.echo(line)
     for note in outcome.notes if passed else ():
-        click.echo(style.line(f"note: {note}", 2, "yellow"))
+        click.echo("\n".join(style.lines(f"note: {note}", 2, "yellow")))
     return passed

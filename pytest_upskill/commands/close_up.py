@@ -169,7 +169,7 @@ class _Table:
     def _line(self, label: str, cells: Sequence[str], color: str) -> str:
         style = self._style
         text = "".join(pad(style.clean(cell), _CELL, ">") for cell in cells)
-        return f"    {style.paint(pad(style.elide(label, _LABEL), _LABEL), 'dim')}{style.paint(text, color)}"
+        return f"    {style.paint(pad(style.wrap(label, _LABEL, 1)[0], _LABEL), 'dim')}{style.paint(text, color)}"
 
 
 def _label(name: str, index: tuple[int, ...], at: range) -> str:

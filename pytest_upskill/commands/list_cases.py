@@ -1,6 +1,7 @@
 """``pytest-upskill list [PATH ...]``: tables of skills with their cases, and of students."""
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,10 +13,11 @@ from rich.text import Text
 from pytest_upskill.cases.case import Case
 from pytest_upskill.cases.case_file import load_case
 from pytest_upskill.configuration.settings import students_tables
-from pytest_upskill.errors import CaseError, UsageError
+from pytest_upskill.errors import CaseError, NotACase, UsageError
 from pytest_upskill.languages import registry
 from pytest_upskill.reporting.text_style import printable
-from pytest_upskill.skills.skill import case_paths, skill_files
+from pytest_upskill.skills.discovery import skill_files
+from pytest_upskill.skills.skill import case_paths
 from pytest_upskill.students.builtin import BUILTIN
 from pytest_upskill.students.registry import resolve
 
@@ -49,18 +51,22 @@ def _cases(files: Sequence[Path]) -> tuple[Table, bool]:
     """The table of cases, and whether one cannot be read."""
     table = Table("skill", "case", "language", "contract", "device", "dtypes", "tags", box=None, pad_edge=False)
     broken = False
+    names = Counter(file.absolute().parent.name for file in files)
     for file in files:
         skill = file.absolute().parent.name
+        shown = skill if names[skill] == 1 else str(file.parent)
         paths = case_paths(file.parent)
         if not paths:
-            table.add_row(Text(printable(skill)), "no cases")
+            table.add_row(Text(printable(shown)), "no cases")
         for path in paths:
             try:
                 columns = _columns(load_case(path, skill))
+            except NotACase:
+                continue
             except CaseError as error:
                 broken, columns = True, ("cannot be read",)
                 click.echo(printable(f"{path}:{error.line or 1}: {error.message}"), err=True)
-            table.add_row(*(Text(printable(cell)) for cell in (skill, path.stem, *columns)))
+            table.add_row(*(Text(printable(cell)) for cell in (shown, path.stem, *columns)))
     return table, broken
 
 

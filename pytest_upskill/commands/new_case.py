@@ -19,7 +19,8 @@ from pytest_upskill.contracts.launcher.signature import Signature, declaration, 
 from pytest_upskill.errors import SkillError, UsageError
 from pytest_upskill.records import ResultFacts
 from pytest_upskill.reporting.text_style import printable
-from pytest_upskill.skills.skill import FILE_NAMES, skill_files
+from pytest_upskill.skills.discovery import skill_files
+from pytest_upskill.skills.skill import FILE_NAMES
 
 PLACEHOLDER = "TODO"
 """What the skeleton holds where the author has to write."""
