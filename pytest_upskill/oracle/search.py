@@ -14,12 +14,17 @@ import hypothesis
 from hypothesis import HealthCheck, Phase, Verbosity, configuration, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
+from hypothesis.internal.cache import LRUCache
+from hypothesis.internal.conjecture import providers
+from hypothesis.internal.constants_ast import Constants
 
 from pytest_upskill.oracle.isolation import stable_hash
 from pytest_upskill.paths import cache_folder
 from pytest_upskill.records import Example
 
 Strategy = st.SearchStrategy[Example]
+_NO_CONSTANTS = Constants()
+_constants: LRUCache[object, object] = LRUCache(1024)
 
 BATCH = 9
 LARGE = 2
@@ -78,7 +83,7 @@ def generate(batch: Batch, strategy: Strategy, seed: int, visit: Callable[[Examp
     def test(example: Example) -> None:  # Hypothesis needs a named parameter
         visit(example)
 
-    with _own_folder(), suppress(Unsatisfiable):
+    with _own_folder(), _own_constants(), suppress(Unsatisfiable):
         _run(test, batch, strategy, seed, (Phase.generate,))
 
 
@@ -92,7 +97,11 @@ def shrink(batch: Batch, strategy: Strategy, seed: int, fails: Callable[[Example
         if fails(example):
             raise Fails
 
-    with _own_folder(), suppress(Exception, Stop):  # Fails as expected, or Flaky, or what else a stateful kernel causes
+    with (
+        _own_folder(),
+        _own_constants(),
+        suppress(Exception, Stop),
+    ):  # Fails as expected, or Flaky, or what else a stateful kernel causes
         _run(test, batch, strategy, seed, (Phase.generate, Phase.shrink))
 
 
@@ -124,3 +133,19 @@ def _own_folder() -> Iterator[None]:
         yield
     finally:
         configuration.set_hypothesis_home_dir(before)
+
+
+@contextmanager
+def _own_constants() -> Iterator[None]:
+    """Lets Hypothesis draw no constants of the modules that happen to be imported: the same seed must draw the same
+    examples, and reading all these modules takes a while. Without effect where Hypothesis has no such functions.
+    """
+    replaced = {"_get_local_constants": lambda: _NO_CONSTANTS, "CONSTANTS_CACHE": _constants}
+    before = {name: getattr(providers, name) for name in replaced if hasattr(providers, name)}
+    for name in before:
+        setattr(providers, name, replaced[name])
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(providers, name, value)
