@@ -5,6 +5,7 @@
     ├── SkillError            a SKILL.md that breaks the specification
     ├── CaseError             a case that is invalid, or cannot be judged
     ├── BudgetStopped         the next reply could exceed the remaining budget
+    ├── NotAnswered           a folder of replies has none for a later trial
     └── InfrastructureError   machine, tool or server failed: never a student's failure, and never a pass
         ├── StudentError      the model could not be reached, or refused
         ├── ToolchainError    a compiler, or another program that is called, is missing or broken
@@ -58,6 +59,10 @@ class CaseError(LocatedError):
 
 class BudgetStopped(UpskillError):
     """No model was queried: the reply could exceed a limit of the user."""
+
+
+class NotAnswered(UpskillError):
+    """A student that answers from files has no reply for a trial after the first: it answered fewer times."""
 
 
 class InfrastructureError(UpskillError):
