@@ -18,6 +18,8 @@ if TYPE_CHECKING:
         CaseError,
         InfrastructureError,
         LocatedError,
+        NotACase,
+        NotAnswered,
         SandboxError,
         SkillError,
         StudentError,
@@ -56,8 +58,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Answer", "Assertion", "BudgetStopped", "Build", "Call", "CallLayout", "Case", "CaseError", "Contract",
     "Executor", "Extraction", "Finding", "InfrastructureError", "JudgeRequest", "JudgeResult", "Kernel", "Language",
-    "LaunchStatistics", "LocatedError", "Machine", "Outcome", "Question", "Reply", "ResultFacts",
-    "SandboxError", "ScalarArgument", "ScalarParameter", "Signature", "SkillError", "SourceMutant", "Student",
+    "LaunchStatistics", "LocatedError", "Machine", "NotACase", "NotAnswered", "Outcome", "Question", "Reply",
+    "ResultFacts", "SandboxError", "ScalarArgument", "ScalarParameter", "Signature", "SkillError", "SourceMutant", "Student",
     "StudentConfig", "StudentError", "TensorArgument", "TensorParameter", "Tokens", "ToolchainError",
     "UpskillError", "UsageError", "Verdict", "VerdictKind", "View", "__version__", "answer_blocks", "judge",
 ]  # fmt: skip

@@ -85,15 +85,22 @@ def _can_be_met(expect: Expectation) -> bool:
     """Whether an answer was found that meets ``expect``."""
     if _meets(expect, "\n".join(expect.contains)):
         return True
-    if not expect.matches:
-        return False
+    return bool(expect.matches) and _was_found(expect, "ascii")
+
+
+def _was_found(expect: Expectation, letters: str) -> bool:
     from hypothesis import Phase, find, settings
     from hypothesis import strategies as st
-    from hypothesis.errors import HypothesisException
+    from hypothesis.errors import HypothesisException, InvalidArgument
+
+    from pytest_upskill.oracle.hypothesis_folder import own_folder
+
+    alphabet = st.characters(codec=letters)
 
     @st.composite
     def answers(draw: Any) -> str:
-        pieces = [*expect.contains, *(draw(st.from_regex(one)) for one in expect.matches if _is_known(one))]
+        known = filter(_is_known, expect.matches)
+        pieces = [*expect.contains, *(draw(st.from_regex(one, alphabet=alphabet)) for one in known)]
         text = ""
         for piece in draw(st.permutations(pieces)):
             place, between = draw(st.integers(0, len(text))), draw(st.sampled_from(("\n", " ", "")))
@@ -101,10 +108,12 @@ def _can_be_met(expect: Expectation) -> bool:
         return text
 
     limits = settings(max_examples=TEXTS, database=None, phases=[Phase.generate])
-    with warnings.catch_warnings():
+    with own_folder(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             find(answers(), lambda text: _meets(expect, text), settings=limits, random=Random(0))
+        except InvalidArgument:  # other letters are needed; all of Unicode takes a second to prepare
+            return letters == "ascii" and _was_found(expect, "utf-8")
         except HypothesisException:
             return False
     return True

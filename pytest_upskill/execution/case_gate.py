@@ -11,6 +11,7 @@ from pytest_upskill.case_quality.subject import Subject
 from pytest_upskill.cases.case import Case
 from pytest_upskill.devices.base import Machine
 from pytest_upskill.errors import CaseError
+from pytest_upskill.execution.solution_places import in_case_file
 from pytest_upskill.execution.task import Task
 from pytest_upskill.judging.signatures import contract_of, language_of, signature_of
 from pytest_upskill.languages.base import Language
@@ -80,7 +81,9 @@ class CaseGate:
         quality = self._text(task.case) if text else self._self_check.quality(self._subject(task.case))
         # The reply to a text case with a rubric only is kept, although nothing judges it.
         if quality.problem is not None and not (text and quality.inconclusive):
-            raise CaseError(f"not asked, because the case fails its self-check: {quality.problem}", task.case.path)
+            problem = in_case_file(quality.problem, task.case)
+            what = f"not asked, because the case fails its self-check: {problem}"
+            raise CaseError(what, task.case.path if problem == quality.problem else None)  # else it has a place
         self._examples[task.id] = quality.more
 
     def examples(self, task: Task) -> tuple[str, ...]:

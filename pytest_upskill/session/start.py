@@ -4,6 +4,7 @@
 the second; without it, one process has both.
 """
 
+import os
 import secrets
 import signal
 import threading
@@ -20,6 +21,7 @@ from pytest_upskill.errors import InfrastructureError, UsageError
 from pytest_upskill.languages import registry as languages
 from pytest_upskill.languages.base import Language
 from pytest_upskill.session import options, progress, usage
+from pytest_upskill.session.agent_folders import AgentFolders
 from pytest_upskill.session.controller import Controller
 from pytest_upskill.session.item_hooks import ItemHooks
 from pytest_upskill.session.run import Run
@@ -45,6 +47,8 @@ def start(config: pytest.Config) -> None:
             _start_controller(run, config)
             config.pluginmanager.register(progress.WaitSide(run, teller), "upskill-waits")
         config.pluginmanager.register(ItemHooks(run, is_worker=given is not None), "upskill-items")
+        warns = given is None or os.environ.get("PYTEST_XDIST_WORKER") == "gw0"
+        config.pluginmanager.register(AgentFolders(config, warns), "upskill-folders")
     except (UsageError, InfrastructureError) as error:
         raise pytest.UsageError(str(error)) from None
 

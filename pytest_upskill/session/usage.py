@@ -131,7 +131,8 @@ def _advice(settings: Settings, config: StudentConfig, skills: Sequence[SkillFil
     below = (path for pattern in ("*", "*/*") for path in sorted(folder.glob(pattern)) if path.is_dir())
     for place in islice(chain((folder.parent, folder.parent.parent), below), _LOOKED_AT):
         student = FilesStudent(replace(config, folder=place))
-        if any(student.arms_for(one.skill, slugs, [case.name for case in one.cases]) for one in skills):
+        asked = ((name, [case.name for case in one.cases]) for one in skills for name in (one.place, one.skill))
+        if any(student.arms_for(name, slugs, cases) for name, cases in asked):
             label = "" if config.name == "files" else f"{config.name}="
             return f"did you mean files:{label}{_shown(place, settings)}?"
     if config.folder is not None and any(folder.glob("*.jsonl")):

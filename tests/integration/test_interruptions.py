@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.conftest import BOTH, BOTH_ALWAYS, Workbench
+from tests.integration.conftest import BOTH, Workbench
 from tests.integration.text_skill import KEY, asked, text_skill
 from tests.llama.scripted import Refusal, Stream, chunk, endpoint, reply
 
@@ -175,7 +175,7 @@ def test_a_hundred_items_under_random_faults_are_each_judged_once_and_paid_for_o
     assert set(faults.paid.values()) == {1} and len(faults.paid) == 100
 
 
-@BOTH_ALWAYS
+@BOTH
 def test_a_server_that_refuses_the_key_is_not_asked_for_every_item(bench: Workbench, workers: list[str]) -> None:
     with endpoint(Refusal(401, {"error": {"message": "no such key"}})) as server:
         text_skill(bench, server, 30, "concurrency = 1")

@@ -94,25 +94,12 @@ def test_an_access_out_of_bounds_is_shown_with_its_line_before_the_values_that_i
     assert "as if never written" not in output
 
 
-def test_a_folder_without_replies_for_a_skill_is_warned_of(bench: Workbench) -> None:
-    (bench.root / "empty").mkdir()
-    result = bench.run("skills", "--upskill-student=files:empty")
-    result.assert_outcomes(passed=1, warnings=1)
-    result.stdout.fnmatch_lines(["*student 'files' has no reply for skill 'tiny': expected *"])
-
-
 def test_a_case_without_a_solution_is_named_by_the_self_check(bench: Workbench) -> None:
     text = case("scale")
     bench.write("skills/tiny/evals/scale.md", text[: text.index("## Solution")])
     result = bench.run("skills", "--upskill-student=golden")
     result.assert_outcomes(passed=2, warnings=1)
     result.stdout.fnmatch_lines(["*no '## Solution', so not checked: scale*"])
-
-
-def test_two_skills_of_one_name_are_warned_of(bench: Workbench) -> None:
-    bench.write("other/tiny/SKILL.md", (bench.skill / "SKILL.md").read_text(encoding="utf-8"))
-    result = bench.run("skills", "other", "--upskill", "-k", "spec")
-    result.stdout.fnmatch_lines(["*two skills are called 'tiny'*"])
 
 
 def test_prompts_need_no_device(bench: Workbench) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 OPENERS = {")": "(", "]": "[", "}": "{"}
 CLOSERS = {"(": ")", "[": "]", "{": "}"}
@@ -26,6 +27,15 @@ _BRACKET = re.compile(r"[()\[\]{}]")
 def blank_out(text: str) -> str:
     """The text with spaces for comments and literals; positions and lines stay."""
     return OPAQUE.sub(lambda match: re.sub(r"[^\n]", " ", match.group()), text)
+
+
+def edited(text: str, edits: Iterable[tuple[int, int, str]]) -> str:
+    """The text with pieces replaced, in one pass: building it anew for each of a thousand launches takes minutes."""
+    pieces, position = [], 0
+    for start, end, new in sorted(edits, key=lambda edit: edit[:2]):
+        pieces += [text[position:start], new]
+        position = end
+    return "".join([*pieces, text[position:]])
 
 
 def line_breaks(text: str) -> str:
