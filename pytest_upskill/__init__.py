@@ -59,8 +59,8 @@ __all__ = [
     "Answer", "Assertion", "BudgetStopped", "Build", "Call", "CallLayout", "Case", "CaseError", "Contract",
     "Executor", "Extraction", "Finding", "InfrastructureError", "JudgeRequest", "JudgeResult", "Kernel", "Language",
     "LaunchStatistics", "LocatedError", "Machine", "NotACase", "NotAnswered", "Outcome", "Question", "Reply",
-    "ResultFacts", "SandboxError", "ScalarArgument", "ScalarParameter", "Signature", "SkillError", "SourceMutant", "Student",
-    "StudentConfig", "StudentError", "TensorArgument", "TensorParameter", "Tokens", "ToolchainError",
+    "ResultFacts", "SandboxError", "ScalarArgument", "ScalarParameter", "Signature", "SkillError", "SourceMutant",
+    "Student", "StudentConfig", "StudentError", "TensorArgument", "TensorParameter", "Tokens", "ToolchainError",
     "UpskillError", "UsageError", "Verdict", "VerdictKind", "View", "__version__", "answer_blocks", "judge",
 ]  # fmt: skip
 

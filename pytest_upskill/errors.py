@@ -6,9 +6,9 @@
     ├── CaseError             a case that is invalid, or cannot be judged
     │   └── NotACase          a Markdown file beside cases that is none
     ├── BudgetStopped         the next reply could exceed the remaining budget
-    ├── NotAnswered           a folder of replies has none for a later trial
     └── InfrastructureError   machine, tool or server failed: never a student's failure, and never a pass
         ├── StudentError      the model could not be reached, or refused
+        │   └── NotAnswered   a folder of replies has none for a later trial
         ├── ToolchainError    a compiler, or another program that is called, is missing or broken
         └── SandboxError      a sandboxed process could not be started or fed
 
@@ -70,10 +70,6 @@ class BudgetStopped(UpskillError):
     """No model was queried: the reply could exceed a limit of the user."""
 
 
-class NotAnswered(UpskillError):
-    """A student that answers from files has no reply for a trial after the first: it answered fewer times."""
-
-
 class InfrastructureError(UpskillError):
     """A machine, a tool or a server failed, which is no statement about the student."""
 
@@ -84,6 +80,10 @@ class StudentError(InfrastructureError):
     def __init__(self, message: str, lasting: bool = False) -> None:
         super().__init__(message)
         self.lasting = lasting
+
+
+class NotAnswered(StudentError):
+    """A student that answers from files has no reply for a trial after the first: it answered fewer times."""
 
 
 class ToolchainError(InfrastructureError):

@@ -71,7 +71,7 @@ def replay_options(
     source = _recording(settings, config) if recorded and config else [_source(settings, config)]
     repeated = recorded and settings.turns > 1
     examples = _options(settings, examples=settings.examples, seed=seed) if repeated else []
-    question = [] if settings.self_check else _question(settings, arm, trial)
+    question = [] if source == ["--upskill"] else _question(settings, arm, trial)
     return [*source, *question, *examples, *_judging(settings)]
 
 

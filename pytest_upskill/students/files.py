@@ -147,9 +147,9 @@ class FilesStudent(Student):
                 return Reply(text=text, model=self.name, details=ReplyDetails(note=note if encoding else ""))
             problem = f"the reply at {path} is no text ({encoding}); save it as plain text in UTF-8"
         except FileNotFoundError:
-            if question.trial > 1:
-                raise NotAnswered(f"there is no reply at {path}") from None
             problem = f"there is no reply at {path}; write one there, or leave the case out with -k"
+            if question.trial > 1:
+                raise NotAnswered(f"student '{self.name}': {problem}") from None
         except OSError as error:
             problem = f"the reply at {path} cannot be read ({error.strerror}); it must be a text file that you may read"
         raise StudentError(f"student '{self.name}': {problem}")

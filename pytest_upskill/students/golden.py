@@ -29,7 +29,7 @@ class GoldenStudent(Student):
             problem = f"case '{case.name}' has no solution ({case.path}); add one under '## Solution'"
             raise StudentError(f"student 'golden': {problem}")
         source = case.solution.source
-        text = source if case.kind == "text" else fenced(source, case.language)
+        text = fenced(source, case.language) if case.expect is None else source
         return Reply(text=text, cost_usd=0.0, model="golden")
 
 
