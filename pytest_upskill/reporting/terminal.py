@@ -30,7 +30,7 @@ def summary_lines(view: View, width: int, color: bool, unicode: bool = True, ver
     if not view.run.device:
         yield f"{plural(sum(len(skill.judged) for skill in view.skills), 'prompt')} written; no student was queried"
         where, command = view.run.answers or ("", "")
-        yield from text_style.wrap(where, text_style.width, 4)
+        yield from text_style.wrap(where, text_style.width)
         yield from [f"  {command}"] if command else []  # in one line, to be copied
         return
     if view.run.self_check:

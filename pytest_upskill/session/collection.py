@@ -95,7 +95,7 @@ class SkillFile(pytest.File):
         """Warns of cases, replies and solutions that are missing."""
         cases = self.cases
         if not (cases or self.broken or self.run.settings.self_check) and self.is_collected:
-            self.warn(UpskillWarning(f"skill {self.skill!r} has no case in its folder evals/: no student is asked"))
+            self._note(f"skill {self.skill!r} has no case in its folder evals/: no student is asked")
         for student, possible in self.arms.items():
             folder = self.run.configs[student].folder
             if cases and not possible and folder is not None:
@@ -112,7 +112,7 @@ class SkillFile(pytest.File):
     def _note(self, text: str) -> None:
         """Warns once of a skill that several links lead to."""
         note = (self.skill_path.resolve(), text)
-        if note not in self.run.noted:
+        if self.run.speaks and note not in self.run.noted:
             self.run.noted.add(note)
             self.warn(UpskillWarning(text))
 

@@ -50,7 +50,7 @@ class Run:
 
     ``seed`` is the one that the header prints. A worker gets the controller's ``device`` and ``session``, and the
     address of its server ``broker``. ``explicit``: skills were asked for on this command line. ``tell`` prints a line
-    while servers start.
+    while servers start. ``speaks``: this process warns of what all workers notice.
     """
 
     def __init__(
@@ -63,8 +63,10 @@ class Run:
         broker: str = "",
         explicit: bool = False,
         tell: Callable[[str], object] = lambda line: None,
+        speaks: bool = True,
     ) -> None:
         self.settings = settings
+        self.speaks = speaks
         self.session = session or secrets.token_hex(8)
         self._broker = broker
         self.explicit = explicit
