@@ -87,6 +87,7 @@ def _summary(row: SummaryRow) -> dict[str, Any]:
         "tokens": row.tokens.input + row.tokens.output,
         "cost_usd": row.cost_usd,
         **({"pass_at_turn": row.pass_at_turn} if row.passed_by_turn else {}),
+        **({"not_answered": row.unanswered} if row.unanswered else {}),
     }
 
 

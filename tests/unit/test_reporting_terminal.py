@@ -87,9 +87,9 @@ TWO_STUDENTS = """\
 ==================================== skills ====================================
              baseline  with skill  lift, points       assertions    tokens  time
 cuda-kernels  8 cases, SKILL.md is valid
-  glm-4.7    2/8  25%    7/8  88%  ▲ +62 [+25, +88]  7.9 → 8.9/9  112k+44k   28s
+  glm-4.7    2/8  25%    7/8  88%  ▲ +62 [+12, +89]  7.9 → 8.9/9  112k+44k   28s
     first fails at correct[float16] ×1
-  llama3-8b  1/8  12%    1/8  12%  ·   0 [0, 0]      7.8 → 7.8/9  112k+17k   28s
+  llama3-8b  1/8  12%    1/8  12%  ·   0 [−31, +31]  7.8 → 7.8/9  112k+17k   28s
     first fails at correct[float16] ×4, compiles ×3
 
 Lift is paired by case, with its 95% interval. Tokens are in+out; they and the
@@ -104,9 +104,9 @@ TWO_STUDENTS_WIDE = """\
 ======================================================== skills ========================================================
              baseline  with skill  lift, points      0%              100%   assertions    tokens  time
 cuda-kernels  8 cases, SKILL.md is valid
-  glm-4.7    2/8  25%    7/8  88%  ▲ +62 [+25, +88]  ─────○━━━━━━━━━━━●──  7.9 → 8.9/9  112k+44k   28s
+  glm-4.7    2/8  25%    7/8  88%  ▲ +62 [+12, +89]  ─────○━━━━━━━━━━━●──  7.9 → 8.9/9  112k+44k   28s
     first fails at correct[float16] ×1
-  llama3-8b  1/8  12%    1/8  12%  ·   0 [0, 0]      ──●─────────────────  7.8 → 7.8/9  112k+17k   28s
+  llama3-8b  1/8  12%    1/8  12%  ·   0 [−31, +31]  ──●─────────────────  7.8 → 7.8/9  112k+17k   28s
     first fails at correct[float16] ×4, compiles ×3
 
 Lift is paired by case, with its 95% interval. Tokens are in+out; they and the time are of all arms together. Assertions
@@ -118,13 +118,13 @@ replies  kept in .upskill/replies
 
 TROUBLED = """\
 ==================================== skills ====================================
-             baseline  with skill  lift, points         assertions
+             baseline  with skill  lift, points        assertions
 cuda-kernels  8 cases
   ✗ SKILL.md: name 'CUDA' has capital letters; a name holds lower-case letters,
     digits and hyphens
   a-student-with-a-very-long-name-4.5
-             3/8  38%    5/5 100%  ▲ +100 [+100, +100]       9.0/9
-    placebo  4/8  50%              ▲ +80 [+40, +100]         8.2/9
+             3/8  38%    5/5 100%  ▲ +100 [+20, +100]       9.0/9
+    placebo  4/8  50%              ▲ +80 [+7, +99]          8.2/9
     24k+12k tokens, $0.11, 42s
     with skill: 1 inconclusive, 2 infrastructure errors (not counted)
 
@@ -187,7 +187,7 @@ def test_one_pair_shows_its_lift_without_an_interval() -> None:
 
 def test_a_loss_points_down() -> None:
     text = summary([*passing("glm-4.7", "skill", 0), *passing("glm-4.7", "baseline", 8)])
-    assert "▼ \u2212100 [\u2212100, \u2212100]" in text
+    assert "▼ \u2212100 [\u2212100, \u221241]" in text
 
 
 @pytest.mark.parametrize("outcomes", [self_check(), two_students(), troubled()], ids=["self", "two", "troubled"])
