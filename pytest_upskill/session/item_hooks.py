@@ -1,7 +1,6 @@
 """The hooks of a process that collects and runs items: duplicates, look-ahead, outcomes on reports."""
 
 import bisect
-import os
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -32,11 +31,6 @@ class ItemHooks:
         self._places: dict[str, list[int]] = {}
         """By student: the places of its items, in order."""
 
-    @property
-    def _is_first(self) -> bool:
-        """Whether this process speaks for all workers, which collect the same."""
-        return not self.is_worker or os.environ.get("PYTEST_XDIST_WORKER") == "gw0"
-
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
         return collect_file(self.run, file_path, parent)
 
@@ -46,7 +40,7 @@ class ItemHooks:
         ours = _without_repetition([item for item in items if isinstance(item, UpskillItem)])
         kept = set(map(id, ours))
         items[:] = [item for item in items if not isinstance(item, UpskillItem) or id(item) in kept]
-        if (problem := _tell_apart(ours)) and self._is_first:
+        if (problem := _tell_apart(ours)) and self.run.speaks:
             ours[0].warn(UpskillWarning(problem))
         self._items = ours
         self._place = {item.nodeid: index for index, item in enumerate(ours)}
@@ -57,7 +51,7 @@ class ItemHooks:
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Estimates the worst case before any student is queried; of several workers, only the first does."""
         config = session.config
-        if config.option.collectonly or not self._is_first:
+        if config.option.collectonly or not self.run.speaks:
             return
         if (tasks := list(_tasks(session.items))) and self.run.counts_costs:
             self.run.ledger.note_estimate(self.run.pipeline.estimate(tasks))

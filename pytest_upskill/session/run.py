@@ -49,7 +49,8 @@ class Run:
     """What collection, items and the controller share: ``configs`` are those of the students, by name.
 
     ``seed`` is the one that the header prints. A worker gets the controller's ``device`` and ``session``, and the
-    address of its server ``broker``. ``tell`` prints a line while servers start.
+    address of its server ``broker``. ``tell`` prints a line while servers start. ``speaks``: this process warns of what
+    all workers notice.
     """
 
     def __init__(
@@ -61,8 +62,10 @@ class Run:
         session: str = "",
         broker: str = "",
         tell: Callable[[str], object] = lambda line: None,
+        speaks: bool = True,
     ) -> None:
         self.settings = settings
+        self.speaks = speaks
         self.session = session or secrets.token_hex(8)
         self._broker = broker
         self._tell = tell

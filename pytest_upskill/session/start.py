@@ -36,7 +36,7 @@ def start(config: pytest.Config) -> None:
         _register(config.hook.pytest_upskill_contract(), contracts.register, "pytest_upskill_contract", Contract)
         settings = options.read(config)
         if given is not None:
-            run = Run(settings, hook=config.hook, **given)
+            run = Run(settings, hook=config.hook, speaks=os.environ.get("PYTEST_XDIST_WORKER") == "gw0", **given)
         else:
             seed = secrets.randbelow(2**32) if settings.seed is None else settings.seed  # short enough to be typed
             teller = progress.Teller(config)
@@ -44,8 +44,7 @@ def start(config: pytest.Config) -> None:
             _start_controller(run, config)
             config.pluginmanager.register(progress.WaitSide(run, teller), "upskill-waits")
         config.pluginmanager.register(ItemHooks(run, is_worker=given is not None), "upskill-items")
-        warns = given is None or os.environ.get("PYTEST_XDIST_WORKER") == "gw0"
-        config.pluginmanager.register(AgentFolders(config, warns), "upskill-folders")
+        config.pluginmanager.register(AgentFolders(config, run.speaks), "upskill-folders")
     except (UsageError, InfrastructureError) as error:
         raise pytest.UsageError(str(error)) from None
 

@@ -63,9 +63,13 @@ def _new_path_of(folder: Path, question: Question) -> Path:
             return folder_of(folder, question.place) / component(question.file_name)
         draft = shared / f"{OWNER}-{secrets.token_hex(8)}"
         write_atomically(draft, question.place)
-        with contextlib.suppress(FileExistsError):  # another process has been faster
+        try:
             (shared / OWNER).hardlink_to(draft)
-        draft.unlink()
+        except FileExistsError:  # another process has been faster
+            pass
+        except OSError:  # a file system without hard links
+            draft.replace(shared / OWNER)
+        draft.unlink(missing_ok=True)
     return path_of(folder, question)
 
 
