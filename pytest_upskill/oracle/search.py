@@ -6,17 +6,17 @@ ten Hypothesis begins to mutate earlier examples, and we want unseen ones.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import hypothesis
-from hypothesis import HealthCheck, Phase, Verbosity, configuration, settings
+from hypothesis import HealthCheck, Phase, Verbosity, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 
+from pytest_upskill.oracle.hypothesis_folder import own_folder
 from pytest_upskill.oracle.isolation import stable_hash
-from pytest_upskill.paths import cache_folder
 from pytest_upskill.records import Example
 
 Strategy = st.SearchStrategy[Example]
@@ -78,7 +78,7 @@ def generate(batch: Batch, strategy: Strategy, seed: int, visit: Callable[[Examp
     def test(example: Example) -> None:  # Hypothesis needs a named parameter
         visit(example)
 
-    with _own_folder(), suppress(Unsatisfiable):
+    with own_folder(), suppress(Unsatisfiable):
         _run(test, batch, strategy, seed, (Phase.generate,))
 
 
@@ -92,7 +92,7 @@ def shrink(batch: Batch, strategy: Strategy, seed: int, fails: Callable[[Example
         if fails(example):
             raise Fails
 
-    with _own_folder(), suppress(Exception, Stop):  # Fails as expected, or Flaky, or what else a stateful kernel causes
+    with own_folder(), suppress(Exception, Stop):  # Fails as expected, or Flaky, or what else a stateful kernel causes
         _run(test, batch, strategy, seed, (Phase.generate, Phase.shrink))
 
 
@@ -113,14 +113,3 @@ def _run(
     )
     given = hypothesis.given(strategy)(test)
     hypothesis.seed(stable_hash("lot", seed, batch.dtype, batch.index))(wanted(given))()
-
-
-@contextmanager
-def _own_folder() -> Iterator[None]:
-    """Lets Hypothesis write its caches beside ours; a temporary folder would remain if this process were killed."""
-    before = vars(configuration).get("__hypothesis_home_directory")
-    configuration.set_hypothesis_home_dir(cache_folder() / "hypothesis")
-    try:
-        yield
-    finally:
-        configuration.set_hypothesis_home_dir(before)
