@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 
 from pytest_upskill.oracle.isolation import stable_hash
+from pytest_upskill.oracle.signal_handlers import passing_through
 from pytest_upskill.paths import cache_folder
 from pytest_upskill.records import Example
 
@@ -78,7 +79,7 @@ def generate(batch: Batch, strategy: Strategy, seed: int, visit: Callable[[Examp
     def test(example: Example) -> None:  # Hypothesis needs a named parameter
         visit(example)
 
-    with _own_folder(), suppress(Unsatisfiable):
+    with passing_through(), _own_folder(), suppress(Unsatisfiable):
         _run(test, batch, strategy, seed, (Phase.generate,))
 
 
@@ -92,7 +93,8 @@ def shrink(batch: Batch, strategy: Strategy, seed: int, fails: Callable[[Example
         if fails(example):
             raise Fails
 
-    with _own_folder(), suppress(Exception, Stop):  # Fails as expected, or Flaky, or what else a stateful kernel causes
+    # Fails as expected, or Flaky, or what else a stateful kernel causes
+    with passing_through(), _own_folder(), suppress(Exception, Stop):
         _run(test, batch, strategy, seed, (Phase.generate, Phase.shrink))
 
 
