@@ -34,6 +34,10 @@ POLL_SECONDS = 0.02
 """Interval at which the ledger is checked for entries of other processes."""
 LIVENESS_SECONDS = 0.5
 """Interval at which claims of processes that have exited are looked for."""
+GRACE_SECONDS = 0.3
+"""How long a run that ends at once reads from open questions: replies may have arrived and not been read."""
+ENTER_SECONDS = 10.0
+"""How long an ended run waits for a reply that was read to be entered, on a busy machine."""
 LEAVE_SECONDS = 0.2
 """How long an ended run waits for complete replies to be entered."""
 
@@ -100,6 +104,8 @@ class Replies:
         self._closed = False
         self._dispatcher: threading.Thread | None = None
         self._askers: set[threading.Thread] = set()
+        self._entering: set[threading.Thread] = set()
+        self._hurried = False
 
     @cached_property
     def _ledger(self) -> Ledger:
@@ -143,15 +149,24 @@ class Replies:
             self._used.setdefault(path, {})[one.key] = one
 
     def stop(self, at_once: bool) -> None:
-        """Ask nothing new. Unless ``at_once``, wait for open questions: other workers may want their replies."""
+        """Ask nothing new. Wait for open questions, since other workers may want their replies; ``at_once``, only for
+        those whose replies may have arrived already.
+        """
         with self._changed:
             self._queue.clear()
             askers = list(self._askers)
-        for thread in askers if not at_once else ():
-            thread.join()
+        deadline = time.monotonic() + (GRACE_SECONDS if at_once else float("inf"))
+        while any(thread.is_alive() for thread in askers) and time.monotonic() < deadline:
+            if self._hurried:
+                deadline = min(deadline, time.monotonic() + GRACE_SECONDS)
+            time.sleep(POLL_SECONDS)
         with self._changed:
             self._closed = True
             self._stir()
+
+    def hurry(self) -> None:
+        """Let ``stop`` wait no longer than ``at_once``. May be called by the handler of a signal: it takes no lock."""
+        self._hurried = True
 
     def close(self) -> None:
         """Enter replies that have just ended, without waiting for others, and write the cassettes.
@@ -161,6 +176,8 @@ class Replies:
         deadline = time.monotonic() + LEAVE_SECONDS
         for thread in list(self._askers):
             thread.join(max(0.0, deadline - time.monotonic()))
+            if thread in self._entering:  # it has a whole reply
+                thread.join(ENTER_SECONDS)
         if "_ledger" in self.__dict__:
             self._ledger.leave()
         for path, recordings in self._used.items():
@@ -288,6 +305,8 @@ class Replies:
 
     def _ask(self, entry: _Entry) -> None:
         end = self._asked(entry.wanted)
+        if isinstance(end, Reply):
+            self._entering.add(threading.current_thread())
         entered = True
         try:
             self._enter(entry, end)
