@@ -1,8 +1,9 @@
 """Runs pytest and sends SIGINT to it at one point of the main thread: ``python interrupting.py POINT ARGUMENTS``.
 
 ``POINT`` is a number of function calls, counted from when the plugin has its handlers, or ``NAME:N``, the N-th call of
-functions of that name. ``count`` only writes the calls to the file that INTERRUPTING names: until items are run, until
-the session ends, and in total. Steps, unlike seconds, do not depend on how busy the machine is.
+functions of that name: steps, unlike seconds, do not depend on how busy the machine is. The time of the signal is
+written to the file that INTERRUPTING names. ``count`` writes the calls instead: until items are run, until the session
+ends, and in total. With ``-n2`` the signal goes to the process group, as from a terminal.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 import runpy
 import signal
 import sys
+import time
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -42,11 +44,13 @@ class Calls:
         self.count += not self.name or called == self.name
         if self.count == self.number:
             self.count += 1
-            _thread.start_new_thread(os.kill, (os.getpid(), signal.SIGINT))
+            write(time.monotonic())
+            send = os.killpg if "-n2" in sys.argv else os.kill
+            _thread.start_new_thread(send, (os.getpid(), signal.SIGINT))
 
-    def write(self) -> None:
-        counts = [self.marks.get(mark, 0) for mark in MARKS]
-        Path(os.environ["INTERRUPTING"]).write_text(" ".join(map(str, [*counts, self.count])), encoding="ascii")
+
+def write(*numbers: float) -> None:
+    Path(os.environ["INTERRUPTING"]).write_text(" ".join(map(str, numbers)), encoding="ascii")
 
 
 def main() -> None:
@@ -55,7 +59,7 @@ def main() -> None:
     sys.argv[0] = "pytest"
     calls = Calls(point)
     if point == "count":
-        atexit.register(calls.write)
+        atexit.register(lambda: write(*(calls.marks.get(mark, 0) for mark in MARKS), calls.count))
     sys.setprofile(calls)
     runpy.run_module("pytest", run_name="__main__", alter_sys=True)
 
