@@ -5,7 +5,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-WORKERS ?= 2
+# Three workers on two cores: a test often waits for a process or a time limit.
+WORKERS ?= 3
 SECONDS ?= 60
 
 # Tests start many processes: without bytecode on disk each of them would compile everything again.

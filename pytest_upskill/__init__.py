@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         CaseError,
         InfrastructureError,
         LocatedError,
+        NotACase,
         SandboxError,
         SkillError,
         StudentError,
@@ -56,7 +57,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Answer", "Assertion", "BudgetStopped", "Build", "Call", "CallLayout", "Case", "CaseError", "Contract",
     "Executor", "Extraction", "Finding", "InfrastructureError", "JudgeRequest", "JudgeResult", "Kernel", "Language",
-    "LaunchStatistics", "LocatedError", "Machine", "Outcome", "Question", "Reply", "ResultFacts",
+    "LaunchStatistics", "LocatedError", "Machine", "NotACase", "Outcome", "Question", "Reply", "ResultFacts",
     "SandboxError", "ScalarArgument", "ScalarParameter", "Signature", "SkillError", "SourceMutant", "Student",
     "StudentConfig", "StudentError", "TensorArgument", "TensorParameter", "Tokens", "ToolchainError",
     "UpskillError", "UsageError", "Verdict", "VerdictKind", "View", "__version__", "answer_blocks", "judge",

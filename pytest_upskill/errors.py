@@ -4,6 +4,7 @@
     ├── UsageError            an option, an ini value or a students table with a wrong value
     ├── SkillError            a SKILL.md that breaks the specification
     ├── CaseError             a case that is invalid, or cannot be judged
+    │   └── NotACase          a Markdown file beside cases that is none
     ├── BudgetStopped         the next reply could exceed the remaining budget
     └── InfrastructureError   machine, tool or server failed: never a student's failure, and never a pass
         ├── StudentError      the model could not be reached, or refused
@@ -27,6 +28,12 @@ class UsageError(UpskillError):
     """An option, an ini value or a table with a wrong value; nothing has run yet."""
 
 
+def shown_path(path: Path) -> str:
+    """A path as messages show it: as seen from the working directory, or absolute for one outside of it."""
+    shown = os.path.relpath(path)
+    return str(path) if shown.startswith("..") else shown
+
+
 class LocatedError(UpskillError):
     """An error with a place: ``path:line: message``, the path as seen from the working directory.
 
@@ -42,10 +49,8 @@ class LocatedError(UpskillError):
     def __str__(self) -> str:
         if self.path is None:
             return self.message
-        shown = os.path.relpath(self.path)
-        shown = str(self.path) if shown.startswith("..") else shown
-        place = shown if self.line is None else f"{shown}:{self.line}"
-        return f"{place}: {self.message}"
+        place = shown_path(self.path)
+        return f"{place}: {self.message}" if self.line is None else f"{place}:{self.line}: {self.message}"
 
 
 class SkillError(LocatedError):
@@ -54,6 +59,10 @@ class SkillError(LocatedError):
 
 class CaseError(LocatedError):
     """A case that is invalid or cannot be judged: an authoring error, shown as one failed item."""
+
+
+class NotACase(CaseError):
+    """A Markdown file in ``evals/`` that another tool uses: worth a note, and no failure."""
 
 
 class BudgetStopped(UpskillError):

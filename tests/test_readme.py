@@ -19,6 +19,7 @@ from ruamel.yaml import YAML
 
 from pytest_upskill.cases.case_file import load_case
 from pytest_upskill.contracts.launcher.signature import derive
+from pytest_upskill.oracle.explore import CHECKS
 from pytest_upskill.oracle.reference import result_dtypes
 from pytest_upskill.students.registry import resolve
 from tests.hostile import suite
@@ -54,15 +55,83 @@ def run(command: list[str], cwd: Path = ROOT, **environment: str) -> subprocess.
 # ------------------------------------------------------------------------------------------------- commands and output
 
 
-@pytest.mark.parametrize("block", blocks("console"), ids=lambda text: f"{text.splitlines()[0][:60]}@console")
+FIRST_CASE = "docs/first-case.md"
+"""Its commands belong together, and have a test of their own."""
+SHOWN = [text for page, language, text in BLOCKS if language == "console" and page != FIRST_CASE]
+
+
+@pytest.mark.parametrize("block", SHOWN, ids=lambda text: f"{text.splitlines()[0][:60]}@console")
 def test_a_command_prints_what_is_shown(block: str) -> None:
     first, _, shown = block.partition("\n")
+    compare(first, shown, run(shlex.split(first.removeprefix("$ "))).stdout)
+
+
+def compare(command: str, shown: str, printed: str) -> None:
     # Nothing is built yet on a fresh machine, and a run says that it waits.
-    printed = re.sub(r"\nupskill waits for .*\n", "", run(shlex.split(first.removeprefix("$ "))).stdout)
+    printed = re.sub(r"\nupskill waits for .*\n", "", printed)
     difference = doctest.OutputChecker()
     if not difference.check_output(shown, printed, doctest.ELLIPSIS):
-        example = doctest.Example(first, shown)
+        example = doctest.Example(command, shown)
         pytest.fail(difference.output_difference(example, printed, doctest.ELLIPSIS | doctest.REPORT_NDIFF))
+
+
+STEP = re.compile(
+    r"`([\w./-]+\.md)`[^`\n]*:\n\n````markdown\n(.*?)^````$|^```console\n(.*?)^```$", re.DOTALL | re.MULTILINE
+)
+IN_ORDER = """
+import os, shlex, subprocess, sys, traceback
+import pytest
+from pytest_upskill.commands.main import main
+def call(words):
+    if words[0] == "pytest":
+        return int(pytest.main([*words[1:], "-p", "no:cacheprovider"]))
+    if words[0] == "pytest-upskill":
+        return main.main(words[1:], prog_name=words[0], standalone_mode=False) or 0
+    return subprocess.run(words, check=True).returncode
+for step in sys.argv[1:]:
+    kind, _, rest = step.partition(chr(0x1f))
+    if kind != "$":
+        os.makedirs(os.path.dirname(kind), exist_ok=True)
+        open(kind, "w", encoding="utf-8").write(rest)
+        continue
+    sys.stdout.flush()
+    try:
+        status = call(shlex.split(rest))
+    except SystemExit as done:
+        status = done.code
+    except BaseException:
+        status = traceback.format_exc()
+    print(f"{chr(0x1e)}{status}", end=chr(0x1f), flush=True)
+"""
+"""Writes files and calls commands in one process, since importing PyTorch takes the longest."""
+
+
+def test_the_first_case_can_be_written_by_following_its_page(tmp_path: Path) -> None:
+    steps, shown = [], []
+    for path, text, console in STEP.findall(PAGES[FIRST_CASE]):
+        for part in console.split("$ ")[1:]:
+            command, _, output = part.partition("\n")
+            steps.append(f"$\x1f{command}")
+            shown.append((command, output))
+        if path:
+            steps.append(f"{path}\x1f{text}")
+    assert [path for path, *_ in STEP.findall(PAGES[FIRST_CASE])].count("") == PAGES[FIRST_CASE].count("```console")
+    done = run([sys.executable, "-c", IN_ORDER, *steps], tmp_path)
+    printed = [one.partition("\x1e") for one in done.stdout.split("\x1f")[:-1]]
+    assert len(printed) == len(shown), done.stdout + done.stderr
+    wrong = [
+        command for (command, output), (*_, status) in zip(shown, printed, strict=True) if status not in ("0", "1")
+    ]
+    assert wrong == [], done.stdout + done.stderr
+    for (command, output), (text, _, status) in zip(shown, printed, strict=True):
+        assert (status == "1") == ("✗" in output), f"{command}: {text}"
+        compare(command, output, text)
+
+
+def test_the_first_case_explains_every_assertion() -> None:
+    first = re.findall(r"^\| `([\w-]+)", PAGES[FIRST_CASE].partition("## What an error means")[2], re.MULTILINE)
+    assert {"contract", "compiles", *CHECKS, "rejects", "varies"} <= set(first)
+    assert f"]({FIRST_CASE})" in README
 
 
 def test_the_picture_shows_what_the_readme_quotes_of_the_same_command() -> None:
@@ -156,8 +225,8 @@ def test_every_option_that_is_named_exists() -> None:
 
 def test_every_command_that_is_named_exists_and_is_in_the_readme() -> None:
     printed = run([sys.executable, "-m", "pytest_upskill", "--help"]).stdout
-    named = re.compile(r"(?:`|\$ )pytest-upskill ([a-z]+)")
-    assert set(named.findall(TEXT)) == set(named.findall(README)) == set(re.findall(r"(?m)^  +([a-z]+)  +\S", printed))
+    named = re.compile(r"(?:`|\$ )pytest-upskill ([a-z-]+)")
+    assert set(named.findall(TEXT)) == set(named.findall(README)) == set(re.findall(r"(?m)^  ([a-z-]+)  +\S", printed))
 
 
 def test_the_students_table_is_accepted() -> None:

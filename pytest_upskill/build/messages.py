@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 SOURCE_NAME = "kernel.cu"
 """The name of the student's source in messages."""
@@ -50,17 +50,15 @@ class _Block:
     """A message with its context lines."""
 
     severity: int
-    lines: list[str] = field(default_factory=list)
+    lines: list[str]
 
 
 def shorten(output: str, entry: str, internal: Sequence[str] = ()) -> str:
     """At most about 40 lines, errors first, without warnings when there are errors. ``entry`` is the generated source,
     whose lines are named; ``internal`` are texts (prefixes of ours) to remove.
     """
-    read = [line[:_MOST_READ] for line in output.replace("\r", "").splitlines()]
-    blocks = list(_blocks(read))
-    errors = [block for block in blocks if block.severity == 0]
-    chosen = errors or blocks
+    blocks = _blocks([line[:_MOST_READ] for line in output.replace("\r", "").splitlines()])
+    chosen = [block for block in blocks if block.severity == 0] or blocks
     lines = [_readable(line, entry, internal) for block in chosen for line in _from_home(block.lines)]
     lines = list(dict.fromkeys(line for line in lines if line.strip() and not line.startswith(f"{ENTRY_NAME}: ")))
     if len(lines) > MOST_LINES:
@@ -73,28 +71,21 @@ def unknown_names(text: str) -> list[str]:
     return [name for found in _UNKNOWN.finditer(text[:_MOST_READ]) for name in found.groups() if name]
 
 
-def _blocks(lines: Sequence[str]) -> Iterator[_Block]:
+def _blocks(lines: Sequence[str]) -> list[_Block]:
     """Each message with its context: lines before an error ("In instantiation of") belong to it, and notes after it."""
     waiting: list[str] = []
-    block: _Block | None = None
+    blocks: list[_Block] = []
     for line in lines:
+        waiting.append(line)
         severity = _severity(line)
-        if severity is None and _CONTEXT.search(line):
-            waiting.append(line)
-        elif severity in (0, 1):
-            if block is not None:
-                yield block
-            block = _Block(severity, [*waiting, line])
-            waiting = []
-        elif block is not None:
-            block.lines += [*waiting, line]
-            waiting = []
+        if severity in (0, 1):
+            blocks.append(_Block(severity, waiting))
+        elif blocks and (severity is not None or not _CONTEXT.search(line)):
+            blocks[-1].lines += waiting
         else:
-            waiting.append(line)
-    if block is not None:
-        yield block
-    if waiting:
-        yield _Block(2, waiting)
+            continue
+        waiting = []
+    return [*blocks, _Block(2, waiting)] if waiting else blocks
 
 
 def _from_home(lines: list[str]) -> list[str]:

@@ -247,7 +247,7 @@ def kernel_resources(output: str) -> tuple[KernelResources, ...]:
             frame = (int(counted[1]), int(counted[2]), int(counted[3]))
         elif entry and (used := _USED.search(line)):
             shared = _SHARED.search(line)
-            name = short_name(entry["name"])
+            name = short_name(entry["name"])[:_NAME_LENGTH]
             shared_bytes = int(shared[1]) if shared else 0
             found.append(KernelResources(name, entry["architecture"], int(used[1]), *frame, shared_bytes))
             entry = None
@@ -256,10 +256,10 @@ def kernel_resources(output: str) -> tuple[KernelResources, ...]:
 
 def short_name(demangled: str) -> str:
     """``void softmax_kernel<float>(float*, long)`` -> ``softmax_kernel<float>``."""
-    depth, end = 0, len(demangled)
+    depth = 0
     for index, character in enumerate(demangled):
         depth += (character == "<") - (character == ">")
         if character == "(" and depth == 0 and not demangled.startswith("(anonymous", index):
-            end = index
+            demangled = demangled[:index]
             break
-    return demangled[:end].removeprefix("void ").strip()[:_NAME_LENGTH]
+    return demangled.removeprefix("void ").strip()

@@ -12,6 +12,7 @@ from typing import Any
 from pytest_upskill.cases import fields
 from pytest_upskill.cases.case import Case, Choices, Expectation, ScalarSpec, TensorSpec
 from pytest_upskill.cases.fields import Scope
+from pytest_upskill.cases.foreign import is_foreign
 from pytest_upskill.cases.operator_schema import Operator, parse_operator
 from pytest_upskill.cases.pattern import pattern_problem
 from pytest_upskill.cases.sections import Sections, read_sections
@@ -19,13 +20,14 @@ from pytest_upskill.documents.expression import Expression
 from pytest_upskill.documents.frontmatter import Value, parse, read_text
 from pytest_upskill.documents.identifiers import refusal
 from pytest_upskill.documents.spelling import suggest
-from pytest_upskill.errors import CaseError
+from pytest_upskill.errors import CaseError, NotACase
 
 KERNEL_KEYS = (
     "op", "dims", "where", "args", "dtypes", "returns", "tolerance", "examples", "contract", "language", "speed",
     "at_least", "tags", "atomics", "zero", "forbid", "vectorised",
 )  # fmt: skip
 TEXT_KEYS = ("expect", "tags")
+NO_CASE = "no case, and not judged: no frontmatter with 'op' or 'expect'"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
 _OPERATOR_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -56,8 +58,22 @@ def _case_or_error(path: Path, skill: str) -> Case | CaseError:
 
 
 def load_case(path: Path, skill: str) -> Case:
-    """Read one case of ``skill``; raises CaseError with the place of its first error."""
-    return parse_case(read_text(path, CaseError), path, skill)
+    """Read one case of ``skill``; raises CaseError with the place of its first error, NotACase for a foreign file."""
+    try:
+        return parse_case(read_text(path, CaseError), path, skill)
+    except CaseError:
+        if (text := _readable(path)).strip() and is_foreign(text, (*KERNEL_KEYS, *TEXT_KEYS)):
+            raise NotACase(NO_CASE, path) from None
+        raise
+
+
+def _readable(path: Path) -> str:
+    """The text of a file in any encoding that is close to ASCII; empty if there is none."""
+    try:
+        text = path.read_bytes().decode("utf-8-sig", errors="replace")
+    except OSError:
+        return ""
+    return "" if "\0" in text else text
 
 
 def parse_case(text: str, path: Path, skill: str) -> Case:
@@ -75,7 +91,7 @@ def parse_case(text: str, path: Path, skill: str) -> Case:
         skill=skill,
         path=path,
         task=sections.task,
-        tags=fields.texts(scope, top["tags"], "'tags'", "[reduction]") if "tags" in top else (),
+        tags=fields.tags(scope, top["tags"]) if "tags" in top else (),
         text=text,
         text_hash=hashlib.sha256(text.encode()).hexdigest(),
         **(_kernel_fields if "op" in top else _text_fields)(scope, top, sections),

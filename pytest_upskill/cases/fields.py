@@ -24,6 +24,12 @@ MAX_SIZE = 2**40
 
 _RANGE = re.compile(r"(?P<low>.+?)(?<!\.)\.\.(?!\.)(?P<high>.+)\Z", re.DOTALL)
 _TOLERANCE_FORM = "{rtol: 1e-3, atol: 1e-5} or {float16: {rtol: 1e-3, atol: 1e-5}}"
+_TAG = re.compile(r"[A-Za-z0-9\[][\w.+/\[\]-]*\Z")
+_NO_TAGS = (
+    "and", "or", "not", "upskill", "skip", "skipif", "xfail", "parametrize", "usefixtures", "filterwarnings",
+    "tryfirst", "trylast",
+)  # fmt: skip
+"""Words of pytest's marker expressions, and markers with a meaning of their own."""
 _RANGE_FORM = "a range is written 'low..high', both ends included"
 
 
@@ -69,6 +75,20 @@ def texts(scope: Scope, value: Value, what: str, form: str) -> tuple[str, ...]:
             raise scope.fail(f"{what} holds '{item.data}' twice; keep one", item)
         found[item.data] = None
     return tuple(found)
+
+
+def tags(scope: Scope, value: Value) -> tuple[str, ...]:
+    """Words that ``-m`` and ``-k`` can select: each becomes a marker of pytest's."""
+    found = texts(scope, value, "'tags'", "[reduction]")
+    for tag, item in zip(found, value.data, strict=True):
+        if not _TAG.match(tag):
+            near = re.sub(r"\W+", "-", tag).strip("-_")
+            hint = f"; write '{near}'" if _TAG.match(near) else ""
+            rule = "-m selects words of letters, digits and '_-.+/[]' that do not start with a sign"
+            raise scope.fail(f"'tags' holds '{tag}'; {rule}{hint}", item)
+        if tag in _NO_TAGS:
+            raise scope.fail(f"'tags' holds '{tag}', which has a meaning in pytest already; choose another word", item)
+    return found
 
 
 def boolean(scope: Scope, value: Value, what: str) -> bool:

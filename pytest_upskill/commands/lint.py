@@ -6,9 +6,11 @@ from pathlib import Path
 import click
 
 from pytest_upskill.cases.case_file import load_case
-from pytest_upskill.errors import CaseError
+from pytest_upskill.commands.new_case import PLACEHOLDER
+from pytest_upskill.errors import CaseError, NotACase
 from pytest_upskill.reporting.text_style import plural, printable
-from pytest_upskill.skills.skill import Problem, case_paths, skill_files, validate
+from pytest_upskill.skills.discovery import skill_files
+from pytest_upskill.skills.skill import Problem, case_paths, validate
 
 
 @click.command("lint")
@@ -41,8 +43,10 @@ def problems(skill_path: Path) -> Iterator[tuple[Path, Problem]]:
         try:
             case = load_case(path, skill_path.parent.name)
         except CaseError as error:
-            yield path, Problem("error", error.message, error.line)
+            yield path, Problem("warning" if isinstance(error, NotACase) else "error", error.message, error.line)
         else:
+            if PLACEHOLDER in case.task:
+                yield path, Problem("warning", f"the task still says {PLACEHOLDER}: it is all that a student sees")
             if case.kind == "kernel" and case.solution is None:
                 message = "no '## Solution': the self-check tries wrong results only; add a right kernel"
                 yield path, Problem("warning", message)

@@ -11,7 +11,9 @@ from pytest_upskill.records.version import VERSION
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "run": ("run_program", "Run a CUDA program on the host and report memory errors, races and barrier mistakes."),
-    "list": ("list_cases", "List skills and their cases."),
+    "new-case": ("new_case", "Write the skeleton of a case."),
+    "check": ("check", "Judge the solution of a case, and show the numbers."),
+    "list": ("list_cases", "List skills, their cases and tags, and students."),
     "lint": ("lint", "Check skills and cases against the specification, without pytest."),
     "prune": ("prune", "Remove stored and recorded replies that no case uses."),
 }

@@ -4,6 +4,8 @@ A reply is unused when its case is gone, or when the case's prompt in its arm ha
 the cases' references, as pytest does; no model is queried.
 """
 
+import contextlib
+import functools
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -15,7 +17,7 @@ from filelock import FileLock
 from pytest_upskill import paths
 from pytest_upskill.cases.case import Case
 from pytest_upskill.cases.case_file import load_case
-from pytest_upskill.errors import CaseError, SkillError
+from pytest_upskill.errors import CaseError, NotACase, SkillError
 from pytest_upskill.execution.prompt_rendering import PromptRenderer
 from pytest_upskill.execution.task import Task
 from pytest_upskill.records import ItemKind
@@ -24,7 +26,8 @@ from pytest_upskill.replies.cassette import Cassette
 from pytest_upskill.replies.ledger import FILE, Ledger
 from pytest_upskill.replies.stored_reply import Recording
 from pytest_upskill.skills.arms import MODES
-from pytest_upskill.skills.skill import case_paths, skill_files
+from pytest_upskill.skills.discovery import skill_files
+from pytest_upskill.skills.skill import case_paths
 
 ARMS = ("skill", "baseline", "placebo")
 """Arms whose prompts can be rendered again. A reply in another arm (``previous``) is used while its case exists."""
@@ -41,6 +44,8 @@ def _uses_of(skill_path: Path) -> Uses:
         try:
             case = load_case(path, skill_path.parent.name)
             prompts[case.name] = {arm: _digests(questions, case, skill_path, arm) for arm in ARMS}
+        except NotACase:
+            continue
         except (CaseError, SkillError) as error:
             _warn([error])
             prompts[path.stem] = None
@@ -57,15 +62,32 @@ def _digests(questions: PromptRenderer, case: Case, skill_path: Path, arm: str) 
     return frozenset(questions.of(replace(plain, disclosure=mode)).prompt.digest for mode in MODES)
 
 
-def prune(skill_path: Path, root: Path, dry_run: bool = False) -> list[str]:
-    """Prunes a skill's cassettes, and its stored replies below ``root``; one line for each reply that is removed."""
+def prune(skill_path: Path, root: Path, dry_run: bool = False, known: Sequence[Path] = ()) -> list[str]:
+    """Prunes a skill's cassettes, and its stored replies below ``root``; one line for each reply that is removed.
+
+    A stored reply that another one of the ``known`` skills with this name uses is kept.
+    """
     uses = _uses_of(skill_path)
     lines = []
     for path in sorted((skill_path.parent / cassette.FOLDER).glob("*.jsonl")):
         lines += _prune_cassette(path, uses, root, dry_run)
     if (root / paths.HOME / FILE).is_file():
-        lines += _prune_ledger(skill_path.parent.name, uses, root, dry_run)
+        others = (_uses_of(path) for path in known if _is_namesake(path, skill_path))
+        lines += _prune_ledger(skill_path.parent.name, functools.reduce(_joined, others, uses), root, dry_run)
     return sorted(lines)
+
+
+def _is_namesake(path: Path, other: Path) -> bool:
+    return path.parent.name == other.parent.name and path.resolve() != other.resolve()
+
+
+def _joined(one: Uses, other: Uses) -> Uses:
+    """The uses of both skills: a case that cannot be read in one of them keeps all its replies."""
+    joined = {**one, **other}
+    for case in one.keys() & other.keys():
+        first, second = one[case], other[case]
+        joined[case] = {arm: first[arm] | second[arm] for arm in ARMS} if first and second else None
+    return joined
 
 
 def _prune_cassette(path: Path, uses: Uses, root: Path, dry_run: bool) -> list[str]:
@@ -146,8 +168,11 @@ def command(skills: Sequence[Path], rootdir: Path, dry_run: bool) -> None:
     unused when its case is gone, or when the case's prompt has changed since.
     """
     removed = 0
-    for skill_path in skill_files(skills):
-        for line in prune(skill_path.resolve(), rootdir.resolve(), dry_run):
+    named, known = skill_files(skills), list[Path]()
+    with contextlib.suppress(SkillError):  # the skills may all be elsewhere
+        known = skill_files([rootdir])
+    for skill_path in named:
+        for line in prune(skill_path.resolve(), rootdir.resolve(), dry_run, [*named, *known]):
             removed += 1
             click.echo(line)
     click.echo(f"{removed} {'reply' if removed == 1 else 'replies'} {'would be ' if dry_run else ''}removed")

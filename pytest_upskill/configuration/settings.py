@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,10 @@ class Settings:
     origins: Mapping[str, str]
     rootdir: Path
     invocation_dir: Path
+    unset: Mapping[str, Any] = field(default_factory=lambda: DEFAULTS)
+    """The value of each setting if its option is left out: the ini value, else the default."""
+    pytest_options: tuple[str, ...] = ()
+    """Options of pytest's own that the user gave, and without which a command would find other files or values."""
 
     @property
     def self_check(self) -> bool:

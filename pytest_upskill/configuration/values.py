@@ -81,7 +81,7 @@ def _choice(what: str, *accepted: str) -> Callable[[str], str]:
 
 device = _choice("device", "auto", "cuda", "cpu")
 sandbox = _choice("sandbox level", "auto", "strict")
-replies = _choice("source of replies", "auto", "live", "record", "replay")
+replies = _choice("source of replies", "auto", "live", "record", "replay", "kept")
 
 
 def reports(text: str) -> tuple[str, ...]:

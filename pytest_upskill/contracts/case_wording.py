@@ -1,12 +1,17 @@
-"""The parts of a prompt that contracts share: templates, and a case's sizes, scalars and conditions in words."""
+"""The parts of a prompt that contracts share: templates, and what a case promises of its inputs, in words: sizes,
+values of tensors and scalars, conditions.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from functools import lru_cache
 from importlib import resources
 from string import Template
 
-from pytest_upskill.cases.case import Case, Choices, Dim, Range, ScalarSpec
+from pytest_upskill.cases.case import Case, Choices, Dim, Named, Range, ScalarSpec, TensorSpec
+from pytest_upskill.records import FLOATING
 
 
 @lru_cache
@@ -25,7 +30,9 @@ def dim_text(dim: Dim, case: Case) -> str:
     least = sizes.low.constant
     if least == 0:
         return f"{text}; it may be 0"
-    return f"{text}, or 0" if case.zero and least == 1 else text if least is None else f"{text}; it is never 0"
+    if case.zero and least in (1, None):
+        return f"{text}, or 0" if least == 1 else f"{text}, or 0 where {sizes.low} is 1"
+    return text if least is None else f"{text}; it is never 0"
 
 
 def _within(sizes: Range, size: int) -> bool:
@@ -34,10 +41,60 @@ def _within(sizes: Range, size: int) -> bool:
     return low is not None and high is not None and low <= size <= high
 
 
-def scalar_text(scalar: ScalarSpec) -> str:
+def scalar_text(scalar: ScalarSpec, case: Case) -> str:
     """The values of a scalar."""
+    if makes_itself(case, scalar.name):
+        return "as the task says"
     values = scalar.values
     return f"{values.low} to {values.high}" if isinstance(values, Range) else _options_text(values)
+
+
+def values_text(tensor: TensorSpec, case: Case) -> str:
+    """What the elements of a tensor may be, as a sentence after a space; empty for bools that may be anything."""
+    values, dtypes = tensor.values, case.dtypes if tensor.dtype is None else (tensor.dtype,)
+    if isinstance(values, Range):
+        text = f"{values.low} to {values.high}"
+    elif isinstance(values, Choices):
+        text = _options_text(Choices(tuple(dict.fromkeys(values.options))))
+    elif isinstance(values, Named):
+        text = _named_text(values.name, tensor, case, dtypes)
+    elif dtypes == ("bool",):
+        return ""
+    elif makes_itself(case, tensor.name):
+        text = "as the task says"
+    else:
+        text = _finite(dtypes) or "any"
+    return f" Values: {text}."
+
+
+def _finite(dtypes: Sequence[str]) -> str:
+    """What is worth saying of floating tensors only."""
+    return "finite" if any(dtype in FLOATING for dtype in dtypes) else ""
+
+
+def _named_text(name: str, tensor: TensorSpec, case: Case, dtypes: Sequence[str]) -> str:
+    """What one of ``NAMED_VALUES`` promises."""
+    last = tensor.shape[-1].text if tensor.shape else "1"
+    nan = "and NaN" if "nan" in case.task.lower() else "but no NaN"
+    rules = {
+        "normal": "",
+        "uniform": "0 or above",
+        "positive": "above 0",
+        "nonnegative": "0 or above",
+        "sorted": "ascending along the last dimension",
+    }
+    others = {
+        "permutation": f"along the last dimension, each of the numbers from 0 below {last} once, in any order",
+        "bool": "one of true, false" if dtypes == ("bool",) else "0 or 1",
+        "wild": f"any, also very large, denormal and infinite ones and zeros of both signs, {nan}",
+        **({"uniform": "0 to 1"} if all(dtype in FLOATING for dtype in dtypes) else {}),
+    }
+    return others.get(name) or ", ".join(filter(None, (_finite(dtypes), rules[name])))
+
+
+def makes_itself(case: Case, name: str) -> bool:
+    """Whether the case's ``## Inputs`` may return this argument: its text contains the name."""
+    return case.inputs is not None and re.search(rf"\b{re.escape(name)}\b", case.inputs.source) is not None
 
 
 def _options_text(choices: Choices) -> str:

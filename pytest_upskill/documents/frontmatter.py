@@ -63,15 +63,14 @@ def read_text(path: Path, error: type[LocatedError]) -> str:
 
 
 def parse(text: str, path: Path, error: type[LocatedError]) -> Document:
-    """Split a text at lines that are exactly ``---``, and read the YAML between the first two."""
+    """Split a text at lines of ``---``, with or without blanks behind it, and read the YAML between the first two."""
     lines = lines_of(text)
-    if lines[0] != DELIMITER:
+    if lines[0].rstrip() != DELIMITER:
         found = f"'{lines[0][:40]}'" if lines[0] else "an empty line"
         raise error(f"line 1 must be exactly '---', the start of the frontmatter, not {found}", path, 1)
-    try:
-        end = lines.index(DELIMITER, 1)
-    except ValueError:
-        raise error(_unclosed(lines), path, 1) from None
+    end = next((number for number, line in enumerate(lines[1:], 1) if line.rstrip() == DELIMITER), None)
+    if end is None:
+        raise error(_unclosed(lines), path, 1)
     return Document(_Reader(path, error).read("\n".join(lines[1:end])), lines[end + 1 :], end + 2)
 
 
@@ -79,7 +78,7 @@ def _unclosed(lines: list[str]) -> str:
     message = "the frontmatter has no end: a second line that is exactly '---' is missing"
     for number, line in enumerate(lines[1:], 2):
         if line.strip() == DELIMITER:
-            return f"{message}; line {number} has blanks around it, remove them"
+            return f"{message}; line {number} has blanks before it, remove them"
     return message
 
 

@@ -9,6 +9,7 @@ from pytest_upskill.case_quality.subject import Subject
 from pytest_upskill.cases.case import Case
 from pytest_upskill.devices.base import Machine
 from pytest_upskill.errors import CaseError
+from pytest_upskill.execution.solution_places import in_case_file
 from pytest_upskill.execution.task import Task
 from pytest_upskill.judging.signatures import contract_of, language_of, signature_of
 from pytest_upskill.languages.base import Language
@@ -69,8 +70,9 @@ class CaseGate:
             subject = self._subject(task.case)
             quality = self._self_check.quality(subject)
             if quality.problem is not None:
-                what = f"not asked, because the case fails its self-check: {quality.problem}"
-                raise CaseError(what, subject.case.path)
+                problem = in_case_file(quality.problem, subject.case)
+                what = f"not asked, because the case fails its self-check: {problem}"
+                raise CaseError(what, subject.case.path if problem == quality.problem else None)  # else it has a place
             self._examples[task.id] = quality.more
 
     def examples(self, task: Task) -> tuple[str, ...]:

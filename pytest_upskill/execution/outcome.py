@@ -13,6 +13,7 @@ from pytest_upskill.contracts.base import Extraction
 from pytest_upskill.documents.reasoning import answer_text
 from pytest_upskill.errors import SkillError
 from pytest_upskill.execution.attempts import Answered
+from pytest_upskill.execution.solution_places import outcome_in_case_file
 from pytest_upskill.execution.task import Task
 from pytest_upskill.judging.interface import JudgeResult
 from pytest_upskill.judging.judge import not_tried, verdict_of
@@ -24,9 +25,6 @@ from pytest_upskill.skills.skill import skill_file, validate
 
 if TYPE_CHECKING:
     from pytest_upskill.case_quality.self_check import Checked
-
-_WITHOUT_A_GUESS = ("contract", "compiles")
-"""Assertions whose line is shown only if it is known: the line that writes an output says nothing about them."""
 
 
 def outcome_of(task: Task, verdict: Verdict, reply: Reply | None = None) -> Outcome:
@@ -61,7 +59,8 @@ def spec_outcome(task: Task) -> Outcome:
 def mutants_outcome(task: Task, checked: Checked, seconds: float) -> Outcome:
     """The outcome of a self-check. The score of the mechanical mutants is advice: it fails nothing."""
     outcome = outcome_of(task, verdict_of(checked.quality.assertions, inconclusive=checked.quality.inconclusive))
-    return replace(outcome, seconds=Seconds(run=seconds), score=checked.score, notes=checked.notes)
+    outcome = replace(outcome, seconds=Seconds(run=seconds), score=checked.score, notes=checked.notes)
+    return outcome_in_case_file(outcome, task.case)
 
 
 def kernel_outcome(
@@ -71,7 +70,8 @@ def kernel_outcome(
     extraction, reply = answered.extraction, answered.reply
     assert extraction is not None
     verdict = _without_kernel(case, extraction, further) if result is None else _with_reply(result.verdict, further)
-    kernel, example = extraction.kernel or extraction.found, verdict.counterexample and verdict.counterexample.example
+    kernel = extraction.kernel or extraction.found
+    found = verdict.counterexample if task.replay_example and not task.example else None
     notes = [
         *(result.notes if result else ()),
         _not_executed(result, language_of(case).source_name),
@@ -83,10 +83,11 @@ def kernel_outcome(
         seconds=Seconds(reply.seconds, result.build_seconds, result.run_seconds) if result else Seconds(reply.seconds),
         kernels=result.build.kernels if result and result.build else (),
         device_memory=result.device_memory if result else None,
-        replay=f"{task.replay} --upskill-example='{example}'" if example and not task.example else task.replay,
+        replay=f"{task.replay} --upskill-example='{found.example}'" if found else task.replay,
         notes=tuple(filter(None, notes)),
     )
-    return with_source(outcome, language_of(case), kernel.source if kernel else None)
+    outcome = with_source(outcome, language_of(case), kernel.source if kernel else None)
+    return outcome_in_case_file(outcome, case) if task.student == "golden" else outcome
 
 
 def _not_executed(result: JudgeResult | None, name: str) -> str:
@@ -151,10 +152,12 @@ def _line_to_show(language: Language, source: str, verdict: Verdict) -> tuple[in
     failed, found = verdict.headline, verdict.counterexample
     if failed is None or failed.name == "reply":
         return None
-    named = re.search(rf"{re.escape(language.source_name)}:(\d+)", failed.message)
+    name = re.escape(language.source_name)
+    named = re.search(rf"^{name}:(\d+)(?::\d+)?: (?:fatal )?error", failed.message, re.MULTILINE)
+    named = named or re.search(rf"{name}:(\d+)", failed.message)
     known = (found.line if found else None) or (int(named[1]) if named else None)
     if known is not None and 1 <= known <= len(source.splitlines()):
         return known, ""
-    if known is None and failed.name in _WITHOUT_A_GUESS:
-        return None
+    if failed.name.partition("[")[0] not in language.checks:
+        return None  # a line that writes an output says nothing about the signature, or a project's own assertion
     return language.line_to_show(source, found.worst.output if found and found.worst else None)

@@ -9,7 +9,7 @@ import contextlib
 import importlib
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -99,15 +99,22 @@ class Pipeline:
     def estimate(self, tasks: Iterable[Task]) -> str:
         """The most that the replies to these tasks can cost, in words; empty if no student has to be queried."""
         questions: list[tuple[StudentConfig, Sequence[WorstCase]]] = []
+        outdated = 0
         for task in tasks:
             if self._is_asked(task) and self._replies.asks(task.student or ""):
                 with contextlib.suppress(UpskillError):  # reported when the task is run
                     wanted = wanted_of(task, self._renderer.of(task))
                     questions.append(self._replies.worst_case(wanted, task.turns))
-        return estimate(questions)
+                    outdated += self._replies.outdated(task.id)
+        return estimate(questions, outdated)
 
     def run(self, task: Task) -> Outcome:
         """Queries and judges. The outcome reports what goes wrong with a student, a case or a server."""
+        outcome = self._outcome(task)
+        outdated = self._replies.outdated(task.id)
+        return replace(outcome, outdated=outdated) if outdated else outcome
+
+    def _outcome(self, task: Task) -> Outcome:
         if task.kind is ItemKind.SPEC:
             return outcomes.spec_outcome(task)
         assert task.case is not None
@@ -147,7 +154,7 @@ class Pipeline:
 
         assert task.student is not None
         first = turns.Try(self._first_question(task), answered.reply, outcome)
-        return turns.converse(first, task.turns, self._replies.student(task.student), again)
+        return turns.converse(first, task.turns, self._replies.student(task.student), again, case.language)
 
     def _first_question(self, task: Task) -> Question:
         """The task's question; for an ``example`` with replies in files, that of the last turn, which failed on it."""

@@ -11,6 +11,7 @@ from pytest_upskill.judging.signatures import contract_of, signature_of
 from pytest_upskill.records import Prompt, Question
 from pytest_upskill.skills import arms
 from pytest_upskill.skills.arms import Guidance, prompt_text
+from pytest_upskill.students.reading import most_rounds
 
 
 class PromptRenderer:
@@ -28,7 +29,10 @@ class PromptRenderer:
             self._guidance[key] = arms.guidance(*key)
         shown = self._guidance[key]
         prompt = build_prompt(task.case, signature, shown.text if shown else None, shown.files if shown else None)
-        return Question(task.skill, task.case.name, arms.slug(task.arm), task.trial, prompt)
+        name = task.case.skill
+        return Question(
+            name, task.case.name, arms.slug(task.arm), task.trial, prompt, task.place, apart=task.skill != name
+        )
 
 
 def build_prompt(
@@ -49,7 +53,9 @@ def build_prompt(
 def _guided(system: str, guidance: str | None, files: Mapping[str, str]) -> str:
     """The system text with an arm's guidance; a text case has no other system text."""
     if guidance is not None and files:
-        system = Template(prompt_text("tools")).substitute(system=system, guidance=guidance.strip())
+        system = Template(prompt_text("tools")).substitute(
+            system=system, guidance=guidance.strip(), rounds=most_rounds(files)
+        )
     elif guidance is not None:
         template = Template(prompt_text("guidance"))
         system = template.substitute(system=system, guidance=guidance.strip()) if system else guidance

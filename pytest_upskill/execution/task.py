@@ -1,6 +1,7 @@
 """One item on its way through the pipeline, as plain data: what is to be done."""
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,8 @@ class Task:
     """One item, as plain data. ``replay`` is the command that runs it again; ``example`` names the only one to try.
 
     ``turns`` is how often the student may try; ``disclosure`` is how it gets to see the skill (``skills.arms.MODES``).
-    ``record`` is the command that records the reply, for committing.
+    ``replay`` gets the example that failed if ``replay_example``; ``record`` is the command that records the reply, for
+    committing. ``skill`` is the skill's name in reports, and ``place`` its folder as seen from pytest's rootdir.
     """
 
     id: str
@@ -31,8 +33,16 @@ class Task:
     turns: int = 1
     disclosure: str = "body"
     record: str = ""
+    place: str = ""
+    replay_example: bool = True
 
 
 def item_seed(session_seed: int, item_id: str) -> int:
     """An item's own seed (63 bits): it depends on the session's seed and the item's id only."""
     return int.from_bytes(hashlib.sha256(f"{session_seed}:{item_id}".encode()).digest()[:8], "big") >> 1
+
+
+def place_of(folder: Path, root: Path) -> str:
+    """A skill's folder as seen from pytest's rootdir, ``skills/tiny``; it ends in the folder's name."""
+    seen = Path(os.path.relpath(folder, root))
+    return seen.as_posix() if seen.name == folder.name else f"{seen.as_posix()}/{folder.name}"

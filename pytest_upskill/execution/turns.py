@@ -22,6 +22,7 @@ from pytest_upskill.records import (
     Verdict,
     VerdictKind,
 )
+from pytest_upskill.replies.scheduling import NotKeptError
 from pytest_upskill.skills.arms import prompt_text
 from pytest_upskill.students.base import Student
 
@@ -38,18 +39,24 @@ class Try:
     outcome: Outcome
 
 
-def converse(first: Try, most: int, student: Student, again: Callable[[Question], Try]) -> Outcome:
-    """The outcome of a conversation of up to ``most`` tries; ``again`` asks a question and judges the reply.
+def converse(
+    first: Try, most: int, student: Student, again: Callable[[Question], Try], language: str = "cuda"
+) -> Outcome:
+    """The outcome of a conversation of up to ``most`` tries; ``again`` asks a question and judges the reply, which is
+    written in ``language``.
 
-    If a later try fails for another reason than its kernel, or exceeds the budget, the item is undecided.
+    With kept replies only, a conversation ends with the last one. If a later try fails for another reason than its
+    kernel, or exceeds the budget, the item is undecided.
     """
     tries = [first]
     while len(tries) < most and tries[-1].outcome.verdict.kind is VerdictKind.FAILED:
-        question = follow_up(tries[-1])
+        question = follow_up(tries[-1], language)
         if not student.goes_on(question):
             break
         try:
             tries.append(again(question))
+        except NotKeptError:
+            break
         except (InfrastructureError, BudgetStopped) as error:
             stopped = isinstance(error, BudgetStopped)
             kind = VerdictKind.BUDGET_STOPPED if stopped else VerdictKind.INFRASTRUCTURE_ERROR
@@ -58,10 +65,10 @@ def converse(first: Try, most: int, student: Student, again: Callable[[Question]
     return _joined(tries, most)
 
 
-def follow_up(last: Try) -> Question:
+def follow_up(last: Try, language: str = "cuda") -> Question:
     """The next question of a conversation: the same prompt, the answer, and its first failure."""
     prompt = last.question.prompt
-    exchange = Exchange(last.reply.text, feedback(last.outcome), last.reply.details.read)
+    exchange = Exchange(last.reply.text, feedback(last.outcome, language), last.reply.details.read)
     return replace(last.question, prompt=replace(prompt, earlier=(*prompt.earlier, exchange)))
 
 
@@ -70,11 +77,11 @@ def reached(question: Question, turn: int) -> Question:
     return replace(question, prompt=replace(question.prompt, earlier=(Exchange("", ""),) * (turn - 1)))
 
 
-def feedback(outcome: Outcome) -> str:
-    """The first failure of an item, as its student gets it."""
+def feedback(outcome: Outcome, language: str = "cuda") -> str:
+    """The first failure of an item, as its student gets it; ``language`` is that of the block to answer with."""
     first = outcome.verdict.headline
     found = "\n".join(_found(first, outcome)) if first else outcome.verdict.reason or "it failed"
-    return Template(prompt_text("feedback")).substitute(found=found)
+    return Template(prompt_text("feedback")).substitute(found=found, language=language)
 
 
 def _found(first: Assertion, outcome: Outcome) -> Iterator[str]:

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from pytest_upskill.oracle.reference_runner import ReferenceRunner
 
 _Result = TypeVar("_Result")
+Watch = Callable[[Call, Answer], object]
+"""Sees each first call of an example, and its answer."""
 _MOST_REPORTS = 100
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 LEAST_MEMORY = 256 << 20
@@ -124,12 +126,14 @@ def _machine(device: str, architecture: str | None, sanitizer: bool, sandbox: st
     return choose(device, architecture, sanitizer, os.environ.get("PYTEST_XDIST_WORKER", ""), sandbox=sandbox)
 
 
-def finish(request: JudgeRequest, machine: Machine, prepared: Callable[[], Prepared]) -> JudgeResult:
+def finish(
+    request: JudgeRequest, machine: Machine, prepared: Callable[[], Prepared], watch: Watch | None = None
+) -> JudgeResult:
     """The result of what ``prepared`` returns. Belongs to the thread that owns PyTorch's default dtype."""
     try:
         ready = prepared()
         with contextlib.closing(ready.runner) if ready.runner else contextlib.nullcontext():
-            found = _judged(request, machine, ready)
+            found = _judged(request, machine, ready, watch)
         return replace(found, version=VERSION, machine=machine.facts())
     except UpskillError as error:
         return problem_of(error)
@@ -163,7 +167,7 @@ def not_tried(names: Sequence[str], why: str) -> list[Assertion]:
     return [Assertion(name, False, f"not tried: {why}") for name in names]
 
 
-def _judged(request: JudgeRequest, machine: Machine, prepared: Prepared) -> JudgeResult:
+def _judged(request: JudgeRequest, machine: Machine, prepared: Prepared, watch: Watch | None) -> JudgeResult:
     language, build = prepared.language, prepared.build
     names = assertion_names(language.checks, prepared.case.dtypes)
     if build is None:
@@ -175,7 +179,7 @@ def _judged(request: JudgeRequest, machine: Machine, prepared: Prepared) -> Judg
     elif not build.ok:
         result = JudgeResult(verdict_of([*_built(language, build, ()), *not_tried(names, "it does not compile")]))
     else:
-        result = _run(request, machine, prepared, build)
+        result = _run(request, machine, prepared, build, watch)
     facts = BuildFacts(build.ok, build.message, build.compilers, build.kernels, build.cached)
     return replace(result, build=facts, build_seconds=build.seconds)
 
@@ -186,7 +190,7 @@ def _built(language: Language, build: Build, violations: tuple[str, ...]) -> lis
     return [contract, Assertion("compiles", build.ok, build.message)] if language.compiles else [contract]
 
 
-def _run(request: JudgeRequest, machine: Machine, prepared: Prepared, build: Build) -> JudgeResult:
+def _run(request: JudgeRequest, machine: Machine, prepared: Prepared, build: Build, watch: Watch | None) -> JudgeResult:
     from pytest_upskill.oracle.draw import parse_example
     from pytest_upskill.oracle.explore import explore
 
@@ -204,7 +208,7 @@ def _run(request: JudgeRequest, machine: Machine, prepared: Prepared, build: Bui
     with contextlib.ExitStack() as stack:
         seconds = min(limits.call_seconds, limits.item_seconds)
         executor = stack.enter_context(language.execute(build, layout, machine, seconds))
-        watched = _Watched(executor, limits.item_seconds)
+        watched = _Watched(executor, limits.item_seconds, watch)
         trace = None if only else getattr(executor, "tracer", None)
         if (tracer := trace() if trace else None) is not None:
             stack.callback(tracer.close)
@@ -246,14 +250,17 @@ def _placed(notes: Iterable[Finding], source_name: str) -> Iterator[str]:
 class _Watched:
     """An executor's calls, within a limit (s) on the time of all of them; keeps what the device reported."""
 
-    def __init__(self, executor: Executor, seconds: float) -> None:
-        self._executor, self._seconds, self._left = executor, seconds, seconds
+    def __init__(self, executor: Executor, seconds: float, watch: Watch | None) -> None:
+        self._executor, self._seconds, self._left, self._watch = executor, seconds, seconds, watch
         self.reports: dict[Finding, None] = {}
         self.notes: dict[str, Finding] = {}
         """The last note of each kind: a later one counts more."""
 
     def call(self, call: Call) -> Answer:
-        return self._kept(lambda: self._executor.call(call))
+        answer = self._kept(lambda: self._executor.call(call))
+        if self._watch is not None:
+            self._watch(call, answer)
+        return answer
 
     def repeat(self, call: Call, time: int) -> Answer:
         return self._kept(lambda: self._executor.repeat(call, time))

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 from pytest_upskill.devices.base import Machine
 from pytest_upskill.records import Answer, Assertion, Build, Call, CallLayout, LaunchStatistics, Trace
@@ -50,11 +50,12 @@ class Tracer(Protocol):
 
 
 class Executor(Protocol):
-    """A built kernel in a sandbox: a context manager, used by one thread at a time."""
+    """A built kernel in a sandbox: a context manager, used by one thread at a time. A subclass has the defaults."""
 
     @property
     def launch_statistics(self) -> LaunchStatistics:
         """The kernel launches in all calls so far; read after the last call. Empty for a language without launches."""
+        return LaunchStatistics()
 
     def call(self, call: Call) -> Answer:
         """Calls the kernel once; called for each example.
@@ -71,14 +72,17 @@ class Executor(Protocol):
 
     def tracer(self) -> Tracer | None:
         """What traces calls, to find sizes worth trying; None without such a build. The caller closes it."""
+        return None
 
     def violations(self) -> Sequence[str]:
         """A message for each forbidden thing that the kernel did; each fails ``contract``. Called once, at the end."""
 
     def assertions(self) -> Sequence[Assertion]:
         """The language's own assertions on all calls; may repeat calls. Called once, after the last call."""
+        return ()
 
-    def __enter__(self) -> Executor: ...
+    def __enter__(self) -> Self:
+        return self
 
     def __exit__(self, *exception: object) -> None:
         """Ends the process and frees its resources."""

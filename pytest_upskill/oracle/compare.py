@@ -7,7 +7,7 @@ their bound, integers and bools must be equal. Bounds are compared as ``not (err
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,13 +17,11 @@ import torch
 from pytest_upskill.oracle.prepare import Expected
 from pytest_upskill.oracle.values import DTYPE
 from pytest_upskill.records import ITEM_SIZE, WorstElement
+from pytest_upskill.sandbox.shared_memory import POISON_OF_REPEATS, POISONS
 
 Buffer = bytes | bytearray | memoryview
 Sizes = tuple[float | None, float | None]
 """An error and its bound."""
-
-POISONS = ((0xF9, 0x7F), (0xFA, 0xFF), (0xFC, 0x7F))
-"""Outputs are filled with one of these pairs of bytes (low, high): each is a NaN of every floating dtype."""
 
 _LEAST = 1e-200
 """Stands for a bound of 0 when errors are compared with bounds."""
@@ -72,7 +70,7 @@ def number(value: Any) -> str:
     return f"{value:.9g}" if isinstance(value, float) else str(value)
 
 
-def place(output: str, index: tuple[int, ...]) -> str:
+def place(output: str, index: Sequence[object]) -> str:
     """An element as a person writes it: ``out[1, 2]``."""
     return f"{output}[{', '.join(map(str, index))}]" if index else output
 
@@ -190,8 +188,8 @@ def _poisoned(values: torch.Tensor) -> torch.Tensor:
     """Which elements hold one of the pairs of bytes that outputs are filled with before a call, repeated."""
     raw = values.contiguous().reshape(-1, 1).view(torch.uint8)
     found = torch.zeros(len(raw), dtype=torch.bool)
-    for pair in POISONS:
-        pattern = torch.tensor(pair, dtype=torch.uint8)
+    for poison in (*POISONS, POISON_OF_REPEATS):
+        pattern = torch.tensor([*poison.to_bytes(2, "little")], dtype=torch.uint8)
         if raw.shape[1] == 1:
             found |= torch.isin(raw[:, 0], pattern)
         else:

@@ -15,6 +15,7 @@ import hypothesis
 
 from pytest_upskill.cases.case import Case
 from pytest_upskill.errors import UpskillError
+from pytest_upskill.languages.base import Tracer
 from pytest_upskill.oracle import search
 from pytest_upskill.oracle.compare import first_difference, judge, number, place
 from pytest_upskill.oracle.draw import LARGEST, families, forced
@@ -25,7 +26,7 @@ from pytest_upskill.oracle.reference_runner import ReferenceRunner
 from pytest_upskill.oracle.required_examples import large_together, required_examples
 from pytest_upskill.oracle.search import Batch, Stop
 from pytest_upskill.oracle.shrink import UNFINISHED, Fault, Shrinking, Tried, explained
-from pytest_upskill.oracle.steering import Steering, Tracer
+from pytest_upskill.oracle.steering import Steering
 from pytest_upskill.records import (
     NEEDS_GPU,
     Answer,
@@ -137,8 +138,6 @@ class _Exploration:
 
     def __post_init__(self) -> None:
         self.case = self.preparation.case
-
-    # ------------------------------------------------------------------------------------- phase 1: trying
 
     def try_only(self, example: Example) -> None:
         """Run one example twice."""
@@ -282,8 +281,6 @@ class _Exploration:
         if "runs" in tried.faults:
             raise Stop
 
-    # ------------------------------------------------------------------------------------- judgement
-
     def judgement(self, dtypes: tuple[str, ...], *, shrink: bool) -> Judgement:
         """Put together what was found; shrinks the example of the first failure, or of the finding that explains it."""
         broken = any("runs" in tried.faults for tried in self.tried.values())
@@ -333,8 +330,6 @@ class _Exploration:
         reason = next(iter(self.given_up.values()), OFF)
         advice = "give 'args' values for which the reference is stable"
         return f"{doubtful} of {count} examples cannot be judged: {reason}; {advice}"
-
-    # ------------------------------------------------------------------------------------- phase 2: shrinking
 
     def _counterexample(self, names: tuple[str, ...], first: Tried, shrink: bool) -> tuple[Tried, Counterexample]:
         if not shrink or first.batch is None or first.faults[names[0]].kind.endswith("timeout"):

@@ -90,9 +90,6 @@ class _Origins:
             self.roots[id(one.right)] = one.right, one.args[0]
 
 
-# ------------------------------------------------------------------------------------------- extremes
-
-
 def _from_start(names: Collection[str], start: float | None, dtype: str, one: _Operation, _: _Origins) -> Any:
     """An extreme whose running value begins with ``start`` (None: the dtype's smallest positive number)."""
     if one.name not in names or one.args[0].dtype in (torch.bool, torch.uint8) or one.args[0].numel() == 0:
@@ -113,9 +110,6 @@ def _from_start(names: Collection[str], start: float | None, dtype: str, one: _O
 
 def _not_beyond(extreme: torch.Tensor, start: float, largest: bool) -> torch.Tensor:
     return extreme <= start if largest else extreme >= start
-
-
-# ------------------------------------------------------------------------------------------- ties and halves
 
 
 def _last_of_equals(one: _Operation, _: _Origins) -> Any:
@@ -146,9 +140,6 @@ def _halves_away(one: _Operation, _: _Origins) -> Any:
     scale = 10.0 ** one.options.get("decimals", 0)
     scaled = one.args[0] * scale
     return scaled.sign() * (scaled.abs() + 0.5).floor() / scale
-
-
-# ------------------------------------------------------------------------------------------- constants
 
 
 def _without(constant: tuple[str, float], one: _Operation, _: _Origins) -> Any:
@@ -186,9 +177,6 @@ def _mistakes(dtype: str, constants: Sequence[tuple[str, float]]) -> Iterator[_M
         if value != (1.0 if name in ("mul", "div") else 0.0):
             said = f"does not {_LEFT_OUT.get(name, 'add')} {value:g}"
             yield _Mistake(f"constant {number}", said, partial(_without, (name, value)))
-
-
-# ------------------------------------------------------------------------------------------- running
 
 
 class _Mutating(OperatorMode):  # type: ignore[no-untyped-call]
@@ -233,25 +221,23 @@ def mutated_runs(
         with mode:
             return reference.run(given, example.dims, torch.float64, f"on {example}, in float64")
 
+    def attempt(given: Mapping[str, Value], mode: _Mutating) -> Mapping[str, torch.Tensor]:
+        try:
+            return run(given, mode)
+        except (CaseError, RuntimeError):
+            return {}
+
     exact, watching = cast(arguments, torch.float64), _Mutating()
     run(exact, watching)
     constants = [(name, value) for name, value in watching.seen if value is not None][:CONSTANTS]
     for mistake in _mistakes(example.dtype, constants):
         if mistake.name in skip or not _applies(mistake.name, watching.seen):
             continue
-        try:
-            outputs = run(exact, mode := _Mutating(mistake.change))
-        except (CaseError, RuntimeError):
-            yield MutatedRun(mistake.name, mistake.said, {})
-        else:
-            yield MutatedRun(mistake.name, mistake.said, outputs if mode.changed else None)
+        outputs = attempt(exact, mode := _Mutating(mistake.change))
+        yield MutatedRun(mistake.name, mistake.said, outputs if mode.changed or not outputs else None)
     narrow = {name: _narrowed(value) for name, value in exact.items()}
     if "narrowed" not in skip and any(narrow[name] is not value for name, value in exact.items()):
-        said = "keeps int64 inputs in 32 bits"
-        try:
-            yield MutatedRun("narrowed", said, run(narrow, _Mutating()))
-        except (CaseError, RuntimeError):
-            yield MutatedRun("narrowed", said, {})
+        yield MutatedRun("narrowed", "keeps int64 inputs in 32 bits", attempt(narrow, _Mutating()))
 
 
 def _applies(name: str, seen: Collection[tuple[str, float | None]]) -> bool:

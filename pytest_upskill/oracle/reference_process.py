@@ -20,8 +20,7 @@ from pytest_upskill.errors import SandboxError
 from pytest_upskill.oracle import reference_answers
 from pytest_upskill.oracle.reference_answers import Header, Nonsense
 from pytest_upskill.oracle.reference_messages import HEADER_BYTES, LENGTH, NONCE_BYTES, READY, Plain
-from pytest_upskill.oracle.reference_worker import address_space
-from pytest_upskill.sandbox import system_call_filters
+from pytest_upskill.sandbox import seccomp, system_call_filters
 from pytest_upskill.sandbox.confinement import ENVIRONMENT, INSTALL, Confinement, Resources, python, python_paths
 from pytest_upskill.sandbox.message_process import ByteStreamProcess, Unanswered
 
@@ -114,7 +113,7 @@ class ReferenceProcess:
             "paths": [str(path) for path in paths],
             "package": str(PACKAGE),
             "memory": self.limits.memory,
-            "address_space": address_space() or _TORCH_BYTES,
+            "address_space": seccomp.address_space() or _TORCH_BYTES,
             "filter": system_call_filters.for_kernels(),
             "filtered": self._confinement.filtered,
         }

@@ -23,7 +23,8 @@ def main() -> None:
     from pytest_upskill.oracle import reference_serving
     from pytest_upskill.sandbox import seccomp
 
-    limit_memory(plan["memory"], plan["address_space"])
+    # The address space is limited to what is in use, and more: a torch for GPUs alone takes many GiB.
+    seccomp.limit(resource.RLIMIT_AS, (seccomp.address_space() or plan["address_space"]) + plan["memory"])
     seccomp.hide()
     if not seccomp.install(plan["filter"]) and plan["filtered"]:
         sys.exit("system calls could not be filtered (seccomp), although this system can")
@@ -38,26 +39,6 @@ def find_package(folder: str) -> None:
     module = importlib.util.module_from_spec(spec)
     sys.modules["pytest_upskill"] = module
     spec.loader.exec_module(module)
-
-
-def limit_memory(allowed: int, known: int) -> None:
-    """Limits the address space to ``allowed`` bytes more than is in use: a torch for GPUs alone takes many GiB.
-
-    ``known`` is the number of bytes in use, for a process whose /proc is hidden.
-    """
-    used = address_space() or known
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    limit = used + allowed if hard == resource.RLIM_INFINITY else min(used + allowed, hard)
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-
-
-def address_space() -> int:
-    """Bytes that this process has mapped; 0 if /proc is hidden."""
-    try:
-        with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 - pathlib takes 10 ms to load
-            return int(file.read().split()[0]) * resource.getpagesize()
-    except OSError:
-        return 0
 
 
 if __name__ == "__main__":

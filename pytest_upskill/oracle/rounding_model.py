@@ -136,8 +136,6 @@ class Recording(OperatorMode):  # type: ignore[no-untyped-call]
         moves = (size > 0) & torch.isfinite(exact)
         return torch.copysign(torch.where(moves, torch.maximum(size, shown), 0.0), exact)
 
-    # ------------------------------------------------------------------------------------- slots
-
     def add_input(self, name: str, value: torch.Tensor) -> None:
         """Make a tensor known that replays are given."""
         self._inputs[name] = self._slot(value)
@@ -166,8 +164,6 @@ class Recording(OperatorMode):  # type: ignore[no-untyped-call]
         """A slot for a tensor that replays have; other tensors are constants."""
         known = self._known(value) if isinstance(value, torch.Tensor) else None
         return value if known is None else _Slot(known)
-
-    # ------------------------------------------------------------------------------------- replays
 
     def finish(self, outputs: Outputs) -> Replays:
         """What was recorded, ready to be replayed."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,12 +106,8 @@ def _is_not_its_own(error: BaseException) -> bool:
 
 
 def _line_of(error: BaseException, path: Path) -> int | None:
-    line, trace = None, error.__traceback__
-    while trace is not None:
-        if trace.tb_frame.f_code.co_filename == str(path):
-            line = trace.tb_lineno
-        trace = trace.tb_next
-    return line
+    frames = traceback.walk_tb(error.__traceback__)
+    return next(reversed([line for frame, line in frames if frame.f_code.co_filename == str(path)]), None)
 
 
 def _first_line(error: BaseException) -> str:

@@ -8,15 +8,15 @@ adds examples, and removes none.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
 from pytest_upskill.cases.case import Case
+from pytest_upskill.languages.base import Tracer
 from pytest_upskill.oracle.isolation import stable_hash
 from pytest_upskill.oracle.shapes import OutputSize, elements, integer_scalars, problem
 from pytest_upskill.oracle.values import complete
-from pytest_upskill.records import Call, Example, Trace
+from pytest_upskill.records import Call, Example
 
 LARGEST = 1 << 16
 """Elements of a traced call."""
@@ -49,18 +49,6 @@ _RELATIONS = (-1, 0, 1)
 
 Goal = tuple[str, int]
 """A comparison, and the sign of the difference of its operands that no call has shown."""
-
-
-class Tracer(Protocol):
-    """What traces calls; see ``languages.base.Tracer``."""
-
-    @property
-    def blocks(self) -> Mapping[str, int]: ...
-
-    @property
-    def comparisons(self) -> Mapping[str, int]: ...
-
-    def trace(self, call: Call) -> Trace | None: ...
 
 
 @dataclass
@@ -96,11 +84,15 @@ class Steering:
         found = [replace(one, dtype=dtype) for one in self._found]
         most = len(found) + (_CALLS if dtype == self.case.dtypes[0] else _CALLS_AGAIN)
         for example in itertools.chain(found, self._steered(dtype)):
-            if self._broken or calls >= most or str(example) in self._known:
+            if self._broken or calls >= most:
+                self._tries |= {(place, sign): _TRIES for place in self._met for sign in _RELATIONS}
+                break
+            if str(example) in self._known:
                 continue
             calls += 1
-            if self._trace(example):
+            if new := self._trace(example):
                 self._found.append(example)
+            if new or self._broken:  # a judged call tells why this one did not end in order
                 yield example
         for example in self._small(drawn)[:_LATER]:  # before lines are said not to be executed
             if self.not_executed() and str(example) not in self._known:
@@ -122,7 +114,7 @@ class Steering:
         if call is None:
             return False
         if (trace := self.tracer.trace(call)) is None:
-            self._broken = True  # the judged calls tell what is wrong
+            self._broken = True
             return False
         new = (trace.executed & self.tracer.blocks.keys()) - self.executed
         self.executed |= new

@@ -7,7 +7,7 @@ repeat between calls, and adding an argument to a case does not change the value
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -19,7 +19,7 @@ from pytest_upskill.oracle.isolation import generator, stable_hash
 from pytest_upskill.oracle.shapes import at_step, first, integer_scalars, scalar_options, violated
 from pytest_upskill.oracle.size_distribution import STEPS
 from pytest_upskill.oracle.snippet import Function
-from pytest_upskill.records import FLOATING, Example
+from pytest_upskill.records import FLOATING, ITEM_SIZE, Example
 
 Value = torch.Tensor | float | int | bool
 Arguments = Mapping[str, Value]
@@ -30,10 +30,7 @@ _RARE, _OFTEN = 1 / 32, 1 / 8
 _WIDE = 2**33 + 1
 """Makes int64 values that do not fit into 32 bits, and whose lower halves differ from them."""
 
-DTYPE: Mapping[str, torch.dtype] = {
-    name: getattr(torch, name)
-    for name in ("float64", "float32", "float16", "bfloat16", "int8", "uint8", "int16", "int32", "int64", "bool")
-}
+DTYPE: Mapping[str, torch.dtype] = {name: getattr(torch, name) for name in ITEM_SIZE}
 
 
 def dtype_name(dtype: torch.dtype) -> str:
@@ -150,7 +147,8 @@ class Source:
             **example.dims,
         }
         taken = offered if self.inputs.open else {k: v for k, v in offered.items() if k in self.inputs.parameters}
-        torch.manual_seed(stable_hash("inputs", example.drawn, attempt))
+        # torch.manual_seed also formats a stack trace, for GPUs that are used later.
+        torch.default_generator.manual_seed(stable_hash("inputs", example.drawn, attempt))
         made = self.inputs(taken, f"on {example}")
         if not isinstance(made, dict):
             kind = type(made).__name__
@@ -170,6 +168,9 @@ class Source:
         if tuple(value.shape) != wanted or value.dtype != DTYPE[dtype]:
             found = f"shape {list(value.shape)} and dtype {dtype_name(value.dtype)}"
             raise self.error(f"returned '{name}' with {found}; 'args' says {list(wanted)} and {dtype} (on {example})")
+        if rule := _broken(argument.values, value, example.dims):
+            advice = f"the prompt promises these values: keep to them, or change or remove 'values' of '{name}'"
+            raise self.error(f"returned '{name}' with values that are not {rule}; {advice} (on {example})")
         return value.detach().contiguous()
 
     def _checked_scalar(self, argument: ScalarSpec, value: object, example: Example) -> Value:
@@ -201,6 +202,33 @@ def single(value: float, low: float = -math.inf, high: float = math.inf) -> floa
     if float(rounded) < low:
         rounded = torch.nextafter(rounded, torch.tensor(math.inf))
     return float(rounded)
+
+
+def _broken(values: Range | Choices | Named | None, found: torch.Tensor, dims: Mapping[str, int]) -> str | None:
+    """The rule of declared values that a tensor breaks; None if it keeps them, up to rounding to its dtype."""
+    if values is None or not found.numel():
+        return None
+    real, rows = found.is_floating_point(), found if found.dim() else found.reshape(1)
+
+    def held(*numbers: float) -> torch.Tensor:
+        return torch.tensor(numbers, dtype=torch.float64 if real else torch.int64).to(found.dtype)
+
+    if isinstance(values, Range):
+        low, high = held(values.low.evaluate(dims), values.high.evaluate(dims))
+        return None if bool(((found >= low) & (found <= high)).all()) else f"{values.low} to {values.high}"
+    if isinstance(values, Choices):
+        options = tuple(dict.fromkeys(values.options))
+        return None if bool(torch.isin(found, held(*options)).all()) else f"one of {', '.join(map(str, options))}"
+    rules: Mapping[str, Callable[[], torch.Tensor]] = {
+        "normal": found.isfinite,
+        "positive": lambda: found > 0,
+        "nonnegative": lambda: found >= 0,
+        "uniform": lambda: (found >= 0) & (found <= 1) if real else found >= 0,
+        "bool": lambda: (found == 0) | (found == 1),
+        "sorted": lambda: rows[..., 1:] >= rows[..., :-1],
+        "permutation": lambda: rows.sort(-1).values == torch.arange(rows.shape[-1]),
+    }
+    return None if values.name not in rules or bool(rules[values.name]().all()) else f"'{values.name}'"
 
 
 def _undeclared(size: Size, dtype: str, family: str, random: torch.Generator) -> torch.Tensor:

@@ -48,13 +48,19 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One prompt, and the item that it belongs to. ``arm`` is a slug that can be part of a file name."""
+    """One prompt, and the item that it belongs to. ``arm`` is a slug that can be part of a file name.
+
+    ``place`` is the skill's folder as seen from pytest's rootdir. It tells apart skills of one name; ``apart`` says
+    that the run has several.
+    """
 
     skill: str
     case: str
     arm: str
     trial: int
     prompt: Prompt
+    place: str = ""
+    apart: bool = False
 
     @property
     def turn(self) -> int:

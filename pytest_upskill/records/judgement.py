@@ -235,11 +235,15 @@ class Outcome:
     turns: tuple[Turn, ...] = ()
     """The tries of a conversation, if several were allowed; the other fields are those of the last try, or sums."""
     source_name: str = ""
-    """The name of the source in messages, such as ``kernel.cu``."""
+    """The name of the source in messages: ``kernel.cu``, or the case's file for its own solution."""
+    source_start: int = 1
+    """The line of that file (1-based) in which the source begins."""
     shown_line: int | None = None
     """The line of the source (1-based) that the report of a failure shows, if any."""
     shown_why: str = ""
     """Why that line is shown, if it is a guess: "where out is written"."""
+    outdated: int = 0
+    """How many replies are stored for the item whose question has changed since, at most one for each turn."""
 
     def to_plain(self) -> dict[str, Any]:
         """Plain data, for another process."""

@@ -53,8 +53,10 @@ def longest_reply(config: StudentConfig) -> int:
     return fields.longest_reply(config.options, config.max_tokens)
 
 
-def estimate(questions: Iterable[tuple[StudentConfig, Sequence[WorstCase]]]) -> str:
-    """The worst case of a run in words. Each question comes with that of each try, none if its reply is stored."""
+def estimate(questions: Iterable[tuple[StudentConfig, Sequence[WorstCase]]], outdated: int = 0) -> str:
+    """The worst case of a run in words. Each question comes with that of each try, none if its reply is stored;
+    ``outdated`` is the number of stored replies to earlier forms of the questions.
+    """
     to_ask: dict[str, list[WorstCase]] = {}
     there = 0
     for config, worst in questions:
@@ -64,7 +66,15 @@ def estimate(questions: Iterable[tuple[StudentConfig, Sequence[WorstCase]]]) -> 
     parts = [_of_student(name, worst) for name, worst in to_ask.items()]
     if there:
         parts.append(f"{there} {'reply is' if there == 1 else 'replies are'} there already")
+    if outdated:
+        parts.append(no_longer_match(outdated))
     return "; ".join(parts)
+
+
+def no_longer_match(outdated: int) -> str:
+    """How many stored replies answer earlier forms of a run's questions, in words."""
+    replies = "1 kept reply no longer matches" if outdated == 1 else f"{outdated} kept replies no longer match"
+    return f"{replies} (the prompt or the student's settings have changed since)"
 
 
 def _of_student(name: str, worst: Sequence[WorstCase]) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 from pytest_upskill.paths import HOME, home
 from pytest_upskill.replies.process_liveness import ProcessLiveness
 from pytest_upskill.replies.sqlite_storage import SqliteStorage, explained
-from pytest_upskill.replies.stored_reply import FieldError, ProblemLog, Recording
+from pytest_upskill.replies.stored_reply import FieldError, Label, ProblemLog, Recording
 
 FILE = "replies.sqlite"
 MOST_FAILURES = 3
@@ -349,6 +349,24 @@ class Ledger:
     def _enter_failure(self, ask: Ask, line: str, message: str, lasting: bool) -> None:
         row = (self.session, ask.key, line, _encodable(message), lasting)
         self._storage.execute("INSERT OR REPLACE INTO failures VALUES (?, ?, ?, ?, ?)", *row)
+
+    def earlier_keys(self) -> dict[tuple[str, str, Label], list[str]]:
+        """The keys of the replies of earlier sessions, oldest first, by student, skill and label."""
+        names = "student, skill, case_name, arm, trial, turn, key"
+        found: dict[tuple[str, str, Label], list[str]] = {}
+        with self._storage.reading():
+            rows = self._storage.execute(
+                f"SELECT {names} FROM replies WHERE session IS NOT ? ORDER BY rowid", self.session
+            )
+            for student, skill, case, arm, trial, turn, key in rows:
+                found.setdefault((student, skill, (case, arm, trial, turn)), []).append(key)
+        return found
+
+    def reply_of(self, key: str) -> Recording | None:
+        """The stored reply with this key, whatever it answers; None if there is none that can be used."""
+        with self._storage.reading():
+            row = self._row("SELECT line FROM replies WHERE key = ?", key)
+            return self._recording(key, row[0]) if row else None
 
     def replies_to(self, skill: str) -> list[tuple[str, Recording]]:
         """(student, recording) of every usable reply to the questions of a skill."""

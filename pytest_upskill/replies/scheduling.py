@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -23,8 +23,9 @@ from pytest_upskill.records import Question, Reply
 from pytest_upskill.replies import cassette
 from pytest_upskill.replies.budget import WorstCase, worst_case, worst_conversation
 from pytest_upskill.replies.cassette import Cassette, UnusableReplyError
+from pytest_upskill.replies.earlier import EarlierReplies, changes, judged_all_the_same
 from pytest_upskill.replies.ledger import Answer, Ask, Failed, Granted, Known, Ledger
-from pytest_upskill.replies.stored_reply import FieldError, ProblemLog, Recording, Sampler, key_of, label_of
+from pytest_upskill.replies.stored_reply import FieldError, ProblemLog, Recording, key_of, label_of
 from pytest_upskill.students import files as reply_files
 from pytest_upskill.students.base import Student, StudentConfig, is_at_hand
 
@@ -49,6 +50,7 @@ class Mode(StrEnum):
     LIVE = "live"
     RECORD = "record"
     REPLAY = "replay"
+    KEPT = "kept"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,10 @@ class _Entry:
     reply: Future[Reply] = field(default_factory=Future)
 
 
+class NotKeptError(InfrastructureError):
+    """With ``kept``: there is no stored reply at all."""
+
+
 class Replies:
     """Returns replies as futures; every failure is raised by the future.
 
@@ -95,6 +101,7 @@ class Replies:
         self._problems = ProblemLog()
         self._cassettes: dict[Path, Cassette] = {}
         self._used: dict[Path, dict[str, Recording]] = {}
+        self._earlier = EarlierReplies(lambda: self._ledger)
         self._widths: dict[str, int] = {}
         self._warming: set[str] = set()
         self._queue: dict[str, _Entry] = {}
@@ -121,18 +128,24 @@ class Replies:
     def worst_case(self, wanted: Wanted, turns: int = 1) -> tuple[StudentConfig, Sequence[WorstCase]]:
         """The worst case of each try of a question, without the first one if its reply is there already."""
         config = self.student(wanted.student).config
-        known = self._found(wanted, self._ask_of(wanted))
+        ask = self._ask_of(wanted)
+        known = self._found(wanted, ask)
+        self._earlier_reply(wanted, ask, known)
         tries = worst_conversation(config, wanted.question.prompt, turns)
         return config, tries if known is None else tries[1:]
 
     def asks(self, student: str) -> bool:
         """True if this student is queried, so that looking ahead for its replies saves time."""
-        return self._mode is not Mode.REPLAY and not is_at_hand(self.student(student).config)
+        return self._mode not in (Mode.REPLAY, Mode.KEPT) and not is_at_hand(self.student(student).config)
 
     def width(self, student: str) -> int:
         """How many questions to this student may be open at once, as far as known by now."""
         given = self._concurrency or self.student(student).config.concurrency
         return given or self._widths.get(student, DEFAULT_CONCURRENCY)
+
+    def outdated(self, item: str) -> int:
+        """How many stored replies to an item were found whose question has changed since."""
+        return self._earlier.counted(item)
 
     def new_problems(self) -> list[str]:
         """Messages about stored replies that cannot be used, since the last call, each once."""
@@ -193,7 +206,27 @@ class Replies:
             return _done(self._recorded(wanted, student.config))
         ask = self._ask_of(wanted)
         known = self._found(wanted, ask)
+        earlier = self._earlier_reply(wanted, ask, known)
+        if self._mode is Mode.KEPT and known is None:
+            return _done(self._kept(wanted, student.config, earlier))
         return self._enqueue(wanted, ask, urgent) if known is None else _done(_end_of(known))
+
+    def _earlier_reply(self, wanted: Wanted, ask: Ask, known: Known | None) -> Recording | None:
+        """The stored reply, which is counted, to an earlier form of a question that is new in this session."""
+        if self._mode is Mode.LIVE or (known is not None and self._ledger.find(replace(ask, fresh=True)) is None):
+            return None
+        found = self._earlier.find(wanted.student, wanted.question, ask.key)
+        found = found or self._cassette(wanted).labelled(label_of(wanted.question))
+        if found is None or found.key == ask.key:
+            return None
+        self._earlier.count(wanted.item, wanted.question.turn)
+        return found
+
+    def _kept(self, wanted: Wanted, config: StudentConfig, earlier: Recording | None) -> Reply:
+        if earlier is not None:
+            return judged_all_the_same(earlier, config, wanted.question)
+        places = f"in {self._ledger.path} nor in {self._cassette(wanted).path}"
+        raise NotKeptError(f"{wanted.item}: no reply to it is kept {places}; ask for one with: {wanted.record}")
 
     def _ask_of(self, wanted: Wanted) -> Ask:
         config, question = self.student(wanted.student).config, wanted.question
@@ -222,13 +255,11 @@ class Replies:
         if (recording := recorded.find(key_of(config, wanted.question))) is not None:
             return recording.reply
         old = recorded.labelled(label_of(wanted.question))
-        stale = f"the reply recorded in {recorded.path} is stale"
         if old is None:
             problem = f"no reply is recorded for it in {recorded.path}"
-        elif old.prompt != wanted.question.prompt.digest:
-            problem = f"{stale}: the prompt (skill, task or signature) has changed since"
         else:
-            problem = f"{stale}: {_differences(old.sampler, Sampler.of(config))}"
+            self._earlier.count(wanted.item, wanted.question.turn)
+            problem = f"the reply recorded in {recorded.path} is stale: {changes(old, config, wanted.question)}"
         raise InfrastructureError(f"{wanted.item}: {problem}; record it with: {wanted.record}")
 
     def _enqueue(self, wanted: Wanted, ask: Ask, urgent: bool) -> Future[Reply]:
@@ -378,11 +409,3 @@ def _done(end: Reply | Exception) -> Future[Reply]:
 def _is_good(reply: Reply) -> bool:
     """True if a reply is to be stored: not one that was cut off, which may be complete the next time."""
     return reply.finish != "length"
-
-
-def _differences(old: Sampler, now: Sampler) -> str:
-    """The settings in which the student of a recorded reply differs from today's, in words."""
-    names = ("model", "temperature", "max_tokens", "options")
-    pairs = [(name, getattr(old, name), getattr(now, name)) for name in names]
-    changed = [f"{name} was {before!r} and is {after!r}" for name, before, after in pairs if before != after]
-    return ", ".join(changed) or "it was recorded for a student of another name"

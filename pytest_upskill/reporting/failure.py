@@ -4,40 +4,64 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from pytest_upskill.records import Assertion, Counterexample, Outcome, VerdictKind, WorstElement
-from pytest_upskill.reporting.text_style import TextStyle, arm_label, measure, pad
+from pytest_upskill.records import Assertion, Counterexample, Outcome, WorstElement
+from pytest_upskill.reporting.text_style import TextStyle, arm_label, measure, pad, printable
 
-SCREEN = 24
-"""Lines that a failure may take, on 80 columns."""
+SCREEN = 40
+"""The most lines of a failure, on 80 columns: texts are cut only where all of them together are longer."""
 NOT_TRIED = "not tried"
 """How the message of an assertion starts that was not tried; an empty message means the same."""
 
+_USUAL = 24
+"""Lines up to which a failure is filled with lines of the source."""
+_CODE = 4
+"""Rows that the source takes in any case, if there are as many below SCREEN."""
+_MOST_CODE = 7
+"""Lines of the source."""
+_LEVELS = (None, 8, 4, 2, 1)
+"""The most lines of one text; the first value with which a failure fits on the screen counts."""
 _LABEL = 10
 _ERROR_LINE = re.compile(r"\b(?:fatal )?error\b|undefined reference", re.IGNORECASE)
+_PLACE = re.compile(r"(?P<place>[^:\n]+\.\w+:\d+(?::\d+)?): (?:(?:fatal )?error: )?(?P<text>.+)")
+"""A message that begins with its place: ``kernel.cu:12: error: ...``."""
 _WORDS = re.compile(r"(?:[^\s'\"\\]|\\.|'[^']*'|\"[^\"]*\"|['\"])+")
 """The words of a shell command, with their quotes."""
 _TOLD_BELOW = "; the worst is "
 """From here on a message repeats what is shown in lines of its own."""
-_CODE = 6
-"""Lines for the place and the source, which the values of inputs leave free."""
 
 
-def failure_lines(outcome: Outcome, width: int = 80, color: bool = False, unicode: bool = True) -> Iterator[str]:
-    """Why an item did not pass, on one screen. No line is wider than ``width``, except a replay
+def failure_lines(outcome: Outcome, width: int = 80, color: bool = False, unicode: bool = True) -> list[str]:
+    """Why an item failed, on one screen. No line is wider than ``width``, except a replay
     command that cannot be wrapped."""
     text_style = TextStyle(max(width, 40), color, unicode)
-    if outcome.verdict.kind is not VerdictKind.FAILED:
-        word = outcome.verdict.kind.value.replace("-", " ")
-        yield from text_style.wrap(f"{word}: {outcome.verdict.reason or 'no reason was given'}", text_style.width, 2)
-        return
+    for most in _LEVELS:
+        lines = list(_lines(outcome, text_style, most))
+        if _height(lines, text_style) <= SCREEN:
+            break
+    return lines
+
+
+def one_line(outcome: Outcome) -> str:
+    """Why an item did not pass, in one line, whose place comes last: another line may be cut at its end."""
+    first, reason = outcome.verdict.headline, outcome.verdict.reason or outcome.verdict.kind.value
+    name, message = (f"{first.name}: ", first.message or reason) if first else ("", reason)
+    rows = printable(message.removeprefix(f"{outcome.id}: ")).splitlines() or [""]
+    text = next(filter(_ERROR_LINE.search, rows), rows[0]) if name == "compiles: " else rows[0]
+    text = text.rpartition("; ")[0] or text if text.endswith(":") else text  # lines follow
+    if found := _PLACE.fullmatch(text):
+        text = f"{found['text']} ({found['place']})"
+    return name + " ".join(text.split())
+
+
+def _lines(outcome: Outcome, text_style: TextStyle, most: int | None) -> Iterator[str]:
     first, found = outcome.verdict.headline, outcome.verdict.counterexample
-    above = [_title(outcome, text_style), *_claim(outcome, first, text_style)]
-    example, evidence = _example(found, text_style), [*_evidence(outcome, found, text_style)]
-    below = [*_others(outcome, first, text_style), *_replay(outcome.replay, text_style)]
-    room = SCREEN - _height([*above, *example, *evidence, *below], text_style) - 2
-    inputs = _inputs(found, room - _CODE, text_style)
-    yield from (*above, *example, *inputs, *evidence)
-    yield from _source(outcome, room - len(inputs), text_style)
+    above = [*_title(outcome, text_style, most), *_claim(outcome, first, text_style, most)]
+    if found is not None:
+        above += ["", *_example(outcome, found, text_style, most)]
+    below = [*_others(outcome, first, text_style, most), *_replay(outcome.replay, text_style)]
+    height = _height([*above, *below], text_style) + bool(below)
+    yield from above
+    yield from _source(outcome, max(_USUAL - height, min(_CODE + 2, SCREEN - height)), text_style)
     if below:
         yield ""
         yield from below
@@ -48,7 +72,7 @@ def _height(lines: Sequence[str], text_style: TextStyle) -> int:
     return sum(max(-(-measure(text_style.clean(line)) // text_style.width), 1) for line in lines)
 
 
-def _title(outcome: Outcome, text_style: TextStyle) -> str:
+def _title(outcome: Outcome, text_style: TextStyle, most: int | None) -> Iterator[str]:
     parts = [
         outcome.case or outcome.kind.value,
         outcome.student,
@@ -56,71 +80,66 @@ def _title(outcome: Outcome, text_style: TextStyle) -> str:
         f"trial {outcome.trial}" if (outcome.trial or 1) > 1 else None,
         f"turn {len(outcome.turns)}" if len(outcome.turns) > 1 else None,
     ]
-    skill = text_style.elide_middle(outcome.skill, text_style.width // 3)
     title = f" {text_style.sign('dot')} ".join(filter(None, parts))
-    left = text_style.elide(title, text_style.width - measure(skill) - 2)
-    gap = " " * (text_style.width - measure(left) - measure(skill))
-    return text_style.paint(left, "bold") + gap + text_style.paint(skill, "dim")
+    *rows, last = text_style.wrap(title, text_style.width, most)
+    skill = text_style.wrap(outcome.skill, text_style.width, most)
+    for row in rows:
+        yield text_style.paint(row, "bold")
+    gap = text_style.width - measure(last) - measure(skill[0])
+    beside = skill.pop(0) if gap >= 2 else ""
+    yield text_style.paint(last, "bold") + (" " * gap + text_style.paint(beside, "dim") if beside else "")
+    for row in skill:
+        yield " " * (text_style.width - measure(row)) + text_style.paint(row, "dim")
 
 
-def _claim(outcome: Outcome, first: Assertion | None, text_style: TextStyle) -> Iterator[str]:
+def _claim(outcome: Outcome, first: Assertion | None, text_style: TextStyle, most: int | None) -> Iterator[str]:
     found = outcome.verdict.counterexample
     name = first.name if first else "failed"
     message = (first.message if first else outcome.verdict.reason) or (found.message if found else "")
     if found and found.worst:
         message = message.partition(_TOLD_BELOW)[0]
-    head = f"{text_style.sign('cross')} {name}"
-    lines = _message(name, message, text_style)
-    if len(lines) == 1 and len(head) + 2 + measure(lines[0]) <= text_style.width:
-        yield text_style.paint(head, "red", "bold") + "  " + lines[0].lstrip()
+    head = text_style.wrap(f"{text_style.sign('cross')} {name}", text_style.width, most, hang=2)
+    lines = _message(name, message, text_style, most)
+    if len(lines) == len(head) == 1 and measure(head[0]) + 2 + measure(lines[0]) <= text_style.width:
+        yield text_style.paint(head[0], "red", "bold") + "  " + lines[0].lstrip()
         return
-    yield text_style.paint(head, "red", "bold")
+    yield from (text_style.paint(row, "red", "bold") for row in head)
     yield from lines
 
 
-def _message(name: str, message: str, text_style: TextStyle) -> list[str]:
+def _message(name: str, message: str, text_style: TextStyle, most: int | None) -> list[str]:
     if name == "compiles":
-        return _compiler(message, text_style)
-    limit = 10 if name in ("reply", "contract", "failed") else 4
-    return [f"  {line}" for line in text_style.wrap(message, text_style.width - 2, limit)]
+        return _compiler(message, text_style, most)
+    return [f"  {line}" for line in text_style.wrap(message, text_style.width - 2, most)]
 
 
-def _compiler(message: str, text_style: TextStyle) -> list[str]:
+def _compiler(message: str, text_style: TextStyle, most: int | None) -> list[str]:
     """The compiler's first errors, without its excerpts of the source."""
     rows = list(dict.fromkeys(row for row in message.splitlines() if row.strip()))
     errors = [row for row in rows if _ERROR_LINE.search(row)]
-    shown = errors[:3] or rows[:4]
-    lines = [f"  {line}" for row in shown for line in text_style.wrap(row, text_style.width - 2, 3)]
-    if len(errors) > len(shown):
-        lines.append(text_style.paint(f"  {text_style.sign('more')} and {len(errors) - len(shown)} more errors", "dim"))
+    told, what = (errors, "error") if errors else (rows, "line")
+    lines = [f"  {line}" for row in told[:3] for line in text_style.wrap(row, text_style.width - 2, most)]
+    if len(told) > 3:
+        more = f"  {text_style.sign('more')} and {len(told) - 3} more {what}" + "s" * (len(told) > 4)
+        lines.append(text_style.paint(more, "dim"))
     return lines
 
 
-def _example(found: Counterexample | None, text_style: TextStyle) -> list[str]:
-    if found is None:
-        return []
-    lines = text_style.wrap(str(found.example), text_style.width - _LABEL - 2, 2)
-    return ["", *_field("example", lines, "bold", text_style)]
-
-
-def _inputs(found: Counterexample | None, lines: int, text_style: TextStyle) -> list[str]:
-    """The values of small inputs, one line each."""
+def _example(outcome: Outcome, found: Counterexample, text_style: TextStyle, most: int | None) -> Iterator[str]:
+    """The counterexample, field by field, and what was wrong with it."""
     room = text_style.width - _LABEL - 2
-    shown = [text_style.elide(f"{name} = {values}", room) for name, values in (found.inputs if found else {}).items()]
-    return [*_field("inputs", shown[: max(lines, 0)], "", text_style)]
-
-
-def _evidence(outcome: Outcome, found: Counterexample | None, text_style: TextStyle) -> Iterator[str]:
-    if found is None:
-        return
-    room = text_style.width - _LABEL - 2
-    if wrong := _wrong(outcome, found):
-        yield from _field("wrong", text_style.wrap(wrong, room, 2), "", text_style)
-    elif found.worst:
-        yield from _worst(found.worst, room, text_style)
+    yield from _field("example", text_style.wrap(str(found.example), room, most), "bold", text_style)
+    inputs = [line for name, values in found.inputs.items()
+              for line in text_style.wrap(f"{name} = {values}", room, most, hang=2)]  # fmt: skip
+    yield from _field("inputs", inputs, "", text_style)
+    fields = [("wrong", wrong, "")] if (wrong := _wrong(outcome, found)) else []
+    if found.worst and not fields:
+        fields += _worst(found.worst)
     if not found.reproducible:
         again = "not reproducible: the same input passed when run again; the kernel keeps state, or races"
-        yield from _field("again", text_style.wrap(again, room, 2), "yellow", text_style)
+        fields.append(("again", again, "yellow"))
+    for label, text, style in fields:
+        yield from _field(label, text_style.wrap(text, room, most), style, text_style)
 
 
 def _wrong(outcome: Outcome, found: Counterexample) -> str:
@@ -139,14 +158,14 @@ def _element(worst: WorstElement) -> str:
     return f"{worst.output}[{inside}]" if inside else worst.output
 
 
-def _worst(worst: WorstElement, room: int, text_style: TextStyle) -> Iterator[str]:
-    fields = [("worst", _element(worst), "")]
-    numbers = (("expected", worst.expected, "green"), ("got", worst.got, "red"))
-    fields += [field for field in numbers if field[1] != "None"]
+def _worst(worst: WorstElement) -> Iterator[tuple[str, str, str]]:
+    """Label, text and style of each field."""
+    yield "worst", _element(worst), ""
+    for label, number, style in (("expected", worst.expected, "green"), ("got", worst.got, "red")):
+        if number != "None":
+            yield label, number, style
     if error := _error(worst.error, worst.bound):
-        fields.append(("error", error, ""))
-    for label, text, style in fields:
-        yield from _field(label, [text_style.elide(text, room)], style, text_style)
+        yield "error", error, ""
 
 
 def _error(error: str | None, bound: str | None) -> str:
@@ -168,22 +187,27 @@ def _field(label: str, lines: Sequence[str], style: str, text_style: TextStyle) 
 
 
 def _source(outcome: Outcome, room: int, text_style: TextStyle) -> Iterator[str]:
-    if (line := outcome.shown_line) is None or outcome.source is None or room < 4:
+    """The line to show and those around it, with their numbers in the file that ``source_name`` names."""
+    if (line := outcome.shown_line) is None or outcome.source is None or room < _CODE:
         return
-    yield ""
-    place = f"{outcome.source_name}:{line}" + (f", {outcome.shown_why}" if outcome.shown_why else "")
-    yield text_style.line(place, 2, "dim")
-    rows = excerpt(outcome.source, line, min(7, room - 3))
-    digits = len(str(rows[-1][0]))
-    for number, text in rows:
-        marked = number == line
-        sign = text_style.sign("here") if marked else " "
-        room = text_style.width - digits - 8
-        pieces = text_style.wrap(text, room, 2) if marked else [text_style.elide(text, room)]
-        for piece_number, piece in enumerate(pieces or [""]):
-            margin = f"  {sign} {number:>{digits}}" if piece_number == 0 else " " * (digits + 4)
-            row = f"{margin} {text_style.sign('wall')} {piece}".rstrip()
-            yield text_style.paint(row, "bold") if marked else row
+    shift = outcome.source_start - 1
+    place = f"{outcome.source_name}:{line + shift}" + (f", {outcome.shown_why}" if outcome.shown_why else "")
+    head = ["", *text_style.lines(place, 2, "dim", hang=2)]
+    for number in range(_MOST_CODE, 0, -1):
+        found = excerpt(outcome.source, line, number)
+        digits = len(str(found[-1][0] + shift))
+        rows = [row for at, text in found for row in _row(at + shift, text, at == line, digits, text_style)]
+        if len(head) + len(rows) <= room:
+            break
+    yield from (*head, *rows)
+
+
+def _row(number: int, text: str, marked: bool, digits: int, text_style: TextStyle) -> Iterator[str]:
+    sign, wall = text_style.sign("here") if marked else " ", text_style.sign("wall")
+    for piece_number, piece in enumerate(text_style.wrap(text, text_style.width - digits - 8, 8) or [""]):
+        margin = f"  {sign} {number:>{digits}}" if piece_number == 0 else " " * (digits + 4)
+        row = f"{margin} {wall} {piece}".rstrip()
+        yield text_style.paint(row, "bold") if marked else row
 
 
 def excerpt(source: str, line: int, rows: int) -> list[tuple[int, str]]:
@@ -195,16 +219,18 @@ def excerpt(source: str, line: int, rows: int) -> list[tuple[int, str]]:
     return [(first + offset + 1, text[indent:]) for offset, text in enumerate(shown)]
 
 
-def _others(outcome: Outcome, first: Assertion | None, text_style: TextStyle) -> Iterator[str]:
+def _others(outcome: Outcome, first: Assertion | None, text_style: TextStyle, most: int | None) -> Iterator[str]:
     rest = [one for one in outcome.verdict.assertions if not one.passed and one is not first]
     untried = [one.name for one in rest if not one.message or one.message.lower().startswith(NOT_TRIED)]
     failed = [one.name for one in rest if one.name not in untried]
-    for label, names in (("also failed", failed), (NOT_TRIED, untried)):
+    for label, names in (("also failed:", failed), (f"{NOT_TRIED}:", untried)):
         if names:
-            shown = text_style.elide(", ".join(names), text_style.width - len(label) - 4)
-            yield f"  {text_style.paint(label + ':', 'dim')} {shown}"
-    if outcome.notes:
-        yield text_style.line(f"note: {'; '.join(outcome.notes)}", 2, "dim")
+            head, *rows = text_style.wrap(f"{label} {', '.join(names)}", text_style.width - 2, most, len(label) + 1)
+            yield f"  {text_style.paint(label, 'dim')}{head.removeprefix(label)}"
+            yield from (f"  {row}" for row in rows)
+    for note in outcome.notes:
+        for line in text_style.wrap(f"note: {note}", text_style.width - 2, most, hang=6):
+            yield f"  {text_style.paint(line, 'dim')}"
 
 
 def _replay(command: str | None, text_style: TextStyle) -> Iterator[str]:

@@ -43,6 +43,7 @@ def _item(item: Outcome) -> dict[str, Any]:
         **({"device_memory": item.device_memory} if item.device_memory is not None else {}),
         **({"mutants": _mutants(item.score)} if item.score is not None else {}),
         **({"turns": [_turn(turn) for turn in item.turns]} if item.turns else {}),
+        **({"outdated_replies": item.outdated} if item.outdated else {}),
         **({"notes": item.notes} if item.notes else {}),
     }
 

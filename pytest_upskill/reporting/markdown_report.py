@@ -9,10 +9,12 @@ from pytest_upskill.reporting import text_style as texts
 from pytest_upskill.reporting.view import BASELINE_ARM, SKILL_ARM, LiftRow, SkillView, StudentView, SummaryRow, View
 
 _FAILURES = 30
+_LONGEST = 2000
+"""Columns of a text, which a cell wraps: a message of a compiler may be longer."""
 _ZERO_WIDTH_SPACE = "\u200b"
 _LINKED = re.compile(r"@(?=\S)|#(?=\d)|GH(?=-\d)|(?:https?|ftp)(?=:)|www(?=\.)", re.IGNORECASE)
 """Where GitHub begins a mention, an e-mail address, an issue reference or a link, whether or not it is escaped."""
-_STYLE = texts.TextStyle(width=200, color=False, unicode=True)
+_STYLE = texts.TextStyle(width=_LONGEST, color=False, unicode=True)
 
 
 def render(view: View) -> str:
@@ -60,7 +62,7 @@ def _mutants(items: Sequence[Outcome]) -> Iterator[str]:
     yield from ("", "| case | mutants killed | survived |", "|---|---:|---|")
     for case, score in scored:
         survived = [f"line {one.line}: {one.change}{one.advice and f' ({one.advice})'}" for one in score.survived]
-        yield f"| {_safe(case)} | {score.killed}/{score.total} | {_safe('; '.join(survived), 600)} |"
+        yield f"| {_safe(case)} | {score.killed}/{score.total} | {_safe('; '.join(survived))} |"
 
 
 def _row(student: StudentView, row: SummaryRow) -> str:
@@ -95,6 +97,8 @@ def _lift(lift: LiftRow | None, arm: str) -> str:
 
 def _notes(view: View) -> Iterator[str]:
     """Each note once, with the number of its items."""
+    if view.gap:
+        yield from ("", f"{view.gap}.")
     if shown := list(Counter(note for item in view.items for note in item.notes).items())[:_FAILURES]:
         yield from ("", *(f"- Note: {_safe(note)} ({texts.plural(number, 'item')})" for note, number in shown))
 
@@ -107,14 +111,15 @@ def _failures(items: Sequence[Outcome]) -> Iterator[str]:
         first, found = item.verdict.headline, item.verdict.counterexample
         why = f"{first.name}: {first.message}" if first else item.verdict.reason or ""
         values = [f"{name} = {value}" for name, value in (found.inputs if found else {}).items()]
-        shown = [str(found.example), *(_STYLE.elide(text, _STYLE.width) for text in values)] if found else []
+        shown = [str(found.example), *map(_STYLE.clean, values)] if found else []
         example = ", ".join(f"`{text}`" for text in shown)
-        yield f"| {_safe(item.id)} | {item.verdict.kind.value} | {_safe(why, 200)} | {example} |"
+        yield f"| {_safe(item.id)} | {item.verdict.kind.value} | {_safe(why)} | {example} |"
     if len(items) > _FAILURES:
         yield from ("", f"and {len(items) - _FAILURES} more.")
 
 
-def _safe(text: str, width: int = 300) -> str:
+def _safe(text: str) -> str:
     """One line without markup, links and mentions: the text of a reply must not write our report, nor notify anyone."""
-    line = re.sub(r"([\\`*_{}\[\]<>()#|~!])", r"\\\1", _STYLE.elide(" ".join(text.split()), width))
+    (line,) = _STYLE.wrap(" ".join(text.split()), _LONGEST, 1) or [""]
+    line = re.sub(r"([\\`*_{}\[\]<>()#|~!])", r"\\\1", line)
     return _LINKED.sub(lambda found: f"{found.group()}{_ZERO_WIDTH_SPACE}", line)

@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterator, Sequence
 
 from pytest_upskill.records import ItemKind, MutationScore, Outcome, VerdictKind
-from pytest_upskill.reporting.summary_table import VALID, has_valid_spec
-from pytest_upskill.reporting.text_style import Cell, TextStyle, flow, measure, pad, plural
+from pytest_upskill.reporting.summary_table import VALID, has_valid_spec, title
+from pytest_upskill.reporting.text_style import GAP, Cell, TextStyle, flow, measure, pad, plural
 from pytest_upskill.reporting.view import SkillView
 
 SURVIVORS = 4
 """The most survivors that are shown, those with advice first; reports list all of them."""
+_NAME = 28
+"""Columns of a name that still shares its line with others."""
 UNSEEN = "equivalent or not detected: every result has the same bits"
 
 
@@ -18,17 +20,18 @@ def self_check_lines(
     """One skill; ``problems`` yields lines for below its name."""
     judged = skill.judged
     passed = sum(item.verdict.kind is VerdictKind.PASSED for item in judged)
-    name = text_style.paint(text_style.elide_middle(skill.name, text_style.width - 46), "bold")
     good = "green" if passed == len(judged) else "red"
     verb = "passes its" if len(judged) == 1 else "pass their"
     claim = f"{passed} of {plural(len(judged), 'case')} {verb} own solution" if judged else "no solution was judged"
-    fits = measure(skill.name) + len(claim) + len(VALID) + 4 <= text_style.width
-    valid = "  " + text_style.paint(VALID, "dim") if fits and has_valid_spec(skill) else ""
-    yield f"{name}  {text_style.paint(claim, good, 'bold')}{valid}"
+    facts = Cell((claim, good, "bold"), *([(GAP + VALID, "dim")] if has_valid_spec(skill) else []))
+    yield from title(skill.name, facts, text_style)
     yield from problems(skill, text_style)
-    yield from flow([_assertion(one, counts, text_style) for one, counts in _by_assertion(judged)], text_style, 2)
+    kernels = [item for item in judged if item.kind is ItemKind.KERNEL]  # texts have no assertions in common
+    counts = _by_assertion(kernels)
+    wide = max([18, *(measure(name) for name, _ in counts if measure(name) <= _NAME)])
+    yield from flow([_assertion(name, *count, wide, text_style) for name, count in counts], text_style, 2)
     mutants = skill.of_kind(ItemKind.MUTANTS)
-    yield from _mutants(mutants, text_style)
+    yield from mutants_lines(mutants, text_style)
     yield from _lost((*judged, *mutants), text_style)
     yield ""
 
@@ -45,11 +48,10 @@ def _by_assertion(items: Sequence[Outcome]) -> list[tuple[str, tuple[int, int]]]
     return sorted(counts.items(), key=lambda pair: places[pair[0]])
 
 
-def _assertion(name: str, counts: tuple[int, int], text_style: TextStyle) -> Cell:
-    passed, total = counts
+def _assertion(name: str, passed: int, total: int, wide: int, text_style: TextStyle) -> Cell:
     good = passed == total
     sign, style = ("tick", "green") if good else ("cross", "red")
-    body = f" {pad(text_style.elide(name, 20), 18)} {pad(f'{passed}/{total}', 5, '>')}"
+    body = f" {pad(text_style.clean(name), wide)} {pad(f'{passed}/{total}', 5, '>')}"
     return Cell((text_style.sign(sign), style), (body, "" if good else "red"))
 
 
@@ -61,37 +63,46 @@ def _lost(items: Sequence[Outcome], text_style: TextStyle) -> Iterator[str]:
         if kind is VerdictKind.PASSED or item.case in told:
             continue
         told.add(item.case)
-        first = item.verdict.first_failed
-        why = first.name if first and kind is VerdictKind.FAILED else item.verdict.reason or ""
         word = kind.value.replace("-", " ")
         if item.kind is ItemKind.MUTANTS and kind is VerdictKind.FAILED:
             word = "fails its self-check"
         color = "red" if kind is VerdictKind.FAILED else "yellow"
-        yield text_style.line(f"{text_style.sign('cross')} {item.case} {word}: {why}", 2, color)
+        yield from text_style.lines(f"{text_style.sign('cross')} {item.case} {word}: {_why(item)}", 2, color, hang=2)
 
 
-def _mutants(items: Sequence[Outcome], text_style: TextStyle) -> Iterator[str]:
+def _why(item: Outcome) -> str:
+    """The assertion that failed and the line that is to blame; what FAILURES explains is not repeated."""
+    if item.verdict.kind is not VerdictKind.FAILED:
+        return item.verdict.reason or ""
+    if (first := item.verdict.first_failed) is None:
+        return "it cannot be judged"
+    line = item.shown_line
+    return first.name if line is None else f"{first.name} ({item.source_name}:{line + item.source_start - 1})"
+
+
+def mutants_lines(items: Sequence[Outcome], text_style: TextStyle) -> Iterator[str]:
+    """What the self-checks of cases found: whether they reject wrong results, and the scores of mutants."""
     if not items:
         return
     good = sum(item.verdict.kind is VerdictKind.PASSED for item in items)
     verb = "rejects" if len(items) == 1 else "reject"
     yield ""
     color = "green" if good == len(items) else "red"
-    yield text_style.line(f"{good} of {plural(len(items), 'case')} {verb} wrong results", 2, color, "bold")
+    yield from text_style.lines(f"{good} of {plural(len(items), 'case')} {verb} wrong results", 2, color, "bold")
     scores = {item.case or "": item.score for item in items if item.score is not None and item.score.total}
     if scores:
         killed, total = sum(score.killed for score in scores.values()), sum(score.total for score in scores.values())
         whose = "its solution killed" if len(items) == 1 else "the solutions killed, by case:"
-        yield text_style.line(f"{killed} of {plural(total, 'mutant')} of {whose}", 2, "dim")
+        yield from text_style.lines(f"{killed} of {plural(total, 'mutant')} of {whose}", 2, "dim")
     if len(items) > 1:
-        yield from flow([_score(case, score, text_style) for case, score in scores.items()], text_style, 2)
+        wide = max([16, *(measure(name) for name in scores if measure(name) <= _NAME)])
+        yield from flow([_score(case, score, wide, text_style) for case, score in scores.items()], text_style, 2)
     yield from _survivors(items, text_style)
 
 
-def _score(case: str, score: MutationScore, text_style: TextStyle) -> Cell:
+def _score(case: str, score: MutationScore, wide: int, text_style: TextStyle) -> Cell:
     killed = pad(f"{score.killed}/{score.total}", 7, ">")
-    name = pad(text_style.elide_middle(case, 16), 16)
-    return Cell((name,), (killed, "green" if score.killed == score.total else "yellow"))
+    return Cell((pad(text_style.clean(case), wide),), (killed, "green" if score.killed == score.total else "yellow"))
 
 
 def _survivors(items: Sequence[Outcome], text_style: TextStyle) -> Iterator[str]:
@@ -101,10 +112,9 @@ def _survivors(items: Sequence[Outcome], text_style: TextStyle) -> Iterator[str]
     telling = [pair for pair in found if pair[1].advice or not pair[1].unseen]
     shown = found if len(found) <= SURVIVORS else telling[:SURVIVORS]
     for case, one in shown:
-        yield text_style.line(f"survived: {case}.md:{one.line}  {one.change}", 2, "yellow")
+        yield from text_style.lines(f"survived: {case}.md:{one.line}  {one.change}", 2, "yellow", hang=2)
         advice = f"would be killed {one.advice}" if one.advice else UNSEEN if one.unseen else "within the tolerance"
-        yield text_style.line(advice, 4, "dim")
+        yield from text_style.lines(advice, 4, "dim")
     if rest := found[len(shown) :]:
         same = f", {UNSEEN}" if all(one.unseen and not one.advice for _, one in rest) else ""
-        text = f"{len(rest)} more survived{same}; --upskill-report lists them"
-        yield from (text_style.line(line, 2, "dim") for line in text_style.wrap(text, text_style.width - 2, 2))
+        yield from text_style.lines(f"{len(rest)} more survived{same}; --upskill-report lists them", 2, "dim")

@@ -5,17 +5,20 @@ from dataclasses import dataclass
 
 from pytest_upskill.records import ItemKind, Tokens, VerdictKind
 from pytest_upskill.reporting import text_style as texts
-from pytest_upskill.reporting.text_style import Cell, Column, Table, TextStyle
+from pytest_upskill.reporting.failure import one_line
+from pytest_upskill.reporting.text_style import Cell, Column, Table, TextStyle, measure
 from pytest_upskill.reporting.view import BASELINE_ARM, SKILL_ARM, LiftRow, SkillView, StudentView, SummaryRow, View
 
 VALID = "SKILL.md is valid"
 _CHART = 20
 _MIN_NAME = 12
+_ABOVE = "above"
+"""The key of a name that stands in a line of its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """The columns of a row; what has no column is shown below it. ``name`` is the most columns that a name takes."""
+    """The columns of a row; what has no column is shown below it, and a name of more than ``name`` columns above."""
 
     name: int = 40
     chart: bool = False
@@ -41,9 +44,12 @@ _LAYOUTS = (
 
 
 def comparison_lines(
-    view: View, text_style: TextStyle, problems: Callable[[SkillView, TextStyle], Iterator[str]]
+    view: View, text_style: TextStyle, problems: Callable[[SkillView, TextStyle], Iterator[str]], verbosity: int = 0
 ) -> Iterator[str]:
-    """One table for all skills, so that its columns line up; ``problems`` yields lines for below a skill's name."""
+    """One table for all skills, so that its columns line up; ``problems`` yields lines for below a skill's name.
+
+    If ``verbosity`` is above 0, failures of control arms are listed, which fail no item; below 0 there is no legend.
+    """
     students = [student for skill in view.skills for student in skill.students]
     layout, table = _fitting(students, text_style)
     if students:
@@ -51,13 +57,15 @@ def comparison_lines(
     for number, skill in enumerate(view.skills):
         if number:
             yield ""
-        yield _title(skill, text_style)
+        yield from title(skill.name, _facts(skill), text_style)
         yield from problems(skill, text_style)
         for student in skill.students:
             yield from _student_lines(student, table, layout, text_style)
-    yield ""
-    if students:
-        yield from _legend(view, text_style)
+            if verbosity > 0:
+                yield from _control_failures(skill, student, text_style)
+    if verbosity >= 0:
+        yield ""
+        yield from text_style.lines(_legend(view), 0, "dim")
 
 
 def _fitting(students: Sequence[StudentView], text_style: TextStyle) -> tuple[_Layout, Table]:
@@ -87,10 +95,18 @@ def _columns(students: Sequence[StudentView]) -> list[Column]:
     ]
 
 
-def _title(skill: SkillView, text_style: TextStyle) -> str:
-    facts = texts.plural(len(skill.cases), "case") + (f", {VALID}" if has_valid_spec(skill) else "")
-    name = text_style.elide_middle(skill.name, text_style.width - len(facts) - 2)
-    return f"{text_style.paint(name, 'bold')}  {text_style.paint(facts, 'dim')}"
+def title(name: str, facts: Cell, text_style: TextStyle) -> Iterator[str]:
+    """A skill's name, and facts about it: in one line if it is wide enough."""
+    *rows, last = text_style.wrap(name, text_style.width)
+    yield from (text_style.paint(row, "bold") for row in rows)
+    beside = measure(last) + len(texts.GAP) + measure(facts.text) <= text_style.width
+    yield text_style.paint(last, "bold") + (texts.GAP + facts.painted(text_style, 0) if beside else "")
+    if not beside:
+        yield from texts.flow([facts], text_style, len(texts.GAP))
+
+
+def _facts(skill: SkillView) -> Cell:
+    return Cell((texts.plural(len(skill.cases), "case") + (f", {VALID}" if has_valid_spec(skill) else ""), "dim"))
 
 
 def has_valid_spec(skill: SkillView) -> bool:
@@ -101,13 +117,21 @@ def has_valid_spec(skill: SkillView) -> bool:
 
 def _student_lines(student: StudentView, table: Table, layout: _Layout, text_style: TextStyle) -> Iterator[str]:
     for cells in _rows(student, layout, text_style):
+        for name, *styles in cells[_ABOVE].pieces if _ABOVE in cells else ():
+            yield from text_style.lines(name, 1, *styles, hang=2)
         yield table.line(cells, text_style)
     notes = [(", ".join(_below(student, layout, text_style)), "dim"), (_turns(student), "dim")]
     undecided = [f"{texts.arm_label(row.arm)}: {row.undecided} (not counted)" for row in student.arms if row.undecided]
     notes += [(_first_failed(student, text_style), "dim"), *((text, "yellow") for text in undecided)]
     for text, style in notes:
-        if text:
-            yield text_style.line(text, 4, style)
+        yield from text_style.lines(text, 4, style, hang=2)
+
+
+def _control_failures(skill: SkillView, student: StudentView, text_style: TextStyle) -> Iterator[str]:
+    for item in skill.judged:
+        if item.student == student.name and item.arm != SKILL_ARM and item.verdict.kind is VerdictKind.FAILED:
+            trial = f" (trial {item.trial})" if (item.trial or 1) > 1 else ""
+            yield from text_style.lines(f"{item.arm}, {item.case}{trial}: {one_line(item)}", 4, "dim", hang=2)
 
 
 def _below(student: StudentView, layout: _Layout, text_style: TextStyle) -> Iterator[str]:
@@ -139,7 +163,7 @@ def _first_failed(student: StudentView, text_style: TextStyle) -> str:
 def _rows(student: StudentView, layout: _Layout, text_style: TextStyle) -> Iterator[Mapping[str, Cell]]:
     skill, baseline = student.arm(SKILL_ARM), student.arm(BASELINE_ARM)
     row = {
-        "name": Cell((" " + text_style.elide_middle(student.name, layout.name),)),
+        **_name(student.name, " ", "", layout, text_style),
         "control": _rate(baseline),
         "skill": _rate(skill, bold=True),
     }
@@ -154,12 +178,16 @@ def _rows(student: StudentView, layout: _Layout, text_style: TextStyle) -> Itera
         row |= {name: Cell((text,)) for name, text in _spent(student).items()}
     yield row
     for control in student.controls:
-        label = text_style.elide_middle(control.arm, layout.name - 2)
-        cells = {"name": Cell(("   " + label, "dim")), "control": _rate(control)}
+        cells = {**_name(control.arm, "   ", "dim", layout, text_style), "control": _rate(control)}
         cells |= _lift_cells(student.lift(control.arm), skill, control, layout, text_style)
         if layout.assertions:
             cells["assertions"] = Cell((_assertions(control, None, text_style), "dim"))
         yield cells
+
+
+def _name(name: str, indent: str, style: str, layout: _Layout, text_style: TextStyle) -> dict[str, Cell]:
+    shown = text_style.clean(indent + name)
+    return {"name" if measure(shown) <= layout.name + 1 else _ABOVE: Cell((shown, style))}
 
 
 def _rate(row: SummaryRow | None, bold: bool = False) -> Cell:
@@ -219,9 +247,16 @@ def _spent(student: StudentView) -> dict[str, str]:
     }
 
 
-def _legend(view: View, text_style: TextStyle) -> Iterator[str]:
-    text = "Tokens are in+out; they and the time are of all arms together. Assertions are averages."
-    if view.lift:
-        text = f"Lift is paired by case, with its 95% interval. {text}"
-    for line in text_style.wrap(text, text_style.width, 3):
-        yield text_style.paint(line, "dim")
+def _legend(view: View) -> str:
+    """What the numbers of the table mean, as far as it has them."""
+    rows = [row for skill in view.skills for student in skill.students for row in student.arms]
+    arms = any(len(student.arms) > 1 for skill in view.skills for student in skill.students)
+    tokens = any(row.tokens.input or row.tokens.output for row in rows)
+    shared = "they and the time are" if tokens else "The time is"
+    said = [
+        "Lift is paired by case, with its 95% interval." if view.lift else "",
+        ("Tokens are in+out;" if arms else "Tokens are in+out.") if tokens else "",
+        f"{shared} of all arms together." if arms else "",
+        "Assertions are averages." if any(row.assertions_total is not None for row in rows) else "",
+    ]
+    return " ".join(filter(None, said))

@@ -14,8 +14,6 @@ CPU_CAVEAT = (
 _TITLE = " skills "
 _LABEL = 9
 _NOTES = 6
-_REASON = 6
-"""The most lines of the reason why a case was refused, which ends with what to change."""
 
 
 def header_lines(facts: Mapping[str, str]) -> Iterator[str]:
@@ -24,20 +22,23 @@ def header_lines(facts: Mapping[str, str]) -> Iterator[str]:
         yield printable(f"upskill {name}: {text}")
 
 
-def summary_lines(view: View, width: int, color: bool, unicode: bool = True) -> Iterator[str]:
-    """The summary of a run, no line wider than ``width`` columns (at least 60)."""
+def summary_lines(view: View, width: int, color: bool, unicode: bool = True, verbosity: int = 0) -> Iterator[str]:
+    """The summary of a run, no line wider than ``width`` columns (at least 60). ``verbosity`` is pytest's."""
     text_style = TextStyle(max(width, 60), color, unicode)
     left = (text_style.width - len(_TITLE)) // 2
     yield text_style.paint(f"{'=' * left}{_TITLE}".ljust(text_style.width, "="), "bold")
     if not view.run.device:
         yield f"{plural(sum(len(skill.judged) for skill in view.skills), 'prompt')} written; no student was queried"
+        where, command = view.run.answers or ("", "")
+        yield from text_style.wrap(where, text_style.width)
+        yield from [f"  {command}"] if command else []  # in one line, to be copied
         return
     if view.run.self_check:
         for skill in view.skills:
             yield from self_check_lines(skill, text_style, _problems)
     else:
-        yield from comparison_lines(view, text_style, _problems)
-    yield from _footer(view, text_style)
+        yield from comparison_lines(view, text_style, _problems, verbosity)
+    yield from _footer(view, text_style, quiet=verbosity < 0)
 
 
 def _problems(skill: SkillView, text_style: TextStyle) -> Iterator[str]:
@@ -45,51 +46,61 @@ def _problems(skill: SkillView, text_style: TextStyle) -> Iterator[str]:
     refused: set[str | None] = set()
     for item in skill.items:
         reason = item.verdict.reason or item.verdict.kind.value
-        if item.kind in (ItemKind.SPEC, ItemKind.BROKEN_CASE) and item.verdict.kind is not VerdictKind.PASSED:
-            what = "SKILL.md" if item.kind is ItemKind.SPEC else f"broken case {item.case or ''}"
-            yield from _marked("red", f"{what}: {reason}", text_style, 2)
+        if item.kind is ItemKind.SPEC and item.verdict.kind is not VerdictKind.PASSED:
+            yield from _marked("red", f"SKILL.md: {reason}", text_style)
+        elif item.kind is ItemKind.BROKEN_CASE:  # its failure has the reason
+            yield from _marked("red", f"broken case {item.case}", text_style)
         elif _is_refused(item) and item.case not in refused:
             refused.add(item.case)
-            yield from _marked("yellow", f"case {item.case}: {reason}", text_style, _REASON)
+            yield from _marked("yellow", f"case {item.case}: {reason}", text_style)
 
 
 def _is_refused(item: Outcome) -> bool:
-    """Whether the case is at fault: the item is inconclusive without a reply and a kernel."""
+    """Whether the case is at fault: a student's item is inconclusive without a reply and a kernel."""
     unsure = item.kind is ItemKind.KERNEL and item.verdict.kind is VerdictKind.INCONCLUSIVE
-    return unsure and item.source is None and item.tokens == Tokens()
+    return unsure and item.student != "golden" and item.source is None and item.tokens == Tokens()
 
 
-def _marked(color: str, text: str, text_style: TextStyle, lines: int) -> Iterator[str]:
-    for number, line in enumerate(text_style.wrap(text, text_style.width - 4, lines)):
+def _marked(color: str, text: str, text_style: TextStyle) -> Iterator[str]:
+    for number, line in enumerate(text_style.wrap(text, text_style.width - 4)):
         mark = text_style.sign("cross") if number == 0 else " "
         yield f"  {text_style.paint(mark, color)} {text_style.paint(line, color)}"
 
 
-def _footer(view: View, text_style: TextStyle) -> Iterator[str]:
+def _footer(view: View, text_style: TextStyle, quiet: bool) -> Iterator[str]:
+    """The lines below the table that apply to this run; of them ``quiet`` leaves what is missing in it."""
+    notes = [*filter(None, [view.gap]), *view.run.notes]
+    facts = [] if quiet else _facts(view)
+    for label, text in (*(("note", note) for note in (notes if quiet else [*_notes(view), *notes])), *facts):
+        for number, line in enumerate(text_style.wrap(text, text_style.width - _LABEL)):
+            margin = pad("" if number else label, _LABEL)
+            yield f"{text_style.paint(margin, 'dim')}{line}".rstrip()
+
+
+def _facts(view: View) -> list[tuple[str, str]]:
     run = view.run
+    ran = not view.items or any(item.kind in (ItemKind.KERNEL, ItemKind.MUTANTS) for item in view.items)
     facts = {
-        "device": CPU_CAVEAT if run.device == "cpu" else f"judged on the {run.device} device",
-        "sandbox": run.sandbox,
-        "seed": f"{run.seed}; --upskill-seed={run.seed} repeats this run's examples exactly",
-        "replies": "; ".join(filter(None, (f"kept in {run.replies}", run.source))) if run.replies else "",
+        "device": (CPU_CAVEAT if run.device == "cpu" else f"judged on the {run.device} device") if ran else "",
+        "sandbox": run.sandbox if ran else "",
+        "seed": f"{run.seed}; --upskill-seed={run.seed} repeats this run's examples exactly" if ran else "",
+        "replies": "; ".join(filter(None, (f"kept in {run.replies}" if run.replies else "", run.source))),
         "spent": run.spent,
     }
-    for label, text in (*(("note", note) for note in _notes(view)), *facts.items()):
-        for number, line in enumerate(text_style.wrap(text, text_style.width - _LABEL, 5 if label == "note" else 3)):
-            yield text_style.paint(pad("" if number else label, _LABEL), "dim") + line
+    return [(label, text) for label, text in facts.items() if text]
 
 
 def _notes(view: View) -> Iterator[str]:
+    """Each note of the items once, with its cases."""
     marked: dict[str, dict[str, None]] = {}
     for item in view.items:
-        for note in item.notes:
+        for note in item.notes if item.kind is not ItemKind.SPEC else ():  # those are pytest's warnings
             marked.setdefault(note, {})[item.case or item.skill] = None
     shown = list(marked.items())[:_NOTES]
     for note, cases in shown:
         yield f"{note}: {_some(list(cases))}"
     if len(marked) > len(shown):
         yield f"and {plural(len(marked) - len(shown), 'other note')}, in the reports"
-    yield from view.run.notes
 
 
 def _some(names: Sequence[str]) -> str:

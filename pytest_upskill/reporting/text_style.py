@@ -61,37 +61,20 @@ class TextStyle:
         plain = "".join(_shown(char) for char in _ESCAPES.sub("", text.expandtabs(TAB)))
         return plain if self.unicode else plain.encode("ascii", "replace").decode("ascii")
 
-    def elide(self, text: str, width: int) -> str:
-        """The text if it fits, else its beginning and a sign for the rest."""
-        return self._cut(self.clean(text), width)
-
-    def elide_middle(self, text: str, width: int) -> str:
-        """As ``elide``, but keeps both ends: names often differ only at one of them."""
-        text = self.clean(text)
-        if measure(text) <= width:
-            return text
-        more = self.sign("more")
-        room = max(width - len(more), 1)
-        head = _take(text, (room + 1) // 2)
-        tail = _take(text[::-1], room - measure(head))[::-1]
-        return self._cut(f"{head}{more}{tail}", width)
-
-    def wrap(self, text: str, width: int, lines: int) -> list[str]:
-        """At most ``lines`` lines, broken at spaces if there are some; line ends of the text are kept."""
-        wrapped = [row for part in text.splitlines() for row in _fold(self.clean(part), max(width, 8))]
-        if len(wrapped) > lines:
-            wrapped = [*wrapped[: lines - 1], self._cut(f"{wrapped[lines - 1]} {self.sign('more')}", width)]
+    def wrap(self, text: str, width: int, most: int | None = None, hang: int = 0) -> list[str]:
+        """The text in lines, broken at spaces if there are some; its own line ends stay. Lines after the first are
+        indented by ``hang``; what exceeds ``most`` lines is cut, with a sign.
+        """
+        wrapped = [row for part in text.splitlines() for row in _fold(self.clean(part), max(width, 8), hang)]
+        if most is not None and len(wrapped) > most:
+            more = f" {self.sign('more')}"
+            wrapped[most - 1 :] = [_take(wrapped[most - 1], max(width, 8) - len(more)).rstrip() + more]
         return wrapped
 
-    def line(self, text: str, indent: int, *styles: str) -> str:
-        """One indented line in the given styles, elided to the width of the terminal."""
-        return " " * indent + self.paint(self.elide(text, self.width - indent), *styles)
-
-    def _cut(self, text: str, width: int) -> str:
-        if measure(text) <= width:
-            return text
-        more = self.sign("more")[: max(width, 0)]
-        return _take(text, width - len(more)) + more
+    def lines(self, text: str, indent: int, *styles: str, hang: int = 0) -> Iterator[str]:
+        """The text in indented lines of the given styles, as wide as the terminal."""
+        for line in self.wrap(text, self.width - indent, hang=hang):
+            yield " " * indent + self.paint(line, *styles)
 
 
 def printable(text: str) -> str:
@@ -138,13 +121,14 @@ def _take(text: str, width: int) -> str:
     return taken
 
 
-def _fold(text: str, width: int) -> Iterator[str]:
+def _fold(text: str, width: int, hang: int) -> Iterator[str]:
     rest = text.rstrip()
-    indent = " " * min(len(rest) - len(rest.lstrip()), width // 2)
+    indent = " " * min(len(rest) - len(rest.lstrip()) + hang, width // 2)
     while measure(rest) > width:
         head = _take(rest, width)
-        cut = head.rfind(" ")
-        if cut <= width // 2:
+        cut = len(head) if rest[len(head)] == " " else head.rfind(" ")
+        word = rest[cut + 1 :].partition(" ")[0]
+        if not head[: max(cut, 0)].strip() or measure(word) > width - len(indent):  # a word wider than a line is cut
             cut = len(head)
         yield rest[:cut].rstrip()
         rest = indent + rest[cut:].lstrip()
@@ -212,15 +196,19 @@ class Table:
 
 
 def flow(cells: Sequence[Cell], text_style: TextStyle, indent: int) -> Iterator[str]:
-    """Equal cells in as many columns as fit, read downwards."""
-    if not cells:
-        return
-    wide = max(measure(cell.text) for cell in cells)
-    across = max(1, (text_style.width - indent + 3) // (wide + 3))
-    down = -(-len(cells) // across)
-    for row in range(down):
-        found = [cell.painted(text_style, wide) for cell in cells[row::down]]
-        yield (" " * indent + "   ".join(found)).rstrip()
+    """Equal cells in as many columns as fit, read downwards; below them each that is wider than half of the line."""
+    half = (text_style.width - indent) // 2
+    if equal := [cell for cell in cells if measure(cell.text) <= half]:
+        wide = max(measure(cell.text) for cell in equal)
+        down = -(-len(equal) // max(1, (text_style.width - indent + 3) // (wide + 3)))
+        for row in range(down):
+            found = [cell.painted(text_style, wide) for cell in equal[row::down]]
+            yield (" " * indent + "   ".join(found)).rstrip()
+    for cell in cells:
+        if half < measure(cell.text) <= text_style.width - indent:
+            yield " " * indent + cell.painted(text_style, 0)
+        elif measure(cell.text) > half:
+            yield from text_style.lines(cell.text, indent, *cell.pieces[-1][1:], hang=2)
 
 
 def arm_label(arm: str) -> str:

@@ -34,6 +34,11 @@ class RunInfo:
     replies: str | None = None
     source: str = ""
     spent: str = ""
+    answers: tuple[str, str] | None = None
+    """Of a run that only wrote prompts: where they are and where the answers go, and the command that judges those."""
+    interrupted: bool = False
+    unreached: tuple[str, ...] = ()
+    """The ids of collected items without an outcome."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +159,20 @@ class View:
     lift: tuple[LiftRow, ...]
     skills: tuple[SkillView, ...]
 
+    @property
+    def gap(self) -> str:
+        """What was collected and not judged, counted; empty if nothing is missing."""
+        said = []
+        if self.run.self_check:
+            decided = [item for item in self.items if item.verdict.kind in _DECIDED]
+            checked = {_case_id(item.id) for item in decided if item.kind is not ItemKind.BROKEN_CASE}
+            cases = {_case_id(name) for name in (*(item.id for item in self.items), *self.run.unreached)}
+            specs = {name for name in cases if name.endswith("::spec")}
+            said = _share(len(cases - specs - checked), len(cases - specs), ("case", "cases"), "checked")
+        elif left := [name for name in self.run.unreached if name.endswith("]")]:
+            said = _share(len(left), len(left) + sum(map(_has_student, self.items)), ("reply", "replies"), "judged")
+        return ": ".join([*(["interrupted"] if self.run.interrupted else []), *said])
+
 
 def build_view(outcomes: Sequence[Outcome], run: RunInfo) -> View:
     """The view of a run. An id that occurs twice (a rerun) counts with its last outcome."""
@@ -183,6 +202,15 @@ def _grouped(items: Iterable[Outcome], key: Any) -> list[tuple[Any, tuple[Outcom
     for item in items:
         groups.setdefault(key(item), []).append(item)
     return [(name, tuple(group)) for name, group in groups.items()]
+
+
+def _case_id(item_id: str) -> str:
+    path, _, name = item_id.rpartition("::")
+    return f"{path}::{name.partition('[')[0]}"
+
+
+def _share(part: int, whole: int, noun: tuple[str, str], done: str) -> list[str]:
+    return [f"{part} of {whole} {noun[whole > 1]} {'was' if part == 1 else 'were'} not {done}"] if part else []
 
 
 def _has_student(item: Outcome) -> bool:

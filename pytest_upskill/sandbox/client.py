@@ -7,9 +7,9 @@ import re
 import secrets
 import socket
 import struct
-import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from pytest_upskill.errors import SandboxError
@@ -50,22 +50,12 @@ class WorkerProcess(MessageProcess):
         if gpu is not None:
             argv = [*gpu.prefix, *argv]
             confinement = confinement.with_devices(gpu.devices, gpu.readable)
-        try:
-            self._process = process.start(
-                confinement.command(argv, readable=(*python_paths(), WORKER.parent)),
-                environment={**ENVIRONMENT, **gpu.environment} if gpu else ENVIRONMENT,
-                pass_fds=passed,
-            )
-        except BaseException:
-            process.release(os.getpid(), None, self._channel, self._descriptors)
-            raise
-        finally:
-            self._theirs.close()
+        command = confinement.command(argv, readable=(*python_paths(), WORKER.parent))
+        environment = {**ENVIRONMENT, **gpu.environment} if gpu else ENVIRONMENT
+        start = partial(process.start, command, environment=environment, pass_fds=passed)
+        self._process = self._begun(start, process.ending)
         assert self._process.stdout is not None
         self._output = PrintedOutput(self._process.stdout.fileno(), limits.output_bytes)
-        self._finalizer = weakref.finalize(
-            self, process.release, os.getpid(), self._process, self._channel, self._descriptors
-        )
 
     def await_ready(self) -> None:
         """Waits until the process serves. Raises SandboxError with what it printed if it does not start."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 
 from pytest_upskill.records import Finding
@@ -51,11 +52,8 @@ def _sanitizer_findings(lines: Sequence[str], source_name: str) -> Iterator[Find
     for index, text in enumerate(texts):
         if not _FAULT.fullmatch(text):
             continue
-        details = []
-        for detail in texts[index + 1 : index + 5]:
-            if not detail or _FAULT.fullmatch(detail):
-                break
-            details.append(detail)
+        following = texts[index + 1 : index + 5]
+        details = list(takewhile(lambda detail: detail and not _FAULT.fullmatch(detail), following))
         place = next((found for detail in details if (found := line_of_source.search(detail))), None)
         message = f"compute-sanitizer: {text} {', '.join(details)}"
         yield Finding("memory", "out-of-bounds", clean(message), int(place[1]) if place else None)

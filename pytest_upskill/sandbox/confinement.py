@@ -17,7 +17,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -127,12 +127,7 @@ class Confinement:
             return self
         if self.level == "kernel":
             return replace(self, devices=tuple(devices), readable=(*readable, Path("/proc")))
-        words: list[str] = []
-        for path in devices:
-            words += ["--dev-bind-try", str(path), str(path)]
-        for path in dict.fromkeys(readable):
-            if not path.is_relative_to("/usr"):
-                words += ["--ro-bind-try", str(path), str(path)]
+        words = [*_bound("--dev-bind-try", devices), *_bound("--ro-bind-try", _beyond_usr(readable))]
         # The last options make /dev read-only; nothing can be bound there after them.
         return replace(self, options=(*self.options[: -len(_LAST)], *words, *_LAST))
 
@@ -229,19 +224,23 @@ def _system_binds() -> list[str]:
 
 
 def _binds(scratch: Path | None, scratch_bytes: int, readable: Sequence[Path]) -> list[str]:
-    words: list[str] = []
-    for path in dict.fromkeys(readable):
-        if not path.is_relative_to("/usr"):
-            words += ["--ro-bind", str(path), str(path)]
-    if scratch is None:
-        words += ["--chdir", "/tmp"]
-    elif scratch_bytes:
-        words += ["--size", str(scratch_bytes), "--tmpfs", str(scratch), "--chdir", str(scratch)]
-        for file in sorted(scratch.iterdir()):
-            words += ["--ro-bind", str(file), str(file)]
-    else:
-        words += ["--bind", str(scratch), str(scratch), "--chdir", str(scratch)]
+    words = [*_bound("--ro-bind", _beyond_usr(readable)), "--chdir", str(scratch or "/tmp")]
+    if scratch is not None and scratch_bytes:
+        words += ["--size", str(scratch_bytes), "--tmpfs", str(scratch)]
+        words += _bound("--ro-bind", sorted(scratch.iterdir()))
+    elif scratch is not None:
+        words += _bound("--bind", [scratch])
     return [*words, "--remount-ro", "/"]
+
+
+def _bound(option: str, paths: Iterable[Path]) -> list[str]:
+    """Options that show paths inside, under their own names."""
+    return [word for path in paths for word in (option, str(path), str(path))]
+
+
+def _beyond_usr(paths: Sequence[Path]) -> list[Path]:
+    """The paths, each once, that are not shown in any case."""
+    return [path for path in dict.fromkeys(paths) if not path.is_relative_to("/usr")]
 
 
 def _limits(resources: Resources, counts_processes: bool) -> dict[str, int]:

@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, TypeVar
 
 from pytest_upskill.records import Finding
 from pytest_upskill.sandbox import findings, process
@@ -24,6 +24,8 @@ from pytest_upskill.sandbox.shared_memory import SharedMemory
 MESSAGE_BYTES = 1 << 16
 _END_SECONDS = 1.0
 _KEPT_OUTPUT = 4096
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +81,9 @@ class PrintedOutput:
 
 
 class MessageProcess(ABC):
-    """A process at the other end of a socket that keeps the bounds of messages. Subclasses start it, and set
-    ``_output`` and ``_finalizer``, which ends it and closes ``_channel`` and ``_descriptors``.
-    """
+    """A process at the other end of a socket that keeps the bounds of messages. Subclasses start it with ``_begun``."""
 
     _output: PrintedOutput
-    _finalizer: weakref.finalize[Any, Any]
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -92,6 +91,18 @@ class MessageProcess(ABC):
         self.memory = SharedMemory(limits.memory)
         self._descriptors = [self.memory.descriptor]
         self._listener = -1
+
+    def _begun(self, begin: Callable[[], T], ending: Callable[[T], Callable[[], object]]) -> T:
+        """What ``begin`` starts at the other end. It ends with this object, as ``ending`` says."""
+        try:
+            started = begin()
+        except BaseException:
+            process.release(None, self._channel, self._descriptors)
+            raise
+        finally:
+            self._theirs.close()
+        self._finalizer = weakref.finalize(self, process.release, ending(started), self._channel, self._descriptors)
+        return started
 
     @abstractmethod
     def _status(self, seconds: float) -> int | None:

@@ -198,20 +198,23 @@ class ConnectedProcess:
             theirs.close()
         assert self._process.stdout is not None
         self._printed = self._process.stdout.fileno()
-        self._finalizer = weakref.finalize(self, release, os.getpid(), self._process, self._channel, [])
+        self._finalizer = weakref.finalize(self, release, ending(self._process), self._channel, [])
 
     def end(self) -> None:
         """Ends the process and frees everything; may be called again."""
         self._finalizer()
 
 
-def release(
-    owner: int, started: subprocess.Popen[bytes] | None, channel: socket.socket, descriptors: list[int]
-) -> None:
-    """Ends a process that the process ``owner`` started, and closes what leads to it."""
-    # A forked child of ours inherits finalizers, but the process is not its own to end.
-    if started is not None and owner == os.getpid():
-        end(started)
+def ending(started: subprocess.Popen[bytes]) -> Callable[[], None]:
+    """What ends a process; does nothing in a fork of ours, which inherits finalizers: the process is not its own."""
+    owner = os.getpid()
+    return lambda: end(started) if owner == os.getpid() else None
+
+
+def release(end_it: Callable[[], object] | None, channel: socket.socket, descriptors: list[int]) -> None:
+    """Ends what was started at the other end, if anything was, and closes what leads to it."""
+    if end_it is not None:
+        end_it()
     channel.close()
     while descriptors:
         os.close(descriptors.pop())

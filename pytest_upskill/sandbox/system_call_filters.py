@@ -72,25 +72,22 @@ def numbers() -> Mapping[str, int]:
 @functools.cache
 def for_kernels(on_gpu: bool = False) -> str:
     """The filter of a process in which a kernel is loaded."""
-    steps = _step(_EQUAL, _number("clone3"), 0, 1) + _step(_RETURN, _ENOSYS)
+    steps = _when("clone3", _step(_RETURN, _ENOSYS))
     if on_gpu:
-        local = _step(_LOAD, _argument(0)) + _step(_EQUAL, _AF_UNIX, 1) + _step(_RETURN, _EPERM)
-        steps += _step(_EQUAL, _number("socket"), 0, 4) + local + _step(_RETURN, _ALLOW)
+        steps += _when("socket", _step(_LOAD, _argument(0)) + _step(_EQUAL, _AF_UNIX, 1) + _REFUSE_OR_ALLOW)
     refused = [*REFUSED, *REFUSED_TO_KERNELS, *(() if on_gpu else _REFUSED_WITHOUT_GPU)]
     steps += _refuse(name for name in refused if not (on_gpu and name in FOR_CUDA))
     if not on_gpu:
-        steps += _step(_EQUAL, _number("openat2"), 0, 1) + _step(_RETURN, _ENOSYS)
-        steps += _only_reading("open", 1) + _only_reading("openat", 2)
+        steps += _when("openat2", _step(_RETURN, _ENOSYS)) + _only_reading("open", 1) + _only_reading("openat", 2)
     for name in _SIGNALS:
-        own = _step(_LOAD, _argument(0)) + _step(_EQUAL, OWN_PROCESS, 1) + _step(_RETURN, _EPERM)
-        steps += _step(_EQUAL, _number(name), 0, 4) + own + _step(_RETURN, _ALLOW)
+        steps += _when(name, _step(_LOAD, _argument(0)) + _step(_EQUAL, OWN_PROCESS, 1) + _REFUSE_OR_ALLOW)
     # libc reads limits, for the size of stacks. Setting them is refused: the third argument must be NULL.
-    steps += _step(_EQUAL, _number("prlimit64"), 0, 6) + _step(_LOAD, _argument(2)) + _step(_EQUAL, 0, 0, 2)
-    steps += _step(_LOAD, _argument(2) + 4) + _step(_EQUAL, 0, 1) + _step(_RETURN, _EPERM) + _step(_RETURN, _ALLOW)
-    steps += _step(_EQUAL, _number("prctl"), 0, 5) + _step(_LOAD, _argument(0)) + _step(_EQUAL, PR_SET_PDEATHSIG, 1)
-    steps += _step(_EQUAL, PR_SET_DUMPABLE, 0, 1) + _step(_RETURN, _EPERM) + _step(_RETURN, _ALLOW)
-    steps += _step(_EQUAL, _number("clone"), 0, 3) + _step(_LOAD, _argument(0))
-    return _filter(steps + _step(_ANY_BIT, _CLONE_THREAD, 1) + _step(_RETURN, _EPERM))
+    null = _step(_LOAD, _argument(2)) + _step(_EQUAL, 0, 0, 2) + _step(_LOAD, _argument(2) + 4) + _step(_EQUAL, 0, 1)
+    steps += _when("prlimit64", null + _REFUSE_OR_ALLOW)
+    own = _step(_LOAD, _argument(0)) + _step(_EQUAL, PR_SET_PDEATHSIG, 1) + _step(_EQUAL, PR_SET_DUMPABLE, 0, 1)
+    steps += _when("prctl", own + _REFUSE_OR_ALLOW)
+    thread = _step(_LOAD, _argument(0)) + _step(_ANY_BIT, _CLONE_THREAD, 1) + _step(_RETURN, _EPERM)
+    return _filter(steps + _when("clone", thread))
 
 
 @functools.cache
@@ -98,10 +95,8 @@ def without_new_code() -> str:
     """The filter of a process that has loaded all its code: no memory becomes executable, no code moves."""
     steps = b""
     for name in ("mmap", "mprotect", "pkey_mprotect"):
-        steps += _step(_EQUAL, _number(name), 0, 4) + _step(_LOAD, _argument(2))
-        steps += _step(_ANY_BIT, _PROT_EXEC, 0, 1) + _step(_RETURN, _EPERM) + _step(_RETURN, _ALLOW)
-    steps += _step(_EQUAL, _number("mremap"), 0, 4) + _step(_LOAD, _argument(3))
-    steps += _step(_AT_LEAST, _MREMAP_FIXED, 0, 1) + _step(_RETURN, _EPERM) + _step(_RETURN, _ALLOW)
+        steps += _when(name, _step(_LOAD, _argument(2)) + _step(_ANY_BIT, _PROT_EXEC, 0, 1) + _REFUSE_OR_ALLOW)
+    steps += _when("mremap", _step(_LOAD, _argument(3)) + _step(_AT_LEAST, _MREMAP_FIXED, 0, 1) + _REFUSE_OR_ALLOW)
     return _filter(steps + _refuse(("personality", "shmat", "remap_file_pages", "modify_ldt")))
 
 
@@ -114,13 +109,13 @@ def for_compilers(sockets: bool) -> str:
 @functools.cache
 def asking_for_threads() -> str:
     """A filter that asks the holder of the listener for each new thread."""
-    return _filter(_step(_EQUAL, _number("clone"), 0, 1) + _step(_RETURN, _ASK))
+    return _filter(_when("clone", _step(_RETURN, _ASK)))
 
 
 @functools.cache
 def without_threads() -> str:
     """The filter of a process that has all its threads already."""
-    return _filter(_step(_EQUAL, _number("clone3"), 0, 1) + _step(_RETURN, _ENOSYS) + _refuse(["clone"]))
+    return _filter(_when("clone3", _step(_RETURN, _ENOSYS)) + _refuse(["clone"]))
 
 
 def _filter(steps: bytes) -> str:
@@ -133,22 +128,28 @@ def _filter(steps: bytes) -> str:
 
 
 def _refuse(names: Iterable[str]) -> bytes:
-    return b"".join(_step(_EQUAL, _number(name), 0, 1) + _step(_RETURN, _EPERM) for name in names)
+    return b"".join(_when(name, _step(_RETURN, _EPERM)) for name in names)
 
 
 def _only_reading(name: str, place: int) -> bytes:
     """Opening a file is allowed if its flags, the argument at ``place``, neither write nor create."""
-    steps = _step(_EQUAL, _number(name), 0, 5) + _step(_LOAD, _argument(place)) + _step(_AND, _WRITING)
-    return steps + _step(_EQUAL, 0, 1) + _step(_RETURN, _EPERM) + _step(_RETURN, _ALLOW)
+    steps = _step(_LOAD, _argument(place)) + _step(_AND, _WRITING) + _step(_EQUAL, 0, 1)
+    return _when(name, steps + _REFUSE_OR_ALLOW)
 
 
-def _number(name: str) -> int:
-    return numbers()[name]
+def _when(name: str, steps: bytes) -> bytes:
+    """The steps, for the system call of this name alone."""
+    return _step(_EQUAL, numbers()[name], 0, len(steps) // _STEP_BYTES) + steps
 
 
 def _step(code: int, value: int, yes: int = 0, no: int = 0) -> bytes:
     """One instruction of the packet filter; the jumps count the instructions that they skip."""
     return code.to_bytes(2, "little") + bytes((yes, no)) + value.to_bytes(4, "little")
+
+
+_STEP_BYTES = 8
+_REFUSE_OR_ALLOW = _step(_RETURN, _EPERM) + _step(_RETURN, _ALLOW)
+"""A comparison before it skips the first of the two, or leads to it."""
 
 
 def _argument(number: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,15 +11,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_upskill.cases.case import Case
-from pytest_upskill.cases.case_file import load_cases
-from pytest_upskill.errors import CaseError, InfrastructureError, UpskillError
-from pytest_upskill.execution.task import Task, item_seed
+from pytest_upskill.cases.case_file import NO_CASE, load_cases
+from pytest_upskill.errors import CaseError, InfrastructureError, NotACase, UpskillError
+from pytest_upskill.execution.task import Task, item_seed, place_of
 from pytest_upskill.records import ItemKind, Outcome, Verdict, VerdictKind
-from pytest_upskill.reporting.text_style import printable
+from pytest_upskill.reporting.failure import one_line
+from pytest_upskill.reporting.text_style import plural, printable
 from pytest_upskill.session.item_report import FailureRepr
-from pytest_upskill.session.repeat_command import command, record_options, replay_options
+from pytest_upskill.session.repeat_command import command, is_recorded, record_options, replay_options
 from pytest_upskill.skills import arms
-from pytest_upskill.skills.skill import FILE_NAMES, case_paths
+from pytest_upskill.skills.skill import FILE_NAMES, case_paths, skill_file
 
 if TYPE_CHECKING:
     from _pytest._code.code import ExceptionInfo
@@ -38,7 +40,7 @@ class KernelFailed(AssertionError):
 
 def collect_file(run: Run, file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """A collector for a SKILL.md, or for a case that was itself named on the command line."""
-    if file_path.name in FILE_NAMES:
+    if file_path.name in FILE_NAMES and file_path == skill_file(file_path.parent):
         return SkillFile.from_parent(parent, path=file_path, run=run, skill_path=file_path)
     if file_path.suffix == ".md" and file_path.parent.name == "evals" and parent.session.isinitpath(file_path):
         folder, root = file_path.parent.parent, parent.config.rootpath
@@ -58,20 +60,27 @@ class SkillFile(pytest.File):
         self.run = run
         self.skill_path = skill_path
         self.skill = skill_path.parent.name
+        self.place = place_of(skill_path.parent, run.settings.rootdir)
 
     def collect(self) -> Iterator[pytest.Item]:
         whole = self.path == self.skill_path
         if whole:
             yield self._item("spec", ItemKind.SPEC)
         cases: list[Case] = []
+        foreign: list[str] = []
         paths = case_paths(self.skill_path.parent) if whole else [self.path]
         for path, found in zip(paths, load_cases(paths, self.skill), strict=True):
-            if isinstance(found, CaseError):
+            if isinstance(found, NotACase):
+                foreign.append(f"{self.skill}/evals/{path.name}")
+            elif isinstance(found, CaseError):
                 yield self._item(path.stem, ItemKind.BROKEN_CASE, problem=str(found))
             else:
                 cases.append(found)
+        if foreign:
+            self._note(f"{NO_CASE}: {', '.join(foreign)}")
         wanted = {student: self._arms_of(student, cases) for student in self.run.configs}
         self._warn_of_gaps(cases, wanted)
+        _register_tags(self.config, cases)
         for case in cases:
             for student, student_arms in wanted.items():
                 if self.run.student(student).can_answer(case):
@@ -86,17 +95,30 @@ class SkillFile(pytest.File):
             if cases and not possible and folder is not None:
                 expected = f"{folder}/{self.skill}/<case>.<arm>.md, with an arm of {', '.join(self.run.settings.arms)}"
                 problem = f"student {student!r} has no reply for skill {self.skill!r}: expected {expected}"
-                self.warn(UpskillWarning(problem))
+                self._note(problem)
         unsolved = [case.name for case in cases if case.kind == "kernel" and case.solution is None]
         if "golden" in wanted and unsolved:
             held = "checked with wrong results only" if self.run.settings.self_check else "not checked"
-            self.warn(UpskillWarning(f"no '## Solution', so {held}: {', '.join(unsolved)}"))
+            verb, cases_ = ("has" if len(unsolved) == 1 else "have"), plural(len(cases), "case")
+            what = f"{len(unsolved)} of {cases_} {verb} no '## Solution', so {held}: {', '.join(unsolved)}"
+            self._note(what)
+
+    def _note(self, text: str) -> None:
+        """Warns once of a skill that several links lead to."""
+        note = (self.skill_path.resolve(), text)
+        if self.run.speaks and note not in self.run.noted:
+            self.run.noted.add(note)
+            self.warn(UpskillWarning(text))
 
     def _arms_of(self, student: str, cases: list[Case]) -> list[str]:
         """The arms in which this student can be queried; students know an arm by its slug."""
         slugs = {arms.slug(arm): arm for arm in self.run.settings.arms}
-        possible = self.run.student(student).arms_for(self.skill, tuple(slugs), [case.name for case in cases])
-        return [slugs[slug] for slug in possible]
+        # Replies in files may lie in a folder of this skill alone.
+        names = [self.skill] if self.run.configs[student].folder is None else [self.place, self.skill]
+        asked = [
+            self.run.student(student).arms_for(name, tuple(slugs), [case.name for case in cases]) for name in names
+        ]
+        return [arm for slug, arm in slugs.items() if any(slug in possible for possible in asked)]
 
     def _items_of(self, case: Case, student: str, student_arms: list[str]) -> Iterator[pytest.Item]:
         kind = ItemKind.KERNEL if case.kind == "kernel" else ItemKind.TEXT
@@ -114,6 +136,8 @@ class SkillFile(pytest.File):
     ) -> UpskillItem:  # fmt: skip
         settings = self.run.settings
         config = self.run.configs[student] if student else None
+        repeated, recorded = self.run.repeated, is_recorded(settings, config, self.skill_path)
+        replay = replay_options(repeated, config, arm, trial, recorded, self.run.seed)
         item_id = f"{self.nodeid}::{name}"
         task = Task(
             id=item_id,
@@ -127,12 +151,21 @@ class SkillFile(pytest.File):
             seed=item_seed(self.run.seed, item_id),
             examples=settings.examples,
             example=settings.example,
-            replay=command(settings, self.skill_path, name, replay_options(settings, config, arm, trial)),
-            record=command(settings, self.skill_path, name, record_options(settings, student, arm, trial)),
+            replay=command(settings, self.skill_path, name, replay),
+            replay_example=not (recorded and settings.turns > 1),
+            record=command(settings, self.skill_path, name, record_options(repeated, student, arm, trial)),
             turns=settings.turns if kind is ItemKind.KERNEL else 1,
             disclosure=config.disclosure if config else "body",
+            place=self.place,
         )
         return UpskillItem.from_parent(self, name=name, nodeid=item_id, task=task, problem=problem)
+
+
+def _register_tags(config: pytest.Config, cases: list[Case]) -> None:
+    """Makes the tags of cases known markers, for ``--strict-markers``."""
+    known = {re.split(r"[:(]", line)[0].strip() for line in config.getini("markers")}
+    for tag in dict.fromkeys(tag for case in cases for tag in case.tags if tag not in known):
+        config.addinivalue_line("markers", f"{tag}: a tag of cases")
 
 
 class UpskillItem(pytest.Item):
@@ -159,7 +192,7 @@ class UpskillItem(pytest.Item):
             )
         )
         for tag in task.case.tags if task.case else ():
-            self.extra_keyword_matches.add(tag)
+            self.add_marker(tag)
 
     @property
     def run(self) -> Run:
@@ -214,7 +247,9 @@ class UpskillItem(pytest.Item):
     def runtest(self) -> None:
         assert self.outcome is not None
         verdict = self.outcome.verdict
-        if verdict.kind in (VerdictKind.INCONCLUSIVE, VerdictKind.BUDGET_STOPPED):
+        if verdict.kind is VerdictKind.INCONCLUSIVE:
+            pytest.skip(one_line(self.outcome))
+        if verdict.kind is VerdictKind.BUDGET_STOPPED:
             pytest.skip(printable(f"{verdict.kind}: {verdict.reason}"))
         if verdict.kind is VerdictKind.FAILED and not (self.task.arm and arms.is_control(self.task.arm)):
             raise KernelFailed(verdict.reason or "failed")

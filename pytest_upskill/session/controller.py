@@ -1,7 +1,7 @@
 """The hooks of the reporting process: header, status letters, summary, report files and exit status."""
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -9,12 +9,15 @@ from typing import Any
 
 import pytest
 
-from pytest_upskill.records import Outcome
+from pytest_upskill.records import Outcome, VerdictKind
+from pytest_upskill.replies.budget import no_longer_match
 from pytest_upskill.reporting import render
 from pytest_upskill.reporting.terminal import header_lines, summary_lines
 from pytest_upskill.reporting.text_style import can_show
 from pytest_upskill.reporting.view import RunInfo, View, build_view
 from pytest_upskill.session import item_report, other_plugins
+from pytest_upskill.session.progress import is_item_of_ours
+from pytest_upskill.session.repeat_command import answers_steps
 from pytest_upskill.session.run import Run
 from pytest_upskill.skills import arms
 
@@ -31,6 +34,8 @@ class Controller:
         self._written: list[Path] = []
         self._problems: list[str] = []
         self._estimate_shown = False
+        self._collected: list[str] = []
+        """The ids of our items."""
 
     def pytest_report_header(self) -> list[str]:
         return list(header_lines({**self.run.describe(), **dict(other_plugins.notes(self.config))}))
@@ -40,13 +45,18 @@ class Controller:
         return list(header_lines({"worst case": estimate})) if estimate and not self._estimate_shown else []
 
     @pytest.hookimpl(optionalhook=True)
-    def pytest_xdist_node_collection_finished(self, node: Any) -> None:
-        """An xdist hook: the first worker has computed the worst case by then."""
+    def pytest_xdist_node_collection_finished(self, node: Any, ids: list[str]) -> None:
+        """An xdist hook: every worker collects the same, and the first one has computed the worst case by then."""
+        self._collected = [name for name in ids if is_item_of_ours(name)]
         reporter: Any = self.config.pluginmanager.get_plugin("terminalreporter")
         for line in self.pytest_report_collectionfinish() if reporter is not None else ():
             self._estimate_shown = True
             reporter.ensure_newline()
             reporter.write_line(line)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        self._collected = [item.nodeid for item in session.items if is_item_of_ours(item.nodeid)]
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -63,8 +73,17 @@ class Controller:
         if outcome is None:
             return
         self.outcomes[outcome.id] = outcome
-        if report.failed and report.when == "call" and isinstance(report.longrepr, str):
-            report.longrepr = item_report.FailureRepr(outcome)
+        why = item_report.FailureRepr(outcome, self.outcomes)
+        if report.failed and isinstance(report.longrepr, str):
+            report.longrepr = why
+        elif report.passed and outcome.verdict.kind is VerdictKind.FAILED:
+            # A control arm. pytest shows the first line of this with -rp, and the sections of passed items with -rP.
+            report.longrepr = item_report.Reason(why.reprcrash)
+            reporter: Any = self.config.pluginmanager.get_plugin("terminalreporter")
+            if reporter is not None:
+                unicode = can_show(getattr(reporter._tw._file, "encoding", None))
+                lines = why.lines(reporter._tw.fullwidth, unicode=unicode)
+                report.sections.append((f"{outcome.arm} failed", "\n".join(lines)))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -73,7 +92,9 @@ class Controller:
         self._view = self._build_view(interrupted=session.exitstatus == pytest.ExitCode.INTERRUPTED)
         for path in self.run.settings.reports:
             self._attempt(f"report {path}", partial(self._write, path, self._view))
-        self._attempt("pytest_upskill_report", partial(self.config.hook.pytest_upskill_report, view=self._view))
+        if (hook := self.config.hook.pytest_upskill_report).get_hookimpls():
+            self._begin_line()
+            self._attempt("pytest_upskill_report", partial(hook, view=self._view))
         if session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = self._exit_status()
 
@@ -82,7 +103,8 @@ class Controller:
             return
         writer = terminalreporter._tw
         unicode = can_show(getattr(writer._file, "encoding", None))
-        for line in summary_lines(self._view, writer.fullwidth, writer.hasmarkup, unicode):
+        verbosity = self.config.get_verbosity()
+        for line in summary_lines(self._view, writer.fullwidth, writer.hasmarkup, unicode, verbosity):
             terminalreporter.write_line(line)
         for path in self._written:
             terminalreporter.write_line(f"report: {path}")
@@ -108,16 +130,42 @@ class Controller:
             seconds=round((datetime.now(UTC) - self.started).total_seconds(), 3),
             self_check=run.settings.self_check,
             sandbox=machine.confinement.describe() if machine else "",
-            replies=run.kept_replies(),
+            replies=run.kept_replies() if run.asks else None,
             source=run.source() if any(outcome.student for outcome in self.outcomes.values()) else "",
             spent=run.spending(),
-            notes=("interrupted: the rest was not judged",) if interrupted else (),
+            notes=tuple(self._notes()),
+            answers=self._answers(),
+            interrupted=interrupted,
+            unreached=tuple(name for name in self._collected if name not in self.outcomes),
         )
         return build_view(list(self.outcomes.values()), info)
+
+    def _answers(self) -> tuple[str, str] | None:
+        if not self.run.settings.prompts:
+            return None
+        from_file = self.config.getoption("upskill_prompts") is None
+        return answers_steps(self.run.settings, self.config.invocation_params.args, from_file)
+
+    def _notes(self) -> Iterator[str]:
+        if outdated := sum(outcome.outdated for outcome in self.outcomes.values()):
+            kept = self.run.settings.replies == "kept"
+            then = (
+                "they were judged all the same" if kept else "--upskill-replies=kept judges such replies all the same"
+            )
+            yield f"{no_longer_match(outdated)}; {then}"
 
     def _write(self, path: Path, view: View) -> None:
         path.write_text(render(view, path.suffix), encoding="utf-8")
         self._written.append(path)
+
+    def _begin_line(self) -> None:
+        """Ends the line of status letters: what a plugin prints stands on lines of its own."""
+        reporter: Any = self.config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is not None:
+            reporter.ensure_newline()
+            if reporter._tw.width_of_current_line:  # with -q pytest does not know that the line is open
+                reporter._tw.line()
+            reporter.flush()
 
     def _attempt(self, what: str, action: Callable[[], object]) -> None:
         """Runs an action at the end of a run. An exception loses no results: it is reported after the summary."""

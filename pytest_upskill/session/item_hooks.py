@@ -1,8 +1,8 @@
 """The hooks of a process that collects and runs items: duplicates, look-ahead, outcomes on reports."""
 
 import bisect
-import os
 from collections.abc import Generator, Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import pytest
 
 from pytest_upskill.errors import InfrastructureError
 from pytest_upskill.execution.task import Task
-from pytest_upskill.reporting.text_style import printable
+from pytest_upskill.reporting.text_style import plural, printable
 from pytest_upskill.session import item_report
 from pytest_upskill.session.collection import UpskillItem, UpskillWarning, collect_file
 from pytest_upskill.session.run import Run
@@ -37,12 +37,12 @@ class ItemHooks:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Drops items that two arguments named, and stores the order of the others."""
-        unique = {item.nodeid: item for item in reversed(items) if isinstance(item, UpskillItem)}
-        kept = [item for item in items if not isinstance(item, UpskillItem) or unique[item.nodeid] is item]
-        items[:] = kept
-        ours = [item for item in kept if isinstance(item, UpskillItem)]
-        _warn_of_namesakes(ours)
+        """Drops items that two arguments or links lead to, and stores the order of the others."""
+        ours = _without_repetition([item for item in items if isinstance(item, UpskillItem)])
+        kept = set(map(id, ours))
+        items[:] = [item for item in items if not isinstance(item, UpskillItem) or id(item) in kept]
+        if (problem := _tell_apart(ours)) and self.run.speaks:
+            ours[0].warn(UpskillWarning(problem))
         self._items = ours
         self._place = {item.nodeid: index for index, item in enumerate(ours)}
         for index, item in enumerate(ours):
@@ -52,7 +52,7 @@ class ItemHooks:
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Estimates the worst case before any student is queried; of several workers, only the first does."""
         config = session.config
-        if config.option.collectonly or (self.is_worker and os.environ.get("PYTEST_XDIST_WORKER") != "gw0"):
+        if config.option.collectonly or not self.run.speaks:
             return
         if (tasks := list(_tasks(session.items))) and self.run.counts_costs:
             self.run.ledger.note_estimate(self.run.pipeline.estimate(tasks))
@@ -119,13 +119,31 @@ def _tasks(items: Iterable[pytest.Item | None]) -> Iterator[Task]:
     return (item.task for item in items if isinstance(item, UpskillItem) and item.problem is None)
 
 
-def _warn_of_namesakes(items: list[UpskillItem]) -> None:
-    """Warns of two skills with the same folder name, which identifies them in summaries and among stored replies."""
-    first: dict[str, UpskillItem] = {}
+def _without_repetition(items: list[UpskillItem]) -> list[UpskillItem]:
+    """The items, each once: of a skill that several paths lead to, those of its own path before those of links."""
+    real = {path: path.resolve() for path in {item.task.skill_path for item in items}}
+    first: dict[tuple[Path, str], UpskillItem] = {}
     for item in items:
-        other = first.setdefault(item.task.skill, item)
-        if other.task.skill_path != item.task.skill_path:
-            first[item.task.skill] = item
-            both = f"({other.task.skill_path} and {item.task.skill_path})"
-            problem = "their rows and stored replies would be mixed; rename one folder, or run them separately"
-            item.warn(UpskillWarning(f"two skills are called {item.task.skill!r} {both}: {problem}"))
+        path = item.task.skill_path
+        other = first.setdefault((real[path], item.name), item)
+        if path == real[path] != other.task.skill_path:
+            first[real[path], item.name] = item
+    chosen = set(map(id, first.values()))
+    return [item for item in items if id(item) in chosen]
+
+
+def _tell_apart(items: list[UpskillItem]) -> str:
+    """Names skills with the same folder name by their paths instead, in reports. Returns a sentence about them."""
+    folders: dict[str, dict[str, None]] = {}
+    for item in items:
+        folders.setdefault(item.task.skill, {})[item.task.place] = None
+    shared = {name: found for name, found in folders.items() if len(found) > 1}
+    for item in items:
+        if item.task.skill in shared:
+            item.task = replace(item.task, skill=item.task.place)
+    if not shared:
+        return ""
+    name, found = next(iter(shared.items()))
+    number = "two" if len(found) == 2 else str(len(found))
+    more = f"; the same holds for {plural(len(shared) - 1, 'other name')}" if len(shared) > 1 else ""
+    return f"{number} skills are called {name!r}; reports name them by their folders ({', '.join(found)}){more}"

@@ -2,8 +2,8 @@
 
 import contextlib
 import json
-from collections.abc import Iterable
-from types import SimpleNamespace
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ from _pytest._code.code import TerminalRepr
 from _pytest._io import TerminalWriter
 
 from pytest_upskill.records import ItemKind, Outcome, VerdictKind
-from pytest_upskill.reporting.failure import failure_lines
+from pytest_upskill.reporting.failure import failure_lines, one_line
 from pytest_upskill.reporting.text_style import can_show, printable
 from pytest_upskill.skills.arms import is_control
 
@@ -60,18 +60,57 @@ def nothing_decided(outcomes: Iterable[Outcome]) -> bool:
     return bool(judged) and all(one.verdict.kind not in (VerdictKind.PASSED, VerdictKind.FAILED) for one in judged)
 
 
-class FailureRepr(TerminalRepr):
-    """A failed outcome. ``reprcrash.message`` is what the short test summary shows."""
+class Reason(TerminalRepr):
+    """The one line that the short test summary shows for a passed item."""
 
-    def __init__(self, outcome: Outcome) -> None:
-        self._outcome = outcome
-        reason = printable(outcome.verdict.reason or "failed").partition("\n")[0]
-        self.reprcrash = SimpleNamespace(message=reason, path="", lineno=0)
+    def __init__(self, reprcrash: SimpleNamespace) -> None:
+        self.reprcrash = reprcrash
 
     def __str__(self) -> str:
-        return "\n".join(failure_lines(self._outcome, width=100, color=False))
+        return ""
+
+    def toterminal(self, tw: TerminalWriter) -> None:
+        """Nothing: the item passed."""
+
+
+class FailureRepr(TerminalRepr):
+    """An item that failed or could not be judged. ``reprcrash.message`` is what the short test summary shows.
+
+    ``others`` are the run's outcomes by id, also those that come later: a fault of a case's own solution is explained
+    by its item of the student ``golden``, and not once more by that of its mutants.
+    """
+
+    def __init__(self, outcome: Outcome, others: Mapping[str, Outcome] = MappingProxyType({})) -> None:
+        self._outcome, self._others = outcome, others
+
+    @property
+    def reprcrash(self) -> SimpleNamespace:
+        told = self._told()
+        message = f"same cause as {told}" if told else one_line(self._outcome)
+        return SimpleNamespace(message=message, path="", lineno=0)
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines(width=100))
 
     def toterminal(self, tw: TerminalWriter) -> None:
         unicode = can_show(getattr(tw._file, "encoding", None))
-        for line in failure_lines(self._outcome, width=tw.fullwidth, color=tw.hasmarkup, unicode=unicode):
+        for line in self.lines(width=tw.fullwidth, color=tw.hasmarkup, unicode=unicode):
             tw.line(line)
+
+    def lines(self, width: int, color: bool = False, unicode: bool = True) -> list[str]:
+        """The report. An error's reason is not wrapped: it may end in a command."""
+        if self._outcome.verdict.kind is not VerdictKind.FAILED:
+            return printable(self._outcome.verdict.reason or "no reason was given").splitlines()
+        if told := self._told():
+            return [f"{'✗' if unicode else 'x'} same cause as {told}"]
+        return failure_lines(self._outcome, width, color, unicode)
+
+    def _told(self) -> str:
+        """The item that explains this failure, if another one does."""
+        mine = self._outcome
+        other = self._others.get(f"{mine.id.removesuffix('[mutants]')}[golden]")
+        if mine.kind is not ItemKind.MUTANTS or other is None or other.verdict.kind is not VerdictKind.FAILED:
+            return ""
+        first = mine.verdict.first_failed
+        same = other.verdict.reason == mine.verdict.reason or (first is not None and first.name == "solution")
+        return other.id.rpartition("::")[2] if same else ""

@@ -58,8 +58,8 @@ OPTIONS = (
            "processor time, and three times that by the clock", values.seconds),
     Option("item-timeout", "SECONDS", "time limit of all calls of one kernel together (default: 120)", values.seconds),
     Option("replies", "SOURCE", "where replies come from: auto (stored replies, else the student), live (the student), "
-           "record (as auto, and write replies to cassettes, files beside the skill), replay (cassettes only) "
-           "(default: auto)", values.replies),
+           "record (as auto, and write replies to cassettes, files beside the skill), replay (cassettes only), kept "
+           "(stored replies only, also to prompts that have changed since) (default: auto)", values.replies),
     Option("budget", "USD", "stop asking once the next reply could exceed the remaining budget", values.usd),
     Option("max-tokens", "N", "stop asking once the next reply could exceed what remains of N tokens",
            values.positive_int),
@@ -116,6 +116,10 @@ def _argument_type(option: Option) -> Callable[[str], Any]:
 def _value(config: pytest.Config, option: Option) -> Any:
     if (given := config.getoption(option.dest)) is not None:
         return tuple(item for group in given for item in group) if option.repeatable else given
+    return _ini_value(config, option)
+
+
+def _ini_value(config: pytest.Config, option: Option) -> Any:
     if not (text := str(config.getini(option.dest) or "").strip()):
         return None
     try:
@@ -131,6 +135,21 @@ def _origin(config: pytest.Config, dest: str) -> str:
     if config.getoption(dest) or config.inipath is None:
         return f"--{dest.replace('_', '-')}"
     return relpath(config.inipath, config.invocation_params.dir)
+
+
+def _pytest_options(config: pytest.Config) -> tuple[str, ...]:
+    import os
+
+    given = config.option
+    words = [word for name, value in (("-c", given.inifilename), ("--rootdir", given.rootdir)) if value
+             for word in (name, str(value))]  # fmt: skip
+    own = (value for value in given.override_ini or () if not value.startswith("strict"))  # from --strict-markers
+    words += [word for value in own for word in ("-o", value)]
+    if not os.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD"):  # else -p names what is loaded elsewhere without it
+        fixed = config.getini("addopts")
+        loaded = (name for name in given.plugins or () if not name.startswith("no:") and name not in fixed)
+        words += [word for name in loaded for word in ("-p", name)]
+    return tuple(words)
 
 
 def requested(config: pytest.Config, given: argparse.Namespace | None = None) -> bool:
@@ -151,7 +170,9 @@ def read(config: pytest.Config) -> Settings:
     from pytest_upskill.configuration.settings import DEFAULTS, PROMPTS_STUDENT, Settings, students_tables
 
     found = {option.dest.removeprefix("upskill_"): _value(config, option) for option in OPTIONS}
-    found |= {name: value for name, value in DEFAULTS.items() if found[name] is None}
+    unset = {option.dest.removeprefix("upskill_"): _ini_value(config, option) for option in OPTIONS}
+    for values_ in (found, unset):
+        values_ |= {name: value for name, value in DEFAULTS.items() if values_[name] is None}
     student, report, prompts = (found.pop(name) for name in ("student", "report", "prompts"))
     serve, invocation_dir = _is_on(config, "upskill_serve"), config.invocation_params.dir
     given = {"base_url": found["base_url"], "serve": serve}
@@ -166,4 +187,6 @@ def read(config: pytest.Config) -> Settings:
         students_tables=students_tables(config.rootpath / "pyproject.toml"),
         rootdir=config.rootpath,
         invocation_dir=invocation_dir,
+        unset={**unset, "sanitizer": config.getini("upskill_sanitizer"), "serve": config.getini("upskill_serve")},
+        pytest_options=_pytest_options(config),
     )

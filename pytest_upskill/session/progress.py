@@ -38,6 +38,11 @@ def is_watched(config: pytest.Config, environment: Mapping[str, str]) -> bool:
     return not quiet and not plain and os.isatty(1)
 
 
+def is_item_of_ours(nodeid: str) -> bool:
+    """True for the id of an item of a skill."""
+    return Path(nodeid.partition("::")[0]).name in FILE_NAMES
+
+
 class LiveSide:
     """Counts judged items, and erases the live line whenever pytest writes."""
 
@@ -71,7 +76,7 @@ class LiveSide:
         self._begin(ids)
 
     def _begin(self, ids: list[str]) -> None:
-        ours = [name for name in ids if Path(name.partition("::")[0]).name in FILE_NAMES]
+        ours = list(filter(is_item_of_ours, ids))
         if ours and not self._total:
             self._total = len(ours)
             self._line.start()
@@ -112,7 +117,7 @@ class WaitSide:
         self._thread = threading.Thread(target=self._tick, name="upskill-waits", daemon=True)
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
-        if Path(nodeid.partition("::")[0]).name not in FILE_NAMES:
+        if not is_item_of_ours(nodeid):
             return
         self._running[nodeid] = self._clock()
         self._due[nodeid] = self._clock() + WAIT_SECONDS

@@ -1,14 +1,17 @@
 """The command lines with which a user runs one item again, for reports."""
 
 import functools
+import os
+import re
 import shlex
 from collections.abc import Sequence
 from os.path import relpath
 from pathlib import Path
 from typing import Any
 
-from pytest_upskill.configuration.settings import DEFAULTS, Settings
-from pytest_upskill.students.base import StudentConfig
+from pytest_upskill.configuration.settings import Settings
+from pytest_upskill.replies.cassette import cassette_path
+from pytest_upskill.students.base import StudentConfig, is_at_hand
 from pytest_upskill.students.files import replies_folder
 
 
@@ -20,47 +23,111 @@ def _relative(path: Path, folder: Path) -> str:
 
 def command(settings: Settings, skill_path: Path, item: str, options: Sequence[str]) -> str:
     """The command that runs an item from the folder where pytest was called."""
-    return shlex.join(["pytest", f"{_relative(skill_path, settings.invocation_dir)}::{item}", *options])
+    item_id = f"{_relative(skill_path, settings.invocation_dir)}::{item}"
+    return " ".join(map(_quoted, ("pytest", *settings.pytest_options, item_id, *options)))
 
 
-def replay_options(settings: Settings, config: StudentConfig | None, arm: str | None, trial: int) -> list[str]:
+def _quoted(word: str) -> str:
+    """A word of a command for a shell: a text without an end of line or another letter that a terminal cannot show."""
+    option, equals, value = word.partition("=") if re.match("--[^=]+=", word) else ("", "", word)
+    if value.replace(" ", "").isprintable():
+        return option + equals + shlex.quote(value)
+    letters = (char if char.isprintable() and char not in "\\'" else _escaped(char) for char in value)
+    return f"{option}{equals}$'{''.join(letters)}'"
+
+
+def _escaped(char: str) -> str:
+    return f"\\U{ord(char):08x}" if char not in "\\'" else f"\\{char}"
+
+
+def on_ci() -> bool:
+    """Whether the output is a log that is read on another machine, as pytest decides it."""
+    return any(os.environ.get(name) for name in ("CI", "BUILD_NUMBER"))
+
+
+def is_recorded(settings: Settings, config: StudentConfig | None, skill_path: Path) -> bool:
+    """Whether a replay takes the reply from the cassette. Where the output is read, the replies of this run may be
+    missing, and the cassette is there."""
+    if config is None or is_at_hand(config) or settings.replies == "live":
+        return False
+    if settings.replies == "replay":
+        return True
+    return on_ci() and (settings.replies == "record" or cassette_path(skill_path.parent, config.name).is_file())
+
+
+def replay_options(
+    settings: Settings,
+    config: StudentConfig | None,
+    arm: str | None,
+    trial: int,
+    recorded: bool = False,
+    seed: int | None = None,
+) -> list[str]:
     """Options that judge an item again on its stored reply, without querying a student.
 
-    ``config`` and ``arm`` are None for an item that has no student.
+    ``config`` and ``arm`` are None for an item that has no student. The turns of a ``recorded`` conversation are found
+    if all examples are those of the run, whose ``seed`` this is.
     """
-    return [_source(settings, config), *_question(settings, arm, trial), *_judging(settings)]
+    source = _recording(settings, config) if recorded and config else [_source(settings, config)]
+    repeated = recorded and settings.turns > 1
+    examples = _options(settings, examples=settings.examples, seed=seed) if repeated else []
+    return [*source, *_question(settings, arm, trial), *examples, *_judging(settings)]
+
+
+def answers_steps(settings: Settings, arguments: Sequence[str], from_file: bool) -> tuple[str, str]:
+    """Where the answers to a run's prompts go, and the command that judges them there. ``arguments`` are those of the
+    run; ``from_file``: its folder for prompts is an ini value.
+    """
+    assert settings.prompts is not None
+    folder, beside = settings.prompts, settings.prompts.with_name(f"{settings.prompts.name}-answers")
+    shown, answers = (relpath(path, settings.invocation_dir) for path in (folder, beside))
+    given, kept = iter(arguments), []
+    for word in given:
+        if word in ("--upskill-prompts", "--upskill-student"):
+            next(given, None)
+        elif not word.startswith(("--upskill-prompts=", "--upskill-student=")):
+            kept.append(word)
+    further = ["-o", "upskill_prompts="] if from_file else []
+    where = f"The prompts are in {shown}. Save each answer under the same path in {answers}, then judge the answers:"
+    return where, shlex.join(["pytest", *kept, *further, f"--upskill-student=files:{answers}"])
 
 
 def _source(settings: Settings, config: StudentConfig | None) -> str:
-    if config is None or config.provider == "golden":
+    if config is None or (config.provider == "golden" and settings.self_check):
         return "--upskill"
+    if config.provider == "golden":
+        return f"--upskill-student={config.name}"
     folder = config.folder or replies_folder(settings.rootdir, config.name)
     label = "" if config.name == "files" else f"{config.name}="
     return f"--upskill-student=files:{label}{_relative(folder, settings.invocation_dir)}"
 
 
+def _recording(settings: Settings, config: StudentConfig) -> list[str]:
+    replies = _options(settings, base_url=settings.base_url)
+    return [f"--upskill-student={config.name}", "--upskill-replies=replay", *replies]
+
+
 def record_options(settings: Settings, student: str | None, arm: str | None, trial: int) -> list[str]:
     """Options that query the student, and record its reply beside the skill."""
-    server = _options(base_url=settings.base_url, serve=settings.serve)
-    # With more than one turn, later questions depend on how the replies before are judged.
-    judging = _judging(settings) if settings.turns > 1 else []
+    server = _options(settings, base_url=settings.base_url, serve=settings.serve)
     question = _question(settings, arm, trial)
-    return [f"--upskill-student={student}", "--upskill-replies=record", *question, *server, *judging]
+    return [f"--upskill-student={student}", "--upskill-replies=record", *question, *server, *_judging(settings)]
 
 
 def _question(settings: Settings, arm: str | None, trial: int) -> list[str]:
     """Options without which this arm, trial and number of turns would not be collected."""
-    collected = arm in DEFAULTS["arms"] and settings.arms == DEFAULTS["arms"]
-    return _options(arms=None if collected else arm, trials=trial, turns=settings.turns)
+    collected = arm in settings.unset["arms"] and settings.arms == settings.unset["arms"]
+    return _options(settings, arms=None if collected else arm, trials=trial, turns=settings.turns)
 
 
 def _judging(settings: Settings) -> list[str]:
-    names = ("timeout", "item_timeout", "device", "arch", "sandbox", "sanitizer")
-    return _options(**{name: getattr(settings, name) for name in names})
+    names = ("example", "timeout", "item_timeout", "device", "arch", "sandbox", "sanitizer")
+    return _options(settings, **{name: getattr(settings, name) for name in names})
 
 
-def _options(**values: Any) -> list[str]:
-    """The options for values that differ from their defaults."""
-    given = {name.replace("_", "-"): value for name, value in values.items() if value and value != DEFAULTS.get(name)}
+def _options(settings: Settings, **values: Any) -> list[str]:
+    """The options for values that differ from those without an option."""
+    given = {name.replace("_", "-"): value for name, value in values.items()
+             if value is not None and value is not False and value != settings.unset.get(name)}  # fmt: skip
     texts = {name: f"{value:g}" if isinstance(value, float) else value for name, value in given.items()}
     return [f"--upskill-{name}" if text is True else f"--upskill-{name}={text}" for name, text in texts.items()]

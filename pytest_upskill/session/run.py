@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from os.path import relpath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -16,6 +18,7 @@ from pytest_upskill.paths import HOME
 from pytest_upskill.replies.budget import limits_in_words, spending
 from pytest_upskill.replies.ledger import Ledger, Limits, Totals
 from pytest_upskill.replies.scheduling import Mode, Replies
+from pytest_upskill.session.repeat_command import on_ci
 from pytest_upskill.students import demo, registry
 from pytest_upskill.students.base import Placeholder, Student, StudentConfig, is_at_hand
 from pytest_upskill.students.builtin import BUILTIN
@@ -33,6 +36,7 @@ DEMO = "demo"
 _SOURCES = {
     "live": "live: stored replies are not used",
     "record": "record: stored and new replies are written to the cassettes beside the skills",
+    "kept": "kept: stored replies, also to earlier prompts; no student is queried",
     "replay": "replay: from the cassettes beside the skills; no student is queried",
 }
 """Lines of the header for values of ``--upskill-replies`` other than ``auto``."""
@@ -45,7 +49,8 @@ class Run:
     """What collection, items and the controller share: ``configs`` are those of the students, by name.
 
     ``seed`` is the one that the header prints. A worker gets the controller's ``device`` and ``session``, and the
-    address of its server ``broker``. ``tell`` prints a line while servers start.
+    address of its server ``broker``. ``tell`` prints a line while servers start. ``speaks``: this process warns of what
+    all workers notice.
     """
 
     def __init__(
@@ -57,8 +62,10 @@ class Run:
         session: str = "",
         broker: str = "",
         tell: Callable[[str], object] = lambda line: None,
+        speaks: bool = True,
     ) -> None:
         self.settings = settings
+        self.speaks = speaks
         self.session = session or secrets.token_hex(8)
         self._broker = broker
         self._tell = tell
@@ -66,6 +73,8 @@ class Run:
         self.seed = seed
         self._hook = hook
         self._students: dict[str, Student] = {}
+        self.noted: set[tuple[Path, str]] = set()
+        """Warnings that collection has given, by skill."""
         specs = settings.students or (GOLDEN,)
         if specs == (PROMPTS_STUDENT,) and settings.prompts:
             configs = [StudentConfig(PROMPTS_STUDENT, PROMPTS_STUDENT)]
@@ -82,8 +91,8 @@ class Run:
         return self._students[name]
 
     def _make(self, config: StudentConfig) -> Student:
-        if self.settings.replies == "replay" and not is_at_hand(config):
-            return Placeholder(config, "is not queried while replies are replayed")
+        if self.settings.replies in ("replay", "kept") and not is_at_hand(config):
+            return Placeholder(config, f"is not queried with --upskill-replies={self.settings.replies}")
         made: Student | None = self._hook.pytest_upskill_student(config=config)
         if made is not None:
             return made
@@ -113,6 +122,12 @@ class Run:
         settings = self.settings
         worker = os.environ.get("PYTEST_XDIST_WORKER", "")
         return choose(self._device, settings.arch, settings.sanitizer, worker, sandbox=settings.sandbox)
+
+    @cached_property
+    def repeated(self) -> Settings:
+        """The settings that commands for repeating items name: in a log of another machine, also its device."""
+        here = self.settings.prompts or not on_ci()
+        return self.settings if here else replace(self.settings, device=self.machine.device)
 
     @property
     def asks(self) -> bool:
@@ -152,6 +167,8 @@ class Run:
         """Where the replies came from; empty for the usual place."""
         if self.settings.replies == "replay":
             return "replayed from cassettes, no student was queried"
+        if self.settings.replies == "kept":
+            return "stored ones, also to earlier prompts; no student was queried"
         totals = self.totals
         if "ledger" in self.__dict__ and not (totals.asked or totals.failed or totals.stopped):
             return "no student was queried: all replies were stored ones; --upskill-replies=live asks again"

@@ -4,6 +4,7 @@
 the second; without it, one process has both.
 """
 
+import os
 import secrets
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -17,6 +18,7 @@ from pytest_upskill.errors import InfrastructureError, UsageError
 from pytest_upskill.languages import registry as languages
 from pytest_upskill.languages.base import Language
 from pytest_upskill.session import options, progress
+from pytest_upskill.session.agent_folders import AgentFolders
 from pytest_upskill.session.controller import Controller
 from pytest_upskill.session.interrupts import Interrupts
 from pytest_upskill.session.item_hooks import ItemHooks
@@ -32,7 +34,7 @@ def start(config: pytest.Config) -> None:
         _register(config.hook.pytest_upskill_contract(), contracts.register, "pytest_upskill_contract", Contract)
         settings = options.read(config)
         if given is not None:
-            run = Run(settings, hook=config.hook, **given)
+            run = Run(settings, hook=config.hook, speaks=os.environ.get("PYTEST_XDIST_WORKER") == "gw0", **given)
         else:
             seed = secrets.randbelow(2**32) if settings.seed is None else settings.seed  # short enough to be typed
             teller = progress.Teller(config)
@@ -41,6 +43,7 @@ def start(config: pytest.Config) -> None:
             config.pluginmanager.register(progress.WaitSide(run, teller), "upskill-waits")
         interrupts.started(given is not None, run.hurry)
         config.pluginmanager.register(ItemHooks(run, is_worker=given is not None), "upskill-items")
+        config.pluginmanager.register(AgentFolders(config, run.speaks), "upskill-folders")
     except (UsageError, InfrastructureError) as error:
         raise pytest.UsageError(str(error)) from None
 

@@ -5,16 +5,15 @@ Errors are those of the reference validator; warnings are advice of the specific
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-from urllib.parse import unquote
 
 from pytest_upskill.documents.frontmatter import Document, Value, parse, read_text
-from pytest_upskill.documents.markdown import FenceReader
 from pytest_upskill.documents.spelling import nearest
 from pytest_upskill.errors import SkillError
+from pytest_upskill.skills import links
 
 FILE_NAMES = ("SKILL.md", "skill.md")
 MAX_NAME, MAX_DESCRIPTION, MAX_COMPATIBILITY = 64, 1024, 500
@@ -28,10 +27,6 @@ AGENT_KEYS = (
 MAX_LINES, MAX_TOKENS = 500, 5000
 CHARACTERS_PER_TOKEN = 4
 """A rule of thumb for English and code, which needs no tokenizer."""
-
-_LINK = re.compile(r"\[[^\]\n]*\]\(\s*<?([^)\s>]+)>?[^)\n]*\)")
-_MENTION = re.compile(r"(?<![\w./:-])((?:references|scripts|assets)/[\w./-]*\.\w+)(?![\w*<{/])")
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|//")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +53,8 @@ def skill_file(path: Path) -> Path:
     """The ``SKILL.md`` of a folder (or ``skill.md``), or the file itself; raises SkillError if there is none."""
     if path.is_file():
         return path
+    if path.is_symlink() and not path.exists():
+        raise SkillError(broken_link(path), path)
     if not path.is_dir():
         raise SkillError("there is no such skill: name a folder with a SKILL.md, or that file", path)
     present = {child.name for child in path.iterdir()}
@@ -66,29 +63,9 @@ def skill_file(path: Path) -> Path:
     return path / name
 
 
-def skill_files(paths: Sequence[Path]) -> list[Path]:
-    """The ``SKILL.md`` files that paths name: each a skill's folder, its file, or a folder that contains skills.
-
-    Without a path, those below the current folder. Hidden folders are left out. Raises SkillError if a path has none.
-    """
-    found: list[Path] = []
-    for path in paths or [Path()]:
-        if path.is_file():
-            found.append(path if path.name in FILE_NAMES else _of_case(path))
-            continue
-        below = (one for name in FILE_NAMES for one in path.rglob(name))
-        visible = sorted(one for one in below if not any(part.startswith(".") for part in one.relative_to(path).parts))
-        if not visible:
-            skill_file(path)
-        found += visible
-    return list(dict.fromkeys(found))
-
-
-def _of_case(path: Path) -> Path:
-    if path.suffix == ".md" and path.parent.name == "evals":
-        return skill_file(path.parent.parent)
-    own = FILE_NAMES[0]
-    raise SkillError(f"this file is not a {own}: name a skill's folder, its {own}, or a folder above", path)
+def broken_link(path: Path) -> str:
+    """What is wrong with a link that leads nowhere, and what to do."""
+    return f"is a link to '{path.readlink()}', which does not exist: install the skill again, or remove the link"
 
 
 def load_skill(path: Path) -> Skill:
@@ -123,7 +100,7 @@ def validate(path: Path) -> tuple[Problem, ...]:
 
 def case_paths(folder: Path) -> list[Path]:
     """The case files of a skill's folder, sorted by name; a README is not a case."""
-    paths = (folder / "evals").glob("*.md")
+    paths = (path for path in (folder / "evals").glob("*.md") if not path.is_dir())
     return sorted(path for path in paths if not path.name.startswith(".") and path.name.lower() != "readme.md")
 
 
@@ -144,7 +121,7 @@ def _problems(document: Document, folder: Path) -> Iterator[Problem]:
         yield _advice("'license' should be a text: a name, or that of a file", top["license"].line)
     yield from _advice_on_keys(top)
     yield from _length(document)
-    yield from _links(document, folder)
+    yield from (_advice(message, line) for message, line in links.advice(document.body, document.body_line, folder))
 
 
 def _unknown_keys(top: Mapping[str, Value]) -> Iterator[Problem]:
@@ -214,41 +191,3 @@ def _length(document: Document) -> Iterator[Problem]:
     if tokens > MAX_TOKENS:
         message = f"the body has about {tokens} tokens; move details to references/ above {MAX_TOKENS}"
         yield _advice(message, document.body_line)
-
-
-def _links(document: Document, folder: Path) -> Iterator[Problem]:
-    targets = dict.fromkeys(_targets(document.body, document.body_line))
-    linked = {target for target, _ in targets}
-    for target, line in targets:
-        path = folder / target
-        if Path(target).is_absolute() or ".." in Path(target).parts:
-            yield _advice(f"'{target}' is outside the skill's folder and is not copied with it: move it there", line)
-        elif not path.exists():
-            yield _advice(f"'{target}' does not exist: add the file, or correct the link", line)
-        elif len(Path(target).parts) > 2:
-            yield _advice(f"'{target}' is more than one level deep: keep references next to SKILL.md", line)
-        elif path.suffix == ".md" and path.is_file():
-            yield from _chain(target, line, path, linked)
-
-
-def _chain(target: str, line: int, path: Path, linked: set[str]) -> Iterator[Problem]:
-    """Links of a reference to files that ``SKILL.md`` does not name."""
-    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
-    for further, _ in _targets(lines, 1):
-        named = (Path(target).parent / further).as_posix()
-        if further.endswith(".md") and (path.parent / further).is_file() and not {named, further} & linked:
-            yield _advice(f"'{target}' leads on to '{further}': link that from SKILL.md, one level deep", line)
-
-
-def _targets(lines: list[str], first: int) -> Iterator[tuple[str, int]]:
-    """Files that the prose names: link targets, and paths into the folders of the specification."""
-    reader = FenceReader()
-    for number, line in enumerate(lines, first):
-        inside = reader.inside
-        reader.feed(number, line)
-        if inside or reader.inside:
-            continue
-        found = [*_LINK.findall(re.sub(r"`[^`]*`", "", line)), *_MENTION.findall(line)]
-        for target in dict.fromkeys(unquote(raw.partition("#")[0]) for raw in found if not _SCHEME.match(raw)):
-            if target:
-                yield target, number

@@ -1,1 +1,1 @@
-"""Rates, intervals and tests. Knows numbers, no outcomes."""
+"""Rates, intervals, tests, gates and flags: functions of numbers, explained in docs/statistics.md."""

@@ -1,17 +1,170 @@
-"""Rates, differences and their intervals; what has no value is None. scipy loads on first use."""
+"""Rates, paired differences and ratios, with their intervals; what has no value is None. scipy loads on first use."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
-from typing import Any
+from statistics import NormalDist, fmean, stdev
+
+from pytest_upskill.statistics.dirichlet import mean_cdf, mean_quantile
+from pytest_upskill.statistics.significance import sign_flip
 
 CONFIDENCE = 0.95
-RESAMPLES = 9999
-SEED = 20240229
-"""The seed of the bootstrap: the same outcomes always give the same interval."""
+_PRIOR: Mapping[float, float] = {1.0: 0.5, 0.0: 1.0, -1.0: 0.5}
+"""The prior of paired differences: half a case for each of the four results of a pair, two of which are no change."""
+_LEAST_SPREAD = 0.01
+"""What a ratio's interval takes the cases to differ by at least, as a logarithm: 1%."""
 
 Interval = tuple[float, float]
+Trials = Mapping[str, Sequence[bool]]
+"""By case: whether each of its trials passed."""
+
+
+def wilson(passed: float, total: float, confidence: float = CONFIDENCE) -> Interval | None:
+    """Wilson's score interval of a rate (Wilson 1927, JASA 22, eq. 6), None if nothing was counted.
+
+    In closed form, so that an interrupted run need not wait for scipy.
+    """
+    if total == 0:
+        return None
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    rate, spread = passed / total, z * z / total
+    middle = (rate + spread / 2) / (1 + spread)
+    half = z * math.sqrt(max(rate * (1 - rate), 0.0) / total + spread / (4 * total)) / (1 + spread)
+    return (max(middle - half, 0.0) if passed else 0.0, min(middle + half, 1.0) if passed < total else 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A mean of the rates of ``cases``; ``effective`` is how many independent trials say as much (or 0)."""
+
+    mean: float | None
+    cases: int
+    effective: float
+
+    def interval(self, confidence: float = CONFIDENCE) -> Interval | None:
+        """Wilson's interval for the effective number of trials.
+
+        It is never narrower than the cases allow: it reaches the limits of a rate that is 0 or 1 in all cases, however
+        many trials each had, because that many cases can hide a kind of case which they do not hold.
+        """
+        if self.mean is None:
+            return None
+        found = wilson(self.mean * self.effective, self.effective, confidence)
+        all_passed, none = (wilson(passed, self.cases, confidence) for passed in (self.cases, 0))
+        assert found and all_passed and none  # there is a case
+        return (min(found[0], all_passed[0]), max(found[1], none[1]))
+
+    def p_against(self, threshold: float) -> float:
+        """One minus the confidence of the widest interval without the threshold: the p value of the score test."""
+        if self.mean is None or self.mean == threshold:
+            return 1.0
+        extreme = 1.0 if threshold < self.mean else 0.0
+        return max(_score(self.mean, self.effective, threshold), _score(extreme, self.cases, threshold))
+
+    def scaled(self, cases: int) -> "Rate":
+        """The rate of that many cases, if they turn out as these did."""
+        return Rate(self.mean, cases, self.effective * cases / self.cases)
+
+
+def _score(rate: float, total: float, threshold: float) -> float:
+    variance = threshold * (1 - threshold) / total
+    return math.erfc(abs(rate - threshold) / math.sqrt(2 * variance)) if variance > 0 else 0.0
+
+
+def pass_rate(trials: Trials) -> Rate:
+    """The pass rate; a case counts once, whatever its trials."""
+    return rate_of([_mean(case) for case in trials.values() if case], sum(map(len, trials.values())))
+
+
+def rate_of(values: Sequence[float], trials: int) -> Rate:
+    """A rate from those of the cases, each from 0 to 1, with the number of all trials.
+
+    The effective number of trials is that of the cases over the design effect (Kish 1965, Survey Sampling): the
+    variance of the cases' rates relative to that of one trial a case. Before it is computed, one case is added, half of
+    it passing and half failing, because few cases that are alike do not prove that all are (Dean and Pagano 2015,
+    J. Surv. Stat. Methodol. 3, compare such intervals).
+    """
+    if not (cases := len(values)):
+        return Rate(None, 0, 0)
+    if trials <= cases:
+        return Rate(fmean(values), cases, cases)
+    centre = (sum(values) + 0.5) / (cases + 1)
+    variance = (sum(value * value for value in values) + 0.5) / (cases + 1) - centre * centre
+    return Rate(fmean(values), cases, min(cases * centre * (1 - centre) / variance, trials))
+
+
+def _mean(trials: Sequence[bool]) -> float:
+    return sum(trials) / len(trials)
+
+
+@dataclass(frozen=True, slots=True)
+class Posterior:
+    """What paired differences say about their mean. ``counts`` has how many cases have each difference, from -1 to 1.
+
+    With one trial a case it is the posterior of the 2x2 table of paired results, Dirichlet prior 1/2 for each cell.
+    With several it is the Dirichlet process's, with the same prior and the case as unit (Ferguson 1973, Ann. Stat. 1;
+    with no prior: the Bayesian bootstrap, Rubin 1981, Ann. Stat. 9).
+    """
+
+    counts: Mapping[float, float]
+
+    @property
+    def pairs(self) -> float:
+        return sum(self.counts.values())
+
+    @property
+    def mean(self) -> float | None:
+        """The estimate, None without a pair."""
+        pairs = self.pairs
+        return sum(value * number for value, number in self.counts.items()) / pairs if pairs else None
+
+    def interval(self, confidence: float = CONFIDENCE) -> Interval | None:
+        """The middle part of the posterior, with the estimate and the exact limits of gains alone; None below 2 pairs.
+
+        The prior expects gains and losses alike; where one of them never occurred, the posterior alone would deny large
+        lifts too soon.
+        """
+        if (mean := self.mean) is None or self.pairs < 2:
+            return None
+        weights, tail = self._weights(), (1 - confidence) / 2
+        low, high = mean_quantile(tail, weights), mean_quantile(1 - tail, weights)
+        gained, lost = self._limit(1, confidence), self._limit(-1, confidence)
+        return (min(low, mean, -lost), max(high, mean, gained))
+
+    def p_against(self, threshold: float) -> float:
+        """One minus the confidence of the widest interval without the threshold; 1 if there is no interval."""
+        mean = self.mean
+        if mean is None or self.pairs < 2 or math.isclose(threshold, mean, abs_tol=1e-9):
+            return 1.0
+        below = mean_cdf(threshold, self._weights())
+        sign = 1 if threshold > mean else -1
+        return min(1.0, max(2 * min(below, 1 - below), self._limit_p(sign, threshold)))
+
+    def scaled(self, cases: int) -> "Posterior":
+        """That of so many cases, if they turn out as these did."""
+        return Posterior({value: number * cases / self.pairs for value, number in self.counts.items()})
+
+    def _weights(self) -> dict[float, float]:
+        return {value: self.counts.get(value, 0.0) + _PRIOR.get(value, 0.0) for value in {*self.counts, *_PRIOR}}
+
+    def _part(self, sign: int) -> float:
+        return sum(max(sign * value, 0.0) * number for value, number in self.counts.items())
+
+    def _limit(self, sign: int, confidence: float) -> float:
+        """One-sided limit of the rate of gains (or losses) less the losses seen (Clopper and Pearson 1934)."""
+        from scipy.special import betaincinv
+
+        part, pairs = self._part(sign), self.pairs
+        limit = betaincinv(part + 1, pairs - part, confidence) if pairs - part > 1e-9 else 1.0
+        return float(limit) - self._part(-sign) / pairs
+
+    def _limit_p(self, sign: int, threshold: float) -> float:
+        from scipy.special import betainc
+
+        part, pairs = self._part(sign), self.pairs
+        rate = min(max(sign * threshold + self._part(-sign) / pairs, 0.0), 1.0)
+        return 1.0 - float(betainc(part + 1, pairs - part, rate)) if pairs - part > 1e-9 else float(rate < 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,64 +177,55 @@ class Difference:
     p: float | None = None
 
 
-def wilson(passed: int, total: int) -> Interval | None:
-    """Wilson's score interval of a rate (Wilson 1927, JASA 22, eq. 6), None if nothing was counted.
-
-    In closed form, so that an interrupted run need not wait for scipy.
-    """
-    if total == 0:
-        return None
-    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
-    rate, spread = passed / total, z * z / total
-    middle = (rate + spread / 2) / (1 + spread)
-    half = z * math.sqrt(rate * (1 - rate) / total + spread / (4 * total)) / (1 + spread)
-    return (max(middle - half, 0.0) if passed else 0.0, min(middle + half, 1.0) if passed < total else 1.0)
-
-
-def paired_difference(treated: Mapping[str, Sequence[bool]], control: Mapping[str, Sequence[bool]]) -> Difference:
+def paired_difference(treated: Trials, control: Trials) -> Difference:
     """Pass rate of ``treated`` minus that of ``control``, over the cases (keys) in which both have a trial.
 
-    A case counts once, whatever its trials: its rate is their mean. The interval is the percentile bootstrap's over
-    cases; one case alone has none. The p value is two-sided and comes from flipping the signs of the cases'
-    differences, which is exact up to 13 cases.
+    A case counts once, whatever its trials: its rate is their mean. Fewer than two cases have no interval. The p value
+    is two-sided and exact.
     """
-    if not (cases := [case for case in treated if treated[case] and control.get(case)]):
-        return Difference(0)
-    differences = [_rate(treated[case]) - _rate(control[case]) for case in cases]
-    mean = sum(differences) / len(differences)
-    if len(cases) == 1:
-        return Difference(1, mean, None, 1.0)
-    return Difference(len(cases), mean, _bootstrap(differences), _sign_flip(differences))
+    scaled, _ = _differences(treated, control)
+    found = posterior(treated, control)
+    return Difference(len(scaled), found.mean, found.interval(), sign_flip(scaled) if scaled else None)
 
 
-def _rate(trials: Sequence[bool]) -> float:
-    return sum(trials) / len(trials)
+def posterior(treated: Trials, control: Trials) -> Posterior:
+    """What the same cases say about the difference, for decisions: computed faster, since it has no interval yet."""
+    scaled, whole = _differences(treated, control)
+    return Posterior({one / whole: number for one, number in Counter(scaled).items()})
 
 
-def _bootstrap(differences: Sequence[float]) -> Interval:
-    if len(set(differences)) == 1:
-        return (differences[0], differences[0])
-    import numpy
-    from scipy.stats import bootstrap
-
-    sample, options = (numpy.asarray(differences),), {"confidence_level": CONFIDENCE, "method": "percentile"}
-    found = bootstrap(sample, numpy.mean, **options, **_resampling()).confidence_interval
-    return (float(found.low), float(found.high))
+def _differences(treated: Trials, control: Trials) -> tuple[list[int], int]:
+    """The cases' differences, times the second number."""
+    cases = [(treated[case], control[case]) for case in treated if treated[case] and control.get(case)]
+    whole = math.lcm(*(len(trials) for pair in cases for trials in pair))
+    return [sum(one) * (whole // len(one)) - sum(other) * (whole // len(other)) for one, other in cases], whole
 
 
-def _sign_flip(differences: Sequence[float]) -> float:
-    # A difference of zero is the same flipped: leaving it out changes no p value and keeps the test exact for longer.
-    moved = [difference for difference in differences if difference != 0.0]
-    if len(moved) < 2:
-        return 1.0
-    import numpy
-    from scipy.stats import permutation_test
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """What a typical case of ``treated`` takes relative to ``control``, over ``pairs`` cases."""
 
-    options = {"permutation_type": "samples", "vectorized": True, **_resampling()}
-    return float(min(1.0, permutation_test((numpy.asarray(moved),), numpy.sum, **options).pvalue))
+    pairs: int
+    mean: float | None = None
+    interval: Interval | None = None
 
 
-def _resampling() -> dict[str, Any]:
-    import numpy
+def paired_ratio(treated: Mapping[str, Sequence[float]], control: Mapping[str, Sequence[float]]) -> Ratio:
+    """Tokens or cost of ``treated`` over those of ``control``: the geometric mean of the cases' ratios.
 
-    return {"n_resamples": RESAMPLES, "batch": 1000, "rng": numpy.random.default_rng(SEED)}
+    The interval is Student's on their logarithms (Student 1908, Biometrika 6; Fieller 1954 has others for ratios). It
+    takes the ratios to differ by at least 1%. Cases in which either is zero are left out.
+    """
+    means = {case: (fmean(treated[case]), fmean(control[case]))
+             for case in treated if treated[case] and control.get(case)}  # fmt: skip
+    logs = [math.log(one / other) for one, other in means.values() if one > 0 and other > 0]
+    if not logs:
+        return Ratio(0)
+    middle = fmean(logs)
+    if len(logs) == 1:
+        return Ratio(1, math.exp(middle))
+    from scipy.special import stdtrit
+
+    spread = max(stdev(logs), _LEAST_SPREAD) / math.sqrt(len(logs))
+    half = float(stdtrit(len(logs) - 1, (1 + CONFIDENCE) / 2)) * spread
+    return Ratio(len(logs), math.exp(middle), (math.exp(middle - half), math.exp(middle + half)))

@@ -50,15 +50,9 @@ class AnthropicStudent(RemoteStudent):
             body |= {"tools": [_TOOL], "tool_choice": {"type": "auto" if more else "none"}}
         return fields.with_options(body, self.config.options)
 
-    def _attempt(self, question: Question, rounds: Sequence[Round]) -> Response | AttemptFailure:
-        return self._without_refused(
-            self._request(question, rounds), lambda body, refused: self._sent(question, rounds, body, refused)
-        )
-
     def _sent(
         self, question: Question, rounds: Sequence[Round], body: Mapping[str, Any], refused: Mapping[str, str]
     ) -> Response | AttemptFailure:
-        """The result of one request with this body."""
         import anthropic
 
         started = time.monotonic()
@@ -92,15 +86,10 @@ class AnthropicStudent(RemoteStudent):
             return AttemptFailure(f"{self._address} ended the reply without any text", transient=True)
         tokens = _tokens(message.usage)
         request = {key: value for key, value in body.items() if key != "tools"}
-        reply = self._reply(
-            text=text,
-            reasoning="".join(block.thinking for block in message.content if block.type == "thinking"),
-            finish=refusals.ENDS[message.stop_reason],
-            tokens=tokens,
-            seconds=seconds,
-            model=message.model,
-            details=ReplyDetails(request=request, note="; ".join(self._notes_on(refused, tokens))),
-        )
+        details = ReplyDetails(request=request, note="; ".join(self._notes_on(refused, tokens)))
+        reasoning = "".join(block.thinking for block in message.content if block.type == "thinking")
+        said = {"text": text, "reasoning": reasoning, "finish": refusals.ENDS[message.stop_reason]}
+        reply = self._reply(tokens, **said, model=message.model, seconds=seconds, details=details)
         uses = [block for block in message.content if block.type == "tool_use"]
         calls = tuple(Call(use.id, use.name, json.dumps(use.input)) for use in uses)
         # The blocks go back unchanged: thoughts must keep their signatures.

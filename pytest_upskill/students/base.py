@@ -73,11 +73,9 @@ class Server(Protocol):
 
     def address(self) -> str:
         """The base URL of the running server. Raises StudentError if it cannot be started."""
-        ...
 
     def revive(self) -> None:
         """Restart the server, once, if it ended. Called after a failed question. Raises StudentError."""
-        ...
 
 
 class Student(Protocol):
@@ -116,7 +114,6 @@ class Student(Protocol):
 
     def ask(self, question: Question, case: Case) -> Reply:
         """The reply. Raises StudentError, with one clear message, if there is none."""
-        ...
 
     def close(self) -> None:
         """End open connections and waits. Open questions fail with StudentError."""

@@ -1,12 +1,15 @@
 """Replies and prompts on disk, ``<folder>/<skill>/<case>.<arm>.md``, and the student that reads its replies there.
 
-Every run writes its replies in this layout, and ``--upskill-prompts`` its prompts.
+Every run writes its replies in this layout, and ``--upskill-prompts`` its prompts. A folder ``<skill>`` belongs to the
+first skill of that name, which a file in it states; others of that name have ``<folder>/<path of the skill>``, as all
+have in a run with several.
 """
 
 import codecs
 import contextlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import secrets
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pytest_upskill.cases.case import Case
@@ -25,22 +28,61 @@ _MARKS = {
     codecs.BOM_UTF16_LE: "utf-16-le",
     codecs.BOM_UTF16_BE: "utf-16-be",
 }
-_ZEROS: Mapping[tuple[bool, ...], str] = {
-    (False, True, False, True): "utf-16-le",
-    (True, False, True, False): "utf-16-be",
-    (False, True, True, True): "utf-32-le",
-    (True, True, True, False): "utf-32-be",
-}
-"""Where the zero bytes of ASCII text are, within four bytes."""
+_WIDE = {"utf-32-le": 4, "utf-32-be": 4, "utf-16-le": 2, "utf-16-be": 2}
+"""Encodings of several bytes for each character, by their number."""
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f]")
 _SHORTEST = 16
 """Bytes of a text whose encoding is guessed."""
+OWNER = ".skill"
+"""The file with the path of the skill that a folder belongs to."""
+_REPLIES = "*.*.md"
 LAYOUT = "<skill>/<case>.<arm>.md, <case>.<arm>-2.md for the second trial"
 """The layout in words, for messages."""
 
 
 def path_of(folder: Path, question: Question) -> Path:
     """The path of the reply (or prompt) of a question in ``folder``."""
-    return folder / component(question.skill) / component(question.file_name)
+    return (_own(folder, question) or folder / component(question.skill)) / component(question.file_name)
+
+
+def _own(folder: Path, question: Question) -> Path | None:
+    """The folder of this skill alone; None if it has that of its name."""
+    if not question.place:
+        return None
+    own = folder_of(folder, question.place)
+    owner = _owner(folder / component(question.skill))
+    is_used = owner != question.place if owner is not None else next(own.glob(_REPLIES), None) is not None
+    return own if is_used else None
+
+
+def _new_path_of(folder: Path, question: Question) -> Path:
+    """The path to write to. Raises OSError."""
+    shared = folder / component(question.skill)
+    if question.place and _owner(shared) is None and _own(folder, question) is None:
+        if question.apart:
+            return folder_of(folder, question.place) / component(question.file_name)
+        draft = shared / f"{OWNER}-{secrets.token_hex(8)}"
+        write_atomically(draft, question.place)
+        try:
+            (shared / OWNER).hardlink_to(draft)
+        except FileExistsError:  # another process has been faster
+            pass
+        except OSError:  # a file system without hard links
+            draft.replace(shared / OWNER)
+        draft.unlink(missing_ok=True)
+    return path_of(folder, question)
+
+
+def folder_of(folder: Path, place: str) -> Path:
+    """The folder below ``folder`` for a skill's name or path."""
+    return folder.joinpath(*map(component, place.split("/")))
+
+
+def _owner(shared: Path) -> str | None:
+    try:
+        return (shared / OWNER).read_text(encoding="utf-8")
+    except OSError:
+        return None
 
 
 def replies_folder(root: Path, student: str) -> Path:
@@ -51,7 +93,7 @@ def replies_folder(root: Path, student: str) -> Path:
 def keep_reply(root: Path, student: str, question: Question, reply: Reply) -> Path:
     """Write the reply's text below pytest's rootdir and return its path. Raises OSError."""
     home(root)
-    path = path_of(replies_folder(root, student), question)
+    path = _new_path_of(replies_folder(root, student), question)
     write_atomically(path, reply.text)
     return path
 
@@ -69,7 +111,7 @@ def writing_below(folder: Path) -> Iterator[None]:
 
 def write_prompt(folder: Path, question: Question) -> Path:
     """Write the prompt of a question under the headings ``# System`` and ``# User`` and return its path."""
-    path = path_of(folder, question)
+    path = _new_path_of(folder, question)
     prompt = question.prompt
     write_atomically(path, f"# System\n\n{prompt.system.strip()}\n\n# User\n\n{prompt.user.strip()}\n")
     return path
@@ -86,7 +128,7 @@ class FilesStudent(Student):
     def arms_for(self, skill: str, arms: Sequence[str], cases: Sequence[str]) -> tuple[str, ...]:
         """The arms with a file for any of the cases and any trial."""
         try:
-            names = [entry.name for entry in (self.folder / component(skill)).iterdir()]
+            names = [entry.name for entry in folder_of(self.folder, skill).iterdir()]
         except OSError:
             return ()
         present = {re.sub(pattern, "", name) for name in names for pattern in (r"\.md$", r"-\d+\.md$")}
@@ -120,18 +162,31 @@ def decoded(data: bytes) -> tuple[str, str]:
 
     Editors on Windows, and its shell, write UTF-16, with a byte order mark or without. Line ends stay.
     """
-    if (mark := next((mark for mark in _MARKS if data.startswith(mark)), None)) is not None:
-        return data[len(mark) :].decode(_MARKS[mark], "replace"), "" if _MARKS[mark] == "utf-8" else _MARKS[
-            mark
-        ].upper()
+    for mark, marked in _MARKS.items():
+        if data.startswith(mark):
+            return data[len(mark) :].decode(marked, "replace"), "" if marked == "utf-8" else marked.upper()
     if data.startswith(_BINARIES):
         return "", BINARY
-    zeros = tuple(data[place::4].count(0) * 5 > len(data) // 2 for place in range(4))  # code is mostly ASCII
-    if len(data) >= _SHORTEST and (encoding := _ZEROS.get(zeros)) is not None:
-        return data.decode(encoding, "replace"), encoding.upper()
+    zeros = data.count(0) if len(data) >= _SHORTEST else 0
+    are_many = zeros * 100 > len(data)
     try:
-        return data.decode(), ""
+        text, problem = data.decode(), ""
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        what = f"UTF-8 with replacements (byte 0x{data[error.start]:02x} in line {line} is not UTF-8)"
-        return data.decode("utf-8", "replace"), what
+        problem = f"UTF-8 with replacements (byte 0x{data[error.start]:02x} in line {line} is not UTF-8)"
+        text = data.decode("utf-8", "replace")
+    if (are_many or (zeros and problem)) and (encoding := _guessed(data)) is not None:
+        return data.decode(encoding, "replace"), encoding.upper()
+    return ("", BINARY) if are_many else (text, problem)
+
+
+def _guessed(data: bytes) -> str | None:
+    """The encoding in which zero bytes are parts of characters: the one with the most blanks, which all code has."""
+    found: dict[str, int] = {}
+    for encoding, width in _WIDE.items():
+        with contextlib.suppress(UnicodeDecodeError):
+            text = data[: len(data) // width * width].decode(encoding)
+            blanks = text.count(" ") + text.count("\n")
+            if blanks and not _CONTROL.search(text):
+                found[encoding] = blanks
+    return max(found, key=lambda encoding: found[encoding], default=None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -63,7 +64,9 @@ class LlamaServerStudent(OpenAIStudent):
     def _how_to_start(self) -> str:
         command = self.config.serve
         if not command or command in plan.WORDS:
-            command = f"llama-server -hf {self.model} --port {urlsplit(self._address).port or DEFAULT_PORT}"
+            command = (
+                f"llama-server -hf {shlex.quote(self.model)} --port {urlsplit(self._address).port or DEFAULT_PORT}"
+            )
         others = "or let this run start it with --upskill-serve; or name another with --upskill-base-url=URL"
         return f"start one with: {command}; {others}"
 

@@ -142,14 +142,9 @@ class OpenAIStudent(RemoteStudent):
         body = fields.with_options(body, options)
         return {name: value for name, value in body.items() if name != "stream_options" or body.get("stream")}
 
-    def _attempt(self, question: Question, rounds: Sequence[Round]) -> Response | AttemptFailure:
-        may_read = _may_read(question, rounds)
-        return self._without_refused(
-            self._request(question, rounds), lambda body, refused: self._sent(body, refused, may_read)
-        )
-
-    def _sent(self, body: Mapping[str, Any], refused: Mapping[str, str], may_read: bool) -> Response | AttemptFailure:
-        """The result of one request with this body."""
+    def _sent(
+        self, question: Question, rounds: Sequence[Round], body: Mapping[str, Any], refused: Mapping[str, str]
+    ) -> Response | AttemptFailure:
         import openai
 
         started = time.monotonic()
@@ -171,10 +166,9 @@ class OpenAIStudent(RemoteStudent):
             return self._explain(openai, error)
         if reader.broken or not transcript.chunks or (reader.other and not transcript.finish):
             return self._no_reply(sent, reader)
-        seconds = time.monotonic() - started
-        return self._unfinished(transcript, reader, may_read) or self._finished(
-            transcript, body, refused, may_read, seconds
-        )
+        seconds, may_read = time.monotonic() - started, _may_read(question, rounds)
+        unfinished = self._unfinished(transcript, reader, may_read)
+        return unfinished or self._finished(transcript, self._details(transcript, body, refused), may_read, seconds)
 
     def _events(self, response: Any, reader: EventReader, started: float) -> Iterator[Any]:
         """The events of a response, or a failure that ends them. Raises openai's exceptions."""
@@ -237,27 +231,12 @@ class OpenAIStudent(RemoteStudent):
             what = "ended the reply without any text"
         return AttemptFailure(f"{self._address} {what}; {remedy}", transient=True)
 
-    def _finished(
-        self,
-        transcript: Transcript,
-        body: Mapping[str, Any],
-        refused: Mapping[str, str],
-        may_read: bool,
-        seconds: float,
-    ) -> Response:
-        text, reasoning, calls = "".join(transcript.text), "".join(transcript.reasoning), transcript.made_calls()
-        finish = _end(transcript)
-        reply = self._reply(
-            text=text,
-            reasoning=reasoning,
-            finish=finish,
-            tokens=transcript.tokens,
-            seconds=seconds,
-            model=transcript.model or self.model,
-            details=self._details(transcript, body, refused),
-        )
+    def _finished(self, transcript: Transcript, details: ReplyDetails, may_read: bool, seconds: float) -> Response:
+        text, reasoning, finish = "".join(transcript.text), "".join(transcript.reasoning), _end(transcript)
+        said = {"text": text, "reasoning": reasoning, "finish": finish, "model": transcript.model or self.model}
+        reply = self._reply(transcript.tokens, **said, seconds=seconds, details=details)
         # A call that was cut off does not count; the reply then says that it was cut off.
-        made = calls if finish != "length" and may_read else ()
+        made = transcript.made_calls() if finish != "length" and may_read else ()
         return Response(reply, made, _assistant(text, made, reasoning))
 
     def _details(self, transcript: Transcript, body: Mapping[str, Any], refused: Mapping[str, str]) -> ReplyDetails:

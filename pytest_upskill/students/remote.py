@@ -101,20 +101,26 @@ class RemoteStudent(Student):
             client.close()
 
     @abstractmethod
-    def _attempt(self, question: Question, rounds: Sequence[Round]) -> Response | AttemptFailure:
-        """One request, after ``rounds`` of reading the skill's files. SDK exceptions become failures here."""
+    def _request(self, question: Question, rounds: Sequence[Round]) -> dict[str, Any]:
+        """The fields of a request, as the configuration's ``options`` change them."""
 
-    def _without_refused(
-        self, body: Mapping[str, Any], send: Callable[[Mapping[str, Any], Mapping[str, str]], Response | AttemptFailure]
+    @abstractmethod
+    def _sent(
+        self, question: Question, rounds: Sequence[Round], body: Mapping[str, Any], refused: Mapping[str, str]
     ) -> Response | AttemptFailure:
-        """The result of a request, repeated without an optional field that the server refuses by name.
+        """The result of one request with the fields ``body``. SDK exceptions become failures here.
 
-        ``send`` takes the fields, and those that were left out with the words of the server.
+        ``refused`` has the fields that were left out, with the words of the server.
         """
-        refused = dict(self._refused_fields)
+
+    def _attempt(self, question: Question, rounds: Sequence[Round]) -> Response | AttemptFailure:
+        """The result of a request, after ``rounds`` of reading the skill's files; repeated without an optional field
+        that the server refuses by name.
+        """
+        body, refused = self._request(question, rounds), dict(self._refused_fields)
         while True:
             sent = {name: value for name, value in body.items() if name not in refused}
-            response = send(sent, refused)
+            response = self._sent(question, rounds, sent, refused)
             if isinstance(response, Response):
                 self._refused_fields |= refused  # spares later questions the attempt
                 return response

@@ -21,7 +21,7 @@ FOLDERS = ("replies/results", "replies/cell", "replies/compiler", "replies/text"
 ROWS = (*range(1, 43), 44, 45)
 CHUNK = 20
 SAMPLE_CHUNKS = 4
-HONEST_ONES = 5
+HONEST_ONES = 3
 FEWER_EXAMPLES = ("--upskill-examples=10", "--upskill-seed=1")
 """For the sample, but for its first chunk: most of the time goes to examples, and these find everything but..."""
 NEED_ALL_EXAMPLES = frozenset(("15-one-call-in-seven-is-wrong",))

@@ -45,11 +45,13 @@ Options:
   -h, --help  Show this message and exit.
 
 Commands:
-  run    Run a CUDA program on the host and report memory errors, races and
-         barrier mistakes.
-  list   List skills and their cases.
-  lint   Check skills and cases against the specification, without pytest.
-  prune  Remove stored and recorded replies that no case uses.
+  run       Run a CUDA program on the host and report memory errors, races and
+            barrier mistakes.
+  new-case  Write the skeleton of a case.
+  check     Judge the solution of a case, and show the numbers.
+  list      List skills, their cases and tags, and students.
+  lint      Check skills and cases against the specification, without pytest.
+  prune     Remove stored and recorded replies that no case uses.
 """
 RUN_HELP = """\
 Usage: pytest-upskill run [OPTIONS] FILE.cu... [-- ARGUMENT...]
@@ -155,12 +157,57 @@ def test_list_shows_cases_and_names_those_that_cannot_be_read(pytester: pytest.P
     (skill / "evals" / "scale.md").write_text(CASE.replace("[elementwise]", "['[red]']"))
     shown = call(pytester, "list")
     assert shown.ret == 0
-    assert [line.split() for line in shown.stdout.lines] == [
+    assert [line.split() for line in shown.stdout.lines[:4]] == [
         ["skill", "case", "language", "contract", "device", "dtypes", "tags"],
         ["tiny", "scale", "cuda", "launcher", "cpu,", "cuda", "float32", "[red]"],
+        [],
+        ["student", "provider", "model", "endpoint", "key"],
     ]
     (skill / "evals" / "broken.md").write_text("---\nop: 3\n---\nNothing.\n")
     shown = call(pytester, "list", "skills")
     assert shown.ret == 1
     shown.stdout.fnmatch_lines(["tiny*broken*cannot be read*", "tiny*scale*"])
     shown.stderr.fnmatch_lines(["skills/tiny/evals/broken.md:*"])
+
+
+TABLES = """
+[tool.upskill.students.mine]
+provider = "openai"
+model = "my-model-7b"
+base_url = "https://models.example/v1"
+api_key_env = "MINE_KEY"
+
+[tool.upskill.students.haiku]
+model = "another-haiku"
+"""
+
+
+def test_list_shows_built_in_students_and_those_of_the_project(
+    pytester: pytest.Pytester, skill: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (pytester.path / "pyproject.toml").write_text(TABLES)
+    (skill.parent / "empty").mkdir()
+    (skill.parent / "empty" / "SKILL.md").write_text("---\nname: empty\ndescription: None.\n---\nBe brief.\n")
+    monkeypatch.setenv("MINE_KEY", "secret-key")
+    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+    monkeypatch.chdir(skill)  # the tables of a folder above count
+    done = CliRunner().invoke(main, ["list", str(pytester.path)])
+    rows = [line.split() for line in done.output.splitlines()]
+    assert done.exit_code == 0
+    assert ["empty", "no", "cases"] in rows
+    assert ["mine", "openai", "my-model-7b", "https://models.example/v1", "MINE_KEY", "(set)"] in rows
+    assert ["haiku", "anthropic", "another-haiku", "ANTHROPIC_API_KEY", "(not", "set)"] in rows
+    assert {"golden", "glm-4.7", "demo", "files:DIR"} <= {row[0] for row in rows if row}
+    assert "secret-key" not in done.output
+
+
+@pytest.mark.parametrize("text", ["[tool.upskill.students.mine]\nprovider = 3\n", "[tool", "tool.upskill.students = 1"])
+def test_list_names_a_students_table_that_cannot_be_read(
+    pytester: pytest.Pytester, skill: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.chdir(pytester.path)
+    (pytester.path / "pyproject.toml").write_text(text)
+    done = CliRunner().invoke(main, ["list"])
+    assert done.exit_code == 1
+    assert "scale" in done.stdout and "kimi" in done.stdout
+    assert "students" in done.stderr or "pyproject.toml" in done.stderr

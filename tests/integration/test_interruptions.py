@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 from tests import interrupting
-from tests.integration.conftest import BOTH, BOTH_ALWAYS, Workbench, fenced, kernel
+from tests.integration.conftest import BOTH, Workbench, fenced, kernel
 from tests.integration.text_skill import KEY, asked, student, text_skill
 from tests.llama.scripted import Refusal, Stream, chunk, endpoint, reply
 
@@ -308,7 +308,7 @@ def kept_questions(bench: Workbench) -> set[str]:
     return set()
 
 
-@BOTH_ALWAYS
+@BOTH
 def test_a_server_that_refuses_the_key_is_not_asked_for_every_item(bench: Workbench, workers: list[str]) -> None:
     with endpoint(Refusal(401, {"error": {"message": "no such key"}})) as server:
         text_skill(bench, server, 30, "concurrency = 1")

@@ -89,7 +89,36 @@ def test_replaying_tells_a_changed_prompt_and_a_changed_sampler_apart(bench: Wor
         skill.write_text(skill.read_text(encoding="utf-8") + "More.\n", encoding="utf-8")
         shown = bench.run(*replay).stdout.str()
         assert "is stale: the prompt (skill, task or signature) has changed since; record it with" in shown
+        one = "1 kept reply no longer matches (the prompt or the student's settings have changed since)"
+        assert f"{one}; --upskill-replies=kept judges such replies all the same" in " ".join(shown.split())
+        kept = bench.run(*ASK, "--upskill-replies=kept", "--upskill-arms=skill")
+        kept.assert_outcomes(passed=1)
+        shown = " ".join(kept.stdout.str().split())
+        assert (
+            "judged on a kept reply, although the prompt (skill, task or signature) has changed since: word-000"
+            in shown
+        )
+        assert f"{one}; they were judged all the same" in shown
         assert len(server.questions) == 1
+
+
+@BOTH
+def test_a_run_says_how_many_replies_no_longer_match_and_asks_anew(bench: Workbench, workers: list[str]) -> None:
+    with endpoint(reply("an answer")) as server:
+        text_skill(bench, server, 3, "price = {in = 1, out = 1}")
+        bench.run(*ASK, "--upskill-arms=skill")
+        bench.write("skills/tiny/evals/word-001.md", "---\nexpect: {contains: [answer]}\n---\nSay it otherwise.\n")
+        bench.write("skills/tiny/evals/word-002.md", "---\nexpect: {contains: [answer]}\n---\nSay it at last.\n")
+        second = bench.run(*ASK, "--upskill-arms=skill", "--upskill-report=out.json", *workers)
+        again = bench.run(*ASK, "--upskill-arms=skill")
+    second.assert_outcomes(passed=3)
+    two = "2 kept replies no longer match (the prompt or the student's settings have changed since)"
+    shown = " ".join(second.stdout.str().split())
+    assert f"1 reply is there already; {two}" in shown, "before anything is asked"
+    assert f"note {two}; --upskill-replies=kept" in shown
+    items = json.loads((bench.root / "out.json").read_text(encoding="utf-8"))["items"]
+    assert [one.get("outdated_replies") for one in items if one["kind"] == "text"] == [None, 1, 1]
+    assert len(server.questions) == 5 and "no longer match" not in again.stdout.str()
 
 
 @BOTH
@@ -141,4 +170,4 @@ def test_a_broken_line_is_named(bench: Workbench) -> None:
 def test_an_unknown_source_is_refused_with_the_accepted_ones(bench: Workbench) -> None:
     result = bench.run("skills", "--upskill", "--upskill-replies=cached")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*unknown source of replies 'cached'; accepted: auto, live, record, replay*"])
+    result.stderr.fnmatch_lines(["*unknown source of replies 'cached'; accepted: auto, live, record, replay, kept*"])

@@ -65,6 +65,7 @@ def test_a_server_that_is_killed_in_mid_run_is_started_again(served: Workbench) 
     )
 
 
+@pytest.mark.full
 def test_a_server_that_dies_again_is_an_error_that_names_its_log(served: Workbench) -> None:
     served.write("conftest.py", KILLER.replace("EVERY", "99"))
     result = served.run("skills", "--upskill-student=local", own_process=True)

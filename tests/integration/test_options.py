@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 
 import pytest
 
@@ -29,11 +30,17 @@ def test_prompts_are_written_and_nothing_runs(bench: Workbench, workers: list[st
 
 
 def test_a_prompt_can_be_answered_by_hand_and_judged(bench: Workbench) -> None:
-    bench.run("skills", "--upskill-prompts=answers")
+    shown = bench.run("skills", "--upskill-prompts", "my prompts", "-k", "tiny").stdout.str()
+    assert "The prompts are in my prompts. Save each answer under the same path in my prompts-answers" in " ".join(
+        shown.split()
+    )
     for name, plus in (("scale", ""), ("shift", " + 1.0f")):
         for arm in ("skill", "baseline"):
             bench.answer(name, arm, kernel(name, plus=plus))
-    bench.run("skills", STUDENT).assert_outcomes(passed=5)
+    (bench.root / "answers").rename(bench.root / "my prompts-answers")
+    (command,) = (line for line in shown.splitlines() if line.startswith("  pytest "))
+    assert shlex.split(command)[-4:-1] == ["skills", "-k", "tiny"]
+    bench.run(*shlex.split(command)[1:]).assert_outcomes(passed=5)
 
 
 @BOTH

@@ -109,12 +109,6 @@ def test_a_case_without_a_solution_is_named_by_the_self_check(bench: Workbench) 
     result.stdout.fnmatch_lines(["*no '## Solution', so not checked: scale*"])
 
 
-def test_two_skills_of_one_name_are_warned_of(bench: Workbench) -> None:
-    bench.write("other/tiny/SKILL.md", (bench.skill / "SKILL.md").read_text(encoding="utf-8"))
-    result = bench.run("skills", "other", "--upskill", "-k", "spec")
-    result.stdout.fnmatch_lines(["*two skills are called 'tiny'*"])
-
-
 def test_prompts_need_no_device(bench: Workbench) -> None:
     result = bench.run("skills", "--upskill-prompts=out", "--upskill-device=cuda", "-k", "scale")
     assert result.ret == 0

@@ -18,6 +18,7 @@ from pytest_upskill.oracle.draw import parse_example
 from pytest_upskill.oracle.isolation import isolated
 from pytest_upskill.oracle.prepare import Preparation, Prepared
 from pytest_upskill.oracle.reference import load_inputs
+from tests.sampling import every
 from tests.unit.oracle_kernels import ROWS_COLS, Run, kernel, make_case, signature_of
 
 OP = "f(Tensor x) -> Tensor"
@@ -129,10 +130,9 @@ WEAK: dict[str, tuple[str, str, str, str, str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("op", "front", "reference", "name", "advice"), WEAK.values(), ids=WEAK.keys())
-def test_a_weak_case_is_refused_with_the_mutant_that_lived(
-    tmp_path: Path, op: str, front: str, reference: str, name: str, advice: str
-) -> None:
+@pytest.mark.parametrize("weak", every(2, list(WEAK), str))
+def test_a_weak_case_is_refused_with_the_mutant_that_lived(tmp_path: Path, weak: str) -> None:
+    op, front, reference, name, advice = WEAK[weak]
     found = checked(make_case(tmp_path, op, front, reference))
     failed = {one.name: one.message for one in found.assertions if not one.passed}
     assert name in failed
@@ -228,10 +228,9 @@ ALLOWED: dict[str, tuple[str, str, str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("front", "reference", "advice"), ALLOWED.values(), ids=ALLOWED.keys())
-def test_a_mutant_that_no_allowed_input_kills_is_advice(
-    tmp_path: Path, front: str, reference: str, advice: str
-) -> None:
+@pytest.mark.parametrize("allowed", every(2, list(ALLOWED), str))
+def test_a_mutant_that_no_allowed_input_kills_is_advice(tmp_path: Path, allowed: str) -> None:
+    front, reference, advice = ALLOWED[allowed]
     found = checked(make_case(tmp_path, OP, front, reference))
     assert found.problem is None
     assert any(fnmatch(one, f"advice: a kernel that *{advice}") for one in found.advice), found.advice
@@ -265,8 +264,9 @@ KILLED: dict[str, tuple[str, str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("front", "reference"), KILLED.values(), ids=KILLED.keys())
-def test_mutants_of_the_reference_that_examples_kill_are_no_advice(tmp_path: Path, front: str, reference: str) -> None:
+@pytest.mark.parametrize("killed", every(2, list(KILLED), str))
+def test_mutants_of_the_reference_that_examples_kill_are_no_advice(tmp_path: Path, killed: str) -> None:
+    front, reference = KILLED[killed]
     found = checked(make_case(tmp_path, OP, front, reference))
     assert found.problem is None
     assert found.advice == ()

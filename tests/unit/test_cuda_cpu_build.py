@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import uuid
@@ -117,6 +118,53 @@ def test_assembly_that_the_preprocessor_drops_is_none() -> None:
 def test_name_of_the_harness_is_refused_with_its_line(word: str) -> None:
     with pytest.raises(ValueError, match=rf"kernel.cu:2: '{word}' is a name of the harness"):
         translation_unit(f"// {word}\n{word} void hidden() {{}}\n", ENTRY)
+
+
+@pytest.mark.parametrize(
+    ("source", "line"),
+    [
+        ("UPSK\\\nILL_CPU_UNCHECKED void hidden() {}", 2),
+        ("#define M(x) \\\n  (x)\n\nusing namespace upskill;", 5),
+        ("namespace other = upskill\n  ;", 2),
+        ("void f() { ups\\\nkill\n::cpu::g(); }", 2),
+        ('_Pragma("redefine_extname mark upskill_cpu_mark_written")', 2),
+        ('#define DO _Pragma\nDO(R"(weak mark = upskill_cpu_mark_written)")', 3),
+    ],
+)
+def test_name_of_the_harness_is_found_across_lines_and_in_a_namespace(source: str, line: int) -> None:
+    with pytest.raises(ValueError, match=rf"kernel.cu:{line}: .* is a name of the harness"):
+        translation_unit(f"\n{source}\n", ENTRY)
+
+
+def test_texts_and_comments_may_mention_what_is_no_name_of_the_harness() -> None:
+    source = '// upskill_cpu_yield\n/* UPSKILL_CPU_UNCHECKED */\nconst char* text = "made by upskill";\n'
+    assert '"made by upskill"' in translation_unit(source, ENTRY)
+
+
+PASTE = "#define JOIN(a, b) a##b\n#define TWICE(a, b) JOIN(a, b)\n"
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        "JOIN(UPS, KILL_CPU_UNCHECKED) void hidden() {}",
+        "using namespace TWICE(up, JOIN(ski, ll));",
+        "#define OTHER(a, b) a#\\\n#b\nOTHER(upsk, ill_cpu_yield)();",
+    ],
+)
+def test_name_of_the_harness_that_is_made_of_pieces_is_refused(hidden: str) -> None:
+    """With the first one a kernel could hide its accesses."""
+    paste = "" if "OTHER" in hidden else PASTE
+    made = build(probe("", f"{unique()}{paste}{hidden}"), PROBE_SIGNATURE)
+    assert re.search(r"kernel.cu:\d+: a name of the harness is made here from pieces", made.message)
+
+
+def test_names_that_are_made_of_pieces_are_allowed() -> None:
+    honest = (
+        f"{PASTE}#include <cooperative_groups.h>\n#include <cuComplex.h>\n#include <mma.h>\nvoid JOIN(help, er)() {{}}"
+    )
+    made = build(probe("JOIN(help, er)();", f"{unique()}{honest}"), PROBE_SIGNATURE)
+    assert made.ok, made.message
 
 
 def test_kernel_is_compiled_as_cpp17() -> None:

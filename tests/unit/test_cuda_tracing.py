@@ -69,7 +69,7 @@ def test_lines_that_no_legal_size_executes_are_named_once_for_all_instances_and_
     assert result.not_executed == ((line, line),)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.full)])
 @pytest.mark.parametrize(
     "condition",
     [
@@ -82,6 +82,11 @@ def test_branch_in_the_interior_of_the_ranges_is_executed(condition: str, seed: 
     assert judged(f"if ({condition}) value += 1;", seed).verdict.kind is VerdictKind.FAILED
     honest = judged(f"if ({condition}) value += 0; else value -= 0;", seed)
     assert honest.verdict.kind is VerdictKind.PASSED
+
+
+def test_crash_in_the_interior_of_the_ranges_fails_runs() -> None:
+    failed = judged("if (rows == 283) *static_cast<volatile int*>(nullptr) = 1;").verdict.first_failed
+    assert failed is not None and failed.name == "runs"
 
 
 def test_kernel_that_reports_coverage_itself_gains_nothing() -> None:

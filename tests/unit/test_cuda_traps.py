@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import functools
 import shutil
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from pytest_upskill.devices.choose import CpuMachine
 from pytest_upskill.languages.cuda import cuda_names
 from pytest_upskill.languages.cuda.cpu_build import HostCompiler
-from pytest_upskill.languages.cuda.traps import Trapped, mentions, trapped
+from pytest_upskill.languages.cuda.language import CudaLanguage
+from pytest_upskill.languages.cuda.traps import mentions, trapped
+from pytest_upskill.records import Build
 from pytest_upskill.sandbox.confinement import strongest
 
 pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="the cpu device needs g++: apt install g++")
 
 
-def with_traps(source: str) -> Trapped | None:
+def with_traps(source: str) -> str | None:
     ask = functools.partial(HostCompiler().diagnose, source, "", confinement=strongest())
     return trapped(source, ask(source), ask, cuda_names.is_name, "kernel.cu")
 
@@ -42,7 +47,7 @@ void launch(float* x, cudaStream_t stream, bool modern) {
 def test_statements_become_traps_and_what_they_need_is_taken_out() -> None:
     found = with_traps(SOURCE)
     assert found is not None
-    lines = found.source.splitlines()
+    lines = found.splitlines()
     assert len(lines) == len(SOURCE.splitlines())
     assert [lines[number].strip() for number in (0, 3, 7, 9, 14)] == [
         "", "", "", "", '::upskill::cpu::needs_gpu("Thrust (thrust::sort)");',
@@ -50,7 +55,28 @@ def test_statements_become_traps_and_what_they_need_is_taken_out() -> None:
     assert lines[10].strip() == '::upskill::cpu::needs_gpu("TMA (CUtensorMap)"); ++cached.uses;'
     assert lines[11].strip() == '} else ::upskill::cpu::needs_gpu("CUDA graphs (cudaGraphCreate)");'
     assert lines[13] == "  plain<<<1, 32, 0, stream>>>(x);"
-    assert ("CUDA graphs (cudaGraphExec_t)", 2) in found.needs
+    assert "cudaGraphExec_t" not in found
+
+
+@pytest.mark.parametrize("checked", [True, False])
+def test_a_kernel_with_traps_is_traced_as_any_other(checked: bool) -> None:
+    """Its sizes are steered as well; a mutant is never traced."""
+    error = "kernel.cu:1:12: error: 'cudaGraph_t' was not declared in this scope"
+    asked: list[bool] = []
+
+    def build(
+        source: str, entry: str, *, confinement: object, traced: bool = True, trapped: str | None = None
+    ) -> Build:
+        asked.append(traced)
+        return Build(Path("kernel.so")) if trapped else Build(None, error)
+
+    language, machine = CudaLanguage(), CpuMachine("cpu", strongest())
+    language._nvcc = SimpleNamespace(check=lambda *_, **__: None)  # type: ignore[assignment]
+    language._host = SimpleNamespace(  # type: ignore[assignment]
+        build=build, diagnose=lambda source, entry, text, confinement: error if "cudaGraph_t" in text else ""
+    )
+    assert language.build({"kernel.cu": "void f() { cudaGraph_t graph; }"}, "", machine, checked=checked).ok
+    assert asked == [checked, checked]
 
 
 @pytest.mark.parametrize(

@@ -85,6 +85,12 @@ def test_line_ends_of_any_platform_are_read(text):
     assert document.body == ["x"]
 
 
+@pytest.mark.parametrize("blanks", ["  ", "\t", " \t ", "\u00a0"])
+def test_blanks_after_a_delimiter_are_accepted(blanks):
+    document = parse(f"---{blanks}\na: 1\n---{blanks}\nbody\n---\n", PATH, CaseError)
+    assert (plain(document.frontmatter), document.body, document.body_line) == ({"a": 1}, ["body", "---"], 4)
+
+
 def test_a_delimiter_is_a_line_of_three_hyphens_and_nothing_else():
     document = parse("---\na: x --- y\nb: |\n  ---\n----: 1\n---\nbody\n---\n", PATH, CaseError)
     assert plain(document.frontmatter) == {"a": "x --- y", "b": "---\n", "----": 1}
@@ -96,9 +102,10 @@ def test_a_delimiter_is_a_line_of_three_hyphens_and_nothing_else():
     [
         ("", 1, "line 1 must be exactly '---'"),
         ("# Title\n", 1, "not '# Title'"),
-        ("--- \na: 1\n---\n", 1, "must be exactly '---'"),
+        (" ---\na: 1\n---\n", 1, "must be exactly '---'"),
+        ("---x\na: 1\n---\n", 1, "must be exactly '---'"),
         ("---\na: 1\n", 1, "has no end"),
-        ("---\na: 1\n--- \n", 1, "line 3 has blanks around it"),
+        ("---\na: 1\n ---\n", 1, "line 3 has blanks before it"),
         ("---\n---\n", 2, "the frontmatter is empty"),
         ("---\n# nothing\n---\n", 2, "the frontmatter is empty"),
         ("---\n- a\n---\n", 2, "must be a mapping of keys to values, not '[a]'"),
@@ -112,7 +119,7 @@ def test_a_delimiter_is_a_line_of_three_hyphens_and_nothing_else():
         ("---\na: !!python/object:os.system {}\n---\n", 2, "tag '!!python/object:os.system'"),
         ("---\na: !!int x\n---\n", 2, "'x' is not of the type of its YAML tag '!!int'"),
         ("---\na: !!int 1.5\n---\n", 2, "'1.5' is not of the type of its YAML tag '!!int'"),
-        ("---\na: 1\n--- \nb: 2\n---\n", 3, "a second YAML document begins here"),
+        ("---\na: 1\n--- !!map\nb: 2\n---\n", 3, "a second YAML document begins here"),
         ("---\na: 1\nb: [1, 2\n---\n", 3, "did not find expected ',' or ']'"),
         ("---\na: 1\nb: c: d\n---\n", 3, "near 'b: c: d'"),
         ("---\na: 1\n\tb: 2\n---\n", 3, "not YAML"),

@@ -33,9 +33,9 @@ Define exactly this function, at the top level:
 
 Its parameters:
 
-- `x`: shape [rows, cols], float32 or float16, only read.
-- `state`: shape [cols], float32 or float16, updated in place.
-- `index`: shape [rows], int64, only read.
+- `x`: shape [rows, cols], float32 or float16, only read. Values: finite.
+- `state`: shape [cols], float32 or float16, updated in place. Values: finite.
+- `index`: shape [rows], int64, only read. Values: 0 to cols-1.
 - `eps`: always 1e-06.
 - `steps`: 1 to 4.
 
@@ -47,15 +47,17 @@ It returns:
 What you may rely on:
 
 - Sizes: `rows` (1 to 64; it is never 0), `cols` (one of 32, 64). They are not parameters: read them from the shapes of the tensors.
-- Tensors are contiguous and on the cpu; all that follow the case's dtype have the same one in a call.
+- The values above hold whenever the function is called; those of `float` arguments are rounded to float32.
 - These conditions hold: `cols % rows == 0`.
+- Tensors are contiguous, on the cpu, and do not overlap; all that follow the case's dtype have the same one in a call.
 - `torch` and Python's standard library can be imported, and nothing else.
 
 What is asked of you:
 
 - Arguments that are only read must be unchanged when the function returns.
 - Each result is a dense tensor of exactly this shape and dtype.
-- The same input must give the same bits each time. No file, process, thread or network is used.
+- The same input must give the same bits each time.
+- No file, process, thread or network is used.
 - Accumulate inputs of low precision in float32 or better, unless the task says otherwise.
 - These operators must not be called, neither as functions nor as methods of tensors: `softmax`, `var`.
 - Work on whole tensors: the work done in Python must not grow with the sizes. No loop, comprehension or list over elements, rows or columns.

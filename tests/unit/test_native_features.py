@@ -51,7 +51,7 @@ def test_there_is_a_program_for_each_of_many_features() -> None:
         assert checks_of(feature) > 0
 
 
-@pytest.mark.parametrize("feature", every(3, native.FEATURES, lambda path: path.stem))
+@pytest.mark.parametrize("feature", every(5, native.FEATURES, lambda path: path.stem))
 def test_a_feature_gives_right_values_and_no_report_in_every_order(device: native.Device, feature: Path) -> None:
     checks = checks_of(feature)
     calls = [{"order": order, "seed": 7, "buffers": {"ok": np.zeros(checks, np.int32)}} for order in ORDERS]

@@ -94,6 +94,17 @@ def test_branch_that_the_drawn_sizes_do_not_take_is_found_in_both_dtypes(
     assert all(1 <= one.dims["m"] <= 5000 and 1 <= one.dims["n"] <= 300 for one in found)
 
 
+def test_sizes_at_which_a_traced_call_does_not_end_in_order_are_judged(case: Case) -> None:
+    """The kernel crashes at a size that no drawn example has; nothing is steered after that."""
+    code = Code(threshold, {"0": 3, "10": 8})
+    trace = code.trace
+    code.trace = lambda call: None if call.arguments[0].value >= 3000 else trace(call)  # type: ignore[method-assign, operator, union-attr]
+    steering = Steering(case, OutputSize({"m": 1, "n": 1}, 1, {"m": 1, "n": 1}), code, call_of, 1)
+    drawn = [Example({"m": 257, "n": 32}, "float32", 1, "normal")]
+    found = [one for dtype in case.dtypes for one in steering.examples(dtype, drawn)]
+    assert [one.dims["m"] >= 3000 for one in found] == [True]
+
+
 def test_comparison_is_seen_less_equal_and_greater(case: Case) -> None:
     _, found = steered(case, threshold, blocks={"10": 8})
     assert {2999, 3000, 3001} & {one.dims["m"] for one in found} >= {3000, 3001}

@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 
 from pytest_upskill.errors import BudgetStopped, InfrastructureError, StudentError
-from pytest_upskill.records import Question, Reply
+from pytest_upskill.records import Exchange, Question, Reply
 from pytest_upskill.replies import cassette
-from pytest_upskill.replies.ledger import Ledger, Limits
-from pytest_upskill.replies.scheduling import Mode, Replies
+from pytest_upskill.replies.ledger import Ask, Ledger, Limits
+from pytest_upskill.replies.scheduling import Mode, NotKeptError, Replies, Wanted
+from pytest_upskill.replies.stored_reply import Recording
 from pytest_upskill.students.base import StudentConfig
 from tests.unit.scripted_students import CONFIG, ScriptedStudent, recording, reply, wanted
 
@@ -296,3 +297,64 @@ def test_nothing_is_asked_after_the_end(make: Make) -> None:
     replies.stop(at_once=True)
     with pytest.raises(StudentError, match="the run was ended before the question was asked"):
         replies.want(wanted()).result(PATIENCE)
+
+
+def changed(name: str, turn: int = 1) -> Wanted:
+    """A question whose prompt has changed since ``wanted(name)`` was asked."""
+    one = wanted(name)
+    prompt = replace(one.question.prompt, user=f"say {name} otherwise", earlier=(Exchange("", ""),) * (turn - 1))
+    return replace(one, question=replace(one.question, prompt=prompt))
+
+
+def earlier_session(tmp_path: Path, *recordings: Recording) -> None:
+    ledger = Ledger(tmp_path, "before")
+    for one in recordings:
+        ledger.settle(Ask(one.key, CONFIG.name, "tiny"), one, good=True)
+    ledger.close()
+
+
+def test_replies_to_changed_questions_are_counted_and_asked_for_anew(make: Make, tmp_path: Path) -> None:
+    earlier_session(tmp_path, recording("a"), recording("b"))
+    replies, other = (make(ScriptedStudent(echo)) for _ in range(2))
+    assert result(replies.want(changed("a"))) == "a!"
+    assert result(replies.want(wanted("b"))) == "yes"
+    assert result(replies.want(changed("new"))) == "new!"
+    assert result(other.want(changed("a"))) == "a!", "asked by the other process of this session"
+    assert [one.outdated(f"tiny::{name}") for one in (replies, other) for name in ("a", "b")] == [1, 0, 1, 0]
+    assert replies.outdated("tiny::new") == 0
+
+
+def test_live_counts_nothing(make: Make, tmp_path: Path) -> None:
+    earlier_session(tmp_path, recording("a"))
+    replies = make(ScriptedStudent(echo), Mode.LIVE)
+    assert result(replies.want(changed("a"))) == "a!" and replies.outdated("tiny::a") == 0
+
+
+def test_kept_takes_the_latest_reply_of_the_same_name_whatever_was_asked(make: Make, tmp_path: Path) -> None:
+    question = changed("a").question
+    newer = replace(Recording.of(CONFIG, question, reply("newer")), prompt="0" * 64)
+    hotter = replace(CONFIG, temperature=0.5)
+    earlier_session(tmp_path, recording("a"), newer, Recording.of(hotter, changed("b").question, reply("hot")))
+    student = ScriptedStudent(echo)
+    replies = make(student, Mode.KEPT)
+    once_more = replace(changed("a"), question=replace(question, prompt=replace(question.prompt, user="third")))
+    got = replies.want(once_more).result(PATIENCE)
+    assert (got.text, replies.outdated("tiny::a")) == ("newer", 1)
+    assert (
+        got.details.note == "judged on a kept reply, although the prompt (skill, task or signature) has changed since"
+    )
+    other = replies.want(changed("b")).result(PATIENCE)
+    assert (other.text, other.details.note) == (
+        "hot", "judged on a kept reply, although temperature was 0.5 and is None",
+    )  # fmt: skip
+    assert not student.asked and not replies.asks("pupil")
+
+
+def test_kept_takes_replies_from_cassettes_and_says_where_there_is_none(make: Make, tmp_path: Path) -> None:
+    cassette.write(cassette.cassette_path(tmp_path, "pupil"), [recording("a")])
+    replies = make(ScriptedStudent(echo), Mode.KEPT)
+    assert replies.want(replace(wanted("a"), folder=tmp_path)).result(PATIENCE) == reply()
+    assert "has changed" in replies.want(replace(changed("a"), folder=tmp_path)).result(PATIENCE).details.note
+    for missing in (wanted("b"), changed("a", turn=2)):
+        with pytest.raises(NotKeptError, match=r"no reply to it is kept in .*replies\.sqlite nor in .*; ask for one"):
+            replies.want(replace(missing, folder=tmp_path)).result(PATIENCE)

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from pytest_upskill.records import Counterexample, Outcome, VerdictKind, WorstElement
-from pytest_upskill.reporting.failure import SCREEN, failure_lines
+from pytest_upskill.execution.outcome import with_source
+from pytest_upskill.languages.cuda.language import CudaLanguage
+from pytest_upskill.records import Assertion, Counterexample, Outcome, Verdict, VerdictKind, WorstElement
+from pytest_upskill.reporting.failure import SCREEN, failure_lines, one_line
 from pytest_upskill.reporting.text_style import measure
 from tests.unit.reporting_outcomes import SOURCE, counterexample, outcome, spec
 
@@ -66,8 +68,9 @@ rms_norm · glm-4.7 · with skill                                     cuda-kerne
   kernel.cu:14, where y is written
     12 │     const float scale = rsqrtf(sum / cols + eps);
     13 │     for (int i = threadIdx.x; i < cols / 32 * 32; i += 32) {
-  ▶ 14 │         y[row * cols + i] = static_cast<scalar_t>(static_cast<float>(x
-       │         [row * cols + i]) * scale * float(w[i]));
+  ▶ 14 │         y[row * cols + i] =
+       │         static_cast<scalar_t>(static_cast<float>(x[row * cols + i]) *
+       │         scale * float(w[i]));
     15 │     }
     16 │ }
 
@@ -82,8 +85,8 @@ rms_norm · glm-4.7 · with skill                                     cuda-kerne
 NOT_COMPILED = """\
 rms_norm · glm-4.7 · with skill                                     cuda-kernels
 ✗ compiles
-  kernel.cu:12:25: error: 'rsqrtff' was not declared in this scope; did you
-  mean 'rsqrtf'?
+  kernel.cu:12:25: error: 'rsqrtff' was not declared in this scope; did you mean
+  'rsqrtf'?
   kernel.cu:13:5: error: expected ';'
   kernel.cu:14:5: error: expected ';'
   … and 3 more errors
@@ -91,10 +94,12 @@ rms_norm · glm-4.7 · with skill                                     cuda-kerne
   kernel.cu:12
      9 │     sum += v * v;
     10 │ }
-    11 │ for (int offset = 16; offset > 0; offset /= 2) sum += __shfl_xor_sync…
+    11 │ for (int offset = 16; offset > 0; offset /= 2) sum +=
+       │ __shfl_xor_sync(0xffffffff, sum, offset);
   ▶ 12 │ const float scale = rsqrtf(sum / cols + eps);
     13 │ for (int i = threadIdx.x; i < cols / 32 * 32; i += 32) {
-    14 │     y[row * cols + i] = static_cast<scalar_t>(static_cast<float>(x[ro…
+    14 │     y[row * cols + i] = static_cast<scalar_t>(static_cast<float>(x[row
+       │     * cols + i]) * scale * float(w[i]));
     15 │ }
 
   not tried: runs, memory
@@ -221,12 +226,12 @@ def test_a_finding_without_wrong_values_says_nothing_of_them() -> None:
     assert "wrong " not in shown(outcome(failed={"memory": "reads x[33]"}, counterexample=found, source=SOURCE))
 
 
-@pytest.mark.parametrize("width", [80, 120])
-def test_values_of_small_inputs_are_shown_within_the_width(width: int) -> None:
+@pytest.mark.parametrize("width", [60, 80, 140])
+def test_values_of_small_inputs_are_shown_whole(width: int) -> None:
     inputs = {"x": "[[0.5, -1.25]]", "weight": f"[{', '.join(['-0.333333'] * 14)}]"}
     text = shown(wrong_tail(found=counterexample(inputs=inputs)), width=width)
     assert "  inputs    x = [[0.5, -1.25]]\n            weight = [-0.333333, -0.333333, " in text
-    assert text[text.index("weight = ") :].partition("\n")[0].endswith("…")
+    assert text.count("-0.333333") == 14
     assert "inputs    " not in shown(wrong_tail(), width=width)
 
 
@@ -251,20 +256,102 @@ def test_an_invalid_skill_shows_its_reason() -> None:
     assert text.startswith("spec ")
 
 
-UNDECIDED = [VerdictKind.INCONCLUSIVE, VerdictKind.INFRASTRUCTURE_ERROR, VerdictKind.BUDGET_STOPPED]
-
-
-@pytest.mark.parametrize("kind", UNDECIDED)
-def test_what_was_not_decided_takes_two_lines_at_most(kind: VerdictKind) -> None:
-    lines = list(failure_lines(outcome(kind=kind, reason="the server is down; " * 20)))
-    assert lines[0].startswith(f"{kind.value.replace('-', ' ')}: the server is down")
-    assert len(lines) == 2
-
-
 def test_the_replay_command_is_one_command_for_a_shell() -> None:
     text = shown(wrong_tail())
     command = text[text.index("replay:") + len("replay:") :]
     assert shlex.split(command.replace(chr(92) + "\n", "")) == shlex.split(REPLAY)
+
+
+LONG: dict[str, dict[str, Any]] = {
+    "message": {"failed": {"memory": "element 5 of 'x' " * 30}},
+    "assertions": {"failed": {"reply": "none", **dict.fromkeys(("runs", "memory", "correct[float32]"), "not tried")}},
+    "note": {"failed": {"memory": "bad"}, "notes": ("the reply was cut off; " * 8, "not executed: kernel.cu:41 " * 4)},
+    "names": {
+        "failed": {"memory": "bad"},
+        "case": "fused_" * 9 + "norm",
+        "student": "a-model-of-a-size-" * 4,
+        "skill": "cuda-kernels-" * 5,
+    },
+    "source": {"failed": {"memory": "kernel.cu:1: bad"}, "source": "float a = f(" + "x, " * 50 + "0);\nint b = 1;\n"},
+    "assertion": {"failed": {}, "verdict_of": "matches[" + "(shared|global) memory.*" * 5 + "]"},
+}
+"""By kind: a text that takes several lines at any of the widths."""
+
+
+@pytest.mark.parametrize("kind", LONG)
+@pytest.mark.parametrize("width", [60, 80, 140])
+def test_what_can_be_wrapped_is_not_cut(kind: str, width: int) -> None:
+    more: dict[str, Any] = {**LONG[kind]}
+    name = more.pop("verdict_of", "")
+    item = outcome(**more)
+    if name:
+        item = replace(item, verdict=Verdict(VerdictKind.FAILED, None, (Assertion(name, False, "nothing matches"),)))
+    lines = failure_lines(item, width=width)
+    assert max(map(measure, lines)) <= width and len(lines) <= SCREEN
+    flat = "".join("".join(lines).replace("│", "").split())
+    texts = [name, *more["failed"], *more["failed"].values(), *more.get("notes", ()), more.get("case", ""),
+             more.get("student", ""), more.get("skill", ""), *more.get("source", "").splitlines()]  # fmt: skip
+    assert "…" not in flat
+    assert [text for text in texts if text != "not tried" and "".join(text.split()) not in flat] == []
+
+
+@pytest.mark.parametrize("unicode", [True, False])
+def test_errors_of_a_compiler_that_are_not_shown_are_counted(unicode: bool) -> None:
+    text = "\n".join(f"kernel.cu:{line}:5: error: expected ';'" for line in range(1, 6))
+    assert ("… and 2 more errors" if unicode else "... and 2 more errors") in shown(
+        outcome(failed={"compiles": text}), unicode=unicode
+    )
+    assert "and 1 more line\n" in shown(outcome(failed={"compiles": "ld: a\nld: b\nld: c\nld: d"}))
+
+
+def test_the_solution_of_a_case_is_shown_with_the_lines_of_the_case() -> None:
+    item = replace(wrong_tail(), source_name="skills/cuda-kernels/evals/rms_norm.md", source_start=31)
+    text = shown(item)
+    assert "  skills/cuda-kernels/evals/rms_norm.md:44, where y is written\n" in text
+    assert re.search(r"▶ 44 │ +y\[row", text) and re.search(r"  43 │ +for", text)
+
+
+def test_an_assertion_of_a_project_shows_a_line_only_if_it_names_one() -> None:
+    item = outcome(failed={}, source=SOURCE)
+    for message, expected in (("no comment at all", 0), ("kernel.cu:8: a cast", 1)):
+        verdict = Verdict(VerdictKind.FAILED, None, (*item.verdict.assertions, Assertion("style", False, message)))
+        text = shown(with_source(replace(item, verdict=verdict), CudaLanguage(), SOURCE))
+        assert f"✗ style  {message}" in text
+        assert text.count("▶") == expected
+
+
+def test_the_line_of_an_error_is_shown_not_that_of_its_context() -> None:
+    message = "kernel.cu: In instantiation of 'void k(T*) [with T = float]':\nkernel.cu:14:3:   required from here\n" \
+              "kernel.cu:6:11: error: 'summ' was not declared"  # fmt: skip
+    text = shown(outcome(failed={"compiles": message}, source=SOURCE))
+    assert "\n  kernel.cu:6\n" in text and re.search(r"▶ +6 │", text)
+
+
+ONE_LINE = [
+    ("compiles", "kernel.cu: In function 'void f()':\nkernel.cu:12:25: error: 'rsqrtff' was not declared",
+     "compiles: 'rsqrtff' was not declared (kernel.cu:12:25)"),
+    ("compiles", "kernel.cu:3: fatal error: cub/cub.cuh: No such file or directory",
+     "compiles: cub/cub.cuh: No such file or directory (kernel.cu:3)"),
+    ("compiles", "ld: cannot find -lcublas", "compiles: ld: cannot find -lcublas"),
+    ("memory", "my skills/a b/evals/scale.md:24: out-of-bounds read of 4 bytes",
+     "memory: out-of-bounds read of 4 bytes (my skills/a b/evals/scale.md:24)"),
+    ("contract", "the only fenced block does not define 'f'; asked for:\n  void f(float* out)",
+     "contract: the only fenced block does not define 'f'"),
+    ("runs", "still\x1b[2J running: 3:4", "runs: still running: 3:4"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "message", "line"), ONE_LINE)
+def test_in_one_line_the_reason_comes_before_its_place(name: str, message: str, line: str) -> None:
+    verdict = Verdict(VerdictKind.FAILED, None, (Assertion(name, False, message),))
+    assert one_line(replace(outcome(), verdict=verdict)) == line
+
+
+def test_a_reason_without_an_assertion_is_one_line_too() -> None:
+    assert one_line(spec(reason="a/SKILL.md:3: name 'CUDA' has capital letters\nb")) == (
+        "name 'CUDA' has capital letters (a/SKILL.md:3)"
+    )
+    assert one_line(outcome(kind=VerdictKind.INFRASTRUCTURE_ERROR)) == "infrastructure-error"
 
 
 def crowded() -> Outcome:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -27,8 +28,10 @@ from tests.unit.reporting_outcomes import golden, outcome, run, spec
 CASES = ("add", "softmax", "rms_norm", "gelu", "matmul", "scan", "argmax", "rotary")
 
 
-def summary(outcomes: list[Outcome], width: int = 80, color: bool = False, unicode: bool = True, **more: Any) -> str:
-    return "\n".join(summary_lines(build_view(outcomes, run(**more)), width, color, unicode)) + "\n"
+def summary(
+    outcomes: list[Outcome], width: int = 80, color: bool = False, unicode: bool = True, verbosity: int = 0, **more: Any
+) -> str:
+    return "\n".join(summary_lines(build_view(outcomes, run(**more)), width, color, unicode, verbosity)) + "\n"
 
 
 def self_check() -> list[Outcome]:
@@ -106,8 +109,8 @@ cuda-kernels  8 cases, SKILL.md is valid
   llama3-8b  1/8  12%    1/8  12%  ·   0 [0, 0]      ──●─────────────────  7.8 → 7.8/9  112k+17k   28s
     first fails at correct[float16] ×4, compiles ×3
 
-Lift is paired by case, with its 95% interval. Tokens are in+out; they and the time are of all arms together.
-Assertions are averages.
+Lift is paired by case, with its 95% interval. Tokens are in+out; they and the time are of all arms together. Assertions
+are averages.
 device   judged on the cpu device: the same programs, executed by this machine; not a proof of the tolerance on a GPU
 seed     7; --upskill-seed=7 repeats this run's examples exactly
 replies  kept in .upskill/replies
@@ -115,12 +118,13 @@ replies  kept in .upskill/replies
 
 TROUBLED = """\
 ==================================== skills ====================================
-                    baseline  with skill  lift, points         assertions
+             baseline  with skill  lift, points         assertions
 cuda-kernels  8 cases
   ✗ SKILL.md: name 'CUDA' has capital letters; a name holds lower-case letters,
     digits and hyphens
-  a-studen…ame-4.5  3/8  38%    5/5 100%  ▲ +100 [+100, +100]       9.0/9
-    placebo         4/8  50%              ▲ +80 [+40, +100]         8.2/9
+  a-student-with-a-very-long-name-4.5
+             3/8  38%    5/5 100%  ▲ +100 [+100, +100]       9.0/9
+    placebo  4/8  50%              ▲ +80 [+40, +100]         8.2/9
     24k+12k tokens, $0.11, 42s
     with skill: 1 inconclusive, 2 infrastructure errors (not counted)
 
@@ -326,3 +330,123 @@ def test_a_refused_case_is_explained_once() -> None:
     shown = " ".join(summary([*refused, judged]).split())
     assert shown.count(f"case softmax: {reason}") == 1
     assert "case rms_norm" not in shown
+
+
+# --------------------------------------------------------------------- what applies, what is counted, what is whole
+
+
+def facts(text: str) -> list[str]:
+    """The labels of the lines below the table."""
+    return [label for line in text.splitlines() if (label := line[:9].strip()) in
+            ("note", "device", "sandbox", "seed", "replies", "spent")]  # fmt: skip
+
+
+def of_text(case: str, arm: str, passed: bool) -> Outcome:
+    assertion = Assertion("contains[shared memory]", passed, "" if passed else "the answer does not contain it")
+    kind = VerdictKind.PASSED if passed else VerdictKind.FAILED
+    return Outcome(f"a/SKILL.md::{case}[files-{arm}]", ItemKind.TEXT, "cuda-kernels", case,
+                   Verdict(kind, None, (assertion,)), student="files", arm=arm, trial=1)  # fmt: skip
+
+
+def test_a_run_of_texts_names_no_device_no_sandbox_no_seed_and_no_tokens() -> None:
+    items = [of_text("words", "skill", True), of_text("words", "baseline", False)]
+    text = summary(items, sandbox="bubblewrap")
+    assert facts(text) == []
+    assert "Tokens" not in text and "The time is of all arms together." in " ".join(text.split())
+    assert facts(summary([*items, outcome()], sandbox="bubblewrap")) == ["device", "sandbox", "seed"]
+
+
+def test_texts_have_no_assertions_of_the_self_check() -> None:
+    text = summary([spec(), golden("add"), of_text("words", "skill", True)], self_check=True)
+    assert "contains" not in text and "2 of 2 cases pass their own solution" in text and "reply" in text
+
+
+def test_where_replies_came_from_is_said_without_a_folder() -> None:
+    assert "replies  no student was queried" in summary([outcome()], source="no student was queried")
+    assert "replies" not in summary([outcome()])
+
+
+def test_a_quiet_summary_has_the_table_and_what_is_missing() -> None:
+    items = [*two_students(), outcome("gelu", "x", notes=("the reply was cut off",))]
+    text = summary(items, sandbox="bubblewrap", replies="a", spent="$1", notes=("1 kept reply no longer matches",),
+                   unreached=("a/SKILL.md::b[x-skill]",), verbosity=-1)  # fmt: skip
+    assert "glm-4.7    2/8  25%    7/8  88%" in text and "first fails at" in text
+    assert facts(text) == ["note", "note"]
+    assert "1 of 34 replies was not judged" in text and "1 kept reply no longer matches" in text
+    assert "Lift is paired" not in text and "cut off" not in text
+
+
+def test_a_verbose_summary_lists_why_controls_failed() -> None:
+    items = [outcome("add", arm=arm, trial=trial, failed={"memory": "kernel.cu:3: reads x[33]"})
+             for arm in ("skill", "baseline", "placebo") for trial in (1, 2)]  # fmt: skip
+    text = summary(items, verbosity=1)
+    assert "    baseline, add: memory: reads x[33] (kernel.cu:3)\n" in text
+    assert "    placebo, add (trial 2): memory: reads x[33] (kernel.cu:3)\n" in text
+    assert "skill, add" not in text
+    assert "reads x[33]" not in summary(items)
+
+
+def ids(*cases: str) -> tuple[str, ...]:
+    return tuple(f"skills/cuda-kernels/SKILL.md::{case}[{item}]" for case in cases for item in ("golden", "mutants"))
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({}, ""),
+        ({"interrupted": True}, "interrupted"),
+        ({"unreached": ids("softmax", "gelu")}, "2 of 3 cases were not checked"),
+        ({"unreached": ids(*CASES[1:7], "top_k", "conv", "fft"), "interrupted": True},
+         "interrupted: 9 of 10 cases were not checked"),
+        ({"unreached": ("skills/b/SKILL.md::spec", "skills/b/SKILL.md::add[golden]")}, "1 of 2 cases was not checked"),
+    ],
+)  # fmt: skip
+def test_cases_that_were_not_checked_are_counted(more: dict[str, Any], said: str) -> None:
+    view = build_view([spec(), golden("add"), mutants("add")], run(self_check=True, **more))
+    assert view.gap == said
+    assert (f"note     {said}\n" in summary([spec(), golden("add"), mutants("add")], self_check=True, **more)) == bool(
+        said
+    )
+
+
+def test_a_case_that_could_not_be_judged_was_not_checked() -> None:
+    unsure = [golden(case, kind=VerdictKind.INCONCLUSIVE, reason="it needs a GPU") for case in CASES[1:]]
+    text = summary([golden("add"), *unsure], self_check=True)
+    assert "note     7 of 8 cases were not checked\n" in text
+    assert text.count("it needs a GPU") == 7
+
+
+def test_a_broken_case_is_named_and_not_explained_again() -> None:
+    broken = Outcome("skills/cuda-kernels/SKILL.md::conv", ItemKind.BROKEN_CASE, "cuda-kernels", "conv",
+                     Verdict(VerdictKind.FAILED, "evals/conv.md:3: dim 'n' is '1..'"))  # fmt: skip
+    for check in (True, False):
+        text = summary([spec(), golden("add"), broken], self_check=check)
+        assert "✗ broken case conv\n" in text and "dim 'n'" not in text
+    assert "1 of 2 cases was not checked" in summary([spec(), golden("add"), broken], self_check=True)
+
+
+def test_a_solution_that_fails_is_named_with_the_line_of_its_case() -> None:
+    lost = golden("add", failed={"compiles": "error"}, source_name="skills/a/evals/add.md", source_start=21)
+    lost = replace(lost, source_name="skills/a/evals/add.md", shown_line=4)
+    assert "✗ add failed: compiles (skills/a/evals/add.md:24)\n" in summary([lost], self_check=True)
+    refused = golden("gelu", kind=VerdictKind.FAILED, reason="evals/gelu.md:9: the reference raised KeyError")
+    refused = replace(refused, verdict=replace(refused.verdict, assertions=()))
+    assert "✗ gelu failed: it cannot be judged\n" in summary([refused], self_check=True)
+
+
+NAME = "a-name-of-more-than-a-hundred-letters-" * 3
+
+
+@pytest.mark.parametrize("width", [60, 80, 140])
+@pytest.mark.parametrize("check", [True, False])
+def test_names_are_wrapped_and_not_cut(width: int, check: bool) -> None:
+    survivor = SurvivingMutant(41, "c < cols -> " + "c <= cols && " * 12, False, "with larger dims, " * 8)
+    score = replace(mutants(f"{NAME}m", 10, (survivor,)), skill=f"{NAME}k")
+    own = Assertion(f"{NAME}a", False, "no")
+    judged = outcome(f"{NAME}c", f"{NAME}s", skill=f"{NAME}k", notes=(f"{NAME}n",))
+    judged = replace(judged, verdict=replace(judged.verdict, assertions=(*judged.verdict.assertions, own)))
+    items = [judged, replace(judged, id="b", arm=f"{NAME}r"), score, replace(score, id="c", case="add")]
+    text = summary(items, width=width, self_check=check, spent=f"{NAME}t")
+    assert max(map(measure, text.splitlines())) <= width and "…" not in text
+    flat = "".join(text.split())
+    assert [name for name in ("kntac" if check else "kntsr") if NAME + name not in flat] == []

@@ -6,10 +6,12 @@ import pytest
 
 from pytest_upskill.reporting.failure import excerpt
 from pytest_upskill.reporting.text_style import (
+    Cell,
     TextStyle,
     can_show,
     count,
     duration,
+    flow,
     measure,
     money,
     pad,
@@ -59,32 +61,40 @@ def test_points_are_signed_and_zero_is_not() -> None:
     assert [points(x, ASCII) for x in (0.5625, -0.25, 0.001, -0.001, 0.0)] == ["+56", "-25", "0", "0", "0"]
 
 
-@pytest.mark.parametrize("width", range(1, 12))
-def test_an_elided_text_is_never_wider_than_asked(width: int) -> None:
-    for text_style in (PLAIN, ASCII):
-        for text in ("abcdefghijkl", "漢字漢字漢字", "e\u0301" * 12):
-            assert measure(text_style.elide(text, width)) <= width
-            assert measure(text_style.elide_middle(text, width)) <= width
-
-
-def test_the_middle_of_a_name_goes_first() -> None:
-    assert PLAIN.elide_middle("llama3-8b-instruct-q4", 12) == "llama3…ct-q4"
-    assert PLAIN.elide_middle("short", 12) == "short"
-
-
 def test_padding_counts_columns_not_letters() -> None:
     assert pad("漢", 4) == "漢  "
     assert pad("7", 3, ">") == "  7"
 
 
-def test_wrapping_keeps_line_ends_and_words_and_says_what_is_missing() -> None:
-    assert PLAIN.wrap("one two three\nfour", 9, 5) == ["one two", "three", "four"]
+def test_wrapping_keeps_line_ends_and_words() -> None:
+    assert PLAIN.wrap("one two three\nfour", 9) == ["one two", "three", "four"]
 
 
-def test_a_cut_text_ends_in_a_sign() -> None:
-    last = PLAIN.wrap("word " * 50, 20, 2)[-1]
-    assert last.endswith("…")
-    assert measure(last) <= 20
+@pytest.mark.parametrize("width", range(8, 30))
+@pytest.mark.parametrize(
+    "text", ["abcdefghijkl" * 9, "漢字漢字漢字" * 5, "e\u0301" * 50, "a bc " * 30, "  " * 9 + "x y " * 9]
+)
+def test_a_wrapped_text_loses_no_letter_and_is_no_wider_than_asked(width: int, text: str) -> None:
+    for hang in (0, 2, 40):
+        lines = PLAIN.wrap(text, width, hang=hang)
+        assert max(map(measure, lines)) <= width
+        assert "".join("".join(lines).split()) == "".join(text.split())
+
+
+@pytest.mark.parametrize("most", [1, 2, 3])
+def test_only_a_text_that_is_longer_than_it_may_be_ends_in_a_sign(most: int) -> None:
+    lines = PLAIN.wrap("word " * 50, 20, most)
+    assert len(lines) == most and lines[-1].endswith(" …")
+    assert max(map(measure, lines)) <= 20
+    assert PLAIN.wrap("word word " * most, 9, most) == ["word word"] * most
+
+
+def test_cells_of_one_width_share_lines_and_a_wider_one_has_lines_of_its_own() -> None:
+    style = TextStyle(24, color=False, unicode=True)
+    cells = [Cell(("one",)), Cell(("two",)), Cell(("a name of 16 let",)), Cell(("words " * 6,))]
+    assert list(flow(cells, style, 2)) == [
+        "  one   two", "  a name of 16 let", "  words words words", "    words words words",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

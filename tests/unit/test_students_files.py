@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -207,3 +208,93 @@ def test_a_prompt_is_written_under_two_headings(tmp_path: Path) -> None:
     path = layout.write_prompt(tmp_path, question("baseline", trial=2))
     assert path == tmp_path / "tiny/scale.baseline-2.md"
     assert path.read_text() == "# System\n\nBe exact.\n\n# User\n\nScale `x`.\n"
+
+
+# --------------------------------------------------------------------------------------------- skills of one name
+
+
+def of(place: str, apart: bool = False, trial: int = 1) -> Question:
+    return replace(question(trial=trial), place=place, apart=apart)
+
+
+def test_skills_of_one_name_never_share_the_file_of_a_reply(tmp_path: Path) -> None:
+    """Whether they are judged in one run or one after the other, and however they are read again."""
+    replies = layout.replies_folder(tmp_path, "pupil")
+    for alone in (of("skills/tiny"), of(".claude/skills/tiny"), of("skills/tiny", trial=2)):
+        layout.keep_reply(tmp_path, "pupil", alone, Reply(f"{alone.place} {alone.trial}"))
+    for together in (of("skills/tiny", apart=True), of("../tiny", apart=True), of("./tiny", apart=True)):
+        layout.keep_reply(tmp_path, "pupil", together, Reply(f"{together.place} together"))
+    asked = [of("skills/tiny"), of("skills/tiny", trial=2), of(".claude/skills/tiny"), of("../tiny"), of("./tiny")]
+    assert [files(replies).ask(one, case()).text for one in asked] == [
+        "skills/tiny together", "skills/tiny 2", ".claude/skills/tiny 1", "../tiny together", "./tiny together",
+    ]  # fmt: skip
+    assert layout.path_of(replies, of("skills/tiny")) == replies / "tiny/scale.skill.md"
+    assert sorted(path.name for path in (replies / "tiny").iterdir()) == [
+        ".skill",
+        "scale.skill-2.md",
+        "scale.skill.md",
+    ]
+
+
+def test_the_prompts_of_skills_of_one_name_are_told_apart_by_their_paths(tmp_path: Path) -> None:
+    paths = [layout.write_prompt(tmp_path, of(place, apart=True)) for place in ("skills/tiny", ".codex/skills/tiny")]
+    shown = [path.relative_to(tmp_path).as_posix() for path in paths]
+    assert shown == ["skills/tiny/scale.skill.md", "_codex/skills/tiny/scale.skill.md"]
+    assert layout.write_prompt(tmp_path, of("lib/tiny")) == tmp_path / "tiny/scale.skill.md"
+
+
+def test_answers_by_name_serve_a_skill_unless_there_are_some_for_it_alone(tmp_path: Path) -> None:
+    write(tmp_path, "scale.skill.md", b"by name")
+    assert files(tmp_path).ask(of("skills/tiny", apart=True), case()).text == "by name"
+    (tmp_path / "skills/tiny").mkdir(parents=True)
+    (tmp_path / "skills/tiny/SKILL.md").touch()  # the folder of answers is the rootdir itself
+    assert files(tmp_path).ask(of("skills/tiny"), case()).text == "by name"
+    (tmp_path / "skills/tiny/scale.skill.md").write_bytes(b"by path")
+    assert files(tmp_path).arms_for("skills/tiny", ARMS, ["scale"]) == ("skill",)
+    assert [files(tmp_path).ask(of(place), case()).text for place in ("skills/tiny", "lib/tiny")] == [
+        "by path", "by name",
+    ]  # fmt: skip
+
+
+def test_processes_that_write_at_once_agree_on_the_owner_of_a_folder(tmp_path: Path) -> None:
+    places = [f"{letter}/tiny" for letter in "abcdefgh"]
+    with ThreadPoolExecutor(8) as pool:
+        paths = list(pool.map(lambda place: layout.keep_reply(tmp_path, "pupil", of(place), Reply(place)), places))
+    assert len(set(paths)) == len(places)
+    assert [path.read_text() for path in paths] == places
+    replies = layout.replies_folder(tmp_path, "pupil")
+    assert [files(replies).ask(of(place), case()).text for place in places] == places
+
+
+def test_a_file_system_without_hard_links_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Path, target: Path) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    paths = [layout.write_prompt(tmp_path, of(place)) for place in ("lib/tiny", "skills/tiny")]
+    assert [path.relative_to(tmp_path).as_posix() for path in paths] == [
+        "tiny/scale.skill.md",
+        "skills/tiny/scale.skill.md",
+    ]
+    assert sorted(path.name for path in (tmp_path / "tiny").iterdir()) == [".skill", "scale.skill.md"]
+
+
+# --------------------------------------------------------------------------------------------- encodings
+
+CHINESE = "这个内核把每个元素乘以二。" * 30 + "\n```cuda\n__global__ void f() {}\n```\n"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+@pytest.mark.parametrize(
+    "text", [CHINESE, "Da: größer.\n```cuda\nint x;\n```\n"], ids=["mostly Chinese", "mostly ASCII"]
+)
+def test_wide_encodings_are_recognised_without_a_mark_in_any_script(text: str, encoding: str) -> None:
+    assert layout.decoded(text.encode(encoding)) == (text, encoding.upper())
+    assert layout.decoded(text.encode(encoding) + b"\0")[1] == encoding.upper(), "cut off"
+
+
+def test_zero_bytes_in_utf_8_are_kept_if_they_are_few_and_make_a_file_binary_if_many() -> None:
+    few = f"{CHINESE}\n\0\n".encode()
+    assert layout.decoded(few) == (few.decode(), "")
+    for data in (b"\x7fELF" + bytes(60), b"GIF89a" + b"\0\1\2" * 10, b"one\0two\0" * 9):
+        assert layout.decoded(data) == ("", layout.BINARY)

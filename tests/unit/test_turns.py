@@ -26,6 +26,7 @@ from pytest_upskill.records import (
     VerdictKind,
     WorstElement,
 )
+from pytest_upskill.replies.scheduling import NotKeptError
 from pytest_upskill.reporting.view import RunInfo, build_view
 from pytest_upskill.students.base import Student, StudentConfig
 
@@ -174,3 +175,26 @@ def test_the_summary_knows_how_many_had_passed_by_each_turn() -> None:
     items = [replace(one, id=str(number)) for number, one in enumerate((late, early, never, late))]
     (row,) = build_view(items, RunInfo({}, "cpu", 1, "", 1.0)).summary
     assert (row.passed_by_turn, row.pass_at_turn) == ((1, 3), (0.25, 0.75))
+
+
+def test_a_conversation_of_kept_replies_ends_with_the_last_one() -> None:
+    def again(question: Question) -> Try:
+        raise NotKeptError("no reply to it is kept")
+
+    ended = turns.converse(judged(VerdictKind.FAILED), 3, Pupil(), again)
+    assert (ended.verdict.kind, len(ended.turns)) == (VerdictKind.FAILED, 1)
+
+
+def test_the_answer_is_asked_for_in_the_language_of_the_case() -> None:
+    asked: list[Question] = []
+
+    def again(question: Question) -> Try:
+        asked.append(question)
+        return replace(judged(VerdictKind.PASSED, 2), question=question)
+
+    turns.converse(judged(VerdictKind.FAILED), 2, Pupil(), again, "python")
+    assert (
+        asked[0]
+        .prompt.earlier[0]
+        .told.endswith("Answer again with one fenced ```python block that holds the whole source.\n")
+    )

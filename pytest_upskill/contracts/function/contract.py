@@ -14,7 +14,7 @@ from typing import Literal
 
 from pytest_upskill.cases.case import Case, TensorSpec
 from pytest_upskill.contracts.base import Extraction
-from pytest_upskill.contracts.case_wording import conditions, dim_text, prompt_template, scalar_text
+from pytest_upskill.contracts.case_wording import conditions, dim_text, prompt_template, scalar_text, values_text
 from pytest_upskill.contracts.reply_blocks import extract
 from pytest_upskill.documents.markdown import Fence
 from pytest_upskill.documents.reasoning import Blocks
@@ -110,6 +110,8 @@ def _parts(words: Sequence[str]) -> Iterator[list[str]]:
             return
 
 
+_EXACT = "The same input must give the same bits each time."
+_ROUNDING = "The same input may give other last bits the next time, within the rounding of the results."
 _VECTORISED = (
     "Work on whole tensors: the work done in Python must not grow with the sizes. No loop, comprehension or list over "
     "elements, rows or columns."
@@ -138,6 +140,7 @@ class FunctionContract:
             or "- Nothing is returned: the result is what stands in the arguments that are updated in place.",
             sizes=", ".join(f"`{dim.name}` ({dim_text(dim, case)})" for dim in case.dims),
             conditions=conditions(case),
+            determinism=_ROUNDING if case.atomics else _EXACT,
             rules="".join(f"- {rule}\n" for rule in _rules(signature)),
         )
 
@@ -157,11 +160,11 @@ def _dtype_text(dtype: str | None, signature: Signature) -> str:
 def _parameter_line(case: Case, signature: Signature, one: TensorParameter | ScalarParameter) -> str:
     if isinstance(one, ScalarParameter):
         scalar = next(scalar for scalar in case.scalars if scalar.name == one.name)
-        return f"- `{one.name}`: {scalar_text(scalar)}."
+        return f"- `{one.name}`: {scalar_text(scalar, case)}."
     spec = next(tensor for tensor in case.tensors if tensor.name == one.name)
     shape = ", ".join(size.text for size in spec.shape)
     role = "updated in place" if one.role == "inplace" else "only read"
-    return f"- `{one.name}`: shape [{shape}], {_dtype_text(one.dtype, signature)}, {role}."
+    return f"- `{one.name}`: shape [{shape}], {_dtype_text(one.dtype, signature)}, {role}.{values_text(spec, case)}"
 
 
 def _result_line(signature: Signature, one: TensorParameter) -> str:

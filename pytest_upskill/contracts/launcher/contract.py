@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pytest_upskill.cases.case import Case
+from pytest_upskill.cases.case import Case, TensorSpec
 from pytest_upskill.contracts.base import Extraction
-from pytest_upskill.contracts.case_wording import conditions, dim_text, prompt_template, scalar_text
+from pytest_upskill.contracts.case_wording import conditions, dim_text, prompt_template, scalar_text, values_text
 from pytest_upskill.contracts.launcher.signature import C_TYPE, Parameter, Signature, declaration, derive
 from pytest_upskill.contracts.launcher.signature_check import mismatch
 from pytest_upskill.contracts.reply_blocks import extract, not_defined
@@ -51,7 +51,7 @@ class LauncherContract:
 
 
 def _parameter_lines(case: Case, signature: Signature) -> list[str]:
-    shapes = {tensor.name: ", ".join(size.text for size in tensor.shape) for tensor in case.tensors}
+    tensors = {tensor.name: tensor for tensor in case.tensors}
     dims = {dim.name: dim for dim in case.dims}
     scalars = {scalar.name: scalar for scalar in case.scalars}
     lines = []
@@ -60,21 +60,21 @@ def _parameter_lines(case: Case, signature: Signature) -> list[str]:
         lines.append(f"- `scalar_t` is called with {', '.join(types[:-1])} and {types[-1]}.")
     for parameter in signature.parameters:
         if parameter.pointer:
-            lines.append(f"- `{parameter.name}`: {_tensor_text(parameter, shapes.get(parameter.name))}")
+            lines.append(f"- `{parameter.name}`: {_tensor_text(parameter, tensors.get(parameter.name), case)}")
         elif parameter.role == "dim":
             lines.append(f"- `{parameter.name}`: a size, {dim_text(dims[parameter.name], case)}.")
         elif parameter.role == "scalar":
-            lines.append(f"- `{parameter.name}`: {scalar_text(scalars[parameter.name])}.")
+            lines.append(f"- `{parameter.name}`: {scalar_text(scalars[parameter.name], case)}.")
     return lines
 
 
-def _tensor_text(parameter: Parameter, shape: str | None) -> str:
-    if parameter.shape is not None:
-        return f"shape [{', '.join(parameter.shape)}], the output to write."
-    if shape is None:
+def _tensor_text(parameter: Parameter, spec: TensorSpec | None, case: Case) -> str:
+    if spec is None and parameter.shape is None:
         return "the output to write, of the shape that the task gives it."
+    if spec is None:
+        return f"shape [{', '.join(parameter.shape or ())}], the output to write."
     role = "read and written in place" if parameter.role == "inplace" else "only read"
-    return f"shape [{shape}], {role}."
+    return f"shape [{', '.join(size.text for size in spec.shape)}], {role}.{values_text(spec, case)}"
 
 
 MAX_BLOCKS = 1000

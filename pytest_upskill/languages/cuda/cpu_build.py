@@ -14,9 +14,11 @@ import re
 import shlex
 import shutil
 import time
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from pathlib import Path
 
 from pytest_upskill.build import messages, toolchain
@@ -36,17 +38,24 @@ from pytest_upskill.sandbox.confinement import ENVIRONMENT, Confinement
 
 NATIVE = flags.NATIVE
 LIBRARY = "kernel.so"
-_BEGIN = "begin.o"
+ALL_ERRORS = {"gcc": "-fmax-errors=0", "clang": "-ferror-limit=0"}
+_UNIT, _BEGIN = "kernel.cpp", "begin.o"
 
 _RUNTIME_SECONDS = 300.0
 # With our headers' macros and functions, a kernel could hide accesses.
-_OURS = re.compile(r"\bUPSKILL_\w*|\bupskill_cpu\w*|\bupskill\s*::\s*\w*")
+_OURS = re.compile(r"\bUPSKILL_\w*|\bupskill_cpu\w*|\bupskill\b(?:\s*::\s*\w*)?")
+_OURS_IN_TEXT = re.compile(r"\bUPSKILL_\w+|\bupskill_cpu_\w+")
+_OUR_NAMES = re.compile(r"\b(?:UPSKILL_\w+|upskill_cpu\w*|upskill)\b")
+_PASTING = re.compile("##|%:%:")
+_PASTED = re.compile(rf"^{re.escape(messages.SOURCE_NAME)}:(\d+):.*\bpoisoned\b", re.MULTILINE)
 _POISONED = re.compile(r'poisoned "(?:asm|__asm|__asm__)"')
 _ASSEMBLY = (
     "assembly of the host is not allowed, and this begins no inline PTX that can be read; write it as "
     'asm("instructions" : ...) in the function of the device that needs it'
 )
-_DIRECTIVES = re.compile(r"^\s*(?:#|%:)\s*(?:(?:define|undef)\s+(?:__)?section(?:__)?\b|ident\b|sccs\b)", re.MULTILINE)
+_DIRECTIVES = re.compile(
+    r"^[^\S\n]*(?:#|%:)\s*(?:(?:define|undef)\s+(?:__)?section(?:__)?\b|ident\b|sccs\b)", re.MULTILINE
+)
 _CONTINUED = re.compile(r"\\[ \t\f\v\r]*\n")
 _SECTION = re.compile(r"(?:\b__attribute(?:__)?\s*\(\s*\(|\[\s*\[)[^;{}]{0,200}?\b(?:__)?section(?:__)?\s*\(")
 _HEADER = re.compile(r"""^[ \t]*#[ \t]*include[ \t]*[<"]([a-z]\w*(?:/\w+)*(?:\.h)?)[>"]""", re.MULTILINE)
@@ -82,13 +91,14 @@ class HostCompiler(CachedCompiler):
         def make(folder: Path) -> Made:
             try:
                 unit = translation_unit(source, entry, trapped)
+                self._refuse_pasted((trapped or source).replace("::upskill::cpu::needs_gpu", ""), confinement)
             except ValueError as error:
                 return Made(Facts(False, str(error)))
             made, _ = self._compile(
                 folder,
                 (LIBRARY, TRACED, PLACES) if traced else (LIBRARY,),
                 _script(compiler, toolkit, traced),
-                {"kernel.cpp": unit},
+                {_UNIT: unit},
                 entry=entry,
                 readable=toolkit.readable,
                 path=[compiler.program.parent],
@@ -112,19 +122,31 @@ class HostCompiler(CachedCompiler):
 
     def diagnose(self, source: str, entry: str, trapped: str, *, confinement: Confinement) -> str:
         """All that the compiler says of a source with traps; empty if it accepts it, and if it cannot be asked."""
-        compiler, toolkit = toolchain.find_compiler(), self.prepare()
         try:
-            unit = translation_unit(source, entry, trapped)
+            return self._said("-fsyntax-only", translation_unit(source, entry, trapped), confinement)
         except ValueError:
             return ""
-        all_errors = "-fmax-errors=0" if compiler.family == "gcc" else "-ferror-limit=0"
-        line = shlex.join([*_compiler_line(compiler, toolkit), all_errors, "-fsyntax-only", "kernel.cpp"])
+
+    def _refuse_pasted(self, source: str, confinement: Confinement) -> None:
+        """Raises ValueError if the preprocessor makes a name of the harness from pieces, which no text search finds."""
+        if not _PASTING.search(_CONTINUED.sub("", source)):
+            return
+        poison = f'#pragma GCC poison {_our_names()}\n#line 1 "{messages.SOURCE_NAME}"\n'
+        said = self._said("-E", _system_headers(source) + poison + source, confinement)
+        if found := _PASTED.search(said):
+            rule = "a name of the harness is made here from pieces; use another one"
+            raise ValueError(f"{messages.SOURCE_NAME}:{found[1]}: {rule}")
+
+    def _said(self, mode: str, unit: str, confinement: Confinement) -> str:
+        """All that the compiler says of a unit, from which nothing is made."""
+        compiler, toolkit = toolchain.find_compiler(), self.prepare()
+        line = shlex.join([*_compiler_line(compiler, toolkit), ALL_ERRORS[compiler.family], mode, _UNIT])
         _, said = self._compile(
             toolkit.header,
             (),
-            f"{_alias()} && {line} || true",
-            {"kernel.cpp": unit},
-            entry=entry,
+            f"{_alias()} && {line} 2>&1 >/dev/null || true",
+            {_UNIT: unit},
+            entry="",
             readable=toolkit.readable,
             path=[compiler.program.parent],
             confinement=confinement,
@@ -176,7 +198,9 @@ def translation_unit(source: str, entry: str, trapped: str | None = None) -> str
     Raises ValueError, with the line, for a source that cannot be rewritten.
     """
     _refuse(source, _OURS, "is a name of the harness; use another one")
-    _refuse(_CONTINUED.sub("", source), _DIRECTIVES, "is a directive that kernels may not use: remove it")
+    # "redefine_extname" in a _Pragma gives a function the name that its text has.
+    _refuse(source, _OURS_IN_TEXT, "is a name of the harness; use another text", literals=False)
+    _refuse(source, _DIRECTIVES, "is a directive that kernels may not use: remove it")
     _refuse_sections(source)
     before = _system_headers(source) + flags.NO_SILENCERS + flags.NO_ASSEMBLY + flags.NO_LIBRARIES
     text = rewrite(trapped or source, messages.SOURCE_NAME, before)
@@ -205,10 +229,21 @@ def _refuse_sections(source: str) -> None:
                 )
 
 
-def _refuse(source: str, pattern: re.Pattern[str], why: str) -> None:
-    for number, line in enumerate(blank_out(source).split("\n"), 1):
-        if found := pattern.search(line):
-            raise ValueError(f"{messages.SOURCE_NAME}:{number}: {found[0]!r} {why}")
+def _refuse(source: str, pattern: re.Pattern[str], why: str, *, literals: bool = True) -> None:
+    """Raises ValueError if the pattern is in the code. Continued lines are joined, as the preprocessor does."""
+    pieces = _CONTINUED.split(source)
+    joined = "".join(pieces)
+    if found := pattern.search(blank_out(joined, literals=literals)):
+        joints = bisect_right(list(accumulate(map(len, pieces[:-1]))), found.start())
+        number = joined.count("\n", 0, found.start()) + joints + 1
+        raise ValueError(f"{messages.SOURCE_NAME}:{number}: {found[0]!r} {why}")
+
+
+@functools.cache
+def _our_names() -> str:
+    """All names of the harness in our headers."""
+    texts = (file.read_text(encoding="utf-8") for file in sorted(flags.INCLUDE.rglob("*")) if file.is_file())
+    return " ".join(sorted({name for text in texts for name in _OUR_NAMES.findall(text)}))
 
 
 @functools.cache
@@ -224,11 +259,15 @@ def _alias() -> str:
     return f"mkdir -p {Path(flags.ALIAS).parent} && ln -sfn {shlex.quote(str(NATIVE))} {flags.ALIAS}"
 
 
-def _compiler_line(compiler: toolchain.Compiler, toolkit: Toolkit) -> list[str]:
+def precompiled(compiler: toolchain.Compiler, toolkit: Toolkit) -> list[str]:
+    """The options that include the precompiled header; gcc takes the one that lies beside the header that is named."""
     header = str(toolkit.header / flags.PCH_HEADER.name)
-    # gcc takes the precompiled header that lies beside the one that is named.
-    first = ["-include", header] if compiler.family == "gcc" else ["-include-pch", f"{header}.pch"]
-    return [str(compiler.program), *flags.student_flags(compiler.family), *first, *_folders(compiler)]
+    return ["-include", header] if compiler.family == "gcc" else ["-include-pch", f"{header}.pch"]
+
+
+def _compiler_line(compiler: toolchain.Compiler, toolkit: Toolkit) -> list[str]:
+    options = [*flags.student_flags(compiler.family), *precompiled(compiler, toolkit)]
+    return [str(compiler.program), *options, *_folders(compiler)]
 
 
 def _script(compiler: toolchain.Compiler, toolkit: Toolkit, traced: bool) -> str:
@@ -246,7 +285,7 @@ def _commands(common: Sequence[str], target: str, library: str, toolkit: Toolkit
     # Undefined symbols are errors of the linker here, not of the loader during a call.
     whole = ["-Wl,-z,defs", f"-Wl,--require-defined={ENTRY}"]
     link = [common[0], target, str(toolkit.begin), "-o", library, *whole, *flags.LINK_FLAGS, str(toolkit.runtime)]
-    return f"{shlex.join([*common, '-c', 'kernel.cpp', '-o', target])} && {shlex.join(link)}"
+    return f"{shlex.join([*common, '-c', _UNIT, '-o', target])} && {shlex.join(link)}"
 
 
 def _folders(compiler: toolchain.Compiler, *more: Path) -> list[str]:

@@ -49,14 +49,9 @@ def is_instruction(opcode: str) -> bool:
     return False
 
 
-def is_directive(name: str) -> bool:
-    """Whether PTX has a directive ``.name``."""
-    return name in _table()["directives"]
-
-
-def is_register(name: str) -> bool:
-    """Whether PTX has a special register ``%name``, without ``.x``."""
-    return name in _table()["registers"]
+def is_listed(name: str, title: str) -> bool:
+    """Whether PTX has a directive ``.name`` (``directives``), or a special register ``%name`` (``registers``)."""
+    return name in _table()[title]
 
 
 def is_header(name: str) -> bool:

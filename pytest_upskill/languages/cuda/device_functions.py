@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from pytest_upskill.languages.cuda.source_text import blank_out, closing_bracket, split_outside
+from pytest_upskill.languages.cuda.source_text import blank_out, closing_bracket, edited, split_outside
 
 _KERNEL, _DEVICE, _BOUNDS = "__global__", "__device__", "__launch_bounds__"
 _WORD = re.compile(r"[A-Za-z_]\w*")
@@ -37,11 +37,7 @@ def rewrite_functions(text: str) -> str:
         for match in _STATIC.finditer(blank, max(function.begin, read), function.end):
             inserted[match.end()] = f" {_DEVICE}"
         read = max(read, function.end)
-    pieces, done = [], 0
-    for position in sorted(inserted):
-        pieces += [text[done:position], inserted[position]]
-        done = position
-    return "".join(pieces) + text[done:]
+    return edited(text, ((place, place, new) for place, new in inserted.items()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,10 +35,7 @@ from pytest_upskill.native import ENTRY
 from pytest_upskill.records import Build
 from pytest_upskill.sandbox.confinement import Confinement
 
-STUDENT_FLAGS = (
-    *LANGUAGE_FLAGS,
-    *("-O2", "-w", "-lineinfo", "-Xptxas=-v", "-Xcompiler=-fPIC,-fvisibility=hidden"),
-)
+STUDENT_FLAGS = (*LANGUAGE_FLAGS, "-O2", "-w", "-lineinfo", "-Xptxas=-v", "-Xcompiler=-fPIC,-fvisibility=hidden")
 """The flags of a student's unit: none loosens arithmetic, and the user cannot change them."""
 
 _DRIVER = "driver.o"

@@ -11,14 +11,14 @@ from dataclasses import replace
 from pytest_upskill.build import elf
 from pytest_upskill.build.messages import SOURCE_NAME
 from pytest_upskill.devices.base import Machine
-from pytest_upskill.languages.base import SourceMutant
+from pytest_upskill.languages.base import Executor, SourceMutant
 from pytest_upskill.languages.cuda import cuda_names, mutants
 from pytest_upskill.languages.cuda.cpu_build import HostCompiler, native_hash
 from pytest_upskill.languages.cuda.gpu_build import CudaCompiler, NvccCheck
 from pytest_upskill.languages.cuda.gpu_features import LIBRARIES
 from pytest_upskill.languages.cuda.tracing import CudaTracer
 from pytest_upskill.languages.cuda.traps import mentions, trapped
-from pytest_upskill.records import Answer, Assertion, Build, Call, CallLayout, LaunchStatistics
+from pytest_upskill.records import Answer, Build, Call, CallLayout, LaunchStatistics
 from pytest_upskill.sandbox.client import Sandbox
 
 
@@ -44,16 +44,18 @@ class CudaLanguage:
             return _gpu_compiler(machine.architectures).build(source, entry, confinement=confined)
         if not checked:
             build = self._host.build(source, entry, confinement=confined, traced=False)
-            return self._with_traps(source, entry, build, machine, ask_nvcc=False)
+            return self._with_traps(source, entry, build, machine, traced=False, ask_nvcc=False)
         with ThreadPoolExecutor(max_workers=1) as pool:
             checking = pool.submit(self._nvcc.check, source, entry, confinement=confined)
             build = self._host.build(source, entry, confinement=confined)
             check = checking.result()
         if check is None or check.message == "":
-            build = self._with_traps(source, entry, build, machine, ask_nvcc=check is not None)
+            build = self._with_traps(source, entry, build, machine, traced=True, ask_nvcc=check is not None)
         return build if check is None else _both(build, check)
 
-    def _with_traps(self, source: str, entry: str, build: Build, machine: Machine, *, ask_nvcc: bool) -> Build:
+    def _with_traps(
+        self, source: str, entry: str, build: Build, machine: Machine, *, traced: bool, ask_nvcc: bool
+    ) -> Build:
         """Another build if only names that the cpu device lacks keep the source from compiling (see ``traps``).
 
         They are those in our table, and with ``ask_nvcc`` those that nvcc finds in CUDA's headers.
@@ -75,9 +77,7 @@ class CudaLanguage:
         found = trapped(source, compile_it(source), compile_it, exists, self.source_name)
         if found is None:
             return build
-        again = self._host.build(
-            source, entry, confinement=confined, traced=build.traced is not None, trapped=found.source
-        )
+        again = self._host.build(source, entry, confinement=confined, traced=traced, trapped=found)
         return again if again.ok else build
 
     def execute(self, build: Build, layout: CallLayout, machine: Machine, timeout: float) -> CudaExecutor:
@@ -98,7 +98,7 @@ class CudaLanguage:
         return len(known) == 2 and known[0] is not None and known[0] == known[1]
 
 
-class CudaExecutor:
+class CudaExecutor(Executor):
     """A built kernel; owns the sandbox."""
 
     def __init__(self, sandbox: Sandbox, trace: Callable[[], CudaTracer] | None = None) -> None:
@@ -127,12 +127,6 @@ class CudaExecutor:
             what = f"the launcher copied {seen.copied_back} bytes of device memory to the host in one call"
             found.append(f"{what}; results are computed on the device, without synchronising: leave them there")
         return found
-
-    def assertions(self) -> Sequence[Assertion]:
-        return ()
-
-    def __enter__(self) -> CudaExecutor:
-        return self
 
     def __exit__(self, *exception: object) -> None:
         self._sandbox.close()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_upskill.languages.base import SourceMutant
-from pytest_upskill.languages.cuda.parser import MAX_PARSED, parser, text_of
+from pytest_upskill.languages.cuda.parser import MAX_PARSED, ancestors, parser, text_of
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -72,7 +72,7 @@ def _applied(data: bytes, edit: _Edit) -> SourceMutant:
     mutated = data[: place.start_byte] + text + data[place.end_byte :]
     before = data[shown.start_byte : shown.end_byte]
     after = mutated[shown.start_byte : shown.end_byte + len(mutated) - len(data)]
-    in_body = any(above.type == "compound_statement" for above in _ancestors(shown))
+    in_body = any(above.type == "compound_statement" for above in ancestors(shown))
     change = _change(before.decode(), after.decode())
     return SourceMutant(edit.kind, shown.start_point[0] + 1, change, mutated.decode(), in_body)
 
@@ -115,13 +115,6 @@ def _tokens(source: str) -> tuple[str, ...]:
         elif node.type != "comment":
             found.append(text_of(node))
     return tuple(found)
-
-
-def _ancestors(node: Node) -> Iterator[Node]:
-    above = node.parent
-    while above is not None:
-        yield above
-        above = above.parent
 
 
 _LEFT_ALONE = frozenset(
@@ -237,7 +230,7 @@ def _in_loop_head(node: Node) -> bool:
 
 def _on_device(node: Node) -> bool:
     """Whether it stands in a function for the device; on the host, a larger grid is hardly a mistake."""
-    function = next((above for above in (node, *_ancestors(node)) if above.type == "function_definition"), None)
+    function = next((above for above in (node, *ancestors(node)) if above.type == "function_definition"), None)
     declarator = function and function.child_by_field_name("declarator")
     if not function or not declarator:
         return False

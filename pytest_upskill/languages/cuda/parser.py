@@ -79,6 +79,14 @@ def text_of(node: Node) -> str:
     return (node.text or b"").decode(errors="replace")
 
 
+def ancestors(node: Node) -> Iterator[Node]:
+    """The nodes around a node, from the inside out."""
+    above = node.parent
+    while above is not None:
+        yield above
+        above = above.parent
+
+
 def _parsed(source: str, name: str) -> Iterator[Definition]:
     """Walks declarations only, never function bodies, and without recursion: a source may nest to any depth."""
     data = source.replace("\0", " ").encode("utf-8", errors="replace")

@@ -15,12 +15,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pytest_upskill.build import messages, toolchain
+from pytest_upskill.build.nvcc import short_name
 from pytest_upskill.errors import UsageError
 from pytest_upskill.languages.cuda import cuda_names
-from pytest_upskill.languages.cuda.cpu_build import HostCompiler, Toolkit
+from pytest_upskill.languages.cuda.cpu_build import ALL_ERRORS, HostCompiler, Toolkit, precompiled
 from pytest_upskill.languages.cuda.gpu_features import feature, message
 from pytest_upskill.languages.cuda.rewrite import rewrite
-from pytest_upskill.languages.cuda.traps import Mention, mentions
+from pytest_upskill.languages.cuda.traps import mentions
 from pytest_upskill.native.cpu import flags
 from pytest_upskill.native.cpu.flags import INCLUDE
 from pytest_upskill.records import NEEDS_GPU
@@ -132,17 +133,8 @@ def build(request: Request, scratch: Path) -> Path:
     program = scratch / request.files[0].stem
     wraps = [flag for flag in flags.LINK_FLAGS if flag.startswith("-Wl,--wrap")]
     runtime = [str(toolkit.runtime), f"-Wl,-rpath,{toolkit.runtime.parent}", "-lpthread", "-ldl", "-lm"]
-    line = [
-        str(compiler.program),
-        *map(str, objects),
-        "-o",
-        str(program),
-        "-pie",
-        *wraps,
-        *runtime,
-        *request.host_options,
-    ]
-    if said := _refused(line, scratch):
+    parts = [*map(str, objects), "-o", str(program), "-pie", *wraps, *runtime, *request.host_options]
+    if said := _refused([str(compiler.program), *parts], scratch):
         raise CompileError(f"the program does not link:\n{_explained(_shortened(said), request.files)}")
     return program
 
@@ -158,7 +150,8 @@ def _compile(lines: Sequence[Sequence[str]], scratch: Path) -> None:
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
             said = [text for text in pool.map(lambda line: _refused([*line, f"-I{missing}"], scratch), lines) if text]
         lacking = [one for text in said for one in mentions(text) if one.unknown and cuda_names.is_name(one.name)]
-        needs |= {message(feature(one.name), f"{one.file}:{one.line}"): None for one in _first_of_each(lacking)}
+        first = {one.name: one for one in reversed(lacking)}  # of each name
+        needs |= {message(feature(name), f"{one.file}:{one.line}"): None for name, one in reversed(first.items())}
         headers = [missing / one.name for one in lacking if cuda_names.is_header(one.name)]
         if not any(not header.exists() for header in headers):
             break
@@ -171,23 +164,13 @@ def _compile(lines: Sequence[Sequence[str]], scratch: Path) -> None:
         raise CompileError(f"the program does not compile:\n{_shortened(text)}")
 
 
-def _first_of_each(found: Sequence[Mention]) -> list[Mention]:
-    return list({one.name: one for one in reversed(found)}.values())[::-1]
-
-
 def _shortened(said: str) -> str:
     return messages.shorten(said, "", flags.INTERNAL_PREFIXES) or "it says nothing"
 
 
 def _compile_options(request: Request, compiler: toolchain.Compiler, toolkit: Toolkit, of_host: bool) -> list[str]:
-    first: list[str] = []
-    options = [
-        *flags.student_flags(compiler.family),
-        "-fmax-errors=0" if compiler.family == "gcc" else "-ferror-limit=0",
-    ]
-    if request.checks and not of_host:
-        header = str(toolkit.header / flags.PCH_HEADER.name)
-        first = ["-include", header] if compiler.family == "gcc" else ["-include-pch", f"{header}.pch"]
+    options = [*flags.student_flags(compiler.family), ALL_ERRORS[compiler.family]]
+    first = precompiled(compiler, toolkit) if request.checks and not of_host else []
     if not request.checks:
         options = [flag for flag in options if not flag.startswith(("-fsanitize", "--param=tsan", "-O"))]
         options += ["-O2", "-fwrapv"]
@@ -240,7 +223,9 @@ def run(program: Path, arguments: Sequence[str], reports: Path) -> int:
     lines = reports.read_text(encoding="utf-8", errors="replace").splitlines() if reports.exists() else []
     reported = findings.parse(lines)
     if needs := [one for one in reported if one.finding.kind == NEEDS_GPU]:
-        raise NeedsGpu("\n".join(dict.fromkeys(_needed(needs, program))))
+        places, _ = _places(program, findings.places_of(needs))
+        told = (message(one.finding.message, places.get(one.pc or "", program.name)) for one in needs)
+        raise NeedsGpu("\n".join(dict.fromkeys(told)))
     texts = list(described(reported, program))
     for text in texts:
         print(text, file=sys.stderr)
@@ -251,12 +236,6 @@ def run(program: Path, arguments: Sequence[str], reports: Path) -> int:
         print(f"pytest-upskill run: the program was killed by signal {-status}", file=sys.stderr)
         return 128 - status
     return status
-
-
-def _needed(reported: Sequence[findings.Reported], program: Path) -> Iterator[str]:
-    places, _ = _places(program, findings.places_of(reported))
-    for entry in reported:
-        yield message(entry.finding.message, places.get(entry.pc or "", program.name))
 
 
 def _end(started: subprocess.Popen[bytes]) -> None:
@@ -308,21 +287,10 @@ def _places(program: Path, offsets: Sequence[str]) -> tuple[dict[str, str], dict
         own = [frame for frame in frames if not (frame[1].startswith("?") or any(name in frame[1] for name in ours))]
         if own:
             places[offset] = _shown(own[0][1], program)
-        kernels = [function for function, _ in own if "::operator()" not in function]
-        if kernels and (name := _instance(kernels[-1])):
-            instances[offset] = name
+        kernels = [short_name(function) for function, _ in own if "::operator()" not in function]
+        if kernels and kernels[-1].endswith(">"):
+            instances[offset] = kernels[-1]
     return places, instances
-
-
-def _instance(function: str) -> str:
-    """``ns::kernel<64>`` of ``void ns::kernel<64>(int*)``; empty for a function that is not from a template."""
-    depth = 0
-    for position, character in enumerate(function):
-        depth += (character == "<") - (character == ">")
-        if character == "(" and depth == 0:
-            name = function[:position]
-            return name.removeprefix("void ") if name.endswith(">") else ""
-    return ""
 
 
 def _shown(frame: str, program: Path) -> str:

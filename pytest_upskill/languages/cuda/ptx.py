@@ -11,9 +11,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from pytest_upskill.languages.cuda.cuda_names import is_directive, is_instruction, is_register
+from pytest_upskill.languages.cuda.cuda_names import is_instruction, is_listed
 from pytest_upskill.languages.cuda.ptx_instructions import Missing, Unsupported, instruction_code
-from pytest_upskill.languages.cuda.source_text import blank_out, bracket_pairs, line_breaks, split_outside
+from pytest_upskill.languages.cuda.source_text import blank_out, bracket_pairs, edited, line_breaks, split_outside
 
 HEADER = "upskill_cpu/ptx.h"
 """The header that a unit with inline PTX includes."""
@@ -81,13 +81,12 @@ def rewrite_statements(text: str, *, host_assembly: bool = False) -> tuple[str, 
 
     With ``host_assembly``, statements that are not PTX stay.
     """
-    pieces, position = [], 0
-    for statement in statements(text):
-        if (code := replacement(statement, host_assembly=host_assembly)) is not None:
-            breaks = line_breaks(text[statement.start : statement.end])
-            pieces += [text[position : statement.start], code, breaks]
-            position = statement.end
-    return "".join([*pieces, text[position:]]), bool(pieces)
+    edits = [
+        (one.start, one.end, code + line_breaks(text[one.start : one.end]))
+        for one in statements(text)
+        if (code := replacement(one, host_assembly=host_assembly)) is not None
+    ]
+    return edited(text, edits), bool(edits)
 
 
 def replacement(statement: Statement, *, host_assembly: bool = False) -> str | None:
@@ -150,7 +149,7 @@ def _translate_one(line: str, statement: Statement) -> str:
     if opcode.endswith(":"):
         raise Unsupported("control flow in inline PTX")
     if opcode.startswith("."):
-        if not is_directive(opcode[1:]):
+        if not is_listed(opcode[1:], "directives"):
             raise Missing(f"PTX has no directive '{opcode}'; {_NO_HOST}")
         raise Unsupported(f"the PTX directive {opcode}")
     if not is_instruction(opcode):
@@ -220,7 +219,7 @@ def _plain_operand(text: str) -> str:
     if (found := re.fullmatch(r"%([a-z]\w*)(?:\.[xyz])?", text)) and not re.fullmatch(r"%[rpfdh]\d*", text):
         if found[1] in _SPECIAL_REGISTERS:
             return f"::upskill::cpu::ptx::special_{text[1:].replace('.', '_')}()"
-        if is_register(found[1]):
+        if is_listed(found[1], "registers"):
             raise Unsupported(f"the PTX register %{found[1]}")
     if re.fullmatch(r"[%_$a-zA-Z][\w$]*", text):
         return _register(text)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from pytest_upskill.languages.cuda import ptx
 from pytest_upskill.languages.cuda.device_functions import rewrite_functions
@@ -20,6 +20,7 @@ from pytest_upskill.languages.cuda.source_text import (
     blank_out,
     bracket_pairs,
     closing_bracket,
+    edited,
     line_breaks,
 )
 
@@ -31,20 +32,12 @@ def rewrite(source: str, name: str = "kernel.cu", preamble: str = "", *, host_as
     """The source for the host compiler; messages and debug information give ``name`` and its own lines.
 
     ``preamble`` (whole lines) goes between our headers and the source; with ``host_assembly``, assembly that is not PTX
-    stays as it is. Raises ValueError with a message that begins
-    ``name:line:`` for a launch or declaration without an end.
+    stays as it is. Raises ValueError with a message that begins ``name:line:`` for a launch or declaration without end.
     """
     text, has_ptx = ptx.rewrite_statements(source.replace("\r\n", "\n"), host_assembly=host_assembly)
-    shared = (_rewrite_dynamic_shared, _rewrite_static_shared)
+    launches, shared = (_rewrite_launches, _rewrite_api_launches), (_rewrite_dynamic_shared, _rewrite_static_shared)
     try:
-        for step in (
-            _close_chevrons,
-            _rewrite_launches,
-            _rewrite_api_launches,
-            *shared,
-            rewrite_functions,
-            _rewrite_noinline,
-        ):
+        for step in (_close_chevrons, *launches, *shared, rewrite_functions, _rewrite_noinline):
             text = step(text)
     except _Unfinished as error:
         raise ValueError(f"{name}:{error}") from None
@@ -64,15 +57,6 @@ _OPENING_CHEVRONS = re.compile(r"(?<!<)(?<!operator)(?:<<[ \t]+<|<[ \t]+<<)(?!<)
 _CLOSING_CHEVRONS = re.compile(r"(?:>>[ \t]+>|>[ \t]+>>|>[ \t]+>[ \t]+>)(?=\s*\()")
 
 
-def _edited(text: str, edits: Iterable[tuple[int, int, str]]) -> str:
-    """The text with pieces replaced, in one pass: building it anew for each of a thousand launches takes minutes."""
-    pieces, position = [], 0
-    for start, end, new in sorted(edits, key=lambda edit: edit[:2]):
-        pieces += [text[position:start], new]
-        position = end
-    return "".join([*pieces, text[position:]])
-
-
 def _close_chevrons(text: str) -> str:
     """``k << <g, b >> > (x)``, as some editors format a launch, becomes ``k <<<g, b >>> (x)``; nvcc accepts both."""
     blank = blank_out(text)
@@ -81,7 +65,7 @@ def _close_chevrons(text: str) -> str:
     starts = [start for start, _ in closings]
     after = {bisect_left(starts, end) for _, end in openings}
     marks = [*((span, "<<<") for span in openings), *((closings[one], ">>>") for one in after if one < len(closings))]
-    return _edited(text, ((start, end, mark.ljust(end - start)) for (start, end), mark in marks))
+    return edited(text, ((start, end, mark.ljust(end - start)) for (start, end), mark in marks))
 
 
 def _rewrite_launches(text: str) -> str:
@@ -93,7 +77,7 @@ def _rewrite_launches(text: str) -> str:
     starts = [match.start() for match in re.finditer(r"(?<!<)<<<(?!<)", blank)]
     pairs = bracket_pairs(blank) if starts else {}
     openers = {closing: opening for opening, closing in pairs.items()}
-    return _edited(text, [edit for start in starts for edit in _launch_edits(text, blank, start, pairs, openers)])
+    return edited(text, [edit for start in starts for edit in _launch_edits(text, blank, start, pairs, openers)])
 
 
 def _launch_edits(
@@ -133,7 +117,7 @@ _KERNEL_CAST = re.compile(
 def _rewrite_api_launches(text: str) -> str:
     """``cudaLaunchKernel((void*)k, ...)`` loses the cast, which hides the kernel's parameters."""
     casts = [match.span(1) for match in _KERNEL_CAST.finditer(blank_out(text))]
-    return _edited(text, ((start, end, re.sub(r"[^\n]", " ", text[start:end])) for start, end in casts))
+    return edited(text, ((start, end, re.sub(r"[^\n]", " ", text[start:end])) for start, end in casts))
 
 
 def _without_comments(text: str) -> str:
@@ -279,7 +263,7 @@ def _rewrite_dynamic_shared(text: str) -> str:
             problem = "cannot read this 'extern __shared__' declaration; write extern __shared__ float buffer[];"
             raise _Unfinished(text, start, problem)
         edits.append((start, stop, declaration))
-    return _edited(text, edits)
+    return edited(text, edits)
 
 
 def _dynamic_declaration(statement: str) -> str | None:
@@ -319,7 +303,7 @@ def _rewrite_static_shared(text: str) -> str:
             attribute = f"{line_breaks(alignment[0])} __attribute__((aligned({inner})))"
             end = closing + 1
         edits.append((match.start(), end, f"__shared__{breaks}{attribute}"))
-    return _edited(text, edits)
+    return edited(text, edits)
 
 
 def _rewrite_noinline(text: str) -> str:
@@ -327,4 +311,4 @@ def _rewrite_noinline(text: str) -> str:
     blank = blank_out(text)
     places = (match.span() for match in re.finditer(r"\b__noinline__\b", blank))
     apart = (one for one in places if not blank[max(0, one[0] - _SHORT) : one[0]].rstrip().endswith("("))
-    return _edited(text, ((start, end, "__attribute__((noinline))") for start, end in apart))
+    return edited(text, ((start, end, "__attribute__((noinline))") for start, end in apart))

@@ -27,71 +27,46 @@ _MOST_SHOWN = 5
 _LONGEST = 1024
 """Characters of an imported name; templates that a kernel instantiates have longer ones, but are defined in it."""
 
-
-def _rule(why: str, *patterns: str) -> tuple[str, re.Pattern[str]]:
-    """Names that must not be imported; ``why`` completes "kernels may not ..."."""
-    return why, re.compile("|".join(patterns))
-
-
-_RULES = (
-    _rule(
-        "load code while they run",
-        r"_*(libc_)?dl(m?open|v?sym|open_mode|iterate_phdr|addr1?|info)",
-        r"cuda(GetDriverEntryPoint|Library|GetKernel|ModuleLoad)\w*",
-        r"cu(Module|Library|Link|GetProcAddress|Init|Launch|Ctx|Mem)\w*",
-        r"nvrtc\w*",
-    ),
-    _rule(
-        "start processes",
-        r"_*(v?fork|clone\d?|system|popen|pclose|daemon|posix_spawnp?|exec[lv]p?e?|execvpe|fexecve|execveat|wait(pid|id|3|4)?)",
-    ),
-    _rule(
-        "start threads of the host",
-        r"pthread_create|thrd_create|_ZNSt6thread15_M_start_thread.*|_ZNSt3__16thread.*|pthread_kill|pthread_cancel",
-    ),
-    _rule(
-        "use sockets",
-        r"socket(pair)?|connect|bind|listen|accept4?|shutdown|(send|recv)(to|from|msg|mmsg)?|getaddrinfo|gethostby\w+",
-        r"[gs]etsockopt|getpeername|getsockname",
-    ),
-    _rule(
-        "inspect or change the process that they run in",
-        r"ptrace|process_vm_(read|write)v|p?key_?mprotect|pkey_\w+|mprotect|mmap(64)?|munmap|mremap|madvise|mincore|mlock\w*",
-        r"memfd_create|shm(_open|_unlink|get|at|ctl)|syscall|prctl|arch_prctl|personality|userfaultfd|[gs]etcontext",
-        r"[gs]?e?t?rlimit(64)?|setrlimit(64)?|prlimit(64)?|sbrk|brk|unshare|setns|mount|chroot|__libc_start_main",
-        r"_r_debug|_rtld_global\w*|_dl_\w+|__libc_stack_end|_*getauxval|__libc_(argv|enable_secure)",
-        r"cuda(Ipc|ImportExternal|Graphics)\w*",
-    ),
-    _rule(
-        "use files",
-        r"_*open(at)?(64)?(_2)?|creat(64)?|f(re|d)?open(64)?|fopencookie|mkstemps?(64)?|mkdtemp|tmpfile(64)?",
-        r"p?(read|write)v?(64)?|__p?read(64)?_chk|lseek(64)?|dup[23]?|close|close_range|pipe2?|ioctl|fcntl(64)?|sendfile(64)?",
-        r"opendir|fdopendir|readdir(64)?|scandir(64)?|nftw(64)?|ftw(64)?|glob(64)?|l?stat(64)?|statx|access|faccessat",
-        r"unlink(at)?|remove|rename(at)?2?|rmdir|mkdir(at)?|symlink(at)?|link(at)?|f?truncate(64)?|f?chmod|f?chown|mkfifo",
-        r"_ZN?K?St.*basic_(filebuf|ifstream|ofstream|fstream).*|_ZN?K?St10filesystem.*|_ZNSt3__1\d+basic_filebuf.*",
-    ),
-    _rule(
-        "send signals, or catch them",
-        r"kill|killpg|raise|tgkill|tkill|sigqueue|signal|(bsd|sysv)_signal|sigaction|sigprocmask|pthread_sigmask|sigaltstack",
-        r"alarm|ualarm|setitimer|timer_create",
-    ),
-    _rule("end the process past its handlers", r"_exit|_Exit|quick_exit"),
-    _rule("have the host's functions run in a stream", r"cudaLaunchHostFunc\w*|cudaStreamAddCallback\w*"),
-    _rule(
-        "copy in a way that is not watched",
-        r"cudaMemcpy(2D)?(Peer|Batch|FromArray|ArrayToArray)\w*|cudaMemcpy3D\w*|cudaGraphAdd(Memcpy|Host)\w*",
-    ),
-    _rule(
-        "use memory that host and device share",
-        r"cudaMallocManaged\w*|cudaMallocHost|cudaHost(Alloc|Register|GetDevicePointer)\w*|cudaMemPrefetch\w*",
-        r"_*cudaRegisterManagedVar\w*|_*cudaInitManagedRuntime\w*",
-    ),
-    _rule(
-        "call libraries of ready-made kernels",
-        r"(cublas|cudnn|cufft|cusparse|cusolver|curand[A-Z]|cutensor|nccl|npp|nvjpeg)\w*|aoti_torch_\w*|_ZNK?(2at|5torch|3c10)\w*",
-    ),
-    _rule("call the harness", r"upskill_(?!cpu_)\w*|_Z\w*7upskill\w*|_Py\w*|Py[A-Z]\w*"),
-)  # fmt: skip
+_RULES = tuple((why, re.compile("|".join(patterns))) for why, *patterns in (
+    ("load code while they run",
+     r"_*(libc_)?dl(m?open|v?sym|open_mode|iterate_phdr|addr1?|info)",
+     r"cuda(GetDriverEntryPoint|Library|GetKernel|ModuleLoad)\w*",
+     r"cu(Module|Library|Link|GetProcAddress|Init|Launch|Ctx|Mem)\w*",
+     r"nvrtc\w*"),
+    ("start processes",
+     r"_*(v?fork|clone\d?|system|popen|pclose|daemon|posix_spawnp?|exec[lv]p?e?|execvpe|fexecve|execveat|wait(pid|id|3|4)?)"),
+    ("start threads of the host",
+     r"pthread_create|thrd_create|_ZNSt6thread15_M_start_thread.*|_ZNSt3__16thread.*|pthread_kill|pthread_cancel"),
+    ("use sockets",
+     r"socket(pair)?|connect|bind|listen|accept4?|shutdown|(send|recv)(to|from|msg|mmsg)?|getaddrinfo|gethostby\w+",
+     r"[gs]etsockopt|getpeername|getsockname"),
+    ("inspect or change the process that they run in",
+     r"ptrace|process_vm_(read|write)v|p?key_?mprotect|pkey_\w+|mprotect|mmap(64)?|munmap|mremap|madvise|mincore|mlock\w*",
+     r"memfd_create|shm(_open|_unlink|get|at|ctl)|syscall|prctl|arch_prctl|personality|userfaultfd|[gs]etcontext",
+     r"[gs]?e?t?rlimit(64)?|setrlimit(64)?|prlimit(64)?|sbrk|brk|unshare|setns|mount|chroot|__libc_start_main",
+     r"_r_debug|_rtld_global\w*|_dl_\w+|__libc_stack_end|_*getauxval|__libc_(argv|enable_secure)",
+     r"cuda(Ipc|ImportExternal|Graphics)\w*"),
+    ("use files",
+     r"_*open(at)?(64)?(_2)?|creat(64)?|f(re|d)?open(64)?|fopencookie|mkstemps?(64)?|mkdtemp|tmpfile(64)?",
+     r"p?(read|write)v?(64)?|__p?read(64)?_chk|lseek(64)?|dup[23]?|close|close_range|pipe2?|ioctl|fcntl(64)?|sendfile(64)?",
+     r"opendir|fdopendir|readdir(64)?|scandir(64)?|nftw(64)?|ftw(64)?|glob(64)?|l?stat(64)?|statx|access|faccessat",
+     r"unlink(at)?|remove|rename(at)?2?|rmdir|mkdir(at)?|symlink(at)?|link(at)?|f?truncate(64)?|f?chmod|f?chown|mkfifo",
+     r"_ZN?K?St.*basic_(filebuf|ifstream|ofstream|fstream).*|_ZN?K?St10filesystem.*|_ZNSt3__1\d+basic_filebuf.*"),
+    ("send signals, or catch them",
+     r"kill|killpg|raise|tgkill|tkill|sigqueue|signal|(bsd|sysv)_signal|sigaction|sigprocmask|pthread_sigmask|sigaltstack",
+     r"alarm|ualarm|setitimer|timer_create"),
+    ("end the process past its handlers", r"_exit|_Exit|quick_exit"),
+    ("have the host's functions run in a stream", r"cudaLaunchHostFunc\w*|cudaStreamAddCallback\w*"),
+    ("copy in a way that is not watched",
+     r"cudaMemcpy(2D)?(Peer|Batch|FromArray|ArrayToArray)\w*|cudaMemcpy3D\w*|cudaGraphAdd(Memcpy|Host)\w*"),
+    ("use memory that host and device share",
+     r"cudaMallocManaged\w*|cudaMallocHost|cudaHost(Alloc|Register|GetDevicePointer)\w*|cudaMemPrefetch\w*",
+     r"_*cudaRegisterManagedVar\w*|_*cudaInitManagedRuntime\w*"),
+    ("call libraries of ready-made kernels",
+     r"(cublas|cudnn|cufft|cusparse|cusolver|curand[A-Z]|cutensor|nccl|npp|nvjpeg)\w*|aoti_torch_\w*|_ZNK?(2at|5torch|3c10)\w*"),
+    ("call the harness", r"upskill_(?!cpu_)\w*|_Z\w*7upskill\w*|_Py\w*|Py[A-Z]\w*"),
+))  # fmt: skip
+"""Names that must not be imported; the text completes "kernels may not ..."."""
 
 _RESERVED = re.compile(r"(__tsan|__ubsan|__asan)_\w*|upskill_\w*")
 _RESERVED_FUNCTIONS = re.compile(r"_*cuda[A-Z]\w*")

@@ -7,6 +7,7 @@ is taken out, and statements that use what it declared become traps in turn.
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from pytest_upskill.build.messages import unknown_names
 from pytest_upskill.languages.cuda.gpu_features import feature
-from pytest_upskill.languages.cuda.parser import MAX_PARSED, parser
+from pytest_upskill.languages.cuda.parser import MAX_PARSED, ancestors, parser, text_of
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -45,14 +46,6 @@ class Mention:
     unknown: bool
     macro: tuple[str, int] | None = None
     """The macro that has it, and the line that uses the macro."""
-
-
-@dataclass(frozen=True, slots=True)
-class Trapped:
-    """The source with traps, and what they stand for: each feature with its line, in order."""
-
-    source: str
-    needs: tuple[tuple[str, int], ...]
 
 
 def mentions(said: str) -> Iterator[Mention]:
@@ -89,8 +82,7 @@ class Traps:
     exists: Callable[[str], bool]
     """Whether CUDA has a name, with its namespaces, or a header."""
     name_of_file: str
-    needs: dict[tuple[str, int], None] = field(default_factory=dict)
-    _tainted: dict[str, tuple[str, int]] = field(default_factory=dict)
+    _tainted: dict[str, str] = field(default_factory=dict)
     """Names that declarations which were taken out declared, with the feature that they stand for."""
     _opened: list[str] = field(init=False)
     """The namespaces of ``using namespace``."""
@@ -115,8 +107,8 @@ class Traps:
         self.source = data.decode("utf-8", errors="surrogateescape")
         return bool(edits)
 
-    def _need(self, node: Node, one: Mention) -> tuple[str, int] | None:
-        """The feature that the name at a node stands for, with its line."""
+    def _need(self, node: Node, one: Mention) -> str | None:
+        """The feature that the name at a node stands for."""
         if one.name in self._tainted:
             return self._tainted[one.name]
         if not one.unknown:
@@ -124,21 +116,19 @@ class Traps:
         name = one.name if node.type in _INCLUDES else _qualified(node)
         names = (name, *(f"{opened}::{name}" for opened in self._opened))
         known = next((name for name in names if self.exists(name)), None)
-        return (feature(known), one.line) if known else None
+        return feature(known) if known else None
 
-    def _edit(self, node: Node, need: tuple[str, int], edits: dict[tuple[int, int], str]) -> None:
-        statement = _statement(node)
-        if statement is None:
+    def _edit(self, node: Node, need: str, edits: dict[tuple[int, int], str]) -> None:
+        if (statement := _statement(node)) is None:
             return
         place = (statement.start_byte, statement.end_byte)
         if "include" in statement.type:
             edits[place] = ""
             return
-        self.needs[need] = None
         for name in _declared(statement):
             self._tainted.setdefault(name, need)
         runs = _within_function(statement) and not _only_declares(statement)
-        edits[place] = f"::upskill::cpu::needs_gpu({json.dumps(need[0])});" if runs else ""
+        edits[place] = f"::upskill::cpu::needs_gpu({json.dumps(need)});" if runs else ""
 
 
 class _Places:
@@ -151,11 +141,10 @@ class _Places:
             node = stack.pop()
             if node.type in _INCLUDES:
                 path = node.child_by_field_name("path")
-                text = (path.text or b"").decode(errors="replace").strip('<>" ') if path else ""
+                text = text_of(path).strip('<>" ') if path else ""
                 self._found.setdefault((node.start_point[0] + 1, text), []).append(node)
             elif not node.children and node.type in _IDENTIFIERS:
-                text = (node.text or b"").decode(errors="replace")
-                self._found.setdefault((node.start_point[0] + 1, text), []).append(node)
+                self._found.setdefault((node.start_point[0] + 1, text_of(node)), []).append(node)
             stack += node.children
 
     def at(self, one: Mention) -> Sequence[Node]:
@@ -176,6 +165,7 @@ _BLOCKS = frozenset(
      "labeled_statement", "else_clause", "linkage_specification", "ERROR")
 )  # fmt: skip
 _BODIES = frozenset(("if_statement", "for_statement", "for_range_loop", "while_statement", "do_statement"))
+_COMPUTES = ("call_expression", "argument_list", "new_expression", "subscript_expression", "lambda_expression")
 _SCOPES = frozenset(
     ("template_declaration", "function_definition", "declaration", "field_declaration", "struct_specifier",
      "class_specifier", "union_specifier", "enum_specifier", "alias_declaration", "using_declaration",
@@ -185,31 +175,23 @@ _SCOPES = frozenset(
 
 def _statement(node: Node) -> Node | None:
     """The smallest statement or declaration around a node that can be taken out as a whole."""
-    current: Node | None = node
-    while current is not None:
-        parent = current.parent
+    for current in (node, *ancestors(node)):
         if current.type in _INCLUDES:
             return current
-        if parent is None:
-            return None
+        if (parent := current.parent) is None:
+            break
         whole = current.type.endswith("_statement") or current.type in _SCOPES
         body = parent.type in _BODIES and parent.child_by_field_name("body") == current
         body = body or (parent.type == "if_statement" and parent.child_by_field_name("consequence") == current)
         if whole and current.type != "compound_statement" and (parent.type in _BLOCKS or body):
             return current
-        current = parent
     return None
 
 
 def _within_function(node: Node) -> bool:
-    current = node.parent
-    while current is not None:
-        if current.type == "compound_statement":
-            return True
-        if current.type in ("field_declaration_list", "translation_unit"):
-            return False
-        current = current.parent
-    return False
+    kinds = (one.type for one in ancestors(node))
+    borders = ("compound_statement", "field_declaration_list", "translation_unit")
+    return next((kind for kind in kinds if kind in borders), "") == "compound_statement"
 
 
 def _only_declares(statement: Node) -> bool:
@@ -219,13 +201,7 @@ def _only_declares(statement: Node) -> bool:
     stack = list(statement.children)
     while stack:
         node = stack.pop()
-        if node.type in (
-            "call_expression",
-            "argument_list",
-            "new_expression",
-            "subscript_expression",
-            "lambda_expression",
-        ):
+        if node.type in _COMPUTES:
             return False
         stack += node.children
     return True
@@ -238,35 +214,28 @@ def _declared(statement: Node) -> Iterator[str]:
         node = stack.pop()
         if node.type in ("template_declaration", "declaration", "field_declaration", "type_definition"):
             stack += [child for child in node.children if child.type in _SCOPES]
-        for child in (
-            *node.children_by_field_name("declarator"),
-            *node.children_by_field_name("name"),
-        ):
+        for child in (*node.children_by_field_name("declarator"), *node.children_by_field_name("name")):
             yield from _declarator_names(child)
 
 
 def _declarator_names(node: Node) -> Iterator[str]:
     while node.type not in _IDENTIFIERS:
         if node.type == "structured_binding_declarator":
-            for child in node.children:
-                if child.type in _IDENTIFIERS:
-                    yield (child.text or b"").decode(errors="replace")
+            yield from (text_of(child) for child in node.children if child.type in _IDENTIFIERS)
             return
         inner = node.child_by_field_name("declarator") or node.child_by_field_name("name")
         inner = inner or next((child for child in node.children if child.is_named), None)
         if inner is None:
             return
         node = inner
-    yield (node.text or b"").decode(errors="replace")
+    yield text_of(node)
 
 
 def _qualified(node: Node) -> str:
     """The whole qualified name that an identifier belongs to: ``thrust::device_vector``."""
-    current = node
-    while current.parent is not None and current.parent.type in ("qualified_identifier", "nested_namespace_specifier"):
-        current = current.parent
-    text = re.sub(r"\s+|<.*", "", (current.text or b"").decode(errors="replace")[:300], flags=re.DOTALL)
-    return text.removeprefix("::")
+    scoped = ("qualified_identifier", "nested_namespace_specifier")
+    *_, whole = (node, *itertools.takewhile(lambda above: above.type in scoped, ancestors(node)))
+    return re.sub(r"\s+|<.*", "", text_of(whole)[:300], flags=re.DOTALL).removeprefix("::")
 
 
 def _outermost(edits: Mapping[tuple[int, int], str]) -> dict[tuple[int, int], str]:
@@ -282,7 +251,7 @@ def _outermost(edits: Mapping[tuple[int, int], str]) -> dict[tuple[int, int], st
 
 def trapped(
     source: str, said: str, compile_it: Callable[[str], str], exists: Callable[[str], bool], file: str
-) -> Trapped | None:
+) -> str | None:
     """The source with traps, such that the compiler accepts it; None if its errors have other causes.
 
     ``said`` are the compiler's messages about the source, and ``compile_it`` gives those about another one (empty: it
@@ -291,7 +260,7 @@ def trapped(
     traps = Traps(source.replace("\r\n", "\n"), exists, file)
     for _ in range(MOST_ROUNDS):
         if not said:
-            return Trapped(traps.source, tuple(traps.needs))
+            return traps.source
         if not traps.replace(said):
             return None
         said = compile_it(traps.source)

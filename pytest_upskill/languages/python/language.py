@@ -19,7 +19,7 @@ from typing import Any
 from pytest_upskill.build.cache import Cache, Facts, Made, key_of
 from pytest_upskill.devices.base import Machine
 from pytest_upskill.errors import SandboxError
-from pytest_upskill.languages.base import SourceMutant
+from pytest_upskill.languages.base import Executor, SourceMutant
 from pytest_upskill.languages.python import SOURCE_NAME, mutants
 from pytest_upskill.languages.python.growth import Counts, Growth
 from pytest_upskill.languages.python.server import KernelProcess, WorkerServer
@@ -30,7 +30,6 @@ from pytest_upskill.records import (
     Call,
     CallLayout,
     Finding,
-    LaunchStatistics,
     ScalarArgument,
     TensorArgument,
 )
@@ -105,7 +104,7 @@ def _of(code: types.CodeType) -> tuple[object, ...]:
     return code.co_code, constants, code.co_names, code.co_varnames, code.co_freevars, code.co_flags
 
 
-class PythonExecutor:
+class PythonExecutor(Executor):
     """Owns its worker, which it starts on demand, also after the worker has ended. For one thread at a time."""
 
     def __init__(self, kernel: Path, server: WorkerServer, limits: Limits, *, filtered: bool) -> None:
@@ -121,20 +120,12 @@ class PythonExecutor:
         self._seen: dict[str, str] = {}
         self._growth = Growth() if self._entry.get("vectorised") else None
 
-    @property
-    def launch_statistics(self) -> LaunchStatistics:
-        """Empty: a function launches no kernels."""
-        return LaunchStatistics()
-
     def call(self, call: Call) -> Answer:
         self._calls += 1
         answer, _ = self._call(call, POISONS[self._calls % len(POISONS)])
         if self._growth is not None:
             self._growth.see(call, answer.ran)
         return answer
-
-    def tracer(self) -> None:
-        return None
 
     def repeat(self, call: Call, time: int) -> Answer:
         if time % FRESH_EVERY == 0:
@@ -205,9 +196,6 @@ class PythonExecutor:
         process, self._process = self._process, None
         if process is not None:
             process.end()
-
-    def __enter__(self) -> PythonExecutor:
-        return self
 
     def __exit__(self, *exception: object) -> None:
         self.stop()

@@ -15,7 +15,6 @@ import signal
 import socket
 import threading
 import time
-import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -183,15 +182,11 @@ class KernelProcess(MessageProcess):
         output, written = os.pipe2(os.O_CLOEXEC)
         self._output = PrintedOutput(output, limits.output_bytes)
         self._descriptors.append(output)
+        files = (self._theirs.fileno(), self.memory.descriptor, written, kernel)
         try:
-            self._worker = server.start((self._theirs.fileno(), self.memory.descriptor, written, kernel), limits)
-        except BaseException:
-            _release(None, self._channel, self._descriptors)
-            raise
+            self._worker = self._begun(partial(server.start, files, limits), lambda worker: worker.end)
         finally:
-            self._theirs.close()
             os.close(written)
-        self._finalizer = weakref.finalize(self, _release, self._worker, self._channel, self._descriptors)
         self._await_ready(filtered)
 
     def _await_ready(self, filtered: bool) -> None:
@@ -209,11 +204,3 @@ class KernelProcess(MessageProcess):
         if (status := self._worker.status(seconds)) is not None:
             self._output.drain()
         return status
-
-
-def _release(worker: Worker | None, channel: socket.socket, descriptors: list[int]) -> None:
-    channel.close()
-    while descriptors:
-        os.close(descriptors.pop())
-    if worker is not None:
-        worker.end()

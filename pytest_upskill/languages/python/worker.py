@@ -137,20 +137,11 @@ def limit_resources(limits: "dict[str, float]") -> None:
     """Sets limits that cannot be raised again; memory that torch already uses does not count."""
     memory = int(limits["memory"])
     seccomp.limit(resource.RLIMIT_CORE, 0)
-    seccomp.limit(resource.RLIMIT_AS, memory + mapped())
+    seccomp.limit(resource.RLIMIT_AS, memory + (seccomp.address_space() or 4 << 30))  # an estimate without /proc
     seccomp.limit(resource.RLIMIT_DATA, memory + (1 << 30))
     seccomp.limit(resource.RLIMIT_CPU, int(limits["cpu_seconds"]))
     seccomp.limit(resource.RLIMIT_FSIZE, int(limits["file_size"]))
     seccomp.limit(resource.RLIMIT_NOFILE, 64)
-
-
-def mapped() -> int:
-    """Bytes of address space in use; an estimate without /proc."""
-    try:
-        with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123
-            return int(file.read().split()[0]) * mmap.PAGESIZE
-    except OSError:
-        return 4 << 30
 
 
 class Late(BaseException):

@@ -4,6 +4,7 @@ import math
 import mmap
 import random
 import sys
+import traceback
 import types
 from contextlib import nullcontext
 
@@ -40,13 +41,9 @@ def describe(error: BaseException) -> str:
 
 def line_of(error: BaseException) -> "int | None":
     """The innermost line of the kernel's source that an exception passed through."""
-    found = getattr(error, "lineno", None) if isinstance(error, SyntaxError) else None
-    place = error.__traceback__
-    while place is not None:
-        if place.tb_frame.f_code.co_filename == worker_watch.SOURCE_NAME:
-            found = place.tb_lineno
-        place = place.tb_next
-    return found
+    frames = traceback.walk_tb(error.__traceback__)
+    lines = [line for frame, line in frames if frame.f_code.co_filename == worker_watch.SOURCE_NAME]
+    return lines[-1] if lines else error.lineno if isinstance(error, SyntaxError) else None
 
 
 class Kernel:

@@ -5,6 +5,7 @@ A kernel shares the process with this code and could tamper with it: its records
 
 import os
 import sys
+import traceback
 import tracemalloc
 import types
 from typing import Any
@@ -20,12 +21,8 @@ SOURCE_NAME = "kernel.py"
 
 def line_now() -> "int | None":
     """The line of the kernel's source that is being executed."""
-    frame = sys._getframe(1)
-    while frame is not None:
-        if frame.f_code.co_filename == SOURCE_NAME:
-            return frame.f_lineno
-        frame = frame.f_back  # type: ignore[assignment]
-    return None
+    frames = traceback.walk_stack(sys._getframe(1))
+    return next((line for frame, line in frames if frame.f_code.co_filename == SOURCE_NAME), None)
 
 
 def bare(name: str) -> str:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shlex
 import subprocess
 import sys
 import threading
@@ -98,7 +99,7 @@ class ServerProcess:
     def _start(self, plan: Plan) -> None:
         self._raise_if_lost()
         started = time.monotonic()
-        self._tell(f"starting the server of {self._student}: {' '.join(plan.command)}")
+        self._tell(f"starting the server of {self._student}: {shlex.join(plan.command)}")
         try:
             self._process = _spawn(plan, again=self._restarted)
         except OSError as error:
@@ -138,7 +139,7 @@ def _spawn(plan: Plan, again: bool) -> subprocess.Popen[bytes]:
     """The supervisor of the server. Each run begins a new log; a restarted server continues it."""
     plan.log.parent.mkdir(parents=True, exist_ok=True)
     with plan.log.open("ab" if again else "wb") as log:
-        log.write(f"$ {' '.join(plan.command)}\n".encode())
+        log.write(f"$ {shlex.join(plan.command)}\n".encode())
     environment = dict(os.environ)
     if _PACKAGE_ROOT.name not in ("site-packages", "dist-packages"):  # not installed: the server must find our package
         paths = (str(_PACKAGE_ROOT), os.environ.get("PYTHONPATH"))

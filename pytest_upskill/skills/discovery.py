@@ -1,0 +1,61 @@
+"""Finds skills below folders. Hidden folders are left out, except those in which agents keep skills."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from pytest_upskill.errors import SkillError
+from pytest_upskill.skills.skill import FILE_NAMES, skill_file
+
+AGENT_FOLDERS = frozenset((
+    ".adal", ".agent", ".agents", ".aider", ".amazonq", ".amp", ".antigravity", ".augment", ".claude", ".cline",
+    ".codebuddy", ".codeium", ".codex", ".commandcode", ".continue", ".copilot", ".cortex", ".crush", ".cursor",
+    ".devin", ".factory", ".forge", ".gemini", ".github", ".goose", ".grok", ".hermes", ".iflow", ".junie", ".kilo",
+    ".kilocode", ".kimi", ".kiro", ".kode", ".letta", ".mcpjam", ".mux", ".neovate", ".openclaw", ".opencode",
+    ".openhands", ".pi", ".pochi", ".qoder", ".qwen", ".replit", ".roo", ".rovodev", ".trae", ".vibe", ".vscode",
+    ".warp", ".windsurf", ".zed", ".zencoder",
+))  # fmt: skip
+"""Hidden folders of agents, which keep skills in ``{agent}/skills/{name}/SKILL.md``."""
+SKILLS = "skills"
+
+
+def skill_files(paths: Sequence[Path]) -> list[Path]:
+    """The ``SKILL.md`` files that paths name: each a skill's folder, its file, or a folder that contains skills.
+
+    Without a path, those below the current folder. Raises SkillError if a path has none.
+    """
+    found: list[Path] = []
+    for path in paths or [Path()]:
+        if path.is_file():
+            found.append(path if path.name in FILE_NAMES else _of_case(path))
+            continue
+        below = sorted(_below(path))
+        if not below:
+            skill_file(path)
+        found += below
+    return list(dict.fromkeys(found))
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """The skills below a folder, each once: a skill that links lead to is found by its own path."""
+    seen: set[Path] = set()
+    folders, links = [folder], list[Path]()
+    while folders or links:
+        place = (folders or links).pop()
+        if not place.is_dir() or (real := place.resolve()) in seen:
+            continue
+        seen.add(real)
+        entries = {entry.name: entry for entry in place.iterdir()}
+        is_agent = place != folder and place.name in AGENT_FOLDERS
+        for name, entry in entries.items():
+            is_wanted = name == SKILLS if is_agent else not name.startswith(".") or name in AGENT_FOLDERS
+            if is_wanted and entry.is_dir():
+                (links if entry.is_symlink() else folders).append(entry)
+        if not is_agent:
+            yield from [entries[name] for name in FILE_NAMES if name in entries][:1]
+
+
+def _of_case(path: Path) -> Path:
+    if path.suffix == ".md" and path.parent.name == "evals":
+        return skill_file(path.parent.parent)
+    own = FILE_NAMES[0]
+    raise SkillError(f"this file is not a {own}: name a skill's folder, its {own}, or a folder above", path)

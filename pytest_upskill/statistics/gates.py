@@ -1,0 +1,57 @@
+"""Gates: whether a rate, a lift or a cost meets a threshold, decided by the estimate or by intervals."""
+
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from typing import Protocol
+
+from pytest_upskill.statistics.significance import LEVEL, holm
+
+_ROUNDING = 1e-9
+
+
+class GateVerdict(StrEnum):
+    """The verdict of a gate."""
+
+    PASS = "PASS"
+    FAIL = "FAIL"
+    INCONCLUSIVE = "INCONCLUSIVE"
+
+
+class Estimate(Protocol):
+    """A rate or a difference: its value, and a p value of the hypothesis that it truly is ``threshold``."""
+
+    @property
+    def mean(self) -> float | None: ...
+
+    def p_against(self, threshold: float) -> float: ...
+
+
+def by_estimate(estimate: Estimate, threshold: float) -> GateVerdict:
+    """Whether the estimate reaches the threshold; inconclusive if there is none."""
+    if estimate.mean is None:
+        return GateVerdict.INCONCLUSIVE
+    return GateVerdict.PASS if estimate.mean >= threshold - _ROUNDING else GateVerdict.FAIL
+
+
+def by_interval(gates: Sequence[tuple[Estimate, float]], level: float = LEVEL) -> list[GateVerdict]:
+    """For each estimate and its threshold: on which side of the threshold its whole interval is.
+
+    Inconclusive if the interval holds the threshold. Several gates share the level by Holm's correction, which makes
+    their intervals wider than the ones that reports show.
+    """
+    chances = holm([estimate.p_against(threshold) for estimate, threshold in gates])
+    return [by_estimate(*gate) if p <= level else GateVerdict.INCONCLUSIVE
+            for gate, p in zip(gates, chances, strict=True)]  # fmt: skip
+
+
+def by_cost(usd: float, limit: float, unpriced: int = 0) -> GateVerdict:
+    """Whether the cost stays within the limit; inconclusive if only because replies have no price."""
+    if usd > limit + _ROUNDING:
+        return GateVerdict.FAIL
+    return GateVerdict.INCONCLUSIVE if unpriced else GateVerdict.PASS
+
+
+def exit_status(verdicts: Iterable[GateVerdict]) -> int:
+    """1 if a gate failed, else 7 if one is inconclusive, else 0."""
+    found = set(verdicts)
+    return 1 if GateVerdict.FAIL in found else 7 if GateVerdict.INCONCLUSIVE in found else 0

@@ -1,0 +1,139 @@
+"""Stopping before all replies are there: by curtailment, or by a bound that holds at every look. scipy loads on use."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pytest_upskill.statistics.gates import Estimate, GateVerdict, by_estimate
+from pytest_upskill.statistics.intervals import (
+    CONFIDENCE,
+    Interval,
+    Rate,
+    Trials,
+    pass_rate,
+    posterior,
+)
+from pytest_upskill.statistics.significance import LEVEL
+
+CURTAILED = "no remaining reply can change it"
+LOOKING_LEVEL = 0.01
+"""The level of the bound that holds at every look. The verdict at the end has its own level, and both can be wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """An arm of a run: the trials of each case that passed or failed so far, and how many are planned in all."""
+
+    trials: Trials
+    planned: Mapping[str, int]
+
+    def ending(self, passed: bool) -> dict[str, list[bool]]:
+        """All trials, if the remaining ones all end like this."""
+        known = {case: list(self.trials.get(case, ())) for case in self.planned}
+        return {case: each + [passed] * (self.planned[case] - len(each)) for case, each in known.items()}
+
+    def complete(self) -> dict[str, Sequence[bool]]:
+        """The cases whose trials are all there."""
+        return {case: each for case, each in self.trials.items() if len(each) >= self.planned.get(case, 0)}
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """A verdict that is certain already, and why."""
+
+    verdict: GateVerdict
+    reason: str
+
+
+def rate_stop(arm: Progress, threshold: float, interval: bool = False, gates: int = 1) -> Stop | None:
+    """Whether a gate on a pass rate is decided. ``interval``: if it compares intervals, one of so many ``gates``."""
+    worst, best = pass_rate(arm.ending(False)), pass_rate(arm.ending(True))
+    if interval:
+        # Wilson's limits move outwards with fewer effective trials, and there are never fewer than cases.
+        pessimistic = [Rate(rate.mean, rate.cases, rate.cases) for rate in (worst, best)]
+        optimistic = [Rate(rate.mean, sum(arm.planned.values()), sum(arm.planned.values())) for rate in (worst, best)]
+        found = _certain(pessimistic, optimistic, threshold, gates)
+    else:
+        found = _same(worst, best, threshold)
+    if found is None:
+        values = [sum(case) / len(case) for case in arm.complete().values() if case]
+        found = _sequential(sum(values), len(values), threshold, gates)
+        return found and Stop(found, f"its confidence sequence excludes {threshold:g}")
+    return Stop(found, CURTAILED)
+
+
+def lift_stop(
+    treated: Progress, control: Progress, threshold: float, interval: bool = False, gates: int = 1
+) -> Stop | None:
+    """As ``rate_stop``, for a gate on the lift."""
+    worst = posterior(treated.ending(False), control.ending(True))
+    best = posterior(treated.ending(True), control.ending(False))
+    ends = [worst, best]
+    found = _certain(ends, ends, threshold, gates) if interval else _same(worst, best, threshold)
+    if found is not None:
+        return Stop(found, CURTAILED)
+    counts = dict(posterior(treated.complete(), control.complete()).counts)
+    if threshold == 0:
+        counts.pop(0.0, None)  # cases without a difference say nothing about its sign
+    passed = sum((1 + value) / 2 * number for value, number in counts.items())
+    found = _sequential(passed, sum(counts.values()), (1 + threshold) / 2, gates)
+    return found and Stop(found, f"its confidence sequence excludes {threshold:+g}")
+
+
+def _same(worst: Estimate, best: Estimate, threshold: float) -> GateVerdict | None:
+    verdict = by_estimate(worst, threshold)
+    return verdict if verdict is by_estimate(best, threshold) else None
+
+
+def _certain(
+    pessimistic: Sequence[Estimate], optimistic: Sequence[Estimate], threshold: float, gates: int
+) -> GateVerdict | None:
+    """The verdict on intervals that the worst and the best end share; decisions only get easier from one to the other.
+
+    Of several gates, Holm's correction decides at least those that reach their equal share of the level.
+    """
+    for end, verdict in zip(pessimistic, (GateVerdict.PASS, GateVerdict.FAIL), strict=True):
+        if by_estimate(end, threshold) is verdict and end.p_against(threshold) <= LEVEL / gates:
+            return verdict
+    worst, best = optimistic
+    may_pass = by_estimate(best, threshold) is GateVerdict.PASS and best.p_against(threshold) <= LEVEL
+    may_fail = by_estimate(worst, threshold) is GateVerdict.FAIL and worst.p_against(threshold) <= LEVEL
+    return None if may_pass or may_fail else GateVerdict.INCONCLUSIVE
+
+
+def _sequential(passed: float, total: float, threshold: float, gates: int) -> GateVerdict | None:
+    if not total or log_evidence(passed, total, threshold) < math.log(gates / LOOKING_LEVEL):
+        return None
+    return GateVerdict.PASS if passed / total > threshold else GateVerdict.FAIL
+
+
+def log_evidence(passed: float, total: float, rate: float) -> float:
+    """Logarithm of the evidence against ``rate``; over all looks, it ever reaches log(1/a) with probability at most a.
+
+    The beta-binomial mixture of Howard et al. 2021 (Ann. Stat. 49, section 3.2), whose beta distribution has the mean
+    ``rate`` and the weight of one case. ``passed`` is a sum of values from 0 to 1, one for each of ``total`` cases.
+    """
+    from scipy.special import betaln, xlogy
+
+    if not 0 < rate < 1:
+        return math.inf if passed != rate * total else 0.0
+    failed = total - passed
+    return float(betaln(rate + passed, 1 - rate + failed) - betaln(rate, 1 - rate)
+                 - xlogy(passed, rate) - xlogy(failed, 1 - rate))  # fmt: skip
+
+
+def confidence_sequence(passed: float, total: float, confidence: float = CONFIDENCE) -> Interval | None:
+    """An interval of a rate that may be looked at after each case; None if nothing was counted."""
+    if not total:
+        return None
+    from scipy.optimize import brentq
+
+    bound, mean, edge = -math.log(1 - confidence), passed / total, 1e-9
+
+    def limit(end: float) -> float:
+        if abs(mean - end) <= edge or log_evidence(passed, total, abs(end - edge)) < bound:
+            return end
+        inner = min(max(mean, edge), 1 - edge)
+        return float(brentq(lambda rate: log_evidence(passed, total, rate) - bound, abs(end - edge), inner))
+
+    return (limit(0.0), limit(1.0))
