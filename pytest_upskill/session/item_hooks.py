@@ -108,7 +108,8 @@ class ItemHooks:
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         at_once = session.exitstatus == pytest.ExitCode.INTERRUPTED or session.shouldstop or session.shouldfail
-        self.run.close(at_once=bool(at_once))
+        # Only other workers could still need the reply to an item that was stopped.
+        self.run.close(at_once=bool(at_once) or not self.is_worker)
 
     def pytest_unconfigure(self) -> None:
         self.run.forget()
