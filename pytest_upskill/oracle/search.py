@@ -6,18 +6,18 @@ ten Hypothesis begins to mutate earlier examples, and we want unseen ones.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import hypothesis
-from hypothesis import HealthCheck, Phase, Verbosity, configuration, settings
+from hypothesis import HealthCheck, Phase, Verbosity, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 
+from pytest_upskill.oracle.hypothesis_folder import own_folder
 from pytest_upskill.oracle.isolation import stable_hash
 from pytest_upskill.oracle.signal_handlers import passing_through
-from pytest_upskill.paths import cache_folder
 from pytest_upskill.records import Example
 
 Strategy = st.SearchStrategy[Example]
@@ -79,7 +79,7 @@ def generate(batch: Batch, strategy: Strategy, seed: int, visit: Callable[[Examp
     def test(example: Example) -> None:  # Hypothesis needs a named parameter
         visit(example)
 
-    with passing_through(), _own_folder(), suppress(Unsatisfiable):
+    with passing_through(), own_folder(), suppress(Unsatisfiable):
         _run(test, batch, strategy, seed, (Phase.generate,))
 
 
@@ -94,7 +94,7 @@ def shrink(batch: Batch, strategy: Strategy, seed: int, fails: Callable[[Example
             raise Fails
 
     # Fails as expected, or Flaky, or what else a stateful kernel causes
-    with passing_through(), _own_folder(), suppress(Exception, Stop):
+    with passing_through(), own_folder(), suppress(Exception, Stop):
         _run(test, batch, strategy, seed, (Phase.generate, Phase.shrink))
 
 
@@ -115,14 +115,3 @@ def _run(
     )
     given = hypothesis.given(strategy)(test)
     hypothesis.seed(stable_hash("lot", seed, batch.dtype, batch.index))(wanted(given))()
-
-
-@contextmanager
-def _own_folder() -> Iterator[None]:
-    """Lets Hypothesis write its caches beside ours; a temporary folder would remain if this process were killed."""
-    before = vars(configuration).get("__hypothesis_home_directory")
-    configuration.set_hypothesis_home_dir(cache_folder() / "hypothesis")
-    try:
-        yield
-    finally:
-        configuration.set_hypothesis_home_dir(before)

@@ -28,6 +28,7 @@ class VerdictKind(StrEnum):
     INCONCLUSIVE = "inconclusive"
     INFRASTRUCTURE_ERROR = "infrastructure-error"
     BUDGET_STOPPED = "budget-stopped"
+    NOT_ANSWERED = "not-answered"
 
 
 class ItemKind(StrEnum):

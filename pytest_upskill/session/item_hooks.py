@@ -11,8 +11,9 @@ import pytest
 from pytest_upskill.errors import InfrastructureError
 from pytest_upskill.execution.task import Task
 from pytest_upskill.reporting.text_style import plural, printable
-from pytest_upskill.session import item_report
-from pytest_upskill.session.collection import UpskillItem, UpskillWarning, collect_file
+from pytest_upskill.session import item_report, usage
+from pytest_upskill.session.collection import SkillFile, UpskillItem, UpskillWarning, collect_file
+from pytest_upskill.session.item_report import refusal
 from pytest_upskill.session.run import Run
 
 LOOK_AHEAD = 3
@@ -27,26 +28,45 @@ class ItemHooks:
     def __init__(self, run: Run, is_worker: bool) -> None:
         self.run = run
         self.is_worker = is_worker
+        self._skills: list[SkillFile] = []
         self._items: list[UpskillItem] = []
         self._place: dict[str, int] = {}
         self._places: dict[str, list[int]] = {}
         """By student: the places of its items, in order."""
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-        return collect_file(self.run, file_path, parent)
+        found = collect_file(self.run, file_path, parent)
+        self._skills += [found] if found is not None else []
+        return found
 
     @pytest.hookimpl(trylast=True)
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Drops items that two arguments or links lead to, and stores the order of the others."""
+    def pytest_collection_modifyitems(
+        self, session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
+    ) -> None:
+        """Drops items that two arguments or links lead to, and stores the order of the others. Raises
+        pytest.UsageError.
+        """
         ours = _without_repetition([item for item in items if isinstance(item, UpskillItem)])
         kept = set(map(id, ours))
         items[:] = [item for item in items if not isinstance(item, UpskillItem) or id(item) in kept]
+        narrowed = bool(config.option.keyword or config.option.markexpr) or any("::" in name for name in config.args)
+        if (problem := usage.missing(self.run, self._skills, [item.task for item in ours], narrowed)) is not None:
+            self._refuse(problem, session)
+        for skill in self._skills:
+            skill.warn_of_gaps()
         if (problem := _tell_apart(ours)) and self.run.speaks:
             ours[0].warn(UpskillWarning(problem))
         self._items = ours
         self._place = {item.nodeid: index for index, item in enumerate(ours)}
         for index, item in enumerate(ours):
             self._places.setdefault(item.task.student or "", []).append(index)
+
+    def _refuse(self, problem: str, session: pytest.Session) -> None:
+        """Raises pytest.UsageError; an xdist worker sends the controller, which raises it, a report instead."""
+        if not self.is_worker:
+            raise pytest.UsageError(problem)
+        session.items.clear()
+        session.config.hook.pytest_collectreport(report=refusal(problem))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:

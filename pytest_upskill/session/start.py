@@ -17,12 +17,15 @@ from pytest_upskill.contracts.base import Contract
 from pytest_upskill.errors import InfrastructureError, UsageError
 from pytest_upskill.languages import registry as languages
 from pytest_upskill.languages.base import Language
-from pytest_upskill.session import options, progress
+from pytest_upskill.session import options, progress, usage
 from pytest_upskill.session.agent_folders import AgentFolders
 from pytest_upskill.session.controller import Controller
 from pytest_upskill.session.interrupts import Interrupts
 from pytest_upskill.session.item_hooks import ItemHooks
 from pytest_upskill.session.run import Run
+
+_ASKING = frozenset({"--upskill", "--upskill-student", "--upskill-prompts"})
+"""The flags that ask for skills to be collected."""
 
 
 def start(config: pytest.Config) -> None:
@@ -38,7 +41,7 @@ def start(config: pytest.Config) -> None:
         else:
             seed = secrets.randbelow(2**32) if settings.seed is None else settings.seed  # short enough to be typed
             teller = progress.Teller(config)
-            run = Run(settings, seed, config.hook, tell=teller.tell)
+            run = Run(settings, seed, config.hook, explicit=bool(settings.typed & _ASKING), tell=teller.tell)
             _start_controller(run, config)
             config.pluginmanager.register(progress.WaitSide(run, teller), "upskill-waits")
         interrupts.started(given is not None, run.hurry)
@@ -50,6 +53,8 @@ def start(config: pytest.Config) -> None:
 
 def _start_controller(run: Run, config: pytest.Config) -> None:
     """Checks everything that could fail before the first item, and registers the hooks that report."""
+    if (problem := usage.ineffective(run.settings, list(run.configs.values()))) is not None:
+        raise UsageError(problem)
     for name in run.configs:
         run.student(name)
     for path in run.settings.reports:

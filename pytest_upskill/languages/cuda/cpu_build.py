@@ -44,7 +44,7 @@ _UNIT, _BEGIN = "kernel.cpp", "begin.o"
 _RUNTIME_SECONDS = 300.0
 # With our headers' macros and functions, a kernel could hide accesses.
 _OURS = re.compile(r"\bUPSKILL_\w*|\bupskill_cpu\w*|\bupskill\b(?:\s*::\s*\w*)?")
-_OURS_IN_TEXT = re.compile(r"\bUPSKILL_\w+|\bupskill_cpu_\w+")
+_OURS_IN_TEXT = re.compile(r"\bupskill_cpu_\w+")
 _OUR_NAMES = re.compile(r"\b(?:UPSKILL_\w+|upskill_cpu\w*|upskill)\b")
 _PASTING = re.compile("##|%:%:")
 _PASTED = re.compile(rf"^{re.escape(messages.SOURCE_NAME)}:(\d+):.*\bpoisoned\b", re.MULTILINE)
