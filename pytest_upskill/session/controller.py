@@ -15,10 +15,11 @@ from pytest_upskill.reporting import render
 from pytest_upskill.reporting.terminal import header_lines, summary_lines
 from pytest_upskill.reporting.text_style import can_show
 from pytest_upskill.reporting.view import RunInfo, View, build_view
-from pytest_upskill.session import item_report
+from pytest_upskill.session import item_report, other_plugins
 from pytest_upskill.session.progress import is_item_of_ours
 from pytest_upskill.session.repeat_command import answers_steps
 from pytest_upskill.session.run import Run
+from pytest_upskill.skills import arms
 
 
 class Controller:
@@ -37,7 +38,7 @@ class Controller:
         """The ids of our items."""
 
     def pytest_report_header(self) -> list[str]:
-        return list(header_lines(self.run.describe()))
+        return list(header_lines({**self.run.describe(), **dict(other_plugins.notes(self.config))}))
 
     def pytest_report_collectionfinish(self) -> list[str]:
         estimate = self.run.totals.estimate
@@ -72,7 +73,9 @@ class Controller:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if (outcome := item_report.outcome_of(report)) is None:
+        students, slugs = self.run.configs, [arms.slug(arm) for arm in self.run.settings.arms]
+        outcome = item_report.outcome_of(report) or other_plugins.crashed_outcome(report, students, slugs)
+        if outcome is None:
             return
         self.outcomes[outcome.id] = outcome
         why = item_report.FailureRepr(outcome, self.outcomes)

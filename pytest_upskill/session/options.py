@@ -152,12 +152,13 @@ def _pytest_options(config: pytest.Config) -> tuple[str, ...]:
     return tuple(words)
 
 
-def requested(config: pytest.Config) -> bool:
-    """True if ``--upskill``, a student or prompts were given, as options or ini values."""
-    if _is_on(config, "upskill"):
-        return True
-    asking = (option for option in OPTIONS if option.name in ("student", "prompts"))
-    return any(config.getoption(option.dest) or config.getini(option.dest) for option in asking)
+def requested(config: pytest.Config, given: argparse.Namespace | None = None) -> bool:
+    """True if ``--upskill``, a student or prompts were given, as options or ini values.
+
+    ``given`` are the options as far as they are known before conftest files are loaded.
+    """
+    asking = ("upskill", "upskill_student", "upskill_prompts")
+    return any(getattr(given or config.option, name, None) or config.getini(name) for name in asking)
 
 
 def _is_on(config: pytest.Config, switch: str) -> bool:
