@@ -187,7 +187,7 @@ def test_a_call_of_pytest_collects_items(line: str) -> None:
 
 def test_every_block_is_of_a_kind_that_is_tested() -> None:
     assert {language for _, language, _ in BLOCKS} <= {
-        "console", "text", "toml", "markdown", "sh", "yaml", "python",
+        "console", "text", "toml", "markdown", "sh", "yaml", "python", "pycon",
     }  # fmt: skip
     known = ("make ", "pytest ", "git clone ", "llama-server ", "pip ", "keyring ", "docker run ")
     assert [line for line in shell_lines() if not line.startswith(known)] == []
