@@ -72,8 +72,8 @@ OPTIONS = (
            "unless full isolation by bubblewrap is available (default: auto)", values.sandbox),
     Option("report", "PATH", "write a report; the suffix selects its format: .json, .md or .csv (repeatable)",
            values.reports, repeatable=True),
-    Option("compare", "RUN", "after the run, compare it with an earlier one: a number that `pytest-upskill runs` shows, or "
-           "a JSON report (default: the latest run with at least half of the items)", values.compared_run,
+    Option("compare", "RUN", "after the run, compare it with an earlier one: a number that `pytest-upskill runs` "
+           "shows, or a JSON report (default: the latest run with at least half of the items)", values.compared_run,
            without_value="last"),
     Option("prompts", "DIR", "write the prompts to this folder; query and run nothing", values.text),
 )  # fmt: skip
