@@ -98,7 +98,7 @@ def test_an_example_of_another_case_is_an_error_that_shows_the_form(bench: Workb
     bench.answer("scale", "skill", kernel("scale"))
     result = bench.run("skills/tiny/evals/scale.md", STUDENT, "--upskill-example=rows=12 dtype=float16 seed=3")
     result.assert_outcomes(errors=1)
-    assert not (bench.root / ".upskill").exists(), "the student was asked before the example was read"
+    assert not (bench.root / ".upskill" / "replies").exists(), "the student was asked before the example was read"
     result.stdout.fnmatch_lines(["*'rows'*"])
 
 
