@@ -118,9 +118,9 @@ class Controller:
         if not self.outcomes:
             return
         info = self._info(interrupted=session.exitstatus == pytest.ExitCode.INTERRUPTED)
-        self._view = build_view(list(self.outcomes.values()), info)
         if self._is_recorded:
             self._recorder.finish(info)
+        self._view = build_view(list(self.outcomes.values()), info)
         for path in self.run.settings.reports:
             self._attempt(f"report {path}", partial(self._write, path, self._view))
         if (hook := self.config.hook.pytest_upskill_report).get_hookimpls():

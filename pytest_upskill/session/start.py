@@ -64,7 +64,8 @@ def _start_controller(run: Run, config: pytest.Config) -> None:
         _ = run.machine
     if run.asks and not config.option.collectonly:
         run.ledger.tidy()
-    check_compared(run.settings.rootdir, run.settings.compare)
+    if not config.option.collectonly:
+        check_compared(run.settings.rootdir, run.settings.compare)
     config.pluginmanager.register(Controller(run, config), "upskill-controller")
     progress.start(run, config)
 
