@@ -189,7 +189,7 @@ def test_every_block_is_of_a_kind_that_is_tested() -> None:
     assert {language for _, language, _ in BLOCKS} <= {
         "console", "text", "toml", "markdown", "sh", "yaml", "python", "pycon",
     }  # fmt: skip
-    known = ("make ", "pytest ", "git clone ", "llama-server ", "pip ", "keyring ", "docker run ")
+    known = ("make ", "pytest ", "pytest-upskill ", "git clone ", "llama-server ", "pip ", "keyring ", "docker run ")
     assert [line for line in shell_lines() if not line.startswith(known)] == []
 
 
