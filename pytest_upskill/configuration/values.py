@@ -88,7 +88,7 @@ replies = _choice("source of replies", "auto", "live", "record", "replay", "kept
 
 
 def reports(text: str) -> tuple[str, ...]:
-    """Paths of reports, separated by commas or line ends; the suffix chooses the form of each, or ``FORM:`` before it."""
+    """Paths of reports, separated by commas or line ends. The suffix is the form of each, or ``FORM:`` before it."""
     return tuple(map(_report, names(text)))
 
 

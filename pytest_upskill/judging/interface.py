@@ -100,7 +100,7 @@ class JudgeResult:
 
 
 class Backend(Protocol):
-    """Judges requests in this process, or elsewhere. Its caches are its own, keyed by content."""
+    """Judges requests in this process, in worker processes, or elsewhere. Its caches are its own, keyed by content."""
 
     def submit(self, request: JudgeRequest) -> Future[JudgeResult]:
         """The result, as a future. The build may start now; the result reports all errors."""

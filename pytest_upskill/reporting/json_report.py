@@ -103,6 +103,7 @@ def _summary(row: SummaryRow) -> dict[str, Any]:
         "cost_usd": row.cost_usd,
         **({"pass_at_turn": row.pass_at_turn} if row.passed_by_turn else {}),
         **(_fields(row, "pass_at_k pass_all_k flip_rate") if row.repeated > 1 else {}),
+        **({"not_answered": row.unanswered} if row.unanswered else {}),
     }
 
 

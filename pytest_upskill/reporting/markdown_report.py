@@ -71,7 +71,8 @@ def _sections(view: View, most: int) -> Iterator[str]:
     yield from _section("Not decided", [item for item, kind in kinds if kind in _UNDECIDED], most)
     if control:
         title = f"Failed without the skill: {texts.plural(len(control), 'item')}"
-        yield from ("", f"<details><summary>{title}</summary>", *_table(control, most, verdicts=False), "", "</details>")
+        yield from ("", f"<details><summary>{title}</summary>")
+        yield from (*_table(control, most, verdicts=False), "", "</details>")
 
 
 def _rates(skill: SkillView, view: View) -> Iterator[str]:

@@ -57,7 +57,7 @@ def _problems(skill: SkillView, text_style: TextStyle) -> Iterator[str]:
 
 def _is_refused(item: Outcome) -> bool:
     """Whether the case is at fault: a student's item is inconclusive without a reply and a kernel."""
-    unsure = item.kind is ItemKind.KERNEL and item.verdict.kind is VerdictKind.INCONCLUSIVE
+    unsure = item.kind in (ItemKind.KERNEL, ItemKind.TEXT) and item.verdict.kind is VerdictKind.INCONCLUSIVE
     return unsure and item.student != "golden" and item.source is None and item.tokens == Tokens()
 
 

@@ -41,6 +41,8 @@ class SummaryRow:
     """How many had passed after one turn, after two, ...; empty if there was one turn only."""
     trials: Trials = field(default_factory=dict)
     """By case: whether each trial that was decided passed."""
+    unanswered: int = 0
+    """How many later trials a student that answers from files did not answer."""
 
     @property
     def pass_at_turn(self) -> tuple[float, ...]:
@@ -61,7 +63,8 @@ class SummaryRow:
     def undecided(self) -> str:
         """The items that count neither as passed nor as failed, in words; empty without any."""
         errors = f"infrastructure error{'s' if self.errors > 1 else ''}"
-        counts = {"inconclusive": self.inconclusive, errors: self.errors, "stopped by the budget": self.stopped}
+        counts = {"inconclusive": self.inconclusive, errors: self.errors}
+        counts |= {"stopped by the budget": self.stopped, "not answered": self.unanswered}
         return ", ".join(f"{number} {what}" for what, number in counts.items() if number)
 
     @property
@@ -231,6 +234,7 @@ def _summary(skill: str, student: str, arm: str, items: Sequence[Outcome]) -> Su
         inconclusive=kinds.count(VerdictKind.INCONCLUSIVE),
         errors=kinds.count(VerdictKind.INFRASTRUCTURE_ERROR),
         stopped=kinds.count(VerdictKind.BUDGET_STOPPED),
+        unanswered=kinds.count(VerdictKind.NOT_ANSWERED),
         assertions_passed=_mean([sum(one.passed for one in assertions) for assertions in decided]),
         assertions_total=_mean([len(assertions) for assertions in decided]),
         tokens=sum((item.tokens for item in items), Tokens()),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from pytest_upskill.records import ItemKind, Outcome, Verdict, VerdictKind
 from pytest_upskill.reporting import junit_properties
 from pytest_upskill.reporting.failure import one_line
 from pytest_upskill.reporting.text_style import plural, printable
-from pytest_upskill.session.item_report import FailureRepr
+from pytest_upskill.session.item_report import SKIPPED, FailureRepr
 from pytest_upskill.session.repeat_command import command, is_recorded, record_options, replay_options
 from pytest_upskill.skills import arms
 from pytest_upskill.skills.skill import FILE_NAMES, case_paths, skill_file
@@ -37,7 +37,7 @@ class KernelFailed(AssertionError):
     """An item's verdict is ``failed``; the outcome says why."""
 
 
-def collect_file(run: Run, file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+def collect_file(run: Run, file_path: Path, parent: pytest.Collector) -> SkillFile | None:
     """A collector for a SKILL.md, or for a case that was itself named on the command line."""
     if file_path.name in FILE_NAMES and file_path == skill_file(file_path.parent):
         return SkillFile.from_parent(parent, path=file_path, run=run, skill_path=file_path)
@@ -59,13 +59,18 @@ class SkillFile(pytest.File):
         self.run = run
         self.skill_path = skill_path
         self.skill = skill_path.parent.name
+        self.is_collected = False
+        self.cases: list[Case] = []
+        self.broken = 0
+        self.arms: dict[str, list[str]] = {}
+        """By student: the arms in which it can be queried."""
         self.place = place_of(skill_path.parent, run.settings.rootdir)
 
     def collect(self) -> Iterator[pytest.Item]:
         whole = self.path == self.skill_path
         if whole:
             yield self._item("spec", ItemKind.SPEC)
-        cases: list[Case] = []
+        cases = self.cases = []
         foreign: list[str] = []
         paths = case_paths(self.skill_path.parent) if whole else [self.path]
         for path, found in zip(paths, load_cases(paths, self.skill), strict=True):
@@ -77,26 +82,29 @@ class SkillFile(pytest.File):
                 cases.append(found)
         if foreign:
             self._note(f"{NO_CASE}: {', '.join(foreign)}")
-        wanted = {student: self._arms_of(student, cases) for student in self.run.configs}
-        self._warn_of_gaps(cases, wanted)
+        self.is_collected, self.broken = True, len(paths) - len(cases) - len(foreign)
+        wanted = self.arms = {student: self._arms_of(student, cases) for student in self.run.configs}
         _register_tags(self.config, cases)
         for case in cases:
             for student, student_arms in wanted.items():
                 if self.run.student(student).can_answer(case):
                     yield from self._items_of(case, student, student_arms)
-            if self.run.settings.self_check and case.kind == "kernel":
+            if self.run.settings.self_check:
                 yield self._item(f"{case.name}[mutants]", ItemKind.MUTANTS, case)
 
-    def _warn_of_gaps(self, cases: list[Case], wanted: dict[str, list[str]]) -> None:
-        """Warns of replies and solutions that are missing."""
-        for student, possible in wanted.items():
+    def warn_of_gaps(self) -> None:
+        """Warns of cases, replies and solutions that are missing."""
+        cases = self.cases
+        if not (cases or self.broken or self.run.settings.self_check) and self.is_collected:
+            self._note(f"skill {self.skill!r} has no case in its folder evals/: no student is asked")
+        for student, possible in self.arms.items():
             folder = self.run.configs[student].folder
             if cases and not possible and folder is not None:
                 expected = f"{folder}/{self.skill}/<case>.<arm>.md, with an arm of {', '.join(self.run.settings.arms)}"
                 problem = f"student {student!r} has no reply for skill {self.skill!r}: expected {expected}"
                 self._note(problem)
         unsolved = [case.name for case in cases if case.kind == "kernel" and case.solution is None]
-        if "golden" in wanted and unsolved:
+        if "golden" in self.arms and unsolved:
             held = "checked with wrong results only" if self.run.settings.self_check else "not checked"
             verb, cases_ = ("has" if len(unsolved) == 1 else "have"), plural(len(cases), "case")
             what = f"{len(unsolved)} of {cases_} {verb} no '## Solution', so {held}: {', '.join(unsolved)}"
@@ -179,6 +187,8 @@ class UpskillItem(pytest.Item):
         self.task = task
         self.problem = problem
         self.outcome: Outcome | None = None
+        self.look_ahead: Callable[[], object] = lambda: None
+        """Starts work on later items; called first in ``setup``."""
         self.add_marker(
             pytest.mark.upskill(
                 skill=task.skill,
@@ -197,13 +207,13 @@ class UpskillItem(pytest.Item):
         assert isinstance(self.parent, SkillFile)
         return self.parent.run
 
+    def _initrequest(self) -> None:
+        """Plugins that run an item again call this to renew its fixtures; ours has none."""
+
     def setup(self) -> None:
-        if self.problem is not None:
-            self.outcome = self._unjudged(VerdictKind.FAILED, self.problem)
-        else:
+        if self.outcome is None or self.outcome.verdict.kind not in (VerdictKind.PASSED, VerdictKind.FAILED):
             self.outcome = self._judged()
-            for problem in self.run.replies.new_problems():
-                self.warn(UpskillWarning(problem))
+        # else a plugin runs the item again: the same reply has the same verdict, and flaky kernels get no second chance
         verdict = self.outcome.verdict
         others = [one for one in self.user_properties if not one[0].startswith(junit_properties.PREFIX)]
         self.user_properties[:] = [*others, *junit_properties.properties(self.outcome)]
@@ -213,13 +223,27 @@ class UpskillItem(pytest.Item):
             raise InfrastructureError(verdict.reason)
 
     def _judged(self) -> Outcome:
-        """The pipeline's outcome. An unexpected exception is raised again; the report has an outcome all the same."""
+        """The pipeline's outcome. An unexpected exception is raised again; the report has an outcome all the same.
+
+        pytest.skip and pytest.fail are raised by hooks and, anywhere, by pytest-timeout: no verdict on the reply.
+        """
+        if self.problem is not None:
+            return self._unjudged(VerdictKind.FAILED, self.problem)
         try:
-            return self.run.pipeline.run(self.task)
+            self.look_ahead()
+            outcome = self.run.pipeline.run(self.task)
+        except pytest.skip.Exception as skipped:
+            return self._unjudged(VerdictKind.INCONCLUSIVE, f"skipped by a hook: {skipped.msg}")
+        except pytest.fail.Exception as stopped:
+            why = "no verdict on the reply; allow the item more time, or correct the hook that calls pytest.fail"
+            return self._unjudged(VerdictKind.INFRASTRUCTURE_ERROR, f"stopped: {stopped.msg}: {why}")
         except Exception as error:
             reason = f"unexpected {type(error).__name__}: {error}"
             self.outcome = self._unjudged(VerdictKind.INFRASTRUCTURE_ERROR, reason)
             raise
+        for problem in self.run.replies.new_problems():
+            self.warn(UpskillWarning(problem))
+        return outcome
 
     def _unjudged(self, kind: VerdictKind, reason: str) -> Outcome:
         from pytest_upskill.execution.outcome import outcome_of
@@ -232,7 +256,7 @@ class UpskillItem(pytest.Item):
         verdict = self.outcome.verdict
         if verdict.kind is VerdictKind.INCONCLUSIVE:
             pytest.skip(one_line(self.outcome))
-        if verdict.kind is VerdictKind.BUDGET_STOPPED:
+        if verdict.kind in SKIPPED:
             pytest.skip(printable(f"{verdict.kind}: {verdict.reason}"))
         if verdict.kind is VerdictKind.FAILED and not (self.task.arm and arms.is_control(self.task.arm)):
             raise KernelFailed(verdict.reason or "failed")

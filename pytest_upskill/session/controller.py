@@ -20,11 +20,12 @@ from pytest_upskill.replies.stored_reply import Sampler
 from pytest_upskill.reporting.terminal import header_lines, summary_lines
 from pytest_upskill.reporting.text_style import TextStyle, can_show, printable
 from pytest_upskill.reporting.view import View, build_view
-from pytest_upskill.session import item_report
+from pytest_upskill.session import item_report, other_plugins
 from pytest_upskill.session.progress import is_item_of_ours
 from pytest_upskill.session.repeat_command import answers_steps
 from pytest_upskill.session.report_files import ReportFiles
 from pytest_upskill.session.run import Run
+from pytest_upskill.skills import arms
 
 GIT_SECONDS = 2.0
 """How long to wait for git's answer, which it has had the time of the collection to give."""
@@ -48,7 +49,7 @@ class Controller:
         """The ids of our items."""
 
     def pytest_report_header(self) -> list[str]:
-        return list(header_lines(self.run.describe()))
+        return list(header_lines({**self.run.describe(), **dict(other_plugins.notes(self.config))}))
 
     def pytest_report_collectionfinish(self) -> list[str]:
         estimate = self.run.totals.estimate
@@ -82,12 +83,19 @@ class Controller:
         """An xdist hook: workers use the controller's seed, device and servers."""
         node.workerinput["upskill"] = self.run.for_workers()
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if (problem := getattr(report, "upskill_usage", None)) is not None:
+            raise pytest.UsageError(problem)
+
     def pytest_report_teststatus(self, report: pytest.TestReport) -> item_report.Status | None:
         return item_report.status_of(report)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if (outcome := item_report.outcome_of(report)) is None:
+        students, slugs = self.run.configs, [arms.slug(arm) for arm in self.run.settings.arms]
+        outcome = item_report.outcome_of(report) or other_plugins.crashed_outcome(report, students, slugs)
+        if outcome is None:
             return
         self.outcomes[outcome.id] = outcome
         if self._is_recorded:
@@ -109,9 +117,9 @@ class Controller:
         if not self.outcomes:
             return
         info = self._info(interrupted=session.exitstatus == pytest.ExitCode.INTERRUPTED)
-        self._view = build_view(list(self.outcomes.values()), info)
         if self._is_recorded:
             self._recorder.finish(info)
+        self._view = build_view(list(self.outcomes.values()), info)
         for target in self.run.settings.reports:
             self._files.write(target, self._view)
         self._files.add_step_summary(self._view)

@@ -3,6 +3,7 @@
 import bisect
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,9 @@ import pytest
 from pytest_upskill.errors import InfrastructureError
 from pytest_upskill.execution.task import Task
 from pytest_upskill.reporting.text_style import plural, printable
-from pytest_upskill.session.collection import UpskillItem, UpskillWarning, collect_file
-from pytest_upskill.session.item_report import attach
+from pytest_upskill.session import item_report, usage
+from pytest_upskill.session.collection import SkillFile, UpskillItem, UpskillWarning, collect_file
+from pytest_upskill.session.item_report import refusal
 from pytest_upskill.session.run import Run
 
 LOOK_AHEAD = 3
@@ -26,26 +28,45 @@ class ItemHooks:
     def __init__(self, run: Run, is_worker: bool) -> None:
         self.run = run
         self.is_worker = is_worker
+        self._skills: list[SkillFile] = []
         self._items: list[UpskillItem] = []
         self._place: dict[str, int] = {}
         self._places: dict[str, list[int]] = {}
         """By student: the places of its items, in order."""
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-        return collect_file(self.run, file_path, parent)
+        found = collect_file(self.run, file_path, parent)
+        self._skills += [found] if found is not None else []
+        return found
 
     @pytest.hookimpl(trylast=True)
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Drops items that two arguments or links lead to, and stores the order of the others."""
+    def pytest_collection_modifyitems(
+        self, session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
+    ) -> None:
+        """Drops items that two arguments or links lead to, and stores the order of the others. Raises
+        pytest.UsageError.
+        """
         ours = _without_repetition([item for item in items if isinstance(item, UpskillItem)])
         kept = set(map(id, ours))
         items[:] = [item for item in items if not isinstance(item, UpskillItem) or id(item) in kept]
+        narrowed = bool(config.option.keyword or config.option.markexpr) or any("::" in name for name in config.args)
+        if (problem := usage.missing(self.run, self._skills, [item.task for item in ours], narrowed)) is not None:
+            self._refuse(problem, session)
+        for skill in self._skills:
+            skill.warn_of_gaps()
         if (problem := _tell_apart(ours)) and self.run.speaks:
             ours[0].warn(UpskillWarning(problem))
         self._items = ours
         self._place = {item.nodeid: index for index, item in enumerate(ours)}
         for index, item in enumerate(ours):
             self._places.setdefault(item.task.student or "", []).append(index)
+
+    def _refuse(self, problem: str, session: pytest.Session) -> None:
+        """Raises pytest.UsageError; an xdist worker sends the controller, which raises it, a report instead."""
+        if not self.is_worker:
+            raise pytest.UsageError(problem)
+        session.items.clear()
+        session.config.hook.pytest_collectreport(report=refusal(problem))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
@@ -56,13 +77,24 @@ class ItemHooks:
         if (tasks := list(_tasks(session.items))) and self.run.counts_costs:
             self.run.ledger.note_estimate(self.run.pipeline.estimate(tasks))
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> None:
+        """Imports what the items need, so that no time limit of another plugin counts it or ends it half-way."""
+        if not session.config.option.collectonly and not self.run.settings.prompts and self._items:
+            self.run.pipeline.load(_tasks(self._items))
+            if not self.is_worker:
+                item_report.load()
+
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
+        """Lets an item look ahead in its own setup: pytest has no report for what another plugin raises out here."""
+        if isinstance(item, UpskillItem) and not self.run.settings.prompts:
+            item.look_ahead = partial(self._look_ahead, item, nextitem)
+
+    def _look_ahead(self, item: UpskillItem, nextitem: pytest.Item | None) -> None:
         """Starts builds for the next items of this process, and replies for later ones.
 
         An xdist worker knows its next item only. It also requests replies for other workers' items: all share a ledger.
         """
-        if not isinstance(item, UpskillItem) or self.run.settings.prompts:
-            return
         place = self._place.get(item.nodeid, len(self._items))
         near = [item, nextitem] if self.is_worker else self._items[place : place + 1 + LOOK_AHEAD]
         self.run.pipeline.prefetch(_tasks(near), _tasks(self._later(place, item.config)))
@@ -87,7 +119,7 @@ class ItemHooks:
         report = yield
         if isinstance(item, UpskillItem) and item.outcome is not None:
             if call.when == "call" or (call.when == "setup" and report.failed):
-                attach(report, item.outcome)
+                item_report.attach(report, item.outcome)
             if call.when == "setup" and call.excinfo and isinstance(call.excinfo.value, InfrastructureError):
                 report.longrepr = printable(item.outcome.verdict.reason or "")
             if report.skipped and isinstance(report.longrepr, tuple):
@@ -96,7 +128,8 @@ class ItemHooks:
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         at_once = session.exitstatus == pytest.ExitCode.INTERRUPTED or session.shouldstop or session.shouldfail
-        self.run.close(at_once=bool(at_once))
+        # Only other workers could still need the reply to an item that was stopped.
+        self.run.close(at_once=bool(at_once) or not self.is_worker)
 
     def pytest_unconfigure(self) -> None:
         self.run.forget()

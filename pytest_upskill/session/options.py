@@ -73,9 +73,9 @@ OPTIONS = (
     Option("report", "PATH", "write a report; the suffix selects its format: .json, .md, .csv or .html; "
            "skill-creator:DIR, upskill:FILE.csv and badge:FILE.json write those of other tools (repeatable)",
            values.reports, repeatable=True),
-    Option("compare", "RUN", "after the run, compare it with an earlier one: a number that `pytest-upskill runs` shows, or "
-            "a JSON report (default: the latest run with at least half of the items)", values.compared_run,
-            without_value="last"),
+    Option("compare", "RUN", "after the run, compare it with an earlier one: a number that `pytest-upskill runs` "
+           "shows, or a JSON report (default: the latest run with at least half of the items)", values.compared_run,
+           without_value="last"),
     Option("prompts", "DIR", "write the prompts to this folder; query and run nothing", values.text),
 )  # fmt: skip
 
@@ -159,16 +159,39 @@ def _pytest_options(config: pytest.Config) -> tuple[str, ...]:
     return tuple(words)
 
 
-def requested(config: pytest.Config) -> bool:
-    """True if ``--upskill``, a student or prompts were given, as options or ini values."""
-    if _is_on(config, "upskill"):
-        return True
-    asking = (option for option in OPTIONS if option.name in ("student", "prompts"))
-    return any(config.getoption(option.dest) or config.getini(option.dest) for option in asking)
+def requested(config: pytest.Config, given: argparse.Namespace | None = None) -> bool:
+    """True if ``--upskill``, a student or prompts were given, as options or ini values.
+
+    ``given`` are the options as far as they are known before conftest files are loaded.
+    """
+    asking = ("upskill", "upskill_student", "upskill_prompts")
+    return any(getattr(given or config.option, name, None) or config.getini(name) for name in asking)
 
 
 def _is_on(config: pytest.Config, switch: str) -> bool:
     return bool(config.getoption(switch) or config.getini(switch))
+
+
+def typed(config: pytest.Config) -> frozenset[str]:
+    """Our flags on this command line. Those of ``addopts`` and ``PYTEST_ADDOPTS`` are for every run, and left out."""
+    arguments = map(str, config.invocation_params.args)
+    return frozenset(text.partition("=")[0] for text in arguments if text.startswith("--upskill"))
+
+
+def check_ini(config: pytest.Config) -> None:
+    """Raises UsageError for an ini value whose name begins like ours, and which we do not have."""
+    known = [*(option.dest for option in OPTIONS), *(name.replace("-", "_") for name in SWITCHES)]
+    unknown = next((key for key in config._get_unknown_ini_keys() if key.startswith("upskill")), None)
+    if unknown is not None:
+        from pytest_upskill.documents.spelling import suggest
+
+        raise UsageError(f"{config.inipath}: unknown ini value '{unknown}'{suggest(unknown, known)}")
+
+
+def _checks_cases(config: pytest.Config) -> bool:
+    """True if ``--upskill`` is an option and a student is at most an ini value: the user asks for the self-check."""
+    asking = (config.getoption(f"upskill_{name}") for name in ("student", "prompts"))
+    return bool(config.getoption("upskill")) and not any(asking)
 
 
 def read(config: pytest.Config) -> Settings:
@@ -186,6 +209,10 @@ def read(config: pytest.Config) -> Settings:
     for values_ in (found, unset):
         values_ |= {name: value for name, value in DEFAULTS.items() if values_[name] is None}
     student, report, prompts = (found.pop(name) for name in ("student", "report", "prompts"))
+    unused = ""
+    if _checks_cases(config) and (student or prompts):
+        name, value = ("student", ",".join(student)) if student else ("prompts", prompts)
+        unused, student, prompts = f"upskill_{name} = {value}", None, None
     serve, invocation_dir = _is_on(config, "upskill_serve"), config.invocation_params.dir
     given = {"base_url": found["base_url"], "serve": serve}
     return Settings(
@@ -201,4 +228,7 @@ def read(config: pytest.Config) -> Settings:
         invocation_dir=invocation_dir,
         unset={**unset, "sanitizer": config.getini("upskill_sanitizer"), "serve": config.getini("upskill_serve")},
         pytest_options=_pytest_options(config),
+        typed=typed(config),
+        arms_named=bool(config.getoption("upskill_arms") or config.getini("upskill_arms")),
+        unused=unused,
     )

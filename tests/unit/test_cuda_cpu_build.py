@@ -137,8 +137,10 @@ def test_name_of_the_harness_is_found_across_lines_and_in_a_namespace(source: st
 
 
 def test_texts_and_comments_may_mention_what_is_no_name_of_the_harness() -> None:
-    source = '// upskill_cpu_yield\n/* UPSKILL_CPU_UNCHECKED */\nconst char* text = "made by upskill";\n'
-    assert '"made by upskill"' in translation_unit(source, ENTRY)
+    source = (
+        '// upskill_cpu_yield\n/* UPSKILL_CPU_UNCHECKED */\nconst char* text = "made by upskill, UPSKILL_SECRET";\n'
+    )
+    assert '"made by upskill, UPSKILL_SECRET"' in translation_unit(source, ENTRY)
 
 
 PASTE = "#define JOIN(a, b) a##b\n#define TWICE(a, b) JOIN(a, b)\n"

@@ -6,19 +6,20 @@ import builtins
 import importlib
 import itertools
 import json
-import multiprocessing
+import os
 import pickle
+import signal
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from pydantic import TypeAdapter
 
-from pytest_upskill.judging import JudgeRequest, JudgeResult, Limits, judge
+from pytest_upskill.judging import JudgeRequest, JudgeResult, Limits, judge, worker_pool
 from pytest_upskill.judging.in_process import InProcess
+from pytest_upskill.judging.worker_pool import REQUESTS, RESULTS, WorkerPool
 from pytest_upskill.records import Answer, Call, Trace, VerdictKind
 from tests.sampling import first_of_each
 
@@ -43,26 +44,19 @@ def kind_of(path: Path) -> str:
     return path.read_text().partition("\n")[0] if path.name.startswith("wrong") else "right"
 
 
-REQUESTS, RESULTS = TypeAdapter(JudgeRequest), TypeAdapter(JudgeResult)
-
-
-def judged_from_json(request: bytes) -> bytes:
-    return RESULTS.dump_json(judge(REQUESTS.validate_json(request)))
-
-
 @pytest.fixture(scope="module")
-def elsewhere() -> Iterator[ProcessPoolExecutor]:
-    """Another process, which PyTorch's threads do not let us fork."""
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        yield pool
+def pool() -> Iterator[WorkerPool]:
+    made = WorkerPool(1)
+    yield made
+    made.close()
 
 
 @pytest.mark.parametrize("path", first_of_each(KERNELS, kind_of, lambda path: f"{path.parent.name}-{path.stem}"))
-def test_another_process_gives_the_same_result_as_json(elsewhere: ProcessPoolExecutor, path: Path) -> None:
+def test_both_backends_give_the_same_result(pool: WorkerPool, path: Path) -> None:
     request = request_of(path.parent.name, path.read_text())
-    far = elsewhere.submit(judged_from_json, REQUESTS.dump_json(request))
+    far = pool.submit(request)
     near = InProcess().submit(request).result()
-    assert RESULTS.validate_json(far.result()) == near
+    assert far.result() == near
     assert near.verdict.kind is (VerdictKind.PASSED if path.name.startswith("right") else VerdictKind.FAILED)
 
 
@@ -145,6 +139,26 @@ def test_further_examples_are_tried_besides_those_that_are_drawn() -> None:
     assert judge(request).verdict.kind is VerdictKind.PASSED
     found = judge(replace(request, more_examples=("n=777 dtype=float32 seed=7",))).verdict.counterexample
     assert found is not None and found.example.dims == {"n": 777}
+
+
+def test_a_worker_that_dies_costs_its_own_requests_alone(pool: WorkerPool) -> None:
+    request = request_of("vector_add", kernel("vector_add", "right"))
+    first: JudgeResult = pool.submit(request).result()
+    (worker,) = pool._pool._processes
+    os.kill(worker, signal.SIGKILL)
+    lost = pool.submit(request).result()
+    # The pool may notice the death before the request is submitted, or after.
+    assert lost == first or (lost.problem and "a worker of the judge ended" in lost.problem.message)
+    assert pool.submit(request).result() == first
+
+
+def test_a_defect_in_a_worker_is_raised() -> None:
+    result: Future[JudgeResult] = Future()
+    answer: Future[bytes] = Future()
+    answer.set_exception(ZeroDivisionError("ours"))
+    worker_pool._settle(result, answer)
+    with pytest.raises(ZeroDivisionError, match="ours"):
+        result.result()
 
 
 def test_an_untrusted_case_gives_the_same_result_and_its_own_python_stays_out_of_this_process() -> None:

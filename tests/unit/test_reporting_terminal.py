@@ -88,7 +88,7 @@ TWO_STUDENTS = """\
              baseline  with skill  lift, points       assertions    tokens  time
 cuda-kernels  8 cases, SKILL.md is valid
   glm-4.7    2/8  25%    7/8  88%  ▲ +62 [+12, +89]  7.9 → 8.9/9  112k+44k   28s
-    lift: undecided (p = 0.13); about 3 more cases like these would decide it
+    lift: undecided (p = 0.12); about 3 more cases like these would decide it
     with skill, relative to the baseline: 4.91× [4.87, 4.95] tokens
     saturated: add, softmax (the baseline always passes: make the case harder,
       or drop it)
@@ -118,7 +118,7 @@ TWO_STUDENTS_WIDE = """\
              baseline  with skill  lift, points      0%              100%   assertions    tokens  time
 cuda-kernels  8 cases, SKILL.md is valid
   glm-4.7    2/8  25%    7/8  88%  ▲ +62 [+12, +89]  ─────○━━━━━━━━━━━●──  7.9 → 8.9/9  112k+44k   28s
-    lift: undecided (p = 0.13); about 3 more cases like these would decide it
+    lift: undecided (p = 0.12); about 3 more cases like these would decide it
     with skill, relative to the baseline: 4.91× [4.87, 4.95] tokens
     saturated: add, softmax (the baseline always passes: make the case harder, or drop it)
     never passes: rotary (fails in every arm: check the case, or try a stronger student)

@@ -40,7 +40,8 @@ def test_wilson_covers_95_percent_on_average_and_82_at_worst() -> None:
             cells.append(chance[(low <= rate) & (rate <= high)].sum())
     assert 0.945 <= np.mean(cells) <= 0.965
     assert min(cells) >= 0.82
-    assert min(cells) == min(cells[: len(RATES)]), "the worst cell is at two cases"
+    worst = 2 + int(np.argmin(cells)) // len(RATES)
+    assert f"Wilson's worst cell is at {worst} cases" in PAGE
     assert np.mean(np.array(cells) < 0.93) <= 0.07
     row = f"| rate, one trial a case | {percent(np.mean(cells))} | {percent(min(cells))} |"
     assert row in PAGE, row
@@ -211,7 +212,7 @@ def stopped(arms: Sequence[dict[str, list[bool]]], threshold: float, gates: int)
 
 
 def test_suites_without_an_effect_are_seldom_decided() -> None:
-    assert max(errors(40, seed=3).values()) <= 0.1
+    assert max(errors(20, seed=3).values()) <= 0.1
 
 
 @pytest.mark.full
