@@ -12,7 +12,7 @@ fi
 
 case $INSTALL in
   none) exit 0 ;;
-  "") set -- "$ACTION" ;;
+  "") set -- "${ACTION}[report]" ;;  # with what the HTML report needs
   *) read -r -a words <<<"$INSTALL" && set -- "${words[@]}" ;;
 esac
 # PyTorch's build for the CPU is a fraction of the one for CUDA, and runners have no GPU.
