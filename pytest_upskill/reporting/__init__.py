@@ -9,7 +9,8 @@ if TYPE_CHECKING:
 
 
 def render(view: View, suffix: str) -> str:
-    """The text of a report file; ``suffix`` is ``.json``, ``.md``, ``.csv`` or ``.html``. Raises ValueError on any other."""
+    """The text of a report file; ``suffix`` is ``.json``, ``.md``, ``.csv`` or ``.html``; any other
+    raises ValueError."""
     from pytest_upskill.reporting import csv_report, json_report, markdown_report
     from pytest_upskill.reporting.html import page
 

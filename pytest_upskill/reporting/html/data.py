@@ -1,7 +1,7 @@
 """The data of the page: an index of all items, and their details in blocks that the page unpacks when it needs them.
 
-Every text is made visible here: control, format and surrogate characters become ``⟨U+202E⟩``, so that no text can change
-the order in which a person reads it. The page shows texts through ``textContent``.
+Every text is made visible here: control, format and surrogate characters become ``⟨U+202E⟩``, so that no text can
+change the order in which a person reads it. The page shows texts through ``textContent``.
 """
 
 import base64
@@ -28,7 +28,7 @@ _ALL_REASONING = 8_000_000
 
 _HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164"
-    "\ud800-\udfff\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U000e0000-\U000e0fff]"
+    "\ud800-\udfff\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffc\ufffe\uffff\U000e0000-\U000e0fff]"
 )
 
 

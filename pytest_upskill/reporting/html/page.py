@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytest_upskill.records import ItemKind, VerdictKind
 from pytest_upskill.reporting import text_style as texts
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _STYLE = texts.TextStyle(width=10_000, color=False, unicode=True)
 _NOTES = 50
+_CAUSES = 12
 
 
 def render(view: View, history: Sequence[View] = ()) -> str:
@@ -39,8 +40,21 @@ def render(view: View, history: Sequence[View] = ()) -> str:
         blocks=PageData(view, earlier).blocks(),
         notes=Counter(note for item in view.items for note in item.notes).most_common(_NOTES),
         verdicts=Counter(item.verdict.kind.value for item in view.items),
+        causes=_causes(view),
         self_checks=[item for item in view.items if item.kind is ItemKind.MUTANTS and item.score is not None],
     )
+
+
+def _causes(view: View) -> dict[str, list[Any]]:
+    """The first assertions that failed, the most frequent first, with their numbers by arm; empty without failures."""
+    arms = list(dict.fromkeys(row.arm for row in view.summary))
+    numbers: dict[str, Counter[str]] = {}
+    for row in view.summary:
+        for cause, number in row.first_failed.items():
+            numbers.setdefault(cause, Counter())[row.arm] += number
+    ordered = sorted(numbers.items(), key=lambda pair: (-pair[1].total(), pair[0]))
+    rows = [(cause, [of_arms[arm] for arm in arms]) for cause, of_arms in ordered[:_CAUSES]]
+    return {"arms": arms, "rows": rows} if rows else {}
 
 
 def _own(name: str) -> str:
