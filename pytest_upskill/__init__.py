@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         InfrastructureError,
         LocatedError,
         NotACase,
+        NotAnswered,
         SandboxError,
         SkillError,
         StudentError,
@@ -57,9 +58,9 @@ if TYPE_CHECKING:
 __all__ = [
     "Answer", "Assertion", "BudgetStopped", "Build", "Call", "CallLayout", "Case", "CaseError", "Contract",
     "Executor", "Extraction", "Finding", "InfrastructureError", "JudgeRequest", "JudgeResult", "Kernel", "Language",
-    "LaunchStatistics", "LocatedError", "Machine", "NotACase", "Outcome", "Question", "Reply", "ResultFacts",
-    "SandboxError", "ScalarArgument", "ScalarParameter", "Signature", "SkillError", "SourceMutant", "Student",
-    "StudentConfig", "StudentError", "TensorArgument", "TensorParameter", "Tokens", "ToolchainError",
+    "LaunchStatistics", "LocatedError", "Machine", "NotACase", "NotAnswered", "Outcome", "Question", "Reply",
+    "ResultFacts", "SandboxError", "ScalarArgument", "ScalarParameter", "Signature", "SkillError", "SourceMutant",
+    "Student", "StudentConfig", "StudentError", "TensorArgument", "TensorParameter", "Tokens", "ToolchainError",
     "UpskillError", "UsageError", "Verdict", "VerdictKind", "View", "__version__", "answer_blocks", "judge",
 ]  # fmt: skip
 

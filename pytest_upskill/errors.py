@@ -8,6 +8,7 @@
     ├── BudgetStopped         the next reply could exceed the remaining budget
     └── InfrastructureError   machine, tool or server failed: never a student's failure, and never a pass
         ├── StudentError      the model could not be reached, or refused
+        │   └── NotAnswered   a folder of replies has none for a later trial
         ├── ToolchainError    a compiler, or another program that is called, is missing or broken
         └── SandboxError      a sandboxed process could not be started or fed
 
@@ -79,6 +80,10 @@ class StudentError(InfrastructureError):
     def __init__(self, message: str, lasting: bool = False) -> None:
         super().__init__(message)
         self.lasting = lasting
+
+
+class NotAnswered(StudentError):
+    """A student that answers from files has no reply for a trial after the first: it answered fewer times."""
 
 
 class ToolchainError(InfrastructureError):

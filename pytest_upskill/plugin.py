@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from pytest_upskill.errors import UsageError
 from pytest_upskill.session import options
 
 
@@ -24,6 +25,10 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers",
         "upskill(skill, case, student, arm, trial): on every item of a skill; select with -m \"upskill(arm='skill')\"",
     )
+    try:
+        options.check_ini(config)
+    except UsageError as error:
+        raise pytest.UsageError(str(error)) from None
     if options.requested(config) and not config.option.help:
         if sys.platform != "linux":
             raise pytest.UsageError(
@@ -33,3 +38,10 @@ def pytest_configure(config: pytest.Config) -> None:
         from pytest_upskill.session.start import start
 
         start(config)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if not config.pluginmanager.has_plugin("upskill-items"):
+        from pytest_upskill.session.hint import tell_of_skills
+
+        tell_of_skills(terminalreporter, config)

@@ -34,7 +34,8 @@ def main() -> None:
 
 
 def coloured_output() -> str:
-    """What ``COMMAND`` prints, without pytest's header, which names this machine, and its short summary."""
+    """What ``COMMAND`` prints, without what depends on this machine: pytest's header, and that a run waits; and without
+    the short summary."""
     # The seed is fixed so that a new picture differs only where the output does.
     fixed = ["--no-header", "-rN", "--color=yes", "--upskill-seed=7"]
     plain = {name: value for name, value in os.environ.items() if name not in ("CI", "BUILD_NUMBER", "PYTEST_ADDOPTS")}
@@ -44,7 +45,7 @@ def coloured_output() -> str:
     )  # fmt: skip
     if done.returncode != 1:  # one of the replies is wrong
         sys.exit(f"exit status {done.returncode} instead of 1:\n{done.stdout}{done.stderr}")
-    return done.stdout.rstrip()
+    return re.sub(r"\nupskill waits for .*\n", "", done.stdout.rstrip())
 
 
 if __name__ == "__main__":

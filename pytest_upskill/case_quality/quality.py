@@ -12,6 +12,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 
 from pytest_upskill.case_quality import result_mutants
+from pytest_upskill.case_quality.result import SOLUTION, CaseQuality, solution_fails
 from pytest_upskill.case_quality.result_mutants import REFUSED, SMALL, UNVARIED, ResultTrial, Spoiled
 from pytest_upskill.case_quality.subject import Subject
 from pytest_upskill.cases.case import Case, Choices, Dim, Range
@@ -117,32 +118,9 @@ def drawn(runner: ReferenceRunner, layout: CallLayout, dtype: str, count: int) -
                 yield prepared
 
 
-SOLUTION = "solution"
 _NO_FIX = "neither larger dims nor other values fix it: change the reference"
 VARIES = "varies"
 """The assertion that results depend on the inputs."""
-
-
-@dataclass(frozen=True, slots=True)
-class CaseQuality:
-    """``solution`` (if there is one), ``varies`` and ``rejects[...]``, or why the case itself cannot be judged.
-
-    ``more`` are examples that students are judged on besides those that are drawn for them. ``advice`` names mutants
-    that no input of the case's domain was found to kill.
-    """
-
-    assertions: tuple[Assertion, ...]
-    inconclusive: str | None = None
-    more: tuple[str, ...] = ()
-    advice: tuple[str, ...] = ()
-    not_run: str = ""
-    """Why the solution could not be judged on this device."""
-
-    @property
-    def problem(self) -> str | None:
-        """Why no student should be queried for this case; None for a good case."""
-        failed = next((one for one in self.assertions if not one.passed), None)
-        return failed.message if failed else self.inconclusive
 
 
 def case_seed(case: Case) -> int:
@@ -212,11 +190,6 @@ def _solution(judgement: Judgement) -> tuple[Assertion, ...]:
     if found := judgement.counterexample:
         return (solution_fails(found.assertion, f"{found.message} (on {found.example})"),)
     return (solution_fails(failed.name, failed.message),)
-
-
-def solution_fails(name: str, message: str) -> Assertion:
-    """The assertion for a solution that fails an assertion of kernels."""
-    return Assertion(SOLUTION, False, f"its own solution fails {name}: {message}")
 
 
 def _failed_on(prepared: Prepared, answer: Answer) -> Assertion | None:

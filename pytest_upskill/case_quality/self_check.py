@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from pytest_upskill.build.cache import Cache, Facts, Made, key_of
+from pytest_upskill.case_quality.result import SOLUTION, CaseQuality, solution_fails
 from pytest_upskill.case_quality.subject import Subject
 from pytest_upskill.cases.case import Case
 from pytest_upskill.devices.base import Machine, identity
@@ -21,7 +22,6 @@ from pytest_upskill.records.version import VERSION
 
 if TYPE_CHECKING:
     from pytest_upskill.case_quality.mutation_run import Kept
-    from pytest_upskill.case_quality.quality import CaseQuality
     from pytest_upskill.oracle.prepare import Prepared
     from pytest_upskill.oracle.reference_runner import OpenRunner
 
@@ -112,7 +112,7 @@ class SelfCheck:
         return subject.build(subject.case.solution.source, self._machine(subject.language))
 
     def _explored(self, subject: Subject, build: Build | None, recorder: Recorder | None) -> CaseQuality:
-        from pytest_upskill.case_quality.quality import SOLUTION, CaseQuality, check
+        from pytest_upskill.case_quality.quality import check
         from pytest_upskill.oracle.reference_runner import in_this_process
 
         machine, runners = self._machine(subject.language), self._open_runner or in_this_process
@@ -195,8 +195,6 @@ class Recorder:
 
 def unsolved(failed: Assertion) -> CaseQuality:
     """The quality of a case whose own solution fails an assertion of kernels."""
-    from pytest_upskill.case_quality.quality import CaseQuality, solution_fails
-
     return CaseQuality((solution_fails(failed.name, failed.message),))
 
 
@@ -206,8 +204,6 @@ def _made(quality: CaseQuality) -> Made:
 
 
 def _quality_from(facts: Facts) -> CaseQuality:
-    from pytest_upskill.case_quality.quality import CaseQuality
-
     data = json.loads(facts.data)
     assertions = tuple(Assertion(**one) for one in data["assertions"])
     return CaseQuality(assertions, data["inconclusive"], tuple(data["more"]), tuple(data["advice"]))

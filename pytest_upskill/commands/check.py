@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import secrets
 import shlex
 import shutil
@@ -22,9 +21,10 @@ from pytest_upskill.cases.case_file import load_case
 from pytest_upskill.commands.new_case import PLACEHOLDER
 from pytest_upskill.devices.base import Machine
 from pytest_upskill.devices.choose import choose
-from pytest_upskill.errors import CaseError, InfrastructureError, UsageError
+from pytest_upskill.errors import CaseError, InfrastructureError, UsageError, shown_path
 from pytest_upskill.execution.attempts import Answered
 from pytest_upskill.execution.outcome import kernel_outcome, mutants_outcome
+from pytest_upskill.execution.solution_places import outcome_in_case_file
 from pytest_upskill.execution.task import Task
 from pytest_upskill.judging.interface import JudgeRequest, JudgeResult, Limits
 from pytest_upskill.judging.judge import finish, machine_for, prepare
@@ -142,7 +142,7 @@ def _judge(case: Case, machine: Machine, seed: int, example: str | None, largest
         result = finish(request, machine, lambda: ready, observer.see)
         _raise_problem(result, case)
     outcome = kernel_outcome(_task(case, seed, example), case, Answered(reply, extraction), result, ())
-    outcome = _in_the_case_file(outcome, case)
+    outcome = replace(outcome_in_case_file(outcome, case), replay=_repeated_by(outcome, case))
     for line in (*_verdict_lines(outcome, observer, machine, seed, style), *_details(outcome, result, observer, style)):
         click.echo(line)
     return outcome.verdict.kind is VerdictKind.PASSED
@@ -164,32 +164,11 @@ def _raise_problem(result: JudgeResult, case: Case) -> None:
     raise UsageError(problem.message) if problem.kind == "usage" else InfrastructureError(problem.message)
 
 
-def _in_the_case_file(outcome: Outcome, case: Case) -> Outcome:
-    """The outcome with lines of the case's file instead of lines of the solution, and the command that repeats it."""
-    assert case.solution is not None
-    path, before, verdict = os.path.relpath(case.path), case.solution.line - 1, outcome.verdict
-    place = re.compile(rf"\b{re.escape(outcome.source_name)}:(\d+)")
-
-    def placed(text: str) -> str:
-        return place.sub(lambda found: f"{path}:{int(found[1]) + before}", text)
-
-    assertions = tuple(replace(one, message=placed(one.message)) for one in verdict.assertions)
-    found = verdict.counterexample
-    again = f" --example={shlex.quote(str(found.example))}" if found else ""
-    return replace(
-        outcome,
-        verdict=replace(
-            verdict,
-            reason=verdict.reason and placed(verdict.reason),
-            assertions=assertions,
-            counterexample=found and replace(found, message=placed(found.message)),
-        ),
-        notes=tuple(map(placed, outcome.notes)),
-        source=case.text,
-        source_name=path,
-        shown_line=outcome.shown_line and outcome.shown_line + before,
-        replay=f"pytest-upskill check {shlex.quote(path)}{again}" if found else None,
-    )
+def _repeated_by(outcome: Outcome, case: Case) -> str | None:
+    """The command that repeats the counterexample."""
+    if (found := outcome.verdict.counterexample) is None:
+        return None
+    return f"pytest-upskill check {shlex.quote(shown_path(case.path))} --example={shlex.quote(str(found.example))}"
 
 
 def _verdict_lines(

@@ -55,10 +55,8 @@ def _cases(files: Sequence[Path]) -> tuple[Table, bool]:
     for file in files:
         skill = file.absolute().parent.name
         shown = skill if names[skill] == 1 else str(file.parent)
-        paths = case_paths(file.parent)
-        if not paths:
-            table.add_row(Text(printable(shown)), "no cases")
-        for path in paths:
+        rows = table.row_count
+        for path in case_paths(file.parent):
             try:
                 columns = _columns(load_case(path, skill))
             except NotACase:
@@ -67,6 +65,8 @@ def _cases(files: Sequence[Path]) -> tuple[Table, bool]:
                 broken, columns = True, ("cannot be read",)
                 click.echo(printable(f"{path}:{error.line or 1}: {error.message}"), err=True)
             table.add_row(*(Text(printable(cell)) for cell in (shown, path.stem, *columns)))
+        if table.row_count == rows:
+            table.add_row(Text(printable(shown)), "no cases")
     return table, broken
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shlex
 from collections.abc import Iterator
 from dataclasses import replace
 from importlib import resources
@@ -57,7 +58,7 @@ def command(place: Path, schema: str, language: str) -> None:
     except FileExistsError:
         raise UsageError(f"{path} exists already: choose another name, or remove that file") from None
     shown = printable(str(path))
-    click.echo(f"wrote {shown}: replace each {PLACEHOLDER}, then run: pytest-upskill check {shown}")
+    click.echo(f"wrote {shown}: replace each {PLACEHOLDER}, then run: pytest-upskill check {shlex.quote(shown)}")
 
 
 def skill_of(place: Path) -> Path:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pytest_upskill.documents.spelling import suggest
 from pytest_upskill.errors import UsageError
 
 DEFAULTS: Mapping[str, Any] = {
@@ -15,6 +16,8 @@ DEFAULTS: Mapping[str, Any] = {
 """Values of settings that were not given. Those that are not listed are None, False or empty."""
 PROMPTS_STUDENT = "prompts"
 """The student of a run that only writes prompts and names no student."""
+KNOWN_TABLES = ("students",)
+"""What ``[tool.upskill]`` may hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,8 @@ class Settings:
     """The settings of a run. Paths are absolute; ``seed`` is None until the controller draws one.
 
     ``origins`` says where ``base_url`` and ``serve`` were given: an option, or a configuration file. A setting with its
-    default value has no origin.
+    default value has no origin. ``typed`` are the flags of this command line, without those of ``addopts``; empty in a
+    worker. ``arms_named``: the arms are not the default ones. ``unused`` is an ini value that ``--upskill`` overrides.
     """
 
     students: tuple[str, ...]
@@ -54,6 +58,9 @@ class Settings:
     """The value of each setting if its option is left out: the ini value, else the default."""
     pytest_options: tuple[str, ...] = ()
     """Options of pytest's own that the user gave, and without which a command would find other files or values."""
+    typed: frozenset[str] = frozenset()
+    arms_named: bool = False
+    unused: str = ""
 
     @property
     def self_check(self) -> bool:
@@ -69,7 +76,11 @@ def students_tables(pyproject: Path) -> Mapping[str, Mapping[str, Any]]:
         return {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"{pyproject} cannot be read: {error}") from None
-    tables = data.get("tool", {}).get("upskill", {}).get("students", {})
+    ours = data.get("tool", {}).get("upskill", {})
+    for key in ours:
+        if key not in KNOWN_TABLES:
+            raise UsageError(f"{pyproject}: [tool.upskill] has no '{key}'{suggest(key, KNOWN_TABLES)}")
+    tables = ours.get("students", {})
     if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
         raise UsageError(f"{pyproject}: [tool.upskill.students] must hold one table for each student")
     return tables

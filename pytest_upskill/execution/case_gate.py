@@ -4,6 +4,8 @@ import contextlib
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+from pytest_upskill.case_quality import text_check
+from pytest_upskill.case_quality.result import CaseQuality
 from pytest_upskill.case_quality.self_check import Checked, SelfCheck, Submit
 from pytest_upskill.case_quality.subject import Subject
 from pytest_upskill.cases.case import Case
@@ -53,27 +55,36 @@ class CaseGate:
         self._submit, self._more = submit, more
         self._subjects: dict[tuple[str, str, str], Subject] = {}
         self._examples: dict[str, tuple[str, ...]] = {}
+        self._texts: dict[str, CaseQuality] = {}
+        """The quality of text cases, by the digest of their text."""
 
     def build_ahead(self, tasks: Iterable[Task]) -> None:
         """Starts the builds of solutions whose cases have yet to be checked."""
-        for task in filter(_is_gated, tasks):
+        for task in (task for task in tasks if _is_gated(task) and task.kind is ItemKind.KERNEL):
             with contextlib.suppress(Exception):  # raised again where the item is run
                 self._self_check.send_ahead(self._subject(task.case), self._submit)
 
     def is_open(self, task: Task) -> bool:
         """Whether it is known already that the task's student may be queried."""
-        return not _is_gated(task) or self._self_check.is_known_to_be_good(self._subject(task.case))
+        if not _is_gated(task):
+            return True
+        if task.kind is ItemKind.TEXT:
+            return all(one.passed for one in self._text(task.case).assertions)
+        return self._self_check.is_known_to_be_good(self._subject(task.case))
 
     def check(self, task: Task) -> None:
         """Raises CaseError for a case that fails its self-check."""
-        if _is_gated(task):
-            subject = self._subject(task.case)
-            quality = self._self_check.quality(subject)
-            if quality.problem is not None:
-                problem = in_case_file(quality.problem, subject.case)
-                what = f"not asked, because the case fails its self-check: {problem}"
-                raise CaseError(what, subject.case.path if problem == quality.problem else None)  # else it has a place
-            self._examples[task.id] = quality.more
+        if not _is_gated(task):
+            return
+        assert task.case is not None
+        text = task.kind is ItemKind.TEXT
+        quality = self._text(task.case) if text else self._self_check.quality(self._subject(task.case))
+        # The reply to a text case with a rubric only is kept, although nothing judges it.
+        if quality.problem is not None and not (text and quality.inconclusive):
+            problem = in_case_file(quality.problem, task.case)
+            what = f"not asked, because the case fails its self-check: {problem}"
+            raise CaseError(what, task.case.path if problem == quality.problem else None)  # else it has a place
+        self._examples[task.id] = quality.more
 
     def examples(self, task: Task) -> tuple[str, ...]:
         """The examples that the self-check adds to those of a task that it was checked for."""
@@ -81,7 +92,16 @@ class CaseGate:
 
     def whole(self, case: Case) -> Checked:
         """Everything that the self-check finds. Raises CaseError, InfrastructureError."""
+        if case.kind == "text":
+            quality = self._text(case)
+            return Checked(quality, None, quality.advice)
         return self._self_check.whole(self._subject(case))
+
+    def _text(self, case: Case | None) -> CaseQuality:
+        assert case is not None
+        if case.text_hash not in self._texts:
+            self._texts[case.text_hash] = text_check.check(case)
+        return self._texts[case.text_hash]
 
     def _subject(self, case: Case | None) -> Subject:
         """The same for all tasks of a case: its solution is read once."""
@@ -93,5 +113,5 @@ class CaseGate:
 
 
 def _is_gated(task: Task) -> bool:
-    """Whether a student is queried for a kernel; a case's own solution is part of the self-check."""
-    return task.kind is ItemKind.KERNEL and task.student != "golden"
+    """Whether a student is queried; a case's own solution is part of the self-check."""
+    return task.kind in (ItemKind.KERNEL, ItemKind.TEXT) and task.student != "golden"

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from pytest_upskill.cases import expectation
 from pytest_upskill.cases.case import Case
-from pytest_upskill.cases.pattern import pattern_matches
 from pytest_upskill.contracts.base import Extraction
-from pytest_upskill.documents.reasoning import answer_text
 from pytest_upskill.errors import SkillError
 from pytest_upskill.execution.attempts import Answered
 from pytest_upskill.execution.solution_places import outcome_in_case_file
@@ -132,18 +131,8 @@ def cut_off(task: Task, reply: Reply) -> Outcome | None:
 def text_verdict(case: Case, reply: Reply) -> Verdict:
     """One assertion for each expected text (ignoring case) and pattern; a rubric is not judged: inconclusive."""
     assert case.expect is not None
-    text = answer_text(reply.text)
-    tried = [
-        (f"contains[{wanted}]", wanted.lower() in text.lower(), f"the answer does not contain {wanted!r}")
-        for wanted in case.expect.contains
-    ]
-    tried += [
-        (f"matches[{pattern}]", pattern_matches(pattern, text), f"nothing matches {pattern!r}")
-        for pattern in case.expect.matches
-    ]
-    assertions = [Assertion(name, passed, "" if passed else message) for name, passed, message in tried]
-    rubric = "a rubric cannot be judged yet; it needs a model as the judge" if case.expect.rubric else None
-    return verdict_of(assertions, inconclusive=rubric)
+    rubric = expectation.RUBRIC if case.expect.rubric else None
+    return verdict_of(expectation.assertions(case.expect, reply.text), inconclusive=rubric)
 
 
 def with_source(outcome: Outcome, language: Language, source: str | None) -> Outcome:

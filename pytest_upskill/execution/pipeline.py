@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING
 
 from pytest_upskill.cases.case import Case
 from pytest_upskill.devices.choose import choose
-from pytest_upskill.errors import BudgetStopped, CaseError, InfrastructureError, SkillError, UpskillError, UsageError
+from pytest_upskill.errors import (
+    BudgetStopped,
+    CaseError,
+    InfrastructureError,
+    NotAnswered,
+    SkillError,
+    UpskillError,
+    UsageError,
+)
 from pytest_upskill.execution import outcome as outcomes
 from pytest_upskill.execution import turns
 from pytest_upskill.execution.attempts import Answered, Attempts, wanted_of
@@ -117,8 +125,10 @@ class Pipeline:
             own = task.student == "golden" or task.kind is ItemKind.MUTANTS
             kind = VerdictKind.FAILED if own else VerdictKind.INCONCLUSIVE
             return outcome_of(task, Verdict(kind, reason=str(error)))
-        except BudgetStopped as error:
-            return outcome_of(task, Verdict(VerdictKind.BUDGET_STOPPED, reason=str(error)))
+        except (BudgetStopped, NotAnswered) as error:
+            stopped = isinstance(error, BudgetStopped)
+            kind = VerdictKind.BUDGET_STOPPED if stopped else VerdictKind.NOT_ANSWERED
+            return outcome_of(task, Verdict(kind, reason=str(error)))
         except (InfrastructureError, UsageError) as error:
             return outcome_of(task, Verdict(VerdictKind.INFRASTRUCTURE_ERROR, reason=str(error)))
         finally:

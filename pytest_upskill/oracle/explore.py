@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -141,12 +142,10 @@ class _Exploration:
 
     def try_only(self, example: Example) -> None:
         """Run one example twice."""
-        try:
+        with suppress(Stop):
             self._try(example, None)
             self._repeat_all()
             self.finished.add(example.dtype)
-        except Stop:
-            pass
 
     def try_all(self, count: int) -> None:
         """Run the examples of every dtype; ends at the first that does not run."""

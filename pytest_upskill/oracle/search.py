@@ -11,15 +11,20 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import hypothesis
-from hypothesis import HealthCheck, Phase, Verbosity, configuration, settings
+from hypothesis import HealthCheck, Phase, Verbosity, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
+from hypothesis.internal.cache import LRUCache
+from hypothesis.internal.conjecture import providers
+from hypothesis.internal.constants_ast import Constants
 
+from pytest_upskill.oracle.hypothesis_folder import own_folder
 from pytest_upskill.oracle.isolation import stable_hash
-from pytest_upskill.paths import cache_folder
 from pytest_upskill.records import Example
 
 Strategy = st.SearchStrategy[Example]
+_NO_CONSTANTS = Constants()
+_constants: LRUCache[object, object] = LRUCache(1024)
 
 BATCH = 9
 LARGE = 2
@@ -78,7 +83,7 @@ def generate(batch: Batch, strategy: Strategy, seed: int, visit: Callable[[Examp
     def test(example: Example) -> None:  # Hypothesis needs a named parameter
         visit(example)
 
-    with _own_folder(), suppress(Unsatisfiable):
+    with own_folder(), _own_constants(), suppress(Unsatisfiable):
         _run(test, batch, strategy, seed, (Phase.generate,))
 
 
@@ -92,7 +97,8 @@ def shrink(batch: Batch, strategy: Strategy, seed: int, fails: Callable[[Example
         if fails(example):
             raise Fails
 
-    with _own_folder(), suppress(Exception, Stop):  # Fails as expected, or Flaky, or what else a stateful kernel causes
+    # Fails as expected, or Flaky, or what else a stateful kernel causes.
+    with own_folder(), _own_constants(), suppress(Exception, Stop):
         _run(test, batch, strategy, seed, (Phase.generate, Phase.shrink))
 
 
@@ -116,11 +122,16 @@ def _run(
 
 
 @contextmanager
-def _own_folder() -> Iterator[None]:
-    """Lets Hypothesis write its caches beside ours; a temporary folder would remain if this process were killed."""
-    before = vars(configuration).get("__hypothesis_home_directory")
-    configuration.set_hypothesis_home_dir(cache_folder() / "hypothesis")
+def _own_constants() -> Iterator[None]:
+    """Lets Hypothesis draw no constants of the modules that happen to be imported: the same seed must draw the same
+    examples, and reading all these modules takes a while. Without effect where Hypothesis has no such functions.
+    """
+    replaced = {"_get_local_constants": lambda: _NO_CONSTANTS, "CONSTANTS_CACHE": _constants}
+    before = {name: getattr(providers, name) for name in replaced if hasattr(providers, name)}
+    for name in before:
+        setattr(providers, name, replaced[name])
     try:
         yield
     finally:
-        configuration.set_hypothesis_home_dir(before)
+        for name, value in before.items():
+            setattr(providers, name, value)

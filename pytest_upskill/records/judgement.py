@@ -28,6 +28,7 @@ class VerdictKind(StrEnum):
     INCONCLUSIVE = "inconclusive"
     INFRASTRUCTURE_ERROR = "infrastructure-error"
     BUDGET_STOPPED = "budget-stopped"
+    NOT_ANSWERED = "not-answered"
 
 
 class ItemKind(StrEnum):
@@ -206,7 +207,11 @@ class MutationScore:
     @classmethod
     def from_plain(cls, data: Mapping[str, Any]) -> MutationScore:
         """The inverse of ``dataclasses.asdict``, also after JSON. Raises ValueError on data of another shape."""
-        return _scores().validate_python(data)
+        try:
+            survived = tuple(SurvivingMutant(**one) for one in data["survived"])
+            return cls(data["killed"], data["total"], data["equivalent"], survived)
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"this is no mutation score: {error!r}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,10 +291,3 @@ def _outcomes() -> TypeAdapter[Outcome]:
     from pydantic import TypeAdapter  # a tenth of a second, which only a process that reads plain data spends
 
     return TypeAdapter(Outcome)
-
-
-@cache
-def _scores() -> TypeAdapter[MutationScore]:
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(MutationScore)

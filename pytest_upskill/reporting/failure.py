@@ -16,6 +16,8 @@ _USUAL = 24
 """Lines up to which a failure is filled with lines of the source."""
 _CODE = 4
 """Rows that the source takes in any case, if there are as many below SCREEN."""
+_MOST_CODE = 7
+"""Lines of the source."""
 _LEVELS = (None, 8, 4, 2, 1)
 """The most lines of one text; the first value with which a failure fits on the screen counts."""
 _LABEL = 10
@@ -191,12 +193,10 @@ def _source(outcome: Outcome, room: int, text_style: TextStyle) -> Iterator[str]
     shift = outcome.source_start - 1
     place = f"{outcome.source_name}:{line + shift}" + (f", {outcome.shown_why}" if outcome.shown_why else "")
     head = ["", *text_style.lines(place, 2, "dim", hang=2)]
-    for number in range(7, 0, -1):
-        rows = [
-            row
-            for at, text in excerpt(outcome.source, line, number)
-            for row in _row(at + shift, text, at == line, len(str(line + 7 + shift)), text_style)
-        ]
+    for number in range(_MOST_CODE, 0, -1):
+        found = excerpt(outcome.source, line, number)
+        digits = len(str(found[-1][0] + shift))
+        rows = [row for at, text in found for row in _row(at + shift, text, at == line, digits, text_style)]
         if len(head) + len(rows) <= room:
             break
     yield from (*head, *rows)

@@ -30,7 +30,7 @@ def summary_lines(view: View, width: int, color: bool, unicode: bool = True, ver
     if not view.run.device:
         yield f"{plural(sum(len(skill.judged) for skill in view.skills), 'prompt')} written; no student was queried"
         where, command = view.run.answers or ("", "")
-        yield from text_style.wrap(where, text_style.width, 4)
+        yield from text_style.wrap(where, text_style.width)
         yield from [f"  {command}"] if command else []  # in one line, to be copied
         return
     if view.run.self_check:
@@ -57,7 +57,7 @@ def _problems(skill: SkillView, text_style: TextStyle) -> Iterator[str]:
 
 def _is_refused(item: Outcome) -> bool:
     """Whether the case is at fault: a student's item is inconclusive without a reply and a kernel."""
-    unsure = item.kind is ItemKind.KERNEL and item.verdict.kind is VerdictKind.INCONCLUSIVE
+    unsure = item.kind in (ItemKind.KERNEL, ItemKind.TEXT) and item.verdict.kind is VerdictKind.INCONCLUSIVE
     return unsure and item.student != "golden" and item.source is None and item.tokens == Tokens()
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pytest_upskill.errors import SandboxError
 from pytest_upskill.records import ITEM_SIZE, Answer, Call, Finding, LaunchStatistics, ScalarArgument, TensorArgument
-from pytest_upskill.sandbox import coverage, findings, process
+from pytest_upskill.sandbox import findings, process
 from pytest_upskill.sandbox import system_call_filters as filters
 from pytest_upskill.sandbox.compute_sanitizer import parse_sanitizer
 from pytest_upskill.sandbox.confinement import ENVIRONMENT, Confinement, GpuAccess, python, python_paths
@@ -232,7 +232,7 @@ class Sandbox:
             self.stop()
             return Answer({}, (findings.protocol("its answer does not carry the number of the call"),), seconds)
         status, (memory, launches, copied_back) = known[1], map(int, known.groups()[1:])
-        lines, trace = coverage.split(lines)
+        lines, trace = findings.split_coverage(lines)
         lines, noted = findings.split_notes(lines)
         reported = findings.parse(lines)
         found = findings.located(reported, self._symbols.lines)

@@ -1,4 +1,4 @@
-"""Makes findings from the lines of the driver and the way in which a process ended.
+"""Makes findings and traces from the lines of the driver, and findings from the way in which a process ended.
 
 A kernel could have taken over the process that wrote the lines: they are checked, cleaned and shortened.
 """
@@ -11,14 +11,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
-from pytest_upskill.records import Finding
+from pytest_upskill.records import Finding, Trace
 
 _Assertion = Literal["runs", "memory", "inputs", "deterministic"]
 _ASSERTIONS: Mapping[str, _Assertion] = {name: name for name in get_args(_Assertion)}
 _KIND = re.compile(r"[a-z0-9-]{1,40}")
 _PC = re.compile(r"(0x)?[0-9a-f]{1,16}")
 _MESSAGE_LENGTH = 1000
-_NOTE = "note\t"
+_NOTE, _MARK = "note\t", "coverage\t"
+_TRACED = re.compile(r"([0-9a-f]{1,16})((?::-?\d{1,20}:-?\d{1,20}){0,3})")
 _TAIL_LINES = 3
 _TAIL_WIDTH = 200
 PLACE = re.compile(r"<(0x[0-9a-f]{1,16})>")
@@ -51,6 +52,20 @@ def split_notes(lines: Sequence[str]) -> tuple[list[str], tuple[Reported, ...]]:
         for _, kind, pc, message in noted
         if _KIND.fullmatch(kind) and _PC.fullmatch(pc)
     )
+
+
+def split_coverage(lines: Sequence[str]) -> tuple[list[str], Trace]:
+    """The other lines, and what the line of coverage says; words of another form are left out."""
+    places = [word for line in lines if line.startswith(_MARK) for word in line.removeprefix(_MARK).split(" ")]
+    found = [match for place in places if (match := _TRACED.fullmatch(place))]
+    compared = {hex(int(one[1], 16)): _pairs(one[2]) for one in found if one[2]}
+    executed = frozenset(hex(int(one[1], 16)) for one in found)
+    return [line for line in lines if not line.startswith(_MARK)], Trace(executed, compared)
+
+
+def _pairs(text: str) -> tuple[tuple[int, int], ...]:
+    numbers = [int(word) for word in text.split(":")[1:]]
+    return tuple(zip(numbers[::2], numbers[1::2], strict=True))
 
 
 def located(reported: Sequence[Reported], line_of: Callable[[Sequence[str]], Mapping[str, int]]) -> tuple[Finding, ...]:

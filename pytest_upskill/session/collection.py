@@ -17,7 +17,7 @@ from pytest_upskill.execution.task import Task, item_seed, place_of
 from pytest_upskill.records import ItemKind, Outcome, Verdict, VerdictKind
 from pytest_upskill.reporting.failure import one_line
 from pytest_upskill.reporting.text_style import plural, printable
-from pytest_upskill.session.item_report import FailureRepr
+from pytest_upskill.session.item_report import SKIPPED, FailureRepr
 from pytest_upskill.session.repeat_command import command, is_recorded, record_options, replay_options
 from pytest_upskill.skills import arms
 from pytest_upskill.skills.skill import FILE_NAMES, case_paths, skill_file
@@ -36,7 +36,7 @@ class KernelFailed(AssertionError):
     """An item's verdict is ``failed``; the outcome says why."""
 
 
-def collect_file(run: Run, file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+def collect_file(run: Run, file_path: Path, parent: pytest.Collector) -> SkillFile | None:
     """A collector for a SKILL.md, or for a case that was itself named on the command line."""
     if file_path.name in FILE_NAMES and file_path == skill_file(file_path.parent):
         return SkillFile.from_parent(parent, path=file_path, run=run, skill_path=file_path)
@@ -58,13 +58,18 @@ class SkillFile(pytest.File):
         self.run = run
         self.skill_path = skill_path
         self.skill = skill_path.parent.name
+        self.is_collected = False
+        self.cases: list[Case] = []
+        self.broken = 0
+        self.arms: dict[str, list[str]] = {}
+        """By student: the arms in which it can be queried."""
         self.place = place_of(skill_path.parent, run.settings.rootdir)
 
     def collect(self) -> Iterator[pytest.Item]:
         whole = self.path == self.skill_path
         if whole:
             yield self._item("spec", ItemKind.SPEC)
-        cases: list[Case] = []
+        cases = self.cases = []
         foreign: list[str] = []
         paths = case_paths(self.skill_path.parent) if whole else [self.path]
         for path, found in zip(paths, load_cases(paths, self.skill), strict=True):
@@ -76,26 +81,29 @@ class SkillFile(pytest.File):
                 cases.append(found)
         if foreign:
             self._note(f"{NO_CASE}: {', '.join(foreign)}")
-        wanted = {student: self._arms_of(student, cases) for student in self.run.configs}
-        self._warn_of_gaps(cases, wanted)
+        self.is_collected, self.broken = True, len(paths) - len(cases) - len(foreign)
+        wanted = self.arms = {student: self._arms_of(student, cases) for student in self.run.configs}
         _register_tags(self.config, cases)
         for case in cases:
             for student, student_arms in wanted.items():
                 if self.run.student(student).can_answer(case):
                     yield from self._items_of(case, student, student_arms)
-            if self.run.settings.self_check and case.kind == "kernel":
+            if self.run.settings.self_check:
                 yield self._item(f"{case.name}[mutants]", ItemKind.MUTANTS, case)
 
-    def _warn_of_gaps(self, cases: list[Case], wanted: dict[str, list[str]]) -> None:
-        """Warns of replies and solutions that are missing."""
-        for student, possible in wanted.items():
+    def warn_of_gaps(self) -> None:
+        """Warns of cases, replies and solutions that are missing."""
+        cases = self.cases
+        if not (cases or self.broken or self.run.settings.self_check) and self.is_collected:
+            self._note(f"skill {self.skill!r} has no case in its folder evals/: no student is asked")
+        for student, possible in self.arms.items():
             folder = self.run.configs[student].folder
             if cases and not possible and folder is not None:
                 expected = f"{folder}/{self.skill}/<case>.<arm>.md, with an arm of {', '.join(self.run.settings.arms)}"
                 problem = f"student {student!r} has no reply for skill {self.skill!r}: expected {expected}"
                 self._note(problem)
         unsolved = [case.name for case in cases if case.kind == "kernel" and case.solution is None]
-        if "golden" in wanted and unsolved:
+        if "golden" in self.arms and unsolved:
             held = "checked with wrong results only" if self.run.settings.self_check else "not checked"
             verb, cases_ = ("has" if len(unsolved) == 1 else "have"), plural(len(cases), "case")
             what = f"{len(unsolved)} of {cases_} {verb} no '## Solution', so {held}: {', '.join(unsolved)}"
@@ -104,7 +112,7 @@ class SkillFile(pytest.File):
     def _note(self, text: str) -> None:
         """Warns once of a skill that several links lead to."""
         note = (self.skill_path.resolve(), text)
-        if note not in self.run.noted:
+        if self.run.speaks and note not in self.run.noted:
             self.run.noted.add(note)
             self.warn(UpskillWarning(text))
 
@@ -230,7 +238,7 @@ class UpskillItem(pytest.Item):
         verdict = self.outcome.verdict
         if verdict.kind is VerdictKind.INCONCLUSIVE:
             pytest.skip(one_line(self.outcome))
-        if verdict.kind is VerdictKind.BUDGET_STOPPED:
+        if verdict.kind in SKIPPED:
             pytest.skip(printable(f"{verdict.kind}: {verdict.reason}"))
         if verdict.kind is VerdictKind.FAILED and not (self.task.arm and arms.is_control(self.task.arm)):
             raise KernelFailed(verdict.reason or "failed")

@@ -62,6 +62,11 @@ class Controller:
         """An xdist hook: workers use the controller's seed, device and servers."""
         node.workerinput["upskill"] = self.run.for_workers()
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if (problem := getattr(report, "upskill_usage", None)) is not None:
+            raise pytest.UsageError(problem)
+
     def pytest_report_teststatus(self, report: pytest.TestReport) -> item_report.Status | None:
         return item_report.status_of(report)
 

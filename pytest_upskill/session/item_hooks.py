@@ -1,7 +1,6 @@
 """The hooks of a process that collects and runs items: duplicates, look-ahead, outcomes on reports."""
 
 import bisect
-import os
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,8 +10,9 @@ import pytest
 from pytest_upskill.errors import InfrastructureError
 from pytest_upskill.execution.task import Task
 from pytest_upskill.reporting.text_style import plural, printable
-from pytest_upskill.session.collection import UpskillItem, UpskillWarning, collect_file
-from pytest_upskill.session.item_report import attach
+from pytest_upskill.session import usage
+from pytest_upskill.session.collection import SkillFile, UpskillItem, UpskillWarning, collect_file
+from pytest_upskill.session.item_report import attach, refusal
 from pytest_upskill.session.run import Run
 
 LOOK_AHEAD = 3
@@ -27,37 +27,51 @@ class ItemHooks:
     def __init__(self, run: Run, is_worker: bool) -> None:
         self.run = run
         self.is_worker = is_worker
+        self._skills: list[SkillFile] = []
         self._items: list[UpskillItem] = []
         self._place: dict[str, int] = {}
         self._places: dict[str, list[int]] = {}
         """By student: the places of its items, in order."""
 
-    @property
-    def _is_first(self) -> bool:
-        """Whether this process speaks for all workers, which collect the same."""
-        return not self.is_worker or os.environ.get("PYTEST_XDIST_WORKER") == "gw0"
-
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-        return collect_file(self.run, file_path, parent)
+        found = collect_file(self.run, file_path, parent)
+        self._skills += [found] if found is not None else []
+        return found
 
     @pytest.hookimpl(trylast=True)
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Drops items that two arguments or links lead to, and stores the order of the others."""
+    def pytest_collection_modifyitems(
+        self, session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
+    ) -> None:
+        """Drops items that two arguments or links lead to, and stores the order of the others. Raises
+        pytest.UsageError.
+        """
         ours = _without_repetition([item for item in items if isinstance(item, UpskillItem)])
         kept = set(map(id, ours))
         items[:] = [item for item in items if not isinstance(item, UpskillItem) or id(item) in kept]
-        if (problem := _tell_apart(ours)) and self._is_first:
+        narrowed = bool(config.option.keyword or config.option.markexpr) or any("::" in name for name in config.args)
+        if (problem := usage.missing(self.run, self._skills, [item.task for item in ours], narrowed)) is not None:
+            self._refuse(problem, session)
+        for skill in self._skills:
+            skill.warn_of_gaps()
+        if (problem := _tell_apart(ours)) and self.run.speaks:
             ours[0].warn(UpskillWarning(problem))
         self._items = ours
         self._place = {item.nodeid: index for index, item in enumerate(ours)}
         for index, item in enumerate(ours):
             self._places.setdefault(item.task.student or "", []).append(index)
 
+    def _refuse(self, problem: str, session: pytest.Session) -> None:
+        """Raises pytest.UsageError; an xdist worker sends the controller, which raises it, a report instead."""
+        if not self.is_worker:
+            raise pytest.UsageError(problem)
+        session.items.clear()
+        session.config.hook.pytest_collectreport(report=refusal(problem))
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Estimates the worst case before any student is queried; of several workers, only the first does."""
         config = session.config
-        if config.option.collectonly or not self._is_first:
+        if config.option.collectonly or not self.run.speaks:
             return
         if (tasks := list(_tasks(session.items))) and self.run.counts_costs:
             self.run.ledger.note_estimate(self.run.pipeline.estimate(tasks))

@@ -19,7 +19,8 @@ Status = tuple[str, str, tuple[str, dict[str, bool]]]
 NOTHING_DECIDED = 7
 """Exit status if skill items ran and none was decided."""
 
-_SKIPPED = {VerdictKind.INCONCLUSIVE: "?", VerdictKind.BUDGET_STOPPED: "$"}
+SKIPPED = {VerdictKind.INCONCLUSIVE: "?", VerdictKind.BUDGET_STOPPED: "$", VerdictKind.NOT_ANSWERED: "n"}
+"""The letters of verdicts that are skipped in pytest's terms."""
 
 
 def attach(report: pytest.TestReport, outcome: Outcome) -> None:
@@ -33,13 +34,19 @@ def outcome_of(report: Any) -> Outcome | None:
     return Outcome.from_plain(json.loads(text)) if text else None
 
 
+def refusal(problem: str) -> pytest.CollectReport:
+    """The report with which an xdist worker says that the run must not start."""
+    return pytest.CollectReport("", "failed", problem, [], upskill_usage=problem)
+
+
 def status_of(report: pytest.TestReport) -> Status | None:
-    """``?`` inconclusive, ``$`` stopped by the budget, ``+`` and ``-`` control arms; None for pytest's own letters."""
+    """``?`` inconclusive, ``$`` stopped by the budget, ``n`` not answered, ``+`` and ``-`` control arms; None for
+    pytest's own letters."""
     if (outcome := outcome_of(report)) is None or report.failed:
         return None
     verdict = outcome.verdict.kind
-    if report.skipped and verdict in _SKIPPED:
-        return "skipped", _SKIPPED[verdict], (verdict.upper(), {"yellow": True})
+    if report.skipped and verdict in SKIPPED:
+        return "skipped", SKIPPED[verdict], (verdict.upper(), {"yellow": True})
     if outcome.arm is not None and is_control(outcome.arm):
         passed = verdict is VerdictKind.PASSED
         word = f"{outcome.arm.upper()} {'PASSED' if passed else 'FAILED'}"
@@ -48,8 +55,12 @@ def status_of(report: pytest.TestReport) -> Status | None:
 
 
 def nothing_decided(outcomes: Iterable[Outcome]) -> bool:
-    """True if kernel or text items of the skill arm ran, and none of them passed or failed."""
-    judged = [one for one in outcomes if one.kind in (ItemKind.KERNEL, ItemKind.TEXT) and not is_control(one.arm or "")]
+    """True if items of the skill arm ran, and none of them passed or failed. Where there are none of that arm, those
+    of the other arms count; without any, the self-checks of cases.
+    """
+    ran = [one for one in outcomes if one.kind in (ItemKind.KERNEL, ItemKind.TEXT, ItemKind.MUTANTS)]
+    asked = [one for one in ran if one.kind is not ItemKind.MUTANTS]
+    judged = [one for one in asked if not is_control(one.arm or "")] or asked or ran
     return bool(judged) and all(one.verdict.kind not in (VerdictKind.PASSED, VerdictKind.FAILED) for one in judged)
 
 

@@ -143,7 +143,8 @@ def _pytest_options(config: pytest.Config) -> tuple[str, ...]:
     given = config.option
     words = [word for name, value in (("-c", given.inifilename), ("--rootdir", given.rootdir)) if value
              for word in (name, str(value))]  # fmt: skip
-    words += [word for value in given.override_ini or () for word in ("-o", value)]
+    own = (value for value in given.override_ini or () if not value.startswith("strict"))  # from --strict-markers
+    words += [word for value in own for word in ("-o", value)]
     if not os.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD"):  # else -p names what is loaded elsewhere without it
         fixed = config.getini("addopts")
         loaded = (name for name in given.plugins or () if not name.startswith("no:") and name not in fixed)
@@ -163,6 +164,28 @@ def _is_on(config: pytest.Config, switch: str) -> bool:
     return bool(config.getoption(switch) or config.getini(switch))
 
 
+def typed(config: pytest.Config) -> frozenset[str]:
+    """Our flags on this command line. Those of ``addopts`` and ``PYTEST_ADDOPTS`` are for every run, and left out."""
+    arguments = map(str, config.invocation_params.args)
+    return frozenset(text.partition("=")[0] for text in arguments if text.startswith("--upskill"))
+
+
+def check_ini(config: pytest.Config) -> None:
+    """Raises UsageError for an ini value whose name begins like ours, and which we do not have."""
+    known = [*(option.dest for option in OPTIONS), *(name.replace("-", "_") for name in SWITCHES)]
+    unknown = next((key for key in config._get_unknown_ini_keys() if key.startswith("upskill")), None)
+    if unknown is not None:
+        from pytest_upskill.documents.spelling import suggest
+
+        raise UsageError(f"{config.inipath}: unknown ini value '{unknown}'{suggest(unknown, known)}")
+
+
+def _checks_cases(config: pytest.Config) -> bool:
+    """True if ``--upskill`` is an option and a student is at most an ini value: the user asks for the self-check."""
+    asking = (config.getoption(f"upskill_{name}") for name in ("student", "prompts"))
+    return bool(config.getoption("upskill")) and not any(asking)
+
+
 def read(config: pytest.Config) -> Settings:
     """Options over ini values over defaults. Raises UsageError on a wrong value."""
     from pytest_upskill.configuration.settings import DEFAULTS, PROMPTS_STUDENT, Settings, students_tables
@@ -172,6 +195,10 @@ def read(config: pytest.Config) -> Settings:
     for values_ in (found, unset):
         values_ |= {name: value for name, value in DEFAULTS.items() if values_[name] is None}
     student, report, prompts = (found.pop(name) for name in ("student", "report", "prompts"))
+    unused = ""
+    if _checks_cases(config) and (student or prompts):
+        name, value = ("student", ",".join(student)) if student else ("prompts", prompts)
+        unused, student, prompts = f"upskill_{name} = {value}", None, None
     serve, invocation_dir = _is_on(config, "upskill_serve"), config.invocation_params.dir
     given = {"base_url": found["base_url"], "serve": serve}
     return Settings(
@@ -187,4 +214,7 @@ def read(config: pytest.Config) -> Settings:
         invocation_dir=invocation_dir,
         unset={**unset, "sanitizer": config.getini("upskill_sanitizer"), "serve": config.getini("upskill_serve")},
         pytest_options=_pytest_options(config),
+        typed=typed(config),
+        arms_named=bool(config.getoption("upskill_arms") or config.getini("upskill_arms")),
+        unused=unused,
     )

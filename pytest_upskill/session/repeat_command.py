@@ -71,7 +71,8 @@ def replay_options(
     source = _recording(settings, config) if recorded and config else [_source(settings, config)]
     repeated = recorded and settings.turns > 1
     examples = _options(settings, examples=settings.examples, seed=seed) if repeated else []
-    return [*source, *_question(settings, arm, trial), *examples, *_judging(settings)]
+    question = [] if source == ["--upskill"] else _question(settings, arm, trial)
+    return [*source, *question, *examples, *_judging(settings)]
 
 
 def answers_steps(settings: Settings, arguments: Sequence[str], from_file: bool) -> tuple[str, str]:

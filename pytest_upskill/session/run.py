@@ -49,7 +49,8 @@ class Run:
     """What collection, items and the controller share: ``configs`` are those of the students, by name.
 
     ``seed`` is the one that the header prints. A worker gets the controller's ``device`` and ``session``, and the
-    address of its server ``broker``. ``tell`` prints a line while servers start.
+    address of its server ``broker``. ``explicit``: skills were asked for on this command line. ``tell`` prints a line
+    while servers start. ``speaks``: this process warns of what all workers notice.
     """
 
     def __init__(
@@ -60,11 +61,15 @@ class Run:
         device: str = "",
         session: str = "",
         broker: str = "",
+        explicit: bool = False,
         tell: Callable[[str], object] = lambda line: None,
+        speaks: bool = True,
     ) -> None:
         self.settings = settings
+        self.speaks = speaks
         self.session = session or secrets.token_hex(8)
         self._broker = broker
+        self.explicit = explicit
         self._tell = tell
         self._device = device or settings.device
         self.seed = seed
@@ -223,7 +228,10 @@ class Run:
     def for_workers(self) -> dict[str, Any]:
         """The arguments of ``Run`` that xdist transfers to workers, which use this process's device and servers."""
         device = "" if self.settings.prompts else self.machine.device
-        return {"seed": self.seed, "device": device, "session": self.session, "broker": self.open_broker()}
+        broker = self.open_broker()
+        return {
+            "seed": self.seed, "device": device, "session": self.session, "broker": broker, "explicit": self.explicit,
+        }  # fmt: skip
 
     def forget(self) -> None:
         """Closes the ledger and stops servers; nothing reads from them any more."""
@@ -241,6 +249,7 @@ class Run:
         return {
             "device": self.machine.describe(),
             "sandbox": self.machine.confinement.describe(),
+            **({"check": f"cases only: --upskill overrides '{unused}'"} if (unused := self.settings.unused) else {}),
             **dict(overrides(self.settings, list(self.configs.values()))),
             "seed": str(self.seed),
             **({"replies": _SOURCES[self.settings.replies]} if self.settings.replies in _SOURCES else {}),

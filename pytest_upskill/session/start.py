@@ -20,11 +20,14 @@ from pytest_upskill.contracts.base import Contract
 from pytest_upskill.errors import InfrastructureError, UsageError
 from pytest_upskill.languages import registry as languages
 from pytest_upskill.languages.base import Language
-from pytest_upskill.session import options, progress
+from pytest_upskill.session import options, progress, usage
 from pytest_upskill.session.agent_folders import AgentFolders
 from pytest_upskill.session.controller import Controller
 from pytest_upskill.session.item_hooks import ItemHooks
 from pytest_upskill.session.run import Run
+
+_ASKING = frozenset({"--upskill", "--upskill-student", "--upskill-prompts"})
+"""The flags that ask for skills to be collected."""
 
 
 def start(config: pytest.Config) -> None:
@@ -36,16 +39,15 @@ def start(config: pytest.Config) -> None:
         _register(config.hook.pytest_upskill_contract(), contracts.register, "pytest_upskill_contract", Contract)
         settings = options.read(config)
         if given is not None:
-            run = Run(settings, hook=config.hook, **given)
+            run = Run(settings, hook=config.hook, speaks=os.environ.get("PYTEST_XDIST_WORKER") == "gw0", **given)
         else:
             seed = secrets.randbelow(2**32) if settings.seed is None else settings.seed  # short enough to be typed
             teller = progress.Teller(config)
-            run = Run(settings, seed, config.hook, tell=teller.tell)
+            run = Run(settings, seed, config.hook, explicit=bool(settings.typed & _ASKING), tell=teller.tell)
             _start_controller(run, config)
             config.pluginmanager.register(progress.WaitSide(run, teller), "upskill-waits")
         config.pluginmanager.register(ItemHooks(run, is_worker=given is not None), "upskill-items")
-        warns = given is None or os.environ.get("PYTEST_XDIST_WORKER") == "gw0"
-        config.pluginmanager.register(AgentFolders(config, warns), "upskill-folders")
+        config.pluginmanager.register(AgentFolders(config, run.speaks), "upskill-folders")
     except (UsageError, InfrastructureError) as error:
         raise pytest.UsageError(str(error)) from None
 
@@ -70,6 +72,8 @@ def _interrupt_on_sigterm(config: pytest.Config) -> None:
 
 def _start_controller(run: Run, config: pytest.Config) -> None:
     """Checks everything that could fail before the first item, and registers the hooks that report."""
+    if (problem := usage.ineffective(run.settings, list(run.configs.values()))) is not None:
+        raise UsageError(problem)
     for name in run.configs:
         run.student(name)
     for path in run.settings.reports:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pytest_upskill.cases.case import Case
-from pytest_upskill.errors import InfrastructureError, StudentError
+from pytest_upskill.errors import InfrastructureError, NotAnswered, StudentError
 from pytest_upskill.paths import HOME, component, home, write_atomically
 from pytest_upskill.records import Question, Reply, ReplyDetails, reply_file_name
 from pytest_upskill.students.base import Student, StudentConfig
@@ -63,9 +63,13 @@ def _new_path_of(folder: Path, question: Question) -> Path:
             return folder_of(folder, question.place) / component(question.file_name)
         draft = shared / f"{OWNER}-{secrets.token_hex(8)}"
         write_atomically(draft, question.place)
-        with contextlib.suppress(FileExistsError):  # another process has been faster
+        try:
             (shared / OWNER).hardlink_to(draft)
-        draft.unlink()
+        except FileExistsError:  # another process has been faster
+            pass
+        except OSError:  # a file system without hard links
+            draft.replace(shared / OWNER)
+        draft.unlink(missing_ok=True)
     return path_of(folder, question)
 
 
@@ -148,6 +152,8 @@ class FilesStudent(Student):
             problem = f"the reply at {path} is no text ({encoding}); save it as plain text in UTF-8"
         except FileNotFoundError:
             problem = f"there is no reply at {path}; write one there, or leave the case out with -k"
+            if question.trial > 1:
+                raise NotAnswered(f"student '{self.name}': {problem}") from None
         except OSError as error:
             problem = f"the reply at {path} cannot be read ({error.strerror}); it must be a text file that you may read"
         raise StudentError(f"student '{self.name}': {problem}")

@@ -28,7 +28,9 @@ class GoldenStudent(Student):
         if case.solution is None:
             problem = f"case '{case.name}' has no solution ({case.path}); add one under '## Solution'"
             raise StudentError(f"student 'golden': {problem}")
-        return Reply(text=fenced(case.solution.source, case.language), cost_usd=0.0, model="golden")
+        source = case.solution.source
+        text = fenced(source, case.language) if case.expect is None else source
+        return Reply(text=text, cost_usd=0.0, model="golden")
 
 
 def fenced(source: str, language: str) -> str:

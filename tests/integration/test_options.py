@@ -94,12 +94,12 @@ def test_an_example_is_judged_alone(bench: Workbench) -> None:
     assert "correct[float32]" not in [assertion["name"] for assertion in item["assertions"]]
 
 
-def test_an_example_of_another_case_is_an_error_that_shows_the_form(bench: Workbench) -> None:
+def test_an_example_of_another_case_is_a_usage_error_that_shows_the_form(bench: Workbench) -> None:
     bench.answer("scale", "skill", kernel("scale"))
     result = bench.run("skills/tiny/evals/scale.md", STUDENT, "--upskill-example=rows=12 dtype=float16 seed=3")
-    result.assert_outcomes(errors=1)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert not (bench.root / ".upskill").exists(), "the student was asked before the example was read"
-    result.stdout.fnmatch_lines(["*'rows'*"])
+    result.stderr.fnmatch_lines(["*'rows'*Write it as 'n=33 dtype=float32 seed=7'"])
 
 
 def test_a_hanging_kernel_fails_when_its_time_is_over(bench: Workbench) -> None:
@@ -133,11 +133,17 @@ def test_the_previous_arm_takes_the_skill_from_git(bench: Workbench) -> None:
     assert "SKILL-MARKER" in (bench.root / "out/tiny/scale.previous-HEAD.md").read_text(encoding="utf-8")
 
 
-def test_a_revision_that_git_does_not_know_makes_its_items_inconclusive(bench: Workbench) -> None:
-    bench.answer("scale", "previous-nowhere", kernel("scale"))
-    result = bench.run("skills", STUDENT, "--upskill-arms=previous:nowhere", "-k", "scale", "-rs")
-    assert result.ret == 0
-    result.stdout.fnmatch_lines(["*previous:nowhere*"])
+def test_a_skill_that_is_younger_than_a_revision_is_inconclusive_there(bench: Workbench) -> None:
+    git = ("git", "-c", "user.name=A", "-c", "user.email=a@example.org")
+    for arguments in (("init", "-q"), ("add", "skills"), ("commit", "-q", "-m", "one")):
+        assert bench.pytester.run(*git, *arguments).ret == 0
+    bench.write("skills/young/SKILL.md", "---\nname: young\ndescription: New.\n---\nText.\n")
+    bench.write("skills/young/evals/word.md", "---\nexpect: {contains: [word]}\n---\nSay it.\n")
+    bench.write("answers/young/word.previous-HEAD.md", "word")
+    result = bench.run("skills", STUDENT, "--upskill-arms=previous:HEAD", "-k", "word", "-rs")
+    result.assert_outcomes(skipped=1, deselected=2)
+    assert result.ret == 7
+    result.stdout.fnmatch_lines(["*previous:HEAD*"])
 
 
 def test_the_cuda_device_says_what_is_missing(bench: Workbench) -> None:

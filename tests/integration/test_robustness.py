@@ -94,13 +94,6 @@ def test_an_access_out_of_bounds_is_shown_with_its_line_before_the_values_that_i
     assert "as if never written" not in output
 
 
-def test_a_folder_without_replies_for_a_skill_is_warned_of(bench: Workbench) -> None:
-    (bench.root / "empty").mkdir()
-    result = bench.run("skills", "--upskill-student=files:empty")
-    result.assert_outcomes(passed=1, warnings=1)
-    result.stdout.fnmatch_lines(["*student 'files' has no reply for skill 'tiny': expected *"])
-
-
 def test_a_case_without_a_solution_is_named_by_the_self_check(bench: Workbench) -> None:
     text = case("scale")
     bench.write("skills/tiny/evals/scale.md", text[: text.index("## Solution")])

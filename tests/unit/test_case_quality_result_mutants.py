@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from pytest_upskill.case_quality import quality
-from pytest_upskill.case_quality.quality import CaseQuality
+from pytest_upskill.case_quality.result import CaseQuality
 from pytest_upskill.case_quality.result_mutants import MUTANTS, Context, right_result
 from pytest_upskill.cases.case import Case
 from pytest_upskill.execution.case_gate import subject_of

@@ -127,11 +127,20 @@ def test_name_of_the_harness_is_refused_with_its_line(word: str) -> None:
         ("#define M(x) \\\n  (x)\n\nusing namespace upskill;", 5),
         ("namespace other = upskill\n  ;", 2),
         ("void f() { ups\\\nkill\n::cpu::g(); }", 2),
+        ('_Pragma("redefine_extname mark upskill_cpu_mark_written")', 2),
+        ('#define DO _Pragma\nDO(R"(weak mark = upskill_cpu_mark_written)")', 3),
     ],
 )
 def test_name_of_the_harness_is_found_across_lines_and_in_a_namespace(source: str, line: int) -> None:
     with pytest.raises(ValueError, match=rf"kernel.cu:{line}: .* is a name of the harness"):
         translation_unit(f"\n{source}\n", ENTRY)
+
+
+def test_texts_and_comments_may_mention_what_is_no_name_of_the_harness() -> None:
+    source = (
+        '// upskill_cpu_yield\n/* UPSKILL_CPU_UNCHECKED */\nconst char* text = "made by upskill, UPSKILL_SECRET";\n'
+    )
+    assert '"made by upskill, UPSKILL_SECRET"' in translation_unit(source, ENTRY)
 
 
 PASTE = "#define JOIN(a, b) a##b\n#define TWICE(a, b) JOIN(a, b)\n"
@@ -142,7 +151,7 @@ PASTE = "#define JOIN(a, b) a##b\n#define TWICE(a, b) JOIN(a, b)\n"
     [
         "JOIN(UPS, KILL_CPU_UNCHECKED) void hidden() {}",
         "using namespace TWICE(up, JOIN(ski, ll));",
-        "#define OTHER(a, b) a#\\\n#b\nOTHER(upskill, _cpu_yield)();",
+        "#define OTHER(a, b) a#\\\n#b\nOTHER(upsk, ill_cpu_yield)();",
     ],
 )
 def test_name_of_the_harness_that_is_made_of_pieces_is_refused(hidden: str) -> None:

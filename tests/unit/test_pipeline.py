@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pytest_upskill.case_quality.quality import CaseQuality
+from pytest_upskill.case_quality.result import CaseQuality
 from pytest_upskill.case_quality.subject import Subject
 from pytest_upskill.execution.pipeline import JudgeOptions, Pipeline
 from pytest_upskill.execution.task import Task

@@ -93,7 +93,7 @@ def test_options_of_pytest_that_change_what_is_found_are_named(pytester: pytest.
     pytester.makepyfile(my_plugin="")
     pytester.syspathinsert()
     pytester.makefile(".ini", other="[pytest]\naddopts = -p my_plugin\n")
-    read = settings(pytester, "-c", "other.ini", "-o", "upskill_trials=2", "-p", "no:cacheprovider")
+    read = settings(pytester, "-c", "other.ini", "-o", "upskill_trials=2", "-p", "no:cacheprovider", "--strict-markers")
     assert read.pytest_options == ("-c", "other.ini", "-o", "upskill_trials=2")
     assert settings(pytester, "-p", "my_plugin").pytest_options == ("-p", "my_plugin")
     assert settings(pytester).pytest_options == ()

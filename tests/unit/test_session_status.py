@@ -30,6 +30,7 @@ def report(of: Outcome | None, result: Literal["passed", "failed", "skipped"] = 
         (outcome(VerdictKind.FAILED, "previous-v1"), "passed", "-"),
         (outcome(VerdictKind.INCONCLUSIVE), "skipped", "?"),
         (outcome(VerdictKind.BUDGET_STOPPED, "baseline"), "skipped", "$"),
+        (outcome(VerdictKind.NOT_ANSWERED), "skipped", "n"),
         (outcome(VerdictKind.INFRASTRUCTURE_ERROR, "baseline"), "failed", None),
         (None, "passed", None),
     ],
@@ -51,7 +52,12 @@ def test_an_outcome_comes_back_from_its_report_as_it_was() -> None:
         ([outcome(VerdictKind.INCONCLUSIVE)], True),
         ([outcome(VerdictKind.INCONCLUSIVE), outcome(VerdictKind.PASSED, "baseline")], True),
         ([outcome(VerdictKind.BUDGET_STOPPED), outcome(VerdictKind.FAILED)], False),
-        ([outcome(VerdictKind.INCONCLUSIVE, None, ItemKind.MUTANTS)], False),
+        ([outcome(VerdictKind.INCONCLUSIVE, None, ItemKind.MUTANTS)], True),
+        ([outcome(VerdictKind.PASSED, None, ItemKind.MUTANTS)], False),
+        ([outcome(VerdictKind.NOT_ANSWERED)], True),
+        ([outcome(VerdictKind.INCONCLUSIVE, "baseline")], True),
+        ([outcome(VerdictKind.FAILED, "baseline")], False),
+        ([outcome(VerdictKind.PASSED, None, ItemKind.SPEC)], False),
     ],
 )
 def test_a_run_decides_nothing_if_no_item_of_the_skill_arm_is_decided(outcomes: list[Outcome], expected: bool) -> None:

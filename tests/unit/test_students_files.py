@@ -266,6 +266,19 @@ def test_processes_that_write_at_once_agree_on_the_owner_of_a_folder(tmp_path: P
     assert [files(replies).ask(of(place), case()).text for place in places] == places
 
 
+def test_a_file_system_without_hard_links_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Path, target: Path) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    paths = [layout.write_prompt(tmp_path, of(place)) for place in ("lib/tiny", "skills/tiny")]
+    assert [path.relative_to(tmp_path).as_posix() for path in paths] == [
+        "tiny/scale.skill.md",
+        "skills/tiny/scale.skill.md",
+    ]
+    assert sorted(path.name for path in (tmp_path / "tiny").iterdir()) == [".skill", "scale.skill.md"]
+
+
 # --------------------------------------------------------------------------------------------- encodings
 
 CHINESE = "这个内核把每个元素乘以二。" * 30 + "\n```cuda\n__global__ void f() {}\n```\n"

@@ -26,7 +26,6 @@ from pytest_upskill.build.cache import Entry, Facts, Made, key_of
 from pytest_upskill.build.compilation import CachedCompiler
 from pytest_upskill.errors import ToolchainError
 from pytest_upskill.languages.cuda import symbol_policy
-from pytest_upskill.languages.cuda.rewrite import rewrite
 from pytest_upskill.languages.cuda.source_text import OPAQUE, blank_out, closing_bracket
 from pytest_upskill.languages.cuda.tracing import LIST_PLACES, PLACES, TRACED
 from pytest_upskill.native import ENTRY
@@ -44,6 +43,7 @@ _UNIT, _BEGIN = "kernel.cpp", "begin.o"
 _RUNTIME_SECONDS = 300.0
 # With our headers' macros and functions, a kernel could hide accesses.
 _OURS = re.compile(r"\bUPSKILL_\w*|\bupskill_cpu\w*|\bupskill\b(?:\s*::\s*\w*)?")
+_OURS_IN_TEXT = re.compile(r"\bupskill_cpu_\w+")
 _OUR_NAMES = re.compile(r"\b(?:UPSKILL_\w+|upskill_cpu\w*|upskill)\b")
 _PASTING = re.compile("##|%:%:")
 _PASTED = re.compile(rf"^{re.escape(messages.SOURCE_NAME)}:(\d+):.*\bpoisoned\b", re.MULTILINE)
@@ -196,7 +196,11 @@ def translation_unit(source: str, entry: str, trapped: str | None = None) -> str
 
     Raises ValueError, with the line, for a source that cannot be rewritten.
     """
+    from pytest_upskill.languages.cuda.rewrite import rewrite  # its tables take a while, and a cached build needs none
+
     _refuse(source, _OURS, "is a name of the harness; use another one")
+    # "redefine_extname" in a _Pragma gives a function the name that its text has.
+    _refuse(source, _OURS_IN_TEXT, "is a name of the harness; use another text", literals=False)
     _refuse(source, _DIRECTIVES, "is a directive that kernels may not use: remove it")
     _refuse_sections(source)
     before = _system_headers(source) + flags.NO_SILENCERS + flags.NO_ASSEMBLY + flags.NO_LIBRARIES
@@ -226,11 +230,11 @@ def _refuse_sections(source: str) -> None:
                 )
 
 
-def _refuse(source: str, pattern: re.Pattern[str], why: str) -> None:
+def _refuse(source: str, pattern: re.Pattern[str], why: str, *, literals: bool = True) -> None:
     """Raises ValueError if the pattern is in the code. Continued lines are joined, as the preprocessor does."""
     pieces = _CONTINUED.split(source)
     joined = "".join(pieces)
-    if found := pattern.search(blank_out(joined)):
+    if found := pattern.search(blank_out(joined, literals=literals)):
         joints = bisect_right(list(accumulate(map(len, pieces[:-1]))), found.start())
         number = joined.count("\n", 0, found.start()) + joints + 1
         raise ValueError(f"{messages.SOURCE_NAME}:{number}: {found[0]!r} {why}")

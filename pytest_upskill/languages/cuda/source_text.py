@@ -24,9 +24,13 @@ OPAQUE = re.compile(
 _BRACKET = re.compile(r"[()\[\]{}]")
 
 
-def blank_out(text: str) -> str:
-    """The text with spaces for comments and literals; positions and lines stay."""
-    return OPAQUE.sub(lambda match: re.sub(r"[^\n]", " ", match.group()), text)
+def blank_out(text: str, *, literals: bool = True) -> str:
+    """The text with spaces for comments and, unless they are to stay, ``literals``; positions and lines stay."""
+
+    def blank(match: re.Match[str]) -> str:
+        return re.sub(r"[^\n]", " ", match[0]) if literals or match[0].startswith("/") else match[0]
+
+    return OPAQUE.sub(blank, text)
 
 
 def edited(text: str, edits: Iterable[tuple[int, int, str]]) -> str:

@@ -1,0 +1,151 @@
+"""Usage errors beyond single values: options without an effect, and what was named and does not exist.
+
+Without them, such a run would end green although nothing that the user named was judged. They are found before a
+student is queried: ``ineffective`` before collection, ``missing`` after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import chain, islice
+from os.path import relpath
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_upskill.configuration.settings import Settings
+from pytest_upskill.errors import SkillError, UsageError
+from pytest_upskill.execution.task import Task
+from pytest_upskill.records import ItemKind
+from pytest_upskill.skills import arms
+from pytest_upskill.students.base import StudentConfig
+from pytest_upskill.students.files import FilesStudent
+
+if TYPE_CHECKING:
+    from pytest_upskill.session.collection import SkillFile
+    from pytest_upskill.session.run import Run
+
+_OF_STUDENTS = ("arms", "trials", "turns", "replies", "base-url", "serve")
+"""Options that mean nothing to the self-check."""
+_LOOKED_AT = 200
+"""The most folders among which the one with the replies is looked for."""
+
+
+def ineffective(settings: Settings, configs: Sequence[StudentConfig]) -> str | None:
+    """Options on this command line that would have no effect; None if there are none."""
+    given = [flag for flag in (f"--upskill-{name}" for name in _OF_STUDENTS) if flag in settings.typed]
+    if settings.self_check and given:
+        need = f"{', '.join(given)}: without a student, cases are checked and no reply is judged"
+        return f"{need}; name one with --upskill-student=NAME"
+    ours = any(config.provider == "llama.cpp" for config in configs)
+    served = ours or any(config.serve for config in configs)
+    for flag, used in (("--upskill-base-url", ours), ("--upskill-serve", served)):
+        if flag in given and not used:
+            names = ", ".join(config.name for config in configs)
+            rule = f"it is for students of llama.cpp, and none of these is one: {names}"
+            return f"{flag}: {rule}; set 'base_url' or 'serve' in [tool.upskill.students.{configs[0].name}] instead"
+    return None
+
+
+def missing(run: Run, skills: Sequence[SkillFile], tasks: Sequence[Task], narrowed: bool) -> str | None:
+    """What was named and does not exist; None if all does. ``skills`` are those that were found.
+
+    ``narrowed``: single items were selected, so that an arm without replies may be none of them.
+    """
+    return next(_missing(run, skills, tasks, narrowed), None)
+
+
+def _missing(run: Run, skills: Sequence[SkillFile], tasks: Sequence[Task], narrowed: bool) -> Iterator[str]:
+    settings = run.settings
+    if run.explicit and not skills:
+        yield "no skill was found: name a SKILL.md, a case in its folder evals/, or a folder above them"
+    if settings.example is not None:
+        yield from _example(settings.example, tasks)
+    if settings.self_check or not all(skill.is_collected for skill in skills):  # --lf leaves some out
+        return
+    with_cases = [skill for skill in skills if skill.cases]
+    if skills and not with_cases and not any(skill.broken for skill in skills):
+        places = _some([f"{_shown(skill.skill_path.parent, settings)}/evals" for skill in skills])
+        yield f"there is no case to ask about in {places}: write one there; --upskill alone checks the SKILL.md"
+    if with_cases and any(config.provider != "golden" for config in run.configs.values()):
+        yield from _revisions(settings.arms, with_cases)
+    for config in run.configs.values() if with_cases and not settings.prompts else ():
+        yield from _replies(settings, config, with_cases, narrowed)
+
+
+def _example(text: str, tasks: Sequence[Task]) -> Iterator[str]:
+    """An example that a selected case does not have."""
+    from pytest_upskill.oracle.draw import parse_example
+
+    cases = {task.case.path: task.case for task in tasks if task.kind is ItemKind.KERNEL and task.case}
+    if not cases:
+        yield f"--upskill-example={text}: no kernel was selected that could be judged on it; select its item"
+    for case in cases.values():
+        try:
+            parse_example(text, case)
+        except UsageError as error:
+            others = ", and select that case alone, by its item or with -k" if len(cases) > 1 else ""
+            yield f"--upskill-example: {error}{others}"
+
+
+def _revisions(wanted: Sequence[str], skills: Sequence[SkillFile]) -> Iterator[str]:
+    """Revisions at which none of the skills can be read; a single skill may be younger."""
+    for arm in (arm for arm in wanted if arm.startswith("previous:")):
+        problems = []
+        for skill in skills:
+            try:
+                arms.guidance(arm, skill.skill_path)
+                break
+            except SkillError as error:
+                problems.append(error)
+        else:
+            yield f"--upskill-arms: {problems[0]}"
+
+
+def _replies(settings: Settings, config: StudentConfig, skills: Sequence[SkillFile], narrowed: bool) -> Iterator[str]:
+    """Arms in which a student that answers from a folder, or with solutions, has no reply to any case."""
+    who, named = f"student '{config.name}'", settings.arms_named
+    if config.provider == "golden" and named and "skill" not in settings.arms:
+        yield f"--upskill-arms: {who} answers in the arm 'skill' only; add it, or name another student"
+    if config.folder is None:
+        return
+    answered = set(chain.from_iterable(skill.arms[config.name] for skill in skills))
+    names = list(dict.fromkeys(skill.skill for skill in skills))
+    place = f"{config.folder}/{names[0] if len(names) == 1 else '<skill>'}/<case>"
+    if not answered:
+        of = f"skill{'s' if len(names) > 1 else ''} {_some([repr(name) for name in names])}"
+        expected = f"expected {place}.<arm>.md, with an arm of {', '.join(settings.arms)}"
+        yield f"--upskill-student: {who} has no reply for {of}: {expected}; {_advice(settings, config, skills)}"
+    for arm in settings.arms:
+        if arm in answered or not (named or (arm == "skill" and not narrowed)):
+            continue
+        lacks = f"{who} has no reply in the arm '{arm}': expected {place}.{arms.slug(arm)}.md"
+        others = ",".join(one for one in settings.arms if one in answered)
+        yield f"--upskill-arms: {lacks}; write the replies, or compare others: --upskill-arms={others}"
+
+
+def _advice(settings: Settings, config: StudentConfig, skills: Sequence[SkillFile]) -> str:
+    """Where the replies are, if they are near by; else what the folder holds."""
+    folder, slugs = config.folder, [arms.slug(arm) for arm in settings.arms]
+    assert folder is not None
+    below = (path for pattern in ("*", "*/*") for path in sorted(folder.glob(pattern)) if path.is_dir())
+    for place in islice(chain((folder.parent, folder.parent.parent), below), _LOOKED_AT):
+        student = FilesStudent(replace(config, folder=place))
+        asked = ((name, [case.name for case in one.cases]) for one in skills for name in (one.place, one.skill))
+        if any(student.arms_for(name, slugs, cases) for name, cases in asked):
+            label = "" if config.name == "files" else f"{config.name}="
+            return f"did you mean files:{label}{_shown(place, settings)}?"
+    if config.folder is not None and any(folder.glob("*.jsonl")):
+        return "cassettes are read with --upskill-replies=replay and the student's own name"
+    inner = next((path for one in skills if (path := folder / one.skill).is_dir()), folder)
+    names = sorted(path.name for path in islice(inner.iterdir(), _LOOKED_AT))
+    return f"{_shown(inner, settings)} holds {_some(names) if names else 'nothing'}"
+
+
+def _shown(path: Path, settings: Settings) -> str:
+    return relpath(path, settings.invocation_dir)
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:3])
+    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"
