@@ -114,14 +114,14 @@ def test_a_click_shows_all_of_an_item_and_its_arms_side_by_side(browser: Browser
         assert text in shown
     assert page.locator(".code .marked i").inner_text() == "8"
     assert page.locator(".code .skipped i").all_inner_texts() == ["12", "13"]
-    assert page.locator(".heat td button").count() == 16 and page.locator(".heat .worst").inner_text() == "1.7"
+    assert page.locator(".heat td button").count() == 16 and page.locator(".heat .worst").inner_text() == "≠"
     page.click(".titled button:text-is('expected')")
     assert page.locator(".heat td button").first.inner_text() == "0.0"
     page.click("summary:text-is('Prompt')")
     assert "Only CUDA." in page.locator("#detail").inner_text()
     page.click("#side")
     page.locator(".pane").nth(1).wait_for()
-    assert page.locator(".pane h3:first-child").all_inner_texts() == [
+    assert page.locator(".pane > h3:first-child").all_inner_texts() == [
         "✕ failed skill, trial 1",
         "✕ failed baseline, trial 1",
     ]
@@ -168,7 +168,7 @@ def test_hostile_replies_are_text(browser: Browser, report: Path) -> None:
     assert opened.problems == []
 
 
-@pytest.mark.parametrize("colors", ["light", "dark"])
+@pytest.mark.parametrize("colors", [pytest.param("light", marks=pytest.mark.full), "dark"])
 def test_a_page_of_400_px_is_usable_in_both_colours(browser: Browser, report: Path, colors: str) -> None:
     opened = Opened(browser, report, width=400, colors=colors)
     page = opened.page
@@ -191,7 +191,7 @@ def test_a_page_of_400_px_is_usable_in_both_colours(browser: Browser, report: Pa
 @pytest.mark.full
 def test_five_thousand_items_open_scroll_and_are_searched(browser: Browser, tmp_path: Path) -> None:
     filler = "each block reduces one row in shared memory and writes it back " * 60
-    items = [replied(f"case_{number:04d}", arm, trial, reply=f"{filler}{number * 7919 % 10007} {arm}")
+    items = [replied(f"case_{number:04d}", arm, trial, reply=f"{filler}needle{number}x {arm}")
              for number in range(500) for arm in ("skill", "baseline") for trial in range(1, 6)]  # fmt: skip
     path = tmp_path / "big.html"
     path.write_text(render(build_view(items, run())), encoding="utf-8")
@@ -208,6 +208,6 @@ def test_five_thousand_items_open_scroll_and_are_searched(browser: Browser, tmp_
     page.keyboard.press("End")
     page.wait_for_selector("#row-499[aria-selected=true]")
     assert page.locator("#list .row").count() < 100
-    page.fill("#q", f"{'back '}{321 * 7919 % 10007} baseline")
+    page.fill("#q", "back NEEDLE321x baseline")
     opened.status("1 of 500 rows, 10 items")
     assert opened.rows() == ["case_0321"] and opened.problems == []

@@ -70,14 +70,25 @@ class PageData:
 
     def _index(self, items: Sequence[Outcome]) -> dict[str, Any]:
         groups: dict[tuple[str, ...], list[int]] = {}
+        flags = self._flags()
         for number, item in enumerate(items):
-            groups.setdefault((item.skill, item.case or "", item.kind.value, item.student or ""), []).append(number)
+            groups.setdefault((item.skill, item.student or "", item.case or "", item.kind.value), []).append(number)
         rows = [
-            {**dict(zip(("skill", "case", "kind", "student"), map(visible, names), strict=True)),
-             "tags": [*map(visible, items[numbers[0]].tags)], "items": numbers}
+            {**dict(zip(("skill", "student", "case", "kind"), map(visible, names), strict=True)),
+             "tags": [*map(visible, items[numbers[0]].tags)], "flags": flags.get(names[:3], []), "items": numbers}
             for names, numbers in groups.items()
         ]  # fmt: skip
         return {"block": BLOCK, "kept": self._view.run.replies, "rows": rows, "items": [*map(self._entry, items)]}
+
+    def _flags(self) -> dict[tuple[str, ...], list[str]]:
+        """The flags of each case, by skill, student and case."""
+        flags: dict[tuple[str, ...], list[str]] = {}
+        for skill in self._view.skills:
+            for student in skill.students:
+                for flag, cases in student.flags.items():
+                    for case in cases:
+                        flags.setdefault((skill.name, student.name, case), []).append(flag.value)
+        return flags
 
     def _entry(self, item: Outcome) -> list[Any]:
         """An item in the index: arm, trial, verdict, cause, why it did not pass, the verdict of the

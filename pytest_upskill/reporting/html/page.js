@@ -2,7 +2,7 @@
 // Shows the packed data. Every text becomes a text node: nothing that a model wrote is parsed as markup.
 const $ = (id) => document.getElementById(id);
 const SIGNS = { passed: "●", failed: "✕", inconclusive: "?", "infrastructure-error": "!", "budget-stopped": "$" };
-const FILTERS = ["q", "show", "cause", "tag", "student", "skill"];
+const FILTERS = ["q", "show", "cause", "tag", "flag", "student", "skill"];
 const MANY = 8;
 let index, rows, arms, found = [], active = 0, item = -1, prompts;
 const blocks = new Map(), haystacks = [];
@@ -74,6 +74,7 @@ function keeps(row) {
   if ($("student").value && row.student !== $("student").value) return false;
   if ($("skill").value && row.skill !== $("skill").value) return false;
   if (tag && !row.tags.includes(tag)) return false;
+  if ($("flag").value && !row.flags.includes($("flag").value)) return false;
   if (cause && !row.items.some((n) => index.items[n][3] === cause)) return false;
   if (SHOW[show]) return SHOW[show](row);
   return !show || row.items.some((n) => index.items[n][2] === show);
@@ -150,7 +151,7 @@ function rowOf(row, number, size) {
   element.setAttribute("aria-setsize", found.length);
   element.style.transform = `translateY(${number * size}px)`;
   const label = row.case || row.kind, note = row.kind === "kernel" || row.kind === "text" ? "" : row.kind;
-  const name = make("span", "case", make("b", "", label), ...(note && row.case ? [make("span", "tag", note)] : []), ...row.tags.map((tag) => make("span", "tag", tag)));
+  const name = make("span", "case", make("b", "", label), ...(note && row.case ? [make("span", "tag", note)] : []), ...row.tags.map((tag) => make("span", "tag", tag)), ...row.flags.map((flag) => make("span", "tag flag", flag)));
   name.title = `${row.skill}: ${label}`;
   const cells = arms.map((arm, place) => dots(row, arm, place === 0));
   const worst = row.items.find((n) => index.items[n][4]);
@@ -444,6 +445,7 @@ async function start() {
   if (arms.length > 1) arms = arms.filter((arm) => arm);
   options("cause", index.items.filter((one) => one[2] !== "passed").map((one) => one[3]));
   options("tag", rows.flatMap((row) => row.tags));
+  options("flag", rows.flatMap((row) => row.flags));
   options("student", rows.map((row) => row.student).filter(Boolean));
   options("skill", rows.map((row) => row.skill));
   if (!index.items.some((one) => one[5])) $("show").querySelector("[value=flipped]").remove();

@@ -10,11 +10,13 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from pytest_upskill.records import ItemKind, VerdictKind
+from pytest_upskill.records import ItemKind
 from pytest_upskill.reporting import text_style as texts
 from pytest_upskill.reporting.html import plots
 from pytest_upskill.reporting.html.data import PageData, visible
-from pytest_upskill.reporting.view import BASELINE_ARM, SKILL_ARM, LiftRow, StudentView, SummaryRow, View
+from pytest_upskill.reporting.lift import LiftRow
+from pytest_upskill.reporting.statistics_lines import statistics_notes
+from pytest_upskill.reporting.view import BASELINE_ARM, SKILL_ARM, StudentView, SummaryRow, View
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -85,13 +87,18 @@ def _template() -> Template:
         "visible": visible, "percent": texts.percent, "percents": texts.percents, "count": texts.count,
         "duration": texts.duration, "money": texts.money, "arm": texts.arm_label, "plural": texts.plural,
     }  # fmt: skip
-    environment.globals |= {"lift_of": _lift_of, "points": _points, "passed": VerdictKind.PASSED}
+    environment.globals |= {"lift_of": _lift_of, "points": _points, "facts_of": _facts_of}
     return environment.from_string(_own("page.html.j2"))
 
 
 def _lift_of(student: StudentView, row: SummaryRow) -> LiftRow | None:
     """The lift that a row shows: the skill's over the baseline, that over another arm in that arm's row."""
     return None if row.arm == BASELINE_ARM else student.lift(BASELINE_ARM if row.arm == SKILL_ARM else row.arm)
+
+
+def _facts_of(view: View, student: StudentView) -> list[str]:
+    """What the statistics say of a student, as in the terminal's summary."""
+    return list(statistics_notes(student, sum(row.lift is not None for row in view.lift), _STYLE))
 
 
 def _points(lift: LiftRow | None, arm: str) -> str:

@@ -11,10 +11,9 @@ import xml.etree.ElementTree as ET  # our own output is parsed, nothing from out
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from pytest_upskill.records import VerdictKind
 from pytest_upskill.reporting.html.data import visible
 from pytest_upskill.reporting.text_style import arm_label, count, plural
 from pytest_upskill.reporting.view import BASELINE_ARM, SKILL_ARM, StudentView, SummaryRow, View
@@ -81,7 +80,10 @@ def _rates(rows: Sequence[SummaryRow]) -> Plot:
 def _slopes(view: View, student: StudentView) -> Plot:
     """A line for each change of a case's rate between the arms; wider for more cases."""
     skill = student.arms[0].skill
-    rates = {arm: _case_rates(view, skill, student.name, arm) for arm in (BASELINE_ARM, SKILL_ARM)}
+    trials = {row.arm: row.trials for row in student.arms}
+    rates = {
+        arm: {case: fmean(passed) for case, passed in trials.get(arm, {}).items()} for arm in (BASELINE_ARM, SKILL_ARM)
+    }
     pairs = {
         case: (rates[BASELINE_ARM][case], rate)
         for case, rate in rates[SKILL_ARM].items()
@@ -111,16 +113,6 @@ def _slopes(view: View, student: StudentView) -> Plot:
     return Plot(
         _name(f"Lift by case: {several}{student.name}", 70), caption, _svg(f"slope {skill} {student.name}", 3.1, draw)
     )
-
-
-def _case_rates(view: View, skill: str, student: str, arm: str) -> dict[str, float]:
-    of_arm = (item for item in view.items if (item.skill, item.student, item.arm) == (skill, student, arm))
-    decided = [item for item in of_arm if item.verdict.kind in (VerdictKind.PASSED, VerdictKind.FAILED)]
-    trials = {case: list(items) for case, items in groupby(decided, lambda item: item.case or "")}
-    return {
-        case: sum(item.verdict.kind is VerdictKind.PASSED for item in items) / len(items)
-        for case, items in trials.items()
-    }
 
 
 def _tokens(students: Sequence[StudentView]) -> Plot:
@@ -190,8 +182,9 @@ def _svg(salt: str, height: float, draw: Callable[[Axes], None]) -> str:
     from matplotlib.figure import Figure
 
     text = io.StringIO()
-    settings: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": salt, "font.size": 10, "text.color": _INK, "xtick.color": _LINE,
-                "ytick.color": _LINE, "xtick.labelcolor": _SOFT, "ytick.labelcolor": _INK}  # fmt: skip
+    settings: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": salt, "font.size": 10, "text.color": _INK,
+                                "xtick.color": _LINE, "ytick.color": _LINE, "xtick.labelcolor": _SOFT,
+                                "ytick.labelcolor": _INK}  # fmt: skip
     with mpl.rc_context(settings), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a letter that the font for measuring lacks is drawn by the browser
         figure = Figure(figsize=(6.4, height), layout="constrained")
