@@ -169,8 +169,8 @@ function dots(row, arm, first) {
   const kinds = numbers.map((n) => index.items[n][2]);
   if (kinds.length > MANY) cell.append(make("span", "", `${kinds.filter((kind) => kind === "passed").length}/${kinds.length}`));
   else kinds.forEach((kind) => cell.append(make("span", `v-${kind}`, SIGNS[kind])));
-  if (kinds.length) cell.title = kinds.join(", ");
-  if (numbers.some(flipped)) cell.append(make("span", "tag", "flipped"));
+  if (kinds.length) cell.title = kinds.join(", ") + (numbers.some(flipped) ? "; ↺ flipped since the last run" : "");
+  if (numbers.some(flipped)) cell.append(make("span", "tag", "↺"));
   return cell;
 }
 
