@@ -45,6 +45,8 @@ def outcome_of(task: Task, verdict: Verdict, reply: Reply | None = None) -> Outc
         tags=task.case.tags if task.case else (),
         reply=reply.text if reply else "",
         reasoning=reply.reasoning if reply else "",
+        reply_digest=reply.digest if reply else "",
+        case_digest=task.case.text_hash if task.case else "",
     )
 
 
@@ -87,6 +89,8 @@ def kernel_outcome(
         device_memory=result.device_memory if result else None,
         reports=result.reports if result else (),
         not_executed=result.not_executed if result else (),
+        launches=result.launch_statistics if result else None,
+        compilers=result.build.compilers if result and result.build else (),
         replay=f"{task.replay} --upskill-example='{found.example}'" if found else task.replay,
         notes=tuple(filter(None, notes)),
     )

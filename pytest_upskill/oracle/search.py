@@ -20,6 +20,7 @@ from hypothesis.internal.constants_ast import Constants
 
 from pytest_upskill.oracle.hypothesis_folder import own_folder
 from pytest_upskill.oracle.isolation import stable_hash
+from pytest_upskill.oracle.signal_handlers import passing_through
 from pytest_upskill.records import Example
 
 Strategy = st.SearchStrategy[Example]
@@ -83,7 +84,7 @@ def generate(batch: Batch, strategy: Strategy, seed: int, visit: Callable[[Examp
     def test(example: Example) -> None:  # Hypothesis needs a named parameter
         visit(example)
 
-    with own_folder(), _own_constants(), suppress(Unsatisfiable):
+    with passing_through(), own_folder(), _own_constants(), suppress(Unsatisfiable):
         _run(test, batch, strategy, seed, (Phase.generate,))
 
 
@@ -98,7 +99,7 @@ def shrink(batch: Batch, strategy: Strategy, seed: int, fails: Callable[[Example
             raise Fails
 
     # Fails as expected, or Flaky, or what else a stateful kernel causes.
-    with own_folder(), _own_constants(), suppress(Exception, Stop):
+    with passing_through(), own_folder(), _own_constants(), suppress(Exception, Stop):
         _run(test, batch, strategy, seed, (Phase.generate, Phase.shrink))
 
 

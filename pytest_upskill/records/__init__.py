@@ -18,6 +18,7 @@ from pytest_upskill.records.judgement import (
     WorstElement,
     assertion_names,
 )
+from pytest_upskill.records.run_info import RunInfo
 from pytest_upskill.records.running import (
     FLOATING,
     ITEM_SIZE,

@@ -132,3 +132,8 @@ class Reply:
     seconds: float = 0.0
     model: str = ""
     details: ReplyDetails = field(default_factory=ReplyDetails)
+
+    @property
+    def digest(self) -> str:
+        """A hash (hex) of the text."""
+        return hashlib.sha256(self.text.encode("utf-8", "surrogatepass")).hexdigest()

