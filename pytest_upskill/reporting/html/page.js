@@ -233,7 +233,7 @@ function pane(number, one) {
   const title = make("h3", "", make("span", `badge v-${verdict}`, `${SIGNS[verdict]} ${verdict.replace("-", " ")}`), ` ${label(number)}`);
   if (flipped(number)) title.append(make("span", "tag", `was ${before}`));
   element.append(title, make("p", "soft", make("bdi", "", index.items[number][6])), measures(one));
-  if (one.reason) element.append(pre(one.reason));
+  if (one.reason && !one.assertions?.some(([, passed]) => !passed)) element.append(pre(one.reason));
   if (one.assertions) element.append(checks(one.assertions));
   if (one.example) element.append(...counterexample(one.example));
   if (one.source) element.append(...kernel(one));
