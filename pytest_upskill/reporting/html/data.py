@@ -1,7 +1,7 @@
 """The data of the page: an index of all items, and their details in blocks that the page unpacks when it needs them.
 
-Every text is made visible here: control, format and surrogate characters become ``⟨U+202E⟩``, so that no text can change
-the order in which a person reads it. The page shows texts through ``textContent``.
+Every text is made visible here: control, format and surrogate characters become ``⟨U+202E⟩``, so that no text can
+change the order in which a person reads it. The page shows texts through ``textContent``.
 """
 
 import base64
@@ -28,7 +28,7 @@ _ALL_REASONING = 8_000_000
 
 _HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164"
-    "\ud800-\udfff\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U000e0000-\U000e0fff]"
+    "\ud800-\udfff\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffc\ufffe\uffff\U000e0000-\U000e0fff]"
 )
 
 
@@ -70,14 +70,25 @@ class PageData:
 
     def _index(self, items: Sequence[Outcome]) -> dict[str, Any]:
         groups: dict[tuple[str, ...], list[int]] = {}
+        flags = self._flags()
         for number, item in enumerate(items):
-            groups.setdefault((item.skill, item.case or "", item.kind.value, item.student or ""), []).append(number)
+            groups.setdefault((item.skill, item.student or "", item.case or "", item.kind.value), []).append(number)
         rows = [
-            {**dict(zip(("skill", "case", "kind", "student"), map(visible, names), strict=True)),
-             "tags": [*map(visible, items[numbers[0]].tags)], "items": numbers}
+            {**dict(zip(("skill", "student", "case", "kind"), map(visible, names), strict=True)),
+             "tags": [*map(visible, items[numbers[0]].tags)], "flags": flags.get(names[:3], []), "items": numbers}
             for names, numbers in groups.items()
         ]  # fmt: skip
         return {"block": BLOCK, "kept": self._view.run.replies, "rows": rows, "items": [*map(self._entry, items)]}
+
+    def _flags(self) -> dict[tuple[str, ...], list[str]]:
+        """The flags of each case, by skill, student and case."""
+        flags: dict[tuple[str, ...], list[str]] = {}
+        for skill in self._view.skills:
+            for student in skill.students:
+                for flag, cases in student.flags.items():
+                    for case in cases:
+                        flags.setdefault((skill.name, student.name, case), []).append(flag.value)
+        return flags
 
     def _entry(self, item: Outcome) -> list[Any]:
         """An item in the index: arm, trial, verdict, cause, why it did not pass, the verdict of the

@@ -2,7 +2,7 @@
 // Shows the packed data. Every text becomes a text node: nothing that a model wrote is parsed as markup.
 const $ = (id) => document.getElementById(id);
 const SIGNS = { passed: "●", failed: "✕", inconclusive: "?", "infrastructure-error": "!", "budget-stopped": "$" };
-const FILTERS = ["q", "show", "cause", "tag", "student", "skill"];
+const FILTERS = ["q", "show", "cause", "tag", "flag", "student", "skill"];
 const MANY = 8;
 let index, rows, arms, found = [], active = 0, item = -1, prompts;
 const blocks = new Map(), haystacks = [];
@@ -74,6 +74,7 @@ function keeps(row) {
   if ($("student").value && row.student !== $("student").value) return false;
   if ($("skill").value && row.skill !== $("skill").value) return false;
   if (tag && !row.tags.includes(tag)) return false;
+  if ($("flag").value && !row.flags.includes($("flag").value)) return false;
   if (cause && !row.items.some((n) => index.items[n][3] === cause)) return false;
   if (SHOW[show]) return SHOW[show](row);
   return !show || row.items.some((n) => index.items[n][2] === show);
@@ -96,7 +97,7 @@ async function filter() {
   const hits = new Set(candidates.filter((row) => { const text = short(row); return words.every((word) => text.includes(word)); }));
   const update = (note) => { found = candidates.filter((row) => hits.has(row)); active = Math.max(0, Math.min(active, found.length - 1)); draw(true); status(note); };
   update(words.length ? "searching replies, kernels and messages …" : "");
-  let drawn = performance.now();
+  let drawn = performance.now(), known = hits.size;
   for (const row of words.length ? candidates : []) {
     if (hits.has(row)) continue;
     for (const n of row.items) {
@@ -109,7 +110,7 @@ async function filter() {
       if (words.every((word) => text.includes(word))) { hits.add(row); break; }
     }
     if (performance.now() - drawn > 120) {
-      update("searching replies, kernels and messages …");
+      if (hits.size > known) { known = hits.size; update("searching replies, kernels and messages …"); }
       await new Promise((resume) => setTimeout(resume));
       if (own !== searches) return;
       drawn = performance.now();
@@ -150,24 +151,26 @@ function rowOf(row, number, size) {
   element.setAttribute("aria-setsize", found.length);
   element.style.transform = `translateY(${number * size}px)`;
   const label = row.case || row.kind, note = row.kind === "kernel" || row.kind === "text" ? "" : row.kind;
-  const name = make("span", "case", make("b", "", label), ...(note && row.case ? [make("span", "tag", note)] : []), ...row.tags.map((tag) => make("span", "tag", tag)));
+  const name = make("span", "case", make("b", "", label), ...(note && row.case ? [make("span", "tag", note)] : []), ...row.tags.map((tag) => make("span", "tag", tag)), ...row.flags.map((flag) => make("span", "tag flag", flag)));
   name.title = `${row.skill}: ${label}`;
-  const cells = arms.map((arm) => dots(row, arm));
+  const cells = arms.map((arm, place) => dots(row, arm, place === 0));
   const worst = row.items.find((n) => index.items[n][4]);
   const why = make("span", "why", worst === undefined ? "" : index.items[worst][4]);
+  if (worst !== undefined && arms.length > 1 && index.items[worst][0] !== arms[0]) why.prepend(`${index.items[worst][0]}: `);
   why.title = why.textContent;
   element.append(name, make("span", "who", row.student || "–"), ...cells, why);
   return element;
 }
 
-function dots(row, arm) {
-  const numbers = row.items.filter((n) => index.items[n][0] === arm), cell = make("span", "dots");
-  if (numbers.length) cell.dataset.arm = arm || row.kind;
+// The trials of an arm; items without one are in the first column.
+function dots(row, arm, first) {
+  const numbers = row.items.filter((n) => index.items[n][0] === arm || (first && !index.items[n][0])), cell = make("span", "dots");
+  if (numbers.length) cell.dataset.arm = index.items[numbers[0]][0] || row.kind;
   const kinds = numbers.map((n) => index.items[n][2]);
   if (kinds.length > MANY) cell.append(make("span", "", `${kinds.filter((kind) => kind === "passed").length}/${kinds.length}`));
   else kinds.forEach((kind) => cell.append(make("span", `v-${kind}`, SIGNS[kind])));
-  if (kinds.length) cell.title = kinds.join(", ");
-  if (numbers.some(flipped)) cell.append(make("span", "tag", "flipped"));
+  if (kinds.length) cell.title = kinds.join(", ") + (numbers.some(flipped) ? "; ↺ flipped since the last run" : "");
+  if (numbers.some(flipped)) cell.append(make("span", "tag", "↺"));
   return cell;
 }
 
@@ -175,7 +178,7 @@ function move(to) {
   if (!found.length) return;
   active = Math.max(0, Math.min(found.length - 1, to));
   const list = $("list"), size = height(), top = list.getBoundingClientRect().top + active * size;
-  const covered = getComputedStyle($("tools")).position === "sticky" ? $("tools").offsetHeight : 0;
+  const covered = getComputedStyle($("stick")).position === "sticky" ? $("stick").offsetHeight : 0;
   if (top < covered) scrollBy(0, top - covered); else if (top + size > innerHeight) scrollBy(0, top + size - innerHeight);
   draw(false);
   if ($("detail").open) open(found[active].items[0]);
@@ -230,7 +233,7 @@ function pane(number, one) {
   const title = make("h3", "", make("span", `badge v-${verdict}`, `${SIGNS[verdict]} ${verdict.replace("-", " ")}`), ` ${label(number)}`);
   if (flipped(number)) title.append(make("span", "tag", `was ${before}`));
   element.append(title, make("p", "soft", make("bdi", "", index.items[number][6])), measures(one));
-  if (one.reason) element.append(pre(one.reason));
+  if (one.reason && !one.assertions?.some(([, passed]) => !passed)) element.append(pre(one.reason));
   if (one.assertions) element.append(checks(one.assertions));
   if (one.example) element.append(...counterexample(one.example));
   if (one.source) element.append(...kernel(one));
@@ -442,6 +445,7 @@ async function start() {
   if (arms.length > 1) arms = arms.filter((arm) => arm);
   options("cause", index.items.filter((one) => one[2] !== "passed").map((one) => one[3]));
   options("tag", rows.flatMap((row) => row.tags));
+  options("flag", rows.flatMap((row) => row.flags));
   options("student", rows.map((row) => row.student).filter(Boolean));
   options("skill", rows.map((row) => row.skill));
   if (!index.items.some((one) => one[5])) $("show").querySelector("[value=flipped]").remove();
@@ -450,7 +454,7 @@ async function start() {
   for (const name of FILTERS) $(name).addEventListener("input", () => { active = 0; clearTimeout(start.timer); start.timer = setTimeout(() => { remember(); filter(); }, name === "q" ? 150 : 0); });
   $("tools").addEventListener("submit", (event) => event.preventDefault());
   $("tools").addEventListener("reset", () => setTimeout(() => { active = 0; remember(); filter(); }));
-  for (const button of document.querySelectorAll("[data-verdict]")) button.addEventListener("click", () => { $("show").value = button.dataset.verdict; active = 0; remember(); filter(); $("items").scrollIntoView(); });
+  for (const button of document.querySelectorAll("[data-name]")) button.addEventListener("click", () => { $(button.dataset.name).value = button.dataset.value; active = 0; remember(); filter(); $("items").scrollIntoView(); });
   $("list").addEventListener("click", (event) => { const row = event.target.closest("[data-row]"); if (row) { active = Number(row.dataset.row); $("list").focus({ preventScroll: true }); draw(false); open(found[active].items[0]); } });
   $("detail").addEventListener("close", () => { item = -1; remember(); });
   $("detail").addEventListener("click", (event) => { if (event.target === $("detail")) $("detail").close(); });

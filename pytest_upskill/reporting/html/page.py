@@ -8,19 +8,22 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pytest_upskill.records import ItemKind, VerdictKind
+from pytest_upskill.records import ItemKind
 from pytest_upskill.reporting import text_style as texts
 from pytest_upskill.reporting.html import plots
 from pytest_upskill.reporting.html.data import PageData, visible
-from pytest_upskill.reporting.view import BASELINE_ARM, SKILL_ARM, LiftRow, StudentView, SummaryRow, View
+from pytest_upskill.reporting.lift import LiftRow
+from pytest_upskill.reporting.statistics_lines import statistics_notes
+from pytest_upskill.reporting.view import BASELINE_ARM, SKILL_ARM, StudentView, SummaryRow, View
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
 _STYLE = texts.TextStyle(width=10_000, color=False, unicode=True)
 _NOTES = 50
+_CAUSES = 12
 
 
 def render(view: View, history: Sequence[View] = ()) -> str:
@@ -39,8 +42,21 @@ def render(view: View, history: Sequence[View] = ()) -> str:
         blocks=PageData(view, earlier).blocks(),
         notes=Counter(note for item in view.items for note in item.notes).most_common(_NOTES),
         verdicts=Counter(item.verdict.kind.value for item in view.items),
+        causes=_causes(view),
         self_checks=[item for item in view.items if item.kind is ItemKind.MUTANTS and item.score is not None],
     )
+
+
+def _causes(view: View) -> dict[str, list[Any]]:
+    """The first assertions that failed, the most frequent first, with their numbers by arm; empty without failures."""
+    arms = list(dict.fromkeys(row.arm for row in view.summary))
+    numbers: dict[str, Counter[str]] = {}
+    for row in view.summary:
+        for cause, number in row.first_failed.items():
+            numbers.setdefault(cause, Counter())[row.arm] += number
+    ordered = sorted(numbers.items(), key=lambda pair: (-pair[1].total(), pair[0]))
+    rows = [(cause, [of_arms[arm] for arm in arms]) for cause, of_arms in ordered[:_CAUSES]]
+    return {"arms": arms, "rows": rows} if rows else {}
 
 
 def _own(name: str) -> str:
@@ -71,13 +87,18 @@ def _template() -> Template:
         "visible": visible, "percent": texts.percent, "percents": texts.percents, "count": texts.count,
         "duration": texts.duration, "money": texts.money, "arm": texts.arm_label, "plural": texts.plural,
     }  # fmt: skip
-    environment.globals |= {"lift_of": _lift_of, "points": _points, "passed": VerdictKind.PASSED}
+    environment.globals |= {"lift_of": _lift_of, "points": _points, "facts_of": _facts_of}
     return environment.from_string(_own("page.html.j2"))
 
 
 def _lift_of(student: StudentView, row: SummaryRow) -> LiftRow | None:
     """The lift that a row shows: the skill's over the baseline, that over another arm in that arm's row."""
     return None if row.arm == BASELINE_ARM else student.lift(BASELINE_ARM if row.arm == SKILL_ARM else row.arm)
+
+
+def _facts_of(view: View, student: StudentView) -> list[str]:
+    """What the statistics say of a student, as in the terminal's summary."""
+    return list(statistics_notes(student, sum(row.lift is not None for row in view.lift), _STYLE))
 
 
 def _points(lift: LiftRow | None, arm: str) -> str:

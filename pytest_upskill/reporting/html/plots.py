@@ -11,10 +11,9 @@ import xml.etree.ElementTree as ET  # our own output is parsed, nothing from out
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from pytest_upskill.records import VerdictKind
 from pytest_upskill.reporting.html.data import visible
 from pytest_upskill.reporting.text_style import arm_label, count, plural
 from pytest_upskill.reporting.view import BASELINE_ARM, SKILL_ARM, StudentView, SummaryRow, View
@@ -64,9 +63,10 @@ def _rates(rows: Sequence[SummaryRow]) -> Plot:
     def draw(ax: Axes) -> None:
         for y, row in enumerate(rows):
             color = _SKILL if row.arm == SKILL_ARM else _OTHER
-            low, high = row.interval or (row.pass_rate, row.pass_rate)
+            rate = row.pass_rate or 0.0
+            low, high = row.interval or (rate, rate)
             ax.plot([low, high], [y, y], color=color, linewidth=5, alpha=0.35, solid_capstyle="round")
-            ax.plot([row.pass_rate], [y], "o", color=color, markersize=7)
+            ax.plot([rate], [y], "o", color=color, markersize=7)
         several = len({row.skill for row in rows}) > 1
         names = [f"{f'{row.skill}: ' if several else ''}{row.student}, {arm_label(row.arm)}" for row in rows]
         ax.set_yticks(range(len(rows)), [_name(name, 44) for name in names], parse_math=False)
@@ -80,8 +80,15 @@ def _rates(rows: Sequence[SummaryRow]) -> Plot:
 def _slopes(view: View, student: StudentView) -> Plot:
     """A line for each change of a case's rate between the arms; wider for more cases."""
     skill = student.arms[0].skill
-    rates = {arm: _case_rates(view, skill, student.name, arm) for arm in (BASELINE_ARM, SKILL_ARM)}
-    pairs = {case: (rates[BASELINE_ARM][case], rate) for case, rate in rates[SKILL_ARM].items() if case in rates[BASELINE_ARM]}
+    trials = {row.arm: row.trials for row in student.arms}
+    rates = {
+        arm: {case: fmean(passed) for case, passed in trials.get(arm, {}).items()} for arm in (BASELINE_ARM, SKILL_ARM)
+    }
+    pairs = {
+        case: (rates[BASELINE_ARM][case], rate)
+        for case, rate in rates[SKILL_ARM].items()
+        if case in rates[BASELINE_ARM]
+    }
     moves = Counter(pairs.values())
 
     def draw(ax: Axes) -> None:
@@ -103,17 +110,9 @@ def _slopes(view: View, student: StudentView) -> Plot:
 
     several = f"{skill}: " if len(view.skills) > 1 else ""
     caption = f"Pass rate of {plural(len(pairs), 'case')} without and with the skill; a wider line is more cases"
-    return Plot(_name(f"Lift by case: {several}{student.name}", 70), caption, _svg(f"slope {skill} {student.name}", 3.1, draw))
-
-
-def _case_rates(view: View, skill: str, student: str, arm: str) -> dict[str, float]:
-    of_arm = (item for item in view.items if (item.skill, item.student, item.arm) == (skill, student, arm))
-    decided = [item for item in of_arm if item.verdict.kind in (VerdictKind.PASSED, VerdictKind.FAILED)]
-    trials = {case: list(items) for case, items in groupby(decided, lambda item: item.case or "")}
-    return {
-        case: sum(item.verdict.kind is VerdictKind.PASSED for item in items) / len(items)
-        for case, items in trials.items()
-    }
+    return Plot(
+        _name(f"Lift by case: {several}{student.name}", 70), caption, _svg(f"slope {skill} {student.name}", 3.1, draw)
+    )
 
 
 def _tokens(students: Sequence[StudentView]) -> Plot:
@@ -131,7 +130,9 @@ def _tokens(students: Sequence[StudentView]) -> Plot:
                 ax.annotate(_name(label, 30), (x, y), (7, 5), textcoords="offset points", fontsize=8, color=_INK,
                             parse_math=False)  # fmt: skip
             if {SKILL_ARM, BASELINE_ARM} <= places.keys():
-                ax.annotate("", places[SKILL_ARM], places[BASELINE_ARM], arrowprops={"arrowstyle": "->", "color": _SOFT})
+                ax.annotate(
+                    "", places[SKILL_ARM], places[BASELINE_ARM], arrowprops={"arrowstyle": "->", "color": _SOFT}
+                )
         ax.margins(x=0.3)
         ax.set_xlim(left=0)
         ax.xaxis.set_major_formatter(lambda value, _: count(round(value)))
@@ -181,12 +182,13 @@ def _svg(salt: str, height: float, draw: Callable[[Axes], None]) -> str:
     from matplotlib.figure import Figure
 
     text = io.StringIO()
-    settings = {"svg.fonttype": "none", "svg.hashsalt": salt, "font.size": 10, "text.color": _INK, "xtick.color": _LINE,
-                "ytick.color": _LINE, "xtick.labelcolor": _SOFT, "ytick.labelcolor": _INK}  # fmt: skip
+    settings: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": salt, "font.size": 10, "text.color": _INK,
+                                "xtick.color": _LINE, "ytick.color": _LINE, "xtick.labelcolor": _SOFT,
+                                "ytick.labelcolor": _INK}  # fmt: skip
     with mpl.rc_context(settings), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a letter that the font for measuring lacks is drawn by the browser
         figure = Figure(figsize=(6.4, height), layout="constrained")
-        canvas = FigureCanvasSVG(figure)
+        canvas: Any = FigureCanvasSVG(figure)
         ax = figure.subplots()
         ax.set_axisbelow(True)
         ax.spines[:].set_visible(False)
