@@ -187,7 +187,7 @@ def test_a_call_of_pytest_collects_items(line: str) -> None:
 
 def test_every_block_is_of_a_kind_that_is_tested() -> None:
     assert {language for _, language, _ in BLOCKS} <= {
-        "console", "text", "toml", "markdown", "sh", "yaml", "python",
+        "console", "text", "toml", "markdown", "sh", "yaml", "python", "pycon",
     }  # fmt: skip
     known = ("make ", "pytest ", "pytest-upskill ", "git clone ", "llama-server ", "pip ", "keyring ", "docker run ")
     assert [line for line in shell_lines() if not line.startswith(known)] == []
@@ -263,6 +263,7 @@ def test_the_case_on_a_page_is_valid(page: str, tmp_path: Path) -> None:
     assert load_case(path, "rows").task
 
 
+@pytest.mark.full
 def test_the_complete_case_passes_its_own_solution(tmp_path: Path) -> None:
     (text,) = blocks("markdown", "docs/cases.md")
     path = tmp_path / "skills" / "rows" / "evals" / "scale_rows.md"

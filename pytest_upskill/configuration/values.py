@@ -10,7 +10,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-REPORT_SUFFIXES = (".json", ".md", ".csv")
+REPORT_SUFFIXES = (".json", ".md", ".csv", ".html")
 
 
 def names(text: str) -> tuple[str, ...]:
