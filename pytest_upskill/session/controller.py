@@ -65,7 +65,7 @@ class Controller:
             reporter.ensure_newline()
             reporter.write_line(line)
 
-    def pytest_collection(self) -> None:
+    def pytest_sessionstart(self) -> None:
         """Asks git while skills are collected."""
         if self._is_recorded:
             self._git = GitState(self.run.settings.rootdir)
