@@ -10,8 +10,9 @@ from pytest_upskill.commands.history_options import opened_history
 from pytest_upskill.configuration.settings import check_writable
 from pytest_upskill.errors import UsageError
 from pytest_upskill.history.selection import LAST, find_run
+from pytest_upskill.history.store import StoredRun
 from pytest_upskill.reporting import render
-from pytest_upskill.reporting.view import build_view
+from pytest_upskill.reporting.view import View, build_view
 
 
 @click.command("report")
@@ -33,8 +34,9 @@ def command(run: str, suffix: str | None, output: Path | None) -> None:
         check_writable(output, "--output")
     with opened_history() as history:
         stored = history.load(find_run(history, run), texts=True)
+        runs = history.earlier(stored.number) if suffix == ".html" else []
     try:
-        text = render(build_view(list(stored.items), stored.info), suffix)
+        text = render(_view(stored), suffix, [_view(one) for one in runs])
     except ValueError as error:
         raise UsageError(str(error)) from None
     if output is None and suffix == ".html":
@@ -44,3 +46,7 @@ def command(run: str, suffix: str | None, output: Path | None) -> None:
     else:
         output.write_text(text, encoding="utf-8")
         click.echo(f"report: {output}")
+
+
+def _view(run: StoredRun) -> View:
+    return build_view(list(run.items), run.info)

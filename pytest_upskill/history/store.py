@@ -184,6 +184,15 @@ class History:
         found = next((run for run, items in rows if items >= half), rows[0][0] if rows else None)
         return None if found is None else int(found)
 
+    def earlier(self, number: int, most: int = 12) -> list[StoredRun]:
+        """The runs of the same suite before this one, oldest first, without texts: at most ``most``."""
+        found: list[StoredRun] = []
+        before = self.before(number)
+        while before is not None and len(found) < most:
+            found.insert(0, self.load(before))
+            before = self.before(before)
+        return found
+
     def close(self) -> None:
         """Close the file."""
         self._storage.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,8 +16,9 @@ _MODULES = {
 """By form: the module whose ``render`` makes the text of the report."""
 
 
-def render(view: View, form: str) -> str:
-    """The text of a report file; ``form`` is a suffix such as ``.json``, or ``upskill`` or ``badge``.
+def render(view: View, form: str, earlier: Sequence[View] = ()) -> str:
+    """The text of a report file; ``form`` is a suffix such as ``.json``, or ``upskill`` or ``badge``. A page shows what
+    has changed since the ``earlier`` runs, oldest first.
 
     Raises ValueError on any other.
     """
@@ -24,5 +26,6 @@ def render(view: View, form: str) -> str:
 
     if form not in _MODULES:
         raise ValueError(f"no report is called {form!r}; accepted: {', '.join(_MODULES)}")
-    text: str = import_module(f"{__name__}.{_MODULES[form]}").render(view)
+    more = (earlier,) if form == ".html" else ()
+    text: str = import_module(f"{__name__}.{_MODULES[form]}").render(view, *more)
     return text

@@ -121,7 +121,7 @@ class Controller:
             self._recorder.finish(info)
         self._view = build_view(list(self.outcomes.values()), info)
         for target in self.run.settings.reports:
-            self._files.write(target, self._view)
+            self._files.write(target, self._view, self._earlier)
         self._files.add_step_summary(self._view)
         if (hook := self.config.hook.pytest_upskill_report).get_hookimpls():
             self._begin_line()
@@ -153,6 +153,15 @@ class Controller:
         if not self.run.settings.prompts and item_report.nothing_decided(self.outcomes.values()):
             return item_report.NOTHING_DECIDED
         return pytest.ExitCode.OK
+
+    def _earlier(self) -> list[View]:
+        """The recorded runs before this one, oldest first; none if they cannot be read."""
+        history, number = self._recorder.history, self._recorder.number
+        try:
+            runs = history.earlier(number) if history is not None and number else []
+        except UpskillError:
+            return []
+        return [build_view(list(one.items), one.info) for one in runs]
 
     def _comparison(self, width: int, color: bool, unicode: bool, verbosity: int) -> list[str]:
         """The lines of ``--upskill-compare``."""

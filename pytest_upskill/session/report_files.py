@@ -4,7 +4,7 @@ import errno
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from shutil import rmtree
@@ -28,13 +28,13 @@ class ReportFiles:
         self.written: list[str] = []
         self.problems: list[str] = []
 
-    def write(self, target: ReportTarget, view: View) -> None:
-        """Writes one report; never raises an Exception."""
+    def write(self, target: ReportTarget, view: View, earlier: Callable[[], Sequence[View]] = tuple) -> None:
+        """Writes one report; never raises an Exception. ``earlier`` loads the runs before this one, for a page."""
         try:
             if target.form == SKILL_CREATOR:
                 _write_folder(target.path, view)
             else:
-                _write_file(target.path, render(view, target.form))
+                _write_file(target.path, render(view, target.form, earlier() if target.form == ".html" else ()))
             self.written.append(f"report: {target.path}")
         except Exception as error:
             self.problems.append(f"report {target.path} failed: {_said(error)}; {self._beside(target, view)}")

@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 from pytest_upskill.commands.main import main
 from pytest_upskill.reporting import render
 from pytest_upskill.reporting.view import build_view
+from tests.unit.html_pages import unpacked
 from tests.unit.reporting_outcomes import outcome, run
 from tests.unit.test_history_store import recorded, whole
 
@@ -54,7 +55,14 @@ def test_every_command_of_the_page_can_be_run(project: Path) -> None:
     assert "device: cuda → cpu" in outputs["compare ci/run.json last"]
     assert outputs['show "softmax[glm-4.7-skill]" --part=kernel > softmax.cu'] == "// right\n"
     assert (project / "reports" / "run.csv").read_text().startswith("id,kind,skill,")
-    assert outputs["report 2 --md"].startswith("# Skills")
+    assert "\n# Skills\n" in outputs["report 2 --md"]
+
+
+def test_a_page_has_the_verdicts_of_the_run_before(project: Path) -> None:
+    for number, before in (("1", []), ("2", ["failed", "failed"])):
+        assert call("report", number, "--html").exit_code == 0
+        page = unpacked((project / f"run-{number}.html").read_text(encoding="utf-8"))
+        assert sorted(filter(None, (item[5] for item in page["index"]["items"]))) == before
 
 
 def test_a_folder_below_finds_the_history_above_and_show_has_every_part(
