@@ -10,7 +10,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-REPORT_SUFFIXES = (".json", ".md", ".csv")
+REPORT_SUFFIXES = (".json", ".md", ".csv", ".html")
 
 
 def names(text: str) -> tuple[str, ...]:
@@ -91,6 +91,14 @@ def reports(text: str) -> tuple[str, ...]:
         if Path(path).suffix not in REPORT_SUFFIXES:
             raise ValueError(f"report {path!r} must end in one of {', '.join(REPORT_SUFFIXES)}")
     return paths
+
+
+def compared_run(text: str) -> str:
+    """The run to compare with: a number, ``last``, or a JSON report."""
+    if not (text == "last" or text.isdecimal() or text.endswith((".json", ".jsonl"))):
+        forms = "a number that `pytest-upskill runs` shows, 'last', or a JSON report (run.json)"
+        raise ValueError(f"{text!r} is no run; accepted: {forms}; a path goes before --upskill-compare")
+    return text
 
 
 def text(text: str) -> str:

@@ -6,6 +6,7 @@ A ``Task`` and an ``Outcome`` are plain data. Replies come from ``Replies``, jud
 from __future__ import annotations
 
 import contextlib
+import importlib
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -32,16 +33,26 @@ from pytest_upskill.execution.prompt_rendering import PromptRenderer
 from pytest_upskill.execution.task import Task
 from pytest_upskill.judging.in_process import InProcess
 from pytest_upskill.judging.interface import JudgeRequest, JudgeResult, Limits
-from pytest_upskill.judging.signatures import language_of
+from pytest_upskill.judging.signatures import contract_of, language_of
 from pytest_upskill.languages.base import Language
 from pytest_upskill.records import ItemKind, Kernel, Outcome, Question, Verdict, VerdictKind
 from pytest_upskill.replies.budget import WorstCase, estimate
 from pytest_upskill.replies.scheduling import Replies
+from pytest_upskill.skills.arms import skill_digest
 from pytest_upskill.students import files as reply_files
 from pytest_upskill.students.base import StudentConfig
 
 if TYPE_CHECKING:
     from pytest_upskill.devices.base import Machine
+
+_JUDGING = (
+    "pytest_upskill.oracle.explore",
+    "pytest_upskill.case_quality.mutation_run",
+    "pytest_upskill.case_quality.quality",
+    "numpy.random",  # by Hypothesis
+    "system_calls.tables.x86_64",
+)
+"""What would be imported when the first kernel is judged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +85,24 @@ class Pipeline:
         self._machine, self._replies, self._options = machine, replies, options
         self._prompts, self._more_assertions = prompts, more_assertions
         self._renderer = PromptRenderer()
+        self._prompt_of: dict[str, str] = {}
+        """By digest of a prompt: the first item that has it."""
+        self._skill_digests: dict[Path, str] = {}
         self._backend = InProcess(lambda request: self._machine_of(request.device), built)
         begin, timeout = self._backend.begin, options.timeout
         self._gate = CaseGate(
             lambda language: self._machine_of(self._device_of(language)), timeout, begin, more_assertions
         )
         self._attempts = Attempts(replies, self._gate, self._backend, self._first_question, self._request, rootdir)
+
+    def load(self, tasks: Iterable[Task]) -> None:
+        """Imports what these tasks need. What cannot be imported is reported where the task is run."""
+        cases = [task.case for task in tasks if task.case is not None and task.case.kind == "kernel"]
+        for module in _JUDGING if cases else ():
+            importlib.import_module(module)
+        for case in {(case.language, case.contract): case for case in cases}.values():
+            with contextlib.suppress(CaseError):
+                language_of(case), contract_of(case)
 
     def prefetch(self, tasks: Iterable[Task], later: Iterable[Task] = ()) -> None:
         """Starts replies and builds of ``tasks``, and only the replies of ``later`` ones."""
@@ -101,7 +124,19 @@ class Pipeline:
         """Queries and judges. The outcome reports what goes wrong with a student, a case or a server."""
         outcome = self._outcome(task)
         outdated = self._replies.outdated(task.id)
-        return replace(outcome, outdated=outdated) if outdated else outcome
+        outcome = replace(outcome, outdated=outdated, skill_digest=self._skill_digest(task.skill_path))
+        return self._with_prompt(task, outcome) if outcome.reply and task.student != "golden" else outcome
+
+    def _with_prompt(self, task: Task, outcome: Outcome) -> Outcome:
+        # Prompts are long, and the trials and students of a case share one.
+        prompt = self._renderer.of(task).prompt
+        first = self._prompt_of.setdefault(prompt.digest, task.id) == task.id
+        return replace(outcome, prompt_digest=prompt.digest, prompt=prompt.text if first else "")
+
+    def _skill_digest(self, skill_path: Path) -> str:
+        if skill_path not in self._skill_digests:
+            self._skill_digests[skill_path] = skill_digest(skill_path)
+        return self._skill_digests[skill_path]
 
     def _outcome(self, task: Task) -> Outcome:
         if task.kind is ItemKind.SPEC:

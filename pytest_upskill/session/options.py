@@ -27,6 +27,8 @@ class Option(NamedTuple):  # creating a dataclass takes 2 ms, in every pytest wi
     help: str
     parse: Callable[[str], Any]
     repeatable: bool = False
+    without_value: str | None = None
+    """What the option means without a value; None if it needs one."""
 
     @property
     def flag(self) -> str:
@@ -68,8 +70,11 @@ OPTIONS = (
     Option("base-url", "URL", "the URL of the llama.cpp server (default: http://127.0.0.1:8080/v1)", values.url),
     Option("sandbox", "LEVEL", "how kernels are confined: auto uses the strongest level available, strict aborts "
            "unless full isolation by bubblewrap is available (default: auto)", values.sandbox),
-    Option("report", "PATH", "write a report; the suffix selects its format: .json, .md or .csv (repeatable)",
+    Option("report", "PATH", "write a report; the suffix selects its format: .json, .md, .csv or .html (repeatable)",
            values.reports, repeatable=True),
+    Option("compare", "RUN", "after the run, compare it with an earlier one: a number that `pytest-upskill runs` "
+           "shows, or a JSON report (default: the latest run with at least half of the items)", values.compared_run,
+           without_value="last"),
     Option("prompts", "DIR", "write the prompts to this folder; query and run nothing", values.text),
 )  # fmt: skip
 
@@ -88,9 +93,10 @@ def add_options(parser: pytest.Parser) -> None:
     first, *others = SWITCHES
     _add_switch(group, parser, first)
     for option in OPTIONS:
+        optional = {} if option.without_value is None else {"nargs": "?", "const": option.without_value}
         group.addoption(
             option.flag, dest=option.dest, metavar=option.metavar, type=_argument_type(option), default=None,
-            action="append" if option.repeatable else "store", help=option.help,
+            action="append" if option.repeatable else "store", help=option.help, **optional,
         )  # fmt: skip
         parser.addini(option.dest, f"default of {option.flag}", type="string", default="")
     for name in others:
@@ -152,12 +158,13 @@ def _pytest_options(config: pytest.Config) -> tuple[str, ...]:
     return tuple(words)
 
 
-def requested(config: pytest.Config) -> bool:
-    """True if ``--upskill``, a student or prompts were given, as options or ini values."""
-    if _is_on(config, "upskill"):
-        return True
-    asking = (option for option in OPTIONS if option.name in ("student", "prompts"))
-    return any(config.getoption(option.dest) or config.getini(option.dest) for option in asking)
+def requested(config: pytest.Config, given: argparse.Namespace | None = None) -> bool:
+    """True if ``--upskill``, a student or prompts were given, as options or ini values.
+
+    ``given`` are the options as far as they are known before conftest files are loaded.
+    """
+    asking = ("upskill", "upskill_student", "upskill_prompts")
+    return any(getattr(given or config.option, name, None) or config.getini(name) for name in asking)
 
 
 def _is_on(config: pytest.Config, switch: str) -> bool:
