@@ -27,7 +27,7 @@ Arguments = Mapping[str, Value]
 _RARE, _OFTEN = 1 / 32, 1 / 8
 """Shares of the elements that are at an end of a declared range, NaN or zero."""
 
-_WIDE = {"int32": (2**26 + 1,), "int64": (2**33 + 1, 2**54 + 1)}
+_WIDE: Mapping[str, tuple[int, ...]] = {"int32": (2**26 + 1,), "int64": (2**33 + 1, 2**54 + 1)}
 """Factors of integers whose lower bits count and that a narrower type cannot hold: int32 values do not fit into float,
 int64 values into 32 bits or into double."""
 
