@@ -27,8 +27,9 @@ Arguments = Mapping[str, Value]
 _RARE, _OFTEN = 1 / 32, 1 / 8
 """Shares of the elements that are at an end of a declared range, NaN or zero."""
 
-_WIDE = 2**33 + 1
-"""Makes int64 values that do not fit into 32 bits, and whose lower halves differ from them."""
+_WIDE: Mapping[str, tuple[int, ...]] = {"int32": (2**26 + 1,), "int64": (2**33 + 1, 2**54 + 1)}
+"""Factors of integers whose lower bits count and that a narrower type cannot hold: int32 values do not fit into float,
+int64 values into 32 bits or into double."""
 
 DTYPE: Mapping[str, torch.dtype] = {name: getattr(torch, name) for name in ITEM_SIZE}
 
@@ -237,8 +238,10 @@ def _undeclared(size: Size, dtype: str, family: str, random: torch.Generator) ->
     if dtype not in FLOATING:
         low = 0 if dtype == "uint8" else -16
         drawn = torch.randint(low, 17, size, generator=random)
-        wide = dtype == "int64" and integer(2, random) == 1
-        return (drawn * _WIDE + drawn % 3 if wide else drawn).to(DTYPE[dtype])
+        factors = _WIDE.get(dtype, ())
+        if factors and integer(2, random) == 1:
+            drawn = drawn * factors[integer(len(factors), random)] + drawn % 3
+        return drawn.to(DTYPE[dtype])
     return FAMILIES.get(family, normal)(size, random).to(DTYPE[dtype]).contiguous()
 
 

@@ -91,6 +91,19 @@ def test_real_ranges_are_kept_in_low_precision_too(tmp_path: Path) -> None:
     assert float(values.double().min()) >= 0.1 and float(values.double().max()) <= 0.3
 
 
+@pytest.mark.parametrize(
+    ("dtype", "narrow"), [("int32", torch.float32), ("int64", torch.int32), ("int64", torch.float64)]
+)
+def test_undeclared_integers_of_some_tensors_do_not_fit_into_a_narrower_type(
+    tmp_path: Path, dtype: str, narrow: torch.dtype
+) -> None:
+    spec = f"{{shape: [rows, cols], dtype: {dtype}}}"
+    drawn = [tensor(tmp_path, spec, seed=seed) for seed in range(64)]
+    kept = [torch.equal(values.to(narrow).to(values.dtype), values) for values in drawn]
+    assert 8 <= sum(not same for same in kept) <= 48  # the others are small, as most programs use them
+    assert all(int(values.abs().max()) < 2 ** (torch.iinfo(values.dtype).bits - 1) - 1 for values in drawn)
+
+
 def test_integer_ranges_include_both_ends_and_may_name_dims(tmp_path: Path) -> None:
     values = tensor(tmp_path, "{shape: [rows, cols], dtype: int64, values: 0..rows-1}", rows=3, cols=100)
     assert values.dtype == torch.int64 and torch.unique(values).tolist() == [0, 1, 2]

@@ -133,6 +133,8 @@ const char* verb_of(Access access) {
   }
 }
 
+std::string with_article(const char* noun) { return format("%s %s", *noun == 'a' ? "an" : "a", noun); }
+
 std::string thread_name(uint32_t thread) {
   const unsigned x = blockDim.x, y = blockDim.y;
   return format("thread (%u,%u,%u)", thread % x, thread / x % y, thread / (x * y));
@@ -163,8 +165,8 @@ std::string describe(const Race& race) {
   const uintptr_t offset = race.address - race.span->begin;
   const std::string element = offset % race.size == 0 ? format("element %zu", offset / race.size)
                                                       : format("byte %zu", static_cast<size_t>(offset));
-  return format("race on %s of %s: a %s and the %s by %s%s%s%s have no order, in kernel %s, %s, %s; %s",
-                element.c_str(), race.span->name.c_str(), verb_of(a.access), verb_of(b.access),
+  return format("race on %s of %s: %s and the %s by %s%s%s%s have no order, in kernel %s, %s, %s; %s", element.c_str(),
+                race.span->name.c_str(), with_article(verb_of(a.access)).c_str(), verb_of(b.access),
                 thread_name(b.thread).c_str(), other_block.c_str(), place.empty() ? "" : " at ", place.c_str(),
                 launch.kernel, block_name(a.turn).c_str(), thread_name(a.thread).c_str(), advice(race));
 }

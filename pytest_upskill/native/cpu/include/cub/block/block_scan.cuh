@@ -37,8 +37,7 @@ class BlockScan {
   template <class Operation>
   UPSKILL_CPU_INLINE void ExclusiveScan(T in, T& out, T initial, Operation operation, T& total, UPSKILL_CPU_LINE) {
     scan(in, operation, line);
-    const int rank = detail::rank();
-    out = rank == 0 ? initial : operation(initial, static_cast<T>(storage_[rank - 1]));
+    out = behind(initial, operation);
     total = storage_[threads - 1];
   }
   UPSKILL_CPU_INLINE void InclusiveSum(T in, T& out, UPSKILL_CPU_LINE) { InclusiveScan(in, out, detail::Add(), line); }
@@ -52,21 +51,28 @@ class BlockScan {
     ExclusiveScan(in, out, T{}, detail::Add(), total, line);
   }
   // With a running prefix: the callback receives the block's total and returns the prefix of the block.
-  template <class Callback>
-  UPSKILL_CPU_INLINE auto ExclusiveSum(T in, T& out, Callback& prefix, UPSKILL_CPU_LINE)
+  template <class Operation, class Callback>
+  UPSKILL_CPU_INLINE auto InclusiveScan(T in, T& out, Operation operation, Callback& prefix, UPSKILL_CPU_LINE)
       -> decltype(prefix(in), void()) {
-    T total, before;
-    ExclusiveScan(in, out, T{}, detail::Add(), total, line);
-    before = shared_prefix(total, prefix, line);
-    out = before + out;
+    T total;
+    InclusiveScan(in, out, operation, total, line);
+    out = operation(shared_prefix(total, prefix, line), out);
+  }
+  template <class Operation, class Callback>
+  UPSKILL_CPU_INLINE auto ExclusiveScan(T in, T& out, Operation operation, Callback& prefix, UPSKILL_CPU_LINE)
+      -> decltype(prefix(in), void()) {
+    scan(in, operation, line);
+    out = behind(shared_prefix(storage_[threads - 1], prefix, line), operation);
   }
   template <class Callback>
   UPSKILL_CPU_INLINE auto InclusiveSum(T in, T& out, Callback& prefix, UPSKILL_CPU_LINE)
       -> decltype(prefix(in), void()) {
-    T total, before;
-    InclusiveScan(in, out, detail::Add(), total, line);
-    before = shared_prefix(total, prefix, line);
-    out = before + out;
+    InclusiveScan(in, out, detail::Add(), prefix, line);
+  }
+  template <class Callback>
+  UPSKILL_CPU_INLINE auto ExclusiveSum(T in, T& out, Callback& prefix, UPSKILL_CPU_LINE)
+      -> decltype(prefix(in), void()) {
+    ExclusiveScan(in, out, detail::Add(), prefix, line);
   }
 
   // Several consecutive items for each thread.
@@ -91,8 +97,7 @@ class BlockScan {
                                         UPSKILL_CPU_LINE) {
     T scanned[Items];
     scan_items(in, scanned, operation, total, line);
-    const int rank = detail::rank();
-    out[0] = rank == 0 ? initial : operation(initial, static_cast<T>(storage_[rank - 1]));
+    out[0] = behind(initial, operation);
     for (int i = 1; i < Items; ++i) out[i] = operation(initial, scanned[i - 1]);
   }
   template <int Items>
@@ -110,6 +115,34 @@ class BlockScan {
   template <int Items>
   UPSKILL_CPU_INLINE void ExclusiveSum(T (&in)[Items], T (&out)[Items], T& total, UPSKILL_CPU_LINE) {
     ExclusiveScan(in, out, T{}, detail::Add(), total, line);
+  }
+
+  template <int Items, class Operation, class Callback>
+  UPSKILL_CPU_INLINE auto InclusiveScan(T (&in)[Items], T (&out)[Items], Operation operation, Callback& prefix,
+                                        UPSKILL_CPU_LINE) -> decltype(prefix(in[0]), void()) {
+    T total;
+    scan_items(in, out, operation, total, line);
+    const T before = shared_prefix(total, prefix, line);
+    for (int i = 0; i < Items; ++i) out[i] = operation(before, out[i]);
+  }
+  template <int Items, class Operation, class Callback>
+  UPSKILL_CPU_INLINE auto ExclusiveScan(T (&in)[Items], T (&out)[Items], Operation operation, Callback& prefix,
+                                        UPSKILL_CPU_LINE) -> decltype(prefix(in[0]), void()) {
+    T scanned[Items], total;
+    scan_items(in, scanned, operation, total, line);
+    const T before = shared_prefix(total, prefix, line);
+    out[0] = behind(before, operation);
+    for (int i = 1; i < Items; ++i) out[i] = operation(before, scanned[i - 1]);
+  }
+  template <int Items, class Callback>
+  UPSKILL_CPU_INLINE auto InclusiveSum(T (&in)[Items], T (&out)[Items], Callback& prefix, UPSKILL_CPU_LINE)
+      -> decltype(prefix(in[0]), void()) {
+    InclusiveScan(in, out, detail::Add(), prefix, line);
+  }
+  template <int Items, class Callback>
+  UPSKILL_CPU_INLINE auto ExclusiveSum(T (&in)[Items], T (&out)[Items], Callback& prefix, UPSKILL_CPU_LINE)
+      -> decltype(prefix(in[0]), void()) {
+    ExclusiveScan(in, out, detail::Add(), prefix, line);
   }
 
  private:
@@ -133,6 +166,12 @@ class BlockScan {
     const int rank = detail::rank();
     for (int i = 0; i < Items; ++i) out[i] = rank == 0 ? own[i] : operation(static_cast<T>(storage_[rank - 1]), own[i]);
     total = storage_[threads - 1];
+  }
+  // What precedes the thread's first item, when the storage has the scan.
+  template <class Operation>
+  UPSKILL_CPU_INLINE T behind(T initial, Operation operation) {
+    const int rank = detail::rank();
+    return rank == 0 ? initial : operation(initial, static_cast<T>(storage_[rank - 1]));
   }
   template <class Callback>
   UPSKILL_CPU_INLINE T shared_prefix(T total, Callback& prefix, ::upskill::cpu::Line line) {
