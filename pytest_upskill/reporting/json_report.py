@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from pytest_upskill.records import SCHEMA, Counterexample, ItemKind, MutationScore, Outcome, Tokens, Turn
+from pytest_upskill.reporting.lift import LiftRow
 from pytest_upskill.reporting.view import SummaryRow, View
 
 
@@ -22,7 +23,7 @@ def render(view: View) -> str:
         **_fields(run, "device seed started seconds"),
         "items": [_item(item) for item in view.items],
         "summary": [_summary(row) for row in view.summary],
-        "lift": [_fields(row, "skill student arm against lift interval p verdict") for row in view.lift],
+        "lift": [_lift(row) for row in view.lift],
     }
     return json.dumps(_plain(report), indent=2, allow_nan=False) + "\n"
 
@@ -87,7 +88,21 @@ def _summary(row: SummaryRow) -> dict[str, Any]:
         "tokens": row.tokens.input + row.tokens.output,
         "cost_usd": row.cost_usd,
         **({"pass_at_turn": row.pass_at_turn} if row.passed_by_turn else {}),
+<<<<<<< HEAD
         **({"not_answered": row.unanswered} if row.unanswered else {}),
+=======
+        **(_fields(row, "pass_at_k pass_all_k flip_rate") if row.repeated > 1 else {}),
+    }
+
+
+def _lift(row: LiftRow) -> dict[str, Any]:
+    ratios = {"token_ratio": row.tokens, "cost_ratio": row.cost}
+    return {
+        **_fields(row, "skill student arm against lift interval p verdict pairs decidable p_corrected more_cases"),
+        **{name: asdict(ratio) if ratio.pairs else None for name, ratio in ratios.items()},
+        "lift_per_usd": row.per_usd,
+        "flags": {flag.value: cases for flag, cases in row.flags.items()},
+>>>>>>> helper-stats
     }
 
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from pytest_upskill.records import ItemKind, Outcome, VerdictKind
 from pytest_upskill.reporting import text_style as texts
-from pytest_upskill.reporting.view import BASELINE_ARM, SKILL_ARM, LiftRow, SkillView, StudentView, SummaryRow, View
+from pytest_upskill.reporting.lift import LiftRow
+from pytest_upskill.reporting.view import BASELINE_ARM, SKILL_ARM, SkillView, StudentView, SummaryRow, View
 
 _FAILURES = 30
 _LONGEST = 2000

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from pytest_upskill.records import ItemKind, Tokens, VerdictKind
 from pytest_upskill.reporting import text_style as texts
 from pytest_upskill.reporting.failure import one_line
+from pytest_upskill.reporting.lift import LiftRow
+from pytest_upskill.reporting.statistics_lines import statistics_notes
 from pytest_upskill.reporting.text_style import Cell, Column, Table, TextStyle, measure
-from pytest_upskill.reporting.view import BASELINE_ARM, SKILL_ARM, LiftRow, SkillView, StudentView, SummaryRow, View
+from pytest_upskill.reporting.view import BASELINE_ARM, SKILL_ARM, SkillView, StudentView, SummaryRow, View
 
 VALID = "SKILL.md is valid"
 _CHART = 20
@@ -60,7 +62,7 @@ def comparison_lines(
         yield from title(skill.name, _facts(skill), text_style)
         yield from problems(skill, text_style)
         for student in skill.students:
-            yield from _student_lines(student, table, layout, text_style)
+            yield from _student_lines(student, table, layout, text_style, len(view.lift))
             if verbosity > 0:
                 yield from _control_failures(skill, student, text_style)
     if verbosity >= 0:
@@ -115,12 +117,15 @@ def has_valid_spec(skill: SkillView) -> bool:
     return bool(specs) and all(item.verdict.kind is VerdictKind.PASSED for item in specs)
 
 
-def _student_lines(student: StudentView, table: Table, layout: _Layout, text_style: TextStyle) -> Iterator[str]:
+def _student_lines(
+    student: StudentView, table: Table, layout: _Layout, text_style: TextStyle, comparisons: int
+) -> Iterator[str]:
     for cells in _rows(student, layout, text_style):
         for name, *styles in cells[_ABOVE].pieces if _ABOVE in cells else ():
             yield from text_style.lines(name, 1, *styles, hang=2)
         yield table.line(cells, text_style)
     notes = [(", ".join(_below(student, layout, text_style)), "dim"), (_turns(student), "dim")]
+    notes += [(note, "dim") for note in statistics_notes(student, comparisons, text_style)]
     undecided = [f"{texts.arm_label(row.arm)}: {row.undecided} (not counted)" for row in student.arms if row.undecided]
     notes += [(_first_failed(student, text_style), "dim"), *((text, "yellow") for text in undecided)]
     for text, style in notes:
@@ -205,8 +210,7 @@ def _lift_cells(
         return {}
     if lift.lift is None:
         return {"lift": Cell(("no pairs", "dim"))}
-    low, high = lift.interval or (0.0, 0.0)
-    style = "green" if low > 0 else "red" if high < 0 else ""  # if the whole interval is on one side of zero
+    style = {"better": "green", "worse": "red"}.get(lift.verdict or "", "")
     sign = "up" if lift.lift > 0 else "down" if lift.lift < 0 else "level"
     text = f"{text_style.sign(sign)} {texts.points(lift.lift, text_style):>3}"
     cells = {"lift": Cell((text, style, "bold"), (texts.spread(lift.interval, text_style), style))}
@@ -255,6 +259,7 @@ def _legend(view: View) -> str:
     shared = "they and the time are" if tokens else "The time is"
     said = [
         "Lift is paired by case, with its 95% interval." if view.lift else "",
+        f"p allows for {len(view.lift)} comparisons (Holm)." if len(view.lift) > 1 else "",
         ("Tokens are in+out;" if arms else "Tokens are in+out.") if tokens else "",
         f"{shared} of all arms together." if arms else "",
         "Assertions are averages." if any(row.assertions_total is not None for row in rows) else "",

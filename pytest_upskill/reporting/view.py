@@ -2,16 +2,17 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pytest_upskill.records import ItemKind, Outcome, Tokens, VerdictKind
-from pytest_upskill.statistics import intervals as statistics
-from pytest_upskill.statistics.intervals import Interval
+from pytest_upskill.reporting.lift import DECIDED, LiftRow, flags_of, lift_row, trials_of, with_verdicts
+from pytest_upskill.statistics import repeated_trials
+from pytest_upskill.statistics.flags import Flag
+from pytest_upskill.statistics.intervals import Interval, Trials, pass_rate
 
 SKILL_ARM = "skill"
 BASELINE_ARM = "baseline"
-_DECIDED = (VerdictKind.PASSED, VerdictKind.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,8 @@ class SummaryRow:
     """How many had passed after one turn, after two, ...; empty if there was one turn only."""
     unanswered: int = 0
     """How many later trials a student that answers from files did not answer."""
+    trials: Trials = field(default_factory=dict)
+    """By case: whether each trial that was decided passed."""
 
     @property
     def pass_at_turn(self) -> tuple[float, ...]:
@@ -80,7 +83,8 @@ class SummaryRow:
 
     @property
     def pass_rate(self) -> float | None:
-        return self.passed / self.total if self.total else None
+        """The mean of the cases' rates: a case counts once, whatever its trials."""
+        return pass_rate(self.trials).mean
 
     @property
     def undecided(self) -> str:
@@ -92,23 +96,30 @@ class SummaryRow:
 
     @property
     def interval(self) -> Interval | None:
-        """Wilson's 95% interval of the pass rate."""
-        return statistics.wilson(self.passed, self.total)
+        """The pass rate's 95% interval, clustered by case."""
+        return pass_rate(self.trials).interval()
 
+    @property
+    def repeated(self) -> int:
+        """The most trials that all cases have; 0 without a case."""
+        return min((len(case) for case in self.trials.values()), default=0)
 
-@dataclass(frozen=True, slots=True)
-class LiftRow:
-    """Pass rate of ``arm`` minus that of ``against``, paired by case. ``verdict`` is reserved."""
+    @property
+    def pass_at_k(self) -> dict[int, float]:
+        """By number of trials: the probability that one of them passes."""
+        found = {k: repeated_trials.pass_at_k(self.trials, k) for k in range(1, self.repeated + 1)}
+        return {k: value for k, value in found.items() if value is not None}
 
-    skill: str
-    student: str
-    arm: str
-    against: str
-    pairs: int
-    lift: float | None
-    interval: Interval | None
-    p: float | None
-    verdict: str | None = None
+    @property
+    def pass_all_k(self) -> dict[int, float]:
+        """pass^k, by number of trials: the probability that all of them pass."""
+        found = {k: repeated_trials.pass_all_k(self.trials, k) for k in range(1, self.repeated + 1)}
+        return {k: value for k, value in found.items() if value is not None}
+
+    @property
+    def flip_rate(self) -> float | None:
+        """The probability that two trials of a case differ; None if no case has two."""
+        return repeated_trials.flip_rate(self.trials).mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +129,8 @@ class StudentView:
     name: str
     arms: tuple[SummaryRow, ...]
     lifts: tuple[LiftRow, ...]
+    flags: Mapping[Flag, tuple[str, ...]] = field(default_factory=dict)
+    """By flag: the cases that have it."""
 
     def arm(self, name: str) -> SummaryRow | None:
         return next((row for row in self.arms if row.arm == name), None)
@@ -167,7 +180,7 @@ class View:
         """What was collected and not judged, counted; empty if nothing is missing."""
         said = []
         if self.run.self_check:
-            decided = [item for item in self.items if item.verdict.kind in _DECIDED]
+            decided = [item for item in self.items if item.verdict.kind in DECIDED]
             checked = {_case_id(item.id) for item in decided if item.kind is not ItemKind.BROKEN_CASE}
             cases = {_case_id(name) for name in (*(item.id for item in self.items), *self.run.unreached)}
             specs = {name for name in cases if name.endswith("::spec")}
@@ -180,7 +193,7 @@ class View:
 def build_view(outcomes: Sequence[Outcome], run: RunInfo) -> View:
     """The view of a run. An id that occurs twice (a rerun) counts with its last outcome."""
     items = tuple(sorted({outcome.id: outcome for outcome in outcomes}.values(), key=_order))
-    skills = tuple(_skill(name, group) for name, group in _grouped(items, lambda item: item.skill))
+    skills = _judged(tuple(_skill(name, group) for name, group in _grouped(items, lambda item: item.skill)))
     students = [student for skill in skills for student in skill.students]
     return View(
         run=run,
@@ -230,12 +243,14 @@ def _student(skill: str, items: tuple[Outcome, ...]) -> StudentView:
     name = items[0].student or ""
     arms = dict(sorted(_grouped(items, lambda item: item.arm or ""), key=lambda pair: _arm_order(pair[0])))
     rows = tuple(_summary(skill, name, arm, group) for arm, group in arms.items())
-    return StudentView(name, rows, tuple(_lifts(skill, name, arms)))
+    trials = {row.arm: row.trials for row in rows}
+    flags = flags_of(trials.get(SKILL_ARM, {}), trials.get(BASELINE_ARM, {}))
+    return StudentView(name, rows, tuple(_lifts(skill, name, arms, flags)), flags)
 
 
 def _summary(skill: str, student: str, arm: str, items: Sequence[Outcome]) -> SummaryRow:
     kinds = [item.verdict.kind for item in items]
-    decided = [item.verdict.assertions for item in items if item.verdict.kind in _DECIDED]
+    decided = [item.verdict.assertions for item in items if item.verdict.kind in DECIDED]
     return SummaryRow(
         skill=skill,
         student=student,
@@ -253,6 +268,7 @@ def _summary(skill: str, student: str, arm: str, items: Sequence[Outcome]) -> Su
         seconds=sum(item.seconds.total for item in items),
         first_failed=_first_failed(items),
         passed_by_turn=_passed_by_turn(items),
+        trials=trials_of(items),
     )
 
 
@@ -279,19 +295,26 @@ def _first_failed(items: Sequence[Outcome]) -> dict[str, int]:
     return dict(Counter(first.name for first in failed if first is not None))
 
 
-def _lifts(skill: str, student: str, arms: Mapping[str, Sequence[Outcome]]) -> Iterable[LiftRow]:
-    if SKILL_ARM not in arms:
-        return
-    treated = _trials(arms[SKILL_ARM])
-    for arm, items in arms.items():
+def _lifts(
+    skill: str, student: str, arms: Mapping[str, Sequence[Outcome]], flags: Mapping[Flag, tuple[str, ...]]
+) -> Iterable[LiftRow]:
+    for arm, items in arms.items() if SKILL_ARM in arms else ():
         if arm != SKILL_ARM:
-            found = statistics.paired_difference(treated, _trials(items))
-            yield LiftRow(skill, student, SKILL_ARM, arm, found.pairs, found.mean, found.interval, found.p)
+            row = lift_row((skill, student, SKILL_ARM, arm), arms[SKILL_ARM], items)
+            yield replace(row, flags=flags) if arm == BASELINE_ARM else row
 
 
-def _trials(items: Sequence[Outcome]) -> dict[str, list[bool]]:
-    trials: dict[str, list[bool]] = {}
-    for item in items:
-        if item.verdict.kind in _DECIDED:
-            trials.setdefault(item.case or "", []).append(item.verdict.kind is VerdictKind.PASSED)
-    return trials
+def _judged(skills: tuple[SkillView, ...]) -> tuple[SkillView, ...]:
+    """The skills with the verdicts on their lifts, which allow for the number of all of them."""
+    rows: list[LiftRow] = []
+    trials: list[tuple[Trials, Trials]] = []
+    for student in (student for skill in skills for student in skill.students):
+        arms = {row.arm: row.trials for row in student.arms}
+        rows += student.lifts
+        trials += [(arms[row.arm], arms[row.against]) for row in student.lifts]
+    judged = iter(with_verdicts(rows, trials))
+    return tuple(
+        replace(skill, students=tuple(replace(student, lifts=tuple(next(judged) for _ in student.lifts))
+                                      for student in skill.students))
+        for skill in skills
+    )  # fmt: skip

@@ -85,13 +85,19 @@ def rate_of(values: Sequence[float], trials: int) -> Rate:
     it passing and half failing, because few cases that are alike do not prove that all are (Dean and Pagano 2015,
     J. Surv. Stat. Methodol. 3, compare such intervals).
     """
-    if not (cases := len(values)):
+    squares = sum(value * value for value in values)
+    return rate_of_sums(len(values), sum(values), squares, trials)
+
+
+def rate_of_sums(cases: int, total: float, squares: float, trials: int) -> Rate:
+    """As ``rate_of``, from the sums of the cases' rates and of their squares."""
+    if not cases:
         return Rate(None, 0, 0)
+    mean, centre = total / cases, (total + 0.5) / (cases + 1)
     if trials <= cases:
-        return Rate(fmean(values), cases, cases)
-    centre = (sum(values) + 0.5) / (cases + 1)
-    variance = (sum(value * value for value in values) + 0.5) / (cases + 1) - centre * centre
-    return Rate(fmean(values), cases, min(cases * centre * (1 - centre) / variance, trials))
+        return Rate(mean, cases, cases)
+    variance = (squares + 0.5) / (cases + 1) - centre * centre
+    return Rate(mean, cases, min(cases * centre * (1 - centre) / variance, trials))
 
 
 def _mean(trials: Sequence[bool]) -> float:
@@ -210,6 +216,9 @@ class Ratio:
     interval: Interval | None = None
 
 
+NO_RATIO = Ratio(0)
+
+
 def paired_ratio(treated: Mapping[str, Sequence[float]], control: Mapping[str, Sequence[float]]) -> Ratio:
     """Tokens or cost of ``treated`` over those of ``control``: the geometric mean of the cases' ratios.
 
@@ -220,7 +229,7 @@ def paired_ratio(treated: Mapping[str, Sequence[float]], control: Mapping[str, S
              for case in treated if treated[case] and control.get(case)}  # fmt: skip
     logs = [math.log(one / other) for one, other in means.values() if one > 0 and other > 0]
     if not logs:
-        return Ratio(0)
+        return NO_RATIO
     middle = fmean(logs)
     if len(logs) == 1:
         return Ratio(1, math.exp(middle))

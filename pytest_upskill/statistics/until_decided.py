@@ -58,7 +58,7 @@ def rate_stop(arm: Progress, threshold: float, interval: bool = False, gates: in
     if found is None:
         values = [sum(case) / len(case) for case in arm.complete().values() if case]
         found = _sequential(sum(values), len(values), threshold, gates)
-        return found and Stop(found, f"its confidence sequence excludes {threshold:g}")
+        return Stop(found, f"its confidence sequence excludes {threshold:g}") if found else None
     return Stop(found, CURTAILED)
 
 
@@ -77,7 +77,7 @@ def lift_stop(
         counts.pop(0.0, None)  # cases without a difference say nothing about its sign
     passed = sum((1 + value) / 2 * number for value, number in counts.items())
     found = _sequential(passed, sum(counts.values()), (1 + threshold) / 2, gates)
-    return found and Stop(found, f"its confidence sequence excludes {threshold:+g}")
+    return Stop(found, f"its confidence sequence excludes {threshold:+g}") if found else None
 
 
 def _same(worst: Estimate, best: Estimate, threshold: float) -> GateVerdict | None:

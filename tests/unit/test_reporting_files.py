@@ -50,7 +50,9 @@ def test_json_has_exactly_the_keys_of_the_schema() -> None:
         assert list(row) == ["skill", "student", "arm", "passed", "total", "inconclusive", "errors", "pass_rate",
                              "interval", "assertions_passed", "assertions_total", "tokens", "cost_usd"]  # fmt: skip
     for row in data["lift"]:
-        assert list(row) == ["skill", "student", "arm", "against", "lift", "interval", "p", "verdict"]
+        assert list(row) == ["skill", "student", "arm", "against", "lift", "interval", "p", "verdict", "pairs",
+                             "decidable", "p_corrected", "more_cases", "token_ratio", "cost_ratio", "lift_per_usd",
+                             "flags"]  # fmt: skip
 
 
 def test_json_tells_of_a_gpu_what_is_known_of_one_alone() -> None:
@@ -91,7 +93,32 @@ def test_json_summary_of_nothing_decided_is_null_not_zero() -> None:
 def test_json_lift_of_one_pair_has_no_interval_and_no_verdict() -> None:
     (row,) = report(both_arms())["lift"]
     assert row == {"skill": "cuda-kernels", "student": "glm-4.7", "arm": "skill", "against": "baseline", "lift": 0.0,
-                   "interval": None, "p": 1.0, "verdict": None}  # fmt: skip
+                   "interval": None, "p": 1.0, "verdict": None, "pairs": 1, "decidable": False, "p_corrected": 1.0,
+                   "more_cases": None, "token_ratio": {"pairs": 1, "mean": 1.0, "interval": None}, "cost_ratio": None,
+                   "lift_per_usd": None, "flags": {"never passes": ["rms_norm"]}}  # fmt: skip
+
+
+def test_json_lift_has_a_verdict_that_allows_for_all_comparisons() -> None:
+    def arms(student: str) -> list[Outcome]:
+        return [outcome(str(case), student, arm, failed={"reply": "none"} if arm == "baseline" else None)
+                for case in range(6) for arm in ("skill", "baseline")]  # fmt: skip
+
+    (one,) = report(arms("a"))["lift"]
+    assert (one["pairs"], one["verdict"], one["decidable"], one["p"]) == (6, "better", True, pytest.approx(2 / 64))
+    for row in report([*arms("a"), *arms("b")])["lift"]:
+        assert (row["verdict"], row["decidable"], row["p_corrected"]) == (None, False, pytest.approx(4 / 64))
+
+
+def test_json_summary_of_several_trials_has_pass_at_k() -> None:
+    (row,) = report([outcome(trial=trial, failed={"memory": "m"} if trial == 3 else None) for trial in (1, 2, 3)])[
+        "summary"
+    ]
+    assert row["pass_rate"] == pytest.approx(2 / 3)
+    assert row["pass_at_k"] == {"1": pytest.approx(2 / 3), "2": 1.0, "3": 1.0}
+    assert row["pass_all_k"] == {"1": pytest.approx(2 / 3), "2": pytest.approx(1 / 3), "3": 0.0}
+    assert row["flip_rate"] == pytest.approx(2 / 3)
+    low, high = row["interval"]
+    assert low < 0.25 and high > 0.95, "one case says little, whatever its trials"
 
 
 def test_json_counterexample_can_be_pasted_back() -> None:

@@ -88,12 +88,25 @@ TWO_STUDENTS = """\
              baseline  with skill  lift, points       assertions    tokens  time
 cuda-kernels  8 cases, SKILL.md is valid
   glm-4.7    2/8  25%    7/8  88%  ▲ +62 [+12, +89]  7.9 → 8.9/9  112k+44k   28s
+    lift: undecided (p = 0.12); about 3 more cases like these would decide it
+    with skill, relative to the baseline: 4.91× [4.87, 4.95] tokens
+    saturated: add, softmax (the baseline always passes: make the case harder,
+      or drop it)
+    never passes: rotary (fails in every arm: check the case, or try a stronger
+      student)
     first fails at correct[float16] ×1
   llama3-8b  1/8  12%    1/8  12%  ·   0 [−31, +31]  7.8 → 7.8/9  112k+17k   28s
+    lift: undecided (p = 1)
+    with skill, relative to the baseline: 8.44× [8.37, 8.51] tokens
+    saturated: add (the baseline always passes: make the case harder, or drop
+      it)
+    never passes: argmax, gelu, matmul, rms_norm, rotary and 2 more (fails in
+      every arm: check the case, or try a stronger student)
     first fails at correct[float16] ×4, compiles ×3
 
-Lift is paired by case, with its 95% interval. Tokens are in+out; they and the
-time are of all arms together. Assertions are averages.
+Lift is paired by case, with its 95% interval. p allows for 2 comparisons
+(Holm). Tokens are in+out; they and the time are of all arms together.
+Assertions are averages.
 device   judged on the cpu device: the same programs, executed by this machine;
          not a proof of the tolerance on a GPU
 seed     7; --upskill-seed=7 repeats this run's examples exactly
@@ -105,12 +118,21 @@ TWO_STUDENTS_WIDE = """\
              baseline  with skill  lift, points      0%              100%   assertions    tokens  time
 cuda-kernels  8 cases, SKILL.md is valid
   glm-4.7    2/8  25%    7/8  88%  ▲ +62 [+12, +89]  ─────○━━━━━━━━━━━●──  7.9 → 8.9/9  112k+44k   28s
+    lift: undecided (p = 0.12); about 3 more cases like these would decide it
+    with skill, relative to the baseline: 4.91× [4.87, 4.95] tokens
+    saturated: add, softmax (the baseline always passes: make the case harder, or drop it)
+    never passes: rotary (fails in every arm: check the case, or try a stronger student)
     first fails at correct[float16] ×1
   llama3-8b  1/8  12%    1/8  12%  ·   0 [−31, +31]  ──●─────────────────  7.8 → 7.8/9  112k+17k   28s
+    lift: undecided (p = 1)
+    with skill, relative to the baseline: 8.44× [8.37, 8.51] tokens
+    saturated: add (the baseline always passes: make the case harder, or drop it)
+    never passes: argmax, gelu, matmul, rms_norm, rotary and 2 more (fails in every arm: check the case, or try a
+      stronger student)
     first fails at correct[float16] ×4, compiles ×3
 
-Lift is paired by case, with its 95% interval. Tokens are in+out; they and the time are of all arms together. Assertions
-are averages.
+Lift is paired by case, with its 95% interval. p allows for 2 comparisons (Holm). Tokens are in+out; they and the time
+are of all arms together. Assertions are averages.
 device   judged on the cpu device: the same programs, executed by this machine; not a proof of the tolerance on a GPU
 seed     7; --upskill-seed=7 repeats this run's examples exactly
 replies  kept in .upskill/replies
@@ -126,10 +148,17 @@ cuda-kernels  8 cases
              3/8  38%    5/5 100%  ▲ +100 [+20, +100]       9.0/9
     placebo  4/8  50%              ▲ +80 [+7, +99]          8.2/9
     24k+12k tokens, $0.11, 42s
+    lift: cannot be decided with 5 cases; 7 or more can
+    with skill, relative to the baseline: 1.00× [0.99, 1.01] tokens, 5.00×
+      [4.94, 5.06] cost, +12500 points per extra US dollar per trial
+    lift over placebo: cannot be decided with 5 cases; 7 or more can
+    saturated: add, rms_norm, softmax (the baseline always passes: make the case
+      harder, or drop it)
     with skill: 1 inconclusive, 2 infrastructure errors (not counted)
 
-Lift is paired by case, with its 95% interval. Tokens are in+out; they and the
-time are of all arms together. Assertions are averages.
+Lift is paired by case, with its 95% interval. p allows for 2 comparisons
+(Holm). Tokens are in+out; they and the time are of all arms together.
+Assertions are averages.
 note     the case sets its own tolerance: argmax, gelu, matmul, rotary, scan
 device   judged on the cpu device: the same programs, executed by this machine;
          not a proof of the tolerance on a GPU
@@ -208,9 +237,38 @@ def test_colour_changes_no_letter(check: bool) -> None:
 
 
 def test_colour_says_which_lift_is_certain() -> None:
-    lines = summary(two_students(), color=True).splitlines()
-    assert "\x1b[32;1m▲ +62" in next(line for line in lines if "glm-4.7" in line)
-    assert "\x1b[32" not in next(line for line in lines if "llama3-8b" in line)
+    unsure = summary(two_students(), color=True).splitlines()
+    assert not any("\x1b[32" in line for line in unsure), "five gains in eight cases prove nothing"
+    better = summary([*passing("glm-4.7", "skill", 7), *passing("glm-4.7", "baseline", 0)], color=True)
+    assert "\x1b[32;1m▲ +88" in better
+    worse = summary([*passing("glm-4.7", "skill", 0), *passing("glm-4.7", "baseline", 7)], color=True)
+    assert "\x1b[31;1m▼ \u221288" in worse
+
+
+def test_a_lift_says_what_it_proves_and_what_would_decide_it() -> None:
+    better = summary([*passing("glm-4.7", "skill", 7), *passing("glm-4.7", "baseline", 0)])
+    assert "    lift: better (p = 0.016)\n" in better
+    one = summary([outcome(), outcome(arm="baseline", failed={"reply": "none"})])
+    assert "    lift: cannot be decided with 1 case; 6 or more can\n" in one
+    assert "+100 [" not in one
+    assert "about 3 more cases like these would decide it" in summary(two_students())
+
+
+def test_repeated_trials_show_how_often_they_differ() -> None:
+    trials = [outcome(case, trial=trial, failed={"memory": "m"} if case == "add" and trial > 1 else None)
+              for case in CASES for trial in (1, 2, 3)]  # fmt: skip
+    text = summary(trials)
+    assert "repeated trials: with skill pass@3 100%, pass^3 88%, two trials differ 8%\n" in text
+    assert "flaky: add (trials of one arm differ: add trials" in text
+    assert "repeated trials" not in summary(two_students())
+
+
+def test_spending_is_compared_with_the_baseline() -> None:
+    dear = [outcome(case, cost_usd=0.25, tokens=Tokens(3000, 1000)) for case in CASES]
+    cheap = [outcome(case, arm="baseline", cost_usd=0.05, failed={"reply": "none"}) for case in CASES]
+    text = " ".join(summary([*dear, *cheap]).split())
+    assert "with skill, relative to the baseline: 2.67\u00d7 [2.64, 2.69] tokens, 5.00\u00d7 [4.96, 5.04] cost" in text
+    assert "+500 points per extra US dollar per trial" in text
 
 
 def test_another_device_needs_no_caveat() -> None:

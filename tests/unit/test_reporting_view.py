@@ -45,6 +45,22 @@ def test_lift_is_against_every_other_arm() -> None:
     assert {row.verdict for row in view.lift} == {None}
 
 
+def test_a_case_counts_once_whatever_its_trials() -> None:
+    trials = [*(outcome("a", trial=trial) for trial in (1, 2, 3)), outcome("b", failed={"reply": "none"})]
+    row = build_view(trials, run()).summary[0]
+    assert (row.passed, row.total, row.pass_rate) == (3, 4, 0.5)
+
+
+def test_cases_are_flagged_with_a_baseline_and_without() -> None:
+    skill = [outcome("a"), outcome("b", failed={"reply": "none"}), outcome("c", failed={"reply": "none"})]
+    baseline = [outcome("a", arm="baseline"), outcome("b", arm="baseline", failed={"reply": "none"}),
+                outcome("c", arm="baseline")]  # fmt: skip
+    both = build_view([*skill, *baseline], run())
+    assert both.skills[0].students[0].flags == {"saturated": ("a", "c"), "negative": ("c",), "never passes": ("b",)}
+    assert both.lift[0].flags == both.skills[0].students[0].flags
+    assert build_view(skill, run()).skills[0].students[0].flags == {"never passes": ("b", "c")}
+
+
 def test_without_a_baseline_there_is_no_lift() -> None:
     assert build_view([outcome()], run()).lift == ()
 

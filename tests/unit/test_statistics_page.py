@@ -1,0 +1,62 @@
+"""docs/statistics.md: its examples run, and its figures are computed here or in test_statistics_coverage.py."""
+
+from __future__ import annotations
+
+import doctest
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from scipy import stats
+
+from pytest_upskill.statistics.flags import ADVICE
+from tests.unit.test_reporting_terminal import passing, summary
+
+PAGE = (Path(__file__).parents[2] / "docs" / "statistics.md").read_text(encoding="utf-8")
+
+
+def test_the_examples_give_what_the_page_shows() -> None:
+    blocks = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    examples = doctest.DocTestParser().get_doctest("".join(blocks), {}, "statistics.md", "docs/statistics.md", 0)
+    assert len(examples.examples) > 20
+    said: list[str] = []
+    doctest.DocTestRunner(verbose=False).run(examples, out=said.append)
+    assert said == []
+
+
+@pytest.mark.parametrize("percent", [95, 90, 85, 80, 70])
+def test_a_gate_on_the_estimate_errs_as_often_as_the_page_says(percent: int) -> None:
+    rate, cells = percent / 100, []
+    for cases in (5, 10, 20, 50):
+        least = 4 * cases // 5
+        fails, passes = stats.binom.cdf(least - 1, cases, rate), stats.binom.sf(least - 1, cases, rate)
+        cells.append(f"{100 * (fails if rate >= 0.8 else passes):.1f}%")
+    assert f"| {percent}% | {' | '.join(cells)} |" in PAGE
+
+
+def test_the_summary_on_the_page_is_one() -> None:
+    baseline = passing("glm-4.7", "baseline", 2)
+    shown = summary([*passing("glm-4.7", "skill", 7), *baseline])
+    for line in PAGE.partition("```text\n")[2].partition("```")[0].splitlines()[1:]:
+        for part in re.split(r"  +", line.strip()):
+            assert part in shown, part
+
+
+def test_the_page_has_every_flag_and_its_advice() -> None:
+    for flag, advice in ADVICE.items():
+        row = next(line for line in PAGE.splitlines() if line.startswith(f"| `{flag.value}` |"))
+        assert row.endswith(f" {advice.partition(': ')[2]} |")
+
+
+def test_statistics_load_neither_numpy_nor_scipy_before_they_are_needed() -> None:
+    code = (
+        "import sys, pytest_upskill.reporting.view\n"
+        "from pytest_upskill.statistics import flags, gates, planning, until_decided\n"
+        "from pytest_upskill.statistics.intervals import pass_rate\n"
+        "assert pass_rate({'a': [True]}).interval()\n"
+        "print({'numpy', 'scipy', 'pandas', 'statsmodels'} & set(sys.modules))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "set()"
