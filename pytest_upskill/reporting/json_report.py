@@ -88,9 +88,7 @@ def _summary(row: SummaryRow) -> dict[str, Any]:
         "tokens": row.tokens.input + row.tokens.output,
         "cost_usd": row.cost_usd,
         **({"pass_at_turn": row.pass_at_turn} if row.passed_by_turn else {}),
-<<<<<<< HEAD
         **({"not_answered": row.unanswered} if row.unanswered else {}),
-=======
         **(_fields(row, "pass_at_k pass_all_k flip_rate") if row.repeated > 1 else {}),
     }
 
@@ -102,7 +100,6 @@ def _lift(row: LiftRow) -> dict[str, Any]:
         **{name: asdict(ratio) if ratio.pairs else None for name, ratio in ratios.items()},
         "lift_per_usd": row.per_usd,
         "flags": {flag.value: cases for flag, cases in row.flags.items()},
->>>>>>> helper-stats
     }
 
 
