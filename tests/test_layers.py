@@ -27,6 +27,7 @@ LAYERS = (
     ("configuration",),
     ("execution",),
     ("reporting",),
+    ("history",),
     ("case_quality",),
     ("replies", "judging"),
     ("oracle", "students"),

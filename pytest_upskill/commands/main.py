@@ -15,6 +15,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "check": ("check", "Judge the solution of a case, and show the numbers."),
     "list": ("list_cases", "List skills, their cases and tags, and students."),
     "lint": ("lint", "Check skills and cases against the specification, without pytest."),
+    "runs": ("runs", "List the recorded runs, and import runs from JSON reports."),
+    "compare": ("compare", "Compare two recorded runs."),
+    "show": ("show", "Show everything that is recorded of an item."),
+    "report": ("report", "Write the report of a recorded run."),
     "prune": ("prune", "Remove stored and recorded replies that no case uses."),
 }
 """Each command's module and its line in ``--help``. A module is imported when its command is called."""

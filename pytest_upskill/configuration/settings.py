@@ -50,6 +50,7 @@ class Settings:
     base_url: str | None
     reports: tuple[Path, ...]
     prompts: Path | None
+    compare: str | None
     students_tables: Mapping[str, Mapping[str, Any]]
     origins: Mapping[str, str]
     rootdir: Path
@@ -86,10 +87,10 @@ def students_tables(pyproject: Path) -> Mapping[str, Mapping[str, Any]]:
     return tables
 
 
-def check_writable(path: Path) -> None:
+def check_writable(path: Path, option: str = "--upskill-report") -> None:
     """Raises UsageError if the report cannot be written, before anything runs."""
     if path.is_dir():
-        raise UsageError(f"--upskill-report: {path} is a folder; name a file in it, such as {path / 'report.json'}")
+        raise UsageError(f"{option}: {path} is a folder; name a file in it, such as {path / 'report.json'}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         existed = path.exists()
@@ -98,4 +99,4 @@ def check_writable(path: Path) -> None:
             path.unlink()
     except OSError as error:
         problem = f"{path} cannot be written ({error.strerror}); name a file where you may write"
-        raise UsageError(f"--upskill-report: {problem}") from None
+        raise UsageError(f"{option}: {problem}") from None

@@ -93,6 +93,14 @@ def reports(text: str) -> tuple[str, ...]:
     return paths
 
 
+def compared_run(text: str) -> str:
+    """The run to compare with: a number, ``last``, or a JSON report."""
+    if not (text == "last" or text.isdecimal() or text.endswith((".json", ".jsonl"))):
+        forms = "a number that `pytest-upskill runs` shows, 'last', or a JSON report (run.json)"
+        raise ValueError(f"{text!r} is no run; accepted: {forms}; a path goes before --upskill-compare")
+    return text
+
+
 def text(text: str) -> str:
     """Any text but an empty one."""
     if not text.strip():

@@ -42,6 +42,11 @@ def outcome_of(task: Task, verdict: Verdict, reply: Reply | None = None) -> Outc
         seconds=Seconds(reply=reply.seconds if reply else 0.0),
         replay=task.replay,
         notes=(reply.details.note,) if reply and reply.details.note else (),
+        tags=task.case.tags if task.case else (),
+        reply=reply.text if reply else "",
+        reasoning=reply.reasoning if reply else "",
+        reply_digest=reply.digest if reply else "",
+        case_digest=task.case.text_hash if task.case else "",
     )
 
 
@@ -82,6 +87,10 @@ def kernel_outcome(
         seconds=Seconds(reply.seconds, result.build_seconds, result.run_seconds) if result else Seconds(reply.seconds),
         kernels=result.build.kernels if result and result.build else (),
         device_memory=result.device_memory if result else None,
+        reports=result.reports if result else (),
+        not_executed=result.not_executed if result else (),
+        launches=result.launch_statistics if result else None,
+        compilers=result.build.compilers if result and result.build else (),
         replay=f"{task.replay} --upskill-example='{found.example}'" if found else task.replay,
         notes=tuple(filter(None, notes)),
     )

@@ -37,6 +37,7 @@ from pytest_upskill.languages.base import Language
 from pytest_upskill.records import ItemKind, Kernel, Outcome, Question, Verdict, VerdictKind
 from pytest_upskill.replies.budget import WorstCase, estimate
 from pytest_upskill.replies.scheduling import Replies
+from pytest_upskill.skills.arms import skill_digest
 from pytest_upskill.students import files as reply_files
 from pytest_upskill.students.base import StudentConfig
 
@@ -74,6 +75,9 @@ class Pipeline:
         self._machine, self._replies, self._options = machine, replies, options
         self._prompts, self._more_assertions = prompts, more_assertions
         self._renderer = PromptRenderer()
+        self._prompt_of: dict[str, str] = {}
+        """By digest of a prompt: the first item that has it."""
+        self._skill_digests: dict[Path, str] = {}
         self._backend = InProcess(lambda request: self._machine_of(request.device), built)
         begin, timeout = self._backend.begin, options.timeout
         self._gate = CaseGate(
@@ -101,7 +105,19 @@ class Pipeline:
         """Queries and judges. The outcome reports what goes wrong with a student, a case or a server."""
         outcome = self._outcome(task)
         outdated = self._replies.outdated(task.id)
-        return replace(outcome, outdated=outdated) if outdated else outcome
+        outcome = replace(outcome, outdated=outdated, skill_digest=self._skill_digest(task.skill_path))
+        return self._with_prompt(task, outcome) if outcome.reply and task.student != "golden" else outcome
+
+    def _with_prompt(self, task: Task, outcome: Outcome) -> Outcome:
+        # Prompts are long, and the trials and students of a case share one.
+        prompt = self._renderer.of(task).prompt
+        first = self._prompt_of.setdefault(prompt.digest, task.id) == task.id
+        return replace(outcome, prompt_digest=prompt.digest, prompt=prompt.text if first else "")
+
+    def _skill_digest(self, skill_path: Path) -> str:
+        if skill_path not in self._skill_digests:
+            self._skill_digests[skill_path] = skill_digest(skill_path)
+        return self._skill_digests[skill_path]
 
     def _outcome(self, task: Task) -> Outcome:
         if task.kind is ItemKind.SPEC:

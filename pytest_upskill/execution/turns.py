@@ -136,7 +136,7 @@ def _joined(tries: Sequence[Try], most: int) -> Outcome:
 
 
 def _turn(one: Outcome) -> Turn:
-    return Turn(one.verdict.kind, one.verdict.reason, one.tokens, one.cost_usd, one.seconds.total)
+    return Turn(one.verdict.kind, one.verdict.reason, one.tokens, one.cost_usd, one.seconds.total, one.reply)
 
 
 def _unjudged(outcome: Outcome, verdict: Verdict) -> Outcome:

@@ -14,9 +14,11 @@ from pytest_upskill.records.judgement import (
     Turn,
     Verdict,
     VerdictKind,
+    Window,
     WorstElement,
     assertion_names,
 )
+from pytest_upskill.records.run_info import RunInfo
 from pytest_upskill.records.running import (
     FLOATING,
     ITEM_SIZE,

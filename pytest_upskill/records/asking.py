@@ -35,6 +35,12 @@ class Prompt:
     files: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def text(self) -> str:
+        """System text, user text and files as one text, for a person to read."""
+        files = (f"--- {path} ---\n{text}" for path, text in self.files.items())
+        return "\n\n".join(filter(None, [self.system, self.user, *files]))
+
+    @property
     def digest(self) -> str:
         """A hash (hex) of the whole prompt: a stored reply answers this prompt only.
 
@@ -126,3 +132,8 @@ class Reply:
     seconds: float = 0.0
     model: str = ""
     details: ReplyDetails = field(default_factory=ReplyDetails)
+
+    @property
+    def digest(self) -> str:
+        """A hash (hex) of the text."""
+        return hashlib.sha256(self.text.encode("utf-8", "surrogatepass")).hexdigest()

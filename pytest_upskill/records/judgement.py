@@ -11,7 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from pytest_upskill.records.asking import Tokens
-from pytest_upskill.records.running import KernelResources
+from pytest_upskill.records.running import Finding, KernelResources, LaunchStatistics
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -99,6 +99,20 @@ def assertion_names(checks: Sequence[str], dtypes: Sequence[str]) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
+class Window:
+    """The elements around the worst one, in rows along the last dim; a vector or a scalar is one row.
+
+    ``start`` is the row and the column of the first element, in the last two dims. ``ratios`` are the errors as
+    multiples of their bounds: more than 1 is wrong, None is wrong without a number, such as NaN.
+    """
+
+    start: tuple[int, int]
+    expected: tuple[tuple[str, ...], ...]
+    got: tuple[tuple[str, ...], ...]
+    ratios: tuple[tuple[float | None, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class WorstElement:
     """The element of an output with the largest error. Numbers are texts, as they are shown.
 
@@ -111,6 +125,7 @@ class WorstElement:
     got: str
     error: str | None = None
     bound: str | None = None
+    around: Window | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +219,7 @@ class Turn:
     tokens: Tokens = field(default_factory=Tokens)
     cost_usd: float | None = None
     seconds: float = 0.0
+    reply: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +261,22 @@ class Outcome:
     """Why that line is shown, if it is a guess: "where out is written"."""
     outdated: int = 0
     """How many replies are stored for the item whose question has changed since, at most one for each turn."""
+    tags: tuple[str, ...] = ()
+    prompt_digest: str = ""
+    prompt: str = ""
+    """The first prompt. Of the items of a process that share one, only the first item has its text."""
+    reply: str = ""
+    reasoning: str = ""
+    reports: tuple[Finding, ...] = ()
+    """What the device saw in all calls, each once."""
+    not_executed: tuple[tuple[int, int], ...] = ()
+    """Ranges of lines of the source that no traced call executed."""
+    reply_digest: str = ""
+    skill_digest: str = ""
+    """A hash of the skill's files on disk that a student can see; cases have one each, in ``case_digest``."""
+    case_digest: str = ""
+    launches: LaunchStatistics | None = None
+    compilers: tuple[str, ...] = ()
 
     def to_plain(self) -> dict[str, Any]:
         """Plain data, for another process."""

@@ -15,23 +15,54 @@ PATIENCE = 60.0
 """Seconds to wait for another process's transaction; each takes milliseconds."""
 
 
+NO_LOCKS = "its file system cannot lock files, as some network drives cannot; keep the project on a local disk"
+_ADVICE: Mapping[str, str] = {
+    "SQLITE_BUSY": "another process has locked it; let that process end, or stop it",
+    "SQLITE_LOCKED": "another process has locked it; let that process end, or stop it",
+    "SQLITE_FULL": "its disk is full: free some space",
+    "SQLITE_READONLY": "make the file and its folder writable",
+    "SQLITE_CANTOPEN": "make the file and its folder writable",
+    "SQLITE_PROTOCOL": NO_LOCKS,
+    "SQLITE_NOLFS": NO_LOCKS,
+    "SQLITE_IOERR_LOCK": NO_LOCKS,
+    "SQLITE_IOERR_RDLOCK": NO_LOCKS,
+    "SQLITE_IOERR_CHECKRESERVEDLOCK": NO_LOCKS,
+    "SQLITE_IOERR_SHM": NO_LOCKS,
+    "SQLITE_CORRUPT": "it is damaged: move the file away to begin a new one",
+    "SQLITE_NOTADB": "it is damaged: move the file away to begin a new one",
+    "SQLITE": "free some space or make it writable, or move the file away to begin a new one",
+}
+"""Advice by the beginning of the name of SQLite's result code; the first that matches counts."""
+
+
 class SqliteStorage:
     """Opens the file at ``path``, whose folder exists, and creates the tables of ``schema`` that are missing.
 
-    ``migrations`` maps a version to the statements that lead to the next one; they run in one transaction.
+    ``migrations`` maps a version to the statements that lead to the next one; they run in one transaction. ``patience``
+    (s) is how long to wait for another process's transaction. ``what`` the file holds is named in messages.
 
     Safe among threads and processes. Every method raises InfrastructureError if the file cannot be read or written.
     """
 
-    def __init__(self, path: Path, schema: str, version: int, migrations: Mapping[int, str]) -> None:
-        self._path = path
+    def __init__(
+        self,
+        path: Path,
+        schema: str,
+        version: int,
+        migrations: Mapping[int, str],
+        patience: float = PATIENCE,
+        what: str = "replies",
+    ) -> None:
+        self._path, self._what = path, what
         self._lock = threading.RLock()
         with self.reading():
-            self._db = sqlite3.connect(path, PATIENCE, isolation_level=None, check_same_thread=False)
+            self._db = sqlite3.connect(path, patience, isolation_level=None, check_same_thread=False)
             self._db.text_factory = lambda data: data.decode("utf-8", "replace")  # a broken text must not hide a row
             # SQLite does not wait when two processes change the journal's mode.
-            with FileLock(path.with_name("opening.lock"), PATIENCE):
-                self._db.execute("PRAGMA journal_mode = WAL")
+            with FileLock(path.with_name("opening.lock"), patience):
+                (mode,) = self._db.execute("PRAGMA journal_mode = WAL").fetchone()
+            if mode != "wal":
+                raise InfrastructureError(f"{_refusal(what, path)} (it refuses a write-ahead log); {NO_LOCKS}")
             self._db.execute("PRAGMA synchronous = NORMAL")  # a power cut may cost the last replies, a kill none
         with self.writing():
             scripts = [migrations[earlier] for earlier in range(self._version(version) or version, version)]
@@ -52,7 +83,7 @@ class SqliteStorage:
     @contextlib.contextmanager
     def reading(self) -> Iterator[None]:
         """Several statements, without a statement of another thread in between."""
-        with explained(self._path), self._lock:
+        with explained(self._path, self._what), self._lock:
             yield
 
     @contextlib.contextmanager
@@ -84,11 +115,22 @@ class SqliteStorage:
 
 
 @contextlib.contextmanager
-def explained(path: Path) -> Iterator[None]:
+def explained(path: Path, what: str = "replies") -> Iterator[None]:
     """Raise InfrastructureError, with the next step, if the file at ``path`` or its folder cannot be used."""
     try:
         with writing_below(path.parent):
             yield
     except sqlite3.DatabaseError as error:
-        advice = "free some space or make it writable, or move the file away to begin a new one"
-        raise InfrastructureError(f"the replies in {path} cannot be used ({error}); {advice}") from error
+        raise InfrastructureError(f"{_refusal(what, path)} ({error}); {_advice(error)}") from error
+    except NotImplementedError as error:  # of FileLock, where there is no flock
+        raise InfrastructureError(f"{_refusal(what, path)} ({error}); {NO_LOCKS}") from error
+
+
+def _refusal(what: str, path: Path) -> str:
+    return f"the {what} in {path} cannot be used"
+
+
+def _advice(error: sqlite3.DatabaseError) -> str:
+    """The next step, by SQLite's result code (https://sqlite.org/rescode.html)."""
+    name = getattr(error, "sqlite_errorname", "")
+    return next((advice for prefix, advice in _ADVICE.items() if name.startswith(prefix)), _ADVICE["SQLITE"])

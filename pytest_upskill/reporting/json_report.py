@@ -9,9 +9,13 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from pytest_upskill.records import SCHEMA, Counterexample, ItemKind, MutationScore, Outcome, Tokens, Turn
+from pytest_upskill.records import SCHEMA, Counterexample, ItemKind, MutationScore, Outcome, Tokens, Turn, VerdictKind
+from pytest_upskill.reporting.failure import one_line
 from pytest_upskill.reporting.lift import LiftRow
 from pytest_upskill.reporting.view import SummaryRow, View
+from pytest_upskill.skills.arms import is_control
+
+_DIGESTS = ("prompt_digest", "reply_digest", "skill_digest", "case_digest")
 
 
 def render(view: View) -> str:
@@ -21,6 +25,7 @@ def render(view: View) -> str:
         "schema": SCHEMA,
         "machine": dict(run.machine),
         **_fields(run, "device seed started seconds"),
+        "run": _fields(run, "session version command students revision dirty interrupted self_check"),
         "items": [_item(item) for item in view.items],
         "summary": [_summary(row) for row in view.summary],
         "lift": [_lift(row) for row in view.lift],
@@ -46,7 +51,15 @@ def _item(item: Outcome) -> dict[str, Any]:
         **({"turns": [_turn(turn) for turn in item.turns]} if item.turns else {}),
         **({"outdated_replies": item.outdated} if item.outdated else {}),
         **({"notes": item.notes} if item.notes else {}),
+        **{name: getattr(item, name) or None for name in _DIGESTS},
+        "control_reason": _control_reason(item),
     }
+
+
+def _control_reason(item: Outcome) -> str | None:
+    """Why an item of a control arm failed, which pytest counts as passed."""
+    failed = item.verdict.kind is VerdictKind.FAILED and item.arm is not None and is_control(item.arm)
+    return one_line(item) if failed else None
 
 
 def _fields(value: object, names: str) -> dict[str, Any]:

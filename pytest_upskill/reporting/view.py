@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pytest_upskill.records import ItemKind, Outcome, Tokens, VerdictKind
+from pytest_upskill.records import ItemKind, Outcome, RunInfo, Tokens, VerdictKind
 from pytest_upskill.reporting.lift import DECIDED, LiftRow, flags_of, lift_row, trials_of, with_verdicts
 from pytest_upskill.statistics import repeated_trials
 from pytest_upskill.statistics.flags import Flag
@@ -13,33 +13,6 @@ from pytest_upskill.statistics.intervals import Interval, Trials, pass_rate
 
 SKILL_ARM = "skill"
 BASELINE_ARM = "baseline"
-
-
-@dataclass(frozen=True, slots=True)
-class RunInfo:
-    """A run as a whole.
-
-    ``started`` is ISO 8601 text, ``seconds`` the run's length, ``sandbox`` the confinement in force, ``replies`` the
-    folder that keeps the replies, as the user would type it; ``source`` says where they came from, if not from
-    the usual place, and ``spent`` what this run spent on new ones.
-    """
-
-    machine: Mapping[str, Any]
-    device: str
-    seed: int
-    started: str
-    seconds: float
-    self_check: bool = False
-    sandbox: str = ""
-    notes: tuple[str, ...] = ()
-    replies: str | None = None
-    source: str = ""
-    spent: str = ""
-    answers: tuple[str, str] | None = None
-    """Of a run that only wrote prompts: where they are and where the answers go, and the command that judges those."""
-    interrupted: bool = False
-    unreached: tuple[str, ...] = ()
-    """The ids of collected items without an outcome."""
 
 
 @dataclass(frozen=True, slots=True)

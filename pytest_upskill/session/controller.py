@@ -1,6 +1,7 @@
 """The hooks of the reporting process: header, status letters, summary, report files and exit status."""
 
 import platform
+import shlex
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import partial
@@ -9,16 +10,25 @@ from typing import Any
 
 import pytest
 
-from pytest_upskill.records import Outcome, VerdictKind
+from pytest_upskill.errors import UpskillError
+from pytest_upskill.history.git_state import GitState
+from pytest_upskill.history.recorder import Recorder
+from pytest_upskill.history.selection import LAST, find_run
+from pytest_upskill.records import Outcome, RunInfo, VerdictKind
+from pytest_upskill.records.version import VERSION
 from pytest_upskill.replies.budget import no_longer_match
+from pytest_upskill.replies.stored_reply import Sampler
 from pytest_upskill.reporting import render
 from pytest_upskill.reporting.terminal import header_lines, summary_lines
-from pytest_upskill.reporting.text_style import can_show
-from pytest_upskill.reporting.view import RunInfo, View, build_view
+from pytest_upskill.reporting.text_style import TextStyle, can_show, printable
+from pytest_upskill.reporting.view import View, build_view
 from pytest_upskill.session import item_report
 from pytest_upskill.session.progress import is_item_of_ours
 from pytest_upskill.session.repeat_command import answers_steps
 from pytest_upskill.session.run import Run
+
+GIT_SECONDS = 2.0
+"""How long to wait for git's answer, which it has had the time of the collection to give."""
 
 
 class Controller:
@@ -30,6 +40,8 @@ class Controller:
         self.outcomes: dict[str, Outcome] = {}
         self.started = datetime.now(UTC)
         self._view: View | None = None
+        self._git: GitState | None = None
+        self._recorder = Recorder(run.settings.rootdir, self._info)
         self._written: list[Path] = []
         self._problems: list[str] = []
         self._estimate_shown = False
@@ -53,6 +65,15 @@ class Controller:
             reporter.ensure_newline()
             reporter.write_line(line)
 
+    def pytest_collection(self) -> None:
+        """Asks git while skills are collected."""
+        if self._is_recorded:
+            self._git = GitState(self.run.settings.rootdir)
+
+    @property
+    def _is_recorded(self) -> bool:
+        return not (self.run.settings.prompts or self.config.option.collectonly)
+
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         self._collected = [item.nodeid for item in session.items if is_item_of_ours(item.nodeid)]
@@ -75,6 +96,8 @@ class Controller:
         if (outcome := item_report.outcome_of(report)) is None:
             return
         self.outcomes[outcome.id] = outcome
+        if self._is_recorded:
+            self._recorder.add(outcome)
         why = item_report.FailureRepr(outcome, self.outcomes)
         if report.failed and isinstance(report.longrepr, str):
             report.longrepr = why
@@ -91,7 +114,10 @@ class Controller:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         if not self.outcomes:
             return
-        self._view = self._build_view(interrupted=session.exitstatus == pytest.ExitCode.INTERRUPTED)
+        info = self._info(interrupted=session.exitstatus == pytest.ExitCode.INTERRUPTED)
+        self._view = build_view(list(self.outcomes.values()), info)
+        if self._is_recorded:
+            self._recorder.finish(info)
         for path in self.run.settings.reports:
             self._attempt(f"report {path}", partial(self._write, path, self._view))
         if (hook := self.config.hook.pytest_upskill_report).get_hookimpls():
@@ -110,6 +136,10 @@ class Controller:
             terminalreporter.write_line(line)
         for path in self._written:
             terminalreporter.write_line(f"report: {path}")
+        if self._recorder.problem:
+            terminalreporter.write_line(self._recorder.problem, yellow=True)
+        for line in self._comparison(writer.fullwidth, writer.hasmarkup, unicode, verbosity):
+            terminalreporter.write_line(line)
         for problem in self._problems:
             terminalreporter.write_line(problem, red=True)
 
@@ -121,10 +151,36 @@ class Controller:
             return item_report.NOTHING_DECIDED
         return pytest.ExitCode.OK
 
-    def _build_view(self, interrupted: bool) -> View:
+    def _comparison(self, width: int, color: bool, unicode: bool, verbosity: int) -> list[str]:
+        """The lines of ``--upskill-compare``."""
+        if not (named := self.run.settings.compare) or not self._recorder.number:
+            return []
+        from pytest_upskill.history.comparison import compare
+        from pytest_upskill.reporting.comparison import comparison_lines
+
+        history, number = self._recorder.history, self._recorder.number
+        assert history is not None
+        try:
+            before = history.before(number) if named == LAST else find_run(history, named)
+            if before is None:
+                return ["compare: no earlier run has an item of this one"]
+            found = compare(history.load(before), history.load(number))
+        except UpskillError as error:
+            return [printable(f"compare: {error}")]
+        style = TextStyle(max(width, 60), color, unicode)
+        title = style.paint(f"compared with run {before}", "bold")
+        return ["", title, *comparison_lines(found, style, everything=verbosity > 0)]
+
+    def pytest_unconfigure(self) -> None:
+        self._recorder.close()
+
+    def _info(self, interrupted: bool = True) -> RunInfo:
+        """What is known of the run; one that is killed was interrupted."""
         run, machine = self.run, self.run.machine if not self.run.settings.prompts else None
         host = {"python": platform.python_version(), "platform": platform.platform()}
-        info = RunInfo(
+        if self._git is not None:
+            self._git.wait(GIT_SECONDS)
+        return RunInfo(
             machine={**host, **(machine.facts() if machine else {})},
             device=machine.device if machine else "",
             seed=run.seed,
@@ -139,8 +195,13 @@ class Controller:
             answers=self._answers(),
             interrupted=interrupted,
             unreached=tuple(name for name in self._collected if name not in self.outcomes),
+            session=run.session,
+            command=shlex.join(map(str, self.config.invocation_params.args)),
+            version=VERSION,
+            students={name: Sampler.of(config).to_plain() for name, config in run.configs.items()},
+            revision=self._git.revision if self._git else "",
+            dirty=self._git.dirty if self._git else None,
         )
-        return build_view(list(self.outcomes.values()), info)
 
     def _answers(self) -> tuple[str, str] | None:
         if not self.run.settings.prompts:

@@ -27,6 +27,8 @@ class Option(NamedTuple):  # creating a dataclass takes 2 ms, in every pytest wi
     help: str
     parse: Callable[[str], Any]
     repeatable: bool = False
+    without_value: str | None = None
+    """What the option means without a value; None if it needs one."""
 
     @property
     def flag(self) -> str:
@@ -70,6 +72,9 @@ OPTIONS = (
            "unless full isolation by bubblewrap is available (default: auto)", values.sandbox),
     Option("report", "PATH", "write a report; the suffix selects its format: .json, .md or .csv (repeatable)",
            values.reports, repeatable=True),
+    Option("compare", "RUN", "after the run, compare it with an earlier one: a number that `pytest-upskill runs` shows, or "
+           "a JSON report (default: the latest run with at least half of the items)", values.compared_run,
+           without_value="last"),
     Option("prompts", "DIR", "write the prompts to this folder; query and run nothing", values.text),
 )  # fmt: skip
 
@@ -88,9 +93,10 @@ def add_options(parser: pytest.Parser) -> None:
     first, *others = SWITCHES
     _add_switch(group, parser, first)
     for option in OPTIONS:
+        optional = {} if option.without_value is None else {"nargs": "?", "const": option.without_value}
         group.addoption(
             option.flag, dest=option.dest, metavar=option.metavar, type=_argument_type(option), default=None,
-            action="append" if option.repeatable else "store", help=option.help,
+            action="append" if option.repeatable else "store", help=option.help, **optional,
         )  # fmt: skip
         parser.addini(option.dest, f"default of {option.flag}", type="string", default="")
     for name in others:

@@ -18,6 +18,7 @@ from pytest_upskill.configuration.settings import check_writable
 from pytest_upskill.contracts import registry as contracts
 from pytest_upskill.contracts.base import Contract
 from pytest_upskill.errors import InfrastructureError, UsageError
+from pytest_upskill.history.selection import check_compared
 from pytest_upskill.languages import registry as languages
 from pytest_upskill.languages.base import Language
 from pytest_upskill.session import options, progress, usage
@@ -82,6 +83,7 @@ def _start_controller(run: Run, config: pytest.Config) -> None:
         _ = run.machine
     if run.asks and not config.option.collectonly:
         run.ledger.tidy()
+    check_compared(run.settings.rootdir, run.settings.compare)
     config.pluginmanager.register(Controller(run, config), "upskill-controller")
     progress.start(run, config)
 

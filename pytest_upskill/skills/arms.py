@@ -9,6 +9,7 @@ never the files in ``evals/`` or ``cassettes/``:
 ``tools``   the frontmatter; the student reads files through a tool, as agents do
 """
 
+import hashlib
 import re
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
@@ -67,6 +68,19 @@ def guidance(arm: str, skill_path: Path, mode: str = "body") -> Guidance | None:
         return _disclose(_at_revision(skill_path, arm.partition(":")[2]), mode)
     shown = _disclose(_on_disk(skill_path), mode)
     return _placebo(shown) if arm == "placebo" else shown
+
+
+def skill_digest(skill_path: Path) -> str:
+    """A hash (hex) of the skill's files that a student may read; empty if one cannot be read."""
+    folder, found = skill_path.parent, hashlib.sha256()
+    try:
+        for path in (skill_path, *(folder / name for name in _names_in(folder))):
+            # The length, so that no two lists of files give the same bytes.
+            name, data = path.relative_to(folder).as_posix().encode(), path.read_bytes()
+            found.update(b"%d %d " % (len(name), len(data)) + name + data)
+    except OSError:
+        return ""
+    return found.hexdigest()
 
 
 def _on_disk(skill_path: Path) -> Source:

@@ -12,13 +12,13 @@ from pytest_upskill.records import (
     Example,
     ItemKind,
     Outcome,
+    RunInfo,
     Seconds,
     Tokens,
     Verdict,
     VerdictKind,
     WorstElement,
 )
-from pytest_upskill.reporting.view import RunInfo
 
 NAMES = (
     "reply",

@@ -37,12 +37,24 @@ def both_arms() -> list[Outcome]:
 
 def test_json_has_exactly_the_keys_of_the_schema() -> None:
     data = report(both_arms(), machine={"cpus": 2, "compiler": "g++ 12.2.0"})
-    assert list(data) == ["schema", "machine", "device", "seed", "started", "seconds", "items", "summary", "lift"]
+    assert list(data) == [
+        "schema",
+        "machine",
+        "device",
+        "seed",
+        "started",
+        "seconds",
+        "run",
+        "items",
+        "summary",
+        "lift",
+    ]
     assert (data["schema"], data["device"], data["seed"]) == (1, "cpu", 7)
     assert data["machine"] == {"cpus": 2, "compiler": "g++ 12.2.0"}
     for item in data["items"]:
         assert list(item) == ["id", "kind", "skill", "case", "student", "arm", "trial", "verdict", "reason",
-                              "assertions", "counterexample", "tokens", "cost_usd", "seconds"]  # fmt: skip
+                              "assertions", "counterexample", "tokens", "cost_usd", "seconds", "prompt_digest",
+                              "reply_digest", "skill_digest", "case_digest", "control_reason"]  # fmt: skip
         assert list(item["tokens"]) == ["input", "output", "cached"]
         assert list(item["seconds"]) == ["reply", "build", "run"]
         assert all(list(one) == ["name", "passed", "message"] for one in item["assertions"])

@@ -20,6 +20,7 @@ from pytest_upskill.records import (
     Question,
     Reply,
     ReplyDetails,
+    RunInfo,
     Seconds,
     Tokens,
     Verdict,
@@ -27,7 +28,7 @@ from pytest_upskill.records import (
     WorstElement,
 )
 from pytest_upskill.replies.scheduling import NotKeptError
-from pytest_upskill.reporting.view import RunInfo, build_view
+from pytest_upskill.reporting.view import build_view
 from pytest_upskill.students.base import Student, StudentConfig
 
 QUESTION = Question("tiny", "scale", "skill", 2, Prompt("You write.", "Write it."))

@@ -1,0 +1,44 @@
+"""What the commands on the history share: filters, and printing lines as the terminal can show them."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pytest_upskill.history.selection import history_here
+from pytest_upskill.history.store import History
+from pytest_upskill.reporting.text_style import TextStyle, can_show
+
+_FILTERS = (
+    click.option("--skill", metavar="NAME", help="Only items of this skill."),
+    click.option("--student", metavar="NAME", help="Only items of this student."),
+)
+
+
+def filtered(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the options --skill and --student."""
+    for option in reversed(_FILTERS):
+        command = option(command)
+    return command
+
+
+@contextmanager
+def opened_history() -> Iterator[History]:
+    """The history of the current folder, or of one above; closed afterwards."""
+    history = history_here(Path.cwd())
+    try:
+        yield history
+    finally:
+        history.close()
+
+
+def terminal_style() -> TextStyle:
+    """What stdout can show; click removes colours where they do not belong."""
+    width = max(shutil.get_terminal_size().columns, 60)
+    return TextStyle(width, color=True, unicode=can_show(sys.stdout.encoding))

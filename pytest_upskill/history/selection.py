@@ -1,0 +1,71 @@
+"""Which run a person means, and which item of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pytest_upskill.documents.spelling import nearest
+from pytest_upskill.errors import UsageError
+from pytest_upskill.history.importing import SUFFIXES, import_run
+from pytest_upskill.history.store import History, path_of
+from pytest_upskill.paths import HOME
+
+LAST = "last"
+FORMS = "a number that `pytest-upskill runs` shows, 'last', or a JSON report (run.json)"
+_SHOWN = 8
+
+
+def history_here(folder: Path) -> History:
+    """The history of the nearest folder, from ``folder`` upwards, that has one. Raises UsageError if there is none."""
+    for root in (folder, *folder.parents):
+        if path_of(root).is_file():
+            return History(root)
+    raise UsageError(
+        f"no runs are recorded below {folder}: {HOME} in it or above has no history; pytest --upskill records one"
+    )
+
+
+def find_run(history: History, text: str) -> int:
+    """The number of a run that was named in one of the FORMS; a report is imported. Raises UsageError."""
+    if text.endswith(SUFFIXES):
+        return import_run(history, Path(text))
+    numbers = history.numbers()
+    if not numbers:
+        raise UsageError(f"no runs are recorded in {history.path}; pytest --upskill records one")
+    if text == LAST:
+        return numbers[-1]
+    if not text.isdecimal():
+        raise UsageError(f"{text!r} is no run: name {FORMS}")
+    if int(text) not in numbers:
+        shown = ", ".join(map(str, numbers[-_SHOWN:]))
+        raise UsageError(f"there is no run {text} in {history.path}; the latest are {shown}")
+    return int(text)
+
+
+def check_compared(root: Path, named: str | None) -> None:
+    """Raises UsageError, before anything runs, if the run to compare with does not exist; None and 'last' are valid."""
+    if named not in (None, LAST):
+        history = History(root)
+        try:
+            find_run(history, named or "")
+        finally:
+            history.close()
+
+
+def find_item(ids: Sequence[str], text: str) -> str:
+    """The item with this id, this name after its ``::``, or the only one that contains the text. Raises UsageError."""
+    for found in (
+        [one for one in ids if one == text],
+        [one for one in ids if one.rpartition("::")[2] == text],
+        [one for one in ids if text in one],
+    ):
+        if len(found) == 1:
+            return found[0]
+        if found:
+            more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+            raise UsageError(f"{len(found)} items are called {text!r}: {', '.join(found[:_SHOWN])}{more}; name one")
+    names = {one.rpartition("::")[2]: one for one in ids}
+    near = nearest(text, tuple(names))
+    hint = f"did you mean {near!r}?" if near else f"it has {', '.join(list(names)[:_SHOWN])}"
+    raise UsageError(f"no item of this run is called {text!r}; {hint}")

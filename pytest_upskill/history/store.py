@@ -1,0 +1,201 @@
+"""The history of a rootdir: ``.upskill/history.sqlite``, with every finished item of every run.
+
+Only the process that reports a run writes it, one transaction for each item: a killed process loses no finished item,
+and several runs may write at once. Replies that were paid for are in the ledger, too, which is another file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from pytest_upskill.errors import InfrastructureError
+from pytest_upskill.history.stored_item import digests_of, joined, packed, split, unpacked
+from pytest_upskill.paths import HOME, home
+from pytest_upskill.records import Outcome, RunInfo
+from pytest_upskill.replies.sqlite_storage import SqliteStorage, explained
+
+FILE = "history.sqlite"
+PATIENCE = 5.0
+"""Seconds to wait for another process's transaction before the results go elsewhere; each takes a millisecond."""
+VERSION = 1
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS runs (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, session TEXT UNIQUE, started TEXT, origin TEXT, info TEXT
+);
+CREATE TABLE IF NOT EXISTS items (
+    run INTEGER, id TEXT, skill TEXT, case_name TEXT, student TEXT, arm TEXT, verdict TEXT, data BLOB,
+    PRIMARY KEY (run, id)
+);
+CREATE TABLE IF NOT EXISTS texts (digest TEXT PRIMARY KEY, data BLOB);
+"""
+MIGRATIONS: Mapping[int, str] = {}
+"""By version: the statements that lead to the next one. They keep every item."""
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many items of a skill, a student and an arm ended with a verdict; names are empty where items have none."""
+
+    skill: str
+    student: str
+    arm: str
+    verdict: str
+    items: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """A run without its items. ``origin`` is the file that it was read from; empty for a run of this rootdir."""
+
+    number: int
+    origin: str
+    info: RunInfo
+    counts: tuple[Count, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRun:
+    """A run with its items."""
+
+    row: RunRow
+    items: tuple[Outcome, ...] = field(repr=False)
+
+    @property
+    def info(self) -> RunInfo:
+        return self.row.info
+
+    @property
+    def number(self) -> int:
+        return self.row.number
+
+
+def path_of(root: Path) -> Path:
+    """Where the history of a rootdir is."""
+    return root / HOME / FILE
+
+
+class History:
+    """The history below ``root``, created if it is missing.
+
+    Every method raises InfrastructureError if the file cannot be used.
+    """
+
+    def __init__(self, root: Path, patience: float = PATIENCE) -> None:
+        self.path = path_of(root)
+        with explained(self.path, "history"):
+            home(root)
+        self._storage = SqliteStorage(self.path, SCHEMA, VERSION, MIGRATIONS, patience, "history")
+
+    def begin(self, info: RunInfo, origin: str = "") -> int:
+        """Enter a run and return its number, which is the same for the same session."""
+        values = (info.session, info.started, _encodable(origin), json.dumps(info.to_plain()))
+        with self._storage.writing():
+            known = self._storage.execute("SELECT number FROM runs WHERE session = ?", info.session).fetchone()
+            if known is not None:
+                return int(known[0])
+            entered = self._storage.execute(
+                "INSERT INTO runs (session, started, origin, info) VALUES (?, ?, ?, ?)", *values
+            )
+            return int(entered.lastrowid or 0)
+
+    def add(self, number: int, outcomes: Sequence[Outcome]) -> None:
+        """Enter finished items of a run, in one transaction. An item that is there already is replaced."""
+        rows = [(outcome, *split(outcome)) for outcome in outcomes]
+        with self._storage.writing():
+            for outcome, row, texts in rows:
+                for digest, text in texts.items():
+                    # Most texts are new: asking first would cost as much as compressing them.
+                    self._storage.execute("INSERT OR IGNORE INTO texts VALUES (?, ?)", digest, packed(text))
+                names = (outcome.id, outcome.skill, outcome.case, outcome.student, outcome.arm)
+                values = (*(_encodable(name or "") for name in names), outcome.verdict.kind.value, row)
+                self._storage.execute("INSERT OR REPLACE INTO items VALUES (?, ?, ?, ?, ?, ?, ?, ?)", number, *values)
+
+    def finish(self, number: int, info: RunInfo) -> None:
+        """Replace what is known of a run as a whole."""
+        with self._storage.writing():
+            self._storage.execute("UPDATE runs SET info = ? WHERE number = ?", json.dumps(info.to_plain()), number)
+
+    def numbers(self) -> list[int]:
+        """The numbers of all runs, in order."""
+        with self._storage.reading():
+            return [int(row[0]) for row in self._storage.execute("SELECT number FROM runs ORDER BY number")]
+
+    def row(self, number: int) -> RunRow:
+        """A run without its items."""
+        count = "SELECT skill, student, arm, verdict, count(*) FROM items WHERE run = ? GROUP BY 1, 2, 3, 4"
+        with self._reading(f"run {number}"):
+            origin, info = self._storage.execute("SELECT origin, info FROM runs WHERE number = ?", number).fetchone()
+            counts = tuple(Count(*found) for found in self._storage.execute(count, number))
+            return RunRow(number, origin, RunInfo.from_plain(json.loads(info)), counts)
+
+    def load(self, number: int, texts: bool = False) -> StoredRun:
+        """A run with its items: with prompts, replies and kernels only if ``texts``."""
+        row = self.row(number)
+        with self._reading(f"run {number}"):
+            rows = self._storage.execute("SELECT data FROM items WHERE run = ? ORDER BY rowid", number).fetchall()
+            found = {}
+            if texts:
+                for digest in dict.fromkeys(digest for (data,) in rows for digest in digests_of(data)):
+                    found[digest] = self._text(digest)
+            items = tuple(joined(data, found) for (data,) in rows)
+        ids = {item.id for item in items}
+        # Of a run that was killed, the list is the one that was written at its start.
+        left = tuple(name for name in row.info.unreached if name not in ids)
+        return StoredRun(replace(row, info=replace(row.info, unreached=left)), items)
+
+    def ids(self, number: int) -> list[str]:
+        """The ids of a run's items."""
+        with self._storage.reading():
+            rows = self._storage.execute("SELECT id FROM items WHERE run = ? ORDER BY rowid", number)
+            return [str(row[0]) for row in rows]
+
+    def item(self, number: int, item: str) -> Outcome:
+        """An item of a run, with its texts."""
+        with self._reading(f"{item} of run {number}"):
+            (data,) = self._storage.execute(
+                "SELECT data FROM items WHERE run = ? AND id = ?", number, _encodable(item)
+            ).fetchone()
+            return joined(data, {digest: self._text(digest) for digest in digests_of(data)})
+
+    def before(self, number: int) -> int | None:
+        """The run to compare a run with: the latest earlier one that has at least half of its items.
+
+        If there is none: the latest that has any of them. None without such a run.
+        """
+        shared = (
+            "SELECT run, count(*) FROM items WHERE run < ? AND id IN (SELECT id FROM items WHERE run = ?) "
+            "GROUP BY run ORDER BY run DESC"
+        )
+        with self._storage.reading():
+            rows = self._storage.execute(shared, number, number).fetchall()
+        half = len(self.ids(number)) / 2
+        found = next((run for run, items in rows if items >= half), rows[0][0] if rows else None)
+        return None if found is None else int(found)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._storage.close()
+
+    def _text(self, digest: str) -> str:
+        row = self._storage.execute("SELECT data FROM texts WHERE digest = ?", digest).fetchone()
+        return unpacked(row[0]) if row else ""
+
+    @contextmanager
+    def _reading(self, what: str) -> Iterator[None]:
+        """Raises InfrastructureError for an entry that cannot be parsed."""
+        with self._storage.reading():
+            try:
+                yield
+            except (ValueError, TypeError) as error:
+                where = f"{what} in {self.path} cannot be read"
+                first = str(error).splitlines()[0]
+                raise InfrastructureError(f"{where} ({first}); choose another run, or move the file away") from None
+
+
+def _encodable(text: str) -> str:
+    """Without lone surrogates, which a name may hold and SQLite cannot."""
+    return text.encode("utf-8", "replace").decode("utf-8")
