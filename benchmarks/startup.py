@@ -9,6 +9,7 @@ costs a later one nothing.
 
 from __future__ import annotations
 
+import os
 import resource
 import statistics
 import subprocess
@@ -21,17 +22,19 @@ ROUNDS = 1 if QUICK else 9
 CASE = next((word for word in sys.argv[1:] if not word.startswith("-")), "skills/cuda-kernels/evals/vector_add.md")
 PYTEST = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "--upskill"]
 GOAL = 2.2
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+"""Bytecode is cached, as for any user."""
 
 BREAKDOWN = """
 import resource, sys, time
 def used():
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     return time.process_time(), children.ru_utime + children.ru_stime
-last = used()
+last, lines = used(), []
 def stage(name):
     global last
     now = used()
-    print(f"{name}|{now[0] - last[0]:.3f}|{now[1] - last[1]:.3f}", file=sys.stderr)
+    lines.append(f"{name}|{now[0] - last[0]:.3f}|{now[1] - last[1]:.3f}")
     last = now
 import torch
 stage("import torch")
@@ -46,18 +49,27 @@ stage("import our modules")
 class Stages:
     def pytest_collection_finish(self):
         stage("start pytest, collect the case")
-status = pytest.main([*sys.argv[1:]], [Stages()])
+status = pytest.main(["-W", "ignore", *sys.argv[1:]], [Stages()])
 stage("judge the solution, look up the self-check")
+print(*lines, sep="\\n", file=sys.stderr)
 sys.exit(status)
 """
+
+
+def python(*arguments: str) -> str:
+    """What a Python process writes to stderr."""
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise SystemExit(done.stdout + done.stderr)
+    return done.stderr
 
 
 def seconds(*arguments: str) -> float:
     """Processor seconds of one Python process and the processes that it waits for."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(done.stdout + done.stderr)
+    python(*arguments)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
@@ -70,10 +82,8 @@ def main() -> None:
     print(f"pytest --upskill {statistics.median(run for _, run in pairs):5.2f} s for {CASE}")
     ratio = statistics.median(ratios)
     print(f"ratio            {ratio:5.2f}, {ratios[0]:.2f} to {ratios[-1]:.2f} (goal: at most {GOAL})")
-    done = subprocess.run(
-        [sys.executable, "-c", BREAKDOWN, *PYTEST[2:], CASE], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    stages = [line.split("|") for line in done.stderr.splitlines() if line.count("|") == 2]
+    lines = python("-c", BREAKDOWN, *PYTEST[2:], CASE).splitlines()
+    stages = [line.split("|") for line in lines if line.count("|") == 2]
     for name, own, children in stages:
         more = f" and {float(children):.2f} s of other processes" if float(children) >= 0.01 else ""
         print(f"  {name:44} {float(own):5.2f} s{more}")

@@ -20,6 +20,15 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     pluginmanager.add_hookspecs(hookspecs)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    given = early_config.known_args_namespace
+    if options.requested(early_config, given) and not given.help and sys.platform == "linux":
+        from pytest_upskill.session.interrupts import Interrupts
+
+        Interrupts.of(early_config)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",

@@ -84,7 +84,7 @@ import pytest
 from pytest_upskill.commands.main import main
 def call(words):
     if words[0] == "pytest":
-        return int(pytest.main([*words[1:], "-p", "no:cacheprovider"]))
+        return int(pytest.main([*words[1:], "-p", "no:cacheprovider", "-W", "ignore"]))
     if words[0] == "pytest-upskill":
         return main.main(words[1:], prog_name=words[0], standalone_mode=False) or 0
     return subprocess.run(words, check=True).returncode
@@ -187,9 +187,9 @@ def test_a_call_of_pytest_collects_items(line: str) -> None:
 
 def test_every_block_is_of_a_kind_that_is_tested() -> None:
     assert {language for _, language, _ in BLOCKS} <= {
-        "console", "text", "toml", "markdown", "sh", "yaml", "python",
+        "console", "text", "toml", "markdown", "sh", "yaml", "python", "pycon",
     }  # fmt: skip
-    known = ("make ", "pytest ", "git clone ", "llama-server ", "pip ", "keyring ", "docker run ")
+    known = ("make ", "pytest ", "pytest-upskill ", "git clone ", "llama-server ", "pip ", "keyring ", "docker run ")
     assert [line for line in shell_lines() if not line.startswith(known)] == []
 
 
@@ -226,7 +226,11 @@ def test_every_option_that_is_named_exists() -> None:
 def test_every_command_that_is_named_exists_and_is_in_the_readme() -> None:
     printed = run([sys.executable, "-m", "pytest_upskill", "--help"]).stdout
     named = re.compile(r"(?:`|\$ )pytest-upskill ([a-z-]+)")
-    assert set(named.findall(TEXT)) == set(named.findall(README)) == set(re.findall(r"(?m)^  ([a-z-]+)  +\S", printed))
+    assert (
+        set(named.findall(TEXT))
+        == set(named.findall(README))
+        == set(re.findall(r"(?m)^  ([a-z][a-z-]*)  +\S", printed))
+    )
 
 
 def test_the_students_table_is_accepted() -> None:

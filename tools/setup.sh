@@ -48,3 +48,4 @@ install="$venv/bin/python -m pip install --quiet ${ANY_PYTHON:+--ignore-requires
 $install $index -c "$pinned" torch
 # shellcheck disable=SC2086
 $install -c "$pinned" --group dev -e .
+"$venv/bin/python" -m tests.plugin_environment >/dev/null

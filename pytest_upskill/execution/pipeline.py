@@ -6,6 +6,7 @@ A ``Task`` and an ``Outcome`` are plain data. Replies come from ``Replies``, jud
 from __future__ import annotations
 
 import contextlib
+import importlib
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -32,7 +33,7 @@ from pytest_upskill.execution.prompt_rendering import PromptRenderer
 from pytest_upskill.execution.task import Task
 from pytest_upskill.judging.in_process import InProcess
 from pytest_upskill.judging.interface import JudgeRequest, JudgeResult, Limits
-from pytest_upskill.judging.signatures import language_of
+from pytest_upskill.judging.signatures import contract_of, language_of
 from pytest_upskill.languages.base import Language
 from pytest_upskill.records import ItemKind, Kernel, Outcome, Question, Verdict, VerdictKind
 from pytest_upskill.replies.budget import WorstCase, estimate
@@ -43,6 +44,15 @@ from pytest_upskill.students.base import StudentConfig
 
 if TYPE_CHECKING:
     from pytest_upskill.devices.base import Machine
+
+_JUDGING = (
+    "pytest_upskill.oracle.explore",
+    "pytest_upskill.case_quality.mutation_run",
+    "pytest_upskill.case_quality.quality",
+    "numpy.random",  # by Hypothesis
+    "system_calls.tables.x86_64",
+)
+"""What would be imported when the first kernel is judged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +94,15 @@ class Pipeline:
             lambda language: self._machine_of(self._device_of(language)), timeout, begin, more_assertions
         )
         self._attempts = Attempts(replies, self._gate, self._backend, self._first_question, self._request, rootdir)
+
+    def load(self, tasks: Iterable[Task]) -> None:
+        """Imports what these tasks need. What cannot be imported is reported where the task is run."""
+        cases = [task.case for task in tasks if task.case is not None and task.case.kind == "kernel"]
+        for module in _JUDGING if cases else ():
+            importlib.import_module(module)
+        for case in {(case.language, case.contract): case for case in cases}.values():
+            with contextlib.suppress(CaseError):
+                language_of(case), contract_of(case)
 
     def prefetch(self, tasks: Iterable[Task], later: Iterable[Task] = ()) -> None:
         """Starts replies and builds of ``tasks``, and only the replies of ``later`` ones."""

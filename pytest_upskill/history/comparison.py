@@ -58,7 +58,8 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class RateChange:
-    """Pass rates of a skill, a student and an arm, each as passed and decided items; and their difference by case.
+    """Pass rates of a skill, a student and an arm, each as passed and decided items of the cases that both runs have;
+    and their difference by case.
 
     ``p`` is corrected for the number of such rows.
     """
@@ -185,7 +186,8 @@ def _rates(old: Mapping[Key, Trials], new: Mapping[Key, Trials]) -> Iterator[Rat
         before, after = (_trials(rows, name) for rows in (old, new))
         found = paired_difference(after, before)
         if found.pairs:
-            rows.append((name, _count(before), _count(after), found))
+            shared = [{case: trials[case] for case in before if case in after} for trials in (before, after)]
+            rows.append((name, *map(_count, shared), found))
     corrected = holm([found.p if found.p is not None else 1.0 for *_, found in rows])
     for (name, passed, now, found), p in zip(rows, corrected, strict=True):
         yield RateChange(name.skill, name.student, name.arm, passed, now, found, None if found.p is None else p)

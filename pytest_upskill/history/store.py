@@ -108,8 +108,9 @@ class History:
         with self._storage.writing():
             for outcome, row, texts in rows:
                 for digest, text in texts.items():
-                    # Most texts are new: asking first would cost as much as compressing them.
-                    self._storage.execute("INSERT OR IGNORE INTO texts VALUES (?, ?)", digest, packed(text))
+                    known = self._storage.execute("SELECT 1 FROM texts WHERE digest = ?", digest).fetchone()
+                    if known is None:  # compressing takes longer than asking
+                        self._storage.execute("INSERT INTO texts VALUES (?, ?)", digest, packed(text))
                 names = (outcome.id, outcome.skill, outcome.case, outcome.student, outcome.arm)
                 values = (*(_encodable(name or "") for name in names), outcome.verdict.kind.value, row)
                 self._storage.execute("INSERT OR REPLACE INTO items VALUES (?, ?, ?, ?, ?, ?, ?, ?)", number, *values)

@@ -6,20 +6,26 @@ ten Hypothesis begins to mutate earlier examples, and we want unseen ones.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import hypothesis
 from hypothesis import HealthCheck, Phase, Verbosity, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
+from hypothesis.internal.cache import LRUCache
+from hypothesis.internal.conjecture import providers
+from hypothesis.internal.constants_ast import Constants
 
 from pytest_upskill.oracle.hypothesis_folder import own_folder
 from pytest_upskill.oracle.isolation import stable_hash
+from pytest_upskill.oracle.signal_handlers import passing_through
 from pytest_upskill.records import Example
 
 Strategy = st.SearchStrategy[Example]
+_NO_CONSTANTS = Constants()
+_constants: LRUCache[object, object] = LRUCache(1024)
 
 BATCH = 9
 LARGE = 2
@@ -78,7 +84,7 @@ def generate(batch: Batch, strategy: Strategy, seed: int, visit: Callable[[Examp
     def test(example: Example) -> None:  # Hypothesis needs a named parameter
         visit(example)
 
-    with own_folder(), suppress(Unsatisfiable):
+    with passing_through(), own_folder(), _own_constants(), suppress(Unsatisfiable):
         _run(test, batch, strategy, seed, (Phase.generate,))
 
 
@@ -92,7 +98,8 @@ def shrink(batch: Batch, strategy: Strategy, seed: int, fails: Callable[[Example
         if fails(example):
             raise Fails
 
-    with own_folder(), suppress(Exception, Stop):  # Fails as expected, or Flaky, or what else a stateful kernel causes
+    # Fails as expected, or Flaky, or what else a stateful kernel causes.
+    with passing_through(), own_folder(), _own_constants(), suppress(Exception, Stop):
         _run(test, batch, strategy, seed, (Phase.generate, Phase.shrink))
 
 
@@ -113,3 +120,19 @@ def _run(
     )
     given = hypothesis.given(strategy)(test)
     hypothesis.seed(stable_hash("lot", seed, batch.dtype, batch.index))(wanted(given))()
+
+
+@contextmanager
+def _own_constants() -> Iterator[None]:
+    """Lets Hypothesis draw no constants of the modules that happen to be imported: the same seed must draw the same
+    examples, and reading all these modules takes a while. Without effect where Hypothesis has no such functions.
+    """
+    replaced = {"_get_local_constants": lambda: _NO_CONSTANTS, "CONSTANTS_CACHE": _constants}
+    before = {name: getattr(providers, name) for name in replaced if hasattr(providers, name)}
+    for name in before:
+        setattr(providers, name, replaced[name])
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(providers, name, value)

@@ -15,6 +15,7 @@ import torch
 from pytest_upskill.cases.case import Snippet
 from pytest_upskill.documents.spelling import did_you_mean
 from pytest_upskill.errors import CaseError
+from pytest_upskill.oracle.signal_handlers import Passing, raised_by_handler
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +34,9 @@ class Function:
         """Call it by name; whatever it raises becomes a CaseError at the line where it was raised."""
         try:
             return self.call(**arguments)
-        except KeyboardInterrupt:
-            raise
         except BaseException as error:  # a case that calls sys.exit or pytest.skip must not end the run
+            if _is_not_its_own(error):
+                raise
             problem = f"{self.title} raised {type(error).__name__}: {_first_line(error)} ({circumstances})"
             message = f"{problem}; make it work for every size and dtype that the case allows, or allow fewer"
             raise CaseError(message, self.path, _line_of(error, self.path) or self.line) from error
@@ -92,11 +93,16 @@ def _execute(snippet: Snippet, scope: dict[str, Any], title: str) -> None:
     except SyntaxError as error:
         message = f"{title} is not Python: {error.msg}; correct this line"
         raise CaseError(message, snippet.path, error.lineno or snippet.line) from error
-    except KeyboardInterrupt:
-        raise
     except BaseException as error:
+        if _is_not_its_own(error):
+            raise
         message = f"{title} raised {type(error).__name__} while it was loaded: {_first_line(error)}"
         raise CaseError(message, snippet.path, _line_of(error, snippet.path) or snippet.line) from error
+
+
+def _is_not_its_own(error: BaseException) -> bool:
+    """Whether an exception only happened to be raised here: an interrupt, or a time limit of the item."""
+    return isinstance(error, KeyboardInterrupt | Passing) or raised_by_handler(error)
 
 
 def _line_of(error: BaseException, path: Path) -> int | None:

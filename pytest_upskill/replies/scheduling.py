@@ -25,7 +25,7 @@ from pytest_upskill.replies.budget import WorstCase, worst_case, worst_conversat
 from pytest_upskill.replies.cassette import Cassette, UnusableReplyError
 from pytest_upskill.replies.earlier import EarlierReplies, changes, judged_all_the_same
 from pytest_upskill.replies.ledger import Answer, Ask, Failed, Granted, Known, Ledger
-from pytest_upskill.replies.stored_reply import FieldError, ProblemLog, Recording, key_of, label_of
+from pytest_upskill.replies.stored_reply import FieldError, ProblemLog, Recording, is_good, key_of, label_of
 from pytest_upskill.students import files as reply_files
 from pytest_upskill.students.base import Student, StudentConfig, is_at_hand
 
@@ -35,8 +35,10 @@ POLL_SECONDS = 0.02
 """Interval at which the ledger is checked for entries of other processes."""
 LIVENESS_SECONDS = 0.5
 """Interval at which claims of processes that have exited are looked for."""
-LEAVE_SECONDS = 0.2
-"""How long an ended run waits for complete replies to be entered."""
+GRACE_SECONDS = 0.3
+"""How long a run that ends at once reads from open questions: replies may have arrived and not been read."""
+ENTER_SECONDS = 10.0
+"""How long an ended run waits for a reply that was read to be entered, on a busy machine."""
 
 
 class Mode(StrEnum):
@@ -107,6 +109,8 @@ class Replies:
         self._closed = False
         self._dispatcher: threading.Thread | None = None
         self._askers: set[threading.Thread] = set()
+        self._entering: set[threading.Thread] = set()
+        self._hurried = False
 
     @cached_property
     def _ledger(self) -> Ledger:
@@ -117,7 +121,7 @@ class Replies:
         try:
             return self._want(wanted, urgent)
         except Exception as error:
-            return _done(error)
+            return _set(Future(), error)
 
     def worst_case(self, wanted: Wanted, turns: int = 1) -> tuple[StudentConfig, Sequence[WorstCase]]:
         """The worst case of each try of a question, without the first one if its reply is there already."""
@@ -150,30 +154,41 @@ class Replies:
         """Write the text of a reply that is about to be judged to its file, and note it for the cassette."""
         config = self.student(wanted.student).config
         reply_files.keep_reply(self._rootdir, config.name, wanted.question, reply)
-        if self._mode is Mode.RECORD and not is_at_hand(config) and _is_good(reply):
+        if self._mode is Mode.RECORD and not is_at_hand(config) and is_good(reply):
             path = cassette.cassette_path(wanted.folder, config.name)
             one = Recording.of(config, wanted.question, reply)
             self._used.setdefault(path, {})[one.key] = one
 
     def stop(self, at_once: bool) -> None:
-        """Ask nothing new. Unless ``at_once``, wait for open questions: other workers may want their replies."""
+        """Ask nothing new. Wait for open questions, since other workers may want their replies; ``at_once``, only for
+        those whose replies may have arrived already.
+        """
         with self._changed:
             self._queue.clear()
             askers = list(self._askers)
-        for thread in askers if not at_once else ():
-            thread.join()
+        deadline = time.monotonic() + (GRACE_SECONDS if at_once else float("inf"))
+        while any(thread.is_alive() for thread in askers) and time.monotonic() < deadline:
+            if self._hurried:
+                deadline = min(deadline, time.monotonic() + GRACE_SECONDS)
+            time.sleep(POLL_SECONDS)
         with self._changed:
             self._closed = True
             self._stir()
+
+    def hurry(self) -> None:
+        """Let ``stop`` wait no longer than ``at_once``. May be called by the handler of a signal: it takes no lock."""
+        self._hurried = True
 
     def close(self) -> None:
         """Enter replies that have just ended, without waiting for others, and write the cassettes.
 
         Call it after closing the students. Raises OSError, or InfrastructureError for a cassette that cannot be read.
         """
-        deadline = time.monotonic() + LEAVE_SECONDS
+        deadline = time.monotonic() + GRACE_SECONDS
         for thread in list(self._askers):
             thread.join(max(0.0, deadline - time.monotonic()))
+            if thread in self._entering:  # it has a whole reply
+                thread.join(ENTER_SECONDS)
         if "_ledger" in self.__dict__:
             self._ledger.leave()
         for path, recordings in self._used.items():
@@ -184,15 +199,15 @@ class Replies:
     def _want(self, wanted: Wanted, urgent: bool) -> Future[Reply]:
         student = self.student(wanted.student)
         if is_at_hand(student.config):
-            return _done(student.ask(wanted.question, wanted.case))
+            return _set(Future(), student.ask(wanted.question, wanted.case))
         if self._mode is Mode.REPLAY:
-            return _done(self._recorded(wanted, student.config))
+            return _set(Future(), self._recorded(wanted, student.config))
         ask = self._ask_of(wanted)
         known = self._found(wanted, ask)
         earlier = self._earlier_reply(wanted, ask, known)
         if self._mode is Mode.KEPT and known is None:
-            return _done(self._kept(wanted, student.config, earlier))
-        return self._enqueue(wanted, ask, urgent) if known is None else _done(_end_of(known))
+            return _set(Future(), self._kept(wanted, student.config, earlier))
+        return self._enqueue(wanted, ask, urgent) if known is None else _set(Future(), _end_of(known))
 
     def _earlier_reply(self, wanted: Wanted, ask: Ask, known: Known | None) -> Recording | None:
         """The stored reply, which is counted, to an earlier form of a question that is new in this session."""
@@ -319,6 +334,8 @@ class Replies:
 
     def _ask(self, entry: _Entry) -> None:
         end = self._asked(entry.wanted)
+        if isinstance(end, Reply):
+            self._entering.add(threading.current_thread())
         entered = True
         try:
             self._enter(entry, end)
@@ -347,7 +364,7 @@ class Replies:
         ask, wanted = entry.ask, entry.wanted
         if isinstance(end, Reply):
             config = self.student(wanted.student).config
-            self._ledger.settle(ask, Recording.of(config, wanted.question, end), _is_good(end))
+            self._ledger.settle(ask, Recording.of(config, wanted.question, end), is_good(end))
         elif self._closed:
             self._ledger.release(ask)
         else:
@@ -374,19 +391,9 @@ def _end_of(answer: Answer) -> Reply | Exception:
     return BudgetStopped(answer.reason)
 
 
-def _set(future: Future[Reply], end: Reply | Exception) -> None:
+def _set(future: Future[Reply], end: Reply | Exception) -> Future[Reply]:
     if isinstance(end, Reply):
         future.set_result(end)
     else:
         future.set_exception(end)
-
-
-def _done(end: Reply | Exception) -> Future[Reply]:
-    future: Future[Reply] = Future()
-    _set(future, end)
     return future
-
-
-def _is_good(reply: Reply) -> bool:
-    """True if a reply is to be stored: not one that was cut off, which may be complete the next time."""
-    return reply.finish != "length"

@@ -169,3 +169,8 @@ class ProblemLog:
         with self._lock:
             new, self._new = self._new, []
             return new
+
+
+def is_good(reply: Reply) -> bool:
+    """True if a reply is to be stored: not one that was cut off, which may be complete the next time."""
+    return reply.finish != "length"

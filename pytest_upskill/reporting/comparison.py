@@ -35,6 +35,7 @@ _COLUMNS = (
     Column("skill", "skill"),
     Column("student", "student"),
     Column("arm", "arm"),
+    Column("cases", "cases", ">"),
     Column("before", "before", ">"),
     Column("after", "after", ">"),
     Column("points", "points"),
@@ -112,16 +113,29 @@ def _rates(rates: tuple[RateChange, ...], text_style: TextStyle) -> Iterator[str
         mean = row.difference.mean
         change = "" if mean is None else f"{points(mean, text_style)}{spread(row.difference.interval, text_style)}"
         cells = {
-            "skill": row.skill, "student": row.student, "arm": arm_label(row.arm), "before": _rate(row.before),
-            "after": _rate(row.after), "points": change, "p": "" if row.p is None else f"{row.p:.2g}",
+            "skill": row.skill, "student": row.student, "arm": arm_label(row.arm), "cases": str(row.difference.pairs),
+            "before": _rate(row.before), "after": _rate(row.after), "points": change,
+            "p": "" if row.p is None else f"{row.p:.2g}",
         }  # fmt: skip
         rows.append({name: Cell((text_style.clean(text),)) for name, text in cells.items()})
     table = Table(_COLUMNS, rows)
-    yield table.heading(text_style)
-    for cells_ in rows:
-        yield table.line(cells_, text_style)
+    if table.width <= text_style.width:
+        yield table.heading(text_style)
+        yield from (table.line(one, text_style) for one in rows)
+    else:
+        for one in rows:
+            yield from text_style.lines(
+                _sentence({name: cell.text for name, cell in one.items()}, text_style), 1, hang=2
+            )
     note = "points: difference of the pass rates, paired by case, with its 95% interval; p: exact sign-flip test"
     yield from text_style.lines(note + (", corrected for the number of rows (Holm)" if several else ""), 1, "dim")
+
+
+def _sentence(row: Mapping[str, str], text_style: TextStyle) -> str:
+    """A row on a terminal that is too narrow for the table."""
+    title = f" {text_style.sign('dot')} ".join(row[name] for name in ("student", "arm", "skill"))
+    sides = f"{row['before']} {text_style.sign('arrow')} {row['after']}"
+    return f"{title}: {sides} in {row['cases']} cases, {row['points']} points, p = {row['p']}"
 
 
 def _rate(counted: tuple[int, int]) -> str:

@@ -105,10 +105,10 @@ def _summary(row: SummaryRow) -> dict[str, Any]:
         "tokens": row.tokens.input + row.tokens.output,
         "cost_usd": row.cost_usd,
         **({"pass_at_turn": row.pass_at_turn} if row.passed_by_turn else {}),
-        **({"not_answered": row.unanswered} if row.unanswered else {}),
         **({"not_needed": row.unneeded} if row.unneeded else {}),
         **({"reused": row.reused} if row.reused else {}),
         **(_fields(row, "pass_at_k pass_all_k flip_rate") if row.repeated > 1 else {}),
+        **({"not_answered": row.unanswered} if row.unanswered else {}),
     }
 
 

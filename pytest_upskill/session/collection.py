@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from _pytest._code.code import ExceptionInfo
 
     from pytest_upskill.session.run import Run
+
+_PROPERTY = "upskill_verdict"
 
 
 class UpskillWarning(pytest.PytestWarning):
@@ -186,6 +188,8 @@ class UpskillItem(pytest.Item):
         self.task = task
         self.problem = problem
         self.outcome: Outcome | None = None
+        self.look_ahead: Callable[[], object] = lambda: None
+        """Starts work on later items; called first in ``setup``."""
         self.add_marker(
             pytest.mark.upskill(
                 skill=task.skill,
@@ -204,28 +208,43 @@ class UpskillItem(pytest.Item):
         assert isinstance(self.parent, SkillFile)
         return self.parent.run
 
+    def _initrequest(self) -> None:
+        """Plugins that run an item again call this to renew its fixtures; ours has none."""
+
     def setup(self) -> None:
-        if self.problem is not None:
-            self.outcome = self._unjudged(VerdictKind.FAILED, self.problem)
-        else:
+        if self.outcome is None or self.outcome.verdict.kind not in (VerdictKind.PASSED, VerdictKind.FAILED):
             self.outcome = self._judged()
-            for problem in self.run.replies.new_problems():
-                self.warn(UpskillWarning(problem))
+        # else a plugin runs the item again: the same reply has the same verdict, and flaky kernels get no second chance
         verdict = self.outcome.verdict
-        self.user_properties.append(("upskill_verdict", str(verdict.kind)))
+        self.user_properties[:] = [one for one in self.user_properties if one[0] != _PROPERTY]
+        self.user_properties.append((_PROPERTY, str(verdict.kind)))
         for note in self.outcome.notes if self.task.kind is ItemKind.SPEC else ():
             self.warn(UpskillWarning(note))
         if verdict.kind is VerdictKind.INFRASTRUCTURE_ERROR:
             raise InfrastructureError(verdict.reason)
 
     def _judged(self) -> Outcome:
-        """The pipeline's outcome. An unexpected exception is raised again; the report has an outcome all the same."""
+        """The pipeline's outcome. An unexpected exception is raised again; the report has an outcome all the same.
+
+        pytest.skip and pytest.fail are raised by hooks and, anywhere, by pytest-timeout: no verdict on the reply.
+        """
+        if self.problem is not None:
+            return self._unjudged(VerdictKind.FAILED, self.problem)
         try:
-            return self.run.pipeline.run(self.task)
+            self.look_ahead()
+            outcome = self.run.pipeline.run(self.task)
+        except pytest.skip.Exception as skipped:
+            return self._unjudged(VerdictKind.INCONCLUSIVE, f"skipped by a hook: {skipped.msg}")
+        except pytest.fail.Exception as stopped:
+            why = "no verdict on the reply; allow the item more time, or correct the hook that calls pytest.fail"
+            return self._unjudged(VerdictKind.INFRASTRUCTURE_ERROR, f"stopped: {stopped.msg}: {why}")
         except Exception as error:
             reason = f"unexpected {type(error).__name__}: {error}"
             self.outcome = self._unjudged(VerdictKind.INFRASTRUCTURE_ERROR, reason)
             raise
+        for problem in self.run.replies.new_problems():
+            self.warn(UpskillWarning(problem))
+        return outcome
 
     def _unjudged(self, kind: VerdictKind, reason: str) -> Outcome:
         from pytest_upskill.execution.outcome import outcome_of

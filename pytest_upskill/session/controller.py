@@ -22,10 +22,11 @@ from pytest_upskill.reporting import render
 from pytest_upskill.reporting.terminal import header_lines, summary_lines
 from pytest_upskill.reporting.text_style import TextStyle, can_show, printable
 from pytest_upskill.reporting.view import View, build_view
-from pytest_upskill.session import item_report
+from pytest_upskill.session import item_report, other_plugins
 from pytest_upskill.session.progress import is_item_of_ours
 from pytest_upskill.session.repeat_command import answers_steps
 from pytest_upskill.session.run import Run
+from pytest_upskill.skills import arms
 
 GIT_SECONDS = 2.0
 """How long to wait for git's answer, which it has had the time of the collection to give."""
@@ -49,7 +50,7 @@ class Controller:
         """The ids of our items."""
 
     def pytest_report_header(self) -> list[str]:
-        return list(header_lines(self.run.describe()))
+        return list(header_lines({**self.run.describe(), **dict(other_plugins.notes(self.config))}))
 
     def pytest_report_collectionfinish(self) -> list[str]:
         estimate = self.run.totals.estimate
@@ -93,7 +94,9 @@ class Controller:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if (outcome := item_report.outcome_of(report)) is None:
+        students, slugs = self.run.configs, [arms.slug(arm) for arm in self.run.settings.arms]
+        outcome = item_report.outcome_of(report) or other_plugins.crashed_outcome(report, students, slugs)
+        if outcome is None:
             return
         self.outcomes[outcome.id] = outcome
         if self._is_recorded:
@@ -115,9 +118,9 @@ class Controller:
         if not self.outcomes:
             return
         info = self._info(interrupted=session.exitstatus == pytest.ExitCode.INTERRUPTED)
-        self._view = build_view(list(self.outcomes.values()), info)
         if self._is_recorded:
             self._recorder.finish(info)
+        self._view = build_view(list(self.outcomes.values()), info)
         for path in self.run.settings.reports:
             self._attempt(f"report {path}", partial(self._write, path, self._view))
         if (hook := self.config.hook.pytest_upskill_report).get_hookimpls():

@@ -3,6 +3,7 @@
 import bisect
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,9 @@ import pytest
 from pytest_upskill.errors import InfrastructureError
 from pytest_upskill.execution.task import Task
 from pytest_upskill.reporting.text_style import plural, printable
-from pytest_upskill.session import usage
+from pytest_upskill.session import item_report, usage
 from pytest_upskill.session.collection import SkillFile, UpskillItem, UpskillWarning, collect_file
-from pytest_upskill.session.item_report import attach, refusal
+from pytest_upskill.session.item_report import refusal
 from pytest_upskill.session.run import Run
 
 LOOK_AHEAD = 3
@@ -76,13 +77,24 @@ class ItemHooks:
         if (tasks := list(_tasks(session.items))) and self.run.counts_costs:
             self.run.ledger.note_estimate(self.run.pipeline.estimate(tasks))
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> None:
+        """Imports what the items need, so that no time limit of another plugin counts it or ends it half-way."""
+        if not session.config.option.collectonly and not self.run.settings.prompts and self._items:
+            self.run.pipeline.load(_tasks(self._items))
+            if not self.is_worker:
+                item_report.load()
+
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
+        """Lets an item look ahead in its own setup: pytest has no report for what another plugin raises out here."""
+        if isinstance(item, UpskillItem) and not self.run.settings.prompts:
+            item.look_ahead = partial(self._look_ahead, item, nextitem)
+
+    def _look_ahead(self, item: UpskillItem, nextitem: pytest.Item | None) -> None:
         """Starts builds for the next items of this process, and replies for later ones.
 
         An xdist worker knows its next item only. It also requests replies for other workers' items: all share a ledger.
         """
-        if not isinstance(item, UpskillItem) or self.run.settings.prompts:
-            return
         place = self._place.get(item.nodeid, len(self._items))
         near = [item, nextitem] if self.is_worker else self._items[place : place + 1 + LOOK_AHEAD]
         self.run.pipeline.prefetch(_tasks(near), _tasks(self._later(place, item.config)))
@@ -107,7 +119,7 @@ class ItemHooks:
         report = yield
         if isinstance(item, UpskillItem) and item.outcome is not None:
             if call.when == "call" or (call.when == "setup" and report.failed):
-                attach(report, item.outcome)
+                item_report.attach(report, item.outcome)
             if call.when == "setup" and call.excinfo and isinstance(call.excinfo.value, InfrastructureError):
                 report.longrepr = printable(item.outcome.verdict.reason or "")
             if report.skipped and isinstance(report.longrepr, tuple):
@@ -116,7 +128,8 @@ class ItemHooks:
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         at_once = session.exitstatus == pytest.ExitCode.INTERRUPTED or session.shouldstop or session.shouldfail
-        self.run.close(at_once=bool(at_once))
+        # Only other workers could still need the reply to an item that was stopped.
+        self.run.close(at_once=bool(at_once) or not self.is_worker)
 
     def pytest_unconfigure(self) -> None:
         self.run.forget()

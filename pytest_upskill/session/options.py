@@ -72,8 +72,8 @@ OPTIONS = (
            "unless full isolation by bubblewrap is available (default: auto)", values.sandbox),
     Option("report", "PATH", "write a report; the suffix selects its format: .json, .md or .csv (repeatable)",
            values.reports, repeatable=True),
-    Option("compare", "RUN", "after the run, compare it with an earlier: a number that `pytest-upskill runs` shows, "
-           "or a JSON report (default: the latest run with at least half of the items)", values.compared_run,
+    Option("compare", "RUN", "after the run, compare it with an earlier one: a number that `pytest-upskill runs` "
+           "shows, or a JSON report (default: the latest run with at least half of the items)", values.compared_run,
            without_value="last"),
     Option("min-pass-rate", "R", "gate: fail the run unless the pass rate with the skill is at least R, such as 0.8; "
            "failed items are then results, shown as f", values.rate),
@@ -171,12 +171,13 @@ def _pytest_options(config: pytest.Config) -> tuple[str, ...]:
     return tuple(words)
 
 
-def requested(config: pytest.Config) -> bool:
-    """True if ``--upskill``, a student or prompts were given, as options or ini values."""
-    if _is_on(config, "upskill"):
-        return True
-    asking = (option for option in OPTIONS if option.name in ("student", "prompts"))
-    return any(config.getoption(option.dest) or config.getini(option.dest) for option in asking)
+def requested(config: pytest.Config, given: argparse.Namespace | None = None) -> bool:
+    """True if ``--upskill``, a student or prompts were given, as options or ini values.
+
+    ``given`` are the options as far as they are known before conftest files are loaded.
+    """
+    asking = ("upskill", "upskill_student", "upskill_prompts")
+    return any(getattr(given or config.option, name, None) or config.getini(name) for name in asking)
 
 
 def _is_on(config: pytest.Config, switch: str) -> bool:

@@ -22,8 +22,8 @@ CHECK_SECONDS = 1.0
 
 def start(run: Run, config: pytest.Config) -> None:
     """Registers the live line if students are queried and a person watches."""
-    if not (run.asks and is_watched(config, os.environ)):
-        return
+    if not (run.asks and is_watched(config, os.environ)) or config.pluginmanager.has_plugin("sugar"):
+        return  # pytest-sugar draws a line of its own
     try:
         descriptor = os.dup(1)  # pytest's capture takes over the number 1 while items run
     except OSError:

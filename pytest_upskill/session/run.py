@@ -225,6 +225,11 @@ class Run:
         if "replies" in self.__dict__:
             self.replies.close()
 
+    def hurry(self) -> None:
+        """Ends the waits of ``close``. For the handler of a signal."""
+        if "replies" in self.__dict__:
+            self.replies.hurry()
+
     def for_workers(self) -> dict[str, Any]:
         """The arguments of ``Run`` that xdist transfers to workers, which use this process's device and servers."""
         device = "" if self.settings.prompts else self.machine.device

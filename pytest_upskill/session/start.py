@@ -6,10 +6,7 @@ the second; without it, one process has both.
 
 import os
 import secrets
-import signal
-import threading
 from collections.abc import Callable, Iterable
-from types import FrameType
 from typing import Any
 
 import pytest
@@ -24,6 +21,7 @@ from pytest_upskill.languages.base import Language
 from pytest_upskill.session import options, progress, usage
 from pytest_upskill.session.agent_folders import AgentFolders
 from pytest_upskill.session.controller import Controller
+from pytest_upskill.session.interrupts import Interrupts
 from pytest_upskill.session.item_hooks import ItemHooks
 from pytest_upskill.session.run import Run
 
@@ -33,7 +31,7 @@ _ASKING = frozenset({"--upskill", "--upskill-student", "--upskill-prompts"})
 
 def start(config: pytest.Config) -> None:
     """Reads the settings and registers this process's hooks. Raises pytest.UsageError on a wrong value."""
-    _interrupt_on_sigterm(config)
+    interrupts = Interrupts.of(config)
     given = getattr(config, "workerinput", {}).get("upskill")
     try:
         _register(config.hook.pytest_upskill_language(), languages.register, "pytest_upskill_language", Language)
@@ -47,28 +45,11 @@ def start(config: pytest.Config) -> None:
             run = Run(settings, seed, config.hook, explicit=bool(settings.typed & _ASKING), tell=teller.tell)
             _start_controller(run, config)
             config.pluginmanager.register(progress.WaitSide(run, teller), "upskill-waits")
+        interrupts.started(given is not None, run.hurry)
         config.pluginmanager.register(ItemHooks(run, is_worker=given is not None), "upskill-items")
         config.pluginmanager.register(AgentFolders(config, run.speaks), "upskill-folders")
     except (UsageError, InfrastructureError) as error:
         raise pytest.UsageError(str(error)) from None
-
-
-def _interrupt_on_sigterm(config: pytest.Config) -> None:
-    """Lets SIGTERM interrupt the run as Ctrl-C does, so that no folder and no process remains. A second one kills."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        reset()
-        # An exception is lost if the signal arrives in a finalizer or a callback of the garbage collector.
-        if (session := config.pluginmanager.get_plugin("session")) is not None:
-            session.shouldstop = "stopped by SIGTERM"
-        raise KeyboardInterrupt
-
-    def reset() -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, interrupt)
-        config.add_cleanup(reset)
 
 
 def _start_controller(run: Run, config: pytest.Config) -> None:
@@ -83,7 +64,8 @@ def _start_controller(run: Run, config: pytest.Config) -> None:
         _ = run.machine
     if run.asks and not config.option.collectonly:
         run.ledger.tidy()
-    check_compared(run.settings.rootdir, run.settings.compare)
+    if not config.option.collectonly:
+        check_compared(run.settings.rootdir, run.settings.compare)
     config.pluginmanager.register(Controller(run, config), "upskill-controller")
     progress.start(run, config)
 

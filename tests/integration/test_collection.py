@@ -49,6 +49,28 @@ def test_the_self_check_has_two_items_for_each_case(bench: Workbench) -> None:
     assert names == ["spec", "scale[golden]", "scale[mutants]", "shift[golden]", "shift[mutants]"]
 
 
+def test_tags_are_markers_also_with_strict_ones(bench: Workbench) -> None:
+    tags = "dtypes: [float32, float16]\ntags: [slow, fp16-heavy, stage.2, '[x]']\n"
+    path = bench.skill / "evals" / "scale.md"
+    bench.write(str(path), path.read_text().replace("dtypes: [float32, float16]\n", tags))
+    bench.write("skills/tiny/evals/words.md", "---\nexpect: {contains: [warp]}\ntags: [slow]\n---\nWhat is a warp?\n")
+    bench.write("answers/tiny/words.skill.md", "A warp is a group of threads.")
+    bench.answer("scale", "skill", kernel("scale"))
+    bench.pytester.makeini("[pytest]\naddopts = --strict-markers\nmarkers =\n    slow: takes long\n")
+    both = ["scale[files-skill]", "words[files-skill]"]
+    for expression, expected in (
+        ("slow", both),
+        ("fp16-heavy and stage.2", both[:1]),
+        ("[x] and upskill(arm='skill')", both[:1]),
+        ("not slow", ["spec", "shift[files-skill]"]),
+        ("stage.2 and not fp16-heavy", []),
+    ):
+        done = bench.run(
+            "skills", "--co", "-q", "--upskill-student=files:answers", "--upskill-arms=skill", "-m", expression
+        )
+        assert [line.rpartition("::")[2] for line in collected(done)] == expected, expression
+
+
 @pytest.mark.parametrize(
     ("selection", "expected"),
     [

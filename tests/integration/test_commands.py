@@ -51,6 +51,10 @@ Commands:
   check     Judge the solution of a case, and show the numbers.
   list      List skills, their cases and tags, and students.
   lint      Check skills and cases against the specification, without pytest.
+  runs      List the recorded runs, and import runs from JSON reports.
+  compare   Compare two recorded runs.
+  show      Show everything that is recorded of an item.
+  report    Write the report of a recorded run.
   prune     Remove stored and recorded replies that no case uses.
 """
 RUN_HELP = """\

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
+import re
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.integration.conftest import BOTH, Workbench
-from tests.integration.text_skill import KEY, asked, text_skill
+from tests import interrupting
+from tests.integration.conftest import BOTH, Workbench, fenced, kernel
+from tests.integration.text_skill import KEY, asked, student, text_skill
 from tests.llama.scripted import Refusal, Stream, chunk, endpoint, reply
 
 ASK = ("skills", "--upskill-student=pupil", "-k", "word", "--upskill-arms=skill")
@@ -138,10 +145,78 @@ def test_an_interrupt_waits_for_no_open_question_and_loses_no_reply(
         assert Counter(map(case_of, asked(server))) == {"word-000": 1, "word-001": 2, "word-002": 1}
 
 
+class Interrupted:
+    """Runs of eight text cases that are interrupted at one point each."""
+
+    def __init__(self, bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.bench = bench
+        self.finished: dict[str, float] = {}
+        """By case: when its reply was sent to its end."""
+        self.note = bench.root / "interrupting"
+        monkeypatch.setenv("INTERRUPTING", str(self.note))
+
+    def answer(self, question: dict[str, Any]) -> Stream:
+        case, finished, whole = case_of(question["messages"][-1]["content"]), self.finished, reply("an answer")
+
+        class Noted(Stream):
+            def send(self, handler: Any) -> None:
+                super().send(handler)
+                finished[case] = time.monotonic()
+
+        return Noted(whole.events, before=lambda: time.sleep(0.005))
+
+    def run(self, point: str, *arguments: str) -> tuple[int, str]:
+        """The status of a run and its output; nothing is stored before it."""
+        shutil.rmtree(self.bench.root / ".upskill", ignore_errors=True)
+        self.finished.clear()
+        command = [sys.executable, interrupting.__file__, point, *ASK, *arguments]
+        done = subprocess.run(
+            command, cwd=self.bench.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+            start_new_session=True, timeout=300,
+        )  # fmt: skip
+        return done.returncode, done.stdout
+
+    def check(self, point: str, *arguments: str) -> None:
+        status, said = self.run(point, *arguments)
+        sent = float(self.note.read_text(encoding="ascii"))
+        lost = {case for case, time in self.finished.items() if time < sent} - kept(self.bench)
+        assert not lost, (point, lost)
+        assert status == pytest.ExitCode.INTERRUPTED, (point, said)
+        assert said.count("Interrupted: ") == 1, (point, said)
+        assert not re.search("Traceback|INTERNALERROR|Exception ignored", said), (point, said)
+
+
+@pytest.fixture
+def interrupted(bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> Iterator[Interrupted]:
+    made = Interrupted(bench, monkeypatch)
+    with endpoint(made.answer) as server:
+        text_skill(bench, server, 8, "concurrency = 2")
+        yield made
+
+
+def test_an_interrupt_in_an_import_or_the_summary_is_one_line_and_status_2(interrupted: Interrupted) -> None:
+    interrupted.check("_find_and_load:30")
+    interrupted.check("summary_lines:1")
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(("rounds", "workers"), [(50, []), (10, ["-n2"])], ids=["alone", "two-workers"])
+def test_an_interrupt_at_any_moment_is_one_line_and_status_2(
+    interrupted: Interrupted, rounds: int, workers: list[str]
+) -> None:
+    status, said = interrupted.run("count", *workers)
+    assert status == 0, said
+    marks = [0, *map(int, interrupted.note.read_text(encoding="ascii").split())]
+    draw = random.Random(11)
+    for number in range(rounds):  # as many before the items, while they run, and after them
+        interrupted.check(str(draw.randint(marks[number % 3] + 1, marks[number % 3 + 1])), *workers)
+
+
 class Faults:
     """Up to three faults for each question, drawn from its text; then the reply. ``paid`` counts whole replies."""
 
-    def __init__(self) -> None:
+    def __init__(self, share: float = 0.3, right: Callable[[str], str] = lambda text: "an answer") -> None:
+        self.share, self.right = share, right
         self.attempts: Counter[str] = Counter()
         self.paid: Counter[str] = Counter()
 
@@ -149,9 +224,9 @@ class Faults:
         text = question["messages"][-1]["content"]
         self.attempts[text] += 1
         draw = random.Random(f"{text} {self.attempts[text]}")
-        if self.attempts[text] > 3 or draw.random() < 0.7:
+        if self.attempts[text] > 3 or draw.random() >= self.share:
             self.paid[text] += 1
-            return reply("an answer")
+            return reply(self.right(text))
         faults: list[Refusal | Stream] = [
             Refusal(429, {"error": {"message": "slow down"}}, {"Retry-After": "0"}),
             Refusal(500, {"error": {"message": "oops"}}),
@@ -173,6 +248,64 @@ def test_a_hundred_items_under_random_faults_are_each_judged_once_and_paid_for_o
         assert len(server.questions) > 120
     assert len(verdicts(bench)) == 100
     assert set(faults.paid.values()) == {1} and len(faults.paid) == 100
+
+
+def children(process: int) -> list[int]:
+    """Its compilers and sandboxes: the processes that it started and that have not ended."""
+    found: list[int] = []
+    with contextlib.suppress(OSError):
+        for thread in Path(f"/proc/{process}/task").iterdir():
+            found += map(int, (thread / "children").read_text(encoding="ascii").split())
+    return found
+
+
+def killed_at_work(run: subprocess.Popen[bytes], looks: int) -> bool:
+    """Kills a run, and nothing else, when it was seen ``looks`` times with compilers or sandboxes. False: it ended."""
+    while run.poll() is None:
+        looks -= bool(children(run.pid))
+        if looks <= 0:
+            run.kill()
+            run.wait()
+            return True
+        time.sleep(0.005)
+    return False
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("number", range(50))
+def test_after_kills_during_builds_and_judgements_nothing_waits_for_what_is_left(bench: Workbench, number: int) -> None:
+    """Five kills under 15% faults; the next run starts at once. Each round compiles sources of its own."""
+    draw = random.Random(number)
+
+    def right(text: str) -> str:
+        name, plus = ("shift", " + 1.0f") if "add 1" in text else ("scale", "")
+        return fenced(f"// {number} {draw.random()}\n{kernel(name, plus=plus)}")
+
+    faults = Faults(0.15, right)
+    ask = ("skills", "--upskill-student=pupil", "--upskill-arms=skill", "--upskill-trials=2", "--upskill-examples=4")
+    with endpoint(faults.answer) as server:
+        student(bench, server.url, "concurrency = 2")
+        for _ in range(5):
+            before, first = kept_questions(bench), len(server.questions)
+            killed_at_work(started(bench, *ask), draw.randint(1, 150))
+            assert before <= kept_questions(bench)
+            assert len(server.questions) - first <= 4 * (4 - len(before)), "a reply that was kept is asked for"
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", *ask, "--upskill-report=out.json"], cwd=bench.root, check=False,
+            timeout=500, capture_output=True, text=True,
+        )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    assert [verdict for _, verdict, *_ in verdicts(bench)] == ["passed"] * 5
+
+
+def kept_questions(bench: Workbench) -> set[str]:
+    """The keys of the replies in the ledger."""
+    path = bench.root / ".upskill" / "replies.sqlite"
+    if not path.exists():
+        return set()
+    with contextlib.closing(sqlite3.connect(path)) as ledger, contextlib.suppress(sqlite3.OperationalError):
+        return {row[0] for row in ledger.execute("SELECT key FROM replies")}
+    return set()
 
 
 @BOTH

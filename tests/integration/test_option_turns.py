@@ -72,7 +72,7 @@ def test_what_is_wrong_goes_back_to_a_model_in_the_same_conversation(bench: Work
     (item,) = (one for one in json.loads((bench.root / "out.json").read_text())["items"] if one["kind"] == "kernel")
     assert item["tokens"] == {"input": 22, "output": 14, "cached": 8}
     kept = bench.root / ".upskill/replies/pupil/tiny"
-    assert {path.name for path in kept.iterdir()} == {"scale.skill.md", "scale.skill.turn2.md"}
+    assert {path.name for path in kept.glob("*.md")} == {"scale.skill.md", "scale.skill.turn2.md"}
 
 
 def test_a_number_of_turns_that_is_none_is_refused(bench: Workbench) -> None:

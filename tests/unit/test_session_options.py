@@ -51,6 +51,12 @@ def test_an_option_or_an_ini_value_asks(pytester: pytest.Pytester, arguments: li
         ("timeout", "nan", "'nan' is not a number of seconds above 0"),
         ("device", "gpu", "unknown device 'gpu'; accepted: auto, cuda, cpu"),
         ("base-url", "localhost", "'localhost' is not a URL such as http://127.0.0.1:8080/v1"),
+        (
+            "compare",
+            "skills/",
+            "'skills/' is no run; accepted: a number that `pytest-upskill runs` shows, 'last', or a JSON "
+            "report (run.json); a path goes before --upskill-compare",
+        ),
         ("report", "out.xml", "report 'out.xml' must end in one of .json, .md, .csv"),
     ],
 )
@@ -76,5 +82,6 @@ def test_the_students_tables_come_from_pyproject(pytester: pytest.Pytester) -> N
 def test_every_option_has_an_ini_value_of_the_same_name_and_is_in_the_help(pytester: pytest.Pytester) -> None:
     shown = pytester.runpytest("--help").stdout.str()
     for option in options.OPTIONS:
-        assert f"{option.flag}={option.metavar}" in shown
+        metavar = option.metavar if option.without_value is None else f"[{option.metavar}]"
+        assert f"{option.flag}={metavar}" in shown
         assert f"  {option.dest} " in shown

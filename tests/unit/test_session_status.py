@@ -32,6 +32,7 @@ def report(of: Outcome | None, result: Literal["passed", "failed", "skipped"] = 
         (outcome(VerdictKind.BUDGET_STOPPED, "baseline"), "skipped", "$"),
         (outcome(VerdictKind.NOT_ANSWERED), "skipped", "n"),
         (outcome(VerdictKind.INFRASTRUCTURE_ERROR, "baseline"), "failed", None),
+        (outcome(VerdictKind.INFRASTRUCTURE_ERROR, "baseline"), "rerun", None),
         (None, "passed", None),
     ],
 )

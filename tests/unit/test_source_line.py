@@ -18,6 +18,7 @@ class Lines:
     """A language that knows one line of every source, and no other."""
 
     source_name = "kernel.py"
+    checks = ("runs", "correct", "memory")
 
     def __init__(self, guess: tuple[int, str] | None = (2, "a guess")) -> None:
         self.guess, self.asked = guess, [""]

@@ -18,7 +18,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "statistics.md").read_text(encoding
 
 
 def test_the_examples_give_what_the_page_shows() -> None:
-    blocks = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    blocks = re.findall(r"```pycon\n(.*?)```", PAGE, re.DOTALL)
     examples = doctest.DocTestParser().get_doctest("".join(blocks), {}, "statistics.md", "docs/statistics.md", 0)
     assert len(examples.examples) > 20
     said: list[str] = []

@@ -26,7 +26,6 @@ from pytest_upskill.build.cache import Entry, Facts, Made, key_of
 from pytest_upskill.build.compilation import CachedCompiler
 from pytest_upskill.errors import ToolchainError
 from pytest_upskill.languages.cuda import symbol_policy
-from pytest_upskill.languages.cuda.rewrite import rewrite
 from pytest_upskill.languages.cuda.source_text import OPAQUE, blank_out, closing_bracket
 from pytest_upskill.languages.cuda.tracing import LIST_PLACES, PLACES, TRACED
 from pytest_upskill.native import ENTRY
@@ -197,6 +196,8 @@ def translation_unit(source: str, entry: str, trapped: str | None = None) -> str
 
     Raises ValueError, with the line, for a source that cannot be rewritten.
     """
+    from pytest_upskill.languages.cuda.rewrite import rewrite  # its tables take a while, and a cached build needs none
+
     _refuse(source, _OURS, "is a name of the harness; use another one")
     # "redefine_extname" in a _Pragma gives a function the name that its text has.
     _refuse(source, _OURS_IN_TEXT, "is a name of the harness; use another text", literals=False)

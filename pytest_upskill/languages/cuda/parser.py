@@ -11,12 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
-from typing import TYPE_CHECKING
+
+import tree_sitter_cuda
+from tree_sitter import Language, Node, Parser
 
 from pytest_upskill.languages.cuda.source_text import blank_out, split_outside
-
-if TYPE_CHECKING:
-    from tree_sitter import Language, Node, Parser
 
 MAX_PARSED = 300_000
 """Characters that tree-sitter parses at most; it takes a second for some millions, and longer for garbage."""
@@ -67,16 +66,11 @@ _DECLARATIONS = ("function_definition", "declaration", "template_declaration")
 
 @lru_cache(maxsize=1)
 def _language() -> Language:
-    import tree_sitter_cuda
-    from tree_sitter import Language
-
     return Language(tree_sitter_cuda.language())
 
 
 def parser() -> Parser:
     """A parser of CUDA C++, for one thread and sources of at most ``MAX_PARSED`` characters."""
-    from tree_sitter import Parser
-
     return Parser(_language())
 
 

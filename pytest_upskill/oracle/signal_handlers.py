@@ -1,0 +1,70 @@
+"""Tells what the handler of a signal raises, such as the time limit of pytest-timeout, from what a case or a kernel
+raises: it is no result, and must pass through everything that catches."""
+
+from __future__ import annotations
+
+import gc
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+_AGAIN_SECONDS = 0.01
+
+
+class Passing(BaseException):
+    """Carries an exception through code that would catch it."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+def raised_by_handler(error: BaseException) -> bool:
+    """Whether the handler of a signal raised this, in the middle of other code."""
+    handlers = (signal.getsignal(number) for number in signal.valid_signals())
+    codes = {code for handler in handlers if (code := getattr(handler, "__code__", None)) is not None}
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code in codes:
+            return True
+        trace = trace.tb_next
+    return False
+
+
+def would_be_lost(frame: FrameType | None) -> bool:
+    """Whether Python ignores an exception here: in a callback of the garbage collector, or in a finalizer."""
+    callbacks = {getattr(callback, "__code__", None) for callback in gc.callbacks}
+    while frame is not None:
+        if frame.f_code in callbacks or frame.f_code.co_name in ("__del__", "_remove"):
+            return True
+        frame = frame.f_back
+    return False
+
+
+@contextmanager
+def passing_through() -> Iterator[None]:
+    """Lets what the handler of SIGALRM raises pass through Hypothesis, to which pytest.fail is a failing example."""
+    before = signal.getsignal(signal.SIGALRM)
+    if not callable(before) or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def handler(number: int, frame: FrameType | None) -> None:
+        if would_be_lost(frame):
+            signal.setitimer(signal.ITIMER_REAL, _AGAIN_SECONDS)
+            return
+        try:
+            before(number, frame)
+        except BaseException as error:
+            raise Passing(error) from None
+
+    signal.signal(signal.SIGALRM, handler)
+    try:
+        yield
+    except Passing as passing:
+        raise passing.error from None
+    finally:
+        if signal.getsignal(signal.SIGALRM) is handler:
+            signal.signal(signal.SIGALRM, before)

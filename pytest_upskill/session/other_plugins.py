@@ -1,0 +1,65 @@
+"""What other plugins do to skill items: notes for the header, and outcomes for items whose worker crashed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_upskill.records import ItemKind, Outcome, Verdict, VerdictKind
+from pytest_upskill.skills.skill import FILE_NAMES
+
+_FINAL = "since a reply has one verdict; --upskill-trials=N asks for each kernel N times"
+
+
+def notes(config: pytest.Config) -> Iterator[tuple[str, str]]:
+    """By plugin: options in use that do not do to skill items what they do to other tests."""
+    if _value(config, "count", 1) != 1:
+        yield "pytest-repeat", "--count has no effect on skill items; --upskill-trials=N asks for each kernel N times"
+    if _value(config, "reruns"):
+        yield "pytest-rerunfailures", f"repeats infrastructure errors only, {_FINAL}"
+    if _value(config, "retries"):
+        yield "pytest-retry", f"has no effect on skill items, {_FINAL}"
+    if _value(config, "timeout") and str(_value(config, "timeout_method")) == "thread":
+        ends = "the method 'thread' ends the whole process at the first slow item, without a summary and reports"
+        yield "pytest-timeout", f"{ends}; use --timeout-method=signal"
+
+
+def _value(config: pytest.Config, name: str, default: object = None) -> Any:
+    """An option, else the ini value, of a plugin that may be absent."""
+    given = getattr(config.option, name, None)
+    if given is not None:
+        return given
+    try:
+        return config.getini(name) or default
+    except (KeyError, ValueError):
+        return default
+
+
+def crashed_outcome(report: pytest.TestReport, students: Collection[str], arms: Collection[str]) -> Outcome | None:
+    """The outcome of an item of ours whose worker crashed: all that is known of it is its id. None for other reports.
+
+    ``arms`` are their slugs.
+    """
+    path, _, name = report.nodeid.partition("::")
+    if str(report.when) != "???" or Path(path).name not in FILE_NAMES:
+        return None
+    case, _, rest = name.removesuffix("]").partition("[")
+    ending = "|".join(map(re.escape, sorted(arms, key=len, reverse=True)))
+    asked = re.fullmatch(rf"(?P<student>.+)-(?P<arm>{ending})(-(?P<trial>\d+))?", rest)
+    asked = asked if asked and asked["student"] in students else None
+    kind = {"": ItemKind.SPEC, "mutants": ItemKind.MUTANTS}.get(rest, ItemKind.KERNEL)
+    said = str(report.longrepr).partition("\n")[0]
+    return Outcome(
+        id=report.nodeid,
+        kind=kind,
+        skill=Path(path).parent.name,
+        case=None if kind is ItemKind.SPEC else case,
+        verdict=Verdict(VerdictKind.INFRASTRUCTURE_ERROR, f"{said}; -n 0 shows what ends the process"),
+        student=asked["student"] if asked else "golden" if rest == "golden" else None,
+        arm=asked["arm"] if asked else "skill" if rest == "golden" else None,
+        trial=int(asked["trial"] or 1) if asked else None,
+    )
