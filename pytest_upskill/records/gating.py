@@ -64,10 +64,14 @@ class Gates:
         return tuple(found.values())
 
     @property
+    def every(self) -> tuple[Gate, ...]:
+        """All gates, of whatever skill."""
+        return (*self.common, *(gate for gates in self.own.values() for gate in gates))
+
+    @property
     def runs(self) -> tuple[str, ...]:
         """The earlier runs that gates name."""
-        every = (*self.common, *(gate for gates in self.own.values() for gate in gates))
-        return tuple(dict.fromkeys(gate.run for gate in every if gate.kind is GateKind.NO_REGRESSION))
+        return tuple(dict.fromkeys(gate.run for gate in self.every if gate.kind is GateKind.NO_REGRESSION))
 
 
 def is_called(name: str, skill: str, item_id: str) -> bool:
