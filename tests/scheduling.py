@@ -13,6 +13,7 @@ from xdist.workermanage import WorkerController
 
 MODULES = frozenset(
     (
+        "tests/integration/test_html_report.py",
         "tests/test_wheel.py",
         "tests/unit/test_native_bugs.py",
         "tests/unit/test_judging.py",

@@ -52,7 +52,7 @@ STANDALONE = (
 
 HEAVY = (
     "torch", "numpy", "scipy", "hypothesis", "openai", "anthropic", "pydantic", "rich", "click", "ruamel",
-    "tree_sitter", "system_calls",
+    "tree_sitter", "system_calls", "jinja2", "matplotlib",
 )  # fmt: skip
 LOADED_WITH_THE_PLUGIN = {
     "pytest_upskill", "pytest_upskill.plugin", "pytest_upskill.hookspecs", "pytest_upskill.errors",

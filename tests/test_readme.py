@@ -263,6 +263,7 @@ def test_the_case_on_a_page_is_valid(page: str, tmp_path: Path) -> None:
     assert load_case(path, "rows").task
 
 
+@pytest.mark.full
 def test_the_complete_case_passes_its_own_solution(tmp_path: Path) -> None:
     (text,) = blocks("markdown", "docs/cases.md")
     path = tmp_path / "skills" / "rows" / "evals" / "scale_rows.md"

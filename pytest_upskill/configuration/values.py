@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-REPORT_SUFFIXES = (".json", ".md", ".csv")
+REPORT_SUFFIXES = (".json", ".md", ".csv", ".html")
 
 
 def names(text: str) -> tuple[str, ...]:

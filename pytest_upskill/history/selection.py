@@ -27,14 +27,17 @@ def history_here(folder: Path) -> History:
 
 
 def find_run(history: History, text: str) -> int:
-    """The number of a run that was named in one of the FORMS; a report is imported. Raises UsageError."""
+    """The number of a run that was named in one of the FORMS; a report is imported. Raises UsageError.
+
+    The last run is the latest that was recorded here, if there is one.
+    """
     if text.endswith(SUFFIXES):
         return import_run(history, Path(text))
     numbers = history.numbers()
     if not numbers:
         raise UsageError(f"no runs are recorded in {history.path}; pytest --upskill records one")
     if text == LAST:
-        return numbers[-1]
+        return history.latest()
     if not text.isdecimal():
         raise UsageError(f"{text!r} is no run: name {FORMS}")
     if int(text) not in numbers:
@@ -65,7 +68,8 @@ def find_item(ids: Sequence[str], text: str) -> str:
         if found:
             more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
             raise UsageError(f"{len(found)} items are called {text!r}: {', '.join(found[:_SHOWN])}{more}; name one")
-    names = {one.rpartition("::")[2]: one for one in ids}
-    near = nearest(text, tuple(names))
-    hint = f"did you mean {near!r}?" if near else f"it has {', '.join(list(names)[:_SHOWN])}"
+    names = [one.rpartition("::")[2] for one in ids]
+    cases = {name.partition("[")[0]: name for name in reversed(names)}
+    near = nearest(text, names) or cases.get(nearest(text.partition("[")[0], cases) or "")
+    hint = f"did you mean {near!r}?" if near else f"it has {', '.join(names[:_SHOWN])}"
     raise UsageError(f"no item of this run is called {text!r}; {hint}")

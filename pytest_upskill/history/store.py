@@ -125,6 +125,13 @@ class History:
         with self._storage.reading():
             return [int(row[0]) for row in self._storage.execute("SELECT number FROM runs ORDER BY number")]
 
+    def latest(self) -> int:
+        """The number of the latest run; one that was read from a file counts only if there is no other."""
+        order = "SELECT number FROM runs ORDER BY origin = '' DESC, number DESC LIMIT 1"
+        with self._reading("the latest run"):
+            (number,) = self._storage.execute(order).fetchone()
+            return int(number)
+
     def row(self, number: int) -> RunRow:
         """A run without its items."""
         count = "SELECT skill, student, arm, verdict, count(*) FROM items WHERE run = ? GROUP BY 1, 2, 3, 4"

@@ -16,13 +16,15 @@ import torch
 
 from pytest_upskill.oracle.prepare import Expected
 from pytest_upskill.oracle.values import DTYPE
-from pytest_upskill.records import ITEM_SIZE, WorstElement
+from pytest_upskill.records import ITEM_SIZE, Window, WorstElement
 from pytest_upskill.sandbox.shared_memory import POISON_OF_REPEATS, POISONS
 
 Buffer = bytes | bytearray | memoryview
 Sizes = tuple[float | None, float | None]
 """An error and its bound."""
 
+_SHOWN = 8
+"""Rows and columns of a window around the worst element."""
 _LEAST = 1e-200
 """Stands for a bound of 0 when errors are compared with bounds."""
 
@@ -41,6 +43,7 @@ class Mismatch:
     bound: float | None = None
     hint: str = ""
     exact: str = ""
+    around: Window | None = None
 
     @property
     def message(self) -> str:
@@ -62,7 +65,7 @@ class Mismatch:
     def worst(self) -> WorstElement:
         """The worst element, ready to print."""
         error, bound = (None if size is None else f"{size:.3g}" for size in (self.error, self.bound))
-        return WorstElement(self.output, self.index, number(self.expected), number(self.got), error, bound)
+        return WorstElement(self.output, self.index, number(self.expected), number(self.got), error, bound, self.around)
 
 
 def number(value: Any) -> str:
@@ -112,7 +115,8 @@ def _judge_discrete(expected: Expected, got: torch.Tensor) -> Mismatch | None:
     shown: list[Any] = [int(one.reshape(-1)[flat].item()) for one in (gold, got)]
     if expected.dtype == "bool":
         shown = [("false", "true")[byte] if byte < 2 else f"a byte of {byte}" for byte in shown]
-    return _mismatch(expected, wrong, flat, shown, hint(wrong, got))
+    values = (gold, got, torch.where(wrong, torch.inf, 0.0))
+    return _mismatch(expected, wrong, flat, shown, hint(wrong, got), values)
 
 
 def _judge_floating(expected: Expected, bound: torch.Tensor, raw: torch.Tensor) -> Mismatch | None:
@@ -134,14 +138,40 @@ def _judge_floating(expected: Expected, bound: torch.Tensor, raw: torch.Tensor) 
     shown = [float(gold.reshape(-1)[flat].to(DTYPE[expected.dtype])), float(got.reshape(-1)[flat])]
     off, allowed = float(error.reshape(-1)[flat]), float(bound.reshape(-1)[flat])
     sizes = (off, allowed) if math.isfinite(off) else (None, None)
-    return _mismatch(expected, ~right, flat, shown, hint(~right, raw), sizes)
+    beyond = torch.where(ratio > 1, ratio, torch.inf)  # also the wrong sign of a zero
+    values = (gold, got, torch.where(right, ratio.clamp(max=1).nan_to_num(nan=0.0), beyond))
+    return _mismatch(expected, ~right, flat, shown, hint(~right, raw), values, sizes)
 
 
 def _mismatch(
-    expected: Expected, wrong: torch.Tensor, flat: int, shown: list[Any], remark: str, sizes: Sizes = (None, None)
+    expected: Expected,
+    wrong: torch.Tensor,
+    flat: int,
+    shown: list[Any],
+    remark: str,
+    values: tuple[torch.Tensor, ...],
+    sizes: Sizes = (None, None),
 ) -> Mismatch:
+    """``values`` are the expected ones, those of the kernel, and errors as multiples of their bounds."""
     count, index = int(torch.count_nonzero(wrong)), _index(flat, expected.shape)
-    return Mismatch(expected.name, count, wrong.numel(), index, shown[0], shown[1], *sizes, remark, expected.exact)
+    facts = (expected.name, count, wrong.numel(), index, shown[0], shown[1], *sizes, remark, expected.exact)
+    return Mismatch(*facts, _window(index, expected.shape, values))
+
+
+def _window(index: tuple[int, ...], shape: tuple[int, ...], values: tuple[torch.Tensor, ...]) -> Window:
+    (row, col), (rows, cols) = (0, 0, *index)[-2:], (1, 1, *shape)[-2:]
+    top, left = (max(0, min(at - _SHOWN // 2, size - _SHOWN)) for at, size in ((row, rows), (col, cols)))
+    parts = []
+    for value in values:
+        plane = value.reshape(*shape)[index[:-2]] if len(shape) > 2 else value.reshape(rows, cols)
+        parts.append(plane[top : top + _SHOWN, left : left + _SHOWN].tolist())
+    gold, got = (tuple(tuple(map(_short, line)) for line in part) for part in parts[:2])
+    ratios = tuple(tuple(round(ratio, 3) if math.isfinite(ratio) else None for ratio in line) for line in parts[2])
+    return Window((top, left), gold, got, ratios)
+
+
+def _short(value: Any) -> str:
+    return f"{value:.5g}" if isinstance(value, float) else str(value)
 
 
 def _index(flat: int, shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -115,7 +115,7 @@ def test_a_run_that_is_killed_several_times_ends_like_one_that_was_not(bench: Wo
     assert Counter(verdict for _, verdict, *_ in disturbed) == {"passed": 8, "failed": 4}
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("sent", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.full)])
 def test_an_interrupt_waits_for_no_open_question_and_loses_no_reply(
     bench: Workbench, sent: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,7 +18,7 @@ from tests.unit.reporting_outcomes import outcome, run
 from tests.unit.test_history_store import recorded, whole
 
 PAGE = (Path(__file__).parents[2] / "docs" / "history.md").read_text(encoding="utf-8")
-COMMANDS = re.findall(r"^pytest-upskill (.+?)(?:  #.*)?$", PAGE, re.MULTILINE)
+COMMANDS = re.findall(r"^pytest-upskill (.+?)(?:\s+#.*)?$", PAGE, re.MULTILINE)
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_a_folder_below_finds_the_history_above_and_show_has_every_part(
         "Write rms_norm.", "Here.", "✗ correct[float16]  1 of 33 elements is off", "✓ inputs", "rows=1 cols=33",
         "x         [0.5]", "*1", "beyond what is allowed", "memory (out-of-bounds): line 8: reads x[33]",
         "4 kernel launches in 3 calls", "g++ 12", "turn 1: failed", "(after 7 characters of reasoning",
-        "▶  9 │     sum += v * v", "-  3 │",
+        "▶  9 │         sum += v * v;", "-  3 │",
     ):  # fmt: skip
         assert text in shown, text
     assert "Well" not in shown and "Well" in call("show", "rms_norm", "--run=1", "--part=reasoning").output
@@ -120,3 +120,12 @@ def test_runs_are_listed_with_their_rates_and_filtered(project: Path) -> None:
     assert len(call("runs", "--last=1").output.splitlines()) == 2
     assert len(call("runs", "--student=kimi").output.splitlines()) == 1
     assert json.loads(call("report", "3", "--json").output)["run"]["interrupted"] is True
+
+
+def test_the_last_run_is_one_of_this_machine_if_there_is_one(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert call("runs", "--import=ci/run.json").output.startswith("run 4: ")
+    assert call("show", "new").output.startswith("run 3\n")
+    (project / "elsewhere" / ".upskill").mkdir(parents=True)
+    monkeypatch.chdir(project / "elsewhere")
+    assert call("runs", "--import=../ci/run.json").output.startswith("run 1: ")
+    assert call("show", "rms_norm").output.startswith("run 1\n")

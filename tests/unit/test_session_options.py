@@ -57,7 +57,7 @@ def test_an_option_or_an_ini_value_asks(pytester: pytest.Pytester, arguments: li
             "'skills/' is no run; accepted: a number that `pytest-upskill runs` shows, 'last', or a JSON "
             "report (run.json); a path goes before --upskill-compare",
         ),
-        ("report", "out.xml", "report 'out.xml' must end in one of .json, .md, .csv"),
+        ("report", "out.xml", "report 'out.xml' must end in one of .json, .md, .csv, .html"),
     ],
 )
 def test_a_wrong_value_is_refused_with_the_accepted_forms(

@@ -1,0 +1,167 @@
+"""The data of the page: an index of all items, and their details in blocks that the page unpacks when it needs them.
+
+Every text is made visible here: control, format and surrogate characters become ``⟨U+202E⟩``, so that no text can
+change the order in which a person reads it. The page shows texts through ``textContent``.
+"""
+
+import base64
+import gzip
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from pytest_upskill.records import Counterexample, ItemKind, Outcome, VerdictKind
+from pytest_upskill.reporting.failure import one_line
+from pytest_upskill.reporting.view import View
+
+BLOCK = 50
+"""Items whose details are packed together."""
+LONGEST = 65_536
+"""Characters of a text; if there are many items, each may be shorter."""
+LONGEST_REASONING = 16_384
+_LEAST = 2_000
+_ALL_REPLIES = 30_000_000
+_ALL_REASONING = 8_000_000
+"""Characters of all items together, which bound the size of the page."""
+
+_HIDDEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164"
+    "\ud800-\udfff\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffc\ufffe\uffff\U000e0000-\U000e0fff]"
+)
+
+
+def visible(text: str) -> str:
+    """The text with every character that a reader cannot see as ``⟨U+202E⟩``; tabs and line ends stay."""
+    if text.isascii() and text.replace("\n", "").replace("\t", "").isprintable():
+        return text  # nearly all texts, in a tenth of the time
+    return _HIDDEN.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", text.replace("\r\n", "\n"))
+
+
+def packed(data: Any) -> str:
+    """JSON, compressed, in base64: nothing in it can end the element that holds it."""
+    text = json.dumps(data, separators=(",", ":"), allow_nan=False)
+    return base64.b64encode(gzip.compress(text.encode(), 5, mtime=0)).decode()
+
+
+class PageData:
+    """Everything that the page's script reads. ``earlier`` has the verdicts of an earlier run by item."""
+
+    def __init__(self, view: View, earlier: Mapping[str, str]) -> None:
+        self._view, self._earlier = view, earlier
+        number = max(len(view.items), 1)
+        self._longest = min(LONGEST, max(_LEAST, _ALL_REPLIES // number))
+        self._longest_reasoning = min(LONGEST_REASONING, max(_LEAST // 2, _ALL_REASONING // number))
+        self._pieces: dict[str, int] = {}
+        self._prompts: list[list[int]] = []
+        self._numbers: dict[str, int] = {}
+        """By digest: the place of a prompt in the list."""
+
+    def blocks(self) -> Iterator[tuple[str, str]]:
+        """The name and the content of each block: ``index``, ``items-0``, ``items-1``, ..., ``prompts``."""
+        items = self._view.items
+        yield "index", packed(self._index(items))
+        texts = {item.prompt_digest: item.prompt for item in items if item.prompt}
+        for start in range(0, len(items), BLOCK):
+            details = [self._details(item, texts) for item in items[start : start + BLOCK]]
+            yield f"items-{start // BLOCK}", packed(details)
+        yield "prompts", packed({"pieces": list(self._pieces), "prompts": self._prompts})
+
+    def _index(self, items: Sequence[Outcome]) -> dict[str, Any]:
+        groups: dict[tuple[str, ...], list[int]] = {}
+        flags = self._flags()
+        for number, item in enumerate(items):
+            groups.setdefault((item.skill, item.student or "", item.case or "", item.kind.value), []).append(number)
+        rows = [
+            {**dict(zip(("skill", "student", "case", "kind"), map(visible, names), strict=True)),
+             "tags": [*map(visible, items[numbers[0]].tags)], "flags": flags.get(names[:3], []), "items": numbers}
+            for names, numbers in groups.items()
+        ]  # fmt: skip
+        return {"block": BLOCK, "kept": self._view.run.replies, "rows": rows, "items": [*map(self._entry, items)]}
+
+    def _flags(self) -> dict[tuple[str, ...], list[str]]:
+        """The flags of each case, by skill, student and case."""
+        flags: dict[tuple[str, ...], list[str]] = {}
+        for skill in self._view.skills:
+            for student in skill.students:
+                for flag, cases in student.flags.items():
+                    for case in cases:
+                        flags.setdefault((skill.name, student.name, case), []).append(flag.value)
+        return flags
+
+    def _entry(self, item: Outcome) -> list[Any]:
+        """An item in the index: arm, trial, verdict, cause, why it did not pass, the verdict of the
+        earlier run, id."""
+        verdict = item.verdict
+        failed = verdict.kind is VerdictKind.FAILED
+        cause = verdict.headline.name if failed and verdict.headline else verdict.kind.value
+        why = "" if verdict.kind is VerdictKind.PASSED else _cut(visible(one_line(item)), 300)
+        entry = [visible(item.arm or ""), item.trial or 1, verdict.kind.value, visible(cause), why]
+        return [*entry, self._earlier.get(item.id, ""), visible(item.id)]
+
+    def _details(self, item: Outcome, prompts: Mapping[str, str]) -> dict[str, Any]:
+        verdict, found = item.verdict, item.verdict.counterexample
+        details = {
+            "reason": self._text(verdict.reason),
+            "assertions": [[visible(one.name), one.passed, self._text(one.message)] for one in verdict.assertions],
+            "example": found and self._counterexample(found),
+            "reply": self._text(item.reply),
+            "source": self._text(item.source),
+            "file": [visible(item.source_name), item.source_start, item.shown_line, item.shown_why],
+            "unexecuted": item.not_executed,
+            "reports": [[one.assertion, self._text(one.message), one.line] for one in item.reports],
+            "prompt": self._prompt(item, prompts),
+            "reasoning": self._text(item.reasoning, self._longest_reasoning),
+            "turns": [[one.verdict.value, self._text(one.reason), self._text(one.reply)] for one in item.turns],
+            "notes": [*map(visible, item.notes)],
+            "replay": visible(item.replay or ""),
+            "tokens": [item.tokens.input, item.tokens.output],
+            "cost": item.cost_usd,
+            "seconds": [round(one, 3) for one in (item.seconds.reply, item.seconds.build, item.seconds.run)],
+            "kernels": [asdict(one) for one in item.kernels],
+        }
+        if item.kind is ItemKind.MUTANTS and item.score is not None:
+            details["score"] = [item.score.killed, item.score.total]
+            details["survived"] = [[one.line, visible(one.change), one.advice] for one in item.score.survived]
+        return {name: value for name, value in details.items() if value or value == 0}
+
+    def _counterexample(self, found: Counterexample) -> dict[str, Any]:
+        worst = found.worst
+        around = worst and worst.around
+        return {
+            "text": visible(str(found.example)),
+            "assertion": visible(found.assertion),
+            "message": self._text(found.message),
+            "inputs": [[visible(name), self._text(value)] for name, value in found.inputs.items()],
+            "line": found.line,
+            "reproducible": found.reproducible,
+            "worst": worst and {
+                "output": visible(worst.output),
+                "index": worst.index,
+                **{name: visible(getattr(worst, name) or "") for name in ("expected", "got", "error", "bound")},
+                "around": around and [around.start, around.expected, around.got, around.ratios],
+            },
+        }  # fmt: skip
+
+    def _prompt(self, item: Outcome, texts: Mapping[str, str]) -> int | None:
+        """The number of the item's prompt. Prompts share their paragraphs: each is stored once."""
+        digest = item.prompt_digest
+        if digest not in texts:
+            return None
+        if digest not in self._numbers:
+            parts = visible(texts[digest]).split("\n\n")
+            self._prompts.append([self._pieces.setdefault(part, len(self._pieces)) for part in parts])
+            self._numbers[digest] = len(self._numbers)
+        return self._numbers[digest]
+
+    def _text(self, text: str | None, longest: int | None = None) -> str | list[Any]:
+        """A text, or one that was cut as a list: its beginning, and the number of characters that are missing."""
+        longest = longest or self._longest
+        text = text or ""
+        missing = len(text) - longest
+        return [visible(text[:longest]), missing] if missing > 0 else visible(text)
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"

@@ -1,0 +1,108 @@
+"""Renders the page: a template of Jinja2, with the page's own style and script, the plots and the packed data."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from pytest_upskill.records import ItemKind
+from pytest_upskill.reporting import text_style as texts
+from pytest_upskill.reporting.html import plots
+from pytest_upskill.reporting.html.data import PageData, visible
+from pytest_upskill.reporting.lift import LiftRow
+from pytest_upskill.reporting.statistics_lines import statistics_notes
+from pytest_upskill.reporting.view import BASELINE_ARM, SKILL_ARM, StudentView, SummaryRow, View
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+_STYLE = texts.TextStyle(width=10_000, color=False, unicode=True)
+_NOTES = 50
+_CAUSES = 12
+
+
+def render(view: View, history: Sequence[View] = ()) -> str:
+    """The whole page. ``history`` has earlier runs of the same suite, oldest first: items whose verdict differs from
+    that of the last one are marked, and a plot shows their rates."""
+    earlier = {item.id: item.verdict.kind.value for item in history[-1].items} if history else {}
+    drawn, missing = _plots(view, history)
+    style, script = (_own(name) for name in ("page.css", "page.js"))
+    return _template().render(
+        view=view,
+        style=style,
+        script=script,
+        policy=_policy(style, script),
+        plots=drawn,
+        missing=missing,
+        blocks=PageData(view, earlier).blocks(),
+        notes=Counter(note for item in view.items for note in item.notes).most_common(_NOTES),
+        verdicts=Counter(item.verdict.kind.value for item in view.items),
+        causes=_causes(view),
+        self_checks=[item for item in view.items if item.kind is ItemKind.MUTANTS and item.score is not None],
+    )
+
+
+def _causes(view: View) -> dict[str, list[Any]]:
+    """The first assertions that failed, the most frequent first, with their numbers by arm; empty without failures."""
+    arms = list(dict.fromkeys(row.arm for row in view.summary))
+    numbers: dict[str, Counter[str]] = {}
+    for row in view.summary:
+        for cause, number in row.first_failed.items():
+            numbers.setdefault(cause, Counter())[row.arm] += number
+    ordered = sorted(numbers.items(), key=lambda pair: (-pair[1].total(), pair[0]))
+    rows = [(cause, [of_arms[arm] for arm in arms]) for cause, of_arms in ordered[:_CAUSES]]
+    return {"arms": arms, "rows": rows} if rows else {}
+
+
+def _own(name: str) -> str:
+    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+def _policy(style: str, script: str) -> str:
+    """The page may run its own script and style, by their hashes, and load nothing."""
+    hashes = (base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (script, style))
+    script_hash, style_hash = (f"'sha256-{digest}'" for digest in hashes)
+    return f"default-src 'none'; script-src {script_hash}; style-src {style_hash}; base-uri 'none'; form-action 'none'"
+
+
+def _plots(view: View, history: Sequence[View]) -> tuple[list[plots.Plot], str]:
+    """The plots, or why there are none."""
+    try:
+        return plots.plots(view, history), ""
+    except ImportError:
+        return [], plots.MISSING
+
+
+@cache
+def _template() -> Template:
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {
+        "visible": visible, "percent": texts.percent, "percents": texts.percents, "count": texts.count,
+        "duration": texts.duration, "money": texts.money, "arm": texts.arm_label, "plural": texts.plural,
+    }  # fmt: skip
+    environment.globals |= {"lift_of": _lift_of, "points": _points, "facts_of": _facts_of}
+    return environment.from_string(_own("page.html.j2"))
+
+
+def _lift_of(student: StudentView, row: SummaryRow) -> LiftRow | None:
+    """The lift that a row shows: the skill's over the baseline, that over another arm in that arm's row."""
+    return None if row.arm == BASELINE_ARM else student.lift(BASELINE_ARM if row.arm == SKILL_ARM else row.arm)
+
+
+def _facts_of(view: View, student: StudentView) -> list[str]:
+    """What the statistics say of a student, as in the terminal's summary."""
+    return list(statistics_notes(student, sum(row.lift is not None for row in view.lift), _STYLE))
+
+
+def _points(lift: LiftRow | None, arm: str) -> str:
+    if lift is None or lift.lift is None:
+        return ""
+    over = "" if arm == SKILL_ARM else " over this"
+    return f"{texts.points(lift.lift, _STYLE)} points{over}{texts.spread(lift.interval, _STYLE)}"
