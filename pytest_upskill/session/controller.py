@@ -198,6 +198,8 @@ class Controller:
     def pytest_unconfigure(self) -> None:
         if self.run.until_decided:
             self.run.until_decided.close()
+        if self._git is not None:  # still running after a usage error
+            self._git.wait(0)
         self._recorder.close()
 
     def _info(self, interrupted: bool = True) -> RunInfo:
