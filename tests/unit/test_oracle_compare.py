@@ -121,3 +121,30 @@ def test_the_patterns_that_outputs_are_filled_with_are_nans_of_every_floating_dt
         for dtype in (torch.float16, torch.bfloat16, torch.float32, torch.float64):
             filled = torch.tensor([pattern - 2**16 if pattern >> 15 else pattern] * 4, dtype=torch.int16)
             assert bool(filled.view(dtype).isnan().all())
+
+
+def test_the_window_around_the_worst_element_has_its_plane_and_errors_as_multiples_of_the_bound() -> None:
+    gold = torch.zeros(2, 20, 30)
+    got = gold.clone()
+    got[1, 19, 2], got[1, 18, 3], got[0, 19, 2] = 5.0, 0.25, 3.0
+    around = wrong(gold, got, bound=0.5).worst.around
+    assert around is not None and around.start == (12, 0)
+    assert (len(around.ratios), len(around.ratios[0])) == (8, 8)
+    assert (around.ratios[7][2], around.ratios[6][3], around.ratios[0][0]) == (10.0, 0.5, 0.0)
+    assert (around.expected[7][2], around.got[7][2]) == ("0", "5")
+
+
+@pytest.mark.parametrize(("gold", "got", "bound"), [
+    (torch.ones(3), torch.tensor([1.0, NAN, 1.0]), 1e-6),
+    (torch.tensor([1, 2, 3]), torch.tensor([1, 7, 3]), None),
+])  # fmt: skip
+def test_a_wrong_element_without_a_size_of_error_has_no_number(
+    gold: torch.Tensor, got: torch.Tensor, bound: float | None
+) -> None:
+    around = wrong(gold, got, bound, "float32" if bound else "int64").worst.around
+    assert around is not None and around.ratios == ((0.0, None, 0.0),) and around.start == (0, 0)
+
+
+def test_a_scalar_is_a_window_of_one_element() -> None:
+    around = wrong(torch.tensor(1.0), torch.tensor(2.0), bound=0.5).worst.around
+    assert around is not None and (around.expected, around.got, around.ratios) == ((("1",),), (("2",),), ((2.0,),))

@@ -62,12 +62,13 @@ def test_a_time_limit_in_a_callback_of_the_garbage_collector_is_not_lost(alarm: 
             alarm()
 
     armed = [True]
-    gc.callbacks.append(callback)
-    with passing_through():
-        gc.collect()  # what is raised in the callback itself is ignored
-        gc.callbacks.remove(callback)
-        with pytest.raises(Passing):
+    with passing_through(), pytest.raises(Passing):
+        gc.callbacks.append(callback)
+        try:
+            gc.collect()  # what is raised in the callback itself is ignored
             signal.sigtimedwait([], 10)
+        finally:
+            gc.callbacks.remove(callback)
 
 
 def function(tmp_path: Path, body: str, **scope: Any) -> Any:

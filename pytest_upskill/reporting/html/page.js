@@ -169,8 +169,8 @@ function dots(row, arm, first) {
   const kinds = numbers.map((n) => index.items[n][2]);
   if (kinds.length > MANY) cell.append(make("span", "", `${kinds.filter((kind) => kind === "passed").length}/${kinds.length}`));
   else kinds.forEach((kind) => cell.append(make("span", `v-${kind}`, SIGNS[kind])));
-  if (kinds.length) cell.title = kinds.join(", ");
-  if (numbers.some(flipped)) cell.append(make("span", "tag", "flipped"));
+  if (kinds.length) cell.title = kinds.join(", ") + (numbers.some(flipped) ? "; ↺ flipped since the last run" : "");
+  if (numbers.some(flipped)) cell.append(make("span", "tag", "↺"));
   return cell;
 }
 
@@ -233,7 +233,7 @@ function pane(number, one) {
   const title = make("h3", "", make("span", `badge v-${verdict}`, `${SIGNS[verdict]} ${verdict.replace("-", " ")}`), ` ${label(number)}`);
   if (flipped(number)) title.append(make("span", "tag", `was ${before}`));
   element.append(title, make("p", "soft", make("bdi", "", index.items[number][6])), measures(one));
-  if (one.reason) element.append(pre(one.reason));
+  if (one.reason && !one.assertions?.some(([, passed]) => !passed)) element.append(pre(one.reason));
   if (one.assertions) element.append(checks(one.assertions));
   if (one.example) element.append(...counterexample(one.example));
   if (one.source) element.append(...kernel(one));
