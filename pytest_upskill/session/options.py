@@ -83,7 +83,7 @@ OPTIONS = (
     Option("no-regression", "RUN", "gate: fail the run if a case that passed in an earlier run fails: a number that "
            "`pytest-upskill runs` shows, or a JSON report (default: the run that --upskill-compare takes)",
            values.compared_run, without_value="last"),
-    Option("gate", "HOW", "what gates compare: the estimate, the interval (95%, which may be inconclusive: exit status "
+    Option("gate", "HOW", "what gates compare: the estimate, the interval (which may be inconclusive: exit status "
            "7), or nothing: off (default: estimate)", values.gate),
     Option("xfail", "KNOWN", "known failures, which fail no run: 'SKILL[/CASE] STUDENT: REASON', one a line; * stands "
            "for any name (repeatable)", values.known_failures, repeatable=True),
