@@ -1,11 +1,13 @@
 """``Settings``: everything that a user can set for a run; and checks of the files that it names."""
 
+import secrets
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pytest_upskill.configuration.values import REPORT_FORMS
 from pytest_upskill.documents.spelling import suggest
 from pytest_upskill.errors import UsageError
 from pytest_upskill.records.gating import Gates, KnownFailure
@@ -19,6 +21,37 @@ PROMPTS_STUDENT = "prompts"
 """The student of a run that only writes prompts and names no student."""
 KNOWN_TABLES = ("students", "gates")
 """What ``[tool.upskill]`` may hold."""
+
+REPORT = "--upskill-report"
+SKILL_CREATOR = "skill-creator"
+"""The form whose path is a folder."""
+FOLDER_MARKER = ".pytest-upskill"
+"""A file in a folder that holds a report: a later run may replace its contents."""
+_PROBE = b"\0" * 65536
+"""Written, and removed: a disk without that much space cannot hold a report."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportTarget:
+    """A report to write. ``form`` is a suffix, or one of ``REPORT_FORMS``."""
+
+    form: str
+    path: Path
+
+    @classmethod
+    def of(cls, text: str, folder: Path) -> "ReportTarget":
+        """What ``--upskill-report=text`` means if it is given in ``folder``."""
+        form, colon, path = text.partition(":")
+        if not colon or form not in REPORT_FORMS:
+            form, path = Path(text).suffix.lower(), text
+        return cls(form, folder / Path(path).expanduser())
+
+    def check(self) -> None:
+        """Raises UsageError if the report cannot be written there, before anything runs."""
+        if self.form == SKILL_CREATOR:
+            _check_folder(self.path)
+        else:
+            check_writable(self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +82,7 @@ class Settings:
     max_tokens: int | None
     concurrency: int | None
     base_url: str | None
-    reports: tuple[Path, ...]
+    reports: tuple[ReportTarget, ...]
     prompts: Path | None
     compare: str | None
     xfail: tuple[KnownFailure, ...] | None
@@ -95,16 +128,46 @@ def tables(pyproject: Path, name: str, each: str) -> Mapping[str, Mapping[str, A
     return found
 
 
-def check_writable(path: Path, option: str = "--upskill-report") -> None:
-    """Raises UsageError if the report cannot be written, before anything runs."""
+def check_writable(path: Path, option: str = REPORT) -> None:
+    """Raises UsageError if a file cannot be written. Creates the folder that it is in."""
     if path.is_dir():
         raise UsageError(f"{option}: {path} is a folder; name a file in it, such as {path / 'report.json'}")
+    if path.is_fifo():
+        raise UsageError(f"{option}: {path} is a pipe; name a file")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         existed = path.exists()
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.open("a").close()
         if not existed:
             path.unlink()
+        if not existed or path.is_file():
+            _probe(path.resolve().parent)
     except OSError as error:
-        problem = f"{path} cannot be written ({error.strerror}); name a file where you may write"
-        raise UsageError(f"{option}: {problem}") from None
+        raise _refused(option, path, error, "name a file where you may write") from None
+
+
+def _check_folder(path: Path) -> None:
+    if path.exists() and not path.is_dir():
+        raise UsageError(f"{REPORT}: {path} is a file; {SKILL_CREATOR} writes a folder")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        if any(path.iterdir()) and not (path / FOLDER_MARKER).exists():
+            problem = f"{path} holds other files; name a new folder, or one that holds an earlier report"
+            raise UsageError(f"{REPORT}: {problem}")
+        _probe(path)
+    except OSError as error:
+        raise _refused(REPORT, path, error, "name a folder where you may write") from None
+
+
+def _probe(folder: Path) -> None:
+    probe = folder / f".writing-{secrets.token_hex(8)}"
+    try:
+        probe.write_bytes(_PROBE)
+    except PermissionError:
+        return  # a file that exists may be writable all the same
+    finally:
+        probe.unlink(missing_ok=True)
+
+
+def _refused(option: str, path: Path, error: OSError, remedy: str) -> UsageError:
+    return UsageError(f"{option}: {path} cannot be written ({error.strerror}); {remedy}")

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 REPORT_SUFFIXES = (".json", ".md", ".csv", ".html")
+REPORT_FORMS = {"skill-creator": "", "upskill": ".csv", "badge": ".json"}
+"""Reports that ``FORM:PATH`` asks for, and the suffix of the file: none for a folder."""
+_EXAMPLES = {"skill-creator": "DIR", "upskill": "FILE.csv", "badge": "FILE.json"}
 
 
 def names(text: str) -> tuple[str, ...]:
@@ -107,12 +110,19 @@ replies = _choice("source of replies", "auto", "live", "record", "replay", "kept
 
 
 def reports(text: str) -> tuple[str, ...]:
-    """Paths of reports, separated by commas or line ends; the suffix of each chooses its form."""
-    paths = names(text)
-    for path in paths:
-        if Path(path).suffix not in REPORT_SUFFIXES:
-            raise ValueError(f"report {path!r} must end in one of {', '.join(REPORT_SUFFIXES)}")
-    return paths
+    """Paths of reports, separated by commas or line ends. The suffix is the form of each, or ``FORM:`` before it."""
+    return tuple(map(_report, names(text)))
+
+
+def _report(text: str) -> str:
+    form, colon, path = text.partition(":")
+    suffix = REPORT_FORMS.get(form) if colon else None
+    if suffix is not None and (not path or (suffix and Path(path).suffix.lower() != suffix)):
+        raise ValueError(f"report {text!r} must have the form {form}:{_EXAMPLES[form]}")
+    if suffix is None and Path(text).suffix.lower() not in REPORT_SUFFIXES:
+        forms = f", or be {', '.join(f'{name}:{_EXAMPLES[name]}' for name in REPORT_FORMS)}" if colon else ""
+        raise ValueError(f"report {text!r} must end in one of {', '.join(REPORT_SUFFIXES)}{forms}")
+    return text
 
 
 def known_failures(text: str) -> tuple[KnownFailure, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -181,16 +181,16 @@ def _verdicts_differ(one: Outcome, two: Outcome) -> bool:
 def _rates(old: Mapping[Key, Trials], new: Mapping[Key, Trials]) -> Iterator[RateChange]:
     """The rows that both runs have, with p values corrected for their number."""
     names = (Key(key.skill, "", key.student, key.arm, "") for key in new if key.kind in _ASKED)
-    rows = []
+    rows: list[RateChange] = []
     for name in dict.fromkeys(names):
-        before, after = (_trials(rows, name) for rows in (old, new))
+        before, after = (_trials(rows_, name) for rows_ in (old, new))
         found = paired_difference(after, before)
         if found.pairs:
-            shared = [{case: trials[case] for case in before if case in after} for trials in (before, after)]
-            rows.append((name, *map(_count, shared), found))
-    corrected = holm([found.p if found.p is not None else 1.0 for *_, found in rows])
-    for (name, passed, now, found), p in zip(rows, corrected, strict=True):
-        yield RateChange(name.skill, name.student, name.arm, passed, now, found, None if found.p is None else p)
+            counts = [_count({case: trials[case] for case in before if case in after}) for trials in (before, after)]
+            rows.append(RateChange(name.skill, name.student, name.arm, counts[0], counts[1], found, found.p))
+    corrected = holm([row.p for row in rows if row.p is not None])
+    for row in rows:
+        yield row if row.p is None else replace(row, p=corrected.pop(0))
 
 
 def _trials(rows: Mapping[Key, Trials], name: Key) -> dict[str, list[bool]]:

@@ -8,18 +8,21 @@ if TYPE_CHECKING:
     from pytest_upskill.reporting.view import View
 
 
-def render(view: View, suffix: str) -> str:
-    """The text of a report file; ``suffix`` is ``.json``, ``.md``, ``.csv`` or ``.html``; any other
-    raises ValueError."""
-    from pytest_upskill.reporting import csv_report, json_report, markdown_report
-    from pytest_upskill.reporting.html import page
+_MODULES = {
+    ".json": "json_report", ".md": "markdown_report", ".csv": "csv_report", ".html": "html.page",
+    "upskill": "upskill_csv", "badge": "badge",
+}  # fmt: skip
+"""By form: the module whose ``render`` makes the text of the report."""
 
-    forms = {
-        ".json": json_report.render,
-        ".md": markdown_report.render,
-        ".csv": csv_report.render,
-        ".html": page.render,
-    }
-    if suffix not in forms:
-        raise ValueError(f"no report is called {suffix!r}; accepted: {', '.join(forms)}")
-    return forms[suffix](view)
+
+def render(view: View, form: str) -> str:
+    """The text of a report file; ``form`` is a suffix such as ``.json``, or ``upskill`` or ``badge``.
+
+    Raises ValueError on any other.
+    """
+    from importlib import import_module
+
+    if form not in _MODULES:
+        raise ValueError(f"no report is called {form!r}; accepted: {', '.join(_MODULES)}")
+    text: str = import_module(f"{__name__}.{_MODULES[form]}").render(view)
+    return text

@@ -2,6 +2,8 @@
 
 import csv
 import io
+import re
+from collections.abc import Iterable, Sequence
 from operator import attrgetter
 
 from pytest_upskill.records import Outcome
@@ -15,27 +17,42 @@ _AFTER = (
 _OF_VERDICT = (
     "verdict", "reason", "assertions_passed", "assertions_total", "first_failed", "message", "counterexample",
 )  # fmt: skip
+_FORMULA = re.compile(r"(^|[;\t\n])(\s*)(?=[=+\-@\uff1d\uff0b\uff0d\uff20])")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
 def render(view: View) -> str:
     """The whole file, with a line of headings."""
+    headings = [*_BEFORE, *_OF_VERDICT, *(name.replace(".", "_") for name in _AFTER), "notes", "replay"]
+    rows = (
+        [*attrgetter(*_BEFORE)(item), *_of_verdict(item), *attrgetter(*_AFTER)(item), "; ".join(item.notes),
+         item.replay]
+        for item in view.items
+    )  # fmt: skip
+    return table(headings, rows)
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """The text of a CSV file; no cell is a formula."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*_BEFORE, *_OF_VERDICT, *(name.replace(".", "_") for name in _AFTER), "notes"])
-    for item in view.items:
-        notes = _inert("; ".join(item.notes)) or None
-        writer.writerow([*attrgetter(*_BEFORE)(item), *_of_verdict(item), *attrgetter(*_AFTER)(item), notes])
+    writer.writerow(headings)
+    writer.writerows([inert(cell) if isinstance(cell, str) else cell for cell in row] for row in rows)
     return text.getvalue()
+
+
+def inert(text: str) -> str:
+    """The text with ``'`` before what a spreadsheet would run as a formula, also in one that splits at ``;`` or tabs.
+
+    A model may have written it. Its line ends become ``\\n``, other control characters spaces.
+    """
+    plain = _CONTROL.sub(" ", text.replace("\r\n", "\n").replace("\r", "\n"))
+    return _FORMULA.sub(r"\1\2'", plain)
 
 
 def _of_verdict(item: Outcome) -> tuple[object, ...]:
     verdict = item.verdict
     first, found, passed = verdict.first_failed, verdict.counterexample, sum(one.passed for one in verdict.assertions)
-    failed = (first.name, _inert(first.message)) if first else (None, None)
+    failed = (first.name, first.message) if first else (None, None)
     example = str(found.example) if found else None
-    return verdict.kind, _inert(verdict.reason), passed, len(verdict.assertions), *failed, example
-
-
-def _inert(text: str | None) -> str | None:
-    # A spreadsheet would run a cell that begins so, and these texts may quote a model.
-    return f"'{text}" if text and text[0] in "=+-@\t\r" else text
+    return verdict.kind.value, verdict.reason, passed, len(verdict.assertions), *failed, example

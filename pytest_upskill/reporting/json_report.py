@@ -57,6 +57,7 @@ def _item(item: Outcome) -> dict[str, Any]:
         **({"notes": item.notes} if item.notes else {}),
         **{name: getattr(item, name) or None for name in _DIGESTS},
         "control_reason": _control_reason(item),
+        **({"replay": item.replay} if item.replay else {}),
     }
 
 

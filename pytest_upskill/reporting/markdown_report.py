@@ -7,38 +7,76 @@ from collections.abc import Iterator, Sequence
 from pytest_upskill.records import ItemKind, Outcome, VerdictKind
 from pytest_upskill.reporting import text_style as texts
 from pytest_upskill.reporting.lift import LiftRow
-from pytest_upskill.reporting.view import BASELINE_ARM, SKILL_ARM, SkillView, StudentView, SummaryRow, View
+from pytest_upskill.reporting.statistics_lines import statistics_notes
+from pytest_upskill.reporting.view import BASELINE_ARM, SKILL_ARM, SkillView, StudentView, SummaryRow, View, has_student
 
-_FAILURES = 30
-_LONGEST = 2000
-"""Columns of a text, which a cell wraps: a message of a compiler may be longer."""
+MARKER = "<!-- pytest-upskill -->"
+"""The first line: a bot finds the comment by it that it has to replace."""
+
+_FITS = 60_000
+"""Characters of a report: GitHub refuses comments of more than 65,536."""
+_ROWS = (30, 15, 7, 3, 1)
+"""Rows of each table of items, until the report fits."""
+_LONGEST = 500
+"""Columns of a text in a cell."""
 _ZERO_WIDTH_SPACE = "\u200b"
 _LINKED = re.compile(r"@(?=\S)|#(?=\d)|GH(?=-\d)|(?:https?|ftp)(?=:)|www(?=\.)", re.IGNORECASE)
 """Where GitHub begins a mention, an e-mail address, an issue reference or a link, whether or not it is escaped."""
+_ENTITIES = {"&": "&amp;", "$": "&dollar;"}
+"""GitHub decodes entities before it looks for mentions, and reads what is between dollar signs as a formula."""
 _STYLE = texts.TextStyle(width=_LONGEST, color=False, unicode=True)
+_UNDECIDED = (VerdictKind.INCONCLUSIVE, VerdictKind.BUDGET_STOPPED)
 
 
 def render(view: View) -> str:
     """The whole file."""
-    return "\n".join(_lines(view)) + "\n"
+    for most in _ROWS:
+        lines = list(_lines(view, most))
+        if sum(map(len, lines)) + len(lines) <= _FITS:
+            return "\n".join(lines) + "\n"
+    return "\n".join(_cut(lines))
 
 
-def _lines(view: View) -> Iterator[str]:
-    yield "# Skills"
+def _cut(lines: Sequence[str]) -> Iterator[str]:
+    left = _FITS
+    for line in lines:
+        left -= len(line) + 1
+        if left < 200:
+            break
+        yield line
+    yield from ("", "The report is cut here: it is too long for a comment on GitHub.", "")
+
+
+def _lines(view: View, most: int) -> Iterator[str]:
+    yield from (MARKER, "# Skills")
     for skill in view.skills:
         yield from ("", f"## {_safe(skill.name)}", "")
-        yield from _rates(skill, view.run.self_check)
-    yield from _notes(view)
-    failed = [item for item in view.items if item.verdict.kind is not VerdictKind.PASSED]
-    asked = (ItemKind.KERNEL, ItemKind.TEXT)  # in other arms than the skill's, a failure is no loss
-    yield from _failures([item for item in failed if item.kind not in asked or item.arm == SKILL_ARM])
+        yield from _rates(skill, view)
+    yield from _notes(view, most)
+    yield from _sections(view, most)
     run = view.run
     device = "cpu; not a proof of the tolerance on a GPU" if run.device == "cpu" else run.device
     yield from ("", f"Device: {device}. Seed: {run.seed}. Started: {run.started}. Took {texts.duration(run.seconds)}.")
 
 
-def _rates(skill: SkillView, self_check: bool) -> Iterator[str]:
-    if self_check:
+def _sections(view: View, most: int) -> Iterator[str]:
+    """What did not pass. A failure of another arm than the skill's is no loss, and folded."""
+    kinds = [(item, item.verdict.kind) for item in view.items]
+    failed = [item for item, kind in kinds if kind is VerdictKind.FAILED]
+    control = [item for item in failed if has_student(item) and item.arm != SKILL_ARM]
+    apart = set(map(id, control))
+    yield from _section("Failed", [item for item in failed if id(item) not in apart], most)
+    errors = [item for item, kind in kinds if kind is VerdictKind.INFRASTRUCTURE_ERROR]
+    yield from _section("Infrastructure errors", errors, most)
+    yield from _section("Not decided", [item for item, kind in kinds if kind in _UNDECIDED], most)
+    if control:
+        title = f"Failed without the skill: {texts.plural(len(control), 'item')}"
+        yield from ("", f"<details><summary>{title}</summary>")
+        yield from (*_table(control, most, verdicts=False), "", "</details>")
+
+
+def _rates(skill: SkillView, view: View) -> Iterator[str]:
+    if view.run.self_check:
         passed = sum(item.verdict.kind is VerdictKind.PASSED for item in skill.judged)
         yield f"{passed} of {texts.plural(len(skill.judged), 'case')} pass their own solution."
         yield from _mutants(skill.of_kind(ItemKind.MUTANTS))
@@ -51,6 +89,10 @@ def _rates(skill: SkillView, self_check: bool) -> Iterator[str]:
     for student in skill.students:
         for row in student.arms:
             yield _row(student, row)
+    facts = [(student.name, fact) for student in skill.students
+             for fact in statistics_notes(student, len(view.lift), _STYLE)]  # fmt: skip
+    if facts:
+        yield from ("", *(f"- {_safe(name)}: {_safe(fact)}" for name, fact in facts))
     turns = [line for student in skill.students for row in student.arms for line in _turns(student, row)]
     if turns:
         yield from ("", "Passed by turn:", "", *turns)
@@ -96,31 +138,51 @@ def _lift(lift: LiftRow | None, arm: str) -> str:
     return f"{texts.points(lift.lift, _STYLE)} points{over}{texts.spread(lift.interval, _STYLE)}"
 
 
-def _notes(view: View) -> Iterator[str]:
+def _notes(view: View, most: int) -> Iterator[str]:
     """Each note once, with the number of its items."""
     if view.gap:
         yield from ("", f"{view.gap}.")
-    if shown := list(Counter(note for item in view.items for note in item.notes).items())[:_FAILURES]:
+    if shown := list(Counter(note for item in view.items for note in item.notes).items())[:most]:
         yield from ("", *(f"- Note: {_safe(note)} ({texts.plural(number, 'item')})" for note, number in shown))
 
 
-def _failures(items: Sequence[Outcome]) -> Iterator[str]:
-    if not items:
-        return
-    yield from ("", "## Not passed", "", "| item | verdict | why | smallest counterexample |", "|---|---|---|---|")
-    for item in items[:_FAILURES]:
+def _section(title: str, items: Sequence[Outcome], most: int) -> Iterator[str]:
+    if items:
+        yield from ("", f"## {title} ({len(items)})", *_table(items, most))
+
+
+def _table(items: Sequence[Outcome], most: int, verdicts: bool = True) -> Iterator[str]:
+    """The first items, and the commands that repeat them."""
+    headings = ["item", *(["verdict"] if verdicts else []), "why", "smallest counterexample"]
+    yield from ("", f"| {' | '.join(headings)} |", f"|{'---|' * len(headings)}")
+    for item in items[:most]:
         first, found = item.verdict.headline, item.verdict.counterexample
         why = f"{first.name}: {first.message}" if first else item.verdict.reason or ""
         values = [f"{name} = {value}" for name, value in (found.inputs if found else {}).items()]
-        shown = [str(found.example), *map(_STYLE.clean, values)] if found else []
-        example = ", ".join(f"`{text}`" for text in shown)
-        yield f"| {_safe(item.id)} | {item.verdict.kind.value} | {_safe(why)} | {example} |"
-    if len(items) > _FAILURES:
-        yield from ("", f"and {len(items) - _FAILURES} more.")
+        example = ", ".join(map(_code, [str(found.example), *values] if found else []))
+        cells = [_safe(item.id), *([item.verdict.kind.value] if verdicts else []), _safe(why), example]
+        yield f"| {' | '.join(cells)} |"
+    if len(items) > most:
+        yield from ("", f"and {len(items) - most} more.")
+    yield from _commands([item.replay for item in items[:most] if item.replay])
+
+
+def _commands(commands: Sequence[str]) -> Iterator[str]:
+    if not commands:
+        return
+    lines = [" ".join(command.split("\n")) for command in commands]
+    fence = "`" * max(3, 1 + max((len(run) for line in lines for run in re.findall("`+", line)), default=0))
+    yield from ("", "<details><summary>Commands to repeat them</summary>", "", f"{fence}sh", *lines, fence)
+    yield from ("", "</details>")
+
+
+def _code(text: str) -> str:
+    """A text in a cell as code, in which nothing is a link or markup."""
+    return f"`{_STYLE.clean(text).replace('`', chr(39)).replace('|', chr(92) + '|')}`"
 
 
 def _safe(text: str) -> str:
     """One line without markup, links and mentions: the text of a reply must not write our report, nor notify anyone."""
     (line,) = _STYLE.wrap(" ".join(text.split()), _LONGEST, 1) or [""]
-    line = re.sub(r"([\\`*_{}\[\]<>()#|~!])", r"\\\1", line)
+    line = re.sub(r"[\\`*_{}\[\]<>()#|~!&$]", lambda found: _ENTITIES.get(found.group(), f"\\{found.group()}"), line)
     return _LINKED.sub(lambda found: f"{found.group()}{_ZERO_WIDTH_SPACE}", line)

@@ -142,7 +142,7 @@ class SkillView:
     @property
     def judged(self) -> tuple[Outcome, ...]:
         """The items that have a student."""
-        return tuple(item for item in self.items if _has_student(item))
+        return tuple(item for item in self.items if has_student(item))
 
     @property
     def cases(self) -> tuple[str, ...]:
@@ -173,7 +173,7 @@ class View:
             specs = {name for name in cases if name.endswith("::spec")}
             said = _share(len(cases - specs - checked), len(cases - specs), ("case", "cases"), "checked")
         elif left := [name for name in self.run.unreached if name.endswith("]")]:
-            said = _share(len(left), len(left) + sum(map(_has_student, self.items)), ("reply", "replies"), "judged")
+            said = _share(len(left), len(left) + sum(map(has_student, self.items)), ("reply", "replies"), "judged")
         return ": ".join([*(["interrupted"] if self.run.interrupted else []), *said])
 
 
@@ -222,12 +222,13 @@ def _share(part: int, whole: int, noun: tuple[str, str], done: str) -> list[str]
     return [f"{part} of {whole} {noun[whole > 1]} {'was' if part == 1 else 'were'} not {done}"] if part else []
 
 
-def _has_student(item: Outcome) -> bool:
+def has_student(item: Outcome) -> bool:
+    """True for the reply of a student, or a case's own solution; False for other checks."""
     return item.kind in (ItemKind.KERNEL, ItemKind.TEXT) and item.student is not None
 
 
 def _skill(name: str, items: tuple[Outcome, ...]) -> SkillView:
-    judged = filter(_has_student, items)
+    judged = filter(has_student, items)
     students = tuple(_student(name, group) for _, group in sorted(_grouped(judged, lambda item: item.student)))
     return SkillView(name, items, students)
 

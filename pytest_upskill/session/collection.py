@@ -16,6 +16,7 @@ from pytest_upskill.errors import CaseError, InfrastructureError, NotACase, Upsk
 from pytest_upskill.execution.task import Task, item_seed, place_of
 from pytest_upskill.records import ItemKind, Outcome, Verdict, VerdictKind
 from pytest_upskill.records.gating import Gates, KnownFailure
+from pytest_upskill.reporting import junit_properties
 from pytest_upskill.reporting.failure import one_line
 from pytest_upskill.reporting.text_style import plural, printable
 from pytest_upskill.session.item_report import SKIPPED, FailureRepr
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from _pytest._code.code import ExceptionInfo
 
     from pytest_upskill.session.run import Run
-
-_PROPERTY = "upskill_verdict"
 
 
 class UpskillWarning(pytest.PytestWarning):
@@ -231,8 +230,8 @@ class UpskillItem(pytest.Item):
             self.outcome = replace(self._judged(), xfail=self.xfail)
         # else a plugin runs the item again: the same reply has the same verdict, and flaky kernels get no second chance
         verdict = self.outcome.verdict
-        self.user_properties[:] = [one for one in self.user_properties if one[0] != _PROPERTY]
-        self.user_properties.append((_PROPERTY, str(verdict.kind)))
+        others = [one for one in self.user_properties if not one[0].startswith(junit_properties.PREFIX)]
+        self.user_properties[:] = [*others, *junit_properties.properties(self.outcome)]
         for note in self.outcome.notes if self.task.kind is ItemKind.SPEC else ():
             self.warn(UpskillWarning(note))
         if self.run.until_decided:

@@ -5,7 +5,6 @@ import shlex
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,13 +19,13 @@ from pytest_upskill.records.gating import Gates
 from pytest_upskill.records.version import VERSION
 from pytest_upskill.replies.budget import no_longer_match
 from pytest_upskill.replies.stored_reply import Sampler
-from pytest_upskill.reporting import render
 from pytest_upskill.reporting.terminal import header_lines, summary_lines
 from pytest_upskill.reporting.text_style import TextStyle, can_show, printable
 from pytest_upskill.reporting.view import NO_GATES, View, build_view
 from pytest_upskill.session import item_report, other_plugins
 from pytest_upskill.session.progress import is_item_of_ours
 from pytest_upskill.session.repeat_command import answers_steps
+from pytest_upskill.session.report_files import ReportFiles
 from pytest_upskill.session.run import Run
 from pytest_upskill.skills import arms
 from pytest_upskill.statistics import gates
@@ -46,7 +45,7 @@ class Controller:
         self._view: View | None = None
         self._git: GitState | None = None
         self._recorder = Recorder(run.settings.rootdir, self._info)
-        self._written: list[Path] = []
+        self._files = ReportFiles(run.settings.rootdir)
         self._problems: list[str] = []
         self._estimate_shown = False
         self._collected: list[str] = []
@@ -69,7 +68,7 @@ class Controller:
             reporter.ensure_newline()
             reporter.write_line(line)
 
-    def pytest_collection(self) -> None:
+    def pytest_sessionstart(self) -> None:
         """Asks git while skills are collected."""
         if self._is_recorded:
             self._git = GitState(self.run.settings.rootdir)
@@ -124,8 +123,9 @@ class Controller:
         if self._is_recorded:
             self._recorder.finish(info)
         self._view = build_view(list(self.outcomes.values()), info, self._gates, self._comparisons())
-        for path in self.run.settings.reports:
-            self._attempt(f"report {path}", partial(self._write, path, self._view))
+        for target in self.run.settings.reports:
+            self._files.write(target, self._view)
+        self._files.add_step_summary(self._view)
         if (hook := self.config.hook.pytest_upskill_report).get_hookimpls():
             self._begin_line()
             self._attempt("pytest_upskill_report", partial(hook, view=self._view))
@@ -140,18 +140,18 @@ class Controller:
         verbosity = self.config.get_verbosity()
         for line in summary_lines(self._view, writer.fullwidth, writer.hasmarkup, unicode, verbosity):
             terminalreporter.write_line(line)
-        for path in self._written:
-            terminalreporter.write_line(f"report: {path}")
+        for line in self._files.written:
+            terminalreporter.write_line(line)
         if self._recorder.problem:
             terminalreporter.write_line(self._recorder.problem, yellow=True)
         for line in self._comparison(writer.fullwidth, writer.hasmarkup, unicode, verbosity):
             terminalreporter.write_line(line)
-        for problem in self._problems:
+        for problem in (*self._files.problems, *self._problems):
             terminalreporter.write_line(problem, red=True)
 
     def _exit_status(self) -> int:
         """The status of a run whose items all passed in pytest's terms."""
-        if self._problems:
+        if self._files.problems or self._problems:
             return pytest.ExitCode.TESTS_FAILED
         if self._view and self._view.gates:
             return gates.exit_status(row.verdict for row in self._view.gates)
@@ -244,10 +244,6 @@ class Controller:
                 "they were judged all the same" if kept else "--upskill-replies=kept judges such replies all the same"
             )
             yield f"{no_longer_match(outdated)}; {then}"
-
-    def _write(self, path: Path, view: View) -> None:
-        path.write_text(render(view, path.suffix), encoding="utf-8")
-        self._written.append(path)
 
     def _begin_line(self) -> None:
         """Ends the line of status letters: what a plugin prints stands on lines of its own."""

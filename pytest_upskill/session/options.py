@@ -70,7 +70,8 @@ OPTIONS = (
     Option("base-url", "URL", "the URL of the llama.cpp server (default: http://127.0.0.1:8080/v1)", values.url),
     Option("sandbox", "LEVEL", "how kernels are confined: auto uses the strongest level available, strict aborts "
            "unless full isolation by bubblewrap is available (default: auto)", values.sandbox),
-    Option("report", "PATH", "write a report; the suffix selects its format: .json, .md, .csv or .html (repeatable)",
+    Option("report", "PATH", "write a report; the suffix selects its format: .json, .md, .csv or .html; "
+           "skill-creator:DIR, upskill:FILE.csv and badge:FILE.json write those of other tools (repeatable)",
            values.reports, repeatable=True),
     Option("compare", "RUN", "after the run, compare it with an earlier one: a number that `pytest-upskill runs` "
            "shows, or a JSON report (default: the latest run with at least half of the items)", values.compared_run,
@@ -209,7 +210,13 @@ def _checks_cases(config: pytest.Config) -> bool:
 def read(config: pytest.Config) -> Settings:
     """Options over ini values over defaults. Raises UsageError on a wrong value."""
     from pytest_upskill.configuration.gates import GATE_NAMES, read_gates
-    from pytest_upskill.configuration.settings import DEFAULTS, PROMPTS_STUDENT, Settings, students_tables
+    from pytest_upskill.configuration.settings import (
+        DEFAULTS,
+        PROMPTS_STUDENT,
+        ReportTarget,
+        Settings,
+        students_tables,
+    )
 
     found = {option.dest.removeprefix("upskill_"): _value(config, option) for option in OPTIONS}
     unset = {option.dest.removeprefix("upskill_"): _ini_value(config, option) for option in OPTIONS}
@@ -229,7 +236,7 @@ def read(config: pytest.Config) -> Settings:
         students=tuple(dict.fromkeys(student or ())) or ((PROMPTS_STUDENT,) if prompts else ()),
         serve=serve,
         sanitizer=_is_on(config, "upskill_sanitizer"),
-        reports=tuple(invocation_dir / name for name in report or ()),
+        reports=tuple(dict.fromkeys(ReportTarget.of(name, invocation_dir) for name in report or ())),
         prompts=invocation_dir / prompts if prompts else None,
         origins={name: _origin(config, f"upskill_{name}") for name, value in given.items() if value},
         students_tables=students_tables(pyproject),

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from pytest_upskill.configuration.settings import check_writable
 from pytest_upskill.contracts import registry as contracts
 from pytest_upskill.contracts.base import Contract
 from pytest_upskill.errors import InfrastructureError, UsageError
@@ -58,8 +57,8 @@ def _start_controller(run: Run, config: pytest.Config) -> None:
         raise UsageError(problem)
     for name in run.configs:
         run.student(name)
-    for path in run.settings.reports:
-        check_writable(path)
+    for target in run.settings.reports:
+        target.check()
     if not run.settings.prompts:
         _ = run.machine
     if run.asks and not config.option.collectonly:

@@ -129,5 +129,6 @@ class Workbench:
 @pytest.fixture
 def bench(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Workbench:
     monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)  # each run would compile everything again
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)  # that of our own job
     monkeypatch.setenv("PATH", os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"])))
     return Workbench(pytester)

@@ -7,17 +7,17 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
 from pytest_upskill.commands.main import main
 from pytest_upskill.history.store import History
-from tests.integration.conftest import Workbench
+from tests.integration.conftest import BOTH, Workbench
 from tests.integration.text_skill import text_skill
-from tests.llama.scripted import endpoint, reply
+from tests.llama.scripted import Stream, endpoint, reply
 
 ASK = ("skills", "--upskill-student=pupil", "-k", "word")
 
@@ -37,16 +37,24 @@ def commit(folder: Path) -> None:
         subprocess.run(["git", *words], cwd=folder, check=True)
 
 
+@BOTH
 def test_runs_are_recorded_compared_shown_reported_and_imported(
-    bench: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bench: Workbench, workers: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with endpoint(reply("an answer"), reply("nothing of it\x1b[2J"), reply("an answer")) as server:
+    wrong = [True]
+
+    def answer(question: dict[str, Any]) -> Stream:
+        text = json.dumps(question["messages"])
+        return reply("nothing of it\x1b[2J" if wrong and "number 0" in text and "MARKER" not in text else "an answer")
+
+    with endpoint(answer) as server:
         text_skill(bench, server, 3)
         commit(bench.root)
-        assert bench.run(*ASK, "--upskill-concurrency=1", "--upskill-report=first.json").ret == 0
+        assert bench.run(*ASK, "--upskill-report=first.json", *workers).ret == 0
+        wrong.clear()
         bench.write("skills/tiny/evals/word-003.md", (bench.skill / "evals" / "word-000.md").read_text())
         (bench.skill / "evals" / "word-002.md").unlink()
-        second = bench.run(*ASK, "--upskill-replies=live", "--upskill-compare")
+        second = bench.run(*ASK, "--upskill-replies=live", "--upskill-compare", *workers)
     history = History(bench.root)
     first, later = history.load(1), history.load(2, texts=True)
     assert [len(run.items) for run in (first, later)] == [6, 6]
@@ -88,13 +96,7 @@ def test_an_unknown_run_to_compare_with_is_refused_before_anything_is_asked(benc
 
 @pytest.mark.full
 def test_a_killed_run_leaves_every_finished_item(bench: Workbench) -> None:
-    asked = threading.Semaphore(0)
-
-    def answer(question: object) -> object:
-        asked.release()
-        return reply("an answer")
-
-    with endpoint(answer) as server:  # type: ignore[arg-type]
+    with endpoint(reply("an answer")) as server:
         text_skill(bench, server, 40)
         command = [sys.executable, "-m", "pytest", *ASK, "-v", "-p", "no:cacheprovider", "--upskill-concurrency=1"]
         run = subprocess.Popen(command, cwd=bench.root, stdout=subprocess.PIPE, text=True, env={**os.environ})

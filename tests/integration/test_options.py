@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from pathlib import Path
+from xml.etree import ElementTree
 
+import jsonschema
 import pytest
 
+from pytest_upskill import reporting
 from tests.integration.conftest import BOTH, Workbench, kernel
 
 STUDENT = "--upskill-student=files:answers"
@@ -44,17 +48,33 @@ def test_a_prompt_can_be_answered_by_hand_and_judged(bench: Workbench) -> None:
 
 
 @BOTH
-def test_the_json_report_is_written_by_the_controller_alone(bench: Workbench, workers: list[str]) -> None:
+def test_reports_are_written_by_the_controller_alone(
+    bench: Workbench, workers: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     bench.right_with_the_skill()
-    bench.run("skills", STUDENT, "--upskill-report=a.json", "--upskill-report=b.md,c.csv", *workers)
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(bench.root / "summary"))
+    reports = ["--upskill-report=a.json", "--upskill-report=b.md,c.csv,skill-creator:tree", "--junit-xml=d.xml"]
+    bench.run("skills", STUDENT, *reports, *workers)
     report = json.loads((bench.root / "a.json").read_text(encoding="utf-8"))
     assert report["schema"] == 1
     assert report["device"] == "cpu"
     assert len(report["items"]) == 5
     lift = report["lift"][0]
     assert (lift["arm"], lift["against"], lift["lift"]) == ("skill", "baseline", 1.0)
-    assert "## tiny" in (bench.root / "b.md").read_text(encoding="utf-8")
+    schema = json.loads((Path(reporting.__file__).parent / "report.schema.json").read_text(encoding="utf-8"))
+    jsonschema.validate(report, schema)
+    markdown = (bench.root / "b.md").read_text(encoding="utf-8")
+    assert "## tiny" in markdown
+    assert (bench.root / "summary").read_text(encoding="utf-8") == markdown
     assert len((bench.root / "c.csv").read_text(encoding="utf-8").splitlines()) == 6
+    run = bench.root / "tree" / "tiny" / "files" / "eval-1" / "without_skill" / "run-1"
+    assert "scale_kernel" in (run / "outputs" / "reply.md").read_text(encoding="utf-8")
+    assert "factor" in json.loads((run.parent / "eval_metadata.json").read_text(encoding="utf-8"))["prompt"]
+    found = ElementTree.parse(bench.root / "d.xml").iter("property")
+    properties = [(one.get("name"), one.get("value")) for one in found]
+    assert properties.count(("upskill_arm", "baseline")) == 2
+    assert ("upskill_student", "files") in properties
+    assert [value for name, value in properties if name == "upskill_counterexample"]
 
 
 def test_a_report_path_that_cannot_be_written_is_refused_before_anything_runs(bench: Workbench) -> None:

@@ -4,10 +4,12 @@ used."""
 from __future__ import annotations
 
 import json
+import random
 import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -359,3 +361,23 @@ def test_without_a_repository_the_commit_is_unknown(tmp_path: Path, monkeypatch:
     state = GitState(tmp_path)
     state.wait(10)
     assert (state.revision, state.dirty) == ("", None)
+
+
+@pytest.mark.full
+def test_recording_takes_less_than_a_millisecond_of_processor_time_per_item(tmp_path: Path) -> None:
+    words = SOURCE.split()
+    items = [
+        whole(f"case{number}", reply=" ".join(random.Random(number).choices(words, k=700))) for number in range(5000)
+    ]
+    recorder = Recorder(tmp_path, lambda: run(session="s"))
+    recorder.add(outcome("first"))
+    started = time.process_time()
+    for item in items:
+        recorder.add(item)
+    assert (time.process_time() - started) / len(items) < 1e-3
+    recorder.close()
+    started = time.process_time()
+    stored = History(tmp_path).load(1, texts=True)
+    for suffix in (".json", ".csv", ".md"):
+        render(build_view(list(stored.items), stored.info), suffix)
+    assert time.process_time() - started < 5

@@ -221,6 +221,8 @@ def test_markdown_is_not_written_by_a_reply() -> None:
         ("fixes #12", "fixes \\#\u200b12"),
         ("owner/repo#12 GH-12", "owner/repo\\#\u200b12 GH\u200b-12"),
         ("<b>@x</b>", "\\<b\\>@\u200bx\\</b\\>"),
+        ("&#64;octocat &commat;x", "&amp;\\#\u200b64;octocat &amp;commat;x"),
+        ("$\\href{x}{y}$", "&dollar;\\\\href\\{x\\}\\{y\\}&dollar;"),
     ],
 )
 def test_markdown_has_no_live_mention_link_or_issue_reference(text: str, shown: str) -> None:
@@ -236,11 +238,47 @@ def test_markdown_has_no_live_mention_link_or_issue_reference(text: str, shown: 
     assert text not in "\n".join(lines)
 
 
+def test_markdown_begins_with_the_marker_and_sorts_what_did_not_pass() -> None:
+    items = [*both_arms(), outcome("gelu", kind=VerdictKind.INCONCLUSIVE, reason="needs a GPU")]
+    lines = render(build_view(items, run()), ".md").splitlines()
+    assert lines[0] == "<!-- pytest-upskill -->"
+    titles = [line for line in lines if line.startswith(("## ", "<details>"))]
+    assert titles[1:] == [
+        "## Failed (1)",
+        "## Infrastructure errors (1)",
+        "## Not decided (1)",
+        "<details><summary>Failed without the skill: 1 item</summary>",
+    ]
+    assert "reply: no block" in lines[lines.index(titles[-1]) + 4]
+
+
+def test_markdown_has_the_commands_that_repeat_what_failed() -> None:
+    hostile = "pytest 'a::b[```]' -k '@x'\n</details>"
+    items = [outcome(failed={"reply": "no"}, replay=hostile), outcome("add", replay="pytest passed")]
+    lines = render(build_view(items, run()), ".md").splitlines()
+    start = lines.index("````sh")
+    assert lines[start + 1 : start + 3] == ["pytest 'a::b[```]' -k '@x' </details>", "````"]
+    assert "pytest passed" not in lines
+
+
+@pytest.mark.parametrize(("skills", "cases"), [(1, 2000), (400, 1)])
+def test_markdown_fits_into_a_comment_however_much_failed(skills: int, cases: int) -> None:
+    items = [
+        outcome(f"case{case}", skill=f"skill{skill}", failed={"compiles": "[" * 5000}, replay="pytest " + "x" * 300)
+        for skill in range(skills)
+        for case in range(cases)
+    ]
+    text = render(build_view(items, run()), ".md")
+    assert 1000 < len(text) <= 60_000
+    assert text.startswith("<!-- pytest-upskill -->")
+    assert f"## Failed ({skills * cases})" in text or "The report is cut here" in text
+
+
 def test_an_unknown_ending_names_the_accepted_ones() -> None:
     with pytest.raises(ValueError, match=r"no report is called '\.xml'; accepted: \.json, \.md, \.csv"):
         render(build_view([], run()), ".xml")
 
 
-@pytest.mark.parametrize("suffix", [".json", ".md", ".csv"])
+@pytest.mark.parametrize("suffix", [".json", ".md", ".csv", "upskill", "badge"])
 def test_an_empty_run_can_be_written(suffix: str) -> None:
     assert render(build_view([], run()), suffix)
