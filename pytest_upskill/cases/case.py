@@ -100,8 +100,8 @@ class Case:
     ``arguments`` are in schema order; ``tolerance`` maps a dtype to the case's own tolerance ("*" for every dtype).
     ``contract`` and ``language`` are names in the registries. ``forbid`` names operators that must not be called;
     ``vectorised`` requires that the work done in Python does not grow with the sizes. ``speed`` and ``at_least`` are
-    the sizes and the least speedup of a timing that is not implemented yet. ``text`` is the file's content, and
-    ``text_hash`` its SHA-256.
+    the sizes and the least speedup of a timing that is not implemented yet. ``xfail`` says why students are
+    expected to fail. ``text`` is the file's content, and ``text_hash`` its SHA-256.
     """
 
     name: str
@@ -124,6 +124,7 @@ class Case:
     speed: Mapping[str, int] = field(default_factory=dict)
     at_least: float | None = None
     tags: tuple[str, ...] = ()
+    xfail: str = ""
     forbid: tuple[str, ...] = ()
     vectorised: bool = False
     atomics: bool = False

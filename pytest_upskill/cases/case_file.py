@@ -25,8 +25,9 @@ from pytest_upskill.errors import CaseError, NotACase
 KERNEL_KEYS = (
     "op", "dims", "where", "args", "dtypes", "returns", "tolerance", "examples", "contract", "language", "speed",
     "at_least", "tags", "atomics", "zero", "forbid", "vectorised",
+    "xfail",
 )  # fmt: skip
-TEXT_KEYS = ("expect", "tags")
+TEXT_KEYS = ("expect", "tags", "xfail")
 NO_CASE = "no case, and not judged: no frontmatter with 'op' or 'expect'"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
@@ -92,6 +93,7 @@ def parse_case(text: str, path: Path, skill: str) -> Case:
         path=path,
         task=sections.task,
         tags=fields.tags(scope, top["tags"]) if "tags" in top else (),
+        xfail=fields.reason(scope, top["xfail"]) if "xfail" in top else "",
         text=text,
         text_hash=hashlib.sha256(text.encode()).hexdigest(),
         **(_kernel_fields if "op" in top else _text_fields)(scope, top, sections),

@@ -91,6 +91,14 @@ def tags(scope: Scope, value: Value) -> tuple[str, ...]:
     return found
 
 
+def reason(scope: Scope, value: Value) -> str:
+    """The text of 'xfail', in one line."""
+    if not isinstance(value.data, str) or not value.data.strip():
+        form = "it must say why students fail, as in 'xfail: needs a grid-wide barrier'"
+        raise scope.fail(f"'xfail' is '{value.shown}'; {form}", value)
+    return " ".join(value.data.split())
+
+
 def boolean(scope: Scope, value: Value, what: str) -> bool:
     """``true`` or ``false``."""
     if not isinstance(value.data, bool):

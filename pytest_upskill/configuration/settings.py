@@ -10,15 +10,16 @@ from typing import Any
 from pytest_upskill.configuration.values import REPORT_FORMS
 from pytest_upskill.documents.spelling import suggest
 from pytest_upskill.errors import UsageError
+from pytest_upskill.records.gating import Gates, KnownFailure
 
 DEFAULTS: Mapping[str, Any] = {
     "arms": ("skill", "baseline"), "trials": 1, "turns": 1, "device": "auto", "sandbox": "auto", "timeout": 10.0,
-    "item_timeout": 120.0, "replies": "auto",
+    "item_timeout": 120.0, "replies": "auto", "gate": "estimate",
 }  # fmt: skip
 """Values of settings that were not given. Those that are not listed are None, False or empty."""
 PROMPTS_STUDENT = "prompts"
 """The student of a run that only writes prompts and names no student."""
-KNOWN_TABLES = ("students",)
+KNOWN_TABLES = ("students", "gates")
 """What ``[tool.upskill]`` may hold."""
 
 REPORT = "--upskill-report"
@@ -84,6 +85,8 @@ class Settings:
     reports: tuple[ReportTarget, ...]
     prompts: Path | None
     compare: str | None
+    xfail: tuple[KnownFailure, ...] | None
+    gates: Gates
     students_tables: Mapping[str, Mapping[str, Any]]
     origins: Mapping[str, str]
     rootdir: Path
@@ -104,6 +107,11 @@ class Settings:
 
 def students_tables(pyproject: Path) -> Mapping[str, Mapping[str, Any]]:
     """``[tool.upskill.students.<name>]`` by name; empty if there is no such file. Raises UsageError."""
+    return tables(pyproject, "students", "student")
+
+
+def tables(pyproject: Path, name: str, each: str) -> Mapping[str, Mapping[str, Any]]:
+    """The tables ``[tool.upskill.<name>.*]``, one for ``each``; empty if there is no such file. Raises UsageError."""
     try:
         data = tomllib.loads(pyproject.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -114,10 +122,10 @@ def students_tables(pyproject: Path) -> Mapping[str, Mapping[str, Any]]:
     for key in ours:
         if key not in KNOWN_TABLES:
             raise UsageError(f"{pyproject}: [tool.upskill] has no '{key}'{suggest(key, KNOWN_TABLES)}")
-    tables = ours.get("students", {})
-    if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
-        raise UsageError(f"{pyproject}: [tool.upskill.students] must hold one table for each student")
-    return tables
+    found = ours.get(name, {})
+    if not isinstance(found, dict) or not all(isinstance(table, dict) for table in found.values()):
+        raise UsageError(f"{pyproject}: [tool.upskill.{name}] must hold one table for each {each}")
+    return found
 
 
 def check_writable(path: Path, option: str = REPORT) -> None:

@@ -3,10 +3,15 @@
 Imported whenever pytest starts, so it imports almost nothing.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from pytest_upskill.records.gating import KnownFailure
 
 T = TypeVar("T")
 
@@ -52,6 +57,22 @@ positive_int = _matching(r"0*[1-9][0-9]*", "a whole number of at least 1", int)
 arch = _matching(r"sm_[0-9]{2,3}[af]?", "an architecture of GPUs such as sm_90", str)
 """As nvcc's ``-arch`` takes it."""
 usd = _matching(r"[0-9]+(\.[0-9]*)?|\.[0-9]+", "an amount of USD such as 2.50", float)
+_NUMBER = re.compile(r"(?P<number>[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+))(?P<percent>%)?")
+
+
+def _share(low: float, expected: str) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        found = _NUMBER.fullmatch(text.strip())
+        number = float(found["number"]) / (100 if found["percent"] else 1) if found else 2.0
+        if not low <= number <= 1:
+            raise ValueError(f"{text!r} is not {expected}")
+        return number
+
+    return parse
+
+
+rate = _share(0.0, "a rate from 0 to 1 such as 0.8 or 80%")
+lift = _share(-1.0, "a difference of rates from -1 to 1 such as 0.1 or 10%")
 url = _matching(r"https?://[^\s/]+(/\S*)?", "a URL such as http://127.0.0.1:8080/v1", str)
 
 
@@ -84,6 +105,7 @@ def _choice(what: str, *accepted: str) -> Callable[[str], str]:
 
 device = _choice("device", "auto", "cuda", "cpu")
 sandbox = _choice("sandbox level", "auto", "strict")
+gate = _choice("way to gate", "estimate", "interval", "off")
 replies = _choice("source of replies", "auto", "live", "record", "replay", "kept")
 
 
@@ -103,11 +125,18 @@ def _report(text: str) -> str:
     return text
 
 
+def known_failures(text: str) -> tuple[KnownFailure, ...]:
+    """``SKILL[/CASE] STUDENT: REASON``, one a line."""
+    from pytest_upskill.records.gating import known_failures
+
+    return known_failures(text)
+
+
 def compared_run(text: str) -> str:
     """The run to compare with: a number, ``last``, or a JSON report."""
     if not (text == "last" or text.isdecimal() or text.endswith((".json", ".jsonl"))):
         forms = "a number that `pytest-upskill runs` shows, 'last', or a JSON report (run.json)"
-        raise ValueError(f"{text!r} is no run; accepted: {forms}; a path goes before --upskill-compare")
+        raise ValueError(f"{text!r} is no run; accepted: {forms}; a path goes before the option")
     return text
 
 

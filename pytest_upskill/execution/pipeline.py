@@ -124,7 +124,8 @@ class Pipeline:
         """Queries and judges. The outcome reports what goes wrong with a student, a case or a server."""
         outcome = self._outcome(task)
         outdated = self._replies.outdated(task.id)
-        outcome = replace(outcome, outdated=outdated, skill_digest=self._skill_digest(task.skill_path))
+        reused = self._replies.earlier.reused(task.id)
+        outcome = replace(outcome, outdated=outdated, reused=reused, skill_digest=self._skill_digest(task.skill_path))
         return self._with_prompt(task, outcome) if outcome.reply and task.student != "golden" else outcome
 
     def _with_prompt(self, task: Task, outcome: Outcome) -> Outcome:

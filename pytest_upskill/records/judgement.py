@@ -29,6 +29,8 @@ class VerdictKind(StrEnum):
     INFRASTRUCTURE_ERROR = "infrastructure-error"
     BUDGET_STOPPED = "budget-stopped"
     NOT_ANSWERED = "not-answered"
+    NOT_NEEDED = "not-needed"
+    """``--upskill-until-decided``: the gates on the skill were decided before."""
 
 
 class ItemKind(StrEnum):
@@ -263,6 +265,10 @@ class Outcome:
     """The line of the source (1-based) that the report of a failure shows, if any."""
     shown_why: str = ""
     """Why that line is shown, if it is a guess: "where out is written"."""
+    xfail: str = ""
+    """Why the item is expected to fail; empty if it is not."""
+    reused: int = 0
+    """How many of its replies were stored in an earlier session."""
     outdated: int = 0
     """How many replies are stored for the item whose question has changed since, at most one for each turn."""
     tags: tuple[str, ...] = ()

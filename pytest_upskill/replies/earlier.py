@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from pytest_upskill.records import Question, Reply
-from pytest_upskill.replies.ledger import Ledger
+from pytest_upskill.replies.ledger import Ask, Ledger
 from pytest_upskill.replies.stored_reply import Label, Recording, Sampler, label_of
 from pytest_upskill.students.base import StudentConfig
 
@@ -18,6 +18,7 @@ class EarlierReplies:
         self._ledger = ledger
         self._kept: Mapping[tuple[str, str, Label], Sequence[str]] | None = None
         self._turns: dict[str, set[int]] = {}
+        self._reused: dict[str, set[str]] = {}
 
     def find(self, student: str, question: Question, key: str) -> Recording | None:
         """The latest earlier reply to a question with this key; None if there is none that can be used."""
@@ -35,6 +36,15 @@ class EarlierReplies:
     def counted(self, item: str) -> int:
         """How many were counted for an item: at most one for each turn."""
         return len(self._turns.get(item, ()))
+
+    def note_stored(self, item: str, ask: Ask, known: object) -> None:
+        """Count the reply to an item's question if it was stored before this session."""
+        if isinstance(known, Recording) and not ask.fresh and self._ledger().find(replace(ask, fresh=True)) is None:
+            self._reused.setdefault(item, set()).add(ask.key)
+
+    def reused(self, item: str) -> int:
+        """How many replies to an item were stored before this session."""
+        return len(self._reused.get(item, ()))
 
 
 def judged_all_the_same(earlier: Recording, config: StudentConfig, question: Question) -> Reply:

@@ -99,7 +99,7 @@ class Replies:
         self._problems = ProblemLog()
         self._cassettes: dict[Path, Cassette] = {}
         self._used: dict[Path, dict[str, Recording]] = {}
-        self._earlier = EarlierReplies(lambda: self._ledger)
+        self.earlier = EarlierReplies(lambda: self._ledger)
         self._widths: dict[str, int] = {}
         self._warming: set[str] = set()
         self._queue: dict[str, _Entry] = {}
@@ -143,7 +143,7 @@ class Replies:
 
     def outdated(self, item: str) -> int:
         """How many stored replies to an item were found whose question has changed since."""
-        return self._earlier.counted(item)
+        return self.earlier.counted(item)
 
     def new_problems(self) -> list[str]:
         """Messages about stored replies that cannot be used, since the last call, each once."""
@@ -204,6 +204,7 @@ class Replies:
             return _set(Future(), self._recorded(wanted, student.config))
         ask = self._ask_of(wanted)
         known = self._found(wanted, ask)
+        self.earlier.note_stored(wanted.item, ask, known)
         earlier = self._earlier_reply(wanted, ask, known)
         if self._mode is Mode.KEPT and known is None:
             return _set(Future(), self._kept(wanted, student.config, earlier))
@@ -213,11 +214,11 @@ class Replies:
         """The stored reply, which is counted, to an earlier form of a question that is new in this session."""
         if self._mode is Mode.LIVE or (known is not None and self._ledger.find(replace(ask, fresh=True)) is None):
             return None
-        found = self._earlier.find(wanted.student, wanted.question, ask.key)
+        found = self.earlier.find(wanted.student, wanted.question, ask.key)
         found = found or self._cassette(wanted).labelled(label_of(wanted.question))
         if found is None or found.key == ask.key:
             return None
-        self._earlier.count(wanted.item, wanted.question.turn)
+        self.earlier.count(wanted.item, wanted.question.turn)
         return found
 
     def _kept(self, wanted: Wanted, config: StudentConfig, earlier: Recording | None) -> Reply:
@@ -256,7 +257,7 @@ class Replies:
         if old is None:
             problem = f"no reply is recorded for it in {recorded.path}"
         else:
-            self._earlier.count(wanted.item, wanted.question.turn)
+            self.earlier.count(wanted.item, wanted.question.turn)
             problem = f"the reply recorded in {recorded.path} is stale: {changes(old, config, wanted.question)}"
         raise InfrastructureError(f"{wanted.item}: {problem}; record it with: {wanted.record}")
 

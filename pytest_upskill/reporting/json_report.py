@@ -29,6 +29,7 @@ def render(view: View) -> str:
         "items": [_item(item) for item in view.items],
         "summary": [_summary(row) for row in view.summary],
         "lift": [_lift(row) for row in view.lift],
+        **({"gates": [asdict(row) for row in view.gates]} if view.gates else {}),
     }
     return json.dumps(_plain(report), indent=2, allow_nan=False) + "\n"
 
@@ -49,6 +50,9 @@ def _item(item: Outcome) -> dict[str, Any]:
         **({"device_memory": item.device_memory} if item.device_memory is not None else {}),
         **({"mutants": _mutants(item.score)} if item.score is not None else {}),
         **({"turns": [_turn(turn) for turn in item.turns]} if item.turns else {}),
+        **({"xfail": item.xfail} if item.xfail else {}),
+        **({"tags": item.tags} if item.tags else {}),
+        **({"reused_replies": item.reused} if item.reused else {}),
         **({"outdated_replies": item.outdated} if item.outdated else {}),
         **({"notes": item.notes} if item.notes else {}),
         **{name: getattr(item, name) or None for name in _DIGESTS},
@@ -102,6 +106,8 @@ def _summary(row: SummaryRow) -> dict[str, Any]:
         "tokens": row.tokens.input + row.tokens.output,
         "cost_usd": row.cost_usd,
         **({"pass_at_turn": row.pass_at_turn} if row.passed_by_turn else {}),
+        **({"not_needed": row.unneeded} if row.unneeded else {}),
+        **({"reused": row.reused} if row.reused else {}),
         **(_fields(row, "pass_at_k pass_all_k flip_rate") if row.repeated > 1 else {}),
         **({"not_answered": row.unanswered} if row.unanswered else {}),
     }

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from pytest_upskill.records import ItemKind, Tokens, VerdictKind
 from pytest_upskill.reporting import text_style as texts
@@ -179,6 +180,8 @@ def _rows(student: StudentView, layout: _Layout, text_style: TextStyle) -> Itera
         row |= _lift_cells(student.lift(BASELINE_ARM), skill, baseline, layout, text_style)
     if skill is not None:
         row["interval"] = Cell((texts.percents(skill.interval),))
+        if layout.chart and baseline is None:
+            row["chart"] = _chart(skill, None, "", text_style)
     if layout.spent:
         row |= {name: Cell((text,)) for name, text in _spent(student).items()}
     yield row
@@ -214,20 +217,22 @@ def _lift_cells(
     sign = "up" if lift.lift > 0 else "down" if lift.lift < 0 else "level"
     text = f"{text_style.sign(sign)} {texts.points(lift.lift, text_style):>3}"
     cells = {"lift": Cell((text, style, "bold"), (texts.spread(lift.interval, text_style), style))}
-    if layout.chart and skill and skill.pass_rate is not None and control.pass_rate is not None:
-        cells["chart"] = _chart(control.pass_rate, skill.pass_rate, style, text_style)
+    if layout.chart and skill:
+        cells["chart"] = _chart(skill, control, style, text_style)
     return cells
 
 
-def _chart(control: float, skill: float, style: str, text_style: TextStyle) -> Cell:
-    """Two points on the scale from 0 to 100%: hollow without the skill, full with it."""
-    start, end = (round(rate * (_CHART - 1)) for rate in (control, skill))
-    low, high = min(start, end), max(start, end)
-    span = [text_style.sign("span")] * (high - low + 1)
-    span[start - low] = text_style.sign("from")
-    span[end - low] = text_style.sign("to")
-    track = text_style.sign("track")
-    return Cell((track * low, "dim"), ("".join(span), style), (track * (_CHART - 1 - high), "dim"))
+def _chart(skill: SummaryRow, control: SummaryRow | None, style: str, text_style: TextStyle) -> Cell:
+    """The rate with the skill (full) and its 95% interval on the scale from 0 to 100%; the control's rate (hollow)."""
+    if skill.pass_rate is None or skill.interval is None:
+        return Cell()
+    rate, low, high = (round(one * (_CHART - 1)) for one in (skill.pass_rate, *skill.interval))
+    signs = ["span" if low <= at <= high else "track" for at in range(_CHART)]
+    if control is not None and control.pass_rate is not None:
+        signs[round(control.pass_rate * (_CHART - 1))] = "from"
+    signs[rate] = "to"
+    runs = ((sign, len(list(run))) for sign, run in groupby(signs))
+    return Cell(*((text_style.sign(sign) * number, "dim" if sign == "track" else style) for sign, number in runs))
 
 
 def _assertions(row: SummaryRow | None, before: SummaryRow | None, text_style: TextStyle) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from pytest_upskill.records import ItemKind, Outcome, Tokens, VerdictKind
+from pytest_upskill.reporting.gate_lines import result_lines, reuse
 from pytest_upskill.reporting.self_check import self_check_lines
 from pytest_upskill.reporting.summary_table import comparison_lines
 from pytest_upskill.reporting.text_style import TextStyle, pad, plural, printable
@@ -38,6 +39,7 @@ def summary_lines(view: View, width: int, color: bool, unicode: bool = True, ver
             yield from self_check_lines(skill, text_style, _problems)
     else:
         yield from comparison_lines(view, text_style, _problems, verbosity)
+        yield from result_lines(view, text_style, verbosity)
     yield from _footer(view, text_style, quiet=verbosity < 0)
 
 
@@ -85,6 +87,7 @@ def _facts(view: View) -> list[tuple[str, str]]:
         "sandbox": run.sandbox if ran else "",
         "seed": f"{run.seed}; --upskill-seed={run.seed} repeats this run's examples exactly" if ran else "",
         "replies": "; ".join(filter(None, (f"kept in {run.replies}" if run.replies else "", run.source))),
+        "reused": reuse(view),
         "spent": run.spent,
     }
     return [(label, text) for label, text in facts.items() if text]

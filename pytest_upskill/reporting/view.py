@@ -5,12 +5,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from pytest_upskill.history.comparison import Comparison
+from pytest_upskill.history.selection import LAST
 from pytest_upskill.records import ItemKind, Outcome, RunInfo, Tokens, VerdictKind
+from pytest_upskill.records.gating import Gates
+from pytest_upskill.reporting.gates import Comparisons, GateRow, gate_rows
 from pytest_upskill.reporting.lift import DECIDED, LiftRow, flags_of, lift_row, trials_of, with_verdicts
 from pytest_upskill.statistics import repeated_trials
 from pytest_upskill.statistics.flags import Flag
 from pytest_upskill.statistics.intervals import Interval, Trials, pass_rate
 
+NO_GATES = Gates()
+NO_COMPARISONS: Comparisons = {}
 SKILL_ARM = "skill"
 BASELINE_ARM = "baseline"
 
@@ -39,10 +45,14 @@ class SummaryRow:
     """How many failed items failed first at each assertion."""
     passed_by_turn: tuple[int, ...] = ()
     """How many had passed after one turn, after two, ...; empty if there was one turn only."""
-    trials: Trials = field(default_factory=dict)
-    """By case: whether each trial that was decided passed."""
+    unneeded: int = 0
+    """How many were not asked, since the gates were decided."""
+    reused: int = 0
+    """How many were judged on replies of earlier sessions only."""
     unanswered: int = 0
     """How many later trials a student that answers from files did not answer."""
+    trials: Trials = field(default_factory=dict)
+    """By case: whether each trial that was decided passed."""
 
     @property
     def pass_at_turn(self) -> tuple[float, ...]:
@@ -65,6 +75,7 @@ class SummaryRow:
         errors = f"infrastructure error{'s' if self.errors > 1 else ''}"
         counts = {"inconclusive": self.inconclusive, errors: self.errors}
         counts |= {"stopped by the budget": self.stopped, "not answered": self.unanswered}
+        counts["not needed"] = self.unneeded
         return ", ".join(f"{number} {what}" for what, number in counts.items() if number)
 
     @property
@@ -147,6 +158,9 @@ class View:
     summary: tuple[SummaryRow, ...]
     lift: tuple[LiftRow, ...]
     skills: tuple[SkillView, ...]
+    gates: tuple[GateRow, ...] = ()
+    since: Comparison | None = None
+    """What changed since the last run; None if none is known."""
 
     @property
     def gap(self) -> str:
@@ -163,8 +177,12 @@ class View:
         return ": ".join([*(["interrupted"] if self.run.interrupted else []), *said])
 
 
-def build_view(outcomes: Sequence[Outcome], run: RunInfo) -> View:
-    """The view of a run. An id that occurs twice (a rerun) counts with its last outcome."""
+def build_view(
+    outcomes: Sequence[Outcome], run: RunInfo, gates: Gates = NO_GATES, comparisons: Comparisons = NO_COMPARISONS
+) -> View:
+    """The view of a run. An id that occurs twice (a rerun) counts with its last outcome. ``comparisons`` has those with
+    the runs that gates name, and with the last one.
+    """
     items = tuple(sorted({outcome.id: outcome for outcome in outcomes}.values(), key=_order))
     skills = _judged(tuple(_skill(name, group) for name, group in _grouped(items, lambda item: item.skill)))
     students = [student for skill in skills for student in skill.students]
@@ -174,6 +192,8 @@ def build_view(outcomes: Sequence[Outcome], run: RunInfo) -> View:
         summary=tuple(row for student in students for row in student.arms),
         lift=tuple(row for student in students for row in student.lifts),
         skills=skills,
+        gates=gate_rows(gates, [(skill.name, skill.judged) for skill in skills], comparisons),
+        since=since if isinstance(since := comparisons.get(LAST), Comparison) else None,
     )
 
 
@@ -235,6 +255,8 @@ def _summary(skill: str, student: str, arm: str, items: Sequence[Outcome]) -> Su
         errors=kinds.count(VerdictKind.INFRASTRUCTURE_ERROR),
         stopped=kinds.count(VerdictKind.BUDGET_STOPPED),
         unanswered=kinds.count(VerdictKind.NOT_ANSWERED),
+        unneeded=kinds.count(VerdictKind.NOT_NEEDED),
+        reused=sum(is_reused(item) for item in items),
         assertions_passed=_mean([sum(one.passed for one in assertions) for assertions in decided]),
         assertions_total=_mean([len(assertions) for assertions in decided]),
         tokens=sum((item.tokens for item in items), Tokens()),
@@ -244,6 +266,11 @@ def _summary(skill: str, student: str, arm: str, items: Sequence[Outcome]) -> Su
         passed_by_turn=_passed_by_turn(items),
         trials=trials_of(items),
     )
+
+
+def is_reused(item: Outcome) -> bool:
+    """True if no reply of the item is from this session."""
+    return item.reused > 0 and item.reused >= len(item.turns)
 
 
 def _mean(counts: Sequence[int]) -> float | None:

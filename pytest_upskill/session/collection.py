@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from pytest_upskill.cases.case_file import NO_CASE, load_cases
 from pytest_upskill.errors import CaseError, InfrastructureError, NotACase, UpskillError
 from pytest_upskill.execution.task import Task, item_seed, place_of
 from pytest_upskill.records import ItemKind, Outcome, Verdict, VerdictKind
+from pytest_upskill.records.gating import Gates, KnownFailure
 from pytest_upskill.reporting import junit_properties
 from pytest_upskill.reporting.failure import one_line
 from pytest_upskill.reporting.text_style import plural, printable
@@ -187,6 +188,7 @@ class UpskillItem(pytest.Item):
         self.task = task
         self.problem = problem
         self.outcome: Outcome | None = None
+        self.gated, self.xfail = False, ""
         self.look_ahead: Callable[[], object] = lambda: None
         """Starts work on later items; called first in ``setup``."""
         self.add_marker(
@@ -207,18 +209,33 @@ class UpskillItem(pytest.Item):
         assert isinstance(self.parent, SkillFile)
         return self.parent.run
 
+    def judge_by(self, gates: Gates, known: Sequence[KnownFailure]) -> None:
+        """Applies gates and known failures, once the names of all skills are final."""
+        task = self.task
+        if task.case is None or task.student is None or self.run.settings.self_check or task.arm != arms.SKILL:
+            return
+        self.gated = bool(gates.of(task.skill, task.id))
+        if task.student != "golden":
+            names = (task.skill, task.case.name, task.student)
+            listed = (one.reason for one in known if one.matches(*names))
+            self.xfail = task.case.xfail or next(listed, "")
+        if self.xfail:
+            self.add_marker(pytest.mark.xfail(reason=printable(self.xfail), raises=KernelFailed))
+
     def _initrequest(self) -> None:
         """Plugins that run an item again call this to renew its fixtures; ours has none."""
 
     def setup(self) -> None:
         if self.outcome is None or self.outcome.verdict.kind not in (VerdictKind.PASSED, VerdictKind.FAILED):
-            self.outcome = self._judged()
+            self.outcome = replace(self._judged(), xfail=self.xfail)
         # else a plugin runs the item again: the same reply has the same verdict, and flaky kernels get no second chance
         verdict = self.outcome.verdict
         others = [one for one in self.user_properties if not one[0].startswith(junit_properties.PREFIX)]
         self.user_properties[:] = [*others, *junit_properties.properties(self.outcome)]
         for note in self.outcome.notes if self.task.kind is ItemKind.SPEC else ():
             self.warn(UpskillWarning(note))
+        if self.run.until_decided:
+            self.run.until_decided.note(self.outcome)
         if verdict.kind is VerdictKind.INFRASTRUCTURE_ERROR:
             raise InfrastructureError(verdict.reason)
 
@@ -230,6 +247,8 @@ class UpskillItem(pytest.Item):
         if self.problem is not None:
             return self._unjudged(VerdictKind.FAILED, self.problem)
         try:
+            if why := self.run.until_decided.reason(self.task) if self.run.until_decided else "":
+                return self._unjudged(VerdictKind.NOT_NEEDED, why)
             self.look_ahead()
             outcome = self.run.pipeline.run(self.task)
         except pytest.skip.Exception as skipped:
@@ -258,7 +277,8 @@ class UpskillItem(pytest.Item):
             pytest.skip(one_line(self.outcome))
         if verdict.kind in SKIPPED:
             pytest.skip(printable(f"{verdict.kind}: {verdict.reason}"))
-        if verdict.kind is VerdictKind.FAILED and not (self.task.arm and arms.is_control(self.task.arm)):
+        free = self.gated and not self.outcome.xfail  # of a gate, failures are data
+        if verdict.kind is VerdictKind.FAILED and not free and not (self.task.arm and arms.is_control(self.task.arm)):
             raise KernelFailed(verdict.reason or "failed")
 
     def repr_failure(self, excinfo: ExceptionInfo[BaseException], style: Any = None) -> Any:

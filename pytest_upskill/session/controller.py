@@ -10,22 +10,25 @@ from typing import Any
 import pytest
 
 from pytest_upskill.errors import UpskillError
+from pytest_upskill.history.comparison import Comparison, compare
 from pytest_upskill.history.git_state import GitState
 from pytest_upskill.history.recorder import Recorder
 from pytest_upskill.history.selection import LAST, find_run
 from pytest_upskill.records import Outcome, RunInfo, VerdictKind
+from pytest_upskill.records.gating import Gates
 from pytest_upskill.records.version import VERSION
 from pytest_upskill.replies.budget import no_longer_match
 from pytest_upskill.replies.stored_reply import Sampler
 from pytest_upskill.reporting.terminal import header_lines, summary_lines
 from pytest_upskill.reporting.text_style import TextStyle, can_show, printable
-from pytest_upskill.reporting.view import View, build_view
+from pytest_upskill.reporting.view import NO_GATES, View, build_view
 from pytest_upskill.session import item_report, other_plugins
 from pytest_upskill.session.progress import is_item_of_ours
 from pytest_upskill.session.repeat_command import answers_steps
 from pytest_upskill.session.report_files import ReportFiles
 from pytest_upskill.session.run import Run
 from pytest_upskill.skills import arms
+from pytest_upskill.statistics import gates
 
 GIT_SECONDS = 2.0
 """How long to wait for git's answer, which it has had the time of the collection to give."""
@@ -119,7 +122,7 @@ class Controller:
         info = self._info(interrupted=session.exitstatus == pytest.ExitCode.INTERRUPTED)
         if self._is_recorded:
             self._recorder.finish(info)
-        self._view = build_view(list(self.outcomes.values()), info)
+        self._view = build_view(list(self.outcomes.values()), info, self._gates, self._comparisons())
         for target in self.run.settings.reports:
             self._files.write(target, self._view, self._earlier)
         self._files.add_step_summary(self._view)
@@ -150,6 +153,8 @@ class Controller:
         """The status of a run whose items all passed in pytest's terms."""
         if self._files.problems or self._problems:
             return pytest.ExitCode.TESTS_FAILED
+        if self._view and self._view.gates:
+            return gates.exit_status(row.verdict for row in self._view.gates)
         if not self.run.settings.prompts and item_report.nothing_decided(self.outcomes.values()):
             return item_report.NOTHING_DECIDED
         return pytest.ExitCode.OK
@@ -165,25 +170,45 @@ class Controller:
 
     def _comparison(self, width: int, color: bool, unicode: bool, verbosity: int) -> list[str]:
         """The lines of ``--upskill-compare``."""
-        if not (named := self.run.settings.compare) or not self._recorder.number:
+        if not (named := self.run.settings.compare):
             return []
-        from pytest_upskill.history.comparison import compare
         from pytest_upskill.reporting.comparison import comparison_lines
 
+        if isinstance(found := self._compared(named), str):
+            return [printable(f"compare: {found}")]
+        style = TextStyle(max(width, 60), color, unicode)
+        title = style.paint(f"compared with run {found.before.number}", "bold")
+        return ["", title, *comparison_lines(found, style, everything=verbosity > 0)]
+
+    @property
+    def _gates(self) -> Gates:
+        settings = self.run.settings
+        return NO_GATES if settings.self_check or settings.prompts else settings.gates
+
+    def _comparisons(self) -> dict[str, Comparison | str]:
+        """What changed since the last run, and since those that gates name."""
+        if not self._is_recorded or self.run.settings.self_check:
+            return {}
+        return {named: self._compared(named) for named in dict.fromkeys((LAST, *self._gates.runs))}
+
+    def _compared(self, named: str) -> Comparison | str:
+        """What changed since an earlier run, or why that is unknown."""
         history, number = self._recorder.history, self._recorder.number
-        assert history is not None
+        if history is None or not number:
+            return "the history cannot be used"
         try:
             before = history.before(number) if named == LAST else find_run(history, named)
             if before is None:
-                return ["compare: no earlier run has an item of this one"]
-            found = compare(history.load(before), history.load(number))
+                return "no earlier run has an item of this one"
+            return compare(history.load(before), history.load(number))
         except UpskillError as error:
-            return [printable(f"compare: {error}")]
-        style = TextStyle(max(width, 60), color, unicode)
-        title = style.paint(f"compared with run {before}", "bold")
-        return ["", title, *comparison_lines(found, style, everything=verbosity > 0)]
+            return str(error)
 
     def pytest_unconfigure(self) -> None:
+        if self.run.until_decided:
+            self.run.until_decided.close()
+        if self._git is not None:  # still running after a usage error
+            self._git.wait(0)
         self._recorder.close()
 
     def _info(self, interrupted: bool = True) -> RunInfo:

@@ -52,10 +52,17 @@ class ItemHooks:
         narrowed = bool(config.option.keyword or config.option.markexpr) or any("::" in name for name in config.args)
         if (problem := usage.missing(self.run, self._skills, [item.task for item in ours], narrowed)) is not None:
             self._refuse(problem, session)
+        if (problem := usage.ungated(self.run.settings, [item.task for item in ours])) is not None:
+            self._refuse(problem, session)
         for skill in self._skills:
             skill.warn_of_gaps()
         if (problem := _tell_apart(ours)) and self.run.speaks:
             ours[0].warn(UpskillWarning(problem))
+        settings = self.run.settings
+        for item in ours:
+            item.judge_by(settings.gates, settings.xfail or ())
+        if self.run.until_decided:
+            self.run.until_decided.plan(item.task for item in ours)
         self._items = ours
         self._place = {item.nodeid: index for index, item in enumerate(ours)}
         for index, item in enumerate(ours):
@@ -96,19 +103,26 @@ class ItemHooks:
         An xdist worker knows its next item only. It also requests replies for other workers' items: all share a ledger.
         """
         place = self._place.get(item.nodeid, len(self._items))
-        near = [item, nextitem] if self.is_worker else self._items[place : place + 1 + LOOK_AHEAD]
+        if self.run.until_decided:
+            nextitem = None
+        near = (
+            [item, nextitem]
+            if self.is_worker or self.run.until_decided
+            else self._items[place : place + 1 + LOOK_AHEAD]
+        )
         self.run.pipeline.prefetch(_tasks(near), _tasks(self._later(place, item.config)))
 
     def _later(self, place: int, config: pytest.Config) -> list[UpskillItem]:
         """Later items whose replies are requested, of each student: one that is silent does not hold up the others.
 
-        With ``-x``, no more than the student has slots.
+        With ``-x`` or ``--upskill-until-decided``, no more than the student has slots.
         """
         replies, found = self.run.replies, list[int]()
+        ahead = 1 if config.getvalue("maxfail") or self.run.until_decided else ASK_AHEAD
         for name in filter(replies.asks, self.run.configs):
             places = self._places.get(name, [])
             start = bisect.bisect_right(places, place)
-            found += places[start : start + replies.width(name) * (1 if config.getvalue("maxfail") else ASK_AHEAD)]
+            found += places[start : start + replies.width(name) * ahead]
         return [self._items[index] for index in sorted(found)]
 
     @pytest.hookimpl(wrapper=True)

@@ -20,7 +20,8 @@ Status = tuple[str, str, tuple[str, dict[str, bool]]]
 NOTHING_DECIDED = 7
 """Exit status if skill items ran and none was decided."""
 
-SKIPPED = {VerdictKind.INCONCLUSIVE: "?", VerdictKind.BUDGET_STOPPED: "$", VerdictKind.NOT_ANSWERED: "n"}
+SKIPPED = {VerdictKind.INCONCLUSIVE: "?", VerdictKind.BUDGET_STOPPED: "$", VerdictKind.NOT_ANSWERED: "n",
+           VerdictKind.NOT_NEEDED: "="}  # fmt: skip
 """The letters of verdicts that are skipped in pytest's terms."""
 
 
@@ -47,8 +48,8 @@ def refusal(problem: str) -> pytest.CollectReport:
 
 
 def status_of(report: pytest.TestReport) -> Status | None:
-    """``?`` inconclusive, ``$`` stopped by the budget, ``n`` not answered, ``+`` and ``-`` control arms; None for
-    pytest's own letters."""
+    """``?`` inconclusive, ``$`` stopped by the budget, ``n`` not answered, ``=`` not needed, ``+`` and ``-`` control
+    arms, ``f`` a failure that only a gate judges; None for pytest's own letters."""
     if report.outcome not in ("passed", "skipped") or (outcome := outcome_of(report)) is None:  # others: of plugins
         return None
     verdict = outcome.verdict.kind
@@ -58,6 +59,8 @@ def status_of(report: pytest.TestReport) -> Status | None:
         passed = verdict is VerdictKind.PASSED
         word = f"{outcome.arm.upper()} {'PASSED' if passed else 'FAILED'}"
         return "passed", "+" if passed else "-", (word, {"green" if passed else "cyan": True})
+    if report.passed and verdict is VerdictKind.FAILED:
+        return "passed", "f", ("FAILED (DATA OF A GATE)", {"cyan": True})
     return None
 
 

@@ -76,6 +76,18 @@ OPTIONS = (
     Option("compare", "RUN", "after the run, compare it with an earlier one: a number that `pytest-upskill runs` "
            "shows, or a JSON report (default: the latest run with at least half of the items)", values.compared_run,
            without_value="last"),
+    Option("min-pass-rate", "R", "gate: fail the run unless the pass rate with the skill is at least R, such as 0.8; "
+           "failed items are then results, shown as f", values.rate),
+    Option("min-lift", "R", "gate: fail the run unless the lift over the baseline is at least R, such as 0.1",
+           values.lift),
+    Option("max-cost", "USD", "gate: fail the run if a skill's replies cost more", values.usd),
+    Option("no-regression", "RUN", "gate: fail the run if a case that passed in an earlier run fails: a number that "
+           "`pytest-upskill runs` shows, or a JSON report (default: the run that --upskill-compare takes)",
+           values.compared_run, without_value="last"),
+    Option("gate", "HOW", "what gates compare: the estimate, the interval (which may be inconclusive: exit status "
+           "7), or nothing: off (default: estimate)", values.gate),
+    Option("xfail", "KNOWN", "known failures, which fail no run: 'SKILL[/CASE] STUDENT: REASON', one a line; * stands "
+           "for any name (repeatable)", values.known_failures, repeatable=True),
     Option("prompts", "DIR", "write the prompts to this folder; query and run nothing", values.text),
 )  # fmt: skip
 
@@ -83,6 +95,7 @@ SWITCHES = {
     "upskill": "collect skills; without a student, check their cases",
     "upskill-serve": "if a llama.cpp student's server does not answer, start one: llama-server if it is on the PATH, "
     "else that of the extra [llama]",
+    "upskill-until-decided": "stop asking a student about a skill once its gates are decided",
     "upskill-sanitizer": "on the cuda device, run kernels under compute-sanitizer's memcheck, many times slower",
 }
 """Options without a value, and their help."""
@@ -196,6 +209,7 @@ def _checks_cases(config: pytest.Config) -> bool:
 
 def read(config: pytest.Config) -> Settings:
     """Options over ini values over defaults. Raises UsageError on a wrong value."""
+    from pytest_upskill.configuration.gates import GATE_NAMES, read_gates
     from pytest_upskill.configuration.settings import (
         DEFAULTS,
         PROMPTS_STUDENT,
@@ -208,22 +222,24 @@ def read(config: pytest.Config) -> Settings:
     unset = {option.dest.removeprefix("upskill_"): _ini_value(config, option) for option in OPTIONS}
     for values_ in (found, unset):
         values_ |= {name: value for name, value in DEFAULTS.items() if values_[name] is None}
-    student, report, prompts = (found.pop(name) for name in ("student", "report", "prompts"))
+    student, report, prompts, how = (found.pop(name) for name in ("student", "report", "prompts", "gate"))
     unused = ""
     if _checks_cases(config) and (student or prompts):
         name, value = ("student", ",".join(student)) if student else ("prompts", prompts)
         unused, student, prompts = f"upskill_{name} = {value}", None, None
     serve, invocation_dir = _is_on(config, "upskill_serve"), config.invocation_params.dir
     given = {"base_url": found["base_url"], "serve": serve}
+    pyproject = config.rootpath / "pyproject.toml"
     return Settings(
-        **found,
+        **{name: value for name, value in found.items() if name not in GATE_NAMES},
+        gates=read_gates(found, how, pyproject, typed(config), _is_on(config, "upskill_until_decided")),
         students=tuple(dict.fromkeys(student or ())) or ((PROMPTS_STUDENT,) if prompts else ()),
         serve=serve,
         sanitizer=_is_on(config, "upskill_sanitizer"),
         reports=tuple(dict.fromkeys(ReportTarget.of(name, invocation_dir) for name in report or ())),
         prompts=invocation_dir / prompts if prompts else None,
         origins={name: _origin(config, f"upskill_{name}") for name, value in given.items() if value},
-        students_tables=students_tables(config.rootpath / "pyproject.toml"),
+        students_tables=students_tables(pyproject),
         rootdir=config.rootpath,
         invocation_dir=invocation_dir,
         unset={**unset, "sanitizer": config.getini("upskill_sanitizer"), "serve": config.getini("upskill_serve")},

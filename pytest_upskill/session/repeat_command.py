@@ -123,7 +123,8 @@ def _question(settings: Settings, arm: str | None, trial: int) -> list[str]:
 
 def _judging(settings: Settings) -> list[str]:
     names = ("example", "timeout", "item_timeout", "device", "arch", "sandbox", "sanitizer")
-    return _options(settings, **{name: getattr(settings, name) for name in names})
+    given = {name: getattr(settings, name) for name in names}
+    return _options(settings, **given, gate="off" if settings.gates.in_files else None)
 
 
 def _options(settings: Settings, **values: Any) -> list[str]:

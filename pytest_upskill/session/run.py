@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pytest_upskill.devices.base import Machine
     from pytest_upskill.execution.pipeline import Pipeline
     from pytest_upskill.records import Assertion, Kernel, Reply
+    from pytest_upskill.session.until_decided import UntilDecided
 GOLDEN = "golden"
 DEMO = "demo"
 
@@ -141,6 +142,16 @@ class Run:
     def ledger(self) -> Ledger:
         """The ledger of replies and claims, shared with the run's other processes."""
         return Ledger(self.settings.rootdir, self.session, self.limits)
+
+    @cached_property
+    def until_decided(self) -> UntilDecided | None:
+        """What stops the asking once the gates are decided; None if nothing does."""
+        gates = self.settings.gates
+        if not (gates and gates.until_decided) or self.settings.self_check or self.settings.prompts:
+            return None
+        from pytest_upskill.session.until_decided import UntilDecided
+
+        return UntilDecided(gates, self.settings.rootdir / HOME / f"decided-{self.session}.jsonl")
 
     @property
     def limits(self) -> Limits:

@@ -64,7 +64,8 @@ def _start_controller(run: Run, config: pytest.Config) -> None:
     if run.asks and not config.option.collectonly:
         run.ledger.tidy()
     if not config.option.collectonly:
-        check_compared(run.settings.rootdir, run.settings.compare)
+        for named in (run.settings.compare, *run.settings.gates.runs):
+            check_compared(run.settings.rootdir, named)
     config.pluginmanager.register(Controller(run, config), "upskill-controller")
     progress.start(run, config)
 

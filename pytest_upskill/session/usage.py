@@ -6,7 +6,7 @@ student is queried: ``ineffective`` before collection, ``missing`` after it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, islice
 from os.path import relpath
@@ -17,6 +17,7 @@ from pytest_upskill.configuration.settings import Settings
 from pytest_upskill.errors import SkillError, UsageError
 from pytest_upskill.execution.task import Task
 from pytest_upskill.records import ItemKind
+from pytest_upskill.records.gating import GateKind, is_called
 from pytest_upskill.skills import arms
 from pytest_upskill.students.base import StudentConfig
 from pytest_upskill.students.files import FilesStudent
@@ -25,8 +26,12 @@ if TYPE_CHECKING:
     from pytest_upskill.session.collection import SkillFile
     from pytest_upskill.session.run import Run
 
-_OF_STUDENTS = ("arms", "trials", "turns", "replies", "base-url", "serve")
+_OF_STUDENTS = ("arms", "trials", "turns", "replies", "base-url", "serve", "min-pass-rate", "min-lift", "max-cost",
+                "no-regression", "gate", "until-decided", "xfail")  # fmt: skip
 """Options that mean nothing to the self-check."""
+_STOPPING = (GateKind.MIN_PASS_RATE, GateKind.MIN_LIFT)
+_NEEDED: Mapping[GateKind, tuple[str, ...]] = {GateKind.MIN_LIFT: (arms.SKILL, arms.BASELINE), GateKind.MAX_COST: ()}
+"""The arms without which a gate is on nothing; others need that of the skill."""
 _LOOKED_AT = 200
 """The most folders among which the one with the replies is looked for."""
 
@@ -37,6 +42,10 @@ def ineffective(settings: Settings, configs: Sequence[StudentConfig]) -> str | N
     if settings.self_check and given:
         need = f"{', '.join(given)}: without a student, cases are checked and no reply is judged"
         return f"{need}; name one with --upskill-student=NAME"
+    on_results = any(gate.kind in _STOPPING for gate in settings.gates.every)
+    if settings.gates.until_decided and not (settings.self_check or settings.prompts or on_results):
+        return ("--upskill-until-decided: there is no gate that could be decided early; add --upskill-min-pass-rate or "
+                "--upskill-min-lift")  # fmt: skip
     ours = any(config.provider == "llama.cpp" for config in configs)
     served = ours or any(config.serve for config in configs)
     for flag, used in (("--upskill-base-url", ours), ("--upskill-serve", served)):
@@ -44,6 +53,30 @@ def ineffective(settings: Settings, configs: Sequence[StudentConfig]) -> str | N
             names = ", ".join(config.name for config in configs)
             rule = f"it is for students of llama.cpp, and none of these is one: {names}"
             return f"{flag}: {rule}; set 'base_url' or 'serve' in [tool.upskill.students.{configs[0].name}] instead"
+    return None
+
+
+def ungated(settings: Settings, tasks: Sequence[Task]) -> str | None:
+    """A gate on nothing: one that no selected item concerns; None if there is none."""
+    if settings.self_check or settings.prompts:
+        return None
+    asked = [task for task in tasks if task.student and task.case]
+    if not asked and any(task.kind is ItemKind.BROKEN_CASE for task in tasks):
+        return None  # which fails the run
+    for name, found in ((None, settings.gates.common), *settings.gates.own.items()):
+        concerned = [task for task in asked if name is None or is_called(name, task.skill, task.id)]
+        collected = {task.arm for task in concerned}
+        for gate in found:
+            needed = _NEEDED.get(gate.kind, (arms.SKILL,))
+            if concerned and collected.issuperset(needed):
+                continue
+            flag = f"--upskill-{gate}" if name is None else f"[tool.upskill.gates.{name}] {gate.kind.key}"
+            lacks = next((arm for arm in needed if arm not in collected), "") if concerned else ""
+            what = f"no item of the arm '{lacks}' was selected" if lacks else "no item of this skill was selected"
+            if name is None and not concerned:
+                what = "no item of a student was selected"
+            then = "select some, remove the gate, or ignore all gates with --upskill-gate=off"
+            return f"{flag}: a gate on nothing: {what}; {then}"
     return None
 
 

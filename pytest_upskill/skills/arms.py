@@ -22,6 +22,7 @@ from pytest_upskill.documents.frontmatter import read_text
 from pytest_upskill.errors import SkillError
 from pytest_upskill.skills.skill import Skill, parse_skill
 
+SKILL, BASELINE = "skill", "baseline"
 CONTROL_ARMS = ("baseline", "placebo", "previous")
 """Arms for comparison; their failures never fail a run."""
 MODES = ("body", "full", "tools")
