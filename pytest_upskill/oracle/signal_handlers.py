@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-_AGAIN_SECONDS = 0.01
+_AGAIN_SECONDS = 0.1
 
 
 class Passing(BaseException):
@@ -51,14 +51,22 @@ def passing_through() -> Iterator[None]:
         yield
         return
 
+    failed: list[BaseException] = []
+
     def handler(number: int, frame: FrameType | None) -> None:
+        # What is raised here may still be lost, in a weak reference's callback for instance: then raise it again.
+        signal.setitimer(signal.ITIMER_REAL, _AGAIN_SECONDS)
         if would_be_lost(frame):
-            signal.setitimer(signal.ITIMER_REAL, _AGAIN_SECONDS)
             return
-        try:
-            before(number, frame)
-        except BaseException as error:
-            raise Passing(error) from None
+        if not failed:
+            try:
+                before(number, frame)
+            except BaseException as error:
+                failed.append(error)
+            else:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+        if failed:
+            raise Passing(failed[0]) from None
 
     signal.signal(signal.SIGALRM, handler)
     try:
@@ -66,5 +74,7 @@ def passing_through() -> Iterator[None]:
     except Passing as passing:
         raise passing.error from None
     finally:
+        if failed:
+            signal.setitimer(signal.ITIMER_REAL, 0)
         if signal.getsignal(signal.SIGALRM) is handler:
             signal.signal(signal.SIGALRM, before)

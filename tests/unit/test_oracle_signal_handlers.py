@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import signal
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from pytest_upskill.oracle.signal_handlers import Passing, passing_through
 from pytest_upskill.oracle.snippet import load_function
 
 LIMIT = "Timeout (>1.0s)"
+LOST = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+"""Python prints what is raised in such callbacks, and ignores it."""
 
 
 @pytest.fixture
@@ -55,6 +58,7 @@ def test_a_time_limit_passes_through_hypothesis(alarm: Callable[[], None], place
         driver(Batch("float32", 0, 9, large=False), drawn, 1, lambda value: visit(value) is not None and value > 300)
 
 
+@LOST
 def test_a_time_limit_in_a_callback_of_the_garbage_collector_is_not_lost(alarm: Callable[[], None]) -> None:
     def callback(phase: str, info: object) -> None:
         if armed:
@@ -69,6 +73,19 @@ def test_a_time_limit_in_a_callback_of_the_garbage_collector_is_not_lost(alarm: 
             signal.sigtimedwait([], 10)
         finally:
             gc.callbacks.remove(callback)
+
+
+@LOST
+def test_a_time_limit_in_the_callback_of_a_weak_reference_is_not_lost(alarm: Callable[[], None]) -> None:
+    class Thing:
+        pass
+
+    thing = Thing()
+    gone = weakref.ref(thing, lambda one: alarm())
+    with passing_through(), pytest.raises(Passing):
+        del thing  # what is raised in the callback is ignored
+        assert gone() is None
+        signal.sigtimedwait([], 10)
 
 
 def function(tmp_path: Path, body: str, **scope: Any) -> Any:

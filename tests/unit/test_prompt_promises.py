@@ -79,6 +79,7 @@ TOLD = {
     "tolerance": Told({"tolerance": "{rtol: 0.1, atol: 0.1}"}, why_not="accepts more results"),
     "examples": Told({"examples": "3"}, why_not="how many inputs, not which"),
     "at_least": Told({"speed": "{rows: 4, cols: 7}", "at_least": "2.0"}, why_not="about the time, which is not judged"),
+    "xfail": Told({"xfail": "known"}, why_not="about the report"),
     "tags": Told({"tags": "[a]"}, why_not="for -k"),
     "atomics": Told({"atomics": "true"}, why_not="accepts more results"),
     "forbid": Told({"forbid": "[softmax]"}, why_not="forbids operators"),

@@ -77,7 +77,7 @@ def test_the_side_file_is_a_temporary_one_if_the_project_cannot_be_written(tmp_p
 def test_a_report_that_cannot_be_made_leaves_the_results_as_json(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(view: View, form: str) -> str:
+    def refuse(view: View, form: str, earlier: object) -> str:
         raise ZeroDivisionError("a bug")
 
     monkeypatch.setattr(report_files, "render", refuse)

@@ -76,7 +76,7 @@ def test_items_that_end_in_time_and_those_of_others_are_not_waited_for(waits: Wa
 def test_replies_of_every_student_are_requested_ahead() -> None:
     widths = {"pupil": 2, "other": 1}
     replies = SimpleNamespace(asks=widths.__contains__, width=widths.__getitem__)
-    run: Any = SimpleNamespace(replies=replies, configs=["pupil", "other", "golden"])
+    run: Any = SimpleNamespace(replies=replies, configs=["pupil", "other", "golden"], until_decided=None)
     hooks = ItemHooks(run, is_worker=False)
     students = ["pupil"] * 100 + ["golden", "other"] * 20
     hooks._items = [SimpleNamespace(number=number) for number in range(len(students))]  # type: ignore[misc]
