@@ -123,7 +123,7 @@ def _results(texts: list[str]) -> tuple[str, ...]:
 
 
 def _refuse_clashes(operator: Operator, dims: Iterable[str]) -> None:
-    """All these names are parameters of one C++ function, which has the operator's name."""
+    """Raise ValueError for a name that occurs twice: they share one C++ function, named as the operator is."""
     seen = {operator.name: "the operator"}
     names = [argument.name for argument in operator.arguments]
     for role, group in (("an argument", names), ("a result", operator.results), ("a dim", sorted(dims))):

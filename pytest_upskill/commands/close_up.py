@@ -130,7 +130,7 @@ def table_lines(seen: Seen, style: TextStyle) -> Iterator[str]:
 
 
 def _place_in(tensor: TensorArgument, seen: Seen, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The element of an input that belongs to the one that was seen: along each dim that both have, the same index."""
+    """The index of the input element that corresponds to the seen one: the same along each shared dim, else 0."""
     if tensor.shape == shape:
         return seen.index
     known = dict(zip(seen.sizes.get(seen.output, ()), seen.index, strict=False))

@@ -50,7 +50,7 @@ def scalar_text(scalar: ScalarSpec, case: Case) -> str:
 
 
 def values_text(tensor: TensorSpec, case: Case) -> str:
-    """What the elements of a tensor may be, as a sentence after a space; empty for bools that may be anything."""
+    """A sentence on the values of a tensor, with a leading space; empty for a bool tensor without ``values``."""
     values, dtypes = tensor.values, case.dtypes if tensor.dtype is None else (tensor.dtype,)
     if isinstance(values, Range):
         text = f"{values.low} to {values.high}"

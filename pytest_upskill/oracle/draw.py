@@ -28,7 +28,7 @@ SEEDS = 10_000_000
 
 _BASE = 7 * 10**30
 _LEVELS = 96
-"""Steps of a large example's limit, from 2^14 elements to the most."""
+"""Steps in which the element limit of large examples grows from 2^14 to its maximum."""
 
 LARGEST = 1 << 20
 """Default number of elements of large examples, all tensors together."""

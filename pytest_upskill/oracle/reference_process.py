@@ -31,7 +31,7 @@ _NEEDED = ("torch", "numpy", "typing_extensions")
 """Packages whose folders in sys.path the process must read; what else torch needs lies beside them."""
 
 _NUMERIC = ("ATEN_CPU_CAPABILITY", "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
-"""Environment variables that change the last bits of results: the process gets those of this one."""
+"""Environment variables that change the last bits of results: the process inherits them."""
 
 _ADDRESS_SPACE = 1 << 40
 """Before torch is loaded; the process lowers it before it gets a case."""

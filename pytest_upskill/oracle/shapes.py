@@ -15,7 +15,7 @@ from pytest_upskill.errors import CaseError
 from pytest_upskill.oracle.size_distribution import SPECIAL, STEPS, of_range, of_sizes, of_upper_half
 
 SMALL_LIMIT = 1 << 14
-"""Elements of most examples, all tensors together."""
+"""Maximum number of elements of most examples, all tensors together."""
 
 _PROBES = 512
 """How far from a chosen size we look for one that meets the conditions."""

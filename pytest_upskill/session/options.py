@@ -52,18 +52,18 @@ OPTIONS = (
            values.arch),
     Option("examples", "N", "examples for each dtype (default: the case's own number, else 25)",
            values.positive_int),
-    Option("seed", "N", "the seed of all examples (default: random); to repeat a run's examples, give the seed in its "
-           "header", values.seed),
+    Option("seed", "N", "the seed of all examples (default: random); to repeat a run's examples, give the seed from "
+           "its header", values.seed),
     Option("example", "EXAMPLE", "judge on this example only; give it in the form that a failure prints: "
            "'rows=1 cols=33 dtype=float16 seed=7'", values.text),
-    Option("timeout", "SECONDS", "time limit of one call of a kernel (default: 10); for CUDA on the cpu device of "
-           "processor time, and three times that by the clock", values.seconds),
+    Option("timeout", "SECONDS", "time limit of one call of a kernel (default: 10); CUDA on the cpu device gets this "
+           "much processor time, and three times as much wall-clock time", values.seconds),
     Option("item-timeout", "SECONDS", "time limit of all calls of one kernel together (default: 120)", values.seconds),
     Option("replies", "SOURCE", "where replies come from: auto (stored replies, else the student), live (the student), "
            "record (as auto, and write replies to cassettes, files beside the skill), replay (cassettes only), kept "
-           "(stored replies only, also to prompts that have changed since) (default: auto)", values.replies),
+           "(no queries; stored replies count even if their prompts have changed) (default: auto)", values.replies),
     Option("budget", "USD", "stop asking once the next reply could exceed the remaining budget", values.usd),
-    Option("max-tokens", "N", "stop asking once the next reply could exceed what remains of N tokens",
+    Option("max-tokens", "N", "stop asking once the next reply could bring the total above N tokens",
            values.positive_int),
     Option("concurrency", "N", "maximum concurrent requests per student (default: 'concurrency' in "
            "[tool.upskill.students.NAME], else the server's parallel slots, else 4)", values.positive_int),

@@ -51,7 +51,7 @@ class Run:
 
     ``seed`` is the one that the header prints. A worker gets the controller's ``device`` and ``session``, and the
     address of its server ``broker``. ``explicit``: skills were asked for on this command line. ``tell`` prints a line
-    while servers start. ``speaks``: this process warns of what all workers notice.
+    while servers start. ``speaks``: this process prints the warnings that every worker would repeat.
     """
 
     def __init__(

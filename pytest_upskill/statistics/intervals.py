@@ -195,7 +195,7 @@ def paired_difference(treated: Trials, control: Trials) -> Difference:
 
 
 def posterior(treated: Trials, control: Trials) -> Posterior:
-    """What the same cases say about the difference, for decisions: computed faster, since it has no interval yet."""
+    """The posterior of the mean difference, for decisions: faster, since no interval is computed yet."""
     scaled, whole = _differences(treated, control)
     return Posterior({one / whole: number for one, number in Counter(scaled).items()})
 

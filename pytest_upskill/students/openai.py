@@ -1,6 +1,6 @@
 """Students behind an OpenAI-compatible chat endpoint.
 
-Always streams, because closing a stream frees the server's slot. The SDK is imported when a question is asked.
+Streams by default, because closing a stream frees the server's slot. The SDK is imported when a question is asked.
 """
 
 from __future__ import annotations

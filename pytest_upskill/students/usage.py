@@ -24,7 +24,7 @@ _REASONING = re.compile(r"reasoning|thinking|thoughts?", re.IGNORECASE)
 
 
 def tokens_of(usage: Mapping[str, Any]) -> Tokens:
-    """The tokens of a ``usage`` object; those that it does not count are 0."""
+    """The tokens of a ``usage`` object; counts that it lacks are 0."""
     given, out, total = (_first(usage, names) for names in (_INPUT, _OUTPUT, _TOTAL))
     cached, written, reasoning = (_largest(usage, pattern) for pattern in (_CACHED, _WRITTEN, _REASONING))
     apart = "prompt_tokens" not in usage and "cache_read_input_tokens" in usage and total != given + out

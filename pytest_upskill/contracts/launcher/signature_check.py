@@ -78,7 +78,7 @@ def mismatch(definitions: Sequence[Definition], signature: Signature, source: st
 
 
 def _eligible(definitions: Sequence[Definition]) -> list[Definition]:
-    """The definitions at global scope; for a template that is only specialised, its declaration."""
+    """The definitions at global scope, and the declarations of templates that only have specialisations."""
     ours = [definition for definition in definitions if definition.inside is None]
     whole = [definition for definition in ours if definition.body and not definition.specialised]
     if any(definition.body and definition.specialised for definition in ours):
@@ -194,7 +194,7 @@ def _without_name(words: list[str]) -> list[str]:
 
 
 def _canonical(words: list[str], scalar: str | None, source: str, depth: int = 0) -> tuple[str, bool]:
-    """Our name for a type, and whether we know the type; follows the source's own aliases."""
+    """The canonical name of a type, and whether the type is known; resolves the source's own aliases."""
     words = words[1:] if words[:1] == ["::"] else words
     words = words[2:] if words[:2] == ["std", "::"] else words
     spelled = " ".join(sorted(words))
