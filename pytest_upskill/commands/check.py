@@ -21,7 +21,7 @@ from pytest_upskill.cases.case_file import load_case
 from pytest_upskill.commands.new_case import PLACEHOLDER
 from pytest_upskill.devices.base import Machine
 from pytest_upskill.devices.choose import choose
-from pytest_upskill.errors import CaseError, InfrastructureError, UsageError, shown_path
+from pytest_upskill.errors import CaseError, InfrastructureError, SkillError, UsageError, shown_path
 from pytest_upskill.execution.attempts import Answered
 from pytest_upskill.execution.outcome import kernel_outcome, mutants_outcome
 from pytest_upskill.execution.solution_places import outcome_in_case_file
@@ -33,7 +33,8 @@ from pytest_upskill.records import ItemKind, LaunchStatistics, Outcome, Reply, R
 from pytest_upskill.reporting.failure import failure_lines
 from pytest_upskill.reporting.self_check import mutants_lines
 from pytest_upskill.reporting.text_style import Cell, TextStyle, can_show, flow, pad, plural
-from pytest_upskill.skills.skill import FILE_NAMES
+from pytest_upskill.skills.discovery import skill_files
+from pytest_upskill.skills.skill import FILE_NAMES, case_paths
 from pytest_upskill.students.golden import fenced
 
 if TYPE_CHECKING:
@@ -76,15 +77,27 @@ def _case(path: Path) -> Case:
     if path.name in FILE_NAMES or path.is_dir():
         raise UsageError(f"{path} is not a case: name a file in the evals/ folder of a skill")
     if not path.is_file():
-        near = ", ".join(sorted(one.name for one in path.parent.glob("*.md"))[:10])
-        create = "pytest-upskill new-case SKILL/NAME 'OP(ARGUMENTS) -> RESULTS' writes one"
-        raise UsageError(f"{path} does not exist; {f'the folder has {near}' if near else create}")
+        there = sorted(one.name for one in path.parent.glob("*.md")) if path.parent.name == "evals" else []
+        if called := " or ".join(shlex.quote(str(one)) for one in _called(path.stem)):
+            step = f"did you mean {called}?"
+        elif there:
+            step = f"the folder has {', '.join(there[:10])}"
+        else:
+            step = "pytest-upskill new-case SKILL/NAME 'OP(ARGUMENTS) -> RESULTS' writes one"
+        raise UsageError(f"{path} does not exist; {step}")
     case = load_case(path, path.absolute().parent.parent.name)
     if case.kind == "text":
         raise UsageError(f"{path} is a text case, which has no kernel to judge: pytest {path} --upskill checks it")
     if case.solution is None:
         raise CaseError("the case has no '## Solution' to judge: add a kernel that passes", path)
     return case
+
+
+def _called(name: str) -> list[Path]:
+    """The cases of this name in skills below the current folder."""
+    with contextlib.suppress(SkillError):
+        return [case for file in skill_files([]) for case in case_paths(file.parent) if case.stem == name]
+    return []
 
 
 def _check(case: Case, device: str, seed: int, example: str | None, full: bool, style: TextStyle) -> bool:

@@ -290,7 +290,7 @@ class _Exploration:
         if (name := next((name for name in names if failing[name]), None)) is not None:
             shown, first = explained(name, failing)
             tried, counterexample = self._counterexample(shown, first, shrink)
-            for one in shown:
+            for one in (one for one in shown if one in tried.faults):
                 message = counterexample.message if one == shown[0] else tried.faults[one].message
                 assertions[one] = Assertion(one, False, self._message(one, failing[one], message))
         notes = self._notes()
@@ -333,6 +333,8 @@ class _Exploration:
     def _counterexample(self, names: tuple[str, ...], first: Tried, shrink: bool) -> tuple[Tried, Counterexample]:
         if not shrink or first.batch is None or first.faults[names[0]].kind.endswith("timeout"):
             return first, first.counterexample(names)
+        # A finding may make values wrong on some examples only: the smallest one with it is shown.
+        names, shown = (names[:1], names) if names[0] == "memory" else (names, names)
         shrinking = Shrinking(self, names, first)
         smallest = shrinking.smallest(self.strategy(first.batch))
         for candidate in (smallest, first) if smallest is not first else (first,):
@@ -343,8 +345,9 @@ class _Exploration:
             if again is not None and any(fault.kind == "item-timeout" for fault in again.faults.values()):
                 return first, first.counterexample(names)
             if again is not None and again.fails(names):
-                return again, again.counterexample(names, UNFINISHED if shrinking.unfinished else "")
-        return first, replace(first.counterexample(names, _NOT_REPRODUCIBLE), reproducible=False)
+                both = tuple(name for name in shown if name in again.faults)
+                return again, again.counterexample(both, UNFINISHED if shrinking.unfinished else "")
+        return first, replace(first.counterexample(shown, _NOT_REPRODUCIBLE), reproducible=False)
 
     def try_again(self, example: Example, names: tuple[str, ...]) -> Tried | None:
         """Run an example afresh, for some assertions: twice if bits are compared. None if it cannot be judged."""

@@ -87,6 +87,12 @@ class Tried:
         """Whether all of these assertions fail."""
         return all(name in self.faults for name in names)
 
+    @property
+    def explains_its_crash(self) -> bool:
+        """Whether a line that is known made the kernel crash: another run of the same call may go on."""
+        memory, broken = self.faults.get("memory"), self.faults.get("runs")
+        return memory is not None and memory.line is not None and not (broken and broken.kind.endswith("timeout"))
+
     def counterexample(self, names: tuple[str, ...], remark: str = "") -> Counterexample:
         """The example as a counterexample of the first assertion, with the wrong values of any of them."""
         fault = self.faults[names[0]]
@@ -97,8 +103,10 @@ class Tried:
 def explained(name: str, failing: Mapping[str, Sequence[Tried]]) -> tuple[tuple[str, ...], Tried]:
     """The assertions that a counterexample shows if ``name`` is the first that fails, and its first example.
 
-    A finding with a line explains wrong values; a call with both comes first.
+    A finding with a line explains wrong values, and an access out of bounds a crash; a call with both comes first.
     """
+    if name == "runs" and (crashed := failing[name][0]).explains_its_crash:
+        return ("memory",), crashed
     for finding in ("memory", "deterministic") if name.startswith("correct") else ():
         found = [one for one in failing.get(finding, ()) if one.faults[finding].line is not None]
         for one in found:

@@ -38,8 +38,18 @@ class Function:
             if _is_not_its_own(error):
                 raise
             problem = f"{self.title} raised {type(error).__name__}: {_first_line(error)} ({circumstances})"
-            message = f"{problem}; make it work for every size and dtype that the case allows, or allow fewer"
+            if isinstance(error, NotImplementedError):
+                message = f"{self.title} is not written yet: {_first_line(error)}"
+            elif isinstance(error, TypeError | IndexError):
+                message = f"{problem}; it was given {_dtypes(arguments)}; index tensors need 'dtype: int64' in 'args'"
+            else:
+                message = f"{problem}; make it work for every size and dtype that the case allows, or allow fewer"
             raise CaseError(message, self.path, _line_of(error, self.path) or self.line) from error
+
+
+def _dtypes(arguments: Mapping[str, Any]) -> str:
+    kinds = {name: getattr(value, "dtype", type(value).__name__) for name, value in arguments.items()}
+    return ", ".join(f"{name}: {str(kind).removeprefix('torch.')}" for name, kind in kinds.items())
 
 
 def load_function(snippet: Snippet, name: str, title: str) -> Function:

@@ -161,9 +161,9 @@ class Verdict:
 
     @property
     def headline(self) -> Assertion | None:
-        """The failed assertion that reports show: a finding that explains wrong values, otherwise the first."""
+        """The failed assertion that reports show: a finding that explains wrong values or a crash, else the first."""
         first, found = self.first_failed, self.counterexample
-        if first is None or found is None or not first.name.startswith("correct["):
+        if first is None or found is None or not first.name.startswith(("correct[", "runs")):
             return first
         return next((one for one in self.assertions if one.name == found.assertion and not one.passed), first)
 

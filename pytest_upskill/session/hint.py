@@ -15,7 +15,7 @@ from pytest_upskill.session.options import typed
 _NAMES = ("SKILL.md", "skill.md")
 _PATTERNS = ("*", "*/*", ".*/skills/*")
 """Where skills are below a folder that is named: those of agents are in hidden folders."""
-_HOW = "add --upskill to check their cases, or --upskill-student=NAME to ask a student"
+_HOW = "add --upskill to check the cases, or --upskill-student=NAME to ask a student"
 
 
 def tell_of_skills(reporter: pytest.TerminalReporter, config: pytest.Config) -> None:

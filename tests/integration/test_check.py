@@ -137,12 +137,14 @@ def test_a_function_is_judged_as_well(write) -> None:  # type: ignore[no-untyped
     [
         ("skills/tiny", "is not a case"),
         ("skills/tiny/evals/blnd.md", "does not exist; the folder has blend.md"),
+        ("tiny/blend", "tiny/blend does not exist; did you mean skills/tiny/evals/blend.md?"),
         ("nowhere/x.md", "pytest-upskill new-case"),
         ("skills/tiny/evals/text.md", "is a text case"),
     ],
 )
 def test_what_is_no_case_is_a_usage_error(write, path: str, message: str) -> None:  # type: ignore[no-untyped-def]
     folder = Path(write()).parent
+    (folder.parent / "SKILL.md").write_text("---\nname: tiny\ndescription: Tiny kernels.\n---\n")
     if path.endswith("text.md"):
         (folder / "text.md").write_text("---\nexpect: {contains: [warp]}\n---\nWhat is a warp?\n")
     done = check(path)

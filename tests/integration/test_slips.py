@@ -125,7 +125,7 @@ def test_skills_that_are_named_and_not_run_are_told_in_one_line(words: Workbench
         assert result.ret == status
         return [line for line in result.stdout.lines if line.startswith("upskill: ")]
 
-    how = "not run: add --upskill to check their cases, or --upskill-student=NAME to ask a student"
+    how = "not run: add --upskill to check the cases, or --upskill-student=NAME to ask a student"
     assert told("skills/words") == [f"upskill: the skill skills/words was {how}"]
     assert told("skills") == [f"upskill: skills such as skills/tiny were {how}"]
     assert told("skills/words/evals/warp.md", status=4) == [f"upskill: the skill skills/words was {how}"]

@@ -108,6 +108,36 @@ def test_a_finding_with_a_line_explains_wrong_values_of_the_same_call(doubles: C
     assert verdict.first_failed is not None and verdict.first_failed.name == "correct[float32]"
 
 
+def test_an_access_out_of_bounds_explains_a_crash_that_does_not_come_back(doubles: Case) -> None:
+    crashed: list[Call] = []
+
+    def run(call: Call) -> Answer:
+        answer = times(2)(call)
+        if sizes(call)[1] < 5:
+            return answer
+        if not crashed:
+            crashed.append(call)
+            answer = fails_to_run("crash", "illegal memory access")
+        return replace(answer, findings=(*answer.findings, OUT_OF_BOUNDS))
+
+    judgement = judge_kernel(doubles, run)
+    assert {"runs", "memory"} <= set(failed(judgement))
+    found = found_in(judgement)
+    assert (found.assertion, found.reproducible, found.example.dims) == ("memory", True, {"rows": 1, "cols": 5})
+    assert verdict_of(judgement.assertions, found).reason.startswith("memory: :12: out-of-bounds read")
+
+
+def test_the_smallest_example_of_an_access_out_of_bounds_may_have_right_values(doubles: Case) -> None:
+    def run(call: Call) -> Answer:
+        answer = times(3 if sizes(call)[1] > 20 else 2)(call)
+        return replace(answer, findings=(OUT_OF_BOUNDS,)) if sizes(call)[1] >= 5 else answer
+
+    judgement = judge_kernel(doubles, run)
+    assert failed(judgement) == ["correct[float32]", "memory"]
+    found = found_in(judgement)
+    assert (found.assertion, found.example.dims, found.worst) == ("memory", {"rows": 1, "cols": 5}, None)
+
+
 def test_memory_comes_before_races_and_what_did_not_run_before_both(doubles: Case) -> None:
     assert found_in(judge_kernel(doubles, wrong_where(lambda *_: True, RACE, OUT_OF_BOUNDS))).assertion == "memory"
 

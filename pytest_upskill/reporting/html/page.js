@@ -122,7 +122,7 @@ async function filter() {
 function status(note) {
   const items = found.reduce((sum, row) => sum + row.items.length, 0);
   const all = found.length === rows.length ? "" : ` of ${rows.length}`;
-  $("status").textContent = `${found.length}${all} rows, ${items} items${note ? `; ${note}` : ""}`;
+  $("status").textContent = `${found.length}${all} ${rows.length === 1 ? "row" : "rows"}, ${items} ${items === 1 ? "item" : "items"}${note ? `; ${note}` : ""}`;
 }
 
 // ---------------------------------------------------------------------------------------- the list, in virtual rows
