@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import configparser
 import doctest
 import html
 import os
@@ -21,6 +22,7 @@ from pytest_upskill.cases.case_file import load_case
 from pytest_upskill.contracts.launcher.signature import derive
 from pytest_upskill.oracle.explore import CHECKS
 from pytest_upskill.oracle.reference import result_dtypes
+from pytest_upskill.session.options import OPTIONS
 from pytest_upskill.students.registry import resolve
 from tests.hostile import suite
 
@@ -187,7 +189,8 @@ def test_a_call_of_pytest_collects_items(line: str) -> None:
 
 def test_every_block_is_of_a_kind_that_is_tested() -> None:
     assert {language for _, language, _ in BLOCKS} <= {
-        "console", "text", "toml", "markdown", "sh", "yaml", "python", "pycon",
+        "console", "text", "toml", "markdown", "sh", "yaml", "python", "pycon", "ini",
+        "csv", "xml", "json",  # of reports: tests/unit/test_reports_page.py
     }  # fmt: skip
     known = ("make ", "pytest ", "pytest-upskill ", "git clone ", "llama-server ", "pip ", "keyring ", "docker run ")
     assert [line for line in shell_lines() if not line.startswith(known)] == []
@@ -196,6 +199,14 @@ def test_every_block_is_of_a_kind_that_is_tested() -> None:
 @pytest.mark.parametrize("text", blocks("python"))
 def test_python_can_be_parsed(text: str) -> None:
     assert ast.parse(text).body
+
+
+@pytest.mark.parametrize("text", blocks("ini"))
+def test_values_of_an_ini_file_are_accepted(text: str) -> None:
+    parser = configparser.ConfigParser()
+    parser.read_string(f"[pytest]\n{text}")
+    options = {option.dest: option for option in OPTIONS}
+    assert all(options[name].parse(value.strip()) for name, value in parser["pytest"].items())
 
 
 @pytest.mark.parametrize("text", blocks("yaml"))

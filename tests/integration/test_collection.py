@@ -140,7 +140,8 @@ def test_junit_tells_a_failure_from_an_error_and_carries_the_verdicts(bench: Wor
     baseline = cases["scale[files-baseline]"]
     assert baseline.find("failure") is None
     properties = {entry.get("name"): entry.get("value") for entry in baseline.iter("property")}
-    assert properties == {"upskill_verdict": "failed"}
+    assert (properties["upskill_verdict"], properties["upskill_failed"]) == ("failed", "correct[float32]")
+    assert str(properties["upskill_counterexample"]).startswith("n=1 dtype=float32")
     text = (bench.root / "out.xml").read_text(encoding="utf-8")
     assert "\x1b" not in text and "#x1B" not in text
 

@@ -119,8 +119,6 @@ def test_what_honest_launchers_use_is_allowed() -> None:
     [
         ('extern "C" void __tsan_write8(void*) {}', "__tsan_write8"),
         ('extern "C" cudaError_t cudaGetLastError() { return cudaSuccess; }', "cudaGetLastError"),
-        # Written out, it is refused before anything is compiled.
-        ('#define JOIN(a, b) a##b\nextern "C" void JOIN(upsk, ill_cpu_trap)() {}', "upskill_cpu_trap"),
         (
             'extern "C" __attribute__((visibility("default"), used)) const char* upskill_call() { return ""; }',
             "upskill_call",

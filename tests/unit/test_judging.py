@@ -116,7 +116,7 @@ def test_traced_calls_count_too(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = itertools.count(0, 10)
     monkeypatch.setattr(judge_module.time, "monotonic", lambda: next(clock))
     answer, trace, call = Answer({"out": b""}), Trace(), Call(0, ())
-    watched = judge_module._Watched(SimpleNamespace(call=lambda _: answer), 25.0)  # type: ignore[arg-type]
+    watched = judge_module._Watched(SimpleNamespace(call=lambda _: answer), 25.0, None)  # type: ignore[arg-type]
     tracer = judge_module._WatchedTracer(SimpleNamespace(trace=lambda _: trace), watched)  # type: ignore[arg-type]
     assert (watched.call(call), tracer.trace(call)) == (answer, trace)
     assert [finding.kind for finding in watched.call(call).findings] == ["item-timeout"]
