@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,11 @@ from pytest_upskill.records import (
     Verdict,
     VerdictKind,
 )
+from pytest_upskill.records.gating import GateKind
 from pytest_upskill.reporting import render
+from pytest_upskill.reporting.gates import GateRow
 from pytest_upskill.reporting.view import build_view
+from pytest_upskill.statistics.gates import GateVerdict
 from tests.unit.reporting_outcomes import counterexample, golden, outcome, run, spec
 
 SCHEMA = json.loads(Path(pytest_upskill.reporting.__file__).with_name("report.schema.json").read_text(encoding="utf-8"))
@@ -45,8 +48,9 @@ def strict(schema: Any) -> Any:
 VALIDATOR = jsonschema.Draft202012Validator(strict(SCHEMA))
 
 
-def report(*outcomes: Outcome, **more: Any) -> dict[str, Any]:
-    data = json.loads(render(build_view(list(outcomes), run(**more)), ".json"))
+def report(*outcomes: Outcome, gates: Sequence[GateRow] = (), **more: Any) -> dict[str, Any]:
+    view = replace(build_view(list(outcomes), run(**more)), gates=tuple(gates))
+    data = json.loads(render(view, ".json"))
     assert isinstance(data, dict)
     return data
 
@@ -73,6 +77,11 @@ def mutants() -> Outcome:
     return Outcome("a::b[mutants]", ItemKind.MUTANTS, "s", "b", verdict, score=MutationScore(1, 2, 0, survived))
 
 
+GATES = [
+    GateRow(GateKind.MIN_PASS_RATE, "s", "files", 0.8, GateVerdict.INCONCLUSIVE, "interval", 0.7, (0.5, 0.9), "", 3, 2),
+    GateRow(GateKind.MAX_COST, "s", None, 2.0, GateVerdict.PASS, "estimate"),
+]
+
 RUNS = {
     "nothing ran": report(),
     "a self-check": report(spec(), golden("add"), mutants(), self_check=True),
@@ -86,6 +95,12 @@ RUNS = {
     "no number": report(outcome(seconds=Seconds(math.nan, math.inf, -math.inf))),
     "one pair": report(*both_arms(1)),
     "a decided lift": report(*both_arms(12)),
+    "gates": report(
+        outcome(xfail="known", tags=("sum",), reused=1),
+        outcome("b", kind=VerdictKind.NOT_NEEDED, reason="x"),
+        gates=GATES,
+    ),
+    "not answered": report(outcome(kind=VerdictKind.NOT_ANSWERED, reason="no reply")),
     "several trials": report(*both_arms(3, trials=3)),
 }
 
