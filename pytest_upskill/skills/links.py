@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote
 from pytest_upskill.documents.markdown import FenceReader
 
 _CODE = re.compile(r"(?<!`)(`+)(?!`).*?(?<!`)\1(?!`)")
-_LINK = re.compile(r"\]\(\s*(?:<([^<>\n]*)>|((?:[^\s()<>]|\([^\s()]*\)|<[^<>\s]*>)+))[^)\n]*\)")
+_LINK = re.compile(r"\]\(\s*(?:<([^<>\n]*)>|((?:[^\s()<>]|\([^\s()]*\)|<[^<>\s]*>){1,999}+))[^)\n]{0,999}\)")
 _DEFINITION = re.compile(r" {0,3}\[(?!\^)[^\]\n]+\]:\s+(?:<([^<>\n]*)>|(\S+))\s*(?:[\"'(].*)?\Z")
 """The target of ``[label]: target``, CommonMark 0.31, section 4.7."""
 _PLACEHOLDER = r"(?:\$?\{\{?[^{}\n]*\}?\}|<[^<>\n]+>|\$[A-Za-z_]\w*|%[A-Za-z_]\w*%)"
@@ -33,7 +33,7 @@ _NOT_A_FILE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|//|~")
 _TEMPLATE = re.compile(r"[*{}<>$|]|\.\.\.|…|(?:\A|/)path/to/|\A(?:url|uri|link|path|file|href|target)\Z", re.IGNORECASE)
 """What a reader has to fill in: there is no such file."""
 _ESCAPED = re.compile(r"\\([!-/:-@\[-`{-~])")
-_GLOB = re.compile(r"((?:[\w-]+/)+)\*")
+_GLOB = re.compile(r"(?<![\w-])(?<![\w-]/)((?:[\w-]++/)++)\*")  # possessive: linear, whatever the text is
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ from pytest_upskill.build.messages import shorten
 from pytest_upskill.contracts.launcher.contract import MAX_KERNEL, extract_kernel, problem
 from pytest_upskill.languages.cuda.rewrite import rewrite
 from pytest_upskill.languages.cuda.traps import mentions
+from pytest_upskill.skills.skill import validate
 from tests.fuzz.targets import SIGNATURE, SOURCE, guarded
 
 
@@ -54,6 +56,18 @@ def test_a_message_of_one_repeated_piece_is_read_in_linear_time(piece: str) -> N
     for lead in ("kernel.cu:2:2: error: #error ", ""):
         assert_linear(lambda text, lead=lead: shorten(lead + text, ""), piece, 40_000)  # type: ignore[misc]
         assert_linear(lambda text, lead=lead: list(mentions(lead + text)), piece, 40_000)  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("piece", ["x", "a/", "-/", "](", "](a", "](<", "../", "<a>/", "references/", "`"])
+def test_a_skill_of_one_repeated_piece_is_checked_in_linear_time(tmp_path: Path, piece: str) -> None:
+    path = tmp_path / "s" / "SKILL.md"
+    path.parent.mkdir()
+
+    def check(text: str) -> None:
+        path.write_text(f"---\nname: s\ndescription: d\n---\n{text}", encoding="utf-8")
+        list(validate(path))
+
+    assert_linear(check, piece, 20_000)
 
 
 _REPLY = 400_000
