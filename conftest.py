@@ -75,6 +75,7 @@ SLOW = (
     "unit/test_oracle_exact.py",
     "unit/test_oracle_explore.py",
     "unit/test_oracle_reference_stream.py",
+    "unit/test_oracle_rounding_model.py",
     "unit/test_oracle_sandboxed_reference.py",
     "unit/test_oracle_shrink.py",
     "unit/test_oracle_slips.py",
@@ -86,6 +87,7 @@ SLOW = (
     "unit/test_scheduling.py",
     "unit/test_self_check.py",
     "unit/test_serving_server.py",
+    "unit/test_statistics_reference.py",
     "unit/test_students_openai.py",
 )
 """What compiles, judges or runs pytest, for seconds: ``--fast`` does not even import it. Paths below tests/."""
