@@ -36,6 +36,10 @@ MIGRATIONS: Mapping[int, str] = {}
 """By version: the statements that lead to the next one. They keep every item."""
 
 
+_MANY_ITEMS = 5_000
+"""Items of earlier runs that are loaded for a page; more would delay the end of a run by seconds."""
+
+
 @dataclass(frozen=True, slots=True)
 class Count:
     """How many items of a skill, a student and an arm ended with a verdict; names are empty where items have none."""
@@ -185,10 +189,11 @@ class History:
         return None if found is None else int(found)
 
     def earlier(self, number: int, most: int = 12) -> list[StoredRun]:
-        """The runs of the same suite before this one, oldest first, without texts: at most ``most``."""
+        """The runs of the same suite before this one, oldest first, without texts: at most ``most``, and no more once
+        they have _MANY_ITEMS."""
         found: list[StoredRun] = []
         before = self.before(number)
-        while before is not None and len(found) < most:
+        while before is not None and len(found) < most and sum(len(run.items) for run in found) < _MANY_ITEMS:
             found.insert(0, self.load(before))
             before = self.before(before)
         return found

@@ -148,7 +148,7 @@ class Posterior:
         return min(1.0, max(2 * min(below, 1 - below), self._limit_p(sign, threshold)))
 
     def scaled(self, cases: int) -> "Posterior":
-        """That of so many cases, if they turn out as these did."""
+        """The posterior if there were ``cases`` cases, with the same shares of results."""
         return Posterior({value: number * cases / self.pairs for value, number in self.counts.items()})
 
     def _weights(self) -> dict[float, float]:

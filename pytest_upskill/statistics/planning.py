@@ -46,7 +46,7 @@ def needed_for_lift(treated: Trials, control: Trials, threshold: float = 0.0, le
 
 
 def cases_for_verdict(found: Posterior, comparisons: int = 1) -> int | None:
-    """How many more cases would let the exact test find a lift, one of so many comparisons."""
+    """How many more cases the exact test needs to find this lift, after Holm's correction for ``comparisons``."""
 
     def decides(number: int) -> bool:
         counts = found.scaled(number).counts

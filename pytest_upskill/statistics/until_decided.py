@@ -46,7 +46,7 @@ class Stop:
 
 
 def rate_stop(arm: Progress, threshold: float, interval: bool = False, gates: int = 1) -> Stop | None:
-    """Whether a gate on a pass rate is decided. ``interval``: if it compares intervals, one of so many ``gates``."""
+    """Whether a gate on a pass rate is decided. With ``interval`` it compares intervals; ``gates`` counts all gates."""
     worst, best = pass_rate(arm.ending(False)), pass_rate(arm.ending(True))
     if interval:
         # Wilson's limits move outwards with fewer effective trials, and there are never fewer than cases.
