@@ -25,6 +25,7 @@ LAYERS = (
     ("__init__",),
     ("session", "commands"),
     ("configuration",),
+    ("generator",),
     ("execution",),
     ("reporting",),
     ("history",),
