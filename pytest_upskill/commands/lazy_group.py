@@ -10,7 +10,7 @@ from pytest_upskill.errors import UpskillError
 
 
 class LazyGroup(click.Group):
-    """``table`` gives each command's module in ``package`` and its line in ``--help``. A module's ``command`` is run."""
+    """``table`` gives each command's module in ``package``, whose ``command`` is run, and its line in ``--help``."""
 
     def __init__(self, *args: Any, package: str, table: Mapping[str, tuple[str, str]], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
