@@ -97,7 +97,8 @@ def _case(path: Path) -> Case:
 def _called(name: str) -> list[Path]:
     """The cases of this name in skills below the current folder."""
     with contextlib.suppress(SkillError):
-        return [case for file in skill_files([]) for case in case_paths(file.parent) if case.stem == name]
+        found = (case for file in skill_files([]) for case in case_paths(file.parent) if case.stem == name)
+        return list(dict.fromkeys(found))
     return []
 
 
