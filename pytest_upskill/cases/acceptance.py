@@ -94,32 +94,33 @@ def digest_of(case: Case) -> str:
     return hashlib.sha256(json.dumps([VERSION, *code_of(case)]).encode()).hexdigest()
 
 
-def _folder() -> Path:
+def folder() -> Path:
+    """Where the acceptances are stored."""
     return state_folder() / "accepted"
 
 
 def is_accepted(case: Case) -> bool:
     """Whether a person has accepted the case's code on this machine. A text case has none and needs no acceptance."""
-    return case.op is None or (_folder() / f"{digest_of(case)}.json").is_file()
+    return case.op is None or (folder() / f"{digest_of(case)}.json").is_file()
 
 
 def accept(case: Case) -> None:
     """Store that the case's code was accepted. Raises OSError."""
     plain = {"case": case.name, "skill": case.skill, "when": datetime.now(UTC).isoformat(timespec="seconds")}
-    write_atomically(_folder() / f"{digest_of(case)}.json", json.dumps(plain) + "\n")
+    write_atomically(folder() / f"{digest_of(case)}.json", json.dumps(plain) + "\n")
 
 
 def revoke(cases: Iterable[Case]) -> list[Case]:
     """Remove the acceptance of cases; returns those that had one. Raises OSError."""
     found = [case for case in cases if case.op is not None and is_accepted(case)]
     for case in found:
-        (_folder() / f"{digest_of(case)}.json").unlink(missing_ok=True)
+        (folder() / f"{digest_of(case)}.json").unlink(missing_ok=True)
     return found
 
 
 def acceptances() -> Iterator[Acceptance]:
     """All acceptances on this machine, by skill and case; of a damaged file only the digest is known."""
-    yield from sorted(map(_read, _folder().glob("*.json")), key=lambda one: (one.skill, one.case, one.digest))
+    yield from sorted(map(_read, folder().glob("*.json")), key=lambda one: (one.skill, one.case, one.digest))
 
 
 def _read(path: Path) -> Acceptance:
