@@ -80,7 +80,8 @@ class NotKeptError(InfrastructureError):
 class Replies:
     """Returns replies as futures; every failure is raised by the future.
 
-    ``ledger`` is opened on first use. ``concurrency`` overrides that of students and servers.
+    ``ledger`` is opened on first use. ``concurrency`` overrides that of students and servers. ``keeps_cut_off`` stores
+    replies that were cut off as well, so that no later session asks for them again.
     """
 
     def __init__(
@@ -90,8 +91,10 @@ class Replies:
         rootdir: Path,
         mode: Mode = Mode.AUTO,
         concurrency: int | None = None,
+        keeps_cut_off: bool = False,
     ) -> None:
         self._open_ledger = ledger
+        self._keeps_cut_off = keeps_cut_off
         self.student = student
         self._rootdir = rootdir
         self._mode = mode
@@ -365,7 +368,7 @@ class Replies:
         ask, wanted = entry.ask, entry.wanted
         if isinstance(end, Reply):
             config = self.student(wanted.student).config
-            self._ledger.settle(ask, Recording.of(config, wanted.question, end), is_good(end))
+            self._ledger.settle(ask, Recording.of(config, wanted.question, end), self._keeps_cut_off or is_good(end))
         elif self._closed:
             self._ledger.release(ask)
         else:
