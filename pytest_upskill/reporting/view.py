@@ -15,7 +15,6 @@ from pytest_upskill.statistics import repeated_trials
 from pytest_upskill.statistics.flags import Flag
 from pytest_upskill.statistics.intervals import Interval, Trials, pass_rate
 
-NO_GATES = Gates()
 NO_COMPARISONS: Comparisons = {}
 SKILL_ARM = "skill"
 BASELINE_ARM = "baseline"
@@ -178,10 +177,13 @@ class View:
 
 
 def build_view(
-    outcomes: Sequence[Outcome], run: RunInfo, gates: Gates = NO_GATES, comparisons: Comparisons = NO_COMPARISONS
+    outcomes: Sequence[Outcome],
+    run: RunInfo,
+    gates: Gates | None = None,
+    comparisons: Comparisons = NO_COMPARISONS,
 ) -> View:
-    """The view of a run. An id that occurs twice (a rerun) counts with its last outcome. ``comparisons`` has those with
-    the runs that gates name, and with the last one.
+    """The view of a run. An id that occurs twice (a rerun) counts with its last outcome. ``gates`` are those of the run
+    unless others are given. ``comparisons`` has those with the runs that gates name, and with the last one.
     """
     items = tuple(sorted({outcome.id: outcome for outcome in outcomes}.values(), key=_order))
     skills = _judged(tuple(_skill(name, group) for name, group in _grouped(items, lambda item: item.skill)))
@@ -192,7 +194,9 @@ def build_view(
         summary=tuple(row for student in students for row in student.arms),
         lift=tuple(row for student in students for row in student.lifts),
         skills=skills,
-        gates=gate_rows(gates, [(skill.name, skill.judged) for skill in skills], comparisons),
+        gates=gate_rows(
+            run.gates if gates is None else gates, [(skill.name, skill.judged) for skill in skills], comparisons
+        ),
         since=since if isinstance(since := comparisons.get(LAST), Comparison) else None,
     )
 
