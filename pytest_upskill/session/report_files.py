@@ -31,14 +31,10 @@ class ReportFiles:
     def write(self, target: ReportTarget, view: View, earlier: Callable[[], Sequence[View]] = tuple) -> None:
         """Writes one report; never raises an Exception. ``earlier`` loads the runs before this one, for a page."""
         try:
-            write_report(target.form, target.path, view, partial(self._render, target.form, view, earlier))
+            write_report(target.form, target.path, view, partial(_render, target.form, view, earlier))
             self.written.append(f"report: {target.path}")
         except Exception as error:
             self.problems.append(f"report {target.path} failed: {_said(error)}; {self._beside(target, view)}")
-
-    @staticmethod
-    def _render(form: str, view: View, earlier: Callable[[], Sequence[View]]) -> str:
-        return render(view, form, earlier() if form == ".html" else ())
 
     def add_step_summary(self, view: View) -> None:
         """Appends the Markdown report to the job's summary, on GitHub. It fails no run."""
@@ -70,6 +66,10 @@ class ReportFiles:
         folder = home(self._rootdir) / "reports"
         folder.mkdir(exist_ok=True)
         return folder
+
+
+def _render(form: str, view: View, earlier: Callable[[], Sequence[View]]) -> str:
+    return render(view, form, earlier() if form == ".html" else ())
 
 
 def _temporary() -> Path:

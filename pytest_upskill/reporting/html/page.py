@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 _STYLE = texts.TextStyle(width=10_000, color=False, unicode=True)
 _NOTES = 50
 _CAUSES = 12
-_CHANGES = 100
-"""Items of a kind of change that are listed."""
 
 
 def render(view: View, history: Sequence[View] = ()) -> str:
@@ -93,7 +91,7 @@ def _template() -> Template:
     }  # fmt: skip
     environment.globals |= {
         "lift_of": _lift_of, "points": _points, "facts_of": _facts_of, "counts": counts,
-        "gate_text": partial(gate_text, text_style=_STYLE), "groups": partial(groups, text_style=_STYLE, most=_CHANGES),
+        "gate_text": partial(gate_text, text_style=_STYLE), "groups": partial(groups, text_style=_STYLE),
         "rate_texts": partial(rate_texts, text_style=_STYLE), "contrasts": partial(contrasts, text_style=_STYLE),
     }  # fmt: skip
     return environment.from_string(_own("page.html.j2"))
