@@ -13,7 +13,7 @@ import hashlib
 import re
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -61,8 +61,13 @@ def is_control(arm: str) -> bool:
     return re.split(r"[:-]", arm, maxsplit=1)[0] in CONTROL_ARMS
 
 
-def guidance(arm: str, skill_path: Path, mode: str = "body") -> Guidance | None:
-    """What an arm adds to the prompt, None for nothing; ``mode`` is one of MODES. Raises SkillError."""
+def guidance(arm: str, skill_path: Path, mode: str = "body", text: str | None = None) -> Guidance | None:
+    """What an arm adds to the prompt, None for nothing; ``mode`` is one of MODES. Raises SkillError.
+
+    ``text`` is a SKILL.md that replaces the one on disk, in any arm.
+    """
+    if text is not None:
+        return _disclose(replace(_on_disk(skill_path), skill=parse_skill(text, skill_path), text=text), mode)
     if arm == "baseline":
         return None
     if arm.startswith("previous:"):
