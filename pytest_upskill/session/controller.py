@@ -14,6 +14,7 @@ from pytest_upskill.history.comparison import Comparison
 from pytest_upskill.history.git_state import GitState
 from pytest_upskill.history.recorder import Recorder
 from pytest_upskill.history.selection import LAST, comparisons
+from pytest_upskill.history.store import AARun
 from pytest_upskill.records import Outcome, RunInfo, VerdictKind
 from pytest_upskill.records.gating import Gates
 from pytest_upskill.records.version import VERSION
@@ -122,7 +123,9 @@ class Controller:
         info = self._info(interrupted=session.exitstatus == pytest.ExitCode.INTERRUPTED)
         if self._is_recorded:
             self._recorder.finish(info)
-        self._view = build_view(list(self.outcomes.values()), info, comparisons=self._comparisons())
+        self._view = build_view(
+            list(self.outcomes.values()), info, comparisons=self._comparisons(), aa_runs=self._aa_runs()
+        )
         for target in self.run.settings.reports:
             self._files.write(target, self._view, self._earlier)
         self._files.add_step_summary(self._view)
@@ -167,6 +170,14 @@ class Controller:
         except UpskillError:
             return []
         return [build_view(list(one.items), one.info) for one in runs]
+
+    def _aa_runs(self) -> list[AARun]:
+        """The last A/A runs; none if they cannot be read."""
+        history, number = self._recorder.history, self._recorder.number
+        try:
+            return history.aa_runs(number) if history is not None and number else []
+        except UpskillError:
+            return []
 
     def _comparison(self, width: int, color: bool, unicode: bool, verbosity: int) -> list[str]:
         """The lines of ``--upskill-compare``."""

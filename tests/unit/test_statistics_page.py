@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from scipy import stats
 
+from pytest_upskill.reporting.noise import noise_floor, noise_text
+from pytest_upskill.reporting.text_style import TextStyle
 from pytest_upskill.statistics.flags import ADVICE
 from tests.unit.test_reporting_terminal import passing, summary
 
@@ -42,6 +44,15 @@ def test_the_summary_on_the_page_is_one() -> None:
     for line in PAGE.partition("```text\n")[2].partition("```")[0].splitlines()[1:]:
         for part in re.split(r"  +", line.strip()):
             assert part in shown, part
+
+
+def test_the_noise_floor_on_the_page_is_one() -> None:
+    flipped = {"skill": "11101110", "repeat": "11011110"}
+    arms = [
+        {f"case {number}": [result == "1"] for number, result in enumerate(results)} for results in flipped.values()
+    ]
+    floor = noise_floor("cuda-kernels", "glm-4.7", 12, "2026-11-23T01:44:07+00:00", (arms[0], arms[1]))
+    assert f"```text\n{noise_text(floor, TextStyle(200, color=False, unicode=True))}\n```" in PAGE
 
 
 def test_the_page_has_every_flag_and_its_advice() -> None:
