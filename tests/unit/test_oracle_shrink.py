@@ -190,7 +190,7 @@ SQUARE = "dims:\n  rows: 1..64\n  cols: 1..64\nwhere: ['{}']\nargs:\n  x: [rows,
 
 
 @pytest.mark.parametrize("hypothesis_runs", [0, 60])
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.full)])
 @pytest.mark.parametrize(
     ("condition", "smallest"),
     [
