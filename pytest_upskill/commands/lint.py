@@ -5,9 +5,11 @@ from pathlib import Path
 
 import click
 
+from pytest_upskill.cases.case import Case
 from pytest_upskill.cases.case_file import load_case
 from pytest_upskill.commands.new_case import PLACEHOLDER
 from pytest_upskill.errors import CaseError, NotACase
+from pytest_upskill.generator import record_check
 from pytest_upskill.reporting.text_style import plural, printable
 from pytest_upskill.skills.discovery import skill_files
 from pytest_upskill.skills.skill import Problem, case_paths, validate
@@ -20,8 +22,9 @@ def command(ctx: click.Context, paths: Sequence[Path]) -> None:
     """Check skills and cases against the specification.
 
     PATH is a skill's folder, its SKILL.md, or a folder that contains skills; without one, all skills below the current
-    folder are checked. References and solutions are not run: `pytest --upskill` does that. The exit status is 1 if
-    there is an error; warnings do not change it.
+    folder are checked: also whether the skill gives solutions or tasks of its cases away, and what upskill-gen has
+    recorded of them. References and solutions are not run: `pytest --upskill` does that. The exit status is 1 if there
+    is an error; warnings do not change it.
     """
     files = skill_files(paths)
     errors = warnings = 0
@@ -39,14 +42,17 @@ def problems(skill_path: Path) -> Iterator[tuple[Path, Problem]]:
     """What is wrong with a skill and with each of its cases: the file, and the problem with its line."""
     for problem in validate(skill_path):
         yield skill_path, problem
+    cases: list[Case] = []
     for path in case_paths(skill_path.parent):
         try:
             case = load_case(path, skill_path.parent.name)
         except CaseError as error:
             yield path, Problem("warning" if isinstance(error, NotACase) else "error", error.message, error.line)
         else:
+            cases.append(case)
             if PLACEHOLDER in case.task:
                 yield path, Problem("warning", f"the task still says {PLACEHOLDER}: it is all that a student sees")
             if case.kind == "kernel" and case.solution is None:
                 message = "no '## Solution': the self-check tries wrong results only; add a right kernel"
                 yield path, Problem("warning", message)
+    yield from record_check.problems(skill_path.parent, cases)
