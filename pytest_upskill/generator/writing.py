@@ -100,7 +100,8 @@ class Writing:
     def new(self, plan: Plan, into: Path) -> None:
         """Write the planned skill and its cases below the folder ``into``, or go on with them. Raises UsageError."""
         folder = self.result.folder = into / plan.skill
-        record = read_provenance(folder / "evals") if folder.exists() else self._record
+        is_there = folder.exists() and not (folder.is_dir() and not any(folder.iterdir()))
+        record = read_provenance(folder / "evals") if is_there else self._record
         if record is None:
             remedy = "choose another name with --name, or add cases to it with 'upskill-gen add-cases'"
             raise UsageError(f"{folder} exists, and has no record of upskill-gen (evals/{FILE}); {remedy}")
@@ -272,5 +273,6 @@ class Writing:
         elif not isinstance(error, StudentError | BudgetStopped | UpskillError | OSError):
             assert error is not None
             raise error
-        self.result.unfinished[ended.step.name] = str(error)
-        self._say(ended.step.name, f"not answered: {error}")
+        said = str(error).replace("--upskill-budget", "--budget").replace("--upskill-max-tokens", "--max-tokens")
+        self.result.unfinished[ended.step.name] = said
+        self._say(ended.step.name, f"not answered: {said}")
