@@ -92,7 +92,7 @@ class Prover:
     def read(self, text: str, path: Path) -> Case:
         """A case from a teacher's text. Raises Refused for one that is invalid, or that no generated case may be."""
         try:
-            case = parse_case(text, path, self._skill)
+            case = parse_case(text, path, self._skill, trusted=False)
         except CaseError as error:
             raise Refused(_placed(error)) from None
         if case.op is None:

@@ -23,8 +23,7 @@ def problems(folder: Path, cases: Sequence[Case]) -> Iterator[tuple[Path, Proble
             yield case.path, Problem("error", problem)
     try:
         record = read_provenance(folder / "evals")
-    except CaseError as error:
-        yield folder / "evals" / FILE, Problem("error", error.message)
+    except CaseError:  # the linter reports it, since every case is untrusted then
         return
     if record is not None:
         for message in _contradictions(record, cases):

@@ -53,6 +53,7 @@ def test_a_copied_task_is_found_and_another_text_is_not(task: str) -> None:
 def test_the_skills_of_the_project_give_nothing_away(skill: Path) -> None:
     leakage = Leakage(skill_text(skill.parent))
     cases = [load_case(path, skill.parent.name) for path in case_paths(skill.parent)]
+    assert cases
     assert {case.name: said for case in cases if (said := leakage.problem(case))} == {}
     if whole := next((case for case in cases if case.solution and case.op), None):
         assert whole.solution is not None
@@ -77,5 +78,3 @@ def test_a_record_that_contradicts_the_cases_is_a_warning(tmp_path: Path) -> Non
         "4 cases are in the training part and 0 are held out; a change of the skill is decided on held-out cases: "
         "balance them with 'upskill-gen add-cases'"
     ]
-    record.write_text("{", encoding="utf-8")
-    assert [one.severity for _, one in problems(tmp_path, [case])] == ["error"]
