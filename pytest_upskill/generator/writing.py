@@ -226,7 +226,6 @@ class Writing:
     def _keep(self, answer: _Answer) -> None:
         case, name = answer.case, answer.case.name
         difficulty = self._planned[name].difficulty
-        write_atomically(case.path, case.text)
         known = {one: (made.part, float(made.difficulty)) for one, made in self._record.cases.items()}
         made = WrittenCase(
             **self._talks.written(answer.step, answer.reply).model_dump(),
@@ -235,7 +234,9 @@ class Writing:
             part=split({name: float(difficulty)}, known)[name],
             difficulty=difficulty,
         )
+        # The record first: a case that it does not list counts as written by a person, and would be trusted.
         self._store(self._record.model_copy(update={"cases": {**self._record.cases, name: made}}))
+        write_atomically(case.path, case.text)
         self._others.append(case)
         self.result.kept.append(name)
         score = answer.proven.checked.score if answer.proven is not None else None
