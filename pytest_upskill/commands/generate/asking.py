@@ -192,7 +192,7 @@ class Session:
         }
 
     def _lines(self, result: Result) -> Iterator[str]:
-        if result.folder is not None:
+        if result.folder is not None and result.folder.exists():
             yield f"{shown_path(result.folder)}: {plural(len(result.kept), 'proven case')}"
             record = read_provenance(result.folder / "evals")
             for part in ("training", "held-out") if record else ():
@@ -201,7 +201,11 @@ class Session:
         for name, reason in result.left_out.items():
             yield f"left out, after {plural(self.options.attempts, 'attempt')}: {name}: {reason}"
         if result.left_out:
-            yield "answers are stored, so that the same command gives the same result; a higher --attempts asks again"
+            stored = (
+                "answers are stored, so that the same command gives the same result; a higher --attempts asks again"
+            )
+            in_files = "to go on, change an answer in its file, or ask again with a higher --attempts"
+            yield in_files if isinstance(self.chosen, Path) else stored
         for one in result.missing:
             yield f"answer {shown_path(one.prompt)} in {shown_path(one.answer)}"
         for name, reason in result.unfinished.items():
