@@ -20,7 +20,7 @@ LIMIT = 0.5
 """The largest share of shared runs. Solutions of hand-written skills that teach by patterns reach 0.4."""
 REFERENCES = "references"
 _TOKEN = re.compile(r"[A-Za-z_]\w*|\d+(?:\.\d+)?|[^\s\w]|\w")
-_COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/|^[ \t]*#[^\n]*", re.DOTALL | re.MULTILINE)
+_COMMENT = re.compile(r"//[^\n]*|/\*.*?(?:\*/|\Z)|^[ \t]*#[^\n]*", re.DOTALL | re.MULTILINE)
 
 Run = tuple[str, ...]
 
