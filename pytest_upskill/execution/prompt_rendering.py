@@ -31,7 +31,7 @@ class PromptRenderer:
         prompt = build_prompt(task.case, signature, shown.text if shown else None, shown.files if shown else None)
         name = task.case.skill
         return Question(
-            name, task.case.name, arms.slug(task.arm), task.trial, prompt, task.place, apart=task.skill != name
+            name, task.case.name, arms.asked_as(task.arm), task.trial, prompt, task.place, apart=task.skill != name
         )
 
 

@@ -1,7 +1,8 @@
 """Arms: what a student gets beside the task, and how much of a skill it sees.
 
 ``skill`` gives the skill's text, ``baseline`` nothing, ``placebo`` an unrelated text of the same length, and
-``previous:REVISION`` the skill as it was at another git revision. The student's mode of disclosure says what it sees;
+``previous:REVISION`` the skill as it was at another git revision. ``repeat`` is the skill's arm once more, with further
+trials: an A/A run compares two arms that do not differ. The student's mode of disclosure says what it sees;
 never the files in ``evals/`` or ``cassettes/``:
 
 ``body``    the text of the SKILL.md and the names of its references: what an agent sees when it opens the skill
@@ -22,8 +23,10 @@ from pytest_upskill.documents.frontmatter import read_text
 from pytest_upskill.errors import SkillError
 from pytest_upskill.skills.skill import Skill, parse_skill
 
-SKILL, BASELINE = "skill", "baseline"
-CONTROL_ARMS = ("baseline", "placebo", "previous")
+SKILL, BASELINE, REPEAT = "skill", "baseline", "repeat"
+AA_ARMS = f"{SKILL},{SKILL}"
+"""How an A/A run is asked for."""
+CONTROL_ARMS = ("baseline", "placebo", "previous", REPEAT)
 """Arms for comparison; their failures never fail a run."""
 MODES = ("body", "full", "tools")
 FOLDERS = ("references", "scripts")
@@ -54,6 +57,11 @@ class Source:
 def slug(arm: str) -> str:
     """The arm as ids and file names spell it: ``previous:HEAD~1`` becomes ``previous-HEAD-1``."""
     return re.sub(r"[^A-Za-z0-9._]+", "-", arm).strip("-")
+
+
+def asked_as(arm: str) -> str:
+    """The slug of the arm whose question an arm asks: its own, but for ``repeat``."""
+    return SKILL if arm == REPEAT else slug(arm)
 
 
 def is_control(arm: str) -> bool:
