@@ -32,11 +32,10 @@ class AnswerMissing(NotAnswered):
 class FilesTeacher:
     """Answers from files of ``folder``, which is created if it is missing."""
 
-    model = ""
+    name, model = "files", ""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.name = f"{PREFIX}{folder}"
         self._lock = threading.Lock()
 
     def ask(self, step: Step) -> Future[Reply]:
