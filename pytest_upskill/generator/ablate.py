@@ -117,7 +117,9 @@ def _rows(sections: Sequence[Section], whole: Trials, each: Sequence[Trials]) ->
     found = [paired_difference(whole, trials) for trials in each]
     verdicts = lift_verdicts([(one.pairs, one.mean, one.p) for one in found])
     return [
-        Row(section.title, section.tokens, one.pairs, one.mean, one.interval, verdict.p, _effect(verdict, whole, trials))
+        Row(
+            section.title, section.tokens, one.pairs, one.mean, one.interval, verdict.p, _effect(verdict, whole, trials)
+        )
         for section, one, verdict, trials in zip(sections, found, verdicts, each, strict=True)
     ]
 

@@ -16,17 +16,15 @@ from pytest_upskill.errors import BudgetStopped
 from pytest_upskill.generator.answers import Refused
 from pytest_upskill.generator.experiment import Arm, Runner, Seen, version
 from pytest_upskill.generator.feedback import Cause, causes_of, feedback, fence_for
+from pytest_upskill.generator.questions import again
 from pytest_upskill.generator.teacher import Step, Teacher
 from pytest_upskill.generator.version_checks import text_in
-from pytest_upskill.records import Exchange, Outcome, Prompt, Reply, VerdictKind
+from pytest_upskill.records import Outcome, Prompt, Reply, VerdictKind
 from pytest_upskill.reporting.lift import DECIDED, trials_of
 from pytest_upskill.skills.arms import SKILL, prompt_text
 from pytest_upskill.skills.skill import CHARACTERS_PER_TOKEN
 from pytest_upskill.statistics.intervals import Trials, differences
 from pytest_upskill.statistics.significance import LEVEL, fewest_gains, holm, one_sided
-
-_LONGEST_ANSWER = 40_000
-"""Characters of a refused answer that are sent back with the reason."""
 
 
 class Ending(StrEnum):
@@ -191,19 +189,15 @@ class Refiner:
     def _proposal(self, number: int, current: str, before: Sequence[Outcome], earlier: Sequence[Round]) -> Proposal:
         """Asks the teacher until an answer is valid, with what was wrong with each earlier one."""
         prompt = self.question(current, before, earlier)
-        name = f"refine-{number}-{prompt.digest[:8]}"
+        step = Step(f"refine-{number}-{prompt.digest[:8]}", prompt)
         refused, replies = list[str](), list[Reply]()
-        exchanges: tuple[Exchange, ...] = ()
         for _ in range(self.options.attempts):
-            asked = Prompt(prompt.system, prompt.user, exchanges)
-            reply = self.teacher.ask(Step(name, asked)).result()
-            replies.append(reply)
-            text, problem = self._checked(reply, current)
+            replies.append(self.teacher.ask(step).result())
+            text, problem = self._checked(replies[-1], current)
             if not problem:
-                return Proposal(text, tuple(refused), tuple(replies), asked.digest)
+                return Proposal(text, tuple(refused), tuple(replies), step.prompt.digest)
             refused.append(problem)
-            told = f"This answer was refused: {problem}\n\nAnswer again, with the whole file."
-            exchanges = (*exchanges, Exchange(reply.text[:_LONGEST_ANSWER], told))
+            step = again(step, replies[-1], Refused(problem))
         return Proposal(None, tuple(refused), tuple(replies), prompt.digest)
 
     def _checked(self, reply: Reply, current: str) -> tuple[str, str]:

@@ -1,7 +1,7 @@
 """What an interrupted refinement needs to continue: the text that it began with, below ``.upskill``.
 
-Replies and answers are stored by their questions. Beginning again with the same text asks the same questions, finds what
-was answered, and goes on from there.
+Replies and answers are stored by their questions. Beginning again with the same text asks the same questions, finds
+what was answered, and goes on from there.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ _MOST_NAMES = 20
 
 _ENDINGS = {
     Ending.KEPT: "kept: the new version replaces the old one",
-    Ending.INCONCLUSIVE: "INCONCLUSIVE: the held-out cases do not show that the new version is better; the old one stays",
+    Ending.INCONCLUSIVE: "INCONCLUSIVE: held-out cases do not show that the new version is better; the old one stays",
     Ending.WORSE_IN_TRAINING: "not kept: it passes less on training cases; held-out cases were not asked",
     Ending.NO_ANSWER: "no new version: all answers of the teacher were refused",
 }
@@ -71,9 +71,8 @@ def _numbers(evals: Path) -> dict[str, int]:
 def _lines(one: Round, options: Options, by: By, name: str) -> Iterator[str]:
     yield f"# Round {one.number} of {options.rounds}: {one.ending}"
     yield ""
-    yield f"{ending_in_words(one.ending)}.".capitalize() if one.ending is not Ending.INCONCLUSIVE else (
-        f"{ending_in_words(one.ending)}."
-    )
+    words = ending_in_words(one.ending)
+    yield f"{words[0].upper()}{words[1:]}."
     yield ""
     yield f"- written: {datetime.now(UTC).isoformat(timespec='seconds')}"
     yield f"- student: {by.student}, {plural(options.trials, 'trial')} of each case"
@@ -81,7 +80,8 @@ def _lines(one: Round, options: Options, by: By, name: str) -> Iterator[str]:
     new = one.proposal.text
     yield f"- size: about {tokens_of(one.old)} tokens" + (f", now {tokens_of(new)}" if new is not None else "")
     if one.held_out is not None and one.p is not None:
-        yield f"- p: {one.held_out.p:.4g} (one-sided, exact), {one.p:.4g} after Holm's correction for {options.rounds} rounds"
+        corrected = f"{one.p:.4g} after Holm's correction for {plural(options.rounds, 'round')}"
+        yield f"- p: {one.held_out.p:.4g} (one-sided, exact), {corrected}"
     yield from _table(one)
     if one.causes:
         yield from ("", "## What failed in training cases", "")
@@ -91,7 +91,9 @@ def _lines(one: Round, options: Options, by: By, name: str) -> Iterator[str]:
         yield from ("", "## Refused answers", "")
         yield from (f"- {' '.join(refused.split())}" for refused in one.proposal.refused)
     if new is not None:
-        diff = "\n".join(difflib.unified_diff(one.old.splitlines(), new.splitlines(), f"a/{name}", f"b/{name}", lineterm=""))
+        diff = "\n".join(
+            difflib.unified_diff(one.old.splitlines(), new.splitlines(), f"a/{name}", f"b/{name}", lineterm="")
+        )
         fence = fence_for(diff, 3)
         yield from ("", "## Change", "", f"{fence}diff", diff, fence)
 

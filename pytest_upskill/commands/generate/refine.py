@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +25,7 @@ from pytest_upskill.commands.generate.student_runs import (
     subject_of,
 )
 from pytest_upskill.configuration.values import names
-from pytest_upskill.errors import BudgetStopped, SkillError, StudentError, UsageError, shown_path
+from pytest_upskill.errors import BudgetStopped, StudentError, shown_path
 from pytest_upskill.execution.task import place_of
 from pytest_upskill.generator import families, round_file
 from pytest_upskill.generator.case_parts import parts_of
@@ -44,12 +43,11 @@ from pytest_upskill.replies.budget import worst_conversation
 from pytest_upskill.reporting.text_style import plural, printable
 from pytest_upskill.skills.skill import CHARACTERS_PER_TOKEN, MAX_TOKENS
 from pytest_upskill.students.base import StudentConfig
-from pytest_upskill.students.registry import resolve
 
 KEPT, UNDECIDED, UNFINISHED, INTERRUPTED = 0, 7, 3, 130
 STATUSES = (
-    "The exit status is 0 if a version was kept or no training case failed, 7 if nothing was kept, 2 for a usage error, "
-    "and 3 if answers are missing or the budget is used up: the same command continues."
+    "The exit status is 0 if a version was kept or no training case failed, 7 if nothing was kept, 2 for a usage "
+    "error, and 3 if answers are missing or the budget is used up: the same command continues."
 )
 _LONGEST_TASKS = 2000
 """Tokens of a question besides the skill and the failures."""
@@ -221,7 +219,9 @@ class _Refinement:
             self._note("warning", f"warning: {same}")
         if earlier := round_file.earlier_rounds(subject.evals):
             rule = "the p values allow for the rounds of one command only; new held-out cases make up for it"
-            self.progress.line(f"note: {plural(earlier, 'earlier round')} in {shown_path(subject.evals)}/history: {rule}")
+            self.progress.line(
+                f"note: {plural(earlier, 'earlier round')} in {shown_path(subject.evals)}/history: {rule}"
+            )
 
     def _student_cost(self, runner: Runner) -> Cost:
         """The most that the student's answers can cost: a new version stands for each round's."""

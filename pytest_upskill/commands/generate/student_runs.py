@@ -1,4 +1,4 @@
-"""What the commands that run a student share: the skill and its cases, the student, the estimate, the answers so far."""
+"""What the commands that run a student share: the skill and its cases, the student, the estimate, the answers."""
 
 from __future__ import annotations
 
