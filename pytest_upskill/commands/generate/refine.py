@@ -132,17 +132,17 @@ class _Refinement:
         begun, again = begin(subject.rootdir, place, [str(one) for one in settings], subject.text)
         if again:
             self.progress.line("an interrupted command continues: what was answered is taken from the stored answers")
-        missing: list[dict[str, str]] = []
         try:
             with self.progress:
                 refined = self._refiner(runner, teacher, begun, cost.asked + cost.stored).run(begun.start)
         except AnswerMissing as error:
-            missing.append({"prompt": str(error.prompt), "answer": str(error.answer)})
+            missing = [{"prompt": str(error.prompt), "answer": str(error.answer)}]
             where = f"answer {shown_path(error.prompt)} in {shown_path(error.answer)}"
             return self._end(UNFINISHED, f"{where}; then run the same command again: it continues from here", missing)
-        except (BudgetStopped, StudentError) as error:
-            said = str(error).replace("--upskill-", "--")
-            return self._end(UNFINISHED, f"stopped: {said}; the same command continues from here", missing)
+        except BudgetStopped as error:
+            return self._end(UNFINISHED, f"stopped: {error}")
+        except StudentError as error:
+            return self._end(UNFINISHED, f"stopped: {error}; the same command continues from here")
         finally:
             teacher.close()
             self.plain["spent"] = session.plain()

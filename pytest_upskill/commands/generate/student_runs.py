@@ -77,7 +77,7 @@ class Session:
 
     def spent(self) -> str:
         """What was spent, in words; empty if nothing was asked."""
-        return spending(self.ledger.totals(), self.limits).replace("--upskill-", "--")
+        return spending(self.ledger.totals(), self.limits)
 
     def plain(self) -> dict[str, Any]:
         """What was spent, as plain data."""
