@@ -57,6 +57,8 @@ SLOW = (
     "unit/test_cuda_tracing.py",
     "unit/test_demo_model.py",
     "unit/test_devices_choose.py",
+    "unit/test_generator_near_duplicates.py",
+    "unit/test_generator_new.py",
     "unit/test_judging.py",
     "unit/test_launch_statistics.py",
     "unit/test_launcher_extraction.py",
