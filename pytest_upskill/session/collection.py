@@ -120,21 +120,24 @@ class SkillFile(pytest.File):
 
     def _arms_of(self, student: str, cases: list[Case]) -> list[str]:
         """The arms in which this student can be queried; students know an arm by its slug."""
-        slugs = {arms.slug(arm): arm for arm in self.run.settings.arms}
+        slugs = {arm: arms.asked_as(arm) for arm in self.run.settings.arms}
         # Replies in files may lie in a folder of this skill alone.
         names = [self.skill] if self.run.configs[student].folder is None else [self.place, self.skill]
         asked = [
-            self.run.student(student).arms_for(name, tuple(slugs), [case.name for case in cases]) for name in names
+            self.run.student(student).arms_for(name, tuple(slugs.values()), [case.name for case in cases])
+            for name in names
         ]
-        return [arm for slug, arm in slugs.items() if any(slug in possible for possible in asked)]
+        return [arm for arm, slug in slugs.items() if any(slug in possible for possible in asked)]
 
     def _items_of(self, case: Case, student: str, student_arms: list[str]) -> Iterator[pytest.Item]:
         kind = ItemKind.KERNEL if case.kind == "kernel" else ItemKind.TEXT
         if student == "golden":
             yield self._item(f"{case.name}[golden]", kind, case, student, "skill")
             return
+        trials = self.run.settings.trials
         for arm in student_arms:
-            for trial in range(1, self.run.settings.trials + 1):
+            before = trials if arm == arms.REPEAT else 0  # its replies are further ones to the question of the skill
+            for trial in range(before + 1, before + trials + 1):
                 suffix = "" if trial == 1 else f"-{trial}"
                 yield self._item(f"{case.name}[{student}-{arms.slug(arm)}{suffix}]", kind, case, student, arm, trial)
 
