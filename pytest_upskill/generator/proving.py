@@ -50,8 +50,8 @@ class References:
     ``open_runner`` makes runners of the current process. For one thread.
     """
 
-    def __init__(self, confinement: Confinement, limits: ReferenceLimits = LIMITS) -> None:
-        self._confinement, self._limits = confinement, limits
+    def __init__(self, confinement: Confinement, limits: ReferenceLimits | None = None) -> None:
+        self._confinement, self._limits = confinement, limits or LIMITS
         self._current: ReferenceProcess | None = None
         self._spare: ReferenceProcess | None = None
 
@@ -92,7 +92,7 @@ class Prover:
     def read(self, text: str, path: Path) -> Case:
         """A case from a teacher's text. Raises Refused for one that is invalid, or that no generated case may be."""
         try:
-            case = parse_case(text, path, self._skill)
+            case = parse_case(text, path, self._skill, trusted=False)
         except CaseError as error:
             raise Refused(_placed(error)) from None
         if case.op is None:
