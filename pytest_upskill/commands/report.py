@@ -72,5 +72,5 @@ def _target(output: str) -> ReportTarget:
 def _view(history: History, stored: StoredRun) -> View:
     """As after the run: with its gates, and what has changed since earlier runs."""
     named = () if stored.info.self_check else (LAST, *stored.info.gates.runs)
-    found, aa_runs = comparisons(history, stored.number, named), history.aa_runs(stored.number)
+    found, aa_runs = comparisons(history, stored, named), history.aa_runs(stored.number)
     return build_view(list(stored.items), stored.info, comparisons=found, aa_runs=aa_runs)

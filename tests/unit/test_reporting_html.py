@@ -10,6 +10,7 @@ import sys
 import time
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +22,8 @@ from pytest_upskill.reporting.html.data import LONGEST, visible
 from pytest_upskill.reporting.view import build_view
 from tests.unit.html_pages import HOSTILE, gated_view, replied, small_run, unpacked, wrong
 from tests.unit.reporting_outcomes import SOURCE, golden, outcome, run
+
+REPORTS = Path(__file__).parents[2] / "docs" / "reports.md"
 
 
 def written(outcomes: list[Outcome]) -> str:
@@ -215,3 +218,4 @@ def test_five_thousand_items_weigh_under_10_mb_and_are_written_in_5_seconds() ->
     page = render(view, ".html")
     assert time.process_time() - started < 5
     assert len(page.encode()) < 10_000_000
+    assert f"replies of 4 KB take about {len(page) / 1e6:.0f} MB" in REPORTS.read_text(encoding="utf-8")
