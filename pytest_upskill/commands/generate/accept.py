@@ -148,7 +148,8 @@ def _shown(case: Case, console: Console) -> Iterator[Hidden | Disguised]:
         _print_code(snippet, console)
     parts = (Snippet(case.op.text, 1, case.path), case.reference, case.inputs)
     for part in filter(None, parts):
-        for one in (*hidden_characters(part.source), *disguised_names(part.source)):
+        found: list[Hidden | Disguised] = [*hidden_characters(part.source), *disguised_names(part.source)]
+        for one in found:
             where = f"{place}:{part.line + one.line - 1}: "
             console.print(Text(f"warning: {where}{one}", "bold yellow"), soft_wrap=True)
             yield one
