@@ -82,7 +82,7 @@ class AskOptions:
 
     @property
     def limits(self) -> Limits:
-        return Limits(self.budget, self.max_tokens)
+        return Limits(self.budget, self.max_tokens, "--")
 
 
 def language_option(default: str | None = "en") -> Callable[..., Any]:
