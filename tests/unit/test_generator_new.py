@@ -291,7 +291,7 @@ def test_cases_are_split_by_the_measured_rate_and_what_is_no_verdict_is_said(mon
         "twice": {"files": 1.0}, "square": {"files": 1.0}, "flip": {"files": 0.0}, "shifted": {"files": 0.0},
     }  # fmt: skip
     held_out = set(made.names("held-out"))
-    assert len(held_out & {"twice", "square"}) == len(held_out & {"flip", "shifted"}) == 1
+    assert len(held_out & {"flip", "shifted"}) == 1  # the hardest two
     refused = new("--student=golden")
     assert refused.exit_code == 2
 
