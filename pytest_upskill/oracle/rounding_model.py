@@ -179,8 +179,8 @@ class Recording(OperatorMode):  # type: ignore[no-untyped-call]
             last |= dict.fromkeys((*slots, *step.made), number)
         for index in last.keys() - set(kept.values()):
             self._steps[last[index]].released.append(index)
-        outputs = {name: index for name, index in kept.items() if index is not None}
-        return Replays(self._steps, self._inputs, outputs, self._default)
+        made = {name: index for name, index in kept.items() if index is not None}
+        return Replays(self._steps, self._inputs, made, self._default)
 
 
 @dataclass(frozen=True, slots=True)
