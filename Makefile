@@ -5,8 +5,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# Three workers on two cores: a test often waits for a process or a time limit.
-WORKERS ?= 3
+# Four workers on two cores: half of the time, a test waits for a process or a time limit.
+WORKERS ?= 4
 SECONDS ?= 60
 
 # Tests start many processes: without bytecode on disk each of them would compile everything again.

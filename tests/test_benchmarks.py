@@ -12,14 +12,15 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = sorted(path for path in (ROOT / "benchmarks").glob("*.py") if "__main__" in path.read_text(encoding="utf-8"))
-LONG = ("build", "cpu_device", "oracle")
-"""They build the device's runtime anew, or judge for half a minute."""
+SHORT = ("plugin", "sizes")
+"""The others build the device's runtime anew, start pytest several times, or judge for seconds."""
 
 pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="the cpu device needs g++: apt install g++")
 
 
 @pytest.mark.parametrize(
-    "script", [pytest.param(path, id=path.stem, marks=[pytest.mark.full] * (path.stem in LONG)) for path in SCRIPTS]
+    "script",
+    [pytest.param(path, id=path.stem, marks=[pytest.mark.full] * (path.stem not in SHORT)) for path in SCRIPTS],
 )
 def test_a_benchmark_prints_figures(script: Path) -> None:
     command = [sys.executable, str(script), "--quick"]

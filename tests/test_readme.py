@@ -62,7 +62,18 @@ FIRST_CASE = "docs/first-case.md"
 SHOWN = [text for page, language, text in BLOCKS if language == "console" and page != FIRST_CASE]
 
 
-@pytest.mark.parametrize("block", SHOWN, ids=lambda text: f"{text.splitlines()[0][:60]}@console")
+LARGE = "-k"
+"""In a command that judges several cases in both arms, which takes half a minute."""
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        pytest.param(text, id=f"{first[:60]}@console", marks=[pytest.mark.full] * (LARGE in first.split()))
+        for text in SHOWN
+        for first in text.splitlines()[:1]
+    ],
+)
 def test_a_command_prints_what_is_shown(block: str) -> None:
     first, _, shown = block.partition("\n")
     compare(first, shown, run(shlex.split(first.removeprefix("$ "))).stdout)

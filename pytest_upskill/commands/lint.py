@@ -5,12 +5,14 @@ from pathlib import Path
 
 import click
 
+from pytest_upskill.cases.acceptance import listing_of
 from pytest_upskill.cases.case_file import load_case
 from pytest_upskill.commands.new_case import PLACEHOLDER
 from pytest_upskill.errors import CaseError, NotACase
 from pytest_upskill.reporting.text_style import plural, printable
+from pytest_upskill.skills.case_files import case_files
 from pytest_upskill.skills.discovery import skill_files
-from pytest_upskill.skills.skill import Problem, case_paths, validate
+from pytest_upskill.skills.skill import Problem, validate
 
 
 @click.command("lint")
@@ -25,7 +27,8 @@ def command(ctx: click.Context, paths: Sequence[Path]) -> None:
     """
     files = skill_files(paths)
     errors = warnings = 0
-    for path, problem in (found for file in files for found in problems(file)):
+    seen: set[Path] = set()
+    for path, problem in (found for file in files for found in problems(file, seen)):
         errors += problem.severity == "error"
         warnings += problem.severity == "warning"
         severity = click.style(problem.severity, fg="red" if problem.severity == "error" else "yellow", bold=True)
@@ -35,11 +38,21 @@ def command(ctx: click.Context, paths: Sequence[Path]) -> None:
     ctx.exit(1 if errors else 0)
 
 
-def problems(skill_path: Path) -> Iterator[tuple[Path, Problem]]:
-    """What is wrong with a skill and with each of its cases: the file, and the problem with its line."""
+def problems(skill_path: Path, seen: set[Path] | None = None) -> Iterator[tuple[Path, Problem]]:
+    """What is wrong with a skill and with each of its cases: the file, and the problem with its line. Cases that are in
+    ``seen``, which gets those that were checked, are left out.
+    """
     for problem in validate(skill_path):
         yield skill_path, problem
-    for path in case_paths(skill_path.parent):
+    found = case_files(skill_path.parent)
+    evals = skill_path.parent / "evals"
+    for error in (found.problem, listing.problem if (listing := listing_of(evals)) else None):
+        if error is not None:
+            yield error.path or evals, Problem("error", error.message, error.line)
+    known: set[Path] = set() if seen is None else seen
+    fresh = [path for path in found.paths if path.resolve() not in known]
+    known.update(path.resolve() for path in fresh)
+    for path in fresh:
         try:
             case = load_case(path, skill_path.parent.name)
         except CaseError as error:

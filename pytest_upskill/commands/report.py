@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
 
 from pytest_upskill.commands.history_options import opened_history
-from pytest_upskill.configuration.settings import check_writable
+from pytest_upskill.configuration import values
+from pytest_upskill.configuration.settings import ReportTarget
 from pytest_upskill.errors import UsageError
-from pytest_upskill.history.selection import LAST, find_run
-from pytest_upskill.history.store import StoredRun
+from pytest_upskill.history.selection import LAST, comparisons, find_run
+from pytest_upskill.history.store import History, StoredRun
 from pytest_upskill.reporting import render
+from pytest_upskill.reporting.files import write_report
 from pytest_upskill.reporting.view import View, build_view
+
+_OPTION = "--output"
 
 
 @click.command("report")
@@ -23,30 +28,49 @@ from pytest_upskill.reporting.view import View, build_view
 @click.option("--md", "suffix", flag_value=".md", help="Markdown, for a pull request.  [default]")
 @click.option("--csv", "suffix", flag_value=".csv", help="One row for each item.")
 @click.option("--json", "suffix", flag_value=".json", help="The stable format for scripts.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write to this file; its suffix is the format.")
-def command(run: str, suffix: str | None, output: Path | None) -> None:
+@click.option(
+    "-o", "--output", metavar="PATH",
+    help="Write to this path, in the forms of --upskill-report: its suffix is the format, unless a word before it is, "
+    "as in badge:badge.json.",
+)  # fmt: skip
+def command(run: str, suffix: str | None, output: str | None) -> None:
     """Print the report of a recorded run, the same as --upskill-report writes.
 
     RUN is a number that `pytest-upskill runs` shows, 'last' (the default), or a JSON report.
     """
-    suffix = suffix or (output.suffix if output else ".md")
-    if output:
-        check_writable(output, "--output")
+    target = _target(output) if output else None
+    form = suffix or (target.form if target else ".md")
     with opened_history() as history:
         stored = history.load(find_run(history, run), texts=True)
-        runs = history.earlier(stored.number) if suffix == ".html" else []
+        view = _view(history, stored)
+        runs = history.earlier(stored.number) if form == ".html" else []
+    text = partial(render, view, form, [build_view(list(one.items), one.info) for one in runs])
     try:
-        text = render(_view(stored), suffix, [_view(one) for one in runs])
+        if target is None and form != ".html":
+            click.echo(text(), nl=False)
+            return
+        path = target.path if target else Path(f"run-{stored.number}.html")
+        write_report(form, path, view, text)
     except ValueError as error:
         raise UsageError(str(error)) from None
-    if output is None and suffix == ".html":
-        output = Path(f"run-{stored.number}.html")
-    if output is None:
-        click.echo(text, nl=False)
-    else:
-        output.write_text(text, encoding="utf-8")
-        click.echo(f"report: {output}")
+    click.echo(f"report: {output or path}")
 
 
-def _view(run: StoredRun) -> View:
-    return build_view(list(run.items), run.info)
+def _target(output: str) -> ReportTarget:
+    """Where to write. Raises UsageError."""
+    form, colon, _ = output.partition(":")
+    if colon and form in values.REPORT_FORMS:
+        try:
+            values.reports(output)
+        except ValueError as error:
+            raise UsageError(f"{_OPTION}: {error}") from None
+    target = ReportTarget.of(output, Path())
+    target.check(_OPTION)
+    return target
+
+
+def _view(history: History, stored: StoredRun) -> View:
+    """As after the run: with its gates, and what has changed since earlier runs."""
+    named = () if stored.info.self_check else (LAST, *stored.info.gates.runs)
+    found, aa_runs = comparisons(history, stored.number, named), history.aa_runs(stored.number)
+    return build_view(list(stored.items), stored.info, comparisons=found, aa_runs=aa_runs)

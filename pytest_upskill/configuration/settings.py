@@ -11,6 +11,7 @@ from pytest_upskill.configuration.values import REPORT_FORMS
 from pytest_upskill.documents.spelling import suggest
 from pytest_upskill.errors import UsageError
 from pytest_upskill.records.gating import Gates, KnownFailure
+from pytest_upskill.reporting import FOLDER_MARKER, SKILL_CREATOR
 
 DEFAULTS: Mapping[str, Any] = {
     "arms": ("skill", "baseline"), "trials": 1, "turns": 1, "device": "auto", "sandbox": "auto", "timeout": 10.0,
@@ -23,10 +24,6 @@ KNOWN_TABLES = ("students", "gates")
 """What ``[tool.upskill]`` may hold."""
 
 REPORT = "--upskill-report"
-SKILL_CREATOR = "skill-creator"
-"""The form whose path is a folder."""
-FOLDER_MARKER = ".pytest-upskill"
-"""A file in a folder that holds a report: a later run may replace its contents."""
 _PROBE = b"\0" * 65536
 """Written, and removed: a disk without that much space cannot hold a report."""
 
@@ -46,12 +43,12 @@ class ReportTarget:
             form, path = Path(text).suffix.lower(), text
         return cls(form, folder / Path(path).expanduser())
 
-    def check(self) -> None:
+    def check(self, option: str = REPORT) -> None:
         """Raises UsageError if the report cannot be written there, before anything runs."""
         if self.form == SKILL_CREATOR:
-            _check_folder(self.path)
+            _check_folder(self.path, option)
         else:
-            check_writable(self.path)
+            check_writable(self.path, option)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,17 +143,17 @@ def check_writable(path: Path, option: str = REPORT) -> None:
         raise _refused(option, path, error, "name a file where you may write") from None
 
 
-def _check_folder(path: Path) -> None:
+def _check_folder(path: Path, option: str) -> None:
     if path.exists() and not path.is_dir():
-        raise UsageError(f"{REPORT}: {path} is a file; {SKILL_CREATOR} writes a folder")
+        raise UsageError(f"{option}: {path} is a file; {SKILL_CREATOR} writes a folder")
     try:
         path.mkdir(parents=True, exist_ok=True)
         if any(path.iterdir()) and not (path / FOLDER_MARKER).exists():
             problem = f"{path} holds other files; name a new folder, or one that holds an earlier report"
-            raise UsageError(f"{REPORT}: {problem}")
+            raise UsageError(f"{option}: {problem}")
         _probe(path)
     except OSError as error:
-        raise _refused(REPORT, path, error, "name a folder where you may write") from None
+        raise _refused(option, path, error, "name a folder where you may write") from None
 
 
 def _probe(folder: Path) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -30,13 +31,14 @@ def names(text: str) -> tuple[str, ...]:
 
 
 def arms(text: str) -> tuple[str, ...]:
-    """Arms without repeats, in the order given; their slugs differ."""
-    from pytest_upskill.skills.arms import slug
+    """Arms without repeats, in the order given; their slugs differ. ``skill,skill`` is an A/A run."""
+    from pytest_upskill.skills.arms import REPEAT, SKILL, slug
 
-    found = tuple(dict.fromkeys(names(text)))
+    given = names(text)
+    found = tuple(dict.fromkeys(REPEAT if pair == (SKILL, SKILL) else pair[1] for pair in pairwise(("", *given))))
     named: dict[str, str] = {}
     for arm in found:
-        if not re.fullmatch(r"skill|baseline|placebo|previous:.+", arm):
+        if not (arm == REPEAT not in given or re.fullmatch(r"skill|baseline|placebo|previous:.+", arm)):
             raise ValueError(f"unknown arm {arm!r}; accepted: skill, baseline, placebo, previous:REVISION")
         if named.setdefault(slug(arm), arm) != arm:
             both = f"{named[slug(arm)]!r} and {arm!r}"

@@ -9,6 +9,7 @@ from pytest_upskill.case_quality.result import CaseQuality
 from pytest_upskill.case_quality.self_check import Checked, SelfCheck, Submit
 from pytest_upskill.case_quality.subject import Subject
 from pytest_upskill.cases.case import Case
+from pytest_upskill.contracts.base import Signature
 from pytest_upskill.devices.base import Machine
 from pytest_upskill.errors import CaseError
 from pytest_upskill.execution.solution_places import in_case_file
@@ -22,10 +23,13 @@ MoreAssertions = Callable[[Case, Reply, Kernel | None], Iterable[Assertion]]
 """A project's own assertions on a reply."""
 
 
-def subject_of(case: Case | None, more: MoreAssertions | None = None) -> Subject:
-    """The self-check's input for a case, whose solution must pass ``more`` as well. Raises CaseError."""
+def subject_of(case: Case | None, more: MoreAssertions | None = None, signature: Signature | None = None) -> Subject:
+    """The self-check's input for a case, whose solution must pass ``more`` as well. Raises CaseError.
+
+    Without ``signature``, the case's reference runs to derive it.
+    """
     assert case is not None
-    subject = Subject(case, language_of(case), signature_of(case))
+    subject = Subject(case, language_of(case), signature or signature_of(case))
     return replace(subject, problem=_problem(subject, more)) if case.solution else subject
 
 

@@ -18,20 +18,20 @@ class PromptRenderer:
     """Renders questions; keeps the texts of arms, which many tasks share."""
 
     def __init__(self) -> None:
-        self._guidance: dict[tuple[str, Path, str], Guidance | None] = {}
+        self._guidance: dict[tuple[str, Path, str, str | None], Guidance | None] = {}
 
     def of(self, task: Task) -> Question:
         """The task's question. Raises CaseError if the reference fails, SkillError for an arm without text."""
         assert task.case is not None and task.arm is not None
         signature = signature_of(task.case) if task.case.kind == "kernel" else None
-        key = (task.arm, task.skill_path, task.disclosure)
+        key = (task.arm, task.skill_path, task.disclosure, task.text)
         if key not in self._guidance:
             self._guidance[key] = arms.guidance(*key)
         shown = self._guidance[key]
         prompt = build_prompt(task.case, signature, shown.text if shown else None, shown.files if shown else None)
         name = task.case.skill
         return Question(
-            name, task.case.name, arms.slug(task.arm), task.trial, prompt, task.place, apart=task.skill != name
+            name, task.case.name, arms.asked_as(task.arm), task.trial, prompt, task.place, apart=task.skill != name
         )
 
 

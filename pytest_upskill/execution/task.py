@@ -15,7 +15,8 @@ class Task:
 
     ``turns`` is how often the student may try; ``disclosure`` is how it gets to see the skill (``skills.arms.MODES``).
     ``replay`` gets the example that failed if ``replay_example``; ``record`` is the command that records the reply, for
-    committing. ``skill`` is the skill's name in reports, and ``place`` its folder as seen from pytest's rootdir.
+    committing. ``skill`` is the skill's name in reports, and ``place`` its folder as seen from pytest's rootdir. With
+    ``text``, the student sees this SKILL.md instead of the one on disk.
     """
 
     id: str
@@ -35,6 +36,7 @@ class Task:
     record: str = ""
     place: str = ""
     replay_example: bool = True
+    text: str | None = None
 
 
 def item_seed(session_seed: int, item_id: str) -> int:

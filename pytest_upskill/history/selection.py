@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pytest_upskill.documents.spelling import nearest
-from pytest_upskill.errors import UsageError
+from pytest_upskill.errors import UpskillError, UsageError
+from pytest_upskill.history.comparison import Comparison, compare
 from pytest_upskill.history.importing import SUFFIXES, import_run
 from pytest_upskill.history.store import History, path_of
 from pytest_upskill.paths import HOME
@@ -44,6 +45,21 @@ def find_run(history: History, text: str) -> int:
         shown = ", ".join(map(str, numbers[-_SHOWN:]))
         raise UsageError(f"there is no run {text} in {history.path}; the latest are {shown}")
     return int(text)
+
+
+def comparisons(history: History, number: int, named: Sequence[str]) -> dict[str, Comparison | str]:
+    """By name of an earlier run: what has changed since in a run, or why that is unknown."""
+    return {name: _compared(history, number, name) for name in dict.fromkeys(named)}
+
+
+def _compared(history: History, number: int, named: str) -> Comparison | str:
+    try:
+        before = history.before(number) if named == LAST else find_run(history, named)
+        if before is None:
+            return "no earlier run has an item of this one"
+        return compare(history.load(before), history.load(number))
+    except UpskillError as error:
+        return str(error)
 
 
 def check_compared(root: Path, named: str | None) -> None:

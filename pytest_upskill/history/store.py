@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from pytest_upskill.errors import InfrastructureError
 from pytest_upskill.history.stored_item import digests_of, joined, packed, split, unpacked
@@ -31,6 +32,7 @@ CREATE TABLE IF NOT EXISTS items (
     PRIMARY KEY (run, id)
 );
 CREATE TABLE IF NOT EXISTS texts (digest TEXT PRIMARY KEY, data BLOB);
+CREATE INDEX IF NOT EXISTS repeated ON items (run, skill, student) WHERE arm = 'repeat';
 """
 MIGRATIONS: Mapping[int, str] = {}
 """By version: the statements that lead to the next one. They keep every item."""
@@ -75,6 +77,19 @@ class StoredRun:
     @property
     def number(self) -> int:
         return self.row.number
+
+
+@dataclass(frozen=True, slots=True)
+class AARun:
+    """The trials of a skill and a student in an A/A run: by case, whether each that was decided passed."""
+
+    skill: str
+    student: str
+    number: int
+    started: str
+    sampler: Mapping[str, Any]
+    skill_trials: Mapping[str, Sequence[bool]]
+    repeat_trials: Mapping[str, Sequence[bool]]
 
 
 def path_of(root: Path) -> Path:
@@ -197,6 +212,31 @@ class History:
             found.insert(0, self.load(before))
             before = self.before(before)
         return found
+
+    def aa_runs(self, number: int) -> list[AARun]:
+        """The last A/A run of each skill and student before this run. One that decided no case in both arms is none."""
+        runs = "SELECT DISTINCT skill, student, run FROM items WHERE arm = 'repeat' AND run < ? ORDER BY run DESC"
+        with self._storage.reading():
+            rows = self._storage.execute(runs, number).fetchall()
+        found: dict[tuple[str, str], AARun] = {}
+        for skill, student, run in rows:
+            if (skill, student) not in found:
+                one = self._aa_run(skill, student, run)
+                if one.skill_trials.keys() & one.repeat_trials.keys():
+                    found[skill, student] = one
+        return list(found.values())
+
+    def _aa_run(self, skill: str, student: str, number: int) -> AARun:
+        items = (
+            "SELECT case_name, arm, verdict FROM items WHERE run = ? AND skill = ? AND student = ? "
+            "AND arm IN ('skill', 'repeat') AND verdict IN ('passed', 'failed')"
+        )
+        trials: dict[str, dict[str, list[bool]]] = {"skill": {}, "repeat": {}}
+        info = self.row(number).info
+        with self._storage.reading():
+            for case, arm, verdict in self._storage.execute(items, number, skill, student):
+                trials[arm].setdefault(case, []).append(verdict == "passed")
+        return AARun(skill, student, number, info.started, info.students.get(student, {}), *trials.values())
 
     def close(self) -> None:
         """Close the file."""

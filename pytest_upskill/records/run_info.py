@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from pytest_upskill.records.gating import Gates
+
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
@@ -49,6 +51,8 @@ class RunInfo:
     """The git commit that was checked out; empty if unknown."""
     dirty: bool | None = None
     """Whether files differed from that commit; None if unknown."""
+    gates: Gates = field(default_factory=Gates)
+    """What the user asked of the run."""
 
     def to_plain(self) -> dict[str, Any]:
         """Plain data, for storing."""

@@ -5,6 +5,7 @@ the order in which they were wanted, within each student's concurrency, which co
 that cannot be used counts as missing and is named in ``new_problems``; if replies are replayed, it is an error.
 """
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -78,9 +79,9 @@ class NotKeptError(InfrastructureError):
 
 
 class Replies:
-    """Returns replies as futures; every failure is raised by the future.
+    """Returns replies as futures; every failure is raised by the future. ``ledger`` is opened on first use.
 
-    ``ledger`` is opened on first use. ``concurrency`` overrides that of students and servers.
+    ``concurrency`` overrides that of students and servers. ``keeps_cut_off`` stores replies that were cut off, too.
     """
 
     def __init__(
@@ -90,8 +91,9 @@ class Replies:
         rootdir: Path,
         mode: Mode = Mode.AUTO,
         concurrency: int | None = None,
+        keeps_cut_off: bool = False,
     ) -> None:
-        self._open_ledger = ledger
+        self._open_ledger, self._keeps_cut_off = ledger, keeps_cut_off
         self.student = student
         self._rootdir = rootdir
         self._mode = mode
@@ -224,14 +226,13 @@ class Replies:
     def _kept(self, wanted: Wanted, config: StudentConfig, earlier: Recording | None) -> Reply:
         if earlier is not None:
             return judged_all_the_same(earlier, config, wanted.question)
-        places = f"in {self._ledger.path} nor in {self._cassette(wanted).path}"
-        raise NotKeptError(f"{wanted.item}: no reply to it is kept {places}; ask for one with: {wanted.record}")
+        place = f"{self._ledger.path} nor in {self._cassette(wanted).path}"
+        raise NotKeptError(f"{wanted.item}: no reply to it is kept in {place}; ask for one with: {wanted.record}")
 
     def _ask_of(self, wanted: Wanted) -> Ask:
         config, question = self.student(wanted.student).config, wanted.question
-        worst = worst_case(config, question.prompt)
-        usd, fresh = worst.usd or 0.0, self._mode is Mode.LIVE
-        return Ask(key_of(config, question), config.name, question.skill, usd, worst.tokens, fresh)
+        worst, fresh = worst_case(config, question.prompt), self._mode is Mode.LIVE
+        return Ask(key_of(config, question), config.name, question.skill, worst.usd or 0.0, worst.tokens, fresh)
 
     def _found(self, wanted: Wanted, ask: Ask) -> Known | None:
         if (known := self._ledger.find(ask)) is None and self._mode is not Mode.LIVE:
@@ -364,8 +365,8 @@ class Replies:
         """Enter the end of a question into the ledger. Raises InfrastructureError if that fails."""
         ask, wanted = entry.ask, entry.wanted
         if isinstance(end, Reply):
-            config = self.student(wanted.student).config
-            self._ledger.settle(ask, Recording.of(config, wanted.question, end), is_good(end))
+            found = Recording.of(self.student(wanted.student).config, wanted.question, end)
+            self._ledger.settle(ask, found, self._keeps_cut_off or is_good(end))
         elif self._closed:
             self._ledger.release(ask)
         else:
@@ -374,10 +375,9 @@ class Replies:
 
     def _warm(self, name: str) -> None:
         """Start up a student, which gives its number of slots, before its first question takes one."""
-        try:
+        slots = None
+        with contextlib.suppress(Exception):  # shown when a question is asked
             slots = self.student(name).slots()
-        except Exception:  # shown when a question is asked
-            slots = None
         with self._changed:
             self._widths[name] = slots or DEFAULT_CONCURRENCY
             self._stir()

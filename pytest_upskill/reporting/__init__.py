@@ -8,6 +8,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pytest_upskill.reporting.view import View
 
+SKILL_CREATOR = "skill-creator"
+"""The form whose path is a folder."""
+FOLDER_MARKER = ".pytest-upskill"
+"""A file in a folder that holds a report: a later run may replace its contents."""
 
 _MODULES = {
     ".json": "json_report", ".md": "markdown_report", ".csv": "csv_report", ".html": "html.page",

@@ -1,8 +1,9 @@
-"""Two runs of the history side by side, as lines."""
+"""Two runs of the history side by side: as lines, and as texts for the reports."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from pytest_upskill.history.comparison import Change, ChangeKind, Comparison, RateChange
 from pytest_upskill.history.store import StoredRun
@@ -47,15 +48,54 @@ def comparison_lines(found: Comparison, text_style: TextStyle, everything: bool 
     """The changes of the items, the pass rates, and what else differs; all items that changed if ``everything``."""
     for label, run in (("before", found.before), ("after", found.after)):
         yield from text_style.lines(f"{label}  {run_title(run)}", 0, hang=8)
-    for contrast in found.contrasts:
-        sides = f"{contrast.before} {text_style.sign('arrow')} {contrast.after}" if contrast.before else contrast.after
-        yield from text_style.lines(f"{contrast.name}: {sides}", 2, "yellow", hang=2)
-    yield from _counts(found, text_style)
-    for kind in _HEADINGS:
-        yield from _listed(kind, found.of_kind(kind), text_style, everything)
+    for text in contrasts(found, text_style):
+        yield from text_style.lines(text, 2, "yellow", hang=2)
+    yield ""
+    yield from text_style.lines(counts(found), 0, "bold")
+    for group in groups(found, text_style, None if everything else SHOWN):
+        yield ""
+        yield text_style.paint(f"{group.heading}:", *filter(None, ("bold", group.color)))
+        for text in group.changes:
+            yield from text_style.lines(text, 2, hang=2)
+        yield from [f"  and {group.more} more"] if group.more else []
     if found.rates:
         yield ""
         yield from _rates(found.rates, text_style)
+
+
+class Group(NamedTuple):
+    """The changes of a kind, each in words; ``more`` of them are left out."""
+
+    heading: str
+    color: str
+    changes: tuple[str, ...]
+    more: int
+
+
+def groups(found: Comparison, text_style: TextStyle, most: int | None = SHOWN) -> Iterator[Group]:
+    """The items that changed, by kind of change: at most this many of each kind."""
+    for kind, (heading, color) in _HEADINGS.items():
+        if changes := found.of_kind(kind):
+            texts = tuple(_change(change, text_style) for change in changes[:most])
+            yield Group(heading, color, texts, len(changes) - len(texts))
+
+
+def contrasts(found: Comparison, text_style: TextStyle) -> Iterator[str]:
+    """What differs between the runs besides their results, each in words."""
+    for one in found.contrasts:
+        sides = f"{one.before} {text_style.sign('arrow')} {one.after}" if one.before else one.after
+        yield f"{one.name}: {sides}"
+
+
+def counts(found: Comparison) -> str:
+    """How many items changed in which way: ``1 regressed, 2 fixed, 8 unchanged``."""
+    numbers = ((len(found.of_kind(kind)), kind.value) for kind in _HEADINGS)
+    return ", ".join([*(f"{number} {what}" for number, what in numbers if number), f"{found.same} unchanged"])
+
+
+def rate_texts(found: Comparison, text_style: TextStyle) -> Iterator[str]:
+    """How each pass rate changed, in words."""
+    return (_sentence(row, text_style) for row in _rows(found.rates, text_style))
 
 
 def run_title(run: StoredRun) -> str:
@@ -65,26 +105,6 @@ def run_title(run: StoredRun) -> str:
     origin = f", from {run.row.origin}" if run.row.origin else ""
     started = info.started.replace("T", " ").partition("+")[0]
     return f"run {run.number} of {started}, {plural(len(run.items), 'item')}{ended}{origin}"
-
-
-def _counts(found: Comparison, text_style: TextStyle) -> Iterator[str]:
-    numbers = ((len(found.of_kind(kind)), kind.value) for kind in _HEADINGS)
-    said = [f"{number} {what}" for number, what in numbers if number]
-    yield ""
-    yield from text_style.lines(", ".join([*said, f"{found.same} unchanged"]), 0, "bold")
-
-
-def _listed(kind: ChangeKind, changes: tuple[Change, ...], text_style: TextStyle, everything: bool) -> Iterator[str]:
-    if not changes:
-        return
-    heading, color = _HEADINGS[kind]
-    yield ""
-    yield text_style.paint(f"{heading}:", *filter(None, ("bold", color)))
-    shown = changes if everything else changes[:SHOWN]
-    for change in shown:
-        yield from text_style.lines(_change(change, text_style), 2, hang=2)
-    if len(shown) < len(changes):
-        yield f"  and {len(changes) - len(shown)} more"
 
 
 def _change(change: Change, text_style: TextStyle) -> str:
@@ -107,7 +127,21 @@ def _verdicts(trials: Mapping[int, VerdictKind]) -> str:
 
 
 def _rates(rates: tuple[RateChange, ...], text_style: TextStyle) -> Iterator[str]:
-    several = len(rates) > 1
+    rows = [{name: Cell((text,)) for name, text in row.items()} for row in _rows(rates, text_style)]
+    table = Table(_COLUMNS, rows)
+    if table.width <= text_style.width:
+        yield table.heading(text_style)
+        yield from (table.line(one, text_style) for one in rows)
+    else:
+        for row in _rows(rates, text_style):
+            yield from text_style.lines(_sentence(row, text_style), 1, hang=2)
+    note = "points: difference of the pass rates, paired by case, with its 95% interval; p: exact sign-flip test"
+    corrected = ", corrected for the number of rows (Holm)" if len(rates) > 1 else ""
+    yield from text_style.lines(note + corrected, 1, "dim")
+
+
+def _rows(rates: Sequence[RateChange], text_style: TextStyle) -> list[dict[str, str]]:
+    """The cells of each row, by column."""
     rows = []
     for row in rates:
         mean = row.difference.mean
@@ -117,25 +151,15 @@ def _rates(rates: tuple[RateChange, ...], text_style: TextStyle) -> Iterator[str
             "before": _rate(row.before), "after": _rate(row.after), "points": change,
             "p": "" if row.p is None else f"{row.p:.2g}",
         }  # fmt: skip
-        rows.append({name: Cell((text_style.clean(text),)) for name, text in cells.items()})
-    table = Table(_COLUMNS, rows)
-    if table.width <= text_style.width:
-        yield table.heading(text_style)
-        yield from (table.line(one, text_style) for one in rows)
-    else:
-        for one in rows:
-            yield from text_style.lines(
-                _sentence({name: cell.text for name, cell in one.items()}, text_style), 1, hang=2
-            )
-    note = "points: difference of the pass rates, paired by case, with its 95% interval; p: exact sign-flip test"
-    yield from text_style.lines(note + (", corrected for the number of rows (Holm)" if several else ""), 1, "dim")
+        rows.append({name: text_style.clean(text) for name, text in cells.items()})
+    return rows
 
 
 def _sentence(row: Mapping[str, str], text_style: TextStyle) -> str:
-    """A row on a terminal that is too narrow for the table."""
+    """A row where there is no table, or the terminal is too narrow for it."""
     title = f" {text_style.sign('dot')} ".join(row[name] for name in ("student", "arm", "skill"))
     sides = f"{row['before']} {text_style.sign('arrow')} {row['after']}"
-    return f"{title}: {sides} in {row['cases']} cases, {row['points']} points, p = {row['p']}"
+    return f"{title}: {sides} in {plural(int(row['cases']), 'case')}, {row['points']} points, p = {row['p']}"
 
 
 def _rate(counted: tuple[int, int]) -> str:

@@ -35,12 +35,12 @@ def result_lines(view: View, text_style: TextStyle, verbosity: int) -> Iterator[
     yield from _known(view, text_style)
     for row in view.gates:
         head = f"gate {row.verdict}"
-        first, *rest = text_style.wrap(f"{head}  {_gate(row, text_style)}", text_style.width, hang=2)
+        first, *rest = text_style.wrap(f"{head}  {gate_text(row, text_style)}", text_style.width, hang=2)
         yield text_style.paint(head, _COLORS[row.verdict], "bold") + first.removeprefix(head)
         yield from rest
 
 
-def _gate(row: GateRow, text_style: TextStyle) -> str:
+def gate_text(row: GateRow, text_style: TextStyle) -> str:
     """The gate, what it is on, what was found, and what would decide it."""
     on = " ".join(filter(None, (row.skill, row.student)))
     parts = [f"{row.gate} {_threshold(row, text_style)}".strip() + f", {on}: {_found(row, text_style)}"]

@@ -138,7 +138,8 @@ def _decided(row: GateRow, arms: Arms, gate: Gate, gates: Gates, number: int) ->
     unasked = gates.until_decided and sum(map(sum, (each.values() for each in arms.planned.values()))) > sum(
         len(trials) for arm in arms.trials.values() for trials in arm.values())  # fmt: skip
     if unasked and (stop := arms.stop(gate, gates.interval, number)):
-        return replace(row, verdict=stop.verdict, reason=f"decided early: {stop.reason}")
+        shown = f" [{', '.join(f'{limit:.2f}' for limit in stop.sequence)}]" if stop.sequence else ""
+        return replace(row, verdict=stop.verdict, reason=f"decided early: {stop.reason}{shown}")
     if row.verdict is not GateVerdict.INCONCLUSIVE or row.value is None:
         return row
     level, treated = LEVEL / number, arms.trials.get(SKILL, {})

@@ -29,9 +29,26 @@ def render(view: View) -> str:
         "items": [_item(item) for item in view.items],
         "summary": [_summary(row) for row in view.summary],
         "lift": [_lift(row) for row in view.lift],
+        **({"noise": noise} if (noise := _noise(view)) else {}),
         **({"gates": [asdict(row) for row in view.gates]} if view.gates else {}),
     }
     return json.dumps(_plain(report), indent=2, allow_nan=False) + "\n"
+
+
+def _noise(view: View) -> list[dict[str, Any]]:
+    """The noise floor of each skill and student that has one."""
+    floors = [student.noise for skill in view.skills for student in skill.students if student.noise]
+    return [
+        {
+            **_fields(one, "skill student run started"),
+            "cases": one.lift.pairs,
+            "flip_rate": one.flips.mean,
+            "flip_interval": one.flips.interval(),
+            "lift": one.lift.mean,
+            "lift_interval": one.lift.interval,
+        }
+        for one in floors
+    ]
 
 
 def _item(item: Outcome) -> dict[str, Any]:

@@ -3,9 +3,13 @@
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
+from pytest_upskill.history.comparison import Comparison
 from pytest_upskill.records import ItemKind, Outcome, VerdictKind
 from pytest_upskill.reporting import text_style as texts
+from pytest_upskill.reporting.comparison import contrasts, counts, groups, rate_texts
+from pytest_upskill.reporting.gate_lines import gate_text
 from pytest_upskill.reporting.lift import LiftRow
 from pytest_upskill.reporting.statistics_lines import statistics_notes
 from pytest_upskill.reporting.view import BASELINE_ARM, SKILL_ARM, SkillView, StudentView, SummaryRow, View, has_student
@@ -49,14 +53,28 @@ def _cut(lines: Sequence[str]) -> Iterator[str]:
 
 def _lines(view: View, most: int) -> Iterator[str]:
     yield from (MARKER, "# Skills")
+    if view.gates:
+        yield from ("", *(f"- **gate {row.verdict}** {_safe(gate_text(row, _STYLE))}" for row in view.gates))
     for skill in view.skills:
         yield from ("", f"## {_safe(skill.name)}", "")
         yield from _rates(skill, view)
     yield from _notes(view, most)
+    if view.since is not None:
+        yield from _since(view.since, most)
     yield from _sections(view, most)
     run = view.run
     device = "cpu; not a proof of the tolerance on a GPU" if run.device == "cpu" else run.device
     yield from ("", f"Device: {device}. Seed: {run.seed}. Started: {run.started}. Took {texts.duration(run.seconds)}.")
+
+
+def _since(since: Comparison, most: int) -> Iterator[str]:
+    """What changed since the run that this one is compared with."""
+    number, started = since.before.number, since.before.info.started
+    yield from ("", f"## Since run {number} of {_safe(started[:10])}", "", f"{counts(since)}.", "")
+    for group in groups(since, _STYLE, most):
+        yield f"- {group.heading}: {'; '.join(map(_safe, group.changes))}{f' and {group.more} more' * bool(group.more)}"
+    yield from (f"- {_safe(text)}" for text in islice(rate_texts(since, _STYLE), most))
+    yield from (f"- Differs: {_safe(text)}" for text in islice(contrasts(since, _STYLE), most))
 
 
 def _sections(view: View, most: int) -> Iterator[str]:

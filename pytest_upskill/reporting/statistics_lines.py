@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from pytest_upskill.reporting import text_style as texts
 from pytest_upskill.reporting.lift import LiftRow
+from pytest_upskill.reporting.noise import noise_text
 from pytest_upskill.reporting.text_style import TextStyle
 from pytest_upskill.reporting.view import BASELINE_ARM, StudentView, SummaryRow
 from pytest_upskill.statistics.flags import ADVICE
@@ -21,6 +22,8 @@ def statistics_notes(student: StudentView, comparisons: int, text_style: TextSty
             yield from _spending(row, text_style)
     if repeated := [text for row in student.arms for text in _repeated(row)]:
         yield f"repeated trials: {'; '.join(repeated)}"
+    if student.noise and (noise := noise_text(student.noise, text_style)):
+        yield noise
     for flag, cases in student.flags.items():
         yield f"{flag.value}: {_some(cases)} ({ADVICE[flag]})"
 

@@ -7,15 +7,17 @@ from typing import Any
 
 from pytest_upskill.history.comparison import Comparison
 from pytest_upskill.history.selection import LAST
+from pytest_upskill.history.store import AARun
 from pytest_upskill.records import ItemKind, Outcome, RunInfo, Tokens, VerdictKind
 from pytest_upskill.records.gating import Gates
 from pytest_upskill.reporting.gates import Comparisons, GateRow, gate_rows
 from pytest_upskill.reporting.lift import DECIDED, LiftRow, flags_of, lift_row, trials_of, with_verdicts
+from pytest_upskill.reporting.noise import NoiseFloor, noise_floor, stored_floor
+from pytest_upskill.skills.arms import REPEAT
 from pytest_upskill.statistics import repeated_trials
 from pytest_upskill.statistics.flags import Flag
 from pytest_upskill.statistics.intervals import Interval, Trials, pass_rate
 
-NO_GATES = Gates()
 NO_COMPARISONS: Comparisons = {}
 SKILL_ARM = "skill"
 BASELINE_ARM = "baseline"
@@ -115,6 +117,8 @@ class StudentView:
     lifts: tuple[LiftRow, ...]
     flags: Mapping[Flag, tuple[str, ...]] = field(default_factory=dict)
     """By flag: the cases that have it."""
+    noise: NoiseFloor | None = None
+    """From this run, if it is an A/A run, else from the last one; None if none is known."""
 
     def arm(self, name: str) -> SummaryRow | None:
         return next((row for row in self.arms if row.arm == name), None)
@@ -178,13 +182,21 @@ class View:
 
 
 def build_view(
-    outcomes: Sequence[Outcome], run: RunInfo, gates: Gates = NO_GATES, comparisons: Comparisons = NO_COMPARISONS
+    outcomes: Sequence[Outcome],
+    run: RunInfo,
+    gates: Gates | None = None,
+    comparisons: Comparisons = NO_COMPARISONS,
+    aa_runs: Sequence[AARun] = (),
 ) -> View:
-    """The view of a run. An id that occurs twice (a rerun) counts with its last outcome. ``comparisons`` has those with
-    the runs that gates name, and with the last one.
+    """The view of a run. An id that occurs twice (a rerun) counts with its last outcome. ``gates`` are those of the run
+    unless others are given. ``comparisons`` has those with the runs that gates name, and with the last one, ``aa_runs``
+    the last A/A run of each skill and student.
     """
     items = tuple(sorted({outcome.id: outcome for outcome in outcomes}.values(), key=_order))
+    floors = {(one.skill, one.student): stored_floor(one) for one in aa_runs
+              if one.sampler == run.students.get(one.student, {})}  # fmt: skip
     skills = _judged(tuple(_skill(name, group) for name, group in _grouped(items, lambda item: item.skill)))
+    skills = tuple(_with_noise(skill, run, floors) for skill in skills)
     students = [student for skill in skills for student in skill.students]
     return View(
         run=run,
@@ -192,9 +204,22 @@ def build_view(
         summary=tuple(row for student in students for row in student.arms),
         lift=tuple(row for student in students for row in student.lifts),
         skills=skills,
-        gates=gate_rows(gates, [(skill.name, skill.judged) for skill in skills], comparisons),
+        gates=gate_rows(
+            run.gates if gates is None else gates, [(skill.name, skill.judged) for skill in skills], comparisons
+        ),
         since=since if isinstance(since := comparisons.get(LAST), Comparison) else None,
     )
+
+
+def _with_noise(skill: SkillView, run: RunInfo, floors: Mapping[tuple[str, str], NoiseFloor]) -> SkillView:
+    students = []
+    for student in skill.students:
+        floor = floors.get((skill.name, student.name))
+        one, other = student.arm(SKILL_ARM), student.arm(REPEAT)
+        if one and other:
+            floor = noise_floor(skill.name, student.name, None, run.started, (one.trials, other.trials))
+        students.append(replace(student, noise=floor))
+    return replace(skill, students=tuple(students))
 
 
 def _order(item: Outcome) -> tuple[Any, ...]:

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from pytest_upskill.errors import UpskillError
-from pytest_upskill.history.comparison import Comparison, compare
+from pytest_upskill.history.comparison import Comparison
 from pytest_upskill.history.git_state import GitState
 from pytest_upskill.history.recorder import Recorder
-from pytest_upskill.history.selection import LAST, find_run
+from pytest_upskill.history.selection import LAST, comparisons
+from pytest_upskill.history.store import AARun
 from pytest_upskill.records import Outcome, RunInfo, VerdictKind
 from pytest_upskill.records.gating import Gates
 from pytest_upskill.records.version import VERSION
@@ -21,7 +22,7 @@ from pytest_upskill.replies.budget import no_longer_match
 from pytest_upskill.replies.stored_reply import Sampler
 from pytest_upskill.reporting.terminal import header_lines, summary_lines
 from pytest_upskill.reporting.text_style import TextStyle, can_show, printable
-from pytest_upskill.reporting.view import NO_GATES, View, build_view
+from pytest_upskill.reporting.view import View, build_view
 from pytest_upskill.session import item_report, other_plugins
 from pytest_upskill.session.progress import is_item_of_ours
 from pytest_upskill.session.repeat_command import answers_steps
@@ -122,7 +123,9 @@ class Controller:
         info = self._info(interrupted=session.exitstatus == pytest.ExitCode.INTERRUPTED)
         if self._is_recorded:
             self._recorder.finish(info)
-        self._view = build_view(list(self.outcomes.values()), info, self._gates, self._comparisons())
+        self._view = build_view(
+            list(self.outcomes.values()), info, comparisons=self._comparisons(), aa_runs=self._aa_runs()
+        )
         for target in self.run.settings.reports:
             self._files.write(target, self._view, self._earlier)
         self._files.add_step_summary(self._view)
@@ -168,13 +171,21 @@ class Controller:
             return []
         return [build_view(list(one.items), one.info) for one in runs]
 
+    def _aa_runs(self) -> list[AARun]:
+        """The last A/A runs; none if they cannot be read."""
+        history, number = self._recorder.history, self._recorder.number
+        try:
+            return history.aa_runs(number) if history is not None and number else []
+        except UpskillError:
+            return []
+
     def _comparison(self, width: int, color: bool, unicode: bool, verbosity: int) -> list[str]:
         """The lines of ``--upskill-compare``."""
         if not (named := self.run.settings.compare):
             return []
         from pytest_upskill.reporting.comparison import comparison_lines
 
-        if isinstance(found := self._compared(named), str):
+        if isinstance(found := self._compared(named)[named], str):
             return [printable(f"compare: {found}")]
         style = TextStyle(max(width, 60), color, unicode)
         title = style.paint(f"compared with run {found.before.number}", "bold")
@@ -183,26 +194,20 @@ class Controller:
     @property
     def _gates(self) -> Gates:
         settings = self.run.settings
-        return NO_GATES if settings.self_check or settings.prompts else settings.gates
+        return Gates() if settings.self_check or settings.prompts else settings.gates
 
     def _comparisons(self) -> dict[str, Comparison | str]:
         """What changed since the last run, and since those that gates name."""
         if not self._is_recorded or self.run.settings.self_check:
             return {}
-        return {named: self._compared(named) for named in dict.fromkeys((LAST, *self._gates.runs))}
+        return self._compared(LAST, *self._gates.runs)
 
-    def _compared(self, named: str) -> Comparison | str:
-        """What changed since an earlier run, or why that is unknown."""
+    def _compared(self, *named: str) -> dict[str, Comparison | str]:
+        """What changed since earlier runs, or why that is unknown."""
         history, number = self._recorder.history, self._recorder.number
         if history is None or not number:
-            return "the history cannot be used"
-        try:
-            before = history.before(number) if named == LAST else find_run(history, named)
-            if before is None:
-                return "no earlier run has an item of this one"
-            return compare(history.load(before), history.load(number))
-        except UpskillError as error:
-            return str(error)
+            return dict.fromkeys(named, "the history cannot be used")
+        return comparisons(history, number, named)
 
     def pytest_unconfigure(self) -> None:
         if self.run.until_decided:
@@ -238,6 +243,7 @@ class Controller:
             students={name: Sampler.of(config).to_plain() for name, config in run.configs.items()},
             revision=self._git.revision if self._git else "",
             dirty=self._git.dirty if self._git else None,
+            gates=self._gates,
         )
 
     def _answers(self) -> tuple[str, str] | None:

@@ -47,6 +47,8 @@ class ItemHooks:
         pytest.UsageError.
         """
         ours = _without_repetition([item for item in items if isinstance(item, UpskillItem)])
+        if self.run.settings.self_check:
+            ours = _checked_once(ours)
         kept = set(map(id, ours))
         items[:] = [item for item in items if not isinstance(item, UpskillItem) or id(item) in kept]
         narrowed = bool(config.option.keyword or config.option.markexpr) or any("::" in name for name in config.args)
@@ -165,6 +167,22 @@ def _without_repetition(items: list[UpskillItem]) -> list[UpskillItem]:
             first[real[path], item.name] = item
     chosen = set(map(id, first.values()))
     return [item for item in items if id(item) in chosen]
+
+
+def _checked_once(items: list[UpskillItem]) -> list[UpskillItem]:
+    """The items of a self-check without those of taken cases that are checked with another skill: their own, or the
+    first that takes them.
+    """
+    cases = {item.task.case.path: item.task.case for item in items if item.task.case}
+    if all(case.taken_by is None for case in cases.values()):
+        return items
+    real = {path: path.resolve() for path in cases}
+    first: dict[tuple[Path, str], UpskillItem] = {}
+    for item in sorted(items, key=lambda item: bool(item.task.case and item.task.case.taken_by)):
+        path = real[item.task.case.path] if item.task.case else item.task.skill_path
+        first.setdefault((path, item.name), item)
+    kept = set(map(id, first.values()))
+    return [item for item in items if id(item) in kept or not item.task.case]
 
 
 def _tell_apart(items: list[UpskillItem]) -> str:

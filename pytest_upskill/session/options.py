@@ -43,7 +43,7 @@ OPTIONS = (
     Option("student", "NAME", "ask this student (repeatable, or comma-separated): a built-in name, a name from "
            "[tool.upskill.students], or files:DIR", values.names, repeatable=True),
     Option("arms", "ARMS", "the variants of the prompt to compare (arms), comma-separated: skill, baseline, placebo, "
-           "previous:REVISION (default: skill,baseline)", values.arms),
+           "previous:REVISION (default: skill,baseline); skill,skill is an A/A run", values.arms),
     Option("trials", "N", "ask for each kernel N times (default: 1)", values.positive_int),
     Option("turns", "N", "after a failure, show the student what is wrong and ask again, up to N turns in total "
            "(default: 1)", values.positive_int),

@@ -7,11 +7,11 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from shutil import rmtree
 
-from pytest_upskill.configuration.settings import FOLDER_MARKER, SKILL_CREATOR, ReportTarget
-from pytest_upskill.paths import component, home, write_atomically
-from pytest_upskill.reporting import render, skill_creator
+from pytest_upskill.configuration.settings import ReportTarget
+from pytest_upskill.paths import component, home
+from pytest_upskill.reporting import SKILL_CREATOR, render
+from pytest_upskill.reporting.files import write_file, write_report
 from pytest_upskill.reporting.view import View
 
 STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
@@ -31,10 +31,7 @@ class ReportFiles:
     def write(self, target: ReportTarget, view: View, earlier: Callable[[], Sequence[View]] = tuple) -> None:
         """Writes one report; never raises an Exception. ``earlier`` loads the runs before this one, for a page."""
         try:
-            if target.form == SKILL_CREATOR:
-                _write_folder(target.path, view)
-            else:
-                _write_file(target.path, render(view, target.form, earlier() if target.form == ".html" else ()))
+            write_report(target.form, target.path, view, partial(_render, target.form, view, earlier))
             self.written.append(f"report: {target.path}")
         except Exception as error:
             self.problems.append(f"report {target.path} failed: {_said(error)}; {self._beside(target, view)}")
@@ -59,7 +56,7 @@ class ReportFiles:
         for file, text in _substitutes(name, target.form, view):
             for folder in (self._kept, _temporary):
                 try:
-                    _write_file(path := folder() / file, text())
+                    write_file(path := folder() / file, text())
                 except Exception:
                     continue
                 return f"the results are in {path}"
@@ -69,6 +66,10 @@ class ReportFiles:
         folder = home(self._rootdir) / "reports"
         folder.mkdir(exist_ok=True)
         return folder
+
+
+def _render(form: str, view: View, earlier: Callable[[], Sequence[View]]) -> str:
+    return render(view, form, earlier() if form == ".html" else ())
 
 
 def _temporary() -> Path:
@@ -85,29 +86,3 @@ def _substitutes(name: str, form: str, view: View) -> Iterator[tuple[str, Callab
 def _said(error: Exception) -> str:
     detail = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return f"{type(error).__name__}: {detail}"
-
-
-def _write_file(path: Path, text: str) -> None:
-    """Replaces a file at once; one that is none, such as a device, is written in place."""
-    if not path.parent.is_dir():
-        raise FileNotFoundError(errno.ENOENT, "its folder is missing")
-    if path.exists() and not path.is_file():
-        path.write_bytes(text.encode("utf-8", errors="replace"))
-        return
-    try:
-        write_atomically(path.resolve(), text)
-    except PermissionError:  # of the folder; the file itself may be writable
-        path.write_bytes(text.encode("utf-8", errors="replace"))
-
-
-def _write_folder(folder: Path, view: View) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    if any(folder.iterdir()) and not (folder / FOLDER_MARKER).exists():
-        raise FileExistsError(errno.EEXIST, "it holds other files now")
-    (folder / FOLDER_MARKER).write_text("Written by pytest-upskill, which replaces the eval-* folders in here.\n")
-    for stale in folder.glob(skill_creator.STALE):
-        if stale.resolve().is_relative_to(folder.resolve()):
-            rmtree(stale)
-    for path, text in skill_creator.files(view):
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_bytes(text.encode("utf-8", errors="replace"))

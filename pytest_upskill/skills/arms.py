@@ -1,7 +1,8 @@
 """Arms: what a student gets beside the task, and how much of a skill it sees.
 
 ``skill`` gives the skill's text, ``baseline`` nothing, ``placebo`` an unrelated text of the same length, and
-``previous:REVISION`` the skill as it was at another git revision. The student's mode of disclosure says what it sees;
+``previous:REVISION`` the skill as it was at another git revision. ``repeat`` is the skill's arm once more, with further
+trials: an A/A run compares two arms that do not differ. The student's mode of disclosure says what it sees;
 never the files in ``evals/`` or ``cassettes/``:
 
 ``body``    the text of the SKILL.md and the names of its references: what an agent sees when it opens the skill
@@ -13,7 +14,7 @@ import hashlib
 import re
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -22,8 +23,10 @@ from pytest_upskill.documents.frontmatter import read_text
 from pytest_upskill.errors import SkillError
 from pytest_upskill.skills.skill import Skill, parse_skill
 
-SKILL, BASELINE = "skill", "baseline"
-CONTROL_ARMS = ("baseline", "placebo", "previous")
+SKILL, BASELINE, REPEAT = "skill", "baseline", "repeat"
+AA_ARMS = f"{SKILL},{SKILL}"
+"""How an A/A run is asked for."""
+CONTROL_ARMS = ("baseline", "placebo", "previous", REPEAT)
 """Arms for comparison; their failures never fail a run."""
 MODES = ("body", "full", "tools")
 FOLDERS = ("references", "scripts")
@@ -56,13 +59,23 @@ def slug(arm: str) -> str:
     return re.sub(r"[^A-Za-z0-9._]+", "-", arm).strip("-")
 
 
+def asked_as(arm: str) -> str:
+    """The slug of the arm whose question an arm asks: its own, but for ``repeat``."""
+    return SKILL if arm == REPEAT else slug(arm)
+
+
 def is_control(arm: str) -> bool:
     """Whether an arm, or the arm of a slug, is for comparison only."""
     return re.split(r"[:-]", arm, maxsplit=1)[0] in CONTROL_ARMS
 
 
-def guidance(arm: str, skill_path: Path, mode: str = "body") -> Guidance | None:
-    """What an arm adds to the prompt, None for nothing; ``mode`` is one of MODES. Raises SkillError."""
+def guidance(arm: str, skill_path: Path, mode: str = "body", text: str | None = None) -> Guidance | None:
+    """What an arm adds to the prompt, None for nothing; ``mode`` is one of MODES. Raises SkillError.
+
+    ``text`` is a SKILL.md that replaces the one on disk, in any arm.
+    """
+    if text is not None:
+        return _disclose(replace(_on_disk(skill_path), skill=parse_skill(text, skill_path), text=text), mode)
     if arm == "baseline":
         return None
     if arm.startswith("previous:"):

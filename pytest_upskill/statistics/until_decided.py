@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pytest_upskill.statistics.gates import Estimate, GateVerdict, by_estimate
 from pytest_upskill.statistics.intervals import (
@@ -39,10 +39,11 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """A verdict that is certain already, and why."""
+    """A verdict that is certain already, and why. ``sequence`` is the interval that excludes the threshold, if any."""
 
     verdict: GateVerdict
     reason: str
+    sequence: Interval | None = field(default=None, compare=False)
 
 
 def rate_stop(arm: Progress, threshold: float, interval: bool = False, gates: int = 1) -> Stop | None:
@@ -58,7 +59,10 @@ def rate_stop(arm: Progress, threshold: float, interval: bool = False, gates: in
     if found is None:
         values = [sum(case) / len(case) for case in arm.complete().values() if case]
         found = _sequential(sum(values), len(values), threshold, gates)
-        return Stop(found, f"its confidence sequence excludes {threshold:g}") if found else None
+        if found is None:
+            return None
+        sequence = confidence_sequence(sum(values), len(values), 1 - LOOKING_LEVEL / gates)
+        return Stop(found, f"its confidence sequence excludes {threshold:g}", sequence)
     return Stop(found, CURTAILED)
 
 
@@ -76,8 +80,14 @@ def lift_stop(
     if threshold == 0:
         counts.pop(0.0, None)  # cases without a difference say nothing about its sign
     passed = sum((1 + value) / 2 * number for value, number in counts.items())
-    found = _sequential(passed, sum(counts.values()), (1 + threshold) / 2, gates)
-    return Stop(found, f"its confidence sequence excludes {threshold:+g}") if found else None
+    total = sum(counts.values())
+    found = _sequential(passed, total, (1 + threshold) / 2, gates)
+    if found is None:
+        return None
+    # Without the cases that did not change, the sequence is not one of the lift.
+    rates = confidence_sequence(passed, total, 1 - LOOKING_LEVEL / gates) if threshold else None
+    sequence = rates and (2 * rates[0] - 1, 2 * rates[1] - 1)
+    return Stop(found, f"its confidence sequence excludes {threshold:+g}", sequence)
 
 
 def _same(worst: Estimate, best: Estimate, threshold: float) -> GateVerdict | None:

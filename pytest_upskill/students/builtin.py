@@ -37,6 +37,12 @@ BUILTIN: Mapping[str, Mapping[str, Any]] = {
     "haiku": _claude("claude-haiku-5-5"),
     "sonnet": _claude("claude-sonnet-5-5"),
     "opus": _claude("claude-opus-5-5"),
+    "opus-teacher": {  # the default teacher of upskill-gen: skills and cases are long, and a budget needs a price
+        **_claude("claude-opus-5-5"),
+        "max_tokens": 32768,
+        "timeout": 1800,
+        "price": {"in": 5, "out": 25, "cached": 0.5, "written": 6.25},
+    },
     "kimi": {
         "provider": "openai",
         "model": "kimi-k2.6",

@@ -324,6 +324,11 @@ def _body(error: Any) -> object:
         return error.body if error.body is not None else error.response.text
 
 
+def has_key(config: StudentConfig) -> bool:
+    """Whether the key that a student needs is there; True if it needs none."""
+    return config.api_key_env is None or _find_key(config.api_key_env) is not None
+
+
 def _find_key(variable: str) -> SecretStr | None:
     """The key that ``variable`` names, from the environment or the system's keyring; None if neither has one.
 

@@ -113,7 +113,10 @@ def test_the_help_loads_no_command(pytester: pytest.Pytester) -> None:
 def test_the_console_script_and_its_version() -> None:
     root = Path(__file__).parents[2]
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert project["scripts"] == {"pytest-upskill": "pytest_upskill.commands.main:main"}
+    assert project["scripts"] == {
+        "pytest-upskill": "pytest_upskill.commands.main:main",
+        "upskill-gen": "pytest_upskill.commands.generate.main:main",
+    }
     assert CliRunner().invoke(main, ["--version"]).output == f"pytest-upskill, version {VERSION}\n"
 
 

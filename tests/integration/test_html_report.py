@@ -14,7 +14,7 @@ import pytest
 from pytest_upskill.reporting.html.data import visible
 from pytest_upskill.reporting.html.page import render
 from pytest_upskill.reporting.view import build_view
-from tests.unit.html_pages import HOSTILE, replied, small_run, wrong
+from tests.unit.html_pages import HOSTILE, gated_view, replied, wrong
 from tests.unit.reporting_outcomes import run
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def browser() -> Iterator[Browser]:
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("report") / "run.html"
     before = build_view([wrong("softmax")], run())
-    path.write_text(render(build_view(small_run(), run()), [before]), encoding="utf-8")
+    path.write_text(render(gated_view(), [before]), encoding="utf-8")
     return path
 
 

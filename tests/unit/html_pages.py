@@ -9,8 +9,13 @@ import re
 from dataclasses import replace
 from typing import Any
 
+from pytest_upskill.history.comparison import compare
+from pytest_upskill.history.selection import LAST
+from pytest_upskill.history.store import RunRow, StoredRun
 from pytest_upskill.records import Example, Finding, Outcome, VerdictKind, Window, WorstElement
-from tests.unit.reporting_outcomes import SOURCE, counterexample, outcome, spec
+from pytest_upskill.records.gating import Gate, GateKind, Gates
+from pytest_upskill.reporting.view import View, build_view
+from tests.unit.reporting_outcomes import SOURCE, counterexample, outcome, run, spec
 
 HOSTILE = (
     "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">",
@@ -69,6 +74,15 @@ def small_run() -> list[Outcome]:
         replied("hostile", "baseline"),
         gone,
     ]
+
+
+def gated_view() -> View:
+    """The small run with gates of each verdict, compared with a run of two items, one of which had another verdict."""
+    rate, lift, dear = GateKind.MIN_PASS_RATE, GateKind.MIN_LIFT, GateKind.MAX_COST
+    gates = Gates((Gate(rate, 0.9), Gate(lift, -0.5), Gate(dear, 1.0)))
+    before, after = (StoredRun(RunRow(number, "", run(device=device)), tuple(items)) for number, device, items in (
+        (3, "cuda", [replied("rms_norm"), wrong("softmax")]), (4, "cpu", small_run())))  # fmt: skip
+    return build_view(after.items, after.info, gates, {LAST: compare(before, after)})
 
 
 def unpacked(page: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pytest_upskill.commands.main import main
+from pytest_upskill.records.gating import Gate, GateKind, Gates
 from pytest_upskill.reporting import render
 from pytest_upskill.reporting.view import build_view
 from tests.unit.html_pages import unpacked
@@ -83,9 +84,42 @@ def test_a_folder_below_finds_the_history_above_and_show_has_every_part(
     assert "✓ correct[float16]" in passed and "// right" in passed and "counterexample" not in passed
 
 
+def test_a_report_has_the_gates_of_its_run_and_what_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    gates = Gates((Gate(GateKind.MIN_PASS_RATE, 0.5), Gate(GateKind.NO_REGRESSION, run="last")), {"other": ()}, True)
+    recorded(tmp_path, "one", outcome())
+    recorded(tmp_path, "two", outcome(failed={"reply": "no block"}), gates=gates)
+    rows = json.loads(call("report", "--json").output)["gates"]
+    assert [(row["gate"], row["verdict"], row["method"]) for row in rows] == [
+        ("min-pass-rate", "INCONCLUSIVE", "interval"), ("no-regression", "INCONCLUSIVE", "interval")]  # fmt: skip
+    text = call("report").output
+    assert (
+        "- **gate INCONCLUSIVE** no-regression, cuda-kernels glm-4.7: 1 case regressed; since run 1: rms\\_norm" in text
+    )
+    assert "## Since run 1 of " in text
+    assert "gates" not in json.loads(call("report", "1", "--json").output)
+
+
+def test_a_report_has_every_form_that_the_option_has(project: Path) -> None:
+    for words, path in (
+        ("upskill:out/results.csv", "out/results.csv"),
+        ("badge:badge.json", "badge.json"),
+        ("skill-creator:tree", "tree/cuda-kernels/glm-4.7/benchmark.json"),
+        ("tree.json", "tree.json"),
+    ):
+        done = call("report", "2", "-o", words)
+        assert done.exit_code == 0 and done.output == f"report: {words}\n"
+        assert (project / path).read_text(encoding="utf-8")
+    assert json.loads((project / "badge.json").read_text())["label"] == "skill lift"
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        ("report 1 -o badge:b.txt", "--output: report 'badge:b.txt' must have the form badge:FILE.json"),
+        ("report 1 -o skill-creator:ci", "--output: ci holds other files; name a new folder"),
         ("compare 9", "there is no run 9 in .*history.sqlite; the latest are 1, 2, 3"),
         ("compare one", "'one' is no run: name a number that `pytest-upskill runs` shows, 'last', or a JSON report"),
         ("compare gone.json", r"gone.json cannot be read \(No such file or directory\); name a JSON report"),

@@ -14,6 +14,8 @@ from pytest_upskill.configuration import values
     [
         (values.names, "a, b\nc,", ("a", "b", "c")),
         (values.arms, "skill,previous:HEAD~1,skill", ("skill", "previous:HEAD~1")),
+        (values.arms, "skill,skill", ("skill", "repeat")),
+        (values.arms, "skill, skill,baseline,baseline", ("skill", "repeat", "baseline")),
         (values.positive_int, "3", 3),
         (values.seed, "0", 0),
         (values.seconds, "0.5", 0.5),
@@ -30,6 +32,7 @@ def test_accepted_texts_become_values(parse: Callable[[str], object], text: str,
     ("parse", "text", "message"),
     [
         (values.names, " , ", "expected a name, or several separated by commas"),
+        (values.arms, "skill,repeat", "unknown arm 'repeat'; accepted: skill, baseline, placebo, previous:REVISION"),
         (values.arms, "previous:", "unknown arm 'previous:'; accepted: skill, baseline, placebo, previous:REVISION"),
         (values.positive_int, "\u0663", "'\u0663' is not a whole number of at least 1"),
         (values.seed, str(2**63), f"'{2**63}' is not a whole number from 0 to 2**63-1"),

@@ -14,6 +14,7 @@ import torch
 from hypothesis.strategies import nothing
 
 from pytest_upskill.cases.case import Case
+from pytest_upskill.cases.example_text import single
 from pytest_upskill.judging.judge import verdict_of
 from pytest_upskill.oracle import shrink
 from pytest_upskill.oracle.draw import parse_example
@@ -21,7 +22,6 @@ from pytest_upskill.oracle.explore import Judgement
 from pytest_upskill.oracle.prepare import Preparation, Prepared
 from pytest_upskill.oracle.search import Batch
 from pytest_upskill.oracle.shrink import Fault, Shrinking, Tried
-from pytest_upskill.oracle.values import single
 from pytest_upskill.records import Answer, Call, Counterexample, Example, Finding, TensorArgument
 from tests.unit.oracle_kernels import (
     ROWS_COLS,
@@ -190,7 +190,7 @@ SQUARE = "dims:\n  rows: 1..64\n  cols: 1..64\nwhere: ['{}']\nargs:\n  x: [rows,
 
 
 @pytest.mark.parametrize("hypothesis_runs", [0, 60])
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.full)])
 @pytest.mark.parametrize(
     ("condition", "smallest"),
     [

@@ -15,6 +15,7 @@ import pytest
 from pytest_upskill.records import Example, KernelResources, Outcome, Seconds, VerdictKind
 from pytest_upskill.reporting import render
 from pytest_upskill.reporting.view import build_view
+from tests.unit.html_pages import gated_view
 from tests.unit.reporting_outcomes import counterexample, outcome, run, spec
 
 
@@ -250,6 +251,18 @@ def test_markdown_begins_with_the_marker_and_sorts_what_did_not_pass() -> None:
         "<details><summary>Failed without the skill: 1 item</summary>",
     ]
     assert "reply: no block" in lines[lines.index(titles[-1]) + 4]
+
+
+def test_markdown_has_the_gates_and_what_has_changed_since_the_last_run() -> None:
+    text = render(gated_view(), ".md")
+    head, _, rest = text.partition("## cuda-kernels")
+    assert "- **gate FAIL** min-pass-rate 90%, cuda-kernels glm-4.7: 50% \\[15% to 85%\\]\n" in head
+    assert head.count("- **gate ") == 3
+    assert "## Since run 3 of 2026-11-23\n\n1 regressed, 1 fixed, 6 added, 0 unchanged.\n" in rest
+    assert "- regressed: rms\\_norm · glm-4.7 · with skill · cuda-kernels: passed → 1 of 2 passed\n" in rest
+    assert "- Differs: device: cuda → cpu\n" in rest
+    plain = render(build_view([outcome()], run()), ".md")
+    assert "gate" not in plain and "Since" not in plain
 
 
 def test_markdown_has_the_commands_that_repeat_what_failed() -> None:

@@ -188,6 +188,13 @@ def test_asking_stops_once_no_reply_can_change_the_verdict(tmp_path: Path) -> No
     two.close()
 
 
+def test_a_gate_that_was_decided_early_shows_the_sequence_that_decided() -> None:
+    unneeded = [outcome(f"more{at:03}", kind=VerdictKind.NOT_NEEDED, reason="decided") for at in range(100)]
+    view = judged([*arm(15, 15), *unneeded], Gate(RATE, 0.5), until_decided=True)
+    assert verdicts(view) == ["PASS"]
+    assert view.gates[0].reason == "decided early: its confidence sequence excludes 0.5 [0.68, 1.00]"
+
+
 def decided(width: int, unicode: bool, verbosity: int) -> str:
     items = [*arm(4, 6, tags=("norm",)), *arm(1, 6, "baseline", tags=("norm",)),
              outcome("case90", xfail="needs a grid-wide barrier", failed={"runs": "trap"})]  # fmt: skip

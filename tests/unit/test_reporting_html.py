@@ -19,7 +19,7 @@ from pytest_upskill.reporting.html import page as html_page
 from pytest_upskill.reporting.html import plots
 from pytest_upskill.reporting.html.data import LONGEST, visible
 from pytest_upskill.reporting.view import build_view
-from tests.unit.html_pages import HOSTILE, replied, small_run, unpacked, wrong
+from tests.unit.html_pages import HOSTILE, gated_view, replied, small_run, unpacked, wrong
 from tests.unit.reporting_outcomes import SOURCE, golden, outcome, run
 
 
@@ -139,6 +139,20 @@ def test_an_earlier_run_marks_what_flipped_and_draws_a_history() -> None:
     assert [one[5] for one in unpacked(page)["index"]["items"]] == ["failed", "failed"]
     assert "Pass rate with the skill in earlier runs" in page
     assert "earlier runs" not in html_page.render(now)
+
+
+def test_gates_and_what_has_changed_since_the_last_run_stand_in_the_overview(small: str) -> None:
+    texts = " ".join(re.sub("<[^>]*>", " ", html_page.render(gated_view()).partition("<figure>")[0]).split())
+    for said in (
+        "FAIL min-pass-rate 90%, cuda-kernels glm-4.7: 50% [15% to 85%]",
+        "PASS min-lift \u221250 points, cuda-kernels glm-4.7: ",
+        "INCONCLUSIVE max-cost $1.00, cuda-kernels: $0.00; 9 of 9 replies have no price",
+        "Since run 3 of 2026-11-23 01:44: 1 regressed, 1 fixed, 6 added, 0 unchanged",
+        "regressed rms_norm · glm-4.7 · with skill · cuda-kernels: passed → 1 of 2 passed",
+        "differs: device: cuda → cpu",
+    ):
+        assert said in texts, said
+    assert 'class="gates"' not in small and "Since run" not in small
 
 
 @pytest.mark.parametrize("items", [

@@ -101,6 +101,9 @@ RUNS = {
         gates=GATES,
     ),
     "not answered": report(outcome(kind=VerdictKind.NOT_ANSWERED, reason="no reply")),
+    "an A/A run": report(
+        *(outcome(f"case{n}", arm=arm, trial=t) for n in (1, 2) for t, arm in ((1, "skill"), (2, "repeat")))
+    ),
     "several trials": report(*both_arms(3, trials=3)),
 }
 

@@ -7,7 +7,11 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+from pytest_upskill.history.comparison import compare
+from pytest_upskill.history.selection import LAST
+from pytest_upskill.history.store import RunRow, StoredRun
 from pytest_upskill.records import VerdictKind
+from pytest_upskill.records.gating import Gate, GateKind, Gates
 from pytest_upskill.reporting import junit_properties, render, skill_creator
 from pytest_upskill.reporting.view import View, build_view
 from tests.unit.reporting_outcomes import SOURCE, counterexample, outcome, run
@@ -24,7 +28,11 @@ def small_run() -> View:
         outcome("softmax", failed=failed, counterexample=counterexample(), replay=_REPLAY, cost_usd=0.002),
         outcome("softmax", arm="baseline", kind=VerdictKind.INFRASTRUCTURE_ERROR, reason="the server is down"),
     ]
-    return build_view([replace(item, prompt_digest="5f70bf18") for item in items], run())
+    items = [replace(item, prompt_digest="5f70bf18") for item in items]
+    before = [items[0], outcome("softmax"), outcome("softmax", arm="baseline", failed=failed)]
+    runs = [StoredRun(RunRow(number, "", run()), tuple(each)) for number, each in ((6, before), (7, items))]
+    gates = Gates((Gate(GateKind.MIN_PASS_RATE, 0.4), Gate(GateKind.NO_REGRESSION, run=LAST)))
+    return build_view(items, run(), gates, {LAST: compare(*runs)})
 
 
 def examples() -> dict[str, str]:

@@ -151,6 +151,18 @@ def test_a_clear_result_stops_a_long_run_early() -> None:
     assert lift_stop(baseline, skill, 0.0) == Stop(FAIL, "its confidence sequence excludes +0")
 
 
+def test_the_sequence_that_decides_is_told_and_excludes_the_threshold() -> None:
+    passing = rate_stop(progress("1" * 15 + "." * 985), 0.5)
+    assert passing and passing.sequence and 0.5 < passing.sequence[0] < passing.sequence[1] == 1
+    skill, baseline = progress("1" * 20 + "." * 980), progress("0" * 20 + "." * 980)
+    lifted = lift_stop(skill, baseline, 0.2)
+    assert lifted and lifted.sequence and 0.2 < lifted.sequence[0] < lifted.sequence[1] == 1
+    level_ = lift_stop(skill, baseline, 0.0)
+    assert level_ and level_.sequence is None, "cases that did not change are left out"
+    curtailed = rate_stop(progress("11111111.."), 0.8)
+    assert curtailed and curtailed.sequence is None
+
+
 def test_only_cases_whose_trials_are_all_there_count_for_the_bound() -> None:
     begun = Progress({str(case): [True] for case in range(30)}, dict.fromkeys(map(str, range(1000)), 2))
     assert rate_stop(begun, 0.5) is None

@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 from scipy import stats
 
+from pytest_upskill.reporting.noise import noise_floor, noise_text
+from pytest_upskill.reporting.text_style import TextStyle
 from pytest_upskill.statistics.flags import ADVICE
+from pytest_upskill.statistics.until_decided import CURTAILED, Progress, Stop, rate_stop
 from tests.unit.test_reporting_terminal import passing, summary
 
 PAGE = (Path(__file__).parents[2] / "docs" / "statistics.md").read_text(encoding="utf-8")
@@ -36,12 +39,49 @@ def test_a_gate_on_the_estimate_errs_as_often_as_the_page_says(percent: int) -> 
     assert f"| {percent}% | {' | '.join(cells)} |" in PAGE
 
 
+RATES = (0.95, 0.9, 0.8, 0.7, 0.5)
+
+
+def test_the_cases_that_a_run_until_decided_asks_are_those_of_the_page() -> None:
+    stops = {(passed, asked): decided_after(passed, asked, 50) for asked in range(51) for passed in range(asked + 1)}
+    for label, curtailed in (("curtailment alone", True), ("with the confidence sequence", False)):
+        ended = {state for state, stop in stops.items() if stop and (stop.reason == CURTAILED or not curtailed)}
+        row = " | ".join(f"{asked_on_average(ended, 50, rate):.1f}" for rate in RATES)
+        assert f"| {label} | {row} |" in PAGE, row
+    assert f"| true rate | {' | '.join(f'{rate:.0%}' for rate in RATES)} |" in PAGE
+
+
+def decided_after(passed: int, asked: int, cases: int) -> Stop | None:
+    planned = dict.fromkeys(map(str, range(cases)), 1)
+    return rate_stop(Progress({str(case): [case < passed] for case in range(asked)}, planned), 0.5)
+
+
+def asked_on_average(ended: set[tuple[int, int]], cases: int, rate: float) -> float:
+    """From the probability of each number of passes, case by case."""
+    going, mean = {0: 1.0}, 0.0
+    for asked in range(cases + 1):
+        mean += asked * sum(chance for passed, chance in going.items() if (passed, asked) in ended or asked == cases)
+        going = {passed: chance for passed, chance in going.items() if (passed, asked) not in ended}
+        going = {passed: going.get(passed, 0) * (1 - rate) + going.get(passed - 1, 0) * rate
+                 for passed in range(asked + 2)}  # fmt: skip
+    return mean
+
+
 def test_the_summary_on_the_page_is_one() -> None:
     baseline = passing("glm-4.7", "baseline", 2)
     shown = summary([*passing("glm-4.7", "skill", 7), *baseline])
     for line in PAGE.partition("```text\n")[2].partition("```")[0].splitlines()[1:]:
         for part in re.split(r"  +", line.strip()):
             assert part in shown, part
+
+
+def test_the_noise_floor_on_the_page_is_one() -> None:
+    flipped = {"skill": "11101110", "repeat": "11011110"}
+    arms = [
+        {f"case {number}": [result == "1"] for number, result in enumerate(results)} for results in flipped.values()
+    ]
+    floor = noise_floor("cuda-kernels", "glm-4.7", 12, "2026-11-23T01:44:07+00:00", (arms[0], arms[1]))
+    assert f"```text\n{noise_text(floor, TextStyle(200, color=False, unicode=True))}\n```" in PAGE
 
 
 def test_the_page_has_every_flag_and_its_advice() -> None:

@@ -6,12 +6,14 @@ import base64
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, partial
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from pytest_upskill.records import ItemKind
 from pytest_upskill.reporting import text_style as texts
+from pytest_upskill.reporting.comparison import contrasts, counts, groups, rate_texts
+from pytest_upskill.reporting.gate_lines import gate_text
 from pytest_upskill.reporting.html import plots
 from pytest_upskill.reporting.html.data import PageData, visible
 from pytest_upskill.reporting.lift import LiftRow
@@ -87,7 +89,11 @@ def _template() -> Template:
         "visible": visible, "percent": texts.percent, "percents": texts.percents, "count": texts.count,
         "duration": texts.duration, "money": texts.money, "arm": texts.arm_label, "plural": texts.plural,
     }  # fmt: skip
-    environment.globals |= {"lift_of": _lift_of, "points": _points, "facts_of": _facts_of}
+    environment.globals |= {
+        "lift_of": _lift_of, "points": _points, "facts_of": _facts_of, "counts": counts,
+        "gate_text": partial(gate_text, text_style=_STYLE), "groups": partial(groups, text_style=_STYLE),
+        "rate_texts": partial(rate_texts, text_style=_STYLE), "contrasts": partial(contrasts, text_style=_STYLE),
+    }  # fmt: skip
     return environment.from_string(_own("page.html.j2"))
 
 

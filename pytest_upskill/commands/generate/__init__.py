@@ -1,0 +1,1 @@
+"""The commands of `upskill-gen`, which writes skills and cases with a teacher."""

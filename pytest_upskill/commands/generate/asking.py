@@ -1,0 +1,225 @@
+"""What the commands that ask a teacher share: options, the estimate, progress, and the result on stdout."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pytest_upskill.cases.provenance import read_provenance
+from pytest_upskill.commands.generate.progress import Progress
+from pytest_upskill.configuration.settings import students_tables
+from pytest_upskill.errors import shown_path
+from pytest_upskill.generator import prose
+from pytest_upskill.generator.conversations import Conversations
+from pytest_upskill.generator.estimate import Estimate, estimate
+from pytest_upskill.generator.open_teacher import DEFAULT, Tables, open_teacher, teacher_config
+from pytest_upskill.generator.questions import Order
+from pytest_upskill.generator.student_teacher import StudentTeacher
+from pytest_upskill.generator.teacher import Step, Teacher
+from pytest_upskill.generator.writing import Result, Writing
+from pytest_upskill.paths import HOME
+from pytest_upskill.replies.ledger import Limits, in_usd
+from pytest_upskill.reporting.text_style import plural, printable
+from pytest_upskill.students.base import StudentConfig
+
+COMPLETE, LEFT_OUT, UNFINISHED, INTERRUPTED = 0, 1, 3, 130
+STATUSES = (
+    "The exit status is 0 if everything was written, 1 if something was left out, 2 for a usage error, and 3 if "
+    "answers are missing: the same command continues."
+)
+
+_OPTIONS = (
+    click.option(
+        "--teacher",
+        metavar="NAME",
+        default=DEFAULT,
+        show_default=True,
+        help="A student with a model, or files:DIR: questions are written to DIR, answers read from it.",
+    ),
+    click.option("--attempts", type=click.IntRange(1, 20), default=3, show_default=True, help="Answers to a question."),
+    click.option("--budget", metavar="USD", type=click.FloatRange(0), help="The most that this command may spend."),
+    click.option("--max-tokens", metavar="N", type=click.IntRange(0), help="The most tokens that it may use."),
+    click.option(
+        "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", help="Where cases are proven."
+    ),
+    click.option("--dry-run", is_flag=True, help="Show the estimate and the first question, and ask nothing."),
+    click.option("--json", "as_json", is_flag=True, help="Write the result to stdout as JSON."),
+)
+
+
+def asks_a_teacher(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the options of commands that ask a teacher; they arrive as ``options`` of type AskOptions."""
+    import functools
+
+    @functools.wraps(command)
+    def wrapped(**given: Any) -> Any:
+        own = {name: given.pop(name) for name in AskOptions.__dataclass_fields__}
+        return command(options=AskOptions(**own), **given)
+
+    for option in reversed(_OPTIONS):
+        wrapped = option(wrapped)
+    return wrapped
+
+
+@dataclass(frozen=True, slots=True)
+class AskOptions:
+    """The values of the shared options."""
+
+    teacher: str
+    attempts: int
+    budget: float | None
+    max_tokens: int | None
+    device: str
+    dry_run: bool
+    as_json: bool
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(self.budget, self.max_tokens)
+
+
+def language_option(default: str | None = "en") -> Callable[..., Any]:
+    """The option --language."""
+    return click.option(
+        "--language", metavar="CODE", default=default, show_default=default is not None, callback=_language,
+        help="The language of the text (BCP 47): ja, zh, ko, ...",
+    )  # fmt: skip
+
+
+def _language(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not prose.LANGUAGE.match(value):
+        raise click.BadParameter(f"{value!r} is not a language code such as en, ja, zh or pt-BR")
+    return value
+
+
+def root_of(folder: Path) -> Path:
+    """The nearest folder from ``folder`` upwards with stored replies, a pyproject.toml or a repository; else itself."""
+    marks = (HOME, "pyproject.toml", ".git")
+    return next((one for one in (folder, *folder.parents) if any((one / mark).exists() for mark in marks)), folder)
+
+
+class Session:
+    """One command that asks a teacher, from the estimate to the result."""
+
+    def __init__(self, options: AskOptions, command: str) -> None:
+        self.options, self.command = options, command
+        self.root = root_of(Path.cwd())
+        self.tables: Tables = students_tables(self.root / "pyproject.toml")
+        self.chosen = teacher_config(options.teacher, self.tables, Path.cwd())
+        self.progress = Progress()
+        self.estimate: Estimate | None = None
+        self.teacher: Teacher | None = None
+        self.spent: dict[str, Any] = {"answers": 0, "tokens": 0, "usd": 0.0}
+        self.more: dict[str, Any] = {}
+        """Further entries of the JSON result."""
+
+    def tell_estimate(self, steps: list[Step]) -> None:
+        """Show what the questions may cost. Ends a dry run, with the first question on stdout."""
+        config = self.chosen if isinstance(self.chosen, StudentConfig) else StudentConfig("files", "files")
+        if isinstance(self.chosen, StudentConfig):
+            self.estimate = estimate(config, steps, self.options.attempts)
+            self.progress.line(f"estimate for {config.name} ({config.model}): {self.estimate}")
+        if not self.options.dry_run:
+            return
+        if self.options.as_json:
+            _print_json({"dry_run": True, "estimate": self._estimate(), "prompt": steps[0].prompt.text})
+        else:
+            click.echo(printable(steps[0].prompt.text))
+        raise click.exceptions.Exit(COMPLETE)
+
+    @contextmanager
+    def writing(self, order: Order, subject: str) -> Iterator[Writing]:
+        """What writes with the teacher; afterwards both are closed. An interrupt is shown, and ends the command."""
+        self.teacher = open_teacher(self.chosen, self.root, self.options.limits, subject, self.progress.line)
+        talks = Conversations(self.teacher, self.options.attempts, self.progress.say)
+        made = Writing(talks, self._make_prover, order, self.progress.say)
+        try:
+            with self.progress:
+                yield made
+        except KeyboardInterrupt:
+            self.progress.line("interrupted; what is proven is kept, and the same command continues")
+            raise click.exceptions.Exit(INTERRUPTED) from None
+        finally:
+            made.close()
+            if isinstance(self.teacher, StudentTeacher):
+                self._note_spending(self.teacher)
+            self.teacher.close()
+
+    def _make_prover(self, skill: str) -> Any:
+        from pytest_upskill.devices.choose import choose
+        from pytest_upskill.generator.proving import Prover
+
+        return Prover(choose(self.options.device), skill)
+
+    def finish(self, result: Result) -> None:
+        """Print the result, and end with the exit status that it has."""
+        status = UNFINISHED if result.unfinished else LEFT_OUT if result.left_out else COMPLETE
+        if self.options.as_json:
+            _print_json(self._plain(result, status))
+        else:
+            for line in self._lines(result):
+                click.echo(printable(line))
+        raise click.exceptions.Exit(status)
+
+    def _note_spending(self, teacher: StudentTeacher) -> None:
+        totals = teacher.totals()
+        usd = None if totals.unpriced else totals.usd
+        self.spent = {"answers": totals.asked, "tokens": totals.tokens, "usd": usd}
+
+    def _estimate(self) -> dict[str, Any] | None:
+        return None if self.estimate is None else asdict(self.estimate)
+
+    def _plain(self, result: Result, status: int) -> dict[str, Any]:
+        record = read_provenance(result.folder / "evals") if result.folder else None
+        made = record.cases if record else {}
+        return {
+            "command": self.command,
+            "teacher": self.options.teacher,
+            "skill": str(result.folder) if result.folder else None,
+            "plan": [one.model_dump() for one in result.plan.cases] if result.plan else [],
+            "cases": [
+                {"name": name, **made[name].model_dump(include={"part", "difficulty", "attempts", "usd", "baseline"})}
+                for name in result.kept
+            ],
+            "left_out": result.left_out,
+            "unfinished": result.unfinished,
+            "missing": [{"prompt": str(one.prompt), "answer": str(one.answer)} for one in result.missing],
+            "estimate": self._estimate(),
+            "spent": self.spent,
+            **self.more,
+            "exit_status": status,
+        }
+
+    def _lines(self, result: Result) -> Iterator[str]:
+        if result.folder is not None:
+            yield f"{shown_path(result.folder)}: {plural(len(result.kept), 'proven case')}"
+            record = read_provenance(result.folder / "evals")
+            for part in ("training", "held-out") if record else ():
+                names = [name for name in record.names(part) if name in result.kept]  # type: ignore[union-attr]
+                yield f"  {part}: {', '.join(names) or 'none'}"
+        for name, reason in result.left_out.items():
+            yield f"left out, after {plural(self.options.attempts, 'attempt')}: {name}: {reason}"
+        if result.left_out:
+            yield "answers are stored, so that the same command gives the same result; a higher --attempts asks again"
+        for one in result.missing:
+            yield f"answer {shown_path(one.prompt)} in {shown_path(one.answer)}"
+        for name, reason in result.unfinished.items():
+            if not any(str(one) == reason for one in result.missing):
+                yield f"unfinished: {name}: {reason}"
+        if result.unfinished:
+            yield "then run the same command again: it continues from here"
+        spent = self.spent
+        if spent["answers"]:
+            usd = "a price that is not known" if spent["usd"] is None else in_usd(spent["usd"])
+            yield f"spent: {usd}, {spent['tokens']:,} tokens on {plural(spent['answers'], 'new answer')}"
+
+
+def _print_json(plain: Mapping[str, Any]) -> None:
+    sys.stdout.write(json.dumps(plain, indent=2, ensure_ascii=False) + "\n")

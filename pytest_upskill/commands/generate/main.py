@@ -1,0 +1,35 @@
+"""The console script ``upskill-gen``: one click group with lazy commands."""
+
+from collections.abc import Mapping
+from importlib.util import find_spec
+
+import click
+
+from pytest_upskill.commands.lazy_group import LazyGroup
+from pytest_upskill.records.version import VERSION
+
+PACKAGE = "pytest_upskill.commands.generate"
+COMMANDS: Mapping[str, tuple[str, str]] = {
+    "new": ("new", "Write a skill with proven cases."),
+    "template": ("template", "Write the skeleton of a skill with one case that passes; needs no key."),
+    "add-cases": ("add_cases", "Add proven cases to a skill."),
+    "case": ("one_case", "Add one case, for an operator that you describe."),
+    "lint": ("lint", "Check skills and cases, and what upskill-gen has recorded of them."),
+    "accept": ("accept", "Show the code of cases, and trust it on this machine."),
+    "freeze": ("freeze", "Have a case always try the counterexample of an item."),
+    "refine": ("refine", "Improve a skill from the counterexamples of a student."),
+    "ablate": ("ablate", "Measure which sections of a skill carry its lift."),
+    "delete": ("delete", "Remove a skill that upskill-gen has written."),
+}
+"""Each command's module and its line in ``--help``. A module is imported when its command is called."""
+
+
+@click.command(
+    cls=LazyGroup,
+    package=PACKAGE,
+    table={name: entry for name, entry in COMMANDS.items() if find_spec(f"{PACKAGE}.{entry[0]}")},
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.version_option(VERSION, prog_name="upskill-gen")
+def main() -> None:
+    """Write skills and cases with a teacher, prove each case, and improve skills; all of it plain files."""

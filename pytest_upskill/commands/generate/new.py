@@ -1,0 +1,61 @@
+"""``upskill-gen new "TASK"``: a skill with proven cases, written by a teacher."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+
+from pytest_upskill.commands.generate.asking import STATUSES, AskOptions, Session, asks_a_teacher, language_option
+from pytest_upskill.generator.answers import SKILL_NAME, Plan
+from pytest_upskill.generator.estimate import steps_of
+from pytest_upskill.generator.questions import Order, plan_step
+
+
+@click.command("new", epilog=STATUSES)
+@click.argument("task", metavar="TASK")
+@click.option("--cases", type=click.IntRange(1, 200), default=20, show_default=True, help="Half of them are held out.")
+@click.option("--name", metavar="NAME", help="The name of the skill.  [default: the teacher's]")
+@click.option(
+    "--into",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("skills"),
+    show_default=True,
+    help="The folder that gets the skill's folder.",
+)
+@language_option()
+@click.option("--plan", "only_plan", is_flag=True, help="Stop after the plan; without this option, it is used.")
+@asks_a_teacher
+def command(
+    task: str, cases: int, name: str | None, into: Path, language: str, only_plan: bool, options: AskOptions
+) -> None:
+    """Write a skill with proven cases.
+
+    TASK says what the skill is for, in a sentence or more. The teacher plans the cases, then writes the skill and each
+    case; a case is kept once it is proven in a sandbox. Nothing that the teacher wrote is trusted before you have read
+    it and run 'upskill-gen accept'.
+    """
+    if not task.strip():
+        raise click.BadParameter("TASK is empty: say what the skill is for")
+    if name is not None and not (re.fullmatch(SKILL_NAME, name) and len(name) <= 64):
+        raise click.BadParameter(f"--name: {name!r} is no name of a skill: use lower-case letters, digits and hyphens")
+    order, session = Order(task.strip(), language), Session(options, "new")
+    steps = steps_of(order, cases, name or "")
+    session.tell_estimate([plan_step(order, cases, name=name or ""), *steps[1:]])
+    with session.writing(order, name or "") as writing:
+        plan = writing.plan(cases, name=name or "")
+        if plan is not None:
+            show_plan(session, plan)
+            if not only_plan:
+                session.progress.expect(len(plan.cases))
+                writing.new(plan, into)
+    session.finish(writing.result)
+
+
+def show_plan(session: Session, plan: Plan) -> None:
+    """The plan on stderr."""
+    session.progress.line(f"plan for '{plan.skill}':")
+    width = max(len(one.name) for one in plan.cases)
+    for one in plan.cases:
+        session.progress.line(f"  {one.difficulty}  {one.name.ljust(width)}  {one.operator}")

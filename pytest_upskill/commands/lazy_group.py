@@ -1,0 +1,40 @@
+"""A click group whose commands are modules, each imported when its command is called."""
+
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from pytest_upskill.errors import UpskillError
+
+
+class LazyGroup(click.Group):
+    """``table`` gives each command's module in ``package``, whose ``command`` is run, and its line in ``--help``."""
+
+    def __init__(self, *args: Any, package: str, table: Mapping[str, tuple[str, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.package = package
+        self.table = table
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.table)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.table:
+            return None
+        command: click.Command = importlib.import_module(f"{self.package}.{self.table[cmd_name][0]}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, help_text) for name, (_, help_text) in self.table.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs a command. An error of ours, or a file that cannot be read, is a message on stderr and exit status 2."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # click ends the program without a word, as a pipe's reader expects
+            raise
+        except (UpskillError, OSError) as error:
+            raise click.UsageError(str(error)) from None

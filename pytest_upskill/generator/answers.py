@@ -1,0 +1,172 @@
+"""Reads a teacher's answers, which are data: a plan, the files of a skill, or one case file, each in a strict format.
+
+No answer chooses where something is written: a skill has ``SKILL.md`` and ``references/<name>.md``, a case the name
+that the plan gave it. Everything else is refused, with a reason that is sent back to the teacher.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from pytest_upskill.documents.markdown import Fence, fences, lines_of
+from pytest_upskill.documents.reasoning import answer_blocks, answer_text
+from pytest_upskill.records import Reply
+
+MOST_BYTES = 200_000
+"""Of an answer; a longer one is refused unread."""
+MOST_REFERENCES = 12
+SKILL_FILE = "SKILL.md"
+CASE_NAME = r"[a-z][a-z0-9_]{0,47}"
+SKILL_NAME = r"[a-z0-9]+(?:-[a-z0-9]+)*"
+_REFERENCE = re.compile(r"references/[A-Za-z0-9][A-Za-z0-9_-]{0,63}\.md")
+_PATH_LIKE = re.compile(r"\S*[./\\]\S*")
+_HIDING = "\u061c\u200b\u200e\u200f\u2060\ufeff"
+"""Characters that have no width or change the direction of text, besides the embeddings and isolates."""
+_DIRECTIONS = {chr(code) for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))}
+_MARKDOWN = ("markdown", "md")
+
+
+class Refused(Exception):
+    """An answer that is not used. The message goes to the teacher and, in the end, to the user."""
+
+
+class PlannedCase(BaseModel):  # pydantic's '$' matches at the end only, not before a line end
+    """A case to write: its name, the operator in words, and the difficulty from 1 (easy) to 5."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    name: Annotated[str, StringConstraints(pattern=rf"^{CASE_NAME}$")]
+    operator: Annotated[str, StringConstraints(min_length=3, max_length=600)]
+    difficulty: Annotated[int, Field(ge=1, le=5)]
+
+
+class Plan(BaseModel):
+    """The name of the skill, and its cases in the order in which they are asked for."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    skill: Annotated[str, StringConstraints(pattern=rf"^{SKILL_NAME}$", max_length=64)]
+    cases: tuple[PlannedCase, ...] = Field(strict=False)
+
+
+def checked_text(reply: Reply) -> str:
+    """The text of an answer without reasoning. Raises Refused for one that is too long, cut off or empty."""
+    if (size := len(reply.text.encode("utf-8", "replace"))) > MOST_BYTES:
+        raise Refused(f"the answer has {size:,} bytes or more; at most {MOST_BYTES:,} are read: write a shorter one")
+    if reply.finish == "length":
+        raise Refused("the answer was cut off at the model's limit of tokens: write a shorter one")
+    text = answer_text(reply.text)
+    if not text.strip():
+        raise Refused("the answer is empty, or holds reasoning only")
+    for number, line in enumerate(lines_of(text), 1):
+        if strange := next((one for one in line if _is_hidden(one)), None):
+            rule = "characters that are invisible or change the direction of text are refused"
+            raise Refused(f"line {number} of the answer holds U+{ord(strange):04X}; {rule}: remove it")
+    return "\n".join(lines_of(text)) + "\n"
+
+
+def _is_hidden(char: str) -> bool:
+    if char.isascii():
+        return not char.isprintable() and char not in "\t\n"
+    return char in _HIDING or char in _DIRECTIONS or unicodedata.category(char) in ("Cc", "Cs", "Co")
+
+
+def read_plan(reply: Reply, count: int, taken: Sequence[str] = (), skill: str = "") -> Plan:
+    """The plan in the only fenced block of JSON or YAML, with ``count`` cases. ``taken`` are names in use; ``skill`` is
+    the name that the skill must have, if there is one. Raises Refused.
+    """
+    blocks = [one for one in answer_blocks(checked_text(reply)).answer if one.language in ("json", "yaml", "yml")]
+    if len(blocks) != 1:
+        raise Refused(f"the answer holds {len(blocks)} fenced blocks of JSON or YAML; write one ```json block")
+    try:
+        plan = Plan.model_validate(_parsed(blocks[0]))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "the plan"
+        raise Refused(f"{place}: {first['msg']} (in the plan's block); {_FORM}") from None
+    names = [one.name for one in plan.cases]
+    if len(names) != count:
+        raise Refused(f"the plan has {len(names)} cases; {count} were asked for")
+    if twice := next((name for number, name in enumerate(names) if name in names[:number]), None):
+        raise Refused(f"the plan has two cases of the name '{twice}'; rename one of them")
+    if known := next((name for name in names if name in taken), None):
+        raise Refused(f"the skill already has a case '{known}'; plan another operator, with another name")
+    if skill and plan.skill != skill:
+        raise Refused(f"the plan calls the skill '{plan.skill}'; its name is '{skill}'")
+    return plan
+
+
+_FORM = (
+    '{"skill": "name-with-hyphens", "cases": [{"name": "name_of_case", "operator": "what it computes", '
+    '"difficulty": 1}]}, '
+    "the difficulty from 1 to 5, names in lower case, and nothing else"
+)
+
+
+def _parsed(block: Fence) -> Any:
+    try:
+        if block.language == "json":
+            return json.loads(block.source)
+        from ruamel.yaml import YAML
+
+        return YAML(typ="safe", pure=False).load(block.source)
+    except Exception as error:  # YAML's tags and numbers raise what they like
+        said = " ".join(str(error).split())[:200]
+        raise Refused(f"the plan's block is no valid {block.language.upper()} ({said}); {_FORM}") from None
+
+
+def read_skill(reply: Reply) -> Mapping[str, str]:
+    """The texts of a skill's files by path, in the order given. Raises Refused."""
+    found: dict[str, str] = {}
+    blocks = tuple(fences(lines_of(checked_text(reply))))
+    for number, block in enumerate(blocks, 1):
+        path = block.info.split()[-1] if block.info else ""
+        if path != SKILL_FILE and not _REFERENCE.fullmatch(path):
+            raise Refused(f"block {number} is for {path!r}; {_SKILL_FORM}")
+        if path.lower() in map(str.lower, found):
+            raise Refused(f"there are two blocks for {path}; write one")
+        if not block.closed:
+            raise Refused(f"the block of {path} is never closed; {_SKILL_FORM}")
+        found[path] = block.source
+    if SKILL_FILE not in found:
+        raise Refused(f"the answer has no block for {SKILL_FILE}; {_SKILL_FORM}")
+    if len(found) > MOST_REFERENCES + 1:
+        raise Refused(f"the skill has {len(found) - 1} references; at most {MOST_REFERENCES} are allowed: merge some")
+    return found
+
+
+_SKILL_FORM = (
+    "each file is one block that opens with ~~~~~~markdown and its path, SKILL.md or references/NAME.md (letters, "
+    "digits, '-' and '_'), and closes with ~~~~~~, so that ``` blocks fit into it"
+)
+
+
+def read_case(reply: Reply, name: str) -> str:
+    """The text of the case file ``name``: the whole answer, or its only block of Markdown. Raises Refused."""
+    text = checked_text(reply)
+    if text.lstrip().startswith("---\n"):
+        return text.lstrip()
+    blocks = [one for one in fences(lines_of(text)) if one.language in _MARKDOWN]
+    if len(blocks) != 1:
+        raise Refused(f"the answer holds {len(blocks)} case files; {_CASE_FORM}")
+    block = blocks[0]
+    for word in block.info.split()[1:]:
+        if _PATH_LIKE.fullmatch(word) and word not in (f"evals/{name}.md", f"{name}.md"):
+            raise Refused(f"the block is for {word!r}; this answer may only hold evals/{name}.md")
+    if not block.closed:
+        raise Refused(f"the block of the case file is never closed; {_CASE_FORM}")
+    if not block.source.startswith("---\n"):
+        raise Refused(f"the block does not begin with the line '---' of a case's frontmatter; {_CASE_FORM}")
+    return block.source
+
+
+_CASE_FORM = (
+    "write the text of one case file, in one block that opens with ~~~~~~markdown and closes with ~~~~~~, so that ``` "
+    "blocks fit into it"
+)

@@ -1,0 +1,175 @@
+"""Runs a student on cases without pytest: with the skill, without it, and with a SKILL.md that is not on disk.
+
+Prompts, stored replies and verdicts are those of a pytest run with the same rootdir: what one has paid for, the other
+takes from the ledger.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+from pytest_upskill.cases.case import Case
+from pytest_upskill.devices.base import Machine
+from pytest_upskill.devices.choose import choose
+from pytest_upskill.execution.attempts import wanted_of
+from pytest_upskill.execution.pipeline import JudgeOptions, Pipeline
+from pytest_upskill.execution.prompt_rendering import PromptRenderer
+from pytest_upskill.execution.task import Task, item_seed, place_of
+from pytest_upskill.judging.interface import Limits
+from pytest_upskill.records import ItemKind, Outcome
+from pytest_upskill.replies.ledger import Ledger
+from pytest_upskill.replies.scheduling import Replies
+from pytest_upskill.skills import arms
+from pytest_upskill.students.base import Student
+
+LOOK_AHEAD = 3
+"""Later items whose replies and builds start early."""
+ASK_AHEAD = 8
+"""Replies are requested ahead for this multiple of the student's slots."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """What the student is shown of the skill: as ``name`` says (``skills.arms``), or ``text`` as its SKILL.md."""
+
+    name: str
+    text: str | None = None
+
+    @property
+    def slug(self) -> str:
+        """The arm of its outcomes."""
+        return arms.slug(self.name)
+
+
+BASELINE, SKILL = Arm(arms.BASELINE), Arm(arms.SKILL)
+
+
+def version(text: str) -> Arm:
+    """The arm of a SKILL.md with this text, whether it is on disk or not."""
+    return Arm(f"version-{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:12]}", text)
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """The most that questions can cost: ``asked`` of them are new; ``usd`` is None if a price is not known."""
+
+    asked: int = 0
+    stored: int = 0
+    tokens: int = 0
+    usd: float | None = 0.0
+
+    def __add__(self, other: Cost) -> Cost:
+        usd = None if self.usd is None or other.usd is None else self.usd + other.usd
+        return Cost(self.asked + other.asked, self.stored + other.stored, self.tokens + other.tokens, usd)
+
+    def __mul__(self, times: int) -> Cost:
+        usd = None if self.usd is None else self.usd * times
+        return Cost(self.asked * times, self.stored * times, self.tokens * times, usd)
+
+
+Seen = Callable[[Outcome], object]
+"""Sees each outcome as soon as it is there."""
+
+
+class Runner(Protocol):
+    """Runs a student on cases."""
+
+    def run(
+        self, cases: Sequence[Case], shown: Sequence[Arm], trials: int, seen: Seen = lambda outcome: None
+    ) -> list[Outcome]:
+        """An outcome for each case, arm and trial, in this order. Each has the verdict, the failed assertions, the
+        counterexample, the kernel, what the compiler says, tokens and cost.
+
+        What is no verdict on the student (a server, a limit on time, the budget) is an outcome of its own kind.
+        """
+
+    def cost(self, cases: Sequence[Case], shown: Sequence[Arm], trials: int) -> Cost:
+        """What ``run`` can cost at most. Queries no student."""
+
+
+class Experiment:
+    """A ``Runner`` that queries ``student`` and judges here. ``seed`` is that of all examples, and the same for all
+    arms of a case. The ledger, which the caller closes, holds the budget.
+    """
+
+    def __init__(
+        self,
+        skill_path: Path,
+        student: Student,
+        ledger: Ledger,
+        rootdir: Path,
+        seed: int = 0,
+        device: str = "auto",
+        limits: Limits | None = None,
+    ) -> None:
+        self._skill_path, self._student, self._rootdir, self._seed = skill_path, student, rootdir, seed
+        self._device, limits = device, limits or Limits()
+        self._replies = Replies(lambda: ledger, lambda name: student, rootdir)
+        self._renderer = PromptRenderer()
+        options = JudgeOptions(limits.call_seconds, item_timeout=limits.item_seconds)
+        self._pipeline = Pipeline(lambda: self._machine, self._replies, options, rootdir, built=ledger.count_build)
+
+    @cached_property
+    def _machine(self) -> Machine:
+        return choose(self._device)
+
+    def run(
+        self, cases: Sequence[Case], shown: Sequence[Arm], trials: int, seen: Seen = lambda outcome: None
+    ) -> list[Outcome]:
+        """As ``Runner`` says. Belongs to the main thread."""
+        tasks = list(self._tasks(cases, shown, trials))
+        self._pipeline.load(tasks)
+        outcomes = []
+        for place, task in enumerate(tasks):
+            ahead = place + 1 + self._replies.width(self._student.name) * ASK_AHEAD
+            later = tasks[place + 1 : ahead] if self._replies.asks(self._student.name) else []
+            self._pipeline.prefetch(tasks[place : place + 1 + LOOK_AHEAD], later)
+            outcomes.append(self._pipeline.run(task))
+            seen(outcomes[-1])
+        return outcomes
+
+    def cost(self, cases: Sequence[Case], shown: Sequence[Arm], trials: int) -> Cost:
+        """As ``Runner`` says. Raises CaseError if the prompt of a case cannot be made."""
+        total = Cost()
+        for task in self._tasks(cases, shown, trials):
+            if not self._replies.asks(self._student.name):
+                total += Cost(stored=1)
+                continue
+            _, worst = self._replies.worst_case(wanted_of(task, self._renderer.of(task)))
+            total += Cost(1, 0, worst[0].tokens, worst[0].usd) if worst else Cost(stored=1)
+        return total
+
+    def problems(self) -> list[str]:
+        """Messages about stored replies that cannot be used, each once."""
+        return self._replies.new_problems()
+
+    def hurry(self) -> None:
+        """Ends the waits of ``close``. For the handler of a signal."""
+        self._replies.hurry()
+
+    def close(self, at_once: bool = False) -> None:
+        """Ends the student's open questions; ``at_once`` waits for none of their replies."""
+        self._replies.stop(at_once)
+        self._student.close()
+        self._pipeline.close()
+        self._replies.close()
+
+    def _tasks(self, cases: Sequence[Case], shown: Sequence[Arm], trials: int) -> Iterator[Task]:
+        place = place_of(self._skill_path.parent, self._rootdir)
+        for case in filter(self._student.can_answer, cases):
+            first = Task(
+                id="", kind=ItemKind.KERNEL if case.kind == "kernel" else ItemKind.TEXT, skill=case.skill,
+                skill_path=self._skill_path, case=case, student=self._student.name, arm=None, trial=1, seed=0,
+                examples=None, example=None, replay="", disclosure=self._student.config.disclosure, place=place,
+            )  # fmt: skip
+            for arm in shown:
+                for trial in range(1, trials + 1):
+                    suffix = f"-{trial}" if trial > 1 else ""
+                    name = f"{place}/{self._skill_path.name}::{case.name}[{self._student.name}-{arm.slug}{suffix}]"
+                    seed = item_seed(self._seed, f"{case.name}-{trial}")
+                    yield replace(first, id=name, arm=arm.name, trial=trial, seed=seed, text=arm.text)

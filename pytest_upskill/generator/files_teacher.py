@@ -1,0 +1,85 @@
+"""A teacher that is a person or another tool: questions are written to files of a folder, answers read beside them.
+
+The question of a step is ``<step>.prompt.md``, its answer ``<step>.answer.md``; a second attempt at the step has
+``<step>.attempt2.prompt.md`` and ``<step>.attempt2.answer.md``.
+"""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future
+from pathlib import Path
+
+from pytest_upskill.errors import NotAnswered, StudentError
+from pytest_upskill.generator.teacher import Step
+from pytest_upskill.paths import component, write_atomically
+from pytest_upskill.records import Exchange, Prompt, Reply, ReplyDetails
+from pytest_upskill.students.files import BINARY, decoded
+
+PREFIX = "files:"
+LARGEST = 1 << 20
+"""Bytes of an answer's file that are read, and one more, so that the limit on answers refuses a longer one."""
+
+
+class AnswerMissing(NotAnswered):
+    """The question is written to ``prompt``, and ``answer`` does not exist yet."""
+
+    def __init__(self, prompt: Path, answer: Path) -> None:
+        super().__init__(f"{prompt} has no answer yet; write it to {answer}")
+        self.prompt, self.answer = prompt, answer
+
+
+class FilesTeacher:
+    """Answers from files of ``folder``, which is created if it is missing."""
+
+    name, model = "files", ""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._lock = threading.Lock()
+
+    def ask(self, step: Step) -> Future[Reply]:
+        """The answer, or AnswerMissing after writing the question. Both at once."""
+        future: Future[Reply] = Future()
+        try:
+            future.set_result(self._answer(step))
+        except (StudentError, OSError) as error:
+            future.set_exception(error)
+        return future
+
+    def close(self) -> None:
+        """Does nothing: no question is open."""
+
+    def _answer(self, step: Step) -> Reply:
+        prompt, answer = (self.folder / f"{_stem(step)}.{kind}.md" for kind in ("prompt", "answer"))
+        with self._lock:
+            write_atomically(prompt, as_text(step.prompt))
+        try:
+            with answer.open("rb") as file:
+                data = file.read(LARGEST + 1)
+        except FileNotFoundError:
+            raise AnswerMissing(prompt, answer) from None
+        except OSError as error:
+            problem = f"{answer} cannot be read ({error.strerror})"
+            raise StudentError(f"{problem}; an answer is a text file that you may read") from None
+        text, encoding = decoded(data)
+        if encoding == BINARY:
+            raise StudentError(f"{answer} is {BINARY}; save it as plain text in UTF-8")
+        note = f"{answer} was read as {encoding}; save it in UTF-8 if it looks wrong" if encoding else ""
+        return Reply(text=text, cost_usd=0.0, details=ReplyDetails(note=note))
+
+
+def _stem(step: Step) -> str:
+    return component(step.name) + (f".attempt{step.attempt}" if step.attempt > 1 else "")
+
+
+def as_text(prompt: Prompt) -> str:
+    """A question for a person to read, or to paste into a chat."""
+    parts = [("System", prompt.system), ("Question", prompt.user)]
+    for number, exchange in enumerate(prompt.earlier, 1):
+        parts += [(f"Answer {number}", _quoted(exchange)), (f"What was wrong with answer {number}", exchange.told)]
+    return "\n\n".join(f"# {title}\n\n{text.strip()}" for title, text in parts if text.strip()) + "\n"
+
+
+def _quoted(exchange: Exchange) -> str:
+    return "\n".join(f"> {line}".rstrip() for line in exchange.answer.strip().splitlines())

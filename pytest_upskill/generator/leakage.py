@@ -1,0 +1,81 @@
+"""Whether a skill gives the solutions or tasks of its cases away: shared runs of tokens (n-grams).
+
+A skill teaches by code, so that its solutions share pieces with it. Copied solutions are told apart by long runs: the
+share of all runs of ``SOLUTION_TOKENS`` tokens of a solution that the skill's text holds, too. Comments, includes and
+blanks do not count.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from pytest_upskill.cases.case import Case
+from pytest_upskill.skills.skill import FILE_NAMES
+
+SOLUTION_TOKENS, TASK_WORDS = 24, 8
+LIMIT = 0.5
+"""The largest share of shared runs. Solutions of hand-written skills that teach by patterns reach 0.4."""
+REFERENCES = "references"
+_TOKEN = re.compile(r"[A-Za-z_]\w*|\d+(?:\.\d+)?|[^\s\w]|\w")
+_COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/|^[ \t]*#[^\n]*", re.DOTALL | re.MULTILINE)
+
+Run = tuple[str, ...]
+
+
+def skill_text(folder: Path) -> str:
+    """SKILL.md and the references of a skill, which a student may read."""
+    own = next((folder / name for name in FILE_NAMES if (folder / name).is_file()), None)
+    paths = ([own] if own else []) + sorted((folder / REFERENCES).rglob("*.md"))
+    return "\n\n".join(path.read_bytes().decode("utf-8", "replace") for path in paths)
+
+
+class Leakage:
+    """Compares cases with one skill's text."""
+
+    def __init__(self, text: str) -> None:
+        # Also as it is: what looks like a comment in prose may enclose code.
+        self._code = _runs(_tokens(text), SOLUTION_TOKENS) | _runs(_TOKEN.findall(text), SOLUTION_TOKENS)
+        self._words = _runs(_words(text), TASK_WORDS)
+
+    def problem(self, case: Case) -> str | None:
+        """What the skill gives away of a case, with the limit; None if it is no more than the limit."""
+        solution = case.solution.source if case.solution is not None and case.op is not None else ""
+        shares = (
+            ("solution", _share(_tokens(solution), SOLUTION_TOKENS, self._code), f"{SOLUTION_TOKENS} tokens"),
+            ("task", _share(_words(case.task), TASK_WORDS, self._words), f"{TASK_WORDS} words"),
+        )
+        for what, share, runs in shares:
+            if share > LIMIT:
+                rule = f"at most {LIMIT:.0%} may be: change the {what}, or take it out of the skill"
+                return f"the skill gives the {what} away: {share:.0%} of its runs of {runs} are in the skill, {rule}"
+        return None
+
+
+def _share(tokens: Sequence[str], length: int, known: frozenset[Run]) -> float:
+    own = _runs(tokens, length)
+    return len(own & known) / len(own) if own else 0.0
+
+
+def _runs(tokens: Sequence[str], length: int) -> frozenset[Run]:
+    return frozenset(tuple(tokens[at : at + length]) for at in range(len(tokens) - length + 1))
+
+
+def _tokens(text: str) -> list[str]:
+    return _TOKEN.findall(_COMMENT.sub(" ", text))
+
+
+def _words(text: str) -> list[str]:
+    """Words in lower case; of scripts without blanks, characters."""
+    return list(_split(re.findall(r"\w+", unicodedata.normalize("NFKC", text).lower())))
+
+
+def _split(words: Iterable[str]) -> Iterable[str]:
+    for word in words:
+        yield from [word] if word.isascii() or not any(_is_wide(char) for char in word) else word
+
+
+def _is_wide(char: str) -> bool:
+    return unicodedata.east_asian_width(char) in "WF"

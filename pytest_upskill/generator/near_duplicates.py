@@ -1,0 +1,173 @@
+"""Whether two cases ask for the same operator: their references give the same results on shared inputs.
+
+Words do not count. The other case's reference takes the place of a case's own, behind arguments of the same kinds in
+any order, and both run in the sandbox on examples of either case's domain.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
+from itertools import islice, permutations
+
+import torch
+
+from pytest_upskill.case_quality.quality import drawn
+from pytest_upskill.cases.case import Case, ScalarSpec, Snippet, TensorSpec
+from pytest_upskill.errors import CaseError
+from pytest_upskill.judging.signatures import contract_of
+from pytest_upskill.oracle.isolation import isolated
+from pytest_upskill.oracle.prepare import Prepared
+from pytest_upskill.oracle.reference_runner import OpenRunner, ReferenceRunner
+from pytest_upskill.records import CallLayout, ResultFacts, TensorArgument
+
+EXAMPLES = 6
+"""Shared examples of each domain, all of which must agree."""
+_MOST_ORDERS = 24
+RELATIVE = 1e-9
+"""Of float64 results: the same formula in other steps differs by less."""
+
+
+def duplicate_of(case: Case, others: Iterable[Case], open_runner: OpenRunner) -> Case | None:
+    """The first of the others that asks for the same operator; None if there is none. Raises SandboxError."""
+    candidates = [(other, adapted) for other in others for adapted in adaptations(case, other)]
+    agreeing = _agreeing(case, [adapted for _, adapted in candidates], open_runner)
+    found = {one.name: one for (one, _), agrees in zip(candidates, agreeing, strict=True) if agrees}
+    # A reference can agree on one domain by chance, as the identity agrees with relu on positive values.
+    return next((one for one in found.values() if any(_agreeing(one, list(adaptations(one, case)), open_runner))), None)
+
+
+def adaptations(case: Case, other: Case) -> Iterator[Case]:
+    """``case`` with the reference of ``other`` in place of its own, for each order of the arguments that fits."""
+    if case.op is None or other.op is None or other.reference is None or _result_count(case) != _result_count(other):
+        return
+    if len(case.arguments) != len(other.arguments):
+        return
+    orders = (order for order in permutations(range(len(case.arguments))) if _fits(case, other, order))
+    for order in islice(orders, _MOST_ORDERS):
+        if (source := _adapted(case, other, order)) is not None:
+            yield replace(case, reference=Snippet(source, other.reference.line, other.reference.path))
+
+
+def _fits(case: Case, other: Case, order: tuple[int, ...]) -> bool:
+    return all(_alike(case.arguments[at], spec) for at, spec in zip(order, other.arguments, strict=True))
+
+
+def _alike(one: TensorSpec | ScalarSpec, other: TensorSpec | ScalarSpec) -> bool:
+    if isinstance(one, TensorSpec) and isinstance(other, TensorSpec):
+        return len(one.shape) == len(other.shape) and one.dtype == other.dtype
+    return isinstance(one, ScalarSpec) and isinstance(other, ScalarSpec) and one.kind == other.kind
+
+
+def _result_count(case: Case) -> int:
+    assert case.op is not None
+    return len(case.op.results) + sum(argument.mutable for argument in case.op.arguments)
+
+
+def _adapted(case: Case, other: Case, order: tuple[int, ...]) -> str | None:
+    """The source of the other's reference, and a function of the case's name that calls it. The results that the case
+    returns and those that it writes in place are the other's results, in order. None if a dim cannot be told.
+    """
+    assert case.op is not None and other.op is not None and other.reference is not None
+    theirs = {spec.name: case.arguments[at].name for at, spec in zip(order, other.arguments, strict=True)}
+    if (dims := _dims(other, theirs)) is None:
+        return None
+    own = [spec.name for spec in case.arguments]
+    passed = [f"{name}=_upskill_copies[{theirs[name]!r}]" for name in theirs]
+    passed += [f"{name}={value}" for name, value in dims.items()]
+    changed = [argument.name for argument in other.op.arguments if argument.mutable]
+    given_back = [theirs[name] for name in changed]
+    written = [argument.name for argument in case.op.arguments if argument.mutable]
+    lines = [
+        other.reference.source,
+        f"_upskill_other = {other.op.name}",
+        f"def {case.op.name}({', '.join(own)}):",
+        f"    _upskill_given = {{{', '.join(f'{name!r}: {name}' for name in own)}}}",
+        "    _upskill_copies = {k: v.clone() if isinstance(v, torch.Tensor) else v for k, v in _upskill_given.items()}",
+        f"    _upskill_found = _upskill_other({', '.join(passed)})",
+        f"    _upskill_found = {'_upskill_found' if len(other.op.results) > 1 else '(_upskill_found,)'}"
+        if other.op.results
+        else "    _upskill_found = ()",
+        f"    _upskill_found = [*_upskill_found, *(_upskill_copies[k] for k in {given_back!r})]",
+        f"    for _upskill_name, _upskill_value in zip({written!r}, _upskill_found[{len(case.op.results)}:]):",
+        "        _upskill_given[_upskill_name].copy_(_upskill_value)",
+        f"    return {_returned(len(case.op.results))}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _returned(count: int) -> str:
+    return "None" if not count else "_upskill_found[0]" if count == 1 else f"tuple(_upskill_found[:{count}])"
+
+
+def _dims(other: Case, theirs: Mapping[str, str]) -> dict[str, str] | None:
+    """How the other's reference gets the dims that it takes, from the shapes of the case's tensors."""
+    found: dict[str, str] = {}
+    for spec in other.tensors:
+        for axis, size in enumerate(spec.shape):
+            found.setdefault(str(size), f"{theirs[spec.name]}.shape[{axis}]")
+    taken = _parameters(other) & {dim.name for dim in other.dims}
+    return None if taken - found.keys() else {name: found[name] for name in sorted(taken)}
+
+
+def _parameters(case: Case) -> set[str]:
+    assert case.op is not None and case.reference is not None
+    for node in ast.parse(case.reference.source).body:
+        if isinstance(node, ast.FunctionDef) and node.name == case.op.name:
+            return {one.arg for one in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)}
+    return set()
+
+
+def _agreeing(case: Case, copies: Sequence[Case], open_runner: OpenRunner) -> list[bool]:
+    """Whether each changed copy gives the case's own results on its examples. An error is a difference."""
+    if not copies:
+        return []
+    with closing(open_runner(case)) as runner, isolated():
+        try:
+            facts = runner.results()
+            layout = contract_of(case).signature(case, facts).layout
+            prepared = list(islice(drawn(runner, layout, case.dtypes[0], EXAMPLES), EXAMPLES))
+        except CaseError:
+            return [False] * len(copies)
+        return [bool(prepared) and _agrees(runner.for_copy(copy), facts, layout, prepared) for copy in copies]
+
+
+def _agrees(copy: ReferenceRunner, facts: ResultFacts, layout: CallLayout, prepared: Sequence[Prepared]) -> bool:
+    try:
+        if copy.results() != facts:
+            return False
+        copy.layout = layout
+        return all(_same(one, copy.prepare(one.example)) for one in prepared)
+    except CaseError:
+        return False
+
+
+def _same(one: Prepared, other: object) -> bool:
+    if not isinstance(other, Prepared) or not _same_inputs(one, other):
+        return False
+    return len(one.expected) == len(other.expected) and all(
+        mine.gold.shape == theirs.gold.shape and mine.gold.dtype == theirs.gold.dtype and _close(mine.gold, theirs.gold)
+        for mine, theirs in zip(one.expected, other.expected, strict=True)
+    )
+
+
+def _close(one: torch.Tensor, other: torch.Tensor) -> bool:
+    if not one.is_floating_point():
+        return bool(torch.equal(one, other))
+    return torch.allclose(one, other, rtol=RELATIVE, atol=RELATIVE * _scale(one), equal_nan=True)
+
+
+def _scale(values: torch.Tensor) -> float:
+    finite = values[values.isfinite()]
+    return float(finite.abs().max()) if finite.numel() else 0.0
+
+
+def _same_inputs(one: Prepared, other: Prepared) -> bool:
+    """Whether both were prepared on the same draw: a draw that cannot be judged is drawn again."""
+    return all(
+        bytes(mine.data or b"") == bytes(theirs.data or b"")
+        for mine, theirs in zip(one.call.arguments, other.call.arguments, strict=True)
+        if isinstance(mine, TensorArgument) and isinstance(theirs, TensorArgument)
+    )

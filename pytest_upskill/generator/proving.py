@@ -1,0 +1,148 @@
+"""Proves that a case is worth asking, before it is kept. What a teacher wrote runs in sandboxes only.
+
+A case must pass the self-check (its reference runs, its solution passes, wrong results are rejected, results depend on
+the inputs), must kill mutants of its solution, and must ask for another operator than every case before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_upskill.build.build_pool import BuildPool
+from pytest_upskill.build.cache import Cache
+from pytest_upskill.case_quality.self_check import Checked, SelfCheck
+from pytest_upskill.case_quality.subject import Subject
+from pytest_upskill.cases.case import Case
+from pytest_upskill.cases.case_file import parse_case
+from pytest_upskill.devices.base import Machine
+from pytest_upskill.errors import CaseError
+from pytest_upskill.execution.case_gate import subject_of
+from pytest_upskill.generator.answers import Refused
+from pytest_upskill.generator.near_duplicates import duplicate_of
+from pytest_upskill.judging.signatures import contract_of, language_of
+from pytest_upskill.oracle.reference_process import ReferenceLimits, ReferenceProcess
+from pytest_upskill.oracle.reference_runner import ReferenceRunner
+from pytest_upskill.oracle.sandboxed_reference import SandboxedReference
+from pytest_upskill.sandbox.confinement import Confinement
+
+MOST_EXAMPLES = 100
+"""Of the key ``examples`` of a case: more would only take time."""
+LEAST_KILLED = 0.5
+"""The share of its solution's mutants that a case must kill."""
+CALL_SECONDS = 10.0
+LIMITS = ReferenceLimits(seconds=30.0, cpu_seconds=300)
+"""Of a teacher's references; those of other untrusted cases may take longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """A case that is worth asking, and what its self-check found."""
+
+    case: Case
+    checked: Checked
+
+
+class References:
+    """Processes for references: one for each case, and a spare one that starts while the case before is proven.
+
+    ``open_runner`` makes runners of the current process. For one thread.
+    """
+
+    def __init__(self, confinement: Confinement, limits: ReferenceLimits = LIMITS) -> None:
+        self._confinement, self._limits = confinement, limits
+        self._current: ReferenceProcess | None = None
+        self._spare: ReferenceProcess | None = None
+
+    def begin(self) -> None:
+        """End the process of the case before; no code of that case can meet the next one. Raises SandboxError."""
+        if self._current is not None:
+            self._current.stop()
+        self._current, self._spare = self._spare or self._new(), None
+
+    def begin_spare(self) -> None:
+        """Start the process of the next case, unless that has been done."""
+        self._spare = self._spare or self._new()
+
+    def open_runner(self, case: Case) -> ReferenceRunner:
+        if self._current is None:
+            self.begin()
+        assert self._current is not None
+        return SandboxedReference(case, self._current, owns=False)
+
+    def close(self) -> None:
+        for process in filter(None, (self._current, self._spare)):
+            process.stop()
+        self._current = self._spare = None
+
+    def _new(self) -> ReferenceProcess:
+        return ReferenceProcess(self._confinement, self._limits)
+
+
+class Prover:
+    """Proves the cases of one skill, one after another. For the main thread; builds run in threads."""
+
+    def __init__(self, machine: Machine, skill: str, cache: Cache | None = None) -> None:
+        self._machine, self._skill = machine, skill
+        self._references = References(machine.confinement)
+        self._builds = BuildPool(1)
+        self._self_check = SelfCheck(lambda language: machine, CALL_SECONDS, cache, self._references.open_runner)
+
+    def read(self, text: str, path: Path) -> Case:
+        """A case from a teacher's text. Raises Refused for one that is invalid, or that no generated case may be."""
+        try:
+            case = parse_case(text, path, self._skill, trusted=False)
+        except CaseError as error:
+            raise Refused(_placed(error)) from None
+        if case.op is None:
+            raise Refused("the case has no 'op': write a case that asks for a kernel")
+        if case.solution is None:
+            raise Refused("the case has no '## Solution': add a kernel that passes")
+        if case.xfail:
+            raise Refused("'xfail' is not allowed in a generated case: remove it")
+        if case.examples is not None and case.examples > MOST_EXAMPLES:
+            raise Refused(f"'examples' is {case.examples}; at most {MOST_EXAMPLES} are allowed here")
+        return case
+
+    def prove(self, case: Case, others: Iterable[Case], more_to_come: Callable[[], bool] = lambda: False) -> Proven:
+        """The case with its quality. Raises Refused with the reason, SandboxError, ToolchainError."""
+        self._references.begin()
+        if more_to_come():
+            self._references.begin_spare()
+        try:
+            subject = self._subject(case)
+            self._self_check.send_ahead(subject, self._builds.begin)
+            if (same := duplicate_of(case, others, self._references.open_runner)) is not None:
+                raise Refused(
+                    f"the case asks for the same operator as case '{same.name}': both references give the same results "
+                    "on shared inputs; write a case for another operator"
+                )
+            checked = self._self_check.whole(subject)
+        except CaseError as error:
+            raise Refused(_placed(error)) from None
+        if (problem := checked.quality.problem) is not None:
+            raise Refused(f"the case fails its self-check: {problem}")
+        if checked.quality.not_run:
+            raise Refused(f"the solution cannot be run on this machine: {checked.quality.not_run}")
+        if (score := checked.score) is not None and score.killed < LEAST_KILLED * score.total:
+            lines = ", ".join(f"line {one.line}: {one.change}" for one in score.survived[:4])
+            raise Refused(
+                f"the case kills {score.killed} of {score.total} mutants of its solution, at least {LEAST_KILLED:.0%} "
+                f"must be killed; these wrong solutions pass: {lines}"
+            )
+        return Proven(case, checked)
+
+    def close(self) -> None:
+        self._builds.close()
+        self._references.close()
+
+    def _subject(self, case: Case) -> Subject:
+        language_of(case)
+        facts = self._references.open_runner(case).results()
+        return subject_of(case, signature=contract_of(case).signature(case, facts))
+
+
+def _placed(error: CaseError) -> str:
+    """The message with the line in the case file; without its path, which the teacher does not know."""
+    return error.message if error.line is None else f"line {error.line}: {error.message}"

@@ -1,0 +1,82 @@
+"""The questions to a teacher: for the plan, for the skill, for each case. A changed text ends reuse of answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from string import Template
+
+from pytest_upskill.cases.case import Case
+from pytest_upskill.generator.answers import Plan, PlannedCase, Refused
+from pytest_upskill.generator.prose import NAMES
+from pytest_upskill.generator.teacher import Step
+from pytest_upskill.records import Exchange, Prompt, Reply
+from pytest_upskill.skills.arms import prompt_text
+
+_LONGEST_QUOTE = 40_000
+"""Characters of a refused answer that are sent back; the rest of a longer one is of no use."""
+_LONGEST_REASON = 4_000
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a skill is asked for. ``language`` is that of its text (BCP 47)."""
+
+    task: str
+    language: str = "en"
+
+
+def plan_step(order: Order, count: int, existing: Sequence[Case] = (), name: str = "") -> Step:
+    """The question for a plan of ``count`` cases; ``name`` is that of the skill, if it is fixed."""
+    taken = f"\nThe skill has these cases already; plan other operators:\n\n{_listed(existing)}\n" if existing else ""
+    named = f"\nThe name of the skill is `{name}`.\n" if name else ""
+    return _step("plan", "plan", order, count=count, taken=taken, named=named)
+
+
+def skill_step(order: Order, plan: Plan) -> Step:
+    """The question for the skill's files."""
+    operators = "\n".join(f"- {one.operator}" for one in plan.cases)
+    return _step("skill", "skill", order, skill=plan.skill, operators=operators)
+
+
+def case_step(
+    order: Order, skill: str, case: PlannedCase, planned: Sequence[PlannedCase], existing: Sequence[Case] = ()
+) -> Step:
+    """The question for one case, beside others that are ``planned`` or exist."""
+    lines = [f"- {one.name}: {one.operator}" for one in planned if one.name != case.name]
+    listed = "\n".join([*lines, *filter(None, [_listed(existing)])])
+    told = f"\nOther cases ask for these operators; yours must not compute the same:\n\n{listed}\n" if listed else ""
+    facts = {"name": case.name, "operator": case.operator, "difficulty": case.difficulty, "others": told}
+    return _step(f"case-{case.name}", "case", order, skill=skill, **facts)
+
+
+def again(step: Step, reply: Reply, reason: Refused) -> Step:
+    """The same question after an answer that was refused."""
+    answer = reply.text
+    if len(answer) > _LONGEST_QUOTE:
+        answer = f"{answer[:_LONGEST_QUOTE]}\n[the rest of the answer is left out]"
+    told = (
+        f"This answer was refused: {str(reason)[:_LONGEST_REASON]}\n\nAnswer again, completely and in the same format."
+    )
+    earlier = (*step.prompt.earlier, Exchange(answer, told))
+    return replace(step, prompt=replace(step.prompt, earlier=earlier))
+
+
+def _step(step: str, template: str, order: Order, **parts: object) -> Step:
+    text = Template(prompt_text(f"teacher_{template}"))
+    asked = text.substitute(task=order.task.strip(), language=_language(order.language), **parts)
+    return Step(step, Prompt(prompt_text("teacher_system").strip(), asked.strip() + "\n"))
+
+
+def _language(language: str) -> str:
+    if (code := language.partition("-")[0].lower()) == "en":
+        return "\nWrite all text in English."
+    called = f"{NAMES[code]} ({language})" if code in NAMES else f"the language with the code {language}"
+    return (
+        f"\nWrite all text for readers, such as descriptions, explanations and tasks, in {called}. Names, keys, paths, "
+        "code and the headings '## Reference', '## Inputs', '## Solution' and '## Notes' stay as they are."
+    )
+
+
+def _listed(cases: Iterable[Case]) -> str:
+    return "\n".join(f"- {one.name}: {one.op.text if one.op else 'a question about a text'}" for one in cases)

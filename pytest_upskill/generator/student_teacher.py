@@ -1,0 +1,67 @@
+"""A teacher that is an entry of the students' table, behind the same replies and ledger that students have.
+
+Every answer is stored as soon as it is complete: an interrupted command continues without a second request. Answers
+that were cut off are stored, too, since they were paid for, and count as an attempt.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from pathlib import Path
+
+from pytest_upskill.cases.case import Case
+from pytest_upskill.generator.teacher import Step
+from pytest_upskill.paths import HOME
+from pytest_upskill.records import Question, Reply
+from pytest_upskill.replies.ledger import Ledger, Limits, Totals
+from pytest_upskill.replies.scheduling import Replies, Wanted
+from pytest_upskill.students.base import Student
+from pytest_upskill.students.serving.broker import Servers
+
+ARM = "teacher"
+"""The arm of a teacher's questions in the ledger."""
+
+
+class StudentTeacher:
+    """``root`` holds the ledger, where ``subject`` names what the questions are about; ``limits`` bound the session."""
+
+    def __init__(
+        self,
+        student: Student,
+        root: Path,
+        session: str,
+        limits: Limits,
+        subject: str = "",
+        servers: Servers | None = None,
+    ) -> None:
+        self.student = student
+        self.name, self.model = student.name, student.model
+        self._root, self._subject, self._servers = root, subject, servers
+        self._ledger = Ledger(root, session, limits)
+        self._replies = Replies(lambda: self._ledger, lambda name: student, root, keeps_cut_off=True)
+
+    def ask(self, step: Step) -> Future[Reply]:
+        return self._replies.want(self._wanted(step))
+
+    def is_stored(self, step: Step) -> bool:
+        """Whether the answer costs nothing any more."""
+        return not self._replies.worst_case(self._wanted(step))[1]
+
+    def totals(self) -> Totals:
+        """What this session has asked and spent."""
+        return self._ledger.totals()
+
+    def close(self) -> None:
+        """End open questions, which fail with StudentError. Answers that have just arrived are stored."""
+        self._replies.stop(at_once=True)
+        self.student.close()
+        if self._servers is not None:
+            self._servers.stop()
+        self._replies.close()
+        self._ledger.close()
+
+    def _wanted(self, step: Step) -> Wanted:
+        question = Question(self._subject, step.name, ARM, 1, step.prompt)
+        path = self._root / HOME / f"{step.name}.md"
+        case = Case(name=step.name, skill=self._subject, path=path, task=step.prompt.user, op=None)
+        return Wanted(step.name, self.name, question, case, self._root / HOME)

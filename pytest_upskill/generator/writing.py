@@ -1,0 +1,276 @@
+"""Writes a skill and its cases: the plan, then the skill and all cases at once, each case proven as its answer arrives.
+
+Everything kept is on disk at once, with its record: an interrupted command goes on where it was, from the record and
+from stored answers.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_upskill.cases.case import Case
+from pytest_upskill.cases.case_file import load_cases
+from pytest_upskill.cases.provenance import FILE, Provenance, WrittenCase, read_provenance, write_provenance
+from pytest_upskill.errors import BudgetStopped, StudentError, UpskillError, UsageError
+from pytest_upskill.generator import prose, questions, skill_files
+from pytest_upskill.generator.answers import Plan, PlannedCase, Refused, read_case, read_plan, read_skill
+from pytest_upskill.generator.conversations import Conversations, Ended
+from pytest_upskill.generator.files_teacher import AnswerMissing
+from pytest_upskill.generator.leakage import Leakage, skill_text
+from pytest_upskill.generator.parts import split
+from pytest_upskill.generator.questions import Order
+from pytest_upskill.generator.teacher import Step
+from pytest_upskill.paths import write_atomically
+from pytest_upskill.records import Reply
+from pytest_upskill.skills.skill import case_paths
+
+if TYPE_CHECKING:  # imports torch
+    from pytest_upskill.generator.proving import Proven, Prover
+
+PLAN, SKILL = "plan", "skill"
+"""The names of steps, besides ``case-<name>``."""
+
+MakeProver = Callable[[str], "Prover"]
+"""Makes the prover for a skill's name, once the first case arrives."""
+
+
+@dataclass(slots=True)
+class Result:
+    """What a command has made. ``left_out`` gives by step why its last attempt was refused, ``unfinished`` why there is
+    no answer yet; the same command continues the latter.
+    """
+
+    folder: Path | None = None
+    plan: Plan | None = None
+    kept: list[str] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
+    unfinished: dict[str, str] = field(default_factory=dict)
+    missing: list[AnswerMissing] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """A case that was read and not proven, or proven and not compared with the skill."""
+
+    step: Step
+    reply: Reply
+    case: Case
+    proven: Proven | None = None
+
+
+class Writing:
+    """One command. ``say`` gets the name of a step and what has happened to it."""
+
+    def __init__(
+        self, talks: Conversations, make_prover: MakeProver, order: Order, say: Callable[[str, str], object]
+    ) -> None:
+        self._talks, self._make_prover, self._order, self._say = talks, make_prover, order, say
+        self.result = Result()
+        self._planned: dict[str, PlannedCase] = {}
+        self._to_prove: deque[_Answer] = deque()
+        self._for_skill: list[_Answer] = []
+        """Proven while the skill is being written."""
+        self._leakage: Leakage | None = None
+        self._others: list[Case] = []
+        self._record = Provenance(task=order.task, language=order.language)
+        self._prover: Prover | None = None
+
+    # ------------------------------------------------------------------------------------------ what commands call
+
+    def plan(self, count: int, existing: Sequence[Case] = (), name: str = "") -> Plan | None:
+        """The teacher's plan for further cases; None, with the reason in ``result``, if there is none."""
+        self._talks.begin(questions.plan_step(self._order, count, existing, name))
+        taken = [case.name for case in existing]
+        while (ended := self._talks.next()) is not None:
+            if ended.reply is None:
+                self._not_answered(ended)
+                continue
+            try:
+                self.result.plan = read_plan(ended.reply, count, taken, name)
+                return self.result.plan
+            except Refused as reason:
+                self._refused(ended.step, ended.reply, reason)
+        return None
+
+    def new(self, plan: Plan, into: Path) -> None:
+        """Write the planned skill and its cases below the folder ``into``, or go on with them. Raises UsageError."""
+        folder = self.result.folder = into / plan.skill
+        record = read_provenance(folder / "evals") if folder.exists() else self._record
+        if record is None:
+            remedy = "choose another name with --name, or add cases to it with 'upskill-gen add-cases'"
+            raise UsageError(f"{folder} exists, and has no record of upskill-gen (evals/{FILE}); {remedy}")
+        if record.task != self._order.task or record.language != self._order.language:
+            task = f"the task {record.task!r} in the language {record.language}"
+            raise UsageError(f"{folder} was made for {task}; choose another name with --name, or another folder")
+        self._record = record
+        if record.skill is None:
+            self._talks.begin(questions.skill_step(self._order, plan))
+        else:
+            self._leakage = Leakage(skill_text(folder))
+        self._cases(folder, plan.cases)
+
+    def add(self, folder: Path, planned: Sequence[PlannedCase]) -> None:
+        """Write cases for a skill that exists."""
+        self.result.folder = folder
+        self._record = read_provenance(folder / "evals") or self._record
+        self._leakage = Leakage(skill_text(folder))
+        self._cases(folder, planned)
+
+    def close(self) -> None:
+        """End the processes of proofs."""
+        if self._prover is not None:
+            self._prover.close()
+
+    # ------------------------------------------------------------------------------------------ the loop
+
+    def _cases(self, folder: Path, planned: Sequence[PlannedCase]) -> None:
+        self._others = [one for one in load_cases(case_paths(folder), folder.name) if isinstance(one, Case)]
+        there = {case.name for case in self._others} & self._record.cases.keys()
+        self._planned = {one.name: one for one in planned}
+        existing = [case for case in self._others if case.name not in self._planned]
+        for one in planned:
+            if one.name in there:
+                self.result.kept.append(one.name)
+                self._say(f"case-{one.name}", "is there already")
+            else:
+                self._talks.begin(questions.case_step(self._order, folder.name, one, planned, existing))
+        self._loop()
+        for answer in self._for_skill:
+            self.result.unfinished.setdefault(answer.step.name, "it is proven, and waits for the skill's text")
+        self._balance(set(self.result.kept) - there)
+
+    def _loop(self) -> None:
+        while self._talks.open or self._to_prove:
+            while (ended := self._talks.next(wait=not self._to_prove)) is not None:
+                self._take(ended)
+            if self._to_prove:
+                self._prove(self._to_prove.popleft())
+
+    def _take(self, ended: Ended) -> None:
+        step, reply = ended.step, ended.reply
+        if reply is None:
+            self._not_answered(ended)
+            return
+        try:
+            if step.name == SKILL:
+                self._take_skill(step, reply)
+            else:
+                self._to_prove.append(_Answer(step, reply, self._read(step, reply)))
+                self._say(step.name, "answered")
+        except Refused as reason:
+            self._refused(step, reply, reason)
+
+    def _read(self, step: Step, reply: Reply) -> Case:
+        """The case in an answer, as far as it can be checked without running anything. Raises Refused."""
+        assert self.result.folder is not None
+        name = step.name.removeprefix("case-")
+        path = self.result.folder / "evals" / f"{name}.md"
+        case = self._proving.read(read_case(reply, name), path)
+        if (problem := prose.problem(case.task, self._order.language)) is not None:
+            raise Refused(f"the task: {problem}")
+        if path.exists() and path.read_bytes() != case.text.encode():
+            raise Refused(f"evals/{name}.md exists and holds another text; it is not replaced")
+        return case
+
+    @property
+    def _proving(self) -> Prover:
+        if self._prover is None:
+            assert self.result.folder is not None
+            self._prover = self._make_prover(self.result.folder.name)
+        return self._prover
+
+    def _take_skill(self, step: Step, reply: Reply) -> None:
+        folder = self.result.folder
+        assert folder is not None
+        files = read_skill(reply)
+        skill_files.check(files, folder.name, self._order.language)
+        self._store(self._record)  # first: a folder without a record is not ours
+        skill_files.write(files, folder)
+        self._store(self._record.model_copy(update={"skill": self._talks.written(step, reply)}))
+        self._say(SKILL, f"written to {folder} ({', '.join(files)})")
+        self._leakage = Leakage(skill_text(folder))
+        waiting, self._for_skill = self._for_skill, []
+        for answer in waiting:
+            self._finish(answer)
+
+    def _prove(self, answer: _Answer) -> None:
+        self._say(answer.step.name, "is being proven")
+        try:
+            proven = self._proving.prove(answer.case, self._rivals(answer.case), lambda: bool(self._to_prove))
+        except Refused as reason:
+            self._refused(answer.step, answer.reply, reason)
+            return
+        self._finish(_Answer(answer.step, answer.reply, answer.case, proven))
+
+    def _rivals(self, case: Case) -> list[Case]:
+        waiting = [answer.case for answer in self._for_skill]
+        return [one for one in (*self._others, *waiting) if one.name != case.name]
+
+    def _finish(self, answer: _Answer) -> None:
+        """Keep a proven case, unless the skill gives it away or is not there yet."""
+        if self._leakage is None:
+            self._for_skill.append(answer)
+            self._say(answer.step.name, "proven; it waits for the skill's text")
+            return
+        if (problem := self._leakage.problem(answer.case)) is not None:
+            self._refused(answer.step, answer.reply, Refused(problem))
+            return
+        self._keep(answer)
+
+    def _keep(self, answer: _Answer) -> None:
+        case, name = answer.case, answer.case.name
+        difficulty = self._planned[name].difficulty
+        write_atomically(case.path, case.text)
+        known = {one: (made.part, float(made.difficulty)) for one, made in self._record.cases.items()}
+        made = WrittenCase(
+            **self._talks.written(answer.step, answer.reply).model_dump(),
+            text_hash=case.text_hash,
+            proven=datetime.now(UTC).isoformat(timespec="seconds"),
+            part=split({name: float(difficulty)}, known)[name],
+            difficulty=difficulty,
+        )
+        self._store(self._record.model_copy(update={"cases": {**self._record.cases, name: made}}))
+        self._others.append(case)
+        self.result.kept.append(name)
+        score = answer.proven.checked.score if answer.proven is not None else None
+        killed = f", {score.killed} of {score.total} mutants killed" if score is not None else ""
+        self._say(answer.step.name, f"kept: {made.part}, difficulty {difficulty}{killed}")
+
+    def _balance(self, names: set[str]) -> None:
+        """Split the cases of this run again, all together, so that both parts are equal."""
+        if names:
+            self.split(names, {name: float(self._record.cases[name].difficulty) for name in names})
+
+    def split(self, names: set[str], difficulty: Mapping[str, float]) -> None:
+        """Split these cases anew by a measured difficulty, while the others keep their part."""
+        cases = self._record.cases
+        known = {name: (one.part, float(one.difficulty)) for name, one in cases.items() if name not in names}
+        parts = split({name: difficulty[name] for name in names}, known)
+        changed = {name: cases[name].model_copy(update={"part": part}) for name, part in parts.items()}
+        self._store(self._record.model_copy(update={"cases": {**cases, **changed}}))
+
+    def _store(self, record: Provenance) -> None:
+        assert self.result.folder is not None
+        self._record = record
+        write_provenance(self.result.folder / "evals", record)
+
+    # ------------------------------------------------------------------------------------------ answers that fail
+
+    def _refused(self, step: Step, reply: Reply, reason: Refused) -> None:
+        if not self._talks.refuse(step, reply, reason):
+            self.result.left_out[step.name] = str(reason)
+
+    def _not_answered(self, ended: Ended) -> None:
+        error = ended.error
+        if isinstance(error, AnswerMissing):
+            self.result.missing.append(error)
+        elif not isinstance(error, StudentError | BudgetStopped | UpskillError | OSError):
+            assert error is not None
+            raise error
+        self.result.unfinished[ended.step.name] = str(error)
+        self._say(ended.step.name, f"not answered: {error}")

@@ -1,0 +1,50 @@
+"""Writes a report to its place: a file, which is replaced at once, or skill-creator's folder."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from pathlib import Path
+from shutil import rmtree
+
+from pytest_upskill.paths import write_atomically
+from pytest_upskill.reporting import FOLDER_MARKER, SKILL_CREATOR, skill_creator
+from pytest_upskill.reporting.view import View
+
+
+def write_report(form: str, path: Path, view: View, text: Callable[[], str]) -> None:
+    """Write the report of this form; ``text`` renders that of a file. Raises OSError, and what ``text`` raises."""
+    if form == SKILL_CREATOR:
+        _write_folder(path, view)
+    else:
+        write_file(path, text())
+
+
+def write_file(path: Path, text: str) -> None:
+    """Replace a file at once; one that is none, such as a device, is written in place. Raises OSError."""
+    if not path.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "its folder is missing")
+    if path.exists() and not path.is_file():
+        path.write_bytes(_encoded(text))
+        return
+    try:
+        write_atomically(path.resolve(), text)
+    except PermissionError:  # of the folder; the file itself may be writable
+        path.write_bytes(_encoded(text))
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", errors="replace")
+
+
+def _write_folder(folder: Path, view: View) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()) and not (folder / FOLDER_MARKER).exists():
+        raise FileExistsError(errno.EEXIST, "it holds other files now")
+    (folder / FOLDER_MARKER).write_text("Written by pytest-upskill, which replaces the eval-* folders in here.\n")
+    for stale in folder.glob(skill_creator.STALE):
+        if stale.resolve().is_relative_to(folder.resolve()):
+            rmtree(stale)
+    for path, text in skill_creator.files(view):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(_encoded(text))
