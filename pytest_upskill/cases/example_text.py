@@ -34,6 +34,15 @@ def read_example(text: str, case: Case) -> Example:
     Dims of one size, the dtype of a case that has one, ``values`` and scalars may be left out. Conditions are checked
     where they depend on nothing that was left out.
     """
+    try:
+        return _read(text, case)
+    except BadExample:
+        raise
+    except (ValueError, ArithmeticError) as error:  # a bound that cannot be computed for these sizes
+        raise BadExample(text, str(error), case) from None
+
+
+def _read(text: str, case: Case) -> Example:
     given = _pieces(text, case)
     dims = {}
     for dim in case.dims:

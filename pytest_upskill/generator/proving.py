@@ -50,8 +50,8 @@ class References:
     ``open_runner`` makes runners of the current process. For one thread.
     """
 
-    def __init__(self, confinement: Confinement, limits: ReferenceLimits = LIMITS) -> None:
-        self._confinement, self._limits = confinement, limits
+    def __init__(self, confinement: Confinement, limits: ReferenceLimits | None = None) -> None:
+        self._confinement, self._limits = confinement, limits or LIMITS
         self._current: ReferenceProcess | None = None
         self._spare: ReferenceProcess | None = None
 

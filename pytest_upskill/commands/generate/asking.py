@@ -14,6 +14,7 @@ import click
 
 from pytest_upskill.cases.provenance import read_provenance
 from pytest_upskill.commands.generate.progress import Progress
+from pytest_upskill.configuration.rootdir import rootdir_of
 from pytest_upskill.configuration.settings import students_tables
 from pytest_upskill.errors import shown_path
 from pytest_upskill.generator import prose
@@ -24,7 +25,6 @@ from pytest_upskill.generator.questions import Order
 from pytest_upskill.generator.student_teacher import StudentTeacher
 from pytest_upskill.generator.teacher import Step, Teacher
 from pytest_upskill.generator.writing import Result, Writing
-from pytest_upskill.paths import HOME
 from pytest_upskill.replies.ledger import Limits, in_usd
 from pytest_upskill.reporting.text_style import plural, printable
 from pytest_upskill.students.base import StudentConfig
@@ -99,18 +99,12 @@ def _language(ctx: click.Context, parameter: click.Parameter, value: str | None)
     return value
 
 
-def root_of(folder: Path) -> Path:
-    """The nearest folder from ``folder`` upwards with stored replies, a pyproject.toml or a repository; else itself."""
-    marks = (HOME, "pyproject.toml", ".git")
-    return next((one for one in (folder, *folder.parents) if any((one / mark).exists() for mark in marks)), folder)
-
-
 class Session:
     """One command that asks a teacher, from the estimate to the result."""
 
     def __init__(self, options: AskOptions, command: str) -> None:
         self.options, self.command = options, command
-        self.root = root_of(Path.cwd())
+        self.root = rootdir_of(Path.cwd(), Path.cwd())
         self.tables: Tables = students_tables(self.root / "pyproject.toml")
         self.chosen = teacher_config(options.teacher, self.tables, Path.cwd())
         self.progress = Progress()
