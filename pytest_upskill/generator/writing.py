@@ -241,7 +241,7 @@ class Writing:
         self.result.kept.append(name)
         score = answer.proven.checked.score if answer.proven is not None else None
         killed = f", {score.killed} of {score.total} mutants killed" if score is not None else ""
-        self._say(answer.step.name, f"kept: {made.part}, difficulty {difficulty}{killed}")
+        self._say(answer.step.name, f"kept: difficulty {difficulty}{killed}")
 
     def _balance(self, names: set[str]) -> None:
         """Split the cases of this run again, all together, so that both parts are equal."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -127,11 +128,12 @@ def _accept(cases: Sequence[Case], yes: bool, show: bool) -> bool:
             click.echo("nothing was accepted")
             return False
     except click.Abort:
-        click.echo("\nnothing was accepted; without a terminal, read the code by --show, then use --yes")
+        without = "" if sys.stdin.isatty() else "; without a terminal, read the code by --show, then use --yes"
+        click.echo(f"\nnothing was accepted{without}")
         return False
     for case in cases:
         acceptance.accept(case)
-    click.echo(f"{plural(len(cases), 'case')} accepted; 'upskill-gen accept --revoke' takes it back")
+    click.echo(f"{plural(len(cases), 'case')} accepted; --revoke takes it back")
     return True
 
 
@@ -154,11 +156,11 @@ def _shown(case: Case, console: Console) -> Iterator[Hidden]:
 
 
 def _print_code(snippet: Snippet, console: Console) -> None:
-    code = visible(snippet.source)
+    code = visible(snippet.source.rstrip("\n"))
     if console.is_terminal:
         console.print(
             Syntax(code, "python", line_numbers=True, start_line=snippet.line, word_wrap=True, theme="ansi_dark")
         )
         return
-    for number, line in enumerate(code.rstrip("\n").split("\n"), snippet.line):
+    for number, line in enumerate(code.split("\n"), snippet.line):
         click.echo(f"{number:5} {line}".rstrip())
