@@ -22,7 +22,7 @@ help:
 	@echo "                          right kernel compiled for sm_80, sm_90 and sm_100 (needs nvcc, no GPU)"
 	@echo "make gpu-check            all that needs a GPU, in the environment of PYTHON; WHEELS=DIR brings missing packages"
 	@echo "make fuzz                 feed the readers of cases, replies and answers with nonsense; SECONDS=60"
-	@echo "make lint                 ruff, mypy and clang-format, changing nothing"
+	@echo "make lint                 ruff, mypy, clang-format and the linter of skills, changing nothing"
 	@echo "make format               format Python and C++"
 	@echo "make bench                the benchmarks, as ratios where that can be; QUICK=--quick only tries them out"
 	@echo "make clean                remove the virtual environment and caches"
@@ -55,6 +55,7 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/upskill-gen lint skills/
 	git ls-files '*.cpp' '*.h' | grep -v '^tests/' | xargs $(BIN)/clang-format --dry-run -Werror
 
 format: $(STAMP)

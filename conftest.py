@@ -2,6 +2,7 @@
 
 import functools
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,10 @@ pytest_plugins = ["pytester"]
 
 # pytester gives each test a home of its own: without this, each would build the device's runtime again.
 os.environ["UPSKILL_CACHE_DIR"] = str(cache_folder())
+
+# No test depends on what its user has accepted, or adds to it.
+_STATE = tempfile.TemporaryDirectory(prefix="upskill-state-")
+os.environ["UPSKILL_STATE_DIR"] = _STATE.name
 
 
 NVCC = frozenset(
@@ -57,6 +62,8 @@ SLOW = (
     "unit/test_cuda_tracing.py",
     "unit/test_demo_model.py",
     "unit/test_devices_choose.py",
+    "unit/test_generator_near_duplicates.py",
+    "unit/test_generator_new.py",
     "unit/test_judging.py",
     "unit/test_launch_statistics.py",
     "unit/test_launcher_extraction.py",

@@ -17,13 +17,14 @@ from pathlib import Path
 
 from pytest_upskill.cases.case import Case
 from pytest_upskill.cases.case_file import load_case
+from pytest_upskill.cases.sizes import candidates
 from pytest_upskill.oracle import search
 from pytest_upskill.oracle.draw import LARGEST, examples
 from pytest_upskill.oracle.explore import EXAMPLES
 from pytest_upskill.oracle.isolation import isolated
 from pytest_upskill.oracle.prepare import Preparation
 from pytest_upskill.oracle.required_examples import large_together
-from pytest_upskill.oracle.shapes import OutputSize, candidates
+from pytest_upskill.oracle.shapes import OutputSize
 
 GOAL = 0.8
 

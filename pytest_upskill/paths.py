@@ -1,4 +1,4 @@
-"""The home and cache folders, names of files in them, and atomic writes."""
+"""The home, cache and state folders, names of files in them, and atomic writes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 
 HOME = ".upskill"
 """The folder in pytest's rootdir for what runs keep."""
+GENERATED = ".upskill-gen.json"
+"""The file in a skill's ``evals/`` in which ``upskill-gen`` records who wrote which case."""
 
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f/\\:]")
 
@@ -31,6 +33,16 @@ def cache_folder() -> Path:
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("pytest-upskill"))
+
+
+def state_folder() -> Path:
+    """``UPSKILL_STATE_DIR``, else pytest-upskill's folder in the user's state. It may not exist yet."""
+    chosen = os.environ.get("UPSKILL_STATE_DIR")
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    import platformdirs
+
+    return Path(platformdirs.user_state_dir("pytest-upskill"))
 
 
 def component(name: str) -> str:

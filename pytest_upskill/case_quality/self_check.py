@@ -48,7 +48,7 @@ class Checked:
 
 class SelfCheck:
     """Checks cases, each once. For the main thread. ``timeout`` (s) is for each call of a solution; ``open_runner``
-    opens what runs the Python of a case (None: this process).
+    opens what runs the Python of a case (None: this process for a trusted case, a sandbox for others).
     """
 
     def __init__(
@@ -113,9 +113,8 @@ class SelfCheck:
 
     def _explored(self, subject: Subject, build: Build | None, recorder: Recorder | None) -> CaseQuality:
         from pytest_upskill.case_quality.quality import check
-        from pytest_upskill.oracle.reference_runner import in_this_process
 
-        machine, runners = self._machine(subject.language), self._open_runner or in_this_process
+        machine, runners = self._machine(subject.language), self._runners(subject.language)
         if build is None or build.needs:
             return check(subject, None, None, machine.largest, open_runner=runners)
         if build.library is None:
@@ -134,7 +133,6 @@ class SelfCheck:
     def whole(self, subject: Subject) -> Checked:
         """The quality of a case, and the score of its solution's mutants. Raises as ``quality`` does."""
         from pytest_upskill.case_quality.mutation_run import MutationRun
-        from pytest_upskill.oracle.reference_runner import in_this_process
 
         remarks = _notes(subject.case)
         if subject.problem:
@@ -152,14 +150,19 @@ class SelfCheck:
             return Checked(quality, None, (f"its solution is not run here: {needs}", *quality.advice, *remarks))
         score_found = None
         if quality.problem is None and build is not None and build.library is not None:
-            runners = self._open_runner or in_this_process
-            run = MutationRun(subject, self._machine(subject.language), recorder.kept, recorder.slowest, runners)
+            machine, runners = self._machine(subject.language), self._runners(subject.language)
+            run = MutationRun(subject, machine, recorder.kept, recorder.slowest, runners)
             score_found = run.score(build)
         if quality.problem is None:
             self._cache.get(key, lambda _: _made(quality))
             plain = json.dumps(score_found and dataclasses.asdict(score_found))
             self._cache.get(score_key, lambda _: Made(Facts(data=plain)))
         return Checked(quality, score_found, (*quality.advice, *remarks))
+
+    def _runners(self, language: Language) -> OpenRunner:
+        from pytest_upskill.oracle.reference_runner import by_trust
+
+        return self._open_runner or by_trust(lambda: self._machine(language).confinement)
 
     def _key(self, what: str, subject: Subject) -> str:
         import torch

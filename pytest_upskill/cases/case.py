@@ -101,7 +101,9 @@ class Case:
     ``contract`` and ``language`` are names in the registries. ``forbid`` names operators that must not be called;
     ``vectorised`` requires that the work done in Python does not grow with the sizes. ``speed`` and ``at_least`` are
     the sizes and the least speedup of a timing that is not implemented yet. ``xfail`` says why students are
-    expected to fail. ``text`` is the file's content, and ``text_hash`` its SHA-256.
+    expected to fail. ``always`` are texts of examples that are always tried. ``text`` is the file's content, and
+    ``text_hash`` its SHA-256. ``trusted``: the case's own Python may run in this process (``cases.acceptance``).
+    ``taken_by`` is the folder of the skill that takes the case from another one; None for a skill's own case.
     """
 
     name: str
@@ -130,6 +132,9 @@ class Case:
     atomics: bool = False
     zero: bool = False
     expect: Expectation | None = None
+    always: tuple[str, ...] = ()
+    trusted: bool = True
+    taken_by: Path | None = None
     text_hash: str = ""
     text: str = field(default="", repr=False)
 
@@ -142,6 +147,11 @@ class Case:
     def scalars(self) -> tuple[ScalarSpec, ...]:
         """The scalar arguments, in schema order."""
         return tuple(argument for argument in self.arguments if isinstance(argument, ScalarSpec))
+
+    @property
+    def folder(self) -> Path:
+        """The folder of its skill."""
+        return self.taken_by or self.path.parent.parent
 
     @property
     def kind(self) -> Literal["kernel", "text"]:

@@ -6,11 +6,14 @@ import gc
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pytest_upskill.cases import fields
+from pytest_upskill.cases.acceptance import Listing, is_trusted
 from pytest_upskill.cases.case import Case, Choices, Expectation, ScalarSpec, TensorSpec
+from pytest_upskill.cases.example_text import BadExample, read_example
 from pytest_upskill.cases.fields import Scope
 from pytest_upskill.cases.foreign import is_foreign
 from pytest_upskill.cases.operator_schema import Operator, parse_operator
@@ -25,7 +28,7 @@ from pytest_upskill.errors import CaseError, NotACase
 KERNEL_KEYS = (
     "op", "dims", "where", "args", "dtypes", "returns", "tolerance", "examples", "contract", "language", "speed",
     "at_least", "tags", "atomics", "zero", "forbid", "vectorised",
-    "xfail",
+    "xfail", "always",
 )  # fmt: skip
 TEXT_KEYS = ("expect", "tags", "xfail")
 NO_CASE = "no case, and not judged: no frontmatter with 'op' or 'expect'"
@@ -39,33 +42,45 @@ Top = Mapping[str, Value]
 """The keys of the frontmatter."""
 
 
-def load_cases(paths: Iterable[Path], skill: str) -> list[Case | CaseError]:
-    """Read cases of ``skill``: for each path the case, or the error in it."""
+def load_cases(paths: Iterable[Path], skill: str, folder: Path | None = None) -> list[Case | CaseError]:
+    """Read cases of ``skill``: for each path the case, or the error in it. ``folder`` is the skill's: cases whose files
+    lie elsewhere are taken from another skill.
+    """
+    listings: dict[Path, Listing | None] = {}
     # Cases have no reference cycles; looking for some while thousands of objects are made takes a quarter of the time.
     enabled = gc.isenabled()
     gc.disable()
     try:
-        return [_case_or_error(path, skill) for path in paths]
+        return [_case_or_error(path, skill, folder, listings) for path in paths]
     finally:
         if enabled:
             gc.enable()
 
 
-def _case_or_error(path: Path, skill: str) -> Case | CaseError:
+def _case_or_error(
+    path: Path, skill: str, folder: Path | None, listings: dict[Path, Listing | None]
+) -> Case | CaseError:
     try:
-        return load_case(path, skill)
+        return load_case(path, skill, folder, listings)
     except CaseError as error:
         return error
 
 
-def load_case(path: Path, skill: str) -> Case:
-    """Read one case of ``skill``; raises CaseError with the place of its first error, NotACase for a foreign file."""
+def load_case(
+    path: Path, skill: str, folder: Path | None = None, listings: dict[Path, Listing | None] | None = None
+) -> Case:
+    """Read one case of ``skill``, as ``load_cases`` does; raises CaseError with the place of its first error, NotACase
+    for a foreign file. ``listings`` keeps what folders list as generated.
+    """
     try:
-        return parse_case(read_text(path, CaseError), path, skill)
+        case = parse_case(read_text(path, CaseError), path, skill)
     except CaseError:
         if (text := _readable(path)).strip() and is_foreign(text, (*KERNEL_KEYS, *TEXT_KEYS)):
             raise NotACase(NO_CASE, path) from None
         raise
+    taken_by = folder if folder is not None and folder != path.parent.parent else None
+    trusted = is_trusted(case, {} if listings is None else listings)
+    return case if trusted and taken_by is None else replace(case, trusted=trusted, taken_by=taken_by)
 
 
 def _readable(path: Path) -> str:
@@ -77,8 +92,11 @@ def _readable(path: Path) -> str:
     return "" if "\0" in text else text
 
 
-def parse_case(text: str, path: Path, skill: str) -> Case:
-    """Parse the text of a case file. ``path`` gives the case its name and is not read. Raises CaseError."""
+def parse_case(text: str, path: Path, skill: str, *, trusted: bool = True) -> Case:
+    """Parse the text of a case file. ``path`` gives the case its name and is not read. Raises CaseError.
+
+    ``trusted`` is the caller's word: pass False for what a model wrote and no person has accepted.
+    """
     name = path.stem
     if not _NAME.match(name):
         rule = "name the file with letters, digits, '_' and '-', the first a letter or a digit"
@@ -87,17 +105,19 @@ def parse_case(text: str, path: Path, skill: str) -> Case:
     scope, top = Scope(path), document.frontmatter.data
     _refuse_keys(scope, top)
     sections = read_sections(path, document.body, document.body_line)
-    return Case(
+    case = Case(
         name=name,
         skill=skill,
         path=path,
         task=sections.task,
         tags=fields.tags(scope, top["tags"]) if "tags" in top else (),
         xfail=fields.reason(scope, top["xfail"]) if "xfail" in top else "",
+        trusted=trusted,
         text=text,
         text_hash=hashlib.sha256(text.encode()).hexdigest(),
         **(_kernel_fields if "op" in top else _text_fields)(scope, top, sections),
     )
+    return replace(case, always=_always(scope, top["always"], case)) if "always" in top else case
 
 
 def _refuse_keys(scope: Scope, top: Top) -> None:
@@ -263,6 +283,23 @@ def _forbidden(scope: Scope, value: Value) -> tuple[str, ...]:
             rule = "an operator is named without a namespace, an overload or a call"
             raise scope.fail(f"'forbid' holds '{item.data}'; {rule}{hint}", item)
     return fields.texts(scope, value, "'forbid'", "[softmax, log_softmax]")
+
+
+def _always(scope: Scope, value: Value, case: Case) -> tuple[str, ...]:
+    """Texts of examples, each of them one that the case allows."""
+    found: dict[str, str] = {}
+    texts = fields.texts(scope, value, "'always'", "['rows=1 cols=33 dtype=float16 seed=7']")
+    for text, item in zip(texts, value.data, strict=True):
+        try:
+            example = str(read_example(text, case))
+        except BadExample as error:
+            where = "" if error.piece == text else f" in '{text}'"
+            message = f"'always' holds '{error.piece}'{where}: {error.rule}; write it as '{error.form}'"
+            raise scope.fail(message, item) from None
+        if example in found:
+            raise scope.fail(f"'always' holds '{text}', the same example as '{found[example]}'; keep one", item)
+        found[example] = text
+    return texts
 
 
 def _speed(scope: Scope, value: Value, where: tuple[Expression, ...]) -> dict[str, int]:

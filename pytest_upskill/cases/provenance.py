@@ -8,9 +8,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pytest_upskill.errors import CaseError
-from pytest_upskill.paths import write_atomically
+from pytest_upskill.paths import GENERATED, write_atomically
 
-FILE = ".upskill-gen.json"
+FILE = GENERATED
 Part = Literal["training", "held-out"]
 
 
@@ -70,7 +70,7 @@ def read_provenance(evals: Path) -> Provenance | None:
         return None
     except (OSError, ValidationError) as error:
         first = str(error).splitlines()[0]
-        rule = "upskill-gen writes this file; restore it from git, or delete it and run 'upskill-gen accept'"
+        rule = "until it can, all cases here count as generated; restore it from git, or correct it by hand"
         raise CaseError(f"{FILE} cannot be read ({first}): {rule}", path) from None
 
 

@@ -58,8 +58,9 @@ def command(ctx: click.Context, path: Path, full: bool, example: str | None, see
     """Judge the solution of a case.
 
     Shows the inputs, the expected and the computed values around the worst element, the kernel launches, and what the
-    compiler says. CASE.md is a file in a skill's evals/ folder; its reference and its inputs run in this process. The
-    exit status is 1 unless all assertions pass.
+    compiler says. CASE.md is a file in a skill's evals/ folder; its reference and its inputs run in this process, or,
+    if upskill-gen wrote them and you have not accepted them yet, in a sandbox. The exit status is 1 unless all
+    assertions pass.
     """
     style = TextStyle(max(shutil.get_terminal_size().columns, 60), color=True, unicode=can_show(sys.stdout.encoding))
     try:
@@ -96,7 +97,8 @@ def _case(path: Path) -> Case:
 def _called(name: str) -> list[Path]:
     """The cases of this name in skills below the current folder."""
     with contextlib.suppress(SkillError):
-        return [case for file in skill_files([]) for case in case_paths(file.parent) if case.stem == name]
+        found = (case for file in skill_files([]) for case in case_paths(file.parent) if case.stem == name)
+        return list(dict.fromkeys(found))
     return []
 
 
@@ -135,6 +137,7 @@ def _started_build(case: Case, machine: Machine) -> BuildPool:
 def _judge(case: Case, machine: Machine, seed: int, example: str | None, largest: int | None, style: TextStyle) -> bool:
     """Judges the solution, prints the result, and returns whether it passed."""
     from pytest_upskill.commands.close_up import Observer  # imports torch
+    from pytest_upskill.oracle.reference_runner import in_this_process
 
     assert case.solution is not None
     reply, observer = Reply(text=fenced(case.solution.source, case.language)), Observer(case)
@@ -150,9 +153,11 @@ def _judge(case: Case, machine: Machine, seed: int, example: str | None, largest
             seed=seed,
             example=example,
             largest=largest,
+            trusted=case.trusted,
         )
-        ready = replace(prepare(request, machine), runner=observer.runner)
-        result = finish(request, machine, lambda: ready, observer.see)
+        ready = prepare(request, machine)
+        observed = replace(ready, runner=observer.observed(ready.runner or in_this_process(case)))
+        result = finish(request, machine, lambda: observed, observer.see)
         _raise_problem(result, case)
     outcome = kernel_outcome(_task(case, seed, example), case, Answered(reply, extraction), result, ())
     outcome = replace(outcome_in_case_file(outcome, case), replay=_repeated_by(outcome, case))

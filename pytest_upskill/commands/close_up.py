@@ -10,9 +10,11 @@ import torch
 
 from pytest_upskill.cases.case import Case
 from pytest_upskill.oracle.compare import place, read
-from pytest_upskill.oracle.prepare import Expected, GivenUp, Preparation, Prepared
+from pytest_upskill.oracle.prepare import Expected, GivenUp, Prepared
+from pytest_upskill.oracle.reference_runner import ReferenceRunner
+from pytest_upskill.oracle.shapes import OutputSize
 from pytest_upskill.oracle.values import DTYPE
-from pytest_upskill.records import Answer, Call, Example, ScalarArgument, TensorArgument, Verdict
+from pytest_upskill.records import Answer, Call, CallLayout, Example, ScalarArgument, TensorArgument, Verdict
 from pytest_upskill.reporting.text_style import TextStyle, pad
 
 _KEPT = 16
@@ -41,18 +43,23 @@ class Seen:
 
 
 class Observer:
-    """Sees the calls of one judgement: pass ``runner`` and ``see`` to the judge."""
+    """Sees the calls of one judgement: pass what ``observed`` returns, and ``see``, to the judge."""
 
     def __init__(self, case: Case) -> None:
         self._sizes = {spec.name: [size.text for size in spec.shape] for spec in case.tensors}
-        self.runner = _Runner(case)
+        self._runner: _Runner | None = None
         self._latest: OrderedDict[str, tuple[Prepared, dict[str, bytes]]] = OrderedDict()
         self._closest: Seen | None = None
         self._rank = (0.0, 0)
         self.examples = 0
 
+    def observed(self, runner: ReferenceRunner) -> ReferenceRunner:
+        """The runner of the case, observed."""
+        self._runner = _Runner(runner)
+        return self._runner
+
     def see(self, call: Call, answer: Answer) -> None:
-        prepared = self.runner.latest
+        prepared = self._runner.latest if self._runner else None
         if prepared is None or call is not prepared.call or not answer.ran:
             return
         self.examples += 1
@@ -72,7 +79,7 @@ class Observer:
     def seen(self, verdict: Verdict) -> Seen | None:
         """The worst element of the counterexample; of a solution that passes, the one that is closest to its bound."""
         found = verdict.counterexample
-        layout = self.runner.layout
+        layout = self._runner.layout if self._runner else None
         sizes = {**self._sizes, **{one.name: one.shape for one in (layout.tensors if layout else ()) if one.shape}}
         if found is None:
             return self._closest and replace(self._closest, sizes=sizes) if verdict.kind == "passed" else None
@@ -82,13 +89,31 @@ class Observer:
         return Seen(*kept, found.worst.output, found.worst.index, sizes=sizes)
 
 
-class _Runner(Preparation):
-    """Keeps the latest example that it prepared."""
+class _Runner:
+    """A ``ReferenceRunner`` that keeps the latest example that it prepared; the rest is left to another runner."""
 
-    latest: Prepared | None = None
+    def __init__(self, runner: ReferenceRunner) -> None:
+        self._runner = runner
+        self.case = runner.case
+        self.latest: Prepared | None = None
+        self.results, self.linear, self.call = runner.results, runner.linear, runner.call
+        self.other_results, self.mutated_runs = runner.other_results, runner.mutated_runs
+        self.for_copy, self.close = runner.for_copy, runner.close
+
+    @property
+    def layout(self) -> CallLayout | None:
+        return self._runner.layout
+
+    @layout.setter
+    def layout(self, layout: CallLayout | None) -> None:
+        self._runner.layout = layout
+
+    @property
+    def outputs(self) -> OutputSize:
+        return self._runner.outputs
 
     def prepare(self, example: Example) -> Prepared | GivenUp:
-        found = super().prepare(example)
+        found = self._runner.prepare(example)
         self.latest = found if isinstance(found, Prepared) else None
         return found
 
@@ -112,6 +137,8 @@ def table_lines(seen: Seen, style: TextStyle) -> Iterator[str]:
     prepared, output = seen.prepared, seen.output
     expected = next(one for one in prepared.expected if one.name == output)
     got = read(seen.outputs[output], expected.dtype, expected.shape)
+    if expected.dtype == "bool" and bool((got <= 1).all()):  # a kernel may also write other bytes
+        got = got.bool()
     table = _Table(seen.index, style)
     for tensor in (one for one in prepared.call.arguments if isinstance(one, TensorArgument) and one.data is not None):
         values = read(tensor.data, tensor.dtype, tensor.shape)

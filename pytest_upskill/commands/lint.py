@@ -5,12 +5,16 @@ from pathlib import Path
 
 import click
 
+from pytest_upskill.cases.acceptance import listing_of
+from pytest_upskill.cases.case import Case
 from pytest_upskill.cases.case_file import load_case
 from pytest_upskill.commands.new_case import PLACEHOLDER
 from pytest_upskill.errors import CaseError, NotACase
+from pytest_upskill.generator import record_check
 from pytest_upskill.reporting.text_style import plural, printable
+from pytest_upskill.skills.case_files import case_files
 from pytest_upskill.skills.discovery import skill_files
-from pytest_upskill.skills.skill import Problem, case_paths, validate
+from pytest_upskill.skills.skill import Problem, validate
 
 
 @click.command("lint")
@@ -20,12 +24,14 @@ def command(ctx: click.Context, paths: Sequence[Path]) -> None:
     """Check skills and cases against the specification.
 
     PATH is a skill's folder, its SKILL.md, or a folder that contains skills; without one, all skills below the current
-    folder are checked. References and solutions are not run: `pytest --upskill` does that. The exit status is 1 if
-    there is an error; warnings do not change it.
+    folder are checked: also whether the skill gives solutions or tasks of its cases away, and what upskill-gen has
+    recorded of them. References and solutions are not run: `pytest --upskill` does that. The exit status is 1 if there
+    is an error; warnings do not change it.
     """
     files = skill_files(paths)
     errors = warnings = 0
-    for path, problem in (found for file in files for found in problems(file)):
+    seen: set[Path] = set()
+    for path, problem in (found for file in files for found in problems(file, seen)):
         errors += problem.severity == "error"
         warnings += problem.severity == "warning"
         severity = click.style(problem.severity, fg="red" if problem.severity == "error" else "yellow", bold=True)
@@ -35,18 +41,34 @@ def command(ctx: click.Context, paths: Sequence[Path]) -> None:
     ctx.exit(1 if errors else 0)
 
 
-def problems(skill_path: Path) -> Iterator[tuple[Path, Problem]]:
-    """What is wrong with a skill and with each of its cases: the file, and the problem with its line."""
+def problems(skill_path: Path, seen: set[Path] | None = None) -> Iterator[tuple[Path, Problem]]:
+    """What is wrong with a skill and with each of its cases: the file, and the problem with its line. Cases that are in
+    ``seen``, which gets those that were checked, are left out.
+    """
     for problem in validate(skill_path):
         yield skill_path, problem
-    for path in case_paths(skill_path.parent):
+    found = case_files(skill_path.parent)
+    evals = skill_path.parent / "evals"
+    for error in (found.problem, listing.problem if (listing := listing_of(evals)) else None):
+        if error is not None:
+            yield error.path or evals, Problem("error", error.message, error.line)
+    known: set[Path] = set() if seen is None else seen
+    cases: list[Case] = []
+    for path in found.paths:
+        is_new = path.resolve() not in known
+        known.add(path.resolve())
         try:
-            case = load_case(path, skill_path.parent.name)
+            cases.append(load_case(path, skill_path.parent.name))
         except CaseError as error:
-            yield path, Problem("warning" if isinstance(error, NotACase) else "error", error.message, error.line)
+            if is_new:
+                yield path, Problem("warning" if isinstance(error, NotACase) else "error", error.message, error.line)
         else:
-            if PLACEHOLDER in case.task:
-                yield path, Problem("warning", f"the task still says {PLACEHOLDER}: it is all that a student sees")
-            if case.kind == "kernel" and case.solution is None:
-                message = "no '## Solution': the self-check tries wrong results only; add a right kernel"
-                yield path, Problem("warning", message)
+            yield from ((path, problem) for problem in _advice(cases[-1]) if is_new)
+    yield from record_check.problems(skill_path.parent, cases)
+
+
+def _advice(case: Case) -> Iterator[Problem]:
+    if PLACEHOLDER in case.task:
+        yield Problem("warning", f"the task still says {PLACEHOLDER}: it is all that a student sees")
+    if case.kind == "kernel" and case.solution is None:
+        yield Problem("warning", "no '## Solution': the self-check tries wrong results only; add a right kernel")

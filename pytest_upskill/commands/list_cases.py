@@ -16,8 +16,8 @@ from pytest_upskill.configuration.settings import students_tables
 from pytest_upskill.errors import CaseError, NotACase, UsageError
 from pytest_upskill.languages import registry
 from pytest_upskill.reporting.text_style import printable
+from pytest_upskill.skills.case_files import case_files
 from pytest_upskill.skills.discovery import skill_files
-from pytest_upskill.skills.skill import case_paths
 from pytest_upskill.students.builtin import BUILTIN
 from pytest_upskill.students.registry import resolve
 
@@ -56,9 +56,13 @@ def _cases(files: Sequence[Path]) -> tuple[Table, bool]:
         skill = file.absolute().parent.name
         shown = skill if names[skill] == 1 else str(file.parent)
         rows = table.row_count
-        for path in case_paths(file.parent):
+        found = case_files(file.parent)
+        if found.problem is not None:
+            broken = True
+            click.echo(printable(str(found.problem)), err=True)
+        for path in found.paths:
             try:
-                columns = _columns(load_case(path, skill))
+                columns = _columns(load_case(path, skill, file.parent))
             except NotACase:
                 continue
             except CaseError as error:

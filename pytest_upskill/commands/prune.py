@@ -17,7 +17,7 @@ from filelock import FileLock
 from pytest_upskill import paths
 from pytest_upskill.cases.case import Case
 from pytest_upskill.cases.case_file import load_case
-from pytest_upskill.errors import CaseError, NotACase, SkillError
+from pytest_upskill.errors import CaseError, NotACase, SandboxError, SkillError
 from pytest_upskill.execution.prompt_rendering import PromptRenderer
 from pytest_upskill.execution.task import Task
 from pytest_upskill.records import ItemKind
@@ -42,11 +42,11 @@ def _uses_of(skill_path: Path) -> Uses:
     prompts: Uses = {}
     for path in case_paths(skill_path.parent):
         try:
-            case = load_case(path, skill_path.parent.name)
+            case = load_case(path, skill_path.parent.name, skill_path.parent)
             prompts[case.name] = {arm: _digests(questions, case, skill_path, arm) for arm in ARMS}
         except NotACase:
             continue
-        except (CaseError, SkillError) as error:
+        except (CaseError, SkillError, SandboxError) as error:
             _warn([error])
             prompts[path.stem] = None
     return prompts

@@ -74,6 +74,11 @@ def parse(text: str, path: Path, error: type[LocatedError]) -> Document:
     return Document(_Reader(path, error).read("\n".join(lines[1:end])), lines[end + 1 :], end + 2)
 
 
+def parse_yaml(text: str, path: Path, error: type[LocatedError]) -> Value:
+    """Read a YAML file that is a mapping, as frontmatter is read."""
+    return _Reader(path, error, "the file", 1).read("\n".join(lines_of(text)))
+
+
 def _unclosed(lines: list[str]) -> str:
     message = "the frontmatter has no end: a second line that is exactly '---' is missing"
     for number, line in enumerate(lines[1:], 2):
@@ -93,18 +98,20 @@ def _parser() -> Callable[[str], Any]:
 class _Reader:
     """Builds values from events; the schema is YAML 1.2's core schema (section 10.3)."""
 
-    def __init__(self, path: Path, error: type[LocatedError]) -> None:
-        self._path = path
+    def __init__(
+        self, path: Path, error: type[LocatedError], what: str = "the frontmatter", first_line: int = 2
+    ) -> None:
+        self._path, self._what, self._first = path, what, first_line
         self._error = error
         self._next: Callable[[], Any]
 
     def read(self, source: str) -> Value:
         if len(source) > MAX_CHARACTERS:
-            raise self._fail(f"the frontmatter has {len(source)} characters; at most {MAX_CHARACTERS} are read", 0)
+            raise self._fail(f"{self._what} has {len(source)} characters; at most {MAX_CHARACTERS} are read", 0)
         if (value := self._document(source)) is None or (value.data is None and not value.text):
-            raise self._fail("the frontmatter is empty; it must be a mapping of keys to values", 0)
+            raise self._fail(f"{self._what} is empty; it must be a mapping of keys to values", 0)
         if not isinstance(value.data, dict):
-            raise self._fail(f"the frontmatter must be a mapping of keys to values, not '{value.shown[:40]}'", 0)
+            raise self._fail(f"{self._what} must be a mapping of keys to values, not '{value.shown[:40]}'", 0)
         return value
 
     def _document(self, source: str) -> Value | None:
@@ -123,7 +130,7 @@ class _Reader:
         except YAMLError as problem:
             raise self._not_yaml(problem, source) from None
         except ValueError as problem:  # half of a surrogate pair
-            raise self._fail(f"the frontmatter is not YAML: {problem}", 0) from None
+            raise self._fail(f"{self._what} is not YAML: {problem}", 0) from None
 
     def _not_yaml(self, problem: Any, source: str) -> LocatedError:
         reason = getattr(problem, "problem", None) or getattr(problem, "reason", None) or str(problem)
@@ -131,10 +138,10 @@ class _Reader:
         line = source.count("\n", 0, getattr(problem, "position", 0)) if mark is None else mark.line
         if context is not None and line > source.count("\n"):
             line = context.line  # a missing bracket is noticed at the end: the place to name is that of the open one
-        begun = f", begun in line {context.line + 2}" if context is not None and context.line != line else ""
+        begun = f", begun in line {context.line + self._first}" if context is not None and context.line != line else ""
         text = source.split("\n")[line].strip() if line <= source.count("\n") else ""
         near = f", near '{text[:60]}'" if text else ""
-        return self._fail(f"the frontmatter is not YAML: {reason}{begun}{near}", line)
+        return self._fail(f"{self._what} is not YAML: {reason}{begun}{near}", line)
 
     def _value(self, event: Any, line: int | None, depth: int) -> Value:
         """The value that begins with ``event``; ``line`` is its key's, if it has one."""
@@ -142,7 +149,7 @@ class _Reader:
         place = event.start_mark.line if line is None else line
         if kind == "ScalarEvent" and event.ctag is None:
             text = event.value
-            return Value(_resolved(text) if event.implicit[0] else text, place + 2, text)
+            return Value(_resolved(text) if event.implicit[0] else text, place + self._first, text)
         if kind == "AliasEvent":
             raise self._fail(f"the YAML alias '*{event.anchor}' is not supported: write the value out", place)
         tag = str(event.ctag) if event.ctag is not None else ""
@@ -151,13 +158,13 @@ class _Reader:
         if kind == "ScalarEvent":
             return self._tagged(event.value, tag.removeprefix(_PREFIX), place)
         if depth >= MAX_DEPTH:
-            raise self._fail(f"the frontmatter is nested more than {MAX_DEPTH} deep: flatten it", place)
+            raise self._fail(f"{self._what} is nested more than {MAX_DEPTH} deep: flatten it", place)
         if kind == "MappingStartEvent":
-            return Value(self._mapping(depth + 1), place + 2)
+            return Value(self._mapping(depth + 1), place + self._first)
         found = []
         while type(event := self._next()).__name__ != "SequenceEndEvent":
             found.append(self._value(event, None, depth + 1))
-        return Value(found, place + 2)
+        return Value(found, place + self._first)
 
     def _mapping(self, depth: int) -> dict[str, Value]:
         mapping: dict[str, Value] = {}
@@ -178,10 +185,10 @@ class _Reader:
             value = float(value)
         if type(value) is not _TAGS["ScalarEvent"][tag]:
             raise self._fail(f"'{text}' is not of the type of its YAML tag '!!{tag}': remove the tag", place)
-        return Value(value, place + 2, text)
+        return Value(value, place + self._first, text)
 
     def _fail(self, message: str, line: int) -> LocatedError:
-        return self._error(message, self._path, line + 2)
+        return self._error(message, self._path, line + self._first)
 
 
 _TAGS: dict[str, dict[str, type]] = {

@@ -26,7 +26,7 @@ MoreAssertions = Callable[[Case, Reply, Kernel | None], Iterable[Assertion]]
 def subject_of(case: Case | None, more: MoreAssertions | None = None, signature: Signature | None = None) -> Subject:
     """The self-check's input for a case, whose solution must pass ``more`` as well. Raises CaseError.
 
-    Without ``signature``, the case's reference runs in this process to derive it.
+    Without ``signature``, the case's reference runs to derive it.
     """
     assert case is not None
     subject = Subject(case, language_of(case), signature or signature_of(case))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 from pytest_upskill.cases import expectation
 from pytest_upskill.cases.case import Case
 from pytest_upskill.contracts.base import Extraction
-from pytest_upskill.errors import SkillError
+from pytest_upskill.errors import SkillError, shown_path
 from pytest_upskill.execution.attempts import Answered
 from pytest_upskill.execution.solution_places import outcome_in_case_file
 from pytest_upskill.execution.task import Task
@@ -41,13 +42,21 @@ def outcome_of(task: Task, verdict: Verdict, reply: Reply | None = None) -> Outc
         cost_usd=reply.cost_usd if reply else None,
         seconds=Seconds(reply=reply.seconds if reply else 0.0),
         replay=task.replay,
-        notes=(reply.details.note,) if reply and reply.details.note else (),
+        notes=(*_untrusted(task), *((reply.details.note,) if reply and reply.details.note else ())),
         tags=task.case.tags if task.case else (),
         reply=reply.text if reply else "",
         reasoning=reply.reasoning if reply else "",
         reply_digest=reply.digest if reply else "",
         case_digest=task.case.text_hash if task.case else "",
     )
+
+
+def _untrusted(task: Task) -> tuple[str, ...]:
+    """The note on an item whose case's Python runs in a sandbox: the summary names the cases of each note."""
+    if task.case is None or task.case.trusted:
+        return ()
+    folder = shlex.quote(shown_path(task.case.path.parent.parent))
+    return (f"run untrusted, in a sandbox of its own, until you run 'upskill-gen accept {folder}'",)
 
 
 def spec_outcome(task: Task) -> Outcome:
@@ -63,7 +72,8 @@ def spec_outcome(task: Task) -> Outcome:
 def mutants_outcome(task: Task, checked: Checked, seconds: float) -> Outcome:
     """The outcome of a self-check. The score of the mechanical mutants is advice: it fails nothing."""
     outcome = outcome_of(task, verdict_of(checked.quality.assertions, inconclusive=checked.quality.inconclusive))
-    outcome = replace(outcome, seconds=Seconds(run=seconds), score=checked.score, notes=checked.notes)
+    outcome = replace(outcome, seconds=Seconds(run=seconds), score=checked.score)
+    outcome = replace(outcome, notes=(*_untrusted(task), *checked.notes))
     return outcome_in_case_file(outcome, task.case)
 
 
@@ -77,6 +87,7 @@ def kernel_outcome(
     kernel = extraction.kernel or extraction.found
     found = verdict.counterexample if task.replay_example and not task.example else None
     notes = [
+        *_untrusted(task),
         *(result.notes if result else ()),
         _not_executed(result, language_of(case).source_name),
         "the reply was cut off" * (reply.finish == "length"),

@@ -227,6 +227,7 @@ class Pipeline:
             example=task.example,
             more_examples=self._gate.examples(task),
             limits=Limits(options.timeout, options.item_timeout),
+            trusted=case.trusted,
         )
 
     def _judged(self, task: Task, case: Case, answered: Answered) -> Outcome:

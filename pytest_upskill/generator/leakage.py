@@ -20,7 +20,8 @@ LIMIT = 0.5
 """The largest share of shared runs. Solutions of hand-written skills that teach by patterns reach 0.4."""
 REFERENCES = "references"
 _TOKEN = re.compile(r"[A-Za-z_]\w*|\d+(?:\.\d+)?|[^\s\w]|\w")
-_COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/|^[ \t]*#[^\n]*", re.DOTALL | re.MULTILINE)
+_LINES = re.compile(r"//[^\n]*|^[ \t]*#[^\n]*", re.MULTILINE)
+_COMMENTS = re.compile(r"//[^\n]*|/\*.*?(?:\*/|\Z)|^[ \t]*#[^\n]*", re.DOTALL | re.MULTILINE)
 
 Run = tuple[str, ...]
 
@@ -36,8 +37,9 @@ class Leakage:
     """Compares cases with one skill's text."""
 
     def __init__(self, text: str) -> None:
-        # Also as it is: what looks like a comment in prose may enclose code.
-        self._code = _runs(_tokens(text), SOLUTION_TOKENS) | _runs(_TOKEN.findall(text), SOLUTION_TOKENS)
+        # What looks like a comment in prose may enclose code.
+        forms = (text, _LINES.sub(" ", text), _COMMENTS.sub(" ", text))
+        self._code = frozenset[Run]().union(*(_runs(_TOKEN.findall(form), SOLUTION_TOKENS) for form in forms))
         self._words = _runs(_words(text), TASK_WORDS)
 
     def problem(self, case: Case) -> str | None:
@@ -64,7 +66,7 @@ def _runs(tokens: Sequence[str], length: int) -> frozenset[Run]:
 
 
 def _tokens(text: str) -> list[str]:
-    return _TOKEN.findall(_COMMENT.sub(" ", text))
+    return _TOKEN.findall(_COMMENTS.sub(" ", text))
 
 
 def _words(text: str) -> list[str]:

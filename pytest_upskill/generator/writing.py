@@ -100,7 +100,8 @@ class Writing:
     def new(self, plan: Plan, into: Path) -> None:
         """Write the planned skill and its cases below the folder ``into``, or go on with them. Raises UsageError."""
         folder = self.result.folder = into / plan.skill
-        record = read_provenance(folder / "evals") if folder.exists() else self._record
+        is_there = folder.exists() and not (folder.is_dir() and not any(folder.iterdir()))
+        record = read_provenance(folder / "evals") if is_there else self._record
         if record is None:
             remedy = "choose another name with --name, or add cases to it with 'upskill-gen add-cases'"
             raise UsageError(f"{folder} exists, and has no record of upskill-gen (evals/{FILE}); {remedy}")
@@ -225,7 +226,6 @@ class Writing:
     def _keep(self, answer: _Answer) -> None:
         case, name = answer.case, answer.case.name
         difficulty = self._planned[name].difficulty
-        write_atomically(case.path, case.text)
         known = {one: (made.part, float(made.difficulty)) for one, made in self._record.cases.items()}
         made = WrittenCase(
             **self._talks.written(answer.step, answer.reply).model_dump(),
@@ -234,12 +234,14 @@ class Writing:
             part=split({name: float(difficulty)}, known)[name],
             difficulty=difficulty,
         )
+        # The record first: a case that it does not list counts as written by a person, and would be trusted.
         self._store(self._record.model_copy(update={"cases": {**self._record.cases, name: made}}))
+        write_atomically(case.path, case.text)
         self._others.append(case)
         self.result.kept.append(name)
         score = answer.proven.checked.score if answer.proven is not None else None
         killed = f", {score.killed} of {score.total} mutants killed" if score is not None else ""
-        self._say(answer.step.name, f"kept: {made.part}, difficulty {difficulty}{killed}")
+        self._say(answer.step.name, f"kept: difficulty {difficulty}{killed}")
 
     def _balance(self, names: set[str]) -> None:
         """Split the cases of this run again, all together, so that both parts are equal."""
@@ -272,5 +274,6 @@ class Writing:
         elif not isinstance(error, StudentError | BudgetStopped | UpskillError | OSError):
             assert error is not None
             raise error
-        self.result.unfinished[ended.step.name] = str(error)
-        self._say(ended.step.name, f"not answered: {error}")
+        said = str(error).replace("--upskill-budget", "--budget").replace("--upskill-max-tokens", "--max-tokens")
+        self.result.unfinished[ended.step.name] = said
+        self._say(ended.step.name, f"not answered: {said}")

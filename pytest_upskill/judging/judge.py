@@ -78,7 +78,7 @@ def prepare(request: JudgeRequest, machine: Machine) -> Prepared:
     if not request.trusted:
         from pytest_upskill.oracle.reference_runner import in_a_sandbox
 
-        runner = in_a_sandbox(machine.confinement)(case)
+        runner = in_a_sandbox(machine.confinement)(case)  # starts its process while the kernel is built
     try:
         signature = contract.signature(case, runner.results()) if runner else signature_of(case)
         if machine.device not in language.devices:
@@ -105,7 +105,7 @@ def _not_text(sources: Mapping[str, str]) -> str | None:
 def case_of(request: JudgeRequest) -> Case:
     """The case, with the contract and the language of the request. Raises CaseError."""
     case = parsed_case(request.case_text, request.case_name)
-    return replace(case, contract=request.contract, language=request.language)
+    return replace(case, contract=request.contract, language=request.language, trusted=request.trusted)
 
 
 @lru_cache(maxsize=256)

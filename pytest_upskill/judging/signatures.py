@@ -5,6 +5,8 @@ PyTorch's default dtype is global to the process, so only the thread that owns i
 
 from __future__ import annotations
 
+from contextlib import closing
+
 from pytest_upskill.cases.case import Case
 from pytest_upskill.contracts import registry as contracts
 from pytest_upskill.contracts.base import Contract, Signature
@@ -12,6 +14,7 @@ from pytest_upskill.documents.spelling import suggest
 from pytest_upskill.errors import CaseError
 from pytest_upskill.languages import registry as languages
 from pytest_upskill.languages.base import Language
+from pytest_upskill.sandbox import confinement
 
 _MOST = 4096
 _known: dict[tuple[object, ...], Signature | CaseError] = {}
@@ -45,17 +48,20 @@ def is_known(case: Case) -> bool:
 
 
 def signature_of(case: Case) -> Signature:
-    """What a reply must define. Raises CaseError if the reference fails."""
+    """What a reply must define. Raises CaseError if the reference fails, SandboxError if an untrusted one cannot be
+    confined.
+    """
     key = _key(case)
     if key not in _known:
         if len(_known) >= _MOST:
             _known.clear()
-        from pytest_upskill.oracle.reference_runner import in_this_process
+        from pytest_upskill.oracle.reference_runner import by_trust
 
-        try:
-            _known[key] = contract_of(case).signature(case, in_this_process(case).results())
-        except CaseError as error:
-            _known[key] = error
+        with closing(by_trust(confinement.strongest)(case)) as runner:
+            try:
+                _known[key] = contract_of(case).signature(case, runner.results())
+            except CaseError as error:
+                _known[key] = error
     found = _known[key]
     if isinstance(found, CaseError):
         raise CaseError(found.message, case.path, found.line) from found.__cause__
@@ -65,4 +71,4 @@ def signature_of(case: Case) -> Signature:
 def _key(case: Case) -> tuple[object, ...]:
     """What a signature depends on. The case's path does not count: the judge has none."""
     reference = case.reference.source if case.reference else None
-    return case.text_hash, case.name, case.contract, case.language, case.op, case.dtypes, reference
+    return case.text_hash, case.name, case.contract, case.language, case.op, case.dtypes, reference, case.trusted

@@ -7,20 +7,20 @@ collects from the user's modules, it draws evenly, and the same in every process
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable
 from functools import lru_cache
 
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from pytest_upskill.cases.case import Case, Choices, ScalarSpec
-from pytest_upskill.documents.spelling import did_you_mean
+from pytest_upskill.cases.case import Case
+from pytest_upskill.cases.example_text import BadExample, check_sizes, read_example
+from pytest_upskill.cases.sizes import integer_scalars
 from pytest_upskill.errors import UsageError
-from pytest_upskill.oracle.families import FAMILIES, INTEGERS, WEIGHTED
-from pytest_upskill.oracle.shapes import SMALL_LIMIT, OutputSize, choose, integer_scalars, problem
+from pytest_upskill.oracle.families import INTEGERS, WEIGHTED
+from pytest_upskill.oracle.shapes import SMALL_LIMIT, OutputSize, choose
 from pytest_upskill.oracle.size_distribution import STEPS
-from pytest_upskill.oracle.values import complete, single, uses_family
+from pytest_upskill.oracle.values import complete, uses_family
 from pytest_upskill.records import Example
 
 SEEDS = 10_000_000
@@ -91,88 +91,11 @@ def parse_example(text: str, case: Case) -> Example:
 
     Dims of one size, the dtype of a case that has one, ``values`` and scalars may be left out. Raises UsageError.
     """
-    given = _pieces(text, case)
-    dims = {}
-    for dim in case.dims:
-        fixed = str(int(dim.sizes.options[0])) if dim.fixed and isinstance(dim.sizes, Choices) else None
-        dims[dim.name] = _whole(case, dim.name, given.get(dim.name, fixed))
-    dtype = given.get("dtype", case.dtypes[0] if len(case.dtypes) == 1 else "")
-    if dtype not in case.dtypes:
-        missing = "" if dtype else "it is missing; "
-        raise _bad(case, f"dtype={dtype}" if dtype else "dtype", f"{missing}the case has {', '.join(case.dtypes)}")
-    seed, family = _whole(case, "seed", given.get("seed")), given.get("values", "")
-    if family and family not in (*FAMILIES, INTEGERS):
-        raise _bad(case, f"values={family}", f"'values' must be one of {', '.join((*FAMILIES, INTEGERS))}")
-    _check_dims(case, dims)
-    scalars = {s.name: _scalar(case, s, given[s.name], dims) for s in case.scalars if s.name in given}
-    example = complete(case, Example(dims, dtype, seed, family, scalars))
-    if broken := problem(case, example.dims, example.scalars):
-        raise _bad(case, text, broken)
+    try:
+        example = complete(case, read_example(text, case))
+        check_sizes(case, text, example.dims, example.scalars)
+    except BadExample as error:
+        raise UsageError(
+            f"example '{error.piece}' of case '{case.name}': {error.rule}. Write it as '{error.form}'"
+        ) from None
     return example
-
-
-def _pieces(text: str, case: Case) -> dict[str, str]:
-    known = [*(dim.name for dim in case.dims), *(s.name for s in case.scalars), "dtype", "seed", "values"]
-    found: dict[str, str] = {}
-    for piece in text.split():
-        name, equals, value = piece.partition("=")
-        if not equals or not value:
-            raise _bad(case, piece, "each piece must be name=value, without spaces")
-        if name not in known:
-            raise _bad(case, piece, f"'{name}' must be one of {', '.join(known)}{did_you_mean(name, known)}")
-        if name in found:
-            raise _bad(case, piece, f"'{name}' is given twice")
-        found[name] = value
-    return found
-
-
-def _whole(case: Case, name: str, value: str | None) -> int:
-    if value is None:
-        raise _bad(case, name, "it is missing")
-    if not re.fullmatch(r"[0-9]{1,18}", value):
-        raise _bad(case, f"{name}={value}", f"'{name}' must be a whole number, not negative")
-    return int(value)
-
-
-def _scalar(case: Case, scalar: ScalarSpec, value: str, dims: dict[str, int]) -> float:
-    name = scalar.name
-    if scalar.kind == "float":
-        return _real(case, scalar, value, dims)
-    whole = {"true": "1", "false": "0"}.get(value.lower(), value)
-    if not re.fullmatch(r"-?[0-9]{1,18}", whole):
-        raise _bad(case, f"{name}={value}", f"'{name}' must be a whole number (0 or 1 for a bool)")
-    return int(whole)
-
-
-def _real(case: Case, scalar: ScalarSpec, text: str, dims: dict[str, int]) -> float:
-    """A float32 value. Values that the case's own function for inputs draws may be outside of what 'args' says."""
-    try:
-        value = float(text)
-    except ValueError:
-        raise _bad(case, f"{scalar.name}={text}", f"'{scalar.name}' must be a number") from None
-    if isinstance(scalar.values, Choices):
-        options = [float(option) for option in scalar.values.options]
-        legal, rule = single(value) in map(single, options), f"must be one of {', '.join(map(str, options))}"
-    else:
-        low, high = float(scalar.values.low.evaluate(dims)), float(scalar.values.high.evaluate(dims))
-        legal = low <= value <= high or low <= single(value) <= high
-        value, rule = single(value, low, high) if legal else value, f"must be {low:g} to {high:g}"
-    if not legal and case.inputs is None:
-        raise _bad(case, f"{scalar.name}={text}", f"'{scalar.name}' {rule}")
-    return single(value)
-
-
-def _check_dims(case: Case, dims: dict[str, int]) -> None:
-    try:
-        broken = problem(case, dims, {})
-    except ValueError as error:
-        broken = str(error)
-    # Conditions on scalars are checked once the scalars are complete.
-    if broken and not broken.startswith("the case says"):
-        raise _bad(case, " ".join(f"{name}={size}" for name, size in dims.items()), broken)
-
-
-def _bad(case: Case, piece: str, rule: str) -> UsageError:
-    dims = " ".join(f"{dim.name}=33" for dim in case.dims)
-    form = f"{dims} dtype={case.dtypes[0]} seed=7".strip()
-    return UsageError(f"example '{piece}' of case '{case.name}': {rule}. Write it as '{form}'")

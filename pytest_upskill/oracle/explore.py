@@ -19,7 +19,7 @@ from pytest_upskill.errors import UpskillError
 from pytest_upskill.languages.base import Tracer
 from pytest_upskill.oracle import search
 from pytest_upskill.oracle.compare import first_difference, judge, number, place
-from pytest_upskill.oracle.draw import LARGEST, families, forced
+from pytest_upskill.oracle.draw import LARGEST, families, forced, parse_example
 from pytest_upskill.oracle.draw import examples as example_strategy
 from pytest_upskill.oracle.isolation import isolated
 from pytest_upskill.oracle.prepare import OFF, GivenUp, Preparation, Prepared
@@ -139,6 +139,9 @@ class _Exploration:
 
     def __post_init__(self) -> None:
         self.case = self.preparation.case
+        always = [parse_example(text, self.case) for text in self.case.always]
+        self.always = {dtype: [one for one in always if one.dtype == dtype] for dtype in self.case.dtypes}
+        """The examples that the case names, tried before those that are drawn, by dtype."""
 
     def try_only(self, example: Example) -> None:
         """Run one example twice."""
@@ -153,6 +156,8 @@ class _Exploration:
             for dtype in self.case.dtypes:
                 family = forced(self.case, linear=self.preparation.linear(dtype))
                 uppers = large_together(self.case, self.preparation.outputs, self.largest, dtype, self.seed)
+                for example in self.always[dtype]:
+                    self._try(example, Batch(dtype, 0, 0, large=False))
                 for batch in search.plan(dtype, count, family, uppers):
                     self._try_batch(batch)
                 for example in (*self._not_drawn(dtype), *self._steered(dtype)):
@@ -300,6 +305,9 @@ class _Exploration:
 
     def _notes(self) -> tuple[str, ...]:
         notes = ["judged with the case's own tolerance"] if self.case.tolerance else []
+        always = (str(example) for examples in self.always.values() for example in examples)
+        failed = [text for text in always if text in self.tried and self.tried[text].faults]
+        notes += [f"fails an example of 'always': {text}" for text in failed]
         if self.unmodelled:
             names = ", ".join(sorted(self.unmodelled))
             notes.append(f"judged with a wide tolerance: the rounding of {names} is not modelled")

@@ -11,9 +11,10 @@ from dataclasses import replace
 import torch
 
 from pytest_upskill.cases.case import Case
+from pytest_upskill.cases.sizes import integer_scalars, problem
 from pytest_upskill.errors import CaseError
 from pytest_upskill.oracle.isolation import isolated, stable_hash
-from pytest_upskill.oracle.shapes import OutputSize, choose, integer_scalars, problem, smallest
+from pytest_upskill.oracle.shapes import OutputSize, choose, smallest
 from pytest_upskill.oracle.size_distribution import STEPS
 from pytest_upskill.oracle.snippet import check_parameters, load_function
 from pytest_upskill.oracle.values import DTYPE, Arguments, Source, Value, complete, dtype_name
@@ -32,6 +33,7 @@ class Reference:
     def __init__(self, case: Case) -> None:
         if case.op is None or case.reference is None:
             raise CaseError(f"case '{case.name}' has no '## Reference'; add one, as a python block", case.path)
+        _refuse_untrusted(case)
         self.case, self.op = case, case.op
         self.function = load_function(case.reference, case.op.name, "the reference")
         self._mutable = tuple(argument.name for argument in case.op.arguments if argument.mutable)
@@ -93,9 +95,16 @@ def load_inputs(case: Case) -> Source:
     """The source of a case's values, with its ``## Inputs`` compiled if it has them. Raises CaseError."""
     if case.inputs is None:
         return Source(case)
+    _refuse_untrusted(case)
     function = load_function(case.inputs, "inputs", "the '## Inputs' function")
     check_parameters(function, {"generator": "", "dtype": "", **{dim.name: "dim" for dim in case.dims}}, ())
     return Source(case, function)
+
+
+def _refuse_untrusted(case: Case) -> None:
+    """Raise ValueError for an untrusted case: the last check before its Python is loaded into this process."""
+    if not case.trusted:
+        raise ValueError(f"case '{case.name}' is not trusted: open its runner with reference_runner.by_trust")
 
 
 def cast(arguments: Arguments, dtype: torch.dtype) -> dict[str, Value]:

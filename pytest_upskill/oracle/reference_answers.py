@@ -15,6 +15,7 @@ import torch
 from pydantic import Field, TypeAdapter, ValidationError
 
 from pytest_upskill.cases.case import Case, TensorSpec
+from pytest_upskill.cases.example_text import single
 from pytest_upskill.errors import CaseError
 from pytest_upskill.oracle.exact import COPY, ONCE, WHOLE
 from pytest_upskill.oracle.prepare import Expected, GivenUp, Prepared, call_of, output_dtypes
@@ -22,7 +23,7 @@ from pytest_upskill.oracle.reference import smallest_example, terms
 from pytest_upskill.oracle.reference_messages import MOST_TENSORS
 from pytest_upskill.oracle.reference_mutants import MutatedRun
 from pytest_upskill.oracle.shapes import OutputSize
-from pytest_upskill.oracle.values import DTYPE, Value, dtype_name, shape_of, single
+from pytest_upskill.oracle.values import DTYPE, Value, dtype_name, shape_of
 from pytest_upskill.records import (
     FLOATING,
     ITEM_SIZE,

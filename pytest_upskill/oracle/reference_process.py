@@ -72,7 +72,7 @@ class ReferenceProcess:
             raise SandboxError(
                 "the case is not trusted, and the confinement here does not hide files and the network from its "
                 f"reference: {confinement.level} (it has {', '.join(confinement.parts) or 'limits only'}); "
-                f"{INSTALL}, or trust the case"
+                f"{INSTALL}, or read the case and run 'upskill-gen accept' on its skill"
             )
         self.limits, self._confinement = limits, confinement
         self.holds: object = None
@@ -99,6 +99,11 @@ class ReferenceProcess:
         listed = reference_answers.read_tensor_headers(header, self.limits.answer_bytes)
         pieces = [(one, process.receive(reference_answers.nbytes(one), deadline)) for one in listed]
         return header, [reference_answers.tensor_of(one, data) for one, data in pieces]
+
+    @property
+    def serves(self) -> bool:
+        """Whether there is a process that is ready for a message."""
+        return self._serves
 
     def stop(self) -> None:
         """Ends the process, if there is one; the next request starts another."""

@@ -73,11 +73,16 @@ in_this_process: OpenRunner = Preparation
 
 
 def in_a_sandbox(confinement: Confinement) -> OpenRunner:
-    """What makes runners of untrusted cases. Their processes start at once, and nothing waits for that.
+    """What makes runners of untrusted cases. Their processes start at once, and nothing waits for that; one that a
+    runner has closed serves the next runner of the same case.
 
     It raises SandboxError if ``confinement`` cannot hide files and the network from them.
     """
-    from pytest_upskill.oracle.reference_process import ReferenceProcess
-    from pytest_upskill.oracle.sandboxed_reference import SandboxedReference
+    from pytest_upskill.oracle.reference_pool import POOL
 
-    return lambda case: SandboxedReference(case, ReferenceProcess(confinement))
+    return lambda case: POOL.open(case, confinement)
+
+
+def by_trust(confinement: Callable[[], Confinement]) -> OpenRunner:
+    """What makes the runner of any case: in this process if the case is trusted, else in a sandbox."""
+    return lambda case: in_this_process(case) if case.trusted else in_a_sandbox(confinement())(case)

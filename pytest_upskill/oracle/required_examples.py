@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from pytest_upskill.cases.case import Case
+from pytest_upskill.cases.sizes import problem
 from pytest_upskill.oracle.draw import SEEDS
 from pytest_upskill.oracle.families import FAR
 from pytest_upskill.oracle.isolation import stable_hash
 from pytest_upskill.oracle.reference import empty_examples, smallest_example
-from pytest_upskill.oracle.shapes import SMALL_LIMIT, OutputSize, problem, upper_halves
+from pytest_upskill.oracle.shapes import SMALL_LIMIT, OutputSize, upper_halves
 from pytest_upskill.oracle.values import complete, uses_family
 from pytest_upskill.records import Example
 

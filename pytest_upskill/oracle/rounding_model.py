@@ -43,6 +43,10 @@ _SUBNORMAL = 2.0**-149
 Outputs = Mapping[str, torch.Tensor]
 
 
+class ShapesDiffer(Exception):
+    """A replay's tensors have other shapes than the recorded ones: the reference's shapes depend on values."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Slot:
     """Stands for the tensor that a replay has in this place."""
@@ -188,20 +192,30 @@ class Replays:
     def run(
         self, arguments: Mapping[str, Any], move: Callable[[torch.Tensor, torch.Tensor], Any] | None = None
     ) -> dict[str, torch.Tensor]:
-        """The outputs for other arguments of the same shapes; ``move`` changes a result by its error, in place."""
+        """The outputs for other arguments of the same shapes; ``move`` changes a result by its error, in place.
+
+        Raises ShapesDiffer if an operation does not accept the tensors that it is given now, as after a mask that
+        selects a different number of elements.
+        """
         held: dict[int, torch.Tensor] = {index: arguments[name] for name, index in self.inputs.items()}
-        for step in self.steps:
-            output = step.operation(*_filled(step.arguments, held), **_filled(step.options, held))
-            for index, error, one in zip(step.made, step.errors, _tensors(output), strict=True):
-                if move is not None and error is not None:
-                    move(one, error)
-                held[index] = one
-            for index in step.released:
-                held.pop(index, None)
+        try:
+            for step in self.steps:
+                output = step.operation(*_filled(step.arguments, held), **_filled(step.options, held))
+                for index, error, one in zip(step.made, step.errors, _tensors(output), strict=True):
+                    if move is not None and error is not None:
+                        move(one, error)
+                    held[index] = one
+                for index in step.released:
+                    held.pop(index, None)
+        except (RuntimeError, IndexError, ValueError) as error:
+            raise ShapesDiffer(str(error)) from None
         return {name: held[index] for name, index in self.outputs.items()}
 
     def movements(self, arguments: Mapping[str, Any], gold: Outputs, label: object) -> dict[str, torch.Tensor]:
-        """How far each output moves at most: with all results larger, all smaller, and in some random draws."""
+        """How far each output moves at most: with all results larger, all smaller, and in some random draws.
+
+        Raises ShapesDiffer, also if an output gets another shape.
+        """
         random = generator("rounding", label)
         found = {name: torch.zeros_like(gold[name], dtype=torch.float64) for name in self.outputs}
         moves: list[Callable[[torch.Tensor, torch.Tensor], Any]] = [
@@ -212,6 +226,8 @@ class Replays:
             moves += [lambda result, error: result.addcmul_(error, _steps(error.shape, random))] * _RANDOM_DRAWS
         for move in moves:
             for name, value in self.run(arguments, move).items():
+                if value.shape != gold[name].shape:
+                    raise ShapesDiffer(f"{list(value.shape)} instead of {list(gold[name].shape)}")
                 moved = (value.to(torch.float64) - gold[name]).abs()
                 found[name] = torch.maximum(found[name], moved.nan_to_num(torch.inf))
         return found

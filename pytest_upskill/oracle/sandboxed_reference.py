@@ -33,15 +33,24 @@ T = TypeVar("T")
 
 
 class SandboxedReference:
-    """A ``ReferenceRunner`` whose case's Python runs in ``process``, which it ends if it ``owns`` it.
+    """A ``ReferenceRunner`` whose case's Python runs in ``process``. ``close`` ends it if the runner ``owns`` it, or
+    calls ``closed`` instead.
 
     For one thread at a time. Beside CaseError, every method may raise SandboxError: the process does not start.
     """
 
-    def __init__(self, case: Case, process: ReferenceProcess, *, owns: bool = True) -> None:
+    def __init__(
+        self,
+        case: Case,
+        process: ReferenceProcess,
+        *,
+        owns: bool = True,
+        closed: Callable[[], object] | None = None,
+    ) -> None:
         self.case = case
         self.layout: CallLayout | None = None
         self._process, self._owns = process, owns
+        self._closed = closed or process.stop
         self._ended = 0
         self._fault: CaseError | None = None
 
@@ -93,7 +102,8 @@ class SandboxedReference:
     def close(self) -> None:
         """Ends the process, unless it is another runner's; may be called again."""
         if self._owns:
-            self._process.stop()
+            self._owns = False
+            self._closed()
 
     def _ask(self, request: Plain, circumstances: str, read: Callable[[Header, list[torch.Tensor]], T]) -> T:
         """What ``read`` makes of the answer. A fault of the process, unlike an error that it reports, is final.

@@ -10,7 +10,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 
-from pytest_upskill.cases.case import Case, Choices, Dim, ScalarSpec
+from pytest_upskill.cases.case import Case, Dim
+from pytest_upskill.cases.sizes import (
+    Options,
+    candidates,
+    first,
+    integer_scalars,
+    problem,
+    scalar_options,
+    violated,
+)
 from pytest_upskill.errors import CaseError
 from pytest_upskill.oracle.size_distribution import SPECIAL, STEPS, of_range, of_sizes, of_upper_half
 
@@ -26,9 +35,6 @@ _COMBINATIONS = 32
 _SEARCH = 20_000
 """Combinations that are tried for the smallest legal sizes."""
 
-Options = range | tuple[int, ...]
-"""What a dim or an integer scalar may be beside the earlier ones: a range (which may be empty), or a list."""
-
 
 @dataclass(frozen=True, slots=True)
 class OutputSize:
@@ -43,26 +49,6 @@ class OutputSize:
         for name, power in self.powers.items():
             guess *= (max(dims[name], 1) / max(self.base[name], 1)) ** power
         return guess
-
-
-def candidates(dim: Dim, known: Mapping[str, int], zero: bool) -> Options:
-    """The sizes of a dim in order, given the earlier dims. ``zero`` lets a range that starts at 1 start at 0."""
-    if isinstance(dim.sizes, Choices):
-        return tuple(sorted(int(size) for size in dim.sizes.options))
-    low, high = int(dim.sizes.low.evaluate(known)), int(dim.sizes.high.evaluate(known))
-    return range(0 if zero and low == 1 else low, high + 1)
-
-
-def scalar_options(scalar: ScalarSpec, dims: Mapping[str, int]) -> Options:
-    """The values of an integer scalar; those of a list as given."""
-    if isinstance(scalar.values, Choices):
-        return tuple(int(value) for value in scalar.values.options)
-    return range(int(scalar.values.low.evaluate(dims)), int(scalar.values.high.evaluate(dims)) + 1)
-
-
-def first(options: Options) -> int:
-    """The first value; the lower bound of an empty range."""
-    return options.start if isinstance(options, range) else options[0]
 
 
 def at_step(options: Options, step: int) -> int:
@@ -81,43 +67,6 @@ def elements(case: Case, dims: Mapping[str, int], outputs: OutputSize) -> float:
     """Elements of all tensors of a call, roughly."""
     inputs = sum(prod(max(int(size.evaluate(dims)), 0) for size in tensor.shape) for tensor in case.tensors)
     return inputs + outputs.guess(dims)
-
-
-def integer_scalars(case: Case) -> tuple[ScalarSpec, ...]:
-    """The scalars that are drawn like dims, because conditions may depend on them: integers and bools."""
-    return tuple(scalar for scalar in case.scalars if scalar.kind != "float")
-
-
-def violated(case: Case, values: Mapping[str, int]) -> str | None:
-    """The first condition of ``where`` that does not hold, of those whose names are all known."""
-    for condition in case.where:
-        if condition.names <= values.keys() and not condition.evaluate(values):
-            return condition.text
-    return None
-
-
-def problem(case: Case, dims: Mapping[str, int], scalars: Mapping[str, float]) -> str | None:
-    """Which rule of the case these sizes and scalars break, None if they are legal."""
-    known: dict[str, int] = {}
-    for dim in case.dims:
-        options = candidates(dim, known, case.zero)
-        if dims[dim.name] not in options and dims[dim.name] != case.speed.get(dim.name):
-            return _rule(dim.name, options)
-        known[dim.name] = dims[dim.name]
-    for scalar in integer_scalars(case):
-        options = scalar_options(scalar, dims)
-        if scalars.get(scalar.name, first(options)) not in options:
-            return _rule(scalar.name, options)
-        if scalar.name in scalars:
-            known[scalar.name] = int(scalars[scalar.name])
-    broken = violated(case, known)
-    return f"the case says 'where: {broken}'" if broken else None
-
-
-def _rule(name: str, options: Options) -> str:
-    if isinstance(options, range):
-        return f"'{name}' must be {options.start} to {options.stop - 1}"
-    return f"'{name}' must be one of {', '.join(map(str, options))}"
 
 
 def smallest(case: Case, *, zero: bool | None = None) -> tuple[dict[str, int], dict[str, int]]:

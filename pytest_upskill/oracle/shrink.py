@@ -19,12 +19,13 @@ import hypothesis
 from hypothesis.strategies import SearchStrategy
 
 from pytest_upskill.cases.case import Case
+from pytest_upskill.cases.sizes import first, integer_scalars, problem, scalar_options
 from pytest_upskill.errors import CaseError, UpskillError
 from pytest_upskill.oracle import search
 from pytest_upskill.oracle.compare import read
 from pytest_upskill.oracle.prepare import Prepared
 from pytest_upskill.oracle.search import Batch, Stop
-from pytest_upskill.oracle.shapes import SMALL_LIMIT, first, integer_scalars, least, problem, scalar_options, smallest
+from pytest_upskill.oracle.shapes import SMALL_LIMIT, least, smallest
 from pytest_upskill.oracle.values import uses_family
 from pytest_upskill.records import Call, Counterexample, Example, ScalarArgument, TensorArgument, WorstElement
 

@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from pytest_upskill.cases.case import Case
+from pytest_upskill.cases.sizes import integer_scalars, problem
 from pytest_upskill.languages.base import Tracer
 from pytest_upskill.oracle.isolation import stable_hash
-from pytest_upskill.oracle.shapes import OutputSize, elements, integer_scalars, problem
+from pytest_upskill.oracle.shapes import OutputSize, elements
 from pytest_upskill.oracle.values import complete
 from pytest_upskill.records import Call, Example
 

@@ -13,10 +13,12 @@ from dataclasses import dataclass
 import torch
 
 from pytest_upskill.cases.case import Case, Choices, Named, Range, ScalarSpec, TensorSpec
+from pytest_upskill.cases.example_text import single
+from pytest_upskill.cases.sizes import first, integer_scalars, scalar_options, violated
 from pytest_upskill.errors import CaseError
 from pytest_upskill.oracle.families import FAMILIES, INTEGERS, WEIGHTED, Size, integer, mixed, normal, share
 from pytest_upskill.oracle.isolation import generator, stable_hash
-from pytest_upskill.oracle.shapes import at_step, first, integer_scalars, scalar_options, violated
+from pytest_upskill.oracle.shapes import at_step
 from pytest_upskill.oracle.size_distribution import STEPS
 from pytest_upskill.oracle.snippet import Function
 from pytest_upskill.records import FLOATING, ITEM_SIZE, Example
@@ -193,16 +195,6 @@ class Source:
         if self.inputs is None:
             return CaseError(f"case '{self.case.name}': drawing {what}", self.case.path)
         return CaseError(f"{self.inputs.title} {what}", self.inputs.path, self.inputs.line)
-
-
-def single(value: float, low: float = -math.inf, high: float = math.inf) -> float:
-    """The nearest float32 value; within the bounds if there is one."""
-    rounded = torch.tensor(value, dtype=torch.float32)
-    if float(rounded) > high:
-        rounded = torch.nextafter(rounded, torch.tensor(-math.inf))
-    if float(rounded) < low:
-        rounded = torch.nextafter(rounded, torch.tensor(math.inf))
-    return float(rounded)
 
 
 def _broken(values: Range | Choices | Named | None, found: torch.Tensor, dims: Mapping[str, int]) -> str | None:

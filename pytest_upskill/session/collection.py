@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_upskill.cases.acceptance import listing_of
 from pytest_upskill.cases.case import Case
 from pytest_upskill.cases.case_file import NO_CASE, load_cases
 from pytest_upskill.errors import CaseError, InfrastructureError, NotACase, UpskillError
@@ -22,7 +23,8 @@ from pytest_upskill.reporting.text_style import plural, printable
 from pytest_upskill.session.item_report import SKIPPED, FailureRepr
 from pytest_upskill.session.repeat_command import command, is_recorded, record_options, replay_options
 from pytest_upskill.skills import arms
-from pytest_upskill.skills.skill import FILE_NAMES, case_paths, skill_file
+from pytest_upskill.skills.case_files import CaseFiles, case_files
+from pytest_upskill.skills.skill import FILE_NAMES, skill_file
 
 if TYPE_CHECKING:
     from _pytest._code.code import ExceptionInfo
@@ -73,8 +75,14 @@ class SkillFile(pytest.File):
             yield self._item("spec", ItemKind.SPEC)
         cases = self.cases = []
         foreign: list[str] = []
-        paths = case_paths(self.skill_path.parent) if whole else [self.path]
-        for path, found in zip(paths, load_cases(paths, self.skill), strict=True):
+        folder = self.skill_path.parent
+        files = case_files(folder) if whole else CaseFiles((self.path,))
+        listing = listing_of(folder / "evals")
+        problems = [one for one in (files.problem, listing.problem if listing else None) if one is not None]
+        for error in problems:
+            yield self._item(error.path.name if error.path else "evals", ItemKind.BROKEN_CASE, problem=str(error))
+        paths = files.paths
+        for path, found in zip(paths, load_cases(paths, self.skill, folder), strict=True):
             if isinstance(found, NotACase):
                 foreign.append(f"{self.skill}/evals/{path.name}")
             elif isinstance(found, CaseError):
@@ -83,7 +91,7 @@ class SkillFile(pytest.File):
                 cases.append(found)
         if foreign:
             self._note(f"{NO_CASE}: {', '.join(foreign)}")
-        self.is_collected, self.broken = True, len(paths) - len(cases) - len(foreign)
+        self.is_collected, self.broken = True, len(paths) - len(cases) - len(foreign) + len(problems)
         wanted = self.arms = {student: self._arms_of(student, cases) for student in self.run.configs}
         _register_tags(self.config, cases)
         for case in cases:

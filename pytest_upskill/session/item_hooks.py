@@ -1,6 +1,7 @@
 """The hooks of a process that collects and runs items: duplicates, look-ahead, outcomes on reports."""
 
 import bisect
+import shlex
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -8,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from pytest_upskill.errors import InfrastructureError
+from pytest_upskill.errors import InfrastructureError, shown_path
 from pytest_upskill.execution.task import Task
+from pytest_upskill.reporting.terminal import header_lines
 from pytest_upskill.reporting.text_style import plural, printable
 from pytest_upskill.session import item_report, usage
 from pytest_upskill.session.collection import SkillFile, UpskillItem, UpskillWarning, collect_file
@@ -47,6 +49,8 @@ class ItemHooks:
         pytest.UsageError.
         """
         ours = _without_repetition([item for item in items if isinstance(item, UpskillItem)])
+        if self.run.settings.self_check:
+            ours = _checked_once(ours)
         kept = set(map(id, ours))
         items[:] = [item for item in items if not isinstance(item, UpskillItem) or id(item) in kept]
         narrowed = bool(config.option.keyword or config.option.markexpr) or any("::" in name for name in config.args)
@@ -74,6 +78,18 @@ class ItemHooks:
             raise pytest.UsageError(problem)
         session.items.clear()
         session.config.hook.pytest_collectreport(report=refusal(problem))
+
+    def pytest_report_collectionfinish(self, items: list[pytest.Item]) -> list[str]:
+        """Says which cases run untrusted; under xdist, only the summary does."""
+        found: dict[Path, set[str]] = {}
+        for task in _tasks(items):
+            if task.case is not None and not task.case.trusted:
+                found.setdefault(task.case.path.parent.parent, set()).add(task.case.name)
+        steps = (
+            f"{plural(len(names), 'case')} in a sandbox; upskill-gen accept {shlex.quote(shown_path(folder))}"
+            for folder, names in found.items()
+        )
+        return list(header_lines({"untrusted": "; ".join(steps)})) if found else []
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
@@ -165,6 +181,22 @@ def _without_repetition(items: list[UpskillItem]) -> list[UpskillItem]:
             first[real[path], item.name] = item
     chosen = set(map(id, first.values()))
     return [item for item in items if id(item) in chosen]
+
+
+def _checked_once(items: list[UpskillItem]) -> list[UpskillItem]:
+    """The items of a self-check without those of taken cases that are checked with another skill: their own, or the
+    first that takes them.
+    """
+    cases = {item.task.case.path: item.task.case for item in items if item.task.case}
+    if all(case.taken_by is None for case in cases.values()):
+        return items
+    real = {path: path.resolve() for path in cases}
+    first: dict[tuple[Path, str], UpskillItem] = {}
+    for item in sorted(items, key=lambda item: bool(item.task.case and item.task.case.taken_by)):
+        path = real[item.task.case.path] if item.task.case else item.task.skill_path
+        first.setdefault((path, item.name), item)
+    kept = set(map(id, first.values()))
+    return [item for item in items if id(item) in kept or not item.task.case]
 
 
 def _tell_apart(items: list[UpskillItem]) -> str:

@@ -14,6 +14,7 @@ from pytest_upskill.documents.frontmatter import Document, Value, parse, read_te
 from pytest_upskill.documents.spelling import nearest
 from pytest_upskill.errors import SkillError
 from pytest_upskill.skills import links
+from pytest_upskill.skills.case_files import case_files
 
 FILE_NAMES = ("SKILL.md", "skill.md")
 MAX_NAME, MAX_DESCRIPTION, MAX_COMPATIBILITY = 64, 1024, 500
@@ -91,7 +92,15 @@ def validate(path: Path) -> tuple[Problem, ...]:
     """What is wrong with a skill by the specification: errors first, then warnings, each with its line."""
     try:
         file = skill_file(path)
-        document = parse(read_text(file, SkillError), file, SkillError)
+        return validate_text(read_text(file, SkillError), file)
+    except SkillError as error:
+        return (Problem("error", error.message, error.line),)
+
+
+def validate_text(text: str, file: Path) -> tuple[Problem, ...]:
+    """As ``validate``, for the text of a ``SKILL.md`` that would be written to ``file``."""
+    try:
+        document = parse(text, file, SkillError)
     except SkillError as error:
         return (Problem("error", error.message, error.line),)
     found = list(_problems(document, file.absolute().parent))
@@ -99,9 +108,8 @@ def validate(path: Path) -> tuple[Problem, ...]:
 
 
 def case_paths(folder: Path) -> list[Path]:
-    """The case files of a skill's folder, sorted by name; a README is not a case."""
-    paths = (path for path in (folder / "evals").glob("*.md") if not path.is_dir())
-    return sorted(path for path in paths if not path.name.startswith(".") and path.name.lower() != "readme.md")
+    """The case files of a skill's folder, and those that it takes from another skill, sorted by name."""
+    return list(case_files(folder).paths)
 
 
 def _problems(document: Document, folder: Path) -> Iterator[Problem]:

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from pytest_upskill.cases.case import Case
+from pytest_upskill.cases.example_text import single
+from pytest_upskill.cases.sizes import problem
 from pytest_upskill.errors import UsageError
 from pytest_upskill.oracle import search, size_distribution
 from pytest_upskill.oracle.draw import examples, parse_example
-from pytest_upskill.oracle.shapes import OutputSize, problem
-from pytest_upskill.oracle.values import single
+from pytest_upskill.oracle.shapes import OutputSize
 from pytest_upskill.records import Example
 from tests.unit.oracle_kernels import make_case
 

@@ -14,6 +14,7 @@ import torch
 from hypothesis.strategies import nothing
 
 from pytest_upskill.cases.case import Case
+from pytest_upskill.cases.example_text import single
 from pytest_upskill.judging.judge import verdict_of
 from pytest_upskill.oracle import shrink
 from pytest_upskill.oracle.draw import parse_example
@@ -21,7 +22,6 @@ from pytest_upskill.oracle.explore import Judgement
 from pytest_upskill.oracle.prepare import Preparation, Prepared
 from pytest_upskill.oracle.search import Batch
 from pytest_upskill.oracle.shrink import Fault, Shrinking, Tried
-from pytest_upskill.oracle.values import single
 from pytest_upskill.records import Answer, Call, Counterexample, Example, Finding, TensorArgument
 from tests.unit.oracle_kernels import (
     ROWS_COLS,

@@ -47,7 +47,7 @@ class Scripts:
         right = fenced(case.solution.source, case.language)
         answers = (f"Here is the kernel.\n\n{fenced(wrong, case.language)}", right)
         # A text that the prompt contains if, and only if, it shows the skill: the longest line of its body.
-        lines = [line.strip() for line in load_skill(case.path.parent.parent).body.splitlines()]
+        lines = [line.strip() for line in load_skill(case.folder).body.splitlines()]
         with self._lock:
             self._informing[max(lines, key=len)] = None
             self._frequent.update(dict.fromkeys(line for line in lines if len(line) >= FREQUENT))

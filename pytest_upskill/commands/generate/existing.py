@@ -1,0 +1,39 @@
+"""Finds the skill that a command adds cases to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_upskill.cases.case import Case
+from pytest_upskill.cases.case_file import load_cases
+from pytest_upskill.cases.provenance import read_provenance
+from pytest_upskill.documents.frontmatter import parse, read_text
+from pytest_upskill.errors import SkillError
+from pytest_upskill.generator.questions import Order
+from pytest_upskill.skills.skill import case_paths, load_skill
+
+
+@dataclass(frozen=True, slots=True)
+class Existing:
+    """A skill's folder, what it was made for, and its cases."""
+
+    folder: Path
+    order: Order
+    cases: tuple[Case, ...]
+
+
+def existing(path: Path, language: str | None) -> Existing:
+    """The skill of a folder or a SKILL.md; its record gives task and language. Raises SkillError, CaseError."""
+    skill = load_skill(path)
+    folder = skill.path.parent.absolute()
+    record = read_provenance(folder / "evals")
+    task = (record.task if record else "") or _description(skill.path)
+    spoken = language or (record.language if record else "en")
+    cases = [one for one in load_cases(case_paths(folder), folder.name) if isinstance(one, Case)]
+    return Existing(folder, Order(task, spoken), tuple(cases))
+
+
+def _description(path: Path) -> str:
+    top = parse(read_text(path, SkillError), path, SkillError).frontmatter.data
+    return str(top["description"].text).strip()

@@ -1,0 +1,54 @@
+"""``upskill-gen case SKILL "one operator"``: one proven case for an operator that the user describes."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+
+from pytest_upskill.commands.generate.asking import STATUSES, AskOptions, Session, asks_a_teacher, language_option
+from pytest_upskill.commands.generate.existing import existing
+from pytest_upskill.errors import UsageError
+from pytest_upskill.generator.answers import CASE_NAME, PlannedCase
+from pytest_upskill.generator.questions import case_step
+
+_MOST_WORDS = 5
+
+
+@click.command("case", epilog=STATUSES)
+@click.argument("path", metavar="SKILL", type=click.Path(path_type=Path))
+@click.argument("operator", metavar="OPERATOR")
+@click.option("--name", metavar="NAME", help="The name of the case.  [default: from OPERATOR]")
+@click.option("--difficulty", type=click.IntRange(1, 5), default=3, show_default=True, help="From 1 (easy) to 5.")
+@language_option(None)
+@asks_a_teacher
+def command(
+    path: Path, operator: str, name: str | None, difficulty: int, language: str | None, options: AskOptions
+) -> None:
+    """Add one proven case to a skill.
+
+    SKILL is a skill's folder; OPERATOR says in words what the kernel computes.
+    """
+    found, session = existing(path, language), Session(options, "case")
+    called = name or _name_from(operator)
+    if not re.fullmatch(CASE_NAME, called):
+        what = f"'{called}'" if called else "OPERATOR"
+        raise UsageError(f"{what} gives no name for the case: give --name, in lower-case letters, digits and '_'")
+    if not 3 <= len(operator.strip()) <= 600:
+        raise UsageError("OPERATOR must have 3 to 600 characters: say what the kernel computes")
+    planned = PlannedCase(name=called, operator=operator.strip(), difficulty=difficulty)
+    folder = found.folder
+    others = [one for one in found.cases if one.name != called]
+    session.tell_estimate([case_step(found.order, folder.name, planned, [], others)])
+    with session.writing(found.order, folder.name) as writing:
+        session.progress.expect(1)
+        writing.add(folder, [planned])
+    session.finish(writing.result)
+
+
+def _name_from(operator: str) -> str:
+    """The first words of a description in ASCII, joined; of a schema its operator's name."""
+    head = operator.partition("(")[0] if re.match(r"\s*\w+\(", operator) else operator
+    words = re.findall(r"[a-z][a-z0-9_]*", head.lower())[:_MOST_WORDS]
+    return "_".join(words)[:48].strip("_")

@@ -1,0 +1,89 @@
+"""Adds an item to a list in the frontmatter of a file; every other character stays as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from pytest_upskill.documents.frontmatter import DELIMITER
+
+
+class _Place(NamedTuple):
+    """Where an item goes: after this line and column (0-based, of the YAML), and what stands around it."""
+
+    line: int
+    column: int | None
+    before: str
+
+
+def with_item(text: str, key: str, item: str) -> str:
+    """The text with ``item``, in single quotes, as the last one of the list ``key`` of its frontmatter; without such a
+    list, a new one at the end. ``item`` has no quotes and no line ends.
+
+    The caller checks the result: frontmatter in unusual forms may not be valid afterwards. Raises ValueError for a text
+    without frontmatter.
+    """
+    end_of_line = "\r\n" if "\r\n" in text else "\n"
+    lines = text.split("\n")
+    bare = [line.rstrip() for line in lines]
+    if bare[0].lstrip("\ufeff") != DELIMITER or DELIMITER not in bare[1:]:
+        raise ValueError("the text has no frontmatter")
+    end = bare.index(DELIMITER, 1)
+    place = _place("\n".join(line.rstrip("\r") for line in lines[1:end]), key)
+    if place is None:
+        margin = lines[1][: len(lines[1]) - len(lines[1].lstrip())] if end > 1 else ""
+        new = f"{margin}{key}:{end_of_line}{margin}  - '{item}'{end_of_line}"
+        return "\n".join([*lines[:end], new + lines[end], *lines[end + 1 :]])
+    number = place.line + 1
+    if place.column is None:
+        new = f"{place.before}- '{item}'{end_of_line}"
+        return "\n".join([*lines[: number + 1], new + lines[number + 1], *lines[number + 2 :]])
+    line = lines[number]
+    lines[number] = f"{line[: place.column]}{place.before}'{item}'{line[place.column :]}"
+    return "\n".join(lines)
+
+
+def _place(source: str, key: str) -> _Place | None:
+    """Where an item of the list ``key`` goes; None without such a list."""
+    events = _events(source)
+    depth, is_key, found = 0, True, False
+    for event in events:
+        kind = type(event).__name__
+        if found and kind == "SequenceStartEvent":
+            return _after_last(events, event, source.split("\n"))
+        if kind in ("MappingStartEvent", "SequenceStartEvent"):
+            depth += 1
+        elif kind in ("MappingEndEvent", "SequenceEndEvent"):
+            depth -= 1
+        if depth == 1 and kind in ("ScalarEvent", "MappingEndEvent", "SequenceEndEvent"):
+            found = is_key and kind == "ScalarEvent" and event.value == key
+            is_key = not is_key
+    return None
+
+
+def _after_last(events: Iterator[Any], start: Any, lines: list[str]) -> _Place:
+    last = None
+    for event in events:
+        if type(event).__name__ == "SequenceEndEvent":
+            break
+        last = event
+    if start.flow_style:
+        if last is None:
+            return _Place(start.end_mark.line, start.end_mark.column, "")
+        return _Place(last.end_mark.line, last.end_mark.column, ", ")
+    if last is None:
+        return _Place(start.end_mark.line, None, "")
+    head = lines[last.start_mark.line][: last.start_mark.column]
+    return _Place(last.end_mark.line, None, head[: head.rfind("-")])
+
+
+def _events(source: str) -> Iterator[Any]:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    parser = YAML(typ="safe").Parser(source)
+    try:
+        while type(event := parser.get_event()).__name__ != "StreamEndEvent":
+            yield event
+    except YAMLError as problem:
+        raise ValueError(f"the frontmatter is not YAML: {problem}") from None

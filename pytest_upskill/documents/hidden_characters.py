@@ -1,0 +1,52 @@
+"""Characters that make code look different from what runs: controls, invisible ones, and those that change the order
+in which text is shown (Boucher and Anderson, *Trojan Source*, 2021).
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_REORDERING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+"""Letters and symbols that nothing is drawn for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """A character at a line of a text (1-based)."""
+
+    line: int
+    char: str
+
+    @property
+    def effect(self) -> str:
+        """What it does to the text that is shown."""
+        if self.char in _REORDERING:
+            return "changes the order in which the line is shown, not that in which it runs"
+        if self.char not in _BLANK and unicodedata.category(self.char) == "Cc":
+            return "controls the terminal"
+        return "is not visible"
+
+    def __str__(self) -> str:
+        name = unicodedata.name(self.char, "a control character")
+        return f"U+{ord(self.char):04X}, {name}, {self.effect}"
+
+
+def is_hidden(char: str) -> bool:
+    """Whether a character other than a tab or an end of line is not shown as what it is."""
+    if char.isascii():
+        return not (char.isprintable() or char in "\t\n")
+    return char in _BLANK or unicodedata.category(char) in ("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp")
+
+
+def hidden_characters(text: str) -> Iterator[Hidden]:
+    """The hidden characters of a text, in order."""
+    for number, line in enumerate(text.split("\n"), 1):
+        yield from (Hidden(number, char) for char in line if is_hidden(char))
+
+
+def visible(text: str) -> str:
+    """The text with each hidden character as ``<U+202E>``."""
+    return "".join(f"<U+{ord(char):04X}>" if is_hidden(char) else char for char in text)

@@ -1,0 +1,154 @@
+"""What a teacher answers is data: what is read, what is refused, and with which reason."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pytest_upskill.generator.answers import MOST_BYTES, Refused, read_case, read_plan, read_skill
+from pytest_upskill.records import Reply
+from tests import teacher_answers as answers
+
+CASE = {"name": "twice", "operator": "doubles x", "difficulty": 1}
+
+
+def planned(*cases: object, skill: object = "signal-kernels", **more: object) -> str:
+    return f"```json\n{json.dumps({'skill': skill, 'cases': cases, **more})}\n```"
+
+
+def refusal(read: object, text: str, *arguments: object, finish: str = "stop") -> str:
+    with pytest.raises(Refused) as caught:
+        read(Reply(text, finish=finish), *arguments)  # type: ignore[operator]
+    return str(caught.value)
+
+
+# ------------------------------------------------------------------------------------------ plans
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        answers.plan(["twice", "square"]),
+        "<think>```json\n{}\n```</think>" + answers.plan(["twice", "square"]),
+        "```yaml\nskill: signal-kernels\ncases:\n- {name: twice, operator: doubles it, difficulty: 1}\n"
+        "- name: square\n  operator: squares it\n  difficulty: 5\n```",
+        "```markdown\n" + answers.plan(["twice", "square"]).replace("Here is the plan.", "") + "```",
+    ],
+)
+def test_a_plan_is_read_from_json_or_yaml(text: str) -> None:
+    plan = read_plan(Reply(text), 2)
+    assert plan.skill == "signal-kernels"
+    assert [one.name for one in plan.cases] == ["twice", "square"]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("I would rather not.", "holds 0 fenced blocks"),
+        ("", "is empty"),
+        ("<think>hm</think>", "is empty"),
+        (planned(CASE) + "\n" + planned(CASE), "holds 2 fenced blocks"),
+        ("```json\n{\n```", "no valid JSON"),
+        ("```yaml\na: !!python/object/apply:os.system [ls]\n```", "no valid YAML"),
+        ("```json\n[1, 2]\n```", "the plan"),
+        (planned(), "has 0 cases; 1 were asked for"),
+        (planned(CASE, {**CASE, "name": "other"}), "has 2 cases; 1 were asked for"),
+        (planned({**CASE, "name": "../../etc/passwd"}), "cases.0.name"),
+        (planned({**CASE, "name": "--force"}), "cases.0.name"),
+        (planned({**CASE, "name": "twice\n"}), "cases.0.name"),
+        (planned({**CASE, "name": "Twice"}), "cases.0.name"),
+        (planned({**CASE, "difficulty": 6}), "cases.0.difficulty"),
+        (planned({**CASE, "difficulty": "3"}), "cases.0.difficulty"),
+        (planned({**CASE, "path": "/tmp/x"}), "cases.0.path"),
+        (planned(CASE, command="rm -rf /"), "command"),
+        (planned(CASE, skill="../skills"), "skill"),
+        (planned(CASE, skill="a" * 65), "skill"),
+    ],
+)
+def test_a_plan_in_another_form_is_refused(text: str, reason: str) -> None:
+    assert reason in refusal(read_plan, text, 1)
+
+
+def test_names_in_a_plan_are_new_and_unique_and_the_skill_keeps_its_name() -> None:
+    assert "two cases of the name 'twice'" in refusal(read_plan, planned(CASE, CASE), 2)
+    assert "already has a case 'twice'" in refusal(read_plan, planned(CASE), 1, ["twice"])
+    assert "its name is 'other'" in refusal(read_plan, planned(CASE), 1, [], "other")
+
+
+@pytest.mark.parametrize("read", [lambda reply: read_plan(reply, 1), read_skill, lambda reply: read_case(reply, "one")])
+def test_long_cut_off_and_disguised_answers_are_refused(read: object) -> None:
+    assert f"at most {MOST_BYTES:,} are read" in refusal(read, "x" * 5_000_000)
+    assert "cut off" in refusal(read, planned(CASE), finish="length")
+    for char in ("\u202e", "\u200b", "\x1b", "\x00", "\ufeff"):
+        assert f"line 2 of the answer holds U+{ord(char):04X}" in refusal(read, f"a\nb{char}c")
+
+
+# ------------------------------------------------------------------------------------------ skills
+
+
+def file(path: str, text: str = "text\n") -> str:
+    return f"~~~~~~markdown {path}\n{text}~~~~~~\n"
+
+
+def test_a_skill_has_its_file_and_references_with_code_in_them() -> None:
+    code = "# Rows\n\n```cuda\n__syncthreads();\n```\n"
+    found = read_skill(Reply(answers.skill(more=file("references/rows.md", code))))
+    assert list(found) == ["SKILL.md", "references/rows.md"]
+    assert found["references/rows.md"] == code
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "../SKILL.md", "/etc/cron.d/x.md", "references/../../x.md", "references/a/b.md", "scripts/run.sh", "evals/x.md",
+        "references/.hidden.md", "references/a.py", "evals/.upskill-gen.json", "CLAUDE.md", "--force",
+        "references/a.md\\",
+    ],
+)  # fmt: skip
+def test_no_other_path_is_written(path: str) -> None:
+    assert repr(path) in refusal(read_skill, answers.skill(more=file(path)))
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("Just a text.", "no block for SKILL.md"),
+        (file("references/a.md"), "no block for SKILL.md"),
+        (answers.skill() + answers.skill(), "two blocks for SKILL.md"),
+        (answers.skill(more=file("references/a.md") + file("references/A.md")), "two blocks for references/A.md"),
+        (answers.skill().removesuffix("~~~~~~\n"), "never closed"),
+        ("```markdown SKILL.md\n# A\n```cuda\nint x;\n```\n", "block 2 is for ''"),
+        (answers.skill(more="".join(file(f"references/a{at}.md") for at in range(13))), "has 13 references"),
+    ],
+)
+def test_a_skill_in_another_form_is_refused(text: str, reason: str) -> None:
+    if reason.startswith("block 2"):
+        text += "```\n"
+    assert reason in refusal(read_skill, text)
+
+
+# ------------------------------------------------------------------------------------------ cases
+
+
+@pytest.mark.parametrize("before", ["", "\n\n", "<think>hm</think>\n"])
+def test_a_case_is_the_whole_answer_or_its_only_block_of_markdown(before: str) -> None:
+    text = answers.case("twice")
+    assert read_case(Reply(before + text), "twice") == text
+    for info in ("markdown", "md twice.md", "markdown evals/twice.md"):
+        assert read_case(Reply(f"{before}Here it is:\n\n~~~~~~{info}\n{text}~~~~~~\nDone."), "twice") == text
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("No.", "holds 0 case files"),
+        (f"~~~~~~md\n{answers.case('a')}~~~~~~\n~~~~~~md\n{answers.case('b')}~~~~~~\n", "holds 2 case files"),
+        (f"~~~~~~md evals/other.md\n{answers.case('a')}~~~~~~\n", "'evals/other.md'"),
+        (f"~~~~~~md ../../x\n{answers.case('a')}~~~~~~\n", "'../../x'"),
+        (f"~~~~~~md\n{answers.case('a')}", "never closed"),
+        ("~~~~~~md\n# Title\n~~~~~~\n", "does not begin with the line '---'"),
+    ],
+)
+def test_a_case_in_another_form_is_refused(text: str, reason: str) -> None:
+    assert reason in refusal(read_case, text, "twice")

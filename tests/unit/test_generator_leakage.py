@@ -1,0 +1,80 @@
+"""Solutions and tasks that a skill gives away."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pytest_upskill.cases.case import Case
+from pytest_upskill.cases.case_file import load_case, parse_case
+from pytest_upskill.generator.leakage import Leakage, skill_text
+from pytest_upskill.generator.record_check import problems
+from pytest_upskill.skills.skill import case_paths
+from tests import teacher_answers as answers
+
+SKILLS = sorted((Path(__file__).parents[2] / "skills").glob("*/SKILL.md"))
+TASK = "Divide each row of the matrix by its largest absolute value plus a constant, then scale it by the weights."
+
+
+def made(name: str, task: str = TASK) -> Case:
+    return parse_case(answers.case(name, task=task), Path(f"{name}.md"), "signal-kernels")
+
+
+@pytest.mark.parametrize("before", ["", "# Pattern\n\n```cuda\n", "/* "])
+def test_a_copied_solution_is_found_with_other_blanks_and_comments(before: str) -> None:
+    case = made("twice")
+    assert case.solution is not None
+    copied = case.solution.source.replace("\n", "  // note\n").replace("    ", " ")
+    said = Leakage(f"# Skill\n\n{before}{copied}\n").problem(case)
+    assert said is not None
+    assert "gives the solution away" in said
+    assert "at most 50%" in said
+
+
+def test_a_solution_of_the_same_pattern_is_not_given_away() -> None:
+    other = made("magnitude")
+    assert other.solution is not None
+    text = other.solution.source.partition("{\n    const")[0]
+    assert Leakage(f"# Skill\n\n```cuda\n{text}\n```\n").problem(made("cubed")) is None
+
+
+@pytest.mark.parametrize("task", [TASK, "各行を最大の絶対値で割り、次に列ごとの重みを掛けます。行の数は任意です。"])
+def test_a_copied_task_is_found_and_another_text_is_not(task: str) -> None:
+    case = made("twice", task)
+    said = Leakage(f"# Skill\n\n{task.upper()}\n").problem(case)
+    assert said is not None
+    assert "gives the task away" in said
+    assert Leakage("# Skill\n\nGuard the last block. 端のブロックに注意してください。\n").problem(case) is None
+
+
+@pytest.mark.parametrize("skill", SKILLS, ids=lambda path: path.parent.name)
+def test_the_skills_of_the_project_give_nothing_away(skill: Path) -> None:
+    leakage = Leakage(skill_text(skill.parent))
+    cases = [load_case(path, skill.parent.name) for path in case_paths(skill.parent)]
+    assert cases
+    assert {case.name: said for case in cases if (said := leakage.problem(case))} == {}
+    if whole := next((case for case in cases if case.solution and case.op), None):
+        assert whole.solution is not None
+        assert Leakage(whole.solution.source).problem(whole)
+
+
+def test_a_record_that_contradicts_the_cases_is_a_warning(tmp_path: Path) -> None:
+    (tmp_path / "evals").mkdir()
+    record = tmp_path / "evals" / ".upskill-gen.json"
+    case = made("twice")
+    entry = f'{{"teacher": "t", "text_hash": "{case.text_hash}"}}'
+    record.write_text(f'{{"cases": {{"twice": {entry}, "gone": {entry}}}}}', encoding="utf-8")
+    assert [str(one) for _, one in problems(tmp_path, [case])] == [
+        "the recorded case 'gone' does not exist: restore it, or remove its entry"
+    ]
+    changed = replace(case, text_hash="0" * 64)
+    assert any("has changed since it was proven" in str(one) for _, one in problems(tmp_path, [changed]))
+    four = ", ".join(f'"{name}": {entry}' for name in "abcd")
+    record.write_text(f'{{"cases": {{{four}}}}}', encoding="utf-8")
+    messages = [str(one) for _, one in problems(tmp_path, [replace(case, name=name) for name in "abcd"])]
+    assert messages == [
+        "4 cases are in the training part and 0 are held out; a change of the skill is decided on held-out cases: "
+        "balance them with 'upskill-gen add-cases'"
+    ]
