@@ -169,7 +169,7 @@ class Controller:
             runs = history.earlier(number) if history is not None and number else []
         except UpskillError:
             return []
-        return [build_view(list(one.items), one.info) for one in runs]
+        return [build_view(one.items, one.info, Gates()) for one in runs]
 
     def _aa_runs(self) -> list[AARun]:
         """The last A/A runs; none if they cannot be read."""

@@ -61,6 +61,7 @@ def test_a_listed_case_runs_in_a_sandbox_with_the_same_verdict_until_it_was_acce
         result = listed.run(*GOLDEN, "--upskill-seed=3", "--upskill-report=out.json", "-p", "no:cacheprovider")
         result.assert_outcomes(passed=1)
         assert (NOTE in output(result)) is not accepted
+        assert ("untrusted: 1 case in a sandbox; upskill-gen accept skills/tiny" in output(result)) is not accepted
         assert marks(listed) == (accepted, accepted)
         (item,) = json.loads((listed.root / "out.json").read_text(encoding="utf-8"))["items"]
         reports.append({key: item[key] for key in ("verdict", "assertions") if key in item})

@@ -153,6 +153,7 @@ def test_gates_and_what_has_changed_since_the_last_run_stand_in_the_overview(sma
         "Since run 3 of 2026-11-23 01:44: 1 regressed, 1 fixed, 6 added, 0 unchanged",
         "regressed rms_norm · glm-4.7 · with skill · cuda-kernels: passed → 1 of 2 passed",
         "differs: device: cuda → cpu",
+        "noise floor (A/A run 2 of 2026-11-20, 2 cases): flip rate 50% [9% to 91%]; lift +50 points [\u221238, +97]",
     ):
         assert said in texts, said
     assert 'class="gates"' not in small and "Since run" not in small
