@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +17,19 @@ _FIXED = ("golden", "files")
 """Providers whose replies do not depend on the skill."""
 
 
-def student_config(spec: str, tables: Mapping[str, Mapping[str, Any]], folder: Path) -> StudentConfig:
-    """The configuration of the student, with paths seen from ``folder``. Raises UsageError."""
+def student_config(
+    spec: str, tables: Mapping[str, Mapping[str, Any]], folder: Path, refused: Sequence[str] = _FIXED
+) -> StudentConfig:
+    """The configuration of the student, with paths seen from ``folder``. Raises UsageError, also for a student of a
+    ``refused`` provider.
+    """
     try:
         found = registry.resolve([spec], tables, folder)
     except UsageError as error:
         raise UsageError(str(error).replace("--upskill-student", "--student")) from None
     if len(found) != 1:
         raise UsageError(f"--student: {spec!r} must name one student")
-    if found[0].provider in _FIXED:
+    if found[0].provider in refused:
         why = "its replies do not depend on the skill's text"
         raise UsageError(f"--student: '{spec}' cannot be used here, because {why}; name a student with a model")
     return found[0]

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from pytest_upskill.cases import acceptance
 from pytest_upskill.cases.case_file import load_case
+from pytest_upskill.cases.provenance import read_provenance
 from pytest_upskill.commands.generate import freeze
 from pytest_upskill.commands.generate.main import main
 from pytest_upskill.judging.interface import JudgeRequest, JudgeResult
@@ -87,6 +88,19 @@ def test_the_acceptance_of_the_case_stays(skill: Path, judge: Judge) -> None:
     assert called("a[pupil-skill]", "--run", "1")[0] == 0
     assert path.read_text(encoding="utf-8") == ADDED
     assert load_case(path, "skill").trusted and judge.requests[0].trusted
+
+
+@pytest.mark.parametrize("proven", [True, False])
+def test_the_record_of_a_proven_case_stays_right_and_an_edited_one_stays_edited(
+    skill: Path, judge: Judge, proven: bool
+) -> None:
+    path = skill / "evals" / "a.md"
+    listed(skill / "evals", "a", text_hash=load_case(path, "skill").text_hash if proven else "0" * 64)
+    assert called("a[pupil-skill]")[0] == 0
+    record = read_provenance(skill / "evals")
+    assert record is not None
+    assert (record.cases["a"].text_hash == load_case(path, "skill").text_hash) is proven
+    assert record.cases["a"].teacher == "t"
 
 
 def test_an_example_is_added_once(skill: Path, judge: Judge) -> None:

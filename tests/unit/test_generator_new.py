@@ -10,15 +10,18 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
 from pytest_upskill.cases.provenance import read_provenance
+from pytest_upskill.commands.generate import baseline
 from pytest_upskill.commands.generate.main import main
 from pytest_upskill.generator import proving
 from pytest_upskill.generator.leakage import skill_text
+from pytest_upskill.records import VerdictKind
 from tests import teacher_answers as answers
 from tests.llama.scripted import Refusal, Stream, endpoint, reply
 from tests.llama.scripted_anthropic import message
@@ -257,6 +260,40 @@ def test_more_cases_and_a_single_case_join_a_skill_that_exists() -> None:
     assert refused.exit_code == 1
     assert "it is not replaced" in refused.stdout
     assert (SKILL / "evals" / "scale_rows.md").read_bytes() == before
+
+
+# ------------------------------------------------------------------------------------------ difficulty
+
+
+def test_cases_are_split_by_the_measured_rate_and_what_is_no_verdict_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds = {"twice": VerdictKind.PASSED, "square": VerdictKind.PASSED, "flip": VerdictKind.FAILED,
+             "shifted": VerdictKind.FAILED, "halved": VerdictKind.INFRASTRUCTURE_ERROR}  # fmt: skip
+
+    class Judged:
+        def __init__(self, *given: object, **more: object) -> None: ...
+
+        def run(self, cases: list[Any], shown: list[Any], trials: int, seen: object) -> list[Any]:
+            assert [one.name for one in shown] == ["baseline"]
+            verdicts = {name: SimpleNamespace(kind=kind, reason="no server") for name, kind in kinds.items()}
+            return [SimpleNamespace(case=case.name, verdict=verdicts[case.name]) for case in cases]
+
+        def close(self, at_once: bool) -> None: ...
+
+    monkeypatch.setattr(baseline, "Experiment", Judged)
+    Path("pupil").mkdir()
+    put_good(tuple(kinds))
+    result = new("--student=files:pupil", "--json", cases=5)
+    assert result.exit_code == 3, result.output
+    assert "1 of 5 cases were not measured: no server" in json.loads(result.stdout)["unfinished"]["baseline"]
+    made = read_provenance(SKILL / "evals")
+    assert made is not None
+    assert {name: one.baseline for name, one in made.cases.items() if name != "halved"} == {
+        "twice": {"files": 1.0}, "square": {"files": 1.0}, "flip": {"files": 0.0}, "shifted": {"files": 0.0},
+    }  # fmt: skip
+    held_out = set(made.names("held-out"))
+    assert len(held_out & {"flip", "shifted"}) == 1  # the hardest two
+    refused = new("--student=golden")
+    assert refused.exit_code == 2
 
 
 # ------------------------------------------------------------------------------------------ HTTP

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -25,7 +26,7 @@ from pytest_upskill.generator.questions import Order
 from pytest_upskill.generator.student_teacher import StudentTeacher
 from pytest_upskill.generator.teacher import Step, Teacher
 from pytest_upskill.generator.writing import Result, Writing
-from pytest_upskill.replies.ledger import Limits, in_usd
+from pytest_upskill.replies.ledger import Limits, Totals, in_usd
 from pytest_upskill.reporting.text_style import plural, printable
 from pytest_upskill.students.base import StudentConfig
 
@@ -106,6 +107,8 @@ class Session:
         self.options, self.command = options, command
         self.root = rootdir_of(Path.cwd(), Path.cwd())
         self.tables: Tables = students_tables(self.root / "pyproject.toml")
+        self.name = secrets.token_hex(8)
+        """Of the session in the ledger: the limits bound all that is spent in it."""
         self.chosen = teacher_config(options.teacher, self.tables, Path.cwd())
         self.progress = Progress()
         self.estimate: Estimate | None = None
@@ -131,7 +134,8 @@ class Session:
     @contextmanager
     def writing(self, order: Order, subject: str) -> Iterator[Writing]:
         """What writes with the teacher; afterwards both are closed. An interrupt is shown, and ends the command."""
-        self.teacher = open_teacher(self.chosen, self.root, self.options.limits, subject, self.progress.line)
+        tell, limits = self.progress.line, self.options.limits
+        self.teacher = open_teacher(self.chosen, self.root, limits, subject, tell, self.name)
         talks = Conversations(self.teacher, self.options.attempts, self.progress.say)
         made = Writing(talks, self._make_prover, order, self.progress.say)
         try:
@@ -145,7 +149,7 @@ class Session:
         finally:
             made.close()
             if isinstance(self.teacher, StudentTeacher):
-                self._note_spending(self.teacher)
+                self.note_spending(self.teacher.totals())
             self.teacher.close()
 
     def _check_sandbox(self) -> None:
@@ -173,8 +177,8 @@ class Session:
                 click.echo(_encodable(printable(line)))
         raise click.exceptions.Exit(status)
 
-    def _note_spending(self, teacher: StudentTeacher) -> None:
-        totals = teacher.totals()
+    def note_spending(self, totals: Totals) -> None:
+        """What the session has spent so far, for the result."""
         usd = None if totals.unpriced else totals.usd
         self.spent = {"answers": totals.asked, "tokens": totals.tokens, "usd": usd}
 
