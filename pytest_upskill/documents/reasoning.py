@@ -132,7 +132,7 @@ FORMATS = (
         rf"<{_BAR}tool[▁_]calls[▁_]end{_BAR}>|</{_BAR}DSML{_BAR}\w{{1,20}}_calls>",
     ),
     _call("Llama call", r"<\|python_tag\|>", r"<\|eom_id\|>"),
-    _call("action", r"<\|(?:START_ACTION|action_start)\|>", r"<\|(?:END_ACTION|action_end)\|>"),
+    _call("action call", r"<\|(?:START_ACTION|action_start)\|>", r"<\|(?:END_ACTION|action_end)\|>"),
     # The model goes on as if it were the user: nothing after this is its answer.
     _call(
         "another turn",

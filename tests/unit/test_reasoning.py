@@ -101,7 +101,7 @@ REPLIES = {
         f"ANSWER\n<{BAR}tool▁calls▁begin{BAR}>\nDRAFT\n<{BAR}tool▁calls▁end{BAR}>"],
     "MiniMax call": ["<minimax:tool_call>\nDRAFT\n</minimax:tool_call>\nANSWER"],
     "Llama call": ["<|python_tag|>\nDRAFT\n<|eom_id|>ANSWER"],
-    "Cohere call": ["ANSWER\n<|START_ACTION|>\nDRAFT\n<|END_ACTION|>"],
+    "Cohere's call": ["ANSWER\n<|START_ACTION|>\nDRAFT\n<|END_ACTION|>"],
     "another turn": [
         "ANSWER</s>[INST] again [/INST]DRAFT",
         "ANSWER<|END_OF_TURN_TOKEN|><|START_OF_TURN_TOKEN|><|USER_TOKEN|>DRAFT",
@@ -171,7 +171,7 @@ REPLIES = {
         "<|tool_call_start|>[write(text='\nDRAFT\n')]<|tool_call_end|>ANSWER",
         "<|tool_call|>\nDRAFT\n<|/tool_call|>ANSWER",
     ],
-    "action": [
+    "action call": [
         "<|action_start|><|plugin|>\nDRAFT\n<|action_end|>ANSWER",
     ],
     "Mistral call": [

@@ -419,6 +419,7 @@ def test_the_worst_case_of_a_reply_follows_the_limit_that_is_sent() -> None:
     ("fields", "told"),
     [
         ({"options": {"temperature": "0.7"}}, "options.temperature = '0.7': expected its value, false to leave the"),
+        ({"options": {"seed": True}}, "options.seed = True: expected its value, false to leave the"),
         ({"options": {"extra_body": 5}}, "options.extra_body = 5: expected a table of fields"),
         ({"extra_body": "x"}, "extra_body = 'x': expected a table of fields"),
         ({"system": "developer"}, "system = 'developer': expected one of system, user"),
