@@ -94,6 +94,30 @@ def test_a_skill_is_written_in_steps_that_name_the_missing_answers() -> None:
     assert run("lint", "skills").exit_code == 0
 
 
+def test_an_answer_to_a_question_that_has_changed_is_noted() -> None:
+    put_good()
+    assert "has changed" not in new("--plan").stderr
+    assert "has changed" not in new("--plan").stderr
+    other = run("new", "Another task", "--cases=4", "--teacher=files:talk", "--plan")
+    assert "the question in" in other.stderr
+    assert "has changed since the last command" in other.stderr
+
+
+def test_answers_of_a_windows_editor_are_read_and_other_files_are_named() -> None:
+    put_good()
+    Path("talk/plan.answer.md").write_bytes("\ufeff".encode() + answers.plan(NAMES).replace("\n", "\r\n").encode())
+    assert new("--plan").exit_code == 0
+    Path("talk/plan.answer.md").write_bytes(answers.plan(NAMES).encode("utf-16"))
+    found = new("--plan")
+    assert found.exit_code == 0
+    assert "was read as UTF-16" in found.stderr
+    Path("talk/plan.answer.md").write_bytes(b"PK\x03\x04" + bytes(99))
+    assert "save it as plain text in UTF-8" in new("--plan").stdout
+    Path("talk/plan.answer.md").unlink()
+    Path("talk/plan.answer.md").mkdir()
+    assert "cannot be read" in new("--plan").stdout
+
+
 def test_cases_that_are_recorded_are_not_proven_again_and_others_are() -> None:
     put_good(case_flip="No.")
     assert new("--attempts=1").exit_code == 1
