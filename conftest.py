@@ -1,7 +1,9 @@
 """Our own tests: ``pytester`` runs pytest inside a test. The plugin itself is loaded by its entry point."""
 
+import atexit
 import functools
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -15,8 +17,8 @@ pytest_plugins = ["pytester"]
 os.environ["UPSKILL_CACHE_DIR"] = str(cache_folder())
 
 # No test depends on what its user has accepted, or adds to it.
-_STATE = tempfile.TemporaryDirectory(prefix="upskill-state-")
-os.environ["UPSKILL_STATE_DIR"] = _STATE.name
+os.environ["UPSKILL_STATE_DIR"] = tempfile.mkdtemp(prefix="upskill-state-")
+atexit.register(shutil.rmtree, os.environ["UPSKILL_STATE_DIR"], ignore_errors=True)
 
 
 NVCC = frozenset(

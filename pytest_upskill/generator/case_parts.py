@@ -6,24 +6,24 @@ import hashlib
 from collections.abc import Sequence
 
 from pytest_upskill.cases.case import Case
-from pytest_upskill.cases.provenance import Provenance
+from pytest_upskill.cases.provenance import Provenance, read_provenance
 from pytest_upskill.documents.spelling import suggest
 from pytest_upskill.errors import UsageError
 
 
-def parts_of(
-    cases: Sequence[Case], record: Provenance | None, named: Sequence[str] = ()
-) -> tuple[list[Case], list[Case]]:
-    """The training cases and the held-out ones: as ``named`` for these, else as recorded.
+def parts_of(cases: Sequence[Case], named: Sequence[str] = ()) -> tuple[list[Case], list[Case]]:
+    """The training cases and the held-out ones: as ``named`` for these, else as recorded beside each case.
 
     Without a record the hash of its name decides for each case, so that further cases change no other's part. A case
-    that a record does not list is for training. Raises UsageError for a name that is no case.
+    that a record does not list is for training. Raises UsageError for a name that is no case, CaseError for a record
+    that cannot be read.
     """
     known = [case.name for case in cases]
     for name in named:
         if name not in known:
             raise UsageError(f"--held-out: the skill has no case '{name}'{suggest(name, known)}")
-    held_out = set(named) if named else {name for name in known if _is_held_out(name, record)}
+    records = {folder: read_provenance(folder) for folder in {case.path.parent for case in cases}}
+    held_out = set(named) or {case.name for case in cases if _is_held_out(case.name, records[case.path.parent])}
     return [case for case in cases if case.name not in held_out], [case for case in cases if case.name in held_out]
 
 

@@ -218,11 +218,12 @@ def test_the_family_of_a_model_is_read_from_its_name(model: str, family: str) ->
 def test_without_a_record_the_names_decide_and_new_cases_change_nothing(tmp_path: Path) -> None:
     skill = tiny.make_skill(tmp_path, {name: tiny.text_case(name) for name in [*TRAINING, *HELD_OUT]})
     cases = tiny.cases_of(skill)
-    training, held_out = ({case.name for case in part} for part in parts_of(cases, None))
-    fewer, exam = ({case.name for case in part} for part in parts_of(cases[:-3], None))
+    training, held_out = ({case.name for case in part} for part in parts_of(cases))
+    fewer, exam = ({case.name for case in part} for part in parts_of(cases[:-3]))
     assert training and held_out and fewer <= training and exam <= held_out
     record = Provenance(cases={"exam0": WrittenCase(teacher="x", part="held-out")})
-    assert [case.name for case in parts_of(cases, record)[1]] == ["exam0"]
+    write_provenance(skill.parent / "evals", record)
+    assert [case.name for case in parts_of(cases)[1]] == ["exam0"]
 
 
 @pytest.mark.parametrize("spec", ["golden", "files:.", "nobody", "pupil,master"])
@@ -258,6 +259,90 @@ def test_killed_it_continues_and_pays_nothing_twice(start: Callable[..., Project
 
 def refine_words(project: Project) -> list[str]:
     return ["refine", str(project.skill.parent), "--student=pupil", "--teacher=master"]
+
+
+def test_interrupted_it_ends_at_once_and_continues(start: Callable[..., Project]) -> None:
+    interrupts = iter([False] * 5 + [True])
+
+    def pupil(system: str, user: str) -> str:
+        if next(interrupts, False):
+            os.kill(os.getpid(), signal.SIGINT)
+        return student(system, user)
+
+    project = start(lambda system, user: answer(BETTER), pupil)
+    result = project.refine()
+    assert result.exit_code == 130 and "the same command continues" in result.stderr, result.output
+    assert project.refine().exit_code == 0 and project.skill.read_text() == BETTER
+    assert len(set(project.asked("kimi-small"))) == 24 and len(project.asked("claude-large")) == 1
+
+
+def test_after_a_version_was_kept_a_killed_command_repeats_its_rounds_for_free(
+    start: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if the process had ended after the first round: all steps are repeated with stored answers."""
+    best = BETTER + "\n## More\n\nMore of it.\n"
+
+    def pupil(system: str, user: str) -> str:
+        return "No." if "train3" in user and "## More" not in system else student(system, user)
+
+    project = start(lambda system, user: answer(best if "## Barriers" in user else BETTER), pupil)
+    monkeypatch.setattr("pytest_upskill.generator.resume.Begun.end", lambda self: None)
+    assert project.refine("--rounds=2").exit_code == 7 or project.skill.read_text() in (BETTER, best)
+    before, rounds, kept = len(project.server.questions), len(project.history()), project.skill.read_text()
+    assert kept == BETTER and rounds == 2
+    result = project.refine("--rounds=2")
+    assert "an interrupted command continues" in result.stderr and project.skill.read_text() == kept
+    assert len(project.server.questions) == before and len(project.history()) == rounds
+
+
+def test_a_teacher_behind_anthropics_interface_answers_again(
+    start: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Overloaded, cut off, and of a wrong form: in the end the third answer counts, and none is paid for twice."""
+    pytest.importorskip("anthropic", reason="needs the package 'anthropic'")
+    from tests.llama.scripted_anthropic import message
+
+    monkeypatch.setenv("TEACHER_KEY", "sk-ant-secret")
+    overloaded = Refusal(529, {"error": {"type": "overloaded_error", "message": "busy"}}, {"Retry-After": "0"})
+    answers = (overloaded, message(answer(BETTER)[:60], stop="max_tokens"), message("No."), message(answer(BETTER)))
+    with endpoint(*answers) as server:
+        project = start(lambda system, user: "unused")
+        base_url = server.url.removesuffix("/v1")
+        more = (
+            f'[tool.upskill.students.sage]\nprovider = "anthropic"\nmodel = "claude-large"\nbase_url = "{base_url}"\n'
+            'api_key_env = "TEACHER_KEY"\nprice = {in = 1.0, out = 10.0}\n'
+        )
+        pyproject = project.root / "pyproject.toml"
+        pyproject.write_text(pyproject.read_text() + more)
+        result = project.run("refine", "--teacher=sage", "--json")
+        assert result.exit_code == 0 and project.skill.read_text() == BETTER, result.output
+        refused = json.loads(result.stdout)["rounds"][0]["refused"]
+        assert "cut off" in refused[0] and "no block for SKILL.md" in refused[1] and len(server.questions) == 4
+
+
+def test_what_a_teacher_wrote_runs_untrusted_and_the_kernel_is_shown_whole(start: Callable[..., Project]) -> None:
+    """With a generated case, which is judged: the teacher gets the counterexample and the function."""
+
+    def pupil(system: str, user: str) -> str:
+        if "called twice" in user:
+            return tiny.function("twice", 2 if "## Barriers" in system else 3)
+        return student(system, user)
+
+    project = start(lambda system, user: answer(BETTER), pupil)
+    evals = project.skill.parent / "evals"
+    for name in TRAINING:
+        (evals / f"{name}.md").unlink()
+    (evals / "twice.md").write_text(tiny.case_text("twice"))
+    record = read_provenance(evals)
+    assert record is not None
+    cases = {**record.cases, "twice": WrittenCase(teacher="x")}
+    write_provenance(evals, record.model_copy(update={"cases": cases}))
+    result = project.refine("--device=cpu", "--json")
+    assert result.exit_code == 0 and project.skill.read_text() == BETTER, result.output
+    (question,) = project.asked("claude-large")
+    assert "smallest input that shows it: n = 1" in question and "return x * 3" in question
+    assert "- failed: correct[float32]" in question and not any(name in question for name in HELD_OUT)
+    assert [case.trusted for case in tiny.cases_of(project.skill) if case.name == "twice"] == [False]
 
 
 # ------------------------------------------------------------------------------------------------------------- ablate

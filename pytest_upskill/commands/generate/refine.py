@@ -73,7 +73,7 @@ def command(
     progress = Progress()
     subject = subject_of(skill, student, progress)
     record = read_provenance(subject.evals)
-    training, exam = parts_of(subject.cases, record, names(held_out) if held_out else ())
+    training, exam = parts_of(subject.cases, names(held_out) if held_out else ())
     language = language_of(subject.text, record.language if record and record.cases else "")
     limit = target or max(MAX_TOKENS, tokens_of(subject.text))
     own = Options(rounds, trials, options.attempts, limit, language=language)

@@ -24,7 +24,8 @@ from pytest_upskill.replies.ledger import Ledger, Limits, in_usd
 from pytest_upskill.reporting.failure import one_line
 from pytest_upskill.reporting.lift import DECIDED
 from pytest_upskill.reporting.text_style import plural
-from pytest_upskill.skills.skill import case_paths, load_skill, skill_file
+from pytest_upskill.skills.case_files import case_files
+from pytest_upskill.skills.skill import load_skill, skill_file
 from pytest_upskill.students.base import StudentConfig
 
 
@@ -51,14 +52,17 @@ class Subject:
 def subject_of(path: Path, student: str, progress: Progress) -> Subject:
     """The skill at ``path`` and the student of that name. A case that cannot be read is left out, with a line.
 
-    Raises SkillError, UsageError.
+    Raises SkillError, UsageError, and CaseError for a 'cases.yaml' that cannot be used.
     """
     skill_path = skill_file(path).absolute()
     load_skill(skill_path)
     rootdir = rootdir_of(skill_path, Path.cwd())
     tables = students_tables(rootdir / "pyproject.toml")
     config, cases = student_config(student, tables, Path.cwd()), list[Case]()
-    for found in load_cases(case_paths(skill_path.parent), skill_path.parent.name):
+    files = case_files(skill_path.parent)
+    if files.problem is not None:
+        raise files.problem
+    for found in load_cases(files.paths, skill_path.parent.name, skill_path.parent):
         if isinstance(found, Case):
             cases.append(found)
         elif not isinstance(found, NotACase):
