@@ -92,7 +92,12 @@ def _whole(case: Case, name: str, value: str | None) -> int:
     if value is None:
         raise BadExample(name, "it is missing", case)
     if not re.fullmatch(r"[0-9]{1,18}", value):
-        raise BadExample(f"{name}={value}", f"'{name}' must be a whole number, not negative", case)
+        rule = (
+            "has more than 18 digits"
+            if value.isdecimal() and value.isascii()
+            else "must be a whole number, not negative"
+        )
+        raise BadExample(f"{name}={value}", f"'{name}' {rule}", case)
     return int(value)
 
 
