@@ -59,6 +59,7 @@ def test_the_right_sections_carry_the_lift() -> None:
     assert found.together and found.together.effect in (Effect.NONE, Effect.UNDECIDED)
 
 
+@pytest.mark.full
 def test_over_many_noisy_runs_hardly_any_wrong_section_is_named() -> None:
     wrong, named = 0, 0
     for seed in range(30):

@@ -40,11 +40,11 @@ def test_the_missing_section_is_found_and_kept() -> None:
 
 
 def test_a_better_version_is_nearly_always_kept() -> None:
-    kept = sum(refined([answer(BETTER)], NEEDS, seed).kept for seed in range(50))
-    assert kept >= 45
+    kept = sum(refined([answer(BETTER)], NEEDS, seed).kept for seed in range(30))
+    assert kept >= 27
 
 
-@pytest.mark.parametrize("trials", [1, 3])
+@pytest.mark.parametrize("trials", [1, pytest.param(3, marks=pytest.mark.full)])
 def test_a_worse_version_is_hardly_ever_kept(trials: int) -> None:
     """A hundred runs of three rounds with other noise: the versions lose a little, or as much as they gain."""
     kept = 0
@@ -166,6 +166,11 @@ BAD = {
     "another name": (answer(BETTER.replace("name: tiny", "name: other")), "differs from its folder's name"),
     "no frontmatter": (answer(BETTER.partition("---\n\n")[2]), "line 1 must be exactly '---'"),
     "an unknown key": (answer(BETTER.replace("name: tiny", "name: tiny\ncommand: rm -rf /")), "unknown key 'command'"),
+    "a key that grants tools": (
+        answer(BETTER.replace("name: tiny", "name: tiny\nallowed-tools: Bash(*)")),
+        "'allowed-tools: Bash(*)', which differs",
+    ),
+    "a hook": (answer(BETTER.replace("name: tiny", "name: tiny\nhooks: {x: 'rm -rf ~'}")), "'hooks"),
     "a link to nothing": (answer(BETTER + "\nSee references/gone.md.\n"), "does not exist"),
     "another language": (answer(BETTER + JAPANESE * 3), "the text is not in English"),
     "never closed": (GOOD.removesuffix("~~~~~~\n"), "never closed"),

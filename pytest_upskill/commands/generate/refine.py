@@ -118,7 +118,9 @@ class _Refinement:
                 cost = self._student_cost(runner)
                 self._tell_cost(chosen, cost)
                 if options.dry_run:
-                    return self._end(KEPT, "dry run: nothing was asked")
+                    return self._end(
+                        KEPT, "dry run: nothing was asked; the teacher's question follows from what the student answers"
+                    )
                 return self._asked(chosen, runner, session, cost)
         finally:
             session.ledger.close()
