@@ -94,13 +94,39 @@ def test_a_skill_is_written_in_steps_that_name_the_missing_answers() -> None:
     assert run("lint", "skills").exit_code == 0
 
 
-def test_an_answer_to_a_question_that_has_changed_is_noted() -> None:
-    put_good()
-    assert "has changed" not in new("--plan").stderr
-    assert "has changed" not in new("--plan").stderr
-    other = run("new", "Another task", "--cases=4", "--teacher=files:talk", "--plan")
-    assert "the question in" in other.stderr
-    assert "has changed since the last command" in other.stderr
+def test_an_answer_is_not_used_for_another_question() -> None:
+    put_good(("twice",))
+    assert new("--plan", cases=1).exit_code == 0
+    asked = prompt("plan")
+    put(plan=answers.plan(("square",)))
+    assert "computes square" in new("--plan", cases=1).stderr  # corrected in place
+    other = run("new", "Another task", "--cases=1", "--teacher=files:talk", "--plan")
+    assert other.exit_code == 3
+    assert "talk/plan.answer.md answers the earlier question in talk/plan.prompt.md" in other.stdout
+    assert "move or delete the answer" in other.stdout
+    assert prompt("plan") == asked
+    Path("talk/plan.answer.md").rename("kept.md")
+    assert "answer talk/plan.prompt.md in" in run("new", "Another task", "--cases=1", "--teacher=files:talk").stdout
+    assert "Another task" in prompt("plan")
+    Path("kept.md").rename("talk/plan.answer.md")
+    assert new(cases=1).exit_code == 3
+    Path("talk/plan.prompt.md").unlink()
+    put(case_square=answers.case("square"))
+    assert new(cases=1).exit_code == 0
+
+
+def test_an_answer_to_a_further_attempt_counts_whatever_was_wrong_before() -> None:
+    put_good(("twice",), case_twice="No.", case_twice_attempt2="No.")
+    assert new("--attempts=2", cases=1).exit_code == 1
+    path = Path("talk/case-twice.attempt2.prompt.md")
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    put(case_twice=answers.case("twice", task="BAD"), case_twice_attempt2=answers.case("twice"))
+    found = new("--attempts=2", cases=1)
+    assert found.exit_code == 0, found.output
+    assert "> BAD" in prompt("case-twice.attempt2")
+    Path("skills").rename("old")
+    path.write_text(prompt("case-twice.attempt2").replace("`twice`", "`other`", 1), encoding="utf-8")
+    assert "case-twice.attempt2.answer.md answers the earlier question" in new("--attempts=2", cases=1).stdout
 
 
 def test_answers_of_a_windows_editor_are_read_and_other_files_are_named() -> None:
