@@ -164,13 +164,13 @@ class _Reader:
         self._keys("torch", torch, _TORCH)
         if torch.get("stable-abi"):
             raise self.fail("torch", "stable-abi", "'stable-abi' is not judged; leave it out")
-        for key, beyond in (("minver", lambda own, bound: own < bound), ("maxver", lambda own, bound: own > bound)):
+        for key in ("minver", "maxver"):
             if key in torch:
                 text = self._text("torch", torch, key)
                 if not _VERSION.match(text):
                     raise self.fail("torch", key, f"'{key}' is {text!r}; a version is written as in '2.9'")
                 bound = tuple(map(int, text.split(".")))[:2]
-                if version and beyond(version, bound):
+                if version and (version < bound if key == "minver" else version > bound):
                     rule = f"it is built for torch {version[0]}.{version[1]}"
                     raise self.fail("torch", key, f"'{key}' is {text!r}, and {rule}: leave it out")
         self._texts("torch", torch, "pyext")
