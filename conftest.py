@@ -1,7 +1,10 @@
 """Our own tests: ``pytester`` runs pytest inside a test. The plugin itself is loaded by its entry point."""
 
+import atexit
 import functools
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,10 @@ pytest_plugins = ["pytester"]
 
 # pytester gives each test a home of its own: without this, each would build the device's runtime again.
 os.environ["UPSKILL_CACHE_DIR"] = str(cache_folder())
+
+# No test depends on what its user has accepted, or adds to it.
+os.environ["UPSKILL_STATE_DIR"] = tempfile.mkdtemp(prefix="upskill-state-")
+atexit.register(shutil.rmtree, os.environ["UPSKILL_STATE_DIR"], ignore_errors=True)
 
 
 NVCC = frozenset(

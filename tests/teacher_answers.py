@@ -11,7 +11,7 @@ FORMULAS: Mapping[str, tuple[str, str]] = {
     "square": ("x * x", "value * value"),
     "flip": ("-x", "-value"),
     "shifted": ("x + 3", "value + 3.0f"),
-    "half": ("x / 2", "value * 0.5f"),
+    "halved": ("x / 2", "value * 0.5f"),
     "magnitude": ("x.abs()", "fabsf(value)"),
     "positive_part": ("x.clamp(min=0)", "fmaxf(value, 0.0f)"),
     "cubed": ("x * x * x", "value * value * value"),

@@ -15,10 +15,12 @@ import tomllib
 from functools import cache
 from pathlib import Path
 
+import click
 import pytest
 from ruamel.yaml import YAML
 
 from pytest_upskill.cases.case_file import load_case
+from pytest_upskill.commands.generate.main import main as generate
 from pytest_upskill.contracts.launcher.signature import derive
 from pytest_upskill.oracle.explore import CHECKS
 from pytest_upskill.oracle.reference import result_dtypes
@@ -58,8 +60,9 @@ def run(command: list[str], cwd: Path = ROOT, **environment: str) -> subprocess.
 
 
 FIRST_CASE = "docs/first-case.md"
-"""Its commands belong together, and have a test of their own."""
-SHOWN = [text for page, language, text in BLOCKS if language == "console" and page != FIRST_CASE]
+STORIES = (FIRST_CASE, "docs/upskill-gen.md")
+"""The commands of each of these pages belong together, and have a test of their own."""
+SHOWN = [text for page, language, text in BLOCKS if language == "console" and page not in STORIES]
 
 
 LARGE = "-k"
@@ -88,6 +91,11 @@ def compare(command: str, shown: str, printed: str) -> None:
         pytest.fail(difference.output_difference(example, printed, doctest.ELLIPSIS | doctest.REPORT_NDIFF))
 
 
+def shell_lines(page: str = "") -> list[str]:
+    text = "".join(blocks("sh", page)).replace("\\\n", "")
+    return [line for line in (line.partition("  #")[0].strip() for line in text.splitlines()) if line]
+
+
 STEP = re.compile(
     r"`([\w./-]+\.md)`[^`\n]*:\n\n````markdown\n(.*?)^````$|^```console\n(.*?)^```$", re.DOTALL | re.MULTILINE
 )
@@ -95,11 +103,14 @@ IN_ORDER = """
 import os, shlex, subprocess, sys, traceback
 import pytest
 from pytest_upskill.commands.main import main
+from pytest_upskill.commands.generate.main import main as generate
 def call(words):
     if words[0] == "pytest":
         return int(pytest.main([*words[1:], "-p", "no:cacheprovider", "-W", "ignore"]))
     if words[0] == "pytest-upskill":
         return main.main(words[1:], prog_name=words[0], standalone_mode=False) or 0
+    if words[0] == "upskill-gen":
+        return generate.main(words[1:], prog_name=words[0], standalone_mode=False) or 0
     return subprocess.run(words, check=True).returncode
 for step in sys.argv[1:]:
     kind, _, rest = step.partition(chr(0x1f))
@@ -119,26 +130,56 @@ for step in sys.argv[1:]:
 """Writes files and calls commands in one process, since importing PyTorch takes the longest."""
 
 
-def test_the_first_case_can_be_written_by_following_its_page(tmp_path: Path) -> None:
+def told(page: str, folder: Path) -> list[tuple[str, str, str, str]]:
+    """Follows a page: writes its files and calls its commands in order. Returns of each command what the page shows,
+    what it printed, and its exit status.
+    """
     steps, shown = [], []
-    for path, text, console in STEP.findall(PAGES[FIRST_CASE]):
+    for path, text, console in STEP.findall(PAGES[page]):
         for part in console.split("$ ")[1:]:
             command, _, output = part.partition("\n")
             steps.append(f"$\x1f{command}")
             shown.append((command, output))
         if path:
             steps.append(f"{path}\x1f{text}")
-    assert [path for path, *_ in STEP.findall(PAGES[FIRST_CASE])].count("") == PAGES[FIRST_CASE].count("```console")
-    done = run([sys.executable, "-c", IN_ORDER, *steps], tmp_path)
+    assert [path for path, *_ in STEP.findall(PAGES[page])].count("") == PAGES[page].count("```console")
+    done = run([sys.executable, "-c", IN_ORDER, *steps], folder)
     printed = [one.partition("\x1e") for one in done.stdout.split("\x1f")[:-1]]
     assert len(printed) == len(shown), done.stdout + done.stderr
-    wrong = [
-        command for (command, output), (*_, status) in zip(shown, printed, strict=True) if status not in ("0", "1")
-    ]
-    assert wrong == [], done.stdout + done.stderr
-    for (command, output), (text, _, status) in zip(shown, printed, strict=True):
+    return [(*one, text, status) for one, (text, _, status) in zip(shown, printed, strict=True)]
+
+
+def test_the_first_case_can_be_written_by_following_its_page(tmp_path: Path) -> None:
+    for command, output, text, status in told(FIRST_CASE, tmp_path):
+        assert status in ("0", "1"), f"{command}: {text}"
         assert (status == "1") == ("✗" in output), f"{command}: {text}"
         compare(command, output, text)
+
+
+@pytest.mark.full
+def test_a_skill_can_be_written_by_following_the_page_on_upskill_gen(tmp_path: Path) -> None:
+    steps = told("docs/upskill-gen.md", tmp_path)
+    for command, output, text, status in steps:
+        assert status == ("3" if "continues from here" in output else "0"), f"{command}: {text}"
+        compare(command, output, text)
+    assert len(list((tmp_path / "skills/audio-kernels/evals").glob("*.md"))) == 3
+    assert len(steps) == 5
+
+
+GENERATING = [line for line in shell_lines() if line.startswith("upskill-gen ")]
+
+
+@pytest.mark.parametrize("line", GENERATING)
+def test_a_call_of_upskill_gen_has_arguments_that_its_command_takes(line: str) -> None:
+    _, name, *arguments = shlex.split(line)
+    command = generate.get_command(click.Context(generate), name)
+    assert command is not None
+    command.make_context(name, arguments)
+
+
+def test_the_page_on_upskill_gen_lists_its_commands() -> None:
+    listed = set(re.findall(r"(?m)^\| `upskill-gen ([a-z-]+)", PAGES["docs/upskill-gen.md"]))
+    assert listed >= set(generate.list_commands(click.Context(generate)))
 
 
 def test_the_first_case_explains_every_assertion() -> None:
@@ -156,11 +197,6 @@ def test_the_picture_shows_what_the_readme_quotes_of_the_same_command() -> None:
     assert re.sub(r"\s", "", command.replace('"', "'")) in pictured.replace("\\", "")
     lines = [re.sub(r"\s", "", line) for line in shown if line != "..."]
     assert [line for line in lines if line not in pictured] == []
-
-
-def shell_lines(page: str = "") -> list[str]:
-    text = "".join(blocks("sh", page)).replace("\\\n", "")
-    return [line for line in (line.partition("  #")[0].strip() for line in text.splitlines()) if line]
 
 
 @pytest.mark.parametrize("line", sorted({line for line in shell_lines() if line.startswith("make ")}))
@@ -203,7 +239,17 @@ def test_every_block_is_of_a_kind_that_is_tested() -> None:
         "console", "text", "toml", "markdown", "sh", "yaml", "python", "pycon", "ini",
         "csv", "xml", "json",  # of reports: tests/unit/test_reports_page.py
     }  # fmt: skip
-    known = ("make ", "pytest ", "pytest-upskill ", "git clone ", "llama-server ", "pip ", "keyring ", "docker run ")
+    known = (
+        "make ",
+        "pytest ",
+        "pytest-upskill ",
+        "upskill-gen ",
+        "git clone ",
+        "llama-server ",
+        "pip ",
+        "keyring ",
+        "docker run ",
+    )
     assert [line for line in shell_lines() if not line.startswith(known)] == []
 
 

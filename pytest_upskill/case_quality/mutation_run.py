@@ -32,10 +32,16 @@ _AGAIN_EVERY = 5
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """An example, and the bytes of the right kernel's results."""
+    """An example, the bytes of the right kernel's results, and how long its call took (s)."""
 
     prepared: Prepared
     outputs: Mapping[str, bytes]
+    seconds: float
+
+    @classmethod
+    def of(cls, prepared: Prepared, answer: Answer) -> Kept:
+        """With a right kernel's answer."""
+        return cls(prepared, {name: bytes(data) for name, data in answer.outputs.items()}, answer.seconds)
 
 
 def selected(kept: Sequence[Kept]) -> list[Kept]:
@@ -97,17 +103,19 @@ class _Survivor:
 
 
 class MutationRun:
-    """One case's mutants. ``kept`` are its examples of the first dtype, ``slowest`` the solution's slowest call (s)."""
+    """One case's mutants. ``kept`` are its examples of the first dtype; no call takes longer than ``limit`` (s)."""
 
     def __init__(
-        self, subject: Subject, machine: Machine, kept: list[Kept], slowest: float, open_runner: OpenRunner
+        self, subject: Subject, machine: Machine, kept: list[Kept], limit: float, open_runner: OpenRunner
     ) -> None:
         case = subject.case
         assert case.solution is not None
         self._case, self._machine, self._kept = case, machine, selected(kept)
         self._full, self._open_runner = subject, open_runner
         self._first = subject.of_first_dtype()
-        self._timeout = max(_LEAST_SECONDS, _TIMES_SLOWER * slowest)
+        self._limit = limit
+        slowest = max((one.seconds for one in self._kept), default=0.0)
+        self._timeout = min(limit, max(_LEAST_SECONDS, _TIMES_SLOWER * slowest))  # of each endless mutant
         self._source, self._line = case.solution.source, case.solution.line
 
     def score(self, solution: Build) -> MutationScore:
@@ -120,7 +128,7 @@ class MutationRun:
                 if self._full.language.same_code(original, build, in_body=mutant.in_body):
                     equivalent += 1
                     continue
-                if (found := self._checked(build, self._kept)) is None:
+                if (found := self._checked(build, self._kept, self._timeout)) is None:
                     killed += 1
                 else:
                     surviving.append(_Survivor(mutant, build, found))
@@ -153,8 +161,8 @@ class MutationRun:
             if build.library is not None:
                 yield mutant, build
 
-    def _checked(self, build: Build, kept: list[Kept]) -> bool | None:
-        with self._first.execute(build, self._machine, self._timeout) as executor:
+    def _checked(self, build: Build, kept: list[Kept], timeout: float) -> bool | None:
+        with self._first.execute(build, self._machine, timeout) as executor:
             return kill_check(kept, executor.call, executor.repeat, atomics=self._case.atomics)
 
     def _advice(self, surviving: list[_Survivor], solution: Build) -> dict[int, str]:
@@ -167,7 +175,7 @@ class MutationRun:
                     continue  # more of the same examples would take too long
                 kept = self._examples(runner.for_copy(change.case), solution) if left else []
                 for number in left if kept else []:
-                    if self._checked(surviving[number].build, kept) is None:
+                    if self._checked(surviving[number].build, kept, self._limit) is None:
                         told[number] = change.said
         return told
 
@@ -175,11 +183,11 @@ class MutationRun:
         """Examples of a changed case on which the solution is right; none if the change makes the case invalid."""
         found: list[Kept] = []
         try:
-            with isolated(), self._full.execute(solution, self._machine, self._timeout) as executor:
+            with isolated(), self._full.execute(solution, self._machine, self._limit) as executor:
                 for prepared in drawn(runner, self._full.layout, self._case.dtypes[0], _ADVICE_EXAMPLES):
                     answer = executor.call(prepared.call)
                     if _is_right(prepared, answer):
-                        found.append(Kept(prepared, {name: bytes(data) for name, data in answer.outputs.items()}))
+                        found.append(Kept.of(prepared, answer))
         except (UpskillError, ValueError):
             return []
         return found

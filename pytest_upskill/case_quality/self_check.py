@@ -153,7 +153,7 @@ class SelfCheck:
         score_found = None
         if quality.problem is None and build is not None and build.library is not None:
             machine, runners = self._machine(subject.language), self._runners(subject.language)
-            run = MutationRun(subject, machine, recorder.kept, recorder.slowest, runners)
+            run = MutationRun(subject, machine, recorder.kept, self._timeout, runners)
             score_found = run.score(build)
         if quality.problem is None:
             self._cache.get(key, lambda _: _made(quality))
@@ -175,7 +175,7 @@ class SelfCheck:
 
 
 class Recorder:
-    """The examples of one dtype, the bytes of the solution's results, and the time of its slowest call (s)."""
+    """The examples of one dtype, and what the solution did on them."""
 
     executor: Executor
 
@@ -183,7 +183,6 @@ class Recorder:
         self._dtype = dtype
         self._latest: Prepared | None = None
         self.kept: list[Kept] = []
-        self.slowest = 0.0
 
     def see(self, prepared: Prepared) -> None:
         self._latest = prepared if prepared.example.dtype == self._dtype else None
@@ -193,8 +192,7 @@ class Recorder:
 
         answer = self.executor.call(call)
         if self._latest is not None and call is self._latest.call and answer.ran:
-            self.kept.append(Kept(self._latest, {name: bytes(data) for name, data in answer.outputs.items()}))
-            self.slowest = max(self.slowest, answer.seconds)
+            self.kept.append(Kept.of(self._latest, answer))
         return answer
 
 

@@ -260,6 +260,6 @@ def _check_fully(case: Case, machine: Machine, style: TextStyle) -> bool:
     lines = mutants_lines([outcome], style) if passed else failure_lines(outcome, style.width, True, style.unicode)
     for line in lines:
         click.echo(line)
-    for note in outcome.notes if passed else ():
+    for note in checked.notes if passed else ():  # those on trust are in the first part
         click.echo("\n".join(style.lines(f"note: {note}", 2, "yellow")))
     return passed

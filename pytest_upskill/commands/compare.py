@@ -30,7 +30,7 @@ def command(
     """
     with opened_history() as history:
         before, after = _chosen(history, first, second)
-        found = compare(history.load(before), history.load(after), Filter(skill, student, arm, text))
+        found = compare(history.brief(before), history.brief(after), Filter(skill, student, arm, text))
     if not found.changes and not found.same:
         raise UsageError(f"runs {before} and {after} have no such item; leave out --skill, --student, --arm or -k")
     for line in comparison_lines(found, terminal_style(), everything):

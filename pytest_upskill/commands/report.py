@@ -13,6 +13,7 @@ from pytest_upskill.configuration.settings import ReportTarget
 from pytest_upskill.errors import UsageError
 from pytest_upskill.history.selection import LAST, comparisons, find_run
 from pytest_upskill.history.store import History, StoredRun
+from pytest_upskill.records.gating import Gates
 from pytest_upskill.reporting import render
 from pytest_upskill.reporting.files import write_report
 from pytest_upskill.reporting.view import View, build_view
@@ -44,7 +45,7 @@ def command(run: str, suffix: str | None, output: str | None) -> None:
         stored = history.load(find_run(history, run), texts=True)
         view = _view(history, stored)
         runs = history.earlier(stored.number) if form == ".html" else []
-    text = partial(render, view, form, [build_view(list(one.items), one.info) for one in runs])
+    text = partial(render, view, form, [build_view(one.items, one.info, Gates()) for one in runs])
     try:
         if target is None and form != ".html":
             click.echo(text(), nl=False)
@@ -72,5 +73,5 @@ def _target(output: str) -> ReportTarget:
 def _view(history: History, stored: StoredRun) -> View:
     """As after the run: with its gates, and what has changed since earlier runs."""
     named = () if stored.info.self_check else (LAST, *stored.info.gates.runs)
-    found, aa_runs = comparisons(history, stored.number, named), history.aa_runs(stored.number)
+    found, aa_runs = comparisons(history, stored, named), history.aa_runs(stored.number)
     return build_view(list(stored.items), stored.info, comparisons=found, aa_runs=aa_runs)

@@ -4,8 +4,11 @@ in which text is shown (Boucher and Anderson, *Trojan Source*, 2021).
 
 from __future__ import annotations
 
+import io
+import tokenize
 import unicodedata
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 _REORDERING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -45,6 +48,28 @@ def hidden_characters(text: str) -> Iterator[Hidden]:
     """The hidden characters of a text, in order."""
     for number, line in enumerate(text.split("\n"), 1):
         yield from (Hidden(number, char) for char in line if is_hidden(char))
+
+
+@dataclass(frozen=True, slots=True)
+class Disguised:
+    """A name in Python at a line (1-based) that has letters beyond ASCII, and may look like another name."""
+
+    line: int
+    name: str
+
+    def __str__(self) -> str:
+        letters = ", ".join(f"U+{ord(char):04X}" for char in dict.fromkeys(self.name) if not char.isascii())
+        read = unicodedata.normalize("NFKC", self.name)
+        same = f", and is read as '{read}'" if read != self.name else ""
+        return f"the name '{self.name}' has {letters}, which may look like other letters{same}"
+
+
+def disguised_names(source: str) -> Iterator[Disguised]:
+    """The names in Python code that have letters beyond ASCII, in order; up to the first error in the code."""
+    with suppress(tokenize.TokenError, SyntaxError):
+        for token in tokenize.generate_tokens(io.StringIO(source).readline):
+            if token.type == tokenize.NAME and not token.string.isascii():
+                yield Disguised(token.start[0], token.string)
 
 
 def visible(text: str) -> str:

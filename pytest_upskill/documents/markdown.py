@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 _LIST_ITEM = re.compile(r"([-+*]|[0-9]{1,9}[.)])( {1,4})(?=\S)")
 _HEADING = re.compile(r" {0,3}##(?=[ \t]|\Z)")
+_ANY_HEADING = re.compile(r" {0,3}(#{1,6})(?=[ \t]|\Z)")
 _MAX_NESTED = 20
 _MARKERS = frozenset("`~-+*0123456789")
 
@@ -137,6 +138,18 @@ def sections(lines: Sequence[str], first: int = 1) -> list[Section]:
             blocks.append(fence)
     last = reader.end()
     found.append(Section(title, start, "\n".join(lines[begin:]), (*blocks, last) if last else tuple(blocks)))
+    return found
+
+
+def headings(lines: Sequence[str]) -> list[tuple[int, int, str]]:
+    """The headings that begin with ``#``, outside fences: each with its index in ``lines``, its level and its title."""
+    reader, found = FenceReader(), []
+    for index, line in enumerate(lines):
+        heading = None if reader.inside or "#" not in line else _ANY_HEADING.match(line)
+        if heading:
+            found.append((index, len(heading[1]), _title(line[heading.end() :])))
+        else:
+            reader.feed(index, line)
     return found
 
 

@@ -79,9 +79,13 @@ def reached(question: Question, turn: int) -> Question:
 
 def feedback(outcome: Outcome, language: str = "cuda") -> str:
     """The first failure of an item, as its student gets it; ``language`` is that of the block to answer with."""
+    return Template(prompt_text("feedback")).substitute(found=first_failure(outcome), language=language)
+
+
+def first_failure(outcome: Outcome) -> str:
+    """What failed first: the compiler's message, or the counterexample."""
     first = outcome.verdict.headline
-    found = "\n".join(_found(first, outcome)) if first else outcome.verdict.reason or "it failed"
-    return Template(prompt_text("feedback")).substitute(found=found, language=language)
+    return "\n".join(_found(first, outcome)) if first else outcome.verdict.reason or "it failed"
 
 
 def _found(first: Assertion, outcome: Outcome) -> Iterator[str]:

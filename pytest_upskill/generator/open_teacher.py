@@ -56,8 +56,12 @@ def open_teacher(
     limits: Limits,
     subject: str = "",
     tell: Callable[[str], object] = lambda line: None,
+    session: str = "",
 ) -> Teacher:
-    """The teacher; its answers are stored below ``root``. Raises UsageError without its key, SDK or price."""
+    """The teacher; its answers are stored below ``root``. Raises UsageError without its key, SDK or price.
+
+    Others may spend in the same ``session``: the limits bound all of them together.
+    """
     if isinstance(chosen, Path):
         return FilesTeacher(chosen)
     if not has_key(chosen):
@@ -70,4 +74,4 @@ def open_teacher(
         raise UsageError(f"--budget: the price of the teacher '{chosen.name}' is not known; {remedy}")
     servers = Servers({chosen.name: chosen}, root, tell) if plan.is_wanted(chosen, False) else None
     student = registry.create(chosen, servers.of(chosen.name) if servers else None)
-    return StudentTeacher(student, root, secrets.token_hex(8), limits, subject, servers)
+    return StudentTeacher(student, root, session or secrets.token_hex(8), limits, subject, servers)

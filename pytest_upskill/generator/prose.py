@@ -11,6 +11,8 @@ import unicodedata
 from collections import Counter
 from collections.abc import Mapping
 
+from pytest_upskill.documents.markdown import fences, lines_of
+
 LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*\Z")
 NAMES: Mapping[str, str] = {
     "ar": "Arabic", "de": "German", "el": "Greek", "en": "English", "es": "Spanish", "fr": "French", "he": "Hebrew",
@@ -48,14 +50,13 @@ _WORDS: Mapping[str, frozenset[str]] = {
 }
 _FEW_WORDS = 40
 """Below this number, frequent words say nothing."""
-_CODE = re.compile(r"^ {0,3}(```+|~~~+).*?(?:^ {0,3}\1|\Z)", re.MULTILINE | re.DOTALL)
 _SPANS = re.compile(r"`+[^`\n]*`+|\$[^$\n]*\$|\]\([^)\n]*\)|https?://\S+")
 
 
 def problem(text: str, language: str) -> str | None:
     """Why a text is not in ``language`` (BCP 47), with the rule; None if it may be."""
     code = language.partition("-")[0].lower()
-    prose = _SPANS.sub(" ", _CODE.sub(" ", text))
+    prose = _SPANS.sub(" ", _without_blocks(text))
     found = Counter(_script(char) for char in prose if char.isalpha())
     letters = found.total()
     if not letters:
@@ -76,6 +77,14 @@ def problem(text: str, language: str) -> str | None:
     if code in _WORDS and (other := _other_language(prose, code)):
         return f"the text is not in {called}: its most frequent words are {other}"
     return None
+
+
+def _without_blocks(text: str) -> str:
+    lines = lines_of(text)
+    for block in fences(lines):
+        end = block.opening + block.source.count("\n") + block.closed
+        lines[block.opening - 1 : end] = [""] * (end - block.opening + 1)
+    return "\n".join(lines)
 
 
 def _script(char: str) -> str:

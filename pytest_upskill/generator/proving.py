@@ -6,6 +6,7 @@ the inputs), must kill mutants of its solution, and must ask for another operato
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +23,11 @@ from pytest_upskill.execution.case_gate import subject_of
 from pytest_upskill.generator.answers import Refused
 from pytest_upskill.generator.near_duplicates import duplicate_of
 from pytest_upskill.judging.signatures import contract_of, language_of
+from pytest_upskill.oracle.prepare import GivenUp, Prepared
 from pytest_upskill.oracle.reference_process import ReferenceLimits, ReferenceProcess
 from pytest_upskill.oracle.reference_runner import ReferenceRunner
 from pytest_upskill.oracle.sandboxed_reference import SandboxedReference
+from pytest_upskill.records import Example
 from pytest_upskill.sandbox.confinement import Confinement
 
 MOST_EXAMPLES = 100
@@ -32,6 +35,8 @@ MOST_EXAMPLES = 100
 LEAST_KILLED = 0.5
 """The share of its solution's mutants that a case must kill."""
 CALL_SECONDS = 10.0
+PROOF_SECONDS = 300.0
+"""For all examples of a case; its mutants come in addition."""
 LIMITS = ReferenceLimits(seconds=30.0, cpu_seconds=300)
 """Of a teacher's references; those of other untrusted cases may take longer."""
 
@@ -44,6 +49,20 @@ class Proven:
     checked: Checked
 
 
+class _Timed(SandboxedReference):
+    """A runner whose examples must be prepared by ``deadline``, on the monotonic clock."""
+
+    def __init__(self, case: Case, process: ReferenceProcess, deadline: float) -> None:
+        super().__init__(case, process, owns=False)
+        self._deadline = deadline
+
+    def prepare(self, example: Example) -> Prepared | GivenUp:
+        if time.monotonic() > self._deadline:
+            advice = "make reference and solution faster, or allow fewer 'examples' and smaller 'dims'"
+            raise CaseError(f"the examples take longer than {PROOF_SECONDS:g} s; {advice}", self.case.path)
+        return super().prepare(example)
+
+
 class References:
     """Processes for references: one for each case, and a spare one that starts while the case before is proven.
 
@@ -54,12 +73,14 @@ class References:
         self._confinement, self._limits = confinement, limits or LIMITS
         self._current: ReferenceProcess | None = None
         self._spare: ReferenceProcess | None = None
+        self._deadline = 0.0
 
     def begin(self) -> None:
         """End the process of the case before; no code of that case can meet the next one. Raises SandboxError."""
         if self._current is not None:
             self._current.stop()
         self._current, self._spare = self._spare or self._new(), None
+        self._deadline = time.monotonic() + PROOF_SECONDS
 
     def begin_spare(self) -> None:
         """Start the process of the next case, unless that has been done."""
@@ -69,7 +90,7 @@ class References:
         if self._current is None:
             self.begin()
         assert self._current is not None
-        return SandboxedReference(case, self._current, owns=False)
+        return _Timed(case, self._current, self._deadline)
 
     def close(self) -> None:
         for process in filter(None, (self._current, self._spare)):

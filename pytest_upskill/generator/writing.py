@@ -71,6 +71,8 @@ class Writing:
     ) -> None:
         self._talks, self._make_prover, self._order, self._say = talks, make_prover, order, say
         self.result = Result()
+        self.fresh: set[str] = set()
+        """The cases that this run has kept; those of earlier runs keep their part."""
         self._planned: dict[str, PlannedCase] = {}
         self._to_prove: deque[_Answer] = deque()
         self._for_skill: list[_Answer] = []
@@ -241,15 +243,26 @@ class Writing:
         self.result.kept.append(name)
         score = answer.proven.checked.score if answer.proven is not None else None
         killed = f", {score.killed} of {score.total} mutants killed" if score is not None else ""
-        self._say(answer.step.name, f"kept: {made.part}, difficulty {difficulty}{killed}")
+        self._say(answer.step.name, f"kept: difficulty {difficulty}{killed}")
 
     def _balance(self, names: set[str]) -> None:
         """Split the cases of this run again, all together, so that both parts are equal."""
+        self.fresh = names
         if names:
-            self.split(names, {name: float(self._record.cases[name].difficulty) for name in names})
+            self._split(names, {name: float(self._record.cases[name].difficulty) for name in names})
 
-    def split(self, names: set[str], difficulty: Mapping[str, float]) -> None:
-        """Split these cases anew by a measured difficulty, while the others keep their part."""
+    def measured(self, student: str, rates: Mapping[str, float]) -> None:
+        """Record the pass rates of a student without the skill, and split the cases of this run by them."""
+        cases = dict(self._record.cases)
+        for name, rate in rates.items():
+            made = cases[name]
+            cases[name] = made.model_copy(update={"baseline": {**made.baseline, student: rate}})
+        self._store(self._record.model_copy(update={"cases": cases}))
+        if names := self.fresh & cases.keys():
+            self._split(names, {name: _difficulty(cases[name], student) for name in names})
+
+    def _split(self, names: set[str], difficulty: Mapping[str, float]) -> None:
+        """Split these cases anew, while the others keep their part."""
         cases = self._record.cases
         known = {name: (one.part, float(one.difficulty)) for name, one in cases.items() if name not in names}
         parts = split({name: difficulty[name] for name in names}, known)
@@ -274,6 +287,11 @@ class Writing:
         elif not isinstance(error, StudentError | BudgetStopped | UpskillError | OSError):
             assert error is not None
             raise error
-        said = str(error).replace("--upskill-budget", "--budget").replace("--upskill-max-tokens", "--max-tokens")
-        self.result.unfinished[ended.step.name] = said
-        self._say(ended.step.name, f"not answered: {said}")
+        self.result.unfinished[ended.step.name] = str(error)
+        self._say(ended.step.name, f"not answered: {error}")
+
+
+def _difficulty(made: WrittenCase, student: str) -> float:
+    """The share that a student fails on the scale of the teacher's difficulties, where it was measured."""
+    rate = made.baseline.get(student)
+    return float(made.difficulty) if rate is None else 1 + 4 * (1 - rate)

@@ -9,7 +9,7 @@ from pytest_upskill.documents.spelling import nearest
 from pytest_upskill.errors import UpskillError, UsageError
 from pytest_upskill.history.comparison import Comparison, compare
 from pytest_upskill.history.importing import SUFFIXES, import_run
-from pytest_upskill.history.store import History, path_of
+from pytest_upskill.history.store import History, StoredRun, path_of
 from pytest_upskill.paths import HOME
 
 LAST = "last"
@@ -47,17 +47,17 @@ def find_run(history: History, text: str) -> int:
     return int(text)
 
 
-def comparisons(history: History, number: int, named: Sequence[str]) -> dict[str, Comparison | str]:
-    """By name of an earlier run: what has changed since in a run, or why that is unknown."""
-    return {name: _compared(history, number, name) for name in dict.fromkeys(named)}
+def comparisons(history: History, run: StoredRun, named: Sequence[str]) -> dict[str, Comparison | str]:
+    """By name of an earlier run: what has changed since in ``run``, or why that is unknown."""
+    return {name: _compared(history, run, name) for name in dict.fromkeys(named)}
 
 
-def _compared(history: History, number: int, named: str) -> Comparison | str:
+def _compared(history: History, run: StoredRun, named: str) -> Comparison | str:
     try:
-        before = history.before(number) if named == LAST else find_run(history, named)
+        before = history.before(run.number) if named == LAST else find_run(history, named)
         if before is None:
             return "no earlier run has an item of this one"
-        return compare(history.load(before), history.load(number))
+        return compare(history.brief(before), run)
     except UpskillError as error:
         return str(error)
 

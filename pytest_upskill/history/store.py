@@ -7,14 +7,14 @@ and several runs may write at once. Replies that were paid for are in the ledger
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from pytest_upskill.errors import InfrastructureError
-from pytest_upskill.history.stored_item import digests_of, joined, packed, split, unpacked
+from pytest_upskill.history.stored_item import brief, digests_of, joined, packed, split, unpacked
 from pytest_upskill.paths import HOME, home
 from pytest_upskill.records import Outcome, RunInfo
 from pytest_upskill.replies.sqlite_storage import SqliteStorage, explained
@@ -108,6 +108,7 @@ class History:
         with explained(self.path, "history"):
             home(root)
         self._storage = SqliteStorage(self.path, SCHEMA, VERSION, MIGRATIONS, patience, "history")
+        self._brief: dict[int, StoredRun] = {}
 
     def begin(self, info: RunInfo, origin: str = "") -> int:
         """Enter a run and return its number, which is the same for the same session."""
@@ -161,18 +162,32 @@ class History:
 
     def load(self, number: int, texts: bool = False) -> StoredRun:
         """A run with its items: with prompts, replies and kernels only if ``texts``."""
+        found: dict[str, str] = {}
+
+        def whole(data: bytes) -> Outcome:
+            for digest in digests_of(data) if texts else ():
+                if digest not in found:
+                    found[digest] = self._text(digest)
+            return joined(data, found)
+
+        return self._loaded(number, whole)
+
+    def _loaded(self, number: int, read: Callable[[bytes], Outcome]) -> StoredRun:
+        """A run with its items, each as ``read`` reads its row."""
         row = self.row(number)
         with self._reading(f"run {number}"):
             rows = self._storage.execute("SELECT data FROM items WHERE run = ? ORDER BY rowid", number).fetchall()
-            found = {}
-            if texts:
-                for digest in dict.fromkeys(digest for (data,) in rows for digest in digests_of(data)):
-                    found[digest] = self._text(digest)
-            items = tuple(joined(data, found) for (data,) in rows)
+            items = tuple(read(data) for (data,) in rows)
         ids = {item.id for item in items}
         # Of a run that was killed, the list is the one that was written at its start.
         left = tuple(name for name in row.info.unreached if name not in ids)
         return StoredRun(replace(row, info=replace(row.info, unreached=left)), items)
+
+    def brief(self, number: int) -> StoredRun:
+        """A run with what comparing needs of its items: names, verdicts and digests. Kept, since it is loaded twice."""
+        if number not in self._brief:
+            self._brief[number] = self._loaded(number, brief)
+        return self._brief[number]
 
     def ids(self, number: int) -> list[str]:
         """The ids of a run's items."""
@@ -204,12 +219,14 @@ class History:
         return None if found is None else int(found)
 
     def earlier(self, number: int, most: int = 12) -> list[StoredRun]:
-        """The runs of the same suite before this one, oldest first, without texts: at most ``most``, and no more once
-        they have _MANY_ITEMS."""
+        """The runs of the same suite before this one, oldest first, as ``brief`` has them.
+
+        At most ``most``, and no more once they have _MANY_ITEMS.
+        """
         found: list[StoredRun] = []
         before = self.before(number)
         while before is not None and len(found) < most and sum(len(run.items) for run in found) < _MANY_ITEMS:
-            found.insert(0, self.load(before))
+            found.insert(0, self.brief(before))
             before = self.before(before)
         return found
 

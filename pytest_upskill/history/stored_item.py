@@ -8,10 +8,12 @@ import zlib
 from collections.abc import Mapping
 from typing import Any
 
-from pytest_upskill.records import Outcome
+from pytest_upskill.records import ItemKind, Outcome, Verdict, VerdictKind
 
 _TEXTS = ("prompt", "reply", "reasoning", "source")
 """Fields of an outcome that are stored apart."""
+_BRIEF = ("id", "skill", "case", "student", "arm", "trial", "prompt_digest", "reply_digest", "skill_digest",
+          "case_digest")  # fmt: skip
 _FASTEST = 1
 
 
@@ -50,6 +52,19 @@ def joined(row: bytes, texts: Mapping[str, str]) -> Outcome:
         # ``source`` is None, not empty, where there is no kernel.
         holder[name] = texts.get(digest or "", "") if digest or name != "source" else None
     return Outcome.from_plain(plain)
+
+
+def brief(row: bytes) -> Outcome:
+    """What comparing and counting need of an outcome, in half the time of ``joined``. Raises ValueError."""
+    plain = json.loads(unpacked(row))
+    try:
+        return Outcome(
+            kind=ItemKind(plain["kind"]),
+            verdict=Verdict(VerdictKind(plain["verdict"]["kind"])),
+            **{name: plain[name] for name in _BRIEF},
+        )
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"it is damaged ({error!r})") from None
 
 
 def digests_of(row: bytes) -> list[str]:

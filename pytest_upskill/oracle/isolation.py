@@ -27,6 +27,17 @@ def isolated() -> Iterator[None]:
             torch.set_num_threads(threads)
 
 
+@contextmanager
+def default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    """With torch's default dtype set: that of a result of integers and Python numbers, such as ``indices / 2``."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
 def stable_hash(*parts: object) -> int:
     """63 bits that depend on the parts' texts alone: the same in every process, on every machine."""
     digest = hashlib.sha256("\x1f".join(str(part) for part in parts).encode()).digest()

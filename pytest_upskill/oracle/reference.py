@@ -13,7 +13,7 @@ import torch
 from pytest_upskill.cases.case import Case
 from pytest_upskill.cases.sizes import integer_scalars, problem
 from pytest_upskill.errors import CaseError
-from pytest_upskill.oracle.isolation import isolated, stable_hash
+from pytest_upskill.oracle.isolation import default_dtype, isolated, stable_hash
 from pytest_upskill.oracle.shapes import OutputSize, choose, smallest
 from pytest_upskill.oracle.size_distribution import STEPS
 from pytest_upskill.oracle.snippet import check_parameters, load_function
@@ -55,13 +55,8 @@ class Reference:
             if isinstance(value := passed[name], torch.Tensor):
                 passed[name] = value.clone()
         versions = {name: value._version for name, value in passed.items() if isinstance(value, torch.Tensor)}
-        before = torch.get_default_dtype()
-        torch.set_default_dtype(dtype if dtype.is_floating_point else torch.float32)
-        try:
-            with torch.set_grad_enabled(grad):
-                returned = self.function({**passed, **{name: dims[name] for name in self._dims}}, circumstances)
-        finally:
-            torch.set_default_dtype(before)
+        with default_dtype(dtype if dtype.is_floating_point else torch.float32), torch.set_grad_enabled(grad):
+            returned = self.function({**passed, **{name: dims[name] for name in self._dims}}, circumstances)
         for name, version in versions.items():
             if passed[name]._version != version and name not in self._mutable:  # type: ignore[union-attr]
                 advice = f"write 'Tensor(a!) {name}' in 'op', or change a copy"

@@ -180,11 +180,14 @@ def _mistakes(dtype: str, constants: Sequence[tuple[str, float]]) -> Iterator[_M
 
 
 class _Mutating(OperatorMode):  # type: ignore[no-untyped-call]
-    """Inside, operations give wrong results. Without ``change``, ``seen`` collects the operations."""
+    """Inside, operations give wrong results. Without ``change``, ``seen`` collects the operations.
+
+    ``met``: the mistake applies to an operation; ``changed``: it made another result.
+    """
 
     def __init__(self, change: Change | None = None) -> None:
         super().__init__()
-        self.changed = False
+        self.met = self.changed = False
         self.seen: dict[tuple[str, float | None], None] = {}
         self._change, self._origins = change, _Origins()
 
@@ -200,6 +203,7 @@ class _Mutating(OperatorMode):  # type: ignore[no-untyped-call]
         one = _Operation(name, func._overloadname, before, options, func(*args, **options))
         wrong = self._change(one, self._origins) if self._change else self.seen.setdefault((one.name, one.constant))
         self._origins.note(one)
+        self.met = self.met or (self._change is not None and wrong is not None)
         if wrong is None or _same(one.right, wrong):
             return one.right
         self.changed = True
@@ -234,7 +238,8 @@ def mutated_runs(
         if mistake.name in skip or not _applies(mistake.name, watching.seen):
             continue
         outputs = attempt(exact, mode := _Mutating(mistake.change))
-        yield MutatedRun(mistake.name, mistake.said, outputs if mode.changed or not outputs else None)
+        if mode.met or not outputs:  # else it applies to none, such as the smallest positive float to integers
+            yield MutatedRun(mistake.name, mistake.said, outputs if mode.changed or not outputs else None)
     narrow = {name: _narrowed(value) for name, value in exact.items()}
     if "narrowed" not in skip and any(narrow[name] is not value for name, value in exact.items()):
         yield MutatedRun("narrowed", "keeps int64 inputs in 32 bits", attempt(narrow, _Mutating()))

@@ -22,7 +22,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from pytest_upskill.oracle import operation_errors
 from pytest_upskill.oracle.compositions import COMPOSITIONS
-from pytest_upskill.oracle.isolation import generator
+from pytest_upskill.oracle.isolation import default_dtype, generator
 from pytest_upskill.oracle.operation_errors import CHANGES_DTYPE, EXACT, Error, Operation, error_of, is_float
 from pytest_upskill.oracle.operator_mode import OperatorMode, name_of
 
@@ -41,6 +41,10 @@ _SUBNORMAL = 2.0**-149
 """The smallest subnormal of float32: the error of a result that underflows."""
 
 Outputs = Mapping[str, torch.Tensor]
+
+
+class ShapesDiffer(Exception):
+    """A replay's tensors have other shapes than the recorded ones: the reference's shapes depend on values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +82,17 @@ class Recording(OperatorMode):  # type: ignore[no-untyped-call]
         """The kind of result, by storage: views share it."""
         self._inputs: dict[str, int] = {}
         self._count = 0
+        self._default = torch.get_default_dtype()
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         options = kwargs or {}
         plain, in_place = name_of(func)
+        self._default = torch.get_default_dtype()
+        if not in_place and (dtype := _promoted(func, plain, args, options)) is not None:
+            with self:  # as a conversion, which is exact, and an operation on floating tensors, which rounds
+                return func(*tree_map(lambda one: one.to(dtype) if _is_integer(one) else one, args), **options)
         if plain in EXACT or not any(map(is_float, _tensors((args, options)))):
             self.free_zeros |= plain in operation_errors.FREE_ZEROS
             return self._record(func, args, options, None, COPIED)
@@ -174,22 +183,39 @@ class Recording(OperatorMode):  # type: ignore[no-untyped-call]
             last |= dict.fromkeys((*slots, *step.made), number)
         for index in last.keys() - set(kept.values()):
             self._steps[last[index]].released.append(index)
-        return Replays(self._steps, self._inputs, {name: index for name, index in kept.items() if index is not None})
+        made = {name: index for name, index in kept.items() if index is not None}
+        return Replays(self._steps, self._inputs, made, self._default)
 
 
 @dataclass(frozen=True, slots=True)
 class Replays:
-    """A recorded run. Outputs that no recorded operation made are left out of ``outputs``."""
+    """A recorded run. Outputs that no recorded operation made are left out of ``outputs``.
+
+    ``default`` is torch's default dtype in the recorded run.
+    """
 
     steps: Sequence[_Step]
     inputs: Mapping[str, int]
     outputs: Mapping[str, int]
+    default: torch.dtype
 
     def run(
         self, arguments: Mapping[str, Any], move: Callable[[torch.Tensor, torch.Tensor], Any] | None = None
     ) -> dict[str, torch.Tensor]:
-        """The outputs for other arguments of the same shapes; ``move`` changes a result by its error, in place."""
+        """The outputs for other arguments of the same shapes; ``move`` changes a result by its error, in place.
+
+        Raises ShapesDiffer if an operation does not accept the tensors that it is given now, as after a mask that
+        selects a different number of elements.
+        """
         held: dict[int, torch.Tensor] = {index: arguments[name] for name, index in self.inputs.items()}
+        try:
+            with default_dtype(self.default):
+                self._repeat(held, move)
+        except (RuntimeError, IndexError, ValueError) as error:
+            raise ShapesDiffer(str(error)) from None
+        return {name: held[index] for name, index in self.outputs.items()}
+
+    def _repeat(self, held: dict[int, torch.Tensor], move: Callable[[torch.Tensor, torch.Tensor], Any] | None) -> None:
         for step in self.steps:
             output = step.operation(*_filled(step.arguments, held), **_filled(step.options, held))
             for index, error, one in zip(step.made, step.errors, _tensors(output), strict=True):
@@ -198,10 +224,12 @@ class Replays:
                 held[index] = one
             for index in step.released:
                 held.pop(index, None)
-        return {name: held[index] for name, index in self.outputs.items()}
 
     def movements(self, arguments: Mapping[str, Any], gold: Outputs, label: object) -> dict[str, torch.Tensor]:
-        """How far each output moves at most: with all results larger, all smaller, and in some random draws."""
+        """How far each output moves at most: with all results larger, all smaller, and in some random draws.
+
+        Raises ShapesDiffer, also if an output gets another shape.
+        """
         random = generator("rounding", label)
         found = {name: torch.zeros_like(gold[name], dtype=torch.float64) for name in self.outputs}
         moves: list[Callable[[torch.Tensor, torch.Tensor], Any]] = [
@@ -212,9 +240,24 @@ class Replays:
             moves += [lambda result, error: result.addcmul_(error, _steps(error.shape, random))] * _RANDOM_DRAWS
         for move in moves:
             for name, value in self.run(arguments, move).items():
+                if value.shape != gold[name].shape:
+                    raise ShapesDiffer(f"{list(value.shape)} instead of {list(gold[name].shape)}")
                 moved = (value.to(torch.float64) - gold[name]).abs()
                 found[name] = torch.maximum(found[name], moved.nan_to_num(torch.inf))
         return found
+
+
+def _promoted(func: Any, name: str, args: tuple[Any, ...], options: dict[str, Any]) -> torch.dtype | None:
+    """The floating dtype to which an operation converts its tensors if all are integers or bools; None if none."""
+    given = _tensors((args, options))
+    if name in EXACT or name in CHANGES_DTYPE or not given or not all(map(_is_integer, given)):
+        return None
+    output = func(*args, **options)
+    return output.dtype if is_float(output) else None
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, torch.Tensor) and not value.is_floating_point() and not value.is_complex()
 
 
 def _kind(operation: Operation) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,12 @@ from pytest_upskill.cases.case import Snippet
 from pytest_upskill.documents.spelling import did_you_mean
 from pytest_upskill.errors import CaseError
 from pytest_upskill.oracle.signal_handlers import Passing, raised_by_handler
+
+_INDEX_DTYPE = re.compile(
+    r"used as indices must be|only integer tensors|xpected dtype int|scalar types: Long|integer dtype|"
+    r"LongTensor|long tensor|be Long"
+)
+"""What PyTorch says of tensors that cannot be indices because of their dtype."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +45,13 @@ class Function:
             if _is_not_its_own(error):
                 raise
             problem = f"{self.title} raised {type(error).__name__}: {_first_line(error)} ({circumstances})"
-            if isinstance(error, NotImplementedError):
+            if isinstance(error, NotImplementedError) and " not implemented for " not in str(error):
                 message = f"{self.title} is not written yet: {_first_line(error)}"
-            elif isinstance(error, TypeError | IndexError):
-                message = f"{problem}; it was given {_dtypes(arguments)}; index tensors need 'dtype: int64' in 'args'"
+            elif _INDEX_DTYPE.search(str(error)):
+                remedy = "index tensors need 'dtype: int64' in 'args', or '.long()' in the reference"
+                message = f"{problem}; it was given {_dtypes(arguments)}; {remedy}"
+            elif isinstance(error, TypeError):
+                message = f"{problem}; it was given {_dtypes(arguments)}; correct the call at this line"
             else:
                 message = f"{problem}; make it work for every size and dtype that the case allows, or allow fewer"
             raise CaseError(message, self.path, _line_of(error, self.path) or self.line) from error

@@ -23,7 +23,15 @@ from pytest_upskill.oracle.exact import COPY, ONCE
 from pytest_upskill.oracle.input_dependency import measure
 from pytest_upskill.oracle.input_spread import moved_upwards, spread
 from pytest_upskill.oracle.reference import Reference
-from pytest_upskill.oracle.rounding_model import ARITHMETIC, COMPUTED, COPIED, ROUNDED_ONCE, Recording, Replays
+from pytest_upskill.oracle.rounding_model import (
+    ARITHMETIC,
+    COMPUTED,
+    COPIED,
+    ROUNDED_ONCE,
+    Recording,
+    Replays,
+    ShapesDiffer,
+)
 from pytest_upskill.oracle.values import DTYPE, Value
 from pytest_upskill.records import Example
 
@@ -34,6 +42,7 @@ _UNFAITHFUL = 0.01
 """Share of the movement by which a replay may differ from the reference itself."""
 
 PYTHON = "Python's own arithmetic"
+SHAPES = "selections whose size rounding may change"
 
 Outputs = Mapping[str, torch.Tensor]
 
@@ -133,18 +142,24 @@ class _Measured:
         replays = recording.finish({name: outputs[name] for name in self.gold})
         self.kinds = {name: recording.kind(outputs[name]) for name in self.gold}
         self.free_zeros, self.unmodelled = recording.free_zeros, set(recording.unknown)
-        if not self.unmodelled and not self._faithful(replays, exact):
-            self.unmodelled.add(PYTHON)
+        self.rounding = {} if self.unmodelled else self._replayed(replays, exact)
         if self.unmodelled:
             self.kinds = dict.fromkeys(self.gold, COMPUTED)
             self.rounding = self._spread(exact)
-        elif all(kind in (COPIED, ROUNDED_ONCE) for kind in self.kinds.values()):
-            self.rounding = {name: torch.zeros_like(gold) for name, gold in self.gold.items()}
-        else:
-            self.rounding = replays.movements(exact, self.gold, self.runs.example)
         for name, moved in self.rounding.items():
             if not bool(torch.isfinite(moved[torch.isfinite(self.gold[name])]).all()):
                 raise Unstable
+
+    def _replayed(self, replays: Replays, exact: Mapping[str, Value]) -> Mapping[str, torch.Tensor]:
+        """The movements of replays; names what is not modelled in ``unmodelled`` if they say nothing."""
+        try:
+            if not self._faithful(replays, exact):
+                self.unmodelled.add(PYTHON)
+            elif not all(kind in (COPIED, ROUNDED_ONCE) for kind in self.kinds.values()):
+                return replays.movements(exact, self.gold, self.runs.example)
+        except ShapesDiffer:
+            self.unmodelled.add(SHAPES)
+        return {name: torch.zeros_like(gold) for name, gold in self.gold.items()}
 
     def _faithful(self, replays: Replays, exact: Mapping[str, Value]) -> bool:
         """Whether replays give what the reference does on inputs that were moved: it may compute outside of PyTorch."""
@@ -154,6 +169,8 @@ class _Measured:
         outputs, replayed = self._run(moved), replays.run(moved)
         for name, gold in self.gold.items():
             own, other = outputs[name].to(torch.float64), replayed[name].to(torch.float64)
+            if own.shape != other.shape:
+                raise ShapesDiffer(f"{list(other.shape)} instead of {list(own.shape)}")
             room = _UNFAITHFUL * (own - gold).abs() + 1e-12 * own.abs().nan_to_num(0, 0, 0).amax() if own.numel() else 0
             near = ((own - other).abs() <= room) | (own == other) | (own.isnan() & other.isnan())
             if not bool(near.all()):

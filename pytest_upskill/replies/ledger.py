@@ -55,10 +55,11 @@ MIGRATIONS = {
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The budget of a session; None for no limit."""
+    """The budget of a session; None for no limit. ``flags`` is how the options begin that messages name."""
 
     usd: float | None = None
     tokens: int | None = None
+    flags: str = "--upskill-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,11 +331,11 @@ class Ledger:
         limits = self._limits
         if limits.usd is not None and ask.usd and not usd + ask.usd <= limits.usd:
             fits_alone = ask.usd <= limits.usd
-            spent = f"{in_usd(usd)} of --upskill-budget={limits.usd:g} are spent"
+            spent = f"{in_usd(usd)} of {limits.flags}budget={limits.usd:g} are spent"
             what = f"{spent}, and the next reply may cost {in_usd(ask.usd)}"
         elif limits.tokens is not None and not tokens + ask.tokens <= limits.tokens:
             fits_alone = ask.tokens <= limits.tokens
-            spent = f"{tokens} of --upskill-max-tokens={limits.tokens} are spent"
+            spent = f"{tokens} of {limits.flags}max-tokens={limits.tokens} are spent"
             what = f"{spent}, and the next reply may take {ask.tokens}"
         else:
             return ""

@@ -17,7 +17,8 @@ _AFTER = (
 _OF_VERDICT = (
     "verdict", "reason", "assertions_passed", "assertions_total", "first_failed", "message", "counterexample",
 )  # fmt: skip
-_FORMULA = re.compile(r"(^|[;\t\n])(\s*)(?=[=+\-@\uff1d\uff0b\uff0d\uff20])")
+_STARTS = "=+-@\uff1d\uff0b\uff0d\uff20"
+_FORMULA = re.compile(rf"(^|[;\t\n])(\s*)(?=[{re.escape(_STARTS)}])")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
@@ -46,6 +47,8 @@ def inert(text: str) -> str:
 
     A model may have written it. Its line ends become ``\\n``, other control characters spaces.
     """
+    if text.isprintable() and ";" not in text and text.lstrip(" ")[:1] not in _STARTS:
+        return text  # nearly all texts, in a fifth of the time
     plain = _CONTROL.sub(" ", text.replace("\r\n", "\n").replace("\r", "\n"))
     return _FORMULA.sub(r"\1\2'", plain)
 

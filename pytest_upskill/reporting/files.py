@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable
 from pathlib import Path
 from shutil import rmtree
@@ -45,6 +46,12 @@ def _write_folder(folder: Path, view: View) -> None:
     for stale in folder.glob(skill_creator.STALE):
         if stale.resolve().is_relative_to(folder.resolve()):
             rmtree(stale)
-    for path, text in skill_creator.files(view):
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_bytes(_encoded(text))
+    made: set[str] = set()
+    for relative, text in skill_creator.files(view):  # four for each item: pathlib would take longer than the disk
+        path = os.path.join(folder, relative)  # noqa: PTH118
+        parent = os.path.dirname(path)  # noqa: PTH120
+        if parent not in made:
+            os.makedirs(parent, exist_ok=True)  # noqa: PTH103
+            made.add(parent)
+        with open(path, "wb") as file:  # noqa: PTH123
+            file.write(_encoded(text))

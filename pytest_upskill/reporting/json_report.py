@@ -32,7 +32,11 @@ def render(view: View) -> str:
         **({"noise": noise} if (noise := _noise(view)) else {}),
         **({"gates": [asdict(row) for row in view.gates]} if view.gates else {}),
     }
-    return json.dumps(_plain(report), indent=2, allow_nan=False) + "\n"
+    try:
+        text = json.dumps(report, indent=2, allow_nan=False, default=_plain)
+    except (ValueError, TypeError):  # a number or a key that JSON does not have
+        text = json.dumps(_plain(report), indent=2, allow_nan=False)
+    return text + "\n"
 
 
 def _noise(view: View) -> list[dict[str, Any]]:

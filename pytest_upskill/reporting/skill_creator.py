@@ -7,6 +7,7 @@ Each skill and student has a folder of its own, since ``benchmark.json`` names o
 import json
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import PurePath
 from typing import Any
 
@@ -26,16 +27,16 @@ _Run = tuple[int, str, Outcome]
 """The number of an evaluation, its configuration, and an item."""
 
 
-def files(view: View) -> Iterator[tuple[PurePath, str]]:
-    """Relative paths of all files, and their texts."""
+def files(view: View) -> Iterator[tuple[str, str]]:
+    """Relative paths of all files, and their texts. Paths are strings: there are four for each item."""
     for skill in view.skills:
         for student in skill.students:
-            folder = PurePath(component(skill.name), component(student.name))
+            folder = f"{component(skill.name)}/{component(student.name)}"
             for path, text in _workspace(view, skill, student):
-                yield folder / path, text
+                yield f"{folder}/{path}", text
 
 
-def _workspace(view: View, skill: SkillView, student: StudentView) -> Iterator[tuple[PurePath, str]]:
+def _workspace(view: View, skill: SkillView, student: StudentView) -> Iterator[tuple[str, str]]:
     numbers = {name: number for number, name in enumerate(skill.cases, 1)}
     runs = [
         (numbers[item.case or ""], _configuration(item.arm), item)
@@ -46,20 +47,15 @@ def _workspace(view: View, skill: SkillView, student: StudentView) -> Iterator[t
     prompts = {item.prompt_digest: item.prompt for item in view.items if item.prompt}
     asked = set()
     for number, configuration, item in runs:
-        evaluation = PurePath(f"eval-{number}")
-        folder = evaluation / configuration
-        metadata = {
-            "eval_id": number,
-            "eval_name": item.case,
-            "prompt": _prompt(item, prompts),
-            "assertions": _names(item),
-        }
+        evaluation = f"eval-{number}"
+        folder = f"{evaluation}/{configuration}"
         for place in (evaluation, folder):  # the viewer reads the second, the script that aggregates runs the first
             if place not in asked:
                 asked.add(place)
-                yield place / "eval_metadata.json", _json(metadata)
-        yield from ((folder / f"run-{item.trial or 1}" / path, text) for path, text in _run(item))
-    yield PurePath("benchmark.json"), _json(_benchmark(view, skill, student, runs))
+                metadata = {"eval_id": number, "eval_name": item.case, "prompt": _prompt(item, prompts)}
+                yield f"{place}/eval_metadata.json", _json({**metadata, "assertions": _names(item)})
+        yield from ((f"{folder}/run-{item.trial or 1}/{path}", text) for path, text in _run(item))
+    yield "benchmark.json", _json(_benchmark(view, skill, student, runs))
 
 
 def _configuration(arm: str | None) -> str:
@@ -74,18 +70,22 @@ def _names(item: Outcome) -> list[str]:
     return [one.name for one in item.verdict.assertions]
 
 
-def _run(item: Outcome) -> Iterator[tuple[PurePath, str]]:
+def _run(item: Outcome) -> Iterator[tuple[str, str]]:
     """The files of one run. Without a verdict it has no grades, which would be read as those of a failure."""
-    outputs = PurePath("outputs")
     if item.reply:
-        yield outputs / "reply.md", item.reply
+        yield "outputs/reply.md", item.reply
     if item.source is not None:
-        yield outputs / component(PurePath(item.source_name or "kernel").name), item.source
+        yield f"outputs/{_file_name(item.source_name)}", item.source
     if item.verdict.kind in _DECIDED:
-        yield PurePath("grading.json"), _json(_grading(item))
+        yield "grading.json", _json(_grading(item))
     else:
-        yield outputs / "not-judged.txt", f"{item.verdict.kind.value}: {one_line(item)}\n"
-    yield PurePath("timing.json"), _json({**_timing(item), "duration_ms": round(1000 * item.seconds.total)})
+        yield "outputs/not-judged.txt", f"{item.verdict.kind.value}: {one_line(item)}\n"
+    yield "timing.json", _json({**_timing(item), "duration_ms": round(1000 * item.seconds.total)})
+
+
+@lru_cache
+def _file_name(source: str) -> str:
+    return component(PurePath(source or "kernel").name)
 
 
 def _grading(item: Outcome) -> Mapping[str, Any]:
@@ -193,4 +193,4 @@ def _notes(student: StudentView, not_judged: int) -> Iterator[str]:
 
 def _json(data: object) -> str:
     """ASCII, since readers use their platform's encoding; ``</`` would end the script of a page that includes it."""
-    return json.dumps(data, indent=2).replace("</", "<\\/") + "\n"
+    return json.dumps(data).replace("</", "<\\/") + "\n"

@@ -14,7 +14,7 @@ from pytest_upskill.history.comparison import Comparison
 from pytest_upskill.history.git_state import GitState
 from pytest_upskill.history.recorder import Recorder
 from pytest_upskill.history.selection import LAST, comparisons
-from pytest_upskill.history.store import AARun
+from pytest_upskill.history.store import AARun, RunRow, StoredRun
 from pytest_upskill.records import Outcome, RunInfo, VerdictKind
 from pytest_upskill.records.gating import Gates
 from pytest_upskill.records.version import VERSION
@@ -169,7 +169,7 @@ class Controller:
             runs = history.earlier(number) if history is not None and number else []
         except UpskillError:
             return []
-        return [build_view(list(one.items), one.info) for one in runs]
+        return [build_view(one.items, one.info, Gates()) for one in runs]
 
     def _aa_runs(self) -> list[AARun]:
         """The last A/A runs; none if they cannot be read."""
@@ -207,7 +207,8 @@ class Controller:
         history, number = self._recorder.history, self._recorder.number
         if history is None or not number:
             return dict.fromkeys(named, "the history cannot be used")
-        return comparisons(history, number, named)
+        row = RunRow(number, "", self._info(interrupted=False))
+        return comparisons(history, StoredRun(row, tuple(self.outcomes.values())), named)
 
     def pytest_unconfigure(self) -> None:
         if self.run.until_decided:

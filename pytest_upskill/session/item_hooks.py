@@ -1,6 +1,7 @@
 """The hooks of a process that collects and runs items: duplicates, look-ahead, outcomes on reports."""
 
 import bisect
+import shlex
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -8,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from pytest_upskill.errors import InfrastructureError
+from pytest_upskill.errors import InfrastructureError, shown_path
 from pytest_upskill.execution.task import Task
+from pytest_upskill.reporting.terminal import header_lines
 from pytest_upskill.reporting.text_style import plural, printable
 from pytest_upskill.session import item_report, usage
 from pytest_upskill.session.collection import SkillFile, UpskillItem, UpskillWarning, collect_file
@@ -76,6 +78,18 @@ class ItemHooks:
             raise pytest.UsageError(problem)
         session.items.clear()
         session.config.hook.pytest_collectreport(report=refusal(problem))
+
+    def pytest_report_collectionfinish(self, items: list[pytest.Item]) -> list[str]:
+        """Says which cases run untrusted; under xdist, only the summary does."""
+        found: dict[Path, set[str]] = {}
+        for task in _tasks(items):
+            if task.case is not None and not task.case.trusted:
+                found.setdefault(task.case.path.parent.parent, set()).add(task.case.name)
+        steps = (
+            f"{plural(len(names), 'case')} in a sandbox; upskill-gen accept {shlex.quote(shown_path(folder))}"
+            for folder, names in found.items()
+        )
+        return list(header_lines({"untrusted": "; ".join(steps)})) if found else []
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:

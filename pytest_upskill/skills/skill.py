@@ -92,7 +92,15 @@ def validate(path: Path) -> tuple[Problem, ...]:
     """What is wrong with a skill by the specification: errors first, then warnings, each with its line."""
     try:
         file = skill_file(path)
-        document = parse(read_text(file, SkillError), file, SkillError)
+        return validate_text(read_text(file, SkillError), file)
+    except SkillError as error:
+        return (Problem("error", error.message, error.line),)
+
+
+def validate_text(text: str, file: Path) -> tuple[Problem, ...]:
+    """As ``validate``, for the text of a ``SKILL.md`` that would be written to ``file``."""
+    try:
+        document = parse(text, file, SkillError)
     except SkillError as error:
         return (Problem("error", error.message, error.line),)
     found = list(_problems(document, file.absolute().parent))

@@ -200,6 +200,11 @@ def posterior(treated: Trials, control: Trials) -> Posterior:
     return Posterior({one / whole: number for one, number in Counter(scaled).items()})
 
 
+def differences(treated: Trials, control: Trials) -> list[int]:
+    """The differences of the cases' rates, on a common denominator, for the exact tests."""
+    return _differences(treated, control)[0]
+
+
 def _differences(treated: Trials, control: Trials) -> tuple[list[int], int]:
     """The cases' differences, times the second number."""
     cases = [(treated[case], control[case]) for case in treated if treated[case] and control.get(case)]

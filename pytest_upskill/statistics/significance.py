@@ -18,15 +18,42 @@ def sign_flip(differences: Sequence[int]) -> float:
     The share of all ways to sign the differences whose sum is as far from zero (Fisher 1935, The Design of Experiments,
     section 21). Where all have the same size this is McNemar's exact test. ``differences`` are on a common denominator.
     """
+    found, moved = _as_far(differences, 0), sum(map(bool, differences))
+    return _plain(max(found, least_p(moved))) if sum(differences) else 1.0
+
+
+def one_sided(differences: Sequence[int]) -> float:
+    """One-sided p value of the same hypothesis: the share of all ways to sign the differences whose sum is as large.
+
+    At least five differences must be positive, and none negative, for p <= 0.05.
+    """
+    if sum(differences) > 0:
+        return sign_flip(differences) / 2
+    return _plain(1 - _as_far(differences, 1) / 2)
+
+
+def fewest_gains(losses: int = 0, level: float = LEVEL) -> int:
+    """The fewest cases that must be better for ``one_sided`` to reach the level if ``losses`` are worse."""
+    gains = losses
+    while not one_sided([1] * gains + [-1] * losses) <= level:
+        gains += 1
+    return gains
+
+
+def _as_far(differences: Sequence[int], beyond: int) -> float:
+    """The share of all signs whose sum is as far from zero as the observed one; ``beyond`` 1: farther."""
     # Zeros are the same flipped. Without a common divisor there are fewer sums to count.
     moved = [abs(one) for one in differences if one]
     unit, observed = math.gcd(*moved), abs(sum(differences))
-    if not moved or not observed:
-        return 1.0
+    if not moved:
+        return 1.0 - beyond
     sizes, most = Counter(one // unit for one in moved), sum(moved) // unit
     count = _counted if most <= _MOST_SUMS else _sampled
-    found = max(count(sizes, most, observed // unit), least_p(len(moved)))
-    return min(float(f"{found:.12g}"), 1.0)  # the transform is right to 1e-15, and p is a plain fraction
+    return count(sizes, most, observed // unit + beyond)
+
+
+def _plain(p: float) -> float:
+    return min(float(f"{p:.12g}"), 1.0)  # the transform is right to 1e-15, and p is a plain fraction
 
 
 def _counted(sizes: Counter[int], most: int, observed: int) -> float:

@@ -43,7 +43,9 @@ def problem(options: Mapping[str, Any]) -> tuple[str, str] | None:
     for name, value in options.items():
         if name == EXTRA and not isinstance(value, Mapping):
             return name, "a table of fields that are added to each request"
-        if name in _RENAMED and isinstance(value, str) and not re.fullmatch(r"[A-Za-z_]\w*", value):
+        if name in _RENAMED and (
+            value is True or (isinstance(value, str) and not re.fullmatch(r"[A-Za-z_]\w*", value))
+        ):
             return (
                 name,
                 "its value, false to leave the field out, or another name for it, such as 'max_completion_tokens'",

@@ -32,7 +32,7 @@ def browser() -> Iterator[Browser]:
     if program is None:
         pytest.skip("no Chromium on the PATH; install it, for example with 'apt-get install chromium'")
     with api.sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=program)
+        launched = playwright.chromium.launch(executable_path=program, args=["--disable-gpu"])
         yield launched
         launched.close()
 

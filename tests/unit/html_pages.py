@@ -11,7 +11,7 @@ from typing import Any
 
 from pytest_upskill.history.comparison import compare
 from pytest_upskill.history.selection import LAST
-from pytest_upskill.history.store import RunRow, StoredRun
+from pytest_upskill.history.store import AARun, RunRow, StoredRun
 from pytest_upskill.records import Example, Finding, Outcome, VerdictKind, Window, WorstElement
 from pytest_upskill.records.gating import Gate, GateKind, Gates
 from pytest_upskill.reporting.view import View, build_view
@@ -82,7 +82,10 @@ def gated_view() -> View:
     gates = Gates((Gate(rate, 0.9), Gate(lift, -0.5), Gate(dear, 1.0)))
     before, after = (StoredRun(RunRow(number, "", run(device=device)), tuple(items)) for number, device, items in (
         (3, "cuda", [replied("rms_norm"), wrong("softmax")]), (4, "cpu", small_run())))  # fmt: skip
-    return build_view(after.items, after.info, gates, {LAST: compare(before, after)})
+    same = AARun(
+        "cuda-kernels", "glm-4.7", 2, "2026-11-20", {}, {"a": [True], "b": [True]}, {"a": [True], "b": [False]}
+    )
+    return build_view(after.items, after.info, gates, {LAST: compare(before, after)}, [same])
 
 
 def unpacked(page: str) -> dict[str, Any]:

@@ -96,6 +96,16 @@ def test_the_error_is_at_the_line_of_the_example_and_has_the_next_step() -> None
     assert f"the same example as '{LEGAL}'; keep one" in said
 
 
+@pytest.mark.parametrize("bound", ["alpha: {values: 0..64 // (rows - 1)}", "n: {values: 1..64 // (rows - 1)}"])
+def test_a_bound_that_cannot_be_computed_for_its_sizes_is_an_error_in_the_example(bound: str) -> None:
+    name = bound.partition(":")[0]
+    front = re.sub(rf"  {name}: .*", f"  {bound}", FRONT)
+    text = "rows={} cols=33 heads=1 dtype=float16 seed=7 n=1 alpha=0.5"
+    assert read(f"always: ['{text.format(2)}']\n", front).always
+    said, _ = problem(f"always: ['{text.format(1)}']\n", front)
+    assert "zero" in said and "write it as" in said
+
+
 def test_a_text_case_has_no_examples() -> None:
     with pytest.raises(CaseError, match="'always' has no meaning in a case without 'op'"):
         parse_case("---\nexpect: {contains: [a]}\nalways: ['n=1']\n---\nSay a.\n", Path("f.md"), "skill")

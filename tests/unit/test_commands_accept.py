@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from pytest_upskill.cases import acceptance
 from pytest_upskill.cases.provenance import FILE
 from pytest_upskill.commands.generate.main import main
-from pytest_upskill.documents.hidden_characters import hidden_characters, is_hidden, visible
+from pytest_upskill.documents.hidden_characters import disguised_names, hidden_characters, is_hidden, visible
 from tests.unit.test_acceptance import TEXT, evals, listed, loaded, trusted
 
 __all__ = ["evals"]
@@ -72,7 +72,7 @@ def test_hidden_characters_are_shown_and_named_and_yes_alone_is_refused(skill: s
     code = "return x * 2  # \u202e\u2066 elbuod \u2069\x1b[2K\u200b"
     (evals / "a.md").write_text(TEXT.replace("return x * 2", code), encoding="utf-8")
     status, output = called(skill, "--yes")
-    assert status == 2 and "hidden characters in a" in output
+    assert status == 2 and "hidden or deceptive characters in a" in output
     assert not trusted(evals)["a"]
     status, output = called(skill, answer="y\n")
     assert status == 0 and trusted(evals)["a"], "a person has seen them"
@@ -83,9 +83,23 @@ def test_hidden_characters_are_shown_and_named_and_yes_alone_is_refused(skill: s
     assert not any(map(is_hidden, output))
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("\u0435val", "the name '\u0435val' has U+0435"),
+        ("\uff45val", "U+FF45, which may look like other letters, and is read as 'eval'"),
+    ],
+)
+def test_names_that_look_like_others_are_named_too(skill: str, evals: Path, name: str, said: str) -> None:
+    text = TEXT.replace("return x * 2", f"return {name}('x * 2')")
+    (evals / "a.md").write_text(text, encoding="utf-8")
+    assert said in called(skill, "--show")[1].replace("\n", " ")
+    assert called(skill, "--yes")[0] == 2 and not trusted(evals)["a"]
+
+
 def test_plain_code_in_any_script_has_no_hidden_characters() -> None:
     text = "def f(x):\n\treturn x  # größer, 平均, e\u0301, 😀\n"
-    assert not list(hidden_characters(text)) and visible(text) == text
+    assert not [*hidden_characters(text), *disguised_names(text)] and visible(text) == text
 
 
 def test_cases_that_need_no_acceptance_are_named(skill: str) -> None:

@@ -19,6 +19,7 @@ import pytest
 
 from pytest_upskill.errors import InfrastructureError, UsageError
 from pytest_upskill.history import side_file, store
+from pytest_upskill.history.comparison import compare
 from pytest_upskill.history.git_state import GitState
 from pytest_upskill.history.importing import import_run, read_run
 from pytest_upskill.history.recorder import Recorder
@@ -76,6 +77,33 @@ def test_a_run_comes_back_with_every_field_and_each_text_is_stored_once(tmp_path
     assert [item.reply for item in history.load(1).items] == ["", "", "", ""]
     with closing(sqlite3.connect(path_of(tmp_path))) as file:
         assert file.execute("SELECT count(*) FROM texts").fetchone() == (2 + 2 + 3,)  # prompts, replies, the others
+
+
+def test_a_run_in_brief_compares_as_the_whole_one(tmp_path: Path) -> None:
+    items = [whole(), outcome("softmax", trial=2), spec(reason="no name"), outcome(arm="baseline", skill_digest="s")]
+    recorded(tmp_path, "a", *items)
+    recorded(tmp_path, "b", *(replace(item, skill_digest="t", case_digest="c", reply_digest="r") for item in items))
+    history = History(tmp_path)
+    brief, whole_ = ([load(number) for number in (1, 2)] for load in (history.brief, history.load))
+    assert compare(*brief).changes == compare(*whole_).changes
+    assert compare(*brief).rates == compare(*whole_).rates and compare(*brief).contrasts == compare(*whole_).contrasts
+    assert not brief[0].items[0].verdict.assertions
+
+
+def test_the_last_aa_run_of_a_student_is_one_that_decided_a_case_in_both_arms(tmp_path: Path) -> None:
+    both = [outcome(), outcome(arm="repeat", trial=2, failed={"reply": "none"})]
+    students = {"glm-4.7": {"model": "m"}}
+    recorded(tmp_path, "a", *both, students=students)
+    recorded(tmp_path, "b", both[1], students=students)
+    recorded(tmp_path, "c", *both, students=students)
+    history = History(tmp_path)
+    (last,) = history.aa_runs(3)
+    assert (last.number, last.sampler, last.skill_trials, last.repeat_trials) == (
+        1, {"model": "m"}, {"rms_norm": [True]}, {"rms_norm": [False]})  # fmt: skip
+    assert history.aa_runs(1) == [] and history.aa_runs(4)[0].number == 3
+    known, other = (build_view([outcome()], run(students=each), aa_runs=[last]).skills[0].students[0].noise
+                    for each in (students, {"glm-4.7": {"model": "another"}}))  # fmt: skip
+    assert known is not None and known.flips.mean == 1 and other is None, "another model has other noise"
 
 
 def test_an_item_that_is_run_again_counts_with_its_last_outcome(tmp_path: Path) -> None:
@@ -290,7 +318,9 @@ def test_a_damaged_entry_is_named_and_other_runs_stay_readable(tmp_path: Path, c
     history = History(tmp_path)
     with pytest.raises(InfrastructureError, match=r"run 1 in .*history.sqlite cannot be read"):
         history.load(1)
-    assert len(history.load(2).items) == 1
+    with pytest.raises(InfrastructureError, match=r"run 1 in .*history.sqlite cannot be read"):
+        history.brief(1)
+    assert len(history.load(2).items) == len(history.brief(2).items) == 1
 
 
 # ------------------------------------------------------------------------------------------- files of other machines

@@ -62,6 +62,7 @@ def test_the_prompt_shows_the_schema_and_the_layout() -> None:
         'backends = ["cpu"]',
         "device `torch::kCPU`",
         "`rows` (0 to 64; it may be 0)",
+        'register_fake(add_op_namespace_prefix("scale_rows"))',
     ):
         assert part in text
     assert "$" not in text

@@ -56,6 +56,28 @@ def test_a_reference_that_raises_is_named_with_its_line_and_circumstances(tmp_pa
     assert "rows=1 cols=1 dtype=float32" in error.message
 
 
+@pytest.mark.parametrize(
+    ("body", "says", "not_says"),
+    [
+        ("x[x[:, 0]]", "index tensors need 'dtype: int64' in 'args', or '.long()' in the reference", "correct"),
+        ("x.index_select(0, x[0])", "it was given x: float32; index tensors need", "correct"),
+        ("torch.nn.functional.one_hot(x.int())", "index tensors need", "correct"),
+        ("x.sort(-1, descending=True, stable=True)", "it was given x: float32; correct the call", "index tensors"),
+        ("x[[1][3]]", "make it work for every size", "index tensors"),
+        ("x[7000]", "make it work for every size", "index tensors"),
+        ("torch.bincount(x[0])", "make it work for every size and dtype", "not written yet"),
+    ],
+)
+def test_what_helps_after_an_error_depends_on_its_cause(tmp_path: Path, body: str, says: str, not_says: str) -> None:
+    error = error_of(tmp_path, "f(Tensor x) -> Tensor", ROWS_COLS, f"def f(x):\n    return {body}")
+    assert says in error.message and not_says not in error.message
+
+
+def test_a_reference_that_is_still_a_skeleton_is_not_written_yet(tmp_path: Path) -> None:
+    error = error_of(tmp_path, "f(Tensor x) -> Tensor", ROWS_COLS, "def f(x):\n    raise NotImplementedError('TODO')")
+    assert error.message == "the reference is not written yet: TODO"
+
+
 def test_a_traceback_shows_the_source_line_of_the_case(tmp_path: Path) -> None:
     error = error_of(tmp_path, "f(Tensor x) -> Tensor", ROWS_COLS, "def f(x):\n    return x / undefined_name")
     shown = "".join(traceback.format_exception(error))

@@ -87,6 +87,14 @@ def test_other_operations_have_no_mistakes(tmp_path: Path, expression: str) -> N
     assert mutants(tmp_path, expression, [1, 2]) == {}
 
 
+@pytest.mark.parametrize(("front", "applies"), [(FRONT, True), (WHOLE, False)])
+def test_integers_have_no_smallest_positive_float_from_which_a_maximum_could_start(
+    tmp_path: Path, front: str, applies: bool
+) -> None:
+    found = mutants(tmp_path, "x.amax(0)", [-3, -2], front)
+    assert ("maximum from tiny" in found, "maximum from 0" in found) == (applies, True)
+
+
 def test_whole_numbers_that_need_more_than_32_bits_lose_their_upper_ones(tmp_path: Path) -> None:
     found = mutants(tmp_path, "x * 1", [2**32 + 7, 2**31, -5], WHOLE)
     assert found["narrowed"].outputs is not None

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from pytest_upskill.oracle.isolation import generator
+from pytest_upskill.oracle.isolation import default_dtype, generator
 from pytest_upskill.oracle.rounding_model import ARITHMETIC, COMPUTED, COPIED, ROUNDED_ONCE, Recording, Replays
 
 Tensor = torch.Tensor
@@ -148,6 +148,44 @@ def test_product_with_a_constant_rounds_the_constant_too(reference: Operator, ke
     error = (kernel(x.float(), y.float()).double() - gold).abs()
     assert bool((error <= moved + UNIT * gold.abs()).all())
     assert bool((moved <= 8 * UNIT * (x.abs() + gold.abs())).all())
+
+
+INTEGERS: dict[str, tuple[Callable[[Tensor], Tensor], int]] = {
+    "raw * 0.75": (lambda raw: raw * 0.75, ROUNDED_ONCE),
+    "raw * 0.3 - 7": (lambda raw: raw * 0.3 - 7, ARITHMETIC),
+    "raw / 3": (lambda raw: raw / 3, COMPUTED),
+    "raw.sqrt()": (lambda raw: raw.abs().sqrt(), COMPUTED),
+    "raw.mean(dtype)": (lambda raw: raw.to(torch.int64).sum(-1) / raw.shape[-1], COMPUTED),
+    "a weight of integers": (lambda raw: (-(torch.arange(raw.shape[-1]) ** 2) / 7.3).exp() * 1.5, COMPUTED),
+    "raw > 0": (lambda raw: torch.where(raw > 0, 1.5, -2.0), COPIED),
+    "raw.clamp * 1.0": (lambda raw: raw.clamp(max=100) * 1.0, ROUNDED_ONCE),
+}
+
+
+@pytest.mark.parametrize("name", INTEGERS)
+def test_integers_that_become_floating_are_replayed_in_float64_and_rounded_as_floating_tensors_are(name: str) -> None:
+    function, kind = INTEGERS[name]
+    raw = torch.randint(-2048, 4096, (6, 40), generator=generator("integers", name), dtype=torch.int16)
+    with default_dtype(torch.float64):
+        gold = function(raw)
+        recording, replays, out = recorded(lambda x, y: function(raw), *inputs())
+    assert not recording.unknown and recording.kind(out) == kind
+    assert torch.equal(replays.run({"x": raw, "y": raw})["out"], gold), "although the default is float32 here"
+    moved = replays.movements({"x": raw, "y": raw}, {"out": out}, name)["out"]
+    error = (function(raw).double() - gold).abs()
+    assert bool((error <= moved + UNIT * gold.abs()).all())
+    assert bool((moved <= 64 * UNIT * gold.abs().clamp(min=1)).all())
+
+
+def test_integers_that_stay_integers_are_exact_and_change_nothing_twice() -> None:
+    def function(x: Tensor, y: Tensor) -> Tensor:
+        counts = torch.zeros(4, dtype=torch.int64)
+        counts.add_(3).mul_(2).sub_(1)
+        return x[counts + (counts - 5).sum()]
+
+    recording, replays, out = recorded(function, *inputs())
+    x, y = inputs()
+    assert recording.kind(out) == COPIED and torch.equal(replays.run({"x": x, "y": y})["out"], x[[5, 5, 5, 5]])
 
 
 def test_movements_are_the_same_each_time() -> None:

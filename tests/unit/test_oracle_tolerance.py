@@ -13,6 +13,7 @@ from pytest_upskill.oracle.input_dependency import InputDependency, measure
 from pytest_upskill.oracle.isolation import isolated
 from pytest_upskill.oracle.prepare import GivenUp, Preparation, Prepared
 from pytest_upskill.oracle.reference import Reference
+from pytest_upskill.oracle.tolerance import SHAPES
 from pytest_upskill.oracle.values import DTYPE
 from pytest_upskill.records import Example
 from tests.unit.oracle_kernels import blocked_sum, make_case, pairwise_sum, serial_sum, signature_of, values_of
@@ -181,3 +182,24 @@ def test_near_ties_of_computed_values_are_drawn_again_and_exact_ties_stay(tmp_pa
     tied = values_of(prepared(ties, "float16", "equal", 2, rows=8, cols=8).call)["x"]
     assert isinstance(tied, torch.Tensor)
     assert bool((tied == tied[:, :1]).all()) or bool((tied == tied[:1]).all())
+
+
+@pytest.mark.parametrize(
+    "moved",
+    ["kept = x[x * 3 <= 0.75]", "kept = (x + 1)[x * 3 <= 0.75] * 2 - 2 + x[x * 3 <= 0.75] * 0"],
+)
+def test_selections_that_rounding_may_change_are_judged_with_a_wide_bound(tmp_path: Path, moved: str) -> None:
+    front = "dims:\n  n: 1..64\nargs:\n  x: {shape: [n], values: [0.25, 0.5]}\n"
+    reference = f"def f(x, n):\n    {moved}\n    return torch.cat([kept, torch.zeros(n - len(kept), dtype=x.dtype)])"
+    one = prepared(make_case(tmp_path, OP, front, reference), n=40)
+    assert one.unmodelled == {SHAPES} and used(one, one.expected[0].gold) == 0
+
+
+def test_selections_of_exact_values_need_no_wide_bound(tmp_path: Path) -> None:
+    front = "dims:\n  n: 1..64\nargs:\n  x: {shape: [n], values: [0.25, 0.5]}\n"
+    reference = (
+        "def f(x, n):\n    kept = x[(x * 4).round() <= 1]\n    return torch.cat([kept, torch.zeros(n - len(kept))])"
+    )
+    one = prepared(make_case(tmp_path, OP, front, reference.replace("len(kept))", "len(kept), dtype=x.dtype)")), n=40)
+    assert not one.unmodelled
+    assert one.expected[0].exact

@@ -10,6 +10,7 @@ import sys
 import time
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +22,8 @@ from pytest_upskill.reporting.html.data import LONGEST, visible
 from pytest_upskill.reporting.view import build_view
 from tests.unit.html_pages import HOSTILE, gated_view, replied, small_run, unpacked, wrong
 from tests.unit.reporting_outcomes import SOURCE, golden, outcome, run
+
+REPORTS = Path(__file__).parents[2] / "docs" / "reports.md"
 
 
 def written(outcomes: list[Outcome]) -> str:
@@ -150,6 +153,7 @@ def test_gates_and_what_has_changed_since_the_last_run_stand_in_the_overview(sma
         "Since run 3 of 2026-11-23 01:44: 1 regressed, 1 fixed, 6 added, 0 unchanged",
         "regressed rms_norm · glm-4.7 · with skill · cuda-kernels: passed → 1 of 2 passed",
         "differs: device: cuda → cpu",
+        "noise floor (A/A run 2 of 2026-11-20, 2 cases): flip rate 50% [9% to 91%]; lift +50 points [\u221238, +97]",
     ):
         assert said in texts, said
     assert 'class="gates"' not in small and "Since run" not in small
@@ -215,3 +219,4 @@ def test_five_thousand_items_weigh_under_10_mb_and_are_written_in_5_seconds() ->
     page = render(view, ".html")
     assert time.process_time() - started < 5
     assert len(page.encode()) < 10_000_000
+    assert f"replies of 4 KB take about {len(page) / 1e6:.0f} MB" in REPORTS.read_text(encoding="utf-8")

@@ -12,7 +12,8 @@ from pytest_upskill.history.selection import LAST
 from pytest_upskill.history.store import RunRow, StoredRun
 from pytest_upskill.records import VerdictKind
 from pytest_upskill.records.gating import Gate, GateKind, Gates
-from pytest_upskill.reporting import junit_properties, render, skill_creator
+from pytest_upskill.reporting import junit_properties, markdown_report, render, skill_creator
+from pytest_upskill.reporting.html import data
 from pytest_upskill.reporting.view import View, build_view
 from tests.unit.reporting_outcomes import SOURCE, counterexample, outcome, run
 
@@ -64,6 +65,12 @@ def test_each_example_of_the_page_is_real() -> None:
         fence = re.search(r"^(~~~+|```+)\w*\n(.*?)\n\1$", section, re.DOTALL | re.MULTILINE)
         assert fence, heading
         assert fence[2] == text, heading
+
+
+def test_the_limits_that_the_page_names_are_those_of_the_code() -> None:
+    page = " ".join(PAGE.read_text(encoding="utf-8").split())
+    assert f"at most {markdown_report._FITS:,} characters" in page
+    assert f"Texts are cut at {data.LONGEST:,} characters (reasoning at {data.LONGEST_REASONING:,})" in page
 
 
 def test_the_page_describes_every_input_of_the_action() -> None:

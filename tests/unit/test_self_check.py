@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -45,12 +45,13 @@ class FakeExecutor:
     """A sandbox whose kernel multiplies by what its library's name says."""
 
     violates = loops = False
+    seconds: Callable[[Call], float] = staticmethod(lambda call: 0.001)
 
     def __init__(self, library: Path) -> None:
         self._run = double(float(library.stem))
 
     def call(self, call: Call) -> Answer:
-        return self._run(call)  # type: ignore[no-any-return]
+        return replace(self._run(call), seconds=type(self).seconds(call))
 
     def repeat(self, call: Call, time: int) -> Answer:
         return self.call(call)
@@ -90,6 +91,7 @@ class FakeLanguage:
     def __init__(self, folder: Path, solution: float = RIGHT, own_identity: str = "1") -> None:
         self.folder, self.factor, self.own_identity = folder, solution, own_identity
         self.builds = self.sandboxes = 0
+        self.timeouts: list[float] = []
         self.answer: Build | None = None
         self.mutants, self.same_code = CudaLanguage().mutants, CudaLanguage().same_code
 
@@ -109,6 +111,7 @@ class FakeLanguage:
     def execute(self, build: Build, layout: CallLayout, machine: object, timeout: float) -> FakeExecutor:
         assert build.library is not None
         self.sandboxes += 1
+        self.timeouts.append(timeout)
         return FakeExecutor(build.library)
 
 
@@ -266,6 +269,15 @@ def test_every_mutant_of_a_solution_is_tried(case: Case, language: FakeLanguage,
     found = check(cache).whole(subject(seven, language))
     assert found.score is not None
     assert (found.score.killed, found.score.total) == (7, 7)
+
+
+@pytest.mark.parametrize(("seconds", "limit"), [(0.001, 1.0), (0.1, 2.0), (2.0, 5.0)])
+def test_an_endless_mutant_takes_little_longer_than_the_examples_it_is_run_on_and_never_longer_than_a_kernel_may(
+    case: Case, language: FakeLanguage, cache: Cache, monkeypatch: pytest.MonkeyPatch, seconds: float, limit: float
+) -> None:
+    monkeypatch.setattr(FakeExecutor, "seconds", staticmethod(lambda call: seconds))
+    check(cache).whole(subject(case, language))
+    assert language.timeouts == [5.0, limit, limit]
 
 
 def test_mutants_that_live_are_told_with_their_line_and_the_same_code_is_equivalent(

@@ -13,8 +13,9 @@ from scipy import stats
 
 from pytest_upskill.reporting.noise import noise_floor, noise_text
 from pytest_upskill.reporting.text_style import TextStyle
+from pytest_upskill.statistics import intervals, significance
 from pytest_upskill.statistics.flags import ADVICE
-from pytest_upskill.statistics.until_decided import CURTAILED, Progress, Stop, rate_stop
+from pytest_upskill.statistics.until_decided import CURTAILED, LOOKING_LEVEL, Progress, Stop, rate_stop
 from tests.unit.test_reporting_terminal import passing, summary
 
 PAGE = (Path(__file__).parents[2] / "docs" / "statistics.md").read_text(encoding="utf-8")
@@ -82,6 +83,17 @@ def test_the_noise_floor_on_the_page_is_one() -> None:
     ]
     floor = noise_floor("cuda-kernels", "glm-4.7", 12, "2026-11-23T01:44:07+00:00", (arms[0], arms[1]))
     assert f"```text\n{noise_text(floor, TextStyle(200, color=False, unicode=True))}\n```" in PAGE
+
+
+def test_the_limits_that_the_page_names_are_those_of_the_code() -> None:
+    ratio = intervals.paired_ratio(*({case: [tokens] for case in "abcdefgh"} for tokens in (4000.0, 1500.0)))
+    assert ratio.mean and ratio.interval
+    low, high = ratio.interval
+    assert f"relative to the baseline: {ratio.mean:.2f}\u00d7 [{low:.2f}, {high:.2f}] tokens" in PAGE
+    assert f"is taken as at least {intervals._LEAST_SPREAD:.0%}," in PAGE
+    assert f"at the level of {LOOKING_LEVEL:.0%}, it excludes the threshold" in PAGE
+    sums, flips = significance._MOST_SUMS, significance._FLIPS
+    assert f"more than {sums:,} different sums | {flips:,} random sign flips" in PAGE
 
 
 def test_the_page_has_every_flag_and_its_advice() -> None:

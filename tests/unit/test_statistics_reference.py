@@ -21,7 +21,7 @@ from pytest_upskill.statistics.intervals import (
     wilson,
 )
 from pytest_upskill.statistics.repeated_trials import flip_rate, pass_all_k, pass_at_k
-from pytest_upskill.statistics.significance import holm, least_p, pairs_needed, sign_flip
+from pytest_upskill.statistics.significance import fewest_gains, holm, least_p, one_sided, pairs_needed, sign_flip
 from pytest_upskill.statistics.until_decided import confidence_sequence, log_evidence
 
 
@@ -71,6 +71,28 @@ def test_sign_flip_counts_all_ways_to_sign(differences: list[int]) -> None:
     sums = [abs(sum(signs)) for signs in product(*((one, -one) for one in differences))]
     expected = sum(one >= abs(sum(differences)) for one in sums) / len(sums)
     assert sign_flip(differences) == pytest.approx(expected, abs=1e-12)
+
+
+def test_one_sided_of_single_trials_is_the_binomial_test() -> None:
+    for gains, losses in product(range(7), range(7)):
+        expected = stats.binomtest(gains, gains + losses, alternative="greater").pvalue if gains + losses else 1.0
+        assert one_sided([1] * gains + [-1] * losses + [0] * 3) == pytest.approx(expected, rel=1e-9)
+
+
+def test_one_sided_counts_all_ways_to_sign() -> None:
+    for differences in ([3, -1, 2], [1, 1, -5, 2], [-2, -1], [2, -2], [7, 3, 3, -1, 0, -4]):
+        sums = [
+            sum(s * d for s, d in zip(signs, differences, strict=True))
+            for signs in product((1, -1), repeat=len(differences))
+        ]
+        expected = sum(one >= sum(differences) for one in sums) / len(sums)
+        assert one_sided(differences) == pytest.approx(expected, abs=1e-12)
+
+
+def test_five_cases_must_be_better_and_none_worse() -> None:
+    assert one_sided([1] * 4) > 0.05 >= one_sided([1] * 5)
+    assert [fewest_gains(losses) for losses in range(4)] == [5, 7, 9, 10]
+    assert fewest_gains(0, 0.05 / 3) == 6
 
 
 def test_sign_flip_of_too_many_sums_is_sampled_close_to_the_exact_value() -> None:

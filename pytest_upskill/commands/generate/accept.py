@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from pytest_upskill.cases import acceptance
 from pytest_upskill.cases.acceptance import Listing
 from pytest_upskill.cases.case import Case, Snippet
 from pytest_upskill.cases.case_file import load_cases
-from pytest_upskill.documents.hidden_characters import Hidden, hidden_characters, visible
+from pytest_upskill.documents.hidden_characters import Disguised, Hidden, disguised_names, hidden_characters, visible
 from pytest_upskill.documents.spelling import suggest
 from pytest_upskill.errors import NotACase, UsageError, shown_path
 from pytest_upskill.reporting.text_style import plural, printable
@@ -119,7 +120,7 @@ def _accept(cases: Sequence[Case], yes: bool, show: bool) -> bool:
         return True
     if strange and yes:
         refused = "their code is not what it looks like; read it, and accept them without --yes"
-        raise UsageError(f"hidden characters in {', '.join(strange)}: {refused}")
+        raise UsageError(f"hidden or deceptive characters in {', '.join(strange)}: {refused}")
     names = ", ".join(case.name for case in cases)
     click.echo(f"\nThis code will run with your rights, outside of a sandbox: {plural(len(cases), 'case')} ({names}).")
     try:
@@ -127,16 +128,17 @@ def _accept(cases: Sequence[Case], yes: bool, show: bool) -> bool:
             click.echo("nothing was accepted")
             return False
     except click.Abort:
-        click.echo("\nnothing was accepted; without a terminal, read the code by --show, then use --yes")
+        without = "" if sys.stdin.isatty() else "; without a terminal, read the code by --show, then use --yes"
+        click.echo(f"\nnothing was accepted{without}")
         return False
     for case in cases:
         acceptance.accept(case)
-    click.echo(f"{plural(len(cases), 'case')} accepted; 'upskill-gen accept --revoke' takes it back")
+    click.echo(f"{plural(len(cases), 'case')} accepted; --revoke takes it back")
     return True
 
 
-def _shown(case: Case, console: Console) -> Iterator[Hidden]:
-    """Print a case's code, and yield what is hidden in it."""
+def _shown(case: Case, console: Console) -> Iterator[Hidden | Disguised]:
+    """Print a case's code, and yield what looks different in it from what it is."""
     place = shown_path(case.path)
     title = f"{case.name}  {place}  {acceptance.digest_of(case)[:_DIGITS]}"
     console.print(Text(printable(title), "bold"), soft_wrap=True)
@@ -146,7 +148,8 @@ def _shown(case: Case, console: Console) -> Iterator[Hidden]:
         _print_code(snippet, console)
     parts = (Snippet(case.op.text, 1, case.path), case.reference, case.inputs)
     for part in filter(None, parts):
-        for one in hidden_characters(part.source):
+        found: list[Hidden | Disguised] = [*hidden_characters(part.source), *disguised_names(part.source)]
+        for one in found:
             where = f"{place}:{part.line + one.line - 1}: "
             console.print(Text(f"warning: {where}{one}", "bold yellow"), soft_wrap=True)
             yield one
@@ -154,11 +157,11 @@ def _shown(case: Case, console: Console) -> Iterator[Hidden]:
 
 
 def _print_code(snippet: Snippet, console: Console) -> None:
-    code = visible(snippet.source)
+    code = visible(snippet.source.rstrip("\n"))
     if console.is_terminal:
         console.print(
             Syntax(code, "python", line_numbers=True, start_line=snippet.line, word_wrap=True, theme="ansi_dark")
         )
         return
-    for number, line in enumerate(code.rstrip("\n").split("\n"), snippet.line):
+    for number, line in enumerate(code.split("\n"), snippet.line):
         click.echo(f"{number:5} {line}".rstrip())

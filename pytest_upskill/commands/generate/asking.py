@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from pytest_upskill.cases.provenance import read_provenance
 from pytest_upskill.commands.generate.progress import Progress
 from pytest_upskill.configuration.rootdir import rootdir_of
 from pytest_upskill.configuration.settings import students_tables
-from pytest_upskill.errors import shown_path
+from pytest_upskill.errors import UsageError, shown_path
 from pytest_upskill.generator import prose
 from pytest_upskill.generator.conversations import Conversations
 from pytest_upskill.generator.estimate import Estimate, estimate
@@ -25,7 +26,7 @@ from pytest_upskill.generator.questions import Order
 from pytest_upskill.generator.student_teacher import StudentTeacher
 from pytest_upskill.generator.teacher import Step, Teacher
 from pytest_upskill.generator.writing import Result, Writing
-from pytest_upskill.replies.ledger import Limits, in_usd
+from pytest_upskill.replies.ledger import Limits, Totals, in_usd
 from pytest_upskill.reporting.text_style import plural, printable
 from pytest_upskill.students.base import StudentConfig
 
@@ -82,7 +83,7 @@ class AskOptions:
 
     @property
     def limits(self) -> Limits:
-        return Limits(self.budget, self.max_tokens)
+        return Limits(self.budget, self.max_tokens, "--")
 
 
 def language_option(default: str | None = "en") -> Callable[..., Any]:
@@ -106,6 +107,8 @@ class Session:
         self.options, self.command = options, command
         self.root = rootdir_of(Path.cwd(), Path.cwd())
         self.tables: Tables = students_tables(self.root / "pyproject.toml")
+        self.name = secrets.token_hex(8)
+        """Of the session in the ledger: the limits bound all that is spent in it."""
         self.chosen = teacher_config(options.teacher, self.tables, Path.cwd())
         self.progress = Progress()
         self.estimate: Estimate | None = None
@@ -131,10 +134,13 @@ class Session:
     @contextmanager
     def writing(self, order: Order, subject: str) -> Iterator[Writing]:
         """What writes with the teacher; afterwards both are closed. An interrupt is shown, and ends the command."""
-        self.teacher = open_teacher(self.chosen, self.root, self.options.limits, subject, self.progress.line)
+        tell, limits = self.progress.line, self.options.limits
+        self.teacher = open_teacher(self.chosen, self.root, limits, subject, tell, self.name)
         talks = Conversations(self.teacher, self.options.attempts, self.progress.say)
         made = Writing(talks, self._make_prover, order, self.progress.say)
         try:
+            if isinstance(self.chosen, StudentConfig):
+                self._check_sandbox()  # before anything is paid for
             with self.progress:
                 yield made
         except KeyboardInterrupt:
@@ -143,8 +149,17 @@ class Session:
         finally:
             made.close()
             if isinstance(self.teacher, StudentTeacher):
-                self._note_spending(self.teacher)
+                self.note_spending(self.teacher.totals())
             self.teacher.close()
+
+    def _check_sandbox(self) -> None:
+        """Raises UsageError if cases cannot be proven on this machine."""
+        from pytest_upskill.devices.choose import choose
+        from pytest_upskill.oracle.reference_process import hides_enough
+
+        if not hides_enough(found := choose(self.options.device).confinement):
+            problem = "references of a teacher run in a sandbox without files and network, which is not available here"
+            raise UsageError(f"{problem} ({found.describe()}); install bubblewrap, or use a newer kernel")
 
     def _make_prover(self, skill: str) -> Any:
         from pytest_upskill.devices.choose import choose
@@ -159,11 +174,11 @@ class Session:
             _print_json(self._plain(result, status))
         else:
             for line in self._lines(result):
-                click.echo(printable(line))
+                click.echo(_encodable(printable(line)))
         raise click.exceptions.Exit(status)
 
-    def _note_spending(self, teacher: StudentTeacher) -> None:
-        totals = teacher.totals()
+    def note_spending(self, totals: Totals) -> None:
+        """What the session has spent so far, for the result."""
         usd = None if totals.unpriced else totals.usd
         self.spent = {"answers": totals.asked, "tokens": totals.tokens, "usd": usd}
 
@@ -192,7 +207,7 @@ class Session:
         }
 
     def _lines(self, result: Result) -> Iterator[str]:
-        if result.folder is not None:
+        if result.folder is not None and result.folder.exists():
             yield f"{shown_path(result.folder)}: {plural(len(result.kept), 'proven case')}"
             record = read_provenance(result.folder / "evals")
             for part in ("training", "held-out") if record else ():
@@ -201,7 +216,11 @@ class Session:
         for name, reason in result.left_out.items():
             yield f"left out, after {plural(self.options.attempts, 'attempt')}: {name}: {reason}"
         if result.left_out:
-            yield "answers are stored, so that the same command gives the same result; a higher --attempts asks again"
+            stored = (
+                "answers are stored, so that the same command gives the same result; a higher --attempts asks again"
+            )
+            in_files = "to go on, change an answer in its file, or ask again with a higher --attempts"
+            yield in_files if isinstance(self.chosen, Path) else stored
         for one in result.missing:
             yield f"answer {shown_path(one.prompt)} in {shown_path(one.answer)}"
         for name, reason in result.unfinished.items():
@@ -216,4 +235,11 @@ class Session:
 
 
 def _print_json(plain: Mapping[str, Any]) -> None:
-    sys.stdout.write(json.dumps(plain, indent=2, ensure_ascii=False) + "\n")
+    text = json.dumps(plain, indent=2, ensure_ascii=False)
+    click.echo(text if _encodable(text) == text else json.dumps(plain, indent=2))
+
+
+def _encodable(text: str) -> str:
+    """The text with '?' for what stdout cannot show."""
+    encoding = sys.stdout.encoding or "ascii"
+    return text.encode(encoding, "replace").decode(encoding)

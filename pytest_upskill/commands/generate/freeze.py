@@ -20,7 +20,7 @@ from pytest_upskill.history.store import History
 from pytest_upskill.judging.interface import JudgeRequest
 from pytest_upskill.judging.judge import judge
 from pytest_upskill.judging.signatures import language_of
-from pytest_upskill.paths import write_atomically
+from pytest_upskill.paths import GENERATED, write_atomically
 from pytest_upskill.records import Outcome, VerdictKind
 from pytest_upskill.reporting.text_style import printable
 from pytest_upskill.skills.case_files import case_files
@@ -60,6 +60,7 @@ def command(item: str, run: str | None, dry_run: bool) -> None:
     mode = target.stat().st_mode
     write_atomically(target, data)
     target.chmod(mode)
+    _record(case, parse_case(changed, case.path, case.skill))
     click.echo(printable(f"{shown}: '{_KEY}' has '{example}' now, from run {number} ({solved})"))
 
 
@@ -163,6 +164,23 @@ def _check(case: Case, text: str, example: str) -> str:
     what = "its own solution fails" if verdict.kind is VerdictKind.FAILED else "its own solution cannot be judged on"
     rule = f"correct the solution first, or see whether the reference is wrong; {shown_path(case.path)} is unchanged"
     raise CaseError(f"{what} '{example}' ({verdict.reason}): {rule}", case.path)
+
+
+def _record(before: Case, after: Case) -> None:
+    """Keep a generated case's record up to date: its solution has passed the new example, so it is still proven."""
+    evals = before.path.parent
+    if not (evals / GENERATED).is_file():
+        return
+    from pytest_upskill.cases.provenance import read_provenance, write_provenance
+
+    try:
+        record = read_provenance(evals)
+    except CaseError:  # the linter reports it
+        return
+    made = record and record.cases.get(before.name)
+    if record and made and made.text_hash == before.text_hash:
+        cases = {**record.cases, before.name: made.model_copy(update={"text_hash": after.text_hash})}
+        write_provenance(evals, record.model_copy(update={"cases": cases}))
 
 
 def _bytes(path: Path, text: str) -> bytes:

@@ -8,9 +8,10 @@ from pathlib import Path
 import click
 
 from pytest_upskill.commands.generate.asking import STATUSES, AskOptions, Session, asks_a_teacher, language_option
+from pytest_upskill.commands.generate.baseline import check, measure
 from pytest_upskill.generator.answers import SKILL_NAME, Plan
 from pytest_upskill.generator.estimate import steps_of
-from pytest_upskill.generator.questions import Order, plan_step
+from pytest_upskill.generator.questions import Order
 
 
 @click.command("new", epilog=STATUSES)
@@ -25,10 +26,20 @@ from pytest_upskill.generator.questions import Order, plan_step
     help="The folder that gets the skill's folder.",
 )
 @language_option()
+@click.option(
+    "--student", metavar="NAME", help="Measure each case's difficulty: this student's pass rate without the skill."
+)
 @click.option("--plan", "only_plan", is_flag=True, help="Stop after the plan; without this option, it is used.")
 @asks_a_teacher
 def command(
-    task: str, cases: int, name: str | None, into: Path, language: str, only_plan: bool, options: AskOptions
+    task: str,
+    cases: int,
+    name: str | None,
+    into: Path,
+    language: str,
+    student: str | None,
+    only_plan: bool,
+    options: AskOptions,
 ) -> None:
     """Write a skill with proven cases.
 
@@ -42,7 +53,8 @@ def command(
         raise click.BadParameter(f"--name: {name!r} is no name of a skill: use lower-case letters, digits and hyphens")
     order, session = Order(task.strip(), language), Session(options, "new")
     steps = steps_of(order, cases, name or "")
-    session.tell_estimate([plan_step(order, cases, name=name or ""), *steps[1:]])
+    measured = check(session, student, cases) if student else None
+    session.tell_estimate(steps)
     with session.writing(order, name or "") as writing:
         plan = writing.plan(cases, name=name or "")
         if plan is not None:
@@ -50,6 +62,8 @@ def command(
             if not only_plan:
                 session.progress.expect(len(plan.cases))
                 writing.new(plan, into)
+                if measured is not None:
+                    measure(session, writing, measured)
     session.finish(writing.result)
 
 

@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib import metadata
+from string import Template
 
 from pytest_upskill.cases.case import Case, TensorSpec
 from pytest_upskill.contracts.base import Extraction
@@ -24,6 +25,10 @@ BACKEND = {"cuda": "cuda", "cpp": "cpu"}
 """The backend of a project, by the language of its case."""
 _EXACT = "The same input must give the same bits each time."
 _ATOMICS = "Float atomics are allowed: the order of their additions may show in the last bits of the result."
+_FAKE = Template(
+    " There, too, an implementation for tensors without data: "
+    '`@torch.library.register_fake(add_op_namespace_prefix("$name"))`; `_ops.py` offers `add_op_namespace_prefix`.'
+)
 _WHERE = {
     "cuda": "Tensors are on one GPU, perhaps not the current device: guard it, and launch on PyTorch's current stream.",
     "cpu": "Tensors are on the cpu. The operator runs in one thread.",
@@ -95,6 +100,7 @@ class KernelBuilderContract:
             where=_WHERE[signature.backend],
             determinism=_ATOMICS if case.atomics else _EXACT,
             standard=standard(torch_version()),
+            fake=_FAKE.substitute(name=signature.name) if signature.results else "",
         )
 
     def extract(self, text: str, signature: Signature) -> Extraction:

@@ -9,6 +9,7 @@ import gzip
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any
 
@@ -22,6 +23,7 @@ LONGEST = 65_536
 """Characters of a text; if there are many items, each may be shorter."""
 LONGEST_REASONING = 16_384
 _LEAST = 2_000
+_THREADS = 4
 _ALL_REPLIES = 30_000_000
 _ALL_REASONING = 8_000_000
 """Characters of all items together, which bound the size of the page."""
@@ -42,7 +44,7 @@ def visible(text: str) -> str:
 def packed(data: Any) -> str:
     """JSON, compressed, in base64: nothing in it can end the element that holds it."""
     text = json.dumps(data, separators=(",", ":"), allow_nan=False)
-    return base64.b64encode(gzip.compress(text.encode(), 5, mtime=0)).decode()
+    return base64.b64encode(gzip.compress(text.encode(), 4, mtime=0)).decode()
 
 
 class PageData:
@@ -63,9 +65,10 @@ class PageData:
         items = self._view.items
         yield "index", packed(self._index(items))
         texts = {item.prompt_digest: item.prompt for item in items if item.prompt}
-        for start in range(0, len(items), BLOCK):
-            details = [self._details(item, texts) for item in items[start : start + BLOCK]]
-            yield f"items-{start // BLOCK}", packed(details)
+        starts = range(0, len(items), BLOCK)
+        details = ([self._details(item, texts) for item in items[start : start + BLOCK]] for start in starts)
+        with ThreadPoolExecutor(_THREADS) as pool:  # zlib compresses on several cores at once
+            yield from ((f"items-{number}", text) for number, text in enumerate(pool.map(packed, details)))
         yield "prompts", packed({"pieces": list(self._pieces), "prompts": self._prompts})
 
     def _index(self, items: Sequence[Outcome]) -> dict[str, Any]:
@@ -140,7 +143,7 @@ class PageData:
                 "output": visible(worst.output),
                 "index": worst.index,
                 **{name: visible(getattr(worst, name) or "") for name in ("expected", "got", "error", "bound")},
-                "around": around and [around.start, around.expected, around.got, around.ratios],
+                "around": around and [around.start, around.expected, around.got, [*map(_rounded, around.ratios)]],
             },
         }  # fmt: skip
 
@@ -161,6 +164,12 @@ class PageData:
         text = text or ""
         missing = len(text) - longest
         return [visible(text[:longest]), missing] if missing > 0 else visible(text)
+
+
+def _rounded(ratios: Sequence[float | None]) -> list[float | None]:
+    """Three digits of each, of which the page shows two. What is above 1, and so wrong, stays above it."""
+    short = [None if one is None else float(f"{one:.3g}") for one in ratios]
+    return [1.01 if one is not None and one > 1 == cut else cut for one, cut in zip(ratios, short, strict=True)]
 
 
 def _cut(text: str, longest: int) -> str:

@@ -1,0 +1,133 @@
+"""What the commands that run a student share: the skill and its cases, the student, the estimate, the answers."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pytest_upskill.cases.case import Case
+from pytest_upskill.cases.case_file import load_cases
+from pytest_upskill.commands.generate.progress import Progress
+from pytest_upskill.configuration.rootdir import rootdir_of
+from pytest_upskill.configuration.settings import students_tables
+from pytest_upskill.documents.frontmatter import read_text
+from pytest_upskill.errors import NotACase, SkillError
+from pytest_upskill.generator.experiment import Cost, Experiment
+from pytest_upskill.generator.open_student import open_student, student_config
+from pytest_upskill.records import Outcome, VerdictKind
+from pytest_upskill.replies.budget import spending
+from pytest_upskill.replies.ledger import Ledger, Limits, in_usd
+from pytest_upskill.reporting.failure import one_line
+from pytest_upskill.reporting.lift import DECIDED
+from pytest_upskill.reporting.text_style import plural
+from pytest_upskill.skills.case_files import case_files
+from pytest_upskill.skills.skill import load_skill, skill_file
+from pytest_upskill.students.base import StudentConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A skill to run a student on. ``rootdir`` is pytest's, whose ledger has the replies of pytest's runs."""
+
+    skill_path: Path
+    text: str
+    cases: tuple[Case, ...]
+    rootdir: Path
+    tables: Mapping[str, Mapping[str, Any]]
+    student: StudentConfig
+
+    @property
+    def name(self) -> str:
+        return self.skill_path.parent.name
+
+    @property
+    def evals(self) -> Path:
+        return self.skill_path.parent / "evals"
+
+
+def subject_of(path: Path, student: str, progress: Progress) -> Subject:
+    """The skill at ``path`` and the student of that name. A case that cannot be read is left out, with a line.
+
+    Raises SkillError, UsageError, and CaseError for a 'cases.yaml' that cannot be used.
+    """
+    skill_path = skill_file(path).absolute()
+    load_skill(skill_path)
+    rootdir = rootdir_of(skill_path, Path.cwd())
+    tables = students_tables(rootdir / "pyproject.toml")
+    config, cases = student_config(student, tables, Path.cwd()), list[Case]()
+    files = case_files(skill_path.parent)
+    if files.problem is not None:
+        raise files.problem
+    for found in load_cases(files.paths, skill_path.parent.name, skill_path.parent):
+        if isinstance(found, Case):
+            cases.append(found)
+        elif not isinstance(found, NotACase):
+            progress.line(f"left out: {found}")
+    if not cases:
+        raise SkillError("the skill has no case to ask a student for: 'upskill-gen add-cases' adds some", skill_path)
+    return Subject(skill_path, read_text(skill_path, SkillError), tuple(cases), rootdir, tables, config)
+
+
+class Session:
+    """The ledger of one command: its limits bound what teacher and student spend together."""
+
+    def __init__(self, rootdir: Path, limits: Limits) -> None:
+        self.limits, self.name = limits, secrets.token_hex(8)
+        self.ledger = Ledger(rootdir, self.name, limits)
+
+    def spent(self) -> str:
+        """What was spent, in words; empty if nothing was asked."""
+        return spending(self.ledger.totals(), self.limits)
+
+    def plain(self) -> dict[str, Any]:
+        """What was spent, as plain data."""
+        totals = self.ledger.totals()
+        usd = None if totals.unpriced else totals.usd
+        return {"answers": totals.asked, "tokens": totals.tokens, "usd": usd}
+
+
+@contextlib.contextmanager
+def running(subject: Subject, session: Session, device: str, progress: Progress) -> Iterator[Experiment]:
+    """The experiment of a subject; afterwards student, servers and ledger are closed, at once after an error."""
+    student, servers = open_student(subject.student, subject.rootdir, session.limits, progress.line)
+    experiment = Experiment(subject.skill_path, student, session.ledger, subject.rootdir, device=device)
+    whole = False
+    try:
+        yield experiment
+        whole = True
+    finally:
+        experiment.close(at_once=not whole)
+        for problem in experiment.problems():
+            progress.line(problem)
+        if servers is not None:
+            servers.stop()
+
+
+def cost_in_words(name: str, cost: Cost) -> str:
+    """``pupil: 24 questions at most, at most $0.12, 40,000 tokens; 8 stored answers``."""
+    usd = "its price is not known" if cost.usd is None else f"at most {in_usd(cost.usd)}"
+    asked = f"{plural(cost.asked, 'question')} at most, {usd}, {cost.tokens:,} tokens" if cost.asked else "no question"
+    stored = f"; {plural(cost.stored, 'stored answer')}" if cost.stored else ""
+    return f"{name}: {asked}{stored}"
+
+
+class Answers:
+    """Shows what a student answers, as it comes, and counts what is no verdict on the student."""
+
+    def __init__(self, progress: Progress, total: int) -> None:
+        self._progress, self._total, self._done = progress, total, 0
+        self._told: set[str] = set()
+
+    def __call__(self, outcome: Outcome) -> None:
+        self._done += 1
+        kind = outcome.verdict.kind
+        why = "" if kind is VerdictKind.PASSED else f": {one_line(outcome)}"
+        if kind in DECIDED or (outcome.verdict.reason or "") not in self._told:
+            self._told.add(outcome.verdict.reason or "")
+            trial = f", trial {outcome.trial}" if (outcome.trial or 1) > 1 else ""
+            what = f"{outcome.case} ({outcome.arm}{trial}): {kind.value}{why}"
+            self._progress.say(f"answer {self._done} of at most {max(self._total, self._done)}", what)

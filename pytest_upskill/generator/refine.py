@@ -1,0 +1,297 @@
+"""Refines a skill: a student fails training cases, a teacher writes a new SKILL.md, held-out cases decide.
+
+The teacher's questions are made from training cases only. A new version is kept if the exact one-sided p of its gains
+on held-out cases, with Holm's correction for all rounds, is at most 0.05; whatever else happens, the old one stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from string import Template
+
+from pytest_upskill.cases.case import Case
+from pytest_upskill.errors import BudgetStopped
+from pytest_upskill.generator.answers import Refused
+from pytest_upskill.generator.experiment import Arm, Runner, Seen, version
+from pytest_upskill.generator.feedback import Cause, causes_of, feedback, fence_for
+from pytest_upskill.generator.questions import again
+from pytest_upskill.generator.teacher import Step, Teacher
+from pytest_upskill.generator.version_checks import text_in
+from pytest_upskill.records import Outcome, Prompt, Reply, VerdictKind
+from pytest_upskill.reporting.lift import DECIDED, trials_of
+from pytest_upskill.skills.arms import SKILL, prompt_text
+from pytest_upskill.skills.skill import CHARACTERS_PER_TOKEN
+from pytest_upskill.statistics.intervals import Trials, differences
+from pytest_upskill.statistics.significance import LEVEL, fewest_gains, holm, one_sided
+
+
+class Ending(StrEnum):
+    """How a round ended."""
+
+    KEPT = "kept"
+    INCONCLUSIVE = "inconclusive"
+    WORSE_IN_TRAINING = "worse on training cases"
+    NO_ANSWER = "no valid answer"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """``target`` is the most tokens of a version, ``feedback`` of the failures in a question; ``attempts`` is how often
+    the teacher may answer in a round.
+    """
+
+    rounds: int = 3
+    trials: int = 1
+    attempts: int = 3
+    target: int = 5000
+    feedback: int = 12_000
+    language: str = "en"
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A teacher's last answer of a round: the new text, or why all answers were refused."""
+
+    text: str | None
+    refused: tuple[str, ...]
+    replies: tuple[Reply, ...]
+    prompt: str
+    """The digest of the question."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """The old and the new version on the same cases. ``undecided`` cases have no verdict with one of them."""
+
+    old: Trials
+    new: Trials
+    undecided: tuple[str, ...] = ()
+
+    @property
+    def changes(self) -> Mapping[str, float]:
+        """By case: by how much its pass rate rose."""
+        both = (case for case in self.old if self.new.get(case))
+        return {case: _rate(self.new[case]) - _rate(self.old[case]) for case in both}
+
+    @property
+    def counts(self) -> tuple[int, int, int]:
+        """How many cases are better, worse, and the same."""
+        changes = self.changes.values()
+        better, worse = sum(one > 0 for one in changes), sum(one < 0 for one in changes)
+        return better, worse, len(changes) - better - worse
+
+    @property
+    def p(self) -> float:
+        return one_sided(differences(self.new, self.old))
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One round. ``p`` is corrected for all rounds; ``training`` and ``held_out`` are None where they did not run."""
+
+    number: int
+    old: str
+    proposal: Proposal
+    ending: Ending
+    causes: tuple[Cause, ...] = ()
+    training: Compared | None = None
+    held_out: Compared | None = None
+    p: float | None = None
+
+    @property
+    def kept(self) -> bool:
+        return self.ending is Ending.KEPT
+
+
+@dataclass(frozen=True, slots=True)
+class Refined:
+    """The end of a refinement: ``text`` is the last version that was kept; ``why`` says why it ended early."""
+
+    text: str
+    rounds: tuple[Round, ...]
+    why: str = ""
+
+    @property
+    def kept(self) -> bool:
+        return any(one.kept for one in self.rounds)
+
+
+Problems = Callable[[str, str], Sequence[str]]
+"""What is wrong with an answer's SKILL.md, given the present one; empty if nothing is."""
+
+
+@dataclass(frozen=True)
+class Refiner:
+    """``training`` cases may be shown to the teacher; ``held_out`` ones only decide. ``text_of`` reads the SKILL.md in
+    an answer, or raises Refused with what is wrong. ``seen`` sees each outcome, ``done`` each round as it ends.
+    """
+
+    runner: Runner
+    teacher: Teacher
+    training: Sequence[Case]
+    held_out: Sequence[Case]
+    options: Options
+    problems: Problems
+    text_of: Callable[[Reply], str] = text_in
+    seen: Seen = lambda outcome: None
+    done: Callable[[Round], object] = lambda one: None
+    _ran: dict[str, list[Outcome]] = field(default_factory=dict)
+    """By version: the outcomes of training cases."""
+
+    def run(self, start: str) -> Refined:
+        """Refines the text ``start``. Raises BudgetStopped, and StudentError if the teacher cannot be asked."""
+        current, rounds = start, list[Round]()
+        for number in range(1, self.options.rounds + 1):
+            before = self._trained(current, start)
+            if not any(one.verdict.kind is VerdictKind.FAILED for one in before):
+                return Refined(current, tuple(rounds), _nothing_failed(before))
+            one = self._round(number, current, start, before, rounds)
+            rounds.append(one)
+            self.done(one)
+            if one.ending is Ending.NO_ANSWER:
+                return Refined(current, tuple(rounds), "the teacher gave no valid answer")
+            if one.kept and one.proposal.text is not None:
+                current = one.proposal.text
+        return Refined(current, tuple(rounds))
+
+    def _round(
+        self, number: int, current: str, start: str, before: Sequence[Outcome], earlier: Sequence[Round]
+    ) -> Round:
+        causes = tuple(causes_of(before))
+        proposal = self._proposal(number, current, before, earlier)
+        if (text := proposal.text) is None:
+            return Round(number, current, proposal, Ending.NO_ANSWER, causes)
+        training = compared(before, self._trained(text, start))
+        if sum(training.changes.values()) < 0:
+            return Round(number, current, proposal, Ending.WORSE_IN_TRAINING, causes, training, None, 1.0)
+        held_out = self._held_out(current, text, start)
+        p = corrected(held_out.p, [1.0 if one.held_out is None else one.held_out.p for one in earlier], self.options)
+        ending = Ending.KEPT if p <= LEVEL else Ending.INCONCLUSIVE
+        return Round(number, current, proposal, ending, causes, training, held_out, p)
+
+    def _held_out(self, old: str, new: str, start: str) -> Compared:
+        """Both versions on held-out cases; the replies to the old one are there already after the first round."""
+        arms = [_arm(text, start) for text in (old, new)]
+        outcomes = self.runner.run(self.held_out, arms, self.options.trials, self.seen)
+        stop_at_budget(outcomes)
+        by_arm = [[one for one in outcomes if one.arm == arm.slug] for arm in arms]
+        return compared(by_arm[0], by_arm[1])
+
+    def _trained(self, text: str, start: str) -> list[Outcome]:
+        if text not in self._ran:
+            outcomes = self.runner.run(self.training, [_arm(text, start)], self.options.trials, self.seen)
+            stop_at_budget(outcomes)
+            self._ran[text] = outcomes
+        return self._ran[text]
+
+    def _proposal(self, number: int, current: str, before: Sequence[Outcome], earlier: Sequence[Round]) -> Proposal:
+        """Asks the teacher until an answer is valid, with what was wrong with each earlier one."""
+        prompt = self.question(current, before, earlier)
+        step = Step(f"refine-{number}-{prompt.digest[:8]}", prompt)
+        refused, replies = list[str](), list[Reply]()
+        for _ in range(self.options.attempts):
+            replies.append(self.teacher.ask(step).result())
+            text, problem = self._checked(replies[-1], current)
+            if not problem:
+                return Proposal(text, tuple(refused), tuple(replies), step.prompt.digest)
+            refused.append(problem)
+            step = again(step, replies[-1], Refused(problem))
+        return Proposal(None, tuple(refused), tuple(replies), prompt.digest)
+
+    def _checked(self, reply: Reply, current: str) -> tuple[str, str]:
+        """The text in an answer, and what is wrong with it."""
+        try:
+            text = self.text_of(reply)
+        except Refused as error:
+            return "", str(error)
+        if text.split() == current.split():
+            return "", "the file is unchanged; change what let the student fail"
+        return text, "; ".join(self.problems(text, current))
+
+    def question(self, current: str, before: Sequence[Outcome], earlier: Sequence[Round]) -> Prompt:
+        """The first question of a round, from training cases only."""
+        options, decided = self.options, [one for one in before if one.verdict.kind in DECIDED]
+        system = Template(prompt_text("refine_system")).substitute(
+            language=options.language, target=options.target, characters=options.target * CHARACTERS_PER_TOKEN
+        )
+        user = Template(prompt_text("refine")).substitute(
+            fence=fence_for(current),
+            text=current.strip("\n"),
+            cases=len({one.case for one in decided}),
+            passed=sum(one.verdict.kind is VerdictKind.PASSED for one in decided),
+            decided=len(decided),
+            tried="\n".join(_tried(earlier)),
+            feedback=feedback(before, self.training, options.feedback),
+        )
+        return Prompt(system, user)
+
+
+def corrected(p: float, earlier: Sequence[float], options: Options) -> float:
+    """The p value of a round after Holm's correction for all rounds; those to come count as 1, which keeps no more."""
+    values = [*earlier, p]
+    return holm([*values, *[1.0] * (options.rounds - len(values))])[len(earlier)]
+
+
+def compared(old: Sequence[Outcome], new: Sequence[Outcome]) -> Compared:
+    """Two versions by case; a case without a verdict in one of them counts in neither."""
+    before, after = trials_of(old), trials_of(new)
+    cases = dict.fromkeys(one.case or "" for one in (*old, *new))
+    lost = tuple(case for case in cases if not (before.get(case) and after.get(case)))
+    return Compared({case: before[case] for case in cases if case not in lost},
+                    {case: after[case] for case in cases if case not in lost}, lost)  # fmt: skip
+
+
+def what_can_be_decided(held_out: int, rounds: int) -> tuple[str, int]:
+    """What this number of held-out cases can decide, in words; and how many more cases the first round needs."""
+    level = LEVEL / rounds
+    needed = fewest_gains(0, level)
+    holm_words = f" (p <= {level:.3g}: one-sided, exact, {LEVEL:g} after Holm's correction for {rounds} rounds)"
+    if held_out < needed:
+        more = needed - held_out
+        cases = f"{more} more held-out {'case is' if more == 1 else 'cases are'} needed"
+        return f"cannot be decided with {held_out} held-out cases: {cases}{holm_words}", more
+    rules = [f"{needed} better and none worse"]
+    for losses in (1, 2):
+        if (gains := fewest_gains(losses, level)) + losses <= held_out:
+            rules.append(f"{gains} better and {losses} worse")
+    text = f"of {held_out} held-out cases at least {needed} must change: a version is kept with {', or '.join(rules)}"
+    return f"{text}{holm_words}", 0
+
+
+def _tried(earlier: Sequence[Round]) -> Iterator[str]:
+    """Earlier versions that were not kept, with their results on training cases; nothing about held-out ones."""
+    rejected = [one for one in earlier if not one.kept and one.proposal.text is not None and one.training]
+    if rejected:
+        yield "# Other versions, and their results on training tasks\n"
+    for one in rejected:
+        assert one.training is not None
+        passed, total = (sum(map(count, one.training.new.values())) for count in (sum, len))
+        text, fence = one.proposal.text or "", fence_for(one.proposal.text or "")
+        yield f"This version passed {passed} of {total} answers. Take another way.\n"
+        yield f"{fence}markdown\n{text.strip()}\n{fence}\n"
+
+
+def _arm(text: str, start: str) -> Arm:
+    """The version's arm; the skill as it was found has the name that pytest's runs give it."""
+    return Arm(SKILL, text) if text == start else version(text)
+
+
+def _rate(trials: Sequence[bool]) -> float:
+    return sum(trials) / len(trials)
+
+
+def stop_at_budget(outcomes: Sequence[Outcome]) -> None:
+    """Raises BudgetStopped if the budget left a question unasked."""
+    for one in outcomes:
+        if one.verdict.kind is VerdictKind.BUDGET_STOPPED:
+            raise BudgetStopped(one.verdict.reason or "the budget is used up")
+
+
+def _nothing_failed(outcomes: Sequence[Outcome]) -> str:
+    decided = [one for one in outcomes if one.verdict.kind in DECIDED]
+    if not decided:
+        why = next((one.verdict.reason for one in outcomes if one.verdict.reason), "there are none")
+        return f"no training case has a verdict: {why}"
+    return "the student passes every training case: there is nothing to learn from; add harder cases"

@@ -1,0 +1,51 @@
+"""What an interrupted refinement needs to continue: the text that it began with, below ``.upskill``.
+
+Replies and answers are stored by their questions. Beginning again with the same text asks the same questions, finds
+what was answered, and goes on from there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_upskill.paths import component, home, write_atomically
+
+_FOLDER = "refining"
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A refinement at ``path`` that began with the text ``start``; ``key`` stands for its settings and cases."""
+
+    path: Path
+    key: str
+    start: str
+
+    def note_kept(self, text: str) -> None:
+        """Call it before the skill's file is replaced by ``text``."""
+        write_atomically(self.path, json.dumps({"key": self.key, "start": self.start, "current": text}))
+
+    def end(self) -> None:
+        """The refinement has ended: the next one begins anew."""
+        self.path.unlink(missing_ok=True)
+
+
+def begin(root: Path, place: str, settings: object, text: str) -> tuple[Begun, bool]:
+    """The refinement of the skill at ``place`` whose file holds ``text``; and whether it continues an interrupted one.
+
+    Other ``settings``, or a file that was changed since, begin anew. Raises OSError.
+    """
+    key = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()
+    path = home(root) / _FOLDER / f"{component(place)}.json"
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+        if known["key"] == key and text in (known["current"], known["start"]):
+            return Begun(path, key, str(known["start"])), True
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    begun = Begun(path, key, text)
+    begun.note_kept(text)
+    return begun, False

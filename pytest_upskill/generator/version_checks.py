@@ -1,0 +1,70 @@
+"""What a teacher's new SKILL.md must meet before a student sees it: the specification, size, language, no leaks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from pytest_upskill.cases.case import Case
+from pytest_upskill.generator import prose
+from pytest_upskill.generator.answers import SKILL_FILE, Refused, read_skill
+from pytest_upskill.generator.leakage import REFERENCES, Leakage
+from pytest_upskill.generator.sections import tokens_of
+from pytest_upskill.records import Reply
+from pytest_upskill.skills.skill import validate_text
+
+_NUMBER = re.compile(r"\d+")
+UNSEEN = (
+    "a passage repeats the solution or the task of a case that you do not see: write rules for the field, and shorter "
+    "pieces of code"
+)
+
+
+def text_in(reply: Reply) -> str:
+    """The SKILL.md in an answer. Raises Refused if it holds none, or another file besides."""
+    files = read_skill(reply)
+    if others := ", ".join(path for path in files if path != SKILL_FILE):
+        raise Refused(f"the answer also holds {others}; write {SKILL_FILE} alone, the references stay as they are")
+    return files[SKILL_FILE]
+
+
+def language_of(text: str, recorded: str = "") -> str:
+    """The language of a skill's text (BCP 47): the recorded one, else the first that it may be in."""
+    return recorded or next((code for code in ("en", *prose.NAMES) if prose.problem(text, code) is None), "en")
+
+
+class VersionChecks:
+    """Checks versions of the skill at ``skill_path``. ``training`` cases may be named to the teacher, ``held_out`` ones
+    never; a problem that the present text has as well is none of the new one.
+    """
+
+    def __init__(
+        self, skill_path: Path, training: Sequence[Case], held_out: Sequence[Case], target: int, language: str
+    ) -> None:
+        self._path, self._training, self._held_out = skill_path, training, held_out
+        self._target, self._language = target, language
+        folder = skill_path.parent / REFERENCES
+        self._references = [path.read_bytes().decode("utf-8", "replace") for path in sorted(folder.rglob("*.md"))]
+
+    def problems(self, text: str, present: str) -> list[str]:
+        """What is wrong with a new text, in words for the teacher."""
+        return [*self._of_form(text, present), *self._leaks(text, present)]
+
+    def _of_form(self, text: str, present: str) -> Iterator[str]:
+        known = {_NUMBER.sub("#", one.message) for one in validate_text(present, self._path)}
+        for one in validate_text(text, self._path):
+            if one.severity == "error" or _NUMBER.sub("#", one.message) not in known:
+                yield str(one)
+        if (tokens := tokens_of(text)) > self._target:
+            yield f"the file has about {tokens} tokens; at most {self._target} are allowed: shorten it"
+        if (other := prose.problem(text, self._language)) is not None:
+            yield other
+
+    def _leaks(self, text: str, present: str) -> Iterator[str]:
+        new, old = (Leakage("\n\n".join([one, *self._references])) for one in (text, present))
+        for case in self._training:
+            if (problem := new.problem(case)) is not None and old.problem(case) is None:
+                yield f"case {case.name}: {problem}"
+        if any(new.problem(case) is not None and old.problem(case) is None for case in self._held_out):
+            yield UNSEEN
