@@ -378,7 +378,14 @@ def test_our_fields_can_be_renamed(name: str, other: str, value: Any) -> None:
     assert (body[other], name in body) == (value, False)
 
 
+def test_a_field_that_is_renamed_to_itself_stays_and_a_text_for_a_text_is_its_value() -> None:
+    body = sent(max_tokens="max_tokens", model="another")
+    assert (body["max_tokens"], body["model"]) == (77, "another")
+
+
 def test_other_fields_are_added_as_they_are() -> None:
+    body = sent(reasoning_effort="high", stop="x", tool_choice="auto")
+    assert (body["reasoning_effort"], body["stop"], body["tool_choice"]) == ("high", "x", "auto")
     body = sent(top_k=5, cache=False, extra_body={"seed": False, "provider": {"only": ["x"]}})
     assert (body["top_k"], body["cache"], body["seed"], body["provider"]) == (5, False, False, {"only": ["x"]})
 

@@ -32,7 +32,15 @@ from pytest_upskill.generator.case_parts import parts_of
 from pytest_upskill.generator.experiment import SKILL, Cost, Runner, version
 from pytest_upskill.generator.files_teacher import AnswerMissing
 from pytest_upskill.generator.open_teacher import open_teacher, teacher_config
-from pytest_upskill.generator.refine import Ending, Options, Refined, Refiner, Round, what_can_be_decided
+from pytest_upskill.generator.refine import (
+    NOTHING_TO_LEARN,
+    Ending,
+    Options,
+    Refined,
+    Refiner,
+    Round,
+    what_can_be_decided,
+)
 from pytest_upskill.generator.resume import Begun, begin
 from pytest_upskill.generator.sections import tokens_of
 from pytest_upskill.generator.teacher import Teacher
@@ -118,7 +126,9 @@ class _Refinement:
                 cost = self._student_cost(runner)
                 self._tell_cost(chosen, cost)
                 if options.dry_run:
-                    return self._end(KEPT, "dry run: nothing was asked")
+                    return self._end(
+                        KEPT, "dry run: nothing was asked; the teacher's question follows from what the student answers"
+                    )
                 return self._asked(chosen, runner, session, cost)
         finally:
             session.ledger.close()
@@ -180,7 +190,7 @@ class _Refinement:
             kept = sum(one.kept for one in refined.rounds)
             path = shown_path(self.subject.skill_path)
             return self._end(KEPT, f"{path} is replaced: {plural(kept, 'new version')} kept{why}; 'git diff' shows it")
-        if not refined.rounds and "nothing to learn" in refined.why:
+        if not refined.rounds and refined.why == NOTHING_TO_LEARN:
             return self._end(KEPT, refined.why)
         tried = plural(sum(one.proposal.text is not None for one in refined.rounds), "new version")
         return self._end(UNDECIDED, f"INCONCLUSIVE: {tried} tried, none kept; the old text stays{why}")
