@@ -90,13 +90,26 @@ class ExtensionCompiler(CachedCompiler):
         """Texts that change whenever the same project could give another library."""
         return (toolchain.find_compiler().identity, headers().version, processor(), *_common(headers()))
 
+    def prepare(self, texts: Mapping[str, str], build: BuildToml) -> dict[str, Path]:
+        """The folders of the precompiled headers that a project needs; made on first use, which takes a minute.
+
+        Holds a lock of the cache meanwhile, so that it is not called where another is held.
+        """
+        compiler, found = toolchain.find_compiler(), headers()
+        needed = {header_of(path, texts) for path, _, _ in units(build)} - {""}
+        return {name: self._precompiled(name, compiler, found) for name in sorted(needed)}
+
     def library(
-        self, folder: Path, texts: Mapping[str, str], build: BuildToml, extension: str, confinement: Confinement
+        self,
+        folder: Path,
+        texts: Mapping[str, str],
+        build: BuildToml,
+        extension: str,
+        confinement: Confinement,
+        precompiled: Mapping[str, Path],
     ) -> Made:
         """Fills ``folder`` with LIBRARY; the facts say what the compiler says if there is none."""
         compiler, found = toolchain.find_compiler(), headers()
-        needed = {header_of(path, texts) for path, _, _ in units(build)} - {""}
-        precompiled = {name: self._precompiled(name, compiler, found) for name in sorted(needed)}
         sources = {path: text for path, text in texts.items() if not path.endswith((".py", ".md", ".toml"))}
         sources["torch-ext/registration.h"] = REGISTRATION
         order = [path for path, _, _ in units(build)]

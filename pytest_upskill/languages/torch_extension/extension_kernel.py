@@ -9,6 +9,7 @@ import os
 import secrets
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 import worker  # type: ignore[import-not-found]
@@ -51,7 +52,7 @@ class Extension(worker_kernel.Kernel):  # type: ignore[misc]
         self.extension: str = plan["extension"]  # type: ignore[assignment]
         self.seen: dict[str, tuple[str, int | None]] = {}
         self.facts: dict[str, object] = {}
-        self.operator: object = None
+        self.operator: Any = None
         self.allowed = frozenset(plan["allowed"])  # type: ignore[call-overload]
         worker.MORE.add(self.extension)
         self.folder = secrets.token_hex(16)
@@ -60,7 +61,7 @@ class Extension(worker_kernel.Kernel):  # type: ignore[misc]
             file = self.place / "build" / str(plan["variant"]) / path
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(base64.b64decode(data))
-        self.readable = tuple(os.path.abspath(one) for one in (self.place, *sys.path, sys.prefix, "/proc/self"))  # noqa: PTH100
+        self.readable = tuple(os.path.abspath(one) for one in (str(self.place), *sys.path, sys.prefix, "/proc/self"))  # noqa: PTH100
         self.watching = False
         sys.addaudithook(self.audit)
 
@@ -94,7 +95,7 @@ class Extension(worker_kernel.Kernel):  # type: ignore[misc]
             self.loaded()
             return {"facts": self.facts}
         outputs: dict[str, torch.Tensor] = {}
-        given: list[object] = []
+        given: list[Any] = []
         for one in request["arguments"]:  # type: ignore[attr-defined]
             value = one["value"] if "value" in one else worker_kernel.tensor_at(memory, one)
             if one.get("role") == "output":
@@ -109,13 +110,13 @@ class Extension(worker_kernel.Kernel):  # type: ignore[misc]
         problem = self.store(result, outputs, given)
         return {"kind": "result", "message": problem, "line": None} if problem else {}
 
-    def watched(self, operator: object, given: "list[object]") -> object:
+    def watched(self, operator: Any, given: "list[Any]") -> Any:
         """The result of a call; the operators of torch that it calls are noted unless they are allowed."""
         worker_watch.record()
         self.watching = True
         try:
             with torch.no_grad():
-                return operator(*given)  # type: ignore[operator]
+                return operator(*given)
         finally:
             self.watching = False
             events = worker_watch.recorded()
@@ -126,7 +127,7 @@ class Extension(worker_kernel.Kernel):  # type: ignore[misc]
             if events is None:
                 self.seen.setdefault("", ("ends the record of its operators; leave torch's profiler alone", None))
 
-    def loaded(self) -> object:
+    def loaded(self) -> Any:
         """The operator; loads the build if that has not been done."""
         if self.operator is None:
             import kernels
@@ -140,7 +141,7 @@ class Extension(worker_kernel.Kernel):  # type: ignore[misc]
             self.operator = getattr(getattr(torch.ops, self.extension), self.name).default
             qualified = f"{self.extension}::{self.name}"
             self.facts = {
-                "schema": str(self.operator._schema),  # type: ignore[attr-defined]
+                "schema": str(self.operator._schema),
                 "others": sorted(
                     name
                     for name in registrations() - before
@@ -153,30 +154,30 @@ class Extension(worker_kernel.Kernel):  # type: ignore[misc]
         return self.operator
 
     def checked(
-        self, mode: str, operator: object, given: "list[object]", outputs: "dict[str, torch.Tensor]"
+        self, mode: str, operator: Any, given: "list[Any]", outputs: "dict[str, torch.Tensor]"
     ) -> "dict[str, object]":
         """A call with other arguments than those of the example. Raises what the operator raises."""
         with torch.no_grad():
             if mode == "strided":
                 other = [apart(one) if isinstance(one, torch.Tensor) else one for one in given]
-                problem = self.store(operator(*other), outputs, other)  # type: ignore[operator]
+                problem = self.store(operator(*other), outputs, other)
                 for own, one in zip(given, other, strict=True):
                     if isinstance(own, torch.Tensor):
                         own.copy_(one)
                 return {"kind": "result", "message": problem, "line": None} if problem else {}
             if mode == "empty":
-                operator(*[one.new_empty([0] * one.dim()) if isinstance(one, torch.Tensor) else one for one in given])  # type: ignore[operator]
+                operator(*[one.new_empty([0] * one.dim()) if isinstance(one, torch.Tensor) else one for one in given])
             elif mode.startswith("dtype "):
                 number = int(mode.split()[1])
                 other = [changed(one) if place == number else one for place, one in enumerate(given)]
-                operator(*other)  # type: ignore[operator]
+                operator(*other)
             elif mode.startswith("device "):
                 number = int(mode.split()[1])
-                other = [one.to("meta") if place == number else one for place, one in enumerate(given)]  # type: ignore[attr-defined]
-                operator(*other)  # type: ignore[operator]
+                other = [one.to("meta") if place == number else one for place, one in enumerate(given)]
+                operator(*other)
             elif mode == "schema":
                 with torch._subclasses.schema_check_mode.SchemaCheckMode():
-                    operator(*[one.clone() if isinstance(one, torch.Tensor) else one for one in given])  # type: ignore[operator]
+                    operator(*[one.clone() if isinstance(one, torch.Tensor) else one for one in given])
             elif mode == "fake":
                 problem = fake_problem(operator, given)
                 return {"kind": "result", "message": problem, "line": None} if problem else {}
@@ -216,17 +217,17 @@ def changed(tensor: object) -> "torch.Tensor":
     return tensor.to(torch.complex64)
 
 
-def fake_problem(operator: object, given: "list[object]") -> str:
+def fake_problem(operator: Any, given: "list[Any]") -> str:
     """How the results without data differ from those with data, in shape, dtype or strides; empty if they do not."""
     from torch._subclasses.fake_tensor import FakeTensorMode, UnsupportedOperatorException
 
-    real = operator(*[one.clone() if isinstance(one, torch.Tensor) else one for one in given])  # type: ignore[operator]
+    real = operator(*[one.clone() if isinstance(one, torch.Tensor) else one for one in given])
     try:
         with FakeTensorMode() as mode:
-            fake = operator(*[mode.from_tensor(one) if isinstance(one, torch.Tensor) else one for one in given])  # type: ignore[operator]
+            fake = operator(*[mode.from_tensor(one) if isinstance(one, torch.Tensor) else one for one in given])
     except (UnsupportedOperatorException, NotImplementedError):
         return "has no implementation for tensors without data; register one with torch.library.register_fake"
-    ones, others = ([one] if isinstance(one, torch.Tensor) else list(one or ()) for one in (real, fake))  # type: ignore[call-overload]
+    ones, others = ([one] if isinstance(one, torch.Tensor) else list(one or ()) for one in (real, fake))
     if len(ones) != len(others):
         return f"returns {len(others)} tensors for tensors without data, and {len(ones)} for others"
     for one, other in zip(ones, others, strict=True):

@@ -65,8 +65,12 @@ class TorchExtensionLanguage:
         confinement, server = machine.confinement, self._server(machine.confinement)
         names = generated.names(build, "cpu", project.texts, headers().version, processor())
 
+        key = key_of("torch-extension", project.text, entry, confinement.level, *self._compiler.identity())
+        cache = self._compiler.cache
+        precompiled = {} if cache.find(key) else self._compiler.prepare(project.texts, build)
+
         def make(folder: Path) -> Made:
-            made = self._compiler.library(folder, project.texts, build, names.extension, confinement)
+            made = self._compiler.library(folder, project.texts, build, names.extension, confinement, precompiled)
             if not made.facts.ok:
                 return made
             data = _examined(folder, project, build, names, plain)
@@ -74,8 +78,7 @@ class TorchExtensionLanguage:
             data["loaded"] = loaded
             return Made(Facts(data=json.dumps(data)), keep="facts" in loaded)
 
-        key = key_of("torch-extension", project.text, entry, confinement.level, *self._compiler.identity())
-        kept = self._compiler.cache.get(key, make)
+        kept = cache.get(key, make)
         compilers, seconds = (toolchain.describe(),), time.monotonic() - began
         if not kept.facts.ok:
             return Build(None, kept.facts.message, compilers, seconds, not kept.fresh)
