@@ -16,6 +16,7 @@ from pytest_upskill.errors import BudgetStopped, StudentError
 from pytest_upskill.generator.answers import Refused
 from pytest_upskill.generator.experiment import Arm, Runner, Seen, version
 from pytest_upskill.generator.feedback import Cause, causes_of, feedback, fence_for
+from pytest_upskill.generator.prose import NAMES
 from pytest_upskill.generator.questions import again
 from pytest_upskill.generator.teacher import Step, Teacher
 from pytest_upskill.generator.version_checks import text_in
@@ -224,7 +225,9 @@ class Refiner:
         """The first question of a round, from training cases only."""
         options, decided = self.options, [one for one in before if one.verdict.kind in DECIDED]
         system = Template(prompt_text("refine_system")).substitute(
-            language=options.language, target=options.target, characters=options.target * CHARACTERS_PER_TOKEN
+            language=NAMES.get(options.language.partition("-")[0], options.language),
+            target=options.target,
+            characters=options.target * CHARACTERS_PER_TOKEN,
         )
         user = Template(prompt_text("refine")).substitute(
             fence=fence_for(current),

@@ -79,6 +79,7 @@ def test_failures_are_shown_once_by_cause_with_kernels(tmp_path: Path) -> None:
     assert "24 failures in 8 cases" in text and text.count("def train3(x)") == 1
     assert "smallest input that shows it: n = 3, float32" in text and "Compute the thing called train0." in text
     assert "passed 0 of 24 answers" in text and OLD.strip() in text
+    assert "of the present text: English." in teacher.steps[0].prompt.system
 
 
 def test_a_version_that_is_worse_in_training_costs_no_held_out_question() -> None:
