@@ -187,7 +187,7 @@ def test_too_many_files_and_too_many_bytes() -> None:
     many = {f"more/f{number}.h": "x" for number in range(1000)}
     assert "files; at most 64" in str(CONTRACT.problem({**FILES, **many}, signature()))
     assert "more than 64 files" in CONTRACT.extract(reply({**FILES, **many}), signature()).problem
-    large = "// " + "x" * 50_000_000 + "\n"
+    large = "// " + "x" * 3_000_000 + "\n"
     assert "bytes; at most 1000000: shorten it, above all 'large.h'" in said({**FILES, "large.h": large})
 
 

@@ -15,6 +15,7 @@ import signal
 import socket
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -30,8 +31,8 @@ from pytest_upskill.sandbox.message_process import Limits, MessageProcess, Print
 
 WORKER = Path(__file__).resolve().with_name("worker.py")
 _SANDBOX = Path(seccomp.__file__).resolve().parent
-_START_SECONDS = 120.0
-"""Importing torch takes 3 s; on a busy machine with a cold disk, many times that."""
+_START_SECONDS = 300.0
+"""Importing torch takes 3 s; on a busy machine with a cold disk, up to fifty times that."""
 _ANSWER_SECONDS = 10.0
 _WORKER_START_SECONDS = 30.0
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
@@ -118,6 +119,7 @@ class _Running(process.ConnectedProcess):
         self._count = 0
         self._scratch = contextlib.ExitStack()
         scratch = self._scratch.enter_context(_own_folder()) if program.scratch else None
+        self._remove = weakref.finalize(self, _closing, self._scratch, self._owner)
         folders = program.folders()
         readable = (*python_paths(), program.script.parent, *program.readable, _SANDBOX, *folders)
 
@@ -137,8 +139,7 @@ class _Running(process.ConnectedProcess):
 
     def end(self) -> None:
         super().end()
-        if self._owner == os.getpid():
-            self._scratch.close()
+        self._remove()
 
     def is_ours(self) -> bool:
         """Whether this process started it (not a process that forked this one), and it is still running."""
@@ -197,6 +198,12 @@ class _Running(process.ConnectedProcess):
             if self._status(number, _ANSWER_SECONDS) is None:
                 self.end()
             self._ended.pop(number, None)
+
+
+def _closing(scratch: contextlib.ExitStack, owner: int) -> None:
+    """Removes a server's folder, but not in a fork of the process that owns it."""
+    if owner == os.getpid():
+        scratch.close()
 
 
 @contextlib.contextmanager

@@ -106,11 +106,17 @@ def serve(control: socket.socket) -> None:
                 numbers[watch] = (process, number)
                 poller.register(watch, select.POLLIN)
             elif word == b"clear":
-                shutil.rmtree(os.path.join(SCRATCH, os.path.basename(message[5:].decode())), ignore_errors=True)  # noqa: PTH118, PTH119
+                clear(os.path.basename(message[5:].decode()))  # noqa: PTH119
             else:
                 for process, other in numbers.values():
                     if other == number:
                         os.kill(process, signal.SIGKILL)
+
+
+def clear(name: str) -> None:
+    """Removes the folder of a worker that has ended."""
+    if SCRATCH and name:
+        shutil.rmtree(os.path.join(SCRATCH, name), ignore_errors=True)  # noqa: PTH118
 
 
 def status_of(process: int) -> int:

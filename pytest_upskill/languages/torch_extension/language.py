@@ -6,6 +6,7 @@ Outputs are bytes, judged elsewhere. What a worker reports about its library is 
 from __future__ import annotations
 
 import base64
+import functools
 import importlib.util
 import json
 import threading
@@ -65,7 +66,7 @@ class TorchExtensionLanguage:
         confinement, server = machine.confinement, self._server(machine.confinement)
         names = generated.names(build, "cpu", project.texts, headers().version, processor())
 
-        key = key_of("torch-extension", project.text, entry, confinement.level, *self._compiler.identity())
+        key = key_of("torch-extension", project.text, entry, confinement.level, *self._compiler.identity(), _rules())
         cache = self._compiler.cache
         precompiled = {} if cache.find(key) else self._compiler.prepare(project.texts, build)
 
@@ -73,9 +74,9 @@ class TorchExtensionLanguage:
             made = self._compiler.library(folder, project.texts, build, names.extension, confinement, precompiled)
             if not made.facts.ok:
                 return made
-            data = _examined(folder, project, build, names, plain)
+            _write_plan(folder, project, build, names, plain)
             loaded = load_facts(folder / PLAN, server, Limits(seconds=_LOAD_SECONDS), filtered=confinement.filtered)
-            data["loaded"] = loaded
+            data = {"loaded": loaded, **_examined(folder / LIBRARY)}
             return Made(Facts(data=json.dumps(data)), keep="facts" in loaded)
 
         kept = cache.get(key, make)
@@ -124,12 +125,27 @@ def _folders() -> tuple[Path, ...]:
     return tuple(dict.fromkeys((*torch_folders(), Path(found.origin).resolve().parents[1])))
 
 
-def _examined(
-    folder: Path, project: Project, build: build_toml.BuildToml, names: generated.Names, entry: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Writes the plan of a build, and returns what is wrong with its library, as plain data."""
-    library = folder / LIBRARY
+@functools.cache
+def _rules() -> str:
+    """A text that changes with the code of this package, which decides what a library may do."""
+    files = sorted(file for file in Path(__file__).parent.iterdir() if file.suffix == ".py")
+    return key_of(*(file.read_bytes() for file in files))
+
+
+def _examined(library: Path) -> dict[str, Any]:
+    """What is wrong with a library, as plain data."""
     image = elf.read(library)
+    return {
+        "violations": list(policy.violations(image.imports)),
+        "abi": abi.problem(library, image),
+        "notes": abi.notes(library),
+    }
+
+
+def _write_plan(
+    folder: Path, project: Project, build: build_toml.BuildToml, names: generated.Names, entry: Mapping[str, Any]
+) -> None:
+    library = folder / LIBRARY
     files = {path: text.encode() for path, text in package.modules(project.texts, build.package).items()}
     files["_ops.py"] = generated.ops_module(names.extension).encode()
     files["metadata.json"] = generated.metadata(build, "cpu", names.extension).encode()
@@ -142,11 +158,6 @@ def _examined(
         "files": {path: base64.b64encode(data).decode() for path, data in files.items()},
     }
     (folder / PLAN).write_text(json.dumps(plan), encoding="utf-8")
-    return {
-        "violations": list(policy.violations(image.imports)),
-        "abi": abi.problem(library, image),
-        "notes": abi.notes(library),
-    }
 
 
 def _verdicts(

@@ -28,7 +28,8 @@ _FORBIDDEN = (
     (re.compile(r"_ZNK?2at6native"), "at::native", "which computes"),
     (re.compile(r"_ZNK?2at(?:3cpu|4cuda4blas|4meta|28compositeexplicitautograd)"), "at::cpu", "which computes"),
     (re.compile(r"_ZNK?3c1010Dispatcher\d+find"), "c10::Dispatcher", "which finds operators by name"),
-    (re.compile(r"_ZNK?5torch3jit"), "torch::jit", "which runs other code"),
+    (re.compile(r"_ZNK?5torch3jit(?!\d+parseSchema)"), "torch::jit", "which runs other code"),
+    (re.compile(r"_ZNK?5torch2nn"), "torch::nn", "which computes"),
     (re.compile(r"(?:cblas_|[sdcz]gem[mv]_|mkl_|vml?[sd]|dnnl_)"), "BLAS", "which computes"),
     (
         re.compile(r"(?:dlopen|dlsym|dlvsym|dlmopen|system|popen|execv\w*|fork|vfork|posix_spawn\w*)\Z"),
