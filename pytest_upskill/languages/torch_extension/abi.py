@@ -23,7 +23,10 @@ def problem(library: Path, image: Image) -> str:
     if (checker := _checker()) is None:
         names = sorted(name for name in image.imports if _OUTSIDE.match(name) and name not in ("_Py_Dealloc",))
     else:
-        names = sorted({_name(one) for one in checker.ObjectFile(str(library)).check_python_abi(LIMITED_API)})
+        try:
+            names = sorted({_name(one) for one in checker.ObjectFile(str(library)).check_python_abi(LIMITED_API)})
+        except ValueError as error:
+            return f"the library cannot be read: {error}"
     if not names:
         return ""
     shown = ", ".join(names[:_MOST]) + (f" and {len(names) - _MOST} more" if len(names) > _MOST else "")
@@ -34,7 +37,10 @@ def notes(library: Path) -> list[str]:
     """What the library needs of the system beyond ``manylinux_2_28``, which comes from this machine's compiler."""
     if (checker := _checker()) is None:
         return []
-    names = sorted({_name(one) for one in checker.ObjectFile(str(library)).check_manylinux(_MANYLINUX)})
+    try:
+        names = sorted({_name(one) for one in checker.ObjectFile(str(library)).check_manylinux(_MANYLINUX)})
+    except ValueError:
+        return []
     return [f"beyond {_MANYLINUX}: {', '.join(names[:_MOST])}"] if names else []
 
 

@@ -175,7 +175,7 @@ def _common(found: Headers) -> list[str]:
     """The options of every compilation; others beside a precompiled header would make the compiler ignore it."""
     api = "".join(f"{int(part):02x}" for part in LIMITED_API.split("."))
     return [
-        "-O2",
+        "-O1",
         "-DNDEBUG",
         f"-std=c++{found.standard}",
         "-fPIC",

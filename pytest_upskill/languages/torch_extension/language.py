@@ -134,7 +134,10 @@ def _rules() -> str:
 
 def _examined(library: Path) -> dict[str, Any]:
     """What is wrong with a library, as plain data."""
-    image = elf.read(library)
+    try:
+        image = elf.read(library)
+    except elf.Unreadable as error:
+        return {"violations": [f"its library cannot be read: {error}"], "abi": "", "notes": []}
     return {
         "violations": list(policy.violations(image.imports)),
         "abi": abi.problem(library, image),
