@@ -132,7 +132,8 @@ class CachedCompiler:
 def _write(folder: Path, sources: Mapping[str, str]) -> None:
     try:
         for name, text in sources.items():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            if "/" in name:
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(text, encoding="utf-8", errors="surrogateescape", newline="")
     except OSError as error:
         raise ToolchainError(f"cannot write a source to {folder}: {error.strerror}; free some space") from error
