@@ -31,8 +31,8 @@ class BadExample(ValueError):
 def read_example(text: str, case: Case) -> Example:
     """The example that a text names, with the scalars that it gives. Raises BadExample.
 
-    Dims of one size, the dtype of a case that has one, ``values`` and scalars may be left out. Conditions are checked
-    where they depend on nothing that was left out.
+    A dim with a single size, the dtype if the case has a single one, ``values`` and scalars may be left out. Conditions
+    are checked where they depend on nothing that was left out.
     """
     try:
         return _read(text, case)
