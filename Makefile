@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help demo test-fast test test-all gpu-check fuzz lint format bench clean
 
 help:
-	@echo "make demo                 the whole road: a scripted model answers every case, without the skill and with it"
+	@echo "make demo                 a scripted model answers each case of skills/cuda-kernels, without the skill and with it"
 	@echo "make test-fast            within a minute: what neither compiles, judges nor runs pytest"
 	@echo "make test                 what a change must pass: lint, types, all tests, a fixed sample of large sets of them"
 	@echo "make test-all             for the night: also the rest of those sets, ten seeds of each right kernel, and each"
@@ -33,7 +33,7 @@ $(STAMP): pyproject.toml constraints.txt tools/setup.sh
 
 # Each kernel compiles three times as fast without nvcc, which has no say in what the demo shows.
 demo: $(STAMP)
-	UPSKILL_NVCC=none $(BIN)/pytest skills --upskill-student=demo --upskill-replies=live --upskill-examples=5
+	UPSKILL_NVCC=none $(BIN)/pytest skills/cuda-kernels --upskill-student=demo --upskill-replies=live --upskill-examples=5
 
 test-fast: $(STAMP)
 	$(BIN)/pytest -n $(WORKERS) --fast

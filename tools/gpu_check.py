@@ -187,7 +187,7 @@ def build_solutions(check: Check) -> tuple[bool, str]:
     asked: list[tuple[str, str, Signature]] = []
     for path in sorted((ROOT / "skills").glob("*/evals/*.md")):
         case = load_case(path, path.parents[1].name)
-        if case.solution is not None and case.kind == "kernel":
+        if case.solution is not None and case.language == "cuda" and case.kind == "kernel":
             asked.append((case.name, f"{case.solution.source}\n// {time.time()}\n", derive(case, result_dtypes(case))))
 
     def build(one: tuple[str, str, Signature]) -> Build:

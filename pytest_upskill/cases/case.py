@@ -16,11 +16,15 @@ NAMED_VALUES = ("normal", "uniform", "positive", "nonnegative", "sorted", "permu
 
 @dataclass(frozen=True, slots=True)
 class Snippet:
-    """A fenced block of a case; ``line`` is the 1-based line of its first source line in the ``.md`` file."""
+    """A fenced block of a case; ``line`` is the 1-based line of its first source line in the ``.md`` file.
+
+    ``whole``: it is the text of a whole section, with all of its blocks.
+    """
 
     source: str
     line: int
     path: Path
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,8 +31,8 @@ class BadExample(ValueError):
 def read_example(text: str, case: Case) -> Example:
     """The example that a text names, with the scalars that it gives. Raises BadExample.
 
-    Dims of one size, the dtype of a case that has one, ``values`` and scalars may be left out. Conditions are checked
-    where they depend on nothing that was left out.
+    A dim with a single size, the dtype if the case has a single one, ``values`` and scalars may be left out. Conditions
+    are checked where they depend on nothing that was left out.
     """
     try:
         return _read(text, case)
@@ -92,7 +92,12 @@ def _whole(case: Case, name: str, value: str | None) -> int:
     if value is None:
         raise BadExample(name, "it is missing", case)
     if not re.fullmatch(r"[0-9]{1,18}", value):
-        raise BadExample(f"{name}={value}", f"'{name}' must be a whole number, not negative", case)
+        rule = (
+            "has more than 18 digits"
+            if value.isdecimal() and value.isascii()
+            else "must be a whole number, not negative"
+        )
+        raise BadExample(f"{name}={value}", f"'{name}' {rule}", case)
     return int(value)
 
 

@@ -42,7 +42,7 @@ class Sections:
             raise self._error(f"'## {title}' is empty; fill it, or remove the heading", section.line)
         lines = text.split("\n")
         skipped = next(index for index, line in enumerate(lines) if line.strip())
-        return Snippet("\n".join(lines[skipped:]) + "\n", section.line + 1 + skipped, self.path)
+        return Snippet("\n".join(lines[skipped:]) + "\n", section.line + 1 + skipped, self.path, whole=True)
 
     def solution(self, language: str) -> Snippet | None:
         """The kernel that passes, one block in the case's language; None if there is no such section."""

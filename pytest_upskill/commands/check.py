@@ -35,7 +35,7 @@ from pytest_upskill.reporting.self_check import mutants_lines
 from pytest_upskill.reporting.text_style import Cell, TextStyle, can_show, flow, pad, plural
 from pytest_upskill.skills.discovery import skill_files
 from pytest_upskill.skills.skill import FILE_NAMES, case_paths
-from pytest_upskill.students.golden import fenced
+from pytest_upskill.students.golden import as_reply
 
 if TYPE_CHECKING:
     from pytest_upskill.commands.close_up import Observer
@@ -140,7 +140,7 @@ def _judge(case: Case, machine: Machine, seed: int, example: str | None, largest
     from pytest_upskill.oracle.reference_runner import in_this_process
 
     assert case.solution is not None
-    reply, observer = Reply(text=fenced(case.solution.source, case.language)), Observer(case)
+    reply, observer = Reply(text=as_reply(case.solution, case.language)), Observer(case)
     extraction, result = contract_of(case).extract(reply.text, signature_of(case)), None
     if extraction.kernel is not None:
         request = JudgeRequest(
@@ -260,6 +260,6 @@ def _check_fully(case: Case, machine: Machine, style: TextStyle) -> bool:
     lines = mutants_lines([outcome], style) if passed else failure_lines(outcome, style.width, True, style.unicode)
     for line in lines:
         click.echo(line)
-    for note in outcome.notes if passed else ():
+    for note in checked.notes if passed else ():  # those on trust are in the first part
         click.echo("\n".join(style.lines(f"note: {note}", 2, "yellow")))
     return passed

@@ -24,9 +24,9 @@ def command(ctx: click.Context, paths: Sequence[Path]) -> None:
     """Check skills and cases against the specification.
 
     PATH is a skill's folder, its SKILL.md, or a folder that contains skills; without one, all skills below the current
-    folder are checked: also whether the skill gives solutions or tasks of its cases away, and what upskill-gen has
-    recorded of them. References and solutions are not run: `pytest --upskill` does that. The exit status is 1 if there
-    is an error; warnings do not change it.
+    folder are checked. This includes whether a skill gives away the solutions or tasks of its cases, and the record
+    that upskill-gen keeps of them. References and solutions are not run: `pytest --upskill` does that. The exit status
+    is 1 if there is an error; warnings do not change it.
     """
     files = skill_files(paths)
     errors = warnings = 0

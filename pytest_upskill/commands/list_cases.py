@@ -14,7 +14,7 @@ from pytest_upskill.cases.case import Case
 from pytest_upskill.cases.case_file import load_case
 from pytest_upskill.configuration.settings import students_tables
 from pytest_upskill.errors import CaseError, NotACase, UsageError
-from pytest_upskill.languages import registry
+from pytest_upskill.judging.signatures import language_of
 from pytest_upskill.reporting.text_style import printable
 from pytest_upskill.skills.case_files import case_files
 from pytest_upskill.skills.discovery import skill_files
@@ -103,6 +103,8 @@ def _students() -> tuple[Table, bool]:
 def _columns(case: Case) -> tuple[str, ...]:
     if case.kind == "text":
         return "text", "", "", "", ", ".join(case.tags)
-    language = registry.find(case.language)
-    devices = ", ".join(language.devices) if language else "unknown language"
+    try:
+        devices = ", ".join(language_of(case).devices)
+    except CaseError:
+        devices = "unknown language"
     return case.language, case.contract, devices, ", ".join(case.dtypes), ", ".join(case.tags)

@@ -31,8 +31,8 @@ _OPTION = "--output"
 @click.option("--json", "suffix", flag_value=".json", help="The stable format for scripts.")
 @click.option(
     "-o", "--output", metavar="PATH",
-    help="Write to this path, in the forms of --upskill-report: its suffix is the format, unless a word before it is, "
-    "as in badge:badge.json.",
+    help="Write to this path. As with --upskill-report, its suffix selects the format, or a word before it does, as in "
+    "badge:badge.json.",
 )  # fmt: skip
 def command(run: str, suffix: str | None, output: str | None) -> None:
     """Print the report of a recorded run, the same as --upskill-report writes.

@@ -26,7 +26,8 @@ _DECIDED = (VerdictKind.PASSED, VerdictKind.FAILED)
 @click.option("--last", "most", type=click.IntRange(1), default=20, show_default=True, help="How many runs to show.")
 @click.option(
     "--import", "paths", metavar="FILE", multiple=True, type=click.Path(path_type=Path),
-    help="Add the run in a JSON report, such as that of a CI job, or in a side file.",
+    help="Add the run in this file: a JSON report, such as that of a CI job, or .upskill/run-SESSION.jsonl, which a "
+    "run writes if it cannot use the history.",
 )  # fmt: skip
 def command(skill: str | None, student: str | None, most: int, paths: Sequence[Path]) -> None:
     """List the recorded runs, the latest last.

@@ -15,7 +15,11 @@ from pytest_upskill.reporting.item_text import PARTS, item_lines, part_text
 @click.command("show")
 @click.argument("item", metavar="ITEM")
 @click.option("--run", "run", metavar="RUN", default=LAST, help="A number, or a JSON report.  [default: last]")
-@click.option("--part", type=click.Choice(list(PARTS)), help="Only this part; a text that is piped is unchanged.")
+@click.option(
+    "--part",
+    type=click.Choice(list(PARTS)),
+    help="Only this part. A prompt, reply or kernel goes into a pipe as it is.",
+)
 def command(item: str, run: str, part: str | None) -> None:
     """Show the prompt, the reply, the kernel, every assertion, the counterexample, what the device reported, the
     launches and what the compiler said.

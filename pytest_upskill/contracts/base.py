@@ -56,7 +56,11 @@ class Contract(Protocol):
     languages: Sequence[str]
     """The languages in which the contract can be met; another one in a case is an error."""
     case_keys: Sequence[str]
-    """Which of the case keys ``forbid`` and ``vectorised`` it supports; the others are errors in a case."""
+    """Which of the case keys ``forbid`` and ``vectorised`` it supports; the others are errors in a case.
+
+    A contract whose kernels are not built and called as those of the case's language may have an attribute ``adapter``:
+    the name of the ``Language`` that does it.
+    """
 
     def signature(self, case: Case, results: ResultFacts) -> Signature:
         """The ``Signature`` of a case; called once per case and process. ``results`` come from its reference."""

@@ -5,6 +5,10 @@ from __future__ import annotations
 from pytest_upskill.contracts.base import Contract
 from pytest_upskill.languages.registry import Registry
 
-OWN = {"launcher": "launcher.contract:LauncherContract", "function": "function.contract:FunctionContract"}
+OWN = {
+    "launcher": "launcher.contract:LauncherContract",
+    "function": "function.contract:FunctionContract",
+    "kernel-builder": "kernel_builder.contract:KernelBuilderContract",
+}
 _registry = Registry[Contract](__package__, OWN)
 register, names, find = _registry.register, _registry.names, _registry.find

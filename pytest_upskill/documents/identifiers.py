@@ -7,7 +7,7 @@ import re
 
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 
-_CPP_KEYWORDS = frozenset(
+CPP_KEYWORDS = frozenset(
     """
     alignas alignof and and_eq asm atomic_cancel atomic_commit atomic_noexcept auto bitand bitor bool break case catch
     char char8_t char16_t char32_t class compl concept const consteval constexpr constinit const_cast continue
@@ -27,7 +27,7 @@ _TAKEN = {
     "std": "it is the namespace of the C++ standard library",
 }
 
-_CUDA_AND_C = frozenset(
+CUDA_AND_C = frozenset(
     """
     threadIdx blockIdx blockDim gridDim warpSize dim3 uint3 half half2 cudaStream_t nv_bfloat16 cooperative_groups
     int8_t int16_t int32_t int64_t uint8_t uint16_t uint32_t uint64_t size_t ssize_t ptrdiff_t intptr_t uintptr_t
@@ -48,12 +48,12 @@ def refusal(name: str) -> str | None:  # noqa: PLR0911 - one line for each reaso
         return "begins or ends with an underscore or doubles one, which C++ and PyTorch reserve"
     if not _IDENTIFIER.match(name):
         return "is not a name: write an ASCII letter, then letters, digits and underscores"
-    if name in _CPP_KEYWORDS:
+    if name in CPP_KEYWORDS:
         return "is a C++ keyword"
     if keyword.iskeyword(name):
         return "is a Python keyword"
     if name in _TAKEN:
         return f"is taken: {_TAKEN[name]}"
-    if name in _CUDA_AND_C:
+    if name in CUDA_AND_C:
         return "is taken: the headers of CUDA or C define it"
     return "is taken: names with this prefix belong to CUDA or to the harness" if _RESERVED.match(name) else None

@@ -33,8 +33,11 @@ class Format:
     final: bool = False
 
 
-def _tags(names: str) -> Format:
-    return Format(names, rf"<(?:{names})(?:[ \t][^<>]{{0,100}})?>", rf"</(?:{names})[ \t]*>")
+_ATTRIBUTES = r"(?:[ \t][^<>]{0,100})?"
+
+
+def _tags(names: str, lone: bool = True) -> Format:
+    return Format(names, rf"<(?:{names}){_ATTRIBUTES}>", rf"</(?:{names})[ \t]*>", lone=lone)
 
 
 def _call(name: str, begin: str, end: str) -> Format:
@@ -46,14 +49,26 @@ _BAR = "\uff5c"
 _HEADER = r"(?:[^<>\n]{0,100}(?:<\|constrain\|>[^<>\n]{0,100})?<\|message\|>)?"
 """The rest of a Harmony header: a recipient, a content type."""
 _START = r"(?:<\|start\|>[^<>\n]{0,100})?<\|channel\|>[ ]?"
+_THINK = r"(?:[\w-]{1,20}[:_-]|ant)?(?:think(?:ing)?|thoughts?)(?:[:_-]\w{1,20})?"
+"""``think`` by any of its names: ``seed:think``, ``longcat_think``, ``think_fast``, ``inner-thoughts``."""
+_IN_BRACKETS = r"(?:THINK(?:ING)?|THOUGHTS?|REASONING)"
+_THOUGHT = r"(?:think(?:ing)?|thoughts?|reason(?:ing)?|system2)"
+_START_WORD, _END_WORD = r"(?:start|begin)", r"(?:end|stop)"
+_RESULT = r"(?:solution|response|answer|box)"
+_ANSWER = (
+    r"(?:(?:answer|solution|response|output)(?::\w{1,20})?|final(?:[_-](?:answer|solution|response|output|code))?)"
+)
+_CALL_TAG = r"(?:\w{1,20}[:_])?(?:tool|function)_?(?:calls?|use)"
 
 FORMATS = (
     Format(
         "think",
-        r"<(?:think|thinking|thoughts?)(?:[ \t][^<>]{0,100})?>|\[THINK\]|◁think▷",
-        r"</(?:think|thinking|thoughts?)[ \t]*>|\[/THINK\]|◁/think▷",
+        rf"<{_THINK}{_ATTRIBUTES}>|(?-i:\[{_IN_BRACKETS}\](?![(\[:]))|◁think▷",
+        rf"</{_THINK}[ \t]*>|(?-i:\[/{_IN_BRACKETS}\])|◁/think▷",
     ),
-    *map(_tags, ("reasoning", "reflection", "analysis", "scratchpad", "seed:think", "rationale", "thinking_process")),
+    _tags(r"(?:\w{1,20}[:_])?reasoning"),
+    *map(_tags, ("reflection", "analysis", "scratchpad", "rationale", "cot", "inner_monologue")),
+    *(_tags(name, lone=False) for name in ("reason", "plan(?:ning)?", "draft")),
     Format(
         "Harmony",
         rf"{_START}(?:analysis|commentary){_HEADER}",
@@ -65,45 +80,74 @@ FORMATS = (
     ),
     # The same after a server has removed the special tokens; see ``_Scan``.
     Format("Harmony without tokens", r"(?:assistant)?analysis(?=[A-Z])", "", r"assistantfinal", "", final=True),
-    Format("Gemma", r"<\|channel>\w*", r"<channel\|>"),
+    Format(
+        "Gemma",
+        r"<\|channel>(?!final|answer|response)\w*",
+        r"<channel\|>",
+        r"<\|channel>(?:final|answer|response)",
+        r"<channel\|>",
+    ),
     Format("Gemma 3", r"<unused94>(?:thought)?", r"<unused95>"),
+    Format("Pangu", r"\[unused16\]", r"\[unused17\]"),
     Format("Solar", r"<\|think\|>", r"<\|(?:/think|endthink|end)\|>", lone=False),
     Format("Apertus", r"<\|inner_prefix\|>", r"<\|inner_suffix\|>"),
-    Format("Cohere", r"<\|START_THINKING\|>", r"<\|END_THINKING\|>", r"<\|START_RESPONSE\|>", r"<\|END_RESPONSE\|>"),
     Format(
-        "OpenThinker",
-        r"<\|begin_of_thought\|>",
-        r"<\|end_of_thought\|>",
-        r"<\|begin_of_solution\|>",
-        r"<\|end_of_solution\|>",
+        "tokens",  # of Cohere, OpenThinker, GLM, MiniCPM and others
+        rf"<\|(?:{_START_WORD}_?(?:of_?)?)?{_THOUGHT}(?:_?{_START_WORD})?\|>",
+        rf"<\|(?:/|{_END_WORD}_?(?:of_?)?){_THOUGHT}\|>|<\|{_THOUGHT}_?{_END_WORD}\|>",
+        rf"<\|{_START_WORD}_?(?:of_?)?{_RESULT}\|>|<\|{_RESULT}_?{_START_WORD}\|>",
+        rf"<\|{_END_WORD}_?(?:of_?)?{_RESULT}\|>|<\|{_RESULT}_?{_END_WORD}\|>",
     ),
+    Format("s1", r"<\|im_start\|>think\w*", "", r"<\|im_start\|>answer", "", final=True),
     Format("Granite", r"Here(?: i|')s my thought process:", "", r"Here(?: i|')s my response:", final=True),
-    Format("GLM", answer=r"<\|begin_of_box\|>", answer_end=r"<\|end_of_box\|>"),
+    Format(
+        "Apriel",
+        r"Here are my reasoning steps:",
+        "",
+        r"\[BEGIN FINAL RESPONSE\]",
+        r"\[END FINAL RESPONSE\]",
+        final=True,
+    ),
+    Format(
+        "Open WebUI",
+        rf"<details[^<>]{{0,100}}\btype=[\"']?reasoning\b[^<>]{{0,100}}>|<summary>{_THOUGHT}\b[^<>]{{0,100}}"
+        r"</summary>",
+        r"</details>",
+        lone=False,
+    ),
+    Format("Ollama", draft_end=r"\.\.\.done thinking\."),
     Format(
         "answer",
-        answer=r"<(?:answer|final_answer|final|solution|response|output)>",
-        answer_end=r"</(?:answer|final_answer|final|solution|response|output)[ \t]*>",
+        answer=rf"<{_ANSWER}>|(?-i:\[(?:FINAL[ _])?(?:ANSWER|RESPONSE|SOLUTION)\](?![(\[:]))",
+        answer_end=rf"</{_ANSWER}[ \t]*>|(?-i:\[/(?:FINAL[ _])?(?:ANSWER|RESPONSE|SOLUTION)\])",
     ),
-    _call("Hermes call", r"<tool_call>", r"</tool_call>"),
+    _call("XML call", rf"<{_CALL_TAG}{_ATTRIBUTES}>", rf"</{_CALL_TAG}>"),
+    _call("Llama's XML call", r"<function(?:=|[ \t])[^<>]{1,100}>", r"</function>"),
     _call("Gemma call", r"<\|tool_call>", r"<tool_call\|>"),
     _call("Kimi call", r"<\|tool_calls_section_begin\|>", r"<\|tool_calls_section_end\|>"),
-    _call("DeepSeek call", rf"<{_BAR}tool▁calls▁begin{_BAR}>", rf"<{_BAR}tool▁calls▁end{_BAR}>"),
-    _call("MiniMax call", r"<minimax:tool_call>", r"</minimax:tool_call>"),
+    _call("token call", r"<\|tool_calls?(?:_start|_begin)?\|>", r"<\|(?:/tool_calls?|tool_calls?_end)\|>"),
+    _call(
+        "DeepSeek call",
+        rf"<{_BAR}tool[▁_]calls[▁_]begin{_BAR}>|<{_BAR}DSML{_BAR}\w{{1,20}}_calls>",
+        rf"<{_BAR}tool[▁_]calls[▁_]end{_BAR}>|</{_BAR}DSML{_BAR}\w{{1,20}}_calls>",
+    ),
     _call("Llama call", r"<\|python_tag\|>", r"<\|eom_id\|>"),
-    _call("Cohere call", r"<\|START_ACTION\|>", r"<\|END_ACTION\|>"),
+    _call("action call", r"<\|(?:START_ACTION|action_start)\|>", r"<\|(?:END_ACTION|action_end)\|>"),
     # The model goes on as if it were the user: nothing after this is its answer.
     _call(
         "another turn",
-        r"(?:<\|im_start\|>|<\|start\|>|<start_of_turn>|<\|turn>|<\|start_header_id\|>)(?:user|system|tool)\b"
-        rf"|<\|(?:user|observation)\|>|<{_BAR}User{_BAR}>",
+        r"(?:<\|(?:im_start|start|start_header_id|header_start|start_of_role|begin)\|>|<start_of_turn>|<\|turn>"
+        r"|<extra_id_1>)(?:user|human|system|tool|observation)\b"
+        r"|<\|(?:user|human|observation|im_user|user_token|system_token)\|>|\[\|user\|\]|(?-i:\[INST\]|<role>(?:HUMAN|OBSERVATION)</role>)"
+        rf"|<{_BAR}User{_BAR}>",
         "",
     ),
 )
 """All formats of reasoning and answers, and of calls of tools that the server should have read."""
 
 _TOKENS = (
-    r"<\|\w{1,40}\|>|</s>"
-    rf"|<(?:end_of_turn|turn\||start_of_turn|\|turn|eos|{_BAR}(?:Assistant|end▁of▁sentence){_BAR})>"
+    r"<\|\w{1,40}\|>|</s>|\[\|\w{1,40}\|\]|\[unused\d{1,3}\]|(?-i:\[/INST\])|<extra_id_\d>|(?-i:<role>ASSISTANT</role>)"
+    rf"|<(?:end_of_turn|turn\||start_of_turn|\|turn|bos|eos|{_BAR}(?:Assistant|(?:begin|end)▁of▁sentence){_BAR})>"
 )
 _TURN = rf"(?:{_TOKENS})(?:assistant\b|model\b)?(?:<\|end_header_id\|>)?"
 """Tokens between the messages of a chat: no part of the text."""
@@ -191,7 +235,7 @@ class _Scan:
 
     def _line(self, line: str, start: int) -> None:
         pos, blank, plain = start, True, True
-        if "<" in line or "[" in line or "◁" in line or self._without_tokens or line.startswith("Here"):
+        if "<" in line or "[" in line or "◁" in line or self._without_tokens or line.startswith(("Here", "...")):
             for tag in _TAG.finditer(line, start):
                 if tag.start() < pos:  # inside the JSON of a call
                     continue

@@ -17,7 +17,7 @@ from pytest_upskill.execution.task import Task
 from pytest_upskill.judging.signatures import contract_of, language_of, signature_of
 from pytest_upskill.languages.base import Language
 from pytest_upskill.records import Assertion, ItemKind, Kernel, Reply
-from pytest_upskill.students.golden import fenced
+from pytest_upskill.students.golden import as_reply
 
 MoreAssertions = Callable[[Case, Reply, Kernel | None], Iterable[Assertion]]
 """A project's own assertions on a reply."""
@@ -37,7 +37,7 @@ def _problem(subject: Subject, more: MoreAssertions | None) -> Assertion | None:
     """What the solution fails as a reply: ``reply``, ``contract``, or an assertion of the project."""
     case, contract = subject.case, contract_of(subject.case)
     assert case.solution is not None
-    reply = Reply(text=fenced(case.solution.source, case.language), cost_usd=0.0, model="golden")
+    reply = Reply(text=as_reply(case.solution, case.language), cost_usd=0.0, model="golden")
     found = contract.extract(reply.text, subject.signature)
     if found.kernel is None:
         return Assertion("contract" if found.block_found else "reply", False, found.problem)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from pytest_upskill.cases.case import Case
+from pytest_upskill.errors import StudentError
 from pytest_upskill.generator.experiment import BASELINE, Arm, Cost, Runner, Seen, version
-from pytest_upskill.generator.refine import stop_at_budget
+from pytest_upskill.generator.refine import stop_at_budget, why_undecided
 from pytest_upskill.generator.sections import Section, without
 from pytest_upskill.records import Outcome
 from pytest_upskill.reporting.lift import DECIDED, trials_of
@@ -73,13 +74,15 @@ def ablate(
 ) -> Ablation:
     """Runs the skill ``text`` whole, without each section, and not at all; then without all that may go together.
 
-    Raises BudgetStopped.
+    Raises BudgetStopped, and StudentError if no section can be compared.
     """
     whole, left_out = Arm(SKILL, text), [version(without(text, [section])) for section in sections]
     outcomes = _run(runner, cases, [whole, BASELINE, *left_out], trials, seen)
     rates = {arm.slug: trials_of([one for one in outcomes if one.arm == arm.slug]) for arm in (whole, BASELINE)}
     each = [trials_of([one for one in outcomes if one.arm == arm.slug]) for arm in left_out]
     rows = _rows(sections, rates[SKILL], each)
+    if not any(row.pairs for row in rows):
+        raise StudentError(f"no case has a verdict with and without a section: {why_undecided(outcomes)}")
     going = [section for section, row in zip(sections, rows, strict=True) if row.may_go]
     together = None
     if len(going) > 1:

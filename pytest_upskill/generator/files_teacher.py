@@ -52,8 +52,10 @@ class FilesTeacher:
 
     def _answer(self, step: Step) -> Reply:
         prompt, answer = (self.folder / f"{_stem(step)}.{kind}.md" for kind in ("prompt", "answer"))
+        question = as_text(step.prompt)
         with self._lock:
-            write_atomically(prompt, as_text(step.prompt))
+            has_changed = _holds_another(prompt, question)
+            write_atomically(prompt, question)
         try:
             with answer.open("rb") as file:
                 data = file.read(LARGEST + 1)
@@ -65,8 +67,20 @@ class FilesTeacher:
         text, encoding = decoded(data)
         if encoding == BINARY:
             raise StudentError(f"{answer} is {BINARY}; save it as plain text in UTF-8")
-        note = f"{answer} was read as {encoding}; save it in UTF-8 if it looks wrong" if encoding else ""
-        return Reply(text=text, cost_usd=0.0, details=ReplyDetails(note=note))
+        notes = [
+            f"{answer} was read as {encoding}; save it in UTF-8 if it looks wrong" * bool(encoding),
+            f"the question in {prompt} has changed since the last command; remove {answer} if it answers the old one"
+            * has_changed,
+        ]
+        return Reply(text=text, cost_usd=0.0, details=ReplyDetails(note="; ".join(filter(None, notes))))
+
+
+def _holds_another(path: Path, text: str) -> bool:
+    """Whether a file exists and does not hold this text."""
+    try:
+        return path.read_bytes() != text.encode("utf-8", "replace")
+    except FileNotFoundError:
+        return False
 
 
 def _stem(step: Step) -> str:

@@ -2,7 +2,7 @@
 
 A skill teaches by code, so that its solutions share pieces with it. Copied solutions are told apart by long runs: the
 share of all runs of ``SOLUTION_TOKENS`` tokens of a solution that the skill's text holds, too. Comments, includes and
-blanks do not count.
+blanks do not count. A copy with other names is found by longer runs in which names do not count.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pytest_upskill.cases.case import Case
+from pytest_upskill.documents.identifiers import CPP_KEYWORDS, CUDA_AND_C
 from pytest_upskill.skills.skill import FILE_NAMES
 
-SOLUTION_TOKENS, TASK_WORDS = 24, 8
-LIMIT = 0.5
-"""The largest share of shared runs. Solutions of hand-written skills that teach by patterns reach 0.4."""
+SOLUTION_TOKENS, RENAMED_TOKENS, TASK_WORDS = 24, 40, 8
+LIMIT, RENAMED_LIMIT = 0.5, 0.75
+"""The largest shares of shared runs. Solutions of hand-written skills that teach by patterns reach 0.4 and 0.5."""
 REFERENCES = "references"
 _TOKEN = re.compile(r"[A-Za-z_]\w*|\d+(?:\.\d+)?|[^\s\w]|\w")
 _LINES = re.compile(r"//[^\n]*|^[ \t]*#[^\n]*", re.MULTILINE)
@@ -39,19 +40,23 @@ class Leakage:
     def __init__(self, text: str) -> None:
         # What looks like a comment in prose may enclose code.
         forms = (text, _LINES.sub(" ", text), _COMMENTS.sub(" ", text))
-        self._code = frozenset[Run]().union(*(_runs(_TOKEN.findall(form), SOLUTION_TOKENS) for form in forms))
+        tokens = [_TOKEN.findall(form) for form in forms]
+        self._code = frozenset[Run]().union(*(_runs(one, SOLUTION_TOKENS) for one in tokens))
+        self._renamed = frozenset[Run]().union(*(_runs(_nameless(one), RENAMED_TOKENS) for one in tokens))
         self._words = _runs(_words(text), TASK_WORDS)
 
     def problem(self, case: Case) -> str | None:
         """What the skill gives away of a case, with the limit; None if it is no more than the limit."""
         solution = case.solution.source if case.solution is not None and case.op is not None else ""
+        tokens, renamed = _tokens(solution), f"{RENAMED_TOKENS} tokens, whatever the names,"
         shares = (
-            ("solution", _share(_tokens(solution), SOLUTION_TOKENS, self._code), f"{SOLUTION_TOKENS} tokens"),
-            ("task", _share(_words(case.task), TASK_WORDS, self._words), f"{TASK_WORDS} words"),
+            ("solution", _share(tokens, SOLUTION_TOKENS, self._code), LIMIT, f"{SOLUTION_TOKENS} tokens"),
+            ("solution", _share(_nameless(tokens), RENAMED_TOKENS, self._renamed), RENAMED_LIMIT, renamed),
+            ("task", _share(_words(case.task), TASK_WORDS, self._words), LIMIT, f"{TASK_WORDS} words"),
         )
-        for what, share, runs in shares:
-            if share > LIMIT:
-                rule = f"at most {LIMIT:.0%} may be: change the {what}, or take it out of the skill"
+        for what, share, limit, runs in shares:
+            if share > limit:
+                rule = f"at most {limit:.0%} may be: change the {what}, or take it out of the skill"
                 return f"the skill gives the {what} away: {share:.0%} of its runs of {runs} are in the skill, {rule}"
         return None
 
@@ -67,6 +72,16 @@ def _runs(tokens: Sequence[str], length: int) -> frozenset[Run]:
 
 def _tokens(text: str) -> list[str]:
     return _TOKEN.findall(_COMMENTS.sub(" ", text))
+
+
+def _nameless(tokens: Sequence[str]) -> list[str]:
+    """The tokens with one word in place of all names that a program may choose."""
+    return ["name" if _is_free(one) else one for one in tokens]
+
+
+def _is_free(token: str) -> bool:
+    fixed = token in CPP_KEYWORDS or token in CUDA_AND_C or "__" in token
+    return not fixed and (token[0].isalpha() or token[0] == "_")
 
 
 def _words(text: str) -> list[str]:

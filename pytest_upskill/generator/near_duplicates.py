@@ -57,7 +57,7 @@ def _fits(case: Case, other: Case, order: tuple[int, ...]) -> bool:
 
 def _alike(one: TensorSpec | ScalarSpec, other: TensorSpec | ScalarSpec) -> bool:
     if isinstance(one, TensorSpec) and isinstance(other, TensorSpec):
-        return len(one.shape) == len(other.shape) and one.dtype == other.dtype
+        return one.dtype == other.dtype
     return isinstance(one, ScalarSpec) and isinstance(other, ScalarSpec) and one.kind == other.kind
 
 
@@ -72,8 +72,10 @@ def _adapted(case: Case, other: Case, order: tuple[int, ...]) -> str | None:
     """
     assert case.op is not None and other.op is not None and other.reference is not None
     theirs = {spec.name: case.arguments[at].name for at, spec in zip(order, other.arguments, strict=True)}
-    if (dims := _dims(other, theirs)) is None:
+    dims, shapes = _dims(other, theirs), _shapes(case, other, theirs)
+    if dims is None or shapes is None:
         return None
+    to, back = shapes
     own = [spec.name for spec in case.arguments]
     passed = [f"{name}=_upskill_copies[{theirs[name]!r}]" for name in theirs]
     passed += [f"{name}={value}" for name, value in dims.items()]
@@ -85,12 +87,15 @@ def _adapted(case: Case, other: Case, order: tuple[int, ...]) -> str | None:
         f"_upskill_other = {other.op.name}",
         f"def {case.op.name}({', '.join(own)}):",
         f"    _upskill_given = {{{', '.join(f'{name!r}: {name}' for name in own)}}}",
-        "    _upskill_copies = {k: v.clone() if isinstance(v, torch.Tensor) else v for k, v in _upskill_given.items()}",
+        "    _upskill_copies = {",
+        f"        k: v.clone(){to} if isinstance(v, torch.Tensor) else v for k, v in _upskill_given.items()",
+        "    }",
         f"    _upskill_found = _upskill_other({', '.join(passed)})",
         f"    _upskill_found = {'_upskill_found' if len(other.op.results) > 1 else '(_upskill_found,)'}"
         if other.op.results
         else "    _upskill_found = ()",
         f"    _upskill_found = [*_upskill_found, *(_upskill_copies[k] for k in {given_back!r})]",
+        f"    _upskill_found = [one{back} for one in _upskill_found]",
         f"    for _upskill_name, _upskill_value in zip({written!r}, _upskill_found[{len(case.op.results)}:]):",
         "        _upskill_given[_upskill_name].copy_(_upskill_value)",
         f"    return {_returned(len(case.op.results))}",
@@ -107,9 +112,23 @@ def _dims(other: Case, theirs: Mapping[str, str]) -> dict[str, str] | None:
     found: dict[str, str] = {}
     for spec in other.tensors:
         for axis, size in enumerate(spec.shape):
-            found.setdefault(str(size), f"{theirs[spec.name]}.shape[{axis}]")
+            found.setdefault(str(size), f"_upskill_copies[{theirs[spec.name]!r}].shape[{axis}]")
     taken = _parameters(other) & {dim.name for dim in other.dims}
     return None if taken - found.keys() else {name: found[name] for name in sorted(taken)}
+
+
+def _shapes(case: Case, other: Case, theirs: Mapping[str, str]) -> tuple[str, str] | None:
+    """The calls that give the case's tensors the ranks that the other's reference takes, and its results their shape:
+    nothing for equal ranks. Operators on single elements do not depend on the rank; None if others differ in it.
+    """
+    own = {spec.name: spec.shape for spec in case.tensors}
+    pairs = [(own[theirs[spec.name]], spec.shape) for spec in other.tensors]
+    if all(len(mine) == len(shape) for mine, shape in pairs):
+        return "", ""
+    if len({tuple(map(str, mine)) for mine, _ in pairs}) > 1 or len({tuple(map(str, shape)) for _, shape in pairs}) > 1:
+        return None
+    rank, first = len(pairs[0][1]), next(iter(own))
+    return f".reshape({(*(1,) * (rank - 1), -1)})", f".reshape(_upskill_given[{first!r}].shape)"
 
 
 def _parameters(case: Case) -> set[str]:

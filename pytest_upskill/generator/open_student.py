@@ -10,6 +10,7 @@ from pytest_upskill.errors import UsageError
 from pytest_upskill.replies.ledger import Limits
 from pytest_upskill.students import registry
 from pytest_upskill.students.base import Student, StudentConfig
+from pytest_upskill.students.remote import has_key
 from pytest_upskill.students.serving import plan
 from pytest_upskill.students.serving.broker import Servers
 
@@ -39,6 +40,9 @@ def open_student(
     config: StudentConfig, root: Path, limits: Limits, tell: Callable[[str], object] = lambda line: None
 ) -> tuple[Student, Servers | None]:
     """The student, and the servers that are started for it, which the caller stops. Raises UsageError."""
+    if not has_key(config):
+        problem = f"the student '{config.name}' needs a key in the environment variable {config.api_key_env}"
+        raise UsageError(f"{problem}, which is not set; export it, or name a student that needs none")
     if limits.usd is not None and config.price is None and config.provider != "llama.cpp":
         remedy = f"add 'price' to [tool.upskill.students.{config.name}] in pyproject.toml, or give --max-tokens instead"
         raise UsageError(f"--budget: the price of the student '{config.name}' is not known; {remedy}")

@@ -12,10 +12,11 @@ from enum import StrEnum
 from string import Template
 
 from pytest_upskill.cases.case import Case
-from pytest_upskill.errors import BudgetStopped
+from pytest_upskill.errors import BudgetStopped, StudentError
 from pytest_upskill.generator.answers import Refused
 from pytest_upskill.generator.experiment import Arm, Runner, Seen, version
 from pytest_upskill.generator.feedback import Cause, causes_of, feedback, fence_for
+from pytest_upskill.generator.prose import NAMES
 from pytest_upskill.generator.questions import again
 from pytest_upskill.generator.teacher import Step, Teacher
 from pytest_upskill.generator.version_checks import text_in
@@ -25,6 +26,8 @@ from pytest_upskill.skills.arms import SKILL, prompt_text
 from pytest_upskill.skills.skill import CHARACTERS_PER_TOKEN
 from pytest_upskill.statistics.intervals import Trials, differences
 from pytest_upskill.statistics.significance import LEVEL, fewest_gains, holm, one_sided
+
+NOTHING_TO_LEARN = "the student passes every training case: there is nothing to learn from; add harder cases"
 
 
 class Ending(StrEnum):
@@ -141,12 +144,16 @@ class Refiner:
     """By version: the outcomes of training cases."""
 
     def run(self, start: str) -> Refined:
-        """Refines the text ``start``. Raises BudgetStopped, and StudentError if the teacher cannot be asked."""
+        """Refines the text ``start``. Raises BudgetStopped, and StudentError if the teacher or the student gives no
+        answers: a later call with the same arguments continues.
+        """
         current, rounds = start, list[Round]()
         for number in range(1, self.options.rounds + 1):
             before = self._trained(current, start)
+            if not any(one.verdict.kind in DECIDED for one in before):
+                raise StudentError(f"no training case has a verdict: {why_undecided(before)}")
             if not any(one.verdict.kind is VerdictKind.FAILED for one in before):
-                return Refined(current, tuple(rounds), _nothing_failed(before))
+                return Refined(current, tuple(rounds), NOTHING_TO_LEARN)
             one = self._round(number, current, start, before, rounds)
             rounds.append(one)
             self.done(one)
@@ -177,7 +184,11 @@ class Refiner:
         outcomes = self.runner.run(self.held_out, arms, self.options.trials, self.seen)
         stop_at_budget(outcomes)
         by_arm = [[one for one in outcomes if one.arm == arm.slug] for arm in arms]
-        return compared(by_arm[0], by_arm[1])
+        found = compared(by_arm[0], by_arm[1])
+        if len(found.changes) < fewest_gains(0, LEVEL / self.options.rounds):
+            lost = f"{len(found.undecided)} of {len(self.held_out)} held-out cases have no verdict"
+            raise StudentError(f"{lost}, and the others are too few to decide: {why_undecided(outcomes)}")
+        return found
 
     def _trained(self, text: str, start: str) -> list[Outcome]:
         if text not in self._ran:
@@ -214,7 +225,9 @@ class Refiner:
         """The first question of a round, from training cases only."""
         options, decided = self.options, [one for one in before if one.verdict.kind in DECIDED]
         system = Template(prompt_text("refine_system")).substitute(
-            language=options.language, target=options.target, characters=options.target * CHARACTERS_PER_TOKEN
+            language=NAMES.get(options.language.partition("-")[0], options.language),
+            target=options.target,
+            characters=options.target * CHARACTERS_PER_TOKEN,
         )
         user = Template(prompt_text("refine")).substitute(
             fence=fence_for(current),
@@ -247,7 +260,8 @@ def what_can_be_decided(held_out: int, rounds: int) -> tuple[str, int]:
     """What this number of held-out cases can decide, in words; and how many more cases the first round needs."""
     level = LEVEL / rounds
     needed = fewest_gains(0, level)
-    holm_words = f" (p <= {level:.3g}: one-sided, exact, {LEVEL:g} after Holm's correction for {rounds} rounds)"
+    after = f", {LEVEL:g} after Holm's correction for {rounds} rounds" if rounds > 1 else ""
+    holm_words = f" (p <= {level:.3g}: one-sided, exact{after})"
     if held_out < needed:
         more = needed - held_out
         cases = f"{more} more held-out {'case is' if more == 1 else 'cases are'} needed"
@@ -289,9 +303,7 @@ def stop_at_budget(outcomes: Sequence[Outcome]) -> None:
             raise BudgetStopped(one.verdict.reason or "the budget is used up")
 
 
-def _nothing_failed(outcomes: Sequence[Outcome]) -> str:
-    decided = [one for one in outcomes if one.verdict.kind in DECIDED]
-    if not decided:
-        why = next((one.verdict.reason for one in outcomes if one.verdict.reason), "there are none")
-        return f"no training case has a verdict: {why}"
-    return "the student passes every training case: there is nothing to learn from; add harder cases"
+def why_undecided(outcomes: Sequence[Outcome]) -> str:
+    """Why the first outcome without a verdict has none."""
+    lost = (one.verdict.reason or one.verdict.kind.value for one in outcomes if one.verdict.kind not in DECIDED)
+    return next(lost, "there is none")

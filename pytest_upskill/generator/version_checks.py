@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pytest_upskill.cases.case import Case
-from pytest_upskill.generator import prose
+from pytest_upskill.documents.frontmatter import parse
+from pytest_upskill.errors import SkillError
+from pytest_upskill.generator import prose, skill_files
 from pytest_upskill.generator.answers import SKILL_FILE, Refused, read_skill
 from pytest_upskill.generator.leakage import REFERENCES, Leakage
 from pytest_upskill.generator.sections import tokens_of
@@ -15,6 +17,8 @@ from pytest_upskill.records import Reply
 from pytest_upskill.skills.skill import validate_text
 
 _NUMBER = re.compile(r"\d+")
+CHANGEABLE = ("description", "license", "compatibility", "metadata")
+"""The keys of the frontmatter that a teacher may change."""
 UNSEEN = (
     "a passage repeats the solution or the task of a case that you do not see: write rules for the field, and shorter "
     "pieces of code"
@@ -54,8 +58,11 @@ class VersionChecks:
     def _of_form(self, text: str, present: str) -> Iterator[str]:
         known = {_NUMBER.sub("#", one.message) for one in validate_text(present, self._path)}
         for one in validate_text(text, self._path):
-            if one.severity == "error" or _NUMBER.sub("#", one.message) not in known:
+            if _NUMBER.sub("#", one.message) not in known:
                 yield str(one)
+        if (hidden := skill_files.embedded(text)) is not None and skill_files.embedded(present) is None:
+            yield hidden
+        yield from _of_keys(_keys(text, self._path), _keys(present, self._path))
         if (tokens := tokens_of(text)) > self._target:
             yield f"the file has about {tokens} tokens; at most {self._target} are allowed: shorten it"
         if (other := prose.problem(text, self._language)) is not None:
@@ -68,3 +75,19 @@ class VersionChecks:
                 yield f"case {case.name}: {problem}"
         if any(new.problem(case) is not None and old.problem(case) is None for case in self._held_out):
             yield UNSEEN
+
+
+def _keys(text: str, path: Path) -> Mapping[str, str]:
+    """The frontmatter; empty for one that cannot be read."""
+    try:
+        return {key: value.shown for key, value in parse(text, path, SkillError).frontmatter.data.items()}
+    except SkillError:  # one of the problems of its form
+        return {}
+
+
+def _of_keys(new: Mapping[str, str], present: Mapping[str, str]) -> Iterator[str]:
+    """Keys that name the skill, grant tools or run commands stay as they are."""
+    for key in dict.fromkeys((*new, *present)):
+        if new and key not in CHANGEABLE and new.get(key) != present.get(key):
+            rule = f"only {', '.join(CHANGEABLE)} may change"
+            yield f"the frontmatter has '{key}: {new.get(key, '')[:60]}', which differs from the present file; {rule}"

@@ -35,8 +35,12 @@ def contract_of(case: Case) -> Contract:
 
 
 def language_of(case: Case) -> Language:
-    """The case's language. Raises CaseError for an unknown name."""
-    if (found := languages.find(case.language)) is None:
+    """What builds and calls the case's kernels: its language, or what its contract names instead.
+
+    Raises CaseError for an unknown name.
+    """
+    adapter = getattr(contracts.find(case.contract), "adapter", "")
+    if (found := languages.find(adapter or case.language)) is None:
         known = suggest(case.language, languages.names())
         raise CaseError(f"language '{case.language}' is not known{known}", case.path)
     return found

@@ -39,6 +39,10 @@ class Registry(Generic[_Adapter]):
         return self._known.get(name)
 
 
-OWN = {"cuda": "cuda.language:CudaLanguage", "python": "python.language:PythonLanguage"}
+OWN = {
+    "cuda": "cuda.language:CudaLanguage",
+    "python": "python.language:PythonLanguage",
+    "torch-extension": "torch_extension.language:TorchExtensionLanguage",
+}
 _registry = Registry[Language](__package__, OWN)
 register, names, find = _registry.register, _registry.names, _registry.find

@@ -95,7 +95,6 @@ def parse_example(text: str, case: Case) -> Example:
         example = complete(case, read_example(text, case))
         check_sizes(case, text, example.dims, example.scalars)
     except BadExample as error:
-        raise UsageError(
-            f"example '{error.piece}' of case '{case.name}': {error.rule}. Write it as '{error.form}'"
-        ) from None
+        rule = error.rule if error.rule.endswith("?") else f"{error.rule}."
+        raise UsageError(f"example '{error.piece}' of case '{case.name}': {rule} Write it as '{error.form}'") from None
     return example

@@ -170,7 +170,7 @@ def _on_regression(
     names = (skill, student, SKILL)
     rate = next((one for one in found.rates if (one.skill, one.student, one.arm) == names), None)
     if rate is None:
-        return replace(row, reason=f"run {found.before.number} has no case of it that was decided")
+        return replace(row, reason=f"no case passed or failed both in run {found.before.number} and in this one")
     known = {item.case for item in items if item.xfail}
     lost = [change.key.case for change in found.changes if (*change.key[:1], *change.key[2:4]) == names
             and _share(change.after) < _share(change.before) and change.key.case not in known]  # fmt: skip

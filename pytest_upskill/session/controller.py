@@ -103,7 +103,8 @@ class Controller:
             return
         self.outcomes[outcome.id] = outcome
         if self._is_recorded:
-            self._recorder.add(outcome)
+            with other_plugins.time_limit_over():
+                self._recorder.add(outcome)
         why = item_report.FailureRepr(outcome, self.outcomes)
         if report.failed and isinstance(report.longrepr, str):
             report.longrepr = why

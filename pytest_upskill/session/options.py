@@ -77,12 +77,12 @@ OPTIONS = (
            "shows, or a JSON report (default: the latest run with at least half of the items)", values.compared_run,
            without_value="last"),
     Option("min-pass-rate", "R", "gate: fail the run unless the pass rate with the skill is at least R, such as 0.8; "
-           "failed items are then results, shown as f", values.rate),
+           "with a gate, a wrong kernel fails no test and is shown as f", values.rate),
     Option("min-lift", "R", "gate: fail the run unless the lift over the baseline is at least R, such as 0.1",
            values.lift),
     Option("max-cost", "USD", "gate: fail the run if a skill's replies cost more", values.usd),
-    Option("no-regression", "RUN", "gate: fail the run if a case that passed in an earlier run fails: a number that "
-           "`pytest-upskill runs` shows, or a JSON report (default: the run that --upskill-compare takes)",
+    Option("no-regression", "RUN", "gate: fail the run if a case fails that passed in the earlier run RUN, a number "
+           "that `pytest-upskill runs` shows, or a JSON report (default: the run that --upskill-compare takes)",
            values.compared_run, without_value="last"),
     Option("gate", "HOW", "what gates compare: the estimate, the interval (which may be inconclusive: exit status "
            "7), or nothing: off (default: estimate)", values.gate),

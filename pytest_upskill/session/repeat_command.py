@@ -24,7 +24,9 @@ def _relative(path: Path, folder: Path) -> str:
 
 def command(settings: Settings, skill_path: Path, item: str, options: Sequence[str]) -> str:
     """The command that runs an item from the folder where pytest was called."""
-    item_id = f"{_relative(skill_path, settings.invocation_dir)}::{item}"
+    path = _relative(skill_path, settings.invocation_dir)
+    # pytest takes an argument that begins with one of these for an option, or for a file of arguments.
+    item_id = f"./{path}::{item}" if path.startswith(("-", "@")) else f"{path}::{item}"
     return " ".join(map(_quoted, ("pytest", *settings.pytest_options, item_id, *options)))
 
 
@@ -38,6 +40,8 @@ def _quoted(word: str) -> str:
 
 
 def _escaped(char: str) -> str:
+    if "\udc80" <= char <= "\udcff":  # a byte of a file's name that is no UTF-8
+        return f"\\x{ord(char) - 0xDC00:02x}"
     return f"\\U{ord(char):08x}" if char not in "\\'" else f"\\{char}"
 
 

@@ -7,7 +7,8 @@ from pytest_upskill.errors import SkillError
 from pytest_upskill.skills.skill import FILE_NAMES, skill_file
 
 AGENT_FOLDERS = frozenset((
-    ".adal", ".agent", ".agents", ".aider", ".amazonq", ".amp", ".antigravity", ".augment", ".claude", ".cline",
+    ".adal", ".agent", ".agents", ".ai", ".aider", ".amazonq", ".amp", ".ampcode", ".antigravity", ".augment", ".bob",
+    ".claude", ".cline", ".cody", ".firebender", ".gitlab", ".jules", ".lingma", ".ona", ".tabnine",
     ".codebuddy", ".codeium", ".codex", ".commandcode", ".continue", ".copilot", ".cortex", ".crush", ".cursor",
     ".devin", ".factory", ".forge", ".gemini", ".github", ".goose", ".grok", ".hermes", ".iflow", ".junie", ".kilo",
     ".kilocode", ".kimi", ".kiro", ".kode", ".letta", ".mcpjam", ".mux", ".neovate", ".openclaw", ".opencode",

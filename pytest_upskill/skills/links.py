@@ -13,8 +13,12 @@ from urllib.parse import quote, unquote
 
 from pytest_upskill.documents.markdown import FenceReader
 
+_COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 _CODE = re.compile(r"(?<!`)(`+)(?!`).*?(?<!`)\1(?!`)")
-_LINK = re.compile(r"\]\(\s*(?:<([^<>\n]*)>|((?:[^\s()<>]|\([^\s()]*\)|<[^<>\s]*>){1,999}+))[^)\n]{0,999}\)")
+_LINK = re.compile(
+    r"\]\(\s*(?:<([^<>\n]*)>|((?:[^\s()<>]|\([^\s()]*\)|<[^<>\s]*>){1,999}+))"
+    r"(?:\s+(?:\"[^\"\n]{0,999}\"|'[^'\n]{0,999}'|\([^()\n]{0,999}\)))?\s*\)"
+)
 _DEFINITION = re.compile(r" {0,3}\[(?!\^)[^\]\n]+\]:\s+(?:<([^<>\n]*)>|(\S+))\s*(?:[\"'(].*)?\Z")
 """The target of ``[label]: target``, CommonMark 0.31, section 4.7."""
 _PLACEHOLDER = r"(?:\$?\{\{?[^{}\n]*\}?\}|<[^<>\n]+>|\$[A-Za-z_]\w*|%[A-Za-z_]\w*%)"
@@ -28,12 +32,18 @@ _MENTION = re.compile(
     r"(?:references|scripts|assets)/[\w./-]*\.\w+)(?![\w*<{/]|\.[\w*<{])"
 )
 """A path into a folder of the specification, also without link."""
-_NOT_A_FILE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|//|~")
+_NOT_A_FILE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?!\d+(?:[:-]\d+)*\Z)|//|~|www\.")
+_LINE = re.compile(r":\d+(?:[:-]\d+)*\Z")
+"""A line in a file, after its path."""
 """The beginning of a URL, and of a path in the home folder."""
-_TEMPLATE = re.compile(r"[*{}<>$|]|\.\.\.|…|(?:\A|/)path/to/|\A(?:url|uri|link|path|file|href|target)\Z", re.IGNORECASE)
+_TEMPLATE = re.compile(
+    r"[*{}<>$|\[\]]|XXX|your[_-]|\.\.\.|…|(?:\A|/)path/to/|\A(?:url|uri|link|path|file|href|target)\Z", re.IGNORECASE
+)
 """What a reader has to fill in: there is no such file."""
 _ESCAPED = re.compile(r"\\([!-/:-@\[-`{-~])")
-_GLOB = re.compile(r"(?<![\w-])(?<![\w-]/)((?:[\w-]++/)++)\*")  # possessive: linear, whatever the text is
+_FOLDER = re.compile(r"(?<![\w-])(?<![\w-]/)((?:[\w-]++/)++)(?![\w.-])")  # possessive: linear, whatever the text is
+"""A folder as a whole, or a pattern in it: ``references/``, ``references/*.md``, ``references/{topic}.md``."""
+_OWN_PREFIX = re.compile(r"\A(?:\.\.?/|__\w+__/)+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,16 +104,19 @@ class _Named:
         self._text, self._folder = "\n".join(body), folder
         self._paths = {"SKILL.md", "skill.md", *targets}
         self._folders = {path for path in targets if not path.endswith(".md") and (folder / path).is_dir()}
-        self._folders |= {found.rstrip("/") for found in _GLOB.findall(self._text)}
+        self._folders |= {found.rstrip("/") for found in _FOLDER.findall(self._text)}
 
     def has(self, path: str) -> bool:
         """Whether the text names the file at this path, seen from the skill's folder."""
         if path in self._paths or str(Path(path).parent) in self._folders:
             return True
-        names = re.escape(Path(path).name), re.escape(quote(Path(path).name))
-        written = re.finditer(rf"(?<![\w%-])((?:[\w.-]+/)*)(?:{'|'.join(names)})(?![\w-])", self._text)
+        stem, *names = (re.escape(name) for name in (Path(path).stem, Path(path).name, quote(Path(path).name)))
+        whole = (
+            rf"(?:{'|'.join(names)})|(?<=[/\[]){stem}(?=[\s`\]|)]|[.,;:](?:\s|\Z)|\Z)"  # a wiki's links have no suffix
+        )
+        written = re.finditer(rf"(?<![\w%-])((?:[\w.-]+/)*)(?:{whole})(?![\w-])", self._text)
         own = "/".join(["", self._folder.name, *Path(path).parent.parts, ""])
-        folders = ("/" + re.sub(r"\A(?:\.\.?/)+", "", found[1]) for found in written)
+        folders = ("/" + _OWN_PREFIX.sub("", found[1]) for found in written)
         return any(own.endswith(folder) or folder.endswith(own) for folder in folders)
 
 
@@ -123,6 +136,7 @@ def _chain(target: _Target, folder: Path) -> Iterator[_Target]:
 def _targets(lines: Sequence[str], first: int, base: Path, folder: Path) -> Iterator[_Target]:
     """The files that the prose of a file in the folder ``base`` names: link targets, and mentions."""
     reader = FenceReader()
+    lines = _COMMENT.sub(lambda found: "\n" * found[0].count("\n"), "\n".join(lines)).split("\n")
     for number, line in enumerate(lines, first):
         inside = reader.inside
         reader.feed(number, line)
@@ -156,8 +170,10 @@ def _resolved(shown: str, target: str, bases: Sequence[Path], folder: Path) -> t
         return (shown, normpath(target)) if known else None
     if "?" in target and not _exists(bases[0] / target):
         target = target.partition("?")[0]
+    if not _exists(bases[0] / target):
+        target = _LINE.sub("", target.rstrip("/") or target)
     paths = [relpath(normpath(base / target), folder) for base in bases]
-    return shown, next((path for path in paths if _exists(folder / path)), paths[0])
+    return _LINE.sub("", shown), next((path for path in paths if _exists(folder / path)), paths[0])
 
 
 def _exists(path: Path) -> bool:

@@ -82,19 +82,20 @@ class AnthropicStudent(RemoteStudent):
         text = "".join(block.text for block in message.content if block.type == "text")
         if (failure := self._ended(message.stop_reason, text)) is not None:
             return failure
-        if message.stop_reason == "end_turn" and not text.strip():
+        finish = refusals.ENDS[message.stop_reason.lower()]
+        if finish == "stop" and not text.strip():
             return AttemptFailure(f"{self._address} ended the reply without any text", transient=True)
         tokens = _tokens(message.usage)
         request = {key: value for key, value in body.items() if key != "tools"}
         details = ReplyDetails(request=request, note="; ".join(self._notes_on(refused, tokens)))
         reasoning = "".join(block.thinking for block in message.content if block.type == "thinking")
-        said = {"text": text, "reasoning": reasoning, "finish": refusals.ENDS[message.stop_reason]}
+        said = {"text": text, "reasoning": reasoning, "finish": finish}
         reply = self._reply(tokens, **said, model=message.model, seconds=seconds, details=details)
         uses = [block for block in message.content if block.type == "tool_use"]
         calls = tuple(Call(use.id, use.name, json.dumps(use.input)) for use in uses)
         # The blocks go back unchanged: thoughts must keep their signatures.
         sent_back = {"role": "assistant", "content": [block.to_dict() for block in message.content]}
-        return Response(reply, calls if message.stop_reason == "tool_use" else (), sent_back)
+        return Response(reply, calls if finish == "tool_calls" else (), sent_back)
 
 
 def _messages(question: Question, user: str) -> Iterator[dict[str, Any]]:
@@ -121,4 +122,4 @@ def _tokens(usage: Any) -> Tokens:
     """Anthropic's ``input_tokens`` exclude tokens read from, or written to, the cache; ours include them."""
     cached = usage.cache_read_input_tokens or 0
     written = usage.cache_creation_input_tokens or 0
-    return Tokens(usage.input_tokens + cached + written, usage.output_tokens, cached, written)
+    return Tokens((usage.input_tokens or 0) + cached + written, usage.output_tokens or 0, cached, written)

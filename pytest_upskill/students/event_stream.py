@@ -81,8 +81,9 @@ class EventReader:
         if not text:
             return
         self.streamed = True
-        events = [line for line in text.split("\n") if line.strip() != "[DONE]"]
-        self.done = self.done or "[DONE]" in text.split("\n")
+        lines = text.split("\n")
+        events = [line for line in lines if line.strip().upper() != "[DONE]"]
+        self.done = self.done or len(events) < len(lines)
         try:
             values = _values("\n".join(events)) if events else []
         except (ValueError, RecursionError):

@@ -12,14 +12,15 @@ _LIMITS = ("max_completion_tokens", "max_tokens")
 """The names of the limit on a reply's length: an option with one of them replaces ours."""
 _LEFT_OUT = (*_LIMITS, "model", "seed", "temperature", "stream", "stream_options", "tools", "tool_choice")
 """Our fields for which ``false`` means that they are not sent."""
-_RENAMED = ("seed", "temperature", "max_tokens", "stream_options")
+_RENAMED = (*_LIMITS, "seed", "temperature", "stream", "stream_options", "tools", "cache_prompt")
 """Our fields that are no text, so that a text is another name for them."""
+_FLAGS = ("stream", "cache_prompt")
 
 
 def with_options(ours: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
     """The fields to send: ``options`` override ours."""
     body = {sent_name(name, options): value for name, value in ours.items()}
-    added = {name: value for name, value in options.items() if name != EXTRA and sent_name(name, options) == name}
+    added = {name: value for name, value in options.items() if name != EXTRA and not _is_renamed(name, value)}
     if any(name in added for name in _LIMITS):
         body = {name: value for name, value in body.items() if name not in _LIMITS}
     sent = {name: value for name, value in {**body, **added}.items() if value is not False or name not in _LEFT_OUT}
@@ -28,8 +29,11 @@ def with_options(ours: Mapping[str, Any], options: Mapping[str, Any]) -> dict[st
 
 def sent_name(field: str, options: Mapping[str, Any]) -> str:
     """The name under which one of our fields is sent."""
-    name = options.get(field)
-    return name if isinstance(name, str) else field
+    return str(options[field]) if _is_renamed(field, options.get(field)) else field
+
+
+def _is_renamed(field: str, value: object) -> bool:
+    return field in _RENAMED and isinstance(value, str)
 
 
 def longest_reply(options: Mapping[str, Any], max_tokens: int) -> int:
@@ -43,7 +47,10 @@ def problem(options: Mapping[str, Any]) -> tuple[str, str] | None:
     for name, value in options.items():
         if name == EXTRA and not isinstance(value, Mapping):
             return name, "a table of fields that are added to each request"
-        if name in _RENAMED and isinstance(value, str) and not re.fullmatch(r"[A-Za-z_]\w*", value):
+        if name in _RENAMED and (
+            (value is True and name not in _FLAGS)
+            or (isinstance(value, str) and not re.fullmatch(r"[A-Za-z_]\w*", value))
+        ):
             return (
                 name,
                 "its value, false to leave the field out, or another name for it, such as 'max_completion_tokens'",

@@ -19,7 +19,7 @@ from pytest_upskill.records import Question, Reply, ReplyDetails, reply_file_nam
 from pytest_upskill.students.base import Student, StudentConfig
 
 BINARY = "a file of a program such as a word processor"
-_BINARIES = (b"PK\x03\x04", b"%PDF", b"\x1f\x8b", b"\xd0\xcf\x11\xe0", b"\x89PNG", b"{\\rtf")
+_BINARIES = (b"PK\x03\x04", b"%PDF", b"\x1f\x8b", b"\xd0\xcf\x11\xe0", b"\x28\xb5\x2f\xfd", b"\x89PNG", b"{\\rtf")
 """How documents, archives and pictures begin."""
 _MARKS = {
     codecs.BOM_UTF8: "utf-8",
@@ -30,7 +30,8 @@ _MARKS = {
 }
 _WIDE = {"utf-32-le": 4, "utf-32-be": 4, "utf-16-le": 2, "utf-16-be": 2}
 """Encodings of several bytes for each character, by their number."""
-_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f]")
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
+_ISO_2022_JP = re.compile(rb"\x1b\$[@B]")
 _SHORTEST = 16
 """Bytes of a text whose encoding is guessed."""
 OWNER = ".skill"
@@ -169,6 +170,12 @@ def decoded(data: bytes) -> tuple[str, str]:
             return data[len(mark) :].decode(marked, "replace"), "" if marked == "utf-8" else marked.upper()
     if data.startswith(_BINARIES):
         return "", BINARY
+    bare = data.rstrip(b"\0")  # a file system or a fixed buffer may fill up the end
+    if bare and not _CONTROL.search(bare.decode("latin-1")):
+        data = bare
+    if _ISO_2022_JP.search(data):
+        with contextlib.suppress(UnicodeDecodeError):
+            return data.decode("iso2022_jp"), "ISO-2022-JP"
     zeros = data.count(0) if len(data) >= _SHORTEST else 0
     are_many = zeros * 100 > len(data)
     try:

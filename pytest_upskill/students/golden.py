@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from pytest_upskill.cases.case import Case
+from pytest_upskill.cases.case import Case, Snippet
 from pytest_upskill.errors import StudentError
 from pytest_upskill.records import Question, Reply
 from pytest_upskill.students.base import Student, StudentConfig
@@ -28,9 +28,12 @@ class GoldenStudent(Student):
         if case.solution is None:
             problem = f"case '{case.name}' has no solution ({case.path}); add one under '## Solution'"
             raise StudentError(f"student 'golden': {problem}")
-        source = case.solution.source
-        text = fenced(source, case.language) if case.expect is None else source
-        return Reply(text=text, cost_usd=0.0, model="golden")
+        return Reply(text=as_reply(case.solution, case.language), cost_usd=0.0, model="golden")
+
+
+def as_reply(solution: Snippet, language: str) -> str:
+    """A case's solution as the text of a reply: in a fenced block, unless it is the text of a whole section."""
+    return solution.source if solution.whole else fenced(solution.source, language)
 
 
 def fenced(source: str, language: str) -> str:

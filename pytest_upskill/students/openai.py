@@ -189,7 +189,10 @@ class OpenAIStudent(RemoteStudent):
 
     def _no_reply(self, kind: str, reader: EventReader) -> AttemptFailure:
         """The failure of a response that holds no reply, or only a part of one."""
-        said = self._quoted(refusals.words(reader.broken or reader.other))
+        what = reader.broken or reader.other
+        words = refusals.words(what)
+        is_name = what.startswith("{") and " " not in words  # such as a status, which explains nothing
+        said = self._quoted(what if is_name else words)
         if reader.streamed and said:
             problem = f"{self._address} sent something that is no answer of a chat endpoint (an event: {said})"
             return AttemptFailure(f"{problem}; {SEE_LOG}", transient=True)

@@ -36,7 +36,8 @@ class Call:
 class Round:
     """The calls of one request, and their results.
 
-    ``message`` is the student's part in its provider's form, sent back unchanged; None for one from an earlier turn.
+    ``message`` is the student's part in its provider's form, sent back unchanged; None for a round that stands for the
+    files which were read in an earlier turn.
     """
 
     calls: tuple[Call, ...]

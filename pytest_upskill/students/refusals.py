@@ -21,28 +21,40 @@ FILTERED = re.compile(
 )
 """In the words of a server: a content filter, not the student, decided."""
 REFUSAL = re.compile(
-    r"unexpected|un(?:supported|known|recogni[sz]ed)|not (?:\w+ )?(?:supported|permitted|allowed|accepted|implemented)"
-    r"|invalid|extra (?:inputs|fields)",
+    r"unexpected|un(?:supported|known|recogni[sz]ed)|not (?:\w+ )?(?:supported?|permit(?:ted)?"
+    r"|allow(?:ed)?|accept(?:ed)?|implement(?:ed)?|recogni[sz]ed?|known|available|used?)|cannot be|deprecated"
+    r"|additional|invalid|extra (?:inputs|fields)",
     re.IGNORECASE,
 )
 """In the words of a server that answers an unknown field with a server error."""
 _FILTER_ENDS = re.compile(
-    r"content_?filter(?:ed)?|filter|sensitive|safety|blocklist|prohibited_content|recitation|spii"
-    r"|guardrail_intervened|error_toxic|content_policy\w*",
+    r"(?<!call[ _-])filter|sensitive|safety|block|prohibited|recitation|spii|guardrail|toxic|moderat|polic[iy]|\brisk"
+    r"|violation|inspection",
     re.IGNORECASE,
 )
-_FULL_CONTEXTS = ("model_context_window_exceeded", "model_length", "context_length_exceeded")
+"""In a ``finish_reason``, such as 'content_filter: OTHER': a content filter ended the reply."""
+_REFUSAL_ENDS = re.compile(r"refus|declined", re.IGNORECASE)
+_FULL_CONTEXTS = re.compile(r"context|model_length", re.IGNORECASE)
 _WORDS = (
-    "error", "message", "Message", "msg", "detail", "details", "errors", "error_message", "error_msg", "errorMessage",
-    "error_description", "description", "reason", "reasons", "title", "fault", "faultstring", "base_resp", "status_msg",
-    "metadata", "raw", "innererror",
+    "error", "err", "message", "msg", "errmsg", "detail", "details", "errors", "errormessage", "errormsg",
+    "errordescription", "description", "exception", "excmessage", "exceptionmessage", "reason", "reasons", "title",
+    "fault", "faultstring", "failure", "cause", "hint", "baseresp", "statusmsg", "statusmessage", "metadata", "raw",
+    "innererror", "fieldviolations", "responsemetadata", "result", "response", "data", "body", "content", "text",
 )  # fmt: skip
-"""The fields in which servers describe an error; each may hold a text, a list or an object."""
+"""The fields in which servers describe an error, by their letters; each may hold a text, a list or an object."""
+_PLACES = ("param", "params", "parameter", "field", "target", "property", "pointer")
+"""The fields that name the part of the request that an error is about."""
 _NAMES = ("code", "type", "status", "status_code")
 """The fields that name an error, for one without a description."""
 _SECRETS = re.compile(
-    r"(?i)\bbearer\s+[\w.~+/=-]+|\b(?:sk|pk|rk|gsk|hf|xai|nvapi|fw|tgp|ghp|glpat)[-_][A-Za-z0-9_-]{10,}|\bAIza[\w-]{20,}"
+    r"(?i)\bbearer\s+[\w.~+/=-]+"
+    r"|\b(?:sk|pk|rk|gsk|csk|hf|xai|nvapi|fw|tgp|ghp|github_pat|glpat|pplx|r8|tvly|jina)[-_][A-Za-z0-9_-]{10,}"
+    r"|\bAIza[\w-]{20,}|\b(?:AKIA|ASIA)[A-Z0-9]{12,}|\beyJ[\w-]{8,}(?:\.[\w-]+){1,2}"
+    r"|[\w-]+\*{3,}[\w-]*|\*{3,}[\w-]+"  # cut by the server
+    r"|(?<=://)[^\s/@:]+:[^\s/@]+(?=@)"
+    r"|(?<=key[:=])[^\s&,;]{12,}|(?<=key: )[^\s&,;]{12,}|(?<=token=)[^\s&,;]{12,}"
 )
+_NO_LETTER = re.compile(r"[^a-z]")
 _SHORTEST_PIECE = 8
 """Characters of a key that are recognised where a server cuts it."""
 _MARKUP = re.compile(r"(?is)<(script|style)\b.*?</\1>|<[^<>]*>")
@@ -72,23 +84,28 @@ def ended(word: str) -> str | None:
     """Why a reply with this ``finish_reason`` is none; None for an end that the model chose."""
     if word.lower() in ENDS:
         return None
-    if _FILTER_ENDS.fullmatch(word):
+    if is_refusal(word):
+        return f"the model refused to answer, by the policy of its provider (finish_reason '{word}')"
+    if _FILTER_ENDS.search(word):
         return f"a content filter of the server ended the reply (finish_reason '{word}')"
-    if word.lower() == "refusal":
-        return "the model refused to answer, by the policy of its provider (finish_reason 'refusal')"
-    if word.lower() in _FULL_CONTEXTS:
+    if is_full(word):
         return f"the model's context was full before the reply was complete (finish_reason '{word}')"
     return f"the reply was ended by the server, not by the model (finish_reason '{word}')"
 
 
 def is_of_question(word: str) -> bool:
     """True for a ``finish_reason`` that is due to the question or the reply, not to the server's state."""
-    return is_full(word) or word.lower() == "refusal" or _FILTER_ENDS.fullmatch(word) is not None
+    return is_full(word) or is_refusal(word) or _FILTER_ENDS.search(word) is not None
 
 
 def is_full(word: str) -> bool:
     """True for a ``finish_reason`` that says that the context is full."""
-    return word.lower() in _FULL_CONTEXTS
+    return _FULL_CONTEXTS.search(word) is not None
+
+
+def is_refusal(word: str) -> bool:
+    """True for a ``finish_reason`` that says that the model refused to answer."""
+    return _REFUSAL_ENDS.search(word) is not None
 
 
 def is_filtered(body: object, said: str) -> bool:
@@ -106,7 +123,8 @@ def named_fields(body: object, fields: Collection[str]) -> list[str]:
     named = param.partition(".")[0] if isinstance(param, str) else ""
     if named in fields:
         return [named]
-    return [name for name in fields if re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", said)]
+    patterns = {name: re.escape(name).replace("_", "[ _]?") for name in fields}
+    return [name for name, own in patterns.items() if re.search(rf"(?<![\w-]){own}(?![\w-])", said, re.IGNORECASE)]
 
 
 def context_overflow(body: object) -> tuple[int | None, int | None] | None:
@@ -158,8 +176,17 @@ def _texts(value: object) -> Iterator[str]:
     elif isinstance(value, Mapping) and isinstance(value.get("loc"), list):  # pydantic's: where, and what is wrong
         yield f"{'.'.join(map(str, value['loc']))}: {value.get('msg') or value.get('message') or value.get('type')}"
     elif isinstance(value, Mapping):
-        said = [text for name in _WORDS if name in value for text in _texts(value[name])]
-        yield from said or [str(value[name]) for name in _NAMES if isinstance(value.get(name), str)][:1]
+        fields: dict[str, list[object]] = {}
+        for name, inner in value.items():
+            fields.setdefault(_NO_LETTER.sub("", str(name).lower()), []).append(inner)
+        said = [text for name in _WORDS for text in _texts(fields.get(name, []))]
+        said = said or [str(value[name]) for name in _NAMES if isinstance(value.get(name), str)][:1]
+        places = [one for name in _PLACES for one in _listed(value.get(name)) if not any(one in text for text in said)]
+        yield from [": ".join([", ".join(places), *said[:1]]), *said[1:]] if places else said
+
+
+def _listed(value: object) -> list[str]:
+    return [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, str) and one]
 
 
 def _texts_of(text: str) -> Iterator[str]:

@@ -230,7 +230,7 @@ class RemoteStudent(Student):
 
     def _ended(self, word: str, text: str) -> AttemptFailure | None:
         """The failure of a reply with this ``finish_reason``; None for an end that the model chose."""
-        if word == "refusal":
+        if refusals.is_refusal(word):
             return self._declined(text)
         if (why := refusals.ended(word)) is None:
             return None
@@ -284,7 +284,7 @@ class RemoteStudent(Student):
             unnamed = f"name the environment variable that holds its key: api_key_env in {self._table}"
             remedy = unnamed if variable is None else f"check the key in the environment variable {variable}"
             problem = f"{self._address} answered {status}, not authorised ({said}); {remedy}"
-            return AttemptFailure(problem, unauthorised=True)
+            return AttemptFailure(problem, unauthorised=True, refused=self._fields_refused(body, said), said=said)
         if (sizes := refusals.context_overflow(body)) is not None:
             problem = f"the prompt is longer than the model's context ({said})"
             if None not in sizes:
@@ -306,9 +306,13 @@ class RemoteStudent(Student):
             what = f"answered 429, too many requests ({said}); lower 'concurrency' in {self._table}"
         else:
             what = f"answered {status} ({said}); {SEE_LOG}"
-        refused = self._named_fields(body) if status >= 500 and refusals.REFUSAL.search(said) else ()
+        refused = self._fields_refused(body, said) if status >= 500 else ()
         message = f"{self._address} {what}"
         return AttemptFailure(message, transient=True, wait=wait, loading=loading, refused=refused, said=said)
+
+    def _fields_refused(self, body: object, said: str) -> tuple[str, ...]:
+        """The optional fields that an error names, if it says that it is due to the request."""
+        return self._named_fields(body) if refusals.REFUSAL.search(said) else ()
 
     def _named_fields(self, body: object) -> tuple[str, ...]:
         """The optional fields, by the names under which they are sent, that an error names."""

@@ -14,11 +14,15 @@ from pytest_upskill.records import Tokens
 from pytest_upskill.students.reading import Call
 from pytest_upskill.students.usage import LARGEST_COUNT, tokens_of, tokens_of_timings
 
-_REASONING_FIELDS = ("reasoning_content", "reasoning", "reasoning_text", "thinking", "reasoning_details")
+_REASONING_FIELDS = (
+    "reasoning_content", "reasoning", "reasoning_text", "thinking", "thought", "reasoning_details", "thinking_blocks",
+)  # fmt: skip
 """By which servers send reasoning; the first one with a text counts."""
 _FIELDS = {"choices", "usage", "timings", "x_groq"}
 """An event of a chat has at least one of these."""
-_REASONING_PARTS = ("thinking", "reasoning", "thought", "summary")
+_WRAPPERS = ("data", "result", "response")
+"""The fields in which some gateways wrap a whole reply."""
+_REASONING_PARTS = ("thinking", "think", "reasoning", "thought", "summary")
 
 
 @dataclass(slots=True)
@@ -41,7 +45,9 @@ class Transcript:
     def add(self, event: Mapping[str, Any]) -> bool:
         """Read one event, or a whole reply; False if it is neither."""
         if not event.keys() & _FIELDS:
-            return event.get("type") == "ping"
+            wrapped = (event.get(name) for name in _WRAPPERS)
+            inner = next((one for one in wrapped if isinstance(one, Mapping) and "choices" in one), None)
+            return self.add(inner) if inner is not None else event.get("type") == "ping"
         self.chunks += 1
         for choice in filter(_is_first, _items(event.get("choices"))):
             self._add_choice(choice)
@@ -63,7 +69,9 @@ class Transcript:
         message = next(
             (one for name in ("delta", "message") if isinstance(one := choice.get(name), Mapping) and one), {}
         )
-        self._add_content(message.get("content"))
+        content = message.get("content")
+        is_repeated = message is choice.get("message") and self.text and content == "".join(self.text)
+        self._add_content(None if is_repeated else content)
         self._add_content(choice.get("text"))
         reasoning = (list(_texts(message.get(name))) for name in _REASONING_FIELDS)
         self.reasoning += next(filter(None, reasoning), [])
@@ -91,6 +99,8 @@ class Transcript:
                 self.text.append(part)
             elif isinstance(part, Mapping):
                 self._add_part(part)
+            elif isinstance(part, list):
+                self._add_content(part)
             elif part is not None:
                 self.unknown = part
 
@@ -114,7 +124,7 @@ def _texts(value: Any) -> Iterator[str]:
         for one in value:
             yield from _texts(one)
     elif isinstance(value, Mapping):
-        names = ("text", "content", *_REASONING_PARTS, "refusal")
+        names = ("text", "content", "value", *_REASONING_PARTS, "refusal")
         yield from next(filter(None, (list(_texts(value.get(name))) for name in names)), [])
 
 

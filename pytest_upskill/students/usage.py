@@ -15,16 +15,26 @@ from pytest_upskill.records import Tokens
 LARGEST_COUNT = 2**53
 """Larger numbers from a server are not taken for counts."""
 
-_INPUT = ("prompt_tokens", "input_tokens", "promptTokenCount", "prompt_token_count", "prompt_eval_count")
-_OUTPUT = ("completion_tokens", "output_tokens", "candidatesTokenCount", "candidates_token_count", "eval_count")
-_TOTAL = ("total_tokens", "totalTokenCount", "total_token_count")
-_CACHED = re.compile(r"cached|cache_?(?:hit|read)", re.IGNORECASE)
-_WRITTEN = re.compile(r"cache_?(?:creation|write|written)", re.IGNORECASE)
-_REASONING = re.compile(r"reasoning|thinking|thoughts?", re.IGNORECASE)
+_INPUT = (
+    "prompt_tokens", "input_tokens", "prompt_token_count", "input_token_count", "prompt_eval_count",
+    "native_tokens_prompt", "tokens_prompt",
+)  # fmt: skip
+_OUTPUT = (
+    "completion_tokens", "output_tokens", "candidates_token_count", "output_token_count", "generated_token_count",
+    "generated_tokens", "total_output_tokens", "eval_count", "native_tokens_completion", "tokens_completion",
+)  # fmt: skip
+_TOTAL = ("total_tokens", "total_token_count")
+_WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_CACHED = re.compile(r"cached|cache_(?:hit|read)")
+_WRITTEN = re.compile(r"cache_(?:creation|write|written)")
+_REASONING = re.compile(r"reasoning|thinking|thoughts?")
 
 
 def tokens_of(usage: Mapping[str, Any]) -> Tokens:
     """The tokens of a ``usage`` object; counts that it lacks are 0."""
+    usage = _in_snake_case(usage)
+    if isinstance(inner := usage.get("tokens"), Mapping):  # Cohere's, beside those that it charges
+        usage |= _in_snake_case(inner)
     given, out, total = (_first(usage, names) for names in (_INPUT, _OUTPUT, _TOTAL))
     cached, written, reasoning = (_largest(usage, pattern) for pattern in (_CACHED, _WRITTEN, _REASONING))
     apart = "prompt_tokens" not in usage and "cache_read_input_tokens" in usage and total != given + out
@@ -54,15 +64,18 @@ def positive(value: object) -> int | None:
     return int(value) if value == int(value) else None
 
 
+def _in_snake_case(fields: Mapping[Any, Any]) -> dict[str, Any]:
+    """``promptTokens``, ``prompt_tokens`` and the like under one name."""
+    return {_WORD.sub("_", str(name)).lower(): value for name, value in fields.items()}
+
+
 def _first(usage: Mapping[str, Any], names: tuple[str, ...]) -> int:
     return next((count for name in names if (count := positive(usage.get(name)))), 0)
 
 
 def _largest(usage: Mapping[str, Any], pattern: re.Pattern[str]) -> int:
     """The largest of the counts of tokens with such a name: some servers send one under two names."""
-    counts = (
-        positive(value) or 0 for name, value in _fields(usage) if "token" in name.lower() and pattern.search(name)
-    )
+    counts = (positive(value) or 0 for name, value in _fields(usage) if "token" in name and pattern.search(name))
     return max(counts, default=0)
 
 
@@ -70,6 +83,6 @@ def _fields(usage: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """All fields, and those of the details in it."""
     for name, value in usage.items():
         if isinstance(value, Mapping):
-            yield from ((str(inner), one) for inner, one in value.items())
+            yield from _in_snake_case(value).items()
         else:
-            yield str(name), value
+            yield name, value

@@ -143,9 +143,7 @@ def test_lint_says_file_and_line_of_errors_and_advice(pytester: pytest.Pytester,
 
 def test_lint_advises_a_solution_and_prints_no_escape_sequences(pytester: pytest.Pytester, skill: Path) -> None:
     (skill / "evals" / "scale.md").write_text(CASE.partition("## Solution")[0])
-    (skill / "SKILL.md").write_text(
-        "---\nname: tiny\ndescription: Scales.\n---\nSee [it](references/\x1b[31mred.md).\n"
-    )
+    (skill / "SKILL.md").write_text("---\nname: tiny\ndescription: Scales.\n---\nSee [it](references/\x1bred.md).\n")
     checked = call(pytester, "lint", "skills")
     assert (checked.ret, checked.stdout.lines[-1]) == (0, "1 skill: 0 errors, 2 warnings")
     checked.stdout.fnmatch_lines(["skills/tiny/evals/scale.md:1: warning: no '## Solution': *; add a right kernel"])

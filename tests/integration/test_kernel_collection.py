@@ -23,7 +23,7 @@ from pytest_upskill.oracle.explore import explore
 from pytest_upskill.oracle.reference import result_dtypes
 from pytest_upskill.sandbox.client import Sandbox
 from pytest_upskill.sandbox.confinement import strongest
-from tests.sampling import first_of_each
+from tests.sampling import every, first_of_each
 
 KERNELS = Path(__file__).resolve().parents[1] / "kernels"
 EVALS = Path(__file__).resolve().parents[2] / "skills" / "cuda-kernels" / "evals"
@@ -89,7 +89,7 @@ def failed(name: str, source: str, seed: int = SEED, examples: int | None = EXAM
     return {assertion.name: assertion.message for assertion in judgement.assertions if not assertion.passed}
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", every(SAMPLE_STEP, CASES, str))
 def test_a_case_accepts_its_own_solution(name: str) -> None:
     solution = asked(name)[0].solution
     assert solution is not None

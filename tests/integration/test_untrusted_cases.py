@@ -105,6 +105,17 @@ def test_a_record_that_cannot_be_read_is_a_failed_item_and_all_cases_are_untrust
 
 
 @pytest.mark.full
+def test_a_full_check_says_once_that_the_case_runs_in_a_sandbox(
+    listed: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(listed.root)
+    done = CliRunner().invoke(main, ["check", "skills/tiny/evals/scale.md", "--full"])
+    text = " ".join(done.output.split())
+    assert done.exit_code == 0 and "mutants of its solution killed" in text
+    assert text.count(NOTE) == 1
+
+
+@pytest.mark.full
 def test_the_whole_self_check_is_the_same_in_both_modes(listed: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
     found = []
     for accepted in (False, True):

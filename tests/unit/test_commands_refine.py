@@ -226,6 +226,17 @@ def test_without_a_record_the_names_decide_and_new_cases_change_nothing(tmp_path
     assert [case.name for case in parts_of(cases)[1]] == ["exam0"]
 
 
+def test_a_missing_key_of_the_student_is_said_before_anything_is_asked(
+    start: Callable[..., Project], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("PUPIL_KEY", raising=False)
+    project = start(lambda system, user: "unused")
+    pyproject = project.root / "pyproject.toml"
+    pyproject.write_text(pyproject.read_text().replace('"kimi-small"\n', '"kimi-small"\napi_key_env = "PUPIL_KEY"\n'))
+    result = project.run("refine", f"--teacher=files:{tmp_path / 'desk'}")
+    assert result.exit_code == 2 and "PUPIL_KEY, which is not set" in result.output and not project.server.questions
+
+
 @pytest.mark.parametrize("spec", ["golden", "files:.", "nobody", "pupil,master"])
 def test_only_one_student_with_a_model_can_be_asked(start: Callable[..., Project], spec: str) -> None:
     project = start(lambda system, user: "unused")
@@ -320,6 +331,7 @@ def test_a_teacher_behind_anthropics_interface_answers_again(
         assert "cut off" in refused[0] and "no block for SKILL.md" in refused[1] and len(server.questions) == 4
 
 
+@pytest.mark.full
 def test_what_a_teacher_wrote_runs_untrusted_and_the_kernel_is_shown_whole(start: Callable[..., Project]) -> None:
     """With a generated case, which is judged: the teacher gets the counterexample and the function."""
 

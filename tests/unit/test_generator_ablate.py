@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_upskill.errors import BudgetStopped, SkillError
+from pytest_upskill.errors import BudgetStopped, SkillError, StudentError
 from pytest_upskill.generator.ablate import Effect, ablate, cost, what_can_be_decided
 from pytest_upskill.generator.sections import INTRODUCTION, sections_of, without
 from pytest_upskill.records import Outcome, Verdict, VerdictKind
@@ -59,6 +59,7 @@ def test_the_right_sections_carry_the_lift() -> None:
     assert found.together and found.together.effect in (Effect.NONE, Effect.UNDECIDED)
 
 
+@pytest.mark.full
 def test_over_many_noisy_runs_hardly_any_wrong_section_is_named() -> None:
     wrong, named = 0, 0
     for seed in range(30):
@@ -110,6 +111,9 @@ def test_what_has_no_verdict_counts_nowhere_and_the_budget_ends_it() -> None:
     runner = Simulation(rates({"Types": 1.0}, 0.0), broken=frozenset({"case0"}))
     found = ablate(runner, some("case", 12), TEXT, sections_of(TEXT, PATH), 1)
     assert {row.pairs for row in found.rows} == {11} and found.undecided >= 8
+
+    with pytest.raises(StudentError, match="no case has a verdict with and without a section: no route"):
+        ablate(Simulation(rates({}), broken=frozenset({"case0"})), some("case", 1), TEXT, sections_of(TEXT, PATH), 1)
 
     class Stopping(Simulation):
         def _outcome(self, *arguments: object) -> Outcome:

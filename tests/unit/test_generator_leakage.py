@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,6 +32,25 @@ def test_a_copied_solution_is_found_with_other_blanks_and_comments(before: str) 
     assert said is not None
     assert "gives the solution away" in said
     assert "at most 50%" in said
+
+
+def test_a_copied_solution_is_found_under_other_names() -> None:
+    case = made("twice")
+    assert case.solution is not None
+    copied = case.solution.source
+    for name, other in {
+        "twice": "doubled",
+        "out": "to",
+        "in": "from",
+        "value": "v",
+        "i": "at",
+        "n": "count",
+        "x": "src",
+    }.items():
+        copied = re.sub(rf"\b{name}\b", other, copied)
+    said = Leakage(f"# Skill\n\n```cuda\n{copied}\n```\n").problem(case)
+    assert said is not None
+    assert "whatever the names" in said
 
 
 def test_a_solution_of_the_same_pattern_is_not_given_away() -> None:

@@ -34,11 +34,12 @@ SAME = {
         OP, "dims: {size: 1..9}\nargs: {a: [size]}\n", "def f(a, size):\n    return a * 2 * (size > 0)"
     ),
     "in place": case("f(Tensor(a!) a) -> ()", N % "a: [n]", "def f(a):\n    a.mul_(2)"),
+    "another rank": case(OP, RC % "a: [r, c]", "def f(a):\n    return a * 2"),
     "the same name": one("twice", "2 * x"),
 }  # fmt: skip
 OTHER = {
     "another factor": one("tripled", "x * 3"),
-    "another rank": case("f(Tensor x) -> Tensor", RC % "x: [r, c]", "def f(x):\n    return x * 2"),
+    "sums of rows": case(OP, RC % "a: [r, c]", "def f(a):\n    return a.sum(-1)"),
     "another dtype": case(OP, N % "a: {shape: [n], dtype: int64, values: 1..5}", "def f(a):\n    return a * 2"),
     "one more result": case("f(Tensor x) -> (Tensor a, Tensor b)", N % "x: [n]", "def f(x):\n    return x * 2, x"),
     "an error": one("f", "x.no_such_method()"),
@@ -83,3 +84,10 @@ def test_an_operator_with_a_larger_range_of_sizes_is_the_same() -> None:
     small = case("rows(Tensor x) -> Tensor", RC % "x: [r, c]", "def rows(x):\n    return x.sum(-1)")
     large = case(OP, "dims: {p: 2..70, q: 3..99}\nargs: {a: [p, q]}\n", "def f(a):\n    return a.sum(1)")
     assert found(large, small) == "rows"
+
+
+def test_operators_on_rows_of_another_rank_are_others() -> None:
+    rows = case("rows(Tensor x) -> Tensor", RC % "x: [r, c]", "def rows(x):\n    return x - x.amax(-1, keepdim=True)")
+    whole = case(OP, N % "a: [n]", "def f(a):\n    return a - a.amax()")
+    assert found(rows, whole) == ""
+    assert found(whole, rows) == ""

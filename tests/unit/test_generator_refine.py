@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_upskill.errors import BudgetStopped
+from pytest_upskill.errors import BudgetStopped, StudentError
 from pytest_upskill.generator.experiment import Runner
 from pytest_upskill.generator.refine import Ending, Options, Refined, Refiner, corrected, what_can_be_decided
 from pytest_upskill.generator.version_checks import UNSEEN, VersionChecks, language_of
@@ -40,11 +40,11 @@ def test_the_missing_section_is_found_and_kept() -> None:
 
 
 def test_a_better_version_is_nearly_always_kept() -> None:
-    kept = sum(refined([answer(BETTER)], NEEDS, seed).kept for seed in range(50))
-    assert kept >= 45
+    kept = sum(refined([answer(BETTER)], NEEDS, seed).kept for seed in range(30))
+    assert kept >= 27
 
 
-@pytest.mark.parametrize("trials", [1, 3])
+@pytest.mark.parametrize("trials", [1, pytest.param(3, marks=pytest.mark.full)])
 def test_a_worse_version_is_hardly_ever_kept(trials: int) -> None:
     """A hundred runs of three rounds with other noise: the versions lose a little, or as much as they gain."""
     kept = 0
@@ -79,6 +79,7 @@ def test_failures_are_shown_once_by_cause_with_kernels(tmp_path: Path) -> None:
     assert "24 failures in 8 cases" in text and text.count("def train3(x)") == 1
     assert "smallest input that shows it: n = 3, float32" in text and "Compute the thing called train0." in text
     assert "passed 0 of 24 answers" in text and OLD.strip() in text
+    assert "of the present text: English." in teacher.steps[0].prompt.system
 
 
 def test_a_version_that_is_worse_in_training_costs_no_held_out_question() -> None:
@@ -103,8 +104,11 @@ def test_what_has_no_verdict_counts_for_neither_version() -> None:
     (one,) = found.rounds
     assert one.held_out and one.held_out.undecided == ("exam0", "exam1") and sum(one.held_out.counts) == 10
     nothing = Simulation(rates(NEEDS), broken=frozenset(case.name for case in TRAINING))
-    ended = refiner(nothing, ScriptedTeacher([answer(BETTER)])).run(OLD)
-    assert not ended.rounds and ended.why == "no training case has a verdict: no route to the server"
+    with pytest.raises(StudentError, match="no training case has a verdict: no route to the server"):
+        refiner(nothing, ScriptedTeacher([answer(BETTER)])).run(OLD)
+    few = Simulation(rates(NEEDS), broken=frozenset(case.name for case in HELD_OUT[:8]))
+    with pytest.raises(StudentError, match="8 of 12 held-out cases have no verdict, and the others are too few"):
+        refiner(few, ScriptedTeacher([answer(BETTER)])).run(OLD)
 
 
 def test_the_budget_ends_it() -> None:
@@ -134,6 +138,7 @@ def test_p_values_are_corrected_for_all_rounds() -> None:
 def test_it_is_said_beforehand_what_the_cases_can_decide() -> None:
     text, more = what_can_be_decided(4, 1)
     assert text.startswith("cannot be decided with 4 held-out cases: 1 more held-out case is needed") and more == 1
+    assert text.endswith("(p <= 0.05: one-sided, exact)")
     text, more = what_can_be_decided(5, 3)
     assert more == 1 and "0.05 after Holm's correction for 3 rounds" in text
     text, more = what_can_be_decided(10, 3)
@@ -166,6 +171,11 @@ BAD = {
     "another name": (answer(BETTER.replace("name: tiny", "name: other")), "differs from its folder's name"),
     "no frontmatter": (answer(BETTER.partition("---\n\n")[2]), "line 1 must be exactly '---'"),
     "an unknown key": (answer(BETTER.replace("name: tiny", "name: tiny\ncommand: rm -rf /")), "unknown key 'command'"),
+    "a key that grants tools": (
+        answer(BETTER.replace("name: tiny", "name: tiny\nallowed-tools: Bash(*)")),
+        "'allowed-tools: Bash(*)', which differs",
+    ),
+    "a hook": (answer(BETTER.replace("name: tiny", "name: tiny\nhooks: {x: 'rm -rf ~'}")), "'hooks"),
     "a link to nothing": (answer(BETTER + "\nSee references/gone.md.\n"), "does not exist"),
     "another language": (answer(BETTER + JAPANESE * 3), "the text is not in English"),
     "never closed": (GOOD.removesuffix("~~~~~~\n"), "never closed"),

@@ -123,6 +123,6 @@ def test_a_text_case_is_asked_with_its_task_alone(tmp_path):
 
 
 def test_a_contract_that_is_not_known_is_an_error_of_the_case(case):
-    project = dataclasses.replace(case, contract="kernel-builder")
-    with pytest.raises(CaseError, match="contract 'kernel-builder' is not known"):
+    project = dataclasses.replace(case, contract="wheel")
+    with pytest.raises(CaseError, match="contract 'wheel' is not known"):
         build_prompt(project, derive(project, {}), None)

@@ -148,6 +148,7 @@ def test_a_dim_of_one_size_and_a_sole_dtype_may_be_left_out(tmp_path: Path) -> N
         ("rows=1 dtype=float16 seed=7", "'cols' of case 'f': it is missing"),
         ("rows=1 cols=-3 dtype=float16 seed=7", "'cols' must be a whole number, not negative"),
         ("rows=0 cols=3 dtype=float16 seed=7", "'rows' must be 1 to 512"),
+        ("rows=1 cols=3 dtype=float16 seed=9999999999999999999", "'seed' has more than 18 digits"),
         ("rows=1 cols=3 dtype=float64 seed=7", "the case has float32, float16"),
         ("rows=1 cols=3 seed=7", "'dtype' of case 'f': it is missing"),
         ("rows=1 cols=3 dtype=float16", "'seed' of case 'f': it is missing"),

@@ -77,6 +77,9 @@ TOLD = {
     "contract": Told({}, "Define exactly this function"),
     "returns": Told({"returns": "{out: float64}"}, why_not="the results' dtype, in the declaration"),
     "tolerance": Told({"tolerance": "{rtol: 0.1, atol: 0.1}"}, why_not="accepts more results"),
+    "always": Told(
+        {"always": "['rows=2 cols=24 dtype=float32 seed=1']"}, why_not="some of the allowed inputs, always tried"
+    ),
     "examples": Told({"examples": "3"}, why_not="how many inputs, not which"),
     "at_least": Told({"speed": "{rows: 4, cols: 7}", "at_least": "2.0"}, why_not="about the time, which is not judged"),
     "xfail": Told({"xfail": "known"}, why_not="about the report"),

@@ -22,6 +22,13 @@ def block(source: str, fence: str = "```") -> str:
 REPLIES = {
     # By format: replies in which DRAFT and ANSWER stand for blocks.
     "think": [
+        "<think:opensource>\nDRAFT\n</think:opensource>\n<answer:opensource>\nANSWER\n</answer:opensource>",
+        "<mm:think>\nDRAFT</mm:think>ANSWER",
+        "DRAFT\n</longcat_think>\nANSWER",
+        "<think_faster>DRAFT</think_faster>\nANSWER",
+        "<antThinking>DRAFT</antThinking>ANSWER",
+        "<inner-thoughts>\nDRAFT</inner-thoughts>ANSWER",
+        "[REASONING]\nDRAFT\n[/REASONING]\nANSWER",
         "<think>\nDRAFT\n</think>\n\nANSWER",
         "<think>DRAFT</think>ANSWER\n",
         "I try this.\nDRAFT\nGood.</think>ANSWER",
@@ -59,6 +66,7 @@ REPLIES = {
         "analysisLet me see.\nDRAFT\nassistantcommentary to=functions.x json{}\nassistantfinalHere:\nANSWER",
     ],
     "Gemma": [
+        "<|channel>thought\nDRAFT\n<channel|><|channel>final\nANSWER\n<channel|>",
         "<|channel>thought\nDRAFT\n<channel|>ANSWER",
         "DRAFT<channel|>\nANSWER",
         "<|channel>DRAFT<channel|>ANSWER",
@@ -77,6 +85,7 @@ REPLIES = {
         "<think>DRAFT</think><|begin_of_box|>\nANSWER\n<|end_of_box|>",
     ],
     "answer": [
+        "DRAFT\n<final_response>\nANSWER\n</final_response>",
         "DRAFT\n<answer>ANSWER</answer>",
         "<answer>\nANSWER\n</answer>\nNot like this:\nDRAFT",
         "DRAFT\nThe final answer: <final_answer>ANSWER</final_answer>\nDRAFT",
@@ -86,14 +95,84 @@ REPLIES = {
     "Hermes call": ["ANSWER\n<tool_call>\nDRAFT\n</tool_call>", "<tool_call>\nDRAFT\n</tool_call>ANSWER"],
     "Gemma call": ["<|tool_call>call:write{text:\nDRAFT}<tool_call|>ANSWER"],
     "Kimi call": ["ANSWER<|tool_calls_section_begin|>\nDRAFT<|tool_calls_section_end|>"],
-    "DeepSeek call": [f"ANSWER\n<{BAR}tool▁calls▁begin{BAR}>\nDRAFT\n<{BAR}tool▁calls▁end{BAR}>"],
+    "DeepSeek call": [
+        f"<{BAR}DSML{BAR}function_calls>\nDRAFT\n</{BAR}DSML{BAR}function_calls>ANSWER",
+        f"ANSWER<{BAR}tool_calls_begin{BAR}>\nDRAFT\n<{BAR}tool_calls_end{BAR}>",
+        f"ANSWER\n<{BAR}tool▁calls▁begin{BAR}>\nDRAFT\n<{BAR}tool▁calls▁end{BAR}>"],
     "MiniMax call": ["<minimax:tool_call>\nDRAFT\n</minimax:tool_call>\nANSWER"],
     "Llama call": ["<|python_tag|>\nDRAFT\n<|eom_id|>ANSWER"],
-    "Cohere call": ["ANSWER\n<|START_ACTION|>\nDRAFT\n<|END_ACTION|>"],
+    "Cohere's call": ["ANSWER\n<|START_ACTION|>\nDRAFT\n<|END_ACTION|>"],
     "another turn": [
+        "ANSWER</s>[INST] again [/INST]DRAFT",
+        "ANSWER<|END_OF_TURN_TOKEN|><|START_OF_TURN_TOKEN|><|USER_TOKEN|>DRAFT",
+        "ANSWER<|role_end|><role>HUMAN</role>DRAFT",
+        "ANSWER<|eot|><|header_start|>user<|header_end|>\n\nDRAFT",
+        "ANSWER<|end_of_text|>\n<|start_of_role|>user<|end_of_role|>DRAFT",
+        "[|assistant|]ANSWER[|endofturn|]\n[|user|]DRAFT",
+        "ANSWER<|im_end|><|im_user|>user<|im_middle|>DRAFT",
+        "<extra_id_1>Assistant\nANSWER\n<extra_id_1>User\nDRAFT",
         "ANSWER<|im_end|>\n<|im_start|>user\nAnd now?\nDRAFT",
         "ANSWER<end_of_turn>\n<start_of_turn>user\nDRAFT<end_of_turn>\n<start_of_turn>model\nDRAFT",
         "ANSWER<|eot_id|><|start_header_id|>user<|end_header_id|>\n\nDRAFT",
+    ],
+    "(?:\\w{1,20}[:_])?reasoning": [
+        "<reasoning>\nDRAFT\n</reasoning>ANSWER",
+        "<internal_reasoning>DRAFT</internal_reasoning>ANSWER",
+    ],
+    "cot": [
+        "<cot>\nDRAFT\n</cot>ANSWER",
+    ],
+    "inner_monologue": [
+        "<inner_monologue>DRAFT</inner_monologue>\nANSWER",
+    ],
+    "reason": [
+        "<reason>\nDRAFT\n</reason>\nANSWER",
+    ],
+    "plan(?:ning)?": [
+        "<planning>DRAFT</planning>ANSWER",
+        "<plan>\nDRAFT\n</plan>\nANSWER",
+    ],
+    "draft": [
+        "<draft>\nDRAFT\n</draft>\nANSWER",
+    ],
+    "Pangu": [
+        "[unused16]\nDRAFT\n[unused17]\nANSWER[unused10]",
+        "DRAFT[unused17]ANSWER",
+    ],
+    "tokens": [
+        "<|startofthink|>\nDRAFT\n<|endofthink|>\nANSWER",
+        "<|thought_start|>DRAFT<|thought_end|>ANSWER",
+        "<|thinking|>DRAFT<|/thinking|>ANSWER",
+        "DRAFT<|SYSTEM2_END|>\nANSWER",
+    ],
+    "s1": [
+        "<|im_start|>think\nDRAFT\n<|im_start|>answer\nANSWER",
+    ],
+    "Apriel": [
+        "Here are my reasoning steps:\nHm.\nDRAFT\n[BEGIN FINAL RESPONSE]\nANSWER\n[END FINAL RESPONSE]\n<|end|>",
+        "DRAFT\n[BEGIN FINAL RESPONSE]ANSWER",
+    ],
+    "Open WebUI": [
+        '<details type="reasoning" done="true">\n<summary>Thought for 3 s</summary>\nDRAFT\n</details>\nANSWER',
+        "<details>\n<summary>Thinking</summary>\n\nDRAFT\n\n</details>\n\nANSWER",
+    ],
+    "Ollama": [
+        "Thinking...\nDRAFT\n...done thinking.\n\nANSWER",
+    ],
+    "XML call": [
+        "<function_calls>\n<invoke name='w'>\nDRAFT\n</invoke></function_calls>\nANSWER",
+        "ANSWER\n<tool_use>\nDRAFT</tool_use>",
+        "<longcat_tool_call>\nDRAFT\n</longcat_tool_call>ANSWER",
+    ],
+    "Llama's XML call": [
+        "<function=write>{\nDRAFT\n}</function>ANSWER",
+    ],
+    "token call": [
+        "<|tool_call_start|>[write(text='\nDRAFT\n')]<|tool_call_end|>ANSWER",
+        "<|tool_call|>\nDRAFT\n<|/tool_call|>ANSWER",
+    ],
+    "action call": [
+        "<|action_start|><|plugin|>\nDRAFT\n<|action_end|>ANSWER",
     ],
     "Mistral call": [
         'ANSWER\n[TOOL_CALLS][{"name": "write", "arguments": {"text": "\nDRAFT"}}]',
@@ -138,6 +217,10 @@ def test_the_line_of_an_answer_is_that_of_the_reply(text: str) -> None:
         'printf("<answer>");',
         "if (a <b|| c|>d) return;",
         "auto x = y[TOOL_CALLS + 1];",
+        "auto x = y[unused16];",
+        "[answer](int i) { return i; }(0);",
+        "std::function<void(plan)> draft;",
+        'log("[|user|]");',
     ],
 )
 def test_a_tag_that_code_quotes_is_code(quoted: str) -> None:
@@ -151,6 +234,9 @@ def test_a_tag_that_code_quotes_is_code(quoted: str) -> None:
         "I put the kernel into `<answer>` and `</answer>` tags, without `<|channel|>analysis<|message|>`.",
         "The word assistantfinal is no tag here.",
         "Use the <response> element.",
+        "[REASONING](notes.md) and [ANSWER]: see below.",
+        "<details>\n<summary>How it works</summary>",
+        "The element <role>admin</role> and the <plan>.",
         "analysis: the kernel is memory bound.",
     ],
 )

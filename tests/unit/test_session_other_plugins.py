@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from pytest_upskill.records import ItemKind, VerdictKind
-from pytest_upskill.session.other_plugins import crashed_outcome, notes
+from pytest_upskill.session.other_plugins import crashed_outcome, notes, time_limit_over
 
 
 def config(ini: dict[str, str] | None = None, **options: object) -> Any:
@@ -61,3 +62,18 @@ def test_a_crashed_item_is_an_infrastructure_error_of_its_student(name: str, exp
 @pytest.mark.parametrize("report", [crash("tests/test_a.py::test_b"), crash("skills/tiny/SKILL.md::spec", "call")])
 def test_other_reports_are_left_alone(report: Any) -> None:
     assert crashed_outcome(report, ["glm-4.7"], ["skill"]) is None
+
+
+def test_a_time_limit_does_not_interrupt_what_is_recorded_after_an_item() -> None:
+    def limit(*arguments: object) -> None:
+        pytest.fail("Timeout")
+
+    before = signal.signal(signal.SIGALRM, limit)
+    try:
+        with time_limit_over():
+            signal.raise_signal(signal.SIGALRM)
+        assert signal.getsignal(signal.SIGALRM) is limit
+        with pytest.raises(pytest.fail.Exception, match="Timeout"):
+            signal.raise_signal(signal.SIGALRM)
+    finally:
+        signal.signal(signal.SIGALRM, before)

@@ -134,7 +134,7 @@ def test_a_recorded_reply_is_replayed_with_arms_turns_server_and_device(pytester
 
 NAMES = [
     "plain", "two words", "it's", 'a "b"', "$HOME", "a;b", "back\\slash", "tab\there", "no\u00a0break", "w\u00e4hlen",
-    "line\nend", "`id`", "a*?", "right\u202eleft",
+    "line\nend", "`id`", "a*?", "right\u202eleft", "\udcff\udce4b", "!!",
 ]  # fmt: skip
 
 
@@ -145,4 +145,10 @@ def test_a_shell_reads_every_name_as_it_is(pytester: pytest.Pytester) -> None:
     assert all(text.isprintable() for text in texts)
     script = "\n".join(text.replace("pytest", "printf '%s\\0'", 1) for text in texts)
     printed = subprocess.run(["bash", "-c", script], capture_output=True, env={"LC_ALL": "C.UTF-8"}, check=True).stdout
-    assert printed.decode().split("\0")[:-1] == words
+    assert printed.decode(errors="surrogateescape").split("\0")[:-1] == words
+
+
+@pytest.mark.parametrize("name", ["-x", "@scope"])
+def test_a_path_is_taken_for_no_option_and_for_no_file_of_arguments(pytester: pytest.Pytester, name: str) -> None:
+    shown = command(settings(pytester), Path(name) / "SKILL.md", "spec", [])
+    assert shown == f"pytest ./{name}/SKILL.md::spec"

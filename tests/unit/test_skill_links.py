@@ -53,6 +53,10 @@ def test_a_reference_may_name_what_is_no_further_reference(tmp_path: Path, furth
         "```\ntrees/\n└── references/\n    ├── chain.md\n    └── notes.md\n```",
         "[all](references/)",
         "Read all of references/*.md.",
+        "Load references/{chain,notes}.md, or all that is in references/.",
+        "[[notes]]",
+        "See references/notes.",
+        "__SKILL_DIR__/references/notes.md",
         "python3 skills/trees/references/notes.md",
     ],
 )
@@ -90,6 +94,7 @@ def test_a_further_reference_is_told_of_once(tmp_path: Path, written: str, shown
         ("[x](gone_(old).md)", "gone_(old).md"),
         (f"[x]({'g' * 300}.md)", f"{'g' * 300}.md"),
         ("[x](gone.md?plain=1)", "gone.md?plain=1"),
+        ("[x](scripts/gone.py:12-20), scripts/gone.py", "scripts/gone.py"),
     ],
 )
 def test_a_file_that_does_not_exist_is_told_of_once(tmp_path: Path, body: str, shown: str | None) -> None:
@@ -106,6 +111,9 @@ def test_a_file_that_does_not_exist_is_told_of_once(tmp_path: Path, body: str, s
         "``[x](gone.md)`` and ` [y](gone.md) `",
         "[x](references/my%20notes.md), [y](<references/my notes.md>), [z](references/my\\_notes.md)",
         "[^1]: A footnote.md",
+        "<!-- [x](gone.md) -->\n<!--\nreferences/gone.md\n-->",
+        "[x](references/[topic].md), [y](assets/YOUR_LOGO.png), [z](www.example.org/a.md)",
+        "[f](int x) and [y](scripts/plant.py:12) and scripts/plant.py:12",
         "{baseDir}/scripts/plant.py and [y](scripts/plant.py?raw=1)",
     ],
 )

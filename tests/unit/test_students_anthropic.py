@@ -72,6 +72,7 @@ def test_a_temperature_is_sent_where_there_is_one(ask: Any) -> None:
 
 def test_a_reply_that_was_cut_off_is_a_reply_that_says_so(ask: Any) -> None:
     assert ask(message("half", "max_tokens"))[0].finish == "length"
+    assert ask(message("all", "STOP_SEQUENCE"))[0].finish == "stop", "as a proxy writes it"
 
 
 @pytest.mark.parametrize(

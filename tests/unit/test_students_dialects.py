@@ -92,6 +92,9 @@ def test_an_end_that_the_model_chose_is_kept_in_one_word(word: str, finish: str)
         ("content_filter", "a content filter of the server ended the reply (finish_reason 'content_filter')", False),
         ("sensitive", "a content filter of the server ended the reply", False),
         ("SAFETY", "a content filter of the server ended the reply", False),
+        ("content_filter: PROHIBITED_CONTENT", "a content filter of the server ended the reply", False),
+        ("function_call_filter: MALFORMED_FUNCTION_CALL", "ended by the server, not by the model", True),
+        ("context_window_exceeded", "the model's context was full before the reply was complete", False),
         ("refusal", "the model refused to answer, by the policy of its provider (half)", False),
     ],
 )
@@ -152,6 +155,12 @@ def parts(*content: Any) -> Refusal:
         (body({"message": "warming up"}, chunk({"content": "one"}, "stop"), {"event": "end"}), "one", ""),
         (body(f"data: ping\n\ndata: {json.dumps(chunk({'content': 'one'}, 'stop'))}\n\ndata: null\n\n"), "one", ""),
         (body({"choices": [], "prompt_filter_results": []}, chunk({"content": "one"}, "stop")), "one", ""),
+        (parts([{"type": "text", "text": {"value": "one", "annotations": []}}]), "one", ""),
+        (parts([["one "], [{"type": "think", "think": "hm"}]], "two"), "one two", "hm"),
+        (body(whole(content="one", thinking_blocks=[{"type": "thinking", "thinking": "hm"}])), "one", "hm"),
+        (body({"result": whole(content="one"), "success": True}, kind="application/json"), "one", ""),
+        (body(chunk({"content": "one"}), whole(content="one")), "one", ""),
+        (body(f"data: {json.dumps(chunk({'content': 'one'}, 'stop'))}\n\ndata: [done]\n\n"), "one", ""),
         (body({"choices": [{"index": 1, "delta": {"content": "two"}}]}, chunk({"content": "one"}, "stop")), "one", ""),
     ],
 )  # fmt: skip
@@ -181,6 +190,7 @@ def test_a_server_that_leaves_the_connection_open_is_not_waited_for() -> None:
         (body("", kind="text/event-stream"), "sent text/event-stream with nothing in it"),
         (body(": ping\n\n: ping\n\n"), "sent text/event-stream with nothing in it"),
         (body("data: upstream died\n\n"), "no answer of a chat endpoint (an event: upstream died)"),
+        (body('{"object": "response", "status": "completed"}', kind="application/json"), '"status": "completed"})'),
         (body('{"detail": "no such route"}', kind="application/json"), "no reply of a chat (no such route)"),
         (body(f'data: {json.dumps(chunk({"content": "a"}, "stop"))}\n\ndata: {{"cho\n\n'), '(an event: {"cho)'),
         (body(f"data: {json.dumps(chunk({'content': 'a'}))}\n\ndata: gone\n\n"), "(an event: gone)"),
@@ -244,6 +254,12 @@ SAID: list[tuple[Any, str]] = [
     ({"error": {"message": "Provider error", "metadata": {"raw": '{"detail": "top_p"}'}}}, "Provider error; top_p"),
     ({"message": ["a must be b", "c"], "error": "Bad Request", "statusCode": 400}, "Bad Request; a must be b; c"),
     ({"error": {"type": "overloaded_error"}}, "overloaded_error"),
+    ({"ResponseMetadata": {"Error": {"Code": "X", "Message": "it failed"}}}, "it failed"),
+    ({"errcode": 4, "errMsg": "it failed", "data": None}, "it failed"),
+    ({"data": {"exception": "it failed"}, "success": False}, "it failed"),
+    ({"error": {"message": "no", "details": [{"fieldViolations": [{"field": "top_k", "description": "bad"}]}]}},
+     "no; top_k: bad"),
+    ({"error": {"message": "unknown", "param": "top_k"}}, "top_k: unknown"),
     ({"code": 1210, "msg": "wrong parameter"}, "wrong parameter"),
     ({"top_k": ["is not allowed"]}, '{"top_k": ["is not allowed"]}'),
     ("<html><style>b{}</style><title>502</title><body><h1>Bad Gateway</h1></body></html>", "502 Bad Gateway"),
@@ -266,6 +282,8 @@ def test_the_servers_own_words_are_shown_in_whatever_shape_they_come(sent: Any, 
         "no account for ...et-0123456789",
         "Authorization: Bearer another.token-1234",
         "the upstream key gsk_abcdefghijklmnop is expired",
+        "pplx-abcdefghijklmnop, AKIAABCDEFGHIJKLMNOP, https://me:abcdefgh@example.org, x-api-key: abcdefghijklmnop",
+        "Incorrect API key provided: sk-abcdefgh*******************6789",
     ],
 )
 def test_no_key_is_shown_whole_or_in_pieces(said: str) -> None:
@@ -309,6 +327,11 @@ def refuses(*names: str, status: int = 400, said: Callable[[str], Any]) -> Actio
         (422, lambda name: {"detail": [{"loc": ["body", name], "msg": "Extra inputs are not permitted"}]}),
         (500, lambda name: f"create() got an unexpected keyword argument '{name}'"),
         (400, lambda name: {"message": f"`{name}` is deprecated for this model."}),
+        (400, lambda name: {"message": f"{name.replace('_', ' ').capitalize()} is not supported by this model."}),
+        (400, lambda name: {"error": {"message": "Invalid", "details": [{"fieldViolations": [{"field": name}]}]}}),
+        (400, lambda name: {"error": {"message": "Unsupported", "target": f"/{name}"}}),
+        (403, lambda name: {"message": f"{name} is not allowed on your plan"}),
+        (503, lambda name: {"error": f"The parameter {name} cannot be used with this model"}),
     ],
 )
 def test_a_field_that_is_refused_by_name_is_left_out_with_a_note(status: int, said: Callable[[str], Any]) -> None:
@@ -355,7 +378,14 @@ def test_our_fields_can_be_renamed(name: str, other: str, value: Any) -> None:
     assert (body[other], name in body) == (value, False)
 
 
+def test_a_field_that_is_renamed_to_itself_stays_and_a_text_for_a_text_is_its_value() -> None:
+    body = sent(max_tokens="max_tokens", model="another")
+    assert (body["max_tokens"], body["model"]) == (77, "another")
+
+
 def test_other_fields_are_added_as_they_are() -> None:
+    body = sent(reasoning_effort="high", stop="x", tool_choice="auto")
+    assert (body["reasoning_effort"], body["stop"], body["tool_choice"]) == ("high", "x", "auto")
     body = sent(top_k=5, cache=False, extra_body={"seed": False, "provider": {"only": ["x"]}})
     assert (body["top_k"], body["cache"], body["seed"], body["provider"]) == (5, False, False, {"only": ["x"]})
 
@@ -396,6 +426,7 @@ def test_the_worst_case_of_a_reply_follows_the_limit_that_is_sent() -> None:
     ("fields", "told"),
     [
         ({"options": {"temperature": "0.7"}}, "options.temperature = '0.7': expected its value, false to leave the"),
+        ({"options": {"seed": True}}, "options.seed = True: expected its value, false to leave the"),
         ({"options": {"extra_body": 5}}, "options.extra_body = 5: expected a table of fields"),
         ({"extra_body": "x"}, "extra_body = 'x': expected a table of fields"),
         ({"system": "developer"}, "system = 'developer': expected one of system, user"),

@@ -298,3 +298,9 @@ def test_zero_bytes_in_utf_8_are_kept_if_they_are_few_and_make_a_file_binary_if_
     assert layout.decoded(few) == (few.decode(), "")
     for data in (b"\x7fELF" + bytes(60), b"GIF89a" + b"\0\1\2" * 10, b"one\0two\0" * 9):
         assert layout.decoded(data) == ("", layout.BINARY)
+    assert layout.decoded(b"int x;" + bytes(500)) == ("int x;", ""), "a buffer of a fixed size"
+
+
+def test_japanese_of_seven_bits_is_recognised() -> None:
+    text = "完了です。\n```cuda\nint x;\n```\n"
+    assert layout.decoded(text.encode("iso2022_jp")) == (text, "ISO-2022-JP")

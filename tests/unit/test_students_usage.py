@@ -105,6 +105,44 @@ USAGES: dict[str, tuple[dict[str, Any], Tokens]] = {
         Tokens(508, 2, 500),
     ),
     "Ollama's own": ({"prompt_eval_count": 26, "eval_count": 298}, Tokens(26, 298)),
+    "names in camel case": (
+        {"promptTokens": 10, "completionTokens": 20, "totalTokens": 130, "promptTokensDetails": {"cachedTokens": 4},
+            "completionTokensDetails": {"reasoningTokens": 100}},
+        Tokens(10, 120, 4),
+    ),
+    "Bedrock": (
+        {"inputTokens": 10, "outputTokens": 5, "totalTokens": 45, "cacheReadInputTokens": 20,
+            "cacheWriteInputTokens": 10},
+        Tokens(40, 5, 20, 10),
+    ),
+    "Qwen with a cache": (
+        {"prompt_tokens": 1605, "completion_tokens": 40, "total_tokens": 1645, "prompt_tokens_details": {
+            "cache_creation_input_tokens": 1600, "cache_creation": {"ephemeral_5m_input_tokens": 1600},
+            "cached_tokens": 0}},
+        Tokens(1605, 40, 0, 1600),
+    ),
+    "Mistral": (
+        {"prompt_tokens": 15, "completion_tokens": 20, "total_tokens": 35, "num_cached_tokens": 8}, Tokens(15, 20, 8),
+    ),
+    "Perplexity": (
+        {"prompt_tokens": 14, "completion_tokens": 70, "total_tokens": 84, "citation_tokens": 5028,
+            "reasoning_tokens": 44345},
+        Tokens(14, 44415),
+    ),
+    "Cohere's own": (
+        {"billed_units": {"input_tokens": 17, "output_tokens": 12}, "tokens": {"input_tokens": 83, "output_tokens": 12},
+            "cached_tokens": 64},
+        Tokens(83, 12, 64),
+    ),
+    "LM Studio's own": (
+        {"input_tokens": 419, "total_output_tokens": 362, "reasoning_output_tokens": 195}, Tokens(419, 362),
+    ),
+    "OpenRouter's own": (
+        {"native_tokens_prompt": 10, "native_tokens_completion": 25, "native_tokens_reasoning": 5,
+            "native_tokens_cached": 2, "tokens_prompt": 9, "tokens_completion": 20},
+        Tokens(10, 25, 2),
+    ),
+    "watsonx": ({"input_token_count": 10, "generated_token_count": 20}, Tokens(10, 20)),
     "only a total": ({"total_tokens": 12}, Tokens(12)),
     "only an output and a total": ({"completion_tokens": 5, "total_tokens": 25}, Tokens(20, 5)),
     "whole numbers as floats": ({"prompt_tokens": 11.0, "completion_tokens": 7.0}, Tokens(11, 7)),

@@ -13,7 +13,7 @@ import click
 from pytest_upskill.commands.generate.progress import Progress
 from pytest_upskill.commands.generate.student_runs import Answers, Session, Subject, cost_in_words, running, subject_of
 from pytest_upskill.commands.history_options import terminal_style
-from pytest_upskill.errors import BudgetStopped, SkillError, UsageError
+from pytest_upskill.errors import BudgetStopped, SkillError, StudentError, UsageError
 from pytest_upskill.generator.ablate import Ablation, Effect, Row, ablate, cost, what_can_be_decided
 from pytest_upskill.generator.experiment import Cost
 from pytest_upskill.generator.sections import Section, sections_of, tokens_of
@@ -82,6 +82,9 @@ def command(
                     found = ablate(runner, subject.cases, subject.text, sections, trials, seen)
     except BudgetStopped as error:
         progress.line(f"stopped: {error}")
+        found, status = None, UNFINISHED
+    except StudentError as error:
+        progress.line(f"stopped: {error}; the same command continues from here")
         found, status = None, UNFINISHED
     except KeyboardInterrupt:
         progress.line("interrupted; answers are stored, and the same command continues")

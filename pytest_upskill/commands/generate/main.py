@@ -1,7 +1,6 @@
 """The console script ``upskill-gen``: one click group with lazy commands."""
 
 from collections.abc import Mapping
-from importlib.util import find_spec
 
 import click
 
@@ -27,7 +26,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
 @click.command(
     cls=LazyGroup,
     package=PACKAGE,
-    table={name: entry for name, entry in COMMANDS.items() if find_spec(f"{PACKAGE}.{entry[0]}")},
+    table=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(VERSION, prog_name="upskill-gen")

@@ -10,12 +10,13 @@ import secrets
 import threading
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from pytest_upskill.cases.case import Case
 from pytest_upskill.skills.arms import prompt_text
 from pytest_upskill.skills.skill import load_skill
-from pytest_upskill.students.golden import fenced
+from pytest_upskill.students.golden import as_reply
 from pytest_upskill.students.serving.broker import model_path
 
 _LAUNCH = re.compile(r"\w+(?:<[\w\s,]*>)?<<<.*?>>>\(.*?\);", re.DOTALL)
@@ -44,8 +45,8 @@ class Scripts:
         marker = case.task.strip()
         if wrong is None or case.solution is None or not marker:
             return False
-        right = fenced(case.solution.source, case.language)
-        answers = (f"Here is the kernel.\n\n{fenced(wrong, case.language)}", right)
+        right = as_reply(case.solution, case.language)
+        answers = (f"Here is the kernel.\n\n{as_reply(replace(case.solution, source=wrong), case.language)}", right)
         # A text that the prompt contains if, and only if, it shows the skill: the longest line of its body.
         lines = [line.strip() for line in load_skill(case.folder).body.splitlines()]
         with self._lock:

@@ -1,0 +1,54 @@
+"""The reader of ``build.toml`` in the package ``kernels``, where it is installed: what it refuses is a failure.
+
+It is a private part of that package, which is loaded alone: the whole package imports torch.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.machinery
+import importlib.util
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from pytest_upskill.languages.torch_extension.build_toml import NAME
+
+
+def problem(text: str) -> str | None:
+    """What the reader says of a ``build.toml`` that it refuses; None if it accepts the text, or is not there."""
+    if (reader := _reader()) is None:
+        return None
+    with tempfile.TemporaryDirectory(prefix="upskill-") as folder:
+        (Path(folder) / NAME).write_text(text, encoding="utf-8", errors="replace")
+        try:
+            reader.Build.open(folder)
+        except ValueError as error:
+            said = " ".join(str(error).replace(f"{folder}/", "").split()).rpartition(f"TOML in {NAME}: ")[2]
+            return f"{NAME}: the reader of 'kernels' refuses it: {said}"
+    return None
+
+
+@functools.cache
+def _reader() -> Any:
+    """The extension ``kernels._rust`` with its class ``Build``, or None. A process can load it once only, so that it is
+    left where a later import of ``kernels`` finds it.
+    """
+    name = "kernels._rust"
+    try:
+        found = importlib.util.find_spec("kernels")
+        origin = Path(found.origin or "").parent if found else None
+        library = next(origin.glob("_rust*.so"), None) if origin else None
+        if library is None:
+            return None
+        if (module := sys.modules.get(name)) is None:
+            loader = importlib.machinery.ExtensionFileLoader(name, str(library))
+            spec = importlib.util.spec_from_loader(name, loader)
+            assert spec is not None
+            module = importlib.util.module_from_spec(spec)
+            loader.exec_module(module)
+            sys.modules[name] = module
+    except (ImportError, OSError, ValueError):
+        return None
+    return module if hasattr(getattr(module, "Build", None), "open") else None
