@@ -69,9 +69,16 @@ def read_provenance(evals: Path) -> Provenance | None:
     except FileNotFoundError:
         return None
     except (OSError, ValidationError) as error:
-        first = str(error).splitlines()[0]
+        first = _first(error) if isinstance(error, ValidationError) else str(error)
         rule = "until it can, all cases here count as generated; restore it from git, or correct it by hand"
         raise CaseError(f"{FILE} cannot be read ({first}): {rule}", path) from None
+
+
+def _first(error: ValidationError) -> str:
+    """The first mistake, with its place in the record."""
+    found = error.errors()[0]
+    place = ".".join(map(str, found["loc"]))
+    return f"{place}: {found['msg']}" if place else str(found["msg"])
 
 
 def write_provenance(evals: Path, provenance: Provenance) -> None:

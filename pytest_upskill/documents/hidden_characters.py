@@ -12,8 +12,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 _REORDERING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-_BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 """Letters and symbols that nothing is drawn for."""
+_VARIANTS = frozenset(map(chr, (*range(0x180B, 0x180E), *range(0xFE00, 0xFE0E), *range(0xE0100, 0xE01F0))))
+"""Variation selectors, which can hold a hidden text; not the two that choose between text and emoji."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,9 @@ def is_hidden(char: str) -> bool:
     """Whether a character other than a tab or an end of line is not shown as what it is."""
     if char.isascii():
         return not (char.isprintable() or char in "\t\n")
-    return char in _BLANK or unicodedata.category(char) in ("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp")
+    return (
+        char in _BLANK or char in _VARIANTS or unicodedata.category(char) in ("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp")
+    )
 
 
 def hidden_characters(text: str) -> Iterator[Hidden]:

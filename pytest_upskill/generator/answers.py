@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from pytest_upskill.documents.hidden_characters import is_hidden
 from pytest_upskill.documents.markdown import Fence, fences, lines_of
 from pytest_upskill.documents.reasoning import answer_blocks, answer_text
 from pytest_upskill.records import Reply
@@ -23,12 +24,15 @@ MOST_BYTES = 200_000
 MOST_REFERENCES = 12
 SKILL_FILE = "SKILL.md"
 CASE_NAME = r"[a-z][a-z0-9_]{0,47}"
+README = "readme"
+"""No case has this name: its file would not be read as one."""
 SKILL_NAME = r"[a-z0-9]+(?:-[a-z0-9]+)*"
 _REFERENCE = re.compile(r"references/[A-Za-z0-9][A-Za-z0-9_-]{0,63}\.md")
 _PATH_LIKE = re.compile(r"\S*[./\\]\S*")
-_HIDING = "\u061c\u200b\u200e\u200f\u2060\ufeff"
-"""Characters that have no width or change the direction of text, besides the embeddings and isolates."""
-_DIRECTIONS = {chr(code) for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))}
+_JOINERS = "\u200c\u200d"
+"""They have no width, but belong to the writing of some languages, and to emoji."""
+_RESERVED = re.compile(r"con|prn|aux|nul|(?:com|lpt)[0-9]", re.IGNORECASE)
+"""Names of devices: Windows can check out no file or folder of such a name."""
 _MARKDOWN = ("markdown", "md")
 
 
@@ -72,9 +76,12 @@ def checked_text(reply: Reply) -> str:
 
 
 def _is_hidden(char: str) -> bool:
-    if char.isascii():
-        return not char.isprintable() and char not in "\t\n"
-    return char in _HIDING or char in _DIRECTIONS or unicodedata.category(char) in ("Cc", "Cs", "Co")
+    return char not in _JOINERS and is_hidden(char)
+
+
+def is_reserved(name: str) -> bool:
+    """Whether no file or folder of this name can exist on Windows, so that a repository could not be cloned there."""
+    return _RESERVED.fullmatch(name) is not None
 
 
 def read_plan(reply: Reply, count: int, taken: Sequence[str] = (), skill: str = "") -> Plan:
@@ -97,6 +104,13 @@ def read_plan(reply: Reply, count: int, taken: Sequence[str] = (), skill: str = 
         raise Refused(f"the plan has two cases of the name '{twice}'; rename one of them")
     if known := next((name for name in names if name in taken), None):
         raise Refused(f"the skill already has a case '{known}'; plan another operator, with another name")
+    if README in names:
+        raise Refused(f"evals/{README}.md would be no case, but a file for readers; choose another name")
+    if reserved := next(filter(is_reserved, (plan.skill, *names)), None):
+        raise Refused(f"'{reserved}' is the name of a device on Windows, where no file can have it; choose another")
+    for one in plan.cases:
+        if len(one.operator.strip()) < 3 or any(char == "\n" or _is_hidden(char) for char in one.operator):
+            raise Refused(f"the operator of '{one.name}' is not one line of visible text; {_FORM}")
     if skill and plan.skill != skill:
         raise Refused(f"the plan calls the skill '{plan.skill}'; its name is '{skill}'")
     return plan
@@ -112,13 +126,21 @@ _FORM = (
 def _parsed(block: Fence) -> Any:
     try:
         if block.language == "json":
-            return json.loads(block.source)
+            return json.loads(block.source, object_pairs_hook=_unique)
         from ruamel.yaml import YAML
 
         return YAML(typ="safe", pure=False).load(block.source)
     except Exception as error:  # YAML's tags and numbers raise what they like
         said = " ".join(str(error).split())[:200]
         raise Refused(f"the plan's block is no valid {block.language.upper()} ({said}); {_FORM}") from None
+
+
+def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"the key '{next(key for key in keys if keys.count(key) > 1)}' is given twice")
+    return found
 
 
 def read_skill(reply: Reply) -> Mapping[str, str]:
@@ -129,6 +151,10 @@ def read_skill(reply: Reply) -> Mapping[str, str]:
         path = block.info.split()[-1] if block.info else ""
         if path != SKILL_FILE and not _REFERENCE.fullmatch(path):
             raise Refused(f"block {number} is for {path!r}; {_SKILL_FORM}")
+        if is_reserved(Path(path).stem):
+            raise Refused(f"{path} is the name of a device on Windows, where no file can have it; choose another")
+        if not block.source.strip():
+            raise Refused(f"the block of {path} is empty; fill it, or leave it out")
         if path.lower() in map(str.lower, found):
             raise Refused(f"there are two blocks for {path}; write one")
         if not block.closed:

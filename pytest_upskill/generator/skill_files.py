@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +17,11 @@ from pytest_upskill.skills.skill import Problem, validate
 ALLOWED_KEYS = ("name", "description", "license", "compatibility", "metadata")
 """Others of the specification and of agents grant tools or run commands."""
 _MOST_SHOWN = 8
+_EMBEDDED = (
+    (re.compile(r"<!--"), "a comment, which readers of the formatted text do not see"),
+    (re.compile(r"!`|^[ \t]*(?:```+|~~~+)!", re.MULTILINE), "a command that some agents run when they read the file"),
+    (re.compile(r"(?<![\w`])@(?:~|\.{1,2})?/[\w.]"), "a file that some agents read when they read this one"),
+)
 
 
 def check(files: Mapping[str, str], name: str, language: str) -> None:
@@ -36,8 +42,19 @@ def check(files: Mapping[str, str], name: str, language: str) -> None:
     if (told := top["name"].text) != name:
         raise Refused(f"'name' in {SKILL_FILE} is '{told}'; the skill is called '{name}'")
     for path, text in files.items():
+        if (hidden := embedded(text)) is not None:
+            raise Refused(f"{path}: {hidden}")
         if (problem := prose.problem(text, language)) is not None:
             raise Refused(f"{path}: {problem}")
+
+
+def embedded(text: str) -> str | None:
+    """What a text tells an agent, and not a reader: comments, commands and files that are inserted; None for none."""
+    for pattern, what in _EMBEDDED:
+        if found := pattern.search(text):
+            line = text.count("\n", 0, found.start()) + 1
+            return f"line {line} has {found[0].strip()!r}, {what}: write it in another way, or leave it out"
+    return None
 
 
 def _with_place(problem: Problem) -> str:

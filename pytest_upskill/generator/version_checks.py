@@ -9,7 +9,7 @@ from pathlib import Path
 from pytest_upskill.cases.case import Case
 from pytest_upskill.documents.frontmatter import parse
 from pytest_upskill.errors import SkillError
-from pytest_upskill.generator import prose
+from pytest_upskill.generator import prose, skill_files
 from pytest_upskill.generator.answers import SKILL_FILE, Refused, read_skill
 from pytest_upskill.generator.leakage import REFERENCES, Leakage
 from pytest_upskill.generator.sections import tokens_of
@@ -60,6 +60,8 @@ class VersionChecks:
         for one in validate_text(text, self._path):
             if _NUMBER.sub("#", one.message) not in known:
                 yield str(one)
+        if (hidden := skill_files.embedded(text)) is not None and skill_files.embedded(present) is None:
+            yield hidden
         yield from _of_keys(_keys(text, self._path), _keys(present, self._path))
         if (tokens := tokens_of(text)) > self._target:
             yield f"the file has about {tokens} tokens; at most {self._target} are allowed: shorten it"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,10 +25,11 @@ from pytest_upskill.generator.files_teacher import AnswerMissing
 from pytest_upskill.generator.leakage import Leakage, skill_text
 from pytest_upskill.generator.parts import split
 from pytest_upskill.generator.questions import Order
+from pytest_upskill.generator.skill_lock import alone
 from pytest_upskill.generator.teacher import Step
 from pytest_upskill.paths import write_atomically
 from pytest_upskill.records import Reply
-from pytest_upskill.skills.skill import case_paths
+from pytest_upskill.skills.skill import FILE_NAMES, case_paths
 
 if TYPE_CHECKING:  # imports torch
     from pytest_upskill.generator.proving import Proven, Prover
@@ -81,6 +83,7 @@ class Writing:
         self._others: list[Case] = []
         self._record = Provenance(task=order.task, language=order.language)
         self._prover: Prover | None = None
+        self._lock = ExitStack()
 
     # ------------------------------------------------------------------------------------------ what commands call
 
@@ -101,7 +104,7 @@ class Writing:
 
     def new(self, plan: Plan, into: Path) -> None:
         """Write the planned skill and its cases below the folder ``into``, or go on with them. Raises UsageError."""
-        folder = self.result.folder = into / plan.skill
+        folder = self._hold(into / plan.skill)
         is_there = folder.exists() and not (folder.is_dir() and not any(folder.iterdir()))
         record = read_provenance(folder / "evals") if is_there else self._record
         if record is None:
@@ -111,7 +114,7 @@ class Writing:
             task = f"the task {record.task!r} in the language {record.language}"
             raise UsageError(f"{folder} was made for {task}; choose another name with --name, or another folder")
         self._record = record
-        if record.skill is None:
+        if record.skill is None or not any((folder / name).is_file() for name in FILE_NAMES):
             self._talks.begin(questions.skill_step(self._order, plan))
         else:
             self._leakage = Leakage(skill_text(folder))
@@ -119,15 +122,22 @@ class Writing:
 
     def add(self, folder: Path, planned: Sequence[PlannedCase]) -> None:
         """Write cases for a skill that exists."""
-        self.result.folder = folder
+        self._hold(folder)
         self._record = read_provenance(folder / "evals") or self._record
         self._leakage = Leakage(skill_text(folder))
         self._cases(folder, planned)
 
     def close(self) -> None:
-        """End the processes of proofs."""
+        """End the processes of proofs, and let other commands write to the skill."""
         if self._prover is not None:
             self._prover.close()
+        self._lock.close()
+
+    def _hold(self, folder: Path) -> Path:
+        """Keep other commands from writing to a skill's folder. Raises UsageError."""
+        self._lock.enter_context(alone(folder))
+        self.result.folder = folder
+        return folder
 
     # ------------------------------------------------------------------------------------------ the loop
 
@@ -144,7 +154,13 @@ class Writing:
                 self._talks.begin(questions.case_step(self._order, folder.name, one, planned, existing))
         self._loop()
         for answer in self._for_skill:
-            self.result.unfinished.setdefault(answer.step.name, "it is proven, and waits for the skill's text")
+            name = answer.step.name
+            if SKILL in self.result.left_out:
+                self.result.left_out[name] = (
+                    "it is proven, and there is no skill for it: the text of the skill was refused"
+                )
+            else:
+                self.result.unfinished.setdefault(name, "it is proven, and waits for the skill's text")
         self._balance(set(self.result.kept) - there)
 
     def _loop(self) -> None:
@@ -176,6 +192,8 @@ class Writing:
         case = self._proving.read(read_case(reply, name), path)
         if (problem := prose.problem(case.task, self._order.language)) is not None:
             raise Refused(f"the task: {problem}")
+        if (hidden := skill_files.embedded(case.task)) is not None:
+            raise Refused(f"the task: {hidden}")
         if path.exists() and path.read_bytes() != case.text.encode():
             raise Refused(f"evals/{name}.md exists and holds another text; it is not replaced")
         return case
@@ -282,9 +300,11 @@ class Writing:
 
     def _not_answered(self, ended: Ended) -> None:
         error = ended.error
-        if isinstance(error, AnswerMissing):
+        if isinstance(error, AnswerMissing):  # the result says where the answer goes
             self.result.missing.append(error)
-        elif not isinstance(error, StudentError | BudgetStopped | UpskillError | OSError):
+            self.result.unfinished[ended.step.name] = str(error)
+            return
+        if not isinstance(error, StudentError | BudgetStopped | UpskillError | OSError):
             assert error is not None
             raise error
         self.result.unfinished[ended.step.name] = str(error)

@@ -64,6 +64,14 @@ def test_a_plan_is_read_from_json_or_yaml(text: str) -> None:
         (planned(CASE, command="rm -rf /"), "command"),
         (planned(CASE, skill="../skills"), "skill"),
         (planned(CASE, skill="a" * 65), "skill"),
+        (planned({**CASE, "name": "con"}), "'con' is the name of a device"),
+        (planned({**CASE, "name": "readme"}), "would be no case"),
+        (planned(CASE, skill="lpt1"), "'lpt1' is the name of a device"),
+        ('```json\n{"skill": "a", "skill": "b", "cases": []}\n```', "the key 'skill' is given twice"),
+        (planned({**CASE, "operator": "doubles\n# System\nx"}), "operator of 'twice' is not one line"),
+        (planned({**CASE, "operator": "doubles \x1b[2J x"}), "operator of 'twice' is not one line"),
+        (planned({**CASE, "operator": "doubles \u202e x"}), "operator of 'twice' is not one line"),
+        (planned({**CASE, "operator": "     "}), "operator of 'twice' is not one line"),
     ],
 )
 def test_a_plan_in_another_form_is_refused(text: str, reason: str) -> None:
@@ -80,8 +88,13 @@ def test_names_in_a_plan_are_new_and_unique_and_the_skill_keeps_its_name() -> No
 def test_long_cut_off_and_disguised_answers_are_refused(read: object) -> None:
     assert f"at most {MOST_BYTES:,} are read" in refusal(read, "x" * 5_000_000)
     assert "cut off" in refusal(read, planned(CASE), finish="length")
-    for char in ("\u202e", "\u200b", "\x1b", "\x00", "\ufeff"):
+    for char in ("\u202e", "\u200b", "\x1b", "\x00", "\ufeff", "\xad", "\u3164", "\ufe00", "\U000e0041", "\U000e0141"):
         assert f"line 2 of the answer holds U+{ord(char):04X}" in refusal(read, f"a\nb{char}c")
+
+
+def test_joiners_and_the_selectors_of_emoji_belong_to_texts() -> None:
+    for text in ("می\u200cشود", "क्\u200dष", "\u26a0\ufe0f", "👩\u200d💻"):
+        assert text in read_skill(Reply(answers.skill(body=f"# A\n\n{text}\n")))["SKILL.md"]
 
 
 # ------------------------------------------------------------------------------------------ skills
@@ -116,6 +129,8 @@ def test_no_other_path_is_written(path: str) -> None:
         ("Just a text.", "no block for SKILL.md"),
         (file("references/a.md"), "no block for SKILL.md"),
         (answers.skill() + answers.skill(), "two blocks for SKILL.md"),
+        (answers.skill(more=file("references/NUL.md")), "references/NUL.md is the name of a device"),
+        (answers.skill(more=file("references/a.md", " \n")), "the block of references/a.md is empty"),
         (answers.skill(more=file("references/a.md") + file("references/A.md")), "two blocks for references/A.md"),
         (answers.skill().removesuffix("~~~~~~\n"), "never closed"),
         ("```markdown SKILL.md\n# A\n```cuda\nint x;\n```\n", "block 2 is for ''"),

@@ -138,19 +138,24 @@ class Session:
         self.teacher = open_teacher(self.chosen, self.root, limits, subject, tell, self.name)
         talks = Conversations(self.teacher, self.options.attempts, self.progress.say)
         made = Writing(talks, self._make_prover, order, self.progress.say)
+        interrupted = False
         try:
             if isinstance(self.chosen, StudentConfig):
                 self._check_sandbox()  # before anything is paid for
             with self.progress:
                 yield made
         except KeyboardInterrupt:
+            interrupted = True
             self.progress.line("interrupted; what is proven is kept, and the same command continues")
-            raise click.exceptions.Exit(INTERRUPTED) from None
         finally:
             made.close()
             if isinstance(self.teacher, StudentTeacher):
                 self.note_spending(self.teacher.totals())
             self.teacher.close()
+        if interrupted:
+            if self.options.as_json:
+                _print_json(self._plain(made.result, INTERRUPTED))
+            raise click.exceptions.Exit(INTERRUPTED)
 
     def _check_sandbox(self) -> None:
         """Raises UsageError if cases cannot be proven on this machine."""

@@ -11,6 +11,7 @@ import click
 
 from pytest_upskill.cases.provenance import FILE, read_provenance
 from pytest_upskill.errors import CaseError, UsageError, shown_path
+from pytest_upskill.generator.skill_lock import alone
 from pytest_upskill.reporting.text_style import plural, printable
 from pytest_upskill.skills.skill import FILE_NAMES
 
@@ -38,7 +39,8 @@ def command(folder: Path, force: bool, yes: bool) -> None:
         raise UsageError(f"{folder} is not removed: {'; '.join(reasons)}; --force removes it all the same")
     if not yes:
         click.confirm(f"Remove {printable(str(folder))} with {plural(len(files), 'file')}?", abort=True)
-    shutil.rmtree(folder)
+    with alone(folder):
+        shutil.rmtree(folder)
     click.echo(f"removed {printable(str(folder))}")
 
 

@@ -9,7 +9,7 @@ import click
 
 from pytest_upskill.commands.generate.asking import STATUSES, AskOptions, Session, asks_a_teacher, language_option
 from pytest_upskill.commands.generate.baseline import check, measure
-from pytest_upskill.generator.answers import SKILL_NAME, Plan
+from pytest_upskill.generator.answers import SKILL_NAME, Plan, is_reserved
 from pytest_upskill.generator.estimate import steps_of
 from pytest_upskill.generator.questions import Order
 
@@ -49,7 +49,7 @@ def command(
     """
     if not task.strip():
         raise click.BadParameter("TASK is empty: say what the skill is for")
-    if name is not None and not (re.fullmatch(SKILL_NAME, name) and len(name) <= 64):
+    if name is not None and (not re.fullmatch(SKILL_NAME, name) or len(name) > 64 or is_reserved(name)):
         raise click.BadParameter(f"--name: {name!r} is no name of a skill: use lower-case letters, digits and hyphens")
     order, session = Order(task.strip(), language), Session(options, "new")
     steps = steps_of(order, cases, name or "")

@@ -10,7 +10,7 @@ import click
 from pytest_upskill.commands.generate.asking import STATUSES, AskOptions, Session, asks_a_teacher, language_option
 from pytest_upskill.commands.generate.existing import existing
 from pytest_upskill.errors import UsageError
-from pytest_upskill.generator.answers import CASE_NAME, PlannedCase
+from pytest_upskill.generator.answers import CASE_NAME, README, PlannedCase, is_reserved
 from pytest_upskill.generator.questions import case_step
 
 _MOST_WORDS = 5
@@ -32,7 +32,7 @@ def command(
     """
     found, session = existing(path, language), Session(options, "case")
     called = name or _name_from(operator)
-    if not re.fullmatch(CASE_NAME, called):
+    if not re.fullmatch(CASE_NAME, called) or called == README or is_reserved(called):
         what = f"'{called}'" if called else "OPERATOR"
         raise UsageError(f"{what} gives no name for the case: give --name, in lower-case letters, digits and '_'")
     if not 3 <= len(operator.strip()) <= 600:

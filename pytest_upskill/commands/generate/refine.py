@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from collections.abc import Sequence
@@ -43,6 +44,7 @@ from pytest_upskill.generator.refine import (
 )
 from pytest_upskill.generator.resume import Begun, begin
 from pytest_upskill.generator.sections import tokens_of
+from pytest_upskill.generator.skill_lock import alone
 from pytest_upskill.generator.teacher import Teacher
 from pytest_upskill.generator.version_checks import VersionChecks, language_of
 from pytest_upskill.paths import write_atomically
@@ -85,12 +87,15 @@ def command(
     language = language_of(subject.text, record.language if record and record.cases else "")
     limit = target or max(MAX_TOKENS, tokens_of(subject.text))
     own = Options(rounds, trials, options.attempts, limit, language=language)
-    refinement = _Refinement(subject, record, training, exam, own, options, progress)
+    refinement = _Refinement(subject, training, exam, own, options, progress)
     try:
-        status = refinement.run()
+        with contextlib.nullcontext() if options.dry_run else alone(subject.skill_path.parent):
+            status = refinement.run()
     except KeyboardInterrupt:
-        progress.line("interrupted; answers are stored, and the same command continues")
-        status = INTERRUPTED
+        status, text = INTERRUPTED, "interrupted; answers are stored, and the same command continues"
+        progress.line(text)
+        if options.as_json:
+            refinement.end(status, text)
     click.get_current_context().exit(status)
 
 
@@ -99,7 +104,6 @@ class _Refinement:
     """One command. ``rounds`` are those that have ended."""
 
     subject: Subject
-    record: Provenance | None
     training: Sequence[Case]
     held_out: Sequence[Case]
     own: Options
@@ -119,14 +123,14 @@ class _Refinement:
             if more and len(self.held_out) >= 5:
                 step = f"--rounds 1 needs 5; or {step}"
             what = f"INCONCLUSIVE: {decidable}" if more else "INCONCLUSIVE: no case is left for training"
-            return self._end(UNDECIDED, f"{what}; {step}. Nothing was asked.")
+            return self.end(UNDECIDED, f"{what}; {step}. Nothing was asked.")
         session = Session(subject.rootdir, options.limits)
         try:
             with running(subject, session, options.device, self.progress) as runner:
                 cost = self._student_cost(runner)
                 self._tell_cost(chosen, cost)
                 if options.dry_run:
-                    return self._end(
+                    return self.end(
                         KEPT, "dry run: nothing was asked; the teacher's question follows from what the student answers"
                     )
                 return self._asked(chosen, runner, session, cost)
@@ -148,11 +152,11 @@ class _Refinement:
         except AnswerMissing as error:
             missing = [{"prompt": str(error.prompt), "answer": str(error.answer)}]
             where = f"answer {shown_path(error.prompt)} in {shown_path(error.answer)}"
-            return self._end(UNFINISHED, f"{where}; then run the same command again: it continues from here", missing)
+            return self.end(UNFINISHED, f"{where}; then run the same command again: it continues from here", missing)
         except BudgetStopped as error:
-            return self._end(UNFINISHED, f"stopped: {error}")
+            return self.end(UNFINISHED, f"stopped: {error}")
         except StudentError as error:
-            return self._end(UNFINISHED, f"stopped: {error}; the same command continues from here")
+            return self.end(UNFINISHED, f"stopped: {error}; the same command continues from here")
         finally:
             teacher.close()
             self.plain["spent"] = session.plain()
@@ -176,9 +180,8 @@ class _Refinement:
         if one.kept and text is not None:
             begun.note_kept(text)
             write_atomically(subject.skill_path.resolve(), text)
-            if self.record is not None:
-                self.record = replace_skill(self.record, one, teacher)
-                write_provenance(subject.evals, self.record)
+            if (record := read_provenance(subject.evals)) is not None:  # as it is now: 'freeze' may have changed it
+                write_provenance(subject.evals, replace_skill(record, one, teacher))
         by = round_file.By(_called(subject.student.name, subject.student.model), _called(teacher.name, teacher.model))
         path = round_file.write_round(subject.evals, one, self.own, by, subject.skill_path.name)
         self.progress.line(f"round {one.number} of {self.own.rounds}: {_in_words(one)} ({shown_path(path)})")
@@ -189,13 +192,13 @@ class _Refinement:
         if refined.kept:
             kept = sum(one.kept for one in refined.rounds)
             path = shown_path(self.subject.skill_path)
-            return self._end(KEPT, f"{path} is replaced: {plural(kept, 'new version')} kept{why}; 'git diff' shows it")
+            return self.end(KEPT, f"{path} is replaced: {plural(kept, 'new version')} kept{why}; 'git diff' shows it")
         if not refined.rounds and refined.why == NOTHING_TO_LEARN:
-            return self._end(KEPT, refined.why)
+            return self.end(KEPT, refined.why)
         tried = plural(sum(one.proposal.text is not None for one in refined.rounds), "new version")
-        return self._end(UNDECIDED, f"INCONCLUSIVE: {tried} tried, none kept; the old text stays{why}")
+        return self.end(UNDECIDED, f"INCONCLUSIVE: {tried} tried, none kept; the old text stays{why}")
 
-    def _end(self, status: int, text: str, missing: Sequence[dict[str, str]] = ()) -> int:
+    def end(self, status: int, text: str, missing: Sequence[dict[str, str]] = ()) -> int:
         """Prints the end of the command, as a line or as JSON."""
         if not self.options.as_json:
             click.echo(printable(text))

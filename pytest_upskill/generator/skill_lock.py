@@ -1,0 +1,42 @@
+"""One command at a time writes to a skill: two would each overwrite what the other has recorded."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from pytest_upskill.errors import UsageError, shown_path
+from pytest_upskill.paths import cache_folder, component
+
+_FOLDER = "skill-locks"
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Hold the lock of a skill's folder, which need not exist. It ends with the process, also after 'kill -9'.
+
+    Raises UsageError if another command holds it.
+    """
+    place = folder.resolve()
+    name = f"{component(place.name)}-{hashlib.sha256(str(place).encode(errors='replace')).hexdigest()[:16]}.lock"
+    locks = cache_folder() / _FOLDER
+    locks.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(locks / name)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        remedy = "wait until it has ended, or end it, then run this command again"
+        raise UsageError(
+            f"another upskill-gen command writes to {shown_path(folder)} at this moment; {remedy}"
+        ) from None
+    except NotImplementedError:  # a file system without locks
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.release()
