@@ -202,7 +202,12 @@ def test_a_build_is_loaded_by_kernels_and_its_operator_is_called(server: WorkerS
     path = plan(tmp_path)
     loaded = load_facts(path, server, LIMITS, filtered=strongest().filtered)
     assert loaded == {
-        "facts": {"schema": f"{EXTENSION}::{SCHEMA}", "others": [], "offered": True, "implemented": True},
+        "facts": {
+            "schema": f"{EXTENSION}::{SCHEMA}".replace("-> Tensor", "-> (Tensor)"),
+            "others": [],
+            "offered": True,
+            "implemented": True,
+        },
         "seen": [],
     }
     answer, failed, violations = judged(server, path)
@@ -228,6 +233,49 @@ def test_a_wrong_build_fails_one_check(
     assert bytes(answer.outputs["out"]) == RIGHT
     assert list(failed) == [assertion]
     assert says in failed[assertion]
+
+
+IN_PLACE = """\
+import ctypes
+
+import torch
+
+library = torch.library.Library("{extension}", "DEF")
+library.define("{schema}")
+
+
+def bump(x, by):
+    assert x.is_contiguous() and x.dtype == torch.float32, "x is contiguous and float32"
+    values = (ctypes.c_float * x.numel()).from_address(x.data_ptr())
+    for place in range(x.numel()):
+        values[place] += by
+
+
+library.impl("bump", bump, "CPU")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("mark", "failed"), [("!", []), ("(a!)", []), ("", ["opcheck"])])
+def test_arguments_that_are_updated_in_place_are_marked(
+    server: WorkerServer, tmp_path: Path, mark: str, failed: list[str]
+) -> None:
+    schema, path = f"bump(Tensor{mark} x, float by) -> ()", plan(tmp_path)
+    whole = json.loads(path.read_text())
+    whole["entry"] |= {"name": "bump", "schema": "bump(Tensor! x, float by) -> ()", "results": []}
+    text = IN_PLACE.format(extension=EXTENSION, schema=schema)
+    whole["files"][f"{EXTENSION}.py"] = base64.b64encode(text.encode()).decode()
+    whole["files"]["__init__.py"] = base64.b64encode(b"from ._ops import ops\nbump = ops.bump\n").decode()
+    path.write_text(json.dumps(whole))
+    loaded = load_facts(path, server, LIMITS, filtered=strongest().filtered)
+    data = {"loaded": loaded, "violations": [], "abi": "", "notes": []}
+    violations, _ = adapter._verdicts(data, whole["entry"], EXTENSION)
+    assert bool(violations) == (mark == "")
+    x = TensorArgument("x", "inplace", "float32", (3,), floats(1, 2, 3))
+    with ExtensionExecutor(path, server, LIMITS, filtered=strongest().filtered) as executor:
+        answer = executor.call(Call(0, (x, ScalarArgument("by", "float", 1.0))))
+        assert bytes(answer.outputs["x"]) == floats(2, 3, 4)
+        assert [one.name for one in executor.assertions() if not one.passed] == failed
 
 
 @pytest.mark.slow

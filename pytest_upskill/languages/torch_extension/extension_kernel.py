@@ -141,7 +141,7 @@ class Extension(worker_kernel.Kernel):  # type: ignore[misc]
             self.operator = getattr(getattr(torch.ops, self.extension), self.name).default
             qualified = f"{self.extension}::{self.name}"
             self.facts = {
-                "schema": str(self.operator._schema),
+                "schema": schema_text(self.operator._schema),
                 "others": sorted(
                     name
                     for name in registrations() - before
@@ -182,6 +182,17 @@ class Extension(worker_kernel.Kernel):  # type: ignore[misc]
                 problem = fake_problem(operator, given)
                 return {"kind": "result", "message": problem, "line": None} if problem else {}
         return {}
+
+
+def schema_text(schema: Any) -> str:
+    """A schema as bindings write it: torch shows ``Tensor! x`` as ``Tensor($0! -> ) x``."""
+    parts, keyword = [], False
+    for one in schema.arguments:
+        if one.kwarg_only and not keyword:
+            parts, keyword = [*parts, "*"], True
+        written = one.alias_info is not None and one.alias_info.is_write
+        parts.append(f"{one.type}{'!' if written else ''} {one.name}")
+    return f"{schema.name}({', '.join(parts)}) -> ({', '.join(str(one.type) for one in schema.returns)})"
 
 
 def registrations() -> "set[str]":
