@@ -186,10 +186,10 @@ class Extension(worker_kernel.Kernel):  # type: ignore[misc]
 
 def schema_text(schema: Any) -> str:
     """A schema as bindings write it: torch shows ``Tensor! x`` as ``Tensor($0! -> ) x``."""
-    parts, keyword = [], False
+    parts: list[str] = []
     for one in schema.arguments:
-        if one.kwarg_only and not keyword:
-            parts, keyword = [*parts, "*"], True
+        if one.kwarg_only and "*" not in parts:
+            parts.append("*")
         written = one.alias_info is not None and one.alias_info.is_write
         parts.append(f"{one.type}{'!' if written else ''} {one.name}")
     return f"{schema.name}({', '.join(parts)}) -> ({', '.join(str(one.type) for one in schema.returns)})"
