@@ -6,17 +6,16 @@ that the plan gave it. Everything else is refused, with a reason that is sent ba
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from pytest_upskill.documents.hidden_characters import is_hidden
-from pytest_upskill.documents.markdown import Fence, fences, lines_of
-from pytest_upskill.documents.reasoning import answer_blocks, answer_text
+from pytest_upskill.documents.markdown import fences, lines_of
+from pytest_upskill.documents.reasoning import answer_text
 from pytest_upskill.records import Reply
 
 MOST_BYTES = 200_000
@@ -69,13 +68,14 @@ def checked_text(reply: Reply) -> str:
     if not text.strip():
         raise Refused("the answer is empty, or holds reasoning only")
     for number, line in enumerate(lines_of(text), 1):
-        if strange := next((one for one in line if _is_hidden(one)), None):
+        if strange := next((one for one in line if is_hidden_in_answers(one)), None):
             rule = "characters that are invisible or change the direction of text are refused"
             raise Refused(f"line {number} of the answer holds U+{ord(strange):04X}; {rule}: remove it")
     return "\n".join(lines_of(text)) + "\n"
 
 
-def _is_hidden(char: str) -> bool:
+def is_hidden_in_answers(char: str) -> bool:
+    """Whether an answer with this character is refused, since it is not shown as what it is."""
     return char not in _JOINERS and is_hidden(char)
 
 
@@ -84,73 +84,24 @@ def is_reserved(name: str) -> bool:
     return _RESERVED.fullmatch(name) is not None
 
 
-def read_plan(reply: Reply, count: int, taken: Sequence[str] = (), skill: str = "") -> Plan:
-    """The plan in the only fenced block of JSON or YAML, with ``count`` cases. ``taken`` are names in use; ``skill`` is
-    the name that the skill must have, if there is one. Raises Refused.
-    """
-    blocks = [one for one in answer_blocks(checked_text(reply)).answer if one.language in ("json", "yaml", "yml")]
-    if len(blocks) != 1:
-        raise Refused(f"the answer holds {len(blocks)} fenced blocks of JSON or YAML; write one ```json block")
-    try:
-        plan = Plan.model_validate(_parsed(blocks[0]))
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "the plan"
-        raise Refused(f"{place}: {first['msg']} (in the plan's block); {_FORM}") from None
-    names = [one.name for one in plan.cases]
-    if len(names) != count:
-        raise Refused(f"the plan has {len(names)} cases; {count} were asked for")
-    if twice := next((name for number, name in enumerate(names) if name in names[:number]), None):
-        raise Refused(f"the plan has two cases of the name '{twice}'; rename one of them")
-    if known := next((name for name in names if name in taken), None):
-        raise Refused(f"the skill already has a case '{known}'; plan another operator, with another name")
-    if README in names:
-        raise Refused(f"evals/{README}.md would be no case, but a file for readers; choose another name")
-    if reserved := next(filter(is_reserved, (plan.skill, *names)), None):
-        raise Refused(f"'{reserved}' is the name of a device on Windows, where no file can have it; choose another")
-    for one in plan.cases:
-        if len(one.operator.strip()) < 3 or any(char == "\n" or _is_hidden(char) for char in one.operator):
-            raise Refused(f"the operator of '{one.name}' is not one line of visible text; {_FORM}")
-    if skill and plan.skill != skill:
-        raise Refused(f"the plan calls the skill '{plan.skill}'; its name is '{skill}'")
-    return plan
-
-
-_FORM = (
-    '{"skill": "name-with-hyphens", "cases": [{"name": "name_of_case", "operator": "what it computes", '
-    '"difficulty": 1}]}, '
-    "the difficulty from 1 to 5, names in lower case, and nothing else"
-)
-
-
-def _parsed(block: Fence) -> Any:
-    try:
-        if block.language == "json":
-            return json.loads(block.source, object_pairs_hook=_unique)
-        from ruamel.yaml import YAML
-
-        return YAML(typ="safe", pure=False).load(block.source)
-    except Exception as error:  # YAML's tags and numbers raise what they like
-        said = " ".join(str(error).split())[:200]
-        raise Refused(f"the plan's block is no valid {block.language.upper()} ({said}); {_FORM}") from None
-
-
-def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise ValueError(f"the key '{next(key for key in keys if keys.count(key) > 1)}' is given twice")
-    return found
-
-
 def read_skill(reply: Reply) -> Mapping[str, str]:
-    """The texts of a skill's files by path, in the order given. Raises Refused."""
+    """The texts of a skill's files by path, in the order given. A text that begins with frontmatter needs no path to be
+    SKILL.md: one block, or the whole answer. Raises Refused.
+    """
+    text = checked_text(reply)
     found: dict[str, str] = {}
-    blocks = tuple(fences(lines_of(checked_text(reply))))
-    for number, block in enumerate(blocks, 1):
-        path = block.info.split()[-1] if block.info else ""
-        if path != SKILL_FILE and not _REFERENCE.fullmatch(path):
-            raise Refused(f"block {number} is for {path!r}; {_SKILL_FORM}")
+    blocks = tuple(fences(lines_of(text)))
+    paths = [block.info.split()[-1] if block.info else "" for block in blocks]
+    if text.lstrip().startswith("---\n") and not any(map(_is_file, paths)):
+        return {SKILL_FILE: text.lstrip()}
+    for number, (block, given) in enumerate(zip(blocks, paths, strict=True), 1):
+        path = given
+        if not _is_file(path):
+            if len(block.info.split()) > 1 or block.language not in ("", *_MARKDOWN):
+                raise Refused(f"block {number} is for {path!r}; {_SKILL_FORM}")
+            if not block.source.startswith("---\n") or SKILL_FILE in paths:
+                raise Refused(f"block {number} has no path; {_SKILL_FORM}")
+            path = SKILL_FILE
         if is_reserved(Path(path).stem):
             raise Refused(f"{path} is the name of a device on Windows, where no file can have it; choose another")
         if not block.source.strip():
@@ -168,9 +119,13 @@ def read_skill(reply: Reply) -> Mapping[str, str]:
 
 
 _SKILL_FORM = (
-    "each file is one block that opens with ~~~~~~markdown and its path, SKILL.md or references/NAME.md (letters, "
-    "digits, '-' and '_'), and closes with ~~~~~~, so that ``` blocks fit into it"
+    "each file is one block, whose first line is ~~~~~~markdown SKILL.md or ~~~~~~markdown references/NAME.md "
+    "(letters, digits, '-' and '_'), and whose last line is ~~~~~~, so that ``` blocks fit into it"
 )
+
+
+def _is_file(path: str) -> bool:
+    return path == SKILL_FILE or _REFERENCE.fullmatch(path) is not None
 
 
 def read_case(reply: Reply, name: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from pytest_upskill.cases.case import Case
@@ -26,13 +26,17 @@ def problems(folder: Path, cases: Sequence[Case]) -> Iterator[tuple[Path, Proble
     except CaseError:  # the linter reports it, since every case is untrusted then
         return
     if record is not None:
-        for message in _contradictions(record, cases):
+        unread = {path.stem for path in (folder / "evals").glob("*.md")} - {case.name for case in cases}
+        for message in _contradictions(record, cases, unread):
             yield folder / "evals" / FILE, Problem("warning", message)
 
 
-def _contradictions(record: Provenance, cases: Sequence[Case]) -> Iterator[str]:
+def _contradictions(record: Provenance, cases: Sequence[Case], unread: Collection[str]) -> Iterator[str]:
+    """What the record says, and the cases do not; files that are ``unread`` are reported as such already."""
     there = {case.name: case for case in cases}
     for name, made in sorted(record.cases.items()):
+        if name in unread:
+            continue
         if name not in there:
             yield f"the recorded case '{name}' does not exist: restore it, or remove its entry"
         elif there[name].text_hash != made.text_hash:

@@ -19,11 +19,12 @@ from pytest_upskill.cases.case_file import load_cases
 from pytest_upskill.cases.provenance import FILE, Provenance, WrittenCase, read_provenance, write_provenance
 from pytest_upskill.errors import BudgetStopped, StudentError, UpskillError, UsageError
 from pytest_upskill.generator import prose, questions, skill_files
-from pytest_upskill.generator.answers import Plan, PlannedCase, Refused, read_case, read_plan, read_skill
+from pytest_upskill.generator.answers import Plan, PlannedCase, Refused, read_case, read_skill
 from pytest_upskill.generator.conversations import Conversations, Ended
 from pytest_upskill.generator.files_teacher import AnswerMissing
 from pytest_upskill.generator.leakage import Leakage, skill_text
 from pytest_upskill.generator.parts import split
+from pytest_upskill.generator.plans import read_plan
 from pytest_upskill.generator.questions import Order
 from pytest_upskill.generator.skill_lock import alone
 from pytest_upskill.generator.teacher import Step

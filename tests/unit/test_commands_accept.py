@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from pytest_upskill.cases import acceptance
 from pytest_upskill.cases.provenance import FILE
+from pytest_upskill.commands.generate import accept
 from pytest_upskill.commands.generate.main import main
 from pytest_upskill.documents.hidden_characters import disguised_names, hidden_characters, is_hidden, visible
 from tests.unit.test_acceptance import TEXT, evals, listed, loaded, trusted
@@ -68,12 +69,18 @@ def test_list_and_revoke(skill: str, evals: Path) -> None:
     assert not trusted(evals)["a"] and "0 acceptances" in called("--list")[1]
 
 
-def test_hidden_characters_are_shown_and_named_and_yes_alone_is_refused(skill: str, evals: Path) -> None:
+def test_hidden_characters_are_shown_and_named_and_accepted_at_a_terminal_only(
+    skill: str, evals: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     code = "return x * 2  # \u202e\u2066 elbuod \u2069\x1b[2K\u200b"
     (evals / "a.md").write_text(TEXT.replace("return x * 2", code), encoding="utf-8")
     status, output = called(skill, "--yes")
     assert status == 2 and "hidden or deceptive characters in a" in output
     assert not trusted(evals)["a"]
+    status, output = called(skill, answer="y\n")
+    assert status == 2 and "by an answer at a terminal only" in output.replace("\n", " ")
+    assert not trusted(evals)["a"]
+    monkeypatch.setattr(accept, "_is_terminal", lambda: True)
     status, output = called(skill, answer="y\n")
     assert status == 0 and trusted(evals)["a"], "a person has seen them"
     assert "<U+202E><U+2066> elbuod <U+2069><U+001B>[2K<U+200B>" in output

@@ -153,6 +153,19 @@ def test_what_cannot_be_added_is_refused_with_the_reason(
     assert not judge.requests
 
 
+@pytest.mark.parametrize(("student", "kind"), [("golden", ItemKind.KERNEL), (None, ItemKind.MUTANTS)])
+def test_items_that_are_of_no_student_say_whose_item_is_needed(
+    skill: Path, tmp_path: Path, student: str | None, kind: ItemKind
+) -> None:
+    recorded(tmp_path, "five", replace(item(None, "c"), id="skill/SKILL.md::c[own]", student=student, kind=kind))
+    for more in ((), ("--run=4",)):
+        status, output = called("c[own]", *more)
+        said = output.replace("\n", " ")
+        assert status == 2 and "a failed item of a student is needed" in said
+        assert "save it as DIR/skill/c.skill.md, run 'pytest --upskill-student=files:DIR'" in said
+    assert "is needed" not in called("a[pupil-skill]", "--run=3")[1]
+
+
 def test_a_case_that_is_gone_or_broken_is_an_error(skill: Path, judge: Judge) -> None:
     path = skill / "evals" / "a.md"
     path.write_text("---\nop: 7\n---\nDo it.\n", encoding="utf-8")

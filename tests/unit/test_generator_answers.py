@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from pytest_upskill.generator.answers import MOST_BYTES, Refused, read_case, read_plan, read_skill
+from pytest_upskill.generator.answers import MOST_BYTES, Refused, read_case, read_skill
+from pytest_upskill.generator.plans import read_plan
 from pytest_upskill.records import Reply
 from tests import teacher_answers as answers
 
@@ -52,17 +53,17 @@ def test_a_plan_is_read_from_json_or_yaml(text: str) -> None:
         ("```json\n{\n```", "no valid JSON"),
         ("```yaml\na: !!python/object/apply:os.system [ls]\n```", "no valid YAML"),
         ("```json\n[1, 2]\n```", "the plan"),
-        (planned(), "has 0 cases; 1 were asked for"),
-        (planned(CASE, {**CASE, "name": "other"}), "has 2 cases; 1 were asked for"),
-        (planned({**CASE, "name": "../../etc/passwd"}), "cases.0.name"),
-        (planned({**CASE, "name": "--force"}), "cases.0.name"),
-        (planned({**CASE, "name": "twice\n"}), "cases.0.name"),
-        (planned({**CASE, "name": "Twice"}), "cases.0.name"),
-        (planned({**CASE, "difficulty": 6}), "cases.0.difficulty"),
-        (planned({**CASE, "difficulty": "3"}), "cases.0.difficulty"),
-        (planned({**CASE, "path": "/tmp/x"}), "cases.0.path"),
-        (planned(CASE, command="rm -rf /"), "command"),
-        (planned(CASE, skill="../skills"), "skill"),
+        (planned(), "has 0 cases; 1 was asked for"),
+        (planned(CASE, {**CASE, "name": "other"}), "has 2 cases; 1 was asked for"),
+        (planned({**CASE, "name": "../../etc/passwd"}), "'name' of the plan's case 1"),
+        (planned({**CASE, "name": "--force"}), "'name' of the plan's case 1"),
+        (planned({**CASE, "name": "twice\n"}), "'name' of the plan's case 1"),
+        (planned({**CASE, "name": "Twice"}), "'name' of the plan's case 1"),
+        (planned({**CASE, "difficulty": 6}), "'difficulty' of the plan's case 1 ('twice')"),
+        (planned({**CASE, "difficulty": "3"}), "'difficulty' of the plan's case 1 ('twice')"),
+        (planned({**CASE, "path": "/tmp/x"}), "the key 'path' of the plan's case 1 ('twice') is not known"),
+        (planned(CASE, command="rm -rf /"), "the key 'command' of the plan is not known"),
+        (planned(CASE, skill="../skills"), "'skill' of the plan is '../skills': a name has"),
         (planned(CASE, skill="a" * 65), "skill"),
         (planned({**CASE, "name": "con"}), "'con' is the name of a device"),
         (planned({**CASE, "name": "readme"}), "would be no case"),
@@ -82,6 +83,29 @@ def test_names_in_a_plan_are_new_and_unique_and_the_skill_keeps_its_name() -> No
     assert "two cases of the name 'twice'" in refusal(read_plan, planned(CASE, CASE), 2)
     assert "already has a case 'twice'" in refusal(read_plan, planned(CASE), 1, ["twice"])
     assert "its name is 'other'" in refusal(read_plan, planned(CASE), 1, [], "other")
+
+
+def test_all_that_is_wrong_in_a_plan_is_said_at_once() -> None:
+    bad = {"name": "Gain", "operator": "x", "difficulty": "hard", "file": "gain.md"}
+    said = refusal(read_plan, planned(CASE, bad, "rows", {"name": "twice"}), 3, ["twice"])
+    for part in (
+        "'name' of the plan's case 2 ('Gain') is 'Gain': a name has lower-case letters",
+        "'operator' of the plan's case 2 ('Gain') is 'x': a text of 3 to 600 characters",
+        "'difficulty' of the plan's case 2 ('Gain') is 'hard': a whole number from 1 to 5",
+        "the key 'file' of the plan's case 2 ('Gain') is not known: remove it",
+        "the plan's case 3 is not an object, but 'rows'",
+        "the key 'operator' of the plan's case 4 ('twice') is missing",
+        "the plan has 4 cases; 3 were asked for",
+        "two cases of the name 'twice'",
+        "already has a case 'twice'",
+        "the form is one ```json block",
+    ):
+        assert part in said
+    assert said.count("the form is") == 1
+    both = refusal(read_plan, planned({**CASE, "name": "con"}, CASE), 1, ["twice"], "other")
+    assert all(part in both for part in ("2 cases; 1 was", "already has a case", "a device", "its name is 'other'"))
+    many = [{**CASE, "name": f"n{at}", "difficulty": 9} for at in range(40)]
+    assert "28 more problems like these" in refusal(read_plan, planned(*many), 40)
 
 
 @pytest.mark.parametrize("read", [lambda reply: read_plan(reply, 1), read_skill, lambda reply: read_case(reply, "one")])
@@ -111,6 +135,20 @@ def test_a_skill_has_its_file_and_references_with_code_in_them() -> None:
     assert found["references/rows.md"] == code
 
 
+@pytest.mark.parametrize("opening", ["~~~~~~markdown", "~~~~~~", "```markdown", "```md", "~~~~~~markdown SKILL.md"])
+def test_a_block_that_begins_with_frontmatter_needs_no_path(opening: str) -> None:
+    text = answers.skill().partition("\n")[2].removesuffix("~~~~~~\n")
+    block = f"Here it is:\n\n{opening}\n{text}{opening.partition('m')[0]}\n"
+    assert read_skill(Reply(block)) == {"SKILL.md": text}
+    assert list(read_skill(Reply(block + file("references/a.md")))) == ["SKILL.md", "references/a.md"]
+    code = f"{text}\n```cuda\n__syncthreads();\n```\n"
+    assert read_skill(Reply(f"\n{code}")) == {"SKILL.md": code}
+    assert "block 1 has no path; each file is one block, whose first line is ~~~~~~markdown SKILL.md" in refusal(
+        read_skill, f"{opening.partition(' ')[0]}\n# A\n{opening.partition('m')[0]}\n"
+    )
+    assert "no block for SKILL.md" in refusal(read_skill, text + file("references/a.md"))
+
+
 @pytest.mark.parametrize(
     "path",
     [
@@ -133,7 +171,7 @@ def test_no_other_path_is_written(path: str) -> None:
         (answers.skill(more=file("references/a.md", " \n")), "the block of references/a.md is empty"),
         (answers.skill(more=file("references/a.md") + file("references/A.md")), "two blocks for references/A.md"),
         (answers.skill().removesuffix("~~~~~~\n"), "never closed"),
-        ("```markdown SKILL.md\n# A\n```cuda\nint x;\n```\n", "block 2 is for ''"),
+        ("```markdown SKILL.md\n# A\n```cuda\nint x;\n```\n", "block 2 has no path"),
         (answers.skill(more="".join(file(f"references/a{at}.md") for at in range(13))), "has 13 references"),
     ],
 )

@@ -89,6 +89,8 @@ def test_a_record_that_contradicts_the_cases_is_a_warning(tmp_path: Path) -> Non
     assert [str(one) for _, one in problems(tmp_path, [case])] == [
         "the recorded case 'gone' does not exist: restore it, or remove its entry"
     ]
+    (tmp_path / "evals" / "gone.md").write_text("---\nop: 7\n---\nDo it.\n", encoding="utf-8")
+    assert list(problems(tmp_path, [case])) == []  # the linter reports the file
     changed = replace(case, text_hash="0" * 64)
     assert any("has changed since it was proven" in str(one) for _, one in problems(tmp_path, [changed]))
     four = ", ".join(f'"{name}": {entry}' for name in "abcd")

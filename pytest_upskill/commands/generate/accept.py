@@ -121,6 +121,9 @@ def _accept(cases: Sequence[Case], yes: bool, show: bool) -> bool:
     if strange and yes:
         refused = "their code is not what it looks like; read it, and accept them without --yes"
         raise UsageError(f"hidden or deceptive characters in {', '.join(strange)}: {refused}")
+    if strange and not _is_terminal():
+        refused = "such code is accepted by an answer at a terminal only, after reading it"
+        raise UsageError(f"hidden or deceptive characters in {', '.join(strange)}: {refused}; nothing was accepted")
     names = ", ".join(case.name for case in cases)
     click.echo(f"\nThis code will run with your rights, outside of a sandbox: {plural(len(cases), 'case')} ({names}).")
     try:
@@ -128,13 +131,17 @@ def _accept(cases: Sequence[Case], yes: bool, show: bool) -> bool:
             click.echo("nothing was accepted")
             return False
     except click.Abort:
-        without = "" if sys.stdin.isatty() else "; without a terminal, read the code by --show, then use --yes"
+        without = "" if _is_terminal() else "; without a terminal, read the code by --show, then use --yes"
         click.echo(f"\nnothing was accepted{without}")
         return False
     for case in cases:
         acceptance.accept(case)
     click.echo(f"{plural(len(cases), 'case')} accepted; --revoke takes it back")
     return True
+
+
+def _is_terminal() -> bool:
+    return sys.stdin.isatty()
 
 
 def _shown(case: Case, console: Console) -> Iterator[Hidden | Disguised]:

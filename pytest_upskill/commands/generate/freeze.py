@@ -21,11 +21,13 @@ from pytest_upskill.judging.interface import JudgeRequest
 from pytest_upskill.judging.judge import judge
 from pytest_upskill.judging.signatures import language_of
 from pytest_upskill.paths import GENERATED, write_atomically
-from pytest_upskill.records import Outcome, VerdictKind
+from pytest_upskill.records import ItemKind, Outcome, VerdictKind
 from pytest_upskill.reporting.text_style import printable
 from pytest_upskill.skills.case_files import case_files
 
 _KEY = "always"
+GOLDEN = "golden"
+"""The student whose kernels are the solutions of cases."""
 _MOVING = ("text", "text_hash", "always", "reference", "solution", "inputs")
 """Fields of a case that a further line in its frontmatter changes, or moves."""
 
@@ -70,7 +72,9 @@ def _found(history: History, item: str, run: str | None) -> tuple[int, Outcome]:
         number = find_run(history, run)
         found = history.item(number, find_item(history.ids(number), item))
         if found.verdict.counterexample is None:
-            raise UsageError(f"{found.id} has no counterexample in run {number}: {_why(found)}; name another run")
+            raise UsageError(
+                f"{found.id} has no counterexample in run {number}: {_why(found)}{_how(found) or '; name another run'}"
+            )
         return number, found
     latest: Outcome | None = None
     numbers = sorted(history.numbers(), reverse=True)
@@ -86,7 +90,18 @@ def _found(history: History, item: str, run: str | None) -> tuple[int, Outcome]:
         last = find_run(history, "last")
         find_item(history.ids(last), item)
         raise UsageError(f"no item is called {item!r}; 'pytest-upskill runs' lists the runs")
-    raise UsageError(f"{latest.id} has no counterexample in any recorded run: {_why(latest)} in the latest")
+    raise UsageError(
+        f"{latest.id} has no counterexample in any recorded run: {_why(latest)} in the latest{_how(latest)}"
+    )
+
+
+def _how(item: Outcome) -> str:
+    """What gives an item a counterexample, for one that gets none."""
+    if item.kind is not ItemKind.MUTANTS and item.student != GOLDEN:
+        return ""
+    what = "a failed item of a student is needed, such as that of a kernel that you save as a reply"
+    where = f"DIR/{item.skill}/{item.case}.skill.md"
+    return f"; {what}: save it as {where}, run 'pytest --upskill-student=files:DIR', and name its item"
 
 
 def _why(item: Outcome) -> str:
