@@ -102,7 +102,8 @@ def compile_confined(
 
     ran = compile_it(sources)
     if ran.status != 0 and _suspicious(ran):
-        _raise_for_machine(compile_it(dict.fromkeys(sources, _HARMLESS)), ran)
+        others = dict.fromkeys(sources, "")
+        _raise_for_machine(compile_it({**others, next(iter(sources)): _HARMLESS}), ran)
         ran = compile_it(sources)
     return _judge(ran, entry, limits, internal, private=confinement.private_scratch)
 
@@ -131,6 +132,8 @@ class CachedCompiler:
 def _write(folder: Path, sources: Mapping[str, str]) -> None:
     try:
         for name, text in sources.items():
+            if "/" in name:
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(text, encoding="utf-8", errors="surrogateescape", newline="")
     except OSError as error:
         raise ToolchainError(f"cannot write a source to {folder}: {error.strerror}; free some space") from error

@@ -120,6 +120,8 @@ class SelfCheck:
         if build.library is None:
             first = next((line for line in build.message.splitlines() if "error" in line), build.message)
             return CaseQuality((Assertion(SOLUTION, False, f"its own solution does not compile: {first.strip()}"),))
+        if failed := next((one for one in build.assertions if not one.passed), None):
+            return unsolved(failed)
         with subject.execute(build, machine, self._timeout) as executor:
             recorder = recorder or Recorder("")
             recorder.executor = executor

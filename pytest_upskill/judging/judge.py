@@ -176,8 +176,9 @@ def _judged(request: JudgeRequest, machine: Machine, prepared: Prepared, watch: 
         return JudgeResult(verdict_of([contract, *skipped]))
     if build.needs:
         result = JudgeResult(Verdict(VerdictKind.INCONCLUSIVE, build.needs))
-    elif not build.ok:
-        result = JudgeResult(verdict_of([*_built(language, build, ()), *not_tried(names, "it does not compile")]))
+    elif not build.ok or any(not one.passed for one in build.assertions):
+        why = "its library cannot be used" if build.ok else "it does not compile"
+        result = JudgeResult(verdict_of([*_built(language, build, ()), *not_tried(names, why)]))
     else:
         result = _run(request, machine, prepared, build, watch)
     facts = BuildFacts(build.ok, build.message, build.compilers, build.kernels, build.cached)
@@ -187,7 +188,8 @@ def _judged(request: JudgeRequest, machine: Machine, prepared: Prepared, watch: 
 def _built(language: Language, build: Build, violations: tuple[str, ...]) -> list[Assertion]:
     broken = [*build.violations, *violations]
     contract = Assertion("contract", not broken, "; ".join(broken))
-    return [contract, Assertion("compiles", build.ok, build.message)] if language.compiles else [contract]
+    compiles = [Assertion("compiles", build.ok, build.message)] if language.compiles else []
+    return [contract, *compiles, *build.assertions]
 
 
 def _run(request: JudgeRequest, machine: Machine, prepared: Prepared, build: Build, watch: Watch | None) -> JudgeResult:

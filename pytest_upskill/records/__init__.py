@@ -3,7 +3,6 @@
 from pytest_upskill.records.asking import Exchange, Prompt, Question, Reply, ReplyDetails, Tokens, reply_file_name
 from pytest_upskill.records.judgement import (
     SCHEMA,
-    Assertion,
     Counterexample,
     Example,
     ItemKind,
@@ -24,6 +23,7 @@ from pytest_upskill.records.running import (
     ITEM_SIZE,
     NEEDS_GPU,
     Answer,
+    Assertion,
     Build,
     Call,
     CallLayout,

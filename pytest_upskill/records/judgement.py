@@ -11,7 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from pytest_upskill.records.asking import Tokens
-from pytest_upskill.records.running import Finding, KernelResources, LaunchStatistics
+from pytest_upskill.records.running import Assertion, Finding, KernelResources, LaunchStatistics
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -83,15 +83,6 @@ def _shortest(value: float) -> str:
     """The shortest text that reads back to the same float32 value."""
     texts = (f"{value:.{digits}g}" for digits in range(6, 10))
     return next((text for text in texts if struct.pack("f", float(text)) == struct.pack("f", value)), repr(value))
-
-
-@dataclass(frozen=True, slots=True)
-class Assertion:
-    """One named check of an item. ``message`` says why it failed; if it passed, it may hold a note."""
-
-    name: str
-    passed: bool
-    message: str = ""
 
 
 def assertion_names(checks: Sequence[str], dtypes: Sequence[str]) -> list[str]:

@@ -42,6 +42,15 @@ class KernelResources:
 
 
 @dataclass(frozen=True, slots=True)
+class Assertion:
+    """One named check of an item. ``message`` says why it failed; if it passed, it may hold a note."""
+
+    name: str
+    passed: bool
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Build:
     """A compiled kernel, or the compiler's message if there is none (``library`` is None)."""
 
@@ -58,6 +67,8 @@ class Build:
     """The same kernel with coverage, if the language has such builds; ``places.txt`` beside it lists its blocks."""
     needs: str = ""
     """Why nothing was built: what the kernel needs and the device does not have, with the line."""
+    assertions: tuple[Assertion, ...] = ()
+    """The language's own assertions on the library, in order; after one that failed it is not called."""
 
     @property
     def ok(self) -> bool:

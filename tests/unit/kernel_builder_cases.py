@@ -103,7 +103,12 @@ torch::Tensor scale_rows(const torch::Tensor& x, const torch::Tensor& weight, do
 MODULE = """\
 import torch
 
-from ._ops import ops
+from ._ops import add_op_namespace_prefix, ops
+
+
+@torch.library.register_fake(add_op_namespace_prefix("scale_rows"))
+def _(x: torch.Tensor, weight: torch.Tensor, factor: float) -> torch.Tensor:
+    return torch.empty_like(x)
 
 
 def scale_rows(x: torch.Tensor, weight: torch.Tensor, factor: float) -> torch.Tensor:

@@ -257,7 +257,7 @@ def test_a_kernel_begins_with_its_launch_bounds(declared: str, bounds: str) -> N
     ],
 )
 def test_functions_of_the_host_stay(source: str) -> None:
-    assert body(source) == source
+    assert body(source).replace(" UPSKILL_CPU_HOST_FUNCTION;", "") == source
 
 
 @pytest.mark.parametrize(

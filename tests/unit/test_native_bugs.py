@@ -222,6 +222,7 @@ FAMILIES: dict[str, tuple[Cases, Cases]] = {
         {"launch_rules": (0, 1, 2, 3, 4, 5)},
         {"launch_rules": (20, 21, 22, 23)},
     ),
+    "a function of the host called by a kernel": ({"launch_rules": (11, 12, 13)}, {"launch_rules": (27,)}),
     "a kernel called like a function, or with too large arrays": ({"launch_rules": (8, 9)}, {"launch_rules": (26,)}),
     "more shared memory than there is": (
         {"other_guises": (14, 15), "launch_rules": (6, 7, 10)},

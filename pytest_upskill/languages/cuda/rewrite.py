@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pytest_upskill.languages.cuda import ptx
 from pytest_upskill.languages.cuda.device_functions import rewrite_functions
+from pytest_upskill.languages.cuda.host_functions import mark_host_functions
 from pytest_upskill.languages.cuda.source_text import (
     CLOSERS,
     OPAQUE,
@@ -36,8 +37,9 @@ def rewrite(source: str, name: str = "kernel.cu", preamble: str = "", *, host_as
     """
     text, has_ptx = ptx.rewrite_statements(source.replace("\r\n", "\n"), host_assembly=host_assembly)
     launches, shared = (_rewrite_launches, _rewrite_api_launches), (_rewrite_dynamic_shared, _rewrite_static_shared)
+    marks = () if host_assembly else (mark_host_functions,)  # a program's keywords may come from its headers
     try:
-        for step in (_close_chevrons, *launches, *shared, rewrite_functions, _rewrite_noinline):
+        for step in (*marks, _close_chevrons, *launches, *shared, rewrite_functions, _rewrite_noinline):
             text = step(text)
     except _Unfinished as error:
         raise ValueError(f"{name}:{error}") from None

@@ -151,7 +151,8 @@ class PythonExecutor(Executor):
             return "it gives another result while it is counted"
         return counts or "its process did not tell"
 
-    def _call(self, call: Call, poison: int, *, count: bool = False) -> tuple[Answer, Counts | None]:
+    def _call(self, call: Call, poison: int, **options: object) -> tuple[Answer, Counts | None]:
+        """``options`` are further parts of the request: ``count=True`` counts the work."""
         places = Places(call)
         try:
             if self._process is None:
@@ -166,7 +167,7 @@ class PythonExecutor(Executor):
                     memory[offset : offset + argument.nbytes] = pattern[: argument.nbytes]
             nonce = secrets.token_bytes(8)
             arguments = [_plain(argument, offset) for argument, offset in places.all]
-            request = json.dumps({"size": places.size, "count": count, "arguments": arguments})
+            request = json.dumps({"size": places.size, "arguments": arguments, **options})
             reply, seconds = worker.exchange(nonce + request.encode())
             plain = reply if isinstance(reply, Finding) else _parsed(reply, nonce)
             if isinstance(plain, Finding):

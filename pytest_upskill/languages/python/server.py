@@ -15,33 +15,53 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+import weakref
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from pytest_upskill.build.cache import Cache
 from pytest_upskill.errors import SandboxError
 from pytest_upskill.records import Finding
 from pytest_upskill.sandbox import process, seccomp
 from pytest_upskill.sandbox import system_call_filters as filters
-from pytest_upskill.sandbox.confinement import ENVIRONMENT, Confinement, python, python_paths
+from pytest_upskill.sandbox.confinement import ENVIRONMENT, Confinement, Resources, python, python_paths
 from pytest_upskill.sandbox.message_process import Limits, MessageProcess, PrintedOutput
 
 WORKER = Path(__file__).resolve().with_name("worker.py")
 _SANDBOX = Path(seccomp.__file__).resolve().parent
-_START_SECONDS = 120.0
-"""Importing torch takes 3 s; on a busy machine with a cold disk, many times that."""
+_START_SECONDS = 300.0
+"""Importing torch takes 3 s; on a busy machine with a cold disk, up to fifty times that."""
 _ANSWER_SECONDS = 10.0
 _WORKER_START_SECONDS = 30.0
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 _MESSAGE_BYTES = 1 << 16
 
 
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What serves: a program as ``worker.py``, the folders from which it imports, and further ones that it reads.
+
+    With ``scratch`` it can write to a folder of its own, whose path is in its environment.
+    """
+
+    script: Path
+    folders: Callable[[], tuple[Path, ...]]
+    readable: tuple[Path, ...] = ()
+    scratch: bool = False
+
+
+_RESOURCES = Resources(cpu_seconds=1_000_000, memory=1 << 42, file_size=1 << 30, open_files=1024, processes=4096)
+"""Of a server with a folder of its own; its workers have tighter limits."""
+
+
 class WorkerServer:
     """Starts workers as forks of a confined process. Thread-safe. Raises SandboxError if it cannot start one."""
 
-    def __init__(self, confinement: Confinement) -> None:
+    def __init__(self, confinement: Confinement, program: Program | None = None) -> None:
         self._confinement = confinement
+        self._program = program or Program(WORKER, torch_folders)
         self._lock = threading.RLock()
         self._running: _Running | None = None
 
@@ -62,8 +82,14 @@ class WorkerServer:
 
     def _usable(self) -> _Running:
         if self._running is None or not self._running.is_ours():
-            self._running = _Running(self._confinement, self._lock)
+            self._running = _Running(self._confinement, self._program, self._lock)
         return self._running
+
+    def clear(self, folder: str) -> None:
+        """Removes the folder of a worker that has ended, in the server's own folder."""
+        with self._lock:
+            if self._running is not None and self._running.is_ours():
+                self._running.clear(folder)
 
     def close(self) -> None:
         """Ends the process and all workers."""
@@ -86,20 +112,34 @@ class Worker:
 class _Running(process.ConnectedProcess):
     """A started server process."""
 
-    def __init__(self, confinement: Confinement, lock: threading.RLock) -> None:
+    def __init__(self, confinement: Confinement, program: Program, lock: threading.RLock) -> None:
         self._lock = lock
         self._owner = os.getpid()
         self._ended: dict[bytes, int] = {}
         self._count = 0
-        folders = torch_folders()
-        readable = (*python_paths(), WORKER.parent, _SANDBOX, *folders)
+        self._scratch = contextlib.ExitStack()
+        scratch = self._scratch.enter_context(_own_folder()) if program.scratch else None
+        self._remove = weakref.finalize(self, _closing, self._scratch, self._owner)
+        folders = program.folders()
+        readable = (*python_paths(), program.script.parent, *program.readable, _SANDBOX, *folders)
 
         def argv(descriptor: int) -> list[str]:
-            words = [python(), "-I", "-S", str(WORKER), str(descriptor), str(_SANDBOX), filters.without_threads()]
-            return confinement.command([*words, filters.for_kernels(), *map(str, folders)], readable=readable)
+            words = [python(), "-I", "-S", str(program.script), str(descriptor), str(_SANDBOX)]
+            words += [filters.without_threads(), filters.for_kernels(), *map(str, folders)]
+            resources = _RESOURCES if scratch else None
+            return confinement.command(words, scratch=scratch, readable=readable, resources=resources)
 
-        super().__init__(socket.SOCK_SEQPACKET, argv, {**ENVIRONMENT, **_ONE_THREAD})
+        more = {"UPSKILL_SCRATCH": str(scratch)} if scratch else {}
+        super().__init__(socket.SOCK_SEQPACKET, argv, {**ENVIRONMENT, **_ONE_THREAD, **more})
         self._await_ready()
+
+    def clear(self, folder: str) -> None:
+        with contextlib.suppress(OSError):
+            self._channel.send(b"clear" + folder.encode())
+
+    def end(self) -> None:
+        super().end()
+        self._remove()
 
     def is_ours(self) -> bool:
         """Whether this process started it (not a process that forked this one), and it is still running."""
@@ -158,6 +198,23 @@ class _Running(process.ConnectedProcess):
             if self._status(number, _ANSWER_SECONDS) is None:
                 self.end()
             self._ended.pop(number, None)
+
+
+def _closing(scratch: contextlib.ExitStack, owner: int) -> None:
+    """Removes a server's folder, but not in a fork of the process that owns it."""
+    if owner == os.getpid():
+        scratch.close()
+
+
+@contextlib.contextmanager
+def _own_folder() -> Iterator[Path]:
+    """A folder for a server. What lies there in the end may not be listed, unless that is allowed again."""
+    with Cache().scratch() as folder:
+        try:
+            yield folder
+        finally:
+            for inner in folder.iterdir():
+                inner.chmod(0o700)
 
 
 def torch_folders() -> tuple[Path, ...]:

@@ -4,8 +4,8 @@ torch, the standard library, ``worker_kernel`` beside it, and ``seccomp`` of the
 Started as ``python -I -S worker.py CONTROL SANDBOX FILTER FILTER PATHS...``: an inherited socket that keeps the bounds
 of messages, the folder of ``seccomp``, two filters of system calls, and folders in which torch is found. On CONTROL
 come ``start`` (with four open files: the worker's own channel, the shared memory of its tensors, where it prints, and
-the kernel; and its limits) and ``end``. For each worker that has ended, its number and its status go back. The server
-itself never sees a kernel.
+the kernel; and its limits), ``end``, and ``clear`` with the folder of a worker that has ended. For each worker that has
+ended, its number and its status go back. The server itself never sees a kernel.
 
 A worker is a fork without threads, files, sockets or new processes (a filter of system calls, put on after the fork).
 Each message on its channel is one call: 8 bytes that the answer begins with, and JSON. What a worker says is untrusted
@@ -18,6 +18,7 @@ import mmap
 import os
 import resource
 import select
+import shutil
 import signal
 import socket
 import sys
@@ -32,6 +33,8 @@ _WITH_TORCH = (
 )  # fmt: skip
 """What can be imported beside the standard library: torch and what it needs itself."""
 
+MORE: "set[str]" = set()
+"""What can be imported besides: the packages that a kernel itself consists of."""
 _OURS = ("seccomp", "worker_kernel", "worker_watch")
 
 
@@ -40,7 +43,9 @@ class OnlyTorch:
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> None:
         top = name.partition(".")[0]
-        known = top in (*_WITH_TORCH, *_OURS) or top in sys.stdlib_module_names or top.startswith("_sysconfigdata")
+        known = (
+            top in (*_WITH_TORCH, *_OURS, *MORE) or top in sys.stdlib_module_names or top.startswith("_sysconfigdata")
+        )
         if not known:
             raise ModuleNotFoundError(
                 f"No module named {name!r}: only torch and Python's standard library can be imported here", name=name
@@ -56,6 +61,11 @@ import seccomp  # type: ignore[import-not-found]  # noqa: E402
 import worker_kernel  # type: ignore[import-not-found]  # noqa: E402
 
 del sys.path[:2]
+
+KERNEL: Any = worker_kernel.Kernel
+"""What is made of a kernel's plan in a fork, before the fork gives up its rights."""
+SCRATCH = ""
+"""The folder in which kernels have folders of their own, which ``clear`` removes; empty if they have none."""
 
 
 def main() -> None:
@@ -95,10 +105,18 @@ def serve(control: socket.socket) -> None:
                 watch = os.pidfd_open(process)
                 numbers[watch] = (process, number)
                 poller.register(watch, select.POLLIN)
+            elif word == b"clear":
+                clear(os.path.basename(message[5:].decode()))  # noqa: PTH119
             else:
                 for process, other in numbers.values():
                     if other == number:
                         os.kill(process, signal.SIGKILL)
+
+
+def clear(name: str) -> None:
+    """Removes the folder of a worker that has ended."""
+    if SCRATCH and name:
+        shutil.rmtree(os.path.join(SCRATCH, name), ignore_errors=True)  # noqa: PTH118
 
 
 def status_of(process: int) -> int:
@@ -120,13 +138,14 @@ def become_worker(inherited: "list[int]", files: "list[int]", limits: "dict[str,
         plan = json.loads(os.pread(source, os.fstat(source).st_size, 0))
         os.close(source)
         worker_kernel.seed_generators()
+        kernel = KERNEL(plan)
         limit_resources(limits)
         seccomp.hide()
         # Later filters cannot lift what earlier ones refuse.
         filtered = seccomp.install(sys.argv[3]) and seccomp.install(sys.argv[4])
         own = socket.socket(fileno=channel)
         own.send(b"ready" if filtered else b"ready, unfiltered")
-        work(own, shared, worker_kernel.Kernel(plan), limits["seconds"])
+        work(own, shared, kernel, limits["seconds"])
         os._exit(0)
     except BaseException:
         traceback.print_exc()
@@ -171,6 +190,7 @@ def work(channel: socket.socket, shared: int, kernel: "Any", seconds: float) -> 
             answer = {"kind": "exception", "message": text, "line": line}
         finally:
             set_timer(clock, 0)
+        answer["folder"] = getattr(kernel, "folder", "")
         answer["seen"] = [[name, *where] for name, where in kernel.seen.items()]
         channel.send(message[:8] + json.dumps(answer).encode()[: MESSAGE_BYTES - 8])
 

@@ -1,17 +1,43 @@
-"""The adapter of PyTorch extensions: see ``languages.base``."""
+"""The adapter of PyTorch extensions: see ``languages.base``. Builds projects for the backend cpu.
+
+Outputs are bytes, judged elsewhere. What a worker reports about its library is evidence, not proof.
+"""
 
 from __future__ import annotations
 
+import base64
+import functools
+import importlib.util
+import json
+import threading
+import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
+from pytest_upskill.build import elf, toolchain
+from pytest_upskill.build.cache import Cache, Facts, Made, key_of
 from pytest_upskill.devices.base import Machine
-from pytest_upskill.languages.base import Executor, SourceMutant
-from pytest_upskill.languages.torch_extension import SOURCE_NAME
-from pytest_upskill.records import Build, CallLayout
+from pytest_upskill.errors import ToolchainError
+from pytest_upskill.languages.base import SourceMutant
+from pytest_upskill.languages.python.server import WORKER, Program, WorkerServer, torch_folders
+from pytest_upskill.languages.torch_extension import SOURCE_NAME, abi, build_toml, generated, package, policy
+from pytest_upskill.languages.torch_extension.compiler import LIBRARY, ExtensionCompiler, headers, processor
+from pytest_upskill.languages.torch_extension.executor import ExtensionExecutor, load_facts
+from pytest_upskill.languages.torch_extension.project import Project, ProjectError, project_of
+from pytest_upskill.languages.torch_extension.schema import SchemaError, difference, parse_schema
+from pytest_upskill.records import Assertion, Build, CallLayout
+from pytest_upskill.sandbox.confinement import Confinement
+from pytest_upskill.sandbox.message_process import Limits
+
+PLAN = "kernel.json"
+"""The file of a build: what is asked of it, and the files of its variant."""
+_LOAD_SECONDS = 60.0
+_WORKER = Path(__file__).resolve().with_name("extension_worker.py")
 
 
 class TorchExtensionLanguage:
-    """Projects of C++ for the backend cpu. Others are read and not run."""
+    """Projects of C++ for the backend cpu; those for other backends are compiled nowhere."""
 
     name = "torch-extension"
     source_name = SOURCE_NAME
@@ -19,20 +45,160 @@ class TorchExtensionLanguage:
     compiles = True
     checks = ("runs", "correct", "deterministic", "inputs")
 
+    def __init__(self, cache: Cache | None = None) -> None:
+        self._compiler = ExtensionCompiler(cache)
+        self._lock = threading.Lock()
+        self._servers: dict[Confinement, WorkerServer] = {}
+
     def identity(self) -> str:
-        return "torch-extension"
+        return " ".join(("torch-extension", *self._compiler.identity()))
 
     def build(self, sources: Mapping[str, str], entry: str, machine: Machine, *, checked: bool = True) -> Build:
-        return Build(None, needs="projects of kernel-builder are read, and not built yet")
+        """``entry`` is JSON: ``name``, ``schema``, ``backend``, ``results`` (names) and ``atomics``."""
+        began, plain = time.monotonic(), json.loads(entry)
+        try:
+            project = project_of(sources)
+            build = build_toml.read(project.texts)
+        except ProjectError as error:
+            return Build(None, str(error))
+        if plain["backend"] != "cpu":
+            return Build(None, needs=_needs(build, plain["backend"]))
+        confinement, server = machine.confinement, self._server(machine.confinement)
+        names = generated.names(build, "cpu", project.texts, headers().version, processor())
 
-    def execute(self, build: Build, layout: CallLayout, machine: Machine, timeout: float) -> Executor:
-        raise NotImplementedError
+        key = key_of("torch-extension", project.text, entry, confinement.level, *self._compiler.identity(), _rules())
+        cache = self._compiler.cache
+        precompiled = {} if cache.find(key) else self._compiler.prepare(project.texts, build)
+
+        def make(folder: Path) -> Made:
+            made = self._compiler.library(folder, project.texts, build, names.extension, confinement, precompiled)
+            if not made.facts.ok:
+                return made
+            _write_plan(folder, project, build, names, plain)
+            loaded = load_facts(folder / PLAN, server, Limits(seconds=_LOAD_SECONDS), filtered=confinement.filtered)
+            data = {"loaded": loaded, **_examined(folder / LIBRARY)}
+            return Made(Facts(data=json.dumps(data)), keep="facts" in loaded)
+
+        kept = cache.get(key, make)
+        compilers, seconds = (toolchain.describe(),), time.monotonic() - began
+        if not kept.facts.ok:
+            return Build(None, kept.facts.message, compilers, seconds, not kept.fresh)
+        data = json.loads(kept.facts.data)
+        violations, assertions = _verdicts(data, plain, names.extension)
+        return Build(
+            kept.folder / PLAN, "", compilers, seconds, not kept.fresh, violations=violations, assertions=assertions
+        )
+
+    def execute(self, build: Build, layout: CallLayout, machine: Machine, timeout: float) -> ExtensionExecutor:
+        assert build.library is not None
+        confinement = machine.confinement
+        server = self._server(confinement)
+        return ExtensionExecutor(build.library, server, Limits(seconds=timeout), filtered=confinement.filtered)
+
+    def _server(self, confinement: Confinement) -> WorkerServer:
+        program = Program(_WORKER, _folders, (WORKER.parent,), scratch=True)
+        with self._lock:
+            return self._servers.setdefault(confinement, WorkerServer(confinement, program))
 
     def mutants(self, source: str, count: int, seed: int) -> Sequence[SourceMutant]:
+        """None: the build of each would take seconds."""
         return ()
 
     def line_to_show(self, source: str, output: str | None) -> tuple[int, str] | None:
-        return None
+        """None: messages name the file and the line."""
 
     def same_code(self, original: Build, mutant: Build, *, in_body: bool) -> bool:
         return False
+
+
+def _needs(build: build_toml.BuildToml, backend: str) -> str:
+    parts = build.parts_for(backend)
+    first = parts[0].src[0] if parts else build_toml.NAME
+    return f"needs a GPU: {first} is built for the backend {backend}, and projects are run for the backend cpu only"
+
+
+def _folders() -> tuple[Path, ...]:
+    """The folders of torch, of ``kernels``, and of what they import. Raises SandboxError, ToolchainError."""
+    found = importlib.util.find_spec("kernels")
+    if found is None or not found.origin:
+        raise ToolchainError("the package 'kernels' loads projects and is missing: pip install 'pytest-upskill[hub]'")
+    return tuple(dict.fromkeys((*torch_folders(), Path(found.origin).resolve().parents[1])))
+
+
+@functools.cache
+def _rules() -> str:
+    """A text that changes with the code of this package, which decides what a library may do."""
+    files = sorted(file for file in Path(__file__).parent.iterdir() if file.suffix == ".py")
+    return key_of(*(file.read_bytes() for file in files))
+
+
+def _examined(library: Path) -> dict[str, Any]:
+    """What is wrong with a library, as plain data."""
+    try:
+        image = elf.read(library)
+    except elf.Unreadable as error:
+        return {"violations": [f"its library cannot be read: {error}"], "abi": "", "notes": []}
+    return {
+        "violations": list(policy.violations(image.imports)),
+        "abi": abi.problem(library, image),
+        "notes": abi.notes(library),
+    }
+
+
+def _write_plan(
+    folder: Path, project: Project, build: build_toml.BuildToml, names: generated.Names, entry: Mapping[str, Any]
+) -> None:
+    library = folder / LIBRARY
+    files = {path: text.encode() for path, text in package.modules(project.texts, build.package).items()}
+    files["_ops.py"] = generated.ops_module(names.extension).encode()
+    files["metadata.json"] = generated.metadata(build, "cpu", names.extension).encode()
+    files[names.library] = library.read_bytes()
+    plan = {
+        "entry": entry,
+        "extension": names.extension,
+        "variant": names.variant,
+        "allowed": sorted(policy.ALLOWED),
+        "files": {path: base64.b64encode(data).decode() for path, data in files.items()},
+    }
+    (folder / PLAN).write_text(json.dumps(plan), encoding="utf-8")
+
+
+def _verdicts(
+    data: Mapping[str, Any], entry: Mapping[str, Any], extension: str
+) -> tuple[tuple[str, ...], tuple[Assertion, ...]]:
+    """What fails ``contract``, and the assertions ``abi`` and ``loads``."""
+    loaded, violations = data["loaded"], list(data["violations"])
+    problem = str(loaded.get("problem", ""))
+    facts = loaded.get("facts", {})
+    if facts:
+        violations += [
+            f"it registers '{one.partition('@')[0]}', an operator of another library" for one in facts["others"]
+        ]
+        try:
+            wrong = difference(parse_schema(facts["schema"]), parse_schema(entry["schema"]))
+        except SchemaError as error:
+            wrong = str(error)
+        if wrong:
+            violations.append(f"the schema that is registered {wrong}; asked for:\n{entry['schema']}")
+        if not facts["implemented"]:
+            problem = f"'{extension}::{entry['name']}' has no implementation for the cpu; register one with ops.impl"
+        elif not facts["offered"]:
+            problem = f"the package does not offer '{entry['name']}'; define a function of this name in __init__.py"
+    violations += [str(one) for one in loaded.get("seen", ())]
+    notes = "; ".join(data["notes"])
+    return tuple(violations), (
+        Assertion("abi", not data["abi"], data["abi"] or notes),
+        Assertion("loads", not problem, problem),
+    )
+
+
+def write_variant(build: Build, folder: Path) -> Path:
+    """Writes a build as kernel-builder lays it out, below ``folder``; returns ``build/VARIANT`` there."""
+    assert build.library is not None
+    plan = json.loads(build.library.read_text(encoding="utf-8"))
+    variant = folder / "build" / str(plan["variant"])
+    for path, data in plan["files"].items():
+        file = variant / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(base64.b64decode(data))
+    return variant

@@ -40,6 +40,33 @@ __global__ void larger_arrays(float* y, int n) {  // bug 9: runs stack-overflow
   y[64 + threadIdx.x] = many[threadIdx.x % n];
 }
 
+static float plus(float a, float b) {  // bug 11: runs host-function
+  return a + b;
+}
+struct Times {
+  float by;
+  Times(float by) : by(by) {}
+  __forceinline__ float operator()(float a) const {  // bug 12: runs host-function
+    return a * by;
+  }
+};
+struct Minus {  // made by the host, although its constructor runs in each thread here
+  float by;
+  Minus(float by) : by(by) {}
+  Minus(const Minus& other) : by(other.by) {}
+  __device__ float operator()(float a) const { return a - by; }
+};
+constexpr float half_of(float a) { return a * 0.5f; }
+__global__ void with_helper(float* y) { y[threadIdx.x] = plus(y[threadIdx.x], 1); }
+template <class F>
+__global__ void apply(float* y, F f) {
+  y[threadIdx.x] = f(y[threadIdx.x]);
+}
+__global__ void with_device_functions(float* y, Minus minus) {
+  const auto twice = [](float a) { return a + a; };
+  y[threadIdx.x] = twice(minus(half_of(y[threadIdx.x])));
+}
+
 template <class Kernel>
 static void call(Kernel kernel, float* y) {
   kernel(y);  // bug 8: runs launch-error
@@ -73,6 +100,15 @@ extern "C" void upskill_entry(int which, void* const* a, cudaStream_t stream) {
       cudaFuncSetAttribute(dynamic_and_static, attribute, most);  // larger than what the static array leaves
       dynamic_and_static<<<1, 64, most, stream>>>(y);  // bug 10: runs launch-error
       break;
+    case 11: with_helper<<<1, 64, 0, stream>>>(z); break;
+    case 12: apply<<<1, 64, 0, stream>>>(z, Times(2)); break;
+    case 13: {
+      const auto add = [](float a) {  // bug 13: runs host-function
+        return a + 1;
+      };
+      apply<<<1, 64, 0, stream>>>(z, add);
+      break;
+    }
     case 20: of_64<<<2, dim3(8, 8), 0, stream>>>(z); break;
     case 21: of_any<512><<<1, 512, 0, stream>>>(z); break;
     case 22:
@@ -91,6 +127,15 @@ extern "C" void upskill_entry(int which, void* const* a, cudaStream_t stream) {
       cudaFuncSetAttribute(dynamic_and_static, attribute, most - 1024);
       dynamic_and_static<<<1, 64, most - 1024, stream>>>(z);
       break;
+    case 27: {
+      const auto blocks_of = [](float n) { return (unsigned)plus(n, 1); };
+      with_device_functions<<<blocks_of(0), 64, 0, stream>>>(z, 3.0f);
+      apply<<<1, 64, 0, stream>>>(z, [=] __device__(float a) {
+        const auto more = [](float b) { return b + 1; };
+        return more(a);
+      });
+      break;
+    }
     case 26: large_arrays<<<1, 2, 0, stream>>>(z, 126 << 10); break;
   }
 }

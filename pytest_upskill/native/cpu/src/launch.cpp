@@ -194,6 +194,13 @@ extern "C" bool upskill_cpu_refuses(const int* bounds, const void* caller) {
 
 #define PC reinterpret_cast<uintptr_t>(__builtin_return_address(0))
 
+extern "C" void upskill_cpu_host_function(const char* name) {
+  if (!in_kernel || !is_new_report("host-function", PC)) return;
+  report(Assertion::runs, "host-function", PC,
+         format("a kernel calls %s, which is a function of the host: nvcc does not compile this without __device__,%s", name,
+                where().c_str()));
+}
+
 extern "C" cudaError_t upskill_cpu_launch(const char* kernel, const dim3* grid, const dim3* block, size_t shared,
                                           cudaStream_t, void (*thread)(void*), void* arguments) {
   return start(kernel, *grid, *block, shared, thread, arguments, false, PC);

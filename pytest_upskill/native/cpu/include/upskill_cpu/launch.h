@@ -37,6 +37,11 @@ extern "C" bool upskill_cpu_refuses(const int* bounds, const void* caller);
   if (__builtin_expect(upskill_cpu_gate, 0) && upskill_cpu_refuses(upskill_cpu_bounds, __builtin_return_address(0))) \
   return
 
+// Each function without __device__ begins with this (see host_functions.py).
+extern "C" void upskill_cpu_host_function(const char* name);
+#define UPSKILL_CPU_HOST_FUNCTION \
+  if (!__builtin_is_constant_evaluated()) upskill_cpu_host_function(__func__)
+
 // The name in reports of a kernel that is launched through a pointer.
 extern "C" const char* upskill_cpu_kernel_name(const void* kernel);
 

@@ -1,0 +1,249 @@
+"""One project's build in a worker: loads it with ``kernels``, calls its operator, checks its results.
+
+Imports torch, ``kernels``, the standard library, and ``worker``, ``worker_kernel`` and ``worker_watch`` of the language
+python.
+"""
+
+import base64
+import os
+import secrets
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+import worker  # type: ignore[import-not-found]
+import worker_kernel  # type: ignore[import-not-found]
+import worker_watch  # type: ignore[import-not-found]
+
+_EVENTS = (
+    "socket.", "subprocess.", "os.system", "os.exec", "os.fork", "os.posix_spawn", "os.spawn", "os.remove", "os.rename",
+    "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate", "shutil.", "urllib.", "ctypes.dlopen", "pty.",
+)  # fmt: skip
+"""Beginnings of the names of audit events that a kernel has no reason to cause."""
+_MOST_NOTED = 8
+
+
+def prepare() -> None:
+    """What all forks share: ``kernels``, and the modes of torch that check operators."""
+    import kernels
+    import torch._subclasses.fake_tensor
+    import torch._subclasses.schema_check_mode
+
+    with torch._subclasses.fake_tensor.FakeTensorMode():
+        torch.empty(2, 2).contiguous()
+    assert kernels.get_local_kernel
+
+
+def hidden_folder() -> str:
+    """A folder that can be used and not listed: who knows no name in it finds nothing there."""
+    folder = Path(os.environ["UPSKILL_SCRATCH"]) / "work"
+    folder.mkdir(mode=0o300)
+    return str(folder)
+
+
+class Extension(worker_kernel.Kernel):  # type: ignore[misc]
+    """The operator that a build registers; the first call loads it."""
+
+    def __init__(self, plan: "dict[str, object]") -> None:
+        entry = plan["entry"]
+        self.name: str = entry["name"]  # type: ignore[index]
+        self.results: list[str] = entry["results"]  # type: ignore[index]
+        self.extension: str = plan["extension"]  # type: ignore[assignment]
+        self.seen: dict[str, tuple[str, int | None]] = {}
+        self.facts: dict[str, object] = {}
+        self.operator: Any = None
+        self.allowed = frozenset(plan["allowed"])  # type: ignore[call-overload]
+        worker.MORE.add(self.extension)
+        self.folder = secrets.token_hex(16)
+        self.place = Path(os.environ["UPSKILL_SCRATCH"]) / "work" / self.folder
+        for path, data in plan["files"].items():  # type: ignore[attr-defined]
+            file = self.place / "build" / str(plan["variant"]) / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(base64.b64decode(data))
+        self.readable = tuple(os.path.abspath(one) for one in (str(self.place), *sys.path, sys.prefix, "/proc/self"))  # noqa: PTH100
+        self.watching = False
+        sys.addaudithook(self.audit)
+
+    def audit(self, event: str, arguments: "tuple[object, ...]") -> None:
+        """Notes what code of a kernel has no reason to do. A hook cannot be removed."""
+        if not self.watching:
+            return
+        what = ""
+        if event == "open" and isinstance(arguments[0], str | bytes):
+            path = os.path.abspath(os.fsdecode(arguments[0]))  # noqa: PTH100
+            writes = any(letter in str(arguments[1] or "") for letter in "wax+")
+            if writes or not path.startswith(self.readable):
+                what = f"opens {os.fsdecode(arguments[0])!r}"
+        elif event.startswith(_EVENTS):
+            what = f"does '{event}'"
+        if what and len(self.seen) < _MOST_NOTED and self.is_called_by_kernel():
+            self.seen.setdefault(what, (what, None))
+
+    def is_called_by_kernel(self) -> bool:
+        """Whether a file of the build is being executed."""
+        frame = sys._getframe(2)
+        while frame is not None:
+            if frame.f_code.co_filename.startswith(str(self.place)):
+                return True
+            frame = frame.f_back  # type: ignore[assignment]
+        return False
+
+    def call(self, request: "dict[str, object]", memory: object) -> "dict[str, object]":
+        """One call. Raises what the operator raises; a wrong result gives a ``kind`` and a ``message``."""
+        if request.get("mode") == "load":
+            self.loaded()
+            return {"facts": self.facts}
+        outputs: dict[str, torch.Tensor] = {}
+        given: list[Any] = []
+        for one in request["arguments"]:  # type: ignore[attr-defined]
+            value = one["value"] if "value" in one else worker_kernel.tensor_at(memory, one)
+            if one.get("role") == "output":
+                outputs[one["name"]] = value
+            else:
+                given.append(value)
+        mode = str(request.get("mode") or "")
+        operator = self.loaded()
+        if mode:
+            return self.checked(mode, operator, given, outputs)
+        result = self.watched(operator, given)
+        problem = self.store(result, outputs, given)
+        return {"kind": "result", "message": problem, "line": None} if problem else {}
+
+    def watched(self, operator: Any, given: "list[Any]") -> Any:
+        """The result of a call; the operators of torch that it calls are noted unless they are allowed."""
+        worker_watch.record()
+        self.watching = True
+        try:
+            with torch.no_grad():
+                return operator(*given)
+        finally:
+            self.watching = False
+            events = worker_watch.recorded()
+            for name in worker_watch.called(events or []):
+                bare = name.rpartition("::")[2].partition(".")[0].rstrip("_")
+                if not name.startswith(f"{self.extension}::") and bare not in self.allowed and "::" in name:
+                    self.seen.setdefault(name, (f"calls the operator '{name}' of torch, which computes", None))
+            if events is None:
+                self.seen.setdefault("", ("ends the record of its operators; leave torch's profiler alone", None))
+
+    def loaded(self) -> Any:
+        """The operator; loads the build if that has not been done."""
+        if self.operator is None:
+            import kernels
+
+            before = registrations()
+            self.watching = True
+            try:
+                module = kernels.get_local_kernel(self.place, backend="cpu")
+            finally:
+                self.watching = False
+            self.operator = getattr(getattr(torch.ops, self.extension), self.name).default
+            qualified = f"{self.extension}::{self.name}"
+            self.facts = {
+                "schema": schema_text(self.operator._schema),
+                "others": sorted(
+                    name
+                    for name in registrations() - before
+                    if not name.partition("@")[0].startswith(f"{self.extension}::")
+                )[:_MOST_NOTED],
+                "offered": callable(getattr(module, self.name, None)),
+                "implemented": bool(torch._C._dispatch_has_kernel_for_dispatch_key(qualified, "CPU"))
+                or bool(torch._C._dispatch_has_kernel_for_dispatch_key(qualified, "CompositeExplicitAutograd")),
+            }
+        return self.operator
+
+    def checked(
+        self, mode: str, operator: Any, given: "list[Any]", outputs: "dict[str, torch.Tensor]"
+    ) -> "dict[str, object]":
+        """A call with other arguments than those of the example. Raises what the operator raises."""
+        with torch.no_grad():
+            if mode == "strided":
+                other = [apart(one) if isinstance(one, torch.Tensor) else one for one in given]
+                problem = self.store(operator(*other), outputs, other)
+                for own, one in zip(given, other, strict=True):
+                    if isinstance(own, torch.Tensor):
+                        own.copy_(one)
+                return {"kind": "result", "message": problem, "line": None} if problem else {}
+            if mode == "empty":
+                operator(*[one.new_empty([0] * one.dim()) if isinstance(one, torch.Tensor) else one for one in given])
+            elif mode.startswith("dtype "):
+                number = int(mode.split()[1])
+                other = [changed(one) if place == number else one for place, one in enumerate(given)]
+                operator(*other)
+            elif mode.startswith("device "):
+                number = int(mode.split()[1])
+                other = [one.to("meta") if place == number else one for place, one in enumerate(given)]
+                operator(*other)
+            elif mode == "schema":
+                with torch._subclasses.schema_check_mode.SchemaCheckMode():
+                    operator(*[one.clone() if isinstance(one, torch.Tensor) else one for one in given])
+            elif mode == "fake":
+                problem = fake_problem(operator, given)
+                return {"kind": "result", "message": problem, "line": None} if problem else {}
+        return {}
+
+
+def schema_text(schema: Any) -> str:
+    """A schema as bindings write it: torch shows ``Tensor! x`` as ``Tensor($0! -> ) x``."""
+    parts: list[str] = []
+    for one in schema.arguments:
+        if one.kwarg_only and "*" not in parts:
+            parts.append("*")
+        written = one.alias_info is not None and one.alias_info.is_write
+        parts.append(f"{one.type}{'!' if written else ''} {one.name}")
+    return f"{schema.name}({', '.join(parts)}) -> ({', '.join(str(one.type) for one in schema.returns)})"
+
+
+def registrations() -> "set[str]":
+    """All operators, and all implementations of operators by dispatch key, as NAME@KEY."""
+    found = {f"{name}@" for name in torch._C._dispatch_get_all_op_names()}
+    for key in (
+        "CPU",
+        "Meta",
+        "AutogradCPU",
+        "CompositeImplicitAutograd",
+        "CompositeExplicitAutograd",
+        "PythonDispatcher",
+    ):
+        try:
+            found |= {f"{name}@{key}" for name in torch._C._dispatch_get_registrations_for_dispatch_key(key)}
+        except RuntimeError:
+            continue
+    return found
+
+
+def apart(tensor: "torch.Tensor") -> "torch.Tensor":
+    """The same values with other values between them."""
+    if tensor.dim() == 0 or tensor.numel() == 0:
+        return tensor.clone()
+    wide = torch.ones((*tensor.shape, 2), dtype=tensor.dtype)
+    wide[..., 0] = tensor
+    return wide[..., 0]
+
+
+def changed(tensor: object) -> "torch.Tensor":
+    """The tensor in a dtype that no case has."""
+    assert isinstance(tensor, torch.Tensor)
+    return tensor.to(torch.complex64)
+
+
+def fake_problem(operator: Any, given: "list[Any]") -> str:
+    """How the results without data differ from those with data, in shape, dtype or strides; empty if they do not."""
+    from torch._subclasses.fake_tensor import FakeTensorMode, UnsupportedOperatorException
+
+    real = operator(*[one.clone() if isinstance(one, torch.Tensor) else one for one in given])
+    try:
+        with FakeTensorMode() as mode:
+            fake = operator(*[mode.from_tensor(one) if isinstance(one, torch.Tensor) else one for one in given])
+    except (UnsupportedOperatorException, NotImplementedError):
+        return "has no implementation for tensors without data; register one with torch.library.register_fake"
+    ones, others = ([one] if isinstance(one, torch.Tensor) else list(one or ()) for one in (real, fake))
+    if len(ones) != len(others):
+        return f"returns {len(others)} tensors for tensors without data, and {len(ones)} for others"
+    for one, other in zip(ones, others, strict=True):
+        for what in ("shape", "dtype", "stride"):
+            own, found = (getattr(each, what)() if what == "stride" else getattr(each, what) for each in (one, other))
+            if tuple(own) != tuple(found) if what != "dtype" else own != found:
+                return f"gives {what} {found} for tensors without data, and {own} for others"
+    return ""

@@ -1,0 +1,29 @@
+"""The process that imports torch and ``kernels`` once, and its forks, in each of which one project's build is loaded.
+
+Started as ``languages/python/worker.py``, which it runs with another kind of kernel: see there. The folder in the
+environment variable UPSKILL_SCRATCH gets a folder for each fork, whose name no other fork can find.
+"""
+
+import os
+import sys
+
+_HERE = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120 - as in the worker
+_PYTHON = os.path.join(os.path.dirname(_HERE), "python")  # noqa: PTH118, PTH120
+sys.path[:0] = [_HERE, _PYTHON]
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+sys.dont_write_bytecode = True
+
+import worker  # type: ignore[import-not-found]  # noqa: E402
+
+_finder = sys.meta_path.pop(0)
+import extension_kernel  # type: ignore[import-not-found]  # noqa: E402
+
+extension_kernel.prepare()
+sys.meta_path.insert(0, _finder)
+del sys.path[:2]
+
+if __name__ == "__main__":
+    worker.KERNEL = extension_kernel.Extension
+    worker.SCRATCH = extension_kernel.hidden_folder()
+    worker.main()
