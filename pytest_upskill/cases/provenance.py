@@ -35,13 +35,15 @@ class WrittenCase(Written):
     """``text_hash`` is that of the case's text when it was proven; ``difficulty`` the teacher's, 1 (easy) to 5.
 
     ``part``: the teacher may see results of training cases while it refines the skill, never those of held-out ones.
-    ``baseline`` gives, by student, the pass rate without the skill.
+    ``operator`` is what the case was asked for, in words. ``baseline`` gives, by student, the pass rate without the
+    skill.
     """
 
     text_hash: str = ""
     proven: str = ""
     part: Part = "training"
     difficulty: int = 3
+    operator: str = ""
     baseline: dict[str, float] = Field(default_factory=dict)
 
 

@@ -12,6 +12,7 @@ from pytest_upskill.generator.teacher import Step
 from pytest_upskill.records import Tokens
 from pytest_upskill.replies.budget import worst_conversation
 from pytest_upskill.replies.ledger import in_usd
+from pytest_upskill.reporting.text_style import plural
 from pytest_upskill.students.base import StudentConfig
 
 LIKELY_ATTEMPTS = 1.3
@@ -36,7 +37,7 @@ class Estimate:
         likely = "" if self.likely_usd is None else f", {in_usd(self.likely_usd)}"
         worst = "its price is not known" if self.worst_usd is None else in_usd(self.worst_usd)
         return (
-            f"{self.questions} questions; likely about {self.likely_tokens:,} tokens{likely}; "
+            f"{plural(self.questions, 'question')}; likely about {self.likely_tokens:,} tokens{likely}; "
             f"at most {self.worst_tokens:,} tokens, {worst}; stored answers cost nothing"
         )
 

@@ -2,15 +2,19 @@
 
 The question of a step is ``<step>.prompt.md``, its answer ``<step>.answer.md``; a second attempt at the step has
 ``<step>.attempt2.prompt.md`` and ``<step>.attempt2.answer.md``.
+
+The file of the question says what its answer is for: an answer is not used for another question. Attempts at a step are
+for the same question, whatever was wrong with the earlier answers.
 """
 
 from __future__ import annotations
 
 import threading
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 
-from pytest_upskill.errors import NotAnswered, StudentError
+from pytest_upskill.errors import NotAnswered, StudentError, shown_path
 from pytest_upskill.generator.teacher import Step
 from pytest_upskill.paths import component, write_atomically
 from pytest_upskill.records import Exchange, Prompt, Reply, ReplyDetails
@@ -25,7 +29,7 @@ class AnswerMissing(NotAnswered):
     """The question is written to ``prompt``, and ``answer`` does not exist yet."""
 
     def __init__(self, prompt: Path, answer: Path) -> None:
-        super().__init__(f"{prompt} has no answer yet; write it to {answer}")
+        super().__init__(f"{shown_path(prompt)} has no answer yet; write it to {shown_path(answer)}")
         self.prompt, self.answer = prompt, answer
 
 
@@ -52,35 +56,41 @@ class FilesTeacher:
 
     def _answer(self, step: Step) -> Reply:
         prompt, answer = (self.folder / f"{_stem(step)}.{kind}.md" for kind in ("prompt", "answer"))
-        question = as_text(step.prompt)
         with self._lock:
-            has_changed = _holds_another(prompt, question)
-            write_atomically(prompt, question)
+            if answer.exists() and _holds_another(prompt, step.prompt):
+                raise StudentError(_another(prompt, answer))
+            write_atomically(prompt, as_text(step.prompt))
         try:
             with answer.open("rb") as file:
                 data = file.read(LARGEST + 1)
         except FileNotFoundError:
             raise AnswerMissing(prompt, answer) from None
         except OSError as error:
-            problem = f"{answer} cannot be read ({error.strerror})"
+            problem = f"{shown_path(answer)} cannot be read ({error.strerror})"
             raise StudentError(f"{problem}; an answer is a text file that you may read") from None
         text, encoding = decoded(data)
         if encoding == BINARY:
-            raise StudentError(f"{answer} is {BINARY}; save it as plain text in UTF-8")
-        notes = [
-            f"{answer} was read as {encoding}; save it in UTF-8 if it looks wrong" * bool(encoding),
-            f"the question in {prompt} has changed since the last command; remove {answer} if it answers the old one"
-            * has_changed,
-        ]
-        return Reply(text=text, cost_usd=0.0, details=ReplyDetails(note="; ".join(filter(None, notes))))
+            raise StudentError(f"{shown_path(answer)} is {BINARY}; save it as plain text in UTF-8")
+        note = f"{shown_path(answer)} was read as {encoding}; save it in UTF-8 if it looks wrong" if encoding else ""
+        return Reply(text=text, cost_usd=0.0, details=ReplyDetails(note=note))
 
 
-def _holds_another(path: Path, text: str) -> bool:
-    """Whether a file exists and does not hold this text."""
+def _holds_another(path: Path, prompt: Prompt) -> bool:
+    """Whether a file of an earlier command exists, and holds another question; white space does not count."""
     try:
-        return path.read_bytes() != text.encode("utf-8", "replace")
+        earlier = path.read_bytes().decode("utf-8", "replace").split()
     except FileNotFoundError:
         return False
+    question = as_text(replace(prompt, earlier=())).encode("utf-8", "replace").decode().split()
+    return earlier[: len(question)] != question or earlier[len(question) :][:3] not in ([], ["#", "Answer", "1"])
+
+
+def _another(prompt: Path, answer: Path) -> str:
+    rule = "an answer is used for its own question only"
+    remedy = "move or delete the answer, or name another folder in --teacher files:DIR"
+    same = f"if it answers the new question as well, delete {prompt.name} alone"
+    problem = f"{shown_path(answer)} answers the earlier question in {shown_path(prompt)}, and another is asked now"
+    return f"{problem}: {rule}; {remedy} ({same})"
 
 
 def _stem(step: Step) -> str:

@@ -7,7 +7,7 @@ from stored answers.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -49,10 +49,19 @@ class Result:
 
     folder: Path | None = None
     plan: Plan | None = None
+    there: int | None = None
+    """How many cases the skill had; None if no case was asked for yet."""
+    fresh: list[str] = field(default_factory=list)
+    """The cases that this command has kept."""
     kept: list[str] = field(default_factory=list)
+    """The planned cases that are kept, also by earlier commands."""
     left_out: dict[str, str] = field(default_factory=dict)
     unfinished: dict[str, str] = field(default_factory=dict)
     missing: list[AnswerMissing] = field(default_factory=list)
+
+    @property
+    def is_complete(self) -> bool:
+        return not (self.left_out or self.unfinished)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +82,6 @@ class Writing:
     ) -> None:
         self._talks, self._make_prover, self._order, self._say = talks, make_prover, order, say
         self.result = Result()
-        self.fresh: set[str] = set()
-        """The cases that this run has kept; those of earlier runs keep their part."""
         self._planned: dict[str, PlannedCase] = {}
         self._to_prove: deque[_Answer] = deque()
         self._for_skill: list[_Answer] = []
@@ -120,12 +127,12 @@ class Writing:
             self._leakage = Leakage(skill_text(folder))
         self._cases(folder, plan.cases)
 
-    def add(self, folder: Path, planned: Sequence[PlannedCase]) -> None:
-        """Write cases for a skill that exists."""
+    def add(self, folder: Path, planned: Sequence[PlannedCase], beside: Collection[str]) -> None:
+        """Write cases for a skill that exists; ``beside`` names those that it had when they were planned."""
         self._hold(folder)
         self._record = read_provenance(folder / "evals") or self._record
         self._leakage = Leakage(skill_text(folder))
-        self._cases(folder, planned)
+        self._cases(folder, planned, beside)
 
     def close(self) -> None:
         """End the processes of proofs, and let other commands write to the skill."""
@@ -141,11 +148,14 @@ class Writing:
 
     # ------------------------------------------------------------------------------------------ the loop
 
-    def _cases(self, folder: Path, planned: Sequence[PlannedCase]) -> None:
+    def _cases(self, folder: Path, planned: Sequence[PlannedCase], beside: Collection[str] | None = None) -> None:
         self._others = [one for one in load_cases(case_paths(folder), folder.name) if isinstance(one, Case)]
         there = {case.name for case in self._others} & self._record.cases.keys()
         self._planned = {one.name: one for one in planned}
+        self.result.there = len(self._others)
         existing = [case for case in self._others if case.name not in self._planned]
+        if beside is not None:
+            existing = [case for case in existing if case.name in beside]
         for one in planned:
             if one.name in there:
                 self.result.kept.append(one.name)
@@ -161,7 +171,7 @@ class Writing:
                 )
             else:
                 self.result.unfinished.setdefault(name, "it is proven, and waits for the skill's text")
-        self._balance(set(self.result.kept) - there)
+        self._balance(set(self.result.fresh))
 
     def _loop(self) -> None:
         while self._talks.open or self._to_prove:
@@ -253,19 +263,20 @@ class Writing:
             proven=datetime.now(UTC).isoformat(timespec="seconds"),
             part=split({name: float(difficulty)}, known)[name],
             difficulty=difficulty,
+            operator=self._planned[name].operator,
         )
         # The record first: a case that it does not list counts as written by a person, and would be trusted.
         self._store(self._record.model_copy(update={"cases": {**self._record.cases, name: made}}))
         write_atomically(case.path, case.text)
         self._others.append(case)
         self.result.kept.append(name)
+        self.result.fresh.append(name)
         score = answer.proven.checked.score if answer.proven is not None else None
         killed = f", {score.killed} of {score.total} mutants killed" if score is not None else ""
         self._say(answer.step.name, f"kept: difficulty {difficulty}{killed}")
 
     def _balance(self, names: set[str]) -> None:
         """Split the cases of this run again, all together, so that both parts are equal."""
-        self.fresh = names
         if names:
             self._split(names, {name: float(self._record.cases[name].difficulty) for name in names})
 
@@ -276,7 +287,7 @@ class Writing:
             made = cases[name]
             cases[name] = made.model_copy(update={"baseline": {**made.baseline, student: rate}})
         self._store(self._record.model_copy(update={"cases": cases}))
-        if names := self.fresh & cases.keys():
+        if names := set(self.result.fresh) & cases.keys():
             self._split(names, {name: _difficulty(cases[name], student) for name in names})
 
     def _split(self, names: set[str], difficulty: Mapping[str, float]) -> None:

@@ -96,13 +96,39 @@ def test_a_skill_is_written_in_steps_that_name_the_missing_answers() -> None:
     assert run("lint", "skills").exit_code == 0
 
 
-def test_an_answer_to_a_question_that_has_changed_is_noted() -> None:
-    put_good()
-    assert "has changed" not in new("--plan").stderr
-    assert "has changed" not in new("--plan").stderr
-    other = run("new", "Another task", "--cases=4", "--teacher=files:talk", "--plan")
-    assert "the question in" in other.stderr
-    assert "has changed since the last command" in other.stderr
+def test_an_answer_is_not_used_for_another_question() -> None:
+    put_good(("twice",))
+    assert new("--plan", cases=1).exit_code == 0
+    asked = prompt("plan")
+    put(plan=answers.plan(("square",)))
+    assert "computes square" in new("--plan", cases=1).stderr  # corrected in place
+    other = run("new", "Another task", "--cases=1", "--teacher=files:talk", "--plan")
+    assert other.exit_code == 3
+    assert "talk/plan.answer.md answers the earlier question in talk/plan.prompt.md" in other.stdout
+    assert "move or delete the answer" in other.stdout
+    assert prompt("plan") == asked
+    Path("talk/plan.answer.md").rename("kept.md")
+    assert "answer talk/plan.prompt.md in" in run("new", "Another task", "--cases=1", "--teacher=files:talk").stdout
+    assert "Another task" in prompt("plan")
+    Path("kept.md").rename("talk/plan.answer.md")
+    assert new(cases=1).exit_code == 3
+    Path("talk/plan.prompt.md").unlink()
+    put(case_square=answers.case("square"))
+    assert new(cases=1).exit_code == 0
+
+
+def test_an_answer_to_a_further_attempt_counts_whatever_was_wrong_before() -> None:
+    put_good(("twice",), case_twice="No.", case_twice_attempt2="No.")
+    assert new("--attempts=2", cases=1).exit_code == 1
+    path = Path("talk/case-twice.attempt2.prompt.md")
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    put(case_twice=answers.case("twice", task="BAD"), case_twice_attempt2=answers.case("twice"))
+    found = new("--attempts=2", cases=1)
+    assert found.exit_code == 0, found.output
+    assert "> BAD" in prompt("case-twice.attempt2")
+    Path("skills").rename("old")
+    path.write_text(prompt("case-twice.attempt2").replace("`twice`", "`other`", 1), encoding="utf-8")
+    assert "case-twice.attempt2.answer.md answers the earlier question" in new("--attempts=2", cases=1).stdout
 
 
 def test_answers_of_a_windows_editor_are_read_and_other_files_are_named() -> None:
@@ -269,7 +295,8 @@ def test_the_language_is_asked_for_and_checked() -> None:
 def test_a_folder_of_another_task_or_of_a_person_is_left_alone() -> None:
     put_good()
     assert new().exit_code == 0
-    other = run("new", "Another task", "--cases=4", "--teacher=files:talk")
+    answers.write(Path("talk2"), answers.good(NAMES))
+    other = run("new", "Another task", "--cases=4", "--teacher=files:talk2")
     assert other.exit_code == 2
     assert "was made for the task" in other.stderr
     (SKILL / "SKILL.md").unlink()
@@ -292,6 +319,7 @@ def test_a_folder_of_another_task_or_of_a_person_is_left_alone() -> None:
         (("--teacher=files:pyproject.toml",), "is no folder"),
         (("--name=../x",), "is no name of a skill"),
         (("--name=aux",), "is no name of a skill"),
+        (("--budget=nan",), "'nan' is no amount of USD"),
         (("--cases=0",), "0 is not in the range"),
         (("--teacher=opus", "--budget=1"), "needs a key"),
     ],
@@ -326,22 +354,81 @@ def test_more_cases_and_a_single_case_join_a_skill_that_exists() -> None:
     put(plan=answers.plan(["twice", "square"]), case_twice=answers.case("twice"), case_square=answers.case("square"))
     result = run("add-cases", str(SKILL), "--cases=2", "--teacher=files:talk")
     assert result.exit_code == 0, result.output
+    assert "skills/signal-kernels: 2 new cases, 1 was there\n" in result.stdout
     assert "scale_rows" in prompt("plan")
     put(case_flip_each_sign=answers.case("flip"))
     assert run("case", str(SKILL), "Flip each sign", "--teacher=files:talk").exit_code == 0
     made = read_provenance(SKILL / "evals")
     assert made is not None
     assert set(made.cases) == {"twice", "square", "flip_each_sign"}
+    assert made.cases["flip_each_sign"].operator == "Flip each sign"
     assert len(made.names("held-out")) in (1, 2)
     assert "gives no name" in run("case", str(SKILL), "符号を反転する", "--teacher=files:talk").stderr
     for name in ("readme", "con"):
         assert "gives no name" in run("case", str(SKILL), "flip", f"--name={name}", "--teacher=files:talk").stderr
     before = (SKILL / "evals" / "scale_rows.md").read_bytes()
-    put(case_scale_rows=answers.case("flip"))
-    refused = run("case", str(SKILL), "scale_rows(Tensor x) -> Tensor", "--teacher=files:talk", "--attempts=1")
-    assert refused.exit_code == 1
-    assert "it is not replaced" in refused.stdout
+    for operator, name in (("scale_rows(Tensor x) -> Tensor", "scale_rows"), ("Another one", "flip_each_sign")):
+        refused = run("case", str(SKILL), operator, f"--name={name}", "--teacher=files:talk", "--attempts=1")
+        assert refused.exit_code == 2
+        assert f"the skill has a case '{name}' already" in refused.stderr
+    assert "written for 'Flip each sign'" in refused.stderr
     assert (SKILL / "evals" / "scale_rows.md").read_bytes() == before
+    again = run("case", str(SKILL), "Flip each sign", "--teacher=files:talk")
+    assert again.exit_code == 0
+    assert "is there already" in again.stderr
+    assert "0 new cases, 4 were there" in again.stdout
+
+
+def add(*more: str, teacher: str = "files:talk") -> Result:
+    return run("add-cases", str(SKILL), "--cases=2", f"--teacher={teacher}", *more)
+
+
+def test_more_cases_keep_to_their_plan_until_all_are_written() -> None:
+    assert run("template", "skills/signal-kernels").exit_code == 0
+    waiting = add("--json")
+    assert waiting.exit_code == 3
+    assert json.loads(waiting.stdout)["skill"] == "skills/signal-kernels"
+    assert "new case" not in add().stdout
+    put(plan=answers.plan(["twice", "square"]), case_twice=answers.case("twice"))
+    first = add()
+    assert first.exit_code == 3
+    assert "1 new case, 1 was there" in first.stdout
+    assert "none" not in first.stdout
+    asked = prompt("plan"), prompt("case-square")
+    put(case_flip=answers.case("flip"))
+    assert run("case", str(SKILL), "flip", "--teacher=files:talk").exit_code == 0
+    put(case_square="No.")
+    refused = add("--attempts=1")
+    assert refused.exit_code == 1
+    assert "continues its plan; to plan anew, delete .upskill/planned/signal-kernels-" in refused.stderr
+    put(case_square=answers.case("square"))
+    assert "case `square`" in add("--dry-run").stdout
+    last = add("--json")
+    assert last.exit_code == 0, last.output
+    found = json.loads(last.stdout)
+    assert (found["new"], found["were_there"]) == (["square"], 3)
+    assert [one["name"] for one in found["cases"]] == ["twice", "square"]
+    assert (prompt("plan"), prompt("case-square")) == asked
+    assert not list(Path(".upskill/planned").iterdir())
+    again = add()
+    assert again.exit_code == 3
+    assert "answers the earlier question in talk/plan.prompt.md" in again.stdout
+    assert "- twice: twice(Tensor x)" in add(teacher="files:talk2").stdout + Path("talk2/plan.prompt.md").read_text()
+
+
+@pytest.mark.usefixtures("key")
+def test_more_cases_are_planned_and_paid_for_once() -> None:
+    assert run("template", "skills/signal-kernels").exit_code == 0
+    names = ("twice", "square")
+    tutor = Tutor("openai", {**answers.good(names), "case-square": "No."})
+    with endpoint(tutor) as server:
+        table(server.url, "openai")
+        assert add("--attempts=1", teacher="tutor").exit_code == 1
+        tutor.steps = {"case-square.attempt2": answers.case("square")}
+        assert add("--attempts=2", teacher="tutor").exit_code == 0
+        assert [step_of(body) for body in server.questions].count("plan") == 1
+        assert len(server.questions) == 4
+    assert {path.stem for path in (SKILL / "evals").glob("*.md")} == {"scale_rows", *names}
 
 
 # ------------------------------------------------------------------------------------------ difficulty

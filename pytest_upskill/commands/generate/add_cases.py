@@ -7,10 +7,13 @@ from pathlib import Path
 import click
 
 from pytest_upskill.commands.generate.asking import STATUSES, AskOptions, Session, asks_a_teacher, language_option
-from pytest_upskill.commands.generate.existing import existing
+from pytest_upskill.commands.generate.existing import Existing, existing
 from pytest_upskill.commands.generate.new import show_plan
+from pytest_upskill.errors import shown_path
 from pytest_upskill.generator.estimate import steps_of
-from pytest_upskill.generator.questions import plan_step
+from pytest_upskill.generator.planned import Planned, memory
+from pytest_upskill.generator.questions import case_step, plan_step
+from pytest_upskill.generator.teacher import Step
 
 
 @click.command("add-cases", epilog=STATUSES)
@@ -22,16 +25,40 @@ def command(path: Path, cases: int, language: str | None, options: AskOptions) -
     """Add proven cases to a skill.
 
     SKILL is a skill's folder, made by upskill-gen or not. The teacher plans operators that the skill has no case for;
-    new cases are split so that training and held-out part stay equal.
+    new cases are split so that training and held-out part stay equal. The same command keeps to its plan until all of
+    it is written.
     """
     found, session = existing(path, language), Session(options, "add-cases")
-    name = found.folder.name
-    steps = steps_of(found.order, cases, name, with_skill=False)
-    session.tell_estimate([plan_step(found.order, cases, found.cases, name), *steps[1:]])
-    with session.writing(found.order, name) as writing:
-        plan = writing.plan(cases, found.cases, name)
-        if plan is not None:
-            show_plan(session, plan)
-            session.progress.expect(len(plan.cases))
-            writing.add(found.folder, plan.cases)
+    order, folder = found.order, found.folder
+    name = folder.name
+    kept = memory(session.root, folder, ["add-cases", options.teacher, order.task, order.language, cases])
+    planned = kept.read()
+    session.tell_estimate(_steps(found, cases, planned))
+    with session.writing(order, name) as writing:
+        writing.result.folder = folder
+        if planned is not None:
+            writing.result.plan = planned.plan
+            session.progress.line(f"continues its plan; to plan anew, delete {shown_path(kept.path)}")
+        elif plan := writing.plan(cases, found.cases, name):
+            planned = kept.begin(plan, [case.name for case in found.cases])
+        if planned is not None:
+            show_plan(session, planned.plan)
+            session.progress.expect(len(planned.plan.cases))
+            writing.add(folder, planned.plan.cases, planned.existing)
+            if writing.result.is_complete:
+                kept.end()
     session.finish(writing.result)
+
+
+def _steps(found: Existing, cases: int, planned: Planned | None) -> list[Step]:
+    """The questions to come, or those of a plan for this number of cases."""
+    name = found.folder.name
+    if planned is not None:
+        there = [case for case in found.cases if case.name in planned.existing]
+        all_steps = {
+            one.name: case_step(found.order, name, one, planned.plan.cases, there) for one in planned.plan.cases
+        }
+        if steps := [step for one, step in all_steps.items() if one not in {case.name for case in found.cases}]:
+            return steps
+    steps = steps_of(found.order, cases, name, with_skill=False)
+    return [plan_step(found.order, cases, found.cases, name), *steps[1:]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import secrets
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -36,6 +37,20 @@ STATUSES = (
     "answers are missing: the same command continues."
 )
 
+
+class Usd(click.FloatRange):
+    """An amount of money; 'nan' is none, though no comparison with it fails."""
+
+    def __init__(self) -> None:
+        super().__init__(0)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        amount = float(super().convert(value, param, ctx))
+        if math.isnan(amount):
+            self.fail(f"{value!r} is no amount of USD; write a number such as 2.5", param, ctx)
+        return amount
+
+
 _OPTIONS = (
     click.option(
         "--teacher",
@@ -45,7 +60,7 @@ _OPTIONS = (
         help="A student with a model, or files:DIR: questions are written to DIR, answers read from it.",
     ),
     click.option("--attempts", type=click.IntRange(1, 20), default=3, show_default=True, help="Answers to a question."),
-    click.option("--budget", metavar="USD", type=click.FloatRange(0), help="The most that this command may spend."),
+    click.option("--budget", metavar="USD", type=Usd(), help="The most that this command may spend."),
     click.option("--max-tokens", metavar="N", type=click.IntRange(0), help="The most tokens that it may use."),
     click.option(
         "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", help="Where cases are proven."
@@ -172,14 +187,16 @@ class Session:
 
         return Prover(choose(self.options.device), skill)
 
-    def finish(self, result: Result) -> None:
-        """Print the result, and end with the exit status that it has."""
+    def finish(self, result: Result, advice: str = "") -> None:
+        """Print the result, with further advice if it is complete, and end with the exit status that it has."""
         status = UNFINISHED if result.unfinished else LEFT_OUT if result.left_out else COMPLETE
         if self.options.as_json:
             _print_json(self._plain(result, status))
         else:
             for line in self._lines(result):
                 click.echo(_encodable(printable(line)))
+            if advice and status == COMPLETE:
+                click.echo(advice)
         raise click.exceptions.Exit(status)
 
     def note_spending(self, totals: Totals) -> None:
@@ -196,15 +213,17 @@ class Session:
         return {
             "command": self.command,
             "teacher": self.options.teacher,
-            "skill": str(result.folder) if result.folder else None,
+            "skill": shown_path(result.folder) if result.folder else None,
             "plan": [one.model_dump() for one in result.plan.cases] if result.plan else [],
+            "were_there": result.there,
+            "new": result.fresh,
             "cases": [
                 {"name": name, **made[name].model_dump(include={"part", "difficulty", "attempts", "usd", "baseline"})}
                 for name in result.kept
             ],
             "left_out": result.left_out,
             "unfinished": result.unfinished,
-            "missing": [{"prompt": str(one.prompt), "answer": str(one.answer)} for one in result.missing],
+            "missing": [{"prompt": shown_path(one.prompt), "answer": shown_path(one.answer)} for one in result.missing],
             "estimate": self._estimate(),
             "spent": self.spent,
             **self.more,
@@ -212,12 +231,7 @@ class Session:
         }
 
     def _lines(self, result: Result) -> Iterator[str]:
-        if result.folder is not None and result.folder.exists():
-            yield f"{shown_path(result.folder)}: {plural(len(result.kept), 'proven case')}"
-            record = read_provenance(result.folder / "evals")
-            for part in ("training", "held-out") if record else ():
-                names = [name for name in record.names(part) if name in result.kept]  # type: ignore[union-attr]
-                yield f"  {part}: {', '.join(names) or 'none'}"
+        yield from _summary(result)
         for name, reason in result.left_out.items():
             yield f"left out, after {plural(self.options.attempts, 'attempt')}: {name}: {reason}"
         if result.left_out:
@@ -237,6 +251,20 @@ class Session:
         if spent["answers"]:
             usd = "a price that is not known" if spent["usd"] is None else in_usd(spent["usd"])
             yield f"spent: {usd}, {spent['tokens']:,} tokens on {plural(spent['answers'], 'new answer')}"
+
+
+def _summary(result: Result) -> Iterator[str]:
+    """What the skill has now, once cases were asked for."""
+    folder, there = result.folder, result.there
+    if folder is None or there is None or not folder.exists():
+        return
+    before = f", {there} {'was' if there == 1 else 'were'} there" if there else ""
+    yield f"{shown_path(folder)}: {plural(len(result.fresh), 'new case')}{before}"
+    record = read_provenance(folder / "evals")
+    for part in ("training", "held-out") if record else ():
+        names = [name for name in record.names(part) if (folder / "evals" / f"{name}.md").is_file()]  # type: ignore[union-attr]
+        if names or not result.unfinished:
+            yield f"  {part}: {', '.join(names) or 'none'}"
 
 
 def _print_json(plain: Mapping[str, Any]) -> None:

@@ -14,6 +14,7 @@ from pytest_upskill.generator.writing import Writing
 from pytest_upskill.records import Prompt, VerdictKind
 from pytest_upskill.replies.budget import worst_case
 from pytest_upskill.replies.ledger import Ledger, in_usd
+from pytest_upskill.reporting.text_style import plural
 from pytest_upskill.skills.skill import skill_file
 from pytest_upskill.students.base import StudentConfig
 from pytest_upskill.students.remote import has_key
@@ -32,7 +33,7 @@ def check(session: Session, spec: str, cases: int) -> StudentConfig:
     worst = worst_case(config, Prompt("", "x" * _LONGEST_PROMPT))
     usd = "its price is not known" if worst.usd is None else in_usd(cases * worst.usd)
     session.progress.line(
-        f"baseline of {config.name}: {cases} questions, at most {cases * worst.tokens:,} tokens, {usd}"
+        f"baseline of {config.name}: {plural(cases, 'question')}, at most {cases * worst.tokens:,} tokens, {usd}"
     )
     return config
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_upskill.cases.case import Case
 from pytest_upskill.cases.case_file import load_cases
-from pytest_upskill.cases.provenance import read_provenance
+from pytest_upskill.cases.provenance import WrittenCase, read_provenance
 from pytest_upskill.documents.frontmatter import parse, read_text
 from pytest_upskill.errors import SkillError
 from pytest_upskill.generator.questions import Order
@@ -16,11 +17,12 @@ from pytest_upskill.skills.skill import case_paths, load_skill
 
 @dataclass(frozen=True, slots=True)
 class Existing:
-    """A skill's folder, what it was made for, and its cases."""
+    """A skill's folder, what it was made for, its cases, and the record of those that a teacher wrote."""
 
     folder: Path
     order: Order
     cases: tuple[Case, ...]
+    made: Mapping[str, WrittenCase]
 
 
 def existing(path: Path, language: str | None) -> Existing:
@@ -31,7 +33,7 @@ def existing(path: Path, language: str | None) -> Existing:
     task = (record.task if record else "") or _description(skill.path)
     spoken = language or (record.language if record else "en")
     cases = [one for one in load_cases(case_paths(folder), folder.name) if isinstance(one, Case)]
-    return Existing(folder, Order(task, spoken), tuple(cases))
+    return Existing(folder, Order(task, spoken), tuple(cases), record.cases if record else {})
 
 
 def _description(path: Path) -> str:

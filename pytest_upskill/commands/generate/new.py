@@ -64,7 +64,7 @@ def command(
                 writing.new(plan, into)
                 if measured is not None:
                     measure(session, writing, measured)
-    session.finish(writing.result)
+    session.finish(writing.result, "to write the skill, run the same command without --plan" if only_plan else "")
 
 
 def show_plan(session: Session, plan: Plan) -> None:

@@ -8,12 +8,14 @@ from pathlib import Path
 import click
 
 from pytest_upskill.commands.generate.asking import STATUSES, AskOptions, Session, asks_a_teacher, language_option
-from pytest_upskill.commands.generate.existing import existing
-from pytest_upskill.errors import UsageError
-from pytest_upskill.generator.answers import CASE_NAME, README, PlannedCase, is_reserved
+from pytest_upskill.commands.generate.existing import Existing, existing
+from pytest_upskill.errors import UsageError, shown_path
+from pytest_upskill.generator.answers import CASE_NAME, README, Plan, PlannedCase, is_reserved
+from pytest_upskill.generator.planned import Planned, memory
 from pytest_upskill.generator.questions import case_step
 
 _MOST_WORDS = 5
+_ARTICLES = ("a", "an", "the")
 
 
 @click.command("case", epilog=STATUSES)
@@ -38,17 +40,39 @@ def command(
     if not 3 <= len(operator.strip()) <= 600:
         raise UsageError("OPERATOR must have 3 to 600 characters: say what the kernel computes")
     planned = PlannedCase(name=called, operator=operator.strip(), difficulty=difficulty)
-    folder = found.folder
+    _check_is_new(found, planned)
+    order, folder = found.order, found.folder
+    kept = memory(session.root, folder, ["case", options.teacher, order.task, order.language, planned])
     others = [one for one in found.cases if one.name != called]
-    session.tell_estimate([case_step(found.order, folder.name, planned, [], others)])
-    with session.writing(found.order, folder.name) as writing:
+    before = kept.read() or Planned(plan=_plan(planned), existing=tuple(one.name for one in others))
+    beside = [one for one in others if one.name in before.existing]
+    session.tell_estimate([case_step(order, folder.name, planned, [], beside)])
+    with session.writing(order, folder.name) as writing:
+        kept.begin(before.plan, before.existing)
         session.progress.expect(1)
-        writing.add(folder, [planned])
+        writing.add(folder, [planned], before.existing)
+        if writing.result.is_complete:
+            kept.end()
     session.finish(writing.result)
+
+
+def _plan(planned: PlannedCase) -> Plan:
+    return Plan(skill="one-case", cases=(planned,))
+
+
+def _check_is_new(found: Existing, planned: PlannedCase) -> None:
+    """Raises UsageError if the skill has a case of this name for another operator, as far as its record says."""
+    path = found.folder / "evals" / f"{planned.name}.md"
+    made = found.made.get(planned.name)
+    if not path.exists() or (made and made.operator == planned.operator):
+        return
+    asked = f", written for {made.operator!r}" if made and made.operator else ""
+    rule = "a case is not replaced: give another name with --name, or edit the file"
+    raise UsageError(f"the skill has a case '{planned.name}' already ({shown_path(path)}{asked}); {rule}")
 
 
 def _name_from(operator: str) -> str:
     """The first words of a description in ASCII, joined; of a schema its operator's name."""
     head = operator.partition("(")[0] if re.match(r"\s*\w+\(", operator) else operator
-    words = re.findall(r"[a-z][a-z0-9_]*", head.lower())[:_MOST_WORDS]
+    words = [word for word in re.findall(r"[a-z][a-z0-9_]*", head.lower()) if word not in _ARTICLES][:_MOST_WORDS]
     return "_".join(words)[:48].strip("_")

@@ -150,7 +150,7 @@ class _Refinement:
             with self.progress:
                 refined = self._refiner(runner, teacher, begun, cost.asked + cost.stored).run(begun.start)
         except AnswerMissing as error:
-            missing = [{"prompt": str(error.prompt), "answer": str(error.answer)}]
+            missing = [{"prompt": shown_path(error.prompt), "answer": shown_path(error.answer)}]
             where = f"answer {shown_path(error.prompt)} in {shown_path(error.answer)}"
             return self.end(UNFINISHED, f"{where}; then run the same command again: it continues from here", missing)
         except BudgetStopped as error:
