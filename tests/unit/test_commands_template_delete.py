@@ -70,6 +70,13 @@ def test_a_folder_with_files_is_left_alone() -> None:
     assert [path.name for path in SKILL.iterdir()] == ["notes.txt"]
 
 
+def test_a_place_that_cannot_be_written_is_named_with_the_next_step() -> None:
+    Path("taken").write_text("", encoding="utf-8")
+    said = run("template", "taken/my-kernels").output
+    assert "Not a directory: 'taken/my-kernels" in said
+    assert "then run the same command again" in said
+
+
 def test_a_committed_skill_is_removed_once_that_is_confirmed() -> None:
     committed()
     refused = run("delete", str(SKILL), typed="n\n")
