@@ -53,6 +53,15 @@ def test_a_copied_solution_is_found_under_other_names() -> None:
     assert "whatever the names" in said
 
 
+def test_a_task_shorter_than_a_run_is_found_as_a_whole() -> None:
+    case = made("twice", "Double each sample twice.")
+    said = Leakage("# Skill\n\nOne task is: double each\nsample twice.\n").problem(case)
+    assert said is not None
+    assert "gives the task away" in said
+    assert Leakage("# Skill\n\nDouble each sample; do it twice.\n").problem(case) is None
+    assert Leakage("# Skill\n\nDouble each sample.\n").problem(made("twice", "Double each sample.")) is None
+
+
 def test_a_solution_of_the_same_pattern_is_not_given_away() -> None:
     other = made("magnitude")
     assert other.solution is not None
