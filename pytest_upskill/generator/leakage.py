@@ -7,6 +7,7 @@ blanks do not count. A copy with other names is found by longer runs in which na
 
 from __future__ import annotations
 
+import html
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -25,6 +26,8 @@ REFERENCES = "references"
 _TOKEN = re.compile(r"[A-Za-z_]\w*|\d+(?:\.\d+)?|[^\s\w]|\w")
 _LINES = re.compile(r"//[^\n]*|^[ \t]*#[^\n]*", re.MULTILINE)
 _COMMENTS = re.compile(r"//[^\n]*|/\*.*?(?:\*/|\Z)|^[ \t]*#[^\n]*", re.DOTALL | re.MULTILINE)
+_DECORATION = re.compile(r"^(?:[ \t]*(?:>|[-*+] |\d+ *[:.)|]|//+))+|`|\\$", re.MULTILINE)
+"""What makes lines of code a quotation, a list, numbered lines, comments or a macro."""
 
 Run = tuple[str, ...]
 
@@ -41,7 +44,8 @@ class Leakage:
 
     def __init__(self, text: str) -> None:
         # What looks like a comment in prose may enclose code.
-        forms = (text, _LINES.sub(" ", text), _COMMENTS.sub(" ", text))
+        plain = _DECORATION.sub(" ", html.unescape(text))
+        forms = (text, _LINES.sub(" ", text), _COMMENTS.sub(" ", text), _LINES.sub(" ", plain))
         tokens = [_TOKEN.findall(form) for form in forms]
         self._code = _Known(tokens, SOLUTION_TOKENS)
         self._renamed = _Known([_nameless(one) for one in tokens], RENAMED_TOKENS)

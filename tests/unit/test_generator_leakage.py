@@ -34,6 +34,17 @@ def test_a_copied_solution_is_found_with_other_blanks_and_comments(before: str) 
     assert "at most 50%" in said
 
 
+@pytest.mark.parametrize("line", ["> {}", "- `{}`", "{} \\", "// {}", "{number}: {}", "{number} | {}", "> 1. {}"])
+def test_a_copied_solution_is_found_behind_marks_of_lines(line: str) -> None:
+    case = made("twice")
+    assert case.solution is not None
+    lines = case.solution.source.replace("<", "&lt;").splitlines()
+    copied = "\n".join(line.format(one, number=number) for number, one in enumerate(lines, 1))
+    said = Leakage(f"# Skill\n\n{copied}\n").problem(case)
+    assert said is not None
+    assert "gives the solution away" in said
+
+
 def test_a_copied_solution_is_found_under_other_names() -> None:
     case = made("twice")
     assert case.solution is not None
