@@ -36,5 +36,15 @@ class LazyGroup(click.Group):
             return super().invoke(ctx)
         except BrokenPipeError:  # click ends the program without a word, as a pipe's reader expects
             raise
-        except (UpskillError, OSError) as error:
+        except UpskillError as error:
             raise click.UsageError(str(error)) from None
+        except OSError as error:
+            raise click.UsageError(_in_words(error)) from None
+
+
+def _in_words(error: OSError) -> str:
+    """The error with its file and the next step; without a file, as it is."""
+    if error.strerror is None or not isinstance(error.filename, str):
+        return str(error)
+    remedy = "see to the path, its permissions and the free space, then run the same command again"
+    return f"{error.strerror}: '{error.filename}'; {remedy}"

@@ -7,6 +7,7 @@ blanks do not count. A copy with other names is found by longer runs in which na
 
 from __future__ import annotations
 
+import html
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -17,12 +18,16 @@ from pytest_upskill.documents.identifiers import CPP_KEYWORDS, CUDA_AND_C
 from pytest_upskill.skills.skill import FILE_NAMES
 
 SOLUTION_TOKENS, RENAMED_TOKENS, TASK_WORDS = 24, 40, 8
+SHORTEST = {SOLUTION_TOKENS: 12, RENAMED_TOKENS: RENAMED_TOKENS, TASK_WORDS: 4}
+"""A text shorter than a run is one run itself, unless it is below this length, at which chance would repeat it."""
 LIMIT, RENAMED_LIMIT = 0.5, 0.75
 """The largest shares of shared runs. Solutions of hand-written skills that teach by patterns reach 0.4 and 0.5."""
 REFERENCES = "references"
 _TOKEN = re.compile(r"[A-Za-z_]\w*|\d+(?:\.\d+)?|[^\s\w]|\w")
 _LINES = re.compile(r"//[^\n]*|^[ \t]*#[^\n]*", re.MULTILINE)
 _COMMENTS = re.compile(r"//[^\n]*|/\*.*?(?:\*/|\Z)|^[ \t]*#[^\n]*", re.DOTALL | re.MULTILINE)
+_DECORATION = re.compile(r"^(?:[ \t]*(?:>|[-*+] |\d+ *[:.)|]|//+))+|`|\\$", re.MULTILINE)
+"""What makes lines of code a quotation, a list, numbered lines, comments or a macro."""
 
 Run = tuple[str, ...]
 
@@ -39,20 +44,21 @@ class Leakage:
 
     def __init__(self, text: str) -> None:
         # What looks like a comment in prose may enclose code.
-        forms = (text, _LINES.sub(" ", text), _COMMENTS.sub(" ", text))
+        plain = _DECORATION.sub(" ", html.unescape(text))
+        forms = (text, _LINES.sub(" ", text), _COMMENTS.sub(" ", text), _LINES.sub(" ", plain))
         tokens = [_TOKEN.findall(form) for form in forms]
-        self._code = frozenset[Run]().union(*(_runs(one, SOLUTION_TOKENS) for one in tokens))
-        self._renamed = frozenset[Run]().union(*(_runs(_nameless(one), RENAMED_TOKENS) for one in tokens))
-        self._words = _runs(_words(text), TASK_WORDS)
+        self._code = _Known(tokens, SOLUTION_TOKENS)
+        self._renamed = _Known([_nameless(one) for one in tokens], RENAMED_TOKENS)
+        self._words = _Known([_words(text)], TASK_WORDS)
 
     def problem(self, case: Case) -> str | None:
         """What the skill gives away of a case, with the limit; None if it is no more than the limit."""
         solution = case.solution.source if case.solution is not None and case.op is not None else ""
         tokens, renamed = _tokens(solution), f"{RENAMED_TOKENS} tokens, whatever the names,"
         shares = (
-            ("solution", _share(tokens, SOLUTION_TOKENS, self._code), LIMIT, f"{SOLUTION_TOKENS} tokens"),
-            ("solution", _share(_nameless(tokens), RENAMED_TOKENS, self._renamed), RENAMED_LIMIT, renamed),
-            ("task", _share(_words(case.task), TASK_WORDS, self._words), LIMIT, f"{TASK_WORDS} words"),
+            ("solution", self._code.share(tokens), LIMIT, f"{SOLUTION_TOKENS} tokens"),
+            ("solution", self._renamed.share(_nameless(tokens)), RENAMED_LIMIT, renamed),
+            ("task", self._words.share(_words(case.task)), LIMIT, f"{TASK_WORDS} words"),
         )
         for what, share, limit, runs in shares:
             if share > limit:
@@ -61,9 +67,23 @@ class Leakage:
         return None
 
 
-def _share(tokens: Sequence[str], length: int, known: frozenset[Run]) -> float:
-    own = _runs(tokens, length)
-    return len(own & known) / len(own) if own else 0.0
+class _Known:
+    """The runs of ``length`` tokens of some texts."""
+
+    def __init__(self, texts: Sequence[Sequence[str]], length: int) -> None:
+        self._texts, self._length = texts, length
+        self._runs = self._of(length)
+
+    def share(self, tokens: Sequence[str]) -> float:
+        """The share of the runs of another text that are known."""
+        length = min(self._length, len(tokens))
+        if length < SHORTEST[self._length]:
+            return 0.0
+        own, known = _runs(tokens, length), self._runs if length == self._length else self._of(length)
+        return len(own & known) / len(own)
+
+    def _of(self, length: int) -> frozenset[Run]:
+        return frozenset[Run]().union(*(_runs(one, length) for one in self._texts))
 
 
 def _runs(tokens: Sequence[str], length: int) -> frozenset[Run]:

@@ -10,12 +10,13 @@ import ast
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from itertools import islice, permutations
 
 import torch
 
 from pytest_upskill.case_quality.quality import drawn
-from pytest_upskill.cases.case import Case, ScalarSpec, Snippet, TensorSpec
+from pytest_upskill.cases.case import Case, Choices, ScalarSpec, Snippet, TensorSpec
 from pytest_upskill.errors import CaseError
 from pytest_upskill.judging.signatures import contract_of
 from pytest_upskill.oracle.isolation import isolated
@@ -28,6 +29,8 @@ EXAMPLES = 6
 _MOST_ORDERS = 24
 RELATIVE = 1e-9
 """Of float64 results: the same formula in other steps differs by less."""
+
+Arguments = tuple[TensorSpec | ScalarSpec, ...]
 
 
 def duplicate_of(case: Case, others: Iterable[Case], open_runner: OpenRunner) -> Case | None:
@@ -43,16 +46,38 @@ def adaptations(case: Case, other: Case) -> Iterator[Case]:
     """``case`` with the reference of ``other`` in place of its own, for each order of the arguments that fits."""
     if case.op is None or other.op is None or other.reference is None or _result_count(case) != _result_count(other):
         return
-    if len(case.arguments) != len(other.arguments):
+    mine, theirs = case.arguments, other.arguments
+    if len(mine) != len(theirs):  # a scalar with one value only is a part of the formula
+        mine, theirs = _varying(mine), _varying(theirs)
+    if len(mine) != len(theirs):
         return
-    orders = (order for order in permutations(range(len(case.arguments))) if _fits(case, other, order))
-    for order in islice(orders, _MOST_ORDERS):
-        if (source := _adapted(case, other, order)) is not None:
+    for order in islice(filter(partial(_fits, theirs), permutations(mine)), _MOST_ORDERS):
+        names = {spec.name: one.name for spec, one in zip(theirs, order, strict=True)}
+        if (source := _adapted(case, other, names)) is not None:
             yield replace(case, reference=Snippet(source, other.reference.line, other.reference.path))
 
 
-def _fits(case: Case, other: Case, order: tuple[int, ...]) -> bool:
-    return all(_alike(case.arguments[at], spec) for at, spec in zip(order, other.arguments, strict=True))
+def _varying(arguments: Arguments) -> Arguments:
+    return tuple(spec for spec in arguments if _only_value(spec) is None)
+
+
+def _only_value(spec: TensorSpec | ScalarSpec) -> float | None:
+    """The value of a scalar that has only one, as ``values: 1.0`` and ``values: 1..1`` say; else None."""
+    if isinstance(spec, TensorSpec):
+        return None
+    values = spec.values
+    options = values.options if isinstance(values, Choices) else (str(values.low), str(values.high))
+    try:
+        low, *others = map(float, options)
+    except ValueError:  # an end names a dim
+        return None
+    if any(one != low for one in others):
+        return None
+    return low if spec.kind == "float" else int(low)
+
+
+def _fits(theirs: Arguments, order: Arguments) -> bool:
+    return all(_alike(one, spec) for one, spec in zip(order, theirs, strict=True))
 
 
 def _alike(one: TensorSpec | ScalarSpec, other: TensorSpec | ScalarSpec) -> bool:
@@ -66,18 +91,19 @@ def _result_count(case: Case) -> int:
     return len(case.op.results) + sum(argument.mutable for argument in case.op.arguments)
 
 
-def _adapted(case: Case, other: Case, order: tuple[int, ...]) -> str | None:
+def _adapted(case: Case, other: Case, theirs: Mapping[str, str]) -> str | None:
     """The source of the other's reference, and a function of the case's name that calls it. The results that the case
     returns and those that it writes in place are the other's results, in order. None if a dim cannot be told.
     """
     assert case.op is not None and other.op is not None and other.reference is not None
-    theirs = {spec.name: case.arguments[at].name for at, spec in zip(order, other.arguments, strict=True)}
+    constants = {spec.name: _only_value(spec) for spec in other.arguments if spec.name not in theirs}
     dims, shapes = _dims(other, theirs), _shapes(case, other, theirs)
     if dims is None or shapes is None:
         return None
     to, back = shapes
     own = [spec.name for spec in case.arguments]
     passed = [f"{name}=_upskill_copies[{theirs[name]!r}]" for name in theirs]
+    passed += [f"{name}={value!r}" for name, value in constants.items()]
     passed += [f"{name}={value}" for name, value in dims.items()]
     changed = [argument.name for argument in other.op.arguments if argument.mutable]
     given_back = [theirs[name] for name in changed]

@@ -14,6 +14,7 @@ from pytest_upskill.skills.skill import CHARACTERS_PER_TOKEN
 
 INTRODUCTION = "(introduction)"
 """The title of the text above the first section."""
+UNTITLED = "(no title)"
 
 
 def tokens_of(text: str) -> int:
@@ -32,7 +33,8 @@ class Section:
 
 
 def sections_of(text: str, path: Path) -> list[Section]:
-    """The sections of a SKILL.md at the first level with two headings, and the text above them, if it says anything.
+    """The sections of a SKILL.md at the first level with two headings, else below its title, and the text above
+    them, if it says anything.
 
     Titles differ: a second section of the same title has ``(2)`` behind it. Raises SkillError without frontmatter.
     """
@@ -40,7 +42,8 @@ def sections_of(text: str, path: Path) -> list[Section]:
     first = parse(text, path, SkillError).body_line - 1
     found = headings(lines[first:])
     per_level = Counter(level for _, level, _ in found)
-    cut = min((level for level, number in per_level.items() if number > 1), default=None)
+    below_title = min((level for level in per_level if level > 1), default=None)
+    cut = min((level for level, number in per_level.items() if number > 1), default=below_title)
     starts = [(first + index, title) for index, level, title in found if cut is not None and level <= cut]
     titles = {first + index for index, level, _ in found if level == 1 and per_level[1] == 1}
     starts = [(index, title) for index, title in starts if index not in titles]
@@ -49,7 +52,8 @@ def sections_of(text: str, path: Path) -> list[Section]:
     ends = [*(index for index, _ in starts[1:]), len(lines)][: len(starts)]
     seen: Counter[str] = Counter()
     sections = []
-    for (start, title), end in zip(starts, ends, strict=True):
+    for (start, written), end in zip(starts, ends, strict=True):
+        title = written or UNTITLED
         seen[title] += 1
         name = title if seen[title] == 1 else f"{title} ({seen[title]})"
         sections.append(Section(name, start, end, tokens_of("\n".join(lines[start:end]))))

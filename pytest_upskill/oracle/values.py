@@ -26,7 +26,8 @@ from pytest_upskill.records import FLOATING, ITEM_SIZE, Example
 Value = torch.Tensor | float | int | bool
 Arguments = Mapping[str, Value]
 
-_RARE, _OFTEN = 1 / 32, 1 / 8
+_RARE, _OFTEN, _NEARLY_ALL = 1 / 32, 1 / 8, 19 / 20
+_MANY = 256
 """Shares of the elements that are at an end of a declared range, NaN or zero."""
 
 _WIDE: Mapping[str, tuple[int, ...]] = {"int32": (2**26 + 1,), "int64": (2**33 + 1, 2**54 + 1)}
@@ -254,7 +255,12 @@ def _ranged(
         message = f"case '{case.name}': values of '{name}' run from {low} to {high} for {where}; narrow 'dims'"
         raise CaseError(message, case.path)
     if dtype not in FLOATING:
-        return torch.randint(int(low), int(high) + 1, size, generator=random).to(DTYPE[dtype])
+        drawn = torch.randint(int(low), int(high) + 1, size, generator=random)
+        if (
+            integer(2 if drawn.numel() >= _MANY else 5, random) == 0
+        ):  # nearly all are equal: what counts or collects them has one place for all
+            drawn = torch.where(torch.rand(size, generator=random) < _NEARLY_ALL, drawn.flatten()[0], drawn)
+        return drawn.to(DTYPE[dtype])
     drawn = torch.rand(size, generator=random, dtype=torch.float64) * (float(high) - float(low)) + float(low)
     place = torch.rand(size, generator=random)
     drawn = torch.where(place < _RARE, float(low), torch.where(place > 1 - _RARE, float(high), drawn))

@@ -18,6 +18,7 @@ from pytest_upskill.cases.provenance import Provenance, WrittenCase, read_proven
 from pytest_upskill.commands.generate.main import main
 from pytest_upskill.generator import families
 from pytest_upskill.generator.case_parts import parts_of
+from pytest_upskill.generator.skill_lock import alone
 from tests.llama.scripted import Endpoint, Refusal, Stream, endpoint, reply
 from tests.unit import generator_cases as tiny
 from tests.unit.simulated_students import answer, sections
@@ -281,8 +282,13 @@ def test_interrupted_it_ends_at_once_and_continues(start: Callable[..., Project]
         return student(system, user)
 
     project = start(lambda system, user: answer(BETTER), pupil)
-    result = project.refine()
+    result = project.refine("--json")
     assert result.exit_code == 130 and "the same command continues" in result.stderr, result.output
+    assert json.loads(result.stdout)["exit_status"] == 130
+    with alone(project.skill.parent):
+        held = project.refine()
+        assert held.exit_code == 2 and "another upskill-gen command writes to" in held.stderr
+        assert project.refine("--dry-run").exit_code == 0
     assert project.refine().exit_code == 0 and project.skill.read_text() == BETTER
     assert len(set(project.asked("kimi-small"))) == 24 and len(project.asked("claude-large")) == 1
 

@@ -55,7 +55,7 @@ def test_the_case_of_a_skeleton_passes_without_a_key() -> None:
     assert checked.exit_code == 0, checked.output
 
 
-@pytest.mark.parametrize("name", ["My-Kernels", "a--b", "-x", "a" * 65, "カーネル"])
+@pytest.mark.parametrize("name", ["My-Kernels", "a--b", "-x", "a" * 65, "カーネル", "nul"])
 def test_a_name_that_no_skill_may_have_is_refused(name: str) -> None:
     assert "no name of a skill" in run("template", "--", f"skills/{name}").output
     assert not Path("skills").exists()
@@ -64,8 +64,17 @@ def test_a_name_that_no_skill_may_have_is_refused(name: str) -> None:
 def test_a_folder_with_files_is_left_alone() -> None:
     SKILL.mkdir(parents=True)
     (SKILL / "notes.txt").write_text("mine", encoding="utf-8")
-    assert "is not empty" in run("template", str(SKILL)).output
+    assert "is no empty folder" in run("template", str(SKILL)).output
+    Path("link").symlink_to("nowhere")
+    assert "is no empty folder" in run("template", "link").output
     assert [path.name for path in SKILL.iterdir()] == ["notes.txt"]
+
+
+def test_a_place_that_cannot_be_written_is_named_with_the_next_step() -> None:
+    Path("taken").write_text("", encoding="utf-8")
+    said = run("template", "taken/my-kernels").output
+    assert "Not a directory: 'taken/my-kernels" in said
+    assert "then run the same command again" in said
 
 
 def test_a_committed_skill_is_removed_once_that_is_confirmed() -> None:
@@ -102,6 +111,12 @@ def test_what_git_cannot_bring_back_or_a_person_wrote_needs_force(change: str) -
     assert "--force removes it all the same" in refused.output
     assert SKILL.is_dir()
     assert run("delete", str(SKILL), "--yes", "--force").exit_code == 0
+    assert not SKILL.exists()
+
+
+def test_a_path_through_the_skill_itself_removes_all_of_it() -> None:
+    committed()
+    assert run("delete", f"{SKILL}/evals/..", "--yes").exit_code == 0
     assert not SKILL.exists()
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from pytest_upskill.errors import BudgetStopped, SkillError, StudentError
 from pytest_upskill.generator.ablate import Effect, ablate, cost, what_can_be_decided
-from pytest_upskill.generator.sections import INTRODUCTION, sections_of, without
+from pytest_upskill.generator.sections import INTRODUCTION, UNTITLED, sections_of, without
 from pytest_upskill.records import Outcome, Verdict, VerdictKind
 from tests.unit.simulated_students import Simulation, rates, sections, some
 
@@ -31,6 +31,9 @@ def test_a_skill_is_cut_at_the_first_level_with_two_headings() -> None:
     assert [title for title, _ in cut("# Tiny\n## All\n### a\n### b\n")] == ["All", "a", "b"]
     assert [title for title, _ in cut("Only text.\n")] == [INTRODUCTION]
     assert [title for title, _ in cut("## A\n## A\n## A ##\n")] == ["A", "A (2)", "A (3)"]
+    assert [title for title, _ in cut("# Tiny\n\nFirst.\n\n## A\n\na\n")] == [INTRODUCTION, "A"]
+    assert [title for title, _ in cut("## A\n\na\n")] == ["A"]
+    assert [title for title, _ in cut("## \n##\n")] == [UNTITLED, f"{UNTITLED} (2)"]
     assert cut("") == [] and cut("# Tiny\n\n") == []
 
 

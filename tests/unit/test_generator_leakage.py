@@ -34,6 +34,17 @@ def test_a_copied_solution_is_found_with_other_blanks_and_comments(before: str) 
     assert "at most 50%" in said
 
 
+@pytest.mark.parametrize("line", ["> {}", "- `{}`", "{} \\", "// {}", "{number}: {}", "{number} | {}", "> 1. {}"])
+def test_a_copied_solution_is_found_behind_marks_of_lines(line: str) -> None:
+    case = made("twice")
+    assert case.solution is not None
+    lines = case.solution.source.replace("<", "&lt;").splitlines()
+    copied = "\n".join(line.format(one, number=number) for number, one in enumerate(lines, 1))
+    said = Leakage(f"# Skill\n\n{copied}\n").problem(case)
+    assert said is not None
+    assert "gives the solution away" in said
+
+
 def test_a_copied_solution_is_found_under_other_names() -> None:
     case = made("twice")
     assert case.solution is not None
@@ -51,6 +62,15 @@ def test_a_copied_solution_is_found_under_other_names() -> None:
     said = Leakage(f"# Skill\n\n```cuda\n{copied}\n```\n").problem(case)
     assert said is not None
     assert "whatever the names" in said
+
+
+def test_a_task_shorter_than_a_run_is_found_as_a_whole() -> None:
+    case = made("twice", "Double each sample twice.")
+    said = Leakage("# Skill\n\nOne task is: double each\nsample twice.\n").problem(case)
+    assert said is not None
+    assert "gives the task away" in said
+    assert Leakage("# Skill\n\nDouble each sample; do it twice.\n").problem(case) is None
+    assert Leakage("# Skill\n\nDouble each sample.\n").problem(made("twice", "Double each sample.")) is None
 
 
 def test_a_solution_of_the_same_pattern_is_not_given_away() -> None:

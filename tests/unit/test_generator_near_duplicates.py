@@ -36,12 +36,25 @@ SAME = {
     "in place": case("f(Tensor(a!) a) -> ()", N % "a: [n]", "def f(a):\n    a.mul_(2)"),
     "another rank": case(OP, RC % "a: [r, c]", "def f(a):\n    return a * 2"),
     "the same name": one("twice", "2 * x"),
+    "a factor of one": case(
+        "f(Tensor a, float k) -> Tensor", N % "a: [n], k: {values: 1.0..1.0}", "def f(a, k):\n    return a * 2 * k"
+    ),
+    "factors given": case(
+        "f(int k, Tensor a, bool b) -> Tensor", N % "a: [n], k: {values: [2]}, b: {values: [true]}",
+        "def f(a, k, b):\n    return a * k if b else a",
+    ),
 }  # fmt: skip
 OTHER = {
     "another factor": one("tripled", "x * 3"),
     "sums of rows": case(OP, RC % "a: [r, c]", "def f(a):\n    return a.sum(-1)"),
     "another dtype": case(OP, N % "a: {shape: [n], dtype: int64, values: 1..5}", "def f(a):\n    return a * 2"),
     "one more result": case("f(Tensor x) -> (Tensor a, Tensor b)", N % "x: [n]", "def f(x):\n    return x * 2, x"),
+    "a factor that varies": case(
+        "f(Tensor a, float k) -> Tensor", N % "a: [n], k: {values: 1.0..3.0}", "def f(a, k):\n    return a * k"
+    ),
+    "a factor of three": case(
+        "f(Tensor a, float k) -> Tensor", N % "a: [n], k: {values: [3.0]}", "def f(a, k):\n    return a * k"
+    ),
     "an error": one("f", "x.no_such_method()"),
 }  # fmt: skip
 

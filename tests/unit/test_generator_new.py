@@ -319,6 +319,7 @@ def test_a_folder_of_another_task_or_of_a_person_is_left_alone() -> None:
         (("--teacher=files:pyproject.toml",), "is no folder"),
         (("--name=../x",), "is no name of a skill"),
         (("--name=aux",), "is no name of a skill"),
+        (("--budget=nan",), "'nan' is no amount of USD"),
         (("--cases=0",), "0 is not in the range"),
         (("--teacher=opus", "--budget=1"), "needs a key"),
     ],

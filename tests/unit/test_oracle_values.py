@@ -109,6 +109,15 @@ def test_integer_ranges_include_both_ends_and_may_name_dims(tmp_path: Path) -> N
     assert values.dtype == torch.int64 and torch.unique(values).tolist() == [0, 1, 2]
 
 
+def test_in_some_integer_ranges_nearly_all_elements_are_equal(tmp_path: Path) -> None:
+    spec = "{shape: [rows, cols], dtype: int64, values: -2..40}"
+    drawn = [tensor(tmp_path, spec, seed=seed, rows=20, cols=100) for seed in range(64)]
+    largest = [int(torch.unique(values, return_counts=True)[1].max()) for values in drawn]
+    assert 16 <= sum(count > 1800 for count in largest) <= 48
+    assert all(count > 1800 or count < 200 for count in largest)
+    assert all(int(values.min()) >= -2 and int(values.max()) <= 40 for values in drawn)
+
+
 def test_lists_may_hold_infinity(tmp_path: Path) -> None:
     values = tensor(tmp_path, "{shape: [rows, cols], values: [0.0, -.inf]}", dtype="float16")
     assert set(torch.unique(values).tolist()) == {0.0, float("-inf")}

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from pytest_upskill.commands.generate.asking import Usd
 from pytest_upskill.commands.generate.progress import Progress
 from pytest_upskill.commands.generate.student_runs import Answers, Session, Subject, cost_in_words, running, subject_of
 from pytest_upskill.commands.history_options import terminal_style
@@ -33,7 +34,7 @@ _COLORS = {Effect.CARRIES: "green", Effect.HARMS: "red", Effect.NONE: "dim", Eff
 @click.argument("skill", metavar="SKILL", type=click.Path(path_type=Path))
 @click.option("--student", metavar="NAME", required=True, help="The student that gets the skill without each section.")
 @click.option("--trials", type=click.IntRange(1, 100), default=1, show_default=True, help="Answers to each case.")
-@click.option("--budget", metavar="USD", type=click.FloatRange(0), help="The most that this command may spend.")
+@click.option("--budget", metavar="USD", type=Usd(), help="The most that this command may spend.")
 @click.option("--max-tokens", metavar="N", type=click.IntRange(0), help="The most tokens that it may use.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", help="Where kernels run.")
 @click.option("--yes", is_flag=True, help="Do not ask before spending.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import secrets
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -36,6 +37,20 @@ STATUSES = (
     "answers are missing: the same command continues."
 )
 
+
+class Usd(click.FloatRange):
+    """An amount of money; 'nan' is none, though no comparison with it fails."""
+
+    def __init__(self) -> None:
+        super().__init__(0)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        amount = float(super().convert(value, param, ctx))
+        if math.isnan(amount):
+            self.fail(f"{value!r} is no amount of USD; write a number such as 2.5", param, ctx)
+        return amount
+
+
 _OPTIONS = (
     click.option(
         "--teacher",
@@ -45,7 +60,7 @@ _OPTIONS = (
         help="A student with a model, or files:DIR: questions are written to DIR, answers read from it.",
     ),
     click.option("--attempts", type=click.IntRange(1, 20), default=3, show_default=True, help="Answers to a question."),
-    click.option("--budget", metavar="USD", type=click.FloatRange(0), help="The most that this command may spend."),
+    click.option("--budget", metavar="USD", type=Usd(), help="The most that this command may spend."),
     click.option("--max-tokens", metavar="N", type=click.IntRange(0), help="The most tokens that it may use."),
     click.option(
         "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", help="Where cases are proven."

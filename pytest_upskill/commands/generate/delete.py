@@ -40,7 +40,7 @@ def command(folder: Path, force: bool, yes: bool) -> None:
     if not yes:
         click.confirm(f"Remove {printable(str(folder))} with {plural(len(files), 'file')}?", abort=True)
     with alone(folder):
-        shutil.rmtree(folder)
+        shutil.rmtree(folder.resolve())  # 'evals/..' would end within what it names
     click.echo(f"removed {printable(str(folder))}")
 
 

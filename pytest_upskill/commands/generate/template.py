@@ -12,7 +12,7 @@ import click
 
 from pytest_upskill.cases.provenance import Provenance, Written, write_provenance
 from pytest_upskill.errors import UsageError
-from pytest_upskill.generator.answers import SKILL_NAME
+from pytest_upskill.generator.answers import SKILL_NAME, is_reserved
 from pytest_upskill.paths import write_atomically
 from pytest_upskill.reporting.text_style import printable
 from pytest_upskill.skills.skill import MAX_NAME
@@ -34,10 +34,10 @@ def command(folder: Path) -> None:
     needed. The exit status is 2 if nothing was written.
     """
     name = folder.absolute().name
-    if not re.fullmatch(SKILL_NAME, name) or len(name) > MAX_NAME:
+    if not re.fullmatch(SKILL_NAME, name) or len(name) > MAX_NAME or is_reserved(name):
         raise UsageError(f"'{name}' is no name of a skill: use lower-case letters, digits and single hyphens")
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(f"{folder} exists and is not empty; name a new folder")
+    if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
+        raise UsageError(f"{folder} exists and is no empty folder; name a new one")
     parts = {"name": name, "title": name.replace("-", " ").capitalize()}
     write_provenance(folder / "evals", Provenance(skill=Written(teacher="template")))
     for path, source in _FILES.items():

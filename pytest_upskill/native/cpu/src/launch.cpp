@@ -197,8 +197,8 @@ extern "C" bool upskill_cpu_refuses(const int* bounds, const void* caller) {
 extern "C" void upskill_cpu_host_function(const char* name) {
   if (!in_kernel || !is_new_report("host-function", PC)) return;
   report(Assertion::runs, "host-function", PC,
-         format("a kernel calls %s, which is a function of the host: nvcc does not compile this without __device__,%s", name,
-                where().c_str()));
+         format("a kernel calls %s, which is a function of the host: nvcc does not compile this without __device__,%s",
+                name, where().c_str()));
 }
 
 extern "C" cudaError_t upskill_cpu_launch(const char* kernel, const dim3* grid, const dim3* block, size_t shared,
