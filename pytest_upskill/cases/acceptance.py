@@ -1,8 +1,8 @@
 """Which cases may run their Python in the judge's process: those that a person wrote, or has accepted on this machine.
 
-A case is generated if ``.upskill-gen.json`` beside it lists it, by its name or by the text that was proven. A generated
-case is untrusted until its code was accepted. Acceptances are files in the user's state folder, named by the digest of
-the code: a skill cannot ship them, and an edited case has another digest.
+A case is generated if ``.upskill-gen.json`` beside it lists it: by its name, by the text that was proven, or by its
+code. A generated case is untrusted until its code was accepted. Acceptances are files in the user's state folder, named
+by the digest of the code: a skill cannot ship them, and an edited case has another digest.
 """
 
 from __future__ import annotations
@@ -28,12 +28,14 @@ class Listing:
     """What a folder's record lists as generated. With a ``problem`` it cannot be read, and every case counts."""
 
     names: frozenset[str] = frozenset()
-    text_hashes: frozenset[str] = frozenset()
+    digests: frozenset[str] = frozenset()
     problem: CaseError | None = None
 
     def has(self, case: Case) -> bool:
-        """Whether a case is generated. A file that was renamed is known by its text."""
-        return self.problem is not None or case.name in self.names or case.text_hash in self.text_hashes
+        """Whether a case is generated. A file that was renamed is known by its text, or by its code if that changed."""
+        if self.problem is not None or {case.name, case.path.resolve().stem} & self.names:
+            return True
+        return bool(self.digests) and not self.digests.isdisjoint((case.text_hash, digest_of(case)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +61,8 @@ def listing_of(evals: Path) -> Listing | None:
         return Listing(problem=error)
     if found is None:
         return Listing(problem=CaseError(f"{GENERATED} is a link to a file that does not exist: remove it", path))
-    hashes = (one.text_hash for one in found.cases.values())
-    return Listing(frozenset(found.cases), frozenset(filter(None, hashes)))
+    digests = (digest for one in found.cases.values() for digest in (one.text_hash, one.code))
+    return Listing(frozenset(found.cases), frozenset(filter(None, digests)))
 
 
 def is_trusted(case: Case, listings: dict[Path, Listing | None] | None = None) -> bool:

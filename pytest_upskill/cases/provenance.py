@@ -32,14 +32,16 @@ class Written(BaseModel):
 
 
 class WrittenCase(Written):
-    """``text_hash`` is that of the case's text when it was proven; ``difficulty`` the teacher's, 1 (easy) to 5.
+    """``text_hash`` is that of the case's text when it was proven, ``code`` the digest of its code.
 
+    ``difficulty`` is the teacher's, 1 (easy) to 5.
     ``part``: the teacher may see results of training cases while it refines the skill, never those of held-out ones.
     ``operator`` is what the case was asked for, in words. ``baseline`` gives, by student, the pass rate without the
     skill.
     """
 
     text_hash: str = ""
+    code: str = ""
     proven: str = ""
     part: Part = "training"
     difficulty: int = 3

@@ -36,16 +36,21 @@ def student_config(
     return found[0]
 
 
-def open_student(
-    config: StudentConfig, root: Path, limits: Limits, tell: Callable[[str], object] = lambda line: None
-) -> tuple[Student, Servers | None]:
-    """The student, and the servers that are started for it, which the caller stops. Raises UsageError."""
+def check_student(config: StudentConfig, limits: Limits) -> None:
+    """Raises UsageError if its key is missing, or the budget cannot be held since its price is not known."""
     if not has_key(config):
         problem = f"the student '{config.name}' needs a key in the environment variable {config.api_key_env}"
         raise UsageError(f"{problem}, which is not set; export it, or name a student that needs none")
     if limits.usd is not None and config.price is None and config.provider != "llama.cpp":
         remedy = f"add 'price' to [tool.upskill.students.{config.name}] in pyproject.toml, or give --max-tokens instead"
         raise UsageError(f"--budget: the price of the student '{config.name}' is not known; {remedy}")
+
+
+def open_student(
+    config: StudentConfig, root: Path, limits: Limits, tell: Callable[[str], object] = lambda line: None
+) -> tuple[Student, Servers | None]:
+    """The student, and the servers that are started for it, which the caller stops. Raises UsageError."""
+    check_student(config, limits)
     servers = Servers({config.name: config}, root, tell) if plan.is_wanted(config, False) else None
     if config.provider == "demo" and servers is not None:
         from pytest_upskill.students.demo.student import make

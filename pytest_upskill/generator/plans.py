@@ -123,7 +123,7 @@ def _parsed(block: Fence) -> Any:
             return json.loads(block.source, object_pairs_hook=_unique)
         from ruamel.yaml import YAML
 
-        return YAML(typ="safe", pure=False).load(block.source)
+        return YAML(typ="safe", pure=True).load(block.source)
     except Exception as error:  # YAML's tags and numbers raise what they like
         said = " ".join(str(error).split())[:200]
         raise Refused(f"the plan's block is no valid {block.language.upper()} ({said}); {_FORM}") from None

@@ -139,6 +139,7 @@ class Prover:
                     f"the case asks for the same operator as case '{same.name}': both references give the same results "
                     "on shared inputs; write a case for another operator"
                 )
+            self._references.begin()  # a process that ran other cases' references does not judge this one
             checked = self._self_check.whole(subject)
         except CaseError as error:
             raise Refused(_placed(error)) from None

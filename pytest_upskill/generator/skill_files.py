@@ -19,7 +19,10 @@ ALLOWED_KEYS = ("name", "description", "license", "compatibility", "metadata")
 _MOST_SHOWN = 8
 _EMBEDDED = (
     (re.compile(r"<!--"), "a comment, which readers of the formatted text do not see"),
-    (re.compile(r"!`|^[ \t]*(?:```+|~~~+)!", re.MULTILINE), "a command that some agents run when they read the file"),
+    (
+        re.compile(r"(?<!`)!`(?=[^`\s])|^[ \t]*(?:```+|~~~+)!", re.MULTILINE),
+        "a command that some agents run when they read the file",
+    ),
     (re.compile(r"(?<![\w`])@(?:~|\.{1,2})?/[\w.]"), "a file that some agents read when they read this one"),
 )
 

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_upskill.cases.acceptance import digest_of
 from pytest_upskill.cases.case import Case
 from pytest_upskill.cases.case_file import load_cases
 from pytest_upskill.cases.provenance import FILE, Provenance, WrittenCase, read_provenance, write_provenance
@@ -151,7 +152,8 @@ class Writing:
 
     def _cases(self, folder: Path, planned: Sequence[PlannedCase], beside: Collection[str] | None = None) -> None:
         self._others = [one for one in load_cases(case_paths(folder), folder.name) if isinstance(one, Case)]
-        there = {case.name for case in self._others} & self._record.cases.keys()
+        readable = {case.name for case in self._others}
+        there = readable & self._record.cases.keys()
         self._planned = {one.name: one for one in planned}
         self.result.there = len(self._others)
         existing = [case for case in self._others if case.name not in self._planned]
@@ -161,6 +163,8 @@ class Writing:
             if one.name in there:
                 self.result.kept.append(one.name)
                 self._say(f"case-{one.name}", "is there already")
+            elif (path := folder / "evals" / f"{one.name}.md").exists() and one.name not in readable:
+                self.result.left_out[f"case-{one.name}"] = f"{path} cannot be read as a case; correct it, or delete it"
             else:
                 self._talks.begin(questions.case_step(self._order, folder.name, one, planned, existing))
         self._loop()
@@ -261,6 +265,7 @@ class Writing:
         made = WrittenCase(
             **self._talks.written(answer.step, answer.reply).model_dump(),
             text_hash=case.text_hash,
+            code=digest_of(case),
             proven=datetime.now(UTC).isoformat(timespec="seconds"),
             part=split({name: float(difficulty)}, known)[name],
             difficulty=difficulty,

@@ -7,9 +7,8 @@ from pathlib import Path
 from pytest_upskill.cases.case_file import load_case
 from pytest_upskill.commands.generate.asking import Session
 from pytest_upskill.commands.generate.student_runs import Answers
-from pytest_upskill.errors import UsageError
 from pytest_upskill.generator.experiment import BASELINE, Experiment
-from pytest_upskill.generator.open_student import open_student, student_config
+from pytest_upskill.generator.open_student import check_student, open_student, student_config
 from pytest_upskill.generator.writing import Writing
 from pytest_upskill.records import Prompt, VerdictKind
 from pytest_upskill.replies.budget import worst_case
@@ -17,7 +16,6 @@ from pytest_upskill.replies.ledger import Ledger, in_usd
 from pytest_upskill.reporting.text_style import plural
 from pytest_upskill.skills.skill import skill_file
 from pytest_upskill.students.base import StudentConfig
-from pytest_upskill.students.remote import has_key
 
 STEP = "baseline"
 _LONGEST_PROMPT = 8000
@@ -27,9 +25,7 @@ _LONGEST_PROMPT = 8000
 def check(session: Session, spec: str, cases: int) -> StudentConfig:
     """The student that is measured; shows what it may cost. Raises UsageError, before the teacher is asked."""
     config = student_config(spec, session.tables, Path.cwd(), refused=("golden",))
-    if not has_key(config):
-        variable = config.api_key_env
-        raise UsageError(f"the student '{config.name}' needs a key in the environment variable {variable}; export it")
+    check_student(config, session.options.limits)
     worst = worst_case(config, Prompt("", "x" * _LONGEST_PROMPT))
     usd = "its price is not known" if worst.usd is None else in_usd(cases * worst.usd)
     session.progress.line(

@@ -15,6 +15,7 @@ from pytest_upskill.devices.choose import choose
 from pytest_upskill.documents.frontmatter_edit import with_item
 from pytest_upskill.documents.spelling import suggest
 from pytest_upskill.errors import CaseError, InfrastructureError, UsageError, shown_path
+from pytest_upskill.generator.skill_lock import alone
 from pytest_upskill.history.selection import find_item, find_run
 from pytest_upskill.history.store import History
 from pytest_upskill.judging.interface import JudgeRequest
@@ -60,9 +61,10 @@ def command(item: str, run: str | None, dry_run: bool) -> None:
     target = case.path.resolve()
     data = _bytes(target, changed)
     mode = target.stat().st_mode
-    write_atomically(target, data)
-    target.chmod(mode)
-    _record(case, parse_case(changed, case.path, case.skill))
+    with alone(target.parent.parent):
+        write_atomically(target, data)
+        target.chmod(mode)
+        _record(case, parse_case(changed, case.path, case.skill))
     click.echo(printable(f"{shown}: '{_KEY}' has '{example}' now, from run {number} ({solved})"))
 
 
@@ -183,7 +185,7 @@ def _check(case: Case, text: str, example: str) -> str:
 
 def _record(before: Case, after: Case) -> None:
     """Keep a generated case's record up to date: its solution has passed the new example, so it is still proven."""
-    evals = before.path.parent
+    evals = before.path.resolve().parent
     if not (evals / GENERATED).is_file():
         return
     from pytest_upskill.cases.provenance import read_provenance, write_provenance
@@ -192,9 +194,10 @@ def _record(before: Case, after: Case) -> None:
         record = read_provenance(evals)
     except CaseError:  # the linter reports it
         return
-    made = record and record.cases.get(before.name)
-    if record and made and made.text_hash == before.text_hash:
-        cases = {**record.cases, before.name: made.model_copy(update={"text_hash": after.text_hash})}
+    listed = record.cases if record else {}  # a file that was renamed is known by its text
+    name = next((name for name, made in listed.items() if made.text_hash == before.text_hash), None)
+    if record and name is not None:
+        cases = {**listed, name: listed[name].model_copy(update={"text_hash": after.text_hash})}
         write_provenance(evals, record.model_copy(update={"cases": cases}))
 
 

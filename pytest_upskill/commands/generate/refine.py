@@ -26,7 +26,8 @@ from pytest_upskill.commands.generate.student_runs import (
     subject_of,
 )
 from pytest_upskill.configuration.values import names
-from pytest_upskill.errors import BudgetStopped, StudentError, shown_path
+from pytest_upskill.documents.frontmatter import read_text
+from pytest_upskill.errors import BudgetStopped, SkillError, StudentError, UsageError, shown_path
 from pytest_upskill.execution.task import place_of
 from pytest_upskill.generator import families, round_file
 from pytest_upskill.generator.case_parts import parts_of
@@ -178,6 +179,7 @@ class _Refinement:
         """Writes what a round leaves behind, in an order in which it can be interrupted."""
         subject, text = self.subject, one.proposal.text
         if one.kept and text is not None:
+            self._check_unchanged(one.old, text)
             begun.note_kept(text)
             write_atomically(subject.skill_path.resolve(), text)
             if (record := read_provenance(subject.evals)) is not None:  # as it is now: 'freeze' may have changed it
@@ -186,6 +188,16 @@ class _Refinement:
         path = round_file.write_round(subject.evals, one, self.own, by, subject.skill_path.name)
         self.progress.line(f"round {one.number} of {self.own.rounds}: {_in_words(one)} ({shown_path(path)})")
         self.plain.setdefault("rounds", []).append({**_plain_round(one), "file": str(path)})
+
+    def _check_unchanged(self, old: str, new: str) -> None:
+        """Raises UsageError, with the new version in a file beside it, if somebody has edited the skill meanwhile."""
+        path = self.subject.skill_path
+        if read_text(path, SkillError) in (old, new):
+            return
+        beside = path.with_name(f"{path.stem}.kept.md")
+        write_atomically(beside, new)
+        rule = "it is not replaced; merge the two, then remove the other"
+        raise UsageError(f"{shown_path(path)} was edited while the command ran: {rule}: {shown_path(beside)} is kept")
 
     def _finish(self, refined: Refined) -> int:
         why = f" ({refined.why})" if refined.why else ""

@@ -27,6 +27,10 @@ def problem(text: str) -> str | None:
         except ValueError as error:
             said = " ".join(str(error).replace(f"{folder}/", "").split()).rpartition(f"TOML in {NAME}: ")[2]
             return f"{NAME}: the reader of 'kernels' refuses it: {said}"
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException:  # a panic of the reader is no Exception, and no opinion on the file
+            return None
     return None
 
 

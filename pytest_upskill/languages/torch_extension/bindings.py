@@ -15,7 +15,7 @@ from pytest_upskill.languages.torch_extension.schema import Schema, SchemaError,
 
 _EXTENSION = "TORCH_EXTENSION_NAME"
 _TOKEN = re.compile(
-    r"//[^\n]*|/\*.*?(?:\*/|\Z)|R\"(?P<tag>[^()\\\s]{0,16})\((?P<raw>.*?)\)(?P=tag)\"|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])+'",
+    r"//[^\n]*|/\*.*?(?:\*/|\Z)|R\"(?P<tag>[^()\\\s]{0,16})\((?P<raw>.*?)(?:\)(?P=tag)\"|\Z)|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])+'",
     re.DOTALL,
 )
 _BLOCK = re.compile(
