@@ -20,7 +20,8 @@ _MOST_SHOWN = 8
 _EMBEDDED = (
     (re.compile(r"<!--"), "a comment, which readers of the formatted text do not see"),
     (
-        re.compile(r"(?<!`)!`(?=[^`\s])|^[ \t]*(?:```+|~~~+)!", re.MULTILINE),
+        # Not where a code span ends in an exclamation mark: an even number of backticks comes before it.
+        re.compile(r"^(?:[^`\n]*`[^`\n]*`)*[^`\n]*(!`[^`\n]+`)|^[ \t]*((?:```+|~~~+)!)", re.MULTILINE),
         "a command that some agents run when they read the file",
     ),
     (re.compile(r"(?<![\w`])@(?:~|\.{1,2})?/[\w.]"), "a file that some agents read when they read this one"),
@@ -55,8 +56,9 @@ def embedded(text: str) -> str | None:
     """What a text tells an agent, and not a reader: comments, commands and files that are inserted; None for none."""
     for pattern, what in _EMBEDDED:
         if found := pattern.search(text):
-            line = text.count("\n", 0, found.start()) + 1
-            return f"line {line} has {found[0].strip()!r}, {what}: write it in another way, or leave it out"
+            line = text.count("\n", 0, found.end() - 1) + 1
+            shown = found[found.lastindex or 0].strip()
+            return f"line {line} has {shown!r}, {what}: write it in another way, or leave it out"
     return None
 
 

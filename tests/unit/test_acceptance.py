@@ -143,6 +143,20 @@ def test_a_renamed_file_is_known_by_its_text_and_a_link_by_what_it_leads_to(eval
     assert loaded(evals, "c").trusted and loaded(other).trusted
 
 
+def test_a_renamed_file_and_a_link_are_known_after_an_edit_that_is_no_code(evals: Path, tmp_path: Path) -> None:
+    made = WrittenCase(teacher="t", text_hash=loaded(evals).text_hash, code=acceptance.digest_of(loaded(evals)))
+    write_provenance(evals, Provenance(cases={"a": made}))
+    edited = TEXT.replace("Double `x`.", "Double each element of `x`.")
+    for name in ("a", "c"):
+        (evals / f"{name}.md").write_text(edited, encoding="utf-8")
+    other = tmp_path / "other" / "evals"
+    other.mkdir(parents=True)
+    (other / "y.md").symlink_to(evals / "a.md")
+    assert not loaded(evals, "c").trusted and not loaded(other, "y").trusted
+    (evals / "d.md").write_text(edited.replace("x * 2", "x + x"), encoding="utf-8")
+    assert loaded(evals, "d").trusted
+
+
 @pytest.mark.parametrize("content", ["", "{", '{"version": 2}', "[]", '{"cases": {"a": 7}}'])
 def test_with_a_record_that_cannot_be_read_every_case_is_untrusted(evals: Path, content: str) -> None:
     (evals / FILE).write_text(content, encoding="utf-8")

@@ -269,6 +269,20 @@ def test_killed_it_continues_and_pays_nothing_twice(start: Callable[..., Project
     assert len(set(questions)) == 24
 
 
+def test_a_skill_that_was_edited_meanwhile_is_not_replaced(start: Callable[..., Project]) -> None:
+    edited = OLD + "\nMy own note.\n"
+
+    def teacher(system: str, user: str) -> str:
+        project.skill.write_text(edited)
+        return answer(BETTER)
+
+    project = start(teacher)
+    result = project.refine()
+    assert result.exit_code == 2 and "was edited while the command ran" in result.stderr
+    assert project.skill.read_text() == edited
+    assert project.skill.with_name("SKILL.kept.md").read_text() == BETTER
+
+
 def refine_words(project: Project) -> list[str]:
     return ["refine", str(project.skill.parent), "--student=pupil", "--teacher=master"]
 

@@ -53,6 +53,8 @@ def test_a_plan_is_read_from_json_or_yaml(text: str) -> None:
         ("```json\n{\n```", "no valid JSON"),
         ("```yaml\na: !!python/object/apply:os.system [ls]\n```", "no valid YAML"),
         ("```json\n[1, 2]\n```", "the plan"),
+        (f"```yaml\n{'[' * 50_000}\n```", "no valid YAML"),
+        (f"```json\n{'[' * 50_000}\n```", "no valid JSON"),
         (planned(), "has 0 cases; 1 was asked for"),
         (planned(CASE, {**CASE, "name": "other"}), "has 2 cases; 1 was asked for"),
         (planned({**CASE, "name": "../../etc/passwd"}), "'name' of the plan's case 1"),

@@ -62,7 +62,8 @@ def _plan(planned: PlannedCase) -> Plan:
 
 def _check_is_new(found: Existing, planned: PlannedCase) -> None:
     """Raises UsageError if the skill has a case of this name for another operator, as far as its record says."""
-    path = found.folder / "evals" / f"{planned.name}.md"
+    known = {case.name: case.path for case in found.cases}  # also those that it takes from another skill
+    path = known.get(planned.name, found.folder / "evals" / f"{planned.name}.md")
     made = found.made.get(planned.name)
     if not path.exists() or (made and made.operator == planned.operator):
         return
