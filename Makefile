@@ -33,7 +33,7 @@ $(STAMP): pyproject.toml constraints.txt tools/setup.sh
 
 # Each kernel compiles three times as fast without nvcc, which has no say in what the demo shows.
 demo: $(STAMP)
-	UPSKILL_NVCC=none $(BIN)/pytest skills/cuda-kernels --upskill-student=demo --upskill-replies=live --upskill-examples=5
+	UPSKILL_NVCC=none $(BIN)/pytest -n 2 skills/cuda-kernels --upskill-student=demo --upskill-replies=live --upskill-examples=5
 
 test-fast: $(STAMP)
 	$(BIN)/pytest -n $(WORKERS) --fast
