@@ -102,7 +102,7 @@ def cost(runner: Runner, cases: Sequence[Case], text: str, sections: Sequence[Se
 
 
 def what_can_be_decided(cases: int, sections: int) -> str:
-    """What this number of cases can decide about so many sections, in words."""
+    """What this number of cases can decide about this number of sections, in words."""
     needed = pairs_needed(sections)
     rule = f"two-sided, exact, after Holm's correction for {sections} sections"
     if cases < needed:

@@ -225,7 +225,7 @@ class Refiner:
         """The first question of a round, from training cases only."""
         options, decided = self.options, [one for one in before if one.verdict.kind in DECIDED]
         system = Template(prompt_text("refine_system")).substitute(
-            language=NAMES.get(options.language.partition("-")[0], options.language),
+            language=NAMES.get(options.language.partition("-")[0].lower(), options.language),
             target=options.target,
             characters=options.target * CHARACTERS_PER_TOKEN,
         )

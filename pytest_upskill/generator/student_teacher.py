@@ -43,10 +43,6 @@ class StudentTeacher:
     def ask(self, step: Step) -> Future[Reply]:
         return self._replies.want(self._wanted(step))
 
-    def is_stored(self, step: Step) -> bool:
-        """Whether the answer costs nothing any more."""
-        return not self._replies.worst_case(self._wanted(step))[1]
-
     def totals(self) -> Totals:
         """What this session has asked and spent."""
         return self._ledger.totals()

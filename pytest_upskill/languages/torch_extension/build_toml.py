@@ -18,7 +18,6 @@ from pytest_upskill.languages.torch_extension.project import COMPILED, ProjectEr
 NAME = "build.toml"
 EDITION = 5
 BACKENDS = ("cpu", "cuda", "rocm", "metal", "xpu", "cann", "neuron", "tpu")
-JUDGED = ("cpu", "cuda")
 _GENERAL = (
     "name", "version", "edition", "license", "backends", "upstream", "source", "kernel-depends", "python-depends",
     "cuda", "hub", "neuron", "tpu", "xpu",

@@ -66,8 +66,7 @@ def names(build: BuildToml, backend: str, texts: Mapping[str, str], torch_versio
     """The names for one backend; the same files have the same ones."""
     digest = hashlib.sha256(json.dumps(sorted(texts.items())).encode()).hexdigest()[:7]
     major, minor = torch_version.split(".")[:2]
-    kind = {"cpu": "cpu"}.get(backend, backend)
-    return Names(f"_{build.package}_{backend}_{digest}", f"torch{major}{minor}-cxx11-{kind}-{machine}-linux")
+    return Names(f"_{build.package}_{backend}_{digest}", f"torch{major}{minor}-cxx11-{backend}-{machine}-linux")
 
 
 def ops_module(extension: str) -> str:
