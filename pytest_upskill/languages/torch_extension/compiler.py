@@ -19,17 +19,19 @@ from pytest_upskill.build import toolchain
 from pytest_upskill.build.cache import Cache, Made, key_of
 from pytest_upskill.build.compilation import CachedCompiler, CompileLimits
 from pytest_upskill.errors import ToolchainError
-from pytest_upskill.languages.cuda.cpu_build import trusted
+from pytest_upskill.languages.cuda.cpu_build import NATIVE, trusted
 from pytest_upskill.languages.torch_extension.build_toml import BuildToml
 from pytest_upskill.languages.torch_extension.generated import REGISTRATION
 from pytest_upskill.languages.torch_extension.project import COMPILED
 from pytest_upskill.sandbox.confinement import Confinement
 
 LIBRARY = "library.so"
+ALL = NATIVE / "torch" / "all"
+"""The folder of a ``torch/all.h`` that leaves out what no operator needs."""
 LIMITED_API = "3.9"
 LIMITS = CompileLimits(seconds=240.0)
 PRECOMPILE_SECONDS = 1800.0
-"""PyTorch's headers take half a minute of an idle processor."""
+"""PyTorch's headers take half a minute of a processor."""
 _PRECOMPILED = {
     "all": ("torch/all.h", "torch/torch.h"),
     "library": ("torch/library.h",),
@@ -55,7 +57,7 @@ class Headers:
     @property
     def folders(self) -> tuple[Path, ...]:
         include = self.torch / "include"
-        return (include, include / "torch" / "csrc" / "api" / "include", self.python)
+        return (ALL, include, include / "torch" / "csrc" / "api" / "include", self.python)
 
 
 def headers() -> Headers:
@@ -135,7 +137,8 @@ class ExtensionCompiler(CachedCompiler):
             line = [str(compiler.program), *_common(found), "-x", "c++-header", header.name]
             return trusted([*line, "-o", f"{header.name}{suffix}"], compiler, folder, PRECOMPILE_SECONDS)
 
-        key = key_of("torch-headers", name, compiler.identity, found.version, str(found.torch), *_common(found))
+        same = (compiler.identity, found.version, str(found.torch), *base_options(found), *contents(ALL))
+        key = key_of("torch-headers", name, *same)
         entry = self._cache.get(key, make)
         if not entry.facts.ok:
             raise ToolchainError(f"PyTorch's headers cannot be compiled: {entry.facts.message}")
@@ -221,6 +224,14 @@ def in_parallel(lines: Sequence[Sequence[str]], link: Sequence[str]) -> str:
     waits = " ".join(f"$p{number}" for number in range(len(lines)))
     check = f"failed=0; for p in {waits}; do wait $p || failed=1; done; cat *.log"
     return "\n".join([*begun, check, f"[ $failed = 0 ] && {shlex.join(link)}"])
+
+
+def contents(*places: Path) -> Iterator[bytes]:
+    """All files at these places."""
+    for place in places:
+        for file in sorted(place.rglob("*")) if place.is_dir() else [place]:
+            if file.is_file():
+                yield file.read_bytes()
 
 
 def optional_flags(flags: Sequence[str]) -> list[str]:

@@ -22,11 +22,13 @@ from pytest_upskill.languages.cuda.gpu_features import feature, message
 from pytest_upskill.languages.cuda.traps import mentions
 from pytest_upskill.languages.torch_extension.build_toml import BuildToml
 from pytest_upskill.languages.torch_extension.compiler import (
+    ALL,
     LIBRARY,
     LIMITS,
     PRECOMPILE_SECONDS,
     Headers,
     base_options,
+    contents,
     headers,
     in_parallel,
     includes,
@@ -72,7 +74,7 @@ class CudaExtensionCompiler(CachedCompiler):
 
     def identity(self) -> tuple[str, ...]:
         """Texts that change whenever the same project could give another library."""
-        own = key_of(*_contents(NATIVE / "torch"))
+        own = key_of(*contents(NATIVE / "torch"))
         return (toolchain.find_compiler().identity, native_hash(), own, *_options(headers()))
 
     def prepare(self) -> CudaToolkit:
@@ -130,7 +132,7 @@ class CudaExtensionCompiler(CachedCompiler):
             with aliased(folder):
                 return trusted([*line, _HEADER, "-o", f"{_HEADER}{suffix}"], compiler, folder, PRECOMPILE_SECONDS)
 
-        return self._kept("torch-cuda-header", make, found, flags.INCLUDE, _INCLUDE)
+        return self._kept("torch-cuda-header", make, found, flags.INCLUDE, _INCLUDE, ALL)
 
     def _library(self, device: Toolkit) -> Path:
         compiler, found = toolchain.find_compiler(), headers()
@@ -143,11 +145,11 @@ class CudaExtensionCompiler(CachedCompiler):
             with aliased(folder):
                 return trusted([*line, *_torch_libraries(found)], compiler, folder, PRECOMPILE_SECONDS)
 
-        return self._kept("torch-cuda-device", make, found, flags.INCLUDE, _INCLUDE, _SOURCES, NATIVE / "device.h")
+        return self._kept("torch-cuda-device", make, found, flags.INCLUDE, _INCLUDE, ALL, _SOURCES, NATIVE / "device.h")
 
     def _kept(self, name: str, make: Callable[[Path], Made], found: Headers, *depends: Path) -> Path:
         compiler = toolchain.find_compiler().identity
-        key = key_of(name, compiler, found.version, str(found.torch), *_options(found), *_contents(*depends))
+        key = key_of(name, compiler, found.version, str(found.torch), *_options(found), *contents(*depends))
         entry = self._cache.get(key, make)
         if not entry.facts.ok:
             raise ToolchainError(f"PyTorch's headers cannot be compiled for the cpu device: {entry.facts.message}")
@@ -163,14 +165,6 @@ def _needs(said: str) -> str:
     if undefined and all(_LACKING.match(one) for one in undefined):
         return f"{NEEDS}{undefined[0].partition('(')[0]}"
     return ""
-
-
-def _contents(*places: Path) -> Iterator[bytes]:
-    """All files at these places."""
-    for place in places:
-        for file in sorted(place.rglob("*")) if place.is_dir() else [place]:
-            if file.is_file():
-                yield file.read_bytes()
 
 
 def _options(found: Headers) -> list[str]:

@@ -208,7 +208,8 @@ def _verdicts(
         if wrong:
             violations.append(f"the schema that is registered {wrong}; asked for:\n{entry['schema']}")
         if not facts["implemented"]:
-            what = f"'{extension}::{entry['name']}' has no implementation for {entry['backend']}"
+            where = "CUDA" if entry.get("backend") == "cuda" else "the cpu"
+            what = f"'{extension}::{entry['name']}' has no implementation for {where}"
             problem = f"{what}; register one with ops.impl"
         elif not facts["offered"]:
             problem = f"the package does not offer '{entry['name']}'; define a function of this name in __init__.py"
