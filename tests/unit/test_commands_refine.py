@@ -17,9 +17,9 @@ from click.testing import CliRunner, Result
 
 from pytest_upskill.cases.provenance import Provenance, WrittenCase, read_provenance, write_provenance
 from pytest_upskill.commands.generate.main import main
-from pytest_upskill.generator import families
 from pytest_upskill.generator.case_parts import parts_of
 from pytest_upskill.generator.skill_lock import alone
+from pytest_upskill.students import families
 from tests.llama.scripted import Endpoint, Refusal, Stream, endpoint, reply
 from tests.unit import generator_cases as tiny
 from tests.unit.simulated_students import answer, sections

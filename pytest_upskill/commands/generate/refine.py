@@ -29,7 +29,7 @@ from pytest_upskill.configuration.values import names
 from pytest_upskill.documents.frontmatter import read_text
 from pytest_upskill.errors import BudgetStopped, SkillError, StudentError, UsageError, shown_path
 from pytest_upskill.execution.task import place_of
-from pytest_upskill.generator import families, round_file
+from pytest_upskill.generator import round_file
 from pytest_upskill.generator.case_parts import parts_of
 from pytest_upskill.generator.experiment import SKILL, Cost, Runner, version
 from pytest_upskill.generator.files_teacher import AnswerMissing
@@ -52,6 +52,7 @@ from pytest_upskill.paths import write_atomically
 from pytest_upskill.replies.budget import worst_conversation
 from pytest_upskill.reporting.text_style import plural, printable
 from pytest_upskill.skills.skill import BYTES_PER_TOKEN, MAX_TOKENS, parse_skill, tokens_of
+from pytest_upskill.students import families
 from pytest_upskill.students.base import StudentConfig
 
 KEPT, UNDECIDED, UNFINISHED, INTERRUPTED = 0, 7, 3, 130
