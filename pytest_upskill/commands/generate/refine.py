@@ -17,9 +17,9 @@ from pytest_upskill.cases.case import Case
 from pytest_upskill.cases.provenance import Provenance, Written, read_provenance, write_provenance
 from pytest_upskill.commands.generate.asking import AskOptions, asks_a_teacher
 from pytest_upskill.commands.generate.progress import Progress
+from pytest_upskill.commands.generate.session import Session
 from pytest_upskill.commands.generate.student_runs import (
     Answers,
-    Session,
     Subject,
     cost_in_words,
     running,
@@ -33,7 +33,7 @@ from pytest_upskill.generator import round_file
 from pytest_upskill.generator.case_parts import parts_of
 from pytest_upskill.generator.experiment import SKILL, Cost, Runner, version
 from pytest_upskill.generator.files_teacher import AnswerMissing
-from pytest_upskill.generator.open_teacher import open_teacher, teacher_config
+from pytest_upskill.generator.open_teacher import teacher_config
 from pytest_upskill.generator.refine import (
     NOTHING_TO_LEARN,
     Ending,
@@ -134,13 +134,11 @@ class _Refinement:
                     )
                 return self._asked(chosen, runner, session, cost)
         finally:
-            session.ledger.close()
+            session.close()
 
     def _asked(self, chosen: StudentConfig | Path, runner: Runner, session: Session, cost: Cost) -> int:
         subject, settings = self.subject, [self.subject.student, str(chosen), self.own, self._texts()]
-        teacher = open_teacher(
-            chosen, subject.rootdir, self.options.limits, subject.name, self.progress.line, session.name
-        )
+        teacher = session.open_teacher(chosen, subject.name, self.progress)
         place = place_of(subject.skill_path.parent, subject.rootdir)
         begun, again = begin(subject.rootdir, place, [str(one) for one in settings], subject.text)
         if again:
