@@ -1,9 +1,9 @@
-"""The projects in tests/kernel_builder_projects: variants of the solutions of skills/kernel-builder-cuda-kernels, and others.
+"""The projects in tests/kernel_builder_projects: variants of the solutions of the skill, and others.
 
 CASE.toml has the variants of a case. Each table ``[right.NAME]`` or ``[wrong.NAME]`` says what differs from the
-solution: ``files`` are new or replaced files by path, ``remove`` lists paths that are left out, and each ``edit`` replaces
-``old`` by ``new`` wherever it stands in ``file``. A wrong variant ``fails`` an assertion with a message that has the text
-``says``. public/NAME.md is a case whose solution has the layout and the style of a public project.
+solution: ``files`` are new or replaced files by path, ``remove`` lists paths that are left out, and each ``edit``
+replaces ``old`` by ``new`` wherever it stands in ``file``. A wrong variant ``fails`` an assertion with a message that
+has the text ``says``. public/NAME.md is a case whose solution has the layout and the style of a public project.
 """
 
 from __future__ import annotations

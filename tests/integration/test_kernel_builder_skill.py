@@ -1,4 +1,4 @@
-"""The skill kernel-builder-cuda-kernels: its solutions and right projects pass, wrong ones fail with the reason planned."""
+"""The skill kernel-builder-cuda-kernels: solutions and right projects pass, wrong ones fail for the planned reason."""
 
 from __future__ import annotations
 
