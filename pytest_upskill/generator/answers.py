@@ -39,6 +39,14 @@ class Refused(Exception):
     """An answer that is not used. The message goes to the teacher and, in the end, to the user."""
 
 
+def same_operator(other: str) -> Refused:
+    """Why a case that asks for the same operator as the case ``other`` is refused."""
+    return Refused(
+        f"the case asks for the same operator as case '{other}': both references give the same results on shared "
+        "inputs; write a case for another operator"
+    )
+
+
 OPERATOR_BYTES = 600
 """The longest operator of a plan, in UTF-8: every question for a case lists those of the others."""
 
