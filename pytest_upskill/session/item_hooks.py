@@ -105,8 +105,6 @@ class ItemHooks:
         """Imports what the items need, so that no time limit of another plugin counts it or ends it half-way."""
         if not session.config.option.collectonly and not self.run.settings.prompts and self._items:
             self.run.pipeline.load(_tasks(self._items))
-            if not self.is_worker:
-                item_report.load()
 
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
         """Lets an item look ahead in its own setup: pytest has no report for what another plugin raises out here."""
@@ -149,7 +147,7 @@ class ItemHooks:
         report = yield
         if isinstance(item, UpskillItem) and item.outcome is not None:
             if call.when == "call" or (call.when == "setup" and report.failed):
-                item_report.attach(report, item.outcome)
+                item_report.attach(report, item.outcome, sent=self.is_worker)
             if call.when == "setup" and call.excinfo and isinstance(call.excinfo.value, InfrastructureError):
                 report.longrepr = printable(item.outcome.verdict.reason or "")
             if report.skipped and isinstance(report.longrepr, tuple):
