@@ -16,6 +16,7 @@ from pytest_upskill.reporting.text_style import plural, printable
 from pytest_upskill.session import item_report, usage
 from pytest_upskill.session.collection import SkillFile, UpskillItem, UpskillWarning, collect_file
 from pytest_upskill.session.item_report import refusal
+from pytest_upskill.session.plain_imports import plain_imports
 from pytest_upskill.session.run import Run
 
 LOOK_AHEAD = 3
@@ -104,7 +105,8 @@ class ItemHooks:
     def pytest_runtestloop(self, session: pytest.Session) -> None:
         """Imports what the items need, so that no time limit of another plugin counts it or ends it half-way."""
         if not session.config.option.collectonly and not self.run.settings.prompts and self._items:
-            self.run.pipeline.load(_tasks(self._items))
+            with plain_imports(session.config):
+                self.run.pipeline.load(_tasks(self._items))
 
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
         """Lets an item look ahead in its own setup: pytest has no report for what another plugin raises out here."""
