@@ -83,6 +83,7 @@ class Settings:
     prompts: Path | None
     compare: str | None
     xfail: tuple[KnownFailure, ...] | None
+    judge: tuple[str, ...] | None
     gates: Gates
     students_tables: Mapping[str, Mapping[str, Any]]
     origins: Mapping[str, str]

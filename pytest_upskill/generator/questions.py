@@ -16,6 +16,7 @@ from pytest_upskill.skills.arms import prompt_text
 _LONGEST_QUOTE = 40_000
 """Characters of a refused answer that are sent back; the rest of a longer one is of no use."""
 _LONGEST_REASON = 4_000
+"""Bytes; with the words around it no more than ``TOLD_TOKENS``, the bound that an estimate allows for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +56,8 @@ def again(step: Step, reply: Reply, reason: Refused) -> Step:
     answer = reply.text
     if len(answer) > _LONGEST_QUOTE:
         answer = f"{answer[:_LONGEST_QUOTE]}\n[the rest of the answer is left out]"
-    told = (
-        f"This answer was refused: {str(reason)[:_LONGEST_REASON]}\n\nAnswer again, completely and in the same format."
-    )
+    why = str(reason).encode(errors="replace")[:_LONGEST_REASON].decode(errors="ignore")
+    told = f"This answer was refused: {why}\n\nAnswer again, completely and in the same format."
     earlier = (*step.prompt.earlier, Exchange(answer, told))
     return replace(step, prompt=replace(step.prompt, earlier=earlier))
 

@@ -8,6 +8,7 @@ from pytest_upskill.records.judgement import (
     ItemKind,
     MutationScore,
     Outcome,
+    RubricRecord,
     Seconds,
     SurvivingMutant,
     Turn,

@@ -221,6 +221,19 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
+class RubricRecord:
+    """How a model judged the rubric of one reply. ``answers`` are those that could be read, in order, each with whether
+    each statement is true; ``asked`` counts all of them. Tokens and cost (USD) are those of the judge.
+    """
+
+    judge: str
+    answers: tuple[tuple[bool, ...], ...] = ()
+    asked: int = 0
+    tokens: Tokens = field(default_factory=Tokens)
+    cost_usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What is kept of one item: a row of the report."""
 
@@ -279,6 +292,7 @@ class Outcome:
     case_digest: str = ""
     launches: LaunchStatistics | None = None
     compilers: tuple[str, ...] = ()
+    rubric: RubricRecord | None = None
 
     def to_plain(self) -> dict[str, Any]:
         """Plain data, for another process and for storing."""

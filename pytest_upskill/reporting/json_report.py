@@ -9,9 +9,20 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from pytest_upskill.records import SCHEMA, Counterexample, ItemKind, MutationScore, Outcome, Tokens, Turn, VerdictKind
+from pytest_upskill.records import (
+    SCHEMA,
+    Counterexample,
+    ItemKind,
+    MutationScore,
+    Outcome,
+    RubricRecord,
+    Tokens,
+    Turn,
+    VerdictKind,
+)
 from pytest_upskill.reporting.failure import one_line
 from pytest_upskill.reporting.lift import LiftRow
+from pytest_upskill.reporting.rubric import JudgeRow
 from pytest_upskill.reporting.view import SummaryRow, View
 from pytest_upskill.skills.arms import is_control
 
@@ -31,6 +42,7 @@ def render(view: View) -> str:
         "lift": [_lift(row) for row in view.lift],
         **({"noise": noise} if (noise := _noise(view)) else {}),
         **({"gates": [asdict(row) for row in view.gates]} if view.gates else {}),
+        **({"judges": [_judge(row) for row in view.judges]} if view.judges else {}),
     }
     try:
         text = json.dumps(report, indent=2, allow_nan=False, default=_plain)
@@ -70,6 +82,7 @@ def _item(item: Outcome) -> dict[str, Any]:
         **({"build": {"kernels": [asdict(kernel) for kernel in item.kernels]}} if item.kernels else {}),
         **({"device_memory": item.device_memory} if item.device_memory is not None else {}),
         **({"mutants": _mutants(item.score)} if item.score is not None else {}),
+        **({"rubric": _rubric(item.rubric)} if item.rubric is not None else {}),
         **({"turns": [_turn(turn) for turn in item.turns]} if item.turns else {}),
         **({"xfail": item.xfail} if item.xfail else {}),
         **({"tags": item.tags} if item.tags else {}),
@@ -96,6 +109,15 @@ def _fields(value: object, names: str) -> dict[str, Any]:
 def _mutants(score: MutationScore) -> dict[str, Any]:
     lived = [_fields(one, "line change unseen advice") for one in score.survived]
     return {**_fields(score, "killed total equivalent"), "lived": lived}
+
+
+def _rubric(record: RubricRecord) -> dict[str, Any]:
+    return {**_fields(record, "judge answers asked"), "tokens": _tokens(record.tokens), "cost_usd": record.cost_usd}
+
+
+def _judge(row: JudgeRow) -> dict[str, Any]:
+    counted = _fields(row, "judge replies asked statements agreement kappa cost_usd")
+    return {**counted, "tokens": _tokens(row.tokens)}
 
 
 def _turn(turn: Turn) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from pytest_upskill.reporting import text_style as texts
 from pytest_upskill.reporting.comparison import contrasts, counts, groups, rate_texts
 from pytest_upskill.reporting.gate_lines import gate_text
 from pytest_upskill.reporting.lift import LiftRow
+from pytest_upskill.reporting.rubric import judge_texts
 from pytest_upskill.reporting.statistics_lines import statistics_notes
 from pytest_upskill.reporting.view import BASELINE_ARM, SKILL_ARM, SkillView, StudentView, SummaryRow, View, has_student
 
@@ -58,6 +59,7 @@ def _lines(view: View, most: int) -> Iterator[str]:
     for skill in view.skills:
         yield from ("", f"## {_safe(skill.name)}", "")
         yield from _rates(skill, view)
+    yield from ("", *(f"- Judge: {_safe(text)}" for text in judge_texts(view.judges))) if view.judges else ()
     yield from _notes(view, most)
     if view.since is not None:
         yield from _since(view.since, most)

@@ -13,6 +13,7 @@ from pytest_upskill.records.gating import Gates
 from pytest_upskill.reporting.gates import Comparisons, GateRow, gate_rows
 from pytest_upskill.reporting.lift import DECIDED, LiftRow, flags_of, lift_row, trials_of, with_verdicts
 from pytest_upskill.reporting.noise import NoiseFloor, noise_floor, stored_floor
+from pytest_upskill.reporting.rubric import JudgeRow, judge_rows
 from pytest_upskill.skills.arms import REPEAT
 from pytest_upskill.statistics import repeated_trials
 from pytest_upskill.statistics.flags import Flag
@@ -165,6 +166,8 @@ class View:
     gates: tuple[GateRow, ...] = ()
     since: Comparison | None = None
     """What changed since the last run; None if none is known."""
+    judges: tuple[JudgeRow, ...] = ()
+    """The judges of rubrics."""
 
     @property
     def gap(self) -> str:
@@ -208,6 +211,7 @@ def build_view(
             run.gates if gates is None else gates, [(skill.name, skill.judged) for skill in skills], comparisons
         ),
         since=since if isinstance(since := comparisons.get(LAST), Comparison) else None,
+        judges=judge_rows(items),
     )
 
 

@@ -21,7 +21,7 @@ from pytest_upskill.reporting import junit_properties
 from pytest_upskill.reporting.failure import one_line
 from pytest_upskill.reporting.text_style import plural, printable
 from pytest_upskill.session.item_report import SKIPPED, FailureRepr
-from pytest_upskill.session.repeat_command import command, is_recorded, record_options, replay_options
+from pytest_upskill.session.repeat_command import command, concerning, is_recorded, record_options, replay_options
 from pytest_upskill.skills import arms
 from pytest_upskill.skills.case_files import CaseFiles, case_files
 from pytest_upskill.skills.skill import FILE_NAMES, skill_file
@@ -155,7 +155,8 @@ class SkillFile(pytest.File):
     ) -> UpskillItem:  # fmt: skip
         settings = self.run.settings
         config = self.run.configs[student] if student else None
-        repeated, recorded = self.run.repeated, is_recorded(settings, config, self.skill_path)
+        repeated = concerning(case, self.run.repeated)
+        recorded = is_recorded(settings, config, self.skill_path)
         replay = replay_options(repeated, config, arm, trial, recorded, self.run.seed)
         item_id = f"{self.nodeid}::{name}"
         task = Task(

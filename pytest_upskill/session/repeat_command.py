@@ -5,10 +5,12 @@ import os
 import re
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from os.path import relpath
 from pathlib import Path
 from typing import Any
 
+from pytest_upskill.cases.case import Case
 from pytest_upskill.configuration.settings import Settings
 from pytest_upskill.replies.cassette import cassette_path
 from pytest_upskill.skills.arms import AA_ARMS, REPEAT
@@ -58,6 +60,12 @@ def is_recorded(settings: Settings, config: StudentConfig | None, skill_path: Pa
     if settings.replies == "replay":
         return True
     return on_ci() and (settings.replies == "record" or cassette_path(skill_path.parent, config.name).is_file())
+
+
+def concerning(case: Case | None, settings: Settings) -> Settings:
+    """The settings that change the result of a case: others do not belong into its commands."""
+    has_rubric = case is not None and case.expect is not None and case.expect.rubric
+    return settings if has_rubric or settings.judge is None else replace(settings, judge=None)
 
 
 def replay_options(
@@ -131,7 +139,8 @@ def _question(settings: Settings, arm: str | None, trial: int) -> list[str]:
 def _judging(settings: Settings) -> list[str]:
     names = ("example", "timeout", "item_timeout", "device", "arch", "sandbox", "sanitizer")
     given = {name: getattr(settings, name) for name in names}
-    return _options(settings, **given, gate="off" if settings.gates.in_files else None)
+    judge = ",".join(settings.judge) if settings.judge and settings.judge != settings.unset.get("judge") else None
+    return _options(settings, **given, gate="off" if settings.gates.in_files else None, judge=judge)
 
 
 def _options(settings: Settings, **values: Any) -> list[str]:

@@ -18,6 +18,7 @@ from pytest_upskill.records import (
     KernelResources,
     MutationScore,
     Outcome,
+    RubricRecord,
     Seconds,
     SurvivingMutant,
     Tokens,
@@ -104,6 +105,7 @@ RUNS = {
     "an A/A run": report(
         *(outcome(f"case{n}", arm=arm, trial=t) for n in (1, 2) for t, arm in ((1, "skill"), (2, "repeat")))
     ),
+    "a rubric": report(outcome(rubric=RubricRecord("kimi", ((True,), (False,)), 3, Tokens(9, 1), 0.1))),
     "several trials": report(*both_arms(3, trials=3)),
 }
 

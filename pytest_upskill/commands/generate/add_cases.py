@@ -10,10 +10,9 @@ from pytest_upskill.commands.generate.asking import STATUSES, AskOptions, Sessio
 from pytest_upskill.commands.generate.existing import Existing, existing
 from pytest_upskill.commands.generate.new import show_plan
 from pytest_upskill.errors import shown_path
-from pytest_upskill.generator.estimate import steps_of
+from pytest_upskill.generator.estimate import Steps, steps_of
 from pytest_upskill.generator.planned import Planned, memory
-from pytest_upskill.generator.questions import case_step, plan_step
-from pytest_upskill.generator.teacher import Step
+from pytest_upskill.generator.questions import case_step
 
 
 @click.command("add-cases", epilog=STATUSES)
@@ -50,7 +49,7 @@ def command(path: Path, cases: int, language: str | None, options: AskOptions) -
     session.finish(writing.result)
 
 
-def _steps(found: Existing, cases: int, planned: Planned | None) -> list[Step]:
+def _steps(found: Existing, cases: int, planned: Planned | None) -> Steps:
     """The questions to come, or those of a plan for this number of cases."""
     name = found.folder.name
     if planned is not None:
@@ -59,6 +58,5 @@ def _steps(found: Existing, cases: int, planned: Planned | None) -> list[Step]:
             one.name: case_step(found.order, name, one, planned.plan.cases, there) for one in planned.plan.cases
         }
         if steps := [step for one, step in all_steps.items() if one not in {case.name for case in found.cases}]:
-            return steps
-    steps = steps_of(found.order, cases, name, with_skill=False)
-    return [plan_step(found.order, cases, found.cases, name), *steps[1:]]
+            return Steps(steps, steps)
+    return steps_of(found.order, cases, name, found.cases, with_skill=False)

@@ -21,11 +21,11 @@ from pytest_upskill.configuration.settings import students_tables
 from pytest_upskill.errors import UsageError, shown_path
 from pytest_upskill.generator import prose
 from pytest_upskill.generator.conversations import Conversations
-from pytest_upskill.generator.estimate import Estimate, estimate
+from pytest_upskill.generator.estimate import Estimate, Steps, estimate
 from pytest_upskill.generator.open_teacher import DEFAULT, Tables, open_teacher, teacher_config
 from pytest_upskill.generator.questions import Order
 from pytest_upskill.generator.student_teacher import StudentTeacher
-from pytest_upskill.generator.teacher import Step, Teacher
+from pytest_upskill.generator.teacher import Teacher
 from pytest_upskill.generator.writing import Result, Writing
 from pytest_upskill.replies.ledger import Limits, Totals, in_usd
 from pytest_upskill.reporting.text_style import plural, printable
@@ -132,7 +132,7 @@ class Session:
         self.more: dict[str, Any] = {}
         """Further entries of the JSON result."""
 
-    def tell_estimate(self, steps: list[Step]) -> None:
+    def tell_estimate(self, steps: Steps) -> None:
         """Show what the questions may cost. Ends a dry run, with the first question on stdout."""
         config = self.chosen if isinstance(self.chosen, StudentConfig) else StudentConfig("files", "files")
         if isinstance(self.chosen, StudentConfig):
@@ -141,9 +141,9 @@ class Session:
         if not self.options.dry_run:
             return
         if self.options.as_json:
-            _print_json({"dry_run": True, "estimate": self._estimate(), "prompt": steps[0].prompt.text})
+            _print_json({"dry_run": True, "estimate": self._estimate(), "prompt": steps.likely[0].prompt.text})
         else:
-            click.echo(printable(steps[0].prompt.text))
+            click.echo(printable(steps.likely[0].prompt.text))
         raise click.exceptions.Exit(COMPLETE)
 
     @contextmanager

@@ -11,6 +11,7 @@ from pytest_upskill.commands.generate.asking import STATUSES, AskOptions, Sessio
 from pytest_upskill.commands.generate.existing import Existing, existing
 from pytest_upskill.errors import UsageError, shown_path
 from pytest_upskill.generator.answers import CASE_NAME, README, Plan, PlannedCase, is_reserved
+from pytest_upskill.generator.estimate import Steps
 from pytest_upskill.generator.planned import Planned, memory
 from pytest_upskill.generator.questions import case_step
 
@@ -46,7 +47,8 @@ def command(
     others = [one for one in found.cases if one.name != called]
     before = kept.read() or Planned(plan=_plan(planned), existing=tuple(one.name for one in others))
     beside = [one for one in others if one.name in before.existing]
-    session.tell_estimate([case_step(order, folder.name, planned, [], beside)])
+    steps = [case_step(order, folder.name, planned, [], beside)]
+    session.tell_estimate(Steps(steps, steps))
     with session.writing(order, folder.name) as writing:
         kept.begin(before.plan, before.existing)
         session.progress.expect(1)
