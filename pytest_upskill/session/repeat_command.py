@@ -13,7 +13,7 @@ from typing import Any
 from pytest_upskill.cases.case import Case
 from pytest_upskill.configuration.settings import Settings
 from pytest_upskill.replies.cassette import cassette_path
-from pytest_upskill.skills.arms import AA_ARMS, REPEAT
+from pytest_upskill.skills.arms import AA_ARMS, BASELINE, REPEAT
 from pytest_upskill.students.base import StudentConfig, is_at_hand
 from pytest_upskill.students.files import replies_folder
 
@@ -131,9 +131,10 @@ def record_options(settings: Settings, student: str | None, arm: str | None, tri
 def _question(settings: Settings, arm: str | None, trial: int) -> list[str]:
     """Options without which this arm, trial and number of turns would not be collected."""
     collected = arm in settings.unset["arms"] and settings.arms == settings.unset["arms"]
+    noise = None if arm == BASELINE else settings.noise
     if arm == REPEAT:  # its trials begin after those of the skill
-        return _options(settings, arms=AA_ARMS, trials=settings.trials, turns=settings.turns)
-    return _options(settings, arms=None if collected else arm, trials=trial, turns=settings.turns)
+        return _options(settings, arms=AA_ARMS, trials=settings.trials, turns=settings.turns, noise=noise)
+    return _options(settings, arms=None if collected else arm, trials=trial, turns=settings.turns, noise=noise)
 
 
 def _judging(settings: Settings) -> list[str]:
