@@ -137,8 +137,8 @@ class ExtensionCompiler(CachedCompiler):
             line = [str(compiler.program), *_common(found), "-x", "c++-header", header.name]
             return trusted([*line, "-o", f"{header.name}{suffix}"], compiler, folder, PRECOMPILE_SECONDS)
 
-        same = (compiler.identity, found.version, str(found.torch), *base_options(found), *contents(ALL))
-        key = key_of("torch-headers", name, *same)
+        same = (compiler.identity, found.version, str(found.torch), *base_options(found))
+        key = key_of("torch-headers", name, *same, *contents(ALL))
         entry = self._cache.get(key, make)
         if not entry.facts.ok:
             raise ToolchainError(f"PyTorch's headers cannot be compiled: {entry.facts.message}")
