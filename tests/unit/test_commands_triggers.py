@@ -13,7 +13,9 @@ from click.testing import CliRunner, Result
 
 from pytest_upskill.cases.triggers import parse_triggers
 from pytest_upskill.commands.generate.main import main
-from pytest_upskill.generator.descriptions import halves
+from pytest_upskill.generator.descriptions import DescriptionChecks, DescriptionRefiner, halves, with_description
+from pytest_upskill.generator.refine import Options
+from pytest_upskill.records import Reply
 from tests.llama.scripted import Stream, endpoint, reply
 from tests.unit.test_commands_refine import table
 
@@ -127,28 +129,30 @@ def test_a_description_that_does_not_help_leaves_the_old_one(start: Callable[...
         ("~~~~~~text\nAdds", "exactly one block"),
         (described("Adds numbers: use it for Total column 0 of this table, and more."), "repeats a request"),
         (described("Adds numbers. Use for sums."), "unchanged"),
+        (described("Adds. Use it to total column 1 of this table, and so on."), "repeats a request: name kinds"),
         (
             described("\u0421\u043a\u043b\u0430\u0434\u044b\u0432\u0430\u0435\u0442 \u0447\u0438\u0441\u043b\u0430"),
             "not in English",
         ),
     ],
 )
-def test_an_answer_that_cannot_be_a_description_is_refused_with_the_reason(
-    start: Callable[..., Project], answer: str, said: str
-) -> None:
-    answers = iter([answer, described(BETTER)])
-    project = start(lambda system, user: next(answers))
-    project.write_queries()
-    found = json.loads(project.run("--json", "--rounds=1").stdout)
-    assert found["kept"] and said in found["rounds"][0]["refused"][0]
+def test_an_answer_that_cannot_be_a_description_is_refused_with_the_reason(answer: str, said: str) -> None:
+    path = Path("sums/SKILL.md")
+    training, held_out = halves(parse_triggers(as_json(QUERIES), path, "sums"))
+    problems = DescriptionChecks(path, [*training, *held_out], "en").problems
+    unused: Any = None
+    refiner = DescriptionRefiner(unused, unused, training, held_out, Options(), problems, skill_path=path)
+    assert said in refiner._checked(Reply(answer), OLD)[1]
+    assert refiner._checked(Reply(described(BETTER)), OLD) == (with_description(OLD, BETTER, path), "")
 
 
-def test_held_out_queries_in_a_description_are_refused_without_naming_them(start: Callable[..., Project]) -> None:
+def test_the_reason_for_a_refused_answer_goes_back_to_the_teacher(start: Callable[..., Project]) -> None:
     answers = iter([described("Adds. Use it to total column 1 of this table, and so on."), described(BETTER)])
     project = start(lambda system, user: next(answers))
     project.write_queries()
     found = json.loads(project.run("--json", "--rounds=1").stdout)
-    assert found["kept"] and "column 1" not in found["rounds"][0]["refused"][0]
+    assert found["kept"] and "column 1" not in found["rounds"][0]["refused"][0]  # which is held out
+    assert "repeats a request" in project.asked("claude-large")[1]
 
 
 def test_too_few_held_out_queries_are_told_before_anything_is_asked(start: Callable[..., Project]) -> None:
