@@ -38,6 +38,7 @@ from pytest_upskill.judging.in_process import InProcess
 from pytest_upskill.judging.interface import JudgeRequest, JudgeResult, Limits
 from pytest_upskill.judging.signatures import contract_of, language_of
 from pytest_upskill.languages.base import Language
+from pytest_upskill.oracle.garbage import importing
 from pytest_upskill.records import ItemKind, Kernel, Outcome, Question, Verdict, VerdictKind
 from pytest_upskill.replies.budget import WorstCase, estimate
 from pytest_upskill.replies.scheduling import Replies
@@ -106,11 +107,12 @@ class Pipeline:
     def load(self, tasks: Iterable[Task]) -> None:
         """Imports what these tasks need. What cannot be imported is reported where the task is run."""
         cases = [task.case for task in tasks if task.case is not None and task.case.kind == "kernel"]
-        for module in _JUDGING if cases else ():
-            importlib.import_module(module)
-        for case in {(case.language, case.contract): case for case in cases}.values():
-            with contextlib.suppress(CaseError):
-                language_of(case), contract_of(case)
+        with importing():
+            for module in _JUDGING if cases else ():
+                importlib.import_module(module)
+            for case in {(case.language, case.contract): case for case in cases}.values():
+                with contextlib.suppress(CaseError):
+                    language_of(case), contract_of(case)
 
     def prefetch(self, tasks: Iterable[Task], later: Iterable[Task] = ()) -> None:
         """Starts replies and builds of ``tasks``, and only the replies of ``later`` ones."""

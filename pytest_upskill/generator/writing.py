@@ -97,7 +97,7 @@ class Writing:
         """By name: the cases that this command has kept."""
         self._leakage: Leakage | None = None
         self._others: list[Case] = []
-        self._record = Provenance(task=order.task, language=order.language)
+        self._record = Provenance(task=order.task, language=order.language, contract=order.contract)
         self._prover: Prover | None = None
         self._lock = ExitStack()
 
@@ -126,8 +126,8 @@ class Writing:
         if record is None:
             remedy = "choose another name with --name, or add cases to it with 'upskill-gen add-cases'"
             raise UsageError(f"{folder} exists, and has no record of upskill-gen (evals/{FILE}); {remedy}")
-        if record.task != self._order.task or record.language != self._order.language:
-            task = f"the task {record.task!r} in the language {record.language}"
+        if any(getattr(record, key) != getattr(self._order, key) for key in ("task", "language", "contract")):
+            task = f"the task {record.task!r} in the language {record.language}, for the contract {record.contract}"
             raise UsageError(f"{folder} was made for {task}; choose another name with --name, or another folder")
         self._record = record
         if record.skill is None or not any((folder / name).is_file() for name in FILE_NAMES):
@@ -214,6 +214,8 @@ class Writing:
         name = step.name.removeprefix("case-")
         path = self.result.folder / "evals" / f"{name}.md"
         case = self._proving.read(read_case(reply, name), path)
+        if case.contract != (asked := self._order.contract):
+            raise Refused(f"the case has the contract '{case.contract}'; it was asked for with 'contract: {asked}'")
         if (problem := prose.problem(case.task, self._order.language)) is not None:
             raise Refused(f"the task: {problem}")
         if (hidden := skill_files.embedded(case.task)) is not None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from pytest_upskill.records.gating import Gates
+from pytest_upskill.records.plain import to_plain
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -58,7 +58,8 @@ class RunInfo:
 
     def to_plain(self) -> dict[str, Any]:
         """Plain data, for storing."""
-        return dataclasses.asdict(self)
+        plain: dict[str, Any] = to_plain(self)
+        return plain
 
     @classmethod
     def from_plain(cls, data: Mapping[str, Any]) -> RunInfo:

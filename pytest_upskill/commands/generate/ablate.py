@@ -12,7 +12,8 @@ import click
 
 from pytest_upskill.commands.generate.asking import Usd
 from pytest_upskill.commands.generate.progress import Progress
-from pytest_upskill.commands.generate.student_runs import Answers, Session, Subject, cost_in_words, running, subject_of
+from pytest_upskill.commands.generate.session import Session
+from pytest_upskill.commands.generate.student_runs import Answers, Subject, cost_in_words, running, subject_of
 from pytest_upskill.commands.history_options import terminal_style
 from pytest_upskill.errors import BudgetStopped, SkillError, StudentError, UsageError
 from pytest_upskill.generator.ablate import Ablation, Effect, Row, ablate, cost, what_can_be_decided
@@ -95,7 +96,7 @@ def command(
         plain["spent"] = session.plain()
         if spent := session.spent():
             progress.line(f"spent: {spent}")
-        session.ledger.close()
+        session.close()
     _show(subject, sections, found, plain, status, as_json)
     ctx.exit(status)
 

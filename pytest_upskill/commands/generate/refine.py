@@ -17,9 +17,9 @@ from pytest_upskill.cases.case import Case
 from pytest_upskill.cases.provenance import Provenance, Written, read_provenance, write_provenance
 from pytest_upskill.commands.generate.asking import AskOptions, asks_a_teacher
 from pytest_upskill.commands.generate.progress import Progress
+from pytest_upskill.commands.generate.session import Session
 from pytest_upskill.commands.generate.student_runs import (
     Answers,
-    Session,
     Subject,
     cost_in_words,
     running,
@@ -33,7 +33,7 @@ from pytest_upskill.generator import round_file
 from pytest_upskill.generator.case_parts import parts_of
 from pytest_upskill.generator.experiment import SKILL, Cost, Runner, version
 from pytest_upskill.generator.files_teacher import AnswerMissing
-from pytest_upskill.generator.open_teacher import open_teacher, teacher_config
+from pytest_upskill.generator.open_teacher import teacher_config
 from pytest_upskill.generator.refine import (
     NOTHING_TO_LEARN,
     Ending,
@@ -141,7 +141,7 @@ class Refinement:
                     )
                 return self._asked(chosen, runner, session, cost)
         finally:
-            session.ledger.close()
+            session.close()
 
     def begin_session(self) -> Session:
         """The session, whose ledger is closed at the end."""
@@ -149,12 +149,9 @@ class Refinement:
 
     def _asked(self, chosen: StudentConfig | Path, runner: Runner, session: Session, cost: Cost) -> int:
         subject, settings = self.subject, [self.subject.student, str(chosen), self.own, self._texts()]
-        teacher = open_teacher(
-            chosen, subject.rootdir, self.options.limits, subject.name, self.progress.line, session.name
-        )
-        place = place_of(subject.skill_path.parent, subject.rootdir) + (
-            "" if self.called == "refine" else f"-{self.called}"
-        )
+        teacher = session.open_teacher(chosen, subject.name, self.progress)
+        place = place_of(subject.skill_path.parent, subject.rootdir)
+        place += "" if self.called == "refine" else f"-{self.called}"
         begun, again = begin(subject.rootdir, place, [str(one) for one in settings], subject.text)
         if again:
             self.progress.line("an interrupted command continues: what was answered is taken from the stored answers")

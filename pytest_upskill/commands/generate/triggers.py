@@ -14,7 +14,8 @@ from pytest_upskill.cases.triggers import FILE, triggers_of
 from pytest_upskill.commands.generate.asking import AskOptions, asks_a_teacher
 from pytest_upskill.commands.generate.progress import Progress
 from pytest_upskill.commands.generate.refine import INTERRUPTED, KEPT, STATUSES, UNFINISHED, Refinement
-from pytest_upskill.commands.generate.student_runs import Answers, Session, Subject, cost_in_words
+from pytest_upskill.commands.generate.session import Session
+from pytest_upskill.commands.generate.student_runs import Answers, Subject, cost_in_words
 from pytest_upskill.configuration import values
 from pytest_upskill.configuration.rootdir import rootdir_of
 from pytest_upskill.configuration.settings import students_tables
@@ -31,7 +32,7 @@ from pytest_upskill.generator.descriptions import (
 from pytest_upskill.generator.experiment import Cost, Runner
 from pytest_upskill.generator.files_teacher import AnswerMissing
 from pytest_upskill.generator.open_student import student_config
-from pytest_upskill.generator.open_teacher import open_teacher, teacher_config
+from pytest_upskill.generator.open_teacher import teacher_config
 from pytest_upskill.generator.questions import again
 from pytest_upskill.generator.refine import Options, Refiner
 from pytest_upskill.generator.resume import Begun
@@ -122,7 +123,7 @@ class Choosing(Refinement):
             return super().run()
         finally:
             if self._session is not None:  # the rounds, which close it, have not begun
-                self._session.ledger.close()
+                self._session.close()
 
     def begin_session(self) -> Session:
         """One session for the queries and the descriptions: the budget is that of both."""
@@ -177,9 +178,7 @@ class Choosing(Refinement):
         subject, path = self.subject, self.subject.evals / FILE
         assert self._session is not None
         step = queries_step(subject.skill_path, subject.text, self.queries)
-        teacher = open_teacher(
-            chosen, subject.rootdir, self.options.limits, subject.name, self.progress.line, self._session.name
-        )
+        teacher = self._session.open_teacher(chosen, subject.name, self.progress)
         try:
             for _ in range(self.own.attempts):
                 self.progress.say(step.name, f"asked (attempt {step.attempt})")
