@@ -96,7 +96,7 @@ def test_wrong_projects_fail_as_planned(files: dict[str, str], assertion: str, s
 @pytest.mark.parametrize(
     ("files", "says"),
     [
-        (kernel(("  const int64_t count", "  (void)at::cuda::getCurrentCUDASparseHandle();\n  const int64_t count")), "at::cuda::getCurrentCUDASparseHandle"),
+        (kernel(("  const int64_t count", "  (void)at::cuda::getCurrentCUDASparseHandle();\n  const int64_t count")), "cuSPARSE"),
         (kernel(("  const int64_t count", "  cudaGraph_t graph;\n  const int64_t count")), "CUDA graphs (cudaGraph_t)"),
     ],
 )  # fmt: skip

@@ -20,6 +20,7 @@ from pytest_upskill.build.cache import Cache, Facts, Made, key_of
 from pytest_upskill.devices.base import Machine
 from pytest_upskill.errors import ToolchainError
 from pytest_upskill.languages.base import SourceMutant
+from pytest_upskill.languages.cuda import symbol_policy
 from pytest_upskill.languages.python.server import WORKER, Program, WorkerServer, torch_folders
 from pytest_upskill.languages.torch_extension import SOURCE_NAME, abi, build_toml, generated, package, policy
 from pytest_upskill.languages.torch_extension.compiler import LIBRARY, ExtensionCompiler, headers, processor
@@ -78,7 +79,7 @@ class TorchExtensionLanguage:
             _write_plan(folder, project, build, names, plain)
             server, limits = self._server(confinement, backend), Limits(seconds=_LOAD_SECONDS)
             loaded = load_facts(folder / PLAN, server, limits, filtered=confinement.filtered)
-            data = {"loaded": loaded, **_examined(folder / LIBRARY)}
+            data = {"loaded": loaded, **_examined(folder / LIBRARY, backend)}
             return Made(Facts(data=json.dumps(data)), keep="facts" in loaded)
 
         kept = cache.get(key, make)
@@ -158,14 +159,17 @@ def _rules() -> str:
     return key_of(*(file.read_bytes() for file in files))
 
 
-def _examined(library: Path) -> dict[str, Any]:
+def _examined(library: Path, backend: str) -> dict[str, Any]:
     """What is wrong with a library, as plain data."""
     try:
         image = elf.read(library)
     except elf.Unreadable as error:
         return {"violations": [f"its library cannot be read: {error}"], "abi": "", "notes": []}
     return {
-        "violations": list(policy.violations(image.imports)),
+        "violations": [
+            *policy.violations(image.imports),
+            *(symbol_policy.calls_of_cuda(image.imports) if backend == "cuda" else ()),
+        ],
         "abi": abi.problem(library, image),
         "notes": abi.notes(library),
     }
