@@ -28,6 +28,7 @@ LAYERS = (
     ("generator",),
     ("execution",),
     ("reporting",),
+    ("export",),
     ("history",),
     ("case_quality",),
     ("replies", "judging"),
