@@ -21,6 +21,8 @@ from pytest_upskill.records import Outcome
 LICENSE = "Apache-2.0"
 _GOLDEN = "golden"
 _KINDS = {"cuda": "a CUDA kernel", "cpu": "C++ code"}
+_LAMBDA = re.compile(r"\]\s*(?:__host__\s*)?__device__")
+"""A lambda that a kernel gets from the host, which nvcc accepts with a flag only."""
 _BRACES = re.compile(r"\{\{|\{%|\{#")
 
 
@@ -47,7 +49,8 @@ class Origin:
 def launcher_project(operation: Operation, origin: Origin) -> dict[str, str]:
     """The files of a project for a kernel with the contract ``launcher``, by path. Raises UsageError, CaseError."""
     package, name, interface = operation.package, operation.name, operation.interface
-    values = {"name": name, "package": package, "license": LICENSE}
+    flags = 'cuda-flags = ["--extended-lambda"]\n' if _LAMBDA.search(operation.source) else ""
+    values = {"name": name, "package": package, "license": LICENSE, "flags": flags}
     kernel = f"{package}_cuda/{package}.cu"
     data = tests_data(interface)
     return {

@@ -32,7 +32,7 @@ from pytest_upskill.sandbox.message_process import Limits
 
 PLAN = "kernel.json"
 """The file of a build: what is asked of it, and the files of its variant."""
-_LOAD_SECONDS = 60.0
+LOAD_SECONDS = 60.0
 _WORKER = Path(__file__).resolve().with_name("extension_worker.py")
 
 
@@ -63,10 +63,12 @@ class TorchExtensionLanguage:
             return Build(None, str(error))
         if plain["backend"] != "cpu":
             return Build(None, needs=_needs(build, plain["backend"]))
-        confinement, server = machine.confinement, self._server(machine.confinement)
+        confinement, server = machine.confinement, self.server(machine.confinement)
         names = generated.names(build, "cpu", project.texts, headers().version, processor())
 
-        key = key_of("torch-extension", project.text, entry, confinement.level, *self._compiler.identity(), _rules())
+        key = key_of(
+            "torch-extension", project.text, entry, confinement.level, *self._compiler.identity(), code_digest()
+        )
         cache = self._compiler.cache
         precompiled = {} if cache.find(key) else self._compiler.prepare(project.texts, build)
 
@@ -75,7 +77,7 @@ class TorchExtensionLanguage:
             if not made.facts.ok:
                 return made
             _write_plan(folder, project, build, names, plain)
-            loaded = load_facts(folder / PLAN, server, Limits(seconds=_LOAD_SECONDS), filtered=confinement.filtered)
+            loaded = load_facts(folder / PLAN, server, Limits(seconds=LOAD_SECONDS), filtered=confinement.filtered)
             data = {"loaded": loaded, **_examined(folder / LIBRARY)}
             return Made(Facts(data=json.dumps(data)), keep="facts" in loaded)
 
@@ -92,10 +94,11 @@ class TorchExtensionLanguage:
     def execute(self, build: Build, layout: CallLayout, machine: Machine, timeout: float) -> ExtensionExecutor:
         assert build.library is not None
         confinement = machine.confinement
-        server = self._server(confinement)
+        server = self.server(confinement)
         return ExtensionExecutor(build.library, server, Limits(seconds=timeout), filtered=confinement.filtered)
 
-    def _server(self, confinement: Confinement) -> WorkerServer:
+    def server(self, confinement: Confinement) -> WorkerServer:
+        """What starts workers in a confinement."""
         program = Program(_WORKER, _folders, (WORKER.parent,), scratch=True)
         with self._lock:
             return self._servers.setdefault(confinement, WorkerServer(confinement, program))
@@ -126,7 +129,7 @@ def _folders() -> tuple[Path, ...]:
 
 
 @functools.cache
-def _rules() -> str:
+def code_digest() -> str:
     """A text that changes with the code of this package, which decides what a library may do."""
     files = sorted(file for file in Path(__file__).parent.iterdir() if file.suffix == ".py")
     return key_of(*(file.read_bytes() for file in files))
