@@ -39,7 +39,7 @@ tolerance alone covers."""
 Tolerances = dict[str, dict[str, tuple[float, float]]]
 
 
-def tests_data(interface: Interface) -> str:
+def examples_file(interface: Interface) -> str:
     """The JSON file that the exported tests read. Raises CaseError if the case's reference fails."""
     preparation = Preparation(interface.case, interface.layout)
     with isolated():

@@ -12,7 +12,7 @@ from pytest_upskill.cases.case import Case
 from pytest_upskill.contracts.case_wording import dim_text, scalar_text, values_text
 from pytest_upskill.export import bindings
 from pytest_upskill.export.bindings import template
-from pytest_upskill.export.examples import tests_data
+from pytest_upskill.export.examples import examples_file
 from pytest_upskill.export.operation import Interface, Operation
 from pytest_upskill.languages.torch_extension.build_toml import BuildToml
 from pytest_upskill.languages.torch_extension.project import Project
@@ -52,7 +52,7 @@ def launcher_project(operation: Operation, origin: Origin) -> dict[str, str]:
     flags = 'cuda-flags = ["--extended-lambda"]\n' if _LAMBDA.search(operation.source) else ""
     values = {"name": name, "package": package, "license": LICENSE, "flags": flags}
     kernel = f"{package}_cuda/{package}.cu"
-    data = tests_data(interface)
+    data = examples_file(interface)
     return {
         "build.toml": template("build.toml").substitute(values),
         kernel: bindings.kernel_source(operation),
@@ -69,7 +69,7 @@ def launcher_project(operation: Operation, origin: Origin) -> dict[str, str]:
 
 def reply_project(project: Project, interface: Interface, build: BuildToml, origin: Origin) -> dict[str, str]:
     """The files of a reply that is a project, as they are, and those that it lacks: a card, tests, a benchmark."""
-    own, data = project.texts, tests_data(interface)
+    own, data = project.texts, examples_file(interface)
     source = next((part.src[0] for part in build.kernels), build.src[0])
     card = "CARD.md" if "CARD.md" not in own else "CARD.export.md"
     added = {
