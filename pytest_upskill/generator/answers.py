@@ -22,7 +22,7 @@ MOST_BYTES = 200_000
 """Of an answer; a longer one is refused unread."""
 MOST_REFERENCES = 12
 SKILL_FILE = "SKILL.md"
-CASE_NAME = r"[a-z][a-z0-9_]{0,47}"
+CASE_NAME, LONGEST_CASE_NAME = r"[a-z][a-z0-9_]{0,47}", 48
 README = "readme"
 """No case has this name: its file would not be read as one."""
 SKILL_NAME = r"[a-z0-9]+(?:-[a-z0-9]+)*"
@@ -37,6 +37,18 @@ _MARKDOWN = ("markdown", "md")
 
 class Refused(Exception):
     """An answer that is not used. The message goes to the teacher and, in the end, to the user."""
+
+
+def same_operator(other: str) -> Refused:
+    """Why a case that asks for the same operator as the case ``other`` is refused."""
+    return Refused(
+        f"the case asks for the same operator as case '{other}': both references give the same results on shared "
+        "inputs; write a case for another operator"
+    )
+
+
+OPERATOR_BYTES = 600
+"""The longest operator of a plan, in UTF-8: every question for a case lists those of the others."""
 
 
 class PlannedCase(BaseModel):  # pydantic's '$' matches at the end only, not before a line end

@@ -7,7 +7,14 @@ from pathlib import Path
 
 import click
 
-from pytest_upskill.commands.generate.asking import STATUSES, AskOptions, Session, asks_a_teacher, language_option
+from pytest_upskill.commands.generate.asking import (
+    STATUSES,
+    Asking,
+    AskOptions,
+    asks_a_teacher,
+    contract_option,
+    language_option,
+)
 from pytest_upskill.commands.generate.baseline import check, measure
 from pytest_upskill.generator.answers import SKILL_NAME, Plan, is_reserved
 from pytest_upskill.generator.estimate import steps_of
@@ -26,6 +33,7 @@ from pytest_upskill.generator.questions import Order
     help="The folder that gets the skill's folder.",
 )
 @language_option()
+@contract_option()
 @click.option(
     "--student", metavar="NAME", help="Measure each case's difficulty: this student's pass rate without the skill."
 )
@@ -37,6 +45,7 @@ def command(
     name: str | None,
     into: Path,
     language: str,
+    contract: str,
     student: str | None,
     only_plan: bool,
     options: AskOptions,
@@ -51,25 +60,25 @@ def command(
         raise click.BadParameter("TASK is empty: say what the skill is for")
     if name is not None and (not re.fullmatch(SKILL_NAME, name) or len(name) > 64 or is_reserved(name)):
         raise click.BadParameter(f"--name: {name!r} is no name of a skill: use lower-case letters, digits and hyphens")
-    order, session = Order(task.strip(), language), Session(options, "new")
+    order, asking = Order(task.strip(), language, contract), Asking(options, "new")
     steps = steps_of(order, cases, name or "")
-    measured = check(session, student, cases) if student else None
-    session.tell_estimate(steps)
-    with session.writing(order, name or "") as writing:
+    measured = check(asking, student, cases) if student else None
+    asking.tell_estimate(steps)
+    with asking.writing(order, name or "") as writing:
         plan = writing.plan(cases, name=name or "")
         if plan is not None:
-            show_plan(session, plan)
+            show_plan(asking, plan)
             if not only_plan:
-                session.progress.expect(len(plan.cases))
+                asking.progress.expect(len(plan.cases))
                 writing.new(plan, into)
                 if measured is not None:
-                    measure(session, writing, measured)
-    session.finish(writing.result, "to write the skill, run the same command without --plan" if only_plan else "")
+                    measure(asking, writing, measured)
+    asking.finish(writing.result, "to write the skill, run the same command without --plan" if only_plan else "")
 
 
-def show_plan(session: Session, plan: Plan) -> None:
+def show_plan(asking: Asking, plan: Plan) -> None:
     """The plan on stderr."""
-    session.progress.line(f"plan for '{plan.skill}':")
+    asking.progress.line(f"plan for '{plan.skill}':")
     width = max(len(one.name) for one in plan.cases)
     for one in plan.cases:
-        session.progress.line(f"  {one.difficulty}  {one.name.ljust(width)}  {one.operator}")
+        asking.progress.line(f"  {one.difficulty}  {one.name.ljust(width)}  {one.operator}")
