@@ -7,7 +7,7 @@ import json
 import pytest
 import torch
 
-from pytest_upskill.export.examples import fitted, examples_file
+from pytest_upskill.export.examples import examples_file, fitted
 from pytest_upskill.oracle.prepare import Expected
 from tests.unit.export_cases import case, case_of_skill, operation
 

@@ -30,10 +30,10 @@ def test_an_item_becomes_a_project_with_a_card_that_says_where_it_comes_from(tmp
     exported = export_item(outcome, of, info, tmp_path)
     assert exported == Exported(outcome, tmp_path / "axpy", True)
     card = (tmp_path / "axpy" / "CARD.md").read_text()
-    for text in ("| skill | cuda-kernels |", "the model `glm-4.7` (`a/model:Q4`), with the skill", "A processor",
+    for shown in ("| skill | cuda-kernels |", "the model `glm-4.7` (`a/model:Q4`), with the skill", "A processor",
                  "pytest-upskill 0.1.0, on the device `cpu`", "passed: `reply`, `runs`", "library_name: kernels",
                  "- `y`: shape [n], float32, float16 or bfloat16, updated in place.", "| `y` | float16 |"):  # fmt: skip
-        assert text in card
+        assert shown in card
     first = contents(tmp_path / "axpy")
     assert not export_item(outcome, of, info, tmp_path).fresh
     export_item(outcome, of, info, tmp_path / "again")
@@ -67,7 +67,7 @@ def test_cases_of_other_contracts_and_generated_ones_are_not_exported(tmp_path: 
     of = case()
     with pytest.raises(UsageError, match="its contract is 'function'; projects are written for launcher and"):
         export_item(passed(of), replace(of, contract="function", language="python"), INFO, tmp_path)
-    with pytest.raises(UsageError, match="was generated, .* accept it first: upskill-gen accept"):
+    with pytest.raises(UsageError, match=r"was generated, .* accept it first: upskill-gen accept"):
         export_item(passed(of), replace(of, trusted=False), INFO, tmp_path)
     with pytest.raises(UsageError, match="the Hub accepts no kernel called 'x'"):
         export_item(passed(of), replace(of, name="x"), INFO, tmp_path)
@@ -92,9 +92,7 @@ def test_a_reply_that_is_a_project_is_exported_as_it_is_with_a_card_and_tests(tm
     assert b"computed by C++ code" in found["README.md"]
 
 
-def test_the_first_passing_kernel_of_each_case_is_exported(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_first_passing_kernel_of_each_case_is_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cases = {name: replace(case(name=name), path=tmp_path / f"{name}.md") for name in ("aa", "bb", "x")}
     monkeypatch.setattr(items, "case_of", lambda outcome, root: cases[outcome.case])
     first, second = passed(cases["aa"]), replace(passed(cases["aa"]), id="s/SKILL.md::aa[kimi-skill]")

@@ -108,7 +108,9 @@ def test_a_name_that_the_hub_does_not_accept_is_an_error(name: str) -> None:
         _ = operation(replace(case(), name=name)).name
 
 
-@pytest.mark.parametrize(("name", "wanted"), [("rms_norm", "rms-norm"), ("Softmax", "softmax"), ("v1.5", "v1-5"), ("ab", "ab")])
+@pytest.mark.parametrize(
+    ("name", "wanted"), [("rms_norm", "rms-norm"), ("Softmax", "softmax"), ("v1.5", "v1-5"), ("ab", "ab")]
+)
 def test_other_names_are_written_as_the_hub_wants_them(name: str, wanted: str) -> None:
     assert operation(replace(case(), name=name)).name == wanted
 

@@ -60,7 +60,9 @@ class Manifest:
         try:
             plain = json.loads(text)
             found = cls(
-                *(str(plain[name]) for name in ("repository", "revision", "variant")),
+                str(plain["repository"]),
+                str(plain["revision"]),
+                str(plain["variant"]),
                 {str(path): str(digest) for path, digest in plain["files"].items()},
                 str(plain["needs"]),
             )

@@ -16,7 +16,9 @@ class Published(extension_kernel.Extension):  # type: ignore[misc]
     def __init__(self, plan: "dict[str, object]") -> None:
         super().__init__(plan)
         self.arguments: list[str] = plan["entry"]["arguments"]  # type: ignore[index]
-        self.results = [name for name in self.results if name not in self.arguments]
+        wanted: list[str] = plan["entry"]["results"]  # type: ignore[index]
+        self.results: list[str] = [name for name in wanted if name not in self.arguments]
+        self.operator: Any = None
 
     def call(self, request: "dict[str, object]", memory: object) -> "dict[str, object]":
         """One call. Raises what the kernel raises; a wrong result gives a ``kind`` and a ``message``."""
