@@ -102,7 +102,7 @@ class _Build:
 
         def make(folder: Path) -> Made:
             if toolkit is None:
-                return self._compiler.library(folder, texts, build, self._extension, confinement, precompiled)
+                return self._compiler.library(texts, build, precompiled, folder, self._extension, confinement)
             return self._compiler.with_kernels(folder, texts, build, self._extension, toolkit, precompiled)
 
         return self._compiler.cache.get(key, make)

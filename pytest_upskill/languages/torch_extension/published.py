@@ -98,7 +98,7 @@ class PublishedLanguage(TorchExtensionLanguage):
         manifest = Manifest.read(sources[SOURCE])
         if manifest.needs:
             return Build(None, needs=manifest.needs)
-        confinement, server = machine.confinement, self.server(machine.confinement)
+        confinement, server = machine.confinement, self.server(machine.confinement, NAME)
         key = key_of(NAME, manifest.text, entry, confinement.level, headers().version, code_digest())
 
         def make(folder: Path) -> Made:
@@ -129,7 +129,7 @@ class PublishedLanguage(TorchExtensionLanguage):
     def execute(self, build: Build, layout: CallLayout, machine: Machine, timeout: float) -> ExtensionExecutor:
         assert build.library is not None
         confinement = machine.confinement
-        server = self.server(confinement)
+        server = self.server(confinement, NAME)
         return PublishedExecutor(build.library, server, Limits(seconds=timeout), filtered=confinement.filtered)
 
 
