@@ -16,7 +16,7 @@ from pytest_upskill.reporting.text_style import plural
 from pytest_upskill.students.base import StudentConfig
 
 LIKELY_ATTEMPTS = 1.3
-LIKELY_ANSWERS = {"plan": 2500, "skill": 5000, "case": 2500}
+LIKELY_ANSWERS = {"plan": 2500, "skill": 5000, "case": 2500, "part": 1200}
 """Tokens of an answer, by the kind of its step."""
 _BYTES_PER_TOKEN = 4
 _OPERATOR = "x" * 200

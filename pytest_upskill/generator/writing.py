@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ from pytest_upskill.cases.case_file import load_cases
 from pytest_upskill.cases.provenance import FILE, Provenance, WrittenCase, read_provenance, write_provenance
 from pytest_upskill.errors import BudgetStopped, StudentError, UpskillError, UsageError
 from pytest_upskill.generator import prose, questions, skill_files
-from pytest_upskill.generator.answers import Plan, PlannedCase, Refused, read_case, read_skill
+from pytest_upskill.generator.answers import Plan, PlannedCase, Refused, read_case, read_notes, read_skill
 from pytest_upskill.generator.conversations import Conversations, Ended
 from pytest_upskill.generator.files_teacher import AnswerMissing
 from pytest_upskill.generator.leakage import Leakage, skill_text
@@ -110,6 +110,29 @@ class Writing:
             except Refused as reason:
                 self._refused(ended.step, ended.reply, reason)
         return None
+
+    def notes(self, parts: Sequence[str]) -> bool:
+        """Have the teacher take notes on each part of the material, which are the material from then on; False, with
+        the reason in ``result``, if some are missing.
+        """
+        steps = [questions.part_step(replace(self._order, material=one), at, len(parts)) for at, one in
+                 enumerate(parts, 1)]  # fmt: skip
+        for step in steps:
+            self._talks.begin(step)
+        found: dict[str, str] = {}
+        while (ended := self._talks.next()) is not None:
+            if ended.reply is None:
+                self._not_answered(ended)
+                continue
+            try:
+                found[ended.step.name] = read_notes(ended.reply)
+                self._say(ended.step.name, "noted")
+            except Refused as reason:
+                self._refused(ended.step, ended.reply, reason)
+        what = f"{self._order.what}, as notes on its {len(parts)} parts"
+        told = [f"Part {at}\n\n{found[step.name]}" for at, step in enumerate(steps, 1) if step.name in found]
+        self._order = replace(self._order, material="\n\n".join(told), what=what)
+        return len(found) == len(parts)
 
     def new(self, plan: Plan, into: Path) -> None:
         """Write the planned skill and its cases below the folder ``into``, or go on with them. Raises UsageError."""

@@ -44,9 +44,7 @@ def refused_characters(text: str) -> str:
     return "" if found is None else f"line {found.line} has {found}: remove it"
 
 
-def text_case(
-    task: str, *, contains: Sequence[str] = (), rubric: Sequence[str] = (), notes: str = ""
-) -> str:
+def text_case(task: str, *, contains: Sequence[str] = (), rubric: Sequence[str] = (), notes: str = "") -> str:
     """A case that judges a text."""
     lines = ["---", "expect:"]
     for key, entries in (("contains", contains), ("rubric", rubric)):
@@ -55,9 +53,7 @@ def text_case(
     return "\n".join([*lines, "---", prose(task), *_notes(notes)]) + "\n"
 
 
-def kernel_case(
-    keys: Mapping[str, object], task: str, reference: str, *, inputs: str = "", notes: str = ""
-) -> str:
+def kernel_case(keys: Mapping[str, object], task: str, reference: str, *, inputs: str = "", notes: str = "") -> str:
     """A case that asks for a kernel; ``keys`` are those of its frontmatter, as plain data."""
     lines = ["---", *(line for key, value in keys.items() for line in _entry(key, value)), "---", prose(task)]
     lines += ["", "## Reference", "", fenced(reference, "python")]
@@ -85,7 +81,11 @@ def flow(value: object) -> str:
     if isinstance(value, str):
         if isinstance(value, Sizes):
             return value if re.fullmatch(r"[\w\s.,+*/%()\[\]-]+", value) else quoted(value)
-        return value if re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_ .*/+()>,-]*", value) and not _FLOW.search(value) else quoted(value)
+        return (
+            value
+            if re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_ .*/+()>,-]*", value) and not _FLOW.search(value)
+            else quoted(value)
+        )
     if isinstance(value, bool):
         return "true" if value else "false"
     return repr(value) if isinstance(value, float) else str(value)
@@ -97,4 +97,9 @@ _FLOW = re.compile(r",|\A(?:true|false|null|yes|no|on|off)\Z|\A[\d.+-]+\Z|[*]\Z"
 
 def quoted(text: str) -> str:
     """A YAML scalar in double quotes, for any text: JSON's form is YAML's, but for the characters that it escapes."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\x7f").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    return (
+        json.dumps(text, ensure_ascii=False)
+        .replace("\x7f", "\\x7f")
+        .replace("\u2028", "\\u2028")
+        .replace("\u2029", "\\u2029")
+    )

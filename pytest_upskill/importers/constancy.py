@@ -47,10 +47,10 @@ def problem(subject: Problem, values: Values) -> str | None:
 def _exact(subject: Problem, values: Values, seed: int) -> tuple[Sequence[torch.Tensor], Sequence[torch.Tensor]]:
     """The results in float64 and as they are. Without a float64 form, both are as they are."""
     model, inputs = subject.parts(values, seed)
-    torch.manual_seed(seed)
+    torch.default_generator.manual_seed(seed)
     single = forward(model, _copies(inputs))
     model, inputs = subject.parts(values, seed)
-    torch.manual_seed(seed)
+    torch.default_generator.manual_seed(seed)
     try:
         wide = [one.double() if isinstance(one, torch.Tensor) and one.is_floating_point() else one for one in inputs]
         return forward(model.double(), wide), single
@@ -65,7 +65,7 @@ def _again(subject: Problem, values: Values) -> Sequence[torch.Tensor]:
     with torch.no_grad():
         for one, two in zip(model.parameters(), weights.parameters(), strict=True):
             one.copy_(two)
-    torch.manual_seed(_SEEDS[1])
+    torch.default_generator.manual_seed(_SEEDS[1])
     return forward(model, inputs)
 
 

@@ -75,7 +75,9 @@ def read(one: Foreign, name: str) -> str:
         if not rubric and not contains:
             rubric.append(f"The answer matches this description: {told.strip()}")
     if not rubric and not contains:
-        raise NotImported("it expects nothing: 'expectations' (or 'assertions') and 'expected_output' are missing or empty")
+        raise NotImported(
+            "it expects nothing: 'expectations' (or 'assertions') and 'expected_output' are missing or empty"
+        )
     notes = f"Imported from {one.label} of `{one.path.name}`."
     if output is not None and str(output).strip():
         notes += f"\n\nExpected output: {str(output).strip()}"
@@ -99,7 +101,9 @@ def _sort(entry: Any, key: str, contains: list[str], rubric: list[str]) -> None:
         kind = entry.get("type")
         if kind == "contains":
             value = entry.get("value", entry.get("values"))
-            contains += [checked_text(one, f"a value in '{key}'") for one in (value if isinstance(value, list) else [value])]
+            contains += [
+                checked_text(one, f"a value in '{key}'") for one in (value if isinstance(value, list) else [value])
+            ]
             return
         if kind not in (None, "llm", "rubric", "judge", "llm_judge", "llm-rubric"):
             raise NotImported(f"'{key}' has a check of type {kind!r}, which is not imported; write it as a sentence")

@@ -1,4 +1,4 @@
-"""Foreign PyTorch code as a reference: it may be called in float64, so casts to a fixed floating dtype are taken out."""
+"""Foreign PyTorch code as a reference, which is called in float64 too: casts to fixed floating dtypes are taken out."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def {REAL}(value):
 
 
 def without_casts(source: str) -> str:
-    """The source with casts between floating dtypes left out, as written if it has none. Raises SyntaxError, ValueError."""
+    """The source without casts between floating dtypes, as written if it has none. Raises SyntaxError, ValueError."""
     tree = parse_module(source)
     editor = _Editor()
     edited = editor.visit(tree)
@@ -36,7 +36,11 @@ class _Editor(ast.NodeTransformer):
         self.changed = self.needs_real = False
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        kept = [one for one in node.decorator_list if "no_grad" not in ast.dump(one) and "inference_mode" not in ast.dump(one)]
+        kept = [
+            one
+            for one in node.decorator_list
+            if "no_grad" not in ast.dump(one) and "inference_mode" not in ast.dump(one)
+        ]
         self.changed |= len(kept) < len(node.decorator_list)
         node.decorator_list = kept
         return self.generic_visit(node)

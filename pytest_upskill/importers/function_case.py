@@ -21,6 +21,8 @@ class FoundFunction:
     arguments: Sequence[Mapping[str, Any]]
     found: Mapping[str, Any]
     common: str
+    keywords: bool = False
+    """Whether the function is called with arguments by name."""
 
     def case(
         self,
@@ -49,7 +51,7 @@ class FoundFunction:
         return kernel_case(keys, task, self._reference(operator), inputs=inputs, notes=notes)
 
     def inputs(self, maker: str, axes: Mapping[str, str]) -> str:
-        """The section '## Inputs' for a function ``maker`` of the code that makes the inputs of the sizes of ``axes``."""
+        """The section '## Inputs', where ``maker`` is the function of the code that makes them of ``axes``."""
         sizes = ", ".join(f"{axis!r}: {text}" for axis, text in axes.items())
         scalars = ", ".join(f"{one['name']!r}: {one['scalar']!r}" for one in self.arguments if "scalar" in one)
         entries = [
@@ -73,7 +75,7 @@ class FoundFunction:
         tensors = {str(one["name"]) for one in self.arguments if "shape" in one}
         numpy = self.found["numpy"] is True
         passed = [
-            f"{name}{'.detach()' if numpy and name in tensors else ''}"
+            f"{f'{name}=' if self.keywords else ''}{name}{'.detach()' if numpy and name in tensors else ''}"
             f"{'.clone()' if self.found['changed'] and name in tensors else ''}"
             f"{'.numpy()' if numpy and name in tensors else ''}"
             for name in names

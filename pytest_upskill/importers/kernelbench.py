@@ -83,9 +83,7 @@ def _names(tree: ast.Module) -> set[str]:
     return found | {(alias.asname or alias.name).partition(".")[0] for one in imports for alias in one.names}
 
 
-def _case(
-    problem: Foreign, name: str, source: ProblemSource, found: Mapping[str, Any], defined: set[str]
-) -> str:
+def _case(problem: Foreign, name: str, source: ProblemSource, found: Mapping[str, Any], defined: set[str]) -> str:
     operator = operator_name(name)
     operator = f"{operator}_op" if operator in defined else operator
     inputs: Sequence[Mapping[str, Any]] = found["inputs"]
@@ -110,7 +108,9 @@ def _case(
     values = [int(value) for value in found["values"]]
     resize = source.resize({site: f"_{given}" for site, given in dims.items()}, values)
     reference = _reference(operator, source.code, resize, found, parameters, list(dims.values()))
-    return kernel_case(keys, _task(source.code, inputs, parameters), reference, notes=_notes(problem, source, dims, values))
+    return kernel_case(
+        keys, _task(source.code, inputs, parameters), reference, notes=_notes(problem, source, dims, values)
+    )
 
 
 def _name(text: object) -> str:

@@ -1,4 +1,4 @@
-"""Runs in the sandbox of untrusted references: a problem that defines ``Model``, ``get_inputs``, ``get_init_inputs``."""
+"""Runs in the sandbox of untrusted references: a problem with ``Model``, ``get_inputs`` and ``get_init_inputs``."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Problem:
     def parts(self, values: Values, seed: int = 0) -> tuple[torch.nn.Module, list[Any]]:
         """The model and the inputs for these sizes."""
         _guarded("it", lambda: self._scope[RESIZE](*values), "when its sizes were changed")
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         with self.randint:
             inputs = _guarded(f"'{INPUTS}'", self._scope[INPUTS])
         if not isinstance(inputs, list | tuple):
@@ -59,7 +59,7 @@ class Problem:
         if sum(one.numel() for one in inputs if isinstance(one, torch.Tensor)) > _ELEMENTS:
             raise Unsuitable(f"its inputs have more than {_ELEMENTS:,} elements")
         settings = _guarded(f"'{SETTINGS}'", self._scope[SETTINGS])
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         model = _guarded(f"'{MODEL}'", lambda: _make(self._scope[MODEL], settings))
         if not isinstance(model, torch.nn.Module):
             raise Unsuitable(f"'{MODEL}' is not a torch.nn.Module")

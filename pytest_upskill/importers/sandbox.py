@@ -1,4 +1,4 @@
-"""Asks the sandbox of untrusted references about code that is no case yet. What comes back is data of an unknown author."""
+"""Asks the sandbox of untrusted references about code that is no case yet. Its answers are data to be checked."""
 
 from __future__ import annotations
 
@@ -41,9 +41,7 @@ class Sandbox:
         assert self._process is not None
         limits = self._process.limits
         try:
-            header, _ = self._process.ask(
-                {"ask": "call", "function": f"importers.{function}", "arguments": arguments}
-            )
+            header, _ = self._process.ask({"ask": "call", "function": f"importers.{function}", "arguments": arguments})
         except Unanswered as error:
             self._process.stop()
             raise Failed(_why(error, limits)) from None

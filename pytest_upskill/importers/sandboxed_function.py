@@ -1,4 +1,4 @@
-"""Runs in the sandbox of untrusted references: finds shapes, sizes and dtypes with which a function works, by calling it.
+"""Runs in the sandbox of untrusted references: finds sizes and dtypes with which a function works, by calling it.
 
 An *argument* is plain data: ``name``, and ``shape`` (a list of expressions of dims), ``dtype`` and ``values`` of a
 tensor, or ``scalar``, the values of a number.
@@ -47,7 +47,16 @@ class Function:
     of the sizes that ``axes`` gives as expressions.
     """
 
-    def __init__(self, source: str, name: str, maker: str = "", axes: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        source: str,
+        name: str,
+        maker: str = "",
+        axes: Mapping[str, str] | None = None,
+        *,
+        keywords: bool = False,
+        numpy: bool = False,
+    ) -> None:
         scope: dict[str, Any] = {"__name__": "foreign", "torch": torch}
         try:
             exec(compile(source, "foreign", "exec"), scope)
@@ -56,7 +65,7 @@ class Function:
         self._function: Callable[..., Any] = scope[name]
         self._maker: Callable[..., Any] | None = scope[maker] if maker else None
         self._axes = dict(axes or {})
-        self.numpy = False
+        self._keywords, self.numpy = keywords, numpy
 
     def call(self, arguments: Sequence[Argument], dims: Dims, dtype: str, seed: int = 0) -> Call:
         """Raises Unsuitable if it raises, or returns what is no tensor."""
@@ -65,10 +74,12 @@ class Function:
             raise Unsuitable(f"its arguments have more than {MOST_ELEMENTS:,} elements")
         versions = {name: one._version for name, one in given.items() if isinstance(one, torch.Tensor)}
         before = {name: one.clone() for name, one in given.items() if isinstance(one, torch.Tensor)}
-        passed = {name: one.numpy() if self.numpy and isinstance(one, torch.Tensor) else one for name, one in given.items()}
+        passed = {
+            name: one.numpy() if self.numpy and isinstance(one, torch.Tensor) else one for name, one in given.items()
+        }
         try:
             with torch.no_grad():
-                returned = self._function(*passed.values())
+                returned = self._function(**passed) if self._keywords else self._function(*passed.values())
         except BaseException as error:
             raise Unsuitable(f"it raises {_told(error)}") from None
         changed = [name for name, version in versions.items() if given[name]._version != version]
@@ -94,7 +105,7 @@ class Function:
 
     def _made(self, arguments: Sequence[Argument], dims: Dims, dtype: str, seed: int) -> dict[str, Any]:
         if self._maker is not None:
-            torch.manual_seed(seed)
+            torch.default_generator.manual_seed(seed)
             try:
                 sizes = {axis: int(parse(text).evaluate(dims)) for axis, text in self._axes.items()}
                 numbers = {one["name"]: one["scalar"] for one in arguments if "scalar" in one}
@@ -153,6 +164,23 @@ def study(
     """
     try:
         function = Function(source, name, maker, axes)
+    except Unsuitable as error:
+        return {"reason": str(error)}
+    return study_function(function, arguments, dims, where, dtype, bases, halves=halves)
+
+
+def study_function(
+    function: Function,
+    arguments: list[dict[str, Any]],
+    dims: Mapping[str, int],
+    where: Sequence[str] = (),
+    dtype: str = "float32",
+    bases: Sequence[Dims] | None = None,
+    *,
+    halves: bool,
+) -> dict[str, Any]:
+    """As ``study``, for a function that was loaded. ``halves``: other dtypes are tried as well."""
+    try:
         rules = [parse(one) for one in where]
         found, base = _study(function, arguments, dims, rules, dtype, bases or [])
         others = _halves(function, arguments, base) if halves and dtype == "float32" else []
@@ -254,7 +282,10 @@ def _is_whole(argument: Argument) -> bool:
 def _choices(whole: Sequence[Argument], arguments: Sequence[Argument]) -> Iterator[tuple[str | None, ...]]:
     """Values of integer tensors: any, then indices of each size."""
     sizes = dict.fromkeys(str(text) for one in arguments for text in one.get("shape", ()))
-    options = [None, *(f"0..{size}-1" if not size.isdigit() else f"0..{int(size) - 1}" for size in sizes if size != "0")]
+    options = [
+        None,
+        *(f"0..{size}-1" if not size.isdigit() else f"0..{int(size) - 1}" for size in sizes if size != "0"),
+    ]
     yield from itertools.islice(itertools.product(*([options] * len(whole))), 200)
 
 
@@ -279,7 +310,7 @@ def _make_finite(function: Function, arguments: list[dict[str, Any]], sizes: Dim
 def _constant(function: Function, arguments: Sequence[Argument], sizes: Dims, dtype: str) -> None:
     """Raises Unsuitable if the result is the same for all inputs, or other for the same."""
     calls = [function.call(arguments, sizes, dtype, seed).outputs for seed in (0, 1, 2)]
-    torch.manual_seed(7)
+    torch.default_generator.manual_seed(7)
     random.seed(7)
     again = function.call(arguments, sizes, dtype, 0).outputs
     if not _close(calls[0], again, _ROUNDING):

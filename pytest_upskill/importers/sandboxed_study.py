@@ -1,4 +1,4 @@
-"""Runs in the sandbox of untrusted references: finds which sizes of a problem can vary, and which values its inputs have.
+"""Runs in the sandbox of untrusted references: finds which sizes of a problem can vary, and its inputs' values.
 
 Sizes are found by running the problem: a number of the source is changed, and what changes with it is the number's.
 Everything is tried on small sizes.
@@ -128,7 +128,7 @@ def _roles(problem: Problem, base: Values) -> dict[int, int]:
         if kind == "input" and axis != "high":
             ranks[name] = max(ranks.get(name, 0), int(axis) + 1)
     for site in range(len(base)):
-        other = next(filter(None, (problem.sizes(changed(base, site, base[site] + one)) for one in _DELTAS)), None)
+        other = next(filter(None, (problem.sizes(_changed(base, site, base[site] + one)) for one in _DELTAS)), None)
         if other is None or other.keys() != first.keys():
             continue
         moved = [key for key in first if first[key] != other[key]]
@@ -140,7 +140,7 @@ def _roles(problem: Problem, base: Values) -> dict[int, int]:
     return found
 
 
-def changed(values: Values, site: int, value: int) -> Values:
+def _changed(values: Values, site: int, value: int) -> Values:
     return (*values[:site], value, *values[site + 1 :])
 
 
@@ -180,6 +180,7 @@ def _input(problem: Problem, base: Values, place: int, name: str, text: Mapping[
     shape = [text["input", str(place), axis] for axis in range(one.dim())]
     high = text.get(("input", str(place), "high"))
     limits = problem.randint.limits(one)
+    values: str | None
     if limits is not None and high is not None:
         values = f"{limits[0]}..{high}-1" if not high.isdigit() else f"{limits[0]}..{int(high) - 1}"
     else:

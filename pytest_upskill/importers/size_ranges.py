@@ -36,9 +36,7 @@ class Found:
         return step * chance.choice((low, high, chance.randint(low, high), chance.randint(low, min(high, low + 8))))
 
 
-def ranges(
-    works: Callable[[Values], bool], base: Values, roles: Mapping[int, int], original: Values
-) -> Found:
+def ranges(works: Callable[[Values], bool], base: Values, roles: Mapping[int, int], original: Values) -> Found:
     """The sizes of each site in ``roles`` that work beside the ``base`` sizes of the others; ``roles`` gives numbers of
     dimensions. Sites with fewer than three are left out.
     """
@@ -73,9 +71,7 @@ def joint_samples(works: Callable[[Values], bool], base: Values, found: Found) -
             tuple(found.sample(site, chance) if site in found.dims else value for site, value in enumerate(base))
             for _ in range(_JOINT)
         ]
-        samples.append(
-            tuple(found.dims[site][0] if site in found.dims else value for site, value in enumerate(base))
-        )
+        samples.append(tuple(found.dims[site][0] if site in found.dims else value for site, value in enumerate(base)))
         if all(map(works, samples)):
             return samples
         culprit = _culprit(works, base, found, samples)

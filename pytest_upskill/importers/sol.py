@@ -5,14 +5,13 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
 from typing import Any
 
 from pytest_upskill.documents.expression import parse
 from pytest_upskill.documents.identifiers import refusal
-from pytest_upskill.documents.syntax import parse_expression, parse_module
+from pytest_upskill.documents.syntax import parse_module
 from pytest_upskill.errors import UsageError, shown_path
 from pytest_upskill.importers.case_text import fenced, refused_characters
 from pytest_upskill.importers.exact_source import without_casts
@@ -20,7 +19,7 @@ from pytest_upskill.importers.foreign import Foreign, NotImported, checked_text,
 from pytest_upskill.importers.function_case import FoundFunction
 from pytest_upskill.importers.names import operator_name
 from pytest_upskill.importers.sandbox import Failed, Sandbox
-from pytest_upskill.importers.size_fit import told_names
+from pytest_upskill.importers.sol_axes import Axes, axes_of
 from pytest_upskill.records import FLOATING, ITEM_SIZE
 from pytest_upskill.sandbox.findings import clean
 
@@ -29,7 +28,6 @@ _LARGEST = 4096
 _ELEMENTS = 1 << 20
 """Of the tensors of a small example; with more, constant axes are made smaller."""
 _FACTORS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
-_LEAST = 8
 _SCALARS = {"bool": "bool", "int": "int", "float": "float"}
 
 
@@ -68,62 +66,6 @@ def _foreign(path: Path, data: Any, label: str) -> Foreign:
     return Foreign(label, name if isinstance(name, str) and name.strip() else path.stem, path, data)
 
 
-@dataclass(slots=True)
-class _Axes:
-    """Axes as expressions: of ``dims``, which are the names of ``var`` axes. ``constants`` are sizes by axis."""
-
-    dims: dict[str, str]
-    constants: dict[str, int]
-    expressions: dict[str, str]
-    where: list[str] = field(default_factory=list)
-
-    def all(self) -> dict[str, str]:
-        """The size of each axis, by its name."""
-        return {axis: self.text(axis) for axis in (*self.dims, *self.constants, *self.expressions)}
-
-    def text(self, axis: str) -> str:
-        """The size of an axis."""
-        if axis.isdigit():
-            return axis
-        if axis in self.dims:
-            return self.dims[axis]
-        if axis in self.constants:
-            return str(self.constants[axis])
-        if axis not in self.expressions:
-            raise NotImported(f"a shape names the axis {axis!r}, which 'axes' does not define")
-        return self.replaced(self.expressions[axis])
-
-    def replaced(self, expression: str, depth: int = 0) -> str:
-        """An expression with the sizes of the axes that it names. Raises NotImported for one that no case can have."""
-        try:
-            tree = parse_expression(expression)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            raise NotImported(f"the expression {expression!r} cannot be read") from None
-        names = {one.id for one in ast.walk(tree) if isinstance(one, ast.Name)}
-        if unknown := sorted(names - {*self.dims, *self.constants, *self.expressions}):
-            raise NotImported(f"{expression!r} depends on {unknown[0]!r}, which is no axis: on values, not on sizes")
-        if depth > len(self.expressions):
-            raise NotImported(f"the expression {expression!r} refers to itself")
-        for node in ast.walk(tree):
-            if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
-                node.op = ast.FloorDiv()
-        inner = {name: self.replaced(self.expressions[name], depth + 1) if name in self.expressions else self.text(name)
-                 for name in names}  # fmt: skip
-        text = ast.unparse(_Replacing(inner).visit(tree))
-        try:
-            return parse(text).text
-        except ValueError as error:
-            raise NotImported(f"{expression!r}: {error}") from None
-
-
-class _Replacing(ast.NodeTransformer):
-    def __init__(self, texts: Mapping[str, str]) -> None:
-        self._texts = texts
-
-    def visit_Name(self, node: ast.Name) -> ast.expr:
-        return parse_expression(self._texts[node.id]) if node.id in self._texts else node
-
-
 def read(definition: Foreign, name: str, sandbox: Sandbox) -> str:
     """The text of the case. Raises NotImported with the reason, SandboxError."""
     data = definition.data
@@ -142,9 +84,9 @@ def read(definition: Foreign, name: str, sandbox: Sandbox) -> str:
     inputs, _ = (_tensors(data, key) for key in ("inputs", "outputs"))
     workloads = _workloads(definition)
     for factor in _FACTORS:
-        axes = _axes(data, inputs, factor)
+        axes = axes_of(data, inputs, factor)
         arguments, common = _arguments(inputs, axes, workloads)
-        if factor > 1 and axes.constants == _axes(data, inputs, 1).constants:
+        if factor > 1 and axes.constants == axes_of(data, inputs, 1).constants:
             break
         if factor < _FACTORS[-1] and _elements(arguments, axes) > _ELEMENTS:
             continue
@@ -178,64 +120,8 @@ def _tensors(data: Mapping[str, Any], key: str) -> Mapping[str, Mapping[str, Any
     return found
 
 
-def _axes(data: Mapping[str, Any], inputs: Mapping[str, Any], factor: int) -> _Axes:
-    given = data.get("axes")
-    if not isinstance(given, Mapping):
-        raise NotImported("'axes' is missing")
-    variable = [name for name, one in given.items() if _kind(name, one) == "var"]
-    equal, rest = _constraints(data, variable)
-    dims = told_names({place: name for place, name in enumerate(variable) if name not in equal}, inputs)
-    axes = _Axes({variable[place]: name for place, name in dims.items()}, {}, dict(equal))
-    for name, one in given.items():
-        kind = _kind(name, one)
-        if kind == "const":
-            value = one.get("value")
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise NotImported(f"the axis '{name}' has the value {value!r}, not a size")
-            smaller = value // factor
-            axes.constants[name] = smaller if value % factor == 0 and smaller >= _LEAST else value
-        elif kind == "expr":
-            axes.expressions[name] = str(one.get("expression"))
-    if not axes.dims:
-        raise NotImported("none of its sizes can vary: it has no 'var' axis")
-    axes.where = [axes.replaced(one) for one in rest]
-    axes.where = [one for one in axes.where if parse(one).names]
-    return axes
-
-
-def _kind(name: str, one: Any) -> str:
-    kind = one.get("type") if isinstance(one, Mapping) else None
-    if kind not in ("var", "const", "expr"):
-        raise NotImported(f"the axis '{name}' is of the type {kind!r}; known are var, const and expr")
-    return str(kind)
-
-
-def _constraints(data: Mapping[str, Any], variable: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-    """Axes that a constraint sets equal to an expression of others, and all other constraints."""
-    equal: dict[str, str] = {}
-    rest: list[str] = []
-    known = set(data["axes"])
-    for one in data.get("constraints") or ():
-        text = str(one)
-        try:
-            tree = parse_expression(text)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            raise NotImported(f"the constraint {text!r} cannot be read") from None
-        if isinstance(tree, ast.Compare) and len(tree.ops) == 1 and isinstance(tree.ops[0], ast.Eq):
-            for left, right in ((tree.left, tree.comparators[0]), (tree.comparators[0], tree.left)):
-                own = {node.id for node in ast.walk(right) if isinstance(node, ast.Name)}
-                if isinstance(left, ast.Name) and left.id in variable and left.id not in {*own, *equal} and own <= known:
-                    equal[left.id] = ast.unparse(right)
-                    break
-            else:
-                rest.append(text)
-            continue
-        rest.append(text)
-    return equal, rest
-
-
 def _arguments(
-    inputs: Mapping[str, Mapping[str, Any]], axes: _Axes, workloads: Sequence[Mapping[str, Any]]
+    inputs: Mapping[str, Mapping[str, Any]], axes: Axes, workloads: Sequence[Mapping[str, Any]]
 ) -> tuple[list[dict[str, Any]], str]:
     """The arguments as plain data, and the dtype that most floating ones have."""
     floats = [one["dtype"] for one in inputs.values() if one.get("shape") is not None and one["dtype"] in FLOATING]
@@ -269,7 +155,7 @@ def _scalar(name: str, dtype: str, workloads: Sequence[Mapping[str, Any]]) -> fl
 
 
 def _workloads(definition: Foreign) -> list[Mapping[str, Any]]:
-    """The workloads beside a definition, or in FlashInfer-Bench's folder for them; unreadable lines count for nothing."""
+    """The workloads beside a definition, or in FlashInfer-Bench's folder for them, without lines that are no JSON."""
     path = definition.path
     places = [path.with_name("workload.jsonl"), path.with_name("workloads.jsonl")]
     parts = list(path.parts)
@@ -293,7 +179,7 @@ def _workloads(definition: Foreign) -> list[Mapping[str, Any]]:
     return found
 
 
-def _elements(arguments: Sequence[Mapping[str, Any]], axes: _Axes) -> int:
+def _elements(arguments: Sequence[Mapping[str, Any]], axes: Axes) -> int:
     small = dict.fromkeys(axes.dims.values(), 4)
     shapes = [[int(parse(text).evaluate(small)) for text in one["shape"]] for one in arguments if "shape" in one]
     return sum(map(prod, shapes))
@@ -303,13 +189,13 @@ def _study(
     data: Mapping[str, Any],
     exact: str,
     arguments: list[dict[str, Any]],
-    axes: _Axes,
+    axes: Axes,
     common: str,
     workloads: Sequence[Mapping[str, Any]],
     sandbox: Sandbox,
 ) -> Mapping[str, Any]:
     maker = data.get("custom_inputs_entrypoint") or ""
-    largest = {name: _LARGEST for name in axes.dims.values()}
+    largest = dict.fromkeys(axes.dims.values(), _LARGEST)
     bases = [
         {axes.dims[axis]: size for axis, size in one["axes"].items() if axis in axes.dims and isinstance(size, int)}
         for one in workloads[:4]
@@ -344,12 +230,14 @@ def _case(
     data: Mapping[str, Any],
     source: str,
     exact: str,
-    axes: _Axes,
+    axes: Axes,
     found: Mapping[str, Any],
     arguments: Sequence[Mapping[str, Any]],
     common: str,
 ) -> str:
-    outputs = [one for one in data["outputs"] if refusal(one) is None and one not in {*data["inputs"], *axes.dims.values()}]
+    outputs = [
+        one for one in data["outputs"] if refusal(one) is None and one not in {*data["inputs"], *axes.dims.values()}
+    ]
     maker = data.get("custom_inputs_entrypoint") or ""
     function = FoundFunction(exact, ENTRY, arguments, found, common)
     names = outputs if len(outputs) == len(data["outputs"]) else []
@@ -365,7 +253,7 @@ def _case(
     )
 
 
-def _task(data: Mapping[str, Any], source: str, axes: _Axes) -> str:
+def _task(data: Mapping[str, Any], source: str, axes: Axes) -> str:
     told = data.get("description")
     lines = [told.strip()] if isinstance(told, str) and told.strip() else []
     lines.append(f"Compute what `{ENTRY}` below returns.")
@@ -381,13 +269,15 @@ def _task(data: Mapping[str, Any], source: str, axes: _Axes) -> str:
     return f"{text}\n\n{fenced(source, 'python')}"
 
 
-def _notes(definition: Foreign, data: Mapping[str, Any], axes: _Axes) -> str:
+def _notes(definition: Foreign, data: Mapping[str, Any], axes: Axes) -> str:
     smaller = _smaller(data, axes)
     text = f"Imported from `{definition.label}` (the definition `{definition.wanted}`)."
     return text + (f" Made smaller: {smaller}." if smaller else "")
 
 
-def _smaller(data: Mapping[str, Any], axes: _Axes) -> str:
+def _smaller(data: Mapping[str, Any], axes: Axes) -> str:
     """The constant axes that are not those of the definition, in words."""
     own = {name: data["axes"][name]["value"] for name in axes.constants}
-    return ", ".join(f"{name} = {size} instead of {own[name]}" for name, size in axes.constants.items() if size != own[name])
+    return ", ".join(
+        f"{name} = {size} instead of {own[name]}" for name, size in axes.constants.items() if size != own[name]
+    )

@@ -22,7 +22,18 @@ _NEEDS_TOOLS = {
     "tools": "it needs tools ('tools')",
     "mcp_servers": "it needs tools ('mcp_servers')",
 }
-_KNOWN = (*_INPUTS, *_NEEDS_TOOLS, "id", "name", "context", "expected", "verifiers", "assertions", "tags", "description")
+_KNOWN = (
+    *_INPUTS,
+    *_NEEDS_TOOLS,
+    "id",
+    "name",
+    "context",
+    "expected",
+    "verifiers",
+    "assertions",
+    "tags",
+    "description",
+)
 _CONTAINS = ("contains", "contains_all", "output_contains")
 
 
@@ -67,7 +78,7 @@ def _wanted(one: Any, number: int) -> str:
 
 def words(text: str, most: int = 5) -> str:
     """The first words of a text in ASCII, for a name."""
-    found = [word for word in "".join(char if char.isascii() and char.isalnum() else " " for char in text).split()]
+    found = "".join(char if char.isascii() and char.isalnum() else " " for char in text).split()
     return "_".join(found[:most])
 
 
@@ -115,7 +126,9 @@ def _contains(data: Mapping[str, Any]) -> Iterator[Any]:
         for check in data.get(key) or ():
             kind = check.get("type") if isinstance(check, Mapping) else None
             if kind not in _CONTAINS:
-                raise NotImported(f"it has a check of type {kind!r}, which needs files or tools; only 'contains' runs here")
+                raise NotImported(
+                    f"it has a check of type {kind!r}, which needs files or tools; only 'contains' runs here"
+                )
             value = next((check[one] for one in ("values", "value", "text", "contains") if one in check), None)
             yield from _texts(value)
 

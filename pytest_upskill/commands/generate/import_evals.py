@@ -6,11 +6,20 @@ from pathlib import Path
 
 import click
 
-from pytest_upskill.commands.generate.importing import STATUSES, Import, ImportOptions, imports, into_option, skill_for
+from pytest_upskill.commands.generate.importing import (
+    PATH,
+    STATUSES,
+    Import,
+    ImportOptions,
+    check_exists,
+    imports,
+    into_option,
+    skill_for,
+)
 
 
 @click.command("import-evals", epilog=STATUSES)
-@click.argument("path", metavar="PATH", type=click.Path(path_type=Path, exists=True))
+@click.argument("path", metavar="PATH", type=PATH)
 @into_option(None, "The skill that gets the cases.  [default: the skill that PATH is in]")
 @imports
 def command(path: Path, into: Path | None, options: ImportOptions) -> None:
@@ -19,6 +28,7 @@ def command(path: Path, into: Path | None, options: ImportOptions) -> None:
     PATH is the file, or the folder of a skill with evals/evals.json. Each expectation (or assertion) becomes a rubric,
     which a model judges. Evals that need files are listed with the reason.
     """
+    check_exists(path)
     from pytest_upskill.importers import evals_json
 
     found = evals_json.evals(path)

@@ -7,9 +7,11 @@ from pathlib import Path
 import click
 
 from pytest_upskill.commands.generate.importing import (
+    PATH,
     STATUSES,
     Import,
     ImportOptions,
+    check_exists,
     confinement,
     imports,
     into_option,
@@ -18,7 +20,7 @@ from pytest_upskill.errors import UsageError, shown_path
 
 
 @click.command("import-kernelbench", epilog=STATUSES)
-@click.argument("path", metavar="PATH", type=click.Path(path_type=Path, exists=True))
+@click.argument("path", metavar="PATH", type=PATH)
 @into_option("skills/kernelbench")
 @imports
 def command(path: Path, into: Path, options: ImportOptions) -> None:
@@ -28,6 +30,7 @@ def command(path: Path, into: Path, options: ImportOptions) -> None:
     'get_init_inputs'. Each problem whose shapes can vary becomes a case; the others are listed with the reason, also
     those whose result is constant. Their code runs in a sandbox only.
     """
+    check_exists(path)
     from pytest_upskill.importers import kernelbench
     from pytest_upskill.importers.sandbox import Sandbox
 

@@ -7,9 +7,11 @@ from pathlib import Path
 import click
 
 from pytest_upskill.commands.generate.importing import (
+    PATH,
     STATUSES,
     Import,
     ImportOptions,
+    check_exists,
     confinement,
     imports,
     into_option,
@@ -17,7 +19,7 @@ from pytest_upskill.commands.generate.importing import (
 
 
 @click.command("import-sol", epilog=STATUSES)
-@click.argument("path", metavar="PATH", type=click.Path(path_type=Path, exists=True))
+@click.argument("path", metavar="PATH", type=PATH)
 @into_option("skills/sol-execbench")
 @imports
 def command(path: Path, into: Path, options: ImportOptions) -> None:
@@ -27,6 +29,7 @@ def command(path: Path, into: Path, options: ImportOptions) -> None:
     numbers. Axes of the type 'var' become dims. Definitions that cannot become a case are listed with the reason. Their
     code runs in a sandbox only.
     """
+    check_exists(path)
     from pytest_upskill.importers import sol
     from pytest_upskill.importers.sandbox import Sandbox
 

@@ -18,6 +18,7 @@ from pytest_upskill.errors import UsageError, shown_path
 from pytest_upskill.importers.foreign import Foreign, NotImported
 from pytest_upskill.importers.keeping import Keeping, Kept, names_of
 from pytest_upskill.reporting.text_style import plural, printable
+from pytest_upskill.sandbox.confinement import Confinement
 from pytest_upskill.skills.skill import FILE_NAMES
 
 DONE, NOTHING, INTERRUPTED = 0, 1, 130
@@ -26,9 +27,8 @@ STATUSES = (
     "for a usage error."
 )
 _OPTIONS = (
-    click.option("--no-prove", is_flag=True, help="Write cases without their self-check; the same command without it "
-                 "makes up for it."),
-    click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", help="Where cases are proven."),
+    click.option("--no-prove", is_flag=True, help="Leave the self-check out; the same command without it adds it."),
+    click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", help="Where cases are checked."),
     click.option("--replace", is_flag=True, help="Overwrite cases of the same names that hold another text."),
     click.option("--json", "as_json", is_flag=True, help="Write the result to stdout as JSON."),
 )  # fmt: skip
@@ -57,7 +57,9 @@ def imports(command: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
-def into_option(default: str | None, text: str = "The skill that gets the cases; made if there is none.") -> Any:
+def into_option(
+    default: str | None, text: str = "The skill that gets the cases; made if there is none."
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """The option --into."""
     return click.option(
         "--into", metavar="SKILL", type=click.Path(path_type=Path), default=default, show_default=default is not None,
@@ -65,7 +67,16 @@ def into_option(default: str | None, text: str = "The skill that gets the cases;
     )  # fmt: skip
 
 
-def confinement(device: str) -> Any:
+PATH = click.Path(path_type=Path)
+
+
+def check_exists(path: Path) -> None:
+    """Raises UsageError if there is nothing at ``path``."""
+    if not path.exists():
+        raise UsageError(f"there is no file or folder {shown_path(path)}: name one to import from")
+
+
+def confinement(device: str) -> Confinement:
     """The confinement in which foreign code runs. Raises UsageError if it hides too little on this machine."""
     from pytest_upskill.devices.choose import choose
     from pytest_upskill.oracle.reference_process import hides_enough
@@ -97,9 +108,7 @@ class Import:
     description: str
     """Of a skill that is made for the cases."""
 
-    def run(
-        self, folder: Path, found: Iterable[Foreign], text_of: Callable[[Foreign, str], str]
-    ) -> None:
+    def run(self, folder: Path, found: Iterable[Foreign], text_of: Callable[[Foreign, str], str]) -> None:
         """Import each of ``found`` as the case that ``text_of`` makes of it, which may raise NotImported. Ends the
         command.
         """

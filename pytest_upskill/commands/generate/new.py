@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -11,7 +13,10 @@ from pytest_upskill.commands.generate.asking import STATUSES, AskOptions, Sessio
 from pytest_upskill.commands.generate.baseline import check, measure
 from pytest_upskill.generator.answers import SKILL_NAME, Plan, is_reserved
 from pytest_upskill.generator.estimate import steps_of
-from pytest_upskill.generator.questions import Order
+from pytest_upskill.generator.questions import Order, part_step
+
+_NOTES = 4000
+"""Characters of the notes on a part, before there are any."""
 
 
 @click.command("new", epilog=STATUSES)
@@ -49,14 +54,27 @@ def command(
     """
     if not task.strip():
         raise click.BadParameter("TASK is empty: say what the skill is for")
-    if name is not None and (not re.fullmatch(SKILL_NAME, name) or len(name) > 64 or is_reserved(name)):
-        raise click.BadParameter(f"--name: {name!r} is no name of a skill: use lower-case letters, digits and hyphens")
-    order, session = Order(task.strip(), language), Session(options, "new")
-    steps = steps_of(order, cases, name or "")
+    check_name(name)
+    write(Session(options, "new"), Order(task.strip(), language), cases, name or "", into, student, only_plan)
+
+
+def write(
+    session: Session,
+    order: Order,
+    cases: int,
+    name: str,
+    into: Path,
+    student: str | None = None,
+    only_plan: bool = False,
+    parts: Sequence[str] = (),
+) -> None:
+    """Write a skill with the teacher, and end the command. ``parts`` are those of the material, if it is too long."""
+    told = replace(order, material="x" * (len(parts) * _NOTES)) if parts else order
+    steps = [part_step(replace(order, material=one), at, len(parts)) for at, one in enumerate(parts, 1)]
     measured = check(session, student, cases) if student else None
-    session.tell_estimate(steps)
-    with session.writing(order, name or "") as writing:
-        plan = writing.plan(cases, name=name or "")
+    session.tell_estimate([*steps, *steps_of(told, cases, name)])
+    with session.writing(order, name) as writing:
+        plan = writing.plan(cases, name=name) if not parts or writing.notes(parts) else None
         if plan is not None:
             show_plan(session, plan)
             if not only_plan:
@@ -65,6 +83,12 @@ def command(
                 if measured is not None:
                     measure(session, writing, measured)
     session.finish(writing.result, "to write the skill, run the same command without --plan" if only_plan else "")
+
+
+def check_name(name: str | None) -> None:
+    """Raises BadParameter for what is no name of a skill."""
+    if name is not None and (not re.fullmatch(SKILL_NAME, name) or len(name) > 64 or is_reserved(name)):
+        raise click.BadParameter(f"--name: {name!r} is no name of a skill: use lower-case letters, digits and hyphens")
 
 
 def show_plan(session: Session, plan: Plan) -> None:
