@@ -15,7 +15,7 @@ from typing import Any
 
 from pytest_upskill.case_quality.result import SOLUTION, CaseQuality, solution_fails
 from pytest_upskill.cases.case import Case, Expectation
-from pytest_upskill.cases.expectation import RUBRIC, assertions
+from pytest_upskill.cases.expectation import assertions
 from pytest_upskill.errors import InfrastructureError
 from pytest_upskill.records import Assertion
 
@@ -23,6 +23,9 @@ TEXTS = 100
 """The most answers that are tried."""
 SECONDS = 0.1
 """Processor time for one pattern and one answer."""
+RUBRIC_ALONE = (
+    "the self-check asks no model, and 'expect' has a rubric only; what an answer must say can also be in 'contains'"
+)
 _FIX = "correct it, or add a '## Solution' with an answer that meets it"
 
 
@@ -31,7 +34,7 @@ def check(case: Case) -> CaseQuality:
     expect = case.expect
     assert expect is not None
     if not (expect.contains or expect.matches):
-        return CaseQuality((), inconclusive=RUBRIC)
+        return CaseQuality((), inconclusive=RUBRIC_ALONE)
     first = _satisfiable(expect) if case.solution is None else _solved(expect, case.solution.source)
     unsure = not first.passed and case.solution is None and not all(map(_is_known, expect.matches))
     found, advice = (() if unsure else (first,)), ((f"advice: {first.message}",) if unsure else ())

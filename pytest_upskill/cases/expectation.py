@@ -7,7 +7,7 @@ from pytest_upskill.cases.pattern import SECONDS, pattern_matches
 from pytest_upskill.documents.reasoning import answer_text
 from pytest_upskill.records import Assertion
 
-RUBRIC = "a rubric cannot be judged yet; it needs a model as the judge"
+RUBRIC = "no model judges the rubric: name one with --upskill-judge=NAME"
 
 
 def assertions(expect: Expectation, reply: str, seconds: float = SECONDS) -> tuple[Assertion, ...]:

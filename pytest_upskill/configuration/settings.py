@@ -12,10 +12,11 @@ from pytest_upskill.documents.spelling import suggest
 from pytest_upskill.errors import UsageError
 from pytest_upskill.records.gating import Gates, KnownFailure
 from pytest_upskill.reporting import FOLDER_MARKER, SKILL_CREATOR
+from pytest_upskill.skills.noise import NO_NOISE, Noise
 
 DEFAULTS: Mapping[str, Any] = {
     "arms": ("skill", "baseline"), "trials": 1, "turns": 1, "device": "auto", "sandbox": "auto", "timeout": 10.0,
-    "item_timeout": 120.0, "replies": "auto", "gate": "estimate",
+    "item_timeout": 120.0, "replies": "auto", "gate": "estimate", "noise": NO_NOISE,
 }  # fmt: skip
 """Values of settings that were not given. Those that are not listed are None, False or empty."""
 PROMPTS_STUDENT = "prompts"
@@ -83,6 +84,8 @@ class Settings:
     prompts: Path | None
     compare: str | None
     xfail: tuple[KnownFailure, ...] | None
+    judge: tuple[str, ...] | None
+    noise: Noise
     gates: Gates
     students_tables: Mapping[str, Mapping[str, Any]]
     origins: Mapping[str, str]

@@ -28,7 +28,7 @@ CHECKED_TOGETHER = 2
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A reply, what was found in it, and the judgement of that; both are None for a text case."""
+    """A reply, what was found in it, and the judgement of that; both are None without a kernel."""
 
     reply: Reply
     extraction: Extraction | None = None
@@ -39,7 +39,7 @@ class Attempts:
     """Starts attempts, and waits for them. Belongs to the main thread.
 
     Replies are kept below ``rootdir``; ``question`` is a task's first question, and ``request`` makes a request from a
-    task and a kernel.
+    task and a kernel. ``judge_text`` starts the judgement of a reply to a text case, from another thread.
     """
 
     def __init__(
@@ -50,9 +50,10 @@ class Attempts:
         question: Callable[[Task], Question],
         request: Callable[[Task, Kernel], JudgeRequest],
         rootdir: Path,
+        judge_text: Callable[[Task, Reply], object] = lambda task, reply: None,
     ) -> None:
         self._replies, self._gate, self._backend, self._rootdir = replies, gate, backend, rootdir
-        self._question, self._request = question, request
+        self._question, self._request, self._judge_text = question, request, judge_text
         self._pool = BuildPool(1)
         self._pending: dict[str, Job[Answered]] = {}
         self._wanted: set[str] = set()
@@ -115,7 +116,8 @@ class Attempts:
     def _answered(self, task: Task, wanted: Wanted, reply: Reply) -> Answered:
         with writing_below(self._rootdir):
             self._replies.use(wanted, reply)
-        if wanted.case.kind == "text":
+        if wanted.case.kind != "kernel":
+            self._judge_text(task, reply)
             return Answered(reply)
         extraction = contract_of(wanted.case).extract(reply.text, signature_of(wanted.case))
         if extraction.kernel is None:

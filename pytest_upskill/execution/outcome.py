@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pytest_upskill.cases import expectation
 from pytest_upskill.cases.case import Case
 from pytest_upskill.contracts.base import Extraction
 from pytest_upskill.errors import SkillError, shown_path
@@ -141,13 +140,6 @@ def cut_off(task: Task, reply: Reply) -> Outcome | None:
     problem = f"the reply was cut off after {reply.tokens.output} tokens, before it was complete"
     reason = f"student {task.student!r}: {problem}; raise max_tokens in [tool.upskill.students.{task.student}]"
     return outcome_of(task, Verdict(VerdictKind.INFRASTRUCTURE_ERROR, reason), reply)
-
-
-def text_verdict(case: Case, reply: Reply) -> Verdict:
-    """One assertion for each expected text (ignoring case) and pattern; a rubric is not judged: inconclusive."""
-    assert case.expect is not None
-    rubric = expectation.RUBRIC if case.expect.rubric else None
-    return verdict_of(expectation.assertions(case.expect, reply.text), inconclusive=rubric)
 
 
 def with_source(outcome: Outcome, language: Language, source: str | None) -> Outcome:

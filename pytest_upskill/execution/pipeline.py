@@ -30,11 +30,15 @@ from pytest_upskill.execution.attempts import Answered, Attempts, wanted_of
 from pytest_upskill.execution.case_gate import CaseGate, MoreAssertions
 from pytest_upskill.execution.outcome import outcome_of
 from pytest_upskill.execution.prompt_rendering import PromptRenderer
+from pytest_upskill.execution.rubric import JudgeOf, RubricJudge
 from pytest_upskill.execution.task import Task
+from pytest_upskill.execution.text_replies import TextReplies
+from pytest_upskill.execution.triggers import trigger_outcome
 from pytest_upskill.judging.in_process import InProcess
 from pytest_upskill.judging.interface import JudgeRequest, JudgeResult, Limits
 from pytest_upskill.judging.signatures import contract_of, language_of
 from pytest_upskill.languages.base import Language
+from pytest_upskill.oracle.garbage import importing
 from pytest_upskill.records import ItemKind, Kernel, Outcome, Question, Verdict, VerdictKind
 from pytest_upskill.replies.budget import WorstCase, estimate
 from pytest_upskill.replies.scheduling import Replies
@@ -69,7 +73,8 @@ class JudgeOptions:
 
 class Pipeline:
     """Runs tasks. Replies are kept below ``rootdir``; with ``prompts``, prompts are written there and no student is
-    queried. ``machine`` is called before a kernel is built, and ``built`` afterwards.
+    queried. ``machine`` is called before a kernel is built, and ``built`` afterwards. ``judge_of`` a student judges the
+    rubrics of its replies.
     """
 
     def __init__(
@@ -81,6 +86,7 @@ class Pipeline:
         prompts: Path | None = None,
         more_assertions: MoreAssertions | None = None,
         built: Callable[[], object] = lambda: None,
+        judge_of: JudgeOf = lambda student: None,
     ) -> None:
         self._machine, self._replies, self._options = machine, replies, options
         self._prompts, self._more_assertions = prompts, more_assertions
@@ -93,16 +99,20 @@ class Pipeline:
         self._gate = CaseGate(
             lambda language: self._machine_of(self._device_of(language)), timeout, begin, more_assertions
         )
-        self._attempts = Attempts(replies, self._gate, self._backend, self._first_question, self._request, rootdir)
+        self._texts = TextReplies(RubricJudge(replies, judge_of, rootdir))
+        self._attempts = Attempts(
+            replies, self._gate, self._backend, self._first_question, self._request, rootdir, self._texts.begin
+        )
 
     def load(self, tasks: Iterable[Task]) -> None:
         """Imports what these tasks need. What cannot be imported is reported where the task is run."""
         cases = [task.case for task in tasks if task.case is not None and task.case.kind == "kernel"]
-        for module in _JUDGING if cases else ():
-            importlib.import_module(module)
-        for case in {(case.language, case.contract): case for case in cases}.values():
-            with contextlib.suppress(CaseError):
-                language_of(case), contract_of(case)
+        with importing():
+            for module in _JUDGING if cases else ():
+                importlib.import_module(module)
+            for case in {(case.language, case.contract): case for case in cases}.values():
+                with contextlib.suppress(CaseError):
+                    language_of(case), contract_of(case)
 
     def prefetch(self, tasks: Iterable[Task], later: Iterable[Task] = ()) -> None:
         """Starts replies and builds of ``tasks``, and only the replies of ``later`` ones."""
@@ -112,12 +122,16 @@ class Pipeline:
         """The most that the replies to these tasks can cost, in words; empty if no student has to be queried."""
         questions: list[tuple[StudentConfig, Sequence[WorstCase]]] = []
         outdated = 0
-        for task in tasks:
-            if self._is_asked(task) and self._replies.asks(task.student or ""):
-                with contextlib.suppress(UpskillError):  # reported when the task is run
-                    wanted = wanted_of(task, self._renderer.of(task))
+        for task in filter(self._is_asked, tasks):
+            with contextlib.suppress(UpskillError):  # reported when the task is run
+                wanted, is_known = wanted_of(task, self._renderer.of(task)), True
+                if self._replies.asks(wanted.student):
                     questions.append(self._replies.worst_case(wanted, task.turns))
                     outdated += self._replies.outdated(task.id)
+                    is_known = not questions[-1][1]
+                if wanted.case.kind == "text":
+                    reply = self._replies.want(wanted).result() if is_known else None
+                    questions += self._texts.rubric.worst_cases(task, reply)
         return estimate(questions, outdated)
 
     def run(self, task: Task) -> Outcome:
@@ -167,7 +181,7 @@ class Pipeline:
         self._backend.close()
 
     def _is_asked(self, task: Task) -> bool:
-        return task.kind in (ItemKind.KERNEL, ItemKind.TEXT) and self._prompts is None
+        return task.kind in (ItemKind.KERNEL, ItemKind.TEXT, ItemKind.TRIGGER) and self._prompts is None
 
     def _run(self, task: Task, case: Case) -> Outcome:
         answered = self._attempts.first(task)
@@ -232,9 +246,9 @@ class Pipeline:
 
     def _judged(self, task: Task, case: Case, answered: Answered) -> Outcome:
         if case.kind == "text":
-            verdict = outcomes.text_verdict(case, answered.reply)
-            lost = outcomes.cut_off(task, answered.reply) if verdict.kind is VerdictKind.FAILED else None
-            return lost or outcome_of(task, verdict, answered.reply)
+            return self._texts.outcome(task, answered.reply)
+        if case.kind == "trigger":
+            return trigger_outcome(task, answered.reply)
         result = answered.judgement.result() if answered.judgement else None
         failed = result is None or (result.build is not None and not result.build.ok)
         if failed and (lost := outcomes.cut_off(task, answered.reply)):

@@ -24,7 +24,7 @@ MOST_NOTES = 20_000
 """Characters of the notes on one part of some material."""
 MOST_REFERENCES = 12
 SKILL_FILE = "SKILL.md"
-CASE_NAME = r"[a-z][a-z0-9_]{0,47}"
+CASE_NAME, LONGEST_CASE_NAME = r"[a-z][a-z0-9_]{0,47}", 48
 README = "readme"
 """No case has this name: its file would not be read as one."""
 SKILL_NAME = r"[a-z0-9]+(?:-[a-z0-9]+)*"
@@ -39,6 +39,18 @@ _MARKDOWN = ("markdown", "md")
 
 class Refused(Exception):
     """An answer that is not used. The message goes to the teacher and, in the end, to the user."""
+
+
+def same_operator(other: str) -> Refused:
+    """Why a case that asks for the same operator as the case ``other`` is refused."""
+    return Refused(
+        f"the case asks for the same operator as case '{other}': both references give the same results on shared "
+        "inputs; write a case for another operator"
+    )
+
+
+OPERATOR_BYTES = 600
+"""The longest operator of a plan, in UTF-8: every question for a case lists those of the others."""
 
 
 class PlannedCase(BaseModel):  # pydantic's '$' matches at the end only, not before a line end

@@ -5,22 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pytest_upskill.cases.case import Case
 from pytest_upskill.generator import questions
-from pytest_upskill.generator.answers import Plan, PlannedCase
+from pytest_upskill.generator.answers import LONGEST_CASE_NAME, OPERATOR_BYTES, Plan, PlannedCase
 from pytest_upskill.generator.questions import Order
 from pytest_upskill.generator.teacher import Step
 from pytest_upskill.records import Tokens
 from pytest_upskill.replies.budget import worst_conversation
 from pytest_upskill.replies.ledger import in_usd
 from pytest_upskill.reporting.text_style import plural
+from pytest_upskill.skills.skill import MAX_NAME, tokens_of
 from pytest_upskill.students.base import StudentConfig
 
 LIKELY_ATTEMPTS = 1.3
 LIKELY_ANSWERS = {"plan": 2500, "skill": 5000, "case": 2500, "part": 1200}
 """Tokens of an answer, by the kind of its step."""
-_BYTES_PER_TOKEN = 4
-_OPERATOR = "x" * 200
-"""Stands for the description of an operator, before there is a plan."""
+_LIKELY_OPERATOR = 200
+"""Bytes of the description of an operator."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,25 +43,43 @@ class Estimate:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """The questions of a command, as they probably are and, in the same order, as long as they can be."""
+
+    likely: Sequence[Step]
+    longest: Sequence[Step]
+
+
 def steps_of(
-    order: Order, count: int, name: str = "", *, with_plan: bool = True, with_skill: bool = True
-) -> list[Step]:
-    """The questions of a command, as long as they will be."""
-    cases = tuple(PlannedCase(name=f"case_{at}", operator=_OPERATOR, difficulty=3) for at in range(count))
-    plan = Plan(skill=name or "skill", cases=cases)
-    steps = [questions.plan_step(order, count, name=name)] if with_plan else []
-    steps += [questions.skill_step(order, plan)] if with_skill else []
-    return steps + [questions.case_step(order, plan.skill, one, cases) for one in cases]
+    order: Order, count: int, name: str = "", existing: Sequence[Case] = (), *, with_skill: bool = True
+) -> Steps:
+    """The questions before there is a plan, for a skill with ``existing`` cases."""
+
+    def steps(skill: str, name_bytes: int, operator_bytes: int) -> list[Step]:
+        cases = tuple(
+            PlannedCase(name=f"case_{at}".ljust(name_bytes, "x"), operator="x" * operator_bytes, difficulty=3)
+            for at in range(count)
+        )
+        return [
+            questions.plan_step(order, count, existing, name),
+            *([questions.skill_step(order, Plan(skill=skill, cases=cases))] if with_skill else []),
+            *(questions.case_step(order, skill, one, cases, existing) for one in cases),
+        ]
+
+    longest = steps(name or "x" * MAX_NAME, LONGEST_CASE_NAME, OPERATOR_BYTES)
+    return Steps(steps(name or "skill", 0, _LIKELY_OPERATOR), longest)
 
 
-def estimate(config: StudentConfig, steps: Sequence[Step], attempts: int) -> Estimate:
+def estimate(config: StudentConfig, steps: Steps, attempts: int) -> Estimate:
     """The estimate for a teacher that is asked these questions, each at most ``attempts`` times."""
-    worst = [one for step in steps for one in worst_conversation(config, step.prompt, attempts)]
+    worst = [one for step in steps.longest for one in worst_conversation(config, step.prompt, attempts)]
     usd = [one.usd for one in worst if one.usd is not None]
-    sent = sum(len(step.prompt.text.encode()) for step in steps) // _BYTES_PER_TOKEN
-    likely = Tokens(round(LIKELY_ATTEMPTS * sent), round(LIKELY_ATTEMPTS * sum(map(_likely_answer, steps))))
+    sent = sum(tokens_of(step.prompt.text) for step in steps.likely)
+    answered = sum(map(_likely_answer, steps.likely))
+    likely = Tokens(round(LIKELY_ATTEMPTS * sent), round(LIKELY_ATTEMPTS * answered))
     return Estimate(
-        len(steps),
+        len(steps.likely),
         sum(one.tokens for one in worst),
         sum(usd) if len(usd) == len(worst) else None,
         likely.input + likely.output,

@@ -12,10 +12,10 @@ from itertools import zip_longest
 
 from pytest_upskill.cases.case import Case
 from pytest_upskill.execution.turns import first_failure
-from pytest_upskill.generator.sections import tokens_of
 from pytest_upskill.records import Outcome, VerdictKind
 from pytest_upskill.reporting.failure import one_line
 from pytest_upskill.reporting.text_style import plural
+from pytest_upskill.skills.skill import tokens_of
 
 _NAMES = re.compile(r"'[^']*'|\u2018[^\u2019]*\u2019|`[^`]*`|\"[^\"]*\"")
 _NUMBERS = re.compile(r"-?\b\d[\w.+-]*")
@@ -66,9 +66,9 @@ def feedback(outcomes: Sequence[Outcome], cases: Sequence[Case], tokens: int) ->
     causes = causes_of(outcomes)
     by_name = {case.name: case for case in cases}
     heads = [_head(number, cause) for number, cause in enumerate(causes, 1)]
-    left = tokens - sum(map(tokens_of, heads))
+    left = tokens - sum(map(_size, heads))
     while left < 0 and len(heads) > 1:  # the causes of the fewest cases are the last
-        left += tokens_of(heads.pop())
+        left += _size(heads.pop())
     dropped = len(causes) - len(heads)
     details: list[list[str]] = [[] for _ in heads]
     told: set[str] = set()
@@ -78,13 +78,18 @@ def feedback(outcomes: Sequence[Outcome], cases: Sequence[Case], tokens: int) ->
         pieces = [(place, piece) for place, outcome in shown for piece in _findings(outcome, by_name, told)]
         pieces += [(place, _answer(outcome, by_name)) for place, outcome in shown]
         for place, piece in pieces:
-            if (size := tokens_of(piece)) <= left:
+            if (size := _size(piece)) <= left:
                 left -= size
                 details[place].append(piece)
     parts = ["\n\n".join([head, *pieces]) for head, pieces in zip(heads, details, strict=True)]
     if dropped:
         parts.append(f"({plural(dropped, 'further cause')} of few cases left out.)")
     return "\n\n".join(parts)
+
+
+def _size(piece: str) -> int:
+    """The tokens of a piece and of the blank line that separates it from the next."""
+    return tokens_of(f"{piece}\n\n")
 
 
 def _head(number: int, cause: Cause) -> str:

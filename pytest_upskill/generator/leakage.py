@@ -2,7 +2,8 @@
 
 A skill teaches by code, so that its solutions share pieces with it. Copied solutions are told apart by long runs: the
 share of all runs of ``SOLUTION_TOKENS`` tokens of a solution that the skill's text holds, too. Comments, includes and
-blanks do not count. A copy with other names is found by longer runs in which names do not count.
+blanks do not count. A copy with other names, types (``float`` to ``__half``, with its conversions) or sizes is found by
+longer runs of folded tokens: ``_folded`` says what does not count in them.
 """
 
 from __future__ import annotations
@@ -17,17 +18,36 @@ from pytest_upskill.cases.case import Case
 from pytest_upskill.documents.identifiers import CPP_KEYWORDS, CUDA_AND_C
 from pytest_upskill.skills.skill import FILE_NAMES
 
-SOLUTION_TOKENS, RENAMED_TOKENS, TASK_WORDS = 24, 40, 8
-SHORTEST = {SOLUTION_TOKENS: 12, RENAMED_TOKENS: RENAMED_TOKENS, TASK_WORDS: 4}
+SOLUTION_TOKENS, FOLDED_TOKENS, TASK_WORDS = 24, 30, 8
+SHORTEST = {SOLUTION_TOKENS: 12, FOLDED_TOKENS: FOLDED_TOKENS, TASK_WORDS: 4}
 """A text shorter than a run is one run itself, unless it is below this length, at which chance would repeat it."""
-LIMIT, RENAMED_LIMIT = 0.5, 0.75
-"""The largest shares of shared runs. Solutions of hand-written skills that teach by patterns reach 0.4 and 0.5."""
+LIMIT, FOLDED_LIMIT = 0.5, 0.6
+"""The largest shares of shared runs. Solutions of hand-written skills that teach by patterns reach 0.4 and 0.5; copies
+with other names and types share more than 0.7.
+"""
 REFERENCES = "references"
-_TOKEN = re.compile(r"[A-Za-z_]\w*|\d+(?:\.\d+)?|[^\s\w]|\w")
+_TOKEN = re.compile(r"[A-Za-z_]\w*|\.?\d[\w.]*|[^\s\w]|\w")
 _LINES = re.compile(r"//[^\n]*|^[ \t]*#[^\n]*", re.MULTILINE)
 _COMMENTS = re.compile(r"//[^\n]*|/\*.*?(?:\*/|\Z)|^[ \t]*#[^\n]*", re.DOTALL | re.MULTILINE)
 _DECORATION = re.compile(r"^(?:[ \t]*(?:>|[-*+] |\d+ *[:.)|]|//+))+|`|\\$", re.MULTILINE)
 """What makes lines of code a quotation, a list, numbered lines, comments or a macro."""
+
+_TYPES = frozenset(
+    """
+    auto bool char double float int long short signed unsigned void half half2 nv_bfloat16 size_t ssize_t ptrdiff_t
+    intptr_t uintptr_t ushort uint ulong int8_t int16_t int32_t int64_t uint8_t uint16_t uint32_t uint64_t
+    """.split()  # noqa: SIM905 - a table
+)
+_HALF = re.compile(r"__(?:half2?|nv_bfloat16\w*|h[a-z]\w*)")
+"""Types of 16 bits, and functions for them such as ``__hadd``."""
+_CONVERSION = re.compile(r"__\w+2\w+")
+_NO_MATTER = frozenset(
+    """
+    const constexpr static inline volatile restrict __restrict__ __forceinline__ static_cast reinterpret_cast const_cast
+    std ( ) { } :
+    """.split()  # noqa: SIM905 - a table
+)
+_NAME, _NUMBER = "name", "1"
 
 Run = tuple[str, ...]
 
@@ -48,16 +68,16 @@ class Leakage:
         forms = (text, _LINES.sub(" ", text), _COMMENTS.sub(" ", text), _LINES.sub(" ", plain))
         tokens = [_TOKEN.findall(form) for form in forms]
         self._code = _Known(tokens, SOLUTION_TOKENS)
-        self._renamed = _Known([_nameless(one) for one in tokens], RENAMED_TOKENS)
+        self._folded = _Known([_folded(one) for one in tokens], FOLDED_TOKENS)
         self._words = _Known([_words(text)], TASK_WORDS)
 
     def problem(self, case: Case) -> str | None:
         """What the skill gives away of a case, with the limit; None if it is no more than the limit."""
         solution = case.solution.source if case.solution is not None and case.op is not None else ""
-        tokens, renamed = _tokens(solution), f"{RENAMED_TOKENS} tokens, whatever the names,"
+        tokens, folded = _tokens(solution), f"{FOLDED_TOKENS} tokens, whatever the names, types and numbers,"
         shares = (
             ("solution", self._code.share(tokens), LIMIT, f"{SOLUTION_TOKENS} tokens"),
-            ("solution", self._renamed.share(_nameless(tokens)), RENAMED_LIMIT, renamed),
+            ("solution", self._folded.share(_folded(tokens)), FOLDED_LIMIT, folded),
             ("task", self._words.share(_words(case.task)), LIMIT, f"{TASK_WORDS} words"),
         )
         for what, share, limit, runs in shares:
@@ -94,14 +114,35 @@ def _tokens(text: str) -> list[str]:
     return _TOKEN.findall(_COMMENTS.sub(" ", text))
 
 
-def _nameless(tokens: Sequence[str]) -> list[str]:
-    """The tokens with one word in place of all names that a program may choose."""
-    return ["name" if _is_free(one) else one for one in tokens]
+def _folded(tokens: Sequence[str]) -> list[str]:
+    """The tokens without what a rewritten copy changes: names and types are one word, numbers another; qualifiers,
+    brackets, casts and conversions are left out, and of a declaration's type and name one word remains.
+    """
+    folded: list[str] = []
+    for token in tokens:
+        if token in _NO_MATTER or _CONVERSION.fullmatch(token):
+            continue
+        word, is_operand = _as_operand(token)
+        if word == ">" and folded[-2:] == ["<", _NAME]:  # the type of a cast or a template
+            del folded[-2:]
+        elif is_operand and folded and folded[-1] == _NAME:
+            folded[-1] = word
+        else:
+            folded.append(word)
+    return folded
 
 
-def _is_free(token: str) -> bool:
-    fixed = token in CPP_KEYWORDS or token in CUDA_AND_C or "__" in token
-    return not fixed and (token[0].isalpha() or token[0] == "_")
+def _as_operand(token: str) -> tuple[str, bool]:
+    """The folded token, and whether it is a name, a type or a number."""
+    if token[0].isdigit() or (token[0] == "." and len(token) > 1):
+        return _NUMBER, True
+    if token in _TYPES or _HALF.fullmatch(token):
+        return _NAME, True
+    if not (token[0].isalpha() or token[0] == "_"):
+        return token, False
+    if token in CUDA_AND_C:
+        return token, True
+    return (token, False) if token in CPP_KEYWORDS or "__" in token else (_NAME, True)
 
 
 def _words(text: str) -> list[str]:

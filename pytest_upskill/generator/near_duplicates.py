@@ -33,13 +33,13 @@ RELATIVE = 1e-9
 Arguments = tuple[TensorSpec | ScalarSpec, ...]
 
 
-def duplicate_of(case: Case, others: Iterable[Case], open_runner: OpenRunner) -> Case | None:
-    """The first of the others that asks for the same operator; None if there is none. Raises SandboxError."""
+def duplicates_of(case: Case, others: Iterable[Case], open_runner: OpenRunner) -> list[Case]:
+    """Those of the others that ask for the same operator. Raises SandboxError."""
     candidates = [(other, adapted) for other in others for adapted in adaptations(case, other)]
     agreeing = _agreeing(case, [adapted for _, adapted in candidates], open_runner)
     found = {one.name: one for (one, _), agrees in zip(candidates, agreeing, strict=True) if agrees}
     # A reference can agree on one domain by chance, as the identity agrees with relu on positive values.
-    return next((one for one in found.values() if any(_agreeing(one, list(adaptations(one, case)), open_runner))), None)
+    return [one for one in found.values() if any(_agreeing(one, list(adaptations(one, case)), open_runner))]
 
 
 def adaptations(case: Case, other: Case) -> Iterator[Case]:

@@ -10,7 +10,15 @@ from pydantic import ValidationError
 
 from pytest_upskill.documents.markdown import Fence
 from pytest_upskill.documents.reasoning import answer_blocks
-from pytest_upskill.generator.answers import README, Plan, Refused, checked_text, is_hidden_in_answers, is_reserved
+from pytest_upskill.generator.answers import (
+    OPERATOR_BYTES,
+    README,
+    Plan,
+    Refused,
+    checked_text,
+    is_hidden_in_answers,
+    is_reserved,
+)
 from pytest_upskill.records import Reply
 
 _FORM = (
@@ -113,6 +121,8 @@ def _wrong_texts(plan: Plan, skill: str) -> Iterator[str]:
     for one in plan.cases:
         if len(one.operator.strip()) < 3 or any(char == "\n" or is_hidden_in_answers(char) for char in one.operator):
             yield f"the operator of '{one.name}' is not one line of visible text"
+        if (size := len(one.operator.encode())) > OPERATOR_BYTES:
+            yield f"the operator of '{one.name}' has {size} bytes of UTF-8; at most {OPERATOR_BYTES}: shorten it"
     if skill and plan.skill != skill:
         yield f"the plan calls the skill '{plan.skill}'; its name is '{skill}'"
 

@@ -1,13 +1,13 @@
 """Proves that a case is worth asking, before it is kept. What a teacher wrote runs in sandboxes only.
 
 A case must pass the self-check (its reference runs, its solution passes, wrong results are rejected, results depend on
-the inputs), must kill mutants of its solution, and must ask for another operator than every case before it.
+the inputs), must kill mutants of its solution, and must ask for another operator than every other case.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,8 +20,8 @@ from pytest_upskill.cases.case_file import parse_case
 from pytest_upskill.devices.base import Machine
 from pytest_upskill.errors import CaseError
 from pytest_upskill.execution.case_gate import subject_of
-from pytest_upskill.generator.answers import Refused
-from pytest_upskill.generator.near_duplicates import duplicate_of
+from pytest_upskill.generator.answers import Refused, same_operator
+from pytest_upskill.generator.near_duplicates import duplicates_of
 from pytest_upskill.judging.signatures import contract_of, language_of
 from pytest_upskill.oracle.prepare import GivenUp, Prepared
 from pytest_upskill.oracle.reference_process import ReferenceLimits, ReferenceProcess
@@ -43,10 +43,11 @@ LIMITS = ReferenceLimits(seconds=30.0, cpu_seconds=300)
 
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """A case that is worth asking, and what its self-check found."""
+    """A case that is worth asking, what its self-check found, and other cases of this command that ask for the same."""
 
     case: Case
     checked: Checked
+    same: tuple[Case, ...] = ()
 
 
 class _Timed(SandboxedReference):
@@ -126,19 +127,27 @@ class Prover:
             raise Refused(f"'examples' is {case.examples}; at most {MOST_EXAMPLES} are allowed here")
         return case
 
-    def prove(self, case: Case, others: Iterable[Case], more_to_come: Callable[[], bool] = lambda: False) -> Proven:
-        """The case with its quality. Raises Refused with the reason, SandboxError, ToolchainError."""
+    def prove(
+        self,
+        case: Case,
+        others: Iterable[Case],
+        yielding: Container[str] = (),
+        more_to_come: Callable[[], bool] = lambda: False,
+    ) -> Proven:
+        """The case with its quality, and with its duplicates among the ``yielding`` others, which are names.
+
+        Raises Refused with the reason, also for any other duplicate; SandboxError, ToolchainError.
+        """
         self._references.begin()
         if more_to_come():
             self._references.begin_spare()
         try:
             subject = self._subject(case)
             self._self_check.send_ahead(subject, self._builds.begin)
-            if (same := duplicate_of(case, others, self._references.open_runner)) is not None:
-                raise Refused(
-                    f"the case asks for the same operator as case '{same.name}': both references give the same results "
-                    "on shared inputs; write a case for another operator"
-                )
+            same = duplicates_of(case, others, self._references.open_runner)
+            for one in same:
+                if one.name not in yielding:
+                    raise same_operator(one.name)
             self._references.begin()  # a process that ran other cases' references does not judge this one
             checked = self._self_check.whole(subject)
         except CaseError as error:
@@ -153,7 +162,7 @@ class Prover:
                 f"the case kills {score.killed} of {score.total} mutants of its solution, at least {LEAST_KILLED:.0%} "
                 f"must be killed; these wrong solutions pass: {lines}"
             )
-        return Proven(case, checked)
+        return Proven(case, checked, tuple(same))
 
     def close(self) -> None:
         self._builds.close()

@@ -7,26 +7,35 @@ from dataclasses import dataclass, replace
 from string import Template
 
 from pytest_upskill.cases.case import Case
+from pytest_upskill.contracts import registry as contracts
+from pytest_upskill.contracts.base import Teaching
 from pytest_upskill.documents.hidden_characters import visible
+from pytest_upskill.errors import UsageError
 from pytest_upskill.generator.answers import Plan, PlannedCase, Refused
 from pytest_upskill.generator.prose import NAMES
 from pytest_upskill.generator.teacher import Step
 from pytest_upskill.records import Exchange, Prompt, Reply
 from pytest_upskill.skills.arms import prompt_text
 
+LAUNCHER = "launcher"
+"""The contract of cases that name none."""
 _LONGEST_QUOTE = 40_000
 """Characters of a refused answer that are sent back; the rest of a longer one is of no use."""
 _LONGEST_REASON = 4_000
+"""Bytes; with the words around it no more than ``TOLD_TOKENS``, the bound that an estimate allows for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a skill is asked for. ``language`` is that of its text (BCP 47). ``material`` is what it is made from, such
-    as a transcript, and ``what`` says what that is; the material is untrusted data, and is sent as a quotation.
+    """What a skill is asked for. ``language`` is that of its text (BCP 47), ``contract`` that of its cases.
+
+    ``material`` is what it is made from, such as a transcript, and ``what`` says what that is. The material is untrusted
+    data, and sent as a quotation.
     """
 
     task: str
     language: str = "en"
+    contract: str = LAUNCHER
     material: str = ""
     what: str = ""
 
@@ -69,7 +78,15 @@ def case_step(
     lines = [f"- {one.name}: {one.operator}" for one in planned if one.name != case.name]
     listed = "\n".join([*lines, *filter(None, [_listed(existing)])])
     told = f"\nOther cases ask for these operators; yours must not compute the same:\n\n{listed}\n" if listed else ""
-    facts = {"name": case.name, "operator": case.operator, "difficulty": case.difficulty, "others": told}
+    taught = teaching_of(order.contract)
+    facts = {
+        "example": taught.example,
+        "rules": taught.rules,
+        "name": case.name,
+        "operator": case.operator,
+        "difficulty": case.difficulty,
+        "others": told,
+    }
     return _step(f"case-{case.name}", "case", order, skill=skill, **facts)
 
 
@@ -78,17 +95,35 @@ def again(step: Step, reply: Reply, reason: Refused) -> Step:
     answer = reply.text
     if len(answer) > _LONGEST_QUOTE:
         answer = f"{answer[:_LONGEST_QUOTE]}\n[the rest of the answer is left out]"
-    told = (
-        f"This answer was refused: {str(reason)[:_LONGEST_REASON]}\n\nAnswer again, completely and in the same format."
-    )
+    why = str(reason).encode(errors="replace")[:_LONGEST_REASON].decode(errors="ignore")
+    told = f"This answer was refused: {why}\n\nAnswer again, completely and in the same format."
     earlier = (*step.prompt.earlier, Exchange(answer, told))
     return replace(step, prompt=replace(step.prompt, earlier=earlier))
 
 
 def _step(step: str, template: str, order: Order, **parts: object) -> Step:
-    text = Template(prompt_text(f"teacher_{template}"))
-    asked = text.substitute(task=order.task.strip(), language=_language(order.language), **parts)
-    return Step(step, Prompt(prompt_text("teacher_system").strip(), asked.strip() + "\n"))
+    taught = teaching_of(order.contract)
+    terms = {"readers": taught.readers, "unit": taught.unit, "judged": taught.judged}
+    system = Template(prompt_text("teacher_system")).substitute(terms)
+    asked = Template(prompt_text(f"teacher_{template}")).substitute(
+        terms, task=order.task.strip(), language=_language(order.language), **parts
+    )
+    return Step(step, Prompt(system.strip(), asked.strip() + "\n"))
+
+
+def teaching_of(contract: str) -> Teaching:
+    """What a teacher is told of a contract. Raises UsageError for one whose cases no teacher can write."""
+    own = contracts.names()
+    teach = getattr(contracts.find(contract), "teaching", None)
+    if teach is None:
+        known = ", ".join(name for name in own if hasattr(contracts.find(name), "teaching"))
+        problem = "has no text for teachers" if contract in own else "is not known"
+        raise UsageError(
+            f"the contract '{contract}' {problem}: a teacher writes cases for {known}; write others by hand "
+            "('pytest-upskill new-case')"
+        )
+    taught: Teaching = teach()
+    return taught
 
 
 def _language(language: str) -> str:

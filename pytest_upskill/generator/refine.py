@@ -6,7 +6,7 @@ on held-out cases, with Holm's correction for all rounds, is at most 0.05; whate
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from string import Template
@@ -23,10 +23,14 @@ from pytest_upskill.generator.version_checks import text_in
 from pytest_upskill.records import Outcome, Prompt, Reply, VerdictKind
 from pytest_upskill.reporting.lift import DECIDED, trials_of
 from pytest_upskill.skills.arms import SKILL, prompt_text
-from pytest_upskill.skills.skill import CHARACTERS_PER_TOKEN
+from pytest_upskill.skills.skill import BYTES_PER_TOKEN
 from pytest_upskill.statistics.intervals import Trials, differences
 from pytest_upskill.statistics.significance import LEVEL, fewest_gains, holm, one_sided
 
+_FENCES = 100
+"""Bytes that longer fences around a text may add."""
+_LARGEST = 10**6
+"""Stands for a number of cases or answers that is not known yet."""
 NOTHING_TO_LEARN = "the student passes every training case: there is nothing to learn from; add harder cases"
 
 
@@ -223,22 +227,40 @@ class Refiner:
 
     def question(self, current: str, before: Sequence[Outcome], earlier: Sequence[Round]) -> Prompt:
         """The first question of a round, from training cases only."""
-        options, decided = self.options, [one for one in before if one.verdict.kind in DECIDED]
-        system = Template(prompt_text("refine_system")).substitute(
-            language=NAMES.get(options.language.partition("-")[0].lower(), options.language),
-            target=options.target,
-            characters=options.target * CHARACTERS_PER_TOKEN,
+        decided = [one for one in before if one.verdict.kind in DECIDED]
+        counts = (
+            len({one.case for one in decided}),
+            sum(one.verdict.kind is VerdictKind.PASSED for one in decided),
+            len(decided),
         )
-        user = Template(prompt_text("refine")).substitute(
-            fence=fence_for(current),
-            text=current.strip("\n"),
-            cases=len({one.case for one in decided}),
-            passed=sum(one.verdict.kind is VerdictKind.PASSED for one in decided),
-            decided=len(decided),
-            tried="\n".join(_tried(earlier)),
-            feedback=feedback(before, self.training, options.feedback),
-        )
-        return Prompt(system, user)
+        rejected = [one for one in earlier if not one.kept and one.proposal.text is not None and one.training]
+        failures = feedback(before, self.training, self.options.feedback)
+        return _question(self.options, current, counts, [_tried(one) for one in rejected], failures)
+
+
+def longest_question(options: Options, start: str, number: int) -> Prompt:
+    """A question that is no shorter, in bytes, than the first question of round ``number`` can be."""
+    version = "x" * (options.target * BYTES_PER_TOKEN + _FENCES)
+    present = max(version, start + "x" * _FENCES, key=lambda text: len(text.encode(errors="replace")))
+    tried = [_as_tried(version, _LARGEST, _LARGEST)] * (number - 1)
+    failures = "x" * (options.feedback * BYTES_PER_TOKEN + _FENCES)
+    return _question(options, present, (_LARGEST,) * 3, tried, failures)
+
+
+def _question(options: Options, text: str, counts: tuple[int, int, int], tried: Sequence[str], failures: str) -> Prompt:
+    """``counts`` are those of the training cases with a verdict, of the answers that passed, and of all answers."""
+    system = Template(prompt_text("refine_system")).substitute(
+        language=NAMES.get(options.language.partition("-")[0].lower(), options.language),
+        target=options.target,
+        bytes=options.target * BYTES_PER_TOKEN,
+    )
+    head = "# Other versions, and their results on training tasks\n\n" if tried else ""
+    cases, passed, decided = counts
+    user = Template(prompt_text("refine")).substitute(
+        fence=fence_for(text), text=text.strip("\n"), cases=cases, passed=passed, decided=decided,
+        tried=head + "\n".join(tried), feedback=failures,
+    )  # fmt: skip
+    return Prompt(system, user)
 
 
 def corrected(p: float, earlier: Sequence[float], options: Options) -> float:
@@ -274,17 +296,19 @@ def what_can_be_decided(held_out: int, rounds: int) -> tuple[str, int]:
     return f"{text}{holm_words}", 0
 
 
-def _tried(earlier: Sequence[Round]) -> Iterator[str]:
-    """Earlier versions that were not kept, with their results on training cases; nothing about held-out ones."""
-    rejected = [one for one in earlier if not one.kept and one.proposal.text is not None and one.training]
-    if rejected:
-        yield "# Other versions, and their results on training tasks\n"
-    for one in rejected:
-        assert one.training is not None
-        passed, total = (sum(map(count, one.training.new.values())) for count in (sum, len))
-        text, fence = one.proposal.text or "", fence_for(one.proposal.text or "")
-        yield f"This version passed {passed} of {total} answers. Take another way.\n"
-        yield f"{fence}markdown\n{text.strip()}\n{fence}\n"
+def _tried(one: Round) -> str:
+    """A version that was not kept, with its results on training cases; nothing about held-out ones."""
+    assert one.training is not None
+    passed, total = (sum(map(count, one.training.new.values())) for count in (sum, len))
+    return _as_tried(one.proposal.text or "", passed, total)
+
+
+def _as_tried(text: str, passed: int, total: int) -> str:
+    fence = fence_for(text)
+    return (
+        f"This version passed {passed} of {total} answers. Take another way.\n\n"
+        f"{fence}markdown\n{text.strip()}\n{fence}\n"
+    )
 
 
 def _arm(text: str, start: str) -> Arm:

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from pytest_upskill.generator.feedback import fence_for
 from pytest_upskill.generator.refine import Compared, Ending, Options, Round
-from pytest_upskill.generator.sections import tokens_of
 from pytest_upskill.paths import write_atomically
 from pytest_upskill.reporting.text_style import plural
+from pytest_upskill.skills.skill import tokens_of
 from pytest_upskill.statistics.intervals import Trials
 
 FOLDER = "history"

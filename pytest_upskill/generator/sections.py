@@ -10,16 +10,11 @@ from pathlib import Path
 from pytest_upskill.documents.frontmatter import parse
 from pytest_upskill.documents.markdown import headings, lines_of
 from pytest_upskill.errors import SkillError
-from pytest_upskill.skills.skill import CHARACTERS_PER_TOKEN
+from pytest_upskill.skills.skill import tokens_of
 
 INTRODUCTION = "(introduction)"
 """The title of the text above the first section."""
 UNTITLED = "(no title)"
-
-
-def tokens_of(text: str) -> int:
-    """About how many tokens a text has."""
-    return -(-len(text) // CHARACTERS_PER_TOKEN)
 
 
 @dataclass(frozen=True, slots=True)

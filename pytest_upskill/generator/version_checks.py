@@ -12,9 +12,8 @@ from pytest_upskill.errors import SkillError
 from pytest_upskill.generator import prose, skill_files
 from pytest_upskill.generator.answers import SKILL_FILE, Refused, read_skill
 from pytest_upskill.generator.leakage import REFERENCES, Leakage
-from pytest_upskill.generator.sections import tokens_of
 from pytest_upskill.records import Reply
-from pytest_upskill.skills.skill import validate_text
+from pytest_upskill.skills.skill import LONG_BODY, MAX_TOKENS, tokens_of, validate_text
 
 _NUMBER = re.compile(r"\d+")
 CHANGEABLE = ("description", "license", "compatibility", "metadata")
@@ -58,7 +57,8 @@ class VersionChecks:
     def _of_form(self, text: str, present: str) -> Iterator[str]:
         known = {_NUMBER.sub("#", one.message) for one in validate_text(present, self._path)}
         for one in validate_text(text, self._path):
-            if _NUMBER.sub("#", one.message) not in known:
+            may_be_long = self._target > MAX_TOKENS and one.message.startswith(LONG_BODY)
+            if _NUMBER.sub("#", one.message) not in known and not may_be_long:
                 yield str(one)
         if (hidden := skill_files.embedded(text)) is not None and skill_files.embedded(present) is None:
             yield hidden

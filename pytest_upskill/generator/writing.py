@@ -2,6 +2,9 @@
 
 Everything kept is on disk at once, with its record: an interrupted command goes on where it was, from the record and
 from stored answers.
+
+Of two cases that ask for the same operator the later one in the plan is refused, whatever the order in which they
+arrive: if it was kept first, it is withdrawn and asked for again. Cases that earlier commands have kept stay.
 """
 
 from __future__ import annotations
@@ -9,7 +12,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,10 +23,11 @@ from pytest_upskill.cases.case_file import load_cases
 from pytest_upskill.cases.provenance import FILE, Provenance, WrittenCase, read_provenance, write_provenance
 from pytest_upskill.errors import BudgetStopped, StudentError, UpskillError, UsageError
 from pytest_upskill.generator import prose, questions, skill_files
-from pytest_upskill.generator.answers import Plan, PlannedCase, Refused, read_case, read_notes, read_skill
+from pytest_upskill.generator.answers import Plan, PlannedCase, Refused, read_case, read_skill, same_operator
 from pytest_upskill.generator.conversations import Conversations, Ended
 from pytest_upskill.generator.files_teacher import AnswerMissing
 from pytest_upskill.generator.leakage import Leakage, skill_text
+from pytest_upskill.generator.notes import take_notes
 from pytest_upskill.generator.parts import split
 from pytest_upskill.generator.plans import read_plan
 from pytest_upskill.generator.questions import Order
@@ -38,6 +42,8 @@ if TYPE_CHECKING:  # imports torch
 
 PLAN, SKILL = "plan", "skill"
 """The names of steps, besides ``case-<name>``."""
+
+WITHDRAWN = "withdrawn: an earlier case of the plan asks for the same operator"
 
 MakeProver = Callable[[str], "Prover"]
 """Makes the prover for a skill's name, once the first case arrives."""
@@ -88,9 +94,11 @@ class Writing:
         self._to_prove: deque[_Answer] = deque()
         self._for_skill: list[_Answer] = []
         """Proven while the skill is being written."""
+        self._kept: dict[str, _Answer] = {}
+        """By name: the cases that this command has kept."""
         self._leakage: Leakage | None = None
         self._others: list[Case] = []
-        self._record = Provenance(task=order.task, language=order.language)
+        self._record = Provenance(task=order.task, language=order.language, contract=order.contract)
         self._prover: Prover | None = None
         self._lock = ExitStack()
 
@@ -115,24 +123,8 @@ class Writing:
         """Have the teacher take notes on each part of the material, which are the material from then on; False, with
         the reason in ``result``, if some are missing.
         """
-        steps = [questions.part_step(replace(self._order, material=one), at, len(parts)) for at, one in
-                 enumerate(parts, 1)]  # fmt: skip
-        for step in steps:
-            self._talks.begin(step)
-        found: dict[str, str] = {}
-        while (ended := self._talks.next()) is not None:
-            if ended.reply is None:
-                self._not_answered(ended)
-                continue
-            try:
-                found[ended.step.name] = read_notes(ended.reply)
-                self._say(ended.step.name, "noted")
-            except Refused as reason:
-                self._refused(ended.step, ended.reply, reason)
-        what = f"{self._order.what}, as notes on its {len(parts)} parts"
-        told = [f"Part {at}\n\n{found[step.name]}" for at, step in enumerate(steps, 1) if step.name in found]
-        self._order = replace(self._order, material="\n\n".join(told), what=what)
-        return len(found) == len(parts)
+        self._order, whole = take_notes(self._talks, self._order, parts, self._refused, self._not_answered)
+        return whole
 
     def new(self, plan: Plan, into: Path) -> None:
         """Write the planned skill and its cases below the folder ``into``, or go on with them. Raises UsageError."""
@@ -142,8 +134,8 @@ class Writing:
         if record is None:
             remedy = "choose another name with --name, or add cases to it with 'upskill-gen add-cases'"
             raise UsageError(f"{folder} exists, and has no record of upskill-gen (evals/{FILE}); {remedy}")
-        if record.task != self._order.task or record.language != self._order.language:
-            task = f"the task {record.task!r} in the language {record.language}"
+        if any(getattr(record, key) != getattr(self._order, key) for key in ("task", "language", "contract")):
+            task = f"the task {record.task!r} in the language {record.language}, for the contract {record.contract}"
             raise UsageError(f"{folder} was made for {task}; choose another name with --name, or another folder")
         self._record = record
         if record.skill is None or not any((folder / name).is_file() for name in FILE_NAMES):
@@ -199,6 +191,8 @@ class Writing:
                 )
             else:
                 self.result.unfinished.setdefault(name, "it is proven, and waits for the skill's text")
+        for listed in (self.result.kept, self.result.fresh):
+            listed.sort(key=list(self._planned).index)
         self._balance(set(self.result.fresh))
 
     def _loop(self) -> None:
@@ -228,6 +222,8 @@ class Writing:
         name = step.name.removeprefix("case-")
         path = self.result.folder / "evals" / f"{name}.md"
         case = self._proving.read(read_case(reply, name), path)
+        if case.contract != (asked := self._order.contract):
+            raise Refused(f"the case has the contract '{case.contract}'; it was asked for with 'contract: {asked}'")
         if (problem := prose.problem(case.task, self._order.language)) is not None:
             raise Refused(f"the task: {problem}")
         if (hidden := skill_files.embedded(case.task)) is not None:
@@ -254,24 +250,33 @@ class Writing:
         self._say(SKILL, f"written to {folder} ({', '.join(files)})")
         self._leakage = Leakage(skill_text(folder))
         waiting, self._for_skill = self._for_skill, []
-        for answer in waiting:
+        for answer in sorted(waiting, key=lambda one: self._place(one.case)):
             self._finish(answer)
 
     def _prove(self, answer: _Answer) -> None:
         self._say(answer.step.name, "is being proven")
+        case, to_prove = answer.case, self._to_prove
         try:
-            proven = self._proving.prove(answer.case, self._rivals(answer.case), lambda: bool(self._to_prove))
+            proven = self._proving.prove(case, self._rivals(case), self._yielding(case), lambda: bool(to_prove))
         except Refused as reason:
             self._refused(answer.step, answer.reply, reason)
             return
-        self._finish(_Answer(answer.step, answer.reply, answer.case, proven))
+        self._finish(_Answer(answer.step, answer.reply, case, proven))
 
     def _rivals(self, case: Case) -> list[Case]:
         waiting = [answer.case for answer in self._for_skill]
         return [one for one in (*self._others, *waiting) if one.name != case.name]
 
+    def _place(self, case: Case) -> int:
+        return list(self._planned).index(case.name)
+
+    def _yielding(self, case: Case) -> set[str]:
+        """The cases of this command that wait for the skill, or are later in the plan than ``case``."""
+        later = [name for name, one in self._kept.items() if self._place(one.case) > self._place(case)]
+        return {*later, *(one.case.name for one in self._for_skill)}
+
     def _finish(self, answer: _Answer) -> None:
-        """Keep a proven case, unless the skill gives it away or is not there yet."""
+        """Keep a proven case, unless the skill gives it away or is not there yet, or an earlier case is the same."""
         if self._leakage is None:
             self._for_skill.append(answer)
             self._say(answer.step.name, "proven; it waits for the skill's text")
@@ -279,7 +284,28 @@ class Writing:
         if (problem := self._leakage.problem(answer.case)) is not None:
             self._refused(answer.step, answer.reply, Refused(problem))
             return
+        same = [one for one in self._kept.values() if _ask_for_the_same(answer, one)]
+        for one in same:
+            if self._place(one.case) < self._place(answer.case) or one.case.path.read_bytes() != one.case.text.encode():
+                self._refused(answer.step, answer.reply, same_operator(one.case.name))
+                return
+        for one in same:
+            self._withdraw(one)
         self._keep(answer)
+        for one in same:
+            self._refused(one.step, one.reply, same_operator(answer.case.name))
+
+    def _withdraw(self, answer: _Answer) -> None:
+        """Undo what ``_keep`` has done."""
+        name = answer.case.name
+        del self._kept[name]
+        answer.case.path.unlink()  # before the record: a case that it does not list would be trusted
+        cases = {one: made for one, made in self._record.cases.items() if one != name}
+        self._store(self._record.model_copy(update={"cases": cases}))
+        self._others = [case for case in self._others if case.name != name]
+        self.result.kept.remove(name)
+        self.result.fresh.remove(name)
+        self._say(answer.step.name, WITHDRAWN)
 
     def _keep(self, answer: _Answer) -> None:
         case, name = answer.case, answer.case.name
@@ -298,6 +324,7 @@ class Writing:
         self._store(self._record.model_copy(update={"cases": {**self._record.cases, name: made}}))
         write_atomically(case.path, case.text)
         self._others.append(case)
+        self._kept[name] = answer
         self.result.kept.append(name)
         self.result.fresh.append(name)
         score = answer.proven.checked.score if answer.proven is not None else None
@@ -349,6 +376,12 @@ class Writing:
             raise error
         self.result.unfinished[ended.step.name] = str(error)
         self._say(ended.step.name, f"not answered: {error}")
+
+
+def _ask_for_the_same(one: _Answer, other: _Answer) -> bool:
+    """Whether the proof of one of them, which came second, found the other one."""
+    pairs = ((one, other.case), (other, one.case))
+    return any(answer.proven is not None and any(same is case for same in answer.proven.same) for answer, case in pairs)
 
 
 def _difficulty(made: WrittenCase, student: str) -> float:

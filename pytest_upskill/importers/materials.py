@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pytest_upskill.errors import UsageError, shown_path
 from pytest_upskill.importers.transcripts import plain, read_bytes
-from pytest_upskill.skills.skill import CHARACTERS_PER_TOKEN
+from pytest_upskill.skills.skill import tokens_of
 
 _SUFFIXES = (".md", ".markdown", ".rst", ".txt", ".adoc", ".html", ".htm")
 _HTML = (".html", ".htm")
@@ -106,9 +106,9 @@ def in_parts(text: str, tokens: int) -> list[str]:
 
     All parts together are the whole text.
     """
-    most = tokens * CHARACTERS_PER_TOKEN
-    if len(text) <= most:
+    if (count := tokens_of(text)) <= tokens:
         return [text]
+    most = max(2, len(text) * tokens // count)
     parts, start = [], 0
     while len(text) - start > most:
         low, high = start + most // 2, start + most

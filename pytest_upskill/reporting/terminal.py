@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pytest_upskill.records import ItemKind, Outcome, Tokens, VerdictKind
 from pytest_upskill.reporting.gate_lines import result_lines, reuse
+from pytest_upskill.reporting.rubric import judge_texts
 from pytest_upskill.reporting.self_check import self_check_lines
 from pytest_upskill.reporting.summary_table import comparison_lines
 from pytest_upskill.reporting.text_style import TextStyle, pad, plural, printable
@@ -88,6 +89,7 @@ def _facts(view: View) -> list[tuple[str, str]]:
         "seed": f"{run.seed}; --upskill-seed={run.seed} repeats this run's examples exactly" if ran else "",
         "replies": "; ".join(filter(None, (f"kept in {run.replies}" if run.replies else "", run.source))),
         "reused": reuse(view),
+        "judge": "; ".join(judge_texts(view.judges)),
         "spent": run.spent,
     }
     return [(label, text) for label, text in facts.items() if text]

@@ -246,6 +246,7 @@ class Controller:
             revision=self._git.revision if self._git else "",
             dirty=self._git.dirty if self._git else None,
             gates=self._gates,
+            noise=str(run.settings.noise),
         )
 
     def _answers(self) -> tuple[str, str] | None:

@@ -5,13 +5,15 @@ import os
 import re
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from os.path import relpath
 from pathlib import Path
 from typing import Any
 
+from pytest_upskill.cases.case import Case
 from pytest_upskill.configuration.settings import Settings
 from pytest_upskill.replies.cassette import cassette_path
-from pytest_upskill.skills.arms import AA_ARMS, REPEAT
+from pytest_upskill.skills.arms import AA_ARMS, BASELINE, REPEAT
 from pytest_upskill.students.base import StudentConfig, is_at_hand
 from pytest_upskill.students.files import replies_folder
 
@@ -58,6 +60,12 @@ def is_recorded(settings: Settings, config: StudentConfig | None, skill_path: Pa
     if settings.replies == "replay":
         return True
     return on_ci() and (settings.replies == "record" or cassette_path(skill_path.parent, config.name).is_file())
+
+
+def concerning(case: Case | None, settings: Settings) -> Settings:
+    """The settings that change the result of a case: others do not belong into its commands."""
+    has_rubric = case is not None and case.expect is not None and case.expect.rubric
+    return settings if has_rubric or settings.judge is None else replace(settings, judge=None)
 
 
 def replay_options(
@@ -123,15 +131,17 @@ def record_options(settings: Settings, student: str | None, arm: str | None, tri
 def _question(settings: Settings, arm: str | None, trial: int) -> list[str]:
     """Options without which this arm, trial and number of turns would not be collected."""
     collected = arm in settings.unset["arms"] and settings.arms == settings.unset["arms"]
+    noise = None if arm == BASELINE else settings.noise
     if arm == REPEAT:  # its trials begin after those of the skill
-        return _options(settings, arms=AA_ARMS, trials=settings.trials, turns=settings.turns)
-    return _options(settings, arms=None if collected else arm, trials=trial, turns=settings.turns)
+        return _options(settings, arms=AA_ARMS, trials=settings.trials, turns=settings.turns, noise=noise)
+    return _options(settings, arms=None if collected else arm, trials=trial, turns=settings.turns, noise=noise)
 
 
 def _judging(settings: Settings) -> list[str]:
     names = ("example", "timeout", "item_timeout", "device", "arch", "sandbox", "sanitizer")
     given = {name: getattr(settings, name) for name in names}
-    return _options(settings, **given, gate="off" if settings.gates.in_files else None)
+    judge = ",".join(settings.judge) if settings.judge and settings.judge != settings.unset.get("judge") else None
+    return _options(settings, **given, gate="off" if settings.gates.in_files else None, judge=judge)
 
 
 def _options(settings: Settings, **values: Any) -> list[str]:

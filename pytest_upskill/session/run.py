@@ -18,6 +18,7 @@ from pytest_upskill.paths import HOME
 from pytest_upskill.replies.budget import limits_in_words, spending
 from pytest_upskill.replies.ledger import Ledger, Limits, Totals
 from pytest_upskill.replies.scheduling import Mode, Replies
+from pytest_upskill.session import judges
 from pytest_upskill.session.repeat_command import on_ci
 from pytest_upskill.students import demo, registry
 from pytest_upskill.students.base import Placeholder, Student, StudentConfig, is_at_hand
@@ -47,7 +48,8 @@ _SHOWN = ("provider", "base_url", "serve", "api_key_env")
 
 
 class Run:
-    """What collection, items and the controller share: ``configs`` are those of the students, by name.
+    """What collection, items and the controller share: ``configs`` are those of the students by name, ``judges`` those
+    of the judges of rubrics.
 
     ``seed`` is the one that the header prints. A worker gets the controller's ``device`` and ``session``, and the
     address of its server ``broker``. ``explicit``: skills were asked for on this command line. ``tell`` prints a line
@@ -86,11 +88,14 @@ class Run:
         else:
             configs = registry.resolve(specs, settings.students_tables, settings.invocation_dir, settings.base_url)
         self.configs = {config.name: config for config in configs}
+        self.judges = judges.resolve(settings, configs)
+        self.models = {**self.configs, **self.judges}
+        """The configurations of all that may be asked: students, and the judges of rubrics."""
 
     def student(self, name: str) -> Student:
         """The student of that name, created on first use, by a plugin's hook or by the registry."""
         if name not in self._students:
-            self._students[name] = self._make(self.configs[name])
+            self._students[name] = self._make(self.models[name])
         return self._students[name]
 
     def _make(self, config: StudentConfig) -> Student:
@@ -111,11 +116,11 @@ class Run:
     @cached_property
     def servers(self) -> Servers | BrokerClient:
         """The servers of students; under xdist the controller starts them."""
-        return BrokerClient(self._broker) if self._broker else Servers(self.configs, self.settings.rootdir, self._tell)
+        return BrokerClient(self._broker) if self._broker else Servers(self.models, self.settings.rootdir, self._tell)
 
     def open_broker(self) -> str:
         """The address at which workers get servers; empty if no student needs one."""
-        wanted = any(self._serves(config) for config in self.configs.values()) and not self.settings.prompts
+        wanted = any(self._serves(config) for config in self.models.values()) and not self.settings.prompts
         return self.servers.open_broker() if wanted and isinstance(self.servers, Servers) else ""
 
     @cached_property
@@ -136,7 +141,10 @@ class Run:
     def asks(self) -> bool:
         """True if a student may be queried whose replies are worth storing."""
         students = [self.student(name) for name in self.configs]
-        return any(not isinstance(student, Placeholder) and not is_at_hand(student.config) for student in students)
+        judged = self.settings.replies not in ("replay", "kept") and not self.settings.prompts
+        return any(not isinstance(student, Placeholder) and not is_at_hand(student.config) for student in students) or (
+            judged and not all(map(is_at_hand, self.judges.values()))
+        )
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -161,7 +169,7 @@ class Run:
     def counts_costs(self) -> bool:
         """True if a limit or a price is known, so that the header shows the worst case."""
         limited = self.settings.budget is not None or self.settings.max_tokens is not None
-        return self.asks and (limited or any(config.price for config in self.configs.values()))
+        return self.asks and (limited or any(config.price for config in self.models.values()))
 
     @property
     def totals(self) -> Totals:
@@ -213,6 +221,7 @@ class Run:
             built=lambda: self.ledger.count_build() if "ledger" in self.__dict__ else None,
             prompts=settings.prompts,
             more_assertions=self._more_assertions,
+            judge_of=lambda name: judges.judge_of(self.configs[name], self.judges),
         )
 
     def _more_assertions(self, case: Case, reply: Reply, kernel: Kernel | None) -> Iterable[Assertion]:
@@ -260,13 +269,15 @@ class Run:
         """The facts that the header shows, by label."""
         if self.settings.prompts:
             return {"prompts": str(self.settings.prompts)}
-        unpriced = [config.name for config in self.configs.values() if not (config.price or is_at_hand(config))]
+        unpriced = [config.name for config in self.models.values() if not (config.price or is_at_hand(config))]
         limits = limits_in_words(self.limits, unpriced) if self.asks else ""
         return {
             "device": self.machine.describe(),
             "sandbox": self.machine.confinement.describe(),
             **({"check": f"cases only: --upskill overrides '{unused}'"} if (unused := self.settings.unused) else {}),
-            **dict(overrides(self.settings, list(self.configs.values()))),
+            **dict(overrides(self.settings, list(self.models.values()))),
+            **({"noise": f"the descriptions of {noise.count} other skills"} if (noise := self.settings.noise) else {}),
+            **({"judge": ", ".join(self.judges)} if self.judges else {}),
             "seed": str(self.seed),
             **({"replies": _SOURCES[self.settings.replies]} if self.settings.replies in _SOURCES else {}),
             **({"budget": limits} if limits else {}),

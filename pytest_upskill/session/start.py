@@ -53,7 +53,7 @@ def start(config: pytest.Config) -> None:
 
 def _start_controller(run: Run, config: pytest.Config) -> None:
     """Checks everything that could fail before the first item, and registers the hooks that report."""
-    if (problem := usage.ineffective(run.settings, list(run.configs.values()))) is not None:
+    if (problem := usage.ineffective(run.settings, list(run.models.values()))) is not None:
         raise UsageError(problem)
     for name in run.configs:
         run.student(name)

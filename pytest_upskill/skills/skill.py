@@ -26,8 +26,15 @@ AGENT_KEYS = (
 )  # fmt: skip
 """Keys of single agents, which the specification does not have."""
 MAX_LINES, MAX_TOKENS = 500, 5000
-CHARACTERS_PER_TOKEN = 4
-"""A rule of thumb for English and code, which needs no tokenizer."""
+LONG_BODY = "the body has about"
+"""How the advice on a body above ``MAX_TOKENS`` begins."""
+BYTES_PER_TOKEN = 4
+"""A rule of thumb that needs no tokenizer. By bytes of UTF-8, a Japanese character is three quarters of a token."""
+
+
+def tokens_of(text: str) -> int:
+    """About how many tokens a text has."""
+    return -(-len(text.encode(errors="replace")) // BYTES_PER_TOKEN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,11 +198,11 @@ def _advice_on_keys(top: dict[str, Value]) -> Iterator[Problem]:
 def _length(document: Document) -> Iterator[Problem]:
     text = "\n".join(document.body).strip()
     lines = text.count("\n") + 1
-    tokens = len(text) // CHARACTERS_PER_TOKEN
+    tokens = tokens_of(text)
     if not text:
         yield _advice("the body is empty: write what an agent has to know", document.body_line)
     if lines > MAX_LINES:
         yield _advice(f"the body has {lines} lines; move details to references/ above {MAX_LINES}", document.body_line)
     if tokens > MAX_TOKENS:
-        message = f"the body has about {tokens} tokens; move details to references/ above {MAX_TOKENS}"
+        message = f"{LONG_BODY} {tokens} tokens; move details to references/ above {MAX_TOKENS}"
         yield _advice(message, document.body_line)

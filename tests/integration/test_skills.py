@@ -12,7 +12,7 @@ from pytest_upskill.case_quality.self_check import SelfCheck
 from pytest_upskill.cases.case_file import load_case
 from pytest_upskill.devices.choose import choose
 from pytest_upskill.execution.case_gate import subject_of
-from pytest_upskill.generator.near_duplicates import duplicate_of
+from pytest_upskill.generator.near_duplicates import duplicates_of
 from pytest_upskill.judging.interface import Limits
 from pytest_upskill.oracle.reference_runner import in_this_process
 from pytest_upskill.skills.skill import case_paths
@@ -20,7 +20,9 @@ from tests.sampling import first_of_each
 
 SKILLS = Path(__file__).resolve().parents[2] / "skills"
 FOLDERS = sorted(path.parent for path in SKILLS.glob("*/SKILL.md"))
-CASES = [path for folder in FOLDERS for path in sorted((folder / "evals").glob("*.md"))]
+PROJECTS = SKILLS / "kernel-builder-cuda-kernels"
+"""Its cases have no mutants; ``test_kernel_builder_skill.py`` judges their solutions."""
+CASES = [path for folder in FOLDERS if folder != PROJECTS for path in sorted((folder / "evals").glob("*.md"))]
 MOST_SURVIVORS = 4
 """Of twelve mutants of a solution: some are equivalent."""
 
@@ -47,9 +49,9 @@ def test_a_case_passes_the_self_check_and_kills_mutants_of_its_solution(path: Pa
 def test_no_two_cases_of_a_skill_ask_for_the_same(folder: Path) -> None:
     cases = [replace(load_case(path, folder.name), trusted=True) for path in case_paths(folder)]
     for number, case in enumerate(cases):
-        same = duplicate_of(case, cases[:number], in_this_process)
-        assert same is None, f"{case.name} and {same.name}"
+        same = duplicates_of(case, cases[:number], in_this_process)
+        assert not same, f"{case.name} and {[one.name for one in same]}"
 
 
 def test_every_skill_has_cases() -> None:
-    assert len(FOLDERS) >= 6 and all(case_paths(folder) for folder in FOLDERS)
+    assert len(FOLDERS) >= 7 and all(case_paths(folder) for folder in FOLDERS)

@@ -52,6 +52,7 @@ class Simulation:
     broken: frozenset[str] = frozenset()
     asked: list[tuple[str, str, int]] = field(default_factory=list)
     noise: bool = True
+    message: str = "3 of 3 elements of 'out' are wrong; the worst is out[0]"
 
     def run(
         self, cases: Sequence[Case], shown: Sequence[Arm], trials: int, seen: Seen = lambda outcome: None
@@ -79,7 +80,7 @@ class Simulation:
         )  # fmt: skip
         if case.name in self.broken:
             return replace(outcome, verdict=Verdict(VerdictKind.INFRASTRUCTURE_ERROR, "no route to the server"))
-        return outcome if drawn < chance else replace(outcome, verdict=failed(case.name))
+        return outcome if drawn < chance else replace(outcome, verdict=failed(case.name, self.message))
 
 
 def failed(name: str, message: str = "3 of 3 elements of 'out' are wrong; the worst is out[0]") -> Verdict:

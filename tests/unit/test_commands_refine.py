@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,9 +17,9 @@ from click.testing import CliRunner, Result
 
 from pytest_upskill.cases.provenance import Provenance, WrittenCase, read_provenance, write_provenance
 from pytest_upskill.commands.generate.main import main
-from pytest_upskill.generator import families
 from pytest_upskill.generator.case_parts import parts_of
 from pytest_upskill.generator.skill_lock import alone
+from pytest_upskill.students import families
 from tests.llama.scripted import Endpoint, Refusal, Stream, endpoint, reply
 from tests.unit import generator_cases as tiny
 from tests.unit.simulated_students import answer, sections
@@ -147,6 +148,44 @@ def test_a_dry_run_prices_and_asks_nothing(start: Callable[..., Project]) -> Non
     assert "96 questions at most, at most $" in found["student_estimate"]
     assert "9 questions at most, at most $" in found["teacher_estimate"]
     assert "of 8 held-out cases at least 6 must change" in found["decidable"]
+
+
+@pytest.mark.parametrize(("letter", "language"), [("x", "en"), ("の", "ja")])
+def test_the_estimate_is_no_less_than_three_full_rounds_cost(
+    start: Callable[..., Project], letter: str, language: str
+) -> None:
+    """Versions of the largest size, each round with a refused answer; the server counts each byte as a token."""
+    size = 40_000
+    texts = [sections("Types", f"No {number}") for number in range(3)]
+    padded = [text + letter * ((size - len(text.encode()) - 1) // len(letter.encode())) + "\n" for text in texts]
+    answers = iter([said for text in padded for said in (answer(text).replace("name: tiny", "name: x"), answer(text))])
+    project = start(lambda system, user: next(answers))
+
+    def charged(question: dict[str, Any]) -> Stream | Refusal:
+        sent = sum(len(one["content"].encode()) for one in question["messages"])
+        said = next(answers) if question["model"] == "claude-large" else "x" * 2000
+        received = len(said.encode())
+        return reply(
+            said, usage={"prompt_tokens": sent, "completion_tokens": received, "total_tokens": sent + received}
+        )
+
+    project.server.actions = [charged]
+    path = project.root / "pyproject.toml"
+    path.write_text(path.read_text().replace("max_tokens = 500", f"max_tokens = {len(answer(padded[0]).encode())}"))
+    evals, record = project.skill.parent / "evals", read_provenance(project.skill.parent / "evals")
+    assert record is not None
+    write_provenance(evals, record.model_copy(update={"language": language}))
+    project.skill.write_text(OLD.replace("Types", letter * 20))
+    found = json.loads(project.refine("--json", "--attempts=2", f"--target={size // 4}").stdout)
+    assert [len(one["refused"]) for one in found["rounds"]] == [1, 1, 1] and found["exit_status"] == 7
+    bounds = [
+        re.search(r"at most \$([\d.]+), ([\d,]+) tokens", found[f"{who}_estimate"]) for who in ("student", "teacher")
+    ]
+    usd = sum(float(one[1]) for one in bounds if one)
+    tokens = sum(int(one[2].replace(",", "")) for one in bounds if one)
+    # The rest is room in each of the six questions: for a full present text, and for 12,000 tokens of failures.
+    assert found["spent"]["tokens"] <= tokens < found["spent"]["tokens"] + 6 * (size + 50_000) + 40_000
+    assert found["spent"]["usd"] <= usd
 
 
 def test_the_budget_covers_teacher_and_student_and_the_command_continues(start: Callable[..., Project]) -> None:

@@ -75,6 +75,7 @@ def test_a_plan_is_read_from_json_or_yaml(text: str) -> None:
         (planned({**CASE, "operator": "doubles \x1b[2J x"}), "operator of 'twice' is not one line"),
         (planned({**CASE, "operator": "doubles \u202e x"}), "operator of 'twice' is not one line"),
         (planned({**CASE, "operator": "     "}), "operator of 'twice' is not one line"),
+        (planned({**CASE, "operator": "日" * 201}), "operator of 'twice' has 603 bytes of UTF-8; at most 600"),
     ],
 )
 def test_a_plan_in_another_form_is_refused(text: str, reason: str) -> None:

@@ -8,8 +8,8 @@ import pytest
 
 from pytest_upskill.generator.experiment import SKILL
 from pytest_upskill.generator.feedback import causes_of, feedback, fence_for
-from pytest_upskill.generator.sections import tokens_of
 from pytest_upskill.records import Outcome
+from pytest_upskill.skills.skill import tokens_of
 from tests.unit.simulated_students import Simulation, failed, rates, some
 
 CASES = some("k", 6)

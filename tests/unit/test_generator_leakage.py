@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import keyword
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,12 +12,14 @@ import pytest
 
 from pytest_upskill.cases.case import Case
 from pytest_upskill.cases.case_file import load_case, parse_case
+from pytest_upskill.documents.identifiers import CPP_KEYWORDS, CUDA_AND_C
 from pytest_upskill.generator.leakage import Leakage, skill_text
 from pytest_upskill.generator.record_check import problems
 from pytest_upskill.skills.skill import case_paths
 from tests import teacher_answers as answers
 
 SKILLS = sorted((Path(__file__).parents[2] / "skills").glob("*/SKILL.md"))
+LARGE = SKILLS[0].parents[1] / "cuda-kernels" / "evals" / "softmax.md"
 TASK = "Divide each row of the matrix by its largest absolute value plus a constant, then scale it by the weights."
 
 
@@ -62,6 +66,59 @@ def test_a_copied_solution_is_found_under_other_names() -> None:
     said = Leakage(f"# Skill\n\n```cuda\n{copied}\n```\n").problem(case)
     assert said is not None
     assert "whatever the names" in said
+
+
+def as_half(source: str) -> str:
+    """The same kernel for ``__half``, with its conversions."""
+    source = re.sub(r"= (\w+\[[^\]]+\]);", r"= __half2float(\1);", re.sub(r"\bfloat\b", "__half", source))
+    return re.sub(r"(\bout\w*\[[^\]]+\]) = ([^;=]+);", r"\1 = __float2half(\2);", source)
+
+
+def renamed(source: str) -> str:
+    fixed = CPP_KEYWORDS | CUDA_AND_C | {*keyword.kwlist, "torch"}
+    names = {one for one in re.findall(r"(?<![\w.#])[a-z]\w*", source) if one not in fixed and "__" not in one}
+    for number, name in enumerate(sorted(names)):
+        source = re.sub(rf"\b{name}\b", f"v{number}q", source)
+    return source
+
+
+CHANGES: dict[str, Callable[[str], str]] = {
+    "names": renamed,
+    "half": as_half,
+    "names and half": lambda source: as_half(renamed(source)),
+    "double": lambda source: re.sub(r"(\d\.\d+)f\b", r"\1", re.sub(r"\bfloat\b", "double", source)),
+    "a template": lambda source: "template <typename T>\n" + re.sub(r"\bfloat\b", "T", source),
+    "C casts": lambda source: re.sub(r"static_cast<(\w+)>", r"(\1)", source).replace("int64_t", "long long"),
+    "sizes": lambda source: re.sub(r"\b(?:32|64|128|256|512)\b", "1024", source),
+    "qualifiers": lambda source: source.replace("const float*", "const float* __restrict__").replace(
+        "const int64_t", "auto"
+    ),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_solution_that_was_rewritten_with_other_types_or_names_is_found(change: str) -> None:
+    for path in (LARGE, *LARGE.parent.glob("[d-m]*.md"), *LARGE.parents[2].glob("vectorised-python/evals/*.md")):
+        case = load_case(path, "skill")
+        assert case.solution is not None
+        copied = CHANGES[change](case.solution.source)
+        said = Leakage(f"# Skill\n\nBe careful.\n\n```cuda\n{copied}\n```\n").problem(case)
+        assert said is not None and "gives the solution away" in said, path
+
+
+def test_another_kernel_of_the_same_kind_gives_nothing_away() -> None:
+    """Whole kernels of other cases in the skill's text: reductions over rows beside others, one by one."""
+    cases = [load_case(path, "cuda-kernels") for path in sorted(LARGE.parent.glob("*.md"))]
+    solved = [case for case in cases if case.solution is not None]
+    found = {
+        (case.name, other.name)
+        for other in solved
+        if other.solution
+        for leakage in [Leakage(f"```cuda\n{other.solution.source}\n```\n")]
+        for case in solved
+        if case is not other and leakage.problem(case)
+    }
+    assert len(solved) > 15 and not found
 
 
 def test_a_task_shorter_than_a_run_is_found_as_a_whole() -> None:

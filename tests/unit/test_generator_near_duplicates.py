@@ -8,7 +8,7 @@ import pytest
 
 from pytest_upskill.cases.case import Case
 from pytest_upskill.cases.case_file import parse_case
-from pytest_upskill.generator.near_duplicates import duplicate_of
+from pytest_upskill.generator.near_duplicates import duplicates_of
 from pytest_upskill.oracle.reference_runner import in_this_process
 
 OP = "f(Tensor a) -> Tensor"
@@ -60,8 +60,7 @@ OTHER = {
 
 
 def found(new: Case, *others: Case) -> str:
-    duplicate = duplicate_of(new, others, in_this_process)
-    return duplicate.name if duplicate else ""
+    return " ".join(one.name for one in duplicates_of(new, others, in_this_process))
 
 
 @pytest.mark.parametrize("other", SAME.values(), ids=SAME.keys())
@@ -74,6 +73,10 @@ def test_the_same_operator_is_found_both_ways(other: Case) -> None:
 def test_another_operator_is_none(other: Case) -> None:
     assert found(other, TWICE) == ""
     assert found(TWICE, other) == ""
+
+
+def test_all_duplicates_are_found() -> None:
+    assert found(TWICE, SAME["another formula"], OTHER["another factor"], SAME["in place"]) == "doubled f"
 
 
 def test_arguments_in_another_order_make_no_difference() -> None:

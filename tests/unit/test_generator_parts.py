@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pytest_upskill.generator.parts import split
@@ -18,6 +18,7 @@ def test_ten_of_twenty_cases_are_held_out_and_both_parts_are_as_difficult() -> N
     assert sum(cases[name] for name in held_out) == sum(cases.values()) / 2
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # a busy machine
 @given(DIFFICULTIES)
 def test_parts_differ_by_one_case_at_most_and_do_not_depend_on_the_order(cases: dict[str, int]) -> None:
     difficulty = {name: float(value) for name, value in cases.items()}

@@ -11,10 +11,20 @@ import pytest
 
 from pytest_upskill.errors import BudgetStopped, StudentError
 from pytest_upskill.generator.experiment import Runner
-from pytest_upskill.generator.refine import Ending, Options, Refined, Refiner, corrected, what_can_be_decided
+from pytest_upskill.generator.refine import (
+    Ending,
+    Options,
+    Refined,
+    Refiner,
+    corrected,
+    longest_question,
+    what_can_be_decided,
+)
 from pytest_upskill.generator.version_checks import UNSEEN, VersionChecks, language_of
-from pytest_upskill.records import Outcome, Reply, Verdict, VerdictKind
+from pytest_upskill.records import Outcome, Prompt, Reply, Verdict, VerdictKind
+from pytest_upskill.replies.budget import worst_conversation
 from pytest_upskill.skills.skill import validate_text
+from pytest_upskill.students.base import Price, StudentConfig
 from tests.unit import generator_cases as tiny
 from tests.unit.simulated_students import ScriptedTeacher, Simulation, answer, rates, sections, some
 
@@ -119,6 +129,39 @@ def test_the_budget_ends_it() -> None:
 
     with pytest.raises(BudgetStopped, match="it is used up"):
         refiner(Stopping(rates(NEEDS)), ScriptedTeacher([answer(BETTER)])).run(OLD)
+
+
+def bytes_of(prompt: Prompt) -> int:
+    earlier = [text for one in prompt.earlier for text in (one.answer, one.told)]
+    return sum(len(text.encode()) for text in (prompt.system, prompt.user, *earlier))
+
+
+@pytest.mark.parametrize("letter", ["x", "é", "日", "𝄞"])
+def test_no_question_is_longer_than_the_estimate_allows_for(letter: str) -> None:
+    """Full versions, two refused answers a round, more failures than fit; a token is one byte, as in the worst case."""
+    options = Options(target=500, feedback=400)
+    full = 4 * options.target
+    versions = [sections("Types", f"No {number}") for number in range(3)]
+    versions = [text + letter * ((full - len(text.encode()) - 1) // len(letter.encode())) + "\n" for text in versions]
+    answers = [answer(text) for text in versions for _ in range(options.attempts)]
+    verdicts = iter([[letter * 9000], [letter * 9000], []] * options.rounds)
+    teacher = ScriptedTeacher(answers)
+    runner = Simulation(rates({}, 0.0), noise=False)
+    runner.message = f"3 of 3 elements of '{letter * 300}' are wrong"
+    one = replace(refiner(runner, teacher, options), problems=lambda text, present: next(verdicts))
+    found = one.run(OLD)
+    assert [len(found.rounds), len(teacher.steps)] == [3, 9] and not found.kept
+    most = max(len(text.encode()) for text in answers)
+    config = StudentConfig("master", "scripted", "m", max_tokens=most, price=Price(1.0, 10.0, 0.1))
+    worst = [
+        each for number in (1, 2, 3)
+        for each in worst_conversation(config, longest_question(options, OLD, number), options.attempts)
+    ]  # fmt: skip
+    for step, text, bound in zip(teacher.steps, answers, worst, strict=True):
+        paid = bytes_of(step.prompt) + len(text.encode())
+        assert paid <= bound.tokens
+        # All that is not there to be priced: a longer present text, and up to two answers that were sent back.
+        assert bound.tokens < paid + 4 * full + 8000
 
 
 def test_a_student_that_passes_everything_teaches_nothing() -> None:

@@ -12,14 +12,16 @@ import click
 
 from pytest_upskill.commands.generate.asking import Usd
 from pytest_upskill.commands.generate.progress import Progress
-from pytest_upskill.commands.generate.student_runs import Answers, Session, Subject, cost_in_words, running, subject_of
+from pytest_upskill.commands.generate.session import Session
+from pytest_upskill.commands.generate.student_runs import Answers, Subject, cost_in_words, running, subject_of
 from pytest_upskill.commands.history_options import terminal_style
 from pytest_upskill.errors import BudgetStopped, SkillError, StudentError, UsageError
 from pytest_upskill.generator.ablate import Ablation, Effect, Row, ablate, cost, what_can_be_decided
 from pytest_upskill.generator.experiment import Cost
-from pytest_upskill.generator.sections import Section, sections_of, tokens_of
+from pytest_upskill.generator.sections import Section, sections_of
 from pytest_upskill.replies.ledger import Limits
 from pytest_upskill.reporting.text_style import TextStyle, measure, pad, plural, printable
+from pytest_upskill.skills.skill import tokens_of
 from pytest_upskill.statistics.significance import pairs_needed
 
 DONE, UNDECIDED, UNFINISHED, INTERRUPTED = 0, 7, 3, 130
@@ -94,7 +96,7 @@ def command(
         plain["spent"] = session.plain()
         if spent := session.spent():
             progress.line(f"spent: {spent}")
-        session.ledger.close()
+        session.close()
     _show(subject, sections, found, plain, status, as_json)
     ctx.exit(status)
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import click
 
-from pytest_upskill.commands.generate.asking import AskOptions, Session, asks_a_teacher, language_option
+from pytest_upskill.commands.generate.asking import Asking, AskOptions, asks_a_teacher, language_option
 from pytest_upskill.commands.generate.new import check_name, write
 from pytest_upskill.generator.questions import Order
 from pytest_upskill.importers.materials import in_parts
 from pytest_upskill.reporting.text_style import plural
-from pytest_upskill.skills.skill import CHARACTERS_PER_TOKEN
+from pytest_upskill.skills.skill import tokens_of
 
 PART_TOKENS = 100_000
 _OPTIONS = (
@@ -64,10 +64,10 @@ def write_from(command: str, text: str, what: str, task: str, wanted: Wanted, op
     check_name(wanted.name)
     told = (wanted.task or "").strip() or task
     parts = in_parts(text, wanted.part_tokens)
-    session = Session(options, command)
-    tokens = max(1, len(text) // CHARACTERS_PER_TOKEN)
+    asking = Asking(options, command)
+    tokens = tokens_of(text)
     whole = "in one piece" if len(parts) == 1 else f"in {plural(len(parts), 'part')}, each of which it takes notes on"
-    session.progress.line(f"{what}: about {tokens:,} tokens, which the teacher reads {whole}")
+    asking.progress.line(f"{what}: about {tokens:,} tokens, which the teacher reads {whole}")
     order = Order(told, wanted.language, material=text if len(parts) == 1 else "", what=what)
-    write(session, order, wanted.cases, wanted.name or "", wanted.into, only_plan=wanted.only_plan,
+    write(asking, order, wanted.cases, wanted.name or "", wanted.into, only_plan=wanted.only_plan,
           parts=parts if len(parts) > 1 else ())  # fmt: skip

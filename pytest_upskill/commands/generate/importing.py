@@ -27,7 +27,7 @@ STATUSES = (
     "for a usage error."
 )
 _OPTIONS = (
-    click.option("--no-prove", is_flag=True, help="Leave out the self-check; run again without it to add it."),
+    click.option("--no-prove", is_flag=True, help="Leave the self-check out; a run without it adds it."),
     click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", help="Where cases are checked."),
     click.option("--replace", is_flag=True, help="Overwrite cases of the same names that hold another text."),
     click.option("--json", "as_json", is_flag=True, help="Write the result to stdout as JSON."),

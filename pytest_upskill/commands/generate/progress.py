@@ -7,6 +7,7 @@ import time
 from types import TracebackType
 from typing import Any
 
+from pytest_upskill.generator.writing import WITHDRAWN
 from pytest_upskill.reporting.text_style import can_show, printable
 
 _DONE = ("kept", "is there already")
@@ -46,8 +47,8 @@ class Progress:
 
     def say(self, step: str, what: str) -> None:
         """What has happened to a step."""
-        if self._task is not None and step.startswith("case-") and what.startswith(_DONE):
-            self._bar.advance(self._task)
+        if self._task is not None and step.startswith("case-"):
+            self._bar.advance(self._task, what.startswith(_DONE) - (what == WITHDRAWN))
         self.line(f"{time.monotonic() - self._began:6.1f} s  {step}: {what}")
 
     def line(self, text: str) -> None:

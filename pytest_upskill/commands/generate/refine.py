@@ -17,9 +17,9 @@ from pytest_upskill.cases.case import Case
 from pytest_upskill.cases.provenance import Provenance, Written, read_provenance, write_provenance
 from pytest_upskill.commands.generate.asking import AskOptions, asks_a_teacher
 from pytest_upskill.commands.generate.progress import Progress
+from pytest_upskill.commands.generate.session import Session
 from pytest_upskill.commands.generate.student_runs import (
     Answers,
-    Session,
     Subject,
     cost_in_words,
     running,
@@ -29,11 +29,11 @@ from pytest_upskill.configuration.values import names
 from pytest_upskill.documents.frontmatter import read_text
 from pytest_upskill.errors import BudgetStopped, SkillError, StudentError, UsageError, shown_path
 from pytest_upskill.execution.task import place_of
-from pytest_upskill.generator import families, round_file
+from pytest_upskill.generator import round_file
 from pytest_upskill.generator.case_parts import parts_of
 from pytest_upskill.generator.experiment import SKILL, Cost, Runner, version
 from pytest_upskill.generator.files_teacher import AnswerMissing
-from pytest_upskill.generator.open_teacher import open_teacher, teacher_config
+from pytest_upskill.generator.open_teacher import teacher_config
 from pytest_upskill.generator.refine import (
     NOTHING_TO_LEARN,
     Ending,
@@ -41,18 +41,18 @@ from pytest_upskill.generator.refine import (
     Refined,
     Refiner,
     Round,
+    longest_question,
     what_can_be_decided,
 )
 from pytest_upskill.generator.resume import Begun, begin
-from pytest_upskill.generator.sections import tokens_of
 from pytest_upskill.generator.skill_lock import alone
 from pytest_upskill.generator.teacher import Teacher
 from pytest_upskill.generator.version_checks import VersionChecks, language_of
 from pytest_upskill.paths import write_atomically
-from pytest_upskill.records import Prompt
 from pytest_upskill.replies.budget import worst_conversation
 from pytest_upskill.reporting.text_style import plural, printable
-from pytest_upskill.skills.skill import CHARACTERS_PER_TOKEN, MAX_TOKENS
+from pytest_upskill.skills.skill import BYTES_PER_TOKEN, MAX_TOKENS, parse_skill, tokens_of
+from pytest_upskill.students import families
 from pytest_upskill.students.base import StudentConfig
 
 KEPT, UNDECIDED, UNFINISHED, INTERRUPTED = 0, 7, 3, 130
@@ -60,8 +60,6 @@ STATUSES = (
     "The exit status is 0 if a version was kept or no training case failed, 7 if nothing was kept, 2 for a usage "
     "error, and 3 if answers are missing or the budget is used up: the same command continues."
 )
-_LONGEST_TASKS = 2000
-"""Tokens of a question besides the skill and the failures."""
 
 
 @click.command("refine", epilog=STATUSES)
@@ -136,13 +134,11 @@ class _Refinement:
                     )
                 return self._asked(chosen, runner, session, cost)
         finally:
-            session.ledger.close()
+            session.close()
 
     def _asked(self, chosen: StudentConfig | Path, runner: Runner, session: Session, cost: Cost) -> int:
         subject, settings = self.subject, [self.subject.student, str(chosen), self.own, self._texts()]
-        teacher = open_teacher(
-            chosen, subject.rootdir, self.options.limits, subject.name, self.progress.line, session.name
-        )
+        teacher = session.open_teacher(chosen, subject.name, self.progress)
         place = place_of(subject.skill_path.parent, subject.rootdir)
         begun, again = begin(subject.rootdir, place, [str(one) for one in settings], subject.text)
         if again:
@@ -251,22 +247,21 @@ class _Refinement:
     def _student_cost(self, runner: Runner) -> Cost:
         """The most that the student's answers can cost: a new version stands for each round's."""
         present, rounds, trials = replace(SKILL, text=self.subject.text), self.own.rounds, self.own.trials
-        longest = version(self.subject.text + "x" * max(self._characters - len(self.subject.text), 1))
+        # A version of the largest size may be all body, or (shown twice to a student with tools) all frontmatter.
+        largest = self.own.target * BYTES_PER_TOKEN * (2 if self.subject.student.disclosure == "tools" else 1)
+        body = parse_skill(self.subject.text, self.subject.skill_path).body
+        longest = version(self.subject.text + "x" * max(largest - len(body.encode(errors="replace")), 1))
         every = [*self.training, *self.held_out]
         return runner.cost(every, [present], trials) + runner.cost(every, [longest], trials) * rounds
-
-    @property
-    def _characters(self) -> int:
-        return self.own.target * CHARACTERS_PER_TOKEN
 
     def _tell_cost(self, chosen: StudentConfig | Path, student: Cost) -> None:
         self._note("student_estimate", cost_in_words(self.subject.student.name, student))
         if isinstance(chosen, StudentConfig):
-            longest = (self.own.target + self.own.feedback + _LONGEST_TASKS) * CHARACTERS_PER_TOKEN
-            worst = worst_conversation(chosen, Prompt("", "x" * longest), self.own.attempts)
-            usd = [one.usd for one in worst if one.usd is not None]
-            priced = sum(usd) if len(usd) == len(worst) else None
-            cost = Cost(len(worst), 0, sum(one.tokens for one in worst), priced) * self.own.rounds
+            cost = Cost()
+            for number in range(1, self.own.rounds + 1):
+                longest = longest_question(self.own, self.subject.text, number)
+                for one in worst_conversation(chosen, longest, self.own.attempts):
+                    cost += Cost(1, 0, one.tokens, one.usd)
             self._note("teacher_estimate", cost_in_words(chosen.name, cost))
 
     def _texts(self) -> dict[str, list[str]]:

@@ -190,15 +190,3 @@ def _verdicts(
         Assertion("abi", not data["abi"], data["abi"] or notes),
         Assertion("loads", not problem, problem),
     )
-
-
-def write_variant(build: Build, folder: Path) -> Path:
-    """Writes a build as kernel-builder lays it out, below ``folder``; returns ``build/VARIANT`` there."""
-    assert build.library is not None
-    plan = json.loads(build.library.read_text(encoding="utf-8"))
-    variant = folder / "build" / str(plan["variant"])
-    for path, data in plan["files"].items():
-        file = variant / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(base64.b64decode(data))
-    return variant

@@ -23,10 +23,16 @@ def family_of(model: str) -> str:
     return min(found)[1] if found else ""
 
 
+def shared(one: str, other: str) -> str:
+    """The family that two models share, or the model if they are the same; empty if they share none that is known."""
+    family = family_of(one)
+    return family if family and family_of(other) == family else one if one == other else ""
+
+
 def warning(teacher: str, student: str) -> str | None:
     """A warning if teacher and student, given by their models, are of one family."""
     family = family_of(student)
-    if not family or family_of(teacher) != family:
+    if not family or not shared(teacher, student):
         return None
     return (
         f"teacher ({teacher}) and student ({student}) are both of the family {family}: they may share mistakes, and a "
