@@ -29,8 +29,8 @@ _LONGEST_REASON = 4_000
 class Order:
     """What a skill is asked for. ``language`` is that of its text (BCP 47), ``contract`` that of its cases.
 
-    ``material`` is what it is made from, such as a transcript, and ``what`` says what that is. The material is untrusted
-    data, and sent as a quotation.
+    ``material`` is what it is made from, such as a transcript, and ``what`` says what that is. It is untrusted data,
+    and sent as a quotation.
     """
 
     task: str

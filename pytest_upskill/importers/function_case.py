@@ -36,11 +36,19 @@ class FoundFunction:
     ) -> str:
         """The text of the case. Raises KeyError, TypeError and ValueError if ``found`` has another form."""
         count = int(self.found["outputs"])
+        free = [
+            one
+            for one in ("out", "result", "returned")
+            if one not in {*self.found["dims"], *map(_name_of, self.arguments)}
+        ]
+        results = results or ([] if free[0] == "out" else [free[0] + str(at) * (count > 1) for at in range(count)])
         named = [f"Tensor {one}" for one in results] or ["Tensor"] * count
+        told = {str(one["name"]): one.get("values") for one in self.found["arguments"]}
+        used = {*told, *self.found["dims"], *results}
+        operator = f"{operator}_op" if operator in used else operator
+        conditions = [*where, *map(str, self.found["where"])]
         schema = ", ".join(f"{_kind(one)} {one['name']}" for one in self.arguments)
         returned = named[0] if count == 1 else f"({', '.join(named)})"
-        told = {str(one["name"]): one.get("values") for one in self.found["arguments"]}
-        conditions = [*where, *map(str, self.found["where"])]
         keys: dict[str, object] = {
             "op": f"{operator}({schema}) -> {returned}",
             "dims": {_name(name): Sizes(sizes) for name, sizes in self.found["dims"].items()},
@@ -103,6 +111,10 @@ def _name(text: object) -> str:
     if not isinstance(text, str) or refusal(text) is not None:
         raise ValueError(text)
     return text
+
+
+def _name_of(one: Mapping[str, Any]) -> str:
+    return str(one["name"])
 
 
 def _kind(one: Mapping[str, Any]) -> str:

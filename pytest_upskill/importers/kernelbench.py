@@ -85,7 +85,8 @@ def _names(tree: ast.Module) -> set[str]:
 
 def _case(problem: Foreign, name: str, source: ProblemSource, found: Mapping[str, Any], defined: set[str]) -> str:
     operator = operator_name(name)
-    operator = f"{operator}_op" if operator in defined else operator
+    used = {*defined, *(one["name"] for one in found["inputs"]), *(given for _, given, _ in found["dims"])}
+    operator = f"{operator}_op" if operator in used else operator
     inputs: Sequence[Mapping[str, Any]] = found["inputs"]
     parameters = [(str(own), _name(given), _shape(shape)) for own, given, shape in found["parameters"]]
     dims = {int(site): _name(given) for site, given, _ in found["dims"]}

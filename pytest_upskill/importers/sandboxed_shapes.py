@@ -73,7 +73,9 @@ def _sizes(arguments: Sequence[Mapping[str, Any]], primes: Sequence[int]) -> dic
 
 def _choices(parameters: Sequence[Mapping[str, Any]], taken: Sequence[str]) -> Iterator[list[dict[str, Any]]]:
     """Choices of all arguments, the likeliest first."""
-    open_ = [place for place, one in enumerate(parameters) if "shape" not in one and "scalar" not in one]
+    open_ = [
+        place for place, one in enumerate(parameters) if "scalar" not in one and ("shape" not in one or _is_whole(one))
+    ]
     if not open_:
         yield [dict(one) for one in parameters]
         return
@@ -88,7 +90,10 @@ def _choices(parameters: Sequence[Mapping[str, Any]], taken: Sequence[str]) -> I
         options: list[list[dict[str, Any]]] = []
         for number, place in enumerate(open_):
             one, known = parameters[place], number - (fixed is None)
-            shapes = [shape] if known < 0 else _shapes(one, shape, fresh[:known], fresh[known])
+            if "shape" in one:
+                shapes = [tuple(map(str, one["shape"]))]
+            else:
+                shapes = [shape] if known < 0 else _shapes(one, shape, fresh[:known], fresh[known])
             options.append(_typed(one, shapes, shape, level))
         for chosen in _in_order(options):
             made = [dict(one) for one in parameters]
@@ -124,6 +129,10 @@ def _shapes(one: Mapping[str, Any], first: Shape, others: Sequence[str], own: st
     return sorted(dict.fromkeys(filter(None, shapes)), key=rank)
 
 
+def _is_whole(one: Mapping[str, Any]) -> bool:
+    return str(one.get("dtype")).startswith(("int", "uint"))
+
+
 def _is_index(one: Mapping[str, Any]) -> bool:
     return _INDEX.fullmatch(str(one["name"])) is not None
 
@@ -135,12 +144,15 @@ _LEVELS = 3
 def _typed(one: Mapping[str, Any], shapes: Sequence[Shape], first: Shape, level: int) -> list[dict[str, Any]]:
     """The shapes with the types of a level. Integers are indices of an axis of the first argument, or 0 and 1."""
     floats = [{"shape": list(shape), "dtype": one.get("dtype")} for shape in shapes]
-    if one.get("dtype"):
+    if one.get("dtype") and not _is_whole(one):
         return floats
     limits = [f"0..{size}-1" if not size.isdigit() else f"0..{int(size) - 1}" for size in dict.fromkeys(first)]
+    dtype = one.get("dtype") or "int64"
     whole = [
-        {"shape": list(shape), "dtype": "int64", "values": values} for shape in shapes for values in (*limits, "0..1")
+        {"shape": list(shape), "dtype": dtype, "values": values} for shape in shapes for values in (*limits, "0..1")
     ]
+    if _is_whole(one):
+        return [*floats, *whole]
     found = whole if _is_index(one) else floats
     if level > 0:
         found = [*found, *(floats if _is_index(one) else whole)]

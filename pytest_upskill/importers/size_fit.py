@@ -90,9 +90,13 @@ def _listed(effect: Mapping[int, Moved], names: Mapping[int, str]) -> str:
     return " and ".join(f"'{names[site]}'" for site in effect) or "its sizes"
 
 
+_RESULTS = ("out", *(f"out{number}" for number in range(32)))
+"""The names of results without one of their own."""
+
+
 def told_names(wanted: Mapping[int, str], taken: Iterable[str]) -> dict[int, str]:
-    """Names that a case can use, as close to the wanted ones as possible, and all different."""
-    used, found = set(taken), {}
+    """Names that arguments and dims of a case can have, as close to the wanted ones as possible, and all different."""
+    used, found = {*taken, *_RESULTS}, {}
     for key, name in wanted.items():
         tidy = re.sub(r"_+", "_", re.sub(r"[^A-Za-z0-9_]", "_", name)).strip("_") or "x"
         tidy = f"n{tidy}" if tidy[0].isdigit() else tidy

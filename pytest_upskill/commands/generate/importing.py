@@ -28,7 +28,7 @@ STATUSES = (
 )
 _OPTIONS = (
     click.option("--no-prove", is_flag=True, help="Leave the self-check out; a run without it adds it."),
-    click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", help="Where cases are checked."),
+    click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", help="Where cases are tried."),
     click.option("--replace", is_flag=True, help="Overwrite cases of the same names that hold another text."),
     click.option("--json", "as_json", is_flag=True, help="Write the result to stdout as JSON."),
 )  # fmt: skip
