@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "accept": ("accept", "Show the code of cases, and trust it on this machine."),
     "freeze": ("freeze", "Have a case always try the counterexample of an item."),
     "refine": ("refine", "Improve a skill from the counterexamples of a student."),
+    "triggers": ("triggers", "Improve the description of a skill, so that it is chosen when it should be."),
     "ablate": ("ablate", "Measure which sections of a skill carry its lift."),
     "delete": ("delete", "Remove a skill that upskill-gen has written."),
 }
