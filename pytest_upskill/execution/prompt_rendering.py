@@ -26,7 +26,7 @@ class PromptRenderer:
         """The task's question. Raises CaseError if the reference fails, SkillError for an arm without text."""
         assert task.case is not None
         if task.case.kind == "trigger":
-            arm, prompt = task.noise.arm(triggers.ARM), triggers.trigger_prompt(task)
+            arm, prompt = triggers.arm_of(task), triggers.trigger_prompt(task)
         else:
             assert task.arm is not None
             signature = signature_of(task.case) if task.case.kind == "kernel" else None

@@ -14,7 +14,7 @@ from pytest_upskill.execution.task import Task
 from pytest_upskill.judging.judge import verdict_of
 from pytest_upskill.records import Assertion, Outcome, Prompt, Reply, TriggerRecord, Verdict, VerdictKind
 from pytest_upskill.skills import noise
-from pytest_upskill.skills.arms import prompt_text
+from pytest_upskill.skills.arms import SKILL, prompt_text
 
 ARM = "trigger"
 """The arm of the questions, whose items have none."""
@@ -22,6 +22,12 @@ _NONE = re.compile(r"(?:none|null|nothing|no(?: skills?)?)(?![\w-])")
 _LINE = re.compile(r"^\W*skills?\W*[:=](?P<rest>.*)$", re.IGNORECASE | re.MULTILINE)
 _NAME = re.compile(r"\w[\w.-]*")
 _LONGEST = 80
+
+
+def arm_of(task: Task) -> str:
+    """The arm of the question: that of pytest's runs, or of a version of the skill that is not on disk."""
+    version = f"{ARM}-{task.arm}" if task.arm and task.arm != SKILL else ARM
+    return task.noise.arm(version)
 
 
 def trigger_prompt(task: Task) -> Prompt:

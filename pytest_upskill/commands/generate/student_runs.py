@@ -24,6 +24,7 @@ from pytest_upskill.reporting.failure import one_line
 from pytest_upskill.reporting.lift import DECIDED
 from pytest_upskill.reporting.text_style import plural
 from pytest_upskill.skills.case_files import case_files
+from pytest_upskill.skills.noise import NO_NOISE, Noise
 from pytest_upskill.skills.skill import load_skill, skill_file
 from pytest_upskill.students.base import StudentConfig
 
@@ -72,10 +73,12 @@ def subject_of(path: Path, student: str, progress: Progress) -> Subject:
 
 
 @contextlib.contextmanager
-def running(subject: Subject, session: Session, device: str, progress: Progress) -> Iterator[Experiment]:
+def running(
+    subject: Subject, session: Session, device: str, progress: Progress, noise: Noise = NO_NOISE
+) -> Iterator[Experiment]:
     """The experiment of a subject; afterwards student, servers and ledger are closed, at once after an error."""
     student, servers = open_student(subject.student, subject.rootdir, session.limits, progress.line)
-    experiment = Experiment(subject.skill_path, student, session.ledger, subject.rootdir, device=device)
+    experiment = Experiment(subject.skill_path, student, session.ledger, subject.rootdir, device=device, noise=noise)
     whole = False
     try:
         yield experiment

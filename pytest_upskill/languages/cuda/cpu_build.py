@@ -250,8 +250,9 @@ def _our_names() -> str:
 @functools.cache
 def native_hash() -> str:
     """A hash of all files that take part in every build."""
-    own = Path(__file__).resolve().parent
-    files = sorted((*NATIVE.rglob("*"), *own.rglob("*.py"), *own.glob("*.txt")))
+    own, torch = Path(__file__).resolve().parent, NATIVE / "torch"  # the latter is for projects of PyTorch only
+    native = (file for file in NATIVE.rglob("*") if torch not in file.parents)
+    files = sorted((*native, *own.rglob("*.py"), *own.glob("*.txt")))
     files = [file for file in files if file.is_file() and file.suffix != ".pyc"]
     return key_of(*(part for file in files for part in ("/".join(file.parts[-3:]), file.read_bytes())))
 
@@ -299,7 +300,7 @@ def _header(compiler: toolchain.Compiler, folder: Path) -> Made:
     shutil.copyfile(flags.PCH_HEADER, header)
     suffix = ".gch" if compiler.family == "gcc" else ".pch"
     line = [str(compiler.program), *flags.student_flags(compiler.family), *_folders(compiler), "-x", "c++-header"]
-    with _aliased(folder):
+    with aliased(folder):
         return trusted([*line, header.name, "-o", f"{header.name}{suffix}"], compiler, folder)
 
 
@@ -319,7 +320,7 @@ def _runtime(compiler: toolchain.Compiler, folder: Path) -> Made:
         return trusted([*common, unit.name, "-o", str(target)], compiler, folder)
 
     jobs = sorted(zip(units, sources, objects, strict=True), key=lambda job: -sum(one.stat().st_size for one in job[1]))
-    with _aliased(folder), ThreadPoolExecutor(os.cpu_count() or 1) as pool:  # the largest first
+    with aliased(folder), ThreadPoolExecutor(os.cpu_count() or 1) as pool:  # the largest first
         failed = [made for made in pool.map(lambda job: compile_one(*job), jobs) if not made.facts.ok]
     if failed:
         return failed[0]
@@ -333,7 +334,7 @@ def _runtime(compiler: toolchain.Compiler, folder: Path) -> Made:
 
 
 @contextlib.contextmanager
-def _aliased(folder: Path) -> Iterator[None]:
+def aliased(folder: Path) -> Iterator[None]:
     """Within it, ``folder`` has a link to the native sources, ``flags.ALIAS``."""
     alias = folder / flags.ALIAS
     alias.parent.mkdir()
