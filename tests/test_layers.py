@@ -25,6 +25,7 @@ LAYERS = (
     ("__init__",),
     ("session", "commands"),
     ("configuration",),
+    ("importers",),
     ("generator",),
     ("execution",),
     ("reporting",),

@@ -62,7 +62,7 @@ def run(command: list[str], cwd: Path = ROOT, **environment: str) -> subprocess.
 
 FIRST_CASE = "docs/first-case.md"
 KERNEL_BUILDER = "docs/kernel-builder.md"
-STORIES = (FIRST_CASE, "docs/upskill-gen.md", KERNEL_BUILDER)
+STORIES = (FIRST_CASE, "docs/upskill-gen.md", "docs/importing.md", KERNEL_BUILDER)
 """The commands of each of these pages belong together, and have a test of their own."""
 SHOWN = [text for page, language, text in BLOCKS if language == "console" and page not in STORIES]
 
@@ -99,7 +99,7 @@ def shell_lines(page: str = "") -> list[str]:
 
 
 STEP = re.compile(
-    r"`([\w./-]+\.md)`[^`\n]*:\n\n````markdown\n(.*?)^````$|^```console\n(.*?)^```$", re.DOTALL | re.MULTILINE
+    r"`([\w./-]+\.\w+)`[^`\n]*:\n\n````\w+\n(.*?)^````$|^```console\n(.*?)^```$", re.DOTALL | re.MULTILINE
 )
 IN_ORDER = """
 import os, shlex, subprocess, sys, traceback
@@ -118,7 +118,7 @@ def call(words):
 for step in sys.argv[1:]:
     kind, _, rest = step.partition(chr(0x1f))
     if kind != "$":
-        os.makedirs(os.path.dirname(kind), exist_ok=True)
+        os.makedirs(os.path.dirname(kind) or ".", exist_ok=True)
         open(kind, "w", encoding="utf-8").write(rest)
         continue
     sys.stdout.flush()
@@ -168,6 +168,18 @@ def test_a_skill_can_be_written_by_following_the_page_on_upskill_gen(tmp_path: P
         compare(command, output, text)
     assert len(list((tmp_path / "skills/audio-kernels/evals").glob("*.md"))) == 3
     assert len(steps) == 9
+
+
+@pytest.mark.full
+def test_the_commands_that_import_do_what_their_page_shows(tmp_path: Path) -> None:
+    steps = told("docs/importing.md", tmp_path)
+    for command, output, text, status in steps:
+        assert status == ("3" if "continues from here" in output else "0"), f"{command}: {text}"
+        compare(command, output, text)
+    assert {command.split()[1] for command, *_ in steps} == {
+        "import-upskill", "import-evals", "import-kernelbench", "import-sol", "from-function", "from-trace", "from-docs"
+    }  # fmt: skip
+    assert run(["upskill-gen", "lint", "skills"], tmp_path).returncode == 0
 
 
 GENERATING = [line for line in shell_lines() if line.startswith("upskill-gen ")]

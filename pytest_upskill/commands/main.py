@@ -10,7 +10,7 @@ from pytest_upskill.records.version import VERSION
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "run": ("run_program", "Run a CUDA program on the host and report memory errors, races and barrier mistakes."),
     "new-case": ("new_case", "Write the skeleton of a case."),
-    "check": ("check", "Judge the solution of a case, and show the numbers."),
+    "check": ("check", "Judge the solution of a case, and show the values."),
     "list": ("list_cases", "List skills, their cases and tags, and students."),
     "lint": ("lint", "Check skills and cases against the specification, without pytest."),
     "runs": ("runs", "List the recorded runs, and import runs from JSON reports."),

@@ -35,7 +35,9 @@ def subject_of(case: Case | None, more: MoreAssertions | None = None, signature:
 
 
 def _problem(subject: Subject, more: MoreAssertions | None) -> Assertion | None:
-    """What the solution fails as a reply: ``reply``, ``contract``, or an assertion of the project."""
+    """The first assertion that the solution fails if it is read as a reply: ``reply``, ``contract``, or one of the
+    project's own; None if there is none.
+    """
     case, contract = subject.case, contract_of(subject.case)
     assert case.solution is not None
     reply = Reply(text=as_reply(case.solution, case.language), cost_usd=0.0, model="golden")

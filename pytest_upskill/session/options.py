@@ -88,8 +88,8 @@ OPTIONS = (
     Option("no-regression", "RUN", "gate: fail the run if a case fails that passed in the earlier run RUN, a number "
            "that `pytest-upskill runs` shows, or a JSON report (default: the run that --upskill-compare takes)",
            values.compared_run, without_value="last"),
-    Option("gate", "HOW", "what gates compare: the estimate, the interval (which may be inconclusive: exit status "
-           "7), or nothing: off (default: estimate)", values.gate),
+    Option("gate", "HOW", "what gates compare with the threshold: estimate, or interval (which may be inconclusive: "
+           "exit status 7); off ignores all gates (default: estimate)", values.gate),
     Option("xfail", "KNOWN", "known failures, which fail no run: 'SKILL[/CASE] STUDENT: REASON', one a line; * stands "
            "for any name (repeatable)", values.known_failures, repeatable=True),
     Option("export", "DIR", "write each case's first passing kernel to this folder, as a project for Hugging Face's "

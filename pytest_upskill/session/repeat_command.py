@@ -63,7 +63,7 @@ def is_recorded(settings: Settings, config: StudentConfig | None, skill_path: Pa
 
 
 def concerning(case: Case | None, settings: Settings) -> Settings:
-    """The settings that change the result of a case: others do not belong into its commands."""
+    """The settings that change the result of a case; others are left out of its commands."""
     has_rubric = case is not None and case.expect is not None and case.expect.rubric
     return settings if has_rubric or settings.judge is None else replace(settings, judge=None)
 

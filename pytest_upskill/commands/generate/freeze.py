@@ -38,8 +38,8 @@ _MOVING = ("text", "text_hash", "always", "reference", "solution", "inputs")
 def command(item: str, run: str | None, dry_run: bool) -> None:
     """Have a case always try the counterexample of an item.
 
-    The example joins 'always' in the frontmatter of the case's file, and is tried for every reply from then on, before
-    those that are drawn. The case's own solution must pass it; otherwise the file stays as it is. Prompts do not
+    Adds the example to 'always' in the frontmatter of the case's file. From then on it is tried for every reply, before
+    the drawn examples. The case's own solution must pass it; otherwise the file stays as it is. Prompts do not
     change. ITEM is an id, or a part of it that only one item has, such as 'softmax[glm-4.7-skill]'.
     """
     with opened_history() as history:
