@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pytest_upskill.session.run import Run
 
 _OF_STUDENTS = ("arms", "trials", "turns", "replies", "base-url", "serve", "min-pass-rate", "min-lift", "max-cost",
-                "no-regression", "gate", "until-decided", "xfail")  # fmt: skip
+                "no-regression", "gate", "until-decided", "xfail", "noise")  # fmt: skip
 """Options that mean nothing to the self-check."""
 _STOPPING = (GateKind.MIN_PASS_RATE, GateKind.MIN_LIFT)
 _NEEDED: Mapping[GateKind, tuple[str, ...]] = {GateKind.MIN_LIFT: (arms.SKILL, arms.BASELINE), GateKind.MAX_COST: ()}

@@ -154,6 +154,16 @@ def test_the_file_can_be_named_alone_and_a_skill_can_have_nothing_else(bench: Wo
         bench.run(node, *ASK[1:2]).assert_outcomes(failed=1)
 
 
+def test_gates_neither_count_choices_nor_end_the_asking_for_them(bench: Workbench) -> None:
+    write_queries(bench)
+    with endpoint(choosing(lambda query: "an answer" if query.startswith("Say") else by_word(query))) as server:
+        text_skill(bench, server, 6, "concurrency = 1")
+        gates = ("--upskill-until-decided", "--upskill-min-pass-rate=0.5")
+        done = bench.run("skills", "--upskill-student=pupil", "--upskill-arms=skill", *gates, "--upskill-noise=2")
+        done.assert_outcomes(passed=1 + 3 + 6, skipped=3, failed=3)
+    assert "recall 3/4" in done.stdout.str()
+
+
 def test_known_failures_and_trials(bench: Workbench) -> None:
     write_queries(bench, [QUERIES[0], QUERIES[4]])
     with endpoint(choosing(by_word)) as server:
