@@ -9,6 +9,7 @@ from string import Template
 from pytest_upskill.cases.case import Case
 from pytest_upskill.contracts import registry as contracts
 from pytest_upskill.contracts.base import Teaching
+from pytest_upskill.documents.hidden_characters import visible
 from pytest_upskill.errors import UsageError
 from pytest_upskill.generator.answers import Plan, PlannedCase, Refused
 from pytest_upskill.generator.prose import NAMES
@@ -26,24 +27,48 @@ _LONGEST_REASON = 4_000
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a skill is asked for. ``language`` is that of its text (BCP 47), ``contract`` that of its cases."""
+    """What a skill is asked for. ``language`` is that of its text (BCP 47), ``contract`` that of its cases.
+
+    ``material`` is what it is made from, such as a transcript, and ``what`` says what that is. It is untrusted data,
+    and sent as a quotation.
+    """
 
     task: str
     language: str = "en"
     contract: str = LAUNCHER
+    material: str = ""
+    what: str = ""
 
 
 def plan_step(order: Order, count: int, existing: Sequence[Case] = (), name: str = "") -> Step:
     """The question for a plan of ``count`` cases; ``name`` is that of the skill, if it is fixed."""
     taken = f"\nThe skill has these cases already; plan other operators:\n\n{_listed(existing)}\n" if existing else ""
     named = f"\nThe name of the skill is `{name}`.\n" if name else ""
-    return _step("plan", "plan", order, count=count, taken=taken, named=named)
+    return _beside(order, _step("plan", "plan", order, count=count, taken=taken, named=named))
 
 
 def skill_step(order: Order, plan: Plan) -> Step:
     """The question for the skill's files."""
     operators = "\n".join(f"- {one.operator}" for one in plan.cases)
-    return _step("skill", "skill", order, skill=plan.skill, operators=operators)
+    return _beside(order, _step("skill", "skill", order, skill=plan.skill, operators=operators))
+
+
+def part_step(order: Order, number: int, count: int) -> Step:
+    """The question for notes on a part of the material, which is ``order.material``."""
+    return _beside(order, _step(f"part-{number}", "part", order, number=number, count=count))
+
+
+def _beside(order: Order, step: Step) -> Step:
+    """The question below the material that it is about, if there is any."""
+    if not order.material:
+        return step
+    head = Template(prompt_text("teacher_material")).substitute(what=order.what, quoted=quotation(order.material))
+    return replace(step, prompt=replace(step.prompt, user=f"{head.strip()}\n\n{step.prompt.user}"))
+
+
+def quotation(text: str) -> str:
+    """A text as a Markdown quotation; characters that are not shown, or change the order of others, are written out."""
+    return "\n".join(f"> {line}".rstrip() for line in visible(text).strip("\n").split("\n"))
 
 
 def case_step(

@@ -27,6 +27,7 @@ from pytest_upskill.generator.answers import Plan, PlannedCase, Refused, read_ca
 from pytest_upskill.generator.conversations import Conversations, Ended
 from pytest_upskill.generator.files_teacher import AnswerMissing
 from pytest_upskill.generator.leakage import Leakage, skill_text
+from pytest_upskill.generator.notes import take_notes
 from pytest_upskill.generator.parts import split
 from pytest_upskill.generator.plans import read_plan
 from pytest_upskill.generator.questions import Order
@@ -117,6 +118,13 @@ class Writing:
             except Refused as reason:
                 self._refused(ended.step, ended.reply, reason)
         return None
+
+    def notes(self, parts: Sequence[str]) -> bool:
+        """Have the teacher take notes on each part of the material, which are the material from then on; False, with
+        the reason in ``result``, if some are missing.
+        """
+        self._order, whole = take_notes(self._talks, self._order, parts, self._refused, self._not_answered)
+        return whole
 
     def new(self, plan: Plan, into: Path) -> None:
         """Write the planned skill and its cases below the folder ``into``, or go on with them. Raises UsageError."""
