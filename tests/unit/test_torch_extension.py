@@ -315,7 +315,7 @@ def test_operators_of_other_libraries_are_seen(server: WorkerServer, tmp_path: P
     data = {"loaded": loaded, "violations": [], "abi": "", "notes": []}
     violations, _ = adapter._verdicts(data, {"schema": SCHEMA, "name": "scale_rows"}, EXTENSION)
     assert loaded.get("problem") is None
-    assert violations == ["it registers 'aten::mul.Tensor', an operator of another library"]
+    assert violations == ("it registers 'aten::mul.Tensor', an operator of another library",)
 
 
 @pytest.mark.parametrize(
