@@ -33,6 +33,7 @@ from pytest_upskill.execution.prompt_rendering import PromptRenderer
 from pytest_upskill.execution.rubric import JudgeOf, RubricJudge
 from pytest_upskill.execution.task import Task
 from pytest_upskill.execution.text_replies import TextReplies
+from pytest_upskill.execution.triggers import trigger_outcome
 from pytest_upskill.judging.in_process import InProcess
 from pytest_upskill.judging.interface import JudgeRequest, JudgeResult, Limits
 from pytest_upskill.judging.signatures import contract_of, language_of
@@ -180,7 +181,7 @@ class Pipeline:
         self._backend.close()
 
     def _is_asked(self, task: Task) -> bool:
-        return task.kind in (ItemKind.KERNEL, ItemKind.TEXT) and self._prompts is None
+        return task.kind in (ItemKind.KERNEL, ItemKind.TEXT, ItemKind.TRIGGER) and self._prompts is None
 
     def _run(self, task: Task, case: Case) -> Outcome:
         answered = self._attempts.first(task)
@@ -246,6 +247,8 @@ class Pipeline:
     def _judged(self, task: Task, case: Case, answered: Answered) -> Outcome:
         if case.kind == "text":
             return self._texts.outcome(task, answered.reply)
+        if case.kind == "trigger":
+            return trigger_outcome(task, answered.reply)
         result = answered.judgement.result() if answered.judgement else None
         failed = result is None or (result.build is not None and not result.build.ok)
         if failed and (lost := outcomes.cut_off(task, answered.reply)):

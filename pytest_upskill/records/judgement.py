@@ -39,6 +39,8 @@ class ItemKind(StrEnum):
 
     KERNEL = "kernel"
     TEXT = "text"
+    TRIGGER = "trigger"
+    """Whether a student that sees names and descriptions of skills chooses the skill."""
     SPEC = "spec"
     MUTANTS = "mutants"
     BROKEN_CASE = "broken-case"
@@ -234,6 +236,16 @@ class RubricRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class TriggerRecord:
+    """What a student chose for a query: ``named`` are the skills, and ``chosen`` whether ours is one of them."""
+
+    query: str
+    should_trigger: bool
+    chosen: bool
+    named: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What is kept of one item: a row of the report."""
 
@@ -293,6 +305,7 @@ class Outcome:
     launches: LaunchStatistics | None = None
     compilers: tuple[str, ...] = ()
     rubric: RubricRecord | None = None
+    trigger: TriggerRecord | None = None
 
     def to_plain(self) -> dict[str, Any]:
         """Plain data, for another process and for storing."""

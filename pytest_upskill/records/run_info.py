@@ -53,6 +53,8 @@ class RunInfo:
     """Whether files differed from that commit; None if unknown."""
     gates: Gates = field(default_factory=Gates)
     """What the user asked of the run."""
+    noise: str = ""
+    """How many other skills were shown, in the form of the option; empty if unknown."""
 
     def to_plain(self) -> dict[str, Any]:
         """Plain data, for storing."""

@@ -73,7 +73,7 @@ def nothing_decided(outcomes: Iterable[Outcome]) -> bool:
     """True if items of the skill arm ran, and none of them passed or failed. Where there are none of that arm, those
     of the other arms count; without any, the self-checks of cases.
     """
-    ran = [one for one in outcomes if one.kind in (ItemKind.KERNEL, ItemKind.TEXT, ItemKind.MUTANTS)]
+    ran = [one for one in outcomes if one.kind not in (ItemKind.SPEC, ItemKind.BROKEN_CASE)]
     asked = [one for one in ran if one.kind is not ItemKind.MUTANTS]
     judged = [one for one in asked if not is_control(one.arm or "")] or asked or ran
     return bool(judged) and all(one.verdict.kind not in (VerdictKind.PASSED, VerdictKind.FAILED) for one in judged)
