@@ -96,7 +96,7 @@ class HubStudent(Student):
         """Downloads the build of a repository that fits. Raises what huggingface_hub raises."""
         from huggingface_hub import HfApi
         from huggingface_hub.hf_api import RepoFolder
-        from huggingface_hub.utils import disable_progress_bars
+        from huggingface_hub.utils.tqdm import disable_progress_bars
 
         disable_progress_bars()  # they would run across the lines of the run
         api = HfApi(endpoint=os.environ.get("HF_ENDPOINT") or None, library_name="pytest-upskill")
