@@ -10,7 +10,7 @@ from os.path import relpath
 from pathlib import Path
 from typing import Any
 
-from pytest_upskill.cases.case import Case
+from pytest_upskill.cases.case import PUBLISHED, Case
 from pytest_upskill.configuration.settings import Settings
 from pytest_upskill.replies.cassette import cassette_path
 from pytest_upskill.skills.arms import AA_ARMS, BASELINE, REPEAT
@@ -63,7 +63,7 @@ def is_recorded(settings: Settings, config: StudentConfig | None, skill_path: Pa
 
 
 def concerning(case: Case | None, settings: Settings) -> Settings:
-    """The settings that change the result of a case: others do not belong into its commands."""
+    """The settings that change the result of a case; others are left out of its commands."""
     has_rubric = case is not None and case.expect is not None and case.expect.rubric
     return settings if has_rubric or settings.judge is None else replace(settings, judge=None)
 
@@ -111,6 +111,8 @@ def _source(settings: Settings, config: StudentConfig | None) -> str:
         return "--upskill"
     if config.provider == "golden":
         return f"--upskill-student={config.name}"
+    if config.provider == PUBLISHED:
+        return f"--upskill-student=hub:{config.name}={config.model}"
     folder = config.folder or replies_folder(settings.rootdir, config.name)
     label = "" if config.name == "files" else f"{config.name}="
     return f"--upskill-student=files:{label}{_relative(folder, settings.invocation_dir)}"

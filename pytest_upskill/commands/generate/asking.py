@@ -33,7 +33,7 @@ from pytest_upskill.students.base import StudentConfig
 COMPLETE, LEFT_OUT, UNFINISHED, INTERRUPTED = 0, 1, 3, 130
 STATUSES = (
     "The exit status is 0 if everything was written, 1 if something was left out, 2 for a usage error, and 3 if "
-    "answers are missing: the same command continues."
+    "answers are missing: run the same command again to continue."
 )
 
 
@@ -58,13 +58,17 @@ _OPTIONS = (
         show_default=True,
         help="A student with a model, or files:DIR: questions are written to DIR, answers read from it.",
     ),
-    click.option("--attempts", type=click.IntRange(1, 20), default=3, show_default=True, help="Answers to a question."),
+    click.option(
+        "--attempts", type=click.IntRange(1, 20), default=3, show_default=True, help="The most answers to a question."
+    ),
     click.option("--budget", metavar="USD", type=Usd(), help="The most that this command may spend."),
     click.option("--max-tokens", metavar="N", type=click.IntRange(0), help="The most tokens that it may use."),
     click.option(
         "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", help="Where cases are proven."
     ),
-    click.option("--dry-run", is_flag=True, help="Show the estimate and the first question, and ask nothing."),
+    click.option(
+        "--dry-run", is_flag=True, help="Show the estimate, and the first question if it is known; ask nothing."
+    ),
     click.option("--json", "as_json", is_flag=True, help="Write the result to stdout as JSON."),
 )
 

@@ -39,4 +39,4 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
 )
 @click.version_option(VERSION, prog_name="upskill-gen")
 def main() -> None:
-    """Write skills and cases with a teacher, prove each case, and improve skills; all of it plain files."""
+    """Write skills and cases with a teacher, prove each case, and improve skills."""

@@ -28,7 +28,13 @@ _NOTES = 4000
 
 @click.command("new", epilog=STATUSES)
 @click.argument("task", metavar="TASK")
-@click.option("--cases", type=click.IntRange(1, 200), default=20, show_default=True, help="Half of them are held out.")
+@click.option(
+    "--cases",
+    type=click.IntRange(1, 200),
+    default=20,
+    show_default=True,
+    help="The number of cases; half are held out.",
+)
 @click.option("--name", metavar="NAME", help="The name of the skill.  [default: the teacher's]")
 @click.option(
     "--into",
@@ -42,7 +48,7 @@ _NOTES = 4000
 @click.option(
     "--student", metavar="NAME", help="Measure each case's difficulty: this student's pass rate without the skill."
 )
-@click.option("--plan", "only_plan", is_flag=True, help="Stop after the plan; without this option, it is used.")
+@click.option("--plan", "only_plan", is_flag=True, help="Stop after the plan. Run again without it to go on.")
 @asks_a_teacher
 def command(
     task: str,

@@ -60,16 +60,18 @@ from pytest_upskill.students.base import StudentConfig
 KEPT, UNDECIDED, UNFINISHED, INTERRUPTED = 0, 7, 3, 130
 STATUSES = (
     "The exit status is 0 if a version was kept or no training case failed, 7 if nothing was kept, 2 for a usage "
-    "error, and 3 if answers are missing or the budget is used up: the same command continues."
+    "error, and 3 if answers are missing or the budget is used up: run the same command again to continue."
 )
 
 
 @click.command("refine", epilog=STATUSES)
 @click.argument("skill", metavar="SKILL", type=click.Path(path_type=Path))
 @click.option("--student", metavar="NAME", required=True, help="The student whose failures are shown to the teacher.")
-@click.option("--rounds", type=click.IntRange(1, 20), default=3, show_default=True, help="New versions at most.")
+@click.option("--rounds", type=click.IntRange(1, 20), default=3, show_default=True, help="The most new versions.")
 @click.option("--target", metavar="TOKENS", type=click.IntRange(50), help="The most tokens of the skill's text.")
-@click.option("--trials", type=click.IntRange(1, 100), default=1, show_default=True, help="Answers to each case.")
+@click.option(
+    "--trials", type=click.IntRange(1, 100), default=1, show_default=True, help="Answers to each case and version."
+)
 @click.option("--held-out", metavar="CASES", help="The held-out cases, separated by commas.  [default: as recorded]")
 @asks_a_teacher
 def command(
