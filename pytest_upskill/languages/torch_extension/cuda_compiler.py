@@ -215,6 +215,8 @@ def _preamble(path: str, sources: Mapping[str, str], found: Headers) -> str:
     """What precedes a unit: headers of the system and of PyTorch that it includes, since words are poisoned next."""
     folders = (*found.folders, *toolchain.system_headers(toolchain.find_compiler()), _INCLUDE, flags.INCLUDE)
     named = dict.fromkeys(includes(path, sources))
+    if any(name.startswith(("c10/cuda/", "ATen/cuda/")) for name in named):
+        named = {"c10/cuda/CUDAGraphsC10Utils.h": None, **named}  # CUDAEvent.h expects that another header includes it
     own = {PurePosixPath(one).name for one in sources}
     lines = [
         f"#include <{name}>\n"
