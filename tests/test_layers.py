@@ -29,6 +29,7 @@ LAYERS = (
     ("generator",),
     ("execution",),
     ("reporting",),
+    ("export",),
     ("history",),
     ("case_quality",),
     ("replies", "judging"),

@@ -9,6 +9,7 @@ import html
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -60,7 +61,8 @@ def run(command: list[str], cwd: Path = ROOT, **environment: str) -> subprocess.
 
 
 FIRST_CASE = "docs/first-case.md"
-STORIES = (FIRST_CASE, "docs/upskill-gen.md", "docs/importing.md")
+KERNEL_BUILDER = "docs/kernel-builder.md"
+STORIES = (FIRST_CASE, "docs/upskill-gen.md", "docs/importing.md", KERNEL_BUILDER)
 """The commands of each of these pages belong together, and have a test of their own."""
 SHOWN = [text for page, language, text in BLOCKS if language == "console" and page not in STORIES]
 
@@ -111,6 +113,7 @@ def call(words):
         return main.main(words[1:], prog_name=words[0], standalone_mode=False) or 0
     if words[0] == "upskill-gen":
         return generate.main(words[1:], prog_name=words[0], standalone_mode=False) or 0
+    words[0] = sys.executable if words[0] == "python" else words[0]
     return subprocess.run(words, check=True).returncode
 for step in sys.argv[1:]:
     kind, _, rest = step.partition(chr(0x1f))
@@ -180,6 +183,16 @@ def test_the_commands_that_import_do_what_their_page_shows(tmp_path: Path) -> No
 
 
 GENERATING = [line for line in shell_lines() if line.startswith("upskill-gen ")]
+
+
+@pytest.mark.full
+def test_a_kernel_can_be_exported_built_tested_and_judged_by_following_the_page(tmp_path: Path) -> None:
+    pytest.importorskip("kernels")
+    shutil.copytree(ROOT / "skills" / "cuda-kernels", tmp_path / "skills" / "cuda-kernels")
+    (tmp_path / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
+    for command, shown, printed, status in told(KERNEL_BUILDER, tmp_path):
+        compare(command, shown, printed)
+        assert status == "0", f"{command}: {printed}"
 
 
 @pytest.mark.parametrize("line", GENERATING)

@@ -97,6 +97,20 @@ class Expectation:
     rubric: tuple[str, ...] = ()
 
 
+PUBLISHED = "hub"
+"""The contract and the language of a case that a published kernel is held against, and the provider of such kernels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """How a published kernel computes the case's operator: the function ``op`` of its package, called with
+    ``arguments``, which are names of arguments, dims and results. Results that it is not called with are returned.
+    """
+
+    op: str
+    arguments: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """One task with an oracle. ``task`` is the text that a student gets.
@@ -108,6 +122,7 @@ class Case:
     expected to fail. ``should_trigger`` says of a query whether it should make an agent open the skill; None for other
     cases. ``always`` are texts of examples that are always tried. ``text`` is the file's content, and
     ``text_hash`` its SHA-256. ``trusted``: the case's own Python may run in this process (``cases.acceptance``).
+    ``hub`` says how a published kernel is called.
     ``taken_by`` is the folder of the skill that takes the case from another one; None for a skill's own case.
     """
 
@@ -139,6 +154,7 @@ class Case:
     expect: Expectation | None = None
     should_trigger: bool | None = None
     always: tuple[str, ...] = ()
+    hub: Published | None = None
     trusted: bool = True
     taken_by: Path | None = None
     text_hash: str = ""

@@ -17,6 +17,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "compare": ("compare", "Compare two recorded runs."),
     "show": ("show", "Show everything that is recorded of an item."),
     "report": ("report", "Write the report of a recorded run."),
+    "export": ("export", "Write a passing kernel as a project for Hugging Face's kernel-builder."),
+    "build": ("build", "Build a project of kernel-builder for the CPU."),
     "prune": ("prune", "Remove stored and recorded replies that no case uses."),
 }
 """Each command's module and its line in ``--help``. A module is imported when its command is called."""

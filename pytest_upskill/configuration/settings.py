@@ -47,7 +47,7 @@ class ReportTarget:
     def check(self, option: str = REPORT) -> None:
         """Raises UsageError if the report cannot be written there, before anything runs."""
         if self.form == SKILL_CREATOR:
-            _check_folder(self.path, option)
+            _check_report_folder(self.path, option)
         else:
             check_writable(self.path, option)
 
@@ -97,6 +97,8 @@ class Settings:
     """Options of pytest's own that the user gave, and without which a command would find other files or values."""
     typed: frozenset[str] = frozenset()
     arms_named: bool = False
+    export: Path | None = None
+    """The folder for the projects of passing kernels."""
     unused: str = ""
 
     @property
@@ -146,14 +148,19 @@ def check_writable(path: Path, option: str = REPORT) -> None:
         raise _refused(option, path, error, "name a file where you may write") from None
 
 
-def _check_folder(path: Path, option: str) -> None:
+def _check_report_folder(path: Path, option: str) -> None:
     if path.exists() and not path.is_dir():
         raise UsageError(f"{option}: {path} is a file; {SKILL_CREATOR} writes a folder")
+    check_folder(path, option)
+    if any(path.iterdir()) and not (path / FOLDER_MARKER).exists():
+        problem = f"{path} holds other files; name a new folder, or one that holds an earlier report"
+        raise UsageError(f"{option}: {problem}")
+
+
+def check_folder(path: Path, option: str) -> None:
+    """Raises UsageError if no files can be written to a folder, which is created."""
     try:
         path.mkdir(parents=True, exist_ok=True)
-        if any(path.iterdir()) and not (path / FOLDER_MARKER).exists():
-            problem = f"{path} holds other files; name a new folder, or one that holds an earlier report"
-            raise UsageError(f"{option}: {problem}")
         _probe(path)
     except OSError as error:
         raise _refused(option, path, error, "name a folder where you may write") from None

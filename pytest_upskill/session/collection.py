@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_upskill.cases.acceptance import listing_of
-from pytest_upskill.cases.case import Case
+from pytest_upskill.cases.case import PUBLISHED, Case
 from pytest_upskill.cases.case_file import NO_CASE, load_cases
 from pytest_upskill.cases.triggers import FILE as TRIGGERS
 from pytest_upskill.cases.triggers import Triggers, triggers_of
@@ -164,6 +164,8 @@ class SkillFile(pytest.File):
         return {slug for name in names for slug in self.run.student(student).arms_for(name, tuple(slugs), named)}
 
     def _items_of(self, case: Case, student: str, student_arms: list[str]) -> Iterator[pytest.Item]:
+        if self.run.configs[student].provider == PUBLISHED:
+            case = replace(case, contract=PUBLISHED, language=PUBLISHED)
         kind = ItemKind.KERNEL if case.kind == "kernel" else ItemKind.TEXT
         if student == "golden":
             yield self._item(f"{case.name}[golden]", kind, case, student, "skill")

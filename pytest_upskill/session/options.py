@@ -92,6 +92,8 @@ OPTIONS = (
            "exit status 7); off ignores all gates (default: estimate)", values.gate),
     Option("xfail", "KNOWN", "known failures, which fail no run: 'SKILL[/CASE] STUDENT: REASON', one a line; * stands "
            "for any name (repeatable)", values.known_failures, repeatable=True),
+    Option("export", "DIR", "write each case's first passing kernel to this folder, as a project for Hugging Face's "
+           "kernel-builder", values.text),
     Option("prompts", "DIR", "write the prompts to this folder; query and run nothing", values.text),
 )  # fmt: skip
 
@@ -213,6 +215,8 @@ def _checks_cases(config: pytest.Config) -> bool:
 
 def read(config: pytest.Config) -> Settings:
     """Options over ini values over defaults. Raises UsageError on a wrong value."""
+    from pathlib import Path
+
     from pytest_upskill.configuration.gates import GATE_NAMES, read_gates
     from pytest_upskill.configuration.settings import (
         DEFAULTS,
@@ -227,6 +231,7 @@ def read(config: pytest.Config) -> Settings:
     for values_ in (found, unset):
         values_ |= {name: value for name, value in DEFAULTS.items() if values_[name] is None}
     student, report, prompts, how = (found.pop(name) for name in ("student", "report", "prompts", "gate"))
+    export = found.pop("export")
     unused = ""
     if _checks_cases(config) and (student or prompts):
         name, value = ("student", ",".join(student)) if student else ("prompts", prompts)
@@ -242,6 +247,7 @@ def read(config: pytest.Config) -> Settings:
         sanitizer=_is_on(config, "upskill_sanitizer"),
         reports=tuple(dict.fromkeys(ReportTarget.of(name, invocation_dir) for name in report or ())),
         prompts=invocation_dir / prompts if prompts else None,
+        export=invocation_dir / Path(export).expanduser() if export else None,
         origins={name: _origin(config, f"upskill_{name}") for name, value in given.items() if value},
         students_tables=students_tables(pyproject),
         rootdir=config.rootpath,

@@ -10,7 +10,7 @@ from os.path import relpath
 from pathlib import Path
 from typing import Any
 
-from pytest_upskill.cases.case import Case
+from pytest_upskill.cases.case import PUBLISHED, Case
 from pytest_upskill.configuration.settings import Settings
 from pytest_upskill.replies.cassette import cassette_path
 from pytest_upskill.skills.arms import AA_ARMS, BASELINE, REPEAT
@@ -111,6 +111,8 @@ def _source(settings: Settings, config: StudentConfig | None) -> str:
         return "--upskill"
     if config.provider == "golden":
         return f"--upskill-student={config.name}"
+    if config.provider == PUBLISHED:
+        return f"--upskill-student=hub:{config.name}={config.model}"
     folder = config.folder or replies_folder(settings.rootdir, config.name)
     label = "" if config.name == "files" else f"{config.name}="
     return f"--upskill-student=files:{label}{_relative(folder, settings.invocation_dir)}"

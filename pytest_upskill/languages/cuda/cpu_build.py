@@ -139,11 +139,11 @@ class HostCompiler(CachedCompiler):
     def _said(self, mode: str, unit: str, confinement: Confinement) -> str:
         """All that the compiler says of a unit, from which nothing is made."""
         compiler, toolkit = toolchain.find_compiler(), self.prepare()
-        line = shlex.join([*_compiler_line(compiler, toolkit), ALL_ERRORS[compiler.family], mode, _UNIT])
+        line = shlex.join([*compiler_line(compiler, toolkit), ALL_ERRORS[compiler.family], mode, _UNIT])
         _, said = self._compile(
             toolkit.header,
             (),
-            f"{_alias()} && {line} 2>&1 >/dev/null || true",
+            f"{link_to_sources()} && {line} 2>&1 >/dev/null || true",
             {_UNIT: unit},
             entry="",
             readable=toolkit.readable,
@@ -257,7 +257,8 @@ def native_hash() -> str:
     return key_of(*(part for file in files for part in ("/".join(file.parts[-3:]), file.read_bytes())))
 
 
-def _alias() -> str:
+def link_to_sources() -> str:
+    """A shell command that makes the link ``flags.ALIAS`` in the working directory."""
     return f"mkdir -p {Path(flags.ALIAS).parent} && ln -sfn {shlex.quote(str(NATIVE))} {flags.ALIAS}"
 
 
@@ -267,13 +268,14 @@ def precompiled(compiler: toolchain.Compiler, toolkit: Toolkit) -> list[str]:
     return ["-include", header] if compiler.family == "gcc" else ["-include-pch", f"{header}.pch"]
 
 
-def _compiler_line(compiler: toolchain.Compiler, toolkit: Toolkit) -> list[str]:
+def compiler_line(compiler: toolchain.Compiler, toolkit: Toolkit) -> list[str]:
+    """The beginning of a command that compiles a kernel's unit."""
     options = [*flags.student_flags(compiler.family), *precompiled(compiler, toolkit)]
     return [str(compiler.program), *options, *_folders(compiler)]
 
 
 def _script(compiler: toolchain.Compiler, toolkit: Toolkit, traced: bool) -> str:
-    common, alias = _compiler_line(compiler, toolkit), _alias()
+    common, alias = compiler_line(compiler, toolkit), link_to_sources()
     build = _commands(common, "kernel.o", LIBRARY, toolkit)
     if not traced:
         return f"{alias} && {build}"

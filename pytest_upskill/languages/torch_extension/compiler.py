@@ -127,6 +127,15 @@ class ExtensionCompiler(CachedCompiler):
         )
         return made
 
+    def binding_line(
+        self, path: str, texts: Mapping[str, str], extension: str, precompiled: Mapping[str, Path]
+    ) -> list[str]:
+        """The command that compiles one source of bindings for the CPU; the object's name is to be added."""
+        compiler = toolchain.find_compiler()
+        own = ["-DCPU_KERNEL", f"-DTORCH_EXTENSION_NAME={extension}"]
+        header = _including(compiler, header_of(path, texts), precompiled)
+        return [str(compiler.program), *_common(headers()), *own, *header, "-x", "c++", "-c", path]
+
     def _precompiled(self, name: str, compiler: toolchain.Compiler, found: Headers) -> Path:
         """The folder of a precompiled header."""
 

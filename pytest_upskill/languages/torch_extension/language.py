@@ -34,7 +34,7 @@ from pytest_upskill.sandbox.message_process import Limits
 
 PLAN = "kernel.json"
 """The file of a build: what is asked of it, and the files of its variant."""
-_LOAD_SECONDS = 60.0
+LOAD_SECONDS = 60.0
 _WORKER = Path(__file__).resolve().with_name("extension_worker.py")
 
 
@@ -45,7 +45,7 @@ class TorchExtensionLanguage:
     source_name = SOURCE_NAME
     devices = ("cpu",)
     compiles = True
-    checks = ("runs", "correct", "memory", "deterministic", "inputs")
+    checks: Sequence[str] = ("runs", "correct", "memory", "deterministic", "inputs")
 
     def __init__(self, cache: Cache | None = None) -> None:
         self._compiler, self._cuda = ExtensionCompiler(cache), CudaExtensionCompiler(cache)
@@ -67,7 +67,7 @@ class TorchExtensionLanguage:
         if backend not in ("cpu", "cuda"):
             return Build(None, needs=_needs(build, backend))
         names = generated.names(build, backend, project.texts, headers().version, processor())
-        key = key_of("torch-extension", project.text, entry, confinement.level, self.identity(), _rules())
+        key = key_of("torch-extension", project.text, entry, confinement.level, self.identity(), code_digest())
         cache = self._compiler.cache
         ready = None if cache.find(key) else self._prepare(project, build, backend)  # not while a lock is held
 
@@ -76,7 +76,7 @@ class TorchExtensionLanguage:
             if not made.facts.ok:
                 return made
             _write_plan(folder, project, build, names, plain)
-            server, limits = self._server(confinement, backend), Limits(seconds=_LOAD_SECONDS)
+            server, limits = self.server(confinement, backend), Limits(seconds=LOAD_SECONDS)
             loaded = load_facts(folder / PLAN, server, limits, filtered=confinement.filtered)
             data = {"loaded": loaded, **_examined(folder / LIBRARY)}
             return Made(Facts(data=json.dumps(data)), keep="facts" in loaded)
@@ -108,12 +108,13 @@ class TorchExtensionLanguage:
         assert build.library is not None
         confinement, limits = machine.confinement, Limits(seconds=timeout)
         plan = json.loads(build.library.read_text(encoding="utf-8"))
-        server = self._server(confinement, plan["entry"]["backend"])
+        server = self.server(confinement, plan["entry"]["backend"])
         if plan["entry"]["backend"] == "cuda":
             return CudaExtensionExecutor(build.library, server, limits, confinement, plan["sources"])
         return ExtensionExecutor(build.library, server, limits, filtered=confinement.filtered)
 
-    def _server(self, confinement: Confinement, backend: str) -> WorkerServer:
+    def server(self, confinement: Confinement, backend: str) -> WorkerServer:
+        """What starts workers in a confinement, for builds of a backend."""
         folders = self._cuda_folders if backend == "cuda" else _folders
         with self._lock:
             known = self._servers.get((confinement, backend))
@@ -152,7 +153,7 @@ def _folders() -> tuple[Path, ...]:
 
 
 @functools.cache
-def _rules() -> str:
+def code_digest() -> str:
     """A text that changes with the code of this package, which decides what a library may do."""
     files = sorted(file for file in Path(__file__).parent.iterdir() if file.suffix == ".py")
     return key_of(*(file.read_bytes() for file in files))
