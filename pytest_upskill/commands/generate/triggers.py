@@ -108,7 +108,7 @@ class Choosing(Refinement):
     """One command. Without queries, the teacher writes as many as ``queries`` says first."""
 
     called: ClassVar[str] = "triggers"
-    noun: ClassVar[str] = "training query"
+    nouns: ClassVar[tuple[str, str]] = ("training query", "training queries")
     more: ClassVar[str] = f"add queries to evals/{FILE}"
 
     queries: int = 40
