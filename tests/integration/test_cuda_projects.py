@@ -154,7 +154,7 @@ def test_right_projects_pass(files: dict[str, str]) -> None:
     [
         (kernel((GUARD, "")), "guard", f"{PLACE}:26: launch of"),
         (kernel(("i < count)", "i <= count)")), "memory", f"{PLACE}:12: out-of-bounds"),
-        (kernel((BLOCKS, RACE)), "deterministic", f"{PLACE}:14: "),
+        (kernel((BLOCKS, RACE)), "deterministic", f"{PLACE}:13: race"),
         (kernel((CHECK, "")), "rejects", "on another device"),
         (kernel((CONTIGUOUS, "")), "strides", "other values"),
         (kernel(("  return out;\n}", "  return out.mul(1.0);\n}")), "contract", "it calls the operator 'mul_Scalar' of torch"),
@@ -162,7 +162,7 @@ def test_right_projects_pass(files: dict[str, str]) -> None:
         (kernel(("constexpr int threads = 256", "constexpr int threads = 2048"), (LAUNCHED, "")), "runs", "a block has at most 1024"),
         (kernel(("  return out;\n}", "  return out.cpu();\n}")), "runs", "on device 'cpu'"),
         (kernel(("  const int64_t count", "  out.zero_();\n  return out;\n  const int64_t count")), "contract", "no kernel was launched"),
-        (kernel(("torch::empty_like(x);", "torch::emptylike(x);")), "compiles", f"{PLACE}:22:"),
+        (kernel(("torch::empty_like(x);", "torch::emptylike(x);")), "compiles", "scale_rows.cu:21:"),
         (kernel((CALL, "out[i] = x[i] * weight[i / cols] * factor; const_cast<scalar_t*>(x)[i] = 0;")), "inputs", "write"),
     ],
 )  # fmt: skip

@@ -118,7 +118,7 @@ class CudaExtensionCompiler(CachedCompiler):
         )
         # The linker only warns: the names of Python are found when the library is loaded.
         missing = [name for name in _UNDEFINED.findall(said) if not _OF_PYTHON.match(name)] if made.facts.ok else []
-        if (not made.facts.ok or missing) and (needs := _needs(said)):
+        if (not made.facts.ok or missing) and (needs := _needs(said or made.facts.message)):
             return Made(Facts(False, needs))
         if missing:
             return Made(Facts(False, f"undefined reference to '{missing[0]}', which none of the sources defines"))
