@@ -18,32 +18,22 @@ from typing import TypeVar
 from pytest_upskill.configuration.values import REPORT_FORMS, REPORT_SUFFIXES
 from pytest_upskill.history.selection import LAST, comparisons
 from pytest_upskill.history.store import History, RunRow, StoredRun
-from pytest_upskill.records import (
-    Assertion,
-    Counterexample,
-    Example,
-    ItemKind,
-    Outcome,
-    RunInfo,
-    Seconds,
-    Tokens,
-    Verdict,
-    VerdictKind,
-    Window,
-    WorstElement,
-)
+from pytest_upskill.records import Example, Outcome, RunInfo, Window, WorstElement
 from pytest_upskill.records.gating import Gate, GateKind, Gates
 from pytest_upskill.reporting import render
 from pytest_upskill.reporting.files import write_report
 from pytest_upskill.reporting.terminal import summary_lines
 from pytest_upskill.reporting.view import View, build_view
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from tests.unit import reporting_outcomes as reported
+from tests.unit.reporting_outcomes import counterexample, outcome
+
 QUICK = "--quick" in sys.argv
 CASES, TRIALS = (5, 2) if QUICK else (500, 5)
 ARMS = ("skill", "baseline")
 LIMIT = 5.0
 """Seconds for everything together."""
-NAMES = ("reply", "contract", "compiles", "runs", "correct[float32]", "correct[float16]", "memory", "deterministic")
 WORDS = [
     "tile",
     "warp",
@@ -79,25 +69,20 @@ def item(choose: random.Random, case: str, arm: str, trial: int) -> Outcome:
     rows = tuple(tuple(f"{choose.random():.6f}" for _ in range(8)) for _ in range(8))
     window = Window((0, 0), rows, rows, tuple(tuple(choose.random() for _ in range(8)) for _ in range(8)))
     worst = WorstElement("out", (1, 1), "0.5", "1.5", "1.0", "0.001", window)
-    example = Example({"rows": 3, "cols": 33}, "float16", 7)
-    found = Counterexample("correct[float16]", example, "1 of 99 elements of 'out' is wrong", worst) if failed else None
-    assertions = tuple(Assertion(name, not (failed and name == "correct[float16]"), "1 of 99 is wrong" * failed)
-                       for name in NAMES)  # fmt: skip
+    found = counterexample(example=Example({"rows": 3, "cols": 33}, "float16", 7), worst=worst) if failed else None
     text = " ".join(choose.choice(WORDS) + str(choose.randrange(50)) for _ in range(520))
-    kind = VerdictKind.FAILED if failed else VerdictKind.PASSED
-    suffix = "" if trial == 1 else f"-{trial}"
-    prompt = "" if trial > 1 else f"{' '.join(WORDS * 20)}\n\n{case} {arm}"
-    return Outcome(
-        f"skills/cuda-kernels/SKILL.md::{case}[glm-4.7-{arm}{suffix}]", ItemKind.KERNEL, "cuda-kernels", case,
-        Verdict(kind, None, assertions, found), student="glm-4.7", arm=arm, trial=trial, tokens=Tokens(1000, 500),
-        cost_usd=0.01, seconds=Seconds(1.0, 0.25, 0.5), source=text[:1500], source_name="kernel.cu", reply=text,
-        prompt=prompt, prompt_digest=f"{case} {arm}", reply_digest=text[:40], replay=f"pytest {case}",
+    made = outcome(
+        case, arm=arm, trial=trial, failed={"correct[float16]": "1 of 99 is wrong"} if failed else None,
+        counterexample=found, cost_usd=0.01, source_name="kernel.cu", reply=text, prompt_digest=f"{case} {arm}",
+        prompt="" if trial > 1 else f"{' '.join(WORDS * 20)}\n\n{case} {arm}", reply_digest=text[:40],
+        replay=f"pytest {case}",
     )  # fmt: skip
+    return replace(made, source=text[:1500])
 
 
 def info(session: str) -> RunInfo:
     gates = Gates((Gate(GateKind.MIN_PASS_RATE, 0.4), Gate(GateKind.MIN_LIFT, 0.0)), interval=True)
-    return RunInfo({"cpus": 2}, "cpu", 7, "2026-11-23T01:44:07+00:00", 83.4, session=session, gates=gates)
+    return reported.run(session=session, gates=gates)
 
 
 class Clock:

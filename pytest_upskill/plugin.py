@@ -44,8 +44,10 @@ def pytest_configure(config: pytest.Config) -> None:
                 f"pytest-upskill runs skills on Linux only, and this is {sys.platform}: use a Linux machine, a "
                 "container, or WSL 2; without --upskill options and ini values the plugin does nothing"
             )
-        from pytest_upskill.session.start import start
+        from pytest_upskill.session.plain_imports import plain_imports
 
+        with plain_imports(config):
+            from pytest_upskill.session.start import start
         start(config)
 
 

@@ -9,6 +9,7 @@ import html
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -60,7 +61,8 @@ def run(command: list[str], cwd: Path = ROOT, **environment: str) -> subprocess.
 
 
 FIRST_CASE = "docs/first-case.md"
-STORIES = (FIRST_CASE, "docs/upskill-gen.md")
+KERNEL_BUILDER = "docs/kernel-builder.md"
+STORIES = (FIRST_CASE, "docs/upskill-gen.md", "docs/importing.md", KERNEL_BUILDER)
 """The commands of each of these pages belong together, and have a test of their own."""
 SHOWN = [text for page, language, text in BLOCKS if language == "console" and page not in STORIES]
 
@@ -97,7 +99,7 @@ def shell_lines(page: str = "") -> list[str]:
 
 
 STEP = re.compile(
-    r"`([\w./-]+\.md)`[^`\n]*:\n\n````markdown\n(.*?)^````$|^```console\n(.*?)^```$", re.DOTALL | re.MULTILINE
+    r"`([\w./-]+\.\w+)`[^`\n]*:\n\n````\w+\n(.*?)^````$|^```console\n(.*?)^```$", re.DOTALL | re.MULTILINE
 )
 IN_ORDER = """
 import os, shlex, subprocess, sys, traceback
@@ -111,11 +113,12 @@ def call(words):
         return main.main(words[1:], prog_name=words[0], standalone_mode=False) or 0
     if words[0] == "upskill-gen":
         return generate.main(words[1:], prog_name=words[0], standalone_mode=False) or 0
+    words[0] = sys.executable if words[0] == "python" else words[0]
     return subprocess.run(words, check=True).returncode
 for step in sys.argv[1:]:
     kind, _, rest = step.partition(chr(0x1f))
     if kind != "$":
-        os.makedirs(os.path.dirname(kind), exist_ok=True)
+        os.makedirs(os.path.dirname(kind) or ".", exist_ok=True)
         open(kind, "w", encoding="utf-8").write(rest)
         continue
     sys.stdout.flush()
@@ -160,13 +163,36 @@ def test_the_first_case_can_be_written_by_following_its_page(tmp_path: Path) -> 
 def test_a_skill_can_be_written_by_following_the_page_on_upskill_gen(tmp_path: Path) -> None:
     steps = told("docs/upskill-gen.md", tmp_path)
     for command, output, text, status in steps:
-        assert status == ("3" if "continues from here" in output else "0"), f"{command}: {text}"
+        expected = "3" if "continues from here" in output else "1" if "✗ correct" in output else "0"
+        assert status == expected, f"{command}: {text}"
         compare(command, output, text)
     assert len(list((tmp_path / "skills/audio-kernels/evals").glob("*.md"))) == 3
-    assert len(steps) == 5
+    assert len(steps) == 9
+
+
+@pytest.mark.full
+def test_the_commands_that_import_do_what_their_page_shows(tmp_path: Path) -> None:
+    steps = told("docs/importing.md", tmp_path)
+    for command, output, text, status in steps:
+        assert status == ("3" if "continues from here" in output else "0"), f"{command}: {text}"
+        compare(command, output, text)
+    assert {command.split()[1] for command, *_ in steps} == {
+        "import-upskill", "import-evals", "import-kernelbench", "import-sol", "from-function", "from-trace", "from-docs"
+    }  # fmt: skip
+    assert run(["upskill-gen", "lint", "skills"], tmp_path).returncode == 0
 
 
 GENERATING = [line for line in shell_lines() if line.startswith("upskill-gen ")]
+
+
+@pytest.mark.full
+def test_a_kernel_can_be_exported_built_tested_and_judged_by_following_the_page(tmp_path: Path) -> None:
+    pytest.importorskip("kernels")
+    shutil.copytree(ROOT / "skills" / "cuda-kernels", tmp_path / "skills" / "cuda-kernels")
+    (tmp_path / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
+    for command, shown, printed, status in told(KERNEL_BUILDER, tmp_path):
+        compare(command, shown, printed)
+        assert status == "0", f"{command}: {printed}"
 
 
 @pytest.mark.parametrize("line", GENERATING)

@@ -97,6 +97,20 @@ class Expectation:
     rubric: tuple[str, ...] = ()
 
 
+PUBLISHED = "hub"
+"""The contract and the language of a case that a published kernel is held against, and the provider of such kernels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """How a published kernel computes the case's operator: the function ``op`` of its package, called with
+    ``arguments``, which are names of arguments, dims and results. Results that it is not called with are returned.
+    """
+
+    op: str
+    arguments: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """One task with an oracle. ``task`` is the text that a student gets.
@@ -105,8 +119,10 @@ class Case:
     ``contract`` and ``language`` are names in the registries. ``forbid`` names operators that must not be called;
     ``vectorised`` requires that the work done in Python does not grow with the sizes. ``speed`` and ``at_least`` are
     the sizes and the least speedup of a timing that is not implemented yet. ``xfail`` says why students are
-    expected to fail. ``always`` are texts of examples that are always tried. ``text`` is the file's content, and
+    expected to fail. ``should_trigger`` says of a query whether it should make an agent open the skill; None for other
+    cases. ``always`` are texts of examples that are always tried. ``text`` is the file's content, and
     ``text_hash`` its SHA-256. ``trusted``: the case's own Python may run in this process (``cases.acceptance``).
+    ``hub`` says how a published kernel is called.
     ``taken_by`` is the folder of the skill that takes the case from another one; None for a skill's own case.
     """
 
@@ -136,7 +152,9 @@ class Case:
     atomics: bool = False
     zero: bool = False
     expect: Expectation | None = None
+    should_trigger: bool | None = None
     always: tuple[str, ...] = ()
+    hub: Published | None = None
     trusted: bool = True
     taken_by: Path | None = None
     text_hash: str = ""
@@ -158,5 +176,8 @@ class Case:
         return self.taken_by or self.path.parent.parent
 
     @property
-    def kind(self) -> Literal["kernel", "text"]:
+    def kind(self) -> Literal["kernel", "text", "trigger"]:
+        """What is asked for: a kernel, a text, or whether the skill is the one to open."""
+        if self.should_trigger is not None:
+            return "trigger"
         return "text" if self.op is None else "kernel"

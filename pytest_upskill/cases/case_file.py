@@ -12,7 +12,7 @@ from typing import Any
 
 from pytest_upskill.cases import fields
 from pytest_upskill.cases.acceptance import Listing, is_trusted
-from pytest_upskill.cases.case import Case, Choices, Expectation, ScalarSpec, TensorSpec
+from pytest_upskill.cases.case import Case, Choices, Expectation, Published, ScalarSpec, TensorSpec
 from pytest_upskill.cases.example_text import BadExample, read_example
 from pytest_upskill.cases.fields import Scope
 from pytest_upskill.cases.foreign import is_foreign
@@ -28,12 +28,13 @@ from pytest_upskill.errors import CaseError, NotACase
 KERNEL_KEYS = (
     "op", "dims", "where", "args", "dtypes", "returns", "tolerance", "examples", "contract", "language", "speed",
     "at_least", "tags", "atomics", "zero", "forbid", "vectorised",
-    "xfail", "always",
+    "xfail", "always", "hub",
 )  # fmt: skip
 TEXT_KEYS = ("expect", "tags", "xfail")
 NO_CASE = "no case, and not judged: no frontmatter with 'op' or 'expect'"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
+_FUNCTION_NAME = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*\Z")
 _OPERATOR_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*\Z")
 _NAMESPACES = ("aten", "ops", "F", "nn", "functional", "Tensor")
@@ -170,6 +171,7 @@ def _kernel_fields(scope: Scope, top: Top, sections: Sections) -> dict[str, Any]
         "vectorised": lambda value: fields.boolean(scope, value, "'vectorised'"),
         "atomics": lambda value: fields.boolean(scope, value, "'atomics'"),
         "zero": lambda value: fields.boolean(scope, value, "'zero'"),
+        "hub": lambda value: _published(scope, value, operator),
     }
     return {
         "op": operator,
@@ -300,6 +302,25 @@ def _always(scope: Scope, value: Value, case: Case) -> tuple[str, ...]:
             raise scope.fail(f"'always' holds '{text}', the same example as '{found[example]}'; keep one", item)
         found[example] = text
     return texts
+
+
+def _published(scope: Scope, value: Value, operator: Operator) -> Published:
+    """How a published kernel is called."""
+    form = "{op: silu_and_mul, args: [out, x]}"
+    parts = fields.mapping(scope, value, "'hub'", form, ("op", "args"))
+    name = parts["op"].data if "op" in parts else None
+    if not isinstance(name, str) or not _FUNCTION_NAME.match(name):
+        said = "names no operator" if name is None else f"names the operator '{parts['op'].shown}'"
+        raise scope.fail(f"'hub' {said}; it is a function of the kernel's package, as in {form}", value)
+    own = tuple(argument.name for argument in operator.arguments)
+    known = (*own, *scope.dims, *operator.results)
+    given = fields.texts(scope, parts["args"], "'args' of 'hub'", "[out, x]") if "args" in parts else own
+    for one in given:
+        if one not in known:
+            raise scope.fail(
+                f"'args' of 'hub' names '{one}', which is no argument, dim or result{suggest(one, known)}", value
+            )
+    return Published(name, given)
 
 
 def _speed(scope: Scope, value: Value, where: tuple[Expression, ...]) -> dict[str, int]:

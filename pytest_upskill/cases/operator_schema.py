@@ -69,7 +69,7 @@ def _parts(text: str) -> tuple[str, str, str]:
         base = name.rpartition("::")[2].partition(".")[0]
         raise ValueError(f"the operator's name '{name}' has an overload or a namespace; write '{base}'")
     if why := refusal(name):
-        raise ValueError(f"the operator's name '{name}' {why}; call it otherwise")
+        raise ValueError(f"the operator's name '{name}' {why}; choose another")
     if results.startswith("(") and "," not in results and results != "()":
         raise ValueError(f"one result is written without parentheses: '-> {results.strip('()')}', not '-> {results}'")
     if results.startswith("(") and not results.endswith(")"):
@@ -91,7 +91,7 @@ def _argument(text: str, letters: dict[str, str]) -> Argument:
         raise ValueError(f"argument '{text}' needs a type and a name; {_USED}")
     name, kind, mark = match["name"], match["type"], ""
     if why := refusal(name):
-        raise ValueError(f"argument '{name}' {why}; call it otherwise")
+        raise ValueError(f"argument '{name}' {why}; choose another name")
     if match["default"]:
         raise ValueError(f"argument '{name}' has a default; 'args' says which values are tried, so leave it out")
     if annotated := _ANNOTATED.match(kind):
@@ -118,7 +118,7 @@ def _results(texts: list[str]) -> tuple[str, ...]:
             raise ValueError(f"result '{text}' is not possible here: write 'Tensor', '(Tensor, Tensor)' or '()'")
         names.append(name or ("out" if len(texts) == 1 else f"out{index}"))
         if why := refusal(names[-1]):
-            raise ValueError(f"result '{names[-1]}' {why}; call it otherwise")
+            raise ValueError(f"result '{names[-1]}' {why}; choose another name")
     return tuple(names)
 
 

@@ -50,13 +50,16 @@ class WrittenCase(Written):
 
 
 class Provenance(BaseModel):
-    """The content of the file. ``task`` is what the skill was asked for, ``language`` that of its text (BCP 47)."""
+    """The content of the file. ``task`` is what the skill was asked for, ``language`` that of its text (BCP 47),
+    ``contract`` that of its cases.
+    """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     version: Literal[1] = 1
     task: str = ""
     language: str = "en"
+    contract: str = "launcher"
     skill: Written | None = None
     cases: dict[str, WrittenCase] = Field(default_factory=dict)
 

@@ -8,6 +8,7 @@ import click
 from pytest_upskill.cases.acceptance import listing_of
 from pytest_upskill.cases.case import Case
 from pytest_upskill.cases.case_file import load_case
+from pytest_upskill.cases.triggers import triggers_of
 from pytest_upskill.commands.new_case import PLACEHOLDER
 from pytest_upskill.errors import CaseError, NotACase
 from pytest_upskill.generator import record_check
@@ -49,7 +50,8 @@ def problems(skill_path: Path, seen: set[Path] | None = None) -> Iterator[tuple[
         yield skill_path, problem
     found = case_files(skill_path.parent)
     evals = skill_path.parent / "evals"
-    for error in (found.problem, listing.problem if (listing := listing_of(evals)) else None):
+    triggers = triggers_of(skill_path.parent, skill_path.parent.name)
+    for error in (found.problem, listing.problem if (listing := listing_of(evals)) else None, triggers.problem):
         if error is not None:
             yield error.path or evals, Problem("error", error.message, error.line)
     known: set[Path] = set() if seen is None else seen

@@ -17,6 +17,7 @@ from filelock import FileLock
 from pytest_upskill import paths
 from pytest_upskill.cases.case import Case
 from pytest_upskill.cases.case_file import load_case
+from pytest_upskill.cases.triggers import PREFIX, triggers_of
 from pytest_upskill.errors import CaseError, NotACase, SandboxError, SkillError
 from pytest_upskill.execution.prompt_rendering import PromptRenderer
 from pytest_upskill.execution.task import Task
@@ -39,7 +40,12 @@ Uses = dict[str, dict[str, frozenset[str]] | None]
 def _uses_of(skill_path: Path) -> Uses:
     """The prompts of a skill's cases. A broken case keeps all its replies."""
     questions = PromptRenderer()
-    prompts: Uses = {}
+    folder = skill_path.parent
+    triggers = triggers_of(folder, folder.name)
+    prompts: Uses = {case.name: {} for case in triggers.cases}
+    if triggers.problem is not None:
+        _warn([triggers.problem])
+        prompts[PREFIX] = None
     for path in case_paths(skill_path.parent):
         try:
             case = load_case(path, skill_path.parent.name, skill_path.parent)
@@ -141,6 +147,8 @@ def _unused(recordings: Sequence[Recording], uses: Uses) -> dict[str, str]:
 
 def _why_unused(one: Recording, uses: Uses, kept: Sequence[Recording]) -> str:
     """Why no case uses a recording; empty if one does. Later turns are used if their first turn is."""
+    if one.case.startswith(PREFIX) and PREFIX in uses:  # the file with the queries cannot be read
+        return ""
     if one.case not in uses:
         return "its case is gone"
     if one.turn > 1:

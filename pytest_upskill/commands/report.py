@@ -31,7 +31,7 @@ _OPTION = "--output"
 @click.option("--json", "suffix", flag_value=".json", help="The stable format for scripts.")
 @click.option(
     "-o", "--output", metavar="PATH",
-    help="Write to this path. As with --upskill-report, its suffix selects the format, or a word before it does, as in "
+    help="Write to this path. As with --upskill-report, its suffix selects the format, or a prefix such as that of "
     "badge:badge.json.",
 )  # fmt: skip
 def command(run: str, suffix: str | None, output: str | None) -> None:

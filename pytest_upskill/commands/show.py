@@ -18,7 +18,7 @@ from pytest_upskill.reporting.item_text import PARTS, item_lines, part_text
 @click.option(
     "--part",
     type=click.Choice(list(PARTS)),
-    help="Only this part. A prompt, reply or kernel goes into a pipe as it is.",
+    help="Only this part. In a pipe, a prompt, reply or kernel is written unchanged.",
 )
 def command(item: str, run: str, part: str | None) -> None:
     """Show the prompt, the reply, the kernel, every assertion, the counterexample, what the device reported, the

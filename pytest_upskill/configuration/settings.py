@@ -12,10 +12,11 @@ from pytest_upskill.documents.spelling import suggest
 from pytest_upskill.errors import UsageError
 from pytest_upskill.records.gating import Gates, KnownFailure
 from pytest_upskill.reporting import FOLDER_MARKER, SKILL_CREATOR
+from pytest_upskill.skills.noise import NO_NOISE, Noise
 
 DEFAULTS: Mapping[str, Any] = {
     "arms": ("skill", "baseline"), "trials": 1, "turns": 1, "device": "auto", "sandbox": "auto", "timeout": 10.0,
-    "item_timeout": 120.0, "replies": "auto", "gate": "estimate",
+    "item_timeout": 120.0, "replies": "auto", "gate": "estimate", "noise": NO_NOISE,
 }  # fmt: skip
 """Values of settings that were not given. Those that are not listed are None, False or empty."""
 PROMPTS_STUDENT = "prompts"
@@ -46,7 +47,7 @@ class ReportTarget:
     def check(self, option: str = REPORT) -> None:
         """Raises UsageError if the report cannot be written there, before anything runs."""
         if self.form == SKILL_CREATOR:
-            _check_folder(self.path, option)
+            _check_report_folder(self.path, option)
         else:
             check_writable(self.path, option)
 
@@ -84,6 +85,7 @@ class Settings:
     compare: str | None
     xfail: tuple[KnownFailure, ...] | None
     judge: tuple[str, ...] | None
+    noise: Noise
     gates: Gates
     students_tables: Mapping[str, Mapping[str, Any]]
     origins: Mapping[str, str]
@@ -95,6 +97,8 @@ class Settings:
     """Options of pytest's own that the user gave, and without which a command would find other files or values."""
     typed: frozenset[str] = frozenset()
     arms_named: bool = False
+    export: Path | None = None
+    """The folder for the projects of passing kernels."""
     unused: str = ""
 
     @property
@@ -144,14 +148,19 @@ def check_writable(path: Path, option: str = REPORT) -> None:
         raise _refused(option, path, error, "name a file where you may write") from None
 
 
-def _check_folder(path: Path, option: str) -> None:
+def _check_report_folder(path: Path, option: str) -> None:
     if path.exists() and not path.is_dir():
         raise UsageError(f"{option}: {path} is a file; {SKILL_CREATOR} writes a folder")
+    check_folder(path, option)
+    if any(path.iterdir()) and not (path / FOLDER_MARKER).exists():
+        problem = f"{path} holds other files; name a new folder, or one that holds an earlier report"
+        raise UsageError(f"{option}: {problem}")
+
+
+def check_folder(path: Path, option: str) -> None:
+    """Raises UsageError if no files can be written to a folder, which is created."""
     try:
         path.mkdir(parents=True, exist_ok=True)
-        if any(path.iterdir()) and not (path / FOLDER_MARKER).exists():
-            problem = f"{path} holds other files; name a new folder, or one that holds an earlier report"
-            raise UsageError(f"{option}: {problem}")
         _probe(path)
     except OSError as error:
         raise _refused(option, path, error, "name a folder where you may write") from None

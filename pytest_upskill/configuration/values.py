@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from pytest_upskill.records.gating import KnownFailure
+    from pytest_upskill.skills.noise import Noise
 
 T = TypeVar("T")
 
@@ -83,6 +84,17 @@ def seed(text: str) -> int:
     if not re.fullmatch(r"[0-9]+", text) or int(text) >= 2**63:
         raise ValueError(f"{text!r} is not a whole number from 0 to 2**63-1")
     return int(text)
+
+
+def noise(text: str) -> Noise:
+    """The number of other skills, and a seed that chooses others: ``20`` or ``20:7``."""
+    from pytest_upskill.skills.noise import Noise, most
+
+    if not (found := re.fullmatch(r"([0-9]{1,6})(?::([0-9]{1,18}))?", text)):
+        raise ValueError(f"{text!r} is not a number of other skills such as 20, or 20:7 to draw others by a seed")
+    if int(found[1]) > most():
+        raise ValueError(f"{text!r} asks for more than the {most()} other skills that are known; give at most {most()}")
+    return Noise(int(found[1]), int(found[2] or 0))
 
 
 def seconds(text: str) -> float:

@@ -48,6 +48,21 @@ class Extraction:
     found: Kernel | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Teaching:
+    """What a teacher is told of a contract before it writes a skill and cases. ``readers`` are those of the skill; a
+    student is asked for a ``unit``, which is ``judged`` in some way.
+    """
+
+    readers: str
+    unit: str
+    judged: str
+    example: str
+    """A whole case file."""
+    rules: str
+    """A list in Markdown on the solution and on keys of the contract."""
+
+
 class Contract(Protocol):
     """What a reply must define. One object serves all threads."""
 
@@ -59,7 +74,8 @@ class Contract(Protocol):
     """Which of the case keys ``forbid`` and ``vectorised`` it supports; the others are errors in a case.
 
     A contract whose kernels are not built and called as those of the case's language may have an attribute ``adapter``:
-    the name of the ``Language`` that does it.
+    the name of the ``Language`` that does it. One whose cases a teacher may write has a method ``teaching()``, which
+    returns a ``Teaching``.
     """
 
     def signature(self, case: Case, results: ResultFacts) -> Signature:

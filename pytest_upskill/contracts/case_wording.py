@@ -1,23 +1,61 @@
 """The parts of a prompt that contracts share: templates, and what a case promises of its inputs, in words: sizes,
-values of tensors and scalars, conditions.
+values of tensors and scalars, conditions, and parameters and results that are tensors.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from importlib import resources
 from string import Template
 
 from pytest_upskill.cases.case import Case, Choices, Dim, Named, Range, ScalarSpec, TensorSpec
-from pytest_upskill.records import FLOATING
+from pytest_upskill.contracts.base import Teaching
+from pytest_upskill.records import FLOATING, ScalarParameter, TensorParameter
 
 
 @lru_cache
 def prompt_template(package: str, name: str) -> Template:
     """The text in ``NAME.md`` of a contract's package."""
     return Template((resources.files(package) / f"{name}.md").read_text(encoding="utf-8"))
+
+
+def teaching(package: str, readers: str, unit: str, judged: str) -> Teaching:
+    """What a teacher is told, with ``teacher_example.md`` and ``teacher_rules.md`` of a contract's package."""
+    example, rules = (prompt_template(package, name).template for name in ("teacher_example", "teacher_rules"))
+    return Teaching(readers, unit, judged, example, rules)
+
+
+def parameter_lines(case: Case, dtypes: Sequence[str], parameters: Iterable[TensorParameter | ScalarParameter]) -> str:
+    """A list item for each parameter of a function that gets whole tensors: shape, dtype, role and values."""
+    return "\n".join(_parameter_line(case, dtypes, one) for one in parameters)
+
+
+def result_lines(dtypes: Sequence[str], results: Iterable[TensorParameter]) -> str:
+    """A list item for each result; empty if there is none."""
+    shapes = ((one, f"shape [{', '.join(one.shape or ())}]") for one in results)
+    unknown = "of the shape that the task gives it"
+    return "\n".join(
+        f"- `{one.name}`: {unknown if one.shape is None else shape}, {_dtype_text(one.dtype, dtypes)}."
+        for one, shape in shapes
+    )
+
+
+def _parameter_line(case: Case, dtypes: Sequence[str], one: TensorParameter | ScalarParameter) -> str:
+    if isinstance(one, ScalarParameter):
+        scalar = next(scalar for scalar in case.scalars if scalar.name == one.name)
+        return f"- `{one.name}`: {scalar_text(scalar, case)}."
+    spec = next(tensor for tensor in case.tensors if tensor.name == one.name)
+    shape = ", ".join(size.text for size in spec.shape)
+    role = "updated in place" if one.role == "inplace" else "only read"
+    return f"- `{one.name}`: shape [{shape}], {_dtype_text(one.dtype, dtypes)}, {role}.{values_text(spec, case)}"
+
+
+def _dtype_text(dtype: str | None, dtypes: Sequence[str]) -> str:
+    if dtype is not None or len(dtypes) == 1:
+        return dtype or dtypes[0]
+    return f"{', '.join(dtypes[:-1])} or {dtypes[-1]}"
 
 
 def dim_text(dim: Dim, case: Case) -> str:

@@ -8,6 +8,7 @@ from pytest_upskill.languages.registry import Registry
 OWN = {
     "launcher": "launcher.contract:LauncherContract",
     "function": "function.contract:FunctionContract",
+    "hub": "hub.contract:HubContract",
     "kernel-builder": "kernel_builder.contract:KernelBuilderContract",
 }
 _registry = Registry[Contract](__package__, OWN)

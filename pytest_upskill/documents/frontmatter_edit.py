@@ -1,8 +1,10 @@
-"""Adds an item to a list in the frontmatter of a file; every other character stays as it is."""
+"""Changes a key in the frontmatter of a file: an item is added to a list, or a text replaced. All else stays."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+import re
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from pytest_upskill.documents.frontmatter import DELIMITER
@@ -25,10 +27,7 @@ def with_item(text: str, key: str, item: str) -> str:
     """
     end_of_line = "\r\n" if "\r\n" in text else "\n"
     lines = text.split("\n")
-    bare = [line.rstrip() for line in lines]
-    if bare[0].lstrip("\ufeff") != DELIMITER or DELIMITER not in bare[1:]:
-        raise ValueError("the text has no frontmatter")
-    end = bare.index(DELIMITER, 1)
+    end = _end(lines)
     place = _place("\n".join(line.rstrip("\r") for line in lines[1:end]), key)
     if place is None:
         margin = lines[1][: len(lines[1]) - len(lines[1].lstrip())] if end > 1 else ""
@@ -41,6 +40,56 @@ def with_item(text: str, key: str, item: str) -> str:
     line = lines[number]
     lines[number] = f"{line[: place.column]}{place.before}'{item}'{line[place.column :]}"
     return "\n".join(lines)
+
+
+def with_text(text: str, key: str, value: str) -> str:
+    """The text with ``value``, a single line, as that of ``key`` in its frontmatter. Raises ValueError without the key.
+
+    Comments beside the old value go with it. The caller checks the result, as with ``with_item``.
+    """
+    end_of_line = "\r\n" if "\r\n" in text else "\n"
+    lines = text.split("\n")
+    end = _end(lines)
+    keys = _keys("\n".join(line.rstrip("\r") for line in lines[1:end]))
+    place = next((number for number, (name, _) in enumerate(keys) if name == key), None)
+    if place is None:
+        raise ValueError(f"the frontmatter has no '{key}'")
+    first = keys[place][1] + 1
+    after = keys[place + 1][1] + 1 if place + 1 < len(keys) else end
+    while after > first + 1 and lines[after - 1].lstrip()[:1] in ("", "#"):  # those before the next key
+        after -= 1
+    margin = lines[first][: len(lines[first]) - len(lines[first].lstrip())]
+    new = f"{margin}{key}: {_scalar(value)}{end_of_line}"
+    return "\n".join([*lines[:first], new + "\n".join(lines[after:])])
+
+
+def _scalar(value: str) -> str:
+    """A text as YAML: plain where it means the same, else in double quotes, as in JSON."""
+    plain = re.fullmatch(r"[A-Za-z][^\n]*[^\s:]", value) and not re.search(r":\s|\s#", value)
+    return value if plain and value.isprintable() else json.dumps(value, ensure_ascii=False)
+
+
+def _end(lines: Sequence[str]) -> int:
+    """The line (0-based) that ends the frontmatter. Raises ValueError for a text without one."""
+    bare = [line.rstrip() for line in lines]
+    if bare[0].lstrip("\ufeff") != DELIMITER or DELIMITER not in bare[1:]:
+        raise ValueError("the text has no frontmatter")
+    return bare.index(DELIMITER, 1)
+
+
+def _keys(source: str) -> list[tuple[str, int]]:
+    """The keys of the outermost mapping, each with its line (0-based)."""
+    depth, is_key, found = 0, True, list[tuple[str, int]]()
+    for event in _events(source):
+        kind = type(event).__name__
+        depth += (kind in ("MappingStartEvent", "SequenceStartEvent")) - (
+            kind in ("MappingEndEvent", "SequenceEndEvent")
+        )
+        if depth == 1 and kind in ("ScalarEvent", "MappingEndEvent", "SequenceEndEvent"):
+            if is_key and kind == "ScalarEvent":
+                found.append((event.value, event.start_mark.line))
+            is_key = not is_key
+    return found
 
 
 def _place(source: str, key: str) -> _Place | None:

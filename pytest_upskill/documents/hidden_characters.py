@@ -5,6 +5,7 @@ in which text is shown (Boucher and Anderson, *Trojan Source*, 2021).
 from __future__ import annotations
 
 import io
+import re
 import tokenize
 import unicodedata
 from collections.abc import Iterator
@@ -16,6 +17,9 @@ _BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 """Letters and symbols that nothing is drawn for."""
 _VARIANTS = frozenset(map(chr, (*range(0x180B, 0x180E), *range(0xFE00, 0xFE0E), *range(0xE0100, 0xE01F0))))
 """Variation selectors, which can hold a hidden text; not the two that choose between text and emoji."""
+
+_UNUSUAL = re.compile(r"[^\t\n -~]")
+"""Only these characters can be hidden."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,4 +82,4 @@ def disguised_names(source: str) -> Iterator[Disguised]:
 
 def visible(text: str) -> str:
     """The text with each hidden character as ``<U+202E>``."""
-    return "".join(f"<U+{ord(char):04X}>" if is_hidden(char) else char for char in text)
+    return _UNUSUAL.sub(lambda found: f"<U+{ord(found[0]):04X}>" if is_hidden(found[0]) else found[0], text)

@@ -9,6 +9,7 @@ from pytest_upskill.case_quality.result import CaseQuality
 from pytest_upskill.case_quality.self_check import Checked, SelfCheck, Submit
 from pytest_upskill.case_quality.subject import Subject
 from pytest_upskill.cases.case import Case
+from pytest_upskill.cases.case_file import parse_case
 from pytest_upskill.contracts.base import Signature
 from pytest_upskill.devices.base import Machine
 from pytest_upskill.errors import CaseError
@@ -34,7 +35,9 @@ def subject_of(case: Case | None, more: MoreAssertions | None = None, signature:
 
 
 def _problem(subject: Subject, more: MoreAssertions | None) -> Assertion | None:
-    """What the solution fails as a reply: ``reply``, ``contract``, or an assertion of the project."""
+    """The first assertion that the solution fails if it is read as a reply: ``reply``, ``contract``, or one of the
+    project's own; None if there is none.
+    """
     case, contract = subject.case, contract_of(subject.case)
     assert case.solution is not None
     reply = Reply(text=as_reply(case.solution, case.language), cost_usd=0.0, model="golden")
@@ -112,7 +115,9 @@ class CaseGate:
         assert case is not None
         key = (str(case.path), case.name, case.text_hash)
         if key not in self._subjects:
-            self._subjects[key] = subject_of(case, self._more)
+            # A published kernel is held against a case of another contract, which its solution has.
+            written = parse_case(case.text, case.path, case.skill, trusted=case.trusted) if case.hub else case
+            self._subjects[key] = subject_of(written, self._more)
         return self._subjects[key]
 
 

@@ -33,10 +33,12 @@ from pytest_upskill.execution.prompt_rendering import PromptRenderer
 from pytest_upskill.execution.rubric import JudgeOf, RubricJudge
 from pytest_upskill.execution.task import Task
 from pytest_upskill.execution.text_replies import TextReplies
+from pytest_upskill.execution.triggers import trigger_outcome
 from pytest_upskill.judging.in_process import InProcess
 from pytest_upskill.judging.interface import JudgeRequest, JudgeResult, Limits
 from pytest_upskill.judging.signatures import contract_of, language_of
 from pytest_upskill.languages.base import Language
+from pytest_upskill.oracle.garbage import importing
 from pytest_upskill.records import ItemKind, Kernel, Outcome, Question, Verdict, VerdictKind
 from pytest_upskill.replies.budget import WorstCase, estimate
 from pytest_upskill.replies.scheduling import Replies
@@ -105,11 +107,12 @@ class Pipeline:
     def load(self, tasks: Iterable[Task]) -> None:
         """Imports what these tasks need. What cannot be imported is reported where the task is run."""
         cases = [task.case for task in tasks if task.case is not None and task.case.kind == "kernel"]
-        for module in _JUDGING if cases else ():
-            importlib.import_module(module)
-        for case in {(case.language, case.contract): case for case in cases}.values():
-            with contextlib.suppress(CaseError):
-                language_of(case), contract_of(case)
+        with importing():
+            for module in _JUDGING if cases else ():
+                importlib.import_module(module)
+            for case in {(case.language, case.contract): case for case in cases}.values():
+                with contextlib.suppress(CaseError):
+                    language_of(case), contract_of(case)
 
     def prefetch(self, tasks: Iterable[Task], later: Iterable[Task] = ()) -> None:
         """Starts replies and builds of ``tasks``, and only the replies of ``later`` ones."""
@@ -178,7 +181,7 @@ class Pipeline:
         self._backend.close()
 
     def _is_asked(self, task: Task) -> bool:
-        return task.kind in (ItemKind.KERNEL, ItemKind.TEXT) and self._prompts is None
+        return task.kind in (ItemKind.KERNEL, ItemKind.TEXT, ItemKind.TRIGGER) and self._prompts is None
 
     def _run(self, task: Task, case: Case) -> Outcome:
         answered = self._attempts.first(task)
@@ -244,6 +247,8 @@ class Pipeline:
     def _judged(self, task: Task, case: Case, answered: Answered) -> Outcome:
         if case.kind == "text":
             return self._texts.outcome(task, answered.reply)
+        if case.kind == "trigger":
+            return trigger_outcome(task, answered.reply)
         result = answered.judgement.result() if answered.judgement else None
         failed = result is None or (result.build is not None and not result.build.ok)
         if failed and (lost := outcomes.cut_off(task, answered.reply)):

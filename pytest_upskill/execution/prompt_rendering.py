@@ -6,11 +6,13 @@ from string import Template
 
 from pytest_upskill.cases.case import Case
 from pytest_upskill.contracts.base import Signature
+from pytest_upskill.execution import triggers
 from pytest_upskill.execution.task import Task
 from pytest_upskill.judging.signatures import contract_of, signature_of
 from pytest_upskill.records import Prompt, Question
 from pytest_upskill.skills import arms
 from pytest_upskill.skills.arms import Guidance, prompt_text
+from pytest_upskill.skills.noise import Noise, asked_arm, with_noise
 from pytest_upskill.students.reading import most_rounds
 
 
@@ -18,21 +20,27 @@ class PromptRenderer:
     """Renders questions; keeps the texts of arms, which many tasks share."""
 
     def __init__(self) -> None:
-        self._guidance: dict[tuple[str, Path, str, str | None], Guidance | None] = {}
+        self._guidance: dict[tuple[str, Path, str, str | None, Noise], Guidance | None] = {}
 
     def of(self, task: Task) -> Question:
         """The task's question. Raises CaseError if the reference fails, SkillError for an arm without text."""
-        assert task.case is not None and task.arm is not None
-        signature = signature_of(task.case) if task.case.kind == "kernel" else None
-        key = (task.arm, task.skill_path, task.disclosure, task.text)
-        if key not in self._guidance:
-            self._guidance[key] = arms.guidance(*key)
-        shown = self._guidance[key]
-        prompt = build_prompt(task.case, signature, shown.text if shown else None, shown.files if shown else None)
+        assert task.case is not None
+        if task.case.kind == "trigger":
+            arm, prompt = triggers.arm_of(task), triggers.trigger_prompt(task)
+        else:
+            assert task.arm is not None
+            signature = signature_of(task.case) if task.case.kind == "kernel" else None
+            shown, arm = self._shown(task, task.arm), asked_arm(task.arm, task.noise)
+            prompt = build_prompt(task.case, signature, shown.text if shown else None, shown.files if shown else None)
         name = task.case.skill
-        return Question(
-            name, task.case.name, arms.asked_as(task.arm), task.trial, prompt, task.place, apart=task.skill != name
-        )
+        return Question(name, task.case.name, arm, task.trial, prompt, task.place, apart=task.skill != name)
+
+    def _shown(self, task: Task, arm: str) -> Guidance | None:
+        key = (arm, task.skill_path, task.disclosure, task.text, task.noise)
+        if key not in self._guidance:
+            found = arms.guidance(*key[:4])
+            self._guidance[key] = with_noise(found, task.skill_path, task.noise) if found and task.noise else found
+        return self._guidance[key]
 
 
 def build_prompt(

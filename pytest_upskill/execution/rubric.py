@@ -22,8 +22,8 @@ from pytest_upskill.execution.task import Task
 from pytest_upskill.records import Assertion, Exchange, Prompt, Question, Reply, RubricRecord, Tokens
 from pytest_upskill.replies.budget import WorstCase, longest_reply, worst_case
 from pytest_upskill.replies.scheduling import Replies, Wanted
-from pytest_upskill.skills import arms
 from pytest_upskill.skills.arms import prompt_text
+from pytest_upskill.skills.noise import asked_arm
 from pytest_upskill.students import families
 from pytest_upskill.students.base import StudentConfig, is_at_hand
 from pytest_upskill.students.files import writing_below
@@ -211,7 +211,7 @@ class RubricJudge:
         case = task.case
         assert case is not None and case.expect is not None and task.arm is not None
         trial = f"-{task.trial}" if task.trial > 1 else ""
-        arm = f"{ARM}-{task.student}-{arms.asked_as(task.arm)}{trial}"
+        arm = f"{ARM}-{task.student}-{asked_arm(task.arm, task.noise)}{trial}"
         prompt = rubric_prompt(case, reply.text, list(_order(number, len(case.expect.rubric))))
         return Question(case.skill, case.name, arm, number, prompt, task.place, apart=task.skill != case.skill)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pytest_upskill.cases.case import Case
 from pytest_upskill.records import ItemKind
+from pytest_upskill.skills.noise import NO_NOISE, Noise
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +17,7 @@ class Task:
     ``turns`` is how often the student may try; ``disclosure`` is how it gets to see the skill (``skills.arms.MODES``).
     ``replay`` gets the example that failed if ``replay_example``; ``record`` is the command that records the reply, for
     committing. ``skill`` is the skill's name in reports, and ``place`` its folder as seen from pytest's rootdir. With
-    ``text``, the student sees this SKILL.md instead of the one on disk.
+    ``text``, the student sees this SKILL.md instead of the one on disk; with ``noise``, other skills beside it.
     """
 
     id: str
@@ -37,6 +38,7 @@ class Task:
     place: str = ""
     replay_example: bool = True
     text: str | None = None
+    noise: Noise = NO_NOISE
 
 
 def item_seed(session_seed: int, item_id: str) -> int:

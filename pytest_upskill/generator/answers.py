@@ -20,6 +20,8 @@ from pytest_upskill.records import Reply
 
 MOST_BYTES = 200_000
 """Of an answer; a longer one is refused unread."""
+MOST_NOTES = 20_000
+"""Characters of the notes on one part of some material."""
 MOST_REFERENCES = 12
 SKILL_FILE = "SKILL.md"
 CASE_NAME, LONGEST_CASE_NAME = r"[a-z][a-z0-9_]{0,47}", 48
@@ -138,6 +140,14 @@ _SKILL_FORM = (
 
 def _is_file(path: str) -> bool:
     return path == SKILL_FILE or _REFERENCE.fullmatch(path) is not None
+
+
+def read_notes(reply: Reply) -> str:
+    """The notes on a part of some material. Raises Refused."""
+    text = checked_text(reply).strip()
+    if len(text) > MOST_NOTES:
+        raise Refused(f"the notes have {len(text):,} characters; at most {MOST_NOTES:,} are read: shorten them")
+    return text
 
 
 def read_case(reply: Reply, name: str) -> str:

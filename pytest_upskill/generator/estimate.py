@@ -18,7 +18,7 @@ from pytest_upskill.skills.skill import MAX_NAME, tokens_of
 from pytest_upskill.students.base import StudentConfig
 
 LIKELY_ATTEMPTS = 1.3
-LIKELY_ANSWERS = {"plan": 2500, "skill": 5000, "case": 2500}
+LIKELY_ANSWERS = {"plan": 2500, "skill": 5000, "case": 2500, "part": 1200}
 """Tokens of an answer, by the kind of its step."""
 _LIKELY_OPERATOR = 200
 """Bytes of the description of an operator."""

@@ -25,6 +25,7 @@ from pytest_upskill.records import ItemKind, Outcome
 from pytest_upskill.replies.ledger import Ledger
 from pytest_upskill.replies.scheduling import Replies
 from pytest_upskill.skills import arms
+from pytest_upskill.skills.noise import NO_NOISE, Noise
 from pytest_upskill.students.base import Student
 
 LOOK_AHEAD = 3
@@ -94,7 +95,8 @@ class Runner(Protocol):
 
 class Experiment:
     """A ``Runner`` that queries ``student`` and judges here. ``seed`` is that of all examples, and the same for all
-    arms of a case. The ledger, which the caller closes, holds the budget.
+    arms of a case. With ``noise``, other skills are shown beside the skill. The ledger, which the caller closes, holds
+    the budget.
     """
 
     def __init__(
@@ -106,7 +108,9 @@ class Experiment:
         seed: int = 0,
         device: str = "auto",
         limits: Limits | None = None,
+        noise: Noise = NO_NOISE,
     ) -> None:
+        self._noise = noise
         self._skill_path, self._student, self._rootdir, self._seed = skill_path, student, rootdir, seed
         self._device, limits = device, limits or Limits()
         self._replies = Replies(lambda: ledger, lambda name: student, rootdir)
@@ -163,9 +167,10 @@ class Experiment:
         place = place_of(self._skill_path.parent, self._rootdir)
         for case in filter(self._student.can_answer, cases):
             first = Task(
-                id="", kind=ItemKind.KERNEL if case.kind == "kernel" else ItemKind.TEXT, skill=case.skill,
+                id="", kind=ItemKind(case.kind), skill=case.skill,
                 skill_path=self._skill_path, case=case, student=self._student.name, arm=None, trial=1, seed=0,
                 examples=None, example=None, replay="", disclosure=self._student.config.disclosure, place=place,
+                noise=self._noise,
             )  # fmt: skip
             for arm in shown:
                 for trial in range(1, trials + 1):

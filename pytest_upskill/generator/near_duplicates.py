@@ -1,7 +1,7 @@
 """Whether two cases ask for the same operator: their references give the same results on shared inputs.
 
-Words do not count. The other case's reference takes the place of a case's own, behind arguments of the same kinds in
-any order, and both run in the sandbox on examples of either case's domain.
+Words do not count. The other case's reference is called with a case's arguments, for each order in which their kinds
+fit, and compared with the case's own reference; both run in the sandbox, on examples of either case.
 """
 
 from __future__ import annotations

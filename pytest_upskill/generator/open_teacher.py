@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from pytest_upskill.errors import UsageError
 from pytest_upskill.generator.files_teacher import PREFIX, FilesTeacher
 from pytest_upskill.generator.student_teacher import StudentTeacher
 from pytest_upskill.generator.teacher import Teacher
-from pytest_upskill.replies.ledger import Limits
+from pytest_upskill.replies.ledger import Ledger, Limits
 from pytest_upskill.students import registry
 from pytest_upskill.students.base import StudentConfig
 from pytest_upskill.students.remote import has_key
@@ -54,13 +53,13 @@ def open_teacher(
     chosen: StudentConfig | Path,
     root: Path,
     limits: Limits,
+    ledger: Callable[[], Ledger],
     subject: str = "",
     tell: Callable[[str], object] = lambda line: None,
-    session: str = "",
 ) -> Teacher:
-    """The teacher; its answers are stored below ``root``. Raises UsageError without its key, SDK or price.
+    """The teacher; a model's answers are stored in the ledger below ``root``, which has these limits.
 
-    Others may spend in the same ``session``: the limits bound all of them together.
+    Raises UsageError without its key, SDK or price.
     """
     if isinstance(chosen, Path):
         return FilesTeacher(chosen)
@@ -74,4 +73,4 @@ def open_teacher(
         raise UsageError(f"--budget: the price of the teacher '{chosen.name}' is not known; {remedy}")
     servers = Servers({chosen.name: chosen}, root, tell) if plan.is_wanted(chosen, False) else None
     student = registry.create(chosen, servers.of(chosen.name) if servers else None)
-    return StudentTeacher(student, root, session or secrets.token_hex(8), limits, subject, servers)
+    return StudentTeacher(student, root, ledger(), subject, servers)

@@ -111,7 +111,7 @@ class Prover:
         self._builds = BuildPool(1)
         self._self_check = SelfCheck(lambda language: machine, CALL_SECONDS, cache, self._references.open_runner)
 
-    def read(self, text: str, path: Path) -> Case:
+    def read(self, text: str, path: Path, *, needs_solution: bool = True) -> Case:
         """A case from a teacher's text. Raises Refused for one that is invalid, or that no generated case may be."""
         try:
             case = parse_case(text, path, self._skill, trusted=False)
@@ -119,7 +119,7 @@ class Prover:
             raise Refused(_placed(error)) from None
         if case.op is None:
             raise Refused("the case has no 'op': write a case that asks for a kernel")
-        if case.solution is None:
+        if case.solution is None and needs_solution:
             raise Refused("the case has no '## Solution': add a kernel that passes")
         if case.xfail:
             raise Refused("'xfail' is not allowed in a generated case: remove it")

@@ -7,12 +7,18 @@ from dataclasses import dataclass, replace
 from string import Template
 
 from pytest_upskill.cases.case import Case
+from pytest_upskill.contracts import registry as contracts
+from pytest_upskill.contracts.base import Teaching
+from pytest_upskill.documents.hidden_characters import visible
+from pytest_upskill.errors import UsageError
 from pytest_upskill.generator.answers import Plan, PlannedCase, Refused
 from pytest_upskill.generator.prose import NAMES
 from pytest_upskill.generator.teacher import Step
 from pytest_upskill.records import Exchange, Prompt, Reply
 from pytest_upskill.skills.arms import prompt_text
 
+LAUNCHER = "launcher"
+"""The contract of cases that name none."""
 _LONGEST_QUOTE = 40_000
 """Characters of a refused answer that are sent back; the rest of a longer one is of no use."""
 _LONGEST_REASON = 4_000
@@ -21,23 +27,48 @@ _LONGEST_REASON = 4_000
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a skill is asked for. ``language`` is that of its text (BCP 47)."""
+    """What a skill is asked for. ``language`` is that of its text (BCP 47), ``contract`` that of its cases.
+
+    ``material`` is what it is made from, such as a transcript, and ``what`` says what that is. It is untrusted data,
+    and sent as a quotation.
+    """
 
     task: str
     language: str = "en"
+    contract: str = LAUNCHER
+    material: str = ""
+    what: str = ""
 
 
 def plan_step(order: Order, count: int, existing: Sequence[Case] = (), name: str = "") -> Step:
     """The question for a plan of ``count`` cases; ``name`` is that of the skill, if it is fixed."""
     taken = f"\nThe skill has these cases already; plan other operators:\n\n{_listed(existing)}\n" if existing else ""
     named = f"\nThe name of the skill is `{name}`.\n" if name else ""
-    return _step("plan", "plan", order, count=count, taken=taken, named=named)
+    return _beside(order, _step("plan", "plan", order, count=count, taken=taken, named=named))
 
 
 def skill_step(order: Order, plan: Plan) -> Step:
     """The question for the skill's files."""
     operators = "\n".join(f"- {one.operator}" for one in plan.cases)
-    return _step("skill", "skill", order, skill=plan.skill, operators=operators)
+    return _beside(order, _step("skill", "skill", order, skill=plan.skill, operators=operators))
+
+
+def part_step(order: Order, number: int, count: int) -> Step:
+    """The question for notes on a part of the material, which is ``order.material``."""
+    return _beside(order, _step(f"part-{number}", "part", order, number=number, count=count))
+
+
+def _beside(order: Order, step: Step) -> Step:
+    """The question below the material that it is about, if there is any."""
+    if not order.material:
+        return step
+    head = Template(prompt_text("teacher_material")).substitute(what=order.what, quoted=quotation(order.material))
+    return replace(step, prompt=replace(step.prompt, user=f"{head.strip()}\n\n{step.prompt.user}"))
+
+
+def quotation(text: str) -> str:
+    """A text as a Markdown quotation; characters that are not shown, or change the order of others, are written out."""
+    return "\n".join(f"> {line}".rstrip() for line in visible(text).strip("\n").split("\n"))
 
 
 def case_step(
@@ -47,7 +78,15 @@ def case_step(
     lines = [f"- {one.name}: {one.operator}" for one in planned if one.name != case.name]
     listed = "\n".join([*lines, *filter(None, [_listed(existing)])])
     told = f"\nOther cases ask for these operators; yours must not compute the same:\n\n{listed}\n" if listed else ""
-    facts = {"name": case.name, "operator": case.operator, "difficulty": case.difficulty, "others": told}
+    taught = teaching_of(order.contract)
+    facts = {
+        "example": taught.example,
+        "rules": taught.rules,
+        "name": case.name,
+        "operator": case.operator,
+        "difficulty": case.difficulty,
+        "others": told,
+    }
     return _step(f"case-{case.name}", "case", order, skill=skill, **facts)
 
 
@@ -63,9 +102,28 @@ def again(step: Step, reply: Reply, reason: Refused) -> Step:
 
 
 def _step(step: str, template: str, order: Order, **parts: object) -> Step:
-    text = Template(prompt_text(f"teacher_{template}"))
-    asked = text.substitute(task=order.task.strip(), language=_language(order.language), **parts)
-    return Step(step, Prompt(prompt_text("teacher_system").strip(), asked.strip() + "\n"))
+    taught = teaching_of(order.contract)
+    terms = {"readers": taught.readers, "unit": taught.unit, "judged": taught.judged}
+    system = Template(prompt_text("teacher_system")).substitute(terms)
+    asked = Template(prompt_text(f"teacher_{template}")).substitute(
+        terms, task=order.task.strip(), language=_language(order.language), **parts
+    )
+    return Step(step, Prompt(system.strip(), asked.strip() + "\n"))
+
+
+def teaching_of(contract: str) -> Teaching:
+    """What a teacher is told of a contract. Raises UsageError for one whose cases no teacher can write."""
+    own = contracts.names()
+    teach = getattr(contracts.find(contract), "teaching", None)
+    if teach is None:
+        known = ", ".join(name for name in own if hasattr(contracts.find(name), "teaching"))
+        problem = "has no text for teachers" if contract in own else "is not known"
+        raise UsageError(
+            f"the contract '{contract}' {problem}: a teacher writes cases for {known}; write others by hand "
+            "('pytest-upskill new-case')"
+        )
+    taught: Teaching = teach()
+    return taught
 
 
 def _language(language: str) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from string import Template
+from typing import ClassVar
 
 from pytest_upskill.cases.case import Case
 from pytest_upskill.errors import BudgetStopped, StudentError
@@ -131,9 +132,12 @@ Problems = Callable[[str, str], Sequence[str]]
 
 @dataclass(frozen=True)
 class Refiner:
-    """``training`` cases may be shown to the teacher; ``held_out`` ones only decide. ``text_of`` reads the SKILL.md in
-    an answer, or raises Refused with what is wrong. ``seen`` sees each outcome, ``done`` each round as it ends.
+    """``training`` cases may be shown to the teacher; ``held_out`` ones only decide. ``seen`` sees each outcome, and
+    ``done`` each round as it ends.
     """
+
+    called: ClassVar[str] = "refine"
+    """How the names of the teacher's steps begin."""
 
     runner: Runner
     teacher: Teacher
@@ -141,7 +145,6 @@ class Refiner:
     held_out: Sequence[Case]
     options: Options
     problems: Problems
-    text_of: Callable[[Reply], str] = text_in
     seen: Seen = lambda outcome: None
     done: Callable[[Round], object] = lambda one: None
     _ran: dict[str, list[Outcome]] = field(default_factory=dict)
@@ -204,7 +207,7 @@ class Refiner:
     def _proposal(self, number: int, current: str, before: Sequence[Outcome], earlier: Sequence[Round]) -> Proposal:
         """Asks the teacher until an answer is valid, with what was wrong with each earlier one."""
         prompt = self.question(current, before, earlier)
-        step = Step(f"refine-{number}-{prompt.digest[:8]}", prompt)
+        step = Step(f"{self.called}-{number}-{prompt.digest[:8]}", prompt)
         refused, replies = list[str](), list[Reply]()
         for _ in range(self.options.attempts):
             replies.append(self.teacher.ask(step).result())
@@ -218,12 +221,16 @@ class Refiner:
     def _checked(self, reply: Reply, current: str) -> tuple[str, str]:
         """The text in an answer, and what is wrong with it."""
         try:
-            text = self.text_of(reply)
+            text = self.new_text(reply, current)
         except Refused as error:
             return "", str(error)
         if text.split() == current.split():
             return "", "the file is unchanged; change what let the student fail"
         return text, "; ".join(self.problems(text, current))
+
+    def new_text(self, reply: Reply, current: str) -> str:
+        """The SKILL.md that an answer asks for, in place of the ``current`` one. Raises Refused."""
+        return text_in(reply)
 
     def question(self, current: str, before: Sequence[Outcome], earlier: Sequence[Round]) -> Prompt:
         """The first question of a round, from training cases only."""

@@ -13,7 +13,7 @@ from pytest_upskill.cases.case import Case
 from pytest_upskill.generator.teacher import Step
 from pytest_upskill.paths import HOME
 from pytest_upskill.records import Question, Reply
-from pytest_upskill.replies.ledger import Ledger, Limits, Totals
+from pytest_upskill.replies.ledger import Ledger
 from pytest_upskill.replies.scheduling import Replies, Wanted
 from pytest_upskill.students.base import Student
 from pytest_upskill.students.serving.broker import Servers
@@ -23,29 +23,20 @@ ARM = "teacher"
 
 
 class StudentTeacher:
-    """``root`` holds the ledger, where ``subject`` names what the questions are about; ``limits`` bound the session."""
+    """``root`` is the folder of the ledger, which the caller closes; ``subject`` names there what the questions are
+    about.
+    """
 
     def __init__(
-        self,
-        student: Student,
-        root: Path,
-        session: str,
-        limits: Limits,
-        subject: str = "",
-        servers: Servers | None = None,
+        self, student: Student, root: Path, ledger: Ledger, subject: str = "", servers: Servers | None = None
     ) -> None:
         self.student = student
         self.name, self.model = student.name, student.model
         self._root, self._subject, self._servers = root, subject, servers
-        self._ledger = Ledger(root, session, limits)
-        self._replies = Replies(lambda: self._ledger, lambda name: student, root, keeps_cut_off=True)
+        self._replies = Replies(lambda: ledger, lambda name: student, root, keeps_cut_off=True)
 
     def ask(self, step: Step) -> Future[Reply]:
         return self._replies.want(self._wanted(step))
-
-    def totals(self) -> Totals:
-        """What this session has asked and spent."""
-        return self._ledger.totals()
 
     def close(self) -> None:
         """End open questions, which fail with StudentError. Answers that have just arrived are stored."""
@@ -54,7 +45,6 @@ class StudentTeacher:
         if self._servers is not None:
             self._servers.stop()
         self._replies.close()
-        self._ledger.close()
 
     def _wanted(self, step: Step) -> Wanted:
         question = Question(self._subject, step.name, ARM, 1, step.prompt)

@@ -27,6 +27,7 @@ from pytest_upskill.generator.answers import Plan, PlannedCase, Refused, read_ca
 from pytest_upskill.generator.conversations import Conversations, Ended
 from pytest_upskill.generator.files_teacher import AnswerMissing
 from pytest_upskill.generator.leakage import Leakage, skill_text
+from pytest_upskill.generator.notes import take_notes
 from pytest_upskill.generator.parts import split
 from pytest_upskill.generator.plans import read_plan
 from pytest_upskill.generator.questions import Order
@@ -97,7 +98,7 @@ class Writing:
         """By name: the cases that this command has kept."""
         self._leakage: Leakage | None = None
         self._others: list[Case] = []
-        self._record = Provenance(task=order.task, language=order.language)
+        self._record = Provenance(task=order.task, language=order.language, contract=order.contract)
         self._prover: Prover | None = None
         self._lock = ExitStack()
 
@@ -118,6 +119,13 @@ class Writing:
                 self._refused(ended.step, ended.reply, reason)
         return None
 
+    def notes(self, parts: Sequence[str]) -> bool:
+        """Have the teacher take notes on each part of the material, which are the material from then on; False, with
+        the reason in ``result``, if some are missing.
+        """
+        self._order, whole = take_notes(self._talks, self._order, parts, self._refused, self._not_answered)
+        return whole
+
     def new(self, plan: Plan, into: Path) -> None:
         """Write the planned skill and its cases below the folder ``into``, or go on with them. Raises UsageError."""
         folder = self._hold(into / plan.skill)
@@ -126,8 +134,8 @@ class Writing:
         if record is None:
             remedy = "choose another name with --name, or add cases to it with 'upskill-gen add-cases'"
             raise UsageError(f"{folder} exists, and has no record of upskill-gen (evals/{FILE}); {remedy}")
-        if record.task != self._order.task or record.language != self._order.language:
-            task = f"the task {record.task!r} in the language {record.language}"
+        if any(getattr(record, key) != getattr(self._order, key) for key in ("task", "language", "contract")):
+            task = f"the task {record.task!r} in the language {record.language}, for the contract {record.contract}"
             raise UsageError(f"{folder} was made for {task}; choose another name with --name, or another folder")
         self._record = record
         if record.skill is None or not any((folder / name).is_file() for name in FILE_NAMES):
@@ -214,6 +222,8 @@ class Writing:
         name = step.name.removeprefix("case-")
         path = self.result.folder / "evals" / f"{name}.md"
         case = self._proving.read(read_case(reply, name), path)
+        if case.contract != (asked := self._order.contract):
+            raise Refused(f"the case has the contract '{case.contract}'; it was asked for with 'contract: {asked}'")
         if (problem := prose.problem(case.task, self._order.language)) is not None:
             raise Refused(f"the task: {problem}")
         if (hidden := skill_files.embedded(case.task)) is not None:

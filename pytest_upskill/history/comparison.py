@@ -211,6 +211,7 @@ def _count(trials: Mapping[str, Sequence[bool]]) -> tuple[int, int]:
 def _of_runs(before: RunInfo, after: RunInfo, renamed: Mapping[str, str]) -> Iterator[Contrast]:
     """What differs between the runs as a whole, as far as both say it."""
     yield from _differing({"device": before.device}, {"device": after.device}, "")
+    yield from _differing({"noise": before.noise}, {"noise": after.noise}, "")
     yield from _differing(before.machine, after.machine, "machine: ")
     yield from _differing({"version": before.version}, {"version": after.version}, "pytest-upskill ")
     for name, other in renamed.items():

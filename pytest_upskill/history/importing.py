@@ -14,7 +14,7 @@ from pytest_upskill.history.store import History
 from pytest_upskill.records import SCHEMA, Outcome, RunInfo
 
 SUFFIXES = (".json", side_file.SUFFIX)
-_RUN = ("session", "version", "command", "students", "revision", "dirty", "interrupted", "self_check")
+_RUN = ("session", "version", "command", "students", "revision", "dirty", "interrupted", "self_check", "noise")
 _DIGESTS = ("prompt_digest", "reply_digest", "skill_digest", "case_digest")
 
 
@@ -77,6 +77,7 @@ def _item(item: Mapping[str, Any]) -> dict[str, Any]:
         "device_memory": item.get("device_memory"),
         "score": mutants and {**_without(mutants, "lived"), "survived": mutants["lived"]},
         "turns": item.get("turns", ()),
+        **{name: item.get(name) for name in ("rubric", "trigger")},
         "notes": item.get("notes", ()),
         "outdated": item.get("outdated_replies", 0),
         **{name: item.get(name) or "" for name in _DIGESTS},

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from pytest_upskill.documents.spelling import nearest
-from pytest_upskill.errors import UpskillError, UsageError
+from pytest_upskill.cases.case import Case
+from pytest_upskill.cases.case_file import load_case
+from pytest_upskill.documents.spelling import nearest, suggest
+from pytest_upskill.errors import UpskillError, UsageError, shown_path
 from pytest_upskill.history.comparison import Comparison, compare
 from pytest_upskill.history.importing import SUFFIXES, import_run
 from pytest_upskill.history.store import History, StoredRun, path_of
 from pytest_upskill.paths import HOME
+from pytest_upskill.records import Outcome
+from pytest_upskill.skills.case_files import case_files
 
 LAST = "last"
 FORMS = "a number that `pytest-upskill runs` shows, 'last', or a JSON report (run.json)"
@@ -89,3 +93,19 @@ def find_item(ids: Sequence[str], text: str) -> str:
     near = nearest(text, names) or cases.get(nearest(text.partition("[")[0], cases) or "")
     hint = f"did you mean {near!r}?" if near else f"it has {', '.join(names[:_SHOWN])}"
     raise UsageError(f"no item of this run is called {text!r}; {hint}")
+
+
+def case_of(item: Outcome, root: Path) -> Case:
+    """The case of an item, as its file is now. Raises UsageError, CaseError."""
+    skill_path = root / item.id.partition("::")[0]
+    folder = skill_path.parent
+    if not skill_path.is_file():
+        raise UsageError(f"the skill of {item.id} is not at {shown_path(skill_path)} any more: restore it there")
+    files = case_files(folder)
+    by_name = {path.stem: path for path in files.paths}
+    if item.case not in by_name:
+        if files.problem:
+            raise files.problem
+        known = suggest(item.case or "", by_name)
+        raise UsageError(f"{shown_path(folder)} has no case '{item.case}' any more{known}")
+    return load_case(by_name[item.case], folder.absolute().name, folder)

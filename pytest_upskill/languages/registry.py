@@ -42,6 +42,7 @@ class Registry(Generic[_Adapter]):
 OWN = {
     "cuda": "cuda.language:CudaLanguage",
     "python": "python.language:PythonLanguage",
+    "hub": "torch_extension.published:PublishedLanguage",
     "torch-extension": "torch_extension.language:TorchExtensionLanguage",
 }
 _registry = Registry[Language](__package__, OWN)

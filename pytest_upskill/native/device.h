@@ -64,6 +64,10 @@ void upskill_clear_coverage(void);
 // disables the limit. It raises SIGALRM. Host code is not stopped.
 void upskill_limit_time(double seconds);
 
+// The cpu device only: kernels must be launched while `current` gives this device's number, because the tensors are
+// there; nullptr: on any.
+void upskill_expect_device(int device, int (*current)(void));
+
 // `order` of blocks, warps and lanes: 0 forward, 1 reverse, 2 random (from `seed`). `checks` is a bit mask.
 enum { UPSKILL_ORDER_FORWARD = 0, UPSKILL_ORDER_REVERSE = 1, UPSKILL_ORDER_RANDOM = 2 };
 // UPSKILL_CHECK_RACES also finds reads of uninitialised memory; it requires UPSKILL_CHECK_MEMORY.

@@ -23,6 +23,8 @@ from pytest_upskill.oracle.size_distribution import STEPS
 from pytest_upskill.oracle.values import complete, uses_family
 from pytest_upskill.records import Example
 
+Draw = Callable[[st.SearchStrategy[int]], int]
+
 SEEDS = 10_000_000
 """Seeds have up to seven digits: enough to seldom repeat, short enough to read out."""
 
@@ -63,8 +65,7 @@ def examples(
     doublings = math.log2(largest / SMALL_LIMIT)
     named = among or families(case, linear=False)
 
-    @st.composite
-    def build(draw: Callable[[st.SearchStrategy[int]], int]) -> Example:
+    def build(draw: Draw) -> Example:
         level = draw(_below(_LEVELS + 1)) if large and not upper else _LEVELS * large
         assume(not large or len(named) > 1 or level >= _LEVELS // 2)
         focus = draw(_below(max(len(case.dims), 1)))
@@ -78,7 +79,13 @@ def examples(
         assert chosen is not None
         return Example(chosen[0], dtype, seed, family, chosen[1])
 
-    return build()
+    return _drawn(build)
+
+
+@st.composite
+def _drawn(draw: Draw, build: Callable[[Draw], Example]) -> Example:
+    # A function of its own, decorated once: Hypothesis parses the source of each that it decorates.
+    return build(draw)
 
 
 @lru_cache(maxsize=256)

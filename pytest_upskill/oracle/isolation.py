@@ -9,15 +9,18 @@ from contextlib import contextmanager
 
 import torch
 
+from pytest_upskill.oracle.garbage import spared
+
 
 @contextmanager
 def isolated() -> Iterator[None]:
-    """Run with one thread, without warnings, and restore random state, default dtype and thread count afterwards.
+    """Run with one thread and without warnings, and restore random state, default dtype and thread count afterwards.
+    Meanwhile no garbage collection examines older objects.
 
     One thread, because the order of PyTorch's own sums depends on the number of threads, and bounds must not.
     """
     dtype, threads = torch.get_default_dtype(), torch.get_num_threads()
-    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings(), spared():
         warnings.simplefilter("ignore")
         torch.set_num_threads(1)
         try:

@@ -142,7 +142,7 @@ class Preparation:
         reasons: list[str] = []
         for attempt in range(self._first_attempt(example), ATTEMPTS):
             arguments = self._arguments(example, attempt)
-            found = self._expected(example, arguments)
+            found = self.expected(example, arguments)
             if not isinstance(found, str):
                 unsure = reasons[:1] == [OFF] and not self._wild
                 expected, unmodelled = found
@@ -225,8 +225,10 @@ class Preparation:
         self._latest = example, found.arguments
         return Prepared(example, call_of(self._known_layout, example, found.arguments, expected), expected)
 
-    def _expected(self, example: Example, arguments: Arguments) -> tuple[tuple[Expected, ...], frozenset[str]] | str:
-        """The expected results for these values and the operations without a rounding model; or why to draw again."""
+    def expected(self, example: Example, arguments: Arguments) -> tuple[tuple[Expected, ...], frozenset[str]] | str:
+        """The expected results for these values and the operations without a rounding model; or why no kernel can be
+        judged on them.
+        """
         double, rounded = cast(arguments, torch.float64), cast(arguments, torch.float32)
         gold = self.reference.run(double, example.dims, torch.float64, f"on {example}, in float64")
         dtypes = self._dtypes(example)

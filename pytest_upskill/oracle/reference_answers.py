@@ -197,7 +197,7 @@ def _input(case: Case, parameter: TensorParameter, example: Example, left: list[
     tensor, shape, dtype = _taken(left), shape_of(spec, example.dims), parameter.dtype_in(example.dtype)
     if tuple(tensor.shape) != shape or tensor.dtype != DTYPE[dtype]:
         found = f"{dtype_name(tensor.dtype)} of shape {list(tensor.shape)}"
-        raise Nonsense(f"it gives '{parameter.name}' as {found}, which the case has as {dtype} of shape {list(shape)}")
+        raise Nonsense(f"it gives '{parameter.name}' as {found}; the case declares {dtype} of shape {list(shape)}")
     return tensor
 
 

@@ -6,8 +6,10 @@ whatever is sent from here (``reference_answers``).
 
 from __future__ import annotations
 
+import importlib
 import json
 import socket
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -81,8 +83,17 @@ class Serving:
             case "mutants":
                 self._runner.layout = layout_from_plain(request["layout"])
                 return _mutated(self._runner.mutated_runs(Example(**request["example"]), request["skip"]))
+            case "call":
+                return {"answer": _named(request["function"])(**request["arguments"])}, []
             case unknown:
                 raise ValueError(f"'{unknown}' is no request")
+
+
+def _named(name: str) -> Callable[..., Any]:
+    """A function of this package, as ``module:function``; the judge's process names it."""
+    module, _, function = name.partition(":")
+    found: Callable[..., Any] = getattr(importlib.import_module(f"pytest_upskill.{module}"), function)
+    return found
 
 
 def _prepared(found: Prepared | GivenUp) -> tuple[Header, list[Piece]]:

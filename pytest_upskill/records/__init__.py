@@ -11,6 +11,7 @@ from pytest_upskill.records.judgement import (
     RubricRecord,
     Seconds,
     SurvivingMutant,
+    TriggerRecord,
     Turn,
     Verdict,
     VerdictKind,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from pytest_upskill.records.gating import Gates
+from pytest_upskill.records.plain import to_plain
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -53,10 +53,13 @@ class RunInfo:
     """Whether files differed from that commit; None if unknown."""
     gates: Gates = field(default_factory=Gates)
     """What the user asked of the run."""
+    noise: str = ""
+    """How many other skills were shown, in the form of the option; empty if unknown."""
 
     def to_plain(self) -> dict[str, Any]:
         """Plain data, for storing."""
-        return dataclasses.asdict(self)
+        plain: dict[str, Any] = to_plain(self)
+        return plain
 
     @classmethod
     def from_plain(cls, data: Mapping[str, Any]) -> RunInfo:

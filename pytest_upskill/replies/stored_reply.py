@@ -62,7 +62,8 @@ class Sampler:
 def key_of(config: StudentConfig, question: Question) -> str:
     """A hash (hex) of student, sampler, prompt, trial and turn: a stored reply answers this question only.
 
-    Version 1 of the key, which does not hash its number; a later version has to, and must look up both keys.
+    This is version 1 of the key, whose number is not part of the hash. A later version must hash its number, and must
+    look up keys of both versions.
     """
     parts = [config.name, Sampler.of(config).to_plain(), question.prompt.digest, question.trial, question.turn]
     return hashlib.blake2b(json.dumps(parts, sort_keys=True, default=str).encode(), digest_size=20).hexdigest()

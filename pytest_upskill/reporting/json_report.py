@@ -23,6 +23,7 @@ from pytest_upskill.records import (
 from pytest_upskill.reporting.failure import one_line
 from pytest_upskill.reporting.lift import LiftRow
 from pytest_upskill.reporting.rubric import JudgeRow
+from pytest_upskill.reporting.triggers import TriggerRow
 from pytest_upskill.reporting.view import SummaryRow, View
 from pytest_upskill.skills.arms import is_control
 
@@ -36,12 +37,20 @@ def render(view: View) -> str:
         "schema": SCHEMA,
         "machine": dict(run.machine),
         **_fields(run, "device seed started seconds"),
-        "run": _fields(run, "session version command students revision dirty interrupted self_check"),
+        "run": {
+            **_fields(run, "session version command students revision dirty interrupted self_check"),
+            **({"noise": run.noise} if run.noise not in ("", "0") else {}),
+        },
         "items": [_item(item) for item in view.items],
         "summary": [_summary(row) for row in view.summary],
         "lift": [_lift(row) for row in view.lift],
         **({"noise": noise} if (noise := _noise(view)) else {}),
         **({"gates": [asdict(row) for row in view.gates]} if view.gates else {}),
+        **(
+            {"triggers": triggers}
+            if (triggers := [_trigger(row) for one in view.skills for row in one.triggers])
+            else {}
+        ),
         **({"judges": [_judge(row) for row in view.judges]} if view.judges else {}),
     }
     try:
@@ -68,7 +77,7 @@ def _noise(view: View) -> list[dict[str, Any]]:
 
 
 def _item(item: Outcome) -> dict[str, Any]:
-    verdict, asked = item.verdict, item.kind in (ItemKind.KERNEL, ItemKind.TEXT)
+    verdict, asked = item.verdict, item.kind in (ItemKind.KERNEL, ItemKind.TEXT, ItemKind.TRIGGER)
     return {
         **_fields(item, "id kind skill case"),
         **(_fields(item, "student arm trial") if asked else dict.fromkeys(("student", "arm", "trial"))),
@@ -83,6 +92,7 @@ def _item(item: Outcome) -> dict[str, Any]:
         **({"device_memory": item.device_memory} if item.device_memory is not None else {}),
         **({"mutants": _mutants(item.score)} if item.score is not None else {}),
         **({"rubric": _rubric(item.rubric)} if item.rubric is not None else {}),
+        **({"trigger": asdict(item.trigger)} if item.trigger is not None else {}),
         **({"turns": [_turn(turn) for turn in item.turns]} if item.turns else {}),
         **({"xfail": item.xfail} if item.xfail else {}),
         **({"tags": item.tags} if item.tags else {}),
@@ -113,6 +123,17 @@ def _mutants(score: MutationScore) -> dict[str, Any]:
 
 def _rubric(record: RubricRecord) -> dict[str, Any]:
     return {**_fields(record, "judge answers asked"), "tokens": _tokens(record.tokens), "cost_usd": record.cost_usd}
+
+
+def _trigger(row: TriggerRow) -> dict[str, Any]:
+    names = ("chosen_rightly", "chosen_wrongly", "left_rightly", "left_wrongly")
+    return {
+        **_fields(row, "skill student queries undecided"),
+        **dict(zip(names, row.counts, strict=True)),
+        **_fields(row, "precision precision_interval recall recall_interval"),
+        "tokens": _tokens(row.tokens),
+        "cost_usd": row.cost_usd,
+    }
 
 
 def _judge(row: JudgeRow) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from pytest_upskill.reporting.gate_lines import gate_text
 from pytest_upskill.reporting.lift import LiftRow
 from pytest_upskill.reporting.rubric import judge_texts
 from pytest_upskill.reporting.statistics_lines import statistics_notes
+from pytest_upskill.reporting.triggers import trigger_texts
 from pytest_upskill.reporting.view import BASELINE_ARM, SKILL_ARM, SkillView, StudentView, SummaryRow, View, has_student
 
 MARKER = "<!-- pytest-upskill -->"
@@ -59,6 +60,8 @@ def _lines(view: View, most: int) -> Iterator[str]:
     for skill in view.skills:
         yield from ("", f"## {_safe(skill.name)}", "")
         yield from _rates(skill, view)
+        chosen = list(trigger_texts(skill.triggers, view.run.noise))
+        yield from ("", *(f"- {_safe(name)}: {_safe(text)}" for name, text in chosen)) if chosen else ()
     yield from ("", *(f"- Judge: {_safe(text)}" for text in judge_texts(view.judges))) if view.judges else ()
     yield from _notes(view, most)
     if view.since is not None:
@@ -102,7 +105,7 @@ def _rates(skill: SkillView, view: View) -> Iterator[str]:
         yield from _mutants(skill.of_kind(ItemKind.MUTANTS))
         return
     if not skill.students:
-        yield "No student was judged."
+        yield from [] if skill.triggers else ["No student was judged."]
         return
     yield "| student | arm | passed | rate | 95% interval | lift of the skill | assertions | tokens | cost | time |"
     yield "|---|---|---:|---:|---|---|---:|---:|---:|---:|"

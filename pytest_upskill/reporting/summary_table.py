@@ -10,6 +10,7 @@ from pytest_upskill.reporting.failure import one_line
 from pytest_upskill.reporting.lift import LiftRow
 from pytest_upskill.reporting.statistics_lines import statistics_notes
 from pytest_upskill.reporting.text_style import Cell, Column, Table, TextStyle, measure
+from pytest_upskill.reporting.triggers import queries_of, trigger_texts
 from pytest_upskill.reporting.view import BASELINE_ARM, SKILL_ARM, SkillView, StudentView, SummaryRow, View
 
 VALID = "SKILL.md is valid"
@@ -66,6 +67,8 @@ def comparison_lines(
             yield from _student_lines(student, table, layout, text_style, len(view.lift))
             if verbosity > 0:
                 yield from _control_failures(skill, student, text_style)
+        for name, text in trigger_texts(skill.triggers, view.run.noise):
+            yield from text_style.lines(f"{name}  {text}", 2, hang=4)
     if verbosity >= 0:
         yield ""
         yield from text_style.lines(_legend(view), 0, "dim")
@@ -109,7 +112,9 @@ def title(name: str, facts: Cell, text_style: TextStyle) -> Iterator[str]:
 
 
 def _facts(skill: SkillView) -> Cell:
-    return Cell((texts.plural(len(skill.cases), "case") + (f", {VALID}" if has_valid_spec(skill) else ""), "dim"))
+    cases = [texts.plural(len(skill.cases), "case")] if skill.cases or not skill.triggers else []
+    queries = [queries_of(max(row.queries for row in skill.triggers))] if skill.triggers else []
+    return Cell((", ".join([*cases, *queries, *([VALID] if has_valid_spec(skill) else [])]), "dim"))
 
 
 def has_valid_spec(skill: SkillView) -> bool:

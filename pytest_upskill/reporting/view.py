@@ -14,6 +14,7 @@ from pytest_upskill.reporting.gates import Comparisons, GateRow, gate_rows
 from pytest_upskill.reporting.lift import DECIDED, LiftRow, flags_of, lift_row, trials_of, with_verdicts
 from pytest_upskill.reporting.noise import NoiseFloor, noise_floor, stored_floor
 from pytest_upskill.reporting.rubric import JudgeRow, judge_rows
+from pytest_upskill.reporting.triggers import TriggerRow, trigger_rows
 from pytest_upskill.skills.arms import REPEAT
 from pytest_upskill.statistics import repeated_trials
 from pytest_upskill.statistics.flags import Flag
@@ -140,6 +141,8 @@ class SkillView:
     name: str
     items: tuple[Outcome, ...]
     students: tuple[StudentView, ...]
+    triggers: tuple[TriggerRow, ...] = ()
+    """How well each student chooses the skill."""
 
     def of_kind(self, *kinds: ItemKind) -> tuple[Outcome, ...]:
         return tuple(item for item in self.items if item.kind in kinds)
@@ -180,7 +183,8 @@ class View:
             specs = {name for name in cases if name.endswith("::spec")}
             said = _share(len(cases - specs - checked), len(cases - specs), ("case", "cases"), "checked")
         elif left := [name for name in self.run.unreached if name.endswith("]")]:
-            said = _share(len(left), len(left) + sum(map(has_student, self.items)), ("reply", "replies"), "judged")
+            asked = sum(has_student(item) or item.kind is ItemKind.TRIGGER for item in self.items)
+            said = _share(len(left), len(left) + asked, ("reply", "replies"), "judged")
         return ": ".join([*(["interrupted"] if self.run.interrupted else []), *said])
 
 
@@ -259,7 +263,7 @@ def has_student(item: Outcome) -> bool:
 def _skill(name: str, items: tuple[Outcome, ...]) -> SkillView:
     judged = filter(has_student, items)
     students = tuple(_student(name, group) for _, group in sorted(_grouped(judged, lambda item: item.student)))
-    return SkillView(name, items, students)
+    return SkillView(name, items, students, trigger_rows(items))
 
 
 def _student(skill: str, items: tuple[Outcome, ...]) -> StudentView:

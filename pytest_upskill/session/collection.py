@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_upskill.cases.acceptance import listing_of
-from pytest_upskill.cases.case import Case
+from pytest_upskill.cases.case import PUBLISHED, Case
 from pytest_upskill.cases.case_file import NO_CASE, load_cases
+from pytest_upskill.cases.triggers import FILE as TRIGGERS
+from pytest_upskill.cases.triggers import Triggers, triggers_of
 from pytest_upskill.errors import CaseError, InfrastructureError, NotACase, UpskillError
 from pytest_upskill.execution.task import Task, item_seed, place_of
+from pytest_upskill.execution.triggers import ARM
 from pytest_upskill.records import ItemKind, Outcome, Verdict, VerdictKind
 from pytest_upskill.records.gating import Gates, KnownFailure
 from pytest_upskill.reporting import junit_properties
@@ -24,6 +27,7 @@ from pytest_upskill.session.item_report import SKIPPED, FailureRepr
 from pytest_upskill.session.repeat_command import command, concerning, is_recorded, record_options, replay_options
 from pytest_upskill.skills import arms
 from pytest_upskill.skills.case_files import CaseFiles, case_files
+from pytest_upskill.skills.noise import asked_arm
 from pytest_upskill.skills.skill import FILE_NAMES, skill_file
 
 if TYPE_CHECKING:
@@ -44,7 +48,8 @@ def collect_file(run: Run, file_path: Path, parent: pytest.Collector) -> SkillFi
     """A collector for a SKILL.md, or for a case that was itself named on the command line."""
     if file_path.name in FILE_NAMES and file_path == skill_file(file_path.parent):
         return SkillFile.from_parent(parent, path=file_path, run=run, skill_path=file_path)
-    if file_path.suffix == ".md" and file_path.parent.name == "evals" and parent.session.isinitpath(file_path):
+    is_case = file_path.suffix == ".md" or file_path.name == TRIGGERS
+    if is_case and file_path.parent.name == "evals" and parent.session.isinitpath(file_path):
         folder, root = file_path.parent.parent, parent.config.rootpath
         skill_path = next((folder / name for name in FILE_NAMES if (folder / name).is_file()), None)
         if skill_path is not None:
@@ -64,6 +69,9 @@ class SkillFile(pytest.File):
         self.skill = skill_path.parent.name
         self.is_collected = False
         self.cases: list[Case] = []
+        self.queries: tuple[Case, ...] = ()
+        self.asked_queries: list[str] = []
+        """The students that are asked which skill they choose."""
         self.broken = 0
         self.arms: dict[str, list[str]] = {}
         """By student: the arms in which it can be queried."""
@@ -76,9 +84,11 @@ class SkillFile(pytest.File):
         cases = self.cases = []
         foreign: list[str] = []
         folder = self.skill_path.parent
-        files = case_files(folder) if whole else CaseFiles((self.path,))
+        triggers = triggers_of(folder, self.skill) if whole or self.path.name == TRIGGERS else Triggers()
+        files = case_files(folder) if whole else CaseFiles(() if self.path.name == TRIGGERS else (self.path,))
         listing = listing_of(folder / "evals")
-        problems = [one for one in (files.problem, listing.problem if listing else None) if one is not None]
+        found_problems = (files.problem, listing.problem if listing else None, triggers.problem)
+        problems = [one for one in found_problems if one is not None]
         for error in problems:
             yield self._item(error.path.name if error.path else "evals", ItemKind.BROKEN_CASE, problem=str(error))
         paths = files.paths
@@ -100,11 +110,25 @@ class SkillFile(pytest.File):
                     yield from self._items_of(case, student, student_arms)
             if self.run.settings.self_check:
                 yield self._item(f"{case.name}[mutants]", ItemKind.MUTANTS, case)
+        self.queries = triggers.cases
+        for student in self.run.configs:
+            yield from self._choices_of(student)
+
+    def _choices_of(self, student: str) -> Iterator[pytest.Item]:
+        """The items of a student that is to choose a skill for each query."""
+        answering = [case for case in self.queries if self.run.student(student).can_answer(case)]
+        if not answering or not self._may_answer(student, [self.run.settings.noise.arm(ARM)], answering):
+            return
+        self.asked_queries.append(student)
+        for case in answering:
+            for trial in range(1, self.run.settings.trials + 1):
+                suffix = "" if trial == 1 else f"-{trial}"
+                yield self._item(f"{case.name}[{student}{suffix}]", ItemKind.TRIGGER, case, student, None, trial)
 
     def warn_of_gaps(self) -> None:
         """Warns of cases, replies and solutions that are missing."""
         cases = self.cases
-        if not (cases or self.broken or self.run.settings.self_check) and self.is_collected:
+        if not (cases or self.queries or self.broken or self.run.settings.self_check) and self.is_collected:
             self._note(f"skill {self.skill!r} has no case in its folder evals/: no student is asked")
         for student, possible in self.arms.items():
             folder = self.run.configs[student].folder
@@ -128,16 +152,20 @@ class SkillFile(pytest.File):
 
     def _arms_of(self, student: str, cases: list[Case]) -> list[str]:
         """The arms in which this student can be queried; students know an arm by its slug."""
-        slugs = {arm: arms.asked_as(arm) for arm in self.run.settings.arms}
+        slugs = {arm: asked_arm(arm, self.run.settings.noise) for arm in self.run.settings.arms}
+        possible = self._may_answer(student, list(slugs.values()), cases)
+        return [arm for arm, slug in slugs.items() if slug in possible]
+
+    def _may_answer(self, student: str, slugs: list[str], cases: list[Case]) -> set[str]:
+        """Those of the arms with these slugs in which the student can be queried."""
         # Replies in files may lie in a folder of this skill alone.
         names = [self.skill] if self.run.configs[student].folder is None else [self.place, self.skill]
-        asked = [
-            self.run.student(student).arms_for(name, tuple(slugs.values()), [case.name for case in cases])
-            for name in names
-        ]
-        return [arm for arm, slug in slugs.items() if any(slug in possible for possible in asked)]
+        named = [case.name for case in cases]
+        return {slug for name in names for slug in self.run.student(student).arms_for(name, tuple(slugs), named)}
 
     def _items_of(self, case: Case, student: str, student_arms: list[str]) -> Iterator[pytest.Item]:
+        if self.run.configs[student].provider == PUBLISHED:
+            case = replace(case, contract=PUBLISHED, language=PUBLISHED)
         kind = ItemKind.KERNEL if case.kind == "kernel" else ItemKind.TEXT
         if student == "golden":
             yield self._item(f"{case.name}[golden]", kind, case, student, "skill")
@@ -177,6 +205,7 @@ class SkillFile(pytest.File):
             turns=settings.turns if kind is ItemKind.KERNEL else 1,
             disclosure=config.disclosure if config else "body",
             place=self.place,
+            noise=settings.noise,
         )
         return UpskillItem.from_parent(self, name=name, nodeid=item_id, task=task, problem=problem)
 
@@ -224,9 +253,10 @@ class UpskillItem(pytest.Item):
     def judge_by(self, gates: Gates, known: Sequence[KnownFailure]) -> None:
         """Applies gates and known failures, once the names of all skills are final."""
         task = self.task
-        if task.case is None or task.student is None or self.run.settings.self_check or task.arm != arms.SKILL:
+        asked = task.kind is ItemKind.TRIGGER or task.arm == arms.SKILL
+        if task.case is None or task.student is None or self.run.settings.self_check or not asked:
             return
-        self.gated = bool(gates.of(task.skill, task.id))
+        self.gated = task.kind is not ItemKind.TRIGGER and bool(gates.of(task.skill, task.id))
         if task.student != "golden":
             names = (task.skill, task.case.name, task.student)
             listed = (one.reason for one in known if one.matches(*names))

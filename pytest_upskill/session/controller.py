@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,7 +24,7 @@ from pytest_upskill.replies.stored_reply import Sampler
 from pytest_upskill.reporting.terminal import header_lines, summary_lines
 from pytest_upskill.reporting.text_style import TextStyle, can_show, printable
 from pytest_upskill.reporting.view import View, build_view
-from pytest_upskill.session import item_report, other_plugins
+from pytest_upskill.session import exporting, item_report, other_plugins
 from pytest_upskill.session.progress import is_item_of_ours
 from pytest_upskill.session.repeat_command import answers_steps
 from pytest_upskill.session.report_files import ReportFiles
@@ -48,6 +49,7 @@ class Controller:
         self._recorder = Recorder(run.settings.rootdir, self._info)
         self._files = ReportFiles(run.settings.rootdir)
         self._problems: list[str] = []
+        self._exported: list[str] = []
         self._estimate_shown = False
         self._collected: list[str] = []
         """The ids of our items."""
@@ -130,6 +132,8 @@ class Controller:
         for target in self.run.settings.reports:
             self._files.write(target, self._view, self._earlier)
         self._files.add_step_summary(self._view)
+        if (folder := self.run.settings.export) is not None:
+            self._attempt(exporting.OPTION, partial(self._export, info, folder))
         if (hook := self.config.hook.pytest_upskill_report).get_hookimpls():
             self._begin_line()
             self._attempt("pytest_upskill_report", partial(hook, view=self._view))
@@ -144,7 +148,7 @@ class Controller:
         verbosity = self.config.get_verbosity()
         for line in summary_lines(self._view, writer.fullwidth, writer.hasmarkup, unicode, verbosity):
             terminalreporter.write_line(line)
-        for line in self._files.written:
+        for line in (*self._files.written, *self._exported):
             terminalreporter.write_line(line)
         if self._recorder.problem:
             terminalreporter.write_line(self._recorder.problem, yellow=True)
@@ -152,6 +156,13 @@ class Controller:
             terminalreporter.write_line(line)
         for problem in (*self._files.problems, *self._problems):
             terminalreporter.write_line(problem, red=True)
+
+    def _export(self, info: RunInfo, folder: Path) -> None:
+        """Writes the projects of passing kernels."""
+        order = {name: number for number, name in enumerate(self._collected)}
+        outcomes = sorted(self.outcomes.values(), key=lambda one: order.get(one.id, len(order)))
+        self._exported, problems = exporting.export(outcomes, info, self.run.settings.rootdir, folder)
+        self._problems += problems
 
     def _exit_status(self) -> int:
         """The status of a run whose items all passed in pytest's terms."""
@@ -246,6 +257,7 @@ class Controller:
             revision=self._git.revision if self._git else "",
             dirty=self._git.dirty if self._git else None,
             gates=self._gates,
+            noise=str(run.settings.noise),
         )
 
     def _answers(self) -> tuple[str, str] | None:

@@ -16,6 +16,7 @@ from pytest_upskill.reporting.text_style import plural, printable
 from pytest_upskill.session import item_report, usage
 from pytest_upskill.session.collection import SkillFile, UpskillItem, UpskillWarning, collect_file
 from pytest_upskill.session.item_report import refusal
+from pytest_upskill.session.plain_imports import plain_imports
 from pytest_upskill.session.run import Run
 
 LOOK_AHEAD = 3
@@ -104,9 +105,8 @@ class ItemHooks:
     def pytest_runtestloop(self, session: pytest.Session) -> None:
         """Imports what the items need, so that no time limit of another plugin counts it or ends it half-way."""
         if not session.config.option.collectonly and not self.run.settings.prompts and self._items:
-            self.run.pipeline.load(_tasks(self._items))
-            if not self.is_worker:
-                item_report.load()
+            with plain_imports(session.config):
+                self.run.pipeline.load(_tasks(self._items))
 
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
         """Lets an item look ahead in its own setup: pytest has no report for what another plugin raises out here."""
@@ -149,7 +149,7 @@ class ItemHooks:
         report = yield
         if isinstance(item, UpskillItem) and item.outcome is not None:
             if call.when == "call" or (call.when == "setup" and report.failed):
-                item_report.attach(report, item.outcome)
+                item_report.attach(report, item.outcome, sent=self.is_worker)
             if call.when == "setup" and call.excinfo and isinstance(call.excinfo.value, InfrastructureError):
                 report.longrepr = printable(item.outcome.verdict.reason or "")
             if report.skipped and isinstance(report.longrepr, tuple):

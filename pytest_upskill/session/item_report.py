@@ -1,6 +1,5 @@
 """An item's outcome in pytest's terms: on its report, as a status letter, in the exit status."""
 
-import contextlib
 import json
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType, SimpleNamespace
@@ -25,21 +24,27 @@ SKIPPED = {VerdictKind.INCONCLUSIVE: "?", VerdictKind.BUDGET_STOPPED: "$", Verdi
 """The letters of verdicts that are skipped in pytest's terms."""
 
 
-def attach(report: pytest.TestReport, outcome: Outcome) -> None:
-    """Adds the outcome to a report, as text: xdist transfers plain data only."""
-    report.__dict__["upskill"] = json.dumps(outcome.to_plain())
+class _Attached(str):
+    """The text on a report, with the outcome itself for the process that made it."""
+
+    outcome: Outcome
+
+
+def attach(report: pytest.TestReport, outcome: Outcome, *, sent: bool) -> None:
+    """Adds the outcome to a report, as text: reports that are ``sent`` to another process hold plain data only."""
+    text = json.dumps(outcome.to_plain())
+    if not sent:
+        text = _Attached(text)
+        text.outcome = outcome
+    report.__dict__["upskill"] = text
 
 
 def outcome_of(report: Any) -> Outcome | None:
     """The outcome on a report; None for a report that is not the last one of an item of ours."""
     text = getattr(report, "upskill", None)
+    if isinstance(text, _Attached):
+        return text.outcome
     return Outcome.from_plain(json.loads(text)) if text else None
-
-
-def load() -> None:
-    """Makes what ``outcome_of`` needs: a tenth of a second, which no item's time limit is to count."""
-    with contextlib.suppress(ValueError):
-        Outcome.from_plain({})
 
 
 def refusal(problem: str) -> pytest.CollectReport:
@@ -68,7 +73,7 @@ def nothing_decided(outcomes: Iterable[Outcome]) -> bool:
     """True if items of the skill arm ran, and none of them passed or failed. Where there are none of that arm, those
     of the other arms count; without any, the self-checks of cases.
     """
-    ran = [one for one in outcomes if one.kind in (ItemKind.KERNEL, ItemKind.TEXT, ItemKind.MUTANTS)]
+    ran = [one for one in outcomes if one.kind not in (ItemKind.SPEC, ItemKind.BROKEN_CASE)]
     asked = [one for one in ran if one.kind is not ItemKind.MUTANTS]
     judged = [one for one in asked if not is_control(one.arm or "")] or asked or ran
     return bool(judged) and all(one.verdict.kind not in (VerdictKind.PASSED, VerdictKind.FAILED) for one in judged)

@@ -47,6 +47,8 @@ OPTIONS = (
     Option("trials", "N", "ask for each kernel N times (default: 1)", values.positive_int),
     Option("turns", "N", "after a failure, show the student what is wrong and ask again, up to N turns in total "
            "(default: 1)", values.positive_int),
+    Option("noise", "N", "show the descriptions of N other skills beside the skill, also where a student chooses a "
+           "skill for a query; N:SEED draws others (default: 0)", values.noise),
     Option("judge", "NAME", "the model that judges the rubrics of text cases; of several, separated by commas, the "
            "first of another family than the student's (default: none, and rubrics are inconclusive)", values.names),
     Option("device", "DEVICE", "where kernels run: auto, cuda or cpu (default: auto)", values.device),
@@ -86,10 +88,12 @@ OPTIONS = (
     Option("no-regression", "RUN", "gate: fail the run if a case fails that passed in the earlier run RUN, a number "
            "that `pytest-upskill runs` shows, or a JSON report (default: the run that --upskill-compare takes)",
            values.compared_run, without_value="last"),
-    Option("gate", "HOW", "what gates compare: the estimate, the interval (which may be inconclusive: exit status "
-           "7), or nothing: off (default: estimate)", values.gate),
+    Option("gate", "HOW", "what gates compare with the threshold: estimate, or interval (which may be inconclusive: "
+           "exit status 7); off ignores all gates (default: estimate)", values.gate),
     Option("xfail", "KNOWN", "known failures, which fail no run: 'SKILL[/CASE] STUDENT: REASON', one a line; * stands "
            "for any name (repeatable)", values.known_failures, repeatable=True),
+    Option("export", "DIR", "write each case's first passing kernel to this folder, as a project for Hugging Face's "
+           "kernel-builder", values.text),
     Option("prompts", "DIR", "write the prompts to this folder; query and run nothing", values.text),
 )  # fmt: skip
 
@@ -211,6 +215,8 @@ def _checks_cases(config: pytest.Config) -> bool:
 
 def read(config: pytest.Config) -> Settings:
     """Options over ini values over defaults. Raises UsageError on a wrong value."""
+    from pathlib import Path
+
     from pytest_upskill.configuration.gates import GATE_NAMES, read_gates
     from pytest_upskill.configuration.settings import (
         DEFAULTS,
@@ -225,6 +231,7 @@ def read(config: pytest.Config) -> Settings:
     for values_ in (found, unset):
         values_ |= {name: value for name, value in DEFAULTS.items() if values_[name] is None}
     student, report, prompts, how = (found.pop(name) for name in ("student", "report", "prompts", "gate"))
+    export = found.pop("export")
     unused = ""
     if _checks_cases(config) and (student or prompts):
         name, value = ("student", ",".join(student)) if student else ("prompts", prompts)
@@ -240,6 +247,7 @@ def read(config: pytest.Config) -> Settings:
         sanitizer=_is_on(config, "upskill_sanitizer"),
         reports=tuple(dict.fromkeys(ReportTarget.of(name, invocation_dir) for name in report or ())),
         prompts=invocation_dir / prompts if prompts else None,
+        export=invocation_dir / Path(export).expanduser() if export else None,
         origins={name: _origin(config, f"upskill_{name}") for name, value in given.items() if value},
         students_tables=students_tables(pyproject),
         rootdir=config.rootpath,

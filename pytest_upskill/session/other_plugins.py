@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from pytest_upskill.cases.triggers import PREFIX as TRIGGER
 from pytest_upskill.records import ItemKind, Outcome, Verdict, VerdictKind
 from pytest_upskill.skills.skill import FILE_NAMES
 
@@ -55,6 +56,9 @@ def crashed_outcome(report: pytest.TestReport, students: Collection[str], arms: 
     asked = re.fullmatch(rf"(?P<student>.+)-(?P<arm>{ending})(-(?P<trial>\d+))?", rest)
     asked = asked if asked and asked["student"] in students else None
     kind = {"": ItemKind.SPEC, "mutants": ItemKind.MUTANTS}.get(rest, ItemKind.KERNEL)
+    if case.startswith(TRIGGER):
+        names = "|".join(map(re.escape, sorted(students, key=len, reverse=True)))
+        kind, asked = ItemKind.TRIGGER, re.fullmatch(rf"(?P<student>{names})(?P<arm>)(-(?P<trial>\d+))?", rest)
     said = str(report.longrepr).partition("\n")[0]
     return Outcome(
         id=report.nodeid,
@@ -63,7 +67,7 @@ def crashed_outcome(report: pytest.TestReport, students: Collection[str], arms: 
         case=None if kind is ItemKind.SPEC else case,
         verdict=Verdict(VerdictKind.INFRASTRUCTURE_ERROR, f"{said}; -n 0 shows what ends the process"),
         student=asked["student"] if asked else "golden" if rest == "golden" else None,
-        arm=asked["arm"] if asked else "skill" if rest == "golden" else None,
+        arm=asked["arm"] or None if asked else "skill" if rest == "golden" else None,
         trial=int(asked["trial"] or 1) if asked else None,
     )
 

@@ -10,10 +10,10 @@ from os.path import relpath
 from pathlib import Path
 from typing import Any
 
-from pytest_upskill.cases.case import Case
+from pytest_upskill.cases.case import PUBLISHED, Case
 from pytest_upskill.configuration.settings import Settings
 from pytest_upskill.replies.cassette import cassette_path
-from pytest_upskill.skills.arms import AA_ARMS, REPEAT
+from pytest_upskill.skills.arms import AA_ARMS, BASELINE, REPEAT
 from pytest_upskill.students.base import StudentConfig, is_at_hand
 from pytest_upskill.students.files import replies_folder
 
@@ -63,7 +63,7 @@ def is_recorded(settings: Settings, config: StudentConfig | None, skill_path: Pa
 
 
 def concerning(case: Case | None, settings: Settings) -> Settings:
-    """The settings that change the result of a case: others do not belong into its commands."""
+    """The settings that change the result of a case; others are left out of its commands."""
     has_rubric = case is not None and case.expect is not None and case.expect.rubric
     return settings if has_rubric or settings.judge is None else replace(settings, judge=None)
 
@@ -111,6 +111,8 @@ def _source(settings: Settings, config: StudentConfig | None) -> str:
         return "--upskill"
     if config.provider == "golden":
         return f"--upskill-student={config.name}"
+    if config.provider == PUBLISHED:
+        return f"--upskill-student=hub:{config.name}={config.model}"
     folder = config.folder or replies_folder(settings.rootdir, config.name)
     label = "" if config.name == "files" else f"{config.name}="
     return f"--upskill-student=files:{label}{_relative(folder, settings.invocation_dir)}"
@@ -131,9 +133,10 @@ def record_options(settings: Settings, student: str | None, arm: str | None, tri
 def _question(settings: Settings, arm: str | None, trial: int) -> list[str]:
     """Options without which this arm, trial and number of turns would not be collected."""
     collected = arm in settings.unset["arms"] and settings.arms == settings.unset["arms"]
+    noise = None if arm == BASELINE else settings.noise
     if arm == REPEAT:  # its trials begin after those of the skill
-        return _options(settings, arms=AA_ARMS, trials=settings.trials, turns=settings.turns)
-    return _options(settings, arms=None if collected else arm, trials=trial, turns=settings.turns)
+        return _options(settings, arms=AA_ARMS, trials=settings.trials, turns=settings.turns, noise=noise)
+    return _options(settings, arms=None if collected else arm, trials=trial, turns=settings.turns, noise=noise)
 
 
 def _judging(settings: Settings) -> list[str]:

@@ -276,6 +276,7 @@ class Run:
             "sandbox": self.machine.confinement.describe(),
             **({"check": f"cases only: --upskill overrides '{unused}'"} if (unused := self.settings.unused) else {}),
             **dict(overrides(self.settings, list(self.models.values()))),
+            **({"noise": f"the descriptions of {noise.count} other skills"} if (noise := self.settings.noise) else {}),
             **({"judge": ", ".join(self.judges)} if self.judges else {}),
             "seed": str(self.seed),
             **({"replies": _SOURCES[self.settings.replies]} if self.settings.replies in _SOURCES else {}),

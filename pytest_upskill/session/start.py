@@ -17,7 +17,7 @@ from pytest_upskill.errors import InfrastructureError, UsageError
 from pytest_upskill.history.selection import check_compared
 from pytest_upskill.languages import registry as languages
 from pytest_upskill.languages.base import Language
-from pytest_upskill.session import options, progress, usage
+from pytest_upskill.session import exporting, options, progress, usage
 from pytest_upskill.session.agent_folders import AgentFolders
 from pytest_upskill.session.controller import Controller
 from pytest_upskill.session.interrupts import Interrupts
@@ -59,6 +59,8 @@ def _start_controller(run: Run, config: pytest.Config) -> None:
         run.student(name)
     for target in run.settings.reports:
         target.check()
+    if run.settings.export is not None:
+        exporting.check(run.settings.export)
     if not run.settings.prompts:
         _ = run.machine
     if run.asks and not config.option.collectonly:

@@ -60,7 +60,7 @@ def ungated(settings: Settings, tasks: Sequence[Task]) -> str | None:
     """A gate on nothing: one that no selected item concerns; None if there is none."""
     if settings.self_check or settings.prompts:
         return None
-    asked = [task for task in tasks if task.student and task.case]
+    asked = [task for task in tasks if task.student and task.case and task.kind is not ItemKind.TRIGGER]
     if not asked and any(task.kind is ItemKind.BROKEN_CASE for task in tasks):
         return None  # which fails the run
     for name, found in ((None, settings.gates.common), *settings.gates.own.items()):
@@ -97,7 +97,7 @@ def _missing(run: Run, skills: Sequence[SkillFile], tasks: Sequence[Task], narro
     if settings.self_check or not all(skill.is_collected for skill in skills):  # --lf leaves some out
         return
     with_cases = [skill for skill in skills if skill.cases]
-    if skills and not with_cases and not any(skill.broken for skill in skills):
+    if skills and not with_cases and not any(skill.broken or skill.queries for skill in skills):
         places = _some([f"{_shown(skill.skill_path.parent, settings)}/evals" for skill in skills])
         yield f"there is no case to ask about in {places}: write one there; --upskill alone checks the SKILL.md"
     if with_cases and any(config.provider != "golden" for config in run.configs.values()):
@@ -143,6 +143,8 @@ def _replies(settings: Settings, config: StudentConfig, skills: Sequence[SkillFi
     if config.folder is None:
         return
     answered = set(chain.from_iterable(skill.arms[config.name] for skill in skills))
+    if any(config.name in skill.asked_queries for skill in skills) and not (answered or named):
+        return
     names = list(dict.fromkeys(skill.skill for skill in skills))
     place = f"{config.folder}/{names[0] if len(names) == 1 else '<skill>'}/<case>"
     if not answered:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from pytest_upskill.cases.case import Case
+from pytest_upskill.cases.case import PUBLISHED, Case
 from pytest_upskill.errors import StudentError
 from pytest_upskill.records import Question, Reply, Tokens
 
@@ -65,7 +65,7 @@ class StudentConfig:
 
 def is_at_hand(config: StudentConfig) -> bool:
     """True for students whose replies come from this machine: they are not kept, since a kept one may be outdated."""
-    return config.provider in ("golden", "files")
+    return config.provider in ("golden", "files", PUBLISHED)
 
 
 class Server(Protocol):

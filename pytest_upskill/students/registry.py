@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from pytest_upskill.cases.case import PUBLISHED
 from pytest_upskill.documents.spelling import did_you_mean
 from pytest_upskill.errors import UsageError
 from pytest_upskill.skills.arms import MODES
@@ -25,6 +26,7 @@ _Read = Callable[[str, Any], Any]
 _PROVIDERS: Mapping[str, tuple[str, str, str | None]] = {
     "golden": ("golden", "GoldenStudent", None),
     "files": ("files", "FilesStudent", None),
+    "hub": ("hub", "HubStudent", None),
     "openai": ("openai", "OpenAIStudent", "openai"),
     "llama.cpp": ("llama_server", "LlamaServerStudent", "openai"),
     "anthropic": ("anthropic", "AnthropicStudent", "anthropic"),
@@ -85,11 +87,14 @@ def _resolve_one(
 ) -> StudentConfig:
     if spec == "files" or spec.startswith("files:"):
         return _files(spec, invocation_dir)
+    if spec == "hub" or spec.startswith("hub:"):
+        return _published(spec, invocation_dir)
     if spec not in tables and spec not in BUILTIN:
         known = sorted({*tables, *BUILTIN})
         raise UsageError(
             f"--upskill-student: unknown student '{spec}'{did_you_mean(spec, known)} (known: {', '.join(known)}; "
-            f"or files:DIR for a folder of replies, or a table [tool.upskill.students.{spec}] in pyproject.toml)"
+            f"or files:DIR for a folder of replies, hub:ORG/NAME@REVISION "
+            f"for a published kernel, or a table [tool.upskill.students.{spec}] in pyproject.toml)"
         )
     config = _config_from_table(spec, tables.get(spec, {}), BUILTIN.get(spec))
     if config.provider != "llama.cpp":
@@ -113,6 +118,38 @@ def _files(spec: str, invocation_dir: Path) -> StudentConfig:
         reason = "is no folder" if folder.exists() else "does not exist"
         raise UsageError(f"--upskill-student: {spec!r}: {folder} {reason}; expected a folder with {LAYOUT}")
     return StudentConfig(name=label, provider="files", concurrency=8, folder=folder)
+
+
+def _published(spec: str, invocation_dir: Path) -> StudentConfig:
+    from pytest_upskill.students.hub import LOCAL_KERNELS, overrides
+
+    text = spec.removeprefix("hub").removeprefix(":").strip()
+    label, equals, place = (part.strip() for part in text.partition("="))
+    if not equals or not _valid_name(label):
+        label, place = "", text
+    forms = "hub:ORG/NAME@REVISION, hub:FOLDER or hub:LABEL=..., such as hub:kernels-community/activation@v1"
+    if not place:
+        raise UsageError(f"--upskill-student: {spec!r} names no kernel; write {forms}")
+    folder, (repository, _, revision) = Path(place).expanduser(), place.partition("@")
+    try:
+        local = overrides()
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    if repository not in local and (place.startswith((".", "/", "~")) or (invocation_dir / folder).is_dir()):
+        model = str((invocation_dir / folder).resolve())
+        if not Path(model).is_dir():
+            raise UsageError(f"--upskill-student: {spec!r}: {model} is no folder; name one with a built kernel")
+    elif not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
+        raise UsageError(f"--upskill-student: {spec!r} is neither a folder nor a repository; write {forms}")
+    elif not revision and repository not in local:
+        rule = f"a published kernel needs a revision (a branch, a tag or a commit), or a folder in {LOCAL_KERNELS}"
+        raise UsageError(f"--upskill-student: {spec!r}: {rule}: {spec}@v1")
+    else:
+        model = place
+    label = label or Path(model.partition("@")[0]).name
+    if not _valid_name(label) or label in (*_RESERVED, *BUILTIN):
+        raise UsageError(f"--upskill-student: {spec!r}: {label!r} cannot be a student's name; write hub:LABEL={place}")
+    return StudentConfig(name=label, provider=PUBLISHED, model=model, concurrency=8)
 
 
 def _valid_name(name: str) -> bool:

@@ -48,7 +48,7 @@ Commands:
   run       Run a CUDA program on the host and report memory errors, races and
             barrier mistakes.
   new-case  Write the skeleton of a case.
-  check     Judge the solution of a case, and show the numbers.
+  check     Judge the solution of a case, and show the values.
   list      List skills, their cases and tags, and students.
   lint      Check skills and cases against the specification, without pytest.
   runs      List the recorded runs, and import runs from JSON reports.

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from pytest_upskill.commands.generate.main import main
 from pytest_upskill.generator import proving
+from pytest_upskill.generator.questions import teaching_of
 from pytest_upskill.oracle.reference_process import hides_enough
 from pytest_upskill.sandbox import confinement
 from tests import teacher_answers as answers
@@ -67,6 +68,22 @@ def test_a_right_case_is_kept_and_a_wrong_one_an_intruder_and_a_duplicate_are_no
     assert "its own solution fails correct[float32]" in left_out["case-wrong"]  # type: ignore[index]
     assert "No such file or directory: '/etc/passwd'" in left_out["case-reads"]  # type: ignore[index]
     assert "the same operator as case 'twice'" in left_out["case-again"]  # type: ignore[index]
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("contract", ["function", "kernel-builder"])
+def test_the_example_of_another_contract_is_proven(
+    contract: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(proving, "CALL_SECONDS", 5.0)
+    example = teaching_of(contract).example.replace("examples: 15", "examples: 3")
+    made = {**answers.good(["scale_rows"]), "case-scale_rows": f"~~~~~~markdown\n{example}~~~~~~\n"}
+    answers.write(Path("talk"), made)
+    arguments = ["new", answers.TASK, "--cases=1", "--attempts=1", "--teacher=files:talk", f"--contract={contract}"]
+    result = CliRunner().invoke(main, [*arguments, "--device=cpu"])
+    assert result.exit_code == 0, result.output
+    assert "case-scale_rows: kept" in result.stderr
 
 
 @pytest.mark.full

@@ -1,4 +1,4 @@
-"""Adding an item to a list in frontmatter: the item is there, and nothing else has changed."""
+"""Editing frontmatter: what was added or replaced is there, and nothing else has changed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pytest_upskill.documents.frontmatter import parse
-from pytest_upskill.documents.frontmatter_edit import with_item
+from pytest_upskill.documents.frontmatter_edit import with_item, with_text
 from pytest_upskill.errors import CaseError
 
 BEFORE = "op: f(Tensor x) -> Tensor  # 'always' is below\ndims: {n: 1..8}   # sizes\n"
@@ -61,3 +61,49 @@ def test_a_list_of_that_name_inside_another_key_is_left_alone() -> None:
 def test_a_text_without_frontmatter_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="no frontmatter"):
         with_item(text, "always", "n=3")
+
+
+@pytest.mark.parametrize(
+    ("head", "rest"),
+    [
+        ("description: Old.", ""),
+        ('description: "Old: a"', ""),
+        ("description: >-\n  Old text\n  of two lines", ""),
+        ("description: |\n  Old text\n\n  of three lines\n", ""),
+        ("description: Old\n  text, folded", "license: MIT"),
+        ("description: {a: b}", "metadata:\n  description: inner"),
+        ("description: Old.", "# about the license\nlicense: MIT"),
+    ],
+)
+@pytest.mark.parametrize(
+    "value",
+    [
+        "Plain words.",
+        "With: a colon",
+        "Quotes \" and '",
+        "# begins",
+        "a # b",
+        "-",
+        "\u65e5\u672c\u8a9e",
+        "yes",
+        "1.5",
+        "tail:",
+    ],
+)
+def test_a_text_replaces_that_of_its_key_and_nothing_else(head: str, rest: str, value: str) -> None:
+    def text(one: str) -> str:
+        return "\n".join(["---", "name: tiny", one, *([rest] if rest else []), "---", "description: in the body", ""])
+
+    new = with_text(text(head), "description", value)
+    found = parse(new, Path("SKILL.md"), CaseError)
+    assert found.frontmatter.data["description"].data == value
+    assert new.startswith("---\nname: tiny\ndescription: ")
+    assert new.split("\n", 3)[3].strip("\n") == text(head).split(head, 1)[1].strip("\n")
+
+
+def test_a_text_keeps_the_line_ends_of_the_file_and_needs_its_key() -> None:
+    windows = "---\r\nname: a\r\ndescription: b\r\n---\r\nBody.\r\n"
+    assert with_text(windows, "description", "new") == windows.replace("description: b", "description: new")
+    for text in ("no frontmatter", "---\nname: a\n---\n"):
+        with pytest.raises(ValueError, match="frontmatter"):
+            with_text(text, "description", "c")

@@ -16,11 +16,14 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from pytest_upskill.cases.case_file import parse_case
 from pytest_upskill.cases.provenance import read_provenance
 from pytest_upskill.commands.generate import baseline
 from pytest_upskill.commands.generate.main import main
-from pytest_upskill.generator import proving
+from pytest_upskill.generator import proving, questions
+from pytest_upskill.generator.answers import PlannedCase
 from pytest_upskill.generator.leakage import skill_text
+from pytest_upskill.generator.questions import Order
 from pytest_upskill.generator.skill_lock import alone
 from pytest_upskill.records import VerdictKind
 from tests import teacher_answers as answers
@@ -379,6 +382,54 @@ def test_more_cases_and_a_single_case_join_a_skill_that_exists() -> None:
     assert again.exit_code == 0
     assert "is there already" in again.stderr
     assert "0 new cases, 4 were there" in again.stdout
+
+
+def python_case(name: str, value: str = "x * 2") -> str:
+    text = answers.case(name).replace("examples: 4\n", "examples: 4\nlanguage: python\ncontract: function\n")
+    front, _, _ = text.partition("```cuda")
+    return f"{front}```python\ndef {name}(x):\n    return {value}\n```\n"
+
+
+def test_questions_fit_the_contract_and_answers_for_another_one_are_refused() -> None:
+    names = ("twice", "square")
+    put(plan=answers.plan(names), skill=answers.skill(), case_square=python_case("square", "x * x"))
+    put(case_twice=answers.case("twice"), case_twice_attempt2=python_case("twice"))
+    made = new("--contract=function", cases=2)
+    assert made.exit_code == 0, made.output
+    for step, part in {
+        "plan": "a Python function with tensors as inputs",
+        "skill": "no complete Python function of an operator",
+        "case-square": "contract: function",
+    }.items():
+        assert part in prompt(step) and "skills for PyTorch programmers" in prompt(step)
+        assert not any(word in prompt(step) for word in ("GPU", "CUDA", "cuda", "launcher", "a kernel", "one kernel"))
+    assert "was asked for with 'contract: function'" in prompt("case-twice.attempt2")
+    record = read_provenance(SKILL / "evals")
+    assert record and record.contract == "function" and len(record.cases) == 2
+    # Without the option, a skill that exists keeps to the contract of its cases.
+    assert "contract: function" in run("case", str(SKILL), "Flip each sign", "--dry-run", "--teacher=files:t").stdout
+    assert (
+        "contract: function"
+        not in run("case", str(SKILL), "Flip each sign", "--dry-run", "--teacher=files:t", "--contract=launcher").stdout
+    )
+    answers.write(Path("talk2"), {"plan": answers.plan(names)})
+    other = new(cases=2, teacher="files:talk2")
+    assert other.exit_code == 2 and "for the contract function" in other.stderr
+    unknown = new("--contract=functions", cases=2)
+    assert unknown.exit_code == 2
+    assert "'functions' is not known: a teacher writes cases for launcher, function, kernel-builder" in unknown.stderr
+
+
+@pytest.mark.parametrize("contract", ["launcher", "function", "kernel-builder"])
+def test_the_example_of_a_contract_is_a_case_of_it(contract: str) -> None:
+    taught = questions.teaching_of(contract)
+    case = parse_case(taught.example, Path("scale_rows.md"), "skill")
+    assert case.contract == contract and case.solution is not None and case.reference is not None
+    step = questions.case_step(
+        Order("t", contract=contract), "skill", PlannedCase(name="a", operator="sum", difficulty=1), []
+    )
+    assert f"~~~~~~markdown\n{taught.example}~~~~~~\n" in step.prompt.user and taught.rules in step.prompt.user
+    assert f"one {taught.unit} at a time" in step.prompt.system and "$" not in step.prompt.text.replace("$ ", "")
 
 
 def add(*more: str, teacher: str = "files:talk") -> Result:

@@ -81,7 +81,7 @@ def test_right_answer_becomes_a_call_with_its_expectations(case: Case) -> None:
 @pytest.mark.parametrize(
     ("changed", "what"),
     [
-        ({"x": torch.ones(4)}, "'x' as float32 of shape [4], which the case has as float32 of shape [3]"),
+        ({"x": torch.ones(4)}, "'x' as float32 of shape [4]; the case declares float32 of shape [3]"),
         ({"x": torch.ones(3, dtype=torch.float64)}, "'x' as float64"),
         ({"m": torch.ones(3)}, "'m' as float32"),
         ({"out": torch.ones(3)}, "'out' as float32 where float64 is due"),

@@ -22,6 +22,7 @@ from pytest_upskill.records import (
     Seconds,
     SurvivingMutant,
     Tokens,
+    TriggerRecord,
     Turn,
     Verdict,
     VerdictKind,
@@ -78,6 +79,11 @@ def mutants() -> Outcome:
     return Outcome("a::b[mutants]", ItemKind.MUTANTS, "s", "b", verdict, score=MutationScore(1, 2, 0, survived))
 
 
+def choice(wanted: bool, **more: Any) -> Outcome:
+    record = TriggerRecord(f"a query {wanted}", wanted, True, ("tiny",))
+    return replace(outcome(f"trigger.{wanted}", arm="", **more), kind=ItemKind.TRIGGER, arm=None, trigger=record)
+
+
 GATES = [
     GateRow(GateKind.MIN_PASS_RATE, "s", "files", 0.8, GateVerdict.INCONCLUSIVE, "interval", 0.7, (0.5, 0.9), "", 3, 2),
     GateRow(GateKind.MAX_COST, "s", None, 2.0, GateVerdict.PASS, "estimate"),
@@ -105,6 +111,7 @@ RUNS = {
     "an A/A run": report(
         *(outcome(f"case{n}", arm=arm, trial=t) for n in (1, 2) for t, arm in ((1, "skill"), (2, "repeat")))
     ),
+    "triggers": report(choice(True), choice(False, kind=VerdictKind.INCONCLUSIVE), noise="20:7"),
     "a rubric": report(outcome(rubric=RubricRecord("kimi", ((True,), (False,)), 3, Tokens(9, 1), 0.1))),
     "several trials": report(*both_arms(3, trials=3)),
 }

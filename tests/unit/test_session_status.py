@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from typing import Any, Literal
 
 import pytest
@@ -14,10 +17,12 @@ def outcome(kind: VerdictKind, arm: str | None = "skill", item: ItemKind = ItemK
     return Outcome(id="a::b", kind=item, skill="a", case="b", verdict=Verdict(kind), student="x", arm=arm, trial=1)
 
 
-def report(of: Outcome | None, result: Literal["passed", "failed", "skipped"] = "passed") -> pytest.TestReport:
+def report(
+    of: Outcome | None, result: Literal["passed", "failed", "skipped"] = "passed", sent: bool = True
+) -> pytest.TestReport:
     made = pytest.TestReport("a::b", ("a", 0, "b"), {}, result, None, "call")
     if of is not None:
-        attach(made, of)
+        attach(made, of, sent=sent)
     return made
 
 
@@ -42,8 +47,25 @@ def test_letters(of: Outcome | None, result: Any, letter: str | None) -> None:
 
 
 def test_an_outcome_comes_back_from_its_report_as_it_was() -> None:
-    sent = outcome(VerdictKind.INCONCLUSIVE)
-    assert outcome_of(report(sent)) == sent
+    one = outcome(VerdictKind.INCONCLUSIVE)
+    assert outcome_of(report(one)) == one
+    assert outcome_of(report(one, sent=False)) is one
+
+
+def test_a_report_holds_plain_text_where_it_is_sent_and_the_same_text_where_it_stays() -> None:
+    one = outcome(VerdictKind.FAILED)
+    sent, stays = report(one).__dict__["upskill"], report(one, sent=False).__dict__["upskill"]
+    assert type(sent) is str  # xdist transfers no subclass
+    assert stays == sent and json.loads(json.dumps(stays)) == sent
+
+
+def test_a_process_that_runs_its_own_items_does_not_import_pydantic() -> None:
+    code = (
+        "import sys, pytest; from tests.unit.test_session_status import *;"
+        "assert outcome_of(report(outcome(VerdictKind.PASSED), sent=False)) is not None;"
+        "print('pydantic' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "False\n"
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ import click
 
 from pytest_upskill.commands.generate.asking import Usd
 from pytest_upskill.commands.generate.progress import Progress
-from pytest_upskill.commands.generate.student_runs import Answers, Session, Subject, cost_in_words, running, subject_of
+from pytest_upskill.commands.generate.session import Session
+from pytest_upskill.commands.generate.student_runs import Answers, Subject, cost_in_words, running, subject_of
 from pytest_upskill.commands.history_options import terminal_style
 from pytest_upskill.errors import BudgetStopped, SkillError, StudentError, UsageError
 from pytest_upskill.generator.ablate import Ablation, Effect, Row, ablate, cost, what_can_be_decided
@@ -29,12 +30,14 @@ _COLORS = {Effect.CARRIES: "green", Effect.HARMS: "red", Effect.NONE: "dim", Eff
 
 @click.command(
     "ablate",
-    epilog="The exit status is 0, 7 if so few cases cannot decide anything (nothing is asked then), 2 for a usage "
-    "error, and 3 if the budget is used up: the same command continues.",
+    epilog="The exit status is 0 if the cases were answered, 7 if there are too few to decide anything (nothing is "
+    "asked then), 2 for a usage error, and 3 if the budget is used up: run the same command again to continue.",
 )
 @click.argument("skill", metavar="SKILL", type=click.Path(path_type=Path))
 @click.option("--student", metavar="NAME", required=True, help="The student that gets the skill without each section.")
-@click.option("--trials", type=click.IntRange(1, 100), default=1, show_default=True, help="Answers to each case.")
+@click.option(
+    "--trials", type=click.IntRange(1, 100), default=1, show_default=True, help="Answers to each case and version."
+)
 @click.option("--budget", metavar="USD", type=Usd(), help="The most that this command may spend.")
 @click.option("--max-tokens", metavar="N", type=click.IntRange(0), help="The most tokens that it may use.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", help="Where kernels run.")
@@ -57,7 +60,7 @@ def command(
     """Measure which sections of a skill carry its lift.
 
     The student answers the cases with the whole skill, without the skill, and without each section in turn. Sections
-    that show no effect may go; they are left out together once more, because two of them may say the same.
+    without a measured effect can be removed. They are also left out all at once, because two of them may say the same.
     """
     progress = Progress()
     subject = subject_of(skill, student, progress)
@@ -95,7 +98,7 @@ def command(
         plain["spent"] = session.plain()
         if spent := session.spent():
             progress.line(f"spent: {spent}")
-        session.ledger.close()
+        session.close()
     _show(subject, sections, found, plain, status, as_json)
     ctx.exit(status)
 

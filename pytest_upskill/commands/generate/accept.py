@@ -32,7 +32,7 @@ _DIGITS = 12
 @click.option("--yes", is_flag=True, help="Accept without a question, unless the code has hidden characters.")
 @click.option("--show", is_flag=True, help="Only show the code; store nothing.")
 @click.option("--list", "listed", is_flag=True, help="List what is accepted, of a skill or of all; change nothing.")
-@click.option("--revoke", is_flag=True, help="Trust the code of these cases no longer.")
+@click.option("--revoke", is_flag=True, help="Stop trusting the code of these cases.")
 @click.pass_context
 def command(
     ctx: click.Context, skill: Path | None, names: Sequence[str], yes: bool, show: bool, listed: bool, revoke: bool
@@ -40,7 +40,7 @@ def command(
     """Show the code of the cases that upskill-gen wrote, and trust it on this machine.
 
     Until then a generated case's reference and inputs run in a sandbox. SKILL is a skill's folder; CASE names some of
-    its cases. Trusted is the code alone ('op', '## Reference', '## Inputs'): if it changes, it has to be accepted
+    its cases. Only the code is trusted ('op', '## Reference', '## Inputs'): if it changes, it has to be accepted
     again. The acceptance is stored in your own state folder, never in the skill. The exit status is 1 if you decline.
     """
     if sum((yes, show, listed, revoke)) > 1:

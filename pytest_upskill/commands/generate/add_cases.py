@@ -6,7 +6,14 @@ from pathlib import Path
 
 import click
 
-from pytest_upskill.commands.generate.asking import STATUSES, AskOptions, Session, asks_a_teacher, language_option
+from pytest_upskill.commands.generate.asking import (
+    STATUSES,
+    Asking,
+    AskOptions,
+    asks_a_teacher,
+    contract_option,
+    language_option,
+)
 from pytest_upskill.commands.generate.existing import Existing, existing
 from pytest_upskill.commands.generate.new import show_plan
 from pytest_upskill.errors import shown_path
@@ -19,34 +26,37 @@ from pytest_upskill.generator.questions import case_step
 @click.argument("path", metavar="SKILL", type=click.Path(path_type=Path))
 @click.option("--cases", type=click.IntRange(1, 200), default=5, show_default=True, help="The number of new cases.")
 @language_option(None)
+@contract_option(None)
 @asks_a_teacher
-def command(path: Path, cases: int, language: str | None, options: AskOptions) -> None:
+def command(path: Path, cases: int, language: str | None, contract: str | None, options: AskOptions) -> None:
     """Add proven cases to a skill.
 
     SKILL is a skill's folder, made by upskill-gen or not. The teacher plans operators that the skill has no case for;
     new cases are split so that training and held-out part stay equal. The same command keeps to its plan until all of
     it is written.
     """
-    found, session = existing(path, language), Session(options, "add-cases")
+    found, asking = existing(path, language, contract), Asking(options, "add-cases")
     order, folder = found.order, found.folder
     name = folder.name
-    kept = memory(session.root, folder, ["add-cases", options.teacher, order.task, order.language, cases])
+    kept = memory(
+        asking.root, folder, ["add-cases", options.teacher, order.task, order.language, order.contract, cases]
+    )
     planned = kept.read()
-    session.tell_estimate(_steps(found, cases, planned))
-    with session.writing(order, name) as writing:
+    asking.tell_estimate(_steps(found, cases, planned))
+    with asking.writing(order, name) as writing:
         writing.result.folder = folder
         if planned is not None:
             writing.result.plan = planned.plan
-            session.progress.line(f"continues its plan; to plan anew, delete {shown_path(kept.path)}")
+            asking.progress.line(f"continues its plan; to plan anew, delete {shown_path(kept.path)}")
         elif plan := writing.plan(cases, found.cases, name):
             planned = kept.begin(plan, [case.name for case in found.cases])
         if planned is not None:
-            show_plan(session, planned.plan)
-            session.progress.expect(len(planned.plan.cases))
+            show_plan(asking, planned.plan)
+            asking.progress.expect(len(planned.plan.cases))
             writing.add(folder, planned.plan.cases, planned.existing)
             if writing.result.is_complete:
                 kept.end()
-    session.finish(writing.result)
+    asking.finish(writing.result)
 
 
 def _steps(found: Existing, cases: int, planned: Planned | None) -> Steps:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import secrets
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,25 +15,25 @@ import click
 
 from pytest_upskill.cases.provenance import read_provenance
 from pytest_upskill.commands.generate.progress import Progress
+from pytest_upskill.commands.generate.session import Session
 from pytest_upskill.configuration.rootdir import rootdir_of
 from pytest_upskill.configuration.settings import students_tables
 from pytest_upskill.errors import UsageError, shown_path
 from pytest_upskill.generator import prose
 from pytest_upskill.generator.conversations import Conversations
 from pytest_upskill.generator.estimate import Estimate, Steps, estimate
-from pytest_upskill.generator.open_teacher import DEFAULT, Tables, open_teacher, teacher_config
-from pytest_upskill.generator.questions import Order
-from pytest_upskill.generator.student_teacher import StudentTeacher
+from pytest_upskill.generator.open_teacher import DEFAULT, Tables, teacher_config
+from pytest_upskill.generator.questions import LAUNCHER, Order, teaching_of
 from pytest_upskill.generator.teacher import Teacher
 from pytest_upskill.generator.writing import Result, Writing
-from pytest_upskill.replies.ledger import Limits, Totals, in_usd
+from pytest_upskill.replies.ledger import Limits
 from pytest_upskill.reporting.text_style import plural, printable
 from pytest_upskill.students.base import StudentConfig
 
 COMPLETE, LEFT_OUT, UNFINISHED, INTERRUPTED = 0, 1, 3, 130
 STATUSES = (
     "The exit status is 0 if everything was written, 1 if something was left out, 2 for a usage error, and 3 if "
-    "answers are missing: the same command continues."
+    "answers are missing: run the same command again to continue."
 )
 
 
@@ -59,13 +58,17 @@ _OPTIONS = (
         show_default=True,
         help="A student with a model, or files:DIR: questions are written to DIR, answers read from it.",
     ),
-    click.option("--attempts", type=click.IntRange(1, 20), default=3, show_default=True, help="Answers to a question."),
+    click.option(
+        "--attempts", type=click.IntRange(1, 20), default=3, show_default=True, help="The most answers to a question."
+    ),
     click.option("--budget", metavar="USD", type=Usd(), help="The most that this command may spend."),
     click.option("--max-tokens", metavar="N", type=click.IntRange(0), help="The most tokens that it may use."),
     click.option(
         "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", help="Where cases are proven."
     ),
-    click.option("--dry-run", is_flag=True, help="Show the estimate and the first question, and ask nothing."),
+    click.option(
+        "--dry-run", is_flag=True, help="Show the estimate, and the first question if it is known; ask nothing."
+    ),
     click.option("--json", "as_json", is_flag=True, help="Write the result to stdout as JSON."),
 )
 
@@ -109,26 +112,39 @@ def language_option(default: str | None = "en") -> Callable[..., Any]:
     )  # fmt: skip
 
 
+def contract_option(default: str | None = LAUNCHER) -> Callable[..., Any]:
+    """The option --contract."""
+    shown = default or "that of most cases"
+    return click.option(
+        "--contract", metavar="NAME", default=default, callback=_contract,
+        help=f"What the cases ask for: launcher (CUDA), function (Python) or kernel-builder.  [default: {shown}]",
+    )  # fmt: skip
+
+
+def _contract(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    if value is not None:
+        teaching_of(value)
+    return value
+
+
 def _language(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
     if value is not None and not prose.LANGUAGE.match(value):
         raise click.BadParameter(f"{value!r} is not a language code such as en, ja, zh or pt-BR")
     return value
 
 
-class Session:
+class Asking:
     """One command that asks a teacher, from the estimate to the result."""
 
     def __init__(self, options: AskOptions, command: str) -> None:
         self.options, self.command = options, command
         self.root = rootdir_of(Path.cwd(), Path.cwd())
         self.tables: Tables = students_tables(self.root / "pyproject.toml")
-        self.name = secrets.token_hex(8)
-        """Of the session in the ledger: the limits bound all that is spent in it."""
+        self.session = Session(self.root, options.limits)
         self.chosen = teacher_config(options.teacher, self.tables, Path.cwd())
         self.progress = Progress()
         self.estimate: Estimate | None = None
         self.teacher: Teacher | None = None
-        self.spent: dict[str, Any] = {"answers": 0, "tokens": 0, "usd": 0.0}
         self.more: dict[str, Any] = {}
         """Further entries of the JSON result."""
 
@@ -148,9 +164,8 @@ class Session:
 
     @contextmanager
     def writing(self, order: Order, subject: str) -> Iterator[Writing]:
-        """What writes with the teacher; afterwards both are closed. An interrupt is shown, and ends the command."""
-        tell, limits = self.progress.line, self.options.limits
-        self.teacher = open_teacher(self.chosen, self.root, limits, subject, tell, self.name)
+        """What writes with the teacher; afterwards all is closed. An interrupt is shown, and ends the command."""
+        self.teacher = self.session.open_teacher(self.chosen, subject, self.progress)
         talks = Conversations(self.teacher, self.options.attempts, self.progress.say)
         made = Writing(talks, self._make_prover, order, self.progress.say)
         interrupted = False
@@ -164,9 +179,8 @@ class Session:
             self.progress.line("interrupted; what is proven is kept, and the same command continues")
         finally:
             made.close()
-            if isinstance(self.teacher, StudentTeacher):
-                self.note_spending(self.teacher.totals())
             self.teacher.close()
+            self.session.close()
         if interrupted:
             if self.options.as_json:
                 _print_json(self._plain(made.result, INTERRUPTED))
@@ -199,11 +213,6 @@ class Session:
                 click.echo(advice)
         raise click.exceptions.Exit(status)
 
-    def note_spending(self, totals: Totals) -> None:
-        """What the session has spent so far, for the result."""
-        usd = None if totals.unpriced else totals.usd
-        self.spent = {"answers": totals.asked, "tokens": totals.tokens, "usd": usd}
-
     def _estimate(self) -> dict[str, Any] | None:
         return None if self.estimate is None else asdict(self.estimate)
 
@@ -225,7 +234,7 @@ class Session:
             "unfinished": result.unfinished,
             "missing": [{"prompt": shown_path(one.prompt), "answer": shown_path(one.answer)} for one in result.missing],
             "estimate": self._estimate(),
-            "spent": self.spent,
+            "spent": self.session.plain(),
             **self.more,
             "exit_status": status,
         }
@@ -247,10 +256,8 @@ class Session:
                 yield f"unfinished: {name}: {reason}"
         if result.unfinished:
             yield "then run the same command again: it continues from here"
-        spent = self.spent
-        if spent["answers"]:
-            usd = "a price that is not known" if spent["usd"] is None else in_usd(spent["usd"])
-            yield f"spent: {usd}, {spent['tokens']:,} tokens on {plural(spent['answers'], 'new answer')}"
+        if spent := self.session.spent():
+            yield f"spent: {spent}"
 
 
 def _summary(result: Result) -> Iterator[str]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from pytest_upskill.cases.case_file import load_case
-from pytest_upskill.commands.generate.asking import Session
+from pytest_upskill.commands.generate.asking import Asking
 from pytest_upskill.commands.generate.student_runs import Answers
 from pytest_upskill.generator.experiment import BASELINE, Experiment
 from pytest_upskill.generator.open_student import check_student, open_student, student_config
 from pytest_upskill.generator.writing import Writing
 from pytest_upskill.records import Prompt, VerdictKind
 from pytest_upskill.replies.budget import worst_case
-from pytest_upskill.replies.ledger import Ledger, in_usd
+from pytest_upskill.replies.ledger import in_usd
 from pytest_upskill.reporting.text_style import plural
 from pytest_upskill.skills.skill import skill_file
 from pytest_upskill.students.base import StudentConfig
@@ -22,19 +22,19 @@ _LONGEST_PROMPT = 8000
 """Characters of a question about a case, before there is one."""
 
 
-def check(session: Session, spec: str, cases: int) -> StudentConfig:
+def check(asking: Asking, spec: str, cases: int) -> StudentConfig:
     """The student that is measured; shows what it may cost. Raises UsageError, before the teacher is asked."""
-    config = student_config(spec, session.tables, Path.cwd(), refused=("golden",))
-    check_student(config, session.options.limits)
+    config = student_config(spec, asking.tables, Path.cwd(), refused=("golden",))
+    check_student(config, asking.options.limits)
     worst = worst_case(config, Prompt("", "x" * _LONGEST_PROMPT))
     usd = "its price is not known" if worst.usd is None else in_usd(cases * worst.usd)
-    session.progress.line(
+    asking.progress.line(
         f"baseline of {config.name}: {plural(cases, 'question')}, at most {cases * worst.tokens:,} tokens, {usd}"
     )
     return config
 
 
-def measure(session: Session, writing: Writing, config: StudentConfig) -> None:
+def measure(asking: Asking, writing: Writing, config: StudentConfig) -> None:
     """Give the proven cases to the student without the skill, record its pass rates, and split the cases by them.
 
     What is no verdict on the student leaves a case without a rate: the result says so.
@@ -43,21 +43,18 @@ def measure(session: Session, writing: Writing, config: StudentConfig) -> None:
     if result.folder is None or not result.kept:
         return
     cases = [load_case(result.folder / "evals" / f"{name}.md", result.folder.name) for name in result.kept]
-    student, servers = open_student(config, session.root, session.options.limits, session.progress.line)
-    ledger = Ledger(session.root, session.name, session.options.limits)
+    student, servers = open_student(config, asking.root, asking.options.limits, asking.progress.line)
     experiment = Experiment(
-        skill_file(result.folder).absolute(), student, ledger, session.root, device=session.options.device
+        skill_file(result.folder).absolute(), student, asking.session.ledger, asking.root, device=asking.options.device
     )
     whole = False
     try:
-        outcomes = experiment.run(cases, [BASELINE], 1, Answers(session.progress, len(cases)))
+        outcomes = experiment.run(cases, [BASELINE], 1, Answers(asking.progress, len(cases)))
         whole = True
     finally:
         experiment.close(at_once=not whole)
         if servers is not None:
             servers.stop()
-        session.note_spending(ledger.totals())
-        ledger.close()
     rates = {VerdictKind.PASSED: 1.0, VerdictKind.FAILED: 0.0}
     found = {str(one.case): rates[one.verdict.kind] for one in outcomes if one.verdict.kind in rates}
     writing.measured(config.name, found)

@@ -20,7 +20,7 @@ _SHOWN = 30
 
 @click.command("delete")
 @click.argument("folder", metavar="SKILL", type=click.Path(path_type=Path))
-@click.option("--force", is_flag=True, help="Also if upskill-gen did not make it, or changes are not in git.")
+@click.option("--force", is_flag=True, help="Remove it even if upskill-gen did not make it, or changes are not in git.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def command(folder: Path, force: bool, yes: bool) -> None:
     """Remove a skill that upskill-gen has made.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from pytest_upskill.cases.case_file import load_cases
 from pytest_upskill.cases.provenance import WrittenCase, read_provenance
 from pytest_upskill.documents.frontmatter import parse, read_text
 from pytest_upskill.errors import SkillError
-from pytest_upskill.generator.questions import Order
+from pytest_upskill.generator.questions import LAUNCHER, Order
 from pytest_upskill.skills.skill import case_paths, load_skill
 
 
@@ -25,15 +26,19 @@ class Existing:
     made: Mapping[str, WrittenCase]
 
 
-def existing(path: Path, language: str | None) -> Existing:
-    """The skill of a folder or a SKILL.md; its record gives task and language. Raises SkillError, CaseError."""
+def existing(path: Path, language: str | None, contract: str | None) -> Existing:
+    """The skill of a folder or a SKILL.md; its record gives task and language, most of its cases the contract, where
+    they are not given. Raises SkillError, CaseError.
+    """
     skill = load_skill(path)
     folder = skill.path.parent.absolute()
     record = read_provenance(folder / "evals")
     task = (record.task if record else "") or _description(skill.path)
     spoken = language or (record.language if record else "en")
     cases = [one for one in load_cases(case_paths(folder), folder.name) if isinstance(one, Case)]
-    return Existing(folder, Order(task, spoken), tuple(cases), record.cases if record else {})
+    used = Counter(one.contract for one in cases if one.op is not None).most_common(1)
+    known = contract or (used[0][0] if used else record.contract if record else LAUNCHER)
+    return Existing(folder, Order(task, spoken, known), tuple(cases), record.cases if record else {})
 
 
 def _description(path: Path) -> str:

@@ -8,15 +8,14 @@ from pathlib import Path
 import click
 
 from pytest_upskill.cases.case import Case
-from pytest_upskill.cases.case_file import load_case, parse_case
+from pytest_upskill.cases.case_file import parse_case
 from pytest_upskill.cases.example_text import BadExample, read_example
 from pytest_upskill.commands.history_options import opened_history
 from pytest_upskill.devices.choose import choose
 from pytest_upskill.documents.frontmatter_edit import with_item
-from pytest_upskill.documents.spelling import suggest
 from pytest_upskill.errors import CaseError, InfrastructureError, UsageError, shown_path
 from pytest_upskill.generator.skill_lock import alone
-from pytest_upskill.history.selection import find_item, find_run
+from pytest_upskill.history.selection import case_of, find_item, find_run
 from pytest_upskill.history.store import History
 from pytest_upskill.judging.interface import JudgeRequest
 from pytest_upskill.judging.judge import judge
@@ -24,7 +23,6 @@ from pytest_upskill.judging.signatures import language_of
 from pytest_upskill.paths import GENERATED, write_atomically
 from pytest_upskill.records import ItemKind, Outcome, VerdictKind
 from pytest_upskill.reporting.text_style import printable
-from pytest_upskill.skills.case_files import case_files
 
 _KEY = "always"
 GOLDEN = "golden"
@@ -40,8 +38,8 @@ _MOVING = ("text", "text_hash", "always", "reference", "solution", "inputs")
 def command(item: str, run: str | None, dry_run: bool) -> None:
     """Have a case always try the counterexample of an item.
 
-    The example joins 'always' in the frontmatter of the case's file, and is tried for every reply from then on, before
-    those that are drawn. The case's own solution must pass it; otherwise the file stays as it is. Prompts do not
+    Adds the example to 'always' in the frontmatter of the case's file. From then on it is tried for every reply, before
+    the drawn examples. The case's own solution must pass it; otherwise the file stays as it is. Prompts do not
     change. ITEM is an id, or a part of it that only one item has, such as 'softmax[glm-4.7-skill]'.
     """
     with opened_history() as history:
@@ -49,7 +47,9 @@ def command(item: str, run: str | None, dry_run: bool) -> None:
         root = history.path.parent.parent
     counterexample = found.verdict.counterexample
     assert counterexample is not None
-    case, example = _case_of(found, root), str(counterexample.example)
+    case, example = case_of(found, root), str(counterexample.example)
+    if case.op is None:
+        raise UsageError(f"'{case.name}' is a text case, which has no examples")
     changed = _changed(case, example)
     solved = _check(case, changed, example)
     shown = shown_path(case.path)
@@ -109,25 +109,6 @@ def _how(item: Outcome) -> str:
 def _why(item: Outcome) -> str:
     failed = item.verdict.first_failed
     return f"it fails '{failed.name}' before it runs" if failed else f"it is '{item.verdict.kind}'"
-
-
-def _case_of(item: Outcome, root: Path) -> Case:
-    """The case of an item, as its file is now. Raises UsageError, CaseError."""
-    skill_path = root / item.id.partition("::")[0]
-    folder = skill_path.parent
-    if not skill_path.is_file():
-        raise UsageError(f"the skill of {item.id} is not at {shown_path(skill_path)} any more: restore it there")
-    files = case_files(folder)
-    by_name = {path.stem: path for path in files.paths}
-    if item.case not in by_name:
-        if files.problem:
-            raise files.problem
-        known = suggest(item.case or "", by_name)
-        raise UsageError(f"{shown_path(folder)} has no case '{item.case}' any more{known}")
-    case = load_case(by_name[item.case], folder.absolute().name, folder)
-    if case.op is None:
-        raise UsageError(f"'{case.name}' is a text case, which has no examples")
-    return case
 
 
 def _changed(case: Case, example: str) -> str:

@@ -13,10 +13,18 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "template": ("template", "Write the skeleton of a skill with one case that passes; needs no key."),
     "add-cases": ("add_cases", "Add proven cases to a skill."),
     "case": ("one_case", "Add one case, for an operator that you describe."),
+    "from-function": ("from_function", "Make a case from a PyTorch or NumPy function."),
+    "from-trace": ("from_trace", "Write a skill from the transcript of a coding agent."),
+    "from-docs": ("from_docs", "Write a skill from documents."),
+    "import-kernelbench": ("import_kernelbench", "Make cases from problems of KernelBench."),
+    "import-sol": ("import_sol", "Make cases from definitions of SOL-ExecBench or FlashInfer-Bench."),
+    "import-upskill": ("import_upskill", "Make cases from the tests of a skill of upskill."),
+    "import-evals": ("import_evals", "Make cases from an evals.json (skill-creator, agentskills.io)."),
     "lint": ("lint", "Check skills and cases, and what upskill-gen has recorded of them."),
     "accept": ("accept", "Show the code of cases, and trust it on this machine."),
     "freeze": ("freeze", "Have a case always try the counterexample of an item."),
     "refine": ("refine", "Improve a skill from the counterexamples of a student."),
+    "triggers": ("triggers", "Improve the description of a skill, so that it is chosen when it should be."),
     "ablate": ("ablate", "Measure which sections of a skill carry its lift."),
     "delete": ("delete", "Remove a skill that upskill-gen has written."),
 }
@@ -31,4 +39,4 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
 )
 @click.version_option(VERSION, prog_name="upskill-gen")
 def main() -> None:
-    """Write skills and cases with a teacher, prove each case, and improve skills; all of it plain files."""
+    """Write skills and cases with a teacher, prove each case, and improve skills."""

@@ -3,20 +3,38 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from pytest_upskill.commands.generate.asking import STATUSES, AskOptions, Session, asks_a_teacher, language_option
+from pytest_upskill.commands.generate.asking import (
+    STATUSES,
+    Asking,
+    AskOptions,
+    asks_a_teacher,
+    contract_option,
+    language_option,
+)
 from pytest_upskill.commands.generate.baseline import check, measure
-from pytest_upskill.generator.answers import SKILL_NAME, Plan, is_reserved
-from pytest_upskill.generator.estimate import steps_of
-from pytest_upskill.generator.questions import Order
+from pytest_upskill.generator.answers import MOST_NOTES, SKILL_NAME, Plan, is_reserved
+from pytest_upskill.generator.estimate import Steps, steps_of
+from pytest_upskill.generator.questions import Order, part_step
+
+_NOTES = 4000
+"""Characters of the notes on a part, before there are any."""
 
 
 @click.command("new", epilog=STATUSES)
 @click.argument("task", metavar="TASK")
-@click.option("--cases", type=click.IntRange(1, 200), default=20, show_default=True, help="Half of them are held out.")
+@click.option(
+    "--cases",
+    type=click.IntRange(1, 200),
+    default=20,
+    show_default=True,
+    help="The number of cases; half are held out.",
+)
 @click.option("--name", metavar="NAME", help="The name of the skill.  [default: the teacher's]")
 @click.option(
     "--into",
@@ -26,10 +44,11 @@ from pytest_upskill.generator.questions import Order
     help="The folder that gets the skill's folder.",
 )
 @language_option()
+@contract_option()
 @click.option(
     "--student", metavar="NAME", help="Measure each case's difficulty: this student's pass rate without the skill."
 )
-@click.option("--plan", "only_plan", is_flag=True, help="Stop after the plan; without this option, it is used.")
+@click.option("--plan", "only_plan", is_flag=True, help="Stop after the plan. Run again without it to go on.")
 @asks_a_teacher
 def command(
     task: str,
@@ -37,6 +56,7 @@ def command(
     name: str | None,
     into: Path,
     language: str,
+    contract: str,
     student: str | None,
     only_plan: bool,
     options: AskOptions,
@@ -49,27 +69,57 @@ def command(
     """
     if not task.strip():
         raise click.BadParameter("TASK is empty: say what the skill is for")
-    if name is not None and (not re.fullmatch(SKILL_NAME, name) or len(name) > 64 or is_reserved(name)):
-        raise click.BadParameter(f"--name: {name!r} is no name of a skill: use lower-case letters, digits and hyphens")
-    order, session = Order(task.strip(), language), Session(options, "new")
-    steps = steps_of(order, cases, name or "")
-    measured = check(session, student, cases) if student else None
-    session.tell_estimate(steps)
-    with session.writing(order, name or "") as writing:
-        plan = writing.plan(cases, name=name or "")
+    check_name(name)
+    order = Order(task.strip(), language, contract)
+    write(Asking(options, "new"), order, cases, name or "", into, student, only_plan)
+
+
+def write(
+    asking: Asking,
+    order: Order,
+    cases: int,
+    name: str,
+    into: Path,
+    student: str | None = None,
+    only_plan: bool = False,
+    parts: Sequence[str] = (),
+) -> None:
+    """Write a skill with the teacher, and end the command. ``parts`` are those of the material, if it is too long."""
+    steps = _steps(order, cases, name, parts)
+    measured = check(asking, student, cases) if student else None
+    asking.tell_estimate(steps)
+    with asking.writing(order, name) as writing:
+        plan = writing.plan(cases, name=name) if not parts or writing.notes(parts) else None
         if plan is not None:
-            show_plan(session, plan)
+            show_plan(asking, plan)
             if not only_plan:
-                session.progress.expect(len(plan.cases))
+                asking.progress.expect(len(plan.cases))
                 writing.new(plan, into)
                 if measured is not None:
-                    measure(session, writing, measured)
-    session.finish(writing.result, "to write the skill, run the same command without --plan" if only_plan else "")
+                    measure(asking, writing, measured)
+    asking.finish(writing.result, "to write the skill, run the same command without --plan" if only_plan else "")
 
 
-def show_plan(session: Session, plan: Plan) -> None:
+def _steps(order: Order, cases: int, name: str, parts: Sequence[str]) -> Steps:
+    """The questions, where those on parts come first and the others are about the notes on them."""
+    if not parts:
+        return steps_of(order, cases, name)
+    noted = [part_step(replace(order, material=one), at, len(parts)) for at, one in enumerate(parts, 1)]
+    likely, longest = (
+        steps_of(replace(order, material="x" * (size * len(parts))), cases, name) for size in (_NOTES, MOST_NOTES)
+    )
+    return Steps([*noted, *likely.likely], [*noted, *longest.longest])
+
+
+def check_name(name: str | None) -> None:
+    """Raises BadParameter for what is no name of a skill."""
+    if name is not None and (not re.fullmatch(SKILL_NAME, name) or len(name) > 64 or is_reserved(name)):
+        raise click.BadParameter(f"--name: {name!r} is no name of a skill: use lower-case letters, digits and hyphens")
+
+
+def show_plan(asking: Asking, plan: Plan) -> None:
     """The plan on stderr."""
-    session.progress.line(f"plan for '{plan.skill}':")
+    asking.progress.line(f"plan for '{plan.skill}':")
     width = max(len(one.name) for one in plan.cases)
     for one in plan.cases:
-        session.progress.line(f"  {one.difficulty}  {one.name.ljust(width)}  {one.operator}")
+        asking.progress.line(f"  {one.difficulty}  {one.name.ljust(width)}  {one.operator}")

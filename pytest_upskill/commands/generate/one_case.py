@@ -7,7 +7,14 @@ from pathlib import Path
 
 import click
 
-from pytest_upskill.commands.generate.asking import STATUSES, AskOptions, Session, asks_a_teacher, language_option
+from pytest_upskill.commands.generate.asking import (
+    STATUSES,
+    Asking,
+    AskOptions,
+    asks_a_teacher,
+    contract_option,
+    language_option,
+)
 from pytest_upskill.commands.generate.existing import Existing, existing
 from pytest_upskill.errors import UsageError, shown_path
 from pytest_upskill.generator.answers import CASE_NAME, README, Plan, PlannedCase, is_reserved
@@ -25,15 +32,22 @@ _ARTICLES = ("a", "an", "the")
 @click.option("--name", metavar="NAME", help="The name of the case.  [default: from OPERATOR]")
 @click.option("--difficulty", type=click.IntRange(1, 5), default=3, show_default=True, help="From 1 (easy) to 5.")
 @language_option(None)
+@contract_option(None)
 @asks_a_teacher
 def command(
-    path: Path, operator: str, name: str | None, difficulty: int, language: str | None, options: AskOptions
+    path: Path,
+    operator: str,
+    name: str | None,
+    difficulty: int,
+    language: str | None,
+    contract: str | None,
+    options: AskOptions,
 ) -> None:
     """Add one proven case to a skill.
 
     SKILL is a skill's folder; OPERATOR says in words what the kernel computes.
     """
-    found, session = existing(path, language), Session(options, "case")
+    found, asking = existing(path, language, contract), Asking(options, "case")
     called = name or _name_from(operator)
     if not re.fullmatch(CASE_NAME, called) or called == README or is_reserved(called):
         what = f"'{called}'" if called else "OPERATOR"
@@ -43,19 +57,19 @@ def command(
     planned = PlannedCase(name=called, operator=operator.strip(), difficulty=difficulty)
     _check_is_new(found, planned)
     order, folder = found.order, found.folder
-    kept = memory(session.root, folder, ["case", options.teacher, order.task, order.language, planned])
+    kept = memory(asking.root, folder, ["case", options.teacher, order.task, order.language, order.contract, planned])
     others = [one for one in found.cases if one.name != called]
     before = kept.read() or Planned(plan=_plan(planned), existing=tuple(one.name for one in others))
     beside = [one for one in others if one.name in before.existing]
     steps = [case_step(order, folder.name, planned, [], beside)]
-    session.tell_estimate(Steps(steps, steps))
-    with session.writing(order, folder.name) as writing:
+    asking.tell_estimate(Steps(steps, steps))
+    with asking.writing(order, folder.name) as writing:
         kept.begin(before.plan, before.existing)
-        session.progress.expect(1)
+        asking.progress.expect(1)
         writing.add(folder, [planned], before.existing)
         if writing.result.is_complete:
             kept.end()
-    session.finish(writing.result)
+    asking.finish(writing.result)
 
 
 def _plan(planned: PlannedCase) -> Plan:

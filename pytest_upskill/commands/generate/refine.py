@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import click
 
@@ -17,9 +17,9 @@ from pytest_upskill.cases.case import Case
 from pytest_upskill.cases.provenance import Provenance, Written, read_provenance, write_provenance
 from pytest_upskill.commands.generate.asking import AskOptions, asks_a_teacher
 from pytest_upskill.commands.generate.progress import Progress
+from pytest_upskill.commands.generate.session import Session
 from pytest_upskill.commands.generate.student_runs import (
     Answers,
-    Session,
     Subject,
     cost_in_words,
     running,
@@ -33,7 +33,7 @@ from pytest_upskill.generator import round_file
 from pytest_upskill.generator.case_parts import parts_of
 from pytest_upskill.generator.experiment import SKILL, Cost, Runner, version
 from pytest_upskill.generator.files_teacher import AnswerMissing
-from pytest_upskill.generator.open_teacher import open_teacher, teacher_config
+from pytest_upskill.generator.open_teacher import teacher_config
 from pytest_upskill.generator.refine import (
     NOTHING_TO_LEARN,
     Ending,
@@ -49,8 +49,10 @@ from pytest_upskill.generator.skill_lock import alone
 from pytest_upskill.generator.teacher import Teacher
 from pytest_upskill.generator.version_checks import VersionChecks, language_of
 from pytest_upskill.paths import write_atomically
+from pytest_upskill.records import Prompt
 from pytest_upskill.replies.budget import worst_conversation
 from pytest_upskill.reporting.text_style import plural, printable
+from pytest_upskill.skills.noise import NO_NOISE, Noise
 from pytest_upskill.skills.skill import BYTES_PER_TOKEN, MAX_TOKENS, parse_skill, tokens_of
 from pytest_upskill.students import families
 from pytest_upskill.students.base import StudentConfig
@@ -58,16 +60,18 @@ from pytest_upskill.students.base import StudentConfig
 KEPT, UNDECIDED, UNFINISHED, INTERRUPTED = 0, 7, 3, 130
 STATUSES = (
     "The exit status is 0 if a version was kept or no training case failed, 7 if nothing was kept, 2 for a usage "
-    "error, and 3 if answers are missing or the budget is used up: the same command continues."
+    "error, and 3 if answers are missing or the budget is used up: run the same command again to continue."
 )
 
 
 @click.command("refine", epilog=STATUSES)
 @click.argument("skill", metavar="SKILL", type=click.Path(path_type=Path))
 @click.option("--student", metavar="NAME", required=True, help="The student whose failures are shown to the teacher.")
-@click.option("--rounds", type=click.IntRange(1, 20), default=3, show_default=True, help="New versions at most.")
+@click.option("--rounds", type=click.IntRange(1, 20), default=3, show_default=True, help="The most new versions.")
 @click.option("--target", metavar="TOKENS", type=click.IntRange(50), help="The most tokens of the skill's text.")
-@click.option("--trials", type=click.IntRange(1, 100), default=1, show_default=True, help="Answers to each case.")
+@click.option(
+    "--trials", type=click.IntRange(1, 100), default=1, show_default=True, help="Answers to each case and version."
+)
 @click.option("--held-out", metavar="CASES", help="The held-out cases, separated by commas.  [default: as recorded]")
 @asks_a_teacher
 def command(
@@ -86,7 +90,7 @@ def command(
     language = language_of(subject.text, record.language if record and record.cases else "")
     limit = target or max(MAX_TOKENS, tokens_of(subject.text))
     own = Options(rounds, trials, options.attempts, limit, language=language)
-    refinement = _Refinement(subject, training, exam, own, options, progress)
+    refinement = Refinement(subject, training, exam, own, options, progress)
     try:
         with contextlib.nullcontext() if options.dry_run else alone(subject.skill_path.parent):
             status = refinement.run()
@@ -99,8 +103,12 @@ def command(
 
 
 @dataclass
-class _Refinement:
-    """One command. ``rounds`` are those that have ended."""
+class Refinement:
+    """One command. A subclass refines something else than the whole text of a skill."""
+
+    called: ClassVar[str] = "refine"
+    noun: ClassVar[str] = "training case"
+    more: ClassVar[str] = "add cases with 'upskill-gen add-cases', or name them with --held-out"
 
     subject: Subject
     training: Sequence[Case]
@@ -109,6 +117,7 @@ class _Refinement:
     options: AskOptions
     progress: Progress
     plain: dict[str, Any] = field(default_factory=dict)
+    noise: Noise = NO_NOISE
 
     def run(self) -> int:
         """The exit status."""
@@ -118,14 +127,14 @@ class _Refinement:
         decidable, more = what_can_be_decided(len(self.held_out), self.own.rounds)
         self._note("decidable", decidable)
         if more or not self.training:
-            step = "add cases with 'upskill-gen add-cases', or name them with --held-out"
+            step = self.more
             if more and len(self.held_out) >= 5:
                 step = f"--rounds 1 needs 5; or {step}"
             what = f"INCONCLUSIVE: {decidable}" if more else "INCONCLUSIVE: no case is left for training"
             return self.end(UNDECIDED, f"{what}; {step}. Nothing was asked.")
-        session = Session(subject.rootdir, options.limits)
+        session = self.begin_session()
         try:
-            with running(subject, session, options.device, self.progress) as runner:
+            with running(subject, session, options.device, self.progress, self.noise) as runner:
                 cost = self._student_cost(runner)
                 self._tell_cost(chosen, cost)
                 if options.dry_run:
@@ -134,20 +143,23 @@ class _Refinement:
                     )
                 return self._asked(chosen, runner, session, cost)
         finally:
-            session.ledger.close()
+            session.close()
+
+    def begin_session(self) -> Session:
+        """The session, whose ledger is closed at the end."""
+        return Session(self.subject.rootdir, self.options.limits)
 
     def _asked(self, chosen: StudentConfig | Path, runner: Runner, session: Session, cost: Cost) -> int:
         subject, settings = self.subject, [self.subject.student, str(chosen), self.own, self._texts()]
-        teacher = open_teacher(
-            chosen, subject.rootdir, self.options.limits, subject.name, self.progress.line, session.name
-        )
+        teacher = session.open_teacher(chosen, subject.name, self.progress)
         place = place_of(subject.skill_path.parent, subject.rootdir)
+        place += "" if self.called == "refine" else f"-{self.called}"
         begun, again = begin(subject.rootdir, place, [str(one) for one in settings], subject.text)
         if again:
             self.progress.line("an interrupted command continues: what was answered is taken from the stored answers")
         try:
             with self.progress:
-                refined = self._refiner(runner, teacher, begun, cost.asked + cost.stored).run(begun.start)
+                refined = self.refiner(runner, teacher, begun, cost.asked + cost.stored).run(begun.start)
         except AnswerMissing as error:
             missing = [{"prompt": shown_path(error.prompt), "answer": shown_path(error.answer)}]
             where = f"answer {shown_path(error.prompt)} in {shown_path(error.answer)}"
@@ -164,16 +176,17 @@ class _Refinement:
         begun.end()
         return self._finish(refined)
 
-    def _refiner(self, runner: Runner, teacher: Teacher, begun: Begun, total: int) -> Refiner:
+    def refiner(self, runner: Runner, teacher: Teacher, begun: Begun, total: int) -> Refiner:
+        """What runs the rounds; ``total`` is the most answers of the student."""
         checks = VersionChecks(
             self.subject.skill_path, self.training, self.held_out, self.own.target, self.own.language
         )
         return Refiner(
             runner, teacher, self.training, self.held_out, self.own, checks.problems,
-            seen=Answers(self.progress, total), done=lambda one: self._round_done(one, teacher, begun),
+            seen=Answers(self.progress, total), done=lambda one: self.round_done(one, teacher, begun),
         )  # fmt: skip
 
-    def _round_done(self, one: Round, teacher: Teacher, begun: Begun) -> None:
+    def round_done(self, one: Round, teacher: Teacher, begun: Begun) -> None:
         """Writes what a round leaves behind, in an order in which it can be interrupted."""
         subject, text = self.subject, one.proposal.text
         if one.kept and text is not None:
@@ -214,7 +227,7 @@ class _Refinement:
             click.echo(printable(text))
             return status
         facts = {
-            "command": "refine",
+            "command": self.called,
             "skill": str(self.subject.skill_path.parent),
             "student": self.subject.student.name,
             "teacher": self.options.teacher,
@@ -236,7 +249,7 @@ class _Refinement:
 
     def _say_what_it_is(self, chosen: StudentConfig | Path) -> None:
         subject = self.subject
-        count = f"{plural(len(self.training), 'training case')}, {len(self.held_out)} held out"
+        count = f"{plural(len(self.training), self.noun)}, {len(self.held_out)} held out"
         self.progress.line(f"{subject.name}: about {tokens_of(subject.text)} tokens; {count}")
         if isinstance(chosen, StudentConfig) and (same := families.warning(chosen.model, subject.student.model)):
             self._note("warning", f"warning: {same}")
@@ -246,13 +259,17 @@ class _Refinement:
                 f"note: {plural(earlier, 'earlier round')} in {shown_path(subject.evals)}/history: {rule}"
             )
 
-    def _student_cost(self, runner: Runner) -> Cost:
-        """The most that the student's answers can cost: a new version stands for each round's."""
-        present, rounds, trials = replace(SKILL, text=self.subject.text), self.own.rounds, self.own.trials
+    def longest_version(self) -> str:
+        """A SKILL.md that is no shorter, as the student sees it, than a new version can be."""
         # A version of the largest size may be all body, or (shown twice to a student with tools) all frontmatter.
         largest = self.own.target * BYTES_PER_TOKEN * (2 if self.subject.student.disclosure == "tools" else 1)
         body = parse_skill(self.subject.text, self.subject.skill_path).body
-        longest = version(self.subject.text + "x" * max(largest - len(body.encode(errors="replace")), 1))
+        return self.subject.text + "x" * max(largest - len(body.encode(errors="replace")), 1)
+
+    def _student_cost(self, runner: Runner) -> Cost:
+        """The most that the student's answers can cost: a new version stands for each round's."""
+        present, rounds, trials = replace(SKILL, text=self.subject.text), self.own.rounds, self.own.trials
+        longest = version(self.longest_version())
         every = [*self.training, *self.held_out]
         return runner.cost(every, [present], trials) + runner.cost(every, [longest], trials) * rounds
 
@@ -261,10 +278,13 @@ class _Refinement:
         if isinstance(chosen, StudentConfig):
             cost = Cost()
             for number in range(1, self.own.rounds + 1):
-                longest = longest_question(self.own, self.subject.text, number)
-                for one in worst_conversation(chosen, longest, self.own.attempts):
+                for one in worst_conversation(chosen, self.longest_question(number), self.own.attempts):
                     cost += Cost(1, 0, one.tokens, one.usd)
             self._note("teacher_estimate", cost_in_words(chosen.name, cost))
+
+    def longest_question(self, number: int) -> Prompt:
+        """A question that is no shorter than the teacher's in that round can be."""
+        return longest_question(self.own, self.subject.text, number)
 
     def _texts(self) -> dict[str, list[str]]:
         """What the cases say, by part."""

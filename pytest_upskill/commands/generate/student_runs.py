@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from pytest_upskill.cases.case import Case
 from pytest_upskill.cases.case_file import load_cases
 from pytest_upskill.commands.generate.progress import Progress
+from pytest_upskill.commands.generate.session import Session
 from pytest_upskill.configuration.rootdir import rootdir_of
 from pytest_upskill.configuration.settings import students_tables
 from pytest_upskill.documents.frontmatter import read_text
@@ -19,12 +19,12 @@ from pytest_upskill.errors import NotACase, SkillError
 from pytest_upskill.generator.experiment import Cost, Experiment
 from pytest_upskill.generator.open_student import open_student, student_config
 from pytest_upskill.records import Outcome, VerdictKind
-from pytest_upskill.replies.budget import spending
-from pytest_upskill.replies.ledger import Ledger, Limits, in_usd
+from pytest_upskill.replies.ledger import in_usd
 from pytest_upskill.reporting.failure import one_line
 from pytest_upskill.reporting.lift import DECIDED
 from pytest_upskill.reporting.text_style import plural
 from pytest_upskill.skills.case_files import case_files
+from pytest_upskill.skills.noise import NO_NOISE, Noise
 from pytest_upskill.skills.skill import load_skill, skill_file
 from pytest_upskill.students.base import StudentConfig
 
@@ -72,29 +72,13 @@ def subject_of(path: Path, student: str, progress: Progress) -> Subject:
     return Subject(skill_path, read_text(skill_path, SkillError), tuple(cases), rootdir, tables, config)
 
 
-class Session:
-    """The ledger of one command: its limits bound what teacher and student spend together."""
-
-    def __init__(self, rootdir: Path, limits: Limits) -> None:
-        self.limits, self.name = limits, secrets.token_hex(8)
-        self.ledger = Ledger(rootdir, self.name, limits)
-
-    def spent(self) -> str:
-        """What was spent, in words; empty if nothing was asked."""
-        return spending(self.ledger.totals(), self.limits)
-
-    def plain(self) -> dict[str, Any]:
-        """What was spent, as plain data."""
-        totals = self.ledger.totals()
-        usd = None if totals.unpriced else totals.usd
-        return {"answers": totals.asked, "tokens": totals.tokens, "usd": usd}
-
-
 @contextlib.contextmanager
-def running(subject: Subject, session: Session, device: str, progress: Progress) -> Iterator[Experiment]:
+def running(
+    subject: Subject, session: Session, device: str, progress: Progress, noise: Noise = NO_NOISE
+) -> Iterator[Experiment]:
     """The experiment of a subject; afterwards student, servers and ledger are closed, at once after an error."""
     student, servers = open_student(subject.student, subject.rootdir, session.limits, progress.line)
-    experiment = Experiment(subject.skill_path, student, session.ledger, subject.rootdir, device=device)
+    experiment = Experiment(subject.skill_path, student, session.ledger, subject.rootdir, device=device, noise=noise)
     whole = False
     try:
         yield experiment

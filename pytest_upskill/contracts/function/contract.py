@@ -13,8 +13,15 @@ from itertools import dropwhile, islice
 from typing import Literal
 
 from pytest_upskill.cases.case import Case, TensorSpec
-from pytest_upskill.contracts.base import Extraction
-from pytest_upskill.contracts.case_wording import conditions, dim_text, prompt_template, scalar_text, values_text
+from pytest_upskill.contracts.base import Extraction, Teaching
+from pytest_upskill.contracts.case_wording import (
+    conditions,
+    dim_text,
+    parameter_lines,
+    prompt_template,
+    result_lines,
+    teaching,
+)
 from pytest_upskill.contracts.reply_blocks import extract
 from pytest_upskill.documents.markdown import Fence
 from pytest_upskill.documents.reasoning import Blocks
@@ -131,12 +138,15 @@ class FunctionContract:
     def system_text(self) -> str:
         return prompt_template(__package__, "system").template.strip()
 
+    def teaching(self) -> Teaching:
+        return teaching(__package__, "PyTorch programmers", "Python function", "run")
+
     def user_text(self, case: Case, signature: Signature) -> str:
         return prompt_template(__package__, self.name).substitute(
             task=case.task.strip(),
             declaration=declaration(signature),
-            parameters="\n".join(_parameter_line(case, signature, one) for one in signature.parameters),
-            results="\n".join(_result_line(signature, one) for one in signature.results)
+            parameters=parameter_lines(case, signature.dtypes, signature.parameters),
+            results=result_lines(signature.dtypes, signature.results)
             or "- Nothing is returned: the result is what stands in the arguments that are updated in place.",
             sizes=", ".join(f"`{dim.name}` ({dim_text(dim, case)})" for dim in case.dims),
             conditions=conditions(case),
@@ -149,27 +159,6 @@ class FunctionContract:
 
     def problem(self, sources: Mapping[str, str], signature: Signature) -> str | None:
         return problem("\n".join(sources.values()), signature)
-
-
-def _dtype_text(dtype: str | None, signature: Signature) -> str:
-    if dtype is not None or len(signature.dtypes) == 1:
-        return dtype or signature.dtypes[0]
-    return f"{', '.join(signature.dtypes[:-1])} or {signature.dtypes[-1]}"
-
-
-def _parameter_line(case: Case, signature: Signature, one: TensorParameter | ScalarParameter) -> str:
-    if isinstance(one, ScalarParameter):
-        scalar = next(scalar for scalar in case.scalars if scalar.name == one.name)
-        return f"- `{one.name}`: {scalar_text(scalar, case)}."
-    spec = next(tensor for tensor in case.tensors if tensor.name == one.name)
-    shape = ", ".join(size.text for size in spec.shape)
-    role = "updated in place" if one.role == "inplace" else "only read"
-    return f"- `{one.name}`: shape [{shape}], {_dtype_text(one.dtype, signature)}, {role}.{values_text(spec, case)}"
-
-
-def _result_line(signature: Signature, one: TensorParameter) -> str:
-    shape = "of the shape that the task gives it" if one.shape is None else f"shape [{', '.join(one.shape)}]"
-    return f"- `{one.name}`: {shape}, {_dtype_text(one.dtype, signature)}."
 
 
 def _rules(signature: Signature) -> list[str]:

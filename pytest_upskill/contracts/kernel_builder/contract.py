@@ -11,8 +11,15 @@ from importlib import metadata
 from string import Template
 
 from pytest_upskill.cases.case import Case, TensorSpec
-from pytest_upskill.contracts.base import Extraction
-from pytest_upskill.contracts.case_wording import conditions, dim_text, prompt_template, scalar_text, values_text
+from pytest_upskill.contracts.base import Extraction, Teaching
+from pytest_upskill.contracts.case_wording import (
+    conditions,
+    dim_text,
+    parameter_lines,
+    prompt_template,
+    result_lines,
+    teaching,
+)
 from pytest_upskill.contracts.kernel_builder import official_reader
 from pytest_upskill.documents.reasoning import answer_blocks
 from pytest_upskill.documents.spelling import suggest
@@ -83,17 +90,18 @@ class KernelBuilderContract:
     def system_text(self) -> str:
         return prompt_template(__package__, "system").template.strip()
 
+    def teaching(self) -> Teaching:
+        return teaching(__package__, "authors of PyTorch extensions", "project for kernel-builder", "built")
+
     def user_text(self, case: Case, signature: Signature) -> str:
-        tensors = (_parameter_line(case, signature, one) for one in signature.parameters)
-        results = (_result_line(signature, one) for one in signature.results)
         return prompt_template(__package__, self.name).substitute(
             task=case.task.strip(),
             name=signature.name,
             backend=signature.backend,
             device={"cpu": "torch::kCPU", "cuda": "torch::kCUDA"}[signature.backend],
             schema=signature.schema,
-            parameters="\n".join(tensors),
-            results="\n".join(results)
+            parameters=parameter_lines(case, signature.dtypes, signature.parameters),
+            results=result_lines(signature.dtypes, signature.results)
             or "- Nothing: the result is what stands in the arguments that are updated in place.",
             sizes=", ".join(f"`{dim.name}` ({dim_text(dim, case)})" for dim in case.dims),
             conditions=conditions(case),
@@ -204,24 +212,3 @@ def schema_of(case: Case) -> str:
     count = len(case.op.results)
     results = "Tensor" if count == 1 else f"({', '.join(['Tensor'] * count)})"
     return f"{case.op.name}({arguments}) -> {results}"
-
-
-def _dtype_text(dtype: str | None, signature: Signature) -> str:
-    if dtype is not None or len(signature.dtypes) == 1:
-        return dtype or signature.dtypes[0]
-    return f"{', '.join(signature.dtypes[:-1])} or {signature.dtypes[-1]}"
-
-
-def _parameter_line(case: Case, signature: Signature, one: TensorParameter | ScalarParameter) -> str:
-    if isinstance(one, ScalarParameter):
-        scalar = next(scalar for scalar in case.scalars if scalar.name == one.name)
-        return f"- `{one.name}`: {scalar_text(scalar, case)}."
-    spec = next(tensor for tensor in case.tensors if tensor.name == one.name)
-    shape = ", ".join(size.text for size in spec.shape)
-    role = "updated in place" if one.role == "inplace" else "only read"
-    return f"- `{one.name}`: shape [{shape}], {_dtype_text(one.dtype, signature)}, {role}.{values_text(spec, case)}"
-
-
-def _result_line(signature: Signature, one: TensorParameter) -> str:
-    shape = "of the shape that the task gives it" if one.shape is None else f"shape [{', '.join(one.shape)}]"
-    return f"- `{one.name}`: {shape}, {_dtype_text(one.dtype, signature)}."

@@ -7,8 +7,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pytest_upskill.cases.case import Case, TensorSpec
-from pytest_upskill.contracts.base import Extraction
-from pytest_upskill.contracts.case_wording import conditions, dim_text, prompt_template, scalar_text, values_text
+from pytest_upskill.contracts.base import Extraction, Teaching
+from pytest_upskill.contracts.case_wording import (
+    conditions,
+    dim_text,
+    prompt_template,
+    scalar_text,
+    teaching,
+    values_text,
+)
 from pytest_upskill.contracts.launcher.signature import C_TYPE, Parameter, Signature, declaration, derive
 from pytest_upskill.contracts.launcher.signature_check import mismatch
 from pytest_upskill.contracts.reply_blocks import extract, not_defined
@@ -33,6 +40,9 @@ class LauncherContract:
 
     def system_text(self) -> str:
         return prompt_template(__package__, "system").template.strip()
+
+    def teaching(self) -> Teaching:
+        return teaching(__package__, "GPU programmers", "kernel", "compiled")
 
     def user_text(self, case: Case, signature: Signature) -> str:
         return prompt_template(__package__, self.name).substitute(

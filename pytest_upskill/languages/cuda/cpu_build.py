@@ -139,11 +139,11 @@ class HostCompiler(CachedCompiler):
     def _said(self, mode: str, unit: str, confinement: Confinement) -> str:
         """All that the compiler says of a unit, from which nothing is made."""
         compiler, toolkit = toolchain.find_compiler(), self.prepare()
-        line = shlex.join([*_compiler_line(compiler, toolkit), ALL_ERRORS[compiler.family], mode, _UNIT])
+        line = shlex.join([*compiler_line(compiler, toolkit), ALL_ERRORS[compiler.family], mode, _UNIT])
         _, said = self._compile(
             toolkit.header,
             (),
-            f"{_alias()} && {line} 2>&1 >/dev/null || true",
+            f"{link_to_sources()} && {line} 2>&1 >/dev/null || true",
             {_UNIT: unit},
             entry="",
             readable=toolkit.readable,
@@ -250,13 +250,15 @@ def _our_names() -> str:
 @functools.cache
 def native_hash() -> str:
     """A hash of all files that take part in every build."""
-    own = Path(__file__).resolve().parent
-    files = sorted((*NATIVE.rglob("*"), *own.rglob("*.py"), *own.glob("*.txt")))
+    own, torch = Path(__file__).resolve().parent, NATIVE / "torch"  # the latter is for projects of PyTorch only
+    native = (file for file in NATIVE.rglob("*") if torch not in file.parents)
+    files = sorted((*native, *own.rglob("*.py"), *own.glob("*.txt")))
     files = [file for file in files if file.is_file() and file.suffix != ".pyc"]
     return key_of(*(part for file in files for part in ("/".join(file.parts[-3:]), file.read_bytes())))
 
 
-def _alias() -> str:
+def link_to_sources() -> str:
+    """A shell command that makes the link ``flags.ALIAS`` in the working directory."""
     return f"mkdir -p {Path(flags.ALIAS).parent} && ln -sfn {shlex.quote(str(NATIVE))} {flags.ALIAS}"
 
 
@@ -266,13 +268,14 @@ def precompiled(compiler: toolchain.Compiler, toolkit: Toolkit) -> list[str]:
     return ["-include", header] if compiler.family == "gcc" else ["-include-pch", f"{header}.pch"]
 
 
-def _compiler_line(compiler: toolchain.Compiler, toolkit: Toolkit) -> list[str]:
+def compiler_line(compiler: toolchain.Compiler, toolkit: Toolkit) -> list[str]:
+    """The beginning of a command that compiles a kernel's unit."""
     options = [*flags.student_flags(compiler.family), *precompiled(compiler, toolkit)]
     return [str(compiler.program), *options, *_folders(compiler)]
 
 
 def _script(compiler: toolchain.Compiler, toolkit: Toolkit, traced: bool) -> str:
-    common, alias = _compiler_line(compiler, toolkit), _alias()
+    common, alias = compiler_line(compiler, toolkit), link_to_sources()
     build = _commands(common, "kernel.o", LIBRARY, toolkit)
     if not traced:
         return f"{alias} && {build}"
@@ -299,7 +302,7 @@ def _header(compiler: toolchain.Compiler, folder: Path) -> Made:
     shutil.copyfile(flags.PCH_HEADER, header)
     suffix = ".gch" if compiler.family == "gcc" else ".pch"
     line = [str(compiler.program), *flags.student_flags(compiler.family), *_folders(compiler), "-x", "c++-header"]
-    with _aliased(folder):
+    with aliased(folder):
         return trusted([*line, header.name, "-o", f"{header.name}{suffix}"], compiler, folder)
 
 
@@ -319,7 +322,7 @@ def _runtime(compiler: toolchain.Compiler, folder: Path) -> Made:
         return trusted([*common, unit.name, "-o", str(target)], compiler, folder)
 
     jobs = sorted(zip(units, sources, objects, strict=True), key=lambda job: -sum(one.stat().st_size for one in job[1]))
-    with _aliased(folder), ThreadPoolExecutor(os.cpu_count() or 1) as pool:  # the largest first
+    with aliased(folder), ThreadPoolExecutor(os.cpu_count() or 1) as pool:  # the largest first
         failed = [made for made in pool.map(lambda job: compile_one(*job), jobs) if not made.facts.ok]
     if failed:
         return failed[0]
@@ -333,7 +336,7 @@ def _runtime(compiler: toolchain.Compiler, folder: Path) -> Made:
 
 
 @contextlib.contextmanager
-def _aliased(folder: Path) -> Iterator[None]:
+def aliased(folder: Path) -> Iterator[None]:
     """Within it, ``folder`` has a link to the native sources, ``flags.ALIAS``."""
     alias = folder / flags.ALIAS
     alias.parent.mkdir()

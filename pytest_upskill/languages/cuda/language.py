@@ -119,17 +119,22 @@ class CudaExecutor(Executor):
 
     def violations(self) -> Sequence[str]:
         """Evidence, not proof: a kernel could tamper with its process. Its results are judged in any case."""
-        seen, found = self._sandbox.launch_statistics, []
-        if seen.calls and not seen.launches:
-            what = f"no kernel was launched in {seen.calls} calls that had something to compute"
-            found.append(f"{what}: define a __global__ function and launch it on the stream")
-        if seen.copied_back:
-            what = f"the launcher copied {seen.copied_back} bytes of device memory to the host in one call"
-            found.append(f"{what}; results are computed on the device, without synchronising: leave them there")
-        return found
+        return without_launches(self._sandbox.launch_statistics)
 
     def __exit__(self, *exception: object) -> None:
         self._sandbox.close()
+
+
+def without_launches(seen: LaunchStatistics) -> list[str]:
+    """A message for each sign that results were not computed in kernels."""
+    found = []
+    if seen.calls and not seen.launches:
+        what = f"no kernel was launched in {seen.calls} calls that had something to compute"
+        found.append(f"{what}: define a __global__ function and launch it on the stream")
+    if seen.copied_back:
+        what = f"the launcher copied {seen.copied_back} bytes of device memory to the host in one call"
+        found.append(f"{what}; results are computed on the device, without synchronising: leave them there")
+    return found
 
 
 _gpu_compiler = functools.cache(CudaCompiler)

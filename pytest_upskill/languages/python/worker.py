@@ -187,7 +187,7 @@ def work(channel: socket.socket, shared: int, kernel: "Any", seconds: float) -> 
             answer = {"kind": "timeout", "message": "", "line": worker_kernel.line_of(error)}
         except BaseException as error:
             text, line = worker_kernel.describe(error), worker_kernel.line_of(error)
-            answer = {"kind": "exception", "message": text, "line": line}
+            answer = {"kind": "exception", "message": text, "line": line, **getattr(error, "facts", {})}
         finally:
             set_timer(clock, 0)
         answer["folder"] = getattr(kernel, "folder", "")

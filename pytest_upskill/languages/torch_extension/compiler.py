@@ -19,23 +19,25 @@ from pytest_upskill.build import toolchain
 from pytest_upskill.build.cache import Cache, Made, key_of
 from pytest_upskill.build.compilation import CachedCompiler, CompileLimits
 from pytest_upskill.errors import ToolchainError
-from pytest_upskill.languages.cuda.cpu_build import trusted
+from pytest_upskill.languages.cuda.cpu_build import NATIVE, trusted
 from pytest_upskill.languages.torch_extension.build_toml import BuildToml
 from pytest_upskill.languages.torch_extension.generated import REGISTRATION
 from pytest_upskill.languages.torch_extension.project import COMPILED
 from pytest_upskill.sandbox.confinement import Confinement
 
 LIBRARY = "library.so"
+ALL = NATIVE / "torch" / "all"
+"""The folder of a ``torch/all.h`` that leaves out what no operator needs."""
 LIMITED_API = "3.9"
-_LIMITS = CompileLimits(seconds=240.0)
-_PRECOMPILE_SECONDS = 1800.0
-"""PyTorch's headers take half a minute of an idle processor."""
+LIMITS = CompileLimits(seconds=240.0)
+PRECOMPILE_SECONDS = 1800.0
+"""PyTorch's headers take half a minute of a processor."""
 _PRECOMPILED = {
     "all": ("torch/all.h", "torch/torch.h"),
     "library": ("torch/library.h",),
 }
 """The precompiled headers: the first of the headers that a source must include is what is precompiled."""
-_INCLUDE = re.compile(r"^[ \t]*#[ \t]*include[ \t]*([<\"])([^>\"\n]+)[>\"]", re.MULTILINE)
+INCLUDE = re.compile(r"^[ \t]*#[ \t]*include[ \t]*([<\"])([^>\"\n]+)[>\"]", re.MULTILINE)
 _LEVEL = re.compile(r"-(?:O[0-3s]|g)\Z")
 
 
@@ -55,7 +57,7 @@ class Headers:
     @property
     def folders(self) -> tuple[Path, ...]:
         include = self.torch / "include"
-        return (include, include / "torch" / "csrc" / "api" / "include", self.python)
+        return (ALL, include, include / "torch" / "csrc" / "api" / "include", self.python)
 
 
 def headers() -> Headers:
@@ -80,7 +82,7 @@ class ExtensionCompiler(CachedCompiler):
     """Builds the library of a project. Thread-safe; shares the cache of all builds."""
 
     def __init__(self, cache: Cache | None = None) -> None:
-        super().__init__(cache, _LIMITS)
+        super().__init__(cache, LIMITS)
 
     @property
     def cache(self) -> Cache:
@@ -101,12 +103,12 @@ class ExtensionCompiler(CachedCompiler):
 
     def library(
         self,
-        folder: Path,
         texts: Mapping[str, str],
         build: BuildToml,
+        precompiled: Mapping[str, Path],
+        folder: Path,
         extension: str,
         confinement: Confinement,
-        precompiled: Mapping[str, Path],
     ) -> Made:
         """Fills ``folder`` with LIBRARY; the facts say what the compiler says if there is none."""
         compiler, found = toolchain.find_compiler(), headers()
@@ -125,6 +127,15 @@ class ExtensionCompiler(CachedCompiler):
         )
         return made
 
+    def binding_line(
+        self, path: str, texts: Mapping[str, str], extension: str, precompiled: Mapping[str, Path]
+    ) -> list[str]:
+        """The command that compiles one source of bindings for the CPU; the object's name is to be added."""
+        compiler = toolchain.find_compiler()
+        own = ["-DCPU_KERNEL", f"-DTORCH_EXTENSION_NAME={extension}"]
+        header = _including(compiler, header_of(path, texts), precompiled)
+        return [str(compiler.program), *_common(headers()), *own, *header, "-x", "c++", "-c", path]
+
     def _precompiled(self, name: str, compiler: toolchain.Compiler, found: Headers) -> Path:
         """The folder of a precompiled header."""
 
@@ -133,19 +144,20 @@ class ExtensionCompiler(CachedCompiler):
             header.write_text(f"#include <{_PRECOMPILED[name][0]}>\n", encoding="utf-8")
             suffix = ".gch" if compiler.family == "gcc" else ".pch"
             line = [str(compiler.program), *_common(found), "-x", "c++-header", header.name]
-            return trusted([*line, "-o", f"{header.name}{suffix}"], compiler, folder, _PRECOMPILE_SECONDS)
+            return trusted([*line, "-o", f"{header.name}{suffix}"], compiler, folder, PRECOMPILE_SECONDS)
 
-        key = key_of("torch-headers", name, compiler.identity, found.version, str(found.torch), *_common(found))
+        same = (compiler.identity, found.version, str(found.torch), *base_options(found))
+        key = key_of("torch-headers", name, *same, *contents(ALL))
         entry = self._cache.get(key, make)
         if not entry.facts.ok:
             raise ToolchainError(f"PyTorch's headers cannot be compiled: {entry.facts.message}")
         return entry.folder
 
 
-def units(build: BuildToml) -> list[tuple[str, tuple[str, ...], tuple[str, ...]]]:
-    """What is compiled for the backend cpu: each source once, its include folders and its flags."""
+def units(build: BuildToml, backend: str = "cpu") -> list[tuple[str, tuple[str, ...], tuple[str, ...]]]:
+    """What is compiled for a backend: each source once, its include folders and its flags."""
     parts = [(build.src, build.include, build.cxx_flags)]
-    parts += [(part.src, part.include, part.cxx_flags) for part in build.parts_for("cpu")]
+    parts += [(part.src, part.include, part.cxx_flags) for part in build.parts_for(backend)]
     found: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {}
     for sources, include, flags in parts:
         for path in sources:
@@ -156,14 +168,18 @@ def units(build: BuildToml) -> list[tuple[str, tuple[str, ...], tuple[str, ...]]
 
 def header_of(path: str, texts: Mapping[str, str]) -> str:
     """The precompiled header that a source may begin with, because it includes the same; empty if there is none."""
-    included = set(_included(path, texts, set()))
+    included = set(includes(path, texts))
     return next((name for name, ones in _PRECOMPILED.items() if included.intersection(ones)), "")
 
 
-def _included(path: str, texts: Mapping[str, str], seen: set[str]) -> Iterator[str]:
+def includes(path: str, texts: Mapping[str, str]) -> Iterator[str]:
     """The system's headers that a source includes, also through headers of the project."""
+    return _included(path, texts, set())
+
+
+def _included(path: str, texts: Mapping[str, str], seen: set[str]) -> Iterator[str]:
     seen.add(path)
-    for quote, name in _INCLUDE.findall(texts[path]):
+    for quote, name in INCLUDE.findall(texts[path]):
         yield name
         if quote == '"':
             inside = [one for one in texts if PurePosixPath(one).name == PurePosixPath(name).name and one not in seen]
@@ -173,17 +189,13 @@ def _included(path: str, texts: Mapping[str, str], seen: set[str]) -> Iterator[s
 
 def _common(found: Headers) -> list[str]:
     """The options of every compilation; others beside a precompiled header would make the compiler ignore it."""
+    return ["-O1", "-fPIC", "-fno-gnu-unique", "-w", *base_options(found), *(f"-isystem{one}" for one in found.folders)]
+
+
+def base_options(found: Headers) -> list[str]:
+    """The standard, and what kernel-builder defines for all sources."""
     api = "".join(f"{int(part):02x}" for part in LIMITED_API.split("."))
-    return [
-        "-O1",
-        "-DNDEBUG",
-        f"-std=c++{found.standard}",
-        "-fPIC",
-        "-fno-gnu-unique",
-        f"-DPy_LIMITED_API=0x{api}0000",
-        "-w",
-        *(f"-isystem{folder}" for folder in found.folders),
-    ]
+    return ["-DNDEBUG", f"-std=c++{found.standard}", f"-DPy_LIMITED_API=0x{api}0000"]
 
 
 def _script(
@@ -194,7 +206,7 @@ def _script(
     texts: Mapping[str, str],
     precompiled: Mapping[str, Path],
 ) -> str:
-    """A shell script that compiles all units at once, prints what the compilers say in order, and links."""
+    """A shell script that compiles all units and links."""
     lines, objects = [], []
     for number, (path, include, flags) in enumerate(units(build)):
         name, target = header_of(path, texts), f"{number}.o"
@@ -204,17 +216,36 @@ def _script(
             *_common(found),
             "-DCPU_KERNEL",
             f"-DTORCH_EXTENSION_NAME={extension}",
-            *(flag for flag in flags if not _LEVEL.match(flag)),
+            *optional_flags(flags),
             *(f"-I{folder}" for folder in include),
             *_including(compiler, name, precompiled),
             *("-x", "c++", "-c", path, "-o", target),
         ]
-        lines.append(f"{shlex.join(line)} > {number}.log 2>&1 & p{number}=$!")
-    waits = " ".join(f"$p{number}" for number in range(len(objects)))
+        lines.append(line)
     libraries = ["-ltorch", "-ltorch_cpu", "-lc10"]
     link = [str(compiler.program), "-shared", *objects, "-o", LIBRARY, f"-L{found.torch / 'lib'}", *libraries]
+    return in_parallel(lines, link)
+
+
+def in_parallel(lines: Sequence[Sequence[str]], link: Sequence[str]) -> str:
+    """A shell script that runs all lines at once, prints what they say in order, and links if none has failed."""
+    begun = [f"{shlex.join(line)} > {number}.log 2>&1 & p{number}=$!" for number, line in enumerate(lines)]
+    waits = " ".join(f"$p{number}" for number in range(len(lines)))
     check = f"failed=0; for p in {waits}; do wait $p || failed=1; done; cat *.log"
-    return "\n".join([*lines, check, f"[ $failed = 0 ] && {shlex.join(link)}"])
+    return "\n".join([*begun, check, f"[ $failed = 0 ] && {shlex.join(link)}"])
+
+
+def contents(*places: Path) -> Iterator[bytes]:
+    """All files at these places."""
+    for place in places:
+        for file in sorted(place.rglob("*")) if place.is_dir() else [place]:
+            if file.is_file():
+                yield file.read_bytes()
+
+
+def optional_flags(flags: Sequence[str]) -> list[str]:
+    """The flags of a project, but for levels of optimisation, which a precompiled header fixes."""
+    return [flag for flag in flags if not _LEVEL.match(flag)]
 
 
 def _including(compiler: toolchain.Compiler, name: str, precompiled: Mapping[str, Path]) -> Sequence[str]:

@@ -33,6 +33,9 @@ def prepare() -> None:
     with torch._subclasses.fake_tensor.FakeTensorMode():
         torch.empty(2, 2).contiguous()
     assert kernels.get_local_kernel
+    # The threads of gradients are for the devices that there are now: none.
+    torch.ones(1, requires_grad=True).sum().backward()  # type: ignore[no-untyped-call]
+    torch.autograd.set_multithreading_enabled(False)
 
 
 def hidden_folder() -> str:
@@ -43,12 +46,18 @@ def hidden_folder() -> str:
 
 
 class Extension(worker_kernel.Kernel):  # type: ignore[misc]
-    """The operator that a build registers; the first call loads it."""
+    """The operator that a build registers; the first call loads it. This is one for the backend cpu."""
+
+    key = "CPU"
+    """The dispatch key of its implementation."""
+    harness: "tuple[str, ...]" = ()
+    """Operators of ours that ``entered`` calls."""
 
     def __init__(self, plan: "dict[str, object]") -> None:
         entry = plan["entry"]
         self.name: str = entry["name"]  # type: ignore[index]
         self.results: list[str] = entry["results"]  # type: ignore[index]
+        self.backend: str = entry["backend"]  # type: ignore[index]
         self.extension: str = plan["extension"]  # type: ignore[assignment]
         self.seen: dict[str, tuple[str, int | None]] = {}
         self.facts: dict[str, object] = {}
@@ -95,32 +104,50 @@ class Extension(worker_kernel.Kernel):  # type: ignore[misc]
             self.loaded()
             return {"facts": self.facts}
         outputs: dict[str, torch.Tensor] = {}
-        given: list[Any] = []
+        own: list[Any] = []
+        roles: list[tuple[str, bool]] = []
         for one in request["arguments"]:  # type: ignore[attr-defined]
             value = one["value"] if "value" in one else worker_kernel.tensor_at(memory, one)
             if one.get("role") == "output":
                 outputs[one["name"]] = value
             else:
-                given.append(value)
+                own.append(value)
+                roles.append((one["name"], one.get("role") == "inplace"))
         mode = str(request.get("mode") or "")
         operator = self.loaded()
+        given = self.placed(own, roles, mode)
         if mode:
-            return self.checked(mode, operator, given, outputs)
-        result = self.watched(operator, given)
-        problem = self.store(result, outputs, given)
+            problem = self.checked(mode, operator, given, outputs)
+        else:
+            problem = self.store(self.watched(operator, given), outputs, given)
+        for host, one in zip(own, given, strict=True):
+            if one is not host:
+                host.copy_(one)
         return {"kind": "result", "message": problem, "line": None} if problem else {}
+
+    def placed(self, given: "list[Any]", roles: "list[tuple[str, bool]]", mode: str) -> "list[Any]":
+        """The arguments where the operator wants them; ``roles``: their names, and whether they are written to."""
+        return given
+
+    def entered(self, operator: Any, given: "list[Any]") -> Any:
+        """A call of the operator."""
+        with torch.no_grad():
+            return operator(*given)
 
     def watched(self, operator: Any, given: "list[Any]") -> Any:
         """The result of a call; the operators of torch that it calls are noted unless they are allowed."""
         worker_watch.record()
         self.watching = True
         try:
-            with torch.no_grad():
-                return operator(*given)
+            return self.entered(operator, given)
         finally:
             self.watching = False
             events = worker_watch.recorded()
-            for name in worker_watch.called(events or []):
+            names = worker_watch.called(events or [])
+            for name in self.harness:
+                if name in names:
+                    names.remove(name)  # once: a kernel that calls it, too, is seen
+            for name in names:
                 bare = name.rpartition("::")[2].partition(".")[0].rstrip("_")
                 if not name.startswith(f"{self.extension}::") and bare not in self.allowed and "::" in name:
                     self.seen.setdefault(name, (f"calls the operator '{name}' of torch, which computes", None))
@@ -135,9 +162,10 @@ class Extension(worker_kernel.Kernel):  # type: ignore[misc]
             before = registrations()
             self.watching = True
             try:
-                module = kernels.get_local_kernel(self.place, backend="cpu")
+                module = kernels.get_local_kernel(self.place, backend=self.backend)
             finally:
                 self.watching = False
+            self.package = module.__name__
             self.operator = getattr(getattr(torch.ops, self.extension), self.name).default
             qualified = f"{self.extension}::{self.name}"
             self.facts = {
@@ -148,40 +176,46 @@ class Extension(worker_kernel.Kernel):  # type: ignore[misc]
                     if not name.partition("@")[0].startswith(f"{self.extension}::")
                 )[:_MOST_NOTED],
                 "offered": callable(getattr(module, self.name, None)),
-                "implemented": bool(torch._C._dispatch_has_kernel_for_dispatch_key(qualified, "CPU"))
+                "implemented": bool(torch._C._dispatch_has_kernel_for_dispatch_key(qualified, self.key))
                 or bool(torch._C._dispatch_has_kernel_for_dispatch_key(qualified, "CompositeExplicitAutograd")),
             }
         return self.operator
 
-    def checked(
-        self, mode: str, operator: Any, given: "list[Any]", outputs: "dict[str, torch.Tensor]"
-    ) -> "dict[str, object]":
-        """A call with other arguments than those of the example. Raises what the operator raises."""
-        with torch.no_grad():
-            if mode == "strided":
-                other = [apart(one) if isinstance(one, torch.Tensor) else one for one in given]
-                problem = self.store(operator(*other), outputs, other)
-                for own, one in zip(given, other, strict=True):
-                    if isinstance(own, torch.Tensor):
-                        own.copy_(one)
-                return {"kind": "result", "message": problem, "line": None} if problem else {}
-            if mode == "empty":
-                operator(*[one.new_empty([0] * one.dim()) if isinstance(one, torch.Tensor) else one for one in given])
-            elif mode.startswith("dtype "):
-                number = int(mode.split()[1])
-                other = [changed(one) if place == number else one for place, one in enumerate(given)]
-                operator(*other)
-            elif mode.startswith("device "):
-                number = int(mode.split()[1])
-                other = [one.to("meta") if place == number else one for place, one in enumerate(given)]
-                operator(*other)
-            elif mode == "schema":
-                with torch._subclasses.schema_check_mode.SchemaCheckMode():
-                    operator(*[one.clone() if isinstance(one, torch.Tensor) else one for one in given])
-            elif mode == "fake":
-                problem = fake_problem(operator, given)
-                return {"kind": "result", "message": problem, "line": None} if problem else {}
-        return {}
+    def checked(self, mode: str, operator: Any, given: "list[Any]", outputs: "dict[str, torch.Tensor]") -> str:
+        """A call with other arguments than those of the example; returns what is wrong with its result. Raises what
+        the operator raises.
+        """
+        if mode == "strided":
+            other = [apart(one) if isinstance(one, torch.Tensor) else one for one in given]
+            problem: str = self.store(self.entered(operator, other), outputs, other)
+            for own, one in zip(given, other, strict=True):
+                if isinstance(own, torch.Tensor):
+                    own.copy_(one)
+            return problem
+        if mode == "empty":
+            other = [one.new_empty([0] * one.dim()) if isinstance(one, torch.Tensor) else one for one in given]
+            self.entered(operator, other)
+        elif mode == "guard":
+            return str(self.store(self.entered(operator, given), outputs, given))
+        elif mode.startswith("dtype "):
+            number = int(mode.split()[1])
+            other = [changed(one) if place == number else one for place, one in enumerate(given)]
+            self.entered(operator, other)
+        elif mode.startswith("device "):
+            number = int(mode.split()[1])
+            other = [self.elsewhere(one) if place == number else one for place, one in enumerate(given)]
+            self.entered(operator, other)
+        elif mode == "schema":
+            with torch.no_grad(), torch._subclasses.schema_check_mode.SchemaCheckMode():
+                operator(*[one.clone() if isinstance(one, torch.Tensor) else one for one in given])
+        elif mode == "fake":
+            with torch.no_grad():
+                return fake_problem(operator, given)
+        return ""
+
+    def elsewhere(self, tensor: "torch.Tensor") -> "torch.Tensor":
+        """The tensor on a device that the operator was not written for."""
+        return tensor.to("meta")
 
 
 def schema_text(schema: Any) -> str:
@@ -200,8 +234,10 @@ def registrations() -> "set[str]":
     found = {f"{name}@" for name in torch._C._dispatch_get_all_op_names()}
     for key in (
         "CPU",
+        "CUDA",
         "Meta",
         "AutogradCPU",
+        "AutogradCUDA",
         "CompositeImplicitAutograd",
         "CompositeExplicitAutograd",
         "PythonDispatcher",
@@ -217,7 +253,7 @@ def apart(tensor: "torch.Tensor") -> "torch.Tensor":
     """The same values with other values between them."""
     if tensor.dim() == 0 or tensor.numel() == 0:
         return tensor.clone()
-    wide = torch.ones((*tensor.shape, 2), dtype=tensor.dtype)
+    wide = torch.ones((*tensor.shape, 2), dtype=tensor.dtype, device=tensor.device)
     wide[..., 0] = tensor
     return wide[..., 0]
 

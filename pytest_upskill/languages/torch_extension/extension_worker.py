@@ -17,13 +17,23 @@ sys.dont_write_bytecode = True
 import worker  # type: ignore[import-not-found]  # noqa: E402
 
 _finder = sys.meta_path.pop(0)
+import cuda_extension  # type: ignore[import-not-found]  # noqa: E402
 import extension_kernel  # type: ignore[import-not-found]  # noqa: E402
+import published_kernel  # type: ignore[import-not-found]  # noqa: E402
 
 extension_kernel.prepare()
+cuda_extension.prepare()
 sys.meta_path.insert(0, _finder)
 del sys.path[:2]
 
+KERNELS = {
+    "cpu": extension_kernel.Extension,
+    "cuda": cuda_extension.CudaExtension,
+    "hub": published_kernel.Published,
+}
+"""What a build is in a worker, by its backend."""
+
 if __name__ == "__main__":
-    worker.KERNEL = extension_kernel.Extension
+    worker.KERNEL = lambda plan: KERNELS[plan["entry"]["backend"]](plan)
     worker.SCRATCH = extension_kernel.hidden_folder()
     worker.main()

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 from pytest_upskill.languages.torch_extension.build_toml import BuildToml
 
+CUDA_VARIANT = "cu130"
+"""The version of CUDA that the cpu device claims, in the name of a build's folder."""
+
 REGISTRATION = """\
 // Registers the operators of an extension, and makes its library a module of Python.
 #pragma once
@@ -66,7 +69,8 @@ def names(build: BuildToml, backend: str, texts: Mapping[str, str], torch_versio
     """The names for one backend; the same files have the same ones."""
     digest = hashlib.sha256(json.dumps(sorted(texts.items())).encode()).hexdigest()[:7]
     major, minor = torch_version.split(".")[:2]
-    return Names(f"_{build.package}_{backend}_{digest}", f"torch{major}{minor}-cxx11-{backend}-{machine}-linux")
+    variant = {"cuda": CUDA_VARIANT}.get(backend, backend)
+    return Names(f"_{build.package}_{backend}_{digest}", f"torch{major}{minor}-cxx11-{variant}-{machine}-linux")
 
 
 def ops_module(extension: str) -> str:

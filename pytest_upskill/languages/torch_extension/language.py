@@ -11,7 +11,7 @@ import importlib.util
 import json
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ from pytest_upskill.languages.base import SourceMutant
 from pytest_upskill.languages.python.server import WORKER, Program, WorkerServer, torch_folders
 from pytest_upskill.languages.torch_extension import SOURCE_NAME, abi, build_toml, generated, package, policy
 from pytest_upskill.languages.torch_extension.compiler import LIBRARY, ExtensionCompiler, headers, processor
+from pytest_upskill.languages.torch_extension.cuda_compiler import NEEDS, CudaExtensionCompiler
+from pytest_upskill.languages.torch_extension.cuda_executor import CudaExtensionExecutor
 from pytest_upskill.languages.torch_extension.executor import ExtensionExecutor, load_facts
 from pytest_upskill.languages.torch_extension.project import Project, ProjectError, project_of
 from pytest_upskill.languages.torch_extension.schema import SchemaError, difference, parse_schema
@@ -32,26 +34,26 @@ from pytest_upskill.sandbox.message_process import Limits
 
 PLAN = "kernel.json"
 """The file of a build: what is asked of it, and the files of its variant."""
-_LOAD_SECONDS = 60.0
+LOAD_SECONDS = 60.0
 _WORKER = Path(__file__).resolve().with_name("extension_worker.py")
 
 
 class TorchExtensionLanguage:
-    """Projects of C++ for the backend cpu; those for other backends are compiled nowhere."""
+    """Projects for the backends cpu and cuda, both on the cpu device; those for other backends are not built."""
 
     name = "torch-extension"
     source_name = SOURCE_NAME
     devices = ("cpu",)
     compiles = True
-    checks = ("runs", "correct", "deterministic", "inputs")
+    checks: Sequence[str] = ("runs", "correct", "memory", "deterministic", "inputs")
 
     def __init__(self, cache: Cache | None = None) -> None:
-        self._compiler = ExtensionCompiler(cache)
+        self._compiler, self._cuda = ExtensionCompiler(cache), CudaExtensionCompiler(cache)
         self._lock = threading.Lock()
-        self._servers: dict[Confinement, WorkerServer] = {}
+        self._servers: dict[tuple[Confinement, str], WorkerServer] = {}
 
     def identity(self) -> str:
-        return " ".join(("torch-extension", *self._compiler.identity()))
+        return " ".join(("torch-extension", *self._compiler.identity(), *self._cuda.identity()))
 
     def build(self, sources: Mapping[str, str], entry: str, machine: Machine, *, checked: bool = True) -> Build:
         """``entry`` is JSON: ``name``, ``schema``, ``backend``, ``results`` (names) and ``atomics``."""
@@ -61,44 +63,69 @@ class TorchExtensionLanguage:
             build = build_toml.read(project.texts)
         except ProjectError as error:
             return Build(None, str(error))
-        if plain["backend"] != "cpu":
-            return Build(None, needs=_needs(build, plain["backend"]))
-        confinement, server = machine.confinement, self._server(machine.confinement)
-        names = generated.names(build, "cpu", project.texts, headers().version, processor())
-
-        key = key_of("torch-extension", project.text, entry, confinement.level, *self._compiler.identity(), _rules())
+        backend, confinement = plain["backend"], machine.confinement
+        if backend not in ("cpu", "cuda"):
+            return Build(None, needs=_needs(build, backend))
+        names = generated.names(build, backend, project.texts, headers().version, processor())
+        key = key_of("torch-extension", project.text, entry, confinement.level, self.identity(), code_digest())
         cache = self._compiler.cache
-        precompiled = {} if cache.find(key) else self._compiler.prepare(project.texts, build)
+        ready = None if cache.find(key) else self._prepare(project, build, backend)  # not while a lock is held
 
         def make(folder: Path) -> Made:
-            made = self._compiler.library(folder, project.texts, build, names.extension, confinement, precompiled)
+            made = (ready or self._prepare(project, build, backend))(folder, names.extension, confinement)
             if not made.facts.ok:
                 return made
             _write_plan(folder, project, build, names, plain)
-            loaded = load_facts(folder / PLAN, server, Limits(seconds=_LOAD_SECONDS), filtered=confinement.filtered)
+            server, limits = self.server(confinement, backend), Limits(seconds=LOAD_SECONDS)
+            loaded = load_facts(folder / PLAN, server, limits, filtered=confinement.filtered)
             data = {"loaded": loaded, **_examined(folder / LIBRARY)}
             return Made(Facts(data=json.dumps(data)), keep="facts" in loaded)
 
         kept = cache.get(key, make)
         compilers, seconds = (toolchain.describe(),), time.monotonic() - began
         if not kept.facts.ok:
-            return Build(None, kept.facts.message, compilers, seconds, not kept.fresh)
+            needs = kept.facts.message if kept.facts.message.startswith(NEEDS) else ""
+            message = "" if needs else kept.facts.message
+            return Build(None, message, compilers, seconds, not kept.fresh, needs=needs)
         data = json.loads(kept.facts.data)
         violations, assertions = _verdicts(data, plain, names.extension)
         return Build(
             kept.folder / PLAN, "", compilers, seconds, not kept.fresh, violations=violations, assertions=assertions
         )
 
+    def _prepare(
+        self, project: Project, build: build_toml.BuildToml, backend: str
+    ) -> Callable[[Path, str, Confinement], Made]:
+        """What fills a folder with the library of a project, whose extension it is given."""
+        if backend == "cuda":
+            toolkit = self._cuda.prepare()
+            return functools.partial(self._cuda.library, project.texts, build, toolkit)
+        return functools.partial(
+            self._compiler.library, project.texts, build, self._compiler.prepare(project.texts, build)
+        )
+
     def execute(self, build: Build, layout: CallLayout, machine: Machine, timeout: float) -> ExtensionExecutor:
         assert build.library is not None
-        confinement = machine.confinement
-        server = self._server(confinement)
-        return ExtensionExecutor(build.library, server, Limits(seconds=timeout), filtered=confinement.filtered)
+        confinement, limits = machine.confinement, Limits(seconds=timeout)
+        plan = json.loads(build.library.read_text(encoding="utf-8"))
+        server = self.server(confinement, plan["entry"]["backend"])
+        if plan["entry"]["backend"] == "cuda":
+            return CudaExtensionExecutor(build.library, server, limits, confinement, plan["sources"])
+        return ExtensionExecutor(build.library, server, limits, filtered=confinement.filtered)
 
-    def _server(self, confinement: Confinement) -> WorkerServer:
-        program = Program(_WORKER, _folders, (WORKER.parent,), scratch=True)
+    def server(self, confinement: Confinement, backend: str) -> WorkerServer:
+        """What starts workers in a confinement, for builds of a backend."""
+        folders = self._cuda_folders if backend == "cuda" else _folders
         with self._lock:
-            return self._servers.setdefault(confinement, WorkerServer(confinement, program))
+            known = self._servers.get((confinement, backend))
+            if known is None:
+                program = Program(_WORKER, folders, (WORKER.parent,), scratch=True)
+                known = self._servers[confinement, backend] = WorkerServer(confinement, program)
+            return known
+
+    def _cuda_folders(self) -> tuple[Path, ...]:
+        toolkit = self._cuda.prepare()
+        return (*_folders(), toolkit.device.runtime.parent, toolkit.library.parent)
 
     def mutants(self, source: str, count: int, seed: int) -> Sequence[SourceMutant]:
         """None: the build of each would take seconds."""
@@ -114,7 +141,7 @@ class TorchExtensionLanguage:
 def _needs(build: build_toml.BuildToml, backend: str) -> str:
     parts = build.parts_for(backend)
     first = parts[0].src[0] if parts else build_toml.NAME
-    return f"needs a GPU: {first} is built for the backend {backend}, and projects are run for the backend cpu only"
+    return f"needs a GPU: {first} is built for the backend {backend}, and projects are run for cpu and cuda only"
 
 
 def _folders() -> tuple[Path, ...]:
@@ -126,7 +153,7 @@ def _folders() -> tuple[Path, ...]:
 
 
 @functools.cache
-def _rules() -> str:
+def code_digest() -> str:
     """A text that changes with the code of this package, which decides what a library may do."""
     files = sorted(file for file in Path(__file__).parent.iterdir() if file.suffix == ".py")
     return key_of(*(file.read_bytes() for file in files))
@@ -151,13 +178,14 @@ def _write_plan(
     library = folder / LIBRARY
     files = {path: text.encode() for path, text in package.modules(project.texts, build.package).items()}
     files["_ops.py"] = generated.ops_module(names.extension).encode()
-    files["metadata.json"] = generated.metadata(build, "cpu", names.extension).encode()
+    files["metadata.json"] = generated.metadata(build, entry["backend"], names.extension).encode()
     files[names.library] = library.read_bytes()
     plan = {
         "entry": entry,
         "extension": names.extension,
         "variant": names.variant,
         "allowed": sorted(policy.ALLOWED),
+        "sources": [path for path in project.texts if not path.endswith((".py", ".md", ".toml"))],
         "files": {path: base64.b64encode(data).decode() for path, data in files.items()},
     }
     (folder / PLAN).write_text(json.dumps(plan), encoding="utf-8")
@@ -181,24 +209,14 @@ def _verdicts(
         if wrong:
             violations.append(f"the schema that is registered {wrong}; asked for:\n{entry['schema']}")
         if not facts["implemented"]:
-            problem = f"'{extension}::{entry['name']}' has no implementation for the cpu; register one with ops.impl"
+            where = "CUDA" if entry.get("backend") == "cuda" else "the cpu"
+            what = f"'{extension}::{entry['name']}' has no implementation for {where}"
+            problem = f"{what}; register one with ops.impl"
         elif not facts["offered"]:
             problem = f"the package does not offer '{entry['name']}'; define a function of this name in __init__.py"
-    violations += [str(one) for one in loaded.get("seen", ())]
+    violations += [f"it {one}" for one in loaded.get("seen", ())]
     notes = "; ".join(data["notes"])
     return tuple(violations), (
         Assertion("abi", not data["abi"], data["abi"] or notes),
         Assertion("loads", not problem, problem),
     )
-
-
-def write_variant(build: Build, folder: Path) -> Path:
-    """Writes a build as kernel-builder lays it out, below ``folder``; returns ``build/VARIANT`` there."""
-    assert build.library is not None
-    plan = json.loads(build.library.read_text(encoding="utf-8"))
-    variant = folder / "build" / str(plan["variant"])
-    for path, data in plan["files"].items():
-        file = variant / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(base64.b64decode(data))
-    return variant

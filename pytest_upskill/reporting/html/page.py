@@ -19,6 +19,7 @@ from pytest_upskill.reporting.html.data import PageData, visible
 from pytest_upskill.reporting.lift import LiftRow
 from pytest_upskill.reporting.rubric import judge_texts
 from pytest_upskill.reporting.statistics_lines import statistics_notes
+from pytest_upskill.reporting.triggers import trigger_texts
 from pytest_upskill.reporting.view import BASELINE_ARM, SKILL_ARM, StudentView, SummaryRow, View
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def _template() -> Template:
         "lift_of": _lift_of, "points": _points, "facts_of": _facts_of, "counts": counts,
         "gate_text": partial(gate_text, text_style=_STYLE), "groups": partial(groups, text_style=_STYLE),
         "rate_texts": partial(rate_texts, text_style=_STYLE), "contrasts": partial(contrasts, text_style=_STYLE),
-        "judge_texts": judge_texts,
+        "judge_texts": judge_texts, "trigger_texts": trigger_texts,
     }  # fmt: skip
     return environment.from_string(_own("page.html.j2"))
 

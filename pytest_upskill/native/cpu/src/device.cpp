@@ -72,7 +72,8 @@ int upskill_host_threads() {
   return count;
 }
 
-void upskill_cpu_assert_fail(const char* expression, const char* file, unsigned int line, const char* function) {
+void upskill_cpu_assert_fail(const char* expression, const char* file, unsigned int line,
+                             const char* function) noexcept {
   if (in_kernel)
     abort_launch(cudaErrorAssert, Assertion::runs, "device-assert",
                  reinterpret_cast<uintptr_t>(__builtin_return_address(0)),

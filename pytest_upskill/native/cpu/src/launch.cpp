@@ -30,6 +30,9 @@ struct Shape {
   uintptr_t pc;  // of the launch
 };
 
+int expected_device = 0;
+int (*current_device)() = nullptr;
+
 // The rule that a configuration breaks, or nullptr.
 const char* broken_rule(const dim3& grid, const dim3& block) {
   if (grid.x == 0 || grid.y == 0 || grid.z == 0)
@@ -62,6 +65,9 @@ cudaError_t check(const char* kernel, const Shape& shape) {
   if (const char* rule = broken_rule(shape.grid, shape.block))
     return refuse(cudaErrorInvalidConfiguration, kernel, shape, std::string("invalid configuration argument: ") + rule);
   if (shape.shared > max_dynamic_shared) return refuse_shared(kernel, shape, default_dynamic_shared);
+  if (const int device = current_device != nullptr ? current_device() : expected_device; device != expected_device)
+    return refuse(cudaErrorInvalidResourceHandle, kernel, shape,
+                  format("it is launched on device %d, and the tensors are on device %d", device, expected_device));
   return cudaSuccess;
 }
 
@@ -164,6 +170,11 @@ cudaError_t start(const char* kernel, const dim3& grid, const dim3& shape, size_
 }  // namespace upskill::cpu
 
 using namespace upskill::cpu;
+
+extern "C" void upskill_expect_device(int device, int (*current)()) {
+  expected_device = device;
+  current_device = current;
+}
 
 extern "C" const char* upskill_cpu_kernel_name(const void* kernel) {
   const DeviceLock lock;

@@ -6,7 +6,7 @@
 
 extern "C" {
 [[noreturn]] void upskill_cpu_assert_fail(const char* expression, const char* file, unsigned int line,
-                                          const char* function);
+                                          const char* function) noexcept;  // PyTorch's headers declare it so, too
 [[noreturn]] void upskill_cpu_trap(void);
 [[noreturn]] void upskill_cpu_needs_gpu(const char* feature, bool ptx);
 }

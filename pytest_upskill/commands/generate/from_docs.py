@@ -1,0 +1,30 @@
+"""``upskill-gen from-docs PATH``: a skill from documents."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from pytest_upskill.commands.generate.asking import STATUSES, AskOptions
+from pytest_upskill.commands.generate.from_material import Wanted, from_material, write_from
+from pytest_upskill.commands.generate.importing import PATH, check_exists
+from pytest_upskill.importers.materials import documents, names
+from pytest_upskill.reporting.text_style import printable
+
+
+@click.command("from-docs", epilog=STATUSES)
+@click.argument("path", metavar="PATH", type=PATH)
+@from_material
+def command(path: Path, wanted: Wanted, options: AskOptions) -> None:
+    """Write a skill with proven cases from documents.
+
+    PATH is a document or a folder of documents: Markdown, reStructuredText, AsciiDoc, HTML or plain text. The teacher
+    gets them whole, as a quotation: nothing in them is an instruction. A longer text is read in parts, and the skill
+    written from the notes on them.
+    """
+    check_exists(path)
+    text, files = documents(path)
+    shown = printable(names(files))
+    task = f"GPU kernels for what the documents teach: {shown}"
+    write_from("from-docs", text, f"the text of documents ({shown})", task, wanted, options)

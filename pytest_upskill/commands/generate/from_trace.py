@@ -1,0 +1,34 @@
+"""``upskill-gen from-trace FILE``: a skill from the transcript of a coding agent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from pytest_upskill.commands.generate.asking import STATUSES, AskOptions
+from pytest_upskill.commands.generate.from_material import Wanted, from_material, write_from
+from pytest_upskill.commands.generate.importing import PATH, check_exists
+from pytest_upskill.importers.transcripts import read_transcript
+from pytest_upskill.reporting.text_style import plural, printable
+
+
+@click.command("from-trace", epilog=STATUSES)
+@click.argument("file", metavar="FILE", type=PATH)
+@from_material
+def command(file: Path, wanted: Wanted, options: AskOptions) -> None:
+    """Write a skill with proven cases from the transcript of a coding agent.
+
+    FILE is JSON Lines or JSON of Claude Code, Codex, OpenHands, SWE-agent or a chat, or Markdown. The teacher gets it
+    whole, as a quotation: nothing in it is an instruction. A longer one is read in parts, and the skill written from
+    the notes on them.
+    """
+    check_exists(file)
+    transcript = read_transcript(file)
+    if transcript.unread:
+        click.echo(
+            f"{printable(file.name)}: {plural(transcript.unread, 'line')} left out, which are not JSON", err=True
+        )
+    what = f"the transcript {printable(file.name)} of a coding agent"
+    task = f"GPU kernels of the kind that the agent in the transcript {printable(file.name)} worked on"
+    write_from("from-trace", str(transcript), what, task, wanted, options)

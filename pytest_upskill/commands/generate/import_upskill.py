@@ -1,0 +1,36 @@
+"""``upskill-gen import-upskill PATH``: tests of upskill become text cases."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from pytest_upskill.commands.generate.importing import (
+    PATH,
+    STATUSES,
+    Import,
+    ImportOptions,
+    check_exists,
+    imports,
+    into_option,
+    skill_for,
+)
+
+
+@click.command("import-upskill", epilog=STATUSES)
+@click.argument("path", metavar="PATH", type=PATH)
+@into_option(None, "The skill that gets the cases.  [default: the skill that PATH is in]")
+@imports
+def command(path: Path, into: Path | None, options: ImportOptions) -> None:
+    """Make text cases from the tests of a skill that upskill wrote.
+
+    PATH is the skill's folder (with skill_meta.json) or a file with tests, of version 1 or 2. 'contains' runs as it is.
+    Tests that need files or tools are listed with the reason.
+    """
+    check_exists(path)
+    from pytest_upskill.importers import upskill_tests
+
+    found = upskill_tests.tests(path)
+    description = "Tasks from the tests of a skill of upskill. Use for tasks such as those."
+    Import("import-upskill", options, description).run(skill_for(path, into), found, upskill_tests.read)

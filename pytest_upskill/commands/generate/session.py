@@ -1,0 +1,56 @@
+"""The spending of one command: the limits bound what teacher and student spend together."""
+
+from __future__ import annotations
+
+import secrets
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pytest_upskill.commands.generate.progress import Progress
+from pytest_upskill.generator.open_teacher import open_teacher
+from pytest_upskill.generator.teacher import Teacher
+from pytest_upskill.replies.budget import spending
+from pytest_upskill.replies.ledger import Ledger, Limits, Totals
+from pytest_upskill.students.base import StudentConfig
+
+
+class Session:
+    """The session of one command in the ledger below ``rootdir``, which is opened on first use."""
+
+    def __init__(self, rootdir: Path, limits: Limits) -> None:
+        self.rootdir, self.limits, self.name = rootdir, limits, secrets.token_hex(8)
+        self._totals = Totals()
+        """Since the ledger was closed."""
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        return Ledger(self.rootdir, self.name, self.limits)
+
+    def open_teacher(self, chosen: StudentConfig | Path, subject: str, progress: Progress) -> Teacher:
+        """The teacher, which spends in this session. Raises UsageError without its key, SDK or price."""
+        return open_teacher(chosen, self.rootdir, self.limits, lambda: self.ledger, subject, progress.line)
+
+    @property
+    def totals(self) -> Totals:
+        return self.ledger.totals() if self._is_open else self._totals
+
+    def spent(self) -> str:
+        """What was spent, in words; empty if nothing was asked."""
+        return spending(self.totals, self.limits)
+
+    def plain(self) -> dict[str, Any]:
+        """What was spent, as plain data: ``usd`` is None if a price is not known."""
+        totals = self.totals
+        return {"answers": totals.asked, "tokens": totals.tokens, "usd": None if totals.unpriced else totals.usd}
+
+    def close(self) -> None:
+        """Closes the ledger; ``totals`` stay."""
+        if self._is_open:
+            self._totals = self.ledger.totals()
+            self.ledger.close()
+            del self.ledger
+
+    @property
+    def _is_open(self) -> bool:
+        return "ledger" in self.__dict__

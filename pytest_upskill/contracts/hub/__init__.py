@@ -1,0 +1,1 @@
+"""The contract ``hub``: a published kernel offers the operator that a case names under ``hub``."""

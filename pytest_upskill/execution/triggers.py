@@ -1,0 +1,97 @@
+"""Trigger evals: a student sees names and descriptions of skills, and says which one it would open for a query."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Collection
+from dataclasses import replace
+from string import Template
+
+from pytest_upskill.documents.reasoning import answer_text
+from pytest_upskill.execution.outcome import cut_off, outcome_of
+from pytest_upskill.execution.task import Task
+from pytest_upskill.judging.judge import verdict_of
+from pytest_upskill.records import Assertion, Outcome, Prompt, Reply, TriggerRecord, Verdict, VerdictKind
+from pytest_upskill.skills import noise
+from pytest_upskill.skills.arms import SKILL, prompt_text
+
+ARM = "trigger"
+"""The arm of the questions, whose items have none."""
+_NONE = re.compile(r"(?:none|null|nothing|no(?: skills?)?)(?![\w-])")
+_LINE = re.compile(r"^\W*skills?\W*[:=](?P<rest>.*)$", re.IGNORECASE | re.MULTILINE)
+_NAME = re.compile(r"\w[\w.-]*")
+_LONGEST = 80
+
+
+def arm_of(task: Task) -> str:
+    """The arm of the question: that of pytest's runs, or of a version of the skill that is not on disk."""
+    version = f"{ARM}-{task.arm}" if task.arm and task.arm != SKILL else ARM
+    return task.noise.arm(version)
+
+
+def trigger_prompt(task: Task) -> Prompt:
+    """The question for a query. Its system text, with all skills, is that of all queries. Raises SkillError."""
+    assert task.case is not None
+    listed = noise.among_others(noise.shown(task.skill_path, task.text), task.skill_path, task.noise)
+    system = Template(prompt_text("trigger")).substitute(skills=noise.lines(listed))
+    return Prompt(system, task.case.task + "\n")
+
+
+def named_in(reply: str, known: Collection[str]) -> tuple[str, ...] | None:
+    """The skills that an answer names: by its last line ``skill: NAME``, or as its only line; empty for none of them.
+
+    None for an answer that names no skill and does not say ``none``. ``known`` are the names that were shown.
+    """
+    text = answer_text(reply).strip()
+    if lines := _LINE.findall(text):
+        return _names(lines[-1], known, strict=False)
+    return _names(text, known, strict=True) if "\n" not in text else None
+
+
+def _names(line: str, known: Collection[str], strict: bool) -> tuple[str, ...] | None:
+    """The names in a line; a ``strict`` one holds nothing but known names."""
+    parts = [part for part in map(_plain, re.split(r"[,;]|\s(?:and|or)\s", line)) if part]
+    if not parts or _NONE.match(parts[0]):
+        return () if parts else None
+    folded = {_plain(name) for name in known}
+    if all(part in folded or (not strict and _NAME.fullmatch(part)) for part in parts):
+        return tuple(dict.fromkeys(parts))
+    found = tuple(dict.fromkeys(word for word in map(_plain, _NAME.findall(line)) if word in folded))
+    return found if found and not strict else None
+
+
+def _plain(text: str) -> str:
+    """A name without what surrounds it, in the form in which names are compared."""
+    return re.sub(r"^\W+|\W+$", "", unicodedata.normalize("NFKC", text)).casefold()
+
+
+def trigger_outcome(task: Task, reply: Reply) -> Outcome:
+    """Whether the student chose the skill for the queries that should trigger it, and for no others.
+
+    An answer that cannot be read is inconclusive: it is no choice.
+    """
+    case = task.case
+    assert case is not None and case.should_trigger is not None
+    own = noise.shown(task.skill_path, task.text).name
+    named = named_in(reply.text, [own, *(one.name for one in noise.others(task.skill_path, task.noise))])
+    if named is None:
+        said = " ".join(answer_text(reply.text).split())[:_LONGEST]
+        reason = f"the answer is neither 'skill: NAME' nor 'skill: none': {said!r}"
+        return cut_off(task, reply) or outcome_of(task, Verdict(VerdictKind.INCONCLUSIVE, reason), reply)
+    chosen = _plain(own) in named
+    verdict = verdict_of([_assertion(case.task, case.should_trigger, chosen, named)])
+    record = TriggerRecord(case.task, case.should_trigger, chosen, named)
+    return replace(outcome_of(task, verdict, reply), trigger=record)
+
+
+def _assertion(query: str, wanted: bool, chosen: bool, named: tuple[str, ...]) -> Assertion:
+    name = "chosen" if wanted else "not chosen"
+    instead = ", ".join(named) or "no skill"
+    message = f"for this query the student chose {instead}: {_short(query)!r}"
+    return Assertion(name, chosen is wanted, "" if chosen is wanted else message)
+
+
+def _short(query: str) -> str:
+    text = " ".join(query.split())
+    return text if len(text) <= 200 else f"{text[:197]}..."

@@ -1,0 +1,193 @@
+"""Builds a project for the CPU, as ``kernels`` loads it: ``build/torchXYZ-cxx11-cpu-x86_64-linux/``.
+
+A project for the backend cpu is compiled as the judge compiles it. A CUDA project whose bindings register its operator
+for the CPU under ``CPU_KERNEL``, as exported ones do, gets its kernels compiled for the cpu device, whose CUDA runtime
+lies beside the library.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shlex
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from pytest_upskill.build import toolchain
+from pytest_upskill.build.cache import Entry, Made, key_of
+from pytest_upskill.errors import InfrastructureError, UsageError, shown_path
+from pytest_upskill.languages.cuda.cpu_build import (
+    HostCompiler,
+    Toolkit,
+    compiler_line,
+    link_to_sources,
+    native_hash,
+    translation_unit,
+)
+from pytest_upskill.languages.torch_extension import build_toml, generated, package
+from pytest_upskill.languages.torch_extension.build_toml import BuildToml
+from pytest_upskill.languages.torch_extension.compiler import (
+    LIBRARY,
+    ExtensionCompiler,
+    headers,
+    processor,
+)
+from pytest_upskill.languages.torch_extension.project import File, ProjectError, checked, path_problem
+from pytest_upskill.native.cpu import flags
+from pytest_upskill.sandbox.client import RUNTIME
+from pytest_upskill.sandbox.confinement import strongest
+
+_SKIPPED = ("build", "benchmarks", "tests")
+"""Folders of a project from which nothing is compiled."""
+_NEXT = "the compiler's message is above; correct the source and build again"
+
+
+def build_variant(project: Path) -> Path:
+    """Builds the project in a folder; returns the folder of the variant, which replaces an earlier one.
+
+    Raises UsageError for a folder without a project that can be built, and for one that does not compile;
+    InfrastructureError if files cannot be written.
+    """
+    try:
+        texts = checked(list(_files(project))).texts
+        build = build_toml.read(texts)
+        names = generated.names(build, "cpu", texts, headers().version, processor())
+        modules = package.modules(texts, build.package)
+    except ProjectError as error:
+        raise UsageError(f"{shown_path(project)}: {error}") from None
+    built = _Build(texts, build, names.extension).library()
+    if not built.facts.ok:
+        raise UsageError(f"{built.facts.message}\n{shown_path(project)} does not compile for the CPU: {_NEXT}")
+    files = {path: text.encode() for path, text in modules.items()}
+    files["_ops.py"] = generated.ops_module(names.extension).encode()
+    files["metadata.json"] = generated.metadata(build, "cpu", names.extension).encode()
+    libraries = {names.library: built.folder / LIBRARY}
+    if (runtime := built.folder / RUNTIME).exists():
+        libraries[_runtime_name()] = runtime
+    files |= {name: _renamed(path.read_bytes()) for name, path in libraries.items()}
+    return _write(project / "build" / names.variant, files)
+
+
+def _files(project: Path) -> Iterator[File]:
+    """The sources in a folder. Raises UsageError, and InfrastructureError for what cannot be read."""
+    if not (project / build_toml.NAME).is_file():
+        rule = f"a project of kernel-builder has a file {build_toml.NAME}"
+        raise UsageError(f"{shown_path(project)} is no project: {rule}; pytest-upskill export writes one")
+    for path in sorted(project.rglob("*")):
+        name = path.relative_to(project).as_posix()
+        if name.partition("/")[0] in _SKIPPED or path_problem(name) or not path.is_file():
+            continue
+        try:
+            yield File(name, path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is not UTF-8"
+            raise UsageError(f"{shown_path(path)} cannot be read: {reason}; correct or remove it") from None
+
+
+class _Build:
+    """One build, from the cache if it is there."""
+
+    def __init__(self, texts: Mapping[str, str], build: BuildToml, extension: str) -> None:
+        self._texts, self._build, self._extension = texts, build, extension
+        self._compiler = _VariantCompiler()
+
+    def library(self) -> Entry:
+        texts, build, confinement = self._texts, self._build, strongest()
+        of_cpu = "cpu" in build.backends
+        identity = (*self._compiler.identity(), "" if of_cpu else native_hash(), confinement.level)
+        parts = (part for item in sorted(texts.items()) for part in item)
+        key = key_of("cpu-variant", Path(__file__).read_bytes(), self._extension, *parts, *identity)
+        precompiled = self._compiler.prepare(texts, build)
+        toolkit = None if of_cpu else HostCompiler().prepare()
+
+        def make(folder: Path) -> Made:
+            if toolkit is None:
+                return self._compiler.library(texts, build, precompiled, folder, self._extension, confinement)
+            return self._compiler.with_kernels(folder, texts, build, self._extension, toolkit, precompiled)
+
+        return self._compiler.cache.get(key, make)
+
+
+class _VariantCompiler(ExtensionCompiler):
+    """Compiles bindings as other projects', and kernels as for the cpu device, into one library."""
+
+    def with_kernels(
+        self,
+        folder: Path,
+        texts: Mapping[str, str],
+        build: BuildToml,
+        extension: str,
+        toolkit: Toolkit,
+        precompiled: Mapping[str, Path],
+    ) -> Made:
+        """Fills ``folder`` with the library and the runtime that it needs. Raises UsageError."""
+        compiler, found = toolchain.find_compiler(), headers()
+        kernels = [path for part in build.parts_for("cuda") for path in part.src if path.endswith(".cu")]
+        bindings = [path for path in build.src if path.endswith((".cpp", ".cc", ".cxx"))]
+        if not kernels:
+            backends = ", ".join(build.backends)
+            raise UsageError(f"no kernel for the backend cpu or cuda in {build_toml.NAME} (it has {backends}): add one")
+        sources = {path: text for path, text in texts.items() if not path.endswith((".py", ".md", ".toml", ".cu"))}
+        sources["torch-ext/registration.h"] = generated.REGISTRATION
+        units = {f"kernel-{number}.cpp": _unit(path, texts[path]) for number, path in enumerate(kernels)}
+        lines = [[*compiler_line(compiler, toolkit), "-DCPU_KERNEL", "-c", unit] for unit in units]
+        lines += [self.binding_line(path, texts, extension, precompiled) for path in bindings]
+        objects = [f"{number}.o" for number in range(len(lines))]
+        commands = [shlex.join([*line, "-o", target]) for line, target in zip(lines, objects, strict=True)]
+        link = [str(compiler.program), *objects, str(toolkit.begin), "-o", LIBRARY]
+        wanted = (flag for flag in flags.LINK_FLAGS if "--version-script" not in flag)
+        link += [flag.replace("-z,defs,", "") for flag in wanted]  # the interpreter has the functions of Python
+        link += ["-Wl,-rpath,$ORIGIN", str(toolkit.runtime)]
+        link += [f"-L{found.torch / 'lib'}", "-ltorch", "-ltorch_cpu", "-lc10"]
+        made, _ = self._compile(
+            folder,
+            (LIBRARY,),
+            " && ".join([link_to_sources(), *commands, shlex.join(link)]),
+            {**units, **sources},
+            entry="",
+            readable=(*toolkit.readable, *compiler.folders, found.torch / "lib", *found.folders, *precompiled.values()),
+            path=[compiler.program.parent],
+            confinement=strongest(),
+            internal=flags.INTERNAL_PREFIXES,
+        )
+        if made.facts.ok:
+            shutil.copyfile(toolkit.runtime, folder / RUNTIME)
+        return made
+
+
+def _unit(path: str, source: str) -> str:
+    """A kernel's translation unit for the cpu device. Raises UsageError."""
+    try:
+        return translation_unit(source, "")
+    except ValueError as error:
+        raise UsageError(f"{path}: {error}") from None
+
+
+def _runtime_name() -> str:
+    """The file of the runtime, as long as its name was: libraries of one process share it if it is the same."""
+    digest = key_of(native_hash(), toolchain.find_compiler().identity)
+    return f"lib{digest[: len(RUNTIME) - len('lib.so')]}.so"
+
+
+def _renamed(library: bytes) -> bytes:
+    """The library with the runtime's new name among its dependencies, or as its own."""
+    return library.replace(f"\0{RUNTIME}\0".encode(), f"\0{_runtime_name()}\0".encode())
+
+
+def _write(folder: Path, files: Mapping[str, bytes]) -> Path:
+    """Replaces a folder by one with these files. Raises InfrastructureError."""
+    fresh = folder.with_name(f".{folder.name}-{secrets.token_hex(8)}")
+    try:
+        for path, data in files.items():
+            target = fresh / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data)
+        shutil.rmtree(folder, ignore_errors=True)
+        fresh.rename(folder)
+    except OSError as error:
+        raise InfrastructureError(
+            f"{shown_path(folder)} cannot be written: {error.strerror}; free some space, or make it writable"
+        ) from error
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    return folder

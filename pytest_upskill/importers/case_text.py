@@ -1,0 +1,105 @@
+"""Composes the text of a case file from what was imported. All of it is data: nothing can end its block or its key."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+
+from pytest_upskill.documents.hidden_characters import hidden_characters
+
+_MARKS = re.compile(r"(?m)^[ \t>]*(`{3,}|~{3,})")
+_HEADING = re.compile(r"(?m)^( {0,3})(##?)(?=[ \t]|$)")
+
+
+class Sizes(str):
+    """A range, a list or a name, to be read as YAML reads it."""
+
+
+def fenced(text: str, language: str) -> str:
+    """A fenced block around any text."""
+    ticks = max((len(one) for one in re.findall(r"`+", text)), default=0)
+    fence = "`" * max(3, ticks + 1)
+    return f"{fence}{language}\n{text.strip(chr(10))}\n{fence}"
+
+
+def prose(text: str) -> str:
+    """A foreign text as the text of a task: its level-1 and level-2 headings become level-3 headings, since a level-2
+    heading would begin a section of the case; a fence that is left open is closed.
+    """
+    lines, fence = [], ""
+    for line in text.replace("\r\n", "\n").replace("\r", "\n").strip().split("\n"):
+        mark = _MARKS.match(line)
+        if fence and mark and mark[1].startswith(fence) and not line.strip(" \t>" + fence[0]):
+            fence = ""
+        elif not fence and mark:
+            fence = mark[1]
+        lines.append(line if fence else _HEADING.sub(r"\1###", line))
+    return "\n".join([*lines, *([fence] if fence else [])])
+
+
+def refused_characters(text: str) -> str:
+    """Why a text cannot be imported as it is: characters that are not shown; empty if there are none."""
+    found = next(hidden_characters(text.replace("\r\n", "\n").replace("\f", "\n")), None)
+    return "" if found is None else f"line {found.line} has {found}: remove it"
+
+
+def text_case(task: str, *, contains: Sequence[str] = (), rubric: Sequence[str] = (), notes: str = "") -> str:
+    """A case that judges a text."""
+    lines = ["---", "expect:"]
+    for key, entries in (("contains", contains), ("rubric", rubric)):
+        if entries:
+            lines += [f"  {key}:", *(f"    - {quoted(one)}" for one in entries)]
+    return "\n".join([*lines, "---", prose(task), *_notes(notes)]) + "\n"
+
+
+def kernel_case(keys: Mapping[str, object], task: str, reference: str, *, inputs: str = "", notes: str = "") -> str:
+    """A case that asks for a kernel; ``keys`` are those of its frontmatter, as plain data."""
+    lines = ["---", *(line for key, value in keys.items() for line in _entry(key, value)), "---", prose(task)]
+    lines += ["", "## Reference", "", fenced(reference, "python")]
+    if inputs:
+        lines += ["", "## Inputs", "", fenced(inputs, "python")]
+    return "\n".join([*lines, *_notes(notes)]) + "\n"
+
+
+def _entry(key: str, value: object) -> list[str]:
+    if isinstance(value, Mapping):
+        return [f"{key}:", *(f"  {name}: {flow(one)}" for name, one in value.items())] if value else []
+    return [f"{key}: {flow(value)}"]
+
+
+def _notes(text: str) -> list[str]:
+    return ["", "## Notes", "", prose(text)] if text else []
+
+
+def flow(value: object) -> str:
+    """Plain data as YAML on one line."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{name}: {flow(one)}" for name, one in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(flow, value)) + "]"
+    if isinstance(value, str):
+        if isinstance(value, Sizes):
+            return value if re.fullmatch(r"[\w\s.,+*/%()\[\]-]+", value) else quoted(value)
+        return (
+            value
+            if re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_ .*/+()>,-]*", value) and not _FLOW.search(value)
+            else quoted(value)
+        )
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return repr(value) if isinstance(value, float) else str(value)
+
+
+_FLOW = re.compile(r",|\A(?:true|false|null|yes|no|on|off)\Z|\A[\d.+-]+\Z|[*]\Z", re.IGNORECASE)
+"""What YAML would read as another value, or as the end of one."""
+
+
+def quoted(text: str) -> str:
+    """A YAML scalar in double quotes, for any text: JSON's form is YAML's, but for the characters that it escapes."""
+    return (
+        json.dumps(text, ensure_ascii=False)
+        .replace("\x7f", "\\x7f")
+        .replace("\u2028", "\\u2028")
+        .replace("\u2029", "\\u2029")
+    )

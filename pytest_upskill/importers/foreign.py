@@ -1,0 +1,75 @@
+"""What importers have in common: a piece of a foreign source that may become a case, and why one does not."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pytest_upskill.errors import UsageError, shown_path
+from pytest_upskill.importers.case_text import refused_characters
+
+MOST_BYTES = 16 << 20
+"""Of a JSON file."""
+MOST_SOURCE = 150_000
+"""Of the code or the texts of one case."""
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """One task of another tool: ``label`` says where it is, ``wanted`` is the name that its case should have."""
+
+    label: str
+    wanted: str
+    path: Path
+    data: Any = None
+
+
+class NotImported(Exception):
+    """Why something does not become a case, in words for the user."""
+
+
+def read_source(path: Path) -> str:
+    """The text of a file of code. Raises NotImported."""
+    try:
+        if path.stat().st_size > MOST_SOURCE:
+            raise NotImported(f"it has more than {MOST_SOURCE:,} bytes")
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise NotImported(f"it is not UTF-8 (byte {error.start})") from None
+    except OSError as error:
+        raise NotImported(f"it cannot be read: {error.strerror}") from None
+    if problem := refused_characters(text):
+        raise NotImported(problem)
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file. Raises UsageError."""
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise UsageError(f"{shown_path(path)} has more than {MOST_BYTES >> 20} MiB: name the file with the tests")
+        return json.loads(path.read_bytes().decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{shown_path(path)} is not UTF-8 (byte {error.start}): save it as UTF-8") from None
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{shown_path(path)} is not JSON: {error}; correct it, or name another file") from None
+    except OSError as error:
+        raise UsageError(f"{shown_path(path)} cannot be read: {error.strerror}") from None
+
+
+def checked_text(value: object, what: str) -> str:
+    """A text of a foreign file that is not empty. Raises NotImported."""
+    if not isinstance(value, str) or not value.strip():
+        raise NotImported(f"{what} is {_shown(value)}; it must be a text")
+    if len(value) > MOST_SOURCE:
+        raise NotImported(f"{what} has {len(value):,} characters; at most {MOST_SOURCE:,} are imported")
+    if problem := refused_characters(value):
+        raise NotImported(f"{what}: {problem}")
+    return value
+
+
+def _shown(value: object) -> str:
+    text = "missing" if value is None else repr(value)
+    return text if len(text) <= 60 else f"{text[:60]}..."

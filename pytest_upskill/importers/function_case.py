@@ -1,0 +1,141 @@
+"""A function whose sizes and dtypes were found, as a case that asks for a kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pytest_upskill.documents.identifiers import refusal
+from pytest_upskill.importers.case_text import Sizes, kernel_case
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFunction:
+    """The function ``entry`` of ``code``. ``arguments`` are plain data, as ``sandboxed_function`` has them, and
+    ``found`` is what it has found; ``common`` is the dtype of arguments without one of their own.
+    """
+
+    code: str
+    entry: str
+    arguments: Sequence[Mapping[str, Any]]
+    found: Mapping[str, Any]
+    common: str
+    keywords: bool = False
+    """Whether the function is called with arguments by name."""
+
+    def case(
+        self,
+        operator: str,
+        task: str,
+        *,
+        where: Sequence[str] = (),
+        results: Sequence[str] = (),
+        inputs: str = "",
+        notes: str = "",
+    ) -> str:
+        """The text of the case. Raises KeyError, TypeError and ValueError if ``found`` has another form."""
+        count = int(self.found["outputs"])
+        free = [
+            one
+            for one in ("out", "result", "returned")
+            if one not in {*self.found["dims"], *map(_name_of, self.arguments)}
+        ]
+        results = results or ([] if free[0] == "out" else [free[0] + str(at) * (count > 1) for at in range(count)])
+        named = [f"Tensor {one}" for one in results] or ["Tensor"] * count
+        told = {str(one["name"]): one.get("values") for one in self.found["arguments"]}
+        used = {*told, *self.found["dims"], *results}
+        operator = f"{operator}_op" if operator in used else operator
+        conditions = [*where, *map(str, self.found["where"])]
+        schema = ", ".join(f"{_kind(one)} {one['name']}" for one in self.arguments)
+        returned = named[0] if count == 1 else f"({', '.join(named)})"
+        keys: dict[str, object] = {
+            "op": f"{operator}({schema}) -> {returned}",
+            "dims": {_name(name): Sizes(sizes) for name, sizes in self.found["dims"].items()},
+            **({"where": conditions} if conditions else {}),
+            "args": {one["name"]: _argument(one, None if inputs else told.get(one["name"])) for one in self.arguments},
+            "dtypes": [str(one) for one in self.found["dtypes"]] or [self.common],
+        }
+        return kernel_case(keys, task, self._reference(operator), inputs=inputs, notes=notes)
+
+    def inputs(self, maker: str, axes: Mapping[str, str]) -> str:
+        """The section '## Inputs', where ``maker`` is the function of the code that makes them of ``axes``."""
+        sizes = ", ".join(f"{axis!r}: {text}" for axis, text in axes.items())
+        scalars = ", ".join(f"{one['name']!r}: {one['scalar']!r}" for one in self.arguments if "scalar" in one)
+        entries = [
+            f"        {one['name']!r}: _made[{one['name']!r}]{'.to(dtype)' if one.get('dtype') is None else ''},"
+            if "shape" in one
+            else f"        {one['name']!r}: {one['scalar']!r},"
+            for one in self.arguments
+        ]
+        lines = [
+            f"def inputs(generator, dtype, {', '.join(map(_name, self.found['dims']))}):",
+            "    torch.manual_seed(int(torch.randint(2**31 - 1, (1,), generator=generator)))",
+            f"    _made = {maker}({{{', '.join(filter(None, [sizes, scalars]))}}}, torch.device('cpu'))",
+            "    return {",
+            *entries,
+            "    }",
+        ]
+        return f"{self.code.rstrip()}\n\n\n" + "\n".join(lines) + "\n"
+
+    def _reference(self, operator: str) -> str:
+        names = [str(one["name"]) for one in self.arguments]
+        tensors = {str(one["name"]) for one in self.arguments if "shape" in one}
+        numpy = self.found["numpy"] is True
+        passed = [
+            f"{f'{name}=' if self.keywords else ''}{name}{'.detach()' if numpy and name in tensors else ''}"
+            f"{'.clone()' if self.found['changed'] and name in tensors else ''}"
+            f"{'.numpy()' if numpy and name in tensors else ''}"
+            for name in names
+        ]
+        lines = [
+            f"_function = {self.entry}",
+            "",
+            "",
+            f"def {operator}({', '.join(names)}):",
+            f"    _result = _function({', '.join(passed)})",
+            "    _result = tuple(_result.values()) if isinstance(_result, dict) else _result",
+        ]
+        if numpy:
+            lines += [
+                "    _result = _result if isinstance(_result, (tuple, list)) else (_result,)",
+                "    return tuple(torch.from_numpy(numpy.array(one)) for one in _result)",
+            ]
+        else:
+            lines.append("    return _result")
+        head = "import numpy\n" if numpy else ""
+        return f"{self.code.rstrip()}\n\n\n{head}" + "\n".join(lines) + "\n"
+
+
+def _name(text: object) -> str:
+    if not isinstance(text, str) or refusal(text) is not None:
+        raise ValueError(text)
+    return text
+
+
+def _name_of(one: Mapping[str, Any]) -> str:
+    return str(one["name"])
+
+
+def _kind(one: Mapping[str, Any]) -> str:
+    if "shape" in one:
+        return "Tensor"
+    return {bool: "bool", int: "int", float: "float"}[type(one["scalar"])]
+
+
+def _argument(one: Mapping[str, Any], values: object) -> object:
+    if "scalar" in one:
+        number = one["scalar"]
+        if isinstance(number, bool):
+            return {"values": [True, False]}
+        if isinstance(number, int):
+            return {"values": number}
+        low, high = sorted((number / 2, number * 2)) if number else (-1.0, 1.0)
+        return {"values": Sizes(f"{low:g}..{high:g}")}
+    shape = [int(size) if str(size).isdigit() else str(size) for size in one["shape"]]
+    told: dict[str, object] = {"shape": shape}
+    if one.get("dtype") is not None:
+        told["dtype"] = str(one["dtype"])
+    if values is not None:
+        told["values"] = Sizes(values)
+    return told if len(told) > 1 else shape

@@ -1,0 +1,211 @@
+"""Writes imported cases into a skill: each is checked, proven, and recorded before its file is written.
+
+A case is on disk with its record once it is kept: an interrupted import goes on with the others. No file of another
+text is replaced unless the user says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from pytest_upskill.case_quality import text_check
+from pytest_upskill.cases.acceptance import digest_of
+from pytest_upskill.cases.case import Case
+from pytest_upskill.cases.case_file import parse_case
+from pytest_upskill.cases.provenance import Provenance, Written, WrittenCase, read_provenance, write_provenance
+from pytest_upskill.errors import CaseError, UsageError, shown_path
+from pytest_upskill.generator.answers import SKILL_FILE, SKILL_NAME, Refused, is_reserved
+from pytest_upskill.generator.parts import split
+from pytest_upskill.generator.skill_lock import alone
+from pytest_upskill.importers.foreign import NotImported
+from pytest_upskill.paths import write_atomically
+from pytest_upskill.skills.skill import FILE_NAMES, MAX_NAME, load_skill
+
+if TYPE_CHECKING:  # imports torch
+    from pytest_upskill.generator.proving import Prover
+
+_DIFFICULTY = 3
+_SKELETON = """---
+name: {name}
+description: {description}
+---
+
+# {title}
+
+Write here what a student should know for these cases.
+"""
+
+
+@dataclass(slots=True)
+class Kept:
+    """What an import has made: names of cases, and by label why the others were not imported."""
+
+    folder: Path
+    fresh: list[str] = field(default_factory=list)
+    there: list[str] = field(default_factory=list)
+    replaced: list[str] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def count(self) -> int:
+        return len(self.fresh) + len(self.there) + len(self.replaced)
+
+
+class Keeping:
+    """One import into the skill at ``folder``, entered while it runs. ``make_prover`` is None if nothing is proven.
+
+    Raises UsageError if the folder is no skill and cannot become one, or another command writes to it.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        command: str,
+        description: str,
+        make_prover: Callable[[str], Prover] | None,
+        say: Callable[[str, str], object],
+        *,
+        replace: bool = False,
+    ) -> None:
+        self.folder, self.result = folder, Kept(folder)
+        self._command, self._description, self._make_prover = command, description, make_prover
+        self._say, self._replace = say, replace
+        self._prover: Prover | None = None
+        self._record = Provenance()
+        self._stack = ExitStack()
+        self._is_new = not any((folder / name).is_file() for name in FILE_NAMES)
+
+    def __enter__(self) -> Keeping:
+        if self._is_new:
+            _check_is_free(self.folder)
+        else:
+            load_skill(self.folder)
+        self._stack.enter_context(alone(self.folder))
+        self._record = read_provenance(self.folder / "evals") or Provenance()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if self._prover is not None:
+                self._prover.close()
+            self._balance()
+        finally:
+            self._stack.close()
+
+    def keep(self, label: str, name: str, text: str) -> None:
+        """Keep a case, or record in the result why not. Raises OSError, SandboxError, ToolchainError."""
+        path, same = self.folder / "evals" / f"{name}.md", False
+        try:
+            case = _read(text, path, self.folder.name)
+            known = self._record.cases.get(name)
+            same = path.is_file() and path.read_bytes() == text.encode()
+            if path.exists() and not same and not self._replace:
+                raise NotImported(f"{shown_path(path)} exists and holds another text; --replace overwrites it")
+            if same and (self._make_prover is None or (known is not None and known.proven)):
+                self.result.there.append(name)
+                self._say(f"case-{name}", "is there already")
+                return
+            proven = self._prove(case, name)
+            list_ = self.result.there if same else self.result.replaced if path.exists() else self.result.fresh
+            self._store(case, label, proven)
+            list_.append(name)
+            self._say(f"case-{name}", "kept" if not same else "is there already, and proven now")
+        except (NotImported, Refused) as reason:
+            stays = f"; {shown_path(path)} stays as --no-prove wrote it: correct it, or delete it" if same else ""
+            self.leave_out(label, f"{reason}{stays}")
+
+    def leave_out(self, label: str, reason: str) -> None:
+        self.result.left_out[label] = reason
+
+    def _prove(self, case: Case, name: str) -> bool:
+        """Whether the case was proven. Raises Refused."""
+        if case.op is None:
+            failed = next((one for one in text_check.check(case).assertions if not one.passed), None)
+            if failed is not None:
+                raise Refused(f"the case fails its self-check: {failed.message}")
+            return True
+        if self._make_prover is None:
+            return False
+        if self._prover is None:
+            self._prover = self._make_prover(self.folder.name)
+        self._say(f"case-{name}", "is being proven")
+        self._prover.prove(self._prover.read(case.text, case.path, needs_solution=False), ())
+        return True
+
+    def _store(self, case: Case, label: str, proven: bool) -> None:
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        known = {name: (made.part, float(made.difficulty)) for name, made in self._record.cases.items()}
+        known.pop(case.name, None)
+        made = WrittenCase(
+            teacher=self._command,
+            attempts=0,
+            written=now,
+            text_hash=case.text_hash,
+            code=digest_of(case),
+            proven=now if proven else "",
+            part=split({case.name: float(_DIFFICULTY)}, known)[case.name],
+            difficulty=_DIFFICULTY,
+            operator=label[:600],
+        )
+        # The record first: a case that it does not list counts as written by a person, and would be trusted.
+        changes: dict[str, object] = {"cases": {**self._record.cases, case.name: made}}
+        if self._is_new:
+            changes["skill"] = Written(teacher=self._command, attempts=0, written=now)
+        self._record = self._record.model_copy(update=changes)
+        write_provenance(self.folder / "evals", self._record)
+        if self._is_new:
+            write_atomically(self.folder / SKILL_FILE, self._skeleton())
+            self._is_new = False
+        write_atomically(case.path, case.text)
+
+    def _skeleton(self) -> str:
+        name = self.folder.name
+        return _SKELETON.format(name=name, description=self._description, title=name.replace("-", " ").capitalize())
+
+    def _balance(self) -> None:
+        """Split the new cases into parts again, all together, so that both parts are equal."""
+        if not self.result.fresh:
+            return
+        cases, fresh = self._record.cases, set(self.result.fresh)
+        known = {name: (one.part, float(one.difficulty)) for name, one in cases.items() if name not in fresh}
+        parts = split({name: float(cases[name].difficulty) for name in fresh}, known)
+        changed = {name: cases[name].model_copy(update={"part": part}) for name, part in parts.items()}
+        self._record = self._record.model_copy(update={"cases": {**cases, **changed}})
+        write_provenance(self.folder / "evals", self._record)
+
+
+def _read(text: str, path: Path, skill: str) -> Case:
+    try:
+        return parse_case(text, path, skill, trusted=False)
+    except CaseError as error:
+        where = "" if error.line is None else f"line {error.line} of the case: "
+        raise NotImported(f"{where}{error.message}") from None
+
+
+def _check_is_free(folder: Path) -> None:
+    """Raises UsageError unless a skill can be made at ``folder``."""
+    import re
+
+    if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
+        raise UsageError(f"{shown_path(folder)} is no skill: it has no SKILL.md, and is not empty; name another folder")
+    name = folder.name
+    if not re.fullmatch(SKILL_NAME, name) or len(name) > MAX_NAME or is_reserved(name):
+        raise UsageError(f"--into: '{name}' is no name of a skill: use lower-case letters, digits and single hyphens")
+
+
+def names_of(wanted: Sequence[str]) -> list[str]:
+    """A name for each case of an import, all different; the same for the same import."""
+    from pytest_upskill.importers.names import case_name
+
+    found: list[str] = []
+    for one in wanted:
+        found.append(case_name(one, found))
+    return found

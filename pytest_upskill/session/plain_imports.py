@@ -1,0 +1,25 @@
+"""Imports without pytest's rewriting of assertions."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+
+@contextmanager
+def plain_imports(config: pytest.Config) -> Iterator[None]:
+    """Without pytest's import hook, for modules of ours and of libraries: it would look for each of some 1,500 modules
+    itself before Python does. Not for a user's modules, whose assertions pytest may have to rewrite.
+    """
+    hook: Any = config.pluginmanager.rewrite_hook
+    if hook not in sys.meta_path:  # --assert=plain
+        yield
+        return
+    place = sys.meta_path.index(hook)
+    sys.meta_path.remove(hook)
+    try:
+        yield
+    finally:
+        sys.meta_path.insert(place, hook)

@@ -1,0 +1,145 @@
+"""Other skills beside the one that is measured: their names and descriptions, which an agent with many skills sees.
+
+The first ones are the skills that lie beside it, then come those that are part of this package. Which ones, and in
+which order they are shown, depends on the number, a seed and the skill's name, and not on what a run collects.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from pytest_upskill.documents.frontmatter import parse, read_text
+from pytest_upskill.errors import SkillError
+from pytest_upskill.skills.arms import BASELINE, Guidance, asked_as, prompt_text
+from pytest_upskill.skills.case_files import case_files
+from pytest_upskill.skills.skill import FILE_NAMES, parse_skill
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """How many other skills are shown; ``seed`` chooses others. False for none."""
+
+    count: int = 0
+    seed: int = 0
+
+    def __bool__(self) -> bool:
+        return self.count > 0
+
+    def __str__(self) -> str:
+        """As the option takes it: ``20``, or ``20:7`` with a seed."""
+        return f"{self.count}:{self.seed}" if self.seed else str(self.count)
+
+    def arm(self, slug: str) -> str:
+        """The arm of a question with this noise: its reply must not replace that to the question without it."""
+        return f"{slug}-noise{str(self).replace(':', '.')}" if self else slug
+
+
+NO_NOISE = Noise()
+
+
+def asked_arm(arm: str, noise: Noise) -> str:
+    """The slug of the arm whose question an arm asks; the baseline has no skill, and so none beside it."""
+    return asked_as(arm) if arm == BASELINE else noise.arm(asked_as(arm))
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What an agent sees of a skill that it has not opened."""
+
+    name: str
+    description: str
+
+    def __str__(self) -> str:
+        return f"- `{self.name}`: {self.description}"
+
+
+def shown(skill_path: Path, text: str | None = None) -> Shown:
+    """The name and the description in a skill's file, or in ``text`` instead of it. Raises SkillError."""
+    text = read_text(skill_path, SkillError) if text is None else text
+    parse_skill(text, skill_path)  # both are there
+    top = parse(text, skill_path, SkillError).frontmatter.data
+    return Shown(*(" ".join(top[key].text.split()) for key in ("name", "description")))
+
+
+@cache
+def bundled() -> tuple[Shown, ...]:
+    """The skills of this package that stand for others."""
+    lines = prompt_text("other_skills").splitlines()
+    return tuple(Shown(name, description) for name, _, description in (line.partition(": ") for line in lines if line))
+
+
+def most() -> int:
+    """The largest number of other skills that any skill can have beside it."""
+    return len(bundled()) - 1  # one may have the skill's own name
+
+
+def others(skill_path: Path, noise: Noise) -> tuple[Shown, ...]:
+    """The other skills, in the order in which they are chosen: more noise has all those of less, and some more.
+
+    A skill that shares cases with this one is an edition of it, and no other skill.
+    """
+    own = skill_path.parent.name
+    beside = _shuffled({one.name: one for one in _beside(skill_path)}.values(), noise, own) if noise else []
+    taken = {own, *(one.name for one in beside)}
+    further = _shuffled((one for one in bundled() if one.name not in taken), noise, own)
+    return (*beside, *further)[: noise.count]
+
+
+def among_others(own: Shown, skill_path: Path, noise: Noise) -> list[Shown]:
+    """The skill among the others, in the order in which they are shown."""
+    return _in_display_order(
+        [own, *(one for one in others(skill_path, noise) if one.name != own.name)], noise, own.name
+    )
+
+
+def with_noise(guidance: Guidance, skill_path: Path, noise: Noise) -> Guidance:
+    """What an arm adds to the prompt, with other skills beside it: before the text of a skill that was opened, behind
+    the description of one that the student may open.
+    """
+    from string import Template
+
+    found = _in_display_order(others(skill_path, noise), noise, skill_path.parent.name)
+    listed = Template(prompt_text("noise")).substitute(others=lines(found))
+    text = f"{guidance.text.rstrip()}\n\n{listed}" if guidance.files else f"{listed}\n{guidance.text}"
+    return Guidance(text, guidance.files)
+
+
+def lines(skills: Iterable[Shown]) -> str:
+    """One line for each skill."""
+    return "\n".join(map(str, skills))
+
+
+def _beside(skill_path: Path) -> Iterator[Shown]:
+    """The skills in the same folder that can be read, by name; without other editions of this one."""
+    folder = skill_path.parent
+    own_cases = _cases(folder)
+    for other in sorted(folder.parent.iterdir()):
+        file = next((path for name in FILE_NAMES if (path := other / name).is_file()), None)
+        if file is None or other.resolve() == folder.resolve() or own_cases & _cases(other):
+            continue
+        try:
+            yield shown(file)
+        except SkillError:  # of which the run of that skill tells
+            continue
+
+
+def _cases(folder: Path) -> set[Path]:
+    return {path.resolve() for path in case_files(folder).paths}
+
+
+def _shuffled(skills: Iterable[Shown], noise: Noise, name: str, salt: str = "") -> list[Shown]:
+    """The skills in an order that adding one does not change for the others."""
+
+    def place(one: Shown) -> bytes:
+        return hashlib.sha256(f"{noise.seed}\0{name}\0{one.name}{salt}".encode("utf-8", "surrogatepass")).digest()
+
+    return sorted(skills, key=place)
+
+
+def _in_display_order(skills: Iterable[Shown], noise: Noise, name: str) -> list[Shown]:
+    """In another order than that of the choice, in which the skill itself would mostly be among the last."""
+    return _shuffled(skills, noise, name, salt="\0shown")

@@ -1,0 +1,43 @@
+"""Which skills an answer names."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_upskill.execution.triggers import named_in
+
+KNOWN = ["tiny", "pdf-forms", "read-and-write", "\u8a9e"]
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("skill: tiny", ("tiny",)),
+        ("`tiny`", ("tiny",)),
+        ("**Skill:** `tiny`", ("tiny",)),
+        ('{"skill": "tiny"}', ("tiny",)),
+        ("The skill tiny is about kernels.\n\nskill: Tiny.", ("tiny",)),
+        ("skill: pdf-forms\nNo, rather\nskill: tiny", ("tiny",)),
+        ("skills: pdf-forms, tiny", ("pdf-forms", "tiny")),
+        ("skill: pdf-forms and tiny", ("pdf-forms", "tiny")),
+        ("skill: read-and-write", ("read-and-write",)),
+        ("skill: \u8a9e", ("\u8a9e",)),
+        ("skill: I would open tiny", ("tiny",)),
+        ("skill: unheard-of", ("unheard-of",)),
+        ("<think>skill: pdf-forms</think>\nskill: tiny", ("tiny",)),
+        ("skill: none", ()),
+        ("None.", ()),
+        ("skill: none, although tiny comes near", ()),
+        ("skill: no skill", ()),
+        ("skill: none-such", ("none-such",)),
+        ("", None),
+        ("skill:", None),
+        ("I would rather think about it.", None),
+        ("I would not use tiny.", None),
+        ("unheard-of", None),
+        ("tiny\npdf-forms", None),
+        ("skill: whatever helps most here", None),
+    ],
+)
+def test_a_line_or_a_lone_name_is_a_choice_and_nothing_else(text: str, named: tuple[str, ...] | None) -> None:
+    assert named_in(text, KNOWN) == named
