@@ -117,7 +117,8 @@ class Case:
 
     ``arguments`` are in schema order; ``tolerance`` maps a dtype to the case's own tolerance ("*" for every dtype).
     ``contract`` and ``language`` are names in the registries. ``forbid`` names operators that must not be called;
-    ``vectorised`` requires that the work done in Python does not grow with the sizes. ``speed`` and ``at_least`` are
+    ``vectorised`` requires that the work done in Python does not grow with the sizes; ``gradients`` names arguments
+    with respect to which the operator must be differentiable. ``speed`` and ``at_least`` are
     the sizes and the least speedup of a timing that is not implemented yet. ``xfail`` says why students are
     expected to fail. ``should_trigger`` says of a query whether it should make an agent open the skill; None for other
     cases. ``always`` are texts of examples that are always tried. ``text`` is the file's content, and
@@ -149,6 +150,7 @@ class Case:
     xfail: str = ""
     forbid: tuple[str, ...] = ()
     vectorised: bool = False
+    gradients: tuple[str, ...] = ()
     atomics: bool = False
     zero: bool = False
     expect: Expectation | None = None

@@ -27,7 +27,7 @@ from pytest_upskill.errors import CaseError, NotACase
 
 KERNEL_KEYS = (
     "op", "dims", "where", "args", "dtypes", "returns", "tolerance", "examples", "contract", "language", "speed",
-    "at_least", "tags", "atomics", "zero", "forbid", "vectorised",
+    "at_least", "tags", "atomics", "zero", "forbid", "vectorised", "gradients",
     "xfail", "always", "hub",
 )  # fmt: skip
 TEXT_KEYS = ("expect", "tags", "xfail")
@@ -37,6 +37,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
 _FUNCTION_NAME = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*\Z")
 _OPERATOR_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*\Z")
+_FLOATING = ("float", "float16", "bfloat16", "float32", "float64")
 _NAMESPACES = ("aten", "ops", "F", "nn", "functional", "Tensor")
 
 Top = Mapping[str, Value]
@@ -169,6 +170,7 @@ def _kernel_fields(scope: Scope, top: Top, sections: Sections) -> dict[str, Any]
         "at_least": lambda value: fields.real(scope, value, "'at_least'", positive=True),
         "forbid": lambda value: _forbidden(scope, value),
         "vectorised": lambda value: fields.boolean(scope, value, "'vectorised'"),
+        "gradients": lambda value: _gradients(scope, value, arguments),
         "atomics": lambda value: fields.boolean(scope, value, "'atomics'"),
         "zero": lambda value: fields.boolean(scope, value, "'zero'"),
         "hub": lambda value: _published(scope, value, operator),
@@ -285,6 +287,19 @@ def _forbidden(scope: Scope, value: Value) -> tuple[str, ...]:
             rule = "an operator is named without a namespace, an overload or a call"
             raise scope.fail(f"'forbid' holds '{item.data}'; {rule}{hint}", item)
     return fields.texts(scope, value, "'forbid'", "[softmax, log_softmax]")
+
+
+def _gradients(scope: Scope, value: Value, arguments: tuple[TensorSpec | ScalarSpec, ...]) -> tuple[str, ...]:
+    """Names of floating tensors."""
+    tensors = [one.name for one in arguments if isinstance(one, TensorSpec)]
+    floating = [one.name for one in arguments if isinstance(one, TensorSpec) and (one.dtype or "float") in _FLOATING]
+    found = fields.texts(scope, value, "'gradients'", "[x, weight]")
+    for item in fields.items(scope, value, "'gradients'", "[x, weight]"):
+        if item.data not in tensors:
+            raise scope.fail(f"'gradients' names '{item.data}', no tensor of 'op'{suggest(item.data, tensors)}", item)
+        if item.data not in floating:
+            raise scope.fail(f"'gradients' names '{item.data}', whose dtype has no gradients: remove it", item)
+    return found
 
 
 def _always(scope: Scope, value: Value, case: Case) -> tuple[str, ...]:

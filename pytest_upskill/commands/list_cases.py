@@ -12,6 +12,8 @@ from rich.text import Text
 
 from pytest_upskill.cases.case import Case
 from pytest_upskill.cases.case_file import load_case
+from pytest_upskill.cases.triggers import FILE as TRIGGERS
+from pytest_upskill.cases.triggers import triggers_of
 from pytest_upskill.configuration.settings import students_tables
 from pytest_upskill.errors import CaseError, NotACase, UsageError
 from pytest_upskill.judging.signatures import language_of
@@ -57,9 +59,10 @@ def _cases(files: Sequence[Path]) -> tuple[Table, bool]:
         shown = skill if names[skill] == 1 else str(file.parent)
         rows = table.row_count
         found = case_files(file.parent)
-        if found.problem is not None:
+        triggers = triggers_of(file.parent, skill)
+        for problem in filter(None, (found.problem, triggers.problem)):
             broken = True
-            click.echo(printable(str(found.problem)), err=True)
+            click.echo(printable(str(problem)), err=True)
         for path in found.paths:
             try:
                 columns = _columns(load_case(path, skill, file.parent))
@@ -69,6 +72,8 @@ def _cases(files: Sequence[Path]) -> tuple[Table, bool]:
                 broken, columns = True, ("cannot be read",)
                 click.echo(printable(f"{path}:{error.line or 1}: {error.message}"), err=True)
             table.add_row(*(Text(printable(cell)) for cell in (shown, path.stem, *columns)))
+        if triggers.cases:
+            table.add_row(Text(printable(shown)), TRIGGERS, f"{len(triggers.cases)} queries")
         if table.row_count == rows:
             table.add_row(Text(printable(shown)), "no cases")
     return table, broken

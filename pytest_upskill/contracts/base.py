@@ -71,7 +71,7 @@ class Contract(Protocol):
     languages: Sequence[str]
     """The languages in which the contract can be met; another one in a case is an error."""
     case_keys: Sequence[str]
-    """Which of the case keys ``forbid`` and ``vectorised`` it supports; the others are errors in a case.
+    """Which of the case keys ``forbid``, ``vectorised`` and ``gradients`` it supports; the others are errors in a case.
 
     A contract whose kernels are not built and called as those of the case's language may have an attribute ``adapter``:
     the name of the ``Language`` that does it. One whose cases a teacher may write has a method ``teaching()``, which

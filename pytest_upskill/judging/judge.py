@@ -231,6 +231,8 @@ def _run(request: JudgeRequest, machine: Machine, prepared: Prepared, build: Bui
             tracer=tracer,
         )
         violations, own = tuple(executor.violations()), tuple(executor.assertions())
+        if case.gradients:
+            own = (*own, _gradients(prepared, executor, request.seed, only is None))
         statistics = executor.launch_statistics
     assertions = [*_built(language, build, violations), *judgement.assertions, *own]
     return JudgeResult(
@@ -242,6 +244,26 @@ def _run(request: JudgeRequest, machine: Machine, prepared: Prepared, build: Bui
         device_memory=(statistics.device_memory or None) if machine.device == "cuda" else None,
         run_seconds=time.perf_counter() - started,
     )
+
+
+def _gradients(prepared: Prepared, executor: Executor, seed: int, wanted: bool) -> Assertion:
+    """Whether the gradients are those of the reference, on a few examples; not tried for a single example."""
+    from pytest_upskill.oracle.explore import explore
+    from pytest_upskill.oracle.gradients import gradient_case
+    from pytest_upskill.oracle.reference_runner import in_this_process
+
+    if not wanted:
+        return Assertion("gradients", True)
+    results = [one for one in prepared.signature.layout.tensors if one.role == "output"]
+    case, facts = gradient_case(prepared.case, results)
+    layout = contract_of(case).signature(case, facts).layout
+    with contextlib.closing((prepared.runner.for_copy if prepared.runner else in_this_process)(case)) as runner:
+        found = explore(
+            case, layout, executor.gradient, repeat=lambda call, _: executor.gradient(call), runner=runner, seed=seed,
+            examples=None, only=None, checks=("runs", "correct"),
+        )  # fmt: skip
+    failed = next((one for one in found.assertions if not one.passed), None)
+    return Assertion("gradients", failed is None, failed.message if failed else "")
 
 
 def _placed(notes: Iterable[Finding], source_name: str) -> Iterator[str]:

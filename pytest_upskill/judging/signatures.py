@@ -28,7 +28,7 @@ def contract_of(case: Case) -> Contract:
     if case.language not in found.languages:
         meant = ", ".join(found.languages)
         raise CaseError(f"contract '{case.contract}' is for language {meant}, not '{case.language}'", case.path)
-    for key, is_given in {"forbid": case.forbid, "vectorised": case.vectorised}.items():
+    for key, is_given in {"forbid": case.forbid, "vectorised": case.vectorised, "gradients": case.gradients}.items():
         if is_given and key not in found.case_keys:
             raise CaseError(f"'{key}' has no meaning in contract '{case.contract}'; remove it", case.path)
     return found

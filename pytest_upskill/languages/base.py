@@ -70,6 +70,13 @@ class Executor(Protocol):
         ``call`` does.
         """
 
+    def gradient(self, call: Call) -> Answer:
+        """Calls the kernel and differentiates it: the inputs are those of the kernel, then the gradient of each
+        floating result; the outputs are the gradients of some inputs. Called if the case has the key ``gradients``.
+        """
+        message = f"{type(self).__name__} has no gradients"
+        raise NotImplementedError(message)
+
     def tracer(self) -> Tracer | None:
         """What traces calls, to find sizes worth trying; None without such a build. The caller closes it."""
         return None

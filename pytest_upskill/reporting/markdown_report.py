@@ -59,9 +59,10 @@ def _lines(view: View, most: int) -> Iterator[str]:
         yield from ("", *(f"- **gate {row.verdict}** {_safe(gate_text(row, _STYLE))}" for row in view.gates))
     for skill in view.skills:
         yield from ("", f"## {_safe(skill.name)}", "")
-        yield from _rates(skill, view)
-        chosen = list(trigger_texts(skill.triggers, view.run.noise))
-        yield from ("", *(f"- {_safe(name)}: {_safe(text)}" for name, text in chosen)) if chosen else ()
+        rates = list(_rates(skill, view))
+        yield from rates
+        chosen = [f"- {_safe(name)}: {_safe(text)}" for name, text in trigger_texts(skill.triggers, view.run.noise)]
+        yield from [*([""] if rates and chosen else []), *chosen]
     yield from ("", *(f"- Judge: {_safe(text)}" for text in judge_texts(view.judges))) if view.judges else ()
     yield from _notes(view, most)
     if view.since is not None:

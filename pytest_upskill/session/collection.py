@@ -27,7 +27,7 @@ from pytest_upskill.session.item_report import SKIPPED, FailureRepr
 from pytest_upskill.session.repeat_command import command, concerning, is_recorded, record_options, replay_options
 from pytest_upskill.skills import arms
 from pytest_upskill.skills.case_files import CaseFiles, case_files
-from pytest_upskill.skills.noise import asked_arm
+from pytest_upskill.skills.noise import asked_arm, asked_arms
 from pytest_upskill.skills.skill import FILE_NAMES, skill_file
 
 if TYPE_CHECKING:
@@ -133,7 +133,8 @@ class SkillFile(pytest.File):
         for student, possible in self.arms.items():
             folder = self.run.configs[student].folder
             if cases and not possible and folder is not None:
-                expected = f"{folder}/{self.skill}/<case>.<arm>.md, with an arm of {', '.join(self.run.settings.arms)}"
+                named = ", ".join(asked_arms(self.run.settings.arms, self.run.settings.noise))
+                expected = f"{folder}/{self.skill}/<case>.<arm>.md, with an arm of {named}"
                 problem = f"student {student!r} has no reply for skill {self.skill!r}: expected {expected}"
                 self._note(problem)
         unsolved = [case.name for case in cases if case.kind == "kernel" and case.solution is None]

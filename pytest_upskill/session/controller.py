@@ -253,7 +253,7 @@ class Controller:
             session=run.session,
             command=shlex.join(map(str, self.config.invocation_params.args)),
             version=VERSION,
-            students={name: Sampler.of(config).to_plain() for name, config in run.configs.items()},
+            students={name: Sampler.of(config).to_plain() for name, config in run.models.items()},
             revision=self._git.revision if self._git else "",
             dirty=self._git.dirty if self._git else None,
             gates=self._gates,

@@ -53,7 +53,7 @@ class LiveSide:
         self._judged: set[str] = set()
         self._total = 0
         self._started = time.monotonic()
-        self._priced = any(config.price for config in run.configs.values())
+        self._priced = any(config.price for config in run.models.values())
 
     @pytest.hookimpl(tryfirst=True)
     def give_way(self) -> None:
@@ -156,7 +156,7 @@ class WaitSide:
         """The questions to each student that have no reply."""
         for student in sorted(set(students.values())):
             times = [self._asked[key] for key, name in students.items() if name == student]
-            timeout = self._run.configs[student].timeout
+            timeout = self._run.models[student].timeout
             replies = "1 reply" if len(times) == 1 else f"{len(times)} replies"
             until = f"until {_time_of_day(min(times) + timeout)} (its timeout of {timeout:g} s)"
             yield f"{replies} of {student} pending, asked at {_time_of_day(min(times))}, {until}"

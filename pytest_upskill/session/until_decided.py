@@ -55,6 +55,8 @@ class UntilDecided:
     def reason(self, task: Task) -> str:
         """Why the item need not be asked; empty if it must be."""
         group = (task.skill, task.student or "")
+        if task.kind is ItemKind.TRIGGER:  # no gate is on choices
+            return ""
         if group not in self._planned or any(gate.kind is GateKind.NO_REGRESSION
                                              for gate in self._gates.of(task.skill, task.id)):  # fmt: skip
             return ""
@@ -70,7 +72,7 @@ class UntilDecided:
 
     def note(self, outcome: Outcome) -> None:
         """Enters the end of an item, for all processes."""
-        if outcome.student is None or outcome.verdict.kind is VerdictKind.NOT_NEEDED:
+        if outcome.student is None or outcome.arm is None or outcome.verdict.kind is VerdictKind.NOT_NEEDED:
             return
         passed = outcome.verdict.kind is VerdictKind.PASSED if outcome.verdict.kind in DECIDED else None
         row = [outcome.skill, outcome.student, outcome.arm, outcome.case, passed]

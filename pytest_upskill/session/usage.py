@@ -19,6 +19,7 @@ from pytest_upskill.execution.task import Task
 from pytest_upskill.records import ItemKind
 from pytest_upskill.records.gating import GateKind, is_called
 from pytest_upskill.skills import arms
+from pytest_upskill.skills.noise import asked_arm, asked_arms
 from pytest_upskill.students.base import StudentConfig
 from pytest_upskill.students.files import FilesStudent
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from pytest_upskill.session.run import Run
 
 _OF_STUDENTS = ("arms", "trials", "turns", "replies", "base-url", "serve", "min-pass-rate", "min-lift", "max-cost",
-                "no-regression", "gate", "until-decided", "xfail")  # fmt: skip
+                "no-regression", "gate", "until-decided", "xfail", "noise")  # fmt: skip
 """Options that mean nothing to the self-check."""
 _STOPPING = (GateKind.MIN_PASS_RATE, GateKind.MIN_LIFT)
 _NEEDED: Mapping[GateKind, tuple[str, ...]] = {GateKind.MIN_LIFT: (arms.SKILL, arms.BASELINE), GateKind.MAX_COST: ()}
@@ -149,19 +150,19 @@ def _replies(settings: Settings, config: StudentConfig, skills: Sequence[SkillFi
     place = f"{config.folder}/{names[0] if len(names) == 1 else '<skill>'}/<case>"
     if not answered:
         of = f"skill{'s' if len(names) > 1 else ''} {_some([repr(name) for name in names])}"
-        expected = f"expected {place}.<arm>.md, with an arm of {', '.join(settings.arms)}"
+        expected = f"expected {place}.<arm>.md, with an arm of {', '.join(asked_arms(settings.arms, settings.noise))}"
         yield f"--upskill-student: {who} has no reply for {of}: {expected}; {_advice(settings, config, skills)}"
     for arm in settings.arms:
         if arm in answered or not (named or (arm == "skill" and not narrowed)):
             continue
-        lacks = f"{who} has no reply in the arm '{arm}': expected {place}.{arms.slug(arm)}.md"
+        lacks = f"{who} has no reply in the arm '{arm}': expected {place}.{asked_arm(arm, settings.noise)}.md"
         others = ",".join(one for one in settings.arms if one in answered)
         yield f"--upskill-arms: {lacks}; write the replies, or compare others: --upskill-arms={others}"
 
 
 def _advice(settings: Settings, config: StudentConfig, skills: Sequence[SkillFile]) -> str:
     """Where the replies are, if they are near by; else what the folder holds."""
-    folder, slugs = config.folder, [arms.slug(arm) for arm in settings.arms]
+    folder, slugs = config.folder, [asked_arm(arm, settings.noise) for arm in settings.arms]
     assert folder is not None
     below = (path for pattern in ("*", "*/*") for path in sorted(folder.glob(pattern)) if path.is_dir())
     for place in islice(chain((folder.parent, folder.parent.parent), below), _LOOKED_AT):

@@ -7,7 +7,7 @@ which order they are shown, depends on the number, a seed and the skill's name, 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -44,6 +44,11 @@ NO_NOISE = Noise()
 def asked_arm(arm: str, noise: Noise) -> str:
     """The slug of the arm whose question an arm asks; the baseline has no skill, and so none beside it."""
     return asked_as(arm) if arm == BASELINE else noise.arm(asked_as(arm))
+
+
+def asked_arms(arms: Sequence[str], noise: Noise) -> list[str]:
+    """The arms as a user names them; with noise, as the files of their replies do."""
+    return [asked_arm(arm, noise) for arm in arms] if noise else list(arms)
 
 
 @dataclass(frozen=True, slots=True)

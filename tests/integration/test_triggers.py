@@ -154,6 +154,33 @@ def test_the_file_can_be_named_alone_and_a_skill_can_have_nothing_else(bench: Wo
         bench.run(node, *ASK[1:2]).assert_outcomes(failed=1)
 
 
+def test_noise_stands_beside_the_skill_of_a_kernel_and_its_replies_have_files_of_their_own(bench: Workbench) -> None:
+    for folder, options in (("plain", ()), ("noisy", ("--upskill-noise=5",))):
+        bench.run("skills", f"--upskill-prompts={folder}", "-k", "scale", *options)
+    names = [sorted(path.name for path in (bench.root / one / "tiny").glob("*.md")) for one in ("plain", "noisy")]
+    assert names == [["scale.baseline.md", "scale.skill.md"], ["scale.baseline.md", "scale.skill-noise5.md"]]
+    texts = [[(bench.root / one / "tiny" / name).read_text(encoding="utf-8") for name in found]
+             for one, found in zip(("plain", "noisy"), names, strict=True)]  # fmt: skip
+    assert texts[0][0] == texts[1][0] and "SKILL-MARKER" in texts[1][1]
+    plain, noisy = (set(re.findall(r"(?m)^- `[\w-]+`: ", one[1])) for one in texts)
+    assert plain < noisy and len(noisy - plain) == 5
+    bench.right_with_the_skill()
+    done = bench.run("skills", "--upskill-student=files:answers", "--upskill-noise=5")
+    assert done.ret == pytest.ExitCode.USAGE_ERROR and "<case>.skill-noise5.md" in done.stderr.str()
+    done = bench.run("skills", "--upskill", "--upskill-noise=5")
+    assert done.ret == pytest.ExitCode.USAGE_ERROR and "--upskill-noise: without a student" in done.stderr.str()
+
+
+def test_gates_neither_count_choices_nor_end_the_asking_for_them(bench: Workbench) -> None:
+    write_queries(bench)
+    with endpoint(choosing(lambda query: "an answer" if query.startswith("Say") else by_word(query))) as server:
+        text_skill(bench, server, 6, "concurrency = 1")
+        gates = ("--upskill-until-decided", "--upskill-min-pass-rate=0.5")
+        done = bench.run("skills", "--upskill-student=pupil", "--upskill-arms=skill", *gates, "--upskill-noise=2")
+        done.assert_outcomes(passed=1 + 3 + 6, skipped=3, failed=3)
+    assert "recall 3/4" in done.stdout.str()
+
+
 def test_known_failures_and_trials(bench: Workbench) -> None:
     write_queries(bench, [QUERIES[0], QUERIES[4]])
     with endpoint(choosing(by_word)) as server:

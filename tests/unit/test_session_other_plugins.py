@@ -47,6 +47,8 @@ def crash(nodeid: str, when: str = "???") -> Any:
         ("scale[mutants]", (ItemKind.MUTANTS, "scale", None, None, None)),
         ("scale[glm-4.7-skill]", (ItemKind.KERNEL, "scale", "glm-4.7", "skill", 1)),
         ("scale[glm-4.7-previous-HEAD-1-2]", (ItemKind.KERNEL, "scale", "glm-4.7", "previous-HEAD-1", 2)),
+        ("trigger.scale-it-1f3a2b[glm-4.7]", (ItemKind.TRIGGER, "trigger.scale-it-1f3a2b", "glm-4.7", None, 1)),
+        ("trigger.scale-it-1f3a2b[glm-4.7-3]", (ItemKind.TRIGGER, "trigger.scale-it-1f3a2b", "glm-4.7", None, 3)),
         ("scale[glm-4.7-previous-HEAD-2]", (ItemKind.KERNEL, "scale", "glm-4.7", "previous-HEAD", 2)),
     ],
 )

@@ -53,6 +53,7 @@ class Signature:
     parameters: tuple[TensorParameter | ScalarParameter, ...]
     results: tuple[TensorParameter, ...]
     atomics: bool = False
+    gradients: tuple[str, ...] = ()
 
     @property
     def layout(self) -> CallLayout:
@@ -69,7 +70,7 @@ class Signature:
             "results": results,
             "atomics": self.atomics,
         }
-        return json.dumps(plain)
+        return json.dumps({**plain, **({"gradients": self.gradients} if self.gradients else {})})
 
     def for_dtypes(self, dtypes: tuple[str, ...]) -> Signature:
         return replace(self, dtypes=dtypes)
@@ -80,7 +81,7 @@ class KernelBuilderContract:
 
     name = "kernel-builder"
     languages = ("cuda", "cpp")
-    case_keys = ()
+    case_keys = ("gradients",)
     adapter = "torch-extension"
     """What builds and calls the projects, whatever the case's language."""
 
@@ -108,7 +109,7 @@ class KernelBuilderContract:
             where=_WHERE[signature.backend],
             determinism=_ATOMICS if case.atomics else _EXACT,
             standard=standard(torch_version()),
-            fake=_FAKE.substitute(name=signature.name) if signature.results else "",
+            fake=(_FAKE.substitute(name=signature.name) if signature.results else "") + _gradient_text(case),
         )
 
     def extract(self, text: str, signature: Signature) -> Extraction:
@@ -202,7 +203,17 @@ def derive(case: Case, results: ResultFacts) -> Signature:
     dtypes = {name: case.returns.get(name) or results.dtypes.get(name) for name in case.op.results}
     found = tuple(TensorParameter(name, "output", dtype, results.shapes.get(name)) for name, dtype in dtypes.items())
     backend = BACKEND[case.language]
-    return Signature(case.op.name, schema_of(case), backend, case.dtypes, parameters, found, case.atomics)
+    return Signature(
+        case.op.name, schema_of(case), backend, case.dtypes, parameters, found, case.atomics, case.gradients
+    )
+
+
+def _gradient_text(case: Case) -> str:
+    if not case.gradients:
+        return ""
+    names = ", ".join(f"`{name}`" for name in case.gradients)
+    how = "with `torch.library.register_autograd`, or with a `torch.autograd.Function` in the package's function"
+    return f" The function of the package is differentiable with respect to {names}: {how}."
 
 
 def schema_of(case: Case) -> str:

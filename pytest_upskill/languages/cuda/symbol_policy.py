@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pytest_upskill.build import elf
@@ -68,6 +68,8 @@ _RULES = tuple((why, re.compile("|".join(patterns))) for why, *patterns in (
 ))  # fmt: skip
 """Names that must not be imported; the text completes "kernels may not ..."."""
 
+_OF_CUDA = re.compile(r"cuda[A-Z]|cu[A-Z]|nvrtc|upskill_")
+
 _RESERVED = re.compile(r"(__tsan|__ubsan|__asan)_\w*|upskill_\w*")
 _RESERVED_FUNCTIONS = re.compile(r"_*cuda[A-Z]\w*")
 """Names of the harness and of the CUDA runtime: an object that defines such a function would replace theirs."""
@@ -88,6 +90,13 @@ def violations(library: Path, kernel: Path | None = None) -> tuple[str, ...]:
     found = list(dict.fromkeys(_violations(linked, own, ours)))
     more = len(found) - _MOST_SHOWN
     return (*found[:_MOST_SHOWN], *([f"and {more} more of this kind"] if more > 0 else []))
+
+
+def calls_of_cuda(imports: Iterable[str]) -> Iterator[str]:
+    """A message for each function of CUDA that kernels may not call, of those that a library imports."""
+    for name in sorted(name for name in imports if len(name) <= _LONGEST and _OF_CUDA.match(name)):
+        if why := next((why for why, names in _RULES if names.fullmatch(name)), None):
+            yield f"it calls {_shown(name)}; kernels may not {why}: remove the call"
 
 
 @functools.lru_cache(maxsize=64)

@@ -19,6 +19,7 @@ from pytest_upskill.errors import ToolchainError
 from pytest_upskill.languages.cuda import cuda_names
 from pytest_upskill.languages.cuda.cpu_build import NATIVE, HostCompiler, Toolkit, aliased, native_hash, trusted
 from pytest_upskill.languages.cuda.gpu_features import feature, message
+from pytest_upskill.languages.cuda.source_text import blank_out
 from pytest_upskill.languages.cuda.traps import mentions
 from pytest_upskill.languages.torch_extension.build_toml import BuildToml
 from pytest_upskill.languages.torch_extension.compiler import (
@@ -49,6 +50,7 @@ _EXPORTS = "{ global: PyInit_*; local: *; };\n"
 NEEDS = "needs a GPU: "
 """The beginning of a message about what the cpu device lacks."""
 _UNDEFINED = re.compile(r"undefined reference to [`'](.*)'")
+_LIBRARIES = re.compile(r"\b(?:cublas|cudnn|cufft|cusparse|cusolver|cutensor|nccl)[A-Z]\w*|\bcublasLt[A-Z]\w*")
 _OF_PYTHON = re.compile(r"_?Py[A-Z_]")
 _LACKING = re.compile(r"(?:(?:c10|at)::cuda::|cuda[A-Z]|cu(?:blas|sparse|solver|rand|dnn|fft)?[A-Z])\w*")
 
@@ -162,9 +164,19 @@ def _needs(said: str) -> str:
     if unknown and all(cuda_names.is_name(one.name) or cuda_names.is_header(one.name) for one in unknown):
         return message(feature(unknown[0].name), f"{unknown[0].file}:{unknown[0].line}")
     undefined = [name for name in _UNDEFINED.findall(said) if not _OF_PYTHON.match(name)]
-    if undefined and all(_LACKING.match(one) for one in undefined):
+    if undefined and all(_LACKING.match(one) and _is_declared(one) for one in undefined):
         return f"{NEEDS}{undefined[0].partition('(')[0]}"
     return ""
+
+
+def _is_declared(function: str) -> bool:
+    """Whether a function that the linker misses is one of CUDA, or in PyTorch's headers, and not made up."""
+    name = function.partition("(")[0].rpartition("::")[2]
+    if cuda_names.is_name(name):
+        return True
+    word, include = re.compile(rf"\b{re.escape(name)}\b"), headers().torch / "include"
+    files = (file for folder in ("c10/cuda", "ATen/cuda") for file in (include / folder).rglob("*.*h"))
+    return any(word.search(file.read_text(encoding="utf-8", errors="replace")) for file in files)
 
 
 def _options(found: Headers) -> list[str]:
@@ -191,6 +203,10 @@ def _rewritten(sources: Mapping[str, str], units: list[str], found: Headers) -> 
         if found_name := _OURS.search(text):
             line = text.count("\n", 0, found_name.start()) + 1
             raise ValueError(f"{path}:{line}: {found_name[0]!r} is a name of the harness; use another one")
+        if found_name := _LIBRARIES.search(blank_out(text)):
+            line = text.count("\n", 0, found_name.start()) + 1
+            rule = "a library of ready-made kernels: compute in kernels of your own"
+            raise ValueError(f"{path}:{line}: {found_name[0]!r} is a name of {rule}")
         before = _preamble(path, sources, found) if path in units else ""
         yield path, rewrite(text, path, before)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from pytest_upskill.languages.python.language import PythonExecutor
 from pytest_upskill.languages.python.server import KernelProcess, WorkerServer
+from pytest_upskill.languages.torch_extension.schema import parse_schema
 from pytest_upskill.records import Answer, Assertion, Call, Finding, TensorArgument
 from pytest_upskill.sandbox import findings
 from pytest_upskill.sandbox.message_process import Limits
@@ -77,6 +78,11 @@ class ExtensionExecutor(PythonExecutor):
         if self._sample is None and answer.ran and few:
             self._sample, self._result = call, {name: bytes(data) for name, data in answer.outputs.items()}
         return answer
+
+    def gradient(self, call: Call) -> Answer:
+        count = len(parse_schema(self._entry["schema"]).parameters)
+        leaves = self._entry.get("gradients", ())
+        return self._call(call, POISON_OF_REPEATS, mode="gradients", leaves=leaves, count=count)[0]
 
     def assertions(self) -> Sequence[Assertion]:
         """``opcheck``, ``strides``, ``empty``, ``rejects``; none if no call ended in order."""

@@ -22,6 +22,8 @@ _EVENTS = (
 )  # fmt: skip
 """Beginnings of the names of audit events that a kernel has no reason to cause."""
 _MOST_NOTED = 8
+_OF_AUTOGRAD = ("autograd::", "torch::autograd::", "struct torch::autograd::")
+"""Beginnings of the names of records that are no operators."""
 
 
 def prepare() -> None:
@@ -116,7 +118,9 @@ class Extension(worker_kernel.Kernel):  # type: ignore[misc]
         mode = str(request.get("mode") or "")
         operator = self.loaded()
         given = self.placed(own, roles, mode)
-        if mode:
+        if mode == "gradients":
+            problem = self.differentiated(request, given, [name for name, _ in roles], outputs)
+        elif mode:
             problem = self.checked(mode, operator, given, outputs)
         else:
             problem = self.store(self.watched(operator, given), outputs, given)
@@ -134,6 +138,38 @@ class Extension(worker_kernel.Kernel):  # type: ignore[misc]
         with torch.no_grad():
             return operator(*given)
 
+    def differentiated(
+        self, request: "dict[str, Any]", given: "list[Any]", names: "list[str]", outputs: "dict[str, torch.Tensor]"
+    ) -> str:
+        """Stores the gradients of arguments, whose names are in ``request``; returns what is wrong with them."""
+        count, leaves = int(request["count"]), list(request["leaves"])
+        function, cotangents = getattr(self.module, self.name), given[count:]
+        named = dict(zip(names[:count], given, strict=False))
+        own = {name: one.detach().requires_grad_() if name in leaves else one for name, one in named.items()}
+
+        def gradients(*arguments: Any) -> "list[Any] | None":
+            with torch.enable_grad():
+                result = function(*arguments)
+                results = [
+                    one for one in (result if isinstance(result, tuple | list) else [result]) if one.is_floating_point()
+                ]
+                if not any(one.requires_grad for one in results):
+                    return None
+                wanted = [own[name] for name in leaves]
+                return list(torch.autograd.grad(results, wanted, cotangents, allow_unused=True))
+
+        found = self.watched(gradients, list(own.values()))
+        if found is None or all(one is None for one in found):
+            how = "register them with torch.library.register_autograd, or use a torch.autograd.Function"
+            return f"returned a result without gradients; {how}"
+        if lost := [name for name, one in zip(leaves, found, strict=True) if one is None]:
+            return f"returned a result that has no gradient of '{lost[0]}'"
+        kept, self.results = self.results, list(outputs)
+        try:
+            return str(self.store(found[0] if len(found) == 1 else found, outputs, given))
+        finally:
+            self.results = kept
+
     def watched(self, operator: Any, given: "list[Any]") -> Any:
         """The result of a call; the operators of torch that it calls are noted unless they are allowed."""
         worker_watch.record()
@@ -148,6 +184,8 @@ class Extension(worker_kernel.Kernel):  # type: ignore[misc]
                 if name in names:
                     names.remove(name)  # once: a kernel that calls it, too, is seen
             for name in names:
+                if name.startswith(_OF_AUTOGRAD):
+                    continue
                 bare = name.rpartition("::")[2].partition(".")[0].rstrip("_")
                 if not name.startswith(f"{self.extension}::") and bare not in self.allowed and "::" in name:
                     self.seen.setdefault(name, (f"calls the operator '{name}' of torch, which computes", None))
@@ -165,7 +203,7 @@ class Extension(worker_kernel.Kernel):  # type: ignore[misc]
                 module = kernels.get_local_kernel(self.place, backend=self.backend)
             finally:
                 self.watching = False
-            self.package = module.__name__
+            self.module, self.package = module, module.__name__
             self.operator = getattr(getattr(torch.ops, self.extension), self.name).default
             qualified = f"{self.extension}::{self.name}"
             self.facts = {

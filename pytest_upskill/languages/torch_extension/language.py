@@ -20,13 +20,14 @@ from pytest_upskill.build.cache import Cache, Facts, Made, key_of
 from pytest_upskill.devices.base import Machine
 from pytest_upskill.errors import ToolchainError
 from pytest_upskill.languages.base import SourceMutant
+from pytest_upskill.languages.cuda import symbol_policy
 from pytest_upskill.languages.python.server import WORKER, Program, WorkerServer, torch_folders
 from pytest_upskill.languages.torch_extension import SOURCE_NAME, abi, build_toml, generated, package, policy
 from pytest_upskill.languages.torch_extension.compiler import LIBRARY, ExtensionCompiler, headers, processor
 from pytest_upskill.languages.torch_extension.cuda_compiler import NEEDS, CudaExtensionCompiler
 from pytest_upskill.languages.torch_extension.cuda_executor import CudaExtensionExecutor
 from pytest_upskill.languages.torch_extension.executor import ExtensionExecutor, load_facts
-from pytest_upskill.languages.torch_extension.project import Project, ProjectError, project_of
+from pytest_upskill.languages.torch_extension.project import File, Project, ProjectError, project_of
 from pytest_upskill.languages.torch_extension.schema import SchemaError, difference, parse_schema
 from pytest_upskill.records import Assertion, Build, CallLayout
 from pytest_upskill.sandbox.confinement import Confinement
@@ -78,7 +79,7 @@ class TorchExtensionLanguage:
             _write_plan(folder, project, build, names, plain)
             server, limits = self.server(confinement, backend), Limits(seconds=LOAD_SECONDS)
             loaded = load_facts(folder / PLAN, server, limits, filtered=confinement.filtered)
-            data = {"loaded": loaded, **_examined(folder / LIBRARY)}
+            data = {"loaded": loaded, **_examined(folder / LIBRARY, backend)}
             return Made(Facts(data=json.dumps(data)), keep="facts" in loaded)
 
         kept = cache.get(key, make)
@@ -159,14 +160,17 @@ def code_digest() -> str:
     return key_of(*(file.read_bytes() for file in files))
 
 
-def _examined(library: Path) -> dict[str, Any]:
+def _examined(library: Path, backend: str) -> dict[str, Any]:
     """What is wrong with a library, as plain data."""
     try:
         image = elf.read(library)
     except elf.Unreadable as error:
         return {"violations": [f"its library cannot be read: {error}"], "abi": "", "notes": []}
     return {
-        "violations": list(policy.violations(image.imports)),
+        "violations": [
+            *policy.violations(image.imports),
+            *(symbol_policy.calls_of_cuda(image.imports) if backend == "cuda" else ()),
+        ],
         "abi": abi.problem(library, image),
         "notes": abi.notes(library),
     }
@@ -220,3 +224,41 @@ def _verdicts(
         Assertion("abi", not data["abi"], data["abi"] or notes),
         Assertion("loads", not problem, problem),
     )
+
+
+def write_variant(build: Build, folder: Path) -> Path:
+    """Writes a build as kernel-builder lays it out, below ``folder``; returns ``build/VARIANT`` there."""
+    assert build.library is not None
+    plan = json.loads(build.library.read_text(encoding="utf-8"))
+    variant = folder / "build" / str(plan["variant"])
+    for path, data in plan["files"].items():
+        file = variant / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(base64.b64decode(data))
+    return variant
+
+
+def build_project(
+    texts: Mapping[str, str],
+    folder: Path,
+    machine: Machine,
+    *,
+    name: str,
+    schema: str,
+    backend: str,
+    results: Sequence[str] = ("out",),
+) -> Path:
+    """Builds a project for its operator ``name`` and loads it, in the machine's sandbox; returns ``build/VARIANT``,
+    which is written below ``folder``.
+
+    ``texts`` are all files by path; ``schema`` as bindings write it; ``results`` are names, as many as it returns. A
+    build for the backend cuda can be loaded on the cpu device only. Raises ProjectError for what is wrong with it.
+    """
+    project = Project(tuple(File(path, text) for path, text in texts.items()))
+    entry = {"name": name, "schema": schema, "backend": backend, "results": list(results), "atomics": False}
+    build = TorchExtensionLanguage().build({SOURCE_NAME: project.text}, json.dumps(entry), machine)
+    failed = [build.needs, build.message, *build.violations]
+    failed += [one.message for one in build.assertions if not one.passed]
+    if build.library is None or any(failed):
+        raise ProjectError(next(filter(None, failed), "the project cannot be built"))
+    return write_variant(build, folder)

@@ -196,6 +196,10 @@ cudaDeviceProp* getDeviceProperties(c10::DeviceIndex device) {
 cudaDeviceProp* getCurrentDeviceProperties() { return getDeviceProperties(c10::cuda::current_device()); }
 int warp_size() { return getCurrentDeviceProperties()->warpSize; }
 bool canDeviceAccessPeer(c10::DeviceIndex, c10::DeviceIndex) { return false; }
+cublasHandle_t getCurrentCUDABlasHandle(bool) { upskill::torch_cuda::needs_gpu("cuBLAS"); }
+cublasLtHandle_t getCurrentCUDABlasLtHandle() { upskill::torch_cuda::needs_gpu("cuBLASLt"); }
+cusparseHandle_t getCurrentCUDASparseHandle() { upskill::torch_cuda::needs_gpu("cuSPARSE"); }
+cusolverDnHandle_t getCurrentCUDASolverDnHandle() { upskill::torch_cuda::needs_gpu("cuSOLVER"); }
 c10::Allocator* getCUDADeviceAllocator() { return c10::cuda::CUDACachingAllocator::get(); }
 
 }  // namespace at::cuda

@@ -150,14 +150,21 @@ TORCH_LIBRARY_IMPL(aten, CUDA, m) {
 }
 
 bool strict = false;   // whether a project's own code runs
-std::string needed;  // the first operator since `begin` that is not there
+std::string needed;  // the first thing since `begin` that is not there
+
+}  // namespace
+
+void needs_gpu(const std::string& name) {
+  if (needed.empty()) needed = name;
+  TORCH_CHECK_NOT_IMPLEMENTED(false, "needs a GPU: ", name);
+}
+
+namespace {
 
 // The other operators. A project needs a GPU for them; for the worker itself they are computed on the host.
 void missing(const c10::OperatorHandle& handle, torch::jit::Stack* stack) {
   if (!strict) return at::native::cpu_fallback(handle, stack);
-  const std::string name = c10::toString(handle.schema().operator_name());
-  if (needed.empty()) needed = name;
-  TORCH_CHECK_NOT_IMPLEMENTED(false, "needs a GPU: the operator ", name, " of torch");
+  needs_gpu("the operator " + c10::toString(handle.schema().operator_name()) + " of torch");
 }
 
 TORCH_LIBRARY_IMPL(_, CUDA, m) { m.fallback(torch::CppFunction::makeFromBoxedFunction<&missing>()); }
@@ -202,7 +209,7 @@ std::string end() {
   const cudaError_t error = last != cudaSuccess ? last : cudaDeviceSynchronize();
   std::string lines = std::to_string(upskill_launches()) + ' ' + std::to_string(upskill_copied_back() - own_copies);
   lines += '\n';
-  if (!needed.empty()) lines += "runs\tneeds-gpu\t0\tthe operator " + needed + " of torch\n";
+  if (!needed.empty()) lines += "runs\tneeds-gpu\t0\t" + needed + '\n';
   for (size_t i = 0; i < upskill_report_count(); ++i) lines += std::string(upskill_report(i)) + '\n';
   if (error != cudaSuccess)
     lines += std::string("runs\tlaunch-error\t0\t") + cudaGetErrorString(error) +
