@@ -1,4 +1,4 @@
-"""Foreign PyTorch code as a reference, which is called in float64 too: casts to fixed floating dtypes are taken out."""
+"""Foreign PyTorch code as a reference: where it is called in float64 for the exact result, its casts go to float64."""
 
 from __future__ import annotations
 
@@ -7,67 +7,83 @@ import re
 
 from pytest_upskill.documents.syntax import parse_module
 
-REAL = "_real"
+_EXACT = "_exact"
 _FLOATS = ("float16", "float32", "float64", "bfloat16", "half", "float", "double")
-_CASTS = ("float", "half", "bfloat16", "double")
+_CASTS = {"float": "float32", "half": "float16", "bfloat16": "bfloat16", "double": "float64"}
 _DEFINITION = f"""
-def {REAL}(value):
-    return value if value.is_floating_point() else value.to(torch.get_default_dtype())
+def {_EXACT}(dtype):
+    return torch.float64 if torch.get_default_dtype() == torch.float64 else dtype
 """
 
 
-def without_casts(source: str) -> str:
-    """The source without casts between floating dtypes, as written if it has none. Raises SyntaxError, ValueError."""
+def with_exact_casts(source: str) -> str:
+    """The source with such casts, as it is if it has none. Raises SyntaxError, ValueError."""
     tree = parse_module(source)
     editor = _Editor()
     edited = editor.visit(tree)
     if not editor.changed:
         return source
     text = ast.unparse(ast.fix_missing_locations(edited))
-    if not editor.needs_real:
-        return text
     future = re.match(r"(?:\s*(?:\"\"\".*?\"\"\"|from __future__[^\n]*)\n)*", text, re.DOTALL)
     at = future.end() if future else 0
     return text[:at] + "import torch\n" + _DEFINITION + "\n" + text[at:]
 
 
+def without_size_checks(source: str) -> str:
+    """The source without assertions that compare with whole numbers, as those that sizes are the constant ones."""
+    tree = parse_module(source)
+    edited = _Unasserting().visit(tree)
+    return ast.unparse(ast.fix_missing_locations(edited))
+
+
+class _Unasserting(ast.NodeTransformer):
+    def visit_Assert(self, node: ast.Assert) -> ast.AST:
+        parts = node.test.values if isinstance(node.test, ast.BoolOp) else [node.test]
+        return ast.Pass() if all(map(_is_size_check, parts)) else node
+
+
+def _is_size_check(node: ast.expr) -> bool:
+    if not isinstance(node, ast.Compare) or not isinstance(node.ops[0], ast.Eq):
+        return False
+    sides = (node.left, *node.comparators)
+    return any(isinstance(one, ast.Constant) and type(one.value) is int for one in sides)
+
+
 class _Editor(ast.NodeTransformer):
     def __init__(self) -> None:
-        self.changed = self.needs_real = False
+        self.changed = False
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        kept = [
-            one
-            for one in node.decorator_list
-            if "no_grad" not in ast.dump(one) and "inference_mode" not in ast.dump(one)
-        ]
+        unwanted = ("no_grad", "inference_mode")
+        kept = [one for one in node.decorator_list if not any(word in ast.dump(one) for word in unwanted)]
         self.changed |= len(kept) < len(node.decorator_list)
         node.decorator_list = kept
         return self.generic_visit(node)
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
-        if isinstance(node.func, ast.Attribute) and not _is_torch(node.func.value):
-            plain = node.func.attr in _CASTS and not node.args and not node.keywords
-            given = [*node.args, *(one.value for one in node.keywords if one.arg == "dtype")]
-            cast = node.func.attr in ("to", "type") and len(given) == 1 == len(node.args) + len(node.keywords)
-            if plain or (cast and (_is_dtype(given[0]) or _is_default(given[0]))):
-                self.changed = self.needs_real = True
-                return ast.Call(ast.Name(REAL, ast.Load()), [node.func.value], [])
+        if not isinstance(node.func, ast.Attribute) or _is_torch(node.func.value):
+            return node
+        if node.func.attr in _CASTS and not node.args and not node.keywords:
+            node.args = [self._exact(_torch(_CASTS[node.func.attr]))]
+            node.func.attr = "to"
+        elif node.func.attr in ("to", "type"):
+            node.args = [self._exact(one) if _is_dtype(one) else one for one in node.args]
         return node
 
     def visit_keyword(self, node: ast.keyword) -> ast.AST:
         self.generic_visit(node)
         if node.arg == "dtype" and _is_dtype(node.value):
-            self.changed = True
-            node.value = parse_default()
+            node.value = self._exact(node.value)
         return node
 
+    def _exact(self, dtype: ast.expr) -> ast.expr:
+        self.changed = True
+        return ast.Call(ast.Name(_EXACT, ast.Load()), [dtype], [])
 
-def parse_default() -> ast.expr:
-    """The expression of torch's default dtype, which is that of the call."""
-    function = ast.Attribute(ast.Name("torch", ast.Load()), "get_default_dtype", ast.Load())
-    return ast.Call(function, [], [])
+
+def _torch(name: str) -> ast.expr:
+    return ast.Attribute(ast.Name("torch", ast.Load()), name, ast.Load())
 
 
 def _is_torch(node: ast.expr) -> bool:
@@ -76,7 +92,3 @@ def _is_torch(node: ast.expr) -> bool:
 
 def _is_dtype(node: ast.expr) -> bool:
     return isinstance(node, ast.Attribute) and _is_torch(node.value) and node.attr in _FLOATS
-
-
-def _is_default(node: ast.expr) -> bool:
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "get_default_dtype"

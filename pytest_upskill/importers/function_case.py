@@ -31,6 +31,7 @@ class FoundFunction:
         *,
         where: Sequence[str] = (),
         results: Sequence[str] = (),
+        returns: Mapping[str, str] | None = None,
         inputs: str = "",
         notes: str = "",
     ) -> str:
@@ -55,6 +56,7 @@ class FoundFunction:
             **({"where": conditions} if conditions else {}),
             "args": {one["name"]: _argument(one, None if inputs else told.get(one["name"])) for one in self.arguments},
             "dtypes": [str(one) for one in self.found["dtypes"]] or [self.common],
+            **({"returns": returns} if returns else {}),
         }
         return kernel_case(keys, task, self._reference(operator), inputs=inputs, notes=notes)
 
@@ -62,26 +64,24 @@ class FoundFunction:
         """The section '## Inputs', where ``maker`` is the function of the code that makes them of ``axes``."""
         sizes = ", ".join(f"{axis!r}: {text}" for axis, text in axes.items())
         scalars = ", ".join(f"{one['name']!r}: {one['scalar']!r}" for one in self.arguments if "scalar" in one)
+        told = {str(one["name"]): one.get("values") for one in self.found["arguments"]}
         entries = [
-            f"        {one['name']!r}: _made[{one['name']!r}]{'.to(dtype)' if one.get('dtype') is None else ''},"
-            if "shape" in one
-            else f"        {one['name']!r}: {one['scalar']!r},"
+            f"    _made.setdefault({one['name']!r}, {_drawn(one, told.get(str(one['name'])))})"
             for one in self.arguments
         ]
+        casts = ", ".join(repr(one["name"]) for one in self.arguments if "shape" in one and one.get("dtype") is None)
         lines = [
             f"def inputs(generator, dtype, {', '.join(map(_name, self.found['dims']))}):",
-            "    torch.manual_seed(int(torch.randint(2**31 - 1, (1,), generator=generator)))",
-            f"    _made = {maker}({{{', '.join(filter(None, [sizes, scalars]))}}}, torch.device('cpu'))",
-            "    return {",
+            f"    _made = dict({maker}({{{', '.join(filter(None, [sizes, scalars]))}}}, torch.device('cpu')))",
             *entries,
-            "    }",
+            f"    return {{name: one.to(dtype) if name in [{casts}] else one for name, one in _made.items()}}",
         ]
         return f"{self.code.rstrip()}\n\n\n" + "\n".join(lines) + "\n"
 
     def _reference(self, operator: str) -> str:
         names = [str(one["name"]) for one in self.arguments]
         tensors = {str(one["name"]) for one in self.arguments if "shape" in one}
-        numpy = self.found["numpy"] is True
+        numpy, gradients = self.found["numpy"] is True, self.found["gradients"] is True
         passed = [
             f"{f'{name}=' if self.keywords else ''}{name}{'.detach()' if numpy and name in tensors else ''}"
             f"{'.clone()' if self.found['changed'] and name in tensors else ''}"
@@ -93,7 +93,8 @@ class FoundFunction:
             "",
             "",
             f"def {operator}({', '.join(names)}):",
-            f"    _result = _function({', '.join(passed)})",
+            *(["    with torch.enable_grad():"] if gradients else []),
+            f"    {'    ' * gradients}_result = _function({', '.join(passed)})",
             "    _result = tuple(_result.values()) if isinstance(_result, dict) else _result",
         ]
         if numpy:
@@ -101,10 +102,31 @@ class FoundFunction:
                 "    _result = _result if isinstance(_result, (tuple, list)) else (_result,)",
                 "    return tuple(torch.from_numpy(numpy.array(one)) for one in _result)",
             ]
+        elif gradients:
+            lines += [
+                "    _result = _result if isinstance(_result, (tuple, list)) else (_result,)",
+                "    return tuple(one.detach() for one in _result)",
+            ]
         else:
             lines.append("    return _result")
         head = "import numpy\n" if numpy else ""
         return f"{self.code.rstrip()}\n\n\n{head}" + "\n".join(lines) + "\n"
+
+
+def _drawn(one: Mapping[str, Any], values: object) -> str:
+    """The expression of an argument that a function for inputs does not give."""
+    if "scalar" in one:
+        return repr(one["scalar"])
+    shape = f"({', '.join(map(str, one['shape']))}{',' if len(one['shape']) == 1 else ''})"
+    dtype = str(one.get("dtype") or "float32")
+    if dtype == "bool":
+        return f"torch.rand({shape}, generator=generator) < 0.5"
+    if dtype.startswith(("int", "uint")):
+        low, _, high = str(values or "0..8").partition("..")
+        return f"torch.randint({low}, {high} + 1, {shape}, generator=generator, dtype=torch.{dtype})"
+    kind = "rand" if values in ("positive", "uniform") else "randn"
+    cast = f".to(torch.{dtype})" if one.get("dtype") else ""
+    return f"torch.{kind}({shape}, generator=generator, dtype=torch.float32){cast}"
 
 
 def _name(text: object) -> str:

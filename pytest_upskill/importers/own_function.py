@@ -11,7 +11,7 @@ from pytest_upskill.documents.identifiers import refusal
 from pytest_upskill.documents.spelling import suggest
 from pytest_upskill.errors import UsageError
 from pytest_upskill.importers.case_text import fenced
-from pytest_upskill.importers.exact_source import without_casts
+from pytest_upskill.importers.exact_source import with_exact_casts
 from pytest_upskill.importers.foreign import NotImported
 from pytest_upskill.importers.function_case import FoundFunction
 from pytest_upskill.importers.function_source import FunctionSource
@@ -67,7 +67,7 @@ def check_given(source: FunctionSource, given: Given) -> None:
 
 def read(source: FunctionSource, given: Given, sandbox: Sandbox) -> str:
     """The text of the case. Raises NotImported, SandboxError."""
-    exact = source.code if source.numpy else without_casts(source.code)
+    exact = source.code if source.numpy else with_exact_casts(source.code)
     parameters = [
         {"name": one["name"], **given[one["name"]]} if one["name"] in given else one for one in source.parameters
     ]

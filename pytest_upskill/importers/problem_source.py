@@ -93,8 +93,6 @@ class _Marker(ast.NodeTransformer):
         if isinstance(made, ast.AnnAssign):  # a global name cannot be annotated
             made = ast.copy_location(ast.Assign([made.target], made.value or ast.Constant(None)), made)
         target = made.targets[0]
-        if len(made.targets) > 1:
-            return made
         if isinstance(target, ast.Tuple) and isinstance(made.value, ast.Tuple):
             names = [one.id if isinstance(one, ast.Name) else "size" for one in target.elts]
             if len(names) == len(made.value.elts):

@@ -17,6 +17,7 @@ import torch
 
 from pytest_upskill.documents.expression import parse
 from pytest_upskill.importers.size_ranges import joint_samples, ranges
+from pytest_upskill.oracle.isolation import default_dtype
 
 Argument = Mapping[str, Any]
 Dims = Mapping[str, int]
@@ -66,6 +67,8 @@ class Function:
         self._maker: Callable[..., Any] | None = scope[maker] if maker else None
         self._axes = dict(axes or {})
         self._keywords, self.numpy = keywords, numpy
+        self.gradients = False
+        """Whether it needs autograd, which is switched on once it says so."""
 
     def call(self, arguments: Sequence[Argument], dims: Dims, dtype: str, seed: int = 0) -> Call:
         """Raises Unsuitable if it raises, or returns what is no tensor."""
@@ -77,9 +80,10 @@ class Function:
         passed = {
             name: one.numpy() if self.numpy and isinstance(one, torch.Tensor) else one for name, one in given.items()
         }
+        kind = getattr(torch, dtype)
         try:
-            with torch.no_grad():
-                returned = self._function(**passed) if self._keywords else self._function(*passed.values())
+            with default_dtype(kind if kind.is_floating_point else torch.float32):
+                returned = self._run(passed)
         except BaseException as error:
             raise Unsuitable(f"it raises {_told(error)}") from None
         changed = [name for name, version in versions.items() if given[name]._version != version]
@@ -88,11 +92,21 @@ class Function:
         outputs = tuple(listed) if isinstance(returned, tuple | list | dict) else (returned,)
         return Call(tuple(map(self._tensor, outputs)), tuple(dict.fromkeys(changed)), self.numpy)
 
+    def _run(self, passed: Mapping[str, Any]) -> Any:
+        try:
+            with torch.set_grad_enabled(self.gradients):
+                return self._function(**passed) if self._keywords else self._function(*passed.values())
+        except RuntimeError as error:
+            if self.gradients or "does not require grad" not in str(error):
+                raise
+            self.gradients = True
+            return self._run(passed)
+
     def _tensor(self, value: Any) -> torch.Tensor:
         if isinstance(value, torch.Tensor):
             if value.is_complex() or value.layout != torch.strided:
                 raise Unsuitable(f"it returns a tensor of {value.dtype}, {value.layout}")
-            return value
+            return value.detach()
         if type(value).__module__ == "numpy":
             import numpy
 
@@ -110,11 +124,15 @@ class Function:
                 sizes = {axis: int(parse(text).evaluate(dims)) for axis, text in self._axes.items()}
                 numbers = {one["name"]: one["scalar"] for one in arguments if "scalar" in one}
                 made = {**self._maker({**sizes, **numbers}, torch.device("cpu")), **numbers}
-                return {one["name"]: made[one["name"]] for one in arguments}
             except BaseException as error:
                 raise Unsuitable(f"the function that makes its inputs raises {_told(error)}") from None
+        else:
+            made = {}
         chance = torch.Generator().manual_seed(seed)
-        return {one["name"]: value(one, dims, dtype, chance) for one in arguments}
+        return {
+            one["name"]: made[one["name"]] if one["name"] in made else value(one, dims, dtype, chance)
+            for one in arguments
+        }
 
 
 def value(argument: Argument, dims: Dims, dtype: str, chance: torch.Generator) -> Any:
@@ -129,12 +147,18 @@ def value(argument: Argument, dims: Dims, dtype: str, chance: torch.Generator) -
     if kind == torch.bool:
         return torch.rand(shape, generator=chance) < 0.5
     if not kind.is_floating_point:
-        low, high = _bounds(told, dims) if told else (-8, 8) if kind != torch.uint8 else (0, 16)
+        low, high = _bounds(told, dims) if told else _any_of(kind)
         return torch.randint(low, max(high, low) + 1, shape, generator=chance, dtype=kind)
     drawn = torch.randn(shape, generator=chance, dtype=torch.float32)
     if told in ("uniform", "positive"):
         drawn = torch.rand(shape, generator=chance, dtype=torch.float32) * 0.9 + 0.05
     return drawn.to(kind)
+
+
+def _any_of(kind: torch.dtype) -> tuple[int, int]:
+    """The values of integers of which a case says nothing."""
+    limits = torch.iinfo(kind)
+    return max(limits.min, -(1 << 40)), min(limits.max - 1, 1 << 40)
 
 
 def _bounds(text: str, dims: Dims) -> tuple[int, int]:
@@ -228,6 +252,8 @@ def _study(
         "arguments": arguments,
         "outputs": len(call.outputs),
         "changed": list(call.changed),
+        "gradients": function.gradients,
+        "results": [str(one.dtype).removeprefix("torch.") for one in call.outputs],
         "numpy": function.numpy,
     }
     return found_facts, base

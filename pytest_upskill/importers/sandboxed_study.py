@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import random
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,6 +25,8 @@ MOST_TENSORS = 16
 """Of a case, inputs and parameters together: more is no kernel, but a network."""
 _CAPS = (16, 32, 64, 128, 256)
 _DELTAS = (1, 2, 4, 8)
+_SLOW = 0.05
+"""Seconds of a run from which on even smaller sizes are tried."""
 _SMALL = 16
 """A number up to this that only parameters depend on, such as the size of a filter, stays as it is."""
 
@@ -85,8 +88,11 @@ def _base(problem: Problem) -> Values:
     for cap in _CAPS:
         try:
             values = tuple(min(value, cap) for value in problem.original)
+            began = time.process_time()
             if all(one.numel() for one in problem.run(values).outputs):
-                return values
+                slow = time.process_time() - began > _SLOW
+                smaller = tuple(min(value, _CAPS[0] // 2) for value in values)
+                return smaller if slow and problem.works(smaller) else values
             reason = "its result is empty"
         except Unsuitable as error:
             reason = str(error)

@@ -14,7 +14,7 @@ from pytest_upskill.documents.identifiers import refusal
 from pytest_upskill.documents.syntax import parse_module
 from pytest_upskill.errors import UsageError, shown_path
 from pytest_upskill.importers.case_text import fenced, refused_characters
-from pytest_upskill.importers.exact_source import without_casts
+from pytest_upskill.importers.exact_source import with_exact_casts, without_size_checks
 from pytest_upskill.importers.foreign import Foreign, NotImported, checked_text, read_json
 from pytest_upskill.importers.function_case import FoundFunction
 from pytest_upskill.importers.names import operator_name
@@ -76,7 +76,7 @@ def read(definition: Foreign, name: str, sandbox: Sandbox) -> str:
     source = checked_text(data.get("reference"), "'reference'")
     try:
         tree = parse_module(source)
-        exact = without_casts(source)
+        exact = with_exact_casts(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise NotImported(f"'reference' is not Python: {getattr(error, 'msg', error)}") from None
     if not any(isinstance(one, ast.FunctionDef) and one.name == ENTRY for one in tree.body):
@@ -91,6 +91,7 @@ def read(definition: Foreign, name: str, sandbox: Sandbox) -> str:
         if factor < _FACTORS[-1] and _elements(arguments, axes) > _ELEMENTS:
             continue
         try:
+            exact = without_size_checks(exact) if _smaller(data, axes) else exact
             found = _study(data, exact, arguments, axes, common, workloads, sandbox)
         except NotImported as reason:
             if not (smaller := _smaller(data, axes)):
@@ -248,9 +249,16 @@ def _case(
         _task(data, source, axes),
         where=axes.where,
         results=names,
+        returns=_returns(data["outputs"], found["results"]) if names else None,
         inputs=function.inputs(str(maker), axes.all()) if maker else "",
         notes=_notes(definition, data, axes),
     )
+
+
+def _returns(outputs: Mapping[str, Mapping[str, Any]], found: Sequence[object]) -> dict[str, str]:
+    """The dtypes of the definition's results that the reference does not have by itself."""
+    pairs = zip(outputs.items(), found, strict=True)
+    return {name: str(one["dtype"]) for (name, one), own in pairs if own != one["dtype"]}
 
 
 def _task(data: Mapping[str, Any], source: str, axes: Axes) -> str:

@@ -99,6 +99,10 @@ GOOD = {
         problem("torch.log(x).sum(1)", "torch.rand(n, m)", "n = 64\nm = 64"),
         {"dims": {"n": "1..64", "m": "1..64"}, "args": {"x": "n, m"}, "values": {"x": "uniform"}},
     ),
+    "chained": (
+        problem("x.amax(2)", "torch.rand(n, height, width)", "n = 16\nheight = width = 128"),
+        {"dims": {"n": "1..16", "height": "1..64"}, "args": {"x": "n, height, height"}},
+    ),
     "number": (
         problem("A * s", "torch.rand(M, N), 3.0", "M = 64\nN = 64", arguments="A, s"),
         {"dims": {"M": "1..64", "N": "1..64"}, "args": {"A": "M, N"}},

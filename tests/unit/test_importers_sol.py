@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from click.testing import CliRunner
 
 from pytest_upskill.cases.case import Case, Choices, Range, ScalarSpec
 from pytest_upskill.cases.case_file import load_case
 from pytest_upskill.commands.generate.main import main
 from pytest_upskill.importers import sandbox
-from pytest_upskill.importers.exact_source import without_casts
+from pytest_upskill.importers.exact_source import with_exact_casts
+from pytest_upskill.oracle.isolation import default_dtype
 from tests.unit.in_process_sandbox import InProcess
 
 VAR = {"type": "var"}
@@ -174,6 +176,51 @@ def test_constant_axes_that_are_too_large_are_made_smaller_and_the_notes_say_so(
     assert "Made smaller: m = 1024 instead of 2048, k = 512 instead of 1024." in case.text
 
 
+def test_assertions_on_constant_sizes_do_not_hinder_smaller_ones() -> None:
+    inputs = {"x": tensor("n", "m"), "w": tensor("m", "m")}
+    reference = "k = x.shape[1]\nassert k == 8192 and x.shape[-1] == 8192\nreturn x + w.sum(0)"
+    case = case_of(definition(reference, axes={"n": VAR, "m": const(8192)}, inputs=inputs))
+    assert shapes(case) == {"x": "n, 512", "w": "512, 512"}
+    assert "assert" in case.task
+    assert case.reference is not None
+    assert "assert" not in case.reference.source
+
+
+def test_results_have_the_dtypes_of_the_definition() -> None:
+    inputs, outputs = (
+        {"x": tensor("n", "m", dtype="bfloat16")},
+        {"s": tensor("n"), "y": tensor("n", "m", dtype="bfloat16")},
+    )
+    case = case_of(definition("return x.sum(1), x.float() * 2", inputs=inputs, outputs=outputs))
+    assert case.returns == {"s": "float32", "y": "bfloat16"}
+
+
+def test_a_function_that_makes_some_inputs_leaves_the_others_to_be_drawn() -> None:
+    one = definition(inputs={"x": tensor("n", "m"), "at": tensor("n", dtype="int64")}, custom_inputs_entrypoint="make")
+    one["reference"] = (
+        "import torch\n\n\ndef make(sizes, device):\n    return {'at': torch.randperm(sizes['n'])}\n\n\n"
+        "def run(x, at):\n    return x[at]\n"
+    )
+    case = case_of(one)
+    assert case.inputs is not None
+    scope: dict[str, Any] = {}
+    exec(case.inputs.source, scope)
+    made = scope["inputs"](torch.Generator(), torch.bfloat16, n=3, m=5)
+    assert (made["x"].shape, made["x"].dtype, made["at"].dtype) == ((3, 5), torch.bfloat16, torch.int64)
+
+
+def test_a_reference_that_needs_gradients_gets_them() -> None:
+    reference = "y = x.clone().requires_grad_()\ny.square().sum().backward()\nreturn y.grad"
+    case = case_of(definition(reference))
+    assert case.reference is not None
+    scope: dict[str, Any] = {}
+    exec(case.reference.source, scope)
+    with torch.no_grad():
+        (gradient,) = scope["scaled"](x=torch.full((2, 2), 3.0))
+    assert torch.equal(gradient, torch.full((2, 2), 6.0))
+    assert not gradient.requires_grad
+
+
 BROKEN = {
     "fp8": (definition(inputs={"x": tensor("n", "m", dtype="float8_e4m3fn")}), "'x' is float8_e4m3fn"),
     "value_constraint": (definition(constraints=["n == indptr[-1].item()"]), "on values, not on sizes"),
@@ -198,7 +245,7 @@ BROKEN = {
     "hidden": (definition(description="a\u202eb"), "U+202E"),
     "asserted": (
         definition(
-            "assert x.shape[1] == 8192\nreturn x @ w.T",
+            "return x.view(-1, 8192) @ w.T",
             axes={"n": VAR, "m": const(8192)},
             inputs={"x": tensor("n", "m"), "w": tensor("m", "m")},
         ),
@@ -229,19 +276,21 @@ def test_a_file_without_a_definition_is_a_usage_error(text: str) -> None:
     assert "is no definition" in done.output or "is not JSON" in done.output
 
 
-def test_casts_to_fixed_floating_dtypes_are_taken_out_and_others_stay() -> None:
-    import torch
-
+def test_casts_to_floating_dtypes_are_exact_in_float64_only_and_others_stay() -> None:
     source = (
         "import torch\ndef run(x, i):\n"
         "    y = x.to(torch.float32) + i.float() + x.half().bfloat16().type(torch.float64)\n"
         "    return (y + torch.zeros(1, dtype=torch.float32)).to(x.dtype), i.to(torch.int64), x.to('cpu')\n"
     )
     scope: dict[str, Any] = {"torch": torch}
-    exec(without_casts(source), scope)
+    exec(with_exact_casts(source), scope)
     x = torch.tensor([1 / 3], dtype=torch.float64)
-    y, i, _ = scope["run"](x, torch.tensor([2]))
+    with default_dtype(torch.float64):
+        y, i, _ = scope["run"](x, torch.tensor([2]))
     assert float(y) == float(x + 2 + x)
     assert (y.dtype, i.dtype) == (torch.float64, torch.int64)
+    single = x.float()
+    y, _, _ = scope["run"](single, torch.tensor([2]))
+    assert float(y) == float((single + 2 + single.half().bfloat16().double()).float())
     plain = "def run(x):\n    return x  # as it is\n"
-    assert without_casts(plain) == plain
+    assert with_exact_casts(plain) == plain
