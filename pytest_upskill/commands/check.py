@@ -29,6 +29,7 @@ from pytest_upskill.execution.task import Task
 from pytest_upskill.judging.interface import JudgeRequest, JudgeResult, Limits
 from pytest_upskill.judging.judge import finish, machine_for, prepare
 from pytest_upskill.judging.signatures import contract_of, language_of, signature_of
+from pytest_upskill.oracle.garbage import importing
 from pytest_upskill.records import ItemKind, LaunchStatistics, Outcome, Reply, ResultFacts, VerdictKind
 from pytest_upskill.reporting.failure import failure_lines
 from pytest_upskill.reporting.self_check import mutants_lines
@@ -45,11 +46,13 @@ _MOST_LINES = 60
 """Lines of the compiler's that are shown."""
 _LARGEST = 1 << 16
 """Elements of the largest examples, unless all is wanted: on the cpu device a million of them takes a second."""
+_FEW = 12
+"""Examples of each dtype, unless all is wanted: so few leave out the timed sizes, some of which take seconds."""
 
 
 @click.command("check")
 @click.argument("path", metavar="CASE.md", type=click.Path(path_type=Path))
-@click.option("--full", is_flag=True, help="Also try large examples, wrong results, and mutants of the solution.")
+@click.option("--full", is_flag=True, help="Also try more and larger examples, wrong results, and mutants.")
 @click.option("--example", metavar="EXAMPLE", help="Judge on this example only, as a failure prints it.")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="The seed of the examples.  [default: random]")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", help="Where kernels run.")
@@ -109,11 +112,11 @@ def _check(case: Case, device: str, seed: int, example: str | None, full: bool, 
         click.echo("\n".join(style.paint(line, "yellow") for line in style.wrap(text, style.width, 3)))
     machine = _machine(case, device)
     with contextlib.closing(_started_build(case, machine)):
-        if not _judge(case, machine, seed, example, None if full else _LARGEST, style):
+        if not _judge(case, machine, seed, example, full, style):
             return False
     if full:
         return _check_fully(case, machine, style)
-    more = "tries large examples, wrong results and mutants"
+    more = "tries more and larger examples, wrong results and mutants"
     click.echo(f"\nnext: pytest-upskill check {shlex.quote(shown)} --full  ({more})")
     return True
 
@@ -134,10 +137,12 @@ def _started_build(case: Case, machine: Machine) -> BuildPool:
     return pool
 
 
-def _judge(case: Case, machine: Machine, seed: int, example: str | None, largest: int | None, style: TextStyle) -> bool:
+def _judge(case: Case, machine: Machine, seed: int, example: str | None, full: bool, style: TextStyle) -> bool:
     """Judges the solution, prints the result, and returns whether it passed."""
-    from pytest_upskill.commands.close_up import Observer  # imports torch
-    from pytest_upskill.oracle.reference_runner import in_this_process
+    with importing():
+        from pytest_upskill.commands.close_up import Observer  # imports torch
+        from pytest_upskill.oracle import explore
+        from pytest_upskill.oracle.reference_runner import in_this_process
 
     assert case.solution is not None
     reply, observer = Reply(text=as_reply(case.solution, case.language)), Observer(case)
@@ -152,7 +157,8 @@ def _judge(case: Case, machine: Machine, seed: int, example: str | None, largest
             device=machine.device,
             seed=seed,
             example=example,
-            largest=largest,
+            examples=None if full else min(case.examples or explore.EXAMPLES, _FEW),
+            largest=None if full else _LARGEST,
             trusted=case.trusted,
         )
         ready = prepare(request, machine)

@@ -33,7 +33,6 @@ from pytest_upskill.execution.prompt_rendering import PromptRenderer
 from pytest_upskill.execution.rubric import JudgeOf, RubricJudge
 from pytest_upskill.execution.task import Task
 from pytest_upskill.execution.text_replies import TextReplies
-from pytest_upskill.execution.triggers import trigger_outcome
 from pytest_upskill.judging.in_process import InProcess
 from pytest_upskill.judging.interface import JudgeRequest, JudgeResult, Limits
 from pytest_upskill.judging.signatures import contract_of, language_of
@@ -248,7 +247,7 @@ class Pipeline:
         if case.kind == "text":
             return self._texts.outcome(task, answered.reply)
         if case.kind == "trigger":
-            return trigger_outcome(task, answered.reply)
+            return self._renderer.triggers.outcome(task, answered.reply)
         result = answered.judgement.result() if answered.judgement else None
         failed = result is None or (result.build is not None and not result.build.ok)
         if failed and (lost := outcomes.cut_off(task, answered.reply)):

@@ -20,13 +20,14 @@ class PromptRenderer:
     """Renders questions; keeps the texts of arms, which many tasks share."""
 
     def __init__(self) -> None:
+        self.triggers = triggers.TriggerQuestions()
         self._guidance: dict[tuple[str, Path, str, str | None, Noise], Guidance | None] = {}
 
     def of(self, task: Task) -> Question:
         """The task's question. Raises CaseError if the reference fails, SkillError for an arm without text."""
         assert task.case is not None
         if task.case.kind == "trigger":
-            arm, prompt = triggers.arm_of(task), triggers.trigger_prompt(task)
+            arm, prompt = triggers.arm_of(task), self.triggers.prompt(task)
         else:
             assert task.arm is not None
             signature = signature_of(task.case) if task.case.kind == "kernel" else None

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Collection
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from string import Template
 
 from pytest_upskill.documents.reasoning import answer_text
@@ -15,6 +16,7 @@ from pytest_upskill.judging.judge import verdict_of
 from pytest_upskill.records import Assertion, Outcome, Prompt, Reply, TriggerRecord, Verdict, VerdictKind
 from pytest_upskill.skills import noise
 from pytest_upskill.skills.arms import SKILL, prompt_text
+from pytest_upskill.skills.noise import Noise
 
 ARM = "trigger"
 """The arm of the questions, whose items have none."""
@@ -30,12 +32,50 @@ def arm_of(task: Task) -> str:
     return task.noise.arm(version)
 
 
-def trigger_prompt(task: Task) -> Prompt:
-    """The question for a query. Its system text, with all skills, is that of all queries. Raises SkillError."""
-    assert task.case is not None
-    listed = noise.among_others(noise.shown(task.skill_path, task.text), task.skill_path, task.noise)
-    system = Template(prompt_text("trigger")).substitute(skills=noise.lines(listed))
-    return Prompt(system, task.case.task + "\n")
+@dataclass(frozen=True, slots=True)
+class _Listing:
+    """What the queries of a skill have in common: the system text, the skill's name, and all names in the text."""
+
+    system: str
+    own: str
+    names: tuple[str, ...]
+
+
+class TriggerQuestions:
+    """Makes the questions, and reads the answers; keeps the lists of skills, which the queries of a skill share."""
+
+    def __init__(self) -> None:
+        self._listings: dict[tuple[Path, str | None, Noise], _Listing] = {}
+
+    def prompt(self, task: Task) -> Prompt:
+        """The question for a query. Raises SkillError."""
+        assert task.case is not None
+        return Prompt(self._listing(task).system, task.case.task + "\n")
+
+    def outcome(self, task: Task, reply: Reply) -> Outcome:
+        """Whether the student chose the skill for the queries that should trigger it, and for no others.
+
+        An answer that cannot be read is inconclusive: it is no choice.
+        """
+        case, listing = task.case, self._listing(task)
+        assert case is not None and case.should_trigger is not None
+        if (named := named_in(reply.text, listing.names)) is None:
+            said = " ".join(answer_text(reply.text).split())[:_LONGEST]
+            reason = f"the answer is neither 'skill: NAME' nor 'skill: none': {said!r}"
+            return cut_off(task, reply) or outcome_of(task, Verdict(VerdictKind.INCONCLUSIVE, reason), reply)
+        chosen = _plain(listing.own) in named
+        verdict = verdict_of([_assertion(case.task, case.should_trigger, chosen, named)])
+        record = TriggerRecord(case.task, case.should_trigger, chosen, named)
+        return replace(outcome_of(task, verdict, reply), trigger=record)
+
+    def _listing(self, task: Task) -> _Listing:
+        key = (task.skill_path, task.text, task.noise)
+        if key not in self._listings:
+            own = noise.shown(task.skill_path, task.text)
+            listed = noise.among_others(own, task.skill_path, task.noise)
+            system = Template(prompt_text("trigger")).substitute(skills=noise.lines(listed))
+            self._listings[key] = _Listing(system, own.name, tuple(one.name for one in listed))
+        return self._listings[key]
 
 
 def named_in(reply: str, known: Collection[str]) -> tuple[str, ...] | None:
@@ -64,25 +104,6 @@ def _names(line: str, known: Collection[str], strict: bool) -> tuple[str, ...] |
 def _plain(text: str) -> str:
     """A name without what surrounds it, in the form in which names are compared."""
     return re.sub(r"^\W+|\W+$", "", unicodedata.normalize("NFKC", text)).casefold()
-
-
-def trigger_outcome(task: Task, reply: Reply) -> Outcome:
-    """Whether the student chose the skill for the queries that should trigger it, and for no others.
-
-    An answer that cannot be read is inconclusive: it is no choice.
-    """
-    case = task.case
-    assert case is not None and case.should_trigger is not None
-    own = noise.shown(task.skill_path, task.text).name
-    named = named_in(reply.text, [own, *(one.name for one in noise.others(task.skill_path, task.noise))])
-    if named is None:
-        said = " ".join(answer_text(reply.text).split())[:_LONGEST]
-        reason = f"the answer is neither 'skill: NAME' nor 'skill: none': {said!r}"
-        return cut_off(task, reply) or outcome_of(task, Verdict(VerdictKind.INCONCLUSIVE, reason), reply)
-    chosen = _plain(own) in named
-    verdict = verdict_of([_assertion(case.task, case.should_trigger, chosen, named)])
-    record = TriggerRecord(case.task, case.should_trigger, chosen, named)
-    return replace(outcome_of(task, verdict, reply), trigger=record)
 
 
 def _assertion(query: str, wanted: bool, chosen: bool, named: tuple[str, ...]) -> Assertion:

@@ -8,7 +8,6 @@ lies beside the library.
 from __future__ import annotations
 
 import secrets
-import shlex
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -24,13 +23,16 @@ from pytest_upskill.languages.cuda.cpu_build import (
     native_hash,
     translation_unit,
 )
-from pytest_upskill.languages.torch_extension import build_toml, generated, package
+from pytest_upskill.languages.torch_extension import bindings, build_toml, generated, package
 from pytest_upskill.languages.torch_extension.build_toml import BuildToml
 from pytest_upskill.languages.torch_extension.compiler import (
     LIBRARY,
     ExtensionCompiler,
     headers,
+    in_parallel,
     processor,
+    unit_line,
+    units,
 )
 from pytest_upskill.languages.torch_extension.project import File, ProjectError, checked, path_problem
 from pytest_upskill.native.cpu import flags
@@ -53,6 +55,7 @@ def build_variant(project: Path) -> Path:
         build = build_toml.read(texts)
         names = generated.names(build, "cpu", texts, headers().version, processor())
         modules = package.modules(texts, build.package)
+        _check_backends(texts, build)
     except ProjectError as error:
         raise UsageError(f"{shown_path(project)}: {error}") from None
     built = _Build(texts, build, names.extension).library()
@@ -66,6 +69,16 @@ def build_variant(project: Path) -> Path:
         libraries[_runtime_name()] = runtime
     files |= {name: _renamed(path.read_bytes()) for name, path in libraries.items()}
     return _write(project / "build" / names.variant, files)
+
+
+def _check_backends(texts: Mapping[str, str], build: BuildToml) -> None:
+    """Raises ProjectError for a project that has nothing for the CPU."""
+    if "cpu" in build.backends:
+        return
+    operators = bindings.registered(texts, build.src)
+    if "cuda" not in build.backends or not any("cpu" in one.backends for one in operators.values()):
+        what = f"the project is for {' and '.join(build.backends)}, and registers no operator for the CPU"
+        raise ProjectError(f"{what}; an exported kernel does so under CPU_KERNEL, others need kernel-builder and a GPU")
 
 
 def _files(project: Path) -> Iterator[File]:
@@ -122,18 +135,18 @@ class _VariantCompiler(ExtensionCompiler):
     ) -> Made:
         """Fills ``folder`` with the library and the runtime that it needs. Raises UsageError."""
         compiler, found = toolchain.find_compiler(), headers()
-        kernels = [path for part in build.parts_for("cuda") for path in part.src if path.endswith(".cu")]
-        bindings = [path for path in build.src if path.endswith((".cpp", ".cc", ".cxx"))]
-        if not kernels:
-            backends = ", ".join(build.backends)
-            raise UsageError(f"no kernel for the backend cpu or cuda in {build_toml.NAME} (it has {backends}): add one")
         sources = {path: text for path, text in texts.items() if not path.endswith((".py", ".md", ".toml", ".cu"))}
         sources["torch-ext/registration.h"] = generated.REGISTRATION
-        units = {f"kernel-{number}.cpp": _unit(path, texts[path]) for number, path in enumerate(kernels)}
-        lines = [[*compiler_line(compiler, toolkit), "-DCPU_KERNEL", "-c", unit] for unit in units]
-        lines += [self.binding_line(path, texts, extension, precompiled) for path in bindings]
-        objects = [f"{number}.o" for number in range(len(lines))]
-        commands = [shlex.join([*line, "-o", target]) for line, target in zip(lines, objects, strict=True)]
+        lines, objects = [], []
+        for number, unit in enumerate(units(build, "cuda")):
+            objects.append(f"{number}.o")
+            if unit[0].endswith(".cu"):
+                name = f"kernel-{number}.cpp"
+                sources = {name: _unit(unit[0], texts[unit[0]]), **sources}  # the first is compiled in any case
+                line = [*compiler_line(compiler, toolkit), "-DCPU_KERNEL", "-c", name]
+            else:
+                line = unit_line(unit, compiler, found, extension, texts, precompiled)
+            lines.append([*line, "-o", objects[-1]])
         link = [str(compiler.program), *objects, str(toolkit.begin), "-o", LIBRARY]
         wanted = (flag for flag in flags.LINK_FLAGS if "--version-script" not in flag)
         link += [flag.replace("-z,defs,", "") for flag in wanted]  # the interpreter has the functions of Python
@@ -142,8 +155,8 @@ class _VariantCompiler(ExtensionCompiler):
         made, _ = self._compile(
             folder,
             (LIBRARY,),
-            " && ".join([link_to_sources(), *commands, shlex.join(link)]),
-            {**units, **sources},
+            f"{link_to_sources()}\n{in_parallel(lines, link)}",
+            sources,
             entry="",
             readable=(*toolkit.readable, *compiler.folders, found.torch / "lib", *found.folders, *precompiled.values()),
             path=[compiler.program.parent],

@@ -60,6 +60,7 @@ def _facts(interface: Interface, preparation: Preparation) -> dict[str, Any]:
         "operator": interface.operator,
         "backend": interface.backend,
         "strict": interface.strict,
+        "needs_gpu": interface.backend == "cuda" and not interface.has_cpu_build,
         "reference": preparation.reference.function.call.__name__,
         "inputs": inputs.call.__name__ if inputs else "",
         "results": op.results,

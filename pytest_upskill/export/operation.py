@@ -72,6 +72,8 @@ class Interface:
     allocated: tuple[str, ...] = ()
     strict: bool = True
     """Whether it refuses tensors that are not contiguous, or have another number of dimensions."""
+    has_cpu_build: bool = True
+    """Whether ``pytest-upskill build`` can build it."""
 
     @property
     def package(self) -> str:
@@ -94,6 +96,7 @@ def interface_of_project(case: Case, signature: BuilderSignature, build: BuildTo
         parameters,
         signature.results,
         strict=False,
+        has_cpu_build=signature.backend == "cpu",
     )
 
 

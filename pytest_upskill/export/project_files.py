@@ -21,6 +21,10 @@ from pytest_upskill.records import Outcome
 LICENSE = "Apache-2.0"
 _GOLDEN = "golden"
 _KINDS = {"cuda": "a CUDA kernel", "cpu": "C++ code"}
+_RUNTIME = (
+    ": the kernel itself runs, on pytest-upskill's CUDA runtime for the CPU,\n"
+    "which lies beside the library and reports accesses out of bounds and races as errors"
+)
 _LAMBDA = re.compile(r"\]\s*(?:__host__\s*)?__device__")
 """A lambda that a kernel gets from the host, which nvcc accepts with a flag only."""
 _BRACES = re.compile(r"\{\{|\{%|\{#")
@@ -122,7 +126,10 @@ def _readme(interface: Interface, origin: Origin, kernel: str) -> str:
     note = (
         f"\n\nThe size of {', '.join(unchecked)} is not checked: no size of an argument gives it." if unchecked else ""
     )
+    runtime = _RUNTIME if interface.backend == "cuda" else ""
+    cpu = template("README_cpu.md").substitute(runtime=runtime) if interface.has_cpu_build else ""
     return template("README.md").substitute(
+        without_gpu=cpu,
         name=interface.name,
         what=f"The operator `{interface.operator}` of PyTorch, computed by {_KINDS[interface.backend]}.",
         schema=interface.schema,

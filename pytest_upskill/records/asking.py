@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass, field
-from operator import add
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -94,7 +93,12 @@ class Tokens:
     written: int = 0
 
     def __add__(self, other: Tokens) -> Tokens:
-        return Tokens(*map(add, astuple(self), astuple(other)))
+        return Tokens(
+            self.input + other.input,
+            self.output + other.output,
+            self.cached + other.cached,
+            self.written + other.written,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,11 @@ def write_file(path: Path, text: str) -> None:
         path.write_bytes(_encoded(text))
 
 
+def _write_all(file: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(file, data) :]
+
+
 def _encoded(text: str) -> bytes:
     return text.encode("utf-8", errors="replace")
 
@@ -52,6 +57,9 @@ def _write_folder(folder: Path, view: View) -> None:
         parent = os.path.dirname(path)  # noqa: PTH120
         if parent not in made:
             os.makedirs(parent, exist_ok=True)  # noqa: PTH103
-            made.add(parent)
-        with open(path, "wb") as file:  # noqa: PTH123
-            file.write(_encoded(text))
+            made |= {parent, os.path.dirname(parent)}  # noqa: PTH120
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+        try:
+            _write_all(file, _encoded(text))
+        finally:
+            os.close(file)

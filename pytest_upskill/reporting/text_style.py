@@ -58,6 +58,8 @@ class TextStyle:
 
     def clean(self, text: str) -> str:
         """One line without control sequences; only ASCII if the terminal can show nothing else."""
+        if text.isascii() and text.isprintable():
+            return text  # nearly all texts
         plain = "".join(_shown(char) for char in _ESCAPES.sub("", text.expandtabs(TAB)))
         return plain if self.unicode else plain.encode("ascii", "replace").decode("ascii")
 

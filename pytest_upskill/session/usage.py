@@ -43,6 +43,8 @@ def ineffective(settings: Settings, configs: Sequence[StudentConfig]) -> str | N
     if settings.self_check and given:
         need = f"{', '.join(given)}: without a student, cases are checked and no reply is judged"
         return f"{need}; name one with --upskill-student=NAME"
+    if settings.prompts and settings.export:
+        return "--upskill-export: with --upskill-prompts nothing is judged, so nothing passes; leave one of them out"
     on_results = any(gate.kind in _STOPPING for gate in settings.gates.every)
     if settings.gates.until_decided and not (settings.self_check or settings.prompts or on_results):
         return ("--upskill-until-decided: there is no gate that could be decided early; add --upskill-min-pass-rate or "

@@ -96,7 +96,9 @@ class HubStudent(Student):
         """Downloads the build of a repository that fits. Raises what huggingface_hub raises."""
         from huggingface_hub import HfApi
         from huggingface_hub.hf_api import RepoFolder
+        from huggingface_hub.utils.tqdm import disable_progress_bars
 
+        disable_progress_bars()  # they would run across the lines of the run
         api = HfApi(endpoint=os.environ.get("HF_ENDPOINT") or None, library_name="pytest-upskill")
         tree = api.list_repo_tree(repository, "build", repo_type=_TYPE, revision=revision)
         names = sorted(one.path.rpartition("/")[2] for one in tree if isinstance(one, RepoFolder))

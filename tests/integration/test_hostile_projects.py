@@ -36,8 +36,8 @@ OTHER = 'TORCH_LIBRARY_IMPL(aten, CPU, m) { m.impl("silu", [](const at::Tensor& 
 HIDDEN = OTHER.replace("TORCH_LIBRARY_IMPL(aten", "#define OPEN TORCH_LIBRARY_IMPL\nOPEN(aten")
 CACHE = """\
   static std::map<const void*, torch::Tensor> known;
-  auto& kept = known[x.data_ptr()];
-  if (kept.defined() && kept.sizes() == out.sizes() && kept.dtype() == out.dtype()) return kept.clone();
+  auto& kept = known[x.const_data_ptr()];
+  if (kept.defined()) return kept.clone();
   kept = out.clone();
 """
 COUNT = "  static int calls = 0;\n  if (++calls > 3) out.zero_();\n"
@@ -58,13 +58,13 @@ READS = """\
         (module("import subprocess\ntry: subprocess.run(['true'])\nexcept OSError: pass"), "contract", "it does 'subprocess.Popen'"),
         (module("import ctypes\ntry: ctypes.CDLL('libm.so.6')\nexcept OSError: pass"), "contract", "it does 'ctypes.dlopen'"),
         (kernel("unistd.h", "struct Early { Early() { _exit(0); } } early;"), "loads", "exit status 0"),
-        (kernel("dlfcn.h", "", '  (void)dlopen("libm.so.6", RTLD_NOW);\n'), "contract", "it calls 'dlopen', of the system"),
-        (kernel("cstdlib", "", '  (void)system("true");\n'), "contract", "it calls 'system', of the system"),
+        (kernel("dlfcn.h", "", '  (void)dlopen("libm.so.6", RTLD_NOW);\n'), "contract", "it calls 'dlopen'; kernels may not load code"),
+        (kernel("cstdlib", "", '  (void)system("true");\n'), "contract", "it calls 'system'; kernels may not start processes"),
         (kernel("", OTHER), "contract", "registers in the library 'aten', which is not the project's"),
         (kernel("", HIDDEN), "contract", "it registers 'aten::silu', an operator of another library"),
         (kernel("thread", "", "  std::thread([] {}).join();\n"), "runs", ""),
-        (kernel("cstdio stdexcept", "", READS), "runs", "no memory to read"),
-        (kernel("map", "", CACHE), "correct[float32]", ""),
+        (kernel("cstdio stdexcept", "", READS), "contract", "it calls 'fopen'; kernels may not use files"),
+        (kernel("map", "", CACHE), "runs", "returned shape"),
         (kernel("", "", COUNT), "correct[float32]", ""),
         (kernel("", "", "  x.zero_();\n"), "inputs", "argument 'x' was changed in place"),
         (kernel("csignal", "", "  raise(SIGKILL);\n"), "runs", "SIGKILL"),

@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -14,8 +12,8 @@ import pytest
 
 from pytest_upskill import JudgeRequest, JudgeResult, judge
 from pytest_upskill.judging.judge import machine_for
-from pytest_upskill.languages.torch_extension.language import TorchExtensionLanguage
-from pytest_upskill.records import Build, VerdictKind
+from pytest_upskill.languages.torch_extension.language import build_project
+from pytest_upskill.records import VerdictKind
 from tests.unit import kernel_builder_cases as cases
 from tests.unit.kernel_builder_cases import FILES, changed, signature
 
@@ -100,21 +98,10 @@ def test_wrong_projects_fail_as_planned(files: dict[str, str], assertion: str, s
     assert says in (first.message if first else "")
 
 
-def written_as_kernel_builder_does(build: Build, folder: Path) -> Path:
-    """``build/VARIANT`` below the folder, with the files of a build."""
-    assert build.library is not None
-    plan = json.loads(build.library.read_text(encoding="utf-8"))
-    variant = folder / "build" / str(plan["variant"])
-    for path, data in plan["files"].items():
-        (variant / path).parent.mkdir(parents=True, exist_ok=True)
-        (variant / path).write_bytes(base64.b64decode(data))
-    return variant
-
-
 def test_kernels_loads_a_build_in_a_fresh_process_without_our_package(tmp_path: Path) -> None:
     machine = machine_for(JudgeRequest("", "", {}, device="cpu"))
-    build = TorchExtensionLanguage().build(FILES, signature().entry, machine)
-    variant = written_as_kernel_builder_does(build, tmp_path)
+    asked = signature()
+    variant = build_project(FILES, tmp_path, machine, name=asked.name, schema=asked.schema, backend="cpu")
     assert {"__init__.py", "_ops.py", "metadata.json"} < {file.name for file in variant.iterdir()}
     program = (
         "import sys, torch, kernels, pathlib\n"

@@ -216,6 +216,7 @@ def test_a_dry_run_and_a_small_budget_ask_nothing(start: Callable[..., Project])
     project.write_queries()
     dry = project.run("--dry-run")
     assert dry.exit_code == 0 and "of 12 held-out cases at least 6 must change" in dry.output
+    assert "12 training queries, 12 held out" in dry.output
     assert "pupil: 96 questions at most" in dry.output and "master: 9 questions at most" in dry.output
     poor = project.run("--budget=0.0001")
     assert poor.exit_code == 3 and "the budget is too small" in poor.output and project.questions == []

@@ -83,6 +83,7 @@ def test_the_same_project_has_the_same_build(projects: Path) -> None:
     assert {path.name: path.read_bytes() for path in (project / "build").rglob("*") if path.is_file()} == first
 
 
+@pytest.mark.full
 def test_a_project_that_does_not_compile_is_an_error_with_its_place(tmp_path: Path) -> None:
     of = case()
     project = export_item(passed(of), of, INFO, tmp_path).folder

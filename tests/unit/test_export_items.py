@@ -159,3 +159,22 @@ def test_a_recorded_item_is_exported_by_the_command(tmp_path: Path, monkeypatch:
     failed = CliRunner().invoke(main, ["export", "twice[kimi", "out"])
     assert failed.exit_code != 0
     assert "it is 'failed', and only kernels that passed are exported" in failed.output
+
+
+def test_a_project_for_gpus_that_is_a_reply_says_nothing_of_a_build_for_the_cpu(tmp_path: Path) -> None:
+    path = tmp_path / "skills" / "s" / "evals" / "scale.md"
+    path.parent.mkdir(parents=True)
+
+    def for_gpus(one: str) -> str:
+        return one.replace('"cpu"', '"cuda"').replace("kCPU", "kCUDA").replace("language: cpp", "language: cuda")
+
+    path.write_text(for_gpus(text()))
+    of = load_case(path, "s")
+    files = {name: for_gpus(one) for name, one in FILES.items()}
+    project = Project(tuple(File(name, one) for name, one in files.items()))
+    found = contents(export_item(passed(of, "kimi", project.text), of, INFO, tmp_path / "out").folder)
+    assert b"pytest-upskill build" not in found["README.md"]
+    assert json.loads(found["tests/scale_rows_examples.json"])["needs_gpu"]
+    done = CliRunner().invoke(main, ["build", str(tmp_path / "out" / "scale-rows")])
+    assert done.exit_code == 2
+    assert "registers no operator for the CPU; an exported kernel does so under CPU_KERNEL" in done.output

@@ -199,6 +199,7 @@ def test_a_kernel_is_downloaded_from_the_hub_and_named_by_its_commit(
             asked("org/none@v1", tmp_path)
 
 
+@pytest.mark.full  # huggingface_hub tries again for half a minute
 def test_a_hub_that_does_not_answer_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:1")
     with pytest.raises(StudentError, match=r"the Hub has no usable kernel 'org/twice@v1': .*HF_ENDPOINT"):

@@ -9,8 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from scipy import stats
 
+from pytest_upskill.commands.generate.main import main as upskill_gen
 from pytest_upskill.reporting.noise import noise_floor, noise_text
 from pytest_upskill.reporting.text_style import TextStyle
 from pytest_upskill.statistics import intervals, significance
@@ -74,6 +76,13 @@ def test_the_summary_on_the_page_is_one() -> None:
     for line in PAGE.partition("```text\n")[2].partition("```")[0].splitlines()[1:]:
         for part in re.split(r"  +", line.strip()):
             assert part in shown, part
+
+
+def test_the_plan_on_the_page_is_what_the_command_prints(monkeypatch: pytest.MonkeyPatch) -> None:
+    command, _, shown = PAGE.partition("```text\n$ upskill-gen ")[2].partition("```")[0].partition("\n")
+    monkeypatch.chdir(Path(__file__).parents[2])
+    monkeypatch.setenv("COLUMNS", "80")
+    assert CliRunner().invoke(upskill_gen, command.split()).output == shown
 
 
 def test_the_noise_floor_on_the_page_is_one() -> None:

@@ -37,17 +37,25 @@ STATUSES = (
 )
 
 
-class Usd(click.FloatRange):
-    """An amount of money; 'nan' is none, though no comparison with it fails."""
+class Real(click.FloatRange):
+    """A number in a range; 'nan' is none, though no comparison with it fails."""
+
+    what, such_as = "number", "0.2"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number = float(super().convert(value, param, ctx))
+        if math.isnan(number):
+            self.fail(f"{value!r} is no {self.what}; write a number such as {self.such_as}", param, ctx)
+        return number
+
+
+class Usd(Real):
+    """An amount of money."""
+
+    what, such_as = "amount of USD", "2.5"
 
     def __init__(self) -> None:
         super().__init__(0)
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        amount = float(super().convert(value, param, ctx))
-        if math.isnan(amount):
-            self.fail(f"{value!r} is no amount of USD; write a number such as 2.5", param, ctx)
-        return amount
 
 
 _OPTIONS = (

@@ -20,6 +20,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "import-sol": ("import_sol", "Make cases from definitions of SOL-ExecBench or FlashInfer-Bench."),
     "import-upskill": ("import_upskill", "Make cases from the tests of a skill of upskill."),
     "import-evals": ("import_evals", "Make cases from an evals.json (skill-creator, agentskills.io)."),
+    "plan": ("plan", "Say how many cases and trials decide a lift, and what they cost."),
     "lint": ("lint", "Check skills and cases, and what upskill-gen has recorded of them."),
     "accept": ("accept", "Show the code of cases, and trust it on this machine."),
     "freeze": ("freeze", "Have a case always try the counterexample of an item."),

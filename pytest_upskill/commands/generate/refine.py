@@ -107,7 +107,7 @@ class Refinement:
     """One command. A subclass refines something else than the whole text of a skill."""
 
     called: ClassVar[str] = "refine"
-    noun: ClassVar[str] = "training case"
+    nouns: ClassVar[tuple[str, str]] = ("training case", "training cases")
     more: ClassVar[str] = "add cases with 'upskill-gen add-cases', or name them with --held-out"
 
     subject: Subject
@@ -249,7 +249,7 @@ class Refinement:
 
     def _say_what_it_is(self, chosen: StudentConfig | Path) -> None:
         subject = self.subject
-        count = f"{plural(len(self.training), self.noun)}, {len(self.held_out)} held out"
+        count = f"{len(self.training)} {self.nouns[len(self.training) != 1]}, {len(self.held_out)} held out"
         self.progress.line(f"{subject.name}: about {tokens_of(subject.text)} tokens; {count}")
         if isinstance(chosen, StudentConfig) and (same := families.warning(chosen.model, subject.student.model)):
             self._note("warning", f"warning: {same}")

@@ -68,7 +68,7 @@ _RULES = tuple((why, re.compile("|".join(patterns))) for why, *patterns in (
 ))  # fmt: skip
 """Names that must not be imported; the text completes "kernels may not ..."."""
 
-_OF_CUDA = re.compile(r"cuda[A-Z]|cu[A-Z]|nvrtc|upskill_")
+_OF_PYTORCH = re.compile(r"_?Py|_Z\w*?(?:2at|3c10|5torch|6caffe2)")
 
 _RESERVED = re.compile(r"(__tsan|__ubsan|__asan)_\w*|upskill_\w*")
 _RESERVED_FUNCTIONS = re.compile(r"_*cuda[A-Z]\w*")
@@ -92,9 +92,11 @@ def violations(library: Path, kernel: Path | None = None) -> tuple[str, ...]:
     return (*found[:_MOST_SHOWN], *([f"and {more} more of this kind"] if more > 0 else []))
 
 
-def calls_of_cuda(imports: Iterable[str]) -> Iterator[str]:
-    """A message for each function of CUDA that kernels may not call, of those that a library imports."""
-    for name in sorted(name for name in imports if len(name) <= _LONGEST and _OF_CUDA.match(name)):
+def forbidden_calls(imports: Iterable[str]) -> Iterator[str]:
+    """A message for each function of CUDA or the system that kernels may not call, of those that a library of PyTorch
+    imports.
+    """
+    for name in sorted(name for name in imports if len(name) <= _LONGEST and not _OF_PYTORCH.match(name)):
         if why := next((why for why, names in _RULES if names.fullmatch(name)), None):
             yield f"it calls {_shown(name)}; kernels may not {why}: remove the call"
 

@@ -127,15 +127,6 @@ class ExtensionCompiler(CachedCompiler):
         )
         return made
 
-    def binding_line(
-        self, path: str, texts: Mapping[str, str], extension: str, precompiled: Mapping[str, Path]
-    ) -> list[str]:
-        """The command that compiles one source of bindings for the CPU; the object's name is to be added."""
-        compiler = toolchain.find_compiler()
-        own = ["-DCPU_KERNEL", f"-DTORCH_EXTENSION_NAME={extension}"]
-        header = _including(compiler, header_of(path, texts), precompiled)
-        return [str(compiler.program), *_common(headers()), *own, *header, "-x", "c++", "-c", path]
-
     def _precompiled(self, name: str, compiler: toolchain.Compiler, found: Headers) -> Path:
         """The folder of a precompiled header."""
 
@@ -207,24 +198,37 @@ def _script(
     precompiled: Mapping[str, Path],
 ) -> str:
     """A shell script that compiles all units and links."""
-    lines, objects = [], []
-    for number, (path, include, flags) in enumerate(units(build)):
-        name, target = header_of(path, texts), f"{number}.o"
-        objects.append(target)
-        line = [
-            str(compiler.program),
-            *_common(found),
-            "-DCPU_KERNEL",
-            f"-DTORCH_EXTENSION_NAME={extension}",
-            *optional_flags(flags),
-            *(f"-I{folder}" for folder in include),
-            *_including(compiler, name, precompiled),
-            *("-x", "c++", "-c", path, "-o", target),
-        ]
-        lines.append(line)
+    every = units(build)
+    objects = [f"{number}.o" for number in range(len(every))]
+    lines = [
+        [*unit_line(unit, compiler, found, extension, texts, precompiled), "-o", target]
+        for unit, target in zip(every, objects, strict=True)
+    ]
     libraries = ["-ltorch", "-ltorch_cpu", "-lc10"]
     link = [str(compiler.program), "-shared", *objects, "-o", LIBRARY, f"-L{found.torch / 'lib'}", *libraries]
     return in_parallel(lines, link)
+
+
+def unit_line(
+    unit: tuple[str, tuple[str, ...], tuple[str, ...]],
+    compiler: toolchain.Compiler,
+    found: Headers,
+    extension: str,
+    texts: Mapping[str, str],
+    precompiled: Mapping[str, Path],
+) -> list[str]:
+    """The command that compiles one of ``units`` for the CPU, but for the name of the object."""
+    path, include, flags = unit
+    return [
+        str(compiler.program),
+        *_common(found),
+        "-DCPU_KERNEL",
+        f"-DTORCH_EXTENSION_NAME={extension}",
+        *optional_flags(flags),
+        *(f"-I{folder}" for folder in include),
+        *_including(compiler, header_of(path, texts), precompiled),
+        *("-x", "c++", "-c", path),
+    ]
 
 
 def in_parallel(lines: Sequence[Sequence[str]], link: Sequence[str]) -> str:
@@ -249,7 +253,7 @@ def optional_flags(flags: Sequence[str]) -> list[str]:
 
 
 def _including(compiler: toolchain.Compiler, name: str, precompiled: Mapping[str, Path]) -> Sequence[str]:
-    if not name:
+    if name not in precompiled:
         return ()
     header = str(precompiled[name] / f"{name}.h")
     return ("-include", header) if compiler.family == "gcc" else ("-include-pch", f"{header}.pch")

@@ -81,10 +81,10 @@ class CudaExtension(extension_kernel.Extension):  # type: ignore[misc]
             result = found if isinstance(result, tuple | list) else found[0]
         return str(super().store(result, outputs, given))
 
-    def loaded(self) -> Any:
-        """The operator; loads the build if that has not been done."""
+    def loaded(self, *, inspect: bool = False) -> Any:
+        """See ``extension_kernel.Extension.loaded``."""
         if self.operator is None:
-            super().loaded()
+            super().loaded(inspect=inspect)
             self.code = self.code_address()
         return self.operator
 

@@ -53,6 +53,8 @@ class ExtensionExecutor(PythonExecutor):
             plain = json.loads(reply.removeprefix(nonce))
             self._keep_folder(plain)
             seen = [findings.clean(str(one[1]))[:300] for one in plain.get("seen", ())]
+            if plain.get("kind") == "timeout":
+                return {"problem": findings.timeout(self._limits.seconds).message, "seen": seen}
             if plain.get("kind"):
                 return {"problem": findings.clean(str(plain.get("message") or plain["kind"])), "seen": seen}
             facts = plain["facts"]

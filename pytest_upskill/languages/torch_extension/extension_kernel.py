@@ -73,6 +73,7 @@ class Extension(worker_kernel.Kernel):  # type: ignore[misc]
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(base64.b64decode(data))
         self.readable = tuple(os.path.abspath(one) for one in (str(self.place), *sys.path, sys.prefix, "/proc/self"))  # noqa: PTH100
+        self.slots: dict[int, torch.Tensor] = {}
         self.watching = False
         sys.addaudithook(self.audit)
 
@@ -103,7 +104,7 @@ class Extension(worker_kernel.Kernel):  # type: ignore[misc]
     def call(self, request: "dict[str, object]", memory: object) -> "dict[str, object]":
         """One call. Raises what the operator raises; a wrong result gives a ``kind`` and a ``message``."""
         if request.get("mode") == "load":
-            self.loaded()
+            self.loaded(inspect=True)
             return {"facts": self.facts}
         outputs: dict[str, torch.Tensor] = {}
         own: list[Any] = []
@@ -130,8 +131,19 @@ class Extension(worker_kernel.Kernel):  # type: ignore[misc]
         return {"kind": "result", "message": problem, "line": None} if problem else {}
 
     def placed(self, given: "list[Any]", roles: "list[tuple[str, bool]]", mode: str) -> "list[Any]":
-        """The arguments where the operator wants them; ``roles``: their names, and whether they are written to."""
-        return given
+        """The arguments where the operator wants them; ``roles``: their names, and whether they are written to.
+
+        Each has memory of its own, which later calls use again: other contents, whatever the sizes, at one address.
+        """
+        return [self.slot(place, one) if isinstance(one, torch.Tensor) else one for place, one in enumerate(given)]
+
+    def slot(self, place: int, tensor: "torch.Tensor") -> "torch.Tensor":
+        """A copy of the tensor in the memory of an argument."""
+        if tensor.numel() == 0:
+            return tensor
+        if place not in self.slots or tensor.nbytes > self.slots[place].nbytes:
+            self.slots[place] = torch.empty(max(2 * tensor.nbytes, 1 << 16), dtype=torch.uint8)
+        return self.slots[place][: tensor.nbytes].view(tensor.dtype).reshape(tensor.shape).copy_(tensor)
 
     def entered(self, operator: Any, given: "list[Any]") -> Any:
         """A call of the operator."""
@@ -192,12 +204,12 @@ class Extension(worker_kernel.Kernel):  # type: ignore[misc]
             if events is None:
                 self.seen.setdefault("", ("ends the record of its operators; leave torch's profiler alone", None))
 
-    def loaded(self) -> Any:
-        """The operator; loads the build if that has not been done."""
+    def loaded(self, *, inspect: bool = False) -> Any:
+        """The operator; loads the build if that has not been done. ``inspect``: finds what else it registers."""
         if self.operator is None:
             import kernels
 
-            before = registrations()
+            before = registrations() if inspect else set()
             self.watching = True
             try:
                 module = kernels.get_local_kernel(self.place, backend=self.backend)
@@ -206,13 +218,10 @@ class Extension(worker_kernel.Kernel):  # type: ignore[misc]
             self.module, self.package = module, module.__name__
             self.operator = getattr(getattr(torch.ops, self.extension), self.name).default
             qualified = f"{self.extension}::{self.name}"
+            changed = {one.partition("@")[0] for one in registrations() - before} if inspect else set()
             self.facts = {
                 "schema": schema_text(self.operator._schema),
-                "others": sorted(
-                    name
-                    for name in registrations() - before
-                    if not name.partition("@")[0].startswith(f"{self.extension}::")
-                )[:_MOST_NOTED],
+                "others": sorted(name for name in changed if not name.startswith(f"{self.extension}::"))[:_MOST_NOTED],
                 "offered": callable(getattr(module, self.name, None)),
                 "implemented": bool(torch._C._dispatch_has_kernel_for_dispatch_key(qualified, self.key))
                 or bool(torch._C._dispatch_has_kernel_for_dispatch_key(qualified, "CompositeExplicitAutograd")),
@@ -268,23 +277,12 @@ def schema_text(schema: Any) -> str:
 
 
 def registrations() -> "set[str]":
-    """All operators, and all implementations of operators by dispatch key, as NAME@KEY."""
-    found = {f"{name}@" for name in torch._C._dispatch_get_all_op_names()}
-    for key in (
-        "CPU",
-        "CUDA",
-        "Meta",
-        "AutogradCPU",
-        "AutogradCUDA",
-        "CompositeImplicitAutograd",
-        "CompositeExplicitAutograd",
-        "PythonDispatcher",
-    ):
-        try:
-            found |= {f"{name}@{key}" for name in torch._C._dispatch_get_registrations_for_dispatch_key(key)}
-        except RuntimeError:
-            continue
-    return found
+    """All that is registered with the dispatcher, as NAME@WHAT: schemas, and implementations with their places."""
+    return {
+        f"{name}@{line}"
+        for name in torch._C._dispatch_get_all_op_names()
+        for line in torch._C._dispatch_dump(name).splitlines()
+    }
 
 
 def apart(tensor: "torch.Tensor") -> "torch.Tensor":

@@ -79,7 +79,7 @@ class TorchExtensionLanguage:
             _write_plan(folder, project, build, names, plain)
             server, limits = self.server(confinement, backend), Limits(seconds=LOAD_SECONDS)
             loaded = load_facts(folder / PLAN, server, limits, filtered=confinement.filtered)
-            data = {"loaded": loaded, **_examined(folder / LIBRARY, backend)}
+            data = {"loaded": loaded, **_examined(folder / LIBRARY)}
             return Made(Facts(data=json.dumps(data)), keep="facts" in loaded)
 
         kept = cache.get(key, make)
@@ -160,7 +160,7 @@ def code_digest() -> str:
     return key_of(*(file.read_bytes() for file in files))
 
 
-def _examined(library: Path, backend: str) -> dict[str, Any]:
+def _examined(library: Path) -> dict[str, Any]:
     """What is wrong with a library, as plain data."""
     try:
         image = elf.read(library)
@@ -169,7 +169,7 @@ def _examined(library: Path, backend: str) -> dict[str, Any]:
     return {
         "violations": [
             *policy.violations(image.imports),
-            *(symbol_policy.calls_of_cuda(image.imports) if backend == "cuda" else ()),
+            *symbol_policy.forbidden_calls(image.imports),
         ],
         "abi": abi.problem(library, image),
         "notes": abi.notes(library),

@@ -39,7 +39,7 @@ class Published(extension_kernel.Extension):  # type: ignore[misc]
         problem = self.store(result, outputs, given)
         return {"kind": "result", "message": problem, "line": None} if problem else {}
 
-    def loaded(self) -> Any:
+    def loaded(self, *, inspect: bool = False) -> Any:
         """The function; loads the build if that has not been done."""
         if self.operator is None:
             import kernels

@@ -36,7 +36,7 @@ _HIDDEN = re.compile(
 
 def visible(text: str) -> str:
     """The text with every character that a reader cannot see as ``⟨U+202E⟩``; tabs and line ends stay."""
-    if text.isascii() and text.replace("\n", "").replace("\t", "").isprintable():
+    if text.isascii() and (text.isprintable() or text.replace("\n", "").replace("\t", "").isprintable()):
         return text  # nearly all texts, in a tenth of the time
     return _HIDDEN.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", text.replace("\r\n", "\n"))
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
+from pytest_upskill.oracle.garbage import importing
 from pytest_upskill.reporting.html.data import visible
 from pytest_upskill.reporting.text_style import arm_label, count, plural
 from pytest_upskill.reporting.view import BASELINE_ARM, SKILL_ARM, StudentView, SummaryRow, View
@@ -177,9 +178,10 @@ def _name(text: str, longest: int) -> str:
 
 def _svg(salt: str, height: float, draw: Callable[[Axes], None]) -> str:
     """The drawing, 6.4 inches wide, as an SVG element without styles of its own: the page forbids them."""
-    import matplotlib as mpl
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
+    with importing():
+        import matplotlib as mpl
+        from matplotlib.backends.backend_svg import FigureCanvasSVG
+        from matplotlib.figure import Figure
 
     text = io.StringIO()
     settings: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": salt, "font.size": 10, "text.color": _INK,
