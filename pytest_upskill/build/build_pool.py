@@ -32,7 +32,7 @@ class Job(Generic[T]):
         return self._number < other._number
 
     def result(self) -> T:
-        """Waits for what is given and for the work. Raises what either of them raised."""
+        """Waits for the input and then for the work. Raises what either of them raised."""
         self.given.result()
         self.do()
         return self._result.result()

@@ -123,7 +123,9 @@ def _results(texts: list[str]) -> tuple[str, ...]:
 
 
 def _refuse_clashes(operator: Operator, dims: Iterable[str]) -> None:
-    """Raise ValueError for a name that occurs twice: they share one C++ function, named as the operator is."""
+    """Raise ValueError for a name that occurs twice: arguments, results and dims are parameters of one C++ function,
+    whose name is taken too.
+    """
     seen = {operator.name: "the operator"}
     names = [argument.name for argument in operator.arguments]
     for role, group in (("an argument", names), ("a result", operator.results), ("a dim", sorted(dims))):

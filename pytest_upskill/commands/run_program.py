@@ -35,8 +35,8 @@ class _AfterDashes(click.Command):
     "run",
     cls=_AfterDashes,
     options_metavar="[OPTIONS]",
-    epilog=f"The exit status is the program's, {REPORTED} if something was reported, {CANNOT_RUN} if the program could "
-    "not be built. The program is not confined: run only programs that you trust. Example: "
+    epilog=f"The exit status is the program's, {REPORTED} if something was reported, {CANNOT_RUN} if nothing could "
+    "be run. The program is not confined: run only programs that you trust. Example: "
     "pytest-upskill run -I include -D N=1024 main.cu kernels.cu -- --size 3",
 )
 @click.argument("files", metavar="FILE.cu... [-- ARGUMENT...]", nargs=-1, required=True, type=_FILE)

@@ -43,7 +43,7 @@ def arms(text: str) -> tuple[str, ...]:
             raise ValueError(f"unknown arm {arm!r}; accepted: skill, baseline, placebo, previous:REVISION")
         if named.setdefault(slug(arm), arm) != arm:
             both = f"{named[slug(arm)]!r} and {arm!r}"
-            raise ValueError(f"arms {both} would both be called {slug(arm)!r}; name one of them")
+            raise ValueError(f"arms {both} would both be called {slug(arm)!r}; use only one of them")
     return found
 
 

@@ -63,7 +63,7 @@ class Controller:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: Any, ids: list[str]) -> None:
-        """An xdist hook: every worker collects the same, and the first one has computed the worst case by then."""
+        """Called when a worker has collected; the worst-case cost is known from the first worker on."""
         self._collected = [name for name in ids if is_item_of_ours(name)]
         reporter: Any = self.config.pluginmanager.get_plugin("terminalreporter")
         for line in self.pytest_report_collectionfinish() if reporter is not None else ():

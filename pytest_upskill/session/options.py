@@ -47,10 +47,11 @@ OPTIONS = (
     Option("trials", "N", "ask for each kernel N times (default: 1)", values.positive_int),
     Option("turns", "N", "after a failure, show the student what is wrong and ask again, up to N turns in total "
            "(default: 1)", values.positive_int),
-    Option("noise", "N", "show the descriptions of N other skills beside the skill, also where a student chooses a "
-           "skill for a query; N:SEED draws others (default: 0)", values.noise),
+    Option("noise", "N", "add the descriptions of N other skills to the prompt, for kernels and for trigger queries; "
+           "N:SEED draws others (default: 0)", values.noise),
     Option("judge", "NAME", "the model that judges the rubrics of text cases; of several, separated by commas, the "
-           "first of another family than the student's (default: none, and rubrics are inconclusive)", values.names),
+           "first whose model family is not the student's is used (default: none, and rubrics are inconclusive)",
+           values.names),
     Option("device", "DEVICE", "where kernels run: auto, cuda or cpu (default: auto)", values.device),
     Option("arch", "SM", "compile for this GPU architecture, such as sm_90 (default: that of the GPU in use)",
            values.arch),

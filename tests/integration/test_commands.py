@@ -73,10 +73,10 @@ Options:
   --no-checks              Run at full speed, without checks.
   -h, --help               Show this message and exit.
 
-  The exit status is the program's, 66 if something was reported, 2 if the
-  program could not be built. The program is not confined: run only programs
-  that you trust. Example: pytest-upskill run -I include -D N=1024 main.cu
-  kernels.cu -- --size 3
+  The exit status is the program's, 66 if something was reported, 2 if nothing
+  could be run. The program is not confined: run only programs that you trust.
+  Example: pytest-upskill run -I include -D N=1024 main.cu kernels.cu --
+  --size 3
 """
 
 

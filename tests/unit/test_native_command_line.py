@@ -219,7 +219,7 @@ def test_the_help_says_how_arguments_and_the_exit_status_work() -> None:
     assert ran.returncode == 0
     assert "FILE.cu... [-- ARGUMENT...]" in ran.stdout
     text = " ".join(ran.stdout.split())
-    assert "66 if something was reported, 2 if the program could not be built" in text
+    assert "66 if something was reported, 2 if nothing could be run" in text
     assert "-I DIR Search this folder for headers" in text
 
 

@@ -34,7 +34,7 @@ _COLORS = {Effect.CARRIES: "green", Effect.HARMS: "red", Effect.NONE: "dim", Eff
     "asked then), 2 for a usage error, and 3 if the budget is used up: run the same command again to continue.",
 )
 @click.argument("skill", metavar="SKILL", type=click.Path(path_type=Path))
-@click.option("--student", metavar="NAME", required=True, help="The student that gets the skill without each section.")
+@click.option("--student", metavar="NAME", required=True, help="The student that answers the cases.")
 @click.option(
     "--trials", type=click.IntRange(1, 100), default=1, show_default=True, help="Answers to each case and version."
 )

@@ -71,9 +71,7 @@ _OPTIONS = (
     ),
     click.option("--budget", metavar="USD", type=Usd(), help="The most that this command may spend."),
     click.option("--max-tokens", metavar="N", type=click.IntRange(0), help="The most tokens that it may use."),
-    click.option(
-        "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", help="Where cases are proven."
-    ),
+    click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", help="Where kernels run."),
     click.option(
         "--dry-run", is_flag=True, help="Show the estimate, and the first question if it is known; ask nothing."
     ),

@@ -27,7 +27,8 @@ STATUSES = (
     "none, and 2 for a usage error."
 )
 _OPTIONS = (
-    click.option("--no-prove", is_flag=True, help="Skip the self-check; a later run without it makes up for it."),
+    click.option("--no-prove", is_flag=True,
+                 help="Skip the self-check; to do it, run the command again without --no-prove."),
     click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", help="Where cases are tried."),
     click.option("--replace", is_flag=True, help="Overwrite cases of the same names that hold another text."),
     click.option("--json", "as_json", is_flag=True, help="Write the result to stdout as JSON."),

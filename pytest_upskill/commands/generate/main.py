@@ -18,7 +18,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "from-docs": ("from_docs", "Write a skill from documents."),
     "import-kernelbench": ("import_kernelbench", "Make cases from problems of KernelBench."),
     "import-sol": ("import_sol", "Make cases from definitions of SOL-ExecBench or FlashInfer-Bench."),
-    "import-upskill": ("import_upskill", "Make cases from the tests of a skill of upskill."),
+    "import-upskill": ("import_upskill", "Make cases from tests of Hugging Face's upskill, another tool."),
     "import-evals": ("import_evals", "Make cases from an evals.json (skill-creator, agentskills.io)."),
     "plan": ("plan", "Say how many cases and trials decide a lift, and what they cost."),
     "lint": ("lint", "Check skills and cases, and what upskill-gen has recorded of them."),

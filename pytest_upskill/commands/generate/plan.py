@@ -57,7 +57,9 @@ class Design:
 @click.option("--lift", type=Real(0, 1, min_open=True), default=0.2, show_default=True, help="The lift to be found.")
 @click.option("--baseline", type=Real(0, 1), default=0.4, show_default=True, help="The pass rate without the skill.")
 @click.option("--trials", metavar="N", type=click.IntRange(1, 20), help="Only this number of trials of each case.")
-@click.option("--student", "students", metavar="NAME", multiple=True, help="A student to be asked; can be repeated.")
+@click.option(
+    "--student", "students", metavar="NAME", multiple=True, help="A student whose prices are used; can be repeated."
+)
 @click.option("--budget", metavar="USD", type=Usd(), help="The most that all replies may cost.")
 @click.option(
     "--power",

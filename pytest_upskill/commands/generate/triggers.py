@@ -103,6 +103,11 @@ def command(
     click.get_current_context().exit(status)
 
 
+for _option in command.params:
+    if isinstance(_option, click.Option) and _option.name == "device":
+        _option.hidden = True  # no kernel runs here
+
+
 @dataclass
 class Choosing(Refinement):
     """One command. Without queries, the teacher writes as many as ``queries`` says first."""
