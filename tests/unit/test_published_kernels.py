@@ -215,7 +215,9 @@ def test_a_build_that_is_too_large_is_not_downloaded(tmp_path: Path, monkeypatch
 def test_a_file_that_cannot_be_loaded_is_named(tmp_path: Path) -> None:
     folder = kernel(tmp_path / "named")
     (folder / "build" / NOARCH / "two words.py").write_text("")
-    with pytest.raises(StudentError, match=r"cannot be loaded: it names the file 'two words.py', .*; rename it"):
+    with pytest.raises(
+        StudentError, match=r"cannot be loaded: it names the file 'two words.py' with the hash .*; rename it"
+    ):
         asked("named", tmp_path)
 
 

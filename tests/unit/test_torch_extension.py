@@ -383,7 +383,7 @@ def test_operators_that_compute_gradients_fail_the_contract(tmp_path: Path, monk
     text = cases.text().replace("dtypes: [float32, float64]", "dtypes: [float32]\ngradients: [x]")
     found = judge(JudgeRequest(text, "scale_rows", FILES, "kernel-builder", "cpp", seed=3, examples=2)).verdict
     failed = {one.name: one.message for one in found.assertions if not one.passed}
-    assert list(failed) == ["contract"]
+    assert list(failed) == ["contract"], found
     assert "'aten::mul'" in failed["contract"]
 
 

@@ -287,8 +287,11 @@ class Extension(worker_kernel.Kernel):  # type: ignore[misc]
     def package_call(self) -> Any:
         """The package's function, called with the operator's arguments: by name where it has keywords only."""
         function: Any = getattr(self.module, self.name)
-        parameters = inspect.signature(function).parameters.values()
-        keywords = {one.name for one in parameters if one.kind is inspect.Parameter.KEYWORD_ONLY}
+        try:
+            parameters = inspect.signature(function).parameters
+        except ValueError:  # a function in C
+            return function
+        keywords = {name for name, one in parameters.items() if one.kind is inspect.Parameter.KEYWORD_ONLY}
         names = [one.name for one in self.operator._schema.arguments]
 
         def call(*given: Any) -> Any:
