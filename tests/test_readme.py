@@ -86,7 +86,7 @@ def test_a_command_prints_what_is_shown(block: str) -> None:
 
 def compare(command: str, shown: str, printed: str) -> None:
     # Nothing is built yet on a fresh machine, and a run says that it waits.
-    printed = re.sub(r"\nupskill waits for .*\n", "", printed)
+    printed = re.sub(r"\n(?:upskill waits for .*\n)+", "", printed)
     difference = doctest.OutputChecker()
     if not difference.check_output(shown, printed, doctest.ELLIPSIS):
         example = doctest.Example(command, shown)

@@ -10,11 +10,13 @@ import pytest
 from click.testing import CliRunner
 
 from pytest_upskill.commands.generate.main import main
+from pytest_upskill.devices.choose import choose
 from pytest_upskill.generator import proving
 from pytest_upskill.generator.questions import teaching_of
 from pytest_upskill.oracle.reference_process import hides_enough
 from pytest_upskill.sandbox import confinement
 from tests import teacher_answers as answers
+from tests.unit.test_generator_writing import written
 
 pytestmark = pytest.mark.skipif(
     not hides_enough(confinement.strongest()),
@@ -68,6 +70,22 @@ def test_a_right_case_is_kept_and_a_wrong_one_an_intruder_and_a_duplicate_are_no
     assert "its own solution fails correct[float32]" in left_out["case-wrong"]  # type: ignore[index]
     assert "No such file or directory: '/etc/passwd'" in left_out["case-reads"]  # type: ignore[index]
     assert "the same operator as case 'twice'" in left_out["case-again"]  # type: ignore[index]
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("turns", [("skill", "case-again", "case-twice"), ("case-again", "case-twice", "skill")])
+def test_the_later_case_of_the_plan_is_withdrawn_if_it_was_proven_first(turns: tuple[str, ...], tmp_path: Path) -> None:
+    again = answers.case("again", "y + y", "value + value", argument="y", task="Add `y` to itself.")
+    result, _ = written(
+        {"case-again": again},
+        turns,
+        tmp_path,
+        1,
+        ("twice", "again"),
+        lambda skill: proving.Prover(choose("cpu"), skill),
+    )
+    assert result.kept == ["twice"] and "the same operator as case 'twice'" in result.left_out["case-again"]
+    assert {path.stem for path in tmp_path.rglob("evals/*.md")} == {"twice"}
 
 
 @pytest.mark.full

@@ -12,9 +12,10 @@ import pytest
 
 from pytest_upskill.cases.provenance import read_provenance
 from pytest_upskill.generator.conversations import Conversations
+from pytest_upskill.generator.proving import Prover
 from pytest_upskill.generator.questions import Order
 from pytest_upskill.generator.teacher import Step
-from pytest_upskill.generator.writing import Result, Writing
+from pytest_upskill.generator.writing import MakeProver, Result, Writing
 from pytest_upskill.records import Reply
 from tests import teacher_answers as answers
 from tests.unit.unproven import Unproven
@@ -53,11 +54,22 @@ class Ordered:
         """Nothing is open."""
 
 
-def written(said: dict[str, str], turns: Sequence[str], into: Path, attempts: int = 2) -> tuple[Result, Ordered]:
-    teacher = Ordered(answers.good(NAMES) | said, turns)
+def unproven(skill: str) -> Prover:
+    return Unproven(None, skill)
+
+
+def written(
+    said: dict[str, str],
+    turns: Sequence[str],
+    into: Path,
+    attempts: int = 2,
+    names: Sequence[str] = NAMES,
+    make_prover: MakeProver = unproven,
+) -> tuple[Result, Ordered]:
+    teacher = Ordered(answers.good(names) | said, turns)
     talks = Conversations(teacher, attempts, lambda step, what: None)
-    writing = Writing(talks, lambda skill: Unproven(None, skill), Order(answers.TASK), lambda step, what: None)
-    plan = writing.plan(len(NAMES))
+    writing = Writing(talks, make_prover, Order(answers.TASK), lambda step, what: None)
+    plan = writing.plan(len(names))
     assert plan is not None
     writing.new(plan, into)
     writing.close()

@@ -400,7 +400,7 @@ def test_reference_can_lie_about_its_own_numbers_and_no_further(tmp_path: Path) 
         assert isinstance(lie, Prepared)
         assert lie.example.seed == 2
         assert not lie.expected[0].gold.any()
-        with pytest.raises(CaseError, match=r"gives 'x' as float32 of shape \[2\], which the case has as"):
+        with pytest.raises(CaseError, match=r"gives 'x' as float32 of shape \[2\]; the case declares"):
             runner.prepare(Example({"n": 3}, "float32", 1))
 
 

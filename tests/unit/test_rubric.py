@@ -229,3 +229,10 @@ def test_lines_of_an_answer_are_read_in_common_forms() -> None:
     for text in ("1: not at all", "1: maybe", "yes", "one: yes", "1: yesterday"):
         with pytest.raises(Unreadable):
             read_answer(text, 1)
+
+
+def test_the_example_on_the_page_is_valid() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "cases.md").read_text(encoding="utf-8")
+    (text,) = re.findall(r"```yaml\n(expect:.*?)```", page, re.DOTALL)
+    case = parse_case(f"---\n{text}---\nWhat goes wrong?\n", Path("why.md"), "tiny")
+    assert case.expect is not None and len(case.expect.rubric) == 2

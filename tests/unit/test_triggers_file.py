@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -86,3 +87,20 @@ def test_a_file_that_cannot_be_read_is_a_problem_and_none_is_no_queries(tmp_path
 def test_further_keys_of_other_tools_are_no_mistake() -> None:
     noted = [{**one, "note": "near miss"} for one in GOOD]
     assert len(parse_triggers(json.dumps(noted), PATH, "tiny")) == 2
+
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_example_on_the_page_is_valid() -> None:
+    (text,) = re.findall(r"```json\n(.*?)```", (ROOT / "docs" / "triggers.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert [case.should_trigger for case in parse_triggers(text, PATH, "tiny")] == [True, False]
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("skills/*/evals/triggers.json")), ids=lambda path: path.parts[-3])
+def test_the_queries_of_our_skills_are_of_both_kinds_and_do_not_name_the_skill(path: Path) -> None:
+    folder = path.parents[1]
+    queries = triggers_of(folder, folder.name)
+    wanted = [case.should_trigger for case in queries.cases]
+    assert queries.problem is None and len(wanted) >= 20 and abs(wanted.count(True) - wanted.count(False)) <= 2
+    assert not any(folder.name in case.task for case in queries.cases)

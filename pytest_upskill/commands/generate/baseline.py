@@ -29,7 +29,7 @@ def check(asking: Asking, spec: str, cases: int) -> StudentConfig:
     worst = worst_case(config, Prompt("", "x" * _LONGEST_PROMPT))
     usd = "its price is not known" if worst.usd is None else in_usd(cases * worst.usd)
     asking.progress.line(
-        f"baseline of {config.name}: {plural(cases, 'question')}, at most {cases * worst.tokens:,} tokens, {usd}"
+        f"baseline of {config.name}: {plural(cases, 'question')}, up to about {cases * worst.tokens:,} tokens, {usd}"
     )
     return config
 

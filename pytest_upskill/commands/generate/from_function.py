@@ -16,7 +16,7 @@ from pytest_upskill.importers.foreign import Foreign, NotImported
 @click.argument("spec", metavar="MODULE:FUNCTION")
 @click.option(
     "--into", metavar="SKILL", type=click.Path(path_type=Path), required=True,
-    help="The skill that gets the case; made if there is none.",
+    help="The skill that gets the case; created if it does not exist.",
 )  # fmt: skip
 @click.option("--name", metavar="NAME", help="The name of the case.  [default: the function's]")
 @click.option(

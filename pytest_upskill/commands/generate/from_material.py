@@ -21,13 +21,13 @@ PART_TOKENS = 100_000
 _OPTIONS = (
     click.option("--task", metavar="TASK", help="What the skill is for.  [default: what the material is about]"),
     click.option("--cases", type=click.IntRange(1, 200), default=10, show_default=True,
-                 help="Half of them are held out."),
+                 help="The number of cases; half are held out."),
     click.option("--name", metavar="NAME", help="The name of the skill.  [default: the teacher's]"),
     click.option("--into", type=click.Path(path_type=Path, file_okay=False), default=Path("skills"), show_default=True,
                  help="The folder that gets the skill's folder."),
     click.option("--part-tokens", metavar="N", type=click.IntRange(500), default=PART_TOKENS, show_default=True,
                  help="A longer text is read in parts of about this length: the teacher takes notes on each."),
-    click.option("--plan", "only_plan", is_flag=True, help="Stop after the plan; without this option, it is used."),
+    click.option("--plan", "only_plan", is_flag=True, help="Stop after the plan. Run again without it to go on."),
 )  # fmt: skip
 
 

@@ -23,11 +23,11 @@ from pytest_upskill.skills.skill import FILE_NAMES
 
 DONE, NOTHING, INTERRUPTED = 0, 1, 130
 STATUSES = (
-    "The exit status is 0 if the skill has cases from it now, also if some were not imported, 1 if it has none, and 2 "
-    "for a usage error."
+    "The exit status is 0 if the skill now has cases from the source, even if some were not imported, 1 if it has "
+    "none, and 2 for a usage error."
 )
 _OPTIONS = (
-    click.option("--no-prove", is_flag=True, help="Leave the self-check out; a run without it adds it."),
+    click.option("--no-prove", is_flag=True, help="Skip the self-check; a later run without it makes up for it."),
     click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", help="Where cases are tried."),
     click.option("--replace", is_flag=True, help="Overwrite cases of the same names that hold another text."),
     click.option("--json", "as_json", is_flag=True, help="Write the result to stdout as JSON."),
@@ -58,7 +58,7 @@ def imports(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def into_option(
-    default: str | None, text: str = "The skill that gets the cases; made if there is none."
+    default: str | None, text: str = "The skill that gets the cases; created if it does not exist."
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """The option --into."""
     return click.option(

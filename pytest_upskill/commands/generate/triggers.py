@@ -64,7 +64,7 @@ def _noise(ctx: click.Context, parameter: click.Parameter, value: str) -> Noise:
               help="Other skills that the student sees; N:SEED draws others.")  # fmt: skip
 @click.option("--queries", type=click.IntRange(10, 400), default=40, show_default=True,
               help="Queries to write, if there is no evals/triggers.json.")  # fmt: skip
-@click.option("--rounds", type=click.IntRange(1, 20), default=3, show_default=True, help="New descriptions at most.")
+@click.option("--rounds", type=click.IntRange(1, 20), default=3, show_default=True, help="The most new descriptions.")
 @click.option("--trials", type=click.IntRange(1, 100), default=1, show_default=True, help="Answers to each query.")
 @asks_a_teacher
 def command(
@@ -73,9 +73,9 @@ def command(
     """Improve the description of a skill from the choices of a student.
 
     If the skill has no evals/triggers.json, the teacher writes it first: queries that should make an agent open the
-    skill, and near misses. Of the queries the teacher sees every second one, with what the student chose, and writes a
-    new description. It replaces the old one only if the others, which are held out, show that it is better: one-sided
-    exact p of at most 0.05, after Holm's correction for all rounds. Each round is a file in evals/history/.
+    skill, and near misses. The teacher sees every second query, with what the student chose, and writes a new
+    description. It replaces the old one only if the other queries, which are held out, show that it is better:
+    one-sided exact p of at most 0.05, after Holm's correction for all rounds. Each round is a file in evals/history/.
     """
     progress, skill_path = Progress(), skill_file(skill).absolute()
     load_skill(skill_path)
@@ -140,7 +140,8 @@ class Choosing(Refinement):
         )  # fmt: skip
 
     def longest_version(self) -> str:
-        return with_description(self.subject.text, "x" * MAX_DESCRIPTION, self.subject.skill_path)
+        four_bytes_each = "x" * (4 * MAX_DESCRIPTION)
+        return with_description(self.subject.text, four_bytes_each, self.subject.skill_path)
 
     def longest_question(self, number: int) -> Prompt:
         longest = self.longest_version()

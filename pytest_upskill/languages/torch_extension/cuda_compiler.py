@@ -120,7 +120,7 @@ class CudaExtensionCompiler(CachedCompiler):
         )
         # The linker only warns: the names of Python are found when the library is loaded.
         missing = [name for name in _UNDEFINED.findall(said) if not _OF_PYTHON.match(name)] if made.facts.ok else []
-        if (not made.facts.ok or missing) and (needs := _needs(said)):
+        if (not made.facts.ok or missing) and (needs := _needs(said or made.facts.message)):
             return Made(Facts(False, needs))
         if missing:
             return Made(Facts(False, f"undefined reference to '{missing[0]}', which none of the sources defines"))
@@ -217,6 +217,8 @@ def _preamble(path: str, sources: Mapping[str, str], found: Headers) -> str:
     """What precedes a unit: headers of the system and of PyTorch that it includes, since words are poisoned next."""
     folders = (*found.folders, *toolchain.system_headers(toolchain.find_compiler()), _INCLUDE, flags.INCLUDE)
     named = dict.fromkeys(includes(path, sources))
+    if any(name.startswith(("c10/cuda/", "ATen/cuda/")) for name in named):
+        named = {"c10/cuda/CUDAGraphsC10Utils.h": None, **named}  # CUDAEvent.h expects that another header includes it
     own = {PurePosixPath(one).name for one in sources}
     lines = [
         f"#include <{name}>\n"
