@@ -157,7 +157,7 @@ def _folders() -> tuple[Path, ...]:
 def code_digest() -> str:
     """A text that changes with the code that decides what a library may do."""
     files = [*Path(__file__).parent.glob("*.py"), *WORKER.parent.glob("worker*.py")]
-    files += [Path(module.__file__) for module in (elf, symbol_policy)]
+    files += [Path(str(module.__file__)) for module in (elf, symbol_policy)]
     return key_of(*(file.read_bytes() for file in sorted(files)))
 
 
