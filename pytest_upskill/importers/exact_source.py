@@ -54,7 +54,7 @@ class _Editor(ast.NodeTransformer):
         self.changed = False
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        unwanted = ("no_grad", "inference_mode")
+        unwanted = ("no_grad", "inference_mode", "'compile'", "'script'")
         kept = [one for one in node.decorator_list if not any(word in ast.dump(one) for word in unwanted)]
         self.changed |= len(kept) < len(node.decorator_list)
         node.decorator_list = kept

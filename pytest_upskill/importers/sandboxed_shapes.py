@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -20,7 +21,7 @@ _FRESH = ("m", "k", "p", "q", "r", "s")
 _PRIMES = (5, 7, 3, 11, 13, 17, 19, 23)
 _OTHERS = (7, 5, 11, 3, 17, 13, 23, 19)
 """Other sizes, with which the shapes have to fit as well: none is written into the function."""
-_MOST_TRIES = 20_000
+_MOST_TRIES, _MOST_SECONDS = 20_000, 20.0
 _VECTOR = re.compile(r"w|weights?|bias(es)?|gamma|beta|scales?|shifts?|mean|var(iance)?", re.IGNORECASE)
 _INDEX = re.compile(r".*(idx|ind(ex|ices)|ids?|labels?|targets?|tokens?|segments?)", re.IGNORECASE)
 _DIMS = 4096
@@ -50,9 +51,11 @@ def study(source: str, name: str, parameters: list[dict[str, Any]], numpy: bool)
 
 def _fitting(function: Function, parameters: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The first choice of shapes that works with two choices of sizes."""
-    problem, tries = "", 0
+    problem, tries, began = "", 0, time.monotonic()
     taken = [str(one["name"]) for one in parameters]
     for arguments in itertools.islice(_choices(parameters, taken), _MOST_TRIES):
+        if time.monotonic() - began > _MOST_SECONDS:
+            break
         tries += 1
         try:
             for primes in (_PRIMES, _OTHERS):

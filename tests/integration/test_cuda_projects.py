@@ -22,10 +22,10 @@ LAUNCHED = "    C10_CUDA_KERNEL_LAUNCH_CHECK();\n"
 CONTIGUOUS = '  TORCH_CHECK(x.is_contiguous() && weight.is_contiguous(), "x and weight must be contiguous");\n'
 
 
-def result_of(files: dict[str, str]) -> JudgeResult:
+def result_of(files: dict[str, str], text: str = "") -> JudgeResult:
     return judge(
         JudgeRequest(
-            case_text=cases.text(), case_name="scale_rows", sources=files, contract="kernel-builder", language="cuda",
+            case_text=text or cases.text(), case_name="scale_rows", sources=files, contract="kernel-builder", language="cuda",
             seed=3, examples=6,
         )
     )  # fmt: skip
@@ -51,6 +51,86 @@ RACE = """\
   if (i < count) out[i] = x[i] * scales[threadIdx.x];"""
 
 
+SURFACE = """\
+#include <ATen/ATen.h>
+#include <ATen/AccumulateType.h>
+#include <ATen/OpMathType.h>
+#include <ATen/cuda/CUDAContext.h>
+#include <ATen/cuda/CUDAEvent.h>
+#include <ATen/cuda/Atomic.cuh>
+#include <ATen/cuda/DeviceUtils.cuh>
+#include <ATen/cuda/detail/KernelUtils.h>
+#include <c10/cuda/CUDAMathCompat.h>
+#include <c10/cuda/CUDAGuard.h>
+#include <cooperative_groups.h>
+#include <cuda_fp16.h>
+#include <cuda_bf16.h>
+#include <torch/torch.h>
+#include "helper.cuh"
+
+__constant__ int kShift = 0;
+
+template <typename scalar_t>
+__global__ void __launch_bounds__(256) scale_kernel(torch::PackedTensorAccessor32<scalar_t, 2, torch::RestrictPtrTraits> x,
+    const scalar_t* w, scalar_t* out, float factor, int cols, int count) {
+  using acc_t = at::opmath_type<scalar_t>;
+  extern __shared__ char raw[];
+  acc_t* tile = reinterpret_cast<acc_t*>(raw);
+  cooperative_groups::thread_block block = cooperative_groups::this_thread_block();
+  CUDA_KERNEL_LOOP(i, count) {
+    acc_t v = static_cast<acc_t>(x[i / cols][i % cols]) * static_cast<acc_t>(w[i / cols]);
+    tile[threadIdx.x] = v;
+    out[i + kShift] = static_cast<scalar_t>(scaled(tile[threadIdx.x], static_cast<acc_t>(factor)));
+  }
+  block.sync();
+  const int lane = WARP_SHFL_DOWN(static_cast<int>(threadIdx.x), 0);
+  CUDA_KERNEL_ASSERT(lane == static_cast<int>(threadIdx.x));
+}
+template <typename scalar_t>
+__global__ void fill_tile(scalar_t* t, int n) { for (int i = threadIdx.x; i < n; i += blockDim.x) gpuAtomicAdd(t + i, scalar_t(0)); }
+
+at::Tensor scale_rows(const at::Tensor& x, const at::Tensor& weight, double factor) {
+  TORCH_CHECK(x.device().type() == at::kCUDA && weight.is_cuda(), "cuda");
+  TORCH_CHECK(x.get_device() == weight.get_device(), "one device");
+  TORCH_CHECK(x.dim() == 2 && weight.dim() == 1 && weight.size(0) == x.size(0), "shapes");
+  TORCH_CHECK(x.scalar_type() == weight.scalar_type(), "dtypes");
+  c10::cuda::CUDAGuard guard(x.device());
+  auto stream = c10::cuda::getCurrentCUDAStream(x.get_device()).stream();
+  auto w = weight.contiguous();
+  auto out = torch::empty({x.size(0), x.size(1)}, x.options());
+  auto scratch = torch::zeros({4}, torch::TensorOptions().dtype(torch::kFloat32).device(x.device()));
+  at::cuda::CUDAEvent event;
+  event.record(at::cuda::getCurrentCUDAStream());
+  event.block(at::cuda::getCurrentCUDAStream());
+  const auto* properties = at::cuda::getCurrentDeviceProperties();
+  if (out.numel() == 0) return out;
+  const int count = static_cast<int>(x.numel());
+  const dim3 block(256), grid(std::min<int>((count + 255) / 256, properties->multiProcessorCount * 8));
+  AT_DISPATCH_FLOATING_TYPES_AND2(at::ScalarType::Half, at::ScalarType::BFloat16, x.scalar_type(), "scale_rows", [&] {
+    using acc_t = at::opmath_type<scalar_t>;
+    const size_t bytes = 256 * sizeof(acc_t);
+    AT_CUDA_CHECK(cudaFuncSetAttribute(scale_kernel<scalar_t>, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes));
+    scale_kernel<scalar_t><<<grid, block, bytes, stream>>>(x.packed_accessor32<scalar_t, 2, torch::RestrictPtrTraits>(), w.data_ptr<scalar_t>(), out.data_ptr<scalar_t>(), static_cast<float>(factor), x.size(1), count);
+    C10_CUDA_KERNEL_LAUNCH_CHECK();
+  });
+  fill_tile<float><<<1, 4, 0, stream>>>(scratch.data_ptr<float>(), 4);
+  AT_CUDA_CHECK(cudaGetLastError());
+  return out;
+}
+"""
+HELPER = """\
+#pragma once
+template <typename T> __device__ __forceinline__ T scaled(T a, T b) { return a * b; }
+"""
+
+
+def test_a_project_that_uses_what_is_listed_passes() -> None:
+    build = FILES["build.toml"].replace(f'["{PLACE}"]', f'["{PLACE}", "scale_rows_cuda/helper.cuh"]')
+    files = {**FILES, "build.toml": build, PLACE: SURFACE, "scale_rows_cuda/helper.cuh": HELPER}
+    found = result_of(files, cases.text().replace("[float32, float64]", "[float16, bfloat16, float32]"))
+    assert found.verdict.kind is VerdictKind.PASSED, found
+
+
 @pytest.mark.parametrize(
     "files",
     [
@@ -65,7 +145,7 @@ def test_right_projects_pass(files: dict[str, str]) -> None:
     assert found.verdict.kind is VerdictKind.PASSED, found
     assert [one.name for one in found.verdict.assertions] == [
         "contract", "compiles", "abi", "loads", "runs", "correct[float32]", "correct[float64]", "memory", "deterministic",
-        "inputs", "opcheck", "strides", "empty", "rejects", "guard",
+        "inputs", "package", "opcheck", "strides", "empty", "rejects", "guard",
     ]  # fmt: skip
 
 
@@ -74,7 +154,7 @@ def test_right_projects_pass(files: dict[str, str]) -> None:
     [
         (kernel((GUARD, "")), "guard", f"{PLACE}:26: launch of"),
         (kernel(("i < count)", "i <= count)")), "memory", f"{PLACE}:12: out-of-bounds"),
-        (kernel((BLOCKS, RACE)), "deterministic", f"{PLACE}:14: "),
+        (kernel((BLOCKS, RACE)), "deterministic", f"{PLACE}:13: race"),
         (kernel((CHECK, "")), "rejects", "on another device"),
         (kernel((CONTIGUOUS, "")), "strides", "other values"),
         (kernel(("  return out;\n}", "  return out.mul(1.0);\n}")), "contract", "it calls the operator 'mul_Scalar' of torch"),
@@ -82,7 +162,7 @@ def test_right_projects_pass(files: dict[str, str]) -> None:
         (kernel(("constexpr int threads = 256", "constexpr int threads = 2048"), (LAUNCHED, "")), "runs", "a block has at most 1024"),
         (kernel(("  return out;\n}", "  return out.cpu();\n}")), "runs", "on device 'cpu'"),
         (kernel(("  const int64_t count", "  out.zero_();\n  return out;\n  const int64_t count")), "contract", "no kernel was launched"),
-        (kernel(("torch::empty_like(x);", "torch::emptylike(x);")), "compiles", f"{PLACE}:22:"),
+        (kernel(("torch::empty_like(x);", "torch::emptylike(x);")), "compiles", "scale_rows.cu:21:"),
         (kernel((CALL, "out[i] = x[i] * weight[i / cols] * factor; const_cast<scalar_t*>(x)[i] = 0;")), "inputs", "write"),
     ],
 )  # fmt: skip

@@ -67,7 +67,7 @@ def test_right_projects_pass(files: dict[str, str]) -> None:
     names = [one.name for one in found.verdict.assertions]
     assert names == [
         "contract", "compiles", "abi", "loads", "runs", "correct[float32]", "correct[float64]", "memory", "deterministic", "inputs",
-        "opcheck", "strides", "empty", "rejects",
+        "package", "opcheck", "strides", "empty", "rejects",
     ]  # fmt: skip
 
 
@@ -84,7 +84,7 @@ CHECKS = "  TORCH_CHECK(x.is_contiguous()"
         (kernel(("  return out;", '  throw std::runtime_error("no");')), "runs", "no"),
         (kernel(("  return out;", "  _exit(0);"), ("#include", "#include <unistd.h>\n#include")), "runs", "exit status 0"),
         (kernel(("  return out;", "  return x;")), "correct[float32]", ""),
-        (kernel(("torch::empty_like(x)", "torch::emptylike(x)")), "compiles", f"{KERNEL}:8:"),
+        (kernel(("torch::empty_like(x)", "torch::emptylike(x)")), "compiles", "scale_rows.cpp:8:"),
         (kernel(("double factor) {", "double factor, int) {")), "loads", "undefined symbol"),
         (changed(MODULE, "import torch\n", "import torch\nopen('/usr/bin/env').close()\n"), "contract", "it opens '/usr/bin/env'"),
         (changed(MODULE, "import torch\n", "import torch\nimport socket\nsocket.socket()\n"), "contract", "it does 'socket.__new__'"),

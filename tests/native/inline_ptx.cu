@@ -81,7 +81,11 @@ __global__ void scalars(int* ok) {
   asm("mov.b32 %0, %1;" : "=f"(as_float) : "r"(tf32));
   int rounded;
   asm("cvt.rni.s32.f32 %0, %1;" : "=r"(rounded) : "f"(2.5f));
-  check(ok++, as_float == 1.0f + 1.0f / 1024 && rounded == 2);
+  unsigned int lowest, highest;
+  asm("cvt.rni.sat.s8.f32 %0, %1;" : "=r"(lowest) : "f"(-300.0f));
+  asm("cvt.rni.sat.s8.f32 %0, %1;" : "=r"(highest) : "f"(127.5f));
+  const bool saturated = static_cast<signed char>(lowest) == -128 && static_cast<signed char>(highest) == 127;
+  check(ok++, as_float == 1.0f + 1.0f / 1024 && rounded == 2 && saturated);
   unsigned int got, votes;
   asm volatile("shfl.sync.bfly.b32 %0, %1, %2, 0x1f, 0xffffffff;" : "=r"(got) : "r"(t), "r"(1));
   asm volatile("{ .reg .pred p; setp.lt.u32 p, %1, 8; vote.sync.ballot.b32 %0, p, 0xffffffff; }" : "=r"(votes) : "r"(t % 32));

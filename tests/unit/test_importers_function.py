@@ -125,6 +125,13 @@ def test_given_shapes_are_used_and_the_rest_is_found() -> None:
     assert at.dtype == "int64"
 
 
+def test_decorators_that_only_speed_a_function_up_are_left_out() -> None:
+    case = case_of("@torch.compile\n@torch.no_grad()\ndef f(x):\n    return x.square()\n")
+    assert case.reference is not None
+    assert "compile" not in case.reference.source
+    assert "torch.compile" in case.task
+
+
 def test_a_function_that_changes_its_argument_gets_a_copy() -> None:
     case = case_of("def f(x, y):\n    x += y\n    return x\n")
     assert case.reference is not None

@@ -17,10 +17,9 @@ SAMPLE = [
 ]  # fmt: skip
 GRID = [
     (baseline, lift, spread, cases, trials, comparisons)
-    for baseline, lift in ((0.0, 0.3), (0.1, 0.2), (0.4, 0.15), (0.4, 0.35), (0.7, 0.3))
-    for spread in (0.0, 0.3, 0.8)
-    for cases, trials in ((8, 1), (8, 5), (21, 2), (30, 3), (60, 1), (90, 4))
-    for comparisons in (1, 3)
+    for baseline, lift in ((0.0, 0.3), (0.1, 0.2), (0.4, 0.15), (0.7, 0.3))
+    for spread in (0.0, 0.8)
+    for cases, trials, comparisons in ((8, 1, 1), (8, 5, 3), (21, 2, 3), (30, 3, 1), (60, 1, 3), (90, 4, 1))
 ]
 
 
@@ -65,7 +64,7 @@ def test_power_agrees_with_simulated_runs_within_two_points(design: tuple[float,
 
 @pytest.mark.full
 def test_power_agrees_with_many_simulated_runs_within_two_points_everywhere() -> None:
-    found = {design: both(design, 20_000) for design in GRID}
+    found = {design: both(design, 10_000) for design in GRID}
     assert {design: pair for design, pair in found.items() if abs(pair[0] - pair[1]) > 0.02} == {}
     assert abs(np.mean([computed - counted for computed, counted in found.values()])) < 0.002
 

@@ -222,7 +222,8 @@ def _atomic(found: re.Match[str], operands: Operands) -> str:
 def _convert(found: re.Match[str], operands: Operands) -> str:
     """``cvt`` between scalar types, and of two floats into one packed word."""
     rounding, target, source = found["rounding"] or "", found["t"], found["from"]
-    if ".sat" in rounding or "relu" in rounding:
+    to_integer = target[0] in "us" and "f" in source  # which saturates in any case
+    if "relu" in rounding or (".sat" in rounding and not to_integer):
         raise KeyError("saturating")
     if target in ("f16x2", "bf16x2"):
         high, low = (f"{NAMESPACE}::as<float>({_plain(value)})" for value in operands[1:3])

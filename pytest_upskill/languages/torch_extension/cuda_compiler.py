@@ -46,6 +46,8 @@ _HEADER = "torch_cuda.h"
 _SOURCES = NATIVE / "torch" / "src"
 _INCLUDE = NATIVE / "torch" / "include"
 _OURS = re.compile(r"upskill", re.IGNORECASE)
+_NO_MACROS = "".join(f"#undef {name}\n" for name in ("NO_SANITIZE", "PTHREADPOOL_NO_SANITIZE_FUNCTION"))
+"""Macros of PyTorch's headers for attributes that hide accesses: what is poisoned after them could be used in them."""
 _EXPORTS = "{ global: PyInit_*; local: *; };\n"
 NEEDS = "needs a GPU: "
 """The beginning of a message about what the cpu device lacks."""
@@ -118,7 +120,7 @@ class CudaExtensionCompiler(CachedCompiler):
         )
         # The linker only warns: the names of Python are found when the library is loaded.
         missing = [name for name in _UNDEFINED.findall(said) if not _OF_PYTHON.match(name)] if made.facts.ok else []
-        if (not made.facts.ok or missing) and (needs := _needs(said)):
+        if (not made.facts.ok or missing) and (needs := _needs(said or made.facts.message)):
             return Made(Facts(False, needs))
         if missing:
             return Made(Facts(False, f"undefined reference to '{missing[0]}', which none of the sources defines"))
@@ -215,13 +217,15 @@ def _preamble(path: str, sources: Mapping[str, str], found: Headers) -> str:
     """What precedes a unit: headers of the system and of PyTorch that it includes, since words are poisoned next."""
     folders = (*found.folders, *toolchain.system_headers(toolchain.find_compiler()), _INCLUDE, flags.INCLUDE)
     named = dict.fromkeys(includes(path, sources))
+    if any(name.startswith(("c10/cuda/", "ATen/cuda/")) for name in named):
+        named = {"c10/cuda/CUDAGraphsC10Utils.h": None, **named}  # CUDAEvent.h expects that another header includes it
     own = {PurePosixPath(one).name for one in sources}
     lines = [
         f"#include <{name}>\n"
         for name in named
         if PurePosixPath(name).name not in own and any((folder / name).is_file() for folder in folders)
     ]
-    return "".join(lines) + flags.NO_SILENCERS + flags.NO_ASSEMBLY
+    return "".join(lines) + _NO_MACROS + flags.NO_SILENCERS + flags.NO_ASSEMBLY
 
 
 def _script(

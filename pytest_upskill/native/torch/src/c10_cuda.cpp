@@ -98,8 +98,7 @@ void c10_cuda_check_implementation(int32_t error, const char* file, const char* 
   const auto code = static_cast<cudaError_t>(error);
   if (C10_LIKELY(code == cudaSuccess)) return;
   (void)cudaGetLastError();
-  throw c10::AcceleratorError({function, file, line}, error,
-                              c10::str("CUDA error: ", cudaGetErrorString(code)));
+  throw c10::AcceleratorError({function, file, line}, error, c10::str("CUDA error: ", cudaGetErrorString(code)));
 }
 
 cudaStream_t CUDAStream::stream() const {

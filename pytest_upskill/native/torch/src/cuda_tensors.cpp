@@ -29,8 +29,8 @@ c10::DeviceIndex index_of(std::optional<c10::Device> device) {
 Tensor empty(at::IntArrayRef size, std::optional<at::ScalarType> dtype, std::optional<at::Layout>,
              std::optional<at::Device> device, std::optional<bool>, std::optional<at::MemoryFormat> format) {
   const c10::cuda::CUDAGuard guard(index_of(device));
-  return at::detail::empty_generic(size, c10::cuda::CUDACachingAllocator::get(), kKeys,
-                                   at::dtype_or_default(dtype), format);
+  return at::detail::empty_generic(size, c10::cuda::CUDACachingAllocator::get(), kKeys, at::dtype_or_default(dtype),
+                                   format);
 }
 
 Tensor empty_strided(at::IntArrayRef size, at::IntArrayRef stride, std::optional<at::ScalarType> dtype,
@@ -46,8 +46,7 @@ size_t own_copies = 0;  // bytes that copies between tensors of the device have 
 Tensor on_host(const Tensor& tensor) {
   const auto bytes = tensor.storage().nbytes();
   Tensor whole = at::empty({static_cast<int64_t>(bytes)}, at::TensorOptions().dtype(at::kByte).device(at::kCPU));
-  if (bytes > 0)
-    C10_CUDA_CHECK(cudaMemcpy(whole.data_ptr(), tensor.storage().data(), bytes, cudaMemcpyDeviceToHost));
+  if (bytes > 0) C10_CUDA_CHECK(cudaMemcpy(whole.data_ptr(), tensor.storage().data(), bytes, cudaMemcpyDeviceToHost));
   return at::empty({0}, tensor.options().device(at::kCPU))
       .set_(whole.storage(), tensor.storage_offset(), tensor.sizes(), tensor.strides());
 }
@@ -113,7 +112,8 @@ const Tensor& resize(const Tensor& self, at::IntArrayRef size, std::optional<at:
     const c10::cuda::CUDAGuard guard(self.device());
     auto memory = c10::cuda::CUDACachingAllocator::get()->allocate(needed);
     if (self.storage().nbytes() > 0)
-      C10_CUDA_CHECK(cudaMemcpy(memory.get(), self.storage().data(), self.storage().nbytes(), cudaMemcpyDeviceToDevice));
+      C10_CUDA_CHECK(
+          cudaMemcpy(memory.get(), self.storage().data(), self.storage().nbytes(), cudaMemcpyDeviceToDevice));
     self.storage().unsafeGetStorageImpl()->set_data_ptr_noswap(std::move(memory));
     self.storage().unsafeGetStorageImpl()->set_nbytes(needed);
   }
@@ -149,8 +149,8 @@ TORCH_LIBRARY_IMPL(aten, CUDA, m) {
   m.impl("_local_scalar_dense", item);
 }
 
-bool strict = false;   // whether a project's own code runs
-std::string needed;  // the first thing since `begin` that is not there
+bool strict = false;  // whether a project's own code runs
+std::string needed;   // the first thing since `begin` that is not there
 
 }  // namespace
 

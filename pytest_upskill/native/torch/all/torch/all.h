@@ -1,5 +1,5 @@
-// Instead of PyTorch's header: what operators need of it, without torch::nn, torch::optim, torch::data and the like, for
-// which a compiler needs twice the time.
+// Instead of PyTorch's header: what operators need of it, without torch::nn, torch::optim, torch::data and the like,
+// for which a compiler needs twice the time.
 #pragma once
 
 #include <torch/autograd.h>

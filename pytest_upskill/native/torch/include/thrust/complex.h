@@ -21,9 +21,9 @@ complex<T> polar(const T& magnitude, const T& angle = T()) {
   return std::polar(magnitude, angle);
 }
 
-#define UPSKILL_COMPLEX(name)                                \
-  template <typename T>                                      \
-  complex<T> name(const complex<T>& z) {                     \
+#define UPSKILL_COMPLEX(name)                                 \
+  template <typename T>                                       \
+  complex<T> name(const complex<T>& z) {                      \
     return std::name(static_cast<const std::complex<T>&>(z)); \
   }
 UPSKILL_COMPLEX(acos)

@@ -1,5 +1,5 @@
-// What PyTorch's build generates for CUDA, and its builds for the cpu lack; and what its headers use of CUDA and the cpu
-// device does not have.
+// What PyTorch's build generates for CUDA, and its builds for the cpu lack; and what its headers use of CUDA and the
+// cpu device does not have.
 #pragma once
 
 #include <cuda_runtime_api.h>
